@@ -1,0 +1,3 @@
+//! The alert gateway.
+
+pub mod alert;

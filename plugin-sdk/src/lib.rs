@@ -1,0 +1,3 @@
+//! Write a plugin for the alert gateway.
+
+pub mod contract;
