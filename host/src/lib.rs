@@ -1,3 +1,5 @@
 //! The alert gateway.
 
 pub mod alert;
+pub mod metrics;
+pub mod store;

@@ -1,0 +1,196 @@
+//! What the gateway counts, under the names that `/metrics` shows.
+//!
+//! Names follow Prometheus' conventions: base units, `_seconds`, and `_total` (which the text encoder appends to
+//! counters). Labels hold only words that the operator chose (names of sources and destinations) or that this code
+//! chose (outcomes, kinds, states), so that no sender can grow the number of series.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// A gauge of seconds, or of a point in time in seconds.
+pub type Seconds = Gauge<f64, AtomicU64>;
+
+/// Every metric, shared by those who count and the one who shows.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Requests answered, by source and outcome.
+    pub requests: Family<RequestLabels, Counter>,
+    /// From the head of a request to its answer.
+    pub request_duration: Family<SourceLabel, Histogram, fn() -> Histogram>,
+    /// When each source was last heard of: Unix time.
+    pub source_last_seen: Family<SourceLabel, Seconds>,
+    /// The time a plugin took to read a request.
+    pub plugin_duration: Family<SourceLabel, Histogram, fn() -> Histogram>,
+    /// Plugin calls that failed, by kind.
+    pub plugin_failures: Family<FailureLabels, Counter>,
+    /// Alerts accepted (duplicates not counted), by source and priority.
+    pub alerts_accepted: Family<PriorityLabels, Counter>,
+    /// Attempts at delivery, by destination and outcome.
+    pub deliveries: Family<DeliveryLabels, Counter>,
+    /// The time from the first byte of an attempt to the end of its answer.
+    pub delivery_duration: Family<DestinationLabel, Histogram, fn() -> Histogram>,
+    /// 1 for the state that a destination is in, 0 for the others.
+    pub destination_state: Family<DestinationStateLabels, Gauge>,
+    /// Alerts kept, by state.
+    pub alerts: Family<StateLabel, Gauge<i64, AtomicI64>>,
+    /// Requests kept raw because their plugin failed.
+    pub requests_failed: Gauge<i64, AtomicI64>,
+    /// The age of the oldest alert that is not delivered; 0 where there is none.
+    pub oldest_undelivered: Seconds,
+    /// The time that one group took to reach the disk.
+    pub commit_duration: Histogram,
+    /// How many appends and settlements shared one commit.
+    pub commit_group: Histogram,
+    registry: Arc<Registry>,
+}
+
+/// The source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SourceLabel {
+    /// Its name in the configuration.
+    pub source: Arc<str>,
+}
+
+/// The destination.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DestinationLabel {
+    /// Its name in the configuration.
+    pub destination: Arc<str>,
+}
+
+/// The state of an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StateLabel {
+    /// `pending`, `delivered` or `set_aside`.
+    pub state: &'static str,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// The source's name; empty where the request named none that exists.
+    pub source: Arc<str>,
+    /// `accepted`, `ignored`, `kept`, `replied`, or what was wrong.
+    pub outcome: &'static str,
+}
+
+/// How a plugin failed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FailureLabels {
+    /// The source's name.
+    pub source: Arc<str>,
+    /// The kind of failure, such as `trap` or `time`.
+    pub kind: &'static str,
+}
+
+/// How urgent an alert was.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PriorityLabels {
+    /// The source's name.
+    pub source: Arc<str>,
+    /// `critical`, `high`, `medium` or `low`.
+    pub priority: &'static str,
+}
+
+/// How an attempt at delivery ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DeliveryLabels {
+    /// The destination's name.
+    pub destination: Arc<str>,
+    /// `accepted`, `later`, `blocked` or `refused`.
+    pub outcome: &'static str,
+}
+
+/// One of the states that a destination can be in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DestinationStateLabels {
+    /// The destination's name.
+    pub destination: Arc<str>,
+    /// `healthy`, `failing` or `held`.
+    pub state: &'static str,
+}
+
+/// 50 µs to 10 s: a plugin's call at one end, a slow destination at the other.
+fn durations() -> Histogram {
+    Histogram::new([
+        0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    ])
+}
+
+impl Metrics {
+    /// All metrics at zero, and registered.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("gateway");
+        let histogram: fn() -> Histogram = durations;
+        let mut metrics = Self {
+            requests: Family::default(),
+            request_duration: Family::new_with_constructor(histogram),
+            source_last_seen: Family::default(),
+            plugin_duration: Family::new_with_constructor(histogram),
+            plugin_failures: Family::default(),
+            alerts_accepted: Family::default(),
+            deliveries: Family::default(),
+            delivery_duration: Family::new_with_constructor(histogram),
+            destination_state: Family::default(),
+            alerts: Family::default(),
+            requests_failed: Gauge::default(),
+            oldest_undelivered: Seconds::default(),
+            commit_duration: durations(),
+            commit_group: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0]),
+            registry: Arc::default(),
+        };
+        metrics.register(&mut registry);
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+
+    fn register(&self, r: &mut Registry) {
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        r.register("build", "The running program", build);
+        r.register("requests", "Requests answered", self.requests.clone());
+        let help = "From the head of a request to its answer";
+        r.register_with_unit("request_duration", help, Unit::Seconds, self.request_duration.clone());
+        let help = "When the source was last heard of, in Unix time";
+        r.register("source_last_seen_timestamp_seconds", help, self.source_last_seen.clone());
+        let help = "The time a plugin took to read a request";
+        r.register_with_unit("plugin_duration", help, Unit::Seconds, self.plugin_duration.clone());
+        r.register("plugin_failures", "Plugin calls that failed", self.plugin_failures.clone());
+        r.register("alerts_accepted", "Alerts accepted, without duplicates", self.alerts_accepted.clone());
+        r.register("delivery_attempts", "Attempts at delivery", self.deliveries.clone());
+        let help = "The time that one attempt at delivery took";
+        r.register_with_unit("delivery_duration", help, Unit::Seconds, self.delivery_duration.clone());
+        let help = "1 for the state that the destination is in";
+        r.register("destination_state", help, self.destination_state.clone());
+        r.register("alerts", "Alerts kept, by state", self.alerts.clone());
+        let help = "Requests kept raw because their plugin failed; `events replay` reads them again";
+        r.register("requests_failed", help, self.requests_failed.clone());
+        let help = "The age of the oldest alert that is not delivered";
+        r.register_with_unit("oldest_undelivered", help, Unit::Seconds, self.oldest_undelivered.clone());
+        let help = "The time that one group took to reach the disk";
+        r.register_with_unit("store_commit_duration", help, Unit::Seconds, self.commit_duration.clone());
+        let help = "How many appends and settlements shared one commit";
+        r.register("store_commit_group_size", help, self.commit_group.clone());
+    }
+
+    /// All of it in the OpenMetrics text format.
+    pub fn encode(&self) -> String {
+        let mut text = String::with_capacity(16 * 1024);
+        // Writing into a String fails only where a collector does, and these do not.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,123 @@
+//! What is to be delivered now.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+
+use super::{ALERTS_PER_REQUEST, StoreError, schema};
+use crate::alert::Alert;
+
+/// A connection that reads what is due.
+#[derive(Debug)]
+pub struct DueReader {
+    connection: Connection,
+}
+
+/// An alert that may be delivered now.
+#[derive(Debug)]
+pub struct Due {
+    /// Its id in the store.
+    pub id: i64,
+    /// How often it was tried before.
+    pub attempts: u32,
+    /// The alert.
+    pub alert: Alert,
+}
+
+impl DueReader {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection: schema::open_reader(path)? })
+    }
+
+    /// At most `limit` alerts of `destination` that are due at `now_ms` and not in `claimed`, the longest due first. No two
+    /// of them share a key.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn due(
+        &mut self,
+        destination: &str,
+        now_ms: i64,
+        claimed: &HashSet<i64>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        // One transaction, so that all of it is of one moment.
+        let transaction = self.connection.transaction()?;
+        let mut ids = transaction.prepare_cached(
+            "SELECT id FROM alerts WHERE destination = ?1 AND due_at IS NOT NULL AND due_at <= ?2
+             ORDER BY due_at, id LIMIT ?3",
+        )?;
+        let ids: Vec<i64> = ids
+            .query_map(params![destination, now_ms, (limit + claimed.len()) as i64], |row| row.get(0))?
+            .filter(|id| !matches!(id, Ok(id) if claimed.contains(id)))
+            .take(limit)
+            .collect::<Result<_, _>>()?;
+        let mut rows = transaction.prepare_cached(
+            "SELECT a.attempts, a.source, r.id, r.received_at, e.json FROM alerts a
+             JOIN events e ON e.alert = a.id JOIN requests r ON r.seq = a.id / ?2 WHERE a.id = ?1",
+        )?;
+        ids.into_iter()
+            .map(|id| {
+                rows.query_row(params![id, ALERTS_PER_REQUEST as i64], |row| {
+                    let received_at = super::rfc3339(row.get(3)?);
+                    let event = super::event(row, 4)?;
+                    let alert = Alert { source: row.get(1)?, request: row.get(2)?, received_at, event };
+                    Ok(Due { id, attempts: row.get(0)?, alert })
+                })
+                .map_err(StoreError::from)
+            })
+            .collect()
+    }
+
+    /// When the next alert of `destination` after `now_ms` becomes due: Unix milliseconds.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn next_due_at(&self, destination: &str, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT min(due_at) FROM alerts WHERE destination = ? AND due_at IS NOT NULL AND due_at > ?",
+        )?;
+        Ok(statement.query_row(params![destination, now_ms], |row| row.get(0))?)
+    }
+
+    /// When the oldest request with an undelivered, pending alert came in: Unix milliseconds.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn oldest_pending(&self) -> Result<Option<i64>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT received_at FROM requests WHERE seq = (SELECT min(id) FROM alerts WHERE state = 'pending') / ?",
+        )?;
+        let mut rows = statement.query([ALERTS_PER_REQUEST as i64])?;
+        Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+    }
+
+    /// Destinations that alerts wait for, and how many.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn waiting_for(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT destination, count(*) FROM alerts WHERE state = 'pending' GROUP BY destination")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What an operator asked to have done again, oldest first.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn replays(&self) -> Result<Vec<super::Replay>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT id, request FROM replays ORDER BY id LIMIT 100")?;
+        let rows = statement.query_map([], |row| {
+            let target = match row.get::<_, Option<i64>>(1)? {
+                Some(seq) => super::ReplayTarget::Request(seq),
+                None => super::ReplayTarget::AllSetAside,
+            };
+            Ok(super::Replay { id: row.get(0)?, target })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}

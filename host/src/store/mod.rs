@@ -1,0 +1,225 @@
+//! What the gateway keeps: requests, the alerts made of them, and every attempt at delivering them.
+//!
+//! # What it promises
+//!
+//! 1. What [`Store::append`] confirmed survives `kill -9` and a power cut: the answer to `append` is sent after the
+//!    transaction is committed *and* synced.
+//! 2. An `event_id` opens once per source: a repeat is counted as a duplicate and nothing else, for as long as the first
+//!    one is kept.
+//! 3. Alerts with the same key are handed to delivery in the order in which they were accepted, one at a time.
+//! 4. Where the disk is full or fails, nothing is confirmed: the whole group is rolled back, and each caller is told.
+//! 5. Retention is bounded by age and by size, and never removes a request with an alert that is not delivered.
+//!
+//! # How
+//!
+//! One SQLite file in WAL mode with `synchronous=FULL`. One thread, the [writer](writer), owns the only connection that
+//! writes. Whatever waits in its queue becomes one transaction and one sync: the *group commit*. Intake's appends and
+//! delivery's settlements share it, so the cost of a sync is divided by the load. Readers have connections of their own
+//! and never wait for the writer. `sqlite3 gateway.db` may look on while the gateway runs.
+//!
+//! A number, `seq`, orders the requests. The alerts of request `seq` have the ids from `seq * 1024`
+//! ([`ALERTS_PER_REQUEST`]), so that ids are in the order of acceptance and the alerts of a request are a range that
+//! needs no index of its own.
+//!
+//! An alert's `lane` is a hash of its destination and its fingerprint. Only the oldest pending alert of a lane, its
+//! *head*, has a `due_at`; those behind it have none. Settling a head makes the next one the head. So the question "what
+//! is due?" is one step in one index, however long the backlog and however many alerts share a key.
+//!
+//! Durations are measured with the monotonic clock; points in time are Unix milliseconds.
+
+mod append;
+mod due;
+mod error;
+mod history;
+mod lock;
+mod replay;
+mod retention;
+mod schema;
+mod settle;
+mod totals;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::metrics::Metrics;
+
+pub use append::{Appended, NewAlert, NewRequest, PluginId, PluginRecord, Reading};
+pub use due::{Due, DueReader};
+pub use error::StoreError;
+pub use history::{AlertRecord, AttemptRecord, Filter, History, Line, ListedState, RequestRecord};
+pub use replay::{Replay, ReplayTarget, Reread, ask as ask_replay};
+pub use retention::{Bounds, Retained};
+pub use settle::{Settlement, Verdict};
+
+use writer::{Ask, Command, Writer};
+
+/// The most alerts that one request may carry; the distance between the ids of two requests' first alerts.
+pub const ALERTS_PER_REQUEST: usize = 1024;
+
+/// How many commands may wait for the writer. More than that, and the disk is not keeping up: the sender is told to come
+/// back.
+const QUEUE: usize = 4096;
+
+/// How the store is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether a commit waits for the disk. Only a benchmark that wants to know what the sync costs says `false`.
+    pub sync: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { sync: true }
+    }
+}
+
+/// A handle to the store: cheap to clone, usable from any task.
+#[derive(Debug, Clone)]
+pub struct Store {
+    commands: mpsc::Sender<Command>,
+    commits: watch::Receiver<u64>,
+    path: Arc<Path>,
+}
+
+/// The writer's thread, to be ended by [`Closing::close`].
+#[derive(Debug)]
+pub struct Closing {
+    commands: mpsc::Sender<Command>,
+    thread: JoinHandle<()>,
+}
+
+impl Store {
+    /// Opens the store in `data_dir`, making the directory (mode 0700), the file (0600) and the newest schema as needed.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] where another gateway has it open; [`StoreError::Newer`] where a newer version wrote it;
+    /// otherwise what the disk said. In each case nothing was changed.
+    pub fn open(data_dir: &Path, options: &Options, metrics: Metrics) -> Result<(Self, Closing), StoreError> {
+        let lock = lock::acquire(data_dir)?;
+        let path: Arc<Path> = file(data_dir).into();
+        let connection = schema::open(&path, options.sync)?;
+        let (committed, commits) = watch::channel(0);
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let writer = Writer::new(connection, committed, metrics, lock)?;
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer.run(queue))
+            .map_err(|error| StoreError::Disk(format!("cannot start the writer's thread: {error}")))?;
+        Ok((Self { commands: commands.clone(), commits, path }, Closing { commands, thread }))
+    }
+
+    /// Keeps a request and what was read from it. Once this returns `Ok`, it is on disk. Dropping the future changes
+    /// nothing: the append happens whole or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] where too much waits already, or what the disk said; nothing is kept then.
+    pub async fn append(&self, request: NewRequest, reading: Reading) -> Result<Appended, StoreError> {
+        let (ask, answer) = Ask::new((request, reading));
+        self.commands.try_send(Command::Append(ask)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Keeps the outcome of an attempt at delivery, and makes the next alert of the lane due where this one is settled.
+    ///
+    /// # Errors
+    /// What the disk said; the alert is then as it was before the attempt.
+    pub async fn settle(&self, settlement: Settlement) -> Result<(), StoreError> {
+        self.ask(Command::Settle, settlement).await
+    }
+
+    /// Keeps what a second reading of a kept request came to, and takes the replay off the list.
+    ///
+    /// # Errors
+    /// What the disk said; the replay then stays on the list.
+    pub async fn finish_replay(&self, reread: Reread) -> Result<Appended, StoreError> {
+        self.ask(Command::FinishReplay, reread).await
+    }
+
+    /// Makes the set-aside alerts that a replay names pending again, and takes it off the list. Gives their number.
+    ///
+    /// # Errors
+    /// What the disk said; the replay then stays on the list.
+    pub async fn requeue(&self, replay: Replay) -> Result<usize, StoreError> {
+        self.ask(Command::Requeue, replay).await
+    }
+
+    /// Removes some of the requests that may go under `bounds`, oldest first.
+    ///
+    /// # Errors
+    /// What the disk said; nothing was removed then.
+    pub async fn retain(&self, bounds: Bounds) -> Result<Retained, StoreError> {
+        self.ask(Command::Retain, bounds).await
+    }
+
+    /// The number that says which plugin read a request, new or known.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub async fn plugin(&self, plugin: PluginRecord) -> Result<PluginId, StoreError> {
+        self.ask(Command::Plugin, plugin).await
+    }
+
+    /// Changes with every commit: what waits for new alerts waits on this.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.clone()
+    }
+
+    /// A connection of its own that reads what is due.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn due_reader(&self) -> Result<DueReader, StoreError> {
+        DueReader::open(&self.path)
+    }
+
+    /// A connection of its own that reads what happened.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn history(&self) -> Result<History, StoreError> {
+        History::open_file(&self.path)
+    }
+
+    async fn ask<I, O>(&self, command: fn(Ask<I, O>) -> Command, input: I) -> Result<O, StoreError> {
+        let (ask, answer) = Ask::new(input);
+        self.commands.send(command(ask)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Closing {
+    /// Waits until the writer has committed all that was handed to it before this call, and has closed the file.
+    pub async fn close(self) {
+        // A failed send says that the writer is gone already.
+        let _ = self.commands.send(Command::Close).await;
+        if !matches!(tokio::task::spawn_blocking(|| self.thread.join()).await, Ok(Ok(()))) {
+            tracing::error!("the store's writer panicked; what was confirmed is on disk");
+        }
+    }
+}
+
+/// Where the store's file stands within a data directory.
+pub fn file(data_dir: &Path) -> PathBuf {
+    data_dir.join("gateway.db")
+}
+
+/// Unix milliseconds as RFC 3339 in UTC, with milliseconds.
+pub fn rfc3339(unix_ms: i64) -> String {
+    // Out of range only where somebody wrote into the file by hand.
+    let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!("{time:.3}")
+}
+
+/// The event that column `index` holds as JSON.
+fn event(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<plugin_sdk::contract::Alert> {
+    serde_json::from_str(row.get_ref(index)?.as_str()?).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into())
+    })
+}

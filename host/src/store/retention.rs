@@ -1,0 +1,77 @@
+//! Removing what is old and delivered, a little at a time, between the commits of the day's work.
+
+use rusqlite::params;
+
+use super::writer::Step;
+use super::{ALERTS_PER_REQUEST, StoreError};
+
+/// How many requests one step looks at. A step holds up the commits behind it, so it is short.
+const LOOK: i64 = 256;
+
+/// What may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Look at requests from this `seq` on; 0 to begin.
+    pub from: i64,
+    /// Requests received before this may go: Unix milliseconds.
+    pub before_ms: i64,
+    /// While more bytes than this are in use, younger requests go too.
+    pub size: u64,
+}
+
+/// What a step of retention did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retained {
+    /// How many requests were removed.
+    pub removed: usize,
+    /// Where the next step begins; `None` says that there is no more to do for now.
+    pub next: Option<i64>,
+}
+
+pub fn retain(step: Step<'_>, bounds: &Bounds) -> Result<Retained, StoreError> {
+    let over_size = bytes_in_use(&step)? > bounds.size;
+    let oldest: Vec<(i64, i64, bool)> = step
+        .transaction
+        .prepare_cached(
+            "SELECT seq, received_at, state <> 'failed' FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?",
+        )?
+        .query_map(params![bounds.from, LOOK], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut retained = Retained { removed: 0, next: oldest.last().map(|(seq, ..)| seq + 1) };
+    for (seq, received_at, settled) in oldest {
+        if received_at >= bounds.before_ms && !over_size {
+            retained.next = None;
+            break;
+        }
+        if settled && let Some(alerts) = remove(&step, seq)? {
+            step.totals.delivered -= alerts as i64;
+            retained.removed += 1;
+        }
+    }
+    Ok(retained)
+}
+
+/// Removes a request and all that hangs on it, unless one of its alerts is not delivered. Gives the number of its alerts.
+fn remove(step: &Step<'_>, seq: i64) -> Result<Option<usize>, StoreError> {
+    let first = seq * ALERTS_PER_REQUEST as i64;
+    let range = [first, first + ALERTS_PER_REQUEST as i64 - 1];
+    let undelivered: bool = step
+        .transaction
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM alerts WHERE id BETWEEN ? AND ? AND state <> 'delivered')")?
+        .query_row(range, |row| row.get(0))?;
+    if undelivered {
+        return Ok(None);
+    }
+    for sql in ["DELETE FROM attempts WHERE alert BETWEEN ? AND ?", "DELETE FROM events WHERE alert BETWEEN ? AND ?"] {
+        step.transaction.prepare_cached(sql)?.execute(range)?;
+    }
+    let alerts = step.transaction.prepare_cached("DELETE FROM alerts WHERE id BETWEEN ? AND ?")?.execute(range)?;
+    step.transaction.prepare_cached("DELETE FROM requests WHERE seq = ?")?.execute([seq])?;
+    Ok(Some(alerts))
+}
+
+fn bytes_in_use(step: &Step<'_>) -> Result<u64, StoreError> {
+    let pragma = |name| step.transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let pages = pragma("page_count")? - pragma("freelist_count")?;
+    Ok((pages * pragma("page_size")?).unsigned_abs())
+}

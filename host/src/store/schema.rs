@@ -1,0 +1,131 @@
+//! The tables, and how older ones become these.
+//!
+//! `PRAGMA user_version` holds the number of migrations that have run. Each runs in a transaction with the step of that
+//! number, so that a crash in the midst of one leaves the older schema whole.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// In order; never changed once released, only added to.
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// How long a connection waits for another process, such as `events replay`, that is writing.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Opens the file for writing and brings it to the newest schema.
+pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
+    // SQLite would make the file readable by all that the umask allows; it holds phone numbers and message texts.
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| StoreError::Disk(format!("cannot open {}: {error}", path.display())))?;
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    // Rows are 1 to 3 KB: two or three to a page. Must precede the first table.
+    connection.pragma_update(None, "page_size", 8192)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", if sync { "FULL" } else { "OFF" })?;
+    // 16 MB of pages. The indexes over what is pending stay in it; the whole history need not.
+    connection.pragma_update(None, "cache_size", -16_000)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // A checkpoint copies the log into the file and syncs both, and the writer waits for it: rarer is cheaper, as hot pages
+    // are copied once for many commits. 16 MB of log is read again at start in a few milliseconds.
+    connection.pragma_update(None, "wal_autocheckpoint", 2048)?;
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens the file for reading only.
+pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open_existing(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "cache_size", -4_000)?;
+    Ok(connection)
+}
+
+/// Opens a file that must be there, and whose schema must be this program's.
+pub fn open_existing(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    if !path.exists() {
+        return Err(StoreError::Missing(path.to_owned()));
+    }
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    match version(&connection)? {
+        0 => Err(StoreError::Missing(path.to_owned())),
+        found if found > newest() => Err(StoreError::Newer { found, known: newest() }),
+        _ => Ok(connection),
+    }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let found = version(connection)?;
+    if found > newest() {
+        return Err(StoreError::Newer { found, known: newest() });
+    }
+    for (number, migration) in (1..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= found) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+fn newest() -> i64 {
+    MIGRATIONS.len() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_gets_the_newest_schema_and_keeps_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        for _ in 0..2 {
+            let connection = open(&path, true).unwrap();
+            assert_eq!(version(&connection).unwrap(), newest());
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_newer_gateway_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        open(&path, true).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(open(&path, true), Err(StoreError::Newer { found: 99, .. })));
+        assert!(matches!(open_reader(&path), Err(StoreError::Newer { found: 99, .. })));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_not_made_by_a_reader() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        assert!(matches!(open_reader(&path), Err(StoreError::Missing(_))));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_file_is_for_its_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        drop(open(&path, true).unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

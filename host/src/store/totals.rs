@@ -1,0 +1,61 @@
+//! How many alerts are in each state: kept in step with every commit, because counting millions of rows takes seconds.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::StoreError;
+use crate::metrics::{Metrics, StateLabel};
+
+/// Numbers of rows, by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub pending: i64,
+    pub delivered: i64,
+    pub set_aside: i64,
+    /// Requests, not alerts: those that a plugin failed on.
+    pub failed: i64,
+}
+
+impl Totals {
+    pub fn read(connection: &Connection) -> Result<Self, StoreError> {
+        let mut statement = connection.prepare("SELECT n FROM totals WHERE state = ?")?;
+        let mut read = |state: &str| -> Result<i64, StoreError> {
+            Ok(statement.query_row([state], |row| row.get(0)).optional()?.unwrap_or_default())
+        };
+        Ok(Self {
+            pending: read("pending")?,
+            delivered: read("delivered")?,
+            set_aside: read("set_aside")?,
+            failed: read("failed")?,
+        })
+    }
+
+    /// Writes what differs from `before`.
+    pub fn write(&self, before: &Self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        for ((state, now), (_, then)) in self.rows().into_iter().zip(before.rows()) {
+            if now != then {
+                transaction
+                    .prepare_cached("INSERT OR REPLACE INTO totals (state, n) VALUES (?, ?)")?
+                    .execute(params![state, now])?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn show(&self, metrics: &Metrics) {
+        for (state, n) in self.rows() {
+            match state {
+                "failed" => metrics.requests_failed.set(n),
+                _ => metrics.alerts.get_or_create(&StateLabel { state }).set(n),
+            };
+        }
+    }
+
+    fn rows(&self) -> [(&'static str, i64); 4] {
+        [
+            ("pending", self.pending),
+            ("delivered", self.delivered),
+            ("set_aside", self.set_aside),
+            ("failed", self.failed),
+        ]
+    }
+}
