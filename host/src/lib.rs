@@ -1,5 +1,39 @@
-//! The alert gateway.
+//! The alert gateway: webhooks in, alerts out, and nothing lost between.
+//!
+//! # The path of an alert
+//!
+//! A sender posts to `/in/<source>`. [`intake`] finds the [source](sources), reads the body, and has the source's
+//! [plugin] read the request in a sandbox of its own. What the plugin makes of it goes to the [store], and only when the
+//! disk has it is the sender answered. [`delivery`] takes from the store what is due, sends it to [`itoc360`], and writes
+//! down what came of it. The two directions know nothing of each other: they meet at the store.
+//!
+//! # The floors
+//!
+//! Imports go down, never up and never sideways; `tests/tidy.rs` holds this.
+//!
+//! | floor | modules | what they are |
+//! |---|---|---|
+//! | 5 | [`cli`] | speaks to a person |
+//! | 4 | [`gateway`] | knows everyone: assembles, runs, stops |
+//! | 3 | [`intake`], [`delivery`], [`admin`] | hallways; none knows another |
+//! | 2 | [`sources`] | joins configuration with plugins |
+//! | 1 | [`plugin`], [`store`], [`itoc360`], [`http`] | one outside thing each: wasm, disk, network out, network in |
+//! | 0 | [`config`], [`alert`], [`metrics`], [`health`] | words, no deeds |
+//!
+//! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code, start at [`intake`] and
+//! follow a request; then [`store`], whose essay says what is promised and how; then [`delivery`].
 
+pub mod admin;
 pub mod alert;
+pub mod cli;
+pub mod config;
+pub mod delivery;
+pub mod gateway;
+pub mod health;
+pub mod http;
+pub mod intake;
+pub mod itoc360;
 pub mod metrics;
+pub mod plugin;
+pub mod sources;
 pub mod store;

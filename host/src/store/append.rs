@@ -1,5 +1,6 @@
 //! Keeping a request and the alerts made of it.
 
+use hyper::body::Bytes;
 use rusqlite::params;
 
 use super::writer::Step;
@@ -22,7 +23,7 @@ pub struct NewRequest {
     /// JSON: `[[name, value], …]`.
     pub headers: String,
     /// The bytes.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// Which plugin read it.
     pub plugin: PluginId,
 }
@@ -115,7 +116,7 @@ pub fn append(mut step: Step<'_>, request: &NewRequest, reading: &Reading) -> Re
             request.method,
             request.url,
             request.headers,
-            request.body,
+            &request.body[..],
         ])?;
     step.totals.failed += i64::from(matches!(reading, Reading::Failed(_)));
     keep_alerts(&mut step, seq, &request.source, request.received_at, reading)

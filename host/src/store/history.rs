@@ -6,7 +6,7 @@ use plugin_sdk::contract;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
-use super::{ALERTS_PER_REQUEST, StoreError, schema};
+use super::{ALERTS_PER_REQUEST, PluginId, StoreError, schema};
 
 /// A connection that reads what happened. It waits for nobody and holds nobody up.
 #[derive(Debug)]
@@ -75,6 +75,9 @@ pub struct RequestRecord {
     pub state: String,
     /// Why it is not `read`.
     pub reason: Option<String>,
+    /// The plugin's number in the store.
+    #[serde(skip)]
+    pub plugin_id: PluginId,
     /// The plugin's name.
     pub plugin: String,
     /// The plugin's version.
@@ -133,7 +136,7 @@ pub struct AttemptRecord {
 }
 
 const REQUEST: &str = "SELECT r.seq, r.id, r.source, r.received_at, r.state, r.reason, p.name, p.version, p.sha256,
-    r.duplicates, r.method, r.url, r.headers, r.body FROM requests r JOIN plugins p ON p.id = r.plugin";
+    r.duplicates, r.method, r.url, r.headers, r.body, p.id FROM requests r JOIN plugins p ON p.id = r.plugin";
 
 impl History {
     pub(super) fn open_file(path: &Path) -> Result<Self, StoreError> {
@@ -274,6 +277,7 @@ fn request(row: &Row<'_>) -> rusqlite::Result<RequestRecord> {
         received_at: super::rfc3339(row.get(3)?),
         state: row.get(4)?,
         reason: row.get(5)?,
+        plugin_id: PluginId(row.get(14)?),
         plugin: row.get(6)?,
         plugin_version: row.get(7)?,
         plugin_sha256: row.get(8)?,

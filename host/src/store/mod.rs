@@ -39,6 +39,9 @@ mod settle;
 mod totals;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -52,7 +55,7 @@ pub use due::{Due, DueReader};
 pub use error::StoreError;
 pub use history::{AlertRecord, AttemptRecord, Filter, History, Line, ListedState, RequestRecord};
 pub use replay::{Replay, ReplayTarget, Reread, ask as ask_replay};
-pub use retention::{Bounds, Retained};
+pub use retention::{Bounds, Retained, keep_within};
 pub use settle::{Settlement, Verdict};
 
 use writer::{Ask, Command, Writer};

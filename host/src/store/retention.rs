@@ -1,9 +1,15 @@
 //! Removing what is old and delivered, a little at a time, between the commits of the day's work.
 
+use std::time::Duration;
+
 use rusqlite::params;
+use tokio::sync::watch;
 
 use super::writer::Step;
-use super::{ALERTS_PER_REQUEST, StoreError};
+use super::{ALERTS_PER_REQUEST, Store, StoreError};
+
+/// How often there is a look at what may go.
+const EVERY: Duration = Duration::from_secs(60);
 
 /// How many requests one step looks at. A step holds up the commits behind it, so it is short.
 const LOOK: i64 = 256;
@@ -28,6 +34,33 @@ pub struct Retained {
     pub next: Option<i64>,
 }
 
+/// Removes what is older than `age`, and the oldest while more than `size` bytes are in use, now and then until `stop`
+/// says so. What is not delivered stays.
+pub async fn keep_within(store: Store, age: Duration, size: u64, mut stop: watch::Receiver<bool>) {
+    loop {
+        let before_ms = jiff::Timestamp::now().as_millisecond().saturating_sub(age.as_millis() as i64);
+        match remove_all(&store, before_ms, size).await {
+            Ok(0) => {}
+            Ok(requests) => tracing::info!(requests, "retention removed old requests, all of them delivered"),
+            Err(error) => tracing::warn!(%error, "retention could not remove what is old"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+async fn remove_all(store: &Store, before_ms: i64, size: u64) -> Result<usize, StoreError> {
+    let (mut from, mut removed) = (Some(0), 0);
+    while let Some(seq) = from {
+        let step = store.retain(Bounds { from: seq, before_ms, size }).await?;
+        removed += step.removed;
+        from = step.next;
+    }
+    Ok(removed)
+}
+
 pub fn retain(step: Step<'_>, bounds: &Bounds) -> Result<Retained, StoreError> {
     let over_size = bytes_in_use(&step)? > bounds.size;
     let oldest: Vec<(i64, i64, bool)> = step
@@ -43,7 +76,9 @@ pub fn retain(step: Step<'_>, bounds: &Bounds) -> Result<Retained, StoreError> {
             retained.next = None;
             break;
         }
-        if settled && let Some(alerts) = remove(&step, seq)? {
+        // The newest request stays, whatever its age: the next number is one more than its own, so none is given twice.
+        let newest = seq + 1 == *step.next_seq;
+        if settled && !newest && let Some(alerts) = remove(&step, seq)? {
             step.totals.delivered -= alerts as i64;
             retained.removed += 1;
         }

@@ -1,1 +1,69 @@
-//! x
+//! Every bundled plugin, compiled to wasm and embedded, so that the gateway is one self-contained binary.
+//!
+//! The build script compiles each crate that stands beside this one under `plugins/`: a new plugin is bundled by being
+//! there.
+
+/// A plugin that the gateway carries with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Bundled {
+    /// What `plugin = "<name>"` in the configuration names: also the plugin's folder and package.
+    pub name: &'static str,
+    /// The compiled plugin.
+    pub wasm: &'static [u8],
+    /// A request to show it with, where the plugin has `cases/sample.http`.
+    pub sample: Option<Sample>,
+}
+
+/// A typical request that a plugin takes, with the settings under which it does.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// An HTTP/1.1 request message, as `plugin_sdk::case::parse_request` reads it.
+    pub request: &'static [u8],
+    /// The source's settings: JSON text.
+    pub settings: &'static str,
+}
+
+/// Every bundled plugin, by name.
+pub fn all() -> &'static [Bundled] {
+    include!(concat!(env!("OUT_DIR"), "/plugins.rs"))
+}
+
+/// The bundled plugin of this name.
+pub fn find(name: &str) -> Option<&'static Bundled> {
+    all().iter().find(|plugin| plugin.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compiling it at start and keeping it in memory costs by the byte.
+    const MAX_WASM_BYTES: usize = 300 * 1024;
+
+    #[test]
+    fn twilio_errors_is_bundled_with_a_sample() {
+        let plugin = find("twilio-errors").unwrap();
+        let sample = plugin.sample.unwrap();
+        assert!(sample.request.starts_with(b"POST https://"));
+        assert!(sample.settings.contains("auth_token"));
+        assert!(find("bundle").is_none());
+    }
+
+    #[test]
+    fn every_plugin_is_wasm_and_small() {
+        for plugin in all() {
+            assert!(plugin.wasm.starts_with(b"\0asm\x01\0\0\0"), "{}", plugin.name);
+            assert!(plugin.wasm.len() <= MAX_WASM_BYTES, "{} has {} bytes", plugin.name, plugin.wasm.len());
+        }
+    }
+
+    #[test]
+    fn no_plugin_knows_the_machine_that_built_it() {
+        for plugin in all() {
+            for folder in [env!("CARGO_MANIFEST_DIR"), "/.cargo/registry"] {
+                let found = plugin.wasm.windows(folder.len()).any(|bytes| bytes == folder.as_bytes());
+                assert!(!found, "{} holds {folder}", plugin.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `check`: what a configuration means.
+
+use std::io::Write;
+
+use super::{ConfigFile, Outcome, block_on};
+use crate::config::{Config, Problems};
+use crate::gateway;
+use crate::sources::{self, Source};
+
+pub fn check(file: &ConfigFile) -> Outcome {
+    let config = file.load()?;
+    for warning in &config.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let sources = block_on(async {
+        let sandbox = gateway::sandbox(&config, false)?;
+        Ok(sources::load(&config, &sandbox).await.map_err(Problems)?)
+    })?;
+    Ok(print(&config, &sources)?)
+}
+
+fn print(config: &Config, sources: &[Source]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let gateway = &config.gateway;
+    writeln!(out, "{} is right.\n", config.path.display())?;
+    writeln!(out, "Listens at {} for {}; keeps its data in {}.", gateway.listen, gateway.public_url, gateway.data_dir.display())?;
+    match gateway.admin {
+        Some(admin) => writeln!(out, "Health and metrics at http://{admin}.")?,
+        None => writeln!(out, "Health and metrics are off.")?,
+    }
+    for destination in &config.destinations {
+        writeln!(out, "\ndestination {}\n  {} ({})", destination.name, destination.url, destination.format.as_str())?;
+    }
+    for source in sources {
+        let description = source.plugin.description();
+        writeln!(out, "\nsource {}", source.name)?;
+        writeln!(out, "  plugin      {} {}: {}", description.name, description.version, description.summary)?;
+        writeln!(out, "  sha256      {}", source.plugin.sha256())?;
+        writeln!(out, "  destination {}", source.destination)?;
+        let url = format!("{}{}", source.url, description.url_suffix);
+        writeln!(out, "  URL         {url}")?;
+        writeln!(out, "  to set up   {}", description.setup.replace("{url}", &url).trim().replace('\n', "\n              "))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! Logs, to standard error: text for a person, JSON for a machine.
+
+use std::io::IsTerminal;
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+/// How the program logs.
+#[derive(Debug, Args)]
+pub struct Logging {
+    /// How log lines look; text on a terminal and JSON otherwise unless this says more
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<Format>,
+    /// What is logged: error, warn, info, debug or trace, also for one part, as in info,alert_gateway::intake=debug
+    #[arg(long, global = true, value_name = "FILTER", env = "ALERT_GATEWAY_LOG")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// For a person
+    Text,
+    /// One object a line
+    Json,
+}
+
+impl Logging {
+    /// Starts logging. A command that is not the gateway itself says only what went wrong, unless it is asked for more.
+    pub fn start(&self, gateway: bool) {
+        let default = if gateway { "info" } else { "error" };
+        let wanted = self.log.as_deref().unwrap_or(default);
+        let filter = EnvFilter::try_new(wanted).unwrap_or_else(|error| {
+            eprintln!("--log {wanted}: {error}; logging at {default}");
+            EnvFilter::new(default)
+        });
+        let terminal = std::io::stderr().is_terminal();
+        let format = self.log_format.unwrap_or(if terminal || !gateway { Format::Text } else { Format::Json });
+        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match format {
+            Format::Text => subscriber.with_ansi(terminal).with_target(false).init(),
+            Format::Json => subscriber.json().flatten_event(true).init(),
+        }
+    }
+}

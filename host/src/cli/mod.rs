@@ -1,0 +1,131 @@
+//! What a person types, and what the program says back.
+//!
+//! Exit codes: 0, it worked; 1, it failed while it ran; 2, what was asked for or configured is wrong.
+
+mod check;
+mod demo;
+mod events;
+mod logging;
+mod run;
+mod trial;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::config::{Config, Problems};
+
+/// Takes webhooks, lets sandboxed plugins read them, and delivers the alerts to ITOC360 until it has them.
+///
+/// Start with `alert-gateway demo`, which shows one alert going all the way on this machine alone. Then write a
+/// gateway.toml, see what `alert-gateway check` thinks of it, and `alert-gateway run`.
+#[derive(Debug, Parser)]
+#[command(name = "alert-gateway", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    logging: logging::Logging,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway until SIGTERM or SIGINT
+    Run(ConfigFile),
+    /// Say what a configuration means, or all that is wrong with it
+    Check(ConfigFile),
+    /// Read a request from a file through the real sandbox, and show what would be sent; nothing is stored or sent
+    Try(trial::Try),
+    /// What came in and what became of it
+    #[command(subcommand)]
+    Events(events::Events),
+    /// Show one alert going all the way, on this machine alone: sender, gateway, a stand-in for ITOC360
+    Demo(demo::Demo),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "gateway.toml")]
+    config: PathBuf,
+}
+
+/// Why a command failed, as an exit code and a message.
+#[derive(Debug)]
+enum Failure {
+    /// What was asked for or configured is wrong.
+    Usage(String),
+    /// It failed while it ran.
+    Run(anyhow::Error),
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Does what the command line asks.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.logging.start(matches!(cli.command, Command::Run(_)));
+    let outcome = match cli.command {
+        Command::Run(file) => run::run(&file),
+        Command::Check(file) => check::check(&file),
+        Command::Try(what) => trial::try_out(&what),
+        Command::Events(what) => events::events(&what),
+        Command::Demo(what) => demo::demo(&what),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "alert-gateway", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => {
+            eprintln!("{}", message.trim_end());
+            ExitCode::from(2)
+        }
+        // Who reads this through `head` has seen enough.
+        Err(Failure::Run(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(Failure::Run(error)) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl ConfigFile {
+    fn load(&self) -> Result<Config, Failure> {
+        let config = Config::load(&self.config)?;
+        Ok(config)
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::Usage(problems.to_string())
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        match error.downcast::<Problems>() {
+            Ok(problems) => Self::Usage(problems.to_string()),
+            Err(error) => Self::Run(error),
+        }
+    }
+}
+
+/// Runs a future to its end on this thread and one more for each further processor.
+fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

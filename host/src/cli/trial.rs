@@ -1,0 +1,116 @@
+//! `try`: a request from a file through the real sandbox, and what would be sent.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use plugin_sdk::case;
+use plugin_sdk::contract::{Answer, Request};
+
+use super::single::{self, Single};
+use super::{Failure, Outcome, block_on};
+use crate::alert::Alert;
+use crate::config::{Config, Format, Problems, did_you_mean};
+use crate::gateway;
+use crate::itoc360::format;
+use crate::sources::{self, Source};
+
+/// Where the requests of `try --plugin` would be delivered, were they.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
+/// The file holds an HTTP/1.1 request: a request line with the whole URL as the sender knows it, headers, an empty line,
+/// and the body, byte for byte.
+#[derive(Debug, Args)]
+pub struct Try {
+    /// The configuration file, for --source
+    #[arg(short, long, value_name = "FILE", default_value = "gateway.toml")]
+    config: PathBuf,
+    /// Read the request as this source of the configuration would
+    #[arg(long, value_name = "NAME", required_unless_present = "plugin", conflicts_with = "plugin")]
+    source: Option<String>,
+    /// Read the request with this plugin: a bundled one, or a wasm file
+    #[arg(long, value_name = "NAME|FILE.wasm")]
+    plugin: Option<String>,
+    /// The plugin's settings, as TOML or JSON
+    #[arg(long, value_name = "FILE", requires = "plugin")]
+    settings: Option<PathBuf>,
+    /// The format of the body for ITOC360, with --plugin: alertmanager or zapier
+    #[arg(long, value_name = "FORMAT", default_value = "alertmanager", conflicts_with = "source")]
+    format: String,
+    /// The request
+    #[arg(value_name = "REQUEST.http")]
+    request: PathBuf,
+}
+
+pub fn try_out(what: &Try) -> Outcome {
+    let message =
+        std::fs::read(&what.request).with_context(|| format!("cannot read {}", what.request.display()))?;
+    let request = case::parse_request(&message, case::no_settings(), what.source.as_deref(), case::RECEIVED_AT)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", what.request.display())))?;
+    let config = what.configuration(&request)?;
+    let answer = block_on(async {
+        let mut only = config.clone();
+        if let Some(name) = &what.source {
+            only.sources.retain(|source| source.name == *name);
+            if only.sources.is_empty() {
+                return Err(unknown(name, &config));
+            }
+        }
+        let sandbox = gateway::sandbox(&only, false)?;
+        let mut loaded = sources::load(&only, &sandbox).await.map_err(Problems)?;
+        let source = loaded.pop().ok_or_else(|| anyhow!("the configuration has no source"))?;
+        let answer = read(&source, &request).await?;
+        let destination = config.destinations.iter().find(|one| *one.name == *source.destination);
+        show(&source, &request, &answer, destination.map_or(Format::Alertmanager, |one| one.format))?;
+        Ok(answer)
+    })?;
+    match answer {
+        Answer::Rejected(rejection) => Err(Failure::Run(anyhow!("the request would be rejected: {}", rejection.reason))),
+        _ => Ok(()),
+    }
+}
+
+impl Try {
+    fn configuration(&self, request: &Request) -> Result<Config, Failure> {
+        let Some(plugin) = &self.plugin else { return Ok(Config::load(&self.config)?) };
+        let (settings, file) = match &self.settings {
+            Some(path) => (single::settings(path)?, path.as_path()),
+            None => (toml::Table::new(), Path::new("--settings")),
+        };
+        let (url, itoc360, format, data_dir) = (&*request.url, NOWHERE, &*self.format, Path::new("."));
+        Ok(Single { plugin, url, settings, file, itoc360, format, data_dir }.config()?)
+    }
+}
+
+fn unknown(name: &str, config: &Config) -> Failure {
+    let names = || config.sources.iter().map(|source| source.name.as_str());
+    let near = did_you_mean(name, names()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+    let all = names().collect::<Vec<_>>().join(", ");
+    Failure::Usage(format!("{} has no source \"{name}\" (it has: {all}){near}", config.path.display()))
+}
+
+async fn read(source: &Source, request: &Request) -> anyhow::Result<Answer> {
+    let headers = serde_json::value::to_raw_value(&request.headers)?;
+    let Request { received_at, method, url, body, .. } = request;
+    Ok(source.read(received_at, method, url, &headers, &body.bytes()).await?)
+}
+
+fn show(source: &Source, request: &Request, answer: &Answer, format: Format) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let description = source.plugin.description();
+    writeln!(out, "plugin {} {} (sha256 {}) answers:", description.name, description.version, source.plugin.sha256())?;
+    writeln!(out, "{}", serde_json::to_string_pretty(answer)?)?;
+    let Answer::Alerts(alerts) = answer else { return Ok(()) };
+    for event in alerts {
+        let alert = Alert {
+            source: source.name.to_string(),
+            request: "00000000-0000-7000-8000-000000000000".to_owned(),
+            received_at: request.received_at.clone(),
+            event: event.clone(),
+        };
+        let body: serde_json::Value = serde_json::from_slice(&format::body(format, &alert))?;
+        writeln!(out, "\nITOC360 would be sent ({}):\n{}", format.as_str(), serde_json::to_string_pretty(&body)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! `[limits]` for all sources and `[sources.<name>.limits]` for one: what a request and a plugin call may use.
+
+use std::time::Duration;
+
+use super::quantity::{GIB, KIB, MIB};
+use super::raw::Table;
+use super::reading::Reading;
+
+/// What one request, and the plugin that reads it, may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest body, in bytes.
+    pub body: usize,
+    /// The longest that a plugin may take for one request.
+    pub time: Duration,
+    /// The most memory that a plugin may have, in bytes.
+    pub memory: usize,
+    /// The most that a plugin may answer, in bytes.
+    pub output: usize,
+}
+
+impl Default for Limits {
+    /// Each is some hundred times what a webhook needs; beyond that something is wrong.
+    fn default() -> Self {
+        Self { body: 256 * KIB, time: Duration::from_millis(100), memory: 16 * MIB, output: MIB }
+    }
+}
+
+/// Reads a table of limits; what it does not name is as in `inherited`.
+pub(super) fn read(mut table: Table<'_>, inherited: Limits, reading: &mut Reading) -> Option<Limits> {
+    let transfer = KIB..=64 * MIB;
+    let body = table.optional("body", inherited.body, |value| value.size(&transfer, reading));
+    // Below 10 ms a busy machine fails calls that are not at fault; beyond 30 s every sender has gone.
+    let time = table.optional("time", inherited.time, |value| {
+        value.duration(&(Duration::from_millis(10)..=Duration::from_secs(30)), reading)
+    });
+    let memory = table.optional("memory", inherited.memory, |value| value.size(&(MIB..=GIB), reading));
+    let output = table.optional("output", inherited.output, |value| value.size(&transfer, reading));
+    table.finish(reading);
+    Some(Limits { body: body?, time: time?, memory: memory?, output: output? })
+}

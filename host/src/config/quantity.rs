@@ -1,0 +1,90 @@
+//! Durations, sizes and counts, each within limits that the operator is told.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
+use toml::de::DeValue;
+
+use super::raw::Value;
+use super::reading::Reading;
+
+/// One KiB, in bytes.
+pub(super) const KIB: usize = 1 << 10;
+/// One MiB, in bytes.
+pub(super) const MIB: usize = 1 << 20;
+/// One GiB, in bytes.
+pub(super) const GIB: usize = 1 << 30;
+
+/// An hour; a day is always 24 of them.
+pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
+
+impl Value<'_> {
+    /// A duration: text such as `"100ms"`, `"24h"` or `"30d"`.
+    pub(super) fn duration(&self, allowed: &RangeInclusive<Duration>, reading: &mut Reading) -> Option<Duration> {
+        let text = self.text("100ms", reading)?;
+        let help = || format!("write a duration from {} to {}", shown(*allowed.start()), shown(*allowed.end()));
+        match parse_duration(text) {
+            Some(duration) if allowed.contains(&duration) => Some(duration),
+            _ => {
+                self.wrong_text(text, help(), reading);
+                None
+            }
+        }
+    }
+
+    /// A size in bytes: text such as `"256KiB"`, or a whole number of bytes.
+    pub(super) fn size(&self, allowed: &RangeInclusive<usize>, reading: &mut Reading) -> Option<usize> {
+        let help = || format!("write a size from {} to {}", shown_size(*allowed.start()), shown_size(*allowed.end()));
+        let (written, size) = match self.value {
+            DeValue::String(text) => (text.to_string(), text.parse::<ByteSize>().ok().map(|size| size.as_u64())),
+            DeValue::Integer(number) => (number.to_string(), u64::from_str_radix(number.as_str(), number.radix()).ok()),
+            _ => {
+                self.wrong_type("write text such as \"256KiB\"", reading);
+                return None;
+            }
+        };
+        let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| allowed.contains(size));
+        if size.is_none() {
+            self.wrong_text(&written, help(), reading);
+        }
+        size
+    }
+
+    /// A whole number.
+    pub(super) fn count(&self, allowed: &RangeInclusive<usize>, reading: &mut Reading) -> Option<usize> {
+        let help = format!("write a whole number from {} to {}", allowed.start(), allowed.end());
+        let DeValue::Integer(number) = self.value else {
+            self.wrong_type(help, reading);
+            return None;
+        };
+        let count = usize::from_str_radix(number.as_str(), number.radix()).ok().filter(|n| allowed.contains(n));
+        if count.is_none() {
+            reading.problem(self.span.clone(), format!("{} is {number}", self.label), help);
+        }
+        count
+    }
+}
+
+/// A duration as the operator writes it: Jiff's "friendly" format, or ISO 8601, with days of 24 hours. Months and years
+/// have no length of their own.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let span: Span = text.parse().ok()?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(duration).ok()
+}
+
+/// A duration as it could be written: `"10ms"`, `"1h"`, `"3650d"`.
+fn shown(duration: Duration) -> String {
+    let days = duration.as_secs() / (24 * 60 * 60);
+    if days > 0 && duration == Duration::from_secs(days * 24 * 60 * 60) {
+        return format!("\"{days}d\"");
+    }
+    SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |signed| format!("\"{signed:#}\""))
+}
+
+/// A size as it could be written: `"256KiB"`.
+fn shown_size(bytes: usize) -> String {
+    format!("\"{}\"", ByteSize::b(bytes as u64).to_string().replace(".0", "").replace(' ', ""))
+}

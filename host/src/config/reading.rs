@@ -1,0 +1,99 @@
+//! The state of one reading: the text, what surrounds it, and everything found wrong with it so far.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::problem::{Position, Problem};
+use super::raw::Span;
+
+/// Looks up an environment variable.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Collects problems while sections are read, so that none hides another.
+pub(super) struct Reading<'a> {
+    file: &'a Path,
+    text: &'a str,
+    /// The offset at which each line starts.
+    lines: Vec<usize>,
+    /// Lines that are not TOML. What was recovered of them is a guess, so nothing more is said of them.
+    broken: BTreeSet<usize>,
+    /// Where `{ env = "…" }` looks.
+    pub(super) env: Environment<'a>,
+    /// Whether users other than the owner and the group can read the file.
+    pub(super) exposed: bool,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(text: &'a str, file: &'a Path, env: Environment<'a>, exposed: bool) -> Self {
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let (problems, warnings) = (Vec::new(), Vec::new());
+        Self { file, text, lines, broken: BTreeSet::new(), env, exposed, problems, warnings }
+    }
+
+    /// The document, as far as it can be made out. Whatever is not TOML has become a problem.
+    pub(super) fn document(&mut self) -> Spanned<DeTable<'a>> {
+        let (document, errors) = DeTable::parse_recoverable(self.text);
+        for error in errors {
+            let span = error.span().unwrap_or_default();
+            let (found, help) = match error.message().split_once(", expected ") {
+                Some((found, expected)) => (found, format!("expected {expected}")),
+                None => (error.message(), String::new()),
+            };
+            let (found, help) = match (found, self.text.get(span.clone())) {
+                ("duplicate key", Some(key)) => {
+                    (format!("{key} is written twice"), "keep one of the two".to_owned())
+                }
+                _ => (format!("this is not TOML: {found}"), help),
+            };
+            let position = self.position(span.start);
+            // One slip of the pen can upset the parser several times; the first of a line says what it was.
+            if self.broken.insert(position.line) {
+                self.problems.push(self.say(Some(position), found, help));
+            }
+        }
+        document
+    }
+
+    /// Records what is wrong at a place.
+    pub(super) fn problem(&mut self, span: Span, found: impl Into<String>, help: impl Into<String>) {
+        let position = self.position(span.start);
+        if !self.broken.contains(&position.line) {
+            self.problems.push(self.say(Some(position), found.into(), help.into()));
+        }
+    }
+
+    /// Records that something is not there. Where a part of the file could not be made out, it may be in that part.
+    pub(super) fn absent(&mut self, span: Span, found: impl Into<String>, help: impl Into<String>) {
+        if self.broken.is_empty() {
+            self.problem(span, found, help);
+        }
+    }
+
+    /// Records what is allowed and yet unwise.
+    pub(super) fn warning(&mut self, span: Span, found: impl Into<String>, help: impl Into<String>) {
+        let position = self.position(span.start);
+        self.warnings.push(self.say(Some(position), found.into(), help.into()));
+    }
+
+    /// Line and column of an offset.
+    pub(super) fn position(&self, offset: usize) -> Position {
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = self.lines[line - 1];
+        let before = self.text.get(start..offset.min(self.text.len())).unwrap_or_default();
+        Position { line, column: before.chars().count() + 1 }
+    }
+
+    /// A path as written: relative to the folder that the configuration file is in.
+    pub(super) fn path(&self, written: &str) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("")).join(written)
+    }
+
+    fn say(&self, position: Option<Position>, found: String, help: String) -> Problem {
+        Problem { file: self.file.to_owned(), position, found, help }
+    }
+}

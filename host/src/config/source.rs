@@ -1,0 +1,162 @@
+//! `[sources.<name>]`: a sender, the plugin that reads it, and where its alerts go.
+
+use std::path::PathBuf;
+
+use toml::de::{DeTable, DeValue};
+
+use super::gateway::Gateway;
+use super::limits::{self, Limits};
+use super::problem::{Position, did_you_mean, listed};
+use super::raw::{Table, Value, quoted};
+use super::reading::Reading;
+use super::secret::Secret;
+use super::settings::{self, Settings};
+
+/// What a `[sources.<name>]` means.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name, which is also the last part of its URL.
+    pub name: String,
+    /// The plugin that reads its requests.
+    pub plugin: PluginRef,
+    /// Where the configuration names that plugin.
+    pub plugin_position: Position,
+    /// The name of the destination that its alerts go to. It exists.
+    pub destination: String,
+    /// Any one of these proves the sender; empty where the plugin proves it by itself.
+    pub tokens: Vec<Secret>,
+    /// What the plugin is given with every request.
+    pub settings: Settings,
+    /// What a request and a plugin call may use.
+    pub limits: Limits,
+    /// Where the source begins in the configuration.
+    pub position: Position,
+}
+
+/// Which plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PluginRef {
+    /// One that is part of the gateway, by its name.
+    Bundled(String),
+    /// A wasm file of the operator's.
+    File {
+        /// Where it is. A relative path starts at the configuration file's folder.
+        path: PathBuf,
+        /// The SHA-256 that the file must have, if the operator named one.
+        sha256: Option<[u8; 32]>,
+    },
+}
+
+impl Source {
+    /// The URL at which senders reach this source: `<public_url>/in/<name>`.
+    pub fn url(&self, gateway: &Gateway) -> String {
+        format!("{}/in/{}", gateway.public_url, self.name)
+    }
+}
+
+/// Reads one source. `destinations` are the names of those that were written, whether or not they are right.
+pub(super) fn read(
+    name: &str,
+    mut table: Table<'_>,
+    destinations: &[&str],
+    inherited: Limits,
+    reading: &mut Reading,
+) -> Option<Source> {
+    let section = table.name.trim_end_matches(']').to_owned();
+    let position = reading.position(table.span.start);
+    let plugin = table.required("plugin", "plugin = \"twilio-errors\", or whichever reads this sender", |value| {
+        Some((plugin(&value, reading)?, reading.position(value.span.start)))
+    });
+    let example = format!("destination = {:?}", destinations.first().unwrap_or(&"itoc360"));
+    let destination = table.required("destination", example, |value| destination(&value, destinations, reading));
+    let tokens = table.optional("token", Vec::new(), |value| value.tokens(reading));
+    let settings = table.table("settings", format!("{section}.settings]"), reading);
+    let settings = settings::read(&settings, reading);
+    let limits = table.table("limits", format!("{section}.limits]"), reading);
+    let limits = limits::read(limits, inherited, reading);
+    table.finish(reading);
+    let (plugin, plugin_position) = plugin?;
+    Some(Source {
+        name: name.to_owned(),
+        plugin,
+        plugin_position,
+        destination: destination?,
+        tokens: tokens?,
+        settings: settings?,
+        limits: limits?,
+        position,
+    })
+}
+
+fn plugin(value: &Value<'_>, reading: &mut Reading) -> Option<PluginRef> {
+    match value.value {
+        DeValue::String(name) => bundled(value, name, reading),
+        DeValue::Table(table) => file(value, table, reading),
+        _ => {
+            value.wrong_type("write the name of a bundled plugin, or { path = \"my.wasm\" }", reading);
+            None
+        }
+    }
+}
+
+fn bundled(value: &Value<'_>, name: &str, reading: &mut Reading) -> Option<PluginRef> {
+    if !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        return Some(PluginRef::Bundled(name.to_owned()));
+    }
+    let help = if name.contains(['/', '.']) {
+        format!("write {{ path = {name:?} }} for a file of your own")
+    } else {
+        "write the name of a bundled plugin, like \"twilio-errors\"".to_owned()
+    };
+    value.wrong_text(name, help, reading);
+    None
+}
+
+fn file(value: &Value<'_>, table: &DeTable<'_>, reading: &mut Reading) -> Option<PluginRef> {
+    let mut table = Table::new(value.label.clone(), value.span.clone(), Some(table));
+    let path = table.required("path", "path = \"my.wasm\"", |value| {
+        let text = value.text("my.wasm", reading)?;
+        let path = reading.path(text);
+        if path.is_file() {
+            return Some(path);
+        }
+        let help = "relative paths start at the configuration file's folder";
+        reading.problem(value.span, format!("there is no file {}", path.display()), help);
+        None
+    });
+    let sha256 = table.optional("sha256", None, |value| {
+        let text = value.text("64 hex digits", reading)?;
+        let hash = sha256(text);
+        if hash.is_none() {
+            value.wrong_text(text, "write the 64 hex digits that sha256sum prints", reading);
+        }
+        hash.map(Some)
+    });
+    table.finish(reading);
+    Some(PluginRef::File { path: path?, sha256: sha256? })
+}
+
+fn sha256(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (index, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
+    }
+    Some(hash)
+}
+
+fn destination(value: &Value<'_>, known: &[&str], reading: &mut Reading) -> Option<String> {
+    let name = value.text("itoc360", reading)?;
+    if known.contains(&name) {
+        return Some(name.to_owned());
+    }
+    let help = match did_you_mean(name, known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if known.is_empty() => format!("add [destinations.{name}]"),
+        None => format!("the destinations are {}", listed(known.iter().copied(), "and")),
+    };
+    reading.absent(value.span.clone(), format!("{} is {}, which is not configured", value.label, quoted(name)), help);
+    None
+}

@@ -1,0 +1,70 @@
+//! The files in `examples/` are read by people before anything else. They must be right.
+
+use super::{good, printed};
+
+const EVERY_KEY: &str = include_str!("../../../../examples/gateway.toml");
+const SMALLEST: &str = include_str!("../../../../examples/twilio-errors.toml");
+const TWO_ACCOUNTS: &str = include_str!("../../../../examples/two-accounts.toml");
+
+#[test]
+fn every_example_is_right_and_warns_of_nothing() {
+    for example in [EVERY_KEY, SMALLEST, TWO_ACCOUNTS] {
+        assert_eq!(printed(&good(example).warnings), [""; 0]);
+    }
+}
+
+#[test]
+fn the_defaults_that_the_example_shows_are_the_defaults() {
+    let (short, long) = (good(EVERY_KEY), good(&uncommented(EVERY_KEY)));
+    assert_eq!(format!("{:?}", long.gateway), format!("{:?}", short.gateway));
+    assert_eq!(format!("{:?}", long.retention), format!("{:?}", short.retention));
+    assert_eq!(format!("{:?}", long.destinations), format!("{:?}", short.destinations));
+    assert_eq!(long.sources[0].limits, short.sources[0].limits);
+    assert_eq!((short.sources[0].tokens.len(), long.sources[0].tokens.len()), (0, 2));
+}
+
+#[test]
+fn the_example_shows_every_key() {
+    // A file that lacks nothing but has one key too many in each table is told which keys there are.
+    let asked = uncommented(EVERY_KEY).replace("]\n", "]\nzzzzzzzz = 1\n").replace("}]\nzzzzzzzz = 1\n", "}]\n");
+    let told = super::problems(&asked).join("\n");
+    for (table, keys) in [
+        ("[gateway]", "listen, public_url, admin, data_dir and shutdown_grace"),
+        ("[retention]", "age and size"),
+        ("[limits]", "body, time, memory and output"),
+        ("[destinations.itoc360]", "kind, url, token, format, concurrency and timeout"),
+        ("[sources.twilio-prod]", "plugin, destination, token, settings and limits"),
+        ("[sources.twilio-prod.limits]", "body, time, memory and output"),
+    ] {
+        let line = format!("unknown key \"zzzzzzzz\" in {table}; the keys here are {keys}");
+        assert!(told.contains(&line), "{line}\nis not in\n{told}");
+        let section = uncommented(EVERY_KEY).split(&format!("\n{table}\n")).nth(1).map(str::to_owned).unwrap_or_default();
+        let section = section.split("\n[").next().unwrap_or_default().to_owned();
+        for key in keys.split([',', ' ']).filter(|key| !["", "and", "settings", "limits"].contains(key)) {
+            assert!(section.contains(&format!("\n{key} = ")), "{table} does not show {key}");
+        }
+    }
+}
+
+#[test]
+fn a_token_may_be_one_a_list_or_one_for_each_account() {
+    let accounts = good(TWO_ACCOUNTS);
+    let settings: Vec<_> = accounts.sources.iter().map(|source| source.settings.json().get()).collect();
+    let one = concat!(
+        r#"{"auth_token":{"AC00000000000000000000000000000001":"value-of-TWILIO_SMS_TOKEN","#,
+        r#""AC00000000000000000000000000000002":["value-of-TWILIO_SMS_EU_TOKEN","value-of-TWILIO_SMS_EU_TOKEN_NEXT"]}}"#
+    );
+    let other = r#"{"auth_token":["value-of-TWILIO_VOICE_TOKEN","value-of-TWILIO_VOICE_TOKEN_NEXT"]}"#;
+    assert_eq!(settings, [one, other]);
+    assert_eq!(good(SMALLEST).sources[0].settings.json().get(), r#"{"auth_token":"value-of-TWILIO_AUTH_TOKEN"}"#);
+}
+
+/// The file with its commented-out keys written out.
+fn uncommented(text: &str) -> String {
+    let key = |line: &str| {
+        let rest = line.strip_prefix("# ")?;
+        let (name, _) = rest.split_once(" = ")?;
+        name.chars().all(|c| c.is_ascii_lowercase() || c == '_').then(|| rest.to_owned())
+    };
+    text.lines().map(|line| key(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
+}

@@ -1,0 +1,152 @@
+//! What a configuration without problems means.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{GOOD, edited, good, printed, problems};
+use crate::config::{Config, Limits, PluginRef, Position};
+
+const SMALLEST: &str = r#"
+[gateway]
+public_url = "https://alerts.example.com"
+[destinations.itoc360]
+kind = "itoc360"
+token = "t"
+[sources.b]
+plugin = "twilio-errors"
+destination = "itoc360"
+[sources.a]
+plugin = "x"
+destination = "itoc360"
+token = ["one", "two"]
+"#;
+
+#[test]
+fn what_is_not_written_has_the_documented_default() {
+    let config = good(SMALLEST);
+    assert_eq!(config.gateway.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.gateway.admin.map(|admin| admin.to_string()).as_deref(), Some("127.0.0.1:9090"));
+    assert_eq!(config.gateway.data_dir, Path::new("data"));
+    assert_eq!(config.gateway.shutdown_grace, Duration::from_secs(10));
+    assert_eq!(config.retention.age, Duration::from_secs(30 * 24 * 3600));
+    assert_eq!(config.retention.size, 4 << 30);
+    let destination = &config.destinations[0];
+    assert_eq!(destination.url, "https://api.itoc360.app/functions/v1/events");
+    assert_eq!((destination.concurrency, destination.timeout), (32, Duration::from_secs(10)));
+    let limits = Limits { body: 256 << 10, time: Duration::from_millis(100), memory: 16 << 20, output: 1 << 20 };
+    assert_eq!(config.sources[0].limits, limits);
+    assert_eq!(config.sources[0].settings.json().get(), "{}");
+}
+
+#[test]
+fn sources_are_in_the_order_of_their_names_and_know_their_place() {
+    let config = good(SMALLEST);
+    let places: Vec<_> = config.sources.iter().map(|source| (source.name.as_str(), source.position.line)).collect();
+    assert_eq!(places, [("a", 10), ("b", 7)]);
+    assert_eq!(config.sources[0].plugin_position, Position { line: 11, column: 10 });
+    assert_eq!(config.sources[0].plugin, PluginRef::Bundled("x".into()));
+    let tokens: Vec<_> = config.sources[0].tokens.iter().map(|token| token.expose()).collect();
+    assert_eq!(tokens, ["one", "two"]);
+    assert!(config.sources[1].tokens.is_empty());
+}
+
+#[test]
+fn a_source_answers_below_the_public_url_which_is_kept_byte_for_byte() {
+    for (written, url) in [
+        ("https://alerts.example.com", "https://alerts.example.com/in/twilio-prod"),
+        ("https://alerts.example.com/", "https://alerts.example.com/in/twilio-prod"),
+        ("https://Alerts.example.com:443/a%2Fb/C/", "https://Alerts.example.com:443/a%2Fb/C/in/twilio-prod"),
+        ("HTTPS://[::1]:8443/x", "HTTPS://[::1]:8443/x/in/twilio-prod"),
+    ] {
+        let config = good(&edited("https://alerts.example.com", written));
+        assert_eq!(config.sources[0].url(&config.gateway), url);
+    }
+}
+
+#[test]
+fn a_source_has_the_common_limits_but_for_its_own() {
+    let config = good(&edited("\"16MiB\"", "\"32 MiB\"").replace("\"256KiB\"", "4096"));
+    let limits = Limits { body: 4096, time: Duration::from_millis(200), memory: 32 << 20, output: 1 << 20 };
+    assert_eq!(config.sources[0].limits, limits);
+}
+
+#[test]
+fn the_ends_of_each_range_are_within_it() {
+    for (from, to) in [
+        ("\"200ms\"", "\"10ms\""),
+        ("\"200ms\"", "\"30s\""),
+        ("\"16MiB\"", "\"1MiB\""),
+        ("\"16MiB\"", "\"1GiB\""),
+        ("\"256KiB\"", "\"1KiB\""),
+        ("\"256KiB\"", "\"64MiB\""),
+        ("\"1MiB\"", "\"1KiB\""),
+        ("\"1MiB\"", "\"64MiB\""),
+        ("concurrency = 32", "concurrency = 1"),
+        ("concurrency = 32", "concurrency = 256"),
+        ("\"30d\"", "\"1h\""),
+        ("\"30d\"", "\"3650 days\""),
+        ("shutdown_grace = \"10s\"", "shutdown_grace = \"0s\""),
+        ("timeout = \"10s\"", "timeout = \"5m\""),
+    ] {
+        assert_eq!(problems(&edited(from, to)), [""; 0], "{to}");
+    }
+}
+
+#[test]
+fn the_admin_address_can_be_switched_off_and_ports_left_to_the_system() {
+    assert_eq!(good(&edited("\"127.0.0.1:9090\"", "\"off\"")).gateway.admin, None);
+    let any = GOOD.replace("127.0.0.1:8080", "127.0.0.1:0").replace("127.0.0.1:9090", "127.0.0.1:0");
+    assert_eq!(good(&any).gateway.admin.map(|admin| admin.port()), Some(0));
+}
+
+#[test]
+fn paths_start_at_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("gateway.toml");
+    std::fs::write(folder.path().join("my.wasm"), b"").expect("a plugin");
+    std::fs::write(folder.path().join("token"), "from-the-file\r\n").expect("a secret");
+    let hash = "0123456789abcdefABCDEF0123456789abcdefABCDEF0123456789abcdefABCD";
+    let text = edited("plugin = \"twilio-errors\"", &format!("plugin = {{ path = \"my.wasm\", sha256 = \"{hash}\" }}"));
+    let text = text.replace("{ env = \"ITOC360_TOKEN\" }", "{ file = \"token\" }");
+    let config = Config::parse(&text, &file, &super::environment).expect("no problems");
+    assert_eq!(config.gateway.data_dir, folder.path().join("data"));
+    assert_eq!(config.destinations[0].token.expose(), "from-the-file");
+    let PluginRef::File { path, sha256: Some(sha256) } = &config.sources[0].plugin else { panic!("a file") };
+    assert_eq!((path, sha256[0], sha256[31]), (&folder.path().join("my.wasm"), 0x01, 0xcd));
+}
+
+#[test]
+fn settings_become_json_with_references_resolved_anywhere_within() {
+    let written = r#"auth_token = "a"
+number = 0x1F
+fraction = 1.5
+yes = true
+day = 2024-02-29
+list = [1, { env = "A" }, [{ file = "Cargo.toml.none", other = 1 }]]
+env = { env = "B" }
+"a/b~c" = { deep = { env = "C" } }"#;
+    let config = good(&edited("auth_token = { env = \"TWILIO_AUTH_TOKEN\" }", written));
+    let settings = &config.sources[0].settings;
+    let expected = serde_json::json!({
+        "auth_token": "a", "number": 31, "fraction": 1.5, "yes": true, "day": "2024-02-29",
+        "list": [1, "value-of-A", [{ "file": "Cargo.toml.none", "other": 1 }]],
+        "env": "value-of-B", "a/b~c": { "deep": "value-of-C" },
+    });
+    assert_eq!(*settings.value(), expected);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(settings.json().get()).ok(), Some(expected));
+    assert_eq!(settings.place("/list/1").value, Position { line: 36, column: 12 });
+    assert_eq!(settings.place("/a~1b~0c/deep").key, Position { line: 38, column: 13 });
+    assert_eq!(settings.place("/number/nothing/here").key, Position { line: 32, column: 1 });
+    assert_eq!(settings.place("").key, Position { line: 30, column: 1 });
+    assert!(settings.is_referenced("/list") && settings.is_referenced("/env") && settings.is_referenced("/a~1b~0c"));
+    assert!(!settings.is_referenced("/auth_token") && !settings.is_referenced("/lis"));
+}
+
+#[test]
+fn what_is_allowed_and_unwise_is_a_warning() {
+    let text = edited("\"https://alerts.example.com\"", &format!("\"http://alerts.example.com/{}\"", "x".repeat(80)))
+        .replace("https://api.itoc360.app", "http://api.itoc360.app")
+        .replace("{ env = \"TWILIO_AUTH_TOKEN\" }", "\"$AUTH_TOKEN\"")
+        + "[destinations.idle]\nkind = \"itoc360\"\ntoken = \"t\"\n";
+    assert_eq!(printed(&good(&text).warnings), [""; 0]);
+}

@@ -1,0 +1,70 @@
+//! A secret is nowhere but in the one method that exposes it.
+
+use super::{GOOD, environment};
+use crate::config::{Config, Problems};
+use std::path::Path;
+
+const CANARY: &str = "canary-8d1f60";
+
+#[test]
+fn no_secret_is_in_what_is_printed_of_a_configuration() {
+    let canaries = |name: &str| Some(format!("{CANARY}-{name}"));
+    let text = GOOD.replace("{ env = \"SOURCE_TOKEN\" }", &format!("[\"{CANARY}\", {{ env = \"A\" }}]")).replace(
+        "auth_token = { env = \"TWILIO_AUTH_TOKEN\" }",
+        &format!("auth_token = {{ AC1 = \"{CANARY}\", AC2 = [{{ env = \"B\" }}] }}"),
+    );
+    let config = Config::parse(&text, Path::new("gateway.toml"), &canaries).expect("no problems");
+    assert!(config.sources[0].settings.json().get().contains(CANARY), "the plugin is given it");
+    let printed = format!("{config:?}\n{config:#?}\n{:?}", config.warnings);
+    assert!(!printed.contains(CANARY), "{printed}");
+    assert!(printed.contains("[secret]"));
+}
+
+#[test]
+fn no_secret_is_in_a_problem_wherever_it_was_written() {
+    // The canary in every place where a secret is written in earnest or by mistake.
+    for (from, to) in [
+        ("{ env = \"ITOC360_TOKEN\" }", "\"CANARY and a blank\""),
+        ("{ env = \"ITOC360_TOKEN\" }", "CANARY"),
+        ("{ env = \"ITOC360_TOKEN\" }", "\"CANARY"),
+        ("{ env = \"ITOC360_TOKEN\" }", "[\"CANARY\"]"),
+        ("{ env = \"ITOC360_TOKEN\" }", "{ evn = \"CANARY\" }"),
+        ("{ env = \"ITOC360_TOKEN\" }", "{ env = \"CANARY\" }"),
+        ("{ env = \"ITOC360_TOKEN\" }", "{ file = \"CANARY\" }"),
+        ("{ env = \"ITOC360_TOKEN\" }", "{ env = \"CANARY\", file = \"CANARY\" }"),
+        ("{ env = \"SOURCE_TOKEN\" }", "[\"CANARY\\n\"]"),
+        ("{ env = \"SOURCE_TOKEN\" }", "[[\"CANARY\"]]"),
+        ("token = { env = \"SOURCE_TOKEN\" }", "tokne = \"CANARY\""),
+        ("{ env = \"TWILIO_AUTH_TOKEN\" }", "[\"CANARY\", nan]"),
+        ("{ env = \"TWILIO_AUTH_TOKEN\" }", "{ env = \"CANARY\" }"),
+        ("\"https://alerts.example.com\"", "\"https://user:CANARY@alerts.example.com\""),
+        ("/functions/v1/events\"", "/functions/v1/events?token=CANARY\""),
+    ] {
+        let nothing_set = |_: &str| None;
+        let text = GOOD.replace(from, &to.replace("CANARY", CANARY));
+        assert_ne!(text, GOOD);
+        let Err(problems) = Config::parse(&text, Path::new("gateway.toml"), &nothing_set) else { panic!("{to}") };
+        let printed = format!("{problems}\n{problems:?}");
+        assert!(!printed.contains(CANARY), "{to}: {printed}");
+    }
+}
+
+#[test]
+fn a_secret_file_that_cannot_be_a_secret_is_refused_and_not_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("secret");
+    let text = GOOD.replace("{ env = \"ITOC360_TOKEN\" }", "{ file = \"secret\" }");
+    for (content, said) in [
+        (CANARY.repeat(6000).into_bytes(), "a file that is larger than 64 KiB"),
+        ([CANARY.as_bytes(), &[0xff]].concat(), "a file that is not UTF-8 text"),
+        (b"\n".to_vec(), "a file that is empty"),
+        (format!("{CANARY}\n\n").into_bytes(), "a space, a line break or another character that no token has"),
+    ] {
+        std::fs::write(&file, content).expect("written");
+        let parsed = Config::parse(&text, &folder.path().join("gateway.toml"), &environment);
+        let Err(Problems(problems)) = parsed else { panic!("{said}") };
+        assert_eq!(problems.len(), 1);
+        let printed = format!("{} {:?}", problems[0], problems[0]);
+        assert!(printed.contains(said) && !printed.contains(CANARY), "{printed}");
+    }
+}

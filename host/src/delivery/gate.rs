@@ -1,0 +1,136 @@
+//! The gate in front of one destination: how many alerts may be under way at once, given how the last ones fared.
+//!
+//! **Open**, it lets through up to a limit that starts at the configured concurrency, is halved by every
+//! [`Outcome::Later`] and grows by one with every [`Outcome::Accepted`].
+//!
+//! **Held**, because an [`Outcome::Blocked`] says that every alert would fare the same until the operator mends
+//! something, it lets a single probe through at growing intervals. Whatever else than another `Blocked` the probe
+//! brings opens the gate.
+//!
+//! **Failing**, because several *different* alerts in a row were told to come back later, it does the same at shorter
+//! intervals, and opens when a probe is accepted or refused. A single poisonous alert, however often it fails, never
+//! closes the gate for the others.
+//!
+//! A gate that opens again starts with a limit of one, so that a destination that has just recovered is not met by all
+//! that waited.
+//!
+//! It is a pure state machine: the caller brings the time, the outcomes and the randomness, and does the sending.
+
+mod closed;
+#[cfg(test)]
+mod tests;
+
+use std::time::Instant;
+
+use self::closed::Closed;
+use crate::health::DestinationState;
+use crate::itoc360::Outcome;
+
+/// How many different alerts must be told "later", with none accepted between, until the destination counts as failing.
+pub const FAILING_AFTER_ALERTS: usize = 5;
+
+/// The gate of one destination.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    concurrency: usize,
+    /// How many may be under way while the gate is open: 1 to `concurrency`.
+    limit: usize,
+    /// The alerts told "later" since the last one was accepted, each once: fewer than [`FAILING_AFTER_ALERTS`].
+    put_off: Vec<i64>,
+    closed: Option<Closed>,
+}
+
+/// How a destination is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Whether alerts go out.
+    pub state: DestinationState,
+    /// Since when it is not healthy.
+    pub since: Option<Instant>,
+    /// What the last attempt that counted against it said.
+    pub why: Option<String>,
+}
+
+impl Gate {
+    /// An open gate. A concurrency of 0 is taken as 1.
+    pub fn new(concurrency: usize) -> Self {
+        let concurrency = concurrency.max(1);
+        Self { concurrency, limit: concurrency, put_off: Vec::new(), closed: None }
+    }
+
+    /// How many more alerts may be sent now, while `in_flight` are under way.
+    pub fn permits(&mut self, now: Instant, in_flight: usize) -> usize {
+        match &mut self.closed {
+            None => self.limit.saturating_sub(in_flight),
+            Some(closed) => usize::from(closed.may_probe(now, in_flight)),
+        }
+    }
+
+    /// When to ask for permits again although nothing has happened. None where only an outcome can change the answer.
+    pub fn next_wake(&self, now: Instant) -> Option<Instant> {
+        self.closed.as_ref().map(|closed| closed.next_probe).filter(|&probe| probe > now)
+    }
+
+    /// Learns how the alert `alert_id` fared. To be called once for each alert that was sent.
+    pub fn record(&mut self, now: Instant, alert_id: i64, outcome: &Outcome, rng: &mut fastrand::Rng) {
+        match &mut self.closed {
+            None => self.record_open(now, alert_id, outcome, rng),
+            // Sent before the gate closed. That it failed is no news. That it was taken opens a failing destination,
+            // but not a held one: there the operator has to mend something first.
+            Some(closed) if !closed.probing => match outcome {
+                Outcome::Accepted(_) if closed.condition == DestinationState::Failing => self.open(),
+                Outcome::Blocked { why } if closed.condition == DestinationState::Failing => {
+                    self.closed = Some(Closed::held(now, why));
+                }
+                _ => {}
+            },
+            Some(closed) => match (closed.condition, outcome) {
+                (DestinationState::Held, Outcome::Blocked { why }) => closed.held_longer(now, why),
+                (_, Outcome::Blocked { why }) => self.closed = Some(Closed::held(now, why)),
+                (DestinationState::Failing, Outcome::Later { why, retry_after }) => {
+                    closed.failing_longer(now, why, *retry_after, rng);
+                }
+                (_, Outcome::Accepted(_)) => self.open(),
+                // It answered something else than what closed the gate, which is all that a probe is to find out.
+                (_, Outcome::Refused { .. } | Outcome::Later { .. }) => {
+                    self.open();
+                    self.record_open(now, alert_id, outcome, rng);
+                }
+            },
+        }
+    }
+
+    /// How the destination is.
+    pub fn state(&self) -> State {
+        match &self.closed {
+            None => State { state: DestinationState::Healthy, since: None, why: None },
+            Some(closed) => State { state: closed.condition, since: Some(closed.since), why: Some(closed.why.clone()) },
+        }
+    }
+
+    fn record_open(&mut self, now: Instant, alert_id: i64, outcome: &Outcome, rng: &mut fastrand::Rng) {
+        match outcome {
+            Outcome::Accepted(_) => {
+                self.put_off.clear();
+                self.limit = (self.limit + 1).min(self.concurrency);
+            }
+            Outcome::Refused { .. } => {}
+            Outcome::Blocked { why } => self.closed = Some(Closed::held(now, why)),
+            Outcome::Later { why, retry_after } => {
+                self.limit = (self.limit / 2).max(1);
+                if !self.put_off.contains(&alert_id) {
+                    self.put_off.push(alert_id);
+                }
+                if self.put_off.len() >= FAILING_AFTER_ALERTS {
+                    self.closed = Some(Closed::failing(now, why, *retry_after, rng));
+                }
+            }
+        }
+    }
+
+    fn open(&mut self) {
+        self.closed = None;
+        self.put_off.clear();
+        self.limit = 1;
+    }
+}

@@ -1,0 +1,291 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::closed::{FAILING_FIRST, FAILING_LAST, HELD_FIRST, HELD_LAST};
+use super::*;
+use crate::itoc360::Receipt;
+use crate::itoc360::outcome::LONGEST_RETRY_AFTER;
+
+fn accepted() -> Outcome {
+    Outcome::Accepted(Receipt::default())
+}
+
+fn later() -> Outcome {
+    Outcome::Later { why: "500".into(), retry_after: None }
+}
+
+fn later_after(seconds: u64) -> Outcome {
+    Outcome::Later { why: "429".into(), retry_after: Some(Duration::from_secs(seconds)) }
+}
+
+fn blocked() -> Outcome {
+    Outcome::Blocked { why: "402".into() }
+}
+
+fn refused() -> Outcome {
+    Outcome::Refused { why: "400".into() }
+}
+
+/// A gate with a clock and a seed of its own.
+struct Bench {
+    gate: Gate,
+    start: Instant,
+    now: Instant,
+    rng: fastrand::Rng,
+}
+
+impl Bench {
+    fn new(concurrency: usize) -> Self {
+        let now = Instant::now();
+        Self { gate: Gate::new(concurrency), start: now, now, rng: fastrand::Rng::with_seed(7) }
+    }
+
+    fn record(&mut self, alert: i64, outcome: &Outcome) -> &mut Self {
+        self.gate.record(self.now, alert, outcome, &mut self.rng);
+        self
+    }
+
+    fn fail(&mut self) -> &mut Self {
+        for alert in 0..5 {
+            self.record(alert, &later());
+        }
+        self
+    }
+
+    fn permits(&mut self, in_flight: usize) -> usize {
+        self.gate.permits(self.now, in_flight)
+    }
+
+    fn condition(&self) -> DestinationState {
+        self.gate.state().state
+    }
+
+    /// Waits for the next probe, and says how long that took.
+    fn wait(&mut self) -> Duration {
+        assert_eq!(self.permits(0), 0, "nothing goes before its time");
+        let wake = self.gate.next_wake(self.now).expect("a closed gate wakes");
+        let wait = wake - self.now;
+        self.now = wake - Duration::from_nanos(1);
+        assert_eq!(self.permits(0), 0, "nothing goes before its time");
+        self.now = wake;
+        assert_eq!((self.permits(0), self.permits(1)), (1, 0), "one probe at a time");
+        assert_eq!(self.gate.next_wake(self.now), None, "nothing but the probe's outcome is waited for");
+        wait
+    }
+}
+
+#[test]
+fn an_open_gate_lets_through_as_many_as_configured() {
+    let mut bench = Bench::new(8);
+    assert_eq!([0, 7, 8, 9].map(|in_flight| bench.permits(in_flight)), [8, 1, 0, 0]);
+    assert_eq!(bench.gate.next_wake(bench.now), None);
+    assert_eq!(bench.gate.state(), State { state: DestinationState::Healthy, since: None, why: None });
+    assert_eq!(Bench::new(0).permits(0), 1);
+}
+
+#[test]
+fn later_halves_the_limit_and_accepted_raises_it_by_one() {
+    let mut bench = Bench::new(8);
+    let mut limits = Vec::new();
+    for outcome in [later(), later(), later(), later(), refused(), accepted(), accepted(), later_after(9), accepted()] {
+        limits.push(bench.record(1, &outcome).permits(0));
+    }
+    assert_eq!(limits, [4, 2, 1, 1, 1, 2, 3, 1, 2]);
+    for _ in 0..20 {
+        bench.record(1, &accepted());
+    }
+    assert_eq!(bench.permits(0), 8);
+}
+
+#[test]
+fn a_blocked_alert_holds_the_destination_and_probes_grow_rarer() {
+    let mut bench = Bench::new(8);
+    bench.record(1, &blocked());
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        waits.push(bench.wait().as_secs());
+        bench.record(1, &blocked());
+    }
+    assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
+    let expected = State { state: DestinationState::Held, since: Some(bench.start), why: Some("402".into()) };
+    assert_eq!(bench.gate.state(), expected);
+}
+
+#[test]
+fn a_held_destination_opens_with_a_limit_of_one_whatever_else_the_probe_brings() {
+    for outcome in [accepted(), refused(), later()] {
+        let mut bench = Bench::new(8);
+        bench.record(1, &blocked()).wait();
+        bench.record(1, &outcome);
+        assert_eq!((bench.condition(), bench.permits(0)), (DestinationState::Healthy, 1), "{outcome:?}");
+        bench.record(2, &accepted()).record(3, &accepted());
+        assert_eq!(bench.permits(0), 3, "{outcome:?}");
+    }
+}
+
+#[test]
+fn five_alerts_put_off_in_a_row_make_a_destination_failing() {
+    let mut bench = Bench::new(8);
+    for alert in 0..4 {
+        assert_eq!(bench.record(alert, &later()).condition(), DestinationState::Healthy);
+    }
+    assert_eq!(bench.record(4, &later()).condition(), DestinationState::Failing);
+    let expected = State { state: DestinationState::Failing, since: Some(bench.start), why: Some("500".into()) };
+    assert_eq!(bench.gate.state(), expected);
+}
+
+#[test]
+fn an_accepted_alert_between_keeps_the_gate_open() {
+    let mut bench = Bench::new(8);
+    for alert in 0..100 {
+        bench.record(alert, &later());
+        if alert % 4 == 3 {
+            bench.record(alert, &accepted());
+        }
+        assert_eq!(bench.condition(), DestinationState::Healthy);
+    }
+}
+
+#[test]
+fn a_poisonous_alert_never_closes_the_gate_for_the_others() {
+    let mut bench = Bench::new(8);
+    for _ in 0..1000 {
+        bench.record(666, &later());
+        assert!(bench.condition() == DestinationState::Healthy && bench.permits(0) >= 1);
+    }
+}
+
+#[test]
+fn a_failing_destination_is_probed_at_growing_intervals_with_jitter() {
+    let mut bench = Bench::new(8);
+    bench.fail();
+    let mut interval = FAILING_FIRST;
+    let mut waits = Vec::new();
+    for _ in 0..20 {
+        let wait = bench.wait();
+        assert!(wait >= interval / 2 && wait <= interval, "{wait:?} is not within {interval:?}");
+        waits.push(wait);
+        bench.record(9, &later());
+        interval = (interval * 2).min(FAILING_LAST);
+    }
+    assert_ne!(waits[18], waits[19], "there is jitter");
+    assert_eq!(bench.gate.state().since, Some(bench.start));
+}
+
+#[test]
+fn a_failing_destination_is_not_probed_before_it_asked_to_be() {
+    let mut bench = Bench::new(8);
+    for alert in 0..5 {
+        bench.record(alert, &later_after(90));
+    }
+    assert_eq!(bench.wait().as_secs(), 90);
+    bench.record(9, &later_after(1_000_000));
+    assert_eq!(bench.wait(), LONGEST_RETRY_AFTER);
+}
+
+#[test]
+fn a_failing_destination_opens_when_a_probe_is_answered() {
+    for outcome in [accepted(), refused()] {
+        let mut bench = Bench::new(8);
+        bench.fail().wait();
+        bench.record(9, &outcome);
+        assert_eq!((bench.condition(), bench.permits(0)), (DestinationState::Healthy, 1), "{outcome:?}");
+        for alert in 0..4 {
+            bench.record(alert, &later());
+        }
+        assert_eq!(bench.condition(), DestinationState::Healthy, "what was before counts no more");
+    }
+}
+
+#[test]
+fn a_failing_destination_that_begins_to_block_is_held() {
+    let mut bench = Bench::new(8);
+    bench.fail().wait();
+    bench.record(9, &blocked());
+    assert_eq!((bench.condition(), bench.wait()), (DestinationState::Held, HELD_FIRST));
+}
+
+#[test]
+fn what_was_under_way_when_the_gate_closed_is_not_taken_for_a_probe() {
+    let mut bench = Bench::new(8);
+    bench.record(1, &blocked());
+    assert_eq!(bench.gate.permits(bench.now + HELD_LAST, 3), 0, "a probe goes when nothing else is under way");
+    bench.record(2, &blocked()).record(3, &later()).record(4, &accepted());
+    assert_eq!((bench.condition(), bench.wait()), (DestinationState::Held, HELD_FIRST));
+
+    let mut bench = Bench::new(8);
+    bench.fail().record(6, &later_after(50)).record(7, &refused());
+    assert_eq!(bench.condition(), DestinationState::Failing);
+    assert!(bench.wait() <= FAILING_FIRST);
+
+    let mut bench = Bench::new(8);
+    bench.fail().record(6, &accepted());
+    assert_eq!((bench.condition(), bench.permits(0)), (DestinationState::Healthy, 1));
+
+    let mut bench = Bench::new(8);
+    bench.fail().record(6, &blocked());
+    assert_eq!(bench.condition(), DestinationState::Held);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Pass(u64),
+    Send(usize),
+    End(usize, Outcome),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let outcome = prop_oneof![
+        2 => Just(accepted()),
+        3 => proptest::option::of(0..10_000u64).prop_map(|seconds| seconds.map_or_else(later, later_after)),
+        1 => Just(blocked()),
+        1 => Just(refused()),
+    ];
+    prop_oneof![
+        (0..20_000u64).prop_map(Step::Pass),
+        (1..20usize).prop_map(Step::Send),
+        (0..20usize, outcome).prop_map(|(which, outcome)| Step::End(which, outcome)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_gate_keeps_its_limits_and_wakes(
+        concurrency in 1..12usize,
+        seed: u64,
+        steps in proptest::collection::vec(step(), 1..300),
+    ) {
+        let mut bench = Bench::new(concurrency);
+        bench.rng = fastrand::Rng::with_seed(seed);
+        // (alert, whether it was sent while the gate was closed)
+        let mut under_way: Vec<(i64, bool)> = Vec::new();
+        let mut next_alert = 0;
+        for step in steps {
+            match step {
+                Step::Pass(millis) => bench.now += Duration::from_millis(millis),
+                Step::Send(wanted) => {
+                    let closed = bench.condition() != DestinationState::Healthy;
+                    let permits = bench.permits(under_way.len());
+                    prop_assert!(!closed || permits <= usize::from(under_way.is_empty()));
+                    for _ in 0..wanted.min(permits) {
+                        under_way.push((next_alert, closed));
+                        next_alert += 1;
+                    }
+                }
+                Step::End(which, outcome) if !under_way.is_empty() => {
+                    let (alert, _) = under_way.swap_remove(which % under_way.len());
+                    bench.record(alert, &outcome);
+                }
+                Step::End(..) => {}
+            }
+            prop_assert!(under_way.len() <= concurrency);
+            prop_assert!(under_way.iter().filter(|(_, probe)| *probe).count() <= 1);
+            let wake = bench.gate.next_wake(bench.now);
+            prop_assert!(wake.is_none_or(|wake| wake > bench.now && wake <= bench.now + LONGEST_RETRY_AFTER));
+            // Once nothing is under way, something may go: now, or at the time that the gate names.
+            let at = wake.unwrap_or(bench.now);
+            prop_assert!(bench.gate.clone().permits(at, 0) >= 1);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Delivery: from the store to a destination, until the destination has it.
+//!
+//! One task drives one destination. It holds a window of due alerts, sends as many at once as the [gate](gate) permits,
+//! and hands each outcome to the store. The window is all that is in memory: a backlog of any length stays on disk, and
+//! what a crash interrupts is due again at the next start. An alert stays claimed until the store has its outcome, so it
+//! cannot be sent twice meanwhile; and the store shows only the oldest pending alert of a key, so two of one key are
+//! never under way at once.
+//!
+//! A crash between the destination's answer and the commit of the settlement sends the alert again, with the same
+//! fingerprint: the destination updates the alert that is open and opens none.
+
+mod backoff;
+mod gate;
+mod settle;
+mod window;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::health::{DestinationHealth, DestinationState, Health};
+use crate::itoc360::{Itoc360, Sent};
+use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, Metrics};
+use crate::store::{Due, Store, StoreError};
+
+use gate::Gate;
+use window::Window;
+
+/// How many outcomes may wait for the disk. Beyond that nothing new is sent: what was sent and is not written down would
+/// be sent again after a crash.
+const UNSETTLED: usize = 512;
+/// How long to wait when nothing is due and nothing is known to become due.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Drives one destination.
+#[derive(Debug)]
+pub struct Delivery {
+    name: Arc<str>,
+    itoc360: Itoc360,
+    store: Store,
+    window: Window,
+    gate: Gate,
+    rng: fastrand::Rng,
+    shown: Option<DestinationState>,
+    health: Health,
+    metrics: Metrics,
+}
+
+/// An attempt that has come to an end.
+struct Attempt {
+    alert: i64,
+    attempts: u32,
+    at_ms: i64,
+    sent: Sent,
+}
+
+impl Delivery {
+    /// Delivers what the store holds for the destination `name`, at most `concurrency` alerts at once.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn new(
+        name: Arc<str>,
+        itoc360: Itoc360,
+        concurrency: usize,
+        store: Store,
+        health: Health,
+        metrics: Metrics,
+    ) -> Result<Self, StoreError> {
+        let window = Window::new(Arc::clone(&name), &store)?;
+        let gate = Gate::new(concurrency);
+        let rng = fastrand::Rng::new();
+        Ok(Self { name, itoc360, store, window, gate, rng, shown: None, health, metrics })
+    }
+
+    /// Until `stop` says so; then what is under way is finished and settled, for which the caller sets the time.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut sending: JoinSet<Attempt> = JoinSet::new();
+        let mut settling: JoinSet<i64> = JoinSet::new();
+        self.show();
+        loop {
+            let now = Instant::now();
+            let room = UNSETTLED.saturating_sub(settling.len());
+            for _ in 0..self.gate.permits(now, sending.len()).min(room) {
+                let Some(due) = self.window.next() else { break };
+                sending.spawn(attempt(self.itoc360.clone(), due));
+            }
+            let wake = self.gate.next_wake(now).map_or(IDLE, |wake| wake.saturating_duration_since(now));
+            tokio::select! {
+                Some(Ok(attempt)) = sending.join_next() => self.ended(attempt, &mut settling),
+                Some(Ok(alert)) = settling.join_next() => self.window.settled(alert),
+                () = self.window.refilled() => {}
+                () = tokio::time::sleep(wake) => {}
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+        }
+        while let Some(Ok(attempt)) = sending.join_next().await {
+            self.ended(attempt, &mut settling);
+        }
+        while settling.join_next().await.is_some() {}
+    }
+
+    /// Counts an attempt, learns from it, and has it written down.
+    fn ended(&mut self, attempt: Attempt, settling: &mut JoinSet<i64>) {
+        let Attempt { alert, sent, .. } = &attempt;
+        let destination = || Arc::clone(&self.name);
+        let labels = DeliveryLabels { destination: destination(), outcome: sent.outcome.as_str() };
+        self.metrics.deliveries.get_or_create(&labels).inc();
+        let label = DestinationLabel { destination: destination() };
+        self.metrics.delivery_duration.get_or_create(&label).observe(sent.duration.as_secs_f64());
+        self.gate.record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
+        self.show();
+        let settlement = settle::settlement(attempt, &mut self.rng);
+        settling.spawn(settle::write_down(self.store.clone(), settlement));
+    }
+
+    /// Tells the operator when the destination's state has changed.
+    fn show(&mut self) {
+        let state = self.gate.state();
+        if self.shown.replace(state.state) == Some(state.state) {
+            return;
+        }
+        let destination = &*self.name;
+        match (state.state, &state.why) {
+            (DestinationState::Healthy, _) => tracing::info!(destination, "the destination takes alerts"),
+            (DestinationState::Failing, why) => {
+                tracing::warn!(destination, why, "the destination is failing; alerts wait on disk and are tried again");
+            }
+            (DestinationState::Held, why) => {
+                tracing::error!(destination, why, "the destination is held; alerts wait on disk until this is mended");
+            }
+        }
+        for one in DestinationState::ALL {
+            let labels = DestinationStateLabels { destination: Arc::clone(&self.name), state: one.as_str() };
+            self.metrics.destination_state.get_or_create(&labels).set(i64::from(one == state.state));
+        }
+        let health = DestinationHealth { state: state.state, since: jiff::Timestamp::now().to_string(), why: state.why };
+        self.health.set_destination(&self.name, health);
+    }
+}
+
+async fn attempt(itoc360: Itoc360, due: Due) -> Attempt {
+    let at_ms = jiff::Timestamp::now().as_millisecond();
+    let body = itoc360.body(&due.alert);
+    let sent = itoc360.send(body).await;
+    Attempt { alert: due.id, attempts: due.attempts, at_ms, sent }
+}

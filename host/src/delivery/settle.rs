@@ -1,0 +1,44 @@
+//! From an outcome to what the store writes down of it.
+
+use std::time::Duration;
+
+use super::{Attempt, backoff};
+use crate::itoc360::Outcome;
+use crate::store::{Settlement, Store, StoreError, Verdict};
+
+/// How long to wait before an outcome that could not be written down is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What follows from an attempt.
+pub fn settlement(attempt: Attempt, rng: &mut fastrand::Rng) -> Settlement {
+    let Attempt { alert, attempts, at_ms, sent } = attempt;
+    let verdict = match sent.outcome {
+        Outcome::Accepted(receipt) => Verdict::Accepted { receipt: receipt.id, fingerprint: receipt.fingerprint },
+        Outcome::Later { why, retry_after } => {
+            let wait = backoff::delay(attempts + 1, retry_after, rng);
+            let ended_ms = at_ms + sent.duration.as_millis() as i64;
+            Verdict::Later { due_at: ended_ms + wait.as_millis() as i64, said: why }
+        }
+        Outcome::Blocked { why } => Verdict::Blocked { said: why },
+        Outcome::Refused { why } => {
+            tracing::error!(why, alert, "the destination refused an alert; it is set aside. \
+                See `alert-gateway events list --state set-aside`, and `events replay` once that is mended");
+            Verdict::Refused { said: why }
+        }
+    };
+    Settlement { alert, at: at_ms, duration_us: sent.duration.as_micros() as i64, status: sent.status, verdict }
+}
+
+/// Has the store keep a settlement, however long the disk takes to recover: an outcome that is lost is an alert that is
+/// sent again. Gives the alert's id.
+pub async fn write_down(store: Store, settlement: Settlement) -> i64 {
+    loop {
+        match store.settle(settlement.clone()).await {
+            Ok(()) | Err(StoreError::Closed) => return settlement.alert,
+            Err(error) => {
+                tracing::warn!(%error, "an outcome could not be written down; it is tried again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The alerts that are in memory: a bounded window on what is due.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::IDLE;
+use crate::store::{Due, DueReader, Store, StoreError};
+
+/// How many alerts are read at once.
+const READ: usize = 256;
+/// The window is filled up when fewer than this wait in it.
+const LOW: usize = 128;
+/// How long to leave a store alone that cannot be read.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Due alerts of one destination, read ahead.
+#[derive(Debug)]
+pub struct Window {
+    destination: Arc<str>,
+    waiting: VecDeque<Due>,
+    /// Those in `waiting`, under way, or not yet settled on disk.
+    claimed: HashSet<i64>,
+    reader: Option<DueReader>,
+    reading: Option<JoinHandle<Read>>,
+    commits: watch::Receiver<u64>,
+    /// Whether the store may hold more than was read.
+    more: bool,
+    /// When the next alert becomes due, as far as is known.
+    again: Instant,
+}
+
+/// What one look at the store gave.
+#[derive(Debug)]
+struct Read {
+    reader: DueReader,
+    due: Result<(Vec<Due>, Option<i64>), StoreError>,
+    now_ms: i64,
+}
+
+impl Window {
+    pub fn new(destination: Arc<str>, store: &Store) -> Result<Self, StoreError> {
+        Ok(Self {
+            destination,
+            waiting: VecDeque::new(),
+            claimed: HashSet::new(),
+            reader: Some(store.due_reader()?),
+            reading: None,
+            commits: store.commits(),
+            more: true,
+            again: Instant::now(),
+        })
+    }
+
+    /// The next alert to send.
+    pub fn next(&mut self) -> Option<Due> {
+        self.waiting.pop_front()
+    }
+
+    /// The store has the outcome of an alert.
+    pub fn settled(&mut self, alert: i64) {
+        self.claimed.remove(&alert);
+    }
+
+    /// Returns when more alerts wait than before. Safe to drop at any point and call again.
+    pub async fn refilled(&mut self) {
+        loop {
+            self.look();
+            if let Some(reading) = &mut self.reading {
+                let read = reading.await;
+                self.reading = None;
+                match read {
+                    Ok(read) if self.take(read) => return,
+                    Ok(_) => {}
+                    // Only a bug in the reading panics; the alerts are on disk, and a restart delivers them.
+                    Err(error) => {
+                        tracing::error!(%error, destination = &*self.destination, "reading what is due panicked");
+                        std::future::pending::<()>().await;
+                    }
+                }
+            } else if self.waiting.len() >= LOW {
+                // There is enough; the caller comes back after having sent some.
+                std::future::pending::<()>().await;
+            } else {
+                tokio::select! {
+                    changed = self.commits.changed() => match changed {
+                        Ok(()) => self.more = true,
+                        Err(_) => std::future::pending().await,
+                    },
+                    () = tokio::time::sleep_until(self.again) => self.more = true,
+                }
+            }
+        }
+    }
+
+    /// Starts to read, where there is room and may be more.
+    fn look(&mut self) {
+        if !self.more || self.waiting.len() >= LOW {
+            return;
+        }
+        let Some(mut reader) = self.reader.take() else { return };
+        // Before the reading: a commit that comes meanwhile must be seen again.
+        self.commits.mark_unchanged();
+        self.more = false;
+        let (destination, claimed) = (Arc::clone(&self.destination), self.claimed.clone());
+        self.reading = Some(tokio::task::spawn_blocking(move || {
+            let now_ms = jiff::Timestamp::now().as_millisecond();
+            let due = reader.due(&destination, now_ms, &claimed, READ).and_then(|due| {
+                let next = if due.len() < READ { reader.next_due_at(&destination, now_ms)? } else { None };
+                Ok((due, next))
+            });
+            Read { reader, due, now_ms }
+        }));
+    }
+
+    /// Whether there is something new in it.
+    fn take(&mut self, read: Read) -> bool {
+        self.reader = Some(read.reader);
+        match read.due {
+            Ok((due, next)) => {
+                self.more = due.len() == READ;
+                let wait = next.map_or(IDLE, |next| Duration::from_millis((next - read.now_ms).unsigned_abs()));
+                self.again = Instant::now() + wait.min(IDLE);
+                self.claimed.extend(due.iter().map(|due| due.id));
+                let any = !due.is_empty();
+                self.waiting.extend(due);
+                any
+            }
+            Err(error) => {
+                tracing::error!(%error, destination = &*self.destination, "what is due could not be read");
+                self.again = Instant::now() + PAUSE;
+                false
+            }
+        }
+    }
+}

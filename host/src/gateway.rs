@@ -1,0 +1,191 @@
+//! The whole house: assembled from its configuration, run, and taken apart in order.
+//!
+//! Start: the store (so that a second gateway stops here), the plugins, the listeners, then delivery of what a former run
+//! left behind. Stop: no new connections, finish the requests under way, finish the deliveries under way, close the store.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::admin::Admin;
+use crate::config::{Config, Problems};
+use crate::delivery::Delivery;
+use crate::health::Health;
+use crate::http;
+use crate::intake::{Entrance, Intake, Replayer};
+use crate::itoc360::Itoc360;
+use crate::metrics::Metrics;
+use crate::plugin::{Sandbox, SandboxOptions};
+use crate::sources::{self, Source};
+use crate::store::{self, Closing, PluginRecord, Store};
+
+/// A gateway that runs.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Where senders reach it.
+    pub address: SocketAddr,
+    /// Where monitoring reaches it, if it may.
+    pub admin: Option<SocketAddr>,
+    intake: Hallway,
+    delivery: Hallway,
+    health: Health,
+    closing: Closing,
+    grace: Duration,
+}
+
+/// Tasks that stop together.
+#[derive(Debug)]
+struct Hallway {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// What only a benchmark or a demonstration asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How the store is opened.
+    pub store: store::Options,
+}
+
+impl Gateway {
+    /// Starts all of it. Once this returns, requests are taken.
+    ///
+    /// # Errors
+    /// Whatever keeps it from working as configured; nothing runs then.
+    pub async fn start(config: &Config, options: &Options) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let (metrics, health) = (Metrics::new(), Health::default());
+        let data_dir = &config.gateway.data_dir;
+        let (store, closing) = Store::open(data_dir, &options.store, metrics.clone())
+            .with_context(|| format!("cannot open the store in {}", data_dir.display()))?;
+        let sources = sources::load(config, &sandbox(config, true)?).await.map_err(Problems)?;
+
+        let listener = bind(config.gateway.listen, "listen").await?;
+        let address = listener.local_addr()?;
+        let (mut intake, mut delivery) = (Hallway::new(), Hallway::new());
+        let grace = config.gateway.shutdown_grace;
+
+        for destination in &config.destinations {
+            let itoc360 = Itoc360::new(
+                destination.url.clone(),
+                destination.token.expose(),
+                destination.format,
+                destination.timeout,
+                destination.concurrency,
+            )
+            .with_context(|| format!("cannot use destination \"{}\"", destination.name))?;
+            let (name, concurrency) = (destination.name.as_str().into(), destination.concurrency);
+            let one = Delivery::new(name, itoc360, concurrency, store.clone(), health.clone(), metrics.clone())?;
+            delivery.tasks.spawn(one.run(delivery.stop.subscribe()));
+        }
+        let retention = &config.retention;
+        let retaining = store::keep_within(store.clone(), retention.age, retention.size, delivery.stop.subscribe());
+        delivery.tasks.spawn(retaining);
+        let admin = match config.gateway.admin {
+            None => None,
+            Some(address) => {
+                let listener = bind(address, "admin").await?;
+                let address = listener.local_addr()?;
+                let admin = Admin::new(health.clone(), metrics.clone(), store.due_reader()?);
+                delivery.tasks.spawn(http::serve(listener, delivery.stop.subscribe(), grace, move |request, _| {
+                    admin.clone().answer(request.method().clone(), request.uri().path().to_owned())
+                }));
+                Some(address)
+            }
+        };
+
+        warn_of_strays(config, &store)?;
+        let mut entrances = Vec::with_capacity(sources.len());
+        for source in sources {
+            announce(&source);
+            let plugin = store.plugin(record(&source)).await?;
+            entrances.push(Entrance { source, plugin });
+        }
+        let public_path = config.gateway.public_url.path();
+        let way_in = Arc::new(Intake::new(entrances, public_path, store.clone(), metrics.clone()));
+        let replayer = Replayer::new(Arc::clone(&way_in), store.due_reader()?, store.history()?);
+        intake.tasks.spawn(replayer.run(intake.stop.subscribe()));
+        intake.tasks.spawn(http::serve(listener, intake.stop.subscribe(), grace, move |request, _| {
+            let way_in = Arc::clone(&way_in);
+            async move { way_in.answer(request).await }
+        }));
+        health.set_ready(true, None);
+        let took_ms = started.elapsed().as_millis() as u64;
+        tracing::info!(%address, admin = admin.map(tracing::field::display), took_ms, "ready");
+        Ok(Self { address, admin, intake, delivery, health, closing, grace })
+    }
+
+    /// Stops it: refuses what is new, finishes what is under way within the grace period, closes the store.
+    pub async fn stop(self) {
+        tracing::info!(grace = ?self.grace, "stopping: finishing what is under way");
+        self.health.set_ready(false, Some("the gateway is stopping".to_owned()));
+        let deadline = Instant::now() + self.grace;
+        self.intake.stop(deadline, "requests").await;
+        self.delivery.stop(deadline, "deliveries").await;
+        self.closing.close().await;
+        tracing::info!("stopped; all that was accepted is on disk");
+    }
+}
+
+impl Hallway {
+    fn new() -> Self {
+        Self { stop: watch::Sender::new(false), tasks: JoinSet::new() }
+    }
+
+    async fn stop(mut self, deadline: Instant, what: &str) {
+        self.stop.send_replace(true);
+        let finish = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(deadline.into(), finish).await.is_err() {
+            tracing::warn!(what, "not all of it finished in time; what was accepted is on disk and goes on at the next start");
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+/// The sandbox that this configuration needs. `cached` says whether compiled plugins are kept in the data directory.
+///
+/// # Errors
+/// Where the machine does not give what it needs.
+pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
+    let max_memory = config.sources.iter().map(|source| source.limits.memory).max().unwrap_or_default();
+    let cache_dir = cached.then(|| config.gateway.data_dir.join("cache"));
+    let instances = config.sources.len() as u32 * sources::CALLS as u32 + 1;
+    Ok(Sandbox::new(SandboxOptions { cache_dir, instances, max_memory })?)
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen at {address}: is another program there? Choose another address for `{key}` in [gateway]")
+    })
+}
+
+/// What the operator needs to see: the URL to paste.
+fn announce(source: &Source) {
+    let description = source.plugin.description();
+    let paste = format!("{}{}", source.url, description.url_suffix);
+    tracing::info!(source = &*source.name, plugin = source.plugin.name(), version = description.version,
+        destination = &*source.destination, "paste this URL at the sender: {paste}");
+}
+
+fn record(source: &Source) -> PluginRecord {
+    let (name, sha256) = (source.plugin.name().to_owned(), source.plugin.sha256().to_owned());
+    PluginRecord { name, version: source.plugin.description().version.clone(), sha256 }
+}
+
+/// Alerts may wait for a destination that was renamed or removed. They are kept; the operator must know.
+fn warn_of_strays(config: &Config, store: &Store) -> anyhow::Result<()> {
+    let known: HashSet<&str> = config.destinations.iter().map(|destination| destination.name.as_str()).collect();
+    for (destination, alerts) in store.due_reader()?.waiting_for()? {
+        if !known.contains(destination.as_str()) {
+            tracing::error!(destination, alerts, "alerts wait for a destination that is not configured any more; \
+                they are kept, and go out once a destination has this name again");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Keeping what was read, or the raw request where the plugin failed.
+
+use std::sync::Arc;
+
+use plugin_sdk::contract;
+
+use super::{Ending, Entrance, Intake, Received};
+use crate::alert::Alert;
+use crate::metrics::PriorityLabels;
+use crate::sources::{ReadError, Source};
+use crate::store::{self, NewAlert, NewRequest, PluginId, Reading};
+
+impl Intake {
+    /// Keeps a request and its alerts.
+    pub(super) async fn keep_alerts(
+        &self,
+        entrance: &Entrance,
+        received: Received,
+        alerts: Vec<contract::Alert>,
+    ) -> Ending {
+        if alerts.is_empty() {
+            return Ending::Ignored("there is no event in it".to_owned());
+        }
+        let source = &entrance.source;
+        let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
+        let reading = prepare(source, &received.id, &store::rfc3339(received.at_ms), alerts);
+        match self.store.append(received.into_request(source, entrance.plugin), reading).await {
+            Err(error) => Ending::Store(error),
+            Ok(appended) => {
+                // Where some were duplicates it is not known which; the first so many stand for the new ones.
+                for priority in priorities.into_iter().take(appended.accepted) {
+                    let labels = PriorityLabels { source: Arc::clone(&source.name), priority: priority.as_str() };
+                    self.metrics.alerts_accepted.get_or_create(&labels).inc();
+                }
+                Ending::Accepted { accepted: appended.accepted, duplicates: appended.duplicates }
+            }
+        }
+    }
+
+    /// Keeps a request that could not be read, so that it can be when the plugin is mended.
+    pub(super) async fn keep_raw(&self, entrance: &Entrance, received: Received, error: &ReadError) -> Ending {
+        let (source, id) = (&entrance.source, received.id.clone());
+        let reading = Reading::Failed(error.to_string());
+        match self.store.append(received.into_request(source, entrance.plugin), reading).await {
+            Err(error) => Ending::Store(error),
+            Ok(_) => {
+                let help = format!("mend the plugin, restart, then: alert-gateway events replay {id}");
+                tracing::error!(source = &*source.name, request = id, kind = error.kind(), %error, help,
+                    "the plugin failed; the request is kept raw");
+                Ending::Kept
+            }
+        }
+    }
+}
+
+/// Alerts as the store takes them. What cannot be written down is a failure to read the request: it is kept raw.
+pub(super) fn prepare(source: &Source, request: &str, received_at: &str, alerts: Vec<contract::Alert>) -> Reading {
+    let alerts: Result<_, _> = alerts
+        .into_iter()
+        .map(|event| {
+            let (source_name, request, received_at) = (source.name.to_string(), request.to_owned(), received_at.to_owned());
+            NewAlert::new(&Alert { source: source_name, request, received_at, event }, &source.destination)
+        })
+        .collect();
+    alerts.map_or_else(|error| Reading::Failed(error.to_string()), Reading::Alerts)
+}
+
+impl Received {
+    fn into_request(self, source: &Source, plugin: PluginId) -> NewRequest {
+        NewRequest {
+            id: self.id,
+            source: source.name.to_string(),
+            received_at: self.at_ms,
+            method: self.method.as_str().to_owned(),
+            url: self.url,
+            headers: self.headers.get().to_owned(),
+            body: self.body,
+            plugin,
+        }
+    }
+}

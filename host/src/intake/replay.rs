@@ -1,0 +1,110 @@
+//! Doing again what an operator asked for: reading a kept request with the plugin as it is now, and sending what was set
+//! aside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugin_sdk::contract::Answer;
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use super::{Entrance, Intake, keep, now_ms};
+use crate::store::{DueReader, History, Reading, Replay, ReplayTarget, RequestRecord, Reread, StoreError};
+
+/// How often the list is looked at. `events replay` runs in another process, so nothing else tells.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Works off the list of replays.
+#[derive(Debug)]
+pub struct Replayer {
+    intake: Arc<Intake>,
+    readers: Option<(DueReader, History)>,
+}
+
+/// A replay with all that is known of the request it names.
+type Work = (Replay, Option<RequestRecord>);
+
+impl Replayer {
+    /// Reads with the plugins of `intake`.
+    pub fn new(intake: Arc<Intake>, list: DueReader, history: History) -> Self {
+        Self { intake, readers: Some((list, history)) }
+    }
+
+    /// Until `stop` says so.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            match self.list().await {
+                Ok(list) => {
+                    for work in list {
+                        if let Err(error) = self.work(work).await {
+                            tracing::warn!(%error, "a replay could not be kept; it is tried again");
+                        }
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the list of replays could not be read"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    async fn list(&mut self) -> Result<Vec<Work>, StoreError> {
+        let Some((list, history)) = self.readers.take() else { return Err(StoreError::Closed) };
+        let read = tokio::task::spawn_blocking(move || {
+            let work = list.replays().and_then(|replays| {
+                replays
+                    .into_iter()
+                    .map(|replay| match replay.target {
+                        ReplayTarget::Request(seq) => Ok((replay, history.request(seq)?)),
+                        ReplayTarget::AllSetAside => Ok((replay, None)),
+                    })
+                    .collect()
+            });
+            (work, list, history)
+        });
+        let (work, list, history) = read.await.map_err(|_| StoreError::Closed)?;
+        self.readers = Some((list, history));
+        work
+    }
+
+    async fn work(&self, (replay, request): Work) -> Result<(), StoreError> {
+        match request {
+            Some(request) if request.state == "failed" => self.read_again(replay, request).await,
+            _ => {
+                let alerts = self.intake.store.requeue(replay).await?;
+                tracing::info!(alerts, "alerts that were set aside are sent again");
+                Ok(())
+            }
+        }
+    }
+
+    async fn read_again(&self, replay: Replay, request: RequestRecord) -> Result<(), StoreError> {
+        let (source, id) = (request.source.as_str(), request.id.as_str());
+        let (reading, plugin) = match self.intake.sources.get(source) {
+            Some(entrance) => (read(entrance, &request).await, entrance.plugin),
+            None => (Reading::Failed(format!("no source is called \"{source}\" any more")), request.plugin_id),
+        };
+        let (state, reason) = reading.state();
+        tracing::info!(source, request = id, state, reason, "a kept request was read again");
+        let reread =
+            Reread { replay: replay.id, seq: request.seq, source: request.source, now_ms: now_ms(), plugin, reading };
+        self.intake.store.finish_replay(reread).await?;
+        Ok(())
+    }
+}
+
+async fn read(entrance: &Entrance, request: &RequestRecord) -> Reading {
+    let source = &entrance.source;
+    let Ok(headers) = serde_json::from_str::<Box<RawValue>>(&request.headers) else {
+        return Reading::Failed("the kept headers are not JSON".to_owned());
+    };
+    match source.read(&request.received_at, &request.method, &request.url, &headers, &request.body).await {
+        Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, &request.received_at, alerts),
+        Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
+        Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),
+        Ok(Answer::Reply { .. }) => Reading::Ignored("the plugin has a reply to it, and no alert".to_owned()),
+        Err(error) => Reading::Failed(error.to_string()),
+    }
+}

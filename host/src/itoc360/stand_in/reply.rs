@@ -1,0 +1,33 @@
+//! What a script can say.
+
+/// How to answer one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// As ITOC360 would.
+    Ok,
+    /// This, and the event is not taken.
+    Status {
+        /// The status, 200 to 599. Anything else is answered 500.
+        code: u16,
+        /// Names and values. What is no header is left out.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: String,
+    },
+    /// Never. The event is not taken.
+    Hang,
+    /// The connection is dropped without an answer. The event is not taken.
+    Close,
+    /// The event is taken as ITOC360 would, but the connection is dropped before the answer.
+    Lost,
+    /// The event is taken as ITOC360 would, but the answer is 200 with a page of HTML.
+    Garbage,
+}
+
+impl Reply {
+    /// A status with ITOC360's own `{"error":"…"}`.
+    pub fn error(code: u16, message: &str) -> Self {
+        let body = serde_json::json!({ "error": message }).to_string();
+        Self::Status { code, headers: Vec::new(), body }
+    }
+}

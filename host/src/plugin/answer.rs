@@ -1,0 +1,239 @@
+//! From the bytes that a plugin answered to an answer that the rest of the gateway can rely on.
+//!
+//! The contract says what an answer looks like; this is what the host makes of one that does not keep to it. Two rules.
+//! What decides **whether** somebody is paged, and about which event, must be right: an answer whose event ids, keys,
+//! statuses or priorities cannot be used is an error, the request is kept, and it can be replayed with a mended plugin. What only
+//! decides how the page **reads** is mended, because a page with a shortened title is better than none.
+//!
+//! | part | an error | mended |
+//! |---|---|---|
+//! | the whole | no JSON, another shape, more than 1,000 alerts | |
+//! | `event_id` | empty, or more than 256 bytes | |
+//! | `key` | empty, or more than 1,024 bytes | |
+//! | `title` | | cut at 1 KiB; the event id where it is blank |
+//! | `message` | | cut at 64 KiB |
+//! | `occurred_at` | | dropped beyond 64 bytes |
+//! | `link` | | dropped where it is no absolute http or https URL, or has more than 2 KiB |
+//! | `labels` | | names that are empty or have more than 128 bytes, and all beyond 64, dropped; values cut at 1 KiB |
+//! | `details` | | carried as text where they nest deeper than 64 |
+//! | `reason`, `help` | | cut at 2 KiB |
+//! | `reply` | status outside 200 to 599, more than 64 headers, a header that HTTP forbids or that belongs to the connection, base64 that does not decode | |
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hyper::Uri;
+use hyper::header::{HeaderName, HeaderValue};
+use plugin_sdk::contract::{Alert, Answer, Body};
+use serde::de::DeserializeOwned;
+use serde_json::value::to_raw_value;
+use thiserror::Error;
+
+const MAX_ALERTS: usize = 1_000;
+const MAX_EVENT_ID: usize = 256;
+const MAX_KEY: usize = 1024;
+const MAX_TITLE: usize = 1024;
+const MAX_MESSAGE: usize = 64 * 1024;
+const MAX_TIME: usize = 64;
+const MAX_LINK: usize = 2 * 1024;
+const MAX_LABELS: usize = 64;
+const MAX_LABEL_NAME: usize = 128;
+const MAX_LABEL_VALUE: usize = 1024;
+const MAX_DEPTH: usize = 64;
+const MAX_REASON: usize = 2 * 1024;
+const MAX_HEADERS: usize = 64;
+
+/// Headers that belong to the connection or to the framing of the answer, which are the host's.
+const HOSTS_OWN: [&str; 10] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What is wrong with an answer.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum AnswerError {
+    /// It is not JSON, or JSON of another shape.
+    #[error("{}{reason}", place(.path))]
+    Shape {
+        /// The field, such as `alerts[0].title`; empty where it is the whole answer.
+        path: String,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// A field has a value that cannot be used.
+    #[error("`{path}`: expected {expected}, found {found}")]
+    Value {
+        /// The field.
+        path: String,
+        /// What would have been right.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+}
+
+fn place(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("`{path}`: ") }
+}
+
+/// Reads JSON that a plugin wrote.
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AnswerError> {
+    if bytes.is_empty() {
+        return Err(AnswerError::Shape { path: String::new(), reason: "expected JSON, found nothing".into() });
+    }
+    // Once more for the place, which costs something to keep track of, only where it is needed.
+    serde_json::from_slice(bytes).map_err(|error| {
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        match serde_path_to_error::deserialize::<_, T>(&mut json) {
+            Err(error) if error.path().iter().next().is_some() => {
+                AnswerError::Shape { path: error.path().to_string(), reason: error.inner().to_string() }
+            }
+            _ => AnswerError::Shape { path: String::new(), reason: error.to_string() },
+        }
+    })
+}
+
+/// Reads and checks the answer to a request.
+pub(super) fn answer(bytes: &[u8]) -> Result<Answer, AnswerError> {
+    let mut answer = read(bytes)?;
+    match &mut answer {
+        Answer::Alerts(alerts) => check_alerts(alerts)?,
+        Answer::Ignored { reason } => cut(reason, MAX_REASON),
+        Answer::Rejected(rejection) => {
+            cut(&mut rejection.reason, MAX_REASON);
+            cut(&mut rejection.help, MAX_REASON);
+        }
+        Answer::Reply { status, headers, body } => check_reply(*status, headers, body)?,
+    }
+    Ok(answer)
+}
+
+fn check_alerts(alerts: &mut [Alert]) -> Result<(), AnswerError> {
+    if alerts.len() > MAX_ALERTS {
+        return wrong("alerts", "at most 1,000 alerts", alerts.len().to_string());
+    }
+    for (number, alert) in alerts.iter_mut().enumerate() {
+        check_identity(number, alert)?;
+        mend(alert);
+    }
+    Ok(())
+}
+
+fn check_identity(number: usize, alert: &Alert) -> Result<(), AnswerError> {
+    match alert.event_id.len() {
+        1..=MAX_EVENT_ID => {}
+        found => return wrong(&format!("alerts[{number}].event_id"), "1 to 256 bytes", bytes(found)),
+    }
+    match alert.key.as_ref().map(String::len) {
+        None | Some(1..=MAX_KEY) => Ok(()),
+        Some(found) => wrong(&format!("alerts[{number}].key"), "1 to 1,024 bytes, or no key", bytes(found)),
+    }
+}
+
+fn mend(alert: &mut Alert) {
+    if alert.title.trim().is_empty() {
+        alert.title.clone_from(&alert.event_id);
+    }
+    cut(&mut alert.title, MAX_TITLE);
+    if let Some(message) = &mut alert.message {
+        cut(message, MAX_MESSAGE);
+    }
+    alert.occurred_at.take_if(|time| time.len() > MAX_TIME);
+    alert.link.take_if(|link| !is_link(link));
+    let mut place = 0;
+    alert.labels.retain(|name, value| {
+        let kept = !name.is_empty() && name.len() <= MAX_LABEL_NAME && place < MAX_LABELS;
+        if kept {
+            place += 1;
+            cut(value, MAX_LABEL_VALUE);
+        }
+        kept
+    });
+    if let Some(details) = &mut alert.details
+        && is_deeper(details.get(), MAX_DEPTH)
+        && let Ok(text) = to_raw_value(details.get())
+    {
+        *details = text;
+    }
+}
+
+fn check_reply(status: u16, headers: &[(String, String)], body: &Body) -> Result<(), AnswerError> {
+    if !(200..=599).contains(&status) {
+        return wrong("reply.status", "200 to 599", status.to_string());
+    }
+    if headers.len() > MAX_HEADERS {
+        return wrong("reply.headers", "at most 64 headers", headers.len().to_string());
+    }
+    for (number, (name, value)) in headers.iter().enumerate() {
+        let path = format!("reply.headers[{number}]");
+        let Ok(parsed) = HeaderName::try_from(name) else {
+            return wrong(&path, "the name of a header", format!("{name:.64?}"));
+        };
+        if HOSTS_OWN.contains(&parsed.as_str()) {
+            return wrong(&path, "a header of the answer, not of the connection", format!("`{parsed}`"));
+        }
+        if HeaderValue::try_from(value).is_err() {
+            return wrong(&path, "a value without control characters", format!("one that HTTP forbids for `{parsed}`"));
+        }
+    }
+    match body {
+        Body::Base64(text) if STANDARD.decode(text).is_err() => {
+            wrong("reply.body.base64", "padded standard base64", "text that does not decode".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong(path: &str, expected: &'static str, found: String) -> Result<(), AnswerError> {
+    Err(AnswerError::Value { path: path.to_owned(), expected, found })
+}
+
+fn bytes(count: usize) -> String {
+    format!("{count} bytes")
+}
+
+/// Cuts a text at a character's boundary, and shows that it was cut.
+fn cut(text: &mut String, max: usize) {
+    const CUT: &str = "…";
+    if text.len() > max {
+        text.truncate(text.floor_char_boundary(max - CUT.len()));
+        text.push_str(CUT);
+    }
+}
+
+fn is_link(link: &str) -> bool {
+    link.len() <= MAX_LINK
+        && link.parse::<Uri>().is_ok_and(|link| {
+            matches!(link.scheme_str(), Some("http" | "https")) && link.host().is_some_and(|host| !host.is_empty())
+        })
+}
+
+/// Whether this JSON nests deeper than `max`. Parsers recurse, so what they are given later must not be without end.
+fn is_deeper(json: &str, max: usize) -> bool {
+    let opens = |byte: &u8| matches!(byte, b'[' | b'{');
+    // Most have few brackets in all, and counting them is much the faster.
+    if json.bytes().filter(opens).count() <= max {
+        return false;
+    }
+    let (mut depth, mut deepest, mut text, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if text => escaped = true,
+            b'"' => text = !text,
+            b'[' | b'{' if !text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest > max
+}

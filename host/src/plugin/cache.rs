@@ -1,0 +1,150 @@
+//! Compiled plugins, kept between starts: compiling takes a tenth of a second for each plugin, reading a compiled one back
+//! takes less than a millisecond.
+//!
+//! A compiled plugin is machine code that the host runs without a further look, so only what this host wrote itself is
+//! believed. The directory and the file must belong to the user that the host runs as, and nobody else may write to
+//! them; each file starts with the SHA-256 of its content, so that a torn one is noticed. Whatever is wrong with the cache, the plugin is
+//! compiled anew, with a warning; nothing ever fails because of the cache.
+//!
+//! A file's name holds the hash of the plugin and one of the engine's settings and version: another build of the gateway
+//! writes other files, and the old ones are removed.
+
+use sha2::{Digest, Sha256};
+use std::fs::{self, DirBuilder, File, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+use tracing::warn;
+use wasmtime::{Engine, Module};
+
+/// What a file starts with, before the SHA-256 of the content.
+const MAGIC: &[u8; 8] = b"AGWCWASM";
+
+/// The ending of the files.
+const ENDING: &str = "cwasm";
+
+/// Files that are kept; when there are more, the oldest go.
+const MAX_FILES: usize = 64;
+
+/// The mode bits that let others write.
+const OTHERS_WRITE: u32 = 0o022;
+
+/// A directory of compiled plugins.
+pub(super) struct Cache {
+    dir: PathBuf,
+    /// The user that the host runs as.
+    user: u32,
+    /// The end of the names that this engine may read.
+    suffix: String,
+}
+
+impl Cache {
+    /// The cache in this directory, which is made where it does not exist. `None`, with a warning, where it cannot be used.
+    pub(super) fn open(dir: &Path, engine: &Engine) -> Option<Self> {
+        match Self::try_open(dir, engine) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                warn!(dir = %dir.display(), %error, "plugins are compiled anew at each start: the cache cannot be used");
+                None
+            }
+        }
+    }
+
+    fn try_open(dir: &Path, engine: &Engine) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        // A file just made belongs to whom the host runs as; there is no call for that in the standard library.
+        let user = NamedTempFile::new_in(dir)?.as_file().metadata()?.uid();
+        let mut hash = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hash);
+        let cache = Self { dir: dir.to_owned(), user, suffix: format!("-{:016x}.{ENDING}", hash.finish()) };
+        cache.check(&fs::metadata(dir)?)?;
+        Ok(cache)
+    }
+
+    /// The compiled plugin whose WebAssembly has this hash, if there is one that can be believed.
+    pub(super) fn load(&self, engine: &Engine, sha256: &str) -> Option<Module> {
+        let path = self.path(sha256);
+        match self.try_load(engine, &path) {
+            Ok(module) => Some(module),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                warn!(file = %path.display(), %error, "a compiled plugin cannot be used, so the plugin is compiled anew");
+                None
+            }
+        }
+    }
+
+    #[allow(unsafe_code)]
+    fn try_load(&self, engine: &Engine, path: &Path) -> io::Result<Module> {
+        self.check(&fs::metadata(&self.dir)?)?;
+        let mut file = File::open(path)?;
+        self.check(&file.metadata()?)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let code = bytes
+            .strip_prefix(MAGIC)
+            .and_then(|rest| rest.split_first_chunk::<32>())
+            .filter(|(hash, code)| Sha256::digest(code).as_slice() == hash.as_slice())
+            .map(|(_, code)| code)
+            .ok_or_else(|| io::Error::other("it is torn: its content does not have the hash that it should"))?;
+        // SAFETY: `deserialize` must be given what `Module::serialize` wrote, unchanged. These bytes are what `try_store`
+        // wrote: the file and its directory belong to this user and nobody else may write to them, which is checked just
+        // above on the opened file, and the content has the hash that was written with it. Files of another version of
+        // wasmtime or of other settings have other names, and are refused by `deserialize` besides. Whoever can act as
+        // this user can replace the gateway itself.
+        unsafe { Module::deserialize(engine, code) }.map_err(|error| io::Error::other(format!("{error:#}")))
+    }
+
+    /// Keeps a compiled plugin. It is there as a whole or not at all.
+    pub(super) fn store(&self, module: &Module, sha256: &str) {
+        let path = self.path(sha256);
+        if let Err(error) = self.try_store(module, &path).and_then(|()| self.prune(&path)) {
+            warn!(file = %path.display(), %error, "a compiled plugin cannot be kept, so the plugin is compiled anew at the next start");
+        }
+    }
+
+    fn try_store(&self, module: &Module, path: &Path) -> io::Result<()> {
+        let code = module.serialize().map_err(|error| io::Error::other(format!("{error:#}")))?;
+        // Made with mode 0600.
+        let mut file = NamedTempFile::new_in(&self.dir)?;
+        file.write_all(MAGIC)?;
+        file.write_all(&Sha256::digest(&code))?;
+        file.write_all(&code)?;
+        file.persist(path)?;
+        Ok(())
+    }
+
+    /// Removes what no engine of this build can read, and the oldest of what is too much.
+    fn prune(&self, just_written: &Path) -> io::Result<()> {
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            if path == just_written || path.extension().is_none_or(|ending| ending != ENDING) {
+                continue;
+            }
+            if path.to_str().is_some_and(|name| name.ends_with(&self.suffix)) {
+                kept.push((fs::metadata(&path)?.modified()?, path));
+            } else {
+                fs::remove_file(&path)?;
+            }
+        }
+        kept.sort_unstable_by(|a, b| b.cmp(a));
+        kept.iter().skip(MAX_FILES - 1).try_for_each(|(_, path)| fs::remove_file(path))
+    }
+
+    fn path(&self, sha256: &str) -> PathBuf {
+        self.dir.join(format!("{sha256}{}", self.suffix))
+    }
+
+    fn check(&self, found: &Metadata) -> io::Result<()> {
+        if found.uid() != self.user {
+            return Err(io::Error::other("it belongs to another user than the one that the gateway runs as"));
+        }
+        if found.mode() & OTHERS_WRITE != 0 {
+            return Err(io::Error::other("other users may write to it; `chmod go-w` mends that"));
+        }
+        Ok(())
+    }
+}

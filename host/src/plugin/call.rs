@@ -1,0 +1,162 @@
+//! One call of one export, in a fresh instance: its state, from the input to what is left when the export returns.
+
+use super::clock::{Clock, FIRST_TICKS, Turn};
+use super::error::CallError;
+use super::limits::{CallLimits, Guard};
+use super::log::{CallLog, one_line};
+use super::memory::HostMemory;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wasmtime::{InstancePre, ModuleExport, Store, Trap, WasmBacktrace};
+
+/// Bytes of an error message that are kept.
+const MAX_ERROR: usize = 4 * 1024;
+
+/// Variables that one call may set, and bytes that they may hold together with their names.
+const MAX_VARIABLES: usize = 64;
+const MAX_VARIABLE_BYTES: usize = 64 * 1024;
+
+/// The state of a call: what the functions of [`super::abi`] work on.
+pub(super) struct Call {
+    pub(super) memory: HostMemory,
+    pub(super) log: CallLog,
+    guard: Guard,
+    turn: Turn,
+    max_output: usize,
+    /// Address and length of the answer.
+    output: (u64, u64),
+    error: Option<String>,
+    variables: BTreeMap<Vec<u8>, Vec<u8>>,
+    variable_bytes: usize,
+}
+
+impl Call {
+    pub(super) fn new(clock: &Arc<Clock>, log: CallLog, input: &[u8], limits: &CallLimits) -> Self {
+        Self {
+            memory: HostMemory::new(input, limits.host_memory()),
+            log,
+            guard: Guard { memory: limits.memory },
+            turn: clock.turn(limits.time),
+            max_output: limits.output,
+            output: (0, 0),
+            error: None,
+            variables: BTreeMap::new(),
+            variable_bytes: 0,
+        }
+    }
+
+    /// Runs `export` of a fresh instance, and lets `answer` read what it put out. The instance is gone when this returns,
+    /// or when the future is dropped; no other call notices either.
+    pub(super) async fn run<T>(
+        self,
+        plugin: &InstancePre<Self>,
+        initialize: Option<&ModuleExport>,
+        export: &ModuleExport,
+        answer: impl FnOnce(&[u8]) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let engine = plugin.module().engine();
+        let mut store = Store::try_new(engine, self).map_err(|error| CallError::Host(format!("{error:#}")))?;
+        store.limiter(|call| &mut call.guard);
+        store.set_epoch_deadline(FIRST_TICKS);
+        store.epoch_deadline_callback(|mut store| store.data_mut().turn.deadline());
+
+        let code = match enter(&mut store, plugin, initialize, export).await {
+            Ok(code) => code,
+            Err(error) => return Err(failure(error).with_message(store.data_mut().error.take())),
+        };
+        let call = store.data_mut();
+        if code != 0 || call.error.is_some() {
+            return Err(CallError::Failed { code, message: call.error.take() });
+        }
+        let (address, length) = call.output;
+        // The plugin cannot have made the memory smaller since it named the range.
+        answer(call.memory.range(address, length).unwrap_or_default())
+    }
+
+    /// Takes note of where the answer lies.
+    pub(super) fn set_output(&mut self, address: u64, length: u64) -> Result<(), CallError> {
+        if length > self.max_output as u64 {
+            return Err(CallError::Output(format!("it has {length} bytes, and the limit is {}", self.max_output)));
+        }
+        if self.memory.range(address, length).is_none() {
+            return Err(CallError::Output("it is no range of the memory that the plugin allocated for it".into()));
+        }
+        self.output = (address, length);
+        Ok(())
+    }
+
+    /// Keeps the message of this block; a handle of 0 takes it back.
+    pub(super) fn set_error(&mut self, handle: u64) {
+        let text = self.memory.block(handle).unwrap_or_default();
+        self.error = (!text.is_empty()).then(|| one_line(&text[..text.len().min(MAX_ERROR)]));
+    }
+
+    /// A new block with the value of the variable that this block names; 0 where there is none.
+    pub(super) fn variable(&mut self, name: u64) -> Result<u64, CallError> {
+        let value = self.memory.block(name).and_then(|name| self.variables.get(name));
+        let handle = match value {
+            Some(value) => self.memory.alloc_from(value)?,
+            None => 0,
+        };
+        self.memory.free(name);
+        Ok(handle)
+    }
+
+    /// Sets the variable that this block names to the value of that one, or removes it where the value's handle is 0.
+    pub(super) fn set_variable(&mut self, name: u64, value: u64) -> Result<(), CallError> {
+        let Some(key) = self.memory.block(name) else { return Ok(()) };
+        if let Some(old) = self.variables.remove(key) {
+            self.variable_bytes -= key.len() + old.len();
+        }
+        if let Some(value) = self.memory.block(value) {
+            if self.variables.len() >= MAX_VARIABLES {
+                return Err(CallError::HostMemory { limit: MAX_VARIABLES, unit: "variables" });
+            }
+            let bytes = self.variable_bytes + key.len() + value.len();
+            if bytes > MAX_VARIABLE_BYTES {
+                return Err(CallError::HostMemory { limit: MAX_VARIABLE_BYTES, unit: "bytes of variables" });
+            }
+            self.variable_bytes = bytes;
+            self.variables.insert(key.to_vec(), value.to_vec());
+        }
+        self.memory.free(name);
+        Ok(())
+    }
+}
+
+/// Instantiates (which runs a start function, if there is one), initializes and calls.
+async fn enter(
+    store: &mut Store<Call>,
+    plugin: &InstancePre<Call>,
+    initialize: Option<&ModuleExport>,
+    export: &ModuleExport,
+) -> wasmtime::Result<i32> {
+    let instance = plugin.instantiate_async(&mut *store).await?;
+    let function = |store: &mut Store<Call>, export| {
+        instance
+            .get_module_export(store, export)
+            .and_then(|export| export.into_func())
+            .ok_or_else(|| wasmtime::Error::msg("an export that was there when the plugin was loaded is gone"))
+    };
+    if let Some(initialize) = initialize {
+        function(store, initialize)?.typed::<(), ()>(&store)?.call_async(&mut *store, ()).await?;
+    }
+    function(store, export)?.typed::<(), i32>(&store)?.call_async(&mut *store, ()).await
+}
+
+/// What stopped the call.
+fn failure(error: wasmtime::Error) -> CallError {
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        let place = error
+            .downcast_ref::<WasmBacktrace>()
+            .and_then(|trace| trace.frames().iter().find_map(|frame| frame.func_name()));
+        let trap = trap.to_string();
+        let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
+        let trap = match place {
+            Some(function) => format!("{trap} (in {})", one_line(function.as_bytes())),
+            None => trap.to_owned(),
+        };
+        return CallError::Trap { trap, message: None };
+    }
+    error.downcast::<CallError>().unwrap_or_else(|error| CallError::Host(format!("{error:#}")))
+}

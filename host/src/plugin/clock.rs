@@ -1,0 +1,168 @@
+//! Time: the clock that interrupts plugins, and the turns that long calls take.
+//!
+//! Compiled plugins look at the engine's epoch at each loop and function. One thread for the engine counts it up every
+//! [`TICK`]; where a call sees that its own deadline has passed, it comes back to the host, which stops it if it has used
+//! up its time, and otherwise lets other tasks run before it goes on. So nobody's call is cut short by another's: the
+//! epoch only says "look up", and the decision is taken from what this very call has run.
+//!
+//! A call that is done within its first tick (they take some ten microseconds) meets none of this. One that is not has
+//! become slow, and from then on waits in line with the other slow ones: one fewer of them run at once than the machine
+//! has processors. A plugin that loops therefore takes its turn of a few milliseconds at a time, from one processor, while
+//! the other sources are answered on what is left.
+
+use super::error::CallError;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::{Engine, UpdateDeadline};
+
+/// How often the clock ticks. Short enough that a looping plugin delays others by no more than a network's jitter, even
+/// where there is one processor; long enough that 200 wake-ups a second cost nothing (about 0.1 % of one processor).
+const TICK: Duration = Duration::from_millis(5);
+
+/// A call is looked at for the first time after this many ticks. Two, because the first one may come at once: so every
+/// call has at least one whole tick without interruption.
+pub(super) const FIRST_TICKS: u64 = 2;
+
+/// Later turns end with the next tick.
+const NEXT_TICKS: u64 = 1;
+
+/// After a second without a call the clock stops, and the first call starts it again.
+const IDLE_TICKS: u32 = 200;
+
+/// The thread that counts the engine's epoch up, and the line in which slow calls wait. It stops when this is dropped.
+pub(super) struct Clock {
+    shared: Arc<Shared>,
+    slow: Arc<Semaphore>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// A call has started since the last tick. Mostly read, so that calls on several processors do not fight for it.
+    used: AtomicBool,
+    asleep: AtomicBool,
+    stop: AtomicBool,
+}
+
+impl Clock {
+    pub(super) fn start(engine: &Engine) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let thread = thread::Builder::new().name("plugin-clock".into()).spawn({
+            let (shared, engine) = (Arc::clone(&shared), engine.clone());
+            move || shared.tick(&engine)
+        })?;
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let slow = Arc::new(Semaphore::new(processors.saturating_sub(1).max(1)));
+        Ok(Self { shared, slow, thread: Some(thread) })
+    }
+
+    /// The time of a call that starts now.
+    pub(super) fn turn(self: &Arc<Self>, limit: Duration) -> Turn {
+        self.wake();
+        Turn { clock: Arc::clone(self), limit, ran: Duration::ZERO, slice: Slice::Fast(Instant::now()) }
+    }
+
+    fn wake(&self) {
+        // Either the clock sees `used` before it sleeps, or this sees `asleep`: each side writes before it reads.
+        if !self.shared.used.load(Ordering::SeqCst) {
+            self.shared.used.store(true, Ordering::SeqCst);
+        }
+        if self.shared.asleep.load(Ordering::SeqCst) {
+            self.unpark();
+        }
+    }
+
+    fn unpark(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.unpark();
+        if let Some(thread) = self.thread.take() {
+            // It cannot have panicked, and if it had there would be nothing to do about it here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn tick(&self, engine: &Engine) {
+        let mut idle = 0;
+        while !self.stop.load(Ordering::SeqCst) {
+            thread::park_timeout(TICK);
+            engine.increment_epoch();
+            idle = if self.used.swap(false, Ordering::SeqCst) { 0 } else { idle + 1 };
+            if idle >= IDLE_TICKS {
+                self.asleep.store(true, Ordering::SeqCst);
+                if !self.used.load(Ordering::SeqCst) && !self.stop.load(Ordering::SeqCst) {
+                    thread::park();
+                }
+                self.asleep.store(false, Ordering::SeqCst);
+                idle = 0;
+            }
+        }
+    }
+}
+
+/// The time of one call.
+pub(super) struct Turn {
+    clock: Arc<Clock>,
+    limit: Duration,
+    /// How long it ran in the turns that are over.
+    ran: Duration,
+    slice: Slice,
+}
+
+enum Slice {
+    /// In its first turn, since then.
+    Fast(Instant),
+    /// In a later one. Whoever waits for the turn fills it in.
+    Slow(Arc<Mutex<Option<SlowSlice>>>),
+}
+
+struct SlowSlice {
+    since: Instant,
+    /// Held while the call runs, so that no other slow one does.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Turn {
+    /// The deadline has passed: stops the call, or lets the others have their turn before it goes on.
+    pub(super) fn deadline(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        self.ran += match &self.slice {
+            Slice::Fast(since) => since.elapsed(),
+            Slice::Slow(slice) => {
+                lock(slice).take().map(|slice| slice.since.elapsed()).unwrap_or_default()
+            }
+        };
+        if self.ran >= self.limit {
+            return Err(CallError::Time { limit: self.limit }.into());
+        }
+        let slice = Arc::new(Mutex::new(None));
+        self.slice = Slice::Slow(Arc::clone(&slice));
+        let clock = Arc::clone(&self.clock);
+        Ok(UpdateDeadline::YieldCustom(
+            NEXT_TICKS,
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                // It is never closed; were it, the call would go on without a place.
+                let place = Arc::clone(&clock.slow).acquire_owned().await.ok();
+                clock.wake();
+                *lock(&slice) = Some(SlowSlice { since: Instant::now(), _place: place });
+            }),
+        ))
+    }
+}
+
+fn lock(slice: &Mutex<Option<SlowSlice>>) -> std::sync::MutexGuard<'_, Option<SlowSlice>> {
+    slice.lock().unwrap_or_else(PoisonError::into_inner)
+}

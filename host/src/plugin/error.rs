@@ -1,0 +1,220 @@
+//! What can go wrong, and what holds afterwards. All of it is written for the person who reads the log line.
+
+use super::answer::AnswerError;
+use std::time::Duration;
+use thiserror::Error;
+
+/// The sandbox could not be set up. Nothing runs.
+#[derive(Debug, Error)]
+pub enum SandboxError {
+    /// The engine refused its settings, or the system refused the address space that the pool reserves.
+    #[error(
+        "cannot set up the WebAssembly engine: {0}. It reserves (but does not use) about 4 GiB of address space for \
+         each call that may run at once; look at `ulimit -v`"
+    )]
+    Engine(String),
+    /// The clock's thread could not be started.
+    #[error("cannot start the clock that limits the plugins' time: {0}")]
+    Clock(#[source] std::io::Error),
+}
+
+/// A plugin was not taken. The others are not touched.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The bytes are no WebAssembly module that this host runs.
+    #[error("plugin `{plugin}` is not a WebAssembly module that this host can run: {reason}")]
+    Module {
+        /// The plugin's name.
+        plugin: String,
+        /// What the compiler says.
+        reason: String,
+    },
+    /// The module wants functions that this host does not offer.
+    #[error(
+        "plugin `{plugin}` imports {}, which this host does not offer. Operator: take a build of the plugin that was made \
+         for the alert gateway, or an older one. Author: a plugin may import `extism:host/env` and the harmless part of \
+         `wasi_snapshot_preview1`; build for wasm32-unknown-unknown with an Extism PDK, and declare no host functions of \
+         your own", list(.imports)
+    )]
+    Imports {
+        /// The plugin's name.
+        plugin: String,
+        /// The imports, as `module.name`.
+        imports: Vec<String>,
+    },
+    /// The module imports a known function under another type, or something that is no function.
+    #[error("plugin `{plugin}` does not fit this host: {reason}. Author: rebuild it with a current Extism PDK")]
+    Link {
+        /// The plugin's name.
+        plugin: String,
+        /// Which import, what was expected and what was found.
+        reason: String,
+    },
+    /// An export that the contract demands is missing or has another type.
+    #[error(
+        "plugin `{plugin}` {found} `{export}`, and the host needs a function `{export}` of type () -> i32. Author: with \
+         Rust, `plugin_sdk::export!` makes it; with another language, mark a function of that name as exported"
+    )]
+    Export {
+        /// The plugin's name.
+        plugin: String,
+        /// The export.
+        export: &'static str,
+        /// How it was found instead.
+        found: String,
+    },
+    /// The plugin failed when it was asked what it is.
+    #[error("plugin `{plugin}` failed in `describe`: {error}")]
+    Describe {
+        /// The plugin's name.
+        plugin: String,
+        /// How it failed.
+        #[source]
+        error: CallError,
+    },
+    /// The plugin was built against another version of the contract.
+    #[error(
+        "plugin `{plugin}` speaks version {found} of the contract, and this host speaks version {expected}: {}",
+        rebuild(*.found, *.expected)
+    )]
+    Contract {
+        /// The plugin's name.
+        plugin: String,
+        /// The plugin's version.
+        found: u32,
+        /// The host's version.
+        expected: u32,
+    },
+    /// The host stopped while the plugin was being compiled.
+    #[error("plugin `{plugin}` was not compiled: the host is stopping")]
+    Stopped {
+        /// The plugin's name.
+        plugin: String,
+    },
+}
+
+/// One call failed. The instance is gone, no other call noticed, and the plugin can be called again.
+#[derive(Debug, Error)]
+pub enum CallError {
+    /// The plugin crashed: a panic, an access outside its memory, a stack overflow.
+    #[error("the plugin crashed: {trap}{}", told(.message))]
+    Trap {
+        /// What the engine says, with the innermost function where its name is known.
+        trap: String,
+        /// What the plugin said before it crashed; for a plugin made with the SDK, the panic's place and message.
+        message: Option<String>,
+    },
+    /// The plugin ran for its whole time without an answer.
+    #[error("the plugin ran for its whole time limit of {limit:?} without an answer")]
+    Time {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The plugin asked for more memory than it may have.
+    #[error("the plugin asked for {asked} bytes of memory, and its limit is {limit}")]
+    Memory {
+        /// What it asked for, in bytes.
+        asked: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The plugin asked for a larger table of functions than it may have.
+    #[error("the plugin asked for a table of {asked} elements, and the limit is {limit}")]
+    Table {
+        /// What it asked for, in elements.
+        asked: usize,
+        /// The limit, in elements.
+        limit: usize,
+    },
+    /// The answer is too long, or it is no range of the memory that the plugin allocated for it.
+    #[error("the plugin's answer cannot be taken: {0}")]
+    Output(String),
+    /// The plugin used up the memory that the host lends it for input, output and messages.
+    #[error("the plugin used up the host's memory: no more than {limit} {unit} a call")]
+    HostMemory {
+        /// The limit.
+        limit: usize,
+        /// What is limited.
+        unit: &'static str,
+    },
+    /// The plugin wanted something that no plugin may have.
+    #[error("the plugin wanted {0}, which no plugin may have: a plugin is a function of the request and nothing else")]
+    Denied(&'static str),
+    /// The plugin ended itself by `proc_exit`.
+    #[error("the plugin ended itself with exit code {code}{}", told(.message))]
+    Exit {
+        /// The code it gave.
+        code: i32,
+        /// What it said before.
+        message: Option<String>,
+    },
+    /// The plugin itself reported an error.
+    #[error("the plugin reported an error{}{}", code_of(*.code), told(.message))]
+    Failed {
+        /// What the export returned; a message counts as an error even where this is 0.
+        code: i32,
+        /// The plugin's message.
+        message: Option<String>,
+    },
+    /// The plugin answered, and the answer does not keep the contract.
+    #[error("the plugin's answer does not keep the contract: {0}")]
+    Answer(#[from] AnswerError),
+    /// No place became free: too many calls of this plugin run at once, each for long.
+    #[error("no place to run the plugin became free within {waited:?}: its calls take too long")]
+    Busy {
+        /// How long the call waited.
+        waited: Duration,
+    },
+    /// The host could not start the plugin, for a reason of its own.
+    #[error("the host could not run the plugin: {0}")]
+    Host(String),
+}
+
+impl CallError {
+    /// One word for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Trap { .. } => "trap",
+            Self::Time { .. } => "time",
+            Self::Memory { .. } => "memory",
+            Self::Table { .. } => "table",
+            Self::Output(_) => "output",
+            Self::HostMemory { .. } => "host_memory",
+            Self::Denied(_) => "denied",
+            Self::Exit { .. } => "exit",
+            Self::Failed { .. } => "error",
+            Self::Answer(_) => "answer",
+            Self::Busy { .. } => "busy",
+            Self::Host(_) => "host",
+        }
+    }
+
+    /// The same error with what the plugin had said before it failed, where that has a place in it.
+    pub(super) fn with_message(self, said: Option<String>) -> Self {
+        match self {
+            Self::Trap { trap, message } => Self::Trap { trap, message: message.or(said) },
+            Self::Exit { code, message } => Self::Exit { code, message: message.or(said) },
+            other => other,
+        }
+    }
+}
+
+fn told(message: &Option<String>) -> String {
+    message.as_deref().map(|text| format!(": {text}")).unwrap_or_default()
+}
+
+fn code_of(code: i32) -> String {
+    if code == 0 { String::new() } else { format!(" (code {code})") }
+}
+
+fn list(imports: &[String]) -> String {
+    imports.iter().map(|import| format!("`{import}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn rebuild(found: u32, expected: u32) -> &'static str {
+    if found < expected {
+        "the plugin is the older side; rebuild it with this host's plugin SDK"
+    } else {
+        "the host is the older side; update the gateway, or take an older build of the plugin"
+    }
+}

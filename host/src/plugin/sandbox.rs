@@ -1,0 +1,269 @@
+//! The sandbox, and the plugins that were loaded into it.
+
+use super::answer;
+use super::cache::Cache;
+use super::call::Call;
+use super::clock::Clock;
+use super::error::{CallError, LoadError, SandboxError};
+use super::limits::CallLimits;
+use super::log::CallLog;
+use super::{abi, engine, wasi};
+use plugin_sdk::contract::{Answer, CONTRACT_VERSION, Description};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, TryAcquireError};
+use wasmtime::{Engine, ExternType, InstancePre, Linker, Module, ModuleExport};
+
+/// One plugin may have this part of the places, so that a slow one leaves some to the others.
+const SHARE: usize = 4;
+
+/// How long a call waits for a place before it fails. The calls ahead of it are stopped at their own limits, so a wait as
+/// long as this says that there are far too many of them.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// What a plugin may use to say what it is.
+const DESCRIBE: CallLimits = CallLimits { time: Duration::from_secs(1), memory: usize::MAX, output: 1024 * 1024 };
+
+/// How a [`Sandbox`] is set up.
+#[derive(Debug, Clone)]
+pub struct SandboxOptions {
+    /// Where compiled plugins are kept; without it they are compiled at each start.
+    pub cache_dir: Option<PathBuf>,
+    /// How many calls may run at once, of all plugins; one plugin gets at most a quarter of them. A place costs 4 GiB of
+    /// address space and, once it was used, some hundred KiB of memory.
+    pub instances: u32,
+    /// The largest memory limit of any source, in bytes.
+    pub max_memory: usize,
+}
+
+/// Where plugins are compiled and run. A clone is another handle on the same one.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    linker: Linker<Call>,
+    clock: Arc<Clock>,
+    cache: Option<Cache>,
+    places: Semaphore,
+    instances: usize,
+}
+
+/// A plugin that is ready to be called. A clone is another handle on the same one.
+#[derive(Clone)]
+pub struct Plugin(Arc<Loaded>);
+
+struct Loaded {
+    sandbox: Sandbox,
+    name: Arc<str>,
+    sha256: String,
+    description: Description,
+    code: Code,
+    places: Semaphore,
+}
+
+/// The compiled and linked module, and where its exports are.
+struct Code {
+    instance: InstancePre<Call>,
+    initialize: Option<ModuleExport>,
+    describe: ModuleExport,
+    read: ModuleExport,
+}
+
+impl Sandbox {
+    /// Sets up the engine and its clock, and opens the cache.
+    pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let instances = options.instances.max(1);
+        let engine = engine::engine(instances, options.max_memory)?;
+        let mut linker = Linker::new(&engine);
+        abi::link(&mut linker)
+            .and_then(|()| wasi::link(&mut linker))
+            .map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+        Ok(Self(Arc::new(Inner {
+            clock: Arc::new(Clock::start(&engine).map_err(SandboxError::Clock)?),
+            cache: options.cache_dir.and_then(|dir| Cache::open(&dir, &engine)),
+            places: Semaphore::new(instances as usize),
+            instances: instances as usize,
+            engine,
+            linker,
+        })))
+    }
+
+    /// Compiles a plugin, or takes it from the cache; checks its imports and exports; and asks it what it is. Several
+    /// can be loaded at once.
+    pub async fn load(&self, name: &str, wasm: &[u8]) -> Result<Plugin, LoadError> {
+        let sha256 = hex(&Sha256::digest(wasm));
+        let compiled = tokio::task::spawn_blocking({
+            let (sandbox, name, wasm, sha256) = (self.clone(), name.to_owned(), wasm.to_vec(), sha256.clone());
+            move || sandbox.compile(&name, &wasm, &sha256)
+        });
+        let module = compiled.await.map_err(|_| LoadError::Stopped { plugin: name.to_owned() })??;
+        let code = self.link(name, &module)?;
+        let name: Arc<str> = name.into();
+        let description = self.describe(&name, &code).await?;
+        let places = Semaphore::new((self.0.instances / SHARE).max(1));
+        Ok(Plugin(Arc::new(Loaded { sandbox: self.clone(), name, sha256, description, code, places })))
+    }
+
+    fn compile(&self, name: &str, wasm: &[u8], sha256: &str) -> Result<Module, LoadError> {
+        let Inner { engine, cache, .. } = &*self.0;
+        let not_a_module =
+            |error: wasmtime::Error| LoadError::Module { plugin: name.to_owned(), reason: format!("{error:#}") };
+        let module = match cache.as_ref().and_then(|cache| cache.load(engine, sha256)) {
+            Some(module) => module,
+            None => {
+                // Not `new`, which would take WebAssembly's text format as well where that is compiled in.
+                let module = Module::from_binary(engine, wasm).map_err(not_a_module)?;
+                if let Some(cache) = cache {
+                    cache.store(&module, sha256);
+                }
+                module
+            }
+        };
+        // Now, and not in the first call.
+        module.initialize_copy_on_write_image().map_err(not_a_module)?;
+        Ok(module)
+    }
+
+    fn link(&self, name: &str, module: &Module) -> Result<Code, LoadError> {
+        let unknown: Vec<String> = module
+            .imports()
+            .filter(|import| match import.module() {
+                abi::MODULE => !abi::FUNCTIONS.contains(&import.name()),
+                wasi::MODULE => !wasi::FUNCTIONS.contains(&import.name()),
+                _ => true,
+            })
+            .map(|import| format!("{}.{}", import.module(), import.name()))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(LoadError::Imports { plugin: name.to_owned(), imports: unknown });
+        }
+        let instance = self
+            .0
+            .linker
+            .instantiate_pre(module)
+            .map_err(|error| LoadError::Link { plugin: name.to_owned(), reason: format!("{error:#}") })?;
+        // A module built as a library has one of these to set itself up before the first call.
+        let initialize = ["_initialize", "__wasm_call_ctors"]
+            .iter()
+            .filter(|export| matches!(module.get_export(export), Some(ExternType::Func(found))
+                if found.params().len() == 0 && found.results().len() == 0))
+            .find_map(|export| module.get_export_index(export));
+        Ok(Code {
+            initialize,
+            describe: export(name, module, "describe")?,
+            read: export(name, module, "read")?,
+            instance,
+        })
+    }
+
+    async fn describe(&self, name: &Arc<str>, code: &Code) -> Result<Description, LoadError> {
+        #[derive(Deserialize)]
+        struct Version {
+            contract: u32,
+        }
+        let failed = |error| LoadError::Describe { plugin: name.to_string(), error };
+        let _place = self.place(&self.0.places).await.map_err(failed)?;
+        let log = CallLog::new(Arc::clone(name), "");
+        let answer = Call::new(&self.0.clock, log, &[], &DESCRIBE)
+            .run(&code.instance, code.initialize.as_ref(), &code.describe, |answer| Ok(answer.to_vec()))
+            .await
+            .map_err(failed)?;
+        // The version first: what another version of the contract has beside it is its own affair.
+        let Version { contract } = answer::read(&answer).map_err(CallError::from).map_err(failed)?;
+        if contract != CONTRACT_VERSION {
+            return Err(LoadError::Contract { plugin: name.to_string(), found: contract, expected: CONTRACT_VERSION });
+        }
+        answer::read(&answer).map_err(CallError::from).map_err(failed)
+    }
+
+    /// A place to run in.
+    async fn place<'a>(&self, places: &'a Semaphore) -> Result<SemaphorePermit<'a>, CallError> {
+        let closed = |_: AcquireError| CallError::Host("it is stopping".into());
+        match places.try_acquire() {
+            Ok(place) => Ok(place),
+            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
+                tokio::time::timeout(MAX_WAIT, places.acquire())
+                    .await
+                    .map_err(|_| CallError::Busy { waited: MAX_WAIT })?
+                    .map_err(closed)
+            }
+        }
+    }
+}
+
+impl Plugin {
+    /// The name that it was loaded by.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What it says of itself.
+    pub fn description(&self) -> &Description {
+        &self.0.description
+    }
+
+    /// The SHA-256 of its WebAssembly, in hex.
+    pub fn sha256(&self) -> &str {
+        &self.0.sha256
+    }
+
+    /// Lets a fresh instance read a request: the JSON of a [`plugin_sdk::contract::Request`]. `source` is for its log
+    /// lines. Dropping the future ends the call, and disturbs no other.
+    pub async fn read(&self, source: &str, request: &[u8], limits: &CallLimits) -> Result<Answer, CallError> {
+        let Loaded { sandbox, name, code, places, .. } = &*self.0;
+        // The plugin's own line first, so that whoever waits in it keeps no place from the others. Both places are given
+        // back after the instance is gone, which is what there is a limited number of.
+        let _share = sandbox.place(places).await?;
+        let _place = sandbox.place(&sandbox.0.places).await?;
+        let log = CallLog::new(Arc::clone(name), source);
+        Call::new(&sandbox.0.clock, log, request, limits)
+            .run(&code.instance, code.initialize.as_ref(), &code.read, |bytes| Ok(answer::answer(bytes)?))
+            .await
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("instances", &self.0.instances).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin").field("name", &self.name()).field("sha256", &self.sha256()).finish_non_exhaustive()
+    }
+}
+
+fn export(plugin: &str, module: &Module, name: &'static str) -> Result<ModuleExport, LoadError> {
+    let wrong = |found: String| LoadError::Export { plugin: plugin.to_owned(), export: name, found };
+    match module.get_export(name) {
+        Some(ExternType::Func(found)) if found.params().len() == 0 && is_one_i32(found.results()) => {
+            module.get_export_index(name).ok_or_else(|| wrong("does not export".into()))
+        }
+        Some(ExternType::Func(found)) => {
+            let types = |types: Vec<String>| types.join(", ");
+            let params = types(found.params().map(|found| found.to_string()).collect());
+            let results = types(found.results().map(|found| found.to_string()).collect());
+            Err(wrong(format!("exports, as a function of type ({params}) -> ({results}),")))
+        }
+        Some(_) => Err(wrong("exports, but not as a function,".into())),
+        None => Err(wrong("does not export".into())),
+    }
+}
+
+fn is_one_i32(mut types: impl ExactSizeIterator<Item = wasmtime::ValType>) -> bool {
+    types.len() == 1 && types.next().is_some_and(|found| found.is_i32())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

@@ -1,0 +1,234 @@
+//! Sources: what the operator wrote, joined with the plugin that it names.
+
+pub mod schema;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugin_sdk::contract::Answer;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::config::{self, Config, Limits, PluginRef, Problem, Secret};
+use crate::plugin::{CallError, CallLimits, Plugin, Sandbox};
+
+/// How many calls of one source run at once. Calls run on the threads that answer senders and a healthy one takes some
+/// 20 µs without a pause, so more would gain nothing; fewer than all the time slices there are go to a source that loops.
+pub const CALLS: usize = 2;
+/// How long a request waits for its turn.
+const TURN: Duration = Duration::from_secs(5);
+
+/// A source, ready to read requests.
+#[derive(Debug)]
+pub struct Source {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Where its senders send to: `<public_url>/in/<name>`.
+    pub url: String,
+    /// The destination of its alerts.
+    pub destination: Arc<str>,
+    /// What reads its requests.
+    pub plugin: Plugin,
+    /// What a sender must show; none where the plugin proves the sender by itself.
+    pub tokens: Vec<Secret>,
+    /// What a request may cost.
+    pub limits: Limits,
+    settings: config::Settings,
+    calls: Semaphore,
+}
+
+/// Why a request could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The plugin failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Too many requests of this source wait for the plugin.
+    #[error("the plugin was busy with other requests of this source for {} s", TURN.as_secs())]
+    Busy,
+}
+
+impl ReadError {
+    /// The word for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Call(error) => error.kind(),
+            Self::Busy => "busy",
+        }
+    }
+}
+
+/// A request in the shape of the contract, borrowed: [`plugin_sdk::contract::Request`] without its copies.
+#[derive(Debug, Serialize)]
+pub struct Request<'a> {
+    /// See the contract; so for all fields.
+    pub source: &'a str,
+    /// RFC 3339, UTC, milliseconds.
+    pub received_at: &'a str,
+    /// In upper case.
+    pub method: &'a str,
+    /// The configured public URL with the received suffix and query.
+    pub url: &'a str,
+    /// Lower-case names and values.
+    pub headers: &'a serde_json::value::RawValue,
+    /// Text, or base64.
+    pub body: Body<'a>,
+    /// Checked already.
+    pub settings: &'a serde_json::value::RawValue,
+}
+
+/// A body in the shape of the contract, borrowed: [`plugin_sdk::contract::Body`].
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body<'a> {
+    /// It is UTF-8.
+    Text(&'a str),
+    /// It is not.
+    Base64(String),
+}
+
+impl<'a> Body<'a> {
+    /// The body of these bytes.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        std::str::from_utf8(bytes).map_or_else(|_| Self::Base64(STANDARD.encode(bytes)), Self::Text)
+    }
+}
+
+impl Source {
+    /// What the plugin makes of a request. `request` gives the request's parts; the source adds its name and settings.
+    ///
+    /// # Errors
+    /// Where the plugin fails, or is busy for too long. The request can be read again later.
+    pub async fn read(
+        &self,
+        received_at: &str,
+        method: &str,
+        url: &str,
+        headers: &serde_json::value::RawValue,
+        body: &[u8],
+    ) -> Result<Answer, ReadError> {
+        let request = Request {
+            source: &self.name,
+            received_at,
+            method,
+            url,
+            headers,
+            body: Body::new(body),
+            settings: self.settings.json(),
+        };
+        // Nothing in it can fail to become JSON.
+        let request = serde_json::to_vec(&request).unwrap_or_default();
+        let turn = tokio::time::timeout(TURN, self.calls.acquire()).await;
+        let Ok(Ok(_turn)) = turn else { return Err(ReadError::Busy) };
+        Ok(self.plugin.read(&self.name, &request, &call_limits(&self.limits)).await?)
+    }
+}
+
+/// The limits of a call, of all the limits of a source.
+pub fn call_limits(limits: &Limits) -> CallLimits {
+    CallLimits { time: limits.time, memory: limits.memory, output: limits.output }
+}
+
+/// Loads each plugin once, checks every source's settings against its plugin's schema, and joins them.
+///
+/// # Errors
+/// Every problem of every source, at the operator's line.
+pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Vec<Source>, Vec<Problem>> {
+    let plugins = load_plugins(config, sandbox).await;
+    let mut problems = Vec::new();
+    let mut sources = Vec::new();
+    for source in &config.sources {
+        match &plugins[&source.plugin] {
+            Err(message) => problems.push(config.problem(source.plugin_position, message)),
+            Ok(plugin) => {
+                let found = schema::check(config, source, plugin.description());
+                if found.is_empty() {
+                    sources.push(join(config, source, plugin));
+                }
+                problems.extend(found);
+            }
+        }
+    }
+    if problems.is_empty() { Ok(sources) } else { Err(problems) }
+}
+
+fn join(config: &Config, source: &config::Source, plugin: &Plugin) -> Source {
+    Source {
+        name: source.name.as_str().into(),
+        url: source.url(&config.gateway),
+        destination: source.destination.as_str().into(),
+        plugin: plugin.clone(),
+        tokens: source.tokens.clone(),
+        limits: source.limits.clone(),
+        settings: source.settings.clone(),
+        calls: Semaphore::new(CALLS),
+    }
+}
+
+/// All that the configuration names, in parallel, each once however many sources name it.
+async fn load_plugins(config: &Config, sandbox: &Sandbox) -> HashMap<PluginRef, Result<Plugin, String>> {
+    let mut loading = JoinSet::new();
+    let mut plugins = HashMap::new();
+    for source in &config.sources {
+        if plugins.insert(source.plugin.clone(), Err(String::new())).is_none() {
+            let (sandbox, plugin) = (sandbox.clone(), source.plugin.clone());
+            loading.spawn(async move { (load_plugin(&sandbox, &plugin).await, plugin) });
+        }
+    }
+    while let Some(loaded) = loading.join_next().await {
+        match loaded {
+            Ok((result, plugin)) => drop(plugins.insert(plugin, result)),
+            Err(error) => tracing::error!(%error, "loading a plugin panicked"),
+        }
+    }
+    plugins
+}
+
+/// One plugin, bundled or from a file.
+///
+/// # Errors
+/// A message for the operator.
+pub async fn load_plugin(sandbox: &Sandbox, plugin: &PluginRef) -> Result<Plugin, String> {
+    match plugin {
+        PluginRef::Bundled(name) => match alert_gateway_plugins::find(name) {
+            Some(bundled) => sandbox.load(name, bundled.wasm).await.map_err(|error| error.to_string()),
+            None => Err(unknown_plugin(name)),
+        },
+        PluginRef::File { path, sha256 } => {
+            let wasm = tokio::fs::read(path)
+                .await
+                .map_err(|error| format!("cannot read the plugin {}: {error}", path.display()))?;
+            if let Some(expected) = sha256 {
+                let found: [u8; 32] = Sha256::digest(&wasm).into();
+                if found != *expected {
+                    let (found, expected) = (hex(&found), hex(expected));
+                    let path = path.display();
+                    return Err(format!(
+                        "{path} has changed: its sha256 is {found}, and the configuration says {expected}; \
+                         if you trust the new file, write its sha256 into the configuration"
+                    ));
+                }
+            }
+            let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+            sandbox.load(&name, &wasm).await.map_err(|error| format!("{}: {error}", path.display()))
+        }
+    }
+}
+
+fn unknown_plugin(name: &str) -> String {
+    let all: Vec<_> = alert_gateway_plugins::all().iter().map(|plugin| plugin.name).collect();
+    let near = config::nearest(name, all.iter().copied());
+    let hint = near.map_or_else(|| "for one of your own, write { path = \"my.wasm\" }".to_owned(), |near| {
+        format!("did you mean \"{near}\"?")
+    });
+    format!("there is no bundled plugin \"{name}\" (there is: {}); {hint}", all.join(", "))
+}
+
+/// Lower-case hex of `bytes`.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,76 @@
+//! Checks a source's settings against the schema that its plugin describes, and says what is wrong in the operator's own
+//! words: with the line and column in the configuration, "did you mean", and no secret.
+//!
+//! Both sides are strangers to each other here. The operator has never seen the schema, so its keywords are not quoted at
+//! them; the plugin is not trusted, so its schema may fetch nothing, and is named as its author's mistake where it is none.
+
+mod explain;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use jsonschema::error::ValidationErrorKind as Kind;
+use jsonschema::{Draft, ValidationError};
+use plugin_sdk::contract::Description;
+
+use crate::config::{Config, Problem, Source};
+use explain::{Check, pointer_to};
+
+/// Everything that is wrong with how a source uses its plugin, in the order of the file.
+pub fn check(source: &Source, description: &Description, config: &Config) -> Vec<Problem> {
+    let check = Check { source, description, config };
+    let mut problems = Vec::new();
+    if !description.authenticates && source.tokens.is_empty() {
+        let found = format!("the plugin {:?} cannot tell who sends to it, and no token does", description.name);
+        let help = format!("add token = {{ env = {:?} }} to [sources.{}]", check.variable("token"), source.name);
+        problems.push(config.problem(source.position, found, help));
+    }
+    let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).offline();
+    match options.build(&description.settings) {
+        Ok(validator) => {
+            let errors = validator.iter_errors(source.settings.value()).flat_map(plain).collect();
+            problems.extend(check.explain(errors));
+        }
+        Err(error) => {
+            let found = format!("the plugin {:?} describes its settings with an invalid JSON Schema", description.name);
+            let help = format!("tell its author: {error} (at {:?})", error.instance_path().as_str());
+            problems.push(config.problem(source.plugin_position, found, help));
+        }
+    }
+    problems.sort_by_key(|problem| problem.position);
+    problems
+}
+
+/// What is allowed and yet unwise: a secret in a file that every user of the machine can read.
+pub fn warnings(source: &Source, description: &Description, config: &Config) -> Vec<Problem> {
+    let check = Check { source, description, config };
+    let secrets = description.secrets.iter().map(|name| pointer_to("", name)).filter(|pointer| {
+        let given = source.settings.value().pointer(pointer).is_some();
+        config.exposed && given && !source.settings.is_referenced(pointer)
+    });
+    let warning = |pointer: String| {
+        let found = format!("{} is plain text in a file that every user of this machine can read", check.label(&pointer));
+        let help = "write { env = \"NAME\" } or { file = \"path\" }, or chmod o-r the file";
+        config.problem(source.settings.place(&pointer).value, found, help)
+    };
+    secrets.map(warning).collect()
+}
+
+/// An error as it is, or, where several alternatives failed, the errors of the one that was meant: the one whose type is
+/// right. Where the type fits none, the failure of all is told as one.
+fn plain(error: ValidationError<'_>) -> Vec<ValidationError<'_>> {
+    let here = error.instance_path().as_str().to_owned();
+    let wrong_type = |error: &ValidationError| {
+        matches!(error.kind(), Kind::Type { .. }) && error.instance_path().as_str() == here
+    };
+    let (Kind::AnyOf { context } | Kind::OneOfNotValid { context }) = error.kind() else { return vec![error] };
+    let meant = context.iter().enumerate().filter(|(_, errors)| !errors.iter().any(wrong_type));
+    let Some((index, _)) = meant.min_by_key(|(_, errors)| errors.len()) else { return vec![error] };
+    match error.into_parts().kind {
+        Kind::AnyOf { mut context } | Kind::OneOfNotValid { mut context } => {
+            context.swap_remove(index).into_iter().flat_map(plain).collect()
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,151 @@
+//! What the errors of a schema mean to the operator who wrote the settings.
+
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind as Kind;
+use plugin_sdk::contract::Description;
+use serde_json::Value as Json;
+
+use super::words::{accepted, type_of};
+use crate::config::{Config, Problem, Source, did_you_mean, listed};
+
+/// One source, the plugin that it names, and the configuration that it stands in.
+pub(super) struct Check<'c> {
+    pub(super) source: &'c Source,
+    pub(super) description: &'c Description,
+    pub(super) config: &'c Config,
+}
+
+impl Check<'_> {
+    /// The problems that these errors are.
+    pub(super) fn explain(&self, errors: Vec<ValidationError<'_>>) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        // A required setting that is there under a misspelt name is one problem, not two.
+        let mut meant = Vec::new();
+        for error in &errors {
+            if let Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } = error.kind() {
+                problems.extend(unexpected.iter().map(|name| self.unknown(error, name, &mut meant)));
+            }
+        }
+        for error in &errors {
+            let at = error.instance_path().as_str();
+            match error.kind() {
+                Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {}
+                Kind::Required { property: Json::String(name) } => {
+                    if !meant.contains(&pointer_to(at, name)) {
+                        problems.push(self.missing(at, name));
+                    }
+                }
+                kind => problems.push(self.unfit(error, kind, at)),
+            }
+        }
+        problems
+    }
+
+    /// A setting that the schema does not know.
+    fn unknown(&self, error: &ValidationError<'_>, name: &str, meant: &mut Vec<String>) -> Problem {
+        let at = error.instance_path().as_str();
+        let place = self.source.settings.place(&pointer_to(at, name));
+        if self.names_secret(at) {
+            let found = format!("{} has a key that the plugin does not know", self.label(at));
+            return self.config.problem(place.key, found, self.meaning(at));
+        }
+        let schema_path = error.schema_path().as_str();
+        let parent = schema_path.rfind('/').map_or("", |end| &schema_path[..end]);
+        let known = self.description.settings.pointer(parent).and_then(|schema| schema.get("properties"));
+        let known: Vec<&str> = known.and_then(Json::as_object).into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();
+        let given = error.instance().as_object();
+        let free = known.iter().copied().filter(|name| given.is_none_or(|given| !given.contains_key(*name)));
+        let help = match did_you_mean(name, free) {
+            Some(near) => {
+                meant.push(pointer_to(at, near));
+                format!("did you mean {near:?}?")
+            }
+            None if known.is_empty() => "the plugin has no settings here".to_owned(),
+            None => format!("the plugin knows {}", listed(known, "and")),
+        };
+        self.config.problem(place.key, format!("unknown setting {name:?} in {}", self.label(at)), help)
+    }
+
+    /// A setting that must be there.
+    fn missing(&self, at: &str, name: &str) -> Problem {
+        let place = self.source.settings.place(at);
+        let pointer = pointer_to(at, name);
+        let line = if self.names_secret(&pointer) {
+            format!("{name} = {{ env = {:?} }}", self.variable(name))
+        } else {
+            format!("{name} = …")
+        };
+        let meaning = self.meaning(&pointer);
+        let help = if meaning.is_empty() { format!("add {line}") } else { format!("add {line} ({meaning})") };
+        self.config.problem(place.key, format!("{} has no {name}", self.label(at)), help)
+    }
+
+    /// A value that is there and does not fit.
+    fn unfit(&self, error: &ValidationError<'_>, kind: &Kind, at: &str) -> Problem {
+        let position = self.source.settings.place(at).value;
+        let label = self.label(at);
+        let types = accepted(kind);
+        if !types.is_empty() {
+            let found = format!("{label} is {}", type_of(error.instance()));
+            return self.config.problem(position, found, format!("the plugin takes {}", listed(types, "or")));
+        }
+        if let (Kind::PropertyNames { .. } | Kind::FromUtf8 { .. }, true) = (kind, self.is_secret(at)) {
+            return self.config.problem(position, format!("{label} does not fit"), self.meaning(at));
+        }
+        let shown = self.shown(error.instance(), at);
+        self.config.problem(position, format!("{label} does not fit: {}", error.masked_with(shown)), self.meaning(at))
+    }
+
+    /// The value, if it may be shown and is short enough to be.
+    fn shown(&self, value: &Json, at: &str) -> String {
+        const LONGEST: usize = 80;
+        let text = match value {
+            _ if self.is_secret(at) => return "the secret".to_owned(),
+            Json::Array(_) | Json::Object(_) => return "it".to_owned(),
+            scalar => scalar.to_string(),
+        };
+        if text.len() > LONGEST { "it".to_owned() } else { text }
+    }
+
+    /// Whether the plugin calls a setting a secret. Then so are the names below it.
+    fn names_secret(&self, pointer: &str) -> bool {
+        let top = pointer.split('/').nth(1).map(unescaped);
+        top.is_some_and(|top| self.description.secrets.contains(&top))
+    }
+
+    /// Whether a value is not to be shown: the plugin says so, or the operator, by keeping it out of the file.
+    fn is_secret(&self, pointer: &str) -> bool {
+        self.names_secret(pointer) || self.source.settings.is_referenced(pointer)
+    }
+
+    /// `auth_token in [sources.twilio-prod.settings]`. Names below a secret's are as secret as it is.
+    pub(super) fn label(&self, pointer: &str) -> String {
+        let parts = pointer.split('/').skip(1).map(unescaped);
+        let shown = if self.names_secret(pointer) { 1 } else { usize::MAX };
+        let path: Vec<_> = parts.take(shown).collect();
+        let section = format!("[sources.{}.settings]", self.source.name);
+        if path.is_empty() { section } else { format!("{} in {section}", path.join(".")) }
+    }
+
+    /// What the plugin says of a top-level setting.
+    fn meaning(&self, pointer: &str) -> &str {
+        let top = pointer.split('/').nth(1).map(unescaped);
+        let property = top.and_then(|top| self.description.settings.get("properties")?.get(&top));
+        property.and_then(|property| property.get("description")?.as_str()).unwrap_or_default()
+    }
+
+    /// A name for an environment variable: `TWILIO_PROD_AUTH_TOKEN`.
+    pub(super) fn variable(&self, setting: &str) -> String {
+        let name = format!("{}_{setting}", self.source.name).to_uppercase();
+        name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+    }
+}
+
+/// The JSON Pointer to an entry of the object at `pointer`.
+pub(super) fn pointer_to(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+fn unescaped(part: &str) -> String {
+    part.replace("~1", "/").replace("~0", "~")
+}

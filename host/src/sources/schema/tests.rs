@@ -1,0 +1,199 @@
+//! Settings against schemas: what the operator is told.
+
+use std::path::Path;
+
+use plugin_sdk::contract::{CONTRACT_VERSION, Description};
+use serde_json::{Value as Json, json};
+
+use super::{check, warnings};
+use crate::config::Config;
+
+const CANARY: &str = "canary-77aa";
+
+/// A configuration with one source; its settings begin at line 9.
+fn config(token: &str, settings: &str) -> Config {
+    let text = format!(
+        "[gateway]\npublic_url = \"https://a.example\"\n[destinations.d]\nkind = \"itoc360\"\ntoken = \"t\"\n\
+         [sources.s]\nplugin = \"p\"\ndestination = \"d\"\n{token}[sources.s.settings]\n{settings}\n"
+    );
+    let env = |name: &str| (!name.starts_with("NO_")).then(|| CANARY.to_owned());
+    Config::parse(&text, Path::new("gateway.toml"), &env).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn describe(schema: Json) -> Description {
+    Description {
+        contract: CONTRACT_VERSION,
+        name: "p".into(),
+        version: "1".into(),
+        summary: String::new(),
+        settings: schema,
+        secrets: vec!["auth_token".into()],
+        authenticates: true,
+        url_suffix: String::new(),
+        setup: String::new(),
+    }
+}
+
+/// The schema of a plugin much like Twilio's.
+fn twilio() -> Description {
+    let token = json!({ "type": "string", "minLength": 4 });
+    let tokens = json!({ "anyOf": [token, { "type": "array", "items": token, "minItems": 1 }] });
+    describe(json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["auth_token"],
+        "properties": {
+            "auth_token": {
+                "description": "the auth token of the account",
+                "anyOf": [
+                    token,
+                    { "type": "array", "items": token, "minItems": 1 },
+                    {
+                        "type": "object",
+                        "propertyNames": { "pattern": "^AC" },
+                        "additionalProperties": tokens,
+                    },
+                ],
+            },
+            "level": { "description": "the least level to pass on", "enum": ["error", "warning"] },
+            "count": { "type": ["integer", "null"], "minimum": 1 },
+            "link": { "type": "string", "format": "uri" },
+            "nested": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["inner"],
+                "properties": { "inner": { "type": "boolean" } },
+            },
+        },
+    }))
+}
+
+fn told(settings: &str) -> Vec<String> {
+    let config = config("", settings);
+    let problems = check(&config.sources[0], &twilio(), &config);
+    problems.iter().map(|problem| problem.to_string().trim_start_matches("gateway.toml:").to_owned()).collect()
+}
+
+#[test]
+fn settings_that_fit_are_no_problem() {
+    for fit in [
+        "auth_token = \"12345\"",
+        "auth_token = { env = \"A\" }",
+        "auth_token = [\"12345\", { env = \"A\" }]",
+        "auth_token = { AC1 = \"12345\", AC2 = [{ env = \"A\" }] }\ncount = 3\nlevel = \"error\"",
+    ] {
+        assert_eq!(told(fit), [""; 0], "{fit}");
+    }
+}
+
+#[test]
+fn each_mistake_in_settings_is_told_at_its_line_and_column() {
+    let mut out = String::new();
+    for settings in [
+        "",
+        "auth_tokn = \"12345\"",
+        "auth_token = \"12345\"\ncolour = 1",
+        "auth_token = 12345",
+        "auth_token = \"123\"",
+        "auth_token = []",
+        "auth_token = [\"12345\", \"123\"]",
+        "auth_token = { CA1 = \"12345\" }",
+        "auth_token = { AC1 = \"123\" }",
+        "auth_token = { AC1 = 1 }",
+        "auth_token = \"12345\"\nlevel = \"errr\"",
+        "auth_token = \"12345\"\nlevel = { env = \"A\" }",
+        "auth_token = \"12345\"\ncount = 0",
+        "auth_token = \"12345\"\ncount = \"1\"",
+        "auth_token = \"12345\"\nlink = \"no link\"",
+        "auth_token = \"12345\"\nnested = { iner = true }",
+        "auth_token = \"12345\"\nnested = {}",
+        "auth_token = \"12345\"\n[sources.s.settings.nested]\ninner = 1",
+        "auth_token = 1\nlevel = 1\ncount = 1.5\nlink = 1\nnested = 1\nother = 1",
+    ] {
+        out += &format!("({settings:?}, {:#?}),\n", told(settings));
+    }
+    panic!("{out}");
+}
+
+#[test]
+fn a_source_whose_plugin_cannot_tell_its_sender_needs_a_token() {
+    let mut open = twilio();
+    open.authenticates = false;
+    let without = config("", "auth_token = \"12345\"");
+    let problems = check(&without.sources[0], &open, &without);
+    assert_eq!(
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["gateway.toml:6:1: the plugin \"p\" cannot tell who sends to it, and no token does; \
+          add token = { env = \"S_TOKEN\" } to [sources.s]"]
+    );
+    let with = config("token = \"secret\"\n", "auth_token = \"12345\"");
+    assert_eq!(check(&with.sources[0], &open, &with), []);
+}
+
+#[test]
+fn a_schema_that_is_none_is_its_authors_to_mend() {
+    for schema in [json!({ "type": "strin" }), json!(7), json!({ "$ref": "https://example.com/schema.json" })] {
+        let config = config("", "auth_token = \"12345\"");
+        let problems = check(&config.sources[0], &describe(schema), &config);
+        assert_eq!(problems.len(), 1);
+        let said = problems[0].to_string();
+        let found = "gateway.toml:7:10: the plugin \"p\" describes its settings with an invalid JSON Schema; tell its author: ";
+        assert!(said.starts_with(found), "{said}");
+    }
+}
+
+#[test]
+fn a_schema_that_refers_to_itself_does_not_exhaust_the_stack() {
+    for schema in [json!({ "$ref": "#" }), json!({ "allOf": [{ "$ref": "#" }] })] {
+        let config = config("", "auth_token = \"12345\"");
+        let _ = check(&config.sources[0], &describe(schema), &config);
+    }
+}
+
+#[test]
+fn no_secret_is_in_a_problem_whatever_the_schema_complains_of() {
+    let settings = format!("auth_token = {{ \"{CANARY}\" = [\"{CANARY}\"] }}\nother = {{ a = {{ env = \"A\" }} }}");
+    let config = config("", &settings);
+    for keyword in [
+        json!({ "type": "integer" }),
+        json!({ "enum": [1] }),
+        json!({ "const": 1 }),
+        json!({ "maxProperties": 0 }),
+        json!({ "additionalProperties": false }),
+        json!({ "unevaluatedProperties": false }),
+        json!({ "propertyNames": { "pattern": "^$" } }),
+        json!({ "propertyNames": { "const": "x" } }),
+        json!({ "not": {} }),
+        json!(false),
+        json!({ "additionalProperties": false, "patternProperties": { ".": { "maxItems": 0 } } }),
+        json!({ "additionalProperties": { "items": { "maxLength": 1, "format": "uri", "pattern": "^$" } } }),
+        json!({ "additionalProperties": { "items": false } }),
+        json!({ "additionalProperties": { "unevaluatedItems": false } }),
+        json!({ "additionalProperties": { "contains": { "const": 1 } } }),
+        json!({ "additionalProperties": { "prefixItems": [{ "contentEncoding": "base64" }] } }),
+        json!({ "additionalProperties": { "maxLength": 1, "const": "x", "enum": ["y"], "format": "ipv4", "pattern": "^$" } }),
+        json!({ "anyOf": [{ "required": ["x"] }, { "type": "string" }] }),
+        json!({ "oneOf": [true, true] }),
+    ] {
+        for wrapped in [json!({ "properties": { "auth_token": keyword, "other": keyword } }), json!({ "anyOf": [
+            { "properties": { "auth_token": keyword, "other": keyword } },
+        ] }), json!({ "additionalProperties": keyword })] {
+            let problems = check(&config.sources[0], &describe(wrapped.clone()), &config);
+            let said = format!("{problems:?}");
+            assert!(!said.contains(CANARY), "{wrapped}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_plain_secret_in_a_file_that_everybody_can_read_is_warned_of() {
+    let mut config = config("", "auth_token = \"12345\"\ncount = 1");
+    assert_eq!(warnings(&config.sources[0], &twilio(), &config), []);
+    config.exposed = true;
+    let said: Vec<_> = warnings(&config.sources[0], &twilio(), &config).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        ["gateway.toml:10:14: auth_token in [sources.s.settings] is plain text in a file that every user of this machine \
+          can read; write { env = \"NAME\" } or { file = \"path\" }, or chmod o-r the file"]
+    );
+}

@@ -1,0 +1,316 @@
+//! What the store promises, one test a promise.
+
+mod model;
+
+use std::collections::HashSet;
+
+use hyper::body::Bytes;
+use plugin_sdk::contract::{self, Priority};
+use tempfile::TempDir;
+
+use super::*;
+use crate::alert::Alert;
+
+/// A store in a folder of its own, and the words to use it.
+struct Bench {
+    dir: TempDir,
+    store: Store,
+    closing: Closing,
+    metrics: Metrics,
+    plugin: PluginId,
+    requests: u32,
+}
+
+const DESTINATION: &str = "itoc360";
+const LATE: i64 = 1_000_000;
+
+impl Bench {
+    async fn new() -> Self {
+        Self::open(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn open(dir: TempDir) -> Self {
+        let metrics = Metrics::new();
+        let (store, closing) = Store::open(dir.path(), &Options { sync: false }, metrics.clone()).unwrap();
+        let record = PluginRecord { name: "p".into(), version: "1".into(), sha256: "00".into() };
+        let plugin = store.plugin(record).await.unwrap();
+        Self { dir, store, closing, metrics, plugin, requests: 0 }
+    }
+
+    async fn reopen(self) -> Self {
+        let requests = self.requests;
+        drop(self.store);
+        self.closing.close().await;
+        Self { requests, ..Self::open(self.dir).await }
+    }
+
+    fn request(&mut self, source: &str, at: i64) -> NewRequest {
+        self.requests += 1;
+        NewRequest {
+            id: format!("request-{}", self.requests),
+            source: source.into(),
+            received_at: at,
+            method: "POST".into(),
+            url: "https://x.example/in/a?token=secret".into(),
+            headers: "[]".into(),
+            body: Bytes::from_static(b"body"),
+            plugin: self.plugin,
+        }
+    }
+
+    /// Appends events, each given as its id and its key.
+    async fn append(&mut self, source: &str, at: i64, events: &[(&str, &str)]) -> Appended {
+        let request = self.request(source, at);
+        self.store.append(request, reading(source, events)).await.unwrap()
+    }
+
+    fn due(&self, now: i64) -> Vec<(i64, String)> {
+        let due = self.store.due_reader().unwrap().due(DESTINATION, now, &HashSet::new(), 100).unwrap();
+        due.into_iter().map(|due| (due.id, due.alert.event.event_id)).collect()
+    }
+
+    fn due_events(&self, now: i64) -> Vec<String> {
+        self.due(now).into_iter().map(|(_, event)| event).collect()
+    }
+
+    /// Settles the due alert of an event.
+    async fn settle(&self, event: &str, verdict: Verdict) {
+        let due = self.due(LATE);
+        let (alert, _) = due.iter().find(|(_, id)| id == event).expect("the event is due");
+        let settlement = Settlement { alert: *alert, at: 50, duration_us: 1, status: Some(200), verdict };
+        self.store.settle(settlement).await.unwrap();
+    }
+
+    fn total(&self, state: &'static str) -> i64 {
+        self.metrics.alerts.get_or_create(&crate::metrics::StateLabel { state }).get()
+    }
+
+    fn find(&self, id: &str) -> RequestRecord {
+        self.store.history().unwrap().find(id).unwrap().remove(0)
+    }
+}
+
+fn reading(source: &str, events: &[(&str, &str)]) -> Reading {
+    let alerts = events.iter().map(|(event, key)| {
+        let event = contract::Alert { key: Some((*key).into()), ..contract::Alert::new(*event, Priority::High, "t") };
+        let alert = Alert { source: source.into(), request: "r".into(), received_at: "x".into(), event };
+        NewAlert::new(&alert, DESTINATION).unwrap()
+    });
+    Reading::Alerts(alerts.collect())
+}
+
+fn accepted() -> Verdict {
+    Verdict::Accepted { receipt: "uuid".into(), fingerprint: "f".into() }
+}
+
+fn later(due_at: i64) -> Verdict {
+    Verdict::Later { due_at, said: "503".into() }
+}
+
+fn refused() -> Verdict {
+    Verdict::Refused { said: "400".into() }
+}
+
+#[tokio::test]
+async fn what_append_confirmed_is_there_after_reopening() {
+    let mut bench = Bench::new().await;
+    assert_eq!(bench.append("a", 1, &[("e1", "k1"), ("e2", "k2")]).await, Appended { accepted: 2, duplicates: 0 });
+    let bench = bench.reopen().await;
+    assert_eq!(bench.due_events(LATE), ["e1", "e2"]);
+    assert_eq!(bench.total("pending"), 2);
+    let kept = bench.find("request-1");
+    assert_eq!((kept.method.as_str(), &kept.body[..], kept.state.as_str()), ("POST", &b"body"[..], "read"));
+}
+
+#[tokio::test]
+async fn an_event_id_opens_once_per_source() {
+    let mut bench = Bench::new().await;
+    assert_eq!(bench.append("a", 1, &[("e", "e"), ("e", "e")]).await, Appended { accepted: 1, duplicates: 1 });
+    assert_eq!(bench.append("a", 2, &[("e", "other")]).await, Appended { accepted: 0, duplicates: 1 });
+    assert_eq!(bench.append("b", 3, &[("e", "e")]).await, Appended { accepted: 1, duplicates: 0 });
+    bench.settle("e", accepted()).await;
+    let mut bench = bench.reopen().await;
+    assert_eq!(bench.append("a", 4, &[("e", "e")]).await, Appended { accepted: 0, duplicates: 1 });
+    assert_eq!(bench.find("request-2").duplicates, 1);
+}
+
+#[tokio::test]
+async fn alerts_with_one_key_are_due_one_at_a_time_and_in_order() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("1", "k"), ("2", "k")]).await;
+    bench.append("a", 2, &[("3", "k"), ("x", "other")]).await;
+    assert_eq!(bench.due_events(LATE), ["1", "x"]);
+    bench.settle("1", later(500)).await;
+    assert_eq!(bench.due_events(499), ["x"], "what is behind an alert that waits, waits too");
+    bench.settle("1", accepted()).await;
+    assert_eq!(bench.due_events(LATE), ["x", "2"]);
+    bench.settle("2", refused()).await;
+    assert_eq!(bench.due_events(LATE), ["x", "3"], "one that is set aside holds nothing up");
+}
+
+#[tokio::test]
+async fn the_same_key_of_two_sources_is_two_keys() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("1", "k")]).await;
+    bench.append("b", 2, &[("2", "k")]).await;
+    assert_eq!(bench.due_events(LATE), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn an_alert_that_failed_is_due_again_when_its_time_has_come() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("1", "1")]).await;
+    bench.settle("1", later(500)).await;
+    assert!(bench.due(499).is_empty());
+    assert_eq!(bench.store.due_reader().unwrap().next_due_at(DESTINATION, 499).unwrap(), Some(500));
+    bench.settle("1", Verdict::Blocked { said: "401".into() }).await;
+    assert_eq!(bench.due_events(50), ["1"], "what is blocked stays due");
+    bench.settle("1", accepted()).await;
+    let outcomes: Vec<_> = bench.find("1").alerts[0].attempts.iter().map(|one| one.outcome.clone()).collect();
+    assert_eq!(outcomes, ["later", "blocked", "accepted"]);
+    assert_eq!((bench.total("pending"), bench.total("delivered")), (0, 1));
+}
+
+#[tokio::test]
+async fn what_is_claimed_is_not_due() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("1", "1"), ("2", "2"), ("3", "3")]).await;
+    let first = bench.due(LATE)[0].0;
+    let due = bench.store.due_reader().unwrap().due(DESTINATION, LATE, &HashSet::from([first]), 1).unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].alert.event.event_id, "2");
+}
+
+#[tokio::test]
+async fn a_request_whose_plugin_failed_is_kept_and_can_be_read_again() {
+    let mut bench = Bench::new().await;
+    let request = bench.request("a", 1);
+    bench.store.append(request, Reading::Failed("trap".into())).await.unwrap();
+    assert_eq!(bench.metrics.requests_failed.get(), 1);
+    let kept = bench.find("request-1");
+    assert_eq!((kept.state.as_str(), kept.reason.as_deref()), ("failed", Some("trap")));
+
+    let path = file(bench.dir.path());
+    ask_replay(&path, &[ReplayTarget::Request(kept.seq), ReplayTarget::Request(kept.seq)], 5).unwrap();
+    let replays = bench.store.due_reader().unwrap().replays().unwrap();
+    assert_eq!(replays.len(), 2);
+    for replay in replays {
+        let reread = Reread {
+            replay: replay.id,
+            seq: kept.seq,
+            source: "a".into(),
+            now_ms: 9,
+            plugin: bench.plugin,
+            reading: reading("a", &[("1", "1")]),
+        };
+        bench.store.finish_replay(reread).await.unwrap();
+    }
+    assert_eq!(bench.due_events(LATE), ["1"], "asked for twice, done once");
+    assert_eq!(bench.find("request-1").state, "read");
+    assert_eq!(bench.metrics.requests_failed.get(), 0);
+    assert!(bench.store.due_reader().unwrap().replays().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_set_aside_can_be_sent_again_and_never_beside_a_younger_one_of_its_key() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("1", "k"), ("2", "k"), ("3", "k"), ("x", "x")]).await;
+    bench.settle("1", refused()).await;
+    bench.settle("x", refused()).await;
+    assert_eq!(bench.total("set_aside"), 2);
+    ask_replay(&file(bench.dir.path()), &[ReplayTarget::AllSetAside], 5).unwrap();
+    let replay = bench.store.due_reader().unwrap().replays().unwrap()[0];
+    assert_eq!(bench.store.requeue(replay).await.unwrap(), 2);
+    assert_eq!(bench.due_events(LATE), ["x", "2"], "2 is on its way, so 1 waits for it");
+    bench.settle("2", accepted()).await;
+    bench.settle("1", accepted()).await;
+    assert_eq!(bench.due_events(LATE), ["x", "3"]);
+    assert!(bench.store.due_reader().unwrap().replays().unwrap().is_empty());
+}
+
+async fn retain(bench: &Bench, before_ms: i64, size: u64) -> usize {
+    bench.store.retain(Bounds { from: 0, before_ms, size }).await.unwrap().removed
+}
+
+#[tokio::test]
+async fn retention_removes_what_is_old_and_delivered_and_nothing_else() {
+    let mut bench = Bench::new().await;
+    for (at, event) in [(1, "delivered"), (2, "pending"), (3, "refused"), (4, "young")] {
+        bench.append("a", at, &[(event, event)]).await;
+    }
+    let raw = bench.request("a", 3);
+    bench.store.append(raw, Reading::Failed("trap".into())).await.unwrap();
+    bench.settle("delivered", accepted()).await;
+    bench.settle("young", accepted()).await;
+    bench.settle("refused", refused()).await;
+    assert_eq!(retain(&bench, 4, u64::MAX).await, 1);
+    let history = bench.store.history().unwrap();
+    assert!(history.find("delivered").unwrap().is_empty());
+    let left = history.list(&Filter { limit: 10, ..Filter::default() }).unwrap();
+    assert_eq!(left.len(), 4);
+    assert_eq!((bench.total("delivered"), bench.total("pending"), bench.total("set_aside")), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn retention_keeps_to_a_size_by_removing_the_oldest_that_were_delivered() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("delivered", "1")]).await;
+    bench.append("a", 2, &[("pending", "2")]).await;
+    bench.settle("delivered", accepted()).await;
+    assert_eq!(retain(&bench, 0, u64::MAX).await, 0);
+    assert_eq!(retain(&bench, 0, 1).await, 1);
+    assert_eq!(bench.due_events(LATE), ["pending"]);
+}
+
+#[tokio::test]
+async fn a_second_gateway_is_kept_out_and_readers_are_not() {
+    let bench = Bench::new().await;
+    let second = Store::open(bench.dir.path(), &Options::default(), Metrics::new());
+    assert!(matches!(second, Err(StoreError::Locked(_))));
+    assert!(History::open(bench.dir.path()).is_ok());
+}
+
+#[tokio::test]
+async fn a_sender_that_goes_away_leaves_a_whole_append_or_none() {
+    let mut bench = Bench::new().await;
+    let request = bench.request("a", 1);
+    {
+        let append = bench.store.append(request, reading("a", &[("1", "1")]));
+        tokio::pin!(append);
+        let _ = futures_poll_once(append.as_mut()).await;
+    }
+    let bench = bench.reopen().await;
+    assert_eq!(bench.due_events(LATE), ["1"]);
+}
+
+/// Polls a future once and gives up on it.
+async fn futures_poll_once<F: Future + Unpin>(mut future: F) -> bool {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(std::pin::Pin::new(&mut future).poll(context).is_ready())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn lists_are_newest_first_and_narrowed_by_source_state_and_time() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 10, &[("1", "1")]).await;
+    bench.append("b", 20, &[("2", "2")]).await;
+    bench.append("a", 30, &[("3", "3")]).await;
+    bench.append("a", 40, &[("3", "3")]).await;
+    bench.settle("1", accepted()).await;
+    let raw = bench.request("a", 50);
+    bench.store.append(raw, Reading::Failed("trap".into())).await.unwrap();
+    let history = bench.store.history().unwrap();
+    let list = |filter: Filter| -> Vec<String> {
+        let lines = history.list(&Filter { limit: 10, ..filter }).unwrap();
+        lines.into_iter().map(|line| line.event_id.unwrap_or(line.title)).collect()
+    };
+    let state = |state| Filter { state: Some(state), ..Filter::default() };
+    assert_eq!(list(Filter::default()), ["trap", "nothing new: 1 known already", "3", "2", "1"]);
+    assert_eq!(list(Filter { source: Some("b".into()), ..Filter::default() }), ["2"]);
+    assert_eq!(list(Filter { since_ms: 30, ..state(ListedState::Pending) }), ["3"]);
+    assert_eq!(list(state(ListedState::Delivered)), ["1"]);
+    assert_eq!(list(state(ListedState::Failed)), ["trap"]);
+    assert!(list(state(ListedState::SetAside)).is_empty());
+}

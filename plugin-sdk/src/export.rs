@@ -1,0 +1,43 @@
+//! The two exports of a wasm plugin, and the only place that knows the Extism PDK.
+
+#![allow(unsafe_code, reason = "the PDK's error_set is a foreign function")]
+
+use extism_pdk::{Memory, extism, input_bytes};
+
+use crate::{Plugin, wire};
+
+/// What the export `describe` does.
+pub fn describe<P: Plugin>() -> i32 {
+    report_panics();
+    finish(wire::describe::<P>())
+}
+
+/// What the export `read` does.
+pub fn read<P: Plugin>() -> i32 {
+    report_panics();
+    finish(wire::read::<P>(&input_bytes()))
+}
+
+fn finish(result: Result<Vec<u8>, String>) -> i32 {
+    let written = result.and_then(|json| extism_pdk::output(json).map_err(|error| error.to_string()));
+    match written {
+        Ok(()) => 0,
+        Err(error) => {
+            set_error(&error);
+            1
+        }
+    }
+}
+
+/// A panic aborts, and a trap carries no words: so the hook leaves `panicked at src/lib.rs:12:5: …` as the error, and the
+/// host that sees a trap with an error set knows what it was.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| set_error(&panic.to_string())));
+}
+
+fn set_error(message: &str) {
+    if let Ok(memory) = Memory::from_bytes(message) {
+        // SAFETY: the offset is that of a block which the host allocated just now.
+        unsafe { extism::error_set(memory.offset()) };
+    }
+}

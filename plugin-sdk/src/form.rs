@@ -1,0 +1,103 @@
+//! `application/x-www-form-urlencoded`, as a signature needs it: nothing is dropped, and values stay bytes.
+//!
+//! Most form parsers hand out text, and replace what is not UTF-8. A sender signs what it sent, so here a field is the
+//! decoded bytes, in the order received, with blanks and repetitions kept; [`Form::get`] is the lenient view for people.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
+/// The fields of a form body or of a query string.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Form<'a> {
+    fields: Vec<Field<'a>>,
+}
+
+/// One field: its decoded name and its decoded value.
+pub type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
+impl<'a> Form<'a> {
+    /// Reads a form. Every sequence of bytes is a form; a field without `=` has an empty value.
+    pub fn parse(text: &'a [u8]) -> Self {
+        let fields = text.split(|&byte| byte == b'&').filter(|field| !field.is_empty()).map(|field| {
+            let mut halves = field.splitn(2, |&byte| byte == b'=');
+            (decode(halves.next().unwrap_or_default()), decode(halves.next().unwrap_or_default()))
+        });
+        Self { fields: fields.collect() }
+    }
+
+    /// The value of the first field of this name. Bytes that are not UTF-8 become U+FFFD.
+    pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.all(name).next()
+    }
+
+    /// The values of every field of this name, in the order received.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
+        let named = self.fields.iter().filter(move |(field, _)| **field == *name.as_bytes());
+        named.map(|(_, value)| String::from_utf8_lossy(value))
+    }
+
+    /// All fields as decoded bytes, in the order received.
+    pub fn fields(&self) -> &[Field<'a>] {
+        &self.fields
+    }
+}
+
+/// `+` is a space, `%41` is an `A`, and what only looks like an escape stands for itself.
+fn decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|&byte| byte == b'+' || byte == b'%') {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    for (index, part) in text.split(|&byte| byte == b'+').enumerate() {
+        if index > 0 {
+            decoded.push(b' ');
+        }
+        decoded.extend(percent_decode(part));
+    }
+    Cow::Owned(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_and_repetitions_are_kept_in_order() {
+        let form = Form::parse(b"b=2&a=&b=1&c&&b=2");
+        let fields: Vec<_> = form.fields().iter().map(|(name, value)| (&**name, &**value)).collect();
+        let expected: [(&[u8], &[u8]); 5] = [(b"b", b"2"), (b"a", b""), (b"b", b"1"), (b"c", b""), (b"b", b"2")];
+        assert_eq!(fields, expected);
+        assert_eq!(form.get("b").as_deref(), Some("2"));
+        assert_eq!(form.all("b").collect::<Vec<_>>(), ["2", "1", "2"]);
+        assert_eq!(form.get("A"), None);
+    }
+
+    #[test]
+    fn escapes_are_decoded_to_bytes_and_read_leniently_as_text() {
+        let form = Form::parse(b"a%20b=%2B1+555&raw=%ff%41&odd=100%&%zz=%4");
+        assert_eq!(form.get("a b").as_deref(), Some("+1 555"));
+        assert_eq!(&*form.fields()[1].1, b"\xffA");
+        assert_eq!(form.get("raw").as_deref(), Some("\u{fffd}A"));
+        assert_eq!(form.get("odd").as_deref(), Some("100%"));
+        assert_eq!(form.get("%zz").as_deref(), Some("%4"));
+    }
+
+    #[test]
+    fn it_agrees_with_the_url_standard_on_any_bytes() {
+        let seed = 0x5eed_f0f0;
+        let mut random = fastrand::Rng::with_seed(seed);
+        for _ in 0..2_000 {
+            let text: Vec<u8> = (0..random.usize(..40)).map(|_| b"ab=&+%2fF\xc3\xa9\xff"[random.usize(..12)]).collect();
+            let ours: Vec<_> = Form::parse(&text)
+                .fields()
+                .iter()
+                .map(|(name, value)| {
+                    (String::from_utf8_lossy(name).into_owned(), String::from_utf8_lossy(value).into_owned())
+                })
+                .collect();
+            let theirs: Vec<_> = form_urlencoded::parse(&text).into_owned().collect();
+            assert_eq!(ours, theirs, "{text:?}, seed {seed:#x}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Proofs of who sent a request. Every comparison with a secret takes the same time whatever the sender guessed.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::contract::Request;
+
+/// What became of a proof that a request should carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The request carries none: reject it as unauthenticated.
+    Missing,
+    /// The request carries one, and it is wrong: reject it as forbidden.
+    Wrong,
+    /// The request carries the right one.
+    Good,
+}
+
+impl Proof {
+    fn of(right: bool) -> Self {
+        if right { Self::Good } else { Self::Wrong }
+    }
+}
+
+/// The bytes of a digest, and the two spellings that senders use.
+#[derive(Clone, Copy)]
+pub struct Digest<const N: usize>([u8; N]);
+
+impl<const N: usize> Digest<N> {
+    /// Base64 (RFC 4648, standard alphabet, padded).
+    pub fn base64(&self) -> String {
+        STANDARD.encode(self.0)
+    }
+
+    /// Lower-case hex.
+    pub fn hex(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    }
+
+    /// Whether this is the digest that a sender spelled in base64, compared in constant time.
+    pub fn is_base64(&self, given: &str) -> bool {
+        same(given, &self.base64())
+    }
+
+    /// Whether this is the digest that a sender spelled in lower-case hex, compared in constant time.
+    pub fn is_hex(&self, given: &str) -> bool {
+        same(given, &self.hex())
+    }
+}
+
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> Digest<32> {
+    Digest(Sha256::digest(bytes).into())
+}
+
+/// HMAC-SHA1 over the parts, one after the other.
+pub fn hmac_sha1<'a>(key: &[u8], parts: impl IntoIterator<Item = &'a [u8]>) -> Digest<20> {
+    let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("HMAC takes a key of any length");
+    parts.into_iter().for_each(|part| mac.update(part));
+    Digest(mac.finalize().into_bytes().into())
+}
+
+/// HMAC-SHA256 over the parts, one after the other.
+pub fn hmac_sha256<'a>(key: &[u8], parts: impl IntoIterator<Item = &'a [u8]>) -> Digest<32> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    parts.into_iter().for_each(|part| mac.update(part));
+    Digest(mac.finalize().into_bytes().into())
+}
+
+/// Whether two texts are the same, in a time that depends on their lengths alone.
+pub fn same(given: &str, expected: &str) -> bool {
+    given.as_bytes().ct_eq(expected.as_bytes()).into()
+}
+
+/// Whether `Authorization: Bearer` carries this token.
+pub fn bearer(request: &Request, token: &str) -> Proof {
+    credentials(request, "bearer").map_or(Proof::Missing, |given| Proof::of(same(given, token)))
+}
+
+/// Whether `Authorization: Basic` carries this user and this password (RFC 7617).
+pub fn basic(request: &Request, user: &str, password: &str) -> Proof {
+    let expected = STANDARD.encode(format!("{user}:{password}"));
+    credentials(request, "basic").map_or(Proof::Missing, |given| Proof::of(same(given, &expected)))
+}
+
+/// Whether the URL's `bodySHA256` is the SHA-256 of the body, in lower-case hex. It proves something only together with
+/// a signature over the URL: this is how Twilio signs a body that is not a form.
+pub fn body_sha256(request: &Request) -> Proof {
+    match request.query().get("bodySHA256") {
+        None => Proof::Missing,
+        Some(given) => Proof::of(sha256(&request.body.bytes()).is_hex(&given)),
+    }
+}
+
+/// What follows the scheme in `Authorization`, where it is of this scheme.
+fn credentials<'a>(request: &'a Request, scheme: &str) -> Option<&'a str> {
+    let (given, credentials) = request.header("authorization")?.trim().split_once(' ')?;
+    given.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, RequestBuilder};
+
+    /// RFC 2202 and RFC 4231, test case 2 of each.
+    #[test]
+    fn hmacs_are_those_of_the_rfcs_however_the_text_is_cut() {
+        let parts: [&[u8]; 3] = [b"what do ya want ", b"", b"for nothing?"];
+        let sha1 = hmac_sha1(b"Jefe", parts);
+        assert_eq!(sha1.hex(), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+        assert_eq!(sha1.base64(), "7/zfauXrL6LSdBbV8YTfnCWafHk=");
+        let sha256 = hmac_sha256(b"Jefe", parts);
+        assert_eq!(sha256.hex(), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[test]
+    fn a_digest_is_recognised_in_both_spellings_and_in_no_other() {
+        let digest = hmac_sha1(b"key", [&b"text"[..]]);
+        assert!(digest.is_base64(&digest.base64()) && digest.is_hex(&digest.hex()));
+        assert!(!digest.is_hex(&digest.hex().to_uppercase()));
+        for wrong in ["", "=", &digest.base64()[1..], &format!("{} ", digest.base64())] {
+            assert!(!digest.is_base64(wrong), "{wrong:?}");
+        }
+    }
+
+    fn asking(authorization: &str) -> RequestBuilder {
+        testing::post("https://a.example/in/x").header("authorization", authorization)
+    }
+
+    #[test]
+    fn a_bearer_token_is_missing_wrong_or_good() {
+        assert_eq!(bearer(&testing::post("https://a.example/in/x").build(), "s3cret"), Proof::Missing);
+        assert_eq!(bearer(&asking("Basic s3cret").build(), "s3cret"), Proof::Missing);
+        assert_eq!(bearer(&asking("Bearer s3cre").build(), "s3cret"), Proof::Wrong);
+        assert_eq!(bearer(&asking("bearer  s3cret").build(), "s3cret"), Proof::Good);
+    }
+
+    #[test]
+    fn basic_credentials_are_those_of_the_rfc() {
+        let request = asking("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==").build();
+        assert_eq!(basic(&request, "Aladdin", "open sesame"), Proof::Good);
+        assert_eq!(basic(&request, "Aladdin", "open"), Proof::Wrong);
+        assert_eq!(basic(&asking("Bearer x").build(), "Aladdin", "open sesame"), Proof::Missing);
+    }
+
+    #[test]
+    fn a_body_is_that_of_the_url_or_it_is_not() {
+        let of_abc =
+            "https://a.example/?a=1&bodySHA256=ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(body_sha256(&testing::post(of_abc).body("abc").build()), Proof::Good);
+        assert_eq!(body_sha256(&testing::post(of_abc).body("abd").build()), Proof::Wrong);
+        assert_eq!(body_sha256(&testing::post("https://a.example/?a=1").body("abc").build()), Proof::Missing);
+    }
+}

@@ -1,0 +1,138 @@
+//! A test kit: a plugin's cases run natively, and requests made by hand.
+//!
+//! Every request and every answer goes through the same JSON as on the wire, so what passes here passes in the sandbox.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use similar::TextDiff;
+
+use crate::case::{self, Case};
+use crate::contract::{Answer, Body, Description, Request};
+use crate::{Plugin, wire};
+
+/// Runs every case of a folder; a relative one stands in the crate's own folder, where `cargo test` runs. Checks the
+/// description on the way.
+///
+/// # Panics
+/// Where a case is answered otherwise than its `.json` says: with the difference, or with the whole answer where there is
+/// no `.json` yet, to be read and put there. All cases are run before it panics.
+pub fn run_cases<P: Plugin>(folder: impl AsRef<Path>) {
+    let folder = folder.as_ref();
+    let mut complaints = String::new();
+    if let Some(complaint) = check_description(&P::describe()) {
+        let _ = writeln!(complaints, "describe: {complaint}\n");
+    }
+    let cases = case::load(folder).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!cases.is_empty(), "{} holds no case: put a request in a file `<case>.http` there", folder.display());
+    for case in &cases {
+        if let Err(complaint) = run_case::<P>(case) {
+            let _ = writeln!(complaints, "case {}: {complaint}\n", case.name);
+        }
+    }
+    assert!(complaints.is_empty(), "\n{complaints}");
+}
+
+fn run_case<P: Plugin>(case: &Case) -> Result<(), String> {
+    let answer = wire_read::<P>(&case.request)?;
+    let found = pretty(&answer)?;
+    let path = case.answer_path.display();
+    let Some(expected) = &case.answer else {
+        return Err(format!("{path} is missing. The answer was:\n{found}"));
+    };
+    let expected = pretty(expected).map_err(|error| format!("{path}: {error}"))?;
+    if expected == found {
+        return Ok(());
+    }
+    let diff = TextDiff::from_lines(&expected, &found);
+    let diff = diff.unified_diff().context_radius(3).header(&path.to_string(), "the answer").to_string();
+    Err(format!("the answer is another one.\n{diff}"))
+}
+
+/// Both sides are compared in one spelling: pretty, and keys in alphabetical order.
+fn pretty(json: &str) -> Result<String, String> {
+    let value: Value = serde_json::from_str(json).map_err(|error| format!("not JSON: {error}"))?;
+    serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(|error| error.to_string())
+}
+
+fn check_description(description: &Description) -> Option<String> {
+    let name = &description.name;
+    if name.is_empty() || !name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+        return Some(format!("the name {name:?} must be lower-case letters, digits and dashes"));
+    }
+    let is_setting = |secret: &&String| description.settings["properties"].get(secret).is_some();
+    let unknown = description.secrets.iter().find(|secret| !is_setting(secret))?;
+    Some(format!("the secret {unknown:?} is no property of the settings' schema"))
+}
+
+/// What a plugin answers to a request.
+///
+/// # Panics
+/// Where the plugin's settings do not decode.
+pub fn read<P: Plugin>(request: &Request) -> Answer {
+    let answer = wire_read::<P>(request).unwrap_or_else(|error| panic!("{error}"));
+    serde_json::from_str(&answer).unwrap_or_else(|error| panic!("the answer is not one of the contract: {error}"))
+}
+
+fn wire_read<P: Plugin>(request: &Request) -> Result<String, String> {
+    let input = serde_json::to_vec(request).map_err(|error| error.to_string())?;
+    let output = wire::read::<P>(&input)?;
+    String::from_utf8(output).map_err(|error| error.to_string())
+}
+
+/// A request by POST to this URL, with no headers, no body and no settings as yet.
+pub fn post(url: &str) -> RequestBuilder {
+    RequestBuilder(Request {
+        source: case::SOURCE.to_owned(),
+        received_at: case::RECEIVED_AT.to_owned(),
+        method: "POST".to_owned(),
+        url: url.to_owned(),
+        headers: Vec::new(),
+        body: Body::Text(String::new()),
+        settings: case::no_settings(),
+    })
+}
+
+/// A [`Request`] in the making.
+#[derive(Debug, Clone)]
+pub struct RequestBuilder(Request);
+
+impl RequestBuilder {
+    /// Another method than POST.
+    #[must_use]
+    pub fn method(mut self, method: &str) -> Self {
+        method.clone_into(&mut self.0.method);
+        self
+    }
+
+    /// One header more. The host writes names in lower case, and so does this.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.0.headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        self
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.0.body = Body::from_bytes(body.into());
+        self
+    }
+
+    /// The settings, as JSON.
+    ///
+    /// # Panics
+    /// Where it is not JSON.
+    #[must_use]
+    pub fn settings(mut self, json: &str) -> Self {
+        self.0.settings = RawValue::from_string(json.to_owned()).expect("settings are JSON");
+        self
+    }
+
+    /// The request.
+    pub fn build(self) -> Request {
+        self.0
+    }
+}

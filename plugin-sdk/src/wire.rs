@@ -1,0 +1,99 @@
+//! A plugin as bytes in and bytes out: what the wasm exports do, and what the test kit does natively.
+
+use serde_json::error::Category;
+
+use crate::Plugin;
+use crate::contract::Request;
+
+/// The plugin's [`Description`](crate::contract::Description) as JSON.
+///
+/// # Errors
+/// What went wrong, for the operator.
+pub fn describe<P: Plugin>() -> Result<Vec<u8>, String> {
+    serde_json::to_vec(&P::describe()).map_err(|error| format!("the description cannot be written as JSON: {error}"))
+}
+
+/// A [`Request`] as JSON, and the [`Answer`](crate::contract::Answer) to it as JSON.
+///
+/// # Errors
+/// What went wrong, for the operator. It holds nothing of the request and nothing of the settings.
+pub fn read<P: Plugin>(input: &[u8]) -> Result<Vec<u8>, String> {
+    let request: Request = serde_json::from_slice(input)
+        .map_err(|error| format!("the host sent what is no request of contract 1: {}", place(&error)))?;
+    let settings = serde_json::from_str(request.settings.get())
+        .map_err(|error| format!("the settings fit the plugin's schema, but not the plugin: {}", place(&error)))?;
+    let answer = P::read(&request, settings);
+    // An answer repeats most of its request, so this is written without growing.
+    let mut output = Vec::with_capacity(input.len());
+    serde_json::to_writer(&mut output, &answer)
+        .map_err(|error| format!("the answer cannot be written as JSON: {error}"))?;
+    Ok(output)
+}
+
+/// Where JSON did not decode. Never serde's own words: they quote the value, and a setting's value may be a secret.
+fn place(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Data => "a value of another shape or a missing one",
+        Category::Syntax | Category::Io => "not JSON",
+        Category::Eof => "the JSON ends too soon",
+    };
+    format!("{what}, at line {} column {}", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Answer, Description};
+    use crate::testing;
+
+    struct Picky;
+
+    #[derive(serde::Deserialize)]
+    struct Settings {
+        port: u16,
+    }
+
+    impl Plugin for Picky {
+        type Settings = Settings;
+
+        fn describe() -> Description {
+            Description::new("picky", "1.0.0", "Wants a port.", serde_json::json!({}))
+        }
+
+        fn read(_: &Request, settings: Settings) -> Answer {
+            Answer::ignored(format!("port {}", settings.port))
+        }
+    }
+
+    fn read_with(settings: &str) -> Result<String, String> {
+        let request = testing::post("https://a.example/in/x").settings(settings).build();
+        let output = read::<Picky>(&serde_json::to_vec(&request).unwrap())?;
+        Ok(String::from_utf8(output).unwrap())
+    }
+
+    #[test]
+    fn settings_reach_the_plugin_decoded() {
+        assert_eq!(read_with(r#"{ "port": 25 }"#).unwrap(), r#"{"ignored":{"reason":"port 25"}}"#);
+    }
+
+    #[test]
+    fn settings_that_do_not_decode_are_told_without_their_values() {
+        let error = read_with(r#"{"port": "hunter2"}"#).unwrap_err();
+        assert!(error.contains("settings") && error.contains("line 1 column 18"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn input_that_is_no_request_is_told_so() {
+        for (input, said) in [("", "ends too soon"), ("{}", "a missing one"), ("[}", "not JSON")] {
+            let error = read::<Picky>(input.as_bytes()).unwrap_err();
+            assert!(error.contains("contract 1") && error.contains(said), "{input:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_description_names_its_contract() {
+        let json = String::from_utf8(describe::<Picky>().unwrap()).unwrap();
+        assert!(json.starts_with(r#"{"contract":1,"name":"picky""#), "{json}");
+    }
+}

@@ -1,0 +1,166 @@
+//! One alert from one authenticated event, however odd the event is.
+
+use std::borrow::Cow;
+
+use plugin_sdk::contract::{Alert, Priority};
+use plugin_sdk::form::Form;
+use plugin_sdk::signature::sha256;
+use plugin_sdk::text::line;
+
+use crate::codes::{self, Code};
+use crate::details;
+use crate::payload::Payload;
+
+/// A title is read on a lock screen.
+const MAX_TITLE_CHARS: usize = 200;
+
+/// A line of the message.
+const MAX_LINE_CHARS: usize = 400;
+
+/// Labels are for rules; the details hold all of it.
+const MAX_LABEL_CHARS: usize = 128;
+
+/// An event whose signature is right: its body, and its form where it is one.
+pub fn from_event(body: &[u8], form: &Form<'_>) -> Alert {
+    let event = Event::read(body, form);
+    let mut alert = Alert::new(event.id(), event.priority(), event.title());
+    alert.message = event.message();
+    alert.occurred_at = event.field("Timestamp").filter(|time| looks_like_a_time(time));
+    alert.link = event.console_page();
+    for (name, value) in event.labels() {
+        let value = line(&value.unwrap_or_default(), MAX_LABEL_CHARS);
+        if !value.is_empty() {
+            alert.labels.insert(name.to_owned(), value);
+        }
+    }
+    alert.details = match event.form.get("Payload") {
+        Some(payload) => details::of_payload(&payload),
+        None => details::of_body(&String::from_utf8_lossy(body)),
+    };
+    alert
+}
+
+/// An event, read as far as it can be.
+struct Event<'a> {
+    body: &'a [u8],
+    form: &'a Form<'a>,
+    /// In lower case, without white space around it.
+    level: String,
+    payload: Payload,
+    code: Option<Code>,
+}
+
+impl<'a> Event<'a> {
+    fn read(body: &'a [u8], form: &'a Form<'a>) -> Self {
+        let level = form.get("Level").map(|level| level.trim().to_ascii_lowercase()).unwrap_or_default();
+        let payload = form.get("Payload").map(|payload| Payload::read(&payload)).unwrap_or_default();
+        let code = payload.error_code.as_deref().and_then(codes::look_up);
+        Self { body, form, level, payload, code }
+    }
+
+    /// A form field without white space around it, where anything is left.
+    fn field(&self, name: &str) -> Option<String> {
+        let value = self.form.get(name)?;
+        let value = value.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    /// The Sid. Where there is none that can be one, the hash of the body is as unique.
+    fn id(&self) -> String {
+        let plausible = |sid: &String| sid.len() <= 64 && sid.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        self.field("Sid").filter(plausible).unwrap_or_else(|| format!("sha256:{}", sha256(self.body).hex()))
+    }
+
+    fn priority(&self) -> Priority {
+        match self.level.as_str() {
+            "error" => Priority::High,
+            "warning" => Priority::Medium,
+            _ => Priority::Low,
+        }
+    }
+
+    /// What happened: the event's own words, or else the name of the code.
+    fn words(&self) -> Option<&str> {
+        self.payload.message.as_deref().or(self.code_name())
+    }
+
+    fn code_name(&self) -> Option<&str> {
+        self.code.as_ref().map(|code| code.name.as_str())
+    }
+
+    fn title(&self) -> String {
+        let level = if self.level.is_empty() { "event" } else { &self.level };
+        let title = match (self.payload.error_code.as_deref(), self.words()) {
+            (Some(code), Some(words)) => format!("Twilio {}: {words}", line(code, 32)),
+            (Some(code), None) => format!("Twilio {}: {} without a description", line(code, 32), line(level, 32)),
+            (None, Some(words)) => format!("Twilio {}: {words}", line(level, 32)),
+            (None, None) => format!("Twilio {} without a code or a description", line(level, 32)),
+        };
+        line(&title, MAX_TITLE_CHARS)
+    }
+
+    fn message(&self) -> Option<String> {
+        let payload = &self.payload;
+        let name = self.code_name().filter(|name| Some(*name) != self.words());
+        let target = payload.url.as_deref().map(|url| match &payload.method {
+            Some(method) => format!("{method} {url}"),
+            None => url.to_owned(),
+        });
+        let webhook = match (&payload.http_status, target) {
+            (Some(status), Some(target)) => Some(format!("HTTP {status} from {target}")),
+            (Some(status), None) => Some(format!("HTTP {status}")),
+            (None, Some(target)) => Some(format!("At {target}")),
+            (None, None) => None,
+        };
+        let parent = self.field("ParentAccountSid").map(|parent| format!(", of {parent}")).unwrap_or_default();
+        let lines = [
+            name.map(str::to_owned),
+            webhook,
+            payload.resource_sid.as_ref().map(|sid| format!("Resource {sid}")),
+            self.field("AccountSid").map(|sid| format!("Account {sid}{parent}")),
+            self.code_page(),
+        ];
+        let lines: Vec<_> = lines.iter().flatten().map(|text| line(text, MAX_LINE_CHARS)).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    /// Twilio's page about the code.
+    fn code_page(&self) -> Option<String> {
+        let code = self.payload.error_code.as_deref()?;
+        let has_page = code.len() <= 9 && code.bytes().all(|byte| byte.is_ascii_digit());
+        has_page.then(|| format!("https://www.twilio.com/docs/api/errors/{code}"))
+    }
+
+    /// The event's page in Twilio's console, for a Sid of the documented form.
+    fn console_page(&self) -> Option<String> {
+        let sid = self.field("Sid")?;
+        let is_hex = |digits: &str| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        sid.strip_prefix("NO").is_some_and(is_hex).then(|| format!("https://www.twilio.com/console/debugger/{sid}"))
+    }
+
+    fn labels(&self) -> [(&'static str, Option<Cow<'_, str>>); 9] {
+        let payload = &self.payload;
+        [
+            ("level", Some(Cow::Borrowed(&*self.level))),
+            ("error_code", said(&payload.error_code)),
+            ("product", self.code.as_ref().and_then(|code| code.product).map(Cow::Borrowed)),
+            ("account_sid", self.form.get("AccountSid")),
+            ("parent_account_sid", self.form.get("ParentAccountSid")),
+            ("resource_sid", said(&payload.resource_sid)),
+            ("service_sid", said(&payload.service_sid)),
+            ("source_component", said(&payload.source_component)),
+            ("http_status", said(&payload.http_status)),
+        ]
+    }
+}
+
+fn said(text: &Option<String>) -> Option<Cow<'_, str>> {
+    text.as_deref().map(Cow::Borrowed)
+}
+
+/// Starts like an RFC 3339 time. The host parses it, and takes the time of receipt where that fails.
+fn looks_like_a_time(text: &str) -> bool {
+    let shape = b"0000-00-00T00:00:00";
+    let fits = |(byte, shape): (u8, u8)| if shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
+    (shape.len() + 1..=40).contains(&text.len()) && text.bytes().zip(*shape).all(fits)
+}

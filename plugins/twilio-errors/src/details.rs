@@ -1,0 +1,84 @@
+//! All that Twilio said, as JSON for the alert's details.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::{RawValue, to_raw_value};
+
+/// Deeper JSON is carried as text: most parsers give up somewhere above this, and Twilio's own goes five levels deep.
+const MAX_DEPTH: usize = 64;
+
+/// The Payload itself where it is JSON, to the letter, so that numbers, keys and their order survive; else its text
+/// as `payload_text`.
+pub fn of_payload(payload: &str) -> Option<Box<RawValue>> {
+    match serde_json::from_str::<&RawValue>(payload) {
+        Ok(value) if depth(payload) <= MAX_DEPTH => Some(value.to_owned()),
+        _ => as_text("payload_text", payload),
+    }
+}
+
+/// The whole body, where there is no Payload in it.
+pub fn of_body(body: &str) -> Option<Box<RawValue>> {
+    as_text("body_text", body)
+}
+
+/// Control characters become U+FFFD, but for line ends and tabs: each would take six bytes in JSON, so a body of them
+/// would outgrow the limit on an answer, and PostgreSQL refuses a NUL wherever it stands.
+fn as_text(name: &str, text: &str) -> Option<Box<RawValue>> {
+    let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    to_raw_value(&BTreeMap::from([(name, text.replace(harmful, "\u{fffd}"))])).ok()
+}
+
+/// How deep valid JSON is nested.
+fn depth(json: &str) -> usize {
+    // Few brackets cannot nest deeply, whether they stand in strings or not. That settles every genuine event.
+    if json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() <= MAX_DEPTH {
+        return 0;
+    }
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(text: &str) -> String {
+        of_payload(text).unwrap().get().to_owned()
+    }
+
+    #[test]
+    fn json_is_carried_to_the_letter() {
+        for json in [r#"{"z":1.10,"a":12345678901234567890123,"z":[ 1 ]}"#, "7", "\"x\"", "[]"] {
+            assert_eq!(payload(json), json);
+        }
+        assert_eq!(payload(" {\"a\": 1} \n"), "{\"a\": 1}");
+    }
+
+    #[test]
+    fn what_is_no_json_is_carried_as_text() {
+        assert_eq!(payload("a \"b\"\n\u{0}"), r#"{"payload_text":"a \"b\"\n�"}"#);
+        assert_eq!(payload(""), r#"{"payload_text":""}"#);
+        assert_eq!(payload("{\"a\":1}}"), r#"{"payload_text":"{\"a\":1}}"}"#);
+    }
+
+    #[test]
+    fn deep_json_is_carried_as_text_and_brackets_in_strings_do_not_nest() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(payload(&nested(MAX_DEPTH)), nested(MAX_DEPTH));
+        assert!(payload(&nested(MAX_DEPTH + 1)).starts_with("{\"payload_text\":\"[["));
+        assert!(payload(&nested(100_000)).starts_with("{\"payload_text\":\"[["));
+        let flat = format!("[\"\\\"{}\"]", "{[".repeat(100));
+        assert_eq!(payload(&flat), flat);
+    }
+}

@@ -1,0 +1,109 @@
+//! JSON objects, read so leniently that only what is not JSON at all fails.
+//!
+//! A struct would refuse a number where a string should be, a key that occurs twice, or half of a surrogate pair in a
+//! value that nobody asks for. An authenticated event must never be lost for such a thing.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The members of an object, undecoded, in their order.
+#[derive(Debug, Default)]
+pub struct Object<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Object<'a> {
+    /// The object that this JSON text is; one without members where it is anything else.
+    pub fn read(json: &'a str) -> Self {
+        serde_json::from_str(json).unwrap_or_default()
+    }
+
+    /// The value of a member; the last one where the key occurs twice, as most parsers have it.
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.get())
+    }
+
+    /// A string, number or boolean as text, without white space around it; `None` where there is nothing to read.
+    pub fn text(&self, key: &str) -> Option<String> {
+        text(self.get(key)?)
+    }
+
+    /// The object that a member is, or that a member holds as text; one without members where it is anything else.
+    pub fn object(&self, key: &str) -> Object<'a> {
+        self.get(key).map(Self::read).unwrap_or_default()
+    }
+}
+
+/// A scalar as text. A string that JSON allows and Unicode does not (half a surrogate pair) is shown as it is spelled.
+pub fn text(json: &str) -> Option<String> {
+    let text = match json.as_bytes().first()? {
+        b'"' => serde_json::from_str(json).unwrap_or_else(|_| json.trim_matches('"').to_owned()),
+        b'{' | b'[' | b'n' => return None,
+        _ => json.to_owned(),
+    };
+    let trimmed = text.trim();
+    match trimmed.len() {
+        0 => None,
+        length if length == text.len() => Some(text),
+        _ => Some(trimmed.to_owned()),
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::with_capacity(8);
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Object(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_are_read_as_text_and_nothing_else_is() {
+        let object =
+            Object::read(r#"{"s":" a\n","n":11200,"big":1e999,"b":true,"null":null,"o":{"x":"y"},"l":[],"e":" "}"#);
+        let texts = ["s", "n", "big", "b", "null", "o", "l", "e", "none"].map(|key| object.text(key));
+        let texts: Vec<_> = texts.iter().map(Option::as_deref).collect();
+        assert_eq!(texts, [Some("a"), Some("11200"), Some("1e999"), Some("true"), None, None, None, None, None]);
+        assert_eq!(object.object("o").text("x").as_deref(), Some("y"));
+        assert_eq!(object.object("s").text("x"), None);
+    }
+
+    #[test]
+    fn the_last_of_two_members_counts() {
+        assert_eq!(Object::read(r#"{"a":"1","a":"2"}"#).text("a").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_shown_as_it_is_spelled() {
+        let object = Object::read(r#"{"a":"\ud800!","b":"fine"}"#);
+        assert_eq!(object.text("a").as_deref(), Some(r"\ud800!"));
+        assert_eq!(object.text("b").as_deref(), Some("fine"));
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_members() {
+        for json in ["", "null", "[1]", "\"{}\"", "{\"a\":1", "{\"a\":1} x"] {
+            assert_eq!(Object::read(json).text("a"), None, "{json}");
+        }
+    }
+}
