@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::Admin;
-use crate::config::{Config, Problems};
+use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::health::Health;
 use crate::http;
@@ -64,7 +64,10 @@ impl Gateway {
         let data_dir = &config.gateway.data_dir;
         let (store, closing) = Store::open(data_dir, &options.store, metrics.clone())
             .with_context(|| format!("cannot open the store in {}", data_dir.display()))?;
-        let sources = sources::load(config, &sandbox(config, true)?).await.map_err(Problems)?;
+        let loaded = sources::load(config, &sandbox(config, true)?).await?;
+        for warning in config.warnings.iter().chain(&loaded.warnings) {
+            tracing::warn!("{warning}");
+        }
 
         let listener = bind(config.gateway.listen, "listen").await?;
         let address = listener.local_addr()?;
@@ -101,8 +104,8 @@ impl Gateway {
         };
 
         warn_of_strays(config, &store)?;
-        let mut entrances = Vec::with_capacity(sources.len());
-        for source in sources {
+        let mut entrances = Vec::with_capacity(loaded.sources.len());
+        for source in loaded.sources {
             announce(&source);
             let plugin = store.plugin(record(&source)).await?;
             entrances.push(Entrance { source, plugin });
@@ -142,7 +145,10 @@ impl Hallway {
         self.stop.send_replace(true);
         let finish = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout_at(deadline.into(), finish).await.is_err() {
-            tracing::warn!(what, "not all of it finished in time; what was accepted is on disk and goes on at the next start");
+            tracing::warn!(
+                what,
+                "not all of it finished in time; what was accepted is on disk and goes on at the next start"
+            );
             self.tasks.shutdown().await;
         }
     }
@@ -169,8 +175,13 @@ async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 fn announce(source: &Source) {
     let description = source.plugin.description();
     let paste = format!("{}{}", source.url, description.url_suffix);
-    tracing::info!(source = &*source.name, plugin = source.plugin.name(), version = description.version,
-        destination = &*source.destination, "paste this URL at the sender: {paste}");
+    tracing::info!(
+        source = &*source.name,
+        plugin = source.plugin.name(),
+        version = description.version,
+        destination = &*source.destination,
+        "paste this URL at the sender: {paste}"
+    );
 }
 
 fn record(source: &Source) -> PluginRecord {
@@ -183,8 +194,12 @@ fn warn_of_strays(config: &Config, store: &Store) -> anyhow::Result<()> {
     let known: HashSet<&str> = config.destinations.iter().map(|destination| destination.name.as_str()).collect();
     for (destination, alerts) in store.due_reader()?.waiting_for()? {
         if !known.contains(destination.as_str()) {
-            tracing::error!(destination, alerts, "alerts wait for a destination that is not configured any more; \
-                they are kept, and go out once a destination has this name again");
+            tracing::error!(
+                destination,
+                alerts,
+                "alerts wait for a destination that is not configured any more; \
+                they are kept, and go out once a destination has this name again"
+            );
         }
     }
     Ok(())

@@ -3,27 +3,33 @@
 use std::io::Write;
 
 use super::{ConfigFile, Outcome, block_on};
-use crate::config::{Config, Problems};
+use crate::config::Config;
 use crate::gateway;
 use crate::sources::{self, Source};
 
 pub fn check(file: &ConfigFile) -> Outcome {
     let config = file.load()?;
-    for warning in &config.warnings {
+    let loaded = block_on(async {
+        let sandbox = gateway::sandbox(&config, false)?;
+        Ok(sources::load(&config, &sandbox).await?)
+    })?;
+    for warning in config.warnings.iter().chain(&loaded.warnings) {
         eprintln!("warning: {warning}");
     }
-    let sources = block_on(async {
-        let sandbox = gateway::sandbox(&config, false)?;
-        Ok(sources::load(&config, &sandbox).await.map_err(Problems)?)
-    })?;
-    Ok(print(&config, &sources)?)
+    Ok(print(&config, &loaded.sources)?)
 }
 
 fn print(config: &Config, sources: &[Source]) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let gateway = &config.gateway;
     writeln!(out, "{} is right.\n", config.path.display())?;
-    writeln!(out, "Listens at {} for {}; keeps its data in {}.", gateway.listen, gateway.public_url, gateway.data_dir.display())?;
+    writeln!(
+        out,
+        "Listens at {} for {}; keeps its data in {}.",
+        gateway.listen,
+        gateway.public_url,
+        gateway.data_dir.display()
+    )?;
     match gateway.admin {
         Some(admin) => writeln!(out, "Health and metrics at http://{admin}.")?,
         None => writeln!(out, "Health and metrics are off.")?,
@@ -39,7 +45,11 @@ fn print(config: &Config, sources: &[Source]) -> std::io::Result<()> {
         writeln!(out, "  destination {}", source.destination)?;
         let url = format!("{}{}", source.url, description.url_suffix);
         writeln!(out, "  URL         {url}")?;
-        writeln!(out, "  to set up   {}", description.setup.replace("{url}", &url).trim().replace('\n', "\n              "))?;
+        writeln!(
+            out,
+            "  to set up   {}",
+            description.setup.replace("{url}", &url).trim().replace('\n', "\n              ")
+        )?;
     }
     Ok(())
 }

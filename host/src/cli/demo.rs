@@ -9,6 +9,7 @@ use clap::Args;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::body::Bytes;
+use hyper::header::AUTHORIZATION;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use plugin_sdk::case;
@@ -67,7 +68,10 @@ async fn show(what: &Demo, folder: &Path) -> anyhow::Result<()> {
     let shown = tell(&gateway, &stand_in, &request, folder).await;
     if shown.is_ok() && what.keep {
         let admin = gateway.admin.map_or_else(|| "nowhere".to_owned(), |admin| format!("http://{admin}"));
-        println!("\nstill running: senders at http://{}, health and metrics at {admin}; Ctrl-C ends it", gateway.address);
+        println!(
+            "\nstill running: senders at http://{}, health and metrics at {admin}; Ctrl-C ends it",
+            gateway.address
+        );
         tokio::signal::ctrl_c().await?;
     }
     gateway.stop().await;
@@ -100,7 +104,9 @@ async fn tell(
 
 async fn post(url: &str, request: &contract::Request) -> anyhow::Result<(u16, String)> {
     let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let mut message = Request::builder().method(request.method.as_str()).uri(url);
+    // For a plugin that does not prove its sender; one that does takes no notice.
+    let token = format!("Bearer {TOKEN}");
+    let mut message = Request::builder().method(request.method.as_str()).uri(url).header(AUTHORIZATION, token);
     for (name, value) in &request.headers {
         // The client addresses and frames the message by itself.
         if !["host", "content-length", "connection"].contains(&name.as_str()) {
@@ -118,7 +124,8 @@ async fn post(url: &str, request: &contract::Request) -> anyhow::Result<(u16, St
 async fn settled(data_dir: &Path, id: &str) -> anyhow::Result<RequestRecord> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let record = History::open(data_dir)?.find(id)?.pop().ok_or_else(|| anyhow!("the request is not in the store"))?;
+        let record =
+            History::open(data_dir)?.find(id)?.pop().ok_or_else(|| anyhow!("the request is not in the store"))?;
         if record.alerts.iter().all(|alert| alert.state == "delivered") || tokio::time::Instant::now() > deadline {
             return Ok(record);
         }

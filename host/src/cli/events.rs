@@ -178,7 +178,9 @@ fn replay(what: &Replay) -> Outcome {
         let mut targets = Vec::new();
         for id in &what.ids {
             let requests = find(&history, id)?;
-            targets.extend(requests.iter().filter(|request| is_open(request)).map(|request| ReplayTarget::Request(request.seq)));
+            targets.extend(
+                requests.iter().filter(|request| is_open(request)).map(|request| ReplayTarget::Request(request.seq)),
+            );
         }
         targets
     };

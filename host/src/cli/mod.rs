@@ -7,6 +7,7 @@ mod demo;
 mod events;
 mod logging;
 mod run;
+mod single;
 mod trial;
 
 use std::path::PathBuf;
@@ -102,12 +103,6 @@ impl ConfigFile {
     fn load(&self) -> Result<Config, Failure> {
         let config = Config::load(&self.config)?;
         Ok(config)
-    }
-}
-
-impl From<Problems> for Failure {
-    fn from(problems: Problems) -> Self {
-        Self::Usage(problems.to_string())
     }
 }
 

@@ -8,9 +8,6 @@ use crate::gateway::{Gateway, Options};
 
 pub fn run(file: &ConfigFile) -> Outcome {
     let config = file.load()?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
     block_on(async {
         // Before anything is started, so that a signal during the start is not lost.
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;

@@ -11,7 +11,7 @@ use plugin_sdk::contract::{Answer, Request};
 use super::single::{self, Single};
 use super::{Failure, Outcome, block_on};
 use crate::alert::Alert;
-use crate::config::{Config, Format, Problems, did_you_mean};
+use crate::config::{Config, Format, did_you_mean};
 use crate::gateway;
 use crate::itoc360::format;
 use crate::sources::{self, Source};
@@ -44,8 +44,7 @@ pub struct Try {
 }
 
 pub fn try_out(what: &Try) -> Outcome {
-    let message =
-        std::fs::read(&what.request).with_context(|| format!("cannot read {}", what.request.display()))?;
+    let message = std::fs::read(&what.request).with_context(|| format!("cannot read {}", what.request.display()))?;
     let request = case::parse_request(&message, case::no_settings(), what.source.as_deref(), case::RECEIVED_AT)
         .map_err(|error| Failure::Usage(format!("{}: {error}", what.request.display())))?;
     let config = what.configuration(&request)?;
@@ -58,15 +57,17 @@ pub fn try_out(what: &Try) -> Outcome {
             }
         }
         let sandbox = gateway::sandbox(&only, false)?;
-        let mut loaded = sources::load(&only, &sandbox).await.map_err(Problems)?;
-        let source = loaded.pop().ok_or_else(|| anyhow!("the configuration has no source"))?;
+        let mut loaded = sources::load(&only, &sandbox).await?;
+        let source = loaded.sources.pop().ok_or_else(|| anyhow!("the configuration has no source"))?;
         let answer = read(&source, &request).await?;
         let destination = config.destinations.iter().find(|one| *one.name == *source.destination);
         show(&source, &request, &answer, destination.map_or(Format::Alertmanager, |one| one.format))?;
         Ok(answer)
     })?;
     match answer {
-        Answer::Rejected(rejection) => Err(Failure::Run(anyhow!("the request would be rejected: {}", rejection.reason))),
+        Answer::Rejected(rejection) => {
+            Err(Failure::Run(anyhow!("the request would be rejected: {}", rejection.reason)))
+        }
         _ => Ok(()),
     }
 }

@@ -43,13 +43,24 @@ pub enum DestinationKind {
 }
 
 /// The type of the source that was created in ITOC360; it decides what a token takes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// `"alertmanager"`: a source of type Prometheus, Grafana, Mimir, Cortex, Loki or SigNoz. Carries labels and details.
+    /// `"alertmanager"`: Alertmanager's webhook, version 4, for a source of type Prometheus, Grafana, Mimir, Cortex, Loki
+    /// or SigNoz. Carries labels and details.
     #[default]
     Alertmanager,
-    /// `"zapier"`: a source of type Zapier. Carries title and message.
+    /// `"zapier"`: ITOC360's vendor-neutral JSON, for a source of type Zapier. Carries title and message.
     Zapier,
+}
+
+impl Format {
+    /// The word that stands for it in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alertmanager => "alertmanager",
+            Self::Zapier => "zapier",
+        }
+    }
 }
 
 /// Reads one destination.
@@ -60,7 +71,7 @@ pub(super) fn read(name: &str, mut table: Table<'_>, reading: &mut Reading) -> O
     let url = table.optional("url", Uri::from_static(ITOC360_URL), |value| value.destination_url(reading));
     let token = table.required("token", "token = { env = \"ITOC360_TOKEN\" }", |value| value.token(reading));
     let format = table.optional("format", Format::default(), |value| {
-        word(&value, &[("alertmanager", Format::Alertmanager), ("zapier", Format::Zapier)], reading)
+        word(&value, &[Format::Alertmanager, Format::Zapier].map(|format| (format.as_str(), format)), reading)
     });
     let concurrency = table.optional("concurrency", CONCURRENCY, |value| value.count(&(1..=256), reading));
     let timeout = table.optional("timeout", TIMEOUT, |value| {

@@ -38,9 +38,8 @@ pub struct Gateway {
 /// Reads `[gateway]`.
 pub(super) fn read(mut table: Table<'_>, reading: &mut Reading) -> Option<Gateway> {
     let listen = table.optional("listen", LISTEN, |value| address(&value, "127.0.0.1:8080", reading));
-    let public_url = table.required("public_url", "public_url = \"https://alerts.example.com\"", |value| {
-        value.public_url(reading)
-    });
+    let public_url =
+        table.required("public_url", "public_url = \"https://alerts.example.com\"", |value| value.public_url(reading));
     let admin = table.optional("admin", Some(ADMIN), |value| admin(&value, listen, reading));
     let data_dir = table.optional("data_dir", reading.path("data"), |value| {
         let text = value.text("data", reading)?;
@@ -50,9 +49,8 @@ pub(super) fn read(mut table: Table<'_>, reading: &mut Reading) -> Option<Gatewa
         }
         Some(reading.path(text))
     });
-    let shutdown_grace = table.optional("shutdown_grace", SHUTDOWN_GRACE, |value| {
-        value.duration(&(Duration::ZERO..=HOUR), reading)
-    });
+    let shutdown_grace =
+        table.optional("shutdown_grace", SHUTDOWN_GRACE, |value| value.duration(&(Duration::ZERO..=HOUR), reading));
     table.finish(reading);
     Some(Gateway {
         listen: listen?,

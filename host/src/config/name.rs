@@ -26,7 +26,7 @@ fn allowed(c: char) -> bool {
 }
 
 /// The nearest name that is allowed.
-fn plain(name: &str) -> Option<String> {
+pub(super) fn plain(name: &str) -> Option<String> {
     let lower = name.chars().flat_map(char::to_lowercase);
     let plain: String = lower.map(|c| if allowed(c) { c } else { '-' }).take(LONGEST).collect();
     let plain = plain.trim_matches(['-', '_']);

@@ -71,7 +71,12 @@ pub fn did_you_mean<'c>(found: &str, candidates: impl IntoIterator<Item = &'c st
         return None;
     }
     let found = found.to_lowercase();
-    let near = candidates.into_iter().map(|candidate| (strsim::jaro_winkler(&found, candidate), candidate));
+    let nearness = |candidate| match strsim::osa_distance(&found, candidate) {
+        // One slip is one slip, however short the word.
+        0 | 1 if found.len() > 2 => 1.0,
+        _ => strsim::jaro_winkler(&found, candidate),
+    };
+    let near = candidates.into_iter().map(|candidate| (nearness(candidate), candidate));
     near.filter(|(nearness, _)| *nearness >= NEAR).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
 }
 
@@ -104,6 +109,7 @@ mod tests {
         assert_eq!(did_you_mean("lisen", keys), Some("listen"));
         assert_eq!(did_you_mean("Public-URL", keys), Some("public_url"));
         assert_eq!(did_you_mean("dest", keys), Some("destination"));
+        assert_eq!(did_you_mean("evn", ["env", "file"]), Some("env"));
         assert_eq!(did_you_mean("colour", keys), None);
         assert_eq!(did_you_mean(&"listen".repeat(1000), keys), None);
     }

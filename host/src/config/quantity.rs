@@ -23,15 +23,16 @@ pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
 impl Value<'_> {
     /// A duration: text such as `"100ms"`, `"24h"` or `"30d"`.
     pub(super) fn duration(&self, allowed: &RangeInclusive<Duration>, reading: &mut Reading) -> Option<Duration> {
-        let text = self.text("100ms", reading)?;
         let help = || format!("write a duration from {} to {}", shown(*allowed.start()), shown(*allowed.end()));
-        match parse_duration(text) {
-            Some(duration) if allowed.contains(&duration) => Some(duration),
-            _ => {
-                self.wrong_text(text, help(), reading);
-                None
-            }
+        let Some(text) = self.value.as_str() else {
+            self.wrong_type(help(), reading);
+            return None;
+        };
+        let duration = parse_duration(text).filter(|duration| allowed.contains(duration));
+        if duration.is_none() {
+            self.wrong_text(text, help(), reading);
         }
+        duration
     }
 
     /// A size in bytes: text such as `"256KiB"`, or a whole number of bytes.
@@ -41,7 +42,7 @@ impl Value<'_> {
             DeValue::String(text) => (text.to_string(), text.parse::<ByteSize>().ok().map(|size| size.as_u64())),
             DeValue::Integer(number) => (number.to_string(), u64::from_str_radix(number.as_str(), number.radix()).ok()),
             _ => {
-                self.wrong_type("write text such as \"256KiB\"", reading);
+                self.wrong_type(help(), reading);
                 return None;
             }
         };

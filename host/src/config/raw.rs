@@ -156,7 +156,7 @@ impl<'t> Value<'t> {
     pub(super) fn table(&self, name: &str, reading: &mut Reading) -> Option<&'t DeTable<'t>> {
         let table = self.value.as_table();
         if table.is_none() {
-            self.wrong_type(format!("it is a table, written under the header {name}"), reading);
+            self.wrong_type(format!("write it as a table, under the header {name}"), reading);
         }
         table
     }

@@ -38,25 +38,46 @@ impl<'a> Reading<'a> {
     /// The document, as far as it can be made out. Whatever is not TOML has become a problem.
     pub(super) fn document(&mut self) -> Spanned<DeTable<'a>> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
+        let mut open = false;
         for error in errors {
             let span = error.span().unwrap_or_default();
-            let (found, help) = match error.message().split_once(", expected ") {
-                Some((found, expected)) => (found, format!("expected {expected}")),
-                None => (error.message(), String::new()),
-            };
-            let (found, help) = match (found, self.text.get(span.clone())) {
-                ("duplicate key", Some(key)) => {
+            let position = self.position(span.start);
+            let (found, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), ""));
+            // A brace or bracket that is never closed upsets every line after it.
+            let goes_on = found.ends_with("between key-value pairs")
+                || found.ends_with("between array elements")
+                || found.ends_with("for inline table element");
+            let known = open && goes_on;
+            if goes_on && !open {
+                open = true;
+                self.broken.extend(self.opening_line(position.line));
+            }
+            // One slip of the pen can upset the parser several times; the first of a line says what it was.
+            if !self.broken.insert(position.line) || known {
+                continue;
+            }
+            let (found, help) = match (found, expected) {
+                ("duplicate key", _) => {
+                    let key = self.text.get(span).unwrap_or_default();
                     (format!("{key} is written twice"), "keep one of the two".to_owned())
                 }
-                _ => (format!("this is not TOML: {found}"), help),
+                _ if goes_on => (format!("this is not TOML: {found}"), "close what an earlier line opens".to_owned()),
+                (_, "nothing" | "literal string") => {
+                    (format!("this is not TOML: {found}"), "put text in quotes".to_owned())
+                }
+                (_, "") => (format!("this is not TOML: {found}"), String::new()),
+                _ => (format!("this is not TOML: {found}"), format!("expected {expected}")),
             };
-            let position = self.position(span.start);
-            // One slip of the pen can upset the parser several times; the first of a line says what it was.
-            if self.broken.insert(position.line) {
-                self.problems.push(self.say(Some(position), found, help));
-            }
+            self.problems.push(self.say(Some(position), found, help));
         }
         document
+    }
+
+    /// The line on which something was opened that is still open on `line`, as far as can be told.
+    fn opening_line(&self, line: usize) -> Option<usize> {
+        let before = self.text.lines().take(line.saturating_sub(1)).enumerate();
+        let opening = before.filter(|(_, text)| text.contains(['{', '[']) && !text.starts_with('['));
+        opening.last().map(|(index, _)| index + 1)
     }
 
     /// Records what is wrong at a place.

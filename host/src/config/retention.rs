@@ -23,9 +23,8 @@ pub struct Retention {
 /// Reads `[retention]`.
 pub(super) fn read(mut table: Table<'_>, reading: &mut Reading) -> Option<Retention> {
     let age = table.optional("age", AGE, |value| value.duration(&(HOUR..=HOUR * 24 * 3650), reading));
-    let size = table.optional("size", SIZE, |value| {
-        value.size(&(16 * MIB..=1024 * 1024 * GIB), reading).map(|size| size as u64)
-    });
+    let size = table
+        .optional("size", SIZE, |value| value.size(&(16 * MIB..=1024 * 1024 * GIB), reading).map(|size| size as u64));
     table.finish(reading);
     Some(Retention { age: age?, size: size? })
 }

@@ -133,7 +133,9 @@ impl Conversion {
             },
             DeValue::Float(number) => match number.as_str().parse().ok().and_then(Number::from_f64) {
                 Some(number) => Json::Number(number),
-                None => self.fail(value, "is not a finite number", "plugins are given JSON, which has no other", reading),
+                None => {
+                    self.fail(value, "is not a finite number", "plugins are given JSON, which has no other", reading)
+                }
             },
             DeValue::Array(list) => {
                 let items = list.iter().enumerate().map(|(index, item)| {

@@ -6,6 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::gateway::Gateway;
 use super::limits::{self, Limits};
+use super::name::plain;
 use super::problem::{Position, did_you_mean, listed};
 use super::raw::{Table, Value, quoted};
 use super::reading::Reading;
@@ -149,7 +150,8 @@ fn sha256(text: &str) -> Option<[u8; 32]> {
 
 fn destination(value: &Value<'_>, known: &[&str], reading: &mut Reading) -> Option<String> {
     let name = value.text("itoc360", reading)?;
-    if known.contains(&name) {
+    // One whose name is not allowed is a problem already, and will be called what that problem says.
+    if known.iter().any(|known| *known == name || plain(known).as_deref() == Some(name)) {
         return Some(name.to_owned());
     }
     let help = match did_you_mean(name, known.iter().copied()) {

@@ -17,6 +17,12 @@ impl PublicUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Its path, which a reverse proxy may pass on to the gateway or strip; empty where there is none.
+    pub fn path(&self) -> &str {
+        let authority = self.0.find("://").map_or(0, |scheme| scheme + 3);
+        self.0[authority..].find('/').map_or("", |path| &self.0[authority + path..])
+    }
 }
 
 impl fmt::Display for PublicUrl {

@@ -136,7 +136,8 @@ impl Delivery {
             let labels = DestinationStateLabels { destination: Arc::clone(&self.name), state: one.as_str() };
             self.metrics.destination_state.get_or_create(&labels).set(i64::from(one == state.state));
         }
-        let health = DestinationHealth { state: state.state, since: jiff::Timestamp::now().to_string(), why: state.why };
+        let health =
+            DestinationHealth { state: state.state, since: jiff::Timestamp::now().to_string(), why: state.why };
         self.health.set_destination(&self.name, health);
     }
 }

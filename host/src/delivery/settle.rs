@@ -21,8 +21,12 @@ pub fn settlement(attempt: Attempt, rng: &mut fastrand::Rng) -> Settlement {
         }
         Outcome::Blocked { why } => Verdict::Blocked { said: why },
         Outcome::Refused { why } => {
-            tracing::error!(why, alert, "the destination refused an alert; it is set aside. \
-                See `alert-gateway events list --state set-aside`, and `events replay` once that is mended");
+            tracing::error!(
+                why,
+                alert,
+                "the destination refused an alert; it is set aside. \
+                See `alert-gateway events list --state set-aside`, and `events replay` once that is mended"
+            );
             Verdict::Refused { said: why }
         }
     };

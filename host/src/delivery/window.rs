@@ -74,8 +74,11 @@ impl Window {
                 let read = reading.await;
                 self.reading = None;
                 match read {
-                    Ok(read) if self.take(read) => return,
-                    Ok(_) => {}
+                    Ok(read) => {
+                        if self.take(read) {
+                            return;
+                        }
+                    }
                     // Only a bug in the reading panics; the alerts are on disk, and a restart delivers them.
                     Err(error) => {
                         tracing::error!(%error, destination = &*self.destination, "reading what is due panicked");

@@ -58,7 +58,8 @@ pub(super) fn prepare(source: &Source, request: &str, received_at: &str, alerts:
     let alerts: Result<_, _> = alerts
         .into_iter()
         .map(|event| {
-            let (source_name, request, received_at) = (source.name.to_string(), request.to_owned(), received_at.to_owned());
+            let (source_name, request, received_at) =
+                (source.name.to_string(), request.to_owned(), received_at.to_owned());
             NewAlert::new(&Alert { source: source_name, request, received_at, event }, &source.destination)
         })
         .collect();

@@ -36,7 +36,7 @@ impl Replayer {
             match self.list().await {
                 Ok(list) => {
                     for work in list {
-                        if let Err(error) = self.work(work).await {
+                        if let Err(error) = self.intake.replay(work).await {
                             tracing::warn!(%error, "a replay could not be kept; it is tried again");
                         }
                     }
@@ -68,12 +68,14 @@ impl Replayer {
         self.readers = Some((list, history));
         work
     }
+}
 
-    async fn work(&self, (replay, request): Work) -> Result<(), StoreError> {
+impl Intake {
+    async fn replay(&self, (replay, request): Work) -> Result<(), StoreError> {
         match request {
             Some(request) if request.state == "failed" => self.read_again(replay, request).await,
             _ => {
-                let alerts = self.intake.store.requeue(replay).await?;
+                let alerts = self.store.requeue(replay).await?;
                 tracing::info!(alerts, "alerts that were set aside are sent again");
                 Ok(())
             }
@@ -82,7 +84,7 @@ impl Replayer {
 
     async fn read_again(&self, replay: Replay, request: RequestRecord) -> Result<(), StoreError> {
         let (source, id) = (request.source.as_str(), request.id.as_str());
-        let (reading, plugin) = match self.intake.sources.get(source) {
+        let (reading, plugin) = match self.sources.get(source) {
             Some(entrance) => (read(entrance, &request).await, entrance.plugin),
             None => (Reading::Failed(format!("no source is called \"{source}\" any more")), request.plugin_id),
         };
@@ -90,7 +92,7 @@ impl Replayer {
         tracing::info!(source, request = id, state, reason, "a kept request was read again");
         let reread =
             Reread { replay: replay.id, seq: request.seq, source: request.source, now_ms: now_ms(), plugin, reading };
-        self.intake.store.finish_replay(reread).await?;
+        self.store.finish_replay(reread).await?;
         Ok(())
     }
 }

@@ -30,8 +30,8 @@ pub(super) const FIRST_TICKS: u64 = 2;
 /// Later turns end with the next tick.
 const NEXT_TICKS: u64 = 1;
 
-/// After a second without a call the clock stops, and the first call starts it again.
-const IDLE_TICKS: u32 = 200;
+/// After a second without a call the clock stops, and the first call starts it again. At once under test.
+const IDLE_TICKS: u32 = if cfg!(test) { 2 } else { 200 };
 
 /// The thread that counts the engine's epoch up, and the line in which slow calls wait. It stops when this is dropped.
 pub(super) struct Clock {
@@ -64,6 +64,12 @@ impl Clock {
     pub(super) fn turn(self: &Arc<Self>, limit: Duration) -> Turn {
         self.wake();
         Turn { clock: Arc::clone(self), limit, ran: Duration::ZERO, slice: Slice::Fast(Instant::now()) }
+    }
+
+    /// Whether it has stopped because there was nothing to do.
+    #[cfg(test)]
+    pub(super) fn is_asleep(&self) -> bool {
+        self.shared.asleep.load(Ordering::SeqCst)
     }
 
     fn wake(&self) {
@@ -140,9 +146,7 @@ impl Turn {
     pub(super) fn deadline(&mut self) -> wasmtime::Result<UpdateDeadline> {
         self.ran += match &self.slice {
             Slice::Fast(since) => since.elapsed(),
-            Slice::Slow(slice) => {
-                lock(slice).take().map(|slice| slice.since.elapsed()).unwrap_or_default()
-            }
+            Slice::Slow(slice) => lock(slice).take().map(|slice| slice.since.elapsed()).unwrap_or_default(),
         };
         if self.ran >= self.limit {
             return Err(CallError::Time { limit: self.limit }.into());

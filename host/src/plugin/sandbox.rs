@@ -151,8 +151,10 @@ impl Sandbox {
         // A module built as a library has one of these to set itself up before the first call.
         let initialize = ["_initialize", "__wasm_call_ctors"]
             .iter()
-            .filter(|export| matches!(module.get_export(export), Some(ExternType::Func(found))
-                if found.params().len() == 0 && found.results().len() == 0))
+            .filter(|export| {
+                matches!(module.get_export(export), Some(ExternType::Func(found))
+                if found.params().len() == 0 && found.results().len() == 0)
+            })
             .find_map(|export| module.get_export_index(export));
         Ok(Code {
             initialize,
@@ -180,6 +182,20 @@ impl Sandbox {
             return Err(LoadError::Contract { plugin: name.to_string(), found: contract, expected: CONTRACT_VERSION });
         }
         answer::read(&answer).map_err(CallError::from).map_err(failed)
+    }
+
+    /// Whether the clock has stopped.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.clock.is_asleep()
+    }
+
+    /// How many functions plugins can import.
+    #[cfg(test)]
+    pub(super) fn functions(&self) -> usize {
+        let log = CallLog::new("none".into(), "");
+        let mut store = wasmtime::Store::new(&self.0.engine, Call::new(&self.0.clock, log, &[], &DESCRIBE));
+        self.0.linker.iter(&mut store).count()
     }
 
     /// A place to run in.

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::config::{self, Config, Limits, PluginRef, Problem, Secret};
+use crate::config::{self, Config, Limits, PluginRef, Problem, Problems, Secret};
 use crate::plugin::{CallError, CallLimits, Plugin, Sandbox};
 
 /// How many calls of one source run at once. Calls run on the threads that answer senders and a healthy one takes some
@@ -38,6 +38,15 @@ pub struct Source {
     pub limits: Limits,
     settings: config::Settings,
     calls: Semaphore,
+}
+
+/// The sources of a configuration.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Each of them.
+    pub sources: Vec<Source>,
+    /// What is allowed and yet unwise.
+    pub warnings: Vec<Problem>,
 }
 
 /// Why a request could not be read.
@@ -137,23 +146,24 @@ pub fn call_limits(limits: &Limits) -> CallLimits {
 ///
 /// # Errors
 /// Every problem of every source, at the operator's line.
-pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Vec<Source>, Vec<Problem>> {
+pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Loaded, Problems> {
     let plugins = load_plugins(config, sandbox).await;
     let mut problems = Vec::new();
-    let mut sources = Vec::new();
+    let (mut sources, mut warnings) = (Vec::new(), Vec::new());
     for source in &config.sources {
         match &plugins[&source.plugin] {
-            Err(message) => problems.push(config.problem(source.plugin_position, message)),
+            Err((found, help)) => problems.push(config.problem(source.plugin_position, found, help)),
             Ok(plugin) => {
-                let found = schema::check(config, source, plugin.description());
+                let found = schema::check(source, plugin.description(), config);
                 if found.is_empty() {
                     sources.push(join(config, source, plugin));
                 }
                 problems.extend(found);
+                warnings.extend(schema::warnings(source, plugin.description(), config));
             }
         }
     }
-    if problems.is_empty() { Ok(sources) } else { Err(problems) }
+    if problems.is_empty() { Ok(Loaded { sources, warnings }) } else { Err(Problems(problems)) }
 }
 
 fn join(config: &Config, source: &config::Source, plugin: &Plugin) -> Source {
@@ -163,18 +173,18 @@ fn join(config: &Config, source: &config::Source, plugin: &Plugin) -> Source {
         destination: source.destination.as_str().into(),
         plugin: plugin.clone(),
         tokens: source.tokens.clone(),
-        limits: source.limits.clone(),
+        limits: source.limits,
         settings: source.settings.clone(),
         calls: Semaphore::new(CALLS),
     }
 }
 
 /// All that the configuration names, in parallel, each once however many sources name it.
-async fn load_plugins(config: &Config, sandbox: &Sandbox) -> HashMap<PluginRef, Result<Plugin, String>> {
+async fn load_plugins(config: &Config, sandbox: &Sandbox) -> HashMap<PluginRef, Result<Plugin, Unusable>> {
     let mut loading = JoinSet::new();
     let mut plugins = HashMap::new();
     for source in &config.sources {
-        if plugins.insert(source.plugin.clone(), Err(String::new())).is_none() {
+        if plugins.insert(source.plugin.clone(), Err(Unusable::default())).is_none() {
             let (sandbox, plugin) = (sandbox.clone(), source.plugin.clone());
             loading.spawn(async move { (load_plugin(&sandbox, &plugin).await, plugin) });
         }
@@ -188,44 +198,42 @@ async fn load_plugins(config: &Config, sandbox: &Sandbox) -> HashMap<PluginRef, 
     plugins
 }
 
+/// What is wrong with a plugin, and what helps.
+type Unusable = (String, String);
+
 /// One plugin, bundled or from a file.
-///
-/// # Errors
-/// A message for the operator.
-pub async fn load_plugin(sandbox: &Sandbox, plugin: &PluginRef) -> Result<Plugin, String> {
+async fn load_plugin(sandbox: &Sandbox, plugin: &PluginRef) -> Result<Plugin, Unusable> {
     match plugin {
         PluginRef::Bundled(name) => match alert_gateway_plugins::find(name) {
-            Some(bundled) => sandbox.load(name, bundled.wasm).await.map_err(|error| error.to_string()),
+            Some(bundled) => sandbox.load(name, bundled.wasm).await.map_err(|error| (error.to_string(), String::new())),
             None => Err(unknown_plugin(name)),
         },
         PluginRef::File { path, sha256 } => {
-            let wasm = tokio::fs::read(path)
-                .await
-                .map_err(|error| format!("cannot read the plugin {}: {error}", path.display()))?;
+            // Read at start only, when there is nothing that it could hold up.
+            let wasm = std::fs::read(path).map_err(|error| {
+                let help = "a relative path starts at the configuration's folder".to_owned();
+                (format!("cannot read the plugin {}: {error}", path.display()), help)
+            })?;
             if let Some(expected) = sha256 {
                 let found: [u8; 32] = Sha256::digest(&wasm).into();
                 if found != *expected {
-                    let (found, expected) = (hex(&found), hex(expected));
-                    let path = path.display();
-                    return Err(format!(
-                        "{path} has changed: its sha256 is {found}, and the configuration says {expected}; \
-                         if you trust the new file, write its sha256 into the configuration"
-                    ));
+                    let help = format!("if you trust it as it is now, write sha256 = \"{}\"", hex(&found));
+                    return Err((format!("{} is not the file that its sha256 names", path.display()), help));
                 }
             }
             let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-            sandbox.load(&name, &wasm).await.map_err(|error| format!("{}: {error}", path.display()))
+            sandbox.load(&name, &wasm).await.map_err(|error| (format!("{}: {error}", path.display()), String::new()))
         }
     }
 }
 
-fn unknown_plugin(name: &str) -> String {
-    let all: Vec<_> = alert_gateway_plugins::all().iter().map(|plugin| plugin.name).collect();
-    let near = config::nearest(name, all.iter().copied());
-    let hint = near.map_or_else(|| "for one of your own, write { path = \"my.wasm\" }".to_owned(), |near| {
-        format!("did you mean \"{near}\"?")
-    });
-    format!("there is no bundled plugin \"{name}\" (there is: {}); {hint}", all.join(", "))
+fn unknown_plugin(name: &str) -> Unusable {
+    let names = || alert_gateway_plugins::all().iter().map(|plugin| plugin.name);
+    let help = match config::did_you_mean(name, names()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "for a plugin of your own, write { path = \"my.wasm\" }".to_owned(),
+    };
+    (format!("there is no bundled plugin \"{name}\", only {}", config::listed(names(), "and")), help)
 }
 
 /// Lower-case hex of `bytes`.

@@ -50,7 +50,8 @@ pub fn warnings(source: &Source, description: &Description, config: &Config) -> 
         config.exposed && given && !source.settings.is_referenced(pointer)
     });
     let warning = |pointer: String| {
-        let found = format!("{} is plain text in a file that every user of this machine can read", check.label(&pointer));
+        let found =
+            format!("{} is plain text in a file that every user of this machine can read", check.label(&pointer));
         let help = "write { env = \"NAME\" } or { file = \"path\" }, or chmod o-r the file";
         config.problem(source.settings.place(&pointer).value, found, help)
     };
@@ -61,9 +62,8 @@ pub fn warnings(source: &Source, description: &Description, config: &Config) -> 
 /// right. Where the type fits none, the failure of all is told as one.
 fn plain(error: ValidationError<'_>) -> Vec<ValidationError<'_>> {
     let here = error.instance_path().as_str().to_owned();
-    let wrong_type = |error: &ValidationError| {
-        matches!(error.kind(), Kind::Type { .. }) && error.instance_path().as_str() == here
-    };
+    let wrong_type =
+        |error: &ValidationError| matches!(error.kind(), Kind::Type { .. }) && error.instance_path().as_str() == here;
     let (Kind::AnyOf { context } | Kind::OneOfNotValid { context }) = error.kind() else { return vec![error] };
     let meant = context.iter().enumerate().filter(|(_, errors)| !errors.iter().any(wrong_type));
     let Some((index, _)) = meant.min_by_key(|(_, errors)| errors.len()) else { return vec![error] };

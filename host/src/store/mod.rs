@@ -222,7 +222,6 @@ pub fn rfc3339(unix_ms: i64) -> String {
 
 /// The event that column `index` holds as JSON.
 fn event(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<plugin_sdk::contract::Alert> {
-    serde_json::from_str(row.get_ref(index)?.as_str()?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into())
-    })
+    serde_json::from_str(row.get_ref(index)?.as_str()?)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into()))
 }

@@ -65,9 +65,7 @@ pub fn retain(step: Step<'_>, bounds: &Bounds) -> Result<Retained, StoreError> {
     let over_size = bytes_in_use(&step)? > bounds.size;
     let oldest: Vec<(i64, i64, bool)> = step
         .transaction
-        .prepare_cached(
-            "SELECT seq, received_at, state <> 'failed' FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?",
-        )?
+        .prepare_cached("SELECT seq, received_at, state <> 'failed' FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?")?
         .query_map(params![bounds.from, LOOK], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     let mut retained = Retained { removed: 0, next: oldest.last().map(|(seq, ..)| seq + 1) };
@@ -78,7 +76,10 @@ pub fn retain(step: Step<'_>, bounds: &Bounds) -> Result<Retained, StoreError> {
         }
         // The newest request stays, whatever its age: the next number is one more than its own, so none is given twice.
         let newest = seq + 1 == *step.next_seq;
-        if settled && !newest && let Some(alerts) = remove(&step, seq)? {
+        if settled
+            && !newest
+            && let Some(alerts) = remove(&step, seq)?
+        {
             step.totals.delivered -= alerts as i64;
             retained.removed += 1;
         }

@@ -98,17 +98,7 @@ pub fn settle(step: Step<'_>, settlement: &Settlement) -> Result<(), StoreError>
             "INSERT INTO attempts (alert, n, at, duration, outcome, status, receipt, fingerprint, said)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![
-            alert,
-            n,
-            at,
-            duration_us,
-            verdict.outcome(),
-            status,
-            receipt,
-            fingerprint,
-            verdict.said()
-        ])?;
+        .execute(params![alert, n, at, duration_us, verdict.outcome(), status, receipt, fingerprint, verdict.said()])?;
 
     if state != "pending" {
         step.totals.pending -= 1;

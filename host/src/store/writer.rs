@@ -5,13 +5,13 @@ use std::time::Instant;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::StoreError;
 use super::append::{self, Appended, NewRequest, PluginId, PluginRecord, Reading};
 use super::lock::Lock;
 use super::replay::{self, Replay, Reread};
 use super::retention::{self, Bounds, Retained};
 use super::settle::{self, Settlement};
 use super::totals::Totals;
-use super::StoreError;
 use crate::metrics::Metrics;
 
 /// The most commands in one transaction. With more, the first would wait for the last one's work.

@@ -38,8 +38,9 @@ fn the_example_shows_every_key() {
     ] {
         let line = format!("unknown key \"zzzzzzzz\" in {table}; the keys here are {keys}");
         assert!(told.contains(&line), "{line}\nis not in\n{told}");
-        let section = uncommented(EVERY_KEY).split(&format!("\n{table}\n")).nth(1).map(str::to_owned).unwrap_or_default();
-        let section = section.split("\n[").next().unwrap_or_default().to_owned();
+        let section =
+            uncommented(EVERY_KEY).split(&format!("\n{table}\n")).nth(1).map(str::to_owned).unwrap_or_default();
+        let section = format!("\n{}", section.split("\n[").next().unwrap_or_default());
         for key in keys.split([',', ' ']).filter(|key| !["", "and", "settings", "limits"].contains(key)) {
             assert!(section.contains(&format!("\n{key} = ")), "{table} does not show {key}");
         }

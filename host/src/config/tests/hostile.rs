@@ -47,6 +47,7 @@ proptest! {
     }
 }
 
+#[rustfmt::skip]
 const WORDS: &[&str] = &[
     "[gateway]\n", "[destinations.a]\n", "[sources.a]\n", "[sources.a.settings]\n", "[limits]\n", "[[sources]]\n", "[sources]\n",
     "[", "]", "{", "}", "\"", "'", "\"\"\"", "=", " = ", ".", ",", "\n", "\r\n", "#", "token", "url", "env", "file", "settings",

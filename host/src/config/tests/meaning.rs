@@ -134,10 +134,10 @@ env = { env = "B" }
     });
     assert_eq!(*settings.value(), expected);
     assert_eq!(serde_json::from_str::<serde_json::Value>(settings.json().get()).ok(), Some(expected));
-    assert_eq!(settings.place("/list/1").value, Position { line: 36, column: 12 });
-    assert_eq!(settings.place("/a~1b~0c/deep").key, Position { line: 38, column: 13 });
-    assert_eq!(settings.place("/number/nothing/here").key, Position { line: 32, column: 1 });
-    assert_eq!(settings.place("").key, Position { line: 30, column: 1 });
+    assert_eq!(settings.place("/list/1").value, Position { line: 37, column: 12 });
+    assert_eq!(settings.place("/a~1b~0c/deep").key, Position { line: 39, column: 13 });
+    assert_eq!(settings.place("/number/nothing/here").key, Position { line: 33, column: 1 });
+    assert_eq!(settings.place("").key, Position { line: 31, column: 1 });
     assert!(settings.is_referenced("/list") && settings.is_referenced("/env") && settings.is_referenced("/a~1b~0c"));
     assert!(!settings.is_referenced("/auth_token") && !settings.is_referenced("/lis"));
 }
@@ -148,5 +148,18 @@ fn what_is_allowed_and_unwise_is_a_warning() {
         .replace("https://api.itoc360.app", "http://api.itoc360.app")
         .replace("{ env = \"TWILIO_AUTH_TOKEN\" }", "\"$AUTH_TOKEN\"")
         + "[destinations.idle]\nkind = \"itoc360\"\ntoken = \"t\"\n";
-    assert_eq!(printed(&good(&text).warnings), [""; 0]);
+    let said = printed(&good(&text).warnings);
+    assert_eq!(
+        said,
+        [
+            "3:14: public_url in [gateway] is plain http; senders' requests can be read and changed on the way; put https \
+             in front of the gateway",
+            "20:7: url in [destinations.itoc360] is plain http; the token can be read on the way; write https",
+            "26:1: the URL of this source has 121 characters, and some senders take no more than 100; shorten its name or \
+             public_url",
+            "32:14: auth_token in [sources.twilio-prod.settings] is the text \"$AUTH_TOKEN\", and nothing replaces it; \
+             write { env = \"AUTH_TOKEN\" }",
+            "36:1: no source sends to idle; write destination = \"idle\" in a source",
+        ]
+    );
 }

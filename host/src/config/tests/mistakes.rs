@@ -1,108 +1,301 @@
 //! Each mistake, and the very words that the operator reads.
 
-use super::{GOOD, edited, printed, problems};
-use crate::config::Config;
-use std::path::Path;
-
-/// (what is replaced, by what, what is said)
-const MISTAKES: &[(&str, &str, &str)] = &[
-];
+use super::{GOOD, edited, problems};
 
 #[test]
 fn each_mistake_is_told_with_its_place_and_what_would_be_right() {
-    let mut out = String::new();
-    for (from, to, said) in CASES {
-        out += &format!("({from:?}, {to:?}, {:#?}),\n", problems(&edited(from, to)));
+    for (from, to, said) in MISTAKES {
+        assert_eq!(problems(&edited(from, to)), *said, "{to}");
     }
-    panic!("{out}");
 }
 
-const CASES: &[(&str, &str, &str)] = &[
+#[test]
+fn every_mistake_of_a_file_is_told_at_once_in_the_order_of_the_file() {
+    let text = GOOD
+        .replace("listen =", "lisen =")
+        .replace("\"30d\"", "30")
+        .replace("\"256KiB\"", "1")
+        .replace("\"ITOC360_TOKEN\"", "\"NO_TOKEN\"")
+        .replace("destination = \"itoc360\"", "destination = \"itoc\"")
+        .replace("\"200ms\"", "0");
+    let lines: Vec<_> = problems(&text).iter().filter_map(|said| Some(said.split_once(':')?.0.to_owned())).collect();
+    assert_eq!(lines, ["2", "9", "13", "21", "28", "35"]);
+}
+
+#[test]
+fn nothing_at_all_is_told_what_to_begin_with() {
+    for nothing in ["", "\n\n", "# only a comment\n"] {
+        let said = "1:1: nothing is configured; write [gateway], [destinations.<name>] and [sources.<name>]";
+        assert_eq!(problems(nothing), [said]);
+    }
+    assert_eq!(
+        problems("[gateway]\npublic_url = \"https://a.example\"\n[destinations]\n"),
+        [
+            "1:1: there is no source; add [sources.twilio-prod]",
+            "3:1: there is no destination; add [destinations.itoc360]",
+        ]
+    );
+}
+
+/// What of [`GOOD`] is replaced, by what, and what is said.
+#[rustfmt::skip]
+const MISTAKES: &[(&str, &str, &[&str])] = &[
     // Syntax.
-    ("listen = \"127.0.0.1:8080\"", "listen = 127.0.0.1:8080", ""),
-    ("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:8080", ""),
-    ("listen = \"127.0.0.1:8080\"", "listen", ""),
-    ("[retention]", "[retention", ""),
-    ("data_dir = \"data\"", "data_dir = \"data\"\ndata_dir = \"x\"", ""),
-    ("[retention]", "[gateway]", ""),
-    ("{ env = \"ITOC360_TOKEN\" }", "{ env = \"ITOC360_TOKEN\"", ""),
+    ("listen = \"127.0.0.1:8080\"", "listen = 127.0.0.1:8080", &[
+        "2:15: this is not TOML: invalid float; put text in quotes",
+    ]),
+    ("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:8080", &[
+        "2:25: this is not TOML: invalid basic string; expected `\"`",
+    ]),
+    ("listen = \"127.0.0.1:8080\"", "listen", &[
+        "2:7: this is not TOML: key with no value; expected `=`",
+    ]),
+    ("[retention]", "[retention", &[
+        "8:11: this is not TOML: unclosed table; expected `]`",
+    ]),
+    ("data_dir = \"data\"", "data_dir = \"data\"\ndata_dir = \"x\"", &[
+        "6:1: data_dir is written twice; keep one of the two",
+    ]),
+    ("[retention]", "[gateway]", &[
+        "8:2: gateway is written twice; keep one of the two",
+        "9:1: unknown key \"age\" in [gateway]; the keys here are listen, public_url, admin, data_dir and shutdown_grace",
+        "10:1: unknown key \"size\" in [gateway]; the keys here are listen, public_url, admin, data_dir and shutdown_grace",
+    ]),
+    ("{ env = \"ITOC360_TOKEN\" }", "{ env = \"ITOC360_TOKEN\"", &[
+        "22:1: this is not TOML: missing comma between key-value pairs; close what an earlier line opens",
+    ]),
     // Keys.
-    ("format =", "formt =", ""),
-    ("concurrency = 32", "colour = 32", ""),
-    ("public_url =", "public-url =", ""),
-    ("[gateway]", "[gatway]", ""),
-    ("[destinations.itoc360]", "[destination.itoc360]", ""),
-    ("[gateway]", "", ""),
-    ("plugin =", "#", ""),
-    ("destination = ", "#", ""),
-    ("destination = ", "dest = ", ""),
-    ("kind =", "#", ""),
-    ("token = { env = \"ITOC360_TOKEN\" }", "", ""),
+    ("format =", "formt =", &[
+        "22:1: unknown key \"formt\" in [destinations.itoc360]; did you mean \"format\"?",
+    ]),
+    ("concurrency = 32", "colour = 32", &[
+        "23:1: unknown key \"colour\" in [destinations.itoc360]; the keys here are kind, url, token, format, concurrency and timeout",
+    ]),
+    ("public_url =", "public-url =", &[
+        "3:1: unknown key \"public-url\" in [gateway]; did you mean \"public_url\"?",
+    ]),
+    ("[gateway]", "[gatway]", &[
+        "1:2: unknown key \"gatway\" in the file; did you mean \"gateway\"?",
+    ]),
+    ("[destinations.itoc360]", "[destination.itoc360]", &[
+        "18:2: unknown key \"destination\" in the file; did you mean \"destinations\"?",
+    ]),
+    ("[gateway]", "", &[
+        "1:1: there is no [gateway]; add it, with public_url = \"https://alerts.example.com\"",
+        "2:1: unknown key \"listen\" in the file; the keys here are gateway, retention, limits, destinations and sources",
+        "3:1: unknown key \"public_url\" in the file; the keys here are gateway, retention, limits, destinations and sources",
+        "4:1: unknown key \"admin\" in the file; the keys here are gateway, retention, limits, destinations and sources",
+        "5:1: unknown key \"data_dir\" in the file; the keys here are gateway, retention, limits, destinations and sources",
+        "6:1: unknown key \"shutdown_grace\" in the file; the keys here are gateway, retention, limits, destinations and sources",
+    ]),
+    ("plugin =", "#", &[
+        "26:1: [sources.twilio-prod] has no plugin; add plugin = \"twilio-errors\", or whichever reads this sender",
+    ]),
+    ("destination = ", "#", &[
+        "26:1: [sources.twilio-prod] has no destination; add destination = \"itoc360\"",
+    ]),
+    ("destination = ", "dest = ", &[
+        "28:1: unknown key \"dest\" in [sources.twilio-prod]; did you mean \"destination\"?",
+    ]),
+    ("kind =", "#", &[
+        "18:1: [destinations.itoc360] has no kind; add kind = \"itoc360\"",
+    ]),
+    ("token = { env = \"ITOC360_TOKEN\" }", "", &[
+        "18:1: [destinations.itoc360] has no token; add token = { env = \"ITOC360_TOKEN\" }",
+    ]),
     // Types.
-    ("listen = \"127.0.0.1:8080\"", "listen = 8080", ""),
-    ("\"30d\"", "30", ""),
-    ("\"4GiB\"", "1.5", ""),
-    ("concurrency = 32", "concurrency = \"32\"", ""),
-    ("[retention]", "[[retention]]", ""),
-    ("plugin = \"twilio-errors\"", "plugin = 1", ""),
-    ("{ env = \"ITOC360_TOKEN\" }", "12345", ""),
-    ("{ env = \"ITOC360_TOKEN\" }", "[\"a\"]", ""),
-    ("[sources.twilio-prod.settings]\nauth_token = { env = \"TWILIO_AUTH_TOKEN\" }", "settings = 1", ""),
+    ("listen = \"127.0.0.1:8080\"", "listen = 8080", &[
+        "2:10: listen in [gateway] is an integer; write text such as \"127.0.0.1:8080\"",
+    ]),
+    ("\"30d\"", "30", &[
+        "9:7: age in [retention] is an integer; write a duration from \"1h\" to \"3650d\"",
+    ]),
+    ("\"4GiB\"", "1.5", &[
+        "10:8: size in [retention] is a fraction; write a size from \"16MiB\" to \"1PiB\"",
+    ]),
+    ("concurrency = 32", "concurrency = \"32\"", &[
+        "23:15: concurrency in [destinations.itoc360] is text; write a whole number from 1 to 256",
+    ]),
+    ("[retention]", "[[retention]]", &[
+        "8:1: retention in the file is an array; write it as a table, under the header [retention]",
+    ]),
+    ("plugin = \"twilio-errors\"", "plugin = 1", &[
+        "27:10: plugin in [sources.twilio-prod] is an integer; write the name of a bundled plugin, or { path = \"my.wasm\" }",
+    ]),
+    ("{ env = \"ITOC360_TOKEN\" }", "12345", &[
+        "21:9: token in [destinations.itoc360] is an integer; write { env = \"NAME\" }, { file = \"path\" } or the text itself",
+    ]),
+    ("{ env = \"ITOC360_TOKEN\" }", "[\"a\"]", &[
+        "21:9: token in [destinations.itoc360] is an array; write { env = \"NAME\" }, { file = \"path\" } or the text itself",
+    ]),
+    ("[sources.twilio-prod.settings]\nauth_token = { env = \"TWILIO_AUTH_TOKEN\" }", "settings = 1", &[
+        "31:12: settings in [sources.twilio-prod] is an integer; write it as a table, under the header [sources.twilio-prod.settings]",
+    ]),
     // Values.
-    ("\"127.0.0.1:8080\"", "\"localhost:8080\"", ""),
-    ("\"127.0.0.1:9090\"", "\"0.0.0.0:9090\"", ""),
-    ("\"127.0.0.1:9090\"", "\"127.0.0.1:8080\"", ""),
-    ("\"127.0.0.1:9090\"", "\"on\"", ""),
-    ("data_dir = \"data\"", "data_dir = \"\"", ""),
-    ("shutdown_grace = \"10s\"", "shutdown_grace = \"2h\"", ""),
-    ("\"https://alerts.example.com\"", "\"alerts.example.com\"", ""),
-    ("\"https://alerts.example.com\"", "\"https://alerts.example.com/?a=b\"", ""),
-    ("\"https://alerts.example.com\"", "\"https://alerts.example.com/#rc=3\"", ""),
-    ("\"https://api.itoc360.app/functions/v1/events\"", "\"/functions/v1/events\"", ""),
-    ("\"30d\"", "\"10s\"", ""),
-    ("\"30d\"", "\"1 fortnight\"", ""),
-    ("\"30d\"", "\"1mo\"", ""),
-    ("\"30d\"", "\"-1h\"", ""),
-    ("\"4GiB\"", "\"4 gibs\"", ""),
-    ("\"256KiB\"", "\"1GiB\"", ""),
-    ("\"256KiB\"", "1023", ""),
-    ("\"256KiB\"", "-1", ""),
-    ("\"100ms\"", "\"1ms\"", ""),
-    ("\"16MiB\"", "\"2GiB\"", ""),
-    ("\"200ms\"", "\"31s\"", ""),
-    ("concurrency = 32", "concurrency = 0", ""),
-    ("concurrency = 32", "concurrency = 257", ""),
-    ("kind = \"itoc360\"", "kind = \"itoc\"", ""),
-    ("kind = \"itoc360\"", "kind = \"pagerduty\"", ""),
-    ("\"alertmanager\"", "\"prometheus\"", ""),
-    ("plugin = \"twilio-errors\"", "plugin = \"twilio.wasm\"", ""),
-    ("plugin = \"twilio-errors\"", "plugin = \"Twilio Errors\"", ""),
-    ("plugin = \"twilio-errors\"", "plugin = { path = \"none.wasm\" }", ""),
-    ("plugin = \"twilio-errors\"", "plugin = { path = \"none.wasm\", sha256 = \"12\" }", ""),
-    ("plugin = \"twilio-errors\"", "plugin = { pth = \"none.wasm\" }", ""),
-    ("destination = \"itoc360\"", "destination = \"itoc\"", ""),
-    ("destination = \"itoc360\"", "destination = \"pager\"", ""),
+    ("\"127.0.0.1:8080\"", "\"localhost:8080\"", &[
+        "2:10: listen in [gateway] is \"localhost:8080\"; write an IP address and a port, like \"127.0.0.1:8080\"",
+    ]),
+    ("\"127.0.0.1:9090\"", "\"0.0.0.0:9090\"", &[
+        "4:9: admin in [gateway] is \"0.0.0.0:9090\"; its pages ask for no credential, so put it on loopback, like \"127.0.0.1:9090\", or write \"off\"",
+    ]),
+    ("\"127.0.0.1:9090\"", "\"127.0.0.1:8080\"", &[
+        "4:9: admin in [gateway] is \"127.0.0.1:8080\"; listen has that port already; choose another",
+    ]),
+    ("\"127.0.0.1:9090\"", "\"on\"", &[
+        "4:9: admin in [gateway] is \"on\"; write an IP address and a port, like \"127.0.0.1:9090\"",
+    ]),
+    ("data_dir = \"data\"", "data_dir = \"\"", &[
+        "5:12: data_dir in [gateway] is \"\"; name a folder",
+    ]),
+    ("shutdown_grace = \"10s\"", "shutdown_grace = \"2h\"", &[
+        "6:18: shutdown_grace in [gateway] is \"2h\"; write a duration from \"0s\" to \"1h\"",
+    ]),
+    ("\"https://alerts.example.com\"", "\"alerts.example.com\"", &[
+        "3:14: public_url in [gateway] does not begin with https:// or http://; write it as senders see it, like \"https://alerts.example.com\"",
+    ]),
+    ("\"https://alerts.example.com\"", "\"https://alerts.example.com/?a=b\"", &[
+        "3:14: public_url in [gateway] has a query (?…); write it as senders see it, like \"https://alerts.example.com\"",
+    ]),
+    ("\"https://alerts.example.com\"", "\"https://alerts.example.com/#rc=3\"", &[
+        "3:14: public_url in [gateway] has a fragment (#…), which is never sent; write it as senders see it, like \"https://alerts.example.com\"",
+    ]),
+    ("\"https://api.itoc360.app/functions/v1/events\"", "\"/functions/v1/events\"", &[
+        "20:7: url in [destinations.itoc360] does not begin with https:// or http://; write it like \"https://api.itoc360.app/functions/v1/events\"",
+    ]),
+    ("\"30d\"", "\"10s\"", &[
+        "9:7: age in [retention] is \"10s\"; write a duration from \"1h\" to \"3650d\"",
+    ]),
+    ("\"30d\"", "\"1 fortnight\"", &[
+        "9:7: age in [retention] is \"1 fortnight\"; write a duration from \"1h\" to \"3650d\"",
+    ]),
+    ("\"30d\"", "\"1mo\"", &[
+        "9:7: age in [retention] is \"1mo\"; write a duration from \"1h\" to \"3650d\"",
+    ]),
+    ("\"30d\"", "\"-1h\"", &[
+        "9:7: age in [retention] is \"-1h\"; write a duration from \"1h\" to \"3650d\"",
+    ]),
+    ("\"4GiB\"", "\"4 gibs\"", &[
+        "10:8: size in [retention] is \"4 gibs\"; write a size from \"16MiB\" to \"1PiB\"",
+    ]),
+    ("\"256KiB\"", "\"1GiB\"", &[
+        "13:8: body in [limits] is \"1GiB\"; write a size from \"1KiB\" to \"64MiB\"",
+    ]),
+    ("\"256KiB\"", "1023", &[
+        "13:8: body in [limits] is \"1023\"; write a size from \"1KiB\" to \"64MiB\"",
+    ]),
+    ("\"256KiB\"", "-1", &[
+        "13:8: body in [limits] is \"-1\"; write a size from \"1KiB\" to \"64MiB\"",
+    ]),
+    ("\"100ms\"", "\"1ms\"", &[
+        "14:8: time in [limits] is \"1ms\"; write a duration from \"10ms\" to \"30s\"",
+    ]),
+    ("\"16MiB\"", "\"2GiB\"", &[
+        "15:10: memory in [limits] is \"2GiB\"; write a size from \"1MiB\" to \"1GiB\"",
+    ]),
+    ("\"200ms\"", "\"31s\"", &[
+        "35:8: time in [sources.twilio-prod.limits] is \"31s\"; write a duration from \"10ms\" to \"30s\"",
+    ]),
+    ("concurrency = 32", "concurrency = 0", &[
+        "23:15: concurrency in [destinations.itoc360] is 0; write a whole number from 1 to 256",
+    ]),
+    ("concurrency = 32", "concurrency = 257", &[
+        "23:15: concurrency in [destinations.itoc360] is 257; write a whole number from 1 to 256",
+    ]),
+    ("kind = \"itoc360\"", "kind = \"itoc\"", &[
+        "19:8: kind in [destinations.itoc360] is \"itoc\"; did you mean \"itoc360\"?",
+    ]),
+    ("kind = \"itoc360\"", "kind = \"pagerduty\"", &[
+        "19:8: kind in [destinations.itoc360] is \"pagerduty\"; write itoc360",
+    ]),
+    ("\"alertmanager\"", "\"prometheus\"", &[
+        "22:10: format in [destinations.itoc360] is \"prometheus\"; write alertmanager or zapier",
+    ]),
+    ("plugin = \"twilio-errors\"", "plugin = \"twilio.wasm\"", &[
+        "27:10: plugin in [sources.twilio-prod] is \"twilio.wasm\"; write { path = \"twilio.wasm\" } for a file of your own",
+    ]),
+    ("plugin = \"twilio-errors\"", "plugin = \"Twilio Errors\"", &[
+        "27:10: plugin in [sources.twilio-prod] is \"Twilio Errors\"; write the name of a bundled plugin, like \"twilio-errors\"",
+    ]),
+    ("plugin = \"twilio-errors\"", "plugin = { path = \"none.wasm\" }", &[
+        "27:19: there is no file none.wasm; relative paths start at the configuration file's folder",
+    ]),
+    ("plugin = \"twilio-errors\"", "plugin = { path = \"none.wasm\", sha256 = \"12\" }", &[
+        "27:19: there is no file none.wasm; relative paths start at the configuration file's folder",
+        "27:41: sha256 in plugin in [sources.twilio-prod] is \"12\"; write the 64 hex digits that sha256sum prints",
+    ]),
+    ("plugin = \"twilio-errors\"", "plugin = { pth = \"none.wasm\" }", &[
+        "27:12: unknown key \"pth\" in plugin in [sources.twilio-prod]; did you mean \"path\"?",
+    ]),
+    ("destination = \"itoc360\"", "destination = \"itoc\"", &[
+        "28:15: destination in [sources.twilio-prod] is \"itoc\", which is not configured; did you mean \"itoc360\"?",
+    ]),
+    ("destination = \"itoc360\"", "destination = \"pager\"", &[
+        "28:15: destination in [sources.twilio-prod] is \"pager\", which is not configured; the destinations are itoc360",
+    ]),
     // Names.
-    ("[destinations.itoc360]", "[destinations.ITOC360]", ""),
-    ("[sources.twilio-prod]", "[sources.\"\"]\n[sources.twilio-prod]", ""),
+    ("[destinations.itoc360]", "[destinations.ITOC360]", &[
+        "18:15: \"ITOC360\" is not a name for a destination; name it \"itoc360\" (lower-case letters, digits, - and _, beginning with a letter or digit, at most 63)",
+    ]),
+    ("[sources.twilio-prod]", "[sources.\"\"]\n[sources.twilio-prod]", &[
+        "26:1: [sources.\"\"] has no plugin; add plugin = \"twilio-errors\", or whichever reads this sender",
+        "26:1: [sources.\"\"] has no destination; add destination = \"itoc360\"",
+        "26:10: \"\" is not a name for a source; use lower-case letters, digits, - and _, beginning with a letter or digit, at most 63",
+    ]),
     // Secrets.
-    ("\"ITOC360_TOKEN\"", "\"NO_TOKEN\"", ""),
-    ("\"ITOC360_TOKEN\"", "\"NO_token\"", ""),
-    ("\"ITOC360_TOKEN\"", "\"EMPTY_TOKEN\"", ""),
-    ("\"ITOC360_TOKEN\"", "5", ""),
-    ("{ env = \"ITOC360_TOKEN\" }", "{ evn = \"ITOC360_TOKEN\" }", ""),
-    ("{ env = \"ITOC360_TOKEN\" }", "{ vault = \"ITOC360_TOKEN\" }", ""),
-    ("{ env = \"ITOC360_TOKEN\" }", "{ env = \"A\", file = \"b\" }", ""),
-    ("{ env = \"ITOC360_TOKEN\" }", "{ file = \"no/such/file\" }", ""),
-    ("{ env = \"ITOC360_TOKEN\" }", "\"\"", ""),
-    ("{ env = \"ITOC360_TOKEN\" }", "\"a b\"", ""),
-    ("{ env = \"ITOC360_TOKEN\" }", "\"${ITOC360_TOKEN}\"", ""),
-    ("{ env = \"SOURCE_TOKEN\" }", "[]", ""),
-    ("{ env = \"SOURCE_TOKEN\" }", "[{ env = \"NO_A\" }, \"\"]", ""),
+    ("\"ITOC360_TOKEN\"", "\"NO_TOKEN\"", &[
+        "21:17: token in [destinations.itoc360] names the environment variable NO_TOKEN, which is not set; set it for the gateway's process",
+    ]),
+    ("\"ITOC360_TOKEN\"", "\"NO_token\"", &[
+        "21:17: token in [destinations.itoc360] names an environment variable that is not set; set it for the gateway's process",
+    ]),
+    ("\"ITOC360_TOKEN\"", "\"EMPTY_TOKEN\"", &[
+        "21:17: token in [destinations.itoc360] names the environment variable EMPTY_TOKEN, which is empty; an empty secret protects nothing",
+    ]),
+    ("\"ITOC360_TOKEN\"", "5", &[
+        "21:17: env of token in [destinations.itoc360] is an integer; write { env = \"NAME\" } or { file = \"path\" }",
+    ]),
+    ("{ env = \"ITOC360_TOKEN\" }", "{ evn = \"ITOC360_TOKEN\" }", &[
+        "21:11: unknown key \"evn\" in token in [destinations.itoc360]; did you mean \"env\"?",
+    ]),
+    ("{ env = \"ITOC360_TOKEN\" }", "{ vault = \"ITOC360_TOKEN\" }", &[
+        "21:11: unknown key \"vault\" in token in [destinations.itoc360]; write { env = \"NAME\" } or { file = \"path\" }",
+    ]),
+    ("{ env = \"ITOC360_TOKEN\" }", "{ env = \"A\", file = \"b\" }", &[
+        "21:9: token in [destinations.itoc360] is a table of 2 keys; write { env = \"NAME\" } or { file = \"path\" }",
+    ]),
+    ("{ env = \"ITOC360_TOKEN\" }", "{ file = \"no/such/file\" }", &[
+        "21:18: token in [destinations.itoc360] names a file that cannot be read: No such file or directory (os error 2); relative paths start at the configuration file's folder",
+    ]),
+    ("{ env = \"ITOC360_TOKEN\" }", "\"\"", &[
+        "21:9: token in [destinations.itoc360] is empty; an empty secret protects nothing",
+    ]),
+    ("{ env = \"ITOC360_TOKEN\" }", "\"a b\"", &[
+        "21:9: token in [destinations.itoc360] holds a space, a line break or another character that no token has; copy it again, without what surrounds it",
+    ]),
+    ("{ env = \"ITOC360_TOKEN\" }", "\"${ITOC360_TOKEN}\"", &[
+        "21:9: token in [destinations.itoc360] is the text \"${ITOC360_TOKEN}\", and nothing replaces it; write { env = \"ITOC360_TOKEN\" }",
+    ]),
+    ("{ env = \"SOURCE_TOKEN\" }", "[]", &[
+        "29:9: token in [sources.twilio-prod] is an empty list; name a token, or leave the key out",
+    ]),
+    ("{ env = \"SOURCE_TOKEN\" }", "[{ env = \"NO_A\" }, \"\"]", &[
+        "29:18: token in [sources.twilio-prod] names the environment variable NO_A, which is not set; set it for the gateway's process",
+        "29:28: token in [sources.twilio-prod] is empty; an empty secret protects nothing",
+    ]),
     // Settings.
-    ("\"TWILIO_AUTH_TOKEN\"", "\"NO_TOKEN\"", ""),
-    ("{ env = \"TWILIO_AUTH_TOKEN\" }", "nan", ""),
-    ("{ env = \"TWILIO_AUTH_TOKEN\" }", "99999999999999999999", ""),
-    ("{ env = \"TWILIO_AUTH_TOKEN\" }", "{ AC1 = { env = \"NO_TOKEN\" } }", ""),
-    ("{ env = \"TWILIO_AUTH_TOKEN\" }", "[{ file = \"none\" }]", ""),
+    ("\"TWILIO_AUTH_TOKEN\"", "\"NO_TOKEN\"", &[
+        "32:22: auth_token in [sources.twilio-prod.settings] names the environment variable NO_TOKEN, which is not set; set it for the gateway's process",
+    ]),
+    ("{ env = \"TWILIO_AUTH_TOKEN\" }", "nan", &[
+        "32:14: auth_token in [sources.twilio-prod.settings] is not a finite number; plugins are given JSON, which has no other",
+    ]),
+    ("{ env = \"TWILIO_AUTH_TOKEN\" }", "99999999999999999999", &[
+        "32:14: auth_token in [sources.twilio-prod.settings] is too large a number; 64 bits are the most",
+    ]),
+    ("{ env = \"TWILIO_AUTH_TOKEN\" }", "{ AC1 = { env = \"NO_TOKEN\" } }", &[
+        "32:30: AC1 in [sources.twilio-prod.settings] names the environment variable NO_TOKEN, which is not set; set it for the gateway's process",
+    ]),
+    ("{ env = \"TWILIO_AUTH_TOKEN\" }", "[{ file = \"none\" }]", &[
+        "32:24: auth_token in [sources.twilio-prod.settings] names a file that cannot be read: No such file or directory (os error 2); relative paths start at the configuration file's folder",
+    ]),
 ];

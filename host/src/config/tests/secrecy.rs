@@ -68,3 +68,21 @@ fn a_secret_file_that_cannot_be_a_secret_is_refused_and_not_shown() {
         assert!(printed.contains(said) && !printed.contains(CANARY), "{printed}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_plain_token_in_a_file_that_everybody_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let plain = |text: &str| {
+        text.replace("{ env = \"ITOC360_TOKEN\" }", "\"t\"").replace("{ env = \"SOURCE_TOKEN\" }", "[\"t\"]")
+    };
+    std::fs::write(file.path(), plain(GOOD).replace("{ env = \"TWILIO_AUTH_TOKEN\" }", "1")).expect("written");
+    for (mode, lines) in [(0o600, vec![]), (0o640, vec![]), (0o644, vec![21, 29])] {
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).expect("set");
+        let config = Config::load(file.path()).expect("no problems");
+        let warned: Vec<_> = config.warnings.iter().filter_map(|warning| Some(warning.position?.line)).collect();
+        assert_eq!((config.exposed, warned), (mode == 0o644, lines));
+    }
+}

@@ -12,56 +12,13 @@ mod tests;
 mod zapier;
 
 use std::borrow::Cow;
-use std::fmt;
-use std::str::FromStr;
 
 use hyper::body::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::alert::Alert;
-
-/// The payload that a source in ITOC360 expects.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// Alertmanager's webhook, version 4: ITOC360's source types prometheus, grafana, mimir, cortex, loki and signoz.
-    #[default]
-    Alertmanager,
-    /// ITOC360's vendor-neutral JSON: the source type zapier.
-    Zapier,
-}
-
-impl Format {
-    /// Both, the default first.
-    pub const ALL: [Self; 2] = [Self::Alertmanager, Self::Zapier];
-
-    /// The word that stands for it in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Alertmanager => "alertmanager",
-            Self::Zapier => "zapier",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|format| format.as_str() == word).ok_or(UnknownFormat)
-    }
-}
-
-/// The word is none of the formats'.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a format is one of \"alertmanager\" and \"zapier\"")]
-pub struct UnknownFormat;
+pub use crate::config::Format;
 
 /// The body that tells ITOC360 of `alert`. The same alert always gives the same bytes.
 pub fn body(format: Format, alert: &Alert) -> Bytes {

@@ -22,7 +22,8 @@ impl Check<'_> {
         // A required setting that is there under a misspelt name is one problem, not two.
         let mut meant = Vec::new();
         for error in &errors {
-            if let Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } = error.kind() {
+            if let Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } = error.kind()
+            {
                 problems.extend(unexpected.iter().map(|name| self.unknown(error, name, &mut meant)));
             }
         }
@@ -52,7 +53,8 @@ impl Check<'_> {
         let schema_path = error.schema_path().as_str();
         let parent = schema_path.rfind('/').map_or("", |end| &schema_path[..end]);
         let known = self.description.settings.pointer(parent).and_then(|schema| schema.get("properties"));
-        let known: Vec<&str> = known.and_then(Json::as_object).into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();
+        let known: Vec<&str> =
+            known.and_then(Json::as_object).into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();
         let given = error.instance().as_object();
         let free = known.iter().copied().filter(|name| given.is_none_or(|given| !given.contains_key(*name)));
         let help = match did_you_mean(name, free) {
@@ -89,22 +91,45 @@ impl Check<'_> {
             let found = format!("{label} is {}", type_of(error.instance()));
             return self.config.problem(position, found, format!("the plugin takes {}", listed(types, "or")));
         }
-        if let (Kind::PropertyNames { .. } | Kind::FromUtf8 { .. }, true) = (kind, self.is_secret(at)) {
-            return self.config.problem(position, format!("{label} does not fit"), self.meaning(at));
-        }
         let shown = self.shown(error.instance(), at);
-        self.config.problem(position, format!("{label} does not fit: {}", error.masked_with(shown)), self.meaning(at))
+        let (position, what) = match kind {
+            Kind::PropertyNames { error: name } => {
+                let key = name.instance().as_str().map(|name| pointer_to(at, name));
+                let position = key.map_or(position, |key| self.source.settings.place(&key).key);
+                let why = if self.names_secret(at) { String::new() } else { format!(": {name}") };
+                (position, format!("{label} has a key that does not fit{why}"))
+            }
+            // The only other message that shows what it complains of, whatever stands in its place.
+            Kind::FromUtf8 { .. } => (position, format!("{label} does not fit: {shown} is not base64 of text")),
+            _ => (position, format!("{label} does not fit: {}", error.masked_with(shown))),
+        };
+        self.config.problem(
+            position,
+            what,
+            self.nearest_option(error, kind, at).unwrap_or_else(|| self.meaning(at).into()),
+        )
+    }
+
+    /// The word that was meant, where there are a few to choose from.
+    fn nearest_option(&self, error: &ValidationError<'_>, kind: &Kind, at: &str) -> Option<String> {
+        let (Kind::Enum { options }, Json::String(found), false) = (kind, &**error.instance(), self.is_secret(at))
+        else {
+            return None;
+        };
+        let near = did_you_mean(found, options.as_array()?.iter().filter_map(Json::as_str))?;
+        Some(format!("did you mean {near:?}?"))
     }
 
     /// The value, if it may be shown and is short enough to be.
     fn shown(&self, value: &Json, at: &str) -> String {
         const LONGEST: usize = 80;
         let text = match value {
+            Json::Array(_) => return "the list".to_owned(),
+            Json::Object(_) => return "the table".to_owned(),
             _ if self.is_secret(at) => return "the secret".to_owned(),
-            Json::Array(_) | Json::Object(_) => return "it".to_owned(),
             scalar => scalar.to_string(),
         };
-        if text.len() > LONGEST { "it".to_owned() } else { text }
+        if text.len() > LONGEST { "the text".to_owned() } else { text }
     }
 
     /// Whether the plugin calls a setting a secret. Then so are the names below it.

@@ -285,10 +285,8 @@ async fn a_sender_that_goes_away_leaves_a_whole_append_or_none() {
 
 /// Polls a future once and gives up on it.
 async fn futures_poll_once<F: Future + Unpin>(mut future: F) -> bool {
-    std::future::poll_fn(|context| {
-        std::task::Poll::Ready(std::pin::Pin::new(&mut future).poll(context).is_ready())
-    })
-    .await
+    std::future::poll_fn(|context| std::task::Poll::Ready(std::pin::Pin::new(&mut future).poll(context).is_ready()))
+        .await
 }
 
 #[tokio::test]

@@ -1,0 +1,128 @@
+//! The whole from its sections, and what only shows when they stand side by side.
+
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::raw::{Span, Table};
+use super::reading::Reading;
+use super::{Config, Destination, Gateway, Limits, Source, destination, gateway, limits, name, retention, source};
+
+/// The tables that a configuration is made of.
+const SECTIONS: [&str; 5] = ["gateway", "retention", "limits", "destinations", "sources"];
+
+/// An early document of Twilio's names this limit for the URL of a webhook.
+const LONGEST_SOURCE_URL: usize = 100;
+
+/// Only `[gateway]`.
+pub(super) fn gateway(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -> Option<Gateway> {
+    let mut root = Table::new("the file", document.span(), Some(document.get_ref()));
+    gateway::read(section(&mut root, "gateway", reading), reading)
+}
+
+/// Every section, read whether or not another is right.
+pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -> Option<Config> {
+    let mut root = Table::new("the file", document.span(), Some(document.get_ref()));
+    if root.is_empty() {
+        reading.absent(0..0, "nothing is configured", "write [gateway], [destinations.<name>] and [sources.<name>]");
+        return None;
+    }
+    let gateway = section(&mut root, "gateway", reading);
+    let retention = section(&mut root, "retention", reading);
+    let limits = section(&mut root, "limits", reading);
+    let destinations = section(&mut root, "destinations", reading);
+    let sources = section(&mut root, "sources", reading);
+    root.finish(reading);
+
+    let gateway = gateway::read(gateway, reading);
+    let retention = retention::read(retention, reading);
+    let limits = limits::read(limits, Limits::default(), reading);
+    let destinations = children(&destinations, "destination", "itoc360", reading);
+    let sources = children(&sources, "source", "twilio-prod", reading);
+
+    let names: Vec<&str> = destinations.iter().map(|(name, _)| *name).collect();
+    let inherited = limits.unwrap_or_default();
+    let sources: Vec<_> = sources
+        .into_iter()
+        .map(|(name, table)| (table.span.clone(), source::read(name, table, &names, inherited, reading)))
+        .collect();
+    let destinations: Vec<_> = destinations
+        .into_iter()
+        .map(|(name, table)| (table.span.clone(), destination::read(name, table, reading)))
+        .collect();
+    if let Some(gateway) = &gateway {
+        warn_of_long_urls(&sources, gateway, reading);
+    }
+    warn_of_idle_destinations(&destinations, &sources, reading);
+    Some(Config {
+        path: PathBuf::new(),
+        gateway: gateway?,
+        retention: retention?,
+        destinations: destinations.into_iter().map(|(_, destination)| destination).collect::<Option<_>>()?,
+        sources: sources.into_iter().map(|(_, source)| source).collect::<Option<_>>()?,
+        warnings: Vec::new(),
+        exposed: reading.exposed,
+    })
+}
+
+/// A section of the file. One with a misspelt name is a problem already; its keys are read nevertheless, so that what is
+/// wrong in them is told too, and what is there is not called missing.
+fn section<'t>(root: &mut Table<'t>, key: &'static str, reading: &mut Reading) -> Table<'t> {
+    let name = format!("[{key}]");
+    match root.misspelt(key, &SECTIONS) {
+        Some(value) => {
+            let entries = value.table(&name, reading);
+            // It counts as asked for, or the correction would not be offered.
+            root.value(key);
+            Table::new(name, value.span, entries)
+        }
+        None => root.table(key, name, reading),
+    }
+}
+
+/// The tables of a section, by name. There must be one.
+fn children<'t>(section: &Table<'t>, what: &str, example: &str, reading: &mut Reading) -> Vec<(&'t str, Table<'t>)> {
+    let section_name = section.name.trim_matches(['[', ']']);
+    if section.is_empty() {
+        let found = format!("there is no {what}");
+        reading.absent(section.span.clone(), found, format!("add [{section_name}.{example}]"));
+    }
+    let mut children = Vec::new();
+    for (key, value) in section.entries() {
+        let name = key.get_ref().as_ref();
+        let valid = name::is_valid(what, name, key.span(), reading);
+        let header = if valid { format!("[{section_name}.{name}]") } else { format!("[{section_name}.{name:?}]") };
+        if let Some(entries) = value.table(&header, reading) {
+            children.push((name, Table::new(header, value.span, Some(entries))));
+        }
+    }
+    children
+}
+
+fn warn_of_long_urls(sources: &[(Span, Option<Source>)], gateway: &Gateway, reading: &mut Reading) {
+    for (span, source) in sources {
+        let length = source.as_ref().map_or(0, |source| source.url(gateway).len());
+        if length > LONGEST_SOURCE_URL {
+            let found =
+                format!("the URL of this source has {length} characters, and some senders take no more than 100");
+            reading.warning(span.clone(), found, "shorten its name or public_url");
+        }
+    }
+}
+
+fn warn_of_idle_destinations(
+    destinations: &[(Span, Option<Destination>)],
+    sources: &[(Span, Option<Source>)],
+    reading: &mut Reading,
+) {
+    for (span, destination) in destinations {
+        let Some(destination) = destination else { continue };
+        let used =
+            |(_, source): &(_, Option<Source>)| source.as_ref().is_none_or(|s| s.destination == destination.name);
+        if !sources.iter().any(used) {
+            let found = format!("no source sends to {}", destination.name);
+            reading.warning(span.clone(), found, format!("write destination = {:?} in a source", destination.name));
+        }
+    }
+}

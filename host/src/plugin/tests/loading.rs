@@ -1,0 +1,141 @@
+//! What is taken as a plugin, and how the others are refused.
+
+use super::*;
+
+fn parse(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_plugin_says_what_it_is() {
+    let plugin = load(ByHand::default()).await;
+    assert_eq!(plugin.name(), "hand-made");
+    assert_eq!(plugin.description().name, "hand-made");
+    assert_eq!(plugin.sha256().len(), 64);
+    assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
+}
+
+#[tokio::test]
+async fn the_hash_is_that_of_the_wasm() {
+    let wasm = ByHand::default().wasm();
+    let plugin = sandbox().load("hand-made", &wasm).await.unwrap();
+    use sha2::{Digest, Sha256};
+    let expected: String = Sha256::digest(&wasm).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(plugin.sha256(), expected);
+}
+
+#[tokio::test]
+async fn what_is_no_wasm_is_refused() {
+    for bytes in [&b""[..], b"\0asm", b"(module)", b"\x7fELF"] {
+        let error = refused(bytes).await;
+        assert!(matches!(error, LoadError::Module { .. }), "{error}");
+        assert!(error.to_string().starts_with("plugin `hand-made` is not a WebAssembly module"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn every_unknown_import_is_refused_by_name() {
+    let plugin = ByHand {
+        imports: r#"(import "env" "abort" (func (param i32)))
+            (import "extism:host/user" "fetch" (func (param i64) (result i64)))
+            (import "extism:host/env" "launch" (func))
+            (import "wasi_snapshot_preview1" "path_open" (func))"#,
+        ..ByHand::default()
+    };
+    let error = refused(&plugin.wasm()).await.to_string();
+    for expected in [
+        "`env.abort`, `extism:host/user.fetch`, `extism:host/env.launch`, `wasi_snapshot_preview1.path_open`",
+        "Operator: ",
+        "Author: ",
+    ] {
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_of_another_type_is_refused() {
+    let plugin = ByHand {
+        imports: r#"(import "extism:host/env" "alloc" (func (param i32) (result i32)))"#,
+        ..ByHand::default()
+    };
+    let error = refused(&plugin.wasm()).await;
+    assert!(matches!(error, LoadError::Link { .. }), "{error}");
+    assert!(error.to_string().contains("alloc"), "{error}");
+}
+
+#[tokio::test]
+async fn a_missing_export_is_named() {
+    let error = refused(&parse(r#"(module (func (export "read") (result i32) (i32.const 0)))"#)).await.to_string();
+    assert!(error.contains("does not export `describe`"), "{error}");
+    let error = refused(&parse(r#"(module (func (export "describe") (result i32) (i32.const 0)))"#)).await.to_string();
+    assert!(error.contains("does not export `read`"), "{error}");
+    assert!(error.contains("plugin_sdk::export!"), "{error}");
+}
+
+#[tokio::test]
+async fn an_export_of_another_type_is_named() {
+    let error =
+        refused(&parse(r#"(module (func (export "describe") (param i64 i32) (result f32) (unreachable)))"#)).await;
+    assert!(error.to_string().contains("exports, as a function of type (i64, i32) -> (f32), `describe`"), "{error}");
+    let error = refused(&parse(r#"(module (memory (export "describe") 1))"#)).await.to_string();
+    assert!(error.contains("exports, but not as a function, `describe`"), "{error}");
+}
+
+#[tokio::test]
+async fn another_version_of_the_contract_says_which_side_to_rebuild() {
+    let old = refused(&ByHand { description: r#"{"contract":0}"#, ..ByHand::default() }.wasm()).await;
+    assert!(matches!(old, LoadError::Contract { found: 0, .. }), "{old}");
+    assert!(old.to_string().contains("the plugin is the older side; rebuild it"), "{old}");
+    let new = refused(&ByHand { description: r#"{"contract":2,"other":[]}"#, ..ByHand::default() }.wasm()).await;
+    assert!(new.to_string().contains("the host is the older side; update the gateway"), "{new}");
+}
+
+#[tokio::test]
+async fn a_description_that_is_none_is_named_by_its_field() {
+    let error = refused(&ByHand { description: r#"{"contract":1,"name":5}"#, ..ByHand::default() }.wasm()).await;
+    assert_eq!(
+        error.to_string(),
+        "plugin `hand-made` failed in `describe`: the plugin's answer does not keep the contract: `name`: invalid type: \
+         integer `5`, expected a string at line 1 column 22"
+    );
+}
+
+#[tokio::test]
+async fn a_plugin_that_cannot_describe_itself_is_refused() {
+    let error = refused(&parse(
+        r#"(module
+            (func (export "describe") (result i32) (unreachable))
+            (func (export "read") (result i32) (unreachable)))"#,
+    ))
+    .await;
+    assert!(error.to_string().contains("failed in `describe`: the plugin crashed"), "{error}");
+}
+
+#[tokio::test]
+async fn more_memory_than_any_source_may_have_is_refused() {
+    let error = refused(&parse(r#"(module (memory 1000))"#)).await.to_string();
+    assert!(error.contains("memory"), "{error}");
+}
+
+#[tokio::test]
+async fn a_module_that_is_a_library_is_set_up_before_each_call() {
+    for name in ["_initialize", "__wasm_call_ctors"] {
+        let plugin = load(ByHand {
+            read: &checked("", &[("(global.get $ready)", 1)]),
+            more: &format!(
+                r#"(global $ready (mut i64) (i64.const 0))
+                (func (export "{name}") (global.set $ready (i64.add (global.get $ready) (i64.const 1))))"#
+            ),
+            ..ByHand::default()
+        })
+        .await;
+        assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
+    }
+}
+
+#[tokio::test]
+async fn all_functions_of_wasi_that_are_listed_are_there() {
+    // `the_names_are_known` of the linker: each listed name is defined, or a plugin would be refused in a later step.
+    let imports = crate::plugin::wasi::FUNCTIONS.len() + crate::plugin::abi::FUNCTIONS.len();
+    assert_eq!(sandbox().functions(), imports);
+}
