@@ -10,7 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
-const LIMITS: CallLimits = CallLimits { time: Duration::from_millis(100), memory: 16 << 20, output: 1 << 20 };
+const LIMITS: CallLimits = CallLimits {
+    time: Duration::from_millis(100),
+    memory: 16 << 20,
+    output: 1 << 20,
+};
 
 /// Answers its input, through a copy in its own memory, as the PDKs do it: eight bytes at a time.
 const ECHO: &str = r#"(module
@@ -39,16 +43,30 @@ const ECHO: &str = r#"(module
         (call $answer (local.get $length))))"#;
 
 fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("a runtime")
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 fn load(name: &str, wasm: &[u8]) -> Plugin {
-    let sandbox = Sandbox::new(SandboxOptions { cache_dir: None, instances: 64, max_memory: 16 << 20 });
-    runtime().block_on(sandbox.expect("a sandbox").load(name, wasm)).expect("a plugin")
+    let sandbox = Sandbox::new(SandboxOptions {
+        cache_dir: None,
+        instances: 64,
+        max_memory: 16 << 20,
+    });
+    runtime()
+        .block_on(sandbox.expect("a sandbox").load(name, wasm))
+        .expect("a plugin")
 }
 
 async fn call(plugin: &Plugin, request: &[u8]) {
-    black_box(plugin.read("bench", black_box(request), &LIMITS).await.expect("an answer"));
+    black_box(
+        plugin
+            .read("bench", black_box(request), &LIMITS)
+            .await
+            .expect("an answer"),
+    );
 }
 
 fn bench(criterion: &mut Criterion, name: &str, plugin: &Plugin, request: &[u8]) {

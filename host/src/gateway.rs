@@ -25,6 +25,11 @@ use crate::plugin::{Sandbox, SandboxOptions};
 use crate::sources::{self, Source};
 use crate::store::{self, Closing, PluginRecord, Store};
 
+/// How many plugin instances a source adds to the sandbox: one plugin gets a quarter of all, which is what a source uses.
+const INSTANCES_PER_SOURCE: u32 = 4 * sources::CALLS as u32;
+/// No more instances than this, however many sources there are: each reserves some GiB of address space.
+const INSTANCES: u32 = 256;
+
 /// A gateway that runs.
 #[derive(Debug)]
 pub struct Gateway {
@@ -161,7 +166,7 @@ impl Hallway {
 pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
     let max_memory = config.sources.iter().map(|source| source.limits.memory).max().unwrap_or_default();
     let cache_dir = cached.then(|| config.gateway.data_dir.join("cache"));
-    let instances = config.sources.len() as u32 * sources::CALLS as u32 + 1;
+    let instances = (config.sources.len() as u32).saturating_mul(INSTANCES_PER_SOURCE).min(INSTANCES);
     Ok(Sandbox::new(SandboxOptions { cache_dir, instances, max_memory })?)
 }
 

@@ -126,11 +126,12 @@
 //! # Build it, try it, run it
 //!
 //! ```text
-//! cargo build --release --target wasm32-unknown-unknown
+//! cargo rustc --release --target wasm32-unknown-unknown --crate-type cdylib
 //! alert-gateway try --plugin target/wasm32-unknown-unknown/release/door_bell.wasm --settings cases/settings.json cases/ring.http
 //! ```
 //!
-//! In the gateway's configuration: `plugin = { path = "door_bell.wasm", sha256 = "…" }`.
+//! (`rustc --crate-type`, because a crate that is an `rlib` as well gets no link-time optimisation.) In the gateway's
+//! configuration: `plugin = { path = "door_bell.wasm", sha256 = "…" }`.
 //!
 //! # What a good plugin does
 //!

@@ -34,7 +34,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     watch(root);
     let names = plugin_names(plugins)?;
     install_target()?;
-    build(root, &out.join("target"), &names)?;
+    for name in &names {
+        build(root, &out.join("target"), name)?;
+    }
     fs::write(out.join("plugins.rs"), table(plugins, &out, &names))?;
     Ok(())
 }
@@ -83,13 +85,13 @@ fn install_target() -> Result<(), Box<dyn Error>> {
         .into())
 }
 
-fn build(root: &Path, target: &Path, names: &[String]) -> Result<(), Box<dyn Error>> {
+fn build(root: &Path, target: &Path, name: &str) -> Result<(), Box<dyn Error>> {
+    // `rustc --crate-type`, because a crate that is an rlib as well, for its tests, is compiled without link-time
+    // optimisation.
+    let arguments =
+        ["rustc", "--locked", "--target", TARGET, "--profile", PROFILE, "--crate-type", "cdylib", "-p", name];
     let mut cargo = Command::new(variable("CARGO")?);
-    cargo
-        .current_dir(root)
-        .args(["build", "--locked", "--target", TARGET, "--profile", PROFILE, "--target-dir"])
-        .arg(target);
-    cargo.args(names.iter().flat_map(|name| ["-p", name]));
+    cargo.current_dir(root).args(arguments).arg("--target-dir").arg(target);
     for name in NOT_INHERITED {
         cargo.env_remove(name);
     }
@@ -100,12 +102,8 @@ fn build(root: &Path, target: &Path, names: &[String]) -> Result<(), Box<dyn Err
     if cargo.status()?.success() {
         return Ok(());
     }
-    let packages: String = names.iter().map(|name| format!(" -p {name}")).collect();
-    Err(format!(
-        "a bundled plugin did not compile (cargo's words are above). To see it alone: \
-         cargo build --locked --target {TARGET} --profile {PROFILE}{packages}"
-    )
-    .into())
+    let command = arguments.join(" ");
+    Err(format!("the plugin {name} did not compile (cargo's words are above). To see it alone: cargo {command}").into())
 }
 
 /// `&[Bundled { … }]` as Rust.

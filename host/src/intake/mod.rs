@@ -303,3 +303,37 @@ fn reply(status: u16, headers: &[(String, String)], body: &contract::Body) -> En
 fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(uri: &str, authorization: Option<&'static str>) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = authorization {
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        token(&uri.parse().unwrap(), &headers).map(std::borrow::Cow::into_owned)
+    }
+
+    #[test]
+    fn a_token_is_shown_as_bearer_or_in_the_query() {
+        assert_eq!(shown("/in/a", Some("Bearer t")).as_deref(), Some("t"));
+        assert_eq!(shown("/in/a", Some("bearer  t")).as_deref(), Some("t"));
+        assert_eq!(shown("/in/a?x=1&token=a%2Fb", None).as_deref(), Some("a/b"));
+        assert_eq!(shown("/in/a?token=query", Some("Basic dTpw")).as_deref(), Some("query"));
+        assert_eq!(shown("/in/a?token=query", Some("Bearer head")).as_deref(), Some("head"));
+        for nothing in [("/in/a", None), ("/in/a?tokens=t", None), ("/in/a", Some("Basic dTpw")), ("/in/a", Some("t"))] {
+            assert_eq!(shown(nothing.0, nothing.1), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn headers_keep_their_order_their_duplicates_and_every_byte() {
+        let mut headers = HeaderMap::new();
+        headers.append("b", HeaderValue::from_static("1"));
+        headers.append("a", HeaderValue::from_bytes(b"caf\xe9").unwrap());
+        headers.append("b", HeaderValue::from_static("2"));
+        assert_eq!(headers_json(&headers).get(), r#"[["b","1"],["b","2"],["a","café"]]"#);
+    }
+}

@@ -1,0 +1,73 @@
+//! A server in a process of its own, so that its processor time and memory are its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use alert_gateway::config::Config;
+use alert_gateway::gateway::{Gateway, Options};
+use alert_gateway::store;
+
+/// Linux counts processor time in hundredths of a second, whatever the kernel's own tick is.
+const TICKS: u64 = 100;
+
+/// A running server.
+pub struct Child {
+    process: std::process::Child,
+    /// Where it listens.
+    pub address: String,
+    /// From the start of the process to its first answer's possibility.
+    pub ready: Duration,
+}
+
+impl Child {
+    /// Starts this program again with other arguments, and waits until it says where it listens.
+    pub fn start(arguments: &[&str]) -> Self {
+        let started = Instant::now();
+        let program = std::env::current_exe().expect("this program's path");
+        let mut process =
+            Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().expect("the server starts");
+        let mut address = String::new();
+        let output = process.stdout.take().expect("a pipe");
+        BufReader::new(output).read_line(&mut address).expect("an address");
+        Self { process, address: address.trim().to_owned(), ready: started.elapsed() }
+    }
+
+    /// Processor time that it has used, in all its threads.
+    pub fn cpu(&self) -> Duration {
+        let stat = self.proc("stat");
+        // After the name in parentheses, which may hold anything: user and system time are fields 14 and 15 of all.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks: u64 = fields[11..13].iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 1000 / TICKS)
+    }
+
+    /// Memory that it holds.
+    pub fn rss_kib(&self) -> u64 {
+        let status = self.proc("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
+    }
+
+    pub fn stop(mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).unwrap_or_default()
+    }
+}
+
+/// Runs the gateway until it is killed.
+pub fn serve_gateway(config: &Path, sync: bool) {
+    let config = Config::load(config).unwrap_or_else(|problems| panic!("{problems}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let options = Options { store: store::Options { sync } };
+        let gateway = Gateway::start(&config, &options).await.expect("the gateway starts");
+        println!("{}", gateway.address);
+        std::future::pending::<()>().await;
+    });
+}

@@ -1,0 +1,93 @@
+//! Distinct requests, each signed as Twilio does, prepared before the clock runs.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use plugin_sdk::signature::hmac_sha1;
+
+use super::TOKEN;
+
+/// No gateway takes more than this in a second on two processors; one that did would be sent requests for a second time.
+const PER_SECOND: u64 = 20_000;
+const AUTH_TOKEN: &str = "12345";
+const URL: &str = "https://alerts.example.com/in/twilio";
+/// The body that Twilio's documentation shows: 768 bytes.
+const BODY: &str = include_str!("../../../plugins/twilio-errors/tests/data/docs_11200.form");
+/// The event's id in it, for which each request has its own, of the same length.
+const SID: &str = "NOxxxxx";
+
+/// What `wrk` is given.
+pub struct Script {
+    pub lua: PathBuf,
+    pub count: u64,
+    pub body_bytes: usize,
+}
+
+/// Writes the requests one after the other, and a script that sends them in order.
+pub fn write(folder: &Path, seconds: u64) -> Script {
+    let count = seconds * PER_SECOND;
+    let path = folder.join("requests");
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file"));
+    let mut request_bytes = 0;
+    for number in 0..count {
+        let body = BODY.trim_end().replace(SID, &format!("NO{number:05x}"));
+        let request = format!(
+            "POST /in/twilio HTTP/1.1\r\nHost: alerts.example.com\r\nUser-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n\
+             Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\nContent-Length: {}\r\n\
+             I-Twilio-Idempotency-Token: 7c2a5a3e-6d8f-4f0e-9d57-4f3f0b7c1a55\r\nX-Twilio-Signature: {}\r\n\r\n{body}",
+            body.len(),
+            signature(&body),
+        );
+        request_bytes = request.len();
+        file.write_all(request.as_bytes()).expect("room on the disk");
+    }
+    file.flush().expect("room on the disk");
+    let lua = folder.join("requests.lua");
+    std::fs::write(&lua, script(&path, count, request_bytes)).expect("room on the disk");
+    Script { lua, count, body_bytes: BODY.trim_end().len() }
+}
+
+fn script(requests: &Path, count: u64, bytes: usize) -> String {
+    format!(
+        "local next, count, bytes = 0, {count}, {bytes}
+local requests
+function init()
+  requests = io.open({requests:?}, 'rb'):read('*a')
+end
+function request()
+  local start = (next % count) * bytes
+  next = next + 1
+  return requests:sub(start + 1, start + bytes)
+end
+function done(summary, latency)
+  local failed = summary.errors.status
+  print('figures ' .. table.concat({{summary.requests, failed, summary.duration, latency:percentile(50), latency:percentile(99)}}, ' '))
+end
+"
+    )
+}
+
+/// Over the URL, then each field's name and value, by name.
+fn signature(body: &str) -> String {
+    let mut fields: Vec<_> = form_urlencoded::parse(body.as_bytes()).collect();
+    fields.sort();
+    let mut signed = URL.to_owned();
+    for (name, value) in fields {
+        signed.push_str(&name);
+        signed.push_str(&value);
+    }
+    hmac_sha1(AUTH_TOKEN.as_bytes(), [signed.as_bytes()]).base64()
+}
+
+/// A configuration for the gateway, as an operator would write it.
+pub fn configuration(data: &Path, itoc360: &str) -> PathBuf {
+    std::fs::create_dir_all(data).expect("a folder");
+    let path = data.join("gateway.toml");
+    let text = format!(
+        "[gateway]\nlisten = '127.0.0.1:0'\nadmin = 'off'\npublic_url = 'https://alerts.example.com'\ndata_dir = 'data'\n\
+         [destinations.itoc360]\nkind = 'itoc360'\nurl = '{itoc360}'\ntoken = '{TOKEN}'\n\
+         [sources.twilio]\nplugin = 'twilio-errors'\ndestination = 'itoc360'\nsettings = {{ auth_token = '{AUTH_TOKEN}' }}\n"
+    );
+    std::fs::write(&path, text).expect("room on the disk");
+    path
+}

@@ -1,0 +1,47 @@
+//! Driving `wrk`, and reading what it says.
+
+use std::process::Stdio;
+
+use super::requests::Script;
+
+/// What one run came to.
+pub struct Report {
+    pub requests: u64,
+    /// Those that were answered 200.
+    pub accepted: u64,
+    pub seconds: f64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+}
+
+impl Report {
+    pub fn per_second(&self) -> f64 {
+        self.accepted as f64 / self.seconds
+    }
+}
+
+/// Runs `wrk` over the prepared requests.
+pub async fn run(url: &str, script: &Script, seconds: u64) -> Report {
+    let (url, path) = (url.to_owned(), script.lua.clone());
+    let output = tokio::task::spawn_blocking(move || {
+        std::process::Command::new("wrk")
+            .args(["-t1", "-c64", &format!("-d{seconds}s"), "-s"])
+            .arg(path)
+            .arg(url)
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("`wrk` runs; on Debian, `apt-get install wrk` installs it")
+    });
+    let output = output.await.expect("wrk ends");
+    let text = String::from_utf8_lossy(&output.stdout);
+    // The script's `done` prints one line of numbers: requests, failures, microseconds, p50 and p99 in microseconds.
+    let line = text.lines().find_map(|line| line.strip_prefix("figures ")).unwrap_or_else(|| panic!("wrk said {text}"));
+    let figures: Vec<f64> = line.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
+    Report {
+        requests: figures[0] as u64,
+        accepted: (figures[0] - figures[1]) as u64,
+        seconds: figures[2] / 1e6,
+        p50_ms: figures[3] / 1e3,
+        p99_ms: figures[4] / 1e3,
+    }
+}

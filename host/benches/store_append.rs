@@ -1,0 +1,74 @@
+//! What an append costs, by the number of appends that wait together: `cargo bench --bench store_append`.
+//!
+//! Each iteration hands the store so many requests at once and waits for all of them, as intake does under load; the
+//! figure is for the whole group. With the sync it shows what sharing one sync is worth, without it what SQLite itself
+//! costs.
+
+use alert_gateway::alert::Alert;
+use alert_gateway::metrics::Metrics;
+use alert_gateway::store::{NewAlert, NewRequest, Options, PluginId, PluginRecord, Reading, Store};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use hyper::body::Bytes;
+use plugin_sdk::contract::{self, Priority};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+/// The size of the request that Twilio's documentation shows.
+const BODY: Bytes = Bytes::from_static(&[b'x'; 768]);
+
+fn groups(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+    for (name, sync) in [("sync", true), ("no-sync", false)] {
+        let mut benchmark = criterion.benchmark_group(format!("append/{name}"));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (store, closing) = Store::open(folder.path(), &Options { sync }, Metrics::new()).expect("a store");
+        let record = PluginRecord { name: "p".to_owned(), version: "1".to_owned(), sha256: "00".to_owned() };
+        let plugin = runtime.block_on(store.plugin(record)).expect("a plugin");
+        let mut next = 0;
+        for size in [1, 8, 64, 512] {
+            benchmark.throughput(Throughput::Elements(size));
+            benchmark.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+                bencher.iter(|| append(&runtime, &store, plugin, size, &mut next));
+            });
+        }
+        benchmark.finish();
+        runtime.block_on(closing.close());
+    }
+}
+
+fn append(runtime: &Runtime, store: &Store, plugin: PluginId, size: u64, next: &mut u64) {
+    runtime.block_on(async {
+        let mut appends = JoinSet::new();
+        for _ in 0..size {
+            *next += 1;
+            let (store, (request, reading)) = (store.clone(), request(*next, plugin));
+            appends.spawn(async move { store.append(request, reading).await });
+        }
+        while let Some(appended) = appends.join_next().await {
+            assert_eq!(appended.expect("no panic").expect("kept").accepted, 1);
+        }
+    });
+}
+
+fn request(number: u64, plugin: PluginId) -> (NewRequest, Reading) {
+    // Spread like real event ids, so that the index over them is met as in life.
+    let event_id = format!("NO{:032x}", u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    let details = serde_json::value::to_raw_value(&"x".repeat(600)).expect("a string is JSON");
+    let event = contract::Alert { details: Some(details), ..contract::Alert::new(event_id, Priority::High, "title") };
+    let received_at = "2026-01-01T00:00:00.000Z".to_owned();
+    let alert = Alert { source: "twilio".to_owned(), request: number.to_string(), received_at, event };
+    let request = NewRequest {
+        id: uuid::Uuid::now_v7().to_string(),
+        source: "twilio".to_owned(),
+        received_at: 0,
+        method: "POST".to_owned(),
+        url: "https://alerts.example.com/in/twilio".to_owned(),
+        headers: "[]".to_owned(),
+        body: BODY,
+        plugin,
+    };
+    (request, Reading::Alerts(vec![NewAlert::new(&alert, "itoc360").expect("it is JSON")]))
+}
+
+criterion_group!(benches, groups);
+criterion_main!(benches);
