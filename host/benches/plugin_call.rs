@@ -10,11 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
-const LIMITS: CallLimits = CallLimits {
-    time: Duration::from_millis(100),
-    memory: 16 << 20,
-    output: 1 << 20,
-};
+const LIMITS: CallLimits = CallLimits { time: Duration::from_millis(100), memory: 16 << 20, output: 1 << 20 };
 
 /// Answers its input, through a copy in its own memory, as the PDKs do it: eight bytes at a time.
 const ECHO: &str = r#"(module
@@ -24,7 +20,7 @@ const ECHO: &str = r#"(module
     (import "extism:host/env" "store_u64" (func $store_u64 (param i64 i64)))
     (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
     (memory (export "memory") 1)
-    (data (i32.const 0) "{\"contract\":1,\"name\":\"echo\",\"version\":\"1\",\"summary\":\"\",\"settings\":{}} ")
+    (data (i32.const 0) "{\"contract\":1,\"name\":\"echo\",\"version\":\"1\",\"summary\":\"\",\"settings\":{}}   ")
     (func $answer (param $length i32) (result i32) (local $i i32) (local $block i64)
         (local.set $block (call $alloc (i64.extend_i32_u (local.get $length))))
         (loop $next
@@ -43,30 +39,16 @@ const ECHO: &str = r#"(module
         (call $answer (local.get $length))))"#;
 
 fn runtime() -> Runtime {
-    Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 fn load(name: &str, wasm: &[u8]) -> Plugin {
-    let sandbox = Sandbox::new(SandboxOptions {
-        cache_dir: None,
-        instances: 64,
-        max_memory: 16 << 20,
-    });
-    runtime()
-        .block_on(sandbox.expect("a sandbox").load(name, wasm))
-        .expect("a plugin")
+    let sandbox = Sandbox::new(SandboxOptions { cache_dir: None, instances: 64, max_memory: 16 << 20 });
+    runtime().block_on(sandbox.expect("a sandbox").load(name, wasm)).expect("a plugin")
 }
 
 async fn call(plugin: &Plugin, request: &[u8]) {
-    black_box(
-        plugin
-            .read("bench", black_box(request), &LIMITS)
-            .await
-            .expect("an answer"),
-    );
+    black_box(plugin.read("bench", black_box(request), &LIMITS).await.expect("an answer"));
 }
 
 fn bench(criterion: &mut Criterion, name: &str, plugin: &Plugin, request: &[u8]) {

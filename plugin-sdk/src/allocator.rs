@@ -1,9 +1,9 @@
 //! Where a plugin's memory comes from.
 //!
 //! The host starts a fresh instance for every request, so what counts is the first few microseconds: growing linear
-//! memory is a system call and a page fault for each page, and the allocator of Rust's standard library always grows before it hands out the
-//! first byte. Here the first [`ARENA_BYTES`] are part of the memory that an instance starts with, and a typical request
-//! needs no more. A larger one grows memory in steps, as far as the host allows.
+//! memory is a system call and a page fault for each page, and the allocator of Rust's standard library always grows it
+//! before it hands out the first byte. Here the first [`ARENA_BYTES`] are part of the memory that an instance starts
+//! with, and a typical request needs no more. A larger one grows memory in steps, as far as the host allows.
 
 #![allow(unsafe_code, reason = "an allocator is handed raw memory")]
 
@@ -20,7 +20,7 @@ use talc::wasm::WasmBinning;
 #[global_allocator]
 static ALLOCATOR: TalcSyncCell<Memory, WasmBinning> = TalcSyncCell::new_wasm(Memory::Untouched);
 
-/// A Twilio event of 800 bytes takes about 15 KB, its answer included. The host clears this much after every call.
+/// Every case of twilio-errors fits in 16 KiB, its answer included. The host clears this much after every call.
 const ARENA_BYTES: usize = 64 * 1024;
 
 static mut ARENA: [MaybeUninit<u8>; ARENA_BYTES] = [MaybeUninit::uninit(); ARENA_BYTES];

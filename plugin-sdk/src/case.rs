@@ -1,9 +1,9 @@
 //! A case: a request as it came over the wire, and the answer that a plugin owes it.
 //!
 //! `cases/<case>.http` is the request, an HTTP/1.1 message that `curl --raw` or an editor could have written: a request
-//! line with the **whole** URL, headers, a blank line, and the exact bytes of the body. `cases/<case>.json` is the answer.
-//! `cases/settings.json` holds the source's settings, and `cases/<case>.settings.json` those of one case. The same files
-//! serve the plugin's own tests, the host's tests through the sandbox, and `alert-gateway try` by hand.
+//! line with the **whole** URL, headers, a blank line, and the exact bytes of the body. `cases/<case>.json` is the
+//! answer. `cases/settings.json` holds the source's settings, and `cases/<case>.settings.json` those of one case. The
+//! same files serve the plugin's own tests, the host's tests through the sandbox, and `alert-gateway try` by hand.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

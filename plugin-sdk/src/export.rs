@@ -29,8 +29,8 @@ fn finish(result: Result<Vec<u8>, String>) -> i32 {
     }
 }
 
-/// A panic aborts, and a trap carries no words: so the hook leaves `panicked at src/lib.rs:12:5: …` as the error, and the
-/// host that sees a trap with an error set knows what it was.
+/// A panic aborts, and a trap carries no words: so the hook leaves `panicked at src/lib.rs:12:5: …` as the error, and
+/// the host that sees a trap with an error set knows what it was.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| set_error(&panic.to_string())));
 }

@@ -1,7 +1,8 @@
 //! `application/x-www-form-urlencoded`, as a signature needs it: nothing is dropped, and values stay bytes.
 //!
 //! Most form parsers hand out text, and replace what is not UTF-8. A sender signs what it sent, so here a field is the
-//! decoded bytes, in the order received, with blanks and repetitions kept; [`Form::get`] is the lenient view for people.
+//! decoded bytes, in the order received, with blanks and repetitions kept; [`Form::get`] is the lenient view for
+//! people.
 
 use std::borrow::Cow;
 
@@ -34,7 +35,8 @@ impl<'a> Form<'a> {
     /// The values of every field of this name, in the order received.
     pub fn all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
         let named = self.fields.iter().filter(move |(field, _)| **field == *name.as_bytes());
-        named.map(|(_, value)| String::from_utf8_lossy(value))
+        // Checking first has a fast path for ASCII, and most values are that.
+        named.map(|(_, value)| str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed))
     }
 
     /// All fields as decoded bytes, in the order received.

@@ -24,8 +24,8 @@
 //! serde_json = { version = "1", features = ["raw_value"] }
 //! ```
 //!
-//! The `main` of a `build.rs` beside it asks the linker for a small stack. The host clears a plugin's whole memory after
-//! every call, and the linker's default is a stack of 1 MiB:
+//! The `main` of a `build.rs` beside it asks the linker for a small stack. The host clears a plugin's whole memory
+//! after every call, and the linker's default is a stack of 1 MiB:
 //!
 //! ```no_run
 //! if std::env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
@@ -86,7 +86,10 @@
 //!             ),
 //!         }
 //!         match serde_json::from_slice::<Ring>(&request.body.bytes()) {
-//!             Ok(ring) => Answer::alert(Alert::new(ring.id, Priority::Low, format!("Someone is at the {}", ring.door))),
+//!             Ok(ring) => {
+//!                 let title = format!("Someone is at the {}", ring.door);
+//!                 Answer::alert(Alert::new(ring.id, Priority::Low, title))
+//!             }
 //!             Err(error) => Answer::rejected(RejectionKind::Malformed, format!("not a ring: {error}"), ""),
 //!         }
 //!     }
@@ -127,7 +130,8 @@
 //!
 //! ```text
 //! cargo rustc --release --target wasm32-unknown-unknown --crate-type cdylib
-//! alert-gateway try --plugin target/wasm32-unknown-unknown/release/door_bell.wasm --settings cases/settings.json cases/ring.http
+//! cp target/wasm32-unknown-unknown/release/door_bell.wasm .
+//! alert-gateway try --plugin door_bell.wasm --settings cases/settings.json cases/ring.http
 //! ```
 //!
 //! (`rustc --crate-type`, because a crate that is an `rlib` as well gets no link-time optimisation.) In the gateway's
@@ -142,8 +146,8 @@
 //! - **Write the title for someone woken at night**: what broke and where, in one line ([`text::line`]).
 //! - **Put no secret** in a reason or in a help text.
 //!
-//! A panic costs that one request its answer, and nothing else: the host keeps the request, tells the operator where the
-//! plugin panicked, and replays it when the plugin is mended. A stack of 64 KiB ends deep recursion the same way.
+//! A panic costs that one request its answer, and nothing else: the host keeps the request, tells the operator where
+//! the plugin panicked, and replays it when the plugin is mended. A stack of 64 KiB ends deep recursion the same way.
 
 pub mod contract;
 pub mod form;

@@ -17,8 +17,8 @@ use crate::{Plugin, wire};
 /// description on the way.
 ///
 /// # Panics
-/// Where a case is answered otherwise than its `.json` says: with the difference, or with the whole answer where there is
-/// no `.json` yet, to be read and put there. All cases are run before it panics.
+/// Where a case is answered otherwise than its `.json` says: with the difference, or with the whole answer where there
+/// is no `.json` yet, to be read and put there. All cases are run before it panics.
 pub fn run_cases<P: Plugin>(folder: impl AsRef<Path>) {
     let folder = folder.as_ref();
     let mut complaints = String::new();

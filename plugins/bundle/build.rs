@@ -14,7 +14,8 @@ const PROFILE: &str = "plugin";
 /// The linker leaves room in every address, unless it is told that nothing will be linked again.
 const COMPACT: &str = "-Clink-arg=--compress-relocations";
 
-/// Variables of the outer build that would change the inner one: the wasm should be the same whatever builds the gateway.
+/// Variables of the outer build that would change the inner one: the wasm should be the same whatever builds the
+/// gateway.
 const NOT_INHERITED: [&str; 8] = [
     "CARGO_BUILD_RUSTFLAGS",
     "CARGO_BUILD_TARGET",

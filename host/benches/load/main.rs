@@ -37,7 +37,8 @@ fn main() {
         _ => {}
     }
     let seconds = arguments.first().and_then(|text| text.parse().ok()).unwrap_or(10);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(measure(seconds));
 }
 

@@ -323,7 +323,8 @@ mod tests {
         assert_eq!(shown("/in/a?x=1&token=a%2Fb", None).as_deref(), Some("a/b"));
         assert_eq!(shown("/in/a?token=query", Some("Basic dTpw")).as_deref(), Some("query"));
         assert_eq!(shown("/in/a?token=query", Some("Bearer head")).as_deref(), Some("head"));
-        for nothing in [("/in/a", None), ("/in/a?tokens=t", None), ("/in/a", Some("Basic dTpw")), ("/in/a", Some("t"))] {
+        for nothing in [("/in/a", None), ("/in/a?tokens=t", None), ("/in/a", Some("Basic dTpw")), ("/in/a", Some("t"))]
+        {
             assert_eq!(shown(nothing.0, nothing.1), None, "{nothing:?}");
         }
     }

@@ -79,33 +79,22 @@ pub enum AnswerError {
 }
 
 fn place(path: &str) -> String {
-    if path.is_empty() {
-        String::new()
-    } else {
-        format!("`{path}`: ")
-    }
+    if path.is_empty() { String::new() } else { format!("`{path}`: ") }
 }
 
 /// Reads JSON that a plugin wrote.
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AnswerError> {
     if bytes.is_empty() {
-        return Err(AnswerError::Shape {
-            path: String::new(),
-            reason: "expected JSON, found nothing".into(),
-        });
+        return Err(AnswerError::Shape { path: String::new(), reason: "expected JSON, found nothing".into() });
     }
     // Once more for the place, which costs something to keep track of, only where it is needed.
     serde_json::from_slice(bytes).map_err(|error| {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         match serde_path_to_error::deserialize::<_, T>(&mut json) {
-            Err(error) if error.path().iter().next().is_some() => AnswerError::Shape {
-                path: error.path().to_string(),
-                reason: error.inner().to_string(),
-            },
-            _ => AnswerError::Shape {
-                path: String::new(),
-                reason: error.to_string(),
-            },
+            Err(error) if error.path().iter().next().is_some() => {
+                AnswerError::Shape { path: error.path().to_string(), reason: error.inner().to_string() }
+            }
+            _ => AnswerError::Shape { path: String::new(), reason: error.to_string() },
         }
     })
 }
@@ -120,11 +109,7 @@ pub(super) fn answer(bytes: &[u8]) -> Result<Answer, AnswerError> {
             cut(&mut rejection.reason, MAX_REASON);
             cut(&mut rejection.help, MAX_REASON);
         }
-        Answer::Reply {
-            status,
-            headers,
-            body,
-        } => check_reply(*status, headers, body)?,
+        Answer::Reply { status, headers, body } => check_reply(*status, headers, body)?,
     }
     Ok(answer)
 }
@@ -144,20 +129,12 @@ fn check_identity(number: usize, alert: &Alert) -> Result<(), AnswerError> {
     match alert.event_id.len() {
         1..=MAX_EVENT_ID => {}
         found => {
-            return wrong(
-                &format!("alerts[{number}].event_id"),
-                "1 to 256 bytes",
-                bytes(found),
-            );
+            return wrong(&format!("alerts[{number}].event_id"), "1 to 256 bytes", bytes(found));
         }
     }
     match alert.key.as_ref().map(String::len) {
         None | Some(1..=MAX_KEY) => Ok(()),
-        Some(found) => wrong(
-            &format!("alerts[{number}].key"),
-            "1 to 1,024 bytes, or no key",
-            bytes(found),
-        ),
+        Some(found) => wrong(&format!("alerts[{number}].key"), "1 to 1,024 bytes, or no key", bytes(found)),
     }
 }
 
@@ -193,11 +170,7 @@ fn check_reply(status: u16, headers: &[(String, String)], body: &Body) -> Result
         return wrong("reply.status", "200 to 599", status.to_string());
     }
     if headers.len() > MAX_HEADERS {
-        return wrong(
-            "reply.headers",
-            "at most 64 headers",
-            headers.len().to_string(),
-        );
+        return wrong("reply.headers", "at most 64 headers", headers.len().to_string());
     }
     for (number, (name, value)) in headers.iter().enumerate() {
         let path = format!("reply.headers[{number}]");
@@ -205,36 +178,22 @@ fn check_reply(status: u16, headers: &[(String, String)], body: &Body) -> Result
             return wrong(&path, "the name of a header", format!("{name:.64?}"));
         };
         if HOSTS_OWN.contains(&parsed.as_str()) {
-            return wrong(
-                &path,
-                "a header of the answer, not of the connection",
-                format!("`{parsed}`"),
-            );
+            return wrong(&path, "a header of the answer, not of the connection", format!("`{parsed}`"));
         }
         if HeaderValue::try_from(value).is_err() {
-            return wrong(
-                &path,
-                "a value without control characters",
-                format!("one that HTTP forbids for `{parsed}`"),
-            );
+            return wrong(&path, "a value without control characters", format!("one that HTTP forbids for `{parsed}`"));
         }
     }
     match body {
-        Body::Base64(text) if STANDARD.decode(text).is_err() => wrong(
-            "reply.body.base64",
-            "padded standard base64",
-            "text that does not decode".into(),
-        ),
+        Body::Base64(text) if STANDARD.decode(text).is_err() => {
+            wrong("reply.body.base64", "padded standard base64", "text that does not decode".into())
+        }
         _ => Ok(()),
     }
 }
 
 fn wrong(path: &str, expected: &'static str, found: String) -> Result<(), AnswerError> {
-    Err(AnswerError::Value {
-        path: path.to_owned(),
-        expected,
-        found,
-    })
+    Err(AnswerError::Value { path: path.to_owned(), expected, found })
 }
 
 fn bytes(count: usize) -> String {
@@ -253,8 +212,7 @@ fn cut(text: &mut String, max: usize) {
 fn is_link(link: &str) -> bool {
     link.len() <= MAX_LINK
         && link.parse::<Uri>().is_ok_and(|link| {
-            matches!(link.scheme_str(), Some("http" | "https"))
-                && link.host().is_some_and(|host| !host.is_empty())
+            matches!(link.scheme_str(), Some("http" | "https")) && link.host().is_some_and(|host| !host.is_empty())
         })
 }
 

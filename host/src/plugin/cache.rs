@@ -58,11 +58,7 @@ impl Cache {
         let user = NamedTempFile::new_in(dir)?.as_file().metadata()?.uid();
         let mut hash = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hash);
-        let cache = Self {
-            dir: dir.to_owned(),
-            user,
-            suffix: format!("-{:016x}.{ENDING}", hash.finish()),
-        };
+        let cache = Self { dir: dir.to_owned(), user, suffix: format!("-{:016x}.{ENDING}", hash.finish()) };
         cache.check(&fs::metadata(dir)?)?;
         Ok(cache)
     }
@@ -92,33 +88,25 @@ impl Cache {
             .and_then(|rest| rest.split_first_chunk::<32>())
             .filter(|(hash, code)| Sha256::digest(code).as_slice() == hash.as_slice())
             .map(|(_, code)| code)
-            .ok_or_else(|| {
-                io::Error::other("it is torn: its content does not have the hash that it should")
-            })?;
+            .ok_or_else(|| io::Error::other("it is torn: its content does not have the hash that it should"))?;
         // SAFETY: `deserialize` must be given what `Module::serialize` wrote, unchanged. These bytes are what `try_store`
         // wrote: the file and its directory belong to this user and nobody else may write to them, which is checked just
         // above on the opened file, and the content has the hash that was written with it. Files of another version of
         // wasmtime or of other settings have other names, and are refused by `deserialize` besides. Whoever can act as
         // this user can replace the gateway itself.
-        unsafe { Module::deserialize(engine, code) }
-            .map_err(|error| io::Error::other(format!("{error:#}")))
+        unsafe { Module::deserialize(engine, code) }.map_err(|error| io::Error::other(format!("{error:#}")))
     }
 
     /// Keeps a compiled plugin. It is there as a whole or not at all.
     pub(super) fn store(&self, module: &Module, sha256: &str) {
         let path = self.path(sha256);
-        if let Err(error) = self
-            .try_store(module, &path)
-            .and_then(|()| self.prune(&path))
-        {
+        if let Err(error) = self.try_store(module, &path).and_then(|()| self.prune(&path)) {
             warn!(file = %path.display(), %error, "a compiled plugin cannot be kept, so the plugin is compiled anew at the next start");
         }
     }
 
     fn try_store(&self, module: &Module, path: &Path) -> io::Result<()> {
-        let code = module
-            .serialize()
-            .map_err(|error| io::Error::other(format!("{error:#}")))?;
+        let code = module.serialize().map_err(|error| io::Error::other(format!("{error:#}")))?;
         // Made with mode 0600.
         let mut file = NamedTempFile::new_in(&self.dir)?;
         file.write_all(MAGIC)?;
@@ -136,19 +124,14 @@ impl Cache {
             if path == just_written || path.extension().is_none_or(|ending| ending != ENDING) {
                 continue;
             }
-            if path
-                .to_str()
-                .is_some_and(|name| name.ends_with(&self.suffix))
-            {
+            if path.to_str().is_some_and(|name| name.ends_with(&self.suffix)) {
                 kept.push((fs::metadata(&path)?.modified()?, path));
             } else {
                 fs::remove_file(&path)?;
             }
         }
         kept.sort_unstable_by(|a, b| b.cmp(a));
-        kept.iter()
-            .skip(MAX_FILES - 1)
-            .try_for_each(|(_, path)| fs::remove_file(path))
+        kept.iter().skip(MAX_FILES - 1).try_for_each(|(_, path)| fs::remove_file(path))
     }
 
     fn path(&self, sha256: &str) -> PathBuf {
@@ -157,14 +140,10 @@ impl Cache {
 
     fn check(&self, found: &Metadata) -> io::Result<()> {
         if found.uid() != self.user {
-            return Err(io::Error::other(
-                "it belongs to another user than the one that the gateway runs as",
-            ));
+            return Err(io::Error::other("it belongs to another user than the one that the gateway runs as"));
         }
         if found.mode() & OTHERS_WRITE != 0 {
-            return Err(io::Error::other(
-                "other users may write to it; `chmod go-w` mends that",
-            ));
+            return Err(io::Error::other("other users may write to it; `chmod go-w` mends that"));
         }
         Ok(())
     }

@@ -35,9 +35,7 @@ impl Call {
         Self {
             memory: HostMemory::new(input, limits.host_memory()),
             log,
-            guard: Guard {
-                memory: limits.memory,
-            },
+            guard: Guard { memory: limits.memory },
             turn: clock.turn(limits.time),
             max_output: limits.output,
             output: (0, 0),
@@ -57,8 +55,7 @@ impl Call {
         answer: impl FnOnce(&[u8]) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
         let engine = plugin.module().engine();
-        let mut store =
-            Store::try_new(engine, self).map_err(|error| CallError::Host(format!("{error:#}")))?;
+        let mut store = Store::try_new(engine, self).map_err(|error| CallError::Host(format!("{error:#}")))?;
         store.limiter(|call| &mut call.guard);
         store.set_epoch_deadline(FIRST_TICKS);
         store.epoch_deadline_callback(|mut store| store.data_mut().turn.deadline());
@@ -69,10 +66,7 @@ impl Call {
         };
         let call = store.data_mut();
         if code != 0 || call.error.is_some() {
-            return Err(CallError::Failed {
-                code,
-                message: call.error.take(),
-            });
+            return Err(CallError::Failed { code, message: call.error.take() });
         }
         let (address, length) = call.output;
         // The plugin cannot have made the memory smaller since it named the range.
@@ -82,15 +76,10 @@ impl Call {
     /// Takes note of where the answer lies.
     pub(super) fn set_output(&mut self, address: u64, length: u64) -> Result<(), CallError> {
         if length > self.max_output as u64 {
-            return Err(CallError::Output(format!(
-                "it has {length} bytes, and the limit is {}",
-                self.max_output
-            )));
+            return Err(CallError::Output(format!("it has {length} bytes, and the limit is {}", self.max_output)));
         }
         if self.memory.range(address, length).is_none() {
-            return Err(CallError::Output(
-                "it is no range of the memory that the plugin allocated for it".into(),
-            ));
+            return Err(CallError::Output("it is no range of the memory that the plugin allocated for it".into()));
         }
         self.output = (address, length);
         Ok(())
@@ -104,10 +93,7 @@ impl Call {
 
     /// A new block with the value of the variable that this block names; 0 where there is none.
     pub(super) fn variable(&mut self, name: u64) -> Result<u64, CallError> {
-        let value = self
-            .memory
-            .block(name)
-            .and_then(|name| self.variables.get(name));
+        let value = self.memory.block(name).and_then(|name| self.variables.get(name));
         let handle = match value {
             Some(value) => self.memory.alloc_from(value)?,
             None => 0,
@@ -126,17 +112,11 @@ impl Call {
         }
         if let Some(value) = self.memory.block(value) {
             if self.variables.len() >= MAX_VARIABLES {
-                return Err(CallError::HostMemory {
-                    limit: MAX_VARIABLES,
-                    unit: "variables",
-                });
+                return Err(CallError::HostMemory { limit: MAX_VARIABLES, unit: "variables" });
             }
             let bytes = self.variable_bytes + key.len() + value.len();
             if bytes > MAX_VARIABLE_BYTES {
-                return Err(CallError::HostMemory {
-                    limit: MAX_VARIABLE_BYTES,
-                    unit: "bytes of variables",
-                });
+                return Err(CallError::HostMemory { limit: MAX_VARIABLE_BYTES, unit: "bytes of variables" });
             }
             self.variable_bytes = bytes;
             self.variables.insert(key.to_vec(), value.to_vec());
@@ -158,20 +138,12 @@ async fn enter(
         instance
             .get_module_export(store, export)
             .and_then(|export| export.into_func())
-            .ok_or_else(|| {
-                wasmtime::Error::msg("an export that was there when the plugin was loaded is gone")
-            })
+            .ok_or_else(|| wasmtime::Error::msg("an export that was there when the plugin was loaded is gone"))
     };
     if let Some(initialize) = initialize {
-        function(store, initialize)?
-            .typed::<(), ()>(&store)?
-            .call_async(&mut *store, ())
-            .await?;
+        function(store, initialize)?.typed::<(), ()>(&store)?.call_async(&mut *store, ()).await?;
     }
-    function(store, export)?
-        .typed::<(), i32>(&store)?
-        .call_async(&mut *store, ())
-        .await
+    function(store, export)?.typed::<(), i32>(&store)?.call_async(&mut *store, ()).await
 }
 
 /// What stopped the call.
@@ -186,12 +158,7 @@ fn failure(error: wasmtime::Error) -> CallError {
             Some(function) => format!("{trap} (in {})", one_line(function.as_bytes())),
             None => trap.to_owned(),
         };
-        return CallError::Trap {
-            trap,
-            message: None,
-        };
+        return CallError::Trap { trap, message: None };
     }
-    error
-        .downcast::<CallError>()
-        .unwrap_or_else(|error| CallError::Host(format!("{error:#}")))
+    error.downcast::<CallError>().unwrap_or_else(|error| CallError::Host(format!("{error:#}")))
 }

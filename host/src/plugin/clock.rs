@@ -57,22 +57,13 @@ impl Clock {
         })?;
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let slow = Arc::new(Semaphore::new(processors.saturating_sub(1).max(1)));
-        Ok(Self {
-            shared,
-            slow,
-            thread: Some(thread),
-        })
+        Ok(Self { shared, slow, thread: Some(thread) })
     }
 
     /// The time of a call that starts now.
     pub(super) fn turn(self: &Arc<Self>, limit: Duration) -> Turn {
         self.wake();
-        Turn {
-            clock: Arc::clone(self),
-            limit,
-            ran: Duration::ZERO,
-            slice: Slice::Fast(Instant::now()),
-        }
+        Turn { clock: Arc::clone(self), limit, ran: Duration::ZERO, slice: Slice::Fast(Instant::now()) }
     }
 
     /// Whether it has stopped because there was nothing to do.
@@ -115,11 +106,7 @@ impl Shared {
         while !self.stop.load(Ordering::SeqCst) {
             thread::park_timeout(TICK);
             engine.increment_epoch();
-            idle = if self.used.swap(false, Ordering::SeqCst) {
-                0
-            } else {
-                idle + 1
-            };
+            idle = if self.used.swap(false, Ordering::SeqCst) { 0 } else { idle + 1 };
             if idle >= IDLE_TICKS {
                 self.asleep.store(true, Ordering::SeqCst);
                 if !self.used.load(Ordering::SeqCst) && !self.stop.load(Ordering::SeqCst) {
@@ -159,10 +146,7 @@ impl Turn {
     pub(super) fn deadline(&mut self) -> wasmtime::Result<UpdateDeadline> {
         self.ran += match &self.slice {
             Slice::Fast(since) => since.elapsed(),
-            Slice::Slow(slice) => lock(slice)
-                .take()
-                .map(|slice| slice.since.elapsed())
-                .unwrap_or_default(),
+            Slice::Slow(slice) => lock(slice).take().map(|slice| slice.since.elapsed()).unwrap_or_default(),
         };
         if self.ran >= self.limit {
             return Err(CallError::Time { limit: self.limit }.into());
@@ -177,10 +161,7 @@ impl Turn {
                 // It is never closed; were it, the call would go on without a place.
                 let place = Arc::clone(&clock.slow).acquire_owned().await.ok();
                 clock.wake();
-                *lock(&slice) = Some(SlowSlice {
-                    since: Instant::now(),
-                    _place: place,
-                });
+                *lock(&slice) = Some(SlowSlice { since: Instant::now(), _place: place });
             }),
         ))
     }

@@ -43,9 +43,7 @@ pub enum LoadError {
         imports: Vec<String>,
     },
     /// The module imports a known function under another type, or something that is no function.
-    #[error(
-        "plugin `{plugin}` does not fit this host: {reason}. Author: rebuild it with a current Extism PDK"
-    )]
+    #[error("plugin `{plugin}` does not fit this host: {reason}. Author: rebuild it with a current Extism PDK")]
     Link {
         /// The plugin's name.
         plugin: String,
@@ -140,9 +138,7 @@ pub enum CallError {
         unit: &'static str,
     },
     /// The plugin wanted something that no plugin may have.
-    #[error(
-        "the plugin wanted {0}, which no plugin may have: a plugin is a function of the request and nothing else"
-    )]
+    #[error("the plugin wanted {0}, which no plugin may have: a plugin is a function of the request and nothing else")]
     Denied(&'static str),
     /// The plugin ended itself by `proc_exit`.
     #[error("the plugin ended itself with exit code {code}{}", told(.message))]
@@ -196,40 +192,23 @@ impl CallError {
     /// The same error with what the plugin had said before it failed, where that has a place in it.
     pub(super) fn with_message(self, said: Option<String>) -> Self {
         match self {
-            Self::Trap { trap, message } => Self::Trap {
-                trap,
-                message: message.or(said),
-            },
-            Self::Exit { code, message } => Self::Exit {
-                code,
-                message: message.or(said),
-            },
+            Self::Trap { trap, message } => Self::Trap { trap, message: message.or(said) },
+            Self::Exit { code, message } => Self::Exit { code, message: message.or(said) },
             other => other,
         }
     }
 }
 
 fn told(message: &Option<String>) -> String {
-    message
-        .as_deref()
-        .map(|text| format!(": {text}"))
-        .unwrap_or_default()
+    message.as_deref().map(|text| format!(": {text}")).unwrap_or_default()
 }
 
 fn code_of(code: i32) -> String {
-    if code == 0 {
-        String::new()
-    } else {
-        format!(" (code {code})")
-    }
+    if code == 0 { String::new() } else { format!(" (code {code})") }
 }
 
 fn list(imports: &[String]) -> String {
-    imports
-        .iter()
-        .map(|import| format!("`{import}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    imports.iter().map(|import| format!("`{import}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn rebuild(found: u32, expected: u32) -> &'static str {

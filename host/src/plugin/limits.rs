@@ -38,34 +38,16 @@ pub(super) struct Guard {
 }
 
 impl ResourceLimiter for Guard {
-    fn memory_growing(
-        &mut self,
-        _: usize,
-        asked: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, _: usize, asked: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         if asked > self.memory {
-            return Err(CallError::Memory {
-                asked,
-                limit: self.memory,
-            }
-            .into());
+            return Err(CallError::Memory { asked, limit: self.memory }.into());
         }
         Ok(maximum.is_none_or(|maximum| asked <= maximum))
     }
 
-    fn table_growing(
-        &mut self,
-        _: usize,
-        asked: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, _: usize, asked: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         if asked > MAX_TABLE_ELEMENTS {
-            return Err(CallError::Table {
-                asked,
-                limit: MAX_TABLE_ELEMENTS,
-            }
-            .into());
+            return Err(CallError::Table { asked, limit: MAX_TABLE_ELEMENTS }.into());
         }
         Ok(maximum.is_none_or(|maximum| asked <= maximum))
     }

@@ -23,13 +23,7 @@ pub(super) struct CallLog {
 
 impl CallLog {
     pub(super) fn new(plugin: Arc<str>, source: &str) -> Self {
-        Self {
-            plugin,
-            source: source.to_owned(),
-            lines: 0,
-            bytes: 0,
-            suppressed: 0,
-        }
+        Self { plugin, source: source.to_owned(), lines: 0, bytes: 0, suppressed: 0 }
     }
 
     /// Logs this text, or as much of it as the call may still log.
@@ -84,15 +78,12 @@ impl Drop for CallLog {
 
 /// The text on one line: what could end a line, or steer a terminal, is written as an escape.
 pub(super) fn one_line(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).trim_end().chars().fold(
-        String::with_capacity(text.len()),
-        |mut line, c| {
-            if c.is_control() {
-                let _ = write!(line, "{}", c.escape_default());
-            } else {
-                line.push(c);
-            }
-            line
-        },
-    )
+    String::from_utf8_lossy(text).trim_end().chars().fold(String::with_capacity(text.len()), |mut line, c| {
+        if c.is_control() {
+            let _ = write!(line, "{}", c.escape_default());
+        } else {
+            line.push(c);
+        }
+        line
+    })
 }

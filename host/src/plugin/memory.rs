@@ -47,19 +47,9 @@ impl HostMemory {
         bytes.resize(size, 0);
         let mut blocks = Vec::with_capacity(8);
         if !input.is_empty() {
-            blocks.push(Block {
-                start: 0,
-                size,
-                len: Some(input.len()),
-            });
+            blocks.push(Block { start: 0, size, len: Some(input.len()) });
         }
-        Self {
-            bytes,
-            blocks,
-            free: 0,
-            input: input.len(),
-            max_bytes: max_bytes.saturating_add(size),
-        }
+        Self { bytes, blocks, free: 0, input: input.len(), max_bytes: max_bytes.saturating_add(size) }
     }
 
     /// The length of the input.
@@ -85,8 +75,7 @@ impl HostMemory {
 
     /// Writes these bytes at this address, or does nothing where not all of them are inside the memory.
     pub(super) fn store<const N: usize>(&mut self, address: u64, value: [u8; N]) {
-        let place =
-            index(address.wrapping_sub(BASE), N).and_then(|range| self.bytes.get_mut(range));
+        let place = index(address.wrapping_sub(BASE), N).and_then(|range| self.bytes.get_mut(range));
         if let Some(place) = place {
             place.copy_from_slice(&value);
         }
@@ -97,24 +86,15 @@ impl HostMemory {
         if length == 0 {
             return Ok(0);
         }
-        let too_much = CallError::HostMemory {
-            limit: self.max_bytes,
-            unit: "bytes",
-        };
+        let too_much = CallError::HostMemory { limit: self.max_bytes, unit: "bytes" };
         let Ok(len) = usize::try_from(length) else {
             return Err(too_much);
         };
-        let Some(size) = len
-            .checked_next_multiple_of(ALIGN)
-            .filter(|size| *size <= self.max_bytes)
-        else {
+        let Some(size) = len.checked_next_multiple_of(ALIGN).filter(|size| *size <= self.max_bytes) else {
             return Err(too_much);
         };
         if self.free > 0
-            && let Some(at) = self
-                .blocks
-                .iter()
-                .position(|block| block.len.is_none() && block.size >= size)
+            && let Some(at) = self.blocks.iter().position(|block| block.len.is_none() && block.size >= size)
         {
             return self.take(at, len, size);
         }
@@ -124,11 +104,7 @@ impl HostMemory {
         self.room_for_block()?;
         let start = self.bytes.len();
         self.bytes.resize(start + size, 0);
-        self.blocks.push(Block {
-            start,
-            size,
-            len: Some(len),
-        });
+        self.blocks.push(Block { start, size, len: Some(len) });
         Ok(start as u64 + BASE)
     }
 
@@ -182,28 +158,16 @@ impl HostMemory {
     /// The position of the live block that starts at this handle.
     fn find(&self, handle: u64) -> Option<usize> {
         let start = usize::try_from(handle.checked_sub(BASE)?).ok()?;
-        let at = self
-            .blocks
-            .binary_search_by_key(&start, |block| block.start)
-            .ok()?;
+        let at = self.blocks.binary_search_by_key(&start, |block| block.start).ok()?;
         self.blocks[at].len.is_some().then_some(at)
     }
 
     /// Makes the free block at this position a live one, and leaves what is too much of it free.
     fn take(&mut self, at: usize, len: usize, size: usize) -> Result<u64, CallError> {
-        let Block {
-            start, size: whole, ..
-        } = self.blocks[at];
+        let Block { start, size: whole, .. } = self.blocks[at];
         if whole > size && self.room_for_block().is_ok() {
             self.blocks[at].size = size;
-            self.blocks.insert(
-                at + 1,
-                Block {
-                    start: start + size,
-                    size: whole - size,
-                    len: None,
-                },
-            );
+            self.blocks.insert(at + 1, Block { start: start + size, size: whole - size, len: None });
         } else {
             self.free -= 1;
         }
@@ -217,10 +181,7 @@ impl HostMemory {
         if self.blocks.len() < MAX_BLOCKS {
             Ok(())
         } else {
-            Err(CallError::HostMemory {
-                limit: MAX_BLOCKS,
-                unit: "blocks",
-            })
+            Err(CallError::HostMemory { limit: MAX_BLOCKS, unit: "blocks" })
         }
     }
 
@@ -243,8 +204,5 @@ fn index(offset: u64, length: usize) -> Option<std::ops::Range<usize>> {
 
 #[inline]
 fn read<const N: usize>(bytes: &[u8], offset: u64) -> [u8; N] {
-    index(offset, N)
-        .and_then(|range| bytes.get(range))
-        .and_then(|found| found.try_into().ok())
-        .unwrap_or([0; N])
+    index(offset, N).and_then(|range| bytes.get(range)).and_then(|found| found.try_into().ok()).unwrap_or([0; N])
 }

@@ -27,11 +27,7 @@ const SHARE: usize = 4;
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// What a plugin may use to say what it is.
-const DESCRIBE: CallLimits = CallLimits {
-    time: Duration::from_secs(1),
-    memory: usize::MAX,
-    output: 1024 * 1024,
-};
+const DESCRIBE: CallLimits = CallLimits { time: Duration::from_secs(1), memory: usize::MAX, output: 1024 * 1024 };
 
 /// How a [`Sandbox`] is set up.
 #[derive(Debug, Clone)]
@@ -103,33 +99,21 @@ impl Sandbox {
     pub async fn load(&self, name: &str, wasm: &[u8]) -> Result<Plugin, LoadError> {
         let sha256 = hex(&Sha256::digest(wasm));
         let compiled = tokio::task::spawn_blocking({
-            let (sandbox, name, wasm, sha256) =
-                (self.clone(), name.to_owned(), wasm.to_vec(), sha256.clone());
+            let (sandbox, name, wasm, sha256) = (self.clone(), name.to_owned(), wasm.to_vec(), sha256.clone());
             move || sandbox.compile(&name, &wasm, &sha256)
         });
-        let module = compiled.await.map_err(|_| LoadError::Stopped {
-            plugin: name.to_owned(),
-        })??;
+        let module = compiled.await.map_err(|_| LoadError::Stopped { plugin: name.to_owned() })??;
         let code = self.link(name, &module)?;
         let name: Arc<str> = name.into();
         let description = self.describe(&name, &code).await?;
         let places = Semaphore::new((self.0.instances / SHARE).max(1));
-        Ok(Plugin(Arc::new(Loaded {
-            sandbox: self.clone(),
-            name,
-            sha256,
-            description,
-            code,
-            places,
-        })))
+        Ok(Plugin(Arc::new(Loaded { sandbox: self.clone(), name, sha256, description, code, places })))
     }
 
     fn compile(&self, name: &str, wasm: &[u8], sha256: &str) -> Result<Module, LoadError> {
         let Inner { engine, cache, .. } = &*self.0;
-        let not_a_module = |error: wasmtime::Error| LoadError::Module {
-            plugin: name.to_owned(),
-            reason: format!("{error:#}"),
-        };
+        let not_a_module =
+            |error: wasmtime::Error| LoadError::Module { plugin: name.to_owned(), reason: format!("{error:#}") };
         let module = match cache.as_ref().and_then(|cache| cache.load(engine, sha256)) {
             Some(module) => module,
             None => {
@@ -142,9 +126,7 @@ impl Sandbox {
             }
         };
         // Now, and not in the first call.
-        module
-            .initialize_copy_on_write_image()
-            .map_err(not_a_module)?;
+        module.initialize_copy_on_write_image().map_err(not_a_module)?;
         Ok(module)
     }
 
@@ -159,19 +141,13 @@ impl Sandbox {
             .map(|import| format!("{}.{}", import.module(), import.name()))
             .collect();
         if !unknown.is_empty() {
-            return Err(LoadError::Imports {
-                plugin: name.to_owned(),
-                imports: unknown,
-            });
+            return Err(LoadError::Imports { plugin: name.to_owned(), imports: unknown });
         }
         let instance = self
             .0
             .linker
             .instantiate_pre(module)
-            .map_err(|error| LoadError::Link {
-                plugin: name.to_owned(),
-                reason: format!("{error:#}"),
-            })?;
+            .map_err(|error| LoadError::Link { plugin: name.to_owned(), reason: format!("{error:#}") })?;
         // A module built as a library has one of these to set itself up before the first call.
         let initialize = ["_initialize", "__wasm_call_ctors"]
             .iter()
@@ -193,35 +169,19 @@ impl Sandbox {
         struct Version {
             contract: u32,
         }
-        let failed = |error| LoadError::Describe {
-            plugin: name.to_string(),
-            error,
-        };
+        let failed = |error| LoadError::Describe { plugin: name.to_string(), error };
         let _place = self.place(&self.0.places).await.map_err(failed)?;
         let log = CallLog::new(Arc::clone(name), "");
         let answer = Call::new(&self.0.clock, log, &[], &DESCRIBE)
-            .run(
-                &code.instance,
-                code.initialize.as_ref(),
-                &code.describe,
-                |answer| Ok(answer.to_vec()),
-            )
+            .run(&code.instance, code.initialize.as_ref(), &code.describe, |answer| Ok(answer.to_vec()))
             .await
             .map_err(failed)?;
         // The version first: what another version of the contract has beside it is its own affair.
-        let Version { contract } = answer::read(&answer)
-            .map_err(CallError::from)
-            .map_err(failed)?;
+        let Version { contract } = answer::read(&answer).map_err(CallError::from).map_err(failed)?;
         if contract != CONTRACT_VERSION {
-            return Err(LoadError::Contract {
-                plugin: name.to_string(),
-                found: contract,
-                expected: CONTRACT_VERSION,
-            });
+            return Err(LoadError::Contract { plugin: name.to_string(), found: contract, expected: CONTRACT_VERSION });
         }
-        answer::read(&answer)
-            .map_err(CallError::from)
-            .map_err(failed)
+        answer::read(&answer).map_err(CallError::from).map_err(failed)
     }
 
     /// Whether the clock has stopped.
@@ -234,10 +194,7 @@ impl Sandbox {
     #[cfg(test)]
     pub(super) fn functions(&self) -> usize {
         let log = CallLog::new("none".into(), "");
-        let mut store = wasmtime::Store::new(
-            &self.0.engine,
-            Call::new(&self.0.clock, log, &[], &DESCRIBE),
-        );
+        let mut store = wasmtime::Store::new(&self.0.engine, Call::new(&self.0.clock, log, &[], &DESCRIBE));
         self.0.linker.iter(&mut store).count()
     }
 
@@ -274,73 +231,42 @@ impl Plugin {
 
     /// Lets a fresh instance read a request: the JSON of a [`plugin_sdk::contract::Request`]. `source` is for its log
     /// lines. Dropping the future ends the call, and disturbs no other.
-    pub async fn read(
-        &self,
-        source: &str,
-        request: &[u8],
-        limits: &CallLimits,
-    ) -> Result<Answer, CallError> {
-        let Loaded {
-            sandbox,
-            name,
-            code,
-            places,
-            ..
-        } = &*self.0;
+    pub async fn read(&self, source: &str, request: &[u8], limits: &CallLimits) -> Result<Answer, CallError> {
+        let Loaded { sandbox, name, code, places, .. } = &*self.0;
         // The plugin's own line first, so that whoever waits in it keeps no place from the others. Both places are given
         // back after the instance is gone, which is what there is a limited number of.
         let _share = sandbox.place(places).await?;
         let _place = sandbox.place(&sandbox.0.places).await?;
         let log = CallLog::new(Arc::clone(name), source);
         Call::new(&sandbox.0.clock, log, request, limits)
-            .run(
-                &code.instance,
-                code.initialize.as_ref(),
-                &code.read,
-                |bytes| Ok(answer::answer(bytes)?),
-            )
+            .run(&code.instance, code.initialize.as_ref(), &code.read, |bytes| Ok(answer::answer(bytes)?))
             .await
     }
 }
 
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sandbox")
-            .field("instances", &self.0.instances)
-            .finish_non_exhaustive()
+        f.debug_struct("Sandbox").field("instances", &self.0.instances).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plugin")
-            .field("name", &self.name())
-            .field("sha256", &self.sha256())
-            .finish_non_exhaustive()
+        f.debug_struct("Plugin").field("name", &self.name()).field("sha256", &self.sha256()).finish_non_exhaustive()
     }
 }
 
 fn export(plugin: &str, module: &Module, name: &'static str) -> Result<ModuleExport, LoadError> {
-    let wrong = |found: String| LoadError::Export {
-        plugin: plugin.to_owned(),
-        export: name,
-        found,
-    };
+    let wrong = |found: String| LoadError::Export { plugin: plugin.to_owned(), export: name, found };
     match module.get_export(name) {
-        Some(ExternType::Func(found))
-            if found.params().len() == 0 && is_one_i32(found.results()) =>
-        {
-            module
-                .get_export_index(name)
-                .ok_or_else(|| wrong("does not export".into()))
+        Some(ExternType::Func(found)) if found.params().len() == 0 && is_one_i32(found.results()) => {
+            module.get_export_index(name).ok_or_else(|| wrong("does not export".into()))
         }
         Some(ExternType::Func(found)) => {
             let types = |types: Vec<String>| types.join(", ");
             let params = types(found.params().map(|found| found.to_string()).collect());
             let results = types(found.results().map(|found| found.to_string()).collect());
-            Err(wrong(format!(
-                "exports, as a function of type ({params}) -> ({results}),"
-            )))
+            Err(wrong(format!("exports, as a function of type ({params}) -> ({results}),")))
         }
         Some(_) => Err(wrong("exports, but not as a function,".into())),
         None => Err(wrong("does not export".into())),
@@ -352,10 +278,8 @@ fn is_one_i32(mut types: impl ExactSizeIterator<Item = wasmtime::ValType>) -> bo
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

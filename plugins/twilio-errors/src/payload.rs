@@ -1,8 +1,8 @@
 //! The field `Payload` of Twilio's Debugger webhook: a JSON **text** that tells what happened.
 //!
-//! Twilio documents `resource_sid`, `service_sid`, `error_code`, `more_info` and `webhook`. Captured ones show that all of
-//! them may be absent, that `error_code` is a string of digits, that `more_info` spells its message `Msg` or `msg`, and
-//! that `webhook.response.status_code` is null even where the response was a 502: the real one is
+//! Twilio documents `resource_sid`, `service_sid`, `error_code`, `more_info` and `webhook`. Captured ones show that all
+//! of them may be absent, that `error_code` is a string of digits, that `more_info` spells its message `Msg` or `msg`,
+//! and that `webhook.response.status_code` is null even where the response was a 502: the real one is
 //! `more_info.httpResponse`.
 
 use serde_json::value::RawValue;

@@ -48,8 +48,8 @@ pub fn unsigned_body() -> Rejection {
     rejection(
         RejectionKind::Forbidden,
         "the body is not a form and the URL carries no bodySHA256, so no signature can cover the body",
-        "Twilio's Debugger sends application/x-www-form-urlencoded. Look for a proxy that changes Content-Type, or that \
-         drops the query string.",
+        "Twilio's Debugger sends application/x-www-form-urlencoded. Look for a proxy that changes Content-Type, or \
+         that drops the query string.",
     )
 }
 
@@ -67,7 +67,8 @@ pub fn no_account() -> Rejection {
     rejection(
         RejectionKind::Forbidden,
         "the form names no AccountSid, so there is no auth token to check its signature with",
-        "Twilio always sends an AccountSid. If this is Twilio, configure `auth_token` as one token or a list instead of a table.",
+        "Twilio always sends an AccountSid. If this is Twilio, configure `auth_token` as one token or a list instead \
+         of a table.",
     )
 }
 
@@ -78,8 +79,8 @@ pub fn unknown_account(account: &str) -> Rejection {
         RejectionKind::Forbidden,
         "no auth token is configured for the account that this request names",
         format!(
-            "The request names AccountSid {account:?}, which is not verified. If that account is yours, add its own auth \
-             token to this source's settings: `auth_token.{account} = {{ env = \"…\" }}`."
+            "The request names AccountSid {account:?}, which is not verified. If that account is yours, add its own \
+             auth token to this source's settings: `auth_token.{account} = {{ env = \"…\" }}`."
         ),
     )
 }

@@ -31,7 +31,7 @@ impl Tokens {
     }
 }
 
-// By hand, because serde's untagged enums read everything twice, and take 25 KB of wasm for it.
+// By hand, because serde's untagged enums decode everything twice.
 
 impl<'de> Deserialize<'de> for AuthToken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -104,9 +104,9 @@ pub fn schema() -> Value {
         "required": ["auth_token"],
         "properties": {
             "auth_token": {
-                "description": "The auth token of the Twilio account (Console → Account → API keys & tokens): one; a list \
-                    of which any may have signed, while it is being rotated; or a table from AccountSid to either, \
-                    because a subaccount signs with its own.",
+                "description": "The auth token of the Twilio account (Console → Account → API keys & tokens): one; a \
+                    list of which any may have signed, while it is being rotated; or a table from AccountSid to \
+                    either, because a subaccount signs with its own.",
                 "anyOf": [
                     tokens[0],
                     tokens[1],

@@ -67,7 +67,8 @@ fn is_signed(url: &str, params: &[&[u8]], tokens: &[&String], given: &str) -> bo
     url.iter().any(|url| tokens.iter().any(|token| is_over(url, token)))
 }
 
-/// Names and values in the order in which they are signed. They are bytes, not text: what is not UTF-8 is signed as sent.
+/// Names and values in the order in which they are signed. They are bytes, not text: what is not UTF-8 is signed as
+/// sent.
 fn signed_params<'a>(form: &'a Form<'_>) -> Result<Vec<&'a [u8]>, Rejection> {
     if form.fields().len() > MAX_FIELDS {
         return Err(rejection::too_many_fields());

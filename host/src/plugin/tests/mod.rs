@@ -16,17 +16,10 @@ use std::time::Duration;
 
 const MIB: usize = 1024 * 1024;
 
-const LIMITS: CallLimits = CallLimits {
-    time: Duration::from_secs(20),
-    memory: 4 * MIB,
-    output: MIB,
-};
+const LIMITS: CallLimits = CallLimits { time: Duration::from_secs(20), memory: 4 * MIB, output: MIB };
 
 /// For plugins that run until they are stopped.
-const BRIEF: CallLimits = CallLimits {
-    time: Duration::from_millis(20),
-    ..LIMITS
-};
+const BRIEF: CallLimits = CallLimits { time: Duration::from_millis(20), ..LIMITS };
 
 const DESCRIPTION: &str =
     r#"{"contract":1,"name":"hand-made","version":"1.0.0","summary":"For a test.","settings":{}}"#;
@@ -78,13 +71,7 @@ struct ByHand<'a> {
 
 impl Default for ByHand<'_> {
     fn default() -> Self {
-        Self {
-            read: "(call $answer)",
-            answer: ANSWER,
-            description: DESCRIPTION,
-            imports: "",
-            more: "",
-        }
+        Self { read: "(call $answer)", answer: ANSWER, description: DESCRIPTION, imports: "", more: "" }
     }
 }
 
@@ -134,12 +121,7 @@ fn escaped(text: &str) -> String {
 }
 
 fn sandbox() -> Sandbox {
-    Sandbox::new(SandboxOptions {
-        cache_dir: None,
-        instances: 16,
-        max_memory: 16 * MIB,
-    })
-    .unwrap()
+    Sandbox::new(SandboxOptions { cache_dir: None, instances: 16, max_memory: 16 * MIB }).unwrap()
 }
 
 async fn load(plugin: ByHand<'_>) -> Plugin {
@@ -152,13 +134,7 @@ async fn refused(wasm: &[u8]) -> LoadError {
 
 /// What becomes of a plugin whose `read` is this.
 async fn read(read: &str) -> Result<Answer, CallError> {
-    load(ByHand {
-        read,
-        ..ByHand::default()
-    })
-    .await
-    .read("here", INPUT, &LIMITS)
-    .await
+    load(ByHand { read, ..ByHand::default() }).await.read("here", INPUT, &LIMITS).await
 }
 
 /// A `read` that does `steps`, and answers if each of these i64 expressions has its value; otherwise it returns the
@@ -176,10 +152,7 @@ fn checked(steps: &str, expressions: &[(&str, u64)]) -> String {
 }
 
 fn assert_answered(result: &Result<Answer, CallError>) {
-    assert!(
-        matches!(result, Ok(Answer::Alerts(alerts)) if alerts[0].event_id == "e1"),
-        "{result:?}"
-    );
+    assert!(matches!(result, Ok(Answer::Alerts(alerts)) if alerts[0].event_id == "e1"), "{result:?}");
 }
 
 #[track_caller]
