@@ -1,0 +1,189 @@
+//! Killed at any moment, started again in the same place: what was accepted is delivered, and nothing is opened twice.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::harness::{Gateway, Itoc360, Place, Setup, random, twilio};
+
+/// How many send at once.
+const SENDERS: usize = 8;
+
+/// Events that are sent until each of them was answered 200.
+struct Load {
+    waiting: Arc<Mutex<VecDeque<usize>>>,
+    accepted: watch::Sender<usize>,
+    sending: JoinSet<()>,
+}
+
+impl Load {
+    /// Sends what waits, until the gateway is gone.
+    fn on(gateway: &Gateway, waiting: &Arc<Mutex<VecDeque<usize>>>) -> Self {
+        let mut load = Self { waiting: Arc::clone(waiting), accepted: watch::Sender::new(0), sending: JoinSet::new() };
+        for _ in 0..SENDERS {
+            let (sender, waiting, accepted) = (gateway.sender(), Arc::clone(waiting), load.accepted.clone());
+            load.sending.spawn(async move {
+                loop {
+                    let Some(number) = waiting.lock().unwrap().pop_front() else { return };
+                    match sender.post(&twilio::error(&twilio::sid(number)).to("twilio")).await {
+                        Ok(answer) => {
+                            assert_eq!(answer.status, 200, "{}", answer.body);
+                            accepted.send_modify(|count| *count += 1);
+                        }
+                        // Nobody knows whether it was kept. Twilio, told `#rc=3&rp=all`, sends it again.
+                        Err(_) => {
+                            waiting.lock().unwrap().push_front(number);
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+        load
+    }
+
+    /// Waits until so many were answered 200, or until all were.
+    async fn accepted(&mut self, count: usize) {
+        let mut accepted = self.accepted.subscribe();
+        tokio::select! {
+            reached = accepted.wait_for(|accepted| *accepted >= count) => drop(reached.unwrap()),
+            () = async { while self.sending.join_next().await.is_some() {} } => {}
+        }
+    }
+
+    /// Waits for the senders to notice that the gateway is gone, or to have sent all.
+    async fn end(self) -> bool {
+        self.sending.join_all().await;
+        self.waiting.lock().unwrap().is_empty()
+    }
+}
+
+fn events(count: usize) -> Arc<Mutex<VecDeque<usize>>> {
+    Arc::new(Mutex::new((0..count).collect()))
+}
+
+/// Asserts that each of so many events opened exactly one alert, and that each is still open.
+async fn each_opened_once(itoc360: &Itoc360, place: &Place, count: usize) {
+    itoc360.open(count).await;
+    let mut fingerprints = BTreeMap::<String, BTreeSet<String>>::new();
+    for alert in itoc360.received().iter().map(alert_gateway::itoc360::stand_in::Received::json) {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let fingerprint = text(&alert["alerts"][0]["fingerprint"]);
+        fingerprints.entry(text(&alert["commonAnnotations"]["event_id"])).or_default().insert(fingerprint);
+    }
+    let expected: BTreeSet<_> = (0..count).map(twilio::sid).collect();
+    assert_eq!(fingerprints.keys().cloned().collect::<BTreeSet<_>>(), expected);
+    for (event_id, fingerprints) in &fingerprints {
+        assert_eq!(fingerprints.len(), 1, "{event_id} was sent under several fingerprints");
+        assert!(fingerprints.iter().all(|fingerprint| itoc360.times_opened(fingerprint) == 1), "{event_id}");
+    }
+    let tally = itoc360.tally();
+    assert_eq!((tally.opened, tally.open), (count, count), "{tally:?}");
+    println!("{} of {} deliveries were repeated", tally.updated, tally.requests);
+    let kept: BTreeSet<_> = place.list(&[]).await.iter().filter_map(|line| line["event_id"].as_str().map(str::to_owned)).collect();
+    assert_eq!(kept, expected);
+}
+
+#[tokio::test]
+async fn killed_under_load_thirty_times_it_loses_nothing_and_opens_nothing_twice() {
+    let mut random = random();
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    // More than can be accepted before the last kill.
+    let count = 2_000;
+    let waiting = events(count);
+    for _ in 0..25 {
+        let gateway = place.start().await;
+        let mut load = Load::on(&gateway, &waiting);
+        load.accepted(random.usize(1..60)).await;
+        // From an answer on, to any moment between two answers.
+        for _ in 0..random.usize(..200) {
+            tokio::task::yield_now().await;
+        }
+        gateway.kill().await;
+        assert!(!load.end().await, "all was sent before the last kill");
+    }
+    for _ in 0..5 {
+        let mut starting = place.launch(&["run"]);
+        starting.wait_for_lines(random.usize(..4)).await;
+        starting.kill().await;
+    }
+    let gateway = place.start().await;
+    let load = Load::on(&gateway, &waiting);
+    assert!(load.end().await);
+    each_opened_once(&itoc360, &place, count).await;
+}
+
+#[tokio::test]
+async fn stopped_under_load_it_finishes_what_is_under_way_and_exits_in_order() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let (count, waiting) = (600, events(600));
+    for _ in 0..3 {
+        let gateway = place.start().await;
+        let mut load = Load::on(&gateway, &waiting);
+        load.accepted(50).await;
+        let ended = gateway.stop().await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(ended.stderr.contains("all that was accepted is on disk"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        load.end().await;
+    }
+    let gateway = place.start().await;
+    assert!(Load::on(&gateway, &waiting).end().await);
+    each_opened_once(&itoc360, &place, count).await;
+    // In order means that whatever was delivered was also written down, so nothing was sent again.
+    assert_eq!(itoc360.tally().updated, 0);
+}
+
+#[tokio::test]
+async fn a_backlog_outlives_the_gateway_and_goes_out_when_itoc360_is_back() {
+    let mut itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    itoc360.down().await;
+    let gateway = place.start().await;
+    let waiting = events(200);
+    assert!(Load::on(&gateway, &waiting).end().await);
+    assert_eq!(place.list(&["--state", "pending"]).await.len(), 200);
+    assert_eq!(gateway.stop().await.code, Some(0));
+    let gateway = place.start().await;
+    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 200.0).await;
+    itoc360.up().await;
+    each_opened_once(&itoc360, &place, 200).await;
+    gateway.metric("gateway_alerts{state=\"delivered\"}", |count| count == 200.0).await;
+}
+
+#[tokio::test]
+async fn an_event_that_was_kept_before_a_crash_is_a_duplicate_after_it() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let gateway = place.start().await;
+    let post = twilio::error(&twilio::sid(0)).to("twilio");
+    gateway.accept(&post).await;
+    gateway.kill().await;
+    let answer = place.start().await.post(&post).await.json();
+    assert_eq!((&answer["accepted"], &answer["duplicates"]), (&0.into(), &1.into()));
+    each_opened_once(&itoc360, &place, 1).await;
+}
+
+#[tokio::test]
+async fn a_sender_that_hangs_up_leaves_a_whole_event_or_none() {
+    use tokio::io::AsyncWriteExt;
+
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    let mut random = random();
+    for number in 0..50 {
+        let post = twilio::error(&twilio::sid(number)).to("twilio");
+        let wire = post.wire(&format!("Content-Length: {}\r\n", post.body.len()));
+        let cut = if random.bool() { wire.len() } else { random.usize(1..wire.len()) };
+        let mut connection = gateway.connect().await;
+        connection.write_all(&wire[..cut]).await.unwrap();
+    }
+    let waiting = events(50);
+    assert!(Load::on(&gateway, &waiting).end().await);
+    each_opened_once(&itoc360, &place, 50).await;
+}

@@ -1,0 +1,34 @@
+//! The vocabulary: a [`Place`] with a configuration, a [`Gateway`] that runs there, an [`Itoc360`] that does what it is
+//! told, [`twilio`] events with their signatures, and [`plugin`]s made for one purpose.
+//!
+//! Nothing here waits for a time to pass. What another process does is learned from what it says, from the requests it
+//! makes, or, where it says nothing, by [`until`].
+
+mod gateway;
+mod itoc360;
+mod place;
+pub mod plugin;
+mod process;
+pub mod twilio;
+mod wait;
+
+pub use gateway::{Answer, Gateway};
+pub use itoc360::{Itoc360, TOKEN as ITOC360_TOKEN};
+pub use place::{Place, Setup};
+pub use process::{Output, Process};
+pub use twilio::Post;
+pub use wait::{PATIENCE, until};
+
+use std::path::PathBuf;
+
+/// The project's root.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// A random generator whose seed is printed, so that a failure can be seen again: `SEED=… cargo test …`.
+pub fn random() -> fastrand::Rng {
+    let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    fastrand::Rng::with_seed(seed)
+}

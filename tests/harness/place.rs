@@ -1,0 +1,231 @@
+//! A folder with a configuration, a store and the program.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use alert_gateway::itoc360::Format;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use super::itoc360::{Itoc360, TOKEN};
+use super::{Gateway, Output, Process, twilio, until};
+
+/// A place in the making: one destination and one Twilio source, unless it is told more.
+pub struct Setup {
+    gateway: String,
+    destinations: Vec<(String, String)>,
+    sources: String,
+    folder: TempDir,
+}
+
+/// A folder with a configuration, in which the program is run.
+pub struct Place {
+    folder: TempDir,
+}
+
+impl Setup {
+    /// Delivers to `itoc360`; the source `twilio` reads Twilio's errors.
+    pub fn new(itoc360: &Itoc360) -> Self {
+        Self::empty().destination("itoc360", itoc360).twilio("twilio")
+    }
+
+    /// Without a destination or a source.
+    pub fn empty() -> Self {
+        Self {
+            gateway: String::new(),
+            destinations: Vec::new(),
+            sources: String::new(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Adds lines to `[gateway]`.
+    pub fn gateway(mut self, lines: &str) -> Self {
+        self.gateway += lines;
+        self
+    }
+
+    /// One destination more.
+    pub fn destination(mut self, name: &str, itoc360: &Itoc360) -> Self {
+        let format = itoc360.format().as_str();
+        let table = format!(
+            "kind = \"itoc360\"\nurl = \"{}\"\ntoken = {{ env = \"ITOC360_TOKEN\" }}\nformat = \"{format}\"\n",
+            itoc360.url()
+        );
+        self.destinations.push((name.to_owned(), table));
+        self
+    }
+
+    /// Adds lines to the latest destination.
+    pub fn delivery(mut self, lines: &str) -> Self {
+        let (_, table) = self.destinations.last_mut().unwrap();
+        *table = format!("{table}{lines}\n");
+        self
+    }
+
+    /// One source more, of these lines; it delivers to the latest destination.
+    pub fn source(mut self, name: &str, lines: &str) -> Self {
+        let (destination, _) = self.destinations.last().unwrap();
+        self.sources += &format!("\n[sources.{name}]\ndestination = \"{destination}\"\n{lines}\n");
+        self
+    }
+
+    /// One source more, which reads Twilio's errors signed with the usual token.
+    pub fn twilio(self, name: &str) -> Self {
+        self.source(name, "plugin = \"twilio-errors\"\nsettings.auth_token = { env = \"TWILIO_AUTH_TOKEN\" }")
+    }
+
+    /// One source more, read by a plugin in a file `<name>.wasm`.
+    pub fn plugin(self, name: &str, wasm: &[u8], lines: &str) -> Self {
+        fs::write(self.folder.path().join(name).with_extension("wasm"), wasm).unwrap();
+        self.source(name, &format!("plugin = {{ path = \"{name}.wasm\" }}\n{lines}"))
+    }
+
+    /// Writes it all down.
+    pub fn place(self) -> Place {
+        // A healthy plugin must not fail its limit because the machine is busy with other tests.
+        let mut text = format!(
+            "[gateway]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\npublic_url = \"{}\"\ndata_dir = \"data\"\n{}\n\
+             [limits]\ntime = \"10s\"\n",
+            twilio::PUBLIC_URL,
+            self.gateway
+        );
+        for (name, table) in &self.destinations {
+            text += &format!("\n[destinations.{name}]\n{table}");
+        }
+        let place = Place { folder: self.folder };
+        fs::write(place.config(), text + &self.sources).unwrap();
+        place
+    }
+
+    /// Writes it all down, and starts the gateway.
+    pub async fn start(self) -> (Place, Gateway) {
+        let place = self.place();
+        let gateway = place.start().await;
+        (place, gateway)
+    }
+}
+
+impl Place {
+    /// A place with this configuration.
+    pub fn of(config: &str) -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        fs::write(place.config(), config).unwrap();
+        place
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> PathBuf {
+        self.path("gateway.toml")
+    }
+
+    /// Writes a file into it.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Starts the gateway, and waits until it takes requests.
+    pub async fn start(&self) -> Gateway {
+        warm(&self.path("data")).await;
+        Gateway::ready(self.launch(&["run"])).await
+    }
+
+    /// Starts the program, and waits for nothing.
+    pub fn launch(&self, arguments: &[&str]) -> Process {
+        let mut command = self.command(arguments);
+        command.env("ITOC360_TOKEN", TOKEN).env("TWILIO_AUTH_TOKEN", twilio::AUTH_TOKEN);
+        Process::start(command)
+    }
+
+    /// Starts the program for a reader who is gone before it prints anything.
+    pub fn launch_unread(&self, arguments: &[&str]) -> Process {
+        Process::start_unread(self.command(arguments))
+    }
+
+    /// Runs the program to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        self.launch(arguments).output().await
+    }
+
+    /// Runs the program to its end, as one who has not the gateway's environment.
+    pub async fn run_without_secrets(&self, arguments: &[&str]) -> Output {
+        Process::start(self.command(arguments)).output().await
+    }
+
+    /// What `events show` tells of the one request with this id.
+    pub async fn event(&self, id: &str) -> Value {
+        let shown = self.run_without_secrets(&["events", "show", id, "--json"]).await;
+        assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+        let found: Vec<Value> = serde_json::from_str(&shown.stdout).unwrap();
+        let [request] = <[Value; 1]>::try_from(found).unwrap();
+        request
+    }
+
+    /// Waits until the one alert of a request is in this state, and gives the request.
+    pub async fn event_in_state(&self, id: &str, state: &str) -> Value {
+        until(&format!("{id} is {state}"), async || {
+            let event = self.event(id).await;
+            (event["alerts"][0]["state"] == state).then_some(event)
+        })
+        .await
+    }
+
+    /// The lines that `events list` prints with these arguments.
+    pub async fn list(&self, arguments: &[&str]) -> Vec<Value> {
+        let arguments = [&["events", "list", "--json", "--limit", "1000000"], arguments].concat();
+        let listed = self.run_without_secrets(&arguments).await;
+        assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+        listed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command.current_dir(self.folder.path()).args(arguments);
+        command
+    }
+}
+
+/// The real program, without what the shell of whoever runs the tests has set.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_alert-gateway"));
+    for name in ["ALERT_GATEWAY_LOG", "ITOC360_TOKEN", "TWILIO_AUTH_TOKEN", "RUST_BACKTRACE"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Puts the compiled bundled plugins where a gateway would have left them, so that it does not compile them anew for each
+/// test. They are the work of one gateway, the first.
+async fn warm(data_dir: &Path) {
+    static COMPILED: OnceLock<Vec<(PathBuf, Vec<u8>)>> = OnceLock::new();
+    static FIRST: OnceCell<()> = OnceCell::const_new();
+    if data_dir.exists() {
+        return;
+    }
+    FIRST
+        .get_or_init(async || {
+            let itoc360 = Itoc360::start(Format::Alertmanager).await;
+            let place = Setup::new(&itoc360).place();
+            Gateway::ready(place.launch(&["run"])).await.kill().await;
+            let files = fs::read_dir(place.path("data/cache")).unwrap().map(|file| file.unwrap().path());
+            let _ = COMPILED.set(files.map(|path| (path.file_name().unwrap().into(), fs::read(path).unwrap())).collect());
+        })
+        .await;
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir.join("cache")).unwrap();
+    for (name, bytes) in COMPILED.get().unwrap() {
+        let path = data_dir.join("cache").join(name);
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).unwrap().write_all(bytes).unwrap();
+    }
+}

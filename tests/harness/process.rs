@@ -1,0 +1,146 @@
+//! A process of the real program, and all that it says.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::PATIENCE;
+
+/// A process. It is killed when this is dropped; where that is because a test fails, what it said is shown.
+pub struct Process {
+    child: Child,
+    stdout: Said,
+    stderr: Said,
+}
+
+/// What a process said in one stream, line by line.
+#[derive(Clone)]
+struct Said(watch::Receiver<Vec<String>>);
+
+/// What a process that has ended said.
+#[derive(Debug)]
+pub struct Output {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Process {
+    /// Starts the program.
+    pub fn start(command: Command) -> Self {
+        let mut child = spawn(command);
+        let (stdout, stderr) = (Said::hear(child.stdout.take().unwrap()), Said::hear(child.stderr.take().unwrap()));
+        Self { child, stdout, stderr }
+    }
+
+    /// Starts the program for a reader who is gone before it prints anything, as `| head` may be.
+    pub fn start_unread(command: Command) -> Self {
+        let mut child = spawn(command);
+        drop(child.stdout.take());
+        let stderr = Said::hear(child.stderr.take().unwrap());
+        Self { child, stdout: Said::hear(std::io::empty()), stderr }
+    }
+
+    /// Waits until a line of the log, which is JSON, is the one that is meant.
+    pub async fn log<T>(&mut self, what: &str, meant: impl Fn(&serde_json::Value) -> Option<T>) -> T {
+        let mut found = None;
+        let seen = self.stderr.0.wait_for(|lines| {
+            found = lines.iter().find_map(|line| meant(&serde_json::from_str(line).unwrap_or_default()));
+            found.is_some()
+        });
+        match timeout(PATIENCE, seen).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => panic!("the program ended, and never said: {what}"),
+            Err(_) => panic!("the program never said: {what}"),
+        }
+        found.unwrap()
+    }
+
+    /// Waits until these words stand in a line of what it prints.
+    pub async fn said(&mut self, words: &str) {
+        let seen = self.stdout.0.wait_for(|lines| lines.iter().any(|line| line.contains(words)));
+        assert!(timeout(PATIENCE, seen).await.is_ok_and(|seen| seen.is_ok()), "the program never said: {words}");
+    }
+
+    /// All that was logged until now.
+    pub fn logged(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// Waits until so many lines were logged, or until it ends.
+    pub async fn wait_for_lines(&mut self, count: usize) {
+        let _ = timeout(PATIENCE, self.stderr.0.wait_for(|lines| lines.len() >= count)).await.unwrap();
+    }
+
+    /// `kill -9`: it has no chance to do anything more.
+    pub async fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.exit().await;
+    }
+
+    /// `kill -TERM`, as a service manager stops it.
+    pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// `kill -INT`, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn output(mut self) -> Output {
+        let status = self.exit().await;
+        Output { code: status.code(), stdout: self.stdout.text(), stderr: self.stderr.text() }
+    }
+
+    async fn exit(&mut self) -> ExitStatus {
+        // A process that has closed both is ending, so the wait for it is short.
+        for said in [&mut self.stdout, &mut self.stderr] {
+            let closed = timeout(PATIENCE, said.0.wait_for(|_| false)).await.map(|seen| seen.is_err());
+            assert_eq!(closed, Ok(true), "the program never ended");
+        }
+        self.child.wait().unwrap()
+    }
+}
+
+fn spawn(mut command: Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let said = self.stderr.text();
+            let last: Vec<_> = said.lines().rev().take(40).collect();
+            eprintln!("the last lines of the log:");
+            last.iter().rev().for_each(|line| eprintln!("    {line}"));
+        }
+    }
+}
+
+impl Said {
+    fn hear(pipe: impl Read + Send + 'static) -> Self {
+        let (lines, said) = watch::channel(Vec::new());
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).split(b'\n') {
+                let Ok(line) = line else { return };
+                lines.send_modify(|lines| lines.push(String::from_utf8_lossy(&line).into_owned()));
+            }
+        });
+        Self(said)
+    }
+
+    fn text(&self) -> String {
+        self.0.borrow().iter().fold(String::new(), |text, line| text + line + "\n")
+    }
+}

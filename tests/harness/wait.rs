@@ -1,0 +1,24 @@
+//! Waiting for what nobody announces.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long a test waits for what must come: generous, because the machine may be busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often [`until`] looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Looks until there is something to see: for what stands on a disk or on a page of another process, which tell nobody
+/// when they change.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "it never came to this: {what}");
+        tokio::time::sleep(LOOK).await;
+    }
+}

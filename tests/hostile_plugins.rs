@@ -1,0 +1,119 @@
+//! Plugins that break: only their own source notices, and no request is lost to them.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::harness::{Gateway, Itoc360, Place, Setup, plugin, twilio};
+
+/// What each of them does instead of reading, and the word under which the metrics count it.
+const HOSTILE: [(&str, &str, &str); 6] = [
+    ("traps", "(unreachable)", "trap"),
+    ("loops", "(loop $forever (br $forever)) (unreachable)", "time"),
+    ("allocates", "(loop $forever (drop (memory.grow (i32.const 1))) (br $forever)) (unreachable)", "memory"),
+    (
+        "floods",
+        "(loop $forever (call $log_error (call $alloc (i64.const 100))) (br $forever)) (unreachable)",
+        "time",
+    ),
+    (
+        "babbles",
+        "(call $output_set (call $alloc (i64.const 1000)) (i64.const 1000)) (i32.const 0)",
+        "answer",
+    ),
+    (
+        "bloats",
+        "(call $output_set (call $alloc (i64.const 10485760)) (i64.const 10485760)) (i32.const 0)",
+        "output",
+    ),
+];
+
+/// A healthy Twilio source among all of them.
+async fn start() -> (Itoc360, Place, Gateway) {
+    let itoc360 = Itoc360::alertmanager().await;
+    let setup = HOSTILE.iter().fold(Setup::new(&itoc360), |setup, (name, read, _)| {
+        setup.plugin(name, &plugin::hostile(read), "limits.time = \"100ms\"")
+    });
+    let (place, gateway) = setup.start().await;
+    (itoc360, place, gateway)
+}
+
+#[tokio::test]
+async fn others_are_answered_while_plugins_break_and_nothing_is_lost_to_them() {
+    let (itoc360, place, gateway) = start().await;
+    let mut breaking = tokio::task::JoinSet::new();
+    for number in 0..5 {
+        for (name, ..) in HOSTILE {
+            let (sender, post) = (gateway.sender(), plugin::alerts(name, &[plugin::alert(&format!("{name}-{number}"))]));
+            breaking.spawn(async move { sender.post(&post).await.unwrap() });
+        }
+    }
+    for number in 0..20 {
+        gateway.accept(&twilio::error(&twilio::sid(number)).to("twilio")).await;
+    }
+    for answer in breaking.join_all().await {
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        assert!(answer.json()["request"].is_string() && answer.json()["kept"].is_string(), "{}", answer.body);
+    }
+    itoc360.opens_only(20).await;
+    let metrics = gateway.metrics().await;
+    for (name, _, kind) in HOSTILE {
+        assert_eq!(place.list(&["--state", "failed", "--source", name]).await.len(), 5, "{name}");
+        assert_eq!(metrics[&format!("gateway_plugin_failures_total{{source=\"{name}\",kind=\"{kind}\"}}")], 5.0);
+        assert_eq!(metrics[&format!("gateway_requests_total{{source=\"{name}\",outcome=\"kept\"}}")], 5.0);
+    }
+    assert_eq!(metrics["gateway_requests_failed"], 30.0);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_read_again_once_its_plugin_is_mended() {
+    let (itoc360, place, mut gateway) = start().await;
+    let mut kept = Vec::new();
+    for (name, ..) in HOSTILE {
+        let answer = gateway.post(&plugin::alerts(name, &[plugin::alert(name)])).await;
+        let id = answer.json()["request"].as_str().unwrap().to_owned();
+        let line = gateway.log("what to do about it", |line| (line["request"] == id).then(|| line.clone())).await;
+        assert!(line["help"].as_str().unwrap().contains(&format!("events replay {id}")), "{line}");
+        kept.push(id);
+    }
+    // Too early: they fail again, and stay.
+    let replay = [&["events", "replay"][..], &kept.iter().map(String::as_str).collect::<Vec<_>>()].concat();
+    assert_eq!(place.run_without_secrets(&replay).await.code, Some(0));
+    for id in &kept {
+        let read_again = |line: &serde_json::Value| {
+            (line["request"] == *id && line["state"] == "failed").then_some(())
+        };
+        gateway.log("it was read again", read_again).await;
+        assert_eq!(place.event(id).await["state"], "failed");
+    }
+
+    gateway.kill().await;
+    for (name, ..) in HOSTILE {
+        fs::write(place.path(&format!("{name}.wasm")), plugin::parrot()).unwrap();
+    }
+    let gateway = place.start().await;
+    assert_eq!(place.list(&["--state", "failed"]).await.len(), HOSTILE.len(), "nothing is read again unasked");
+    assert_eq!(place.run_without_secrets(&replay).await.code, Some(0));
+    itoc360.opens_only(HOSTILE.len()).await;
+    for ((name, ..), id) in HOSTILE.iter().zip(&kept) {
+        let event = place.event_in_state(name, "delivered").await;
+        assert_eq!((&event["id"], &event["state"]), (&json!(id), &json!("read")));
+    }
+    gateway.metric("gateway_requests_failed", |failed| failed == 0.0).await;
+
+    // Safe to repeat.
+    let again = place.run_without_secrets(&replay).await;
+    assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+    let repeated = gateway.post(&plugin::alerts("traps", &[plugin::alert("traps")])).await;
+    assert_eq!(repeated.json()["duplicates"], 1);
+}
+
+#[tokio::test]
+async fn a_plugin_that_floods_the_log_is_cut_short() {
+    let (_itoc360, _place, gateway) = start().await;
+    gateway.post(&plugin::alerts("floods", &[plugin::alert("1")])).await;
+    let said = gateway.stop().await.stderr;
+    let flooded = said.lines().filter(|line| line.contains("\"plugin\":\"floods\"")).count();
+    assert!((1..200).contains(&flooded), "{flooded} lines");
+    assert!(said.contains("further lines were suppressed"), "{said}");
+}

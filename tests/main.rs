@@ -1,0 +1,19 @@
+//! The whole system: the real program as a process of its own, with a scripted ITOC360 on one side and senders on the
+//! other. [`harness`] is the vocabulary; every other module is a promise, told as tests.
+
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
+mod commands;
+mod crashes;
+mod harness;
+mod hostile_plugins;
+mod main_job;
+mod monitoring;
+mod mutations;
+mod order;
+mod outages;
+mod requests;
+mod secrecy;
+mod signatures;
+mod tidy;
+mod trying;

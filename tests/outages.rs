@@ -1,0 +1,222 @@
+//! ITOC360 fails in every way that it can, and mends: nothing is lost, nothing is opened twice, nobody restarts anything.
+
+use std::time::Duration;
+
+use alert_gateway::itoc360::stand_in::Reply;
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, Itoc360, Place, Setup, twilio};
+
+async fn post(gateway: &Gateway, source: &str, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        gateway.accept(&twilio::error(&twilio::sid(number)).to(source)).await;
+    }
+}
+
+/// The attempts at the one alert of an event.
+fn attempts(event: &Value) -> &[Value] {
+    event["alerts"][0]["attempts"].as_array().unwrap()
+}
+
+/// The statuses that the attempts were answered with.
+fn statuses(event: &Value) -> Vec<Option<u64>> {
+    attempts(event).iter().map(|attempt| attempt["status"].as_u64()).collect()
+}
+
+fn delivery(outcome: &str) -> String {
+    format!("gateway_delivery_attempts_total{{destination=\"itoc360\",outcome=\"{outcome}\"}}")
+}
+
+/// Waits until the first attempt at event 0 is written down, and asserts that it said this.
+async fn first_attempt_said(place: &Place, said: &str) {
+    let event = crate::harness::until("an attempt", async || {
+        let event = place.event(&twilio::sid(0)).await;
+        (!attempts(&event).is_empty()).then_some(event)
+    })
+    .await;
+    assert!(attempts(&event)[0]["said"].as_str().unwrap().contains(said), "{event}");
+    assert_eq!(attempts(&event)[0]["outcome"], "later");
+}
+
+#[tokio::test]
+async fn while_it_answers_500_alerts_wait_and_go_out_when_it_mends() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::error(500, "database is down"));
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    post(&gateway, "twilio", 0..8).await;
+    let failing = gateway.destination("itoc360", "failing").await;
+    assert!(failing["why"].as_str().unwrap().contains("500 Internal Server Error (database is down)"), "{failing}");
+    gateway.metric(&delivery("later"), |count| count >= 5.0).await;
+    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 8.0).await;
+    gateway.metric("gateway_oldest_undelivered_seconds", |age| age > 0.0).await;
+    assert_eq!(place.list(&["--state", "pending"]).await.len(), 8);
+    first_attempt_said(&place, "database is down").await;
+
+    itoc360.mends();
+    itoc360.opens_only(8).await;
+    gateway.destination("itoc360", "healthy").await;
+    gateway.metric("gateway_alerts{state=\"delivered\"}", |count| count == 8.0).await;
+    gateway.metric("gateway_oldest_undelivered_seconds", |age| age == 0.0).await;
+    let event = place.event_in_state(&twilio::sid(0), "delivered").await;
+    let statuses = statuses(&event);
+    assert!(statuses.len() >= 2 && statuses[..statuses.len() - 1].iter().all(|status| *status == Some(500)));
+    assert_eq!(statuses.last(), Some(&Some(200)));
+}
+
+#[tokio::test]
+async fn a_retry_after_is_waited_for() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let patience = ("Retry-After".to_owned(), "2".to_owned());
+    itoc360.answers(move |number| match number {
+        1 => Reply::Status { code: 429, headers: vec![patience.clone()], body: String::new() },
+        _ => Reply::Ok,
+    });
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    post(&gateway, "twilio", 0..1).await;
+    let pause = itoc360.pause().await;
+    assert!(pause >= Duration::from_millis(1990), "{pause:?}");
+    let event = place.event_in_state(&twilio::sid(0), "delivered").await;
+    assert_eq!(statuses(&event), [Some(429), Some(200)]);
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_waited_for_no_longer_than_configured() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::Hang);
+    let (place, gateway) = Setup::new(&itoc360).delivery("timeout = \"300ms\"").start().await;
+    post(&gateway, "twilio", 0..1).await;
+    first_attempt_said(&place, "within 300ms").await;
+    itoc360.mends();
+    itoc360.opens_only(1).await;
+    assert_eq!(statuses(&place.event_in_state(&twilio::sid(0), "delivered").await)[0], None);
+}
+
+#[tokio::test]
+async fn while_it_refuses_connections_alerts_wait_and_go_out_when_it_is_back() {
+    let mut itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    itoc360.down().await;
+    post(&gateway, "twilio", 0..6).await;
+    gateway.destination("itoc360", "failing").await;
+    first_attempt_said(&place, "connect").await;
+    itoc360.up().await;
+    itoc360.opens_only(6).await;
+    gateway.destination("itoc360", "healthy").await;
+}
+
+#[tokio::test]
+async fn an_alert_whose_answer_was_lost_is_sent_again_and_opens_nothing_new() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|number| match number {
+        1 => Reply::Lost,
+        2 => Reply::Close,
+        _ => Reply::Ok,
+    });
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    post(&gateway, "twilio", 0..1).await;
+    let event = place.event_in_state(&twilio::sid(0), "delivered").await;
+    assert_eq!(statuses(&event), [None, None, Some(200)]);
+    let tally = itoc360.tally();
+    assert_eq!((tally.opened, tally.updated, tally.open), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn an_answer_of_200_that_is_no_receipt_counts_all_the_same() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::Garbage);
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    post(&gateway, "twilio", 0..1).await;
+    let event = place.event_in_state(&twilio::sid(0), "delivered").await;
+    assert_eq!(statuses(&event), [Some(200)]);
+    itoc360.opens_only(1).await;
+}
+
+/// Each has a destination of its own, so that their waits run side by side; and one that is well is not held up.
+#[tokio::test]
+async fn what_the_operator_must_mend_holds_its_destination_alone_until_it_is_mended() {
+    let well = Itoc360::alertmanager().await;
+    let mut setup = Setup::new(&well);
+    let mut held = Vec::new();
+    for (status, message, hint) in [
+        (401, "Unauthorized", "token is wrong"),
+        (402, "Subscription inactive", "subscription is inactive"),
+        (403, "Forbidden", "may not post events"),
+        (404, "Source not found", "check the token"),
+    ] {
+        let itoc360 = Itoc360::alertmanager().await;
+        itoc360.answers(move |_| Reply::error(status, message));
+        let name = format!("answers-{status}");
+        setup = setup.destination(&name, &itoc360).twilio(&name);
+        held.push((name, itoc360, status, hint));
+    }
+    let (place, gateway) = setup.start().await;
+    for (name, ..) in &held {
+        post(&gateway, name, 0..3).await;
+    }
+    for (name, _, status, hint) in &held {
+        let health = gateway.destination(name, "held").await;
+        let why = health["why"].as_str().unwrap();
+        assert!(why.contains(&status.to_string()) && why.contains(hint), "{why}");
+    }
+    post(&gateway, "twilio", 0..3).await;
+    well.opens_only(3).await;
+    assert_eq!(gateway.admin(hyper::Method::GET, "/readyz").await.status, 200, "senders are still served");
+    gateway.metric("gateway_destination_state{destination=\"answers-402\",state=\"held\"}", |held| held == 1.0).await;
+    assert_eq!(place.list(&["--state", "pending"]).await.len(), 12);
+
+    for (_, itoc360, ..) in &held {
+        itoc360.mends();
+    }
+    for (name, itoc360, ..) in &held {
+        itoc360.opens_only(3).await;
+        gateway.destination(name, "healthy").await;
+    }
+    assert_eq!(place.list(&["--state", "pending"]).await.len(), 0);
+    assert_eq!(place.list(&["--state", "set-aside"]).await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_it_refuses_is_set_aside_alone_and_a_replay_sends_it_again() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let poison = twilio::sid(1);
+    itoc360.answers_to(move |body| if body.contains(&poison) { Reply::error(400, "Invalid payload") } else { Reply::Ok });
+    let (place, mut gateway) = Setup::new(&itoc360).start().await;
+    post(&gateway, "twilio", 0..3).await;
+    let event = place.event_in_state(&twilio::sid(1), "set_aside").await;
+    let [attempt] = attempts(&event) else { panic!("{event}") };
+    assert_eq!((&attempt["outcome"], &attempt["status"]), (&json!("refused"), &json!(400)));
+    assert!(attempt["said"].as_str().unwrap().contains("Invalid payload"), "{attempt}");
+    itoc360.opens_only(2).await;
+    gateway.destination("itoc360", "healthy").await;
+    gateway.metric("gateway_alerts{state=\"set_aside\"}", |count| count == 1.0).await;
+    let hint = |line: &Value| line["message"].as_str()?.contains("events replay").then_some(());
+    gateway.log("what to do about it", hint).await;
+    let listed = place.list(&["--state", "set-aside"]).await;
+    assert_eq!((listed.len(), &listed[0]["event_id"]), (1, &json!(twilio::sid(1))));
+
+    itoc360.mends();
+    let asked = place.run_without_secrets(&["events", "replay", "--set-aside"]).await;
+    assert_eq!(asked.code, Some(0), "{}", asked.stderr);
+    itoc360.opens_only(3).await;
+    place.event_in_state(&twilio::sid(1), "delivered").await;
+    gateway.metric("gateway_alerts{state=\"set_aside\"}", |count| count == 0.0).await;
+}
+
+#[tokio::test]
+async fn a_replay_by_id_sends_that_event_alone() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::error(422, "Unprocessable"));
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    post(&gateway, "twilio", 0..2).await;
+    for number in 0..2 {
+        place.event_in_state(&twilio::sid(number), "set_aside").await;
+    }
+    itoc360.mends();
+    assert_eq!(place.run(&["events", "replay", &twilio::sid(1)]).await.code, Some(0));
+    place.event_in_state(&twilio::sid(1), "delivered").await;
+    assert_eq!(place.event(&twilio::sid(0)).await["alerts"][0]["state"], "set_aside");
+    itoc360.opens_only(1).await;
+    let nothing = place.run(&["events", "replay", &twilio::sid(1)]).await;
+    assert_eq!(nothing.code, Some(0));
+    assert!(nothing.stdout.contains("nothing to do"), "{}", nothing.stdout);
+}

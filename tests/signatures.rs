@@ -1,0 +1,130 @@
+//! Who may send: only one who proves to be Twilio.
+
+use crate::harness::{Answer, Gateway, Itoc360, Place, Post, Setup, twilio};
+
+async fn start() -> (Itoc360, Place, Gateway) {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    (itoc360, place, gateway)
+}
+
+fn good() -> Post {
+    twilio::error(&twilio::sid(1)).to("twilio")
+}
+
+/// The form with its fields in this order.
+fn form(order: impl FnOnce(&mut Vec<&str>)) -> String {
+    let body = twilio::error(&twilio::sid(1)).body();
+    let mut fields: Vec<_> = body.split('&').collect();
+    order(&mut fields);
+    fields.join("&")
+}
+
+/// Asserts that it is refused with this status, and that neither the sender nor the log learns a secret.
+async fn refused(gateway: &mut Gateway, post: &Post, status: u16) -> Answer {
+    let answer = gateway.post(post).await;
+    answer.is_problem(status);
+    let request = answer.json()["request"].clone();
+    let line = gateway.log("why", |line| (line["request"] == request).then(|| line.clone())).await;
+    for secret in [twilio::AUTH_TOKEN, &twilio::signature(&url(post), twilio::AUTH_TOKEN, &post.body)] {
+        assert!(!answer.body.contains(secret) && !line.to_string().contains(secret), "{secret}: {} {line}", answer.body);
+    }
+    for field in ["source", "reason", "help"] {
+        assert!(line[field].as_str().is_some_and(|text| !text.is_empty()), "{line}");
+    }
+    answer
+}
+
+fn url(post: &Post) -> String {
+    format!("{}{}", twilio::PUBLIC_URL, post.path)
+}
+
+#[tokio::test]
+async fn what_was_not_signed_as_it_is_is_refused_and_keeps_nothing() {
+    let (itoc360, place, mut gateway) = start().await;
+    let signature = good().headers.pop().unwrap().1;
+    let blank_dropped = form(|fields| fields.retain(|field| *field != "ParentAccountSid="));
+    let level_changed = form(|fields| fields[1] = "Level=ERRORS");
+    let extra = form(|fields| fields.push("Extra="));
+    let sid_changed = twilio::error(&twilio::sid(2)).body();
+    for (what, post) in [
+        ("a blank field dropped", good().body(blank_dropped)),
+        ("a value changed", good().body(level_changed)),
+        ("a field added", good().body(extra)),
+        ("another event", good().body(sid_changed)),
+        ("no body", good().body("")),
+        ("another token", twilio::error(&twilio::sid(1)).signed("twilio", "12345")),
+        ("another URL", twilio::unsigned("/in/twilio/", good().body).header("X-Twilio-Signature", &signature)),
+        ("a query", twilio::unsigned("/in/twilio?a=b", good().body).header("X-Twilio-Signature", &signature)),
+        ("nonsense", good().without("X-Twilio-Signature").header("X-Twilio-Signature", "nonsense")),
+    ] {
+        println!("{what}");
+        refused(&mut gateway, &post, 403).await;
+    }
+    refused(&mut gateway, &good().without("X-Twilio-Signature"), 401).await;
+    assert_eq!(place.list(&[]).await.len(), 0);
+    gateway.accept(&good()).await;
+    itoc360.opens_only(1).await;
+}
+
+#[tokio::test]
+async fn values_that_changed_places_are_refused_and_fields_that_did_are_not() {
+    let (itoc360, _place, mut gateway) = start().await;
+    // The signature covers the fields sorted by name, so their order on the wire proves nothing.
+    let reversed = form(|fields| fields.reverse());
+    assert_ne!(reversed.as_bytes(), good().body);
+    // Values in each other's places are another event, although the same bytes are there.
+    let swapped = form(|fields| {
+        fields[1] = "Level=application%2Fjson";
+        fields[4] = "PayloadType=ERROR";
+    });
+    refused(&mut gateway, &good().body(swapped), 403).await;
+    gateway.accept(&good().body(reversed)).await;
+    itoc360.opens_only(1).await;
+}
+
+#[tokio::test]
+async fn a_wrong_signature_is_logged_with_the_url_it_was_checked_over_and_the_usual_causes() {
+    let (_itoc360, _place, mut gateway) = start().await;
+    let answer = refused(&mut gateway, &good().body("Sid=NO1"), 403).await;
+    assert!(answer.json()["detail"].as_str().unwrap().contains("https://gw.example.com/in/twilio"));
+    assert!(!answer.body.contains("Usual causes"), "the causes are the operator's to read: {}", answer.body);
+    let request = answer.json()["request"].clone();
+    let line = gateway.log("why", |line| (line["request"] == request).then(|| line.clone())).await;
+    assert_eq!(line["level"], "WARN");
+    let help = line["help"].as_str().unwrap();
+    for part in ["https://gw.example.com/in/twilio", "Usual causes", "public_url", "auth_token", "subaccount", "proxy"] {
+        assert!(help.contains(part), "{part} is not in {help}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_in_the_url_is_not_shown_where_the_signature_is_wrong() {
+    let (_itoc360, _place, mut gateway) = start().await;
+    let post = twilio::unsigned("/in/twilio?token=canary-in-url", "Sid=NO1").header("X-Twilio-Signature", "nonsense");
+    let answer = refused(&mut gateway, &post, 403).await;
+    assert!(answer.body.contains("token=***"), "{}", answer.body);
+    let said = gateway.stop().await;
+    assert!(!answer.body.contains("canary-in-url") && !said.stderr.contains("canary-in-url"));
+}
+
+#[tokio::test]
+async fn the_url_is_the_configured_one_whatever_the_request_says_of_its_host() {
+    let (itoc360, _place, gateway) = start().await;
+    let post = good().header("X-Forwarded-Host", "evil.example").header("X-Forwarded-Proto", "http");
+    gateway.accept(&post.header("Host", "evil.example").header("Forwarded", "host=evil.example;proto=http")).await;
+    itoc360.opens_only(1).await;
+    let elsewhere = twilio::signature("http://evil.example/in/twilio", twilio::AUTH_TOKEN, &good().body);
+    let post = good().without("X-Twilio-Signature").header("X-Twilio-Signature", &elsewhere);
+    gateway.post(&post.header("Host", "evil.example")).await.is_problem(403);
+}
+
+#[tokio::test]
+async fn a_url_with_a_query_and_a_suffix_is_signed_with_both_byte_for_byte() {
+    let (itoc360, _place, gateway) = start().await;
+    let path = "/in/twilio/a%2Fb/?x=%20y&z=%C3%BC&&token=";
+    let url = format!("{}{path}", twilio::PUBLIC_URL);
+    let signature = twilio::signature(&url, twilio::AUTH_TOKEN, &good().body);
+    gateway.accept(&twilio::unsigned(path, good().body).header("X-Twilio-Signature", &signature)).await;
+    itoc360.opens_only(1).await;
+}
