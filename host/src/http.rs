@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -29,7 +30,7 @@ const HEAD_BYTES: usize = 32 * 1024;
 /// How many headers a request may have; more is answered 431.
 const HEADERS: usize = 100;
 /// How long a connection may take to send a head, or sit idle. A proxy's pooled connection is idle for about a minute.
-const HEAD_TIME: Duration = Duration::from_secs(75);
+const HEAD_TIME: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(75) };
 /// How many requests one HTTP/2 connection may have under way.
 const STREAMS: u32 = 128;
 /// How long to leave a listener alone that cannot accept, as when the process has no file descriptors left.
@@ -64,16 +65,23 @@ where
         };
         // Answers are one small write each; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let answer = answer.clone();
-        let service = hyper::service::service_fn(move |request| {
-            let answer = answer(request, peer);
-            async move { Ok::<_, Infallible>(answer.await) }
+        let (answer, asked) = (answer.clone(), Arc::new(AtomicBool::new(false)));
+        let service = hyper::service::service_fn({
+            let asked = Arc::clone(&asked);
+            move |request| {
+                asked.store(true, Ordering::Relaxed);
+                let answer = answer(request, peer);
+                async move { Ok::<_, Infallible>(answer.await) }
+            }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%peer, error, "a connection ended early");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%peer, error, "a connection ended early");
+                },
+                () = silence(&asked) => tracing::debug!(%peer, "a connection never asked for anything"),
             }
             drop(permit);
         });
@@ -81,6 +89,15 @@ where
     drop(listener);
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!(?grace, "some connections did not finish in time and are cut");
+    }
+}
+
+/// Returns when a connection has had its time for a first request and made none. hyper's own limit begins only when it
+/// knows which version of HTTP is spoken, so a connection without a word would keep its place for ever.
+async fn silence(asked: &AtomicBool) {
+    tokio::time::sleep(HEAD_TIME).await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -159,4 +176,45 @@ pub fn problem(status: StatusCode, detail: &str, request: Option<&str>) -> Answe
     let title = status.canonical_reason().unwrap_or("Error");
     let problem = Problem { title, status: status.as_u16(), detail, request };
     answer(status, "application/problem+json", serde_json::to_vec(&problem).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// A listener that answers "ok" to everything.
+    async fn listening() -> (SocketAddr, watch::Sender<bool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, (stop, stopped)) = (listener.local_addr().unwrap(), watch::channel(false));
+        tokio::spawn(serve(listener, stopped, Duration::ZERO, async |_, _| answer(StatusCode::OK, "text/plain", "ok")));
+        (address, stop)
+    }
+
+    async fn said(address: SocketAddr, bytes: &[u8]) -> String {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(30), connection.read_to_end(&mut answer)).await;
+        read.expect("the connection is never closed").unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_never_asks_for_anything_is_closed() {
+        let (address, _stop) = listening().await;
+        for silent in ["", "PRI * HTTP/2.0", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HT", "\r\n\r\n"] {
+            let answer = said(address, silent.as_bytes()).await;
+            assert!(!answer.contains("200"), "{silent:?}: {answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_asks_is_answered_until_it_is_idle() {
+        let (address, _stop) = listening().await;
+        let twice = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2);
+        assert_eq!(said(address, twice.as_bytes()).await.matches("200 OK").count(), 2);
+    }
 }
