@@ -83,7 +83,8 @@ async fn each_opened_once(itoc360: &Itoc360, place: &Place, count: usize) {
     let tally = itoc360.tally();
     assert_eq!((tally.opened, tally.open), (count, count), "{tally:?}");
     println!("{} of {} deliveries were repeated", tally.updated, tally.requests);
-    let kept: BTreeSet<_> = place.list(&[]).await.iter().filter_map(|line| line["event_id"].as_str().map(str::to_owned)).collect();
+    let kept: BTreeSet<_> =
+        place.list(&[]).await.iter().filter_map(|line| line["event_id"].as_str().map(str::to_owned)).collect();
     assert_eq!(kept, expected);
 }
 

@@ -107,7 +107,8 @@ async fn the_level_decides_the_priority_in_both_formats() {
             gateway.accept(&event.to("twilio")).await;
         }
         let mut alerts = itoc360.open(3).await;
-        let event_id = |alert: &Value| alert.pointer("/commonAnnotations/event_id").unwrap_or(&alert["event_id"]).to_string();
+        let event_id =
+            |alert: &Value| alert.pointer("/commonAnnotations/event_id").unwrap_or(&alert["event_id"]).to_string();
         alerts.sort_by_key(event_id);
         let found: Vec<_> = alerts.iter().map(|alert| alert.pointer(severity).unwrap()).collect();
         assert_eq!(found, words);

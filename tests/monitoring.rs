@@ -3,7 +3,7 @@
 use hyper::Method;
 use serde_json::json;
 
-use crate::harness::{Itoc360, Setup, twilio};
+use crate::harness::{Itoc360, Setup, plugin, twilio};
 
 #[tokio::test]
 async fn every_metric_is_there_with_a_sane_value_after_one_delivery() {
@@ -54,14 +54,29 @@ async fn every_metric_is_there_with_a_sane_value_after_one_delivery() {
 #[tokio::test]
 async fn metrics_are_openmetrics_text_with_help_and_type_for_each() {
     let itoc360 = Itoc360::alertmanager().await;
-    let (_place, gateway) = Setup::new(&itoc360).start().await;
+    let broken = plugin::hostile("(unreachable)");
+    let (_place, gateway) = Setup::new(&itoc360).plugin("broken", &broken, "").start().await;
+    gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
+    assert_eq!(gateway.post(&plugin::alerts("broken", &[])).await.status, 202);
+    gateway.metric("gateway_alerts{state=\"delivered\"}", |delivered| delivered == 1.0).await;
     let page = gateway.admin(Method::GET, "/metrics").await;
     assert_eq!(page.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     assert!(page.body.ends_with("# EOF\n"), "{}", page.body);
     for name in [
-        "build", "requests", "request_duration_seconds", "source_last_seen_timestamp_seconds", "plugin_duration_seconds",
-        "plugin_failures", "alerts_accepted", "delivery_attempts", "delivery_duration_seconds", "destination_state",
-        "alerts", "requests_failed", "oldest_undelivered_seconds", "store_commit_duration_seconds",
+        "build",
+        "requests",
+        "request_duration_seconds",
+        "source_last_seen_timestamp_seconds",
+        "plugin_duration_seconds",
+        "plugin_failures",
+        "alerts_accepted",
+        "delivery_attempts",
+        "delivery_duration_seconds",
+        "destination_state",
+        "alerts",
+        "requests_failed",
+        "oldest_undelivered_seconds",
+        "store_commit_duration_seconds",
         "store_commit_group_size",
     ] {
         for word in ["HELP", "TYPE"] {
@@ -96,7 +111,10 @@ async fn the_start_is_told_in_one_line_for_each_source_with_the_url_to_paste() {
     let said = gateway.logged();
     for name in ["twilio", "second"] {
         let url = format!("{}/in/{name}#rc=3&rp=all", twilio::PUBLIC_URL);
-        let lines: Vec<_> = said.lines().filter(|line| line.ends_with(&format!("{url}\"}}")) || line.contains(&format!("{url}\""))).collect();
+        let lines: Vec<_> = said
+            .lines()
+            .filter(|line| line.ends_with(&format!("{url}\"}}")) || line.contains(&format!("{url}\"")))
+            .collect();
         assert_eq!(lines.len(), 1, "{url} is not in one line of\n{said}");
     }
     assert!(said.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "not JSON: {said}");

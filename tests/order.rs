@@ -67,8 +67,7 @@ async fn alerts_of_one_key_arrive_in_the_order_of_their_requests() {
 #[tokio::test]
 async fn alerts_of_one_key_arrive_in_the_order_of_their_request() {
     let (itoc360, _place, gateway) = start().await;
-    let alerts: Vec<_> =
-        (0..EVENTS_PER_KEY).flat_map(|number| (0..KEYS).map(move |key| alert(key, number))).collect();
+    let alerts: Vec<_> = (0..EVENTS_PER_KEY).flat_map(|number| (0..KEYS).map(move |key| alert(key, number))).collect();
     let answer = gateway.post(&plugin::alerts("parrot", &alerts)).await.json();
     assert_eq!(answer["accepted"], alerts.len());
     arrived_in_order(&itoc360).await;

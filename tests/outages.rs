@@ -179,7 +179,8 @@ async fn what_the_operator_must_mend_holds_its_destination_alone_until_it_is_men
 async fn what_it_refuses_is_set_aside_alone_and_a_replay_sends_it_again() {
     let itoc360 = Itoc360::alertmanager().await;
     let poison = twilio::sid(1);
-    itoc360.answers_to(move |body| if body.contains(&poison) { Reply::error(400, "Invalid payload") } else { Reply::Ok });
+    itoc360
+        .answers_to(move |body| if body.contains(&poison) { Reply::error(400, "Invalid payload") } else { Reply::Ok });
     let (place, mut gateway) = Setup::new(&itoc360).start().await;
     post(&gateway, "twilio", 0..3).await;
     let event = place.event_in_state(&twilio::sid(1), "set_aside").await;

@@ -2,8 +2,9 @@
 
 use hyper::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
-use crate::harness::{Gateway, Itoc360, Place, Post, Setup, plugin, twilio};
+use crate::harness::{Gateway, Itoc360, Place, Post, Setup, plugin, read, twilio};
 
 async fn start() -> (Itoc360, Place, Gateway) {
     let itoc360 = Itoc360::alertmanager().await;
@@ -19,7 +20,9 @@ fn status(answer: &str) -> u16 {
 #[tokio::test]
 async fn an_unknown_source_is_404_and_makes_no_series_of_its_name() {
     let (_itoc360, _place, gateway) = start().await;
-    for path in ["/", "/in/", "/in/nobody", "/in/TWILIO", "/in/%74wilio", "/in/../in/nobody", "/favicon.ico", "//in/twilio"] {
+    for path in
+        ["/", "/in/", "/in/nobody", "/in/TWILIO", "/in/%74wilio", "/in/../in/nobody", "/favicon.ico", "//in/twilio"]
+    {
         gateway.post(&twilio::unsigned(path, "a=b")).await.is_problem(404);
     }
     let metrics = gateway.metrics().await;
@@ -92,7 +95,10 @@ async fn what_is_not_http_is_400_or_cut_off_and_harms_nobody() {
         "POST /in/twilio HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n",
         "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\u{3}\u{3}\r\n\r\n",
     ] {
-        let answer = gateway.raw(nonsense.as_bytes()).await;
+        let mut connection = gateway.connect().await;
+        connection.write_all(nonsense.as_bytes()).await.unwrap();
+        connection.shutdown().await.unwrap();
+        let answer = read(connection).await;
         assert!(answer.is_empty() || status(&answer) == 400, "{nonsense:?}: {answer}");
     }
     gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
@@ -125,14 +131,17 @@ async fn a_signed_body_that_is_not_utf8_is_an_alert() {
 async fn a_signed_event_is_an_alert_however_odd_its_payload() {
     let (itoc360, _place, gateway) = start().await;
     let nested = "[".repeat(10_000);
-    let payloads = ["upstream says no", "", "{", "null", "[1,2]", "\"text\"", "{\"error_code\":{}}", &nested, "\u{0}\u{1b}[2J"];
+    let payloads =
+        ["upstream says no", "", "{", "null", "[1,2]", "\"text\"", "{\"error_code\":{}}", &nested, "\u{0}\u{1b}[2J"];
     for (number, payload) in payloads.iter().enumerate() {
         let event = twilio::error(&twilio::sid(number)).with("Payload", payload);
         gateway.accept(&event.to("twilio")).await;
     }
     let alerts = itoc360.open(payloads.len()).await;
     assert!(alerts.iter().all(|alert| alert["commonLabels"]["severity"] == "error"));
-    assert!(alerts.iter().any(|alert| alert["commonAnnotations"]["details"] == "{\"payload_text\":\"upstream says no\"}"));
+    assert!(
+        alerts.iter().any(|alert| alert["commonAnnotations"]["details"] == "{\"payload_text\":\"upstream says no\"}")
+    );
 }
 
 #[tokio::test]
@@ -164,7 +173,8 @@ async fn a_source_with_a_token_takes_it_in_both_places_and_no_other() {
 async fn answers_of_a_plugin_reach_the_sender_as_they_are_meant() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "").start().await;
-    let post = |answer: Value| Post { path: "/in/parrot".to_owned(), headers: Vec::new(), body: answer.to_string().into() };
+    let post =
+        |answer: Value| Post { path: "/in/parrot".to_owned(), headers: Vec::new(), body: answer.to_string().into() };
 
     let ignored = gateway.post(&post(json!({ "ignored": { "reason": "a test call" } }))).await;
     assert_eq!((ignored.status, &ignored.json()["ignored"]), (200, &json!("a test call")));

@@ -20,7 +20,10 @@ async fn no_secret_is_in_anything_that_is_said() {
     });
     let place = Setup::new(&itoc360)
         .plugin("parrot", &plugin::parrot_of_strangers(), "token = { env = \"TWILIO_AUTH_TOKEN\" }")
-        .source("by-file", &format!("plugin = {{ path = \"parrot.wasm\" }}\ntoken = [{{ file = \"token\" }}, \"{SOURCE_TOKEN}\"]"))
+        .source(
+            "by-file",
+            &format!("plugin = {{ path = \"parrot.wasm\" }}\ntoken = [{{ file = \"token\" }}, \"{SOURCE_TOKEN}\"]"),
+        )
         .place();
     place.write("token", format!("{SOURCE_TOKEN}-file\n"));
     let mut said = Vec::new();
@@ -36,7 +39,12 @@ async fn no_secret_is_in_anything_that_is_said() {
     let second = gateway.accept(&twilio::error(&twilio::sid(2)).to("twilio")).await;
     place.event_in_state(&second, "delivered").await;
     let post = |path: &str| Post { path: path.to_owned(), ..plugin::alerts("parrot", &[plugin::alert(path)]) };
-    gateway.accept(&post(&format!("/in/parrot?token={}", twilio::AUTH_TOKEN)).body(plugin::alerts("", &[plugin::alert("1")]).body)).await;
+    gateway
+        .accept(
+            &post(&format!("/in/parrot?token={}", twilio::AUTH_TOKEN))
+                .body(plugin::alerts("", &[plugin::alert("1")]).body),
+        )
+        .await;
     let by_file = plugin::alerts("by-file", &[plugin::alert("2")]);
     gateway.accept(&by_file.clone().header("Authorization", &format!("Bearer {SOURCE_TOKEN}-file"))).await;
     for refused in [
@@ -51,7 +59,8 @@ async fn no_secret_is_in_anything_that_is_said() {
     for page in ["/", "/healthz", "/readyz", "/metrics", "/nothing"] {
         said.push(gateway.admin(hyper::Method::GET, page).await.body);
     }
-    let request = place.write("request.http", b"POST https://gw.example.com/in/twilio HTTP/1.1\r\n\r\nSid=NO1".as_slice());
+    let request =
+        place.write("request.http", b"POST https://gw.example.com/in/twilio HTTP/1.1\r\n\r\nSid=NO1".as_slice());
     for arguments in [
         &["check"][..],
         &["check", "--log", "trace"],
@@ -70,7 +79,10 @@ async fn no_secret_is_in_anything_that_is_said() {
     gateway.log("the replay", |line| line["message"].as_str()?.contains("sent again").then_some(())).await;
     itoc360.opens_only(4).await;
     // The same with the secrets wrong: what is refused is not shown either.
-    let broken = std::fs::read_to_string(place.config()).unwrap().replace("plugin = \"twilio-errors\"", "plugin = \"twilio-errors\"\nsettings.other = \"canary-5\"\nx = \"canary-6\"");
+    let broken = std::fs::read_to_string(place.config()).unwrap().replace(
+        "plugin = \"twilio-errors\"",
+        "plugin = \"twilio-errors\"\nsettings.other = \"canary-5\"\nx = \"canary-6\"",
+    );
     let broken = place.write("broken.toml", broken.replace(SOURCE_TOKEN, "canary\\u0007 with a control character"));
     let output = place.run(&["check", "--config", broken.to_str().unwrap()]).await;
     assert_eq!(output.code, Some(2), "{output:?}");

@@ -27,7 +27,11 @@ async fn refused(gateway: &mut Gateway, post: &Post, status: u16) -> Answer {
     let request = answer.json()["request"].clone();
     let line = gateway.log("why", |line| (line["request"] == request).then(|| line.clone())).await;
     for secret in [twilio::AUTH_TOKEN, &twilio::signature(&url(post), twilio::AUTH_TOKEN, &post.body)] {
-        assert!(!answer.body.contains(secret) && !line.to_string().contains(secret), "{secret}: {} {line}", answer.body);
+        assert!(
+            !answer.body.contains(secret) && !line.to_string().contains(secret),
+            "{secret}: {} {line}",
+            answer.body
+        );
     }
     for field in ["source", "reason", "help"] {
         assert!(line[field].as_str().is_some_and(|text| !text.is_empty()), "{line}");
@@ -93,7 +97,8 @@ async fn a_wrong_signature_is_logged_with_the_url_it_was_checked_over_and_the_us
     let line = gateway.log("why", |line| (line["request"] == request).then(|| line.clone())).await;
     assert_eq!(line["level"], "WARN");
     let help = line["help"].as_str().unwrap();
-    for part in ["https://gw.example.com/in/twilio", "Usual causes", "public_url", "auth_token", "subaccount", "proxy"] {
+    for part in ["https://gw.example.com/in/twilio", "Usual causes", "public_url", "auth_token", "subaccount", "proxy"]
+    {
         assert!(help.contains(part), "{part} is not in {help}");
     }
 }

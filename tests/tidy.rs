@@ -52,7 +52,8 @@ fn read(path: impl AsRef<Path>) -> String {
 /// The modules that a line of code names as `crate::<module>` or `crate::{<module>…, …}`.
 fn named(line: &str) -> Vec<String> {
     let code = line.split("//").next().unwrap_or_default();
-    let word = |text: &str| text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let word =
+        |text: &str| text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut modules = Vec::new();
     for after in code.split("crate::").skip(1) {
         let Some(group) = after.strip_prefix('{') else {
@@ -60,19 +61,17 @@ fn named(line: &str) -> Vec<String> {
             continue;
         };
         // The names at the group's own level.
-        let (mut depth, mut start) = (0, true);
-        for (at, character) in group.char_indices() {
-            if start && depth == 0 {
-                modules.push(word(&group[at..]));
-            }
-            start = character == ',' || (start && character.is_whitespace());
+        let (mut depth, mut names) = (0_usize, String::new());
+        for character in group.chars() {
             match character {
                 '{' => depth += 1,
                 '}' if depth == 0 => break,
                 '}' => depth -= 1,
+                _ if depth == 0 => names.push(character),
                 _ => {}
             }
         }
+        modules.extend(names.split(',').map(word));
     }
     modules.retain(|module| !module.is_empty());
     modules
@@ -141,7 +140,8 @@ async fn every_example_is_a_configuration_that_runs() {
     assert!(examples.len() >= 2, "{examples:?}");
     for path in examples {
         let text = fs::read_to_string(path).unwrap();
-        let config = Config::parse(&text, path, &|_| Some("x".to_owned())).unwrap_or_else(|problems| panic!("{problems}"));
+        let config =
+            Config::parse(&text, path, &|_| Some("x".to_owned())).unwrap_or_else(|problems| panic!("{problems}"));
         let sandbox = gateway::sandbox(&config, false).unwrap();
         sources::load(&config, &sandbox).await.unwrap_or_else(|problems| panic!("{problems}"));
     }
@@ -157,7 +157,10 @@ fn first_commands(readme: &str) -> Vec<String> {
 #[test]
 fn the_readme_begins_with_the_commands_that_are_checked() {
     let [run, test] = <[String; 2]>::try_from(first_commands(&read("README.md"))).unwrap();
-    assert!(run.starts_with("cargo run --release") && run.ends_with("demo"), "the first command runs the main job: {run}");
+    assert!(
+        run.starts_with("cargo run --release") && run.ends_with("demo"),
+        "the first command runs the main job: {run}"
+    );
     assert_eq!(test, "cargo test --workspace");
     assert!(read(".ci/run").lines().any(|line| line == test), ".ci/run does not say: {test}");
 }

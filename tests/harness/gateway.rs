@@ -85,7 +85,10 @@ impl Gateway {
         let page = self.admin(Method::GET, "/metrics").await;
         assert_eq!(page.status, 200);
         let samples = page.body.lines().filter(|line| !line.starts_with('#'));
-        samples.map(|line| line.rsplit_once(' ').unwrap()).map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+        samples
+            .map(|line| line.rsplit_once(' ').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+            .collect()
     }
 
     /// Waits until a sample of `/metrics` is right.

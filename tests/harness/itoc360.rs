@@ -27,8 +27,7 @@ impl Itoc360 {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let setup =
-            Setup { listen: socket.local_addr().unwrap(), token: TOKEN.to_owned(), format, ..Setup::default() };
+        let setup = Setup { listen: socket.local_addr().unwrap(), token: TOKEN.to_owned(), format, ..Setup::default() };
         let mut itoc360 = Self { _address: socket, setup, up: None };
         itoc360.up().await;
         itoc360

@@ -12,7 +12,7 @@ mod process;
 pub mod twilio;
 mod wait;
 
-pub use gateway::{Answer, Gateway};
+pub use gateway::{Answer, Gateway, read};
 pub use itoc360::{Itoc360, TOKEN as ITOC360_TOKEN};
 pub use place::{Place, Setup};
 pub use process::{Output, Process};

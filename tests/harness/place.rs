@@ -17,7 +17,6 @@ use super::{Gateway, Output, Process, twilio, until};
 
 /// A place in the making: one destination and one Twilio source, unless it is told more.
 pub struct Setup {
-    gateway: String,
     destinations: Vec<(String, String)>,
     sources: String,
     folder: TempDir,
@@ -36,18 +35,7 @@ impl Setup {
 
     /// Without a destination or a source.
     pub fn empty() -> Self {
-        Self {
-            gateway: String::new(),
-            destinations: Vec::new(),
-            sources: String::new(),
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    /// Adds lines to `[gateway]`.
-    pub fn gateway(mut self, lines: &str) -> Self {
-        self.gateway += lines;
-        self
+        Self { destinations: Vec::new(), sources: String::new(), folder: tempfile::tempdir().unwrap() }
     }
 
     /// One destination more.
@@ -90,10 +78,9 @@ impl Setup {
     pub fn place(self) -> Place {
         // A healthy plugin must not fail its limit because the machine is busy with other tests.
         let mut text = format!(
-            "[gateway]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\npublic_url = \"{}\"\ndata_dir = \"data\"\n{}\n\
+            "[gateway]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\npublic_url = \"{}\"\ndata_dir = \"data\"\n\n\
              [limits]\ntime = \"10s\"\n",
-            twilio::PUBLIC_URL,
-            self.gateway
+            twilio::PUBLIC_URL
         );
         for (name, table) in &self.destinations {
             text += &format!("\n[destinations.{name}]\n{table}");
@@ -220,7 +207,8 @@ async fn warm(data_dir: &Path) {
             let place = Setup::new(&itoc360).place();
             Gateway::ready(place.launch(&["run"])).await.kill().await;
             let files = fs::read_dir(place.path("data/cache")).unwrap().map(|file| file.unwrap().path());
-            let _ = COMPILED.set(files.map(|path| (path.file_name().unwrap().into(), fs::read(path).unwrap())).collect());
+            let _ =
+                COMPILED.set(files.map(|path| (path.file_name().unwrap().into(), fs::read(path).unwrap())).collect());
         })
         .await;
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir.join("cache")).unwrap();

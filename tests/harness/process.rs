@@ -123,7 +123,7 @@ impl Drop for Process {
             let said = self.stderr.text();
             let last: Vec<_> = said.lines().rev().take(40).collect();
             eprintln!("the last lines of the log:");
-            last.iter().rev().for_each(|line| eprintln!("    {line}"));
+            last.iter().rev().for_each(|line| eprintln!("    {line:.400}"));
         }
     }
 }

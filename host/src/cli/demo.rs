@@ -68,10 +68,11 @@ async fn show(what: &Demo, folder: &Path) -> anyhow::Result<()> {
     let shown = tell(&gateway, &stand_in, &request, folder).await;
     if shown.is_ok() && what.keep {
         let admin = gateway.admin.map_or_else(|| "nowhere".to_owned(), |admin| format!("http://{admin}"));
-        println!(
+        writeln!(
+            std::io::stdout(),
             "\nstill running: senders at http://{}, health and metrics at {admin}; Ctrl-C ends it",
             gateway.address
-        );
+        )?;
         tokio::signal::ctrl_c().await?;
     }
     gateway.stop().await;
@@ -86,18 +87,19 @@ async fn tell(
 ) -> anyhow::Result<()> {
     let path = request.url.find("/in/").map_or("/", |start| &request.url[start..]);
     let (status, answer) = post(&format!("http://{}{path}", gateway.address), request).await?;
-    println!("1. The sender posts {} bytes to {}", request.body.bytes().len(), request.url);
-    println!("   and is answered {status}: {answer}");
+    // `println!` would panic where nobody reads any more.
+    let mut out = std::io::stdout();
+    writeln!(out, "1. The sender posts {} bytes to {}", request.body.bytes().len(), request.url)?;
+    writeln!(out, "   and is answered {status}: {answer}")?;
     ensure!(status == 200, "the sample was not accepted");
     ensure!(stand_in.wait_for(1, PATIENCE).await, "no alert arrived within {PATIENCE:?}");
     let received = stand_in.received();
     let alert = received.first().map(|one| one.json()).unwrap_or_default();
-    println!("\n2. ITOC360 (a stand-in on this machine) receives:");
-    println!("{}", serde_json::to_string_pretty(&alert)?);
+    writeln!(out, "\n2. ITOC360 (a stand-in on this machine) receives:")?;
+    writeln!(out, "{}", serde_json::to_string_pretty(&alert)?)?;
     let id = serde_json::from_str::<serde_json::Value>(&answer)?["request"].as_str().unwrap_or_default().to_owned();
     let record = settled(data_dir, &id).await?;
-    println!("\n3. The chain from the request to the receipt, as `alert-gateway events show {id}` prints it:");
-    let mut out = std::io::stdout().lock();
+    writeln!(out, "\n3. The chain from the request to the receipt, as `alert-gateway events show {id}` prints it:")?;
     events::chain(&mut out, &record)?;
     Ok(out.flush()?)
 }

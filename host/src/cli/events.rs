@@ -185,12 +185,12 @@ fn replay(what: &Replay) -> Outcome {
         targets
     };
     if targets.is_empty() {
-        println!("nothing to do: none of these failed, and none of their alerts are set aside");
-        return Ok(());
+        let nothing = "nothing to do: none of these failed, and none of their alerts are set aside";
+        return Ok(writeln!(std::io::stdout(), "{nothing}")?);
     }
     store::ask_replay(&store::file(&data_dir), &targets, Timestamp::now().as_millisecond())?;
-    println!("asked for; the gateway does it within a second, or when it starts. See: alert-gateway events list");
-    Ok(())
+    let asked = "asked for; the gateway does it within a second, or when it starts. See: alert-gateway events list";
+    Ok(writeln!(std::io::stdout(), "{asked}")?)
 }
 
 /// Whether a replay would change anything.

@@ -10,6 +10,7 @@ mod run;
 mod single;
 mod trial;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -80,8 +81,10 @@ pub fn main() -> ExitCode {
         Command::Events(what) => events::events(&what),
         Command::Demo(what) => demo::demo(&what),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "alert-gateway", &mut std::io::stdout());
-            Ok(())
+            // Into memory first, because it panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "alert-gateway", &mut script);
+            std::io::stdout().write_all(&script).map_err(Failure::from)
         }
     };
     match outcome {
