@@ -188,3 +188,29 @@ async fn a_sender_that_hangs_up_leaves_a_whole_event_or_none() {
     assert!(Load::on(&gateway, &waiting).end().await);
     each_opened_once(&itoc360, &place, 50).await;
 }
+
+#[tokio::test]
+async fn a_disk_that_takes_no_more_is_told_to_the_sender_and_nothing_accepted_is_lost() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let gateway = place.start_on_a_small_disk().await;
+    let post = |number: usize| twilio::error(&twilio::sid(number)).to("twilio");
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = gateway.post(&post(accepted)).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        accepted += 1;
+        assert!(accepted < 20_000, "the disk is never full");
+    };
+    refused.is_problem(503);
+    assert_eq!(refused.header("retry-after"), "30");
+    assert!(gateway.logged().contains("not accepted"));
+    assert_eq!(gateway.admin(hyper::Method::GET, "/healthz").await.status, 200);
+    gateway.kill().await;
+    let gateway = place.start().await;
+    // The one that was refused was not kept.
+    gateway.accept(&post(accepted)).await;
+    each_opened_once(&itoc360, &place, accepted + 1).await;
+}

@@ -15,6 +15,9 @@ use tokio::sync::OnceCell;
 use super::itoc360::{Itoc360, TOKEN};
 use super::{Gateway, Output, Process, twilio, until};
 
+/// The real program.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_alert-gateway");
+
 /// A place in the making: one destination and one Twilio source, unless it is told more.
 pub struct Setup {
     destinations: Vec<(String, String)>,
@@ -129,11 +132,19 @@ impl Place {
         Gateway::ready(self.launch(&["run"])).await
     }
 
+    /// Starts the gateway on a disk that takes no file beyond about a megabyte, and waits until it takes requests.
+    pub async fn start_on_a_small_disk(&self) -> Gateway {
+        warm(&self.path("data")).await;
+        let mut command = program("sh");
+        // A process that does not care for the signal is told by the write that it failed. The shell counts in 512 bytes.
+        let script = format!("trap '' XFSZ; ulimit -f 2048; exec '{PROGRAM}' run");
+        command.current_dir(self.folder.path()).args(["-c", &script]);
+        Gateway::ready(Process::start(with_secrets(command))).await
+    }
+
     /// Starts the program, and waits for nothing.
     pub fn launch(&self, arguments: &[&str]) -> Process {
-        let mut command = self.command(arguments);
-        command.env("ITOC360_TOKEN", TOKEN).env("TWILIO_AUTH_TOKEN", twilio::AUTH_TOKEN);
-        Process::start(command)
+        Process::start(with_secrets(self.command(arguments)))
     }
 
     /// Starts the program for a reader who is gone before it prints anything.
@@ -178,15 +189,20 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = program();
+        let mut command = program(PROGRAM);
         command.current_dir(self.folder.path()).args(arguments);
         command
     }
 }
 
-/// The real program, without what the shell of whoever runs the tests has set.
-pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_alert-gateway"));
+fn with_secrets(mut command: Command) -> Command {
+    command.env("ITOC360_TOKEN", TOKEN).env("TWILIO_AUTH_TOKEN", twilio::AUTH_TOKEN);
+    command
+}
+
+/// A program, without what the shell of whoever runs the tests has set.
+fn program(path: &str) -> Command {
+    let mut command = Command::new(path);
     for name in ["ALERT_GATEWAY_LOG", "ITOC360_TOKEN", "TWILIO_AUTH_TOKEN", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }
