@@ -30,6 +30,10 @@ pub(super) const FIRST_TICKS: u64 = 2;
 /// Later turns end with the next tick.
 const NEXT_TICKS: u64 = 1;
 
+/// The most that one turn counts: as long as a turn lasts on a machine that has time for it. What is beyond is time in which
+/// the machine was at other work, or stood still; that must not cost a healthy plugin its call.
+const LONGEST_TURN: Duration = TICK.saturating_mul(FIRST_TICKS as u32);
+
 /// After a second without a call the clock stops, and the first call starts it again. At once under test.
 const IDLE_TICKS: u32 = if cfg!(test) { 2 } else { 200 };
 
@@ -144,10 +148,11 @@ struct SlowSlice {
 impl Turn {
     /// The deadline has passed: stops the call, or lets the others have their turn before it goes on.
     pub(super) fn deadline(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        self.ran += match &self.slice {
+        let turn = match &self.slice {
             Slice::Fast(since) => since.elapsed(),
             Slice::Slow(slice) => lock(slice).take().map(|slice| slice.since.elapsed()).unwrap_or_default(),
         };
+        self.ran += turn.min(LONGEST_TURN);
         if self.ran >= self.limit {
             return Err(CallError::Time { limit: self.limit }.into());
         }
@@ -169,4 +174,20 @@ impl Turn {
 
 fn lock(slice: &Mutex<Option<SlowSlice>>) -> std::sync::MutexGuard<'_, Option<SlowSlice>> {
     slice.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_stood_still_costs_a_call_one_turn_and_not_its_whole_time() {
+        let clock = Arc::new(Clock::start(&Engine::default()).unwrap());
+        let (limit, long_ago) = (LONGEST_TURN * 5, Instant::now().checked_sub(Duration::from_secs(1)).unwrap());
+        let mut turn = clock.turn(limit);
+        for stalls in 1..=5 {
+            turn.slice = Slice::Fast(long_ago);
+            assert_eq!(turn.deadline().is_ok(), stalls < 5, "after {stalls} turns");
+        }
+    }
 }
