@@ -14,6 +14,7 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use plugin_sdk::case;
 use plugin_sdk::contract;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::single::{self, Single, TOKEN};
 use super::{Outcome, block_on, events};
@@ -67,13 +68,15 @@ async fn show(what: &Demo, folder: &Path) -> anyhow::Result<()> {
     let gateway = Gateway::start(&config, &Options::default()).await?;
     let shown = tell(&gateway, &stand_in, &request, folder).await;
     if shown.is_ok() && what.keep {
+        // Before it is said, so that who reads it can rely on it.
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let admin = gateway.admin.map_or_else(|| "nowhere".to_owned(), |admin| format!("http://{admin}"));
         writeln!(
             std::io::stdout(),
             "\nstill running: senders at http://{}, health and metrics at {admin}; Ctrl-C ends it",
             gateway.address
         )?;
-        tokio::signal::ctrl_c().await?;
+        interrupt.recv().await;
     }
     gateway.stop().await;
     shown
