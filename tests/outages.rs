@@ -171,7 +171,7 @@ async fn what_the_operator_must_mend_holds_its_destination_alone_until_it_is_men
         itoc360.opens_only(3).await;
         gateway.destination(name, "healthy").await;
     }
-    assert_eq!(place.list(&["--state", "pending"]).await.len(), 0);
+    gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
     assert_eq!(place.list(&["--state", "set-aside"]).await.len(), 0);
 }
 
