@@ -5,6 +5,7 @@
 
 use alert_gateway::plugin::{CallLimits, Plugin, Sandbox, SandboxOptions};
 use criterion::{Criterion, criterion_group, criterion_main};
+use plugin_sdk::{testing, wire};
 use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -91,9 +92,26 @@ fn echo(criterion: &mut Criterion) {
     bench(criterion, "echo of 1 KiB", &plugin, request.as_bytes());
 }
 
+/// The 768-byte event of Twilio's documents, with its signature, through the sandbox and as plain Rust.
+fn twilio(criterion: &mut Criterion) {
+    let bundled = alert_gateway_plugins::find("twilio-errors").expect("it is bundled");
+    let plugin = load(bundled.name, bundled.wasm);
+    let request = testing::post("https://gw.example.com/hooks/twilio-errors")
+        .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
+        .header("x-twilio-signature", "EfWcvsgAOV8k0v1MrI6lv99Poa8=")
+        .body(include_bytes!("../../plugins/twilio-errors/tests/data/docs_11200.form"))
+        .settings(r#"{"auth_token":"12345"}"#)
+        .build();
+    let request = serde_json::to_vec(&request).expect("JSON");
+    bench(criterion, "twilio-errors", &plugin, &request);
+    criterion.bench_function("twilio-errors/native", |bencher| {
+        bencher.iter(|| wire::read::<twilio_errors::TwilioErrors>(black_box(&request)).expect("an answer"));
+    });
+}
+
 criterion_group! {
     name = plugin_call;
     config = Criterion::default().sample_size(50).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4));
-    targets = echo
+    targets = echo, twilio
 }
 criterion_main!(plugin_call);

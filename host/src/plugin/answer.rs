@@ -2,8 +2,8 @@
 //!
 //! The contract says what an answer looks like; this is what the host makes of one that does not keep to it. Two rules.
 //! What decides **whether** somebody is paged, and about which event, must be right: an answer whose event ids, keys,
-//! statuses or priorities cannot be used is an error, the request is kept, and it can be replayed with a mended plugin. What only
-//! decides how the page **reads** is mended, because a page with a shortened title is better than none.
+//! statuses or priorities cannot be used is an error, the request is kept, and it can be replayed with a mended plugin.
+//! What only decides how the page **reads** is mended, because a page with a shortened title is better than none.
 //!
 //! | part | an error | mended |
 //! |---|---|---|
@@ -17,7 +17,8 @@
 //! | `labels` | | names that are empty or have more than 128 bytes, and all beyond 64, dropped; values cut at 1 KiB |
 //! | `details` | | carried as text where they nest deeper than 64 |
 //! | `reason`, `help` | | cut at 2 KiB |
-//! | `reply` | status outside 200 to 599, more than 64 headers, a header that HTTP forbids or that belongs to the connection, base64 that does not decode | |
+//! | `reply` | status outside 200 to 599, more than 64 headers, base64 that does not decode | |
+//! | `reply.headers` | one that HTTP forbids, or that belongs to the connection | |
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::Uri;

@@ -1,13 +1,13 @@
-//! Compiled plugins, kept between starts: compiling takes a tenth of a second for each plugin, reading a compiled one back
-//! takes less than a millisecond.
+//! Compiled plugins, kept between starts: compiling takes a tenth of a second for each plugin, reading a compiled one
+//! back takes less than a millisecond.
 //!
 //! A compiled plugin is machine code that the host runs without a further look, so only what this host wrote itself is
 //! believed. The directory and the file must belong to the user that the host runs as, and nobody else may write to
-//! them; each file starts with the SHA-256 of its content, so that a torn one is noticed. Whatever is wrong with the cache, the plugin is
-//! compiled anew, with a warning; nothing ever fails because of the cache.
+//! them; each file starts with the SHA-256 of its content, so that a torn one is noticed. Whatever is wrong with the
+//! cache, the plugin is compiled anew, with a warning; nothing ever fails because of the cache.
 //!
-//! A file's name holds the hash of the plugin and one of the engine's settings and version: another build of the gateway
-//! writes other files, and the old ones are removed.
+//! A file's name holds the hash of the plugin and one of the engine's settings and version: another build of the
+//! gateway writes other files, and the old ones are removed.
 
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, File, Metadata};
@@ -41,7 +41,8 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// The cache in this directory, which is made where it does not exist. `None`, with a warning, where it cannot be used.
+    /// The cache in this directory, which is made where it does not exist. `None`, with a warning, where it cannot be
+    /// used.
     pub(super) fn open(dir: &Path, engine: &Engine) -> Option<Self> {
         match Self::try_open(dir, engine) {
             Ok(cache) => Some(cache),
@@ -89,11 +90,11 @@ impl Cache {
             .filter(|(hash, code)| Sha256::digest(code).as_slice() == hash.as_slice())
             .map(|(_, code)| code)
             .ok_or_else(|| io::Error::other("it is torn: its content does not have the hash that it should"))?;
-        // SAFETY: `deserialize` must be given what `Module::serialize` wrote, unchanged. These bytes are what `try_store`
-        // wrote: the file and its directory belong to this user and nobody else may write to them, which is checked just
-        // above on the opened file, and the content has the hash that was written with it. Files of another version of
-        // wasmtime or of other settings have other names, and are refused by `deserialize` besides. Whoever can act as
-        // this user can replace the gateway itself.
+        // SAFETY: `deserialize` must be given what `Module::serialize` wrote, unchanged. These bytes are what
+        // `try_store` wrote: the file and its directory belong to this user and nobody else may write to them, which is
+        // checked just above on the opened file, and the content has the hash that was written with it. Files of
+        // another version of wasmtime or of other settings have other names, and are refused by `deserialize` besides.
+        // Whoever can act as this user can replace the gateway itself.
         unsafe { Module::deserialize(engine, code) }.map_err(|error| io::Error::other(format!("{error:#}")))
     }
 
@@ -101,7 +102,7 @@ impl Cache {
     pub(super) fn store(&self, module: &Module, sha256: &str) {
         let path = self.path(sha256);
         if let Err(error) = self.try_store(module, &path).and_then(|()| self.prune(&path)) {
-            warn!(file = %path.display(), %error, "a compiled plugin cannot be kept, so the plugin is compiled anew at the next start");
+            warn!(file = %path.display(), %error, "a compiled plugin cannot be kept; the next start compiles it anew");
         }
     }
 

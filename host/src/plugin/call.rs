@@ -45,8 +45,8 @@ impl Call {
         }
     }
 
-    /// Runs `export` of a fresh instance, and lets `answer` read what it put out. The instance is gone when this returns,
-    /// or when the future is dropped; no other call notices either.
+    /// Runs `export` of a fresh instance, and lets `answer` read what it put out. The instance is gone when this
+    /// returns, or when the future is dropped; no other call notices either.
     pub(super) async fn run<T>(
         self,
         plugin: &InstancePre<Self>,
@@ -57,7 +57,7 @@ impl Call {
         let engine = plugin.module().engine();
         let mut store = Store::try_new(engine, self).map_err(|error| CallError::Host(format!("{error:#}")))?;
         store.limiter(|call| &mut call.guard);
-        store.set_epoch_deadline(FIRST_TICKS);
+        store.set_epoch_deadline(FIRST_TICKS.into());
         store.epoch_deadline_callback(|mut store| store.data_mut().turn.deadline());
 
         let code = match enter(&mut store, plugin, initialize, export).await {

@@ -22,8 +22,8 @@ use wasmtime::{Engine, ExternType, InstancePre, Linker, Module, ModuleExport};
 /// One plugin may have this part of the places, so that a slow one leaves some to the others.
 const SHARE: usize = 4;
 
-/// How long a call waits for a place before it fails. The calls ahead of it are stopped at their own limits, so a wait as
-/// long as this says that there are far too many of them.
+/// How long a call waits for a place before it fails. The calls ahead of it are stopped at their own limits, so a wait
+/// as long as this says that there are far too many of them.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// What a plugin may use to say what it is.
@@ -34,8 +34,8 @@ const DESCRIBE: CallLimits = CallLimits { time: Duration::from_secs(1), memory: 
 pub struct SandboxOptions {
     /// Where compiled plugins are kept; without it they are compiled at each start.
     pub cache_dir: Option<PathBuf>,
-    /// How many calls may run at once, of all plugins; one plugin gets at most a quarter of them. A place costs 4 GiB of
-    /// address space and, once it was used, some hundred KiB of memory.
+    /// How many calls may run at once, of all plugins; one plugin gets at most a quarter of them. A place costs 4 GiB
+    /// of address space and, once it was used, some hundred KiB of memory.
     pub instances: u32,
     /// The largest memory limit of any source, in bytes.
     pub max_memory: usize,
@@ -233,8 +233,8 @@ impl Plugin {
     /// lines. Dropping the future ends the call, and disturbs no other.
     pub async fn read(&self, source: &str, request: &[u8], limits: &CallLimits) -> Result<Answer, CallError> {
         let Loaded { sandbox, name, code, places, .. } = &*self.0;
-        // The plugin's own line first, so that whoever waits in it keeps no place from the others. Both places are given
-        // back after the instance is gone, which is what there is a limited number of.
+        // The plugin's own line first, so that whoever waits in it keeps no place from the others. Both places are
+        // given back after the instance is gone, which is what there is a limited number of.
         let _share = sandbox.place(places).await?;
         let _place = sandbox.place(&sandbox.0.places).await?;
         let log = CallLog::new(Arc::clone(name), source);

@@ -1,6 +1,6 @@
-//! The little of WASI that a module built for `wasm32-wasip1` imports whether it needs it or not. There is nothing behind
-//! it: no files, no environment, no clock, no randomness. What a program prints goes to the log; everything else answers
-//! an error number, which the languages' libraries know how to take.
+//! The little of WASI that a module built for `wasm32-wasip1` imports whether it needs it or not. There is nothing
+//! behind it: no files, no environment, no clock, no randomness. What a program prints goes to the log; everything else
+//! answers an error number, which the languages' libraries know how to take.
 
 use super::call::Call;
 use super::error::CallError;

@@ -107,8 +107,8 @@ async fn garbage_is_no_answer() {
 
 #[tokio::test]
 async fn nothing_survives_a_call() {
-    // A global, the plugin's memory, its grown part (what is kept resident of it and what is not), and the host's memory
-    // are as new each time.
+    // A global, the plugin's memory, its grown part (what is kept resident of it and what is not), and the host's
+    // memory are as new each time.
     let read = checked(
         "(global.set $calls (i64.add (global.get $calls) (i64.const 1)))
          (local.set $a (i64.load (i32.const 40000)))
