@@ -26,6 +26,7 @@ use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, M
 use crate::store::{Due, Store, StoreError};
 
 use gate::Gate;
+use settle::Settled;
 use window::Window;
 
 /// How many outcomes may wait for the disk. Beyond that nothing new is sent: what was sent and is not written down would
@@ -78,7 +79,7 @@ impl Delivery {
     /// Until `stop` says so; then what is under way is finished and settled, for which the caller sets the time.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut sending: JoinSet<Attempt> = JoinSet::new();
-        let mut settling: JoinSet<i64> = JoinSet::new();
+        let mut settling: JoinSet<Settled> = JoinSet::new();
         self.show();
         loop {
             let now = Instant::now();
@@ -90,7 +91,7 @@ impl Delivery {
             let wake = self.gate.next_wake(now).map_or(IDLE, |wake| wake.saturating_duration_since(now));
             tokio::select! {
                 Some(Ok(attempt)) = sending.join_next() => self.ended(attempt, &mut settling),
-                Some(Ok(alert)) = settling.join_next() => self.window.settled(alert),
+                Some(Ok(Settled { alert, pending })) = settling.join_next() => self.window.settled(alert, pending),
                 () = self.window.refilled() => {}
                 () = tokio::time::sleep(wake) => {}
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -103,7 +104,7 @@ impl Delivery {
     }
 
     /// Counts an attempt, learns from it, and has it written down.
-    fn ended(&mut self, attempt: Attempt, settling: &mut JoinSet<i64>) {
+    fn ended(&mut self, attempt: Attempt, settling: &mut JoinSet<Settled>) {
         let Attempt { alert, sent, .. } = &attempt;
         let destination = || Arc::clone(&self.name);
         let labels = DeliveryLabels { destination: destination(), outcome: sent.outcome.as_str() };

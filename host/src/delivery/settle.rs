@@ -33,12 +33,21 @@ pub fn settlement(attempt: Attempt, rng: &mut fastrand::Rng) -> Settlement {
     Settlement { alert, at: at_ms, duration_us: sent.duration.as_micros() as i64, status: sent.status, verdict }
 }
 
+/// An alert whose outcome the store has.
+#[derive(Debug)]
+pub struct Settled {
+    pub alert: i64,
+    /// Whether it is to be sent again.
+    pub pending: bool,
+}
+
 /// Has the store keep a settlement, however long the disk takes to recover: an outcome that is lost is an alert that is
-/// sent again. Gives the alert's id.
-pub async fn write_down(store: Store, settlement: Settlement) -> i64 {
+/// sent again.
+pub async fn write_down(store: Store, settlement: Settlement) -> Settled {
+    let pending = matches!(settlement.verdict, Verdict::Later { .. } | Verdict::Blocked { .. });
     loop {
         match store.settle(settlement.clone()).await {
-            Ok(()) | Err(StoreError::Closed) => return settlement.alert,
+            Ok(()) | Err(StoreError::Closed) => return Settled { alert: settlement.alert, pending },
             Err(error) => {
                 tracing::warn!(%error, "an outcome could not be written down; it is tried again");
                 tokio::time::sleep(PAUSE).await;

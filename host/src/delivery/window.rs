@@ -61,9 +61,11 @@ impl Window {
         self.waiting.pop_front()
     }
 
-    /// The store has the outcome of an alert.
-    pub fn settled(&mut self, alert: i64) {
+    /// The store has the outcome of an alert; `pending` says that it is to be sent again.
+    pub fn settled(&mut self, alert: i64, pending: bool) {
         self.claimed.remove(&alert);
+        // The store may have been read between that commit and now, when the claim hid what was due again already.
+        self.more |= pending;
     }
 
     /// Returns when more alerts wait than before. Safe to drop at any point and call again.
@@ -125,7 +127,7 @@ impl Window {
         self.reader = Some(read.reader);
         match read.due {
             Ok((due, next)) => {
-                self.more = due.len() == READ;
+                self.more |= due.len() == READ;
                 let wait = next.map_or(IDLE, |next| Duration::from_millis((next - read.now_ms).unsigned_abs()));
                 self.again = Instant::now() + wait.min(IDLE);
                 self.claimed.extend(due.iter().map(|due| due.id));
@@ -139,5 +141,71 @@ impl Window {
                 false
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Bytes;
+    use plugin_sdk::contract::{self, Priority};
+
+    use super::*;
+    use crate::alert::Alert;
+    use crate::metrics::Metrics;
+    use crate::store::{self, Closing, NewAlert, NewRequest, PluginRecord, Reading, Settlement, Verdict};
+
+    /// A window from which the one alert there is was taken, which the destination then blocked.
+    async fn blocked() -> (Window, i64, Closing, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, closing) = Store::open(folder.path(), &store::Options::default(), Metrics::new()).unwrap();
+        let plugin = PluginRecord { name: "p".into(), version: "1".into(), sha256: "0".into() };
+        let (id, source, received_at) = ("r".to_owned(), "s".to_owned(), jiff::Timestamp::now().as_millisecond());
+        let alert = Alert {
+            source: source.clone(),
+            request: id.clone(),
+            received_at: store::rfc3339(received_at),
+            event: contract::Alert::new("e", Priority::High, "Hello"),
+        };
+        let request = NewRequest {
+            id,
+            source,
+            received_at,
+            method: "POST".into(),
+            url: String::new(),
+            headers: "[]".into(),
+            body: Bytes::new(),
+            plugin: store.plugin(plugin).await.unwrap(),
+        };
+        let mut window = Window::new("d".into(), &store).unwrap();
+        store.append(request, Reading::Alerts(vec![NewAlert::new(&alert, "d").unwrap()])).await.unwrap();
+        window.refilled().await;
+        let alert = window.next().unwrap().id;
+        let verdict = Verdict::Blocked { said: "not now".into() };
+        let settlement = Settlement { alert, at: received_at, duration_us: 1, status: Some(402), verdict };
+        store.settle(settlement).await.unwrap();
+        window.more = true;
+        window.look();
+        (window, alert, closing, folder)
+    }
+
+    async fn comes_again(mut window: Window, alert: i64) {
+        tokio::time::timeout(IDLE / 2, window.refilled()).await.expect("the alert is forgotten");
+        assert_eq!(window.next().map(|due| due.id), Some(alert));
+    }
+
+    #[tokio::test]
+    async fn an_alert_that_was_due_again_before_its_claim_ended_is_found() {
+        let (mut window, alert, _closing, _folder) = blocked().await;
+        let read = window.reading.take().unwrap().await.unwrap();
+        assert!(!window.take(read), "it was claimed while the store was read");
+        window.settled(alert, true);
+        comes_again(window, alert).await;
+    }
+
+    #[tokio::test]
+    async fn an_alert_whose_claim_ends_while_the_store_is_read_is_found() {
+        let (mut window, alert, _closing, _folder) = blocked().await;
+        window.settled(alert, true);
+        comes_again(window, alert).await;
     }
 }
