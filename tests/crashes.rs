@@ -193,7 +193,7 @@ async fn a_sender_that_hangs_up_leaves_a_whole_event_or_none() {
 async fn a_disk_that_takes_no_more_is_told_to_the_sender_and_nothing_accepted_is_lost() {
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
-    let gateway = place.start_on_a_small_disk().await;
+    let mut gateway = place.start_on_a_small_disk().await;
     let post = |number: usize| twilio::error(&twilio::sid(number)).to("twilio");
     let mut accepted = 0;
     let refused = loop {
@@ -206,7 +206,7 @@ async fn a_disk_that_takes_no_more_is_told_to_the_sender_and_nothing_accepted_is
     };
     refused.is_problem(503);
     assert_eq!(refused.header("retry-after"), "30");
-    assert!(gateway.logged().contains("not accepted"));
+    gateway.log("why", |line| (line["message"] == "not accepted").then_some(())).await;
     assert_eq!(gateway.admin(hyper::Method::GET, "/healthz").await.status, 200);
     gateway.kill().await;
     let gateway = place.start().await;
