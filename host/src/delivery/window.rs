@@ -183,6 +183,8 @@ mod tests {
         let verdict = Verdict::Blocked { said: "not now".into() };
         let settlement = Settlement { alert, at: received_at, duration_us: 1, status: Some(402), verdict };
         store.settle(settlement).await.unwrap();
+        // The plugin, the request and this: when the last of them was announced, nothing more will wake the window.
+        window.commits.wait_for(|commits| *commits == 3).await.unwrap();
         window.more = true;
         window.look();
         (window, alert, closing, folder)
