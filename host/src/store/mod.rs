@@ -12,7 +12,7 @@
 //!
 //! # How
 //!
-//! One SQLite file in WAL mode with `synchronous=FULL`. One thread, the [writer](writer), owns the only connection that
+//! One SQLite file in WAL mode with `synchronous=FULL`. One thread, the [writer], owns the only connection that
 //! writes. Whatever waits in its queue becomes one transaction and one sync: the *group commit*. Intake's appends and
 //! delivery's settlements share it, so the cost of a sync is divided by the load. Readers have connections of their own
 //! and never wait for the writer. `sqlite3 gateway.db` may look on while the gateway runs.
