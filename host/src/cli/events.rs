@@ -153,9 +153,12 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
             let ms = attempt.duration_us as f64 / 1000.0;
             writeln!(out, "attempt   {} {}, {status} after {ms:.1} ms", attempt.at, attempt.outcome)?;
             if let Some(said) = &attempt.said {
-                writeln!(out, "          {}", plain(said))?;
+                let no_receipt = if attempt.outcome == "accepted" { "no receipt; the answer was: " } else { "" };
+                writeln!(out, "          {no_receipt}{}", plain(said))?;
             }
-            if let (Some(receipt), Some(fingerprint)) = (&attempt.receipt, &attempt.fingerprint) {
+            if let (Some(receipt), Some(fingerprint)) = (&attempt.receipt, &attempt.fingerprint)
+                && !receipt.is_empty()
+            {
                 writeln!(out, "receipt   {} (fingerprint {})", plain(receipt), plain(fingerprint))?;
             }
         }

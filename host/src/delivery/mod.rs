@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::health::{DestinationHealth, DestinationState, Health};
 use crate::itoc360::{Itoc360, Sent};
@@ -90,21 +90,28 @@ impl Delivery {
             }
             let wake = self.gate.next_wake(now).map_or(IDLE, |wake| wake.saturating_duration_since(now));
             tokio::select! {
-                Some(Ok(attempt)) = sending.join_next() => self.ended(attempt, &mut settling),
+                Some(attempt) = sending.join_next() => self.ended(attempt, &mut settling),
                 Some(Ok(Settled { alert, pending })) = settling.join_next() => self.window.settled(alert, pending),
                 () = self.window.refilled() => {}
                 () = tokio::time::sleep(wake) => {}
                 _ = stop.wait_for(|stop| *stop) => break,
             }
         }
-        while let Some(Ok(attempt)) = sending.join_next().await {
+        while let Some(attempt) = sending.join_next().await {
             self.ended(attempt, &mut settling);
         }
         while settling.join_next().await.is_some() {}
     }
 
     /// Counts an attempt, learns from it, and has it written down.
-    fn ended(&mut self, attempt: Attempt, settling: &mut JoinSet<Settled>) {
+    fn ended(&mut self, attempt: Result<Attempt, JoinError>, settling: &mut JoinSet<Settled>) {
+        let attempt = match attempt {
+            Ok(attempt) => attempt,
+            // Only a bug panics. The alert stays claimed, so that it cannot bring the next attempt down as well.
+            Err(error) => {
+                return tracing::error!(%error, destination = &*self.name, "an attempt panicked; a restart repeats it");
+            }
+        };
         let Attempt { alert, sent, .. } = &attempt;
         let destination = || Arc::clone(&self.name);
         let labels = DeliveryLabels { destination: destination(), outcome: sent.outcome.as_str() };

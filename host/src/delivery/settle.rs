@@ -13,7 +13,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub fn settlement(attempt: Attempt, rng: &mut fastrand::Rng) -> Settlement {
     let Attempt { alert, attempts, at_ms, sent } = attempt;
     let verdict = match sent.outcome {
-        Outcome::Accepted(receipt) => Verdict::Accepted { receipt: receipt.id, fingerprint: receipt.fingerprint },
+        Outcome::Accepted(receipt) => {
+            let said = receipt.id.is_empty().then_some(sent.answer_excerpt);
+            if let Some(said) = &said {
+                tracing::warn!(alert, said, "the destination took an alert without a receipt: is its url right?");
+            }
+            Verdict::Accepted { receipt: receipt.id, fingerprint: receipt.fingerprint, said }
+        }
         Outcome::Later { why, retry_after } => {
             let wait = backoff::delay(attempts + 1, retry_after, rng);
             let ended_ms = at_ms + sent.duration.as_millis() as i64;

@@ -107,7 +107,11 @@ impl Window {
         if !self.more || self.waiting.len() >= LOW {
             return;
         }
-        let Some(mut reader) = self.reader.take() else { return };
+        let Some(mut reader) = self.reader.take() else {
+            // It is under way, or it panicked; then there is nothing to look with, and no hurry.
+            self.again = Instant::now() + IDLE;
+            return;
+        };
         // Before the reading: a commit that comes meanwhile must be seen again.
         self.commits.mark_unchanged();
         self.more = false;

@@ -13,8 +13,8 @@ pub enum StoreError {
     /// The disk said no for another reason. The group was rolled back.
     #[error("the disk failed: {0}")]
     Disk(String),
-    /// Too much waits for the disk already. Nothing was queued.
-    #[error("the store is busy: too many requests wait for the disk")]
+    /// Too much waits for the disk already, or another process holds the file for long.
+    #[error("the store is busy: too many requests wait for the disk, or another program holds {}", super::FILE)]
     Busy,
     /// The gateway is stopping.
     #[error("the store is closed")]
@@ -39,6 +39,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             _ => Self::Disk(error.to_string()),
         }
     }

@@ -63,6 +63,9 @@ use writer::{Ask, Command, Writer};
 /// The most alerts that one request may carry; the distance between the ids of two requests' first alerts.
 pub const ALERTS_PER_REQUEST: usize = 1024;
 
+/// The name of the file in the data directory.
+const FILE: &str = "gateway.db";
+
 /// How many commands may wait for the writer. More than that, and the disk is not keeping up: the sender is told to come
 /// back.
 const QUEUE: usize = 4096;
@@ -210,7 +213,7 @@ impl Closing {
 
 /// Where the store's file stands within a data directory.
 pub fn file(data_dir: &Path) -> PathBuf {
-    data_dir.join("gateway.db")
+    data_dir.join(FILE)
 }
 
 /// Unix milliseconds as RFC 3339 in UTC, with milliseconds.

@@ -93,8 +93,13 @@ pub fn requeue(step: Step<'_>, replay: &Replay) -> Result<usize, StoreError> {
     };
     let ids: Vec<i64> = step
         .transaction
-        .prepare_cached("SELECT id FROM alerts WHERE state = 'set_aside' AND id BETWEEN ? AND ? ORDER BY id LIMIT ?")?
-        .query_map(params![first, last, BATCH as i64], |row| row.get(0))?
+        .prepare_cached(
+            // Only what was refused before the operator asked: what is refused again meanwhile waits for a new request.
+            "SELECT id FROM alerts a WHERE state = 'set_aside' AND id BETWEEN ?1 AND ?2
+             AND (SELECT max(at) FROM attempts t WHERE t.alert = a.id) <= (SELECT asked_at FROM replays WHERE id = ?3)
+             ORDER BY id LIMIT ?4",
+        )?
+        .query_map(params![first, last, replay.id, BATCH as i64], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     // Behind a younger one of its lane that is already on its way, an old one waits; else it is the head.
     let mut update = step.transaction.prepare_cached(

@@ -29,6 +29,8 @@ pub enum Verdict {
         receipt: String,
         /// The destination's word for the alert that the event belongs to.
         fingerprint: String,
+        /// What it answered instead, where that was no receipt.
+        said: Option<String>,
     },
     /// To be tried again.
     Later {
@@ -50,7 +52,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word for `attempts.outcome` and for metrics.
+    /// The word for `attempts.outcome`.
     pub fn outcome(&self) -> &'static str {
         match self {
             Self::Accepted { .. } => "accepted",
@@ -62,7 +64,7 @@ impl Verdict {
 
     fn said(&self) -> Option<&str> {
         match self {
-            Self::Accepted { .. } => None,
+            Self::Accepted { said, .. } => said.as_deref(),
             Self::Later { said, .. } | Self::Blocked { said } | Self::Refused { said } => Some(said),
         }
     }
@@ -90,7 +92,7 @@ pub fn settle(step: Step<'_>, settlement: &Settlement) -> Result<(), StoreError>
     let Some((n, lane, destination)) = row else { return Ok(()) };
 
     let (receipt, fingerprint) = match verdict {
-        Verdict::Accepted { receipt, fingerprint } => (Some(receipt), Some(fingerprint)),
+        Verdict::Accepted { receipt, fingerprint, .. } => (Some(receipt), Some(fingerprint)),
         _ => (None, None),
     };
     step.transaction

@@ -99,7 +99,7 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, commands = group.len(), "a commit failed; nothing of it was confirmed");
-                if group.len() > 1 && !matches!(error, StoreError::Full) {
+                if group.len() > 1 && !matches!(error, StoreError::Full | StoreError::Busy) {
                     // One bad row must not cost its neighbours theirs.
                     for command in group.drain(..) {
                         self.commit(&mut vec![command]);

@@ -100,7 +100,7 @@ fn reading(source: &str, events: &[(&str, &str)]) -> Reading {
 }
 
 fn accepted() -> Verdict {
-    Verdict::Accepted { receipt: "uuid".into(), fingerprint: "f".into() }
+    Verdict::Accepted { receipt: "uuid".into(), fingerprint: "f".into(), said: None }
 }
 
 fn later(due_at: i64) -> Verdict {
@@ -218,7 +218,10 @@ async fn what_was_set_aside_can_be_sent_again_and_never_beside_a_younger_one_of_
     bench.settle("1", refused()).await;
     bench.settle("x", refused()).await;
     assert_eq!(bench.total("set_aside"), 2);
-    ask_replay(&file(bench.dir.path()), &[ReplayTarget::AllSetAside], 5).unwrap();
+    ask_replay(&file(bench.dir.path()), &[ReplayTarget::AllSetAside], 40).unwrap();
+    let replay = bench.store.due_reader().unwrap().replays().unwrap()[0];
+    assert_eq!(bench.store.requeue(replay).await.unwrap(), 0, "they were refused at 50, after this was asked for");
+    ask_replay(&file(bench.dir.path()), &[ReplayTarget::AllSetAside], 60).unwrap();
     let replay = bench.store.due_reader().unwrap().replays().unwrap()[0];
     assert_eq!(bench.store.requeue(replay).await.unwrap(), 2);
     assert_eq!(bench.due_events(LATE), ["x", "2"], "2 is on its way, so 1 waits for it");
