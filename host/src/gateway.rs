@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::Admin;
-use crate::config::Config;
+use crate::config::{Config, Destination};
 use crate::delivery::Delivery;
 use crate::health::Health;
 use crate::http;
@@ -39,6 +39,7 @@ pub struct Gateway {
     pub admin: Option<SocketAddr>,
     intake: Hallway,
     delivery: Hallway,
+    monitoring: Hallway,
     health: Health,
     closing: Closing,
     grace: Duration,
@@ -76,38 +77,11 @@ impl Gateway {
 
         let listener = bind(config.gateway.listen, "listen").await?;
         let address = listener.local_addr()?;
-        let (mut intake, mut delivery) = (Hallway::new(), Hallway::new());
-        let grace = config.gateway.shutdown_grace;
-
-        for destination in &config.destinations {
-            let itoc360 = Itoc360::new(
-                destination.url.clone(),
-                destination.token.expose(),
-                destination.format,
-                destination.timeout,
-                destination.concurrency,
-            )
-            .with_context(|| format!("cannot use destination \"{}\"", destination.name))?;
-            let (name, concurrency) = (destination.name.as_str().into(), destination.concurrency);
-            let one = Delivery::new(name, itoc360, concurrency, store.clone(), health.clone(), metrics.clone())?;
-            delivery.tasks.spawn(one.run(delivery.stop.subscribe()));
-        }
-        let retention = &config.retention;
-        let retaining = store::keep_within(store.clone(), retention.age, retention.size, delivery.stop.subscribe());
-        delivery.tasks.spawn(retaining);
-        let admin = match config.gateway.admin {
+        let admin_listener = match config.gateway.admin {
+            Some(address) => Some(bind(address, "admin").await?),
             None => None,
-            Some(address) => {
-                let listener = bind(address, "admin").await?;
-                let address = listener.local_addr()?;
-                let admin = Admin::new(health.clone(), metrics.clone(), store.due_reader()?);
-                delivery.tasks.spawn(http::serve(listener, delivery.stop.subscribe(), grace, move |request, _| {
-                    admin.clone().answer(request.method().clone(), request.uri().path().to_owned())
-                }));
-                Some(address)
-            }
         };
-
+        let admin_address = admin_listener.as_ref().map(TcpListener::local_addr).transpose()?;
         warn_of_strays(config, &store)?;
         let mut entrances = Vec::with_capacity(loaded.sources.len());
         for source in loaded.sources {
@@ -116,8 +90,30 @@ impl Gateway {
             entrances.push(Entrance { source, plugin });
         }
         let public_path = config.gateway.public_url.path();
-        let way_in = Arc::new(Intake::new(entrances, public_path, store.clone(), metrics.clone()));
+        let way_in = Intake::new(entrances, public_path, store.clone(), health.clone(), metrics.clone());
+        let way_in = Arc::new(way_in);
         let replayer = Replayer::new(Arc::clone(&way_in), store.due_reader()?, store.history()?);
+        let admin_pages = Admin::new(health.clone(), metrics.clone(), store.due_reader()?);
+        let ways_out: Vec<Delivery> = config
+            .destinations
+            .iter()
+            .map(|destination| way_out(destination, &store, &health, &metrics))
+            .collect::<Result<_, _>>()?;
+
+        // From here on nothing fails: what is sent now will be settled.
+        let (mut intake, mut delivery, mut admin) = (Hallway::new(), Hallway::new(), Hallway::new());
+        let grace = config.gateway.shutdown_grace;
+        for way_out in ways_out {
+            delivery.tasks.spawn(way_out.run(delivery.stop.subscribe()));
+        }
+        let retention = &config.retention;
+        let retaining = store::keep_within(store.clone(), retention.age, retention.size, delivery.stop.subscribe());
+        delivery.tasks.spawn(retaining);
+        if let Some(listener) = admin_listener {
+            admin.tasks.spawn(http::serve(listener, admin.stop.subscribe(), grace, move |request, _| {
+                admin_pages.clone().answer(request.method().clone(), request.uri().path().to_owned())
+            }));
+        }
         intake.tasks.spawn(replayer.run(intake.stop.subscribe()));
         intake.tasks.spawn(http::serve(listener, intake.stop.subscribe(), grace, move |request, _| {
             let way_in = Arc::clone(&way_in);
@@ -125,8 +121,8 @@ impl Gateway {
         }));
         health.set_ready(true, None);
         let took_ms = started.elapsed().as_millis() as u64;
-        tracing::info!(%address, admin = admin.map(tracing::field::display), took_ms, "ready");
-        Ok(Self { address, admin, intake, delivery, health, closing, grace })
+        tracing::info!(%address, admin = admin_address.map(tracing::field::display), took_ms, "ready");
+        Ok(Self { address, admin: admin_address, intake, delivery, monitoring: admin, health, closing, grace })
     }
 
     /// Stops it: refuses what is new, finishes what is under way within the grace period, closes the store.
@@ -134,8 +130,9 @@ impl Gateway {
         tracing::info!(grace = ?self.grace, "stopping: finishing what is under way");
         self.health.set_ready(false, Some("the gateway is stopping".to_owned()));
         let deadline = Instant::now() + self.grace;
-        self.intake.stop(deadline, "requests").await;
-        self.delivery.stop(deadline, "deliveries").await;
+        // Side by side: a sender that is slow to finish must not use up the time in which deliveries are written down.
+        tokio::join!(self.intake.stop(deadline, "requests"), self.delivery.stop(deadline, "deliveries"));
+        self.monitoring.stop(Instant::now(), "monitoring").await;
         self.closing.close().await;
         tracing::info!("stopped; all that was accepted is on disk");
     }
@@ -168,6 +165,14 @@ pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
     let cache_dir = cached.then(|| config.gateway.data_dir.join("cache"));
     let instances = (config.sources.len() as u32).saturating_mul(INSTANCES_PER_SOURCE).min(INSTANCES);
     Ok(Sandbox::new(SandboxOptions { cache_dir, instances, max_memory })?)
+}
+
+fn way_out(destination: &Destination, store: &Store, health: &Health, metrics: &Metrics) -> anyhow::Result<Delivery> {
+    let Destination { name, url, token, format, timeout, concurrency, .. } = destination;
+    let itoc360 = Itoc360::new(url.clone(), token.expose(), *format, *timeout, *concurrency)
+        .with_context(|| format!("cannot use destination \"{name}\""))?;
+    let (store, health, metrics) = (store.clone(), health.clone(), metrics.clone());
+    Ok(Delivery::new(name.as_str().into(), itoc360, *concurrency, store, health, metrics)?)
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
