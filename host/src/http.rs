@@ -88,7 +88,7 @@ where
     }
     drop(listener);
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!(?grace, "some connections did not finish in time and are cut");
+        tracing::warn!(?grace, "some connections did not finish in time and are left");
     }
 }
 

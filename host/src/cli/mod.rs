@@ -104,8 +104,7 @@ pub fn main() -> ExitCode {
 
 impl ConfigFile {
     fn load(&self) -> Result<Config, Failure> {
-        let config = Config::load(&self.config)?;
-        Ok(config)
+        Ok(Config::load(&self.config)?)
     }
 }
 

@@ -11,9 +11,9 @@ use super::url::PublicUrl;
 
 /// A reverse proxy with TLS stands in front, so by default nothing outside the machine reaches the gateway itself.
 pub const LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 8080);
-/// Metrics, health and the operators' pages ask for no credential, hence loopback.
+/// Metrics and health ask for no credential, hence loopback.
 pub const ADMIN: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
-/// Room for the slowest answer of a destination, and less than what service managers wait before they kill.
+/// Room for the slowest answer of a destination, and less than what systemd waits before it kills.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
 const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -25,7 +25,7 @@ pub struct Gateway {
     pub listen: SocketAddr,
     /// The same place as senders see it.
     pub public_url: PublicUrl,
-    /// Metrics, health and the operators' pages: a loopback address, or `None` for `"off"`. Default [`ADMIN`].
+    /// Metrics and health: a loopback address, or `None` for `"off"`. Default [`ADMIN`].
     pub admin: Option<SocketAddr>,
     /// Where requests and alerts are kept. A relative path starts at the configuration file's folder, not at the folder
     /// that the gateway happens to be started in. Default `data`.

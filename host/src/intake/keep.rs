@@ -24,8 +24,10 @@ impl Intake {
         let source = &entrance.source;
         let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
         let reading = prepare(source, &received.id, &store::rfc3339(received.at_ms), alerts);
+        let failed = matches!(reading, Reading::Failed(_));
         match self.store.append(received.into_request(source, entrance.plugin), reading).await {
             Err(error) => Ending::Store(error),
+            Ok(_) if failed => Ending::Kept,
             Ok(appended) => {
                 // Where some were duplicates it is not known which; the first so many stand for the new ones.
                 for priority in priorities.into_iter().take(appended.accepted) {

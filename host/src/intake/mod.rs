@@ -10,6 +10,7 @@ mod route;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::body::{Bytes, Incoming};
@@ -19,6 +20,7 @@ use plugin_sdk::contract::{self, Rejection, RejectionKind};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::health::Health;
 use crate::http::{self, BodyError};
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
 use crate::sources::{ReadError, Source};
@@ -39,6 +41,9 @@ pub struct Intake {
     sources: HashMap<Arc<str>, Entrance>,
     public_path: String,
     store: Store,
+    health: Health,
+    /// Whether the last request that was to be kept could not be.
+    failing: AtomicBool,
     metrics: Metrics,
 }
 
@@ -73,14 +78,15 @@ enum Ending {
     WrongToken,
     Method,
     Body(BodyError),
+    Busy(ReadError),
     Store(StoreError),
 }
 
 impl Intake {
     /// The way in to `entrances`. `public_path` is the path of the public URL, which a proxy may or may not strip.
-    pub fn new(entrances: Vec<Entrance>, public_path: &str, store: Store, metrics: Metrics) -> Self {
+    pub fn new(entrances: Vec<Entrance>, public_path: &str, store: Store, health: Health, metrics: Metrics) -> Self {
         let sources = entrances.into_iter().map(|entrance| (Arc::clone(&entrance.source.name), entrance)).collect();
-        Self { sources, public_path: public_path.to_owned(), store, metrics }
+        Self { sources, public_path: public_path.to_owned(), store, health, failing: AtomicBool::new(false), metrics }
     }
 
     /// Answers a request, once all that it carries is on disk.
@@ -96,6 +102,7 @@ impl Intake {
         };
         let source = found.map(|(entrance, _)| &entrance.source);
         self.count(source, &ending, started);
+        self.tell(&ending);
         report(&id, source, &ending);
         ending.into_answer(&id, source)
     }
@@ -130,6 +137,8 @@ impl Intake {
             Ok(contract::Answer::Ignored { reason }) => Ending::Ignored(reason),
             Ok(contract::Answer::Rejected(rejection)) => Ending::Rejected(rejection),
             Ok(contract::Answer::Reply { status, headers, body }) => reply(status, &headers, &body),
+            // Not the plugin's fault, and nothing that an operator could mend: the sender is asked to come back.
+            Err(error) if error.is_busy() => Ending::Busy(error),
             Err(error) => self.keep_raw(entrance, received, &error).await,
         }
     }
@@ -145,6 +154,20 @@ impl Intake {
             self.metrics.plugin_failures.get_or_create(&labels).inc();
         }
         answer
+    }
+
+    /// Tells `/readyz` whether requests can be kept. A disk that fails is only noted: were the gateway called unready, a
+    /// proxy might send it nothing more, and only a request can find out that the disk is well again.
+    fn tell(&self, ending: &Ending) {
+        match ending {
+            Ending::Store(error) if !self.failing.swap(true, Ordering::Relaxed) => {
+                self.health.set_ready(!matches!(error, StoreError::Closed), Some(error.to_string()));
+            }
+            Ending::Accepted { .. } | Ending::Kept if self.failing.swap(false, Ordering::Relaxed) => {
+                self.health.set_ready(true, None);
+            }
+            _ => {}
+        }
     }
 
     fn count(&self, source: Option<&Source>, ending: &Ending, started: Instant) {
@@ -175,6 +198,7 @@ impl Ending {
             Self::Body(BodyError::TooLarge) => "too_large",
             Self::Body(BodyError::TooSlow) => "too_slow",
             Self::Body(BodyError::Broken) => "broken",
+            Self::Busy(_) => "busy",
             Self::Store(_) => "unavailable",
         }
     }
@@ -199,7 +223,7 @@ impl Ending {
             ),
             Self::Kept => http::json(
                 StatusCode::ACCEPTED,
-                &serde_json::json!({ "request": id, "kept": "the request is kept, and will be read later" }),
+                &serde_json::json!({ "request": id, "kept": "it could not be read, and is kept to be read again" }),
             ),
             Self::Replied(answer) => answer,
             Self::Rejected(Rejection { kind, reason, .. }) => match kind {
@@ -232,6 +256,10 @@ impl Ending {
                 problem(StatusCode::REQUEST_TIMEOUT, &detail)
             }
             Self::Body(BodyError::Broken) => problem(StatusCode::BAD_REQUEST, "the body ended early or was malformed"),
+            Self::Busy(_) => {
+                let detail = "too many requests of this source wait to be read, so it was not accepted; send it again";
+                with(problem(StatusCode::TOO_MANY_REQUESTS, detail), RETRY_AFTER, &RETRY_BUSY.to_string())
+            }
             Self::Store(error) => {
                 let wait = if matches!(error, StoreError::Busy) { RETRY_BUSY } else { RETRY_DISK };
                 let detail = "the request cannot be kept at present, so it was not accepted; send it again later";
@@ -256,6 +284,7 @@ fn report(id: &str, source: Option<&Source>, ending: &Ending) {
             let help = "compare the token at the sender with the source's `token` in the configuration";
             tracing::warn!(source, request = id, outcome = ending.outcome(), help, "rejected");
         }
+        Ending::Busy(error) => tracing::warn!(source, request = id, %error, "not accepted"),
         Ending::Store(error) => tracing::error!(source, request = id, %error, "not accepted"),
         // Said with its reason where it is kept, or not worth a line: anybody can send such a thing.
         _ => tracing::debug!(source, request = id, outcome = ending.outcome(), "answered"),

@@ -85,7 +85,11 @@ impl Intake {
     async fn read_again(&self, replay: Replay, request: RequestRecord) -> Result<(), StoreError> {
         let (source, id) = (request.source.as_str(), request.id.as_str());
         let (reading, plugin) = match self.sources.get(source) {
-            Some(entrance) => (read(entrance, &request).await, entrance.plugin),
+            Some(entrance) => match read(entrance, &request).await {
+                Some(reading) => (reading, entrance.plugin),
+                // It stays on the list, and has its turn at the next look.
+                None => return Ok(()),
+            },
             None => (Reading::Failed(format!("no source is called \"{source}\" any more")), request.plugin_id),
         };
         let (state, reason) = reading.state();
@@ -97,16 +101,19 @@ impl Intake {
     }
 }
 
-async fn read(entrance: &Entrance, request: &RequestRecord) -> Reading {
+/// What the plugin makes of it now; nothing where too much else waits for it.
+async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
     let source = &entrance.source;
     let Ok(headers) = serde_json::from_str::<Box<RawValue>>(&request.headers) else {
-        return Reading::Failed("the kept headers are not JSON".to_owned());
+        return Some(Reading::Failed("the kept headers are not JSON".to_owned()));
     };
-    match source.read(&request.received_at, &request.method, &request.url, &headers, &request.body).await {
+    let answer = source.read(&request.received_at, &request.method, &request.url, &headers, &request.body).await;
+    Some(match answer {
         Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, &request.received_at, alerts),
         Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
         Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),
         Ok(Answer::Reply { .. }) => Reading::Ignored("the plugin has a reply to it, and no alert".to_owned()),
+        Err(error) if error.is_busy() => return None,
         Err(error) => Reading::Failed(error.to_string()),
-    }
+    })
 }

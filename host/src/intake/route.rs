@@ -12,7 +12,9 @@ pub struct Route<'a> {
 /// Reads `/in/<source>` and what follows. `public_path` is the path of the public URL: a reverse proxy may pass it on or
 /// strip it, so both are understood.
 pub fn find<'a>(public_path: &str, path: &'a str) -> Option<Route<'a>> {
-    let own = path.strip_prefix("/in/").or_else(|| path.strip_prefix(public_path)?.strip_prefix("/in/"))?;
+    // Passed on first, because a public path may begin with `/in/` itself.
+    let passed_on = path.strip_prefix(public_path).and_then(|path| path.strip_prefix("/in/"));
+    let own = passed_on.or_else(|| path.strip_prefix("/in/"))?;
     let end = own.find('/').unwrap_or(own.len());
     let (source, suffix) = own.split_at(end);
     (!source.is_empty()).then_some(Route { source, suffix })
@@ -43,6 +45,8 @@ mod tests {
         assert_eq!(find("", "/in/a/"), route("a", "/"));
         assert_eq!(find("/alerts", "/alerts/in/a"), route("a", ""));
         assert_eq!(find("/alerts", "/in/a"), route("a", ""));
+        assert_eq!(find("/in", "/in/in/a"), route("a", ""));
+        assert_eq!(find("/in", "/in/a"), route("a", ""));
         for nobody in ["/", "/in", "/in/", "/in//x", "/IN/a", "/other/in/a", ""] {
             assert_eq!(find("/alerts", nobody), None, "{nobody}");
         }

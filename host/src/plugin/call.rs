@@ -57,7 +57,7 @@ impl Call {
         let engine = plugin.module().engine();
         let mut store = Store::try_new(engine, self).map_err(|error| CallError::Host(format!("{error:#}")))?;
         store.limiter(|call| &mut call.guard);
-        store.set_epoch_deadline(FIRST_TICKS.into());
+        store.set_epoch_deadline(FIRST_TICKS);
         store.epoch_deadline_callback(|mut store| store.data_mut().turn.deadline());
 
         let code = match enter(&mut store, plugin, initialize, export).await {

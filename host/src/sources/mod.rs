@@ -61,6 +61,11 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether it is only that too much is asked for at once.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy | Self::Call(CallError::Busy { .. }))
+    }
+
     /// The word for metrics.
     pub fn kind(&self) -> &'static str {
         match self {
