@@ -208,6 +208,8 @@ async fn a_disk_that_takes_no_more_is_told_to_the_sender_and_nothing_accepted_is
     assert_eq!(refused.header("retry-after"), "30");
     gateway.log("why", |line| (line["message"] == "not accepted").then_some(())).await;
     assert_eq!(gateway.admin(hyper::Method::GET, "/healthz").await.status, 200);
+    let board = gateway.admin(hyper::Method::GET, "/readyz").await;
+    assert!(board.status == 200 && board.json()["note"].is_string(), "{}", board.body);
     gateway.kill().await;
     let gateway = place.start().await;
     // The one that was refused was not kept.

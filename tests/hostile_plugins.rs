@@ -110,3 +110,21 @@ async fn a_plugin_that_floods_the_log_is_cut_short() {
     assert!((1..200).contains(&flooded), "{flooded} lines");
     assert!(said.contains("further lines were suppressed"), "{said}");
 }
+
+#[tokio::test]
+async fn a_source_with_too_much_to_read_asks_its_sender_to_come_back_and_keeps_nothing() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let forever = plugin::hostile("(loop $forever (br $forever)) (unreachable)");
+    let (place, gateway) = Setup::new(&itoc360).plugin("loops", &forever, "limits.time = \"30s\"").start().await;
+    let mut breaking = tokio::task::JoinSet::new();
+    for number in 0..3 {
+        let (sender, post) = (gateway.sender(), plugin::alerts("loops", &[plugin::alert(&number.to_string())]));
+        breaking.spawn(async move { sender.post(&post).await.unwrap() });
+    }
+    let first = breaking.join_next().await.unwrap().unwrap();
+    first.is_problem(429);
+    assert_eq!(first.header("retry-after"), "1");
+    gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
+    assert!(place.list(&["--source", "loops"]).await.is_empty());
+    gateway.kill().await;
+}
