@@ -17,6 +17,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, Request, StatusCode, Uri};
 use plugin_sdk::contract::{self, Rejection, RejectionKind};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -80,6 +81,16 @@ enum Ending {
     Body(BodyError),
     Busy(ReadError),
     Store(StoreError),
+}
+
+/// The answer to a sender whose request was taken.
+#[derive(Serialize)]
+struct Taken<'a> {
+    request: &'a str,
+    accepted: usize,
+    duplicates: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<String>,
 }
 
 impl Intake {
@@ -213,14 +224,12 @@ impl Ending {
             answer
         };
         match self {
-            Self::Accepted { accepted, duplicates } => http::json(
-                StatusCode::OK,
-                &serde_json::json!({ "request": id, "accepted": accepted, "duplicates": duplicates }),
-            ),
-            Self::Ignored(reason) => http::json(
-                StatusCode::OK,
-                &serde_json::json!({ "request": id, "accepted": 0, "duplicates": 0, "ignored": reason }),
-            ),
+            Self::Accepted { accepted, duplicates } => {
+                http::json(StatusCode::OK, &Taken { request: id, accepted, duplicates, ignored: None })
+            }
+            Self::Ignored(reason) => {
+                http::json(StatusCode::OK, &Taken { request: id, accepted: 0, duplicates: 0, ignored: Some(reason) })
+            }
             Self::Kept => http::json(
                 StatusCode::ACCEPTED,
                 &serde_json::json!({ "request": id, "kept": "it could not be read, and is kept to be read again" }),

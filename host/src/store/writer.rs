@@ -78,10 +78,7 @@ impl Writer {
             }
             self.commit(&mut group);
         }
-        // Leaves one file behind instead of three, and a quick start.
-        if let Err(error) = self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(())) {
-            tracing::warn!(%error, "the log of the store could not be folded in; the next start will");
-        }
+        // Closing the connection folds the log into the file.
     }
 
     fn commit(&mut self, group: &mut Vec<Command>) {

@@ -123,6 +123,16 @@ async fn what_append_confirmed_is_there_after_reopening() {
 }
 
 #[tokio::test]
+async fn a_closed_store_is_one_file() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("e", "e")]).await;
+    drop(bench.store);
+    bench.closing.close().await;
+    let log = bench.dir.path().join("gateway.db-wal");
+    assert!(!log.exists() || std::fs::metadata(log).unwrap().len() == 0, "the log is folded in");
+}
+
+#[tokio::test]
 async fn an_event_id_opens_once_per_source() {
     let mut bench = Bench::new().await;
     assert_eq!(bench.append("a", 1, &[("e", "e"), ("e", "e")]).await, Appended { accepted: 1, duplicates: 1 });
