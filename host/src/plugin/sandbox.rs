@@ -9,10 +9,9 @@ use super::limits::CallLimits;
 use super::log::CallLog;
 use super::{abi, engine, wasi};
 use plugin_sdk::contract::{Answer, CONTRACT_VERSION, Description};
+use plugin_sdk::signature::sha256;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use std::fmt;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +96,7 @@ impl Sandbox {
     /// Compiles a plugin, or takes it from the cache; checks its imports and exports; and asks it what it is. Several
     /// can be loaded at once.
     pub async fn load(&self, name: &str, wasm: &[u8]) -> Result<Plugin, LoadError> {
-        let sha256 = hex(&Sha256::digest(wasm));
+        let sha256 = sha256(wasm).hex();
         let compiled = tokio::task::spawn_blocking({
             let (sandbox, name, wasm, sha256) = (self.clone(), name.to_owned(), wasm.to_vec(), sha256.clone());
             move || sandbox.compile(&name, &wasm, &sha256)
@@ -275,11 +274,4 @@ fn export(plugin: &str, module: &Module, name: &'static str) -> Result<ModuleExp
 
 fn is_one_i32(mut types: impl ExactSizeIterator<Item = wasmtime::ValType>) -> bool {
     types.len() == 1 && types.next().is_some_and(|found| found.is_i32())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

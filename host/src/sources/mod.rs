@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_sdk::contract::Answer;
+use plugin_sdk::signature;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -219,12 +220,12 @@ async fn load_plugin(sandbox: &Sandbox, plugin: &PluginRef) -> Result<Plugin, Un
                 let help = "a relative path starts at the configuration's folder".to_owned();
                 (format!("cannot read the plugin {}: {error}", path.display()), help)
             })?;
-            if let Some(expected) = sha256 {
-                let found: [u8; 32] = Sha256::digest(&wasm).into();
-                if found != *expected {
-                    let help = format!("if you trust it as it is now, write sha256 = \"{}\"", hex(&found));
-                    return Err((format!("{} is not the file that its sha256 names", path.display()), help));
-                }
+            if let Some(expected) = sha256
+                && Sha256::digest(&wasm)[..] != expected[..]
+            {
+                let found = signature::sha256(&wasm).hex();
+                let help = format!("if you trust it as it is now, write sha256 = \"{found}\"");
+                return Err((format!("{} is not the file that its sha256 names", path.display()), help));
             }
             let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
             sandbox.load(&name, &wasm).await.map_err(|error| (format!("{}: {error}", path.display()), String::new()))
@@ -239,9 +240,4 @@ fn unknown_plugin(name: &str) -> Unusable {
         None => "for a plugin of your own, write { path = \"my.wasm\" }".to_owned(),
     };
     (format!("there is no bundled plugin \"{name}\", only {}", config::listed(names(), "and")), help)
-}
-
-/// Lower-case hex of `bytes`.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
