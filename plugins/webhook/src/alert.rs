@@ -1,0 +1,149 @@
+//! One alert of one event, however odd the event is.
+
+use std::borrow::Cow;
+
+use plugin_sdk::contract::{Alert, Priority, Request, Status};
+use plugin_sdk::signature::sha256;
+use plugin_sdk::text::line;
+use plugin_sdk::time;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::choice::Choice;
+use crate::scope::Scope;
+use crate::settings::{AnyChoice, Settings};
+use crate::tree::Node;
+use crate::words;
+
+/// What all messages and labels of an answer may take together: with the details it stays within the 1 MiB that the host
+/// takes.
+pub const ROOM_BYTES: usize = 128 * 1024;
+
+/// A title is read on a lock screen.
+const MAX_TITLE_CHARS: usize = 200;
+
+/// What the host takes as an id and as a key. A longer one is known by its hash.
+const MAX_EVENT_ID_BYTES: usize = 256;
+const MAX_KEY_BYTES: usize = 1_024;
+
+/// Labels are for rules; the details hold all of it.
+const MAX_LABEL_CHARS: usize = 256;
+
+const MAX_MESSAGE_BYTES: usize = 16 * 1024;
+const MAX_LINK_BYTES: usize = 2 * 1024;
+
+/// Where senders that nobody has described put their words.
+const LIKELY_TITLES: [&str; 6] = ["/title", "/message", "/subject", "/summary", "/name", "/text"];
+
+/// An event to make an alert of.
+pub struct Event<'a, 'j> {
+    /// What the settings ask.
+    pub scope: Scope<'a, 'j>,
+    /// What tells it from every other event.
+    pub bytes: &'a [u8],
+    /// The same as text.
+    pub text: &'a str,
+    /// What message and labels may take.
+    pub room: usize,
+    /// All of it.
+    pub details: Option<Box<RawValue>>,
+}
+
+/// The alert that the settings make of an event.
+pub fn of<'a>(event: Event<'a, '_>, settings: &'a Settings) -> Alert {
+    let scope = &event.scope;
+    let text = |choice: &'a Option<AnyChoice>| choice.as_ref()?.0.text(scope).map(Cow::into_owned);
+    let priority = settings.priority.as_ref().and_then(|choice| choice.0.word(scope, Priority::from_word));
+    let status = settings.status.as_ref().and_then(|choice| choice.0.word(scope, words::status));
+    let event_id = match text(&settings.event_id) {
+        Some(id) => short(id, MAX_EVENT_ID_BYTES),
+        None => hash(event.bytes),
+    };
+    let mut alert = Alert::new(event_id, priority.unwrap_or(Priority::Medium), title(&event, &settings.title.0));
+    alert.status = status.unwrap_or(Status::Trigger);
+    alert.key = text(&settings.key).map(|key| short(key, MAX_KEY_BYTES));
+    alert.message = text(&settings.message).map(|text| lines(&text, MAX_MESSAGE_BYTES.min(event.room / 2)));
+    alert.link = text(&settings.link).filter(|link| link.len() <= MAX_LINK_BYTES.min(event.room));
+    alert.occurred_at = text(&settings.time).and_then(|text| rfc3339(&text));
+    let room = MAX_LABEL_CHARS.min(event.room / 8 / settings.labels.len().max(1));
+    for (name, choice) in &settings.labels {
+        let value = choice.0.text(scope).map(|value| line(&value, room)).unwrap_or_default();
+        if !value.is_empty() {
+            alert.labels.insert(name.clone(), value);
+        }
+    }
+    alert.details = event.details;
+    alert
+}
+
+/// One alert for the members of a list that are more than the host takes.
+pub fn of_the_rest(request: &Request, body: &[u8], rest: &[Node<'_>]) -> Alert {
+    let title = format!("{}: {} more events in one request", request.source, rest.len());
+    let mut alert = Alert::new(format!("{}/rest", hash(body)), Priority::High, title);
+    alert.message = Some("The details hold them as they were sent.".to_owned());
+    let rest: Vec<_> = rest.iter().map(Node::json).collect();
+    alert.details = to_raw_value(&rest).ok();
+    alert
+}
+
+/// The title that the settings give, or the best words that there are.
+fn title<'a>(event: &Event<'a, '_>, choice: &'a Choice) -> String {
+    let scope = &event.scope;
+    let given = choice.text(scope).map(|text| line(&text, MAX_TITLE_CHARS)).filter(|title| !title.is_empty());
+    given.unwrap_or_else(|| {
+        let likely = || LIKELY_TITLES.iter().find_map(|place| scope.text(place));
+        let words = likely().unwrap_or(Cow::Borrowed(event.text));
+        let words = line(&words, MAX_TITLE_CHARS);
+        let source = &scope.request.source;
+        line(&format!("{source}: {}", if words.is_empty() { "an empty request" } else { &words }), MAX_TITLE_CHARS)
+    })
+}
+
+fn hash(bytes: &[u8]) -> String {
+    format!("sha256:{}", sha256(bytes).hex())
+}
+
+/// An id as it is, or its hash where the host would not take it.
+fn short(id: String, max_bytes: usize) -> String {
+    if id.len() <= max_bytes { id } else { hash(id.as_bytes()) }
+}
+
+/// Several lines: other control characters than line ends and tabs become spaces, and a cut is shown.
+fn lines(text: &str, max_bytes: usize) -> String {
+    let end = text.floor_char_boundary(max_bytes);
+    let mut lines = text[..end].replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), " ");
+    if end < text.len() {
+        lines.push('…');
+    }
+    lines
+}
+
+/// A time as a sender may write it; `None` where it is none, and then the time of receipt stands.
+fn rfc3339(text: &str) -> Option<String> {
+    time::rfc3339(text).or_else(|| time::unix(text.parse().ok()?)).or_else(|| time::rfc2822(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_however_it_is_written() {
+        for time in ["2026-01-31T09:00:00+01:00", "1769846400", "1769846400000", "Sat, 31 Jan 2026 08:00:00 GMT"] {
+            assert_eq!(rfc3339(time).as_deref(), Some("2026-01-31T08:00:00Z"), "{time}");
+        }
+        assert_eq!(rfc3339("yesterday"), None);
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_is_known_by_its_hash() {
+        assert_eq!(short("x".repeat(256), 256), "x".repeat(256));
+        let long = short("x".repeat(257), 256);
+        assert!(long.starts_with("sha256:") && long.len() == 71);
+    }
+
+    #[test]
+    fn a_message_keeps_its_lines_and_a_cut_is_shown() {
+        assert_eq!(lines("a\r\nb\u{0}\tc", 99), "a \nb \tc");
+        assert_eq!(lines("äöü", 3), "ä…");
+    }
+}

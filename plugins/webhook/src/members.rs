@@ -1,0 +1,75 @@
+//! A request's events: the body itself, or every member of a list in it.
+
+use std::collections::BTreeSet;
+
+use plugin_sdk::contract::{Answer, Request};
+use plugin_sdk::signature::sha256;
+
+use crate::alert::{self, Event};
+use crate::body;
+use crate::place::Place;
+use crate::scope::Scope;
+use crate::settings::Settings;
+use crate::tree::Node;
+
+/// The host takes so many alerts of one request.
+const MAX_ALERTS: usize = 1_000;
+
+/// What becomes of an authenticated request: alerts, or a reason to ignore it.
+pub fn read(request: &Request, settings: &Settings) -> Answer {
+    let bytes = request.body.bytes();
+    let text = request.body.text();
+    let json = body::json(request, &text, &settings.decode);
+    let body = json.as_deref().and_then(Node::read);
+    let whole = Scope { request, body: body.as_ref(), event: body.as_ref() };
+    let Some(members) = members(settings, body.as_ref()) else {
+        let details = match &body {
+            Some(body) => Some(body.json().to_owned()),
+            None => body::as_details(&text),
+        };
+        let event = Event { scope: whole, bytes: &bytes, text: &text, room: alert::ROOM_BYTES, details };
+        return match ignored(settings, &whole) {
+            Some(reason) => Answer::ignored(reason),
+            None => Answer::alert(alert::of(event, settings)),
+        };
+    };
+    let (mut alerts, mut ids, mut reason) = (Vec::new(), BTreeSet::new(), None);
+    let (read, left) = members.split_at(if members.len() > MAX_ALERTS { MAX_ALERTS - 1 } else { members.len() });
+    for member in read {
+        let scope = Scope { event: Some(member), ..whole };
+        if let Some(ignored) = ignored(settings, &scope) {
+            reason.get_or_insert(ignored);
+            continue;
+        }
+        let text = member.json().get();
+        let details = Some(member.json().to_owned());
+        let room = alert::ROOM_BYTES / read.len();
+        let mut alert = alert::of(Event { scope, bytes: text.as_bytes(), text, room, details }, settings);
+        // Two events of one request that are given the same id are two all the same.
+        if !ids.insert(alert.event_id.clone()) {
+            alert.key.get_or_insert_with(|| alert.event_id.clone());
+            alert.event_id = format!("sha256:{}", sha256(text.as_bytes()).hex());
+        }
+        alerts.push(alert);
+    }
+    if !left.is_empty() {
+        alerts.push(alert::of_the_rest(request, &bytes, left));
+    }
+    match (alerts.is_empty(), reason) {
+        (false, _) => Answer::Alerts(alerts),
+        (true, Some(reason)) => Answer::ignored(reason),
+        (true, None) => Answer::ignored(format!("the list at {} is empty", settings.each.as_deref().unwrap_or(""))),
+    }
+}
+
+/// The members of the list that the settings name, if it is one.
+fn members<'n, 'j>(settings: &Settings, body: Option<&'n Node<'j>>) -> Option<&'n [Node<'j>]> {
+    match Place::parse(settings.each.as_deref()?).ok()? {
+        Place::Event(pointer) | Place::Body(pointer) => body?.at(pointer)?.items(),
+        _ => None,
+    }
+}
+
+fn ignored(settings: &Settings, scope: &Scope<'_, '_>) -> Option<String> {
+    settings.ignore.iter().find_map(|condition| condition.holds(scope))
+}

@@ -1,0 +1,110 @@
+//! A setting that gives a text: a place, a template with places in braces, or the text itself.
+
+use leon::{Item, ParseError, Template};
+
+use crate::place::{NoPlace, Place};
+
+/// Where a text comes from.
+#[derive(Debug)]
+pub enum Source<'s> {
+    /// What stands there.
+    Place(Place<'s>),
+    /// `Disk of {/host} is full`.
+    Template(Vec<Piece<'s>>),
+    /// The text itself.
+    Literal(&'s str),
+}
+
+/// A piece of a template.
+#[derive(Debug)]
+pub enum Piece<'s> {
+    /// A text.
+    Text(&'s str),
+    /// What stands there.
+    Place(Place<'s>),
+}
+
+/// Why a text is no source.
+#[derive(Debug)]
+pub enum NoSource<'s> {
+    /// It, or what stands in its braces, names no place.
+    Place(NoPlace<'s>),
+    /// Its braces do not match.
+    Template(Box<ParseError>),
+}
+
+impl<'s> Source<'s> {
+    /// Reads a source: braces make a template, `/` or `$` and a letter at the start make a place, and anything else is a
+    /// text.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &'s str) -> Result<Self, NoSource<'s>> {
+        if text.contains(['{', '}']) {
+            let template = Template::parse(text).map_err(|error| NoSource::Template(Box::new(error)))?;
+            let pieces = template.items.iter().map(|item| match *item {
+                Item::Text(text) => Ok(Piece::Text(text)),
+                Item::Key(place) => Place::parse(place).map(Piece::Place),
+            });
+            return pieces.collect::<Result<_, _>>().map(Self::Template).map_err(NoSource::Place);
+        }
+        let around = text.strip_prefix('$').is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()));
+        if around || text.starts_with('/') {
+            return Place::parse(text).map(Self::Place).map_err(NoSource::Place);
+        }
+        Ok(Self::Literal(text))
+    }
+}
+
+impl NoSource<'_> {
+    /// What was found.
+    pub fn found(&self) -> String {
+        match self {
+            Self::Place(error) => error.to_string(),
+            Self::Template(error) => format!("the braces do not match: {error}"),
+        }
+    }
+
+    /// What would be right.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Place(error) => error.help(),
+            Self::Template(_) => "a template has places in single braces, as in \"Disk of {/host} is full\"; a brace \
+                                  itself is written \\{ and a backslash \\\\"
+                .to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_a_slash_or_a_dollar_make_the_difference() {
+        assert!(matches!(Source::parse("/a"), Ok(Source::Place(Place::Event("/a")))));
+        assert!(matches!(Source::parse("$method"), Ok(Source::Place(Place::Method))));
+        for literal in ["A literal", "$5 a month", "", "C:\\temp", "$"] {
+            assert!(matches!(Source::parse(literal), Ok(Source::Literal(text)) if text == literal), "{literal}");
+        }
+        let Ok(Source::Template(pieces)) = Source::parse(r"/{ /a } of \{{$source}\}") else { panic!() };
+        assert_eq!(pieces.len(), 6);
+        assert!(matches!(pieces[1], Piece::Place(Place::Event("/a"))));
+    }
+
+    #[test]
+    fn a_bad_template_is_told_with_the_place() {
+        for (text, found, help) in [
+            ("Disk of {/host", "span start = 8", "in single braces"),
+            ("Disk of }", "span start = 8", "\\{"),
+            ("Disk of {}", "cannot be empty", "in single braces"),
+            ("{{ alert.name }}", "braces do not match", "in single braces, as in \"Disk of {/host} is full\""),
+            ("Disk of {host}", "\"host\" is no place in a request", "as in /host"),
+            ("Disk of {$hosts}", "\"$hosts\" names nothing", "$source"),
+        ] {
+            let error = Source::parse(text).unwrap_err();
+            assert!(error.found().contains(found), "{}", error.found());
+            assert!(error.help().contains(help), "{}", error.help());
+        }
+    }
+}

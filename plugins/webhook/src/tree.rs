@@ -1,0 +1,211 @@
+//! JSON, read lazily: an object or a list is taken apart when something in it is asked for, and once.
+//!
+//! A webhook's body is often a hundred times what a mapping asks of it. Values are text until then, so numbers keep all
+//! their digits, and one odd value spoils nothing but itself.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::fmt;
+
+use plugin_sdk::json;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// A value, and what is in it as soon as somebody has asked.
+#[derive(Debug)]
+pub struct Node<'a> {
+    json: &'a RawValue,
+    parts: OnceCell<Parts<'a>>,
+}
+
+/// What a value holds.
+#[derive(Debug, Default)]
+enum Parts<'a> {
+    Members(Vec<(Cow<'a, str>, Node<'a>)>),
+    Items(Vec<Node<'a>>),
+    /// A scalar, or what only looks like more.
+    #[default]
+    Nothing,
+}
+
+impl<'a> Node<'a> {
+    /// The value that this is.
+    pub fn new(json: &'a RawValue) -> Self {
+        Self { json, parts: OnceCell::new() }
+    }
+
+    /// The JSON text that a whole text is, if it is any.
+    pub fn read(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok().map(Self::new)
+    }
+
+    /// The value as the sender wrote it.
+    pub fn json(&self) -> &'a RawValue {
+        self.json
+    }
+
+    /// What a JSON Pointer (RFC 6901) leads to; the empty one leads here.
+    pub fn at(&self, pointer: &str) -> Option<&Self> {
+        pointer.split('/').skip(1).try_fold(self, |node, step| node.step(step))
+    }
+
+    fn step(&self, step: &str) -> Option<&Self> {
+        match self.parts() {
+            // The last one where a key occurs twice, as most parsers have it.
+            Parts::Members(members) if !step.contains('~') => {
+                members.iter().rev().find(|(name, _)| name == step).map(|(_, node)| node)
+            }
+            Parts::Members(members) => {
+                let step = step.replace("~1", "/").replace("~0", "~");
+                members.iter().rev().find(|(name, _)| *name == step).map(|(_, node)| node)
+            }
+            Parts::Items(items) => items.get(step.parse::<usize>().ok()?),
+            Parts::Nothing => None,
+        }
+    }
+
+    /// The items of a list.
+    pub fn items(&self) -> Option<&[Self]> {
+        match self.parts() {
+            Parts::Items(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The value as text: a scalar without white space around it, an object or a list as JSON; `None` for null and where
+    /// there is nothing to read.
+    pub fn text(&self) -> Option<Cow<'a, str>> {
+        let json = self.json.get();
+        match json.as_bytes().first()? {
+            b'{' | b'[' => Some(Cow::Borrowed(json)),
+            _ => json::text(json).map(Cow::Owned),
+        }
+    }
+
+    fn parts(&self) -> &Parts<'a> {
+        self.parts.get_or_init(|| {
+            let json = self.json.get();
+            match json.as_bytes().first() {
+                Some(b'{' | b'[') => serde_json::from_str(json).unwrap_or_default(),
+                _ => Parts::Nothing,
+            }
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Node<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(Self::new)
+    }
+}
+
+impl<'de> Deserialize<'de> for Parts<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneLevel;
+
+        impl<'de> Visitor<'de> for OneLevel {
+            type Value = Parts<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object or a list")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::with_capacity(16);
+                while let Some(name) = map.next_key_seed(Name)? {
+                    members.push((name, map.next_value()?));
+                }
+                Ok(Parts::Members(members))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    items.push(item);
+                }
+                Ok(Parts::Items(items))
+            }
+        }
+
+        deserializer.deserialize_any(OneLevel)
+    }
+}
+
+/// A key, borrowed where it is written without escapes: serde's own `Cow` always copies.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(json: &str, pointer: &str) -> Option<String> {
+        Node::read(json).unwrap().at(pointer).and_then(Node::text).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn a_pointer_leads_where_the_rfc_says() {
+        let json = r#"{"a":{"b":[{"c":"x"},7]},"a/b":1,"m~n":2,"":3," ":4,"ü":5,"\u0041":6}"#;
+        for (pointer, found) in [
+            ("/a/b/0/c", Some("x")),
+            ("/a/b/1", Some("7")),
+            ("/a~1b", Some("1")),
+            ("/m~0n", Some("2")),
+            ("/", Some("3")),
+            ("/ ", Some("4")),
+            ("/ü", Some("5")),
+            ("/A", Some("6")),
+            ("/a/b", Some(r#"[{"c":"x"},7]"#)),
+            ("/a/b/2", None),
+            ("/a/b/-", None),
+            ("/a/b/0/c/d", None),
+            ("/x/y", None),
+        ] {
+            assert_eq!(text(json, pointer).as_deref(), found, "{pointer}");
+        }
+        assert_eq!(text(json, "").as_deref(), Some(json));
+    }
+
+    #[test]
+    fn scalars_keep_their_digits_and_empty_ones_are_nothing() {
+        let json = r#"{"n":12345678901234567890123,"f":1.10,"t":true,"null":null,"e":" ","s":" x "}"#;
+        let found = ["/n", "/f", "/t", "/null", "/e", "/s"].map(|pointer| text(json, pointer));
+        let found: Vec<_> = found.iter().map(Option::as_deref).collect();
+        assert_eq!(found, [Some("12345678901234567890123"), Some("1.10"), Some("true"), None, None, Some("x")]);
+    }
+
+    #[test]
+    fn one_odd_value_spoils_nothing_else_and_the_last_of_two_counts() {
+        assert_eq!(text(r#"{"a":"\ud800","b":"fine","b":"better"}"#, "/b").as_deref(), Some("better"));
+        assert!(Node::read("{\"a\":1} x").is_none() && Node::read("").is_none());
+    }
+
+    #[test]
+    fn depth_does_not_matter() {
+        let json = format!("{}7{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(text(&json, &"/0".repeat(50)).map(|text| text.len()), Some(200_001 - 100));
+    }
+}
