@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use plugin_sdk::contract::{Alert, Priority};
 use plugin_sdk::form::Form;
+use plugin_sdk::json;
 use plugin_sdk::signature::sha256;
 use plugin_sdk::text::line;
+use twilio_webhooks::codes::{self, Code};
 
-use crate::codes::{self, Code};
-use crate::details;
 use crate::payload::Payload;
 
 /// A title is read on a lock screen.
@@ -34,8 +34,8 @@ pub fn from_event(body: &[u8], form: &Form<'_>) -> Alert {
         }
     }
     alert.details = match event.form.get("Payload") {
-        Some(payload) => details::of_payload(&payload),
-        None => details::of_body(&String::from_utf8_lossy(body)),
+        Some(payload) => json::details("payload_text", &payload),
+        None => json::as_text("body_text", &String::from_utf8_lossy(body)),
     };
     alert
 }

@@ -54,8 +54,8 @@ impl Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::Node;
     use crate::settings::AnyChoice;
+    use crate::tree::Node;
     use plugin_sdk::contract::Priority;
     use plugin_sdk::testing;
 

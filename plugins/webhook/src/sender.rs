@@ -3,7 +3,7 @@
 use std::fmt;
 
 use plugin_sdk::contract::{Answer, Rejection, RejectionKind, Request};
-use plugin_sdk::signature::{Algorithm, Encoding, Proof, Scheme, same};
+use plugin_sdk::signature::{Algorithm, Encoding, Scheme, same};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
@@ -27,50 +27,26 @@ impl Sender {
     /// # Errors
     /// Why not.
     pub fn prove(&self, request: &Request, secrets: &[String]) -> Result<(), Rejection> {
-        let proof = match self {
-            Self::Scheme(scheme, _) => scheme.verify_any(request, secrets.iter().map(String::as_str)),
-            Self::Header(name) => match request.header(name) {
-                None => Proof::Missing,
-                Some(given) if secrets.iter().any(|secret| same(given, secret)) => Proof::Good,
-                Some(_) => Proof::Wrong,
-            },
+        let secrets = || secrets.iter().map(String::as_str);
+        let name = match self {
+            Self::Scheme(scheme, _) => return scheme.admit(request, secrets()),
+            Self::Header(name) => name,
         };
-        let (kind, reason, help) = match proof {
-            Proof::Good => return Ok(()),
-            Proof::Missing => (
+        let rejected = |kind, reason, help: &str| Err(Rejection { kind, reason, help: help.to_owned() });
+        match request.header(name) {
+            Some(given) if secrets().any(|secret| same(given, secret)) => Ok(()),
+            Some(_) => rejected(
+                RejectionKind::Forbidden,
+                format!("the secret in the header {name} is not this source's"),
+                "Compare what is set at the sender with this source's settings. While it is being rotated, list the old \
+                 and the new one.",
+            ),
+            None => rejected(
                 RejectionKind::Unauthenticated,
-                format!("there is no {}", self.shown()),
-                "Either somebody else calls this URL, or the sender was given no secret, or a proxy in front of the \
-                 gateway drops the header. Compare `sender` in this source's settings with what the sender offers.",
+                format!("there is no header {name}"),
+                "Either something other than the sender calls this URL, or the sender is not set up to prove itself, or \
+                 a proxy in front of the gateway drops the header.",
             ),
-            Proof::Stale => (
-                RejectionKind::Forbidden,
-                format!("the {} was made more than five minutes ago", self.shown()),
-                "Either somebody sends again what was recorded, or a clock is wrong: the sender's or this machine's.",
-            ),
-            Proof::Wrong => (
-                RejectionKind::Forbidden,
-                format!("the {} is not the right one", self.shown()),
-                "Compare the secret at the sender with `secret` in this source's settings; while it is rotated, list \
-                 the old and the new one. A proxy that changes the body breaks a signature, too.",
-            ),
-        };
-        Err(Rejection { kind, reason, help: help.to_owned() })
-    }
-
-    /// What the sender shows, for people.
-    fn shown(&self) -> String {
-        match self {
-            Self::Header(name) => format!("secret in the header {name}"),
-            Self::Scheme(scheme, _) => match scheme {
-                Scheme::Bearer => "bearer token in Authorization".to_owned(),
-                Scheme::Basic { .. } => "user and password in Authorization".to_owned(),
-                Scheme::Body { header, .. } => format!("signature in the header {header}"),
-                Scheme::Slack => "signature in the header x-slack-signature".to_owned(),
-                Scheme::Stripe => "signature in the header stripe-signature".to_owned(),
-                Scheme::StandardWebhooks => "signature in the header webhook-signature".to_owned(),
-                Scheme::Twilio => "signature in the header x-twilio-signature".to_owned(),
-            },
         }
     }
 
