@@ -14,16 +14,16 @@ use crate::settings::{AnyChoice, Settings};
 use crate::tree::Node;
 use crate::words;
 
-/// What all messages and labels of an answer may take together: with the details it stays within the 1 MiB that the host
-/// takes.
-pub const ROOM_BYTES: usize = 128 * 1024;
+/// What the messages, links and labels of an answer may take together: with the details, which are as large as the body
+/// at most, it stays within the 1 MiB that the host takes. What comes later goes without.
+pub const ROOM_BYTES: usize = 256 * 1024;
 
 /// A title is read on a lock screen.
 const MAX_TITLE_CHARS: usize = 200;
 
-/// What the host takes as an id and as a key. A longer one is known by its hash.
-const MAX_EVENT_ID_BYTES: usize = 256;
-const MAX_KEY_BYTES: usize = 1_024;
+/// A longer key is known by its hash, and an event with a longer id by its own: the host takes no more than 256 bytes, and
+/// a thousand of either must fit.
+const MAX_ID_BYTES: usize = 200;
 
 /// Labels are for rules; the details hold all of it.
 const MAX_LABEL_CHARS: usize = 256;
@@ -42,35 +42,30 @@ pub struct Event<'a, 'j> {
     pub bytes: &'a [u8],
     /// The same as text.
     pub text: &'a str,
-    /// What message and labels may take.
-    pub room: usize,
     /// All of it.
     pub details: Option<Box<RawValue>>,
 }
 
 /// The alert that the settings make of an event.
-pub fn of<'a>(event: Event<'a, '_>, settings: &'a Settings) -> Alert {
+pub fn of<'a>(event: Event<'a, '_>, settings: &'a Settings, room: &mut usize) -> Alert {
     let scope = &event.scope;
     let text = |choice: &'a Option<AnyChoice>| choice.as_ref()?.0.text(scope).map(Cow::into_owned);
     let priority = settings.priority.as_ref().and_then(|choice| choice.0.word(scope, Priority::from_word));
     let status = settings.status.as_ref().and_then(|choice| choice.0.word(scope, words::status));
-    let event_id = match text(&settings.event_id) {
-        Some(id) => short(id, MAX_EVENT_ID_BYTES),
-        None => hash(event.bytes),
-    };
+    let event_id = text(&settings.event_id).filter(|id| id.len() <= MAX_ID_BYTES).unwrap_or_else(|| hash(event.bytes));
     let mut alert = Alert::new(event_id, priority.unwrap_or(Priority::Medium), title(&event, &settings.title.0));
     alert.status = status.unwrap_or(Status::Trigger);
-    alert.key = text(&settings.key).map(|key| short(key, MAX_KEY_BYTES));
-    alert.message = text(&settings.message).map(|text| lines(&text, MAX_MESSAGE_BYTES.min(event.room / 2)));
-    alert.link = text(&settings.link).filter(|link| link.len() <= MAX_LINK_BYTES.min(event.room));
+    alert.key = text(&settings.key).map(|key| if key.len() <= MAX_ID_BYTES { key } else { hash(key.as_bytes()) });
     alert.occurred_at = text(&settings.time).and_then(|text| rfc3339(&text));
-    let room = MAX_LABEL_CHARS.min(event.room / 8 / settings.labels.len().max(1));
+    let mut fits = |text: &String| room.checked_sub(text.len()).map(|left| *room = left).is_some();
     for (name, choice) in &settings.labels {
-        let value = choice.0.text(scope).map(|value| line(&value, room)).unwrap_or_default();
-        if !value.is_empty() {
+        let value = choice.0.text(scope).map(|value| line(&value, MAX_LABEL_CHARS));
+        if let Some(value) = value.filter(|value| !value.is_empty() && fits(name) && fits(value)) {
             alert.labels.insert(name.clone(), value);
         }
     }
+    alert.link = text(&settings.link).filter(|link| link.len() <= MAX_LINK_BYTES && fits(link));
+    alert.message = text(&settings.message).map(|text| lines(&text, MAX_MESSAGE_BYTES)).filter(fits);
     alert.details = event.details;
     alert
 }
@@ -102,11 +97,6 @@ fn hash(bytes: &[u8]) -> String {
     format!("sha256:{}", sha256(bytes).hex())
 }
 
-/// An id as it is, or its hash where the host would not take it.
-fn short(id: String, max_bytes: usize) -> String {
-    if id.len() <= max_bytes { id } else { hash(id.as_bytes()) }
-}
-
 /// Several lines: other control characters than line ends and tabs become spaces, and a cut is shown.
 fn lines(text: &str, max_bytes: usize) -> String {
     let end = text.floor_char_boundary(max_bytes);
@@ -132,13 +122,6 @@ mod tests {
             assert_eq!(rfc3339(time).as_deref(), Some("2026-01-31T08:00:00Z"), "{time}");
         }
         assert_eq!(rfc3339("yesterday"), None);
-    }
-
-    #[test]
-    fn an_id_that_is_too_long_is_known_by_its_hash() {
-        assert_eq!(short("x".repeat(256), 256), "x".repeat(256));
-        let long = short("x".repeat(257), 256);
-        assert!(long.starts_with("sha256:") && long.len() == 71);
     }
 
     #[test]

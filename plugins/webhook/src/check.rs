@@ -95,20 +95,20 @@ impl Check {
         if condition.present == Some(false) && condition.is.is_some() {
             self.add(path, "what is not there is equal to nothing", "leave out is, or present");
         }
-        self.source(&format!("{path}/when"), &condition.when, &|text: &str| {
+        self.source(&format!("{path}/when"), &condition.when, |text| {
             let help = "a place begins with /, as in /action";
             Some((format!("{text:?} is the same for every event"), help.to_owned()))
         });
     }
 
-    fn choice(&mut self, path: &str, choice: Option<&AnyChoice>, literal: impl Fn(&str) -> Fault) {
+    fn choice(&mut self, path: &str, choice: Option<&AnyChoice>, literal: fn(&str) -> Fault) {
         let Some(AnyChoice(Choice { from, values, default })) = choice else { return };
         let below = |rest: &str| format!("{path}{rest}");
         let is_table = !values.is_empty() || default.is_some();
         let start = below(if is_table { "/from" } else { "" });
         for (index, source) in from.0.iter().enumerate() {
             let path = if from.0.len() > 1 { format!("{start}/{index}") } else { start.clone() };
-            self.source(&path, source, &literal);
+            self.source(&path, source, literal);
             let constant = matches!(Source::parse(source), Ok(Source::Literal(_)));
             if constant && (!values.is_empty() || index + 1 < from.0.len()) {
                 let found = format!("{source:?} is the same for every event, so what follows is never used");
@@ -117,14 +117,14 @@ impl Check {
         }
         for (name, source) in values {
             let name = name.replace('~', "~0").replace('/', "~1");
-            self.source(&below(&format!("/values/{name}")), source, &literal);
+            self.source(&below(&format!("/values/{name}")), source, literal);
         }
         if let Some(source) = default {
-            self.source(&below("/default"), source, &literal);
+            self.source(&below("/default"), source, literal);
         }
     }
 
-    fn source(&mut self, path: &str, source: &str, literal: &dyn Fn(&str) -> Fault) {
+    fn source(&mut self, path: &str, source: &str, literal: fn(&str) -> Fault) {
         match Source::parse(source) {
             Err(error) => self.add(path, error.found(), error.help()),
             Ok(Source::Literal(text)) if text.starts_with("$.") || text.starts_with('.') => {

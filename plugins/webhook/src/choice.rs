@@ -54,21 +54,30 @@ impl Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scope::readable;
     use crate::settings::AnyChoice;
     use crate::tree::Node;
     use plugin_sdk::contract::Priority;
     use plugin_sdk::testing;
+    use std::cell::Cell;
 
     fn priority(event: &str, settings: &str) -> Option<Priority> {
-        let (request, event) = (testing::post("https://a.example/").build(), Node::read(event).unwrap());
+        let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(readable(0)));
+        let event = Node::read(event).unwrap();
         let AnyChoice(choice) = serde_json::from_str(settings).unwrap();
-        choice.word(&Scope { request: &request, body: Some(&event), event: Some(&event) }, Priority::from_word)
+        choice.word(
+            &Scope { request: &request, body: Some(&event), event: Some(&event), unread: &unread },
+            Priority::from_word,
+        )
     }
 
     fn text(event: &str, settings: &str) -> Option<String> {
-        let (request, event) = (testing::post("https://a.example/").build(), Node::read(event).unwrap());
+        let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(readable(0)));
+        let event = Node::read(event).unwrap();
         let AnyChoice(choice) = serde_json::from_str(settings).unwrap();
-        choice.text(&Scope { request: &request, body: Some(&event), event: Some(&event) }).map(Cow::into_owned)
+        choice
+            .text(&Scope { request: &request, body: Some(&event), event: Some(&event), unread: &unread })
+            .map(Cow::into_owned)
     }
 
     #[test]

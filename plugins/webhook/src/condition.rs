@@ -45,13 +45,16 @@ impl Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scope::readable;
     use crate::tree::Node;
     use plugin_sdk::testing;
+    use std::cell::Cell;
 
     fn reason(event: &str, condition: &str) -> Option<String> {
-        let (request, event) = (testing::post("https://a.example/").build(), Node::read(event).unwrap());
+        let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(readable(0)));
+        let event = Node::read(event).unwrap();
         let condition: Condition = serde_json::from_str(condition).unwrap();
-        condition.holds(&Scope { request: &request, body: Some(&event), event: Some(&event) })
+        condition.holds(&Scope { request: &request, body: Some(&event), event: Some(&event), unread: &unread })
     }
 
     #[test]

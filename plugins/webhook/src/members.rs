@@ -1,5 +1,6 @@
 //! A request's events: the body itself, or every member of a list in it.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use plugin_sdk::contract::{Answer, Request};
@@ -8,7 +9,7 @@ use plugin_sdk::signature::sha256;
 use crate::alert::{self, Event};
 use crate::body;
 use crate::place::Place;
-use crate::scope::Scope;
+use crate::scope::{self, Scope};
 use crate::settings::Settings;
 use crate::tree::Node;
 
@@ -21,16 +22,18 @@ pub fn read(request: &Request, settings: &Settings) -> Answer {
     let text = request.body.text();
     let json = body::json(request, &text, &settings.decode);
     let body = json.as_deref().and_then(Node::read);
-    let whole = Scope { request, body: body.as_ref(), event: body.as_ref() };
+    let unread = Cell::new(scope::readable(bytes.len()));
+    let whole = Scope { request, body: body.as_ref(), event: body.as_ref(), unread: &unread };
+    let mut room = alert::ROOM_BYTES;
     let Some(members) = members(settings, body.as_ref()) else {
         let details = match &body {
             Some(body) => Some(body.json().to_owned()),
             None => body::as_details(&text),
         };
-        let event = Event { scope: whole, bytes: &bytes, text: &text, room: alert::ROOM_BYTES, details };
+        let event = Event { scope: whole, bytes: &bytes, text: &text, details };
         return match ignored(settings, &whole) {
             Some(reason) => Answer::ignored(reason),
-            None => Answer::alert(alert::of(event, settings)),
+            None => Answer::alert(alert::of(event, settings, &mut room)),
         };
     };
     let (mut alerts, mut ids, mut reason) = (Vec::new(), BTreeSet::new(), None);
@@ -43,8 +46,7 @@ pub fn read(request: &Request, settings: &Settings) -> Answer {
         }
         let text = member.json().get();
         let details = Some(member.json().to_owned());
-        let room = alert::ROOM_BYTES / read.len();
-        let mut alert = alert::of(Event { scope, bytes: text.as_bytes(), text, room, details }, settings);
+        let mut alert = alert::of(Event { scope, bytes: text.as_bytes(), text, details }, settings, &mut room);
         // Two events of one request that are given the same id are two all the same.
         if !ids.insert(alert.event_id.clone()) {
             alert.key.get_or_insert_with(|| alert.event_id.clone());

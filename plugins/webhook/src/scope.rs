@@ -1,6 +1,7 @@
 //! What a request says at a place.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use plugin_sdk::contract::Request;
 
@@ -17,6 +18,16 @@ pub struct Scope<'a, 'j> {
     pub body: Option<&'a Node<'j>>,
     /// The event: the body, or a member of a list in it.
     pub event: Option<&'a Node<'j>>,
+    /// How many bytes of text may still be read: a list of many members, each of which asks for much of the whole body,
+    /// would be read until the gateway stops it. What is read after that is empty.
+    pub unread: &'a Cell<usize>,
+}
+
+/// What may be read of a request with a body of so many bytes: each of them more often than a sensible mapping does.
+pub fn readable(body_bytes: usize) -> usize {
+    const TIMES: usize = 16;
+    const LEAST: usize = 1024 * 1024;
+    body_bytes.saturating_mul(TIMES).max(LEAST)
 }
 
 impl<'a> Scope<'a, '_> {
@@ -49,9 +60,14 @@ impl<'a> Scope<'a, '_> {
 
     /// What stands at a place; `None` where nothing does.
     pub fn at(&self, place: Place<'_>) -> Option<Cow<'a, str>> {
+        let node = |from: Option<&'a Node<'_>>, pointer: &str| -> Option<Cow<'a, str>> {
+            let node = from?.at(pointer)?;
+            self.unread.set(self.unread.get().checked_sub(node.json().get().len())?);
+            node.text()
+        };
         let found = match place {
-            Place::Event(pointer) => return self.event?.at(pointer)?.text(),
-            Place::Body(pointer) => return self.body?.at(pointer)?.text(),
+            Place::Event(pointer) => return node(self.event, pointer),
+            Place::Body(pointer) => return node(self.body, pointer),
             Place::Header(name) => Cow::Borrowed(self.request.header(name)?),
             Place::Query(name) => Cow::Owned(self.request.query().get(name)?.into_owned()),
             Place::Method => Cow::Borrowed(&*self.request.method),
@@ -71,7 +87,8 @@ mod tests {
     fn a_source_asks_the_event_and_the_request_around_it() {
         let request = testing::post("https://a.example/in/shop?env=a%20b&none=").header("X-Kind", "k").build();
         let body = Node::read(r#"{"alerts":[{"n":1}],"n":2,"o":{"x":[]}}"#).unwrap();
-        let scope = Scope { request: &request, body: Some(&body), event: body.at("/alerts/0") };
+        let unread = Cell::new(readable(0));
+        let scope = Scope { request: &request, body: Some(&body), event: body.at("/alerts/0"), unread: &unread };
         for (source, text) in [
             ("/n", Some("1")),
             ("$body/n", Some("2")),
@@ -89,8 +106,17 @@ mod tests {
         ] {
             assert_eq!(scope.text(source).as_deref(), text, "{source}");
         }
-        let nothing = Scope { request: &request, body: None, event: None };
+        let nothing = Scope { body: None, event: None, ..scope };
         assert_eq!(nothing.text("/n"), None);
         assert_eq!(nothing.text("{/n}{$body}"), None);
+    }
+    #[test]
+    fn what_is_read_in_all_is_bounded() {
+        let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(7));
+        let body = Node::read(r#"{"a":"xyz"}"#).unwrap();
+        let scope = Scope { request: &request, body: Some(&body), event: Some(&body), unread: &unread };
+        assert_eq!(scope.text("/a").as_deref(), Some("xyz"));
+        assert_eq!(scope.text("/a"), None);
+        assert_eq!(scope.text("$method").as_deref(), Some("POST"));
     }
 }
