@@ -182,6 +182,25 @@ fn cut_body<'a>(rest: &'a [u8], headers: &[(String, String)]) -> Result<&'a [u8]
     rest.get(..promised).ok_or(MessageError::ShortBody { promised, found: rest.len() })
 }
 
+/// The bytes of a `.http` file that [`parse_request`] reads as this request again. Its own framing stands in place of the
+/// sender's.
+pub fn write_request(request: &Request) -> Vec<u8> {
+    const FRAMING: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
+    let body = request.body.bytes();
+    let mut message = format!("{} {} HTTP/1.1\n", request.method, request.url).into_bytes();
+    let headers = request.headers.iter().filter(|(name, _)| !FRAMING.contains(&name.as_str()));
+    for (name, value) in headers {
+        message.extend(name.bytes().chain(*b": "));
+        // Latin-1, so no character is above 0xff.
+        message.extend(value.chars().map(|char| char as u8));
+        message.push(b'\n');
+    }
+    message.extend(format!("content-length: {}\n\n", body.len()).bytes());
+    message.extend_from_slice(&body);
+    message.push(b'\n');
+    message
+}
+
 /// The contract reads the bytes of a header value above 0x7f as Latin-1.
 fn latin1(value: &[u8]) -> String {
     value.iter().copied().map(char::from).collect()
