@@ -1,5 +1,11 @@
 //! The sandbox, and the plugins that were loaded into it.
 
+mod measure;
+mod reach;
+
+pub use measure::{Measured, Used};
+pub use reach::Import;
+
 use super::answer;
 use super::cache::Cache;
 use super::call::Call;
