@@ -284,9 +284,10 @@ async fn a_file_that_is_no_plugin_says_what_it_lacks_and_how_to_build_it() {
     for (wasm, said) in [
         (
             b"#!/bin/sh".to_vec(),
-            &["is not a WebAssembly module", "wasm32-unknown-unknown", "`alert-gateway plugin build`"][..],
+            &["it does not begin as WebAssembly does", "wasm32-unknown-unknown", "`alert-gateway plugin build`"][..],
         ),
-        (b"(module)".to_vec(), &["is not a WebAssembly module", "in the binary format"]),
+        (b"(module)".to_vec(), &["it is WebAssembly's text format"]),
+        (b"\0asm\x0d\0\x01\0".to_vec(), &["it is a WebAssembly component"]),
         (
             wat(r#"(module (func (export "describe") (result i32) (i32.const 0)))"#),
             &["does not export `read`", "`plugin_sdk::export!` makes it"],
@@ -303,7 +304,10 @@ async fn a_file_that_is_no_plugin_says_what_it_lacks_and_how_to_build_it() {
             wat(r#"(module (import "extism:host/env" "alloc" (func)))"#),
             &["does not fit this host", "alloc", "rebuild it with a current Extism PDK"],
         ),
-        (wat("(module (memory 300))"), &["memory"]),
+        (
+            wat("(module (memory 300))"),
+            &["exceeds the limit of 0x1000000 bytes", "let its memory start within the limit"],
+        ),
         (other_version(0), &["speaks version 0 of the contract", "the plugin is the older side; rebuild it"]),
         (other_version(2), &["speaks version 2 of the contract", "the host is the older side; update the gateway"]),
         (

@@ -25,8 +25,8 @@ pub enum LoadError {
     /// The bytes are no WebAssembly module that this host runs.
     #[error(
         "plugin `{plugin}` is not a WebAssembly module that this host can run: {reason}. Operator: the file may be torn, \
-         or not the plugin. Author: build a core module, in the binary format, for wasm32-unknown-unknown, as \
-         `alert-gateway plugin build` does"
+         or not the plugin. Author: build a core module for wasm32-unknown-unknown, as `alert-gateway plugin build` does, \
+         and let its memory start within the limit"
     )]
     Module {
         /// The plugin's name.
