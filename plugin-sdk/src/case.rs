@@ -3,7 +3,7 @@
 //! `cases/<case>.http` is the request, an HTTP/1.1 message that `curl --raw` or an editor could have written: a request
 //! line with the **whole** URL, headers, a blank line, and the exact bytes of the body. `cases/<case>.json` is the
 //! answer. `cases/settings.json` holds the source's settings, and `cases/<case>.settings.json` those of one case. The
-//! same files serve the plugin's own tests, the host's tests through the sandbox, and `alert-gateway try` by hand.
+//! same files serve the plugin's own tests, `alert-gateway plugin test` through the sandbox, and `alert-gateway try` by hand.
 
 mod difference;
 
