@@ -20,6 +20,9 @@ use compile::{CompileError, Crate, TARGET};
 /// What of the SDK's folder goes to an author, beside its manifest.
 const SDK_PARTS: [&str; 2] = ["src", "README.md"];
 
+/// What goes with it from the root. An author's `cargo fmt` then leaves it as it is.
+const ROOT_PARTS: [&str; 2] = ["LICENSE", "rustfmt.toml"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let bundle = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let plugins = bundle.parent().ok_or("plugins/bundle stands in no folder")?;
@@ -41,7 +44,7 @@ fn variable(name: &str) -> Result<OsString, String> {
 
 /// What plugins and the SDK are made of. `plugins` is watched whole, so that a new folder is noticed.
 fn watch(root: &Path) {
-    for part in ["plugins", "plugin-sdk", "Cargo.toml", "Cargo.lock", "LICENSE", "rust-toolchain.toml"] {
+    for part in ["plugins", "plugin-sdk", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"].iter().chain(&ROOT_PARTS) {
         println!("cargo::rerun-if-changed={}", root.join(part).display());
     }
 }
@@ -96,7 +99,8 @@ fn sdk(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
         .map_err(|error| format!("plugin-sdk/Cargo.toml cannot be carried: {error}"))?;
     let written = out.join("sdk.toml");
     fs::write(&written, toml::to_string(&manifest)?)?;
-    let mut files = vec![("Cargo.toml".to_owned(), written), ("LICENSE".to_owned(), root.join("LICENSE"))];
+    let mut files = vec![("Cargo.toml".to_owned(), written)];
+    files.extend(ROOT_PARTS.map(|part| (part.to_owned(), root.join(part))));
     for part in SDK_PARTS {
         collect(&folder, &folder.join(part), &mut files)?;
     }
