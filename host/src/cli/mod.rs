@@ -43,7 +43,7 @@ enum Command {
     /// What came in and what became of it
     #[command(subcommand)]
     Events(events::Events),
-    /// Write, test, look at and measure plugins
+    /// Write a plugin of your own: from nothing to a wasm file that is tested, measured and runs
     #[command(subcommand)]
     Plugin(plugin::Plugins),
     /// Show one alert going all the way, on this machine alone: sender, gateway, a stand-in for ITOC360

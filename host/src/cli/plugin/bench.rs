@@ -1,7 +1,6 @@
 //! `plugin bench`: what a call takes.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
@@ -26,9 +25,8 @@ const SAMPLE: &str = "sample";
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// The plugin: its crate's folder, which is built first, a wasm file, or the name of a bundled one
-    #[arg(value_name = "DIR|FILE.wasm|NAME")]
-    plugin: PathBuf,
+    #[command(flatten)]
+    plugin: subject::Which,
     /// Only this case
     #[arg(long, value_name = "NAME")]
     case: Option<String>,

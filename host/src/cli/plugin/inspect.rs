@@ -6,7 +6,6 @@ mod settings;
 mod snippet;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::Args;
@@ -22,9 +21,8 @@ use snippet::{Named, snippet};
 
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The plugin: its crate's folder, which is built first, a wasm file, or the name of a bundled one
-    #[arg(value_name = "DIR|FILE.wasm|NAME")]
-    plugin: PathBuf,
+    #[command(flatten)]
+    plugin: subject::Which,
     /// As one JSON object: the fields of the contract's Description, and size (bytes), sha256, imports (`module.name`),
     /// exports and problems, which is empty where all is well
     #[arg(long, conflicts_with = "markdown")]

@@ -1,10 +1,12 @@
-//! `plugin`: what the author of a plugin does, from the sandbox's side: test it, look at it, measure it.
+//! `plugin`: an author's way from nothing to a plugin that runs; and what a plugin is seen to be from the sandbox's side.
 
 mod bench;
+pub mod build;
 mod cases;
 mod figures;
 mod inspect;
 mod list;
+mod new;
 mod subject;
 mod test;
 
@@ -15,6 +17,10 @@ use super::{Failure, Outcome, block_on};
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]
 pub enum Plugins {
+    /// Make a plugin to start from
+    New(new::New),
+    /// Compile a plugin to wasm, and print the line that configures it
+    Build(build::Build),
     /// Run a plugin's cases through the real sandbox, and compare the answers with those written down
     ///
     /// A case is a request in `cases/<case>.http` and the answer that it owes in `cases/<case>.json`, with the source's
@@ -38,6 +44,8 @@ pub enum Plugins {
 
 pub fn plugin(what: &Plugins) -> Outcome {
     match what {
+        Plugins::New(what) => new::new(what),
+        Plugins::Build(what) => build::build(what),
         Plugins::Test(what) => test::test(what),
         Plugins::Inspect(what) => inspect::inspect(what),
         Plugins::Bench(what) => bench::bench(what),

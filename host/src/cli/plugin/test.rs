@@ -18,19 +18,18 @@ use trial::{Trial, Verdict};
 
 #[derive(Debug, Args)]
 pub struct Test {
-    /// The plugin: its crate's folder, which is built first, a wasm file, or with --cases the name of a bundled one
-    #[arg(value_name = "DIR|FILE.wasm|NAME")]
-    plugin: PathBuf,
-    /// Where the cases are, instead of in the folder `cases` beside the file or in the crate
+    #[command(flatten)]
+    plugin: subject::Which,
+    /// Where the cases are, instead of in the folder `cases` of the crate or beside the file; a bundled plugin has none
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
     #[command(flatten)]
-    which: Which,
+    chosen: Chosen,
 }
 
 /// Which cases to run, and what to do with their answers.
 #[derive(Debug, Default, Args)]
-pub struct Which {
+pub struct Chosen {
     /// Only this case
     #[arg(long = "case", value_name = "NAME")]
     pub only: Option<String>,
@@ -50,7 +49,7 @@ pub fn test(what: &Test) -> Outcome {
     };
     let passed = block_on(async {
         let plugin = subject.load(&subject::sandbox()?).await?;
-        run(&cases, &plugin, &what.which, &mut io::stdout().lock()).await
+        run(&cases, &plugin, &what.chosen, &mut io::stdout().lock()).await
     })?;
     if passed { Ok(()) } else { Err(Failure::Run(anyhow::anyhow!("not every case is answered as written"))) }
 }
@@ -60,8 +59,8 @@ pub fn test(what: &Test) -> Outcome {
 /// # Errors
 /// Where there is nothing to run, or nowhere to say it. What is wrong with a case or with the plugin is said, and is no
 /// error.
-pub async fn run(folder: &Path, plugin: &Plugin, which: &Which, out: &mut impl Write) -> Result<bool, Failure> {
-    let paths = cases::selected(folder, which.only.as_deref())?;
+pub async fn run(folder: &Path, plugin: &Plugin, chosen: &Chosen, out: &mut impl Write) -> Result<bool, Failure> {
+    let paths = cases::selected(folder, chosen.only.as_deref())?;
     let (limits, description) = (Limits::default(), plugin.description());
     let (name, version) = (figures::plain(&description.name), figures::plain(&description.version));
     writeln!(out, "{name} {version}, each case in a fresh instance; limits: {}", figures::limits(&limits))?;
@@ -72,7 +71,7 @@ pub async fn run(folder: &Path, plugin: &Plugin, which: &Which, out: &mut impl W
     }
     let width = paths.iter().map(|path| case::name(path).chars().count()).max().unwrap_or_default();
     for path in &paths {
-        let Trial { verdict, used } = trial::of(path, plugin, &limits, which.bless).await;
+        let Trial { verdict, used } = trial::of(path, plugin, &limits, chosen.bless).await;
         let used = used.map_or_else(String::new, |used| {
             let (time, memory, output) = (used.time, used.memory, used.output);
             format!("{:>10} {:>10} {:>10}", figures::time(time), figures::size(memory), figures::size(output))
