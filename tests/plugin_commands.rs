@@ -2,6 +2,7 @@
 
 mod bench;
 mod cases;
+mod crates;
 mod failures;
 mod inspect;
 mod mistakes;
