@@ -107,3 +107,9 @@ fn a_file_that_cannot_be_read_is_named() {
     put(folder, "settings.json", "{}");
     assert!(load(folder).unwrap_err().to_string().contains("a.http: the request line needs"));
 }
+
+#[test]
+fn answers_are_written_down_in_one_spelling() {
+    assert_eq!(case::pretty(r#"{"b":1,"a":[]}"#).unwrap(), "{\n  \"a\": [],\n  \"b\": 1\n}\n");
+    assert!(case::pretty("{").is_err());
+}
