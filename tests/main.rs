@@ -12,6 +12,7 @@ mod monitoring;
 mod mutations;
 mod order;
 mod outages;
+mod plugin_commands;
 mod requests;
 mod secrecy;
 mod signatures;

@@ -2,38 +2,39 @@
 //!
 //! A plugin has no clock: the only "now" is [`Request::received_at`](crate::contract::Request::received_at).
 
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
+use time::{OffsetDateTime, UtcOffset};
 
-/// A time of RFC 3339 or ISO 8601 with an offset, such as `2026-01-31T08:00:00.5+01:00`; in UTC.
+/// A time of RFC 3339, such as `2026-01-31T08:00:00.5+01:00`; in UTC.
 pub fn rfc3339(text: &str) -> Option<String> {
-    Some(spell(text.trim().parse().ok()?))
+    spell(OffsetDateTime::parse(text.trim(), &Rfc3339).ok()?)
 }
 
 /// A time of RFC 2822, as in mails and HTTP headers: `Thu, 24 Aug 2023 05:00:00 +0000`; in UTC.
 pub fn rfc2822(text: &str) -> Option<String> {
-    let parser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
-    Some(spell(parser.parse_timestamp(text.trim()).ok()?))
+    spell(OffsetDateTime::parse(text.trim(), &Rfc2822).ok()?)
 }
 
-/// A count since 1970 as text or number: seconds, with or without a fraction, or milliseconds where it is too large to
-/// be seconds.
+/// A count since 1970: seconds, with or without a fraction, or milliseconds where it is too large to be seconds.
 pub fn unix(count: f64) -> Option<String> {
     /// The year 5138 in seconds, and 1973 in milliseconds.
     const MILLISECONDS_FROM: f64 = 1e11;
     let seconds = if count.abs() < MILLISECONDS_FROM { count } else { count / 1e3 };
-    // To the millisecond: more digits of a fraction are those of the number's own rounding.
+    // To the millisecond: more digits of a fraction are those of the number's own rounding. What is no number becomes 0,
+    // and what is too large the largest.
     let milliseconds = (seconds * 1e3).round();
-    (milliseconds.abs() < 1e15).then(|| Timestamp::from_millisecond(milliseconds as i64).ok())?.map(spell)
+    let nanoseconds =
+        if milliseconds.is_finite() { (milliseconds as i128).checked_mul(1_000_000)? } else { return None };
+    spell(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?)
 }
 
 /// The whole seconds since 1970 of a time of RFC 3339.
 pub fn seconds(rfc3339: &str) -> Option<i64> {
-    rfc3339.trim().parse::<Timestamp>().ok().map(Timestamp::as_second)
+    Some(OffsetDateTime::parse(rfc3339.trim(), &Rfc3339).ok()?.unix_timestamp())
 }
 
-fn spell(time: Timestamp) -> String {
-    time.to_string()
+fn spell(time: OffsetDateTime) -> Option<String> {
+    time.checked_to_offset(UtcOffset::UTC)?.format(&Rfc3339).ok()
 }
 
 #[cfg(test)]
