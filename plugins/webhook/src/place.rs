@@ -65,8 +65,12 @@ impl<'s> Place<'s> {
 
 /// A JSON Pointer whose escapes are right.
 fn checked(pointer: &str) -> Result<&str, NoPlace<'_>> {
-    let wrong = pointer.split('~').skip(1).any(|after| !after.starts_with(['0', '1']));
-    if wrong { Err(NoPlace::Escape(pointer)) } else { Ok(pointer) }
+    let escapes = || pointer.split('~').skip(1);
+    if pointer.as_bytes().contains(&b'~') && escapes().any(|after| !after.starts_with(['0', '1'])) {
+        Err(NoPlace::Escape(pointer))
+    } else {
+        Ok(pointer)
+    }
 }
 
 impl fmt::Display for NoPlace<'_> {

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
+use leon::{Item, Template};
 use plugin_sdk::contract::Request;
 
 use crate::place::Place;
-use crate::template::{Piece, Source};
+use crate::template::Source;
 use crate::tree::Node;
 
 /// What a setting can ask of: an event, and the request around it.
@@ -35,20 +36,20 @@ impl<'a> Scope<'a, '_> {
     pub fn text(&self, source: &'a str) -> Option<Cow<'a, str>> {
         match Source::parse(source) {
             Ok(Source::Place(place)) => self.at(place),
-            Ok(Source::Template(pieces)) => self.render(&pieces).map(Cow::Owned),
+            Ok(Source::Template(template)) => self.render(&template).map(Cow::Owned),
             // What is no source was refused when the settings were checked.
             Ok(Source::Literal(_)) | Err(_) => Some(Cow::Borrowed(source)).filter(|text| !text.trim().is_empty()),
         }
     }
 
-    fn render(&self, pieces: &[Piece<'_>]) -> Option<String> {
-        let (mut text, mut empty, mut has_place) = (String::new(), true, false);
-        for piece in pieces {
-            match piece {
-                Piece::Text(piece) => text.push_str(piece),
-                Piece::Place(place) => {
+    fn render(&self, template: &Template<'_>) -> Option<String> {
+        let (mut text, mut empty, mut has_place) = (String::with_capacity(120), true, false);
+        for item in template.items.iter() {
+            match *item {
+                Item::Text(literal) => text.push_str(literal),
+                Item::Key(place) => {
                     has_place = true;
-                    if let Some(found) = self.at(*place) {
+                    if let Some(found) = Place::parse(place).ok().and_then(|place| self.at(place)) {
                         text.push_str(&found);
                         empty = false;
                     }

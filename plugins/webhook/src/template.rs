@@ -10,18 +10,9 @@ pub enum Source<'s> {
     /// What stands there.
     Place(Place<'s>),
     /// `Disk of {/host} is full`.
-    Template(Vec<Piece<'s>>),
+    Template(Template<'s>),
     /// The text itself.
     Literal(&'s str),
-}
-
-/// A piece of a template.
-#[derive(Debug)]
-pub enum Piece<'s> {
-    /// A text.
-    Text(&'s str),
-    /// What stands there.
-    Place(Place<'s>),
 }
 
 /// Why a text is no source.
@@ -40,13 +31,14 @@ impl<'s> Source<'s> {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &'s str) -> Result<Self, NoSource<'s>> {
-        if text.contains(['{', '}']) {
+        if text.bytes().any(|byte| matches!(byte, b'{' | b'}')) {
             let template = Template::parse(text).map_err(|error| NoSource::Template(Box::new(error)))?;
-            let pieces = template.items.iter().map(|item| match *item {
-                Item::Text(text) => Ok(Piece::Text(text)),
-                Item::Key(place) => Place::parse(place).map(Piece::Place),
-            });
-            return pieces.collect::<Result<_, _>>().map(Self::Template).map_err(NoSource::Place);
+            for item in template.items.iter() {
+                if let Item::Key(place) = *item {
+                    Place::parse(place).map_err(NoSource::Place)?;
+                }
+            }
+            return Ok(Self::Template(template));
         }
         let around = text.strip_prefix('$').is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()));
         if around || text.starts_with('/') {
@@ -87,9 +79,9 @@ mod tests {
         for literal in ["A literal", "$5 a month", "", "C:\\temp", "$"] {
             assert!(matches!(Source::parse(literal), Ok(Source::Literal(text)) if text == literal), "{literal}");
         }
-        let Ok(Source::Template(pieces)) = Source::parse(r"/{ /a } of \{{$source}\}") else { panic!() };
-        assert_eq!(pieces.len(), 6);
-        assert!(matches!(pieces[1], Piece::Place(Place::Event("/a"))));
+        let Ok(Source::Template(template)) = Source::parse(r"/{ /a } of \{{$source}\}") else { panic!() };
+        assert_eq!(template.items.len(), 6);
+        assert_eq!(template.items[1], Item::Key("/a"));
     }
 
     #[test]

@@ -78,6 +78,10 @@ impl<'a> Node<'a> {
         let json = self.json.get();
         match json.as_bytes().first()? {
             b'{' | b'[' => Some(Cow::Borrowed(json)),
+            // Most strings are written as they are read, and need no copy.
+            b'"' if !json.as_bytes().contains(&b'\\') => {
+                Some(Cow::Borrowed(json[1..json.len() - 1].trim())).filter(|text| !text.is_empty())
+            }
             _ => json::text(json).map(Cow::Owned),
         }
     }
