@@ -10,7 +10,6 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::choice::Choice;
 use crate::scope::Scope;
-use crate::settings::{AnyChoice, Settings};
 use crate::tree::Node;
 use crate::words;
 
@@ -47,25 +46,26 @@ pub struct Event<'a, 'j> {
 }
 
 /// The alert that the settings make of an event.
-pub fn of<'a>(event: Event<'a, '_>, settings: &'a Settings, room: &mut usize) -> Alert {
+pub fn of<'a>(event: Event<'a, '_>, settings: &'a Node<'_>, room: &mut usize) -> Alert {
     let scope = &event.scope;
-    let text = |choice: &'a Option<AnyChoice>| choice.as_ref()?.0.text(scope).map(Cow::into_owned);
-    let priority = settings.priority.as_ref().and_then(|choice| choice.0.word(scope, Priority::from_word));
-    let status = settings.status.as_ref().and_then(|choice| choice.0.word(scope, words::status));
-    let event_id = text(&settings.event_id).filter(|id| id.len() <= MAX_ID_BYTES).unwrap_or_else(|| hash(event.bytes));
-    let mut alert = Alert::new(event_id, priority.unwrap_or(Priority::Medium), title(&event, &settings.title.0));
+    let choice = |name: &str| settings.get(name).map(Choice::new);
+    let text = |name: &str| choice(name)?.text(scope).map(Cow::into_owned);
+    let priority = choice("priority").and_then(|choice| choice.word(scope, Priority::from_word));
+    let status = choice("status").and_then(|choice| choice.word(scope, words::status));
+    let event_id = text("event_id").filter(|id| id.len() <= MAX_ID_BYTES).unwrap_or_else(|| hash(event.bytes));
+    let mut alert = Alert::new(event_id, priority.unwrap_or(Priority::Medium), title(&event, choice("title")));
     alert.status = status.unwrap_or(Status::Trigger);
-    alert.key = text(&settings.key).map(|key| if key.len() <= MAX_ID_BYTES { key } else { hash(key.as_bytes()) });
-    alert.occurred_at = text(&settings.time).and_then(|text| rfc3339(&text));
-    let mut fits = |text: &String| room.checked_sub(text.len()).map(|left| *room = left).is_some();
-    for (name, choice) in &settings.labels {
-        let value = choice.0.text(scope).map(|value| line(&value, MAX_LABEL_CHARS));
+    alert.key = text("key").map(|key| if key.len() <= MAX_ID_BYTES { key } else { hash(key.as_bytes()) });
+    alert.occurred_at = text("time").and_then(|text| rfc3339(&text));
+    let mut fits = |text: &str| room.checked_sub(text.len()).map(|left| *room = left).is_some();
+    for (name, label) in settings.get("labels").map(Node::members).unwrap_or_default() {
+        let value = Choice::new(label).text(scope).map(|value| line(&value, MAX_LABEL_CHARS));
         if let Some(value) = value.filter(|value| !value.is_empty() && fits(name) && fits(value)) {
-            alert.labels.insert(name.clone(), value);
+            alert.labels.insert(name.clone().into_owned(), value);
         }
     }
-    alert.link = text(&settings.link).filter(|link| link.len() <= MAX_LINK_BYTES && fits(link));
-    alert.message = text(&settings.message).map(|text| lines(&text, MAX_MESSAGE_BYTES)).filter(fits);
+    alert.link = text("link").filter(|link| link.len() <= MAX_LINK_BYTES && fits(link));
+    alert.message = text("message").map(|text| lines(&text, MAX_MESSAGE_BYTES)).filter(|text| fits(text));
     alert.details = event.details;
     alert
 }
@@ -81,11 +81,14 @@ pub fn of_the_rest(request: &Request, body: &[u8], rest: &[Node<'_>]) -> Alert {
 }
 
 /// The title that the settings give, or the best words that there are.
-fn title<'a>(event: &Event<'a, '_>, choice: &'a Choice) -> String {
+fn title<'a>(event: &Event<'a, '_>, choice: Option<Choice<'a, '_>>) -> String {
     let scope = &event.scope;
-    let given = choice.text(scope).map(|text| line(&text, MAX_TITLE_CHARS)).filter(|title| !title.is_empty());
+    let given = choice
+        .and_then(|choice| choice.text(scope))
+        .map(|text| line(&text, MAX_TITLE_CHARS))
+        .filter(|title| !title.is_empty());
     given.unwrap_or_else(|| {
-        let likely = || LIKELY_TITLES.iter().find_map(|place| scope.text(place));
+        let likely = || LIKELY_TITLES.iter().find_map(|place| scope.text(Cow::Borrowed(place)));
         let words = likely().unwrap_or(Cow::Borrowed(event.text));
         let words = line(&words, MAX_TITLE_CHARS);
         let source = &scope.request.source;
@@ -109,7 +112,7 @@ fn lines(text: &str, max_bytes: usize) -> String {
 
 /// A time as a sender may write it; `None` where it is none, and then the time of receipt stands.
 fn rfc3339(text: &str) -> Option<String> {
-    time::rfc3339(text).or_else(|| time::unix(text.parse().ok()?)).or_else(|| time::rfc2822(text))
+    time::rfc3339(text).or_else(|| time::unix(serde_json::from_str(text).ok()?)).or_else(|| time::rfc2822(text))
 }
 
 #[cfg(test)]

@@ -14,14 +14,14 @@ const MAX_FIELDS: usize = 1_000;
 
 /// The body as JSON: as it was sent, or, of a form, an object of texts, with a list where a field is repeated. Where a
 /// place is to be decoded, the JSON in its text takes the place of the text. `None` where the body is none of it.
-pub fn json<'a>(request: &Request, text: &'a str, decode: &[String]) -> Option<Cow<'a, str>> {
+pub fn json<'a>(request: &Request, text: &'a str, decode: Option<&Node<'_>>) -> Option<Cow<'a, str>> {
     let mut json = if request.is_media_type("application/x-www-form-urlencoded") {
         Cow::Owned(of_form(text)?)
     } else {
         Cow::Borrowed(text)
     };
-    for pointer in decode {
-        if let Some(decoded) = decoded(&json, pointer) {
+    for pointer in decode.and_then(Node::items).unwrap_or_default() {
+        if let Some(decoded) = pointer.string().and_then(|pointer| decoded(&json, &pointer)) {
             json = Cow::Owned(decoded);
         }
     }
@@ -74,8 +74,8 @@ mod tests {
 
     fn of(content_type: &str, body: &str, decode: &[&str]) -> String {
         let request = testing::post("https://a.example/").header("content-type", content_type).build();
-        let decode: Vec<_> = decode.iter().map(ToString::to_string).collect();
-        json(&request, body, &decode).unwrap().into_owned()
+        let decode = serde_json::to_string(decode).unwrap();
+        json(&request, body, Node::read(&decode).as_ref()).unwrap().into_owned()
     }
 
     const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";

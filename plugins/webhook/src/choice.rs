@@ -1,53 +1,62 @@
 //! A setting that may be one source, several of which the first that gives something counts, or a table of values.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
 
 use crate::scope::Scope;
-use crate::settings::Several;
+use crate::tree::Node;
 
 /// `"/level"`, `["/level", "/severity"]` or `{ from = "/level", values = { fatal = "critical" }, default = "medium" }`.
-#[derive(Debug, Default, Deserialize)]
-pub struct Choice {
+#[derive(Debug, Clone, Copy)]
+pub struct Choice<'a, 's> {
     /// Sources, the best first.
-    pub from: Several,
+    pub from: &'a [Node<'s>],
     /// What a value means: a source for each.
-    #[serde(default)]
-    pub values: BTreeMap<String, String>,
+    pub values: &'a [(Cow<'s, str>, Node<'s>)],
     /// The source where `from` gives nothing, or a value that means nothing.
-    #[serde(default)]
-    pub default: Option<String>,
+    pub default: Option<&'a Node<'s>>,
 }
 
-impl Choice {
-    /// The text for an event. A value that `values` does not name is taken as it is where there is no default.
-    pub fn text<'a>(&'a self, scope: &Scope<'a, '_>) -> Option<Cow<'a, str>> {
-        self.pick(scope, |_| self.values.is_empty() || self.default.is_none())
-    }
-
-    /// The text for an event: what `values` make of it, or the value itself where it `stands` for itself, or the default.
-    fn pick<'a>(&'a self, scope: &Scope<'a, '_>, stands: impl Fn(&str) -> bool) -> Option<Cow<'a, str>> {
-        let found = self.from.0.iter().find_map(|source| scope.text(source));
-        let meant = found.as_ref().and_then(|found| self.meaning(found));
-        match (meant, found) {
-            (Some(meant), _) => scope.text(meant),
-            (None, Some(found)) if stands(&found) => Some(found),
-            _ => self.default.as_deref().and_then(|default| scope.text(default)),
+impl<'a, 's> Choice<'a, 's> {
+    /// A setting in any of its spellings.
+    pub fn new(setting: &'a Node<'s>) -> Self {
+        match setting.get("from") {
+            None => Self { from: setting.one_or_several(), values: &[], default: None },
+            Some(from) => Self {
+                from: from.one_or_several(),
+                values: setting.get("values").map(Node::members).unwrap_or_default(),
+                default: setting.get("default"),
+            },
         }
     }
 
-    /// As [`Choice::text`], for one of a few words: `read` knows those that need no table.
-    pub fn word<'a, T>(&'a self, scope: &Scope<'a, '_>, read: impl Fn(&str) -> Option<T>) -> Option<T> {
-        self.pick(scope, |word| read(word).is_some()).and_then(|word| read(&word))
+    /// The text for an event. A value that `values` does not name is taken as it is where there is no default.
+    pub fn text(&self, scope: &Scope<'a, '_>) -> Option<Cow<'a, str>> {
+        self.pick(scope, &|_| self.values.is_empty() || self.default.is_none())
     }
 
-    /// What a value means, whatever its case.
-    fn meaning(&self, value: &str) -> Option<&str> {
+    /// As [`Choice::text`], for one of a few words: `read` knows those that need no table.
+    pub fn word<T>(&self, scope: &Scope<'a, '_>, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.pick(scope, &|word| read(word).is_some()).and_then(|word| read(&word))
+    }
+
+    /// The text for an event: what `values` make of it, or the value itself where it `stands` for itself, or the default.
+    fn pick(&self, scope: &Scope<'a, '_>, stands: &dyn Fn(&str) -> bool) -> Option<Cow<'a, str>> {
+        let text = |source: &'a Node<'s>| scope.text(source.string()?);
+        let found = self.from.iter().find_map(text);
+        let meant = found.as_ref().and_then(|found| self.meaning(found));
+        match (meant, found) {
+            (Some(meant), _) => text(meant),
+            (None, Some(found)) if stands(&found) => Some(found),
+            _ => self.default.and_then(text),
+        }
+    }
+
+    /// What a value means, whatever its case, but better in its own.
+    fn meaning(&self, value: &str) -> Option<&'a Node<'s>> {
         let value = value.trim();
-        let same = |(name, _): &(&String, &String)| name.eq_ignore_ascii_case(value);
-        self.values.get(value).or_else(|| self.values.iter().find(same).map(|(_, meant)| meant)).map(String::as_str)
+        let exact = self.values.iter().find(|(name, _)| name == value);
+        let same = || self.values.iter().find(|(name, _)| name.eq_ignore_ascii_case(value));
+        exact.or_else(same).map(|(_, meant)| meant)
     }
 }
 
@@ -55,8 +64,6 @@ impl Choice {
 mod tests {
     use super::*;
     use crate::scope::readable;
-    use crate::settings::AnyChoice;
-    use crate::tree::Node;
     use plugin_sdk::contract::Priority;
     use plugin_sdk::testing;
     use std::cell::Cell;
@@ -64,7 +71,8 @@ mod tests {
     fn priority(event: &str, settings: &str) -> Option<Priority> {
         let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(readable(0)));
         let event = Node::read(event).unwrap();
-        let AnyChoice(choice) = serde_json::from_str(settings).unwrap();
+        let settings = Node::read(settings).unwrap();
+        let choice = Choice::new(&settings);
         choice.word(
             &Scope { request: &request, body: Some(&event), event: Some(&event), unread: &unread },
             Priority::from_word,
@@ -74,7 +82,8 @@ mod tests {
     fn text(event: &str, settings: &str) -> Option<String> {
         let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(readable(0)));
         let event = Node::read(event).unwrap();
-        let AnyChoice(choice) = serde_json::from_str(settings).unwrap();
+        let settings = Node::read(settings).unwrap();
+        let choice = Choice::new(&settings);
         choice
             .text(&Scope { request: &request, body: Some(&event), event: Some(&event), unread: &unread })
             .map(Cow::into_owned)

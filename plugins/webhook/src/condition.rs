@@ -1,60 +1,44 @@
 //! What nobody needs to know: `ignore = [{ when = "/action", is_not = ["completed"] }]`.
 
 use plugin_sdk::text::line;
-use serde::Deserialize;
 
 use crate::scope::Scope;
-use crate::settings::Several;
+use crate::tree::Node;
 
 /// A value in a reason is shown, not carried.
 const MAX_VALUE_CHARS: usize = 80;
 
-/// An event is ignored where all that a condition says is true.
-#[derive(Debug, Deserialize)]
-pub struct Condition {
-    /// The source of what is compared.
-    pub when: String,
-    /// It is one of these.
-    #[serde(default)]
-    pub is: Option<Several>,
-    /// It is none of these; what is empty is none.
-    #[serde(default)]
-    pub is_not: Option<Several>,
-    /// It is there (true), or is not (false).
-    #[serde(default)]
-    pub present: Option<bool>,
-}
-
-impl Condition {
-    /// Why an event is ignored, if it is.
-    pub fn holds(&self, scope: &Scope<'_, '_>) -> Option<String> {
-        let found = scope.text(&self.when);
-        let is_in = |words: &Several| {
-            found.as_ref().is_some_and(|found| words.0.iter().any(|word| word.eq_ignore_ascii_case(found.trim())))
-        };
-        let holds = self.is.as_ref().is_none_or(is_in)
-            && self.is_not.as_ref().is_none_or(|words| !is_in(words))
-            && self.present.is_none_or(|present| present == found.is_some());
-        holds.then(|| match &found {
-            Some(found) => format!("{} is {:?}", self.when, line(found, MAX_VALUE_CHARS)),
-            None => format!("{} is empty", self.when),
-        })
-    }
+/// Why an event is ignored, if it is: where all that a condition says is true. `is` and `is_not` name one value or
+/// several, and what is empty is none of them; `present` says whether it is there.
+pub fn holds(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
+    let when = condition.get("when")?.string()?;
+    let found = scope.text(when.clone().into_owned().into());
+    let is_in = |words: &Node<'_>| {
+        let same = |word: &Node<'_>, found: &str| word.text().unwrap_or_default().eq_ignore_ascii_case(found.trim());
+        found.as_ref().is_some_and(|found| words.one_or_several().iter().any(|word| same(word, found)))
+    };
+    let present = condition.get("present").map(|present| present.json().get() == "true");
+    let holds = condition.get("is").is_none_or(is_in)
+        && condition.get("is_not").is_none_or(|words| !is_in(words))
+        && present.is_none_or(|present| present == found.is_some());
+    holds.then(|| match &found {
+        Some(found) => format!("{when} is {:?}", line(found, MAX_VALUE_CHARS)),
+        None => format!("{when} is empty"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::scope::readable;
-    use crate::tree::Node;
     use plugin_sdk::testing;
     use std::cell::Cell;
 
     fn reason(event: &str, condition: &str) -> Option<String> {
         let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(readable(0)));
         let event = Node::read(event).unwrap();
-        let condition: Condition = serde_json::from_str(condition).unwrap();
-        condition.holds(&Scope { request: &request, body: Some(&event), event: Some(&event), unread: &unread })
+        let condition = Node::read(condition).unwrap();
+        holds(&condition, &Scope { request: &request, body: Some(&event), event: Some(&event), unread: &unread })
     }
 
     #[test]

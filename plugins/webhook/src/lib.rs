@@ -47,18 +47,17 @@ impl Plugin for Webhook {
     }
 
     fn check(settings: &Settings) -> Checked {
-        Checked { mistakes: check::mistakes(settings), authenticates: Some(settings.sender.is_some()) }
+        let settings = settings.table();
+        Checked { mistakes: check::mistakes(&settings), authenticates: Some(settings.get("sender").is_some()) }
     }
 
     fn read(request: &Request, settings: Settings) -> Answer {
-        if let Some(sender) = &settings.sender {
-            if let Err(rejection) = sender.prove(request, settings.secrets()) {
-                return Answer::Rejected(rejection);
-            }
-            if let Some(answer) = sender.greeting(request) {
-                return answer;
-            }
+        let settings = settings.table();
+        let greeting = settings.get("sender").map(|sender| sender::admit(sender, request, settings.get("secret")));
+        match greeting {
+            Some(Err(rejection)) => Answer::Rejected(rejection),
+            Some(Ok(Some(answer))) => answer,
+            Some(Ok(None)) | None => members::read(request, &settings),
         }
-        members::read(request, &settings)
     }
 }

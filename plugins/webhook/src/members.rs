@@ -8,19 +8,19 @@ use plugin_sdk::signature::sha256;
 
 use crate::alert::{self, Event};
 use crate::body;
+use crate::condition;
 use crate::place::Place;
 use crate::scope::{self, Scope};
-use crate::settings::Settings;
 use crate::tree::Node;
 
 /// The host takes so many alerts of one request.
 const MAX_ALERTS: usize = 1_000;
 
 /// What becomes of an authenticated request: alerts, or a reason to ignore it.
-pub fn read(request: &Request, settings: &Settings) -> Answer {
+pub fn read(request: &Request, settings: &Node<'_>) -> Answer {
     let bytes = request.body.bytes();
     let text = request.body.text();
-    let json = body::json(request, &text, &settings.decode);
+    let json = body::json(request, &text, settings.get("decode"));
     let body = json.as_deref().and_then(Node::read);
     let unread = Cell::new(scope::readable(bytes.len()));
     let whole = Scope { request, body: body.as_ref(), event: body.as_ref(), unread: &unread };
@@ -60,18 +60,22 @@ pub fn read(request: &Request, settings: &Settings) -> Answer {
     match (alerts.is_empty(), reason) {
         (false, _) => Answer::Alerts(alerts),
         (true, Some(reason)) => Answer::ignored(reason),
-        (true, None) => Answer::ignored(format!("the list at {} is empty", settings.each.as_deref().unwrap_or(""))),
+        (true, None) => {
+            let each = settings.get("each").and_then(Node::string).unwrap_or_default();
+            Answer::ignored(format!("the list at {each} is empty"))
+        }
     }
 }
 
 /// The members of the list that the settings name, if it is one.
-fn members<'n, 'j>(settings: &Settings, body: Option<&'n Node<'j>>) -> Option<&'n [Node<'j>]> {
-    match Place::parse(settings.each.as_deref()?).ok()? {
+fn members<'n, 'j>(settings: &Node<'_>, body: Option<&'n Node<'j>>) -> Option<&'n [Node<'j>]> {
+    match Place::parse(&settings.get("each")?.string()?).ok()? {
         Place::Event(pointer) | Place::Body(pointer) => body?.at(pointer)?.items(),
         _ => None,
     }
 }
 
-fn ignored(settings: &Settings, scope: &Scope<'_, '_>) -> Option<String> {
-    settings.ignore.iter().find_map(|condition| condition.holds(scope))
+fn ignored(settings: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
+    let conditions = settings.get("ignore").and_then(Node::items)?;
+    conditions.iter().find_map(|condition| condition::holds(condition, scope))
 }

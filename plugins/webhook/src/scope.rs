@@ -33,12 +33,12 @@ pub fn readable(body_bytes: usize) -> usize {
 
 impl<'a> Scope<'a, '_> {
     /// The text that a setting gives for this event. `None` where it is empty: a template is where all of its places are.
-    pub fn text(&self, source: &'a str) -> Option<Cow<'a, str>> {
-        match Source::parse(source) {
+    pub fn text(&self, source: Cow<'a, str>) -> Option<Cow<'a, str>> {
+        match Source::parse(&source) {
             Ok(Source::Place(place)) => self.at(place),
             Ok(Source::Template(template)) => self.render(&template).map(Cow::Owned),
             // What is no source was refused when the settings were checked.
-            Ok(Source::Literal(_)) | Err(_) => Some(Cow::Borrowed(source)).filter(|text| !text.trim().is_empty()),
+            Ok(Source::Literal(_)) | Err(_) => Some(source).filter(|text| !text.trim().is_empty()),
         }
     }
 
@@ -105,19 +105,19 @@ mod tests {
             (" ", None),
             ("/x", None),
         ] {
-            assert_eq!(scope.text(source).as_deref(), text, "{source}");
+            assert_eq!(scope.text(source.into()).as_deref(), text, "{source}");
         }
         let nothing = Scope { body: None, event: None, ..scope };
-        assert_eq!(nothing.text("/n"), None);
-        assert_eq!(nothing.text("{/n}{$body}"), None);
+        assert_eq!(nothing.text("/n".into()), None);
+        assert_eq!(nothing.text("{/n}{$body}".into()), None);
     }
     #[test]
     fn what_is_read_in_all_is_bounded() {
         let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(7));
         let body = Node::read(r#"{"a":"xyz"}"#).unwrap();
         let scope = Scope { request: &request, body: Some(&body), event: Some(&body), unread: &unread };
-        assert_eq!(scope.text("/a").as_deref(), Some("xyz"));
-        assert_eq!(scope.text("/a"), None);
-        assert_eq!(scope.text("$method").as_deref(), Some("POST"));
+        assert_eq!(scope.text("/a".into()).as_deref(), Some("xyz"));
+        assert_eq!(scope.text("/a".into()), None);
+        assert_eq!(scope.text("$method".into()).as_deref(), Some("POST"));
     }
 }

@@ -1,35 +1,82 @@
 //! How the sender proves itself, and the first request that some send to see whether somebody answers.
 
-use std::fmt;
+use std::borrow::Cow;
 
 use plugin_sdk::contract::{Answer, Rejection, RejectionKind, Request};
 use plugin_sdk::signature::{Algorithm, Encoding, Scheme, same};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use crate::tree::Node;
 
-/// The ways that have names of their own.
-const NAMES: [&str; 5] = ["github", "stripe", "slack", "standard-webhooks", "bearer"];
+/// Lets a request in that carries the proof which the setting `sender` demands, and answers it where it is only a
+/// greeting.
+///
+/// # Errors
+/// The rejection for everyone else.
+pub fn admit(sender: &Node<'_>, request: &Request, secret: Option<&Node<'_>>) -> Result<Option<Answer>, Rejection> {
+    let Some(sender) = Sender::of(sender) else {
+        // The schema lets no such thing through. If it did, nobody could prove anything.
+        return Err(Rejection {
+            kind: RejectionKind::Forbidden,
+            reason: "this source cannot tell who sends".to_owned(),
+            help: "`sender` in this source's settings names no way to prove a sender.".to_owned(),
+        });
+    };
+    sender.prove(request, secret)?;
+    Ok(sender.greeting(request))
+}
 
 /// How the sender proves that it has the secret.
 #[derive(Debug)]
-pub enum Sender {
-    /// By a scheme that others use as well; the name is that in the settings, where it has one.
-    Scheme(Scheme, &'static str),
+enum Sender {
+    /// GitHub's scheme, and its ping.
+    GitHub,
+    /// Slack's scheme, and its challenge.
+    Slack,
+    /// By another scheme that senders have in common.
+    Scheme(Scheme),
     /// It shows the secret itself in this header.
     Header(String),
 }
 
 impl Sender {
-    /// Whether a request carries the proof.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn prove(&self, request: &Request, secrets: &[String]) -> Result<(), Rejection> {
-        let secrets = || secrets.iter().map(String::as_str);
+    /// The setting `sender`: the name of a scheme, or a table. `None` for what the schema does not let through.
+    fn of(setting: &Node<'_>) -> Option<Self> {
+        let text = |name: &str| setting.get(name)?.string().map(Cow::into_owned);
+        Some(match setting.string().as_deref() {
+            Some("github") => Self::GitHub,
+            Some("slack") => Self::Slack,
+            Some("stripe") => Self::Scheme(Scheme::Stripe),
+            Some("standard-webhooks") => Self::Scheme(Scheme::StandardWebhooks),
+            Some("bearer") => Self::Scheme(Scheme::Bearer),
+            Some(_) => return None,
+            None => match (text("basic"), text("header"), text("hmac")) {
+                (Some(user), ..) => Self::Scheme(Scheme::Basic { user }),
+                (_, Some(header), _) => Self::Header(header),
+                (.., header) => Self::Scheme(Scheme::Body {
+                    header: header?,
+                    prefix: text("prefix").unwrap_or_default(),
+                    algorithm: match text("algorithm").as_deref() {
+                        Some("sha1") => Algorithm::Sha1,
+                        _ => Algorithm::Sha256,
+                    },
+                    encoding: match text("encoding").as_deref() {
+                        Some("base64") => Encoding::Base64,
+                        _ => Encoding::Hex,
+                    },
+                }),
+            },
+        })
+    }
+
+    /// Whether a request carries the proof; the rejection says why not.
+    fn prove(&self, request: &Request, secret: Option<&Node<'_>>) -> Result<(), Rejection> {
+        let secrets = secret.map(Node::one_or_several).unwrap_or_default();
+        let secrets: Vec<_> = secrets.iter().filter_map(Node::string).collect();
+        let secrets = || secrets.iter().map(|secret| &**secret);
         let name = match self {
-            Self::Scheme(scheme, _) => return scheme.admit(request, secrets()),
+            Self::GitHub => return Scheme::github().admit(request, secrets()),
+            Self::Slack => return Scheme::Slack.admit(request, secrets()),
+            Self::Scheme(scheme) => return scheme.admit(request, secrets()),
             Self::Header(name) => name,
         };
         let rejected = |kind, reason, help: &str| Err(Rejection { kind, reason, help: help.to_owned() });
@@ -51,90 +98,20 @@ impl Sender {
     }
 
     /// The answer to a first request that carries no event: Slack wants its challenge back, and GitHub pings.
-    pub fn greeting(&self, request: &Request) -> Option<Answer> {
+    fn greeting(&self, request: &Request) -> Option<Answer> {
         match self {
-            Self::Scheme(_, "slack") => {
+            Self::Slack => {
                 let body = request.body.text();
                 let body = Node::read(&body)?;
                 let kind = body.at("/type")?.text()?;
                 let challenge = body.at("/challenge")?.text()?;
                 (kind == "url_verification").then(|| Answer::challenge(challenge))
             }
-            Self::Scheme(_, "github") => {
+            Self::GitHub => {
                 let pings = request.header("x-github-event")? == "ping";
                 pings.then(|| Answer::ignored("GitHub's ping: the webhook is set up, and its secret is right"))
             }
             _ => None,
         }
-    }
-}
-
-/// The table that `sender` may be. The schema lets one of the first three through.
-#[derive(serde::Deserialize)]
-struct Table {
-    #[serde(default)]
-    basic: Option<String>,
-    #[serde(default)]
-    header: Option<String>,
-    #[serde(default)]
-    hmac: Option<String>,
-    #[serde(default)]
-    prefix: String,
-    #[serde(default)]
-    algorithm: Option<String>,
-    #[serde(default)]
-    encoding: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for Sender {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameOrTable;
-
-        impl<'de> Visitor<'de> for NameOrTable {
-            type Value = Sender;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("the name of a scheme, or a table")
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<Sender, E> {
-                let known = NAMES.iter().find(|known| **known == name);
-                let known = *known.ok_or_else(|| E::unknown_variant(name, &NAMES))?;
-                let scheme = match known {
-                    "github" => Scheme::github(),
-                    "stripe" => Scheme::Stripe,
-                    "slack" => Scheme::Slack,
-                    "standard-webhooks" => Scheme::StandardWebhooks,
-                    _ => Scheme::Bearer,
-                };
-                Ok(Sender::Scheme(scheme, known))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Sender, A::Error> {
-                let table = Table::deserialize(MapAccessDeserializer::new(table))?;
-                Ok(match (table.basic, table.header, table.hmac) {
-                    (Some(user), ..) => Sender::Scheme(Scheme::Basic { user }, ""),
-                    (_, Some(header), _) => Sender::Header(header),
-                    (.., Some(header)) => Sender::Scheme(
-                        Scheme::Body {
-                            header,
-                            prefix: table.prefix,
-                            algorithm: match table.algorithm.as_deref() {
-                                Some("sha1") => Algorithm::Sha1,
-                                _ => Algorithm::Sha256,
-                            },
-                            encoding: match table.encoding.as_deref() {
-                                Some("base64") => Encoding::Base64,
-                                _ => Encoding::Hex,
-                            },
-                        },
-                        "",
-                    ),
-                    _ => return Err(A::Error::missing_field("hmac")),
-                })
-            }
-        }
-
-        deserializer.deserialize_any(NameOrTable)
     }
 }

@@ -64,6 +64,24 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The member of this name of an object.
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        self.members().iter().rev().find(|(known, _)| known == name).map(|(_, node)| node)
+    }
+
+    /// The members of an object, in their order; none where this is anything else.
+    pub fn members(&self) -> &[(Cow<'a, str>, Self)] {
+        match self.parts() {
+            Parts::Members(members) => members,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list, or else this one.
+    pub fn one_or_several(&self) -> &[Self] {
+        self.items().unwrap_or(std::slice::from_ref(self))
+    }
+
     /// The items of a list.
     pub fn items(&self) -> Option<&[Self]> {
         match self.parts() {
@@ -78,11 +96,21 @@ impl<'a> Node<'a> {
         let json = self.json.get();
         match json.as_bytes().first()? {
             b'{' | b'[' => Some(Cow::Borrowed(json)),
-            // Most strings are written as they are read, and need no copy.
-            b'"' if !json.as_bytes().contains(&b'\\') => {
-                Some(Cow::Borrowed(json[1..json.len() - 1].trim())).filter(|text| !text.is_empty())
-            }
+            b'"' => match self.string() {
+                Some(Cow::Borrowed(text)) => Some(Cow::Borrowed(text.trim())).filter(|text| !text.is_empty()),
+                _ => json::text(json).map(Cow::Owned),
+            },
             _ => json::text(json).map(Cow::Owned),
+        }
+    }
+
+    /// The string that this is, to the letter; `None` where it is anything else.
+    pub fn string(&self) -> Option<Cow<'a, str>> {
+        let json = self.json.get();
+        match json.strip_prefix('"')?.strip_suffix('"')? {
+            // Most strings are written as they are read, and need no copy.
+            plain if !plain.as_bytes().contains(&b'\\') => Some(Cow::Borrowed(plain)),
+            _ => serde_json::from_str(json).ok().map(Cow::Owned),
         }
     }
 

@@ -107,7 +107,7 @@ fn literal_texts_that_mean_what_they_say_are_no_mistakes() {
 
 #[test]
 fn a_status_that_could_never_close_anything_is_told() {
-    for status in [json!("/status"), json!({ "from": "/s", "values": { "a": "resolve" } })] {
+    for status in [json!("/status"), json!("resolve"), json!({ "from": "/s", "values": { "a": "resolve" } })] {
         let told = mistakes(&with("status", status.clone()));
         assert!(told[0].starts_with("/status: nothing can be resolved without a key"), "{told:?}");
         let same = json!({ "title": "/t", "status": status, "key": "/id", "event_id": "/id" });
