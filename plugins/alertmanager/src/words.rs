@@ -1,0 +1,89 @@
+//! What a person reads, woken at night: what broke, where, and where to look.
+
+use std::borrow::Cow;
+
+use plugin_sdk::text::line;
+
+use crate::object::Object;
+
+/// A title is read on a lock screen.
+const MAX_TITLE_CHARS: usize = 200;
+
+/// A line of the message.
+const MAX_LINE_CHARS: usize = 400;
+
+/// A URL that is cut leads nowhere, so it may be longer.
+const MAX_URL_CHARS: usize = 2_000;
+
+/// Lines of a description. Templates put whole tables into it.
+const MAX_DESCRIPTION_LINES: usize = 30;
+
+/// Labels that tell what an alert is about, the most telling first. `rulename` is Grafana's, whose rules all share the
+/// name `DatasourceNoData` while they find no data.
+pub const PLACES: [&str; 10] =
+    ["rulename", "instance", "host", "hostname", "node", "pod", "service", "job", "namespace", "cluster"];
+
+/// How many of them a message names.
+const MAX_PLACES: usize = 4;
+
+/// A member of a notification, for its words.
+pub struct Words<'m, 'a> {
+    /// All of it, as it was sent.
+    pub json: &'m str,
+    /// All of it, where it is an object.
+    pub fields: &'m Object<'a>,
+    /// What tells it from others.
+    pub labels: &'m Object<'a>,
+    /// What was written for a person.
+    pub annotations: &'m Object<'a>,
+}
+
+impl<'a> Words<'_, 'a> {
+    /// What broke, in one line: what the rule's author wrote, or the rule's name and where it is.
+    pub fn title(&self) -> String {
+        let own = self.annotations.text("summary").or_else(|| self.annotations.text("title"));
+        let title = own.or_else(|| self.rule(1).map(Cow::Owned)).or_else(|| self.description());
+        let title = title.map(|title| line(&title, MAX_TITLE_CHARS)).filter(|title| !title.is_empty());
+        title.unwrap_or_else(|| line(&format!("An alert without a name: {}", self.json), MAX_TITLE_CHARS))
+    }
+
+    /// What else helps, apart from what the title says already.
+    pub fn message(&self, title: &str) -> Option<String> {
+        let mut lines = Vec::with_capacity(8);
+        if let Some(description) = self.description() {
+            let cleaned = description.lines().map(|text| line(text, MAX_LINE_CHARS));
+            lines.extend(cleaned.filter(|text| !text.is_empty()).take(MAX_DESCRIPTION_LINES));
+        }
+        lines.extend(self.rule(MAX_PLACES).map(|rule| line(&rule, MAX_LINE_CHARS)));
+        lines.extend(self.values().map(|values| format!("Values: {}", line(&values, MAX_LINE_CHARS))));
+        for (name, url) in [
+            ("Runbook", self.annotations.text("runbook_url")),
+            ("Source", self.fields.text("generatorURL")),
+            ("Dashboard", self.fields.text("dashboardURL")),
+            ("Panel", self.fields.text("panelURL")),
+            ("Silence", self.fields.text("silenceURL")),
+        ] {
+            lines.extend(url.map(|url| format!("{name}: {}", line(&url, MAX_URL_CHARS))));
+        }
+        lines.retain(|text| text != title);
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    fn description(&self) -> Option<Cow<'a, str>> {
+        self.annotations.text("description").or_else(|| self.annotations.text("message"))
+    }
+
+    /// The rule's name and so many places: `InstanceDown (instance web-1:9100, job node)`.
+    fn rule(&self, places: usize) -> Option<String> {
+        let name = self.labels.text("alertname")?;
+        let found = PLACES.iter().filter_map(|place| Some(format!("{place} {}", self.labels.text(place)?)));
+        let places = found.take(places).collect::<Vec<_>>().join(", ");
+        Some(if places.is_empty() { name.into_owned() } else { format!("{name} ({places})") })
+    }
+
+    /// What Grafana measured.
+    fn values(&self) -> Option<Cow<'a, str>> {
+        let values = self.fields.get("values").map(|values| values.get()).filter(|json| json.starts_with("{\""));
+        values.map(Cow::Borrowed).or_else(|| self.fields.text("valueString"))
+    }
+}
