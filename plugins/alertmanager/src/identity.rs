@@ -8,7 +8,7 @@ use plugin_sdk::contract::Status;
 use plugin_sdk::signature::sha256;
 use serde_json::value::RawValue;
 
-use crate::object::{Object, text};
+use crate::object::{Object, sorted, text};
 use crate::settings::Repeats;
 
 /// Alertmanager's and Grafana's fingerprints have 16.
@@ -67,14 +67,8 @@ fn key(member: &RawValue, fields: &Object<'_>, labels: &Object<'_>) -> String {
     if labels.members().is_empty() {
         return format!("sha256:{}", sha256(member.get().as_bytes()).hex());
     }
-    let mut sorted: Vec<_> = labels
-        .members()
-        .iter()
-        .map(|(name, value)| (&**name, text(value.get()).unwrap_or_else(|| value.get().into())))
-        .collect();
-    sorted.sort();
     let mut bytes = Vec::new();
-    for (name, value) in sorted {
+    for (name, value) in sorted(labels, |json| Some(text(json).unwrap_or_else(|| json.into()))) {
         // A byte that no text holds, so that no two sets of labels are spelled alike.
         for part in [name.as_bytes(), &[0xff], value.as_bytes(), &[0xff]] {
             bytes.extend_from_slice(part);

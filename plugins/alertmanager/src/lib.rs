@@ -23,7 +23,7 @@ use plugin_sdk::{Plugin, export};
 
 use notification::{Body, Notification};
 
-pub use settings::{Login, OneOrSeveral, Settings};
+pub use settings::{Login, OneOrSeveral, Priorities, Repeats, Settings};
 
 /// The host takes no more alerts from one request.
 const MAX_ALERTS: usize = 1_000;

@@ -6,7 +6,7 @@ use plugin_sdk::contract::{Alert, Request, Status};
 use serde_json::value::RawValue;
 
 use crate::notification::Notification;
-use crate::object::{Object, text};
+use crate::object::{Object, sorted, text};
 use crate::settings::Settings;
 use crate::words::{PLACES, Words};
 use crate::{details, identity};
@@ -69,18 +69,11 @@ fn link(fields: &Object<'_>, annotations: &Object<'_>, group: &Object<'_>) -> Op
 
 /// The labels, to the letter. Of more than the host keeps, those go first that say least about where it is.
 fn passed_on(labels: &Object<'_>, severity_label: &str) -> BTreeMap<String, String> {
-    let mut passed: BTreeMap<String, String> = labels
-        .members()
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_string(), text(value.get())?.into_owned())))
-        .collect();
-    if passed.len() > MAX_LABELS {
-        let tells = |name: &str| name == "alertname" || name == severity_label || PLACES.contains(&name);
-        let (mut telling, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            passed.into_iter().partition(|(name, _)| tells(name));
-        let room = MAX_LABELS - telling.len();
-        telling.extend(rest.into_iter().take(room));
-        passed = telling;
+    let mut passed = sorted(labels, text);
+    let tells = |name: &str| name == "alertname" || name == severity_label || PLACES.contains(&name);
+    while passed.len() > MAX_LABELS {
+        let Some(last) = passed.keys().rev().find(|name| !tells(name)).cloned() else { break };
+        passed.remove(&last);
     }
     passed
 }

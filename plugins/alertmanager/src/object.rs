@@ -5,6 +5,7 @@
 //! can be borrowed: a notification can hold a thousand alerts.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
@@ -60,6 +61,18 @@ pub fn text(json: &str) -> Option<Cow<'_, str>> {
         b'{' | b'[' | b'n' => None,
         _ => Some(Cow::Borrowed(json)),
     }
+}
+
+/// The members by name, as far as `read` makes texts of their values.
+pub fn sorted<'a>(object: &Object<'a>, read: impl Fn(&'a str) -> Option<Cow<'a, str>>) -> BTreeMap<String, String> {
+    // One by one: `collect` sorts first, and that takes more room in the plugin than all of this module.
+    let mut members = BTreeMap::new();
+    for (name, value) in &object.0 {
+        if let Some(value) = read(value.get()) {
+            members.insert(name.to_string(), value.into_owned());
+        }
+    }
+    members
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {

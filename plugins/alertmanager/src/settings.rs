@@ -1,6 +1,5 @@
 //! The source's settings: how the sender proves itself, and how urgent what it sends is.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -23,7 +22,7 @@ pub struct Settings {
     pub severity_label: String,
     /// Priorities by that label's values, before the words that everybody knows.
     #[serde(default)]
-    pub severity: BTreeMap<String, Priority>,
+    pub severity: Priorities,
     /// The priority where that label is absent, or a word that nobody knows.
     #[serde(default = "default_priority")]
     pub default_priority: Priority,
@@ -65,7 +64,7 @@ impl Settings {
     /// How urgent a value of the severity label is.
     pub fn priority(&self, severity: Option<&str>) -> Priority {
         let Some(severity) = severity.map(str::trim) else { return self.default_priority };
-        let own = self.severity.iter().find(|(word, _)| word.trim().eq_ignore_ascii_case(severity));
+        let own = self.severity.0.iter().find(|(word, _)| word.trim().eq_ignore_ascii_case(severity));
         own.map(|(_, priority)| *priority)
             .or_else(|| Priority::from_word(severity))
             // As kube-prometheus labels what nobody should hear of, such as its ever-firing Watchdog.
@@ -73,6 +72,10 @@ impl Settings {
             .unwrap_or(self.default_priority)
     }
 }
+
+/// Priorities by words, as few as somebody writes by hand.
+#[derive(Default)]
+pub struct Priorities(Vec<(String, Priority)>);
 
 /// One of something, or a list of them while it is being rotated.
 pub struct OneOrSeveral<T>(Vec<T>);
@@ -121,6 +124,30 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrSeveral<T> {
         }
 
         deserializer.deserialize_any(Each(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Priorities {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+
+        impl<'de> Visitor<'de> for Words {
+            type Value = Priorities;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("priorities by words")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Self::Value, A::Error> {
+                let mut priorities = Vec::new();
+                while let Some(entry) = table.next_entry()? {
+                    priorities.push(entry);
+                }
+                Ok(Priorities(priorities))
+            }
+        }
+
+        deserializer.deserialize_map(Words)
     }
 }
 

@@ -49,24 +49,30 @@ impl<'a> Words<'_, 'a> {
 
     /// What else helps, apart from what the title says already.
     pub fn message(&self, title: &str) -> Option<String> {
-        let mut lines = Vec::with_capacity(8);
-        if let Some(description) = self.description() {
-            let cleaned = description.lines().map(|text| line(text, MAX_LINE_CHARS));
-            lines.extend(cleaned.filter(|text| !text.is_empty()).take(MAX_DESCRIPTION_LINES));
+        let mut message = String::with_capacity(1024);
+        let mut say = |name: &str, text: &str, max_chars: usize| {
+            let text = line(text, max_chars);
+            if !text.is_empty() && text != title {
+                for part in [if message.is_empty() { "" } else { "\n" }, name, &text] {
+                    message += part;
+                }
+            }
+        };
+        for text in self.description().as_deref().unwrap_or_default().lines().take(MAX_DESCRIPTION_LINES) {
+            say("", text, MAX_LINE_CHARS);
         }
-        lines.extend(self.rule(MAX_PLACES).map(|rule| line(&rule, MAX_LINE_CHARS)));
-        lines.extend(self.values().map(|values| format!("Values: {}", line(&values, MAX_LINE_CHARS))));
+        say("", &self.rule(MAX_PLACES).unwrap_or_default(), MAX_LINE_CHARS);
+        say("Values: ", &self.values().unwrap_or_default(), MAX_LINE_CHARS);
         for (name, url) in [
-            ("Runbook", self.annotations.text("runbook_url")),
-            ("Source", self.fields.text("generatorURL")),
-            ("Dashboard", self.fields.text("dashboardURL")),
-            ("Panel", self.fields.text("panelURL")),
-            ("Silence", self.fields.text("silenceURL")),
+            ("Runbook: ", self.annotations.text("runbook_url")),
+            ("Source: ", self.fields.text("generatorURL")),
+            ("Dashboard: ", self.fields.text("dashboardURL")),
+            ("Panel: ", self.fields.text("panelURL")),
+            ("Silence: ", self.fields.text("silenceURL")),
         ] {
-            lines.extend(url.map(|url| format!("{name}: {}", line(&url, MAX_URL_CHARS))));
+            say(name, &url.unwrap_or_default(), MAX_URL_CHARS);
         }
-        lines.retain(|text| text != title);
-        (!lines.is_empty()).then(|| lines.join("\n"))
+        (!message.is_empty()).then_some(message)
     }
 
     fn description(&self) -> Option<Cow<'a, str>> {
@@ -75,10 +81,19 @@ impl<'a> Words<'_, 'a> {
 
     /// The rule's name and so many places: `InstanceDown (instance web-1:9100, job node)`.
     fn rule(&self, places: usize) -> Option<String> {
-        let name = self.labels.text("alertname")?;
-        let found = PLACES.iter().filter_map(|place| Some(format!("{place} {}", self.labels.text(place)?)));
-        let places = found.take(places).collect::<Vec<_>>().join(", ");
-        Some(if places.is_empty() { name.into_owned() } else { format!("{name} ({places})") })
+        let mut rule = self.labels.text("alertname")?.into_owned();
+        let found = PLACES.iter().filter_map(|name| Some((name, self.labels.text(name)?)));
+        let mut before = " (";
+        for (name, place) in found.take(places) {
+            for part in [before, name, " ", &place] {
+                rule += part;
+            }
+            before = ", ";
+        }
+        if before == ", " {
+            rule.push(')');
+        }
+        Some(rule)
     }
 
     /// What Grafana measured.
