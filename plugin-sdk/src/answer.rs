@@ -1,6 +1,6 @@
 //! Answers in one call.
 
-use crate::contract::{Alert, Answer, Rejection, RejectionKind};
+use crate::contract::{Alert, Answer, Body, Rejection, RejectionKind};
 
 impl Answer {
     /// One alert.
@@ -11,6 +11,13 @@ impl Answer {
     /// Nothing to tell anybody, and why.
     pub fn ignored(reason: impl Into<String>) -> Self {
         Self::Ignored { reason: reason.into() }
+    }
+
+    /// 200 with this text, for a sender that asks whether the address is the operator's before it sends anything: it
+    /// wants its challenge back, word for word.
+    pub fn challenge(text: impl Into<String>) -> Self {
+        let media_type = ("content-type".to_owned(), "text/plain; charset=utf-8".to_owned());
+        Self::Reply { status: 200, headers: vec![media_type], body: Body::Text(text.into()) }
     }
 
     /// Not taken: `reason` is what the sender reads, `help` what the operator can do.
@@ -35,6 +42,10 @@ mod tests {
         assert_eq!(
             wire(&Answer::rejected(RejectionKind::Malformed, "not JSON", "look")),
             r#"{"rejected":{"kind":"malformed","reason":"not JSON","help":"look"}}"#
+        );
+        assert_eq!(
+            wire(&Answer::challenge("abc")),
+            r#"{"reply":{"status":200,"headers":[["content-type","text/plain; charset=utf-8"]],"body":{"text":"abc"}}}"#
         );
     }
 }

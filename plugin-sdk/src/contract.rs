@@ -1,7 +1,8 @@
 //! The language that the gateway and a plugin share: version 1 of the contract.
 //!
 //! A plugin is an Extism plugin with two exports. `describe` takes nothing and answers a [`Description`]; `read` takes a
-//! [`Request`] and gives an [`Answer`]. Both travel as JSON, so a plugin can be written in any language that has an
+//! [`Request`] and gives an [`Answer`]. A third, `check`, is optional: it takes a source's settings and gives a
+//! [`Checked`]. All travel as JSON, so a plugin can be written in any language that has an
 //! Extism PDK. Everything here is plain data; [`crate::export!`] is what turns a Rust type into those two exports.
 //!
 //! A plugin is a function: it has no clock, no files, no network and no randomness, and nothing survives a call, because
@@ -45,6 +46,30 @@ pub struct Description {
     /// The steps an operator follows at the sender, in Markdown. `{url}` stands for the URL to paste.
     #[serde(default)]
     pub setup: String,
+}
+
+/// What a plugin says of one source's settings, beyond what their schema can say: the answer of the optional export
+/// `check`. The host asks once for each source, when it loads the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// What is wrong. With any, the configuration is refused.
+    #[serde(default)]
+    pub mistakes: Vec<Mistake>,
+    /// Whether the plugin proves the sender with these settings, where that depends on them; otherwise
+    /// [`Description::authenticates`] holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authenticates: Option<bool>,
+}
+
+/// A mistake in a source's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mistake {
+    /// Where it is: a JSON Pointer (RFC 6901) into the settings; empty for all of them.
+    pub path: String,
+    /// What is wrong. It must hold no secret.
+    pub found: String,
+    /// What would be right.
+    pub help: String,
 }
 
 /// A request as it came in.

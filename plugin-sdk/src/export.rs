@@ -1,4 +1,4 @@
-//! The two exports of a wasm plugin, and the only place that knows the Extism PDK.
+//! The exports of a wasm plugin, and the only place that knows the Extism PDK.
 
 #![allow(unsafe_code, reason = "the PDK's error_set is a foreign function")]
 
@@ -10,6 +10,12 @@ use crate::{Plugin, wire};
 pub fn describe<P: Plugin>() -> i32 {
     report_panics();
     finish(wire::describe::<P>())
+}
+
+/// What the export `check` does.
+pub fn check<P: Plugin>() -> i32 {
+    report_panics();
+    finish(wire::check::<P>(&input_bytes()))
 }
 
 /// What the export `read` does.

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
 /// The fields of a form body or of a query string.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +43,13 @@ impl<'a> Form<'a> {
     pub fn fields(&self) -> &[Field<'a>] {
         &self.fields
     }
+}
+
+/// A form of these fields, in this order.
+pub fn write(fields: &[(&str, &str)]) -> String {
+    let escaped = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+    let fields = fields.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
+    fields.collect::<Vec<_>>().join("&")
 }
 
 /// `+` is a space, `%41` is an `A`, and what only looks like an escape stands for itself.
@@ -83,6 +90,19 @@ mod tests {
         assert_eq!(form.get("raw").as_deref(), Some("\u{fffd}A"));
         assert_eq!(form.get("odd").as_deref(), Some("100%"));
         assert_eq!(form.get("%zz").as_deref(), Some("%4"));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let fields = [("a b", "1+1=2&c"), ("ä%", ""), ("", "x"), ("a b", "\u{0}")];
+        let text = write(&fields);
+        let form = Form::parse(text.as_bytes());
+        let read: Vec<_> = form
+            .fields()
+            .iter()
+            .map(|(name, value)| (str::from_utf8(name).unwrap(), str::from_utf8(value).unwrap()))
+            .collect();
+        assert_eq!(read, fields);
     }
 
     #[test]

@@ -36,9 +36,9 @@
 //! And `src/lib.rs`:
 //!
 //! ```
-//! use plugin_sdk::contract::{Alert, Answer, Description, Priority, RejectionKind, Request};
-//! use plugin_sdk::signature::{Proof, bearer};
-//! use plugin_sdk::{Plugin, export};
+//! use plugin_sdk::contract::{Alert, Answer, Description, Priority, Request};
+//! use plugin_sdk::signature::{Scheme, sha256};
+//! use plugin_sdk::{Plugin, export, json};
 //!
 //! struct DoorBell;
 //!
@@ -76,31 +76,26 @@
 //!     }
 //!
 //!     fn read(request: &Request, settings: Settings) -> Answer {
-//!         match bearer(request, &settings.token) {
-//!             Proof::Good => {}
-//!             Proof::Missing => return Answer::rejected(RejectionKind::Unauthenticated, "no bearer token", ""),
-//!             Proof::Wrong => return Answer::rejected(
-//!                 RejectionKind::Forbidden,
-//!                 "another bearer token",
-//!                 "Compare the token set on the bell with `token` in this source's settings.",
-//!             ),
+//!         if let Err(rejection) = Scheme::Bearer.admit(request, [&*settings.token]) {
+//!             return Answer::Rejected(rejection);
 //!         }
-//!         match serde_json::from_slice::<Ring>(&request.body.bytes()) {
-//!             Ok(ring) => {
-//!                 let title = format!("Someone is at the {}", ring.door);
-//!                 Answer::alert(Alert::new(ring.id, Priority::Low, title))
-//!             }
-//!             Err(error) => Answer::rejected(RejectionKind::Malformed, format!("not a ring: {error}"), ""),
-//!         }
+//!         let body = request.body.text();
+//!         let mut alert = match serde_json::from_str::<Ring>(&body) {
+//!             Ok(ring) => Alert::new(ring.id, Priority::Low, format!("Someone is at the {}", ring.door)),
+//!             // Genuine, and yet no ring: nobody knows what it says, so somebody should look.
+//!             Err(_) => Alert::new(sha256(body.as_bytes()).hex(), Priority::Medium, "The bell says something new"),
+//!         };
+//!         alert.details = json::details("body_text", &body);
+//!         Answer::alert(alert)
 //!     }
 //! }
 //!
 //! // By hand; a case does the same from files.
 //! use plugin_sdk::testing;
 //! let request = testing::post("https://alerts.example.com/in/bell")
-//!     .header("authorization", "Bearer 0123456789abcdef")
 //!     .settings(r#"{"token": "0123456789abcdef"}"#)
-//!     .body(r#"{"id": "r-1", "door": "back door"}"#)
+//!     .json(r#"{"id": "r-1", "door": "back door"}"#)
+//!     .signed(&Scheme::Bearer, "0123456789abcdef")
 //!     .build();
 //! let Answer::Alerts(alerts) = testing::read::<DoorBell>(&request) else { panic!() };
 //! assert_eq!(alerts[0].title, "Someone is at the back door");
@@ -149,10 +144,14 @@
 //! A panic costs that one request its answer, and nothing else: the host keeps the request, tells the operator where
 //! the plugin panicked, and replays it when the plugin is mended. A stack of 64 KiB ends deep recursion the same way.
 
+pub mod cloud_events;
 pub mod contract;
 pub mod form;
+pub mod json;
 pub mod signature;
 pub mod text;
+pub mod time;
+pub mod url;
 pub mod wire;
 
 mod answer;
@@ -173,7 +172,7 @@ pub mod testing;
 
 use serde::de::DeserializeOwned;
 
-use contract::{Answer, Description, Request};
+use contract::{Answer, Checked, Description, Request};
 
 /// One kind of webhook, read.
 pub trait Plugin {
@@ -184,13 +183,19 @@ pub trait Plugin {
     /// What the plugin says of itself. The host asks once, when it loads the plugin.
     fn describe() -> Description;
 
+    /// What is wrong with a source's settings that the schema cannot say, such as a template that does not parse. The
+    /// host asks once for each source, and shows every mistake at the operator's line.
+    fn check(_settings: &Self::Settings) -> Checked {
+        Checked::default()
+    }
+
     /// What the plugin makes of a request.
     fn read(request: &Request, settings: Self::Settings) -> Answer;
 }
 
 /// Makes a [`Plugin`] the one that this crate exports: `export!(MyPlugin);`, once, anywhere in the crate.
 ///
-/// On wasm it writes the exports `describe` and `read` that the host calls. Elsewhere it only checks that the type is a
+/// On wasm it writes the exports `describe`, `check` and `read` that the host calls. Elsewhere it only checks that the type is a
 /// plugin, so that `cargo test` runs natively.
 #[macro_export]
 macro_rules! export {
@@ -204,6 +209,12 @@ macro_rules! export {
             #[unsafe(no_mangle)]
             extern "C" fn describe() -> i32 {
                 $crate::export::describe::<$plugin>()
+            }
+
+            #[allow(unsafe_code)]
+            #[unsafe(no_mangle)]
+            extern "C" fn check() -> i32 {
+                $crate::export::check::<$plugin>()
             }
 
             #[allow(unsafe_code)]

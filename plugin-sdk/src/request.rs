@@ -15,6 +15,12 @@ impl Request {
         named.map(|(_, value)| value.as_str())
     }
 
+    /// Sets a header, in place of all that have this name.
+    pub fn set_header(&mut self, name: &str, value: &str) {
+        self.headers.retain(|(header, _)| !header.eq_ignore_ascii_case(name));
+        self.headers.push((name.to_ascii_lowercase(), value.to_owned()));
+    }
+
     /// Whether `Content-Type` names this media type, such as `application/json`, whatever its case and parameters.
     pub fn is_media_type(&self, media_type: &str) -> bool {
         let essence = self.header("content-type").and_then(|value| value.split(';').next());
@@ -39,6 +45,13 @@ mod tests {
         assert_eq!(request.header("X-A"), Some("1"));
         assert_eq!(request.header_all("x-a").collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!(request.header("x-b"), None);
+    }
+
+    #[test]
+    fn a_header_that_is_set_is_there_once() {
+        let mut request = testing::post("https://a.example/").header("x-a", "1").header("x-a", "2").build();
+        request.set_header("X-A", "3");
+        assert_eq!(request.headers, [("x-a".to_owned(), "3".to_owned())]);
     }
 
     #[test]

@@ -1,4 +1,15 @@
 //! Proofs of who sent a request. Every comparison with a secret takes the same time whatever the sender guessed.
+//!
+//! [`Scheme`] knows the ways in which senders commonly prove themselves: [`Scheme::admit`] lets the right one in, and
+//! [`Scheme::sign`] makes such a proof, for tests. The rest is what it is made of.
+
+mod admission;
+pub mod over_url;
+mod scheme;
+mod timestamped;
+
+pub use scheme::{Algorithm, Encoding, Scheme};
+pub use timestamped::TOLERANCE_SECONDS;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -15,6 +26,9 @@ pub enum Proof {
     Missing,
     /// The request carries one, and it is wrong: reject it as forbidden.
     Wrong,
+    /// The request carries the right one, made more than [`TOLERANCE_SECONDS`] before or after it was received: reject
+    /// it as forbidden, because somebody may have recorded it.
+    Stale,
     /// The request carries the right one.
     Good,
 }
@@ -22,6 +36,11 @@ pub enum Proof {
 impl Proof {
     fn of(right: bool) -> Self {
         if right { Self::Good } else { Self::Wrong }
+    }
+
+    /// Whether the sender is who it says.
+    pub fn is_good(self) -> bool {
+        self == Self::Good
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Every request and every answer goes through the same JSON as on the wire, so what passes here passes in the sandbox.
 
+#[cfg(feature = "proptest")]
+pub mod hostile;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -10,8 +13,9 @@ use serde_json::value::RawValue;
 use similar::TextDiff;
 
 use crate::case::{self, Case};
-use crate::contract::{Answer, Body, Description, Request};
-use crate::{Plugin, wire};
+use crate::contract::{Answer, Body, Checked, Description, Request};
+use crate::signature::Scheme;
+use crate::{Plugin, form, wire};
 
 /// Runs every case of a folder; a relative one stands in the crate's own folder, where `cargo test` runs. Checks the
 /// description on the way.
@@ -76,6 +80,15 @@ pub fn read<P: Plugin>(request: &Request) -> Answer {
     serde_json::from_str(&answer).unwrap_or_else(|error| panic!("the answer is not one of the contract: {error}"))
 }
 
+/// What a plugin says of settings, as JSON text.
+///
+/// # Panics
+/// Where the settings do not decode.
+pub fn check<P: Plugin>(settings: &str) -> Checked {
+    let answer = wire::check::<P>(settings.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    serde_json::from_slice(&answer).unwrap_or_else(|error| panic!("the answer is not one of the contract: {error}"))
+}
+
 fn wire_read<P: Plugin>(request: &Request) -> Result<String, String> {
     let input = serde_json::to_vec(request).map_err(|error| error.to_string())?;
     let output = wire::read::<P>(&input)?;
@@ -118,6 +131,32 @@ impl RequestBuilder {
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.0.body = Body::from_bytes(body.into());
+        self
+    }
+
+    /// A JSON body, to the letter, with the `Content-Type` of one.
+    #[must_use]
+    pub fn json(self, body: &str) -> Self {
+        self.header("content-type", "application/json").body(body)
+    }
+
+    /// A body of these fields in this order, with the `Content-Type` of a form.
+    #[must_use]
+    pub fn form(self, fields: &[(&str, &str)]) -> Self {
+        self.header("content-type", "application/x-www-form-urlencoded").body(form::write(fields))
+    }
+
+    /// Another time of receipt: RFC 3339, UTC.
+    #[must_use]
+    pub fn received_at(mut self, time: &str) -> Self {
+        time.clone_into(&mut self.0.received_at);
+        self
+    }
+
+    /// Signed as the sender would, at the time of receipt. To be called last: a signature covers what is there.
+    #[must_use]
+    pub fn signed(mut self, scheme: &Scheme, secret: &str) -> Self {
+        scheme.sign(&mut self.0, secret);
         self
     }
 

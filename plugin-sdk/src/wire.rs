@@ -13,6 +13,15 @@ pub fn describe<P: Plugin>() -> Result<Vec<u8>, String> {
     serde_json::to_vec(&P::describe()).map_err(|error| format!("the description cannot be written as JSON: {error}"))
 }
 
+/// Settings as JSON, and what the plugin says of them: a [`Checked`](crate::contract::Checked) as JSON.
+///
+/// # Errors
+/// What went wrong, for the operator. It holds nothing of the settings.
+pub fn check<P: Plugin>(input: &[u8]) -> Result<Vec<u8>, String> {
+    serde_json::to_vec(&P::check(&settings::<P>(input)?))
+        .map_err(|error| format!("the mistakes cannot be written as JSON: {error}"))
+}
+
 /// A [`Request`] as JSON, and the [`Answer`](crate::contract::Answer) to it as JSON.
 ///
 /// # Errors
@@ -20,14 +29,17 @@ pub fn describe<P: Plugin>() -> Result<Vec<u8>, String> {
 pub fn read<P: Plugin>(input: &[u8]) -> Result<Vec<u8>, String> {
     let request: Request = serde_json::from_slice(input)
         .map_err(|error| format!("the host sent what is no request of contract 1: {}", place(&error)))?;
-    let settings = serde_json::from_str(request.settings.get())
-        .map_err(|error| format!("the settings fit the plugin's schema, but not the plugin: {}", place(&error)))?;
-    let answer = P::read(&request, settings);
+    let answer = P::read(&request, settings::<P>(request.settings.get().as_bytes())?);
     // An answer repeats most of its request, so this is written without growing.
     let mut output = Vec::with_capacity(input.len());
     serde_json::to_writer(&mut output, &answer)
         .map_err(|error| format!("the answer cannot be written as JSON: {error}"))?;
     Ok(output)
+}
+
+fn settings<P: Plugin>(json: &[u8]) -> Result<P::Settings, String> {
+    serde_json::from_slice(json)
+        .map_err(|error| format!("the settings fit the plugin's schema, but not the plugin: {}", place(&error)))
 }
 
 /// Where JSON did not decode. Never serde's own words: they quote the value, and a setting's value may be a secret.

@@ -56,14 +56,15 @@ fn watch(root: &Path) {
     NOT_INHERITED.iter().for_each(|name| println!("cargo::rerun-if-env-changed={name}"));
 }
 
-/// A plugin is a folder with a manifest; folder, package and plugin have the same name.
+/// A plugin is a folder whose crate makes a cdylib; folder, package and plugin have the same name.
 fn plugin_names(plugins: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(plugins)? {
         let entry = entry?;
         let name =
             entry.file_name().into_string().map_err(|name| format!("plugins/{} is not UTF-8", name.display()))?;
-        if name != "bundle" && entry.path().join("Cargo.toml").is_file() {
+        let manifest = fs::read_to_string(entry.path().join("Cargo.toml")).unwrap_or_default();
+        if manifest.contains("\"cdylib\"") {
             names.push(name);
         }
     }

@@ -57,6 +57,8 @@ impl Settings {
             match (self.places.get(pointer), pointer.rfind('/')) {
                 (Some(place), _) => return *place,
                 (None, Some(end)) => pointer = &pointer[..end],
+                // What is no pointer points at all of them.
+                (None, None) if !pointer.is_empty() => pointer = "",
                 (None, None) => return Place::START,
             }
         }

@@ -8,7 +8,7 @@ use super::error::{CallError, LoadError, SandboxError};
 use super::limits::CallLimits;
 use super::log::CallLog;
 use super::{abi, engine, wasi};
-use plugin_sdk::contract::{Answer, CONTRACT_VERSION, Description};
+use plugin_sdk::contract::{Answer, CONTRACT_VERSION, Checked, Description};
 use plugin_sdk::signature::sha256;
 use serde::Deserialize;
 use std::fmt;
@@ -25,7 +25,8 @@ const SHARE: usize = 4;
 /// as long as this says that there are far too many of them.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// What a plugin may use to say what it is.
+/// What a plugin may use to say what it is, and what it thinks of settings. Both are asked when it is loaded, so nobody
+/// waits.
 const DESCRIBE: CallLimits = CallLimits { time: Duration::from_secs(1), memory: usize::MAX, output: 1024 * 1024 };
 
 /// How a [`Sandbox`] is set up.
@@ -71,6 +72,7 @@ struct Code {
     instance: InstancePre<Call>,
     initialize: Option<ModuleExport>,
     describe: ModuleExport,
+    check: Option<ModuleExport>,
     read: ModuleExport,
 }
 
@@ -158,6 +160,10 @@ impl Sandbox {
         Ok(Code {
             initialize,
             describe: export(name, module, "describe")?,
+            check: match module.get_export("check") {
+                Some(_) => Some(export(name, module, "check")?),
+                None => None,
+            },
             read: export(name, module, "read")?,
             instance,
         })
@@ -169,18 +175,29 @@ impl Sandbox {
             contract: u32,
         }
         let failed = |error| LoadError::Describe { plugin: name.to_string(), error };
-        let _place = self.place(&self.0.places).await.map_err(failed)?;
         let log = CallLog::new(Arc::clone(name), "");
-        let answer = Call::new(&self.0.clock, log, &[], &DESCRIBE)
-            .run(&code.instance, code.initialize.as_ref(), &code.describe, |answer| Ok(answer.to_vec()))
-            .await
-            .map_err(failed)?;
+        let answer = self.ask(code, &code.describe, log, &[], |answer| Ok(answer.to_vec())).await.map_err(failed)?;
         // The version first: what another version of the contract has beside it is its own affair.
         let Version { contract } = answer::read(&answer).map_err(CallError::from).map_err(failed)?;
         if contract != CONTRACT_VERSION {
             return Err(LoadError::Contract { plugin: name.to_string(), found: contract, expected: CONTRACT_VERSION });
         }
         answer::read(&answer).map_err(CallError::from).map_err(failed)
+    }
+
+    /// A call at the time of loading.
+    async fn ask<T>(
+        &self,
+        code: &Code,
+        export: &ModuleExport,
+        log: CallLog,
+        input: &[u8],
+        answer: impl FnOnce(&[u8]) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let _place = self.place(&self.0.places).await?;
+        Call::new(&self.0.clock, log, input, &DESCRIBE)
+            .run(&code.instance, code.initialize.as_ref(), export, answer)
+            .await
     }
 
     /// Whether the clock has stopped.
@@ -226,6 +243,15 @@ impl Plugin {
     /// The SHA-256 of its WebAssembly, in hex.
     pub fn sha256(&self) -> &str {
         &self.0.sha256
+    }
+
+    /// What it thinks of a source's settings, which are JSON text that fits its schema. A plugin without the optional
+    /// export `check` has nothing to say.
+    pub async fn check(&self, source: &str, settings: &[u8]) -> Result<Checked, CallError> {
+        let Loaded { sandbox, name, code, .. } = &*self.0;
+        let Some(check) = &code.check else { return Ok(Checked::default()) };
+        let log = CallLog::new(Arc::clone(name), source);
+        sandbox.ask(code, check, log, settings, |answer| Ok(answer::read(answer)?)).await
     }
 
     /// Lets a fresh instance read a request: the JSON of a [`plugin_sdk::contract::Request`]. `source` is for its log

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_sdk::contract::Answer;
+use plugin_sdk::contract::{Answer, Checked};
 use plugin_sdk::signature;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -160,7 +160,21 @@ pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Loaded, Problems
         match &plugins[&source.plugin] {
             Err((found, help)) => problems.push(config.problem(source.plugin_position, found, help)),
             Ok(plugin) => {
-                let found = schema::check(source, plugin.description(), config);
+                let mut found = schema::check(source, plugin.description(), config);
+                // A plugin is only asked about settings that fit its schema, as it is only given such.
+                let checked = if found.is_empty() {
+                    plugin.check(source.name.as_str(), source.settings.json().get().as_bytes()).await
+                } else {
+                    Ok(Checked::default())
+                };
+                match checked {
+                    Ok(checked) => found.extend(schema::review(source, plugin.description(), &checked, config)),
+                    Err(error) => {
+                        let help = "the settings fit the plugin's schema, so this is a mistake of the plugin's: tell its author";
+                        let what = format!("the plugin {:?} could not check the settings: {error}", plugin.name());
+                        found.push(config.problem(source.plugin_position, what, help));
+                    }
+                }
                 if found.is_empty() {
                     sources.push(join(config, source, plugin));
                 }

@@ -12,20 +12,18 @@ mod tests;
 
 use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{Draft, ValidationError};
-use plugin_sdk::contract::Description;
+use plugin_sdk::contract::{Checked, Description};
 
 use crate::config::{Config, Problem, Source};
 use explain::{Check, pointer_to};
 
-/// Everything that is wrong with how a source uses its plugin, in the order of the file.
+/// More mistakes than this in one source's settings are the plugin's own.
+const MAX_MISTAKES: usize = 100;
+
+/// Everything in a source's settings that does not fit its plugin's schema, in the order of the file.
 pub fn check(source: &Source, description: &Description, config: &Config) -> Vec<Problem> {
     let check = Check { source, description, config };
     let mut problems = Vec::new();
-    if !description.authenticates && source.tokens.is_empty() {
-        let found = format!("the plugin {:?} cannot tell who sends to it, and no token does", description.name);
-        let help = format!("add token = {{ env = {:?} }} to [sources.{}]", check.variable("token"), source.name);
-        problems.push(config.problem(source.position, found, help));
-    }
     let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).offline();
     match options.build(&description.settings) {
         Ok(validator) => {
@@ -37,6 +35,21 @@ pub fn check(source: &Source, description: &Description, config: &Config) -> Vec
             let help = format!("tell its author: {error} (at {:?})", error.instance_path().as_str());
             problems.push(config.problem(source.plugin_position, found, help));
         }
+    }
+    problems.sort_by_key(|problem| problem.position);
+    problems
+}
+
+/// What the plugin says of settings that fit its schema, in the operator's own words and at their line; and whether
+/// anything tells who sends to the source.
+pub fn review(source: &Source, description: &Description, checked: &Checked, config: &Config) -> Vec<Problem> {
+    let check = Check { source, description, config };
+    let mut problems: Vec<_> =
+        checked.mistakes.iter().take(MAX_MISTAKES).map(|mistake| check.mistake(mistake)).collect();
+    if !checked.authenticates.unwrap_or(description.authenticates) && source.tokens.is_empty() {
+        let found = format!("the plugin {:?} cannot tell who sends to it, and no token does", description.name);
+        let help = format!("add token = {{ env = {:?} }} to [sources.{}]", check.variable("token"), source.name);
+        problems.push(config.problem(source.position, found, help));
     }
     problems.sort_by_key(|problem| problem.position);
     problems

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use plugin_sdk::contract::{Alert, Priority};
+use plugin_sdk::contract::Alert;
 use plugin_sdk::form::Form;
+use plugin_sdk::json;
 use plugin_sdk::signature::sha256;
 use plugin_sdk::text::line;
+use twilio_webhooks::codes::{self, Code};
+use twilio_webhooks::{level, pages};
 
-use crate::codes::{self, Code};
-use crate::details;
 use crate::payload::Payload;
 
 /// A title is read on a lock screen.
@@ -23,10 +24,10 @@ const MAX_LABEL_CHARS: usize = 128;
 /// An event whose signature is right: its body, and its form where it is one.
 pub fn from_event(body: &[u8], form: &Form<'_>) -> Alert {
     let event = Event::read(body, form);
-    let mut alert = Alert::new(event.id(), event.priority(), event.title());
+    let mut alert = Alert::new(event.id(), level::priority(&event.level), event.title());
     alert.message = event.message();
     alert.occurred_at = event.field("Timestamp").filter(|time| looks_like_a_time(time));
-    alert.link = event.console_page();
+    alert.link = event.field("Sid").and_then(|sid| pages::of_event(&sid));
     for (name, value) in event.labels() {
         let value = line(&value.unwrap_or_default(), MAX_LABEL_CHARS);
         if !value.is_empty() {
@@ -34,8 +35,8 @@ pub fn from_event(body: &[u8], form: &Form<'_>) -> Alert {
         }
     }
     alert.details = match event.form.get("Payload") {
-        Some(payload) => details::of_payload(&payload),
-        None => details::of_body(&String::from_utf8_lossy(body)),
+        Some(payload) => json::details("payload_text", &payload),
+        None => json::as_text("body_text", &String::from_utf8_lossy(body)),
     };
     alert
 }
@@ -69,14 +70,6 @@ impl<'a> Event<'a> {
     fn id(&self) -> String {
         let plausible = |sid: &String| sid.len() <= 64 && sid.bytes().all(|byte| byte.is_ascii_alphanumeric());
         self.field("Sid").filter(plausible).unwrap_or_else(|| format!("sha256:{}", sha256(self.body).hex()))
-    }
-
-    fn priority(&self) -> Priority {
-        match self.level.as_str() {
-            "error" => Priority::High,
-            "warning" => Priority::Medium,
-            _ => Priority::Low,
-        }
     }
 
     /// What happened: the event's own words, or else the name of the code.
@@ -118,24 +111,10 @@ impl<'a> Event<'a> {
             webhook,
             payload.resource_sid.as_ref().map(|sid| format!("Resource {sid}")),
             self.field("AccountSid").map(|sid| format!("Account {sid}{parent}")),
-            self.code_page(),
+            payload.error_code.as_deref().and_then(pages::of_code),
         ];
         let lines: Vec<_> = lines.iter().flatten().map(|text| line(text, MAX_LINE_CHARS)).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
-    }
-
-    /// Twilio's page about the code.
-    fn code_page(&self) -> Option<String> {
-        let code = self.payload.error_code.as_deref()?;
-        let has_page = code.len() <= 9 && code.bytes().all(|byte| byte.is_ascii_digit());
-        has_page.then(|| format!("https://www.twilio.com/docs/api/errors/{code}"))
-    }
-
-    /// The event's page in Twilio's console, for a Sid of the documented form.
-    fn console_page(&self) -> Option<String> {
-        let sid = self.field("Sid")?;
-        let is_hex = |digits: &str| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        sid.strip_prefix("NO").is_some_and(is_hex).then(|| format!("https://www.twilio.com/console/debugger/{sid}"))
     }
 
     fn labels(&self) -> [(&'static str, Option<Cow<'_, str>>); 9] {

@@ -5,9 +5,8 @@
 //! and that `webhook.response.status_code` is null even where the response was a 502: the real one is
 //! `more_info.httpResponse`.
 
+use plugin_sdk::json::{self, Object};
 use serde_json::value::RawValue;
-
-use crate::object::{self, Object};
 
 /// What a Payload says, as far as it says it. Every text is as sent, and may be long.
 #[derive(Debug, Default)]
@@ -64,7 +63,7 @@ impl Payload {
 /// The words of a Payload that is a lone JSON string, or no JSON at all.
 fn says_only(text: &str) -> Option<String> {
     if let Ok(value) = serde_json::from_str::<&RawValue>(text) {
-        return object::text(value.get());
+        return json::text(value.get());
     }
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())

@@ -1,5 +1,7 @@
 //! What is taken as a plugin, and how the others are refused.
 
+use plugin_sdk::contract::Checked;
+
 use super::*;
 
 fn parse(text: &str) -> Vec<u8> {
@@ -137,4 +139,23 @@ async fn a_module_that_is_a_library_is_set_up_before_each_call() {
 async fn every_function_that_is_listed_can_be_imported_and_no_other() {
     let listed = crate::plugin::wasi::FUNCTIONS.len() + crate::plugin::abi::FUNCTIONS.len();
     assert_eq!(sandbox().functions(), listed);
+}
+
+#[tokio::test]
+async fn a_plugin_is_asked_about_settings_where_it_has_something_to_say() {
+    let silent = load(ByHand::default()).await;
+    assert_eq!(silent.check("here", b"{}").await.unwrap(), Checked::default());
+
+    let verdict = r#"{"mistakes":[{"path":"/a","found":"odd","help":"even"}],"authenticates":true}"#;
+    let check = r#"(func (export "check") (result i32) (call $answer))"#;
+    let plugin = load(ByHand { answer: verdict, more: check, ..ByHand::default() }).await;
+    let checked = plugin.check("here", b"{}").await.unwrap();
+    assert_eq!((checked.mistakes[0].path.as_str(), checked.authenticates), ("/a", Some(true)));
+
+    let nonsense = load(ByHand { answer: "7", more: check, ..ByHand::default() }).await;
+    assert!(matches!(nonsense.check("here", b"{}").await, Err(CallError::Answer(_))));
+
+    let wrong = ByHand { more: r#"(func (export "check") (param i32))"#, ..ByHand::default() };
+    let error = refused(&wrong.wasm()).await.to_string();
+    assert!(error.contains("of type (i32) -> (),"), "{error}");
 }

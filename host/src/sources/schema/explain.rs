@@ -2,7 +2,8 @@
 
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
-use plugin_sdk::contract::Description;
+use plugin_sdk::contract::{Description, Mistake};
+use plugin_sdk::text;
 use serde_json::Value as Json;
 
 use super::words::{accepted, type_of};
@@ -40,6 +41,14 @@ impl Check<'_> {
             }
         }
         problems
+    }
+
+    /// What the plugin found. Its words are a stranger's, so they are made one line that steers no terminal.
+    pub(super) fn mistake(&self, mistake: &Mistake) -> Problem {
+        const LONGEST: usize = 500;
+        let position = self.source.settings.place(&mistake.path).value;
+        let found = format!("{}: {}", self.label(&mistake.path), text::line(&mistake.found, LONGEST));
+        self.config.problem(position, found, text::line(&mistake.help, LONGEST))
     }
 
     /// A setting that the schema does not know.

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use plugin_sdk::contract::{CONTRACT_VERSION, Description};
+use plugin_sdk::contract::{CONTRACT_VERSION, Checked, Description, Mistake};
 use serde_json::{Value as Json, json};
 
-use super::{check, warnings};
+use super::{check, review, warnings};
 use crate::config::Config;
 
 const CANARY: &str = "canary-77aa";
@@ -98,14 +98,48 @@ fn a_source_whose_plugin_cannot_tell_its_sender_needs_a_token() {
     let mut open = twilio();
     open.authenticates = false;
     let without = config("", "auth_token = \"12345\"");
-    let problems = check(&without.sources[0], &open, &without);
+    let problems = review(&without.sources[0], &open, &Checked::default(), &without);
     assert_eq!(
         problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["gateway.toml:6:1: the plugin \"p\" cannot tell who sends to it, and no token does; \
           add token = { env = \"S_TOKEN\" } to [sources.s]"]
     );
     let with = config("token = \"secret\"\n", "auth_token = \"12345\"");
-    assert_eq!(check(&with.sources[0], &open, &with), []);
+    assert_eq!(review(&with.sources[0], &open, &Checked::default(), &with), []);
+}
+
+#[test]
+fn whether_a_plugin_can_tell_its_sender_may_depend_on_the_settings() {
+    let config = config("", "auth_token = \"12345\"");
+    let mut plugin = twilio();
+    for described in [true, false] {
+        plugin.authenticates = described;
+        for (said, problems) in [(Some(true), 0), (Some(false), 1), (None, usize::from(!described))] {
+            let checked = Checked { authenticates: said, ..Checked::default() };
+            assert_eq!(review(&config.sources[0], &plugin, &checked, &config).len(), problems, "{described} {said:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_plugin_finds_is_told_at_the_operators_line_and_on_one() {
+    let config = config("", "auth_token = \"12345\"\nlevel = \"error\"");
+    let mistake = |path: &str, found: &str| Mistake { path: path.into(), found: found.into(), help: "try x".into() };
+    let found =
+        ["/level", "/auth_token/AC1", "/nowhere/at/all", "no pointer"].map(|path| mistake(path, "odd\n\u{1b}[1m"));
+    let checked = Checked { mistakes: found.to_vec(), ..Checked::default() };
+    let told = review(&config.sources[0], &twilio(), &checked, &config);
+    assert_eq!(
+        told.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "gateway.toml:9:1: nowhere.at.all in [sources.s.settings]: odd [1m; try x",
+            "gateway.toml:9:1: [sources.s.settings]: odd [1m; try x",
+            "gateway.toml:10:14: auth_token in [sources.s.settings]: odd [1m; try x",
+            "gateway.toml:11:9: level in [sources.s.settings]: odd [1m; try x",
+        ]
+    );
+    let many = Checked { mistakes: vec![mistake("", "odd"); 1_000], ..Checked::default() };
+    assert_eq!(review(&config.sources[0], &twilio(), &many, &config).len(), 100);
 }
 
 #[test]

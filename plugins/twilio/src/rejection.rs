@@ -3,10 +3,9 @@
 //! No word here holds a token: not an auth token, and not the one that the gateway's URL may carry.
 
 use plugin_sdk::contract::{Rejection, RejectionKind};
+use plugin_sdk::signature::over_url::MAX_FIELDS;
 use plugin_sdk::text::line;
-
-use crate::signature::MAX_FIELDS;
-use crate::signed_url::masked;
+use plugin_sdk::url::masked;
 
 /// Long enough for every URL that works at Twilio.
 const MAX_URL_CHARS: usize = 500;
@@ -18,9 +17,9 @@ fn rejection(kind: RejectionKind, reason: impl Into<String>, help: impl Into<Str
     Rejection { kind, reason: reason.into(), help: help.into() }
 }
 
-/// Twilio's Debugger only posts.
+/// Twilio only posts.
 pub fn not_a_post(method: &str) -> Rejection {
-    let reason = format!("Twilio's Debugger sends POST, and this was {}", line(method, 20));
+    let reason = format!("Twilio sends POST, and this was {}", line(method, 20));
     rejection(
         RejectionKind::Malformed,
         reason,
@@ -39,7 +38,7 @@ pub fn no_signature() -> Rejection {
 
 /// More fields than Twilio would ever send.
 pub fn too_many_fields() -> Rejection {
-    let reason = format!("a form of more than {MAX_FIELDS} fields is none of Twilio's Debugger");
+    let reason = format!("a form of more than {MAX_FIELDS} fields is none of Twilio's");
     rejection(RejectionKind::Malformed, reason, "Something other than Twilio calls this URL.")
 }
 
@@ -48,8 +47,8 @@ pub fn unsigned_body() -> Rejection {
     rejection(
         RejectionKind::Forbidden,
         "the body is not a form and the URL carries no bodySHA256, so no signature can cover the body",
-        "Twilio's Debugger sends application/x-www-form-urlencoded. Look for a proxy that changes Content-Type, or \
-         that drops the query string.",
+        "Twilio signs a form field by field, and any other body by the URL's bodySHA256. Look for a proxy that changes \
+         Content-Type, or that drops the query string.",
     )
 }
 

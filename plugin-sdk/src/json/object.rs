@@ -23,6 +23,11 @@ impl<'a> Object<'a> {
         self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.get())
     }
 
+    /// The names of the members, in their order; one that occurs twice is there twice.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// A string, number or boolean as text, without white space around it; `None` where there is nothing to read.
     pub fn text(&self, key: &str) -> Option<String> {
         text(self.get(key)?)
@@ -84,6 +89,7 @@ mod tests {
         let texts = ["s", "n", "big", "b", "null", "o", "l", "e", "none"].map(|key| object.text(key));
         let texts: Vec<_> = texts.iter().map(Option::as_deref).collect();
         assert_eq!(texts, [Some("a"), Some("11200"), Some("1e999"), Some("true"), None, None, None, None, None]);
+        assert_eq!(object.names().take(3).collect::<Vec<_>>(), ["s", "n", "big"]);
         assert_eq!(object.object("o").text("x").as_deref(), Some("y"));
         assert_eq!(object.object("s").text("x"), None);
     }

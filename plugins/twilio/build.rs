@@ -1,5 +1,4 @@
-//! Turns the table of error codes into Rust, and asks the linker for a small stack (the host clears all of a plugin's
-//! memory after every call).
+//! Turns the table of error codes into Rust.
 
 use std::fmt::Write as _;
 use std::{env, fs, io, path::Path};
@@ -8,9 +7,6 @@ const TABLE: &str = "data/error-codes.tsv";
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={TABLE}");
-    if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
-        println!("cargo::rustc-link-arg-cdylib=-zstack-size=65536");
-    }
     let table = fs::read_to_string(TABLE)?;
     let folder = env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?;
     fs::write(Path::new(&folder).join("table.rs"), generate(&table)?)

@@ -1,17 +1,10 @@
-//! The source's settings: whose auth token signs.
+//! Whose auth token signs: the setting `auth_token`, which every plugin for Twilio has.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Value, json};
-
-/// The `settings` table of a source.
-#[derive(serde::Deserialize)]
-pub struct Settings {
-    /// The key of the signature.
-    pub auth_token: AuthToken,
-}
 
 /// Whose auth token signs: one or several for all that is sent, or those of each account.
 pub enum AuthToken {
@@ -93,34 +86,26 @@ impl<'de> Deserialize<'de> for Tokens {
     }
 }
 
-/// The schema of [`Settings`]. What it bounds, bounds the work that a forged signature can cause.
-pub fn schema() -> Value {
+/// The schema of the setting. What it bounds, bounds the work that a forged signature can cause.
+pub fn auth_token_schema() -> Value {
     let token = json!({ "type": "string", "minLength": 1 });
     let tokens = json!([token, { "type": "array", "items": token, "minItems": 1, "maxItems": 4 }]);
     json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "additionalProperties": false,
-        "required": ["auth_token"],
-        "properties": {
-            "auth_token": {
-                "description": "The auth token of the Twilio account (Console → Account → API keys & tokens): one; a \
-                    list of which any may have signed, while it is being rotated; or a table from AccountSid to \
-                    either, because a subaccount signs with its own.",
-                "anyOf": [
-                    tokens[0],
-                    tokens[1],
-                    {
-                        "type": "object",
-                        "description": "Auth tokens by AccountSid.",
-                        "minProperties": 1,
-                        "maxProperties": 1000,
-                        "propertyNames": { "pattern": "^AC[0-9a-fA-F]{32}$" },
-                        "additionalProperties": { "anyOf": tokens }
-                    }
-                ]
+        "description": "The auth token of the Twilio account (Console → Account → API keys & tokens): one; a list of \
+            which any may have signed, while it is being rotated; or a table from AccountSid to either, because a \
+            subaccount signs with its own.",
+        "anyOf": [
+            tokens[0],
+            tokens[1],
+            {
+                "type": "object",
+                "description": "Auth tokens by AccountSid.",
+                "minProperties": 1,
+                "maxProperties": 1000,
+                "propertyNames": { "pattern": "^AC[0-9a-fA-F]{32}$" },
+                "additionalProperties": { "anyOf": tokens }
             }
-        }
+        ]
     })
 }
 
@@ -129,8 +114,7 @@ mod tests {
     use super::*;
 
     fn tokens_for(json: &str, account: &str) -> Option<Vec<String>> {
-        let settings: Settings = serde_json::from_str(json).unwrap();
-        match settings.auth_token {
+        match serde_json::from_str(json).unwrap() {
             AuthToken::Any(tokens) => Some(tokens.as_slice().to_vec()),
             AuthToken::PerAccount(accounts) => accounts.get(account).map(|tokens| tokens.as_slice().to_vec()),
         }
@@ -138,9 +122,9 @@ mod tests {
 
     #[test]
     fn a_token_is_one_several_or_those_of_an_account() {
-        assert_eq!(tokens_for(r#"{"auth_token": "a"}"#, "AC1").unwrap(), ["a"]);
-        assert_eq!(tokens_for(r#"{"auth_token": ["a", "b"]}"#, "AC1").unwrap(), ["a", "b"]);
-        let table = r#"{"auth_token": {"AC1": "a", "AC2": ["b", "c"]}}"#;
+        assert_eq!(tokens_for(r#""a""#, "AC1").unwrap(), ["a"]);
+        assert_eq!(tokens_for(r#"["a", "b"]"#, "AC1").unwrap(), ["a", "b"]);
+        let table = r#"{"AC1": "a", "AC2": ["b", "c"]}"#;
         assert_eq!(tokens_for(table, "AC1").unwrap(), ["a"]);
         assert_eq!(tokens_for(table, "AC2").unwrap(), ["b", "c"]);
         assert_eq!(tokens_for(table, "AC3"), None);

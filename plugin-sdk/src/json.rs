@@ -1,29 +1,31 @@
-//! All that Twilio said, as JSON for the alert's details.
+//! JSON from outside, carried to the letter: numbers, the order of keys and repeated keys survive, which a decoded value
+//! would lose.
+
+mod object;
 
 use std::collections::BTreeMap;
 
 use serde_json::value::{RawValue, to_raw_value};
 
-/// Deeper JSON is carried as text: most parsers give up somewhere above this, and Twilio's own goes five levels deep.
+pub use object::{Object, text};
+
+/// Deeper JSON is carried as text: most parsers give up somewhere above this.
 const MAX_DEPTH: usize = 64;
 
-/// The Payload itself where it is JSON, to the letter, so that numbers, keys and their order survive; else its text
-/// as `payload_text`.
-pub fn of_payload(payload: &str) -> Option<Box<RawValue>> {
-    match serde_json::from_str::<&RawValue>(payload) {
-        Ok(value) if depth(payload) <= MAX_DEPTH => Some(value.to_owned()),
-        _ => as_text("payload_text", payload),
+/// For an alert's `details`: the text itself where it is JSON that other parsers can read, and else
+/// `{"<name>": "<the text>"}`.
+pub fn details(name: &str, text: &str) -> Option<Box<RawValue>> {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(value) if depth(text) <= MAX_DEPTH => Some(value.to_owned()),
+        _ => as_text(name, text),
     }
 }
 
-/// The whole body, where there is no Payload in it.
-pub fn of_body(body: &str) -> Option<Box<RawValue>> {
-    as_text("body_text", body)
-}
-
+/// `{"<name>": "<the text>"}`, for an alert's `details` where the text is no JSON.
+///
 /// Control characters become U+FFFD, but for line ends and tabs: each would take six bytes in JSON, so a body of them
 /// would outgrow the limit on an answer, and PostgreSQL refuses a NUL wherever it stands.
-fn as_text(name: &str, text: &str) -> Option<Box<RawValue>> {
+pub fn as_text(name: &str, text: &str) -> Option<Box<RawValue>> {
     let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     to_raw_value(&BTreeMap::from([(name, text.replace(harmful, "\u{fffd}"))])).ok()
 }
@@ -54,7 +56,7 @@ mod tests {
     use super::*;
 
     fn payload(text: &str) -> String {
-        of_payload(text).unwrap().get().to_owned()
+        details("payload_text", text).unwrap().get().to_owned()
     }
 
     #[test]

@@ -1,0 +1,148 @@
+//! The alert of a firing, however odd the firing is.
+
+use plugin_sdk::contract::{Alert, Priority, Status};
+use plugin_sdk::text::line;
+use plugin_sdk::time;
+use twilio_webhooks::codes::{self, Code};
+use twilio_webhooks::{level, pages};
+
+use crate::Again;
+use crate::fields::Fields;
+
+/// A title is read on a lock screen.
+const MAX_TITLE_CHARS: usize = 200;
+
+/// A line of the message.
+const MAX_LINE_CHARS: usize = 400;
+
+/// Labels are for rules; the details hold all of it. An id or a key of more than this is none of Twilio's.
+const MAX_LABEL_CHARS: usize = 128;
+
+/// The labels, and the fields that they are.
+const LABELS: [(&str, &str); 7] = [
+    ("level", "Log"),
+    ("error_code", "ErrorCode"),
+    ("account_sid", "AccountSid"),
+    ("alarm_sid", "AppMonitorTriggerSid"),
+    ("period", "TimePeriod"),
+    ("value", "CurrentValue"),
+    ("threshold", "TriggerValue"),
+];
+
+/// The alert of a firing; before it, where wanted, what closes that of the firing before.
+pub fn from_firing(fields: &Fields, again: Again) -> Vec<Alert> {
+    let firing = Firing { fields, code: fields.get("ErrorCode").and_then(codes::look_up) };
+    let alert = firing.alert();
+    match (again, &alert.key) {
+        (Again::Reopen, Some(key)) => {
+            let title = format!("{} (the firing before)", alert.title);
+            let closing = Alert {
+                status: Status::Resolve,
+                key: Some(key.clone()),
+                ..Alert::new(format!("{} before", alert.event_id), alert.priority, title)
+            };
+            vec![closing, alert]
+        }
+        _ => vec![alert],
+    }
+}
+
+/// A firing, read as far as it can be.
+struct Firing<'a> {
+    fields: &'a Fields,
+    code: Option<Code>,
+}
+
+impl Firing<'_> {
+    fn alert(&self) -> Alert {
+        let mut alert = Alert::new(self.id(), self.priority(), line(&self.title(), MAX_TITLE_CHARS));
+        // One alarm is one alert, however often it fires.
+        alert.key = self.short("AppMonitorTriggerSid");
+        alert.message = self.message();
+        alert.occurred_at = self.fields.get("DateFired").and_then(|date| time::rfc2822(date).or(time::rfc3339(date)));
+        alert.link = self.fields.get("ErrorCode").and_then(pages::of_code);
+        for (label, field) in LABELS {
+            if let Some(value) = self.fields.get(field) {
+                alert.labels.insert(label.to_owned(), line(value, MAX_LABEL_CHARS));
+            }
+        }
+        if let Some(product) = self.code.as_ref().and_then(|code| code.product) {
+            alert.labels.insert("product".to_owned(), product.to_owned());
+        }
+        alert.details = self.fields.details();
+        alert
+    }
+
+    /// The token may repeat between firings, so the time belongs to it.
+    fn id(&self) -> String {
+        let token = self.short("IdempotencyToken").or_else(|| self.short("AppMonitorTriggerSid"));
+        match (token, self.short("DateFired")) {
+            (Some(token), Some(date)) => format!("{token} {date}"),
+            _ => format!("sha256:{}", self.fields.hash()),
+        }
+    }
+
+    fn priority(&self) -> Priority {
+        level::priority(self.fields.get("Log").unwrap_or_default())
+    }
+
+    /// `Twilio alarm: Voice webhooks fail (11200: 25 in five minutes)`.
+    fn title(&self) -> String {
+        let code = self.fields.get("ErrorCode").map(|code| line(code, 32));
+        let name = self.code.as_ref().map(|code| code.name.as_str());
+        let what = self.fields.get("Description").or(name).unwrap_or("without a description");
+        let facts = match (code, self.count()) {
+            (Some(code), Some(count)) => format!(" ({code}: {count})"),
+            (Some(fact), None) | (None, Some(fact)) => format!(" ({fact})"),
+            (None, None) => String::new(),
+        };
+        // The facts are short, and say more than the end of a long description.
+        let room = MAX_TITLE_CHARS.saturating_sub("Twilio alarm: ".len() + facts.chars().count());
+        format!("Twilio alarm: {}{facts}", line(what, room))
+    }
+
+    /// `25 in five minutes`.
+    fn count(&self) -> Option<String> {
+        let value = line(self.fields.get("CurrentValue")?, 32);
+        Some(match self.fields.get("TimePeriod") {
+            Some(period) => format!("{value} in {}", words(period)),
+            None => value,
+        })
+    }
+
+    fn message(&self) -> Option<String> {
+        let threshold = self.fields.get("TriggerValue").map(|value| format!("The alarm fires from {value}"));
+        let code = self.fields.get("ErrorCode").zip(self.code.as_ref());
+        let lines = [
+            code.map(|(code, known)| format!("Error {code}: {}", known.name)),
+            threshold,
+            self.fields.get("AppMonitorTriggerSid").map(|sid| format!("Alarm {sid}")),
+            self.fields.get("AccountSid").map(|sid| format!("Account {sid}")),
+        ];
+        let lines: Vec<_> = lines.iter().flatten().map(|text| line(text, MAX_LINE_CHARS)).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    /// A field that can be an id: what was cut would be another one.
+    fn short(&self, name: &str) -> Option<String> {
+        self.fields.get(name).filter(|value| value.len() <= MAX_LABEL_CHARS).map(str::to_owned)
+    }
+}
+
+/// `FIVE_MINS` in words: `five minutes`.
+fn words(period: &str) -> String {
+    let words = line(period, 32).to_ascii_lowercase().replace('_', " ");
+    words.replace("mins", "minutes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_is_read_aloud() {
+        for (period, said) in [("FIVE_MINS", "five minutes"), ("ONE_HOUR", "one hour"), ("ONE_DAY", "one day")] {
+            assert_eq!(words(period), said);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Twilio's alarms: an alarm fires when errors or warnings of one code were too many within a period.
+//!
+//! Twilio documents the fields, and contradicts itself on how they travel: so [`fields`] takes a form, JSON, and the
+//! query string. [`alert`] makes the alert. Whether alarms are signed is documented nowhere; where the operator gives an
+//! auth token, the signature is demanded, and otherwise the source needs a token of its own.
+
+mod alert;
+mod fields;
+
+use plugin_sdk::contract::{Answer, Checked, Description, Request};
+use plugin_sdk::{Plugin, export};
+use serde_json::json;
+use twilio_webhooks::settings::{AuthToken, auth_token_schema};
+use twilio_webhooks::{rejection, signature};
+
+use fields::Fields;
+
+/// The plugin.
+pub struct TwilioAlarms;
+
+export!(TwilioAlarms);
+
+/// The `settings` table of a source.
+#[derive(serde::Deserialize)]
+pub struct Settings {
+    /// The key of the signature, where one is demanded.
+    auth_token: Option<AuthToken>,
+    /// What another firing does to the alert of the one before.
+    #[serde(default)]
+    again: Again,
+}
+
+/// What happens when an alarm fires whose last alert is still open.
+#[derive(Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Again {
+    /// It adds to the open alert, which pages nobody again.
+    #[default]
+    Update,
+    /// It closes the open alert and opens another.
+    Reopen,
+}
+
+impl Plugin for TwilioAlarms {
+    type Settings = Settings;
+
+    fn describe() -> Description {
+        let mut auth_token = auth_token_schema();
+        let says = auth_token["description"].as_str().unwrap_or_default();
+        auth_token["description"] = format!(
+            "{says} With it, requests without Twilio's signature are refused. Without it, the source needs a `token`: \
+             no document says whether Twilio signs alarms."
+        )
+        .into();
+        let settings = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "auth_token": auth_token,
+                "again": {
+                    "description": "What an alarm does that fires while its last alert is still open, as Twilio never \
+                        says that one is over: \"update\" adds to the open alert, and pages nobody again; \"reopen\" \
+                        closes it and opens another.",
+                    "enum": ["update", "reopen"],
+                    "default": "update"
+                }
+            }
+        });
+        Description {
+            secrets: vec!["auth_token".to_owned()],
+            authenticates: true,
+            // As for the Debugger's webhook: three retries, and on every kind of failure.
+            url_suffix: "#rc=3&rp=all".to_owned(),
+            setup: include_str!("setup.md").to_owned(),
+            ..Description::new("twilio-alarms", env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_DESCRIPTION"), settings)
+        }
+    }
+
+    fn check(settings: &Settings) -> Checked {
+        Checked { authenticates: Some(settings.auth_token.is_some()), ..Checked::default() }
+    }
+
+    fn read(request: &Request, settings: Settings) -> Answer {
+        if request.method != "POST" {
+            return Answer::Rejected(rejection::not_a_post(&request.method));
+        }
+        let body = request.body.bytes();
+        if let Some(auth_token) = &settings.auth_token
+            && let Err(rejection) = signature::verify(request, signature::form(request, &body).as_ref(), auth_token)
+        {
+            return Answer::Rejected(rejection);
+        }
+        Answer::Alerts(alert::from_firing(&Fields::read(request), settings.again))
+    }
+}
