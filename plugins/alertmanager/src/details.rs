@@ -1,9 +1,8 @@
 //! All that the sender said of an alert, as JSON: the member to the letter, and what is known of its group.
 
+use plugin_sdk::json::Object;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-
-use crate::object::Object;
 
 /// A fact about the group is repeated for each of its alerts, and there can be a thousand.
 const MAX_FACT_BYTES: usize = 1024;
@@ -39,7 +38,8 @@ pub fn of_group(group: &Object<'_>) -> Option<Box<RawValue>> {
 }
 
 fn facts<'a>(group: &Object<'a>) -> Group<'a> {
-    let fact = |name| group.get(name).filter(|value| value.get().len() <= MAX_FACT_BYTES);
+    let short = |json: &&str| json.len() <= MAX_FACT_BYTES;
+    let fact = |name| group.get(name).filter(short).and_then(|json| serde_json::from_str(json).ok());
     Group {
         receiver: fact("receiver"),
         group_key: fact("groupKey"),

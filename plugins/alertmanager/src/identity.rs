@@ -4,11 +4,13 @@
 //! comes many times, and must be the same event: what stays the same is the fingerprint (a hash of the labels) and the
 //! time when it began. What fires again later begins at another time, so it is a new event of the same key.
 
+use std::collections::BTreeMap;
+
 use plugin_sdk::contract::Status;
+use plugin_sdk::json::Object;
 use plugin_sdk::signature::sha256;
 use serde_json::value::RawValue;
 
-use crate::object::{Object, sorted, text};
 use crate::settings::Repeats;
 
 /// Alertmanager's and Grafana's fingerprints have 16.
@@ -28,7 +30,7 @@ pub struct Identity {
 
 /// A point in time as it was written; `None` where it is absent, or Go's zero, which stands for no time.
 pub fn time(fields: &Object<'_>, name: &str) -> Option<String> {
-    fields.text(name).filter(|time| !time.starts_with("0001-01-01")).map(String::from)
+    fields.text(name).filter(|time| !time.starts_with("0001-01-01"))
 }
 
 /// The identity of a member. Where it lacks a time, `received_at` takes its place: then a repeat adds to the open alert
@@ -62,13 +64,18 @@ pub fn of(
 fn key(member: &RawValue, fields: &Object<'_>, labels: &Object<'_>) -> String {
     let plausible = |print: &str| print.len() <= MAX_FINGERPRINT && print.bytes().all(|byte| byte.is_ascii_graphic());
     if let Some(fingerprint) = fields.text("fingerprint").filter(|print| plausible(print)) {
-        return fingerprint.into_owned();
+        return fingerprint;
     }
-    if labels.members().is_empty() {
+    if labels.names().next().is_none() {
         return format!("sha256:{}", sha256(member.get().as_bytes()).hex());
     }
+    // One by one: `collect` sorts first, and that code is larger than all of this module.
+    let mut sorted = BTreeMap::new();
+    for (name, value) in labels.members() {
+        sorted.insert(name.to_owned(), value.to_owned());
+    }
     let mut bytes = Vec::new();
-    for (name, value) in sorted(labels, |json| Some(text(json).unwrap_or_else(|| json.into()))) {
+    for (name, value) in sorted {
         // A byte that no text holds, so that no two sets of labels are spelled alike.
         for part in [name.as_bytes(), &[0xff], value.as_bytes(), &[0xff]] {
             bytes.extend_from_slice(part);
@@ -85,7 +92,7 @@ mod tests {
 
     fn identity(json: &str, status: Status) -> Identity {
         let member: &RawValue = serde_json::from_str(json).unwrap();
-        let fields = Object::parse(json).unwrap_or_default();
+        let fields = Object::read(json);
         of(member, &fields, &fields.object("labels"), status, Repeats::Drop, RECEIVED_AT)
     }
 

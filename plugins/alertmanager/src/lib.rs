@@ -1,7 +1,7 @@
 //! The webhook of Prometheus Alertmanager, version 4: one alert for every alert in a notification.
 //!
 //! Grafana's contact points, Mimir and Loki send the same structure with fields more or fewer. The path of a
-//! notification: [`proof`] tells who sent it, [`notification`] reads it through [`object`], [`member`] puts one alert of
+//! notification: [`proof`] tells who sent it, [`notification`] reads it, [`member`] puts one alert of
 //! it together ([`identity`] says which event it is, [`words`] what a person reads, [`details`] holds all of it). What
 //! the sender left out is an alert of its own ([`left_out`]), what is no notification is carried whole ([`strange`]), and
 //! [`room`] keeps the largest one within the limit on an answer.
@@ -11,7 +11,6 @@ mod identity;
 mod left_out;
 mod member;
 mod notification;
-mod object;
 mod proof;
 mod room;
 mod settings;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use plugin_sdk::contract::{Alert, Request, Status};
+use plugin_sdk::json::{Object, text};
 use serde_json::value::RawValue;
 
 use crate::notification::Notification;
-use crate::object::{Object, sorted, text};
 use crate::settings::Settings;
 use crate::words::{PLACES, Words};
 use crate::{details, identity};
@@ -19,7 +19,7 @@ const MAX_LINK: usize = 2048;
 
 /// The alert that a member is.
 pub fn alert(member: &RawValue, notification: &Notification<'_>, request: &Request, settings: &Settings) -> Alert {
-    let fields = Object::parse(member.get()).unwrap_or_default();
+    let fields = Object::read(member.get());
     let (labels, annotations) = (fields.object("labels"), fields.object("annotations"));
     let status = status(&fields, notification);
     let identity = identity::of(member, &fields, &labels, status, settings.repeats, &request.received_at);
@@ -64,16 +64,28 @@ fn link(fields: &Object<'_>, annotations: &Object<'_>, group: &Object<'_>) -> Op
         fields.text("dashboardURL"),
         group.text("externalURL"),
     ];
-    candidates.into_iter().flatten().find(|link| is_link(link)).map(String::from)
+    candidates.into_iter().flatten().find(|link| is_link(link))
 }
 
-/// The labels, to the letter. Of more than the host keeps, those go first that say least about where it is.
+/// The labels. Of more than the host keeps, those go first that say least about where it is.
 fn passed_on(labels: &Object<'_>, severity_label: &str) -> BTreeMap<String, String> {
-    let mut passed = sorted(labels, text);
+    let mut all = BTreeMap::new();
+    for (name, value) in labels.members() {
+        if let Some(value) = text(value) {
+            all.insert(name.to_owned(), value);
+        }
+    }
+    if all.len() <= MAX_LABELS {
+        return all;
+    }
     let tells = |name: &str| name == "alertname" || name == severity_label || PLACES.contains(&name);
-    while passed.len() > MAX_LABELS {
-        let Some(last) = passed.keys().rev().find(|name| !tells(name)).cloned() else { break };
-        passed.remove(&last);
+    let mut passed = BTreeMap::new();
+    for telling in [true, false] {
+        for (name, value) in all.iter().filter(|(name, _)| tells(name) == telling) {
+            if passed.len() < MAX_LABELS {
+                passed.insert(name.clone(), value.clone());
+            }
+        }
     }
     passed
 }

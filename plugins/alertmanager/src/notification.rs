@@ -3,11 +3,8 @@
 //! The structure is that of <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>. `version` is not
 //! asked for: Grafana sends the same structure as version 1.
 
-use std::borrow::Cow;
-
+use plugin_sdk::json::Object;
 use serde_json::value::RawValue;
-
-use crate::object::Object;
 
 /// What a body is.
 #[derive(Debug)]
@@ -32,15 +29,15 @@ pub struct Notification<'a> {
 impl<'a> Body<'a> {
     /// Reads a body.
     pub fn read(text: &'a str) -> Self {
-        let Some(group) = Object::parse(text) else {
+        let Ok(group) = serde_json::from_str::<Object<'_>>(text) else {
             return match text.trim() {
                 "" => Self::Nothing("the body is empty"),
                 "null" | "[]" => Self::Nothing("the body is empty JSON"),
                 _ => Self::Strange,
             };
         };
-        let members = match group.get("alerts").map(RawValue::get) {
-            None if group.members().is_empty() => return Self::Nothing("the body is empty JSON"),
+        let members = match group.get("alerts") {
+            None if group.names().next().is_none() => return Self::Nothing("the body is empty JSON"),
             // As Go writes a list that was never made.
             Some("null") => Ok(Vec::new()),
             Some(list) => serde_json::from_str(list),
@@ -50,14 +47,14 @@ impl<'a> Body<'a> {
     }
 }
 
-impl<'a> Notification<'a> {
+impl Notification<'_> {
     /// How many alerts of the group Alertmanager left out, because there were more than `max_alerts`.
     pub fn truncated(&self) -> u64 {
         self.group.text("truncatedAlerts").and_then(|count| count.parse().ok()).unwrap_or_default()
     }
 
     /// What tells this group from others of the sender.
-    pub fn group_key(&self) -> Cow<'a, str> {
+    pub fn group_key(&self) -> String {
         self.group.text("groupKey").or_else(|| self.group.text("receiver")).unwrap_or_default()
     }
 }

@@ -22,7 +22,7 @@ pub fn of(request: &Request, settings: &Settings) -> Result<(), Rejection> {
     for proof in tokens.chain(logins) {
         match proof {
             Proof::Good => return Ok(()),
-            Proof::Wrong => wrong = true,
+            Proof::Wrong | Proof::Stale => wrong = true,
             Proof::Missing => {}
         }
     }

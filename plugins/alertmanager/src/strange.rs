@@ -1,11 +1,9 @@
 //! What an authenticated sender sends that is no notification: carried whole, for a person to look at.
 
-use std::collections::BTreeMap;
-
 use plugin_sdk::contract::{Alert, Priority};
+use plugin_sdk::json;
 use plugin_sdk::signature::sha256;
 use plugin_sdk::text::line;
-use serde_json::value::{RawValue, to_raw_value};
 
 /// As much of the body as a title shows.
 const MAX_SHOWN_CHARS: usize = 120;
@@ -20,21 +18,7 @@ pub fn alert(body: &[u8], text: &str, priority: Priority) -> Alert {
              source with a plugin of its own."
                 .to_owned(),
         ),
-        details: details(text),
+        details: json::details("body_text", text),
         ..Alert::new(format!("sha256:{}", sha256(body).hex()), priority, title)
     }
-}
-
-/// JSON to the letter, and anything else as text.
-fn details(text: &str) -> Option<Box<RawValue>> {
-    match serde_json::from_str::<&RawValue>(text) {
-        Ok(json) => Some(json.to_owned()),
-        Err(_) => to_raw_value(&BTreeMap::from([("body_text", printable(text))])).ok(),
-    }
-}
-
-/// Control characters become U+FFFD, but for line ends and tabs: each would take six bytes in JSON, so a body of them
-/// would outgrow the limit on an answer, and PostgreSQL refuses a NUL wherever it stands.
-fn printable(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'), "\u{fffd}")
 }

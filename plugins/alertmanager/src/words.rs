@@ -1,10 +1,7 @@
 //! What a person reads, woken at night: what broke, where, and where to look.
 
-use std::borrow::Cow;
-
+use plugin_sdk::json::Object;
 use plugin_sdk::text::line;
-
-use crate::object::Object;
 
 /// A title is read on a lock screen.
 const MAX_TITLE_CHARS: usize = 200;
@@ -38,11 +35,11 @@ pub struct Words<'m, 'a> {
     pub annotations: &'m Object<'a>,
 }
 
-impl<'a> Words<'_, 'a> {
+impl Words<'_, '_> {
     /// What broke, in one line: what the rule's author wrote, or the rule's name and where it is.
     pub fn title(&self) -> String {
         let own = self.annotations.text("summary").or_else(|| self.annotations.text("title"));
-        let title = own.or_else(|| self.rule(1).map(Cow::Owned)).or_else(|| self.description());
+        let title = own.or_else(|| self.rule(1)).or_else(|| self.description());
         let title = title.map(|title| line(&title, MAX_TITLE_CHARS)).filter(|title| !title.is_empty());
         title.unwrap_or_else(|| line(&format!("An alert without a name: {}", self.json), MAX_TITLE_CHARS))
     }
@@ -75,13 +72,13 @@ impl<'a> Words<'_, 'a> {
         (!message.is_empty()).then_some(message)
     }
 
-    fn description(&self) -> Option<Cow<'a, str>> {
+    fn description(&self) -> Option<String> {
         self.annotations.text("description").or_else(|| self.annotations.text("message"))
     }
 
     /// The rule's name and so many places: `InstanceDown (instance web-1:9100, job node)`.
     fn rule(&self, places: usize) -> Option<String> {
-        let mut rule = self.labels.text("alertname")?.into_owned();
+        let mut rule = self.labels.text("alertname")?;
         let found = PLACES.iter().filter_map(|name| Some((name, self.labels.text(name)?)));
         let mut before = " (";
         for (name, place) in found.take(places) {
@@ -97,8 +94,8 @@ impl<'a> Words<'_, 'a> {
     }
 
     /// What Grafana measured.
-    fn values(&self) -> Option<Cow<'a, str>> {
-        let values = self.fields.get("values").map(|values| values.get()).filter(|json| json.starts_with("{\""));
-        values.map(Cow::Borrowed).or_else(|| self.fields.text("valueString"))
+    fn values(&self) -> Option<String> {
+        let values = self.fields.get("values").filter(|json| json.starts_with("{\""));
+        values.map(str::to_owned).or_else(|| self.fields.text("valueString"))
     }
 }
