@@ -163,7 +163,7 @@ fn source_of(config: &Config, wasm: &Path) -> Result<String, Failure> {
             wasm = wasm.display()
         ))),
         _ => {
-            let names = listed(names.into_iter(), "and");
+            let names = listed(names, "and");
             Err(Failure::Usage(format!("{file} has several sources of this plugin: {names}; name one with --source")))
         }
     }

@@ -65,7 +65,7 @@ impl Watch {
         self.add(&dir, RecursiveMode::NonRecursive)?;
         for entry in std::fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))? {
             let path = entry?.path();
-            if path.is_dir() && path.file_name().is_some_and(|name| is_source(name)) {
+            if path.is_dir() && path.file_name().is_some_and(is_source) {
                 self.add(&path, RecursiveMode::Recursive)?;
             }
         }
