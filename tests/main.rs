@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 mod alertmanager;
+mod author;
 mod commands;
 mod crashes;
 mod harness;
@@ -13,6 +14,7 @@ mod monitoring;
 mod mutations;
 mod order;
 mod outages;
+mod plugin_commands;
 mod requests;
 mod secrecy;
 mod signatures;

@@ -3,7 +3,9 @@
 //! `cases/<case>.http` is the request, an HTTP/1.1 message that `curl --raw` or an editor could have written: a request
 //! line with the **whole** URL, headers, a blank line, and the exact bytes of the body. `cases/<case>.json` is the
 //! answer. `cases/settings.json` holds the source's settings, and `cases/<case>.settings.json` those of one case. The
-//! same files serve the plugin's own tests, the host's tests through the sandbox, and `alert-gateway try` by hand.
+//! same files serve the plugin's own tests, `alert-gateway plugin test` through the sandbox, and `alert-gateway try` by hand.
+
+mod difference;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -11,6 +13,8 @@ use std::{fs, io};
 use serde_json::value::RawValue;
 
 use crate::contract::{Body, Request};
+
+pub use difference::{Difference, pretty};
 
 /// The time at which every case is received, so that answers do not change from run to run.
 pub const RECEIVED_AT: &str = "2026-01-01T00:00:00.000Z";
@@ -54,7 +58,7 @@ pub enum CaseError {
         source: MessageError,
     },
     /// A settings file holds no JSON.
-    #[error("{}: the settings are not JSON: {source}", path.display())]
+    #[error("{}: the settings are not JSON: {source}; write a source's settings as one JSON object", path.display())]
     NotSettings {
         /// Which.
         path: PathBuf,
@@ -70,7 +74,7 @@ pub enum MessageError {
     #[error("the head is not an HTTP/1.1 request (`POST https://… HTTP/1.1`, then headers): {0}")]
     Head(#[from] httparse::Error),
     /// There is no blank line after the headers.
-    #[error("no blank line ends the headers")]
+    #[error("no blank line ends the headers: put one between them and the body, or at the end where there is none")]
     EndlessHead,
     /// The request line names a path, and no whole URL.
     #[error(
@@ -95,6 +99,14 @@ pub enum MessageError {
 /// # Errors
 /// The first file that cannot be read.
 pub fn load(folder: &Path) -> Result<Vec<Case>, CaseError> {
+    list(folder)?.iter().map(|path| load_one(path)).collect()
+}
+
+/// The `.http` files of a folder, by name.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>, CaseError> {
     let unreadable = |source| CaseError::Unreadable { path: folder.to_owned(), source };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -104,16 +116,24 @@ pub fn load(folder: &Path) -> Result<Vec<Case>, CaseError> {
         }
     }
     paths.sort();
-    paths.iter().map(|path| load_one(path)).collect()
+    Ok(paths)
 }
 
-fn load_one(path: &Path) -> Result<Case, CaseError> {
+/// The case whose request is in this `.http` file.
+///
+/// # Errors
+/// Which of its files cannot be read, and why.
+pub fn load_one(path: &Path) -> Result<Case, CaseError> {
     let message = fs::read(path).map_err(|source| CaseError::Unreadable { path: path.to_owned(), source })?;
     let request = parse_request(&message, settings_of(path)?, None, RECEIVED_AT)
         .map_err(|source| CaseError::NotARequest { path: path.to_owned(), source })?;
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let answer_path = path.with_extension("json");
-    Ok(Case { name, request, answer: read_if_there(&answer_path)?, answer_path })
+    Ok(Case { name: name(path), request, answer: read_if_there(&answer_path)?, answer_path })
+}
+
+/// The name of the case whose request is in this `.http` file.
+pub fn name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn settings_of(path: &Path) -> Result<Box<RawValue>, CaseError> {
@@ -180,6 +200,25 @@ fn cut_body<'a>(rest: &'a [u8], headers: &[(String, String)]) -> Result<&'a [u8]
     };
     let promised = length.parse().map_err(|_| MessageError::ContentLength(length.clone()))?;
     rest.get(..promised).ok_or(MessageError::ShortBody { promised, found: rest.len() })
+}
+
+/// The bytes of a `.http` file that [`parse_request`] reads as this request again. Its own framing stands in place of the
+/// sender's.
+pub fn write_request(request: &Request) -> Vec<u8> {
+    const FRAMING: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
+    let body = request.body.bytes();
+    let mut message = format!("{} {} HTTP/1.1\n", request.method, request.url).into_bytes();
+    let headers = request.headers.iter().filter(|(name, _)| !FRAMING.contains(&name.as_str()));
+    for (name, value) in headers {
+        message.extend(name.bytes().chain(*b": "));
+        // Latin-1, so no character is above 0xff.
+        message.extend(value.chars().map(|char| char as u8));
+        message.push(b'\n');
+    }
+    message.extend(format!("content-length: {}\n\n", body.len()).bytes());
+    message.extend_from_slice(&body);
+    message.push(b'\n');
+    message
 }
 
 /// The contract reads the bytes of a header value above 0x7f as Latin-1.

@@ -1,4 +1,4 @@
-//! A description with the defaults filled in.
+//! A description with the defaults filled in, and what no description may say.
 
 use crate::contract::{CONTRACT_VERSION, Description};
 
@@ -17,5 +17,25 @@ impl Description {
             url_suffix: String::new(),
             setup: String::new(),
         }
+    }
+    /// What is wrong with it that its types do not rule out, each with what would be right. Empty where all is well.
+    pub fn flaws(&self) -> Vec<String> {
+        let mut flaws = Vec::new();
+        let name = &self.name;
+        if name.is_empty() || !name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+            flaws.push(format!("the name {name:?} must be lower-case letters, digits and dashes, as in \"door-bell\""));
+        }
+        let properties = self.settings.get("properties").and_then(serde_json::Value::as_object);
+        let known = |secret: &String| properties.is_some_and(|properties| properties.contains_key(secret));
+        for secret in self.secrets.iter().filter(|secret| !known(secret)) {
+            let names = properties.into_iter().flat_map(|properties| properties.keys()).map(String::as_str);
+            let names = names.collect::<Vec<_>>().join(", ");
+            let names = if names.is_empty() { "it has none".to_owned() } else { format!("it has {names}") };
+            flaws.push(format!(
+                "the secret {secret:?} is no property of the settings' schema ({names}): name a top-level setting, or \
+                 what is meant to be secret may be printed"
+            ));
+        }
+        flaws
     }
 }

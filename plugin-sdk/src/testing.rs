@@ -8,12 +8,10 @@ pub mod hostile;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
-use similar::TextDiff;
 
 use crate::case::{self, Case};
-use crate::contract::{Answer, Body, Checked, Description, Request};
+use crate::contract::{Answer, Body, Checked, Request};
 use crate::signature::Scheme;
 use crate::{Plugin, form, wire};
 
@@ -26,8 +24,8 @@ use crate::{Plugin, form, wire};
 pub fn run_cases<P: Plugin>(folder: impl AsRef<Path>) {
     let folder = folder.as_ref();
     let mut complaints = String::new();
-    if let Some(complaint) = check_description(&P::describe()) {
-        let _ = writeln!(complaints, "describe: {complaint}\n");
+    for flaw in P::describe().flaws() {
+        let _ = writeln!(complaints, "describe: {flaw}\n");
     }
     let cases = case::load(folder).unwrap_or_else(|error| panic!("{error}"));
     assert!(!cases.is_empty(), "{} holds no case: put a request in a file `<case>.http` there", folder.display());
@@ -40,35 +38,7 @@ pub fn run_cases<P: Plugin>(folder: impl AsRef<Path>) {
 }
 
 fn run_case<P: Plugin>(case: &Case) -> Result<(), String> {
-    let answer = wire_read::<P>(&case.request)?;
-    let found = pretty(&answer)?;
-    let path = case.answer_path.display();
-    let Some(expected) = &case.answer else {
-        return Err(format!("{path} is missing. The answer was:\n{found}"));
-    };
-    let expected = pretty(expected).map_err(|error| format!("{path}: {error}"))?;
-    if expected == found {
-        return Ok(());
-    }
-    let diff = TextDiff::from_lines(&expected, &found);
-    let diff = diff.unified_diff().context_radius(3).header(&path.to_string(), "the answer").to_string();
-    Err(format!("the answer is another one.\n{diff}"))
-}
-
-/// Both sides are compared in one spelling: pretty, and keys in alphabetical order.
-fn pretty(json: &str) -> Result<String, String> {
-    let value: Value = serde_json::from_str(json).map_err(|error| format!("not JSON: {error}"))?;
-    serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(|error| error.to_string())
-}
-
-fn check_description(description: &Description) -> Option<String> {
-    let name = &description.name;
-    if name.is_empty() || !name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
-        return Some(format!("the name {name:?} must be lower-case letters, digits and dashes"));
-    }
-    let is_setting = |secret: &&String| description.settings["properties"].get(secret).is_some();
-    let unknown = description.secrets.iter().find(|secret| !is_setting(secret))?;
-    Some(format!("the secret {unknown:?} is no property of the settings' schema"))
+    case.compare(&wire_read::<P>(&case.request)?).map_err(|difference| difference.to_string())
 }
 
 /// What a plugin answers to a request.

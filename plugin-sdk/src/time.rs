@@ -23,7 +23,8 @@ pub fn unix(count: f64) -> Option<String> {
     // To the millisecond: more digits of a fraction are those of the number's own rounding. What is no number becomes 0,
     // and what is too large the largest.
     let milliseconds = (seconds * 1e3).round();
-    let nanoseconds = if milliseconds.is_finite() { (milliseconds as i128).checked_mul(1_000_000)? } else { return None };
+    let nanoseconds =
+        if milliseconds.is_finite() { (milliseconds as i128).checked_mul(1_000_000)? } else { return None };
     spell(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?)
 }
 

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use plugin_sdk::case::{self, RECEIVED_AT, load, no_settings, parse_request};
+use plugin_sdk::case::{self, RECEIVED_AT, load, no_settings, parse_request, write_request};
 use plugin_sdk::contract::{Body, Request};
 
 fn parse(message: &str) -> Result<Request, String> {
@@ -22,6 +22,18 @@ fn a_message_is_read_as_the_host_would_hand_it_over() {
     assert_eq!(request.headers, [("x-name".into(), "café".into()), ("x-name".into(), "2".into())]);
     assert_eq!(*request.body.bytes(), *b"a=1\n\xff");
     assert_eq!(request.settings.get(), r#"{"a": 1}"#);
+}
+
+#[test]
+fn a_request_that_is_written_is_read_as_itself() {
+    for body in [&b""[..], b"a=1\n", b"\xff\n\n", b"POST / HTTP/1.1\n\n"] {
+        let message = b"POST https://a.example/in/shop?b=%20 HTTP/1.1\nx-name: caf\xe9\nx-name: 2\nx-empty: \n\n";
+        let request = parse_request(&[message, body].concat(), no_settings(), None, RECEIVED_AT).unwrap();
+        let again = parse_request(&write_request(&request), no_settings(), None, RECEIVED_AT).unwrap();
+        let (length, headers) = again.headers.split_last().unwrap();
+        assert_eq!(length, &("content-length".to_owned(), body.len().to_string()));
+        assert_eq!((headers, &again.body, &again.url), (&*request.headers, &request.body, &request.url));
+    }
 }
 
 #[test]
@@ -94,4 +106,10 @@ fn a_file_that_cannot_be_read_is_named() {
     assert!(load(folder).unwrap_err().to_string().contains("settings.json: the settings are not JSON"));
     put(folder, "settings.json", "{}");
     assert!(load(folder).unwrap_err().to_string().contains("a.http: the request line needs"));
+}
+
+#[test]
+fn answers_are_written_down_in_one_spelling() {
+    assert_eq!(case::pretty(r#"{"b":1,"a":[]}"#).unwrap(), "{\n  \"a\": [],\n  \"b\": 1\n}\n");
+    assert!(case::pretty("{").is_err());
 }

@@ -1,31 +1,27 @@
-//! Compiles every plugin beside this crate to wasm, and writes the table that embeds them.
+//! Compiles every plugin beside this crate to wasm, and writes the tables that embed them and the SDK.
 //!
 //! A plugin is another target than the gateway, so it takes a cargo of its own, with a target folder of its own: cargo
-//! holds a lock on the outer one. What is set for the gateway's own build (flags, wrappers, profiles) must not leak in.
+//! holds a lock on the outer one.
+
+#[path = "src/compile.rs"]
+mod compile;
+#[path = "src/standalone.rs"]
+mod standalone;
 
 use std::error::Error;
+use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-const TARGET: &str = "wasm32-unknown-unknown";
-const PROFILE: &str = "plugin";
+use compile::{CompileError, Crate, TARGET};
 
-/// The linker leaves room in every address, unless it is told that nothing will be linked again.
-const COMPACT: &str = "-Clink-arg=--compress-relocations";
+/// What of the SDK's folder goes to an author, beside its manifest.
+const SDK_PARTS: [&str; 2] = ["src", "README.md"];
 
-/// Variables of the outer build that would change the inner one: the wasm should be the same whatever builds the
-/// gateway.
-const NOT_INHERITED: [&str; 8] = [
-    "CARGO_BUILD_RUSTFLAGS",
-    "CARGO_BUILD_TARGET",
-    "CARGO_BUILD_TARGET_DIR",
-    "CARGO_TARGET_DIR",
-    "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-    "RUSTC_WORKSPACE_WRAPPER",
-    "RUSTFLAGS",
-    "CLIPPY_ARGS",
-];
+/// What goes with it from the root. An author's `cargo fmt` then leaves it as it is.
+const ROOT_PARTS: [&str; 2] = ["LICENSE", "rustfmt.toml"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let bundle = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
@@ -33,27 +29,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = plugins.parent().ok_or("plugins/ stands in no workspace")?;
     let out = PathBuf::from(variable("OUT_DIR")?);
     watch(root);
-    let names = plugin_names(plugins)?;
-    install_target()?;
-    for name in &names {
-        build(root, &out.join("target"), name)?;
+    fs::write(out.join("sdk.rs"), sdk(root, &out)?)?;
+    let mut rows = String::new();
+    for name in &plugin_names(plugins)? {
+        rows += &row(&plugins.join(name), name, &compiled(&plugins.join(name), &out.join("target"))?);
     }
-    fs::write(out.join("plugins.rs"), table(plugins, &out, &names))?;
+    fs::write(out.join("plugins.rs"), format!("&[\n{rows}]\n"))?;
     Ok(())
 }
 
-fn variable(name: &str) -> Result<String, String> {
-    env::var(name).map_err(|_| format!("cargo sets no {name}"))
+fn variable(name: &str) -> Result<OsString, String> {
+    env::var_os(name).ok_or_else(|| format!("cargo sets no {name}"))
 }
 
-/// What the plugins are made of. `plugins` is watched whole, so that a new folder is noticed.
+/// What plugins and the SDK are made of. `plugins` is watched whole, so that a new folder is noticed.
 fn watch(root: &Path) {
-    for part in
-        ["plugins", "plugin-sdk/src", "plugin-sdk/Cargo.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]
-    {
+    for part in ["plugins", "plugin-sdk", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"].iter().chain(&ROOT_PARTS) {
         println!("cargo::rerun-if-changed={}", root.join(part).display());
     }
-    NOT_INHERITED.iter().for_each(|name| println!("cargo::rerun-if-env-changed={name}"));
 }
 
 /// A plugin is a folder whose crate makes a cdylib; folder, package and plugin have the same name.
@@ -72,54 +65,63 @@ fn plugin_names(plugins: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(names)
 }
 
-/// rustup installs what rust-toolchain.toml lists, but not where its auto-install is switched off.
-fn install_target() -> Result<(), Box<dyn Error>> {
-    let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
-    let found = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output()?;
-    if Path::new(String::from_utf8_lossy(&found.stdout).trim()).is_dir() {
-        return Ok(());
+/// Where the plugin's wasm is. A missing target is installed: rustup installs what rust-toolchain.toml lists, but not
+/// where its auto-install is switched off.
+fn compiled(folder: &Path, target_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let cargo = variable("CARGO")?;
+    let plugin = Crate { folder, target_dir, cargo: &cargo, locked: true };
+    match compile::compile(&plugin) {
+        Err(CompileError::NoTarget) if installed() => Ok(compile::compile(&plugin)?),
+        outcome => Ok(outcome?),
     }
-    let installed = Command::new("rustup").args(["target", "add", TARGET]).status();
-    if installed.is_ok_and(|status| status.success()) {
-        return Ok(());
-    }
-    Err(format!("the plugins are compiled to wasm, and the target for it is missing. Run: rustup target add {TARGET}")
-        .into())
 }
 
-fn build(root: &Path, target: &Path, name: &str) -> Result<(), Box<dyn Error>> {
-    // `rustc --crate-type`, because a crate that is an rlib as well, for its tests, is compiled without link-time
-    // optimisation.
-    let arguments =
-        ["rustc", "--locked", "--target", TARGET, "--profile", PROFILE, "--crate-type", "cdylib", "-p", name];
-    let mut cargo = Command::new(variable("CARGO")?);
-    cargo.current_dir(root).args(arguments).arg("--target-dir").arg(target);
-    for name in NOT_INHERITED {
-        cargo.env_remove(name);
-    }
-    // Panics name files of dependencies. Without the first flag they would name folders of the machine that built it,
-    // and the wasm, whose hash operators compare, would differ from machine to machine. The second saves 15 % of size.
-    let flags = [format!("--remap-path-prefix={}=cargo", variable("CARGO_HOME")?), COMPACT.to_owned()];
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
-    if cargo.status()?.success() {
-        return Ok(());
-    }
-    let command = arguments.join(" ");
-    Err(format!("the plugin {name} did not compile (cargo's words are above). To see it alone: cargo {command}").into())
+fn installed() -> bool {
+    Command::new("rustup").args(["target", "add", TARGET]).status().is_ok_and(|status| status.success())
 }
 
-/// `&[Bundled { … }]` as Rust.
-fn table(plugins: &Path, out: &Path, names: &[String]) -> String {
-    let rows = names.iter().map(|name| {
-        let wasm = out.join(format!("target/{TARGET}/{PROFILE}/{}.wasm", name.replace('-', "_")));
-        let cases = plugins.join(name).join("cases");
-        let (request, settings) = (cases.join("sample.http"), cases.join("settings.json"));
-        let sample = if request.is_file() && settings.is_file() {
-            format!("Some(Sample {{ request: include_bytes!({request:?}), settings: include_str!({settings:?}) }})")
-        } else {
-            "None".to_owned()
-        };
-        format!("    Bundled {{ name: {name:?}, wasm: include_bytes!({wasm:?}), sample: {sample} }},\n")
-    });
-    format!("&[\n{}]\n", rows.collect::<String>())
+/// A `Bundled { … },` as Rust.
+fn row(folder: &Path, name: &str, wasm: &Path) -> String {
+    let cases = folder.join("cases");
+    let (request, settings) = (cases.join("sample.http"), cases.join("settings.json"));
+    let sample = if request.is_file() && settings.is_file() {
+        format!("Some(Sample {{ request: include_bytes!({request:?}), settings: include_str!({settings:?}) }})")
+    } else {
+        "None".to_owned()
+    };
+    format!("    Bundled {{ name: {name:?}, wasm: include_bytes!({wasm:?}), sample: {sample} }},\n")
+}
+
+/// The SDK's files, as `&[File { … }, …]` in Rust.
+fn sdk(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+    let folder = root.join("plugin-sdk");
+    let read = |path: PathBuf| -> Result<toml::Table, Box<dyn Error>> { Ok(fs::read_to_string(path)?.parse()?) };
+    let manifest = standalone::manifest(&read(root.join("Cargo.toml"))?, &read(folder.join("Cargo.toml"))?)
+        .map_err(|error| format!("plugin-sdk/Cargo.toml cannot be carried: {error}"))?;
+    let written = out.join("sdk.toml");
+    fs::write(&written, toml::to_string(&manifest)?)?;
+    let mut files = vec![("Cargo.toml".to_owned(), written)];
+    files.extend(ROOT_PARTS.map(|part| (part.to_owned(), root.join(part))));
+    for part in SDK_PARTS {
+        collect(&folder, &folder.join(part), &mut files)?;
+    }
+    files.sort();
+    let mut rust = String::from("&[\n");
+    for (name, path) in files {
+        writeln!(rust, "    File {{ path: {name:?}, text: include_str!({path:?}) }},")?;
+    }
+    Ok(rust + "]\n")
+}
+
+/// A file, or all files of a folder, each with its path within `base`.
+fn collect(base: &Path, path: &Path, files: &mut Vec<(String, PathBuf)>) -> Result<(), Box<dyn Error>> {
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            collect(base, &entry?.path(), files)?;
+        }
+    } else if path.is_file() {
+        let within = path.strip_prefix(base)?.to_str().ok_or("a file of the SDK has a name that is not UTF-8")?;
+        files.push((within.to_owned(), path.to_owned()));
+    }
+    Ok(())
 }

@@ -33,14 +33,22 @@ pub fn alert(event_id: &str) -> Value {
     json!({ "event_id": event_id, "priority": "high", "title": format!("Event {event_id}") })
 }
 
+/// What a plugin of these says of itself.
+pub fn description() -> Value {
+    json!({ "contract": 1, "name": "hand-made", "version": "1.0.0", "summary": "For a test.",
+        "settings": { "type": "object" }, "authenticates": true })
+}
+
 fn with_read(read: &str, authenticates: bool) -> Vec<u8> {
-    let description = json!({ "contract": 1, "name": "hand-made", "version": "1.0.0", "summary": "For a test.",
-        "settings": { "type": "object" }, "authenticates": authenticates })
-    .to_string();
-    let bytes = description.bytes().fold(String::new(), |mut bytes, byte| {
-        let _ = write!(bytes, "\\{byte:02x}");
-        bytes
-    });
+    let mut description = description();
+    description["authenticates"] = authenticates.into();
+    made_of(&description.to_string(), read, "")
+}
+
+/// One that describes itself so, and does this where a [`parrot`] would answer. `more` has further functions, and data
+/// from 32,768 on.
+pub fn made_of(description: &str, read: &str, more: &str) -> Vec<u8> {
+    let bytes = data(description);
     // What stands before the body in the JSON of a request.
     let before = i64::from_le_bytes(*b"\"text\":\"");
     let text = format!(
@@ -52,6 +60,7 @@ fn with_read(read: &str, authenticates: bool) -> Vec<u8> {
             (import "extism:host/env" "store_u8" (func $store_u8 (param i64 i32)))
             (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
             (import "extism:host/env" "log_error" (func $log_error (param i64)))
+            (import "extism:host/env" "error_set" (func $error_set (param i64)))
             (memory (export "memory") 1)
             (data (i32.const 0) "{bytes}")
             (func $byte_at (param $place i64) (param $offset i64) (param $byte i32)
@@ -84,8 +93,33 @@ fn with_read(read: &str, authenticates: bool) -> Vec<u8> {
                     (br $copy)))
                 (call $output_set (local.get $out) (local.get $length))
                 (i32.const 0))
-            (func (export "read") (result i32) {read}))"#,
+            (func (export "read") (result i32) {read})
+            {more})"#,
         length = description.len(),
     );
     wat::parse_str(text).unwrap()
+}
+
+/// One that crashes on every request, and says before it does what a panic says.
+pub fn panicking(message: &str) -> Vec<u8> {
+    let read = format!(
+        "(local $block i64) (local $i i64)
+        (local.set $block (call $alloc (i64.const {length})))
+        (loop $next
+            (call $byte_at (local.get $block) (local.get $i)
+                (i32.load8_u (i32.add (i32.const 32768) (i32.wrap_i64 (local.get $i)))))
+            (local.set $i (i64.add (local.get $i) (i64.const 1)))
+            (br_if $next (i64.lt_u (local.get $i) (i64.const {length}))))
+        (call $error_set (local.get $block))
+        (unreachable)",
+        length = message.len()
+    );
+    made_of(&description().to_string(), &read, &format!("(data (i32.const 32768) \"{}\")", data(message)))
+}
+
+fn data(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut bytes, byte| {
+        let _ = write!(bytes, "\\{byte:02x}");
+        bytes
+    })
 }

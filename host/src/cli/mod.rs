@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod events;
 mod logging;
+mod plugin;
 mod run;
 mod single;
 mod trial;
@@ -42,6 +43,9 @@ enum Command {
     /// What came in and what became of it
     #[command(subcommand)]
     Events(events::Events),
+    /// Write a plugin of your own: from nothing to a wasm file that is tested, measured and runs
+    #[command(subcommand)]
+    Plugin(plugin::Plugins),
     /// Show one alert going all the way, on this machine alone: sender, gateway, a stand-in for ITOC360
     Demo(demo::Demo),
     /// Print a completion script for a shell
@@ -79,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Check(file) => check::check(&file),
         Command::Try(what) => trial::try_out(&what),
         Command::Events(what) => events::events(&what),
+        Command::Plugin(what) => plugin::plugin(&what),
         Command::Demo(what) => demo::demo(&what),
         Command::Completions { shell } => {
             // Into memory first, because it panics where it cannot write.
@@ -89,14 +94,14 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(message)) => {
-            eprintln!("{}", message.trim_end());
+        Err(failure @ Failure::Usage(_)) => {
+            eprintln!("{failure}");
             ExitCode::from(2)
         }
         // Who reads this through `head` has seen enough.
         Err(Failure::Run(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(Failure::Run(error)) => {
-            eprintln!("error: {error:#}");
+        Err(failure) => {
+            eprintln!("{failure}");
             ExitCode::FAILURE
         }
     }
@@ -105,6 +110,15 @@ pub fn main() -> ExitCode {
 impl ConfigFile {
     fn load(&self) -> Result<Config, Failure> {
         Ok(Config::load(&self.config)?)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Usage(message) => f.write_str(message.trim_end()),
+            Self::Run(error) => write!(f, "error: {error:#}"),
+        }
     }
 }
 

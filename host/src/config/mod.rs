@@ -48,7 +48,7 @@ pub use settings::{Place, Settings};
 pub use source::{PluginRef, Source};
 pub use url::PublicUrl;
 
-use reading::{Environment, Reading};
+use reading::Reading;
 
 /// A configuration is a few pages; a file beyond this is another file.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -76,7 +76,15 @@ impl Config {
     /// Reads a file, with the environment of this process.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let (text, exposed) = read_text(path)?;
-        Self::understand(&text, path, &|name| std::env::var(name).ok(), exposed)
+        Self::understand(Reading::new(&text, path, &|name| std::env::var(name).ok(), exposed), path)
+    }
+
+    /// Reads a file, and no secret that stands outside it: each reference to a variable or a file stands for `stand_in`.
+    pub fn load_without_secrets(path: &Path, stand_in: &str) -> Result<Self, Problems> {
+        let (text, exposed) = read_text(path)?;
+        let mut reading = Reading::new(&text, path, &|_| None, exposed);
+        reading.stand_in = Some(stand_in);
+        Self::understand(reading, path)
     }
 
     /// Where the configuration in a file has its data kept, for a command that only looks at them. Nothing but `[gateway]`
@@ -93,7 +101,7 @@ impl Config {
 
     /// Reads a text that is, or could be, in the file `path`. `env` looks up environment variables.
     pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problems> {
-        Self::understand(text, path, env, false)
+        Self::understand(Reading::new(text, path, env, false), path)
     }
 
     /// A problem at a place in this configuration, for what only others can find out.
@@ -101,8 +109,7 @@ impl Config {
         Problem { file: self.path.clone(), position: Some(position), found: found.into(), help: help.into() }
     }
 
-    fn understand(text: &str, path: &Path, env: Environment<'_>, exposed: bool) -> Result<Self, Problems> {
-        let mut reading = Reading::new(text, path, env, exposed);
+    fn understand(mut reading: Reading<'_>, path: &Path) -> Result<Self, Problems> {
         let document = reading.document();
         let config = assemble::assemble(&document, &mut reading);
         let Reading { mut problems, mut warnings, .. } = reading;

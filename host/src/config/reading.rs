@@ -22,6 +22,8 @@ pub(super) struct Reading<'a> {
     broken: BTreeSet<usize>,
     /// Where `{ env = "…" }` looks.
     pub(super) env: Environment<'a>,
+    /// What every reference to a variable or a file stands for, where nobody is to know the real ones.
+    pub(super) stand_in: Option<&'a str>,
     /// Whether users other than the owner and the group can read the file.
     pub(super) exposed: bool,
     pub(super) problems: Vec<Problem>,
@@ -32,7 +34,7 @@ impl<'a> Reading<'a> {
     pub(super) fn new(text: &'a str, file: &'a Path, env: Environment<'a>, exposed: bool) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         let (problems, warnings) = (Vec::new(), Vec::new());
-        Self { file, text, lines, broken: BTreeSet::new(), env, exposed, problems, warnings }
+        Self { file, text, lines, broken: BTreeSet::new(), env, stand_in: None, exposed, problems, warnings }
     }
 
     /// The document, as far as it can be made out. Whatever is not TOML has become a problem.

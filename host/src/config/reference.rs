@@ -39,6 +39,9 @@ impl Value<'_> {
             reading.problem(value.span(), found, HELP);
             return None;
         };
+        if let Some(stand_in) = reading.stand_in {
+            return Some(stand_in.to_owned());
+        }
         let resolved = if key_name == "env" { variable(written, reading) } else { file(written, reading) };
         match resolved {
             Ok(text) => Some(text),

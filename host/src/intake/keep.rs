@@ -18,9 +18,6 @@ impl Intake {
         received: Received,
         alerts: Vec<contract::Alert>,
     ) -> Ending {
-        if alerts.is_empty() {
-            return Ending::Ignored("there is no event in it".to_owned());
-        }
         let source = &entrance.source;
         let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
         let reading = prepare(source, &received.id, &store::rfc3339(received.at_ms), alerts);

@@ -8,7 +8,8 @@ use plugin_sdk::contract::Answer;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::{Entrance, Intake, keep, now_ms};
+use super::received::now_ms;
+use super::{Entrance, Intake, keep};
 use crate::store::{DueReader, History, Reading, Replay, ReplayTarget, RequestRecord, Reread, StoreError};
 
 /// How often the list is looked at. `events replay` runs in another process, so nothing else tells.

@@ -5,9 +5,10 @@ use super::error::CallError;
 use super::limits::{CallLimits, Guard};
 use super::log::{CallLog, one_line};
 use super::memory::HostMemory;
+use super::sandbox::Used;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wasmtime::{InstancePre, ModuleExport, Store, Trap, WasmBacktrace};
+use wasmtime::{Engine, InstancePre, ModuleExport, Store, Trap, WasmBacktrace};
 
 /// Bytes of an error message that are kept.
 const MAX_ERROR: usize = 4 * 1024;
@@ -35,7 +36,7 @@ impl Call {
         Self {
             memory: HostMemory::new(input, limits.host_memory()),
             log,
-            guard: Guard { memory: limits.memory },
+            guard: Guard::new(limits.memory),
             turn: clock.turn(limits.time),
             max_output: limits.output,
             output: (0, 0),
@@ -54,23 +55,35 @@ impl Call {
         export: &ModuleExport,
         answer: impl FnOnce(&[u8]) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
-        let engine = plugin.module().engine();
+        let mut store = self.store(plugin.module().engine())?;
+        answer(output(&mut store, plugin, initialize, export).await?)
+    }
+
+    /// The same, with a copy of what it put out, and with what it used until then, however it ended.
+    pub(super) async fn measure(
+        self,
+        plugin: &InstancePre<Self>,
+        initialize: Option<&ModuleExport>,
+        export: &ModuleExport,
+    ) -> (Result<Vec<u8>, CallError>, Used) {
+        let mut store = match self.store(plugin.module().engine()) {
+            Ok(store) => store,
+            Err(error) => return (Err(error), Used::default()),
+        };
+        let output = output(&mut store, plugin, initialize, export).await.map(<[u8]>::to_vec);
+        let Self { turn, guard, .. } = store.data();
+        let (time, memory) = (turn.ran(), guard.memory());
+        let used = Used { time, memory, output: output.as_ref().map_or(0, Vec::len) };
+        (output, used)
+    }
+
+    /// What the instance will live in, with the limits watching.
+    fn store(self, engine: &Engine) -> Result<Store<Self>, CallError> {
         let mut store = Store::try_new(engine, self).map_err(|error| CallError::Host(format!("{error:#}")))?;
         store.limiter(|call| &mut call.guard);
         store.set_epoch_deadline(FIRST_TICKS);
         store.epoch_deadline_callback(|mut store| store.data_mut().turn.deadline());
-
-        let code = match enter(&mut store, plugin, initialize, export).await {
-            Ok(code) => code,
-            Err(error) => return Err(failure(error).with_message(store.data_mut().error.take())),
-        };
-        let call = store.data_mut();
-        if code != 0 || call.error.is_some() {
-            return Err(CallError::Failed { code, message: call.error.take() });
-        }
-        let (address, length) = call.output;
-        // The plugin cannot have made the memory smaller since it named the range.
-        answer(call.memory.range(address, length).unwrap_or_default())
+        Ok(store)
     }
 
     /// Takes note of where the answer lies.
@@ -124,6 +137,26 @@ impl Call {
         self.memory.free(name);
         Ok(())
     }
+}
+
+/// Runs `export` of a fresh instance, and gives what it put out.
+async fn output<'s>(
+    store: &'s mut Store<Call>,
+    plugin: &InstancePre<Call>,
+    initialize: Option<&ModuleExport>,
+    export: &ModuleExport,
+) -> Result<&'s [u8], CallError> {
+    let code = match enter(store, plugin, initialize, export).await {
+        Ok(code) => code,
+        Err(error) => return Err(failure(error).with_message(store.data_mut().error.take())),
+    };
+    let call = store.data_mut();
+    if code != 0 || call.error.is_some() {
+        return Err(CallError::Failed { code, message: call.error.take() });
+    }
+    let (address, length) = call.output;
+    // The plugin cannot have made the memory smaller since it named the range.
+    Ok(call.memory.range(address, length).unwrap_or_default())
 }
 
 /// Instantiates (which runs a start function, if there is one), initializes and calls.

@@ -146,6 +146,15 @@ struct SlowSlice {
 }
 
 impl Turn {
+    /// How long the call has run until now, as its limit counts.
+    pub(super) fn ran(&self) -> Duration {
+        let slice = match &self.slice {
+            Slice::Fast(since) => since.elapsed(),
+            Slice::Slow(slice) => lock(slice).as_ref().map(|slice| slice.since.elapsed()).unwrap_or_default(),
+        };
+        self.ran + slice
+    }
+
     /// The deadline has passed: stops the call, or lets the others have their turn before it goes on.
     pub(super) fn deadline(&mut self) -> wasmtime::Result<UpdateDeadline> {
         let turn = match &self.slice {

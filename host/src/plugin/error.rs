@@ -1,6 +1,7 @@
 //! What can go wrong, and what holds afterwards. All of it is written for the person who reads the log line.
 
 use super::answer::AnswerError;
+use plugin_sdk::contract::CONTRACT_VERSION;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -22,7 +23,11 @@ pub enum SandboxError {
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The bytes are no WebAssembly module that this host runs.
-    #[error("plugin `{plugin}` is not a WebAssembly module that this host can run: {reason}")]
+    #[error(
+        "plugin `{plugin}` is not a WebAssembly module that this host can run: {reason}. Operator: the file may be torn, \
+         or not the plugin. Author: build a core module for wasm32-unknown-unknown, as `alert-gateway plugin build` does, \
+         and let its memory start within the limit"
+    )]
     Module {
         /// The plugin's name.
         plugin: String,
@@ -64,7 +69,10 @@ pub enum LoadError {
         found: String,
     },
     /// The plugin failed when it was asked what it is.
-    #[error("plugin `{plugin}` failed in `describe`: {error}")]
+    #[error(
+        "plugin `{plugin}` failed in `describe`: {error}. Author: `describe` takes nothing, and answers the Description of \
+         contract {CONTRACT_VERSION} as JSON"
+    )]
     Describe {
         /// The plugin's name.
         plugin: String,

@@ -34,15 +34,32 @@ impl CallLimits {
 
 /// Holds the plugin's memory to the limit. wasmtime asks it before each growth, the first allocation included.
 pub(super) struct Guard {
-    pub(super) memory: usize,
+    limit: usize,
+    /// What it has, which is the most that it had: a memory never shrinks.
+    has: usize,
+}
+
+impl Guard {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, has: 0 }
+    }
+
+    /// Bytes of the plugin's memory.
+    pub(super) fn memory(&self) -> usize {
+        self.has
+    }
 }
 
 impl ResourceLimiter for Guard {
     fn memory_growing(&mut self, _: usize, asked: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if asked > self.memory {
-            return Err(CallError::Memory { asked, limit: self.memory }.into());
+        if asked > self.limit {
+            return Err(CallError::Memory { asked, limit: self.limit }.into());
         }
-        Ok(maximum.is_none_or(|maximum| asked <= maximum))
+        let granted = maximum.is_none_or(|maximum| asked <= maximum);
+        if granted {
+            self.has = asked;
+        }
+        Ok(granted)
     }
 
     fn table_growing(&mut self, _: usize, asked: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {

@@ -25,6 +25,7 @@
 //! stands in [`engine`].
 
 mod abi;
+mod advice;
 mod answer;
 mod cache;
 mod call;
@@ -43,4 +44,4 @@ mod tests;
 pub use answer::AnswerError;
 pub use error::{CallError, LoadError, SandboxError};
 pub use limits::CallLimits;
-pub use sandbox::{Plugin, Sandbox, SandboxOptions};
+pub use sandbox::{Import, Measured, Plugin, Sandbox, SandboxOptions, Used};

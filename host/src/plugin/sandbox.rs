@@ -1,5 +1,12 @@
 //! The sandbox, and the plugins that were loaded into it.
 
+mod header;
+mod measure;
+mod reach;
+
+pub use measure::{Measured, Used};
+pub use reach::Import;
+
 use super::answer;
 use super::cache::Cache;
 use super::call::Call;
@@ -118,6 +125,9 @@ impl Sandbox {
         let module = match cache.as_ref().and_then(|cache| cache.load(engine, sha256)) {
             Some(module) => module,
             None => {
+                if let Some(mistaken) = header::mistaken(wasm) {
+                    return Err(LoadError::Module { plugin: name.to_owned(), reason: mistaken.to_owned() });
+                }
                 // Not `new`, which would take WebAssembly's text format as well where that is compiled in.
                 let module = Module::from_binary(engine, wasm).map_err(not_a_module)?;
                 if let Some(cache) = cache {

@@ -4,6 +4,7 @@
 //! Both sides are strangers to each other here. The operator has never seen the schema, so its keywords are not quoted at
 //! them; the plugin is not trusted, so its schema may fetch nothing, and is named as its author's mistake where it is none.
 
+mod author;
 mod explain;
 mod words;
 
@@ -11,11 +12,13 @@ mod words;
 mod tests;
 
 use jsonschema::error::ValidationErrorKind as Kind;
-use jsonschema::{Draft, ValidationError};
+use jsonschema::{Draft, ValidationError, Validator};
 use plugin_sdk::contract::{Checked, Description};
 
 use crate::config::{Config, Problem, Source};
 use explain::{Check, pointer_to};
+
+pub use author::{flaw, misfits};
 
 /// More mistakes than this in one source's settings are the plugin's own.
 const MAX_MISTAKES: usize = 100;
@@ -24,15 +27,14 @@ const MAX_MISTAKES: usize = 100;
 pub fn check(source: &Source, description: &Description, config: &Config) -> Vec<Problem> {
     let check = Check { source, description, config };
     let mut problems = Vec::new();
-    let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).offline();
-    match options.build(&description.settings) {
+    match validator(description) {
         Ok(validator) => {
             let errors = validator.iter_errors(source.settings.value()).flat_map(plain).collect();
             problems.extend(check.explain(errors));
         }
-        Err(error) => {
+        Err(flaw) => {
             let found = format!("the plugin {:?} describes its settings with an invalid JSON Schema", description.name);
-            let help = format!("tell its author: {error} (at {:?})", error.instance_path().as_str());
+            let help = format!("tell its author: {flaw}");
             problems.push(config.problem(source.plugin_position, found, help));
         }
     }
@@ -53,6 +55,17 @@ pub fn review(source: &Source, description: &Description, checked: &Checked, con
     }
     problems.sort_by_key(|problem| problem.position);
     problems
+}
+
+/// The schema, ready to be checked against; or what is wrong with it and where.
+fn validator(description: &Description) -> Result<Validator, String> {
+    let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).offline();
+    options.build(&description.settings).map_err(|error| {
+        let at = error.instance_path().as_str();
+        let place =
+            if at.is_empty() { "at the top of the schema".to_owned() } else { format!("at `{at}` of the schema") };
+        format!("{place}: {error}")
+    })
 }
 
 /// What is allowed and yet unwise: a secret in a file that every user of the machine can read.

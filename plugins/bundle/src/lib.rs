@@ -1,7 +1,13 @@
 //! Every bundled plugin, compiled to wasm and embedded, so that the gateway is one self-contained binary.
 //!
 //! The build script compiles each crate that stands beside this one under `plugins/`: a new plugin is bundled by being
-//! there.
+//! there. [`compile`] is how, and authors of plugins compile theirs in the same way; what else they need from here is the
+//! [`sdk`].
+
+pub mod compile;
+pub mod sdk;
+#[cfg(test)]
+mod standalone;
 
 /// A plugin that the gateway carries with it.
 #[derive(Debug, Clone, Copy)]

@@ -98,7 +98,8 @@ async fn a_description_that_is_none_is_named_by_its_field() {
     assert_eq!(
         error.to_string(),
         "plugin `hand-made` failed in `describe`: the plugin's answer does not keep the contract: `name`: invalid type: \
-         integer `5`, expected a string at line 1 column 22"
+         integer `5`, expected a string at line 1 column 22. Author: `describe` takes nothing, and answers the Description \
+         of contract 1 as JSON"
     );
 }
 

@@ -7,6 +7,7 @@ mod fairness;
 mod hostile;
 mod loading;
 mod logs;
+mod measure;
 mod wasi;
 
 use super::{CallError, CallLimits, LoadError, Plugin, Sandbox, SandboxOptions};

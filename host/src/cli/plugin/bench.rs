@@ -1,0 +1,154 @@
+//! `plugin bench`: what a call takes.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use plugin_sdk::case;
+use plugin_sdk::contract::Request;
+
+use super::subject::{self, Subject};
+use super::{Failure, Outcome, block_on, cases, figures};
+use crate::config::{Limits, parse_duration};
+use crate::plugin::{CallLimits, Measured, Plugin, Used};
+use crate::sources::call_limits;
+
+/// The longest that one case is measured.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Calls of one case after which its figures do not change any more.
+const MOST_CALLS: usize = 1_000_000;
+/// Calls before the first one counts, so that memory and caches are warm as in a gateway that runs.
+const WARM_UP: usize = 20;
+/// The one case of a bundled plugin that the gateway carries.
+const SAMPLE: &str = "sample";
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    #[command(flatten)]
+    plugin: subject::Which,
+    /// Only this case
+    #[arg(long, value_name = "NAME")]
+    case: Option<String>,
+    /// How long each case is measured, at most a minute
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = time)]
+    time: Duration,
+}
+
+/// What the calls of one case took.
+struct Figures {
+    calls: usize,
+    median: Duration,
+    p99: Duration,
+    used: Used,
+}
+
+pub fn bench(what: &Bench) -> Outcome {
+    let subject = Subject::find(&what.plugin)?;
+    let cases = requests(&subject, what.case.as_deref())?;
+    let all_answered = block_on(async {
+        let plugin = subject.load(&subject::sandbox()?).await?;
+        Ok(measure_all(&plugin, &cases, what.time, &mut io::stdout().lock()).await?)
+    })?;
+    if all_answered { Ok(()) } else { Err(Failure::Run(anyhow!("not every case can be measured"))) }
+}
+
+async fn measure_all(
+    plugin: &Plugin,
+    cases: &[(String, Request)],
+    time: Duration,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
+    let (limits, description) = (Limits::default(), plugin.description());
+    let (name, version) = (figures::plain(&description.name), figures::plain(&description.version));
+    writeln!(
+        out,
+        "{name} {version}, one call at a time, each in a fresh instance: the request in, the answer out and checked"
+    )?;
+    if cfg!(debug_assertions) {
+        writeln!(
+            out,
+            "This is a debug build of the gateway: only a release build (cargo build --release) gives figures."
+        )?;
+    }
+    let width = cases.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default().max("limit".len());
+    let mut all_answered = true;
+    writeln!(
+        out,
+        "{:<width$} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "case", "median", "p99", "memory", "output", "calls"
+    )?;
+    for (name, request) in cases {
+        match measure(plugin, request, &call_limits(&limits), time).await {
+            Ok(Figures { calls, median, p99, used }) => writeln!(
+                out,
+                "{name:<width$} {:>10} {:>10} {:>10} {:>10} {calls:>10}",
+                figures::time(median),
+                figures::time(p99),
+                figures::size(used.memory),
+                figures::size(used.output)
+            )?,
+            Err(why) => {
+                all_answered = false;
+                writeln!(out, "{name:<width$} {}", figures::plain(&why))?;
+            }
+        }
+    }
+    let (time, memory, output) = (limits.time, figures::size(limits.memory), figures::size(limits.output));
+    writeln!(out, "{:<width$} {:>10} {:>10} {memory:>10} {output:>10}", "limit", "", figures::time(time))?;
+    Ok(all_answered)
+}
+
+/// The cases of the plugin, or the sample that the gateway carries with it.
+fn requests(subject: &Subject, only: Option<&str>) -> Result<Vec<(String, Request)>, Failure> {
+    let Some(folder) = subject.cases() else { return Ok(vec![sample(subject, only)?]) };
+    let mut requests = Vec::new();
+    for path in cases::selected(&folder, only)? {
+        let case = case::load_one(&path)?;
+        requests.push((case.name, case.request));
+    }
+    Ok(requests)
+}
+
+fn sample(subject: &Subject, only: Option<&str>) -> Result<(String, Request), Failure> {
+    let name = &subject.name;
+    let Some(sample) = alert_gateway_plugins::find(name).and_then(|bundled| bundled.sample) else {
+        return Err(Failure::Usage(format!(
+            "the gateway carries no sample of {name}: measure its crate, as in `alert-gateway plugin bench \
+             plugins/{name}`"
+        )));
+    };
+    if let Some(only) = only.filter(|only| *only != SAMPLE) {
+        return Err(cases::unknown(only, &[SAMPLE.to_owned()]));
+    }
+    let settings = serde_json::from_str(sample.settings).context("the sample's settings are not JSON")?;
+    let request = case::parse_request(sample.request, settings, None, case::RECEIVED_AT)?;
+    Ok((SAMPLE.to_owned(), request))
+}
+
+async fn measure(plugin: &Plugin, request: &Request, limits: &CallLimits, time: Duration) -> Result<Figures, String> {
+    let source = request.source.as_str();
+    let request = serde_json::to_vec(request).map_err(|error| error.to_string())?;
+    let Measured { answer, used, .. } = plugin.measure(source, &request, limits).await;
+    answer.map_err(|error| format!("cannot be measured: {error}"))?;
+    let call = async || plugin.read(source, &request, limits).await.map_err(|error| error.to_string());
+    for _ in 0..WARM_UP {
+        call().await?;
+    }
+    let (end, mut times) = (Instant::now() + time, Vec::new());
+    while times.is_empty() || (times.len() < MOST_CALLS && Instant::now() < end) {
+        let start = Instant::now();
+        call().await?;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    // The smallest time that so many of a hundred calls stay within.
+    let within = |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1];
+    Ok(Figures { calls: times.len(), median: within(50), p99: within(99), used })
+}
+
+fn time(text: &str) -> anyhow::Result<Duration> {
+    parse_duration(text)
+        .filter(|time| (Duration::from_millis(1)..=LONGEST).contains(time))
+        .ok_or_else(|| anyhow!("write a duration from 1ms to 1m"))
+}

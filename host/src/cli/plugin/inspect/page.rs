@@ -1,0 +1,108 @@
+//! The page of a plugin for its documentation, in Markdown. It has no size and no hash, which change with the compiler,
+//! so that it changes only where the plugin does.
+
+use std::fmt::Write as _;
+
+use plugin_sdk::contract::Description;
+
+use super::super::figures;
+use super::settings::{Row, settings};
+use super::snippet::{Named, snippet};
+
+/// Where the sources of the page's examples are reached.
+const PUBLIC_URL: &str = "https://alerts.example.com";
+
+/// The page.
+pub fn page(description: &Description, named: &Named<'_>) -> String {
+    let Description { name, version, summary, contract, .. } = description;
+    let mut page = format!("# {name}\n\n{}\n\n", summary.trim());
+    let _ = writeln!(page, "Version {version}, contract {contract}.\n");
+    page += if description.authenticates {
+        "The plugin proves by itself who sent a request: a source that it reads needs no `token`.\n"
+    } else {
+        "The plugin does not prove who sent a request: a source that it reads needs a `token`, which the sender shows as\n\
+         `Authorization: Bearer …`, or as `?token=…` behind the URL.\n"
+    };
+    let _ = writeln!(page, "\n## Configuration\n\n```toml\n{}```", snippet(description, named));
+    if let Named::File(..) = named {
+        page += "\nAdd `sha256 = \"…\"` beside the path, as `alert-gateway plugin inspect` prints it, and no other file is run.\n";
+    }
+    page += "\n## Settings\n\n";
+    page += &table(description);
+    let _ = writeln!(page, "\n## Setup\n\n{}", setup(description));
+    figures::plain(page.trim_end()) + "\n"
+}
+
+fn table(description: &Description) -> String {
+    let settings = settings(description);
+    let mut table = String::new();
+    if settings.rows.is_empty() && settings.complete {
+        return "There are none.\n".to_owned();
+    }
+    if !settings.rows.is_empty() {
+        table += "| setting | what it is | meaning |\n|---|---|---|\n";
+    }
+    for row in &settings.rows {
+        let Row { name, kind, required, secret, default, description } = row;
+        let default =
+            default.as_ref().map_or_else(String::new, |default| format!("; `{default}` where it is not given"));
+        let marks = match (required, secret) {
+            (true, true) => "**required**, secret: ",
+            (true, false) => "**required**: ",
+            (false, true) => "secret: ",
+            (false, false) => "",
+        };
+        let _ =
+            writeln!(table, "| `{}` | {marks}{}{} | {} |", cell(name), cell(kind), cell(&default), cell(description));
+    }
+    if settings.rows.iter().any(|row| row.secret) {
+        table += "\nA secret is `{ env = \"NAME\" }`, `{ file = \"path\" }` or plain text, and is never printed.\n";
+    }
+    if !settings.complete {
+        let schema = serde_json::to_string_pretty(&description.settings).unwrap_or_default();
+        let _ = writeln!(
+            table,
+            "\n<details><summary>The whole schema, which says more than the table</summary>\n\n```json\n{schema}\n```\n\n\
+             </details>"
+        );
+    }
+    table
+}
+
+fn setup(description: &Description) -> String {
+    let Description { name, url_suffix, setup, .. } = description;
+    let url = format!("{PUBLIC_URL}/in/{name}{url_suffix}");
+    match setup.trim() {
+        "" => format!("Enter the source's URL at the sender: `{url}`"),
+        steps => steps.replace("{url}", &url),
+    }
+}
+
+/// Text that stays within one cell of a table.
+fn cell(text: &str) -> String {
+    text.trim().replace(['\n', '\r'], " ").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_page_has_the_whole_schema_only_where_the_table_cannot_show_it() {
+        let page_of = |schema| page(&Description::new("bell", "1.0.0", "Rings.", schema), &Named::Bundled("bell"));
+        let shown = page_of(json!({ "properties": { "a|b": { "enum": ["x|y"] } } }));
+        assert!(shown.contains("| `a\\|b` | `\"x\\|y\"` |  |") && !shown.contains("<details>"), "{shown}");
+        assert!(shown.contains("needs a `token`"), "{shown}");
+        assert!(page_of(json!({ "not": {} })).contains("<details>"));
+        assert!(page_of(json!({ "type": "object" })).contains("There are none."));
+    }
+
+    #[test]
+    fn a_plugin_without_steps_has_at_least_its_url() {
+        let description =
+            Description { url_suffix: "#x".into(), ..Description::new("bell", "1.0.0", "Rings.", json!({})) };
+        let shown = page(&description, &Named::Bundled("bell"));
+        assert!(shown.ends_with("at the sender: `https://alerts.example.com/in/bell#x`\n"), "{shown}");
+    }
+}

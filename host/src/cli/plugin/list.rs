@@ -1,0 +1,56 @@
+//! `plugin list`: the bundled catalogue.
+
+use std::io::Write;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::subject::{self, Subject};
+use super::{Outcome, block_on, figures};
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// A JSON array of objects with name, version, summary, authenticates (where it is false, a source needs a token)
+    /// and size in bytes
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    version: String,
+    summary: String,
+    authenticates: bool,
+    size: usize,
+}
+
+pub fn list(what: &List) -> Outcome {
+    let rows = block_on(async {
+        let sandbox = subject::sandbox()?;
+        let mut rows = Vec::new();
+        for bundled in alert_gateway_plugins::all() {
+            let plugin = Subject::bundled(bundled).load(&sandbox).await?;
+            let description = plugin.description();
+            rows.push(Row {
+                name: bundled.name,
+                version: description.version.clone(),
+                summary: description.summary.clone(),
+                authenticates: description.authenticates,
+                size: bundled.wasm.len(),
+            });
+        }
+        Ok(rows)
+    })?;
+    let mut out = std::io::stdout().lock();
+    if what.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
+        return Ok(());
+    }
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
+    for Row { name, version, summary, authenticates, size } in &rows {
+        let sender = if *authenticates { "proves its sender" } else { "needs a token" };
+        writeln!(out, "{name:<width$}  {version:<7} {:>10}  {sender:<17}  {summary}", figures::size(*size))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! `plugin`: an author's way from nothing to a plugin that runs; and what a plugin is seen to be from the sandbox's side.
+
+mod bench;
+pub mod build;
+mod cases;
+mod dev;
+mod figures;
+mod inspect;
+mod list;
+mod new;
+mod subject;
+mod test;
+
+use clap::Subcommand;
+
+use super::{ConfigFile, Failure, Outcome, block_on, trial};
+
+/// What to do with a plugin.
+#[derive(Debug, Subcommand)]
+pub enum Plugins {
+    /// Make a plugin to start from
+    New(new::New),
+    /// Compile a plugin to wasm, and print the line that configures it
+    Build(build::Build),
+    /// Run a plugin's cases through the real sandbox, and compare the answers with those written down
+    ///
+    /// A case is a request in `cases/<case>.http` and the answer that it owes in `cases/<case>.json`, with the source's
+    /// settings in `cases/<case>.settings.json` or `cases/settings.json`. Each is read by a fresh instance, under the limits
+    /// of a source that has none of its own.
+    Test(test::Test),
+    /// Show what a plugin is, what it wants to be told, and how far it reaches
+    ///
+    /// The plugin is compiled and asked to describe itself, in the sandbox; it reads no request.
+    Inspect(inspect::Inspect),
+    /// Measure what a call of a plugin takes, beside its limits
+    ///
+    /// One call at a time, each in a fresh instance: from the request's JSON to the checked answer, as a source pays for
+    /// it. Only a release build of the gateway gives figures that mean anything.
+    Bench(bench::Bench),
+    /// The plugins that the gateway carries with it
+    ///
+    /// Each of them can be named in a source's `plugin = "<name>"`. `plugin inspect NAME` tells more of one.
+    List(list::List),
+    /// Serve a plugin's source on this machine while you write it
+    Dev(dev::Dev),
+}
+
+pub fn plugin(what: &Plugins) -> Outcome {
+    match what {
+        Plugins::New(what) => new::new(what),
+        Plugins::Build(what) => build::build(what),
+        Plugins::Test(what) => test::test(what),
+        Plugins::Inspect(what) => inspect::inspect(what),
+        Plugins::Bench(what) => bench::bench(what),
+        Plugins::List(what) => list::list(what),
+        Plugins::Dev(what) => dev::dev(what),
+    }
+}

@@ -1,0 +1,65 @@
+//! `plugin new`: a plugin that compiles and has cases that pass, to be made into another.
+
+mod name;
+mod template;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+
+use super::{Failure, Outcome};
+use name::Name;
+
+/// The crate stands alone: it brings the SDK with it, as this program was made with it, and needs nothing else but
+/// crates.io.
+#[derive(Debug, Args)]
+pub struct New {
+    /// What the plugin is called: lower-case letters, digits and dashes
+    name: String,
+    /// The folder to make; one of the plugin's name unless this says more
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+pub fn new(what: &New) -> Outcome {
+    let name = Name::new(&what.name).map_err(Failure::Usage)?;
+    let folder = what.dir.clone().unwrap_or_else(|| name.package().into());
+    make(&folder, &name)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{} holds a plugin that compiles, and cases that pass. Next:\n", folder.display())?;
+    writeln!(out, "    cd {}", folder.display())?;
+    writeln!(out, "    alert-gateway plugin test .                             # its cases, through the sandbox")?;
+    writeln!(out, "    alert-gateway plugin dev . --config gateway.toml        # serve it here while you change it")?;
+    writeln!(
+        out,
+        "    alert-gateway plugin build .                            # the wasm, and the line to configure it"
+    )?;
+    Ok(())
+}
+
+/// The folder is there as a whole, or not at all.
+fn make(folder: &Path, name: &Name) -> Result<(), Failure> {
+    if std::fs::read_dir(folder).map_or_else(|_| folder.exists(), |mut entries| entries.next().is_some()) {
+        let help = "name another folder with --dir, or remove this one";
+        return Err(Failure::Usage(format!("{} is there already, and not empty; {help}", folder.display())));
+    }
+    let folder = std::path::absolute(folder)?;
+    let parent = folder.parent().ok_or_else(|| anyhow!("{} is no folder for a plugin", folder.display()))?;
+    let cannot = || format!("cannot write in {}; name another folder with --dir", parent.display());
+    std::fs::create_dir_all(parent).with_context(cannot)?;
+    let half = half_made(parent).with_context(cannot)?;
+    template::write(half.path(), name).map_err(|(path, error)| anyhow!("cannot write {}: {error}", path.display()))?;
+    std::fs::rename(half.path(), &folder).with_context(cannot)?;
+    // It has moved, so there is nothing to remove.
+    let _ = half.keep();
+    Ok(())
+}
+
+/// A folder that is removed again where the work is not finished, with the rights of any other new folder.
+fn half_made(parent: &Path) -> std::io::Result<tempfile::TempDir> {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+    tempfile::Builder::new().prefix(".plugin-").permissions(Permissions::from_mode(0o777)).tempdir_in(parent)
+}

@@ -1,0 +1,58 @@
+//! The files of a new plugin.
+//!
+//! They stand in `template/` as a plugin would have them, under the name of `my-plugin`; a test makes one and has it
+//! compiled.
+
+use std::path::{Path, PathBuf};
+
+use alert_gateway_plugins::sdk;
+
+use super::name::Name;
+
+/// A file of the template.
+macro_rules! file {
+    ($path:literal) => {
+        ($path, include_str!(concat!("template/", $path)))
+    };
+}
+
+const SOURCE: (&str, &str) = file!("src/lib.rs");
+
+const FILES: [(&str, &str); 13] = [
+    SOURCE,
+    // Under another name here, where it would be obeyed.
+    (".gitignore", include_str!("template/gitignore")),
+    file!(".cargo/config.toml"),
+    file!("Cargo.toml"),
+    file!("README.md"),
+    file!("cases/another-shape.http"),
+    file!("cases/another-shape.json"),
+    file!("cases/sample.http"),
+    file!("cases/sample.json"),
+    file!("cases/settings.json"),
+    file!("gateway.toml"),
+    file!("src/setup.md"),
+    file!("tests/cases.rs"),
+];
+
+/// Writes all files of a new plugin into a folder.
+///
+/// # Errors
+/// What could not be written, and why.
+pub fn write(folder: &Path, name: &Name) -> Result<(), (PathBuf, std::io::Error)> {
+    let others = SOURCE.1.replace("MyPlugin", "");
+    let named = |text: &str| {
+        text.replace("my-plugin", name.package())
+            .replace("my_plugin", &name.ident())
+            .replace("MyPlugin", &name.type_name(&others))
+    };
+    let own = FILES.iter().map(|(path, text)| (folder.join(path), named(text)));
+    let sdk = sdk::files().iter().map(|file| (folder.join("sdk").join(file.path), file.text.to_owned()));
+    // The versions that were tested, of more than a plugin needs: cargo drops the rest.
+    let lock = [(folder.join("Cargo.lock"), sdk::LOCK.to_owned())];
+    for (path, text) in own.chain(sdk).chain(lock) {
+        let parent = path.parent().unwrap_or(folder);
+        std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, text)).map_err(|error| (path, error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! What the sender of `my-plugin` posts, made into alerts.
+//!
+//! As it stands, it reads `{"id": "17", "check": "db-1", "title": "…", "severity": "…", "ok": false}`. To make it yours:
+//! put a real request of your sender into `cases/`, and change `Event` and `known` until the answer is right.
+
+use plugin_sdk::contract::{Alert, Answer, Description, Priority, Request, Status};
+use plugin_sdk::signature::sha256;
+use plugin_sdk::{Plugin, export, text};
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+/// The plugin. Every request is read by a fresh instance of it, so nothing is kept from one to the next.
+pub struct MyPlugin;
+
+export!(MyPlugin);
+
+/// What the operator writes under `settings`. The gateway has checked it against the schema in `describe`, so this must
+/// take all that the schema takes.
+#[derive(Deserialize)]
+pub struct Settings {
+    /// How urgent an event is that does not say so itself.
+    #[serde(default = "medium")]
+    priority: Priority,
+}
+
+fn medium() -> Priority {
+    Priority::Medium
+}
+
+/// What the sender posts, as far as an alert needs it. The alert carries all of it as its details anyway.
+#[derive(Deserialize)]
+struct Event {
+    /// Of this one event: when the sender posts it twice, one alert is enough.
+    id: String,
+    /// What is broken, or well again.
+    check: String,
+    title: String,
+    #[serde(default)]
+    severity: String,
+    #[serde(default)]
+    ok: bool,
+}
+
+impl Plugin for MyPlugin {
+    type Settings = Settings;
+
+    fn describe() -> Description {
+        let settings = serde_json::json!({
+            "type": "object",
+            "properties": {
+                "priority": {
+                    "description": "How urgent an event is that does not say so itself.",
+                    "enum": ["critical", "high", "medium", "low"],
+                    "default": "medium"
+                }
+            },
+            // The operator is then told of a setting with a misspelt name.
+            "additionalProperties": false
+        });
+        Description {
+            // What the operator does at the sender. `{url}` becomes the address of the operator's source.
+            setup: include_str!("setup.md").to_owned(),
+            ..Description::new(
+                env!("CARGO_PKG_NAME"),
+                env!("CARGO_PKG_VERSION"),
+                env!("CARGO_PKG_DESCRIPTION"),
+                settings,
+            )
+        }
+        // This plugin does not say `authenticates: true`, so the gateway demands a token of every source that uses it.
+        // Where your sender signs its requests, `plugin_sdk::signature` checks that; then say so here, and reject in
+        // `read` what is not signed.
+    }
+
+    fn read(request: &Request, settings: Settings) -> Answer {
+        // From here on the sender has proved itself. Whatever it sends is an event that somebody must see, so what is
+        // not understood is carried on as it is, and never refused.
+        let body = request.body.bytes();
+        let alert = match serde_json::from_slice(&body) {
+            Ok(event) => known(event, &settings),
+            Err(_) => unknown(&body, &settings),
+        };
+        Answer::alert(Alert {
+            details: details(request),
+            ..alert
+        })
+    }
+}
+
+/// An event of the expected shape.
+fn known(event: Event, settings: &Settings) -> Alert {
+    let status = if event.ok {
+        Status::Resolve
+    } else {
+        Status::Trigger
+    };
+    let priority = Priority::from_word(&event.severity).unwrap_or(settings.priority);
+    Alert {
+        // One key is one alert: the event that ends it closes what the others have opened.
+        key: Some(id(&event.check)),
+        status,
+        labels: [("check".to_owned(), event.check)].into(),
+        // For somebody woken at night: what broke and where, in one line.
+        ..Alert::new(id(&event.id), priority, text::line(&event.title, 200))
+    }
+}
+
+/// An event of another shape. Its id is the hash of its body, so that a repeat is still known as one.
+fn unknown(body: &[u8], settings: &Settings) -> Alert {
+    let title = concat!(
+        env!("CARGO_PKG_NAME"),
+        ": an event of unknown shape; see its details"
+    );
+    Alert::new(sha256(body).hex(), settings.priority, title)
+}
+
+/// An id is 1 to 256 bytes; one that is not becomes its hash.
+fn id(given: &str) -> String {
+    if (1..=256).contains(&given.len()) {
+        given.to_owned()
+    } else {
+        sha256(given.as_bytes()).hex()
+    }
+}
+
+/// All that the sender said: byte for byte where it is JSON, as text where it is not.
+fn details(request: &Request) -> Option<Box<RawValue>> {
+    let json = serde_json::from_slice(&request.body.bytes());
+    json.or_else(|_| to_raw_value(&request.body.text())).ok()
+}

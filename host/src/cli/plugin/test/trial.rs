@@ -1,0 +1,120 @@
+//! One case, tried.
+
+use std::path::{Path, PathBuf};
+
+use plugin_sdk::case::{self, Case, Difference};
+use plugin_sdk::contract::Mistake;
+use serde_json::Value;
+
+use crate::config::Limits;
+use crate::plugin::{Measured, Plugin, Used};
+use crate::sources::{call_limits, schema};
+
+/// What became of a case.
+pub struct Trial {
+    /// Whether it is answered as written.
+    pub verdict: Verdict,
+    /// What the call used, where there was one.
+    pub used: Option<Used>,
+}
+
+/// Whether a case is answered as written.
+pub enum Verdict {
+    /// It is.
+    Ok,
+    /// It is now: the answer was written into this file.
+    Written(PathBuf),
+    /// There is an answer, and not the one that is written down.
+    Changed(String),
+    /// There is no answer, or none that counts.
+    Failed(String),
+}
+
+impl Verdict {
+    /// The word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Written(_) => "written",
+            Self::Changed(_) => "changed",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// Tries the case of this `.http` file.
+pub async fn of(path: &Path, plugin: &Plugin, limits: &Limits, bless: bool) -> Trial {
+    let prepared = async {
+        let case = case::load_one(path).map_err(|error| error.to_string())?;
+        let request = prepare(&case, path, plugin, limits).await?;
+        Ok((case, request))
+    };
+    let (case, request) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(why) => return Trial { verdict: Verdict::Failed(why), used: None },
+    };
+    let Measured { answer, output, used } = plugin.measure(&case.request.source, &request, &call_limits(limits)).await;
+    let verdict = match answer {
+        Ok(_) => judge(&case, &String::from_utf8_lossy(&output), bless),
+        Err(error) => Verdict::Failed(format!("{error}\n{}", error.advice())),
+    };
+    Trial { verdict, used: Some(used) }
+}
+
+/// The request as the sandbox takes it, if a source would let it come that far.
+async fn prepare(case: &Case, path: &Path, plugin: &Plugin, limits: &Limits) -> Result<Vec<u8>, String> {
+    let length = case.request.body.bytes().len();
+    if length > limits.body {
+        return Err(format!(
+            "the body has {length} bytes, and a source takes {}: shorten it, or tell operators to set `body` in the \
+             source's limits",
+            limits.body
+        ));
+    }
+    let settings: Value = serde_json::from_str(case.request.settings.get()).map_err(|error| error.to_string())?;
+    let mut misfits = schema::misfits(plugin.description(), &settings);
+    if misfits.is_empty() {
+        let checked = plugin.check(&case.request.source, case.request.settings.get().as_bytes()).await;
+        let checked =
+            checked.map_err(|error| format!("it could not check the settings: {error}\n{}", error.advice()))?;
+        let told = |mistake: &Mistake| format!("{}: {}; {}", mistake.path, mistake.found, mistake.help);
+        misfits.extend(checked.mistakes.iter().map(told));
+    }
+    if misfits.is_empty() {
+        return serde_json::to_vec(&case.request).map_err(|error| error.to_string());
+    }
+    let (own, shared) = (path.with_extension("settings.json"), path.with_file_name("settings.json"));
+    let place = if own.exists() {
+        format!("{}, or the schema", own.display())
+    } else if shared.exists() {
+        format!("{}, or the schema", shared.display())
+    } else {
+        format!("the schema, or write settings into {}", shared.display())
+    };
+    Err(format!(
+        "its settings do not fit the plugin's own schema or check, so `check` would refuse a source that has them:\n  {}\nMend \
+         {place}.",
+        misfits.join("\n  ")
+    ))
+}
+
+fn judge(case: &Case, output: &str, bless: bool) -> Verdict {
+    match case.compare(output) {
+        Ok(()) => Verdict::Ok,
+        Err(Difference::NotJson(error)) => {
+            Verdict::Failed(format!("the answer nests too deep to be compared: {error}"))
+        }
+        Err(_) if bless => {
+            let written = case::pretty(output).map_err(|error| error.to_string());
+            let file = case.answer_path.clone();
+            match written.and_then(|text| std::fs::write(&file, text).map_err(|error| error.to_string())) {
+                Ok(()) => Verdict::Written(file),
+                Err(error) => Verdict::Failed(format!("cannot write {}: {error}", file.display())),
+            }
+        }
+        Err(missing @ Difference::Missing { .. }) => {
+            Verdict::Failed(format!("{missing}If it is right, write it down with --bless."))
+        }
+        Err(other) => Verdict::Changed(format!("{other}\nIf the new answer is right, write it down with --bless.")),
+    }
+}

@@ -1,0 +1,173 @@
+//! How a request can end, and what its sender is told: the only place that turns an ending into HTTP.
+
+use hyper::StatusCode;
+use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use plugin_sdk::contract::{self, Alert, Rejection, RejectionKind};
+use serde::Serialize;
+
+use super::received::BODY_TIME;
+use crate::http::{self, BodyError};
+use crate::sources::{ReadError, Source};
+use crate::store::StoreError;
+
+/// What a sender is told to wait where the store is busy, in seconds.
+const RETRY_BUSY: u64 = 1;
+/// What a sender is told to wait where the disk is full or fails, in seconds.
+const RETRY_DISK: u64 = 30;
+
+/// How a request ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// Its alerts are on disk.
+    Accepted {
+        /// How many of them are new.
+        accepted: usize,
+        /// How many were known already.
+        duplicates: usize,
+    },
+    /// Genuine, and nobody needs to know: why.
+    Ignored(String),
+    /// The plugin failed, and the request waits on disk to be read again.
+    Kept,
+    /// The plugin dictates the answer.
+    Replied(Box<http::Answer>),
+    /// The plugin does not take it.
+    Rejected(Rejection),
+    /// No source has this address.
+    NoSource,
+    /// The source wants a token, and there is none.
+    NoToken,
+    /// The token is not the source's.
+    WrongToken,
+    /// It is no POST.
+    Method,
+    /// Its body was not taken.
+    Body(BodyError),
+    /// Too many wait to be read.
+    Busy(ReadError),
+    /// It cannot be kept.
+    Store(StoreError),
+}
+
+/// The answer to a sender whose request was taken.
+#[derive(Serialize)]
+struct Taken<'a> {
+    request: &'a str,
+    accepted: usize,
+    duplicates: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<String>,
+}
+
+/// The alerts of a plugin's answer; or, where it is not one that brings alerts, how its request ends.
+///
+/// # Errors
+/// The ending.
+pub fn alerts_of(answer: contract::Answer) -> Result<Vec<Alert>, Ending> {
+    match answer {
+        contract::Answer::Alerts(alerts) if alerts.is_empty() => {
+            Err(Ending::Ignored("there is no event in it".to_owned()))
+        }
+        contract::Answer::Alerts(alerts) => Ok(alerts),
+        contract::Answer::Ignored { reason } => Err(Ending::Ignored(reason)),
+        contract::Answer::Rejected(rejection) => Err(Ending::Rejected(rejection)),
+        contract::Answer::Reply { status, headers, body } => Err(reply(status, &headers, &body)),
+    }
+}
+
+impl Ending {
+    /// The word for metrics.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Ignored(_) => "ignored",
+            Self::Kept => "kept",
+            Self::Replied(_) => "replied",
+            Self::Rejected(Rejection { kind: RejectionKind::Malformed, .. }) => "malformed",
+            Self::Rejected(Rejection { kind: RejectionKind::Unauthenticated, .. }) | Self::NoToken => "unauthenticated",
+            Self::Rejected(Rejection { kind: RejectionKind::Forbidden, .. }) | Self::WrongToken => "forbidden",
+            Self::NoSource => "unknown_source",
+            Self::Method => "method",
+            Self::Body(BodyError::TooLarge) => "too_large",
+            Self::Body(BodyError::TooSlow) => "too_slow",
+            Self::Body(BodyError::Broken) => "broken",
+            Self::Busy(_) => "busy",
+            Self::Store(_) => "unavailable",
+        }
+    }
+
+    /// The answer to the sender of the request `id`.
+    pub fn into_answer(self, id: &str, source: Option<&Source>) -> http::Answer {
+        let problem = |status, detail: &str| http::problem(status, detail, Some(id));
+        let with = |mut answer: http::Answer, name, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                answer.headers_mut().insert(name, value);
+            }
+            answer
+        };
+        match self {
+            Self::Accepted { accepted, duplicates } => {
+                http::json(StatusCode::OK, &Taken { request: id, accepted, duplicates, ignored: None })
+            }
+            Self::Ignored(reason) => {
+                http::json(StatusCode::OK, &Taken { request: id, accepted: 0, duplicates: 0, ignored: Some(reason) })
+            }
+            Self::Kept => http::json(
+                StatusCode::ACCEPTED,
+                &serde_json::json!({ "request": id, "kept": "it could not be read, and is kept to be read again" }),
+            ),
+            Self::Replied(answer) => *answer,
+            Self::Rejected(Rejection { kind, reason, .. }) => match kind {
+                RejectionKind::Malformed => problem(StatusCode::BAD_REQUEST, &reason),
+                RejectionKind::Forbidden => problem(StatusCode::FORBIDDEN, &reason),
+                RejectionKind::Unauthenticated => {
+                    let scheme = source.map_or("Bearer", |source| source.plugin.name());
+                    with(problem(StatusCode::UNAUTHORIZED, &reason), WWW_AUTHENTICATE, scheme)
+                }
+            },
+            Self::NoSource => problem(
+                StatusCode::NOT_FOUND,
+                "no source has this address; senders post to /in/<source>, with a name from the configuration",
+            ),
+            Self::NoToken => {
+                let detail = "this source takes requests with a token only: Authorization: Bearer <token>, or ?token=";
+                with(problem(StatusCode::UNAUTHORIZED, detail), WWW_AUTHENTICATE, "Bearer")
+            }
+            Self::WrongToken => problem(StatusCode::FORBIDDEN, "the token is not this source's"),
+            Self::Method => {
+                let detail = "this address takes webhooks by POST; it is alive, and there is nothing here to look at";
+                with(problem(StatusCode::METHOD_NOT_ALLOWED, detail), ALLOW, "POST")
+            }
+            Self::Body(BodyError::TooLarge) => {
+                let limit = source.map_or(0, |source| source.limits.body);
+                problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {limit} bytes"))
+            }
+            Self::Body(BodyError::TooSlow) => {
+                let detail = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
+                problem(StatusCode::REQUEST_TIMEOUT, &detail)
+            }
+            Self::Body(BodyError::Broken) => problem(StatusCode::BAD_REQUEST, "the body ended early or was malformed"),
+            Self::Busy(_) => {
+                let detail = "too many requests of this source wait to be read, so it was not accepted; send it again";
+                with(problem(StatusCode::TOO_MANY_REQUESTS, detail), RETRY_AFTER, &RETRY_BUSY.to_string())
+            }
+            Self::Store(error) => {
+                let wait = if matches!(error, StoreError::Busy) { RETRY_BUSY } else { RETRY_DISK };
+                let detail = "the request cannot be kept at present, so it was not accepted; send it again later";
+                with(problem(StatusCode::SERVICE_UNAVAILABLE, detail), RETRY_AFTER, &wait.to_string())
+            }
+        }
+    }
+}
+
+/// A reply that the plugin dictates; its status and headers were checked where its answer was.
+fn reply(status: u16, headers: &[(String, String)], body: &contract::Body) -> Ending {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let mut answer = http::answer(status, "text/plain; charset=utf-8", body.bytes().into_owned());
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    Ending::Replied(Box::new(answer))
+}

@@ -1,0 +1,141 @@
+//! What comes in: a request that may be read by its source's plugin, or the reason why it may not.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::{Method, Request, Uri};
+use plugin_sdk::contract::Answer;
+use serde_json::value::RawValue;
+
+use super::{Ending, route};
+use crate::http;
+use crate::sources::{ReadError, Source};
+
+/// How long a sender may take for its body.
+pub const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// What came in, before it is read.
+#[derive(Debug)]
+pub struct Received {
+    /// The id under which its sender and the operator know it.
+    pub id: String,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// How.
+    pub method: Method,
+    /// Where to, as the sender knows it.
+    pub url: String,
+    /// As the contract has them: `[[name, value], …]`.
+    pub headers: Box<RawValue>,
+    /// All of it.
+    pub body: Bytes,
+}
+
+/// Takes in all of a request for `source`, whose path has `suffix` behind the source's name.
+///
+/// # Errors
+/// How it ends, where it may not come in: it is no POST, shows no token or a wrong one, or its body is too large, too
+/// slow or broken.
+pub async fn receive(id: &str, source: &Source, suffix: &str, request: Request<Incoming>) -> Result<Received, Ending> {
+    let (head, body) = request.into_parts();
+    if head.method != Method::POST {
+        return Err(Ending::Method);
+    }
+    if !source.tokens.is_empty() {
+        match token(&head.uri, &head.headers) {
+            None => return Err(Ending::NoToken),
+            Some(token) if source.tokens.iter().any(|known| known.matches(token.as_bytes())) => {}
+            Some(_) => return Err(Ending::WrongToken),
+        }
+    }
+    let body = http::read_body(body, source.limits.body, BODY_TIME).await.map_err(Ending::Body)?;
+    Ok(Received {
+        id: id.to_owned(),
+        at_ms: now_ms(),
+        method: head.method,
+        url: route::public_url(&source.url, suffix, head.uri.query()),
+        headers: headers_json(&head.headers),
+        body,
+    })
+}
+
+impl Received {
+    /// What the source's plugin makes of it.
+    ///
+    /// # Errors
+    /// Where the plugin fails, or is busy for too long.
+    pub async fn read(&self, source: &Source) -> Result<Answer, ReadError> {
+        let Self { at_ms, method, url, headers, body, .. } = self;
+        source.read(&crate::store::rfc3339(*at_ms), method.as_str(), url, headers, body).await
+    }
+}
+
+/// The credential that a sender shows to the gateway itself.
+fn token<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start().into())
+    });
+    bearer.or_else(|| {
+        form_urlencoded::parse(uri.query()?.as_bytes()).find(|(name, _)| name == "token").map(|(_, token)| token)
+    })
+}
+
+/// JSON `[[name, value], …]`, in order, duplicates kept; bytes above 0x7f are read as Latin-1.
+fn headers_json(headers: &HeaderMap) -> Box<RawValue> {
+    let pairs: Vec<(&str, Cow<'_, str>)> = headers
+        .iter()
+        .map(|(name, value)| {
+            let value = match value.to_str() {
+                Ok(text) => text.into(),
+                Err(_) => value.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>().into(),
+            };
+            (name.as_str(), value)
+        })
+        .collect();
+    serde_json::value::to_raw_value(&pairs).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// The time, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    fn shown(uri: &str, authorization: Option<&'static str>) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = authorization {
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        token(&uri.parse().unwrap(), &headers).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn a_token_is_shown_as_bearer_or_in_the_query() {
+        assert_eq!(shown("/in/a", Some("Bearer t")).as_deref(), Some("t"));
+        assert_eq!(shown("/in/a", Some("bearer  t")).as_deref(), Some("t"));
+        assert_eq!(shown("/in/a?x=1&token=a%2Fb", None).as_deref(), Some("a/b"));
+        assert_eq!(shown("/in/a?token=query", Some("Basic dTpw")).as_deref(), Some("query"));
+        assert_eq!(shown("/in/a?token=query", Some("Bearer head")).as_deref(), Some("head"));
+        for nothing in [("/in/a", None), ("/in/a?tokens=t", None), ("/in/a", Some("Basic dTpw")), ("/in/a", Some("t"))]
+        {
+            assert_eq!(shown(nothing.0, nothing.1), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn headers_keep_their_order_their_duplicates_and_every_byte() {
+        let mut headers = HeaderMap::new();
+        headers.append("b", HeaderValue::from_static("1"));
+        headers.append("a", HeaderValue::from_bytes(b"caf\xe9").unwrap());
+        headers.append("b", HeaderValue::from_static("2"));
+        assert_eq!(headers_json(&headers).get(), r#"[["b","1"],["b","2"],["a","café"]]"#);
+    }
+}

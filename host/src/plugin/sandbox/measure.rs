@@ -1,0 +1,54 @@
+//! A call that is looked at: for the author of a plugin, who wants to know what it used and what exactly it put out.
+//! It goes the way of [`Plugin::read`], which for its part counts nothing.
+
+use super::Plugin;
+use crate::plugin::answer;
+use crate::plugin::call::Call;
+use crate::plugin::error::CallError;
+use crate::plugin::limits::CallLimits;
+use crate::plugin::log::CallLog;
+use plugin_sdk::contract::Answer;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A call, and all that is known of it.
+#[derive(Debug)]
+pub struct Measured {
+    /// What [`Plugin::read`] would have given.
+    pub answer: Result<Answer, CallError>,
+    /// What the plugin put out, byte for byte; empty where it never came to that.
+    pub output: Vec<u8>,
+    /// What it used, also where it failed.
+    pub used: Used,
+}
+
+/// What one call used of its [`CallLimits`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// How long the plugin ran, from an instance being made until it answered or was stopped.
+    pub time: Duration,
+    /// The most memory of its own that it had, in bytes.
+    pub memory: usize,
+    /// Bytes that it put out.
+    pub output: usize,
+}
+
+impl Plugin {
+    /// Reads a request as [`Plugin::read`] does, and tells what that took.
+    pub async fn measure(&self, source: &str, request: &[u8], limits: &CallLimits) -> Measured {
+        let loaded = &*self.0;
+        let (sandbox, code) = (&loaded.sandbox, &loaded.code);
+        let places = async { Ok((sandbox.place(&loaded.places).await?, sandbox.place(&sandbox.0.places).await?)) };
+        let _places = match places.await {
+            Ok(places) => places,
+            Err(error) => return Measured { answer: Err(error), output: Vec::new(), used: Used::default() },
+        };
+        let log = CallLog::new(Arc::clone(&loaded.name), source);
+        let call = Call::new(&sandbox.0.clock, log, request, limits);
+        let (result, used) = call.measure(&code.instance, code.initialize.as_ref(), &code.read).await;
+        match result {
+            Ok(output) => Measured { answer: answer::answer(&output).map_err(CallError::from), output, used },
+            Err(error) => Measured { answer: Err(error), output: Vec::new(), used },
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! How far a plugin reaches: what it imports, in words, and what it exports. That is all there is: what is not imported
+//! cannot be called, and [`super::Sandbox::load`] refuses what is not listed here.
+
+use super::Plugin;
+use crate::plugin::{abi, wasi};
+
+/// A function of the host that a plugin imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The function, as `module.name`.
+    pub function: String,
+    /// What the plugin can do with it. Several functions have the same meaning.
+    pub meaning: &'static str,
+}
+
+impl Plugin {
+    /// What it imports, in the order of the module.
+    pub fn imports(&self) -> Vec<Import> {
+        let imports = self.0.code.instance.module().imports();
+        let import = |import: wasmtime::ImportType<'_>| Import {
+            function: format!("{}.{}", import.module(), import.name()),
+            meaning: meaning(import.module(), import.name()),
+        };
+        imports.map(import).collect()
+    }
+
+    /// The names of what it exports, in the order of the module.
+    pub fn exports(&self) -> Vec<String> {
+        self.0.code.instance.module().exports().map(|export| export.name().to_owned()).collect()
+    }
+}
+
+/// What a plugin can do with a function; empty for one that no plugin is given.
+fn meaning(module: &str, name: &str) -> &'static str {
+    match (module, name) {
+        (abi::MODULE, "input_length" | "input_offset" | "input_load_u8" | "input_load_u64") => "reads the request",
+        (
+            abi::MODULE,
+            "length" | "length_unsafe" | "alloc" | "free" | "load_u8" | "load_u64" | "store_u8" | "store_u64",
+        ) => "uses memory that the host lends for one call",
+        (abi::MODULE, "output_set") => "answers",
+        (abi::MODULE, "error_set") => "says why it failed",
+        (abi::MODULE, "config_get") => "asks for configuration, of which there is none beside the settings",
+        (abi::MODULE, "var_get" | "var_set") => "keeps variables, which end with the call",
+        (abi::MODULE, "http_request" | "http_status_code" | "http_headers") => {
+            "links HTTP, which it cannot use: asking for a request ends the call"
+        }
+        (abi::MODULE, "log_trace" | "log_debug" | "log_info" | "log_warn" | "log_error" | "get_log_level") => {
+            "writes to the gateway's log"
+        }
+        (wasi::MODULE, "fd_write") => "prints, to the gateway's log",
+        (wasi::MODULE, "proc_exit") => "may end itself",
+        (wasi::MODULE, _) => "links WASI, which has nothing behind it",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_that_a_plugin_may_import_has_a_meaning() {
+        for (module, functions) in [(abi::MODULE, &abi::FUNCTIONS[..]), (wasi::MODULE, &wasi::FUNCTIONS)] {
+            for name in functions {
+                assert_ne!(meaning(module, name), "", "{module}.{name}");
+            }
+        }
+        assert_eq!(meaning("env", "abort"), "");
+    }
+}

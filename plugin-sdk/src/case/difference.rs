@@ -1,0 +1,74 @@
+//! The answer that a case was given, beside the one that is written down: one comparison for the test kit, which runs a
+//! plugin natively, and for the host, which runs it in the sandbox.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use similar::TextDiff;
+
+use super::Case;
+
+/// Lines that are shown around each change.
+const AROUND: usize = 3;
+
+/// How an answer is not the one that is written down.
+#[derive(Debug, thiserror::Error)]
+pub enum Difference {
+    /// Nothing is written down yet.
+    #[error("{} is missing. The answer was:\n{found}", path.display())]
+    Missing {
+        /// Where it should stand.
+        path: PathBuf,
+        /// The answer that was given, as it could be written down.
+        found: String,
+    },
+    /// What is written down is no JSON.
+    #[error("{}: not JSON: {source}", path.display())]
+    Broken {
+        /// Where it stands.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The answer is no JSON.
+    #[error("the answer is not JSON: {0}")]
+    NotJson(serde_json::Error),
+    /// Both are answers, and not the same.
+    #[error("the answer is another one.\n{diff}")]
+    Another {
+        /// As a unified diff: `-` what is written down, `+` what was given.
+        diff: String,
+    },
+}
+
+impl Case {
+    /// Compares an answer, as JSON, with the one that is written down. The order of keys and white space do not count.
+    ///
+    /// # Errors
+    /// How it differs, for the author.
+    pub fn compare(&self, answer: &str) -> Result<(), Difference> {
+        let found = pretty(answer).map_err(Difference::NotJson)?;
+        let path = &self.answer_path;
+        let Some(expected) = &self.answer else {
+            return Err(Difference::Missing { path: path.clone(), found });
+        };
+        let expected = pretty(expected).map_err(|source| Difference::Broken { path: path.clone(), source })?;
+        if expected == found {
+            return Ok(());
+        }
+        let diff = TextDiff::from_lines(&expected, &found);
+        let header = path.display().to_string();
+        let diff = diff.unified_diff().context_radius(AROUND).header(&header, "the answer").to_string();
+        Err(Difference::Another { diff })
+    }
+}
+
+/// JSON in the one spelling in which answers are written down and compared: pretty, keys in alphabetical order, and a
+/// line end after it.
+///
+/// # Errors
+/// Where it is no JSON.
+pub fn pretty(json: &str) -> Result<String, serde_json::Error> {
+    let value: Value = serde_json::from_str(json)?;
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
