@@ -13,6 +13,7 @@ mod main_job;
 mod monitoring;
 mod mutations;
 mod order;
+mod other_language;
 mod outages;
 mod plugin_commands;
 mod requests;
