@@ -6,6 +6,7 @@
 mod author;
 mod commands;
 mod crashes;
+mod exporting;
 mod harness;
 mod hostile_plugins;
 mod main_job;

@@ -114,6 +114,11 @@ impl<'a> Body<'a> {
 }
 
 impl Source {
+    /// What the operator set for the plugin.
+    pub fn settings(&self) -> &config::Settings {
+        &self.settings
+    }
+
     /// What the plugin makes of a request. `request` gives the request's parts; the source adds its name and settings.
     ///
     /// # Errors
