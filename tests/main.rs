@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
+mod alertmanager;
 mod author;
 mod commands;
 mod crashes;
