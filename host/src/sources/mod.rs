@@ -170,7 +170,8 @@ pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Loaded, Problems
                 let checked = if found.is_empty() {
                     plugin.check(source.name.as_str(), source.settings.json().get().as_bytes()).await
                 } else {
-                    Ok(Checked::default())
+                    // One that has a check may prove its sender with other settings.
+                    Ok(Checked { authenticates: plugin.has_check().then_some(true), ..Checked::default() })
                 };
                 match checked {
                     Ok(checked) => found.extend(schema::review(source, plugin.description(), &checked, config)),
