@@ -180,7 +180,7 @@ async fn alerts_that_alertmanager_leaves_out_are_told_as_one() {
     alertmanager.hear(&machines).await;
     notifications(&gateway, 2.0).await;
     itoc360.opens_only(3).await;
-    let summaries = itoc360.received().iter().map(|one| one.json()["commonAnnotations"]["summary"].to_string());
+    let summaries = itoc360.received().into_iter().map(|one| one.json()["commonAnnotations"]["summary"].to_string());
     let missing = summaries.filter(|summary| summary.contains("1 alert is missing from Alertmanager's group")).count();
     assert_eq!(missing, 1);
 }
