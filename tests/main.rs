@@ -7,6 +7,7 @@ mod alertmanager;
 mod author;
 mod commands;
 mod crashes;
+mod exporting;
 mod harness;
 mod hostile_plugins;
 mod main_job;

@@ -89,9 +89,9 @@ impl Dev {
             Err(failure) => return broken(number, &failure, stage.as_ref()),
         };
         // A case that is answered otherwise is what the author works on, and no reason to serve something older.
-        let cases =
-            test::run(&self.dir.join("cases"), &serving.source.plugin, &Chosen::default(), &mut std::io::stdout());
-        if let Err(failure) = cases.await {
+        let cases = self.dir.join("cases");
+        let tested = test::run(&cases, &serving.source.plugin, &Chosen::default(), &mut std::io::stdout()).await;
+        if let Err(failure) = tested {
             eprintln!("{failure}");
         }
         let name = Arc::clone(&serving.source.name);
