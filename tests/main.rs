@@ -3,14 +3,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
+mod alertmanager;
+mod author;
 mod commands;
 mod crashes;
+mod exporting;
 mod harness;
 mod hostile_plugins;
 mod main_job;
 mod monitoring;
 mod mutations;
 mod order;
+mod other_language;
 mod outages;
 mod plugin_commands;
 mod requests;

@@ -175,7 +175,11 @@ fn way_out(destination: &Destination, store: &Store, health: &Health, metrics: &
     Ok(Delivery::new(name.as_str().into(), itoc360, *concurrency, store, health, metrics)?)
 }
 
-async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+/// A listener at the address that the operator wrote for `key` in `[gateway]`.
+///
+/// # Errors
+/// Where something else is there.
+pub async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen at {address}: is another program there? Choose another address for `{key}` in [gateway]")
     })

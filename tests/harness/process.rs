@@ -58,10 +58,15 @@ impl Process {
         found.unwrap()
     }
 
-    /// Waits until these words stand in a line of what it prints.
-    pub async fn said(&mut self, words: &str) {
-        let seen = self.stdout.0.wait_for(|lines| lines.iter().any(|line| line.contains(words)));
+    /// Waits until these words stand in a line of what it prints, and gives that line.
+    pub async fn said(&mut self, words: &str) -> String {
+        let mut found = None;
+        let seen = self.stdout.0.wait_for(|lines| {
+            found = lines.iter().find(|line| line.contains(words)).cloned();
+            found.is_some()
+        });
         assert!(timeout(PATIENCE, seen).await.is_ok_and(|seen| seen.is_ok()), "the program never said: {words}");
+        found.unwrap()
     }
 
     /// All that was logged until now.

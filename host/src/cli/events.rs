@@ -1,5 +1,7 @@
 //! `events`: what came in and what became of it. It reads the store beside a gateway that runs, or one that does not.
 
+mod export;
+
 use std::io::Write;
 
 use anyhow::{Context, anyhow};
@@ -22,6 +24,12 @@ pub enum Events {
     /// Safe while the gateway runs, and safe to repeat: an event that was accepted once is never opened again. The gateway
     /// does it within a second, or as soon as it starts.
     Replay(Replay),
+    /// Make a test case of a kept request, for the author of its plugin
+    ///
+    /// Writes the request and the plugin's answer as `cases/<NAME>.http` and `cases/<NAME>.json`. Credentials are replaced,
+    /// and the request is signed anew with a test token where the way it is signed is known. It needs no secret, and reads
+    /// none.
+    Export(export::Export),
 }
 
 #[derive(Debug, Args)]
@@ -86,6 +94,7 @@ pub fn events(what: &Events) -> Outcome {
         Events::List(list) => self::list(list),
         Events::Show(show) => self::show(show),
         Events::Replay(replay) => self::replay(replay),
+        Events::Export(export) => export::export(export),
     }
 }
 

@@ -94,14 +94,14 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(message)) => {
-            eprintln!("{}", message.trim_end());
+        Err(failure @ Failure::Usage(_)) => {
+            eprintln!("{failure}");
             ExitCode::from(2)
         }
         // Who reads this through `head` has seen enough.
         Err(Failure::Run(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(Failure::Run(error)) => {
-            eprintln!("error: {error:#}");
+        Err(failure) => {
+            eprintln!("{failure}");
             ExitCode::FAILURE
         }
     }
@@ -110,6 +110,15 @@ pub fn main() -> ExitCode {
 impl ConfigFile {
     fn load(&self) -> Result<Config, Failure> {
         Ok(Config::load(&self.config)?)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Usage(message) => f.write_str(message.trim_end()),
+            Self::Run(error) => write!(f, "error: {error:#}"),
+        }
     }
 }
 

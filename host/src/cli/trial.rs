@@ -84,7 +84,8 @@ impl Try {
     }
 }
 
-fn unknown(name: &str, config: &Config) -> Failure {
+/// The configuration has no source of this name.
+pub fn unknown(name: &str, config: &Config) -> Failure {
     let names = || config.sources.iter().map(|source| source.name.as_str());
     let near = did_you_mean(name, names()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
     let all = names().collect::<Vec<_>>().join(", ");

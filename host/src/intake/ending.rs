@@ -30,7 +30,7 @@ pub enum Ending {
     /// The plugin failed, and the request waits on disk to be read again.
     Kept,
     /// The plugin dictates the answer.
-    Replied(http::Answer),
+    Replied(Box<http::Answer>),
     /// The plugin does not take it.
     Rejected(Rejection),
     /// No source has this address.
@@ -116,7 +116,7 @@ impl Ending {
                 StatusCode::ACCEPTED,
                 &serde_json::json!({ "request": id, "kept": "it could not be read, and is kept to be read again" }),
             ),
-            Self::Replied(answer) => answer,
+            Self::Replied(answer) => *answer,
             Self::Rejected(Rejection { kind, reason, .. }) => match kind {
                 RejectionKind::Malformed => problem(StatusCode::BAD_REQUEST, &reason),
                 RejectionKind::Forbidden => problem(StatusCode::FORBIDDEN, &reason),
@@ -169,5 +169,5 @@ fn reply(status: u16, headers: &[(String, String)], body: &contract::Body) -> En
             answer.headers_mut().insert(name, value);
         }
     }
-    Ending::Replied(answer)
+    Ending::Replied(Box::new(answer))
 }

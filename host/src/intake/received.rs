@@ -9,13 +9,13 @@ use hyper::{Method, Request, Uri};
 use plugin_sdk::contract::Answer;
 use serde_json::value::RawValue;
 
-use super::Ending;
-use super::route;
+use super::{Ending, route};
 use crate::http;
 use crate::sources::{ReadError, Source};
 
 /// How long a sender may take for its body.
 pub const BODY_TIME: Duration = Duration::from_secs(10);
+
 /// What came in, before it is read.
 #[derive(Debug)]
 pub struct Received {

@@ -255,6 +255,11 @@ impl Plugin {
         &self.0.sha256
     }
 
+    /// Whether it has something to say of settings.
+    pub fn has_check(&self) -> bool {
+        self.0.code.check.is_some()
+    }
+
     /// What it thinks of a source's settings, which are JSON text that fits its schema. A plugin without the optional
     /// export `check` has nothing to say.
     pub async fn check(&self, source: &str, settings: &[u8]) -> Result<Checked, CallError> {

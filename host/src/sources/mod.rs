@@ -114,6 +114,11 @@ impl<'a> Body<'a> {
 }
 
 impl Source {
+    /// What the operator set for the plugin.
+    pub fn settings(&self) -> &config::Settings {
+        &self.settings
+    }
+
     /// What the plugin makes of a request. `request` gives the request's parts; the source adds its name and settings.
     ///
     /// # Errors
@@ -165,7 +170,8 @@ pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Loaded, Problems
                 let checked = if found.is_empty() {
                     plugin.check(source.name.as_str(), source.settings.json().get().as_bytes()).await
                 } else {
-                    Ok(Checked::default())
+                    // One that has a check may prove its sender with other settings.
+                    Ok(Checked { authenticates: plugin.has_check().then_some(true), ..Checked::default() })
                 };
                 match checked {
                     Ok(checked) => found.extend(schema::review(source, plugin.description(), &checked, config)),

@@ -173,8 +173,8 @@ fn last_wasm(messages: &[u8]) -> Option<PathBuf> {
         #[serde(default)]
         filenames: Vec<PathBuf>,
     }
-    let made = messages.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Message>(line).ok());
-    made.flat_map(|message| message.filenames).filter(|path| path.extension() == Some(OsStr::new("wasm"))).last()
+    let made = messages.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Message>(line).ok());
+    made.flat_map(|message| message.filenames).find(|path| path.extension() == Some(OsStr::new("wasm")))
 }
 
 #[cfg(test)]

@@ -69,7 +69,8 @@ impl Plugin for TwilioAlarms {
         });
         Description {
             secrets: vec!["auth_token".to_owned()],
-            authenticates: true,
+            // It does with an auth token; `check` tells of each source.
+            authenticates: false,
             // As for the Debugger's webhook: three retries, and on every kind of failure.
             url_suffix: "#rc=3&rp=all".to_owned(),
             setup: include_str!("setup.md").to_owned(),

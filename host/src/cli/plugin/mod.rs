@@ -3,6 +3,7 @@
 mod bench;
 pub mod build;
 mod cases;
+mod dev;
 mod figures;
 mod inspect;
 mod list;
@@ -12,7 +13,7 @@ mod test;
 
 use clap::Subcommand;
 
-use super::{Failure, Outcome, block_on};
+use super::{ConfigFile, Failure, Outcome, block_on, trial};
 
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]
@@ -40,6 +41,8 @@ pub enum Plugins {
     ///
     /// Each of them can be named in a source's `plugin = "<name>"`. `plugin inspect NAME` tells more of one.
     List(list::List),
+    /// Serve a plugin's source on this machine while you write it
+    Dev(dev::Dev),
 }
 
 pub fn plugin(what: &Plugins) -> Outcome {
@@ -50,5 +53,6 @@ pub fn plugin(what: &Plugins) -> Outcome {
         Plugins::Inspect(what) => inspect::inspect(what),
         Plugins::Bench(what) => bench::bench(what),
         Plugins::List(what) => list::list(what),
+        Plugins::Dev(what) => dev::dev(what),
     }
 }

@@ -72,8 +72,9 @@ async fn prepare(case: &Case, path: &Path, plugin: &Plugin, limits: &Limits) -> 
         ));
     }
     let settings: Value = serde_json::from_str(case.request.settings.get()).map_err(|error| error.to_string())?;
-    let mut misfits = schema::misfits(plugin.description(), &settings);
+    let (mut misfits, mut what) = (schema::misfits(plugin.description(), &settings), "fit the plugin's own schema");
     if misfits.is_empty() {
+        what = "pass the plugin's own check";
         let checked = plugin.check(&case.request.source, case.request.settings.get().as_bytes()).await;
         let checked =
             checked.map_err(|error| format!("it could not check the settings: {error}\n{}", error.advice()))?;
@@ -92,8 +93,7 @@ async fn prepare(case: &Case, path: &Path, plugin: &Plugin, limits: &Limits) -> 
         format!("the schema, or write settings into {}", shared.display())
     };
     Err(format!(
-        "its settings do not fit the plugin's own schema or check, so `check` would refuse a source that has them:\n  {}\nMend \
-         {place}.",
+        "its settings do not {what}, so `check` would refuse a source that has them:\n  {}\nMend {place}.",
         misfits.join("\n  ")
     ))
 }

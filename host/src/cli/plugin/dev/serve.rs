@@ -1,0 +1,92 @@
+//! Answers senders as the gateway would, and tells the author what the plugin said. Nothing is stored.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::http;
+use crate::intake::{self, Ending, route};
+use crate::sources::Source;
+
+/// The source, read by one build of its plugin.
+#[derive(Debug)]
+pub struct Serving {
+    /// The number of that build.
+    pub build: u32,
+    /// The source.
+    pub source: Source,
+    /// The path of the public URL.
+    pub public_path: String,
+}
+
+/// What the author sees of a request.
+enum Seen {
+    /// The plugin's answer.
+    Answer(String),
+    /// Why there is none.
+    Failure(String),
+    /// The plugin was not asked.
+    Nothing,
+}
+
+impl Serving {
+    /// Answers a request, and prints what became of it.
+    pub async fn answer(&self, request: Request<Incoming>) -> http::Answer {
+        let id = Uuid::now_v7().to_string();
+        // Without the query, which may hold the token.
+        let asked = format!("{} {}", request.method(), request.uri().path());
+        let started = Instant::now();
+        let (ending, seen) = self.read(&id, request).await;
+        let took = started.elapsed();
+        let (head, body) = ending.into_answer(&id, Some(&self.source)).into_parts();
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(never) => match never {},
+        };
+        let said = match seen {
+            Seen::Answer(answer) => answer,
+            Seen::Failure(error) => error,
+            Seen::Nothing => serde_json::from_slice(&body).map_or_else(|_| String::new(), |body: Value| pretty(&body)),
+        };
+        self.print(&format!("{asked}: {}", head.status), took, &said);
+        Response::from_parts(head, Full::new(body))
+    }
+
+    async fn read(&self, id: &str, request: Request<Incoming>) -> (Ending, Seen) {
+        let path = request.uri().path().to_owned();
+        let Some(route) = route::find(&self.public_path, &path).filter(|route| *route.source == *self.source.name)
+        else {
+            return (Ending::NoSource, Seen::Nothing);
+        };
+        let received = match intake::receive(id, &self.source, route.suffix, request).await {
+            Ok(received) => received,
+            Err(ending) => return (ending, Seen::Nothing),
+        };
+        match received.read(&self.source).await {
+            Ok(answer) => {
+                let seen = Seen::Answer(pretty(&answer));
+                let accepted = |alerts: Vec<_>| Ending::Accepted { accepted: alerts.len(), duplicates: 0 };
+                (intake::alerts_of(answer).map_or_else(|ending| ending, accepted), seen)
+            }
+            Err(error) => {
+                let seen = Seen::Failure(error.to_string());
+                (if error.is_busy() { Ending::Busy(error) } else { Ending::Kept }, seen)
+            }
+        }
+    }
+
+    fn print(&self, line: &str, took: Duration, said: &str) {
+        // Whoever reads no more has seen enough; the sender is answered nevertheless.
+        let _ = writeln!(std::io::stdout().lock(), "\n{line} (build {}, {took:.1?})\n{said}", self.build);
+    }
+}
+
+fn pretty(answer: &impl Serialize) -> String {
+    serde_json::to_string_pretty(answer).unwrap_or_else(|error| error.to_string())
+}

@@ -1,0 +1,91 @@
+//! One alert from one member of a notification, however odd the member is.
+
+use std::collections::BTreeMap;
+
+use plugin_sdk::contract::{Alert, Request, Status};
+use plugin_sdk::json::{Object, text};
+use serde_json::value::RawValue;
+
+use crate::notification::Notification;
+use crate::settings::Settings;
+use crate::words::{PLACES, Words};
+use crate::{details, identity};
+
+/// The host keeps no more.
+const MAX_LABELS: usize = 64;
+
+/// The host keeps no longer one.
+const MAX_LINK: usize = 2048;
+
+/// The alert that a member is.
+pub fn alert(member: &RawValue, notification: &Notification<'_>, request: &Request, settings: &Settings) -> Alert {
+    let fields = Object::read(member.get());
+    let (labels, annotations) = (fields.object("labels"), fields.object("annotations"));
+    let status = status(&fields, notification);
+    let identity = identity::of(member, &fields, &labels, status, settings.repeats, &request.received_at);
+    let priority = settings.priority(labels.text(&settings.severity_label).as_deref());
+    let words = Words { json: member.get(), fields: &fields, labels: &labels, annotations: &annotations };
+    let title = words.title();
+    let when = match status {
+        Status::Trigger => "startsAt",
+        Status::Resolve => "endsAt",
+    };
+    Alert {
+        key: Some(identity.key),
+        status,
+        message: words.message(&title),
+        occurred_at: identity::time(&fields, when),
+        link: link(&fields, &annotations, &notification.group),
+        labels: passed_on(&labels, &settings.severity_label),
+        details: details::of(member, &notification.group),
+        ..Alert::new(identity.event_id, priority, title)
+    }
+}
+
+/// Only what says that it is resolved closes anything: a word that nobody knows is better heard than missed.
+fn status(fields: &Object<'_>, notification: &Notification<'_>) -> Status {
+    let status = fields.text("status").or_else(|| notification.group.text("status"));
+    match status.is_some_and(|status| status.eq_ignore_ascii_case("resolved")) {
+        true => Status::Resolve,
+        false => Status::Trigger,
+    }
+}
+
+/// The page about this very event: the query's graph, or Grafana's rule. Where the sender does not know its own address,
+/// the next best.
+fn link(fields: &Object<'_>, annotations: &Object<'_>, group: &Object<'_>) -> Option<String> {
+    let is_link = |link: &str| {
+        let plain = link.bytes().all(|byte| byte.is_ascii_graphic());
+        plain && link.len() <= MAX_LINK && (link.starts_with("https://") || link.starts_with("http://"))
+    };
+    let candidates = [
+        fields.text("generatorURL"),
+        annotations.text("runbook_url"),
+        fields.text("dashboardURL"),
+        group.text("externalURL"),
+    ];
+    candidates.into_iter().flatten().find(|link| is_link(link))
+}
+
+/// The labels. Of more than the host keeps, those go first that say least about where it is.
+fn passed_on(labels: &Object<'_>, severity_label: &str) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (name, value) in labels.members() {
+        if let Some(value) = text(value) {
+            all.insert(name.to_owned(), value);
+        }
+    }
+    if all.len() <= MAX_LABELS {
+        return all;
+    }
+    let tells = |name: &str| name == "alertname" || name == severity_label || PLACES.contains(&name);
+    let mut passed = BTreeMap::new();
+    for telling in [true, false] {
+        for (name, value) in all.iter().filter(|(name, _)| tells(name) == telling) {
+            if passed.len() < MAX_LABELS {
+                passed.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    passed
+}

@@ -1,0 +1,97 @@
+//! A notification as Alertmanager sends it: facts about a group of alerts, and the alerts.
+//!
+//! The structure is that of <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>. `version` is not
+//! asked for: Grafana sends the same structure as version 1.
+
+use plugin_sdk::json::Object;
+use serde_json::value::RawValue;
+
+/// What a body is.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// Alerts, or a group that has none.
+    Notification(Notification<'a>),
+    /// Something else, which has to be carried as it is.
+    Strange,
+    /// Nothing at all, and why it is that.
+    Nothing(&'static str),
+}
+
+/// The parts of a notification, undecoded.
+#[derive(Debug)]
+pub struct Notification<'a> {
+    /// All of it but for the alerts is about the group.
+    pub group: Object<'a>,
+    /// The alerts.
+    pub members: Vec<&'a RawValue>,
+}
+
+impl<'a> Body<'a> {
+    /// Reads a body.
+    pub fn read(text: &'a str) -> Self {
+        let Ok(group) = serde_json::from_str::<Object<'_>>(text) else {
+            return match text.trim() {
+                "" => Self::Nothing("the body is empty"),
+                "null" | "[]" => Self::Nothing("the body is empty JSON"),
+                _ => Self::Strange,
+            };
+        };
+        let members = match group.get("alerts") {
+            None if group.names().next().is_none() => return Self::Nothing("the body is empty JSON"),
+            // As Go writes a list that was never made.
+            Some("null") => Ok(Vec::new()),
+            Some(list) => serde_json::from_str(list),
+            None => return Self::Strange,
+        };
+        members.map_or(Self::Strange, |members| Self::Notification(Notification { group, members }))
+    }
+}
+
+impl Notification<'_> {
+    /// How many alerts of the group Alertmanager left out, because there were more than `max_alerts`.
+    pub fn truncated(&self) -> u64 {
+        self.group.text("truncatedAlerts").and_then(|count| count.parse().ok()).unwrap_or_default()
+    }
+
+    /// What tells this group from others of the sender.
+    pub fn group_key(&self) -> String {
+        self.group.text("groupKey").or_else(|| self.group.text("receiver")).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_alerts_makes_a_notification() {
+        for (body, count) in [
+            (r#"{"alerts":[{},1]}"#, 2),
+            (r#"{"alerts":[]}"#, 0),
+            (r#"{"alerts":null}"#, 0),
+            (r#" {"version":"1","alerts":[ null ]} "#, 1),
+        ] {
+            let Body::Notification(notification) = Body::read(body) else { panic!("{body}") };
+            assert_eq!(notification.members.len(), count, "{body}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_told_from_something_else() {
+        for nothing in ["", " \n", "null", "[]", "{}"] {
+            assert!(matches!(Body::read(nothing), Body::Nothing(_)), "{nothing:?}");
+        }
+        for strange in ["x", "1", "[1]", "{\"a\":1}", "{\"alerts\":{}}", "{\"alerts\":[}", "{\"alerts\":\"\"}"] {
+            assert!(matches!(Body::read(strange), Body::Strange), "{strange:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_left_out_is_a_number_or_none_of_it() {
+        for (field, count) in [("3", 3), ("\"3\"", 3), ("0", 0), ("null", 0), ("-1", 0), ("\"many\"", 0)] {
+            let body = format!("{{\"alerts\":[],\"truncatedAlerts\":{field}}}");
+            let Body::Notification(notification) = Body::read(&body) else { panic!("{body}") };
+            assert_eq!(notification.truncated(), count, "{field}");
+        }
+    }
+}

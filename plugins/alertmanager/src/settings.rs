@@ -1,0 +1,262 @@
+//! The source's settings: how the sender proves itself, and how urgent what it sends is.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use plugin_sdk::contract::Priority;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Value, json};
+
+/// The `settings` table of a source.
+#[derive(serde::Deserialize)]
+pub struct Settings {
+    /// Tokens of which any proves the sender, as `Authorization: Bearer`.
+    #[serde(default)]
+    pub bearer_token: OneOrSeveral<String>,
+    /// Logins of which any proves the sender, as `Authorization: Basic`.
+    #[serde(default)]
+    pub basic: OneOrSeveral<Login>,
+    /// The label that tells how urgent an alert is.
+    #[serde(default = "severity_label")]
+    pub severity_label: String,
+    /// Priorities by that label's values, before the words that everybody knows.
+    #[serde(default)]
+    pub severity: Priorities,
+    /// The priority where that label is absent, or a word that nobody knows.
+    #[serde(default = "default_priority")]
+    pub default_priority: Priority,
+    /// What becomes of a firing that is told again.
+    #[serde(default)]
+    pub repeats: Repeats,
+}
+
+/// What becomes of a firing that is told again, while it lasts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeats {
+    /// It is a duplicate.
+    #[default]
+    Drop,
+    /// It is an event of its own, for the same alert.
+    Send,
+}
+
+/// What `Authorization: Basic` carries.
+#[derive(Debug, serde::Deserialize)]
+pub struct Login {
+    /// The user's name.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+fn severity_label() -> String {
+    "severity".to_owned()
+}
+
+/// Somebody wrote a rule for it, so it is worth getting up for until they say otherwise.
+fn default_priority() -> Priority {
+    Priority::High
+}
+
+impl Settings {
+    /// How urgent a value of the severity label is.
+    pub fn priority(&self, severity: Option<&str>) -> Priority {
+        let Some(severity) = severity.map(str::trim) else { return self.default_priority };
+        let own = self.severity.0.iter().find(|(word, _)| word.trim().eq_ignore_ascii_case(severity));
+        own.map(|(_, priority)| *priority)
+            .or_else(|| Priority::from_word(severity))
+            // As kube-prometheus labels what nobody should hear of, such as its ever-firing Watchdog.
+            .or_else(|| severity.eq_ignore_ascii_case("none").then_some(Priority::Low))
+            .unwrap_or(self.default_priority)
+    }
+}
+
+/// Priorities by words, as few as somebody writes by hand.
+#[derive(Default)]
+pub struct Priorities(Vec<(String, Priority)>);
+
+/// One of something, or a list of them while it is being rotated.
+pub struct OneOrSeveral<T>(Vec<T>);
+
+impl<T> OneOrSeveral<T> {
+    /// All of them.
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> Default for OneOrSeveral<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+// By hand, because serde's untagged enums decode everything twice.
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrSeveral<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Each<T> {
+            type Value = OneOrSeveral<T>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("one, or a list")
+            }
+
+            fn visit_str<E: de::Error>(self, one: &str) -> Result<Self::Value, E> {
+                T::deserialize(StrDeserializer::new(one)).map(|one| OneOrSeveral(vec![one]))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, one: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(one)).map(|one| OneOrSeveral(vec![one]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut several = Vec::new();
+                while let Some(one) = list.next_element()? {
+                    several.push(one);
+                }
+                Ok(OneOrSeveral(several))
+            }
+        }
+
+        deserializer.deserialize_any(Each(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Priorities {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+
+        impl<'de> Visitor<'de> for Words {
+            type Value = Priorities;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("priorities by words")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Self::Value, A::Error> {
+                let mut priorities = Vec::new();
+                while let Some(entry) = table.next_entry()? {
+                    priorities.push(entry);
+                }
+                Ok(Priorities(priorities))
+            }
+        }
+
+        deserializer.deserialize_map(Words)
+    }
+}
+
+/// The schema of [`Settings`].
+pub fn schema() -> Value {
+    let token = json!({ "type": "string", "minLength": 16, "maxLength": 1024, "pattern": "^[!-~]+$" });
+    let login = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["user", "password"],
+        "properties": {
+            "user": { "type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[^:]+$" },
+            "password": { "type": "string", "minLength": 8, "maxLength": 1024 }
+        }
+    });
+    let one_or_several = |one: &Value| json!([one, { "type": "array", "items": one, "minItems": 1, "maxItems": 4 }]);
+    let priorities = Priority::ALL.map(Priority::as_str);
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "additionalProperties": false,
+        "anyOf": [{ "required": ["bearer_token"] }, { "required": ["basic"] }],
+        "properties": {
+            "bearer_token": {
+                "description": "The token that the sender shows as `Authorization: Bearer`: at least 16 printable \
+                    characters without spaces, as `openssl rand -hex 32` makes them; or a list of which any counts, \
+                    while it is being rotated. Where the sender can only log in, set `basic` instead.",
+                "anyOf": one_or_several(&token)
+            },
+            "basic": {
+                "description": "The login that the sender shows as `Authorization: Basic`, instead of a token: \
+                    { user = \"…\", password = \"…\" } with at least 8 characters of password; or a list of which any \
+                    counts, while it is being rotated.",
+                "anyOf": one_or_several(&login)
+            },
+            "severity_label": {
+                "description": "The name of the label that tells how urgent an alert is.",
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 128,
+                "default": severity_label()
+            },
+            "severity": {
+                "description": "Priorities by that label's values, as in { page = \"critical\", ticket = \"low\" }. \
+                    They come before the words that everybody knows: critical, error, warning, info, P1 and the like.",
+                "type": "object",
+                "maxProperties": 100,
+                "additionalProperties": { "enum": priorities }
+            },
+            "default_priority": {
+                "description": "The priority where that label is absent, or has another value: critical, high, medium \
+                    or low.",
+                "enum": priorities,
+                "default": default_priority().as_str()
+            },
+            "repeats": {
+                "description": "What becomes of a firing that the sender tells again, while it lasts: `drop` it as a \
+                    duplicate, or `send` it on. Sent on, it updates the alert while that is open (and pages nobody), and \
+                    opens it again where somebody closed it by hand.",
+                "enum": ["drop", "send"],
+                "default": "drop"
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(json: &str) -> Settings {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_proof_is_one_or_several() {
+        assert_eq!(settings(r#"{"bearer_token": "a"}"#).bearer_token.as_slice(), ["a"]);
+        assert_eq!(settings(r#"{"bearer_token": ["a", "b"]}"#).bearer_token.as_slice(), ["a", "b"]);
+        let one = settings(r#"{"basic": {"user": "am", "password": "p"}}"#);
+        assert_eq!((one.bearer_token.as_slice().len(), one.basic.as_slice().len()), (0, 1));
+        let several = settings(r#"{"basic": [{"user": "a", "password": "p"}, {"user": "b", "password": "q"}]}"#);
+        assert_eq!(several.basic.as_slice()[1].user, "b");
+    }
+
+    #[test]
+    fn the_operators_words_come_before_those_that_everybody_knows() {
+        let settings =
+            settings(r#"{"severity": {"Page": "critical", "warning": "low"}, "default_priority": "medium"}"#);
+        for (severity, priority) in [
+            (Some("page"), Priority::Critical),
+            (Some(" Warning "), Priority::Low),
+            (Some("critical"), Priority::Critical),
+            (Some("error"), Priority::High),
+            (Some("none"), Priority::Low),
+            (Some("purple"), Priority::Medium),
+            (None, Priority::Medium),
+        ] {
+            assert_eq!(settings.priority(severity), priority, "{severity:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_set_has_the_default_that_the_schema_names() {
+        let (settings, schema) = (settings("{}"), schema());
+        assert_eq!(settings.severity_label, schema["properties"]["severity_label"]["default"]);
+        assert_eq!(settings.default_priority.as_str(), schema["properties"]["default_priority"]["default"]);
+        assert_eq!(
+            settings.repeats,
+            serde_json::from_value(schema["properties"]["repeats"]["default"].clone()).unwrap()
+        );
+    }
+}

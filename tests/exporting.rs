@@ -1,0 +1,82 @@
+//! `events export`: captured traffic becomes cases, and no credential leaves with it.
+
+use std::fs;
+
+use crate::harness::{Itoc360, Output, Place, Setup, twilio};
+
+async fn export(place: &Place, id: &str, name: &str) -> Output {
+    place.run_without_secrets(&["events", "export", id, "--case", name]).await
+}
+
+fn files(place: &Place) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(place.path("cases"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_kept_request_becomes_a_case_that_passes_and_holds_no_secret() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    let sid = twilio::sid(1);
+    gateway.accept(&twilio::error(&sid).to("twilio")).await;
+
+    let exported = export(&place, &sid, "http-502").await;
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    assert!(exported.stdout.contains("personal data"), "{exported:?}");
+    assert_eq!(files(&place), ["http-502.http", "http-502.json", "http-502.settings.json"]);
+    for file in files(&place) {
+        let text = fs::read_to_string(place.path("cases").join(&file)).unwrap();
+        assert!(!text.contains(twilio::AUTH_TOKEN), "{file}: {text}");
+    }
+    let tested = place.run_without_secrets(&["plugin", "test", "twilio-errors", "--cases", "cases"]).await;
+    assert_eq!((tested.code, tested.stdout.contains("1 passed, 0 failed")), (Some(0), true), "{tested:?}");
+
+    let again = export(&place, &sid, "http-502").await;
+    assert_eq!(again.code, Some(2), "{again:?}");
+    assert!(again.stderr.contains("is there already; give the case another name"), "{again:?}");
+    for (id, name, said) in [
+        ("nobody", "a", "no request and no event has the id nobody"),
+        (sid.as_str(), "../a", "a case is called by letters"),
+        (sid.as_str(), "settings", "a case is called by letters"),
+    ] {
+        let refused = export(&place, id, name).await;
+        assert!(refused.code != Some(0) && refused.stderr.contains(said), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_in_the_url_and_in_headers_are_replaced() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let setup = Setup::new(&itoc360).source("alarms", "plugin = \"twilio-alarms\"\ntoken = \"canary-5a5a\"");
+    let (place, gateway) = setup.start().await;
+    let post = twilio::unsigned("/in/alarms?token=canary-5a5a&x=1", "Log=error&Description=Down&DateFired=x")
+        .header("Cookie", "canary-6b6b");
+    let id = gateway.accept(&post).await;
+    let exported = export(&place, &id, "down").await;
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    let message = fs::read_to_string(place.path("cases/down.http")).unwrap();
+    assert!(message.starts_with("POST https://gw.example.com/in/alarms?token=test-token-"), "{message}");
+    assert!(message.contains("&x=1 HTTP/1.1") && message.contains("\nLog=error&Description=Down"), "{message}");
+    assert!(!message.contains("canary") && message.contains("\ncookie: test-token-"), "{message}");
+    let answer = fs::read_to_string(place.path("cases/down.json")).unwrap();
+    assert!(answer.contains("Twilio alarm: Down"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_request_that_its_plugin_fails_on_is_the_case_to_mend_it_by() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let crashing = crate::harness::plugin::hostile("unreachable");
+    let setup = Setup::empty().destination("itoc360", &itoc360).plugin("crashing", &crashing, "");
+    let (place, gateway) = setup.start().await;
+    let answer = gateway.post(&twilio::unsigned("/in/crashing", "a=1")).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let id = serde_json::from_str::<serde_json::Value>(&answer.body).unwrap()["request"].as_str().unwrap().to_owned();
+    let exported = export(&place, &id, "crash").await;
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    assert!(exported.stdout.contains("the plugin fails on it: the plugin crashed"), "{exported:?}");
+    assert_eq!(files(&place), ["crash.http", "crash.settings.json"]);
+}
