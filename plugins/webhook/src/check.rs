@@ -38,8 +38,11 @@ pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
 /// What is wrong with a text that is neither a place nor a template, and what would be right.
 type Fault = Option<(String, String)>;
 
-/// The fields of an alert, and what a text that is the same for every event may be in each.
-const FIELDS: [(&str, fn(&str) -> Fault); 8] = [
+/// What a text that is the same for every event may be.
+type Literal = fn(&str) -> Fault;
+
+/// The fields of an alert, and what such a text may be in each.
+const FIELDS: [(&str, Literal); 8] = [
     ("title", any_text),
     ("message", any_text),
     ("event_id", |text| {
@@ -127,7 +130,7 @@ impl Check {
         });
     }
 
-    fn choice(&mut self, path: &str, setting: &Node<'_>, literal: fn(&str) -> Fault) {
+    fn choice(&mut self, path: &str, setting: &Node<'_>, literal: Literal) {
         let Choice { from, values, default } = Choice::new(setting);
         let list = setting.get("from").map_or((path.to_owned(), setting), |from| (format!("{path}/from"), from));
         for (index, source) in from.iter().enumerate() {
@@ -148,7 +151,7 @@ impl Check {
         }
     }
 
-    fn source(&mut self, path: &str, source: &str, literal: fn(&str) -> Fault) {
+    fn source(&mut self, path: &str, source: &str, literal: Literal) {
         match Source::parse(source) {
             Err(error) => self.add(path, error.found(), error.help()),
             Ok(Source::Literal(text)) if text.starts_with("$.") || text.starts_with('.') => {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::tree::MAX_STEPS;
+
 /// Something that a request says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place<'s> {
@@ -32,6 +34,8 @@ pub enum NoPlace<'s> {
     Unnamed(&'s str),
     /// A `~` that is neither `~0` nor `~1`.
     Escape(&'s str),
+    /// A pointer with more steps than [`MAX_STEPS`].
+    Deep(&'s str),
     /// The place holds the credential that the sender shows.
     Credential(&'s str),
 }
@@ -63,8 +67,11 @@ impl<'s> Place<'s> {
     }
 }
 
-/// A JSON Pointer whose escapes are right.
+/// A JSON Pointer that is right, and not deeper than anybody's JSON.
 fn checked(pointer: &str) -> Result<&str, NoPlace<'_>> {
+    if pointer.split('/').count() > MAX_STEPS + 1 {
+        return Err(NoPlace::Deep(pointer));
+    }
     let escapes = || pointer.split('~').skip(1);
     if pointer.as_bytes().contains(&b'~') && escapes().any(|after| !after.starts_with(['0', '1'])) {
         Err(NoPlace::Escape(pointer))
@@ -80,6 +87,7 @@ impl fmt::Display for NoPlace<'_> {
             Self::Unknown(text) => write!(out, "{text:?} names nothing around a body"),
             Self::Unnamed(text) => write!(out, "{text:?} does not say which one"),
             Self::Escape(text) => write!(out, "{text:?} has a ~ that is neither ~0 nor ~1"),
+            Self::Deep(text) => write!(out, "{text:?} goes deeper than {MAX_STEPS} levels"),
             Self::Credential(text) => write!(out, "{text:?} is what the sender proves itself with"),
         }
     }
@@ -96,6 +104,7 @@ impl NoPlace<'_> {
             Self::Unknown(_) => "there are $body/…, $headers/…, $query/…, $method, $source and $received_at".to_owned(),
             Self::Unnamed(text) => format!("write {}/name", text.trim_end_matches('/')),
             Self::Escape(_) => "in a JSON Pointer, ~0 stands for ~ and ~1 for /".to_owned(),
+            Self::Deep(_) => "name something nearer to the top".to_owned(),
             Self::Credential(_) => "an alert is read by many, so it must not carry it".to_owned(),
         }
     }
@@ -141,5 +150,14 @@ mod tests {
             assert!(error.to_string().contains(found), "{error}");
             assert!(error.help().contains(help), "{}", error.help());
         }
+    }
+
+    #[test]
+    fn a_pointer_ends_somewhere() {
+        assert!(Place::parse(&"/a".repeat(MAX_STEPS)).is_ok());
+        let deep = "/a".repeat(MAX_STEPS + 1);
+        let error = Place::parse(&deep).unwrap_err();
+        assert!(error.to_string().ends_with("goes deeper than 16 levels"), "{error}");
+        assert_eq!(error.help(), "name something nearer to the top");
     }
 }

@@ -53,7 +53,15 @@ impl NoSource<'_> {
     pub fn found(&self) -> String {
         match self {
             Self::Place(error) => error.to_string(),
-            Self::Template(error) => format!("the braces do not match: {error}"),
+            Self::Template(error) => {
+                // The error keeps to itself what it knows, but for its words.
+                let said = error.to_string();
+                let start = said.split_once("span start = ").and_then(|(_, after)| after.split(',').next());
+                match start.and_then(|start| start.parse::<usize>().ok()) {
+                    Some(start) => format!("the braces and backslashes do not fit together at byte {}", start + 1),
+                    None => format!("the braces and backslashes do not fit together: {said}"),
+                }
+            }
         }
     }
 
@@ -87,10 +95,11 @@ mod tests {
     #[test]
     fn a_bad_template_is_told_with_the_place() {
         for (text, found, help) in [
-            ("Disk of {/host", "span start = 8", "in single braces"),
-            ("Disk of }", "span start = 8", "\\{"),
-            ("Disk of {}", "cannot be empty", "in single braces"),
-            ("{{ alert.name }}", "braces do not match", "in single braces, as in \"Disk of {/host} is full\""),
+            ("Disk of {/host", "do not fit together at byte 9", "in single braces"),
+            ("Disk of }", "at byte 9", "\\{"),
+            ("Disk of {}", "at byte 9", "in single braces"),
+            (r"C:\{/temp}", "at byte 10", r"a backslash \\"),
+            ("{{ alert.name }}", "at byte 16", "in single braces, as in \"Disk of {/host} is full\""),
             ("Disk of {host}", "\"host\" is no place in a request", "as in /host"),
             ("Disk of {$hosts}", "\"$hosts\" names nothing", "$source"),
         ] {

@@ -11,6 +11,9 @@ use plugin_sdk::json;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// How many steps a pointer may go: no sender nests half as deep, and each step may read nearly all of the body once more.
+pub const MAX_STEPS: usize = 16;
+
 /// A value, and what is in it as soon as somebody has asked.
 #[derive(Debug)]
 pub struct Node<'a> {
@@ -44,9 +47,13 @@ impl<'a> Node<'a> {
         self.json
     }
 
-    /// What a JSON Pointer (RFC 6901) leads to; the empty one leads here.
+    /// What a JSON Pointer (RFC 6901) of at most [`MAX_STEPS`] leads to; the empty one leads here.
     pub fn at(&self, pointer: &str) -> Option<&Self> {
-        pointer.split('/').skip(1).try_fold(self, |node, step| node.step(step))
+        let steps = || pointer.split('/').skip(1);
+        if steps().count() > MAX_STEPS {
+            return None;
+        }
+        steps().try_fold(self, |node, step| node.step(step))
     }
 
     fn step(&self, step: &str) -> Option<&Self> {
@@ -238,6 +245,7 @@ mod tests {
     #[test]
     fn depth_does_not_matter() {
         let json = format!("{}7{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(text(&json, &"/0".repeat(50)).map(|text| text.len()), Some(200_001 - 100));
+        assert_eq!(text(&json, &"/0".repeat(16)).map(|text| text.len()), Some(200_001 - 32));
+        assert_eq!(text(&json, &"/0".repeat(17)), None);
     }
 }

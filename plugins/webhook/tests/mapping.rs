@@ -158,7 +158,7 @@ fn sign(request: &mut Request) {
 fn a_signed_request_is_never_refused_whatever_became_of_it() {
     let cases = case::load(Path::new("cases")).unwrap();
     let requests = hostile::requests(cases.into_iter().map(|case| case.request).collect());
-    run(5_000, &requests, |mut request| {
+    run(10_000, &requests, |mut request| {
         let _ = testing::read::<Webhook>(&request);
         sign(&mut request);
         match testing::read::<Webhook>(&request) {

@@ -43,8 +43,8 @@ fn the_settings_of_every_case_are_right() {
 #[test]
 fn a_source_that_cannot_work_is_told_with_its_place() {
     for (settings, told) in [
-        (with("title", json!("Disk of {/host")), "/title: the braces do not match: "),
-        (with("title", json!("{{ alert.name }}")), "/title: the braces do not match: "),
+        (with("title", json!("Disk of {/host")), "/title: the braces and backslashes do not fit together at byte "),
+        (with("title", json!("{{ alert.name }}")), "/title: the braces and backslashes do not fit together at byte "),
         (
             with("title", json!("{host} is down")),
             "/title: \"host\" is no place in a request (a place is a JSON Pointer",
