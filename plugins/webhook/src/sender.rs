@@ -115,3 +115,24 @@ impl Sender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plugin_sdk::testing;
+
+    #[test]
+    fn a_sender_that_is_set_and_not_understood_lets_nobody_in() {
+        let request = testing::post("https://a.example/in/x").header("authorization", "Bearer x").build();
+        let secret = Node::read("\"x\"");
+        for setting in [r#""gitlab""#, "{}", "null", "[]", r#"{"prefix":"x"}"#] {
+            let sender = Node::read(setting).unwrap();
+            assert!(admit(&sender, &request, secret.as_ref()).is_err(), "{setting}");
+        }
+        let bearer = Node::read("\"bearer\"").unwrap();
+        assert!(admit(&bearer, &request, secret.as_ref()).unwrap().is_none());
+        for none in [None, Node::read("[]")] {
+            assert!(admit(&bearer, &request, none.as_ref()).is_err(), "no secret is no proof");
+        }
+    }
+}
