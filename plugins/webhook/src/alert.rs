@@ -20,8 +20,8 @@ pub const ROOM_BYTES: usize = 256 * 1024;
 /// A title is read on a lock screen.
 const MAX_TITLE_CHARS: usize = 200;
 
-/// A longer key is known by its hash, and an event with a longer id by its own: the host takes no more than 256 bytes, and
-/// a thousand of either must fit.
+/// A longer key is known by its hash, and an event with a longer id by its own: the host takes no more than 256
+/// bytes, and a thousand of either must fit.
 const MAX_ID_BYTES: usize = 200;
 
 /// Labels are for rules; the details hold all of it.

@@ -39,7 +39,8 @@ impl<'a, 's> Choice<'a, 's> {
         self.pick(scope, &|word| read(word).is_some()).and_then(|word| read(&word))
     }
 
-    /// The text for an event: what `values` make of it, or the value itself where it `stands` for itself, or the default.
+    /// The text for an event: what `values` make of it, or the value itself where it `stands` for itself, or the
+    /// default.
     fn pick(&self, scope: &Scope<'a, '_>, stands: &dyn Fn(&str) -> bool) -> Option<Cow<'a, str>> {
         let text = |source: &'a Node<'s>| scope.text(source.string()?);
         let found = self.from.iter().find_map(text);

@@ -1,13 +1,14 @@
 //! Any JSON or form webhook, mapped to alerts by the source's settings alone: no code.
 //!
-//! The path of a request: [`sender`] proves who sent it, [`body`] makes one JSON text of what was sent, and [`tree`] reads
-//! of it only what is asked for. The settings ask in one small language, [`place`]: `/labels/severity` is a value, and
-//! `{/labels/severity}` stands for it in a [`template`]; [`scope`] answers. [`choice`] adds alternatives and a table of
-//! values, [`condition`] tells what nobody needs to know, and [`alert`] puts it together, once for each member of a list
-//! where the settings say so ([`members`]). [`check`] finds at the start what is wrong with a mapping.
+//! The path of a request: [`sender`] proves who sent it, [`body`] makes one JSON text of what was sent, and [`tree`]
+//! reads of it only what is asked for. The settings ask in one small language, [`place`]: `/labels/severity` is a
+//! value, and `{/labels/severity}` stands for it in a [`template`]; [`scope`] answers. [`choice`] adds alternatives
+//! and a table of values, [`condition`] tells what nobody needs to know, and [`alert`] puts it together, once for
+//! each member of a list where the settings say so ([`members`]). [`check`] finds at the start what is wrong with a
+//! mapping.
 //!
-//! Nothing in the settings can loop, and every text that an alert takes from a request is bounded, so the work grows with
-//! the size of the request and of the settings, and with nothing else.
+//! Nothing in the settings can loop, and every text that an alert takes from a request is bounded, so the work grows
+//! with the size of the request and of the settings, and with nothing else.
 
 mod alert;
 mod body;

@@ -32,7 +32,8 @@ pub fn readable(body_bytes: usize) -> usize {
 }
 
 impl<'a> Scope<'a, '_> {
-    /// The text that a setting gives for this event. `None` where it is empty: a template is where all of its places are.
+    /// The text that a setting gives for this event. `None` where it is empty: a template is where all of its places
+    /// are.
     pub fn text(&self, source: Cow<'a, str>) -> Option<Cow<'a, str>> {
         match Source::parse(&source) {
             Ok(Source::Place(place)) => self.at(place),

@@ -85,14 +85,14 @@ impl Sender {
             Some(_) => rejected(
                 RejectionKind::Forbidden,
                 format!("the secret in the header {name} is not this source's"),
-                "Compare what is set at the sender with this source's settings. While it is being rotated, list the old \
-                 and the new one.",
+                "Compare what is set at the sender with this source's settings. While it is being rotated, list the \
+                 old and the new one.",
             ),
             None => rejected(
                 RejectionKind::Unauthenticated,
                 format!("there is no header {name}"),
-                "Either something other than the sender calls this URL, or the sender is not set up to prove itself, or \
-                 a proxy in front of the gateway drops the header.",
+                "Either something other than the sender calls this URL, or the sender is not set up to prove itself, \
+                 or a proxy in front of the gateway drops the header.",
             ),
         }
     }

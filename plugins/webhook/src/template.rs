@@ -25,8 +25,8 @@ pub enum NoSource<'s> {
 }
 
 impl<'s> Source<'s> {
-    /// Reads a source: braces make a template, `/` or `$` and a letter at the start make a place, and anything else is a
-    /// text.
+    /// Reads a source: braces make a template, `/` or `$` and a letter at the start make a place, and anything else
+    /// is a text.
     ///
     /// # Errors
     /// What is wrong with it.

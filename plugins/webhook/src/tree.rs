@@ -11,7 +11,8 @@ use plugin_sdk::json;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// How many steps a pointer may go: no sender nests half as deep, and each step may read nearly all of the body once more.
+/// How many steps a pointer may go: no sender nests half as deep, and each step may read nearly all of the body once
+/// more.
 pub const MAX_STEPS: usize = 16;
 
 /// A value, and what is in it as soon as somebody has asked.
@@ -97,8 +98,8 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The value as text: a scalar without white space around it, an object or a list as JSON; `None` for null and where
-    /// there is nothing to read.
+    /// The value as text: a scalar without white space around it, an object or a list as JSON; `None` for null and
+    /// where there is nothing to read.
     pub fn text(&self) -> Option<Cow<'a, str>> {
         let json = self.json.get();
         match json.as_bytes().first()? {

@@ -34,9 +34,10 @@ fn more_than_a_thousand_members_are_a_thousand_alerts_and_none_is_lost() {
 
 #[test]
 fn an_answer_fits_however_often_a_mapping_repeats_the_body() {
+    let labels: serde_json::Map<_, _> = (0..32).map(|n| (format!("label-{n}"), json!("$body"))).collect();
     let all = json!({
-        "title": "{$body}{$body}", "message": "{$body}{$body}", "key": "{$body}", "event_id": "{$body}", "link": "$body",
-        "each": "/all", "labels": (0..32).map(|n| (format!("label-{n}"), json!("$body"))).collect::<serde_json::Map<_, _>>(),
+        "title": "{$body}{$body}", "message": "{$body}{$body}", "key": "{$body}", "event_id": "{$body}",
+        "link": "$body", "each": "/all", "labels": labels,
     });
     for (member, count) in [("\"\\\"\\\"\\\"\"", 100), ("7", 60_000), ("{\"a\":\"äöü\"}", 10_000), ("[]", 1)] {
         let body = format!("{{\"all\":[{}],\"x\":\"", vec![member; count].join(","));

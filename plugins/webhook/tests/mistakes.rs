@@ -64,8 +64,8 @@ fn a_source_that_cannot_work_is_told_with_its_place() {
         ),
         (
             with("title", json!({ "from": "action", "values": { "x": "X" } })),
-            "/title/from: \"action\" is the same for every event, so what follows is never used (a place begins with /, \
-             as in /action)",
+            "/title/from: \"action\" is the same for every event, so what follows is never used (a place begins \
+             with /, as in /action)",
         ),
         (with("event_id", json!("id")), "/event_id: \"id\" is the same for every event, so all but the first would be"),
         (with("time", json!("created_at")), "/time: \"created_at\" is the same for every event (name the place of"),
