@@ -18,9 +18,10 @@ use serde_json::value::RawValue;
 /// The version of the contract that this crate speaks. The host refuses a plugin that names another.
 pub const CONTRACT_VERSION: u32 = 1;
 
-/// What a plugin says of itself. The host asks once, when it loads the plugin.
+/// What a plugin says of itself. The host asks once, when it loads the plugin. `S` is how the schema is held: a plugin has
+/// it as text, and who looks into it as a [`serde_json::Value`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Description {
+pub struct Description<S = Schema> {
     /// The contract that the plugin was built against: [`CONTRACT_VERSION`].
     pub contract: u32,
     /// The name of the integration, as in `plugin = "<name>"`: lower-case letters, digits and dashes.
@@ -31,7 +32,7 @@ pub struct Description {
     pub summary: String,
     /// JSON Schema (draft 2020-12) of the source's `settings` table. The host checks the operator's settings against it
     /// before the plugin ever sees a request.
-    pub settings: serde_json::Value,
+    pub settings: S,
     /// The names of the top-level settings that are secrets. All that stands below such a name is never printed.
     #[serde(default)]
     pub secrets: Vec<String>,
@@ -46,6 +47,34 @@ pub struct Description {
     /// The steps an operator follows at the sender, in Markdown. `{url}` stands for the URL to paste.
     #[serde(default)]
     pub setup: String,
+}
+
+/// A JSON Schema as text. A plugin only hands it over, and the code that would build it as a tree is a tenth of a typical
+/// plugin: so `Schema::from(include_str!("settings.schema.json"))` is better than `Schema::from(serde_json::json!(…))`,
+/// which works as well.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Schema(Box<RawValue>);
+
+impl From<String> for Schema {
+    /// # Panics
+    /// Where the text is no JSON. That is found by whoever first asks for the description: a test, or the build.
+    fn from(text: String) -> Self {
+        Self(RawValue::from_string(text).expect("a schema is JSON"))
+    }
+}
+
+impl From<&str> for Schema {
+    /// # Panics
+    /// As from a [`String`].
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<serde_json::Value> for Schema {
+    fn from(value: serde_json::Value) -> Self {
+        value.to_string().into()
+    }
 }
 
 /// What a plugin says of one source's settings, beyond what their schema can say: the answer of the optional export

@@ -1,23 +1,28 @@
 //! A description with the defaults filled in, and what no description may say.
 
+use serde_json::Value;
+
 use crate::contract::{CONTRACT_VERSION, Description};
 
-impl Description {
+impl<S> Description<S> {
     /// A description of a plugin without secrets that does not authenticate its sender. The other fields are public:
     /// `Description { authenticates: true, ..Description::new(…) }`.
-    pub fn new(name: &str, version: &str, summary: &str, settings: serde_json::Value) -> Self {
+    pub fn new(name: &str, version: &str, summary: &str, settings: impl Into<S>) -> Self {
         Self {
             contract: CONTRACT_VERSION,
             name: name.to_owned(),
             version: version.to_owned(),
             summary: summary.to_owned(),
-            settings,
+            settings: settings.into(),
             secrets: Vec::new(),
             authenticates: false,
             url_suffix: String::new(),
             setup: String::new(),
         }
     }
+}
+
+impl Description<Value> {
     /// What is wrong with it that its types do not rule out, each with what would be right. Empty where all is well.
     pub fn flaws(&self) -> Vec<String> {
         let mut flaws = Vec::new();
@@ -25,7 +30,7 @@ impl Description {
         if name.is_empty() || !name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
             flaws.push(format!("the name {name:?} must be lower-case letters, digits and dashes, as in \"door-bell\""));
         }
-        let properties = self.settings.get("properties").and_then(serde_json::Value::as_object);
+        let properties = self.settings.get("properties").and_then(Value::as_object);
         let known = |secret: &String| properties.is_some_and(|properties| properties.contains_key(secret));
         for secret in self.secrets.iter().filter(|secret| !known(secret)) {
             let names = properties.into_iter().flat_map(|properties| properties.keys()).map(String::as_str);

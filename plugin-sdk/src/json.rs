@@ -3,9 +3,7 @@
 
 mod object;
 
-use std::collections::BTreeMap;
-
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 pub use object::{Object, text};
 
@@ -22,12 +20,27 @@ pub fn details(name: &str, text: &str) -> Option<Box<RawValue>> {
 }
 
 /// `{"<name>": "<the text>"}`, for an alert's `details` where the text is no JSON.
+pub fn as_text(name: &str, text: &str) -> Option<Box<RawValue>> {
+    object([(name, text)])
+}
+
+/// `{"<name>": "<text>", …}`, for an alert's `details` where what was sent are fields.
 ///
 /// Control characters become U+FFFD, but for line ends and tabs: each would take six bytes in JSON, so a body of them
 /// would outgrow the limit on an answer, and PostgreSQL refuses a NUL wherever it stands.
-pub fn as_text(name: &str, text: &str) -> Option<Box<RawValue>> {
+pub fn object<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Box<RawValue>> {
     let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    to_raw_value(&BTreeMap::from([(name, text.replace(harmful, "\u{fffd}"))])).ok()
+    let mut json = "{".to_owned();
+    for (name, text) in fields {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        json += &serde_json::to_string(name).ok()?;
+        json.push(':');
+        json += &serde_json::to_string(&text.replace(harmful, "\u{fffd}")).ok()?;
+    }
+    json.push('}');
+    RawValue::from_string(json).ok()
 }
 
 /// How deep valid JSON is nested.
@@ -72,6 +85,12 @@ mod tests {
         assert_eq!(payload("a \"b\"\n\u{0}"), r#"{"payload_text":"a \"b\"\n�"}"#);
         assert_eq!(payload(""), r#"{"payload_text":""}"#);
         assert_eq!(payload("{\"a\":1}}"), r#"{"payload_text":"{\"a\":1}}"}"#);
+    }
+
+    #[test]
+    fn fields_are_an_object() {
+        assert_eq!(object([]).unwrap().get(), "{}");
+        assert_eq!(object([("a\"", "1"), ("b", "\u{1}\n")]).unwrap().get(), "{\"a\\\"\":\"1\",\"b\":\"\u{fffd}\\n\"}");
     }
 
     #[test]

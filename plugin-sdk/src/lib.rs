@@ -61,12 +61,12 @@
 //!     type Settings = Settings;
 //!
 //!     fn describe() -> Description {
-//!         let settings = serde_json::json!({
+//!         let settings = r#"{
 //!             "type": "object",
 //!             "properties": { "token": { "type": "string", "minLength": 16, "description": "As set on the bell." } },
 //!             "required": ["token"],
 //!             "additionalProperties": false
-//!         });
+//!         }"#;
 //!         Description {
 //!             secrets: vec!["token".into()],
 //!             authenticates: true,

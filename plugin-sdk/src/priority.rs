@@ -2,19 +2,46 @@
 
 use crate::contract::Priority;
 
+/// One flat table, because the code of several would be larger than they are.
+static WORDS: [(&str, Priority); 30] = [
+    ("critical", Priority::Critical),
+    ("crit", Priority::Critical),
+    ("fatal", Priority::Critical),
+    ("emergency", Priority::Critical),
+    ("emerg", Priority::Critical),
+    ("panic", Priority::Critical),
+    ("alert", Priority::Critical),
+    ("p1", Priority::Critical),
+    ("sev1", Priority::Critical),
+    ("high", Priority::High),
+    ("error", Priority::High),
+    ("err", Priority::High),
+    ("major", Priority::High),
+    ("p2", Priority::High),
+    ("sev2", Priority::High),
+    ("medium", Priority::Medium),
+    ("warning", Priority::Medium),
+    ("warn", Priority::Medium),
+    ("moderate", Priority::Medium),
+    ("minor", Priority::Medium),
+    ("p3", Priority::Medium),
+    ("sev3", Priority::Medium),
+    ("low", Priority::Low),
+    ("info", Priority::Low),
+    ("information", Priority::Low),
+    ("informational", Priority::Low),
+    ("notice", Priority::Low),
+    ("debug", Priority::Low),
+    ("p4", Priority::Low),
+    ("sev4", Priority::Low),
+];
+
 impl Priority {
     /// The priority that a word for a severity means, whatever its case: `critical`, `fatal`, `error`, `warn`, `info`,
     /// `P1` … `P4` and their like. `None` for a word that nobody has agreed upon.
     pub fn from_word(word: &str) -> Option<Self> {
-        const WORDS: [(Priority, &[&str]); 4] = [
-            (Priority::Critical, &["critical", "crit", "fatal", "emergency", "emerg", "panic", "alert", "p1", "sev1"]),
-            (Priority::High, &["high", "error", "err", "major", "p2", "sev2"]),
-            (Priority::Medium, &["medium", "warning", "warn", "moderate", "minor", "p3", "sev3"]),
-            (Priority::Low, &["low", "info", "information", "informational", "notice", "debug", "p4", "sev4"]),
-        ];
         let word = word.trim();
-        let means = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
-        WORDS.iter().find(|(_, words)| means(words)).map(|(priority, _)| *priority)
+        WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, priority)| *priority)
     }
 }
 

@@ -8,10 +8,11 @@ pub mod hostile;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::case::{self, Case};
-use crate::contract::{Answer, Body, Checked, Request};
+use crate::contract::{Answer, Body, Checked, Description, Request};
 use crate::signature::Scheme;
 use crate::{Plugin, form, wire};
 
@@ -24,7 +25,7 @@ use crate::{Plugin, form, wire};
 pub fn run_cases<P: Plugin>(folder: impl AsRef<Path>) {
     let folder = folder.as_ref();
     let mut complaints = String::new();
-    for flaw in P::describe().flaws() {
+    for flaw in describe::<P>().flaws() {
         let _ = writeln!(complaints, "describe: {flaw}\n");
     }
     let cases = case::load(folder).unwrap_or_else(|error| panic!("{error}"));
@@ -39,6 +40,15 @@ pub fn run_cases<P: Plugin>(folder: impl AsRef<Path>) {
 
 fn run_case<P: Plugin>(case: &Case) -> Result<(), String> {
     case.compare(&wire_read::<P>(&case.request)?).map_err(|difference| difference.to_string())
+}
+
+/// What a plugin says of itself, with its schema as a tree to look into.
+///
+/// # Panics
+/// Where its schema is no JSON.
+pub fn describe<P: Plugin>() -> Description<Value> {
+    let description = wire::describe::<P>().unwrap_or_else(|error| panic!("{error}"));
+    serde_json::from_slice(&description).unwrap_or_else(|error| panic!("the description is none: {error}"))
 }
 
 /// What a plugin answers to a request.

@@ -18,7 +18,7 @@ pub fn describe<P: Plugin>() -> Result<Vec<u8>, String> {
 /// # Errors
 /// What went wrong, for the operator. It holds nothing of the settings.
 pub fn check<P: Plugin>(input: &[u8]) -> Result<Vec<u8>, String> {
-    serde_json::to_vec(&P::check(&settings::<P>(input)?))
+    serde_json::to_vec(&P::check(&settings::<P>(text(input)?)?))
         .map_err(|error| format!("the mistakes cannot be written as JSON: {error}"))
 }
 
@@ -27,9 +27,9 @@ pub fn check<P: Plugin>(input: &[u8]) -> Result<Vec<u8>, String> {
 /// # Errors
 /// What went wrong, for the operator. It holds nothing of the request and nothing of the settings.
 pub fn read<P: Plugin>(input: &[u8]) -> Result<Vec<u8>, String> {
-    let request: Request = serde_json::from_slice(input)
+    let request: Request = serde_json::from_str(text(input)?)
         .map_err(|error| format!("the host sent what is no request of contract 1: {}", place(&error)))?;
-    let answer = P::read(&request, settings::<P>(request.settings.get().as_bytes())?);
+    let answer = P::read(&request, settings::<P>(request.settings.get())?);
     // An answer repeats most of its request, so this is written without growing.
     let mut output = Vec::with_capacity(input.len());
     serde_json::to_writer(&mut output, &answer)
@@ -37,8 +37,13 @@ pub fn read<P: Plugin>(input: &[u8]) -> Result<Vec<u8>, String> {
     Ok(output)
 }
 
-fn settings<P: Plugin>(json: &[u8]) -> Result<P::Settings, String> {
-    serde_json::from_slice(json)
+/// Checked once, and then read as text: a plugin reads text as well, and one reader of JSON is smaller than two.
+fn text(input: &[u8]) -> Result<&str, String> {
+    str::from_utf8(input).map_err(|_| "the host sent what is no request of contract 1: not UTF-8".to_owned())
+}
+
+fn settings<P: Plugin>(json: &str) -> Result<P::Settings, String> {
+    serde_json::from_str(json)
         .map_err(|error| format!("the settings fit the plugin's schema, but not the plugin: {}", place(&error)))
 }
 

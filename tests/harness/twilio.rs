@@ -99,7 +99,7 @@ pub fn signature(url: &str, token: &str, body: &[u8]) -> String {
     fields.sort();
     fields.dedup();
     let parts = fields.iter().flat_map(|(name, value)| [&**name, &**value]);
-    hmac_sha1(token.as_bytes(), std::iter::once(url.as_bytes()).chain(parts)).base64()
+    hmac_sha1(token.as_bytes(), &std::iter::once(url.as_bytes()).chain(parts).collect::<Vec<_>>()).base64()
 }
 
 impl Post {

@@ -28,7 +28,7 @@ impl Plugin for Custom {
     type Settings = Settings;
 
     fn describe() -> Description {
-        let settings = serde_json::json!({ "type": "object", "additionalProperties": false });
+        let settings = r#"{ "type": "object", "additionalProperties": false }"#;
         Description {
             setup: "Post JSON to {url} with the source's token:\n`{\"id\": \"backup\", \"title\": \"Back-up failed\", \
                     \"severity\": \"high\"}`, and the same with `\"ok\": true` when it works again."

@@ -76,7 +76,7 @@ fn signature(body: &str) -> String {
         signed.push_str(&name);
         signed.push_str(&value);
     }
-    hmac_sha1(AUTH_TOKEN.as_bytes(), [signed.as_bytes()]).base64()
+    hmac_sha1(AUTH_TOKEN.as_bytes(), &[signed.as_bytes()]).base64()
 }
 
 /// A configuration for the gateway, as an operator would write it.

@@ -44,4 +44,4 @@ mod tests;
 pub use answer::AnswerError;
 pub use error::{CallError, LoadError, SandboxError};
 pub use limits::CallLimits;
-pub use sandbox::{Import, Measured, Plugin, Sandbox, SandboxOptions, Used};
+pub use sandbox::{Description, Import, Measured, Plugin, Sandbox, SandboxOptions, Used};

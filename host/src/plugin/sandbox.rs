@@ -15,7 +15,7 @@ use super::error::{CallError, LoadError, SandboxError};
 use super::limits::CallLimits;
 use super::log::CallLog;
 use super::{abi, engine, wasi};
-use plugin_sdk::contract::{Answer, CONTRACT_VERSION, Checked, Description};
+use plugin_sdk::contract::{Answer, CONTRACT_VERSION, Checked};
 use plugin_sdk::signature::sha256;
 use serde::Deserialize;
 use std::fmt;
@@ -73,6 +73,9 @@ struct Loaded {
     code: Code,
     places: Semaphore,
 }
+
+/// What a plugin says of itself, with its schema as a tree to look into.
+pub type Description = plugin_sdk::contract::Description<serde_json::Value>;
 
 /// The compiled and linked module, and where its exports are.
 struct Code {

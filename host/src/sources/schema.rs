@@ -13,9 +13,10 @@ mod tests;
 
 use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{Draft, ValidationError, Validator};
-use plugin_sdk::contract::{Checked, Description};
+use plugin_sdk::contract::Checked;
 
 use crate::config::{Config, Problem, Source};
+use crate::plugin::Description;
 use explain::{Check, pointer_to};
 
 pub use author::{flaw, misfits};

@@ -165,10 +165,10 @@ impl Scheme {
 fn digest(request: &Request, secret: &str, algorithm: Algorithm, encoding: Encoding) -> String {
     let (key, body) = (secret.as_bytes(), request.body.bytes());
     match (algorithm, encoding) {
-        (Algorithm::Sha1, Encoding::Hex) => hmac_sha1(key, [&*body]).hex(),
-        (Algorithm::Sha1, Encoding::Base64) => hmac_sha1(key, [&*body]).base64(),
-        (Algorithm::Sha256, Encoding::Hex) => hmac_sha256(key, [&*body]).hex(),
-        (Algorithm::Sha256, Encoding::Base64) => hmac_sha256(key, [&*body]).base64(),
+        (Algorithm::Sha1, Encoding::Hex) => hmac_sha1(key, &[&body]).hex(),
+        (Algorithm::Sha1, Encoding::Base64) => hmac_sha1(key, &[&body]).base64(),
+        (Algorithm::Sha256, Encoding::Hex) => hmac_sha256(key, &[&body]).hex(),
+        (Algorithm::Sha256, Encoding::Base64) => hmac_sha256(key, &[&body]).base64(),
     }
 }
 

@@ -39,7 +39,7 @@ pub fn sign_slack(request: &mut Request, secret: &str) {
 }
 
 fn slack_digest(time: &str, body: &[u8], secret: &str) -> Digest<32> {
-    hmac_sha256(secret.as_bytes(), [b"v0:", time.as_bytes(), b":", body])
+    hmac_sha256(secret.as_bytes(), &[b"v0:", time.as_bytes(), b":", body])
 }
 
 pub fn stripe(request: &Request, secret: &str) -> Proof {
@@ -57,7 +57,7 @@ pub fn sign_stripe(request: &mut Request, secret: &str) {
 }
 
 fn stripe_digest(time: &str, body: &[u8], secret: &str) -> Digest<32> {
-    hmac_sha256(secret.as_bytes(), [time.as_bytes(), b".", body])
+    hmac_sha256(secret.as_bytes(), &[time.as_bytes(), b".", body])
 }
 
 pub fn standard_webhooks(request: &Request, secret: &str) -> Proof {
@@ -86,7 +86,7 @@ pub fn sign_standard_webhooks(request: &mut Request, secret: &str) {
 fn standard_webhooks_digest(id: &str, time: &str, body: &[u8], secret: &str) -> Digest<32> {
     let key = secret.strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok());
     let key = key.as_deref().unwrap_or(secret.as_bytes());
-    hmac_sha256(key, [id.as_bytes(), b".", time.as_bytes(), b".", body])
+    hmac_sha256(key, &[id.as_bytes(), b".", time.as_bytes(), b".", body])
 }
 
 /// A right signature proves that the time is the sender's own; only then is it looked at.

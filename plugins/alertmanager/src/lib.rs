@@ -44,7 +44,7 @@ impl Plugin for Alertmanager {
                 "alertmanager",
                 env!("CARGO_PKG_VERSION"),
                 env!("CARGO_PKG_DESCRIPTION"),
-                settings::schema(),
+                include_str!("settings.schema.json"),
             )
         }
     }

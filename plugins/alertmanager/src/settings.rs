@@ -6,7 +6,6 @@ use std::marker::PhantomData;
 use plugin_sdk::contract::Priority;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Value, json};
 
 /// The `settings` table of a source.
 #[derive(serde::Deserialize)]
@@ -151,69 +150,6 @@ impl<'de> Deserialize<'de> for Priorities {
     }
 }
 
-/// The schema of [`Settings`].
-pub fn schema() -> Value {
-    let token = json!({ "type": "string", "minLength": 16, "maxLength": 1024, "pattern": "^[!-~]+$" });
-    let login = json!({
-        "type": "object",
-        "additionalProperties": false,
-        "required": ["user", "password"],
-        "properties": {
-            "user": { "type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[^:]+$" },
-            "password": { "type": "string", "minLength": 8, "maxLength": 1024 }
-        }
-    });
-    let one_or_several = |one: &Value| json!([one, { "type": "array", "items": one, "minItems": 1, "maxItems": 4 }]);
-    let priorities = Priority::ALL.map(Priority::as_str);
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "additionalProperties": false,
-        "anyOf": [{ "required": ["bearer_token"] }, { "required": ["basic"] }],
-        "properties": {
-            "bearer_token": {
-                "description": "The token that the sender shows as `Authorization: Bearer`: at least 16 printable \
-                    characters without spaces, as `openssl rand -hex 32` makes them; or a list of which any counts, \
-                    while it is being rotated. Where the sender can only log in, set `basic` instead.",
-                "anyOf": one_or_several(&token)
-            },
-            "basic": {
-                "description": "The login that the sender shows as `Authorization: Basic`, instead of a token: \
-                    { user = \"…\", password = \"…\" } with at least 8 characters of password; or a list of which any \
-                    counts, while it is being rotated.",
-                "anyOf": one_or_several(&login)
-            },
-            "severity_label": {
-                "description": "The name of the label that tells how urgent an alert is.",
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 128,
-                "default": severity_label()
-            },
-            "severity": {
-                "description": "Priorities by that label's values, as in { page = \"critical\", ticket = \"low\" }. \
-                    They come before the words that everybody knows: critical, error, warning, info, P1 and the like.",
-                "type": "object",
-                "maxProperties": 100,
-                "additionalProperties": { "enum": priorities }
-            },
-            "default_priority": {
-                "description": "The priority where that label is absent, or has another value: critical, high, medium \
-                    or low.",
-                "enum": priorities,
-                "default": default_priority().as_str()
-            },
-            "repeats": {
-                "description": "What becomes of a firing that the sender tells again, while it lasts: `drop` it as a \
-                    duplicate, or `send` it on. Sent on, it updates the alert while that is open (and pages nobody), and \
-                    opens it again where somebody closed it by hand.",
-                "enum": ["drop", "send"],
-                "default": "drop"
-            }
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,7 +187,8 @@ mod tests {
 
     #[test]
     fn what_is_not_set_has_the_default_that_the_schema_names() {
-        let (settings, schema) = (settings("{}"), schema());
+        let schema: serde_json::Value = serde_json::from_str(include_str!("settings.schema.json")).unwrap();
+        let settings = settings("{}");
         assert_eq!(settings.severity_label, schema["properties"]["severity_label"]["default"]);
         assert_eq!(settings.default_priority.as_str(), schema["properties"]["default_priority"]["default"]);
         assert_eq!(

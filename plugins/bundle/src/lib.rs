@@ -34,6 +34,9 @@ pub fn all() -> &'static [Bundled] {
     include!(concat!(env!("OUT_DIR"), "/plugins.rs"))
 }
 
+/// The plugin that shows best what the gateway is for.
+pub const SHOWN_FIRST: &str = "twilio-errors";
+
 /// The bundled plugin of this name.
 pub fn find(name: &str) -> Option<&'static Bundled> {
     all().iter().find(|plugin| plugin.name == name)
@@ -44,7 +47,10 @@ mod tests {
     use super::*;
 
     /// Compiling it at start and keeping it in memory costs by the byte.
-    const MAX_WASM_BYTES: usize = 300 * 1024;
+    const MAX_WASM_BYTES: usize = 250 * 1024;
+
+    /// It reads every way of signing, and what anybody may write as a mapping.
+    const MAX_WEBHOOK_BYTES: usize = 270 * 1024;
 
     #[test]
     fn twilio_errors_is_bundled_with_a_sample() {
@@ -59,7 +65,8 @@ mod tests {
     fn every_plugin_is_wasm_and_small() {
         for plugin in all() {
             assert!(plugin.wasm.starts_with(b"\0asm\x01\0\0\0"), "{}", plugin.name);
-            assert!(plugin.wasm.len() <= MAX_WASM_BYTES, "{} has {} bytes", plugin.name, plugin.wasm.len());
+            let max = if plugin.name == "webhook" { MAX_WEBHOOK_BYTES } else { MAX_WASM_BYTES };
+            assert!(plugin.wasm.len() <= max, "{} has {} bytes", plugin.name, plugin.wasm.len());
         }
     }
 

@@ -9,8 +9,7 @@ mod fields;
 
 use plugin_sdk::contract::{Answer, Checked, Description, Request};
 use plugin_sdk::{Plugin, export};
-use serde_json::json;
-use twilio_webhooks::settings::{AuthToken, auth_token_schema};
+use twilio_webhooks::settings::{AuthToken, settings_schema};
 use twilio_webhooks::{rejection, signature};
 
 use fields::Fields;
@@ -45,28 +44,9 @@ impl Plugin for TwilioAlarms {
     type Settings = Settings;
 
     fn describe() -> Description {
-        let mut auth_token = auth_token_schema();
-        let says = auth_token["description"].as_str().unwrap_or_default();
-        auth_token["description"] = format!(
-            "{says} With it, requests without Twilio's signature are refused. Without it, the source needs a `token`: \
-             no document says whether Twilio signs alarms."
-        )
-        .into();
-        let settings = json!({
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "type": "object",
-            "additionalProperties": false,
-            "properties": {
-                "auth_token": auth_token,
-                "again": {
-                    "description": "What an alarm does that fires while its last alert is still open, as Twilio never \
-                        says that one is over: \"update\" adds to the open alert, and pages nobody again; \"reopen\" \
-                        closes it and opens another.",
-                    "enum": ["update", "reopen"],
-                    "default": "update"
-                }
-            }
-        });
+        let more = " With it, requests without Twilio's signature are refused. Without it, the source needs a `token`: no \
+            document says whether Twilio signs alarms.";
+        let settings = settings_schema(include_str!("settings.schema.json"), more);
         Description {
             secrets: vec!["auth_token".to_owned()],
             // It does with an auth token; `check` tells of each source.

@@ -9,8 +9,7 @@ mod payload;
 
 use plugin_sdk::contract::{Answer, Description, Request};
 use plugin_sdk::{Plugin, export};
-use serde_json::json;
-use twilio_webhooks::settings::{AuthToken, auth_token_schema};
+use twilio_webhooks::settings::{AuthToken, settings_schema};
 use twilio_webhooks::{rejection, signature};
 
 /// The plugin.
@@ -29,13 +28,7 @@ impl Plugin for TwilioErrors {
     type Settings = Settings;
 
     fn describe() -> Description {
-        let settings = json!({
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "type": "object",
-            "additionalProperties": false,
-            "required": ["auth_token"],
-            "properties": { "auth_token": auth_token_schema() }
-        });
+        let settings = settings_schema(include_str!("settings.schema.json"), "");
         Description {
             secrets: vec!["auth_token".to_owned()],
             authenticates: true,

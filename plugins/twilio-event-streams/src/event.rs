@@ -5,7 +5,6 @@ use plugin_sdk::contract::Alert;
 use plugin_sdk::json::Object;
 use plugin_sdk::signature::sha256;
 use plugin_sdk::text::line;
-use plugin_sdk::time;
 use twilio_webhooks::codes::{self, Code};
 use twilio_webhooks::{level, pages};
 
@@ -94,8 +93,8 @@ impl<'a> Log<'a> {
     fn alert(&self) -> Alert {
         let mut alert = Alert::new(self.id(), level::priority(&self.level), line(&self.title(), MAX_TITLE_CHARS));
         alert.message = self.message();
-        let times = [self.event.time.clone(), self.data.text("date_created")];
-        alert.occurred_at = times.iter().flatten().find_map(|text| time::rfc3339(text));
+        // As sent: the host reads it, and takes the time of receipt where it is none.
+        alert.occurred_at = self.event.time.clone().or_else(|| self.data.text("date_created"));
         alert.link = self.data.text("sid").and_then(|sid| pages::of_event(&sid));
         for (label, member) in LABELS {
             if let Some(value) = self.data.text(member) {

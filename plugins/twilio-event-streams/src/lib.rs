@@ -8,8 +8,7 @@ mod event;
 
 use plugin_sdk::contract::{Answer, Description, Request};
 use plugin_sdk::{Plugin, cloud_events, export};
-use serde_json::json;
-use twilio_webhooks::settings::{AuthToken, auth_token_schema};
+use twilio_webhooks::settings::{AuthToken, settings_schema};
 use twilio_webhooks::{rejection, signature};
 
 use event::Reading;
@@ -46,21 +45,7 @@ impl Plugin for TwilioEventStreams {
     type Settings = Settings;
 
     fn describe() -> Description {
-        let settings = json!({
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "type": "object",
-            "additionalProperties": false,
-            "required": ["auth_token"],
-            "properties": {
-                "auth_token": auth_token_schema(),
-                "least_level": {
-                    "description": "Events below this level are ignored. One of a level that Twilio does not document \
-                        is an alert in any case.",
-                    "enum": ["info", "warning", "error"],
-                    "default": "warning"
-                }
-            }
-        });
+        let settings = settings_schema(include_str!("settings.schema.json"), "");
         Description {
             secrets: vec!["auth_token".to_owned()],
             authenticates: true,

@@ -2,8 +2,6 @@
 //!
 //! Newer codes exist, so an unknown one is nothing special.
 
-use std::ops::Range;
-
 include!(concat!(env!("OUT_DIR"), "/table.rs"));
 
 /// A code of the table.
@@ -17,17 +15,47 @@ pub struct Code {
 
 /// The entry of a code.
 pub fn look_up(code: &str) -> Option<Code> {
-    let index = CODES.binary_search(&code.parse().ok()?).ok()?;
-    let words = NAME_WORDS.get(stretch(&NAME_ENDS, index))?;
-    let words: Vec<_> = words.iter().map(|&word| &WORDS[stretch(&WORD_ENDS, usize::from(word))]).collect();
-    let product = PRODUCTS[usize::from(CODE_PRODUCTS[index])];
-    Some(Code { name: words.join(" "), product: (!product.is_empty()).then_some(product) })
+    let code: u32 = code.parse().ok()?;
+    let run = RUN_CODES.partition_point(|&first| first <= code).checked_sub(1)?;
+    let row = usize::from(RUN_ROWS[run]) + usize::try_from(code - RUN_CODES[run]).ok()?;
+    if row >= RUN_ROWS.get(run + 1).map_or(ROWS, |&next| next.into()) {
+        return None;
+    }
+    let product = PRODUCTS[usize::from(RUN_PRODUCTS[run])];
+    Some(Code { name: name(row), product: (!product.is_empty()).then_some(product) })
 }
 
-/// Where an entry stands, in a table of which only the ends are kept.
-fn stretch(ends: &[u16], index: usize) -> Range<usize> {
-    let start = index.checked_sub(1).map_or(0, |before| ends[before]);
-    usize::from(start)..usize::from(ends[index])
+fn name(row: usize) -> String {
+    let mut name = String::new();
+    let mut bytes = NAMES.get(row).iter().map(|&byte| usize::from(byte));
+    while let Some(first) = bytes.next() {
+        let word = match first.checked_sub(ONE_BYTE) {
+            None => first,
+            Some(high) => ONE_BYTE + high * 256 + bytes.next().unwrap_or_default(),
+        };
+        if !name.is_empty() {
+            name.push(' ');
+        }
+        name.push_str(str::from_utf8(WORDS.get(word)).unwrap_or_default());
+    }
+    name
+}
+
+/// Pieces one after the other, each behind its length.
+struct Sequence {
+    bytes: &'static [u8],
+    /// Where every [`STRIDE`]th piece begins.
+    starts: &'static [u16],
+}
+
+impl Sequence {
+    fn get(&self, index: usize) -> &'static [u8] {
+        let mut rest = &self.bytes[usize::from(self.starts[index / STRIDE])..];
+        for _ in 0..index % STRIDE {
+            rest = &rest[1 + usize::from(rest[0])..];
+        }
+        &rest[1..=usize::from(rest[0])]
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use plugin_sdk::form::Form;
 use plugin_sdk::signature::over_url::{HEADER, NotCovered, SignedText};
 
 use crate::rejection;
-use crate::settings::{AuthToken, Tokens};
+use crate::settings::AuthToken;
 
 pub use plugin_sdk::signature::over_url::form;
 
@@ -31,15 +31,12 @@ pub fn verify(request: &Request, form: Option<&Form<'_>>, auth_token: &AuthToken
 }
 
 /// The tokens that may have signed for the account that a form names. That name is not verified yet: it only chooses.
-fn tokens<'a>(auth_token: &'a AuthToken, account: Option<&str>, is_form: bool) -> Result<Vec<&'a String>, Rejection> {
-    match (auth_token, account) {
-        (AuthToken::Any(tokens), _) => Ok(tokens.as_slice().iter().collect()),
-        (AuthToken::PerAccount(accounts), Some(account)) => {
-            let tokens = accounts.get(account.trim()).ok_or_else(|| rejection::unknown_account(account))?;
-            Ok(tokens.as_slice().iter().collect())
-        }
-        (AuthToken::PerAccount(_), None) if is_form => Err(rejection::no_account()),
+fn tokens(auth_token: &AuthToken, account: Option<&str>, is_form: bool) -> Result<Vec<String>, Rejection> {
+    match account {
+        _ if !auth_token.is_per_account() => Ok(auth_token.all()),
+        Some(account) => auth_token.of_account(account.trim()).ok_or_else(|| rejection::unknown_account(account)),
+        None if is_form => Err(rejection::no_account()),
         // Only the URL is signed, so trying every account is cheap.
-        (AuthToken::PerAccount(accounts), None) => Ok(accounts.values().flat_map(Tokens::as_slice).collect()),
+        None => Ok(auth_token.all()),
     }
 }

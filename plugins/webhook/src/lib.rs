@@ -43,7 +43,12 @@ impl Plugin for Webhook {
             // It is so where `sender` is set; `check` tells of each source.
             authenticates: false,
             setup: include_str!("setup.md").to_owned(),
-            ..Description::new("webhook", env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_DESCRIPTION"), settings::schema())
+            ..Description::new(
+                "webhook",
+                env!("CARGO_PKG_VERSION"),
+                env!("CARGO_PKG_DESCRIPTION"),
+                include_str!("settings.schema.json"),
+            )
         }
     }
 

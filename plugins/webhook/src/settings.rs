@@ -1,6 +1,6 @@
 //! The source's settings: how the sender proves itself, and what of a request becomes an alert.
 //!
-//! They are read as a body is, lazily: `schema.json` says what they may be, the host has checked them against it, and a
+//! They are read as a body is, lazily: `settings.schema.json` says what they may be, the host has checked them against it, and a
 //! call needs a part of them only. Types for all of it would be a tenth of the plugin.
 
 use serde_json::value::RawValue;
@@ -17,9 +17,4 @@ impl Settings {
     pub fn table(&self) -> Node<'_> {
         Node::new(&self.0)
     }
-}
-
-/// The schema of [`Settings`].
-pub fn schema() -> serde_json::Value {
-    serde_json::from_str(include_str!("schema.json")).expect("schema.json is JSON")
 }

@@ -4,12 +4,12 @@
 
 use std::fs;
 
-use plugin_sdk::{Plugin, testing};
+use plugin_sdk::testing;
 use serde_json::{Value, json};
 use webhook::Webhook;
 
 fn schema_takes(settings: &Value) -> bool {
-    let schema = Webhook::describe().settings;
+    let schema = testing::describe::<Webhook>().settings;
     jsonschema::options().offline().build(&schema).unwrap().is_valid(settings)
 }
 

@@ -9,12 +9,11 @@ use std::io::{self, Write};
 
 use anyhow::anyhow;
 use clap::Args;
-use plugin_sdk::contract::Description;
 use serde::Serialize;
 
 use super::subject::{self, Origin, Subject};
 use super::{Failure, Outcome, block_on, figures};
-use crate::plugin::{Import, Plugin};
+use crate::plugin::{Description, Import, Plugin};
 use crate::sources::schema;
 use settings::{Row, settings};
 use snippet::{Named, snippet};

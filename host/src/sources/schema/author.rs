@@ -2,11 +2,11 @@
 //! words of JSON Schema, and by JSON Pointers, because that is what they have before them.
 
 use jsonschema::error::ValidationErrorKind as Kind;
-use plugin_sdk::contract::Description;
 use serde_json::Value as Json;
 
 use super::explain::unescaped;
 use super::{plain, validator};
+use crate::plugin::Description;
 
 /// What is wrong with the schema by which a plugin describes its settings, and where in it; `None` where it can be used.
 pub fn flaw(description: &Description) -> Option<String> {

@@ -2,12 +2,13 @@
 
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
-use plugin_sdk::contract::{Description, Mistake};
+use plugin_sdk::contract::Mistake;
 use plugin_sdk::text;
 use serde_json::Value as Json;
 
 use super::words::{accepted, type_of};
 use crate::config::{Config, Problem, Source, did_you_mean, listed};
+use crate::plugin::Description;
 
 /// One source, the plugin that it names, and the configuration that it stands in.
 pub(super) struct Check<'c> {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use plugin_sdk::contract::{CONTRACT_VERSION, Checked, Description, Mistake};
+use plugin_sdk::contract::{CONTRACT_VERSION, Checked, Mistake};
 use serde_json::{Value as Json, json};
 
 use super::{check, review, warnings};
 use crate::config::Config;
+use crate::plugin::Description;
 
 const CANARY: &str = "canary-77aa";
 

@@ -3,11 +3,10 @@
 
 use std::fmt::Write as _;
 
-use plugin_sdk::contract::Description;
-
 use super::super::figures;
 use super::settings::{Row, settings};
 use super::snippet::{Named, snippet};
+use crate::plugin::Description;
 
 /// Where the sources of the page's examples are reached.
 const PUBLIC_URL: &str = "https://alerts.example.com";

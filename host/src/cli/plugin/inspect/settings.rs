@@ -3,10 +3,10 @@
 
 use std::cell::Cell;
 
-use plugin_sdk::contract::Description;
 use serde_json::{Map, Value as Json};
 
 use super::kind::Kinds;
+use crate::plugin::Description;
 
 /// Settings within settings that are shown.
 const DEEPEST: usize = 6;

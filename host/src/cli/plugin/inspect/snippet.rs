@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use plugin_sdk::contract::Description;
 use serde_json::{Map, Value as Json};
 use toml::Value;
+
+use crate::plugin::Description;
 
 /// Settings within settings; one that needs more than this is shown with a gap.
 const DEEPEST: usize = 8;
@@ -102,10 +103,12 @@ impl<'d> Needed<'d> {
     }
 }
 
-/// The properties that must be there.
+/// The properties that must be there. Where one of several sets must be, it is the first.
 fn required(schema: &Json) -> Vec<(&str, &Json)> {
     let properties: Option<&Map<String, Json>> = schema.get("properties").and_then(Json::as_object);
-    let names = schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
+    let alternative = ["anyOf", "oneOf"].iter().find_map(|keyword| schema.get(keyword)?.get(0));
+    let lists = [Some(schema), alternative].into_iter().flatten().filter_map(|one| one.get("required")?.as_array());
+    let names = lists.flatten().filter_map(Json::as_str);
     names.filter_map(|name| Some((name, properties?.get(name)?))).collect()
 }
 
@@ -131,7 +134,8 @@ mod tests {
     #[test]
     fn a_source_is_written_with_all_that_it_must_have() {
         let schema = json!({
-            "required": ["token", "keys", "level", "port", "rule", "a b", "free"],
+            "required": ["token", "keys", "level", "port", "rule", "a b"],
+            "anyOf": [{ "required": ["free"] }, { "required": ["optional"] }],
             "properties": {
                 "token": { "anyOf": [{ "type": "string" }, { "type": "array" }] },
                 "keys": { "type": "array", "items": { "type": "string" } },
