@@ -371,11 +371,11 @@ async fn dev_serves_what_is_built_anew_and_keeps_the_last_good_one_when_it_break
 
     // It compiles, and is no plugin.
     edit(&source, "export!(Nobody);", "");
-    edit(&source, ", export, text}", ", text}");
+    edit(&source, ", export, json, text}", ", json, text}");
     dev.process.said("build 4 is broken; build 2 goes on serving").await;
     dev.shows("fourth", 2).await;
 
-    edit(&source, ", text}", ", export, text}");
+    edit(&source, ", json, text}", ", export, json, text}");
     edit(&source, "/// What the operator writes", "export!(DoorBell);\n\n/// What the operator writes");
     dev.process.said("build 5 serves door-bell").await;
     dev.shows("fifth", 5).await;

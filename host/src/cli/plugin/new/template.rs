@@ -18,7 +18,7 @@ macro_rules! file {
 
 const SOURCE: (&str, &str) = file!("src/lib.rs");
 
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     SOURCE,
     // Under another name here, where it would be obeyed.
     (".gitignore", include_str!("template/gitignore")),
@@ -31,6 +31,7 @@ const FILES: [(&str, &str); 13] = [
     file!("cases/sample.json"),
     file!("cases/settings.json"),
     file!("gateway.toml"),
+    file!("src/settings.schema.json"),
     file!("src/setup.md"),
     file!("tests/cases.rs"),
 ];

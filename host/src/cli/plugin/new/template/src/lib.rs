@@ -5,9 +5,8 @@
 
 use plugin_sdk::contract::{Alert, Answer, Description, Priority, Request, Status};
 use plugin_sdk::signature::sha256;
-use plugin_sdk::{Plugin, export, text};
+use plugin_sdk::{Plugin, export, json, text};
 use serde::Deserialize;
-use serde_json::value::{RawValue, to_raw_value};
 
 /// The plugin. Every request is read by a fresh instance of it, so nothing is kept from one to the next.
 pub struct MyPlugin;
@@ -45,18 +44,8 @@ impl Plugin for MyPlugin {
     type Settings = Settings;
 
     fn describe() -> Description {
-        let settings = serde_json::json!({
-            "type": "object",
-            "properties": {
-                "priority": {
-                    "description": "How urgent an event is that does not say so itself.",
-                    "enum": ["critical", "high", "medium", "low"],
-                    "default": "medium"
-                }
-            },
-            // The operator is then told of a setting with a misspelt name.
-            "additionalProperties": false
-        });
+        // Strict (`additionalProperties`), so that the operator is told of a setting with a misspelt name.
+        let settings = include_str!("settings.schema.json");
         Description {
             // What the operator does at the sender. `{url}` becomes the address of the operator's source.
             setup: include_str!("setup.md").to_owned(),
@@ -80,8 +69,9 @@ impl Plugin for MyPlugin {
             Ok(event) => known(event, &settings),
             Err(_) => unknown(&body, &settings),
         };
+        // All that the sender said: byte for byte where it is JSON, as text where it is not.
         Answer::alert(Alert {
-            details: details(request),
+            details: json::details("body_text", &request.body.text()),
             ..alert
         })
     }
@@ -121,10 +111,4 @@ fn id(given: &str) -> String {
     } else {
         sha256(given.as_bytes()).hex()
     }
-}
-
-/// All that the sender said: byte for byte where it is JSON, as text where it is not.
-fn details(request: &Request) -> Option<Box<RawValue>> {
-    let json = serde_json::from_slice(&request.body.bytes());
-    json.or_else(|_| to_raw_value(&request.body.text())).ok()
 }
