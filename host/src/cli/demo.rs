@@ -33,15 +33,11 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug, Args)]
 pub struct Demo {
     /// The bundled plugin to show
-    #[arg(long, value_name = "NAME", default_value_t = first_with_sample().to_owned())]
+    #[arg(long, value_name = "NAME", default_value = alert_gateway_plugins::SHOWN_FIRST)]
     plugin: String,
     /// Keep running afterwards, so that you can look around; Ctrl-C ends it
     #[arg(long)]
     keep: bool,
-}
-
-fn first_with_sample() -> &'static str {
-    alert_gateway_plugins::all().iter().find(|plugin| plugin.sample.is_some()).map_or("", |plugin| plugin.name)
 }
 
 pub fn demo(what: &Demo) -> Outcome {
