@@ -5,6 +5,7 @@
 
 mod alertmanager;
 mod author;
+mod catalogue;
 mod commands;
 mod crashes;
 mod exporting;

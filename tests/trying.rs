@@ -48,10 +48,12 @@ async fn each<T: Send + 'static, F: Future<Output = ()> + Send>(
     working.join_all().await;
 }
 
+/// All of them are run by `plugin test`; these are one of each kind.
 #[tokio::test]
-async fn every_case_of_the_plugin_is_answered_as_written() {
-    let cases = case::load(&data().join("cases")).unwrap();
-    assert!(cases.len() >= 20, "{}", cases.len());
+async fn a_case_is_answered_as_written() {
+    let mut cases = case::load(&data().join("cases")).unwrap();
+    cases.retain(|case| ["sample", "warning", "forged", "signature-missing"].contains(&case.name.as_str()));
+    assert_eq!(cases.len(), 4);
     each(cases, async |Case { name, request, answer, .. }| {
         let place = Place::of("");
         let settings = place.write("settings.json", request.settings.get());
