@@ -14,16 +14,21 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::harness::{Itoc360, Output, Place, Post, Process, Setup, read, root};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_alert-gateway");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_alert-gateway");
 
-/// Where all of them are compiled.
-fn target_dir() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins")
+/// A user's cache, where all of them are compiled.
+pub fn cache() -> PathBuf {
+    env!("CARGO_TARGET_TMPDIR").into()
+}
+
+/// Where the program compiles, with that cache.
+pub fn target_dir() -> PathBuf {
+    cache().join("alert-gateway/plugin-target")
 }
 
 /// The right to compile. What all plugins have in common is compiled by the first who gets it, in a time that only the
 /// machine can tell.
-async fn builder() -> MutexGuard<'static, bool> {
+pub async fn builder() -> MutexGuard<'static, bool> {
     static BUILDING: Mutex<bool> = Mutex::const_new(false);
     let mut warm = BUILDING.lock().await;
     if !*warm {

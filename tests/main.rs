@@ -9,6 +9,7 @@ mod catalogue;
 mod commands;
 mod crashes;
 mod exporting;
+mod guide;
 mod harness;
 mod hostile_plugins;
 mod main_job;

@@ -21,7 +21,7 @@ use talc::wasm::WasmBinning;
 static ALLOCATOR: TalcSyncCell<Memory, WasmBinning> = TalcSyncCell::new_wasm(Memory::Untouched);
 
 /// Every case of twilio-errors fits in 16 KiB, its answer included. The host clears this much after every call.
-const ARENA_BYTES: usize = 48 * 1024;
+const ARENA_BYTES: usize = 40 * 1024;
 
 static mut ARENA: [MaybeUninit<u8>; ARENA_BYTES] = [MaybeUninit::uninit(); ARENA_BYTES];
 

@@ -30,7 +30,7 @@ pub struct Export {
     /// A request's id, as it was answered to the sender, or an event's
     #[arg(value_name = "ID|EVENT_ID")]
     id: String,
-    /// What to call the case: its files are <NAME>.http, <NAME>.json and, where it needs them, <NAME>.settings.json
+    /// What to call the case: its files are NAME.http, NAME.json and, where it needs them, NAME.settings.json
     #[arg(long = "case", value_name = "NAME", value_parser = case_name)]
     name: String,
     /// The folder of the plugin's cases
