@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -142,11 +142,15 @@ async fn a_wrong_name_and_a_folder_that_is_taken_are_told_and_nothing_is_made() 
     fs::create_dir(place.path("door-bell")).unwrap();
     place.write("door-bell/precious", "");
     place.write("a-file", "");
-    for arguments in [&["door-bell"][..], &["other", "--dir", "door-bell"], &["other", "--dir", "a-file"]] {
+    for (arguments, what) in [
+        (&["door-bell"][..], "not empty"),
+        (&["other", "--dir", "door-bell"], "not empty"),
+        (&["other", "--dir", "a-file"], "no folder"),
+    ] {
         let made = new(&place, arguments).await;
         assert_eq!(made.code, Some(2), "{made:?}");
-        let said = "is there already, and not empty; name another folder with --dir, or remove this one";
-        assert!(made.stderr.contains(said), "{made:?}");
+        let said = format!("is there already, and {what}; name another folder with --dir, or remove this one");
+        assert!(made.stderr.contains(&said), "{made:?}");
     }
     let below_a_file = new(&place, &["other", "--dir", "a-file/other"]).await;
     assert_eq!(below_a_file.code, Some(1), "{below_a_file:?}");
@@ -162,9 +166,13 @@ async fn a_wrong_name_and_a_folder_that_is_taken_are_told_and_nothing_is_made() 
 async fn a_new_plugin_goes_into_an_empty_folder_that_everybody_may_read() {
     let place = Place::of("");
     fs::create_dir(place.path("empty")).unwrap();
-    let made = new(&place, &["door-bell", "--dir", "empty"]).await;
+    // Whoever stands in it, or came by a link, finds the plugin there.
+    std::os::unix::fs::symlink(place.path("empty"), place.path("link")).unwrap();
+    let before = fs::metadata(place.path("empty")).unwrap().ino();
+    let made = new(&place, &["door-bell", "--dir", "link"]).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     assert!(place.path("empty/sdk/src/lib.rs").is_file());
+    assert_eq!(fs::metadata(place.path("empty")).unwrap().ino(), before);
     let made = new(&place, &["other", "--dir", "deep/down"]).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     fs::create_dir(place.path("ordinary")).unwrap();
@@ -448,7 +456,7 @@ async fn dev_says_which_source_it_cannot_find() {
     assert!(misspelt.stderr.contains("did you mean \"door-bell\"?"), "{misspelt:?}");
     let absent = run(&["--config", "nowhere.toml"]).await;
     assert_eq!(absent.code, Some(2), "{absent:?}");
-    assert!(absent.stderr.contains("name the configuration with --config FILE"), "{absent:?}");
+    assert!(absent.stderr.contains("the configuration with --config FILE"), "{absent:?}");
     edit(&place.path(config), "{ path = \"door-bell.wasm\" }", "\"twilio-errors\"");
     let another = run(&["--config", config]).await;
     assert_eq!(another.code, Some(2), "{another:?}");

@@ -80,3 +80,26 @@ async fn a_request_that_its_plugin_fails_on_is_the_case_to_mend_it_by() {
     assert!(exported.stdout.contains("the plugin fails on it: the plugin crashed"), "{exported:?}");
     assert_eq!(files(&place), ["crash.http", "crash.settings.json"]);
 }
+
+#[tokio::test]
+async fn a_secret_in_a_header_that_the_operator_named_is_replaced() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let lines = "plugin = \"webhook\"\n\
+        settings = { title = \"/t\", sender = { header = \"X-Proof\" }, secret = \"canary-7c7c\" }";
+    let (place, gateway) = Setup::new(&itoc360).source("hook", lines).start().await;
+    let post = twilio::unsigned("/in/hook", "t=Down").header("X-Proof", "canary-7c7c");
+    let id = gateway.accept(&post).await;
+    let exported = export(&place, &id, "down").await;
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    for file in files(&place) {
+        let text = fs::read_to_string(place.path("cases").join(&file)).unwrap();
+        assert!(!text.contains("canary"), "{file}: {text}");
+    }
+    let tested = place.run_without_secrets(&["plugin", "test", "webhook", "--cases", "cases"]).await;
+    assert!(tested.stdout.contains("1 passed, 0 failed"), "{tested:?}");
+
+    // Half a case is none: nothing is written where one of its files is there.
+    place.write("cases/again.json", "{}");
+    let taken = export(&place, &id, "again").await;
+    assert_eq!((taken.code, place.path("cases/again.http").exists()), (Some(2), false), "{taken:?}");
+}

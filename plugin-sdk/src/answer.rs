@@ -1,6 +1,6 @@
 //! Answers in one call.
 
-use crate::contract::{Alert, Answer, Body, Rejection, RejectionKind};
+use crate::contract::{Alert, Answer, Body, MAX_ALERTS, MAX_EVENT_ID_BYTES, MAX_KEY_BYTES, Rejection, RejectionKind};
 
 impl Answer {
     /// One alert.
@@ -20,6 +20,23 @@ impl Answer {
         Self::Reply { status: 200, headers: vec![media_type], body: Body::Text(text.into()) }
     }
 
+    /// What of the answer the host cannot use, though it is one of the contract: it keeps the request then, and nobody is
+    /// paged. `None` where it will do.
+    pub fn flaw(&self) -> Option<String> {
+        let Self::Alerts(alerts) = self else { return None };
+        if alerts.len() > MAX_ALERTS {
+            return Some(format!("{} alerts, and the host takes {MAX_ALERTS} of one request", alerts.len()));
+        }
+        alerts.iter().enumerate().find_map(|(number, alert)| {
+            let wrong = |field: &str, found: usize, max: usize| {
+                let flaw = format!("`alerts[{number}].{field}` has {found} bytes, and the host takes 1 to {max}");
+                (!(1..=max).contains(&found)).then_some(flaw)
+            };
+            let key = alert.key.as_ref().and_then(|key| wrong("key", key.len(), MAX_KEY_BYTES));
+            wrong("event_id", alert.event_id.len(), MAX_EVENT_ID_BYTES).or(key)
+        })
+    }
+
     /// Not taken: `reason` is what the sender reads, `help` what the operator can do.
     pub fn rejected(kind: RejectionKind, reason: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Rejected(Rejection { kind, reason: reason.into(), help: help.into() })
@@ -30,6 +47,20 @@ impl Answer {
 mod tests {
     use super::*;
     use crate::contract::Priority;
+
+    #[test]
+    fn what_the_host_cannot_use_is_told() {
+        let of = |id: &str, key: Option<&str>| {
+            Answer::alert(Alert { key: key.map(str::to_owned), ..Alert::new(id, Priority::Low, "Hello") }).flaw()
+        };
+        assert_eq!(of("1", None), None);
+        assert_eq!(of(&"x".repeat(256), Some(&"x".repeat(1024))), None);
+        assert!(of("", None).unwrap().contains("`alerts[0].event_id` has 0 bytes"));
+        assert!(of(&"x".repeat(257), None).unwrap().contains("takes 1 to 256"));
+        assert!(of("1", Some("")).unwrap().contains("`alerts[0].key` has 0 bytes"));
+        let many = vec![Alert::new("1", Priority::Low, "Hello"); 1_001];
+        assert!(Answer::Alerts(many).flaw().unwrap().contains("1001 alerts"));
+    }
 
     #[test]
     fn each_answer_is_one_key_on_the_wire() {

@@ -3,7 +3,7 @@
 //! A plugin is an Extism plugin with two exports. `describe` takes nothing and answers a [`Description`]; `read` takes a
 //! [`Request`] and gives an [`Answer`]. A third, `check`, is optional: it takes a source's settings and gives a
 //! [`Checked`]. All travel as JSON, so a plugin can be written in any language that has an
-//! Extism PDK. Everything here is plain data; [`crate::export!`] is what turns a Rust type into those two exports.
+//! Extism PDK. Everything here is plain data; [`crate::export!`] is what turns a Rust type into those exports.
 //!
 //! A plugin is a function: it has no clock, no files, no network and no randomness, and nothing survives a call, because
 //! the host starts a fresh instance for every request.
@@ -17,6 +17,15 @@ use serde_json::value::RawValue;
 
 /// The version of the contract that this crate speaks. The host refuses a plugin that names another.
 pub const CONTRACT_VERSION: u32 = 1;
+
+/// An answer has no more alerts than this.
+pub const MAX_ALERTS: usize = 1_000;
+
+/// An [`Alert::event_id`] has one byte to as many.
+pub const MAX_EVENT_ID_BYTES: usize = 256;
+
+/// An [`Alert::key`] has one byte to as many.
+pub const MAX_KEY_BYTES: usize = 1024;
 
 /// What a plugin says of itself. The host asks once, when it loads the plugin. `S` is how the schema is held: a plugin has
 /// it as text, and who looks into it as a [`serde_json::Value`].

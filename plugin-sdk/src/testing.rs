@@ -39,7 +39,12 @@ pub fn run_cases<P: Plugin>(folder: impl AsRef<Path>) {
 }
 
 fn run_case<P: Plugin>(case: &Case) -> Result<(), String> {
-    case.compare(&wire_read::<P>(&case.request)?).map_err(|difference| difference.to_string())
+    let answer = wire_read::<P>(&case.request)?;
+    let read: Answer = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
+    match read.flaw() {
+        Some(flaw) => Err(flaw),
+        None => case.compare(&answer).map_err(|difference| difference.to_string()),
+    }
 }
 
 /// What a plugin says of itself, with its schema as a tree to look into.

@@ -20,8 +20,7 @@ pub fn unix(count: f64) -> Option<String> {
     /// The year 5138 in seconds, and 1973 in milliseconds.
     const MILLISECONDS_FROM: f64 = 1e11;
     let seconds = if count.abs() < MILLISECONDS_FROM { count } else { count / 1e3 };
-    // To the millisecond: more digits of a fraction are those of the number's own rounding. What is no number becomes 0,
-    // and what is too large the largest.
+    // To the millisecond: more digits of a fraction are those of the number's own rounding.
     let milliseconds = (seconds * 1e3).round();
     let nanoseconds =
         if milliseconds.is_finite() { (milliseconds as i128).checked_mul(1_000_000)? } else { return None };

@@ -44,10 +44,12 @@ pub async fn receive(id: &str, source: &Source, suffix: &str, request: Request<I
         return Err(Ending::Method);
     }
     if !source.tokens.is_empty() {
-        match token(&head.uri, &head.headers) {
-            None => return Err(Ending::NoToken),
-            Some(token) if source.tokens.iter().any(|known| known.matches(token.as_bytes())) => {}
-            Some(_) => return Err(Ending::WrongToken),
+        let shown = tokens(&head.uri, &head.headers);
+        let is_known = |token: &Cow<'_, str>| source.tokens.iter().any(|known| known.matches(token.as_bytes()));
+        if shown.is_empty() {
+            return Err(Ending::NoToken);
+        } else if !shown.iter().any(is_known) {
+            return Err(Ending::WrongToken);
         }
     }
     let body = http::read_body(body, source.limits.body, BODY_TIME).await.map_err(Ending::Body)?;
@@ -72,15 +74,15 @@ impl Received {
     }
 }
 
-/// The credential that a sender shows to the gateway itself.
-fn token<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
+/// The credentials that a sender shows: the header's may be meant for the plugin, and then the query's is for the gateway.
+fn tokens<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Vec<Cow<'a, str>> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start().into())
     });
-    bearer.or_else(|| {
-        form_urlencoded::parse(uri.query()?.as_bytes()).find(|(name, _)| name == "token").map(|(_, token)| token)
-    })
+    let query = uri.query().unwrap_or_default();
+    let token = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token").map(|(_, token)| token);
+    bearer.into_iter().chain(token).collect()
 }
 
 /// JSON `[[name, value], …]`, in order, duplicates kept; bytes above 0x7f are read as Latin-1.
@@ -109,24 +111,25 @@ mod tests {
 
     use super::*;
 
-    fn shown(uri: &str, authorization: Option<&'static str>) -> Option<String> {
+    fn shown(uri: &str, authorization: Option<&'static str>) -> Vec<String> {
         let mut headers = HeaderMap::new();
         if let Some(value) = authorization {
             headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
         }
-        token(&uri.parse().unwrap(), &headers).map(Cow::into_owned)
+        tokens(&uri.parse().unwrap(), &headers).into_iter().map(Cow::into_owned).collect()
     }
 
     #[test]
     fn a_token_is_shown_as_bearer_or_in_the_query() {
-        assert_eq!(shown("/in/a", Some("Bearer t")).as_deref(), Some("t"));
-        assert_eq!(shown("/in/a", Some("bearer  t")).as_deref(), Some("t"));
-        assert_eq!(shown("/in/a?x=1&token=a%2Fb", None).as_deref(), Some("a/b"));
-        assert_eq!(shown("/in/a?token=query", Some("Basic dTpw")).as_deref(), Some("query"));
-        assert_eq!(shown("/in/a?token=query", Some("Bearer head")).as_deref(), Some("head"));
+        assert_eq!(shown("/in/a", Some("Bearer t")), ["t"]);
+        assert_eq!(shown("/in/a", Some("bearer  t")), ["t"]);
+        assert_eq!(shown("/in/a?x=1&token=a%2Fb", None), ["a/b"]);
+        assert_eq!(shown("/in/a?token=query", Some("Basic dTpw")), ["query"]);
+        // The one may be the plugin's, and the other the gateway's.
+        assert_eq!(shown("/in/a?token=query", Some("Bearer head")), ["head", "query"]);
         for nothing in [("/in/a", None), ("/in/a?tokens=t", None), ("/in/a", Some("Basic dTpw")), ("/in/a", Some("t"))]
         {
-            assert_eq!(shown(nothing.0, nothing.1), None, "{nothing:?}");
+            assert_eq!(shown(nothing.0, nothing.1), [""; 0], "{nothing:?}");
         }
     }
 

@@ -23,14 +23,11 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
-use plugin_sdk::contract::{Alert, Answer, Body};
+use plugin_sdk::contract::{Alert, Answer, Body, MAX_ALERTS, MAX_EVENT_ID_BYTES, MAX_KEY_BYTES};
 use serde::de::DeserializeOwned;
 use serde_json::value::to_raw_value;
 use thiserror::Error;
 
-const MAX_ALERTS: usize = 1_000;
-const MAX_EVENT_ID: usize = 256;
-const MAX_KEY: usize = 1024;
 const MAX_TITLE: usize = 1024;
 const MAX_MESSAGE: usize = 64 * 1024;
 const MAX_TIME: usize = 64;
@@ -128,13 +125,13 @@ fn check_alerts(alerts: &mut [Alert]) -> Result<(), AnswerError> {
 
 fn check_identity(number: usize, alert: &Alert) -> Result<(), AnswerError> {
     match alert.event_id.len() {
-        1..=MAX_EVENT_ID => {}
+        1..=MAX_EVENT_ID_BYTES => {}
         found => {
             return wrong(&format!("alerts[{number}].event_id"), "1 to 256 bytes", bytes(found));
         }
     }
     match alert.key.as_ref().map(String::len) {
-        None | Some(1..=MAX_KEY) => Ok(()),
+        None | Some(1..=MAX_KEY_BYTES) => Ok(()),
         Some(found) => wrong(&format!("alerts[{number}].key"), "1 to 1,024 bytes, or no key", bytes(found)),
     }
 }

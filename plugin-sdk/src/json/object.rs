@@ -40,7 +40,7 @@ impl<'a> Object<'a> {
         text(self.get(key)?)
     }
 
-    /// The object that a member is, or that a member holds as text; one without members where it is anything else.
+    /// The object that a member is; one without members where it is anything else.
     pub fn object(&self, key: &str) -> Object<'a> {
         self.get(key).map(Self::read).unwrap_or_default()
     }

@@ -63,7 +63,12 @@ async fn source(config: &Path, name: &str) -> Result<Source, Failure> {
     }
     config.sources.retain(|source| source.name == name);
     let sandbox = gateway::sandbox(&config, false)?;
-    let mut loaded = sources::load(&config, &sandbox).await?;
+    let mut loaded = sources::load(&config, &sandbox).await.map_err(|problems| {
+        Failure::Usage(format!(
+            "{problems}\nThis command puts {STAND_IN:?} in the place of every secret. Where that is all that is wrong, the \
+             plugin's schema wants secrets of another shape, and the case has to be written by hand."
+        ))
+    })?;
     Ok(loaded.sources.pop().ok_or_else(|| anyhow!("the configuration has no source"))?)
 }
 
@@ -81,7 +86,8 @@ fn request(record: &RequestRecord, source: &Source) -> anyhow::Result<Request> {
         settings: redaction::settings(source.settings(), &source.plugin.description().secrets)?,
     };
     let scheme = Scheme::of(&request).map(|scheme| redaction::scheme(scheme, request.settings.get()));
-    request.headers = request.headers.into_iter().map(redaction::header).collect();
+    let settings = source.settings().value();
+    request.headers = request.headers.into_iter().map(|header| redaction::header(header, settings)).collect();
     if let Some(scheme) = scheme {
         scheme.sign(&mut request, STAND_IN);
     }
@@ -95,6 +101,11 @@ async fn write(what: &Export, source: &Source, request: &Request) -> Result<Stri
     let input = serde_json::to_vec(request)?;
     let Measured { answer, output, .. } =
         source.plugin.measure(&source.name, &input, &call_limits(&source.limits)).await;
+    for path in [&message, &answer_file, &settings_file] {
+        if path.exists() {
+            return Err(taken(path));
+        }
+    }
     std::fs::create_dir_all(&what.dir).with_context(|| format!("cannot make the folder {}", what.dir.display()))?;
     create(&message, &case::write_request(request))?;
     let mut said = format!("wrote {}\n", message.display());
@@ -136,12 +147,14 @@ async fn write(what: &Export, source: &Source, request: &Request) -> Result<Stri
 fn create(path: &Path, content: &[u8]) -> Outcome {
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(mut file) => Ok(file.write_all(content).with_context(|| format!("cannot write {}", path.display()))?),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Failure::Usage(format!(
-            "{} is there already; give the case another name with --case, or remove it",
-            path.display()
-        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(taken(path)),
         Err(error) => Err(anyhow!(error).context(format!("cannot write {}", path.display())).into()),
     }
+}
+
+fn taken(path: &Path) -> Failure {
+    let help = "give the case another name with --case, or remove it";
+    Failure::Usage(format!("{} is there already; {help}", path.display()))
 }
 
 /// A name that makes three files in one folder, and no other.
@@ -150,5 +163,6 @@ fn case_name(text: &str) -> Result<String, String> {
     if (1..=100).contains(&text.len()) && text.chars().all(fits) && text != "settings" {
         return Ok(text.to_owned());
     }
-    Err("a case is called by letters, digits, dashes and underscores, as in http-502".to_owned())
+    let reserved = "and not `settings`, which is what the settings of all cases are called";
+    Err(format!("a case is called by letters, digits, dashes and underscores, as in http-502, {reserved}"))
 }

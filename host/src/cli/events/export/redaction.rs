@@ -15,19 +15,31 @@ pub const STAND_IN: &str = "test-token-0123456789abcdef";
 const CREDENTIALS: [&str; 8] =
     ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey", "signature"];
 
-/// The same for parameters of a URL, whole.
-const PARAMETERS: [&str; 4] = ["key", "api_key", "sig", "pw"];
+/// The same, where they stand between dashes and underscores.
+const SEGMENTS: [&str; 7] = ["auth", "hmac", "key", "pass", "pw", "sig", "sign"];
 
 fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     // Twilio's, for one, says "token" of an id.
-    !name.contains("idempotency") && CREDENTIALS.iter().any(|word| name.contains(word))
+    let is_id = name.contains("idempotency");
+    let has_word = CREDENTIALS.iter().any(|word| name.contains(word));
+    !is_id && (has_word || name.split(['-', '_']).any(|segment| SEGMENTS.contains(&segment)))
 }
 
-/// A header, with the stand-in for its value where that is a credential.
-pub fn header((name, value): (String, String)) -> (String, String) {
-    let value = if is_credential(&name) { STAND_IN.to_owned() } else { value };
+/// A header, with the stand-in for its value where that is a credential: by its name, or because the settings name it, as
+/// they do where an operator says in which header a sender shows its secret.
+pub fn header((name, value): (String, String), settings: &Value) -> (String, String) {
+    let value = if is_credential(&name) || is_named(&name, settings) { STAND_IN.to_owned() } else { value };
     (name, value)
+}
+
+fn is_named(header: &str, settings: &Value) -> bool {
+    match settings {
+        Value::String(text) => text.eq_ignore_ascii_case(header),
+        Value::Array(list) => list.iter().any(|value| is_named(header, value)),
+        Value::Object(table) => table.values().any(|value| is_named(header, value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// A URL, with the stand-in for each credential in its query.
@@ -37,7 +49,7 @@ pub fn url(url: &str) -> String {
         let form = Form::parse(field.as_bytes());
         let name =
             form.fields().first().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
-        if is_credential(&name) || PARAMETERS.contains(&name.to_ascii_lowercase().as_str()) {
+        if is_credential(&name) {
             format!("{}={STAND_IN}", field.split('=').next().unwrap_or_default())
         } else {
             field.to_owned()
@@ -46,7 +58,7 @@ pub fn url(url: &str) -> String {
     format!("{start}?{}", fields.collect::<Vec<_>>().join("&"))
 }
 
-/// Settings, with the stand-in for every text that stands below one of these names, which are secrets.
+/// Settings, with a stand-in for all that stands below one of these names, which are secrets.
 pub fn settings(settings: &Settings, secrets: &[String]) -> serde_json::Result<Box<RawValue>> {
     let mut value = settings.value().clone();
     if let Value::Object(settings) = &mut value {
@@ -66,7 +78,8 @@ fn replace(value: &mut Value) {
         }
         // Names stay: an account's, say, chooses its token.
         Value::Object(table) => replace_all(table),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::Number(number) => *number = 0.into(),
+        Value::Null | Value::Bool(_) => {}
     }
 }
 
@@ -90,14 +103,27 @@ mod tests {
 
     #[test]
     fn headers_that_carry_credentials_are_replaced_and_no_others() {
-        let redacted = |name: &str| header((name.to_owned(), "x".to_owned())).1 == STAND_IN;
+        let settings = serde_json::json!({ "sender": { "header": "X-Proof" }, "title": "$headers/x-title" });
+        let redacted = |name: &str| header((name.to_owned(), "x".to_owned()), &settings).1 == STAND_IN;
         for name in ["authorization", "proxy-authorization", "cookie", "x-gitlab-token", "x-api-key", "x-foo-signature"]
         {
             assert!(redacted(name), "{name}");
         }
-        for name in ["content-type", "i-twilio-idempotency-token", "x-github-event", "user-agent", "webhook-id"] {
+        for name in ["x-auth", "x-auth-key", "x-shopify-hmac-sha256", "ocp-apim-subscription-key", "x-proof"] {
+            assert!(redacted(name), "{name}");
+        }
+        for name in
+            ["content-type", "i-twilio-idempotency-token", "x-github-event", "user-agent", "webhook-id", "x-title"]
+        {
             assert!(!redacted(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_replaced_whatever_its_type() {
+        let mut value = serde_json::json!({ "a": ["s", "t"], "b": { "AC1": "u" }, "c": 4711, "d": true });
+        replace(&mut value);
+        assert_eq!(value, serde_json::json!({ "a": [STAND_IN], "b": { "AC1": STAND_IN }, "c": 0, "d": true }));
     }
 
     #[test]

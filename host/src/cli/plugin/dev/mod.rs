@@ -54,6 +54,13 @@ pub fn dev(what: &Dev) -> Outcome {
         // Before anything is said, so that who reads it can rely on it.
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        // What no build would mend, before the first one.
+        for file in [&what.file.config, &what.dir.join("Cargo.toml")] {
+            if !file.is_file() {
+                let help = "name the plugin's folder, and the configuration with --config FILE";
+                return Err(Failure::Usage(format!("there is no file {}; {help}", file.display())));
+            }
+        }
         let rounds = async {
             let mut watch = Watch::start(&what.dir, &what.file.config)?;
             let mut stage = None;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::super::figures;
 use crate::http;
 use crate::intake::{self, Ending, route};
 use crate::sources::Source;
@@ -83,6 +84,7 @@ impl Serving {
 
     fn print(&self, line: &str, took: Duration, said: &str) {
         // Whoever reads no more has seen enough; the sender is answered nevertheless.
+        let said = figures::plain(said);
         let _ = writeln!(std::io::stdout().lock(), "\n{line} (build {}, {took:.1?})\n{said}", self.build);
     }
 }

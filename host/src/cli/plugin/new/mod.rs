@@ -39,11 +39,12 @@ pub fn new(what: &New) -> Outcome {
     Ok(())
 }
 
-/// The folder is there as a whole, or not at all.
+/// A folder that was not there is there as a whole, or not at all.
 fn make(folder: &Path, name: &Name) -> Result<(), Failure> {
     if std::fs::read_dir(folder).map_or_else(|_| folder.exists(), |mut entries| entries.next().is_some()) {
+        let what = if folder.is_dir() { "is there already, and not empty" } else { "is there already, and no folder" };
         let help = "name another folder with --dir, or remove this one";
-        return Err(Failure::Usage(format!("{} is there already, and not empty; {help}", folder.display())));
+        return Err(Failure::Usage(format!("{} {what}; {help}", folder.display())));
     }
     let folder = std::path::absolute(folder)?;
     let parent = folder.parent().ok_or_else(|| anyhow!("{} is no folder for a plugin", folder.display()))?;
@@ -51,6 +52,14 @@ fn make(folder: &Path, name: &Name) -> Result<(), Failure> {
     std::fs::create_dir_all(parent).with_context(cannot)?;
     let half = half_made(parent).with_context(cannot)?;
     template::write(half.path(), name).map_err(|(path, error)| anyhow!("cannot write {}: {error}", path.display()))?;
+    if folder.is_dir() {
+        // Into the empty one that is there: somebody may stand in it, or it may be a link.
+        for entry in std::fs::read_dir(half.path()).with_context(cannot)? {
+            let entry = entry.with_context(cannot)?;
+            std::fs::rename(entry.path(), folder.join(entry.file_name())).with_context(cannot)?;
+        }
+        return Ok(());
+    }
     std::fs::rename(half.path(), &folder).with_context(cannot)?;
     // It has moved, so there is nothing to remove.
     let _ = half.keep();

@@ -56,7 +56,8 @@ pub async fn of(path: &Path, plugin: &Plugin, limits: &Limits, bless: bool) -> T
     let Measured { answer, output, used } = plugin.measure(&case.request.source, &request, &call_limits(limits)).await;
     let verdict = match answer {
         Ok(_) => judge(&case, &String::from_utf8_lossy(&output), bless),
-        Err(error) => Verdict::Failed(format!("{error}\n{}", error.advice())),
+        // In a log it is one line; here an author reads it.
+        Err(error) => Verdict::Failed(format!("{}\n{}", error.to_string().replace("\\n", "\n"), error.advice())),
     };
     Trial { verdict, used: Some(used) }
 }
