@@ -113,7 +113,8 @@ impl Annotations<'_> {
     }
 }
 
-/// The host's labels, then the plugin's. The host's win, so that no plugin passes for another source.
+/// The host's labels, then the plugin's. The host's win, so that no plugin passes for another source; a label of the same
+/// name goes out as `exported_<name>`, as Prometheus has it, so that rules can match it.
 struct Labels<'a> {
     alert: &'a Alert,
     severity: &'static str,
@@ -127,9 +128,15 @@ impl Serialize for Labels<'_> {
         for (name, value) in own {
             map.serialize_entry(name, value)?;
         }
-        for (name, value) in &self.alert.event.labels {
+        let labels = &self.alert.event.labels;
+        for (name, value) in labels {
             if !own.iter().any(|(taken, _)| taken == name) {
                 map.serialize_entry(name, value)?;
+                continue;
+            }
+            let exported = format!("exported_{name}");
+            if !labels.contains_key(&exported) {
+                map.serialize_entry(&exported, value)?;
             }
         }
         map.end()

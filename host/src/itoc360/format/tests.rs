@@ -122,15 +122,17 @@ fn every_priority_and_status_has_its_words_in_both_formats() {
 }
 
 #[test]
-fn a_plugin_cannot_overwrite_the_labels_of_the_host() {
+fn a_plugin_cannot_overwrite_the_labels_of_the_host_and_its_own_go_out_under_another_name() {
     let mut alert = alert();
-    for name in ["source", "severity", "alertname"] {
-        alert.event.labels.insert(name.into(), "forged".into());
+    for name in ["source", "severity", "alertname", "exported_source"] {
+        alert.event.labels.insert(name.into(), format!("its own {name}"));
     }
-    let expected =
-        json!({"alertname": "twilio-prod", "severity": "error", "source": "twilio-prod", "error_code": "11200"});
+    let expected = json!({
+        "alertname": "twilio-prod", "severity": "error", "source": "twilio-prod", "error_code": "11200",
+        "exported_alertname": "its own alertname", "exported_severity": "its own severity",
+        "exported_source": "its own exported_source",
+    });
     assert_eq!(read(Format::Alertmanager, &alert)["commonLabels"], expected);
-    assert!(!text(Format::Alertmanager, &alert).contains("forged"));
     assert_eq!(read(Format::Zapier, &alert)["source"], "twilio-prod");
 }
 
