@@ -126,7 +126,7 @@ async fn the_catalogue_is_listed_for_people_and_for_programs() {
     assert_eq!((rows.len(), output.stdout.lines().count()), (plugins.len(), plugins.len()));
     for (plugin, (row, line)) in plugins.iter().zip(rows.iter().zip(output.stdout.lines())) {
         assert_eq!((&row["name"], &row["size"]), (&plugin.name.into(), &plugin.wasm.len().into()));
-        let token = if row["authenticates"] == true { "proves its sender" } else { "needs a token" };
+        let token = if row["authenticates"] == true { "proves its sender" } else { "token or setting" };
         assert_said(line, &[plugin.name, row["version"].as_str().unwrap(), row["summary"].as_str().unwrap(), token]);
     }
 }

@@ -86,7 +86,7 @@ fn shown(subject: &Subject, plugin: &Plugin) -> String {
     let sender = if *authenticates {
         "the plugin proves who sends; a source needs no token"
     } else {
-        "the plugin cannot tell who sends; a source needs a token"
+        "a source needs a token, unless a setting makes the plugin prove who sends"
     };
     let suffix = if url_suffix.is_empty() { "nothing" } else { url_suffix.as_str() };
     let (size, sha256, exports) = (figures::size(subject.wasm.len()), plugin.sha256(), plugin.exports().join(", "));

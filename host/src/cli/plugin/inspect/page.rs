@@ -19,8 +19,8 @@ pub fn page(description: &Description, named: &Named<'_>) -> String {
     page += if description.authenticates {
         "The plugin proves by itself who sent a request: a source that it reads needs no `token`.\n"
     } else {
-        "The plugin does not prove who sent a request: a source that it reads needs a `token`, which the sender shows as\n\
-         `Authorization: Bearer …`, or as `?token=…` behind the URL.\n"
+        "A source that it reads needs a `token`, which the sender shows as `Authorization: Bearer …`, or as `?token=…` behind\n\
+         the URL; unless a setting below makes the plugin prove by itself who sent a request.\n"
     };
     let _ = writeln!(page, "\n## Configuration\n\n```toml\n{}```", snippet(description, named));
     if let Named::File(..) = named {
