@@ -52,10 +52,15 @@ pub fn of<'a>(event: Event<'a, '_>, settings: &'a Node<'_>, room: &mut usize) ->
     let text = |name: &str| choice(name)?.text(scope).map(Cow::into_owned);
     let priority = choice("priority").and_then(|choice| choice.word(scope, Priority::from_word));
     let status = choice("status").and_then(|choice| choice.word(scope, words::status));
-    let event_id = text("event_id").filter(|id| id.len() <= MAX_ID_BYTES).unwrap_or_else(|| hash(event.bytes));
-    let mut alert = Alert::new(event_id, priority.unwrap_or(Priority::Medium), title(&event, choice("title")));
+    // Half an id would be that of many events.
+    let whole = Scope { whole: true, ..*scope };
+    let id = |name: &str| choice(name)?.text(&whole).map(Cow::into_owned);
+    let key = id("key").map(|key| if key.len() <= MAX_ID_BYTES { key } else { hash(key.as_bytes()) });
+    let event_id = id("event_id").filter(|id| id.len() <= MAX_ID_BYTES);
+    let mut alert = Alert::new(String::new(), priority.unwrap_or(Priority::Medium), title(&event, choice("title")));
     alert.status = status.unwrap_or(Status::Trigger);
-    alert.key = text("key").map(|key| if key.len() <= MAX_ID_BYTES { key } else { hash(key.as_bytes()) });
+    alert.key = key;
+    identify(&mut alert, event_id, event.bytes, scope.request);
     alert.occurred_at = text("time").and_then(|text| rfc3339(&text));
     let mut fits = |text: &str| room.checked_sub(text.len()).map(|left| *room = left).is_some();
     for (name, label) in settings.get("labels").map(Node::members).unwrap_or_default() {
@@ -94,6 +99,23 @@ fn title<'a>(event: &Event<'a, '_>, choice: Option<Choice<'a, '_>>) -> String {
         let source = &scope.request.source;
         line(&format!("{source}: {}", if words.is_empty() { "an empty request" } else { &words }), MAX_TITLE_CHARS)
     })
+}
+
+/// Gives an alert the id of its event, or its hash. An event word for word like an earlier one is a repeat then, but not
+/// where a key tells which alert it is about: it may have happened again, and a repeat only updates the open alert.
+pub fn identify(alert: &mut Alert, given: Option<String>, bytes: &[u8], request: &Request) {
+    let id = given.unwrap_or_else(|| match alert.key {
+        Some(_) => hash(&[request.received_at.as_bytes(), b"\n", bytes].concat()),
+        None => hash(bytes),
+    });
+    alert.event_id = match alert.status {
+        Status::Trigger => id,
+        // What ends an event is never a repeat of it, though a mapping may give both the same id.
+        Status::Resolve => {
+            alert.key.get_or_insert_with(|| id.clone());
+            format!("resolve {id}")
+        }
+    };
 }
 
 fn hash(bytes: &[u8]) -> String {

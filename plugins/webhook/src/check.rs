@@ -167,23 +167,16 @@ impl Check {
         }
     }
 
-    /// An event that resolves closes the alert of its key, and a repeated id is no event at all.
+    /// An event that resolves closes the alert of its key.
     fn resolving(&mut self, settings: &Node<'_>) {
-        let choice = |name| settings.get(name).map(Choice::new);
-        let Some(status) = choice("status") else { return };
+        let Some(status) = settings.get("status").map(Choice::new) else { return };
         let always_triggers = matches!(status.from, [word] if words::status(&text(word)) == Some(Status::Trigger));
         if always_triggers && status.values.is_empty() {
             return;
         }
-        let help = "let key name what the events that open and close one alert have in common, and let event_id differ \
-                    between them: leave it out, and it is a hash of the event";
-        let sources = |choice: Choice<'_, '_>| choice.from.iter().map(text).collect::<Vec<_>>();
-        match (choice("key").map(sources), choice("event_id").map(sources)) {
-            (None, _) => self.add("/status", "nothing can be resolved without a key: each event has its own", help),
-            (Some(key), Some(id)) if key == id => {
-                self.add("/event_id", "the event that resolves has the id of the one that it ends, a repeat", help);
-            }
-            _ => {}
+        if settings.get("key").is_none() {
+            let help = "let key name what the events that open and close one alert have in common";
+            self.add("/status", "nothing can be resolved without a key: each event has its own", help);
         }
     }
 }

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use plugin_sdk::contract::{Answer, Request};
-use plugin_sdk::signature::sha256;
 
 use crate::alert::{self, Event};
 use crate::body;
@@ -23,7 +22,7 @@ pub fn read(request: &Request, settings: &Node<'_>) -> Answer {
     let json = body::json(request, &text, settings.get("decode"));
     let body = json.as_deref().and_then(Node::read);
     let unread = Cell::new(scope::readable(bytes.len()));
-    let whole = Scope { request, body: body.as_ref(), event: body.as_ref(), unread: &unread };
+    let whole = Scope { whole: false, request, body: body.as_ref(), event: body.as_ref(), unread: &unread };
     let mut room = alert::ROOM_BYTES;
     let Some(members) = members(settings, body.as_ref()) else {
         let details = match &body {
@@ -48,9 +47,10 @@ pub fn read(request: &Request, settings: &Node<'_>) -> Answer {
         let details = Some(member.json().to_owned());
         let mut alert = alert::of(Event { scope, bytes: text.as_bytes(), text, details }, settings, &mut room);
         // Two events of one request that are given the same id are two all the same.
-        if !ids.insert(alert.event_id.clone()) {
-            alert.key.get_or_insert_with(|| alert.event_id.clone());
-            alert.event_id = format!("sha256:{}", sha256(text.as_bytes()).hex());
+        let given = alert.event_id.clone();
+        if !ids.insert(given.clone()) {
+            alert::identify(&mut alert, None, text.as_bytes(), request);
+            alert.key.get_or_insert(given);
         }
         alerts.push(alert);
     }

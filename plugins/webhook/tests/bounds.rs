@@ -84,3 +84,13 @@ fn details_are_the_event_to_the_letter() {
     let member = alerts(&json!({ "title": "x", "each": "/z" }), body);
     assert_eq!(member[0].details.as_ref().unwrap().get(), "1");
 }
+
+#[test]
+fn every_member_of_a_long_list_has_its_status() {
+    let resolved = json!({ "id": 1, "state": "resolved", "text": "x".repeat(90) });
+    let words = ["/id", "/state", "/text"].map(|place| format!("{{{place}}}")).concat().repeat(40);
+    let settings = json!({ "title": "/text", "message": words, "each": "/all", "key": "/id", "status": "/state" });
+    for alert in alerts(&settings, &json!({ "all": vec![resolved; 1_000] }).to_string()) {
+        assert_eq!((alert.status.as_str(), alert.title.len()), ("resolve", 90));
+    }
+}

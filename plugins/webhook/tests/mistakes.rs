@@ -110,12 +110,12 @@ fn a_status_that_could_never_close_anything_is_told() {
     for status in [json!("/status"), json!("resolve"), json!({ "from": "/s", "values": { "a": "resolve" } })] {
         let told = mistakes(&with("status", status.clone()));
         assert!(told[0].starts_with("/status: nothing can be resolved without a key"), "{told:?}");
-        let same = json!({ "title": "/t", "status": status, "key": "/id", "event_id": "/id" });
-        assert!(
-            mistakes(&same)[0].starts_with("/event_id: the event that resolves has the id of the one that it ends")
-        );
-        let right = json!({ "title": "/t", "status": status, "key": "/id" });
-        assert_eq!(mistakes(&right), [""; 0]);
+        for right in [
+            json!({ "title": "/t", "status": status, "key": "/id" }),
+            json!({ "title": "/t", "status": status, "key": "/id", "event_id": "/id" }),
+        ] {
+            assert_eq!(mistakes(&right), [""; 0]);
+        }
     }
     let told = mistakes(&json!({ "title": "/t", "key": "/k", "status": "done" }));
     assert!(told[0].starts_with("/status: \"done\" is no status (the words are trigger and resolve"), "{told:?}");
