@@ -4,14 +4,15 @@
 use plugin_sdk::contract::{Mistake, Priority, Status};
 
 use crate::choice::Choice;
-use crate::place::Place;
+use crate::place::{NoPlace, Place};
 use crate::template::Source;
 use crate::tree::Node;
 use crate::words;
 
 /// Everything that is wrong.
 pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
-    let mut check = Check(Vec::new());
+    let shown = settings.get("sender").and_then(|sender| sender.get("header")).map(text);
+    let mut check = Check { mistakes: Vec::new(), shown };
     check.sender(settings);
     let listed = |name| settings.get(name).and_then(Node::items).unwrap_or_default();
     for (index, place) in listed("decode").iter().enumerate() {
@@ -32,7 +33,7 @@ pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
         check.choice(&format!("/labels/{}", escaped(name)), setting, any_text);
     }
     check.resolving(settings);
-    check.0
+    check.mistakes
 }
 
 /// What is wrong with a text that is neither a place nor a template, and what would be right.
@@ -49,7 +50,12 @@ const FIELDS: [(&str, Literal); 8] = [
         let found = format!("{text:?} is the same for every event, so all but the first would be dropped as repeats");
         Some((found, "name the place of an id, or leave event_id out: then it is a hash of the event".to_owned()))
     }),
-    ("key", any_text),
+    ("key", |text| {
+        let found = format!("{text:?} is the same for every event, so all of them would be one alert");
+        let help = "a place begins with /, as in /monitor/id; where that is meant, \"$source\" makes all events of the \
+                    source one alert";
+        Some((found, help.to_owned()))
+    }),
     ("link", |text| {
         let right = text.starts_with("https://") || text.starts_with("http://");
         let help = "a link begins with https://; a place begins with /, as in /url";
@@ -83,11 +89,15 @@ fn text(setting: &Node<'_>) -> String {
     setting.string().unwrap_or_default().into_owned()
 }
 
-struct Check(Vec<Mistake>);
+struct Check {
+    mistakes: Vec<Mistake>,
+    /// The header in which the sender shows its secret.
+    shown: Option<String>,
+}
 
 impl Check {
     fn add(&mut self, path: &str, found: impl Into<String>, help: impl Into<String>) {
-        self.0.push(Mistake { path: path.to_owned(), found: found.into(), help: help.into() });
+        self.mistakes.push(Mistake { path: path.to_owned(), found: found.into(), help: help.into() });
     }
 
     fn sender(&mut self, settings: &Node<'_>) {
@@ -158,12 +168,32 @@ impl Check {
                 let Err(error) = Place::parse(text) else { return };
                 self.add(path, format!("{text:?} is a path of another language"), error.help());
             }
-            Ok(Source::Literal(text)) => {
-                if let Some((found, help)) = literal(text) {
-                    self.add(path, found, help);
+            Ok(Source::Literal(text)) => self.literal(path, text, literal),
+            Ok(other) => {
+                let places = other.places();
+                let same = |place: &Place<'_>| matches!(place, Place::Source | Place::Method);
+                // A key may be the source's name on purpose; an id is of no use then.
+                if places.is_empty() || (path.starts_with("/event_id") && places.iter().all(same)) {
+                    self.literal(path, source, literal);
                 }
+                self.credential(path, &places);
             }
-            Ok(Source::Place(_) | Source::Template(_)) => {}
+        }
+    }
+
+    fn literal(&mut self, path: &str, text: &str, literal: Literal) {
+        if let Some((found, help)) = literal(text) {
+            self.add(path, found, help);
+        }
+    }
+
+    /// What the sender proves itself with is in no alert, and no reason to ignore one.
+    fn credential(&mut self, path: &str, places: &[Place<'_>]) {
+        let shown = self.shown.as_deref();
+        let of = |place: &Place<'_>| matches!((place, shown), (Place::Header(name), Some(shown)) if name.eq_ignore_ascii_case(shown));
+        if let Some(Place::Header(name)) = places.iter().find(|place| of(place)) {
+            let error = NoPlace::Credential(name);
+            self.add(path, error.to_string(), error.help());
         }
     }
 

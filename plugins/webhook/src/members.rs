@@ -23,7 +23,7 @@ pub fn read(request: &Request, settings: &Node<'_>) -> Answer {
     let body = json.as_deref().and_then(Node::read);
     let unread = Cell::new(scope::readable(bytes.len()));
     let whole = Scope { whole: false, request, body: body.as_ref(), event: body.as_ref(), unread: &unread };
-    let mut room = alert::ROOM_BYTES;
+    let sent = json.as_deref().unwrap_or(&text).len();
     let Some(members) = members(settings, body.as_ref()) else {
         let details = match &body {
             Some(body) => Some(body.json().to_owned()),
@@ -32,9 +32,10 @@ pub fn read(request: &Request, settings: &Node<'_>) -> Answer {
         let event = Event { scope: whole, bytes: &bytes, text: &text, details };
         return match ignored(settings, &whole) {
             Some(reason) => Answer::ignored(reason),
-            None => Answer::alert(alert::of(event, settings, &mut room)),
+            None => Answer::alert(alert::of(event, settings, &mut alert::room(1, sent))),
         };
     };
+    let mut room = alert::room(members.len().min(MAX_ALERTS), sent);
     let (mut alerts, mut ids, mut reason) = (Vec::new(), BTreeSet::new(), None);
     let (read, left) = members.split_at(if members.len() > MAX_ALERTS { MAX_ALERTS - 1 } else { members.len() });
     for member in read {
