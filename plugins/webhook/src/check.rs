@@ -189,8 +189,8 @@ impl Check {
 
     /// What the sender proves itself with is in no alert, and no reason to ignore one.
     fn credential(&mut self, path: &str, places: &[Place<'_>]) {
-        let shown = self.shown.as_deref();
-        let of = |place: &Place<'_>| matches!((place, shown), (Place::Header(name), Some(shown)) if name.eq_ignore_ascii_case(shown));
+        let Some(shown) = self.shown.as_deref() else { return };
+        let of = |place: &Place<'_>| matches!(place, Place::Header(name) if name.eq_ignore_ascii_case(shown));
         if let Some(Place::Header(name)) = places.iter().find(|place| of(place)) {
             let error = NoPlace::Credential(name);
             self.add(path, error.to_string(), error.help());

@@ -26,7 +26,7 @@ pub struct Scope<'a, 'j> {
     pub unread: &'a Cell<usize>,
 }
 
-/// What is not longer costs nothing to read: a status or a severity must be read of every member, however long the list.
+/// What is not longer costs nothing to read: a status must be read of every member, however long the list.
 const FREE_BYTES: usize = 256;
 
 /// What may be read of a request with a body of so many bytes: each of them more often than a sensible mapping does.
