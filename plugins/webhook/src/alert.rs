@@ -129,7 +129,7 @@ fn title<'a>(event: &Event<'a, '_>, choice: Option<Choice<'a, '_>>) -> String {
     })
 }
 
-/// Gives an alert the id of its event, or its hash. An event word for word like an earlier one is a repeat then, but not
+/// Gives an alert the id of its event, or its hash. One that is word for word like an earlier one is a repeat, but not
 /// where a key tells which alert it is about: it may have happened again, and a repeat only updates the open alert.
 pub fn identify(alert: &mut Alert, given: Option<String>, bytes: &[u8], request: &Request) {
     let id = given.unwrap_or_else(|| match alert.key {
