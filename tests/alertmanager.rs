@@ -20,6 +20,9 @@ const TOKEN: &str = "canary-of-alertmanager-9d3c";
 
 const PASSWORD: &str = "canary-of-a-login-4e7a";
 
+/// Repeats come every second here, and would be counted.
+const DROP: &str = "settings.repeats = \"drop\"";
+
 /// An Alertmanager that posts to a gateway.
 struct Alertmanager {
     process: Process,
@@ -122,7 +125,7 @@ fn told(received: &Received) -> (String, String) {
 
 #[tokio::test]
 async fn what_fires_opens_once_closes_when_it_resolves_and_opens_again_when_it_fires_again() {
-    let (itoc360, _place, gateway) = start(&format!("settings.bearer_token = \"{TOKEN}\"")).await;
+    let (itoc360, _place, gateway) = start(&format!("settings.bearer_token = \"{TOKEN}\"\n{DROP}")).await;
     let alertmanager = Alertmanager::start(&gateway, "prometheus", &bearer(), 0).await;
 
     let first = firing("web-1:9100", minutes_ago(5));
@@ -156,7 +159,7 @@ async fn what_fires_opens_once_closes_when_it_resolves_and_opens_again_when_it_f
 
 #[tokio::test]
 async fn each_alert_of_a_group_opens_and_closes_by_itself() {
-    let login = format!("settings.basic = {{ user = \"am\", password = \"{PASSWORD}\" }}");
+    let login = format!("settings.basic = {{ user = \"am\", password = \"{PASSWORD}\" }}\n{DROP}");
     let (itoc360, _place, gateway) = start(&login).await;
     let proof = format!("basic_auth: {{ username: am, password: {PASSWORD} }}");
     let alertmanager = Alertmanager::start(&gateway, "prometheus", &proof, 0).await;
@@ -174,7 +177,7 @@ async fn each_alert_of_a_group_opens_and_closes_by_itself() {
 
 #[tokio::test]
 async fn alerts_that_alertmanager_leaves_out_are_told_as_one() {
-    let (itoc360, _place, gateway) = start(&format!("settings.bearer_token = \"{TOKEN}\"")).await;
+    let (itoc360, _place, gateway) = start(&format!("settings.bearer_token = \"{TOKEN}\"\n{DROP}")).await;
     let alertmanager = Alertmanager::start(&gateway, "prometheus", &bearer(), 2).await;
     let machines = ["web-1", "web-2", "web-3"].map(|machine| firing(machine, minutes_ago(5)));
     alertmanager.hear(&machines).await;
@@ -186,9 +189,8 @@ async fn alerts_that_alertmanager_leaves_out_are_told_as_one() {
 }
 
 #[tokio::test]
-async fn a_firing_that_is_sent_again_updates_the_alert_where_repeats_are_wanted() {
-    let (itoc360, _place, gateway) =
-        start(&format!("settings.bearer_token = \"{TOKEN}\"\nsettings.repeats = \"send\"")).await;
+async fn a_firing_that_is_told_again_updates_the_alert() {
+    let (itoc360, _place, gateway) = start(&format!("settings.bearer_token = \"{TOKEN}\"")).await;
     let alertmanager = Alertmanager::start(&gateway, "prometheus", &bearer(), 0).await;
     alertmanager.hear(&[firing("web-1", minutes_ago(5))]).await;
     let received = itoc360.requests(3).await;

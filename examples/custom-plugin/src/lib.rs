@@ -1,8 +1,14 @@
 //! Alerts from any program that can post a few lines of JSON: a back-up script, a sensor, a cron job.
 
-use plugin_sdk::contract::{Alert, Answer, Description, Priority, RejectionKind, Request, Status};
-use plugin_sdk::{Plugin, export, text};
+use std::ops::RangeInclusive;
+
+use plugin_sdk::contract::{Alert, Answer, Description, Priority, Request, Status};
+use plugin_sdk::signature::sha256;
+use plugin_sdk::{Plugin, export, json, text};
 use serde::Deserialize;
+
+/// How long an id may be, in bytes: the host takes 256 of an event's, which has the status and a time behind it.
+const IDS: RangeInclusive<usize> = 1..=200;
 
 /// The plugin.
 pub struct Custom;
@@ -38,20 +44,29 @@ impl Plugin for Custom {
     }
 
     fn read(request: &Request, _: Settings) -> Answer {
-        let report: Report = match serde_json::from_slice(&request.body.bytes()) {
-            Ok(report) => report,
-            Err(error) => {
-                return Answer::rejected(RejectionKind::Malformed, format!("not a report: {error}"), "");
-            }
-        };
-        let priority = Priority::from_word(&report.severity).unwrap_or(Priority::Medium);
-        // Every report is an event of its own; those of one id are one alert, until it is mended.
-        let status = if report.ok { Status::Resolve } else { Status::Trigger };
-        let event_id = format!("{} {} {}", report.id, status.as_str(), request.received_at);
-        Answer::alert(Alert {
-            key: Some(report.id),
-            status,
-            ..Alert::new(event_id, priority, text::line(&report.title, 200))
+        let body = request.body.text();
+        // The source's token has proved the sender, so nothing it says is refused: a refused alert is lost.
+        let report = serde_json::from_str::<Report>(&body).ok().filter(|report| IDS.contains(&report.id.len()));
+        Answer::alert(match report {
+            Some(report) => of_report(report, &request.received_at),
+            None => of_something_else(&request.source, &body),
         })
     }
+}
+
+/// Every report is an event of its own; those of one id are one alert, until it is mended.
+fn of_report(report: Report, received_at: &str) -> Alert {
+    let priority = Priority::from_word(&report.severity).unwrap_or(Priority::Medium);
+    let status = if report.ok { Status::Resolve } else { Status::Trigger };
+    let event_id = format!("{} {} {received_at}", report.id, status.as_str());
+    let title = if report.title.trim().is_empty() { &report.id } else { &report.title };
+    let title = text::line(title, 200);
+    Alert { key: Some(report.id), status, ..Alert::new(event_id, priority, title) }
+}
+
+/// Whatever it is, somebody meant it as an alert: the details show it, and its hash tells a repeat.
+fn of_something_else(source: &str, body: &str) -> Alert {
+    let event_id = format!("sha256:{}", sha256(body.as_bytes()).hex());
+    let title = format!("{source}: a report of another shape");
+    Alert { details: json::details("body_text", body), ..Alert::new(event_id, Priority::Medium, title) }
 }

@@ -82,9 +82,10 @@ pub fn sign_standard_webhooks(request: &mut Request, secret: &str) {
     request.set_header(STANDARD_WEBHOOKS, &format!("v1,{}", digest.base64()));
 }
 
-/// The secret is base64 behind `whsec_`; one that is not is taken as the key itself.
+/// The secret is base64 behind `whsec_`; one that is not is taken as the key itself, and so is one with nothing behind
+/// it: anybody can sign with an empty key.
 fn standard_webhooks_digest(id: &str, time: &str, body: &[u8], secret: &str) -> Digest<32> {
-    let key = secret.strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok());
+    let key = secret.strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok()).filter(|key| !key.is_empty());
     let key = key.as_deref().unwrap_or(secret.as_bytes());
     hmac_sha256(key, &[id.as_bytes(), b".", time.as_bytes(), b".", body])
 }
@@ -103,4 +104,21 @@ fn judge(request: &Request, time: &str, right: bool) -> Proof {
 /// The time at which a request is received, as these schemes write it.
 fn now(request: &Request) -> String {
     time::seconds(&request.received_at).unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_secret_with_nothing_behind_its_prefix_is_no_empty_key() {
+        let mut request = testing::post("https://a.example/in/x").json("{}").build();
+        sign_standard_webhooks(&mut request, "whsec_");
+        assert_eq!(standard_webhooks(&request, "whsec_"), Proof::Good);
+        let time = now(&request);
+        let forged = hmac_sha256(b"", &[b"msg_test.", time.as_bytes(), b".", b"{}"]);
+        request.set_header(STANDARD_WEBHOOKS, &format!("v1,{}", forged.base64()));
+        assert_eq!(standard_webhooks(&request, "whsec_"), Proof::Wrong);
+    }
 }

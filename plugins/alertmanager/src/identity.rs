@@ -1,8 +1,8 @@
 //! Which event a member of a notification is.
 //!
 //! Alertmanager repeats a whole group whenever anything in it changes, and every `repeat_interval`. So the same firing
-//! comes many times, and must be the same event: what stays the same is the fingerprint (a hash of the labels) and the
-//! time when it began. What fires again later begins at another time, so it is a new event of the same key.
+//! comes many times: what stays the same is the fingerprint (a hash of the labels), which is the key, and the time when
+//! it began. Where repeats are to be dropped, these two are the event; otherwise the time of receipt belongs to it.
 
 use std::collections::BTreeMap;
 

@@ -35,9 +35,10 @@ pub struct Settings {
 #[serde(rename_all = "snake_case")]
 pub enum Repeats {
     /// It is a duplicate.
-    #[default]
     Drop,
-    /// It is an event of its own, for the same alert.
+    /// It is an event of its own, for the same alert: what looks like a repeat may be a firing that was resolved by a
+    /// timeout meanwhile.
+    #[default]
     Send,
 }
 

@@ -15,8 +15,12 @@ const MAX_TITLE_CHARS: usize = 200;
 /// A line of the message.
 const MAX_LINE_CHARS: usize = 400;
 
-/// Labels are for rules; the details hold all of it. An id or a key of more than this is none of Twilio's.
+/// Labels are for rules; the details hold all of it.
 const MAX_LABEL_CHARS: usize = 128;
+
+/// A part of an id, or a key, of more than this is none of Twilio's. The host takes 256 bytes of an id, which may have
+/// two such parts and a word.
+const MAX_ID_BYTES: usize = 100;
 
 /// The labels, and the fields that they are.
 const LABELS: [(&str, &str); 7] = [
@@ -125,7 +129,7 @@ impl Firing<'_> {
 
     /// A field that can be an id: what was cut would be another one.
     fn short(&self, name: &str) -> Option<String> {
-        self.fields.get(name).filter(|value| value.len() <= MAX_LABEL_CHARS).map(str::to_owned)
+        self.fields.get(name).filter(|value| value.len() <= MAX_ID_BYTES).map(str::to_owned)
     }
 }
 

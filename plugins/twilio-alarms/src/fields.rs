@@ -1,5 +1,7 @@
 //! An alarm's fields, however they travel: as a JSON object, as a form, or in the query string.
 
+use std::iter;
+
 use plugin_sdk::contract::Request;
 use plugin_sdk::form::Form;
 use plugin_sdk::json::{self, Object};
@@ -33,7 +35,9 @@ impl Fields {
         } else {
             json::object(fields.iter().map(|(name, value)| (&**name, &**value)))
         };
-        let hash = sha256(if body.is_empty() { request.url.as_bytes() } else { body.as_bytes() }).hex();
+        // A byte that no text holds ends each part, so that no two requests are spelled alike.
+        let parts = fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let hash = sha256(&iter::once(body.as_bytes()).chain(parts).collect::<Vec<_>>().join(&0xff)).hex();
         Self { fields, details, hash }
     }
 
@@ -49,7 +53,7 @@ impl Fields {
         self.details.clone()
     }
 
-    /// What stands for a request without an id of its own: the SHA-256 of what carries its fields, in hex.
+    /// What stands for a request without an id of its own: the SHA-256 of the body and of all fields, in hex.
     pub fn hash(&self) -> &str {
         &self.hash
     }

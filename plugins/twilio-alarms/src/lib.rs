@@ -34,9 +34,9 @@ pub struct Settings {
 #[serde(rename_all = "lowercase")]
 pub enum Again {
     /// It adds to the open alert, which pages nobody again.
-    #[default]
     Update,
-    /// It closes the open alert and opens another.
+    /// It closes the open alert and opens another: one that somebody left open last week must not swallow today's page.
+    #[default]
     Reopen,
 }
 

@@ -1,8 +1,8 @@
 //! One event, however odd it is: an alert, or nothing that anybody needs to know.
 
 use plugin_sdk::cloud_events::CloudEvent;
-use plugin_sdk::contract::Alert;
-use plugin_sdk::json::Object;
+use plugin_sdk::contract::{Alert, Priority};
+use plugin_sdk::json::{self, Object};
 use plugin_sdk::signature::sha256;
 use plugin_sdk::text::line;
 use twilio_webhooks::codes::{self, Code};
@@ -50,6 +50,16 @@ pub fn read(event: &CloudEvent<'_>, least: Level) -> Reading {
         Some(known) if known < least => Reading::Ignored(format!("of the level {}", line(&log.level, 32))),
         _ => Reading::Alert(Box::new(log.alert())),
     }
+}
+
+/// One alert for the events of a request that are more than the host takes.
+pub fn of_the_rest(body: &str, rest: &[CloudEvent<'_>]) -> Alert {
+    let title = format!("Twilio: {} more events in one request", rest.len());
+    let mut alert = Alert::new(format!("sha256:{}/rest", sha256(body.as_bytes()).hex()), Priority::High, title);
+    alert.message = Some("The details hold them as they were sent.".to_owned());
+    let rest: Vec<_> = rest.iter().map(|event| event.whole).collect();
+    alert.details = json::details("body_text", &format!("[{}]", rest.join(",")));
+    alert
 }
 
 /// An entry of the error log, read as far as it can be.

@@ -13,9 +13,30 @@ use crate::scope::Scope;
 use crate::tree::Node;
 use crate::words;
 
-/// What the messages, links and labels of an answer may take together: with the details, which are as large as the body
-/// at most, it stays within the 1 MiB that the host takes. What comes later goes without.
-pub const ROOM_BYTES: usize = 256 * 1024;
+/// What the messages, links, labels and long titles of an answer may take together, where it holds so many alerts with
+/// details of so many bytes in all: then it stays within the 1 MiB that the host takes. What comes later goes without.
+pub fn room(alerts: usize, details: usize) -> usize {
+    /// Names and punctuation, a time, a short title, a key and an id: what every alert may have.
+    const OF_EACH: usize = 240 + 2 * SHORT_TITLE_BYTES + IDS_BYTES;
+    (1024 * 1024_usize).saturating_sub(details).saturating_sub(alerts * OF_EACH)
+}
+
+/// The longest key and id, and the shortest that both must be counted as: a hash may yet take the place of an id.
+const IDS_BYTES: usize = 2 * ("resolve ".len() + MAX_ID_BYTES);
+const HASH_BYTES: usize = "resolve sha256:".len() + 64;
+
+/// How many bytes a text takes in JSON.
+fn written(text: &str) -> usize {
+    let of = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(of).sum()
+}
+
+/// What is left of a title where there is no room for more.
+const SHORT_TITLE_BYTES: usize = 60;
 
 /// A title is read on a lock screen.
 const MAX_TITLE_CHARS: usize = 200;
@@ -52,15 +73,27 @@ pub fn of<'a>(event: Event<'a, '_>, settings: &'a Node<'_>, room: &mut usize) ->
     let text = |name: &str| choice(name)?.text(scope).map(Cow::into_owned);
     let priority = choice("priority").and_then(|choice| choice.word(scope, Priority::from_word));
     let status = choice("status").and_then(|choice| choice.word(scope, words::status));
-    let event_id = text("event_id").filter(|id| id.len() <= MAX_ID_BYTES).unwrap_or_else(|| hash(event.bytes));
-    let mut alert = Alert::new(event_id, priority.unwrap_or(Priority::Medium), title(&event, choice("title")));
+    // Half an id would be that of many events.
+    let whole = Scope { whole: true, ..*scope };
+    let id = |name: &str| choice(name)?.text(&whole).map(Cow::into_owned);
+    let key = id("key").map(|key| if written(&key) <= MAX_ID_BYTES { key } else { hash(key.as_bytes()) });
+    let event_id = id("event_id").filter(|id| written(id) <= MAX_ID_BYTES);
+    let mut alert = Alert::new(String::new(), priority.unwrap_or(Priority::Medium), title(&event, choice("title")));
     alert.status = status.unwrap_or(Status::Trigger);
-    alert.key = text("key").map(|key| if key.len() <= MAX_ID_BYTES { key } else { hash(key.as_bytes()) });
+    alert.key = key;
+    identify(&mut alert, event_id, event.bytes, scope.request);
+    let ids = [&alert.event_id, alert.key()].map(|id| written(id).max(HASH_BYTES));
+    *room += IDS_BYTES.saturating_sub(ids.iter().sum());
     alert.occurred_at = text("time").and_then(|text| rfc3339(&text));
-    let mut fits = |text: &str| room.checked_sub(text.len()).map(|left| *room = left).is_some();
+    let mut fits = |text: &str| room.checked_sub(written(text)).map(|left| *room = left).is_some();
+    if alert.title.len() > SHORT_TITLE_BYTES && !fits(&alert.title) {
+        alert.title.truncate(alert.title.floor_char_boundary(SHORT_TITLE_BYTES - '…'.len_utf8()));
+        alert.title.push('…');
+    }
     for (name, label) in settings.get("labels").map(Node::members).unwrap_or_default() {
         let value = Choice::new(label).text(scope).map(|value| line(&value, MAX_LABEL_CHARS));
-        if let Some(value) = value.filter(|value| !value.is_empty() && fits(name) && fits(value)) {
+        if let Some(value) = value.filter(|value| !value.is_empty() && fits(name) && fits("\"\":\"\",") && fits(value))
+        {
             alert.labels.insert(name.clone().into_owned(), value);
         }
     }
@@ -94,6 +127,23 @@ fn title<'a>(event: &Event<'a, '_>, choice: Option<Choice<'a, '_>>) -> String {
         let source = &scope.request.source;
         line(&format!("{source}: {}", if words.is_empty() { "an empty request" } else { &words }), MAX_TITLE_CHARS)
     })
+}
+
+/// Gives an alert the id of its event, or its hash. One that is word for word like an earlier one is a repeat, but not
+/// where a key tells which alert it is about: it may have happened again, and a repeat only updates the open alert.
+pub fn identify(alert: &mut Alert, given: Option<String>, bytes: &[u8], request: &Request) {
+    let id = given.unwrap_or_else(|| match alert.key {
+        Some(_) => hash(&[request.received_at.as_bytes(), b"\n", bytes].concat()),
+        None => hash(bytes),
+    });
+    alert.event_id = match alert.status {
+        Status::Trigger => id,
+        // What ends an event is never a repeat of it, though a mapping may give both the same id.
+        Status::Resolve => {
+            alert.key.get_or_insert_with(|| id.clone());
+            format!("resolve {id}")
+        }
+    };
 }
 
 fn hash(bytes: &[u8]) -> String {

@@ -4,14 +4,15 @@
 use plugin_sdk::contract::{Mistake, Priority, Status};
 
 use crate::choice::Choice;
-use crate::place::Place;
+use crate::place::{NoPlace, Place};
 use crate::template::Source;
 use crate::tree::Node;
 use crate::words;
 
 /// Everything that is wrong.
 pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
-    let mut check = Check(Vec::new());
+    let shown = settings.get("sender").and_then(|sender| sender.get("header")).map(text);
+    let mut check = Check { mistakes: Vec::new(), shown };
     check.sender(settings);
     let listed = |name| settings.get(name).and_then(Node::items).unwrap_or_default();
     for (index, place) in listed("decode").iter().enumerate() {
@@ -32,7 +33,7 @@ pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
         check.choice(&format!("/labels/{}", escaped(name)), setting, any_text);
     }
     check.resolving(settings);
-    check.0
+    check.mistakes
 }
 
 /// What is wrong with a text that is neither a place nor a template, and what would be right.
@@ -49,7 +50,12 @@ const FIELDS: [(&str, Literal); 8] = [
         let found = format!("{text:?} is the same for every event, so all but the first would be dropped as repeats");
         Some((found, "name the place of an id, or leave event_id out: then it is a hash of the event".to_owned()))
     }),
-    ("key", any_text),
+    ("key", |text| {
+        let found = format!("{text:?} is the same for every event, so all of them would be one alert");
+        let help = "a place begins with /, as in /monitor/id; where that is meant, \"$source\" makes all events of the \
+                    source one alert";
+        Some((found, help.to_owned()))
+    }),
     ("link", |text| {
         let right = text.starts_with("https://") || text.starts_with("http://");
         let help = "a link begins with https://; a place begins with /, as in /url";
@@ -83,11 +89,15 @@ fn text(setting: &Node<'_>) -> String {
     setting.string().unwrap_or_default().into_owned()
 }
 
-struct Check(Vec<Mistake>);
+struct Check {
+    mistakes: Vec<Mistake>,
+    /// The header in which the sender shows its secret.
+    shown: Option<String>,
+}
 
 impl Check {
     fn add(&mut self, path: &str, found: impl Into<String>, help: impl Into<String>) {
-        self.0.push(Mistake { path: path.to_owned(), found: found.into(), help: help.into() });
+        self.mistakes.push(Mistake { path: path.to_owned(), found: found.into(), help: help.into() });
     }
 
     fn sender(&mut self, settings: &Node<'_>) {
@@ -158,32 +168,45 @@ impl Check {
                 let Err(error) = Place::parse(text) else { return };
                 self.add(path, format!("{text:?} is a path of another language"), error.help());
             }
-            Ok(Source::Literal(text)) => {
-                if let Some((found, help)) = literal(text) {
-                    self.add(path, found, help);
+            Ok(Source::Literal(text)) => self.literal(path, text, literal),
+            Ok(other) => {
+                let places = other.places();
+                let same = |place: &Place<'_>| matches!(place, Place::Source | Place::Method);
+                // A key may be the source's name on purpose; an id is of no use then.
+                if places.is_empty() || (path.starts_with("/event_id") && places.iter().all(same)) {
+                    self.literal(path, source, literal);
                 }
+                self.credential(path, &places);
             }
-            Ok(Source::Place(_) | Source::Template(_)) => {}
         }
     }
 
-    /// An event that resolves closes the alert of its key, and a repeated id is no event at all.
+    fn literal(&mut self, path: &str, text: &str, literal: Literal) {
+        if let Some((found, help)) = literal(text) {
+            self.add(path, found, help);
+        }
+    }
+
+    /// What the sender proves itself with is in no alert, and no reason to ignore one.
+    fn credential(&mut self, path: &str, places: &[Place<'_>]) {
+        let Some(shown) = self.shown.as_deref() else { return };
+        let of = |place: &Place<'_>| matches!(place, Place::Header(name) if name.eq_ignore_ascii_case(shown));
+        if let Some(Place::Header(name)) = places.iter().find(|place| of(place)) {
+            let error = NoPlace::Credential(name);
+            self.add(path, error.to_string(), error.help());
+        }
+    }
+
+    /// An event that resolves closes the alert of its key.
     fn resolving(&mut self, settings: &Node<'_>) {
-        let choice = |name| settings.get(name).map(Choice::new);
-        let Some(status) = choice("status") else { return };
+        let Some(status) = settings.get("status").map(Choice::new) else { return };
         let always_triggers = matches!(status.from, [word] if words::status(&text(word)) == Some(Status::Trigger));
         if always_triggers && status.values.is_empty() {
             return;
         }
-        let help = "let key name what the events that open and close one alert have in common, and let event_id differ \
-                    between them: leave it out, and it is a hash of the event";
-        let sources = |choice: Choice<'_, '_>| choice.from.iter().map(text).collect::<Vec<_>>();
-        match (choice("key").map(sources), choice("event_id").map(sources)) {
-            (None, _) => self.add("/status", "nothing can be resolved without a key: each event has its own", help),
-            (Some(key), Some(id)) if key == id => {
-                self.add("/event_id", "the event that resolves has the id of the one that it ends, a repeat", help);
-            }
-            _ => {}
+        if settings.get("key").is_none() {
+            let help = "let key name what the events that open and close one alert have in common";
+            self.add("/status", "nothing can be resolved without a key: each event has its own", help);
         }
     }
 }

@@ -75,7 +75,7 @@ mod tests {
         let settings = Node::read(settings).unwrap();
         let choice = Choice::new(&settings);
         choice.word(
-            &Scope { request: &request, body: Some(&event), event: Some(&event), unread: &unread },
+            &Scope { whole: false, request: &request, body: Some(&event), event: Some(&event), unread: &unread },
             Priority::from_word,
         )
     }
@@ -86,7 +86,7 @@ mod tests {
         let settings = Node::read(settings).unwrap();
         let choice = Choice::new(&settings);
         choice
-            .text(&Scope { request: &request, body: Some(&event), event: Some(&event), unread: &unread })
+            .text(&Scope { whole: false, request: &request, body: Some(&event), event: Some(&event), unread: &unread })
             .map(Cow::into_owned)
     }
 

@@ -9,7 +9,8 @@ use crate::tree::Node;
 const MAX_VALUE_CHARS: usize = 80;
 
 /// Why an event is ignored, if it is: where all that a condition says is true. `is` and `is_not` name one value or
-/// several, and what is empty is none of them; `present` says whether it is there.
+/// several, and neither is true of what is empty: a body that was cut off must not be ignored for what it lacks.
+/// `present` says whether it is there.
 pub fn holds(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     let when = condition.get("when")?.string()?;
     let found = scope.text(when.clone().into_owned().into());
@@ -19,7 +20,7 @@ pub fn holds(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     };
     let present = condition.get("present").map(|present| present.json().get() == "true");
     let holds = condition.get("is").is_none_or(is_in)
-        && condition.get("is_not").is_none_or(|words| !is_in(words))
+        && condition.get("is_not").is_none_or(|words| found.is_some() && !is_in(words))
         && present.is_none_or(|present| present == found.is_some());
     holds.then(|| match &found {
         Some(found) => format!("{when} is {:?}", line(found, MAX_VALUE_CHARS)),
@@ -38,7 +39,10 @@ mod tests {
         let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(readable(0)));
         let event = Node::read(event).unwrap();
         let condition = Node::read(condition).unwrap();
-        holds(&condition, &Scope { request: &request, body: Some(&event), event: Some(&event), unread: &unread })
+        holds(
+            &condition,
+            &Scope { whole: false, request: &request, body: Some(&event), event: Some(&event), unread: &unread },
+        )
     }
 
     #[test]
@@ -51,7 +55,8 @@ mod tests {
             (r#"{"when":"/a","is":["x",200,true]}"#, r#"{"a":true}"#, true),
             (r#"{"when":"/a","is_not":["x","y"]}"#, r#"{"a":"y"}"#, false),
             (r#"{"when":"/a","is_not":["x","y"]}"#, r#"{"a":"z"}"#, true),
-            (r#"{"when":"/a","is_not":"x"}"#, "{}", true),
+            (r#"{"when":"/a","is_not":"x"}"#, "{}", false),
+            (r#"{"when":"/a","is_not":"x"}"#, r#"{"a":" "}"#, false),
             (r#"{"when":"/a","is_not":"x","present":true}"#, "{}", false),
             (r#"{"when":"/a","present":false}"#, r#"{"a":null}"#, true),
             (r#"{"when":"/a","present":true}"#, r#"{"a":[]}"#, true),

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use plugin_sdk::contract::{Answer, Request};
-use plugin_sdk::signature::sha256;
 
 use crate::alert::{self, Event};
 use crate::body;
@@ -23,8 +22,8 @@ pub fn read(request: &Request, settings: &Node<'_>) -> Answer {
     let json = body::json(request, &text, settings.get("decode"));
     let body = json.as_deref().and_then(Node::read);
     let unread = Cell::new(scope::readable(bytes.len()));
-    let whole = Scope { request, body: body.as_ref(), event: body.as_ref(), unread: &unread };
-    let mut room = alert::ROOM_BYTES;
+    let whole = Scope { whole: false, request, body: body.as_ref(), event: body.as_ref(), unread: &unread };
+    let sent = json.as_deref().unwrap_or(&text).len();
     let Some(members) = members(settings, body.as_ref()) else {
         let details = match &body {
             Some(body) => Some(body.json().to_owned()),
@@ -33,9 +32,10 @@ pub fn read(request: &Request, settings: &Node<'_>) -> Answer {
         let event = Event { scope: whole, bytes: &bytes, text: &text, details };
         return match ignored(settings, &whole) {
             Some(reason) => Answer::ignored(reason),
-            None => Answer::alert(alert::of(event, settings, &mut room)),
+            None => Answer::alert(alert::of(event, settings, &mut alert::room(1, sent))),
         };
     };
+    let mut room = alert::room(members.len().min(MAX_ALERTS), sent);
     let (mut alerts, mut ids, mut reason) = (Vec::new(), BTreeSet::new(), None);
     let (read, left) = members.split_at(if members.len() > MAX_ALERTS { MAX_ALERTS - 1 } else { members.len() });
     for member in read {
@@ -48,9 +48,10 @@ pub fn read(request: &Request, settings: &Node<'_>) -> Answer {
         let details = Some(member.json().to_owned());
         let mut alert = alert::of(Event { scope, bytes: text.as_bytes(), text, details }, settings, &mut room);
         // Two events of one request that are given the same id are two all the same.
-        if !ids.insert(alert.event_id.clone()) {
-            alert.key.get_or_insert_with(|| alert.event_id.clone());
-            alert.event_id = format!("sha256:{}", sha256(text.as_bytes()).hex());
+        let given = alert.event_id.clone();
+        if !ids.insert(given.clone()) {
+            alert::identify(&mut alert, None, text.as_bytes(), request);
+            alert.key.get_or_insert(given);
         }
         alerts.push(alert);
     }

@@ -19,10 +19,15 @@ pub struct Scope<'a, 'j> {
     pub body: Option<&'a Node<'j>>,
     /// The event: the body, or a member of a list in it.
     pub event: Option<&'a Node<'j>>,
+    /// Whether a template is empty where any of its places is, and not only where all are.
+    pub whole: bool,
     /// How many bytes of text may still be read: a list of many members, each of which asks for much of the whole body,
     /// would be read until the gateway stops it. What is read after that is empty.
     pub unread: &'a Cell<usize>,
 }
+
+/// What is not longer costs nothing to read: a status must be read of every member, however long the list.
+const FREE_BYTES: usize = 256;
 
 /// What may be read of a request with a body of so many bytes: each of them more often than a sensible mapping does.
 pub fn readable(body_bytes: usize) -> usize {
@@ -33,7 +38,7 @@ pub fn readable(body_bytes: usize) -> usize {
 
 impl<'a> Scope<'a, '_> {
     /// The text that a setting gives for this event. `None` where it is empty: a template is where all of its places
-    /// are.
+    /// are, or where any is and it counts as a [`Scope::whole`].
     pub fn text(&self, source: Cow<'a, str>) -> Option<Cow<'a, str>> {
         match Source::parse(&source) {
             Ok(Source::Place(place)) => self.at(place),
@@ -50,9 +55,13 @@ impl<'a> Scope<'a, '_> {
                 Item::Text(literal) => text.push_str(literal),
                 Item::Key(place) => {
                     has_place = true;
-                    if let Some(found) = Place::parse(place).ok().and_then(|place| self.at(place)) {
-                        text.push_str(&found);
-                        empty = false;
+                    match Place::parse(place).ok().and_then(|place| self.at(place)) {
+                        Some(found) => {
+                            text.push_str(&found);
+                            empty = false;
+                        }
+                        None if self.whole => return None,
+                        None => {}
                     }
                 }
             }
@@ -64,7 +73,10 @@ impl<'a> Scope<'a, '_> {
     pub fn at(&self, place: Place<'_>) -> Option<Cow<'a, str>> {
         let node = |from: Option<&'a Node<'_>>, pointer: &str| -> Option<Cow<'a, str>> {
             let node = from?.at(pointer)?;
-            self.unread.set(self.unread.get().checked_sub(node.json().get().len())?);
+            let bytes = node.json().get().len();
+            if bytes > FREE_BYTES {
+                self.unread.set(self.unread.get().checked_sub(bytes)?);
+            }
             node.text()
         };
         let found = match place {
@@ -90,7 +102,8 @@ mod tests {
         let request = testing::post("https://a.example/in/shop?env=a%20b&none=").header("X-Kind", "k").build();
         let body = Node::read(r#"{"alerts":[{"n":1}],"n":2,"o":{"x":[]}}"#).unwrap();
         let unread = Cell::new(readable(0));
-        let scope = Scope { request: &request, body: Some(&body), event: body.at("/alerts/0"), unread: &unread };
+        let event = body.at("/alerts/0");
+        let scope = Scope { whole: false, request: &request, body: Some(&body), event, unread: &unread };
         for (source, text) in [
             ("/n", Some("1")),
             ("$body/n", Some("2")),
@@ -108,17 +121,24 @@ mod tests {
         ] {
             assert_eq!(scope.text(source.into()).as_deref(), text, "{source}");
         }
+        let whole = Scope { whole: true, ..scope };
+        assert_eq!(whole.text("{/n}/{/x}/{$body/n}".into()), None);
+        assert_eq!(whole.text("{/n}/{$body/n}".into()).as_deref(), Some("1/2"));
         let nothing = Scope { body: None, event: None, ..scope };
         assert_eq!(nothing.text("/n".into()), None);
         assert_eq!(nothing.text("{/n}{$body}".into()), None);
     }
     #[test]
     fn what_is_read_in_all_is_bounded() {
-        let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(7));
-        let body = Node::read(r#"{"a":"xyz"}"#).unwrap();
-        let scope = Scope { request: &request, body: Some(&body), event: Some(&body), unread: &unread };
-        assert_eq!(scope.text("/a".into()).as_deref(), Some("xyz"));
-        assert_eq!(scope.text("/a".into()), None);
+        let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(400));
+        let body = format!(r#"{{"long":"{}","short":"{}"}}"#, "x".repeat(255), "y".repeat(254));
+        let body = Node::read(&body).unwrap();
+        let scope = Scope { whole: false, request: &request, body: Some(&body), event: Some(&body), unread: &unread };
+        assert_eq!(scope.text("/long".into()).map(|text| text.len()), Some(255));
+        assert_eq!(scope.text("/long".into()), None);
+        for _ in 0..9 {
+            assert_eq!(scope.text("/short".into()).map(|text| text.len()), Some(254));
+        }
         assert_eq!(scope.text("$method".into()).as_deref(), Some("POST"));
     }
 }

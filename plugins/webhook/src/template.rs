@@ -48,6 +48,23 @@ impl<'s> Source<'s> {
     }
 }
 
+impl<'s> Source<'s> {
+    /// The places that it asks for.
+    pub fn places(&self) -> Vec<Place<'s>> {
+        match self {
+            Self::Place(place) => vec![*place],
+            Self::Template(template) => {
+                let place = |item: &Item<'s>| match *item {
+                    Item::Key(place) => Place::parse(place).ok(),
+                    Item::Text(_) => None,
+                };
+                template.items.iter().filter_map(place).collect()
+            }
+            Self::Literal(_) => Vec::new(),
+        }
+    }
+}
+
 impl NoSource<'_> {
     /// What was found.
     pub fn found(&self) -> String {

@@ -47,6 +47,39 @@ fn an_answer_fits_however_often_a_mapping_repeats_the_body() {
 }
 
 #[test]
+fn an_answer_fits_with_a_thousand_long_titles_keys_and_ids() {
+    let labels: serde_json::Map<_, _> = (0..32).map(|n| (format!("label-{n}"), json!("$body/text"))).collect();
+    let settings = json!({
+        "title": "$body/title", "message": "$body/text", "link": "$body/text", "key": "{$body/key}{/n}",
+        "event_id": "{$body/key}{/n}", "status": "$body/status", "time": "$body/time", "each": "/all",
+        "labels": labels,
+    });
+    for (title, key) in [("漢", "x"), ("\u{1d11e}", "\""), ("\"", "\\"), ("x\\", "ü"), ("ä", "\u{1}"), ("x", "\n")] {
+        for (members, count) in [(json!({ "n": 1_000 }), 1_000), (json!({ "n": "\u{1}" }), 2_000)] {
+            let filler = "x".repeat(BODY_BYTES - 24_000 - count * members.to_string().len());
+            let keys = [200, 196, 98, 32].map(|count| key.repeat(count));
+            for key in keys {
+                let body = json!({
+                    "title": title.repeat(200), "key": key, "text": "\n\"x".repeat(900), "status": "resolved",
+                    "time": "2026-01-31T09:00:00.123456789+01:00", "all": vec![&members; count], "filler": filler,
+                });
+                alerts(&settings, &body.to_string());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_title_is_cut_where_there_is_no_room_for_more() {
+    let labels = json!({ "a": "$body/title", "b": "$body/title" });
+    let settings = json!({ "title": "$body/title", "labels": labels, "each": "/all", "event_id": "$body/id" });
+    let body = json!({ "title": "漢".repeat(80), "id": "x".repeat(200), "all": vec![1; 1_000] });
+    let alerts = alerts(&settings, &body.to_string());
+    assert_eq!(alerts[0].title, "漢".repeat(80));
+    assert_eq!(alerts[999].title, format!("{}…", "漢".repeat(19)));
+}
+
+#[test]
 fn events_of_one_request_stay_apart_where_the_mapping_gives_them_one_id() {
     let settings = json!({ "title": "/n", "each": "/all", "event_id": "$body/id" });
     let alerts = alerts(&settings, r#"{"id":"7","all":[{"n":1},{"n":2}]}"#);
@@ -83,4 +116,14 @@ fn details_are_the_event_to_the_letter() {
     assert_eq!(whole[0].details.as_ref().unwrap().get(), body.trim());
     let member = alerts(&json!({ "title": "x", "each": "/z" }), body);
     assert_eq!(member[0].details.as_ref().unwrap().get(), "1");
+}
+
+#[test]
+fn every_member_of_a_long_list_has_its_status() {
+    let resolved = json!({ "id": 1, "state": "resolved", "text": "x".repeat(90) });
+    let words = ["/id", "/state", "/text"].map(|place| format!("{{{place}}}")).concat().repeat(40);
+    let settings = json!({ "title": "/text", "message": words, "each": "/all", "key": "/id", "status": "/state" });
+    for alert in alerts(&settings, &json!({ "all": vec![resolved; 1_000] }).to_string()) {
+        assert!(alert.status.as_str() == "resolve" && alert.title.starts_with("xxx"), "{alert:?}");
+    }
 }

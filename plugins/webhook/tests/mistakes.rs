@@ -68,6 +68,18 @@ fn a_source_that_cannot_work_is_told_with_its_place() {
              with /, as in /action)",
         ),
         (with("event_id", json!("id")), "/event_id: \"id\" is the same for every event, so all but the first would be"),
+        (with("event_id", json!("$source")), "/event_id: \"$source\" is the same for every event, so all but the"),
+        (with("event_id", json!("{$method} of {$source}")), "/event_id: \"{$method} of {$source}\" is the same for"),
+        (with("event_id", json!(["/id", "\\{\\}"])), "/event_id/1: \"\\\\{\\\\}\" is the same for every event, so all"),
+        (
+            with("key", json!("id")),
+            "/key: \"id\" is the same for every event, so all of them would be one alert (a place begins with /, as in \
+             /monitor/id; where that is meant, \"$source\" makes all events of the source one alert)",
+        ),
+        (
+            with("key", json!({ "from": "/id", "default": "none" })),
+            "/key/default: \"none\" is the same for every event",
+        ),
         (with("time", json!("created_at")), "/time: \"created_at\" is the same for every event (name the place of"),
         (with("link", json!("url")), "/link: \"url\" is no link (a link begins with https://; a place begins with /"),
         (with("priority", json!("urgent")), "/priority: \"urgent\" is no priority (the words are critical, high,"),
@@ -96,6 +108,10 @@ fn literal_texts_that_mean_what_they_say_are_no_mistakes() {
         with("title", json!("A text, to 100 %")),
         with("labels", json!({ "env": "production", "price": "$5", "path": "C:\\temp" })),
         with("priority", json!("P1")),
+        with("key", json!("$source")),
+        with("key", json!("{$source}/{/id}")),
+        with("event_id", json!("{$source}/{/id}")),
+        with("event_id", json!("{$received_at}")),
         with("status", json!("trigger")),
         with("link", json!("https://status.example.com/{/id}")),
         with("message", json!(["/a", "No words"])),
@@ -110,12 +126,12 @@ fn a_status_that_could_never_close_anything_is_told() {
     for status in [json!("/status"), json!("resolve"), json!({ "from": "/s", "values": { "a": "resolve" } })] {
         let told = mistakes(&with("status", status.clone()));
         assert!(told[0].starts_with("/status: nothing can be resolved without a key"), "{told:?}");
-        let same = json!({ "title": "/t", "status": status, "key": "/id", "event_id": "/id" });
-        assert!(
-            mistakes(&same)[0].starts_with("/event_id: the event that resolves has the id of the one that it ends")
-        );
-        let right = json!({ "title": "/t", "status": status, "key": "/id" });
-        assert_eq!(mistakes(&right), [""; 0]);
+        for right in [
+            json!({ "title": "/t", "status": status, "key": "/id" }),
+            json!({ "title": "/t", "status": status, "key": "/id", "event_id": "/id" }),
+        ] {
+            assert_eq!(mistakes(&right), [""; 0]);
+        }
     }
     let told = mistakes(&json!({ "title": "/t", "key": "/k", "status": "done" }));
     assert!(told[0].starts_with("/status: \"done\" is no status (the words are trigger and resolve"), "{told:?}");
@@ -128,6 +144,23 @@ fn a_sender_needs_a_secret_and_a_secret_needs_a_sender() {
     let told = mistakes(&with("secret", json!("hunter2")));
     assert!(told[0].starts_with("/secret: nothing says how the sender shows this secret (add sender"), "{told:?}");
     assert!(!told[0].contains("hunter2"));
+}
+
+#[test]
+fn the_header_that_holds_the_secret_stays_out_of_alerts_and_of_reasons() {
+    let shown = json!("{$headers/x-gitlab-token}");
+    for (name, value, path) in [
+        ("title", shown.clone(), "/title"),
+        ("labels", json!({ "a": "$headers/X-GitLab-Token" }), "/labels/a"),
+        ("ignore", json!([{ "when": shown, "is": "x" }]), "/ignore/0/when"),
+    ] {
+        let mut settings = json!({ "title": "/t", "secret": "x", "sender": { "header": "X-Gitlab-Token" } });
+        settings[name] = value;
+        let told = mistakes(&settings);
+        assert!(told[0].starts_with(path) && told[0].contains("is what the sender proves itself with"), "{told:?}");
+        settings["sender"] = json!("github");
+        assert_eq!(mistakes(&settings), [""; 0], "another header is like any other");
+    }
 }
 
 #[test]
