@@ -25,11 +25,8 @@ pub fn as_text(name: &str, text: &str) -> Option<Box<RawValue>> {
 }
 
 /// `{"<name>": "<text>", …}`, for an alert's `details` where what was sent are fields.
-///
-/// Control characters become U+FFFD, but for line ends and tabs: each would take six bytes in JSON, so a body of them
-/// would outgrow the limit on an answer, and PostgreSQL refuses a NUL wherever it stands.
+/// Each text is made [`printable`].
 pub fn object<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Box<RawValue>> {
-    let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     let mut json = "{".to_owned();
     for (name, text) in fields {
         if json.len() > 1 {
@@ -37,10 +34,16 @@ pub fn object<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Optio
         }
         json += &serde_json::to_string(name).ok()?;
         json.push(':');
-        json += &serde_json::to_string(&text.replace(harmful, "\u{fffd}")).ok()?;
+        json += &serde_json::to_string(&printable(text)).ok()?;
     }
     json.push('}');
     RawValue::from_string(json).ok()
+}
+
+/// The text with U+FFFD for control characters other than line ends and tabs: each would take six bytes in JSON, so a
+/// body of them would outgrow the limit on an answer, and PostgreSQL refuses a NUL wherever it stands.
+pub fn printable(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'), "\u{fffd}")
 }
 
 /// How deep valid JSON is nested.

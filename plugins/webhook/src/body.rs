@@ -30,9 +30,10 @@ pub fn json<'a>(request: &Request, text: &'a str, decode: Option<&Node<'_>>) -> 
 
 fn of_form(text: &str) -> Option<String> {
     let form = Form::parse(text.as_bytes());
-    let mut fields: Vec<(Cow<'_, str>, Vec<Cow<'_, str>>)> = Vec::new();
+    let mut fields: Vec<(String, Vec<String>)> = Vec::new();
     for (name, value) in form.fields().iter().take(MAX_FIELDS) {
-        let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+        let text = |bytes| json::printable(&String::from_utf8_lossy(bytes));
+        let (name, value) = (text(name), text(value));
         match fields.iter_mut().find(|(known, _)| *known == name) {
             Some((_, values)) => values.push(value),
             None => fields.push((name, vec![value])),
@@ -85,6 +86,7 @@ mod tests {
         assert_eq!(of(FORM, "b=1&a=%22x%22&b=2&c", &[]), r#"{"b":["1","2"],"a":"\"x\"","c":""}"#);
         assert_eq!(of(FORM, "", &[]), "{}");
         assert_eq!(of(FORM, "%ff=%ff", &[]), "{\"\u{fffd}\":\"\u{fffd}\"}");
+        assert_eq!(of(FORM, "a=%00%0A", &[]), "{\"a\":\"\u{fffd}\\n\"}");
     }
 
     #[test]
