@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 64;
 /// `{"<name>": "<the text>"}`.
 pub fn details(name: &str, text: &str) -> Option<Box<RawValue>> {
     match serde_json::from_str::<&RawValue>(text) {
-        Ok(value) if depth(text) <= MAX_DEPTH => Some(value.to_owned()),
+        Ok(value) if !is_deeper(text, MAX_DEPTH) => Some(value.to_owned()),
         _ => as_text(name, text),
     }
 }
@@ -46,25 +46,29 @@ pub fn printable(text: &str) -> String {
     text.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'), "\u{fffd}")
 }
 
-/// How deep valid JSON is nested.
-fn depth(json: &str) -> usize {
-    // Few brackets cannot nest deeply, whether they stand in strings or not. That settles every genuine event.
-    if json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() <= MAX_DEPTH {
-        return 0;
+/// Whether valid JSON nests deeper than `max`. Parsers recurse, so what they are given must not be without end.
+pub fn is_deeper(json: &str, max: usize) -> bool {
+    // Few brackets cannot nest deeply, whether they stand in strings or not. That settles almost every event.
+    if json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() <= max {
+        return false;
     }
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in json.bytes() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if in_string => escaped = true,
             b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > max {
+                    return true;
+                }
+            }
             b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
-        deepest = deepest.max(depth);
     }
-    deepest
+    false
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 use plugin_sdk::contract::{Alert, Answer, Body, MAX_ALERTS, MAX_EVENT_ID_BYTES, MAX_KEY_BYTES};
+use plugin_sdk::json::is_deeper;
 use serde::de::DeserializeOwned;
 use serde_json::value::to_raw_value;
 use thiserror::Error;
@@ -212,28 +213,4 @@ fn is_link(link: &str) -> bool {
         && link.parse::<Uri>().is_ok_and(|link| {
             matches!(link.scheme_str(), Some("http" | "https")) && link.host().is_some_and(|host| !host.is_empty())
         })
-}
-
-/// Whether this JSON nests deeper than `max`. Parsers recurse, so what they are given later must not be without end.
-fn is_deeper(json: &str, max: usize) -> bool {
-    let opens = |byte: &u8| matches!(byte, b'[' | b'{');
-    // Most have few brackets in all, and counting them is much the faster.
-    if json.bytes().filter(opens).count() <= max {
-        return false;
-    }
-    let (mut depth, mut deepest, mut text, mut escaped) = (0_usize, 0, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if text => escaped = true,
-            b'"' => text = !text,
-            b'[' | b'{' if !text => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest > max
 }
