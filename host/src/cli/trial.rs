@@ -51,10 +51,7 @@ pub fn try_out(what: &Try) -> Outcome {
     let answer = block_on(async {
         let mut only = config.clone();
         if let Some(name) = &what.source {
-            only.sources.retain(|source| source.name == *name);
-            if only.sources.is_empty() {
-                return Err(unknown(name, &config));
-            }
+            narrow(&mut only, name)?;
         }
         let sandbox = gateway::sandbox(&only, false)?;
         let mut loaded = sources::load(&only, &sandbox).await?;
@@ -84,8 +81,19 @@ impl Try {
     }
 }
 
-/// The configuration has no source of this name.
-pub fn unknown(name: &str, config: &Config) -> Failure {
+/// Leaves a configuration the one source of this name.
+///
+/// # Errors
+/// It has none; then it is as it was.
+pub fn narrow(config: &mut Config, name: &str) -> Result<(), Failure> {
+    if !config.sources.iter().any(|source| source.name == name) {
+        return Err(unknown(name, config));
+    }
+    config.sources.retain(|source| source.name == name);
+    Ok(())
+}
+
+fn unknown(name: &str, config: &Config) -> Failure {
     let names = || config.sources.iter().map(|source| source.name.as_str());
     let near = did_you_mean(name, names()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
     let all = names().collect::<Vec<_>>().join(", ");

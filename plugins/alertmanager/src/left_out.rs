@@ -5,11 +5,10 @@
 //! not cut. The same goes for what exceeds the host's limit on one request. The group's alert says so once a day and
 //! number; it is for a person to close, because no notification tells that an earlier one was cut.
 
-use plugin_sdk::contract::{Alert, Priority, Request};
+use plugin_sdk::contract::{Alert, MAX_ALERTS, Priority, Request};
 use plugin_sdk::signature::sha256;
 use plugin_sdk::text::line;
 
-use crate::MAX_ALERTS;
 use crate::details;
 use crate::notification::Notification;
 

@@ -17,15 +17,12 @@ mod settings;
 mod strange;
 mod words;
 
-use plugin_sdk::contract::{Alert, Answer, Description, Request};
+use plugin_sdk::contract::{Alert, Answer, Description, MAX_ALERTS, Request};
 use plugin_sdk::{Plugin, export};
 
 use notification::{Body, Notification};
 
 pub use settings::{Login, OneOrSeveral, Priorities, Repeats, Settings};
-
-/// The host takes no more alerts from one request.
-const MAX_ALERTS: usize = 1_000;
 
 /// The plugin.
 pub struct Alertmanager;

@@ -6,15 +6,12 @@
 
 mod event;
 
-use plugin_sdk::contract::{Answer, Description, Request};
+use plugin_sdk::contract::{Answer, Description, MAX_ALERTS, Request};
 use plugin_sdk::{Plugin, cloud_events, export};
 use twilio_webhooks::settings::{AuthToken, settings_schema};
 use twilio_webhooks::{rejection, signature};
 
 use event::Reading;
-
-/// The host takes so many alerts of one request.
-const MAX_ALERTS: usize = 1_000;
 
 /// The plugin.
 pub struct TwilioEventStreams;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use plugin_sdk::contract::{Answer, Request};
+use plugin_sdk::contract::{Answer, MAX_ALERTS, Request};
 
 use crate::alert::{self, Event};
 use crate::body;
@@ -11,9 +11,6 @@ use crate::condition;
 use crate::place::Place;
 use crate::scope::{self, Scope};
 use crate::tree::Node;
-
-/// The host takes so many alerts of one request.
-const MAX_ALERTS: usize = 1_000;
 
 /// What becomes of an authenticated request: alerts, or a reason to ignore it.
 pub fn read(request: &Request, settings: &Node<'_>) -> Answer {

@@ -58,10 +58,7 @@ pub fn export(what: &Export) -> Outcome {
 /// The source that took the request, with a stand-in for each of its secrets.
 async fn source(config: &Path, name: &str) -> Result<Source, Failure> {
     let mut config = Config::load_without_secrets(config, STAND_IN)?;
-    if !config.sources.iter().any(|source| source.name == name) {
-        return Err(trial::unknown(name, &config));
-    }
-    config.sources.retain(|source| source.name == name);
+    trial::narrow(&mut config, name)?;
     let sandbox = gateway::sandbox(&config, false)?;
     let mut loaded = sources::load(&config, &sandbox).await.map_err(|problems| {
         Failure::Usage(format!(
@@ -98,14 +95,14 @@ fn request(record: &RequestRecord, source: &Source) -> anyhow::Result<Request> {
 async fn write(what: &Export, source: &Source, request: &Request) -> Result<String, Failure> {
     let file = |ending: &str| what.dir.join(format!("{}.{ending}", what.name));
     let (message, answer_file, settings_file) = (file("http"), file("json"), file("settings.json"));
-    let input = serde_json::to_vec(request)?;
-    let Measured { answer, output, .. } =
-        source.plugin.measure(&source.name, &input, &call_limits(&source.limits)).await;
     for path in [&message, &answer_file, &settings_file] {
         if path.exists() {
             return Err(taken(path));
         }
     }
+    let input = serde_json::to_vec(request)?;
+    let Measured { answer, output, .. } =
+        source.plugin.measure(&source.name, &input, &call_limits(&source.limits)).await;
     std::fs::create_dir_all(&what.dir).with_context(|| format!("cannot make the folder {}", what.dir.display()))?;
     create(&message, &case::write_request(request))?;
     let mut said = format!("wrote {}\n", message.display());

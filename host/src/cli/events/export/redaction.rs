@@ -2,8 +2,8 @@
 
 use plugin_sdk::form::Form;
 use plugin_sdk::signature::Scheme;
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, Value};
 
 use crate::config::Settings;
 
@@ -77,14 +77,10 @@ fn replace(value: &mut Value) {
             list.iter_mut().for_each(replace);
         }
         // Names stay: an account's, say, chooses its token.
-        Value::Object(table) => replace_all(table),
+        Value::Object(table) => table.values_mut().for_each(replace),
         Value::Number(number) => *number = 0.into(),
         Value::Null | Value::Bool(_) => {}
     }
-}
-
-fn replace_all(table: &mut Map<String, Value>) {
-    table.values_mut().for_each(replace);
 }
 
 /// The scheme as these settings have it: a user is replaced where it stands among the secrets.

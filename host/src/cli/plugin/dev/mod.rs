@@ -130,11 +130,10 @@ impl Dev {
     fn config(&self, built: &Built) -> Result<Config, Failure> {
         let mut config = self.file.load()?;
         let name = match &self.source {
-            Some(name) if config.sources.iter().any(|source| source.name == *name) => name.clone(),
-            Some(name) => return Err(trial::unknown(name, &config)),
+            Some(name) => name.clone(),
             None => source_of(&config, &built.path)?,
         };
-        config.sources.retain(|source| source.name == name);
+        trial::narrow(&mut config, &name)?;
         for source in &mut config.sources {
             source.plugin = PluginRef::File { path: built.path.clone(), sha256: None };
         }
