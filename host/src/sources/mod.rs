@@ -3,6 +3,9 @@
 pub mod schema;
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +22,8 @@ use crate::plugin::{CallError, CallLimits, Plugin, Sandbox};
 /// How many calls of one source run at once. Calls run on the threads that answer senders and a healthy one takes some
 /// 20 µs without a pause, so more would gain nothing; fewer than all the time slices there are go to a source that loops.
 pub const CALLS: usize = 2;
+/// The most bytes of a plugin's file. A whole JavaScript engine has some two million.
+const LARGEST_PLUGIN: u64 = 64 * 1024 * 1024;
 /// How long a request waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
 
@@ -236,10 +241,14 @@ async fn load_plugin(sandbox: &Sandbox, plugin: &PluginRef) -> Result<Plugin, Un
         },
         PluginRef::File { path, sha256 } => {
             // Read at start only, when there is nothing that it could hold up.
-            let wasm = std::fs::read(path).map_err(|error| {
+            let wasm = read_wasm(path).map_err(|error| {
                 let help = "a relative path starts at the configuration's folder".to_owned();
                 (format!("cannot read the plugin {}: {error}", path.display()), help)
             })?;
+            if wasm.len() as u64 > LARGEST_PLUGIN {
+                let help = "the bundled ones have a quarter of a MiB; build it in release, and strip it".to_owned();
+                return Err((format!("the plugin {} is larger than 64 MiB", path.display()), help));
+            }
             if let Some(expected) = sha256
                 && Sha256::digest(&wasm)[..] != expected[..]
             {
@@ -251,6 +260,13 @@ async fn load_plugin(sandbox: &Sandbox, plugin: &PluginRef) -> Result<Plugin, Un
             sandbox.load(&name, &wasm).await.map_err(|error| (format!("{}: {error}", path.display()), String::new()))
         }
     }
+}
+
+/// The bytes of a file, one more than a plugin may have at most.
+fn read_wasm(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut wasm = Vec::new();
+    File::open(path)?.take(LARGEST_PLUGIN + 1).read_to_end(&mut wasm)?;
+    Ok(wasm)
 }
 
 fn unknown_plugin(name: &str) -> Unusable {

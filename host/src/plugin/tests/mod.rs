@@ -8,6 +8,7 @@ mod hostile;
 mod loading;
 mod logs;
 mod measure;
+mod shapes;
 mod wasi;
 
 use super::{CallError, CallLimits, LoadError, Plugin, Sandbox, SandboxOptions};
