@@ -124,14 +124,20 @@ async fn without_a_destination_of_his_own_the_operator_is_not_told_at_the_one_th
     assert!(place.list(&["--source", "alert-gateway"]).await.is_empty());
 }
 
-/// Posts until the disk is full, and gives what the operator is told.
+/// Posts until the disk is full and the operator is told, and gives what that says.
 async fn fills_the_disk(gateway: &Gateway, place: &Place, ops: &Itoc360) -> Value {
+    let post = async |number| gateway.post(&twilio::error(&twilio::sid(number)).to("twilio")).await.status;
     let mut number = 0;
-    while gateway.post(&twilio::error(&twilio::sid(number)).to("twilio")).await.status == 200 {
+    while post(number).await == 200 {
         number += 1;
         assert!(number < 20_000, "the disk is never full");
     }
-    let said = ops.told("store-failing", "firing").await;
+    // And senders come back meanwhile, and are turned away.
+    let again = async { while post(number).await != 0 {} };
+    let said = tokio::select! {
+        said = ops.told("store-failing", "firing") => said,
+        () = again => unreachable!("there is no such status"),
+    };
     assert_eq!(said["commonLabels"]["severity"], "critical");
     assert!(description(&said).contains("answered 503"), "{said}");
     assert!(place.list(&["--source", "alert-gateway"]).await.is_empty(), "the store had no room for it");
@@ -147,6 +153,8 @@ async fn remembers(place: &Place, told: bool) {
 async fn a_disk_that_takes_nothing_is_told_past_the_store_and_resolved_when_it_takes_something() {
     let (itoc360, ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
     let place = Setup::new(&itoc360).operator(&ops).place();
+    // It is in trouble itself at first, and is told again until it takes it.
+    ops.answers(|number| if number < 3 { Reply::error(503, "not now") } else { Reply::Ok });
     let gateway = place.start_on_a_small_disk().await;
     let said = fills_the_disk(&gateway, &place, &ops).await;
     remembers(&place, true).await;

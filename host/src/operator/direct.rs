@@ -65,24 +65,31 @@ impl Direct {
                 // A sender was turned away, so it is told even where the next small thing had room.
                 self.condition.find(false, now);
             }
-            let step = async {
-                match self.condition.next() {
-                    Some((at, act)) => {
-                        tokio::time::sleep_until(at.max(self.not_before)).await;
-                        (act, self.send(act, &why).await)
-                    }
-                    None => std::future::pending().await,
-                }
-            };
-            let (act, outcome) = tokio::select! {
-                sent = step => sent,
+            let act = tokio::select! {
+                act = self.due() => act,
                 changed = trouble.changed() => match changed {
                     Ok(()) => continue,
                     Err(_) => return,
                 },
                 _ = stop.wait_for(|stop| *stop) => return,
             };
+            // Whatever fails meanwhile, this one message is sent to its end.
+            let outcome = tokio::select! {
+                outcome = self.send(act, &why) => outcome,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
             self.sent(act, outcome);
+        }
+    }
+
+    /// Returns when there is something to tell.
+    async fn due(&self) -> Act {
+        match self.condition.next() {
+            Some((at, act)) => {
+                tokio::time::sleep_until(at.max(self.not_before)).await;
+                act
+            }
+            None => std::future::pending().await,
         }
     }
 

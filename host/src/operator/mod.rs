@@ -109,9 +109,10 @@ impl Operator {
 
     /// Until `stop` says so; then what was heard is written down.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let (mut board, mut set_aside) = (self.health.watch(), self.store.set_aside());
-        let (mut write_at, mut count_at) = (Instant::now() + WRITE, Some(Instant::now()));
-        let (mut counted_at, mut trouble) = (Instant::now(), self.store.trouble());
+        let (mut board, mut trouble) = (self.health.watch(), self.store.trouble());
+        let mut set_aside = self.store.set_aside();
+        let start = Instant::now();
+        let (mut write_at, mut count_at, mut counted_at, mut not_before) = (start + WRITE, Some(start), start, start);
         loop {
             let now = Instant::now();
             let shown = board.borrow_and_update().clone();
@@ -124,31 +125,36 @@ impl Operator {
             if in_trouble {
                 write_at = write_at.min(now + PROBE);
             }
-            let told = if count_at.is_some_and(|at| at <= now) {
-                let counted = self.count().await;
-                counted_at = now;
-                count_at = counted.is_err().then(|| now + PAUSE);
-                counted.and(self.tell(now).await)
-            } else {
-                self.tell(now).await
-            };
-            let next = match told {
-                // What was told may be over by now.
-                Ok(true) => continue,
-                Ok(false) => self.next(),
-                Err(error) => {
-                    tracing::warn!(%error, "the operator could not be told; it is tried again");
-                    Some(now + PAUSE)
+            let mut next = Some(not_before);
+            if not_before <= now {
+                if count_at.is_some_and(|at| at <= now) {
+                    (count_at, counted_at) = (None, now);
+                    if let Err(error) = self.count().await {
+                        tracing::warn!(%error, "what is set aside could not be told; it is tried again");
+                        count_at = Some(now + PAUSE);
+                    }
                 }
-            };
-            let wake = [next, count_at].into_iter().flatten().fold(write_at, Instant::min);
+                next = match self.tell(now).await {
+                    // What was told may be over by now.
+                    Ok(true) => continue,
+                    Ok(false) => self.next(),
+                    Err(error) => {
+                        tracing::warn!(%error, "the operator could not be told; it is tried again");
+                        not_before = now + PAUSE;
+                        Some(not_before)
+                    }
+                };
+            }
+            let count = count_at.map(|at| at.max(not_before));
+            let wake = [next, count].into_iter().flatten().fold(write_at, Instant::min);
             tokio::select! {
                 changed = board.changed() => if changed.is_err() { return },
+                // Not with every commit that fails, as what is told here fails with them.
+                changed = trouble.wait_for(|trouble| trouble.lasts != in_trouble) => if changed.is_err() { return },
                 changed = set_aside.changed(), if count_at.is_none() => match changed {
                     Ok(()) => count_at = Some(Instant::now().max(counted_at + GATHER)),
                     Err(_) => return,
                 },
-                changed = trouble.changed() => if changed.is_err() { return },
                 () = self.health.came() => {}
                 () = tokio::time::sleep_until(wake) => {}
                 _ = stop.wait_for(|stop| *stop) => break,
