@@ -161,6 +161,18 @@ async fn when_the_last_failed_request_is_read_it_is_told_behind_all_that_was_tol
 }
 
 #[tokio::test]
+async fn as_many_alerts_as_an_answer_may_have_stand_beside_what_was_told() {
+    let mut bench = Bench::new().await;
+    let failed = bench.fail(0).await;
+    let words: Vec<_> = (0..contract::MAX_ALERTS).map(|number| number.to_string()).collect();
+    let events: Vec<_> = words.iter().map(|word| (word.as_str(), word.as_str())).collect();
+    bench.read_again(&failed, reading("a", &events)).await;
+    let alerts = bench.find(&failed).alerts;
+    assert_eq!(alerts.len(), contract::MAX_ALERTS + 1);
+    assert_eq!(alerts.last().unwrap().source, OWN_SOURCE);
+}
+
+#[tokio::test]
 async fn what_was_told_goes_when_its_request_goes() {
     let mut bench = Bench::new().await;
     let failed = bench.fail(0).await;
