@@ -29,7 +29,7 @@ const CALM: Duration = Duration::from_secs(5);
 pub struct Direct {
     itoc360: Itoc360,
     trouble: watch::Receiver<Trouble>,
-    /// There while it is told that the store fails, so that a later run can tell the end of it.
+    /// There while it may be told that the store fails, so that a later run can tell the end of it.
     mark: PathBuf,
     condition: Condition,
     /// How many failures are known.
@@ -62,7 +62,7 @@ impl Direct {
             if std::mem::replace(&mut self.failures, failures) != failures {
                 self.condition.find(true, now);
             } else if !lasts && self.condition.is_told() {
-                // A sender was turned away, so it is told even where the next small thing had room.
+                // Not before it was told: a sender was turned away, even where the next small thing had room.
                 self.condition.find(false, now);
             }
             let act = tokio::select! {
@@ -73,6 +73,10 @@ impl Direct {
                 },
                 _ = stop.wait_for(|stop| *stop) => return,
             };
+            if act == Act::Open {
+                // Before it is sent: an answer that a crash swallows may have been a yes, and an end too many harms nobody.
+                self.remember(act);
+            }
             // Whatever fails meanwhile, this one message is sent to its end.
             let outcome = tokio::select! {
                 outcome = self.send(act, &why) => outcome,
@@ -110,7 +114,10 @@ impl Direct {
                 tracing::info!(?act, "the operator was told how the store is");
                 self.attempts = 0;
                 self.condition.done(act, now);
-                return self.remember(act);
+                if act == Act::End {
+                    self.remember(act);
+                }
+                return;
             }
             Outcome::Later { why, retry_after } => (why, retry_after),
             Outcome::Blocked { why } | Outcome::Refused { why } => (why, None),

@@ -214,7 +214,7 @@ impl Store {
         self.trouble.clone()
     }
 
-    /// The file whose being there says that somebody was told of trouble with the disk. A disk that has no room for a page
+    /// The file whose being there says that somebody may have been told of trouble with the disk. A disk that has no room for a page
     /// mostly has some for a name.
     pub fn told_of_trouble(&self) -> PathBuf {
         self.path.with_file_name("told-of-trouble")
