@@ -48,7 +48,8 @@ async fn others_are_answered_while_plugins_break_and_nothing_is_lost_to_them() {
         assert_eq!(answer.status, 202, "{}", answer.body);
         assert!(answer.json()["request"].is_string() && answer.json()["kept"].is_string(), "{}", answer.body);
     }
-    itoc360.opens_only(20).await;
+    // Each source has told once that its plugin fails.
+    itoc360.opens_only(20 + HOSTILE.len()).await;
     let metrics = gateway.metrics().await;
     for (name, _, kind) in HOSTILE {
         assert_eq!(place.list(&["--state", "failed", "--source", name]).await.len(), 5, "{name}");
@@ -87,12 +88,18 @@ async fn what_is_kept_is_read_again_once_its_plugin_is_mended() {
     let gateway = place.start().await;
     assert_eq!(place.list(&["--state", "failed"]).await.len(), HOSTILE.len(), "nothing is read again unasked");
     assert_eq!(place.run_without_secrets(&replay).await.code, Some(0));
-    itoc360.opens_only(HOSTILE.len()).await;
+    gateway.metric("gateway_requests_failed", |failed| failed == 0.0).await;
     for ((name, ..), id) in HOSTILE.iter().zip(&kept) {
         let event = place.event_in_state(name, "delivered").await;
         assert_eq!((&event["id"], &event["state"]), (&json!(id), &json!("read")));
     }
-    gateway.metric("gateway_requests_failed", |failed| failed == 0.0).await;
+    gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
+    let tally = itoc360.tally();
+    assert_eq!(
+        (tally.open, tally.resolved),
+        (HOSTILE.len(), HOSTILE.len()),
+        "what was told of them is over: {tally:?}"
+    );
 
     // Safe to repeat.
     let again = place.run_without_secrets(&replay).await;

@@ -13,7 +13,7 @@ use crate::harness::root;
 const FLOORS: [(u8, &[&str]); 6] = [
     (5, &["cli"]),
     (4, &["gateway"]),
-    (3, &["intake", "delivery", "admin"]),
+    (3, &["intake", "delivery", "operator", "admin"]),
     (2, &["sources"]),
     (1, &["plugin", "store", "itoc360", "http"]),
     (0, &["config", "alert", "metrics", "health"]),

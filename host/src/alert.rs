@@ -1,5 +1,7 @@
 //! An alert as the gateway keeps and delivers it: what a plugin said, and where it came from.
 
+pub mod own;
+
 use plugin_sdk::contract;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

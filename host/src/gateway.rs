@@ -1,7 +1,8 @@
 //! The whole house: assembled from its configuration, run, and taken apart in order.
 //!
 //! Start: the store (so that a second gateway stops here), the plugins, the listeners, then delivery of what a former run
-//! left behind. Stop: no new connections, finish the requests under way, finish the deliveries under way, close the store.
+//! left behind. Stop: no new connections, finish the requests under way, finish the deliveries under way,
+//! write down what is known of the sources, close the store.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::http;
 use crate::intake::{Entrance, Intake, Replayer};
 use crate::itoc360::Itoc360;
 use crate::metrics::Metrics;
+use crate::operator::{Direct, Expected, Operator, Plan};
 use crate::plugin::{Sandbox, SandboxOptions};
 use crate::sources::{self, Source};
 use crate::store::{self, Closing, PluginRecord, Store};
@@ -39,6 +41,7 @@ pub struct Gateway {
     pub admin: Option<SocketAddr>,
     intake: Hallway,
     delivery: Hallway,
+    operator: Hallway,
     monitoring: Hallway,
     health: Health,
     closing: Closing,
@@ -82,7 +85,8 @@ impl Gateway {
             None => None,
         };
         let admin_address = admin_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-        warn_of_strays(config, &store)?;
+        let gone = strays(config, &store)?;
+        let expected: Vec<_> = loaded.sources.iter().map(expected).collect();
         let mut entrances = Vec::with_capacity(loaded.sources.len());
         for source in loaded.sources {
             announce(&source);
@@ -94,17 +98,35 @@ impl Gateway {
         let way_in = Arc::new(way_in);
         let replayer = Replayer::new(Arc::clone(&way_in), store.due_reader()?, store.history()?);
         let admin_pages = Admin::new(health.clone(), metrics.clone(), store.due_reader()?);
-        let ways_out: Vec<Delivery> = config
-            .destinations
-            .iter()
-            .map(|destination| way_out(destination, &store, &health, &metrics))
-            .collect::<Result<_, _>>()?;
+        let plan = Plan {
+            sources: expected,
+            destinations: config.destinations.iter().map(|destination| destination.name.clone()).collect(),
+            operator_destination: config.gateway.operator_destination.clone(),
+            gone,
+        };
+        let teller = Operator::new(&plan, store.clone(), health.clone(), metrics.clone())?;
+        let mut ways_out = Vec::with_capacity(config.destinations.len());
+        let mut direct = None;
+        for destination in &config.destinations {
+            let itoc360 = itoc360(destination)?;
+            if plan.operator_destination.as_ref() == Some(&destination.name) {
+                direct = Some(Direct::new(itoc360.clone(), &store));
+            }
+            let Destination { name, concurrency, .. } = destination;
+            let (store, health, metrics) = (store.clone(), health.clone(), metrics.clone());
+            ways_out.push(Delivery::new(name.as_str().into(), itoc360, *concurrency, store, health, metrics)?);
+        }
 
         // From here on nothing fails: what is sent now will be settled.
         let (mut intake, mut delivery, mut admin) = (Hallway::new(), Hallway::new(), Hallway::new());
+        let mut operator = Hallway::new();
         let grace = config.gateway.shutdown_grace;
         for way_out in ways_out {
             delivery.tasks.spawn(way_out.run(delivery.stop.subscribe()));
+        }
+        operator.tasks.spawn(teller.run(operator.stop.subscribe()));
+        if let Some(direct) = direct {
+            operator.tasks.spawn(direct.run(operator.stop.subscribe()));
         }
         let retention = &config.retention;
         let retaining = store::keep_within(store.clone(), retention.age, retention.size, delivery.stop.subscribe());
@@ -122,7 +144,8 @@ impl Gateway {
         health.set_ready(true, None);
         let took_ms = started.elapsed().as_millis() as u64;
         tracing::info!(%address, admin = admin_address.map(tracing::field::display), took_ms, "ready");
-        Ok(Self { address, admin: admin_address, intake, delivery, monitoring: admin, health, closing, grace })
+        let monitoring = admin;
+        Ok(Self { address, admin: admin_address, intake, delivery, operator, monitoring, health, closing, grace })
     }
 
     /// Stops it: refuses what is new, finishes what is under way within the grace period, closes the store.
@@ -132,6 +155,8 @@ impl Gateway {
         let deadline = Instant::now() + self.grace;
         // Side by side: a sender that is slow to finish must not use up the time in which deliveries are written down.
         tokio::join!(self.intake.stop(deadline, "requests"), self.delivery.stop(deadline, "deliveries"));
+        // After them, so that it knows all that came.
+        self.operator.stop(deadline, "what the operator is told").await;
         self.monitoring.stop(Instant::now(), "monitoring").await;
         self.closing.close().await;
         tracing::info!("stopped; all that was accepted is on disk");
@@ -167,12 +192,15 @@ pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
     Ok(Sandbox::new(SandboxOptions { cache_dir, instances, max_memory })?)
 }
 
-fn way_out(destination: &Destination, store: &Store, health: &Health, metrics: &Metrics) -> anyhow::Result<Delivery> {
+fn itoc360(destination: &Destination) -> anyhow::Result<Itoc360> {
     let Destination { name, url, token, format, timeout, concurrency, .. } = destination;
-    let itoc360 = Itoc360::new(url.clone(), token.expose(), *format, *timeout, *concurrency)
-        .with_context(|| format!("cannot use destination \"{name}\""))?;
-    let (store, health, metrics) = (store.clone(), health.clone(), metrics.clone());
-    Ok(Delivery::new(name.as_str().into(), itoc360, *concurrency, store, health, metrics)?)
+    Itoc360::new(url.clone(), token.expose(), *format, *timeout, *concurrency)
+        .with_context(|| format!("cannot use destination \"{name}\""))
+}
+
+fn expected(source: &Source) -> Expected {
+    let (name, destination) = (Arc::clone(&source.name), Arc::clone(&source.destination));
+    Expected { source: name, destination, every: source.expect_every }
 }
 
 /// A listener at the address that the operator wrote for `key` in `[gateway]`.
@@ -204,17 +232,17 @@ fn record(source: &Source) -> PluginRecord {
 }
 
 /// Alerts may wait for a destination that was renamed or removed. They are kept; the operator must know.
-fn warn_of_strays(config: &Config, store: &Store) -> anyhow::Result<()> {
+fn strays(config: &Config, store: &Store) -> anyhow::Result<Vec<(String, i64)>> {
     let known: HashSet<&str> = config.destinations.iter().map(|destination| destination.name.as_str()).collect();
-    for (destination, alerts) in store.due_reader()?.waiting_for()? {
-        if !known.contains(destination.as_str()) {
-            tracing::error!(
-                destination,
-                alerts,
-                "alerts wait for a destination that is not configured any more; \
-                they are kept, and go out once a destination has this name again"
-            );
-        }
+    let mut waiting = store.due_reader()?.waiting_for()?;
+    waiting.retain(|(destination, _)| !known.contains(destination.as_str()));
+    for (destination, alerts) in &waiting {
+        tracing::error!(
+            destination,
+            alerts,
+            "alerts wait for a destination that is not configured any more; \
+            they are kept, and go out once a destination has this name again"
+        );
     }
-    Ok(())
+    Ok(waiting)
 }

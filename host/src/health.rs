@@ -1,14 +1,18 @@
-//! How the parts of the gateway are: written by those who know, read by `/readyz`.
+//! How the parts of the gateway are: written by those who know, read by `/readyz` and by whoever tells the operator.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
-/// The board on which the state of every destination, and of the gateway itself, is written.
+/// The board on which the state of every destination, and of the gateway itself, is written; and when sources were heard of.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
-    board: Arc<Mutex<Board>>,
+    board: Arc<watch::Sender<Board>>,
+    heard: Arc<Mutex<HashMap<Arc<str>, Heard>>>,
+    awaited: Arc<Awaited>,
 }
 
 /// What stands on the board.
@@ -47,6 +51,22 @@ pub enum DestinationState {
     Held,
 }
 
+/// When a source was last heard of: when a request came in whose sender is who it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// By the clock on the wall: Unix milliseconds.
+    pub at_ms: i64,
+    /// By the clock that nobody sets.
+    pub at: Instant,
+}
+
+/// Sources that somebody waits for.
+#[derive(Debug, Default)]
+struct Awaited {
+    sources: Mutex<HashSet<Arc<str>>>,
+    came: Notify,
+}
+
 impl DestinationState {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Healthy, Self::Failing, Self::Held];
@@ -64,20 +84,48 @@ impl DestinationState {
 impl Health {
     /// Says whether requests are taken, and why not.
     pub fn set_ready(&self, ready: bool, note: Option<String>) {
-        self.write(|board| (board.ready, board.note) = (ready, note));
+        self.board.send_modify(|board| (board.ready, board.note) = (ready, note));
     }
 
     /// Says how a destination is.
     pub fn set_destination(&self, name: &str, health: DestinationHealth) {
-        self.write(|board| board.destinations.insert(name.to_owned(), health));
+        self.board.send_modify(|board| drop(board.destinations.insert(name.to_owned(), health)));
     }
 
     /// A copy of the board.
     pub fn read(&self) -> Board {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.board.borrow().clone()
     }
 
-    fn write<T>(&self, change: impl FnOnce(&mut Board) -> T) {
-        change(&mut self.board.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Changes whenever something is written on the board.
+    pub fn watch(&self) -> watch::Receiver<Board> {
+        self.board.subscribe()
     }
+
+    /// Says that a source was heard of just now.
+    pub fn heard(&self, source: &Arc<str>, at_ms: i64) {
+        open(&self.heard).insert(Arc::clone(source), Heard { at_ms, at: Instant::now() });
+        if open(&self.awaited.sources).remove(source) {
+            self.awaited.came.notify_one();
+        }
+    }
+
+    /// When each source was last heard of, since the start.
+    pub fn last_heard(&self) -> HashMap<Arc<str>, Heard> {
+        open(&self.heard).clone()
+    }
+
+    /// Has [`Health::came`] return when this source is heard of next.
+    pub fn wait_for(&self, source: &Arc<str>) {
+        open(&self.awaited.sources).insert(Arc::clone(source));
+    }
+
+    /// Returns when one of the sources that are waited for was heard of. For one waiter; safe to drop and call again.
+    pub async fn came(&self) {
+        self.awaited.came.notified().await;
+    }
+}
+
+fn open<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

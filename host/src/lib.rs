@@ -5,7 +5,8 @@
 //! A sender posts to `/in/<source>`. [`intake`] finds the [source](sources), reads the body, and has the source's
 //! [plugin] read the request in a sandbox of its own. What the plugin makes of it goes to the [store], and only when the
 //! disk has it is the sender answered. [`delivery`] takes from the store what is due, sends it to [`itoc360`], and writes
-//! down what came of it. The two directions know nothing of each other: they meet at the store.
+//! down what came of it. The two directions know nothing of each other: they meet at the store. What goes wrong on the way
+//! is told by [`operator`], as alerts that take the same way out.
 //!
 //! # The floors
 //!
@@ -15,7 +16,7 @@
 //! |---|---|---|
 //! | 5 | [`cli`] | speaks to a person |
 //! | 4 | [`gateway`] | knows everyone: assembles, runs, stops |
-//! | 3 | [`intake`], [`delivery`], [`admin`] | hallways; none knows another |
+//! | 3 | [`intake`], [`delivery`], [`operator`], [`admin`] | hallways; none knows another |
 //! | 2 | [`sources`] | joins configuration with plugins |
 //! | 1 | [`plugin`], [`store`], [`itoc360`], [`http`] | one outside thing each: wasm, disk, network out, network in |
 //! | 0 | [`config`], [`alert`], [`metrics`], [`health`] | words, no deeds |
@@ -34,6 +35,7 @@ pub mod http;
 pub mod intake;
 pub mod itoc360;
 pub mod metrics;
+pub mod operator;
 pub mod plugin;
 pub mod sources;
 pub mod store;

@@ -27,6 +27,8 @@ pub struct Metrics {
     pub request_duration: Family<SourceLabel, Histogram, fn() -> Histogram>,
     /// When each source was last heard of: Unix time.
     pub source_last_seen: Family<SourceLabel, Seconds>,
+    /// 1 for a source of which nothing has come for as long as `expect_every` says.
+    pub source_silent: Family<SourceLabel, Gauge>,
     /// The time a plugin took to read a request.
     pub plugin_duration: Family<SourceLabel, Histogram, fn() -> Histogram>,
     /// Plugin calls that failed, by kind.
@@ -134,6 +136,7 @@ impl Metrics {
             requests: Family::default(),
             request_duration: Family::new_with_constructor(histogram),
             source_last_seen: Family::default(),
+            source_silent: Family::default(),
             plugin_duration: Family::new_with_constructor(histogram),
             plugin_failures: Family::default(),
             alerts_accepted: Family::default(),
@@ -160,6 +163,8 @@ impl Metrics {
         r.register_with_unit("request_duration", help, Unit::Seconds, self.request_duration.clone());
         let help = "When the source was last heard of, in Unix time";
         r.register("source_last_seen_timestamp_seconds", help, self.source_last_seen.clone());
+        let help = "1 for a source of which nothing has come for as long as expect_every says";
+        r.register("source_silent", help, self.source_silent.clone());
         let help = "The time a plugin took to read a request";
         r.register_with_unit("plugin_duration", help, Unit::Seconds, self.plugin_duration.clone());
         r.register("plugin_failures", "Plugin calls that failed", self.plugin_failures.clone());

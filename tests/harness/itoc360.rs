@@ -93,6 +93,18 @@ impl Itoc360 {
         self.received().iter().filter(|one| one.answered == 200).map(Received::json).collect()
     }
 
+    /// Waits until the gateway has told of itself on this topic, `firing` or `resolved`, and gives what it said.
+    pub async fn told(&self, about: &str, status: &str) -> Value {
+        until(&format!("{about} is {status}"), async || self.own(about, status).pop()).await
+    }
+
+    /// All that the gateway has told of itself on this topic with this status.
+    pub fn own(&self, about: &str, status: &str) -> Vec<Value> {
+        let taken = self.received().into_iter().filter(|one| one.answered == 200);
+        let said = taken.map(|one| one.json());
+        said.filter(|said| said["commonLabels"]["about"] == about && said["status"] == status).collect()
+    }
+
     /// Waits until there is an end of requests, and then asserts that there were not more than these.
     pub async fn opens_only(&self, count: usize) {
         self.open(count).await;

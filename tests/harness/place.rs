@@ -22,6 +22,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_alert-gateway");
 pub struct Setup {
     destinations: Vec<(String, String)>,
     sources: String,
+    operator: String,
     folder: TempDir,
 }
 
@@ -38,7 +39,20 @@ impl Setup {
 
     /// Without a destination or a source.
     pub fn empty() -> Self {
-        Self { destinations: Vec::new(), sources: String::new(), folder: tempfile::tempdir().unwrap() }
+        Self {
+            destinations: Vec::new(),
+            sources: String::new(),
+            operator: String::new(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// One destination more, at which the operator hears of the others.
+    pub fn operator(mut self, itoc360: &Itoc360) -> Self {
+        self = self.destination("ops", itoc360);
+        self.destinations.rotate_right(1);
+        self.operator = "operator_destination = \"ops\"\n".to_owned();
+        self
     }
 
     /// One destination more.
@@ -81,9 +95,10 @@ impl Setup {
     pub fn place(self) -> Place {
         // A healthy plugin must not fail its limit because the machine is busy with other tests.
         let mut text = format!(
-            "[gateway]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\npublic_url = \"{}\"\ndata_dir = \"data\"\n\n\
+            "[gateway]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\npublic_url = \"{}\"\ndata_dir = \"data\"\n{}\n\
              [limits]\ntime = \"10s\"\n",
-            twilio::PUBLIC_URL
+            twilio::PUBLIC_URL,
+            self.operator
         );
         for (name, table) in &self.destinations {
             text += &format!("\n[destinations.{name}]\n{table}");
@@ -137,7 +152,7 @@ impl Place {
         warm(&self.path("data")).await;
         let mut command = program("sh");
         // A process that does not care for the signal is told by the write that it failed. The shell counts in 512 bytes.
-        let script = format!("trap '' XFSZ; ulimit -f 2048; exec '{PROGRAM}' run");
+        let script = format!("trap '' XFSZ; ulimit -S -f 2048; exec '{PROGRAM}' run");
         command.current_dir(self.folder.path()).args(["-c", &script]);
         Gateway::ready(Process::start(with_secrets(command))).await
     }

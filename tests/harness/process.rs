@@ -100,6 +100,12 @@ impl Process {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
+    /// Gives a process that was started on a small disk all the room there is.
+    pub fn disk_grows(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("prlimit").args(["--fsize=unlimited:", "--pid", &pid]).status().unwrap().success());
+    }
+
     /// Waits until it ends by itself.
     pub async fn output(mut self) -> Output {
         let status = self.exit().await;

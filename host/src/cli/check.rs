@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{ConfigFile, Outcome, block_on};
-use crate::config::Config;
+use crate::config::{Config, shown_duration};
 use crate::gateway;
 use crate::sources::{self, Source};
 
@@ -34,6 +34,9 @@ fn print(config: &Config, sources: &[Source]) -> std::io::Result<()> {
         Some(admin) => writeln!(out, "Health and metrics at http://{admin}.")?,
         None => writeln!(out, "Health and metrics are off.")?,
     }
+    if let Some(destination) = &gateway.operator_destination {
+        writeln!(out, "Tells of trouble with destinations and the disk at {destination}.")?;
+    }
     for destination in &config.destinations {
         writeln!(out, "\ndestination {}\n  {} ({})", destination.name, destination.url, destination.format.as_str())?;
     }
@@ -43,6 +46,9 @@ fn print(config: &Config, sources: &[Source]) -> std::io::Result<()> {
         writeln!(out, "  plugin      {} {}: {}", description.name, description.version, description.summary)?;
         writeln!(out, "  sha256      {}", source.plugin.sha256())?;
         writeln!(out, "  destination {}", source.destination)?;
+        if let Some(every) = source.expect_every {
+            writeln!(out, "  expected    every {}", shown_duration(every))?;
+        }
         let url = format!("{}{}", source.url, description.url_suffix);
         writeln!(out, "  URL         {url}")?;
         writeln!(

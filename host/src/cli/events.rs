@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use super::{ConfigFile, Failure, Outcome};
-use crate::config::Config;
+use crate::config::{Config, OWN_SOURCE};
 use crate::store::{self, Filter, History, ListedState, ReplayTarget, RequestRecord};
 
 /// What to do with events.
@@ -141,14 +141,20 @@ fn show(what: &Show) -> Outcome {
 /// The receipt chain of one request.
 pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<()> {
     writeln!(out, "request   {}", request.id)?;
-    writeln!(out, "          {} to source {}, {}", request.received_at, request.source, request.state)?;
+    if request.source == OWN_SOURCE {
+        writeln!(out, "          {} by the gateway itself, {}", request.received_at, request.plugin_version)?;
+    } else {
+        writeln!(out, "          {} to source {}, {}", request.received_at, request.source, request.state)?;
+    }
     if let Some(reason) = &request.reason {
         writeln!(out, "          {}", plain(reason))?;
     }
     if request.state == "failed" {
         writeln!(out, "          once the plugin is mended: alert-gateway events replay {}", request.id)?;
     }
-    writeln!(out, "plugin    {} {}, sha256 {}", request.plugin, request.plugin_version, request.plugin_sha256)?;
+    if request.source != OWN_SOURCE {
+        writeln!(out, "plugin    {} {}, sha256 {}", request.plugin, request.plugin_version, request.plugin_sha256)?;
+    }
     if request.duplicates > 0 {
         writeln!(out, "known     {} of its events had come before, and were dropped", request.duplicates)?;
     }
@@ -156,7 +162,8 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         let event = &alert.event;
         let (priority, status) = (event.priority.as_str(), event.status.as_str());
         writeln!(out, "alert     {} {priority} {status}: {}", plain(&event.event_id), plain(&event.title))?;
-        writeln!(out, "          {} for destination {}", alert.state, alert.destination)?;
+        let own = if alert.source == OWN_SOURCE { ", told by the gateway itself" } else { "" };
+        writeln!(out, "          {} for destination {}{own}", alert.state, alert.destination)?;
         for attempt in &alert.attempts {
             let status = attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
             let ms = attempt.duration_us as f64 / 1000.0;

@@ -18,7 +18,7 @@ const LONGEST_SOURCE_URL: usize = 100;
 /// Only `[gateway]`.
 pub(super) fn gateway(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -> Option<Gateway> {
     let mut root = Table::new("the file", document.span(), Some(document.get_ref()));
-    gateway::read(section(&mut root, "gateway", reading), reading)
+    gateway::read(section(&mut root, "gateway", reading), None, reading)
 }
 
 /// Every section, read whether or not another is right.
@@ -35,13 +35,13 @@ pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -
     let sources = section(&mut root, "sources", reading);
     root.finish(reading);
 
-    let gateway = gateway::read(gateway, reading);
     let retention = retention::read(retention, reading);
     let limits = limits::read(limits, Limits::default(), reading);
     let destinations = children(&destinations, "destination", "itoc360", reading);
     let sources = children(&sources, "source", "twilio-prod", reading);
 
     let names: Vec<&str> = destinations.iter().map(|(name, _)| *name).collect();
+    let gateway = gateway::read(gateway, Some(&names), reading);
     let inherited = limits.unwrap_or_default();
     let sources: Vec<_> = sources
         .into_iter()
@@ -54,7 +54,8 @@ pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -
     if let Some(gateway) = &gateway {
         warn_of_long_urls(&sources, gateway, reading);
     }
-    warn_of_idle_destinations(&destinations, &sources, reading);
+    let operator = gateway.as_ref().and_then(|gateway| gateway.operator_destination.as_deref());
+    warn_of_idle_destinations(&destinations, &sources, operator, reading);
     Some(Config {
         path: PathBuf::new(),
         gateway: gateway?,
@@ -114,13 +115,14 @@ fn warn_of_long_urls(sources: &[(Span, Option<Source>)], gateway: &Gateway, read
 fn warn_of_idle_destinations(
     destinations: &[(Span, Option<Destination>)],
     sources: &[(Span, Option<Source>)],
+    operator: Option<&str>,
     reading: &mut Reading,
 ) {
     for (span, destination) in destinations {
         let Some(destination) = destination else { continue };
         let used =
             |(_, source): &(_, Option<Source>)| source.as_ref().is_none_or(|s| s.destination == destination.name);
-        if !sources.iter().any(used) {
+        if !sources.iter().any(used) && operator != Some(&destination.name) {
             let found = format!("no source sends to {}", destination.name);
             reading.warning(span.clone(), found, format!("write destination = {:?} in a source", destination.name));
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::quantity::HOUR;
 use super::raw::{Table, Value};
 use super::reading::Reading;
+use super::source;
 use super::url::PublicUrl;
 
 /// A reverse proxy with TLS stands in front, so by default nothing outside the machine reaches the gateway itself.
@@ -33,10 +34,13 @@ pub struct Gateway {
     /// How long requests and deliveries in flight may take to end when the gateway is told to stop. Default
     /// [`SHUTDOWN_GRACE`].
     pub shutdown_grace: Duration,
+    /// The name of the destination at which the operator hears of trouble with the others, and with the store. It exists.
+    /// None by default: then the log and the metrics tell.
+    pub operator_destination: Option<String>,
 }
 
-/// Reads `[gateway]`.
-pub(super) fn read(mut table: Table<'_>, reading: &mut Reading) -> Option<Gateway> {
+/// Reads `[gateway]`. `destinations` are the names of those that were written; `None` where nobody looked.
+pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading: &mut Reading) -> Option<Gateway> {
     let listen = table.optional("listen", LISTEN, |value| address(&value, "127.0.0.1:8080", reading));
     let public_url =
         table.required("public_url", "public_url = \"https://alerts.example.com\"", |value| value.public_url(reading));
@@ -51,6 +55,10 @@ pub(super) fn read(mut table: Table<'_>, reading: &mut Reading) -> Option<Gatewa
     });
     let shutdown_grace =
         table.optional("shutdown_grace", SHUTDOWN_GRACE, |value| value.duration(&(Duration::ZERO..=HOUR), reading));
+    let operator_destination = table.optional("operator_destination", None, |value| match destinations {
+        Some(known) => source::destination(&value, known, reading).map(Some),
+        None => Some(None),
+    });
     table.finish(reading);
     Some(Gateway {
         listen: listen?,
@@ -58,6 +66,7 @@ pub(super) fn read(mut table: Table<'_>, reading: &mut Reading) -> Option<Gatewa
         admin: admin?,
         data_dir: data_dir?,
         shutdown_grace: shutdown_grace?,
+        operator_destination: operator_destination?,
     })
 }
 

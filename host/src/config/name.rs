@@ -6,8 +6,17 @@ use super::reading::Reading;
 /// The longest name. Senders limit the length of a URL, and a name is part of one.
 const LONGEST: usize = 63;
 
+/// The source of the gateway's own alerts. No configured source may be called so: their events would be taken for each
+/// other's.
+pub const OWN_SOURCE: &str = "alert-gateway";
+
 /// Whether `name` is `[a-z0-9][a-z0-9_-]*` of at most 63 characters; reports it otherwise.
 pub(super) fn is_valid(what: &str, name: &str, span: Span, reading: &mut Reading) -> bool {
+    if what == "source" && name == OWN_SOURCE {
+        let found = format!("{} is the source of the gateway's own alerts", quoted(name));
+        reading.problem(span, found, "give this source another name");
+        return false;
+    }
     let rest = name.strip_prefix(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
     if name.len() <= LONGEST && rest.is_some_and(|rest| rest.chars().all(allowed)) {
         return true;

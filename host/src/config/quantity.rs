@@ -76,13 +76,17 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     Duration::try_from(duration).ok()
 }
 
-/// A duration as it could be written: `"10ms"`, `"1h"`, `"3650d"`.
-fn shown(duration: Duration) -> String {
+/// A duration as it could be written: `10ms`, `1h`, `3650d`.
+pub fn shown_duration(duration: Duration) -> String {
     let days = duration.as_secs() / (24 * 60 * 60);
     if days > 0 && duration == Duration::from_secs(days * 24 * 60 * 60) {
-        return format!("\"{days}d\"");
+        return format!("{days}d");
     }
-    SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |signed| format!("\"{signed:#}\""))
+    SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |signed| format!("{signed:#}"))
+}
+
+fn shown(duration: Duration) -> String {
+    format!("\"{}\"", shown_duration(duration))
 }
 
 /// A size as it could be written: `"256KiB"`.

@@ -1,6 +1,8 @@
 //! `[sources.<name>]`: a sender, the plugin that reads it, and where its alerts go.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
@@ -12,6 +14,10 @@ use super::raw::{Table, Value, quoted};
 use super::reading::Reading;
 use super::secret::Secret;
 use super::settings::{self, Settings};
+
+/// How long a source may be expected to be silent. Less than a minute is a sender's pause; beyond a quarter nobody knows any
+/// more what was expected.
+const EXPECT_EVERY: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(90 * 24 * 60 * 60);
 
 /// What a `[sources.<name>]` means.
 #[derive(Debug, Clone)]
@@ -30,6 +36,8 @@ pub struct Source {
     pub settings: Settings,
     /// What a request and a plugin call may use.
     pub limits: Limits,
+    /// How long nothing may come in before that is told. `None`, the default: however long.
+    pub expect_every: Option<Duration>,
     /// Where the source begins in the configuration.
     pub position: Position,
 }
@@ -71,6 +79,7 @@ pub(super) fn read(
     let example = format!("destination = {:?}", destinations.first().unwrap_or(&"itoc360"));
     let destination = table.required("destination", example, |value| destination(&value, destinations, reading));
     let tokens = table.optional("token", Vec::new(), |value| value.tokens(reading));
+    let expect_every = table.optional("expect_every", None, |value| value.duration(&EXPECT_EVERY, reading).map(Some));
     let settings = table.table("settings", format!("{section}.settings]"), reading);
     let settings = settings::read(&settings, reading);
     let limits = table.table("limits", format!("{section}.limits]"), reading);
@@ -85,6 +94,7 @@ pub(super) fn read(
         tokens: tokens?,
         settings: settings?,
         limits: limits?,
+        expect_every: expect_every?,
         position,
     })
 }
@@ -148,7 +158,8 @@ fn sha256(text: &str) -> Option<[u8; 32]> {
     Some(hash)
 }
 
-fn destination(value: &Value<'_>, known: &[&str], reading: &mut Reading) -> Option<String> {
+/// The name of a configured destination.
+pub(super) fn destination(value: &Value<'_>, known: &[&str], reading: &mut Reading) -> Option<String> {
     let name = value.text("itoc360", reading)?;
     // One whose name is not allowed is a problem already, and will be called what that problem says.
     if known.iter().any(|known| *known == name || plain(known).as_deref() == Some(name)) {

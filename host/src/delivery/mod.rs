@@ -9,7 +9,6 @@
 //! A crash between the destination's answer and the commit of the settlement sends the alert again, with the same
 //! fingerprint: the destination updates the alert that is open and opens none.
 
-mod backoff;
 mod gate;
 mod settle;
 mod window;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Attempt, backoff};
-use crate::itoc360::Outcome;
+use super::Attempt;
+use crate::itoc360::{Outcome, backoff};
 use crate::store::{Settlement, Store, StoreError, Verdict};
 
 /// How long to wait before an outcome that could not be written down is tried again.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use plugin_sdk::contract;
 
 use super::{Ending, Entrance, Intake, Received};
-use crate::alert::Alert;
+use crate::alert::{Alert, own};
 use crate::metrics::PriorityLabels;
 use crate::sources::{ReadError, Source};
-use crate::store::{self, NewAlert, NewRequest, PluginId, Reading};
+use crate::store::{self, Failure, NewAlert, NewRequest, Notice, PluginId, Reading};
 
 impl Intake {
     /// Keeps a request and its alerts.
@@ -20,7 +20,7 @@ impl Intake {
     ) -> Ending {
         let source = &entrance.source;
         let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
-        let reading = prepare(source, &received.id, &store::rfc3339(received.at_ms), alerts);
+        let reading = prepare(source, &received.id, received.at_ms, &store::rfc3339(received.at_ms), alerts);
         let failed = matches!(reading, Reading::Failed(_));
         match self.store.append(received.into_request(source, entrance.plugin), reading).await {
             Err(error) => Ending::Store(error),
@@ -39,7 +39,8 @@ impl Intake {
     /// Keeps a request that could not be read, so that it can be when the plugin is mended.
     pub(super) async fn keep_raw(&self, entrance: &Entrance, received: Received, error: &ReadError) -> Ending {
         let (source, id) = (&entrance.source, received.id.clone());
-        let reading = Reading::Failed(error.to_string());
+        let notice = notice(source, &id, received.at_ms, error.kind(), error.advice());
+        let reading = Reading::Failed(Failure { reason: error.to_string(), notice: Some(Box::new(notice)) });
         match self.store.append(received.into_request(source, entrance.plugin), reading).await {
             Err(error) => Ending::Store(error),
             Ok(_) => {
@@ -53,7 +54,13 @@ impl Intake {
 }
 
 /// Alerts as the store takes them. What cannot be written down is a failure to read the request: it is kept raw.
-pub(super) fn prepare(source: &Source, request: &str, received_at: &str, alerts: Vec<contract::Alert>) -> Reading {
+pub(super) fn prepare(
+    source: &Source,
+    request: &str,
+    now_ms: i64,
+    received_at: &str,
+    alerts: Vec<contract::Alert>,
+) -> Reading {
     let alerts: Result<_, _> = alerts
         .into_iter()
         .map(|event| {
@@ -62,7 +69,20 @@ pub(super) fn prepare(source: &Source, request: &str, received_at: &str, alerts:
             NewAlert::new(&Alert { source: source_name, request, received_at, event }, &source.destination)
         })
         .collect();
-    alerts.map_or_else(|error| Reading::Failed(error.to_string()), Reading::Alerts)
+    alerts.map_or_else(
+        |error| {
+            let advice = "An alert must become JSON; look at its details.";
+            let notice = Some(Box::new(notice(source, request, now_ms, "answer", advice)));
+            Reading::Failed(Failure { reason: error.to_string(), notice })
+        },
+        Reading::Alerts,
+    )
+}
+
+/// What the operator is told of a request that `source` could not read.
+fn notice(source: &Source, request: &str, at_ms: i64, kind: &str, advice: &str) -> Notice {
+    let event = own::plugin_failed(&source.name, source.plugin.name(), kind, advice, request);
+    Notice { destination: source.destination.to_string(), event, at_ms }
 }
 
 impl Received {

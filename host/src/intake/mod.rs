@@ -124,7 +124,9 @@ impl Intake {
         let label = SourceLabel { source: Arc::clone(&source) };
         self.metrics.request_duration.get_or_create(&label).observe(started.elapsed().as_secs_f64());
         if matches!(ending, Ending::Accepted { .. } | Ending::Ignored(_) | Ending::Kept | Ending::Replied(_)) {
-            self.metrics.source_last_seen.get_or_create(&label).set(received::now_ms() as f64 / 1000.0);
+            let now_ms = received::now_ms();
+            self.metrics.source_last_seen.get_or_create(&label).set(now_ms as f64 / 1000.0);
+            self.health.heard(&source, now_ms);
         }
         self.metrics.requests.get_or_create(&RequestLabels { source, outcome: ending.outcome() }).inc();
     }

@@ -91,7 +91,7 @@ impl Intake {
                 // It stays on the list, and has its turn at the next look.
                 None => return Ok(()),
             },
-            None => (Reading::Failed(format!("no source is called \"{source}\" any more")), request.plugin_id),
+            None => (Reading::Failed(format!("no source is called \"{source}\" any more").into()), request.plugin_id),
         };
         let (state, reason) = reading.state();
         tracing::info!(source, request = id, state, reason, "a kept request was read again");
@@ -106,15 +106,15 @@ impl Intake {
 async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
     let source = &entrance.source;
     let Ok(headers) = serde_json::from_str::<Box<RawValue>>(&request.headers) else {
-        return Some(Reading::Failed("the kept headers are not JSON".to_owned()));
+        return Some(Reading::Failed("the kept headers are not JSON".into()));
     };
     let answer = source.read(&request.received_at, &request.method, &request.url, &headers, &request.body).await;
     Some(match answer {
-        Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, &request.received_at, alerts),
+        Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, now_ms(), &request.received_at, alerts),
         Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
         Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),
         Ok(Answer::Reply { .. }) => Reading::Ignored("the plugin has a reply to it, and no alert".to_owned()),
         Err(error) if error.is_busy() => return None,
-        Err(error) => Reading::Failed(error.to_string()),
+        Err(error) => Reading::Failed(error.to_string().into()),
     })
 }

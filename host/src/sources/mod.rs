@@ -42,6 +42,8 @@ pub struct Source {
     pub tokens: Vec<Secret>,
     /// What a request may cost.
     pub limits: Limits,
+    /// How long nothing may come in before that is told.
+    pub expect_every: Option<Duration>,
     settings: config::Settings,
     calls: Semaphore,
 }
@@ -77,6 +79,14 @@ impl ReadError {
         match self {
             Self::Call(error) => error.kind(),
             Self::Busy => "busy",
+        }
+    }
+
+    /// What the plugin's author can do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Call(error) => error.advice(),
+            Self::Busy => "Nothing: too much was asked for at once.",
         }
     }
 }
@@ -205,6 +215,7 @@ fn join(config: &Config, source: &config::Source, plugin: &Plugin) -> Source {
         plugin: plugin.clone(),
         tokens: source.tokens.clone(),
         limits: source.limits,
+        expect_every: source.expect_every,
         settings: source.settings.clone(),
         calls: Semaphore::new(CALLS),
     }

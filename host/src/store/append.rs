@@ -3,6 +3,7 @@
 use hyper::body::Bytes;
 use rusqlite::params;
 
+use super::own::{self, Notice};
 use super::writer::Step;
 use super::{ALERTS_PER_REQUEST, StoreError};
 use crate::alert::Alert;
@@ -31,14 +32,23 @@ pub struct NewRequest {
 /// What came of reading a request.
 #[derive(Debug)]
 pub enum Reading {
-    /// The alerts in it, oldest first; at most [`ALERTS_PER_REQUEST`].
+    /// The alerts in it, oldest first; fewer than [`ALERTS_PER_REQUEST`], as the last place is the gateway's own.
     Alerts(Vec<NewAlert>),
     /// The plugin failed: the request is kept raw until it is replayed.
-    Failed(String),
+    Failed(Failure),
     /// Only after a replay: the plugin, mended, says that the sender did not prove itself.
     Rejected(String),
     /// Only after a replay: the plugin, mended, says that nobody needs to know.
     Ignored(String),
+}
+
+/// Why a request could not be read.
+#[derive(Debug)]
+pub struct Failure {
+    /// In words.
+    pub reason: String,
+    /// What is told of it, where it is news.
+    pub notice: Option<Box<Notice>>,
 }
 
 /// An alert to keep.
@@ -118,7 +128,10 @@ pub fn append(mut step: Step<'_>, request: &NewRequest, reading: &Reading) -> Re
             request.headers,
             &request.body[..],
         ])?;
-    step.totals.failed += i64::from(matches!(reading, Reading::Failed(_)));
+    if let Reading::Failed(failure) = reading {
+        step.totals.failed += 1;
+        own::failed(&mut step, seq, &request.source, failure.notice.as_deref())?;
+    }
     keep_alerts(&mut step, seq, &request.source, request.received_at, reading)
 }
 
@@ -132,21 +145,9 @@ pub fn keep_alerts(
 ) -> Result<Appended, StoreError> {
     let Reading::Alerts(alerts) = reading else { return Ok(Appended { accepted: 0, duplicates: 0 }) };
     let first = seq * ALERTS_PER_REQUEST as i64;
-    let mut insert = step.transaction.prepare_cached(
-        "INSERT INTO alerts (id, source, event_id, destination, lane, state, due_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 'pending',
-                 CASE WHEN EXISTS (SELECT 1 FROM alerts WHERE lane = ?5 AND destination = ?4 AND state = 'pending')
-                      THEN NULL ELSE ?6 END)
-         ON CONFLICT (event_id, source) DO NOTHING",
-    )?;
-    let mut insert_event = step.transaction.prepare_cached("INSERT INTO events (alert, json) VALUES (?, ?)")?;
     let mut accepted = 0;
-    for (id, alert) in (first..).zip(alerts.iter().take(ALERTS_PER_REQUEST)) {
-        let new = insert.execute(params![id, source, alert.event_id, alert.destination, alert.lane, now_ms])?;
-        if new > 0 {
-            insert_event.execute(params![id, alert.json])?;
-            accepted += 1;
-        }
+    for (id, alert) in (first..).zip(alerts.iter().take(ALERTS_PER_REQUEST - 1)) {
+        accepted += usize::from(insert(step, id, source, alert, now_ms)?);
     }
     let duplicates = alerts.len() - accepted;
     if duplicates > 0 {
@@ -158,7 +159,26 @@ pub fn keep_alerts(
     Ok(Appended { accepted, duplicates })
 }
 
-pub fn plugin(step: Step<'_>, plugin: &PluginRecord) -> Result<PluginId, StoreError> {
+/// Adds one alert, which is due now unless another of its lane is before it. Says whether it is new.
+pub fn insert(step: &Step<'_>, id: i64, source: &str, alert: &NewAlert, now_ms: i64) -> Result<bool, StoreError> {
+    let new = step
+        .transaction
+        .prepare_cached(
+            "INSERT INTO alerts (id, source, event_id, destination, lane, state, due_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'pending',
+                     CASE WHEN EXISTS (SELECT 1 FROM alerts WHERE lane = ?5 AND destination = ?4 AND state = 'pending')
+                          THEN NULL ELSE ?6 END)
+             ON CONFLICT (event_id, source) DO NOTHING",
+        )?
+        .execute(params![id, source, alert.event_id, alert.destination, alert.lane, now_ms])?;
+    if new > 0 {
+        let mut event = step.transaction.prepare_cached("INSERT INTO events (alert, json) VALUES (?, ?)")?;
+        event.execute(params![id, alert.json])?;
+    }
+    Ok(new > 0)
+}
+
+pub fn plugin(step: &Step<'_>, plugin: &PluginRecord) -> Result<PluginId, StoreError> {
     let id = step.transaction.query_row(
         "INSERT INTO plugins (sha256, name, version) VALUES (?1, ?2, ?3)
          ON CONFLICT (sha256, name) DO UPDATE SET version = ?3 RETURNING id",
@@ -173,9 +193,16 @@ impl Reading {
     pub fn state(&self) -> (&'static str, Option<&str>) {
         match self {
             Self::Alerts(_) => ("read", None),
-            Self::Failed(reason) => ("failed", Some(reason)),
+            Self::Failed(failure) => ("failed", Some(&failure.reason)),
             Self::Rejected(reason) => ("rejected", Some(reason)),
             Self::Ignored(reason) => ("ignored", Some(reason)),
         }
+    }
+}
+
+/// A failure of which nothing is told.
+impl<T: Into<String>> From<T> for Failure {
+    fn from(reason: T) -> Self {
+        Self { reason: reason.into(), notice: None }
     }
 }

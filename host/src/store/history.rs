@@ -41,11 +41,11 @@ pub enum ListedState {
 }
 
 /// One line of a list: an alert, or a request without one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Line {
     /// When the request came in: RFC 3339.
     pub received_at: String,
-    /// The source.
+    /// The source; the gateway's own where it tells of itself.
     pub source: String,
     /// The state of the alert, or of the request where it has none.
     pub state: String,
@@ -104,6 +104,8 @@ pub struct RequestRecord {
 /// A kept alert.
 #[derive(Debug, Serialize)]
 pub struct AlertRecord {
+    /// The source of the request, or the gateway's own where it tells of itself.
+    pub source: String,
     /// Where it goes.
     pub destination: String,
     /// `pending`, `delivered` or `set_aside`.
@@ -166,13 +168,30 @@ impl History {
         };
         let and = if from.contains("WHERE") { "AND" } else { "WHERE" };
         let sql = format!(
-            "SELECT r.received_at, r.source, coalesce(a.state, r.state), r.id, a.event_id, r.reason, r.duplicates,
-                    (SELECT json FROM events e WHERE e.alert = a.id)
-             FROM {from} {and} r.received_at >= ?1 AND (?2 IS NULL OR r.source = ?2) ORDER BY {order} DESC LIMIT ?3"
+            "SELECT r.received_at, coalesce(a.source, r.source), coalesce(a.state, r.state), r.id, a.event_id, r.reason,
+                    r.duplicates, (SELECT json FROM events e WHERE e.alert = a.id), r.source, r.state,
+                    a.source <> r.source AND NOT EXISTS (SELECT 1 FROM alerts b WHERE b.id >= r.seq * 1024 AND b.id < a.id)
+             FROM {from} {and} r.received_at >= ?1 AND (?2 IS NULL OR r.source = ?2 OR a.source = ?2)
+             ORDER BY {order} DESC LIMIT ?3"
         );
         let mut statement = self.connection.prepare(&sql)?;
-        let rows = statement.query_map(params![filter.since_ms, filter.source, filter.limit as i64], line)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut rows = statement.query(params![filter.since_ms, filter.source, filter.limit as i64])?;
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next()? {
+            let told = line(row)?;
+            // The one alert of this request is the gateway's own, so the request has a line beside it.
+            let bare = row.get::<_, Option<bool>>(10)? == Some(true) && filter.state.is_none();
+            if bare && filter.source.as_ref().is_none_or(|source| *source != told.source) {
+                let beside =
+                    Line { source: row.get(8)?, state: row.get(9)?, event_id: None, priority: None, ..told.clone() };
+                let title = without_alert(row)?;
+                lines.extend([told, Line { title, ..beside }]);
+            } else {
+                lines.push(told);
+            }
+        }
+        lines.truncate(filter.limit);
+        Ok(lines)
     }
 
     /// The requests that `id` names: one by its own id, or those that hold an event with that id (one for each source).
@@ -202,11 +221,12 @@ impl History {
     fn alerts(&self, seq: i64) -> Result<Vec<AlertRecord>, StoreError> {
         let first = seq * ALERTS_PER_REQUEST as i64;
         let mut statement = self.connection.prepare(
-            "SELECT a.id, a.destination, a.state, a.due_at, e.json FROM alerts a JOIN events e ON e.alert = a.id
+            "SELECT a.id, a.destination, a.state, a.due_at, e.json, a.source FROM alerts a JOIN events e ON e.alert = a.id
              WHERE a.id BETWEEN ? AND ? ORDER BY a.id",
         )?;
         let rows = statement.query_map([first, first + ALERTS_PER_REQUEST as i64 - 1], |row| {
             let alert = AlertRecord {
+                source: row.get(5)?,
                 destination: row.get(1)?,
                 state: row.get(2)?,
                 due_at: row.get::<_, Option<i64>>(3)?.map(super::rfc3339),
@@ -251,12 +271,9 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
         rusqlite::types::ValueRef::Null => None,
         _ => Some(super::event(row, 7)?),
     };
-    let duplicates: i64 = row.get(6)?;
-    let title = match (&event, row.get::<_, Option<String>>(5)?) {
-        (Some(event), _) => event.title.clone(),
-        (None, Some(reason)) => reason,
-        (None, None) if duplicates > 0 => format!("nothing new: {duplicates} known already"),
-        (None, None) => "no alerts".to_owned(),
+    let title = match &event {
+        Some(event) => event.title.clone(),
+        None => without_alert(row)?,
     };
     Ok(Line {
         received_at: super::rfc3339(row.get(0)?),
@@ -266,6 +283,16 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
         event_id: row.get(4)?,
         priority: event.map(|event| event.priority),
         title,
+    })
+}
+
+/// What stands in the place of a title where a request has no alert.
+fn without_alert(row: &Row<'_>) -> rusqlite::Result<String> {
+    let duplicates: i64 = row.get(6)?;
+    Ok(match row.get::<_, Option<String>>(5)? {
+        Some(reason) => reason,
+        None if duplicates > 0 => format!("nothing new: {duplicates} known already"),
+        None => "no alerts".to_owned(),
     })
 }
 

@@ -25,6 +25,9 @@
 //! *head*, has a `due_at`; those behind it have none. Settling a head makes the next one the head. So the question "what
 //! is due?" is one step in one index, however long the backlog and however many alerts share a key.
 //!
+//! What the gateway tells of itself is an alert like any other. That its plugin failed on a request is kept with the
+//! request, in one transaction, at the last place of its range; anything else hangs on a request that nobody sent.
+//!
 //! Durations are measured with the monotonic clock; points in time are Unix milliseconds.
 
 mod append;
@@ -32,6 +35,8 @@ mod due;
 mod error;
 mod history;
 mod lock;
+mod own;
+mod remembered;
 mod replay;
 mod retention;
 mod schema;
@@ -50,15 +55,18 @@ use tokio::sync::{mpsc, watch};
 
 use crate::metrics::Metrics;
 
-pub use append::{Appended, NewAlert, NewRequest, PluginId, PluginRecord, Reading};
+pub use append::{Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecord, Reading};
 pub use due::{Due, DueReader};
 pub use error::StoreError;
 pub use history::{AlertRecord, AttemptRecord, Filter, History, Line, ListedState, RequestRecord};
+pub use own::Notice;
+pub use remembered::{Remembered, Seen, Told};
 pub use replay::{Replay, ReplayTarget, Reread, ask as ask_replay};
 pub use retention::{Bounds, Retained, keep_within};
 pub use settle::{Settlement, Verdict};
 
-use writer::{Ask, Command, Writer};
+pub use writer::Trouble;
+use writer::{Ask, Command, Signals, Writer};
 
 /// The most alerts that one request may carry; the distance between the ids of two requests' first alerts.
 pub const ALERTS_PER_REQUEST: usize = 1024;
@@ -88,6 +96,8 @@ impl Default for Options {
 pub struct Store {
     commands: mpsc::Sender<Command>,
     commits: watch::Receiver<u64>,
+    trouble: watch::Receiver<Trouble>,
+    set_aside: watch::Receiver<i64>,
     path: Arc<Path>,
 }
 
@@ -108,14 +118,17 @@ impl Store {
         let lock = lock::acquire(data_dir)?;
         let path: Arc<Path> = file(data_dir).into();
         let connection = schema::open(&path, options.sync)?;
-        let (committed, commits) = watch::channel(0);
+        let signals = Signals::default();
+        let (commits, trouble) = (signals.committed.subscribe(), signals.trouble.subscribe());
+        let set_aside = signals.set_aside.subscribe();
         let (commands, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(connection, committed, metrics, lock)?;
+        let writer = Writer::new(connection, signals, metrics, lock)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run(queue))
             .map_err(|error| StoreError::Disk(format!("cannot start the writer's thread: {error}")))?;
-        Ok((Self { commands: commands.clone(), commits, path }, Closing { commands, thread }))
+        let store = Self { commands: commands.clone(), commits, trouble, set_aside, path };
+        Ok((store, Closing { commands, thread }))
     }
 
     /// Keeps a request and what was read from it. Once this returns `Ok`, it is on disk. Dropping the future changes
@@ -170,6 +183,54 @@ impl Store {
     /// What the disk said.
     pub async fn plugin(&self, plugin: PluginRecord) -> Result<PluginId, StoreError> {
         self.ask(Command::Plugin, plugin).await
+    }
+
+    /// Keeps what the gateway has to tell of itself, to be delivered like every alert. Says whether it was news.
+    ///
+    /// # Errors
+    /// What the disk said; nothing was told then.
+    pub async fn tell(&self, notice: Notice) -> Result<bool, StoreError> {
+        self.ask(Command::Tell, notice).await
+    }
+
+    /// Forgets that something was told, where nobody is left who could be told its end.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub async fn forget(&self, key: String) -> Result<(), StoreError> {
+        self.ask(Command::Forget, key).await
+    }
+
+    /// Keeps when sources were heard of.
+    ///
+    /// # Errors
+    /// What the disk said; what was kept of them before stands.
+    pub async fn remember(&self, seen: Vec<Seen>) -> Result<(), StoreError> {
+        self.ask(Command::Remember, seen).await
+    }
+
+    /// Changes with every commit that the disk does not take, and when it takes one again.
+    pub fn trouble(&self) -> watch::Receiver<Trouble> {
+        self.trouble.clone()
+    }
+
+    /// The file whose being there says that somebody may have been told of trouble with the disk. A disk that has no room for a page
+    /// mostly has some for a name.
+    pub fn told_of_trouble(&self) -> PathBuf {
+        self.path.with_file_name("told-of-trouble")
+    }
+
+    /// How many alerts are set aside.
+    pub fn set_aside(&self) -> watch::Receiver<i64> {
+        self.set_aside.clone()
+    }
+
+    /// A connection of its own that reads what is remembered.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn remembered(&self) -> Result<Remembered, StoreError> {
+        Remembered::open(&self.path)
     }
 
     /// Changes with every commit: what waits for new alerts waits on this.

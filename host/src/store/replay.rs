@@ -9,7 +9,7 @@ use rusqlite::{OpenFlags, params};
 
 use super::append::{self, Appended, PluginId, Reading};
 use super::writer::Step;
-use super::{ALERTS_PER_REQUEST, StoreError, schema};
+use super::{ALERTS_PER_REQUEST, StoreError, own, schema};
 
 /// How many set-aside alerts become pending in one commit.
 const BATCH: usize = 1000;
@@ -79,6 +79,7 @@ pub fn finish(mut step: Step<'_>, reread: &Reread) -> Result<Appended, StoreErro
     }
     if state != "failed" {
         step.totals.failed -= 1;
+        own::mended(&mut step, &reread.source, reread.now_ms)?;
     }
     append::keep_alerts(&mut step, reread.seq, &reread.source, reread.now_ms, &reread.reading)
 }

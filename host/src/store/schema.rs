@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 
 /// In order; never changed once released, only added to.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// How long a connection waits for another process, such as `events replay`, that is writing.
 const BUSY: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "wal_autocheckpoint", 2048)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.set_prepared_statement_cache_capacity(64);
-    migrate(&mut connection)?;
+    migrate(&mut connection, MIGRATIONS)?;
     Ok(connection)
 }
 
@@ -67,12 +67,12 @@ pub fn open_existing(path: &Path, flags: OpenFlags) -> Result<Connection, StoreE
     }
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
     let found = version(connection)?;
     if found > newest() {
         return Err(StoreError::Newer { found, known: newest() });
     }
-    for (number, migration) in (1..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= found) {
+    for (number, migration) in (1..).zip(migrations).skip_while(|(number, _)| *number <= found) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "user_version", number)?;
@@ -101,6 +101,56 @@ mod tests {
             let connection = open(&path, true).unwrap();
             assert_eq!(version(&connection).unwrap(), newest());
         }
+    }
+
+    /// A file as a gateway of the first schema left it, with a request that its plugin failed on and one that it read.
+    fn of_the_first_schema(path: &Path) {
+        let mut connection = Connection::open(path).unwrap();
+        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+        migrate(&mut connection, &MIGRATIONS[..1]).unwrap();
+        let rows = "INSERT INTO plugins VALUES (1, 'p', '1', '00');
+            INSERT INTO requests VALUES (1, 'r1', 'a', 5, 'failed', 'trap', 1, 0, 'POST', '', '[]', x'01');
+            INSERT INTO requests VALUES (2, 'r2', 'a', 6, 'read', NULL, 1, 0, 'POST', '', '[]', x'02');
+            INSERT INTO alerts VALUES (2048, 'a', 'e', 'd', 7, 'pending', 6, 0);";
+        connection.execute_batch(rows).unwrap();
+    }
+
+    fn text(connection: &Connection, sql: &str) -> String {
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    const KEPT: &str =
+        "SELECT group_concat(id || state || hex(body), ' ') || (SELECT event_id FROM alerts) FROM requests";
+
+    #[test]
+    fn a_store_of_the_first_schema_is_brought_up_and_keeps_everything() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        of_the_first_schema(&path);
+        for _ in 0..2 {
+            let connection = open(&path, true).unwrap();
+            assert_eq!(version(&connection).unwrap(), newest());
+            assert_eq!(text(&connection, KEPT), "r1failed01 r2read02e");
+            assert_eq!(text(&connection, "SELECT name || failed FROM sources"), "a1", "the failed one is counted");
+        }
+    }
+
+    #[test]
+    fn a_migration_that_breaks_off_leaves_the_older_schema_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        // All of the newest one is done, and more, before it breaks off: at an error, or because the process is gone.
+        let broken = format!("{} UPDATE requests SET state = 'lost'; SELECT no_such_function();", MIGRATIONS[1]);
+        of_the_first_schema(&path);
+        let mut connection = Connection::open(&path).unwrap();
+        assert!(migrate(&mut connection, &[MIGRATIONS[0], &broken]).is_err());
+        assert_eq!((version(&connection).unwrap(), text(&connection, KEPT)), (1, "r1failed01 r2read02e".to_owned()));
+        assert!(connection.prepare("SELECT 1 FROM sources").is_err(), "the new table is not there");
+        let connection = open(&path, true).unwrap();
+        assert_eq!(
+            (version(&connection).unwrap(), text(&connection, KEPT)),
+            (newest(), "r1failed01 r2read02e".to_owned())
+        );
     }
 
     #[test]

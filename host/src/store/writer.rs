@@ -8,6 +8,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::StoreError;
 use super::append::{self, Appended, NewRequest, PluginId, PluginRecord, Reading};
 use super::lock::Lock;
+use super::own::{self, Notice};
+use super::remembered::{self, Seen};
 use super::replay::{self, Replay, Reread};
 use super::retention::{self, Bounds, Retained};
 use super::settle::{self, Settlement};
@@ -26,6 +28,9 @@ pub enum Command {
     Requeue(Ask<Replay, usize>),
     Retain(Ask<Bounds, Retained>),
     Plugin(Ask<PluginRecord, PluginId>),
+    Tell(Ask<Notice, bool>),
+    Forget(Ask<String, ()>),
+    Remember(Ask<Vec<Seen>, ()>),
     Close,
 }
 
@@ -49,22 +54,40 @@ pub struct Writer {
     next_seq: i64,
     totals: Totals,
     groups: u64,
-    committed: watch::Sender<u64>,
+    signals: Signals,
     metrics: Metrics,
     _lock: Lock,
 }
 
+/// How the disk fares, as the writer finds it. One that is only busy is not in trouble.
+#[derive(Debug, Clone, Default)]
+pub struct Trouble {
+    /// How many commits it did not take since the start.
+    pub failures: u64,
+    /// What it said to the last of them.
+    pub said: Option<StoreError>,
+    /// Whether that was the last commit of all: since then it has taken nothing.
+    pub lasts: bool,
+}
+
+/// What the writer announces to whoever waits for it.
+#[derive(Debug, Default)]
+pub struct Signals {
+    /// The number of the last commit.
+    pub committed: watch::Sender<u64>,
+    /// How the disk fares.
+    pub trouble: watch::Sender<Trouble>,
+    /// How many alerts are set aside.
+    pub set_aside: watch::Sender<i64>,
+}
+
 impl Writer {
-    pub fn new(
-        connection: Connection,
-        committed: watch::Sender<u64>,
-        metrics: Metrics,
-        lock: Lock,
-    ) -> Result<Self, StoreError> {
+    pub fn new(connection: Connection, signals: Signals, metrics: Metrics, lock: Lock) -> Result<Self, StoreError> {
         let next_seq = connection.query_row("SELECT coalesce(max(seq), 0) + 1 FROM requests", [], |row| row.get(0))?;
         let totals = Totals::read(&connection)?;
         totals.show(&metrics);
-        Ok(Self { connection, next_seq, totals, groups: 0, committed, metrics, _lock: lock })
+        signals.set_aside.send_replace(totals.set_aside);
+        Ok(Self { connection, next_seq, totals, groups: 0, signals, metrics, _lock: lock })
     }
 
     /// Until [`Command::Close`], or until nobody is left who could ask.
@@ -87,6 +110,7 @@ impl Writer {
         }
         let started = Instant::now();
         let outcome = self.transact(group);
+        self.signals.tell(&outcome, self.totals.set_aside);
         match &outcome {
             Ok(()) => {
                 self.metrics.commit_duration.observe(started.elapsed().as_secs_f64());
@@ -109,7 +133,7 @@ impl Writer {
             command.answer(&outcome);
         }
         if outcome.is_ok() {
-            self.committed.send_replace(self.groups);
+            self.signals.committed.send_replace(self.groups);
         }
     }
 
@@ -128,15 +152,34 @@ impl Writer {
     }
 }
 
+impl Signals {
+    /// Says how the disk fares, and how many alerts are set aside, where that has changed.
+    fn tell(&self, outcome: &Result<(), StoreError>, set_aside: i64) {
+        self.trouble.send_if_modified(|trouble| match outcome {
+            Ok(()) => std::mem::take(&mut trouble.lasts),
+            Err(error @ (StoreError::Full | StoreError::Disk(_))) => {
+                let failures = trouble.failures + 1;
+                *trouble = Trouble { failures, said: Some(error.clone()), lasts: true };
+                true
+            }
+            Err(_) => false,
+        });
+        self.set_aside.send_if_modified(|shown| std::mem::replace(shown, set_aside) != set_aside);
+    }
+}
+
 impl Command {
-    fn run(&mut self, step: Step<'_>) -> Result<(), StoreError> {
+    fn run(&mut self, mut step: Step<'_>) -> Result<(), StoreError> {
         match self {
             Self::Append(ask) => ask.run(|(request, reading)| append::append(step, request, reading)),
             Self::Settle(ask) => ask.run(|settlement| settle::settle(step, settlement)),
             Self::FinishReplay(ask) => ask.run(|reread| replay::finish(step, reread)),
             Self::Requeue(ask) => ask.run(|replay| replay::requeue(step, replay)),
             Self::Retain(ask) => ask.run(|bounds| retention::retain(step, bounds)),
-            Self::Plugin(ask) => ask.run(|plugin| append::plugin(step, plugin)),
+            Self::Plugin(ask) => ask.run(|plugin| append::plugin(&step, plugin)),
+            Self::Tell(ask) => ask.run(|notice| own::tell(&mut step, notice)),
+            Self::Forget(ask) => ask.run(|key| own::forget(&step, key)),
+            Self::Remember(ask) => ask.run(|seen| remembered::remember(step, seen)),
             Self::Close => Ok(()),
         }
     }
@@ -149,6 +192,9 @@ impl Command {
             Self::Requeue(ask) => ask.answer(outcome),
             Self::Retain(ask) => ask.answer(outcome),
             Self::Plugin(ask) => ask.answer(outcome),
+            Self::Tell(ask) => ask.answer(outcome),
+            Self::Forget(ask) => ask.answer(outcome),
+            Self::Remember(ask) => ask.answer(outcome),
             Self::Close => {}
         }
     }

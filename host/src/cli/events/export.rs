@@ -16,7 +16,7 @@ use plugin_sdk::contract::{Answer, Body, Request};
 use plugin_sdk::signature::Scheme;
 
 use super::super::{ConfigFile, Failure, Outcome, block_on, trial};
-use crate::config::Config;
+use crate::config::{Config, OWN_SOURCE};
 use crate::gateway;
 use crate::plugin::Measured;
 use crate::sources::{self, Source, call_limits};
@@ -47,6 +47,10 @@ pub fn export(what: &Export) -> Outcome {
             return Err(Failure::Usage(format!("{} is in several requests; name one: {}", what.id, ids.join(" "))));
         }
     };
+    if record.source == OWN_SOURCE {
+        let why = "is an alert of the gateway's own: no plugin read it, so there is no case to make of it";
+        return Err(Failure::Usage(format!("{} {why}", what.id)));
+    }
     block_on(async {
         let source = source(&what.file.config, &record.source).await?;
         let request = request(&record, &source)?;

@@ -29,11 +29,11 @@ fn the_example_shows_every_key() {
     let asked = uncommented(EVERY_KEY).replace("]\n", "]\nzzzzzzzz = 1\n").replace("}]\nzzzzzzzz = 1\n", "}]\n");
     let told = super::problems(&asked).join("\n");
     for (table, keys) in [
-        ("[gateway]", "listen, public_url, admin, data_dir and shutdown_grace"),
+        ("[gateway]", "listen, public_url, admin, data_dir, shutdown_grace and operator_destination"),
         ("[retention]", "age and size"),
         ("[limits]", "body, time, memory and output"),
         ("[destinations.itoc360]", "kind, url, token, format, concurrency and timeout"),
-        ("[sources.twilio-prod]", "plugin, destination, token, settings and limits"),
+        ("[sources.twilio-prod]", "plugin, destination, token, expect_every, settings and limits"),
         ("[sources.twilio-prod.limits]", "body, time, memory and output"),
     ] {
         let line = format!("unknown key \"zzzzzzzz\" in {table}; the keys here are {keys}");

@@ -28,6 +28,8 @@ fn what_is_not_written_has_the_documented_default() {
     assert_eq!(config.gateway.admin.map(|admin| admin.to_string()).as_deref(), Some("127.0.0.1:9090"));
     assert_eq!(config.gateway.data_dir, Path::new("data"));
     assert_eq!(config.gateway.shutdown_grace, Duration::from_secs(10));
+    assert_eq!(config.gateway.operator_destination, None);
+    assert_eq!(config.sources[0].expect_every, None);
     assert_eq!(config.retention.age, Duration::from_secs(30 * 24 * 3600));
     assert_eq!(config.retention.size, 4 << 30);
     let destination = &config.destinations[0];
@@ -36,6 +38,21 @@ fn what_is_not_written_has_the_documented_default() {
     let limits = Limits { body: 256 << 10, time: Duration::from_millis(100), memory: 16 << 20, output: 1 << 20 };
     assert_eq!(config.sources[0].limits, limits);
     assert_eq!(config.sources[0].settings.json().get(), "{}");
+}
+
+#[test]
+fn a_source_may_be_expected_and_the_operator_have_a_destination_of_his_own() {
+    let ops = "[destinations.ops]\nkind = \"itoc360\"\ntoken = \"t\"\n";
+    let text = edited("shutdown_grace = \"10s\"", "operator_destination = \"ops\"")
+        .replace("token = { env = \"SOURCE_TOKEN\" }", "expect_every = \"26h\"");
+    let config = good(&(text + ops));
+    assert_eq!(config.gateway.operator_destination.as_deref(), Some("ops"));
+    assert_eq!(config.sources[0].expect_every, Some(Duration::from_secs(26 * 3600)));
+    assert_eq!(printed(&config.warnings), [""; 0], "nobody has to send to it");
+    for (written, right) in [("1m", true), ("90d", true), ("59s", false), ("91d", false)] {
+        let text = edited("token = { env = \"SOURCE_TOKEN\" }", &format!("expect_every = \"{written}\""));
+        assert_eq!(problems(&text).is_empty(), right, "{written}");
+    }
 }
 
 #[test]

@@ -58,8 +58,8 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ]),
     ("[retention]", "[gateway]", &[
         "8:2: gateway is written twice; keep one of the two",
-        "9:1: unknown key \"age\" in [gateway]; the keys here are listen, public_url, admin, data_dir and shutdown_grace",
-        "10:1: unknown key \"size\" in [gateway]; the keys here are listen, public_url, admin, data_dir and shutdown_grace",
+        "9:1: unknown key \"age\" in [gateway]; the keys here are listen, public_url, admin, data_dir, shutdown_grace and operator_destination",
+        "10:1: unknown key \"size\" in [gateway]; the keys here are listen, public_url, admin, data_dir, shutdown_grace and operator_destination",
     ]),
     ("{ env = \"ITOC360_TOKEN\" }", "{ env = \"ITOC360_TOKEN\"", &[
         "22:1: this is not TOML: missing comma between key-value pairs; close what an earlier line opens",
@@ -232,7 +232,16 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("destination = \"itoc360\"", "destination = \"pager\"", &[
         "28:15: destination in [sources.twilio-prod] is \"pager\", which is not configured; the destinations are itoc360",
     ]),
+    ("shutdown_grace = \"10s\"", "operator_destination = \"itoc36\"", &[
+        "6:24: operator_destination in [gateway] is \"itoc36\", which is not configured; did you mean \"itoc360\"?",
+    ]),
+    ("token = { env = \"SOURCE_TOKEN\" }", "expect_every = \"30s\"", &[
+        "29:16: expect_every in [sources.twilio-prod] is \"30s\"; write a duration from \"1m\" to \"90d\"",
+    ]),
     // Names.
+    ("[sources.twilio-prod]", "[sources.alert-gateway]\nplugin = \"x\"\ndestination = \"itoc360\"\n[sources.twilio-prod]", &[
+        "26:10: \"alert-gateway\" is the source of the gateway's own alerts; give this source another name",
+    ]),
     ("[destinations.itoc360]", "[destinations.ITOC360]", &[
         "18:15: \"ITOC360\" is not a name for a destination; name it \"itoc360\" (lower-case letters, digits, - and _, beginning with a letter or digit, at most 63)",
     ]),

@@ -1,6 +1,7 @@
 //! What the store promises, one test a promise.
 
 mod model;
+mod own;
 
 use std::collections::HashSet;
 

@@ -1,0 +1,161 @@
+//! When something that goes wrong is worth an alert, and when its end is.
+//!
+//! What flaps must not page at every flap. So an alert may have to wait until the trouble has lasted; its end may have to
+//! wait until it is over for good; and after one alert there is none of the same for [`AGAIN`], at whose end there is one if
+//! the trouble is there. The operator then knows of it at most so much later, and is woken at most six times an hour.
+//!
+//! It is a pure state machine: the caller brings the time and does the telling.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long after an alert the next of the same may follow.
+pub const AGAIN: Duration = Duration::from_secs(10 * 60);
+/// How long what an earlier run told of must be well before its end is told: nothing shows at the start yet.
+const INHERITED_CALM: Duration = Duration::from_secs(5 * 60);
+
+/// Something that may go wrong, and whether that was told.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    patience: Duration,
+    calm: Duration,
+    wrong: bool,
+    /// Since when it is wrong, or not.
+    since: Instant,
+    told: bool,
+    told_at: Option<Instant>,
+    inherited: bool,
+}
+
+/// What to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// That it is wrong.
+    Open,
+    /// That it is wrong no longer.
+    End,
+}
+
+impl Condition {
+    /// Something that is well at `now`. It is told when it has been wrong for `patience`, and its end when it has been well
+    /// for `calm`.
+    pub fn new(patience: Duration, calm: Duration, now: Instant) -> Self {
+        Self { patience, calm, wrong: false, since: now, told: false, told_at: None, inherited: false }
+    }
+
+    /// An earlier run has told that it is wrong.
+    pub fn was_told(&mut self) {
+        (self.told, self.inherited) = (true, true);
+    }
+
+    /// Whether it was told that it is wrong, and not yet that it is no longer.
+    pub fn is_told(&self) -> bool {
+        self.told
+    }
+
+    /// Learns how it is.
+    pub fn find(&mut self, wrong: bool, now: Instant) {
+        if self.wrong != wrong {
+            (self.wrong, self.since) = (wrong, now);
+        }
+        self.inherited &= !wrong;
+    }
+
+    /// What is to be told next, and when, if nothing changes.
+    pub fn next(&self) -> Option<(Instant, Act)> {
+        match (self.wrong, self.told) {
+            (true, false) => {
+                let at = self.since + self.patience;
+                Some((self.told_at.map_or(at, |told_at| at.max(told_at + AGAIN)), Act::Open))
+            }
+            (false, true) => {
+                let calm = if self.inherited { INHERITED_CALM.max(self.calm) } else { self.calm };
+                Some((self.since + calm, Act::End))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is to be told now.
+    pub fn due(&self, now: Instant) -> Option<Act> {
+        self.next().filter(|(at, _)| *at <= now).map(|(_, act)| act)
+    }
+
+    /// It was told.
+    pub fn done(&mut self, act: Act, now: Instant) {
+        self.told = act == Act::Open;
+        self.inherited = false;
+        if self.told {
+            self.told_at = Some(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn told(condition: &mut Condition, now: Instant) -> Option<Act> {
+        let act = condition.due(now);
+        act.inspect(|act| condition.done(*act, now))
+    }
+
+    #[test]
+    fn it_is_told_once_when_it_has_lasted_and_its_end_at_once() {
+        let start = Instant::now();
+        let mut failing = Condition::new(5 * MINUTE, Duration::ZERO, start);
+        failing.find(true, start);
+        assert_eq!(failing.next(), Some((start + 5 * MINUTE, Act::Open)));
+        assert_eq!(told(&mut failing, start + 4 * MINUTE), None);
+        failing.find(true, start + 4 * MINUTE);
+        assert_eq!(told(&mut failing, start + 5 * MINUTE), Some(Act::Open), "found again is no new beginning");
+        assert_eq!(failing.next(), None);
+        failing.find(false, start + 6 * MINUTE);
+        assert_eq!(told(&mut failing, start + 6 * MINUTE), Some(Act::End));
+        assert_eq!(failing.next(), None);
+    }
+
+    #[test]
+    fn what_ends_before_it_has_lasted_is_never_told() {
+        let start = Instant::now();
+        let mut failing = Condition::new(5 * MINUTE, Duration::ZERO, start);
+        for minute in (0..100).step_by(5) {
+            failing.find(true, start + minute * MINUTE);
+            assert_eq!(told(&mut failing, start + (minute + 4) * MINUTE), None);
+            failing.find(false, start + (minute + 4) * MINUTE);
+        }
+        assert_eq!(failing.next(), None);
+    }
+
+    #[test]
+    fn what_flaps_is_told_once_in_ten_minutes() {
+        let start = Instant::now();
+        let mut held = Condition::new(Duration::ZERO, Duration::ZERO, start);
+        let mut opened = 0;
+        for second in 0..3600 {
+            let now = start + Duration::from_secs(second);
+            held.find(second % 7 < 3, now);
+            opened += usize::from(told(&mut held, now) == Some(Act::Open));
+        }
+        assert_eq!(opened, 6);
+    }
+
+    #[test]
+    fn what_an_earlier_run_told_of_ends_when_this_one_has_seen_it_well_for_a_while() {
+        let start = Instant::now();
+        let mut held = Condition::new(Duration::ZERO, Duration::ZERO, start);
+        held.was_told();
+        assert_eq!(held.next(), Some((start + INHERITED_CALM, Act::End)));
+        held.find(true, start + MINUTE);
+        assert_eq!(held.next(), None, "it is told already");
+        held.find(false, start + 2 * MINUTE);
+        assert_eq!(
+            told(&mut held, start + 2 * MINUTE),
+            Some(Act::End),
+            "now it is known that it was wrong and is well"
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! What the store cannot carry: that it keeps nothing.
+//!
+//! It goes straight to the operator's destination, from memory, until it arrives or is true no longer. There is never more
+//! than this one message.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plugin_sdk::contract;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::condition::{Act, Condition};
+use super::now_ms;
+use crate::alert::Alert;
+use crate::alert::own::{self, Topic};
+use crate::config::OWN_SOURCE;
+use crate::itoc360::{Itoc360, Outcome, backoff};
+use crate::store::{self, Store, Trouble};
+
+/// How long the disk must take all that is written until it counts as well: a full one has room for small things between
+/// large ones.
+const CALM: Duration = Duration::from_secs(5);
+
+/// Tells of the store, past the store.
+#[derive(Debug)]
+pub struct Direct {
+    itoc360: Itoc360,
+    trouble: watch::Receiver<Trouble>,
+    /// There while it may be told that the store fails, so that a later run can tell the end of it.
+    mark: PathBuf,
+    condition: Condition,
+    /// How many failures are known.
+    failures: u64,
+    attempts: u32,
+    not_before: Instant,
+    rng: fastrand::Rng,
+}
+
+impl Direct {
+    /// Tells of `store` at `itoc360`.
+    pub fn new(itoc360: Itoc360, store: &Store) -> Self {
+        let (now, mark) = (Instant::now(), store.told_of_trouble());
+        let mut condition = Condition::new(Duration::ZERO, CALM, now);
+        if mark.exists() {
+            // That the store was opened shows that it is well: there is no need to wait for more.
+            condition.done(Act::Open, now);
+        }
+        let rng = fastrand::Rng::new();
+        Self { itoc360, trouble: store.trouble(), mark, condition, failures: 0, attempts: 0, not_before: now, rng }
+    }
+
+    /// Until `stop` says so.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut trouble = self.trouble.clone();
+        loop {
+            let now = Instant::now();
+            let Trouble { failures, said, lasts } = trouble.borrow_and_update().clone();
+            let why = said.map(|said| said.to_string()).unwrap_or_default();
+            if std::mem::replace(&mut self.failures, failures) != failures {
+                self.condition.find(true, now);
+            } else if !lasts && self.condition.is_told() {
+                // Not before it was told: a sender was turned away, even where the next small thing had room.
+                self.condition.find(false, now);
+            }
+            let act = tokio::select! {
+                act = self.due() => act,
+                changed = trouble.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            if act == Act::Open {
+                // Before it is sent: an answer that a crash swallows may have been a yes, and an end too many harms nobody.
+                self.remember(act);
+            }
+            // Whatever fails meanwhile, this one message is sent to its end.
+            let outcome = tokio::select! {
+                outcome = self.send(act, &why) => outcome,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            self.sent(act, outcome);
+        }
+    }
+
+    /// Returns when there is something to tell.
+    async fn due(&self) -> Act {
+        match self.condition.next() {
+            Some((at, act)) => {
+                tokio::time::sleep_until(at.max(self.not_before)).await;
+                act
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn send(&self, act: Act, why: &str) -> Outcome {
+        let mut event = match act {
+            Act::Open => own::store_failing(why),
+            Act::End => Topic::StoreFailing.ends(""),
+        };
+        let at_ms = now_ms();
+        event.event_id = format!("{}/{at_ms}", event.key());
+        self.itoc360.send(self.itoc360.body(&alert(event, at_ms))).await.outcome
+    }
+
+    fn sent(&mut self, act: Act, outcome: Outcome) {
+        let now = Instant::now();
+        let (why, retry_after) = match outcome {
+            Outcome::Accepted(_) => {
+                tracing::info!(?act, "the operator was told how the store is");
+                self.attempts = 0;
+                self.condition.done(act, now);
+                if act == Act::End {
+                    self.remember(act);
+                }
+                return;
+            }
+            Outcome::Later { why, retry_after } => (why, retry_after),
+            Outcome::Blocked { why } | Outcome::Refused { why } => (why, None),
+        };
+        tracing::warn!(?act, why, "the operator could not be told how the store is; it is tried again");
+        self.attempts = self.attempts.saturating_add(1);
+        self.not_before = now + backoff::delay(self.attempts, retry_after, &mut self.rng);
+    }
+
+    fn remember(&self, act: Act) {
+        let done = match act {
+            Act::Open => OpenOptions::new().create(true).append(true).mode(0o600).open(&self.mark).map(drop),
+            Act::End => std::fs::remove_file(&self.mark),
+        };
+        if let Err(error) = done {
+            let mark = self.mark.display();
+            tracing::warn!(%error, %mark, "if the gateway is restarted now, the operator's alert stays as it is");
+        }
+    }
+}
+
+fn alert(event: contract::Alert, at_ms: i64) -> Alert {
+    let (request, received_at) = (uuid::Uuid::now_v7().to_string(), store::rfc3339(at_ms));
+    Alert { source: OWN_SOURCE.to_owned(), request, received_at, event }
+}

@@ -1,0 +1,120 @@
+//! What earlier runs told, and this one goes on with or ends.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::destinations::Destinations;
+use super::silence::Silence;
+use super::{Plan, Work, now_ms};
+use crate::alert::own::{self, Topic};
+use crate::store::{Notice, Told};
+
+/// The topics whose end is found out here; that a plugin is mended is found by who reads its requests again.
+const FOUND_HERE: [Topic; 5] =
+    [Topic::Silent, Topic::DestinationHeld, Topic::DestinationFailing, Topic::DestinationGone, Topic::SetAside];
+
+/// What is to be done before anything else, and the destinations of which it was told that they set alerts aside. Who goes
+/// on with what was told learns of it.
+pub fn inherit(
+    told: Vec<Told>,
+    plan: &Plan,
+    silence: &mut Silence,
+    mut watched: Option<&mut Destinations>,
+) -> (VecDeque<Work>, BTreeMap<String, i64>) {
+    let (mut first, mut set_aside) = (VecDeque::new(), BTreeMap::new());
+    for Told { key, destination } in told {
+        let is_gone = |name: &str| plan.gone.iter().any(|(gone, _)| gone == name);
+        let Some((topic, name)) = FOUND_HERE.iter().find_map(|topic| Some((*topic, topic.name_in(&key)?))) else {
+            continue;
+        };
+        let goes_on = match (topic, &mut watched) {
+            (Topic::Silent, _) => silence.was_told(name),
+            (_, None) => false,
+            (Topic::DestinationGone, Some(_)) => is_gone(name),
+            (Topic::SetAside, Some(watched)) => watched.contains(name),
+            (_, Some(watched)) => watched.was_told(topic, name),
+        };
+        if goes_on && topic == Topic::SetAside {
+            set_aside.insert(name.to_owned(), 0);
+        }
+        if !goes_on {
+            // Nobody looks at it any more. That is told where it was told, if that place is still there.
+            first.push_back(if plan.destinations.contains(&destination) {
+                Work::Tell(Notice { destination, event: topic.ends(name), at_ms: now_ms() })
+            } else {
+                Work::Forget(key)
+            });
+        }
+    }
+    if let Some(ops) = &plan.operator_destination {
+        first.extend(plan.gone.iter().map(|(name, alerts)| {
+            let event = own::destination_gone(name, *alerts);
+            Work::Tell(Notice { destination: ops.clone(), event, at_ms: now_ms() })
+        }));
+    }
+    (first, set_aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::super::silence::Expected;
+    use super::*;
+
+    fn told(key: &str, destination: &str) -> Told {
+        Told { key: key.to_owned(), destination: destination.to_owned() }
+    }
+
+    /// What is done first, in words, where `s` is expected and the destinations are `d` and `ops`.
+    fn first(operator_destination: Option<&str>, gone: &[(&str, i64)], told: Vec<Told>) -> Vec<String> {
+        let every = Some(Duration::from_secs(60));
+        let expected = Expected { source: "s".into(), destination: "d".into(), every };
+        let plan = Plan {
+            sources: vec![expected.clone()],
+            destinations: vec!["d".to_owned(), "ops".to_owned()],
+            operator_destination: operator_destination.map(str::to_owned),
+            gone: gone.iter().map(|(name, alerts)| ((*name).to_owned(), *alerts)).collect(),
+        };
+        let mut silence = Silence::new(vec![expected], Vec::new(), Instant::now());
+        let mut watched = Destinations::new(["d".to_owned()], Instant::now());
+        let watched = operator_destination.map(|_| &mut watched);
+        let (first, _) = inherit(told, &plan, &mut silence, watched);
+        let words = first.into_iter().map(|work| match work {
+            Work::Tell(Notice { destination, event, .. }) => {
+                format!("{} {} at {destination}", event.status.as_str(), event.key())
+            }
+            Work::Forget(key) => format!("forget {key}"),
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn what_is_still_looked_at_goes_on() {
+        let all = ["silent/s", "destination-held/d", "destination-failing/d", "set-aside/d", "plugin-failed/x"];
+        assert_eq!(first(Some("ops"), &[], all.map(|key| told(key, "d")).into()), [""; 0]);
+    }
+
+    #[test]
+    fn what_nobody_looks_at_any_more_is_ended_where_it_was_told() {
+        let all = vec![told("silent/old", "d"), told("destination-held/d", "ops"), told("set-aside/d", "nowhere")];
+        let ended = ["resolve silent/old at d", "resolve destination-held/d at ops", "forget set-aside/d"];
+        assert_eq!(first(None, &[], all), ended);
+        let back = vec![told("destination-gone/d", "ops"), told("destination-held/old", "ops")];
+        let ended = ["resolve destination-gone/d at ops", "resolve destination-held/old at ops"];
+        assert_eq!(first(Some("ops"), &[], back), ended);
+    }
+
+    #[test]
+    fn alerts_that_wait_for_nothing_are_told_where_there_is_somebody_to_tell() {
+        assert_eq!(first(Some("ops"), &[("old", 3)], Vec::new()), ["trigger destination-gone/old at ops"]);
+        let known = vec![told("destination-gone/old", "ops")];
+        assert_eq!(
+            first(Some("ops"), &[("old", 3)], known),
+            ["trigger destination-gone/old at ops"],
+            "the store drops it"
+        );
+        assert_eq!(first(None, &[("old", 3)], Vec::new()), [""; 0]);
+    }
+}

@@ -1,0 +1,238 @@
+//! Sources of which something is expected, and when they were heard of.
+//!
+//! What counts is for how long the gateway has listened in vain: the time since a request came in whose sender is who it
+//! should be, by the clock that nobody sets, without the time in which the gateway did not run. It is written down once in
+//! [`WRITE`] and at a stop. So a crash costs a minute at most: the alert comes that much later where nothing came, and that
+//! much earlier where something had. None is left out, because an alert and the fact that it is open are kept together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugin_sdk::contract;
+use tokio::time::Instant;
+
+use super::condition::Act;
+use crate::alert::own::{self, Topic};
+use crate::config::shown_duration;
+use crate::health::Heard;
+use crate::store::{self, Seen};
+
+/// How often it is written down for how long nothing has come.
+pub const WRITE: Duration = Duration::from_secs(60);
+
+/// What is to be known of a source.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// Its name.
+    pub source: Arc<str>,
+    /// Where its alerts go.
+    pub destination: Arc<str>,
+    /// How long nothing may come.
+    pub every: Option<Duration>,
+}
+
+/// All sources.
+#[derive(Debug)]
+pub struct Silence {
+    sources: Vec<Listened>,
+}
+
+#[derive(Debug)]
+struct Listened {
+    expected: Expected,
+    last_seen: Option<i64>,
+    /// How long nothing had come when this run began to listen, or nothing once something has come.
+    before: Duration,
+    /// Since when this run has heard nothing.
+    since: Instant,
+    told: bool,
+    /// Whether there is something to write down although nobody expects anything.
+    news: bool,
+}
+
+impl Silence {
+    /// These sources, of which this is remembered.
+    pub fn new(sources: Vec<Expected>, seen: Vec<Seen>, now: Instant) -> Self {
+        let mut seen: HashMap<_, _> = seen.into_iter().map(|seen| (seen.source.clone(), seen)).collect();
+        let listened = |expected: Expected| {
+            let (last_seen, before) =
+                seen.remove(&*expected.source).map_or((None, Duration::ZERO), |seen| (seen.last_seen, seen.silence));
+            Listened { expected, last_seen, before, since: now, told: false, news: false }
+        };
+        Self { sources: sources.into_iter().map(listened).collect() }
+    }
+
+    /// An earlier run has told that this one is silent. Says whether something is expected of it still.
+    pub fn was_told(&mut self, name: &str) -> bool {
+        let source = self.sources.iter_mut().find(|one| &*one.expected.source == name && one.expected.every.is_some());
+        source.map(|source| source.told = true).is_some()
+    }
+
+    /// Learns what has come since.
+    pub fn hear(&mut self, heard: &HashMap<Arc<str>, Heard>) {
+        for source in &mut self.sources {
+            if let Some(heard) = heard.get(&source.expected.source)
+                && heard.at > source.since
+            {
+                (source.since, source.before) = (heard.at, Duration::ZERO);
+                (source.last_seen, source.news) = (Some(heard.at_ms), true);
+            }
+        }
+    }
+
+    /// When each was heard of, by the clock on the wall.
+    pub fn last_seen(&self) -> impl Iterator<Item = (&Arc<str>, i64)> {
+        self.sources.iter().filter_map(|source| Some((&source.expected.source, source.last_seen?)))
+    }
+
+    /// Each of which something is expected, and whether it is silent.
+    pub fn states(&self, now: Instant) -> impl Iterator<Item = (&Arc<str>, bool)> {
+        let sources = self.sources.iter().filter(|source| source.expected.every.is_some());
+        sources.map(move |source| (&source.expected.source, source.is_silent(now)))
+    }
+
+    /// Those that something is to come from for an alert to end.
+    pub fn awaited(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.sources.iter().filter(|source| source.told).map(|source| &source.expected.source)
+    }
+
+    /// When the next falls silent, if nothing comes.
+    pub fn next(&self) -> Option<Instant> {
+        self.sources.iter().filter(|source| !source.told).filter_map(Listened::silent_at).min()
+    }
+
+    /// Something to tell now, and where: to be handed back to [`Silence::done`] once it is told.
+    pub fn due(&self, now: Instant) -> Option<(contract::Alert, Arc<str>, Done)> {
+        self.sources.iter().enumerate().find_map(|(index, source)| {
+            let Expected { source: name, destination, every } = &source.expected;
+            let act = match (source.is_silent(now), source.told) {
+                (true, false) => Act::Open,
+                (false, true) => Act::End,
+                _ => return None,
+            };
+            let event = match act {
+                Act::Open => {
+                    let last_seen = source.last_seen.map(store::rfc3339);
+                    own::silent(name, &every.map(shown_duration).unwrap_or_default(), last_seen.as_deref())
+                }
+                Act::End => Topic::Silent.ends(name),
+            };
+            Some((event, Arc::clone(destination), Done { index, act }))
+        })
+    }
+
+    /// It was told.
+    pub fn done(&mut self, done: &Done) {
+        self.sources[done.index].told = done.act == Act::Open;
+    }
+
+    /// What is to be written down: of `all`, or of those that have news.
+    pub fn to_write(&self, now: Instant, all: bool) -> Vec<Seen> {
+        let sources = self.sources.iter().filter(|source| all || source.news || source.expected.every.is_some());
+        sources.map(|source| source.seen(now)).collect()
+    }
+
+    /// It was written down.
+    pub fn written(&mut self) {
+        self.sources.iter_mut().for_each(|source| source.news = false);
+    }
+}
+
+/// What was told of which.
+#[derive(Debug)]
+pub struct Done {
+    index: usize,
+    act: Act,
+}
+
+impl Listened {
+    fn silent_at(&self) -> Option<Instant> {
+        Some(self.since + self.expected.every?.saturating_sub(self.before))
+    }
+
+    fn is_silent(&self, now: Instant) -> bool {
+        self.silent_at().is_some_and(|at| at <= now)
+    }
+
+    fn seen(&self, now: Instant) -> Seen {
+        let silence = self.before + now.saturating_duration_since(self.since);
+        Seen { source: self.expected.source.to_string(), last_seen: self.last_seen, silence }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::contract::Status;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn expected(every: Option<Duration>) -> Vec<Expected> {
+        vec![Expected { source: "s".into(), destination: "d".into(), every }]
+    }
+
+    fn heard(at: Instant, at_ms: i64) -> HashMap<Arc<str>, Heard> {
+        HashMap::from([("s".into(), Heard { at_ms, at })])
+    }
+
+    fn told(silence: &mut Silence, now: Instant) -> Option<Status> {
+        let (event, destination, done) = silence.due(now)?;
+        assert_eq!((event.key(), &*destination), ("silent/s", "d"));
+        silence.done(&done);
+        Some(event.status)
+    }
+
+    #[test]
+    fn nothing_for_as_long_as_expected_is_told_once_and_something_ends_it() {
+        let start = Instant::now();
+        let mut silence = Silence::new(expected(Some(24 * HOUR)), Vec::new(), start);
+        assert_eq!(silence.next(), Some(start + 24 * HOUR));
+        silence.hear(&heard(start + HOUR, 7));
+        assert_eq!((silence.next(), told(&mut silence, start + 24 * HOUR)), (Some(start + 25 * HOUR), None));
+        assert_eq!(told(&mut silence, start + 25 * HOUR), Some(Status::Trigger));
+        assert_eq!((silence.next(), told(&mut silence, start + 99 * HOUR)), (None, None));
+        silence.hear(&heard(start + 100 * HOUR, 8));
+        assert_eq!(told(&mut silence, start + 100 * HOUR), Some(Status::Resolve));
+        assert_eq!(silence.next(), Some(start + 124 * HOUR));
+    }
+
+    #[test]
+    fn what_was_heard_before_a_restart_counts_and_the_time_between_does_not() {
+        let start = Instant::now();
+        let mut silence = Silence::new(expected(Some(24 * HOUR)), Vec::new(), start);
+        silence.hear(&heard(start + HOUR, 7));
+        let written = silence.to_write(start + 21 * HOUR, false);
+        assert_eq!(written, [Seen { source: "s".into(), last_seen: Some(7), silence: 20 * HOUR }]);
+        let later = start + 1000 * HOUR;
+        let mut silence = Silence::new(expected(Some(24 * HOUR)), written, later);
+        assert_eq!(silence.next(), Some(later + 4 * HOUR));
+        assert_eq!(told(&mut silence, later + 4 * HOUR), Some(Status::Trigger));
+    }
+
+    #[test]
+    fn what_an_earlier_run_told_is_not_told_again_and_ends_when_more_time_is_given() {
+        let start = Instant::now();
+        let seen = vec![Seen { source: "s".into(), last_seen: None, silence: 30 * HOUR }];
+        let mut silence = Silence::new(expected(Some(24 * HOUR)), seen.clone(), start);
+        assert!(silence.was_told("s") && !silence.was_told("other"));
+        assert_eq!(told(&mut silence, start), None);
+        let mut silence = Silence::new(expected(Some(48 * HOUR)), seen.clone(), start);
+        assert!(silence.was_told("s"));
+        assert_eq!(told(&mut silence, start), Some(Status::Resolve));
+        let mut silence = Silence::new(expected(None), seen, start);
+        assert!(!silence.was_told("s"), "nothing is expected any more");
+    }
+
+    #[test]
+    fn what_nobody_expects_is_written_down_only_when_it_came() {
+        let start = Instant::now();
+        let mut silence = Silence::new(expected(None), Vec::new(), start);
+        assert_eq!((silence.to_write(start, false), silence.next()), (vec![], None));
+        silence.hear(&heard(start + HOUR, 7));
+        assert_eq!(silence.to_write(start + 2 * HOUR, false)[0].last_seen, Some(7));
+        silence.written();
+        assert!(silence.to_write(start + 3 * HOUR, false).is_empty());
+    }
+}

@@ -1,0 +1,86 @@
+//! What outlives a restart beside requests and alerts: when sources were heard of, and what the gateway has told.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use super::writer::Step;
+use super::{StoreError, schema};
+
+/// When a source was heard of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its name.
+    pub source: String,
+    /// Unix milliseconds; none where it never was.
+    pub last_seen: Option<i64>,
+    /// For how long the gateway has run since, and heard nothing.
+    pub silence: Duration,
+}
+
+/// An alert of the gateway's own that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its key.
+    pub key: String,
+    /// Where it was told.
+    pub destination: String,
+}
+
+/// A connection that reads what is remembered.
+#[derive(Debug)]
+pub struct Remembered {
+    connection: Connection,
+}
+
+impl Remembered {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection: schema::open_reader(path)? })
+    }
+
+    /// Every source that was ever heard of, or waited for.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn seen(&self) -> Result<Vec<Seen>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT name, last_seen, silence FROM sources")?;
+        let rows = statement.query_map([], |row| {
+            let silence = Duration::from_millis(row.get::<_, i64>(2)?.unsigned_abs());
+            Ok(Seen { source: row.get(0)?, last_seen: row.get(1)?, silence })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Every alert of the gateway's own that is open.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn told(&self) -> Result<Vec<Told>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT key, destination FROM conditions")?;
+        let rows = statement.query_map([], |row| Ok(Told { key: row.get(0)?, destination: row.get(1)? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Destinations that have refused alerts, and how many are set aside.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn set_aside(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let sql = "SELECT destination, count(*) FROM alerts WHERE state = 'set_aside' GROUP BY destination";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+pub fn remember(step: Step<'_>, seen: &[Seen]) -> Result<(), StoreError> {
+    let mut statement = step.transaction.prepare_cached(
+        "INSERT INTO sources (name, last_seen, silence) VALUES (?1, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET last_seen = ?2, silence = ?3",
+    )?;
+    for Seen { source, last_seen, silence } in seen {
+        statement.execute(params![source, last_seen, i64::try_from(silence.as_millis()).unwrap_or(i64::MAX)])?;
+    }
+    Ok(())
+}

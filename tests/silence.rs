@@ -1,0 +1,90 @@
+//! A source of which nothing comes is told, and what ends it is something that its sender could prove.
+
+use serde_json::json;
+
+use crate::harness::{Itoc360, Place, Setup, plugin};
+
+/// Lets a store remember that the gateway has listened for two hours in vain, as one that has run so long writes down.
+fn two_hours_pass(place: &Place) {
+    let store = rusqlite::Connection::open(place.path("data/gateway.db")).unwrap();
+    assert_eq!(store.execute("UPDATE sources SET silence = 2 * 60 * 60 * 1000", []).unwrap(), 1);
+}
+
+const SEEN: &str = "gateway_source_last_seen_timestamp_seconds{source=\"parrot\"}";
+const SILENT: &str = "gateway_source_silent{source=\"parrot\"}";
+
+#[tokio::test]
+async fn a_source_of_which_nothing_comes_is_told_once_and_resolved_when_something_does() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "expect_every = \"1h\"").place();
+    let gateway = place.start().await;
+    gateway.accept(&plugin::alerts("parrot", &[plugin::alert("1")])).await;
+    let metrics = gateway.metrics().await;
+    assert_eq!(metrics[SILENT], 0.0);
+    itoc360.opens_only(1).await;
+    assert_eq!(gateway.stop().await.code, Some(0));
+
+    two_hours_pass(&place);
+    let gateway = place.start().await;
+    let said = itoc360.told("silent", "firing").await;
+    assert_eq!(said["commonLabels"]["name"], "parrot");
+    let description = said["commonAnnotations"]["description"].as_str().unwrap();
+    assert!(description.starts_with("Last heard of: 20"), "{said}");
+    assert!(said["commonAnnotations"]["summary"].as_str().unwrap().ends_with("for 1h"), "{said}");
+    gateway.metric(SILENT, |silent| silent == 1.0).await;
+    let seen = gateway.metrics().await[SEEN];
+    assert!((seen - metrics[SEEN]).abs() < 0.01, "when it was heard of outlives a restart");
+
+    // A stranger is nobody, and another run has nothing new to say.
+    let refused = json!({ "rejected": { "kind": "forbidden", "reason": "not you" } }).to_string();
+    let to_parrot = |body: String| plugin::alerts("parrot", &[]).body(body);
+    gateway.post(&to_parrot(refused)).await.is_problem(403);
+    gateway.kill().await;
+    let gateway = place.start().await;
+    gateway.metric(SILENT, |silent| silent == 1.0).await;
+    assert!(itoc360.own("silent", "resolved").is_empty());
+
+    // What nobody needs to know, and nothing is kept of, shows all the same that somebody is there.
+    let ignored = gateway.post(&to_parrot(json!({ "ignored": { "reason": "well" } }).to_string())).await;
+    assert_eq!(ignored.status, 200, "{}", ignored.body);
+    let over = itoc360.told("silent", "resolved").await;
+    assert_eq!(over["groupLabels"], said["groupLabels"]);
+    gateway.metric(SILENT, |silent| silent == 0.0).await;
+    let tally = itoc360.tally();
+    assert_eq!((tally.opened, tally.resolved, tally.open), (2, 1, 1), "{tally:?}");
+}
+
+#[tokio::test]
+async fn the_time_in_which_the_gateway_did_not_run_is_nobodys_silence() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "expect_every = \"1h\"").place();
+    let gateway = place.start().await;
+    gateway.accept(&plugin::alerts("parrot", &[plugin::alert("1")])).await;
+    assert_eq!(gateway.stop().await.code, Some(0));
+    let store = rusqlite::Connection::open(place.path("data/gateway.db")).unwrap();
+    let day = "UPDATE sources SET last_seen = last_seen - 24 * 60 * 60 * 1000";
+    assert_eq!(store.execute(day, []).unwrap(), 1);
+    drop(store);
+    let gateway = place.start().await;
+    gateway.metric(SILENT, |silent| silent == 0.0).await;
+    assert_eq!(gateway.stop().await.code, Some(0));
+    assert!(place.list(&["--source", "alert-gateway"]).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_longer_expected_is_over() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "expect_every = \"1h\"").place();
+    let gateway = place.start().await;
+    assert_eq!(gateway.stop().await.code, Some(0));
+    two_hours_pass(&place);
+    let gateway = place.start().await;
+    let said = itoc360.told("silent", "firing").await;
+    assert!(said["commonAnnotations"]["description"].as_str().unwrap().starts_with("It has never been heard of."));
+    gateway.kill().await;
+    let config = std::fs::read_to_string(place.config()).unwrap();
+    place.write("gateway.toml", config.replace("expect_every = \"1h\"", ""));
+    let _gateway = place.start().await;
+    itoc360.told("silent", "resolved").await;
+    assert_eq!(itoc360.tally().opened, 1);
+}
