@@ -20,7 +20,7 @@ mod closed;
 #[cfg(test)]
 mod tests;
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use self::closed::Closed;
 use crate::health::DestinationState;

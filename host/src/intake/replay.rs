@@ -8,7 +8,6 @@ use plugin_sdk::contract::Answer;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::received::now_ms;
 use super::{Entrance, Intake, keep};
 use crate::store::{DueReader, History, Reading, Replay, ReplayTarget, RequestRecord, Reread, StoreError};
 
@@ -95,8 +94,7 @@ impl Intake {
         };
         let (state, reason) = reading.state();
         tracing::info!(source, request = id, state, reason, "a kept request was read again");
-        let reread =
-            Reread { replay: replay.id, seq: request.seq, source: request.source, now_ms: now_ms(), plugin, reading };
+        let reread = Reread { replay: replay.id, seq: request.seq, source: request.source, plugin, reading };
         self.store.finish_replay(reread).await?;
         Ok(())
     }

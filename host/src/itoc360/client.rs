@@ -14,14 +14,14 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::client::legacy;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use self::connect::Connector;
 use self::describe::describe;
@@ -114,7 +114,7 @@ impl Itoc360 {
     /// Sends a body made by [`Itoc360::body`], once.
     pub async fn send(&self, body: Bytes) -> Sent {
         let started = Instant::now();
-        let deadline = (started + self.inner.timeout).into();
+        let deadline = started + self.inner.timeout;
         let why = match timeout_at(deadline, self.inner.client.request(self.request(body))).await {
             Ok(Ok(answer)) => return self.answered(answer, started, deadline).await,
             Ok(Err(error)) => self.inner.mask.hide(&describe(&error, &self.host())).into_owned(),
@@ -126,7 +126,7 @@ impl Itoc360 {
 
     /// The status line is the answer: a body that breaks off or stalls takes nothing back. Were it to, ITOC360 would be
     /// sent the same alert for ever wherever something on the way always cuts its answers.
-    async fn answered(&self, answer: Response<Incoming>, started: Instant, deadline: tokio::time::Instant) -> Sent {
+    async fn answered(&self, answer: Response<Incoming>, started: Instant, deadline: Instant) -> Sent {
         let (head, body) = answer.into_parts();
         let mut bytes = Vec::new();
         let whole = timeout_at(deadline, read(body, &mut bytes)).await.unwrap_or(false);

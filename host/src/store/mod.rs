@@ -25,7 +25,10 @@
 //! *head*, has a `due_at`; those behind it have none. Settling a head makes the next one the head. So the question "what
 //! is due?" is one step in one index, however long the backlog and however many alerts share a key.
 //!
-//! Durations are measured with the monotonic clock; points in time are Unix milliseconds.
+//! Points in time are Unix milliseconds: `due_at` by the steady [clock] that delivery waits by, all others by the
+//! machine's. The writer asks for neither; who asks it something says what time it is.
+//!
+//! [clock]: crate::clock
 
 mod append;
 mod due;
@@ -48,6 +51,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 
 pub use append::{Appended, NewAlert, NewRequest, PluginId, PluginRecord, Reading};
@@ -75,11 +79,13 @@ const QUEUE: usize = 4096;
 pub struct Options {
     /// Whether a commit waits for the disk. Only a benchmark that wants to know what the sync costs says `false`.
     pub sync: bool,
+    /// What alerts are due by.
+    pub clock: Clock,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync: true }
+        Self { sync: true, clock: Clock::start() }
     }
 }
 
@@ -89,6 +95,7 @@ pub struct Store {
     commands: mpsc::Sender<Command>,
     commits: watch::Receiver<u64>,
     path: Arc<Path>,
+    clock: Clock,
 }
 
 /// The writer's thread, to be ended by [`Closing::close`].
@@ -107,7 +114,9 @@ impl Store {
     pub fn open(data_dir: &Path, options: &Options, metrics: Metrics) -> Result<(Self, Closing), StoreError> {
         let lock = lock::acquire(data_dir)?;
         let path: Arc<Path> = file(data_dir).into();
+        let clock = options.clock;
         let connection = schema::open(&path, options.sync)?;
+        due::bring_back(&connection, clock.now_ms())?;
         let (committed, commits) = watch::channel(0);
         let (commands, queue) = mpsc::channel(QUEUE);
         let writer = Writer::new(connection, committed, metrics, lock)?;
@@ -115,7 +124,7 @@ impl Store {
             .name("store-writer".into())
             .spawn(move || writer.run(queue))
             .map_err(|error| StoreError::Disk(format!("cannot start the writer's thread: {error}")))?;
-        Ok((Self { commands: commands.clone(), commits, path }, Closing { commands, thread }))
+        Ok((Self { commands: commands.clone(), commits, path, clock }, Closing { commands, thread }))
     }
 
     /// Keeps a request and what was read from it. Once this returns `Ok`, it is on disk. Dropping the future changes
@@ -124,7 +133,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Busy`] where too much waits already, or what the disk said; nothing is kept then.
     pub async fn append(&self, request: NewRequest, reading: Reading) -> Result<Appended, StoreError> {
-        let (ask, answer) = Ask::new((request, reading));
+        let (ask, answer) = Ask::new((request, reading, self.clock.now_ms()));
         self.commands.try_send(Command::Append(ask)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -137,7 +146,7 @@ impl Store {
     /// # Errors
     /// What the disk said; the alert is then as it was before the attempt.
     pub async fn settle(&self, settlement: Settlement) -> Result<(), StoreError> {
-        self.ask(Command::Settle, settlement).await
+        self.ask(Command::Settle, (settlement, self.clock.now_ms())).await
     }
 
     /// Keeps what a second reading of a kept request came to, and takes the replay off the list.
@@ -145,7 +154,7 @@ impl Store {
     /// # Errors
     /// What the disk said; the replay then stays on the list.
     pub async fn finish_replay(&self, reread: Reread) -> Result<Appended, StoreError> {
-        self.ask(Command::FinishReplay, reread).await
+        self.ask(Command::FinishReplay, (reread, self.clock.now_ms())).await
     }
 
     /// Makes the set-aside alerts that a replay names pending again, and takes it off the list. Gives their number.
@@ -175,6 +184,11 @@ impl Store {
     /// Changes with every commit: what waits for new alerts waits on this.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.clone()
+    }
+
+    /// What alerts are due by.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// A connection of its own that reads what is due.

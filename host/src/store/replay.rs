@@ -41,8 +41,6 @@ pub struct Reread {
     pub seq: i64,
     /// The source that it came in at.
     pub source: String,
-    /// Unix milliseconds.
-    pub now_ms: i64,
     /// Which plugin read it this time.
     pub plugin: PluginId,
     /// What it read.
@@ -66,7 +64,7 @@ pub fn ask(path: &Path, targets: &[ReplayTarget], now_ms: i64) -> Result<(), Sto
     Ok(transaction.commit()?)
 }
 
-pub fn finish(mut step: Step<'_>, reread: &Reread) -> Result<Appended, StoreError> {
+pub fn finish(mut step: Step<'_>, reread: &Reread, now_ms: i64) -> Result<Appended, StoreError> {
     let (state, reason) = reread.reading.state();
     let changed = step.transaction.execute(
         "UPDATE requests SET state = ?2, reason = ?3, plugin = ?4 WHERE seq = ?1 AND state = 'failed'",
@@ -80,7 +78,7 @@ pub fn finish(mut step: Step<'_>, reread: &Reread) -> Result<Appended, StoreErro
     if state != "failed" {
         step.totals.failed -= 1;
     }
-    append::keep_alerts(&mut step, reread.seq, &reread.source, reread.now_ms, &reread.reading)
+    append::keep_alerts(&mut step, reread.seq, &reread.source, now_ms, &reread.reading)
 }
 
 pub fn requeue(step: Step<'_>, replay: &Replay) -> Result<usize, StoreError> {

@@ -17,12 +17,12 @@ use crate::metrics::Metrics;
 /// The most commands in one transaction. With more, the first would wait for the last one's work.
 const GROUP: usize = 512;
 
-/// What the writer is asked to do.
+/// What the writer is asked to do; where alerts become due by it, with the time on the store's clock.
 #[derive(Debug)]
 pub enum Command {
-    Append(Ask<(NewRequest, Reading), Appended>),
-    Settle(Ask<Settlement, ()>),
-    FinishReplay(Ask<Reread, Appended>),
+    Append(Ask<(NewRequest, Reading, i64), Appended>),
+    Settle(Ask<(Settlement, i64), ()>),
+    FinishReplay(Ask<(Reread, i64), Appended>),
     Requeue(Ask<Replay, usize>),
     Retain(Ask<Bounds, Retained>),
     Plugin(Ask<PluginRecord, PluginId>),
@@ -131,9 +131,9 @@ impl Writer {
 impl Command {
     fn run(&mut self, step: Step<'_>) -> Result<(), StoreError> {
         match self {
-            Self::Append(ask) => ask.run(|(request, reading)| append::append(step, request, reading)),
-            Self::Settle(ask) => ask.run(|settlement| settle::settle(step, settlement)),
-            Self::FinishReplay(ask) => ask.run(|reread| replay::finish(step, reread)),
+            Self::Append(ask) => ask.run(|(request, reading, now)| append::append(step, request, reading, *now)),
+            Self::Settle(ask) => ask.run(|(settlement, now)| settle::settle(step, settlement, *now)),
+            Self::FinishReplay(ask) => ask.run(|(reread, now)| replay::finish(step, reread, *now)),
             Self::Requeue(ask) => ask.run(|replay| replay::requeue(step, replay)),
             Self::Retain(ask) => ask.run(|bounds| retention::retain(step, bounds)),
             Self::Plugin(ask) => ask.run(|plugin| append::plugin(step, plugin)),
