@@ -12,6 +12,8 @@
 mod backoff;
 mod gate;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::sync::Arc;

@@ -1,16 +1,15 @@
 //! Puts into words why no answer came.
 
-use std::error::Error;
+use super::connect::NoAnswer;
 
-use hyper_util::client::legacy;
-
-/// The error and its causes, outermost first, in one line. It may repeat what the peer sent, so it is to be masked.
-pub(super) fn describe(error: &legacy::Error, host: &str) -> String {
-    let mut text = match error.is_connect() {
-        true => format!("cannot connect to {host}"),
-        false => format!("the connection to {host} broke before an answer came"),
+/// What failed and its causes, outermost first, in one line. It may repeat what the peer sent, so it is to be masked.
+pub(super) fn describe(error: &NoAnswer, host: &str) -> String {
+    let mut text = match error.connected {
+        false => format!("cannot connect to {host}"),
+        true => format!("the connection to {host} broke before an answer came"),
     };
-    let mut cause = error.source();
+    // The outermost says in other words what was just said.
+    let mut cause = error.cause.source();
     while let Some(error) = cause {
         // Some errors quote their cause themselves.
         let words = error.to_string();
