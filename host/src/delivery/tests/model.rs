@@ -177,6 +177,9 @@ impl Model {
             let head = !self.is_busy(self.alerts[id].key);
             let entry = self.alerts.get_mut(id).unwrap();
             (entry.now.state, entry.now.head, entry.not_before_ms) = ("pending", head, 0);
+            // It was refused, but an earlier attempt may have been taken and its answer lost. Whoever asks for it again may
+            // find that its alert is closed by now, and opens it again.
+            entry.taken = false;
         }
         ids.len()
     }
@@ -334,16 +337,6 @@ impl Bench {
                 let seq = model.requests;
                 model.unread.push_back((seq, events));
             }
-            Action::ReadAgain => {
-                let Some((seq, events)) = self.model().unread.pop_front() else { return };
-                let replay = self.ask(&self.life().store, ReplayTarget::Request(seq)).id;
-                let expected = self.model().append(seq, &events);
-                let store = &self.life().store;
-                let record = PluginRecord { name: "p".into(), version: "2".into(), sha256: "1".into() };
-                let plugin = store.plugin(record).await.unwrap();
-                let reread = Reread { replay, seq, source: "s".into(), plugin, reading: reading(&events) };
-                assert_eq!(store.finish_replay(reread).await.unwrap(), expected);
-            }
             Action::Answers(answers) => self.model().answers = answers.into(),
             Action::Wait(seconds) => tokio::time::advance(Duration::from_secs(seconds)).await,
             Action::Crash { turns, hours } => {
@@ -354,9 +347,10 @@ impl Bench {
                 }
                 self.start(Clock::at(clock.now_ms() + hours * 3_600_000)).await;
             }
-            Action::Restart | Action::Requeue | Action::Retain => {
+            Action::Restart | Action::ReadAgain | Action::Requeue | Action::Retain => {
                 let (store, closing) = self.stop().await;
                 match action {
+                    Action::ReadAgain => self.read_again(&store).await,
                     Action::Requeue => {
                         let replay = self.ask(&store, ReplayTarget::AllSetAside);
                         assert_eq!(store.requeue(replay).await.unwrap(), self.model().requeue());
@@ -373,6 +367,17 @@ impl Bench {
                 self.start(clock).await;
             }
         }
+    }
+
+    /// While nothing is delivered: which alert of a key is next depends on whether an older one comes back before it or after.
+    async fn read_again(&self, store: &Store) {
+        let Some((seq, events)) = self.model().unread.pop_front() else { return };
+        let replay = self.ask(store, ReplayTarget::Request(seq)).id;
+        let record = PluginRecord { name: "p".into(), version: "2".into(), sha256: "1".into() };
+        let plugin = store.plugin(record).await.unwrap();
+        let reread = Reread { replay, seq, source: "s".into(), plugin, reading: reading(&events) };
+        let appended = store.finish_replay(reread).await.unwrap();
+        assert_eq!(appended, self.model().append(seq, &events));
     }
 
     /// Waits until what is on the disk is what the model says, and ITOC360 has opened what it should have.

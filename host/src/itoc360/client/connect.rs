@@ -19,6 +19,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an unused connection is kept: less than the 60 s after which load balancers usually drop one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The most that a connection reads ahead, and the most that the head of an answer may take: as much as of its body is
+/// read, and not the six times as much that is hyper's default.
+const BUFFER_MAX_BYTES: usize = super::ANSWER_MAX_BYTES;
+
 /// When TCP begins to ask whether a silent peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
@@ -59,6 +63,7 @@ pub(super) fn pool(https: bool, concurrency: usize) -> impl Pool {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(concurrency.max(1))
+        .http1_max_buf_size(BUFFER_MAX_BYTES)
         // The default, named because delivery stands on it: only a request that was never written goes out again.
         .retry_canceled_requests(true)
         .build::<_, Full<Bytes>>(roots(https).https_or_http().enable_http1().wrap_connector(tcp))

@@ -19,5 +19,11 @@ pub(super) fn describe(error: &NoAnswer, host: &str) -> String {
         }
         cause = error.source();
     }
+    // What an operator can mend; the rest mends itself, or is ITOC360's.
+    if text.contains("dns error") {
+        text.push_str("; check the host in the url, and this machine's DNS");
+    } else if text.contains("invalid peer certificate") {
+        text.push_str("; check the url, this machine's clock, and the certificate authorities that it trusts");
+    }
     text
 }
