@@ -68,6 +68,21 @@ async fn set_forward_it_shortens_no_wait() {
 }
 
 #[tokio::test]
+async fn set_back_it_keeps_nobody_from_sending_again_what_was_set_aside() {
+    let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
+    itoc360.answers(|_| Reply::error(400, "Invalid payload"));
+    machine.set_clock(DAY);
+    let (place, gateway) = start(&itoc360, &machine).await;
+    post(&gateway, 0..1).await;
+    place.event_in_state(&twilio::sid(0), "set_aside").await;
+    machine.set_clock(0);
+    itoc360.mends();
+    // A process of its own, on the real machine.
+    assert_eq!(place.run_without_secrets(&["events", "replay", "--set-aside"]).await.code, Some(0));
+    itoc360.opens_only(1).await;
+}
+
+#[tokio::test]
 async fn set_back_between_two_runs_it_makes_nothing_wait_for_its_old_time() {
     let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
     itoc360.answers(|_| Reply::error(503, "down"));

@@ -21,7 +21,7 @@ pub use machine::Machine;
 pub use place::{Place, Setup};
 pub use process::{Output, Process};
 pub use twilio::Post;
-pub use wait::{PATIENCE, until};
+pub use wait::{PATIENCE, a_moment, until};
 
 use std::path::PathBuf;
 

@@ -6,7 +6,7 @@ use alert_gateway::itoc360::stand_in::Reply;
 use tokio::sync::Semaphore;
 
 use super::post;
-use crate::harness::{Itoc360, Setup};
+use crate::harness::{Itoc360, Setup, a_moment};
 
 /// How many alerts wait when it comes back.
 const BACKLOG: usize = 300;
@@ -30,8 +30,8 @@ fn bound(accepted: usize, probes: usize) -> usize {
     (1..=CONCURRENCY).take_while(|limit| limit * (limit - 1) / 2 <= counted).last().unwrap_or(1)
 }
 
-/// Holds its answers until as many are under way as may be: so they must come, or nothing goes on, and each that comes
-/// beyond them is seen.
+/// Holds its answers until as many are under way as may be, so that they must come or nothing goes on; and for a moment
+/// more, so that each that comes beyond them is seen.
 fn hold(itoc360: &Itoc360, probes: usize) -> Arc<Mutex<Seen>> {
     let seen = Arc::<Mutex<Seen>>::default();
     let (told, permits) = (Arc::clone(&seen), Arc::new(Semaphore::new(0)));
@@ -40,10 +40,14 @@ fn hold(itoc360: &Itoc360, probes: usize) -> Arc<Mutex<Seen>> {
         seen.under_way += 1;
         let met = (seen.answered, seen.under_way);
         seen.met.push(met);
-        if seen.under_way >= bound(seen.answered, probes) || seen.met.len() == BACKLOG {
-            permits.add_permits(seen.under_way);
-            seen.answered += seen.under_way;
-            seen.under_way = 0;
+        if seen.under_way == bound(seen.answered, probes) || seen.met.len() == BACKLOG {
+            let (told, permits) = (Arc::clone(&told), Arc::clone(&permits));
+            tokio::spawn(async move {
+                a_moment().await;
+                let mut seen = told.lock().unwrap();
+                permits.add_permits(seen.under_way);
+                seen.answered += std::mem::take(&mut seen.under_way);
+            });
         }
         Reply::OkWhen(Arc::clone(&permits))
     });

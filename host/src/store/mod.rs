@@ -51,7 +51,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, wall_ms};
 use crate::metrics::Metrics;
 
 pub use append::{Appended, NewAlert, NewRequest, PluginId, PluginRecord, Reading};
@@ -162,7 +162,7 @@ impl Store {
     /// # Errors
     /// What the disk said; the replay then stays on the list.
     pub async fn requeue(&self, replay: Replay) -> Result<usize, StoreError> {
-        self.ask(Command::Requeue, replay).await
+        self.ask(Command::Requeue, (replay, wall_ms())).await
     }
 
     /// Removes some of the requests that may go under `bounds`, oldest first.

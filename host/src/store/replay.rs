@@ -81,7 +81,7 @@ pub fn finish(mut step: Step<'_>, reread: &Reread, now_ms: i64) -> Result<Append
     append::keep_alerts(&mut step, reread.seq, &reread.source, now_ms, &reread.reading)
 }
 
-pub fn requeue(step: Step<'_>, replay: &Replay) -> Result<usize, StoreError> {
+pub fn requeue(step: Step<'_>, replay: &Replay, wall_ms: i64) -> Result<usize, StoreError> {
     let (first, last) = match replay.target {
         ReplayTarget::Request(seq) => {
             let first = seq * ALERTS_PER_REQUEST as i64;
@@ -92,12 +92,14 @@ pub fn requeue(step: Step<'_>, replay: &Replay) -> Result<usize, StoreError> {
     let ids: Vec<i64> = step
         .transaction
         .prepare_cached(
-            // Only what was refused before the operator asked: what is refused again meanwhile waits for a new request.
+            // Only what was refused before the operator asked: what is refused again meanwhile waits for a new request. What
+            // was refused in the future was so before the machine's clock was set back, and before that.
             "SELECT id FROM alerts a WHERE state = 'set_aside' AND id BETWEEN ?1 AND ?2
-             AND (SELECT max(at) FROM attempts t WHERE t.alert = a.id) <= (SELECT asked_at FROM replays WHERE id = ?3)
+             AND (SELECT at <= (SELECT asked_at FROM replays WHERE id = ?3) OR at > ?5
+                  FROM attempts t WHERE t.alert = a.id ORDER BY n DESC LIMIT 1)
              ORDER BY id LIMIT ?4",
         )?
-        .query_map(params![first, last, replay.id, BATCH as i64], |row| row.get(0))?
+        .query_map(params![first, last, replay.id, BATCH as i64, wall_ms], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     // Behind a younger one of its lane that is already on its way, an old one waits; else it is the head.
     let mut update = step.transaction.prepare_cached(

@@ -17,13 +17,13 @@ use crate::metrics::Metrics;
 /// The most commands in one transaction. With more, the first would wait for the last one's work.
 const GROUP: usize = 512;
 
-/// What the writer is asked to do; where alerts become due by it, with the time on the store's clock.
+/// What the writer is asked to do; where it depends on the time, with the time.
 #[derive(Debug)]
 pub enum Command {
     Append(Ask<(NewRequest, Reading, i64), Appended>),
     Settle(Ask<(Settlement, i64), ()>),
     FinishReplay(Ask<(Reread, i64), Appended>),
-    Requeue(Ask<Replay, usize>),
+    Requeue(Ask<(Replay, i64), usize>),
     Retain(Ask<Bounds, Retained>),
     Plugin(Ask<PluginRecord, PluginId>),
     Close,
@@ -134,7 +134,7 @@ impl Command {
             Self::Append(ask) => ask.run(|(request, reading, now)| append::append(step, request, reading, *now)),
             Self::Settle(ask) => ask.run(|(settlement, now)| settle::settle(step, settlement, *now)),
             Self::FinishReplay(ask) => ask.run(|(reread, now)| replay::finish(step, reread, *now)),
-            Self::Requeue(ask) => ask.run(|replay| replay::requeue(step, replay)),
+            Self::Requeue(ask) => ask.run(|(replay, now)| replay::requeue(step, replay, *now)),
             Self::Retain(ask) => ask.run(|bounds| retention::retain(step, bounds)),
             Self::Plugin(ask) => ask.run(|plugin| append::plugin(step, plugin)),
             Self::Close => Ok(()),

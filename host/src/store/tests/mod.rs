@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::alert::Alert;
-use crate::clock::{Clock, LONGEST_WAIT};
+use crate::clock::{Clock, LONGEST_WAIT, wall_ms};
 
 /// A store in a folder of its own, with a clock that begins at 0 and moves only when it is told to.
 struct Bench {
@@ -315,6 +315,36 @@ async fn retention_keeps_to_a_size_by_removing_the_oldest_that_were_delivered() 
     assert_eq!(retain(&bench, 0, u64::MAX).await, 0);
     assert_eq!(retain(&bench, 0, 1).await, 1);
     assert_eq!(bench.due_events(LATE), ["pending"]);
+}
+
+/// As the gateway does it, once.
+async fn keep_within_days(bench: &Bench, days: u64) {
+    let (_stop, stopped) = watch::channel(true);
+    keep_within(bench.store.clone(), Duration::from_secs(days * 24 * 60 * 60), u64::MAX, stopped).await;
+}
+
+#[tokio::test]
+async fn retention_believes_the_clock_that_is_behind() {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let (mut bench, today) = (Bench::new().await, wall_ms());
+    let request = bench.request("a", today - 10 * DAY);
+    bench.store.append(request, reading("a", &[("old", "old")])).await.unwrap();
+    bench.settle("old", accepted()).await;
+    let request = bench.request("a", today);
+    bench.store.append(request, reading("a", &[("new", "new")])).await.unwrap();
+    let left = |bench: &Bench| bench.store.history().unwrap().find("old").unwrap().len();
+
+    // Behind when the gateway started, and put right since; ahead when it started, and put right since.
+    for (ahead, days) in [(-5, 7), (5, 12)] {
+        bench = bench.reopen_under(Clock::at(today + ahead * DAY)).await;
+        keep_within_days(&bench, days).await;
+        assert_eq!(left(&bench), 1, "{ahead}");
+    }
+    bench = bench.reopen_under(Clock::at(today)).await;
+    keep_within_days(&bench, 12).await;
+    assert_eq!(left(&bench), 1);
+    keep_within_days(&bench, 7).await;
+    assert_eq!(left(&bench), 0);
 }
 
 #[tokio::test]
