@@ -6,6 +6,7 @@
 mod alertmanager;
 mod author;
 mod catalogue;
+mod clock;
 mod commands;
 mod crashes;
 mod exporting;

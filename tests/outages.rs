@@ -7,6 +7,14 @@ use serde_json::{Value, json};
 
 use crate::harness::{Gateway, Itoc360, Place, Setup, twilio};
 
+mod answers;
+mod line;
+mod ramp;
+mod tls;
+
+/// How many events come in while it is down: enough that five of them are put off, and one more that waits its turn.
+const EVENTS: usize = 6;
+
 async fn post(gateway: &Gateway, source: &str, numbers: std::ops::Range<usize>) {
     for number in numbers {
         gateway.accept(&twilio::error(&twilio::sid(number)).to(source)).await;
@@ -25,6 +33,29 @@ fn statuses(event: &Value) -> Vec<Option<u64>> {
 
 fn delivery(outcome: &str) -> String {
     format!("gateway_delivery_attempts_total{{destination=\"itoc360\",outcome=\"{outcome}\"}}")
+}
+
+/// Waits until the destination is failing for this reason, and asserts that it is to be seen wherever an operator looks.
+async fn failing_because(place: &Place, gateway: &Gateway, said: &str) {
+    let failing = gateway.destination("itoc360", "failing").await;
+    assert!(failing["why"].as_str().unwrap().contains(said), "{failing}");
+    let state = |state: &str| format!("gateway_destination_state{{destination=\"itoc360\",state=\"{state}\"}}");
+    gateway.metric(&state("failing"), |failing| failing == 1.0).await;
+    gateway.metric(&state("healthy"), |healthy| healthy == 0.0).await;
+    gateway.metric(&delivery("later"), |count| count >= 5.0).await;
+    let logged = |line: &Value| line["why"].as_str()?.contains(said).then_some(());
+    assert!(gateway.logged().lines().any(|line| logged(&serde_json::from_str(line).unwrap_or_default()).is_some()));
+    first_attempt_said(place, said).await;
+    assert_eq!(gateway.admin(hyper::Method::GET, "/readyz").await.status, 200, "senders are still served");
+}
+
+/// Waits until each of so many events is delivered, by the same gateway, and asserts that each opened one alert.
+async fn recovers(gateway: &Gateway, itoc360: &Itoc360, events: usize) {
+    itoc360.opens_only(events).await;
+    gateway.destination("itoc360", "healthy").await;
+    gateway.metric("gateway_alerts{state=\"delivered\"}", |count| count == events as f64).await;
+    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0).await;
+    assert_eq!(itoc360.tally().opened, events);
 }
 
 /// Waits until the first attempt at event 0 is written down, and asserts that it said this.
@@ -96,12 +127,10 @@ async fn while_it_refuses_connections_alerts_wait_and_go_out_when_it_is_back() {
     let mut itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     itoc360.down().await;
-    post(&gateway, "twilio", 0..6).await;
-    gateway.destination("itoc360", "failing").await;
-    first_attempt_said(&place, "connect").await;
+    post(&gateway, "twilio", 0..EVENTS).await;
+    failing_because(&place, &gateway, "connect").await;
     itoc360.up().await;
-    itoc360.opens_only(6).await;
-    gateway.destination("itoc360", "healthy").await;
+    recovers(&gateway, &itoc360, EVENTS).await;
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ const FLOORS: [(u8, &[&str]); 6] = [
     (3, &["intake", "delivery", "operator", "admin"]),
     (2, &["sources"]),
     (1, &["plugin", "store", "itoc360", "http"]),
-    (0, &["config", "alert", "metrics", "health"]),
+    (0, &["config", "alert", "metrics", "health", "clock"]),
 ];
 
 /// Words that fit any program, and so say nothing about this one.
@@ -173,4 +173,29 @@ fn no_test_of_the_whole_system_waits_for_time_to_pass() {
         let line = fs::read_to_string(path).unwrap().lines().position(|line| line.contains(wait));
         assert_eq!(line.map(|line| line + 1), None, "{}", path.display());
     }
+}
+
+/// Where the machine's clock, which may be set at any time, is asked: for what a person reads, never for a wait.
+const WALL_CLOCK: [&str; 4] = [
+    "cli/events.rs",             // A process of its own, which reads what people wrote.
+    "clock.rs",                  // The one place for all of the gateway.
+    "itoc360/judge.rs",          // A `Retry-After` that is a date, in an answer without a date.
+    "itoc360/stand_in/serve.rs", // Not the gateway, but who it speaks to.
+];
+
+#[test]
+fn nothing_waits_by_a_clock_that_can_be_set() {
+    let source = root().join("host/src");
+    let mut asked = Vec::new();
+    for path in files("host/src", ".rs") {
+        let within = path.strip_prefix(&source).unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        // Tests stand below all else in their file, or in files of their own.
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let is_test = within.ends_with("tests.rs") || within.contains("tests/");
+        if !is_test && ["Timestamp::now", "SystemTime::now"].iter().any(|word| code.contains(word)) {
+            asked.push(within);
+        }
+    }
+    assert_eq!(asked, WALL_CLOCK, "use `clock::wall_ms` for what is shown, and `clock::Clock` for what is waited for");
 }

@@ -21,7 +21,8 @@ fn groups(criterion: &mut Criterion) {
     for (name, sync) in [("sync", true), ("no-sync", false)] {
         let mut benchmark = criterion.benchmark_group(format!("append/{name}"));
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (store, closing) = Store::open(folder.path(), &Options { sync }, Metrics::new()).expect("a store");
+        let (store, closing) =
+            Store::open(folder.path(), &Options { sync, ..Options::default() }, Metrics::new()).expect("a store");
         let record = PluginRecord { name: "p".to_owned(), version: "1".to_owned(), sha256: "00".to_owned() };
         let plugin = runtime.block_on(store.plugin(record)).expect("a plugin");
         let mut next = 0;

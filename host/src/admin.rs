@@ -2,11 +2,12 @@
 //! of its own.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, StatusCode};
+use tokio::time::Instant;
 
+use crate::clock::wall_ms;
 use crate::health::Health;
 use crate::http::{self, Answer};
 use crate::metrics::Metrics;
@@ -20,13 +21,20 @@ destination\n/metrics  for Prometheus\n";
 pub struct Admin {
     health: Health,
     metrics: Metrics,
-    reader: Arc<Mutex<DueReader>>,
+    reader: Arc<Mutex<(DueReader, Option<Oldest>)>>,
+}
+
+/// The undelivered alert that was the oldest when it was looked for.
+#[derive(Debug, Clone, Copy)]
+struct Oldest {
+    received_at: i64,
+    seen: Instant,
 }
 
 impl Admin {
     /// Shows what stands on `health` and in `metrics`; asks `reader` for the oldest alert that waits.
     pub fn new(health: Health, metrics: Metrics, reader: DueReader) -> Self {
-        Self { health, metrics, reader: Arc::new(Mutex::new(reader)) }
+        Self { health, metrics, reader: Arc::new(Mutex::new((reader, None))) }
     }
 
     /// The answer to a request.
@@ -57,16 +65,47 @@ impl Admin {
     }
 
     fn metrics(&self) -> String {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let (reader, oldest) = &mut *guard;
         match reader.oldest_pending() {
             Ok(received_at) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-                let age = received_at.map_or(0.0, |ms| (now - ms as f64 / 1000.0).max(0.0));
-                self.metrics.oldest_undelivered.set(age);
+                *oldest = received_at.map(|received_at| Oldest::seen(received_at, *oldest));
+                self.metrics.oldest_undelivered.set(oldest.map_or(0.0, |oldest| oldest.age(wall_ms())));
             }
             Err(error) => tracing::warn!(%error, "the age of the oldest alert could not be read"),
         }
-        drop(reader);
+        drop(guard);
         self.metrics.encode()
+    }
+}
+
+impl Oldest {
+    fn seen(received_at: i64, before: Option<Self>) -> Self {
+        let same = before.filter(|before| before.received_at == received_at);
+        same.unwrap_or_else(|| Self { received_at, seen: Instant::now() })
+    }
+
+    /// Seconds by the machine's clock; where that was set back, at least as long as it was seen here to wait.
+    fn age(self, wall_ms: i64) -> f64 {
+        let by_the_wall = (wall_ms - self.received_at) as f64 / 1000.0;
+        by_the_wall.max(self.seen.elapsed().as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_age_of_the_oldest_alert_grows_although_the_clock_is_set_back() {
+        let first = Oldest::seen(1_000_000, None);
+        assert_eq!(first.age(1_005_000), 5.0);
+        assert_eq!(first.age(0), 0.0, "set back before anybody looked");
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let again = Oldest::seen(1_000_000, Some(first));
+        assert_eq!([again.age(0), again.age(1_035_000)], [30.0, 35.0]);
+        assert_eq!(Oldest::seen(2_000_000, Some(again)).age(0), 0.0, "another one is the oldest now");
     }
 }

@@ -48,6 +48,11 @@ impl Itoc360 {
         self.up.take().unwrap().stop().await;
     }
 
+    /// Where it is, while it is up.
+    pub fn address(&self) -> SocketAddr {
+        self.setup.listen
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}{PATH}", self.setup.listen)
     }

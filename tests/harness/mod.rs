@@ -6,6 +6,8 @@
 
 mod gateway;
 mod itoc360;
+mod line;
+mod machine;
 mod place;
 pub mod plugin;
 mod process;
@@ -14,10 +16,12 @@ mod wait;
 
 pub use gateway::{Answer, Gateway, read};
 pub use itoc360::{Itoc360, TOKEN as ITOC360_TOKEN};
+pub use line::{Line, State};
+pub use machine::Machine;
 pub use place::{Place, Setup};
 pub use process::{Output, Process};
 pub use twilio::Post;
-pub use wait::{PATIENCE, until};
+pub use wait::{PATIENCE, a_moment, until};
 
 use std::path::PathBuf;
 

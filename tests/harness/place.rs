@@ -1,5 +1,6 @@
 //! A folder with a configuration, a store and the program.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -56,11 +57,15 @@ impl Setup {
     }
 
     /// One destination more.
-    pub fn destination(mut self, name: &str, itoc360: &Itoc360) -> Self {
-        let format = itoc360.format().as_str();
+    pub fn destination(self, name: &str, itoc360: &Itoc360) -> Self {
+        self.destination_at(name, &itoc360.url(), itoc360.format())
+    }
+
+    /// One destination more, at this URL.
+    pub fn destination_at(mut self, name: &str, url: &str, format: Format) -> Self {
+        let format = format.as_str();
         let table = format!(
-            "kind = \"itoc360\"\nurl = \"{}\"\ntoken = {{ env = \"ITOC360_TOKEN\" }}\nformat = \"{format}\"\n",
-            itoc360.url()
+            "kind = \"itoc360\"\nurl = \"{url}\"\ntoken = {{ env = \"ITOC360_TOKEN\" }}\nformat = \"{format}\"\n"
         );
         self.destinations.push((name.to_owned(), table));
         self
@@ -154,6 +159,17 @@ impl Place {
         // A process that does not care for the signal is told by the write that it failed. The shell counts in 512 bytes.
         let script = format!("trap '' XFSZ; ulimit -S -f 2048; exec '{PROGRAM}' run");
         command.current_dir(self.folder.path()).args(["-c", &script]);
+        Gateway::ready(Process::start(with_secrets(command))).await
+    }
+
+    /// Starts the gateway with more in its environment, and waits until it takes requests.
+    pub async fn start_with<V: AsRef<OsStr>>(
+        &self,
+        environment: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Gateway {
+        warm(&self.path("data")).await;
+        let mut command = self.command(&["run"]);
+        command.envs(environment);
         Gateway::ready(Process::start(with_secrets(command))).await
     }
 

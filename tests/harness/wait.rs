@@ -10,6 +10,12 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often [`until`] looks.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// Gives what must not come the time to come. A busy machine may need more, so this finds most faults, and never one that
+/// is none.
+pub async fn a_moment() {
+    tokio::time::sleep(2 * LOOK).await;
+}
+
 /// Looks until there is something to see: for what stands on a disk or on a page of another process, which tell nobody
 /// when they change.
 pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {

@@ -65,7 +65,7 @@ pub fn serve_gateway(config: &Path, sync: bool) {
     let config = Config::load(config).unwrap_or_else(|problems| panic!("{problems}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let options = Options { store: store::Options { sync } };
+        let options = Options { store: store::Options { sync, ..store::Options::default() } };
         let gateway = Gateway::start(&config, &options).await.expect("the gateway starts");
         println!("{}", gateway.address);
         std::future::pending::<()>().await;

@@ -1,7 +1,8 @@
 //! The gate in front of one destination: how many alerts may be under way at once, given how the last ones fared.
 //!
-//! **Open**, it lets through up to a limit that starts at the configured concurrency, is halved by every
-//! [`Outcome::Later`] and grows by one with every [`Outcome::Accepted`].
+//! **Open**, it lets through up to a limit that starts at one, is halved by every [`Outcome::Later`], and grows by one,
+//! to the configured concurrency at most, when as many as the limit were [`Outcome::Accepted`]. So it grows by one in the
+//! time that an answer takes, and the rate with it: the first `n * (n - 1) / 2` alerts are met by fewer than `n` at once.
 //!
 //! **Held**, because an [`Outcome::Blocked`] says that every alert would fare the same until the operator mends
 //! something, it lets a single probe through at growing intervals. Whatever else than another `Blocked` the probe
@@ -11,8 +12,9 @@
 //! intervals, and opens when a probe is accepted or refused. A single poisonous alert, however often it fails, never
 //! closes the gate for the others.
 //!
-//! A gate that opens again starts with a limit of one, so that a destination that has just recovered is not met by all
-//! that waited.
+//! A gate that opens again starts with a limit of one as a new one does, so that neither a destination that has just
+//! recovered nor one that a restarted gateway comes back to is met by all that waited. Whatever their waits, alerts pass
+//! the gate one by one.
 //!
 //! It is a pure state machine: the caller brings the time, the outcomes and the randomness, and does the sending.
 
@@ -20,7 +22,7 @@ mod closed;
 #[cfg(test)]
 mod tests;
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use self::closed::Closed;
 use crate::health::DestinationState;
@@ -35,6 +37,8 @@ pub struct Gate {
     concurrency: usize,
     /// How many may be under way while the gate is open: 1 to `concurrency`.
     limit: usize,
+    /// How many were accepted since the limit is what it is: fewer than `limit`.
+    accepted: usize,
     /// The alerts told "later" since the last one was accepted, each once: fewer than [`FAILING_AFTER_ALERTS`].
     put_off: Vec<i64>,
     closed: Option<Closed>,
@@ -54,8 +58,7 @@ pub struct State {
 impl Gate {
     /// An open gate. A concurrency of 0 is taken as 1.
     pub fn new(concurrency: usize) -> Self {
-        let concurrency = concurrency.max(1);
-        Self { concurrency, limit: concurrency, put_off: Vec::new(), closed: None }
+        Self { concurrency: concurrency.max(1), limit: 1, accepted: 0, put_off: Vec::new(), closed: None }
     }
 
     /// How many more alerts may be sent now, while `in_flight` are under way.
@@ -112,12 +115,15 @@ impl Gate {
         match outcome {
             Outcome::Accepted(_) => {
                 self.put_off.clear();
-                self.limit = (self.limit + 1).min(self.concurrency);
+                self.accepted += 1;
+                if self.accepted >= self.limit {
+                    self.set_limit((self.limit + 1).min(self.concurrency));
+                }
             }
             Outcome::Refused { .. } => {}
             Outcome::Blocked { why } => self.closed = Some(Closed::held(now, why)),
             Outcome::Later { why, retry_after } => {
-                self.limit = (self.limit / 2).max(1);
+                self.set_limit((self.limit / 2).max(1));
                 if !self.put_off.contains(&alert_id) {
                     self.put_off.push(alert_id);
                 }
@@ -131,6 +137,10 @@ impl Gate {
     fn open(&mut self) {
         self.closed = None;
         self.put_off.clear();
-        self.limit = 1;
+        self.set_limit(1);
+    }
+
+    fn set_limit(&mut self, limit: usize) {
+        (self.limit, self.accepted) = (limit, 0);
     }
 }

@@ -11,18 +11,22 @@
 
 mod gate;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
+use crate::clock;
 use crate::health::{DestinationHealth, DestinationState, Health};
 use crate::itoc360::{Itoc360, Sent};
 use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, Metrics};
-use crate::store::{Due, Store, StoreError};
+use crate::store::{self, Due, Store, StoreError};
 
 use gate::Gate;
 use settle::Settled;
@@ -119,7 +123,7 @@ impl Delivery {
         self.metrics.delivery_duration.get_or_create(&label).observe(sent.duration.as_secs_f64());
         self.gate.record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
         self.show();
-        let settlement = settle::settlement(attempt, &mut self.rng);
+        let settlement = settle::settlement(attempt, self.store.clock().now_ms(), &mut self.rng);
         settling.spawn(settle::write_down(self.store.clone(), settlement));
     }
 
@@ -143,14 +147,13 @@ impl Delivery {
             let labels = DestinationStateLabels { destination: Arc::clone(&self.name), state: one.as_str() };
             self.metrics.destination_state.get_or_create(&labels).set(i64::from(one == state.state));
         }
-        let health =
-            DestinationHealth { state: state.state, since: jiff::Timestamp::now().to_string(), why: state.why };
+        let health = DestinationHealth { state: state.state, since: store::rfc3339(clock::wall_ms()), why: state.why };
         self.health.set_destination(&self.name, health);
     }
 }
 
 async fn attempt(itoc360: Itoc360, due: Due) -> Attempt {
-    let at_ms = jiff::Timestamp::now().as_millisecond();
+    let at_ms = clock::wall_ms();
     let body = itoc360.body(&due.alert);
     let sent = itoc360.send(body).await;
     Attempt { alert: due.id, attempts: due.attempts, at_ms, sent }

@@ -9,8 +9,8 @@ use crate::store::{Settlement, Store, StoreError, Verdict};
 /// How long to wait before an outcome that could not be written down is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What follows from an attempt.
-pub fn settlement(attempt: Attempt, rng: &mut fastrand::Rng) -> Settlement {
+/// What follows from an attempt that ended at `now_ms` on the store's clock.
+pub fn settlement(attempt: Attempt, now_ms: i64, rng: &mut fastrand::Rng) -> Settlement {
     let Attempt { alert, attempts, at_ms, sent } = attempt;
     let verdict = match sent.outcome {
         Outcome::Accepted(receipt) => {
@@ -22,8 +22,7 @@ pub fn settlement(attempt: Attempt, rng: &mut fastrand::Rng) -> Settlement {
         }
         Outcome::Later { why, retry_after } => {
             let wait = backoff::delay(attempts + 1, retry_after, rng);
-            let ended_ms = at_ms + sent.duration.as_millis() as i64;
-            Verdict::Later { due_at: ended_ms + wait.as_millis() as i64, said: why }
+            Verdict::Later { due_at: now_ms + wait.as_millis() as i64, said: why }
         }
         Outcome::Blocked { why } => Verdict::Blocked { said: why },
         Outcome::Refused { why } => {

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::IDLE;
+use crate::clock::Clock;
 use crate::store::{Due, DueReader, Store, StoreError};
 
 /// How many alerts are read at once.
@@ -28,6 +29,7 @@ pub struct Window {
     reader: Option<DueReader>,
     reading: Option<JoinHandle<Read>>,
     commits: watch::Receiver<u64>,
+    clock: Clock,
     /// Whether the store may hold more than was read.
     more: bool,
     /// When the next alert becomes due, as far as is known.
@@ -51,6 +53,7 @@ impl Window {
             reader: Some(store.due_reader()?),
             reading: None,
             commits: store.commits(),
+            clock: store.clock(),
             more: true,
             again: Instant::now(),
         })
@@ -116,8 +119,8 @@ impl Window {
         self.commits.mark_unchanged();
         self.more = false;
         let (destination, claimed) = (Arc::clone(&self.destination), self.claimed.clone());
+        let now_ms = self.clock.now_ms();
         self.reading = Some(tokio::task::spawn_blocking(move || {
-            let now_ms = jiff::Timestamp::now().as_millisecond();
             let due = reader.due(&destination, now_ms, &claimed, READ).and_then(|due| {
                 let next = if due.len() < READ { reader.next_due_at(&destination, now_ms)? } else { None };
                 Ok((due, next))
@@ -155,6 +158,7 @@ mod tests {
 
     use super::*;
     use crate::alert::Alert;
+    use crate::clock::wall_ms;
     use crate::metrics::Metrics;
     use crate::store::{self, Closing, NewAlert, NewRequest, PluginRecord, Reading, Settlement, Verdict};
 
@@ -163,7 +167,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (store, closing) = Store::open(folder.path(), &store::Options::default(), Metrics::new()).unwrap();
         let plugin = PluginRecord { name: "p".into(), version: "1".into(), sha256: "0".into() };
-        let (id, source, received_at) = ("r".to_owned(), "s".to_owned(), jiff::Timestamp::now().as_millisecond());
+        let (id, source, received_at) = ("r".to_owned(), "s".to_owned(), wall_ms());
         let alert = Alert {
             source: source.clone(),
             request: id.clone(),

@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use plugin_sdk::contract::{self, Rejection};
 use uuid::Uuid;
 
+use crate::clock::wall_ms;
 use crate::health::Health;
 use crate::http;
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
@@ -124,7 +125,7 @@ impl Intake {
         let label = SourceLabel { source: Arc::clone(&source) };
         self.metrics.request_duration.get_or_create(&label).observe(started.elapsed().as_secs_f64());
         if matches!(ending, Ending::Accepted { .. } | Ending::Ignored(_) | Ending::Kept | Ending::Replied(_)) {
-            let now_ms = received::now_ms();
+            let now_ms = wall_ms();
             self.metrics.source_last_seen.get_or_create(&label).set(now_ms as f64 / 1000.0);
             self.health.heard(&source, now_ms);
         }

@@ -1,7 +1,7 @@
 //! What comes in: a request that may be read by its source's plugin, or the reason why it may not.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, HeaderMap};
@@ -10,6 +10,7 @@ use plugin_sdk::contract::Answer;
 use serde_json::value::RawValue;
 
 use super::{Ending, route};
+use crate::clock::wall_ms;
 use crate::http;
 use crate::sources::{ReadError, Source};
 
@@ -55,7 +56,7 @@ pub async fn receive(id: &str, source: &Source, suffix: &str, request: Request<I
     let body = http::read_body(body, source.limits.body, BODY_TIME).await.map_err(Ending::Body)?;
     Ok(Received {
         id: id.to_owned(),
-        at_ms: now_ms(),
+        at_ms: wall_ms(),
         method: head.method,
         url: route::public_url(&source.url, suffix, head.uri.query()),
         headers: headers_json(&head.headers),
@@ -98,11 +99,6 @@ fn headers_json(headers: &HeaderMap) -> Box<RawValue> {
         })
         .collect();
     serde_json::value::to_raw_value(&pairs).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-/// The time, in milliseconds since 1970.
-pub fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64)
 }
 
 #[cfg(test)]

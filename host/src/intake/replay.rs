@@ -8,8 +8,8 @@ use plugin_sdk::contract::Answer;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::received::now_ms;
 use super::{Entrance, Intake, keep};
+use crate::clock::wall_ms;
 use crate::store::{DueReader, History, Reading, Replay, ReplayTarget, RequestRecord, Reread, StoreError};
 
 /// How often the list is looked at. `events replay` runs in another process, so nothing else tells.
@@ -96,7 +96,7 @@ impl Intake {
         let (state, reason) = reading.state();
         tracing::info!(source, request = id, state, reason, "a kept request was read again");
         let reread =
-            Reread { replay: replay.id, seq: request.seq, source: request.source, now_ms: now_ms(), plugin, reading };
+            Reread { replay: replay.id, seq: request.seq, source: request.source, at_ms: wall_ms(), plugin, reading };
         self.store.finish_replay(reread).await?;
         Ok(())
     }
@@ -110,7 +110,7 @@ async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
     };
     let answer = source.read(&request.received_at, &request.method, &request.url, &headers, &request.body).await;
     Some(match answer {
-        Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, now_ms(), &request.received_at, alerts),
+        Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, wall_ms(), &request.received_at, alerts),
         Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
         Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),
         Ok(Answer::Reply { .. }) => Reading::Ignored("the plugin has a reply to it, and no alert".to_owned()),

@@ -7,23 +7,22 @@
 //! A pooled connection that the other side closed while it was idle is replaced without anybody's notice, as long as
 //! the request had not been written. Where it had, nobody knows, and the outcome is [`Outcome::Later`].
 
-mod connect;
+pub(crate) mod connect;
 mod describe;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
-use hyper_util::client::legacy;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
-use self::connect::Connector;
+use self::connect::Pool;
 use self::describe::describe;
 use super::format::{self, Format};
 use super::judge::judge;
@@ -44,7 +43,7 @@ pub struct Itoc360 {
 }
 
 struct Inner {
-    client: legacy::Client<Connector, Full<Bytes>>,
+    pool: Box<dyn Pool>,
     url: Uri,
     headers: HeaderMap,
     mask: Mask,
@@ -87,6 +86,17 @@ impl Itoc360 {
         timeout: Duration,
         concurrency: usize,
     ) -> Result<Self, NotUsable> {
+        Self::over(|https| Box::new(connect::pool(https, concurrency)), url, token, format, timeout)
+    }
+
+    /// The same, over connections of another making, which is told whether they are to be TLS.
+    pub(crate) fn over(
+        pool: impl FnOnce(bool) -> Box<dyn Pool>,
+        url: Uri,
+        token: &str,
+        format: Format,
+        timeout: Duration,
+    ) -> Result<Self, NotUsable> {
         let https = match (url.scheme_str(), url.host()) {
             (Some("https"), Some(_)) => true,
             (Some("http"), Some(_)) => false,
@@ -102,8 +112,7 @@ impl Itoc360 {
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (USER_AGENT, HeaderValue::from_static(concat!("alert-gateway/", env!("CARGO_PKG_VERSION")))),
         ]);
-        let client = connect::client(https, concurrency);
-        Ok(Self { inner: Arc::new(Inner { client, url, headers, mask: Mask::new(token), format, timeout }) })
+        Ok(Self { inner: Arc::new(Inner { pool: pool(https), url, headers, mask: Mask::new(token), format, timeout }) })
     }
 
     /// The body that tells this ITOC360 of `alert`.
@@ -114,8 +123,8 @@ impl Itoc360 {
     /// Sends a body made by [`Itoc360::body`], once.
     pub async fn send(&self, body: Bytes) -> Sent {
         let started = Instant::now();
-        let deadline = (started + self.inner.timeout).into();
-        let why = match timeout_at(deadline, self.inner.client.request(self.request(body))).await {
+        let deadline = started + self.inner.timeout;
+        let why = match timeout_at(deadline, self.inner.pool.request(self.request(body))).await {
             Ok(Ok(answer)) => return self.answered(answer, started, deadline).await,
             Ok(Err(error)) => self.inner.mask.hide(&describe(&error, &self.host())).into_owned(),
             Err(_) => format!("no answer from {} within {:?}", self.host(), self.inner.timeout),
@@ -126,7 +135,7 @@ impl Itoc360 {
 
     /// The status line is the answer: a body that breaks off or stalls takes nothing back. Were it to, ITOC360 would be
     /// sent the same alert for ever wherever something on the way always cuts its answers.
-    async fn answered(&self, answer: Response<Incoming>, started: Instant, deadline: tokio::time::Instant) -> Sent {
+    async fn answered(&self, answer: Response<Incoming>, started: Instant, deadline: Instant) -> Sent {
         let (head, body) = answer.into_parts();
         let mut bytes = Vec::new();
         let whole = timeout_at(deadline, read(body, &mut bytes)).await.unwrap_or(false);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use hyper::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use hyper::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use hyper::{StatusCode, Uri};
 use serde::Deserialize;
 
@@ -75,13 +75,16 @@ fn place(location: &[u8], mask: &Mask) -> String {
     }
 }
 
-/// Seconds or a date (RFC 9110, 10.2.3), as a wait from `now`. A date in the past asks for no wait.
+/// Seconds or a date (RFC 9110, 10.2.3), as a wait. A date is counted from when the answer says that it was made, as
+/// this machine's clock may be another; only where it does not say, from `now`. One in the past asks for no wait.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let text = |name| Some(headers.get(name)?.to_str().ok()?.trim());
+    let value = text(RETRY_AFTER)?;
     let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         value.parse().map_or(LONGEST_RETRY_AFTER, Duration::from_secs)
     } else {
-        httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()
+        let made = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
+        httpdate::parse_http_date(value).ok()?.duration_since(made).unwrap_or_default()
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
@@ -158,5 +161,18 @@ mod tests {
             assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{value:?}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn a_date_to_retry_after_is_counted_from_the_date_of_the_answer() {
+        let asks = |date: &'static str, now: &str| {
+            let retry = HeaderValue::from_static("Sun, 06 Nov 1994 08:50:07 GMT");
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, retry), (DATE, HeaderValue::from_static(date))]);
+            retry_after(&headers, httpdate::parse_http_date(now).unwrap()).unwrap().as_secs()
+        };
+        for machine in ["Sat, 05 Nov 1994 08:49:37 GMT", "Mon, 07 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(asks("Sun, 06 Nov 1994 08:49:37 GMT", machine), 30);
+        }
+        assert_eq!(asks("yesterday", "Sun, 06 Nov 1994 08:49:57 GMT"), 10);
     }
 }

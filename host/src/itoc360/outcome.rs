@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::clock::LONGEST_WAIT;
+
 /// The longest wait that a `Retry-After` can ask for: beyond it the header says more about the sender of the header
 /// than about when to try again.
-pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+pub const LONGEST_RETRY_AFTER: Duration = LONGEST_WAIT;
 
 /// What ITOC360 made of one alert.
 #[derive(Debug, Clone, PartialEq, Eq)]

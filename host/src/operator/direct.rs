@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::condition::{Act, Condition};
-use super::now_ms;
 use crate::alert::Alert;
 use crate::alert::own::{self, Topic};
+use crate::clock::wall_ms;
 use crate::config::OWN_SOURCE;
 use crate::itoc360::{Itoc360, Outcome, backoff};
 use crate::store::{self, Store, Trouble};
@@ -102,7 +102,7 @@ impl Direct {
             Act::Open => own::store_failing(why),
             Act::End => Topic::StoreFailing.ends(""),
         };
-        let at_ms = now_ms();
+        let at_ms = wall_ms();
         event.event_id = format!("{}/{at_ms}", event.key());
         self.itoc360.send(self.itoc360.body(&alert(event, at_ms))).await.outcome
     }

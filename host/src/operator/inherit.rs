@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::destinations::Destinations;
 use super::silence::Silence;
-use super::{Plan, Work, now_ms};
+use super::{Plan, Work};
 use crate::alert::own::{self, Topic};
+use crate::clock::wall_ms;
 use crate::store::{Notice, Told};
 
 /// The topics whose end is found out here; that a plugin is mended is found by who reads its requests again.
@@ -39,7 +40,7 @@ pub fn inherit(
         if !goes_on {
             // Nobody looks at it any more. That is told where it was told, if that place is still there.
             first.push_back(if plan.destinations.contains(&destination) {
-                Work::Tell(Notice { destination, event: topic.ends(name), at_ms: now_ms() })
+                Work::Tell(Notice { destination, event: topic.ends(name), at_ms: wall_ms() })
             } else {
                 Work::Forget(key)
             });
@@ -48,7 +49,7 @@ pub fn inherit(
     if let Some(ops) = &plan.operator_destination {
         first.extend(plan.gone.iter().map(|(name, alerts)| {
             let event = own::destination_gone(name, *alerts);
-            Work::Tell(Notice { destination: ops.clone(), event, at_ms: now_ms() })
+            Work::Tell(Notice { destination: ops.clone(), event, at_ms: wall_ms() })
         }));
     }
     (first, set_aside)

@@ -16,13 +16,14 @@ mod silence;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use plugin_sdk::contract;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::alert::own::{self, Topic};
+use crate::clock::wall_ms;
 use crate::health::{Board, Health};
 use crate::metrics::{Metrics, SourceLabel};
 use crate::store::{Notice, Remembered, Store, StoreError};
@@ -245,13 +246,8 @@ impl Operator {
 /// Has the store keep an alert, and says so in the log where it is news.
 async fn keep(store: &Store, destination: &str, event: contract::Alert) -> Result<(), StoreError> {
     let (key, status, title) = (event.key().to_owned(), event.status.as_str(), event.title.clone());
-    if store.tell(Notice { destination: destination.to_owned(), event, at_ms: now_ms() }).await? {
+    if store.tell(Notice { destination: destination.to_owned(), event, at_ms: wall_ms() }).await? {
         tracing::warn!(key, status, destination, title, "the gateway tells of itself");
     }
     Ok(())
-}
-
-/// The time, in milliseconds since 1970.
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64)
 }

@@ -106,7 +106,12 @@ fn lane(alert: &Alert) -> i64 {
     u64::from_str_radix(&fingerprint[..16], 16).unwrap_or_default().cast_signed()
 }
 
-pub fn append(mut step: Step<'_>, request: &NewRequest, reading: &Reading) -> Result<Appended, StoreError> {
+pub fn append(
+    mut step: Step<'_>,
+    request: &NewRequest,
+    reading: &Reading,
+    now_ms: i64,
+) -> Result<Appended, StoreError> {
     let seq = *step.next_seq;
     *step.next_seq += 1;
     let (state, reason) = reading.state();
@@ -130,12 +135,12 @@ pub fn append(mut step: Step<'_>, request: &NewRequest, reading: &Reading) -> Re
         ])?;
     if let Reading::Failed(failure) = reading {
         step.totals.failed += 1;
-        own::failed(&mut step, seq, &request.source, failure.notice.as_deref())?;
+        own::failed(&mut step, seq, &request.source, failure.notice.as_deref(), now_ms)?;
     }
-    keep_alerts(&mut step, seq, &request.source, request.received_at, reading)
+    keep_alerts(&mut step, seq, &request.source, now_ms, reading)
 }
 
-/// Adds what was read from request `seq` to it.
+/// Adds what was read from request `seq` to it; the alerts are due at `now_ms`.
 pub fn keep_alerts(
     step: &mut Step<'_>,
     seq: i64,

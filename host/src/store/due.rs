@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::{ALERTS_PER_REQUEST, StoreError, schema};
 use crate::alert::Alert;
+use crate::clock::LONGEST_WAIT;
 
 /// A connection that reads what is due.
 #[derive(Debug)]
@@ -23,6 +24,21 @@ pub struct Due {
     pub attempts: u32,
     /// The alert.
     pub alert: Alert,
+}
+
+/// Makes due now what is due later than anything waits: it was written down while the machine's clock was ahead of what
+/// it is now, and would wait until that time comes again.
+pub fn bring_back(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
+    // Through the index of what is due, as no other place holds so little: the table holds all that was ever delivered.
+    let alerts = connection.execute(
+        "UPDATE alerts SET due_at = ?1 WHERE id IN
+         (SELECT id FROM alerts INDEXED BY alerts_due WHERE due_at IS NOT NULL AND due_at > ?1 + ?2)",
+        params![now_ms, LONGEST_WAIT.as_millis() as i64],
+    )?;
+    if alerts > 0 {
+        tracing::warn!(alerts, "alerts were due in a far future: the machine's clock was set back; they are due now");
+    }
+    Ok(())
 }
 
 impl DueReader {

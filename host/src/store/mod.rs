@@ -28,7 +28,10 @@
 //! What the gateway tells of itself is an alert like any other. That its plugin failed on a request is kept with the
 //! request, in one transaction, at the last place of its range; anything else hangs on a request that nobody sent.
 //!
-//! Durations are measured with the monotonic clock; points in time are Unix milliseconds.
+//! Points in time are Unix milliseconds: `due_at` by the steady [clock] that delivery waits by, all others by the
+//! machine's. The writer asks for neither; who asks it something says what time it is.
+//!
+//! [clock]: crate::clock
 
 mod append;
 mod due;
@@ -53,6 +56,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::clock::{Clock, wall_ms};
 use crate::metrics::Metrics;
 
 pub use append::{Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecord, Reading};
@@ -83,11 +87,13 @@ const QUEUE: usize = 4096;
 pub struct Options {
     /// Whether a commit waits for the disk. Only a benchmark that wants to know what the sync costs says `false`.
     pub sync: bool,
+    /// What alerts are due by.
+    pub clock: Clock,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync: true }
+        Self { sync: true, clock: Clock::start() }
     }
 }
 
@@ -99,6 +105,7 @@ pub struct Store {
     trouble: watch::Receiver<Trouble>,
     set_aside: watch::Receiver<i64>,
     path: Arc<Path>,
+    clock: Clock,
 }
 
 /// The writer's thread, to be ended by [`Closing::close`].
@@ -117,7 +124,9 @@ impl Store {
     pub fn open(data_dir: &Path, options: &Options, metrics: Metrics) -> Result<(Self, Closing), StoreError> {
         let lock = lock::acquire(data_dir)?;
         let path: Arc<Path> = file(data_dir).into();
+        let clock = options.clock;
         let connection = schema::open(&path, options.sync)?;
+        due::bring_back(&connection, clock.now_ms())?;
         let signals = Signals::default();
         let (commits, trouble) = (signals.committed.subscribe(), signals.trouble.subscribe());
         let set_aside = signals.set_aside.subscribe();
@@ -127,7 +136,7 @@ impl Store {
             .name("store-writer".into())
             .spawn(move || writer.run(queue))
             .map_err(|error| StoreError::Disk(format!("cannot start the writer's thread: {error}")))?;
-        let store = Self { commands: commands.clone(), commits, trouble, set_aside, path };
+        let store = Self { commands: commands.clone(), commits, trouble, set_aside, path, clock };
         Ok((store, Closing { commands, thread }))
     }
 
@@ -137,7 +146,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Busy`] where too much waits already, or what the disk said; nothing is kept then.
     pub async fn append(&self, request: NewRequest, reading: Reading) -> Result<Appended, StoreError> {
-        let (ask, answer) = Ask::new((request, reading));
+        let (ask, answer) = Ask::new((request, reading, self.clock.now_ms()));
         self.commands.try_send(Command::Append(ask)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -150,7 +159,7 @@ impl Store {
     /// # Errors
     /// What the disk said; the alert is then as it was before the attempt.
     pub async fn settle(&self, settlement: Settlement) -> Result<(), StoreError> {
-        self.ask(Command::Settle, settlement).await
+        self.ask(Command::Settle, (settlement, self.clock.now_ms())).await
     }
 
     /// Keeps what a second reading of a kept request came to, and takes the replay off the list.
@@ -158,7 +167,7 @@ impl Store {
     /// # Errors
     /// What the disk said; the replay then stays on the list.
     pub async fn finish_replay(&self, reread: Reread) -> Result<Appended, StoreError> {
-        self.ask(Command::FinishReplay, reread).await
+        self.ask(Command::FinishReplay, (reread, self.clock.now_ms())).await
     }
 
     /// Makes the set-aside alerts that a replay names pending again, and takes it off the list. Gives their number.
@@ -166,7 +175,7 @@ impl Store {
     /// # Errors
     /// What the disk said; the replay then stays on the list.
     pub async fn requeue(&self, replay: Replay) -> Result<usize, StoreError> {
-        self.ask(Command::Requeue, replay).await
+        self.ask(Command::Requeue, (replay, wall_ms())).await
     }
 
     /// Removes some of the requests that may go under `bounds`, oldest first.
@@ -190,7 +199,7 @@ impl Store {
     /// # Errors
     /// What the disk said; nothing was told then.
     pub async fn tell(&self, notice: Notice) -> Result<bool, StoreError> {
-        self.ask(Command::Tell, notice).await
+        self.ask(Command::Tell, (notice, self.clock.now_ms())).await
     }
 
     /// Forgets that something was told, where nobody is left who could be told its end.
@@ -236,6 +245,11 @@ impl Store {
     /// Changes with every commit: what waits for new alerts waits on this.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.clone()
+    }
+
+    /// What alerts are due by.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// A connection of its own that reads what is due.

@@ -33,8 +33,8 @@ pub struct Notice {
 }
 
 /// Keeps a notice, as an alert of a request that nobody sent. Says whether it was news: what opens one that was told within
-/// the hour, and what ends none, is dropped.
-pub fn tell(step: &mut Step<'_>, notice: &Notice) -> Result<bool, StoreError> {
+/// the hour, and what ends none, is dropped. It is due at `now_ms`.
+pub fn tell(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, StoreError> {
     let key = notice.event.key();
     let destination = match (notice.event.status, told(step, key)?) {
         (Status::Trigger, Some((_, told_at))) if (notice.at_ms - told_at).abs() < AGAIN_MS => return Ok(false),
@@ -49,7 +49,7 @@ pub fn tell(step: &mut Step<'_>, notice: &Notice) -> Result<bool, StoreError> {
         }
     };
     let seq = request(step, notice.at_ms)?;
-    keep(step, seq, seq * ALERTS_PER_REQUEST as i64, Notice { destination, ..notice.clone() })?;
+    keep(step, seq, seq * ALERTS_PER_REQUEST as i64, Notice { destination, ..notice.clone() }, now_ms)?;
     Ok(true)
 }
 
@@ -61,7 +61,13 @@ pub fn forget(step: &Step<'_>, key: &str) -> Result<(), StoreError> {
 
 /// Counts a request that its plugin failed on, and keeps the notice of it at the request itself, unless one was told within
 /// the hour.
-pub fn failed(step: &mut Step<'_>, seq: i64, source: &str, notice: Option<&Notice>) -> Result<(), StoreError> {
+pub fn failed(
+    step: &mut Step<'_>,
+    seq: i64,
+    source: &str,
+    notice: Option<&Notice>,
+    now_ms: i64,
+) -> Result<(), StoreError> {
     let waiting: i64 = step
         .transaction
         .prepare_cached(
@@ -78,11 +84,11 @@ pub fn failed(step: &mut Step<'_>, seq: i64, source: &str, notice: Option<&Notic
     let mut notice = notice.clone();
     let message = notice.event.message.get_or_insert_default();
     *message += &format!("\nRequests of this source that wait now: {waiting}.");
-    keep(step, seq, seq * ALERTS_PER_REQUEST as i64 + PLACE, notice)
+    keep(step, seq, seq * ALERTS_PER_REQUEST as i64 + PLACE, notice, now_ms)
 }
 
-/// A request that a plugin had failed on was read. After the last one of its source, the notice of it is ended.
-pub fn mended(step: &mut Step<'_>, source: &str, now_ms: i64) -> Result<(), StoreError> {
+/// A request that a plugin had failed on was read at `at_ms`. After the last one of its source, the notice of it is ended.
+pub fn mended(step: &mut Step<'_>, source: &str, at_ms: i64, now_ms: i64) -> Result<(), StoreError> {
     let waiting: Option<i64> = step
         .transaction
         .prepare_cached("UPDATE sources SET failed = failed - 1 WHERE name = ? RETURNING failed")?
@@ -91,7 +97,7 @@ pub fn mended(step: &mut Step<'_>, source: &str, now_ms: i64) -> Result<(), Stor
     if waiting == Some(0) {
         let event = Topic::PluginFailed.ends(source);
         // Behind all that was told of it, wherever in the order of requests the last one stood.
-        tell(step, &Notice { destination: String::new(), event, at_ms: now_ms })?;
+        tell(step, &Notice { destination: String::new(), event, at_ms }, now_ms)?;
     }
     Ok(())
 }
@@ -128,9 +134,9 @@ fn request(step: &mut Step<'_>, at_ms: i64) -> Result<i64, StoreError> {
     Ok(seq)
 }
 
-/// Keeps the alert of a notice under `id`.
-fn keep(step: &mut Step<'_>, seq: i64, id: i64, notice: Notice) -> Result<(), StoreError> {
-    let Notice { destination, mut event, at_ms } = notice;
+/// Keeps the alert of a notice under `id`, due at `now_ms`.
+fn keep(step: &mut Step<'_>, seq: i64, id: i64, notice: Notice, now_ms: i64) -> Result<(), StoreError> {
+    let Notice { destination, mut event, .. } = notice;
     // No number is given twice, so this is an id of its own however often a key is told.
     event.event_id = match event.status {
         Status::Trigger => format!("{}/{seq}", event.key()),
@@ -138,7 +144,7 @@ fn keep(step: &mut Step<'_>, seq: i64, id: i64, notice: Notice) -> Result<(), St
     };
     let alert = Alert { source: OWN_SOURCE.to_owned(), request: String::new(), received_at: String::new(), event };
     let alert = NewAlert::new(&alert, &destination).map_err(|error| StoreError::Disk(error.to_string()))?;
-    let kept = append::insert(step, id, OWN_SOURCE, &alert, at_ms)?;
+    let kept = append::insert(step, id, OWN_SOURCE, &alert, now_ms)?;
     step.totals.pending += i64::from(kept);
     Ok(())
 }

@@ -41,8 +41,8 @@ pub struct Reread {
     pub seq: i64,
     /// The source that it came in at.
     pub source: String,
-    /// Unix milliseconds.
-    pub now_ms: i64,
+    /// When it was read this time: Unix milliseconds.
+    pub at_ms: i64,
     /// Which plugin read it this time.
     pub plugin: PluginId,
     /// What it read.
@@ -66,7 +66,7 @@ pub fn ask(path: &Path, targets: &[ReplayTarget], now_ms: i64) -> Result<(), Sto
     Ok(transaction.commit()?)
 }
 
-pub fn finish(mut step: Step<'_>, reread: &Reread) -> Result<Appended, StoreError> {
+pub fn finish(mut step: Step<'_>, reread: &Reread, now_ms: i64) -> Result<Appended, StoreError> {
     let (state, reason) = reread.reading.state();
     let changed = step.transaction.execute(
         "UPDATE requests SET state = ?2, reason = ?3, plugin = ?4 WHERE seq = ?1 AND state = 'failed'",
@@ -79,12 +79,12 @@ pub fn finish(mut step: Step<'_>, reread: &Reread) -> Result<Appended, StoreErro
     }
     if state != "failed" {
         step.totals.failed -= 1;
-        own::mended(&mut step, &reread.source, reread.now_ms)?;
+        own::mended(&mut step, &reread.source, reread.at_ms, now_ms)?;
     }
-    append::keep_alerts(&mut step, reread.seq, &reread.source, reread.now_ms, &reread.reading)
+    append::keep_alerts(&mut step, reread.seq, &reread.source, now_ms, &reread.reading)
 }
 
-pub fn requeue(step: Step<'_>, replay: &Replay) -> Result<usize, StoreError> {
+pub fn requeue(step: Step<'_>, replay: &Replay, wall_ms: i64) -> Result<usize, StoreError> {
     let (first, last) = match replay.target {
         ReplayTarget::Request(seq) => {
             let first = seq * ALERTS_PER_REQUEST as i64;
@@ -95,12 +95,14 @@ pub fn requeue(step: Step<'_>, replay: &Replay) -> Result<usize, StoreError> {
     let ids: Vec<i64> = step
         .transaction
         .prepare_cached(
-            // Only what was refused before the operator asked: what is refused again meanwhile waits for a new request.
+            // Only what was refused before the operator asked: what is refused again meanwhile waits for a new request. What
+            // was refused in the future was so before the machine's clock was set back, and before that.
             "SELECT id FROM alerts a WHERE state = 'set_aside' AND id BETWEEN ?1 AND ?2
-             AND (SELECT max(at) FROM attempts t WHERE t.alert = a.id) <= (SELECT asked_at FROM replays WHERE id = ?3)
+             AND (SELECT at <= (SELECT asked_at FROM replays WHERE id = ?3) OR at > ?5
+                  FROM attempts t WHERE t.alert = a.id ORDER BY n DESC LIMIT 1)
              ORDER BY id LIMIT ?4",
         )?
-        .query_map(params![first, last, replay.id, BATCH as i64], |row| row.get(0))?
+        .query_map(params![first, last, replay.id, BATCH as i64, wall_ms], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     // Behind a younger one of its lane that is already on its way, an old one waits; else it is the head.
     let mut update = step.transaction.prepare_cached(

@@ -11,6 +11,9 @@ use super::{ALERTS_PER_REQUEST, Store, StoreError};
 /// How often there is a look at what may go.
 const EVERY: Duration = Duration::from_secs(60);
 
+/// How far the machine's clock may be set without a word.
+const DRIFT: Duration = Duration::from_secs(60);
+
 /// How many requests one step looks at. A step holds up the commits behind it, so it is short.
 const LOOK: i64 = 256;
 
@@ -36,9 +39,15 @@ pub struct Retained {
 
 /// Removes what is older than `age`, and the oldest while more than `size` bytes are in use, now and then until `stop`
 /// says so. What is not delivered stays.
+///
+/// Age is counted by the earlier of two clocks: the steady one and the machine's. So a clock that is set forward by mistake
+/// removes nothing early. One that was behind when the gateway started, and was then put right, leaves the steady one
+/// behind until a restart: meanwhile all is kept for that much longer, within `size`.
 pub async fn keep_within(store: Store, age: Duration, size: u64, mut stop: watch::Receiver<bool>) {
+    let mut drift_ms = 0;
     loop {
-        let before_ms = jiff::Timestamp::now().as_millisecond().saturating_sub(age.as_millis() as i64);
+        tell_of_drift(&store, &mut drift_ms);
+        let before_ms = store.clock().earliest_ms().saturating_sub(age.as_millis() as i64);
         match remove_all(&store, before_ms, size).await {
             Ok(0) => {}
             Ok(requests) => tracing::info!(requests, "retention removed old requests, all of them delivered"),
@@ -49,6 +58,20 @@ pub async fn keep_within(store: Store, age: Duration, size: u64, mut stop: watch
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
+}
+
+/// Tells when the machine's clock has been set since it was last told.
+fn tell_of_drift(store: &Store, told_ms: &mut i64) {
+    let drift_ms = store.clock().drift_ms();
+    if drift_ms.abs_diff(*told_ms) < DRIFT.as_millis() as u64 {
+        return;
+    }
+    tracing::warn!(
+        seconds = drift_ms / 1000,
+        "the machine's clock was set while the gateway runs. Deliveries keep their pace; what is shown follows it; \
+        until a restart, nothing is removed for an age that it has not by both"
+    );
+    *told_ms = drift_ms;
 }
 
 async fn remove_all(store: &Store, before_ms: i64, size: u64) -> Result<usize, StoreError> {

@@ -10,7 +10,7 @@ use super::writer::Step;
 pub struct Settlement {
     /// The alert's id in the store.
     pub alert: i64,
-    /// When the attempt began: Unix milliseconds.
+    /// When the attempt began, by the machine's clock: Unix milliseconds.
     pub at: i64,
     /// How long it took, in microseconds.
     pub duration_us: i64,
@@ -34,7 +34,7 @@ pub enum Verdict {
     },
     /// To be tried again.
     Later {
-        /// Not before this: Unix milliseconds.
+        /// Not before this: Unix milliseconds on the store's clock.
         due_at: i64,
         /// Why.
         said: String,
@@ -70,13 +70,13 @@ impl Verdict {
     }
 }
 
-pub fn settle(step: Step<'_>, settlement: &Settlement) -> Result<(), StoreError> {
+pub fn settle(step: Step<'_>, settlement: &Settlement, now_ms: i64) -> Result<(), StoreError> {
     let Settlement { alert, at, duration_us, status, verdict } = settlement;
     let (state, due_at) = match verdict {
         Verdict::Accepted { .. } => ("delivered", None),
         Verdict::Refused { .. } => ("set_aside", None),
         Verdict::Later { due_at, .. } => ("pending", Some(*due_at)),
-        Verdict::Blocked { .. } => ("pending", Some(*at)),
+        Verdict::Blocked { .. } => ("pending", Some(now_ms)),
     };
     let row = step
         .transaction
@@ -110,7 +110,7 @@ pub fn settle(step: Step<'_>, settlement: &Settlement) -> Result<(), StoreError>
                 "UPDATE alerts SET due_at = ?3 WHERE due_at IS NULL AND id =
                  (SELECT id FROM alerts WHERE lane = ?1 AND destination = ?2 AND state = 'pending' ORDER BY id LIMIT 1)",
             )?
-            .execute(params![lane, destination, at])?;
+            .execute(params![lane, destination, now_ms])?;
     }
     Ok(())
 }

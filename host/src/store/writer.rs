@@ -19,16 +19,16 @@ use crate::metrics::Metrics;
 /// The most commands in one transaction. With more, the first would wait for the last one's work.
 const GROUP: usize = 512;
 
-/// What the writer is asked to do.
+/// What the writer is asked to do; where it depends on the time, with the time.
 #[derive(Debug)]
 pub enum Command {
-    Append(Ask<(NewRequest, Reading), Appended>),
-    Settle(Ask<Settlement, ()>),
-    FinishReplay(Ask<Reread, Appended>),
-    Requeue(Ask<Replay, usize>),
+    Append(Ask<(NewRequest, Reading, i64), Appended>),
+    Settle(Ask<(Settlement, i64), ()>),
+    FinishReplay(Ask<(Reread, i64), Appended>),
+    Requeue(Ask<(Replay, i64), usize>),
     Retain(Ask<Bounds, Retained>),
     Plugin(Ask<PluginRecord, PluginId>),
-    Tell(Ask<Notice, bool>),
+    Tell(Ask<(Notice, i64), bool>),
     Forget(Ask<String, ()>),
     Remember(Ask<Vec<Seen>, ()>),
     Close,
@@ -171,13 +171,13 @@ impl Signals {
 impl Command {
     fn run(&mut self, mut step: Step<'_>) -> Result<(), StoreError> {
         match self {
-            Self::Append(ask) => ask.run(|(request, reading)| append::append(step, request, reading)),
-            Self::Settle(ask) => ask.run(|settlement| settle::settle(step, settlement)),
-            Self::FinishReplay(ask) => ask.run(|reread| replay::finish(step, reread)),
-            Self::Requeue(ask) => ask.run(|replay| replay::requeue(step, replay)),
+            Self::Append(ask) => ask.run(|(request, reading, now)| append::append(step, request, reading, *now)),
+            Self::Settle(ask) => ask.run(|(settlement, now)| settle::settle(step, settlement, *now)),
+            Self::FinishReplay(ask) => ask.run(|(reread, now)| replay::finish(step, reread, *now)),
+            Self::Requeue(ask) => ask.run(|(replay, now)| replay::requeue(step, replay, *now)),
             Self::Retain(ask) => ask.run(|bounds| retention::retain(step, bounds)),
             Self::Plugin(ask) => ask.run(|plugin| append::plugin(&step, plugin)),
-            Self::Tell(ask) => ask.run(|notice| own::tell(&mut step, notice)),
+            Self::Tell(ask) => ask.run(|(notice, now_ms)| own::tell(&mut step, notice, *now_ms)),
             Self::Forget(ask) => ask.run(|key| own::forget(&step, key)),
             Self::Remember(ask) => ask.run(|seen| remembered::remember(step, seen)),
             Self::Close => Ok(()),

@@ -1,6 +1,8 @@
 //! A closed gate: why it is closed, and when the next probe may go.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::DestinationState;
 use crate::itoc360::outcome::LONGEST_RETRY_AFTER;

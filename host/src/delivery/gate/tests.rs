@@ -41,6 +41,15 @@ impl Bench {
         Self { gate: Gate::new(concurrency), start: now, now, rng: fastrand::Rng::with_seed(7) }
     }
 
+    /// A gate whose destination took all that it was ever sent.
+    fn grown(concurrency: usize) -> Self {
+        let mut bench = Self::new(concurrency);
+        for alert in 0..concurrency * concurrency {
+            bench.record(alert as i64, &accepted());
+        }
+        bench
+    }
+
     fn record(&mut self, alert: i64, outcome: &Outcome) -> &mut Self {
         self.gate.record(self.now, alert, outcome, &mut self.rng);
         self
@@ -76,8 +85,15 @@ impl Bench {
 }
 
 #[test]
+fn a_new_gate_lets_one_through_and_grows_by_one_with_each_round_that_is_accepted() {
+    let mut bench = Bench::new(5);
+    let limits: Vec<_> = (0..14).map(|_| bench.record(1, &accepted()).permits(0)).collect();
+    assert_eq!(limits, [2, 2, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 5]);
+}
+
+#[test]
 fn an_open_gate_lets_through_as_many_as_configured() {
-    let mut bench = Bench::new(8);
+    let mut bench = Bench::grown(8);
     assert_eq!([0, 7, 8, 9].map(|in_flight| bench.permits(in_flight)), [8, 1, 0, 0]);
     assert_eq!(bench.gate.next_wake(bench.now), None);
     assert_eq!(bench.gate.state(), State { state: DestinationState::Healthy, since: None, why: None });
@@ -85,14 +101,15 @@ fn an_open_gate_lets_through_as_many_as_configured() {
 }
 
 #[test]
-fn later_halves_the_limit_and_accepted_raises_it_by_one() {
-    let mut bench = Bench::new(8);
+fn later_halves_the_limit_and_a_round_of_accepted_raises_it_by_one() {
+    let mut bench = Bench::grown(8);
     let mut limits = Vec::new();
-    for outcome in [later(), later(), later(), later(), refused(), accepted(), accepted(), later_after(9), accepted()] {
+    let answers = [later(), later(), later(), later(), refused(), accepted(), accepted(), accepted(), later_after(9)];
+    for outcome in answers.into_iter().chain([accepted(), later(), accepted()]) {
         limits.push(bench.record(1, &outcome).permits(0));
     }
-    assert_eq!(limits, [4, 2, 1, 1, 1, 2, 3, 1, 2]);
-    for _ in 0..20 {
+    assert_eq!(limits, [4, 2, 1, 1, 1, 2, 2, 3, 1, 2, 1, 2]);
+    for _ in 0..40 {
         bench.record(1, &accepted());
     }
     assert_eq!(bench.permits(0), 8);
@@ -119,7 +136,7 @@ fn a_held_destination_opens_with_a_limit_of_one_whatever_else_the_probe_brings()
         bench.record(1, &blocked()).wait();
         bench.record(1, &outcome);
         assert_eq!((bench.condition(), bench.permits(0)), (DestinationState::Healthy, 1), "{outcome:?}");
-        bench.record(2, &accepted()).record(3, &accepted());
+        bench.record(2, &accepted()).record(3, &accepted()).record(4, &accepted());
         assert_eq!(bench.permits(0), 3, "{outcome:?}");
     }
 }
@@ -226,6 +243,29 @@ fn what_was_under_way_when_the_gate_closed_is_not_taken_for_a_probe() {
     let mut bench = Bench::new(8);
     bench.fail().record(6, &blocked());
     assert_eq!(bench.condition(), DestinationState::Held);
+}
+
+/// A whole outage: the destination is met by one after it, by two after that, and never by a step of more than one.
+#[test]
+fn after_an_outage_a_backlog_goes_out_in_a_ramp_whatever_waits() {
+    for outage in [later(), blocked()] {
+        let mut bench = Bench::grown(32);
+        for alert in 0..32 {
+            bench.record(alert, &outage);
+        }
+        bench.wait();
+        bench.record(32, &accepted());
+        let (mut rounds, mut sent) = (Vec::new(), 0);
+        while bench.permits(0) < 32 {
+            let round = bench.permits(0);
+            for alert in 0..round {
+                bench.record(alert as i64, &accepted());
+            }
+            rounds.push(round);
+            sent += round;
+        }
+        assert_eq!((rounds, sent), ((1..32).collect(), 31 * 32 / 2), "{outage:?}");
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -1,16 +1,15 @@
 //! Puts into words why no answer came.
 
-use std::error::Error;
+use super::connect::NoAnswer;
 
-use hyper_util::client::legacy;
-
-/// The error and its causes, outermost first, in one line. It may repeat what the peer sent, so it is to be masked.
-pub(super) fn describe(error: &legacy::Error, host: &str) -> String {
-    let mut text = match error.is_connect() {
-        true => format!("cannot connect to {host}"),
-        false => format!("the connection to {host} broke before an answer came"),
+/// What failed and its causes, outermost first, in one line. It may repeat what the peer sent, so it is to be masked.
+pub(super) fn describe(error: &NoAnswer, host: &str) -> String {
+    let mut text = match error.connected {
+        false => format!("cannot connect to {host}"),
+        true => format!("the connection to {host} broke before an answer came"),
     };
-    let mut cause = error.source();
+    // The outermost says in other words what was just said.
+    let mut cause = error.cause.source();
     while let Some(error) = cause {
         // Some errors quote their cause themselves.
         let words = error.to_string();
@@ -19,6 +18,12 @@ pub(super) fn describe(error: &legacy::Error, host: &str) -> String {
             text.push_str(&words);
         }
         cause = error.source();
+    }
+    // What an operator can mend; the rest mends itself, or is ITOC360's.
+    if text.contains("dns error") {
+        text.push_str("; check the host in the url, and this machine's DNS");
+    } else if text.contains("invalid peer certificate") {
+        text.push_str("; check the url, this machine's clock, and the certificate authorities that it trusts");
     }
     text
 }

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,7 +39,7 @@ pub const PATH: &str = "/functions/v1/events";
 pub struct StandIn {
     address: SocketAddr,
     shared: Arc<Shared>,
-    serving: JoinHandle<()>,
+    serving: Option<JoinHandle<()>>,
 }
 
 /// What a stand-in is like from the start.
@@ -84,15 +85,26 @@ impl StandIn {
     /// Starts one that answers [`Reply::Ok`] until it is told otherwise.
     pub async fn start(setup: Setup) -> io::Result<Self> {
         let listener = TcpListener::bind(setup.listen).await?;
-        let address = listener.local_addr()?;
+        let mut stand_in = Self::unbound(setup);
+        stand_in.address = listener.local_addr()?;
+        stand_in.serving = Some(tokio::spawn(serve::accept(listener, Arc::clone(&stand_in.shared))));
+        Ok(stand_in)
+    }
+
+    /// One that listens nowhere: it speaks on the connections that it is given.
+    pub fn unbound(setup: Setup) -> Self {
         let shared = Arc::new(Shared {
             token: setup.token,
             format: setup.format,
             ledger: Mutex::new(Ledger::new(setup.remember)),
             tally: watch::Sender::default(),
         });
-        let serving = tokio::spawn(serve::accept(listener, Arc::clone(&shared)));
-        Ok(Self { address, shared, serving })
+        Self { address: setup.listen, shared, serving: None }
+    }
+
+    /// Speaks on a connection, as of a simulated network, until its client leaves.
+    pub fn converse<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> impl Future<Output = ()> + use<S> {
+        serve::converse(stream, Arc::clone(&self.shared))
     }
 
     /// The URL to configure as the destination's.
@@ -149,14 +161,18 @@ impl StandIn {
 
     /// Closes its port and waits until it is closed, as when ITOC360 goes down.
     pub async fn stop(mut self) {
-        self.serving.abort();
-        // Being cancelled is what was asked for.
-        let _ = (&mut self.serving).await;
+        if let Some(serving) = self.serving.take() {
+            serving.abort();
+            // Being cancelled is what was asked for.
+            let _ = serving.await;
+        }
     }
 }
 
 impl Drop for StandIn {
     fn drop(&mut self) {
-        self.serving.abort();
+        if let Some(serving) = &self.serving {
+            serving.abort();
+        }
     }
 }

@@ -1,10 +1,16 @@
 //! What a script can say.
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
 /// How to answer one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Reply {
     /// As ITOC360 would.
     Ok,
+    /// As ITOC360 would, once there is a permit for it, which is used up. The event is taken at once.
+    OkWhen(Arc<Semaphore>),
     /// This, and the event is not taken.
     Status {
         /// The status, 200 to 599. Anything else is answered 500.

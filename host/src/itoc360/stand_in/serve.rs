@@ -13,7 +13,9 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -37,7 +39,9 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    shared.tally.send_modify(|tally| tally.connections += 1);
+                    // Without it an answer waits for the peer's delayed acknowledgement; where it fails, that is all
+                    // that happens.
+                    let _ = stream.set_nodelay(true);
                     connections.spawn(converse(stream, Arc::clone(&shared)));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -47,9 +51,9 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn converse(stream: TcpStream, shared: Arc<Shared>) {
-    // Without it an answer waits for the peer's delayed acknowledgement; where it fails, that is all that happens.
-    let _ = stream.set_nodelay(true);
+/// Speaks on a connection until its client leaves.
+pub(super) async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
+    shared.tally.send_modify(|tally| tally.connections += 1);
     let service = service_fn(|request| answer(&shared, request));
     // A connection ends when its client leaves or when a reply says so; either way there is nobody to tell.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -74,7 +78,12 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<
     };
     let body = body.to_bytes();
     let known = known(shared, &head.method, head.uri.path(), &head.headers);
-    match decide(shared, known, head.headers, &body) {
+    let (wait, verdict) = decide(shared, known, head.headers, &body);
+    if let Some(permit) = &wait {
+        // A closed one lets everything through.
+        permit.acquire().await.map_or_else(drop, |permit| permit.forget());
+    }
+    match verdict {
         Verdict::Answer(status, headers, body) => {
             let mut response = Response::new(Full::new(body));
             *response.status_mut() = status;
@@ -99,7 +108,12 @@ fn known(shared: &Shared, method: &Method, path: &str, headers: &HeaderMap) -> R
 }
 
 /// Asks the script, keeps what is to be kept, and finds the answer.
-fn decide(shared: &Shared, known: Result<(), (u16, &'static str)>, headers: HeaderMap, body: &Bytes) -> Verdict {
+fn decide(
+    shared: &Shared,
+    known: Result<(), (u16, &'static str)>,
+    headers: HeaderMap,
+    body: &Bytes,
+) -> (Option<Arc<Semaphore>>, Verdict) {
     let event = known.and_then(|()| {
         event::read(shared.format, body).map_err(|unreadable| match unreadable {
             Unreadable::Invalid => (400, "Invalid payload"),
@@ -107,7 +121,10 @@ fn decide(shared: &Shared, known: Result<(), (u16, &'static str)>, headers: Head
         })
     });
     let mut ledger = shared.ledger();
-    let reply = ledger.reply(body);
+    let (wait, reply) = match ledger.reply(body) {
+        Reply::OkWhen(permits) => (Some(permits), Reply::Ok),
+        reply => (None, reply),
+    };
     let mut tally = *shared.tally.borrow();
     if let (Reply::Ok | Reply::Lost | Reply::Garbage, Ok(event)) = (&reply, &event) {
         ledger.take(event, &mut tally);
@@ -121,7 +138,7 @@ fn decide(shared: &Shared, known: Result<(), (u16, &'static str)>, headers: Head
         tally.requests = now.requests + 1;
         *now = tally;
     });
-    verdict
+    (wait, verdict)
 }
 
 fn verdict(reply: Reply, event: Result<Event<'_>, (u16, &'static str)>, body: &Bytes) -> Verdict {
@@ -132,7 +149,7 @@ fn verdict(reply: Reply, event: Result<Event<'_>, (u16, &'static str)>, body: &B
     };
     match reply {
         Reply::Hang => Verdict::Hang,
-        Reply::Ok | Reply::Close | Reply::Lost => Verdict::Close,
+        Reply::Ok | Reply::OkWhen(_) | Reply::Close | Reply::Lost => Verdict::Close,
         Reply::Garbage => Verdict::Answer(StatusCode::OK, HeaderMap::new(), Bytes::from_static(b"<html>OK</html>")),
         Reply::Status { code, headers, body } => {
             let Verdict::Answer(status, mut all, body) = json(code, body.into()) else {

@@ -4,6 +4,7 @@ mod model;
 mod own;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use hyper::body::Bytes;
 use plugin_sdk::contract::{self, Priority};
@@ -11,8 +12,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::alert::Alert;
+use crate::clock::{Clock, LONGEST_WAIT, wall_ms};
 
-/// A store in a folder of its own, and the words to use it.
+/// A store in a folder of its own, with a clock that begins at 0 and moves only when it is told to.
 struct Bench {
     dir: TempDir,
     store: Store,
@@ -27,22 +29,35 @@ const LATE: i64 = 1_000_000;
 
 impl Bench {
     async fn new() -> Self {
-        Self::open(tempfile::tempdir().unwrap()).await
+        tokio::time::pause();
+        Self::open(tempfile::tempdir().unwrap(), Clock::at(0)).await
     }
 
-    async fn open(dir: TempDir) -> Self {
+    async fn open(dir: TempDir, clock: Clock) -> Self {
         let metrics = Metrics::new();
-        let (store, closing) = Store::open(dir.path(), &Options { sync: false }, metrics.clone()).unwrap();
+        let (store, closing) = Store::open(dir.path(), &Options { sync: false, clock }, metrics.clone()).unwrap();
         let record = PluginRecord { name: "p".into(), version: "1".into(), sha256: "00".into() };
         let plugin = store.plugin(record).await.unwrap();
         Self { dir, store, closing, metrics, plugin, requests: 0 }
     }
 
     async fn reopen(self) -> Self {
+        let clock = self.store.clock();
+        self.reopen_under(clock).await
+    }
+
+    /// Reopens it where the machine's clock was set meanwhile.
+    async fn reopen_under(self, clock: Clock) -> Self {
         let requests = self.requests;
         drop(self.store);
         self.closing.close().await;
-        Self { requests, ..Self::open(self.dir).await }
+        Self { requests, ..Self::open(self.dir, clock).await }
+    }
+
+    /// Waits until the clock shows this, if it does not yet.
+    async fn wait_until(&self, ms: i64) {
+        let wait = ms - self.store.clock().now_ms();
+        tokio::time::advance(Duration::from_millis(u64::try_from(wait).unwrap_or_default())).await;
     }
 
     fn request(&mut self, source: &str, at: i64) -> NewRequest {
@@ -61,6 +76,7 @@ impl Bench {
 
     /// Appends events, each given as its id and its key.
     async fn append(&mut self, source: &str, at: i64, events: &[(&str, &str)]) -> Appended {
+        self.wait_until(at).await;
         let request = self.request(source, at);
         self.store.append(request, reading(source, events)).await.unwrap()
     }
@@ -76,6 +92,7 @@ impl Bench {
 
     /// Settles the due alert of an event.
     async fn settle(&self, event: &str, verdict: Verdict) {
+        self.wait_until(50).await;
         let due = self.due(LATE);
         let (alert, _) = due.iter().find(|(_, id)| id == event).expect("the event is due");
         let settlement = Settlement { alert: *alert, at: 50, duration_us: 1, status: Some(200), verdict };
@@ -183,6 +200,32 @@ async fn an_alert_that_failed_is_due_again_when_its_time_has_come() {
 }
 
 #[tokio::test]
+async fn when_a_request_came_in_says_nothing_of_when_its_alerts_are_due() {
+    let mut bench = Bench::new().await;
+    bench.wait_until(100).await;
+    for (set, event) in [(-LATE, "set back"), (LATE, "set forward")] {
+        let request = bench.request("a", set);
+        bench.store.append(request, reading("a", &[(event, event)])).await.unwrap();
+    }
+    assert_eq!((bench.due(99).len(), bench.due(100).len()), (0, 2));
+}
+
+#[tokio::test]
+async fn what_was_due_in_a_far_future_is_due_when_the_store_is_opened() {
+    let mut bench = Bench::new().await;
+    let longest = LONGEST_WAIT.as_millis() as i64;
+    bench.append("a", 1, &[("far", "1"), ("behind it", "1"), ("near", "2"), ("now", "3")]).await;
+    bench.settle("far", later(50 + longest)).await;
+    bench.settle("near", later(50)).await;
+    // The machine's clock is 49 ms behind what it was, and then 51.
+    let bench = bench.reopen_under(Clock::at(50)).await;
+    assert_eq!(bench.due_events(50 + longest - 1), ["now", "near"]);
+    let bench = bench.reopen_under(Clock::at(49)).await;
+    assert_eq!(bench.due_events(49), ["now", "far"], "what waits no longer than it may is left alone");
+    assert_eq!(bench.due_events(50), ["now", "far", "near"]);
+}
+
+#[tokio::test]
 async fn what_is_claimed_is_not_due() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1"), ("2", "2"), ("3", "3")]).await;
@@ -210,7 +253,7 @@ async fn a_request_whose_plugin_failed_is_kept_and_can_be_read_again() {
             replay: replay.id,
             seq: kept.seq,
             source: "a".into(),
-            now_ms: 9,
+            at_ms: 1,
             plugin: bench.plugin,
             reading: reading("a", &[("1", "1")]),
         };
@@ -274,6 +317,36 @@ async fn retention_keeps_to_a_size_by_removing_the_oldest_that_were_delivered() 
     assert_eq!(retain(&bench, 0, u64::MAX).await, 0);
     assert_eq!(retain(&bench, 0, 1).await, 1);
     assert_eq!(bench.due_events(LATE), ["pending"]);
+}
+
+/// As the gateway does it, once.
+async fn keep_within_days(bench: &Bench, days: u64) {
+    let (_stop, stopped) = watch::channel(true);
+    keep_within(bench.store.clone(), Duration::from_secs(days * 24 * 60 * 60), u64::MAX, stopped).await;
+}
+
+#[tokio::test]
+async fn retention_believes_the_clock_that_is_behind() {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let (mut bench, today) = (Bench::new().await, wall_ms());
+    let request = bench.request("a", today - 10 * DAY);
+    bench.store.append(request, reading("a", &[("old", "old")])).await.unwrap();
+    bench.settle("old", accepted()).await;
+    let request = bench.request("a", today);
+    bench.store.append(request, reading("a", &[("new", "new")])).await.unwrap();
+    let left = |bench: &Bench| bench.store.history().unwrap().find("old").unwrap().len();
+
+    // Behind when the gateway started, and put right since; ahead when it started, and put right since.
+    for (ahead, days) in [(-5, 7), (5, 12)] {
+        bench = bench.reopen_under(Clock::at(today + ahead * DAY)).await;
+        keep_within_days(&bench, days).await;
+        assert_eq!(left(&bench), 1, "{ahead}");
+    }
+    bench = bench.reopen_under(Clock::at(today)).await;
+    keep_within_days(&bench, 12).await;
+    assert_eq!(left(&bench), 1);
+    keep_within_days(&bench, 7).await;
+    assert_eq!(left(&bench), 0);
 }
 
 #[tokio::test]

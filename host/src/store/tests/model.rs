@@ -124,6 +124,7 @@ async fn compare(actions: Vec<Action>) {
     let mut bench = Bench::new().await;
     let mut model = Model { now: 100, ..Model::default() };
     for action in actions {
+        bench.wait_until(model.now).await;
         match action {
             Action::Append { source, events } => {
                 let words: Vec<_> = events.iter().map(|(event, key)| (event.to_string(), key.to_string())).collect();

@@ -34,7 +34,7 @@ impl Bench {
         let seq = self.find(id).seq;
         ask_replay(&file(self.dir.path()), &[ReplayTarget::Request(seq)], 5).unwrap();
         let replay = self.store.due_reader().unwrap().replays().unwrap()[0].id;
-        let reread = Reread { replay, seq, source: "a".into(), now_ms: 9, plugin: self.plugin, reading };
+        let reread = Reread { replay, seq, source: "a".into(), at_ms: 9, plugin: self.plugin, reading };
         self.store.finish_replay(reread).await.unwrap();
     }
 

@@ -1,0 +1,248 @@
+//! The gateway's store and delivery, an ITOC360, and the model of both.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use plugin_sdk::contract::{self, Priority, Status};
+use rusqlite::Connection;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::Action;
+use super::plain::{Model, Rows, Standing, resolves};
+use crate::alert::Alert;
+use crate::clock::{Clock, wall_ms};
+use crate::delivery::Delivery;
+use crate::delivery::tests::wire::{self, Stream};
+use crate::health::Health;
+use crate::itoc360::stand_in::{Setup, StandIn};
+use crate::metrics::Metrics;
+use crate::store::{
+    self, Appended, Bounds, Closing, NewAlert, NewRequest, PluginRecord, Reading, Replay, ReplayTarget, Reread, Store,
+};
+
+/// How long, in real time, the disk may take to catch up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A gateway's store and delivery, an ITOC360, and the model of both.
+pub struct Bench {
+    model: Arc<Mutex<Model>>,
+    folder: tempfile::TempDir,
+    itoc360: Arc<StandIn>,
+    life: Option<Life>,
+}
+
+/// From a start to a crash or a stop.
+struct Life {
+    store: Store,
+    closing: Closing,
+    conversations: Arc<Mutex<JoinSet<()>>>,
+    stop: watch::Sender<bool>,
+    delivering: JoinHandle<()>,
+    disk: Connection,
+}
+
+impl Bench {
+    pub async fn new() -> Self {
+        let (model, itoc360) = (Arc::<Mutex<Model>>::default(), Arc::new(StandIn::unbound(Setup::default())));
+        let asked = Arc::clone(&model);
+        itoc360.script(move |_, body| {
+            let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+            let event = body["commonAnnotations"]["event_id"].as_str().unwrap().parse().unwrap();
+            asked.lock().unwrap().arrives(event)
+        });
+        let mut bench = Self { model, folder: tempfile::tempdir().unwrap(), itoc360, life: None };
+        bench.start(Clock::at(1_000_000_000_000)).await;
+        bench
+    }
+
+    async fn start(&mut self, clock: Clock) {
+        self.model().clock = Some(clock);
+        let options = store::Options { sync: false, clock };
+        let (store, closing) = Store::open(self.folder.path(), &options, Metrics::new()).unwrap();
+        let (conversations, itoc360) = (Arc::<Mutex<JoinSet<()>>>::default(), Arc::clone(&self.itoc360));
+        let speaking = Arc::clone(&conversations);
+        let client = wire::itoc360(Duration::from_secs(10), move || {
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            speaking.lock().unwrap().spawn(itoc360.converse(theirs));
+            std::future::ready(Ok(Box::new(ours) as Box<dyn Stream>))
+        });
+        let (stop, stopped) = watch::channel(false);
+        let (health, metrics) = (Health::default(), Metrics::new());
+        let delivery = Delivery::new("itoc360".into(), client, 4, store.clone(), health, metrics).unwrap();
+        let disk = Connection::open(store::file(self.folder.path())).unwrap();
+        let delivering = tokio::spawn(delivery.run(stopped));
+        self.life = Some(Life { store, closing, conversations, stop, delivering, disk });
+    }
+
+    /// In order, so that all that was sent is written down.
+    pub async fn stop(&mut self) -> (Store, Closing) {
+        let life = self.life.take().unwrap();
+        life.stop.send_replace(true);
+        life.delivering.await.unwrap();
+        assert_eq!(rows(&life.disk), self.model().rows(), "after a stop in order");
+        (life.store, life.closing)
+    }
+
+    async fn crash(&mut self) -> Clock {
+        let life = self.life.take().unwrap();
+        life.delivering.abort();
+        assert!(life.delivering.await.is_err_and(|error| error.is_cancelled()), "delivery panicked");
+        // What was on its way does not outlive its sender here; the simulated network has that.
+        life.conversations.lock().unwrap().abort_all();
+        let clock = life.store.clock();
+        drop(life.store);
+        life.closing.close().await;
+        let rows = rows(&life.disk);
+        self.model().crashed(&rows);
+        clock
+    }
+
+    async fn append(&self, reading: Reading) -> Appended {
+        let store = &self.life().store;
+        let record = PluginRecord { name: "p".into(), version: "1".into(), sha256: "0".into() };
+        let request = NewRequest {
+            id: uuid::Uuid::now_v7().to_string(),
+            source: "s".into(),
+            received_at: 1,
+            method: "POST".into(),
+            url: String::new(),
+            headers: "[]".into(),
+            body: Bytes::new(),
+            plugin: store.plugin(record).await.unwrap(),
+        };
+        store.append(request, reading).await.unwrap()
+    }
+
+    /// Writes a replay down as `events replay` does, and gives it as the gateway finds it.
+    fn ask(&self, store: &Store, target: ReplayTarget) -> Replay {
+        store::ask_replay(&store::file(self.folder.path()), &[target], wall_ms()).unwrap();
+        store.due_reader().unwrap().replays().unwrap()[0]
+    }
+
+    pub async fn act(&mut self, action: Action) {
+        match action {
+            Action::Append(events) => {
+                // In the model first, as it may arrive before the append returns.
+                let expected = {
+                    let mut model = self.model();
+                    model.requests += 1;
+                    let seq = model.requests;
+                    model.append(seq, &events)
+                };
+                assert_eq!(self.append(reading(&events)).await, expected);
+            }
+            Action::Fail(events) => {
+                self.append(Reading::Failed("trap".into())).await;
+                let mut model = self.model();
+                model.requests += 1;
+                let seq = model.requests;
+                model.unread.push_back((seq, events));
+            }
+            Action::Answers(answers) => self.model().answers = answers.into(),
+            Action::Wait(seconds) => tokio::time::advance(Duration::from_secs(seconds)).await,
+            Action::Crash { turns, hours } => {
+                turn(turns).await;
+                let clock = self.crash().await;
+                if hours != 0 {
+                    self.model().alerts.values_mut().for_each(|one| one.not_before_ms = 0);
+                }
+                self.start(Clock::at(clock.now_ms() + hours * 3_600_000)).await;
+            }
+            Action::Restart | Action::ReadAgain | Action::Requeue | Action::Retain => {
+                let (store, closing) = self.stop().await;
+                match action {
+                    Action::ReadAgain => self.read_again(&store).await,
+                    Action::Requeue => {
+                        let replay = self.ask(&store, ReplayTarget::AllSetAside);
+                        assert_eq!(store.requeue(replay).await.unwrap(), self.model().requeue());
+                    }
+                    Action::Retain => {
+                        store.retain(Bounds { from: 0, before_ms: i64::MAX, size: u64::MAX }).await.unwrap();
+                        self.model().retain();
+                    }
+                    _ => {}
+                }
+                let clock = store.clock();
+                drop(store);
+                closing.close().await;
+                self.start(clock).await;
+            }
+        }
+    }
+
+    /// While nothing is delivered: which alert of a key is next depends on whether an older one comes back before it or after.
+    async fn read_again(&self, store: &Store) {
+        let Some((seq, events)) = self.model().unread.pop_front() else { return };
+        let replay = self.ask(store, ReplayTarget::Request(seq)).id;
+        let record = PluginRecord { name: "p".into(), version: "2".into(), sha256: "1".into() };
+        let plugin = store.plugin(record).await.unwrap();
+        let reread = Reread { replay, seq, source: "s".into(), at_ms: 0, plugin, reading: reading(&events) };
+        let appended = store.finish_replay(reread).await.unwrap();
+        assert_eq!(appended, self.model().append(seq, &events));
+    }
+
+    /// Waits until what is on the disk is what the model says, and ITOC360 has opened what it should have.
+    pub async fn catches_up(&self) {
+        let life = self.life();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            turn(1).await;
+            assert!(!life.delivering.is_finished(), "delivery ended");
+            let rows = rows(&life.disk);
+            let model = self.model();
+            if rows == model.rows() && self.itoc360.opened() == model.opened {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "{rows:#?} is on the disk instead of {model:#?}");
+        }
+    }
+
+    pub fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().expect("the model saw what must never arrive")
+    }
+
+    fn life(&self) -> &Life {
+        self.life.as_ref().unwrap()
+    }
+}
+
+fn reading(events: &[(u8, u8)]) -> Reading {
+    let alerts = events.iter().map(|&(event, key)| {
+        let status = if resolves(event) { Status::Resolve } else { Status::Trigger };
+        let event = contract::Alert::new(event.to_string(), Priority::High, "t");
+        let event = contract::Alert { key: Some(key.to_string()), status, ..event };
+        let alert = Alert { source: "s".into(), request: "r".into(), received_at: store::rfc3339(1), event };
+        NewAlert::new(&alert, "itoc360").unwrap()
+    });
+    Reading::Alerts(alerts.collect())
+}
+
+fn rows(disk: &Connection) -> Rows {
+    let mut alerts = disk
+        .prepare_cached(
+            "SELECT id, event_id, state, attempts, due_at IS NOT NULL,
+                    (SELECT count(*) FROM attempts WHERE alert = id) FROM alerts",
+        )
+        .unwrap();
+    let rows = alerts.query_map([], |row| {
+        let state = match row.get_ref(2)?.as_str()? {
+            "pending" => "pending",
+            "delivered" => "delivered",
+            _ => "set_aside",
+        };
+        assert_eq!(row.get::<_, i64>(3)?, row.get::<_, i64>(5)?, "each attempt is written down once");
+        let standing = Standing { state, attempts: row.get(3)?, head: row.get(4)? };
+        Ok((row.get(0)?, (row.get(1)?, standing)))
+    });
+    rows.unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// All tasks have their turn so many times, and so have the threads of the disk.
+pub async fn turn(times: usize) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,104 @@
+//! Random actions on delivery and its store, each compared with a model in plain memory.
+//!
+//! The model is played from both sides: it does what is done to the store, and it is asked by ITOC360 for each request
+//! that arrives. So it sees at once what must never arrive: an alert that is settled, one that is behind another of its
+//! key, one before its time. After each step, what is on the disk must become what the model says.
+//!
+//! Time stands still but where an action moves it, and a crash may find the machine's clock set. The threads of the disk
+//! are real, so a step is over when they have caught up, not after a time.
+
+mod bench;
+mod plain;
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use bench::{Bench, PATIENCE, turn};
+use plain::Answer;
+
+/// How often all tasks get their turn before it is taken for granted that the next request is not on its way.
+const TURNS: usize = 200;
+
+#[derive(Debug, Clone)]
+enum Action {
+    /// A request with these events, each with its key.
+    Append(Vec<(u8, u8)>),
+    /// A request with these events, which the plugin fails to read at first.
+    Fail(Vec<(u8, u8)>),
+    /// The oldest request that the plugin failed to read is read again.
+    ReadAgain,
+    /// The next requests to ITOC360 are answered so, and all after them as usual.
+    Answers(Vec<Answer>),
+    /// Seconds pass.
+    Wait(u64),
+    /// The process dies after so many turns; the machine's clock is then set by so many hours.
+    Crash { turns: usize, hours: i64 },
+    /// It stops in order, and starts again.
+    Restart,
+    /// What is set aside is sent again.
+    Requeue,
+    /// What may go, goes.
+    Retain,
+}
+
+async fn compare(actions: Vec<Action>) {
+    let mut bench = Bench::new().await;
+    for action in actions {
+        bench.act(action).await;
+        bench.catches_up().await;
+    }
+    // Once ITOC360 is well, all that is pending is delivered.
+    bench.model().answers.clear();
+    let deadline = Instant::now() + PATIENCE;
+    while bench.model().alerts.values().any(|one| one.now.state == "pending") {
+        assert!(Instant::now() < deadline, "never delivered: {:#?}", bench.model());
+        tokio::time::advance(Duration::from_secs(20)).await;
+        turn(TURNS).await;
+        bench.catches_up().await;
+    }
+    bench.stop().await.1.close().await;
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let events = || prop::collection::vec((0..24_u8, 0..4_u8), 0..5);
+    let answer = prop_oneof![
+        4 => Just(Answer::Accepted),
+        4 => Just(Answer::Later),
+        2 => (1..100_u8).prop_map(Answer::LaterAfter),
+        2 => Just(Answer::Lost),
+        1 => Just(Answer::Blocked),
+        2 => Just(Answer::Refused),
+    ];
+    prop_oneof![
+        8 => events().prop_map(Action::Append),
+        1 => events().prop_map(Action::Fail),
+        1 => Just(Action::ReadAgain),
+        6 => prop::collection::vec(answer, 1..12).prop_map(Action::Answers),
+        8 => (1..120_u64).prop_map(Action::Wait),
+        3 => (0..TURNS, prop_oneof![2 => Just(0), 1 => -48..48_i64])
+            .prop_map(|(turns, hours)| Action::Crash { turns, hours }),
+        1 => Just(Action::Restart),
+        2 => Just(Action::Requeue),
+        1 => Just(Action::Retain),
+    ]
+}
+
+proptest! {
+    // PROPTEST_CASES says how many, for a long run.
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("PROPTEST_CASES").map_or(48, |cases| cases.parse().unwrap()),
+        max_shrink_iters: 2_000,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn delivery_and_its_store_do_what_a_plain_model_does(actions in prop::collection::vec(action(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        // As long as something blocks a thread, time does not go on by itself.
+        let (frozen, until) = std::sync::mpsc::channel::<()>();
+        runtime.spawn_blocking(move || until.recv());
+        runtime.block_on(compare(actions));
+        drop(frozen);
+    }
+}

@@ -1,0 +1,102 @@
+//! The line to ITOC360 goes wrong, below HTTP.
+
+use std::time::Duration;
+
+use alert_gateway::itoc360::Format;
+
+use super::{EVENTS, attempts, failing_because, post, recovers, statuses};
+use crate::harness::{Gateway, Itoc360, Line, Machine, Place, Setup, State, random, twilio};
+
+/// A gateway that delivers over a line, and waits half a second for an answer.
+async fn start() -> (Itoc360, Line, Place, Gateway) {
+    let itoc360 = Itoc360::alertmanager().await;
+    let line = Line::to(&itoc360);
+    let setup = Setup::empty().destination_at("itoc360", &line.url(), Format::Alertmanager);
+    let (place, gateway) = setup.delivery("timeout = \"500ms\"").twilio("twilio").start().await;
+    (itoc360, line, place, gateway)
+}
+
+/// Alerts come in while the line is so; the reason is shown; and they go out when it is well, without a restart.
+async fn drill(state: State, said: &str) -> (Itoc360, Place) {
+    let (itoc360, line, place, gateway) = start().await;
+    line.is(state);
+    post(&gateway, "twilio", 0..EVENTS).await;
+    failing_because(&place, &gateway, said).await;
+    line.is(State::Well);
+    recovers(&gateway, &itoc360, EVENTS).await;
+    (itoc360, place)
+}
+
+#[tokio::test]
+async fn while_it_takes_connections_and_never_says_a_word_alerts_wait() {
+    let (itoc360, _) = drill(State::Silent, "no answer from 127.0.0.1:").await;
+    assert_eq!(itoc360.tally().updated, 0, "nothing arrived before");
+}
+
+#[tokio::test]
+async fn while_it_answers_byte_by_byte_and_too_slowly_alerts_wait() {
+    // A status line is 15 bytes at least.
+    let (itoc360, _) = drill(State::Drip(Duration::from_millis(100)), "within 500ms").await;
+    assert!(itoc360.tally().updated >= 5, "what was answered too slowly had arrived, and is known there");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_slow_only_behind_its_status_counts() {
+    let (itoc360, line, place, gateway) = start().await;
+    // Status line and headers take half of the time, and the receipt ten times as much.
+    line.is(State::Drip(Duration::from_millis(2)));
+    post(&gateway, "twilio", 0..1).await;
+    let event = place.event_in_state(&twilio::sid(0), "delivered").await;
+    assert_eq!(statuses(&event).last(), Some(&Some(200)));
+    itoc360.opens_only(1).await;
+}
+
+#[tokio::test]
+async fn while_its_answers_break_off_in_the_midst_alerts_wait() {
+    let (itoc360, _) = drill(State::Cut(10), "broke before an answer came").await;
+    assert!(itoc360.tally().updated >= 5, "what was answered in part had arrived, and is known there");
+}
+
+#[tokio::test]
+async fn while_it_resets_connections_in_the_midst_of_requests_alerts_wait() {
+    drill(State::Reset, "broke before an answer came").await;
+}
+
+#[tokio::test]
+async fn while_it_goes_down_and_comes_back_all_the_time_nothing_is_lost_or_opened_twice() {
+    let (itoc360, line, place, gateway) = start().await;
+    let mut random = random();
+    for round in 0..12 {
+        let state = match random.u8(..5) {
+            0 => State::Refused,
+            1 => State::Silent,
+            2 => State::Reset,
+            3 => State::Cut(random.usize(..40)),
+            _ => State::Drip(Duration::from_millis(40)),
+        };
+        line.is(state);
+        post(&gateway, "twilio", round * 4..round * 4 + 2).await;
+        line.is(State::Well);
+        post(&gateway, "twilio", round * 4 + 2..round * 4 + 4).await;
+        // Up for as long as one more takes to arrive, and often less.
+        if random.bool() {
+            place.event_in_state(&twilio::sid(round * 4 + 3), "delivered").await;
+        }
+    }
+    recovers(&gateway, &itoc360, 48).await;
+    assert!(place.list(&["--state", "set-aside"]).await.is_empty());
+}
+
+#[tokio::test]
+async fn while_its_name_is_unknown_alerts_wait_and_go_out_when_it_is_known() {
+    let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
+    let line = Line::to(&itoc360);
+    let url = line.url_as("http", "itoc360.invalid");
+    let place = Setup::empty().destination_at("itoc360", &url, Format::Alertmanager).twilio("twilio").place();
+    let gateway = place.start_with(machine.environment()).await;
+    post(&gateway, "twilio", 0..EVENTS).await;
+    failing_because(&place, &gateway, "check the host in the url, and this machine's DNS").await;
+    machine.knows_names(true);
+    recovers(&gateway, &itoc360, EVENTS).await;
+    assert_eq!(attempts(&place.event(&twilio::sid(0)).await)[0]["status"], serde_json::Value::Null);
+}
