@@ -6,12 +6,14 @@
 mod alertmanager;
 mod author;
 mod catalogue;
+mod clients;
 mod commands;
 mod crashes;
 mod exporting;
 mod guide;
 mod harness;
 mod hostile_plugins;
+mod listeners;
 mod main_job;
 mod monitoring;
 mod mutations;

@@ -20,6 +20,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_alert-gateway");
 
 /// A place in the making: one destination and one Twilio source, unless it is told more.
 pub struct Setup {
+    gateway: String,
     destinations: Vec<(String, String)>,
     sources: String,
     folder: TempDir,
@@ -38,7 +39,20 @@ impl Setup {
 
     /// Without a destination or a source.
     pub fn empty() -> Self {
-        Self { destinations: Vec::new(), sources: String::new(), folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        Self { gateway: String::new(), destinations: Vec::new(), sources: String::new(), folder }
+    }
+
+    /// Adds lines to `[gateway]`.
+    pub fn gateway(mut self, lines: &str) -> Self {
+        self.gateway += &format!("{lines}\n");
+        self
+    }
+
+    /// Writes a file beside the configuration.
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        fs::write(self.folder.path().join(name), content).unwrap();
+        self
     }
 
     /// One destination more.
@@ -81,9 +95,10 @@ impl Setup {
     pub fn place(self) -> Place {
         // A healthy plugin must not fail its limit because the machine is busy with other tests.
         let mut text = format!(
-            "[gateway]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\npublic_url = \"{}\"\ndata_dir = \"data\"\n\n\
+            "[gateway]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\npublic_url = \"{}\"\ndata_dir = \"data\"\n{}\n\
              [limits]\ntime = \"10s\"\n",
-            twilio::PUBLIC_URL
+            twilio::PUBLIC_URL,
+            self.gateway
         );
         for (name, table) in &self.destinations {
             text += &format!("\n[destinations.{name}]\n{table}");
@@ -139,6 +154,13 @@ impl Place {
         // A process that does not care for the signal is told by the write that it failed. The shell counts in 512 bytes.
         let script = format!("trap '' XFSZ; ulimit -f 2048; exec '{PROGRAM}' run");
         command.current_dir(self.folder.path()).args(["-c", &script]);
+        Gateway::ready(Process::start(with_secrets(command))).await
+    }
+
+    /// Starts the gateway as one to whom it is all the same who reads its files, and waits until it takes requests.
+    pub async fn start_with_an_open_umask(&self) -> Gateway {
+        let mut command = program("sh");
+        command.current_dir(self.folder.path()).args(["-c", &format!("umask 000; exec '{PROGRAM}' run")]);
         Gateway::ready(Process::start(with_secrets(command))).await
     }
 
