@@ -27,6 +27,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use bearer::bearer;
 pub use client::Client;
+use tls::Connection;
 pub use tls::{Following, Tls, TlsError};
 
 /// What every room answers with.
@@ -99,16 +100,10 @@ where
                 async move { Ok::<_, Infallible>(answer.await) }
             }
         });
-        let (builder, watcher, tls) = (Arc::clone(&builder), graceful.watcher(), tls.clone());
-        let mut stop = stop.clone();
+        let stream = TokioIo::new(Connection::new(stream, tls.as_ref()));
+        let connection = builder.serve_connection(stream, service).into_owned();
+        let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            let stream = tokio::select! {
-                stream = tls::greet(tls.as_ref(), stream) => stream,
-                // Who has not even been greeted has asked for nothing.
-                _ = stop.wait_for(|stop| *stop) => None,
-            };
-            let Some(stream) = stream else { return };
-            let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
             tokio::select! {
                 ended = connection => if let Err(error) = ended {
                     tracing::debug!(%peer, error, "a connection ended early");

@@ -3,35 +3,26 @@
 //! rustls speaks it, with the cryptography of ring. A handshake has a limit of time and runs in its connection's own task,
 //! so that a silent one holds up nobody; those that fail are counted by reason.
 
+mod connection;
 mod following;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::sign::SingleCertAndKey;
-use tokio_rustls::rustls::{Error, ServerConfig};
 
+pub(super) use connection::Connection;
 pub use following::Following;
 
 use crate::config::{Credentials, Pem, TlsFiles, UnusableFiles, Validity};
 use crate::metrics::{HandshakeLabels, ListenerLabel, Metrics, ReloadLabels};
-
-/// How long a handshake may take: a few round trips, and one more where a packet is lost.
-const HANDSHAKE_TIME: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(10) };
-
-/// A connection, whatever it is made of.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// How a listener speaks TLS. Cheap to clone; all clones follow the files together.
 #[derive(Clone)]
@@ -74,33 +65,6 @@ impl Tls {
         let tls = Self { acceptor: watch::Sender::new(acceptor), counted };
         Ok((tls.clone(), Following::new(tls, files.clone(), in_use, validity)))
     }
-
-    /// The handshake; `None` where it fails, or takes too long.
-    async fn greet(&self, stream: TcpStream) -> Option<Box<dyn Stream>> {
-        let acceptor = self.acceptor.borrow().clone();
-        let reason = match tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => return Some(Box::new(stream)),
-            Ok(Err(error)) => {
-                let reason = reason(&error);
-                tracing::debug!(listener = self.counted.listener, reason, %error, "a TLS handshake failed");
-                reason
-            }
-            Err(_) => {
-                tracing::debug!(listener = self.counted.listener, "a TLS handshake took too long");
-                "too_slow"
-            }
-        };
-        self.counted.failed(reason);
-        None
-    }
-}
-
-/// The connection in which HTTP is spoken, after a handshake where there must be one. `None` where that fails.
-pub(super) async fn greet(tls: Option<&Tls>, stream: TcpStream) -> Option<Box<dyn Stream>> {
-    match tls {
-        Some(tls) => tls.greet(stream).await,
-        None => Some(Box::new(stream)),
-    }
 }
 
 impl Counted {
@@ -138,18 +102,6 @@ fn acceptor(files: &TlsFiles, pem: &Pem) -> Result<(TlsAcceptor, Validity), TlsE
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok((TlsAcceptor::from(Arc::new(config)), validity))
-}
-
-/// The word for metrics.
-fn reason(error: &std::io::Error) -> &'static str {
-    match error.get_ref().and_then(|error| error.downcast_ref()) {
-        Some(Error::InvalidMessage(_)) => "not_tls",
-        Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_)) => "client_certificate",
-        // Most often it does not know who issued the listener's certificate, or that has expired.
-        Some(Error::AlertReceived(_)) => "refused_by_client",
-        Some(_) => "incompatible",
-        None => "broken",
-    }
 }
 
 impl std::fmt::Debug for Tls {
