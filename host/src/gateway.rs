@@ -4,6 +4,7 @@
 //! left behind. Stop: no new connections, finish the requests under way, finish the deliveries under way, close the store.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -204,10 +205,15 @@ async fn open(
 /// A socket at the address that the operator wrote for `key` in `[gateway]`.
 ///
 /// # Errors
-/// Where something else is there.
+/// Where something else is there, or the address is not one that the gateway may have.
 pub async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen at {address}: is another program there? Choose another address for `{key}` in [gateway]")
+    TcpListener::bind(address).await.map_err(|error| {
+        let help = match error.kind() {
+            ErrorKind::PermissionDenied => "a port below 1024 needs the capability CAP_NET_BIND_SERVICE".to_owned(),
+            ErrorKind::AddrNotAvailable => format!("this machine has no such address; choose another for `{key}`"),
+            _ => format!("is another program there? Choose another address for `{key}` in [gateway]"),
+        };
+        anyhow::Error::new(error).context(format!("cannot listen at {address}: {help}"))
     })
 }
 
