@@ -18,6 +18,9 @@ use super::{Counted, Tls};
 /// How long a handshake may take: a few round trips, and one more where a packet is lost.
 const HANDSHAKE_TIME: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(10) };
 
+/// How much is encrypted in advance for a client that does not read: one record. rustls would take four.
+const UNREAD_BYTES: usize = 16 * 1024;
+
 /// What HTTP is spoken over.
 ///
 /// The handshake is made by whoever reads or writes first. So it is a part of the connection for all that looks after
@@ -47,7 +50,7 @@ impl Connection {
     pub fn new(stream: TcpStream, tls: Option<&Tls>) -> Self {
         Self(match tls {
             Some(tls) => State::Handshake(Box::new(Handshake {
-                accept: tls.acceptor.borrow().accept(stream),
+                accept: tls.acceptor.borrow().accept_with(stream, |tls| tls.set_buffer_limit(Some(UNREAD_BYTES))),
                 limit: Box::pin(tokio::time::sleep(HANDSHAKE_TIME)),
                 counted: tls.counted.clone(),
             })),
