@@ -126,12 +126,26 @@ async fn a_port_that_is_taken_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn an_address_of_another_machine_is_told_apart_from_one_that_is_taken() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let config = std::fs::read_to_string(place.config()).unwrap();
+    place.write("gateway.toml", config.replace("listen = \"127.0.0.1:0\"", "listen = \"192.0.2.1:0\""));
+    let output = place.run(&["run"]).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    let said = "cannot listen at 192.0.2.1:0: this machine has no such address; choose another for `listen`";
+    assert!(output.stderr.contains(said), "{}", output.stderr);
+}
+
+#[tokio::test]
 async fn a_second_gateway_on_the_same_data_is_refused_and_the_first_goes_on() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     let second = place.run(&["run"]).await;
     assert_eq!(second.code, Some(1), "{second:?}");
-    assert!(second.stderr.contains("data") && second.stderr.contains("another gateway"), "{}", second.stderr);
+    for part in ["another gateway uses data", "stop it, or give this one a data_dir of its own"] {
+        assert!(second.stderr.contains(part), "{part:?} is not in\n{}", second.stderr);
+    }
     gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
     itoc360.opens_only(1).await;
 }

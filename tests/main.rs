@@ -6,6 +6,7 @@
 mod alertmanager;
 mod author;
 mod catalogue;
+mod clients;
 mod clock;
 mod commands;
 mod crashes;
@@ -13,6 +14,7 @@ mod exporting;
 mod guide;
 mod harness;
 mod hostile_plugins;
+mod listeners;
 mod main_job;
 mod monitoring;
 mod mutations;

@@ -104,14 +104,21 @@ async fn what_is_kept_on_disk_is_for_its_owner_alone() {
 
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
-    let gateway = crate::harness::Gateway::ready(place.launch(&["run"])).await;
+    let gateway = place.start_with_an_open_umask().await;
     gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
-    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&place.path("data")), 0o700);
-    assert_eq!(mode(&place.path("data/cache")), 0o700);
-    for file in std::fs::read_dir(place.path("data")).unwrap().map(|file| file.unwrap().path()) {
-        if file.is_file() {
-            assert_eq!(mode(&file), 0o600, "{}", file.display());
+    let (mut folders, mut files) = (vec![place.path("data")], Vec::new());
+    while let Some(folder) = folders.pop() {
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{}", folder.display());
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+                continue;
+            }
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", entry.display());
+            files.push(entry.strip_prefix(place.path("data")).unwrap().display().to_string());
         }
+    }
+    for expected in ["gateway.db", "gateway.db-wal", "gateway.db-shm", "lock", ".cwasm"] {
+        assert!(files.iter().any(|file| file.ends_with(expected)), "{expected} is not among {files:?}");
     }
 }

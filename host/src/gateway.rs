@@ -5,6 +5,7 @@
 //! write down what is known of the sources, close the store.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,11 +15,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::admin::Admin;
-use crate::config::{Config, Destination};
+use crate::admin::{Admin, Guard};
+use crate::config::{Config, Destination, TlsFiles};
 use crate::delivery::Delivery;
 use crate::health::Health;
-use crate::http;
+use crate::http::{self, Client, Following, Listener, Tls};
 use crate::intake::{Entrance, Intake, Replayer};
 use crate::itoc360::Itoc360;
 use crate::metrics::Metrics;
@@ -78,13 +79,17 @@ impl Gateway {
             tracing::warn!("{warning}");
         }
 
-        let listener = bind(config.gateway.listen, "listen").await?;
-        let address = listener.local_addr()?;
-        let admin_listener = match config.gateway.admin {
-            Some(address) => Some(bind(address, "admin").await?),
+        let (listener, certificate) =
+            open(config.gateway.listen, config.gateway.tls.as_ref(), "listen", &metrics).await?;
+        let address = listener.tcp.local_addr()?;
+        let monitoring = match &config.gateway.admin {
+            Some(admin) => {
+                let pages = Admin::new(Guard::new(admin), health.clone(), metrics.clone(), store.due_reader()?);
+                Some((open(admin.address, admin.tls.as_ref(), "admin", &metrics).await?, pages))
+            }
             None => None,
         };
-        let admin_address = admin_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let admin_address = monitoring.as_ref().map(|((listener, _), _)| listener.tcp.local_addr()).transpose()?;
         let gone = strays(config, &store)?;
         let expected: Vec<_> = loaded.sources.iter().map(expected).collect();
         let mut entrances = Vec::with_capacity(loaded.sources.len());
@@ -97,7 +102,6 @@ impl Gateway {
         let way_in = Intake::new(entrances, public_path, store.clone(), health.clone(), metrics.clone());
         let way_in = Arc::new(way_in);
         let replayer = Replayer::new(Arc::clone(&way_in), store.due_reader()?, store.history()?);
-        let admin_pages = Admin::new(health.clone(), metrics.clone(), store.due_reader()?);
         let plan = Plan {
             sources: expected,
             destinations: config.destinations.iter().map(|destination| destination.name.clone()).collect(),
@@ -131,15 +135,19 @@ impl Gateway {
         let retention = &config.retention;
         let retaining = store::keep_within(store.clone(), retention.age, retention.size, delivery.stop.subscribe());
         delivery.tasks.spawn(retaining);
-        if let Some(listener) = admin_listener {
-            admin.tasks.spawn(http::serve(listener, admin.stop.subscribe(), grace, move |request, _| {
-                admin_pages.clone().answer(request.method().clone(), request.uri().path().to_owned())
+        if let Some(((listener, certificate), pages)) = monitoring {
+            admin.follow(certificate);
+            admin.tasks.spawn(http::serve(listener, admin.stop.subscribe(), grace, move |request, peer| {
+                pages.clone().answer(request.into_parts().0, peer)
             }));
         }
+        intake.follow(certificate);
         intake.tasks.spawn(replayer.run(intake.stop.subscribe()));
-        intake.tasks.spawn(http::serve(listener, intake.stop.subscribe(), grace, move |request, _| {
+        let proxies = Arc::new(config.gateway.trusted_proxies.clone());
+        intake.tasks.spawn(http::serve(listener, intake.stop.subscribe(), grace, move |request, peer| {
+            let client = Client::of(peer, request.headers(), &proxies);
             let way_in = Arc::clone(&way_in);
-            async move { way_in.answer(request).await }
+            async move { way_in.answer(request, client).await }
         }));
         health.set_ready(true, None);
         let took_ms = started.elapsed().as_millis() as u64;
@@ -166,6 +174,13 @@ impl Gateway {
 impl Hallway {
     fn new() -> Self {
         Self { stop: watch::Sender::new(false), tasks: JoinSet::new() }
+    }
+
+    /// Keeps a listener's certificate, if it has one, in step with its files.
+    fn follow(&mut self, certificate: Option<Following>) {
+        if let Some(certificate) = certificate {
+            self.tasks.spawn(certificate.run(self.stop.subscribe()));
+        }
     }
 
     async fn stop(mut self, deadline: Instant, what: &str) {
@@ -203,13 +218,30 @@ fn expected(source: &Source) -> Expected {
     Expected { source: name, destination, every: source.expect_every }
 }
 
-/// A listener at the address that the operator wrote for `key` in `[gateway]`.
+/// The listener that the operator wrote as `key` in `[gateway]`, and what keeps its certificate in step with the files.
+async fn open(
+    address: SocketAddr,
+    files: Option<&TlsFiles>,
+    key: &'static str,
+    metrics: &Metrics,
+) -> anyhow::Result<(Listener, Option<Following>)> {
+    let tls = files.map(|files| Tls::load(files, key, metrics)).transpose();
+    let (tls, certificate) = tls.with_context(|| format!("`{key}` in [gateway] cannot speak TLS"))?.unzip();
+    Ok((Listener { tcp: bind(address, key).await?, tls }, certificate))
+}
+
+/// A socket at the address that the operator wrote for `key` in `[gateway]`.
 ///
 /// # Errors
-/// Where something else is there.
+/// Where something else is there, or the address is not one that the gateway may have.
 pub async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen at {address}: is another program there? Choose another address for `{key}` in [gateway]")
+    TcpListener::bind(address).await.map_err(|error| {
+        let help = match error.kind() {
+            ErrorKind::PermissionDenied => "a port below 1024 needs the capability CAP_NET_BIND_SERVICE".to_owned(),
+            ErrorKind::AddrNotAvailable => format!("this machine has no such address; choose another for `{key}`"),
+            _ => format!("is another program there? Choose another address for `{key}` in [gateway]"),
+        };
+        anyhow::Error::new(error).context(format!("cannot listen at {address}: {help}"))
     })
 }
 

@@ -51,6 +51,12 @@ pub struct Metrics {
     pub commit_duration: Histogram,
     /// How many appends and settlements shared one commit.
     pub commit_group: Histogram,
+    /// When the certificate in use expires, by listener: Unix time.
+    pub tls_certificate_expiry: Family<ListenerLabel, Seconds>,
+    /// Certificates found in place of the one in use, by listener and outcome.
+    pub tls_reloads: Family<ReloadLabels, Counter>,
+    /// TLS handshakes that failed, by listener and reason.
+    pub tls_handshakes_failed: Family<HandshakeLabels, Counter>,
     registry: Arc<Registry>,
 }
 
@@ -120,6 +126,31 @@ pub struct DestinationStateLabels {
     pub state: &'static str,
 }
 
+/// The listener.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ListenerLabel {
+    /// `listen` or `admin`, as in the configuration.
+    pub listener: &'static str,
+}
+
+/// What became of a new certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReloadLabels {
+    /// `listen` or `admin`.
+    pub listener: &'static str,
+    /// `replaced`, or `refused` where the old one stays.
+    pub outcome: &'static str,
+}
+
+/// Why a TLS handshake failed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct HandshakeLabels {
+    /// `listen` or `admin`.
+    pub listener: &'static str,
+    /// `not_tls`, `client_certificate`, `refused_by_client`, `incompatible`, `too_slow` or `broken`.
+    pub reason: &'static str,
+}
+
 /// 50 µs to 10 s: a plugin's call at one end, a slow destination at the other.
 fn durations() -> Histogram {
     Histogram::new([
@@ -148,6 +179,9 @@ impl Metrics {
             oldest_undelivered: Seconds::default(),
             commit_duration: durations(),
             commit_group: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0]),
+            tls_certificate_expiry: Family::default(),
+            tls_reloads: Family::default(),
+            tls_handshakes_failed: Family::default(),
             registry: Arc::default(),
         };
         metrics.register(&mut registry);
@@ -183,6 +217,10 @@ impl Metrics {
         r.register_with_unit("store_commit_duration", help, Unit::Seconds, self.commit_duration.clone());
         let help = "How many appends and settlements shared one commit";
         r.register("store_commit_group_size", help, self.commit_group.clone());
+        let help = "When the certificate in use expires, in Unix time";
+        r.register("tls_certificate_expiry_timestamp_seconds", help, self.tls_certificate_expiry.clone());
+        r.register("tls_reloads", "Certificates found in place of the one in use", self.tls_reloads.clone());
+        r.register("tls_handshakes_failed", "TLS handshakes that failed", self.tls_handshakes_failed.clone());
     }
 
     /// All of it in the OpenMetrics text format.

@@ -22,7 +22,8 @@ pub struct Gateway {
     process: Process,
     /// Where senders reach it.
     pub address: SocketAddr,
-    admin: SocketAddr,
+    /// Where the operator's monitoring reaches it.
+    pub admin: SocketAddr,
     client: Sender,
 }
 
@@ -109,6 +110,13 @@ impl Gateway {
     /// Writes these bytes to a connection, and reads what comes back until the gateway closes it.
     pub async fn raw(&self, bytes: &[u8]) -> String {
         let mut connection = self.connect().await;
+        connection.write_all(bytes).await.unwrap();
+        read(connection).await
+    }
+
+    /// The same at the operator's listener.
+    pub async fn raw_admin(&self, bytes: &[u8]) -> String {
+        let mut connection = TcpStream::connect(self.admin).await.unwrap();
         connection.write_all(bytes).await.unwrap();
         read(connection).await
     }

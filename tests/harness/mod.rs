@@ -1,5 +1,5 @@
 //! The vocabulary: a [`Place`] with a configuration, a [`Gateway`] that runs there, an [`Itoc360`] that does what it is
-//! told, [`twilio`] events with their signatures, and [`plugin`]s made for one purpose.
+//! told, [`twilio`] events with their signatures, [`tls`] authorities and clients, and [`plugin`]s made for one purpose.
 //!
 //! Nothing here waits for a time to pass. What another process does is learned from what it says, from the requests it
 //! makes, or, where it says nothing, by [`until`].
@@ -11,6 +11,7 @@ mod machine;
 mod place;
 pub mod plugin;
 mod process;
+pub mod tls;
 pub mod twilio;
 mod wait;
 

@@ -21,9 +21,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_alert-gateway");
 
 /// A place in the making: one destination and one Twilio source, unless it is told more.
 pub struct Setup {
+    gateway: String,
     destinations: Vec<(String, String)>,
     sources: String,
-    operator: String,
     folder: TempDir,
 }
 
@@ -40,19 +40,26 @@ impl Setup {
 
     /// Without a destination or a source.
     pub fn empty() -> Self {
-        Self {
-            destinations: Vec::new(),
-            sources: String::new(),
-            operator: String::new(),
-            folder: tempfile::tempdir().unwrap(),
-        }
+        let folder = tempfile::tempdir().unwrap();
+        Self { gateway: String::new(), destinations: Vec::new(), sources: String::new(), folder }
     }
 
     /// One destination more, at which the operator hears of the others.
     pub fn operator(mut self, itoc360: &Itoc360) -> Self {
         self = self.destination("ops", itoc360);
         self.destinations.rotate_right(1);
-        self.operator = "operator_destination = \"ops\"\n".to_owned();
+        self.gateway("operator_destination = \"ops\"")
+    }
+
+    /// Adds lines to `[gateway]`.
+    pub fn gateway(mut self, lines: &str) -> Self {
+        self.gateway += &format!("{lines}\n");
+        self
+    }
+
+    /// Writes a file beside the configuration.
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        fs::write(self.folder.path().join(name), content).unwrap();
         self
     }
 
@@ -103,7 +110,7 @@ impl Setup {
             "[gateway]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\npublic_url = \"{}\"\ndata_dir = \"data\"\n{}\n\
              [limits]\ntime = \"10s\"\n",
             twilio::PUBLIC_URL,
-            self.operator
+            self.gateway
         );
         for (name, table) in &self.destinations {
             text += &format!("\n[destinations.{name}]\n{table}");
@@ -170,6 +177,13 @@ impl Place {
         warm(&self.path("data")).await;
         let mut command = self.command(&["run"]);
         command.envs(environment);
+        Gateway::ready(Process::start(with_secrets(command))).await
+    }
+
+    /// Starts the gateway as one to whom it is all the same who reads its files, and waits until it takes requests.
+    pub async fn start_with_an_open_umask(&self) -> Gateway {
+        let mut command = program("sh");
+        command.current_dir(self.folder.path()).args(["-c", &format!("umask 000; exec '{PROGRAM}' run")]);
         Gateway::ready(Process::start(with_secrets(command))).await
     }
 

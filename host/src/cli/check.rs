@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{ConfigFile, Outcome, block_on};
-use crate::config::{Config, shown_duration};
+use crate::config::{Admin, Config, shown_duration};
 use crate::gateway;
 use crate::sources::{self, Source};
 
@@ -25,13 +25,24 @@ fn print(config: &Config, sources: &[Source]) -> std::io::Result<()> {
     writeln!(out, "{} is right.\n", config.path.display())?;
     writeln!(
         out,
-        "Listens at {} for {}; keeps its data in {}.",
+        "Listens at {}{} for {}; keeps its data in {}.",
         gateway.listen,
+        if gateway.tls.is_some() { " with TLS" } else { "" },
         gateway.public_url,
         gateway.data_dir.display()
     )?;
-    match gateway.admin {
-        Some(admin) => writeln!(out, "Health and metrics at http://{admin}.")?,
+    match &gateway.admin {
+        Some(Admin { address, tokens, tls, .. }) => {
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let by_certificate = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+            let asked = match (by_certificate, !tokens.is_empty()) {
+                (true, true) => ", for clients with a certificate and a token",
+                (true, false) => ", for clients with a certificate",
+                (false, true) => ", for clients with a token",
+                (false, false) => "",
+            };
+            writeln!(out, "Health and metrics at {scheme}://{address}{asked}.")?;
+        }
         None => writeln!(out, "Health and metrics are off.")?,
     }
     if let Some(destination) = &gateway.operator_destination {

@@ -53,6 +53,7 @@ pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -
         .collect();
     if let Some(gateway) = &gateway {
         warn_of_long_urls(&sources, gateway, reading);
+        warn_of_hidden_clients(&sources, gateway, reading);
     }
     let operator = gateway.as_ref().and_then(|gateway| gateway.operator_destination.as_deref());
     warn_of_idle_destinations(&destinations, &sources, operator, reading);
@@ -108,6 +109,22 @@ fn warn_of_long_urls(sources: &[(Span, Option<Source>)], gateway: &Gateway, read
             let found =
                 format!("the URL of this source has {length} characters, and some senders take no more than 100");
             reading.warning(span.clone(), found, "shorten its name or public_url");
+        }
+    }
+}
+
+/// What listens on loopback hears a proxy only. Where that is not trusted, its own address is all that is known.
+fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway, reading: &mut Reading) {
+    if !gateway.listen.ip().is_loopback() || gateway.trusted_proxies.contains_loopback() {
+        return;
+    }
+    for (span, source) in sources {
+        let Some(source) = source.as_ref().filter(|source| !source.clients.is_empty()) else { continue };
+        if !source.clients.contains_loopback() {
+            let found = format!("{} takes requests from its clients only, and listen is on loopback", source.name);
+            let help = "all of them come from the proxy there and are refused; let it say for whom it asks: \
+                trusted_proxies = [\"127.0.0.1\"] in [gateway]";
+            reading.warning(span.clone(), found, help);
         }
     }
 }

@@ -1,33 +1,38 @@
 //! `[gateway]`: where the gateway listens, what it is called outside, and where it keeps what it took.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::admin::{self, Admin};
+use super::network::Networks;
 use super::quantity::HOUR;
 use super::raw::{Table, Value};
 use super::reading::Reading;
 use super::source;
+use super::tls::{self, TlsFiles};
 use super::url::PublicUrl;
 
 /// A reverse proxy with TLS stands in front, so by default nothing outside the machine reaches the gateway itself.
 pub const LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 8080);
-/// Metrics and health ask for no credential, hence loopback.
-pub const ADMIN: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
 /// Room for the slowest answer of a destination, and less than what systemd waits before it kills.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
-const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// What `[gateway]` means.
 #[derive(Debug, Clone)]
 pub struct Gateway {
     /// Where senders' requests are taken. Default [`LISTEN`].
     pub listen: SocketAddr,
+    /// The files with which that place speaks TLS. Default none: plain HTTP, for a proxy in front that ends TLS.
+    pub tls: Option<TlsFiles>,
+    /// The peers that may say, in `X-Forwarded-For`, for whom they ask. Default none.
+    pub trusted_proxies: Networks,
     /// The same place as senders see it.
     pub public_url: PublicUrl,
-    /// Metrics and health: a loopback address, or `None` for `"off"`. Default [`ADMIN`].
-    pub admin: Option<SocketAddr>,
+    /// Metrics, health and operators' pages; `None` for `"off"`.
+    pub admin: Option<Admin>,
     /// Where requests and alerts are kept. A relative path starts at the configuration file's folder, not at the folder
     /// that the gateway happens to be started in. Default `data`.
     pub data_dir: PathBuf,
@@ -41,10 +46,15 @@ pub struct Gateway {
 
 /// Reads `[gateway]`. `destinations` are the names of those that were written; `None` where nobody looked.
 pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading: &mut Reading) -> Option<Gateway> {
-    let listen = table.optional("listen", LISTEN, |value| address(&value, "127.0.0.1:8080", reading));
-    let public_url =
-        table.required("public_url", "public_url = \"https://alerts.example.com\"", |value| value.public_url(reading));
-    let admin = table.optional("admin", Some(ADMIN), |value| admin(&value, listen, reading));
+    let listen = table.optional("listen", LISTEN, |value| value.address("127.0.0.1:8080", reading));
+    let tls = table.optional("tls", None, |value| tls::read(&value, false, reading).map(Some));
+    let trusted_proxies = table.optional("trusted_proxies", Networks::default(), |value| trusted(&value, reading));
+    // Files that cannot be used are a problem already; TLS is meant nevertheless.
+    let speaks_tls = tls.as_ref().is_none_or(Option::is_some);
+    let public_url = table.required("public_url", "public_url = \"https://alerts.example.com\"", |value| {
+        value.public_url(speaks_tls, reading)
+    });
+    let admin = admin::read(&mut table, listen, reading);
     let data_dir = table.optional("data_dir", reading.path("data"), |value| {
         let text = value.text("data", reading)?;
         if text.is_empty() {
@@ -62,6 +72,8 @@ pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading:
     table.finish(reading);
     Some(Gateway {
         listen: listen?,
+        tls: tls?,
+        trusted_proxies: trusted_proxies?,
         public_url: public_url?,
         admin: admin?,
         data_dir: data_dir?,
@@ -70,33 +82,23 @@ pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading:
     })
 }
 
-fn address(value: &Value<'_>, example: &str, reading: &mut Reading) -> Option<SocketAddr> {
-    let text = value.text(example, reading)?;
-    let address = text.parse().ok();
-    if address.is_none() {
-        value.wrong_text(text, format!("write an IP address and a port, like {example:?}"), reading);
+fn trusted(value: &Value<'_>, reading: &mut Reading) -> Option<Networks> {
+    let networks = value.networks("10.0.0.0/8", reading)?;
+    if networks.contain_everybody() {
+        let found = format!("{} is everybody", value.label);
+        reading.warning(value.span.clone(), found, "any client can then claim any address; name your proxies alone");
     }
-    address
+    Some(networks)
 }
 
-fn admin(value: &Value<'_>, listen: Option<SocketAddr>, reading: &mut Reading) -> Option<Option<SocketAddr>> {
-    if value.value.as_str() == Some("off") {
-        return Some(None);
+impl Value<'_> {
+    /// An IP address and a port.
+    pub(super) fn address(&self, example: &str, reading: &mut Reading) -> Option<SocketAddr> {
+        let text = self.text(example, reading)?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            self.wrong_text(text, format!("write an IP address and a port, like {example:?}"), reading);
+        }
+        address
     }
-    let address = address(value, "127.0.0.1:9090", reading)?;
-    if !address.ip().is_loopback() {
-        let help = "its pages ask for no credential, so put it on loopback, like \"127.0.0.1:9090\", or write \"off\"";
-        value.wrong_text(&address.to_string(), help, reading);
-        return None;
-    }
-    if listen.is_some_and(|listen| clash(listen, address)) {
-        value.wrong_text(&address.to_string(), "listen has that port already; choose another", reading);
-        return None;
-    }
-    Some(Some(address))
-}
-
-/// Whether both cannot be listened on at once. Port 0 stands for any free one.
-fn clash(listen: SocketAddr, admin: SocketAddr) -> bool {
-    listen.port() != 0 && listen.port() == admin.port() && (listen.ip() == admin.ip() || listen.ip().is_unspecified())
 }

@@ -2,7 +2,7 @@
 //!
 //! 1. What was written (`raw`): the document with the line and column of every key and value, as far as it can be made
 //!    out at all.
-//! 2. What it means: one file for each section below (`gateway`, `retention`, `destination`, `source`, `limits`,
+//! 2. What it means: one file for each section below (`gateway` with `admin`, `retention`, `destination`, `source`, `limits`,
 //!    `settings`). Each key is named in one place, together with its default, its limits and what to write instead of
 //!    something wrong. `assemble` puts them together.
 //!
@@ -13,11 +13,13 @@
 //! Paths in the file start at the file's own folder. What the settings of a source may be is the plugin's to say; that
 //! check stands in `sources::schema`.
 
+mod admin;
 mod assemble;
 mod destination;
 mod gateway;
 mod limits;
 mod name;
+mod network;
 mod problem;
 mod quantity;
 mod raw;
@@ -27,6 +29,7 @@ mod retention;
 mod secret;
 mod settings;
 mod source;
+mod tls;
 mod url;
 
 #[cfg(test)]
@@ -36,10 +39,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+pub use admin::{ADMIN, Admin};
 pub use destination::{CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, TIMEOUT};
-pub use gateway::{ADMIN, Gateway, LISTEN, SHUTDOWN_GRACE};
+pub use gateway::{Gateway, LISTEN, SHUTDOWN_GRACE};
 pub use limits::Limits;
 pub use name::OWN_SOURCE;
+pub use network::Networks;
 pub(crate) use problem::listed;
 pub use problem::{Position, Problem, Problems, did_you_mean};
 pub use quantity::{parse_duration, shown_duration};
@@ -47,6 +52,7 @@ pub use retention::{AGE, Retention, SIZE};
 pub use secret::Secret;
 pub use settings::{Place, Settings};
 pub use source::{PluginRef, Source};
+pub use tls::{Credentials, Pem, TlsFiles, UnusableFile, UnusableFiles, Validity};
 pub use url::PublicUrl;
 
 use reading::Reading;
@@ -89,10 +95,11 @@ impl Config {
     }
 
     /// Where the configuration in a file has its data kept, for a command that only looks at them. Nothing but `[gateway]`
-    /// has to be right: the secrets, say, need not be known to who looks.
+    /// has to be right, and its secrets need not be known to who looks.
     pub fn data_dir(path: &Path) -> Result<PathBuf, Problems> {
         let (text, exposed) = read_text(path)?;
         let mut reading = Reading::new(&text, path, &|_| None, exposed);
+        reading.stand_in = Some("unknown");
         let document = reading.document();
         match assemble::gateway(&document, &mut reading) {
             Some(gateway) => Ok(gateway.data_dir),

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::gateway::Gateway;
 use super::limits::{self, Limits};
 use super::name::plain;
+use super::network::Networks;
 use super::problem::{Position, did_you_mean, listed};
 use super::raw::{Table, Value, quoted};
 use super::reading::Reading;
@@ -30,6 +31,8 @@ pub struct Source {
     pub plugin_position: Position,
     /// The name of the destination that its alerts go to. It exists.
     pub destination: String,
+    /// The networks from which requests are taken; none where it takes them from anywhere.
+    pub clients: Networks,
     /// Any one of these proves the sender; empty where the plugin proves it by itself.
     pub tokens: Vec<Secret>,
     /// What the plugin is given with every request.
@@ -78,6 +81,7 @@ pub(super) fn read(
     });
     let example = format!("destination = {:?}", destinations.first().unwrap_or(&"itoc360"));
     let destination = table.required("destination", example, |value| destination(&value, destinations, reading));
+    let clients = table.optional("clients", Networks::default(), |value| value.networks("54.172.60.0/23", reading));
     let tokens = table.optional("token", Vec::new(), |value| value.tokens(reading));
     let expect_every = table.optional("expect_every", None, |value| value.duration(&EXPECT_EVERY, reading).map(Some));
     let settings = table.table("settings", format!("{section}.settings]"), reading);
@@ -91,6 +95,7 @@ pub(super) fn read(
         plugin,
         plugin_position,
         destination: destination?,
+        clients: clients?,
         tokens: tokens?,
         settings: settings?,
         limits: limits?,

@@ -32,11 +32,15 @@ impl fmt::Display for PublicUrl {
 }
 
 impl Value<'_> {
-    /// The gateway's own URL. A path in front of `/in/<source>` is allowed.
-    pub(super) fn public_url(&self, reading: &mut Reading) -> Option<PublicUrl> {
+    /// The gateway's own URL. A path in front of `/in/<source>` is allowed. `speaks_tls` says whether the gateway itself
+    /// speaks TLS, so that there is nothing to be reached by plain http.
+    pub(super) fn public_url(&self, speaks_tls: bool, reading: &mut Reading) -> Option<PublicUrl> {
         let text = self.text("https://alerts.example.com", reading)?;
         let url = self.url(text, "write it as senders see it, like \"https://alerts.example.com\"", reading)?;
-        if in_the_clear(&url) {
+        if speaks_tls && url.scheme_str() == Some("http") {
+            let help = "senders must use https there, and signatures are made over what they use; write https";
+            reading.warning(self.span.clone(), format!("{} is plain http, and listen has tls", self.label), help);
+        } else if in_the_clear(&url) {
             let help = "senders' requests can be read and changed on the way; put https in front of the gateway";
             reading.warning(self.span.clone(), format!("{} is plain http", self.label), help);
         }

@@ -35,6 +35,8 @@ pub enum Ending {
     Rejected(Rejection),
     /// No source has this address.
     NoSource,
+    /// It comes from a network that is not among the source's `clients`.
+    ForeignClient,
     /// The source wants a token, and there is none.
     NoToken,
     /// The token is not the source's.
@@ -87,6 +89,7 @@ impl Ending {
             Self::Rejected(Rejection { kind: RejectionKind::Unauthenticated, .. }) | Self::NoToken => "unauthenticated",
             Self::Rejected(Rejection { kind: RejectionKind::Forbidden, .. }) | Self::WrongToken => "forbidden",
             Self::NoSource => "unknown_source",
+            Self::ForeignClient => "foreign_client",
             Self::Method => "method",
             Self::Body(BodyError::TooLarge) => "too_large",
             Self::Body(BodyError::TooSlow) => "too_slow",
@@ -128,6 +131,11 @@ impl Ending {
             Self::NoSource => problem(
                 StatusCode::NOT_FOUND,
                 "no source has this address; senders post to /in/<source>, with a name from the configuration",
+            ),
+            Self::ForeignClient => problem(
+                StatusCode::FORBIDDEN,
+                "this source takes requests from certain networks only, and this one came from another; whoever runs the \
+                 gateway finds the address in its log, under the id of this request",
             ),
             Self::NoToken => {
                 let detail = "this source takes requests with a token only: Authorization: Bearer <token>, or ?token=";

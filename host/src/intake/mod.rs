@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::clock::wall_ms;
 use crate::health::Health;
-use crate::http;
+use crate::http::{self, Client};
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
 use crate::sources::{ReadError, Source};
 use crate::store::{PluginId, Store, StoreError};
@@ -59,8 +59,8 @@ impl Intake {
         Self { sources, public_path: public_path.to_owned(), store, health, failing: AtomicBool::new(false), metrics }
     }
 
-    /// Answers a request, once all that it carries is on disk.
-    pub async fn answer(&self, request: Request<Incoming>) -> http::Answer {
+    /// Answers a request of `client`, once all that it carries is on disk.
+    pub async fn answer(&self, request: Request<Incoming>, client: Client) -> http::Answer {
         let started = Instant::now();
         let id = Uuid::now_v7().to_string();
         let uri = request.uri().clone();
@@ -68,17 +68,24 @@ impl Intake {
             .and_then(|route| Some((self.sources.get(route.source)?, route.suffix)));
         let ending = match found {
             None => Ending::NoSource,
-            Some((entrance, suffix)) => self.take(&id, entrance, suffix, request).await,
+            Some((entrance, suffix)) => self.take(&id, entrance, suffix, client, request).await,
         };
         let source = found.map(|(entrance, _)| &entrance.source);
         self.count(source, &ending, started);
         self.tell(&ending);
-        report(&id, source, &ending);
+        report(&id, source, client, &ending);
         ending.into_answer(&id, source)
     }
 
-    async fn take(&self, id: &str, entrance: &Entrance, suffix: &str, request: Request<Incoming>) -> Ending {
-        let received = match receive(id, &entrance.source, suffix, request).await {
+    async fn take(
+        &self,
+        id: &str,
+        entrance: &Entrance,
+        suffix: &str,
+        client: Client,
+        request: Request<Incoming>,
+    ) -> Ending {
+        let received = match receive(id, &entrance.source, suffix, client, request).await {
             Ok(received) => received,
             Err(ending) => return ending,
         };
@@ -134,23 +141,32 @@ impl Intake {
 }
 
 /// Tells the operator what the sender need not know.
-fn report(id: &str, source: Option<&Source>, ending: &Ending) {
+fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending) {
     let source = source.map(|source| &*source.name);
+    let client = tracing::field::display(from.address);
     match ending {
         Ending::Accepted { accepted, duplicates } => {
             tracing::debug!(source, request = id, accepted, duplicates, "accepted");
         }
         Ending::Ignored(reason) => tracing::debug!(source, request = id, reason, "ignored"),
         Ending::Rejected(Rejection { kind, reason, help }) => {
-            tracing::warn!(source, request = id, ?kind, reason, help, "rejected by the plugin");
+            tracing::warn!(source, request = id, client, ?kind, reason, help, "rejected by the plugin");
+        }
+        Ending::ForeignClient => {
+            let help = if from.claims_another {
+                "it has X-Forwarded-For: if this is the address of your proxy, name it in trusted_proxies in [gateway]"
+            } else {
+                "if this is the sender's address, add it to the source's `clients`"
+            };
+            tracing::warn!(source, request = id, client, outcome = ending.outcome(), help, "rejected");
         }
         Ending::NoToken | Ending::WrongToken => {
             let help = "compare the token at the sender with the source's `token` in the configuration";
-            tracing::warn!(source, request = id, outcome = ending.outcome(), help, "rejected");
+            tracing::warn!(source, request = id, client, outcome = ending.outcome(), help, "rejected");
         }
         Ending::Busy(error) => tracing::warn!(source, request = id, %error, "not accepted"),
         Ending::Store(error) => tracing::error!(source, request = id, %error, "not accepted"),
         // Said with its reason where it is kept, or not worth a line: anybody can send such a thing.
-        _ => tracing::debug!(source, request = id, outcome = ending.outcome(), "answered"),
+        _ => tracing::debug!(source, request = id, client, outcome = ending.outcome(), "answered"),
     }
 }

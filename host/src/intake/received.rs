@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::header::HeaderMap;
 use hyper::{Method, Request, Uri};
 use plugin_sdk::contract::Answer;
 use serde_json::value::RawValue;
 
 use super::{Ending, route};
 use crate::clock::wall_ms;
-use crate::http;
+use crate::http::{self, Client};
 use crate::sources::{ReadError, Source};
 
 /// How long a sender may take for its body.
@@ -34,15 +34,24 @@ pub struct Received {
     pub body: Bytes,
 }
 
-/// Takes in all of a request for `source`, whose path has `suffix` behind the source's name.
+/// Takes in all of a request of `client` for `source`, whose path has `suffix` behind the source's name.
 ///
 /// # Errors
-/// How it ends, where it may not come in: it is no POST, shows no token or a wrong one, or its body is too large, too
-/// slow or broken.
-pub async fn receive(id: &str, source: &Source, suffix: &str, request: Request<Incoming>) -> Result<Received, Ending> {
+/// How it ends, where it may not come in: it is no POST, comes from a network that is not the source's, shows no token or
+/// a wrong one, or its body is too large, too slow or broken.
+pub async fn receive(
+    id: &str,
+    source: &Source,
+    suffix: &str,
+    client: Client,
+    request: Request<Incoming>,
+) -> Result<Received, Ending> {
     let (head, body) = request.into_parts();
     if head.method != Method::POST {
         return Err(Ending::Method);
+    }
+    if !source.clients.is_empty() && !source.clients.contains(client.address) {
+        return Err(Ending::ForeignClient);
     }
     if !source.tokens.is_empty() {
         let shown = tokens(&head.uri, &head.headers);
@@ -77,10 +86,7 @@ impl Received {
 
 /// The credentials that a sender shows: the header's may be meant for the plugin, and then the query's is for the gateway.
 fn tokens<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Vec<Cow<'a, str>> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start().into())
-    });
+    let bearer = http::bearer(headers).map(Cow::from);
     let query = uri.query().unwrap_or_default();
     let token = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token").map(|(_, token)| token);
     bearer.into_iter().chain(token).collect()
@@ -103,7 +109,7 @@ fn headers_json(headers: &HeaderMap) -> Box<RawValue> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
+    use hyper::header::{AUTHORIZATION, HeaderValue};
 
     use super::*;
 

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::config::{self, Config, Limits, PluginRef, Problem, Problems, Secret};
+use crate::config::{self, Config, Limits, Networks, PluginRef, Problem, Problems, Secret};
 use crate::plugin::{CallError, CallLimits, Plugin, Sandbox};
 
 /// How many calls of one source run at once. Calls run on the threads that answer senders and a healthy one takes some
@@ -38,6 +38,8 @@ pub struct Source {
     pub destination: Arc<str>,
     /// What reads its requests.
     pub plugin: Plugin,
+    /// The networks from which it takes requests; none where it takes them from anywhere.
+    pub clients: Networks,
     /// What a sender must show; none where the plugin proves the sender by itself.
     pub tokens: Vec<Secret>,
     /// What a request may cost.
@@ -213,6 +215,7 @@ fn join(config: &Config, source: &config::Source, plugin: &Plugin) -> Source {
         url: source.url(&config.gateway),
         destination: source.destination.as_str().into(),
         plugin: plugin.clone(),
+        clients: source.clients.clone(),
         tokens: source.tokens.clone(),
         limits: source.limits,
         expect_every: source.expect_every,

@@ -1,6 +1,7 @@
 //! The files in `examples/` are read by people before anything else. They must be right.
 
-use super::{good, printed};
+use super::{environment, good, printed};
+use crate::config::{Config, Networks};
 
 const EVERY_KEY: &str = include_str!("../../../../examples/gateway.toml");
 const SMALLEST: &str = include_str!("../../../../examples/twilio-errors.toml");
@@ -15,7 +16,20 @@ fn every_example_is_right_and_warns_of_nothing() {
 
 #[test]
 fn the_defaults_that_the_example_shows_are_the_defaults() {
-    let (short, long) = (good(EVERY_KEY), good(&uncommented(EVERY_KEY)));
+    // The files of TLS must be there.
+    let folder = tempfile::tempdir().expect("a folder");
+    super::listeners::write_pair(folder.path());
+    let file = folder.path().join("gateway.toml");
+    let parse = |text: &str| Config::parse(text, &file, &environment).unwrap_or_else(|problems| panic!("{problems}"));
+    let (short, mut long) = (parse(EVERY_KEY), parse(&uncommented(EVERY_KEY)));
+    // These have no default but none.
+    assert!(long.gateway.tls.take().is_some() && short.gateway.tls.is_none());
+    assert!(long.gateway.trusted_proxies != Networks::default());
+    long.gateway.trusted_proxies = Networks::default();
+    let admin = long.gateway.admin.as_mut().expect("an admin listener");
+    assert!(admin.tls.take().is_some_and(|tls| tls.client_ca.is_some()));
+    assert_eq!((admin.tokens.drain(..).count(), admin.hosts.drain(..).count()), (1, 1));
+    assert!(!long.sources[0].clients.is_empty() && short.sources[0].clients.is_empty());
     assert_eq!(format!("{:?}", long.gateway), format!("{:?}", short.gateway));
     assert_eq!(format!("{:?}", long.retention), format!("{:?}", short.retention));
     assert_eq!(format!("{:?}", long.destinations), format!("{:?}", short.destinations));
@@ -26,14 +40,20 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
 #[test]
 fn the_example_shows_every_key() {
     // A file that lacks nothing but has one key too many in each table is told which keys there are.
-    let asked = uncommented(EVERY_KEY).replace("]\n", "]\nzzzzzzzz = 1\n").replace("}]\nzzzzzzzz = 1\n", "}]\n");
+    let asked = uncommented(EVERY_KEY)
+        .replace("]\n", "]\nzzzzzzzz = 1\n")
+        .replace("}]\nzzzzzzzz = 1\n", "}]\n")
+        .replace("\"]\nzzzzzzzz = 1\n", "\"]\n");
     let told = super::problems(&asked).join("\n");
     for (table, keys) in [
-        ("[gateway]", "listen, public_url, admin, data_dir, shutdown_grace and operator_destination"),
+        (
+            "[gateway]",
+            "listen, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace and operator_destination",
+        ),
         ("[retention]", "age and size"),
         ("[limits]", "body, time, memory and output"),
         ("[destinations.itoc360]", "kind, url, token, format, concurrency and timeout"),
-        ("[sources.twilio-prod]", "plugin, destination, token, expect_every, settings and limits"),
+        ("[sources.twilio-prod]", "plugin, destination, clients, token, expect_every, settings and limits"),
         ("[sources.twilio-prod.limits]", "body, time, memory and output"),
     ] {
         let line = format!("unknown key \"zzzzzzzz\" in {table}; the keys here are {keys}");

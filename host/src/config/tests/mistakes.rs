@@ -58,8 +58,8 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ]),
     ("[retention]", "[gateway]", &[
         "8:2: gateway is written twice; keep one of the two",
-        "9:1: unknown key \"age\" in [gateway]; the keys here are listen, public_url, admin, data_dir, shutdown_grace and operator_destination",
-        "10:1: unknown key \"size\" in [gateway]; the keys here are listen, public_url, admin, data_dir, shutdown_grace and operator_destination",
+        "9:1: unknown key \"age\" in [gateway]; the keys here are listen, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace and operator_destination",
+        "10:1: unknown key \"size\" in [gateway]; the keys here are listen, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace and operator_destination",
     ]),
     ("{ env = \"ITOC360_TOKEN\" }", "{ env = \"ITOC360_TOKEN\"", &[
         "22:1: this is not TOML: missing comma between key-value pairs; close what an earlier line opens",
@@ -136,7 +136,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "2:10: listen in [gateway] is \"localhost:8080\"; write an IP address and a port, like \"127.0.0.1:8080\"",
     ]),
     ("\"127.0.0.1:9090\"", "\"0.0.0.0:9090\"", &[
-        "4:9: admin in [gateway] is \"0.0.0.0:9090\"; its pages ask for no credential, so put it on loopback, like \"127.0.0.1:9090\", or write \"off\"",
+        "4:9: admin in [gateway] is \"0.0.0.0:9090\"; nobody who reaches it is asked who they are: put it on loopback, like \"127.0.0.1:9090\", or add admin_token = { env = \"ADMIN_TOKEN\" }, or admin_tls with a client_ca",
     ]),
     ("\"127.0.0.1:9090\"", "\"127.0.0.1:8080\"", &[
         "4:9: admin in [gateway] is \"127.0.0.1:8080\"; listen has that port already; choose another",

@@ -2,6 +2,7 @@
 
 mod examples;
 mod hostile;
+mod listeners;
 mod meaning;
 mod mistakes;
 mod secrecy;
@@ -10,7 +11,7 @@ use std::path::Path;
 
 use super::{Config, Problem, Problems};
 
-/// Every key once, all of it right.
+/// What most configurations are made of, all of it right.
 const GOOD: &str = r#"[gateway]
 listen = "127.0.0.1:8080"
 public_url = "https://alerts.example.com"

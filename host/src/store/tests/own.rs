@@ -193,7 +193,7 @@ async fn when_sources_were_heard_of_is_remembered_beside_how_many_failed() {
     let seen = |source: &str, last_seen, silence| Seen {
         source: source.into(),
         last_seen,
-        silence: std::time::Duration::from_millis(silence),
+        silence: Duration::from_millis(silence),
     };
     bench.store.remember(vec![seen("a", Some(5), 10), seen("b", None, 20)]).await.unwrap();
     bench.store.remember(vec![seen("b", Some(6), 0)]).await.unwrap();

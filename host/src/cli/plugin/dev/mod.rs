@@ -24,7 +24,7 @@ use serve::Serving;
 use watch::Watch;
 
 /// Watches the crate and the configuration, and at each change builds the plugin anew, runs its cases, and lets it serve
-/// its source at [gateway] listen. Every request is answered as the gateway would, under the source's limits, and the plugin's answer is
+/// its source at [gateway] listen, by plain HTTP. Every request is answered as the gateway would, under the source's limits, and the plugin's answer is
 /// printed; nothing is stored or sent. A broken build leaves the last good one serving. Ctrl-C ends it.
 #[derive(Debug, Args)]
 pub struct Dev {
@@ -147,9 +147,11 @@ impl Stage {
         let address = listener.local_addr()?;
         let (serving, shown) = latest::channel(serving);
         let stop = latest::Sender::new(false);
-        tokio::spawn(http::serve(listener, stop.subscribe(), Duration::ZERO, move |request, _| {
+        let proxies = Arc::new(config.gateway.trusted_proxies.clone());
+        tokio::spawn(http::serve(listener, stop.subscribe(), Duration::ZERO, move |request, peer| {
+            let client = http::Client::of(peer, request.headers(), &proxies);
             let serving = Arc::clone(&shown.borrow());
-            async move { serving.answer(request).await }
+            async move { serving.answer(request, client).await }
         }));
         Ok(Self { listen: config.gateway.listen, address, serving, _stop: stop })
     }

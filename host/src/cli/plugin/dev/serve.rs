@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::figures;
-use crate::http;
+use crate::http::{self, Client};
 use crate::intake::{self, Ending, route};
 use crate::sources::Source;
 
@@ -37,13 +37,13 @@ enum Seen {
 }
 
 impl Serving {
-    /// Answers a request, and prints what became of it.
-    pub async fn answer(&self, request: Request<Incoming>) -> http::Answer {
+    /// Answers a request of `client`, and prints what became of it.
+    pub async fn answer(&self, request: Request<Incoming>, client: Client) -> http::Answer {
         let id = Uuid::now_v7().to_string();
         // Without the query, which may hold the token.
         let asked = format!("{} {}", request.method(), request.uri().path());
         let started = Instant::now();
-        let (ending, seen) = self.read(&id, request).await;
+        let (ending, seen) = self.read(&id, client, request).await;
         let took = started.elapsed();
         let (head, body) = ending.into_answer(&id, Some(&self.source)).into_parts();
         let body = match body.collect().await {
@@ -59,13 +59,13 @@ impl Serving {
         Response::from_parts(head, Full::new(body))
     }
 
-    async fn read(&self, id: &str, request: Request<Incoming>) -> (Ending, Seen) {
+    async fn read(&self, id: &str, client: Client, request: Request<Incoming>) -> (Ending, Seen) {
         let path = request.uri().path().to_owned();
         let Some(route) = route::find(&self.public_path, &path).filter(|route| *route.source == *self.source.name)
         else {
             return (Ending::NoSource, Seen::Nothing);
         };
-        let received = match intake::receive(id, &self.source, route.suffix, request).await {
+        let received = match intake::receive(id, &self.source, route.suffix, client, request).await {
             Ok(received) => received,
             Err(ending) => return (ending, Seen::Nothing),
         };

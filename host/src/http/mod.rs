@@ -1,7 +1,12 @@
-//! The network, inwards: listeners, connections with limits, bodies with limits, and the one shape of every error.
+//! The network, inwards: listeners, TLS, connections with limits, bodies with limits, who sends, and the one shape of every
+//! error.
 //!
 //! hyper parses. What is bounded here: connections at a time, the size of a head (431), the time for a head (the
 //! connection is closed), HTTP/2 streams and header lists, the size of a body (413) and the time for it (408).
+
+mod bearer;
+mod client;
+mod tls;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,6 +25,11 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+pub use bearer::bearer;
+pub use client::Client;
+use tls::Connection;
+pub use tls::{Following, Tls, TlsError};
+
 /// What every room answers with.
 pub type Answer = Response<Full<Bytes>>;
 
@@ -36,13 +46,29 @@ const STREAMS: u32 = 128;
 /// How long to leave a listener alone that cannot accept, as when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Where connections come in.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket.
+    pub tcp: TcpListener,
+    /// How TLS is spoken there; `None` for plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+impl From<TcpListener> for Listener {
+    fn from(tcp: TcpListener) -> Self {
+        Self { tcp, tls: None }
+    }
+}
+
 /// Answers requests on a listener until `stop` says so; then refuses new connections, and gives those under way
 /// `grace` to finish.
-pub async fn serve<F, R>(listener: TcpListener, mut stop: watch::Receiver<bool>, grace: Duration, answer: F)
+pub async fn serve<F, R>(listener: impl Into<Listener>, mut stop: watch::Receiver<bool>, grace: Duration, answer: F)
 where
     F: Fn(Request<Incoming>, SocketAddr) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Answer> + Send + 'static,
 {
+    let Listener { tcp: listener, tls } = listener.into();
     let builder = Arc::new(connection_builder());
     let open = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
@@ -74,7 +100,8 @@ where
                 async move { Ok::<_, Infallible>(answer.await) }
             }
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let stream = TokioIo::new(Connection::new(stream, tls.as_ref()));
+        let connection = builder.serve_connection(stream, service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             tokio::select! {

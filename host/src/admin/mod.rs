@@ -1,9 +1,13 @@
 //! What the operator's monitoring asks: `/healthz`, `/readyz`, `/metrics`. Never reachable by senders: it has a listener
-//! of its own.
+//! of its own, with a guard.
 
+mod guard;
+
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::header::{ALLOW, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use tokio::time::Instant;
 
@@ -13,12 +17,15 @@ use crate::http::{self, Answer};
 use crate::metrics::Metrics;
 use crate::store::DueReader;
 
+pub use guard::{Guard, Refusal};
+
 const INDEX: &str = "alert gateway\n\n/healthz  the process answers\n/readyz   requests are taken; the state of each \
 destination\n/metrics  for Prometheus\n";
 
 /// Answers for the admin listener.
 #[derive(Debug, Clone)]
 pub struct Admin {
+    guard: Arc<Guard>,
     health: Health,
     metrics: Metrics,
     reader: Arc<Mutex<(DueReader, Option<Oldest>)>>,
@@ -32,21 +39,27 @@ struct Oldest {
 }
 
 impl Admin {
-    /// Shows what stands on `health` and in `metrics`; asks `reader` for the oldest alert that waits.
-    pub fn new(health: Health, metrics: Metrics, reader: DueReader) -> Self {
-        Self { health, metrics, reader: Arc::new(Mutex::new((reader, None))) }
+    /// Shows what stands on `health` and in `metrics` to those whom `guard` admits; asks `reader` for the oldest alert
+    /// that waits.
+    pub fn new(guard: Guard, health: Health, metrics: Metrics, reader: DueReader) -> Self {
+        Self { guard: Arc::new(guard), health, metrics, reader: Arc::new(Mutex::new((reader, None))) }
     }
 
-    /// The answer to a request.
-    pub async fn answer(self, method: Method, path: String) -> Answer {
+    /// The answer to a request with this head, which came from `peer`.
+    pub async fn answer(self, head: Parts, peer: SocketAddr) -> Answer {
+        if let Err(refusal) = self.guard.admit(&head) {
+            tracing::warn!(client = %peer.ip().to_canonical(), help = refusal.help(), "refused at the admin listener");
+            return refusal.into_answer();
+        }
+        let Parts { method, uri, .. } = head;
         if method != Method::GET && method != Method::HEAD {
             let mut answer = http::problem(StatusCode::METHOD_NOT_ALLOWED, "this listener only shows things", None);
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return answer;
         }
-        match path.as_str() {
+        match uri.path() {
             "/" => http::answer(StatusCode::OK, "text/plain; charset=utf-8", INDEX),
-            "/healthz" => http::answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"),
+            guard::OPEN => http::answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"),
             "/readyz" => {
                 let board = self.health.read();
                 let status = if board.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

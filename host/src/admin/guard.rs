@@ -1,0 +1,197 @@
+//! Who may ask: a token where one is configured, and nobody whose browser was led here.
+//!
+//! A page on the internet can have a browser on this network ask anything by name, and read the answer once that name
+//! resolves to this listener's address (DNS rebinding). The browser then says the name, as `Host`, and the page's
+//! address, as `Origin`. So a name that is not this listener's is refused, as is the page of another origin. Both are
+//! looked at before the token.
+
+use std::net::IpAddr;
+
+use hyper::StatusCode;
+use hyper::header::{HOST, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
+
+use crate::config::{Admin, Secret};
+use crate::http::{self, Answer};
+
+/// Says only that the process answers, which a probe may ask: it can hold no secret.
+pub(super) const OPEN: &str = "/healthz";
+
+/// What a request must be to be answered.
+#[derive(Debug)]
+pub struct Guard {
+    tokens: Vec<Secret>,
+    hosts: Vec<String>,
+}
+
+/// Why a request is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It names a host that is not this listener.
+    ForeignHost,
+    /// The page of another origin asks.
+    ForeignOrigin,
+    /// There is no token.
+    NoToken,
+    /// The token is none of those configured.
+    WrongToken,
+}
+
+impl Guard {
+    /// The guard that the operator configured.
+    pub fn new(admin: &Admin) -> Self {
+        Self { tokens: admin.tokens.clone(), hosts: admin.hosts.clone() }
+    }
+
+    /// Whether a request with this head is answered.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admit(&self, head: &Parts) -> Result<(), Refusal> {
+        // HTTP/2 names the host in the URL, HTTP/1.1 in a header, and odd clients in both. One that names none is no browser.
+        let mut named = Vec::new();
+        named.extend(head.uri.authority().cloned());
+        for host in head.headers.get_all(HOST) {
+            named.push(Authority::try_from(host.as_bytes()).map_err(|_| Refusal::ForeignHost)?);
+        }
+        if !named.iter().all(|named| self.is_ours(named.host())) {
+            return Err(Refusal::ForeignHost);
+        }
+        let is_own = |origin: &HeaderValue| {
+            let origin = origin.to_str().unwrap_or_default();
+            let origin = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+            origin.is_some_and(|origin| named.iter().any(|named| named.as_str().eq_ignore_ascii_case(origin)))
+        };
+        if !head.headers.get_all(ORIGIN).iter().all(is_own) {
+            return Err(Refusal::ForeignOrigin);
+        }
+        if self.tokens.is_empty() || head.uri.path() == OPEN {
+            return Ok(());
+        }
+        let shown = http::bearer(&head.headers).ok_or(Refusal::NoToken)?;
+        let known = self.tokens.iter().any(|token| token.matches(shown.as_bytes()));
+        if known { Ok(()) } else { Err(Refusal::WrongToken) }
+    }
+
+    /// An address is no name that could be pointed elsewhere.
+    fn is_ours(&self, host: &str) -> bool {
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let is = |name: &str| host.eq_ignore_ascii_case(name);
+        address.parse::<IpAddr>().is_ok() || is("localhost") || self.hosts.iter().any(|name| is(name))
+    }
+}
+
+impl Refusal {
+    /// What to do about it.
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::ForeignHost => {
+                "the Host of this request is not this listener's: ask by an IP address or localhost, or add the name to \
+                 admin_hosts in [gateway]"
+            }
+            Self::ForeignOrigin => {
+                "the Origin of this request is another page than this listener's: open the address itself, or ask \
+                 without a browser"
+            }
+            Self::NoToken => "this listener wants admin_token in [gateway], as Authorization: Bearer <token>",
+            Self::WrongToken => "the token is not admin_token in [gateway]",
+        }
+    }
+
+    pub(super) fn into_answer(self) -> Answer {
+        let status = if self == Self::NoToken { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN };
+        let mut answer = http::problem(status, self.help(), None);
+        if self == Self::NoToken {
+            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+    use hyper::header::AUTHORIZATION;
+
+    use super::*;
+
+    fn admitted(uri: &str, headers: &[(&str, &str)], tokens: &[&str]) -> Result<(), Refusal> {
+        let tokens = tokens.iter().map(|token| Secret::new(*token)).collect();
+        let guard = Guard { tokens, hosts: vec!["gateway.internal".to_owned()] };
+        let mut request = Request::get(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        guard.admit(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn an_address_localhost_and_the_configured_names_are_ours_and_no_other() {
+        for ours in [
+            "127.0.0.1",
+            "127.0.0.1:9090",
+            "[::1]:9090",
+            "10.1.2.3",
+            "localhost",
+            "LocalHost:9090",
+            "gateway.internal",
+            "Gateway.Internal:443",
+        ] {
+            assert_eq!(admitted("/metrics", &[("host", ours)], &[]), Ok(()), "{ours}");
+        }
+        for foreign in [
+            "evil.example",
+            "evil.example:9090",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "gateway.internal.",
+            "127.1",
+            "0x7f.1",
+            "",
+            "a b",
+            "[::1",
+            "user@localhost@evil.example",
+        ] {
+            assert_eq!(admitted("/metrics", &[("host", foreign)], &[]), Err(Refusal::ForeignHost), "{foreign}");
+        }
+        assert_eq!(admitted("/metrics", &[], &[]), Ok(()), "a probe of HTTP/1.0 names no host");
+    }
+
+    #[test]
+    fn every_host_that_a_request_names_must_be_ours() {
+        let two = &[("host", "localhost"), ("host", "evil.example")];
+        assert_eq!(admitted("/metrics", two, &[]), Err(Refusal::ForeignHost));
+        assert_eq!(admitted("http://evil.example/metrics", &[("host", "localhost")], &[]), Err(Refusal::ForeignHost));
+        assert_eq!(admitted("http://localhost/metrics", &[("host", "evil.example")], &[]), Err(Refusal::ForeignHost));
+        assert_eq!(admitted("http://localhost/metrics", &[], &[]), Ok(()));
+    }
+
+    #[test]
+    fn a_page_may_ask_of_its_own_origin_only() {
+        let from = |origin| admitted("/metrics", &[("host", "localhost:9090"), ("origin", origin)], &[]);
+        assert_eq!(from("http://localhost:9090"), Ok(()));
+        assert_eq!(from("https://LOCALHOST:9090"), Ok(()));
+        for foreign in
+            ["http://localhost", "http://localhost:80", "http://127.0.0.1:9090", "https://evil.example", "null", ""]
+        {
+            assert_eq!(from(foreign), Err(Refusal::ForeignOrigin), "{foreign}");
+        }
+        assert_eq!(admitted("/metrics", &[("origin", "http://localhost")], &[]), Err(Refusal::ForeignOrigin));
+    }
+
+    #[test]
+    fn a_token_opens_everything_and_without_one_there_is_only_the_pulse() {
+        let with = |uri, value| admitted(uri, &[(AUTHORIZATION.as_str(), value)], &["old", "new"]);
+        for page in ["/", "/readyz", "/metrics", "/nothing", "/healthz/"] {
+            assert_eq!(admitted(page, &[], &["old", "new"]), Err(Refusal::NoToken), "{page}");
+            assert_eq!(with(page, "Basic old"), Err(Refusal::NoToken));
+            assert_eq!(with(page, "Bearer other"), Err(Refusal::WrongToken));
+            assert_eq!(with(page, "Bearer ol"), Err(Refusal::WrongToken));
+            assert_eq!(with(page, "Bearer old"), Ok(()));
+            assert_eq!(with(page, "Bearer new"), Ok(()));
+        }
+        assert_eq!(admitted("/healthz", &[], &["old"]), Ok(()));
+        assert_eq!(admitted("/healthz", &[("host", "evil.example")], &["old"]), Err(Refusal::ForeignHost));
+    }
+}

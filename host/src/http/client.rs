@@ -1,0 +1,132 @@
+//! Who sends a request: the peer, or whoever a trusted proxy says it asks for.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hyper::header::{HeaderMap, HeaderName};
+
+use crate::config::Networks;
+
+/// Each proxy appends the address of its own peer to this. `Forwarded` (RFC 7239) and `X-Real-IP` are not read: one
+/// header that proxies agree on is enough, and with two a client could set the one that its proxy does not overwrite.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The sender of a request, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// Its address. An IPv4 address is one, whatever the socket it came through.
+    pub address: IpAddr,
+    /// Whether the peer says that it asks for somebody else, and is not trusted to say so: a proxy that the operator
+    /// has not named, or somebody who would like to be taken for another.
+    pub claims_another: bool,
+}
+
+impl Client {
+    /// The sender of a request with these headers that came from `peer`.
+    ///
+    /// Only one of `proxies` is believed. The list is read from its end, where the nearest proxy has written, up to the
+    /// first address that is no proxy: what stands before it is what the client says of itself. An entry that is no
+    /// address was written by no proxy that can be relied on, so the last address before it counts.
+    pub fn of(peer: SocketAddr, headers: &HeaderMap, proxies: &Networks) -> Self {
+        let mut address = peer.ip().to_canonical();
+        if !proxies.contains(address) {
+            return Self { address, claims_another: headers.contains_key(X_FORWARDED_FOR) };
+        }
+        // Several headers are one list; an entry that is not text is no address.
+        let headers = headers.get_all(X_FORWARDED_FOR).iter().rev();
+        for entry in headers.flat_map(|header| header.as_bytes().rsplit(|byte| *byte == b',')) {
+            let Some(named) = parse(entry) else { break };
+            address = named;
+            if !proxies.contains(address) {
+                break;
+            }
+        }
+        Self { address, claims_another: false }
+    }
+}
+
+/// An address, to which some proxies add the port.
+fn parse(entry: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(entry).ok()?.trim_matches([' ', '\t']);
+    let address = text.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+    use crate::config::Config;
+
+    /// The client's address, and whether the peer claims to be another, where 10.0.0.0/8 and ::1 are trusted.
+    fn client(peer: &str, forwarded: &[&str]) -> (String, bool) {
+        let config = "[gateway]\npublic_url = \"https://a.example\"\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n\
+            [destinations.a]\nkind = \"itoc360\"\ntoken = \"t\"\n[sources.a]\nplugin = \"x\"\ndestination = \"a\"\n";
+        let config = Config::parse(config, "gateway.toml".as_ref(), &|_| None).unwrap();
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append(X_FORWARDED_FOR, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        headers.append("forwarded", HeaderValue::from_static("for=192.0.2.99"));
+        headers.append("x-real-ip", HeaderValue::from_static("192.0.2.99"));
+        let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
+        let client = Client::of(peer, &headers, &config.gateway.trusted_proxies);
+        (client.address.to_string(), client.claims_another)
+    }
+
+    #[test]
+    fn a_peer_that_is_not_trusted_is_the_client_whatever_it_says() {
+        assert_eq!(client("192.0.2.1", &[]), ("192.0.2.1".to_owned(), false));
+        assert_eq!(client("192.0.2.1", &["10.0.0.1"]), ("192.0.2.1".to_owned(), true));
+        assert_eq!(client("::ffff:192.0.2.1", &["10.0.0.1, 10.0.0.2"]), ("192.0.2.1".to_owned(), true));
+    }
+
+    #[test]
+    fn a_trusted_peer_says_who_the_client_is() {
+        for (forwarded, address) in [
+            (&[][..], "10.0.0.1"),
+            (&["192.0.2.1"], "192.0.2.1"),
+            (&["192.0.2.1:443"], "192.0.2.1"),
+            (&["2001:db8::1"], "2001:db8::1"),
+            (&["[2001:db8::1]:443"], "2001:db8::1"),
+            (&["::ffff:192.0.2.1"], "192.0.2.1"),
+            (&[" 192.0.2.1\t,10.0.0.7 "], "192.0.2.1"),
+            (&["192.0.2.1", "10.0.0.7"], "192.0.2.1"),
+            (&["10.0.0.8, 10.0.0.7"], "10.0.0.8"),
+        ] {
+            assert_eq!(client("10.0.0.1", forwarded), (address.to_owned(), false), "{forwarded:?}");
+            assert_eq!(client("::ffff:10.0.0.1", forwarded).0, address);
+        }
+        assert_eq!(client("::1", &["192.0.2.1"]).0, "192.0.2.1");
+    }
+
+    #[test]
+    fn what_a_client_says_of_itself_is_not_believed() {
+        for forwarded in [
+            // It sent 54.172.60.1, and the proxy appended what it saw.
+            &["54.172.60.1, 192.0.2.1"][..],
+            &["54.172.60.1", "192.0.2.1, 10.0.0.7"],
+            &["10.0.0.9, 192.0.2.1"],
+            &["unknown, 192.0.2.1"],
+        ] {
+            assert_eq!(client("10.0.0.1", forwarded).0, "192.0.2.1", "{forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn at_an_entry_that_is_no_address_the_last_hop_that_is_one_counts() {
+        for (forwarded, address) in [
+            ("192.0.2.1, unknown", "10.0.0.1"),
+            ("192.0.2.1, unknown, 10.0.0.7", "10.0.0.7"),
+            ("", "10.0.0.1"),
+            (",", "10.0.0.1"),
+            ("192.0.2.1,", "10.0.0.1"),
+            ("192.0.2.256", "10.0.0.1"),
+            ("192.0.2.1 192.0.2.2", "10.0.0.1"),
+            ("for=192.0.2.1", "10.0.0.1"),
+            ("192.0.2.1, é", "10.0.0.1"),
+        ] {
+            assert_eq!(client("10.0.0.1", &[forwarded]).0, address, "{forwarded:?}");
+        }
+    }
+}
