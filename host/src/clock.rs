@@ -1,8 +1,8 @@
 //! What time it is: for waits, and for people.
 //!
 //! The machine's clock is set while the gateway runs: by an operator, by NTP after a start without it, by a leap second
-//! that is not smeared, or because the machine was asleep. So a wait is never counted by it. [`Clock`] asks it once, at
-//! the start, and counts on with the monotonic clock, which is never set: it says when an alert is due. Only what a
+//! that is not smeared. So a wait is never counted by it. [`Clock`] asks it once, at the start, and counts on with the
+//! monotonic clock, which nobody sets and which rests while the machine sleeps: it says when an alert is due. Only what a
 //! person reads (when a request came in, when an attempt was made) is [`wall_ms`]. Both are Unix milliseconds, which know
 //! neither time zones nor daylight saving.
 //!

@@ -29,7 +29,7 @@ pub struct Destination {
     pub token: Secret,
     /// What that source expects to be sent.
     pub format: Format,
-    /// How many deliveries may run at once, 1 to 256. Default [`CONCURRENCY`].
+    /// How many deliveries may run at once when all is well, 1 to 256. Default [`CONCURRENCY`].
     pub concurrency: usize,
     /// How long one delivery may take, from connecting to the end of the answer. Default [`TIMEOUT`].
     pub timeout: Duration,

@@ -14,7 +14,8 @@
 //!
 //! A gate that opens again starts with a limit of one as a new one does, so that neither a destination that has just
 //! recovered nor one that a restarted gateway comes back to is met by all that waited. Whatever their waits, alerts pass
-//! the gate one by one.
+//! the gate one by one. Each destination has a gate of its own: several that stand for one service are to it what several
+//! gateways are.
 //!
 //! It is a pure state machine: the caller brings the time, the outcomes and the randomness, and does the sending.
 

@@ -2,8 +2,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::header::AUTHORIZATION;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::*;
 
@@ -77,6 +78,37 @@ async fn a_script_sees_the_number_and_the_body_and_can_be_changed() {
     stand_in.script(|_, _| Reply::Garbage);
     assert_eq!(tell(&stand_in, "firing", "f").await, (200, Value::Null));
     assert_eq!(stand_in.opened(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_needs_a_permit_comes_with_it_and_its_event_is_taken_before() {
+    let stand_in = StandIn::start(Setup::default()).await.unwrap();
+    let permits = Arc::new(Semaphore::new(0));
+    let asked = Arc::clone(&permits);
+    stand_in.script(move |_, _| Reply::OkWhen(Arc::clone(&asked)));
+    let answered = tell(&stand_in, "firing", "f");
+    let permitted = async {
+        assert!(stand_in.wait_until(SOON, |tally| tally.opened == 1).await);
+        permits.add_permits(1);
+    };
+    let ((status, _), ()) = tokio::join!(answered, permitted);
+    assert_eq!((status, permits.available_permits()), (200, 0));
+}
+
+#[tokio::test]
+async fn one_that_is_unbound_speaks_on_the_connections_that_it_is_given() {
+    let stand_in = StandIn::unbound(Setup::default());
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let serving = tokio::spawn(stand_in.converse(theirs));
+    let (mut client, speaking) = hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.unwrap();
+    let speaking = tokio::spawn(speaking);
+    let request = Request::post(PATH).header(AUTHORIZATION, "Bearer stand-in-token");
+    let body = Full::new(Bytes::from(event("firing", "f")));
+    assert_eq!(client.send_request(request.body(body).unwrap()).await.unwrap().status(), 200);
+    drop(client);
+    speaking.await.unwrap().unwrap();
+    serving.await.unwrap();
+    assert_eq!(stand_in.tally(), Tally { connections: 1, requests: 1, opened: 1, open: 1, ..Tally::default() });
 }
 
 #[tokio::test]
