@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::quantity::size_text;
 use super::raw::{Span, Table};
 use super::reading::Reading;
 use super::{Config, Destination, Gateway, Limits, Source, destination, gateway, limits, name, retention, source};
@@ -35,7 +36,8 @@ pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -
     let sources = section(&mut root, "sources", reading);
     root.finish(reading);
 
-    let gateway = gateway::read(gateway, reading);
+    let memory_is_written = gateway.entries().any(|(key, _)| key.get_ref() == "memory");
+    let mut gateway = gateway::read(gateway, reading);
     let retention = retention::read(retention, reading);
     let limits = limits::read(limits, Limits::default(), reading);
     let destinations = children(&destinations, "destination", "itoc360", reading);
@@ -51,8 +53,9 @@ pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -
         .into_iter()
         .map(|(name, table)| (table.span.clone(), destination::read(name, table, reading)))
         .collect();
-    if let Some(gateway) = &gateway {
+    if let Some(gateway) = &mut gateway {
         warn_of_long_urls(&sources, gateway, reading);
+        make_room_for_bodies(&sources, gateway, memory_is_written, reading);
     }
     warn_of_idle_destinations(&destinations, &sources, reading);
     Some(Config {
@@ -107,6 +110,29 @@ fn warn_of_long_urls(sources: &[(Span, Option<Source>)], gateway: &Gateway, read
             let found =
                 format!("the URL of this source has {length} characters, and some senders take no more than 100");
             reading.warning(span.clone(), found, "shorten its name or public_url");
+        }
+    }
+}
+
+/// A body that the memory has no room for could never be taken.
+fn make_room_for_bodies(
+    sources: &[(Span, Option<Source>)],
+    gateway: &mut Gateway,
+    memory_is_written: bool,
+    reading: &mut Reading,
+) {
+    for (span, source) in sources {
+        let Some(source) = source else { continue };
+        let needed = source.limits.body.saturating_mul(gateway::BODIES);
+        if !memory_is_written {
+            gateway.memory = gateway.memory.max(needed);
+        } else if gateway.memory < needed {
+            let found = format!(
+                "this source takes bodies of {}, which memory = {} in [gateway] has no room for",
+                size_text(source.limits.body),
+                size_text(gateway.memory)
+            );
+            reading.problem(span.clone(), found, format!("write memory = {}, or a smaller body", size_text(needed)));
         }
     }
 }

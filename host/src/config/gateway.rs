@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::quantity::HOUR;
+use super::quantity::{GIB, HOUR, MIB};
 use super::raw::{Table, Value};
 use super::reading::Reading;
 use super::url::PublicUrl;
@@ -15,6 +15,8 @@ pub const LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 8080);
 pub const ADMIN: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
 /// Room for the slowest answer of a destination, and less than what systemd waits before it kills.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// Room for some 1,300 requests at a time.
+pub const MEMORY: usize = 256 * MIB;
 
 const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
@@ -33,7 +35,14 @@ pub struct Gateway {
     /// How long requests and deliveries in flight may take to end when the gateway is told to stop. Default
     /// [`SHUTDOWN_GRACE`].
     pub shutdown_grace: Duration,
+    /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for connections. Default
+    /// [`MEMORY`], or [`BODIES`] times the largest body of a source, where that is more.
+    pub memory: usize,
 }
+
+/// How many of the largest bodies a gateway's memory must be. Requests get a sixth of it, a body counts twice there, and
+/// beside a source that takes all it can get, which is half and one request more, one of another source must still fit.
+pub(super) const BODIES: usize = 56;
 
 /// Reads `[gateway]`.
 pub(super) fn read(mut table: Table<'_>, reading: &mut Reading) -> Option<Gateway> {
@@ -51,6 +60,7 @@ pub(super) fn read(mut table: Table<'_>, reading: &mut Reading) -> Option<Gatewa
     });
     let shutdown_grace =
         table.optional("shutdown_grace", SHUTDOWN_GRACE, |value| value.duration(&(Duration::ZERO..=HOUR), reading));
+    let memory = table.optional("memory", MEMORY, |value| value.size(&(16 * MIB..=64 * GIB), reading));
     table.finish(reading);
     Some(Gateway {
         listen: listen?,
@@ -58,6 +68,7 @@ pub(super) fn read(mut table: Table<'_>, reading: &mut Reading) -> Option<Gatewa
         admin: admin?,
         data_dir: data_dir?,
         shutdown_grace: shutdown_grace?,
+        memory: memory?,
     })
 }
 

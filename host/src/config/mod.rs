@@ -37,11 +37,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use destination::{CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, TIMEOUT};
-pub use gateway::{ADMIN, Gateway, LISTEN, SHUTDOWN_GRACE};
+pub use gateway::{ADMIN, Gateway, LISTEN, MEMORY, SHUTDOWN_GRACE};
 pub use limits::Limits;
 pub(crate) use problem::listed;
 pub use problem::{Position, Problem, Problems, did_you_mean};
-pub use quantity::parse_duration;
+pub use quantity::{Rate, parse_duration, size_text};
 pub use retention::{AGE, Retention, SIZE};
 pub use secret::Secret;
 pub use settings::{Place, Settings};

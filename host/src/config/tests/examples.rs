@@ -29,12 +29,12 @@ fn the_example_shows_every_key() {
     let asked = uncommented(EVERY_KEY).replace("]\n", "]\nzzzzzzzz = 1\n").replace("}]\nzzzzzzzz = 1\n", "}]\n");
     let told = super::problems(&asked).join("\n");
     for (table, keys) in [
-        ("[gateway]", "listen, public_url, admin, data_dir and shutdown_grace"),
+        ("[gateway]", "listen, public_url, admin, data_dir, shutdown_grace and memory"),
         ("[retention]", "age and size"),
-        ("[limits]", "body, time, memory and output"),
+        ("[limits]", "body, time, memory, output and rate"),
         ("[destinations.itoc360]", "kind, url, token, format, concurrency and timeout"),
         ("[sources.twilio-prod]", "plugin, destination, token, settings and limits"),
-        ("[sources.twilio-prod.limits]", "body, time, memory and output"),
+        ("[sources.twilio-prod.limits]", "body, time, memory, output and rate"),
     ] {
         let line = format!("unknown key \"zzzzzzzz\" in {table}; the keys here are {keys}");
         assert!(told.contains(&line), "{line}\nis not in\n{told}");

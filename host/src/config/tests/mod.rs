@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::{Config, Problem, Problems};
 
-/// Every key once, all of it right.
+/// A configuration of every section, all of it right.
 const GOOD: &str = r#"[gateway]
 listen = "127.0.0.1:8080"
 public_url = "https://alerts.example.com"
@@ -46,6 +46,7 @@ auth_token = { env = "TWILIO_AUTH_TOKEN" }
 
 [sources.twilio-prod.limits]
 time = "200ms"
+rate = "100/s"
 "#;
 
 /// An environment in which every variable is set, but for those that begin with `NO_` or `EMPTY_`.
