@@ -18,7 +18,7 @@ use crate::config::{Config, Destination};
 use crate::delivery::Delivery;
 use crate::health::Health;
 use crate::http;
-use crate::intake::{Entrance, Intake, Replayer};
+use crate::intake::{Admission, Entrance, Gate, Intake, Replayer};
 use crate::itoc360::Itoc360;
 use crate::metrics::Metrics;
 use crate::plugin::{Sandbox, SandboxOptions};
@@ -83,11 +83,13 @@ impl Gateway {
         };
         let admin_address = admin_listener.as_ref().map(TcpListener::local_addr).transpose()?;
         warn_of_strays(config, &store)?;
+        let admission = Admission::within(config.gateway.memory);
         let mut entrances = Vec::with_capacity(loaded.sources.len());
         for source in loaded.sources {
             announce(&source);
             let plugin = store.plugin(record(&source)).await?;
-            entrances.push(Entrance { source, plugin });
+            let gate = Gate::new(admission.join(), &source.limits);
+            entrances.push(Entrance { source, gate, plugin });
         }
         let public_path = config.gateway.public_url.path();
         let way_in = Intake::new(entrances, public_path, store.clone(), health.clone(), metrics.clone());
@@ -110,12 +112,13 @@ impl Gateway {
         let retaining = store::keep_within(store.clone(), retention.age, retention.size, delivery.stop.subscribe());
         delivery.tasks.spawn(retaining);
         if let Some(listener) = admin_listener {
-            admin.tasks.spawn(http::serve(listener, admin.stop.subscribe(), grace, move |request, _| {
+            admin.tasks.spawn(http::serve(listener, http::FEW, admin.stop.subscribe(), grace, move |request, _| {
                 admin_pages.clone().answer(request.method().clone(), request.uri().path().to_owned())
             }));
         }
         intake.tasks.spawn(replayer.run(intake.stop.subscribe()));
-        intake.tasks.spawn(http::serve(listener, intake.stop.subscribe(), grace, move |request, _| {
+        let connections = http::connections_within(config.gateway.memory);
+        intake.tasks.spawn(http::serve(listener, connections, intake.stop.subscribe(), grace, move |request, _| {
             let way_in = Arc::clone(&way_in);
             async move { way_in.answer(request).await }
         }));

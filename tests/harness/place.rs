@@ -22,6 +22,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_alert-gateway");
 pub struct Setup {
     destinations: Vec<(String, String)>,
     sources: String,
+    gateway: String,
     folder: TempDir,
 }
 
@@ -38,7 +39,18 @@ impl Setup {
 
     /// Without a destination or a source.
     pub fn empty() -> Self {
-        Self { destinations: Vec::new(), sources: String::new(), folder: tempfile::tempdir().unwrap() }
+        Self {
+            destinations: Vec::new(),
+            sources: String::new(),
+            gateway: String::new(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Adds lines to `[gateway]`.
+    pub fn gateway(mut self, lines: &str) -> Self {
+        self.gateway += &format!("{lines}\n");
+        self
     }
 
     /// One destination more.
@@ -81,9 +93,10 @@ impl Setup {
     pub fn place(self) -> Place {
         // A healthy plugin must not fail its limit because the machine is busy with other tests.
         let mut text = format!(
-            "[gateway]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\npublic_url = \"{}\"\ndata_dir = \"data\"\n\n\
+            "[gateway]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\npublic_url = \"{}\"\ndata_dir = \"data\"\n{}\n\
              [limits]\ntime = \"10s\"\n",
-            twilio::PUBLIC_URL
+            twilio::PUBLIC_URL,
+            self.gateway
         );
         for (name, table) in &self.destinations {
             text += &format!("\n[destinations.{name}]\n{table}");

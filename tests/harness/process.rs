@@ -79,6 +79,14 @@ impl Process {
         let _ = timeout(PATIENCE, self.stderr.0.wait_for(|lines| lines.len() >= count)).await.unwrap();
     }
 
+    /// The memory that it holds now, or, where `peak` is asked for, the most that it held until now; in KiB.
+    pub fn memory_kib(&self, peak: bool) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let name = if peak { "VmHWM:" } else { "VmRSS:" };
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// `kill -9`: it has no chance to do anything more.
     pub async fn kill(mut self) {
         self.child.kill().unwrap();

@@ -1,13 +1,16 @@
 //! Intake: from a sender's request to an answer that is true.
 //!
-//! The order is what matters: who is it for, may it come in, all of its body, what does the plugin make of it, keep it on
-//! disk, and only then answer. A request that ends before the disk was asked leaves nothing behind; one whose sender
-//! hangs up after that is kept whole, because the store's writer does not depend on the one who asked.
+//! The order is what matters: who is it for, may it come in, is there room for it, all of its body, what does the plugin
+//! make of it, keep it on disk, and only then answer. A request that ends before the disk was asked leaves nothing behind;
+//! one whose sender hangs up after that is kept whole, because the store's writer does not depend on the one who asked.
 
+mod admission;
 mod ending;
 mod keep;
+mod rate;
 mod received;
 mod replay;
+mod report;
 pub mod route;
 
 use std::collections::HashMap;
@@ -17,17 +20,18 @@ use std::time::Instant;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use plugin_sdk::contract::{self, Rejection};
+use plugin_sdk::contract;
 use uuid::Uuid;
 
 use crate::health::Health;
-use crate::http;
+use crate::http::{self, Lines};
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
 use crate::sources::{ReadError, Source};
 use crate::store::{PluginId, Store, StoreError};
 
+pub use admission::Admission;
 pub use ending::{Ending, alerts_of};
-pub use received::{Received, receive};
+pub use received::{Gate, Received, receive};
 pub use replay::Replayer;
 
 /// The way in, for all sources.
@@ -40,13 +44,16 @@ pub struct Intake {
     /// Whether the last request that was to be kept could not be.
     failing: AtomicBool,
     metrics: Metrics,
+    lines: Lines,
 }
 
-/// A source, and the number under which the store knows its plugin.
+/// A source, what a request has to pass to it, and the number under which the store knows its plugin.
 #[derive(Debug)]
 pub struct Entrance {
     /// The source.
     pub source: Source,
+    /// The way to it.
+    pub gate: Gate,
     /// Its plugin.
     pub plugin: PluginId,
 }
@@ -55,7 +62,8 @@ impl Intake {
     /// The way in to `entrances`. `public_path` is the path of the public URL, which a proxy may or may not strip.
     pub fn new(entrances: Vec<Entrance>, public_path: &str, store: Store, health: Health, metrics: Metrics) -> Self {
         let sources = entrances.into_iter().map(|entrance| (Arc::clone(&entrance.source.name), entrance)).collect();
-        Self { sources, public_path: public_path.to_owned(), store, health, failing: AtomicBool::new(false), metrics }
+        let (public_path, failing, lines) = (public_path.to_owned(), AtomicBool::new(false), Lines::default());
+        Self { sources, public_path, store, health, failing, metrics, lines }
     }
 
     /// Answers a request, once all that it carries is on disk.
@@ -72,12 +80,12 @@ impl Intake {
         let source = found.map(|(entrance, _)| &entrance.source);
         self.count(source, &ending, started);
         self.tell(&ending);
-        report(&id, source, &ending);
+        report::report(&id, source, &ending, &self.lines);
         ending.into_answer(&id, source)
     }
 
     async fn take(&self, id: &str, entrance: &Entrance, suffix: &str, request: Request<Incoming>) -> Ending {
-        let received = match receive(id, &entrance.source, suffix, request).await {
+        let received = match receive(id, &entrance.source, &entrance.gate, suffix, request).await {
             Ok(received) => received,
             Err(ending) => return ending,
         };
@@ -127,27 +135,5 @@ impl Intake {
             self.metrics.source_last_seen.get_or_create(&label).set(received::now_ms() as f64 / 1000.0);
         }
         self.metrics.requests.get_or_create(&RequestLabels { source, outcome: ending.outcome() }).inc();
-    }
-}
-
-/// Tells the operator what the sender need not know.
-fn report(id: &str, source: Option<&Source>, ending: &Ending) {
-    let source = source.map(|source| &*source.name);
-    match ending {
-        Ending::Accepted { accepted, duplicates } => {
-            tracing::debug!(source, request = id, accepted, duplicates, "accepted");
-        }
-        Ending::Ignored(reason) => tracing::debug!(source, request = id, reason, "ignored"),
-        Ending::Rejected(Rejection { kind, reason, help }) => {
-            tracing::warn!(source, request = id, ?kind, reason, help, "rejected by the plugin");
-        }
-        Ending::NoToken | Ending::WrongToken => {
-            let help = "compare the token at the sender with the source's `token` in the configuration";
-            tracing::warn!(source, request = id, outcome = ending.outcome(), help, "rejected");
-        }
-        Ending::Busy(error) => tracing::warn!(source, request = id, %error, "not accepted"),
-        Ending::Store(error) => tracing::error!(source, request = id, %error, "not accepted"),
-        // Said with its reason where it is kept, or not worth a line: anybody can send such a thing.
-        _ => tracing::debug!(source, request = id, outcome = ending.outcome(), "answered"),
     }
 }
