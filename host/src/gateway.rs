@@ -20,7 +20,7 @@ use crate::config::{Config, Destination, TlsFiles};
 use crate::delivery::Delivery;
 use crate::health::Health;
 use crate::http::{self, Client, Following, Listener, Tls};
-use crate::intake::{Entrance, Intake, Replayer};
+use crate::intake::{Admission, Entrance, Gate, Intake, Replayer};
 use crate::itoc360::Itoc360;
 use crate::metrics::Metrics;
 use crate::operator::{Direct, Expected, Operator, Plan};
@@ -92,11 +92,13 @@ impl Gateway {
         let admin_address = monitoring.as_ref().map(|((listener, _), _)| listener.tcp.local_addr()).transpose()?;
         let gone = strays(config, &store)?;
         let expected: Vec<_> = loaded.sources.iter().map(expected).collect();
+        let admission = Admission::within(config.gateway.memory);
         let mut entrances = Vec::with_capacity(loaded.sources.len());
         for source in loaded.sources {
             announce(&source);
             let plugin = store.plugin(record(&source)).await?;
-            entrances.push(Entrance { source, plugin });
+            let gate = Gate::new(admission.join(), &source.limits);
+            entrances.push(Entrance { source, gate, plugin });
         }
         let public_path = config.gateway.public_url.path();
         let way_in = Intake::new(entrances, public_path, store.clone(), health.clone(), metrics.clone());
@@ -137,14 +139,15 @@ impl Gateway {
         delivery.tasks.spawn(retaining);
         if let Some(((listener, certificate), pages)) = monitoring {
             admin.follow(certificate);
-            admin.tasks.spawn(http::serve(listener, admin.stop.subscribe(), grace, move |request, peer| {
+            admin.tasks.spawn(http::serve(listener, http::FEW, admin.stop.subscribe(), grace, move |request, peer| {
                 pages.clone().answer(request.into_parts().0, peer)
             }));
         }
         intake.follow(certificate);
         intake.tasks.spawn(replayer.run(intake.stop.subscribe()));
         let proxies = Arc::new(config.gateway.trusted_proxies.clone());
-        intake.tasks.spawn(http::serve(listener, intake.stop.subscribe(), grace, move |request, peer| {
+        let connections = http::connections_within(config.gateway.memory);
+        intake.tasks.spawn(http::serve(listener, connections, intake.stop.subscribe(), grace, move |request, peer| {
             let client = Client::of(peer, request.headers(), &proxies);
             let way_in = Arc::clone(&way_in);
             async move { way_in.answer(request, client).await }

@@ -7,7 +7,13 @@
 //! Printed for each server: accepted per second, delivered per second (until the last alert has arrived), the answer's p50
 //! and p99, processor time for each request, and the memory that the gateway holds. The gateway runs twice: as it is, and
 //! without waiting for the disk. Last, a backlog is made while ITOC360 is down, and a gateway that was killed and started
-//! again delivers it. `cargo bench --bench load -- 20` runs for 20 seconds each instead of 10.
+//! again delivers it.
+//!
+//! At the end overload: a second source sends over 8 connections while the first one sends nothing, sends over 64 connections,
+//! and floods over 640, with memory for some 800 requests at a time, of which a source gets half. The calm source's p50 and
+//! p99 are those of accepted requests only, for it is never refused. `cargo bench --bench load -- overload` runs only this.
+//!
+//! `cargo bench --bench load -- 20` runs for 20 seconds each instead of 10.
 
 mod bare;
 mod child;
@@ -31,6 +37,13 @@ const BARE: &str = "serve-bare";
 const TOKEN: &str = "stand-in-token";
 /// Whichever port is free.
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// Connections at the usual load, ten times that, and those of the source that stays calm.
+const USUAL: usize = 64;
+const FLOOD: usize = 10 * USUAL;
+const CALM: usize = 8;
+/// The default; and what has room for ten times the usual connections, and not for as many requests of one source.
+const MEMORY: &str = "256MiB";
+const LITTLE_MEMORY: &str = "150MiB";
 /// How long the last alerts may take to arrive.
 const DRAIN: Duration = Duration::from_secs(120);
 
@@ -41,47 +54,53 @@ fn main() {
         Some(BARE) => return bare::serve(),
         _ => {}
     }
-    let seconds = arguments.first().and_then(|text| text.parse().ok()).unwrap_or(10);
+    let overload_only = arguments.iter().any(|argument| argument == "overload");
+    let seconds = arguments.iter().find_map(|text| text.parse().ok()).unwrap_or(10);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    runtime.block_on(measure(seconds));
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        if !overload_only {
+            measure(folder.path(), seconds).await;
+        }
+        overload(folder.path(), seconds).await;
+    });
 }
 
-async fn measure(seconds: u64) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let script = requests::write(folder.path(), seconds);
-    println!("{} requests of {} bytes, 64 connections, {seconds} s each", script.count, script.body_bytes);
+async fn measure(folder: &Path, seconds: u64) {
+    let script = requests::write(folder, requests::SOURCES[0], seconds);
+    println!("{} requests of {} bytes, {USUAL} connections, {seconds} s each", script.count, script.body_bytes);
 
     let bare = Child::start(&[BARE]);
-    let report = wrk::run(&format!("http://{}", bare.address), &script, seconds).await;
+    let report = wrk::run(&format!("http://{}", bare.address), &script, USUAL, seconds).await;
     println!("bare hyper        {}", line(&report, &bare, None));
     let baseline = report.per_second();
     bare.stop();
 
     for sync in ["sync", "no-sync"] {
         let stand_in = stand_in(ANY_PORT).await;
-        let config = requests::configuration(&folder.path().join(sync), &stand_in.url());
+        let config = requests::configuration(&folder.join(sync), &stand_in.url(), MEMORY);
         // Once to compile the plugins, which is kept; a gateway in service has that behind it.
         Child::start(&[SERVE, &config.to_string_lossy(), sync]).stop();
         let gateway = Child::start(&[SERVE, &config.to_string_lossy(), sync]);
         println!("ready after {} ms, {} MB", gateway.ready.as_millis(), gateway.rss_kib() / 1024);
         let started = Instant::now();
-        let report = wrk::run(&format!("http://{}", gateway.address), &script, seconds).await;
+        let report = wrk::run(&format!("http://{}", gateway.address), &script, USUAL, seconds).await;
         let delivered = drained(&stand_in, report.accepted, started).await;
         println!("gateway, {sync:<8} {}", line(&report, &gateway, Some(delivered)));
         println!("                  {:.2} of the bare server", report.per_second() / baseline);
         gateway.stop();
     }
-    backlog(folder.path(), &script, seconds).await;
+    backlog(folder, &script, seconds).await;
 }
 
 /// What was accepted while ITOC360 was down, delivered by a gateway that was killed and started again.
 async fn backlog(folder: &Path, script: &Script, seconds: u64) {
     let gone = stand_in(ANY_PORT).await;
-    let (address, config) = (gone.address(), requests::configuration(&folder.join("backlog"), &gone.url()));
+    let (address, config) = (gone.address(), requests::configuration(&folder.join("backlog"), &gone.url(), MEMORY));
     gone.stop().await;
     let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
-    let report = wrk::run(&format!("http://{}", gateway.address), script, seconds).await;
+    let report = wrk::run(&format!("http://{}", gateway.address), script, USUAL, seconds).await;
     gateway.stop();
 
     let stand_in = stand_in(address).await;
@@ -94,6 +113,46 @@ async fn backlog(folder: &Path, script: &Script, seconds: u64) {
         "backlog of {count}: ready after {ready} ms, {delivered:.0} delivered/s, {before} MB before and {after} MB after"
     );
     gateway.stop();
+}
+
+/// One source calm, while the other sends nothing, as usual, and ten times as much.
+async fn overload(folder: &Path, seconds: u64) {
+    let [flooding, calm] = requests::SOURCES.map(|source| requests::write(folder, source, seconds));
+    for connections in [0, USUAL, FLOOD] {
+        let stand_in = stand_in(ANY_PORT).await;
+        let config =
+            requests::configuration(&folder.join(format!("overload-{connections}")), &stand_in.url(), LITTLE_MEMORY);
+        Child::start(&[SERVE, &config.to_string_lossy(), "sync"]).stop();
+        let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
+        let (idle, url) = (gateway.rss_kib(), format!("http://{}", gateway.address));
+        let flood = async {
+            match connections {
+                0 => None,
+                _ => Some(wrk::run(&url, &flooding, connections, seconds).await),
+            }
+        };
+        let (flood, calm) = tokio::join!(flood, wrk::run(&url, &calm, CALM, seconds));
+        println!(
+            "calm source beside {connections:>3} connections of another: {:.0} accepted/s, {} refused, p50 {:.2} ms, \
+             p99 {:.2} ms; {} KiB idle, {} KiB at the most",
+            calm.per_second(),
+            calm.requests - calm.accepted,
+            calm.p50_ms,
+            calm.p99_ms,
+            idle,
+            gateway.peak_kib()
+        );
+        if let Some(flood) = flood {
+            println!(
+                "    the other: {:.0} accepted/s, {:.0} refused/s, p50 {:.2} ms, p99 {:.2} ms of both",
+                flood.per_second(),
+                (flood.requests - flood.accepted) as f64 / flood.seconds,
+                flood.p50_ms,
+                flood.p99_ms
+            );
+        }
+        gateway.stop();
+    }
 }
 
 async fn stand_in(listen: SocketAddr) -> StandIn {

@@ -10,7 +10,8 @@ use super::TOKEN;
 /// No gateway takes more than this in a second on two processors; one that did would be sent requests for a second time.
 const PER_SECOND: u64 = 20_000;
 const AUTH_TOKEN: &str = "12345";
-const URL: &str = "https://alerts.example.com/in/twilio";
+/// The sources of the configuration: the first is measured and flooded, the second sends calmly meanwhile.
+pub const SOURCES: [&str; 2] = ["twilio", "calm"];
 /// The body that Twilio's documentation shows: 768 bytes.
 const BODY: &str = include_str!("../../../plugins/twilio-errors/tests/data/docs_11200.form");
 /// The event's id in it, for which each request has its own, of the same length.
@@ -23,26 +24,26 @@ pub struct Script {
     pub body_bytes: usize,
 }
 
-/// Writes the requests one after the other, and a script that sends them in order.
-pub fn write(folder: &Path, seconds: u64) -> Script {
+/// Writes the requests to a source one after the other, and a script that sends them in order.
+pub fn write(folder: &Path, source: &str, seconds: u64) -> Script {
     let count = seconds * PER_SECOND;
-    let path = folder.join("requests");
+    let path = folder.join(source);
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file"));
     let mut request_bytes = 0;
     for number in 0..count {
         let body = BODY.trim_end().replace(SID, &format!("NO{number:05x}"));
         let request = format!(
-            "POST /in/twilio HTTP/1.1\r\nHost: alerts.example.com\r\nUser-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n\
+            "POST /in/{source} HTTP/1.1\r\nHost: alerts.example.com\r\nUser-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n\
              Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\nContent-Length: {}\r\n\
              I-Twilio-Idempotency-Token: 7c2a5a3e-6d8f-4f0e-9d57-4f3f0b7c1a55\r\nX-Twilio-Signature: {}\r\n\r\n{body}",
             body.len(),
-            signature(&body),
+            signature(source, &body),
         );
         request_bytes = request.len();
         file.write_all(request.as_bytes()).expect("room on the disk");
     }
     file.flush().expect("room on the disk");
-    let lua = folder.join("requests.lua");
+    let lua = folder.join(source).with_extension("lua");
     std::fs::write(&lua, script(&path, count, request_bytes)).expect("room on the disk");
     Script { lua, count, body_bytes: BODY.trim_end().len() }
 }
@@ -68,10 +69,10 @@ end
 }
 
 /// Over the URL, then each field's name and value, by name.
-fn signature(body: &str) -> String {
+fn signature(source: &str, body: &str) -> String {
     let mut fields: Vec<_> = form_urlencoded::parse(body.as_bytes()).collect();
     fields.sort();
-    let mut signed = URL.to_owned();
+    let mut signed = format!("https://alerts.example.com/in/{source}");
     for (name, value) in fields {
         signed.push_str(&name);
         signed.push_str(&value);
@@ -80,13 +81,20 @@ fn signature(body: &str) -> String {
 }
 
 /// A configuration for the gateway, as an operator would write it.
-pub fn configuration(data: &Path, itoc360: &str) -> PathBuf {
+pub fn configuration(data: &Path, itoc360: &str, memory: &str) -> PathBuf {
+    let sources = SOURCES.map(|source| {
+        format!(
+            "[sources.{source}]\nplugin = 'twilio-errors'\ndestination = 'itoc360'\n\
+             settings = {{ auth_token = '{AUTH_TOKEN}' }}\n"
+        )
+    });
     std::fs::create_dir_all(data).expect("a folder");
     let path = data.join("gateway.toml");
     let text = format!(
-        "[gateway]\nlisten = '127.0.0.1:0'\nadmin = 'off'\npublic_url = 'https://alerts.example.com'\ndata_dir = 'data'\n\
+        "[gateway]\nlisten = '127.0.0.1:0'\nadmin = 'off'\npublic_url = 'https://alerts.example.com'\ndata_dir = 'data'\nmemory = '{memory}'\n\
          [destinations.itoc360]\nkind = 'itoc360'\nurl = '{itoc360}'\ntoken = '{TOKEN}'\n\
-         [sources.twilio]\nplugin = 'twilio-errors'\ndestination = 'itoc360'\nsettings = {{ auth_token = '{AUTH_TOKEN}' }}\n"
+         {}",
+        sources.concat()
     );
     std::fs::write(&path, text).expect("room on the disk");
     path

@@ -20,12 +20,12 @@ impl Report {
     }
 }
 
-/// Runs `wrk` over the prepared requests.
-pub async fn run(url: &str, script: &Script, seconds: u64) -> Report {
+/// Runs `wrk` over the prepared requests, on so many connections.
+pub async fn run(url: &str, script: &Script, connections: usize, seconds: u64) -> Report {
     let (url, path) = (url.to_owned(), script.lua.clone());
     let output = tokio::task::spawn_blocking(move || {
         std::process::Command::new("wrk")
-            .args(["-t1", "-c64", &format!("-d{seconds}s"), "-s"])
+            .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "-s"])
             .arg(path)
             .arg(url)
             .stderr(Stdio::inherit())

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::quantity::size_text;
 use super::raw::{Span, Table};
 use super::reading::Reading;
 use super::{Config, Destination, Gateway, Limits, Source, destination, gateway, limits, name, retention, source};
@@ -35,13 +36,14 @@ pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -
     let sources = section(&mut root, "sources", reading);
     root.finish(reading);
 
+    let memory_is_written = gateway.entries().any(|(key, _)| key.get_ref() == "memory");
     let retention = retention::read(retention, reading);
     let limits = limits::read(limits, Limits::default(), reading);
     let destinations = children(&destinations, "destination", "itoc360", reading);
     let sources = children(&sources, "source", "twilio-prod", reading);
 
     let names: Vec<&str> = destinations.iter().map(|(name, _)| *name).collect();
-    let gateway = gateway::read(gateway, Some(&names), reading);
+    let mut gateway = gateway::read(gateway, Some(&names), reading);
     let inherited = limits.unwrap_or_default();
     let sources: Vec<_> = sources
         .into_iter()
@@ -51,9 +53,10 @@ pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -
         .into_iter()
         .map(|(name, table)| (table.span.clone(), destination::read(name, table, reading)))
         .collect();
-    if let Some(gateway) = &gateway {
+    if let Some(gateway) = &mut gateway {
         warn_of_long_urls(&sources, gateway, reading);
         warn_of_hidden_clients(&sources, gateway, reading);
+        make_room_for_bodies(&sources, gateway, memory_is_written, reading);
     }
     let operator = gateway.as_ref().and_then(|gateway| gateway.operator_destination.as_deref());
     warn_of_idle_destinations(&destinations, &sources, operator, reading);
@@ -125,6 +128,29 @@ fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway,
             let help = "all of them come from the proxy there and are refused; let it say for whom it asks: \
                 trusted_proxies = [\"127.0.0.1\"] in [gateway]";
             reading.warning(span.clone(), found, help);
+        }
+    }
+}
+
+/// A body that the memory has no room for could never be taken.
+fn make_room_for_bodies(
+    sources: &[(Span, Option<Source>)],
+    gateway: &mut Gateway,
+    memory_is_written: bool,
+    reading: &mut Reading,
+) {
+    for (span, source) in sources {
+        let Some(source) = source else { continue };
+        let needed = source.limits.body.saturating_mul(gateway::BODIES);
+        if !memory_is_written {
+            gateway.memory = gateway.memory.max(needed);
+        } else if gateway.memory < needed {
+            let found = format!(
+                "this source takes bodies of {}, which memory = {} in [gateway] has no room for",
+                size_text(source.limits.body),
+                size_text(gateway.memory)
+            );
+            reading.problem(span.clone(), found, format!("write memory = {}, or a smaller body", size_text(needed)));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::admin::{self, Admin};
 use super::network::Networks;
-use super::quantity::HOUR;
+use super::quantity::{GIB, HOUR, MIB};
 use super::raw::{Table, Value};
 use super::reading::Reading;
 use super::source;
@@ -17,6 +17,8 @@ use super::url::PublicUrl;
 pub const LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 8080);
 /// Room for the slowest answer of a destination, and less than what systemd waits before it kills.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// Room for some 1,300 requests at a time.
+pub const MEMORY: usize = 256 * MIB;
 
 pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -42,7 +44,14 @@ pub struct Gateway {
     /// The name of the destination at which the operator hears of trouble with the others, and with the store. It exists.
     /// None by default: then the log and the metrics tell.
     pub operator_destination: Option<String>,
+    /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for connections. Default
+    /// [`MEMORY`], or [`BODIES`] times the largest body of a source, where that is more.
+    pub memory: usize,
 }
+
+/// How many of the largest bodies a gateway's memory must be. Requests get a sixth of it, a body counts twice there, and
+/// beside a source that takes all it can get, which is half and one request more, one of another source must still fit.
+pub(super) const BODIES: usize = 56;
 
 /// Reads `[gateway]`. `destinations` are the names of those that were written; `None` where nobody looked.
 pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading: &mut Reading) -> Option<Gateway> {
@@ -69,6 +78,7 @@ pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading:
         Some(known) => source::destination(&value, known, reading).map(Some),
         None => Some(None),
     });
+    let memory = table.optional("memory", MEMORY, |value| value.size(&(16 * MIB..=64 * GIB), reading));
     table.finish(reading);
     Some(Gateway {
         listen: listen?,
@@ -79,6 +89,7 @@ pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading:
         data_dir: data_dir?,
         shutdown_grace: shutdown_grace?,
         operator_destination: operator_destination?,
+        memory: memory?,
     })
 }
 

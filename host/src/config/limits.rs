@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::quantity::{GIB, KIB, MIB};
+use super::quantity::{GIB, KIB, MIB, Rate};
 use super::raw::Table;
 use super::reading::Reading;
 
@@ -17,12 +17,15 @@ pub struct Limits {
     pub memory: usize,
     /// The most that a plugin may answer, in bytes.
     pub output: usize,
+    /// How many requests are taken in a time; `None` for any number.
+    pub rate: Option<Rate>,
 }
 
 impl Default for Limits {
-    /// Each is some hundred times what a webhook needs; beyond that something is wrong.
+    /// Each is some hundred times what a webhook needs; beyond that something is wrong. There is no rate: how many events
+    /// a sender has is not the gateway's to know, and what is too many for it is refused without one.
     fn default() -> Self {
-        Self { body: 256 * KIB, time: Duration::from_millis(100), memory: 16 * MIB, output: MIB }
+        Self { body: 256 * KIB, time: Duration::from_millis(100), memory: 16 * MIB, output: MIB, rate: None }
     }
 }
 
@@ -36,6 +39,7 @@ pub(super) fn read(mut table: Table<'_>, inherited: Limits, reading: &mut Readin
     });
     let memory = table.optional("memory", inherited.memory, |value| value.size(&(MIB..=GIB), reading));
     let output = table.optional("output", inherited.output, |value| value.size(&transfer, reading));
+    let rate = table.optional("rate", inherited.rate, |value| value.rate(reading));
     table.finish(reading);
-    Some(Limits { body: body?, time: time?, memory: memory?, output: output? })
+    Some(Limits { body: body?, time: time?, memory: memory?, output: output?, rate: rate? })
 }

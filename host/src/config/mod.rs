@@ -41,13 +41,13 @@ use std::path::{Path, PathBuf};
 
 pub use admin::{ADMIN, Admin};
 pub use destination::{CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, TIMEOUT};
-pub use gateway::{Gateway, LISTEN, SHUTDOWN_GRACE};
+pub use gateway::{Gateway, LISTEN, MEMORY, SHUTDOWN_GRACE};
 pub use limits::Limits;
 pub use name::OWN_SOURCE;
 pub use network::Networks;
 pub(crate) use problem::listed;
 pub use problem::{Position, Problem, Problems, did_you_mean};
-pub use quantity::{parse_duration, shown_duration};
+pub use quantity::{Rate, parse_duration, shown_duration, size_text};
 pub use retention::{AGE, Retention, SIZE};
 pub use secret::Secret;
 pub use settings::{Place, Settings};

@@ -1,5 +1,6 @@
-//! Durations, sizes and counts, each within limits that the operator is told.
+//! Durations, sizes, counts and rates, each within limits that the operator is told.
 
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -20,6 +21,18 @@ pub(super) const GIB: usize = 1 << 30;
 /// An hour; a day is always 24 of them.
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
 
+/// A rate beyond this is none.
+const FASTEST: u32 = 1_000_000;
+
+/// So many in so long a time: as many may come at once, and each makes room again after its part of the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many, 1 to 1,000,000.
+    pub count: NonZeroU32,
+    /// A second, a minute or an hour.
+    pub per: Duration,
+}
+
 impl Value<'_> {
     /// A duration: text such as `"100ms"`, `"24h"` or `"30d"`.
     pub(super) fn duration(&self, allowed: &RangeInclusive<Duration>, reading: &mut Reading) -> Option<Duration> {
@@ -37,7 +50,7 @@ impl Value<'_> {
 
     /// A size in bytes: text such as `"256KiB"`, or a whole number of bytes.
     pub(super) fn size(&self, allowed: &RangeInclusive<usize>, reading: &mut Reading) -> Option<usize> {
-        let help = || format!("write a size from {} to {}", shown_size(*allowed.start()), shown_size(*allowed.end()));
+        let help = || format!("write a size from {} to {}", size_text(*allowed.start()), size_text(*allowed.end()));
         let (written, size) = match self.value {
             DeValue::String(text) => (text.to_string(), text.parse::<ByteSize>().ok().map(|size| size.as_u64())),
             DeValue::Integer(number) => (number.to_string(), u64::from_str_radix(number.as_str(), number.radix()).ok()),
@@ -66,6 +79,37 @@ impl Value<'_> {
         }
         count
     }
+
+    /// A rate: text such as `"100/s"`, `"600/min"` or `"1000/h"`; `None` for `"off"`.
+    pub(super) fn rate(&self, reading: &mut Reading) -> Option<Option<Rate>> {
+        const HELP: &str = "write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"";
+        let Some(text) = self.value.as_str() else {
+            self.wrong_type(HELP, reading);
+            return None;
+        };
+        if text == "off" {
+            return Some(None);
+        }
+        let rate = parse_rate(text);
+        if rate.is_none() {
+            self.wrong_text(text, HELP, reading);
+        }
+        rate.map(Some)
+    }
+}
+
+fn parse_rate(text: &str) -> Option<Rate> {
+    let (count, unit) = text.split_once('/')?;
+    let per = match unit.trim() {
+        "s" => Duration::from_secs(1),
+        "min" => Duration::from_secs(60),
+        "h" => HOUR,
+        _ => return None,
+    };
+    // The parser would take a plus sign.
+    let count = count.trim();
+    let count = count.bytes().all(|byte| byte.is_ascii_digit()).then(|| count.parse().ok())??;
+    NonZeroU32::new(count).filter(|count| count.get() <= FASTEST).map(|count| Rate { count, per })
 }
 
 /// A duration as the operator writes it: Jiff's "friendly" format, or ISO 8601, with days of 24 hours. Months and years
@@ -89,7 +133,7 @@ fn shown(duration: Duration) -> String {
     format!("\"{}\"", shown_duration(duration))
 }
 
-/// A size as it could be written: `"256KiB"`.
-fn shown_size(bytes: usize) -> String {
+/// A size as it could be written, with its quotes: `"256KiB"`.
+pub fn size_text(bytes: usize) -> String {
     format!("\"{}\"", ByteSize::b(bytes as u64).to_string().replace(".0", "").replace(' ', ""))
 }

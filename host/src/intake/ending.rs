@@ -5,6 +5,7 @@ use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICAT
 use plugin_sdk::contract::{self, Alert, Rejection, RejectionKind};
 use serde::Serialize;
 
+use super::admission::NoRoom;
 use super::received::BODY_TIME;
 use crate::http::{self, BodyError};
 use crate::sources::{ReadError, Source};
@@ -43,6 +44,10 @@ pub enum Ending {
     WrongToken,
     /// It is no POST.
     Method,
+    /// The source's rate is used up for so many seconds.
+    RateLimited(u64),
+    /// There is no room for it at present.
+    NoRoom(NoRoom),
     /// Its body was not taken.
     Body(BodyError),
     /// Too many wait to be read.
@@ -91,6 +96,9 @@ impl Ending {
             Self::NoSource => "unknown_source",
             Self::ForeignClient => "foreign_client",
             Self::Method => "method",
+            Self::RateLimited(_) => "rate_limited",
+            Self::NoRoom(NoRoom::Share) => "over_share",
+            Self::NoRoom(NoRoom::Whole) => "overloaded",
             Self::Body(BodyError::TooLarge) => "too_large",
             Self::Body(BodyError::TooSlow) => "too_slow",
             Self::Body(BodyError::Broken) => "broken",
@@ -146,6 +154,18 @@ impl Ending {
                 let detail = "this address takes webhooks by POST; it is alive, and there is nothing here to look at";
                 with(problem(StatusCode::METHOD_NOT_ALLOWED, detail), ALLOW, "POST")
             }
+            Self::RateLimited(wait) => {
+                let detail = "this source's rate is used up, so it was not accepted; send it again later";
+                with(problem(StatusCode::TOO_MANY_REQUESTS, detail), RETRY_AFTER, &wait.to_string())
+            }
+            Self::NoRoom(NoRoom::Share) => {
+                let detail = "too many requests of this source are under way, so it was not accepted; send it again";
+                with(problem(StatusCode::TOO_MANY_REQUESTS, detail), RETRY_AFTER, &RETRY_BUSY.to_string())
+            }
+            Self::NoRoom(NoRoom::Whole) => {
+                let detail = "too many requests are under way, so it was not accepted; send it again";
+                with(problem(StatusCode::SERVICE_UNAVAILABLE, detail), RETRY_AFTER, &RETRY_BUSY.to_string())
+            }
             Self::Body(BodyError::TooLarge) => {
                 let limit = source.map_or(0, |source| source.limits.body);
                 problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {limit} bytes"))
@@ -165,6 +185,18 @@ impl Ending {
                 with(problem(StatusCode::SERVICE_UNAVAILABLE, detail), RETRY_AFTER, &wait.to_string())
             }
         }
+    }
+}
+
+impl From<BodyError> for Ending {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl From<NoRoom> for Ending {
+    fn from(why: NoRoom) -> Self {
+        Self::NoRoom(why)
     }
 }
 

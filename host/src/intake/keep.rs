@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use plugin_sdk::contract;
 
+use super::admission::REQUEST;
 use super::{Ending, Entrance, Intake, Received};
 use crate::alert::{Alert, own};
 use crate::metrics::PriorityLabels;
@@ -15,13 +16,17 @@ impl Intake {
     pub(super) async fn keep_alerts(
         &self,
         entrance: &Entrance,
-        received: Received,
+        mut received: Received,
         alerts: Vec<contract::Alert>,
     ) -> Ending {
         let source = &entrance.source;
         let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
         let reading = prepare(source, &received.id, received.at_ms, &store::rfc3339(received.at_ms), alerts);
         let failed = matches!(reading, Reading::Failed(_));
+        // A plugin may make more of a request than came in.
+        if let Err(why) = received.charge.cover(REQUEST + received.body.len() + reading.bytes()) {
+            return Ending::NoRoom(why);
+        }
         match self.store.append(received.into_request(source, entrance.plugin), reading).await {
             Err(error) => Ending::Store(error),
             Ok(_) if failed => Ending::Kept,
@@ -94,7 +99,7 @@ impl Received {
             method: self.method.as_str().to_owned(),
             url: self.url,
             headers: self.headers.get().to_owned(),
-            body: self.body,
+            body: self.charge.on(self.body),
             plugin,
         }
     }

@@ -1,13 +1,16 @@
 //! Intake: from a sender's request to an answer that is true.
 //!
-//! The order is what matters: who is it for, may it come in, all of its body, what does the plugin make of it, keep it on
-//! disk, and only then answer. A request that ends before the disk was asked leaves nothing behind; one whose sender
-//! hangs up after that is kept whole, because the store's writer does not depend on the one who asked.
+//! The order is what matters: who is it for, may it come in, is there room for it, all of its body, what does the plugin
+//! make of it, keep it on disk, and only then answer. A request that ends before the disk was asked leaves nothing behind;
+//! one whose sender hangs up after that is kept whole, because the store's writer does not depend on the one who asked.
 
+mod admission;
 mod ending;
 mod keep;
+mod rate;
 mod received;
 mod replay;
+mod report;
 pub mod route;
 
 use std::collections::HashMap;
@@ -17,18 +20,19 @@ use std::time::Instant;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use plugin_sdk::contract::{self, Rejection};
+use plugin_sdk::contract;
 use uuid::Uuid;
 
 use crate::clock::wall_ms;
 use crate::health::Health;
-use crate::http::{self, Client};
+use crate::http::{self, Client, Lines};
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
 use crate::sources::{ReadError, Source};
 use crate::store::{PluginId, Store, StoreError};
 
+pub use admission::Admission;
 pub use ending::{Ending, alerts_of};
-pub use received::{Received, receive};
+pub use received::{Gate, Received, receive};
 pub use replay::Replayer;
 
 /// The way in, for all sources.
@@ -41,13 +45,16 @@ pub struct Intake {
     /// Whether the last request that was to be kept could not be.
     failing: AtomicBool,
     metrics: Metrics,
+    lines: Lines,
 }
 
-/// A source, and the number under which the store knows its plugin.
+/// A source, what a request has to pass to it, and the number under which the store knows its plugin.
 #[derive(Debug)]
 pub struct Entrance {
     /// The source.
     pub source: Source,
+    /// The way to it.
+    pub gate: Gate,
     /// Its plugin.
     pub plugin: PluginId,
 }
@@ -56,7 +63,8 @@ impl Intake {
     /// The way in to `entrances`. `public_path` is the path of the public URL, which a proxy may or may not strip.
     pub fn new(entrances: Vec<Entrance>, public_path: &str, store: Store, health: Health, metrics: Metrics) -> Self {
         let sources = entrances.into_iter().map(|entrance| (Arc::clone(&entrance.source.name), entrance)).collect();
-        Self { sources, public_path: public_path.to_owned(), store, health, failing: AtomicBool::new(false), metrics }
+        let (public_path, failing, lines) = (public_path.to_owned(), AtomicBool::new(false), Lines::default());
+        Self { sources, public_path, store, health, failing, metrics, lines }
     }
 
     /// Answers a request of `client`, once all that it carries is on disk.
@@ -73,7 +81,7 @@ impl Intake {
         let source = found.map(|(entrance, _)| &entrance.source);
         self.count(source, &ending, started);
         self.tell(&ending);
-        report(&id, source, client, &ending);
+        report::report(&id, source, client, &ending, &self.lines);
         ending.into_answer(&id, source)
     }
 
@@ -85,7 +93,7 @@ impl Intake {
         client: Client,
         request: Request<Incoming>,
     ) -> Ending {
-        let received = match receive(id, &entrance.source, suffix, client, request).await {
+        let received = match receive(id, &entrance.source, &entrance.gate, suffix, client, request).await {
             Ok(received) => received,
             Err(ending) => return ending,
         };
@@ -137,36 +145,5 @@ impl Intake {
             self.health.heard(&source, now_ms);
         }
         self.metrics.requests.get_or_create(&RequestLabels { source, outcome: ending.outcome() }).inc();
-    }
-}
-
-/// Tells the operator what the sender need not know.
-fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending) {
-    let source = source.map(|source| &*source.name);
-    let client = tracing::field::display(from.address);
-    match ending {
-        Ending::Accepted { accepted, duplicates } => {
-            tracing::debug!(source, request = id, accepted, duplicates, "accepted");
-        }
-        Ending::Ignored(reason) => tracing::debug!(source, request = id, reason, "ignored"),
-        Ending::Rejected(Rejection { kind, reason, help }) => {
-            tracing::warn!(source, request = id, client, ?kind, reason, help, "rejected by the plugin");
-        }
-        Ending::ForeignClient => {
-            let help = if from.claims_another {
-                "it has X-Forwarded-For: if this is the address of your proxy, name it in trusted_proxies in [gateway]"
-            } else {
-                "if this is the sender's address, add it to the source's `clients`"
-            };
-            tracing::warn!(source, request = id, client, outcome = ending.outcome(), help, "rejected");
-        }
-        Ending::NoToken | Ending::WrongToken => {
-            let help = "compare the token at the sender with the source's `token` in the configuration";
-            tracing::warn!(source, request = id, client, outcome = ending.outcome(), help, "rejected");
-        }
-        Ending::Busy(error) => tracing::warn!(source, request = id, %error, "not accepted"),
-        Ending::Store(error) => tracing::error!(source, request = id, %error, "not accepted"),
-        // Said with its reason where it is kept, or not worth a line: anybody can send such a thing.
-        _ => tracing::debug!(source, request = id, client, outcome = ending.outcome(), "answered"),
     }
 }

@@ -3,15 +3,19 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hyper::body::{Bytes, Incoming};
-use hyper::header::HeaderMap;
+use hyper::body::Incoming;
+use hyper::header::{EXPECT, HeaderMap};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Uri};
 use plugin_sdk::contract::Answer;
 use serde_json::value::RawValue;
 
+use super::admission::{self, Charge, Member};
+use super::rate::Pace;
 use super::{Ending, route};
 use crate::clock::wall_ms;
-use crate::http::{self, Client};
+use crate::config::Limits;
+use crate::http::{self, BodyError, Client};
 use crate::sources::{ReadError, Source};
 
 /// How long a sender may take for its body.
@@ -31,22 +35,74 @@ pub struct Received {
     /// As the contract has them: `[[name, value], …]`.
     pub headers: Box<RawValue>,
     /// All of it.
-    pub body: Bytes,
+    pub body: Vec<u8>,
+    /// What it is charged while it is held.
+    pub(super) charge: Charge,
+}
+
+/// What a request has to pass before its body is read, beside the token.
+#[derive(Debug)]
+pub struct Gate {
+    share: Member,
+    pace: Option<Pace>,
+}
+
+impl Gate {
+    /// For a source with these limits, which shares the room with others.
+    pub fn new(share: Member, limits: &Limits) -> Self {
+        Self { share, pace: limits.rate.map(Pace::new) }
+    }
+
+    /// Lets a request in whose body has so many bytes, as far as that is known. Room is asked for first: what finds none
+    /// does not count towards the rate.
+    fn pass(&self, body: usize) -> Result<Charge, Ending> {
+        let charge = self.share.admit(body)?;
+        self.pace.as_ref().map_or(Ok(()), Pace::step).map_err(Ending::RateLimited)?;
+        Ok(charge)
+    }
 }
 
 /// Takes in all of a request of `client` for `source`, whose path has `suffix` behind the source's name.
 ///
 /// # Errors
 /// How it ends, where it may not come in: it is no POST, comes from a network that is not the source's, shows no token or
-/// a wrong one, or its body is too large, too slow or broken.
+/// a wrong one, is more than there is room for or than the rate allows, or its body is too large, too slow or broken.
 pub async fn receive(
     id: &str,
     source: &Source,
+    gate: &Gate,
     suffix: &str,
     client: Client,
     request: Request<Incoming>,
 ) -> Result<Received, Ending> {
     let (head, body) = request.into_parts();
+    let mut charge = match enter(source, gate, &head, client, http::announced(&body)) {
+        Ok(charge) => charge,
+        Err(ending) => {
+            // A sender that is still writing learns of it only if somebody reads; one that asked first whether to write, from
+            // the answer alone.
+            if !head.headers.contains_key(EXPECT) {
+                http::discard(body);
+            }
+            return Err(ending);
+        }
+    };
+    let room = |bytes| charge.cover(admission::cost(bytes)).map_err(Ending::NoRoom);
+    let body = http::read_body(body, source.limits.body, BODY_TIME, room).await?;
+    Ok(Received {
+        id: id.to_owned(),
+        at_ms: wall_ms(),
+        method: head.method,
+        url: route::public_url(&source.url, suffix, head.uri.query()),
+        headers: headers_json(&head.headers),
+        body,
+        charge,
+    })
+}
+
+/// All that is decided before a byte of the body is read, in the order in which it costs the gateway, and the sender whose
+/// request it is not: network and token before room and rate, so that strangers to these use up neither.
+fn enter(source: &Source, gate: &Gate, head: &Parts, client: Client, announced: u64) -> Result<Charge, Ending> {
     if head.method != Method::POST {
         return Err(Ending::Method);
     }
@@ -62,15 +118,11 @@ pub async fn receive(
             return Err(Ending::WrongToken);
         }
     }
-    let body = http::read_body(body, source.limits.body, BODY_TIME).await.map_err(Ending::Body)?;
-    Ok(Received {
-        id: id.to_owned(),
-        at_ms: wall_ms(),
-        method: head.method,
-        url: route::public_url(&source.url, suffix, head.uri.query()),
-        headers: headers_json(&head.headers),
-        body,
-    })
+    let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+    if announced > source.limits.body {
+        return Err(Ending::Body(BodyError::TooLarge));
+    }
+    gate.pass(announced)
 }
 
 impl Received {

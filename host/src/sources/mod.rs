@@ -148,6 +148,9 @@ impl Source {
         headers: &serde_json::value::RawValue,
         body: &[u8],
     ) -> Result<Answer, ReadError> {
+        // First, so that what waits is not held twice.
+        let turn = tokio::time::timeout(TURN, self.calls.acquire()).await;
+        let Ok(Ok(_turn)) = turn else { return Err(ReadError::Busy) };
         let request = Request {
             source: &self.name,
             received_at,
@@ -159,8 +162,6 @@ impl Source {
         };
         // Nothing in it can fail to become JSON.
         let request = serde_json::to_vec(&request).unwrap_or_default();
-        let turn = tokio::time::timeout(TURN, self.calls.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(ReadError::Busy) };
         Ok(self.plugin.read(&self.name, &request, &call_limits(&self.limits)).await?)
     }
 }

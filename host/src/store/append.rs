@@ -97,6 +97,22 @@ impl NewAlert {
             json: serde_json::to_string(&alert.event)?,
         })
     }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.event_id.capacity() + self.destination.capacity() + self.json.capacity()
+    }
+}
+
+impl Reading {
+    /// How many bytes it holds, about.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Alerts(alerts) => alerts.iter().map(NewAlert::bytes).sum(),
+            // The notice of a failure says little more than its reason.
+            Self::Failed(failure) => failure.reason.len(),
+            Self::Rejected(reason) | Self::Ignored(reason) => reason.len(),
+        }
+    }
 }
 
 /// 64 bits that say which alerts are delivered in order: the first half of the fingerprint. Two keys that share a lane by

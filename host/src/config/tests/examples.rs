@@ -48,13 +48,13 @@ fn the_example_shows_every_key() {
     for (table, keys) in [
         (
             "[gateway]",
-            "listen, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace and operator_destination",
+            "listen, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination and memory",
         ),
         ("[retention]", "age and size"),
-        ("[limits]", "body, time, memory and output"),
+        ("[limits]", "body, time, memory, output and rate"),
         ("[destinations.itoc360]", "kind, url, token, format, concurrency and timeout"),
         ("[sources.twilio-prod]", "plugin, destination, clients, token, expect_every, settings and limits"),
-        ("[sources.twilio-prod.limits]", "body, time, memory and output"),
+        ("[sources.twilio-prod.limits]", "body, time, memory, output and rate"),
     ] {
         let line = format!("unknown key \"zzzzzzzz\" in {table}; the keys here are {keys}");
         assert!(told.contains(&line), "{line}\nis not in\n{told}");

@@ -1,10 +1,11 @@
 //! What a configuration without problems means.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
 use super::{GOOD, edited, good, printed, problems};
-use crate::config::{Config, Limits, PluginRef, Position};
+use crate::config::{Config, Limits, PluginRef, Position, Rate};
 
 const SMALLEST: &str = r#"
 [gateway]
@@ -35,7 +36,8 @@ fn what_is_not_written_has_the_documented_default() {
     let destination = &config.destinations[0];
     assert_eq!(destination.url, "https://api.itoc360.app/functions/v1/events");
     assert_eq!((destination.concurrency, destination.timeout), (32, Duration::from_secs(10)));
-    let limits = Limits { body: 256 << 10, time: Duration::from_millis(100), memory: 16 << 20, output: 1 << 20 };
+    let limits =
+        Limits { body: 256 << 10, time: Duration::from_millis(100), memory: 16 << 20, output: 1 << 20, rate: None };
     assert_eq!(config.sources[0].limits, limits);
     assert_eq!(config.sources[0].settings.json().get(), "{}");
 }
@@ -83,8 +85,48 @@ fn a_source_answers_below_the_public_url_which_is_kept_byte_for_byte() {
 #[test]
 fn a_source_has_the_common_limits_but_for_its_own() {
     let config = good(&edited("\"16MiB\"", "\"32 MiB\"").replace("\"256KiB\"", "4096"));
-    let limits = Limits { body: 4096, time: Duration::from_millis(200), memory: 32 << 20, output: 1 << 20 };
+    let time = Duration::from_millis(200);
+    let limits = Limits { body: 4096, time, memory: 32 << 20, output: 1 << 20, rate: rate(100, 1) };
     assert_eq!(config.sources[0].limits, limits);
+}
+
+fn rate(count: u32, seconds: u64) -> Option<Rate> {
+    NonZeroU32::new(count).map(|count| Rate { count, per: Duration::from_secs(seconds) })
+}
+
+#[test]
+fn a_rate_is_a_count_for_a_second_a_minute_or_an_hour() {
+    for (written, means) in [
+        ("1/s", rate(1, 1)),
+        ("600/min", rate(600, 60)),
+        (" 1000 / h ", rate(1000, 3600)),
+        ("1000000/s", rate(1_000_000, 1)),
+        ("off", None),
+    ] {
+        assert_eq!(good(&edited("100/s", written)).sources[0].limits.rate, means, "{written}");
+    }
+}
+
+#[test]
+fn a_source_has_the_common_rate_and_can_be_without_it() {
+    let common = edited("output = \"1MiB\"", "output = \"1MiB\"\nrate = \"5/min\"");
+    for (written, means) in [("", rate(5, 60)), ("rate = \"off\"", None), ("rate = \"7/h\"", rate(7, 3600))] {
+        assert_eq!(good(&common.replace("rate = \"100/s\"", written)).sources[0].limits.rate, means, "{written}");
+    }
+}
+
+#[test]
+fn memory_is_as_written_and_without_that_has_room_for_the_largest_body() {
+    assert_eq!(good(GOOD).gateway.memory, 256 << 20);
+    assert_eq!(good(&edited("256KiB", "64MiB")).gateway.memory, 56 * (64 << 20));
+    let with = |memory: &str| edited("shutdown_grace = \"10s\"", &format!("memory = \"{memory}\""));
+    assert_eq!(good(&with("16MiB")).gateway.memory, 16 << 20);
+    assert_eq!(good(&with("448MiB").replace("256KiB", "8MiB")).gateway.memory, 448 << 20);
+    assert_eq!(
+        problems(&with("447MiB").replace("256KiB", "8MiB")),
+        ["26:1: this source takes bodies of \"8MiB\", which memory = \"447MiB\" in [gateway] has no room for; \
+          write memory = \"448MiB\", or a smaller body"]
+    );
 }
 
 #[test]
@@ -176,7 +218,7 @@ fn what_is_allowed_and_unwise_is_a_warning() {
              public_url",
             "32:14: auth_token in [sources.twilio-prod.settings] is the text \"$AUTH_TOKEN\", and nothing replaces it; \
              write { env = \"AUTH_TOKEN\" }",
-            "36:1: no source sends to idle; write destination = \"idle\" in a source",
+            "37:1: no source sends to idle; write destination = \"idle\" in a source",
         ]
     );
 }

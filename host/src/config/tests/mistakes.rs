@@ -58,8 +58,8 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ]),
     ("[retention]", "[gateway]", &[
         "8:2: gateway is written twice; keep one of the two",
-        "9:1: unknown key \"age\" in [gateway]; the keys here are listen, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace and operator_destination",
-        "10:1: unknown key \"size\" in [gateway]; the keys here are listen, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace and operator_destination",
+        "9:1: unknown key \"age\" in [gateway]; the keys here are listen, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination and memory",
+        "10:1: unknown key \"size\" in [gateway]; the keys here are listen, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination and memory",
     ]),
     ("{ env = \"ITOC360_TOKEN\" }", "{ env = \"ITOC360_TOKEN\"", &[
         "22:1: this is not TOML: missing comma between key-value pairs; close what an earlier line opens",
@@ -194,6 +194,39 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ]),
     ("\"200ms\"", "\"31s\"", &[
         "35:8: time in [sources.twilio-prod.limits] is \"31s\"; write a duration from \"10ms\" to \"30s\"",
+    ]),
+    ("\"100/s\"", "\"0/s\"", &[
+        "36:8: rate in [sources.twilio-prod.limits] is \"0/s\"; write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"",
+    ]),
+    ("\"100/s\"", "\"1000001/s\"", &[
+        "36:8: rate in [sources.twilio-prod.limits] is \"1000001/s\"; write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"",
+    ]),
+    ("\"100/s\"", "\"100\"", &[
+        "36:8: rate in [sources.twilio-prod.limits] is \"100\"; write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"",
+    ]),
+    ("\"100/s\"", "\"100/d\"", &[
+        "36:8: rate in [sources.twilio-prod.limits] is \"100/d\"; write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"",
+    ]),
+    ("\"100/s\"", "\"+1/s\"", &[
+        "36:8: rate in [sources.twilio-prod.limits] is \"+1/s\"; write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"",
+    ]),
+    ("\"100/s\"", "\"/s\"", &[
+        "36:8: rate in [sources.twilio-prod.limits] is \"/s\"; write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"",
+    ]),
+    ("\"100/s\"", "\"-1/min\"", &[
+        "36:8: rate in [sources.twilio-prod.limits] is \"-1/min\"; write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"",
+    ]),
+    ("\"100/s\"", "\"1.5/h\"", &[
+        "36:8: rate in [sources.twilio-prod.limits] is \"1.5/h\"; write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"",
+    ]),
+    ("\"100/s\"", "\"99999999999/s\"", &[
+        "36:8: rate in [sources.twilio-prod.limits] is \"99999999999/s\"; write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"",
+    ]),
+    ("\"100/s\"", "100", &[
+        "36:8: rate in [sources.twilio-prod.limits] is an integer; write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"",
+    ]),
+    ("shutdown_grace = \"10s\"", "memory = \"1MiB\"", &[
+        "6:10: memory in [gateway] is \"1MiB\"; write a size from \"16MiB\" to \"64GiB\"",
     ]),
     ("concurrency = 32", "concurrency = 0", &[
         "23:15: concurrency in [destinations.itoc360] is 0; write a whole number from 1 to 256",

@@ -47,6 +47,7 @@ auth_token = { env = "TWILIO_AUTH_TOKEN" }
 
 [sources.twilio-prod.limits]
 time = "200ms"
+rate = "100/s"
 "#;
 
 /// An environment in which every variable is set, but for those that begin with `NO_` or `EMPTY_`.

@@ -19,6 +19,7 @@ use super::build::{self, Built, TargetDir};
 use super::test::Chosen;
 use super::{ConfigFile, Failure, Outcome, block_on, test, trial};
 use crate::config::{Config, PluginRef, listed};
+use crate::intake::{Admission, Gate};
 use crate::{gateway, http, sources};
 use serve::Serving;
 use watch::Watch;
@@ -148,7 +149,7 @@ impl Stage {
         let (serving, shown) = latest::channel(serving);
         let stop = latest::Sender::new(false);
         let proxies = Arc::new(config.gateway.trusted_proxies.clone());
-        tokio::spawn(http::serve(listener, stop.subscribe(), Duration::ZERO, move |request, peer| {
+        tokio::spawn(http::serve(listener, http::FEW, stop.subscribe(), Duration::ZERO, move |request, peer| {
             let client = http::Client::of(peer, request.headers(), &proxies);
             let serving = Arc::clone(&shown.borrow());
             async move { serving.answer(request, client).await }
@@ -185,7 +186,8 @@ async fn load(config: &Config, build: u32) -> Result<Serving, Failure> {
         eprintln!("warning: {warning}");
     }
     let source = loaded.sources.pop().ok_or_else(|| anyhow!("the configuration has no source"))?;
-    Ok(Serving { build, source, public_path: config.gateway.public_url.path().to_owned() })
+    let gate = Gate::new(Admission::within(config.gateway.memory).join(), &source.limits);
+    Ok(Serving { build, source, gate, public_path: config.gateway.public_url.path().to_owned() })
 }
 
 /// Tells why a round failed, and what holds now.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::super::figures;
 use crate::http::{self, Client};
-use crate::intake::{self, Ending, route};
+use crate::intake::{self, Ending, Gate, route};
 use crate::sources::Source;
 
 /// The source, read by one build of its plugin.
@@ -22,6 +22,8 @@ pub struct Serving {
     pub build: u32,
     /// The source.
     pub source: Source,
+    /// The way to it.
+    pub gate: Gate,
     /// The path of the public URL.
     pub public_path: String,
 }
@@ -65,7 +67,7 @@ impl Serving {
         else {
             return (Ending::NoSource, Seen::Nothing);
         };
-        let received = match intake::receive(id, &self.source, route.suffix, client, request).await {
+        let received = match intake::receive(id, &self.source, &self.gate, route.suffix, client, request).await {
             Ok(received) => received,
             Err(ending) => return (ending, Seen::Nothing),
         };

@@ -1,0 +1,40 @@
+//! Connections that are idle, silent or odd, over real sockets.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+
+/// A listener that answers "ok" to everything.
+async fn listening() -> (SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, (stop, stopped)) = (listener.local_addr().unwrap(), watch::channel(false));
+    let ok = async |_, _| answer(StatusCode::OK, "text/plain", "ok");
+    tokio::spawn(serve(listener, 8, stopped, Duration::ZERO, ok));
+    (address, stop)
+}
+
+async fn said(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), connection.read_to_end(&mut answer)).await;
+    read.expect("the connection is never closed").unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_connection_that_never_asks_for_anything_is_closed() {
+    let (address, _stop) = listening().await;
+    for silent in ["", "PRI * HTTP/2.0", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HT", "\r\n\r\n"] {
+        let answer = said(address, silent.as_bytes()).await;
+        assert!(!answer.contains("200"), "{silent:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_is_answered_until_it_is_idle() {
+    let (address, _stop) = listening().await;
+    let twice = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2);
+    assert_eq!(said(address, twice.as_bytes()).await.matches("200 OK").count(), 2);
+}

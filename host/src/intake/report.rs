@@ -1,0 +1,103 @@
+//! What the operator is told of a request, and the sender need not know.
+
+use plugin_sdk::contract::Rejection;
+
+use super::Ending;
+use crate::config::size_text;
+use crate::http::{BodyError, Client, Lines};
+use crate::sources::Source;
+
+/// Writes the line for a request. What senders can cause as often as they like is said now and then, with how many of it
+/// were left out.
+pub fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending, lines: &Lines) {
+    let (limit, source) = (source.map(|source| source.limits.body), source.map(|source| &*source.name));
+    let (outcome, client) = (ending.outcome(), tracing::field::display(from.address));
+    let due = || {
+        let due = lines.due(source.unwrap_or_default(), outcome);
+        if due.is_none() {
+            tracing::debug!(source, request = id, client, outcome, "answered; what to do about such was said before");
+        }
+        due
+    };
+    let section = || format!("[sources.{}.limits]", source.unwrap_or_default());
+    match ending {
+        Ending::Accepted { accepted, duplicates } => {
+            tracing::debug!(source, request = id, accepted, duplicates, "accepted");
+        }
+        Ending::Ignored(reason) => tracing::debug!(source, request = id, reason, "ignored"),
+        Ending::Rejected(Rejection { kind, reason, help }) => {
+            if let Some(left_out) = due() {
+                tracing::warn!(source, request = id, client, ?kind, reason, help, left_out, "rejected by the plugin");
+            }
+        }
+        Ending::ForeignClient => {
+            if let Some(left_out) = due() {
+                let help = if from.claims_another {
+                    "it has X-Forwarded-For: if this is the address of your proxy, name it in trusted_proxies in [gateway]"
+                } else {
+                    "if this is the sender's address, add it to the source's `clients`"
+                };
+                tracing::warn!(source, request = id, client, outcome, help, left_out, "rejected");
+            }
+        }
+        Ending::NoToken | Ending::WrongToken => {
+            if let Some(left_out) = due() {
+                let help = "compare the token at the sender with the source's `token` in the configuration";
+                tracing::warn!(source, request = id, client, outcome, help, left_out, "rejected");
+            }
+        }
+        Ending::Body(BodyError::TooLarge) => {
+            if let (Some(left_out), Some(limit)) = (due(), limit) {
+                let (larger, section) = (size_text(2 * limit), section());
+                let help = format!("if such a request is meant to come in, write body = {larger} or more in {section}");
+                tracing::warn!(
+                    source,
+                    request = id,
+                    client,
+                    limit,
+                    help,
+                    left_out,
+                    "not accepted: its body is too large"
+                );
+            }
+        }
+        Ending::RateLimited(_) => {
+            if let Some(left_out) = due() {
+                let help = format!("if so many are meant to come in, write a higher rate in {}", section());
+                tracing::warn!(source, request = id, client, help, left_out, "not accepted: the rate is used up");
+            }
+        }
+        Ending::NoRoom(_) => {
+            if let Some(left_out) = due() {
+                let help = format!(
+                    "if so many are meant to come in at a time, write more memory in [gateway]; \
+                     a rate in {} bounds what this source sends",
+                    section()
+                );
+                tracing::warn!(
+                    source,
+                    request = id,
+                    client,
+                    outcome,
+                    help,
+                    left_out,
+                    "not accepted: there is no room for it"
+                );
+            }
+        }
+        Ending::Busy(error) => {
+            if let Some(left_out) = due() {
+                tracing::warn!(source, request = id, %error, left_out, "not accepted");
+            }
+        }
+        Ending::Store(error) => {
+            if let Some(left_out) = due() {
+                tracing::error!(source, request = id, %error, left_out, "not accepted");
+            }
+        }
+        // Said with its reason where it is kept, or not worth a line: anybody can send such a thing.
+        Ending::Kept | Ending::Replied(_) | Ending::NoSource | Ending::Method | Ending::Body(_) => {
+            tracing::debug!(source, request = id, client, outcome, "answered");
+        }
+    }
+}
