@@ -107,7 +107,8 @@ impl Gateway {
             delivery.tasks.spawn(way_out.run(delivery.stop.subscribe()));
         }
         let retention = &config.retention;
-        let retaining = store::keep_within(store.clone(), retention.age, retention.size, delivery.stop.subscribe());
+        let stop = delivery.stop.subscribe();
+        let retaining = store::keep_within(store.clone(), retention.age, retention.size, metrics.clone(), stop);
         delivery.tasks.spawn(retaining);
         if let Some(listener) = admin_listener {
             admin.tasks.spawn(http::serve(listener, admin.stop.subscribe(), grace, move |request, _| {
@@ -206,8 +207,10 @@ fn record(source: &Source) -> PluginRecord {
 /// Alerts may wait for a destination that was renamed or removed. They are kept; the operator must know.
 fn warn_of_strays(config: &Config, store: &Store) -> anyhow::Result<()> {
     let known: HashSet<&str> = config.destinations.iter().map(|destination| destination.name.as_str()).collect();
-    for (destination, alerts) in store.due_reader()?.waiting_for()? {
+    let reader = store.due_reader()?;
+    for destination in reader.waiting_for()? {
         if !known.contains(destination.as_str()) {
+            let alerts = reader.count_waiting_for(&destination)?;
             tracing::error!(
                 destination,
                 alerts,

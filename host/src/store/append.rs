@@ -4,7 +4,7 @@ use hyper::body::Bytes;
 use rusqlite::params;
 
 use super::writer::Step;
-use super::{ALERTS_PER_REQUEST, StoreError};
+use super::{ALERTS_PER_REQUEST, StoreError, alert_ids};
 use crate::alert::Alert;
 
 /// A request to keep, as it came in.
@@ -131,7 +131,7 @@ pub fn keep_alerts(
     reading: &Reading,
 ) -> Result<Appended, StoreError> {
     let Reading::Alerts(alerts) = reading else { return Ok(Appended { accepted: 0, duplicates: 0 }) };
-    let first = seq * ALERTS_PER_REQUEST as i64;
+    let [first, _] = alert_ids(seq);
     let mut insert = step.transaction.prepare_cached(
         "INSERT INTO alerts (id, source, event_id, destination, lane, state, due_at)
          VALUES (?1, ?2, ?3, ?4, ?5, 'pending',

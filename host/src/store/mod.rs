@@ -28,8 +28,11 @@
 //! Durations are measured with the monotonic clock; points in time are Unix milliseconds.
 
 mod append;
+mod backup;
+mod check;
 mod due;
 mod error;
+mod found;
 mod history;
 mod lock;
 mod replay;
@@ -51,11 +54,13 @@ use tokio::sync::{mpsc, watch};
 use crate::metrics::Metrics;
 
 pub use append::{Appended, NewAlert, NewRequest, PluginId, PluginRecord, Reading};
-pub use due::{Due, DueReader};
+pub use backup::{Backup, Written};
+pub use check::{Depth, Finding, Report, check};
+pub use due::{Due, DueReader, Unreadable};
 pub use error::StoreError;
 pub use history::{AlertRecord, AttemptRecord, Filter, History, Line, ListedState, RequestRecord};
 pub use replay::{Replay, ReplayTarget, Reread, ask as ask_replay};
-pub use retention::{Bounds, Retained, keep_within};
+pub use retention::{Bounds, Removed, Retained, keep_within};
 pub use settle::{Settlement, Verdict};
 
 use writer::{Ask, Command, Writer};
@@ -103,7 +108,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Locked`] where another gateway has it open; [`StoreError::Newer`] where a newer version wrote it;
-    /// otherwise what the disk said. In each case nothing was changed.
+    /// [`StoreError::Unusable`] where something else stands in its place; otherwise what the disk said. In each case
+    /// nothing was changed.
     pub fn open(data_dir: &Path, options: &Options, metrics: Metrics) -> Result<(Self, Closing), StoreError> {
         let lock = lock::acquire(data_dir)?;
         let path: Arc<Path> = file(data_dir).into();
@@ -221,6 +227,13 @@ pub fn rfc3339(unix_ms: i64) -> String {
     // Out of range only where somebody wrote into the file by hand.
     let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     format!("{time:.3}")
+}
+
+/// The first and the last id that the alerts of request `seq` can have.
+fn alert_ids(seq: i64) -> [i64; 2] {
+    // Somebody may have written any number into the file by hand.
+    let first = seq.saturating_mul(ALERTS_PER_REQUEST as i64);
+    [first, first.saturating_add(ALERTS_PER_REQUEST as i64 - 1)]
 }
 
 /// The event that column `index` holds as JSON.

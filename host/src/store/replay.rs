@@ -9,7 +9,7 @@ use rusqlite::{OpenFlags, params};
 
 use super::append::{self, Appended, PluginId, Reading};
 use super::writer::Step;
-use super::{ALERTS_PER_REQUEST, StoreError, schema};
+use super::{StoreError, alert_ids, schema};
 
 /// How many set-aside alerts become pending in one commit.
 const BATCH: usize = 1000;
@@ -84,12 +84,9 @@ pub fn finish(mut step: Step<'_>, reread: &Reread) -> Result<Appended, StoreErro
 }
 
 pub fn requeue(step: Step<'_>, replay: &Replay) -> Result<usize, StoreError> {
-    let (first, last) = match replay.target {
-        ReplayTarget::Request(seq) => {
-            let first = seq * ALERTS_PER_REQUEST as i64;
-            (first, first + ALERTS_PER_REQUEST as i64 - 1)
-        }
-        ReplayTarget::AllSetAside => (0, i64::MAX),
+    let [first, last] = match replay.target {
+        ReplayTarget::Request(seq) => alert_ids(seq),
+        ReplayTarget::AllSetAside => [i64::MIN, i64::MAX],
     };
     let ids: Vec<i64> = step
         .transaction

@@ -5,17 +5,25 @@ use std::time::Instant;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::StoreError;
 use super::append::{self, Appended, NewRequest, PluginId, PluginRecord, Reading};
 use super::lock::Lock;
 use super::replay::{self, Replay, Reread};
 use super::retention::{self, Bounds, Retained};
 use super::settle::{self, Settlement};
 use super::totals::Totals;
+use super::{ALERTS_PER_REQUEST, StoreError};
 use crate::metrics::Metrics;
 
 /// The most commands in one transaction. With more, the first would wait for the last one's work.
 const GROUP: usize = 512;
+
+/// No request has a number beyond this: ten thousand a second come to it after a century.
+pub(super) const LAST_SEQ: i64 = 1 << 45;
+
+pub(super) const NEXT_SEQ: &str = "SELECT 1 + max(0,
+    ifnull((SELECT max(seq) FROM requests WHERE seq < ?1), 0),
+    ifnull((SELECT max(id) FROM alerts WHERE id < ?1 * ?2), 0) / ?2,
+    ifnull((SELECT max(alert) FROM events WHERE alert < ?1 * ?2), 0) / ?2)";
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -61,7 +69,7 @@ impl Writer {
         metrics: Metrics,
         lock: Lock,
     ) -> Result<Self, StoreError> {
-        let next_seq = connection.query_row("SELECT coalesce(max(seq), 0) + 1 FROM requests", [], |row| row.get(0))?;
+        let next_seq = next_seq(&connection)?;
         let totals = Totals::read(&connection)?;
         totals.show(&metrics);
         Ok(Self { connection, next_seq, totals, groups: 0, committed, metrics, _lock: lock })
@@ -96,8 +104,8 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, commands = group.len(), "a commit failed; nothing of it was confirmed");
-                if group.len() > 1 && !matches!(error, StoreError::Full | StoreError::Busy) {
-                    // One bad row must not cost its neighbours theirs.
+                // One bad row must not cost its neighbours theirs. A disk that fails does so for each of them.
+                if group.len() > 1 && matches!(error, StoreError::Row(_) | StoreError::Damaged(_)) {
                     for command in group.drain(..) {
                         self.commit(&mut vec![command]);
                     }
@@ -126,6 +134,12 @@ impl Writer {
         (self.next_seq, self.totals) = (next_seq, totals);
         Ok(())
     }
+}
+
+/// One more than the number of any request, and of any that a row claims to belong to: a row that stands where a new one
+/// is to go would stop all of them. What claims to belong to a request that no gateway has reached is none of ours.
+fn next_seq(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row(NEXT_SEQ, [LAST_SEQ, ALERTS_PER_REQUEST as i64], |row| row.get(0))?)
 }
 
 impl Command {

@@ -1,6 +1,11 @@
 //! What the store promises, one test a promise.
 
+mod checks;
+mod hostile;
 mod model;
+mod opening;
+mod retention;
+mod torn;
 
 use std::collections::HashSet;
 
@@ -88,6 +93,13 @@ impl Bench {
     fn find(&self, id: &str) -> RequestRecord {
         self.store.history().unwrap().find(id).unwrap().remove(0)
     }
+}
+
+/// A random generator whose seed is printed, so that a failure can be seen again: `SEED=… cargo test …`.
+fn random() -> fastrand::Rng {
+    let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    fastrand::Rng::with_seed(seed)
 }
 
 fn reading(source: &str, events: &[(&str, &str)]) -> Reading {
@@ -241,8 +253,9 @@ async fn what_was_set_aside_can_be_sent_again_and_never_beside_a_younger_one_of_
     assert!(bench.store.due_reader().unwrap().replays().unwrap().is_empty());
 }
 
-async fn retain(bench: &Bench, before_ms: i64, size: u64) -> usize {
-    bench.store.retain(Bounds { from: 0, before_ms, size }).await.unwrap().removed
+async fn retain(bench: &Bench, before_ms: i64, size: u64) -> u64 {
+    let removed = bench.store.retain(Bounds { from: 0, before_ms, size }).await.unwrap().removed;
+    removed.by_age + removed.by_size
 }
 
 #[tokio::test]
