@@ -8,6 +8,7 @@ mod author;
 mod catalogue;
 mod commands;
 mod crashes;
+mod disk;
 mod exporting;
 mod guide;
 mod harness;

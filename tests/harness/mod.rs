@@ -4,8 +4,10 @@
 //! Nothing here waits for a time to pass. What another process does is learned from what it says, from the requests it
 //! makes, or, where it says nothing, by [`until`].
 
+pub mod disk;
 mod gateway;
 mod itoc360;
+mod load;
 mod place;
 pub mod plugin;
 mod process;
@@ -14,6 +16,7 @@ mod wait;
 
 pub use gateway::{Answer, Gateway, read};
 pub use itoc360::{Itoc360, TOKEN as ITOC360_TOKEN};
+pub use load::{Load, Waiting, each_opened_once, events, opened_once};
 pub use place::{Place, Setup};
 pub use process::{Output, Process};
 pub use twilio::Post;

@@ -69,6 +69,11 @@ impl Process {
         found.unwrap()
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that was logged until now.
     pub fn logged(&self) -> String {
         self.stderr.text()

@@ -1,0 +1,383 @@
+//! The disk fails in every way that it can, and mends: nothing is acknowledged falsely, nothing acknowledged is lost, nobody
+//! restarts anything.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hyper::Method;
+use serde_json::Value;
+
+use crate::harness::disk::{Call, IO_ERROR, NO_SPACE};
+use crate::harness::{
+    Gateway, Itoc360, Load, Output, Place, Setup, each_opened_once, events, opened_once, random, twilio,
+};
+
+fn post(number: usize) -> crate::harness::Post {
+    twilio::error(&twilio::sid(number)).to("twilio")
+}
+
+/// Asserts that the store is whole.
+async fn is_whole(place: &Place) {
+    let checked = place.run_without_secrets(&["store", "check", "--json"]).await;
+    assert_eq!(checked.code, Some(0), "{}{}", checked.stdout, checked.stderr);
+}
+
+async fn note(gateway: &Gateway) -> Value {
+    let board = gateway.admin(Method::GET, "/readyz").await;
+    assert_eq!(board.status, 200, "a proxy goes on sending, as only a request finds out that the disk is well");
+    board.json()["note"].clone()
+}
+
+/// Copies the files of a folder.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap().map(|file| file.unwrap().path()) {
+        let target = to.join(file.file_name().unwrap());
+        if file.is_dir() {
+            copy(&file, &target);
+        } else {
+            fs::copy(&file, target).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn on_a_full_disk_nothing_is_acknowledged_and_it_goes_on_by_itself_once_there_is_room() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let mut gateway = place.start_on_a_disk_of(32 * 1024).await;
+    let ballast = place.within(&gateway, "data/ballast");
+    let waiting = events(10_000);
+    let mut load = Load::on_a_bad_disk(&gateway, &waiting);
+    for round in 1..=3 {
+        let before = load.accepted_beyond(20).await;
+        // All the room that is left; the copy ends where the disk does.
+        let mut zero = fs::File::open("/dev/zero").unwrap();
+        let full = std::io::copy(&mut zero, &mut fs::File::create(&ballast).unwrap());
+        assert_eq!(full.unwrap_err().raw_os_error(), Some(NO_SPACE));
+        let refused = load.answered().refused;
+        let answered = load.until(|answered| answered.refused > refused + 20).await;
+        assert!(
+            answered.refused > refused,
+            "round {round}: it took all, after {before:?} and on a full disk: {answered:?}"
+        );
+        crate::harness::until("a note for the operator", async || {
+            note(&gateway).await.as_str().is_some_and(|note| note.contains("the disk is full")).then_some(())
+        })
+        .await;
+        assert_eq!(gateway.admin(Method::GET, "/healthz").await.status, 200);
+        fs::remove_file(&ballast).unwrap();
+        load.accepted_beyond(20).await;
+        crate::harness::until("no note any more", async || note(&gateway).await.is_null().then_some(())).await;
+    }
+    // What is under way is still answered.
+    waiting.lock().unwrap().clear();
+    let accepted = load.until(|_| false).await.accepted;
+    gateway.log("what is wrong", |line| line["error"].as_str()?.contains("the disk is full").then_some(())).await;
+
+    // Beside it, as its disk is gone when it ends.
+    let checked = place.run_within(&gateway, &["store", "check", "--json"]).await;
+    assert_eq!(checked.code, Some(0), "{}{}", checked.stdout, checked.stderr);
+    let report: Value = serde_json::from_str(&checked.stdout).unwrap();
+    // What was accepted is kept, and what was refused is not.
+    assert_eq!(report["alerts"], accepted, "{report}");
+    itoc360.open(accepted).await;
+    assert_eq!(itoc360.tally().opened, accepted, "{:?}", itoc360.tally());
+}
+
+#[tokio::test]
+async fn whatever_call_of_the_disk_fails_nothing_is_acknowledged_falsely_and_it_goes_on_by_itself() {
+    let mut random = random();
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let (mut gateway, faults) = place.start_with_faults().await;
+    let rounds: [(&[Call], f64, i32); 8] = [
+        (&[Call::Write], 0.1, IO_ERROR),
+        (&[Call::Write], 1.0, IO_ERROR),
+        (&[Call::Sync], 0.5, IO_ERROR),
+        (&[Call::Sync], 1.0, IO_ERROR),
+        (&[Call::Write], 0.2, NO_SPACE),
+        (&[Call::Write, Call::Sync, Call::Truncate], 0.1, IO_ERROR),
+        (&[Call::Write, Call::Sync, Call::Truncate, Call::Read, Call::Open, Call::Map], 0.1, IO_ERROR),
+        (&[Call::Read, Call::Write, Call::Sync, Call::Truncate, Call::Open, Call::Map], 1.0, IO_ERROR),
+    ];
+    let (count, waiting) = (6_000, events(6_000));
+    let mut load = Load::on_a_bad_disk(&gateway, &waiting);
+    for (calls, probability, error) in rounds {
+        load.accepted_beyond(random.usize(1..40)).await;
+        faults.on(calls, probability, error);
+        let refused = load.answered().refused;
+        let some = random.usize(1..30);
+        let answered = load.until(|answered| answered.refused >= refused + some).await;
+        assert!(answered.refused > refused, "no fault was felt: {calls:?} {probability} {answered:?}");
+        faults.off();
+        load.accepted_beyond(20).await;
+    }
+    crate::harness::until("no note any more", async || note(&gateway).await.is_null().then_some(())).await;
+    // Killed with all that was written while the disk failed, and started on a good one.
+    for said in ["disk I/O error", "the disk is full"] {
+        gateway.log(said, |line| line["error"].as_str()?.contains(said).then_some(())).await;
+    }
+    gateway.kill().await;
+    assert!(!load.end().await, "all was sent before the last fault");
+    let gateway = place.start().await;
+    is_whole(&place).await;
+    assert!(Load::on(&gateway, &waiting).end().await);
+    each_opened_once(&itoc360, &place, count).await;
+    is_whole(&place).await;
+}
+
+#[tokio::test]
+async fn a_start_on_a_disk_that_fails_says_so_and_leaves_the_store_as_it_was() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    gateway.accept(&post(0)).await;
+    gateway.kill().await;
+    for (calls, error) in [
+        (&[Call::Write][..], IO_ERROR),
+        (&[Call::Write], NO_SPACE),
+        (&[Call::Sync], IO_ERROR),
+        (&[Call::Read], IO_ERROR),
+        (&[Call::Open], IO_ERROR),
+    ] {
+        // What a start needs of the disk is little: one that gets by is a start like any other.
+        let starting = place.launch_with_faults(calls, 1.0, error).await;
+        starting.terminate();
+        let ended = starting.output().await;
+        let failed = ended.code == Some(1) && ended.stderr.contains("cannot open the store");
+        assert!(failed || ended.stderr.contains("\"ready\"") || ended.code.is_none(), "{calls:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{calls:?}: {}", ended.stderr);
+        is_whole(&place).await;
+    }
+    let _gateway = place.start().await;
+    each_opened_once(&itoc360, &place, 1).await;
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_end_opens_at_once_with_all_that_was_before() {
+    let mut random = random();
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let gateway = place.start().await;
+    let waiting = events(1_000);
+    let mut load = Load::on(&gateway, &waiting);
+    load.accepted(40).await;
+    gateway.kill().await;
+    load.end().await;
+    // Everything is in the log still: the file itself is as it was made.
+    let log = fs::read(place.path("data/gateway.db-wal")).unwrap();
+    let kept = |lines: Vec<Value>| -> Vec<String> {
+        lines.iter().rev().map(|line| line["request"].as_str().unwrap().to_owned()).collect()
+    };
+    copy(&place.path("data"), &place.path("killed"));
+    let all = kept(place.list(&[]).await);
+    assert!(all.len() >= 40);
+
+    for round in 0..8 {
+        let mut torn = log.clone();
+        let at = random.usize(..torn.len());
+        match round % 4 {
+            0 => torn.truncate(at),
+            1 => torn[at] ^= 0x10,
+            2 => torn[at..].fill(0),
+            _ => torn.clear(),
+        }
+        fs::remove_dir_all(place.path("data")).unwrap();
+        copy(&place.path("killed"), &place.path("data"));
+        place.write("data/gateway.db-wal", torn);
+        // A new one, which has no memory of what was opened from the log as it was.
+        let itoc360 = Itoc360::alertmanager().await;
+        let other = Setup::new(&itoc360).place();
+        fs::write(place.config(), fs::read(other.config()).unwrap()).unwrap();
+        let gateway = place.start().await;
+        is_whole(&place).await;
+        let left = kept(place.list(&[]).await);
+        assert_eq!(left, all[..left.len()], "torn at {at} of {}", log.len());
+        // Sent again, all of it is there once.
+        assert!(Load::on(&gateway, &events(60)).end().await);
+        gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
+        let tally = itoc360.tally();
+        assert!(tally.opened <= 60 && tally.opened == tally.open, "{tally:?}");
+        gateway.kill().await;
+    }
+}
+
+/// What stands in the folder, but for the lock and what SQLite makes to read.
+fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    let mut read: Vec<_> = files.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    read.retain(|(path, bytes)| !path.ends_with("lock") && !path.ends_with("gateway.db-shm") && !bytes.is_empty());
+    read.sort();
+    read
+}
+
+/// Asserts that the gateway is not started, and says these things.
+#[track_caller]
+fn refused(ended: &Output, said: &[&str]) {
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let error = ended.stderr.lines().find(|line| line.starts_with("error: cannot open the store in "));
+    let error = error.unwrap_or_else(|| panic!("{}", ended.stderr));
+    for part in said {
+        assert!(error.contains(part), "{part:?} is not in: {error}");
+    }
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn what_is_no_store_is_refused_with_what_is_wrong_and_what_to_do() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    gateway.accept(&post(0)).await;
+    assert_eq!(gateway.stop().await.code, Some(0));
+    let store = place.path("data/gateway.db");
+    let whole = fs::read(&store).unwrap();
+    let song = place.path("song.db");
+    rusqlite::Connection::open(&song).unwrap().execute_batch("CREATE TABLE songs (id INTEGER)").unwrap();
+    for (bytes, why) in [
+        (whole[..whole.len() / 2].to_vec(), "it was cut short"),
+        (whole[..whole.len() - 1].to_vec(), "it was cut short"),
+        (vec![0xa5; 200_000], "does not begin as an SQLite database does"),
+        (Vec::new(), "it is empty"),
+        (fs::read(&song).unwrap(), "a database of another program"),
+    ] {
+        fs::write(&store, &bytes).unwrap();
+        let before = content(&place.path("data"));
+        let mend = ["gateway.db is not a store", why, "Nothing was changed", "Restore a backup", "store backup --help"];
+        refused(&place.run(&["run"]).await, &mend);
+        assert!(content(&place.path("data")) == before, "{why}: the files changed");
+        let checked = place.run_without_secrets(&["store", "check"]).await;
+        assert!(checked.code == Some(1) && checked.stderr.contains(why), "{}", checked.stderr);
+    }
+    fs::remove_file(&store).unwrap();
+    fs::create_dir(&store).unwrap();
+    refused(&place.run(&["run"]).await, &["is not a file"]);
+    fs::remove_dir(&store).unwrap();
+    place.write("data/gateway.db-wal", &whole);
+    refused(&place.run(&["run"]).await, &["it is missing, while the log"]);
+    fs::remove_file(place.path("data/gateway.db-wal")).unwrap();
+
+    fs::write(&store, &whole).unwrap();
+    let gateway = place.start().await;
+    assert_eq!(gateway.post(&post(0)).await.json()["duplicates"], 1);
+}
+
+#[tokio::test]
+async fn where_it_may_not_write_it_says_what_to_give_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    gateway.accept(&post(0)).await;
+    assert_eq!(gateway.stop().await.code, Some(0));
+    let before = content(&place.path("data"));
+    let read_only = place.launch_read_only(&["run"]).output().await;
+    refused(&read_only, &["Read-only file system", "a disk that is not read-only"]);
+
+    let mode = |name: &str, mode| fs::set_permissions(place.path(name), PermissionsExt::from_mode(mode)).unwrap();
+    mode("data/gateway.db", 0o400);
+    let ended = place.launch_unprivileged(&["run"]).output().await;
+    refused(&ended, &["cannot write to data/gateway.db: Permission denied", "the gateway must own it"]);
+    mode("data/gateway.db", 0o600);
+    fs::remove_file(place.path("data/lock")).unwrap();
+    mode("data", 0o500);
+    let ended = place.launch_unprivileged(&["run"]).output().await;
+    refused(&ended, &["cannot write into data: Permission denied", "a folder that this user may write to"]);
+    mode("data", 0o700);
+    fs::rename(place.path("data"), place.path("kept")).unwrap();
+    place.write("data", "a file");
+    refused(&place.run(&["run"]).await, &["cannot make data", "must be a folder"]);
+    fs::remove_file(place.path("data")).unwrap();
+    fs::rename(place.path("kept"), place.path("data")).unwrap();
+
+    assert!(content(&place.path("data")) == before);
+    let _gateway = place.start().await;
+    each_opened_once(&itoc360, &place, 1).await;
+}
+
+#[tokio::test]
+async fn a_backup_is_made_under_load_and_a_gateway_goes_on_from_it() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    let waiting = events(1_500);
+    let mut load = Load::on(&gateway, &waiting);
+    load.accepted(200).await;
+    let made = place.run_without_secrets(&["store", "backup", "backup.db"]).await;
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    assert!(made.stdout.contains("The copy is whole"), "{}", made.stdout);
+    let again = place.run_without_secrets(&["store", "backup", "backup.db"]).await;
+    assert!(again.code == Some(1) && again.stderr.contains("never writes over a file"), "{}", again.stderr);
+    assert!(load.end().await);
+    each_opened_once(&itoc360, &place, 1_500).await;
+    is_whole(&place).await;
+    gateway.kill().await;
+
+    // As `store backup --help` says.
+    fs::create_dir(place.path("away")).unwrap();
+    for name in ["gateway.db", "gateway.db-wal", "gateway.db-shm"] {
+        let _ = fs::rename(place.path("data").join(name), place.path("away").join(name));
+    }
+    fs::copy(place.path("backup.db"), place.path("data/gateway.db")).unwrap();
+    let gateway = place.start().await;
+    is_whole(&place).await;
+    let restored = place.list(&[]).await.len();
+    assert!((200..1_500).contains(&restored), "{restored}");
+    // What came after the backup comes again, and what was delivered after it opens nothing new.
+    assert!(Load::on(&gateway, &events(1_500)).end().await);
+    gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
+    opened_once(&itoc360, 1_500).await;
+}
+
+#[tokio::test]
+async fn a_backup_that_is_stopped_or_finds_no_room_leaves_nothing_behind() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    assert!(Load::on(&gateway, &events(600)).end().await);
+    let before = fs::read_dir(place.path("")).unwrap().count();
+    let full = place.launch_without_room(&["store", "backup", "backup.db"]).output().await;
+    assert_eq!(full.code, Some(1), "{}", full.stderr);
+    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), before, "{}", full.stderr);
+    for _ in 0..5 {
+        let backup = place.launch(&["store", "backup", "backup.db"]);
+        backup.terminate();
+        let ended = backup.output().await;
+        let made = place.path("backup.db").exists();
+        assert_eq!(made, ended.code == Some(0), "{:?} {}", ended.code, ended.stderr);
+        let _ = fs::remove_file(place.path("backup.db"));
+        assert_eq!(fs::read_dir(place.path("")).unwrap().count(), before, "{}", ended.stderr);
+    }
+    gateway.accept(&post(600)).await;
+}
+
+#[tokio::test]
+async fn what_somebody_wrote_into_the_store_is_set_aside_and_the_others_are_delivered() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| alert_gateway::itoc360::stand_in::Reply::error(500, "not now"));
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    assert!(Load::on(&gateway, &events(20)).end().await);
+    gateway.kill().await;
+    let store = rusqlite::Connection::open(place.path("data/gateway.db")).unwrap();
+    store
+        .execute_batch(
+            "UPDATE events SET json = '{\"event_id\": 5' WHERE alert IN (SELECT min(id) FROM alerts);
+             DELETE FROM events WHERE alert IN (SELECT max(id) FROM alerts);
+             UPDATE alerts SET due_at = 0, attempts = 9223372036854775807",
+        )
+        .unwrap();
+    drop(store);
+    let checked = place.run_without_secrets(&["store", "check"]).await;
+    assert_eq!(checked.code, Some(1), "{}", checked.stdout);
+    for part in ["1 pending alerts that cannot be read", "1 alerts of which nothing is kept but the id", "set aside"] {
+        assert!(checked.stdout.contains(part), "{part} is not in {}", checked.stdout);
+    }
+    itoc360.mends();
+    let mut gateway = place.start().await;
+    itoc360.opens_only(18).await;
+    gateway.metric("gateway_alerts{state=\"set_aside\"}", |count| count == 2.0).await;
+    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0).await;
+    let hint = |line: &Value| line["message"].as_str()?.contains("alert-gateway store check").then_some(());
+    gateway.log("what to do about it", hint).await;
+    let aside = place.list(&["--state", "set-aside"]).await;
+    assert_eq!(aside.len(), 2);
+    assert!(aside.iter().all(|line| line["title"].as_str().unwrap().contains("cannot be read")), "{aside:?}");
+    gateway.accept(&post(20)).await;
+}
