@@ -16,7 +16,7 @@ mod wait;
 
 pub use gateway::{Answer, Gateway, read};
 pub use itoc360::{Itoc360, TOKEN as ITOC360_TOKEN};
-pub use load::{Load, Waiting, each_opened_once, events, opened_once};
+pub use load::{Load, each_opened_once, events, opened_once};
 pub use place::{Place, Setup};
 pub use process::{Output, Process};
 pub use twilio::Post;

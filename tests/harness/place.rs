@@ -142,6 +142,19 @@ impl Place {
         Gateway::ready(Process::start(with_secrets(command))).await
     }
 
+    /// Starts the gateway where the system kills it at the write that makes a file larger than so many KiB. Where none does,
+    /// it is told to stop as soon as it takes requests.
+    pub async fn launch_until_a_file_has(&self, kib: u32) -> Output {
+        warm(&self.path("data")).await;
+        let mut command = program("sh");
+        let script = format!("ulimit -f {}; ulimit -c 0; exec '{PROGRAM}' run", kib * 2);
+        command.current_dir(self.folder.path()).args(["-c", &script]);
+        let mut process = Process::start(with_secrets(command));
+        process.wait_for_the_end_or("\"ready\"").await;
+        process.terminate();
+        process.output().await
+    }
+
     /// Starts the program where no file may be larger than about 64 KB, and waits for nothing.
     pub fn launch_without_room(&self, arguments: &[&str]) -> Process {
         let mut command = program("sh");

@@ -84,6 +84,12 @@ impl Process {
         let _ = timeout(PATIENCE, self.stderr.0.wait_for(|lines| lines.len() >= count)).await.unwrap();
     }
 
+    /// Waits until these words were logged, or until it ends.
+    pub async fn wait_for_the_end_or(&mut self, words: &str) {
+        let said = self.stderr.0.wait_for(|lines| lines.iter().any(|line| line.contains(words)));
+        let _ = timeout(PATIENCE, said).await.unwrap();
+    }
+
     /// `kill -9`: it has no chance to do anything more.
     pub async fn kill(mut self) {
         self.child.kill().unwrap();
