@@ -82,15 +82,15 @@ async fn killed_at_any_moment_it_loses_nothing_and_opens_nothing_twice() {
             starting.kill().await;
             continue;
         }
-        let gateway = place.start().await;
+        let (gateway, mut backlog) = (place.start().await, false);
         if let Moment::Backlog = moment {
-            itoc360.answers(|_| Reply::error(503, "not now"));
+            itoc360.answers(|_| Reply::error(402, "not now"));
         }
         let mut load = Load::on(&gateway, &waiting);
         load.accepted(random.usize(1..60)).await;
         match moment {
             Moment::Load | Moment::Start => {}
-            Moment::Backlog => itoc360.answers_to(refusing),
+            Moment::Backlog => backlog = true,
             Moment::Replay => {
                 let asked = place.run_without_secrets(&["events", "replay", "--set-aside"]).await;
                 assert_eq!(asked.code, Some(0), "{}", asked.stderr);
@@ -120,6 +120,13 @@ async fn killed_at_any_moment_it_loses_nothing_and_opens_nothing_twice() {
         gateway.kill().await;
         accepted += load.answered().accepted;
         assert!(!load.end().await, "all was sent before the last kill");
+        if backlog {
+            itoc360.answers_to(refusing);
+            let (gateway, before) = (place.start().await, itoc360.tally().requests);
+            itoc360.requests(before + 1).await;
+            a_moment(&mut random).await;
+            gateway.kill().await;
+        }
         if kill % 10 == 9 {
             let checked = place.run_without_secrets(&["store", "check"]).await;
             assert_eq!(checked.code, Some(0), "{}", checked.stdout);
@@ -130,6 +137,9 @@ async fn killed_at_any_moment_it_loses_nothing_and_opens_nothing_twice() {
     let load = Load::on(&gateway, &waiting);
     assert!(load.end().await);
     assert_eq!(place.run_without_secrets(&["events", "replay", "--set-aside"]).await.code, Some(0));
+    let set_aside = "gateway_alerts{state=\"set_aside\"}";
+    gateway.metric(set_aside, |count| count == 0.0).await;
+    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0).await;
     each_opened_once(&itoc360, &place, count).await;
     println!("{kills} kills, {accepted} accepted before the last of them, {count} in all, 0 lost, 0 opened twice");
     let checked = place.run_without_secrets(&["store", "check"]).await;
@@ -156,6 +166,51 @@ async fn killed_at_each_write_while_its_store_is_made_it_makes_it_at_the_next_st
     assert!(killed > 10, "it was killed {killed} times only");
     let gateway = place.start().await;
     gateway.accept(&twilio::error(&twilio::sid(0)).to("twilio")).await;
+    each_opened_once(&itoc360, &place, 1).await;
+}
+
+/// A store as the first release of the gateway made it, with one alert that waits.
+fn first_release(place: &Place) {
+    let store = rusqlite::Connection::open(place.path("data/gateway.db")).unwrap();
+    store.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL").unwrap();
+    store.execute_batch(include_str!("../host/src/store/schema/1.sql")).unwrap();
+    let sid = twilio::sid(0);
+    store
+        .execute_batch(&format!(
+            "PRAGMA user_version = 1;
+             INSERT INTO plugins VALUES (1, 'twilio-errors', '0.1.0', '00');
+             INSERT INTO requests VALUES (1, 'r', 'twilio', 1, 'read', NULL, 1, 0, 'POST', '', '[]', x'');
+             INSERT INTO alerts VALUES (1024, 'twilio', '{sid}', 'itoc360', 7, 'pending', 1, 0);
+             INSERT INTO events VALUES (1024, '{{\"event_id\":\"{sid}\",\"priority\":\"high\",\"title\":\"Hello\"}}');
+             UPDATE totals SET n = 1 WHERE state = 'pending'"
+        ))
+        .unwrap();
+}
+
+#[tokio::test]
+async fn killed_at_each_write_while_it_opens_the_store_of_the_first_release_it_loses_nothing_of_it() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::error(503, "not now"));
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    gateway.kill().await;
+    let mut killed = 0;
+    for kib in (4..).step_by(4) {
+        for name in ["gateway.db", "gateway.db-wal", "gateway.db-shm"] {
+            let _ = std::fs::remove_file(place.path("data").join(name));
+        }
+        first_release(&place);
+        let ended = place.launch_until_a_file_has(kib).await;
+        let checked = place.run_without_secrets(&["events", "list", "--json"]).await;
+        assert!(checked.code == Some(0) && checked.stdout.contains(&twilio::sid(0)), "{kib} KiB: {}", checked.stderr);
+        if ended.code.is_some() {
+            break;
+        }
+        killed += 1;
+        assert!(kib < 4096, "it never ends by itself");
+    }
+    assert!(killed > 0, "it was never killed");
+    itoc360.mends();
+    let _gateway = place.start().await;
     each_opened_once(&itoc360, &place, 1).await;
 }
 

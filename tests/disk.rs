@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use alert_gateway::itoc360::stand_in::Reply;
 use hyper::Method;
 use serde_json::Value;
 
@@ -133,20 +134,25 @@ async fn a_start_on_a_disk_that_fails_says_so_and_leaves_the_store_as_it_was() {
     let (place, gateway) = Setup::new(&itoc360).start().await;
     gateway.accept(&post(0)).await;
     gateway.kill().await;
-    for (calls, error) in [
-        (&[Call::Write][..], IO_ERROR),
-        (&[Call::Write], NO_SPACE),
-        (&[Call::Sync], IO_ERROR),
-        (&[Call::Read], IO_ERROR),
-        (&[Call::Open], IO_ERROR),
+    for (call, error, code) in [
+        (Call::Write, IO_ERROR, 1),
+        (Call::Write, NO_SPACE, 1),
+        (Call::Read, IO_ERROR, 1),
+        // A start has nothing to sync.
+        (Call::Sync, IO_ERROR, 0),
     ] {
-        // What a start needs of the disk is little: one that gets by is a start like any other.
-        let starting = place.launch_with_faults(calls, 1.0, error).await;
+        let mut starting = place.launch_with_faults(&[call], 1.0, error).await;
+        starting.wait_for_the_end_or("\"ready\"").await;
         starting.terminate();
         let ended = starting.output().await;
-        let failed = ended.code == Some(1) && ended.stderr.contains("cannot open the store");
-        assert!(failed || ended.stderr.contains("\"ready\"") || ended.code.is_none(), "{calls:?}: {}", ended.stderr);
-        assert!(!ended.stderr.contains("panicked"), "{calls:?}: {}", ended.stderr);
+        assert_eq!(ended.code, Some(code), "{call:?}: {}", ended.stderr);
+        assert_eq!(
+            ended.stderr.contains("cannot open the store in data: the disk failed"),
+            code == 1,
+            "{}",
+            ended.stderr
+        );
+        assert!(!ended.stderr.contains("panicked"), "{call:?}: {}", ended.stderr);
         is_whole(&place).await;
     }
     let _gateway = place.start().await;
@@ -351,7 +357,7 @@ async fn a_backup_that_is_stopped_or_finds_no_room_leaves_nothing_behind() {
 #[tokio::test]
 async fn what_somebody_wrote_into_the_store_is_set_aside_and_the_others_are_delivered() {
     let itoc360 = Itoc360::alertmanager().await;
-    itoc360.answers(|_| alert_gateway::itoc360::stand_in::Reply::error(500, "not now"));
+    itoc360.answers(|_| Reply::error(500, "not now"));
     let (place, gateway) = Setup::new(&itoc360).start().await;
     assert!(Load::on(&gateway, &events(20)).end().await);
     gateway.kill().await;
@@ -380,4 +386,58 @@ async fn what_somebody_wrote_into_the_store_is_set_aside_and_the_others_are_deli
     assert_eq!(aside.len(), 2);
     assert!(aside.iter().all(|line| line["title"].as_str().unwrap().contains("cannot be read")), "{aside:?}");
     gateway.accept(&post(20)).await;
+}
+
+#[tokio::test]
+async fn what_is_not_delivered_outgrows_the_size_with_a_word_and_goes_once_it_is_delivered() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::error(503, "not now"));
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    let config = fs::read_to_string(place.config()).unwrap();
+    place.write("gateway.toml", config + "\n[retention]\nsize = \"16MiB\"\n");
+    let large = "x".repeat(200 * 1024);
+    let count = 100;
+    for number in 0..count {
+        gateway.accept(&twilio::error(&twilio::sid(number)).with("Payload", &large).to("twilio")).await;
+    }
+    gateway.stop().await;
+
+    // The first look at what may go is made at once.
+    let mut gateway = place.start().await;
+    let warned = |line: &Value| line["message"].as_str()?.contains("by what is not delivered").then(|| line.clone());
+    let warned = gateway.log("what exceeds the size", warned).await;
+    assert_eq!((&warned["pending"], &warned["set_aside"], &warned["failed"]), (&count.into(), &0.into(), &0.into()));
+    assert!(warned["message"].as_str().unwrap().contains("events replay --set-aside"), "{warned}");
+    gateway.metric("gateway_store_size_bytes", |bytes| bytes > 16.0 * 1024.0 * 1024.0).await;
+    let removed = "gateway_retention_removed_requests_total{cause=\"size\"}";
+    gateway.metric(removed, |requests| requests == 0.0).await;
+    itoc360.mends();
+    itoc360.opens_only(count).await;
+    gateway.metric("gateway_alerts{state=\"delivered\"}", |delivered| delivered == count as f64).await;
+    gateway.stop().await;
+
+    let gateway = place.start().await;
+    gateway.metric("gateway_retention_last_sweep_timestamp_seconds", |at| at > 0.0).await;
+    gateway.metric("gateway_store_size_bytes", |bytes| bytes <= 16.0 * 1024.0 * 1024.0).await;
+    gateway.metric(removed, |requests| (1.0..count as f64).contains(&requests)).await;
+    is_whole(&place).await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_taken_away_from_a_running_gateway_takes_nothing_more_until_it_is_back() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    gateway.accept(&post(0)).await;
+    itoc360.opens_only(1).await;
+    gateway.metric("gateway_alerts{state=\"delivered\"}", |delivered| delivered == 1.0).await;
+    fs::rename(place.path("data"), place.path("away")).unwrap();
+    let answer = gateway.post(&post(1)).await;
+    answer.is_problem(503);
+    assert!(note(&gateway).await.as_str().unwrap().contains("moved, removed or replaced"));
+    fs::rename(place.path("away"), place.path("data")).unwrap();
+    gateway.accept(&post(1)).await;
+    assert!(note(&gateway).await.is_null());
+    gateway.kill().await;
+    let _gateway = place.start().await;
+    each_opened_once(&itoc360, &place, 2).await;
 }

@@ -19,6 +19,13 @@ pub enum StoreError {
     /// One row would not do. What else was in the group was kept.
     #[error("a row of the store cannot be used ({0}): see what `alert-gateway store check` finds")]
     Row(String),
+    /// The file was moved, removed or replaced since it was opened. The group was rolled back.
+    #[error(
+        "{} was moved, removed or replaced while the gateway runs, so nothing more can be kept in it: put it back, or \
+         restart the gateway",
+        .0.display()
+    )]
+    Moved(PathBuf),
     /// Too much waits for the disk already, or another process holds the file for long.
     #[error("the store is busy: too many requests wait for the disk, or another program holds {}", super::FILE)]
     Busy,

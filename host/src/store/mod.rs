@@ -9,6 +9,7 @@
 //! 3. Alerts with the same key are handed to delivery in the order in which they were accepted, one at a time.
 //! 4. Where the disk is full or fails, nothing is confirmed: the whole group is rolled back, and each caller is told.
 //! 5. Retention is bounded by age and by size, and never removes a request with an alert that is not delivered.
+//! 6. Nothing that stands in the file makes the gateway panic, or keeps it from delivering the alerts that can be read.
 //!
 //! # How
 //!
@@ -25,6 +26,29 @@
 //! *head*, has a `due_at`; those behind it have none. Settling a head makes the next one the head. So the question "what
 //! is due?" is one step in one index, however long the backlog and however many alerts share a key.
 //!
+//! # When the disk fails
+//!
+//! A commit whose write or sync fails is rolled back, and its callers are told. The connection stays open, and the next
+//! commit finds out whether the disk is well: nobody restarts anything. That is safe although a kernel may forget, after a
+//! failed sync, what it could not write, and call the next sync a success, for these reasons (`walFrames` and
+//! `walCheckpoint` in `sqlite3.c`):
+//!
+//! - SQLite moves the end of the log (`mxFrame`) only after the sync. So the next commit writes over the frames of the one
+//!   that failed and syncs them itself. Every frame before them was synced by the commit that it belongs to.
+//! - A checkpoint syncs the log, writes the pages into the file and syncs that, and only then counts the frames as done. If
+//!   one of these fails, the next checkpoint writes all of these pages once more, and meanwhile the log has them.
+//! - To close and open the connection would change nothing: what would be read again is what the kernel holds.
+//!
+//! The frames of a failed commit can still be found after a crash, whole, where nothing was written over them. Then a request
+//! is kept whose sender was told 503: the sender sends it again, and its events are duplicates.
+//!
+//! A log that lost its end, because the disk called a sync done that was not, opens as the store of an earlier moment: frames
+//! carry checksums that build on each other. If the end was lost while a checkpoint was half done, the file may be damaged;
+//! `store check` finds that.
+//!
+//! A file that was moved, removed or replaced under a running gateway is noticed before each commit, as SQLite would go on
+//! writing to what nobody finds again.
+//!
 //! Durations are measured with the monotonic clock; points in time are Unix milliseconds.
 
 mod append;
@@ -35,6 +59,7 @@ mod error;
 mod found;
 mod history;
 mod lock;
+mod place;
 mod replay;
 mod retention;
 mod schema;
@@ -63,6 +88,7 @@ pub use replay::{Replay, ReplayTarget, Reread, ask as ask_replay};
 pub use retention::{Bounds, Removed, Retained, keep_within};
 pub use settle::{Settlement, Verdict};
 
+use place::Place;
 use writer::{Ask, Command, Writer};
 
 /// The most alerts that one request may carry; the distance between the ids of two requests' first alerts.
@@ -116,7 +142,7 @@ impl Store {
         let connection = schema::open(&path, options.sync)?;
         let (committed, commits) = watch::channel(0);
         let (commands, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(connection, committed, metrics, lock)?;
+        let writer = Writer::new(connection, Place::of(&path)?, committed, metrics, lock)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run(queue))

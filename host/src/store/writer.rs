@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::append::{self, Appended, NewRequest, PluginId, PluginRecord, Reading};
 use super::lock::Lock;
+use super::place::Place;
 use super::replay::{self, Replay, Reread};
 use super::retention::{self, Bounds, Retained};
 use super::settle::{self, Settlement};
@@ -54,6 +55,7 @@ pub struct Step<'a> {
 
 pub struct Writer {
     connection: Connection,
+    place: Place,
     next_seq: i64,
     totals: Totals,
     groups: u64,
@@ -65,6 +67,7 @@ pub struct Writer {
 impl Writer {
     pub fn new(
         connection: Connection,
+        place: Place,
         committed: watch::Sender<u64>,
         metrics: Metrics,
         lock: Lock,
@@ -72,7 +75,7 @@ impl Writer {
         let next_seq = next_seq(&connection)?;
         let totals = Totals::read(&connection)?;
         totals.show(&metrics);
-        Ok(Self { connection, next_seq, totals, groups: 0, committed, metrics, _lock: lock })
+        Ok(Self { connection, place, next_seq, totals, groups: 0, committed, metrics, _lock: lock })
     }
 
     /// Until [`Command::Close`], or until nobody is left who could ask.
@@ -130,6 +133,7 @@ impl Writer {
             command.run(step)?;
         }
         totals.write(&self.totals, &transaction)?;
+        self.place.check()?;
         transaction.commit()?;
         (self.next_seq, self.totals) = (next_seq, totals);
         Ok(())

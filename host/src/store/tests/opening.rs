@@ -173,3 +173,27 @@ fn what_a_start_reads_does_not_grow_with_the_backlog() {
     let due = reader.due(DESTINATION, LATE, &HashSet::new(), 256).unwrap();
     assert_eq!(due.len(), 256, "{:?}", reader.take_unreadable());
 }
+
+#[tokio::test]
+async fn what_would_not_be_found_again_is_not_confirmed() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("1", "1")]).await;
+    let path = file(bench.dir.path());
+    for file in [path.clone(), schema::log(&path)] {
+        let away = bench.dir.path().join("away");
+        fs::rename(&file, &away).unwrap();
+        for replaced in [false, true] {
+            if replaced {
+                fs::copy(&away, &file).unwrap();
+            }
+            let request = bench.request("a", 2);
+            let error = bench.store.append(request, reading("a", &[("2", "2")])).await.unwrap_err();
+            assert!(matches!(&error, StoreError::Moved(moved) if *moved == file), "{error}");
+        }
+        fs::rename(&away, &file).unwrap();
+        bench.append("a", 3, &[(&file.to_string_lossy(), "k")]).await;
+    }
+    let bench = bench.reopen().await;
+    assert_eq!(bench.due_events(LATE).len(), 2);
+    assert_eq!(bench.total("pending"), 3);
+}
