@@ -122,7 +122,8 @@ async fn killed_at_any_moment_it_loses_nothing_and_opens_nothing_twice() {
         assert!(!load.end().await, "all was sent before the last kill");
         if backlog {
             itoc360.answers_to(refusing);
-            let (gateway, before) = (place.start().await, itoc360.tally().requests);
+            let before = itoc360.tally().requests;
+            let gateway = place.start().await;
             itoc360.requests(before + 1).await;
             a_moment(&mut random).await;
             gateway.kill().await;

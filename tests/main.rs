@@ -23,5 +23,6 @@ mod plugin_commands;
 mod requests;
 mod secrecy;
 mod signatures;
+mod store_file;
 mod tidy;
 mod trying;
