@@ -1,5 +1,6 @@
 //! The vocabulary: a [`Place`] with a configuration, a [`Gateway`] that runs there, an [`Itoc360`] that does what it is
-//! told, [`twilio`] events with their signatures, and [`plugin`]s made for one purpose.
+//! told, [`twilio`] events with their signatures, a [`Load`] of them, [`plugin`]s made for one purpose, and [`disk`]s that
+//! fail.
 //!
 //! Nothing here waits for a time to pass. What another process does is learned from what it says, from the requests it
 //! makes, or, where it says nothing, by [`until`].

@@ -2,7 +2,7 @@
 //!
 //! SQLite takes an empty file for a new database, and *deletes the log beside it*; it takes any database for ours, and
 //! changes its journal mode and adds tables to it. So nothing is opened for writing until it has been looked at. A store
-//! of this gateway is made under another name and put in its place when it is whole (see [`schema`](super::schema)), so an
+//! of this gateway is made under another name and put in its place when it is whole (see [`schema`]), so an
 //! empty file in that place is not the trace of a crash: somebody cut it, and what was in it must not be forgotten
 //! silently.
 
