@@ -13,7 +13,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, schema};
+use super::StoreError;
+use super::schema::{self, MIGRATIONS};
 
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -78,13 +79,13 @@ fn size(header: &[u8]) -> Option<u64> {
 /// How the tables differ from those that this gateway makes, where they do. More tables, indexes and views than those do
 /// no harm; a trigger might.
 pub fn difference(connection: &Connection) -> Result<Option<String>, StoreError> {
-    let version = schema::known_version(connection)?;
+    let version = schema::version(connection)?;
     let found = objects(connection)?;
     if version <= 0 && !found.is_empty() {
         return Ok(Some("it is a database of another program".to_owned()));
     }
     let mut ours = Connection::open_in_memory()?;
-    schema::migrate(&mut ours, version)?;
+    schema::migrate(&mut ours, &MIGRATIONS[..usize::try_from(version).unwrap_or_default()])?;
     for (name, (kind, sql)) in objects(&ours)? {
         match found.get(&name) {
             Some((_, found)) if *found == sql => {}

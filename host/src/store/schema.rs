@@ -15,7 +15,7 @@ use super::lock::sync_folder;
 use super::{StoreError, found};
 
 /// In order; never changed once released, only added to.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+pub const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
 
 /// How long a connection waits for another process, such as `events replay`, that is writing.
 pub const BUSY: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
     })?;
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare(&connection, sync)?;
-    migrate(&mut connection, newest())?;
+    migrate(&mut connection, MIGRATIONS)?;
     drop(found);
     Ok(connection)
 }
@@ -59,7 +59,7 @@ fn create(path: &Path, sync: bool) -> Result<(), StoreError> {
     // Rows are 1 to 3 KB: two or three to a page. Must precede the first table.
     connection.pragma_update(None, "page_size", 8192)?;
     prepare(&connection, sync)?;
-    migrate(&mut connection, newest())?;
+    migrate(&mut connection, MIGRATIONS)?;
     // Folds the log into the file.
     connection.close().map_err(|(_, error)| error)?;
     if sync {
@@ -108,7 +108,7 @@ pub fn open_existing(path: &Path, flags: OpenFlags) -> Result<Connection, StoreE
     }
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY)?;
-    match known_version(&connection)? {
+    match version(&connection)? {
         0 => Err(StoreError::Missing(path.to_owned())),
         _ => Ok(connection),
     }
@@ -119,10 +119,10 @@ pub fn log(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }
 
-/// Runs the migrations that have not run, up to the one of this number.
-pub fn migrate(connection: &mut Connection, to: i64) -> Result<(), StoreError> {
-    let found = known_version(connection)?;
-    for (number, migration) in (1..=to).zip(MIGRATIONS).skip_while(|(number, _)| *number <= found) {
+/// Runs those of these migrations that have not run.
+pub fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
+    let found = version(connection)?;
+    for (number, migration) in (1..).zip(migrations).skip_while(|(number, _)| *number <= found) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "user_version", number)?;
@@ -135,7 +135,7 @@ pub fn migrate(connection: &mut Connection, to: i64) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Newer`] where this program does not know them all.
-pub fn known_version(connection: &Connection) -> Result<i64, StoreError> {
+pub fn version(connection: &Connection) -> Result<i64, StoreError> {
     let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > newest() { Err(StoreError::Newer { found, known: newest() }) } else { Ok(found) }
 }
@@ -160,7 +160,7 @@ mod tests {
         let path = dir.path().join("a.db");
         for _ in 0..2 {
             let connection = open(&path, true).unwrap();
-            assert_eq!(known_version(&connection).unwrap(), newest());
+            assert_eq!(version(&connection).unwrap(), newest());
         }
     }
 
