@@ -1,121 +1,286 @@
 //! Killed at any moment, started again in the same place: what was accepted is delivered, and nothing is opened twice.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeSet;
 
+use alert_gateway::alert::Alert;
+use alert_gateway::itoc360::stand_in::Reply;
+use alert_gateway::metrics::Metrics;
+use alert_gateway::store::{self, NewAlert, NewRequest, Options, PluginRecord, Reading, Settlement, Store, Verdict};
+use hyper::body::Bytes;
+use plugin_sdk::contract::{self, Priority};
 use serde_json::Value;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
-use crate::harness::{Gateway, Itoc360, Place, Setup, random, twilio};
+use crate::harness::{Itoc360, Load, Place, Setup, each_opened_once, events, random, twilio, until};
 
-/// How many send at once.
-const SENDERS: usize = 8;
-
-/// Events that are sent until each of them was answered 200.
-struct Load {
-    waiting: Arc<Mutex<VecDeque<usize>>>,
-    accepted: watch::Sender<usize>,
-    sending: JoinSet<()>,
+/// A moment at which the program is killed.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// While senders are served.
+    Load,
+    /// Before it takes requests.
+    Start,
+    /// While a backlog goes out.
+    Backlog,
+    /// While what was set aside is sent again.
+    Replay,
+    /// While a backup is made; the backup is killed as well.
+    Backup,
+    /// While it ends in order.
+    Shutdown,
 }
 
-impl Load {
-    /// Sends what waits, until the gateway is gone.
-    fn on(gateway: &Gateway, waiting: &Arc<Mutex<VecDeque<usize>>>) -> Self {
-        let mut load = Self { waiting: Arc::clone(waiting), accepted: watch::Sender::new(0), sending: JoinSet::new() };
-        for _ in 0..SENDERS {
-            let (sender, waiting, accepted) = (gateway.sender(), Arc::clone(waiting), load.accepted.clone());
-            load.sending.spawn(async move {
-                loop {
-                    let Some(number) = waiting.lock().unwrap().pop_front() else { return };
-                    match sender.post(&twilio::error(&twilio::sid(number)).to("twilio")).await {
-                        Ok(answer) => {
-                            assert_eq!(answer.status, 200, "{}", answer.body);
-                            accepted.send_modify(|count| *count += 1);
-                        }
-                        // Nobody knows whether it was kept. Twilio, told `#rc=3&rp=all`, sends it again.
-                        Err(_) => {
-                            waiting.lock().unwrap().push_front(number);
-                            return;
-                        }
-                    }
-                }
-            });
-        }
-        load
-    }
+/// Half of the kills are under load.
+const MOMENTS: [Moment; 10] = [
+    Moment::Load,
+    Moment::Start,
+    Moment::Load,
+    Moment::Backlog,
+    Moment::Load,
+    Moment::Replay,
+    Moment::Load,
+    Moment::Backup,
+    Moment::Load,
+    Moment::Shutdown,
+];
 
-    /// Waits until so many were answered 200, or until all were.
-    async fn accepted(&mut self, count: usize) {
-        let mut accepted = self.accepted.subscribe();
-        tokio::select! {
-            reached = accepted.wait_for(|accepted| *accepted >= count) => drop(reached.unwrap()),
-            () = async { while self.sending.join_next().await.is_some() {} } => {}
-        }
-    }
+/// How often it is killed: `DRILL_KILLS=250 cargo test …` for the long run.
+fn kills() -> usize {
+    std::env::var("DRILL_KILLS").map_or(30, |kills| kills.parse().expect("DRILL_KILLS is a number"))
+}
 
-    /// Waits for the senders to notice that the gateway is gone, or to have sent all.
-    async fn end(self) -> bool {
-        self.sending.join_all().await;
-        self.waiting.lock().unwrap().is_empty()
+/// Lets a random time pass, from none to what some hundred answers take.
+async fn a_moment(random: &mut fastrand::Rng) {
+    for _ in 0..random.usize(..400) {
+        tokio::task::yield_now().await;
     }
 }
 
-fn events(count: usize) -> Arc<Mutex<VecDeque<usize>>> {
-    Arc::new(Mutex::new((0..count).collect()))
-}
-
-/// Asserts that each of so many events opened exactly one alert, and that each is still open.
-async fn each_opened_once(itoc360: &Itoc360, place: &Place, count: usize) {
-    itoc360.open(count).await;
-    let mut fingerprints = BTreeMap::<String, BTreeSet<String>>::new();
-    for alert in itoc360.received().iter().map(alert_gateway::itoc360::stand_in::Received::json) {
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let fingerprint = text(&alert["alerts"][0]["fingerprint"]);
-        fingerprints.entry(text(&alert["commonAnnotations"]["event_id"])).or_default().insert(fingerprint);
-    }
-    let expected: BTreeSet<_> = (0..count).map(twilio::sid).collect();
-    assert_eq!(fingerprints.keys().cloned().collect::<BTreeSet<_>>(), expected);
-    for (event_id, fingerprints) in &fingerprints {
-        assert_eq!(fingerprints.len(), 1, "{event_id} was sent under several fingerprints");
-        assert!(fingerprints.iter().all(|fingerprint| itoc360.times_opened(fingerprint) == 1), "{event_id}");
-    }
-    let tally = itoc360.tally();
-    assert_eq!((tally.opened, tally.open), (count, count), "{tally:?}");
-    println!("{} of {} deliveries were repeated", tally.updated, tally.requests);
-    let kept: BTreeSet<_> =
-        place.list(&[]).await.iter().filter_map(|line| line["event_id"].as_str().map(str::to_owned)).collect();
-    assert_eq!(kept, expected);
+/// Whether ITOC360 refuses an event, while it is told to refuse some: one of eight.
+fn refuses(body: &str) -> bool {
+    let json: Value = serde_json::from_str(body).unwrap();
+    let event_id = json["commonAnnotations"]["event_id"].as_str().unwrap();
+    event_id.ends_with(['3', 'b'])
 }
 
 #[tokio::test]
-async fn killed_under_load_thirty_times_it_loses_nothing_and_opens_nothing_twice() {
-    let mut random = random();
+async fn killed_at_any_moment_it_loses_nothing_and_opens_nothing_twice() {
+    let (mut random, kills) = (random(), kills());
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
+    let refusing = |body: &str| if refuses(body) { Reply::error(400, "Invalid payload") } else { Reply::Ok };
+    itoc360.answers_to(refusing);
     // More than can be accepted before the last kill.
-    let count = 2_000;
+    let count = 100 * kills.max(20);
     let waiting = events(count);
-    for _ in 0..25 {
-        let gateway = place.start().await;
+    let mut accepted = 0;
+    for kill in 0..kills {
+        let moment = MOMENTS[kill % MOMENTS.len()];
+        if let Moment::Start = moment {
+            let mut starting = place.launch(&["run"]);
+            starting.wait_for_lines(random.usize(..4)).await;
+            a_moment(&mut random).await;
+            starting.kill().await;
+            continue;
+        }
+        let (gateway, mut backlog) = (place.start().await, false);
+        if let Moment::Backlog = moment {
+            itoc360.answers(|_| Reply::error(402, "not now"));
+        }
         let mut load = Load::on(&gateway, &waiting);
         load.accepted(random.usize(1..60)).await;
-        // From an answer on, to any moment between two answers.
-        for _ in 0..random.usize(..200) {
-            tokio::task::yield_now().await;
+        match moment {
+            Moment::Load | Moment::Start => {}
+            Moment::Backlog => backlog = true,
+            Moment::Replay => {
+                let asked = place.run_without_secrets(&["events", "replay", "--set-aside"]).await;
+                assert_eq!(asked.code, Some(0), "{}", asked.stderr);
+                // It is in the list; the gateway takes it from there within a second.
+                let more = random.usize(..300);
+                load.until(|answered| answered.accepted > more).await;
+            }
+            Moment::Backup => {
+                let name = format!("backup-{kill}.db");
+                let backup = place.launch(&["store", "backup", &name]);
+                until("a backup in the making", async || {
+                    let names = std::fs::read_dir(place.path("")).unwrap().map(|file| file.unwrap().file_name());
+                    names.filter_map(|file| file.into_string().ok()).any(|file| file.starts_with(&name)).then_some(())
+                })
+                .await;
+                a_moment(&mut random).await;
+                backup.kill().await;
+                if place.path(&name).exists() {
+                    let checked = place.run_without_secrets(&["store", "check", &name]).await;
+                    assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+                }
+            }
+            Moment::Shutdown => gateway.terminate(),
         }
+        // From an answer on, to any moment between two answers.
+        a_moment(&mut random).await;
         gateway.kill().await;
+        accepted += load.answered().accepted;
         assert!(!load.end().await, "all was sent before the last kill");
+        if backlog {
+            itoc360.answers_to(refusing);
+            let before = itoc360.tally().requests;
+            let gateway = place.start().await;
+            itoc360.requests(before + 1).await;
+            a_moment(&mut random).await;
+            gateway.kill().await;
+        }
+        if kill % 10 == 9 {
+            let checked = place.run_without_secrets(&["store", "check"]).await;
+            assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+        }
     }
-    for _ in 0..5 {
-        let mut starting = place.launch(&["run"]);
-        starting.wait_for_lines(random.usize(..4)).await;
-        starting.kill().await;
-    }
+    itoc360.mends();
     let gateway = place.start().await;
     let load = Load::on(&gateway, &waiting);
     assert!(load.end().await);
+    assert_eq!(place.run_without_secrets(&["events", "replay", "--set-aside"]).await.code, Some(0));
+    let set_aside = "gateway_alerts{state=\"set_aside\"}";
+    gateway.metric(set_aside, |count| count == 0.0).await;
+    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0).await;
     each_opened_once(&itoc360, &place, count).await;
+    println!("{kills} kills, {accepted} accepted before the last of them, {count} in all, 0 lost, 0 opened twice");
+    let checked = place.run_without_secrets(&["store", "check"]).await;
+    assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+}
+
+#[tokio::test]
+async fn killed_at_each_write_while_its_store_is_made_it_makes_it_at_the_next_start() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let mut killed = 0;
+    // The system ends it at the write that makes any file larger than this.
+    for kib in (4..).step_by(4) {
+        let ended = place.launch_until_a_file_has(kib).await;
+        if ended.code.is_some() || ended.stderr.contains("\"ready\"") {
+            break;
+        }
+        killed += 1;
+        let made = place.path("data/gateway.db").exists();
+        let checked = place.run_without_secrets(&["store", "check"]).await;
+        assert_eq!(checked.code == Some(0), made, "{kib} KiB: {}{}", checked.stdout, checked.stderr);
+        assert!(kib < 4096, "it never ends by itself");
+    }
+    assert!(killed > 10, "it was killed {killed} times only");
+    let gateway = place.start().await;
+    gateway.accept(&twilio::error(&twilio::sid(0)).to("twilio")).await;
+    each_opened_once(&itoc360, &place, 1).await;
+}
+
+/// A store as the first release of the gateway made it, with one alert that waits.
+fn first_release(place: &Place) {
+    let store = rusqlite::Connection::open(place.path("data/gateway.db")).unwrap();
+    store.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL").unwrap();
+    store.execute_batch(include_str!("../host/src/store/schema/1.sql")).unwrap();
+    let sid = twilio::sid(0);
+    store
+        .execute_batch(&format!(
+            "PRAGMA user_version = 1;
+             INSERT INTO plugins VALUES (1, 'twilio-errors', '0.1.0', '00');
+             INSERT INTO requests VALUES (1, 'r', 'twilio', 1, 'read', NULL, 1, 0, 'POST', '', '[]', x'');
+             INSERT INTO alerts VALUES (1024, 'twilio', '{sid}', 'itoc360', 7, 'pending', 1, 0);
+             INSERT INTO events VALUES (1024, '{{\"event_id\":\"{sid}\",\"priority\":\"high\",\"title\":\"Hello\"}}');
+             UPDATE totals SET n = 1 WHERE state = 'pending'"
+        ))
+        .unwrap();
+}
+
+#[tokio::test]
+async fn killed_at_each_write_while_it_opens_the_store_of_the_first_release_it_loses_nothing_of_it() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::error(503, "not now"));
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    gateway.kill().await;
+    let mut killed = 0;
+    for kib in (4..).step_by(4) {
+        for name in ["gateway.db", "gateway.db-wal", "gateway.db-shm"] {
+            let _ = std::fs::remove_file(place.path("data").join(name));
+        }
+        first_release(&place);
+        let ended = place.launch_until_a_file_has(kib).await;
+        let checked = place.run_without_secrets(&["events", "list", "--json"]).await;
+        assert!(checked.code == Some(0) && checked.stdout.contains(&twilio::sid(0)), "{kib} KiB: {}", checked.stderr);
+        if ended.code.is_some() {
+            break;
+        }
+        killed += 1;
+        assert!(kib < 4096, "it never ends by itself");
+    }
+    assert!(killed > 0, "it was never killed");
+    itoc360.mends();
+    let _gateway = place.start().await;
+    each_opened_once(&itoc360, &place, 1).await;
+}
+
+/// Fills a store that no gateway has open: requests of long ago, of which every fourth is not delivered.
+async fn history(place: &Place, requests: usize) {
+    let (store, closing) =
+        Store::open(&place.path("data"), &Options { sync: false, ..Options::default() }, Metrics::new()).unwrap();
+    let plugin = PluginRecord { name: "p".into(), version: "1".into(), sha256: "00".into() };
+    let plugin = store.plugin(plugin).await.unwrap();
+    for number in 0..requests {
+        let (id, source) = (format!("r{number}"), "twilio".to_owned());
+        let event = contract::Alert::new(twilio::sid(number), Priority::High, "Hello");
+        let alert = Alert { source: source.clone(), request: id.clone(), received_at: store::rfc3339(1), event };
+        let request = NewRequest {
+            id,
+            source,
+            received_at: 1,
+            method: "POST".into(),
+            url: String::new(),
+            headers: "[]".into(),
+            body: Bytes::from_static(b"x"),
+            plugin,
+        };
+        let new = NewAlert::new(&alert, "itoc360").unwrap();
+        store.append(request, Reading::Alerts(vec![new])).await.unwrap();
+        if number % 4 > 0 {
+            let verdict = Verdict::Accepted { receipt: "r".into(), fingerprint: "f".into(), said: None };
+            let alert = (number as i64 + 1) * store::ALERTS_PER_REQUEST as i64;
+            store.settle(Settlement { alert, at: 1, duration_us: 1, status: Some(200), verdict }).await.unwrap();
+        }
+    }
+    drop(store);
+    closing.close().await;
+}
+
+#[tokio::test]
+async fn killed_while_it_removes_what_is_old_it_removes_no_more_than_what_was_delivered() {
+    let mut random = random();
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::error(503, "not now"));
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    gateway.stop().await;
+    history(&place, 6_000).await;
+    let config = std::fs::read_to_string(place.config()).unwrap();
+    std::fs::write(place.config(), config + "\n[retention]\nage = \"1h\"\n").unwrap();
+    let mut left = vec![6_000];
+    for _ in 0..4 {
+        let gateway = place.start().await;
+        if left.last() > Some(&1_500) {
+            gateway.metric("gateway_retention_removed_requests_total{cause=\"age\"}", |removed| removed > 0.0).await;
+        }
+        a_moment(&mut random).await;
+        gateway.kill().await;
+        let checked = place.run_without_secrets(&["store", "check", "--json"]).await;
+        assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+        let report: Value = serde_json::from_str(&checked.stdout).unwrap();
+        assert_eq!(report["pending"], 1_500);
+        left.push(report["requests"].as_u64().unwrap());
+    }
+    println!("requests left after each kill: {left:?}");
+    assert!(left.is_sorted_by(|before, after| before >= after), "{left:?}");
+    assert!(left.iter().any(|left| (1_501..6_000).contains(left)), "it was never killed in the midst of it: {left:?}");
+    itoc360.mends();
+    let gateway = place.start().await;
+    gateway.metric("gateway_retention_last_sweep_timestamp_seconds", |at| at > 0.0).await;
+    itoc360.opens_only(1_500).await;
+    let events: BTreeSet<_> =
+        itoc360.received().iter().map(|one| one.json()["commonAnnotations"]["event_id"].to_string()).collect();
+    assert_eq!(events, (0..6_000).step_by(4).map(|number| format!("\"{}\"", twilio::sid(number))).collect());
 }
 
 #[tokio::test]

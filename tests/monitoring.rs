@@ -76,6 +76,10 @@ async fn metrics_are_openmetrics_text_with_help_and_type_for_each() {
         "alerts",
         "requests_failed",
         "oldest_undelivered_seconds",
+        "retention_removed_requests",
+        "retention_last_sweep_timestamp_seconds",
+        "store_size_bytes",
+        "store_log_size_bytes",
         "store_commit_duration_seconds",
         "store_commit_group_size",
     ] {

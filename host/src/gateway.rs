@@ -135,7 +135,8 @@ impl Gateway {
             operator.tasks.spawn(direct.run(operator.stop.subscribe()));
         }
         let retention = &config.retention;
-        let retaining = store::keep_within(store.clone(), retention.age, retention.size, delivery.stop.subscribe());
+        let stop = delivery.stop.subscribe();
+        let retaining = store::keep_within(store.clone(), retention.age, retention.size, metrics.clone(), stop);
         delivery.tasks.spawn(retaining);
         if let Some(((listener, certificate), pages)) = monitoring {
             admin.follow(certificate);
@@ -269,15 +270,19 @@ fn record(source: &Source) -> PluginRecord {
 /// Alerts may wait for a destination that was renamed or removed. They are kept; the operator must know.
 fn strays(config: &Config, store: &Store) -> anyhow::Result<Vec<(String, i64)>> {
     let known: HashSet<&str> = config.destinations.iter().map(|destination| destination.name.as_str()).collect();
-    let mut waiting = store.due_reader()?.waiting_for()?;
-    waiting.retain(|(destination, _)| !known.contains(destination.as_str()));
-    for (destination, alerts) in &waiting {
-        tracing::error!(
-            destination,
-            alerts,
-            "alerts wait for a destination that is not configured any more; \
-            they are kept, and go out once a destination has this name again"
-        );
+    let reader = store.due_reader()?;
+    let mut waiting = Vec::new();
+    for destination in reader.waiting_for()? {
+        if !known.contains(destination.as_str()) {
+            let alerts = reader.count_waiting_for(&destination)?;
+            tracing::error!(
+                destination,
+                alerts,
+                "alerts wait for a destination that is not configured any more; \
+                they are kept, and go out once a destination has this name again"
+            );
+            waiting.push((destination, alerts));
+        }
     }
     Ok(waiting)
 }

@@ -47,6 +47,14 @@ pub struct Metrics {
     pub requests_failed: Gauge<i64, AtomicI64>,
     /// The age of the oldest alert that is not delivered; 0 where there is none.
     pub oldest_undelivered: Seconds,
+    /// Requests that retention removed, by cause.
+    pub retention_removed: Family<CauseLabel, Counter>,
+    /// When retention last looked at all that may go: Unix time.
+    pub retention_last_sweep: Seconds,
+    /// Bytes of the store that are in use, which is what `[retention] size` bounds.
+    pub store_size: Gauge<i64, AtomicI64>,
+    /// Bytes of the log of latest changes beside it.
+    pub store_log_size: Gauge<i64, AtomicI64>,
     /// The time that one group took to reach the disk.
     pub commit_duration: Histogram,
     /// How many appends and settlements shared one commit.
@@ -106,6 +114,13 @@ pub struct PriorityLabels {
     pub source: Arc<str>,
     /// `critical`, `high`, `medium` or `low`.
     pub priority: &'static str,
+}
+
+/// Why something was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CauseLabel {
+    /// `age` or `size`.
+    pub cause: &'static str,
 }
 
 /// How an attempt at delivery ended.
@@ -177,6 +192,10 @@ impl Metrics {
             alerts: Family::default(),
             requests_failed: Gauge::default(),
             oldest_undelivered: Seconds::default(),
+            retention_removed: Family::default(),
+            retention_last_sweep: Seconds::default(),
+            store_size: Gauge::default(),
+            store_log_size: Gauge::default(),
             commit_duration: durations(),
             commit_group: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0]),
             tls_certificate_expiry: Family::default(),
@@ -213,6 +232,14 @@ impl Metrics {
         r.register("requests_failed", help, self.requests_failed.clone());
         let help = "The age of the oldest alert that is not delivered";
         r.register_with_unit("oldest_undelivered", help, Unit::Seconds, self.oldest_undelivered.clone());
+        let help = "Requests that retention removed because of their age, or because of the size of all; all delivered";
+        r.register("retention_removed_requests", help, self.retention_removed.clone());
+        let help = "When retention last looked at all that may go, in Unix time";
+        r.register("retention_last_sweep_timestamp_seconds", help, self.retention_last_sweep.clone());
+        let help = "What the store holds; above [retention] size only by what is not delivered, which is never removed";
+        r.register_with_unit("store_size", help, Unit::Bytes, self.store_size.clone());
+        let help = "The log of the store's latest changes; it grows where it cannot be folded into the store's file";
+        r.register_with_unit("store_log_size", help, Unit::Bytes, self.store_log_size.clone());
         let help = "The time that one group took to reach the disk";
         r.register_with_unit("store_commit_duration", help, Unit::Seconds, self.commit_duration.clone());
         let help = "How many appends and settlements shared one commit";

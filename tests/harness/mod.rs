@@ -1,12 +1,15 @@
 //! The vocabulary: a [`Place`] with a configuration, a [`Gateway`] that runs there, an [`Itoc360`] that does what it is
-//! told, [`twilio`] events with their signatures, [`tls`] authorities and clients, and [`plugin`]s made for one purpose.
+//! told, [`twilio`] events with their signatures, a [`Load`] of them, [`tls`] authorities and clients, [`plugin`]s made for
+//! one purpose, and [`disk`]s that fail.
 //!
 //! Nothing here waits for a time to pass. What another process does is learned from what it says, from the requests it
 //! makes, or, where it says nothing, by [`until`].
 
+pub mod disk;
 mod gateway;
 mod itoc360;
 mod line;
+mod load;
 mod machine;
 mod place;
 pub mod plugin;
@@ -18,6 +21,7 @@ mod wait;
 pub use gateway::{Answer, Gateway, read};
 pub use itoc360::{Itoc360, TOKEN as ITOC360_TOKEN};
 pub use line::{Line, State};
+pub use load::{Load, each_opened_once, events, opened_once};
 pub use machine::Machine;
 pub use place::{Place, Setup};
 pub use process::{Output, Process};

@@ -17,7 +17,7 @@ use super::itoc360::{Itoc360, TOKEN};
 use super::{Gateway, Output, Process, twilio, until};
 
 /// The real program.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_alert-gateway");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_alert-gateway");
 
 /// A place in the making: one destination and one Twilio source, unless it is told more.
 pub struct Setup {
@@ -159,7 +159,7 @@ impl Place {
         Gateway::ready(self.launch(&["run"])).await
     }
 
-    /// Starts the gateway on a disk that takes no file beyond about a megabyte, and waits until it takes requests.
+    /// Starts the gateway where no file may be larger than about a megabyte, and waits until it takes requests.
     pub async fn start_on_a_small_disk(&self) -> Gateway {
         warm(&self.path("data")).await;
         let mut command = program("sh");
@@ -185,6 +185,27 @@ impl Place {
         let mut command = program("sh");
         command.current_dir(self.folder.path()).args(["-c", &format!("umask 000; exec '{PROGRAM}' run")]);
         Gateway::ready(Process::start(with_secrets(command))).await
+    }
+
+    /// Starts the gateway where the system kills it at the write that makes a file larger than so many KiB. Where none does,
+    /// it is told to stop as soon as it takes requests.
+    pub async fn launch_until_a_file_has(&self, kib: u32) -> Output {
+        warm(&self.path("data")).await;
+        let mut command = program("sh");
+        let script = format!("ulimit -f {}; ulimit -c 0; exec '{PROGRAM}' run", kib * 2);
+        command.current_dir(self.folder.path()).args(["-c", &script]);
+        let mut process = Process::start(with_secrets(command));
+        process.wait_for_the_end_or("\"ready\"").await;
+        process.terminate();
+        process.output().await
+    }
+
+    /// Starts the program where no file may be larger than about 64 KB, and waits for nothing.
+    pub fn launch_without_room(&self, arguments: &[&str]) -> Process {
+        let mut command = program("sh");
+        command.current_dir(self.folder.path()).args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$@\"", "sh", PROGRAM]);
+        command.args(arguments);
+        Process::start(with_secrets(command))
     }
 
     /// Starts the program, and waits for nothing.
@@ -240,13 +261,14 @@ impl Place {
     }
 }
 
-fn with_secrets(mut command: Command) -> Command {
+/// With the secrets that the configuration names.
+pub fn with_secrets(mut command: Command) -> Command {
     command.env("ITOC360_TOKEN", TOKEN).env("TWILIO_AUTH_TOKEN", twilio::AUTH_TOKEN);
     command
 }
 
 /// A program, without what the shell of whoever runs the tests has set.
-fn program(path: &str) -> Command {
+pub fn program(path: &str) -> Command {
     let mut command = Command::new(path);
     for name in ["ALERT_GATEWAY_LOG", "ITOC360_TOKEN", "TWILIO_AUTH_TOKEN", "RUST_BACKTRACE"] {
         command.env_remove(name);
@@ -256,7 +278,7 @@ fn program(path: &str) -> Command {
 
 /// Puts the compiled bundled plugins where a gateway would have left them, so that it does not compile them anew for each
 /// test. They are the work of one gateway, the first.
-async fn warm(data_dir: &Path) {
+pub async fn warm(data_dir: &Path) {
     static COMPILED: OnceLock<Vec<(PathBuf, Vec<u8>)>> = OnceLock::new();
     static FIRST: OnceCell<()> = OnceCell::const_new();
     if data_dir.exists() {

@@ -69,6 +69,11 @@ impl Process {
         found.unwrap()
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that was logged until now.
     pub fn logged(&self) -> String {
         self.stderr.text()
@@ -85,6 +90,12 @@ impl Process {
         let name = if peak { "VmHWM:" } else { "VmRSS:" };
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Waits until these words were logged, or until it ends.
+    pub async fn wait_for_the_end_or(&mut self, words: &str) {
+        let said = self.stderr.0.wait_for(|lines| lines.iter().any(|line| line.contains(words)));
+        let _ = timeout(PATIENCE, said).await.unwrap();
     }
 
     /// `kill -9`: it has no chance to do anything more.

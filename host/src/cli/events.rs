@@ -230,7 +230,7 @@ fn find(history: &History, id: &str) -> anyhow::Result<Vec<RequestRecord>> {
 }
 
 /// Text from outside, safe for a terminal: control characters become spaces.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 

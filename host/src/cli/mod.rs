@@ -9,6 +9,7 @@ mod logging;
 mod plugin;
 mod run;
 mod single;
+mod store;
 mod trial;
 
 use std::io::Write;
@@ -43,6 +44,9 @@ enum Command {
     /// What came in and what became of it
     #[command(subcommand)]
     Events(events::Events),
+    /// Whether what is kept is whole, and a copy of it
+    #[command(subcommand)]
+    Store(store::Stores),
     /// Write a plugin of your own: from nothing to a wasm file that is tested, measured and runs
     #[command(subcommand)]
     Plugin(plugin::Plugins),
@@ -83,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Check(file) => check::check(&file),
         Command::Try(what) => trial::try_out(&what),
         Command::Events(what) => events::events(&what),
+        Command::Store(what) => store::store(&what),
         Command::Plugin(what) => plugin::plugin(&what),
         Command::Demo(what) => demo::demo(&what),
         Command::Completions { shell } => {

@@ -11,7 +11,8 @@ pub const AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Some millions of alerts, on the smallest disk that a machine has today.
 pub const SIZE: u64 = 4 * GIB as u64;
 
-/// What `[retention]` means. What was not delivered is never removed, whatever its age and size.
+/// What `[retention]` means. What was not delivered is never removed, whatever its age and size: neither what waits, nor
+/// what is set aside, nor what a plugin failed on.
 #[derive(Debug, Clone)]
 pub struct Retention {
     /// How long a delivered alert and its request are kept. Default [`AGE`].

@@ -85,6 +85,9 @@ impl Delivery {
         let mut settling: JoinSet<Settled> = JoinSet::new();
         self.show();
         loop {
+            for unreadable in self.window.take_unreadable() {
+                settling.spawn(settle::write_down(self.store.clone(), settle::set_aside(unreadable)));
+            }
             let now = Instant::now();
             let room = UNSETTLED.saturating_sub(settling.len());
             for _ in 0..self.gate.permits(now, sending.len()).min(room) {
@@ -94,7 +97,11 @@ impl Delivery {
             let wake = self.gate.next_wake(now).map_or(IDLE, |wake| wake.saturating_duration_since(now));
             tokio::select! {
                 Some(attempt) = sending.join_next() => self.ended(attempt, &mut settling),
-                Some(Ok(Settled { alert, pending })) = settling.join_next() => self.window.settled(alert, pending),
+                Some(Ok(Settled { alert, pending, written })) = settling.join_next() => {
+                    if written {
+                        self.window.settled(alert, pending);
+                    }
+                }
                 () = self.window.refilled() => {}
                 () = tokio::time::sleep(wake) => {}
                 _ = stop.wait_for(|stop| *stop) => break,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::IDLE;
 use crate::clock::Clock;
-use crate::store::{Due, DueReader, Store, StoreError};
+use crate::store::{Due, DueReader, Store, StoreError, Unreadable};
 
 /// How many alerts are read at once.
 const READ: usize = 256;
@@ -24,7 +24,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Window {
     destination: Arc<str>,
     waiting: VecDeque<Due>,
-    /// Those in `waiting`, under way, or not yet settled on disk.
+    unreadable: Vec<Unreadable>,
+    /// Those in `waiting` or `unreadable`, under way, or not yet settled on disk.
     claimed: HashSet<i64>,
     reader: Option<DueReader>,
     reading: Option<JoinHandle<Read>>,
@@ -49,6 +50,7 @@ impl Window {
         Ok(Self {
             destination,
             waiting: VecDeque::new(),
+            unreadable: Vec::new(),
             claimed: HashSet::new(),
             reader: Some(store.due_reader()?),
             reading: None,
@@ -62,6 +64,11 @@ impl Window {
     /// The next alert to send.
     pub fn next(&mut self) -> Option<Due> {
         self.waiting.pop_front()
+    }
+
+    /// What is due and no alert, to be set aside.
+    pub fn take_unreadable(&mut self) -> Vec<Unreadable> {
+        std::mem::take(&mut self.unreadable)
     }
 
     /// The store has the outcome of an alert; `pending` says that it is to be sent again.
@@ -130,7 +137,10 @@ impl Window {
     }
 
     /// Whether there is something new in it.
-    fn take(&mut self, read: Read) -> bool {
+    fn take(&mut self, mut read: Read) -> bool {
+        let unreadable = read.reader.take_unreadable();
+        self.claimed.extend(unreadable.iter().map(|one| one.id));
+        self.unreadable.extend(unreadable);
         self.reader = Some(read.reader);
         match read.due {
             Ok((due, next)) => {
@@ -138,7 +148,7 @@ impl Window {
                 let wait = next.map_or(IDLE, |next| Duration::from_millis((next - read.now_ms).unsigned_abs()));
                 self.again = Instant::now() + wait.min(IDLE);
                 self.claimed.extend(due.iter().map(|due| due.id));
-                let any = !due.is_empty();
+                let any = !due.is_empty() || !self.unreadable.is_empty();
                 self.waiting.extend(due);
                 any
             }

@@ -58,7 +58,7 @@ impl Replayer {
                 replays
                     .into_iter()
                     .map(|replay| match replay.target {
-                        ReplayTarget::Request(seq) => Ok((replay, history.request(seq)?)),
+                        ReplayTarget::Request(seq) => Ok((replay, request(&history, seq)?)),
                         ReplayTarget::AllSetAside => Ok((replay, None)),
                     })
                     .collect()
@@ -99,6 +99,17 @@ impl Intake {
             Reread { replay: replay.id, seq: request.seq, source: request.source, at_ms: wall_ms(), plugin, reading };
         self.store.finish_replay(reread).await?;
         Ok(())
+    }
+}
+
+/// A request that cannot be read is as good as none: it must not hold up the other replays.
+fn request(history: &History, seq: i64) -> Result<Option<RequestRecord>, StoreError> {
+    match history.request(seq) {
+        Err(StoreError::Row(why)) => {
+            tracing::error!(seq, why, "a request that is to be read again cannot be; see `alert-gateway store check`");
+            Ok(None)
+        }
+        read => read,
     }
 }
 

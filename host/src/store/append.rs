@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::own::{self, Notice};
 use super::writer::Step;
-use super::{ALERTS_PER_REQUEST, StoreError};
+use super::{ALERTS_PER_REQUEST, StoreError, alert_ids};
 use crate::alert::Alert;
 
 /// A request to keep, as it came in.
@@ -165,7 +165,7 @@ pub fn keep_alerts(
     reading: &Reading,
 ) -> Result<Appended, StoreError> {
     let Reading::Alerts(alerts) = reading else { return Ok(Appended { accepted: 0, duplicates: 0 }) };
-    let first = seq * ALERTS_PER_REQUEST as i64;
+    let [first, _] = alert_ids(seq);
     let mut accepted = 0;
     for (id, alert) in (first..).zip(alerts.iter().take(ALERTS_PER_REQUEST - 1)) {
         accepted += usize::from(insert(step, id, source, alert, now_ms)?);

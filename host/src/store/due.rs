@@ -13,6 +13,7 @@ use crate::clock::LONGEST_WAIT;
 #[derive(Debug)]
 pub struct DueReader {
     connection: Connection,
+    unreadable: Vec<Unreadable>,
 }
 
 /// An alert that may be delivered now.
@@ -25,6 +26,25 @@ pub struct Due {
     /// The alert.
     pub alert: Alert,
 }
+
+/// An alert that is due, and cannot be delivered, because what the store holds of it is no alert.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Its id in the store.
+    pub id: i64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+pub(super) const DUE: &str = "SELECT id FROM alerts
+    WHERE destination = ?1 AND due_at IS NOT NULL AND due_at <= ?2 AND state = 'pending' ORDER BY due_at, id LIMIT ?3";
+
+pub(super) const WAITING_FOR: &str = "WITH RECURSIVE waiting (name) AS (
+    SELECT min(destination) FROM alerts WHERE due_at IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(destination) FROM alerts WHERE due_at IS NOT NULL AND destination > name)
+    FROM waiting WHERE name IS NOT NULL
+) SELECT CAST(name AS TEXT) FROM waiting WHERE name IS NOT NULL";
 
 /// Makes due now what is due later than anything waits: it was written down while the machine's clock was ahead of what
 /// it is now, and would wait until that time comes again.
@@ -43,11 +63,11 @@ pub fn bring_back(connection: &Connection, now_ms: i64) -> Result<(), StoreError
 
 impl DueReader {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: schema::open_reader(path)? })
+        Ok(Self { connection: schema::open_reader(path)?, unreadable: Vec::new() })
     }
 
     /// At most `limit` alerts of `destination` that are due at `now_ms` and not in `claimed`, the longest due first. No two
-    /// of them share a key.
+    /// of them share a key. Those that cannot be read do not keep the others back: [`Self::take_unreadable`] has them.
     ///
     /// # Errors
     /// What the disk said.
@@ -60,10 +80,7 @@ impl DueReader {
     ) -> Result<Vec<Due>, StoreError> {
         // One transaction, so that all of it is of one moment.
         let transaction = self.connection.transaction()?;
-        let mut ids = transaction.prepare_cached(
-            "SELECT id FROM alerts WHERE destination = ?1 AND due_at IS NOT NULL AND due_at <= ?2
-             ORDER BY due_at, id LIMIT ?3",
-        )?;
+        let mut ids = transaction.prepare_cached(DUE)?;
         let ids: Vec<i64> = ids
             .query_map(params![destination, now_ms, (limit + claimed.len()) as i64], |row| row.get(0))?
             .filter(|id| !matches!(id, Ok(id) if claimed.contains(id)))
@@ -73,17 +90,28 @@ impl DueReader {
             "SELECT a.attempts, a.source, r.id, r.received_at, e.json FROM alerts a
              JOIN events e ON e.alert = a.id JOIN requests r ON r.seq = a.id / ?2 WHERE a.id = ?1",
         )?;
-        ids.into_iter()
-            .map(|id| {
-                rows.query_row(params![id, ALERTS_PER_REQUEST as i64], |row| {
-                    let received_at = super::rfc3339(row.get(3)?);
-                    let event = super::event(row, 4)?;
-                    let alert = Alert { source: row.get(1)?, request: row.get(2)?, received_at, event };
-                    Ok(Due { id, attempts: row.get(0)?, alert })
-                })
-                .map_err(StoreError::from)
-            })
-            .collect()
+        let mut due = Vec::with_capacity(ids.len());
+        for id in ids {
+            let read = rows.query_row(params![id, ALERTS_PER_REQUEST as i64], |row| {
+                let received_at = super::rfc3339(row.get(3)?);
+                let event = super::event(row, 4)?;
+                let alert = Alert { source: row.get(1)?, request: row.get(2)?, received_at, event };
+                // It only says how long to wait; how often that was cannot be in its way.
+                let attempts = u32::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
+                Ok(Due { id, attempts, alert })
+            });
+            match read.map_err(StoreError::from) {
+                Ok(one) => due.push(one),
+                Err(StoreError::Row(why) | StoreError::Damaged(why)) => self.unreadable.push(Unreadable { id, why }),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(due)
+    }
+
+    /// Those that the latest [`Self::due`] found due and could not read, to be set aside.
+    pub fn take_unreadable(&mut self) -> Vec<Unreadable> {
+        std::mem::take(&mut self.unreadable)
     }
 
     /// When the next alert of `destination` after `now_ms` becomes due: Unix milliseconds.
@@ -92,7 +120,7 @@ impl DueReader {
     /// What the disk said.
     pub fn next_due_at(&self, destination: &str, now_ms: i64) -> Result<Option<i64>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT min(due_at) FROM alerts WHERE destination = ? AND due_at IS NOT NULL AND due_at > ?",
+            "SELECT min(due_at) FROM alerts WHERE destination = ? AND due_at IS NOT NULL AND due_at > ? AND state = 'pending'",
         )?;
         Ok(statement.query_row(params![destination, now_ms], |row| row.get(0))?)
     }
@@ -109,16 +137,24 @@ impl DueReader {
         Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
     }
 
-    /// Destinations that alerts wait for, and how many.
+    /// Destinations that alerts wait for. It steps from one to the next, and does not look at what waits.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn waiting_for(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT destination, count(*) FROM alerts WHERE state = 'pending' GROUP BY destination")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    pub fn waiting_for(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare(WAITING_FOR)?;
+        let rows =
+            statement.query_map([], |row| Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned()))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How many alerts wait for `destination`. It looks at all that wait.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn count_waiting_for(&self, destination: &str) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM alerts WHERE state = 'pending' AND destination = ?";
+        Ok(self.connection.query_row(sql, [destination], |row| row.get(0))?)
     }
 
     /// What an operator asked to have done again, oldest first.

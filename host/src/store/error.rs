@@ -8,11 +8,24 @@ use rusqlite::ErrorCode;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The disk has no room left. The group was rolled back; the store works again as soon as there is room.
-    #[error("the disk is full")]
+    #[error("the disk is full: make room on it; nothing needs to be restarted")]
     Full,
-    /// The disk said no for another reason. The group was rolled back.
+    /// The disk said no for another reason. The group was rolled back; the store works again as soon as the disk does.
     #[error("the disk failed: {0}")]
     Disk(String),
+    /// The disk gave back something else than was written to it. The group was rolled back.
+    #[error("the store is damaged ({0}): see what `alert-gateway store check` finds; a backup may have to be restored")]
+    Damaged(String),
+    /// One row would not do. What else was in the group was kept.
+    #[error("a row of the store cannot be used ({0}): see what `alert-gateway store check` finds")]
+    Row(String),
+    /// The file was moved, removed or replaced since it was opened. The group was rolled back.
+    #[error(
+        "{} was moved, removed or replaced while the gateway runs, so nothing more can be kept in it: put it back, or \
+         restart the gateway",
+        .0.display()
+    )]
+    Moved(PathBuf),
     /// Too much waits for the disk already, or another process holds the file for long.
     #[error("the store is busy: too many requests wait for the disk, or another program holds {}", super::FILE)]
     Busy,
@@ -22,6 +35,19 @@ pub enum StoreError {
     /// Another process holds the data directory. Nothing was opened.
     #[error("another gateway uses {}: stop it, or give this one a data_dir of its own", .0.display())]
     Locked(PathBuf),
+    /// What stands in the store's place is no store of this gateway, or a damaged one. Nothing was changed.
+    #[error(
+        "{} is not a store that can be opened: {why}. Nothing was changed. Restore a backup in its place (`alert-gateway \
+         store backup --help` says how), or move it away together with the files -wal and -shm beside it to begin with \
+         an empty store: what it holds is then not delivered",
+        .path.display()
+    )]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The file was written by a newer gateway. Nothing was changed.
     #[error("the store has schema {found}, and this gateway knows up to {known}: run the newer gateway that wrote it")]
     Newer {
@@ -33,6 +59,9 @@ pub enum StoreError {
     /// The file is not there. Nothing was made.
     #[error("there is no store at {}: has the gateway run with this configuration yet?", .0.display())]
     Missing(PathBuf),
+    /// A backup would have written over a file. It is as it was.
+    #[error("{} is there already, and a backup never writes over a file: choose another name", .0.display())]
+    Exists(PathBuf),
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -40,6 +69,11 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
+            // SQLite refused a row, or had one of a shape that no row has; the disk is well.
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) | None => {
+                Self::Row(error.to_string())
+            }
             _ => Self::Disk(error.to_string()),
         }
     }

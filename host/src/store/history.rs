@@ -6,7 +6,7 @@ use plugin_sdk::contract;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
-use super::{ALERTS_PER_REQUEST, PluginId, StoreError, schema};
+use super::{PluginId, StoreError, alert_ids, schema};
 
 /// A connection that reads what happened. It waits for nobody and holds nobody up.
 #[derive(Debug)]
@@ -219,18 +219,17 @@ impl History {
     }
 
     fn alerts(&self, seq: i64) -> Result<Vec<AlertRecord>, StoreError> {
-        let first = seq * ALERTS_PER_REQUEST as i64;
         let mut statement = self.connection.prepare(
-            "SELECT a.id, a.destination, a.state, a.due_at, e.json, a.source FROM alerts a JOIN events e ON e.alert = a.id
-             WHERE a.id BETWEEN ? AND ? ORDER BY a.id",
+            "SELECT a.id, a.destination, a.state, a.due_at, e.json, a.event_id, a.source
+             FROM alerts a LEFT JOIN events e ON e.alert = a.id WHERE a.id BETWEEN ? AND ? ORDER BY a.id",
         )?;
-        let rows = statement.query_map([first, first + ALERTS_PER_REQUEST as i64 - 1], |row| {
+        let rows = statement.query_map(alert_ids(seq), |row| {
             let alert = AlertRecord {
-                source: row.get(5)?,
+                source: row.get(6)?,
                 destination: row.get(1)?,
                 state: row.get(2)?,
                 due_at: row.get::<_, Option<i64>>(3)?.map(super::rfc3339),
-                event: super::event(row, 4)?,
+                event: event(row, 4, &row.get::<_, String>(5)?),
                 attempts: Vec::new(),
             };
             Ok((row.get::<_, i64>(0)?, alert))
@@ -266,11 +265,16 @@ const PENDING: &str = "alerts a JOIN requests r ON r.seq = a.id / 1024 WHERE a.s
 const SET_ASIDE: &str = "alerts a JOIN requests r ON r.seq = a.id / 1024 WHERE a.state = 'set_aside'";
 const DELIVERED: &str = "alerts a JOIN requests r ON r.seq = a.id / 1024 WHERE a.state = 'delivered'";
 
+/// The event in column `index`; where it is none, one that says so, as a list must not end at a bad row.
+fn event(row: &Row<'_>, index: usize, event_id: &str) -> contract::Alert {
+    super::event(row, index).unwrap_or_else(|error| {
+        let title = format!("this event cannot be read ({error}): see `alert-gateway store check`");
+        contract::Alert::new(event_id, contract::Priority::High, title)
+    })
+}
+
 fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
-    let event = match row.get_ref(7)? {
-        rusqlite::types::ValueRef::Null => None,
-        _ => Some(super::event(row, 7)?),
-    };
+    let event = row.get::<_, Option<String>>(4)?.map(|event_id| event(row, 7, &event_id));
     let title = match &event {
         Some(event) => event.title.clone(),
         None => without_alert(row)?,

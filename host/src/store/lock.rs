@@ -15,9 +15,15 @@ pub struct Lock {
 /// Makes `data_dir` (mode 0700) where it is not there, and locks it against a second gateway.
 pub fn acquire(data_dir: &Path) -> Result<Lock, StoreError> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
-        StoreError::Disk(format!("cannot {what} {}: {error}", data_dir.display()))
+        let mend = "data_dir must be a folder that this user may write to, on a disk that is not read-only";
+        StoreError::Disk(format!("cannot {what} {}: {error}; {mend}", data_dir.display()))
     };
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|error| failed("make", &error))?;
+    if !data_dir.is_dir() {
+        DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|error| failed("make", &error))?;
+        // What is in a folder survives a power cut only where the folder itself does.
+        let above = data_dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        sync_folder(above).map_err(|error| failed("make", &error))?;
+    }
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -30,4 +36,9 @@ pub fn acquire(data_dir: &Path) -> Result<Lock, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked(data_dir.to_owned())),
         Err(TryLockError::Error(error)) => Err(failed("lock", &error)),
     }
+}
+
+/// Has the disk keep which files are in a folder, and under which names.
+pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
 }

@@ -9,6 +9,7 @@
 //! 3. Alerts with the same key are handed to delivery in the order in which they were accepted, one at a time.
 //! 4. Where the disk is full or fails, nothing is confirmed: the whole group is rolled back, and each caller is told.
 //! 5. Retention is bounded by age and by size, and never removes a request with an alert that is not delivered.
+//! 6. Nothing that stands in the file makes the gateway panic, or keeps it from delivering the alerts that can be read.
 //!
 //! # How
 //!
@@ -28,17 +29,46 @@
 //! What the gateway tells of itself is an alert like any other. That its plugin failed on a request is kept with the
 //! request, in one transaction, at the last place of its range; anything else hangs on a request that nobody sent.
 //!
+//! # When the disk fails
+//!
+//! A commit whose write or sync fails is rolled back, and its callers are told. The connection stays open, and the next
+//! commit finds out whether the disk is well: nobody restarts anything. That is safe although a kernel may forget, after a
+//! failed sync, what it could not write, and call the next sync a success, for these reasons (`walFrames` and
+//! `walCheckpoint` in `sqlite3.c`):
+//!
+//! - SQLite moves the end of the log (`mxFrame`) only after the sync. So the next commit writes over the frames of the one
+//!   that failed and syncs them itself. Every frame before them was synced by the commit that it belongs to.
+//! - A checkpoint syncs the log, writes the pages into the file and syncs that, and only then counts the frames as done. If
+//!   one of these fails, the next checkpoint writes all of these pages once more, and meanwhile the log has them.
+//! - To close and open the connection would change nothing: what would be read again is what the kernel holds.
+//!
+//! The frames of a failed commit can still be found after a crash, whole, where nothing was written over them. Then a request
+//! is kept whose sender was told 503: the sender sends it again, and its events are duplicates.
+//!
+//! A log that lost its end, because the disk called a sync done that was not, opens as the store of an earlier moment: frames
+//! carry checksums that build on each other. If the end was lost while a checkpoint was half done, the file may be damaged;
+//! `store check` finds that.
+//!
+//! A file that was moved, removed or replaced under a running gateway is noticed before each commit, as SQLite would go on
+//! writing to what nobody finds again.
+//!
+//! # Time
+//!
 //! Points in time are Unix milliseconds: `due_at` by the steady [clock] that delivery waits by, all others by the
 //! machine's. The writer asks for neither; who asks it something says what time it is.
 //!
 //! [clock]: crate::clock
 
 mod append;
+mod backup;
+mod check;
 mod due;
 mod error;
+mod found;
 mod history;
 mod lock;
 mod own;
+mod place;
 mod remembered;
 mod replay;
 mod retention;
@@ -60,15 +90,18 @@ use crate::clock::{Clock, wall_ms};
 use crate::metrics::Metrics;
 
 pub use append::{Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecord, Reading};
-pub use due::{Due, DueReader};
+pub use backup::{Backup, Written};
+pub use check::{Depth, Finding, Report, check};
+pub use due::{Due, DueReader, Unreadable};
 pub use error::StoreError;
 pub use history::{AlertRecord, AttemptRecord, Filter, History, Line, ListedState, RequestRecord};
 pub use own::Notice;
 pub use remembered::{Remembered, Seen, Told};
 pub use replay::{Replay, ReplayTarget, Reread, ask as ask_replay};
-pub use retention::{Bounds, Retained, keep_within};
+pub use retention::{Bounds, Removed, Retained, keep_within};
 pub use settle::{Settlement, Verdict};
 
+use place::Place;
 pub use writer::Trouble;
 use writer::{Ask, Command, Signals, Writer};
 
@@ -120,7 +153,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Locked`] where another gateway has it open; [`StoreError::Newer`] where a newer version wrote it;
-    /// otherwise what the disk said. In each case nothing was changed.
+    /// [`StoreError::Unusable`] where something else stands in its place; otherwise what the disk said. In each case
+    /// nothing was changed.
     pub fn open(data_dir: &Path, options: &Options, metrics: Metrics) -> Result<(Self, Closing), StoreError> {
         let lock = lock::acquire(data_dir)?;
         let path: Arc<Path> = file(data_dir).into();
@@ -131,7 +165,7 @@ impl Store {
         let (commits, trouble) = (signals.committed.subscribe(), signals.trouble.subscribe());
         let set_aside = signals.set_aside.subscribe();
         let (commands, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(connection, signals, metrics, lock)?;
+        let writer = Writer::new(connection, Place::of(&path)?, signals, metrics, lock)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run(queue))
@@ -296,6 +330,13 @@ pub fn rfc3339(unix_ms: i64) -> String {
     // Out of range only where somebody wrote into the file by hand.
     let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     format!("{time:.3}")
+}
+
+/// The first and the last id that the alerts of request `seq` can have.
+fn alert_ids(seq: i64) -> [i64; 2] {
+    // Somebody may have written any number into the file by hand.
+    let first = seq.saturating_mul(ALERTS_PER_REQUEST as i64);
+    [first, first.saturating_add(ALERTS_PER_REQUEST as i64 - 1)]
 }
 
 /// The event that column `index` holds as JSON.

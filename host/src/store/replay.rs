@@ -9,7 +9,7 @@ use rusqlite::{OpenFlags, params};
 
 use super::append::{self, Appended, PluginId, Reading};
 use super::writer::Step;
-use super::{ALERTS_PER_REQUEST, StoreError, own, schema};
+use super::{StoreError, alert_ids, own, schema};
 
 /// How many set-aside alerts become pending in one commit.
 const BATCH: usize = 1000;
@@ -85,12 +85,9 @@ pub fn finish(mut step: Step<'_>, reread: &Reread, now_ms: i64) -> Result<Append
 }
 
 pub fn requeue(step: Step<'_>, replay: &Replay, wall_ms: i64) -> Result<usize, StoreError> {
-    let (first, last) = match replay.target {
-        ReplayTarget::Request(seq) => {
-            let first = seq * ALERTS_PER_REQUEST as i64;
-            (first, first + ALERTS_PER_REQUEST as i64 - 1)
-        }
-        ReplayTarget::AllSetAside => (0, i64::MAX),
+    let [first, last] = match replay.target {
+        ReplayTarget::Request(seq) => alert_ids(seq),
+        ReplayTarget::AllSetAside => [i64::MIN, i64::MAX],
     };
     let ids: Vec<i64> = step
         .transaction

@@ -1,12 +1,20 @@
 //! Removing what is old and delivered, a little at a time, between the commits of the day's work.
+//!
+//! What was not delivered is never removed: not what waits, not what the destination refused (set aside), not what a plugin
+//! failed on (kept raw). None of these is bounded by anything but the disk, because each was accepted, and nobody has heard
+//! of it. Where they alone exceed the size, the log says so and what to do; where they fill the disk, senders are told 503.
 
+use std::fs::metadata;
 use std::time::Duration;
 
 use rusqlite::params;
 use tokio::sync::watch;
 
+use super::totals::Totals;
 use super::writer::Step;
-use super::{ALERTS_PER_REQUEST, Store, StoreError};
+use super::{Store, StoreError, alert_ids, schema};
+use crate::clock::wall_ms;
+use crate::metrics::{CauseLabel, Metrics};
 
 /// How often there is a look at what may go.
 const EVERY: Duration = Duration::from_secs(60);
@@ -16,6 +24,9 @@ const DRIFT: Duration = Duration::from_secs(60);
 
 /// How many requests one step looks at. A step holds up the commits behind it, so it is short.
 const LOOK: i64 = 256;
+
+/// A log of more bytes than this says that it cannot be folded into the file. Well, it is some 16 MB.
+const LONG_LOG: u64 = 256 * 1024 * 1024;
 
 /// What may go.
 #[derive(Debug, Clone, Copy)]
@@ -32,9 +43,29 @@ pub struct Bounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retained {
     /// How many requests were removed.
-    pub removed: usize,
+    pub removed: Removed,
     /// Where the next step begins; `None` says that there is no more to do for now.
     pub next: Option<i64>,
+    /// How many bytes are in use now.
+    pub bytes: u64,
+    /// What is kept now.
+    pub(super) totals: Totals,
+}
+
+/// How many requests were removed, by what they exceeded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// They were older than may be.
+    pub by_age: u64,
+    /// They were younger, and all of it took more room than it may.
+    pub by_size: u64,
+}
+
+/// What the operator has been told of, so that it is told when it begins and when it ends.
+#[derive(Debug, Default)]
+struct Told {
+    over_size: bool,
+    long_log: bool,
 }
 
 /// Removes what is older than `age`, and the oldest while more than `size` bytes are in use, now and then until `stop`
@@ -43,16 +74,27 @@ pub struct Retained {
 /// Age is counted by the earlier of two clocks: the steady one and the machine's. So a clock that is set forward by mistake
 /// removes nothing early. One that was behind when the gateway started, and was then put right, leaves the steady one
 /// behind until a restart: meanwhile all is kept for that much longer, within `size`.
-pub async fn keep_within(store: Store, age: Duration, size: u64, mut stop: watch::Receiver<bool>) {
-    let mut drift_ms = 0;
+pub async fn keep_within(store: Store, age: Duration, size: u64, metrics: Metrics, mut stop: watch::Receiver<bool>) {
+    let (mut told, mut drift_ms) = (Told::default(), 0);
     loop {
         tell_of_drift(&store, &mut drift_ms);
         let before_ms = store.clock().earliest_ms().saturating_sub(age.as_millis() as i64);
-        match remove_all(&store, before_ms, size).await {
-            Ok(0) => {}
-            Ok(requests) => tracing::info!(requests, "retention removed old requests, all of them delivered"),
-            Err(error) => tracing::warn!(%error, "retention could not remove what is old"),
+        let swept = tokio::select! {
+            swept = sweep(&store, before_ms, size, &metrics) => swept,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        match swept {
+            Ok((removed, last)) => {
+                if removed != Removed::default() {
+                    let Removed { by_age, by_size } = removed;
+                    tracing::info!(by_age, by_size, "retention removed old requests, all of them delivered");
+                }
+                metrics.retention_last_sweep.set(wall_ms() as f64 / 1000.0);
+                told.of_size(&last, size);
+            }
+            Err(error) => tracing::warn!(%error, "retention could not remove what is old; it tries again"),
         }
+        told.of_log(metadata(schema::log(&store.path)).map_or(0, |log| log.len()), &metrics);
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             _ = stop.wait_for(|stop| *stop) => return,
@@ -74,46 +116,94 @@ fn tell_of_drift(store: &Store, told_ms: &mut i64) {
     *told_ms = drift_ms;
 }
 
-async fn remove_all(store: &Store, before_ms: i64, size: u64) -> Result<usize, StoreError> {
-    let (mut from, mut removed) = (Some(0), 0);
-    while let Some(seq) = from {
-        let step = store.retain(Bounds { from: seq, before_ms, size }).await?;
-        removed += step.removed;
-        from = step.next;
+/// Removes all that may go, and counts it. Gives its number, and what the last step said.
+async fn sweep(store: &Store, before_ms: i64, size: u64, metrics: &Metrics) -> Result<(Removed, Retained), StoreError> {
+    let (mut from, mut removed) = (0, Removed::default());
+    loop {
+        let step = store.retain(Bounds { from, before_ms, size }).await?;
+        for (cause, count, sum) in
+            [("age", step.removed.by_age, &mut removed.by_age), ("size", step.removed.by_size, &mut removed.by_size)]
+        {
+            metrics.retention_removed.get_or_create(&CauseLabel { cause }).inc_by(count);
+            *sum += count;
+        }
+        metrics.store_size.set(i64::try_from(step.bytes).unwrap_or(i64::MAX));
+        match step.next {
+            Some(seq) => from = seq,
+            None => return Ok((removed, step)),
+        }
     }
-    Ok(removed)
+}
+
+impl Told {
+    /// Whatever may go is gone: what still exceeds the size is what was not delivered.
+    fn of_size(&mut self, last: &Retained, size: u64) {
+        let over_size = last.bytes > size;
+        if over_size == std::mem::replace(&mut self.over_size, over_size) {
+            return;
+        }
+        let Retained { bytes, totals: Totals { pending, set_aside, failed, .. }, .. } = *last;
+        if over_size {
+            tracing::warn!(
+                bytes,
+                size,
+                pending,
+                set_aside,
+                failed,
+                "the store exceeds [retention] size by what is not delivered, which is never removed. Pending: see /readyz \
+                for what the destination wants. Set aside: `alert-gateway events list --state set-aside`, then `events \
+                replay --set-aside`. Failed: mend the plugin, then `events replay`. Or raise the size, if the disk has room"
+            );
+        } else {
+            tracing::info!(bytes, size, "the store keeps to [retention] size again");
+        }
+    }
+
+    fn of_log(&mut self, bytes: u64, metrics: &Metrics) {
+        metrics.store_log_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let long = bytes > LONG_LOG;
+        if long && !self.long_log {
+            tracing::warn!(
+                bytes,
+                "the store's log (gateway.db-wal) grows and cannot be folded into the file: is a program reading the store \
+                for long (sqlite3, `store check`, `store backup`), or does the disk fail? Nothing is lost while it has room"
+            );
+        }
+        self.long_log = long;
+    }
 }
 
 pub fn retain(step: Step<'_>, bounds: &Bounds) -> Result<Retained, StoreError> {
-    let over_size = bytes_in_use(&step)? > bounds.size;
+    let bytes = bytes_in_use(&step)?;
+    let over_size = bytes > bounds.size;
     let oldest: Vec<(i64, i64, bool)> = step
         .transaction
         .prepare_cached("SELECT seq, received_at, state <> 'failed' FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?")?
         .query_map(params![bounds.from, LOOK], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
-    let mut retained = Retained { removed: 0, next: oldest.last().map(|(seq, ..)| seq + 1) };
+    let (mut removed, mut next) = (Removed::default(), oldest.last().and_then(|(seq, ..)| seq.checked_add(1)));
     for (seq, received_at, settled) in oldest {
         if received_at >= bounds.before_ms && !over_size {
-            retained.next = None;
+            next = None;
             break;
         }
         // The newest request stays, whatever its age: the next number is one more than its own, so none is given twice.
-        let newest = seq + 1 == *step.next_seq;
+        let newest = seq >= *step.next_seq - 1;
         if settled
             && !newest
             && let Some(alerts) = remove(&step, seq)?
         {
             step.totals.delivered -= alerts as i64;
-            retained.removed += 1;
+            *(if received_at < bounds.before_ms { &mut removed.by_age } else { &mut removed.by_size }) += 1;
         }
     }
-    Ok(retained)
+    let bytes = if removed == Removed::default() { bytes } else { bytes_in_use(&step)? };
+    Ok(Retained { removed, next, bytes, totals: *step.totals })
 }
 
 /// Removes a request and all that hangs on it, unless one of its alerts is not delivered. Gives the number of its alerts.
 fn remove(step: &Step<'_>, seq: i64) -> Result<Option<usize>, StoreError> {
-    let first = seq * ALERTS_PER_REQUEST as i64;
-    let range = [first, first + ALERTS_PER_REQUEST as i64 - 1];
+    let range = alert_ids(seq);
     let undelivered: bool = step
         .transaction
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM alerts WHERE id BETWEEN ? AND ? AND state <> 'delivered')")?

@@ -1,38 +1,87 @@
 //! The tables, and how older ones become these.
 //!
 //! `PRAGMA user_version` holds the number of migrations that have run. Each runs in a transaction with the step of that
-//! number, so that a crash in the midst of one leaves the older schema whole.
+//! number, so that a crash in the midst of one leaves the older schema whole. A new store is made under another name and
+//! renamed when it is whole, so that there is none, or one with all its tables.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
+use super::lock::sync_folder;
+use super::{StoreError, found};
 
 /// In order; never changed once released, only added to.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+pub const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// How long a connection waits for another process, such as `events replay`, that is writing.
-const BUSY: Duration = Duration::from_secs(5);
+pub const BUSY: Duration = Duration::from_secs(5);
 
-/// Opens the file for writing and brings it to the newest schema.
+/// Opens the file for writing, making it where it is not there, and brings it to the newest schema.
 pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
+    // Kept until the other one has read the log, so that it is read once.
+    let found = match found::look(path)? {
+        None => {
+            create(path, sync)?;
+            None
+        }
+        found => found,
+    };
+    // SQLite would silently make do with a file that it may only read.
+    OpenOptions::new().write(true).open(path).map_err(|error| {
+        let mend = "the gateway must own it and be allowed to write to it (chown, chmod 600)";
+        StoreError::Disk(format!("cannot write to {}: {error}; {mend}", path.display()))
+    })?;
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    prepare(&connection, sync)?;
+    migrate(&mut connection, MIGRATIONS)?;
+    drop(found);
+    Ok(connection)
+}
+
+/// Makes an empty store.
+fn create(path: &Path, sync: bool) -> Result<(), StoreError> {
+    let failed = |error: std::io::Error| StoreError::Disk(format!("cannot make {}: {error}", path.display()));
+    let fresh = beside(path, ".new");
+    // A crash in the midst of this leaves some of them behind.
+    for left in [fresh.clone(), beside(&fresh, "-journal"), log(&fresh), beside(&fresh, "-shm")] {
+        match std::fs::remove_file(left) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    }
     // SQLite would make the file readable by all that the umask allows; it holds phone numbers and message texts.
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| StoreError::Disk(format!("cannot open {}: {error}", path.display())))?;
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY)?;
+    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).map_err(failed)?;
+    let mut connection = Connection::open(&fresh)?;
     // Rows are 1 to 3 KB: two or three to a page. Must precede the first table.
     connection.pragma_update(None, "page_size", 8192)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    prepare(&connection, sync)?;
+    migrate(&mut connection, MIGRATIONS)?;
+    // Folds the log into the file.
+    connection.close().map_err(|(_, error)| error)?;
+    if sync {
+        file.sync_all().map_err(failed)?;
+    }
+    std::fs::rename(&fresh, path).map_err(failed)?;
+    match path.parent().filter(|_| sync) {
+        Some(folder) => sync_folder(folder).map_err(failed),
+        None => Ok(()),
+    }
+}
+
+/// Sets what a connection for writing needs.
+fn prepare(connection: &Connection, sync: bool) -> Result<(), StoreError> {
+    connection.busy_timeout(BUSY)?;
+    // A restored backup is in another mode; and where there can be no log, SQLite keeps the other mode without an error.
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        let why =
+            "SQLite cannot keep its log (WAL) there; data_dir must be on a disk of this machine, not on a network's";
+        return Err(StoreError::Disk(why.to_owned()));
+    }
     connection.pragma_update(None, "synchronous", if sync { "FULL" } else { "OFF" })?;
     // 16 MB of pages. The indexes over what is pending stay in it; the whole history need not.
     connection.pragma_update(None, "cache_size", -16_000)?;
@@ -42,8 +91,7 @@ pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "wal_autocheckpoint", 2048)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.set_prepared_statement_cache_capacity(64);
-    migrate(&mut connection, MIGRATIONS)?;
-    Ok(connection)
+    Ok(())
 }
 
 /// Opens the file for reading only.
@@ -62,16 +110,18 @@ pub fn open_existing(path: &Path, flags: OpenFlags) -> Result<Connection, StoreE
     connection.busy_timeout(BUSY)?;
     match version(&connection)? {
         0 => Err(StoreError::Missing(path.to_owned())),
-        found if found > newest() => Err(StoreError::Newer { found, known: newest() }),
         _ => Ok(connection),
     }
 }
 
-fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
+/// Where the log of the latest changes stands.
+pub fn log(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+/// Runs those of these migrations that have not run.
+pub fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
     let found = version(connection)?;
-    if found > newest() {
-        return Err(StoreError::Newer { found, known: newest() });
-    }
     for (number, migration) in (1..).zip(migrations).skip_while(|(number, _)| *number <= found) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
@@ -81,12 +131,23 @@ fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), Store
     Ok(())
 }
 
-fn version(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+/// The number of migrations that have run.
+///
+/// # Errors
+/// [`StoreError::Newer`] where this program does not know them all.
+pub fn version(connection: &Connection) -> Result<i64, StoreError> {
+    let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > newest() { Err(StoreError::Newer { found, known: newest() }) } else { Ok(found) }
 }
 
 fn newest() -> i64 {
     MIGRATIONS.len() as i64
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 #[cfg(test)]

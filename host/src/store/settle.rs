@@ -1,5 +1,6 @@
 //! Keeping what became of an attempt at delivery.
 
+use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
@@ -81,11 +82,12 @@ pub fn settle(step: Step<'_>, settlement: &Settlement, now_ms: i64) -> Result<()
     let row = step
         .transaction
         .prepare_cached(
-            "UPDATE alerts SET state = ?2, due_at = ?3, attempts = attempts + 1 WHERE id = ?1 AND state = 'pending'
+            "UPDATE alerts SET state = ?2, due_at = ?3,
+             attempts = CASE WHEN attempts BETWEEN 0 AND 1000000000 THEN attempts ELSE 0 END + 1 WHERE id = ?1 AND state = 'pending'
              RETURNING attempts, lane, destination",
         )?
         .query_row(params![alert, state, due_at], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Value>(1)?, row.get::<_, Value>(2)?))
         })
         .optional()?;
     // Only what is pending is attempted, and only its attempt settles it.
@@ -97,7 +99,8 @@ pub fn settle(step: Step<'_>, settlement: &Settlement, now_ms: i64) -> Result<()
     };
     step.transaction
         .prepare_cached(
-            "INSERT INTO attempts (alert, n, at, duration, outcome, status, receipt, fingerprint, said)
+            // An outcome that cannot be written down is tried again for ever, so nothing that stands there may prevent it.
+            "INSERT OR REPLACE INTO attempts (alert, n, at, duration, outcome, status, receipt, fingerprint, said)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![alert, n, at, duration_us, verdict.outcome(), status, receipt, fingerprint, verdict.said()])?;

@@ -19,7 +19,9 @@ impl Totals {
     pub fn read(connection: &Connection) -> Result<Self, StoreError> {
         let mut statement = connection.prepare("SELECT n FROM totals WHERE state = ?")?;
         let mut read = |state: &str| -> Result<i64, StoreError> {
-            Ok(statement.query_row([state], |row| row.get(0)).optional()?.unwrap_or_default())
+            // Figures for a page: whatever else stands there is no reason not to start.
+            let n = statement.query_row([state], |row| Ok(row.get(0).unwrap_or_default())).optional()?;
+            Ok(n.unwrap_or_default())
         };
         Ok(Self {
             pending: read("pending")?,

@@ -5,19 +5,28 @@ use std::time::Instant;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::StoreError;
 use super::append::{self, Appended, NewRequest, PluginId, PluginRecord, Reading};
 use super::lock::Lock;
 use super::own::{self, Notice};
+use super::place::Place;
 use super::remembered::{self, Seen};
 use super::replay::{self, Replay, Reread};
 use super::retention::{self, Bounds, Retained};
 use super::settle::{self, Settlement};
 use super::totals::Totals;
+use super::{ALERTS_PER_REQUEST, StoreError};
 use crate::metrics::Metrics;
 
 /// The most commands in one transaction. With more, the first would wait for the last one's work.
 const GROUP: usize = 512;
+
+/// No request has a number beyond this: ten thousand a second come to it after a century.
+pub(super) const LAST_SEQ: i64 = 1 << 45;
+
+pub(super) const NEXT_SEQ: &str = "SELECT 1 + max(0,
+    ifnull((SELECT max(seq) FROM requests WHERE seq < ?1), 0),
+    ifnull((SELECT max(id) FROM alerts WHERE id < ?1 * ?2), 0) / ?2,
+    ifnull((SELECT max(alert) FROM events WHERE alert < ?1 * ?2), 0) / ?2)";
 
 /// What the writer is asked to do; where it depends on the time, with the time.
 #[derive(Debug)]
@@ -51,6 +60,7 @@ pub struct Step<'a> {
 
 pub struct Writer {
     connection: Connection,
+    place: Place,
     next_seq: i64,
     totals: Totals,
     groups: u64,
@@ -82,12 +92,18 @@ pub struct Signals {
 }
 
 impl Writer {
-    pub fn new(connection: Connection, signals: Signals, metrics: Metrics, lock: Lock) -> Result<Self, StoreError> {
-        let next_seq = connection.query_row("SELECT coalesce(max(seq), 0) + 1 FROM requests", [], |row| row.get(0))?;
+    pub fn new(
+        connection: Connection,
+        place: Place,
+        signals: Signals,
+        metrics: Metrics,
+        lock: Lock,
+    ) -> Result<Self, StoreError> {
+        let next_seq = next_seq(&connection)?;
         let totals = Totals::read(&connection)?;
         totals.show(&metrics);
         signals.set_aside.send_replace(totals.set_aside);
-        Ok(Self { connection, next_seq, totals, groups: 0, signals, metrics, _lock: lock })
+        Ok(Self { connection, place, next_seq, totals, groups: 0, signals, metrics, _lock: lock })
     }
 
     /// Until [`Command::Close`], or until nobody is left who could ask.
@@ -120,8 +136,8 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, commands = group.len(), "a commit failed; nothing of it was confirmed");
-                if group.len() > 1 && !matches!(error, StoreError::Full | StoreError::Busy) {
-                    // One bad row must not cost its neighbours theirs.
+                // One bad row must not cost its neighbours theirs. A disk that fails does so for each of them.
+                if group.len() > 1 && matches!(error, StoreError::Row(_) | StoreError::Damaged(_)) {
                     for command in group.drain(..) {
                         self.commit(&mut vec![command]);
                     }
@@ -146,6 +162,7 @@ impl Writer {
             command.run(step)?;
         }
         totals.write(&self.totals, &transaction)?;
+        self.place.check()?;
         transaction.commit()?;
         (self.next_seq, self.totals) = (next_seq, totals);
         Ok(())
@@ -157,7 +174,7 @@ impl Signals {
     fn tell(&self, outcome: &Result<(), StoreError>, set_aside: i64) {
         self.trouble.send_if_modified(|trouble| match outcome {
             Ok(()) => std::mem::take(&mut trouble.lasts),
-            Err(error @ (StoreError::Full | StoreError::Disk(_))) => {
+            Err(error @ (StoreError::Full | StoreError::Disk(_) | StoreError::Damaged(_) | StoreError::Moved(_))) => {
                 let failures = trouble.failures + 1;
                 *trouble = Trouble { failures, said: Some(error.clone()), lasts: true };
                 true
@@ -166,6 +183,12 @@ impl Signals {
         });
         self.set_aside.send_if_modified(|shown| std::mem::replace(shown, set_aside) != set_aside);
     }
+}
+
+/// One more than the number of any request, and of any that a row claims to belong to: a row that stands where a new one
+/// is to go would stop all of them. What claims to belong to a request that no gateway has reached is none of ours.
+fn next_seq(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row(NEXT_SEQ, [LAST_SEQ, ALERTS_PER_REQUEST as i64], |row| row.get(0))?)
 }
 
 impl Command {

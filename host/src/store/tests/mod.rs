@@ -1,7 +1,12 @@
 //! What the store promises, one test a promise.
 
+mod checks;
+mod hostile;
 mod model;
+mod opening;
 mod own;
+mod retention;
+mod torn;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -106,6 +111,13 @@ impl Bench {
     fn find(&self, id: &str) -> RequestRecord {
         self.store.history().unwrap().find(id).unwrap().remove(0)
     }
+}
+
+/// A random generator whose seed is printed, so that a failure can be seen again: `SEED=… cargo test …`.
+fn random() -> fastrand::Rng {
+    let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    fastrand::Rng::with_seed(seed)
 }
 
 fn reading(source: &str, events: &[(&str, &str)]) -> Reading {
@@ -285,8 +297,9 @@ async fn what_was_set_aside_can_be_sent_again_and_never_beside_a_younger_one_of_
     assert!(bench.store.due_reader().unwrap().replays().unwrap().is_empty());
 }
 
-async fn retain(bench: &Bench, before_ms: i64, size: u64) -> usize {
-    bench.store.retain(Bounds { from: 0, before_ms, size }).await.unwrap().removed
+async fn retain(bench: &Bench, before_ms: i64, size: u64) -> u64 {
+    let removed = bench.store.retain(Bounds { from: 0, before_ms, size }).await.unwrap().removed;
+    removed.by_age + removed.by_size
 }
 
 #[tokio::test]
@@ -321,8 +334,14 @@ async fn retention_keeps_to_a_size_by_removing_the_oldest_that_were_delivered() 
 
 /// As the gateway does it, once.
 async fn keep_within_days(bench: &Bench, days: u64) {
-    let (_stop, stopped) = watch::channel(true);
-    keep_within(bench.store.clone(), Duration::from_secs(days * 24 * 60 * 60), u64::MAX, stopped).await;
+    let ((stop, stopped), metrics) = (watch::channel(false), Metrics::new());
+    let age = Duration::from_secs(days * 24 * 60 * 60);
+    let keeping = tokio::spawn(keep_within(bench.store.clone(), age, u64::MAX, metrics.clone(), stopped));
+    while metrics.retention_last_sweep.get() == 0.0 {
+        tokio::task::yield_now().await;
+    }
+    stop.send_replace(true);
+    keeping.await.unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,145 @@
+//! `store`: whether what is kept is whole, and a copy of it. Beside a gateway that runs, or one that does not.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+use bytesize::ByteSize;
+use clap::{Args, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{ConfigFile, Failure, Outcome, block_on};
+use crate::config::Config;
+use crate::store::{self, Backup, Depth, Report};
+
+/// What to do with the store.
+#[derive(Debug, Subcommand)]
+pub enum Stores {
+    /// Whether the store is whole, and what to do where it is not
+    ///
+    /// Safe while the gateway runs. It reads every page and every index (SQLite's integrity_check), and then looks whether
+    /// the rows agree with each other: totals, due times, alerts and their requests. Exits with 1 where it finds something.
+    Check(Check),
+    /// Copy the store into a new file, while the gateway runs or while it does not
+    ///
+    /// The copy is of one moment and needs no other file. It is readable by its owner only (it holds requests as they came),
+    /// synced and checked before it gets its name, and never written over another file. A process that is killed leaves a
+    /// file FILE.….partial, which can be removed.
+    ///
+    /// To restore: stop the gateway; move gateway.db, gateway.db-wal and gateway.db-shm out of data_dir; copy the backup
+    /// there as gateway.db, owned by the gateway's user; start the gateway. What came in after the backup is not in it. What
+    /// was delivered after it is delivered again, with the same fingerprint: an alert that is open is updated, and one that
+    /// was closed meanwhile opens again.
+    Backup(BackUp),
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Not the store of the configuration but this file, such as a backup
+    #[arg(value_name = "FILE")]
+    other: Option<PathBuf>,
+    /// Leave out the indexes (quick_check): a fraction of the time for a store of gigabytes
+    #[arg(long)]
+    quick: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BackUp {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The new file
+    #[arg(value_name = "FILE")]
+    target: PathBuf,
+}
+
+pub fn store(what: &Stores) -> Outcome {
+    match what {
+        Stores::Check(check) => self::check(check),
+        Stores::Backup(backup) => self::backup(backup),
+    }
+}
+
+fn check(what: &Check) -> Outcome {
+    let path = match &what.other {
+        Some(path) => path.clone(),
+        None => store::file(&Config::data_dir(&what.file.config)?),
+    };
+    let depth = if what.quick { Depth::QuickCheck } else { Depth::IntegrityCheck };
+    let report = store::check(&path, depth)?;
+    let mut out = std::io::stdout().lock();
+    if what.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        print(&mut out, &report)?;
+    }
+    verdict(&report)
+}
+
+fn print(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    let asked = match report.check {
+        Depth::IntegrityCheck => "integrity_check",
+        Depth::QuickCheck => "quick_check",
+    };
+    let Report { path, requests, alerts, pending, bytes, .. } = report;
+    let (path, size) = (path.display(), ByteSize(*bytes));
+    writeln!(out, "{path}, {size}: {requests} requests, {alerts} alerts, {pending} of them pending")?;
+    if report.whole {
+        return writeln!(out, "It is whole: SQLite's {asked} finds nothing, and the rows agree with each other.");
+    }
+    for finding in &report.findings {
+        writeln!(out, "\n{} {}", finding.count, finding.what)?;
+        for example in &finding.examples {
+            writeln!(out, "    {}", super::events::plain(example))?;
+        }
+        if finding.count > finding.examples.len() {
+            writeln!(out, "    …")?;
+        }
+        writeln!(out, "  {}", finding.advice)?;
+        if let Some(cure) = finding.cure {
+            writeln!(out, "  to set it right, with the gateway stopped and a backup made:")?;
+            writeln!(out, "    sqlite3 {path} \"{cure}\"")?;
+        }
+    }
+    Ok(())
+}
+
+fn verdict(report: &Report) -> Outcome {
+    match report.findings.len() {
+        0 => Ok(()),
+        count => Err(Failure::Run(anyhow!("{} is not whole: {count} findings", report.path.display()))),
+    }
+}
+
+fn backup(what: &BackUp) -> Outcome {
+    let source = store::file(&Config::data_dir(&what.file.config)?);
+    let written = block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let backup = Backup::prepare(&source, &what.target)?;
+        let stop = backup.interrupt_handle();
+        let mut writing = tokio::task::spawn_blocking(move || backup.write());
+        let written = tokio::select! {
+            written = &mut writing => written,
+            // It ends with an error then, and takes what it has written with it.
+            _ = async { tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} } } => {
+                stop.interrupt();
+                writing.await
+            }
+        };
+        Ok(written??)
+    })?;
+    let mut out = std::io::stdout().lock();
+    let (path, size) = (written.path.display(), ByteSize(written.bytes));
+    writeln!(out, "{path}, {size}: {} requests, {} alerts", written.report.requests, written.report.alerts)?;
+    if written.report.whole {
+        writeln!(out, "The copy is whole. To restore it, see: alert-gateway store backup --help")?;
+        return Ok(());
+    }
+    print(&mut out, &written.report)?;
+    verdict(&written.report)
+}

@@ -1,0 +1,89 @@
+//! A copy of the store, made while the gateway works.
+//!
+//! `VACUUM INTO` writes what one read transaction sees, so the copy is of one moment, and whole: no log belongs to it. It
+//! takes only the room that is in use. Meanwhile the log of the store cannot be folded in, and grows with what comes.
+
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, InterruptHandle};
+use tempfile::{NamedTempFile, PersistError};
+
+use super::check::{self, Depth, Report};
+use super::lock::sync_folder;
+use super::{StoreError, found};
+
+/// A backup that can be made.
+#[derive(Debug)]
+pub struct Backup {
+    source: Connection,
+    /// Removed when this is dropped, unless it has become the backup.
+    partial: NamedTempFile,
+    folder: PathBuf,
+    target: PathBuf,
+}
+
+/// What a backup came to.
+#[derive(Debug)]
+pub struct Written {
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// What a check of the file found.
+    pub report: Report,
+}
+
+impl Backup {
+    /// Prepares to copy the store at `source` into the new file `target`.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] where there is a file, [`StoreError::Missing`] where there is no store, or what the disk said.
+    pub fn prepare(source: &Path, target: &Path) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::Disk(format!("cannot write {}: {error}", target.display()));
+        let target = std::path::absolute(target).map_err(failed)?;
+        if target.symlink_metadata().is_ok() {
+            return Err(StoreError::Exists(target));
+        }
+        let source = found::look(source)?.ok_or_else(|| StoreError::Missing(source.to_owned()))?;
+        let folder = target.parent().map(Path::to_owned).unwrap_or_default();
+        // Beside the backup, so that it can take its name in one step, and with a name that tells what it is.
+        let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let partial = tempfile::Builder::new()
+            .prefix(&format!("{name}."))
+            .suffix(".partial")
+            .permissions(std::fs::Permissions::from_mode(0o600))
+            .tempfile_in(&folder)
+            .map_err(failed)?;
+        Ok(Self { source, partial, folder, target })
+    }
+
+    /// What stops [`Self::write`] from another thread.
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        self.source.get_interrupt_handle()
+    }
+
+    /// Copies, waits for the disk, checks the copy, and gives it its name.
+    ///
+    /// # Errors
+    /// What the disk said, or that it was interrupted; there is no file then.
+    pub fn write(self) -> Result<Written, StoreError> {
+        let Self { source, partial, folder, target } = self;
+        let failed = |error| StoreError::Disk(format!("cannot write {}: {error}", target.display()));
+        let path = partial.path().to_str().ok_or_else(|| {
+            StoreError::Disk(format!("cannot write {}: SQLite takes UTF-8 names only", target.display()))
+        })?;
+        source.execute("VACUUM INTO ?", [path])?;
+        File::open(partial.path()).and_then(|copy| copy.sync_all()).map_err(failed)?;
+        let report = check::check(partial.path(), Depth::IntegrityCheck)?;
+        partial.persist_noclobber(&target).map_err(|PersistError { error, .. }| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => StoreError::Exists(target.clone()),
+            _ => failed(error),
+        })?;
+        sync_folder(&folder).map_err(failed)?;
+        let bytes = target.metadata().map_err(failed)?.len();
+        let report = Report { path: target.clone(), ..report };
+        Ok(Written { path: target, bytes, report })
+    }
+}

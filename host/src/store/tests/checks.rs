@@ -1,0 +1,184 @@
+//! What a check finds, and that its cures cure; and that a backup is the store of one moment.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use rusqlite::Connection;
+
+use super::*;
+
+/// A closed store with alerts in every state, and its file.
+async fn settled() -> (TempDir, PathBuf) {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("delivered", "1"), ("refused", "2"), ("head", "k"), ("behind", "k"), ("alone", "3")]).await;
+    bench.settle("delivered", accepted()).await;
+    bench.settle("refused", refused()).await;
+    let raw = bench.request("a", 2);
+    bench.store.append(raw, Reading::Failed("trap".into())).await.unwrap();
+    let path = file(bench.dir.path());
+    drop(bench.store);
+    bench.closing.close().await;
+    (bench.dir, path)
+}
+
+fn whats(report: &Report) -> Vec<&str> {
+    report.findings.iter().map(|finding| finding.what.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_store_at_work_is_whole() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("1", "k"), ("2", "k"), ("3", "x")]).await;
+    for depth in [Depth::IntegrityCheck, Depth::QuickCheck] {
+        let report = check(&file(bench.dir.path()), depth).unwrap();
+        assert!(report.whole, "{:?}", report.findings);
+        assert_eq!((report.requests, report.alerts, report.pending, report.check), (1, 3, 3, depth));
+        assert!(report.bytes > 0);
+    }
+}
+
+#[tokio::test]
+async fn what_contradicts_itself_is_found_and_the_statement_that_is_given_sets_it_right() {
+    let orphan = "INSERT INTO attempts (alert, n, at, duration, outcome) VALUES (777, 1, 1, 1, 'later')";
+    for (harm, what) in [
+        ("UPDATE totals SET n = n + 1 WHERE state = 'delivered'", "totals that are not"),
+        ("DELETE FROM totals WHERE state = 'failed'", "totals that are not"),
+        ("UPDATE alerts SET due_at = NULL WHERE event_id = 'head'", "none of whose key is ever due"),
+        ("UPDATE alerts SET due_at = 5 WHERE event_id = 'behind'", "due beside each other"),
+        ("UPDATE alerts SET due_at = 5 WHERE event_id = 'refused'", "settled alerts that are due"),
+        ("UPDATE alerts SET due_at = 99999999999999 WHERE event_id = 'head'", "not due for a day or more"),
+        (orphan, "attempts at delivering no alert"),
+        ("INSERT INTO events (alert, json) VALUES (777, '{}')", "events of no alert"),
+    ] {
+        let (_dir, path) = settled().await;
+        Connection::open(&path).unwrap().execute_batch(harm).unwrap();
+        let report = check(&path, Depth::IntegrityCheck).unwrap();
+        let [finding] = &report.findings[..] else { panic!("{harm}: {:?}", report.findings) };
+        assert!(finding.what.contains(what) && finding.count == 1 && !report.whole, "{harm}: {finding:?}");
+        Connection::open(&path).unwrap().execute_batch(finding.cure.unwrap()).unwrap();
+        let report = check(&path, Depth::IntegrityCheck).unwrap();
+        assert!(report.whole, "{harm}, and then its cure: {:?}", report.findings);
+    }
+}
+
+#[tokio::test]
+async fn what_no_statement_sets_right_is_found_too() {
+    for (harm, what) in [
+        ("DELETE FROM events WHERE alert = 1024", "nothing is kept but the id"),
+        ("UPDATE events SET json = '{' WHERE alert = 1026", "cannot be read"),
+        ("UPDATE events SET json = '[]' WHERE alert = 1026", "cannot be read"),
+        ("DELETE FROM requests WHERE seq = 1", "outside the range of any request"),
+        ("PRAGMA foreign_keys = OFF; UPDATE requests SET plugin = 99", "refer to nothing"),
+    ] {
+        let (_dir, path) = settled().await;
+        Connection::open(&path).unwrap().execute_batch(harm).unwrap();
+        let report = check(&path, Depth::IntegrityCheck).unwrap();
+        let found = report.findings.iter().any(|finding| finding.what.contains(what) && !finding.advice.is_empty());
+        assert!(found, "{harm}: {:?}", report.findings);
+    }
+}
+
+#[tokio::test]
+async fn states_that_there_are_not_are_found_and_mended_step_by_step() {
+    let (_dir, path) = settled().await;
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch("UPDATE alerts SET state = 'lost', due_at = NULL; UPDATE requests SET state = 'x'")
+        .unwrap();
+    for _ in 0..4 {
+        for finding in check(&path, Depth::IntegrityCheck).unwrap().findings {
+            connection.execute_batch(finding.cure.unwrap()).unwrap();
+        }
+    }
+    assert_eq!(whats(&check(&path, Depth::IntegrityCheck).unwrap()), [""; 0]);
+    let bench = Bench::open(_dir, Clock::at(0)).await;
+    assert_eq!(bench.total("pending"), 5);
+}
+
+#[tokio::test]
+async fn bytes_that_another_wrote_into_the_file_are_damage() {
+    let (_dir, path) = settled().await;
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2 / 8192 * 8192;
+    bytes[middle..middle + 8192].fill(0x55);
+    fs::write(&path, bytes).unwrap();
+    match check(&path, Depth::IntegrityCheck) {
+        Ok(report) => {
+            assert_eq!(report.findings[0].what, "faults in the file");
+            assert!(report.findings[0].advice.contains("restore a backup"));
+        }
+        Err(error) => assert!(matches!(error, StoreError::Unusable { .. }), "{error}"),
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_lacks_a_row_is_seen_by_the_thorough_check_alone() {
+    let (_dir, path) = settled().await;
+    let connection = Connection::open(&path).unwrap();
+    // The index is told to hold something else while a row is written, and what it always held afterwards.
+    let redefine = |from: &str, to: &str| {
+        connection
+            .execute_batch(&format!(
+                "PRAGMA writable_schema = ON;
+                 UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}') WHERE name = 'alerts_set_aside';
+                 PRAGMA writable_schema = RESET"
+            ))
+            .unwrap();
+    };
+    redefine("set_aside''", "nothing''");
+    connection
+        .execute_batch(
+            "INSERT INTO alerts VALUES (1030, 'a', 'unseen', 'itoc360', 9, 'set_aside', NULL, 0);
+             INSERT INTO events SELECT 1030, json FROM events WHERE alert = 1024",
+        )
+        .unwrap();
+    redefine("nothing''", "set_aside''");
+    drop(connection);
+    assert!(check(&path, Depth::QuickCheck).unwrap().whole);
+    assert_eq!(whats(&check(&path, Depth::IntegrityCheck).unwrap()), ["faults in the file"]);
+}
+
+#[tokio::test]
+async fn a_backup_of_a_store_at_work_is_one_whole_file_that_can_take_its_place() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("1", "1"), ("2", "2")]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("copy.db");
+    let backup = Backup::prepare(&file(bench.dir.path()), &target).unwrap();
+    bench.append("a", 2, &[("3", "3")]).await;
+    let written = backup.write().unwrap();
+    assert!(written.report.whole && written.report.alerts == 3 && written.bytes > 0, "{written:?}");
+    assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is beside it");
+    bench.append("a", 3, &[("4", "4")]).await;
+
+    let restored = tempfile::tempdir().unwrap();
+    fs::copy(&target, file(restored.path())).unwrap();
+    let mut restored = Bench { requests: 100, ..Bench::open(restored, Clock::at(0)).await };
+    assert_eq!(restored.due_events(LATE), ["1", "2", "3"]);
+    restored.append("a", 4, &[("5", "5")]).await;
+    assert!(schema::log(&file(restored.dir.path())).exists(), "it works as the store did, with a log");
+}
+
+#[tokio::test]
+async fn a_backup_never_writes_over_a_file_and_leaves_none_where_it_fails() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("1", "1")]).await;
+    let (source, folder) = (file(bench.dir.path()), tempfile::tempdir().unwrap());
+    let target = folder.path().join("copy.db");
+    fs::write(&target, "mine").unwrap();
+    assert!(matches!(Backup::prepare(&source, &target), Err(StoreError::Exists(_))));
+    fs::remove_file(&target).unwrap();
+
+    let backup = Backup::prepare(&source, &target).unwrap();
+    fs::write(&target, "mine").unwrap();
+    assert!(matches!(backup.write(), Err(StoreError::Exists(_))), "it came while the copy was made");
+    assert_eq!(fs::read(&target).unwrap(), b"mine");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    fs::remove_file(&target).unwrap();
+
+    drop(Backup::prepare(&source, &target).unwrap());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert!(matches!(Backup::prepare(&folder.path().join("none.db"), &target), Err(StoreError::Missing(_))));
+    assert!(Backup::prepare(&source, &folder.path().join("no/where.db")).is_err());
+}

@@ -1,0 +1,174 @@
+//! A store that somebody else has written into: nothing in it brings the gateway down or holds up the other alerts.
+
+use rusqlite::Connection;
+
+use super::*;
+
+/// What gives a table its rules, and what stands in its place while there are none.
+const RULES: [(&str, &str); 3] = [("STRICT,", "/*strict,*/"), ("STRICT", "/*strict*/"), ("NOT NULL", "/*not null*/")];
+
+/// Runs statements on a closed store as if its tables had no rules, and gives them their rules back.
+fn tamper(path: &Path, statements: &str) {
+    let redefine = |from_to: &dyn Fn(&(&str, &str)) -> [String; 2]| {
+        let connection = Connection::open(path).unwrap();
+        connection.execute_batch("PRAGMA writable_schema = ON").unwrap();
+        for pair in &RULES {
+            let sql = "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE type = 'table'";
+            connection.execute(sql, from_to(pair)).unwrap();
+        }
+        connection.execute_batch("PRAGMA writable_schema = RESET").unwrap();
+    };
+    redefine(&|(rule, none)| [(*rule).to_owned(), (*none).to_owned()]);
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    connection.execute_batch(statements).unwrap();
+    drop(connection);
+    redefine(&|(rule, none)| [(*none).to_owned(), (*rule).to_owned()]);
+}
+
+/// A store with the alerts `0` to `9` of distinct keys, tampered with, and opened again.
+async fn tampered(statements: &str) -> Bench {
+    let mut bench = Bench::new().await;
+    for number in 0..10 {
+        bench.append("a", number, &[(&number.to_string(), &number.to_string())]).await;
+    }
+    let (path, requests) = (file(bench.dir.path()), bench.requests);
+    drop(bench.store);
+    bench.closing.close().await;
+    tamper(&path, statements);
+    let bench = Bench::open(bench.dir, Clock::at(0)).await;
+    Bench { requests: requests + 1000, ..bench }
+}
+
+/// What is due and can be delivered, and what cannot be read.
+fn look(bench: &Bench) -> (Vec<String>, Vec<i64>) {
+    let mut reader = bench.store.due_reader().unwrap();
+    let due = reader.due(DESTINATION, LATE, &HashSet::new(), 100).unwrap();
+    let unreadable = reader.take_unreadable().into_iter().map(|one| one.id / 1024 - 1).collect();
+    (due.into_iter().map(|due| due.alert.event.event_id).collect(), unreadable)
+}
+
+fn without(gone: &[usize]) -> Vec<String> {
+    (0..10).filter(|number| !gone.contains(number)).map(|number| number.to_string()).collect()
+}
+
+#[tokio::test]
+async fn an_alert_that_cannot_be_read_is_told_and_the_others_go_on() {
+    for statement in [
+        "UPDATE events SET json = '{' WHERE alert = 4 * 1024",
+        "UPDATE events SET json = '[1, 2]' WHERE alert = 4 * 1024",
+        "UPDATE events SET json = NULL WHERE alert = 4 * 1024",
+        "UPDATE events SET json = 17 WHERE alert = 4 * 1024",
+        "UPDATE events SET json = x'ff00fe' WHERE alert = 4 * 1024",
+        "UPDATE events SET json = CAST(x'ff00fe' AS TEXT) WHERE alert = 4 * 1024",
+        "DELETE FROM events WHERE alert = 4 * 1024",
+        "DELETE FROM requests WHERE seq = 4",
+        "UPDATE requests SET id = NULL WHERE seq = 4",
+        "UPDATE requests SET received_at = 'yesterday' WHERE seq = 4",
+        "UPDATE alerts SET source = x'00ff' WHERE id = 4 * 1024",
+    ] {
+        let mut bench = tampered(statement).await;
+        assert_eq!(look(&bench), (without(&[3]), vec![3]), "{statement}");
+        let report = check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap();
+        assert!(!report.whole, "{statement}");
+        assert_eq!(bench.append("a", 1, &[("new", "new")]).await.accepted, 1, "{statement}");
+        bench.settle("5", accepted()).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_found_unreadable_is_set_aside_with_the_reason_and_its_key_goes_on() {
+    let mut bench = tampered("UPDATE events SET json = '{' WHERE alert = 4 * 1024").await;
+    bench.append("a", 20, &[("behind", "3")]).await;
+    let settlement = Settlement {
+        alert: 4 * 1024,
+        at: 50,
+        duration_us: 0,
+        status: None,
+        verdict: Verdict::Refused { said: "it cannot be read".into() },
+    };
+    bench.store.settle(settlement).await.unwrap();
+    assert!(look(&bench).0.contains(&"behind".to_owned()));
+    let lines = bench.store.history().unwrap().list(&Filter { limit: 100, ..Filter::default() }).unwrap();
+    let line = lines.iter().find(|line| line.event_id.as_deref() == Some("3")).unwrap();
+    assert!(line.state == "set_aside" && line.title.contains("cannot be read"), "{line:?}");
+    let record = &bench.find("3").alerts[0];
+    assert_eq!(record.attempts[0].said.as_deref(), Some("it cannot be read"));
+}
+
+#[tokio::test]
+async fn absurd_figures_neither_stop_an_alert_nor_make_a_panic() {
+    for statement in [
+        "UPDATE alerts SET attempts = -7 WHERE id = 4 * 1024",
+        "UPDATE alerts SET attempts = 9223372036854775807 WHERE id = 4 * 1024",
+        "UPDATE alerts SET due_at = -9223372036854775808 WHERE id = 4 * 1024",
+        "UPDATE alerts SET lane = NULL WHERE id = 4 * 1024",
+        "UPDATE requests SET received_at = 9223372036854775807 WHERE seq = 4",
+        "UPDATE requests SET received_at = -9223372036854775808 WHERE seq = 4",
+        "INSERT INTO attempts (alert, n, at, duration, outcome) VALUES (4 * 1024, 1, 1, 1, 'later')",
+        "UPDATE totals SET n = -9 WHERE state = 'pending'",
+        "UPDATE totals SET n = 'many'",
+        "DELETE FROM totals",
+        // Rows that stand where new ones are to go.
+        "INSERT INTO alerts VALUES (11 * 1024, 'x', 'x', 'elsewhere', 1, 'pending', 1, 0)",
+        "INSERT INTO events VALUES (11 * 1024, '{}')",
+        "INSERT INTO alerts VALUES (9223372036854775807, 'x', 'x', 'elsewhere', 1, 'pending', NULL, 0)",
+        "INSERT INTO alerts VALUES (-5, 'x', 'x', 'elsewhere', 1, 'pending', NULL, 0)",
+        "INSERT INTO alerts VALUES (12 * 1024, 'x', 'x', x'00ff', 1, 'pending', 1, 0)",
+        "INSERT INTO requests SELECT 9223372036854775807, 'x', source, 1, state, reason, plugin, 0, '', '', '', x''
+         FROM requests WHERE seq = 1",
+        "INSERT INTO requests SELECT -9223372036854775808, 'x', source, 1, state, reason, plugin, 0, '', '', '', x''
+         FROM requests WHERE seq = 1",
+        "INSERT INTO replays VALUES (1, 9223372036854775807, 1), (2, -9223372036854775808, 1), (3, NULL, -1), (4, 4, 1)",
+    ] {
+        let mut bench = tampered(statement).await;
+        let (mut due, unreadable) = look(&bench);
+        due.sort();
+        assert_eq!((due, unreadable), (without(&[]), vec![]), "{statement}");
+        assert_eq!(bench.append("a", 1, &[("new", "new")]).await.accepted, 1, "{statement}");
+        for event in ["3", "5", "new"] {
+            bench.settle(event, later(60)).await;
+            bench.settle(event, accepted()).await;
+        }
+        let reader = bench.store.due_reader().unwrap();
+        for replay in reader.replays().unwrap() {
+            bench.store.requeue(replay).await.unwrap();
+        }
+        assert!(reader.replays().unwrap().is_empty(), "{statement}");
+        reader.waiting_for().unwrap();
+        reader.oldest_pending().unwrap();
+        reader.next_due_at(DESTINATION, LATE).unwrap();
+        // To the end of the table, which absurd numbers must not move away.
+        let mut from = Some(0);
+        while let Some(seq) = from {
+            from = bench.store.retain(Bounds { from: seq, before_ms: i64::MAX, size: 1 }).await.unwrap().next;
+        }
+        let bench = bench.reopen().await;
+        assert_eq!(look(&bench).0.len(), 8, "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn an_alert_that_is_settled_is_not_sent_again_because_it_is_said_to_be_due() {
+    let bench = tampered("UPDATE alerts SET state = 'delivered' WHERE id = 4 * 1024").await;
+    assert_eq!(look(&bench), (without(&[3]), vec![]));
+    assert_eq!(bench.store.due_reader().unwrap().next_due_at(DESTINATION, -1).unwrap(), Some(0));
+}
+
+#[tokio::test]
+async fn an_alert_that_is_due_in_a_far_future_waits_alone() {
+    let bench = tampered("UPDATE alerts SET due_at = 9223372036854775807 WHERE id = 4 * 1024").await;
+    assert_eq!(look(&bench), (without(&[3]), vec![]));
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_changed_costs_its_neighbours_nothing() {
+    // A table with rules refuses every change of a row that breaks them.
+    let mut bench = tampered("UPDATE alerts SET source = 5, lane = 'left' WHERE id = 4 * 1024").await;
+    let settlement = |alert| Settlement { alert, at: 50, duration_us: 1, status: Some(200), verdict: accepted() };
+    let (bad, good) = (bench.store.settle(settlement(4 * 1024)), bench.store.settle(settlement(5 * 1024)));
+    let (bad, good) = tokio::join!(bad, good);
+    assert!(matches!(bad, Err(StoreError::Row(_))), "{bad:?}");
+    good.unwrap();
+    assert_eq!(bench.append("a", 1, &[("new", "new")]).await.accepted, 1);
+}

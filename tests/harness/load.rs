@@ -1,0 +1,151 @@
+//! Events that are sent until each of them was accepted, and what must have come of them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use alert_gateway::itoc360::stand_in::Received;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::{Gateway, Itoc360, PATIENCE, Place, twilio};
+
+/// How many send at once.
+const SENDERS: usize = 8;
+
+/// The numbers of the events that wait to be sent.
+pub type Waiting = Arc<Mutex<VecDeque<usize>>>;
+
+/// So many events.
+pub fn events(count: usize) -> Waiting {
+    Arc::new(Mutex::new((0..count).collect()))
+}
+
+/// Events that are sent until each of them was answered 200.
+pub struct Load {
+    waiting: Waiting,
+    answered: watch::Sender<Answered>,
+    sending: JoinSet<()>,
+}
+
+/// How many were answered, and how.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Answered {
+    /// 200.
+    pub accepted: usize,
+    /// 503, with a time to come back at; they were sent again.
+    pub refused: usize,
+}
+
+impl Load {
+    /// Sends what waits, until the gateway is gone. Everything must be accepted.
+    pub fn on(gateway: &Gateway, waiting: &Waiting) -> Self {
+        Self::start(gateway, waiting, false)
+    }
+
+    /// Sends what waits, until the gateway is gone; what cannot be kept is sent again at once.
+    pub fn on_a_bad_disk(gateway: &Gateway, waiting: &Waiting) -> Self {
+        Self::start(gateway, waiting, true)
+    }
+
+    fn start(gateway: &Gateway, waiting: &Waiting, bad_disk: bool) -> Self {
+        let answered = watch::Sender::new(Answered::default());
+        let mut load = Self { waiting: Arc::clone(waiting), answered, sending: JoinSet::new() };
+        for _ in 0..SENDERS {
+            let (sender, waiting, answered) = (gateway.sender(), Arc::clone(waiting), load.answered.clone());
+            load.sending.spawn(async move {
+                loop {
+                    let Some(number) = waiting.lock().unwrap().pop_front() else { return };
+                    match sender.post(&twilio::error(&twilio::sid(number)).to("twilio")).await {
+                        Ok(answer) if answer.status == 503 && bad_disk => {
+                            answer.is_problem(503);
+                            assert!(!answer.header("retry-after").is_empty());
+                            waiting.lock().unwrap().push_front(number);
+                            answered.send_modify(|answered| answered.refused += 1);
+                        }
+                        Ok(answer) => {
+                            assert_eq!(answer.status, 200, "{}", answer.body);
+                            answered.send_modify(|answered| answered.accepted += 1);
+                        }
+                        // Nobody knows whether it was kept. Twilio, told `#rc=3&rp=all`, sends it again.
+                        Err(_) => {
+                            waiting.lock().unwrap().push_front(number);
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+        load
+    }
+
+    /// Waits until so many were answered 200, or until all were.
+    pub async fn accepted(&mut self, count: usize) {
+        self.until(|answered| answered.accepted >= count).await;
+    }
+
+    /// Waits until so many more than now were answered 200.
+    pub async fn accepted_beyond(&mut self, more: usize) -> Answered {
+        let before = self.answered().accepted;
+        let answered = self.until(|answered| answered.accepted > before + more).await;
+        assert!(answered.accepted > before + more, "nothing is accepted any more: {answered:?}");
+        answered
+    }
+
+    /// Waits until the answers are so, or until there are no more.
+    pub async fn until(&mut self, so: impl Fn(&Answered) -> bool) -> Answered {
+        let mut answered = self.answered.subscribe();
+        let ended = async {
+            while let Some(ended) = self.sending.join_next().await {
+                ended.unwrap();
+            }
+        };
+        tokio::select! {
+            reached = timeout(PATIENCE, answered.wait_for(so)) => {
+                assert!(reached.is_ok(), "it never came to this: {:?}", *self.answered.borrow());
+            }
+            () = ended => {}
+        }
+        self.answered()
+    }
+
+    /// How it stands.
+    pub fn answered(&self) -> Answered {
+        *self.answered.borrow()
+    }
+
+    /// Waits for the senders to notice that the gateway is gone, or to have sent all. Gives whether all was sent.
+    pub async fn end(self) -> bool {
+        self.sending.join_all().await;
+        self.waiting.lock().unwrap().is_empty()
+    }
+}
+
+/// Asserts that each of so many events opened exactly one alert, that each is still open, and that the store has them.
+pub async fn each_opened_once(itoc360: &Itoc360, place: &Place, count: usize) {
+    opened_once(itoc360, count).await;
+    let lines = place.list(&[]).await;
+    let kept: BTreeSet<_> = lines.iter().filter_map(|line| line["event_id"].as_str().map(str::to_owned)).collect();
+    assert_eq!(kept, (0..count).map(twilio::sid).collect());
+}
+
+/// Asserts that each of so many events opened exactly one alert, and that each is still open.
+pub async fn opened_once(itoc360: &Itoc360, count: usize) {
+    itoc360.open(count).await;
+    let mut fingerprints = BTreeMap::<String, BTreeSet<String>>::new();
+    for alert in itoc360.received().iter().map(Received::json) {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let fingerprint = text(&alert["alerts"][0]["fingerprint"]);
+        fingerprints.entry(text(&alert["commonAnnotations"]["event_id"])).or_default().insert(fingerprint);
+    }
+    let expected: BTreeSet<_> = (0..count).map(twilio::sid).collect();
+    assert_eq!(fingerprints.keys().cloned().collect::<BTreeSet<_>>(), expected);
+    for (event_id, fingerprints) in &fingerprints {
+        assert_eq!(fingerprints.len(), 1, "{event_id} was sent under several fingerprints");
+        assert!(fingerprints.iter().all(|fingerprint| itoc360.times_opened(fingerprint) == 1), "{event_id}");
+    }
+    let tally = itoc360.tally();
+    assert_eq!((tally.opened, tally.open), (count, count), "{tally:?}");
+    println!("{} of {} deliveries were repeated", tally.updated, tally.requests);
+}
