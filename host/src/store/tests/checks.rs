@@ -25,7 +25,7 @@ fn whats(report: &Report) -> Vec<&str> {
     report.findings.iter().map(|finding| finding.what.as_str()).collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_store_at_work_is_whole() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "k"), ("2", "k"), ("3", "x")]).await;
@@ -37,7 +37,7 @@ async fn a_store_at_work_is_whole() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_contradicts_itself_is_found_and_the_statement_that_is_given_sets_it_right() {
     let orphan = "INSERT INTO attempts (alert, n, at, duration, outcome) VALUES (777, 1, 1, 1, 'later')";
     for (harm, what) in [
@@ -61,7 +61,7 @@ async fn what_contradicts_itself_is_found_and_the_statement_that_is_given_sets_i
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_no_statement_sets_right_is_found_too() {
     for (harm, what) in [
         ("DELETE FROM events WHERE alert = 1024", "nothing is kept but the id"),
@@ -78,7 +78,7 @@ async fn what_no_statement_sets_right_is_found_too() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn states_that_there_are_not_are_found_and_mended_step_by_step() {
     let (_dir, path) = settled().await;
     let connection = Connection::open(&path).unwrap();
@@ -95,7 +95,7 @@ async fn states_that_there_are_not_are_found_and_mended_step_by_step() {
     assert_eq!(bench.total("pending"), 5);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn bytes_that_another_wrote_into_the_file_are_damage() {
     let (_dir, path) = settled().await;
     let mut bytes = fs::read(&path).unwrap();
@@ -111,7 +111,7 @@ async fn bytes_that_another_wrote_into_the_file_are_damage() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_index_that_lacks_a_row_is_seen_by_the_thorough_check_alone() {
     let (_dir, path) = settled().await;
     let connection = Connection::open(&path).unwrap();
@@ -138,7 +138,7 @@ async fn an_index_that_lacks_a_row_is_seen_by_the_thorough_check_alone() {
     assert_eq!(whats(&check(&path, Depth::IntegrityCheck).unwrap()), ["faults in the file"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_backup_of_a_store_at_work_is_one_whole_file_that_can_take_its_place() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1"), ("2", "2")]).await;
@@ -160,7 +160,7 @@ async fn a_backup_of_a_store_at_work_is_one_whole_file_that_can_take_its_place()
     assert!(schema::log(&file(restored.dir.path())).exists(), "it works as the store did, with a log");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_backup_never_writes_over_a_file_and_leaves_none_where_it_fails() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1")]).await;

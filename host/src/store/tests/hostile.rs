@@ -52,7 +52,7 @@ fn without(gone: &[usize]) -> Vec<String> {
     (0..10).filter(|number| !gone.contains(number)).map(|number| number.to_string()).collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_alert_that_cannot_be_read_is_told_and_the_others_go_on() {
     for statement in [
         "UPDATE events SET json = '{' WHERE alert = 4 * 1024",
@@ -76,7 +76,7 @@ async fn an_alert_that_cannot_be_read_is_told_and_the_others_go_on() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_found_unreadable_is_set_aside_with_the_reason_and_its_key_goes_on() {
     let mut bench = tampered("UPDATE events SET json = '{' WHERE alert = 4 * 1024").await;
     bench.append("a", 20, &[("behind", "3")]).await;
@@ -96,7 +96,7 @@ async fn what_was_found_unreadable_is_set_aside_with_the_reason_and_its_key_goes
     assert_eq!(record.attempts[0].said.as_deref(), Some("it cannot be read"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn absurd_figures_neither_stop_an_alert_nor_make_a_panic() {
     for statement in [
         "UPDATE alerts SET attempts = -7 WHERE id = 4 * 1024",
@@ -148,20 +148,20 @@ async fn absurd_figures_neither_stop_an_alert_nor_make_a_panic() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_alert_that_is_settled_is_not_sent_again_because_it_is_said_to_be_due() {
     let bench = tampered("UPDATE alerts SET state = 'delivered' WHERE id = 4 * 1024").await;
     assert_eq!(look(&bench), (without(&[3]), vec![]));
     assert_eq!(bench.store.due_reader().unwrap().next_due_at(DESTINATION, -1).unwrap(), Some(0));
 }
 
-#[tokio::test]
-async fn an_alert_that_is_due_in_a_far_future_waits_alone() {
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_is_due_in_a_far_future_is_brought_back() {
     let bench = tampered("UPDATE alerts SET due_at = 9223372036854775807 WHERE id = 4 * 1024").await;
-    assert_eq!(look(&bench), (without(&[3]), vec![]));
+    assert_eq!(look(&bench), (without(&[]), vec![]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_row_that_cannot_be_changed_costs_its_neighbours_nothing() {
     // A table with rules refuses every change of a row that breaks them.
     let mut bench = tampered("UPDATE alerts SET source = 5, lane = 'left' WHERE id = 4 * 1024").await;

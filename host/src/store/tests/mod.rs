@@ -34,7 +34,6 @@ const LATE: i64 = 1_000_000;
 
 impl Bench {
     async fn new() -> Self {
-        tokio::time::pause();
         Self::open(tempfile::tempdir().unwrap(), Clock::at(0)).await
     }
 
@@ -141,7 +140,7 @@ fn refused() -> Verdict {
     Verdict::Refused { said: "400".into() }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_append_confirmed_is_there_after_reopening() {
     let mut bench = Bench::new().await;
     assert_eq!(bench.append("a", 1, &[("e1", "k1"), ("e2", "k2")]).await, Appended { accepted: 2, duplicates: 0 });
@@ -152,7 +151,7 @@ async fn what_append_confirmed_is_there_after_reopening() {
     assert_eq!((kept.method.as_str(), &kept.body[..], kept.state.as_str()), ("POST", &b"body"[..], "read"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_closed_store_is_one_file() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("e", "e")]).await;
@@ -162,7 +161,7 @@ async fn a_closed_store_is_one_file() {
     assert!(!log.exists() || std::fs::metadata(log).unwrap().len() == 0, "the log is folded in");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_event_id_opens_once_per_source() {
     let mut bench = Bench::new().await;
     assert_eq!(bench.append("a", 1, &[("e", "e"), ("e", "e")]).await, Appended { accepted: 1, duplicates: 1 });
@@ -174,7 +173,7 @@ async fn an_event_id_opens_once_per_source() {
     assert_eq!(bench.find("request-2").duplicates, 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn alerts_with_one_key_are_due_one_at_a_time_and_in_order() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "k"), ("2", "k")]).await;
@@ -188,7 +187,7 @@ async fn alerts_with_one_key_are_due_one_at_a_time_and_in_order() {
     assert_eq!(bench.due_events(LATE), ["x", "3"], "one that is set aside holds nothing up");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_same_key_of_two_sources_is_two_keys() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "k")]).await;
@@ -196,7 +195,7 @@ async fn the_same_key_of_two_sources_is_two_keys() {
     assert_eq!(bench.due_events(LATE), ["1", "2"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_alert_that_failed_is_due_again_when_its_time_has_come() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1")]).await;
@@ -211,7 +210,7 @@ async fn an_alert_that_failed_is_due_again_when_its_time_has_come() {
     assert_eq!((bench.total("pending"), bench.total("delivered")), (0, 1));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn when_a_request_came_in_says_nothing_of_when_its_alerts_are_due() {
     let mut bench = Bench::new().await;
     bench.wait_until(100).await;
@@ -222,7 +221,7 @@ async fn when_a_request_came_in_says_nothing_of_when_its_alerts_are_due() {
     assert_eq!((bench.due(99).len(), bench.due(100).len()), (0, 2));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_due_in_a_far_future_is_due_when_the_store_is_opened() {
     let mut bench = Bench::new().await;
     let longest = LONGEST_WAIT.as_millis() as i64;
@@ -237,7 +236,7 @@ async fn what_was_due_in_a_far_future_is_due_when_the_store_is_opened() {
     assert_eq!(bench.due_events(50), ["now", "far", "near"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_claimed_is_not_due() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1"), ("2", "2"), ("3", "3")]).await;
@@ -247,7 +246,7 @@ async fn what_is_claimed_is_not_due() {
     assert_eq!(due[0].alert.event.event_id, "2");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_request_whose_plugin_failed_is_kept_and_can_be_read_again() {
     let mut bench = Bench::new().await;
     let request = bench.request("a", 1);
@@ -277,7 +276,7 @@ async fn a_request_whose_plugin_failed_is_kept_and_can_be_read_again() {
     assert!(bench.store.due_reader().unwrap().replays().unwrap().is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_set_aside_can_be_sent_again_and_never_beside_a_younger_one_of_its_key() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "k"), ("2", "k"), ("3", "k"), ("x", "x")]).await;
@@ -302,7 +301,7 @@ async fn retain(bench: &Bench, before_ms: i64, size: u64) -> u64 {
     removed.by_age + removed.by_size
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn retention_removes_what_is_old_and_delivered_and_nothing_else() {
     let mut bench = Bench::new().await;
     for (at, event) in [(1, "delivered"), (2, "pending"), (3, "refused"), (4, "young")] {
@@ -321,7 +320,7 @@ async fn retention_removes_what_is_old_and_delivered_and_nothing_else() {
     assert_eq!((bench.total("delivered"), bench.total("pending"), bench.total("set_aside")), (1, 1, 1));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn retention_keeps_to_a_size_by_removing_the_oldest_that_were_delivered() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("delivered", "1")]).await;
@@ -344,7 +343,7 @@ async fn keep_within_days(bench: &Bench, days: u64) {
     keeping.await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn retention_believes_the_clock_that_is_behind() {
     const DAY: i64 = 24 * 60 * 60 * 1000;
     let (mut bench, today) = (Bench::new().await, wall_ms());
@@ -368,7 +367,7 @@ async fn retention_believes_the_clock_that_is_behind() {
     assert_eq!(left(&bench), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_gateway_is_kept_out_and_readers_are_not() {
     let bench = Bench::new().await;
     let second = Store::open(bench.dir.path(), &Options::default(), Metrics::new());
@@ -376,7 +375,7 @@ async fn a_second_gateway_is_kept_out_and_readers_are_not() {
     assert!(History::open(bench.dir.path()).is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_sender_that_goes_away_leaves_a_whole_append_or_none() {
     let mut bench = Bench::new().await;
     let request = bench.request("a", 1);
@@ -395,7 +394,7 @@ async fn futures_poll_once<F: Future + Unpin>(mut future: F) -> bool {
         .await
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn lists_are_newest_first_and_narrowed_by_source_state_and_time() {
     let mut bench = Bench::new().await;
     bench.append("a", 10, &[("1", "1")]).await;

@@ -194,7 +194,7 @@ proptest! {
 
     #[test]
     fn the_store_does_what_a_plain_model_does(actions in prop::collection::vec(action(), 1..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(compare(actions));
     }
 }

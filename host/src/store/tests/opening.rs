@@ -42,7 +42,7 @@ async fn used() -> TempDir {
     bench.dir
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_no_store_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path());
@@ -60,7 +60,7 @@ async fn what_is_no_store_is_refused_and_left_as_it_is() {
     refused(dir.path(), "is not a file");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_database_of_another_program_is_refused_and_left_as_it_is() {
     for (made, reason) in [
         ("CREATE TABLE songs (id INTEGER PRIMARY KEY)", "a database of another program"),
@@ -78,7 +78,7 @@ async fn a_database_of_another_program_is_refused_and_left_as_it_is() {
     refused(dir.path(), "the trigger \"t\"");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_an_operator_adds_to_look_at_it_does_no_harm() {
     let dir = used().await;
     let view = "CREATE VIEW mine AS SELECT * FROM alerts; CREATE INDEX other ON alerts (source); ANALYZE";
@@ -86,7 +86,7 @@ async fn what_an_operator_adds_to_look_at_it_does_no_harm() {
     assert_eq!(Bench::open(dir, Clock::at(0)).await.due_events(LATE), ["0"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_store_that_was_cut_short_is_refused() {
     let dir = used().await;
     let path = file(dir.path());
@@ -97,7 +97,7 @@ async fn a_store_that_was_cut_short_is_refused() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_log_without_its_store_is_not_thrown_away() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1")]).await;
@@ -109,7 +109,7 @@ async fn a_log_without_its_store_is_not_thrown_away() {
     refused(dir.path(), "is empty");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_crash_leaves_while_a_store_is_made_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     for left in ["gateway.db.new", "gateway.db.new-journal", "gateway.db.new-wal", "gateway.db.new-shm"] {
@@ -175,7 +175,7 @@ fn what_a_start_reads_does_not_grow_with_the_backlog() {
     assert_eq!(due.len(), 256, "{:?}", reader.take_unreadable());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_would_not_be_found_again_is_not_confirmed() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1")]).await;

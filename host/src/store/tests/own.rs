@@ -60,7 +60,7 @@ fn ends(key: &str) -> (String, bool) {
     (key.to_owned(), false)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_told_is_an_alert_of_a_request_that_nobody_sent() {
     let bench = Bench::new().await;
     assert!(bench.store.tell(held(7)).await.unwrap());
@@ -74,7 +74,7 @@ async fn what_is_told_is_an_alert_of_a_request_that_nobody_sent() {
     assert_eq!(bench.total("pending"), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_that_is_open_is_told_once_an_hour_and_ended_once_where_it_was_told() {
     let bench = Bench::new().await;
     assert!(!bench.store.tell(well(1)).await.unwrap(), "there is nothing to end");
@@ -92,7 +92,7 @@ async fn one_that_is_open_is_told_once_an_hour_and_ended_once_where_it_was_told(
     assert_eq!(bench.deliver().await, [opens(key), opens(key), ends(key), opens(key)]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_forgotten_has_no_end() {
     let bench = Bench::new().await;
     bench.store.tell(held(0)).await.unwrap();
@@ -100,7 +100,7 @@ async fn what_is_forgotten_has_no_end() {
     assert!(!bench.store.tell(well(1)).await.unwrap());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failing_plugin_is_told_once_an_hour_with_the_request_itself_and_is_no_duplicate_of_it() {
     let mut bench = Bench::new().await;
     for at in 0..50 {
@@ -121,7 +121,7 @@ async fn a_failing_plugin_is_told_once_an_hour_with_the_request_itself_and_is_no
     assert!(message.ends_with("that wait now: 51."), "{message}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_list_shows_the_failed_request_and_what_was_told_of_it() {
     let mut bench = Bench::new().await;
     bench.fail(10).await;
@@ -142,7 +142,7 @@ async fn a_list_shows_the_failed_request_and_what_was_told_of_it() {
     assert_eq!(list(Filter { limit: 2, ..all }).len(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn when_the_last_failed_request_is_read_it_is_told_behind_all_that_was_told_before() {
     let mut bench = Bench::new().await;
     let early = bench.fail(0).await;
@@ -160,7 +160,7 @@ async fn when_the_last_failed_request_is_read_it_is_told_behind_all_that_was_tol
     assert_eq!(bench.deliver().await, [opens(key)]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn as_many_alerts_as_an_answer_may_have_stand_beside_what_was_told() {
     let mut bench = Bench::new().await;
     let failed = bench.fail(0).await;
@@ -172,7 +172,7 @@ async fn as_many_alerts_as_an_answer_may_have_stand_beside_what_was_told() {
     assert_eq!(alerts.last().unwrap().source, OWN_SOURCE);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_told_goes_when_its_request_goes() {
     let mut bench = Bench::new().await;
     let failed = bench.fail(0).await;
@@ -186,7 +186,7 @@ async fn what_was_told_goes_when_its_request_goes() {
     assert_eq!((bench.total("delivered"), bench.total("pending")), (0, 1), "the end of it is still to be delivered");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn when_sources_were_heard_of_is_remembered_beside_how_many_failed() {
     let mut bench = Bench::new().await;
     bench.fail(0).await;
@@ -205,7 +205,7 @@ async fn when_sources_were_heard_of_is_remembered_beside_how_many_failed() {
     assert_eq!(bench.deliver().await, [opens("plugin-failed/a"), ends("plugin-failed/a")], "none waits any more");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refusal_is_announced_and_counted_by_destination() {
     let mut bench = Bench::new().await;
     let mut set_aside = bench.store.set_aside();

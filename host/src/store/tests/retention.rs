@@ -22,7 +22,7 @@ fn removed(bench: &Bench, cause: &'static str) -> u64 {
     bench.metrics.retention_removed.get_or_create(&CauseLabel { cause }).get()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_sweep_counts_what_it_removes_by_age_and_by_size_and_what_is_in_use() {
     let mut bench = Bench::new().await;
     let now = jiff::Timestamp::now().as_millisecond();
@@ -50,7 +50,7 @@ async fn a_sweep_counts_what_it_removes_by_age_and_by_size_and_what_is_in_use() 
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_not_delivered_stays_whatever_the_size_and_the_age() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("pending", "1")]).await;
