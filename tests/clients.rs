@@ -48,21 +48,27 @@ async fn a_source_with_clients_refuses_other_networks_before_it_reads_or_compare
     itoc360.opens_only(1).await;
 }
 
+/// So many sources that take requests from 192.0.2.0/24 only: of each, a kind of refusal is logged once in a minute.
+fn with_parrots(setup: Setup, count: usize) -> Setup {
+    (0..count).fold(setup, |setup, number| {
+        setup.plugin(&format!("parrot-{number}"), &plugin::parrot(), "clients = [\"192.0.2.0/24\"]")
+    })
+}
+
 #[tokio::test]
 async fn an_address_that_an_untrusted_peer_claims_is_not_believed() {
     let itoc360 = Itoc360::alertmanager().await;
-    let (_place, mut gateway) = Setup::new(&itoc360)
-        .gateway("trusted_proxies = [\"192.0.2.1\", \"::1\"]")
-        .plugin("parrot", &plugin::parrot(), "clients = [\"192.0.2.0/24\"]")
-        .start()
-        .await;
-    for (name, value) in [
+    let claims = [
         ("X-Forwarded-For", "192.0.2.7"),
         ("X-Forwarded-For", "192.0.2.7, 192.0.2.1"),
         ("Forwarded", "for=192.0.2.7"),
         ("X-Real-IP", "192.0.2.7"),
-    ] {
-        let refused = gateway.post(&plugin::alerts("parrot", &[plugin::alert("1")]).header(name, value)).await;
+    ];
+    let setup = Setup::new(&itoc360).gateway("trusted_proxies = [\"192.0.2.1\", \"::1\"]");
+    let (_place, mut gateway) = with_parrots(setup, claims.len()).start().await;
+    for (number, (name, value)) in claims.into_iter().enumerate() {
+        let post = plugin::alerts(&format!("parrot-{number}"), &[plugin::alert("1")]);
+        let refused = gateway.post(&post.header(name, value)).await;
         refused.is_problem(403);
         let line = rejected(&mut gateway, refused.json()["request"].as_str().unwrap()).await;
         assert_eq!(line["client"], "127.0.0.1", "{name}: {value}");
@@ -74,13 +80,10 @@ async fn an_address_that_an_untrusted_peer_claims_is_not_believed() {
 #[tokio::test]
 async fn a_trusted_proxy_names_the_client_and_what_the_client_says_of_itself_is_skipped() {
     let itoc360 = Itoc360::alertmanager().await;
-    let (_place, mut gateway) = Setup::new(&itoc360)
-        .gateway("trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]")
-        .plugin("parrot", &plugin::parrot(), "clients = [\"192.0.2.0/24\"]")
-        .start()
-        .await;
-    let post = |event_id: &str, forwarded: &str| {
-        plugin::alerts("parrot", &[plugin::alert(event_id)]).header("X-Forwarded-For", forwarded)
+    let setup = Setup::new(&itoc360).gateway("trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]");
+    let (_place, mut gateway) = with_parrots(setup, 5).start().await;
+    let post = |number: usize, event_id: &str, forwarded: &str| {
+        plugin::alerts(&format!("parrot-{number}"), &[plugin::alert(event_id)]).header("X-Forwarded-For", forwarded)
     };
     for (event_id, forwarded) in [
         ("1", "192.0.2.7"),
@@ -88,16 +91,17 @@ async fn a_trusted_proxy_names_the_client_and_what_the_client_says_of_itself_is_
         ("3", "::ffff:192.0.2.7"),
         ("4", "192.0.2.7:4711"),
     ] {
-        gateway.accept(&post(event_id, forwarded)).await;
+        gateway.accept(&post(0, event_id, forwarded)).await;
     }
-    for (forwarded, client) in [
+    let refused = [
         ("192.0.2.7, 203.0.113.9", "203.0.113.9"),
         ("192.0.2.7, 203.0.113.9, 10.1.1.1", "203.0.113.9"),
         ("192.0.2.7, nonsense", "127.0.0.1"),
         ("192.0.2.7, nonsense, 10.1.1.1", "10.1.1.1"),
         ("", "127.0.0.1"),
-    ] {
-        let refused = gateway.post(&post("5", forwarded)).await;
+    ];
+    for (number, (forwarded, client)) in refused.into_iter().enumerate() {
+        let refused = gateway.post(&post(number, "5", forwarded)).await;
         refused.is_problem(403);
         let line = rejected(&mut gateway, refused.json()["request"].as_str().unwrap()).await;
         assert_eq!(line["client"], client, "{forwarded}");

@@ -200,3 +200,18 @@ fn nothing_waits_by_a_clock_that_can_be_set() {
     }
     assert_eq!(asked, WALL_CLOCK, "use `clock::wall_ms` for what is shown, and `clock::Clock` for what is waited for");
 }
+
+#[test]
+fn every_drill_in_the_readme_is_a_test_in_the_tree() {
+    let readme = read("README.md");
+    let table = readme.split("## Drills\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let named: Vec<_> = table.split('`').skip(1).step_by(2).filter_map(|code| code.split_once("::")).collect();
+    assert!(named.len() > 40, "{named:?}");
+    for (module, test) in named {
+        let here = ["tests", "host/src"].iter().flat_map(|folder| files(folder, ".rs"));
+        let mut of_the_module =
+            here.filter(|path| path.iter().any(|part| *part == *module) || path.file_stem().unwrap() == module);
+        let declared = format!("fn {test}(");
+        assert!(of_the_module.any(|path| read(path).contains(&declared)), "{module}::{test}");
+    }
+}

@@ -26,6 +26,20 @@ pub const RULES: &[Rule] = &[
         ),
     },
     Rule {
+        broken: "SELECT name FROM (SELECT name, failed FROM sources
+                     UNION ALL SELECT DISTINCT source, 0 FROM requests
+                     WHERE state = 'failed' AND source NOT IN (SELECT name FROM sources))
+                 WHERE failed <> (SELECT count(*) FROM requests WHERE source = name AND state = 'failed')",
+        what: "sources with a wrong count of requests that their plugin failed on",
+        advice: "that the plugin is mended is told too early, or never",
+        cure: Some(
+            "INSERT INTO sources (name, failed) SELECT name, \
+             (SELECT count(*) FROM requests WHERE source = name AND state = 'failed') \
+             FROM (SELECT name FROM sources UNION SELECT source FROM requests WHERE state = 'failed') WHERE true \
+             ON CONFLICT (name) DO UPDATE SET failed = excluded.failed",
+        ),
+    },
+    Rule {
         broken: "SELECT min(id) FROM alerts WHERE state = 'pending' GROUP BY lane, destination HAVING count(due_at) = 0",
         what: "pending alerts, none of whose key is ever due",
         advice: "they and those behind them are never delivered",

@@ -43,6 +43,7 @@ async fn what_contradicts_itself_is_found_and_the_statement_that_is_given_sets_i
     for (harm, what) in [
         ("UPDATE totals SET n = n + 1 WHERE state = 'delivered'", "totals that are not"),
         ("DELETE FROM totals WHERE state = 'failed'", "totals that are not"),
+        ("INSERT INTO sources (name, failed) VALUES ('z', 3)", "wrong count of requests"),
         ("UPDATE alerts SET due_at = NULL WHERE event_id = 'head'", "none of whose key is ever due"),
         ("UPDATE alerts SET due_at = 5 WHERE event_id = 'behind'", "due beside each other"),
         ("UPDATE alerts SET due_at = 5 WHERE event_id = 'refused'", "settled alerts that are due"),
