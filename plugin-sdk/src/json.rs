@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn json_is_carried_to_the_letter() {
-        for json in [r#"{"z":1.10,"a":12345678901234567890123,"z":[ 1 ]}"#, "7", "\"x\"", "[]"] {
+        for json in [r#"{"z":1.10,"a":12345678901234567890123,"z":[ 1 ]}"#, "7", "7777e77777777", "\"x\"", "[]"] {
             assert_eq!(payload(json), json);
         }
         assert_eq!(payload(" {\"a\": 1} \n"), "{\"a\": 1}");

@@ -1,0 +1,13 @@
+//! What the plugin `alertmanager` makes of any request, proved or not.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use alert_gateway_fuzz::cases::Cases;
+
+static CASES: LazyLock<Cases> = LazyLock::new(|| Cases::of("alertmanager"));
+
+libfuzzer_sys::fuzz_target!(
+    init: CASES.seed().expect("a corpus"),
+    |data: &[u8]| CASES.try_out::<alertmanager::Alertmanager>(data)
+);

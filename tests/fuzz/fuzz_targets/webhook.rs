@@ -1,0 +1,13 @@
+//! What the plugin `webhook` makes of any request, proved or not.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use alert_gateway_fuzz::cases::Cases;
+
+static CASES: LazyLock<Cases> = LazyLock::new(|| Cases::of("webhook"));
+
+libfuzzer_sys::fuzz_target!(
+    init: CASES.seed().expect("a corpus"),
+    |data: &[u8]| CASES.try_out::<webhook::Webhook>(data)
+);

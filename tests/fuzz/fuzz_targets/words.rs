@@ -1,0 +1,75 @@
+//! What plugins read requests with: forms, URLs, signatures, times, JSON, CloudEvents.
+#![no_main]
+
+use alert_gateway_fuzz::cases;
+use plugin_sdk::contract::Request;
+use plugin_sdk::form::{self, Form};
+use plugin_sdk::json::{self, Object};
+use plugin_sdk::signature::{Algorithm, Encoding, Scheme, over_url};
+use plugin_sdk::{cloud_events, testing, text, time, url};
+use serde_json::value::RawValue;
+
+const SECRET: &str = "whsec_YW4gZXhhbXBsZSBrZXkgb2YgMjQgYnl0ZQ==";
+
+libfuzzer_sys::fuzz_target!(init: drop(cases::corpus("words").expect("a corpus")), |input: (&str, &str, &str, &[u8])| {
+    let (query, name, value, body) = input;
+    let mut request = testing::post(&format!("https://alerts.example.com/in/x{query}")).header(name, value).body(body).build();
+    forms(&request, body);
+    proofs(&mut request);
+    let body = String::from_utf8_lossy(body);
+    let (_, _, _) = (url::masked(value), text::line(value, query.len()), json::printable(value));
+    for read in [time::rfc3339(value), time::rfc2822(value)].into_iter().flatten() {
+        assert!(time::seconds(&read).is_some(), "{read}");
+    }
+    if let Some(details) = json::details(name, &body) {
+        assert!(serde_json::from_str::<&RawValue>(details.get()).is_ok(), "{details}");
+    }
+    let object = Object::read(&body);
+    for member in object.names() {
+        assert!(object.get(member).is_some(), "{member}");
+    }
+    for event in cloud_events::read(&request, &body) {
+        let _ = (event.data(), event.details());
+    }
+});
+
+/// What is written of a form's text reads as the same again.
+fn forms(request: &Request, body: &[u8]) {
+    let read = Form::parse(body);
+    let fields: Option<Vec<(&str, &str)>> = read
+        .fields()
+        .iter()
+        .map(|(name, value)| Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?)))
+        .collect();
+    if let Some(fields) = fields {
+        assert_eq!(Form::parse(form::write(&fields).as_bytes()).fields(), read.fields());
+    }
+    let form = over_url::form(request, body);
+    let _ = over_url::SignedText::of(request, form.as_ref());
+}
+
+/// A proof that is not the secret's is none, and one that is holds.
+fn proofs(request: &mut Request) {
+    let schemes = [
+        Scheme::Bearer,
+        Scheme::Basic { user: "user".to_owned() },
+        Scheme::github(),
+        Scheme::Body {
+            header: "x-signature".to_owned(),
+            prefix: String::new(),
+            algorithm: Algorithm::Sha1,
+            encoding: Encoding::Base64,
+        },
+        Scheme::Slack,
+        Scheme::Stripe,
+        Scheme::StandardWebhooks,
+        Scheme::Twilio,
+    ];
+    for scheme in schemes {
+        assert!(!scheme.verify(request, SECRET).is_good(), "{scheme:?} took what nobody signed");
+        let mut signed = request.clone();
+        scheme.sign(&mut signed, SECRET);
+        assert!(scheme.verify(&signed, SECRET).is_good(), "{scheme:?} does not take its own signature");
+        assert!(!scheme.verify(&signed, "another").is_good(), "{scheme:?} took the signature of another secret");
+    }
+}
