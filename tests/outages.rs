@@ -44,7 +44,10 @@ async fn failing_because(place: &Place, gateway: &Gateway, said: &str) {
     gateway.metric(&state("healthy"), |healthy| healthy == 0.0).await;
     gateway.metric(&delivery("later"), |count| count >= 5.0).await;
     let logged = |line: &Value| line["why"].as_str()?.contains(said).then_some(());
-    assert!(gateway.logged().lines().any(|line| logged(&serde_json::from_str(line).unwrap_or_default()).is_some()));
+    crate::harness::until("a line with the reason", async || {
+        gateway.logged().lines().find_map(|line| logged(&serde_json::from_str(line).unwrap_or_default()))
+    })
+    .await;
     first_attempt_said(place, said).await;
     assert_eq!(gateway.admin(hyper::Method::GET, "/readyz").await.status, 200, "senders are still served");
 }

@@ -1,6 +1,7 @@
 //! Keeping what was read, or the raw request where the plugin failed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use plugin_sdk::contract;
 
@@ -9,7 +10,10 @@ use super::{Ending, Entrance, Intake, Received};
 use crate::alert::{Alert, own};
 use crate::metrics::PriorityLabels;
 use crate::sources::{ReadError, Source};
-use crate::store::{self, Failure, NewAlert, NewRequest, Notice, PluginId, Reading};
+use crate::store::{self, Appended, Failure, NewAlert, NewRequest, Notice, PluginId, Reading, StoreError};
+
+/// How long the disk may take for a request: more than another program may hold the file.
+const DISK_TIME: Duration = Duration::from_secs(30);
 
 impl Intake {
     /// Keeps a request and its alerts.
@@ -27,7 +31,7 @@ impl Intake {
         if let Err(why) = received.charge.cover(REQUEST + received.body.len() + reading.bytes()) {
             return Ending::NoRoom(why);
         }
-        match self.store.append(received.into_request(source, entrance.plugin), reading).await {
+        match self.append(received.into_request(source, entrance.plugin), reading).await {
             Err(error) => Ending::Store(error),
             Ok(_) if failed => Ending::Kept,
             Ok(appended) => {
@@ -41,12 +45,19 @@ impl Intake {
         }
     }
 
+    /// Has the store keep a request, unless the disk hangs. A sender that is told so sends it again; if it was kept after all,
+    /// its events are known then.
+    async fn append(&self, request: NewRequest, reading: Reading) -> Result<Appended, StoreError> {
+        let kept = tokio::time::timeout(DISK_TIME, self.store.append(request, reading)).await;
+        kept.unwrap_or_else(|_| Err(self.store.hangs()))
+    }
+
     /// Keeps a request that could not be read, so that it can be when the plugin is mended.
     pub(super) async fn keep_raw(&self, entrance: &Entrance, received: Received, error: &ReadError) -> Ending {
         let (source, id) = (&entrance.source, received.id.clone());
         let notice = notice(source, &id, received.at_ms, error.kind(), error.advice());
         let reading = Reading::Failed(Failure { reason: error.to_string(), notice: Some(Box::new(notice)) });
-        match self.store.append(received.into_request(source, entrance.plugin), reading).await {
+        match self.append(received.into_request(source, entrance.plugin), reading).await {
             Err(error) => Ending::Store(error),
             Ok(_) => {
                 let help = format!("mend the plugin, restart, then: alert-gateway events replay {id}");

@@ -46,17 +46,32 @@ pub(super) const WAITING_FOR: &str = "WITH RECURSIVE waiting (name) AS (
     FROM waiting WHERE name IS NOT NULL
 ) SELECT CAST(name AS TEXT) FROM waiting WHERE name IS NOT NULL";
 
-/// Makes due now what is due later than anything waits: it was written down while the machine's clock was ahead of what
-/// it is now, and would wait until that time comes again.
-pub fn bring_back(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
+/// Makes due now what was written down while the machine's clock was ahead of what it is now, and would wait until that time
+/// comes again: what is due later than anything waits, and what is yet to come due and was never tried, as that was due when
+/// it came in.
+pub fn bring_back(connection: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
     // Through the index of what is due, as no other place holds so little: the table holds all that was ever delivered.
-    let alerts = connection.execute(
-        "UPDATE alerts SET due_at = ?1 WHERE id IN
-         (SELECT id FROM alerts INDEXED BY alerts_due WHERE due_at IS NOT NULL AND due_at > ?1 + ?2)",
-        params![now_ms, LONGEST_WAIT.as_millis() as i64],
-    )?;
+    let ahead: Vec<i64> = transaction
+        .prepare(
+            "SELECT id FROM alerts INDEXED BY alerts_due WHERE due_at IS NOT NULL AND due_at > ?1
+             AND (due_at > ?1 + ?2 OR attempts = 0)",
+        )?
+        .query_map(params![now_ms, LONGEST_WAIT.as_millis() as i64], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let alerts = ahead.len();
+    let mut update = transaction.prepare("UPDATE alerts SET due_at = ? WHERE id = ?")?;
+    for id in ahead {
+        match update.execute([now_ms, id]).map_err(StoreError::from) {
+            // Nothing can be changed in it. It waits, and holds nobody up.
+            Err(StoreError::Row(why)) => tracing::warn!(alert = id, why, "an alert that is due too late stays so"),
+            done => drop(done?),
+        }
+    }
+    drop(update);
+    transaction.commit()?;
     if alerts > 0 {
-        tracing::warn!(alerts, "alerts were due in a far future: the machine's clock was set back; they are due now");
+        tracing::warn!(alerts, "alerts were due in the future: the machine's clock was set back; they are due now");
     }
     Ok(())
 }

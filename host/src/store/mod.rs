@@ -135,7 +135,7 @@ impl Default for Options {
 pub struct Store {
     commands: mpsc::Sender<Command>,
     commits: watch::Receiver<u64>,
-    trouble: watch::Receiver<Trouble>,
+    trouble: Arc<watch::Sender<Trouble>>,
     set_aside: watch::Receiver<i64>,
     path: Arc<Path>,
     clock: Clock,
@@ -159,10 +159,10 @@ impl Store {
         let lock = lock::acquire(data_dir)?;
         let path: Arc<Path> = file(data_dir).into();
         let clock = options.clock;
-        let connection = schema::open(&path, options.sync)?;
-        due::bring_back(&connection, clock.now_ms())?;
+        let mut connection = schema::open(&path, options.sync)?;
+        due::bring_back(&mut connection, clock.now_ms())?;
         let signals = Signals::default();
-        let (commits, trouble) = (signals.committed.subscribe(), signals.trouble.subscribe());
+        let (commits, trouble) = (signals.committed.subscribe(), Arc::clone(&signals.trouble));
         let set_aside = signals.set_aside.subscribe();
         let (commands, queue) = mpsc::channel(QUEUE);
         let writer = Writer::new(connection, Place::of(&path)?, signals, metrics, lock)?;
@@ -254,7 +254,15 @@ impl Store {
 
     /// Changes with every commit that the disk does not take, and when it takes one again.
     pub fn trouble(&self) -> watch::Receiver<Trouble> {
-        self.trouble.clone()
+        self.trouble.subscribe()
+    }
+
+    /// To be told by who has waited too long for an answer: a disk that hangs says nothing by itself. Gives the error that is
+    /// to be answered; whether it was kept in the end, nobody knows.
+    pub fn hangs(&self) -> StoreError {
+        let error = StoreError::Disk("it has not answered for too long, and may hang".to_owned());
+        self.trouble.send_modify(|trouble| trouble.meet(&error));
+        error
     }
 
     /// The file whose being there says that somebody may have been told of trouble with the disk. A disk that has no room for a page

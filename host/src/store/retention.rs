@@ -35,6 +35,8 @@ pub struct Bounds {
     pub from: i64,
     /// Requests received before this may go: Unix milliseconds.
     pub before_ms: i64,
+    /// Requests received after this came in under a clock that was ahead, and say nothing of the age of those behind them.
+    pub now_ms: i64,
     /// While more bytes than this are in use, younger requests go too.
     pub size: u64,
 }
@@ -120,7 +122,7 @@ fn tell_of_drift(store: &Store, told_ms: &mut i64) {
 async fn sweep(store: &Store, before_ms: i64, size: u64, metrics: &Metrics) -> Result<(Removed, Retained), StoreError> {
     let (mut from, mut removed) = (0, Removed::default());
     loop {
-        let step = store.retain(Bounds { from, before_ms, size }).await?;
+        let step = store.retain(Bounds { from, before_ms, now_ms: wall_ms(), size }).await?;
         for (cause, count, sum) in
             [("age", step.removed.by_age, &mut removed.by_age), ("size", step.removed.by_size, &mut removed.by_size)]
         {
@@ -184,6 +186,9 @@ pub fn retain(step: Step<'_>, bounds: &Bounds) -> Result<Retained, StoreError> {
     let (mut removed, mut next) = (Removed::default(), oldest.last().and_then(|(seq, ..)| seq.checked_add(1)));
     for (seq, received_at, settled) in oldest {
         if received_at >= bounds.before_ms && !over_size {
+            if received_at > bounds.now_ms {
+                continue;
+            }
             next = None;
             break;
         }

@@ -22,6 +22,15 @@ pub const BUSY: Duration = Duration::from_secs(5);
 
 /// Opens the file for writing, making it where it is not there, and brings it to the newest schema.
 pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
+    // SQLite would silently make do with a file that it may only read. This comes before SQLite has the file open: whoever
+    // closes a file gives back every lock that the process has on it, SQLite's as well, and without these another program
+    // that opens the store would fold in its log and remove it under our feet.
+    if path.is_file() {
+        OpenOptions::new().write(true).open(path).map_err(|error| {
+            let mend = "the gateway must own it and be allowed to write to it (chown, chmod 600)";
+            StoreError::Disk(format!("cannot write to {}: {error}; {mend}", path.display()))
+        })?;
+    }
     // Kept until the other one has read the log, so that it is read once.
     let found = match found::look(path)? {
         None => {
@@ -30,11 +39,6 @@ pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
         }
         found => found,
     };
-    // SQLite would silently make do with a file that it may only read.
-    OpenOptions::new().write(true).open(path).map_err(|error| {
-        let mend = "the gateway must own it and be allowed to write to it (chown, chmod 600)";
-        StoreError::Disk(format!("cannot write to {}: {error}; {mend}", path.display()))
-    })?;
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare(&connection, sync)?;
     migrate(&mut connection, MIGRATIONS)?;
@@ -229,6 +233,21 @@ mod tests {
         let path = dir.path().join("a.db");
         assert!(matches!(open_reader(&path), Err(StoreError::Missing(_))));
         assert!(!path.exists());
+    }
+
+    /// Without it, a program that opens the store and closes it again, as `sqlite3` does for a SELECT, takes itself for the last
+    /// one, and removes the log: what is written to that from then on is lost.
+    #[test]
+    fn the_lock_that_keeps_others_from_removing_the_log_is_held_however_it_was_opened() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        for time in ["made", "opened again"] {
+            let _connection = open(&path, true).unwrap();
+            let inode = format!(":{} ", path.metadata().unwrap().ino());
+            let locks = std::fs::read_to_string("/proc/locks").unwrap();
+            assert!(locks.lines().any(|lock| lock.contains("READ") && lock.contains(&inode)), "{time}:\n{locks}");
+        }
     }
 
     #[test]

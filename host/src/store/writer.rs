@@ -1,5 +1,6 @@
 //! The one thread that writes, and how it shares one sync among all that waits.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -69,7 +70,7 @@ pub struct Writer {
     _lock: Lock,
 }
 
-/// How the disk fares, as the writer finds it. One that is only busy is not in trouble.
+/// How the disk fares, as the writer finds it, or who waits for the writer.
 #[derive(Debug, Clone, Default)]
 pub struct Trouble {
     /// How many commits it did not take since the start.
@@ -80,13 +81,20 @@ pub struct Trouble {
     pub lasts: bool,
 }
 
+impl Trouble {
+    /// Adds a failure.
+    pub(super) fn meet(&mut self, error: &StoreError) {
+        *self = Self { failures: self.failures + 1, said: Some(error.clone()), lasts: true };
+    }
+}
+
 /// What the writer announces to whoever waits for it.
 #[derive(Debug, Default)]
 pub struct Signals {
     /// The number of the last commit.
     pub committed: watch::Sender<u64>,
     /// How the disk fares.
-    pub trouble: watch::Sender<Trouble>,
+    pub trouble: Arc<watch::Sender<Trouble>>,
     /// How many alerts are set aside.
     pub set_aside: watch::Sender<i64>,
 }
@@ -174,9 +182,15 @@ impl Signals {
     fn tell(&self, outcome: &Result<(), StoreError>, set_aside: i64) {
         self.trouble.send_if_modified(|trouble| match outcome {
             Ok(()) => std::mem::take(&mut trouble.lasts),
-            Err(error @ (StoreError::Full | StoreError::Disk(_) | StoreError::Damaged(_) | StoreError::Moved(_))) => {
-                let failures = trouble.failures + 1;
-                *trouble = Trouble { failures, said: Some(error.clone()), lasts: true };
+            Err(
+                error @ (StoreError::Full
+                | StoreError::Disk(_)
+                | StoreError::Damaged(_)
+                | StoreError::Moved(_)
+                // Another program held the file for as long as a commit waits.
+                | StoreError::Busy),
+            ) => {
+                trouble.meet(error);
                 true
             }
             Err(_) => false,

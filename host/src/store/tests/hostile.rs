@@ -141,7 +141,12 @@ async fn absurd_figures_neither_stop_an_alert_nor_make_a_panic() {
         // To the end of the table, which absurd numbers must not move away.
         let mut from = Some(0);
         while let Some(seq) = from {
-            from = bench.store.retain(Bounds { from: seq, before_ms: i64::MAX, size: 1 }).await.unwrap().next;
+            from = bench
+                .store
+                .retain(Bounds { from: seq, before_ms: i64::MAX, now_ms: i64::MAX, size: 1 })
+                .await
+                .unwrap()
+                .next;
         }
         let bench = bench.reopen().await;
         assert_eq!(look(&bench).0.len(), 8, "{statement}");
@@ -158,7 +163,9 @@ async fn an_alert_that_is_settled_is_not_sent_again_because_it_is_said_to_be_due
 #[tokio::test(start_paused = true)]
 async fn an_alert_that_is_due_in_a_far_future_is_brought_back() {
     let bench = tampered("UPDATE alerts SET due_at = 9223372036854775807 WHERE id = 4 * 1024").await;
-    assert_eq!(look(&bench), (without(&[]), vec![]));
+    let (mut due, unreadable) = look(&bench);
+    due.sort();
+    assert_eq!((due, unreadable), (without(&[]), vec![]));
 }
 
 #[tokio::test(start_paused = true)]

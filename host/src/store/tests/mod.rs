@@ -237,6 +237,15 @@ async fn what_was_due_in_a_far_future_is_due_when_the_store_is_opened() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_came_in_under_a_clock_that_was_ahead_is_due_when_the_store_is_opened() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("new", "1"), ("tried", "2")]).await;
+    bench.settle("tried", later(50)).await;
+    let bench = bench.reopen_under(Clock::at(-10)).await;
+    assert_eq!(bench.due_events(-10), ["new"], "it was never tried, so it waits for nothing but that time");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_claimed_is_not_due() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1"), ("2", "2"), ("3", "3")]).await;
@@ -297,7 +306,7 @@ async fn what_was_set_aside_can_be_sent_again_and_never_beside_a_younger_one_of_
 }
 
 async fn retain(bench: &Bench, before_ms: i64, size: u64) -> u64 {
-    let removed = bench.store.retain(Bounds { from: 0, before_ms, size }).await.unwrap().removed;
+    let removed = bench.store.retain(Bounds { from: 0, before_ms, now_ms: LATE, size }).await.unwrap().removed;
     removed.by_age + removed.by_size
 }
 
@@ -318,6 +327,18 @@ async fn retention_removes_what_is_old_and_delivered_and_nothing_else() {
     let left = history.list(&Filter { limit: 10, ..Filter::default() }).unwrap();
     assert_eq!(left.len(), 4);
     assert_eq!((bench.total("delivered"), bench.total("pending"), bench.total("set_aside")), (1, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retention_goes_on_behind_a_request_of_the_future() {
+    let mut bench = Bench::new().await;
+    for (at, event) in [(100, "of the future"), (1, "old"), (5, "young"), (1, "newest")] {
+        bench.append("a", at, &[(event, event)]).await;
+        bench.settle(event, accepted()).await;
+    }
+    let bounds = Bounds { from: 0, before_ms: 3, now_ms: 50, size: u64::MAX };
+    assert_eq!(bench.store.retain(bounds).await.unwrap().removed.by_age, 1);
+    assert!(bench.store.history().unwrap().find("old").unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -159,7 +159,10 @@ impl Bench {
                         assert_eq!(store.requeue(replay).await.unwrap(), self.model().requeue());
                     }
                     Action::Retain => {
-                        store.retain(Bounds { from: 0, before_ms: i64::MAX, size: u64::MAX }).await.unwrap();
+                        store
+                            .retain(Bounds { from: 0, before_ms: i64::MAX, now_ms: i64::MAX, size: u64::MAX })
+                            .await
+                            .unwrap();
                         self.model().retain();
                     }
                     _ => {}
