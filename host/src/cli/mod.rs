@@ -38,7 +38,7 @@ struct Cli {
 enum Command {
     /// Run the gateway until SIGTERM or SIGINT; SIGHUP has it read its configuration again
     ///
-    /// SIGHUP (systemctl reload) takes up [sources], with their plugins and the files that secrets are in, and [limits], all
+    /// SIGHUP (systemctl reload) takes up `[sources]`, with their plugins and the files that secrets are in, and `[limits]`, all
     /// in one step; no request is lost, and none is refused for it. If anything in the configuration is wrong, or something
     /// has changed in another table, nothing is taken up, the log says why, and all goes on as it was. Environment variables
     /// stay as they were at the start.
