@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Itoc360, Place, Setup, plugin};
+use crate::harness::{Itoc360, Place, Setup, plugin, until};
 
 /// Lets a store remember that the gateway has listened for two hours in vain, as one that has run so long writes down.
 fn two_hours_pass(place: &Place) {
@@ -69,6 +69,43 @@ async fn the_time_in_which_the_gateway_did_not_run_is_nobodys_silence() {
     gateway.metric(SILENT, |silent| silent == 0.0).await;
     assert_eq!(gateway.stop().await.code, Some(0));
     assert!(place.list(&["--source", "alert-gateway"]).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_reload_ends_what_was_told_of_a_source_that_is_gone_and_one_that_comes_back_is_listened_to() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "expect_every = \"1h\"").place();
+    let gateway = place.start().await;
+    gateway.accept(&plugin::alerts("parrot", &[plugin::alert("1")])).await;
+    assert_eq!(gateway.stop().await.code, Some(0));
+    two_hours_pass(&place);
+    let gateway = place.start().await;
+    itoc360.told("silent", "firing").await;
+
+    let config = std::fs::read_to_string(place.config()).unwrap();
+    place.write("gateway.toml", config.split("\n[sources.parrot]").next().unwrap());
+    gateway.hang_up();
+    itoc360.told("silent", "resolved").await;
+    until("nothing is measured of it", async || {
+        let metrics = gateway.metrics().await;
+        (!metrics.contains_key(SILENT) && !metrics.contains_key(SEEN)).then_some(())
+    })
+    .await;
+
+    // For as long as it was gone, nobody listened. What was before is not forgotten.
+    place.write("gateway.toml", &config);
+    gateway.hang_up();
+    until("it is silent again", async || (itoc360.own("silent", "firing").len() == 2).then_some(())).await;
+    gateway.metric(SILENT, |silent| silent == 1.0).await;
+    assert!(gateway.metrics().await.contains_key(SEEN));
+    gateway.accept(&plugin::alerts("parrot", &[plugin::alert("2")])).await;
+    gateway.metric(SILENT, |silent| silent == 0.0).await;
+
+    // One of which nothing is expected any more is not silent, whatever comes.
+    place.write("gateway.toml", config.replace("expect_every = \"1h\"", ""));
+    gateway.hang_up();
+    until("it is not waited for", async || (!gateway.metrics().await.contains_key(SILENT)).then_some(())).await;
+    assert!(gateway.metrics().await.contains_key(SEEN));
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
-//! The whole house: assembled from its configuration, run, and taken apart in order.
+//! The whole house: assembled from its configuration, run, given new sources, and taken apart in order.
 //!
 //! Start: the store (so that a second gateway stops here), the plugins, the listeners, then delivery of what a former run
 //! left behind. Stop: no new connections, finish the requests under way, finish the deliveries under way,
 //! write down what is known of the sources, close the store.
+
+mod reload;
 
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -20,13 +22,15 @@ use crate::config::{Config, Destination, TlsFiles};
 use crate::delivery::Delivery;
 use crate::health::Health;
 use crate::http::{self, Client, Following, Listener, Tls};
-use crate::intake::{Admission, Entrance, Gate, Intake, Replayer};
+use crate::intake::{Intake, Replayer};
 use crate::itoc360::Itoc360;
 use crate::metrics::Metrics;
-use crate::operator::{Direct, Expected, Operator, Plan};
+use crate::operator::{Direct, Expected, Operator, Plan, Taken};
 use crate::plugin::{Sandbox, SandboxOptions};
 use crate::sources::{self, Source};
-use crate::store::{self, Closing, PluginRecord, Store};
+use crate::store::{self, Closing, PluginId, PluginRecord, Store, StoreError};
+
+use reload::Reloading;
 
 /// How many plugin instances a source adds to the sandbox: one plugin gets a quarter of all, which is what a source uses.
 const INSTANCES_PER_SOURCE: u32 = 4 * sources::CALLS as u32;
@@ -44,6 +48,7 @@ pub struct Gateway {
     delivery: Hallway,
     operator: Hallway,
     monitoring: Hallway,
+    reloading: Reloading,
     health: Health,
     closing: Closing,
     grace: Duration,
@@ -92,17 +97,10 @@ impl Gateway {
         let admin_address = monitoring.as_ref().map(|((listener, _), _)| listener.tcp.local_addr()).transpose()?;
         let gone = strays(config, &store)?;
         let expected: Vec<_> = loaded.sources.iter().map(expected).collect();
-        let admission = Admission::within(config.gateway.memory);
-        let mut entrances = Vec::with_capacity(loaded.sources.len());
-        for source in loaded.sources {
-            announce(&source);
-            let plugin = store.plugin(record(&source)).await?;
-            let gate = Gate::new(admission.join(), &source.limits);
-            entrances.push(Entrance { source, gate, plugin });
-        }
-        let public_path = config.gateway.public_url.path();
-        let way_in = Intake::new(entrances, public_path, store.clone(), health.clone(), metrics.clone());
-        let way_in = Arc::new(way_in);
+        loaded.sources.iter().for_each(announce);
+        let (memory, public_path) = (config.gateway.memory, config.gateway.public_url.path());
+        let way_in = Arc::new(Intake::new(memory, public_path, store.clone(), health.clone(), metrics.clone()));
+        way_in.open(known(loaded.sources, &store).await?);
         let replayer = Replayer::new(Arc::clone(&way_in), store.due_reader()?, store.history()?);
         let plan = Plan {
             sources: expected,
@@ -110,6 +108,8 @@ impl Gateway {
             operator_destination: config.gateway.operator_destination.clone(),
             gone,
         };
+        let taken = Taken { sources: plan.sources.clone(), since: tokio::time::Instant::now() };
+        let reloading = Reloading::new(config, taken, Arc::clone(&way_in), store.clone(), metrics.clone());
         let teller = Operator::new(&plan, store.clone(), health.clone(), metrics.clone())?;
         let mut ways_out = Vec::with_capacity(config.destinations.len());
         let mut direct = None;
@@ -130,7 +130,7 @@ impl Gateway {
         for way_out in ways_out {
             delivery.tasks.spawn(way_out.run(delivery.stop.subscribe()));
         }
-        operator.tasks.spawn(teller.run(operator.stop.subscribe()));
+        operator.tasks.spawn(teller.run(reloading.subscribe(), operator.stop.subscribe()));
         if let Some(direct) = direct {
             operator.tasks.spawn(direct.run(operator.stop.subscribe()));
         }
@@ -157,7 +157,8 @@ impl Gateway {
         let took_ms = started.elapsed().as_millis() as u64;
         tracing::info!(%address, admin = admin_address.map(tracing::field::display), took_ms, "ready");
         let monitoring = admin;
-        Ok(Self { address, admin: admin_address, intake, delivery, operator, monitoring, health, closing, grace })
+        let admin = admin_address;
+        Ok(Self { address, admin, intake, delivery, operator, monitoring, reloading, health, closing, grace })
     }
 
     /// Stops it: refuses what is new, finishes what is under way within the grace period, closes the store.
@@ -262,9 +263,16 @@ fn announce(source: &Source) {
     );
 }
 
-fn record(source: &Source) -> PluginRecord {
-    let (name, sha256) = (source.plugin.name().to_owned(), source.plugin.sha256().to_owned());
-    PluginRecord { name, version: source.plugin.description().version.clone(), sha256 }
+/// The sources, each with the number under which the store knows its plugin.
+async fn known(sources: Vec<Source>, store: &Store) -> Result<Vec<(Source, PluginId)>, StoreError> {
+    let mut known = Vec::with_capacity(sources.len());
+    for source in sources {
+        let (name, sha256) = (source.plugin.name().to_owned(), source.plugin.sha256().to_owned());
+        let record = PluginRecord { name, version: source.plugin.description().version.clone(), sha256 };
+        let plugin = store.plugin(record).await?;
+        known.push((source, plugin));
+    }
+    Ok(known)
 }
 
 /// Alerts may wait for a destination that was renamed or removed. They are kept; the operator must know.

@@ -15,7 +15,7 @@
 //! | floor | modules | what they are |
 //! |---|---|---|
 //! | 5 | [`cli`] | speaks to a person |
-//! | 4 | [`gateway`] | knows everyone: assembles, runs, stops |
+//! | 4 | [`gateway`] | knows everyone: assembles, runs, reloads, stops |
 //! | 3 | [`intake`], [`delivery`], [`operator`], [`admin`] | hallways; none knows another |
 //! | 2 | [`sources`] | joins configuration with plugins |
 //! | 1 | [`plugin`], [`store`], [`itoc360`], [`http`] | one outside thing each: wasm, disk, network out, network in |

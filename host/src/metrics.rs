@@ -65,6 +65,8 @@ pub struct Metrics {
     pub tls_reloads: Family<ReloadLabels, Counter>,
     /// TLS handshakes that failed, by listener and reason.
     pub tls_handshakes_failed: Family<HandshakeLabels, Counter>,
+    /// Configurations read again, by outcome.
+    pub reloads: Family<OutcomeLabel, Counter>,
     registry: Arc<Registry>,
 }
 
@@ -157,6 +159,13 @@ pub struct ReloadLabels {
     pub outcome: &'static str,
 }
 
+/// What became of a new configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabel {
+    /// `taken_up`, or `refused` where all stays as it was.
+    pub outcome: &'static str,
+}
+
 /// Why a TLS handshake failed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct HandshakeLabels {
@@ -201,6 +210,7 @@ impl Metrics {
             tls_certificate_expiry: Family::default(),
             tls_reloads: Family::default(),
             tls_handshakes_failed: Family::default(),
+            reloads: Family::default(),
             registry: Arc::default(),
         };
         metrics.register(&mut registry);
@@ -248,6 +258,7 @@ impl Metrics {
         r.register("tls_certificate_expiry_timestamp_seconds", help, self.tls_certificate_expiry.clone());
         r.register("tls_reloads", "Certificates found in place of the one in use", self.tls_reloads.clone());
         r.register("tls_handshakes_failed", "TLS handshakes that failed", self.tls_handshakes_failed.clone());
+        r.register("reloads", "Configurations read again because of SIGHUP", self.reloads.clone());
     }
 
     /// All of it in the OpenMetrics text format.

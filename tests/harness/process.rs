@@ -114,6 +114,11 @@ impl Process {
         self.signal("-INT");
     }
 
+    /// `kill -HUP`, as `systemctl reload` does.
+    pub fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
     fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());

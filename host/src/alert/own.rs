@@ -102,7 +102,7 @@ pub fn plugin_failed(source: &str, plugin: &str, kind: &str, advice: &str, reque
         format!(
             "The request is kept raw, and no alert was made of it. What failed: alert-gateway events show {request}\n\
              {advice}\n\
-             Once the plugin is mended and the gateway restarted: alert-gateway events replay {request}\n\
+             Once the plugin is mended and the gateway reloaded (SIGHUP) or restarted: alert-gateway events replay {request}\n\
              All that wait: alert-gateway events list --source {source} --state failed\n\
              Further failures of this source within an hour are kept and not told."
         ),

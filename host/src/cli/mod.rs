@@ -15,6 +15,7 @@ mod trial;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
@@ -35,7 +36,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway until SIGTERM or SIGINT
+    /// Run the gateway until SIGTERM or SIGINT; SIGHUP has it read its configuration again
+    ///
+    /// SIGHUP (systemctl reload) takes up `[sources]`, with their plugins and the files that secrets are in, and `[limits]`, all
+    /// in one step; no request is lost, and none is refused for it. If anything in the configuration is wrong, or something
+    /// has changed in another table, nothing is taken up, the log says why, and all goes on as it was. Environment variables
+    /// stay as they were at the start.
     Run(ConfigFile),
     /// Say what a configuration means, or all that is wrong with it
     Check(ConfigFile),
@@ -58,6 +64,9 @@ enum Command {
         shell: clap_complete::Shell,
     },
 }
+
+/// How long a read that nobody waits for any more may hold up the end.
+const LEFT_OVER: Duration = Duration::from_secs(1);
 
 /// Where the configuration is.
 #[derive(Debug, Clone, Args)]
@@ -139,7 +148,11 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 /// Runs a future to its end on this thread and one more for each further processor.
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(future);
+    // What is still read then is read for nobody, and may be on a disk that never answers.
+    runtime.shutdown_timeout(LEFT_OVER);
+    outcome
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -13,7 +13,7 @@ use super::tls::{self, TlsFiles};
 pub const ADMIN: SocketAddr = SocketAddr::new(super::gateway::LOOPBACK, 9090);
 
 /// The listener for metrics, health and operators' pages.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
     /// Where it is. Default [`ADMIN`].
     pub address: SocketAddr,

@@ -36,7 +36,6 @@ pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -
     let sources = section(&mut root, "sources", reading);
     root.finish(reading);
 
-    let memory_is_written = gateway.entries().any(|(key, _)| key.get_ref() == "memory");
     let retention = retention::read(retention, reading);
     let limits = limits::read(limits, Limits::default(), reading);
     let destinations = children(&destinations, "destination", "itoc360", reading);
@@ -56,7 +55,7 @@ pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -
     if let Some(gateway) = &mut gateway {
         warn_of_long_urls(&sources, gateway, reading);
         warn_of_hidden_clients(&sources, gateway, reading);
-        make_room_for_bodies(&sources, gateway, memory_is_written, reading);
+        make_room_for_bodies(&sources, gateway, reading);
     }
     let operator = gateway.as_ref().and_then(|gateway| gateway.operator_destination.as_deref());
     warn_of_idle_destinations(&destinations, &sources, operator, reading);
@@ -133,16 +132,11 @@ fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway,
 }
 
 /// A body that the memory has no room for could never be taken.
-fn make_room_for_bodies(
-    sources: &[(Span, Option<Source>)],
-    gateway: &mut Gateway,
-    memory_is_written: bool,
-    reading: &mut Reading,
-) {
+fn make_room_for_bodies(sources: &[(Span, Option<Source>)], gateway: &mut Gateway, reading: &mut Reading) {
     for (span, source) in sources {
         let Some(source) = source else { continue };
         let needed = source.limits.body.saturating_mul(gateway::BODIES);
-        if !memory_is_written {
+        if !gateway.memory_is_written {
             gateway.memory = gateway.memory.max(needed);
         } else if gateway.memory < needed {
             let found = format!(

@@ -17,7 +17,7 @@ pub const CONCURRENCY: usize = 32;
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a `[destinations.<name>]` means.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     /// Its name, as sources refer to it.
     pub name: String,

@@ -23,7 +23,7 @@ pub const MEMORY: usize = 256 * MIB;
 pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// What `[gateway]` means.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
     /// Where senders' requests are taken. Default [`LISTEN`].
     pub listen: SocketAddr,
@@ -47,6 +47,8 @@ pub struct Gateway {
     /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for connections. Default
     /// [`MEMORY`], or [`BODIES`] times the largest body of a source, where that is more.
     pub memory: usize,
+    /// Whether that was written, and so does not follow the sources.
+    pub memory_is_written: bool,
 }
 
 /// How many of the largest bodies a gateway's memory must be. Requests get a sixth of it, a body counts twice there, and
@@ -78,6 +80,7 @@ pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading:
         Some(known) => source::destination(&value, known, reading).map(Some),
         None => Some(None),
     });
+    let memory_is_written = table.entries().any(|(key, _)| key.get_ref() == "memory");
     let memory = table.optional("memory", MEMORY, |value| value.size(&(16 * MIB..=64 * GIB), reading));
     table.finish(reading);
     Some(Gateway {
@@ -90,6 +93,7 @@ pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading:
         shutdown_grace: shutdown_grace?,
         operator_destination: operator_destination?,
         memory: memory?,
+        memory_is_written,
     })
 }
 

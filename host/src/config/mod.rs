@@ -15,6 +15,7 @@
 
 mod admin;
 mod assemble;
+mod change;
 mod destination;
 mod gateway;
 mod limits;

@@ -13,7 +13,7 @@ pub const SIZE: u64 = 4 * GIB as u64;
 
 /// What `[retention]` means. What was not delivered is never removed, whatever its age and size: neither what waits, nor
 /// what is set aside, nor what a plugin failed on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
     /// How long a delivered alert and its request are kept. Default [`AGE`].
     pub age: Duration,

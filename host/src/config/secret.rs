@@ -29,6 +29,14 @@ impl Secret {
     }
 }
 
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.matches(other.0.as_bytes())
+    }
+}
+
+impl Eq for Secret {}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")
@@ -118,6 +126,7 @@ mod tests {
         assert!(!secret.matches(b"canary-5b1g") && !secret.matches(b"canary-5b1") && !secret.matches(b""));
         assert_eq!(format!("{secret:?} {secret:#?}"), "[secret] [secret]");
         assert_eq!(secret.expose(), "canary-5b1f");
+        assert!(secret == Secret::new("canary-5b1f") && secret != Secret::new("canary-5b1g"));
     }
 
     #[test]

@@ -60,7 +60,8 @@ impl Intake {
         match self.append(received.into_request(source, entrance.plugin), reading).await {
             Err(error) => Ending::Store(error),
             Ok(_) => {
-                let help = format!("mend the plugin, restart, then: alert-gateway events replay {id}");
+                let help =
+                    format!("mend the plugin, reload (SIGHUP) or restart, then: alert-gateway events replay {id}");
                 tracing::error!(source = &*source.name, request = id, kind = error.kind(), %error, help,
                     "the plugin failed; the request is kept raw");
                 Ending::Kept

@@ -14,8 +14,8 @@ mod report;
 pub mod route;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use hyper::Request;
@@ -38,7 +38,9 @@ pub use replay::Replayer;
 /// The way in, for all sources.
 #[derive(Debug)]
 pub struct Intake {
-    sources: HashMap<Arc<str>, Entrance>,
+    /// Taken out once for each request, so that all of it goes by the same.
+    sources: RwLock<Arc<Entrances>>,
+    admission: Arc<Admission>,
     public_path: String,
     store: Store,
     health: Health,
@@ -50,21 +52,43 @@ pub struct Intake {
 
 /// A source, what a request has to pass to it, and the number under which the store knows its plugin.
 #[derive(Debug)]
-pub struct Entrance {
-    /// The source.
-    pub source: Source,
-    /// The way to it.
-    pub gate: Gate,
-    /// Its plugin.
-    pub plugin: PluginId,
+struct Entrance {
+    source: Source,
+    gate: Gate,
+    plugin: PluginId,
 }
 
+/// By the names of their sources.
+type Entrances = HashMap<Arc<str>, Entrance>;
+
 impl Intake {
-    /// The way in to `entrances`. `public_path` is the path of the public URL, which a proxy may or may not strip.
-    pub fn new(entrances: Vec<Entrance>, public_path: &str, store: Store, health: Health, metrics: Metrics) -> Self {
-        let sources = entrances.into_iter().map(|entrance| (Arc::clone(&entrance.source.name), entrance)).collect();
+    /// The way in, to no source yet: see [`Intake::open`]. `public_path` is the path of the public URL, which a proxy may or
+    /// may not strip.
+    pub fn new(memory: usize, public_path: &str, store: Store, health: Health, metrics: Metrics) -> Self {
+        let (sources, admission) = (RwLock::default(), Admission::within(memory));
         let (public_path, failing, lines) = (public_path.to_owned(), AtomicBool::new(false), Lines::default());
-        Self { sources, public_path, store, health, failing, metrics, lines }
+        Self { sources, admission, public_path, store, health, failing, metrics, lines }
+    }
+
+    /// Opens the way to these sources, each with the number of its plugin, and closes it to all others, in one step. A
+    /// request under way ends with the source that it began with. One of the same name as before holds what that held, and
+    /// has as much of its rate left: a new configuration is no new allowance.
+    pub fn open(&self, sources: Vec<(Source, PluginId)>) {
+        let before = self.entrances();
+        let enter = |(source, plugin): (Source, PluginId)| {
+            let gate = match before.get(&source.name) {
+                Some(entrance) => entrance.gate.with(&source.limits),
+                None => Gate::new(self.admission.join(), &source.limits),
+            };
+            (Arc::clone(&source.name), Entrance { source, gate, plugin })
+        };
+        let entrances = Arc::new(sources.into_iter().map(enter).collect());
+        *self.sources.write().unwrap_or_else(PoisonError::into_inner) = entrances;
+    }
+
+    /// The sources as they are now.
+    fn entrances(&self) -> Arc<Entrances> {
+        Arc::clone(&self.sources.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Answers a request of `client`, once all that it carries is on disk.
@@ -72,8 +96,9 @@ impl Intake {
         let started = Instant::now();
         let id = Uuid::now_v7().to_string();
         let uri = request.uri().clone();
+        let entrances = self.entrances();
         let found = route::find(&self.public_path, uri.path())
-            .and_then(|route| Some((self.sources.get(route.source)?, route.suffix)));
+            .and_then(|route| Some((entrances.get(route.source)?, route.suffix)));
         let ending = match found {
             None => Ending::NoSource,
             Some((entrance, suffix)) => self.take(&id, entrance, suffix, client, request).await,

@@ -1,6 +1,7 @@
 //! What comes in: a request that may be read by its source's plugin, or the reason why it may not.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -14,7 +15,7 @@ use super::admission::{self, Charge, Member};
 use super::rate::Pace;
 use super::{Ending, route};
 use crate::clock::wall_ms;
-use crate::config::Limits;
+use crate::config::{Limits, Rate};
 use crate::http::{self, BodyError, Client};
 use crate::sources::{ReadError, Source};
 
@@ -44,20 +45,27 @@ pub struct Received {
 #[derive(Debug)]
 pub struct Gate {
     share: Member,
-    pace: Option<Pace>,
+    pace: Option<(Rate, Arc<Pace>)>,
 }
 
 impl Gate {
     /// For a source with these limits, which shares the room with others.
     pub fn new(share: Member, limits: &Limits) -> Self {
-        Self { share, pace: limits.rate.map(Pace::new) }
+        Self { share, pace: limits.rate.map(|rate| (rate, Arc::new(Pace::new(rate)))) }
+    }
+
+    /// For the same source when it has these limits: with the same share, and where the rate is the same, what is left of it.
+    pub(super) fn with(&self, limits: &Limits) -> Self {
+        let new = Self::new(self.share.clone(), limits);
+        let same = self.pace.as_ref().filter(|(rate, _)| Some(*rate) == limits.rate);
+        Self { pace: same.cloned().or(new.pace), ..new }
     }
 
     /// Lets a request in whose body has so many bytes, as far as that is known. Room is asked for first: what finds none
     /// does not count towards the rate.
     fn pass(&self, body: usize) -> Result<Charge, Ending> {
         let charge = self.share.admit(body)?;
-        self.pace.as_ref().map_or(Ok(()), Pace::step).map_err(Ending::RateLimited)?;
+        self.pace.as_ref().map_or(Ok(()), |(_, pace)| pace.step()).map_err(Ending::RateLimited)?;
         Ok(charge)
     }
 }

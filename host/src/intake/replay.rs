@@ -85,7 +85,8 @@ impl Intake {
 
     async fn read_again(&self, replay: Replay, request: RequestRecord) -> Result<(), StoreError> {
         let (source, id) = (request.source.as_str(), request.id.as_str());
-        let (reading, plugin) = match self.sources.get(source) {
+        let entrances = self.entrances();
+        let (reading, plugin) = match entrances.get(source) {
             Some(entrance) => match read(entrance, &request).await {
                 Some(reading) => (reading, entrance.plugin),
                 // It stays on the list, and has its turn at the next look.

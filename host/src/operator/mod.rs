@@ -14,7 +14,7 @@ mod direct;
 mod inherit;
 mod silence;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,10 +29,10 @@ use crate::metrics::{Metrics, SourceLabel};
 use crate::store::{Notice, Remembered, Store, StoreError};
 
 pub use direct::Direct;
-pub use silence::Expected;
+pub use silence::{Expected, Taken};
 
 use destinations::Destinations;
-use silence::{Silence, WRITE};
+use silence::{Gone, Silence, WRITE};
 
 /// How long to leave a store alone that could not keep something.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -100,16 +100,15 @@ impl Operator {
         let mut others =
             ops.map(|ops| Destinations::new(plan.destinations.iter().filter(|name| *name != ops).cloned(), now));
         let (first, set_aside) = inherit::inherit(remembered.told()?, plan, &mut silence, others.as_mut());
-        for (source, last_seen) in silence.last_seen() {
-            let label = SourceLabel { source: Arc::clone(source) };
-            metrics.source_last_seen.get_or_create(&label).set(last_seen as f64 / 1000.0);
-        }
         let ops = ops.zip(others).map(|(name, others)| Ops { name: name.clone(), others, set_aside });
-        Ok(Self { store, health, metrics, silence, ops, remembered: Arc::new(Mutex::new(remembered)), first })
+        let remembered = Arc::new(Mutex::new(remembered));
+        let operator = Self { store, health, metrics, silence, ops, remembered, first };
+        operator.show_last_seen();
+        Ok(operator)
     }
 
-    /// Until `stop` says so; then what was heard is written down.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    /// Until `stop` says so; then what was heard is written down. The sources are those of `taken`, which may change.
+    pub async fn run(mut self, mut taken: watch::Receiver<Taken>, mut stop: watch::Receiver<bool>) {
         let (mut board, mut trouble) = (self.health.watch(), self.store.trouble());
         let mut set_aside = self.store.set_aside();
         let start = Instant::now();
@@ -118,6 +117,11 @@ impl Operator {
             let now = Instant::now();
             let shown = board.borrow_and_update().clone();
             self.learn(&shown, now);
+            if taken.has_changed().unwrap_or(false) {
+                let taken = taken.borrow_and_update().clone();
+                self.take(taken).await;
+                self.learn(&shown, now);
+            }
             let in_trouble = trouble.borrow_and_update().lasts;
             if write_at <= now {
                 self.write(in_trouble).await;
@@ -157,6 +161,7 @@ impl Operator {
                     Err(_) => return,
                 },
                 () = self.health.came() => {}
+                Ok(()) = taken.changed() => taken.mark_changed(),
                 () = tokio::time::sleep_until(wake) => {}
                 _ = stop.wait_for(|stop| *stop) => break,
             }
@@ -176,6 +181,37 @@ impl Operator {
         for (source, silent) in self.silence.states(now) {
             let label = SourceLabel { source: Arc::clone(source) };
             self.metrics.source_silent.get_or_create(&label).set(i64::from(silent));
+        }
+    }
+
+    /// Listens to these sources from now on. What was told of those that are gone is over, wherever it was told.
+    async fn take(&mut self, taken: Taken) {
+        let expected = |silence: &Silence| -> HashSet<_> { silence.expected().cloned().collect() };
+        let before = expected(&self.silence);
+        let mut seen = Vec::new();
+        for Gone { expected: Expected { source, destination, .. }, seen: last, told } in self.silence.take(taken) {
+            if told {
+                let (destination, event) = (destination.to_string(), Topic::Silent.ends(&source));
+                self.first.push_back(Work::Tell(Notice { destination, event, at_ms: wall_ms() }));
+            }
+            self.metrics.source_last_seen.remove(&SourceLabel { source });
+            seen.push(last);
+        }
+        for source in before.difference(&expected(&self.silence)) {
+            self.metrics.source_silent.remove(&SourceLabel { source: Arc::clone(source) });
+        }
+        self.show_last_seen();
+        if !seen.is_empty()
+            && let Err(error) = self.store.remember(seen).await
+        {
+            tracing::warn!(%error, "it could not be written down when the sources that are gone were heard of");
+        }
+    }
+
+    fn show_last_seen(&self) {
+        for (source, last_seen) in self.silence.last_seen() {
+            let label = SourceLabel { source: Arc::clone(source) };
+            self.metrics.source_last_seen.get_or_create(&label).set(last_seen as f64 / 1000.0);
         }
     }
 

@@ -36,6 +36,17 @@ pub struct Expected {
 #[derive(Debug)]
 pub struct Silence {
     sources: Vec<Listened>,
+    /// What is remembered of others, should they be configured again.
+    others: HashMap<String, Seen>,
+}
+
+/// The sources of a configuration that was taken up.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Every one.
+    pub sources: Vec<Expected>,
+    /// From when on they are listened to.
+    pub since: Instant,
 }
 
 #[derive(Debug)]
@@ -54,13 +65,35 @@ struct Listened {
 impl Silence {
     /// These sources, of which this is remembered.
     pub fn new(sources: Vec<Expected>, seen: Vec<Seen>, now: Instant) -> Self {
-        let mut seen: HashMap<_, _> = seen.into_iter().map(|seen| (seen.source.clone(), seen)).collect();
-        let listened = |expected: Expected| {
-            let (last_seen, before) =
-                seen.remove(&*expected.source).map_or((None, Duration::ZERO), |seen| (seen.last_seen, seen.silence));
-            Listened { expected, last_seen, before, since: now, told: false, news: false }
-        };
-        Self { sources: sources.into_iter().map(listened).collect() }
+        let others = seen.into_iter().map(|seen| (seen.source.clone(), seen)).collect();
+        let mut silence = Self { sources: Vec::new(), others };
+        silence.take(Taken { sources, since: now });
+        silence
+    }
+
+    /// From now on it is these sources. What is known of one that stays goes on; one that comes begins as at a start. Gives
+    /// those that are gone.
+    pub fn take(&mut self, Taken { sources, since }: Taken) -> Vec<Gone> {
+        let mut before: HashMap<_, _> =
+            self.sources.drain(..).map(|one| (Arc::clone(&one.expected.source), one)).collect();
+        for expected in sources {
+            let listened = match before.remove(&expected.source) {
+                Some(same) => Listened { expected, ..same },
+                None => {
+                    let seen = self.others.remove(&*expected.source);
+                    let (last_seen, before) =
+                        seen.map_or((None, Duration::ZERO), |seen| (seen.last_seen, seen.silence));
+                    Listened { expected, last_seen, before, since, told: false, news: false }
+                }
+            };
+            self.sources.push(listened);
+        }
+        let gone = before.into_values().map(|one| {
+            let seen = one.seen(since);
+            self.others.insert(seen.source.clone(), seen.clone());
+            Gone { expected: one.expected, seen, told: one.told }
+        });
+        gone.collect()
     }
 
     /// An earlier run has told that this one is silent. Says whether something is expected of it still.
@@ -90,6 +123,11 @@ impl Silence {
     pub fn states(&self, now: Instant) -> impl Iterator<Item = (&Arc<str>, bool)> {
         let sources = self.sources.iter().filter(|source| source.expected.every.is_some());
         sources.map(move |source| (&source.expected.source, source.is_silent(now)))
+    }
+
+    /// Each of which something is expected.
+    pub fn expected(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.states(Instant::now()).map(|(source, _)| source)
     }
 
     /// Those that something is to come from for an alert to end.
@@ -137,6 +175,17 @@ impl Silence {
     pub fn written(&mut self) {
         self.sources.iter_mut().for_each(|source| source.news = false);
     }
+}
+
+/// A source that is not configured any more.
+#[derive(Debug)]
+pub struct Gone {
+    /// What was expected of it.
+    pub expected: Expected,
+    /// What is to be remembered of it.
+    pub seen: Seen,
+    /// Whether it was told that it is silent.
+    pub told: bool,
 }
 
 /// What was told of which.
@@ -223,6 +272,32 @@ mod tests {
         assert_eq!(told(&mut silence, start), Some(Status::Resolve));
         let mut silence = Silence::new(expected(None), seen, start);
         assert!(!silence.was_told("s"), "nothing is expected any more");
+    }
+
+    #[test]
+    fn other_sources_are_taken_up_and_what_is_known_of_those_that_stay_or_come_back_goes_on() {
+        let start = Instant::now();
+        let mut silence = Silence::new(expected(Some(24 * HOUR)), Vec::new(), start);
+        silence.hear(&heard(start + HOUR, 7));
+        let taken = |sources, since| Taken { sources, since };
+        assert!(silence.take(taken(expected(Some(2 * HOUR)), start + 2 * HOUR)).is_empty());
+        assert_eq!(
+            silence.next(),
+            Some(start + 3 * HOUR),
+            "it is listened to since it was heard, and for the new time"
+        );
+        assert_eq!(told(&mut silence, start + 4 * HOUR), Some(Status::Trigger));
+
+        let gone = silence.take(taken(Vec::new(), start + 5 * HOUR));
+        let remembered = Seen { source: "s".into(), last_seen: Some(7), silence: 4 * HOUR };
+        assert!(matches!(&gone[..], [gone] if gone.told && gone.seen == remembered), "{gone:?}");
+        assert_eq!((silence.next(), silence.expected().next()), (None, None));
+
+        // What came under its name while it was still another's does not count.
+        assert!(silence.take(taken(expected(Some(6 * HOUR)), start + 100 * HOUR)).is_empty());
+        silence.hear(&heard(start + 99 * HOUR, 8));
+        assert_eq!(silence.next(), Some(start + 102 * HOUR));
+        assert_eq!(silence.last_seen().map(|(_, at)| at).collect::<Vec<_>>(), [7]);
     }
 
     #[test]

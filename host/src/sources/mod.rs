@@ -5,7 +5,7 @@ pub mod schema;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -255,8 +255,7 @@ async fn load_plugin(sandbox: &Sandbox, plugin: &PluginRef) -> Result<Plugin, Un
             None => Err(unknown_plugin(name)),
         },
         PluginRef::File { path, sha256 } => {
-            // Read at start only, when there is nothing that it could hold up.
-            let wasm = read_wasm(path).map_err(|error| {
+            let wasm = read_wasm(path.clone()).await.map_err(|error| {
                 let help = "a relative path starts at the configuration's folder".to_owned();
                 (format!("cannot read the plugin {}: {error}", path.display()), help)
             })?;
@@ -277,11 +276,15 @@ async fn load_plugin(sandbox: &Sandbox, plugin: &PluginRef) -> Result<Plugin, Un
     }
 }
 
-/// The bytes of a file, one more than a plugin may have at most.
-fn read_wasm(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut wasm = Vec::new();
-    File::open(path)?.take(LARGEST_PLUGIN + 1).read_to_end(&mut wasm)?;
-    Ok(wasm)
+/// The bytes of a file, one more than a plugin may have at most. Beside the threads that answer senders, because a plugin is
+/// also read while they do.
+async fn read_wasm(path: PathBuf) -> std::io::Result<Vec<u8>> {
+    let read = move || {
+        let mut wasm = Vec::new();
+        File::open(path)?.take(LARGEST_PLUGIN + 1).read_to_end(&mut wasm)?;
+        Ok(wasm)
+    };
+    tokio::task::spawn_blocking(read).await?
 }
 
 fn unknown_plugin(name: &str) -> Unusable {

@@ -30,6 +30,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert!(admin.tls.take().is_some_and(|tls| tls.client_ca.is_some()));
     assert_eq!((admin.tokens.drain(..).count(), admin.hosts.drain(..).count()), (1, 1));
     assert!(!long.sources[0].clients.is_empty() && short.sources[0].clients.is_empty());
+    assert!(std::mem::take(&mut long.gateway.memory_is_written) && !short.gateway.memory_is_written);
     assert_eq!(format!("{:?}", long.gateway), format!("{:?}", short.gateway));
     assert_eq!(format!("{:?}", long.retention), format!("{:?}", short.retention));
     assert_eq!(format!("{:?}", long.destinations), format!("{:?}", short.destinations));

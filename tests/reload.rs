@@ -1,0 +1,304 @@
+//! SIGHUP: the configuration is read again while requests come in. All of it is taken up or nothing, and no request notices.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::Command;
+
+use plugin_sdk::signature::sha256;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::time::timeout;
+
+use crate::harness::{
+    Gateway, Itoc360, Load, PATIENCE, Place, Post, Setup, each_opened_once, events, plugin, read, twilio,
+};
+
+const TAKEN_UP: &str = "gateway_reloads_total{outcome=\"taken_up\"}";
+const REFUSED: &str = "gateway_reloads_total{outcome=\"refused\"}";
+
+/// Writes another configuration.
+fn change(place: &Place, change: impl FnOnce(String) -> String) {
+    let before = std::fs::read_to_string(place.config()).unwrap();
+    let after = change(before.clone());
+    assert_ne!(before, after);
+    place.write("gateway.toml", after);
+}
+
+/// One source more.
+fn with_source(name: &str) -> String {
+    format!(
+        "\n[sources.{name}]\nplugin = \"twilio-errors\"\ndestination = \"itoc360\"\n\
+         settings.auth_token = {{ env = \"TWILIO_AUTH_TOKEN\" }}\n"
+    )
+}
+
+/// Has the gateway read it, and waits until it was so often taken up.
+async fn taken_up(gateway: &Gateway, times: usize) {
+    gateway.hang_up();
+    gateway.metric(TAKEN_UP, |count| count == times as f64).await;
+}
+
+/// Has the gateway read it, waits until it says that it goes on as it was, and gives why.
+async fn refused(gateway: &mut Gateway) -> String {
+    gateway.hang_up();
+    let why = |line: &Value| (line["outcome"] == "refused").then(|| line["why"].as_str().unwrap().to_owned());
+    let why = gateway.log("a configuration is refused", why).await;
+    gateway.metric(REFUSED, |count| count == 1.0).await;
+    assert!(!gateway.metrics().await.contains_key(TAKEN_UP));
+    why
+}
+
+fn event(number: usize, source: &str) -> Post {
+    twilio::error(&twilio::sid(number)).to(source)
+}
+
+#[tokio::test]
+async fn a_source_that_is_added_answers_and_one_that_is_removed_is_not_found() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, mut gateway) = Setup::new(&itoc360).start().await;
+    gateway.post(&event(1, "new")).await.is_problem(404);
+    change(&place, |text| text + &with_source("new"));
+    taken_up(&gateway, 1).await;
+    gateway.accept(&event(1, "new")).await;
+    gateway.accept(&event(2, "twilio")).await;
+    let line = gateway.log("what is new", |line| (line["new"] == "new").then(|| line.clone())).await;
+    assert_eq!((&line["sources"], &line["gone"]), (&2.into(), &"".into()), "{line}");
+
+    change(&place, |text| text.replace("[sources.twilio]", "[sources.other]"));
+    taken_up(&gateway, 2).await;
+    gateway.post(&event(3, "twilio")).await.is_problem(404);
+    // What came before is known still, and what was said of a source is not said again.
+    let again = gateway.post(&event(1, "new")).await;
+    assert_eq!((again.status, &again.json()["duplicates"]), (200, &1.into()));
+    itoc360.opens_only(2).await;
+    let said = gateway.stop().await.stderr;
+    for source in ["twilio", "new", "other"] {
+        let url = format!("paste this URL at the sender: {}/in/{source}#", twilio::PUBLIC_URL);
+        assert_eq!(said.matches(&url).count(), 1, "{source}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_token_counts_from_then_on() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360)
+        .file("token", "canary-old\n")
+        .plugin("parrot", &plugin::parrot_of_strangers(), "token = { file = \"token\" }")
+        .start()
+        .await;
+    let post = |event_id: &str, token: &str| {
+        plugin::alerts("parrot", &[plugin::alert(event_id)]).header("Authorization", &format!("Bearer {token}"))
+    };
+    gateway.accept(&post("1", "canary-old")).await;
+    place.write("token", "canary-new\n");
+    gateway.post(&post("2", "canary-new")).await.is_problem(403);
+    taken_up(&gateway, 1).await;
+    gateway.accept(&post("2", "canary-new")).await;
+    gateway.post(&post("3", "canary-old")).await.is_problem(403);
+}
+
+#[tokio::test]
+async fn a_rate_is_not_there_anew_unless_it_is_another() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) =
+        Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "limits.rate = \"2/h\"").start().await;
+    let post = |event_id: &str| plugin::alerts("parrot", &[plugin::alert(event_id)]);
+    gateway.accept(&post("1")).await;
+    taken_up(&gateway, 1).await;
+    gateway.accept(&post("2")).await;
+    taken_up(&gateway, 2).await;
+    gateway.post(&post("3")).await.is_problem(429);
+    change(&place, |text| text.replace("2/h", "3/h"));
+    taken_up(&gateway, 3).await;
+    gateway.accept(&post("3")).await;
+}
+
+#[tokio::test]
+async fn a_broken_configuration_is_refused_with_every_problem_at_its_place() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, mut gateway) = Setup::new(&itoc360).start().await;
+    let broken = with_source("new").replace("twilio-errors", "twilio-errers") + "colour = \"red\"\n";
+    change(&place, |text| text + &with_source("fine") + &broken);
+    // What the file says wrong hides what only its plugins can say.
+    let lines = |what: &str| {
+        let text = std::fs::read_to_string(place.config()).unwrap();
+        1 + text.lines().position(|line| line.contains(what)).unwrap()
+    };
+    let colour = format!("gateway.toml:{}:1: unknown key \"colour\"", lines("colour"));
+    assert!(refused(&mut gateway).await.contains("told above"));
+    assert!(gateway.logged().contains(&colour.replace('"', "\\\"")), "{colour}");
+
+    change(&place, |text| {
+        text.replace("colour = \"red\"\n", "") + &with_source("old").replace("auth_token", "auth_tokn")
+    });
+    gateway.hang_up();
+    gateway.metric(REFUSED, |count| count == 2.0).await;
+    let places = [
+        format!("gateway.toml:{}:10: there is no bundled plugin", lines("twilio-errers")),
+        format!("gateway.toml:{}:10: unknown setting", lines("auth_tokn")),
+    ];
+    for place in places {
+        let problem = |line: &Value| line["message"].as_str()?.contains(&place).then_some(());
+        gateway.log(&place, problem).await;
+    }
+    for gone in ["new", "fine", "old"] {
+        gateway.post(&event(1, gone)).await.is_problem(404);
+    }
+    gateway.accept(&event(1, "twilio")).await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_no_longer_the_pinned_file_is_refused_at_a_reload_and_at_a_start() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let pin = format!("plugin = {{ path = \"pinned.wasm\", sha256 = \"{}\" }}", sha256(&plugin::parrot()).hex());
+    let (place, mut gateway) =
+        Setup::new(&itoc360).file("pinned.wasm", plugin::parrot()).source("pinned", &pin).start().await;
+    let post = |event_id: &str| plugin::alerts("pinned", &[plugin::alert(event_id)]);
+    gateway.accept(&post("1")).await;
+
+    place.write("pinned.wasm", plugin::hostile("(unreachable)"));
+    let text = std::fs::read_to_string(place.config()).unwrap();
+    let line = 1 + text.lines().position(|line| line.contains("sha256")).unwrap();
+    let problem = format!("gateway.toml:{line}:10: ");
+    refused(&mut gateway).await;
+    let said = gateway
+        .log("the file is another", |line| {
+            let message = line["message"].as_str()?;
+            message.contains("is not the file that its sha256 names").then(|| message.to_owned())
+        })
+        .await;
+    assert!(said.starts_with(&problem), "{said}");
+    gateway.accept(&post("2")).await;
+    assert_eq!(gateway.stop().await.code, Some(0));
+
+    let started = place.run(&["run"]).await;
+    assert_eq!(started.code, Some(2));
+    assert!(started.stderr.contains(&said) && !started.stderr.contains("\"ready\""), "{}", started.stderr);
+
+    // The operator who trusts it says so.
+    let changed = sha256(&plugin::hostile("(unreachable)")).hex();
+    assert!(said.contains(&changed), "{said}");
+    place.write("pinned.wasm", plugin::parrot());
+    let gateway = place.start().await;
+    place.write("pinned.wasm", plugin::hostile("(unreachable)"));
+    change(&place, |text| text.replace(&sha256(&plugin::parrot()).hex(), &changed));
+    taken_up(&gateway, 1).await;
+    assert_eq!(gateway.post(&post("3")).await.status, 202);
+}
+
+#[tokio::test]
+async fn what_needs_a_restart_is_named_and_nothing_is_taken_up() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, mut gateway) = Setup::new(&itoc360).start().await;
+    change(&place, |text| {
+        let text = text.replace("token = { env = \"ITOC360_TOKEN\" }", "token = \"canary-of-a-new-one\"");
+        text.replace("[limits]", "shutdown_grace = \"11s\"\n\n[limits]") + &with_source("new")
+    });
+    let why = refused(&mut gateway).await;
+    assert_eq!(
+        why,
+        "what has changed in [gateway] and [destinations.itoc360] needs a restart, and a restart loses nothing"
+    );
+    gateway.post(&event(1, "new")).await.is_problem(404);
+    gateway.accept(&event(1, "twilio")).await;
+    itoc360.opens_only(1).await;
+    assert!(!gateway.stop().await.stderr.contains("canary-of"));
+}
+
+#[tokio::test]
+async fn a_request_ends_with_the_source_that_it_began_with() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).twilio("going").start().await;
+    let post = event(1, "going");
+    let mut connection = gateway.connect().await;
+    let more = format!("Content-Length: {}\r\nExpect: 100-continue\r\n", post.body.len());
+    connection.write_all(&post.clone().body("").wire(&more)).await.unwrap();
+    let mut line = String::new();
+    BufReader::new(&mut connection).read_line(&mut line).await.unwrap();
+    assert_eq!(line, "HTTP/1.1 100 Continue\r\n");
+
+    change(&place, |text| text.split("\n[sources.going]").next().unwrap().to_owned());
+    taken_up(&gateway, 1).await;
+    gateway.post(&event(2, "going")).await.is_problem(404);
+    connection.write_all(&post.body).await.unwrap();
+    connection.write_all(b"POST /in/going HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    let answers = read(connection).await;
+    assert!(answers.contains("HTTP/1.1 200 OK") && answers.contains("\"accepted\":1"), "{answers}");
+    // The next one on the same connection meets what is configured now.
+    assert!(answers.contains("HTTP/1.1 404 Not Found"), "{answers}");
+    itoc360.opens_only(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_reloads_under_load_lose_nothing_open_nothing_twice_and_break_no_connection() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    let waiting = events(1_000_000);
+    let mut load = Load::on(&gateway, &waiting);
+    for reload in 1..=10 {
+        load.accepted_beyond(20).await;
+        let limits = |size: usize| format!("[limits]\nbody = \"{size}KiB\"\n");
+        change(&place, |text| {
+            let text = text.replace(&limits(99 + reload), "[limits]\n").replace("[limits]\n", &limits(100 + reload));
+            if reload % 2 == 1 { text + &with_source("second") } else { text.replace(&with_source("second"), "") }
+        });
+        taken_up(&gateway, reload).await;
+        let second = gateway.post(&event(0, "second").body("")).await;
+        second.is_problem(if reload % 2 == 1 { 403 } else { 404 });
+    }
+    load.accepted_beyond(20).await;
+    let count = {
+        let mut waiting = waiting.lock().unwrap();
+        let next = *waiting.front().unwrap();
+        waiting.clear();
+        next
+    };
+    let answered = load.until(|answered| answered.accepted >= count).await;
+    assert_eq!(answered.accepted, count);
+    assert!(load.end().await);
+    println!("{count} events during ten reloads");
+    each_opened_once(&itoc360, &place, count).await;
+}
+
+/// A place where the token of a source comes from a pipe, and a gateway that was told to read it.
+async fn reading_a_pipe(itoc360: &Itoc360) -> (Place, Gateway, std::fs::File) {
+    let (place, gateway) = Setup::new(itoc360)
+        .file("token", "canary-token")
+        .plugin("parrot", &plugin::parrot_of_strangers(), "token = { file = \"token\" }")
+        .start()
+        .await;
+    let pipe = place.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    change(&place, |text| text.replace("\"token\"", "\"pipe\""));
+    gateway.hang_up();
+    // This returns when somebody reads, and who reads waits for what is written.
+    let opened = tokio::task::spawn_blocking(|| OpenOptions::new().write(true).open(pipe).unwrap());
+    let pipe = timeout(PATIENCE, opened).await.expect("the token is never read").unwrap();
+    (place, gateway, pipe)
+}
+
+#[tokio::test]
+async fn a_signal_during_a_reload_leads_to_another() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway, mut pipe) = reading_a_pipe(&itoc360).await;
+    // The file was read already, so only another reload can find this.
+    change(&place, |text| text.replace("\"pipe\"", "\"token\"") + &with_source("late"));
+    gateway.hang_up();
+    gateway.accept(&event(1, "twilio")).await;
+    pipe.write_all(b"canary-other").unwrap();
+    drop(pipe);
+    gateway.metric(TAKEN_UP, |count| count == 2.0).await;
+    gateway.accept(&event(2, "late")).await;
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_reload() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway, pipe) = reading_a_pipe(&itoc360).await;
+    gateway.accept(&event(1, "twilio")).await;
+    let stopped = gateway.stop().await;
+    assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("stopped; all that was accepted is on disk"), "{}", stopped.stderr);
+    drop(pipe);
+    assert_eq!(place.list(&[]).await.len(), 1);
+}
