@@ -52,6 +52,7 @@ pub struct Gateway {
     health: Health,
     closing: Closing,
     grace: Duration,
+    broken: watch::Sender<bool>,
 }
 
 /// Tasks that stop together.
@@ -59,6 +60,23 @@ pub struct Gateway {
 struct Hallway {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    broken: watch::Sender<bool>,
+}
+
+/// Goes with a task, and raises the alarm where that ends, or panics, before it is told to.
+struct Alarm {
+    what: &'static str,
+    stopped: watch::Receiver<bool>,
+    broken: watch::Sender<bool>,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if !*self.stopped.borrow() {
+            tracing::error!(what = self.what, "a part of the gateway has ended and should not have: this is a bug");
+            self.broken.send_replace(true);
+        }
+    }
 }
 
 /// What only a benchmark or a demonstration asks for.
@@ -124,41 +142,61 @@ impl Gateway {
         }
 
         // From here on nothing fails: what is sent now will be settled.
-        let (mut intake, mut delivery, mut admin) = (Hallway::new(), Hallway::new(), Hallway::new());
-        let mut operator = Hallway::new();
+        let broken = watch::Sender::new(false);
+        let [mut intake, mut delivery, mut admin, mut operator] = std::array::from_fn(|_| Hallway::new(&broken));
+        let (kept, mut stop) = (store.clone(), delivery.stop.subscribe());
+        delivery.spawn("the store", async move {
+            tokio::select! {
+                () = kept.ended() => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
         let grace = config.gateway.shutdown_grace;
         for way_out in ways_out {
-            delivery.tasks.spawn(way_out.run(delivery.stop.subscribe()));
+            let stop = delivery.stop.subscribe();
+            delivery.spawn("deliveries", way_out.run(stop));
         }
-        operator.tasks.spawn(teller.run(reloading.subscribe(), operator.stop.subscribe()));
+        let stop = operator.stop.subscribe();
+        operator.spawn("what the operator is told", teller.run(reloading.subscribe(), stop));
         if let Some(direct) = direct {
-            operator.tasks.spawn(direct.run(operator.stop.subscribe()));
+            let stop = operator.stop.subscribe();
+            operator.spawn("what the operator is told of the store", direct.run(stop));
         }
         let retention = &config.retention;
         let stop = delivery.stop.subscribe();
         let retaining = store::keep_within(store.clone(), retention.age, retention.size, metrics.clone(), stop);
-        delivery.tasks.spawn(retaining);
+        delivery.spawn("retention", retaining);
         if let Some(((listener, certificate), pages)) = monitoring {
             admin.follow(certificate);
-            admin.tasks.spawn(http::serve(listener, http::FEW, admin.stop.subscribe(), grace, move |request, peer| {
+            let stop = admin.stop.subscribe();
+            let serving = http::serve(listener, http::FEW, stop, grace, move |request, peer| {
                 pages.clone().answer(request.into_parts().0, peer)
-            }));
+            });
+            admin.spawn("monitoring", serving);
         }
         intake.follow(certificate);
-        intake.tasks.spawn(replayer.run(intake.stop.subscribe()));
+        let stop = intake.stop.subscribe();
+        intake.spawn("replays", replayer.run(stop));
         let proxies = Arc::new(config.gateway.trusted_proxies.clone());
         let connections = http::connections_within(config.gateway.memory);
-        intake.tasks.spawn(http::serve(listener, connections, intake.stop.subscribe(), grace, move |request, peer| {
+        let stop = intake.stop.subscribe();
+        let serving = http::serve(listener, connections, stop, grace, move |request, peer| {
             let client = Client::of(peer, request.headers(), &proxies);
             let way_in = Arc::clone(&way_in);
             async move { way_in.answer(request, client).await }
-        }));
+        });
+        intake.spawn("the listener", serving);
         health.set_ready(true, None);
         let took_ms = started.elapsed().as_millis() as u64;
         tracing::info!(%address, admin = admin_address.map(tracing::field::display), took_ms, "ready");
         let monitoring = admin;
         let admin = admin_address;
-        Ok(Self { address, admin, intake, delivery, operator, monitoring, reloading, health, closing, grace })
+        Ok(Self { address, admin, intake, delivery, operator, monitoring, reloading, health, closing, grace, broken })
+    }
+
+    /// Becomes true when a part of it has ended that should not: it would look alive, and not all of it is.
+    pub fn broken(&self) -> watch::Receiver<bool> {
+        self.broken.subscribe()
     }
 
     /// Stops it: refuses what is new, finishes what is under way within the grace period, closes the store.
@@ -177,14 +215,24 @@ impl Gateway {
 }
 
 impl Hallway {
-    fn new() -> Self {
-        Self { stop: watch::Sender::new(false), tasks: JoinSet::new() }
+    fn new(broken: &watch::Sender<bool>) -> Self {
+        Self { stop: watch::Sender::new(false), tasks: JoinSet::new(), broken: broken.clone() }
+    }
+
+    /// Runs a task that ends when it is told to stop; `what` names it.
+    fn spawn(&mut self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let alarm = Alarm { what, stopped: self.stop.subscribe(), broken: self.broken.clone() };
+        self.tasks.spawn(async move {
+            task.await;
+            drop(alarm);
+        });
     }
 
     /// Keeps a listener's certificate, if it has one, in step with its files.
     fn follow(&mut self, certificate: Option<Following>) {
         if let Some(certificate) = certificate {
-            self.tasks.spawn(certificate.run(self.stop.subscribe()));
+            let stop = self.stop.subscribe();
+            self.spawn("the certificate", certificate.run(stop));
         }
     }
 
@@ -293,4 +341,26 @@ fn strays(config: &Config, store: &Store) -> anyhow::Result<Vec<(String, i64)>> 
         }
     }
     Ok(waiting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_ends_or_panics_before_it_is_told_to_raises_the_alarm() {
+        let broken = watch::Sender::new(false);
+        let mut hallway = Hallway::new(&broken);
+        let mut stop = hallway.stop.subscribe();
+        hallway.spawn("one that stops in order", async move { drop(stop.wait_for(|stop| *stop).await) });
+        hallway.stop(Instant::now() + Duration::from_secs(60), "all").await;
+        assert!(!*broken.borrow());
+
+        for panics in [false, true] {
+            let broken = watch::Sender::new(false);
+            let mut hallway = Hallway::new(&broken);
+            hallway.spawn("one that is gone", async move { assert!(!panics, "on purpose") });
+            broken.subscribe().wait_for(|broken| *broken).await.unwrap();
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ConfigFile, Outcome, block_on};
@@ -16,13 +16,19 @@ pub fn run(file: &ConfigFile) -> Outcome {
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         let mut gateway = Gateway::start(&config, &Options::default()).await?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let mut broken = gateway.broken();
+        let whole = tokio::select! {
+            _ = terminate.recv() => true,
+            _ = interrupt.recv() => true,
+            _ = broken.wait_for(|broken| *broken) => false,
             never = reload_at(hangup, &mut gateway) => match never {},
-        }
+        };
         gateway.stop().await;
-        Ok(())
+        if whole {
+            Ok(())
+        } else {
+            Err(anyhow!("a part of the gateway ended by itself: start it again, and see the log").into())
+        }
     })
 }
 

@@ -252,6 +252,11 @@ impl Store {
         self.ask(Command::Remember, seen).await
     }
 
+    /// Returns when the writer is gone: at the end, or because it panicked.
+    pub async fn ended(&self) {
+        self.commands.closed().await;
+    }
+
     /// Changes with every commit that the disk does not take, and when it takes one again.
     pub fn trouble(&self) -> watch::Receiver<Trouble> {
         self.trouble.subscribe()
