@@ -32,6 +32,8 @@ use crate::store::{self, Closing, PluginRecord, Store};
 const INSTANCES_PER_SOURCE: u32 = 4 * sources::CALLS as u32;
 /// No more instances than this, however many sources there are: each reserves some GiB of address space.
 const INSTANCES: u32 = 256;
+/// How long what comes last at a stop may take, even where what came before has used up the grace period.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// A gateway that runs.
 #[derive(Debug)]
@@ -167,9 +169,9 @@ impl Gateway {
         let deadline = Instant::now() + self.grace;
         // Side by side: a sender that is slow to finish must not use up the time in which deliveries are written down.
         tokio::join!(self.intake.stop(deadline, "requests"), self.delivery.stop(deadline, "deliveries"));
-        // After them, so that it knows all that came.
-        self.operator.stop(deadline, "what the operator is told").await;
-        self.monitoring.stop(Instant::now(), "monitoring").await;
+        // After them, so that it knows all that came; and however long they took, there is time to write that down.
+        self.operator.stop(deadline.max(Instant::now() + MOMENT), "what the operator is told").await;
+        self.monitoring.stop(Instant::now() + MOMENT, "monitoring").await;
         self.closing.close().await;
         tracing::info!("stopped; all that was accepted is on disk");
     }
