@@ -269,7 +269,9 @@ fn record(source: &Source) -> PluginRecord {
     PluginRecord { name, version: source.plugin.description().version.clone(), sha256 }
 }
 
-/// Alerts may wait for a destination that was renamed or removed. They are kept; the operator must know.
+/// Alerts may wait for a destination that was renamed or removed. They are kept; the operator must know. Not of those that the
+/// gateway told there of itself: what they say is told anew where the operator hears of it now, and the name that they wait
+/// for may never come back, so an alert about them would be open for ever and tell of nothing that is lost.
 fn strays(config: &Config, store: &Store) -> anyhow::Result<Vec<(String, i64)>> {
     let known: HashSet<&str> = config.destinations.iter().map(|destination| destination.name.as_str()).collect();
     let reader = store.due_reader()?;
@@ -277,6 +279,9 @@ fn strays(config: &Config, store: &Store) -> anyhow::Result<Vec<(String, i64)>> 
     for destination in reader.waiting_for()? {
         if !known.contains(destination.as_str()) {
             let alerts = reader.count_waiting_for(&destination)?;
+            if alerts == 0 {
+                continue;
+            }
             tracing::error!(
                 destination,
                 alerts,
