@@ -114,6 +114,91 @@ async fn a_destination_that_is_held_is_told_at_the_operators_and_resolved_when_i
 }
 
 #[tokio::test]
+async fn where_the_operators_destination_has_another_name_he_is_told_there_and_nothing_stays_open() {
+    let (itoc360, ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    // One alert is set aside, and the next finds the destination held.
+    itoc360
+        .answers(|number| if number == 1 { Reply::error(400, "Invalid") } else { Reply::error(401, "Unauthorized") });
+    let place = Setup::new(&itoc360).operator(&ops).place();
+    let gateway = place.start().await;
+    gateway.accept(&twilio::error(&twilio::sid(0)).to("twilio")).await;
+    ops.told("set-aside", "firing").await;
+    gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
+    ops.told("destination-held", "firing").await;
+    gateway.metric("gateway_alerts{state=\"delivered\"}", |count| count == 2.0).await;
+    gateway.kill().await;
+    // One name is gone with its place, and one stays where it is and hears no more of it.
+    let config = fs::read_to_string(place.config()).unwrap();
+    let others = Itoc360::alertmanager().await;
+    let renamed = config.replace("destinations.ops]", "destinations.ops2]").replace("\"ops\"", "\"ops2\"");
+    place.write("gateway.toml", renamed.replace(&ops.url(), &others.url()));
+    let gateway = place.start().await;
+    let said = others.told("destination-held", "firing").await;
+    gateway.metric("gateway_alerts{state=\"delivered\"}", |count| count == 4.0).await;
+    gateway.kill().await;
+    let table = renamed.find("[destinations.ops2]").unwrap();
+    let both = format!("{}{}", &renamed[..table], renamed[table..].replacen("ops2", "ops3", 1));
+    let ops2 = renamed[table..].split("\n\n").next().unwrap().replace(&ops.url(), &others.url());
+    let both = both.replace("operator_destination = \"ops2\"", "operator_destination = \"ops3\"");
+    place.write("gateway.toml", format!("{both}\n{ops2}\n"));
+    let gateway = place.start().await;
+    let moved = others.told("destination-held", "resolved").await;
+    assert_eq!(moved["groupLabels"], said["groupLabels"]);
+    assert!(moved["commonAnnotations"]["summary"].as_str().unwrap().contains("told at another destination"), "{moved}");
+    gateway.metric("gateway_alerts{state=\"delivered\"}", |count| count == 8.0).await;
+    itoc360.mends();
+    ops.told("destination-held", "resolved").await;
+    itoc360.opens_only(1).await;
+    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0).await;
+    assert!(ops.own("destination-gone", "firing").is_empty() && others.own("destination-gone", "firing").is_empty());
+    assert!(ops.own("set-aside", "resolved").is_empty(), "one is set aside still");
+    assert_eq!((ops.tally().open, others.tally().open), (1, 0));
+}
+
+#[tokio::test]
+async fn what_the_gateway_told_at_a_destination_that_is_gone_opens_nothing_about_that() {
+    let (itoc360, mut ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    itoc360.answers(|_| Reply::error(401, "Unauthorized"));
+    let place = Setup::new(&itoc360).operator(&ops).place();
+    ops.down().await;
+    let gateway = place.start().await;
+    gateway.accept(&twilio::error(&twilio::sid(0)).to("twilio")).await;
+    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 2.0).await;
+    gateway.kill().await;
+    ops.up().await;
+    let config = fs::read_to_string(place.config()).unwrap();
+    place.write(
+        "gateway.toml",
+        config.replace("destinations.ops]", "destinations.ops2]").replace("\"ops\"", "\"ops2\""),
+    );
+    let gateway = place.start().await;
+    ops.told("destination-held", "firing").await;
+    itoc360.mends();
+    ops.told("destination-held", "resolved").await;
+    assert_eq!(gateway.stop().await.code, Some(0));
+    assert_eq!((ops.tally().opened, ops.tally().requests), (1, 2), "{:?}", ops.tally());
+}
+
+#[tokio::test]
+async fn a_reason_that_changes_while_a_destination_is_held_shows_at_once() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|number| if number == 1 { Reply::error(401, "Unauthorized") } else { Reply::error(402, "Limit") });
+    let (_place, gateway) = Setup::new(&itoc360).start().await;
+    gateway.accept(&twilio::error(&twilio::sid(0)).to("twilio")).await;
+    let first = gateway.destination("itoc360", "held").await;
+    assert!(first["why"].as_str().unwrap().contains("401"), "{first}");
+    let next = until("the reason is another", async || {
+        let shown = gateway.destination("itoc360", "held").await;
+        (shown["why"] != first["why"]).then_some(shown)
+    });
+    let next = next.await;
+    assert!(next["why"].as_str().unwrap().contains("402"), "{next}");
+    assert_eq!(next["since"], first["since"], "it is held since then");
+    let said = gateway.stop().await;
+    assert_eq!((said.code, said.stderr.matches("the destination is held").count()), (Some(0), 1), "{}", said.stderr);
+}
+
+#[tokio::test]
 async fn without_a_destination_of_his_own_the_operator_is_not_told_at_the_one_that_is_held() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(401, "Unauthorized"));
@@ -188,7 +273,9 @@ async fn what_a_destination_refuses_is_told_at_the_operators_and_resolved_when_i
     let (place, gateway) = Setup::new(&itoc360).operator(&ops).start().await;
     gateway.accept(&twilio::error(&twilio::sid(0)).to("twilio")).await;
     let said = ops.told("set-aside", "firing").await;
-    assert!(description(&said).contains("events replay --set-aside"), "{said}");
+    for help in ["refused by the destination, or are unreadable", "events replay --set-aside", "store check"] {
+        assert!(description(&said).contains(help), "{said}");
+    }
     itoc360.mends();
     assert_eq!(place.run_without_secrets(&["events", "replay", "--set-aside"]).await.code, Some(0));
     ops.told("set-aside", "resolved").await;

@@ -1,5 +1,6 @@
 //! A source of which nothing comes is told, and what ends it is something that its sender could prove.
 
+use alert_gateway::itoc360::stand_in::Reply;
 use serde_json::json;
 
 use crate::harness::{Itoc360, Place, Setup, plugin, until};
@@ -124,4 +125,42 @@ async fn what_is_no_longer_expected_is_over() {
     let _gateway = place.start().await;
     itoc360.told("silent", "resolved").await;
     assert_eq!(itoc360.tally().opened, 1);
+}
+
+#[tokio::test]
+async fn a_request_that_its_plugin_failed_on_shows_its_sender_only_where_a_token_does() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let broken = plugin::hostile("(unreachable)");
+    let setup = Setup::new(&itoc360).plugin("anyone", &broken, "expect_every = \"1h\"\nclients = [\"127.0.0.0/8\"]");
+    let setup = setup.plugin("known", &broken, "expect_every = \"1h\"\ntoken = \"canary-1\"");
+    let (_place, gateway) = setup.start().await;
+    for source in ["anyone", "known"] {
+        let post = plugin::alerts(source, &[plugin::alert("1")]).header("Authorization", "Bearer canary-1");
+        let answer = gateway.post(&post).await;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    }
+    let seen = |source: &str| format!("gateway_source_last_seen_timestamp_seconds{{source=\"{source}\"}}");
+    let metrics = gateway.metrics().await;
+    assert!(!metrics.contains_key(&seen("anyone")) && metrics.contains_key(&seen("known")), "{metrics:?}");
+}
+
+#[tokio::test]
+async fn when_sources_were_heard_of_is_written_down_at_a_stop_that_deliveries_have_used_up() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::Hang);
+    let setup = Setup::new(&itoc360).gateway("shutdown_grace = \"0s\"");
+    let (place, gateway) = setup.plugin("parrot", &plugin::parrot(), "expect_every = \"1h\"").start().await;
+    gateway.accept(&plugin::alerts("parrot", &[plugin::alert("1")])).await;
+    itoc360.requests(1).await;
+    let seen = gateway.metrics().await[SEEN];
+    let said = gateway.stop().await;
+    assert!(said.stderr.contains("not all of it finished in time"), "{}", said.stderr);
+    for what in ["what the operator is told", "monitoring"] {
+        assert!(!said.stderr.contains(&format!("\"what\":\"{what}\"")), "{}", said.stderr);
+        assert!(!said.stderr.contains(&format!("what=\"{what}\"")), "{}", said.stderr);
+    }
+    let store = rusqlite::Connection::open(place.path("data/gateway.db")).unwrap();
+    let sql = "SELECT last_seen FROM sources WHERE name = 'parrot'";
+    let kept: i64 = store.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert!((kept as f64 / 1000.0 - seen).abs() < 0.01, "{kept} is not {seen}");
 }

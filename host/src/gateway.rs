@@ -36,6 +36,8 @@ use reload::Reloading;
 const INSTANCES_PER_SOURCE: u32 = 4 * sources::CALLS as u32;
 /// No more instances than this, however many sources there are: each reserves some GiB of address space.
 const INSTANCES: u32 = 256;
+/// How long what comes last at a stop may take, even where what came before has used up the grace period.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// A gateway that runs.
 #[derive(Debug)]
@@ -206,9 +208,9 @@ impl Gateway {
         let deadline = Instant::now() + self.grace;
         // Side by side: a sender that is slow to finish must not use up the time in which deliveries are written down.
         tokio::join!(self.intake.stop(deadline, "requests"), self.delivery.stop(deadline, "deliveries"));
-        // After them, so that it knows all that came.
-        self.operator.stop(deadline, "what the operator is told").await;
-        self.monitoring.stop(Instant::now(), "monitoring").await;
+        // After them, so that it knows all that came; and however long they took, there is time to write that down.
+        self.operator.stop(deadline.max(Instant::now() + MOMENT), "what the operator is told").await;
+        self.monitoring.stop(Instant::now() + MOMENT, "monitoring").await;
         self.closing.close().await;
         tracing::info!("stopped; all that was accepted is on disk");
     }
@@ -323,7 +325,9 @@ async fn known(sources: Vec<Source>, store: &Store) -> Result<Vec<(Source, Plugi
     Ok(known)
 }
 
-/// Alerts may wait for a destination that was renamed or removed. They are kept; the operator must know.
+/// Alerts may wait for a destination that was renamed or removed. They are kept; the operator must know. Not of those that the
+/// gateway told there of itself: what they say is told anew where the operator hears of it now, and the name that they wait
+/// for may never come back, so an alert about them would be open for ever and tell of nothing that is lost.
 fn strays(config: &Config, store: &Store) -> anyhow::Result<Vec<(String, i64)>> {
     let known: HashSet<&str> = config.destinations.iter().map(|destination| destination.name.as_str()).collect();
     let reader = store.due_reader()?;
@@ -331,6 +335,9 @@ fn strays(config: &Config, store: &Store) -> anyhow::Result<Vec<(String, i64)>> 
     for destination in reader.waiting_for()? {
         if !known.contains(destination.as_str()) {
             let alerts = reader.count_waiting_for(&destination)?;
+            if alerts == 0 {
+                continue;
+            }
             tracing::error!(
                 destination,
                 alerts,

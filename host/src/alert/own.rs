@@ -21,7 +21,7 @@ pub enum Topic {
     DestinationFailing,
     /// A destination that is no longer configured, and that alerts wait for.
     DestinationGone,
-    /// A destination that refused single alerts.
+    /// A destination whose alerts are set aside: it refused them, or they cannot be read from the store.
     SetAside,
     /// The store cannot keep anything.
     StoreFailing,
@@ -84,7 +84,7 @@ impl Topic {
             ),
             Self::SetAside => (
                 format!("No alert is set aside for destination {name} any more"),
-                "What it had refused was sent again.".to_owned(),
+                "What was set aside was sent again, or is kept no longer.".to_owned(),
             ),
             Self::StoreFailing => {
                 ("The alert gateway keeps requests again".to_owned(), "The disk takes what is written.".to_owned())
@@ -92,6 +92,13 @@ impl Topic {
         };
         Alert { status: Status::Resolve, ..self.opens(name, title, message) }
     }
+}
+
+/// What ends an alert where it was told, because what `event` is about is told elsewhere now. It says nothing of how that is.
+pub fn moved(event: Alert) -> Alert {
+    let title = "This is told at another destination of the alert gateway now".to_owned();
+    let message = "The configuration names another. Whether it is over shows there.".to_owned();
+    Alert { status: Status::Resolve, title, message: Some(message), ..event }
 }
 
 /// A plugin failed on a request: `kind` is the word for how, `advice` what its author can do.
@@ -122,8 +129,8 @@ pub fn silent(source: &str, expect_every: &str, last_seen: Option<&str>) -> Aler
         format!("Nothing has come from source {source} for {expect_every}"),
         format!(
             "{last_seen} Time during which the gateway did not run is not counted.\n\
-             Look whether the sender still has this source's URL, and whether its requests are rejected: the gateway's log \
-             and gateway_requests_total{{source=\"{source}\"}} tell."
+             Look whether the sender still has this source's URL, and whether its requests are rejected, or its plugin fails \
+             on them: the gateway's log and gateway_requests_total{{source=\"{source}\"}} tell."
         ),
     )
 }
@@ -155,13 +162,15 @@ pub fn destination_gone(name: &str, alerts: i64) -> Alert {
     )
 }
 
-/// A destination has refused alerts that it will never take as they are.
+/// Alerts that no destination will have as they are: it refused them, or the store cannot give them to it.
 pub fn set_aside(name: &str, alerts: i64) -> Alert {
     Topic::SetAside.opens(
         name,
-        format!("Destination {name} refused {alerts} alerts, which are set aside"),
-        "Which, and why: alert-gateway events list --state set-aside\n\
-         Once that is mended: alert-gateway events replay --set-aside"
+        format!("{alerts} alerts for destination {name} are set aside"),
+        "They were refused by the destination, or are unreadable in the store.\n\
+         Which: alert-gateway events list --state set-aside\n\
+         Why, for each: alert-gateway events show <request>. What is unreadable: alert-gateway store check\n\
+         Once what was refused is mended: alert-gateway events replay --set-aside"
             .to_owned(),
     )
 }

@@ -50,8 +50,6 @@ pub struct Gate {
 pub struct State {
     /// Whether alerts go out.
     pub state: DestinationState,
-    /// Since when it is not healthy.
-    pub since: Option<Instant>,
     /// What the last attempt that counted against it said.
     pub why: Option<String>,
 }
@@ -107,8 +105,8 @@ impl Gate {
     /// How the destination is.
     pub fn state(&self) -> State {
         match &self.closed {
-            None => State { state: DestinationState::Healthy, since: None, why: None },
-            Some(closed) => State { state: closed.condition, since: Some(closed.since), why: Some(closed.why.clone()) },
+            None => State { state: DestinationState::Healthy, why: None },
+            Some(closed) => State { state: closed.condition, why: Some(closed.why.clone()) },
         }
     }
 

@@ -28,7 +28,7 @@ use crate::itoc360::{Itoc360, Sent};
 use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, Metrics};
 use crate::store::{self, Due, Store, StoreError};
 
-use gate::Gate;
+use gate::{Gate, State};
 use settle::Settled;
 use window::Window;
 
@@ -47,7 +47,7 @@ pub struct Delivery {
     window: Window,
     gate: Gate,
     rng: fastrand::Rng,
-    shown: Option<DestinationState>,
+    shown: Option<DestinationHealth>,
     health: Health,
     metrics: Metrics,
 }
@@ -134,14 +134,26 @@ impl Delivery {
         settling.spawn(settle::write_down(self.store.clone(), settlement));
     }
 
-    /// Tells the operator when the destination's state has changed.
+    /// Shows how the destination is, where that or the reason for it has changed: one thing is mended, and the next is wrong.
     fn show(&mut self) {
-        let state = self.gate.state();
-        if self.shown.replace(state.state) == Some(state.state) {
-            return;
-        }
+        let State { state, why } = self.gate.state();
+        let since = match &self.shown {
+            Some(shown) if shown.state == state && shown.why == why => return,
+            Some(shown) if shown.state == state => shown.since.clone(),
+            _ => {
+                self.announce(state, why.as_deref());
+                store::rfc3339(clock::wall_ms())
+            }
+        };
+        let health = DestinationHealth { state, since, why };
+        self.health.set_destination(&self.name, health.clone());
+        self.shown = Some(health);
+    }
+
+    /// Tells the operator that the destination's state has changed. Only that: a reason may change with every answer.
+    fn announce(&self, state: DestinationState, why: Option<&str>) {
         let destination = &*self.name;
-        match (state.state, &state.why) {
+        match (state, why) {
             (DestinationState::Healthy, _) => tracing::info!(destination, "the destination takes alerts"),
             (DestinationState::Failing, why) => {
                 tracing::warn!(destination, why, "the destination is failing; alerts wait on disk and are tried again");
@@ -152,10 +164,8 @@ impl Delivery {
         }
         for one in DestinationState::ALL {
             let labels = DestinationStateLabels { destination: Arc::clone(&self.name), state: one.as_str() };
-            self.metrics.destination_state.get_or_create(&labels).set(i64::from(one == state.state));
+            self.metrics.destination_state.get_or_create(&labels).set(i64::from(one == state));
         }
-        let health = DestinationHealth { state: state.state, since: store::rfc3339(clock::wall_ms()), why: state.why };
-        self.health.set_destination(&self.name, health);
     }
 }
 

@@ -107,6 +107,17 @@ impl Ending {
         }
     }
 
+    /// Whether a request that ended so came from who should send. `tokens` says whether its source takes no request without a
+    /// token. Where the plugin failed, it has not looked at the sender, so that the token alone shows who that is: networks
+    /// do not, as a webhook service sends for all its customers from the same.
+    pub fn shows_the_sender(&self, tokens: bool) -> bool {
+        match self {
+            Self::Accepted { .. } | Self::Ignored(_) | Self::Replied(_) => true,
+            Self::Kept => tokens,
+            _ => false,
+        }
+    }
+
     /// The answer to the sender of the request `id`.
     pub fn into_answer(self, id: &str, source: Option<&Source>) -> http::Answer {
         let problem = |status, detail: &str| http::problem(status, detail, Some(id));

@@ -25,7 +25,15 @@ impl Intake {
     ) -> Ending {
         let source = &entrance.source;
         let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
-        let reading = prepare(source, &received.id, received.at_ms, &store::rfc3339(received.at_ms), alerts);
+        let prepared = prepare(source, &received.id, &store::rfc3339(received.at_ms), alerts);
+        let reading = prepared.map_or_else(
+            |reason| {
+                let advice = "An alert must become JSON; look at its details.";
+                let notice = Some(Box::new(notice(source, &received.id, received.at_ms, "answer", advice)));
+                Reading::Failed(Failure { reason, notice })
+            },
+            Reading::Alerts,
+        );
         let failed = matches!(reading, Reading::Failed(_));
         // A plugin may make more of a request than came in.
         if let Err(why) = received.charge.cover(REQUEST + received.body.len() + reading.bytes()) {
@@ -70,30 +78,22 @@ impl Intake {
     }
 }
 
-/// Alerts as the store takes them. What cannot be written down is a failure to read the request: it is kept raw.
+/// Alerts as the store takes them.
+///
+/// # Errors
+/// Why one cannot be written down. That is a failure to read the request: it is kept raw.
 pub(super) fn prepare(
     source: &Source,
     request: &str,
-    now_ms: i64,
     received_at: &str,
     alerts: Vec<contract::Alert>,
-) -> Reading {
-    let alerts: Result<_, _> = alerts
-        .into_iter()
-        .map(|event| {
-            let (source_name, request, received_at) =
-                (source.name.to_string(), request.to_owned(), received_at.to_owned());
-            NewAlert::new(&Alert { source: source_name, request, received_at, event }, &source.destination)
-        })
-        .collect();
-    alerts.map_or_else(
-        |error| {
-            let advice = "An alert must become JSON; look at its details.";
-            let notice = Some(Box::new(notice(source, request, now_ms, "answer", advice)));
-            Reading::Failed(Failure { reason: error.to_string(), notice })
-        },
-        Reading::Alerts,
-    )
+) -> Result<Vec<NewAlert>, String> {
+    let prepared = alerts.into_iter().map(|event| {
+        let (source_name, request, received_at) = (source.name.to_string(), request.to_owned(), received_at.to_owned());
+        let alert = Alert { source: source_name, request, received_at, event };
+        NewAlert::new(&alert, &source.destination).map_err(|error| error.to_string())
+    });
+    prepared.collect()
 }
 
 /// What the operator is told of a request that `source` could not read.

@@ -161,10 +161,11 @@ impl Intake {
 
     fn count(&self, source: Option<&Source>, ending: &Ending, started: Instant) {
         // A request for nobody has an empty source: its path is the sender's to choose, and must make no series.
-        let source: Arc<str> = source.map_or_else(|| "".into(), |source| Arc::clone(&source.name));
+        let (source, tokens): (Arc<str>, _) =
+            source.map_or_else(|| ("".into(), false), |source| (Arc::clone(&source.name), !source.tokens.is_empty()));
         let label = SourceLabel { source: Arc::clone(&source) };
         self.metrics.request_duration.get_or_create(&label).observe(started.elapsed().as_secs_f64());
-        if matches!(ending, Ending::Accepted { .. } | Ending::Ignored(_) | Ending::Kept | Ending::Replied(_)) {
+        if ending.shows_the_sender(tokens) {
             let now_ms = wall_ms();
             self.metrics.source_last_seen.get_or_create(&label).set(now_ms as f64 / 1000.0);
             self.health.heard(&source, now_ms);

@@ -114,7 +114,8 @@ fn request(history: &History, seq: i64) -> Result<Option<RequestRecord>, StoreEr
     }
 }
 
-/// What the plugin makes of it now; nothing where too much else waits for it.
+/// What the plugin makes of it now; nothing where too much else waits for it. That it fails again is told by the log alone:
+/// the alert that told it first is open still.
 async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
     let source = &entrance.source;
     let Ok(headers) = serde_json::from_str::<Box<RawValue>>(&request.headers) else {
@@ -122,7 +123,8 @@ async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
     };
     let answer = source.read(&request.received_at, &request.method, &request.url, &headers, &request.body).await;
     Some(match answer {
-        Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, wall_ms(), &request.received_at, alerts),
+        Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, &request.received_at, alerts)
+            .map_or_else(|reason| Reading::Failed(reason.into()), Reading::Alerts),
         Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
         Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),
         Ok(Answer::Reply { .. }) => Reading::Ignored("the plugin has a reply to it, and no alert".to_owned()),

@@ -1,7 +1,7 @@
 //! What the store cannot carry: that it keeps nothing.
 //!
-//! It goes straight to the operator's destination, from memory, until it arrives or is true no longer. There is never more
-//! than this one message.
+//! It goes straight to the operator's destination, from memory, until it arrives, even where it is over by then: a try whose
+//! answer was lost may have arrived, so the end of it must follow. There is never more than this one message.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;

@@ -26,7 +26,7 @@ use crate::alert::own::{self, Topic};
 use crate::clock::wall_ms;
 use crate::health::{Board, Health};
 use crate::metrics::{Metrics, SourceLabel};
-use crate::store::{Notice, Remembered, Store, StoreError};
+use crate::store::{Notice, Remembered, Store, StoreError, Told};
 
 pub use direct::Direct;
 pub use silence::{Expected, Taken};
@@ -41,6 +41,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 const PROBE: Duration = Duration::from_secs(10);
 /// How long to let refusals gather before they are counted again.
 const GATHER: Duration = Duration::from_secs(2);
+/// When to count again where more are set aside than was told, and it is not yet an hour since: that much later than then at
+/// most they are told.
+const RECOUNT: Duration = Duration::from_secs(5 * 60);
 
 /// Tells the operator.
 #[derive(Debug)]
@@ -70,8 +73,8 @@ struct Ops {
 #[derive(Debug, Clone)]
 enum Work {
     Tell(Notice),
-    /// That something was told under this key.
-    Forget(String),
+    /// To forget that this was told.
+    Forget(Told),
 }
 
 /// What the configuration says.
@@ -113,6 +116,7 @@ impl Operator {
         let mut set_aside = self.store.set_aside();
         let start = Instant::now();
         let (mut write_at, mut count_at, mut counted_at, mut not_before) = (start + WRITE, Some(start), start, start);
+        let mut recount_at: Option<Instant> = None;
         loop {
             let now = Instant::now();
             let shown = board.borrow_and_update().clone();
@@ -132,11 +136,16 @@ impl Operator {
             }
             let mut next = Some(not_before);
             if not_before <= now {
-                if count_at.is_some_and(|at| at <= now) {
-                    (count_at, counted_at) = (None, now);
-                    if let Err(error) = self.count().await {
-                        tracing::warn!(%error, "what is set aside could not be told; it is tried again");
-                        count_at = Some(now + PAUSE);
+                // Not before what is inherited was ended: that would end what the count tells as well.
+                if self.first.is_empty() && [count_at, recount_at].into_iter().flatten().any(|at| at <= now) {
+                    (count_at, recount_at, counted_at) = (None, None, now);
+                    match self.count().await {
+                        Ok(true) => {}
+                        Ok(false) => recount_at = Some(now + RECOUNT),
+                        Err(error) => {
+                            tracing::warn!(%error, "what is set aside could not be told; it is tried again");
+                            count_at = Some(now + PAUSE);
+                        }
                     }
                 }
                 next = match self.tell(now).await {
@@ -150,7 +159,7 @@ impl Operator {
                     }
                 };
             }
-            let count = count_at.map(|at| at.max(not_before));
+            let count = [count_at, recount_at].into_iter().flatten().min().map(|at| at.max(not_before));
             let wake = [next, count].into_iter().flatten().fold(write_at, Instant::min);
             tokio::select! {
                 changed = board.changed() => if changed.is_err() { return },
@@ -226,8 +235,8 @@ impl Operator {
         let mut any = false;
         while let Some(work) = self.first.front() {
             match work.clone() {
-                Work::Tell(notice) => keep(&self.store, &notice.destination, notice.event).await?,
-                Work::Forget(key) => self.store.forget(key).await?,
+                Work::Tell(notice) => drop(keep(&self.store, &notice.destination, notice.event).await?),
+                Work::Forget(told) => self.store.forget(told).await?,
             }
             self.first.pop_front();
         }
@@ -245,25 +254,30 @@ impl Operator {
         Ok(any)
     }
 
-    /// Counts what is set aside, and tells of more than before, or of none any more.
-    async fn count(&mut self) -> Result<(), StoreError> {
-        let Some(ops) = &mut self.ops else { return Ok(()) };
+    /// Counts what is set aside, and tells of more than before, or of none any more. Says whether all of it is told: within an
+    /// hour of the last alert, the store takes none of more. (What an earlier run told counts as none, as how many it told of
+    /// is not known: once too often is better than never.)
+    async fn count(&mut self) -> Result<bool, StoreError> {
+        let Some(ops) = &mut self.ops else { return Ok(true) };
         let remembered = Arc::clone(&self.remembered);
         let count = move || remembered.lock().unwrap_or_else(PoisonError::into_inner).set_aside();
         let counted = tokio::task::spawn_blocking(count).await.map_err(|_| StoreError::Closed)??;
         let counted: BTreeMap<_, _> = counted.into_iter().filter(|(name, _)| ops.others.contains(name)).collect();
+        let mut all_told = true;
         for (name, alerts) in &counted {
-            if ops.set_aside.get(name).is_none_or(|told| alerts > told) {
-                keep(&self.store, &ops.name, own::set_aside(name, *alerts)).await?;
+            let more = ops.set_aside.get(name).is_none_or(|told| alerts > told);
+            if !more || keep(&self.store, &ops.name, own::set_aside(name, *alerts)).await? {
+                ops.set_aside.insert(name.clone(), *alerts);
+            } else {
+                all_told = false;
             }
-            ops.set_aside.insert(name.clone(), *alerts);
         }
         let over: Vec<_> = ops.set_aside.keys().filter(|name| !counted.contains_key(*name)).cloned().collect();
         for name in over {
             keep(&self.store, &ops.name, Topic::SetAside.ends(&name)).await?;
             ops.set_aside.remove(&name);
         }
-        Ok(())
+        Ok(all_told)
     }
 
     /// Writes down when sources were heard of: `all` of them, or those that have news.
@@ -279,11 +293,54 @@ impl Operator {
     }
 }
 
-/// Has the store keep an alert, and says so in the log where it is news.
-async fn keep(store: &Store, destination: &str, event: contract::Alert) -> Result<(), StoreError> {
+/// Has the store keep an alert, and says so in the log where it is news. Says whether it was.
+async fn keep(store: &Store, destination: &str, event: contract::Alert) -> Result<bool, StoreError> {
     let (key, status, title) = (event.key().to_owned(), event.status.as_str(), event.title.clone());
-    if store.tell(Notice { destination: destination.to_owned(), event, at_ms: wall_ms() }).await? {
+    let news = store.tell(Notice { destination: destination.to_owned(), event, at_ms: wall_ms() }).await?;
+    if news {
         tracing::warn!(key, status, destination, title, "the gateway tells of itself");
     }
-    Ok(())
+    Ok(news)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Options;
+
+    #[tokio::test]
+    async fn refusals_within_the_hour_are_told_when_it_is_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { sync: false, ..Options::default() };
+        let (store, closing) = Store::open(dir.path(), &options, Metrics::new()).unwrap();
+        let plan = Plan {
+            sources: Vec::new(),
+            destinations: vec!["d".to_owned(), "ops".to_owned()],
+            operator_destination: Some("ops".to_owned()),
+            gone: Vec::new(),
+        };
+        let mut operator = Operator::new(&plan, store, Health::default(), Metrics::new()).unwrap();
+        let file = rusqlite::Connection::open(dir.path().join("gateway.db")).unwrap();
+        let refuse = |id: i64| {
+            let sql = "INSERT INTO alerts (id, source, event_id, destination, lane, state) VALUES (?1, 's', ?1, 'd', 0, 'set_aside')";
+            file.execute(sql, [id]).unwrap();
+        };
+        refuse(1);
+        assert!(operator.count().await.unwrap());
+        refuse(2);
+        assert!(!operator.count().await.unwrap(), "it was told within the hour");
+        assert!(!operator.count().await.unwrap(), "and is not forgotten");
+        file.execute("UPDATE conditions SET told_at = told_at - 60 * 60 * 1000", []).unwrap();
+        assert!(operator.count().await.unwrap());
+        let titles: Vec<String> = file
+            .prepare("SELECT json ->> 'title' FROM events ORDER BY alert")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(titles, [1, 2].map(|alerts| format!("{alerts} alerts for destination d are set aside")));
+        drop(operator);
+        closing.close().await;
+    }
 }

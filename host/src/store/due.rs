@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 use super::{ALERTS_PER_REQUEST, StoreError, schema};
 use crate::alert::Alert;
 use crate::clock::LONGEST_WAIT;
+use crate::config::OWN_SOURCE;
 
 /// A connection that reads what is due.
 #[derive(Debug)]
@@ -163,13 +164,13 @@ impl DueReader {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// How many alerts wait for `destination`. It looks at all that wait.
+    /// How many alerts of senders wait for `destination`. It looks at all that wait.
     ///
     /// # Errors
     /// What the disk said.
     pub fn count_waiting_for(&self, destination: &str) -> Result<i64, StoreError> {
-        let sql = "SELECT count(*) FROM alerts WHERE state = 'pending' AND destination = ?";
-        Ok(self.connection.query_row(sql, [destination], |row| row.get(0))?)
+        let sql = "SELECT count(*) FROM alerts WHERE state = 'pending' AND destination = ? AND source <> ?";
+        Ok(self.connection.query_row(sql, [destination, OWN_SOURCE], |row| row.get(0))?)
     }
 
     /// What an operator asked to have done again, oldest first.

@@ -240,8 +240,8 @@ impl Store {
     ///
     /// # Errors
     /// What the disk said.
-    pub async fn forget(&self, key: String) -> Result<(), StoreError> {
-        self.ask(Command::Forget, key).await
+    pub async fn forget(&self, told: Told) -> Result<(), StoreError> {
+        self.ask(Command::Forget, told).await
     }
 
     /// Keeps when sources were heard of.

@@ -8,10 +8,11 @@ use plugin_sdk::contract::{self, Status};
 use rusqlite::{OptionalExtension, params};
 
 use super::append::{self, NewAlert, PluginRecord};
+use super::remembered::Told;
 use super::writer::Step;
 use super::{ALERTS_PER_REQUEST, StoreError};
 use crate::alert::Alert;
-use crate::alert::own::Topic;
+use crate::alert::own::{self, Topic};
 use crate::config::OWN_SOURCE;
 
 /// How long one that is open is not told again. An hour, because what goes on for longer is worth another look, and a page
@@ -24,7 +25,7 @@ const PLACE: i64 = ALERTS_PER_REQUEST as i64 - 1;
 /// Something that the gateway has to tell.
 #[derive(Debug, Clone)]
 pub struct Notice {
-    /// Where to; the end of one that is open goes where that went.
+    /// Where to; the end of one that is open goes where that went, and one that is open elsewhere is ended there first.
     pub destination: String,
     /// What, with its key; the store gives it its event id.
     pub event: contract::Alert,
@@ -35,27 +36,28 @@ pub struct Notice {
 /// Keeps a notice, as an alert of a request that nobody sent. Says whether it was news: what opens one that was told within
 /// the hour, and what ends none, is dropped. It is due at `now_ms`.
 pub fn tell(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, StoreError> {
-    let key = notice.event.key();
-    let destination = match (notice.event.status, told(step, key)?) {
-        (Status::Trigger, Some((_, told_at))) if (notice.at_ms - told_at).abs() < AGAIN_MS => return Ok(false),
-        (Status::Trigger, _) => {
-            open(step, notice)?;
-            notice.destination.clone()
+    match notice.event.status {
+        Status::Trigger => {
+            if !open(step, notice, now_ms)? {
+                return Ok(false);
+            }
+            say(step, notice.clone(), now_ms)?;
         }
-        (Status::Resolve, None) => return Ok(false),
-        (Status::Resolve, Some((destination, _))) => {
-            forget(step, key)?;
-            destination
+        Status::Resolve => {
+            let key = notice.event.key();
+            let Some((destination, _)) = told(step, key)? else { return Ok(false) };
+            forget(step, &Told { key: key.to_owned(), destination: destination.clone() })?;
+            say(step, Notice { destination, ..notice.clone() }, now_ms)?;
         }
-    };
-    let seq = request(step, notice.at_ms)?;
-    keep(step, seq, seq * ALERTS_PER_REQUEST as i64, Notice { destination, ..notice.clone() }, now_ms)?;
+    }
     Ok(true)
 }
 
-/// Takes it that nobody waits any more for the end of what was told under this key.
-pub fn forget(step: &Step<'_>, key: &str) -> Result<(), StoreError> {
-    step.transaction.prepare_cached("DELETE FROM conditions WHERE key = ?")?.execute([key])?;
+/// Takes it that nobody waits any more for the end of this. What was told under its key elsewhere meanwhile stays.
+pub fn forget(step: &Step<'_>, told: &Told) -> Result<(), StoreError> {
+    step.transaction
+        .prepare_cached("DELETE FROM conditions WHERE key = ? AND destination = ?")?
+        .execute([&told.key, &told.destination])?;
     Ok(())
 }
 
@@ -76,11 +78,9 @@ pub fn failed(
         )?
         .query_row([source], |row| row.get(0))?;
     let Some(notice) = notice else { return Ok(()) };
-    let told = told(step, notice.event.key())?;
-    if told.is_some_and(|(_, told_at)| (notice.at_ms - told_at).abs() < AGAIN_MS) {
+    if !open(step, notice, now_ms)? {
         return Ok(());
     }
-    open(step, notice)?;
     let mut notice = notice.clone();
     let message = notice.event.message.get_or_insert_default();
     *message += &format!("\nRequests of this source that wait now: {waiting}.");
@@ -108,11 +108,27 @@ fn told(step: &Step<'_>, key: &str) -> Result<Option<(String, i64)>, StoreError>
     Ok(statement.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
-fn open(step: &Step<'_>, notice: &Notice) -> Result<(), StoreError> {
+/// Takes down that this is open, at its destination and nowhere else. Says whether it is news there.
+fn open(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, StoreError> {
+    if let Some((destination, told_at)) = told(step, notice.event.key())? {
+        if destination != notice.destination {
+            // Nobody would end it there later: from now on it stands under its new destination.
+            let event = own::moved(notice.event.clone());
+            say(step, Notice { destination, event, at_ms: notice.at_ms }, now_ms)?;
+        } else if (notice.at_ms - told_at).abs() < AGAIN_MS {
+            return Ok(false);
+        }
+    }
     step.transaction
         .prepare_cached("INSERT OR REPLACE INTO conditions (key, destination, told_at) VALUES (?, ?, ?)")?
         .execute(params![notice.event.key(), notice.destination, notice.at_ms])?;
-    Ok(())
+    Ok(true)
+}
+
+/// Keeps a notice as the alert of a request of its own.
+fn say(step: &mut Step<'_>, notice: Notice, now_ms: i64) -> Result<(), StoreError> {
+    let seq = request(step, notice.at_ms)?;
+    keep(step, seq, seq * ALERTS_PER_REQUEST as i64, notice, now_ms)
 }
 
 /// A request that nobody sent, so that what hangs on it is listed, shown, delivered and removed like everything else.

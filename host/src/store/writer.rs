@@ -10,7 +10,7 @@ use super::append::{self, Appended, NewRequest, PluginId, PluginRecord, Reading}
 use super::lock::Lock;
 use super::own::{self, Notice};
 use super::place::Place;
-use super::remembered::{self, Seen};
+use super::remembered::{self, Seen, Told};
 use super::replay::{self, Replay, Reread};
 use super::retention::{self, Bounds, Retained};
 use super::settle::{self, Settlement};
@@ -39,7 +39,7 @@ pub enum Command {
     Retain(Ask<Bounds, Retained>),
     Plugin(Ask<PluginRecord, PluginId>),
     Tell(Ask<(Notice, i64), bool>),
-    Forget(Ask<String, ()>),
+    Forget(Ask<Told, ()>),
     Remember(Ask<Vec<Seen>, ()>),
     Close,
 }
@@ -215,7 +215,7 @@ impl Command {
             Self::Retain(ask) => ask.run(|bounds| retention::retain(step, bounds)),
             Self::Plugin(ask) => ask.run(|plugin| append::plugin(&step, plugin)),
             Self::Tell(ask) => ask.run(|(notice, now_ms)| own::tell(&mut step, notice, *now_ms)),
-            Self::Forget(ask) => ask.run(|key| own::forget(&step, key)),
+            Self::Forget(ask) => ask.run(|told| own::forget(&step, told)),
             Self::Remember(ask) => ask.run(|seen| remembered::remember(step, seen)),
             Self::Close => Ok(()),
         }

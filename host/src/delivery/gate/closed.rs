@@ -24,7 +24,6 @@ pub const FAILING_LAST: Duration = Duration::from_secs(30);
 pub struct Closed {
     /// Never healthy.
     pub condition: DestinationState,
-    pub since: Instant,
     pub why: String,
     pub next_probe: Instant,
     /// Whether the probe may have been sent. It is only sent when nothing else is under way, so while this is true, the
@@ -37,14 +36,14 @@ impl Closed {
     pub fn held(now: Instant, why: &str) -> Self {
         let condition = DestinationState::Held;
         let (why, interval) = (why.to_owned(), HELD_FIRST);
-        Self { condition, since: now, why, next_probe: now + interval, probing: false, interval }
+        Self { condition, why, next_probe: now + interval, probing: false, interval }
     }
 
     pub fn failing(now: Instant, why: &str, retry_after: Option<Duration>, rng: &mut fastrand::Rng) -> Self {
         let condition = DestinationState::Failing;
         let (why, interval) = (why.to_owned(), FAILING_FIRST);
         let next_probe = now + wait(interval, retry_after, rng);
-        Self { condition, since: now, why, next_probe, probing: false, interval }
+        Self { condition, why, next_probe, probing: false, interval }
     }
 
     /// Whether a probe may go now. Where it may, the next outcome is taken as the probe's.

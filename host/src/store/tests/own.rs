@@ -40,9 +40,13 @@ impl Bench {
 
     /// Delivers all that is due, and what becomes due by that, and gives its keys and whether each opens.
     async fn deliver(&self) -> Vec<(String, bool)> {
+        self.deliver_to(DESTINATION).await
+    }
+
+    async fn deliver_to(&self, destination: &str) -> Vec<(String, bool)> {
         let mut delivered = Vec::new();
         loop {
-            let due = self.store.due_reader().unwrap().due(DESTINATION, i64::MAX, &HashSet::new(), 1).unwrap();
+            let due = self.store.due_reader().unwrap().due(destination, i64::MAX, &HashSet::new(), 1).unwrap();
             let Some(due) = due.into_iter().next() else { return delivered };
             let event = due.alert.event;
             delivered.push((event.key().to_owned(), event.status == contract::Status::Trigger));
@@ -93,10 +97,44 @@ async fn one_that_is_open_is_told_once_an_hour_and_ended_once_where_it_was_told(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_told_elsewhere_is_ended_where_it_was_told_before() {
+    let mut bench = Bench::new().await;
+    let elsewhere = |notice: Notice| Notice { destination: "elsewhere".into(), ..notice };
+    bench.store.tell(elsewhere(held(0))).await.unwrap();
+    assert!(bench.store.tell(held(1)).await.unwrap(), "here it is news, within the hour too");
+    bench.store.tell(well(2)).await.unwrap();
+    // A plugin's, which is kept with its request.
+    bench.fail(3).await;
+    let mut failed = bench.request("a", HOUR);
+    failed.id = "late".into();
+    let notice = elsewhere(notice(own::plugin_failed("a", "p", "trap", "Mend it.", "late"), HOUR));
+    let reading = Reading::Failed(Failure { reason: "trap".into(), notice: Some(Box::new(notice)) });
+    bench.store.append(failed, reading).await.unwrap();
+    let (held, failed) = ("destination-held/d", "plugin-failed/a");
+    assert_eq!(bench.deliver().await, [opens(held), ends(held), opens(failed), ends(failed)]);
+    assert_eq!(bench.deliver_to("elsewhere").await, [opens(held), ends(held), opens(failed)]);
+    let told = bench.store.remembered().unwrap().told().unwrap();
+    assert_eq!(told, [Told { key: failed.into(), destination: "elsewhere".into() }]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_gateway_told_of_itself_is_none_of_what_senders_wait_for() {
+    let mut bench = Bench::new().await;
+    bench.store.tell(held(0)).await.unwrap();
+    let waiting = |bench: &Bench| bench.store.due_reader().unwrap().count_waiting_for(DESTINATION).unwrap();
+    assert_eq!(waiting(&bench), 0);
+    bench.append("a", 1, &[("1", "1")]).await;
+    assert_eq!(waiting(&bench), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_forgotten_has_no_end() {
     let bench = Bench::new().await;
     bench.store.tell(held(0)).await.unwrap();
-    bench.store.forget("destination-held/d".into()).await.unwrap();
+    let told = |destination: &str| Told { key: "destination-held/d".into(), destination: destination.into() };
+    bench.store.forget(told("elsewhere")).await.unwrap();
+    assert_eq!(bench.store.remembered().unwrap().told().unwrap(), [told(DESTINATION)], "it was told here");
+    bench.store.forget(told(DESTINATION)).await.unwrap();
     assert!(!bench.store.tell(well(1)).await.unwrap());
 }
 
