@@ -15,10 +15,14 @@ mod trial;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, Problems};
+
+/// How long the program, which has nothing to do any more, waits for reads of the disk that nobody waits for.
+const LEFT: Duration = Duration::from_secs(1);
 
 /// Takes webhooks, lets sandboxed plugins read them, and delivers the alerts to ITOC360 until it has them.
 ///
@@ -139,7 +143,11 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 /// Runs a future to its end on this thread and one more for each further processor.
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(future);
+    // All that matters was waited for. What is left may read a disk that does not answer.
+    runtime.shutdown_timeout(LEFT);
+    outcome
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
