@@ -133,6 +133,32 @@ async fn a_plugin_that_fails_again_and_again_is_one_line_of_each_kind_with_the_f
 }
 
 #[tokio::test]
+async fn a_list_of_replays_is_not_held_in_memory_at_once() {
+    const COUNT: usize = 80;
+    let itoc360 = Itoc360::alertmanager().await;
+    let setup = Setup::new(&itoc360).plugin("traps", &plugin::hostile("(unreachable)"), "limits.body = \"1MiB\"");
+    let place = setup.place();
+    let gateway = place.start().await;
+    let mut replay = vec!["events".to_owned(), "replay".to_owned()];
+    for _ in 0..COUNT {
+        let answer = gateway.post(&twilio::unsigned("/in/traps", vec![b'x'; 1_000_000])).await;
+        replay.push(answer.json()["request"].as_str().unwrap().to_owned());
+    }
+    gateway.kill().await;
+    let mut gateway = place.start().await;
+    let idle = gateway.memory_kib(true);
+    let replay: Vec<_> = replay.iter().map(String::as_str).collect();
+    assert_eq!(place.run_without_secrets(&replay).await.code, Some(0));
+    for id in &replay[2..] {
+        gateway.log("it was read again", |line| (line["request"] == *id).then_some(())).await;
+    }
+    let peak = gateway.memory_kib(true);
+    println!("{idle} KiB idle, {peak} KiB at the most");
+    assert!(peak < idle + COUNT as u64 * 1000 * 3 / 4, "{idle} KiB idle, {peak} KiB at the most");
+    gateway.kill().await;
+}
+
+#[tokio::test]
 async fn a_plugin_that_floods_the_log_is_cut_short() {
     let (_itoc360, _place, gateway) = start().await;
     gateway.post(&plugin::alerts("floods", &[plugin::alert("1")])).await;
