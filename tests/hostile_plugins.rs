@@ -109,6 +109,56 @@ async fn what_is_kept_is_read_again_once_its_plugin_is_mended() {
 }
 
 #[tokio::test]
+async fn a_plugin_that_fails_again_and_again_is_one_line_of_each_kind_with_the_first_request() {
+    let (_itoc360, place, gateway) = start().await;
+    let mut first = Vec::new();
+    for number in 0..20 {
+        for name in ["traps", "babbles"] {
+            let answer = gateway.post(&plugin::alerts(name, &[plugin::alert(&number.to_string())])).await;
+            assert_eq!(answer.status, 202, "{}", answer.body);
+            if number == 0 {
+                first.push(answer.json()["request"].clone());
+            }
+        }
+    }
+    let logged = gateway.stop().await.stderr;
+    let lines = logged.lines().filter(|line| line.contains("the plugin failed"));
+    let lines: Vec<serde_json::Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let about: Vec<_> = lines.iter().map(|line| (&line["kind"], &line["request"], &line["left_out"])).collect();
+    let none = json!(0);
+    assert_eq!(about, [(&json!("trap"), &first[0], &none), (&json!("answer"), &first[1], &none)], "{logged}");
+    assert!(lines[0]["help"].as_str().unwrap().contains(&format!("events replay {}", first[0].as_str().unwrap())));
+    // The others are where the operator looks for them.
+    assert_eq!(place.list(&["--state", "failed", "--source", "traps"]).await.len(), 20);
+}
+
+#[tokio::test]
+async fn a_list_of_replays_is_not_held_in_memory_at_once() {
+    const COUNT: usize = 80;
+    let itoc360 = Itoc360::alertmanager().await;
+    let setup = Setup::new(&itoc360).plugin("traps", &plugin::hostile("(unreachable)"), "limits.body = \"1MiB\"");
+    let place = setup.place();
+    let gateway = place.start().await;
+    let mut replay = vec!["events".to_owned(), "replay".to_owned()];
+    for _ in 0..COUNT {
+        let answer = gateway.post(&twilio::unsigned("/in/traps", vec![b'x'; 1_000_000])).await;
+        replay.push(answer.json()["request"].as_str().unwrap().to_owned());
+    }
+    gateway.kill().await;
+    let mut gateway = place.start().await;
+    let idle = gateway.memory_kib(true);
+    let replay: Vec<_> = replay.iter().map(String::as_str).collect();
+    assert_eq!(place.run_without_secrets(&replay).await.code, Some(0));
+    for id in &replay[2..] {
+        gateway.log("it was read again", |line| (line["request"] == *id).then_some(())).await;
+    }
+    let peak = gateway.memory_kib(true);
+    println!("{idle} KiB idle, {peak} KiB at the most");
+    assert!(peak < idle + COUNT as u64 * 1000 * 3 / 4, "{idle} KiB idle, {peak} KiB at the most");
+    gateway.kill().await;
+}
+
+#[tokio::test]
 async fn a_plugin_that_floods_the_log_is_cut_short() {
     let (_itoc360, _place, gateway) = start().await;
     gateway.post(&plugin::alerts("floods", &[plugin::alert("1")])).await;

@@ -259,6 +259,14 @@ async fn an_admin_listener_with_a_token_shows_its_pages_to_those_who_have_it() {
     said.extend([ended.stdout, ended.stderr]);
     let shown = said.iter().flat_map(|text| text.lines()).find(|line| line.contains("canary"));
     assert_eq!(shown, None);
+    assert_eq!(refusals(&said[said.len() - 1]), ["unauthenticated", "forbidden"]);
+}
+
+/// The outcomes in the lines of a log that are about the admin listener.
+fn refusals(logged: &str) -> Vec<String> {
+    let lines = logged.lines().filter(|line| line.contains("refused at the admin listener"));
+    let lines = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.map(|line| line["outcome"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -291,4 +299,6 @@ async fn an_admin_listener_is_asked_by_no_foreign_name_and_for_no_foreign_page()
     let absolute =
         gateway.raw_admin(b"GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert!(absolute.await.starts_with("HTTP/1.1 403 "));
+    let logged = gateway.stop().await.stderr;
+    assert_eq!(refusals(&logged), ["foreign_host", "foreign_origin"], "one line of each kind: {logged}");
 }

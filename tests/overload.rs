@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hyper::Method;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -174,6 +174,64 @@ async fn thousands_of_idle_connections_keep_no_sender_out() {
     let newest = said(idle.pop().unwrap(), &twilio::unsigned("/in/twilio", "a=b")).await;
     assert!(newest.contains("HTTP/1.1 405") && newest.contains("HTTP/1.1 401"), "{newest}");
     itoc360.opens_only(21).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_pooled_connections_ask_without_a_pause_every_new_sender_is_answered() {
+    const ASK: &[u8] = b"GET /in/twilio HTTP/1.1\r\nHost: a\r\n\r\n";
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, gateway) = Setup::new(&itoc360).gateway(LITTLE).start().await;
+    let address = gateway.address;
+    // Almost as many as there are places before one has to go for another.
+    let enough = Arc::new(AtomicBool::new(false));
+    let mut pooled = JoinSet::new();
+    for _ in 0..111 {
+        let enough = Arc::clone(&enough);
+        pooled.spawn(async move {
+            let (mut asked, mut answered_first) = (0, 0);
+            while !enough.load(Ordering::Relaxed) {
+                let mut connection = BufReader::new(TcpStream::connect(address).await.unwrap());
+                asked += 1;
+                let mut answered = 0;
+                // Between two requests it may be sent away, as every pooled connection may be at any time.
+                while !enough.load(Ordering::Relaxed) || answered == 0 {
+                    if connection.write_all(ASK).await.is_err() || !is_answered(&mut connection).await {
+                        break;
+                    }
+                    answered += 1;
+                }
+                answered_first += usize::from(answered > 0);
+            }
+            (asked, answered_first)
+        });
+    }
+    let mut new = JoinSet::new();
+    for _ in 0..150 {
+        let connection = gateway.connect().await;
+        new.spawn(async move { said(connection, &twilio::unsigned("/in/twilio", "a=b")).await });
+    }
+    let mut unanswered = new.join_all().await;
+    unanswered.retain(|answer| !answer.starts_with("HTTP/1.1 401"));
+    enough.store(true, Ordering::Relaxed);
+    assert!(unanswered.is_empty(), "{} of 150 were not answered: {unanswered:?}", unanswered.len());
+    let (asked, answered): (Vec<_>, Vec<_>) = pooled.join_all().await.into_iter().unzip();
+    let count = |counts: Vec<usize>| counts.into_iter().sum::<usize>();
+    assert_eq!(count(asked), count(answered), "a pooled one comes back as a new sender");
+}
+
+/// Whether a whole answer comes over this connection, which goes on after it.
+async fn is_answered(connection: &mut BufReader<TcpStream>) -> bool {
+    let (mut line, mut length) = (String::new(), 0);
+    while line != "\r\n" {
+        line.clear();
+        if !matches!(connection.read_line(&mut line).await, Ok(1..)) {
+            return false;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    connection.read_exact(&mut vec![0; length]).await.is_ok()
 }
 
 /// What is answered to a request over this connection.

@@ -83,6 +83,16 @@ impl Guard {
 }
 
 impl Refusal {
+    /// Its word in the log.
+    pub(super) fn outcome(self) -> &'static str {
+        match self {
+            Self::ForeignHost => "foreign_host",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::NoToken => "unauthenticated",
+            Self::WrongToken => "forbidden",
+        }
+    }
+
     /// What to do about it.
     pub fn help(self) -> &'static str {
         match self {

@@ -5,6 +5,9 @@
 //! of idle connections keep nobody out. One that is sent away is given a moment, because HTTP/2 says good-bye; when really
 //! all places are taken, it is cut off. A connection with a request under way is never sent away: how long that may take is
 //! limited elsewhere. Where all are busy, new ones wait in the operating system's queue.
+//!
+//! One that has just come in, or was just answered, is the longest idle where all others are busy. It is left alone for
+//! [`A_WHILE`] to make its request as long as there are places, and for [`LEAST`] in any case: new ones wait for that.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::pin;
@@ -17,6 +20,11 @@ use tokio::time::Instant;
 /// One place in so many is kept free where there are idle connections: while some take their moment to leave, others can
 /// come in.
 const SPARE: usize = 8;
+/// How long one is idle before it is sent away while there are places: a TLS handshake from far away, and a request.
+const A_WHILE: Duration = Duration::from_secs(1);
+/// How long it is idle before it is sent away at all: what was sent with the connection is read by then. More would let
+/// strangers who fill all places in this time, again and again, keep the others waiting.
+const LEAST: Duration = Duration::from_millis(100);
 
 /// All places.
 #[derive(Debug)]
@@ -67,30 +75,35 @@ impl Connections {
         Arc::new(Self { most, taken: Mutex::default(), changed: Notify::new() })
     }
 
-    /// Waits for a place. Only one may wait.
+    /// Waits for a place, which is nobody's to take away until a connection has [`Place::arrived`]. Only one may wait.
     pub async fn enter(self: &Arc<Self>) -> Arc<Place> {
         loop {
             // From before the look on, so that no change is missed; and of those before it, none is seen again.
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
-            {
+            let look_again = {
                 let mut taken = self.taken();
                 if taken.places.len() - taken.leaving.len() >= self.most - self.most.div_ceil(SPARE) {
-                    taken.send_one_away();
+                    taken.send_one_away(A_WHILE);
                 }
                 if taken.places.len() < self.most {
                     let (number, leave) = taken.add();
                     return Arc::new(Place { connections: Arc::clone(self), number, leave });
                 }
-                taken.cut_one_off();
+                let one_leaves = taken.cut_one_off() || (taken.send_one_away(LEAST) && taken.cut_one_off());
+                // Where none does, there are only the busy, and those idle for so short a time that they stay for now.
+                if one_leaves { None } else { taken.longest_idle().map(|since| since + LEAST) }
+            };
+            match look_again {
+                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
+                None => changed.await,
             }
-            changed.await;
         }
     }
 
     /// Sends one away that is idle, as where something else than places has run out.
     pub fn make_room(&self) {
-        self.taken().send_one_away();
+        self.taken().send_one_away(LEAST);
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -99,6 +112,17 @@ impl Connections {
 }
 
 impl Place {
+    /// A connection has come in, and is idle from now on.
+    pub fn arrived(&self) {
+        let mut taken = self.connections.taken();
+        let taken = &mut *taken;
+        if let Some(state) = taken.places.get_mut(&self.number) {
+            taken.next += 1;
+            (state.idle_since, state.turn) = (Instant::now(), Some(taken.next));
+            taken.idle.insert(taken.next, self.number);
+        }
+    }
+
     /// Counts a request.
     pub fn begin(self: &Arc<Self>) -> UnderWay {
         let mut taken = self.connections.taken();
@@ -188,15 +212,14 @@ impl Drop for UnderWay {
 }
 
 impl Taken {
-    /// A connection that is idle from now on.
+    /// A place that is not used yet.
     fn add(&mut self) -> (u64, Arc<Notify>) {
         self.next += 1;
         let (number, leave) = (self.next, Arc::new(Notify::new()));
-        self.idle.insert(number, number);
         let state = State {
             under_way: 0,
             idle_since: Instant::now(),
-            turn: Some(number),
+            turn: None,
             leaving: false,
             cut_off: false,
             leave: Arc::clone(&leave),
@@ -205,25 +228,41 @@ impl Taken {
         (number, leave)
     }
 
-    fn send_one_away(&mut self) {
-        let Some((_, number)) = self.idle.pop_first() else { return };
+    /// Since when the one is idle that is so for the longest.
+    fn longest_idle(&self) -> Option<Instant> {
+        let (_, number) = self.idle.first_key_value()?;
+        self.places.get(number).map(|state| state.idle_since)
+    }
+
+    /// Sends away the one that is idle for the longest, if that is at least so long.
+    fn send_one_away(&mut self, least: Duration) -> bool {
+        if self.longest_idle().is_none_or(|since| since.elapsed() < least) {
+            return false;
+        }
+        let Some((_, number)) = self.idle.pop_first() else { return false };
         if let Some(state) = self.places.get_mut(&number) {
             (state.turn, state.leaving) = (None, true);
             self.leaving.push_back(number);
             state.leave.notify_one();
         }
+        true
     }
 
-    /// Ends the moment of one that was sent away.
-    fn cut_one_off(&mut self) {
+    /// Ends the moment of one that was sent away. Whether one leaves now, this or one before it.
+    fn cut_one_off(&mut self) -> bool {
+        let mut one_leaves = false;
         let states = &mut self.places;
         for number in &self.leaving {
-            if let Some(state) = states.get_mut(number).filter(|state| state.under_way == 0 && !state.cut_off) {
-                state.cut_off = true;
-                state.leave.notify_one();
-                return;
+            if let Some(state) = states.get_mut(number).filter(|state| state.under_way == 0) {
+                one_leaves = true;
+                if !state.cut_off {
+                    state.cut_off = true;
+                    state.leave.notify_one();
+                    break;
+                }
             }
         }
+        one_leaves
     }
 }
 
@@ -244,17 +283,25 @@ mod tests {
         tokio::select! { biased; () = place.cut_off() => true, () = std::future::ready(()) => false }
     }
 
-    #[tokio::test]
+    /// A connection that comes in at once.
+    async fn arrives(connections: &Arc<Connections>) -> Arc<Place> {
+        let place = enters(connections).await.unwrap();
+        place.arrived();
+        place
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_longest_idle_is_asked_to_leave_and_the_busy_never() {
         let connections = Connections::new(16);
         let mut places = Vec::new();
         for _ in 0..14 {
-            places.push(enters(&connections).await.unwrap());
+            places.push(arrives(&connections).await);
         }
         let busy = places[0].begin();
         // It was idle for the longest, and now for the shortest time.
         drop(places[1].begin());
-        let _two = [enters(&connections).await.unwrap(), enters(&connections).await.unwrap()];
+        tokio::time::advance(A_WHILE).await;
+        let _two = [arrives(&connections).await, arrives(&connections).await];
         assert!(enters(&connections).await.is_none(), "all places are taken");
         let (mut asked, mut cut_off) = (Vec::new(), Vec::new());
         for (number, place) in places.iter().enumerate() {
@@ -267,10 +314,70 @@ mod tests {
         assert!(enters(&connections).await.is_some());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn a_new_one_is_idle_since_it_arrived_and_not_for_as_long_as_the_listener_waited() {
+        let connections = Connections::new(16);
+        let mut pooled = Vec::new();
+        for _ in 0..13 {
+            pooled.push(arrives(&connections).await);
+        }
+        let waiting = enters(&connections).await.unwrap();
+        tokio::time::advance(A_WHILE).await;
+        pooled[1..].iter().for_each(|place| drop(place.begin()));
+        waiting.arrived();
+        let _next = arrives(&connections).await;
+        assert!(is_asked(&pooled[0]).await, "it is idle for the longest");
+        tokio::time::advance(A_WHILE / 2).await;
+        pooled[1..].iter().for_each(|place| drop(place.begin()));
+        // All the others are idle for a shorter time, and still it has a while as long as there are places.
+        let _last = arrives(&connections).await;
+        assert!(!is_asked(&waiting).await);
+        tokio::time::advance(A_WHILE / 2).await;
+        assert!(enters(&connections).await.is_none());
+        assert!(is_asked(&waiting).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_others_are_busy_new_ones_go_in_turn_and_each_has_a_moment_to_ask() {
+        let connections = Connections::new(4);
+        let busy = [arrives(&connections).await, arrives(&connections).await].map(|place| place.begin());
+        let mut new =
+            vec![(arrives(&connections).await, Instant::now()), (arrives(&connections).await, Instant::now())];
+        for _ in 0..100 {
+            let mut entering = pin!(connections.enter());
+            let (oldest, arrived) = new.remove(0);
+            tokio::select! {
+                _ = entering.as_mut() => unreachable!("all places are taken"),
+                () = oldest.cut_off() => assert!(arrived.elapsed() >= LEAST, "{:?}", arrived.elapsed()),
+            }
+            assert!(!is_asked(&new[0].0).await || new[0].1.elapsed() >= LEAST);
+            drop(oldest);
+            let place = entering.await;
+            place.arrived();
+            new.push((place, Instant::now()));
+        }
+        drop(busy);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_place_that_the_listener_waits_with_is_not_what_makes_room() {
+        let connections = Connections::new(16);
+        let pooled = arrives(&connections).await;
+        drop(pooled.begin());
+        let waiting = enters(&connections).await.unwrap();
+        tokio::time::advance(LEAST).await;
+        connections.make_room();
+        assert!(is_asked(&pooled).await);
+        connections.make_room();
+        assert!(!is_asked(&waiting).await);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn where_all_are_busy_a_new_one_waits_until_one_is_not() {
         let connections = Connections::new(2);
-        let places = [enters(&connections).await.unwrap(), enters(&connections).await.unwrap()];
+        let first = arrives(&connections).await;
+        tokio::time::advance(A_WHILE).await;
+        let places = [first, arrives(&connections).await];
         let mut busy = places.each_ref().map(|place| Some(place.begin()));
         // The first was asked to leave when the second came, while it was still idle; and is not cut off now.
         assert!(is_asked(&places[0]).await && !is_asked(&places[1]).await);
@@ -290,7 +397,7 @@ mod tests {
     #[tokio::test]
     async fn a_place_is_free_again_only_when_the_last_request_has_let_go_of_it() {
         let connections = Connections::new(1);
-        let place = enters(&connections).await.unwrap();
+        let place = arrives(&connections).await;
         let request = place.begin();
         drop(place);
         assert!(enters(&connections).await.is_none());

@@ -161,6 +161,7 @@ pub async fn serve<F, R>(
                 continue;
             }
         };
+        place.arrived();
         // Answers are one small write each; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
         let service = hyper::service::service_fn({
@@ -206,6 +207,8 @@ async fn attend<C: GracefulConnection>(
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     let stopping = tokio::select! {
+        // First what is there to be read, so that a request that has come is not cut off unread.
+        biased;
         ended = connection.as_mut() => return ended,
         () = place.asked_to_leave() => false,
         () = place.idle_for(IDLE) => false,

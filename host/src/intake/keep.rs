@@ -68,10 +68,16 @@ impl Intake {
         match self.append(received.into_request(source, entrance.plugin), reading).await {
             Err(error) => Ending::Store(error),
             Ok(_) => {
-                let help =
-                    format!("mend the plugin, reload (SIGHUP) or restart, then: alert-gateway events replay {id}");
-                tracing::error!(source = &*source.name, request = id, kind = error.kind(), %error, help,
-                    "the plugin failed; the request is kept raw");
+                let (source, kind) = (&*source.name, error.kind());
+                // Senders can cause it as often as they like. Each request is in the store, and `events list` shows it.
+                if let Some(left_out) = self.lines.due(source, kind) {
+                    let help =
+                        format!("mend the plugin, reload (SIGHUP) or restart, then: alert-gateway events replay {id}");
+                    tracing::error!(source, request = id, kind, %error, help, left_out,
+                        "the plugin failed; the request is kept raw");
+                } else {
+                    tracing::debug!(source, request = id, kind, %error, "the plugin failed again; the request is kept raw");
+                }
                 Ending::Kept
             }
         }

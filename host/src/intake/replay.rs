@@ -22,9 +22,6 @@ pub struct Replayer {
     readers: Option<(DueReader, History)>,
 }
 
-/// A replay with all that is known of the request it names.
-type Work = (Replay, Option<RequestRecord>);
-
 impl Replayer {
     /// Reads with the plugins of `intake`.
     pub fn new(intake: Arc<Intake>, list: DueReader, history: History) -> Self {
@@ -36,9 +33,9 @@ impl Replayer {
         loop {
             match self.list().await {
                 Ok(list) => {
-                    for work in list {
-                        if let Err(error) = self.intake.replay(work).await {
-                            tracing::warn!(%error, "a replay could not be kept; it is tried again");
+                    for replay in list {
+                        if let Err(error) = self.replay(replay).await {
+                            tracing::warn!(%error, "a replay could not be done; it is tried again");
                         }
                     }
                 }
@@ -51,28 +48,34 @@ impl Replayer {
         }
     }
 
-    async fn list(&mut self) -> Result<Vec<Work>, StoreError> {
+    async fn list(&mut self) -> Result<Vec<Replay>, StoreError> {
+        self.look(|list, _| list.replays()).await
+    }
+
+    /// Does one. What it needs of the request is read only now, because a list of them may be more than the memory holds.
+    async fn replay(&mut self, replay: Replay) -> Result<(), StoreError> {
+        let request = match replay.target {
+            ReplayTarget::Request(seq) => self.look(move |_, history| request(history, seq)).await?,
+            ReplayTarget::AllSetAside => None,
+        };
+        self.intake.replay(replay, request).await
+    }
+
+    /// Reads the store where waiting for the disk holds up nobody.
+    async fn look<T: Send + 'static>(
+        &mut self,
+        read: impl FnOnce(&DueReader, &History) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let Some((list, history)) = self.readers.take() else { return Err(StoreError::Closed) };
-        let read = tokio::task::spawn_blocking(move || {
-            let work = list.replays().and_then(|replays| {
-                replays
-                    .into_iter()
-                    .map(|replay| match replay.target {
-                        ReplayTarget::Request(seq) => Ok((replay, request(&history, seq)?)),
-                        ReplayTarget::AllSetAside => Ok((replay, None)),
-                    })
-                    .collect()
-            });
-            (work, list, history)
-        });
-        let (work, list, history) = read.await.map_err(|_| StoreError::Closed)?;
+        let looked = tokio::task::spawn_blocking(move || (read(&list, &history), list, history));
+        let (read, list, history) = looked.await.map_err(|_| StoreError::Closed)?;
         self.readers = Some((list, history));
-        work
+        read
     }
 }
 
 impl Intake {
-    async fn replay(&self, (replay, request): Work) -> Result<(), StoreError> {
+    async fn replay(&self, replay: Replay, request: Option<RequestRecord>) -> Result<(), StoreError> {
         match request {
             Some(request) if request.state == "failed" => self.read_again(replay, request).await,
             _ => {

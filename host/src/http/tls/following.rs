@@ -44,7 +44,11 @@ impl Following {
                 self.look();
                 self
             });
-            match looked.await {
+            let looked = tokio::select! {
+                looked = looked => looked,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            match looked {
                 Ok(following) => self = following,
                 Err(error) => {
                     tracing::error!(listener, %error, "the certificate is not looked at any more; restart the gateway");

@@ -121,6 +121,25 @@ async fn a_pair_behind_symbolic_links_is_followed_when_the_folder_is_exchanged()
     assert_eq!(shown(&tls, &[&certificates[0], &certificates[1]]).await, Some(1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_files_that_do_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    renew(folder.path());
+    let (_, following, _) = load(folder.path());
+    let cert = folder.path().join("cert.pem");
+    fs::remove_file(&cert).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&cert).status().unwrap().success());
+    let (stop, stopped) = watch::channel(false);
+    let following = tokio::spawn(following.run(stopped));
+    // It opens once it is read from, and what reads it waits until this is dropped.
+    let (opened, is_open) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || opened.send(fs::OpenOptions::new().write(true).open(cert)));
+    let silent = is_open.await.unwrap().unwrap();
+    stop.send_replace(true);
+    following.await.unwrap();
+    drop(silent);
+}
+
 #[tokio::test]
 async fn a_handshake_that_fails_is_told_apart_and_ends_the_connection() {
     let folder = tempfile::tempdir().unwrap();
