@@ -163,6 +163,22 @@ async fn a_stop_does_not_wait_for_handshakes() {
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_a_certificate_on_a_disk_that_does_not_answer() {
+    let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
+    let (place, gateway, _) = start_with(&authority, &itoc360).await;
+    let cert = place.path("tls/cert.pem");
+    fs::remove_file(&cert).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&cert).status().unwrap().success());
+    // It opens once the gateway reads from it, which then waits until this is dropped.
+    let open = move || fs::OpenOptions::new().write(true).open(cert);
+    let silent = tokio::task::spawn_blocking(open).await.unwrap().unwrap();
+    let ended = gateway.stop().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.stderr.contains("not all of it finished in time"), "{}", ended.stderr);
+    drop(silent);
+}
+
+#[tokio::test]
 async fn check_and_run_tell_what_is_wrong_with_tls_at_its_line() {
     let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
     let place = Setup::new(&itoc360).gateway(TLS).place();
