@@ -10,7 +10,8 @@
 //!
 //! **Failing**, because several *different* alerts in a row were told to come back later, it does the same at shorter
 //! intervals, and opens when a probe is accepted or refused. A single poisonous alert, however often it fails, never
-//! closes the gate for the others.
+//! closes the gate for the others. But where nothing at all was accepted for [`FAILING_AFTER`], that is told as failing,
+//! however few alerts there are: somebody waits for each.
 //!
 //! A gate that opens again starts with a limit of one as a new one does, so that neither a destination that has just
 //! recovered nor one that a restarted gateway comes back to is met by all that waited. Whatever their waits, alerts pass
@@ -23,6 +24,8 @@ mod closed;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use self::closed::Closed;
@@ -31,6 +34,9 @@ use crate::itoc360::Outcome;
 
 /// How many different alerts must be told "later", with none accepted between, until the destination counts as failing.
 pub const FAILING_AFTER_ALERTS: usize = 5;
+
+/// How long alerts must be told "later", with none accepted between, until the destination is told as failing.
+pub const FAILING_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// The gate of one destination.
 #[derive(Debug, Clone)]
@@ -42,6 +48,8 @@ pub struct Gate {
     accepted: usize,
     /// The alerts told "later" since the last one was accepted, each once: fewer than [`FAILING_AFTER_ALERTS`].
     put_off: Vec<i64>,
+    /// When the first of these was told so, and what the last one was told.
+    put_off_since: Option<(Instant, String)>,
     closed: Option<Closed>,
 }
 
@@ -57,7 +65,14 @@ pub struct State {
 impl Gate {
     /// An open gate. A concurrency of 0 is taken as 1.
     pub fn new(concurrency: usize) -> Self {
-        Self { concurrency: concurrency.max(1), limit: 1, accepted: 0, put_off: Vec::new(), closed: None }
+        Self {
+            concurrency: concurrency.max(1),
+            limit: 1,
+            accepted: 0,
+            put_off: Vec::new(),
+            put_off_since: None,
+            closed: None,
+        }
     }
 
     /// How many more alerts may be sent now, while `in_flight` are under way.
@@ -103,10 +118,13 @@ impl Gate {
     }
 
     /// How the destination is.
-    pub fn state(&self) -> State {
-        match &self.closed {
-            None => State { state: DestinationState::Healthy, why: None },
-            Some(closed) => State { state: closed.condition, why: Some(closed.why.clone()) },
+    pub fn state(&self, now: Instant) -> State {
+        match (&self.closed, &self.put_off_since) {
+            (Some(closed), _) => State { state: closed.condition, why: Some(closed.why.clone()) },
+            (None, Some((since, why))) if now.duration_since(*since) >= FAILING_AFTER => {
+                State { state: DestinationState::Failing, why: Some(why.clone()) }
+            }
+            (None, _) => State { state: DestinationState::Healthy, why: None },
         }
     }
 
@@ -114,6 +132,7 @@ impl Gate {
         match outcome {
             Outcome::Accepted(_) => {
                 self.put_off.clear();
+                self.put_off_since = None;
                 self.accepted += 1;
                 if self.accepted >= self.limit {
                     self.set_limit((self.limit + 1).min(self.concurrency));
@@ -126,6 +145,8 @@ impl Gate {
                 if !self.put_off.contains(&alert_id) {
                     self.put_off.push(alert_id);
                 }
+                let since = self.put_off_since.as_ref().map_or(now, |(since, _)| *since);
+                self.put_off_since = Some((since, why.clone()));
                 if self.put_off.len() >= FAILING_AFTER_ALERTS {
                     self.closed = Some(Closed::failing(now, why, *retry_after, rng));
                 }
@@ -136,6 +157,7 @@ impl Gate {
     fn open(&mut self) {
         self.closed = None;
         self.put_off.clear();
+        self.put_off_since = None;
         self.set_limit(1);
     }
 

@@ -136,7 +136,7 @@ impl Delivery {
 
     /// Shows how the destination is, where that or the reason for it has changed: one thing is mended, and the next is wrong.
     fn show(&mut self) {
-        let State { state, why } = self.gate.state();
+        let State { state, why } = self.gate.state(Instant::now());
         let since = match &self.shown {
             Some(shown) if shown.state == state && shown.why == why => return,
             Some(shown) if shown.state == state => shown.since.clone(),

@@ -66,7 +66,7 @@ impl Bench {
     }
 
     fn condition(&self) -> DestinationState {
-        self.gate.state().state
+        self.gate.state(self.now).state
     }
 
     /// Waits for the next probe, and says how long that took.
@@ -84,6 +84,23 @@ impl Bench {
 }
 
 #[test]
+fn few_alerts_that_fail_for_long_are_told_of_and_close_the_gate_for_nobody() {
+    let mut bench = Bench::grown(4);
+    bench.record(1, &later()).record(2, &later());
+    bench.now += FAILING_AFTER - Duration::from_secs(1);
+    bench.record(1, &later());
+    assert_eq!(bench.condition(), DestinationState::Healthy);
+    bench.now += Duration::from_secs(1);
+    assert_eq!(bench.gate.state(bench.now), State { state: DestinationState::Failing, why: Some("500".into()) });
+    assert!(bench.gate.permits(bench.now, 0) > 0, "others may pass");
+    bench.record(3, &accepted());
+    assert_eq!(bench.condition(), DestinationState::Healthy);
+    bench.now += FAILING_AFTER;
+    bench.record(1, &later());
+    assert_eq!(bench.condition(), DestinationState::Healthy, "it counts from the last that was accepted");
+}
+
+#[test]
 fn a_new_gate_lets_one_through_and_grows_by_one_with_each_round_that_is_accepted() {
     let mut bench = Bench::new(5);
     let limits: Vec<_> = (0..14).map(|_| bench.record(1, &accepted()).permits(0)).collect();
@@ -95,7 +112,7 @@ fn an_open_gate_lets_through_as_many_as_configured() {
     let mut bench = Bench::grown(8);
     assert_eq!([0, 7, 8, 9].map(|in_flight| bench.permits(in_flight)), [8, 1, 0, 0]);
     assert_eq!(bench.gate.next_wake(bench.now), None);
-    assert_eq!(bench.gate.state(), State { state: DestinationState::Healthy, why: None });
+    assert_eq!(bench.gate.state(bench.now), State { state: DestinationState::Healthy, why: None });
     assert_eq!(Bench::new(0).permits(0), 1);
 }
 
@@ -125,7 +142,7 @@ fn a_blocked_alert_holds_the_destination_and_probes_grow_rarer() {
     }
     assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
     let expected = State { state: DestinationState::Held, why: Some("402".into()) };
-    assert_eq!(bench.gate.state(), expected);
+    assert_eq!(bench.gate.state(bench.now), expected);
 }
 
 #[test]
@@ -148,7 +165,7 @@ fn five_alerts_put_off_in_a_row_make_a_destination_failing() {
     }
     assert_eq!(bench.record(4, &later()).condition(), DestinationState::Failing);
     let expected = State { state: DestinationState::Failing, why: Some("500".into()) };
-    assert_eq!(bench.gate.state(), expected);
+    assert_eq!(bench.gate.state(bench.now), expected);
 }
 
 #[test]
