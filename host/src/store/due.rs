@@ -1,6 +1,6 @@
 //! What is to be delivered now.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use rusqlite::{Connection, params};
@@ -10,11 +10,16 @@ use crate::alert::Alert;
 use crate::clock::LONGEST_WAIT;
 use crate::config::OWN_SOURCE;
 
+/// How often in a row an alert's place must read as damaged until the alert is set aside: a disk that fails may mend.
+const DAMAGED: u32 = 5;
+
 /// A connection that reads what is due.
 #[derive(Debug)]
 pub struct DueReader {
     connection: Connection,
     unreadable: Vec<Unreadable>,
+    /// Those in whose place the disk gave back something else than was written, and how often in a row.
+    suspects: HashMap<i64, u32>,
 }
 
 /// An alert that may be delivered now.
@@ -79,7 +84,7 @@ pub fn bring_back(connection: &mut Connection, now_ms: i64) -> Result<(), StoreE
 
 impl DueReader {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: schema::open_reader(path)?, unreadable: Vec::new() })
+        Ok(Self { connection: schema::open_reader(path)?, unreadable: Vec::new(), suspects: HashMap::new() })
     }
 
     /// At most `limit` alerts of `destination` that are due at `now_ms` and not in `claimed`, the longest due first. No two
@@ -106,7 +111,7 @@ impl DueReader {
             "SELECT a.attempts, a.source, r.id, r.received_at, e.json FROM alerts a
              JOIN events e ON e.alert = a.id JOIN requests r ON r.seq = a.id / ?2 WHERE a.id = ?1",
         )?;
-        let mut due = Vec::with_capacity(ids.len());
+        let (mut due, mut suspected) = (Vec::with_capacity(ids.len()), None);
         for id in ids {
             let read = rows.query_row(params![id, ALERTS_PER_REQUEST as i64], |row| {
                 let received_at = super::rfc3339(row.get(3)?);
@@ -117,12 +122,29 @@ impl DueReader {
                 Ok(Due { id, attempts, alert })
             });
             match read.map_err(StoreError::from) {
-                Ok(one) => due.push(one),
-                Err(StoreError::Row(why) | StoreError::Damaged(why)) => self.unreadable.push(Unreadable { id, why }),
+                Ok(one) => {
+                    self.suspects.remove(&id);
+                    due.push(one);
+                }
+                Err(StoreError::Row(why)) => self.unreadable.push(Unreadable { id, why }),
+                Err(StoreError::Damaged(why)) => {
+                    let seen = self.suspects.entry(id).or_default();
+                    *seen += 1;
+                    if *seen < DAMAGED {
+                        suspected = Some(StoreError::Damaged(why));
+                    } else {
+                        self.suspects.remove(&id);
+                        self.unreadable.push(Unreadable { id, why });
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(due)
+        // Where there is nothing else, whoever asked looks again soon.
+        match suspected.filter(|_| due.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(due),
+        }
     }
 
     /// Those that the latest [`Self::due`] found due and could not read, to be set aside.
