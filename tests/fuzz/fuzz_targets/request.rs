@@ -11,7 +11,7 @@ use std::sync::Arc;
 use alert_gateway::config::Config;
 use alert_gateway::health::Health;
 use alert_gateway::http::Client;
-use alert_gateway::intake::{Admission, Entrance, Gate, Intake};
+use alert_gateway::intake::Intake;
 use alert_gateway::metrics::Metrics;
 use alert_gateway::plugin::Sandbox;
 use alert_gateway::store::{self, Closing, PluginRecord, Store};
@@ -107,15 +107,15 @@ async fn open(config: &Config, sandbox: &Sandbox) -> Open {
     let (metrics, health) = (Metrics::new(), Health::default());
     let options = store::Options { sync: false, ..store::Options::default() };
     let (store, closing) = Store::open(data.path(), &options, metrics.clone()).expect("a store");
-    let admission = Admission::within(config.gateway.memory);
-    let mut entrances = Vec::new();
+    let way_in = Intake::new(config.gateway.memory, "", store.clone(), health, metrics);
+    let mut sources = Vec::new();
     for source in sources::load(config, sandbox).await.expect("the sources").sources {
         let record = PluginRecord { name: "p".to_owned(), version: "1".to_owned(), sha256: String::new() };
         let plugin = store.plugin(record).await.expect("a number");
-        let gate = Gate::new(admission.join(), &source.limits);
-        entrances.push(Entrance { source, gate, plugin });
+        sources.push((source, plugin));
     }
-    Open { way_in: Arc::new(Intake::new(entrances, "", store, health, metrics)), closing, _data: data, left: INPUTS }
+    way_in.open(sources);
+    Open { way_in: Arc::new(way_in), closing, _data: data, left: INPUTS }
 }
 
 /// All that is said to a client that says this and no more.
