@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, params};
 use super::append::{self, NewAlert, PluginRecord};
 use super::remembered::Told;
 use super::writer::Step;
-use super::{ALERTS_PER_REQUEST, StoreError};
+use super::{StoreError, alert_ids};
 use crate::alert::Alert;
 use crate::alert::own::{self, Topic};
 use crate::config::OWN_SOURCE;
@@ -18,9 +18,6 @@ use crate::config::OWN_SOURCE;
 /// How long one that is open is not told again. An hour, because what goes on for longer is worth another look, and a page
 /// more often than that is read by nobody.
 const AGAIN_MS: i64 = 60 * 60 * 1000;
-
-/// The place of the gateway's own alert among those of a request: the last, which no plugin's answer reaches.
-const PLACE: i64 = ALERTS_PER_REQUEST as i64 - 1;
 
 /// Something that the gateway has to tell.
 #[derive(Debug, Clone)]
@@ -84,7 +81,9 @@ pub fn failed(
     let mut notice = notice.clone();
     let message = notice.event.message.get_or_insert_default();
     *message += &format!("\nRequests of this source that wait now: {waiting}.");
-    keep(step, seq, seq * ALERTS_PER_REQUEST as i64 + PLACE, notice, now_ms)
+    // The last place is the gateway's own: no plugin's answer reaches it.
+    let [_, last] = alert_ids(seq);
+    keep(step, seq, last, notice, now_ms)
 }
 
 /// A request that a plugin had failed on was read at `at_ms`. After the last one of its source, the notice of it is ended.
@@ -128,7 +127,8 @@ fn open(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, Store
 /// Keeps a notice as the alert of a request of its own.
 fn say(step: &mut Step<'_>, notice: Notice, now_ms: i64) -> Result<(), StoreError> {
     let seq = request(step, notice.at_ms)?;
-    keep(step, seq, seq * ALERTS_PER_REQUEST as i64, notice, now_ms)
+    let [first, _] = alert_ids(seq);
+    keep(step, seq, first, notice, now_ms)
 }
 
 /// A request that nobody sent, so that what hangs on it is listed, shown, delivered and removed like everything else.
