@@ -146,8 +146,8 @@ impl Gateway {
         // From here on nothing fails: what is sent now will be settled.
         let broken = watch::Sender::new(false);
         let [mut intake, mut delivery, mut admin, mut operator] = std::array::from_fn(|_| Hallway::new(&broken));
-        let (kept, mut stop) = (store.clone(), delivery.stop.subscribe());
-        delivery.spawn("the store", async move {
+        let kept = store.clone();
+        delivery.spawn("the store", |mut stop| async move {
             tokio::select! {
                 () = kept.ended() => {}
                 _ = stop.wait_for(|stop| *stop) => {}
@@ -155,39 +155,35 @@ impl Gateway {
         });
         let grace = config.gateway.shutdown_grace;
         for way_out in ways_out {
-            let stop = delivery.stop.subscribe();
-            delivery.spawn("deliveries", way_out.run(stop));
+            delivery.spawn("deliveries", |stop| way_out.run(stop));
         }
-        let stop = operator.stop.subscribe();
-        operator.spawn("what the operator is told", teller.run(reloading.subscribe(), stop));
+        operator.spawn("what the operator is told", |stop| teller.run(reloading.subscribe(), stop));
         if let Some(direct) = direct {
-            let stop = operator.stop.subscribe();
-            operator.spawn("what the operator is told of the store", direct.run(stop));
+            operator.spawn("what the operator is told of the store", |stop| direct.run(stop));
         }
         let retention = &config.retention;
-        let stop = delivery.stop.subscribe();
-        let retaining = store::keep_within(store.clone(), retention.age, retention.size, metrics.clone(), stop);
-        delivery.spawn("retention", retaining);
+        delivery.spawn("retention", |stop| {
+            store::keep_within(store.clone(), retention.age, retention.size, metrics.clone(), stop)
+        });
         if let Some(((listener, certificate), pages)) = monitoring {
             admin.follow(certificate);
-            let stop = admin.stop.subscribe();
-            let serving = http::serve(listener, http::FEW, stop, grace, move |request, peer| {
-                pages.clone().answer(request.into_parts().0, peer)
+            admin.spawn("monitoring", |stop| {
+                http::serve(listener, http::FEW, stop, grace, move |request, peer| {
+                    pages.clone().answer(request.into_parts().0, peer)
+                })
             });
-            admin.spawn("monitoring", serving);
         }
         intake.follow(certificate);
-        let stop = intake.stop.subscribe();
-        intake.spawn("replays", replayer.run(stop));
+        intake.spawn("replays", |stop| replayer.run(stop));
         let proxies = Arc::new(config.gateway.trusted_proxies.clone());
         let connections = http::connections_within(config.gateway.memory);
-        let stop = intake.stop.subscribe();
-        let serving = http::serve(listener, connections, stop, grace, move |request, peer| {
-            let client = Client::of(peer, request.headers(), &proxies);
-            let way_in = Arc::clone(&way_in);
-            async move { way_in.answer(request, client).await }
+        intake.spawn("the listener", |stop| {
+            http::serve(listener, connections, stop, grace, move |request, peer| {
+                let client = Client::of(peer, request.headers(), &proxies);
+                let way_in = Arc::clone(&way_in);
+                async move { way_in.answer(request, client).await }
+            })
         });
-        intake.spawn("the listener", serving);
         health.set_ready(true, None);
         let took_ms = started.elapsed().as_millis() as u64;
         tracing::info!(%address, admin = admin_address.map(tracing::field::display), took_ms, "ready");
@@ -221,8 +217,12 @@ impl Hallway {
         Self { stop: watch::Sender::new(false), tasks: JoinSet::new(), broken: broken.clone() }
     }
 
-    /// Runs a task that ends when it is told to stop; `what` names it.
-    fn spawn(&mut self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    /// Runs the task that `begin` makes, which ends when it is told to stop; `what` names it.
+    fn spawn<T>(&mut self, what: &'static str, begin: impl FnOnce(watch::Receiver<bool>) -> T)
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let task = begin(self.stop.subscribe());
         let alarm = Alarm { what, stopped: self.stop.subscribe(), broken: self.broken.clone() };
         self.tasks.spawn(async move {
             task.await;
@@ -233,8 +233,7 @@ impl Hallway {
     /// Keeps a listener's certificate, if it has one, in step with its files.
     fn follow(&mut self, certificate: Option<Following>) {
         if let Some(certificate) = certificate {
-            let stop = self.stop.subscribe();
-            self.spawn("the certificate", certificate.run(stop));
+            self.spawn("the certificate", |stop| certificate.run(stop));
         }
     }
 
@@ -358,15 +357,14 @@ mod tests {
     async fn a_part_that_ends_or_panics_before_it_is_told_to_raises_the_alarm() {
         let broken = watch::Sender::new(false);
         let mut hallway = Hallway::new(&broken);
-        let mut stop = hallway.stop.subscribe();
-        hallway.spawn("one that stops in order", async move { drop(stop.wait_for(|stop| *stop).await) });
+        hallway.spawn("one that stops in order", |mut stop| async move { drop(stop.wait_for(|stop| *stop).await) });
         hallway.stop(Instant::now() + Duration::from_secs(60), "all").await;
         assert!(!*broken.borrow());
 
         for panics in [false, true] {
             let broken = watch::Sender::new(false);
             let mut hallway = Hallway::new(&broken);
-            hallway.spawn("one that is gone", async move { assert!(!panics, "on purpose") });
+            hallway.spawn("one that is gone", |_| async move { assert!(!panics, "on purpose") });
             broken.subscribe().wait_for(|broken| *broken).await.unwrap();
         }
     }
