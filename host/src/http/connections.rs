@@ -1,13 +1,17 @@
-//! Places for connections: a bounded number, in which those that are idle make room for new ones.
+//! Places for connections: a bounded number, in which old ones make room for new ones.
 //!
 //! A connection without a request under way is idle, whether it waits between two, has not made one, or is slow to say its
 //! head. When almost all places are taken, each new connection sends away the one that is idle for the longest, so thousands
 //! of idle connections keep nobody out. One that is sent away is given a moment, because HTTP/2 says good-bye; when really
-//! all places are taken, it is cut off. A connection with a request under way is never sent away: how long that may take is
-//! limited elsewhere. Where all are busy, new ones wait in the operating system's queue.
+//! all places are taken, it is cut off. Until one leaves, new ones wait in the operating system's queue.
 //!
 //! One that has just come in, or was just answered, is the longest idle where all others are busy. It is left alone for
 //! [`A_WHILE`] to make its request as long as there are places, and for [`LEAST`] in any case: new ones wait for that.
+//!
+//! Where all places are taken by such as ask again and again, the oldest of them is sent away, so that these keep nobody out
+//! either; one that is between two requests before one that is busy. A connection is never cut off while a request is under
+//! way that began before it was told to leave, so that nobody loses an answer: how long that may take is limited elsewhere.
+//! While the one that was told has not left, the next is told no sooner than after [`LEAST`].
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::pin;
@@ -45,7 +49,10 @@ pub struct Place {
 
 /// A request under way, until it is dropped.
 #[derive(Debug)]
-pub struct UnderWay(Arc<Place>);
+pub struct UnderWay {
+    place: Arc<Place>,
+    counts: bool,
+}
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -60,11 +67,14 @@ struct Taken {
 
 #[derive(Debug)]
 struct State {
+    /// When its connection came in, if it has.
+    arrived: Option<Instant>,
     under_way: usize,
     idle_since: Instant,
     /// Its number in `idle`, where it stands there.
     turn: Option<u64>,
-    leaving: bool,
+    /// When it was told to leave, if it was.
+    leaving: Option<Instant>,
     cut_off: bool,
     leave: Arc<Notify>,
 }
@@ -90,9 +100,14 @@ impl Connections {
                     let (number, leave) = taken.add();
                     return Arc::new(Place { connections: Arc::clone(self), number, leave });
                 }
-                let one_leaves = taken.cut_one_off() || (taken.send_one_away(LEAST) && taken.cut_one_off());
-                // Where none does, there are only the busy, and those idle for so short a time that they stay for now.
-                if one_leaves { None } else { taken.longest_idle().map(|since| since + LEAST) }
+                if taken.cut_one_off() || (taken.send_one_away(LEAST) && taken.cut_one_off()) {
+                    // Unless a request of it came in at the last moment.
+                    Some(Instant::now() + LEAST)
+                } else {
+                    // There are only the busy, and those idle for so short a time.
+                    taken.send_oldest_away();
+                    taken.next_to_go()
+                }
             };
             match look_again {
                 Some(at) => drop(tokio::time::timeout_at(at, changed).await),
@@ -103,7 +118,10 @@ impl Connections {
 
     /// Sends one away that is idle, as where something else than places has run out.
     pub fn make_room(&self) {
-        self.taken().send_one_away(LEAST);
+        let mut taken = self.taken();
+        if !taken.send_one_away(LEAST) {
+            taken.send_oldest_away();
+        }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -118,27 +136,32 @@ impl Place {
         let taken = &mut *taken;
         if let Some(state) = taken.places.get_mut(&self.number) {
             taken.next += 1;
-            (state.idle_since, state.turn) = (Instant::now(), Some(taken.next));
+            let now = Instant::now();
+            (state.arrived, state.idle_since, state.turn) = (Some(now), now, Some(taken.next));
             taken.idle.insert(taken.next, self.number);
         }
     }
 
-    /// Counts a request.
+    /// Counts a request; but not where the client was told to leave so long ago that it must have heard, or it could stay by
+    /// asking on.
     pub fn begin(self: &Arc<Self>) -> UnderWay {
         let mut taken = self.connections.taken();
         let taken = &mut *taken;
-        if let Some(state) = taken.places.get_mut(&self.number) {
-            state.under_way += 1;
+        let state = taken.places.get_mut(&self.number);
+        let state = state.filter(|state| state.leaving.is_none_or(|told| told.elapsed() < A_WHILE));
+        let counts = state.is_some();
+        if let Some(state) = state {
+            (state.under_way, state.cut_off) = (state.under_way + 1, false);
             if let Some(turn) = state.turn.take() {
                 taken.idle.remove(&turn);
             }
         }
-        UnderWay(Arc::clone(self))
+        UnderWay { place: Arc::clone(self), counts }
     }
 
     /// Returns when the connection is to leave, for another.
     pub async fn asked_to_leave(&self) {
-        self.told(|state| state.leaving).await;
+        self.told(|state| state.leaving.is_some()).await;
     }
 
     /// Returns when its moment to leave is over, with nothing under way.
@@ -177,7 +200,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.connections.taken();
         if let Some(state) = taken.places.remove(&self.number) {
-            if state.leaving {
+            if state.leaving.is_some() {
                 taken.leaving.retain(|number| *number != self.number);
             }
             if let Some(turn) = state.turn {
@@ -191,14 +214,14 @@ impl Drop for Place {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let place = &self.0;
+        let place = &self.place;
         let mut taken = place.connections.taken();
         let taken = &mut *taken;
-        if let Some(state) = taken.places.get_mut(&place.number) {
+        if let Some(state) = taken.places.get_mut(&place.number).filter(|_| self.counts) {
             state.under_way -= 1;
             if state.under_way == 0 {
                 state.idle_since = Instant::now();
-                if state.leaving {
+                if state.leaving.is_some() {
                     state.leave.notify_one();
                 } else {
                     taken.next += 1;
@@ -217,10 +240,11 @@ impl Taken {
         self.next += 1;
         let (number, leave) = (self.next, Arc::new(Notify::new()));
         let state = State {
+            arrived: None,
             under_way: 0,
             idle_since: Instant::now(),
             turn: None,
-            leaving: false,
+            leaving: None,
             cut_off: false,
             leave: Arc::clone(&leave),
         };
@@ -239,12 +263,42 @@ impl Taken {
         if self.longest_idle().is_none_or(|since| since.elapsed() < least) {
             return false;
         }
-        let Some((_, number)) = self.idle.pop_first() else { return false };
-        if let Some(state) = self.places.get_mut(&number) {
-            (state.turn, state.leaving) = (None, true);
-            self.leaving.push_back(number);
-            state.leave.notify_one();
+        let longest = self.idle.first_key_value().map(|(_, number)| *number);
+        longest.is_some_and(|number| self.send_away(number))
+    }
+
+    /// Sends away the oldest of those that had a moment to ask, first among those that are between two requests; but not
+    /// while the one that was sent away last still has its moment to leave.
+    fn send_oldest_away(&mut self) -> bool {
+        let state = |number| self.places.get(number);
+        let last = self.leaving.back().and_then(state).and_then(|state| state.leaving);
+        if last.is_some_and(|told| told.elapsed() < LEAST) {
+            return false;
         }
+        let stay = self.places.iter().filter(|(_, state)| state.leaving.is_none());
+        let old = stay.filter(|(_, state)| state.arrived.is_some_and(|at| at.elapsed() >= LEAST));
+        let oldest = old.min_by_key(|(number, state)| (state.under_way > 0, **number)).map(|(number, _)| *number);
+        oldest.is_some_and(|number| self.send_away(number))
+    }
+
+    /// When one can be cut off, or sent away, that cannot now.
+    fn next_to_go(&self) -> Option<Instant> {
+        let leaving = || self.leaving.iter().filter_map(|number| self.places.get(number));
+        let told = leaving().next_back().and_then(|state| state.leaving).filter(|told| told.elapsed() < LEAST);
+        let stay = || self.places.values().filter(|state| state.leaving.is_none());
+        let oldest = told.or_else(|| stay().filter_map(|state| state.arrived).min());
+        let answered = leaving().filter(|state| state.under_way == 0).map(|state| state.idle_since).min();
+        [oldest, answered, self.longest_idle()].into_iter().flatten().min().map(|since| since + LEAST)
+    }
+
+    fn send_away(&mut self, number: u64) -> bool {
+        let Some(state) = self.places.get_mut(&number) else { return false };
+        state.leaving = Some(Instant::now());
+        if let Some(turn) = state.turn.take() {
+            self.idle.remove(&turn);
+        }
+        state.leave.notify_one();
+        self.leaving.push_back(number);
         true
     }
 
@@ -253,7 +307,9 @@ impl Taken {
         let mut one_leaves = false;
         let states = &mut self.places;
         for number in &self.leaving {
-            if let Some(state) = states.get_mut(number).filter(|state| state.under_way == 0) {
+            // One that was answered just now has a moment to say the answer.
+            let idle = |state: &&mut State| state.under_way == 0 && state.idle_since.elapsed() >= LEAST;
+            if let Some(state) = states.get_mut(number).filter(idle) {
                 one_leaves = true;
                 if !state.cut_off {
                     state.cut_off = true;
@@ -290,8 +346,17 @@ mod tests {
         place
     }
 
+    /// The numbers of those that this is true of.
+    async fn those(places: &[Arc<Place>], are: impl AsyncFn(&Place) -> bool) -> Vec<usize> {
+        let mut numbers = Vec::new();
+        for (number, place) in places.iter().enumerate() {
+            numbers.extend(are(place).await.then_some(number));
+        }
+        numbers
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn the_longest_idle_is_asked_to_leave_and_the_busy_never() {
+    async fn the_longest_idle_is_asked_to_leave_and_not_the_busy() {
         let connections = Connections::new(16);
         let mut places = Vec::new();
         for _ in 0..14 {
@@ -303,13 +368,8 @@ mod tests {
         tokio::time::advance(A_WHILE).await;
         let _two = [arrives(&connections).await, arrives(&connections).await];
         assert!(enters(&connections).await.is_none(), "all places are taken");
-        let (mut asked, mut cut_off) = (Vec::new(), Vec::new());
-        for (number, place) in places.iter().enumerate() {
-            asked.extend(is_asked(place).await.then_some(number));
-            cut_off.extend(is_cut_off(place).await.then_some(number));
-        }
         // The third one that came was to be let in at once, so one has no moment to leave.
-        assert_eq!((asked, cut_off), (vec![2, 3, 4], vec![2]));
+        assert_eq!((those(&places, is_asked).await, those(&places, is_cut_off).await), (vec![2, 3, 4], vec![2]));
         drop((busy, places.remove(2)));
         assert!(enters(&connections).await.is_some());
     }
@@ -392,6 +452,74 @@ mod tests {
         drop(places);
         drop(busy);
         waiting.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_ask_without_a_pause_the_oldest_that_is_between_two_requests_makes_room() {
+        let connections = Connections::new(4);
+        let mut places = Vec::new();
+        for _ in 0..4 {
+            places.push(arrives(&connections).await);
+        }
+        let _busy = places[0].begin();
+        assert!(enters(&connections).await.is_none());
+        assert_eq!(those(&places, is_asked).await, [0; 0], "each has a moment to ask");
+        tokio::time::advance(LEAST).await;
+        places[1..].iter().for_each(|place| drop(place.begin()));
+        for _ in 0..2 {
+            assert!(enters(&connections).await.is_none());
+            assert_eq!((those(&places, is_asked).await, those(&places, is_cut_off).await), (vec![1], vec![]));
+        }
+        drop(places.remove(1));
+        let place = enters(&connections).await.unwrap();
+        place.arrived();
+        assert!(enters(&connections).await.is_none());
+        assert_eq!((those(&places, is_asked).await, is_asked(&place).await), (vec![1], false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_are_busy_one_at_a_time_is_asked_to_leave_and_none_is_cut_off_before_it_was_answered() {
+        let connections = Connections::new(3);
+        let mut places = Vec::new();
+        for _ in 0..3 {
+            places.push(arrives(&connections).await);
+        }
+        let mut busy: Vec<_> = places.iter().map(Place::begin).collect();
+        for asked in [1, 2] {
+            tokio::time::advance(LEAST).await;
+            for _ in 0..2 {
+                assert!(enters(&connections).await.is_none());
+                assert_eq!(those(&places, is_asked).await.len(), asked);
+            }
+        }
+        assert_eq!(those(&places, is_asked).await, [0, 1]);
+        drop(busy.remove(1));
+        assert!(enters(&connections).await.is_none());
+        assert_eq!(those(&places, is_cut_off).await, [0; 0], "its answer is on its way");
+        tokio::time::advance(LEAST).await;
+        assert!(enters(&connections).await.is_none());
+        assert_eq!(those(&places, is_cut_off).await, [1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_asked_to_leave_and_goes_on_asking_is_cut_off_when_what_it_had_asked_is_answered() {
+        let connections = Connections::new(1);
+        let place = arrives(&connections).await;
+        let before = place.begin();
+        tokio::time::advance(LEAST).await;
+        assert!(enters(&connections).await.is_none());
+        assert!(is_asked(&place).await);
+        // It may not have heard yet.
+        let soon = place.begin();
+        drop(before);
+        tokio::time::advance(A_WHILE).await;
+        let _late = place.begin();
+        assert!(enters(&connections).await.is_none());
+        assert!(!is_cut_off(&place).await);
+        drop(soon);
+        tokio::time::advance(LEAST).await;
+        assert!(enters(&connections).await.is_none());
+        assert!(is_cut_off(&place).await);
     }
 
     #[tokio::test]

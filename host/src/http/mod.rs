@@ -8,7 +8,7 @@
 //!
 //! | what a stranger may try | what happens | whose defence |
 //! |---|---|---|
-//! | thousands of connections | [`Connections`]: the longest idle make room | ours |
+//! | thousands of connections | [`Connections`]: the longest idle make room, and the oldest where all are in use | ours |
 //! | a connection that says nothing, or says its head byte by byte | closed after [`IDLE`], sooner where room is needed | hyper's `header_read_timeout`, and ours for all that has no complete request |
 //! | a head of too many bytes or headers, or one line without end | 431, closed: [`HEAD_BYTES`], [`HEADERS`] | hyper's `max_buf_size`, `max_headers` |
 //! | a body that is too large, too slow or broken | 413, 408, 400, closed | [`read_body`] |
