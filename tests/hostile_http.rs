@@ -192,6 +192,22 @@ async fn chunks_that_are_odd_or_without_end_are_refused() {
 }
 
 #[tokio::test]
+async fn connections_without_a_request_hold_up_no_stop() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, gateway) = Setup::new(&itoc360).gateway("shutdown_grace = \"1h\"").start().await;
+    let mut open = Vec::new();
+    for silent in ["POST /in/twilio HTT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0"] {
+        let mut connection = gateway.connect().await;
+        connection.write_all(silent.as_bytes()).await.unwrap();
+        open.push(connection);
+    }
+    // The gateway has introduced itself, and hears nothing any more.
+    open[1].read_exact(&mut [0; 9]).await.unwrap();
+    let ended = gateway.stop().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn a_body_in_pieces_of_one_byte_is_read_and_costs_no_more_than_another() {
     let (itoc360, _place, gateway) = start().await;
     let body = twilio::signed("twilio", twilio::AUTH_TOKEN, format!("Sid=NO1&Payload={}", "x".repeat(200 * 1024)));

@@ -206,19 +206,18 @@ async fn attend<C: GracefulConnection>(
     mut closing: watch::Receiver<()>,
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
-    let stopping = tokio::select! {
+    tokio::select! {
         // First what is there to be read, so that a request that has come is not cut off unread.
         biased;
         ended = connection.as_mut() => return ended,
-        () = place.asked_to_leave() => false,
-        () = place.idle_for(IDLE) => false,
-        _ = closing.changed() => true,
-    };
-    connection.as_mut().graceful_shutdown();
-    if stopping {
-        return connection.await;
+        () = place.asked_to_leave() => {}
+        () = place.idle_for(IDLE) => {}
+        _ = closing.changed() => {}
     }
+    connection.as_mut().graceful_shutdown();
     tokio::select! {
+        // First what is there to be written, so that an answer that is ready is not cut off unsaid.
+        biased;
         ended = connection => ended,
         () = place.idle_for(LEAVING) => Ok(()),
         // Only this task begins its requests, so what is idle here is idle until it is dropped.
