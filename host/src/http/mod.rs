@@ -100,7 +100,7 @@ const WINDOW: u32 = 65_535;
 /// How much is read of a body that is refused, so that its sender hears why.
 const DISCARD_BYTES: usize = 1024 * 1024;
 /// How long that may take.
-const DISCARD_TIME: Duration = Duration::from_secs(1);
+const DISCARD_TIME: Duration = Duration::from_secs(if cfg!(test) { 30 } else { 1 });
 /// How long to leave a listener alone that cannot accept, as when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -253,17 +253,22 @@ pub enum BodyError {
 const FIRST_BYTES: usize = 4 * 1024;
 
 /// A whole body of at most `limit` bytes, received within `time`. Before memory is asked for, `room` is told how large the
-/// buffer will be, and may refuse.
+/// buffer will be, and may refuse. The rest of what is not taken goes to [`discard`].
 ///
 /// # Errors
 /// See [`BodyError`]; or what `room` says.
 pub async fn read_body<E: From<BodyError>>(
-    body: Incoming,
+    mut body: Incoming,
     limit: usize,
     time: Duration,
     room: impl FnMut(usize) -> Result<(), E>,
 ) -> Result<Vec<u8>, E> {
-    tokio::time::timeout(time, collect(body, limit, room)).await.unwrap_or_else(|_| Err(BodyError::TooSlow.into()))
+    let taken = tokio::time::timeout(time, collect(&mut body, limit, room)).await;
+    let taken = taken.unwrap_or_else(|_| Err(BodyError::TooSlow.into()));
+    if taken.is_err() {
+        discard(body);
+    }
+    taken
 }
 
 /// Reads what little there is of a body that nobody wants, in the background. A connection that is closed on a sender which
@@ -289,12 +294,12 @@ pub fn announced(body: &Incoming) -> u64 {
 
 /// One buffer, whatever pieces the body comes in: a piece that is kept as it came holds all of what it was read with.
 async fn collect<E: From<BodyError>>(
-    mut body: Incoming,
+    body: &mut Incoming,
     limit: usize,
     mut room: impl FnMut(usize) -> Result<(), E>,
 ) -> Result<Vec<u8>, E> {
     let (mut bytes, mut capacity) = (Vec::new(), 0);
-    let announced = usize::try_from(announced(&body)).unwrap_or(usize::MAX);
+    let announced = usize::try_from(announced(body)).unwrap_or(usize::MAX);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
         let length = bytes.len() + data.len();

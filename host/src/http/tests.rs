@@ -5,11 +5,19 @@ use tokio::net::TcpStream;
 
 use super::*;
 
-/// A listener that answers "ok" to everything.
+/// A listener that answers "ok" to every request without a body, and takes bodies of ten bytes.
 async fn listening() -> (SocketAddr, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, (stop, stopped)) = (listener.local_addr().unwrap(), watch::channel(false));
-    let ok = async |_, _| answer(StatusCode::OK, "text/plain", "ok");
+    let ok =
+        async |request: Request<Incoming>, _| match read_body(request.into_body(), 10, Duration::from_secs(30), |_| {
+            Ok::<_, BodyError>(())
+        })
+        .await
+        {
+            Ok(_) => answer(StatusCode::OK, "text/plain", "ok"),
+            Err(_) => answer(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too large"),
+        };
     tokio::spawn(serve(listener, 8, stopped, Duration::ZERO, ok));
     (address, stop)
 }
@@ -37,4 +45,14 @@ async fn a_connection_that_asks_is_answered_until_it_is_idle() {
     let (address, _stop) = listening().await;
     let twice = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2);
     assert_eq!(said(address, twice.as_bytes()).await.matches("200 OK").count(), 2);
+}
+
+#[tokio::test]
+async fn a_sender_whose_body_is_refused_while_it_is_read_hears_why() {
+    let (address, _stop) = listening().await;
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(64 * 1024));
+    let body = chunk.repeat(8) + "0\r\n\r\n";
+    let request = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+    let answer = said(address, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
