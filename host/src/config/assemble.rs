@@ -55,7 +55,7 @@ pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -
     if let Some(gateway) = &mut gateway {
         warn_of_long_urls(&sources, gateway, reading);
         warn_of_hidden_clients(&sources, gateway, reading);
-        make_room_for_bodies(&sources, gateway, reading);
+        make_room(&sources, gateway, reading);
     }
     let operator = gateway.as_ref().and_then(|gateway| gateway.operator_destination.as_deref());
     warn_of_idle_destinations(&destinations, &sources, operator, reading);
@@ -131,20 +131,24 @@ fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway,
     }
 }
 
-/// A body that the memory has no room for could never be taken.
-fn make_room_for_bodies(sources: &[(Span, Option<Source>)], gateway: &mut Gateway, reading: &mut Reading) {
+/// A body that the memory has no room for could never be taken, and what a plugin makes of it could never be kept.
+fn make_room(sources: &[(Span, Option<Source>)], gateway: &mut Gateway, reading: &mut Reading) {
     for (span, source) in sources {
         let Some(source) = source else { continue };
-        let needed = source.limits.body.saturating_mul(gateway::BODIES);
-        if !gateway.memory_is_written {
-            gateway.memory = gateway.memory.max(needed);
-        } else if gateway.memory < needed {
-            let found = format!(
-                "this source takes bodies of {}, which memory = {} in [gateway] has no room for",
-                size_text(source.limits.body),
-                size_text(gateway.memory)
-            );
-            reading.problem(span.clone(), found, format!("write memory = {}, or a smaller body", size_text(needed)));
+        let Limits { body, output, .. } = source.limits;
+        let needed_for_all = [
+            (body.saturating_mul(gateway::BODIES), body, "takes bodies of", "body"),
+            (body.saturating_add(output).saturating_mul(gateway::OUTPUTS), output, "may make alerts of", "output"),
+        ];
+        for (needed, limit, does, key) in needed_for_all {
+            if !gateway.memory_is_written {
+                gateway.memory = gateway.memory.max(needed);
+            } else if gateway.memory < needed {
+                let (limit, memory) = (size_text(limit), size_text(gateway.memory));
+                let found = format!("this source {does} {limit}, which memory = {memory} in [gateway] has no room for");
+                let help = format!("write memory = {}, or a smaller {key}", size_text(needed));
+                reading.problem(span.clone(), found, help);
+            }
         }
     }
 }

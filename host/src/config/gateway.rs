@@ -45,7 +45,7 @@ pub struct Gateway {
     /// None by default: then the log and the metrics tell.
     pub operator_destination: Option<String>,
     /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for connections. Default
-    /// [`MEMORY`], or [`BODIES`] times the largest body of a source, where that is more.
+    /// [`MEMORY`], or what the largest body and output of a source need, where that is more: [`BODIES`], [`OUTPUTS`].
     pub memory: usize,
     /// Whether that was written, and so does not follow the sources.
     pub memory_is_written: bool,
@@ -54,6 +54,9 @@ pub struct Gateway {
 /// How many of the largest bodies a gateway's memory must be. Requests get a sixth of it, a body counts twice there, and
 /// beside a source that takes all it can get, which is half and one request more, one of another source must still fit.
 pub(super) const BODIES: usize = 56;
+/// How many of the largest outputs, each with its body, it must be: half of what requests get must have room for one. Few
+/// are as large, so that it need not be more.
+pub(super) const OUTPUTS: usize = 12;
 
 /// Reads `[gateway]`. `destinations` are the names of those that were written; `None` where nobody looked.
 pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading: &mut Reading) -> Option<Gateway> {

@@ -130,6 +130,20 @@ fn memory_is_as_written_and_without_that_has_room_for_the_largest_body() {
 }
 
 #[test]
+fn memory_has_room_for_what_a_plugin_makes_of_a_body() {
+    let with = |output: &str, memory: &str| {
+        edited("shutdown_grace = \"10s\"", memory).replace("output = \"1MiB\"", &format!("output = \"{output}\""))
+    };
+    assert_eq!(good(&with("63MiB", "").replace("256KiB", "1MiB")).gateway.memory, 12 * (64 << 20));
+    assert_eq!(good(&with("4MiB", "memory = \"51MiB\"")).gateway.memory, 51 << 20);
+    assert_eq!(
+        problems(&with("4MiB", "memory = \"16MiB\"")),
+        ["26:1: this source may make alerts of \"4MiB\", which memory = \"16MiB\" in [gateway] has no room for; \
+          write memory = \"51MiB\", or a smaller output"]
+    );
+}
+
+#[test]
 fn the_ends_of_each_range_are_within_it() {
     for (from, to) in [
         ("\"200ms\"", "\"10ms\""),
