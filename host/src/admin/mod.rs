@@ -4,7 +4,8 @@
 mod guard;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::Duration;
 
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::http::request::Parts;
@@ -21,6 +22,9 @@ pub use guard::{Guard, Refusal};
 
 const INDEX: &str = "alert gateway\n\n/healthz  the process answers\n/readyz   requests are taken; the state of each \
 destination\n/metrics  for Prometheus\n";
+
+/// How long a scrape waits for the disk: less than Prometheus waits for a scrape.
+const DISK_TIME: Duration = Duration::from_secs(2);
 
 /// Answers for the admin listener.
 #[derive(Debug, Clone)]
@@ -74,18 +78,26 @@ impl Admin {
             }
             "/metrics" => {
                 const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                // A scrape reads the disk, which is no work for a thread that answers senders.
-                match tokio::task::spawn_blocking(move || self.metrics()).await {
-                    Ok(text) => http::answer(StatusCode::OK, TYPE, text),
-                    Err(_) => http::problem(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be read", None),
+                let metrics = self.metrics.clone();
+                // A scrape reads the disk, which is no work for a thread that answers senders. Where the disk hangs, it shows
+                // what is known: that is when somebody needs it.
+                let looked = tokio::time::timeout(DISK_TIME, tokio::task::spawn_blocking(move || self.look())).await;
+                if looked.is_err() {
+                    tracing::warn!("the age of the oldest alert could not be read: the disk does not answer");
                 }
+                http::answer(StatusCode::OK, TYPE, metrics.encode())
             }
             _ => http::problem(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics here", None),
         }
     }
 
-    fn metrics(&self) -> String {
-        let mut guard = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Looks for the oldest alert that waits, unless another is looking.
+    fn look(&self) {
+        let mut guard = match self.reader.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         let (reader, oldest) = &mut *guard;
         match reader.oldest_pending() {
             Ok(received_at) => {
@@ -94,8 +106,6 @@ impl Admin {
             }
             Err(error) => tracing::warn!(%error, "the age of the oldest alert could not be read"),
         }
-        drop(guard);
-        self.metrics.encode()
     }
 }
 
@@ -114,9 +124,28 @@ impl Oldest {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use hyper::Request;
 
     use super::*;
+    use crate::config::{self, ADMIN};
+    use crate::store::{self, Store};
+
+    #[test]
+    fn a_scrape_shows_what_is_known_while_another_one_waits_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Metrics::new();
+        let (store, closing) = Store::open(folder.path(), &store::Options::default(), metrics.clone()).unwrap();
+        let guard = Guard::new(&config::Admin { address: ADMIN, tokens: Vec::new(), tls: None, hosts: Vec::new() });
+        let admin = Admin::new(guard, Health::default(), metrics, store.due_reader().unwrap());
+        let other = Arc::clone(&admin.reader);
+        let waits = other.lock().unwrap();
+        let scrape = async {
+            let head = Request::get("/metrics").body(()).unwrap().into_parts().0;
+            assert_eq!(admin.answer(head, ADMIN).await.status(), StatusCode::OK);
+        };
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(scrape);
+        drop((waits, store, closing));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_age_of_the_oldest_alert_grows_although_the_clock_is_set_back() {
