@@ -1,6 +1,7 @@
 //! How a request can end, and what its sender is told: the only place that turns an ending into HTTP.
 
 use hyper::StatusCode;
+use hyper::body::Bytes;
 use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use plugin_sdk::contract::{self, Alert, Rejection, RejectionKind};
 use serde::Serialize;
@@ -78,7 +79,9 @@ pub fn alerts_of(answer: contract::Answer) -> Result<Vec<Alert>, Ending> {
         contract::Answer::Alerts(alerts) => Ok(alerts),
         contract::Answer::Ignored { reason } => Err(Ending::Ignored(reason)),
         contract::Answer::Rejected(rejection) => Err(Ending::Rejected(rejection)),
-        contract::Answer::Reply { status, headers, body } => Err(reply(status, &headers, &body)),
+        contract::Answer::Reply { status, headers, body } => {
+            Err(reply(status, &headers, body.bytes().into_owned().into()))
+        }
     }
 }
 
@@ -212,9 +215,9 @@ impl From<NoRoom> for Ending {
 }
 
 /// A reply that the plugin dictates; its status and headers were checked where its answer was.
-fn reply(status: u16, headers: &[(String, String)], body: &contract::Body) -> Ending {
+pub(super) fn reply(status: u16, headers: &[(String, String)], body: Bytes) -> Ending {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    let mut answer = http::answer(status, "text/plain; charset=utf-8", body.bytes().into_owned());
+    let mut answer = http::answer(status, "text/plain; charset=utf-8", body);
     for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
             answer.headers_mut().insert(name, value);

@@ -123,6 +123,9 @@ impl Intake {
             Err(ending) => return ending,
         };
         match self.read(&entrance.source, &received).await {
+            Ok(contract::Answer::Reply { status, headers, body }) => received
+                .reply(body.bytes().into_owned())
+                .map_or_else(Ending::NoRoom, |body| ending::reply(status, &headers, body)),
             Ok(answer) => match alerts_of(answer) {
                 Ok(alerts) => self.keep_alerts(entrance, received, alerts).await,
                 Err(ending) => ending,

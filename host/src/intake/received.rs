@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{EXPECT, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Uri};
 use plugin_sdk::contract::Answer;
 use serde_json::value::RawValue;
 
-use super::admission::{self, Charge, Member};
+use super::admission::{self, Charge, Member, NoRoom};
 use super::rate::Pace;
 use super::{Ending, route};
 use crate::clock::wall_ms;
@@ -141,6 +141,15 @@ impl Received {
     pub async fn read(&self, source: &Source) -> Result<Answer, ReadError> {
         let Self { at_ms, method, url, headers, body, .. } = self;
         source.read(&crate::store::rfc3339(*at_ms), method.as_str(), url, headers, body).await
+    }
+
+    /// The body of the reply to it, which is charged in its place until its sender has read that.
+    ///
+    /// # Errors
+    /// Where there is no room for it.
+    pub(super) fn reply(mut self, body: Vec<u8>) -> Result<Bytes, NoRoom> {
+        self.charge.cover(admission::REQUEST + body.len())?;
+        Ok(self.charge.on(body))
     }
 }
 
