@@ -14,8 +14,7 @@ mod report;
 pub mod route;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use hyper::Request;
@@ -45,7 +44,7 @@ pub struct Intake {
     store: Store,
     health: Health,
     /// Whether the last request that was to be kept could not be.
-    failing: AtomicBool,
+    failing: Mutex<bool>,
     metrics: Metrics,
     lines: Lines,
 }
@@ -66,7 +65,7 @@ impl Intake {
     /// may not strip.
     pub fn new(memory: usize, public_path: &str, store: Store, health: Health, metrics: Metrics) -> Self {
         let (sources, admission) = (RwLock::default(), Admission::within(memory));
-        let (public_path, failing, lines) = (public_path.to_owned(), AtomicBool::new(false), Lines::default());
+        let (public_path, failing, lines) = (public_path.to_owned(), Mutex::default(), Lines::default());
         Self { sources, admission, public_path, store, health, failing, metrics, lines }
     }
 
@@ -151,14 +150,17 @@ impl Intake {
     /// Tells `/readyz` whether requests can be kept. A disk that fails is only noted: were the gateway called unready, a
     /// proxy might send it nothing more, and only a request can find out that the disk is well again.
     fn tell(&self, ending: &Ending) {
-        match ending {
-            Ending::Store(error) if !self.failing.swap(true, Ordering::Relaxed) => {
-                self.health.set_ready(!matches!(error, StoreError::Closed), Some(error.to_string()));
-            }
-            Ending::Accepted { .. } | Ending::Kept if self.failing.swap(false, Ordering::Relaxed) => {
-                self.health.set_ready(true, None);
-            }
-            _ => {}
+        let failure = match ending {
+            Ending::Store(error) => Some(error),
+            Ending::Accepted { .. } | Ending::Kept => None,
+            _ => return,
+        };
+        // Held until it is told, or two requests at a time could leave what the earlier one found.
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if *failing != failure.is_some() {
+            *failing = failure.is_some();
+            let ready = !matches!(failure, Some(StoreError::Closed));
+            self.health.set_ready(ready, failure.map(ToString::to_string));
         }
     }
 
