@@ -176,7 +176,9 @@ impl Gateway {
         intake.follow(certificate);
         intake.spawn("replays", |stop| replayer.run(stop));
         let proxies = Arc::new(config.gateway.trusted_proxies.clone());
-        let connections = http::connections_within(config.gateway.memory);
+        let deliveries: usize = config.destinations.iter().map(|destination| destination.concurrency).sum();
+        let wanted = http::connections_within(config.gateway.memory);
+        let connections = http::connections_beside(http::FEW + deliveries, wanted);
         intake.spawn("the listener", |stop| {
             http::serve(listener, connections, stop, grace, move |request, peer| {
                 let client = Client::of(peer, request.headers(), &proxies);

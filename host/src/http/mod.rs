@@ -29,7 +29,7 @@
 //! # The most that strangers can make the gateway hold
 //!
 //! The operator grants `memory` ([`crate::config::MEMORY`] by default). There is one connection for each
-//! [`CONNECTION_MEMORY`] of it, so that:
+//! [`CONNECTION_MEMORY`] of it, or fewer where the system grants too few file descriptors, so that:
 //!
 //! - a sixth is for requests: heads, bodies and what is made of them until the disk has it, as `intake::admission` charges
 //!   them. What waits for the plugin's turn or in the store's queue is charged until it is done;
@@ -45,6 +45,7 @@
 mod bearer;
 mod client;
 mod connections;
+mod descriptors;
 mod lines;
 mod tls;
 
@@ -71,6 +72,7 @@ use tokio::sync::watch;
 pub use bearer::bearer;
 pub use client::Client;
 use connections::{Connections, Place};
+pub use descriptors::connections_beside;
 pub use lines::Lines;
 use tls::Connection;
 pub use tls::{Following, Tls, TlsError};
