@@ -1,11 +1,12 @@
 //! HTTP/2, frame by frame.
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{fill, start, works};
-use crate::harness::{Gateway, PATIENCE};
+use crate::harness::{Gateway, Itoc360, PATIENCE, Setup, plugin};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -220,6 +221,33 @@ async fn answers_that_there_is_no_window_for_wait_and_cost_nobody_else_theirs() 
     connection.write_all(&frame(PING, 0, 0, &[7; 8])).await.unwrap();
     let pong = first(&mut connection, PING).await;
     assert_eq!((pong.flags, pong.payload), (ACK, vec![7; 8]));
+}
+
+#[tokio::test]
+async fn replies_that_there_is_no_window_for_are_held_within_the_share_of_their_source() {
+    let itoc360 = Itoc360::alertmanager().await;
+    // 4 MiB for requests, of which a source gets half.
+    let setup = Setup::new(&itoc360).gateway("memory = \"24MiB\"").plugin("parrot", &plugin::parrot(), "");
+    let (_place, gateway) = setup.start().await;
+    let body = json!({ "text": "x".repeat(28 * 1024) });
+    let reply = json!({ "reply": { "status": 200, "headers": [], "body": body } }).to_string();
+    let mut connection = connect(&gateway, &[&INITIAL_WINDOW[..], &0_u32.to_be_bytes()].concat()).await;
+    let mut replies = 0;
+    loop {
+        let (stream, (first_part, last_part)) = (stream(replies), reply.as_bytes().split_at(16 * 1024));
+        let open = frame(HEADERS, END_HEADERS, stream, &post("/in/parrot"));
+        let body = [frame(DATA, 0, stream, first_part), frame(DATA, END_STREAM, stream, last_part)].concat();
+        connection.write_all(&[open, body].concat()).await.unwrap();
+        let answer = first(&mut connection, HEADERS).await;
+        assert_eq!(answer.stream, stream);
+        // `:status 200` by its number in the static table.
+        if answer.payload[0] != 0x88 {
+            break;
+        }
+        replies += 1;
+    }
+    // Each is charged 32 KiB, and twice the buffer of as much that its body was read into.
+    assert_eq!(replies, 2048 / 96);
 }
 
 #[tokio::test]
