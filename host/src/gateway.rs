@@ -293,7 +293,9 @@ async fn open(
 pub async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let help = match error.kind() {
-            ErrorKind::PermissionDenied => "a port below 1024 needs the capability CAP_NET_BIND_SERVICE".to_owned(),
+            ErrorKind::PermissionDenied => "a port below 1024 needs the capability CAP_NET_BIND_SERVICE, \
+                and in a systemd unit PrivateUsers=no with it"
+                .to_owned(),
             ErrorKind::AddrNotAvailable => format!("this machine has no such address; choose another for `{key}`"),
             _ => format!("is another program there? Choose another address for `{key}` in [gateway]"),
         };
