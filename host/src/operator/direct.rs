@@ -56,15 +56,7 @@ impl Direct {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut trouble = self.trouble.clone();
         loop {
-            let now = Instant::now();
-            let Trouble { failures, said, lasts } = trouble.borrow_and_update().clone();
-            let why = said.map(|said| said.to_string()).unwrap_or_default();
-            if std::mem::replace(&mut self.failures, failures) != failures {
-                self.condition.find(true, now);
-            } else if !lasts && self.condition.is_told() {
-                // Not before it was told: a sender was turned away, even where the next small thing had room.
-                self.condition.find(false, now);
-            }
+            let why = self.learn(&trouble.borrow_and_update(), Instant::now());
             let act = tokio::select! {
                 act = self.due() => act,
                 changed = trouble.changed() => match changed {
@@ -84,6 +76,19 @@ impl Direct {
             };
             self.sent(act, outcome);
         }
+    }
+
+    /// Learns how the disk fares, and says what it said last.
+    fn learn(&mut self, Trouble { failures, said, lasts }: &Trouble, now: Instant) -> String {
+        if std::mem::replace(&mut self.failures, *failures) != *failures {
+            self.condition.find(true, now);
+        }
+        // Not before it was told: a sender was turned away, even where the next small thing had room. But at the same look
+        // as well: what has failed and is well again since the last one does not call again.
+        if !lasts && self.condition.is_told() {
+            self.condition.find(false, now);
+        }
+        said.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
     /// Returns when there is something to tell.
@@ -142,4 +147,33 @@ impl Direct {
 fn alert(event: contract::Alert, at_ms: i64) -> Alert {
     let (request, received_at) = (uuid::Uuid::now_v7().to_string(), store::rfc3339(at_ms));
     Alert { source: OWN_SOURCE.to_owned(), request, received_at, event }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Format;
+    use crate::metrics::Metrics;
+    use crate::store::Options;
+
+    #[tokio::test]
+    async fn failures_that_were_over_at_the_next_look_do_not_stay_told_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { sync: false, ..Options::default() };
+        let (store, _closing) = Store::open(dir.path(), &options, Metrics::new()).unwrap();
+        let url = "http://127.0.0.1:9/".parse().unwrap();
+        let itoc360 = Itoc360::new(url, "token", Format::Alertmanager, CALM, 1).unwrap();
+        let mut direct = Direct::new(itoc360, &store);
+        let start = Instant::now();
+        let trouble = |failures, lasts| Trouble { failures, said: None, lasts };
+        direct.learn(&trouble(1, true), start);
+        assert_eq!(direct.condition.due(start), Some(Act::Open));
+        // While that is sent, more fails, and then the disk is well.
+        direct.condition.done(Act::Open, start);
+        direct.learn(&trouble(5, false), start);
+        assert_eq!(direct.condition.next(), Some((start + CALM, Act::End)));
+        let later = start + CALM / 2;
+        direct.learn(&trouble(6, false), later);
+        assert_eq!(direct.condition.next(), Some((later + CALM, Act::End)), "it was not calm for long enough");
+    }
 }
