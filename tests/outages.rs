@@ -98,6 +98,31 @@ async fn while_it_answers_500_alerts_wait_and_go_out_when_it_mends() {
 }
 
 #[tokio::test]
+async fn an_alert_that_is_blocked_while_others_are_taken_holds_them_up_twice_and_then_no_more() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers_to(|body| {
+        if body.contains(&twilio::sid(0)) { Reply::error(403, "Forbidden") } else { Reply::Ok }
+    });
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    post(&gateway, "twilio", 0..1).await;
+    gateway.destination("itoc360", "held").await;
+    let mut others = 0;
+    while attempts(&place.event(&twilio::sid(0)).await).last().is_none_or(|last| last["outcome"] != "later") {
+        others += 1;
+        post(&gateway, "twilio", others..others + 1).await;
+        itoc360.open(others).await;
+    }
+    gateway.destination("itoc360", "healthy").await;
+    post(&gateway, "twilio", others + 1..others + 9).await;
+    itoc360.opens_only(others + 8).await;
+    assert_eq!(place.list(&["--state", "pending"]).await.len(), 1, "it is not given up");
+    itoc360.mends();
+    itoc360.opens_only(others + 9).await;
+    let said = gateway.stop().await.stderr;
+    assert_eq!(said.matches("the destination is held").count(), 2, "{said}");
+}
+
+#[tokio::test]
 async fn a_retry_after_is_waited_for() {
     let itoc360 = Itoc360::alertmanager().await;
     let patience = ("Retry-After".to_owned(), "2".to_owned());

@@ -37,6 +37,10 @@ pub struct DestinationHealth {
     /// Why it is not healthy, and what mends it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Whether its last word was that it takes alerts, or judges them. One that nothing was sent to yet, or that has put
+    /// off the last alert, may be healthy or not.
+    #[serde(skip)]
+    pub proven: bool,
 }
 
 /// Whether alerts go out to a destination.

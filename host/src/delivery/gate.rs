@@ -9,9 +9,12 @@
 //! brings opens the gate.
 //!
 //! **Failing**, because several *different* alerts in a row were told to come back later, it does the same at shorter
-//! intervals, and opens when a probe is accepted or refused. A single poisonous alert, however often it fails, never
-//! closes the gate for the others. But where nothing at all was accepted for [`FAILING_AFTER`], that is told as failing,
-//! however few alerts there are: somebody waits for each.
+//! intervals, and opens when a probe is accepted or refused. But where nothing at all was accepted for [`FAILING_AFTER`],
+//! that is told as failing, however few alerts there are: somebody waits for each.
+//!
+//! An alert that fails again and again while others are accepted is poisonous: a destination may answer an error, or a
+//! firewall before it 403, to that one alone. Once it has failed so [`OWN_TROUBLE_AFTER`] times, its failing says nothing of
+//! the destination any more. It keeps its own waits, and closes the gate for nobody.
 //!
 //! A gate that opens again starts with a limit of one as a new one does, so that neither a destination that has just
 //! recovered nor one that a restarted gateway comes back to is met by all that waited. Whatever their waits, alerts pass
@@ -24,6 +27,7 @@ mod closed;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -38,6 +42,13 @@ pub const FAILING_AFTER_ALERTS: usize = 5;
 /// How long alerts must be told "later", with none accepted between, until the destination is told as failing.
 pub const FAILING_AFTER: Duration = Duration::from_secs(5 * 60);
 
+/// How often an alert must be put off, with another one accepted after each time, until that is its own trouble. Once
+/// happens to whatever was under way in an outage.
+pub const OWN_TROUBLE_AFTER: u32 = 2;
+
+/// How many alerts are remembered as put off. Beyond that, who is put off counts against the destination.
+const REMEMBERED: usize = 10_000;
+
 /// The gate of one destination.
 #[derive(Debug, Clone)]
 pub struct Gate {
@@ -46,10 +57,14 @@ pub struct Gate {
     limit: usize,
     /// How many were accepted since the limit is what it is: fewer than `limit`.
     accepted: usize,
-    /// The alerts told "later" since the last one was accepted, each once: fewer than [`FAILING_AFTER_ALERTS`].
-    put_off: Vec<i64>,
-    /// When the first of these was told so, and what the last one was told.
+    /// The alerts told "later" or blocked since the last one was accepted, but those with a trouble of their own.
+    put_off: HashSet<i64>,
+    /// When the first of these, or of those, was told so, and what the last one was told.
     put_off_since: Option<(Instant, String)>,
+    /// How often others were accepted after an alert was put off, until it is accepted or refused itself.
+    overtaken: HashMap<i64, u32>,
+    /// Whether the destination has accepted or refused anything yet.
+    answers: bool,
     closed: Option<Closed>,
 }
 
@@ -60,6 +75,8 @@ pub struct State {
     pub state: DestinationState,
     /// What the last attempt that counted against it said.
     pub why: Option<String>,
+    /// Whether the last word of the destination was that it takes alerts, or judges them. Before the first word it is not.
+    pub proven: bool,
 }
 
 impl Gate {
@@ -69,8 +86,10 @@ impl Gate {
             concurrency: concurrency.max(1),
             limit: 1,
             accepted: 0,
-            put_off: Vec::new(),
+            put_off: HashSet::new(),
             put_off_since: None,
+            overtaken: HashMap::new(),
+            answers: false,
             closed: None,
         }
     }
@@ -88,10 +107,42 @@ impl Gate {
         self.closed.as_ref().map(|closed| closed.next_probe).filter(|&probe| probe > now)
     }
 
-    /// Learns how the alert `alert_id` fared. To be called once for each alert that was sent.
-    pub fn record(&mut self, now: Instant, alert_id: i64, outcome: &Outcome, rng: &mut fastrand::Rng) {
+    /// Whether what passes is to find out how the destination is.
+    pub fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Learns how the alert `alert_id` fared. To be called once for each alert that was sent. Says whether it failed for a
+    /// trouble of its own.
+    pub fn record(&mut self, now: Instant, alert_id: i64, outcome: &Outcome, rng: &mut fastrand::Rng) -> bool {
+        match outcome {
+            Outcome::Accepted(_) => {
+                self.answers = true;
+                self.forget(alert_id);
+            }
+            Outcome::Refused { .. } => {
+                self.answers = true;
+                self.forget(alert_id);
+                if self.put_off.is_empty() {
+                    self.put_off_since = None;
+                }
+            }
+            Outcome::Later { why, .. } | Outcome::Blocked { why } => {
+                if self.overtaken.get(&alert_id).is_some_and(|times| *times >= OWN_TROUBLE_AFTER) {
+                    match &mut self.closed {
+                        // As if it had not been sent: the next may go.
+                        Some(closed) => closed.probing = false,
+                        None => self.put_off_since(now, why),
+                    }
+                    return true;
+                }
+                if self.put_off.len() < REMEMBERED {
+                    self.put_off.insert(alert_id);
+                }
+            }
+        }
         match &mut self.closed {
-            None => self.record_open(now, alert_id, outcome, rng),
+            None => self.record_open(now, outcome, rng),
             // Sent before the gate closed. That it failed is no news. That it was taken opens a failing destination,
             // but not a held one: there the operator has to mend something first.
             Some(closed) if !closed.probing => match outcome {
@@ -110,29 +161,31 @@ impl Gate {
                 (_, Outcome::Accepted(_)) => self.open(),
                 // It answered something else than what closed the gate, which is all that a probe is to find out.
                 (_, Outcome::Refused { .. } | Outcome::Later { .. }) => {
-                    self.open();
-                    self.record_open(now, alert_id, outcome, rng);
+                    self.put_off.retain(|put_off| *put_off == alert_id);
+                    self.reopen();
+                    self.record_open(now, outcome, rng);
                 }
             },
         }
+        false
     }
 
     /// How the destination is.
     pub fn state(&self, now: Instant) -> State {
-        match (&self.closed, &self.put_off_since) {
-            (Some(closed), _) => State { state: closed.condition, why: Some(closed.why.clone()) },
+        let (state, why) = match (&self.closed, &self.put_off_since) {
+            (Some(closed), _) => (closed.condition, Some(closed.why.clone())),
             (None, Some((since, why))) if now.duration_since(*since) >= FAILING_AFTER => {
-                State { state: DestinationState::Failing, why: Some(why.clone()) }
+                (DestinationState::Failing, Some(why.clone()))
             }
-            (None, _) => State { state: DestinationState::Healthy, why: None },
-        }
+            (None, _) => (DestinationState::Healthy, None),
+        };
+        State { state, why, proven: self.answers && self.closed.is_none() && self.put_off_since.is_none() }
     }
 
-    fn record_open(&mut self, now: Instant, alert_id: i64, outcome: &Outcome, rng: &mut fastrand::Rng) {
+    fn record_open(&mut self, now: Instant, outcome: &Outcome, rng: &mut fastrand::Rng) {
         match outcome {
             Outcome::Accepted(_) => {
-                self.put_off.clear();
-                self.put_off_since = None;
+                self.overtake();
                 self.accepted += 1;
                 if self.accepted >= self.limit {
                     self.set_limit((self.limit + 1).min(self.concurrency));
@@ -142,11 +195,7 @@ impl Gate {
             Outcome::Blocked { why } => self.closed = Some(Closed::held(now, why)),
             Outcome::Later { why, retry_after } => {
                 self.set_limit((self.limit / 2).max(1));
-                if !self.put_off.contains(&alert_id) {
-                    self.put_off.push(alert_id);
-                }
-                let since = self.put_off_since.as_ref().map_or(now, |(since, _)| *since);
-                self.put_off_since = Some((since, why.clone()));
+                self.put_off_since(now, why);
                 if self.put_off.len() >= FAILING_AFTER_ALERTS {
                     self.closed = Some(Closed::failing(now, why, *retry_after, rng));
                 }
@@ -154,9 +203,34 @@ impl Gate {
         }
     }
 
+    fn put_off_since(&mut self, now: Instant, why: &str) {
+        let since = self.put_off_since.as_ref().map_or(now, |(since, _)| *since);
+        self.put_off_since = Some((since, why.to_owned()));
+    }
+
+    /// It was accepted or refused: it waits no longer.
+    fn forget(&mut self, alert_id: i64) {
+        self.put_off.remove(&alert_id);
+        self.overtaken.remove(&alert_id);
+    }
+
+    /// One was accepted: those that were put off before it fare worse than others do.
+    fn overtake(&mut self) {
+        for alert_id in self.put_off.drain() {
+            if self.overtaken.len() < REMEMBERED || self.overtaken.contains_key(&alert_id) {
+                *self.overtaken.entry(alert_id).or_default() += 1;
+            }
+        }
+        self.put_off_since = None;
+    }
+
     fn open(&mut self) {
+        self.overtake();
+        self.reopen();
+    }
+
+    fn reopen(&mut self) {
         self.closed = None;
-        self.put_off.clear();
         self.put_off_since = None;
         self.set_limit(1);
     }

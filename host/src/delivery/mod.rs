@@ -83,15 +83,17 @@ impl Delivery {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut sending: JoinSet<Attempt> = JoinSet::new();
         let mut settling: JoinSet<Settled> = JoinSet::new();
-        self.show();
         loop {
+            // At each turn: that a destination takes nothing is told after a time, whether or not it is tried meanwhile.
+            self.show();
             for unreadable in self.window.take_unreadable() {
                 settling.spawn(settle::write_down(self.store.clone(), settle::set_aside(unreadable)));
             }
             let now = Instant::now();
             let room = UNSETTLED.saturating_sub(settling.len());
             for _ in 0..self.gate.permits(now, sending.len()).min(room) {
-                let Some(due) = self.window.next() else { break };
+                let next = if self.gate.is_closed() { self.window.next_least_tried() } else { self.window.next() };
+                let Some(due) = next else { break };
                 sending.spawn(attempt(self.itoc360.clone(), due));
             }
             let wake = self.gate.next_wake(now).map_or(IDLE, |wake| wake.saturating_duration_since(now));
@@ -128,24 +130,23 @@ impl Delivery {
         self.metrics.deliveries.get_or_create(&labels).inc();
         let label = DestinationLabel { destination: destination() };
         self.metrics.delivery_duration.get_or_create(&label).observe(sent.duration.as_secs_f64());
-        self.gate.record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
-        self.show();
-        let settlement = settle::settlement(attempt, self.store.clock().now_ms(), &mut self.rng);
+        let own_trouble = self.gate.record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
+        let settlement = settle::settlement(attempt, own_trouble, self.store.clock().now_ms(), &mut self.rng);
         settling.spawn(settle::write_down(self.store.clone(), settlement));
     }
 
     /// Shows how the destination is, where that or the reason for it has changed: one thing is mended, and the next is wrong.
     fn show(&mut self) {
-        let State { state, why } = self.gate.state(Instant::now());
+        let State { state, why, proven } = self.gate.state(Instant::now());
         let since = match &self.shown {
-            Some(shown) if shown.state == state && shown.why == why => return,
+            Some(shown) if shown.state == state && shown.why == why && shown.proven == proven => return,
             Some(shown) if shown.state == state => shown.since.clone(),
             _ => {
                 self.announce(state, why.as_deref());
                 store::rfc3339(clock::wall_ms())
             }
         };
-        let health = DestinationHealth { state, since, why };
+        let health = DestinationHealth { state, since, why, proven };
         self.health.set_destination(&self.name, health.clone());
         self.shown = Some(health);
     }

@@ -10,9 +10,14 @@ use crate::store::{Settlement, Store, StoreError, Unreadable, Verdict};
 /// How long to wait before an outcome that could not be written down is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What follows from an attempt that ended at `now_ms` on the store's clock.
-pub fn settlement(attempt: Attempt, now_ms: i64, rng: &mut fastrand::Rng) -> Settlement {
+/// What follows from an attempt that ended at `now_ms` on the store's clock; `own_trouble` says that it is the alert that
+/// fails, and not the destination.
+pub fn settlement(attempt: Attempt, own_trouble: bool, now_ms: i64, rng: &mut fastrand::Rng) -> Settlement {
     let Attempt { alert, attempts, at_ms, sent } = attempt;
+    let mut later = |why, retry_after| {
+        let wait = backoff::delay(attempts + 1, retry_after, rng);
+        Verdict::Later { due_at: now_ms + wait.as_millis() as i64, said: why }
+    };
     let verdict = match sent.outcome {
         Outcome::Accepted(receipt) => {
             let said = receipt.id.is_empty().then_some(sent.answer_excerpt);
@@ -21,10 +26,9 @@ pub fn settlement(attempt: Attempt, now_ms: i64, rng: &mut fastrand::Rng) -> Set
             }
             Verdict::Accepted { receipt: receipt.id, fingerprint: receipt.fingerprint, said }
         }
-        Outcome::Later { why, retry_after } => {
-            let wait = backoff::delay(attempts + 1, retry_after, rng);
-            Verdict::Later { due_at: now_ms + wait.as_millis() as i64, said: why }
-        }
+        Outcome::Later { why, retry_after } => later(why, retry_after),
+        // No gate is closed for it, so it must wait by itself.
+        Outcome::Blocked { why } if own_trouble => later(why, None),
         Outcome::Blocked { why } => Verdict::Blocked { said: why },
         Outcome::Refused { why } => {
             tracing::error!(

@@ -66,6 +66,13 @@ impl Window {
         self.waiting.pop_front()
     }
 
+    /// Of those that wait, the one that was tried least: what it meets says most of the destination, and one that has just
+    /// come in does not wait behind all that failed before.
+    pub fn next_least_tried(&mut self) -> Option<Due> {
+        let (index, _) = self.waiting.iter().enumerate().min_by_key(|(_, due)| due.attempts)?;
+        self.waiting.remove(index)
+    }
+
     /// What is due and no alert, to be set aside.
     pub fn take_unreadable(&mut self) -> Vec<Unreadable> {
         std::mem::take(&mut self.unreadable)

@@ -91,7 +91,10 @@ fn few_alerts_that_fail_for_long_are_told_of_and_close_the_gate_for_nobody() {
     bench.record(1, &later());
     assert_eq!(bench.condition(), DestinationState::Healthy);
     bench.now += Duration::from_secs(1);
-    assert_eq!(bench.gate.state(bench.now), State { state: DestinationState::Failing, why: Some("500".into()) });
+    assert_eq!(
+        bench.gate.state(bench.now),
+        State { state: DestinationState::Failing, why: Some("500".into()), proven: false }
+    );
     assert!(bench.gate.permits(bench.now, 0) > 0, "others may pass");
     bench.record(3, &accepted());
     assert_eq!(bench.condition(), DestinationState::Healthy);
@@ -112,7 +115,7 @@ fn an_open_gate_lets_through_as_many_as_configured() {
     let mut bench = Bench::grown(8);
     assert_eq!([0, 7, 8, 9].map(|in_flight| bench.permits(in_flight)), [8, 1, 0, 0]);
     assert_eq!(bench.gate.next_wake(bench.now), None);
-    assert_eq!(bench.gate.state(bench.now), State { state: DestinationState::Healthy, why: None });
+    assert_eq!(bench.gate.state(bench.now), State { state: DestinationState::Healthy, why: None, proven: true });
     assert_eq!(Bench::new(0).permits(0), 1);
 }
 
@@ -141,7 +144,7 @@ fn a_blocked_alert_holds_the_destination_and_probes_grow_rarer() {
         bench.record(1, &blocked());
     }
     assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
-    let expected = State { state: DestinationState::Held, why: Some("402".into()) };
+    let expected = State { state: DestinationState::Held, why: Some("402".into()), proven: false };
     assert_eq!(bench.gate.state(bench.now), expected);
 }
 
@@ -164,7 +167,7 @@ fn five_alerts_put_off_in_a_row_make_a_destination_failing() {
         assert_eq!(bench.record(alert, &later()).condition(), DestinationState::Healthy);
     }
     assert_eq!(bench.record(4, &later()).condition(), DestinationState::Failing);
-    let expected = State { state: DestinationState::Failing, why: Some("500".into()) };
+    let expected = State { state: DestinationState::Failing, why: Some("500".into()), proven: false };
     assert_eq!(bench.gate.state(bench.now), expected);
 }
 
@@ -187,6 +190,88 @@ fn a_poisonous_alert_never_closes_the_gate_for_the_others() {
         bench.record(666, &later());
         assert!(bench.condition() == DestinationState::Healthy && bench.permits(0) >= 1);
     }
+}
+
+#[test]
+fn alerts_that_fail_while_others_are_accepted_close_the_gate_twice_and_then_no_more() {
+    for outcome in [later(), blocked()] {
+        let mut bench = Bench::new(8);
+        let mut closed = 0;
+        for _ in 0..10 {
+            for poisonous in 0..20 {
+                if bench.gate.is_closed() {
+                    bench.now += HELD_LAST;
+                    assert_eq!(bench.permits(0), 1);
+                }
+                bench.record(poisonous, &outcome);
+            }
+            closed += usize::from(bench.gate.is_closed());
+            if bench.gate.is_closed() {
+                bench.now += HELD_LAST;
+                assert_eq!(bench.permits(0), 1, "what the poisonous met is no answer to a probe");
+            }
+            bench.record(1_000, &accepted());
+            assert!(!bench.gate.is_closed());
+        }
+        assert_eq!(closed, OWN_TROUBLE_AFTER as usize, "{outcome:?}");
+        // The destination itself is judged by all others, as before.
+        let others: Vec<_> =
+            (100..105).map(|alert| bench.gate.record(bench.now, alert, &outcome, &mut bench.rng)).collect();
+        assert_eq!((bench.gate.is_closed(), others), (true, vec![false; 5]), "{outcome:?}");
+    }
+}
+
+#[test]
+fn an_alert_that_is_accepted_or_refused_has_no_trouble_of_its_own_any_more() {
+    for outcome in [accepted(), refused()] {
+        let mut bench = Bench::new(8);
+        let mut record = |alert, outcome: &Outcome| bench.gate.record(bench.now, alert, outcome, &mut bench.rng);
+        for _ in 0..OWN_TROUBLE_AFTER {
+            assert!(!record(1, &later()));
+            record(2, &accepted());
+        }
+        assert!(record(1, &later()) && record(1, &blocked()));
+        assert!(!record(1, &outcome) && !record(1, &later()), "{outcome:?}");
+    }
+}
+
+#[test]
+fn only_what_was_poisonous_waits_is_told_as_failing_all_the_same() {
+    let mut bench = Bench::new(8);
+    for _ in 0..OWN_TROUBLE_AFTER {
+        bench.record(1, &blocked());
+        bench.now += HELD_LAST;
+        assert_eq!(bench.permits(0), 1);
+        bench.record(2, &accepted());
+    }
+    bench.record(1, &blocked());
+    assert_eq!(bench.gate.state(bench.now), State { state: DestinationState::Healthy, why: None, proven: false });
+    bench.now += FAILING_AFTER;
+    let failing = State { state: DestinationState::Failing, why: Some("402".into()), proven: false };
+    assert_eq!((bench.gate.state(bench.now), bench.gate.is_closed()), (failing, false), "others may pass");
+}
+
+#[test]
+fn a_destination_is_proven_by_what_it_takes_or_judges_and_by_nothing_else() {
+    let mut bench = Bench::new(8);
+    let proven = |bench: &Bench| bench.gate.state(bench.now).proven;
+    assert!(!proven(&bench), "it was not heard of");
+    assert!(!proven(bench.record(1, &later())));
+    assert!(!proven(bench.record(2, &later()).record(2, &refused())), "the first waits still");
+    assert!(proven(bench.record(1, &refused())));
+    assert!(!proven(bench.record(3, &blocked())));
+    bench.wait();
+    assert!(!proven(bench.record(3, &later())));
+    assert!(proven(bench.record(3, &accepted())));
+}
+
+#[test]
+fn an_alert_that_is_refused_in_the_end_leaves_the_destination_healthy() {
+    let mut bench = Bench::new(8);
+    bench.record(1, &later());
+    bench.now += FAILING_AFTER;
+    assert_eq!(bench.condition(), DestinationState::Failing);
+    assert_eq!(bench.record(1, &refused()).condition(), DestinationState::Healthy);
 }
 
 #[test]
