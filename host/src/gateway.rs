@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::operator::{Direct, Expected, Operator, Plan, Taken};
 use crate::plugin::{Sandbox, SandboxOptions};
 use crate::sources::{self, Source};
-use crate::store::{self, Closing, PluginId, PluginRecord, Store, StoreError};
+use crate::store::{self, Closing, DueReader, PluginId, PluginRecord, Store, StoreError};
 
 use reload::Reloading;
 
@@ -115,7 +115,9 @@ impl Gateway {
             None => None,
         };
         let admin_address = monitoring.as_ref().map(|((listener, _), _)| listener.tcp.local_addr()).transpose()?;
-        let gone = strays(config, &store)?;
+        let reader = store.due_reader()?;
+        let waiting = reader.waiting_for()?;
+        let gone = strays(config, &reader, &waiting)?;
         let expected: Vec<_> = loaded.sources.iter().map(expected).collect();
         loaded.sources.iter().for_each(announce);
         let (memory, public_path) = (config.gateway.memory, config.gateway.public_url.path());
@@ -126,6 +128,7 @@ impl Gateway {
             sources: expected,
             destinations: config.destinations.iter().map(|destination| destination.name.clone()).collect(),
             operator_destination: config.gateway.operator_destination.clone(),
+            waiting,
             gone,
         };
         let taken = Taken { sources: plan.sources.clone(), since: tokio::time::Instant::now() };
@@ -331,13 +334,12 @@ async fn known(sources: Vec<Source>, store: &Store) -> Result<Vec<(Source, Plugi
 /// Alerts may wait for a destination that was renamed or removed. They are kept; the operator must know. Not of those that the
 /// gateway told there of itself: what they say is told anew where the operator hears of it now, and the name that they wait
 /// for may never come back, so an alert about them would be open for ever and tell of nothing that is lost.
-fn strays(config: &Config, store: &Store) -> anyhow::Result<Vec<(String, i64)>> {
+fn strays(config: &Config, reader: &DueReader, waiting: &[String]) -> anyhow::Result<Vec<(String, i64)>> {
     let known: HashSet<&str> = config.destinations.iter().map(|destination| destination.name.as_str()).collect();
-    let reader = store.due_reader()?;
-    let mut waiting = Vec::new();
-    for destination in reader.waiting_for()? {
+    let mut gone = Vec::new();
+    for destination in waiting {
         if !known.contains(destination.as_str()) {
-            let alerts = reader.count_waiting_for(&destination)?;
+            let alerts = reader.count_waiting_for(destination)?;
             if alerts == 0 {
                 continue;
             }
@@ -347,10 +349,10 @@ fn strays(config: &Config, store: &Store) -> anyhow::Result<Vec<(String, i64)>> 
                 "alerts wait for a destination that is not configured any more; \
                 they are kept, and go out once a destination has this name again"
             );
-            waiting.push((destination, alerts));
+            gone.push((destination.clone(), alerts));
         }
     }
-    Ok(waiting)
+    Ok(gone)
 }
 
 #[cfg(test)]

@@ -12,8 +12,6 @@ use tokio::time::Instant;
 
 /// How long after an alert the next of the same may follow.
 pub const AGAIN: Duration = Duration::from_secs(10 * 60);
-/// How long what an earlier run told of must be well before its end is told: nothing shows at the start yet.
-const INHERITED_CALM: Duration = Duration::from_secs(5 * 60);
 
 /// Something that may go wrong, and whether that was told.
 #[derive(Debug, Clone)]
@@ -25,7 +23,6 @@ pub struct Condition {
     since: Instant,
     told: bool,
     told_at: Option<Instant>,
-    inherited: bool,
 }
 
 /// What to tell.
@@ -41,12 +38,12 @@ impl Condition {
     /// Something that is well at `now`. It is told when it has been wrong for `patience`, and its end when it has been well
     /// for `calm`.
     pub fn new(patience: Duration, calm: Duration, now: Instant) -> Self {
-        Self { patience, calm, wrong: false, since: now, told: false, told_at: None, inherited: false }
+        Self { patience, calm, wrong: false, since: now, told: false, told_at: None }
     }
 
-    /// An earlier run has told that it is wrong.
+    /// An earlier run has told that it is wrong. So it is until it is found to be well.
     pub fn was_told(&mut self) {
-        (self.told, self.inherited) = (true, true);
+        (self.wrong, self.told) = (true, true);
     }
 
     /// Whether it was told that it is wrong, and not yet that it is no longer.
@@ -59,7 +56,6 @@ impl Condition {
         if self.wrong != wrong {
             (self.wrong, self.since) = (wrong, now);
         }
-        self.inherited &= !wrong;
     }
 
     /// What is to be told next, and when, if nothing changes.
@@ -69,10 +65,7 @@ impl Condition {
                 let at = self.since + self.patience;
                 Some((self.told_at.map_or(at, |told_at| at.max(told_at + AGAIN)), Act::Open))
             }
-            (false, true) => {
-                let calm = if self.inherited { INHERITED_CALM.max(self.calm) } else { self.calm };
-                Some((self.since + calm, Act::End))
-            }
+            (false, true) => Some((self.since + self.calm, Act::End)),
             _ => None,
         }
     }
@@ -85,7 +78,6 @@ impl Condition {
     /// It was told.
     pub fn done(&mut self, act: Act, now: Instant) {
         self.told = act == Act::Open;
-        self.inherited = false;
         if self.told {
             self.told_at = Some(now);
         }
@@ -144,18 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_run_told_of_ends_when_this_one_has_seen_it_well_for_a_while() {
+    fn what_an_earlier_run_told_of_ends_when_this_one_finds_it_well() {
         let start = Instant::now();
         let mut held = Condition::new(Duration::ZERO, Duration::ZERO, start);
         held.was_told();
-        assert_eq!(held.next(), Some((start + INHERITED_CALM, Act::End)));
+        assert_eq!(held.next(), None, "nobody knows yet");
         held.find(true, start + MINUTE);
         assert_eq!(held.next(), None, "it is told already");
         held.find(false, start + 2 * MINUTE);
-        assert_eq!(
-            told(&mut held, start + 2 * MINUTE),
-            Some(Act::End),
-            "now it is known that it was wrong and is well"
-        );
+        assert_eq!(told(&mut held, start + 2 * MINUTE), Some(Act::End));
     }
 }

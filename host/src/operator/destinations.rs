@@ -57,6 +57,9 @@ impl Destinations {
                 why.clone_into(&mut watched.why);
             }
             match health.state {
+                // What is wrong is over when an alert was taken, not when the last one failed in another way, and not
+                // because none was sent yet.
+                DestinationState::Healthy if !health.proven => {}
                 DestinationState::Healthy => {
                     watched.held.find(false, now);
                     watched.failing.find(false, now);
@@ -125,8 +128,12 @@ mod tests {
     use crate::health::DestinationHealth;
 
     fn board(state: DestinationState) -> Board {
+        shows(state, state == DestinationState::Healthy)
+    }
+
+    fn shows(state: DestinationState, proven: bool) -> Board {
         let why = (state != DestinationState::Healthy).then(|| "401 (the token is wrong)".to_owned());
-        let health = DestinationHealth { state, since: String::new(), why };
+        let health = DestinationHealth { state, since: String::new(), why, proven };
         Board { destinations: BTreeMap::from([("d".to_owned(), health)]), ..Board::default() }
     }
 
@@ -171,5 +178,25 @@ mod tests {
         destinations.find(&board(DestinationState::Healthy), later);
         let both = ["destination-held/d", "destination-failing/d"].map(|key| (key.to_owned(), Status::Resolve));
         assert_eq!(told(&mut destinations, later), both);
+    }
+    #[test]
+    fn what_an_earlier_run_told_of_is_over_when_an_alert_was_taken_however_long_none_is_sent() {
+        let start = Instant::now();
+        let mut destinations = Destinations::new(["d".to_owned()], start);
+        for topic in [Topic::DestinationHeld, Topic::DestinationFailing] {
+            assert!(destinations.was_told(topic, "d"));
+        }
+        for (state, proven) in [
+            (DestinationState::Healthy, false),
+            (DestinationState::Failing, false),
+            (DestinationState::Healthy, false),
+            (DestinationState::Held, false),
+        ] {
+            destinations.find(&shows(state, proven), start);
+            assert_eq!((told(&mut destinations, start + 100 * FAILING_FOR), destinations.next()), (vec![], None));
+        }
+        destinations.find(&shows(DestinationState::Healthy, true), start);
+        let both = ["destination-held/d", "destination-failing/d"].map(|key| (key.to_owned(), Status::Resolve));
+        assert_eq!(told(&mut destinations, start), both);
     }
 }

@@ -40,7 +40,8 @@ pub fn inherit(
             (_, None) => false,
             (Topic::DestinationGone, Some(_)) => is_gone(name),
             (Topic::SetAside, Some(watched)) => watched.contains(name),
-            (_, Some(watched)) => watched.was_told(topic, name),
+            // Where nothing waits, all was taken, and nothing more may come to show it.
+            (_, Some(watched)) => plan.waits_for(name) && watched.was_told(topic, name),
         };
         if goes_on && topic == Topic::SetAside {
             set_aside.insert(name.to_owned(), 0);
@@ -65,6 +66,10 @@ pub fn inherit(
 }
 
 impl Plan {
+    fn waits_for(&self, destination: &str) -> bool {
+        self.waiting.iter().any(|name| name == destination)
+    }
+
     /// The destination where a topic of those found here is told about `name` now, if it is told anywhere.
     fn present(&self, topic: Topic, name: &str) -> Option<&str> {
         match topic {
@@ -95,6 +100,7 @@ mod tests {
             sources: vec![expected.clone()],
             destinations: vec!["d".to_owned(), "ops".to_owned()],
             operator_destination: operator_destination.map(str::to_owned),
+            waiting: vec!["d".to_owned()],
             gone: gone.iter().map(|(name, alerts)| ((*name).to_owned(), *alerts)).collect(),
         };
         let mut silence = Silence::new(vec![expected], Vec::new(), Instant::now());
@@ -116,6 +122,13 @@ mod tests {
         let mut all: Vec<_> = all.map(|key| told(key, "ops")).into();
         all.push(told("silent/s", "d"));
         assert_eq!(first(Some("ops"), &[], all), [""; 0]);
+    }
+
+    #[test]
+    fn what_was_told_of_a_destination_that_nothing_waits_for_is_over() {
+        let told = ["destination-held/ops", "destination-failing/ops"].map(|key| told(key, "d"));
+        let ended = ["resolve destination-held/ops at d", "resolve destination-failing/ops at d"];
+        assert_eq!(first(Some("d"), &[], told.into()), ended);
     }
 
     #[test]
@@ -145,6 +158,7 @@ mod tests {
             sources: vec![expected.clone()],
             destinations: vec!["d".to_owned(), "ops".to_owned()],
             operator_destination: Some("ops".to_owned()),
+            waiting: Vec::new(),
             gone: Vec::new(),
         };
         for (place, tells) in [("elsewhere", true), ("d", false)] {

@@ -86,6 +86,8 @@ pub struct Plan {
     pub destinations: Vec<String>,
     /// The one at which the operator hears of the others.
     pub operator_destination: Option<String>,
+    /// The names of all destinations that alerts wait for.
+    pub waiting: Vec<String>,
     /// Destinations that are not configured any more, and how many alerts wait for each.
     pub gone: Vec<(String, i64)>,
 }
@@ -317,6 +319,7 @@ mod tests {
             sources: Vec::new(),
             destinations: vec!["d".to_owned(), "ops".to_owned()],
             operator_destination: Some("ops".to_owned()),
+            waiting: Vec::new(),
             gone: Vec::new(),
         };
         let mut operator = Operator::new(&plan, store, Health::default(), Metrics::new()).unwrap();
