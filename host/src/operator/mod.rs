@@ -129,8 +129,8 @@ impl Operator {
                 self.learn(&shown, now);
             }
             let in_trouble = trouble.borrow_and_update().lasts;
-            if write_at <= now {
-                self.write(in_trouble).await;
+            if write_at <= now || self.silence.is_outdated() {
+                unless_written(self.write(in_trouble).await);
                 write_at = now + WRITE;
             }
             if in_trouble {
@@ -178,7 +178,7 @@ impl Operator {
             }
         }
         self.learn(&Board::default(), Instant::now());
-        self.write(false).await;
+        unless_written(self.write(false).await);
     }
 
     /// Learns how the destinations are, and what has come.
@@ -242,6 +242,10 @@ impl Operator {
             }
             self.first.pop_front();
         }
+        if self.silence.due(now).is_some() {
+            // Before it is told: whoever starts after a crash between the two finds it still to be told, and not over again.
+            self.write(false).await?;
+        }
         while let Some((event, destination, done)) = self.silence.due(now) {
             keep(&self.store, &destination, event).await?;
             self.silence.done(&done);
@@ -283,15 +287,20 @@ impl Operator {
     }
 
     /// Writes down when sources were heard of: `all` of them, or those that have news.
-    async fn write(&mut self, all: bool) {
-        let seen = self.silence.to_write(Instant::now(), all);
-        if seen.is_empty() {
-            return;
+    async fn write(&mut self, all: bool) -> Result<(), StoreError> {
+        let now = Instant::now();
+        let seen = self.silence.to_write(now, all);
+        if !seen.is_empty() {
+            self.store.remember(seen).await?;
+            self.silence.written(now);
         }
-        match self.store.remember(seen).await {
-            Ok(()) => self.silence.written(),
-            Err(error) => tracing::warn!(%error, "it could not be written down when sources were heard of"),
-        }
+        Ok(())
+    }
+}
+
+fn unless_written(written: Result<(), StoreError>) {
+    if let Err(error) = written {
+        tracing::warn!(%error, "it could not be written down when sources were heard of");
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! What counts is for how long the gateway has listened in vain: the time since a request came in whose sender is who it
 //! should be, by the clock that nobody sets, without the time in which the gateway did not run. It is written down once in
-//! [`WRITE`] and at a stop. So a crash costs a minute at most: the alert comes that much later where nothing came, and that
-//! much earlier where something had. None is left out, because an alert and the fact that it is open are kept together.
+//! [`WRITE`], at a stop, before each alert, and at once where what stands there is more than that too much: something has
+//! come after a long time. So a crash costs about a minute: the alert comes that much later where nothing came, and that much
+//! earlier where something had. None is left out or told twice, because an alert and the fact that it is open are kept
+//! together, and for how long nothing came before them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -57,7 +59,10 @@ struct Listened {
     before: Duration,
     /// Since when this run has heard nothing.
     since: Instant,
-    told: bool,
+    /// Where it was told that it is silent.
+    told: Option<Arc<str>>,
+    /// How long nothing had come by what was written down last.
+    written: Duration,
     /// Whether there is something to write down although nobody expects anything.
     news: bool,
 }
@@ -83,7 +88,7 @@ impl Silence {
                     let seen = self.others.remove(&*expected.source);
                     let (last_seen, before) =
                         seen.map_or((None, Duration::ZERO), |seen| (seen.last_seen, seen.silence));
-                    Listened { expected, last_seen, before, since, told: false, news: false }
+                    Listened { expected, last_seen, before, since, told: None, written: before, news: false }
                 }
             };
             self.sources.push(listened);
@@ -91,15 +96,15 @@ impl Silence {
         let gone = before.into_values().map(|one| {
             let seen = one.seen(since);
             self.others.insert(seen.source.clone(), seen.clone());
-            Gone { expected: one.expected, seen, told: one.told }
+            Gone { expected: one.expected, seen, told: one.told.is_some() }
         });
         gone.collect()
     }
 
-    /// An earlier run has told that this one is silent. Says whether something is expected of it still.
+    /// An earlier run has told that this one is silent, where it would be told now. Says whether something is expected of it still.
     pub fn was_told(&mut self, name: &str) -> bool {
         let source = self.sources.iter_mut().find(|one| &*one.expected.source == name && one.expected.every.is_some());
-        source.map(|source| source.told = true).is_some()
+        source.map(|source| source.told = Some(Arc::clone(&source.expected.destination))).is_some()
     }
 
     /// Learns what has come since.
@@ -130,23 +135,29 @@ impl Silence {
         self.states(Instant::now()).map(|(source, _)| source)
     }
 
-    /// Those that something is to come from for an alert to end.
+    /// Those of which it must be known at once that something has come: for an alert to end, or to be written down.
     pub fn awaited(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.sources.iter().filter(|source| source.told).map(|source| &source.expected.source)
+        let sources = self.sources.iter().filter(|source| source.told.is_some() || source.is_long_silent_on_disk());
+        sources.map(|source| &source.expected.source)
+    }
+
+    /// Whether something has come that a crash must not forget.
+    pub fn is_outdated(&self) -> bool {
+        self.sources.iter().any(|source| source.news && source.is_long_silent_on_disk())
     }
 
     /// When the next falls silent, if nothing comes.
     pub fn next(&self) -> Option<Instant> {
-        self.sources.iter().filter(|source| !source.told).filter_map(Listened::silent_at).min()
+        self.sources.iter().filter(|source| !source.is_told()).filter_map(Listened::silent_at).min()
     }
 
     /// Something to tell now, and where: to be handed back to [`Silence::done`] once it is told.
     pub fn due(&self, now: Instant) -> Option<(contract::Alert, Arc<str>, Done)> {
         self.sources.iter().enumerate().find_map(|(index, source)| {
             let Expected { source: name, destination, every } = &source.expected;
-            let act = match (source.is_silent(now), source.told) {
-                (true, false) => Act::Open,
-                (false, true) => Act::End,
+            let act = match source.is_silent(now) {
+                true if !source.is_told() => Act::Open,
+                false if source.told.is_some() => Act::End,
                 _ => return None,
             };
             let event = match act {
@@ -162,7 +173,8 @@ impl Silence {
 
     /// It was told.
     pub fn done(&mut self, done: &Done) {
-        self.sources[done.index].told = done.act == Act::Open;
+        let source = &mut self.sources[done.index];
+        source.told = (done.act == Act::Open).then(|| Arc::clone(&source.expected.destination));
     }
 
     /// What is to be written down: of `all`, or of those that have news.
@@ -171,9 +183,11 @@ impl Silence {
         sources.map(|source| source.seen(now)).collect()
     }
 
-    /// It was written down.
-    pub fn written(&mut self) {
-        self.sources.iter_mut().for_each(|source| source.news = false);
+    /// What [`Silence::to_write`] gave at `now` was written down.
+    pub fn written(&mut self, now: Instant) {
+        for source in &mut self.sources {
+            (source.news, source.written) = (false, source.silence(now));
+        }
     }
 }
 
@@ -204,8 +218,21 @@ impl Listened {
         self.silent_at().is_some_and(|at| at <= now)
     }
 
+    /// Whether that it is silent was told where it would be told now.
+    fn is_told(&self) -> bool {
+        self.told.as_ref() == Some(&self.expected.destination)
+    }
+
+    fn is_long_silent_on_disk(&self) -> bool {
+        self.expected.every.is_some() && self.written > WRITE
+    }
+
+    fn silence(&self, now: Instant) -> Duration {
+        self.before + now.saturating_duration_since(self.since)
+    }
+
     fn seen(&self, now: Instant) -> Seen {
-        let silence = self.before + now.saturating_duration_since(self.since);
+        let silence = self.silence(now);
         Seen { source: self.expected.source.to_string(), last_seen: self.last_seen, silence }
     }
 }
@@ -307,7 +334,44 @@ mod tests {
         assert_eq!((silence.to_write(start, false), silence.next()), (vec![], None));
         silence.hear(&heard(start + HOUR, 7));
         assert_eq!(silence.to_write(start + 2 * HOUR, false)[0].last_seen, Some(7));
-        silence.written();
+        silence.written(start + 2 * HOUR);
         assert!(silence.to_write(start + 3 * HOUR, false).is_empty());
+    }
+    #[test]
+    fn what_comes_after_a_long_time_is_to_be_written_down_at_once() {
+        let start = Instant::now();
+        let mut silence = Silence::new(expected(Some(24 * HOUR)), Vec::new(), start);
+        silence.hear(&heard(start + WRITE, 1));
+        assert_eq!((silence.awaited().count(), silence.is_outdated()), (0, false), "a crash costs a minute at most");
+        silence.written(start + 2 * HOUR);
+        assert_eq!((silence.awaited().count(), silence.is_outdated()), (1, false), "nothing has come");
+        silence.hear(&heard(start + 3 * HOUR, 2));
+        assert!(silence.is_outdated());
+        assert_eq!(silence.to_write(start + 3 * HOUR, false)[0].silence, Duration::ZERO);
+        silence.written(start + 3 * HOUR);
+        assert_eq!((silence.awaited().count(), silence.is_outdated()), (0, false));
+        silence.take(Taken { sources: expected(None), since: start + 4 * HOUR });
+        silence.written(start + 5 * HOUR);
+        assert_eq!(silence.awaited().count(), 0, "nothing is expected");
+    }
+
+    #[test]
+    fn what_is_open_moves_with_its_destination_and_is_ended_where_it_is_even_before_it_has_moved() {
+        let start = Instant::now();
+        for comes in [false, true] {
+            let mut silence = Silence::new(expected(Some(HOUR)), Vec::new(), start);
+            assert_eq!(told(&mut silence, start + HOUR), Some(Status::Trigger));
+            let mut elsewhere = expected(Some(HOUR));
+            elsewhere[0].destination = "e".into();
+            silence.take(Taken { sources: elsewhere, since: start + 2 * HOUR });
+            if comes {
+                silence.hear(&heard(start + 2 * HOUR, 1));
+            }
+            let (event, destination, done) = silence.due(start + 2 * HOUR).unwrap();
+            let expected = if comes { Status::Resolve } else { Status::Trigger };
+            assert_eq!((event.status, &*destination), (expected, "e"), "the store ends it where it was told");
+            silence.done(&done);
+            assert!(silence.due(start + 2 * HOUR).is_none());
+        }
     }
 }
