@@ -33,19 +33,34 @@ pub async fn builder() -> MutexGuard<'static, bool> {
     let mut warm = BUILDING.lock().await;
     if !*warm {
         let place = Place::of("");
-        let run = move |arguments: &[&str]| {
-            let mut command = Command::new(PROGRAM);
-            let done = command.current_dir(place.path("")).args(arguments).stdin(Stdio::null()).output().unwrap();
-            assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        let run = |mut command: Command| {
+            let done = command.stdin(Stdio::null()).output().unwrap();
+            assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
         };
         let compiling = tokio::task::spawn_blocking(move || {
-            run(&["plugin", "new", "first"]);
-            run(&["plugin", "build", "first", "--target-dir", target_dir().to_str().unwrap()]);
+            let plugin = |arguments: &[&str]| {
+                let mut command = Command::new(PROGRAM);
+                command.current_dir(place.path("")).arg("plugin").args(arguments);
+                run(command);
+            };
+            plugin(&["new", "first"]);
+            plugin(&["build", "first", "--target-dir", target_dir().to_str().unwrap()]);
+            let mut tests = cargo(&place.path("first"));
+            tests.args(["test", "--no-run"]);
+            run(tests);
         });
         compiling.await.unwrap();
         *warm = true;
     }
     warm
+}
+
+/// Cargo, as an author uses it in the folder of a plugin.
+fn cargo(folder: &Path) -> Command {
+    let mut command = Command::new("cargo");
+    // Not the toolchain's flags for this test, which would compile all of it anew.
+    command.current_dir(folder).env_remove("RUSTFLAGS").env("CARGO_TARGET_DIR", target_dir());
+    command
 }
 
 async fn new(place: &Place, arguments: &[&str]) -> Output {
@@ -114,10 +129,8 @@ async fn a_new_plugin_passes_its_own_tests_and_is_written_as_rustfmt_would() {
     let _builder = builder().await;
     let place = place_with("door-bell").await;
     let cargo = async |arguments: &[&str]| {
-        let mut command = Command::new("cargo");
-        // Not the toolchain's flags for this test, which would compile all of it anew.
-        command.env_remove("RUSTFLAGS").env("CARGO_TARGET_DIR", target_dir());
-        command.current_dir(place.path("door-bell")).args(arguments);
+        let mut command = cargo(&place.path("door-bell"));
+        command.args(arguments);
         Process::start(command).output().await
     };
     let tested = cargo(&["test"]).await;

@@ -1,15 +1,15 @@
 //! The same commands, given the folder of a plugin's crate: it is built, and then treated as its wasm file.
 
 use super::*;
-
-/// One for all tests, and kept between runs: most of what a plugin is made of never changes.
-const TARGET: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/plugin-target");
+use crate::author::{builder, target_dir};
 
 #[tokio::test]
 async fn a_crate_is_built_and_tested_and_a_panic_is_shown_by_its_line() {
-    let place = Place::of("");
+    let _builder = builder().await;
+    let (place, target_dir) = (Place::of(""), target_dir());
+    let target_dir = target_dir.to_str().unwrap();
     assert_eq!(run(&place, &["new", "door-bell"]).await.code, Some(0));
-    let green = run(&place, &["test", "door-bell", "--target-dir", TARGET]).await;
+    let green = run(&place, &["test", "door-bell", "--target-dir", target_dir]).await;
     assert_eq!(green.code, Some(0), "{green:?}");
     assert_said(&green.stdout, &["door-bell 0.1.0, each case in a fresh instance", "ok       sample", " 0 failed\n"]);
 
@@ -19,7 +19,7 @@ async fn a_crate_is_built_and_tested_and_a_panic_is_shown_by_its_line() {
     let line = code.lines().position(|line| line.ends_with(read.trim_end())).unwrap() + 2;
     let broken = format!("{read}assert!(request.method.is_empty(), \"no method but {{:?}}\", request.method);\n");
     place.write("door-bell/src/lib.rs", code.replace(read, &broken));
-    let red = run(&place, &["test", "door-bell", "--case", "sample", "--target-dir", TARGET]).await;
+    let red = run(&place, &["test", "door-bell", "--case", "sample", "--target-dir", target_dir]).await;
     assert_eq!(red.code, Some(1), "{red:?}");
     assert_said(
         &red.stdout,
