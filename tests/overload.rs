@@ -95,12 +95,14 @@ async fn a_flood_on_one_source_is_refused_in_part_lost_in_no_part_and_felt_by_no
     let accepted: BTreeSet<usize> = flood.join_all().await.into_iter().flatten().collect();
 
     println!("{} accepted and {refused:?} refused of the flood, {calm} of the calm source", accepted.len());
-    itoc360.opens_only(1 + accepted.len() + calm).await;
+    let count = 1 + accepted.len() + calm;
+    itoc360.opens_only(count).await;
+    gateway.metric("gateway_alerts{state=\"delivered\"}", |delivered| delivered == count as f64).await;
     let metrics = gateway.metrics().await;
     assert_eq!(metrics[&requests("twilio", "accepted")], 1.0 + accepted.len() as f64);
     assert!(metrics[&requests("twilio", "over_share")] >= refused.load(Ordering::Relaxed) as f64);
     assert_eq!(metrics[&requests("calm", "accepted")], calm as f64);
-    assert_eq!(place.list(&["--state", "delivered"]).await.len(), 1 + accepted.len() + calm);
+    assert_eq!(place.list(&["--state", "delivered"]).await.len(), count);
     let peak = gateway.memory_kib(true);
     println!("{idle} KiB idle, {peak} KiB at the most");
     assert!(peak < 2 * idle + LITTLE_KIB, "{idle} KiB idle, {peak} KiB at the most");
