@@ -28,7 +28,6 @@ pub struct Gateway {
 }
 
 /// What a sender holds: where to send to, and connections to send over.
-#[derive(Clone)]
 pub struct Sender {
     address: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -50,13 +49,12 @@ impl Gateway {
             (line["message"] == "ready").then(|| Some((address(line, "address")?, address(line, "admin")?)))?
         };
         let (address, admin) = process.log("ready", ready).await;
-        let client = Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build_http();
-        Self { process, address, admin, client: Sender { address, client } }
+        Self { process, address, admin, client: Sender::to(address) }
     }
 
-    /// For a task that sends by itself.
+    /// For a task that sends by itself, over connections that no other sender's requests can break.
     pub fn sender(&self) -> Sender {
-        self.client.clone()
+        Sender::to(self.address)
     }
 
     /// Posts, and waits for the answer.
@@ -160,6 +158,11 @@ pub async fn read(mut connection: TcpStream) -> String {
 }
 
 impl Sender {
+    fn to(address: SocketAddr) -> Self {
+        let client = Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build_http();
+        Self { address, client }
+    }
+
     /// Posts. An error says that no answer came.
     pub async fn post(&self, post: &Post) -> Result<Answer, String> {
         let mut request = Request::post(format!("http://{}{}", self.address, post.path));
