@@ -81,7 +81,8 @@ async fn what_is_kept_is_read_again_once_its_plugin_is_mended() {
         assert_eq!(place.event(id).await["state"], "failed");
     }
 
-    gateway.kill().await;
+    // In order, because what was logged of the last one may not be written down yet.
+    assert_eq!(gateway.stop().await.code, Some(0));
     for (name, ..) in HOSTILE {
         fs::write(place.path(&format!("{name}.wasm")), plugin::parrot()).unwrap();
     }
