@@ -70,8 +70,7 @@ async fn killed_at_any_moment_it_loses_nothing_and_opens_nothing_twice() {
     let refusing = |body: &str| if refuses(body) { Reply::error(400, "Invalid payload") } else { Reply::Ok };
     itoc360.answers_to(refusing);
     // More than can be accepted before the last kill.
-    let count = 100 * kills.max(20);
-    let waiting = events(count);
+    let waiting = events(1000 * kills);
     let mut accepted = 0;
     for kill in 0..kills {
         let moment = MOMENTS[kill % MOMENTS.len()];
@@ -133,6 +132,9 @@ async fn killed_at_any_moment_it_loses_nothing_and_opens_nothing_twice() {
             assert_eq!(checked.code, Some(0), "{}", checked.stdout);
         }
     }
+    // And after it, some more.
+    let count = (100 * kills).max(accepted + 200);
+    waiting.lock().unwrap().retain(|number| *number < count);
     itoc360.mends();
     let gateway = place.start().await;
     let load = Load::on(&gateway, &waiting);
