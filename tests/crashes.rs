@@ -172,8 +172,17 @@ async fn killed_at_each_write_while_its_store_is_made_it_makes_it_at_the_next_st
     each_opened_once(&itoc360, &place, 1).await;
 }
 
-/// A store as the first release of the gateway made it, with one alert that waits.
+/// Removes the store, and nothing of what is kept beside it.
+fn without_store(place: &Place) {
+    for name in ["gateway.db", "gateway.db-wal", "gateway.db-shm"] {
+        let _ = std::fs::remove_file(place.path("data").join(name));
+    }
+}
+
+/// A store as the first release of the gateway made it: one alert that waits, and failed requests of so many sources that to
+/// write down what is known of each of them takes many writes.
 fn first_release(place: &Place) {
+    without_store(place);
     let store = rusqlite::Connection::open(place.path("data/gateway.db")).unwrap();
     store.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL").unwrap();
     store.execute_batch(include_str!("../host/src/store/schema/1.sql")).unwrap();
@@ -185,7 +194,11 @@ fn first_release(place: &Place) {
              INSERT INTO requests VALUES (1, 'r', 'twilio', 1, 'read', NULL, 1, 0, 'POST', '', '[]', x'');
              INSERT INTO alerts VALUES (1024, 'twilio', '{sid}', 'itoc360', 7, 'pending', 1, 0);
              INSERT INTO events VALUES (1024, '{{\"event_id\":\"{sid}\",\"priority\":\"high\",\"title\":\"Hello\"}}');
-             UPDATE totals SET n = 1 WHERE state = 'pending'"
+             UPDATE totals SET n = 1 WHERE state = 'pending';
+             WITH RECURSIVE n (seq) AS (SELECT 2 UNION ALL SELECT seq + 1 FROM n WHERE seq < 2001)
+             INSERT INTO requests
+                 SELECT seq, 'r' || seq, printf('%0100d', seq), 1, 'failed', 'x', 1, 0, 'POST', '', '[]', x'' FROM n;
+             UPDATE totals SET n = 2000 WHERE state = 'failed'"
         ))
         .unwrap();
 }
@@ -196,22 +209,25 @@ async fn killed_at_each_write_while_it_opens_the_store_of_the_first_release_it_l
     itoc360.answers(|_| Reply::error(503, "not now"));
     let (place, gateway) = Setup::new(&itoc360).start().await;
     gateway.kill().await;
-    let mut killed = 0;
-    for kib in (4..).step_by(4) {
-        for name in ["gateway.db", "gateway.db-wal", "gateway.db-shm"] {
-            let _ = std::fs::remove_file(place.path("data").join(name));
-        }
+    let (mut killed, mut midst) = (0, 0);
+    // First it dies of the log's index, then of the log with its frames of 8 KiB, and last of the file, when all is folded in.
+    for kib in (4..32).step_by(4).chain((32..320).step_by(8)).chain((320..).step_by(64)) {
         first_release(&place);
         let ended = place.launch_until_a_file_has(kib).await;
-        let checked = place.run_without_secrets(&["events", "list", "--json"]).await;
+        let log = std::fs::metadata(place.path("data/gateway.db-wal")).map_or(0, |log| log.len());
+        let checked = place.run_without_secrets(&["events", "list", "--json", "--source", "twilio"]).await;
         assert!(checked.code == Some(0) && checked.stdout.contains(&twilio::sid(0)), "{kib} KiB: {}", checked.stderr);
         if ended.code.is_some() {
             break;
         }
         killed += 1;
+        let store = rusqlite::Connection::open(place.path("data/gateway.db")).unwrap();
+        let version: i64 = store.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        midst += usize::from(log > 0 && version == 1);
         assert!(kib < 4096, "it never ends by itself");
     }
-    assert!(killed > 0, "it was never killed");
+    println!("killed {killed} times, {midst} of them in the midst of the migration");
+    assert!(midst >= 10, "killed {killed} times, {midst} of them in the midst of the migration");
     itoc360.mends();
     let _gateway = place.start().await;
     each_opened_once(&itoc360, &place, 1).await;
