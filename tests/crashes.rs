@@ -1,5 +1,7 @@
 //! Killed at any moment, started again in the same place: what was accepted is delivered, and nothing is opened twice.
 
+mod turns;
+
 use std::collections::BTreeSet;
 
 use alert_gateway::alert::Alert;
