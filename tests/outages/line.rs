@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alert_gateway::itoc360::Format;
 
-use super::{EVENTS, attempts, failing_because, post, recovers, statuses};
+use super::{EVENTS, attempts, delivery, failing_because, post, recovers, statuses};
 use crate::harness::{Gateway, Itoc360, Line, Machine, Place, Setup, State, random, twilio};
 
 /// What is waited for an answer where none comes in time. Where the line says more than silence, nothing hangs on it.
@@ -69,8 +69,11 @@ async fn while_it_resets_connections_in_the_midst_of_requests_alerts_wait() {
 async fn while_it_goes_down_and_comes_back_all_the_time_nothing_is_lost_or_opened_twice() {
     let (itoc360, line, place, gateway) = start(BRIEF).await;
     let mut random = random();
-    for round in 0..12 {
-        let state = match random.u8(..5) {
+    // Each way twice at least.
+    let mut ways: Vec<_> = (0..12).map(|number| number % 5).collect();
+    random.shuffle(&mut ways);
+    for (round, way) in ways.into_iter().enumerate() {
+        let state = match way {
             0 => State::Refused,
             1 => State::Silent,
             2 => State::Reset,
@@ -79,6 +82,10 @@ async fn while_it_goes_down_and_comes_back_all_the_time_nothing_is_lost_or_opene
         };
         line.is(state);
         post(&gateway, "twilio", round * 4..round * 4 + 2).await;
+        // Down for as long as an attempt takes at first, and then often less.
+        if round == 0 {
+            gateway.metric(&delivery("later"), |count| count > 0.0).await;
+        }
         line.is(State::Well);
         post(&gateway, "twilio", round * 4 + 2..round * 4 + 4).await;
         // Up for as long as one more takes to arrive, and often less.
