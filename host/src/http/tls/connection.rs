@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 use super::{Counted, Tls};
 
 /// How long a handshake may take: a few round trips, and one more where a packet is lost.
-const HANDSHAKE_TIME: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(10) };
+const HANDSHAKE_TIME: Duration = if cfg!(test) { Duration::from_secs(2) } else { Duration::from_secs(10) };
 
 /// How much is encrypted in advance for a client that does not read: one record. rustls would take four.
 const UNREAD_BYTES: usize = 16 * 1024;
