@@ -88,6 +88,7 @@ async fn killed_right_after_it_kept_a_request_raw_it_tells_of_it_all_the_same() 
     let said = itoc360.told("plugin-failed", "firing").await;
     assert_eq!(said["commonAnnotations"]["request"], request);
     itoc360.opens_only(1).await;
+    assert_eq!(place.list(&["--source", "alert-gateway"]).await.len(), 1);
 }
 
 #[tokio::test]

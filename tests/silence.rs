@@ -44,6 +44,7 @@ async fn a_source_of_which_nothing_comes_is_told_once_and_resolved_when_somethin
     let gateway = place.start().await;
     gateway.metric(SILENT, |silent| silent == 1.0).await;
     assert!(itoc360.own("silent", "resolved").is_empty());
+    assert_eq!(place.list(&["--source", "alert-gateway"]).await.len(), 1);
 
     // What nobody needs to know, and nothing is kept of, shows all the same that somebody is there.
     let ignored = gateway.post(&to_parrot(json!({ "ignored": { "reason": "well" } }).to_string())).await;
