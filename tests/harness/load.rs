@@ -36,6 +36,8 @@ pub struct Answered {
     pub accepted: usize,
     /// 503, with a time to come back at; they were sent again.
     pub refused: usize,
+    /// Not at all: the connection broke.
+    pub broken: usize,
 }
 
 impl Load {
@@ -71,6 +73,7 @@ impl Load {
                         // Nobody knows whether it was kept. Twilio, told `#rc=3&rp=all`, sends it again.
                         Err(_) => {
                             waiting.lock().unwrap().push_front(number);
+                            answered.send_modify(|answered| answered.broken += 1);
                             return;
                         }
                     }
