@@ -4,12 +4,14 @@
 mod http2;
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use hyper::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use crate::harness::{Gateway, Itoc360, Place, Setup, read, twilio};
+use crate::harness::{Gateway, Itoc360, PATIENCE, Place, Setup, read, twilio};
 
 async fn start() -> (Itoc360, Place, Gateway) {
     let itoc360 = Itoc360::alertmanager().await;
@@ -236,6 +238,27 @@ async fn a_head_without_end_is_431_or_cut_off() {
         let statuses = statuses(&read(connection).await);
         assert!(statuses.is_empty() || statuses == [431] || statuses == [400], "{what}: {statuses:?}");
     }
+    works(&itoc360, &gateway, 1).await;
+}
+
+#[tokio::test]
+async fn a_body_that_comes_byte_by_byte_is_cut_off_however_steadily_it_comes() {
+    let (itoc360, _place, gateway) = start().await;
+    let mut connection = gateway.connect().await;
+    connection.write_all(head("Content-Length: 200000\r\n").as_bytes()).await.unwrap();
+    let (mut answers, mut body) = connection.split();
+    // At this pace it would be whole after half an hour.
+    let mut pace = tokio::time::interval(Duration::from_millis(10));
+    let mut said = Vec::new();
+    let writing = async {
+        while body.write_all(b"x").await.is_ok() {
+            pace.tick().await;
+        }
+    };
+    let reading = timeout(PATIENCE, answers.read_to_end(&mut said));
+    // A connection that is reset has brought what it has brought.
+    let _ = tokio::join!(reading, writing).0.expect("the connection is never closed");
+    assert_eq!(statuses(&String::from_utf8_lossy(&said)), [408]);
     works(&itoc360, &gateway, 1).await;
 }
 

@@ -41,6 +41,26 @@ async fn a_connection_that_never_asks_for_anything_is_closed() {
 }
 
 #[tokio::test]
+async fn a_head_that_comes_byte_by_byte_is_cut_off_however_steadily_it_comes() {
+    let (address, _stop) = listening().await;
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: ").await.unwrap();
+    let (mut answers, mut head) = connection.split();
+    // At this pace it would be too large after minutes.
+    let mut pace = tokio::time::interval(Duration::from_millis(5));
+    let mut said = Vec::new();
+    let writing = async {
+        while head.write_all(b"x").await.is_ok() {
+            pace.tick().await;
+        }
+    };
+    let reading = tokio::time::timeout(Duration::from_secs(30), answers.read_to_end(&mut said));
+    // A connection that is reset has brought what it has brought.
+    let _ = tokio::join!(reading, writing).0.expect("the connection is never closed");
+    assert!(!String::from_utf8_lossy(&said).contains("200"), "{said:?}");
+}
+
+#[tokio::test]
 async fn a_connection_that_asks_is_answered_until_it_is_idle() {
     let (address, _stop) = listening().await;
     let twice = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2);
