@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use alert_gateway::itoc360::stand_in::Reply;
 use serde_json::Value;
 
-use crate::harness::{Itoc360, Load, Output, Setup, each_opened_once, events, opened_once, twilio};
+use crate::harness::{Itoc360, Load, Output, Setup, each_opened_once, events, opened_once, twilio, until};
 
 fn post(number: usize) -> crate::harness::Post {
     twilio::error(&twilio::sid(number)).to("twilio")
@@ -181,16 +181,30 @@ async fn a_backup_that_is_stopped_or_finds_no_room_leaves_nothing_behind() {
     let full = place.launch_without_room(&["store", "backup", "backup.db"]).output().await;
     assert_eq!(full.code, Some(1), "{}", full.stderr);
     assert_eq!(fs::read_dir(place.path("")).unwrap().count(), before, "{}", full.stderr);
-    for _ in 0..5 {
+    // So much more that a copy takes a while.
+    for number in 600..660 {
+        let large = twilio::error(&twilio::sid(number)).with("Payload", &"x".repeat(200 * 1024));
+        gateway.accept(&large.to("twilio")).await;
+    }
+    let mut stopped = 0;
+    for _ in 0..10 {
         let backup = place.launch(&["store", "backup", "backup.db"]);
+        // Before there is a file, it may not listen for the signal yet.
+        until("a backup in the making", async || {
+            (fs::read_dir(place.path("")).unwrap().count() > before).then_some(())
+        })
+        .await;
         backup.terminate();
         let ended = backup.output().await;
         let made = place.path("backup.db").exists();
-        assert_eq!(made, ended.code == Some(0), "{:?} {}", ended.code, ended.stderr);
+        assert_eq!(ended.code, Some(if made { 0 } else { 1 }), "{}", ended.stderr);
+        stopped += usize::from(!made);
         let _ = fs::remove_file(place.path("backup.db"));
         assert_eq!(fs::read_dir(place.path("")).unwrap().count(), before, "{}", ended.stderr);
     }
-    gateway.accept(&post(600)).await;
+    println!("stopped {stopped} times of 10");
+    assert!(stopped > 0, "each was done before it was told to stop");
+    gateway.accept(&post(660)).await;
 }
 
 #[tokio::test]
