@@ -82,9 +82,17 @@ async fn place_with(name: &str) -> Place {
 
 /// Changes a file of a plugin's.
 fn edit(path: &Path, old: &str, new: &str) {
-    let text = fs::read_to_string(path).unwrap();
-    assert!(text.contains(old), "{} has no {old:?}", path.display());
-    fs::write(path, text.replace(old, new)).unwrap();
+    edit_at_once(path, &[(old, new)]);
+}
+
+/// Makes several changes in one: whoever watches the file might take up what it is between two.
+fn edit_at_once(path: &Path, changes: &[(&str, &str)]) {
+    let mut text = fs::read_to_string(path).unwrap();
+    for (old, new) in changes {
+        assert!(text.contains(old), "{} has no {old:?}", path.display());
+        text = text.replace(old, new);
+    }
+    fs::write(path, text).unwrap();
 }
 
 fn event(source: &str, token: &str, body: &str) -> Post {
@@ -396,13 +404,17 @@ async fn dev_serves_what_is_built_anew_and_keeps_the_last_good_one_when_it_break
     dev.shows("third", 2).await;
 
     // It compiles, and is no plugin.
-    edit(&source, "export!(Nobody);", "");
-    edit(&source, ", export, json, text}", ", json, text}");
+    edit_at_once(&source, &[("export!(Nobody);", ""), (", export, json, text}", ", json, text}")]);
     dev.process.said("build 4 is broken; build 2 goes on serving").await;
     dev.shows("fourth", 2).await;
 
-    edit(&source, ", json, text}", ", export, json, text}");
-    edit(&source, "/// What the operator writes", "export!(DoorBell);\n\n/// What the operator writes");
+    edit_at_once(
+        &source,
+        &[
+            (", json, text}", ", export, json, text}"),
+            ("/// What the operator writes", "export!(DoorBell);\n\n/// What the operator writes"),
+        ],
+    );
     dev.process.said("build 5 serves door-bell").await;
     dev.shows("fifth", 5).await;
 
