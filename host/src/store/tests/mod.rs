@@ -162,6 +162,26 @@ async fn a_closed_store_is_one_file() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_than_may_wait_is_told_so_and_not_kept() {
+    let mut bench = Bench::new().await;
+    // Another program has the file, so the writer waits with what it has taken, and the rest in its queue.
+    let other = rusqlite::Connection::open(file(bench.dir.path())).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut appending = tokio::task::JoinSet::new();
+    for number in 0..2 * QUEUE {
+        let (store, request) = (bench.store.clone(), bench.request("a", 1));
+        appending.spawn(async move { store.append(request, reading("a", &[(&number.to_string(), "k")])).await });
+    }
+    let refused = appending.join_next().await.unwrap().unwrap();
+    assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+    other.execute_batch("COMMIT").unwrap();
+    let kept = appending.join_all().await.iter().filter(|appended| appended.is_ok()).count();
+    assert!((QUEUE..2 * QUEUE).contains(&kept), "{kept}");
+    assert_eq!(bench.total("pending"), kept as i64);
+    bench.append("a", 2, &[("more", "k")]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_id_opens_once_per_source() {
     let mut bench = Bench::new().await;
     assert_eq!(bench.append("a", 1, &[("e", "e"), ("e", "e")]).await, Appended { accepted: 1, duplicates: 1 });
