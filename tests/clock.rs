@@ -43,6 +43,30 @@ async fn set_back_forward_and_by_a_leap_second_it_changes_nothing_about_deliveri
 }
 
 #[tokio::test]
+async fn where_summer_time_begins_or_ends_it_changes_nothing_about_deliveries() {
+    let zone = "CET-1CEST,M3.5.0,M10.5.0/3";
+    let changes = jiff::tz::TimeZone::posix(zone).unwrap();
+    for change in changes.following(jiff::Timestamp::now()).take(2) {
+        let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
+        itoc360.answers(|_| Reply::error(503, "down"));
+        let until_then = change.timestamp().duration_since(jiff::Timestamp::now()).as_secs();
+        machine.set_clock(until_then - 60);
+        let place = Setup::new(&itoc360).place();
+        let environment = machine.environment().into_iter().chain([("TZ", zone.into())]);
+        let gateway = place.start_with(environment).await;
+        post(&gateway, 0..6).await;
+        gateway.destination("itoc360", "failing").await;
+        machine.set_clock(until_then + 60);
+        post(&gateway, 6..12).await;
+        itoc360.mends();
+        itoc360.opens_only(12).await;
+        let (before, after) = (place.event(&twilio::sid(0)).await, place.event(&twilio::sid(11)).await);
+        let between = received_at(&after).duration_since(received_at(&before)).as_secs();
+        assert!((120..240).contains(&between), "{between} s between them, where two minutes passed");
+    }
+}
+
+#[tokio::test]
 async fn set_forward_it_shortens_no_wait() {
     let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
     let patience = ("Retry-After".to_owned(), "3600".to_owned());
