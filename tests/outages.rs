@@ -61,13 +61,18 @@ async fn recovers(gateway: &Gateway, itoc360: &Itoc360, events: usize) {
     assert_eq!(itoc360.tally().opened, events);
 }
 
-/// Waits until the first attempt at event 0 is written down, and asserts that it said this.
-async fn first_attempt_said(place: &Place, said: &str) {
-    let event = crate::harness::until("an attempt", async || {
-        let event = place.event(&twilio::sid(0)).await;
+/// Waits until an attempt at an event is written down, and gives the event.
+async fn attempted(place: &Place, number: usize) -> Value {
+    crate::harness::until("an attempt", async || {
+        let event = place.event(&twilio::sid(number)).await;
         (!attempts(&event).is_empty()).then_some(event)
     })
-    .await;
+    .await
+}
+
+/// Waits until the first attempt at event 0 is written down, and asserts that it said this.
+async fn first_attempt_said(place: &Place, said: &str) {
+    let event = attempted(place, 0).await;
     assert!(attempts(&event)[0]["said"].as_str().unwrap().contains(said), "{event}");
     assert_eq!(attempts(&event)[0]["outcome"], "later");
 }
@@ -207,18 +212,24 @@ async fn what_the_operator_must_mend_holds_its_destination_alone_until_it_is_men
         held.push((name, itoc360, status, hint));
     }
     let (place, gateway) = setup.start().await;
-    for (name, ..) in &held {
-        post(&gateway, name, 0..3).await;
+    for (number, (name, ..)) in held.iter().enumerate() {
+        post(&gateway, name, number * 3..number * 3 + 3).await;
     }
-    for (name, _, status, hint) in &held {
+    for (number, (name, _, status, hint)) in held.iter().enumerate() {
         let health = gateway.destination(name, "held").await;
         let why = health["why"].as_str().unwrap();
         assert!(why.contains(&status.to_string()) && why.contains(hint), "{why}");
+        let state = format!("gateway_destination_state{{destination=\"{name}\",state=\"held\"}}");
+        gateway.metric(&state, |held| held == 1.0).await;
+        let event = attempted(&place, number * 3).await;
+        assert_eq!(
+            (&attempts(&event)[0]["outcome"], &attempts(&event)[0]["status"]),
+            (&json!("blocked"), &json!(status))
+        );
     }
-    post(&gateway, "twilio", 0..3).await;
+    post(&gateway, "twilio", 12..15).await;
     well.opens_only(3).await;
     assert_eq!(gateway.admin(hyper::Method::GET, "/readyz").await.status, 200, "senders are still served");
-    gateway.metric("gateway_destination_state{destination=\"answers-402\",state=\"held\"}", |held| held == 1.0).await;
     gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 12.0).await;
 
     for (_, itoc360, ..) in &held {
