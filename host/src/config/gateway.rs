@@ -44,8 +44,9 @@ pub struct Gateway {
     /// The name of the destination at which the operator hears of trouble with the others, and with the store. It exists.
     /// None by default: then the log and the metrics tell.
     pub operator_destination: Option<String>,
-    /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for connections. Default
-    /// [`MEMORY`], or what the largest body and output of a source need, where that is more: [`BODIES`], [`OUTPUTS`].
+    /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for connections. Alerts that wait
+    /// on disk are not counted: of these a destination has a bounded window in memory. Default [`MEMORY`], or what the largest
+    /// body and output of a source need, where that is more: [`BODIES`], [`OUTPUTS`].
     pub memory: usize,
     /// Whether that was written, and so does not follow the sources.
     pub memory_is_written: bool,

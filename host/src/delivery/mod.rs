@@ -1,10 +1,10 @@
 //! Delivery: from the store to a destination, until the destination has it.
 //!
 //! One task drives one destination. It holds a window of due alerts, sends as many at once as the [gate] permits,
-//! and hands each outcome to the store. The window is all that is in memory: a backlog of any length stays on disk, and
-//! what a crash interrupts is due again at the next start. An alert stays claimed until the store has its outcome, so it
-//! cannot be sent twice meanwhile; and the store shows only the oldest pending alert of a key, so two of one key are
-//! never under way at once.
+//! and hands each outcome to the store. The window, bounded in alerts and in bytes, is all that is in memory: a backlog of
+//! any length stays on disk, and what a crash interrupts is due again at the next start. An alert stays claimed until the
+//! store has its outcome, so it cannot be sent twice meanwhile; and the store shows only one pending alert of a key, its
+//! head, so two of one key are never under way at once.
 //!
 //! A crash between the destination's answer and the commit of the settlement sends the alert again, with the same
 //! fingerprint: the destination updates the alert that is open and opens none.

@@ -1,4 +1,4 @@
-//! The alerts that are in memory: a bounded window on what is due.
+//! The alerts that are in memory: a window on what is due, bounded in alerts and in bytes.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -10,12 +10,14 @@ use tokio::time::Instant;
 
 use super::IDLE;
 use crate::clock::Clock;
-use crate::store::{Due, DueReader, Store, StoreError, Unreadable};
+use crate::store::{Due, DueReader, READ_BYTES, Store, StoreError, Unreadable};
 
-/// How many alerts are read at once.
+/// How many alerts are read at once, unless they come to [`READ_BYTES`] before.
 const READ: usize = 256;
-/// The window is filled up when fewer than this wait in it.
+/// The window is filled up when fewer than this wait in it,
 const LOW: usize = 128;
+/// and they have no more bytes than this.
+const LOW_BYTES: usize = READ_BYTES / 2;
 /// How long to leave a store alone that cannot be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -104,7 +106,7 @@ impl Window {
                         std::future::pending::<()>().await;
                     }
                 }
-            } else if self.waiting.len() >= LOW {
+            } else if self.has_enough() {
                 // There is enough; the caller comes back after having sent some.
                 std::future::pending::<()>().await;
             } else {
@@ -119,9 +121,14 @@ impl Window {
         }
     }
 
+    /// Whether what waits will do for now.
+    fn has_enough(&self) -> bool {
+        self.waiting.len() >= LOW || self.waiting.iter().map(|due| due.bytes).sum::<usize>() > LOW_BYTES
+    }
+
     /// Starts to read, where there is room and may be more.
     fn look(&mut self) {
-        if !self.more || self.waiting.len() >= LOW {
+        if !self.more || self.has_enough() {
             return;
         }
         let Some(mut reader) = self.reader.take() else {
@@ -136,7 +143,11 @@ impl Window {
         let now_ms = self.clock.now_ms();
         self.reading = Some(tokio::task::spawn_blocking(move || {
             let due = reader.due(&destination, now_ms, &claimed, READ).and_then(|due| {
-                let next = if due.len() < READ { reader.next_due_at(&destination, now_ms)? } else { None };
+                let next = if due.len() < READ && !reader.was_cut() {
+                    reader.next_due_at(&destination, now_ms)?
+                } else {
+                    None
+                };
                 Ok((due, next))
             });
             Read { reader, due, now_ms }
@@ -148,10 +159,11 @@ impl Window {
         let unreadable = read.reader.take_unreadable();
         self.claimed.extend(unreadable.iter().map(|one| one.id));
         self.unreadable.extend(unreadable);
+        let cut = read.reader.was_cut();
         self.reader = Some(read.reader);
         match read.due {
             Ok((due, next)) => {
-                self.more |= due.len() == READ;
+                self.more |= cut || due.len() == READ;
                 let wait = next.map_or(IDLE, |next| Duration::from_millis((next - read.now_ms).unsigned_abs()));
                 self.again = Instant::now() + wait.min(IDLE);
                 self.claimed.extend(due.iter().map(|due| due.id));
@@ -179,18 +191,20 @@ mod tests {
     use crate::metrics::Metrics;
     use crate::store::{self, Closing, NewAlert, NewRequest, PluginRecord, Reading, Settlement, Verdict};
 
-    /// A window from which the one alert there is was taken, which the destination then blocked.
-    async fn blocked() -> (Window, i64, Closing, tempfile::TempDir) {
+    /// A window on a store with so many alerts, each with a message of so many bytes.
+    async fn with(alerts: usize, bytes: usize) -> (Window, Store, Closing, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let (store, closing) = Store::open(folder.path(), &store::Options::default(), Metrics::new()).unwrap();
         let plugin = PluginRecord { name: "p".into(), version: "1".into(), sha256: "0".into() };
         let (id, source, received_at) = ("r".to_owned(), "s".to_owned(), wall_ms());
-        let alert = Alert {
-            source: source.clone(),
-            request: id.clone(),
-            received_at: store::rfc3339(received_at),
-            event: contract::Alert::new("e", Priority::High, "Hello"),
-        };
+        let alerts = (0..alerts).map(|number| {
+            let event = contract::Alert::new(format!("e{number}"), Priority::High, "Hello");
+            let event = contract::Alert { message: Some("x".repeat(bytes)), ..event };
+            let received_at = store::rfc3339(received_at);
+            let alert = Alert { source: source.clone(), request: id.clone(), received_at, event };
+            NewAlert::new(&alert, "d").unwrap()
+        });
+        let alerts = Reading::Alerts(alerts.collect());
         let request = NewRequest {
             id,
             source,
@@ -202,11 +216,17 @@ mod tests {
             plugin: store.plugin(plugin).await.unwrap(),
         };
         let mut window = Window::new("d".into(), &store).unwrap();
-        store.append(request, Reading::Alerts(vec![NewAlert::new(&alert, "d").unwrap()])).await.unwrap();
+        store.append(request, alerts).await.unwrap();
         window.refilled().await;
+        (window, store, closing, folder)
+    }
+
+    /// A window from which the one alert there is was taken, which the destination then blocked.
+    async fn blocked() -> (Window, i64, Closing, tempfile::TempDir) {
+        let (mut window, store, closing, folder) = with(1, 0).await;
         let alert = window.next().unwrap().id;
         let verdict = Verdict::Blocked { said: "not now".into() };
-        let settlement = Settlement { alert, at: received_at, duration_us: 1, status: Some(402), verdict };
+        let settlement = Settlement { alert, at: wall_ms(), duration_us: 1, status: Some(402), verdict };
         store.settle(settlement).await.unwrap();
         // The plugin, the request and this: when the last of them was announced, nothing more will wake the window.
         window.commits.wait_for(|commits| *commits == 3).await.unwrap();
@@ -234,5 +254,31 @@ mod tests {
         let (mut window, alert, _closing, _folder) = blocked().await;
         window.settled(alert, true);
         comes_again(window, alert).await;
+    }
+
+    #[tokio::test]
+    async fn alerts_are_read_ahead_by_their_size_and_none_of_them_is_forgotten() {
+        let (mut window, _store, _closing, _folder) = with(20, READ_BYTES / 4).await;
+        assert_eq!(window.waiting.len(), 4, "with these it has its bytes");
+        let mut sent = HashSet::new();
+        while sent.len() < 20 {
+            let Some(due) = window.next() else {
+                window.refilled().await;
+                continue;
+            };
+            sent.insert(due.id);
+            window.look();
+            assert!(window.reading.is_none() || window.waiting.len() <= 2, "it waits until half of its bytes are sent");
+            assert!(window.waiting.len() <= 6);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_alert_that_is_larger_than_all_that_is_read_at_once_is_read_alone() {
+        let (mut window, _store, _closing, _folder) = with(2, 2 * READ_BYTES).await;
+        let first = window.next().unwrap().id;
+        assert!(window.waiting.is_empty());
+        window.refilled().await;
+        assert!(window.next().is_some_and(|due| due.id != first));
     }
 }

@@ -13,11 +13,15 @@ use crate::config::OWN_SOURCE;
 /// How often in a row an alert's place must read as damaged until the alert is set aside: a disk that fails may mend.
 const DAMAGED: u32 = 5;
 
+/// How many bytes of alerts are read at once: a plugin may make large ones, and all that is read is in memory.
+pub const READ_BYTES: usize = 8 * 1024 * 1024;
+
 /// A connection that reads what is due.
 #[derive(Debug)]
 pub struct DueReader {
     connection: Connection,
     unreadable: Vec<Unreadable>,
+    cut: bool,
     /// Those in whose place the disk gave back something else than was written, and how often in a row.
     suspects: HashMap<i64, u32>,
 }
@@ -29,6 +33,8 @@ pub struct Due {
     pub id: i64,
     /// How often it was tried before.
     pub attempts: u32,
+    /// How many bytes the alert has, as JSON.
+    pub bytes: usize,
     /// The alert.
     pub alert: Alert,
 }
@@ -84,11 +90,13 @@ pub fn bring_back(connection: &mut Connection, now_ms: i64) -> Result<(), StoreE
 
 impl DueReader {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: schema::open_reader(path)?, unreadable: Vec::new(), suspects: HashMap::new() })
+        let connection = schema::open_reader(path)?;
+        Ok(Self { connection, unreadable: Vec::new(), cut: false, suspects: HashMap::new() })
     }
 
     /// At most `limit` alerts of `destination` that are due at `now_ms` and not in `claimed`, the longest due first. No two
-    /// of them share a key. Those that cannot be read do not keep the others back: [`Self::take_unreadable`] has them.
+    /// of them share a key. It stops once they come to [`READ_BYTES`], which [`Self::was_cut`] tells. Those that cannot be
+    /// read do not keep the others back: [`Self::take_unreadable`] has them.
     ///
     /// # Errors
     /// What the disk said.
@@ -111,19 +119,25 @@ impl DueReader {
             "SELECT a.attempts, a.source, r.id, r.received_at, e.json FROM alerts a
              JOIN events e ON e.alert = a.id JOIN requests r ON r.seq = a.id / ?2 WHERE a.id = ?1",
         )?;
-        let (mut due, mut suspected) = (Vec::with_capacity(ids.len()), None);
+        let (mut due, mut suspected, mut bytes) = (Vec::with_capacity(ids.len()), None, 0);
+        self.cut = false;
         for id in ids {
+            if bytes >= READ_BYTES {
+                self.cut = true;
+                break;
+            }
             let read = rows.query_row(params![id, ALERTS_PER_REQUEST as i64], |row| {
                 let received_at = super::rfc3339(row.get(3)?);
-                let event = super::event(row, 4)?;
+                let (event, bytes) = (super::event(row, 4)?, row.get_ref(4)?.as_bytes()?.len());
                 let alert = Alert { source: row.get(1)?, request: row.get(2)?, received_at, event };
                 // It only says how long to wait; how often that was cannot be in its way.
                 let attempts = u32::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
-                Ok(Due { id, attempts, alert })
+                Ok(Due { id, attempts, bytes, alert })
             });
             match read.map_err(StoreError::from) {
                 Ok(one) => {
                     self.suspects.remove(&id);
+                    bytes += one.bytes;
                     due.push(one);
                 }
                 Err(StoreError::Row(why)) => self.unreadable.push(Unreadable { id, why }),
@@ -145,6 +159,11 @@ impl DueReader {
             Some(error) => Err(error),
             None => Ok(due),
         }
+    }
+
+    /// Whether the latest [`Self::due`] left some for the next one, because of their size.
+    pub fn was_cut(&self) -> bool {
+        self.cut
     }
 
     /// Those that the latest [`Self::due`] found due and could not read, to be set aside.
