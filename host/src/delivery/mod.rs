@@ -32,8 +32,8 @@ use gate::{Gate, State};
 use settle::Settled;
 use window::Window;
 
-/// How many outcomes may wait for the disk. Beyond that nothing new is sent: what was sent and is not written down would
-/// be sent again after a crash.
+/// How many outcomes may wait for the disk, or be given up because the file is damaged where they are to stand. Beyond that
+/// nothing new is sent: what was sent and is not written down would be sent again after a crash.
 const UNSETTLED: usize = 512;
 /// How long to wait when nothing is due and nothing is known to become due.
 const IDLE: Duration = Duration::from_secs(60);
@@ -46,6 +46,8 @@ pub struct Delivery {
     store: Store,
     window: Window,
     gate: Gate,
+    /// How many outcomes were given up.
+    unwritten: usize,
     rng: fastrand::Rng,
     shown: Option<DestinationHealth>,
     health: Health,
@@ -76,7 +78,7 @@ impl Delivery {
         let window = Window::new(Arc::clone(&name), &store)?;
         let gate = Gate::new(concurrency);
         let rng = fastrand::Rng::new();
-        Ok(Self { name, itoc360, store, window, gate, rng, shown: None, health, metrics })
+        Ok(Self { name, itoc360, store, window, gate, unwritten: 0, rng, shown: None, health, metrics })
     }
 
     /// Until `stop` says so; then what is under way is finished and settled, for which the caller sets the time.
@@ -90,7 +92,7 @@ impl Delivery {
                 settling.spawn(settle::write_down(self.store.clone(), settle::set_aside(unreadable)));
             }
             let now = Instant::now();
-            let room = UNSETTLED.saturating_sub(settling.len());
+            let room = UNSETTLED.saturating_sub(settling.len() + self.unwritten);
             for _ in 0..self.gate.permits(now, sending.len()).min(room) {
                 let next = if self.gate.is_closed() { self.window.next_least_tried() } else { self.window.next() };
                 let Some(due) = next else { break };
@@ -99,11 +101,7 @@ impl Delivery {
             let wake = self.gate.next_wake(now).map_or(IDLE, |wake| wake.saturating_duration_since(now));
             tokio::select! {
                 Some(attempt) = sending.join_next() => self.ended(attempt, &mut settling),
-                Some(Ok(Settled { alert, pending, written })) = settling.join_next() => {
-                    if written {
-                        self.window.settled(alert, pending);
-                    }
-                }
+                Some(Ok(settled)) = settling.join_next() => self.settled(settled),
                 () = self.window.refilled() => {}
                 () = tokio::time::sleep(wake) => {}
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -133,6 +131,20 @@ impl Delivery {
         let own_trouble = self.gate.record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
         let settlement = settle::settlement(attempt, own_trouble, self.store.clock().now_ms(), &mut self.rng);
         settling.spawn(settle::write_down(self.store.clone(), settlement));
+    }
+
+    /// Lets an alert go, unless the store has not got its outcome.
+    fn settled(&mut self, Settled { alert, pending, written }: Settled) {
+        let Err(error) = written else { return self.window.settled(alert, pending) };
+        let destination = &*self.name;
+        tracing::error!(%error, alert, destination, "an outcome cannot be written down; a restart sends the alert again");
+        // Rows that nothing can be changed in are as many as somebody wrote, and must not hold up the others.
+        if !matches!(error, StoreError::Row(_)) {
+            self.unwritten += 1;
+            if self.unwritten == UNSETTLED {
+                tracing::error!(destination, "nothing more is sent: so many outcomes cannot be written down");
+            }
+        }
     }
 
     /// Shows how the destination is, where that or the reason for it has changed: one thing is mended, and the next is wrong.

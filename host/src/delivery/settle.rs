@@ -9,6 +9,9 @@ use crate::store::{Settlement, Store, StoreError, Unreadable, Verdict};
 
 /// How long to wait before an outcome that could not be written down is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How often in a row the file must be damaged where an outcome is to stand until that is given up: a disk that fails may
+/// mend.
+const DAMAGED: u32 = 5;
 
 /// What follows from an attempt that ended at `now_ms` on the store's clock; `own_trouble` says that it is the alert that
 /// fails, and not the destination.
@@ -56,35 +59,75 @@ pub fn set_aside(unreadable: Unreadable) -> Settlement {
     Settlement { alert, at: wall_ms(), duration_us: 0, status: None, verdict }
 }
 
-/// An alert whose outcome the store has.
+/// An alert whose attempt has ended.
 #[derive(Debug)]
 pub struct Settled {
     pub alert: i64,
     /// Whether it is to be sent again.
     pub pending: bool,
-    /// Whether the store has it. Where not, it must not be touched again by this process.
-    pub written: bool,
+    /// Whether the store has the outcome. Where not, the alert must not be touched again by this process.
+    pub written: Result<(), StoreError>,
 }
 
 /// Has the store keep a settlement, however long the disk takes to recover: an outcome that is lost is an alert that is
 /// sent again.
 pub async fn write_down(store: Store, settlement: Settlement) -> Settled {
     let pending = matches!(settlement.verdict, Verdict::Later { .. } | Verdict::Blocked { .. });
+    let mut damaged = 0;
     loop {
-        match store.settle(settlement.clone()).await {
-            Ok(()) | Err(StoreError::Closed) => {
-                return Settled { alert: settlement.alert, pending, written: true };
+        let written = store.settle(settlement.clone()).await;
+        damaged = if matches!(written, Err(StoreError::Damaged(_))) { damaged + 1 } else { 0 };
+        match written {
+            Err(StoreError::Damaged(_)) if damaged < DAMAGED => {}
+            // A row that will not do never will: to try again would take a place from those that can be written.
+            Ok(()) | Err(StoreError::Closed | StoreError::Row(_) | StoreError::Damaged(_)) => {
+                return Settled { alert: settlement.alert, pending, written };
             }
-            // It is the row that will not do, now and ever: to try again would take a place from those that can be written.
-            Err(error @ (StoreError::Row(_) | StoreError::Damaged(_))) => {
-                let alert = settlement.alert;
-                tracing::error!(%error, alert, "an outcome cannot be written down; a restart sends the alert again");
-                return Settled { alert, pending, written: false };
-            }
-            Err(error) => {
-                tracing::warn!(%error, "an outcome could not be written down; it is tried again");
-                tokio::time::sleep(PAUSE).await;
-            }
+            Err(error) => tracing::warn!(%error, "an outcome could not be written down; it is tried again"),
         }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::delivery::window::tests::with;
+    use crate::metrics::Metrics;
+    use crate::store;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outcome_whose_place_is_damaged_is_tried_again_and_then_given_up() {
+        let (mut window, store, closing, folder) = with(1, 0).await;
+        let alert = window.next().unwrap().id;
+        drop((window, store));
+        closing.close().await;
+        let path = store::file(folder.path());
+        let page: u32 = Connection::open(&path)
+            .unwrap()
+            .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'attempts'", [], |row| row.get(0))
+            .unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all_at(&[0x55; 8192], u64::from(page - 1) * 8192).unwrap();
+        let (store, _closing) = Store::open(folder.path(), &store::Options::default(), Metrics::new()).unwrap();
+        let verdict = Verdict::Refused { said: "400".into() };
+        let settlement = Settlement { alert, at: 1, duration_us: 1, status: Some(400), verdict };
+        let settled = write_down(store.clone(), settlement).await;
+        assert!(matches!(settled.written, Err(StoreError::Damaged(_))), "{settled:?}");
+        assert_eq!(store.trouble().borrow().failures, u64::from(DAMAGED));
+    }
+
+    #[tokio::test]
+    async fn an_outcome_that_comes_when_the_store_is_closed_is_not_called_written() {
+        let (mut window, store, closing, _folder) = with(1, 0).await;
+        let alert = window.next().unwrap().id;
+        closing.close().await;
+        let verdict = Verdict::Blocked { said: "402".into() };
+        let settlement = Settlement { alert, at: 1, duration_us: 1, status: Some(402), verdict };
+        assert!(matches!(write_down(store, settlement).await.written, Err(StoreError::Closed)));
     }
 }

@@ -181,7 +181,7 @@ impl Window {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use hyper::body::Bytes;
     use plugin_sdk::contract::{self, Priority};
 
@@ -192,7 +192,7 @@ mod tests {
     use crate::store::{self, Closing, NewAlert, NewRequest, PluginRecord, Reading, Settlement, Verdict};
 
     /// A window on a store with so many alerts, each with a message of so many bytes.
-    async fn with(alerts: usize, bytes: usize) -> (Window, Store, Closing, tempfile::TempDir) {
+    pub(in crate::delivery) async fn with(alerts: usize, bytes: usize) -> (Window, Store, Closing, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let (store, closing) = Store::open(folder.path(), &store::Options::default(), Metrics::new()).unwrap();
         let plugin = PluginRecord { name: "p".into(), version: "1".into(), sha256: "0".into() };
