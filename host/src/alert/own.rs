@@ -144,11 +144,11 @@ pub fn destination_held(name: &str, why: &str) -> Alert {
     )
 }
 
-/// A destination has failed for as long as `lasting` says.
+/// A destination has failed for as long as `lasting` says, or longer: where few alerts wait, it takes longer to be sure.
 pub fn destination_failing(name: &str, why: &str, lasting: &str) -> Alert {
     Topic::DestinationFailing.opens(
         name,
-        format!("Destination {name} has been failing for {lasting}"),
+        format!("Destination {name} has been failing for {lasting} or longer"),
         format!("{why}\nAlerts wait on disk, and go out by themselves once it answers."),
     )
 }

@@ -21,8 +21,11 @@ pub enum Events {
     Show(Show),
     /// Have requests read again that their plugin failed on, and alerts sent again that ITOC360 refused
     ///
-    /// Safe while the gateway runs, and safe to repeat: an event that was accepted once is never opened again. The gateway
-    /// does it within a second, or as soon as it starts.
+    /// It may be done while the gateway runs, and twice: an event that ITOC360 has taken is not sent again. The gateway does it
+    /// within a second, or as soon as it starts.
+    ///
+    /// What is replayed comes after what was delivered meanwhile. An old resolve then ends what a younger alert with the same
+    /// key opened, and an old alert opens again what is over: look first whether it still says how things are.
     Replay(Replay),
     /// Make a test case of a kept request, for the author of its plugin
     ///

@@ -6,25 +6,29 @@
 //!    transaction is committed *and* synced.
 //! 2. An `event_id` opens once per source: a repeat is counted as a duplicate and nothing else, for as long as the first
 //!    one is kept.
-//! 3. Alerts with the same key are handed to delivery in the order in which they were accepted, one at a time.
+//! 3. Alerts with the same key are handed to delivery in the order in which they were accepted, one at a time; but one that
+//!    an operator has replayed comes after those that were handed over before.
 //! 4. Where the disk is full or fails, nothing is confirmed: the whole group is rolled back, and each caller is told.
 //! 5. Retention is bounded by age and by size, and never removes a request with an alert that is not delivered.
 //! 6. Nothing that stands in the file makes the gateway panic, or keeps it from delivering the alerts that can be read.
 //!
 //! # How
 //!
-//! One SQLite file in WAL mode with `synchronous=FULL`. One thread, the [writer], owns the only connection that
-//! writes. Whatever waits in its queue becomes one transaction and one sync: the *group commit*. Intake's appends and
-//! delivery's settlements share it, so the cost of a sync is divided by the load. Readers have connections of their own
-//! and never wait for the writer. `sqlite3 gateway.db` may look on while the gateway runs.
+//! One SQLite file in WAL mode with `synchronous=FULL`. One thread, the [writer], owns the gateway's only connection that
+//! writes; beside it, `events replay` adds to the list of replays from a process of its own. Whatever waits in the writer's
+//! queue becomes one transaction and one sync: the *group commit*. Intake's appends and delivery's settlements share it, so
+//! the cost of a sync is divided by the load. Readers have connections of their own and never wait for the writer.
+//! `sqlite3 gateway.db` may look on while the gateway runs.
 //!
 //! A number, `seq`, orders the requests. The alerts of request `seq` have the ids from `seq * 1024`
 //! ([`ALERTS_PER_REQUEST`]), so that ids are in the order of acceptance and the alerts of a request are a range that
 //! needs no index of its own.
 //!
-//! An alert's `lane` is a hash of its destination and its fingerprint. Only the oldest pending alert of a lane, its
-//! *head*, has a `due_at`; those behind it have none. Settling a head makes the next one the head. So the question "what
-//! is due?" is one step in one index, however long the backlog and however many alerts share a key.
+//! An alert's `lane` is half of its fingerprint, which is a hash of its source and its key. Of the pending alerts that share
+//! a lane and a destination one, their *head*, has a `due_at`; the others have none. Settling a head makes the oldest of them
+//! the head. That is the order of acceptance, unless a replay brings back an older one while a younger is the head: then it
+//! waits for that one. So the question "what is due?" is one step in one index, however long the backlog and however many
+//! alerts share a key.
 //!
 //! What the gateway tells of itself is an alert like any other. That its plugin failed on a request is kept with the
 //! request, in one transaction, at the last place of its range; anything else hangs on a request that nobody sent.
