@@ -105,9 +105,7 @@ async fn while_it_answers_500_alerts_wait_and_go_out_when_it_mends() {
 #[tokio::test]
 async fn an_alert_that_is_blocked_while_others_are_taken_holds_them_up_twice_and_then_no_more() {
     let itoc360 = Itoc360::alertmanager().await;
-    itoc360.answers_to(|body| {
-        if body.contains(&twilio::sid(0)) { Reply::error(403, "Forbidden") } else { Reply::Ok }
-    });
+    itoc360.answers_to(|body| if body.contains(&twilio::sid(0)) { Reply::error(403, "Forbidden") } else { Reply::Ok });
     let (place, gateway) = Setup::new(&itoc360).start().await;
     post(&gateway, "twilio", 0..1).await;
     gateway.destination("itoc360", "held").await;

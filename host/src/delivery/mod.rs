@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::health::{DestinationHealth, DestinationState, Health};
 use crate::itoc360::{Itoc360, Sent};
+use crate::lines::Lines;
 use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, Metrics};
 use crate::store::{self, Due, Store, StoreError};
 
@@ -49,6 +50,7 @@ pub struct Delivery {
     /// How many outcomes were given up.
     unwritten: usize,
     rng: fastrand::Rng,
+    lines: Lines,
     shown: Option<DestinationHealth>,
     health: Health,
     metrics: Metrics,
@@ -78,7 +80,19 @@ impl Delivery {
         let window = Window::new(Arc::clone(&name), &store)?;
         let gate = Gate::new(concurrency);
         let rng = fastrand::Rng::new();
-        Ok(Self { name, itoc360, store, window, gate, unwritten: 0, rng, shown: None, health, metrics })
+        Ok(Self {
+            name,
+            itoc360,
+            store,
+            window,
+            gate,
+            unwritten: 0,
+            rng,
+            lines: Lines::default(),
+            shown: None,
+            health,
+            metrics,
+        })
     }
 
     /// Until `stop` says so; then what is under way is finished and settled, for which the caller sets the time.
@@ -89,7 +103,8 @@ impl Delivery {
             // At each turn: that a destination takes nothing is told after a time, whether or not it is tried meanwhile.
             self.show();
             for unreadable in self.window.take_unreadable() {
-                settling.spawn(settle::write_down(self.store.clone(), settle::set_aside(unreadable)));
+                let settlement = settle::set_aside(unreadable, &self.name, &self.lines);
+                settling.spawn(settle::write_down(self.store.clone(), settlement));
             }
             let now = Instant::now();
             let room = UNSETTLED.saturating_sub(settling.len() + self.unwritten);
@@ -129,7 +144,8 @@ impl Delivery {
         let label = DestinationLabel { destination: destination() };
         self.metrics.delivery_duration.get_or_create(&label).observe(sent.duration.as_secs_f64());
         let own_trouble = self.gate.record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
-        let settlement = settle::settlement(attempt, own_trouble, self.store.clock().now_ms(), &mut self.rng);
+        let now_ms = self.store.clock().now_ms();
+        let settlement = settle::settlement(attempt, own_trouble, now_ms, &mut self.rng, &self.name, &self.lines);
         settling.spawn(settle::write_down(self.store.clone(), settlement));
     }
 
@@ -137,7 +153,10 @@ impl Delivery {
     fn settled(&mut self, Settled { alert, pending, written }: Settled) {
         let Err(error) = written else { return self.window.settled(alert, pending) };
         let destination = &*self.name;
-        tracing::error!(%error, alert, destination, "an outcome cannot be written down; a restart sends the alert again");
+        if let Some(left_out) = self.lines.due(destination, "unwritten") {
+            let what = "an outcome cannot be written down; a restart sends the alert again";
+            tracing::error!(%error, alert, destination, left_out, "{what}");
+        }
         // Rows that nothing can be changed in are as many as somebody wrote, and must not hold up the others.
         if !matches!(error, StoreError::Row(_)) {
             self.unwritten += 1;

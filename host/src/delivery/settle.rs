@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Attempt;
 use crate::clock::wall_ms;
 use crate::itoc360::{Outcome, backoff};
+use crate::lines::Lines;
 use crate::store::{Settlement, Store, StoreError, Unreadable, Verdict};
 
 /// How long to wait before an outcome that could not be written down is tried again.
@@ -14,8 +15,15 @@ const PAUSE: Duration = Duration::from_millis(500);
 const DAMAGED: u32 = 5;
 
 /// What follows from an attempt that ended at `now_ms` on the store's clock; `own_trouble` says that it is the alert that
-/// fails, and not the destination.
-pub fn settlement(attempt: Attempt, own_trouble: bool, now_ms: i64, rng: &mut fastrand::Rng) -> Settlement {
+/// fails, and not the destination. `lines` bounds what is logged of it: a whole backlog may meet a wrong url or format.
+pub fn settlement(
+    attempt: Attempt,
+    own_trouble: bool,
+    now_ms: i64,
+    rng: &mut fastrand::Rng,
+    destination: &str,
+    lines: &Lines,
+) -> Settlement {
     let Attempt { alert, attempts, at_ms, sent } = attempt;
     let mut later = |why, retry_after| {
         let wait = backoff::delay(attempts + 1, retry_after, rng);
@@ -24,8 +32,16 @@ pub fn settlement(attempt: Attempt, own_trouble: bool, now_ms: i64, rng: &mut fa
     let verdict = match sent.outcome {
         Outcome::Accepted(receipt) => {
             let said = receipt.id.is_empty().then_some(sent.answer_excerpt);
-            if let Some(said) = &said {
-                tracing::warn!(alert, said, "the destination took an alert without a receipt: is its url right?");
+            if let Some(said) = &said
+                && let Some(left_out) = lines.due(destination, "no receipt")
+            {
+                tracing::warn!(
+                    destination,
+                    alert,
+                    said,
+                    left_out,
+                    "the destination took an alert without a receipt: is its url right?"
+                );
             }
             Verdict::Accepted { receipt: receipt.id, fingerprint: receipt.fingerprint, said }
         }
@@ -34,12 +50,16 @@ pub fn settlement(attempt: Attempt, own_trouble: bool, now_ms: i64, rng: &mut fa
         Outcome::Blocked { why } if own_trouble => later(why, None),
         Outcome::Blocked { why } => Verdict::Blocked { said: why },
         Outcome::Refused { why } => {
-            tracing::error!(
-                why,
-                alert,
-                "the destination refused an alert; it is set aside. \
-                See `alert-gateway events list --state set-aside`, and `events replay` once that is mended"
-            );
+            if let Some(left_out) = lines.due(destination, "refused") {
+                tracing::error!(
+                    destination,
+                    why,
+                    alert,
+                    left_out,
+                    "the destination refused an alert; it is set aside. \
+                    See `alert-gateway events list --state set-aside`, and `events replay` once that is mended"
+                );
+            }
             Verdict::Refused { said: why }
         }
     };
@@ -47,14 +67,18 @@ pub fn settlement(attempt: Attempt, own_trouble: bool, now_ms: i64, rng: &mut fa
 }
 
 /// What follows where the store holds something else than an alert: it is set aside, so that those behind it go on.
-pub fn set_aside(unreadable: Unreadable) -> Settlement {
+pub fn set_aside(unreadable: Unreadable, destination: &str, lines: &Lines) -> Settlement {
     let Unreadable { id: alert, why } = unreadable;
-    tracing::error!(
-        why,
-        alert,
-        "an alert that was due cannot be read from the store; it is set aside, and its request is kept. \
-        See `alert-gateway store check`"
-    );
+    if let Some(left_out) = lines.due(destination, "unreadable") {
+        tracing::error!(
+            destination,
+            why,
+            alert,
+            left_out,
+            "an alert that was due cannot be read from the store; it is set aside, and its request is kept. \
+            See `alert-gateway store check`"
+        );
+    }
     let verdict = Verdict::Refused { said: format!("it cannot be read from the store: {why}") };
     Settlement { alert, at: wall_ms(), duration_us: 0, status: None, verdict }
 }
@@ -83,7 +107,8 @@ pub async fn write_down(store: Store, settlement: Settlement) -> Settled {
             Ok(()) | Err(StoreError::Closed | StoreError::Row(_) | StoreError::Damaged(_)) => {
                 return Settled { alert: settlement.alert, pending, written };
             }
-            Err(error) => tracing::warn!(%error, "an outcome could not be written down; it is tried again"),
+            // The store tells the operator of it.
+            Err(error) => tracing::debug!(%error, "an outcome could not be written down; it is tried again"),
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -46,7 +46,6 @@ mod bearer;
 mod client;
 mod connections;
 mod descriptors;
-mod lines;
 mod tls;
 
 #[cfg(test)]
@@ -69,11 +68,11 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub use crate::lines::Lines;
 pub use bearer::bearer;
 pub use client::Client;
 use connections::{Connections, Place};
 pub use descriptors::connections_beside;
-pub use lines::Lines;
 use tls::Connection;
 pub use tls::{Following, Tls, TlsError};
 

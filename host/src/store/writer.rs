@@ -16,6 +16,7 @@ use super::retention::{self, Bounds, Retained};
 use super::settle::{self, Settlement};
 use super::totals::Totals;
 use super::{ALERTS_PER_REQUEST, StoreError};
+use crate::lines::Lines;
 use crate::metrics::Metrics;
 
 /// The most commands in one transaction. With more, the first would wait for the last one's work.
@@ -66,6 +67,7 @@ pub struct Writer {
     totals: Totals,
     groups: u64,
     signals: Signals,
+    lines: Lines,
     metrics: Metrics,
     _lock: Lock,
 }
@@ -111,7 +113,17 @@ impl Writer {
         let totals = Totals::read(&connection)?;
         totals.show(&metrics);
         signals.set_aside.send_replace(totals.set_aside);
-        Ok(Self { connection, place, next_seq, totals, groups: 0, signals, metrics, _lock: lock })
+        Ok(Self {
+            connection,
+            place,
+            next_seq,
+            totals,
+            groups: 0,
+            signals,
+            lines: Lines::default(),
+            metrics,
+            _lock: lock,
+        })
     }
 
     /// Until [`Command::Close`], or until nobody is left who could ask.
@@ -143,7 +155,10 @@ impl Writer {
                 self.groups += 1;
             }
             Err(error) => {
-                tracing::error!(%error, commands = group.len(), "a commit failed; nothing of it was confirmed");
+                // Outcomes are tried again twice a second, each of them, for as long as the disk is full.
+                if let Some(left_out) = self.lines.due("", "commit") {
+                    tracing::error!(%error, commands = group.len(), left_out, "a commit failed; nothing of it was confirmed");
+                }
                 // One bad row must not cost its neighbours theirs. A disk that fails does so for each of them.
                 if group.len() > 1 && matches!(error, StoreError::Row(_) | StoreError::Damaged(_)) {
                     for command in group.drain(..) {

@@ -1,5 +1,5 @@
-//! Log lines that senders cause: the first at once, and then one a minute, so that a flood does not fill the disk that the
-//! log is on. Metrics count every request.
+//! Log lines that somebody else causes, a sender, a destination or the disk: the first at once, and then one a minute, so
+//! that a flood does not fill the disk that the log is on. Metrics count what they tell of.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
