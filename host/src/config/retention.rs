@@ -17,7 +17,7 @@ pub const SIZE: u64 = 4 * GIB as u64;
 pub struct Retention {
     /// How long a delivered alert and its request are kept. Default [`AGE`].
     pub age: Duration,
-    /// How many bytes all of it may take; the oldest go first. Default [`SIZE`].
+    /// How many bytes all of it may take; the oldest go first. What was delivered keeps half of it. Default [`SIZE`].
     pub size: u64,
 }
 

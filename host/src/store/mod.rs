@@ -78,6 +78,7 @@ mod replay;
 mod retention;
 mod schema;
 mod settle;
+mod spared;
 mod totals;
 mod writer;
 

@@ -3,6 +3,7 @@
 //! What was not delivered is never removed: not what waits, not what the destination refused (set aside), not what a plugin
 //! failed on (kept raw). None of these is bounded by anything but the disk, because each was accepted, and nobody has heard
 //! of it. Where they alone exceed the size, the log says so and what to do; where they fill the disk, senders are told 503.
+//! What was delivered keeps half of the size even then: see [`spared`].
 
 use std::fs::metadata;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 
 use super::totals::Totals;
 use super::writer::Step;
-use super::{Store, StoreError, alert_ids, schema};
+use super::{Store, StoreError, alert_ids, schema, spared};
 use crate::clock::wall_ms;
 use crate::metrics::{CauseLabel, Metrics};
 
@@ -24,6 +25,10 @@ const DRIFT: Duration = Duration::from_secs(60);
 
 /// How many requests one step looks at. A step holds up the commits behind it, so it is short.
 const LOOK: i64 = 256;
+
+/// How many steps in a row may find nothing to remove. What is not delivered may be millions of requests, and each step over
+/// them takes the writer some milliseconds: the next sweep goes on where this one left off.
+const FRUITLESS: u32 = 512;
 
 /// A log of more bytes than this says that it cannot be folded into the file. Well, it is some 16 MB.
 const LONG_LOG: u64 = 256 * 1024 * 1024;
@@ -37,8 +42,10 @@ pub struct Bounds {
     pub before_ms: i64,
     /// Requests received after this came in under a clock that was ahead, and say nothing of the age of those behind them.
     pub now_ms: i64,
-    /// While more bytes than this are in use, younger requests go too.
+    /// While more bytes than this are in use, younger requests go too,
     pub size: u64,
+    /// but none from this `seq` on.
+    pub spared: i64,
 }
 
 /// What a step of retention did.
@@ -63,6 +70,17 @@ pub struct Removed {
     pub by_size: u64,
 }
 
+/// Where the sweeps are.
+#[derive(Debug, Default)]
+struct Sweeps {
+    /// Where the next step begins.
+    from: i64,
+    /// From where on nothing goes for the size; 0 until somebody has looked.
+    spared: i64,
+    /// How many bytes were in use when that was looked for, or fewer that were since.
+    looked_at: Option<u64>,
+}
+
 /// What the operator has been told of, so that it is told when it begins and when it ends.
 #[derive(Debug, Default)]
 struct Told {
@@ -77,12 +95,12 @@ struct Told {
 /// removes nothing early. One that was behind when the gateway started, and was then put right, leaves the steady one
 /// behind until a restart: meanwhile all is kept for that much longer, within `size`.
 pub async fn keep_within(store: Store, age: Duration, size: u64, metrics: Metrics, mut stop: watch::Receiver<bool>) {
-    let (mut told, mut drift_ms) = (Told::default(), 0);
+    let (mut sweeps, mut told, mut drift_ms) = (Sweeps::default(), Told::default(), 0);
     loop {
         tell_of_drift(&store, &mut drift_ms);
         let before_ms = store.clock().earliest_ms().saturating_sub(age.as_millis() as i64);
         let swept = tokio::select! {
-            swept = sweep(&store, before_ms, size, &metrics) => swept,
+            swept = sweeps.sweep(&store, before_ms, size, &metrics) => swept,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match swept {
@@ -118,27 +136,64 @@ fn tell_of_drift(store: &Store, told_ms: &mut i64) {
     *told_ms = drift_ms;
 }
 
-/// Removes all that may go, and counts it. Gives its number, and what the last step said.
-async fn sweep(store: &Store, before_ms: i64, size: u64, metrics: &Metrics) -> Result<(Removed, Retained), StoreError> {
-    let (mut from, mut removed) = (0, Removed::default());
-    loop {
-        let step = store.retain(Bounds { from, before_ms, now_ms: wall_ms(), size }).await?;
-        for (cause, count, sum) in
-            [("age", step.removed.by_age, &mut removed.by_age), ("size", step.removed.by_size, &mut removed.by_size)]
-        {
-            metrics.retention_removed.get_or_create(&CauseLabel { cause }).inc_by(count);
-            *sum += count;
+impl Sweeps {
+    /// Removes what may go, and counts it. Gives its number, and what the last step said.
+    async fn sweep(
+        &mut self,
+        store: &Store,
+        before_ms: i64,
+        size: u64,
+        metrics: &Metrics,
+    ) -> Result<(Removed, Retained), StoreError> {
+        let (mut removed, mut fruitless) = (Removed::default(), 0);
+        loop {
+            let bounds = Bounds { from: self.from, before_ms, now_ms: wall_ms(), size, spared: self.spared };
+            let step = store.retain(bounds).await?;
+            for (cause, count, sum) in [
+                ("age", step.removed.by_age, &mut removed.by_age),
+                ("size", step.removed.by_size, &mut removed.by_size),
+            ] {
+                metrics.retention_removed.get_or_create(&CauseLabel { cause }).inc_by(count);
+                *sum += count;
+            }
+            metrics.store_size.set(i64::try_from(step.bytes).unwrap_or(i64::MAX));
+            fruitless = if step.removed == Removed::default() { fruitless + 1 } else { 0 };
+            match step.next {
+                Some(seq) => {
+                    self.from = seq;
+                    if fruitless == FRUITLESS {
+                        return Ok((removed, step));
+                    }
+                }
+                None if self.is_outdated(step.bytes, size) => {
+                    self.spared = look(store, size / 2).await?;
+                    self.looked_at = Some(step.bytes);
+                }
+                None => {
+                    self.from = 0;
+                    self.looked_at = self.looked_at.map(|bytes| bytes.min(step.bytes));
+                    return Ok((removed, step));
+                }
+            }
         }
-        metrics.store_size.set(i64::try_from(step.bytes).unwrap_or(i64::MAX));
-        match step.next {
-            Some(seq) => from = seq,
-            None => return Ok((removed, step)),
-        }
+    }
+
+    /// Whether what was spared may be less by now. To look reads as much as was delivered and more, so it is done once for
+    /// each sixteenth of the size that has come.
+    fn is_outdated(&self, bytes: u64, size: u64) -> bool {
+        bytes > size && self.looked_at.is_none_or(|looked_at| bytes > looked_at.saturating_add(size / 16))
     }
 }
 
+/// Looks what is to be spared, where waiting for the disk holds up nobody.
+async fn look(store: &Store, bytes: u64) -> Result<i64, StoreError> {
+    let path = store.path.clone();
+    let looked = tokio::task::spawn_blocking(move || spared::from(&schema::open_reader(&path)?, bytes)).await;
+    looked.unwrap_or(Err(StoreError::Closed))
+}
+
 impl Told {
-    /// Whatever may go is gone: what still exceeds the size is what was not delivered.
+    /// Whatever may go is gone, or soon will be: what still exceeds the size is what was not delivered.
     fn of_size(&mut self, last: &Retained, size: u64) {
         let over_size = last.bytes > size;
         if over_size == std::mem::replace(&mut self.over_size, over_size) {
@@ -152,7 +207,8 @@ impl Told {
                 pending,
                 set_aside,
                 failed,
-                "the store exceeds [retention] size by what is not delivered, which is never removed. Pending: see /readyz \
+                "the store exceeds [retention] size by what is not delivered, which is never removed. What was delivered keeps \
+                half of the size; repeats of what was removed are not recognised any more. Pending: see /readyz \
                 for what the destination wants. Set aside: `alert-gateway events list --state set-aside`, then `events \
                 replay --set-aside`. Failed: mend the plugin, then `events replay`. Or raise the size, if the disk has room"
             );
@@ -185,7 +241,7 @@ pub fn retain(step: Step<'_>, bounds: &Bounds) -> Result<Retained, StoreError> {
         .collect::<Result<_, _>>()?;
     let (mut removed, mut next) = (Removed::default(), oldest.last().and_then(|(seq, ..)| seq.checked_add(1)));
     for (seq, received_at, settled) in oldest {
-        if received_at >= bounds.before_ms && !over_size {
+        if received_at >= bounds.before_ms && !(over_size && seq < bounds.spared) {
             if received_at > bounds.now_ms {
                 continue;
             }

@@ -143,7 +143,7 @@ async fn absurd_figures_neither_stop_an_alert_nor_make_a_panic() {
         while let Some(seq) = from {
             from = bench
                 .store
-                .retain(Bounds { from: seq, before_ms: i64::MAX, now_ms: i64::MAX, size: 1 })
+                .retain(Bounds { from: seq, before_ms: i64::MAX, now_ms: i64::MAX, size: 1, spared: i64::MAX })
                 .await
                 .unwrap()
                 .next;

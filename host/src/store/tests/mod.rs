@@ -326,7 +326,8 @@ async fn what_was_set_aside_can_be_sent_again_and_never_beside_a_younger_one_of_
 }
 
 async fn retain(bench: &Bench, before_ms: i64, size: u64) -> u64 {
-    let removed = bench.store.retain(Bounds { from: 0, before_ms, now_ms: LATE, size }).await.unwrap().removed;
+    let removed =
+        bench.store.retain(Bounds { from: 0, before_ms, now_ms: LATE, size, spared: i64::MAX }).await.unwrap().removed;
     removed.by_age + removed.by_size
 }
 
@@ -356,7 +357,7 @@ async fn retention_goes_on_behind_a_request_of_the_future() {
         bench.append("a", at, &[(event, event)]).await;
         bench.settle(event, accepted()).await;
     }
-    let bounds = Bounds { from: 0, before_ms: 3, now_ms: 50, size: u64::MAX };
+    let bounds = Bounds { from: 0, before_ms: 3, now_ms: 50, size: u64::MAX, spared: i64::MAX };
     assert_eq!(bench.store.retain(bounds).await.unwrap().removed.by_age, 1);
     assert!(bench.store.history().unwrap().find("old").unwrap().is_empty());
 }

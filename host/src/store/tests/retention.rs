@@ -66,3 +66,26 @@ async fn what_is_not_delivered_stays_whatever_the_size_and_the_age() {
     assert!(bench.metrics.store_size.get() > 1, "which is more than it may be");
     assert!(check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap().whole);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_delivered_keeps_half_of_the_size_whatever_is_not_delivered() {
+    let mut bench = Bench::new().await;
+    let append = async |bench: &mut Bench, bytes: usize, reading: Reading| {
+        let request = NewRequest { body: vec![0; bytes].into(), ..bench.request("a", LATE) };
+        bench.store.append(request, reading).await.unwrap()
+    };
+    for event in ["1", "2", "3", "4", "5", "6"] {
+        append(&mut bench, 10_000, reading("a", &[(event, event)])).await;
+        bench.settle(event, accepted()).await;
+    }
+    append(&mut bench, 1_000_000, Reading::Failed("trap".into())).await;
+    for _ in 0..2 {
+        swept(&bench, Duration::from_secs(u32::MAX.into()), 70_000).await;
+        assert_eq!((removed(&bench, "size"), bench.total("delivered"), bench.metrics.requests_failed.get()), (3, 3, 1));
+        bench.metrics.retention_last_sweep.set(0.0);
+    }
+    for event in ["1", "6"] {
+        let appended = append(&mut bench, 10_000, reading("a", &[(event, "new")])).await;
+        assert_eq!(appended.duplicates, usize::from(event == "6"), "the newest are known still");
+    }
+}

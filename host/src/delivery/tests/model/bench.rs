@@ -160,7 +160,13 @@ impl Bench {
                     }
                     Action::Retain => {
                         store
-                            .retain(Bounds { from: 0, before_ms: i64::MAX, now_ms: i64::MAX, size: u64::MAX })
+                            .retain(Bounds {
+                                from: 0,
+                                before_ms: i64::MAX,
+                                now_ms: i64::MAX,
+                                size: u64::MAX,
+                                spared: i64::MAX,
+                            })
                             .await
                             .unwrap();
                         self.model().retain();
