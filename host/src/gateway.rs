@@ -212,8 +212,9 @@ impl Gateway {
         // After them, so that it knows all that came; and however long they took, there is time to write that down.
         self.operator.stop(deadline.max(Instant::now() + MOMENT), "what the operator is told").await;
         self.monitoring.stop(Instant::now() + MOMENT, "monitoring").await;
-        self.closing.close().await;
-        tracing::info!("stopped; all that was accepted is on disk");
+        if self.closing.close().await {
+            tracing::info!("stopped; all that was accepted is on disk");
+        }
     }
 }
 

@@ -85,9 +85,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -120,6 +123,10 @@ const FILE: &str = "gateway.db";
 /// back.
 const QUEUE: usize = 4096;
 
+/// How long the writer may take to close the file: what waits is committed, and the log is folded in. More than another
+/// program may hold the file, and less than systemd waits before it kills.
+const CLOSING_TIME: Duration = Duration::from_secs(15);
+
 /// How the store is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -151,6 +158,8 @@ pub struct Store {
 pub struct Closing {
     commands: mpsc::Sender<Command>,
     thread: JoinHandle<()>,
+    /// Says nothing, and is dropped when the thread ends.
+    ended: Receiver<Infallible>,
 }
 
 impl Store {
@@ -171,12 +180,16 @@ impl Store {
         let set_aside = signals.set_aside.subscribe();
         let (commands, queue) = mpsc::channel(QUEUE);
         let writer = Writer::new(connection, Place::of(&path)?, signals, metrics, lock)?;
+        let (ending, ended) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || writer.run(queue))
+            .spawn(move || {
+                let _ending = ending;
+                writer.run(queue);
+            })
             .map_err(|error| StoreError::Disk(format!("cannot start the writer's thread: {error}")))?;
         let store = Self { commands: commands.clone(), commits, trouble, set_aside, path, clock };
-        Ok((store, Closing { commands, thread }))
+        Ok((store, Closing { commands, thread, ended }))
     }
 
     /// Keeps a request and what was read from it. Once this returns `Ok`, it is on disk. Dropping the future changes
@@ -328,13 +341,38 @@ impl Store {
 }
 
 impl Closing {
-    /// Waits until the writer has committed all that was handed to it before this call, and has closed the file.
-    pub async fn close(self) {
-        // A failed send says that the writer is gone already.
-        let _ = self.commands.send(Command::Close).await;
-        if !matches!(tokio::task::spawn_blocking(|| self.thread.join()).await, Ok(Ok(()))) {
+    /// Waits until the writer has committed all that was handed to it before this call, and has closed the file. Says whether
+    /// it has: a disk that hangs may never let it.
+    pub async fn close(self) -> bool {
+        self.close_within(CLOSING_TIME).await
+    }
+
+    async fn close_within(self, time: Duration) -> bool {
+        let Self { commands, thread, ended } = self;
+        // By a thread, as no clock of a test may hurry the disk.
+        let waiting = tokio::task::spawn_blocking(move || ended.recv_timeout(time));
+        let asking = async {
+            // A failed send says that the writer is gone already.
+            let _ = commands.send(Command::Close).await;
+            std::future::pending::<Infallible>().await
+        };
+        let waited = tokio::select! {
+            waited = waiting => waited,
+            never = asking => match never {},
+        };
+        if matches!(waited, Ok(Err(RecvTimeoutError::Timeout))) {
+            tracing::error!(
+                ?time,
+                "the disk does not let the store be closed, and is not waited for: what was confirmed is on it, and what was \
+                not written down is done again at the next start"
+            );
+            return false;
+        }
+        let whole = thread.join().is_ok();
+        if !whole {
             tracing::error!("the store's writer panicked; what was confirmed is on disk");
         }
+        whole
     }
 }
 

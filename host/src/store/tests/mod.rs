@@ -161,6 +161,21 @@ async fn a_closed_store_is_one_file() {
     assert!(!log.exists() || std::fs::metadata(log).unwrap().len() == 0, "the log is folded in");
 }
 
+#[tokio::test]
+async fn a_writer_that_hangs_is_not_waited_for_without_end() {
+    for queue in [1, 2] {
+        let (commands, _queue) = mpsc::channel(queue);
+        commands.try_send(Command::Close).unwrap();
+        let ((ending, ended), (hanging, until)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+        let thread = std::thread::spawn(move || {
+            let _ending = ending;
+            let _ = until.recv();
+        });
+        assert!(!Closing { commands, thread, ended }.close_within(Duration::from_millis(1)).await);
+        drop(hanging);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn more_than_may_wait_is_told_so_and_not_kept() {
     let mut bench = Bench::new().await;
