@@ -29,6 +29,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::to_raw_value;
 use thiserror::Error;
 
+use super::log::said;
+
 const MAX_TITLE: usize = 1024;
 const MAX_MESSAGE: usize = 64 * 1024;
 const MAX_TIME: usize = 64;
@@ -91,9 +93,11 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AnswerError> 
         let mut json = serde_json::Deserializer::from_slice(bytes);
         match serde_path_to_error::deserialize::<_, T>(&mut json) {
             Err(error) if error.path().iter().next().is_some() => {
-                AnswerError::Shape { path: error.path().to_string(), reason: error.inner().to_string() }
+                // Both repeat what the plugin wrote, whole values with it.
+                let (path, reason) = (error.path().to_string(), error.inner().to_string());
+                AnswerError::Shape { path: said(path.as_bytes()), reason: said(reason.as_bytes()) }
             }
-            _ => AnswerError::Shape { path: String::new(), reason: error.to_string() },
+            _ => AnswerError::Shape { path: String::new(), reason: said(error.to_string().as_bytes()) },
         }
     })
 }

@@ -3,15 +3,12 @@
 use super::clock::{Clock, FIRST_TICKS, Turn};
 use super::error::CallError;
 use super::limits::{CallLimits, Guard};
-use super::log::{CallLog, one_line};
+use super::log::{CallLog, said};
 use super::memory::HostMemory;
 use super::sandbox::Used;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::{Engine, InstancePre, ModuleExport, Store, Trap, WasmBacktrace};
-
-/// Bytes of an error message that are kept.
-const MAX_ERROR: usize = 4 * 1024;
 
 /// Variables that one call may set, and bytes that they may hold together with their names.
 const MAX_VARIABLES: usize = 64;
@@ -101,7 +98,7 @@ impl Call {
     /// Keeps the message of this block; a handle of 0 takes it back.
     pub(super) fn set_error(&mut self, handle: u64) {
         let text = self.memory.block(handle).unwrap_or_default();
-        self.error = (!text.is_empty()).then(|| one_line(&text[..text.len().min(MAX_ERROR)]));
+        self.error = (!text.is_empty()).then(|| said(text));
     }
 
     /// A new block with the value of the variable that this block names; 0 where there is none.
@@ -188,7 +185,7 @@ fn failure(error: wasmtime::Error) -> CallError {
         let trap = trap.to_string();
         let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
         let trap = match place {
-            Some(function) => format!("{trap} (in {})", one_line(function.as_bytes())),
+            Some(function) => format!("{trap} (in {})", said(function.as_bytes())),
             None => trap.to_owned(),
         };
         return CallError::Trap { trap, message: None };

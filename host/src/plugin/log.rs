@@ -12,6 +12,9 @@ pub(super) const MAX_LINES: u32 = 64;
 /// Bytes that one call may log; the line that passes the limit is cut there.
 pub(super) const MAX_BYTES: usize = 8 * 1024;
 
+/// Bytes of an error that are kept.
+const MAX_ERROR: usize = 4 * 1024;
+
 /// The log of one call.
 pub(super) struct CallLog {
     plugin: Arc<str>,
@@ -76,8 +79,13 @@ impl Drop for CallLog {
     }
 }
 
+/// What a plugin said, where it goes into an error that is kept: on one line, and no more than [`MAX_ERROR`] of it.
+pub(super) fn said(text: &[u8]) -> String {
+    one_line(&text[..text.len().min(MAX_ERROR)])
+}
+
 /// The text on one line: what could end a line, or steer a terminal, is written as an escape.
-pub(super) fn one_line(text: &[u8]) -> String {
+fn one_line(text: &[u8]) -> String {
     String::from_utf8_lossy(text).trim_end().chars().fold(String::with_capacity(text.len()), |mut line, c| {
         if c.is_control() {
             let _ = write!(line, "{}", c.escape_default());

@@ -40,6 +40,20 @@ fn a_wrong_shape_is_told_by_place_and_by_what_was_expected() {
 }
 
 #[test]
+fn what_is_said_of_an_answer_is_one_line_of_bounded_length_whatever_the_answer_repeats() {
+    let long = "x".repeat(1 << 20);
+    for text in [
+        json!({"alerts": [{"event_id": "a", "priority": long, "title": "t"}]}),
+        json!({"alerts": [{"event_id": "a", "priority": "high", "title": "t", "labels": {&long: 7}}]}),
+        json!({&long: []}),
+        json!({"alerts": [{"event_id": "a", "priority": "lo\nud", "title": "t"}]}),
+    ] {
+        let said = answer(text.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(said.len() < 10_000 && !said.contains('\n'), "{} bytes: {said:.200}", said.len());
+    }
+}
+
+#[test]
 fn a_thousand_alerts_are_enough() {
     let alerts = |count| {
         let alert = json!({"event_id": "e1", "priority": "high", "title": "Title"});
