@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{ConfigFile, Outcome, block_on};
+use super::{ConfigFile, Outcome, block_on, plain};
 use crate::config::{Admin, Config, shown_duration};
 use crate::gateway;
 use crate::sources::{self, Source};
@@ -54,18 +54,19 @@ fn print(config: &Config, sources: &[Source]) -> std::io::Result<()> {
     for source in sources {
         let description = source.plugin.description();
         writeln!(out, "\nsource {}", source.name)?;
-        writeln!(out, "  plugin      {} {}: {}", description.name, description.version, description.summary)?;
+        let plugin = format!("{} {}: {}", description.name, description.version, description.summary);
+        writeln!(out, "  plugin      {}", plain::line(&plugin))?;
         writeln!(out, "  sha256      {}", source.plugin.sha256())?;
         writeln!(out, "  destination {}", source.destination)?;
         if let Some(every) = source.expect_every {
             writeln!(out, "  expected    every {}", shown_duration(every))?;
         }
-        let url = format!("{}{}", source.url, description.url_suffix);
+        let url = plain::line(&format!("{}{}", source.url, description.url_suffix));
         writeln!(out, "  URL         {url}")?;
         writeln!(
             out,
             "  to set up   {}",
-            description.setup.replace("{url}", &url).trim().replace('\n', "\n              ")
+            plain::lines(&description.setup.replace("{url}", &url)).trim().replace('\n', "\n              ")
         )?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use super::{ConfigFile, Failure, Outcome};
+use super::{ConfigFile, Failure, Outcome, plain};
 use crate::config::{Config, OWN_SOURCE};
 use crate::store::{self, Filter, History, ListedState, ReplayTarget, RequestRecord};
 
@@ -123,7 +123,7 @@ fn list(what: &List) -> Outcome {
         let priority = line.priority.map_or("-", |priority| priority.as_str());
         let id = line.event_id.as_deref().unwrap_or(&line.request);
         let (at, state, source, title) = (&line.received_at, &line.state, &line.source, &line.title);
-        writeln!(out, "{at}  {state:<9}  {priority:<8}  {source}  {}  {}", plain(id), plain(title))?;
+        writeln!(out, "{at}  {state:<9}  {priority:<8}  {source}  {}  {}", plain::line(id), plain::line(title))?;
     }
     Ok(())
 }
@@ -150,13 +150,14 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         writeln!(out, "          {} to source {}, {}", request.received_at, request.source, request.state)?;
     }
     if let Some(reason) = &request.reason {
-        writeln!(out, "          {}", plain(reason))?;
+        writeln!(out, "          {}", plain::line(reason))?;
     }
     if request.state == "failed" {
         writeln!(out, "          once the plugin is mended: alert-gateway events replay {}", request.id)?;
     }
     if request.source != OWN_SOURCE {
-        writeln!(out, "plugin    {} {}, sha256 {}", request.plugin, request.plugin_version, request.plugin_sha256)?;
+        let plugin = format!("{} {}, sha256 {}", request.plugin, request.plugin_version, request.plugin_sha256);
+        writeln!(out, "plugin    {}", plain::line(&plugin))?;
     }
     if request.duplicates > 0 {
         writeln!(out, "known     {} of its events had come before, and were dropped", request.duplicates)?;
@@ -164,7 +165,7 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
     for alert in &request.alerts {
         let event = &alert.event;
         let (priority, status) = (event.priority.as_str(), event.status.as_str());
-        writeln!(out, "alert     {} {priority} {status}: {}", plain(&event.event_id), plain(&event.title))?;
+        writeln!(out, "alert     {} {priority} {status}: {}", plain::line(&event.event_id), plain::line(&event.title))?;
         let own = if alert.source == OWN_SOURCE { ", told by the gateway itself" } else { "" };
         writeln!(out, "          {} for destination {}{own}", alert.state, alert.destination)?;
         for attempt in &alert.attempts {
@@ -173,12 +174,12 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
             writeln!(out, "attempt   {} {}, {status} after {ms:.1} ms", attempt.at, attempt.outcome)?;
             if let Some(said) = &attempt.said {
                 let no_receipt = if attempt.outcome == "accepted" { "no receipt; the answer was: " } else { "" };
-                writeln!(out, "          {no_receipt}{}", plain(said))?;
+                writeln!(out, "          {no_receipt}{}", plain::line(said))?;
             }
             if let (Some(receipt), Some(fingerprint)) = (&attempt.receipt, &attempt.fingerprint)
                 && !receipt.is_empty()
             {
-                writeln!(out, "receipt   {} (fingerprint {})", plain(receipt), plain(fingerprint))?;
+                writeln!(out, "receipt   {} (fingerprint {})", plain::line(receipt), plain::line(fingerprint))?;
             }
         }
         if alert.state == "pending" {
@@ -230,11 +231,6 @@ fn find(history: &History, id: &str) -> anyhow::Result<Vec<RequestRecord>> {
         return Err(anyhow!("no request and no event has the id {id}; see: alert-gateway events list"));
     }
     Ok(found)
-}
-
-/// Text from outside, safe for a terminal: control characters become spaces.
-pub fn plain(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 fn since(text: &str) -> anyhow::Result<Timestamp> {

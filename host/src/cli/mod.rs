@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod events;
 mod logging;
+mod plain;
 mod plugin;
 mod run;
 mod single;

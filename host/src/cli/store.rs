@@ -94,7 +94,7 @@ fn print(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
     for finding in &report.findings {
         writeln!(out, "\n{} {}", finding.count, finding.what)?;
         for example in &finding.examples {
-            writeln!(out, "    {}", super::events::plain(example))?;
+            writeln!(out, "    {}", super::plain::line(example))?;
         }
         if finding.count > finding.examples.len() {
             writeln!(out, "    …")?;

@@ -9,7 +9,7 @@ use plugin_sdk::case;
 use plugin_sdk::contract::{Answer, Request};
 
 use super::single::{self, Single};
-use super::{Failure, Outcome, block_on};
+use super::{Failure, Outcome, block_on, plain};
 use crate::alert::Alert;
 use crate::config::{Config, Format, did_you_mean};
 use crate::gateway;
@@ -63,7 +63,7 @@ pub fn try_out(what: &Try) -> Outcome {
     })?;
     match answer {
         Answer::Rejected(rejection) => {
-            Err(Failure::Run(anyhow!("the request would be rejected: {}", rejection.reason)))
+            Err(Failure::Run(anyhow!("the request would be rejected: {}", plain::line(&rejection.reason))))
         }
         _ => Ok(()),
     }
@@ -109,8 +109,10 @@ async fn read(source: &Source, request: &Request) -> anyhow::Result<Answer> {
 fn show(source: &Source, request: &Request, answer: &Answer, format: Format) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let description = source.plugin.description();
-    writeln!(out, "plugin {} {} (sha256 {}) answers:", description.name, description.version, source.plugin.sha256())?;
-    writeln!(out, "{}", serde_json::to_string_pretty(answer)?)?;
+    let (name, version) = (plain::line(&description.name), plain::line(&description.version));
+    writeln!(out, "plugin {name} {version} (sha256 {}) answers:", source.plugin.sha256())?;
+    // JSON escapes some control characters and not all.
+    writeln!(out, "{}", plain::lines(&serde_json::to_string_pretty(answer)?))?;
     let Answer::Alerts(alerts) = answer else { return Ok(()) };
     for event in alerts {
         let alert = Alert {
@@ -120,7 +122,8 @@ fn show(source: &Source, request: &Request, answer: &Answer, format: Format) -> 
             event: event.clone(),
         };
         let body: serde_json::Value = serde_json::from_slice(&format::body(format, &alert))?;
-        writeln!(out, "\nITOC360 would be sent ({}):\n{}", format.as_str(), serde_json::to_string_pretty(&body)?)?;
+        let body = plain::lines(&serde_json::to_string_pretty(&body)?);
+        writeln!(out, "\nITOC360 would be sent ({}):\n{body}", format.as_str())?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use plugin_sdk::contract::Request;
 
 use super::subject::{self, Subject};
 use super::{Failure, Outcome, block_on, cases, figures};
+use crate::cli::plain;
 use crate::config::{Limits, parse_duration};
 use crate::plugin::{CallLimits, Measured, Plugin, Used};
 use crate::sources::call_limits;
@@ -60,7 +61,7 @@ async fn measure_all(
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
     let (limits, description) = (Limits::default(), plugin.description());
-    let (name, version) = (figures::plain(&description.name), figures::plain(&description.version));
+    let (name, version) = (plain::lines(&description.name), plain::lines(&description.version));
     writeln!(
         out,
         "{name} {version}, one call at a time, each in a fresh instance: the request in, the answer out and checked"
@@ -90,7 +91,7 @@ async fn measure_all(
             )?,
             Err(why) => {
                 all_answered = false;
-                writeln!(out, "{name:<width$} {}", figures::plain(&why))?;
+                writeln!(out, "{name:<width$} {}", plain::lines(&why))?;
             }
         }
     }

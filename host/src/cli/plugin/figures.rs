@@ -25,11 +25,6 @@ pub fn limits(limits: &Limits) -> String {
     format!("{:?}, {} of memory and {} of output", limits.time, size(limits.memory), size(limits.output))
 }
 
-/// Text from outside, safe for a terminal: control characters other than of white space become spaces.
-pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

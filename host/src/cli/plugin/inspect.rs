@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::subject::{self, Origin, Subject};
 use super::{Failure, Outcome, block_on, figures};
+use crate::cli::plain;
 use crate::plugin::{Description, Import, Plugin};
 use crate::sources::schema;
 use settings::{Row, settings};
@@ -65,10 +66,10 @@ pub fn inspect(what: &Inspect) -> Outcome {
     } else if what.markdown {
         write!(out, "{}", page::page(description, &named(&subject, None)))?;
     } else {
-        write!(out, "{}", figures::plain(&shown(&subject, &plugin)))?;
+        write!(out, "{}", plain::lines(&shown(&subject, &plugin)))?;
     }
     for problem in &problems {
-        eprintln!("problem: {}", figures::plain(problem));
+        eprintln!("problem: {}", plain::lines(problem));
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::Run(anyhow!("the plugin does not keep the contract"))) }
 }

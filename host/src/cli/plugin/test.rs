@@ -11,6 +11,7 @@ use plugin_sdk::case;
 
 use super::subject::{self, Subject};
 use super::{Failure, Outcome, block_on, cases, figures};
+use crate::cli::plain;
 use crate::config::Limits;
 use crate::plugin::Plugin;
 use crate::sources::schema;
@@ -62,7 +63,7 @@ pub fn test(what: &Test) -> Outcome {
 pub async fn run(folder: &Path, plugin: &Plugin, chosen: &Chosen, out: &mut impl Write) -> Result<bool, Failure> {
     let paths = cases::selected(folder, chosen.only.as_deref())?;
     let (limits, description) = (Limits::default(), plugin.description());
-    let (name, version) = (figures::plain(&description.name), figures::plain(&description.version));
+    let (name, version) = (plain::lines(&description.name), plain::lines(&description.version));
     writeln!(out, "{name} {version}, each case in a fresh instance; limits: {}", figures::limits(&limits))?;
     let (mut passed, mut failed) = (0, 0);
     for flaw in description.flaws().into_iter().chain(schema::flaw(description).map(settings_flaw)) {
@@ -99,5 +100,5 @@ fn settings_flaw(flaw: String) -> String {
 }
 
 fn indented(text: &str) -> String {
-    figures::plain(text).trim_end().lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    plain::lines(text).trim_end().lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

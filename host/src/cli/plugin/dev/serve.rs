@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::super::figures;
+use crate::cli::plain;
 use crate::http::{self, Client};
 use crate::intake::{self, Ending, Gate, route};
 use crate::sources::Source;
@@ -86,7 +86,7 @@ impl Serving {
 
     fn print(&self, line: &str, took: Duration, said: &str) {
         // Whoever reads no more has seen enough; the sender is answered nevertheless.
-        let said = figures::plain(said);
+        let said = plain::lines(said);
         let _ = writeln!(std::io::stdout().lock(), "\n{line} (build {}, {took:.1?})\n{said}", self.build);
     }
 }

@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::super::figures;
 use super::settings::{Row, settings};
 use super::snippet::{Named, snippet};
+use crate::cli::plain;
 use crate::plugin::Description;
 
 /// Where the sources of the page's examples are reached.
@@ -29,7 +29,7 @@ pub fn page(description: &Description, named: &Named<'_>) -> String {
     page += "\n## Settings\n\n";
     page += &table(description);
     let _ = writeln!(page, "\n## Setup\n\n{}", setup(description));
-    figures::plain(page.trim_end()) + "\n"
+    plain::lines(page.trim_end()) + "\n"
 }
 
 fn table(description: &Description) -> String {
