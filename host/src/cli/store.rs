@@ -121,13 +121,13 @@ fn backup(what: &BackUp) -> Outcome {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let backup = Backup::prepare(&source, &what.target)?;
-        let stop = backup.interrupt_handle();
+        let stop = backup.stop();
         let mut writing = tokio::task::spawn_blocking(move || backup.write());
         let written = tokio::select! {
             written = &mut writing => written,
             // It ends with an error then, and takes what it has written with it.
             _ = async { tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} } } => {
-                stop.interrupt();
+                stop.now();
                 writing.await
             }
         };

@@ -6,8 +6,10 @@
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rusqlite::{Connection, InterruptHandle};
+use rusqlite::Connection;
 use tempfile::{NamedTempFile, PersistError};
 
 use super::check::{self, Depth, Report};
@@ -22,7 +24,15 @@ pub struct Backup {
     partial: NamedTempFile,
     folder: PathBuf,
     target: PathBuf,
+    stop: Stop,
 }
+
+/// What ends [`Backup::write`] from another thread.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+/// How many of its own instructions SQLite executes between two looks at that: some microseconds.
+const INSTRUCTIONS: i32 = 1000;
 
 /// What a backup came to.
 #[derive(Debug)]
@@ -46,7 +56,9 @@ impl Backup {
         if target.symlink_metadata().is_ok() {
             return Err(StoreError::Exists(target));
         }
-        let source = found::look(source)?.ok_or_else(|| StoreError::Missing(source.to_owned()))?;
+        let stop = Stop::default();
+        let mut source = found::look(source)?.ok_or_else(|| StoreError::Missing(source.to_owned()))?;
+        stop.watches(&mut source)?;
         let folder = target.parent().map(Path::to_owned).unwrap_or_default();
         // Beside the backup, so that it can take its name in one step, and with a name that tells what it is.
         let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -56,12 +68,12 @@ impl Backup {
             .permissions(std::fs::Permissions::from_mode(0o600))
             .tempfile_in(&folder)
             .map_err(failed)?;
-        Ok(Self { source, partial, folder, target })
+        Ok(Self { source, partial, folder, target, stop })
     }
 
     /// What stops [`Self::write`] from another thread.
-    pub fn interrupt_handle(&self) -> InterruptHandle {
-        self.source.get_interrupt_handle()
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
     }
 
     /// Copies, waits for the disk, checks the copy, and gives it its name.
@@ -69,14 +81,15 @@ impl Backup {
     /// # Errors
     /// What the disk said, or that it was interrupted; there is no file then.
     pub fn write(self) -> Result<Written, StoreError> {
-        let Self { source, partial, folder, target } = self;
+        let Self { source, partial, folder, target, stop } = self;
         let failed = |error| StoreError::Disk(format!("cannot write {}: {error}", target.display()));
         let path = partial.path().to_str().ok_or_else(|| {
             StoreError::Disk(format!("cannot write {}: SQLite takes UTF-8 names only", target.display()))
         })?;
         source.execute("VACUUM INTO ?", [path])?;
         File::open(partial.path()).and_then(|copy| copy.sync_all()).map_err(failed)?;
-        let report = check::check(partial.path(), Depth::IntegrityCheck)?;
+        let report = check::check_until(partial.path(), Depth::IntegrityCheck, &stop)?;
+        stop.check()?;
         partial.persist_noclobber(&target).map_err(|PersistError { error, .. }| match error.kind() {
             std::io::ErrorKind::AlreadyExists => StoreError::Exists(target.clone()),
             _ => failed(error),
@@ -85,5 +98,22 @@ impl Backup {
         let bytes = target.metadata().map_err(failed)?.len();
         let report = Report { path: target.clone(), ..report };
         Ok(Written { path: target, bytes, report })
+    }
+}
+
+impl Stop {
+    /// Nothing more is written, and what was written is removed.
+    pub fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends what SQLite does on a connection once it is told to stop.
+    pub(super) fn watches(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        let stopped = Arc::clone(&self.0);
+        Ok(connection.progress_handler(INSTRUCTIONS, Some(move || stopped.load(Ordering::Relaxed)))?)
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.0.load(Ordering::Relaxed) { Err(StoreError::Disk("interrupted".to_owned())) } else { Ok(()) }
     }
 }

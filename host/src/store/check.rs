@@ -13,6 +13,7 @@ use rusqlite::{Connection, Transaction};
 use serde::Serialize;
 
 use self::rules::{RULES, Rule};
+use super::backup::Stop;
 use super::{StoreError, found, schema};
 
 /// How many of a kind are named.
@@ -81,7 +82,13 @@ const DAMAGE: &str = "the file itself is damaged, by the disk or by another prog
 /// # Errors
 /// Where it is not there, or cannot be opened or read at all.
 pub fn check(path: &Path, depth: Depth) -> Result<Report, StoreError> {
+    check_until(path, depth, &Stop::default())
+}
+
+/// The same, unless it is told to stop.
+pub fn check_until(path: &Path, depth: Depth, stop: &Stop) -> Result<Report, StoreError> {
     let mut connection = found::look(path)?.ok_or_else(|| StoreError::Missing(path.to_owned()))?;
+    stop.watches(&mut connection)?;
     let transaction = connection.transaction()?;
     // A page that cannot be understood at all ends the check of the rest.
     let findings = match find(&transaction, depth) {

@@ -183,3 +183,18 @@ async fn a_backup_never_writes_over_a_file_and_leaves_none_where_it_fails() {
     assert!(matches!(Backup::prepare(&folder.path().join("none.db"), &target), Err(StoreError::Missing(_))));
     assert!(Backup::prepare(&source, &folder.path().join("no/where.db")).is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_that_is_told_to_stop_ends_before_it_has_a_name_wherever_it_is() {
+    let mut bench = Bench::new().await;
+    let events: Vec<_> = (0..500).map(|number| number.to_string()).collect();
+    bench.append("a", 1, &events.iter().map(|event| (event.as_str(), event.as_str())).collect::<Vec<_>>()).await;
+    let (source, folder) = (file(bench.dir.path()), tempfile::tempdir().unwrap());
+    let backup = Backup::prepare(&source, &folder.path().join("copy.db")).unwrap();
+    let stop = backup.stop();
+    stop.now();
+    assert!(matches!(backup.write(), Err(StoreError::Disk(_))));
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    let checked = check::check_until(&source, Depth::IntegrityCheck, &stop);
+    assert!(matches!(checked, Err(StoreError::Disk(_))), "what it does last is a check of the copy");
+}
