@@ -2,9 +2,10 @@
 //! words: with the line and column in the configuration, "did you mean", and no secret.
 //!
 //! Both sides are strangers to each other here. The operator has never seen the schema, so its keywords are not quoted at
-//! them; the plugin is not trusted, so its schema may fetch nothing, and is named as its author's mistake where it is none.
+//! them; the plugin is not trusted, so its schema may fetch nothing, must come to an end, and is named as its author's mistake where it is none.
 
 mod author;
+mod bounds;
 mod explain;
 mod words;
 
@@ -60,6 +61,7 @@ pub fn review(source: &Source, description: &Description, checked: &Checked, con
 
 /// The schema, ready to be checked against; or what is wrong with it and where.
 fn validator(description: &Description) -> Result<Validator, String> {
+    bounds::check(&description.settings)?;
     let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).offline();
     options.build(&description.settings).map_err(|error| {
         let at = error.instance_path().as_str();
