@@ -2,7 +2,8 @@
 //! words: with the line and column in the configuration, "did you mean", and no secret.
 //!
 //! Both sides are strangers to each other here. The operator has never seen the schema, so its keywords are not quoted at
-//! them; the plugin is not trusted, so its schema may fetch nothing, must come to an end, and is named as its author's mistake where it is none.
+//! them; the plugin is not trusted, so its schema may fetch nothing, must come to an end, and is named as its author's
+//! mistake where it is none.
 
 mod author;
 mod bounds;

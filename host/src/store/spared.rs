@@ -8,9 +8,13 @@ use rusqlite::Connection;
 
 use super::{ALERTS_PER_REQUEST, StoreError};
 
-/// Each request that could be removed, the newest first, with its bytes: without indexes and attempts.
-const NEWEST: &str = "SELECT seq, octet_length(url) + octet_length(headers) + octet_length(body)
-        + (SELECT total(octet_length(json)) FROM events WHERE alert BETWEEN seq * ?1 AND seq * ?1 + ?1 - 1)
+/// What a request, and each alert of it, takes beside its own bytes: rows in other tables and in indexes. Rather more than
+/// that, as what is spared for too little could leave nothing to go for the size.
+const BESIDE: i64 = 512;
+
+/// Each request that could be removed, the newest first, with its bytes.
+const NEWEST: &str = "SELECT seq, ?2 + octet_length(url) + octet_length(headers) + octet_length(body)
+        + (SELECT total(?2 + octet_length(json)) FROM events WHERE alert BETWEEN seq * ?1 AND seq * ?1 + ?1 - 1)
     FROM requests
     WHERE state <> 'failed'
         AND NOT EXISTS (SELECT 1 FROM alerts WHERE id BETWEEN seq * ?1 AND seq * ?1 + ?1 - 1 AND state <> 'delivered')
@@ -19,7 +23,7 @@ const NEWEST: &str = "SELECT seq, octet_length(url) + octet_length(headers) + oc
 /// The `seq` of the oldest of the newest delivered requests that come to no more than `bytes`.
 pub fn from(connection: &Connection, bytes: u64) -> Result<i64, StoreError> {
     let mut statement = connection.prepare(NEWEST)?;
-    let mut rows = statement.query([ALERTS_PER_REQUEST as i64])?;
+    let mut rows = statement.query([ALERTS_PER_REQUEST as i64, BESIDE])?;
     let (mut oldest, mut sum) = (i64::MAX, 0.0);
     while let Some(row) = rows.next()? {
         sum += row.get::<_, Option<f64>>(1)?.unwrap_or_default();
