@@ -64,6 +64,20 @@ pub enum StoreError {
     Exists(PathBuf),
 }
 
+impl StoreError {
+    /// What failed, in a word: what is said of one kind must not hide another.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Damaged(_) => "damaged",
+            Self::Row(_) => "row",
+            Self::Moved(_) => "moved",
+            Self::Busy => "busy",
+            _ => "failed",
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {

@@ -156,7 +156,7 @@ impl Writer {
             }
             Err(error) => {
                 // Outcomes are tried again twice a second, each of them, for as long as the disk is full.
-                if let Some(left_out) = self.lines.due("", "commit") {
+                if let Some(left_out) = self.lines.due("", error.kind()) {
                     tracing::error!(%error, commands = group.len(), left_out, "a commit failed; nothing of it was confirmed");
                 }
                 // One bad row must not cost its neighbours theirs. A disk that fails does so for each of them.
