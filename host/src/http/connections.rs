@@ -35,7 +35,7 @@ const LEAST: Duration = Duration::from_millis(100);
 pub struct Connections {
     most: usize,
     taken: Mutex<Taken>,
-    /// Told when a connection has left, or could be sent away.
+    /// Told when a connection has left, or was answered after it was told to leave.
     changed: Notify,
 }
 
@@ -223,14 +223,16 @@ impl Drop for UnderWay {
                 state.idle_since = Instant::now();
                 if state.leaving.is_some() {
                     state.leave.notify_one();
+                    place.connections.changed.notify_waiters();
                 } else {
+                    // Nobody can be sent away for it before some time has passed, for which who waits looks by itself: a look
+                    // at all places with every answer would be too much.
                     taken.next += 1;
                     state.turn = Some(taken.next);
                     taken.idle.insert(taken.next, place.number);
                 }
             }
         }
-        place.connections.changed.notify_waiters();
     }
 }
 
