@@ -178,14 +178,14 @@ async fn a_backup_that_is_stopped_or_finds_no_room_leaves_nothing_behind() {
     let (place, gateway) = Setup::new(&itoc360).start().await;
     assert!(Load::on(&gateway, &events(600)).end().await);
     let before = fs::read_dir(place.path("")).unwrap().count();
-    let full = place.launch_without_room(&["store", "backup", "backup.db"]).output().await;
-    assert_eq!(full.code, Some(1), "{}", full.stderr);
-    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), before, "{}", full.stderr);
-    // So much more that a copy takes a while.
+    // So much that a copy takes a while, and does not fit into SQLite's memory.
     for number in 600..660 {
         let large = twilio::error(&twilio::sid(number)).with("Payload", &"x".repeat(200 * 1024));
         gateway.accept(&large.to("twilio")).await;
     }
+    let full = place.launch_without_room(&["store", "backup", "backup.db"]).output().await;
+    assert_eq!(full.code, Some(1), "{}", full.stderr);
+    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), before, "{}", full.stderr);
     let mut stopped = 0;
     for _ in 0..10 {
         let backup = place.launch(&["store", "backup", "backup.db"]);

@@ -24,7 +24,7 @@ pub enum Stores {
     ///
     /// The copy is of one moment and needs no other file. It is readable by its owner only (it holds requests as they came),
     /// synced and checked before it gets its name, and never written over another file. A process that is killed leaves a
-    /// file FILE.….partial, which can be removed.
+    /// folder FILE.….partial, which can be removed.
     ///
     /// To restore: stop the gateway; move gateway.db, gateway.db-wal and gateway.db-shm out of data_dir; copy the backup
     /// there as gateway.db, owned by the gateway's user; start the gateway. What came in after the backup is not in it. What

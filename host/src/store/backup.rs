@@ -3,14 +3,14 @@
 //! `VACUUM INTO` writes what one read transaction sees, so the copy is of one moment, and whole: no log belongs to it. It
 //! takes only the room that is in use. Meanwhile the log of the store cannot be folded in, and grows with what comes.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
-use tempfile::{NamedTempFile, PersistError};
+use tempfile::{NamedTempFile, PersistError, TempDir};
 
 use super::check::{self, Depth, Report};
 use super::lock::sync_folder;
@@ -22,6 +22,7 @@ pub struct Backup {
     source: Connection,
     /// Removed when this is dropped, unless it has become the backup.
     partial: NamedTempFile,
+    scratch: TempDir,
     folder: PathBuf,
     target: PathBuf,
     stop: Stop,
@@ -60,15 +61,20 @@ impl Backup {
         let mut source = found::look(source)?.ok_or_else(|| StoreError::Missing(source.to_owned()))?;
         stop.watches(&mut source)?;
         let folder = target.parent().map(Path::to_owned).unwrap_or_default();
-        // Beside the backup, so that it can take its name in one step, and with a name that tells what it is.
+        // Beside the backup, so that it can take its name in one step, and with a name that tells what it is. In a folder, as
+        // SQLite may leave a journal beside it.
         let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let partial = tempfile::Builder::new()
+        let scratch = tempfile::Builder::new()
             .prefix(&format!("{name}."))
             .suffix(".partial")
-            .permissions(std::fs::Permissions::from_mode(0o600))
-            .tempfile_in(&folder)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(&folder)
             .map_err(failed)?;
-        Ok(Self { source, partial, folder, target, stop })
+        let partial = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o600))
+            .tempfile_in(scratch.path())
+            .map_err(failed)?;
+        Ok(Self { source, partial, scratch, folder, target, stop })
     }
 
     /// What stops [`Self::write`] from another thread.
@@ -81,7 +87,7 @@ impl Backup {
     /// # Errors
     /// What the disk said, or that it was interrupted; there is no file then.
     pub fn write(self) -> Result<Written, StoreError> {
-        let Self { source, partial, folder, target, stop } = self;
+        let Self { source, partial, scratch, folder, target, stop } = self;
         let failed = |error| StoreError::Disk(format!("cannot write {}: {error}", target.display()));
         let path = partial.path().to_str().ok_or_else(|| {
             StoreError::Disk(format!("cannot write {}: SQLite takes UTF-8 names only", target.display()))
@@ -94,6 +100,7 @@ impl Backup {
             std::io::ErrorKind::AlreadyExists => StoreError::Exists(target.clone()),
             _ => failed(error),
         })?;
+        scratch.close().map_err(failed)?;
         sync_folder(&folder).map_err(failed)?;
         let bytes = target.metadata().map_err(failed)?.len();
         let report = Report { path: target.clone(), ..report };
