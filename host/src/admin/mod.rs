@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use crate::clock::wall_ms;
 use crate::health::Health;
-use crate::http::{self, Answer, Lines};
+use crate::http::{self, Answer};
+use crate::lines::Lines;
 use crate::metrics::Metrics;
 use crate::store::DueReader;
 

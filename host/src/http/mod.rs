@@ -68,7 +68,8 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-pub use crate::lines::Lines;
+use crate::lines::Lines;
+
 pub use bearer::bearer;
 pub use client::Client;
 use connections::{Connections, Place};

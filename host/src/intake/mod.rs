@@ -24,7 +24,8 @@ use uuid::Uuid;
 
 use crate::clock::wall_ms;
 use crate::health::Health;
-use crate::http::{self, Client, Lines};
+use crate::http::{self, Client};
+use crate::lines::Lines;
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
 use crate::sources::{ReadError, Source};
 use crate::store::{PluginId, Store, StoreError};

@@ -4,7 +4,8 @@ use plugin_sdk::contract::Rejection;
 
 use super::Ending;
 use crate::config::size_text;
-use crate::http::{BodyError, Client, Lines};
+use crate::http::{BodyError, Client};
+use crate::lines::Lines;
 use crate::sources::Source;
 
 /// Writes the line for a request. What senders can cause as often as they like is said now and then, with how many of it
