@@ -186,7 +186,9 @@ impl Delivery {
     fn announce(&self, state: DestinationState, why: Option<&str>) {
         let destination = &*self.name;
         match (state, why) {
-            (DestinationState::Healthy, _) => tracing::info!(destination, "the destination takes alerts"),
+            // At the start nothing is known of it.
+            (DestinationState::Healthy, _) if self.shown.is_none() => {}
+            (DestinationState::Healthy, _) => tracing::info!(destination, "the destination takes alerts again"),
             (DestinationState::Failing, why) => {
                 tracing::warn!(destination, why, "the destination is failing; alerts wait on disk and are tried again");
             }
