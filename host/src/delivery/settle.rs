@@ -6,13 +6,10 @@ use super::Attempt;
 use crate::clock::wall_ms;
 use crate::itoc360::{Outcome, backoff};
 use crate::lines::Lines;
-use crate::store::{Settlement, Store, StoreError, Unreadable, Verdict};
+use crate::store::{DAMAGED, Settlement, Store, StoreError, Unreadable, Verdict};
 
 /// How long to wait before an outcome that could not be written down is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How often in a row the file must be damaged where an outcome is to stand until that is given up: a disk that fails may
-/// mend.
-const DAMAGED: u32 = 5;
 
 /// What follows from an attempt that ended at `now_ms` on the store's clock; `own_trouble` says that it is the alert that
 /// fails, and not the destination. `lines` bounds what is logged of it: a whole backlog may meet a wrong url or format.

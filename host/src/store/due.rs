@@ -10,8 +10,8 @@ use crate::alert::Alert;
 use crate::clock::LONGEST_WAIT;
 use crate::config::OWN_SOURCE;
 
-/// How often in a row an alert's place must read as damaged until the alert is set aside: a disk that fails may mend.
-const DAMAGED: u32 = 5;
+/// How often in a row a place in the file must be found damaged until that is taken for its end: a disk that fails may mend.
+pub const DAMAGED: u32 = 5;
 
 /// How many bytes of alerts are read at once: a plugin may make large ones, and all that is read is in memory.
 pub const READ_BYTES: usize = 8 * 1024 * 1024;

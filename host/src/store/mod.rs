@@ -100,7 +100,7 @@ use crate::metrics::Metrics;
 pub use append::{Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecord, Reading};
 pub use backup::{Backup, Written};
 pub use check::{Depth, Finding, Report, check};
-pub use due::{Due, DueReader, READ_BYTES, Unreadable};
+pub use due::{DAMAGED, Due, DueReader, READ_BYTES, Unreadable};
 pub use error::StoreError;
 pub use history::{AlertRecord, AttemptRecord, Filter, History, Line, ListedState, RequestRecord};
 pub use own::Notice;
