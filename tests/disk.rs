@@ -9,16 +9,10 @@ use hyper::Method;
 use serde_json::Value;
 
 use crate::harness::disk::{Call, IO_ERROR, NO_SPACE};
-use crate::harness::{Gateway, Itoc360, Load, Place, Setup, each_opened_once, events, random, twilio};
+use crate::harness::{Gateway, Itoc360, Load, Setup, each_opened_once, events, random, twilio};
 
 fn post(number: usize) -> crate::harness::Post {
     twilio::error(&twilio::sid(number)).to("twilio")
-}
-
-/// Asserts that the store is whole.
-async fn is_whole(place: &Place) {
-    let checked = place.run_without_secrets(&["store", "check", "--json"]).await;
-    assert_eq!(checked.code, Some(0), "{}{}", checked.stdout, checked.stderr);
 }
 
 async fn note(gateway: &Gateway) -> Value {
@@ -120,10 +114,10 @@ async fn whatever_call_of_the_disk_fails_nothing_is_acknowledged_falsely_and_it_
     gateway.kill().await;
     assert!(!load.end().await, "all was sent before the last fault");
     let gateway = place.start().await;
-    is_whole(&place).await;
+    place.is_whole().await;
     assert!(Load::on(&gateway, &waiting).end().await);
     each_opened_once(&itoc360, &place, count).await;
-    is_whole(&place).await;
+    place.is_whole().await;
 }
 
 #[tokio::test]
@@ -151,7 +145,7 @@ async fn a_start_on_a_disk_that_fails_says_so_and_leaves_the_store_as_it_was() {
             ended.stderr
         );
         assert!(!ended.stderr.contains("panicked"), "{call:?}: {}", ended.stderr);
-        is_whole(&place).await;
+        place.is_whole().await;
     }
     let _gateway = place.start().await;
     each_opened_once(&itoc360, &place, 1).await;
@@ -194,7 +188,7 @@ async fn a_log_that_lost_its_end_opens_at_once_with_all_that_was_before() {
         let other = Setup::new(&itoc360).place();
         fs::write(place.config(), fs::read(other.config()).unwrap()).unwrap();
         let gateway = place.start().await;
-        is_whole(&place).await;
+        place.is_whole().await;
         let left = kept(place.list(&[]).await);
         assert_eq!(left, all[..left.len()], "torn at {at} of {}", log.len());
         // Sent again, all of it is there once.
@@ -238,7 +232,7 @@ async fn what_is_not_delivered_outgrows_the_size_with_a_word_and_goes_once_it_is
     gateway.metric("gateway_retention_last_sweep_timestamp_seconds", |at| at > 0.0).await;
     gateway.metric("gateway_store_size_bytes", |bytes| bytes <= 16.0 * 1024.0 * 1024.0).await;
     gateway.metric(removed, |requests| (1.0..count as f64).contains(&requests)).await;
-    is_whole(&place).await;
+    place.is_whole().await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{a_moment, kills};
-use crate::harness::{Gateway, Itoc360, PATIENCE, Place, Post, Setup, plugin, random};
+use crate::harness::{Gateway, Itoc360, PATIENCE, Post, Setup, plugin, random};
 
 const KEYS: usize = 8;
 
@@ -59,11 +59,6 @@ fn fingerprints(itoc360: &Itoc360, key: usize) -> BTreeSet<String> {
         .collect()
 }
 
-async fn is_whole(place: &Place) {
-    let checked = place.run_without_secrets(&["store", "check"]).await;
-    assert_eq!(checked.code, Some(0), "{}", checked.stdout);
-}
-
 #[tokio::test]
 async fn killed_while_alerts_open_end_and_open_again_it_opens_each_as_often_as_it_was_told_to() {
     let (mut random, kills) = (random(), kills().div_ceil(2));
@@ -98,5 +93,5 @@ async fn killed_while_alerts_open_end_and_open_again_it_opens_each_as_often_as_i
     let tally = itoc360.tally();
     println!("{kills} kills, {KEYS} alerts opened {told_to} times each: {tally:?}");
     assert_eq!((tally.opened, tally.open), (KEYS * told_to, KEYS), "{tally:?}");
-    is_whole(&place).await;
+    place.is_whole().await;
 }

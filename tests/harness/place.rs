@@ -228,6 +228,12 @@ impl Place {
         Process::start(self.command(arguments)).output().await
     }
 
+    /// Asserts that the store is whole.
+    pub async fn is_whole(&self) {
+        let checked = self.run_without_secrets(&["store", "check"]).await;
+        assert_eq!(checked.code, Some(0), "{}{}", checked.stdout, checked.stderr);
+    }
+
     /// What `events show` tells of the one request with this id.
     pub async fn event(&self, id: &str) -> Value {
         let shown = self.run_without_secrets(&["events", "show", id, "--json"]).await;
