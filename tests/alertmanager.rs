@@ -2,7 +2,6 @@
 //! repeats itself, nobody is paged twice.
 
 use std::net::SocketAddr;
-use std::process::Command;
 
 use alert_gateway::itoc360::stand_in::Received;
 use jiff::{Timestamp, ToSpan};
@@ -11,10 +10,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::harness::{Gateway, Itoc360, Place, Process, Setup, read};
-
-/// Debian's package, and the name of its program.
-const PROGRAM: &str = "prometheus-alertmanager";
+use crate::harness::{Gateway, Installed, Itoc360, Place, Process, Program, Setup, needs, read};
 
 const TOKEN: &str = "canary-of-alertmanager-9d3c";
 
@@ -32,7 +28,7 @@ struct Alertmanager {
 
 impl Alertmanager {
     /// Starts one that sends to a source of this name, and shows `proof` (lines of its `http_config`).
-    async fn start(gateway: &Gateway, source: &str, proof: &str, max_alerts: usize) -> Self {
+    async fn start(program: &Installed, gateway: &Gateway, source: &str, proof: &str, max_alerts: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
             "route: {{ receiver: gateway, group_by: [alertname], group_wait: 100ms, group_interval: 1s, \
@@ -42,13 +38,7 @@ impl Alertmanager {
             gateway.address
         );
         std::fs::write(folder.path().join("alertmanager.yml"), config).unwrap();
-        let found = Command::new(PROGRAM).arg("--version").output();
-        assert!(
-            found.is_ok_and(|found| found.status.success()),
-            "this test starts the real Alertmanager, and {PROGRAM} is not installed: apt-get install {PROGRAM} (.ci/run \
-             does it)"
-        );
-        let mut command = Command::new(PROGRAM);
+        let mut command = program.command();
         command.current_dir(folder.path()).args([
             "--config.file=alertmanager.yml",
             "--storage.path=data",
@@ -125,8 +115,9 @@ fn told(received: &Received) -> (String, String) {
 
 #[tokio::test]
 async fn what_fires_opens_once_closes_when_it_resolves_and_opens_again_when_it_fires_again() {
+    let Some(program) = needs(Program::Alertmanager) else { return };
     let (itoc360, _place, gateway) = start(&format!("settings.bearer_token = \"{TOKEN}\"\n{DROP}")).await;
-    let alertmanager = Alertmanager::start(&gateway, "prometheus", &bearer(), 0).await;
+    let alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 0).await;
 
     let first = firing("web-1:9100", minutes_ago(5));
     alertmanager.hear(std::slice::from_ref(&first)).await;
@@ -159,10 +150,11 @@ async fn what_fires_opens_once_closes_when_it_resolves_and_opens_again_when_it_f
 
 #[tokio::test]
 async fn each_alert_of_a_group_opens_and_closes_by_itself() {
+    let Some(program) = needs(Program::Alertmanager) else { return };
     let login = format!("settings.basic = {{ user = \"am\", password = \"{PASSWORD}\" }}\n{DROP}");
     let (itoc360, _place, gateway) = start(&login).await;
     let proof = format!("basic_auth: {{ username: am, password: {PASSWORD} }}");
-    let alertmanager = Alertmanager::start(&gateway, "prometheus", &proof, 0).await;
+    let alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &proof, 0).await;
 
     let machines = ["web-1", "web-2", "web-3"].map(|machine| firing(machine, minutes_ago(5)));
     alertmanager.hear(&machines).await;
@@ -177,8 +169,9 @@ async fn each_alert_of_a_group_opens_and_closes_by_itself() {
 
 #[tokio::test]
 async fn alerts_that_alertmanager_leaves_out_are_told_as_one() {
+    let Some(program) = needs(Program::Alertmanager) else { return };
     let (itoc360, _place, gateway) = start(&format!("settings.bearer_token = \"{TOKEN}\"\n{DROP}")).await;
-    let alertmanager = Alertmanager::start(&gateway, "prometheus", &bearer(), 2).await;
+    let alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 2).await;
     let machines = ["web-1", "web-2", "web-3"].map(|machine| firing(machine, minutes_ago(5)));
     alertmanager.hear(&machines).await;
     notifications(&gateway, 2.0).await;
@@ -190,8 +183,9 @@ async fn alerts_that_alertmanager_leaves_out_are_told_as_one() {
 
 #[tokio::test]
 async fn a_firing_that_is_told_again_updates_the_alert() {
+    let Some(program) = needs(Program::Alertmanager) else { return };
     let (itoc360, _place, gateway) = start(&format!("settings.bearer_token = \"{TOKEN}\"")).await;
-    let alertmanager = Alertmanager::start(&gateway, "prometheus", &bearer(), 0).await;
+    let alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 0).await;
     alertmanager.hear(&[firing("web-1", minutes_ago(5))]).await;
     let received = itoc360.requests(3).await;
     assert!(received.iter().all(|one| told(one) == told(&received[0])));
@@ -201,8 +195,9 @@ async fn a_firing_that_is_told_again_updates_the_alert() {
 
 #[tokio::test]
 async fn an_alertmanager_with_another_token_is_refused_and_both_sides_say_so() {
+    let Some(program) = needs(Program::Alertmanager) else { return };
     let (itoc360, _place, mut gateway) = start("settings.bearer_token = \"another-token-of-some-length\"").await;
-    let mut alertmanager = Alertmanager::start(&gateway, "prometheus", &bearer(), 0).await;
+    let mut alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 0).await;
     alertmanager.hear(&[firing("web-1", minutes_ago(5))]).await;
     let refused = |line: &Value| line["err"].as_str()?.contains("403").then_some(());
     alertmanager.process.log("status code 403", refused).await;

@@ -9,7 +9,9 @@ use hyper::Method;
 use serde_json::Value;
 
 use crate::harness::disk::{Call, IO_ERROR, NO_SPACE};
-use crate::harness::{Gateway, Itoc360, Load, Setup, each_opened_once, events, random, twilio};
+use crate::harness::{
+    Gateway, Itoc360, Load, Program, Setup, each_opened_once, events, keep_first, needs, random, twilio,
+};
 
 fn post(number: usize) -> crate::harness::Post {
     twilio::error(&twilio::sid(number)).to("twilio")
@@ -36,9 +38,10 @@ fn copy(from: &Path, to: &Path) {
 
 #[tokio::test]
 async fn on_a_full_disk_nothing_is_acknowledged_and_it_goes_on_by_itself_once_there_is_room() {
+    let Some(unshare) = needs(Program::Unshare) else { return };
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
-    let mut gateway = place.start_on_a_disk_of(32 * 1024).await;
+    let mut gateway = place.start_on_a_disk_of(&unshare, 32 * 1024).await;
     let ballast = place.within(&gateway, "data/ballast");
     let waiting = events(10_000);
     let mut load = Load::on_a_bad_disk(&gateway, &waiting);
@@ -80,10 +83,11 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_it_goes_on_by_itself_once_th
 
 #[tokio::test]
 async fn whatever_call_of_the_disk_fails_nothing_is_acknowledged_falsely_and_it_goes_on_by_itself() {
+    let Some(fiu_run) = needs(Program::FiuRun) else { return };
     let mut random = random();
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
-    let (mut gateway, faults) = place.start_with_faults().await;
+    let (mut gateway, faults) = place.start_with_faults(&fiu_run).await;
     let rounds: [(&[Call], f64, i32); 8] = [
         (&[Call::Write], 0.1, IO_ERROR),
         (&[Call::Write], 1.0, IO_ERROR),
@@ -122,6 +126,7 @@ async fn whatever_call_of_the_disk_fails_nothing_is_acknowledged_falsely_and_it_
 
 #[tokio::test]
 async fn a_start_on_a_disk_that_fails_says_so_and_leaves_the_store_as_it_was() {
+    let Some(fiu_run) = needs(Program::FiuRun) else { return };
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     gateway.accept(&post(0)).await;
@@ -133,7 +138,7 @@ async fn a_start_on_a_disk_that_fails_says_so_and_leaves_the_store_as_it_was() {
         // A start has nothing to sync.
         (Call::Sync, IO_ERROR, 0),
     ] {
-        let mut starting = place.launch_with_faults(&[call], 1.0, error).await;
+        let mut starting = place.launch_with_faults(&fiu_run, &[call], 1.0, error).await;
         starting.wait_for_the_end_or("\"ready\"").await;
         starting.terminate();
         let ended = starting.output().await;

@@ -26,6 +26,7 @@ mod other_language;
 mod outages;
 mod overload;
 mod plugin_commands;
+mod programs;
 mod reload;
 mod requests;
 mod secrecy;

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use plugin_sdk::case;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::harness::{Itoc360, Place, Post, Setup, root};
+use crate::harness::{Installed, Itoc360, Place, Post, Program, Setup, needs, root};
 
 const TOKEN: &str = "canary-of-uptime-kuma-1f8d";
 
@@ -16,21 +16,21 @@ fn example() -> PathBuf {
     root().join("examples/assemblyscript-plugin")
 }
 
-/// The compiled plugin. It is built in a copy, so that the tests leave nothing in the project.
-async fn wasm() -> PathBuf {
+/// Returns the compiled plugin, or skips the test. It is built in a copy, so that the tests leave nothing in the project.
+async fn wasm() -> Option<PathBuf> {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    BUILT.get_or_init(async || tokio::task::spawn_blocking(build).await.unwrap()).await.clone()
+    let (node, npm) = (needs(Program::Node), needs(Program::Npm));
+    let (_node, npm) = (node?, npm?);
+    let build = async || tokio::task::spawn_blocking(move || build(&npm)).await.unwrap();
+    Some(BUILT.get_or_init(build).await.clone())
 }
 
-fn build() -> PathBuf {
-    for (program, package) in [("node", "nodejs"), ("npm", "npm")] {
-        let found = Command::new(program).arg("--version").output().is_ok_and(|found| found.status.success());
-        assert!(
-            found,
-            "this test builds a plugin in AssemblyScript, and {program} is not installed: apt-get install {package} \
-             (.ci/run does it)"
-        );
-    }
+fn build(npm: &Installed) -> PathBuf {
+    let npm = |folder: &Path, arguments: &[&str]| {
+        let done = npm.command().current_dir(folder).args(arguments).stdin(Stdio::null()).output().unwrap();
+        let said = [done.stdout, done.stderr].concat();
+        assert!(done.status.success(), "npm {}\n{}", arguments.join(" "), String::from_utf8_lossy(&said));
+    };
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("assemblyscript-plugin");
     // The packages of an earlier run serve again, if they are those of the lock file: then no network is needed.
     let lock = |folder: &Path| fs::read(folder.join("package-lock.json")).ok();
@@ -59,15 +59,10 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-fn npm(folder: &Path, arguments: &[&str]) {
-    let done = Command::new("npm").current_dir(folder).args(arguments).stdin(Stdio::null()).output().unwrap();
-    let said = [done.stdout, done.stderr].concat();
-    assert!(done.status.success(), "npm {}\n{}", arguments.join(" "), String::from_utf8_lossy(&said));
-}
-
 #[tokio::test]
 async fn every_case_passes_under_the_limits_of_a_source() {
-    let (wasm, cases) = (wasm().await, example().join("cases"));
+    let Some(wasm) = wasm().await else { return };
+    let cases = example().join("cases");
     let arguments = ["plugin", "test", wasm.to_str().unwrap(), "--cases", cases.to_str().unwrap()];
     let output = Place::of("").run_without_secrets(&arguments).await;
     assert_eq!((output.code, &*output.stderr), (Some(0), ""), "{output:?}");
@@ -77,7 +72,7 @@ async fn every_case_passes_under_the_limits_of_a_source() {
 
 #[tokio::test]
 async fn it_imports_nothing_but_what_the_gateway_offers_to_all() {
-    let wasm = wasm().await;
+    let Some(wasm) = wasm().await else { return };
     let output = Place::of("").run_without_secrets(&["plugin", "inspect", wasm.to_str().unwrap(), "--json"]).await;
     let known: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(
@@ -100,7 +95,8 @@ fn post(name: &str) -> Post {
 
 #[tokio::test]
 async fn what_is_down_opens_an_alert_and_what_is_up_again_closes_it() {
-    let wasm = fs::read(wasm().await).unwrap();
+    let Some(wasm) = wasm().await else { return };
+    let wasm = fs::read(wasm).unwrap();
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) =
         Setup::new(&itoc360).plugin("uptime-kuma", &wasm, &format!("token = \"{TOKEN}\"")).start().await;

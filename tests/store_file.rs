@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use alert_gateway::itoc360::stand_in::Reply;
 use serde_json::Value;
 
-use crate::harness::{Itoc360, Load, Output, Setup, each_opened_once, events, opened_once, twilio, until};
+use crate::harness::{
+    Itoc360, Load, Output, Program, Setup, each_opened_once, events, needs, opened_once, twilio, until,
+};
 
 fn post(number: usize) -> crate::harness::Post {
     twilio::error(&twilio::sid(number)).to("twilio")
@@ -102,6 +104,22 @@ async fn what_is_no_store_is_refused_with_what_is_wrong_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_read_only_disk_is_named_at_the_start() {
+    let Some(unshare) = needs(Program::Unshare) else { return };
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    gateway.accept(&post(0)).await;
+    assert_eq!(gateway.stop().await.code, Some(0));
+    let before = content(&place.path("data"));
+    let read_only = place.launch_read_only(&unshare, &["run"]).output().await;
+    refused(&read_only, &["Read-only file system", "a disk that is not read-only"]);
+
+    assert!(content(&place.path("data")) == before);
+    let _gateway = place.start().await;
+    each_opened_once(&itoc360, &place, 1).await;
+}
+
+#[tokio::test]
 async fn where_it_may_not_write_it_says_what_to_give_it() {
     use std::os::unix::fs::PermissionsExt;
 
@@ -110,9 +128,6 @@ async fn where_it_may_not_write_it_says_what_to_give_it() {
     gateway.accept(&post(0)).await;
     assert_eq!(gateway.stop().await.code, Some(0));
     let before = content(&place.path("data"));
-    let read_only = place.launch_read_only(&["run"]).output().await;
-    refused(&read_only, &["Read-only file system", "a disk that is not read-only"]);
-
     let mode = |name: &str, mode| fs::set_permissions(place.path(name), PermissionsExt::from_mode(mode)).unwrap();
     mode("data/gateway.db", 0o400);
     let ended = place.launch_unprivileged(&["run"]).output().await;

@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::place::{PROGRAM, program, warm, with_secrets};
-use super::{Gateway, Output, Place, Process};
-
-/// Debian's package of the fault layer, and its programs.
-const FAULTS: (&str, &str, &str) = ("fiu-utils", "fiu-run", "fiu-ctrl");
+use super::place::{PROGRAM, program, warm, with_secrets, without_the_shells};
+use super::programs::{is_root, namespaces};
+use super::{Gateway, Installed, Output, Place, Process};
 
 /// EIO, as the disk says it.
 pub const IO_ERROR: i32 = 5;
@@ -28,6 +26,8 @@ pub enum Call {
 
 /// What makes the calls of one running process fail.
 pub struct Faults {
+    /// The program that speaks to the fault layer.
+    program: PathBuf,
     control: PathBuf,
     process: u32,
 }
@@ -48,7 +48,7 @@ impl Faults {
     }
 
     fn command(&self, command: &str) {
-        let mut control = Command::new(FAULTS.2);
+        let mut control = Command::new(&self.program);
         control.arg("-f").arg(&self.control).args(["-c", command]).arg(self.process.to_string());
         let said = control.output().unwrap();
         assert!(said.status.success(), "{command}: {}", String::from_utf8_lossy(&said.stderr));
@@ -74,30 +74,29 @@ fn enable(call: Call, probability: f64, error: i32) -> String {
 
 impl Place {
     /// Starts the gateway under a layer that can make its disk fail, and waits until it takes requests.
-    pub async fn start_with_faults(&self) -> (Gateway, Faults) {
+    pub async fn start_with_faults(&self, fiu_run: &Installed) -> (Gateway, Faults) {
         warm(&self.path("data")).await;
         let control = self.path("faults");
-        let gateway = Gateway::ready(Process::start(with_secrets(self.faulty(&[])))).await;
+        let gateway = Gateway::ready(Process::start(with_secrets(self.faulty(fiu_run, &[])))).await;
         let process = gateway.id();
-        (gateway, Faults { control, process })
+        (gateway, Faults { program: fiu_run.path().with_file_name("fiu-ctrl"), control, process })
     }
 
     /// Starts the gateway on a disk that fails from the start.
-    pub async fn launch_with_faults(&self, calls: &[Call], probability: f64, error: i32) -> Process {
+    pub async fn launch_with_faults(
+        &self,
+        fiu_run: &Installed,
+        calls: &[Call],
+        probability: f64,
+        error: i32,
+    ) -> Process {
         warm(&self.path("data")).await;
         let faults: Vec<_> = calls.iter().map(|call| enable(*call, probability, error)).collect();
-        Process::start(with_secrets(self.faulty(&faults)))
+        Process::start(with_secrets(self.faulty(fiu_run, &faults)))
     }
 
-    fn faulty(&self, faults: &[String]) -> Command {
-        let found = Command::new(FAULTS.1).arg("-h").output();
-        assert!(
-            found.is_ok(),
-            "this test makes the disk's calls fail with {}, which is not installed: apt-get install {} (.ci/run does it)",
-            FAULTS.1,
-            FAULTS.0
-        );
-        let mut command = program(FAULTS.1);
+    fn faulty(&self, fiu_run: &Installed, faults: &[String]) -> Command {
+        let mut command = without_the_shells(fiu_run.command());
         command.current_dir(self.path("")).arg("-x").arg("-f").arg(self.path("faults"));
         for fault in faults {
             command.args(["-c", fault]);
@@ -108,22 +107,27 @@ impl Place {
 
     /// Starts the gateway with a disk of its own of so many KiB under `data`, and waits until it takes requests. The disk is
     /// gone with the process; until then it is found in [`Place::within`].
-    pub async fn start_on_a_disk_of(&self, kib: u32) -> Gateway {
+    pub async fn start_on_a_disk_of(&self, unshare: &Installed, kib: u32) -> Gateway {
         warm(&self.path("data")).await;
         let mount = format!(
             "mv data before && mkdir -m 700 data && mount -t tmpfs -o size={kib}k,mode=700 none data && cp -pR before/. data"
         );
-        Gateway::ready(self.elsewhere(&["-rm"], &mount, &["run"])).await
+        Gateway::ready(self.elsewhere(unshare, &mount, &["run"])).await
     }
 
     /// Starts the program where `data` is mounted read-only.
-    pub fn launch_read_only(&self, arguments: &[&str]) -> Process {
-        self.elsewhere(&["-rm"], "mount --bind data data && mount -o remount,bind,ro data", arguments)
+    pub fn launch_read_only(&self, unshare: &Installed, arguments: &[&str]) -> Process {
+        self.elsewhere(unshare, "mount --bind data data && mount -o remount,bind,ro data", arguments)
     }
 
-    /// Starts the program without the privileges of root, so that the modes of files hold for it.
+    /// Starts the program without the capabilities of root, so that the modes of files hold for it.
     pub fn launch_unprivileged(&self, arguments: &[&str]) -> Process {
-        self.elsewhere(&["-U"], "true", arguments)
+        let mut command = program(if is_root() { "setpriv" } else { PROGRAM });
+        if is_root() {
+            command.args(["--bounding-set=-all", "--inh-caps=-all", PROGRAM]);
+        }
+        command.current_dir(self.path("")).args(arguments);
+        Process::start(with_secrets(command))
     }
 
     /// A file of a gateway that has mounts of its own.
@@ -135,18 +139,20 @@ impl Place {
     /// Runs the program to its end beside a gateway that has mounts of its own.
     pub async fn run_within(&self, gateway: &Gateway, arguments: &[&str]) -> Output {
         let mut command = program("nsenter");
-        command.args(["--preserve-credentials", "-U", "-m", "-t", &gateway.id().to_string()]);
+        if !is_root() {
+            command.args(["--preserve-credentials", "-U"]);
+        }
+        // With the root of that process, which may be a chroot's.
+        command.args(["-m", "-r", "-t", &gateway.id().to_string()]);
         command.args(["sh", "-c", "cd \"$0\" && exec \"$@\""]).arg(self.path("")).arg(PROGRAM).args(arguments);
         Process::start(command).output().await
     }
 
-    /// Starts the program in namespaces of its own, after this was done there. Nothing of it is seen outside.
-    fn elsewhere(&self, namespaces: &[&str], first: &str, arguments: &[&str]) -> Process {
-        let mut command = program("unshare");
-        command.current_dir(self.path("")).args(namespaces).args(["sh", "-c"]);
-        let told =
-            "this test needs a namespace of its own (unshare), as root or where the system allows it to all users";
-        command.arg(format!("{{ {first}; }} || {{ echo '{told}' >&2; exit 99; }}; exec \"$@\""));
+    /// Starts the program with mounts of its own, after this was done there. Nothing of it is seen outside.
+    fn elsewhere(&self, unshare: &Installed, first: &str, arguments: &[&str]) -> Process {
+        let mut command = without_the_shells(unshare.command());
+        command.current_dir(self.path("")).arg(namespaces()).args(["sh", "-c"]);
+        command.arg(format!("{{ {first}; }} || exit 99; exec \"$@\""));
         command.args(["sh", PROGRAM]).args(arguments);
         Process::start(with_secrets(command))
     }

@@ -1,6 +1,6 @@
 //! The vocabulary: a [`Place`] with a configuration, a [`Gateway`] that runs there, an [`Itoc360`] that does what it is
 //! told, [`twilio`] events with their signatures, a [`Load`] of them, [`tls`] authorities and clients, [`plugin`]s made for
-//! one purpose, and [`disk`]s that fail.
+//! one purpose, and [`disk`]s that fail. A test that starts a program of others [`needs`] it.
 //!
 //! Nothing here waits for a time to pass. What another process does is learned from what it says, from the requests it
 //! makes, or, where it says nothing, by [`until`].
@@ -14,6 +14,7 @@ mod machine;
 mod place;
 pub mod plugin;
 mod process;
+pub mod programs;
 pub mod tls;
 pub mod twilio;
 mod wait;
@@ -21,10 +22,11 @@ mod wait;
 pub use gateway::{Answer, Gateway, read};
 pub use itoc360::{Itoc360, TOKEN as ITOC360_TOKEN};
 pub use line::{Line, State};
-pub use load::{Load, each_opened_once, events, opened_once};
+pub use load::{Load, each_opened_once, events, keep_first, opened_once};
 pub use machine::Machine;
 pub use place::{Place, Setup};
 pub use process::{Output, Process};
+pub use programs::{Installed, Program, needs};
 pub use twilio::Post;
 pub use wait::{PATIENCE, a_moment, until};
 

@@ -273,9 +273,13 @@ pub fn with_secrets(mut command: Command) -> Command {
     command
 }
 
-/// A program, without what the shell of whoever runs the tests has set.
+/// Returns a command that starts a program without what the shell that runs the tests has set.
 pub fn program(path: &str) -> Command {
-    let mut command = Command::new(path);
+    without_the_shells(Command::new(path))
+}
+
+/// Removes what the shell that runs the tests has set for the gateway.
+pub fn without_the_shells(mut command: Command) -> Command {
     for name in ["ALERT_GATEWAY_LOG", "ITOC360_TOKEN", "TWILIO_AUTH_TOKEN", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -106,28 +107,31 @@ impl Process {
 
     /// `kill -TERM`, as a service manager stops it.
     pub fn terminate(&self) {
-        self.signal("-TERM");
+        self.signal(Signal::TERM);
     }
 
     /// `kill -INT`, as Ctrl-C does.
     pub fn interrupt(&self) {
-        self.signal("-INT");
+        self.signal(Signal::INT);
     }
 
     /// `kill -HUP`, as `systemctl reload` does.
     pub fn hang_up(&self) {
-        self.signal("-HUP");
+        self.signal(Signal::HUP);
     }
 
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// Gives a process that was started on a small disk all the room there is.
     pub fn disk_grows(&self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("prlimit").args(["--fsize=unlimited:", "--pid", &pid]).status().unwrap().success());
+        let limit = rustix::process::getrlimit(Resource::Fsize);
+        prlimit(Some(self.pid()), Resource::Fsize, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
     }
 
     /// Waits until it ends by itself.

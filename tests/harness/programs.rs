@@ -1,0 +1,175 @@
+//! Programs that a test needs and that a machine with Rust and a C compiler may lack.
+//!
+//! [`needs`] is the only way to such a program. Where it is missing, the test is skipped, and its name, the program and the
+//! command that installs it are printed when the tests end: after the results of this binary, and once more at the end of
+//! `cargo test --workspace` (by the test `skipped` of the package `workspace-tidy`). With `CI` or `REQUIRE_PROGRAMS` in the
+//! environment the test fails with the same words.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::parent_id;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, Once};
+
+/// A program that a test starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Prometheus Alertmanager, as a sender.
+    Alertmanager,
+    /// `fiu-run` and `fiu-ctrl`, which make calls of the disk fail.
+    FiuRun,
+    /// Node.js, which runs the compiler of AssemblyScript.
+    Node,
+    /// npm, which installs and runs the build of a plugin in AssemblyScript.
+    Npm,
+    /// `unshare` with the right to mount, which needs root or a user namespace.
+    Unshare,
+}
+
+/// A program that is there. Only [`needs`] makes one, so that what takes one cannot run without it.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    path: PathBuf,
+}
+
+/// Returns the program, or skips the test: `let Some(npm) = needs(Program::Npm) else { return };`.
+///
+/// # Panics
+/// Where the program is missing and the environment requires it.
+#[track_caller]
+pub fn needs(program: Program) -> Option<Installed> {
+    if let Some(path) = program.find() {
+        return Some(Installed { path });
+    }
+    // Each test runs in a thread that has its name.
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_else(|| panic!("{program:?} is asked for outside a test's own thread"));
+    let missing = format!("{test} needs {}", program.missing());
+    assert!(!required(), "{missing}");
+    skip(missing);
+    None
+}
+
+impl Program {
+    /// Its name, and Debian's package that has it.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Alertmanager => ("prometheus-alertmanager", "prometheus-alertmanager"),
+            Self::FiuRun => ("fiu-run", "fiu-utils"),
+            Self::Node => ("node", "nodejs"),
+            Self::Npm => ("npm", "npm"),
+            Self::Unshare => ("unshare", "util-linux"),
+        }
+    }
+
+    fn find(self) -> Option<PathBuf> {
+        let path = on_path(self.names().0)?;
+        (self != Self::Unshare || can_mount(&path)).then_some(path)
+    }
+
+    /// The half of a sentence that says what is missing, and the command that changes this.
+    fn missing(self) -> String {
+        let (name, package) = self.names();
+        let sudo = if is_root() { "" } else { "sudo " };
+        match (self, is_root()) {
+            (Self::Unshare, true) if on_path(name).is_some() => {
+                "unshare -m, which this container refuses; start it so: \
+                 docker run --cap-add=SYS_ADMIN --security-opt apparmor=unconfined"
+                    .to_owned()
+            }
+            (Self::Unshare, false) if on_path(name).is_some() => {
+                "unshare -rm, which this system refuses; allow it: sudo \
+                 sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+                    .to_owned()
+            }
+            _ => format!("{name}, which is not installed; install it: {sudo}apt-get install {package}"),
+        }
+    }
+}
+
+impl Installed {
+    /// A command that starts it.
+    pub fn command(&self) -> Command {
+        Command::new(&self.path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Returns whether the tests run as root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Finds a program on the `PATH`, or where Debian keeps those that only root has on it.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let more = if path.is_empty() { None } else { Some(PathBuf::from("/usr/sbin")) };
+    let runs = |path: &PathBuf| path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
+    std::env::split_paths(&path).chain(more).map(|folder| folder.join(name)).find(runs)
+}
+
+fn can_mount(unshare: &Path) -> bool {
+    let mut probe = Command::new(unshare);
+    probe.arg(namespaces()).args(["mount", "-t", "tmpfs", "none", "/mnt"]);
+    probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// The option of `unshare` for a mount namespace: root needs no user namespace, which a chroot would refuse.
+pub fn namespaces() -> &'static str {
+    if is_root() { "-m" } else { "-rm" }
+}
+
+/// Returns whether a missing program is a failure: on a machine that is to run every test.
+fn required() -> bool {
+    let set = |name| std::env::var(name).is_ok_and(|value| !["", "0", "false"].contains(&&*value));
+    set("CI") || set("REQUIRE_PROGRAMS")
+}
+
+static SKIPPED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn skip(missing: String) {
+    static AT_EXIT: Once = Once::new();
+    AT_EXIT.call_once(at_exit);
+    SKIPPED.lock().unwrap().insert(missing);
+}
+
+/// The test harness prints nothing after its results, and offers no place to do so.
+#[allow(unsafe_code, reason = "no kept crate offers atexit as a safe function")]
+fn at_exit() {
+    extern "C" fn summary() {
+        let _ = summarise(&SKIPPED.lock().unwrap());
+    }
+    // SAFETY: `summary` never unwinds: it takes a lock that no test holds while it panics, and ignores errors of writing.
+    assert_eq!(unsafe { libc::atexit(summary) }, 0);
+}
+
+/// Prints the skipped tests, and leaves them for the end of `cargo test --workspace`.
+fn summarise(skipped: &BTreeSet<String>) -> io::Result<()> {
+    let tests = if skipped.len() == 1 { "1 test was".to_owned() } else { format!("{} tests were", skipped.len()) };
+    let mut text = format!("{tests} SKIPPED, as a program is missing (REQUIRE_PROGRAMS=1 makes each of them fail):\n");
+    for missing in skipped {
+        text += &format!("    {missing}\n");
+    }
+    // Not by `print!`, which belongs to the test harness.
+    File::from(io::stdout().as_fd().try_clone_to_owned()?).write_all(format!("{text}\n").as_bytes())?;
+    let name = format!("skipped-{}.txt", run()?);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+}
+
+/// Names this run of `cargo test`: its process, and when that was started. `tests/tidy/skipped.rs` reads by the same name.
+fn run() -> io::Result<String> {
+    let cargo = parent_id();
+    let status = fs::read_to_string(format!("/proc/{cargo}/stat"))?;
+    // Behind the program's name, which may hold blanks, the twentieth field is the time.
+    let started = status.rsplit(')').next().and_then(|fields| fields.split_whitespace().nth(19));
+    Ok(format!("{cargo}-{}", started.unwrap_or_default()))
+}
