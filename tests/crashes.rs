@@ -12,7 +12,7 @@ use hyper::body::Bytes;
 use plugin_sdk::contract::{self, Priority};
 use serde_json::Value;
 
-use crate::harness::{Itoc360, Load, Place, Setup, each_opened_once, events, random, twilio, until};
+use crate::harness::{Itoc360, Load, Place, Setup, each_opened_once, events, keep_first, random, twilio, until};
 
 /// A moment at which the program is killed.
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +135,7 @@ async fn killed_at_any_moment_it_loses_nothing_and_opens_nothing_twice() {
     }
     // And after it, some more.
     let count = (100 * kills).max(accepted + 200);
-    waiting.lock().unwrap().retain(|number| *number < count);
+    keep_first(&waiting, count);
     itoc360.mends();
     let gateway = place.start().await;
     let load = Load::on(&gateway, &waiting);
@@ -265,22 +265,27 @@ async fn history(place: &Place, requests: usize) {
     closing.close().await;
 }
 
-/// Kills it again and again while it removes what is old of a new store, and gives how many requests were left each time.
-async fn killed_in_retention(place: &Place, random: &mut fastrand::Rng) -> Vec<u64> {
+/// Kills the gateway four times while it sweeps a new store of so many requests. Returns how many were left each time.
+async fn killed_in_retention(place: &Place, random: &mut fastrand::Rng, requests: usize) -> Vec<u64> {
     without_store(place);
-    history(place, 6_000).await;
-    let mut left = vec![6_000];
+    history(place, requests).await;
+    let mut left = vec![requests as u64];
     for _ in 0..4 {
         let gateway = place.start().await;
-        if left.last() > Some(&1_500) {
-            gateway.metric("gateway_retention_removed_requests_total{cause=\"age\"}", |removed| removed > 0.0).await;
-        }
+        // The sweep may have ended before it is looked at, or have found nothing to remove.
+        until("a sweep that removes or has ended", async || {
+            let metrics = gateway.metrics().await;
+            let removed = metrics.get("gateway_retention_removed_requests_total{cause=\"age\"}");
+            let swept = metrics.get("gateway_retention_last_sweep_timestamp_seconds");
+            removed.into_iter().chain(swept).any(|value| *value > 0.0).then_some(())
+        })
+        .await;
         a_moment(random).await;
         gateway.kill().await;
         let checked = place.run_without_secrets(&["store", "check", "--json"]).await;
         assert_eq!(checked.code, Some(0), "{}", checked.stdout);
         let report: Value = serde_json::from_str(&checked.stdout).unwrap();
-        assert_eq!(report["pending"], 1_500);
+        assert_eq!(report["pending"], requests / 4);
         left.push(report["requests"].as_u64().unwrap());
     }
     println!("requests left after each kill: {left:?}");
@@ -297,23 +302,23 @@ async fn killed_while_it_removes_what_is_old_it_removes_no_more_than_what_was_de
     gateway.stop().await;
     let config = std::fs::read_to_string(place.config()).unwrap();
     std::fs::write(place.config(), config + "\n[retention]\nage = \"1h\"\n").unwrap();
-    // On a machine that stalls it may be through with all of it before the first kill.
-    let mut midst = false;
-    for _ in 0..5 {
-        let left = killed_in_retention(&place, &mut random).await;
-        midst = left.iter().any(|left| (1_501..6_000).contains(left));
-        if midst {
-            break;
-        }
+    // A sweep may end before the first kill, on a quick machine and on one that stalls. A larger store takes it longer.
+    let (mut requests, mut midst) = (6_000, false);
+    while !midst {
+        assert!(requests <= 96_000, "it was never killed in the midst of it");
+        let left = killed_in_retention(&place, &mut random, requests).await;
+        // The newest request always stays.
+        let swept = requests as u64 / 4 + 1;
+        midst = left.iter().any(|left| (swept + 1..requests as u64).contains(left));
+        requests *= if midst { 1 } else { 2 };
     }
-    assert!(midst, "it was never killed in the midst of it");
     itoc360.mends();
     let gateway = place.start().await;
     gateway.metric("gateway_retention_last_sweep_timestamp_seconds", |at| at > 0.0).await;
-    itoc360.opens_only(1_500).await;
+    itoc360.opens_only(requests / 4).await;
     let events: BTreeSet<_> =
         itoc360.received().iter().map(|one| one.json()["commonAnnotations"]["event_id"].to_string()).collect();
-    assert_eq!(events, (0..6_000).step_by(4).map(|number| format!("\"{}\"", twilio::sid(number))).collect());
+    assert_eq!(events, (0..requests).step_by(4).map(|number| format!("\"{}\"", twilio::sid(number))).collect());
 }
 
 #[tokio::test]

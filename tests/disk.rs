@@ -98,7 +98,8 @@ async fn whatever_call_of_the_disk_fails_nothing_is_acknowledged_falsely_and_it_
         (&[Call::Write, Call::Sync, Call::Truncate, Call::Read, Call::Open, Call::Map], 0.1, IO_ERROR),
         (&[Call::Read, Call::Write, Call::Sync, Call::Truncate, Call::Open, Call::Map], 1.0, IO_ERROR),
     ];
-    let (count, waiting) = (6_000, events(6_000));
+    // More than a quick machine accepts between two faults.
+    let waiting = events(100_000);
     let mut load = Load::on_a_bad_disk(&gateway, &waiting);
     for (calls, probability, error) in rounds {
         load.accepted_beyond(random.usize(1..40)).await;
@@ -116,7 +117,10 @@ async fn whatever_call_of_the_disk_fails_nothing_is_acknowledged_falsely_and_it_
         gateway.log(said, |line| line["error"].as_str()?.contains(said).then_some(())).await;
     }
     gateway.kill().await;
+    let accepted = load.answered().accepted;
     assert!(!load.end().await, "all was sent before the last fault");
+    let count = accepted + 200;
+    keep_first(&waiting, count);
     let gateway = place.start().await;
     place.is_whole().await;
     assert!(Load::on(&gateway, &waiting).end().await);
@@ -230,13 +234,15 @@ async fn what_is_not_delivered_outgrows_the_size_with_a_word_and_goes_once_it_is
     gateway.metric(removed, |requests| requests == 0.0).await;
     itoc360.mends();
     itoc360.opens_only(count).await;
-    gateway.metric("gateway_alerts{state=\"delivered\"}", |delivered| delivered == count as f64).await;
+    // On a slow machine the next sweep, a minute later, finds some of them delivered.
+    gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
+    let before = gateway.metrics().await.get(removed).copied().unwrap_or_default();
     gateway.stop().await;
 
     let gateway = place.start().await;
     gateway.metric("gateway_retention_last_sweep_timestamp_seconds", |at| at > 0.0).await;
     gateway.metric("gateway_store_size_bytes", |bytes| bytes <= 16.0 * 1024.0 * 1024.0).await;
-    gateway.metric(removed, |requests| (1.0..count as f64).contains(&requests)).await;
+    gateway.metric(removed, |after| (1.0..count as f64).contains(&(before + after))).await;
     place.is_whole().await;
 }
 
