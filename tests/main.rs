@@ -27,6 +27,7 @@ mod order;
 mod other_language;
 mod outages;
 mod overload;
+mod pages;
 mod plugin_commands;
 mod programs;
 mod reload;
