@@ -30,6 +30,7 @@ mod overload;
 mod pages;
 mod plugin_commands;
 mod programs;
+mod prose;
 mod reload;
 mod requests;
 mod secrecy;
