@@ -120,7 +120,8 @@ fn sentences(text: &str) -> Vec<String> {
         let mut sentence = String::new();
         for word in paragraph.split_whitespace() {
             let within_code = sentence.matches('`').count() % 2 == 1;
-            let may_end = !within_code && sentence.ends_with(['.', '!', '?', ':', ';']);
+            let bare = sentence.trim_end_matches(['*', '_', '"', ')']);
+            let may_end = !within_code && bare.ends_with(['.', '!', '?', ':', ';']);
             if may_end && word.starts_with(|c: char| c.is_uppercase() || c == '[' || c == '`') {
                 sentences.push(std::mem::take(&mut sentence));
             }
@@ -236,7 +237,7 @@ fn openings_and_relative_words_are_counted() {
 
 #[test]
 fn sentences_leave_out_code_headings_and_tables() {
-    let text = "# A heading\n\nOne, with `code. That` in it. Two goes\non: here.\n- A point.\n\n| a | table |\n\n```sh\nthat. Which.\n```\n1. Last.\n";
-    let expected = ["One, with `code. That` in it.", "Two goes on: here.", "A point.", "Last."];
+    let text = "# A heading\n\n**Bold.** One, with `code. That` in it. Two goes\non: here.\n- A point.\n\n| a | table |\n\n```sh\nthat. Which.\n```\n1. Last.\n";
+    let expected = ["**Bold.**", "One, with `code. That` in it.", "Two goes on: here.", "A point.", "Last."];
     assert_eq!(sentences(text), expected);
 }
