@@ -16,7 +16,7 @@ const FLOORS: [(u8, &[&str]); 6] = [
     (3, &["intake", "delivery", "operator", "admin"]),
     (2, &["sources"]),
     (1, &["plugin", "store", "itoc360", "http"]),
-    (0, &["config", "alert", "metrics", "health", "clock", "lines"]),
+    (0, &["config", "alert", "metrics", "health", "clock", "log_throttle"]),
 ];
 
 /// Words that fit any program, and so say nothing about this one.

@@ -19,7 +19,7 @@
 //! | 3 | [`intake`], [`delivery`], [`operator`], [`admin`] | hallways; none knows another |
 //! | 2 | [`sources`] | joins configuration with plugins |
 //! | 1 | [`plugin`], [`store`], [`itoc360`], [`http`] | one outside thing each: wasm, disk, network out, network in |
-//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`clock`], [`lines`] | words, no deeds |
+//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`clock`], [`log_throttle`] | words, no deeds |
 //!
 //! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code, start at [`intake`] and
 //! follow a request; then [`store`], whose essay says what is promised and how; then [`delivery`].
@@ -35,7 +35,7 @@ pub mod health;
 pub mod http;
 pub mod intake;
 pub mod itoc360;
-pub mod lines;
+pub mod log_throttle;
 pub mod metrics;
 pub mod operator;
 pub mod plugin;

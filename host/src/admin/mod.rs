@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::clock::wall_ms;
 use crate::health::Health;
 use crate::http::{self, Answer};
-use crate::lines::Lines;
+use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use crate::store::DueReader;
 
@@ -34,7 +34,7 @@ pub struct Admin {
     health: Health,
     metrics: Metrics,
     reader: Arc<Mutex<(DueReader, Option<Oldest>)>>,
-    lines: Arc<Lines>,
+    throttle: Arc<LogThrottle>,
 }
 
 /// The undelivered alert that was the oldest when it was looked for.
@@ -48,15 +48,15 @@ impl Admin {
     /// Shows what stands on `health` and in `metrics` to those whom `guard` admits; asks `reader` for the oldest alert
     /// that waits.
     pub fn new(guard: Guard, health: Health, metrics: Metrics, reader: DueReader) -> Self {
-        let (guard, reader, lines) = (Arc::new(guard), Arc::new(Mutex::new((reader, None))), Arc::default());
-        Self { guard, health, metrics, reader, lines }
+        let (guard, reader, throttle) = (Arc::new(guard), Arc::new(Mutex::new((reader, None))), Arc::default());
+        Self { guard, health, metrics, reader, throttle }
     }
 
     /// The answer to a request with this head, which came from `peer`.
     pub async fn answer(self, head: Parts, peer: SocketAddr) -> Answer {
         if let Err(refusal) = self.guard.admit(&head) {
             let (client, outcome) = (tracing::field::display(peer.ip().to_canonical()), refusal.outcome());
-            if let Some(left_out) = self.lines.due("", outcome) {
+            if let Some(left_out) = self.throttle.due("", outcome) {
                 tracing::warn!(client, outcome, help = refusal.help(), left_out, "refused at the admin listener");
             } else {
                 tracing::debug!(client, outcome, "refused at the admin listener, as others were");

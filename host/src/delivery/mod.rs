@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::health::{DestinationHealth, DestinationState, Health};
 use crate::itoc360::{Itoc360, Sent};
-use crate::lines::Lines;
+use crate::log_throttle::LogThrottle;
 use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, Metrics};
 use crate::store::{self, Due, Store, StoreError};
 
@@ -50,7 +50,7 @@ pub struct Delivery {
     /// How many outcomes were given up.
     unwritten: usize,
     rng: fastrand::Rng,
-    lines: Lines,
+    throttle: LogThrottle,
     shown: Option<DestinationHealth>,
     health: Health,
     metrics: Metrics,
@@ -88,7 +88,7 @@ impl Delivery {
             gate,
             unwritten: 0,
             rng,
-            lines: Lines::default(),
+            throttle: LogThrottle::default(),
             shown: None,
             health,
             metrics,
@@ -103,7 +103,7 @@ impl Delivery {
             // At each turn: that a destination takes nothing is told after a time, whether or not it is tried meanwhile.
             self.show();
             for unreadable in self.window.take_unreadable() {
-                let settlement = settle::set_aside(unreadable, &self.name, &self.lines);
+                let settlement = settle::set_aside(unreadable, &self.name, &self.throttle);
                 settling.spawn(settle::write_down(self.store.clone(), settlement));
             }
             let now = Instant::now();
@@ -145,7 +145,7 @@ impl Delivery {
         self.metrics.delivery_duration.get_or_create(&label).observe(sent.duration.as_secs_f64());
         let own_trouble = self.gate.record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
         let now_ms = self.store.clock().now_ms();
-        let settlement = settle::settlement(attempt, own_trouble, now_ms, &mut self.rng, &self.name, &self.lines);
+        let settlement = settle::settlement(attempt, own_trouble, now_ms, &mut self.rng, &self.name, &self.throttle);
         settling.spawn(settle::write_down(self.store.clone(), settlement));
     }
 
@@ -153,7 +153,7 @@ impl Delivery {
     fn settled(&mut self, Settled { alert, pending, written }: Settled) {
         let Err(error) = written else { return self.window.settled(alert, pending) };
         let destination = &*self.name;
-        if let Some(left_out) = self.lines.due(destination, "unwritten") {
+        if let Some(left_out) = self.throttle.due(destination, "unwritten") {
             let what = "an outcome cannot be written down; a restart sends the alert again";
             tracing::error!(%error, alert, destination, left_out, "{what}");
         }

@@ -5,21 +5,21 @@ use std::time::Duration;
 use super::Attempt;
 use crate::clock::wall_ms;
 use crate::itoc360::{Outcome, backoff};
-use crate::lines::Lines;
+use crate::log_throttle::LogThrottle;
 use crate::store::{DAMAGED, Settlement, Store, StoreError, Unreadable, Verdict};
 
 /// How long to wait before an outcome that could not be written down is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What follows from an attempt that ended at `now_ms` on the store's clock; `own_trouble` says that it is the alert that
-/// fails, and not the destination. `lines` bounds what is logged of it: a whole backlog may meet a wrong url or format.
+/// fails, and not the destination. `throttle` bounds what is logged of it: a whole backlog may meet a wrong url or format.
 pub fn settlement(
     attempt: Attempt,
     own_trouble: bool,
     now_ms: i64,
     rng: &mut fastrand::Rng,
     destination: &str,
-    lines: &Lines,
+    throttle: &LogThrottle,
 ) -> Settlement {
     let Attempt { alert, attempts, at_ms, sent } = attempt;
     let mut later = |why, retry_after| {
@@ -30,7 +30,7 @@ pub fn settlement(
         Outcome::Accepted(receipt) => {
             let said = receipt.id.is_empty().then_some(sent.answer_excerpt);
             if let Some(said) = &said
-                && let Some(left_out) = lines.due(destination, "no receipt")
+                && let Some(left_out) = throttle.due(destination, "no receipt")
             {
                 tracing::warn!(
                     destination,
@@ -47,7 +47,7 @@ pub fn settlement(
         Outcome::Blocked { why } if own_trouble => later(why, None),
         Outcome::Blocked { why } => Verdict::Blocked { said: why },
         Outcome::Refused { why } => {
-            if let Some(left_out) = lines.due(destination, "refused") {
+            if let Some(left_out) = throttle.due(destination, "refused") {
                 tracing::error!(
                     destination,
                     why,
@@ -64,9 +64,9 @@ pub fn settlement(
 }
 
 /// What follows where the store holds something else than an alert: it is set aside, so that those behind it go on.
-pub fn set_aside(unreadable: Unreadable, destination: &str, lines: &Lines) -> Settlement {
+pub fn set_aside(unreadable: Unreadable, destination: &str, throttle: &LogThrottle) -> Settlement {
     let Unreadable { id: alert, why } = unreadable;
-    if let Some(left_out) = lines.due(destination, "unreadable") {
+    if let Some(left_out) = throttle.due(destination, "unreadable") {
         tracing::error!(
             destination,
             why,

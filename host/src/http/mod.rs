@@ -68,7 +68,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::lines::Lines;
+use crate::log_throttle::LogThrottle;
 
 pub use bearer::bearer;
 pub use client::Client;
@@ -141,7 +141,7 @@ pub async fn serve<F, R>(
     let Listener { tcp: listener, tls } = listener.into();
     let builder = Arc::new(connection_builder());
     let connections = Connections::new(most);
-    let lines = Lines::default();
+    let throttle = LogThrottle::default();
     let closing = watch::Sender::new(());
     loop {
         let place = tokio::select! {
@@ -155,7 +155,7 @@ pub async fn serve<F, R>(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                if let Some(left_out) = lines.due("", "accept") {
+                if let Some(left_out) = throttle.due("", "accept") {
                     tracing::warn!(%error, left_out, "a connection could not be accepted");
                 }
                 connections.make_room();

@@ -70,7 +70,7 @@ impl Intake {
             Ok(_) => {
                 let (source, kind) = (&*source.name, error.kind());
                 // Senders can cause it as often as they like. Each request is in the store, and `events list` shows it.
-                if let Some(left_out) = self.lines.due(source, kind) {
+                if let Some(left_out) = self.throttle.due(source, kind) {
                     let help =
                         format!("mend the plugin, reload (SIGHUP) or restart, then: alert-gateway events replay {id}");
                     tracing::error!(source, request = id, kind, %error, help, left_out,

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::clock::wall_ms;
 use crate::health::Health;
 use crate::http::{self, Client};
-use crate::lines::Lines;
+use crate::log_throttle::LogThrottle;
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
 use crate::sources::{ReadError, Source};
 use crate::store::{PluginId, Store, StoreError};
@@ -47,7 +47,7 @@ pub struct Intake {
     /// Whether the last request that was to be kept could not be.
     failing: Mutex<bool>,
     metrics: Metrics,
-    lines: Lines,
+    throttle: LogThrottle,
 }
 
 /// A source, what a request has to pass to it, and the number under which the store knows its plugin.
@@ -66,8 +66,8 @@ impl Intake {
     /// may not strip.
     pub fn new(memory: usize, public_path: &str, store: Store, health: Health, metrics: Metrics) -> Self {
         let (sources, admission) = (RwLock::default(), Admission::within(memory));
-        let (public_path, failing, lines) = (public_path.to_owned(), Mutex::default(), Lines::default());
-        Self { sources, admission, public_path, store, health, failing, metrics, lines }
+        let (public_path, failing, throttle) = (public_path.to_owned(), Mutex::default(), LogThrottle::default());
+        Self { sources, admission, public_path, store, health, failing, metrics, throttle }
     }
 
     /// Opens the way to these sources, each with the number of its plugin, and closes it to all others, in one step. A
@@ -106,7 +106,7 @@ impl Intake {
         let source = found.map(|(entrance, _)| &entrance.source);
         self.count(source, &ending, started);
         self.tell(&ending);
-        report::report(&id, source, client, &ending, &self.lines);
+        report::report(&id, source, client, &ending, &self.throttle);
         ending.into_answer(&id, source)
     }
 

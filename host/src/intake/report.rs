@@ -5,16 +5,16 @@ use plugin_sdk::contract::Rejection;
 use super::Ending;
 use crate::config::size_text;
 use crate::http::{BodyError, Client};
-use crate::lines::Lines;
+use crate::log_throttle::LogThrottle;
 use crate::sources::Source;
 
 /// Writes the line for a request. What senders can cause as often as they like is said now and then, with how many of it
 /// were left out.
-pub fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending, lines: &Lines) {
+pub fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending, throttle: &LogThrottle) {
     let (limit, source) = (source.map(|source| source.limits.body), source.map(|source| &*source.name));
     let (outcome, client) = (ending.outcome(), tracing::field::display(from.address));
     let due = || {
-        let due = lines.due(source.unwrap_or_default(), outcome);
+        let due = throttle.due(source.unwrap_or_default(), outcome);
         if due.is_none() {
             tracing::debug!(source, request = id, client, outcome, "answered; what to do about such was said before");
         }

@@ -16,7 +16,7 @@ use super::retention::{self, Bounds, Retained};
 use super::settle::{self, Settlement};
 use super::totals::Totals;
 use super::{ALERTS_PER_REQUEST, StoreError};
-use crate::lines::Lines;
+use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 
 /// The most commands in one transaction. With more, the first would wait for the last one's work.
@@ -67,7 +67,7 @@ pub struct Writer {
     totals: Totals,
     groups: u64,
     signals: Signals,
-    lines: Lines,
+    throttle: LogThrottle,
     metrics: Metrics,
     _lock: Lock,
 }
@@ -120,7 +120,7 @@ impl Writer {
             totals,
             groups: 0,
             signals,
-            lines: Lines::default(),
+            throttle: LogThrottle::default(),
             metrics,
             _lock: lock,
         })
@@ -156,7 +156,7 @@ impl Writer {
             }
             Err(error) => {
                 // Outcomes are tried again twice a second, each of them, for as long as the disk is full.
-                if let Some(left_out) = self.lines.due("", error.kind()) {
+                if let Some(left_out) = self.throttle.due("", error.kind()) {
                     tracing::error!(%error, commands = group.len(), left_out, "a commit failed; nothing of it was confirmed");
                 }
                 // One bad row must not cost its neighbours theirs. A disk that fails does so for each of them.
