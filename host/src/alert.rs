@@ -1,4 +1,4 @@
-//! An alert as the gateway keeps and delivers it: what a plugin said, and where it came from.
+//! The alert as the gateway stores and delivers it: the event of a plugin, with the source and the request it came from.
 
 pub mod own;
 
@@ -12,18 +12,18 @@ use std::fmt::Write as _;
 pub struct Alert {
     /// The name of the source that the request came in at.
     pub source: String,
-    /// The id of that request (UUIDv7).
+    /// The request's id (UUIDv7).
     pub request: String,
-    /// When that request came in: RFC 3339, UTC, milliseconds.
+    /// The time at which the request came in: RFC 3339, UTC, milliseconds.
     pub received_at: String,
-    /// What the plugin made of it.
+    /// The alert as the plugin returned it.
     pub event: contract::Alert,
 }
 
 impl Alert {
-    /// What the destination groups by: 32 lower-case hex digits, the first half of SHA-256 over the source's name, a zero
-    /// byte and the event's key. The same event has the same fingerprint however often it is sent, so a delivery that is
-    /// repeated after a crash updates the open alert and opens none.
+    /// Returns the fingerprint, by which the destination deduplicates: 32 lower-case hex digits, the first half of SHA-256
+    /// over the source's name, a zero byte and the event's key. It is the same for every attempt, so a delivery repeated after
+    /// a crash updates the open alert and opens none.
     pub fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();
         digest.update(self.source.as_bytes());

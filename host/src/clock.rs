@@ -1,26 +1,25 @@
-//! What time it is: for waits, and for people.
+//! Two clocks: a steady one for waits, and the wall clock for people.
 //!
-//! The machine's clock is set while the gateway runs: by an operator, by NTP after a start without it, by a leap second
-//! that is not smeared. So a wait is never counted by it. [`Clock`] asks it once, at the start, and counts on with the
-//! monotonic clock, which nobody sets and which rests while the machine sleeps: it says when an alert is due. Only what a
-//! person reads (when a request came in, when an attempt was made) is [`wall_ms`]. Both are Unix milliseconds, which know
-//! neither time zones nor daylight saving.
+//! The machine's clock may be set while the gateway runs: by an operator, by NTP after a start without it, by a leap second
+//! without smearing. So no wait is counted by it. [`Clock`] reads it once, at the start, and counts on with the monotonic
+//! clock, which cannot be set and which rests while the machine sleeps. Due times are steady; only times for people (of a
+//! request, of an attempt) are [`wall_ms`]. Both are Unix milliseconds, without time zones or daylight saving.
 //!
-//! What is written down as due outlives the process, and the next one starts from the machine's clock again. Where that
-//! was set meanwhile, alerts are due too early, which delivery's ramp bears, or too late; the store brings back what is
-//! due later than [`LONGEST_WAIT`] allows.
+//! A due time in the store outlives the process, and the next process starts from the machine's clock again. If that was set
+//! meanwhile, alerts are due too early, which slow start absorbs, or too late. The store corrects a due time beyond
+//! [`LONGEST_WAIT`] at the start.
 //!
-//! Age is a span between a point in time that a person reads and now. Where both clocks differ, each use takes the one
-//! that errs on the safe side: see [`Clock::earliest_ms`].
+//! Age is the span between a wall time and now. Where the clocks differ, each use takes the safer one: see
+//! [`Clock::earliest_ms`].
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// The longest that anything here waits. An alert that is due later was written down under another clock.
+/// The longest wait of an alert. A later due time was stored under another clock.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// A clock that nobody sets.
+/// The steady clock: it cannot be set.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     started: Instant,
@@ -28,34 +27,34 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that starts from the machine's, now.
+    /// Starts from the machine's clock, now.
     pub fn start() -> Self {
         Self::at(wall_ms())
     }
 
-    /// A clock that starts from this: Unix milliseconds.
+    /// Starts from `unix_ms`, in Unix milliseconds.
     pub fn at(unix_ms: i64) -> Self {
         Self { started: Instant::now(), started_ms: unix_ms }
     }
 
-    /// Unix milliseconds, as if the machine's clock had not been set since the start. Never less than before.
+    /// Returns Unix milliseconds, as if the machine's clock had not been set since the start. Never goes back.
     pub fn now_ms(self) -> i64 {
         self.started_ms.saturating_add_unsigned(self.started.elapsed().as_millis() as u64)
     }
 
-    /// The earlier of this clock and the machine's: before what a span reaches back from it, nothing is younger than that
-    /// span by either. For what is removed because of its age, so that a clock that is set forward removes nothing early.
+    /// Returns the earlier of this clock and the machine's. Retention counts ages back from it, so a clock set forward
+    /// removes nothing early.
     pub fn earliest_ms(self) -> i64 {
         self.now_ms().min(wall_ms())
     }
 
-    /// How far the machine's clock has been set since the start: milliseconds, forward is positive.
+    /// Returns how far the machine's clock was set since the start, in milliseconds; forward is positive.
     pub fn drift_ms(self) -> i64 {
         wall_ms().saturating_sub(self.now_ms())
     }
 }
 
-/// The machine's clock, which may be set at any time: Unix milliseconds. 0 before 1970.
+/// Returns the machine's clock, which may be set at any time, in Unix milliseconds; 0 before 1970.
 pub fn wall_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64)
 }

@@ -1,8 +1,8 @@
-//! What the gateway counts, under the names that `/metrics` shows.
+//! The metrics, under the names that `/metrics` shows.
 //!
 //! Names follow Prometheus' conventions: base units, `_seconds`, and `_total` (which the text encoder appends to
-//! counters). Labels hold only words that the operator chose (names of sources and destinations) or that this code
-//! chose (outcomes, kinds, states), so that no sender can grow the number of series.
+//! counters). Labels hold only words of the operator (names of sources and destinations) or of this code (outcomes, kinds,
+//! states), so that no sender can grow the number of series.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
@@ -18,16 +18,16 @@ use prometheus_client::registry::{Registry, Unit};
 /// A gauge of seconds, or of a point in time in seconds.
 pub type Seconds = Gauge<f64, AtomicU64>;
 
-/// Every metric, shared by those who count and the one who shows.
+/// Every metric. Clones share the same counters.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// Requests answered, by source and outcome.
     pub requests: Family<RequestLabels, Counter>,
     /// From the head of a request to its answer.
     pub request_duration: Family<SourceLabel, Histogram, fn() -> Histogram>,
-    /// When each source was last heard of: Unix time.
+    /// The time of each source's last authentic request: Unix time.
     pub source_last_seen: Family<SourceLabel, Seconds>,
-    /// 1 for a source of which nothing has come for as long as `expect_every` says.
+    /// 1 for a source with a missed heartbeat: no request for as long as `expect_every` says.
     pub source_silent: Family<SourceLabel, Gauge>,
     /// The time a plugin took to read a request.
     pub plugin_duration: Family<SourceLabel, Histogram, fn() -> Histogram>,
@@ -35,31 +35,31 @@ pub struct Metrics {
     pub plugin_failures: Family<FailureLabels, Counter>,
     /// Alerts accepted (duplicates not counted), by source and priority.
     pub alerts_accepted: Family<PriorityLabels, Counter>,
-    /// Attempts at delivery, by destination and outcome.
+    /// Delivery attempts, by destination and outcome.
     pub deliveries: Family<DeliveryLabels, Counter>,
     /// The time from the first byte of an attempt to the end of its answer.
     pub delivery_duration: Family<DestinationLabel, Histogram, fn() -> Histogram>,
-    /// 1 for the state that a destination is in, 0 for the others.
+    /// 1 for the current state of a destination, 0 for the others.
     pub destination_state: Family<DestinationStateLabels, Gauge>,
-    /// Alerts kept, by state.
+    /// Alerts in the store, by state.
     pub alerts: Family<StateLabel, Gauge<i64, AtomicI64>>,
-    /// Requests kept raw because their plugin failed.
+    /// Failed requests: stored for replay because their plugin failed.
     pub requests_failed: Gauge<i64, AtomicI64>,
-    /// The age of the oldest alert that is not delivered; 0 where there is none.
+    /// The age of the oldest undelivered alert; 0 where there is none.
     pub oldest_undelivered: Seconds,
     /// Requests that retention removed, by cause.
     pub retention_removed: Family<CauseLabel, Counter>,
-    /// When retention last looked at all that may go: Unix time.
+    /// The time of the last complete sweep: Unix time.
     pub retention_last_sweep: Seconds,
-    /// Bytes of the store that are in use, which is what `[retention] size` bounds.
+    /// Bytes of the store in use, bounded by `[retention] size`.
     pub store_size: Gauge<i64, AtomicI64>,
-    /// Bytes of the log of latest changes beside it.
+    /// Bytes of the write-ahead log beside the store.
     pub store_log_size: Gauge<i64, AtomicI64>,
-    /// The time that one group took to reach the disk.
+    /// The time from the begin of a group commit to its sync.
     pub commit_duration: Histogram,
-    /// How many appends and settlements shared one commit.
+    /// The number of appends and settlements in one group commit.
     pub commit_group: Histogram,
-    /// When the certificate in use expires, by listener: Unix time.
+    /// The expiry of the certificate in use, by listener: Unix time.
     pub tls_certificate_expiry: Family<ListenerLabel, Seconds>,
     /// Certificates found in place of the one in use, by listener and outcome.
     pub tls_reloads: Family<ReloadLabels, Counter>,
@@ -91,16 +91,16 @@ pub struct StateLabel {
     pub state: &'static str,
 }
 
-/// How a request ended.
+/// The source and the end of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
     /// The source's name; empty where the request named none that exists.
     pub source: Arc<str>,
-    /// `accepted`, `ignored`, `kept`, `replied`, or what was wrong.
+    /// `accepted`, `ignored`, `kept`, `replied`, or the reason of the refusal.
     pub outcome: &'static str,
 }
 
-/// How a plugin failed.
+/// The source and the kind of a plugin's failure.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct FailureLabels {
     /// The source's name.
@@ -109,7 +109,7 @@ pub struct FailureLabels {
     pub kind: &'static str,
 }
 
-/// How urgent an alert was.
+/// The source and the priority of an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct PriorityLabels {
     /// The source's name.
@@ -118,14 +118,14 @@ pub struct PriorityLabels {
     pub priority: &'static str,
 }
 
-/// Why something was removed.
+/// The cause of a removal by retention.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CauseLabel {
     /// `age` or `size`.
     pub cause: &'static str,
 }
 
-/// How an attempt at delivery ended.
+/// The destination and the outcome of a delivery attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct DeliveryLabels {
     /// The destination's name.
@@ -134,7 +134,7 @@ pub struct DeliveryLabels {
     pub outcome: &'static str,
 }
 
-/// One of the states that a destination can be in.
+/// A destination, and one of its possible states.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct DestinationStateLabels {
     /// The destination's name.
@@ -150,7 +150,7 @@ pub struct ListenerLabel {
     pub listener: &'static str,
 }
 
-/// What became of a new certificate.
+/// The listener, and the outcome of loading a new certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ReloadLabels {
     /// `listen` or `admin`.
@@ -159,14 +159,14 @@ pub struct ReloadLabels {
     pub outcome: &'static str,
 }
 
-/// What became of a new configuration.
+/// The outcome of a reload of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabel {
     /// `taken_up`, or `refused` where all stays as it was.
     pub outcome: &'static str,
 }
 
-/// Why a TLS handshake failed.
+/// The listener, and the reason why a TLS handshake failed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct HandshakeLabels {
     /// `listen` or `admin`.
@@ -183,7 +183,7 @@ fn durations() -> Histogram {
 }
 
 impl Metrics {
-    /// All metrics at zero, and registered.
+    /// Creates and registers all metrics, at zero.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("gateway");
         let histogram: fn() -> Histogram = durations;
@@ -261,7 +261,7 @@ impl Metrics {
         r.register("reloads", "Configurations read again because of SIGHUP", self.reloads.clone());
     }
 
-    /// All of it in the OpenMetrics text format.
+    /// Returns all metrics in the OpenMetrics text format.
     pub fn encode(&self) -> String {
         let mut text = String::with_capacity(16 * 1024);
         // Writing into a String fails only where a collector does, and these do not.
