@@ -1,5 +1,6 @@
-//! The pages of the project hang together: every link to a file or a heading leads somewhere.
+//! The pages of the project are consistent: links lead somewhere, and names of modules, keys and metrics are those of the code.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -71,4 +72,72 @@ fn broken_links_are_found() {
     assert!(broken(&page, "docs/operations.md#no").unwrap().ends_with("no such heading"));
     assert_eq!(anchors("# TLS and `proxies`!\n```\n# no\n```\n"), ["tls-and-proxies"]);
     assert_eq!(links("a [b](c.md#d) ` \n```\n[x](y)\n```\n").collect::<Vec<_>>(), ["c.md#d"]);
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Returns the modules of each layer, from the rows of a table whose first cell is a number.
+fn layers(rows: impl Iterator<Item = impl AsRef<str>>) -> BTreeMap<u8, BTreeSet<String>> {
+    let mut layers = BTreeMap::new();
+    for row in rows {
+        let mut cells = row.as_ref().trim_start_matches("//! ").split('|').skip(1).map(str::trim);
+        if let (Some(Ok(layer)), Some(modules)) = (cells.next().map(str::parse), cells.next()) {
+            let names = modules.split(',').map(|name| name.trim().trim_matches(['[', ']', '`']).to_owned());
+            layers.insert(layer, names.collect());
+        }
+    }
+    layers
+}
+
+#[test]
+fn architecture_shows_the_layers_of_the_code() {
+    let (page, code) = (text("ARCHITECTURE.md"), text("host/src/lib.rs"));
+    let expected = layers(code.lines());
+    assert_eq!(expected.len(), 6);
+    assert_eq!(layers(page.lines()), expected);
+}
+
+#[test]
+fn readme_is_short() {
+    let lines = text("README.md").lines().count();
+    assert!(lines <= 150, "{lines} lines; details belong in docs/");
+}
+
+#[test]
+fn configuration_page_names_every_key() {
+    let (page, example) = (text("docs/configuration.md"), text("examples/gateway.toml"));
+    let mut missing = Vec::new();
+    let mut settings = false;
+    for line in example.lines() {
+        // A plugin's settings are on its own page.
+        settings = if line.starts_with('[') { line.contains(".settings") } else { settings };
+        let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ") else { continue };
+        let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        if is_key && !settings && !page.contains(&format!("`{key}`")) {
+            missing.push(key);
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn metrics_named_in_pages_exist() {
+    let code = text("host/src/metrics.rs");
+    let mut wrong = Vec::new();
+    let pages = files("docs", ".md").into_iter().chain([root().join("README.md"), root().join("SECURITY.md")]);
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for name in text.split("`gateway_").skip(1) {
+            let name = name.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap();
+            // The encoder appends the unit, and `_total` to counters.
+            let bare =
+                ["_total", "_seconds", "_bytes"].iter().fold(name, |name, end| name.strip_suffix(end).unwrap_or(name));
+            if ![name, bare].iter().any(|name| code.contains(&format!("\"{name}\""))) {
+                wrong.push(format!("{}: gateway_{name}", page.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
