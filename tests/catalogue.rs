@@ -1,4 +1,4 @@
-//! Every bundled plugin, in the real sandbox, and ten thousand requests that were real once.
+//! Every bundled plugin in the real sandbox, against ten thousand mutations of real requests.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ const REQUESTS: usize = 10_000;
 
 const MIB: usize = 1024 * 1024;
 
-/// Those of a source, but for the time: the machine may be busy with other tests.
+/// The limits of a source, with more time: the machine may be busy with other tests.
 const LIMITS: CallLimits = CallLimits { time: std::time::Duration::from_secs(20), memory: 16 * MIB, output: MIB };
 
-/// Every second is signed, where the way it is signed is known, so that it gets past the proof of the sender.
+/// Every second request is signed, if its scheme is known, so that it gets past the proof of the sender.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_hostile_request_breaks_a_plugin() {
     let sandbox = Sandbox::new(SandboxOptions { cache_dir: None, instances: 16, max_memory: LIMITS.memory }).unwrap();
@@ -66,7 +66,7 @@ fn sign(request: &mut Request, secrets: &[String]) {
     scheme.sign(request, &secret);
 }
 
-/// Of a login, that is the password.
+/// Returns the last text in a value: the password of a login, or the secret itself.
 fn last_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

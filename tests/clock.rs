@@ -1,4 +1,4 @@
-//! The machine's clock is set while the gateway runs, and between two runs of it.
+//! Drills of the clock: it is set while the gateway runs, and between two runs.
 
 use alert_gateway::itoc360::stand_in::Reply;
 use serde_json::Value;
@@ -24,7 +24,7 @@ fn received_at(event: &Value) -> jiff::Timestamp {
 }
 
 #[tokio::test]
-async fn set_back_forward_and_by_a_leap_second_it_changes_nothing_about_deliveries() {
+async fn clock_set_either_way_leaves_deliveries_alone() {
     for set in [-DAY, DAY, -1, 1] {
         let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
         itoc360.answers(|_| Reply::error(503, "down"));
@@ -43,7 +43,7 @@ async fn set_back_forward_and_by_a_leap_second_it_changes_nothing_about_deliveri
 }
 
 #[tokio::test]
-async fn where_summer_time_begins_or_ends_it_changes_nothing_about_deliveries() {
+async fn change_of_summer_time_leaves_deliveries_alone() {
     let zone = "CET-1CEST,M3.5.0,M10.5.0/3";
     let changes = jiff::tz::TimeZone::posix(zone).unwrap();
     for change in changes.following(jiff::Timestamp::now()).take(2) {
@@ -67,7 +67,7 @@ async fn where_summer_time_begins_or_ends_it_changes_nothing_about_deliveries() 
 }
 
 #[tokio::test]
-async fn set_forward_it_shortens_no_wait() {
+async fn clock_set_forward_shortens_no_wait() {
     let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
     let patience = ("Retry-After".to_owned(), "3600".to_owned());
     itoc360.answers(move |number| match number {
@@ -92,7 +92,7 @@ async fn set_forward_it_shortens_no_wait() {
 }
 
 #[tokio::test]
-async fn set_back_it_keeps_nobody_from_sending_again_what_was_set_aside() {
+async fn clock_set_back_allows_replay_of_dead_letters() {
     let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
     itoc360.answers(|_| Reply::error(400, "Invalid payload"));
     machine.set_clock(DAY);
@@ -107,7 +107,7 @@ async fn set_back_it_keeps_nobody_from_sending_again_what_was_set_aside() {
 }
 
 #[tokio::test]
-async fn set_back_between_two_runs_it_makes_nothing_wait_for_its_old_time() {
+async fn clock_set_back_between_runs_delays_no_alert() {
     let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
     itoc360.answers(|_| Reply::error(503, "down"));
     machine.set_clock(DAY);
@@ -125,7 +125,7 @@ async fn set_back_between_two_runs_it_makes_nothing_wait_for_its_old_time() {
 }
 
 #[tokio::test]
-async fn set_forward_between_two_runs_it_makes_what_waited_due_and_nothing_is_lost() {
+async fn clock_set_forward_between_runs_makes_alerts_due() {
     let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
     itoc360.answers(|_| Reply::error(503, "down"));
     let (place, gateway) = start(&itoc360, &machine).await;

@@ -1,4 +1,4 @@
-//! The guide for authors of plugins does what it says, word for word.
+//! The guide for plugin authors, followed command by command.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn blocks() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_newcomer_who_types_the_guides_commands_has_a_tested_plugin() {
+async fn guides_commands_lead_to_a_tested_plugin() {
     let _builder = builder().await;
     let place = Place::of("");
     let programs = Path::new(PROGRAM).parent().unwrap().display();

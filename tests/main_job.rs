@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::harness::{Itoc360, Setup, plugin, root, twilio};
 
-/// What ITOC360 groups by, as README and code promise it: so that it never changes from version to version.
+/// Computes the fingerprint independently of the code under test, so that no version changes it unnoticed.
 fn fingerprint(source: &str, key: &str) -> String {
     let digest = Sha256::digest([source.as_bytes(), &[0], key.as_bytes()].concat());
     digest.iter().take(16).fold(String::new(), |mut hex, byte| {
@@ -29,7 +29,7 @@ fn error_labels() -> Value {
 }
 
 #[tokio::test]
-async fn an_error_is_a_high_alert_in_alertmanagers_format_to_the_field() {
+async fn error_is_a_high_alert_in_alertmanagers_format() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     let (sid, event) = (twilio::sid(1), twilio::error(&twilio::sid(1)));
@@ -71,7 +71,7 @@ async fn an_error_is_a_high_alert_in_alertmanagers_format_to_the_field() {
 }
 
 #[tokio::test]
-async fn an_error_is_a_high_alert_in_zapiers_format_to_the_field() {
+async fn error_is_a_high_alert_in_zapiers_format() {
     let itoc360 = Itoc360::start(Format::Zapier).await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     let (sid, event) = (twilio::sid(1), twilio::error(&twilio::sid(1)));
@@ -95,7 +95,7 @@ async fn an_error_is_a_high_alert_in_zapiers_format_to_the_field() {
 }
 
 #[tokio::test]
-async fn the_level_decides_the_priority_in_both_formats() {
+async fn level_decides_the_priority_in_both_formats() {
     for (format, severity, words) in [
         (Format::Alertmanager, "/commonLabels/severity", ["error", "warning", "info"]),
         (Format::Zapier, "/severity", ["high", "medium", "low"]),
@@ -130,7 +130,7 @@ async fn captured_bodies_arrive_with_their_whole_payload() {
 }
 
 #[tokio::test]
-async fn the_receipt_chain_tells_that_the_page_went_out() {
+async fn receipt_chain_shows_that_the_page_went_out() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     let sid = twilio::sid(1);
@@ -148,7 +148,7 @@ async fn the_receipt_chain_tells_that_the_page_went_out() {
 }
 
 #[tokio::test]
-async fn the_same_sid_twice_is_one_alert() {
+async fn same_sid_twice_is_one_alert() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).start().await;
     let post = twilio::error(&twilio::sid(1)).to("twilio");
@@ -163,7 +163,7 @@ async fn the_same_sid_twice_is_one_alert() {
 }
 
 #[tokio::test]
-async fn the_same_sid_fifty_times_at_once_is_one_alert() {
+async fn same_sid_fifty_times_at_once_is_one_alert() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     let post = twilio::error(&twilio::sid(1)).to("twilio");
@@ -181,7 +181,7 @@ async fn the_same_sid_fifty_times_at_once_is_one_alert() {
 }
 
 #[tokio::test]
-async fn the_same_id_at_two_sources_is_two_alerts() {
+async fn same_id_at_two_sources_is_two_alerts() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).twilio("other").start().await;
     for source in ["twilio", "other"] {
@@ -204,7 +204,7 @@ async fn sources_on_one_plugin_have_settings_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_resolve_closes_the_alert_of_its_key_and_a_trigger_opens_it_again() {
+async fn resolve_closes_the_alert_and_a_trigger_reopens_it() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "").start().await;
     for (event_id, status) in [("1", "trigger"), ("2", "trigger"), ("3", "resolve"), ("4", "trigger")] {

@@ -1,4 +1,4 @@
-//! What the operator's monitoring sees.
+//! The admin listener: metrics, health and readiness.
 
 use hyper::Method;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::{Itoc360, Setup, plugin, twilio};
 
 #[tokio::test]
-async fn every_metric_is_there_with_a_sane_value_after_one_delivery() {
+async fn every_metric_has_a_sane_value_after_one_delivery() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).start().await;
     let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
@@ -91,7 +91,7 @@ async fn metrics_are_openmetrics_text_with_help_and_type_for_each() {
 }
 
 #[tokio::test]
-async fn health_and_readiness_are_told_and_nothing_else_is_there() {
+async fn admin_listener_serves_health_and_readiness_only() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).start().await;
     let health = gateway.admin(Method::GET, "/healthz").await;
@@ -110,7 +110,7 @@ async fn health_and_readiness_are_told_and_nothing_else_is_there() {
 }
 
 #[tokio::test]
-async fn the_start_is_told_in_one_line_for_each_source_with_the_url_to_paste() {
+async fn start_logs_one_line_per_source_with_its_url() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).twilio("second").start().await;
     let said = gateway.logged();
@@ -126,7 +126,7 @@ async fn the_start_is_told_in_one_line_for_each_source_with_the_url_to_paste() {
 }
 
 #[tokio::test]
-async fn the_operators_listener_can_be_turned_off() {
+async fn admin_listener_can_be_turned_off() {
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
     let config = std::fs::read_to_string(place.config()).unwrap();

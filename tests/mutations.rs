@@ -1,4 +1,4 @@
-//! Ten thousand bodies that were real and are not any more.
+//! Ten thousand mutations of real bodies, against the running gateway.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,10 +10,10 @@ use crate::harness::{Itoc360, Setup, random, twilio};
 const BODIES: usize = 10_000;
 const SENDERS: usize = 16;
 
-/// What a form or JSON gives meaning to, and what is no text.
+/// Bytes with a meaning in a form or in JSON, and bytes that are no text.
 const STRUCTURE: &[u8] = b"&=%+\"{}[],:\\u0d8\xff";
 
-/// What stands where a form has a value.
+/// Values that replace those of a form.
 const VALUES: [&[u8]; 5] = [b"%22%5Cud800", b"%00", b"%FF%FE", b"1e999999", b"%5B%5B%5B%5B"];
 
 const REAL: [&[u8]; 3] = [
@@ -38,10 +38,10 @@ fn mutated(random: &mut fastrand::Rng) -> Vec<u8> {
     body
 }
 
-/// Every second is signed as it is: an authenticated event is an alert, however odd. Every other carries the signature of
-/// something else, and is refused.
+/// Every second body is signed correctly: an authenticated event becomes an alert, however odd it is. The others carry the
+/// signature of another body, and are refused.
 #[tokio::test]
-async fn ten_thousand_mutated_bodies_are_alerts_when_signed_and_refused_when_not() {
+async fn mutated_bodies_are_alerts_if_signed_and_refused_if_not() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).start().await;
     let random = Arc::new(Mutex::new((random(), 0)));

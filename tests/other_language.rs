@@ -43,7 +43,7 @@ fn build(npm: &Installed) -> PathBuf {
     copy.join("build/uptime-kuma.wasm")
 }
 
-/// What stands in the project; not what npm has put there for somebody who works on it.
+/// Copies the files of the project, without those that npm installed.
 fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
@@ -71,7 +71,7 @@ async fn every_case_passes_under_the_limits_of_a_source() {
 }
 
 #[tokio::test]
-async fn it_imports_nothing_but_what_the_gateway_offers_to_all() {
+async fn plugin_imports_only_the_public_host_functions() {
     let Some(wasm) = wasm().await else { return };
     let output = Place::of("").run_without_secrets(&["plugin", "inspect", wasm.to_str().unwrap(), "--json"]).await;
     let known: Value = serde_json::from_str(&output.stdout).unwrap();
@@ -94,7 +94,7 @@ fn post(name: &str) -> Post {
 }
 
 #[tokio::test]
-async fn what_is_down_opens_an_alert_and_what_is_up_again_closes_it() {
+async fn monitor_down_opens_an_alert_and_up_resolves_it() {
     let Some(wasm) = wasm().await else { return };
     let wasm = fs::read(wasm).unwrap();
     let itoc360 = Itoc360::alertmanager().await;

@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration is read again while requests come in. All of it is taken up or nothing, and no request notices.
+//! Hot reload by SIGHUP while requests come in. The whole configuration is applied or nothing, and no request notices.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -24,7 +24,7 @@ fn change(place: &Place, change: impl FnOnce(String) -> String) {
     place.write("gateway.toml", after);
 }
 
-/// One source more.
+/// Returns the tables of one more source.
 fn with_source(name: &str) -> String {
     format!(
         "\n[sources.{name}]\nplugin = \"twilio-errors\"\ndestination = \"itoc360\"\n\
@@ -32,13 +32,13 @@ fn with_source(name: &str) -> String {
     )
 }
 
-/// Has the gateway read it, and waits until it was so often taken up.
+/// Reloads, and waits until `times` reloads have been applied.
 async fn taken_up(gateway: &Gateway, times: usize) {
     gateway.hang_up();
     gateway.metric(TAKEN_UP, |count| count == times as f64).await;
 }
 
-/// Has the gateway read it, waits until it says that it goes on as it was, and gives why.
+/// Reloads, waits for the refusal, and returns its reason.
 async fn refused(gateway: &mut Gateway) -> String {
     gateway.hang_up();
     let why = |line: &Value| (line["outcome"] == "refused").then(|| line["why"].as_str().unwrap().to_owned());
@@ -53,7 +53,7 @@ fn event(number: usize, source: &str) -> Post {
 }
 
 #[tokio::test]
-async fn a_source_that_is_added_answers_and_one_that_is_removed_is_not_found() {
+async fn added_source_answers_and_removed_one_is_404() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, mut gateway) = Setup::new(&itoc360).start().await;
     gateway.post(&event(1, "new")).await.is_problem(404);
@@ -67,7 +67,7 @@ async fn a_source_that_is_added_answers_and_one_that_is_removed_is_not_found() {
     change(&place, |text| text.replace("[sources.twilio]", "[sources.other]"));
     taken_up(&gateway, 2).await;
     gateway.post(&event(3, "twilio")).await.is_problem(404);
-    // What came before is known still, and what was said of a source is not said again.
+    // Earlier events are still known as duplicates, and no source's URL is logged twice.
     let again = gateway.post(&event(1, "new")).await;
     assert_eq!((again.status, &again.json()["duplicates"]), (200, &1.into()));
     itoc360.opens_only(2).await;
@@ -79,7 +79,7 @@ async fn a_source_that_is_added_answers_and_one_that_is_removed_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_changed_token_counts_from_then_on() {
+async fn changed_token_counts_after_the_reload() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360)
         .file("token", "canary-old\n")
@@ -98,7 +98,7 @@ async fn a_changed_token_counts_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_rate_is_not_there_anew_unless_it_is_another() {
+async fn rate_limit_survives_a_reload_unless_it_changes() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) =
         Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "limits.rate = \"2/h\"").start().await;
@@ -114,12 +114,12 @@ async fn a_rate_is_not_there_anew_unless_it_is_another() {
 }
 
 #[tokio::test]
-async fn a_broken_configuration_is_refused_with_every_problem_at_its_place() {
+async fn broken_configuration_is_refused_with_every_problem() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, mut gateway) = Setup::new(&itoc360).start().await;
     let broken = with_source("new").replace("twilio-errors", "twilio-errers") + "colour = \"red\"\n";
     change(&place, |text| text + &with_source("fine") + &broken);
-    // What the file says wrong hides what only its plugins can say.
+    // A mistake in the file hides those that only a plugin can find.
     let lines = |what: &str| {
         let text = std::fs::read_to_string(place.config()).unwrap();
         1 + text.lines().position(|line| line.contains(what)).unwrap()
@@ -148,7 +148,7 @@ async fn a_broken_configuration_is_refused_with_every_problem_at_its_place() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_is_no_longer_the_pinned_file_is_refused_at_a_reload_and_at_a_start() {
+async fn exchanged_pinned_plugin_is_refused_at_reload_and_start() {
     let itoc360 = Itoc360::alertmanager().await;
     let pin = format!("plugin = {{ path = \"pinned.wasm\", sha256 = \"{}\" }}", sha256(&plugin::parrot()).hex());
     let (place, mut gateway) =
@@ -175,7 +175,7 @@ async fn a_plugin_that_is_no_longer_the_pinned_file_is_refused_at_a_reload_and_a
     assert_eq!(started.code, Some(2));
     assert!(started.stderr.contains(&said) && !started.stderr.contains("\"ready\""), "{}", started.stderr);
 
-    // The operator who trusts it says so.
+    // An operator who trusts the new file pins it.
     let changed = sha256(&plugin::hostile("(unreachable)")).hex();
     assert!(said.contains(&changed), "{said}");
     place.write("pinned.wasm", plugin::parrot());
@@ -187,7 +187,7 @@ async fn a_plugin_that_is_no_longer_the_pinned_file_is_refused_at_a_reload_and_a
 }
 
 #[tokio::test]
-async fn what_needs_a_restart_is_named_and_nothing_is_taken_up() {
+async fn change_that_needs_a_restart_is_named_and_not_applied() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, mut gateway) = Setup::new(&itoc360).start().await;
     change(&place, |text| {
@@ -206,7 +206,7 @@ async fn what_needs_a_restart_is_named_and_nothing_is_taken_up() {
 }
 
 #[tokio::test]
-async fn a_request_ends_with_the_source_that_it_began_with() {
+async fn request_ends_with_the_source_it_began_with() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).twilio("going").start().await;
     let post = event(1, "going");
@@ -230,7 +230,7 @@ async fn a_request_ends_with_the_source_that_it_began_with() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_reloads_under_load_lose_nothing_open_nothing_twice_and_break_no_connection() {
+async fn ten_reloads_under_load_lose_and_repeat_nothing() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     let waiting = events(1_000_000);
@@ -260,7 +260,7 @@ async fn ten_reloads_under_load_lose_nothing_open_nothing_twice_and_break_no_con
     each_opened_once(&itoc360, &place, count).await;
 }
 
-/// A place where the token of a source comes from a pipe, and a gateway that was told to read it.
+/// Starts a gateway whose reload blocks: it reads the token of a source from a pipe.
 async fn reading_a_pipe(itoc360: &Itoc360) -> (Place, Gateway, std::fs::File) {
     let (place, gateway) = Setup::new(itoc360)
         .file("token", "canary-token")
@@ -271,14 +271,14 @@ async fn reading_a_pipe(itoc360: &Itoc360) -> (Place, Gateway, std::fs::File) {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     change(&place, |text| text.replace("\"token\"", "\"pipe\""));
     gateway.hang_up();
-    // This returns when somebody reads, and who reads waits for what is written.
+    // Opening for writing returns as soon as the gateway reads.
     let opened = tokio::task::spawn_blocking(|| OpenOptions::new().write(true).open(pipe).unwrap());
     let pipe = timeout(PATIENCE, opened).await.expect("the token is never read").unwrap();
     (place, gateway, pipe)
 }
 
 #[tokio::test]
-async fn a_signal_during_a_reload_leads_to_another() {
+async fn signal_during_a_reload_leads_to_another() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway, mut pipe) = reading_a_pipe(&itoc360).await;
     // The file was read already, so only another reload can find this.
@@ -292,7 +292,7 @@ async fn a_signal_during_a_reload_leads_to_another() {
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_for_a_reload() {
+async fn stop_does_not_wait_for_a_reload() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway, pipe) = reading_a_pipe(&itoc360).await;
     gateway.accept(&event(1, "twilio")).await;
