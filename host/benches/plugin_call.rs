@@ -1,4 +1,4 @@
-//! What a call of a plugin costs: a fresh instance, the request in, the answer out and checked.
+//! The cost of a plugin call: a fresh instance, the request in, the answer out and checked.
 //!
 //! `cargo bench -p alert-gateway --bench plugin_call`. The figures are times a call; with two threads, the time after which
 //! the next of both together is done, so half of the figure for one thread is as good as it gets.

@@ -1,8 +1,7 @@
-//! What an append costs, by the number of appends that wait together: `cargo bench --bench store_append`.
+//! The cost of an append, by the size of the group commit: `cargo bench --bench store_append`.
 //!
-//! Each iteration hands the store so many requests at once and waits for all of them, as intake does under load; the
-//! figure is for the whole group. With the sync it shows what sharing one sync is worth, without it what SQLite itself
-//! costs.
+//! Each iteration hands the store that many requests at once and waits for all of them, as intake does under load; the
+//! figure is for the whole group. With the sync it shows the worth of a shared sync, without it the cost of SQLite itself.
 
 use alert_gateway::alert::Alert;
 use alert_gateway::metrics::Metrics;

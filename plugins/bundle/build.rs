@@ -17,10 +17,10 @@ use std::{env, fs};
 
 use compile::{CompileError, Crate, TARGET};
 
-/// What of the SDK's folder goes to an author, beside its manifest.
+/// The parts of the SDK's folder that a plugin author gets, besides its manifest.
 const SDK_PARTS: [&str; 2] = ["src", "README.md"];
 
-/// What goes with it from the root. An author's `cargo fmt` then leaves it as it is.
+/// The files of the root that go with them. With rustfmt.toml, an author's `cargo fmt` leaves the SDK unchanged.
 const ROOT_PARTS: [&str; 2] = ["LICENSE", "rustfmt.toml"];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -42,7 +42,7 @@ fn variable(name: &str) -> Result<OsString, String> {
     env::var_os(name).ok_or_else(|| format!("cargo sets no {name}"))
 }
 
-/// What plugins and the SDK are made of. `plugins` is watched whole, so that a new folder is noticed.
+/// Has cargo watch the sources of the plugins and the SDK. `plugins` is watched whole, so that a new folder is noticed.
 fn watch(root: &Path) {
     for part in ["plugins", "plugin-sdk", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"].iter().chain(&ROOT_PARTS) {
         println!("cargo::rerun-if-changed={}", root.join(part).display());
@@ -65,8 +65,8 @@ fn plugin_names(plugins: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(names)
 }
 
-/// Where the plugin's wasm is. A missing target is installed: rustup installs what rust-toolchain.toml lists, but not
-/// where its auto-install is switched off.
+/// Compiles a plugin and returns the path of its wasm. A missing target is installed: rustup installs the targets of
+/// rust-toolchain.toml, but not where its auto-install is switched off.
 fn compiled(folder: &Path, target_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let cargo = variable("CARGO")?;
     let plugin = Crate { folder, target_dir, cargo: &cargo, locked: true };

@@ -7,7 +7,7 @@ use plugin_sdk::signature::sha256;
 use plugin_sdk::{Plugin, export, json, text};
 use serde::Deserialize;
 
-/// How long an id may be, in bytes: the host takes 256 of an event's, which has the status and a time behind it.
+/// The longest id, in bytes: the host accepts 256 for an event id, which appends the status and a time.
 const IDS: RangeInclusive<usize> = 1..=200;
 
 /// The plugin.
@@ -15,11 +15,11 @@ pub struct Custom;
 
 export!(Custom);
 
-/// It has no settings.
+/// The settings: there are none.
 #[derive(Deserialize)]
 pub struct Settings {}
 
-/// What the program posts. `id` names the thing that broke: with `"ok": true` it is mended.
+/// A report, as the program posts it. `id` names the broken thing; with `"ok": true` it is fixed.
 #[derive(Deserialize)]
 struct Report {
     id: String,
@@ -54,7 +54,7 @@ impl Plugin for Custom {
     }
 }
 
-/// Every report is an event of its own; those of one id are one alert, until it is mended.
+/// Makes an event of a report. Reports with one id belong to one alert, until it is fixed.
 fn of_report(report: Report, received_at: &str) -> Alert {
     let priority = Priority::from_word(&report.severity).unwrap_or(Priority::Medium);
     let status = if report.ok { Status::Resolve } else { Status::Trigger };
@@ -64,7 +64,7 @@ fn of_report(report: Report, received_at: &str) -> Alert {
     Alert { key: Some(report.id), status, ..Alert::new(event_id, priority, title) }
 }
 
-/// Whatever it is, somebody meant it as an alert: the details show it, and its hash tells a repeat.
+/// Makes an alert of any other body, because its sender meant one: the details show it, and its hash is the event id.
 fn of_something_else(source: &str, body: &str) -> Alert {
     let event_id = format!("sha256:{}", sha256(body.as_bytes()).hex());
     let title = format!("{source}: a report of another shape");

@@ -15,14 +15,14 @@ const TICKS: u64 = 100;
 /// A running server.
 pub struct Child {
     process: std::process::Child,
-    /// Where it listens.
+    /// The address of its listener.
     pub address: String,
-    /// From the start of the process to its first answer's possibility.
+    /// The time from the start of the process until it can answer.
     pub ready: Duration,
 }
 
 impl Child {
-    /// Starts this program again with other arguments, and waits until it says where it listens.
+    /// Starts this program again with other arguments, and waits for the address of its listener.
     pub fn start(arguments: &[&str]) -> Self {
         let started = Instant::now();
         let program = std::env::current_exe().expect("this program's path");
@@ -34,7 +34,7 @@ impl Child {
         Self { process, address: address.trim().to_owned(), ready: started.elapsed() }
     }
 
-    /// Processor time that it has used, in all its threads.
+    /// Returns the processor time of all its threads.
     pub fn cpu(&self) -> Duration {
         let stat = self.proc("stat");
         // After the name in parentheses, which may hold anything: user and system time are fields 14 and 15 of all.
@@ -43,12 +43,12 @@ impl Child {
         Duration::from_millis(ticks * 1000 / TICKS)
     }
 
-    /// Memory that it holds.
+    /// Returns its resident memory.
     pub fn rss_kib(&self) -> u64 {
         self.status_kib("VmRSS:")
     }
 
-    /// The most memory that it held until now.
+    /// Returns its peak resident memory.
     pub fn peak_kib(&self) -> u64 {
         self.status_kib("VmHWM:")
     }

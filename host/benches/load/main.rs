@@ -1,13 +1,13 @@
-//! How much the whole gateway carries: `cargo bench --bench load`.
+//! The load bench of the whole gateway: `cargo bench --bench load`.
 //!
 //! `wrk` (the load generator, from the system's packages) posts distinct, correctly signed Twilio requests over 64
 //! connections for some seconds, while a stand-in ITOC360 in this process takes the alerts. The same body goes to a bare
 //! hyper server in the same run, so that figures can be compared as ratios: all of it shares the machine's processors.
 //!
 //! Printed for each server: accepted per second, delivered per second (until the last alert has arrived), the answer's p50
-//! and p99, processor time for each request, and the memory that the gateway holds. The gateway runs twice: as it is, and
-//! without waiting for the disk. Last, a backlog is made while ITOC360 is down, and a gateway that was killed and started
-//! again delivers it.
+//! and p99, processor time for each request, and the gateway's memory. The gateway runs twice: as it is, and
+//! without waiting for the disk. Last, a backlog builds up while ITOC360 is down; the gateway is killed, started
+//! again, and delivers it.
 //!
 //! At the end overload: a second source sends over 8 connections while the first one sends nothing, sends over 64 connections,
 //! and floods over 640, with memory for some 800 requests at a time, of which a source gets half. The calm source's p50 and
@@ -30,21 +30,21 @@ use child::Child;
 use requests::Script;
 use wrk::Report;
 
-/// What a child process is told to be.
+/// The first argument of a child process: its role.
 const SERVE: &str = "serve-gateway";
 const BARE: &str = "serve-bare";
 /// The token of the stand-in.
 const TOKEN: &str = "stand-in-token";
-/// Whichever port is free.
+/// Loopback, with any free port.
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-/// Connections at the usual load, ten times that, and those of the source that stays calm.
+/// Connections at the usual load, at ten times the load, and of the calm source.
 const USUAL: usize = 64;
 const FLOOD: usize = 10 * USUAL;
 const CALM: usize = 8;
-/// The default; and what has room for ten times the usual connections, and not for as many requests of one source.
+/// The default budget, and one for ten times the usual connections, but not for as many requests of one source.
 const MEMORY: &str = "256MiB";
 const LITTLE_MEMORY: &str = "150MiB";
-/// How long the last alerts may take to arrive.
+/// The longest wait for the last alerts.
 const DRAIN: Duration = Duration::from_secs(120);
 
 fn main() {
@@ -94,7 +94,7 @@ async fn measure(folder: &Path, seconds: u64) {
     backlog(folder, &script, seconds).await;
 }
 
-/// What was accepted while ITOC360 was down, delivered by a gateway that was killed and started again.
+/// Measures a backlog of an outage, delivered by a gateway after `kill -9` and a restart.
 async fn backlog(folder: &Path, script: &Script, seconds: u64) {
     let gone = stand_in(ANY_PORT).await;
     let (address, config) = (gone.address(), requests::configuration(&folder.join("backlog"), &gone.url(), MEMORY));

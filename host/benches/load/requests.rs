@@ -17,7 +17,7 @@ const BODY: &str = include_str!("../../../plugins/twilio-errors/tests/data/docs_
 /// The event's id in it, for which each request has its own, of the same length.
 const SID: &str = "NOxxxxx";
 
-/// What `wrk` is given.
+/// The files for `wrk`.
 pub struct Script {
     pub lua: PathBuf,
     pub count: u64,
@@ -68,7 +68,7 @@ end
     )
 }
 
-/// Over the URL, then each field's name and value, by name.
+/// Signs the URL, then each field's name and value, by name.
 fn signature(source: &str, body: &str) -> String {
     let mut fields: Vec<_> = form_urlencoded::parse(body.as_bytes()).collect();
     fields.sort();

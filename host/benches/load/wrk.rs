@@ -1,13 +1,13 @@
-//! Driving `wrk`, and reading what it says.
+//! Runs `wrk` and reads its output.
 
 use std::process::Stdio;
 
 use super::requests::Script;
 
-/// What one run came to.
+/// The result of one run.
 pub struct Report {
     pub requests: u64,
-    /// Those that were answered 200.
+    /// Requests answered 200.
     pub accepted: u64,
     pub seconds: f64,
     pub p50_ms: f64,

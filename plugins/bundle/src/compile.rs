@@ -1,9 +1,8 @@
-//! How a plugin is compiled: to which target, with which flags, and untouched by whatever builds the gateway or by what
-//! the author's shell has set.
+//! Compiles a plugin to wasm: target, flags and profile, independent of the gateway's own build and of the author's shell.
 //!
-//! Two callers share this file, so that a plugin of one's own is made as the bundled ones are: this crate's build script,
-//! and `alert-gateway plugin build`. It asks nothing of the plugin's manifest but a library: crate type and profile are
-//! given on the command line.
+//! Two callers share this file: this crate's build script, and `alert-gateway plugin build`. So an author's plugin is
+//! compiled exactly as the bundled ones. The manifest needs only a library: crate type and profile are given on the command
+//! line.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,11 +11,11 @@ use std::{env, io};
 
 use serde::Deserialize;
 
-/// What plugins are compiled to.
+/// The target of plugins.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// A plugin is small, and started anew for every request: size is speed. The profile has a name of its own, so that
-/// nobody's `[profile.release]` is changed.
+/// The profile of plugins. A plugin is instantiated for every request: size is speed. The profile has a name of its own, so
+/// that no `[profile.release]` is changed.
 const PROFILE: [&str; 6] = [
     "profile.plugin.inherits='release'",
     "profile.plugin.opt-level=3",
@@ -26,12 +25,11 @@ const PROFILE: [&str; 6] = [
     "profile.plugin.strip=true",
 ];
 
-/// What the linker is told. It leaves room in every address (15 % of the size), unless it knows that nothing will be
-/// linked again; and it sets 1 MiB aside for a stack, all of which the host would clear after every call.
+/// Flags of the linker. By default it pads every address for a later link (15 % of the size), and it reserves 1 MiB for the
+/// stack, which the host would clear after every call.
 const LINKER: [&str; 2] = ["-Clink-arg=--compress-relocations", "-Clink-arg=-zstack-size=65536"];
 
-/// How the variables begin that would change the wasm, which should be the same whoever compiles it, or the place where
-/// it is made.
+/// Prefixes of environment variables that would change the wasm or its path. The wasm should be the same on every machine.
 const NOT_INHERITED: [&str; 9] = [
     "CARGO_BUILD_BUILD_DIR",
     "CARGO_BUILD_RUSTFLAGS",
@@ -49,15 +47,15 @@ const NOT_INHERITED: [&str; 9] = [
 pub struct Crate<'a> {
     /// The folder of its `Cargo.toml`.
     pub folder: &'a Path,
-    /// Where cargo keeps what it makes on the way. Cargo holds a lock on it.
+    /// Cargo's target folder. Cargo holds a lock on it.
     pub target_dir: &'a Path,
     /// The cargo to ask: a path, or a name on the `PATH`.
     pub cargo: &'a OsStr,
-    /// Whether the versions of `Cargo.lock` must do.
+    /// Forbids changes to `Cargo.lock`.
     pub locked: bool,
 }
 
-/// Why there is no wasm. Nothing was changed but the target folder.
+/// The reason why there is no wasm. Only the target folder was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     /// There is no Rust on this machine.
@@ -66,27 +64,27 @@ pub enum CompileError {
          says: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
     )]
     NoRust {
-        /// Which program was not found.
+        /// The missing program.
         program: String,
     },
     /// A program is there and does not run.
     #[error("cannot run `{program}`: {source}")]
     Program {
-        /// Which.
+        /// The program.
         program: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Rust is there, without the target.
     #[error("plugins are compiled to {TARGET}, and this Rust does not have it. Run: rustup target add {TARGET}")]
     NoTarget,
-    /// Cargo has said why, on standard error.
+    /// Compilation failed. Cargo has printed the reason on standard error.
     #[error("{} did not compile; cargo's words are above", folder.display())]
     Failed {
         /// The crate's folder.
         folder: PathBuf,
     },
-    /// Cargo made something, and no wasm.
+    /// Cargo compiled the crate, but produced no wasm.
     #[error("cargo compiled {} and made no wasm of it; does its Cargo.toml say [lib]?", folder.display())]
     NoWasm {
         /// The crate's folder.
@@ -94,7 +92,7 @@ pub enum CompileError {
     },
 }
 
-/// Compiles a plugin, and tells where its wasm is. What cargo has to say goes to standard error.
+/// Compiles a plugin and returns the path of its wasm. Cargo's messages go to standard error.
 ///
 /// # Errors
 /// See [`CompileError`]; each says what to do next.
@@ -115,7 +113,7 @@ pub fn compile(plugin: &Crate<'_>) -> Result<PathBuf, CompileError> {
     last_wasm(&output.stdout).ok_or_else(|| CompileError::NoWasm { folder: plugin.folder.to_owned() })
 }
 
-/// A command of cargo's, such as `rustc` or `clean`, about what [`compile`] makes.
+/// Returns a command of cargo, such as `rustc` or `clean`, for the artifacts of [`compile`].
 pub fn command(cargo: &OsStr, name: &str, folder: &Path, target_dir: &Path) -> Command {
     let mut command = Command::new(cargo);
     for (variable, _) in env::vars_os() {
@@ -123,15 +121,15 @@ pub fn command(cargo: &OsStr, name: &str, folder: &Path, target_dir: &Path) -> C
             command.env_remove(variable);
         }
     }
-    // Where it stands decides which toolchain and which `.cargo/config.toml` are meant.
+    // The folder decides which toolchain and which `.cargo/config.toml` apply.
     command.current_dir(folder).arg(name).arg("--target-dir").arg(target_dir);
     command.args(["--target", TARGET, "--profile", "plugin"]);
     command.args(PROFILE.iter().flat_map(|setting| ["--config", setting])).stdin(Stdio::null());
     command
 }
 
-/// Panics name files of dependencies and of the standard library. Unless told otherwise they would name folders of the
-/// machine that compiled the plugin, and its hash, which operators compare, would differ from machine to machine.
+/// Returns the compiler's flags. Panics name files of dependencies and of the standard library; the paths are remapped, so
+/// that the plugin's hash does not depend on the machine. Operators compare that hash.
 fn flags(sysroot: &Path) -> Vec<String> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
     let folders = [(Some(sysroot.to_owned()), "rust"), (home, "cargo")];
@@ -141,7 +139,7 @@ fn flags(sysroot: &Path) -> Vec<String> {
     remap.chain(LINKER.map(str::to_owned)).collect()
 }
 
-/// Where the Rust of this folder is, once it has the target.
+/// Returns the sysroot of this folder's Rust, if it has the target.
 fn sysroot(folder: &Path) -> Result<PathBuf, CompileError> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut asked = Command::new(&rustc);
@@ -166,7 +164,7 @@ fn not_run(program: &str, source: io::Error) -> CompileError {
     }
 }
 
-/// Cargo tells, line by line, what it made; the crate that it was asked for is made last.
+/// Returns the last wasm in cargo's messages: the requested crate is compiled last.
 fn last_wasm(messages: &[u8]) -> Option<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
@@ -182,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wasm_is_the_last_that_cargo_names() {
+    fn wasm_is_the_last_that_cargo_names() {
         let said = concat!(
             r#"{"reason":"compiler-artifact","filenames":["/t/libserde.rlib"]}"#,
             "\nnot JSON\n",
@@ -198,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_this_machine_have_other_names_in_the_wasm() {
+    fn folders_of_this_machine_are_renamed_in_the_wasm() {
         let flags = flags(Path::new("/opt/rust"));
         assert_eq!(flags[0], "--remap-path-prefix=/opt/rust=rust");
         assert!(flags[1].starts_with("--remap-path-prefix=") && flags[1].ends_with("=cargo"), "{flags:?}");
     }
 
     #[test]
-    fn what_is_missing_is_answered_with_the_one_command_that_mends_it() {
+    fn missing_rust_or_target_is_answered_with_its_command() {
         let missing = not_run("cargo", io::ErrorKind::NotFound.into()).to_string();
         assert!(missing.contains("`cargo`") && missing.ends_with("https://sh.rustup.rs | sh"), "{missing}");
         let target = CompileError::NoTarget.to_string();

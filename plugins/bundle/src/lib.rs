@@ -1,8 +1,7 @@
 //! Every bundled plugin, compiled to wasm and embedded, so that the gateway is one self-contained binary.
 //!
-//! The build script compiles each crate that stands beside this one under `plugins/`: a new plugin is bundled by being
-//! there. [`compile`] is how, and authors of plugins compile theirs in the same way; what else they need from here is the
-//! [`sdk`].
+//! The build script [compiles](compile) each crate beside this one under `plugins/`: a new plugin is bundled by being there.
+//! Plugin authors compile theirs in the same way, with the [`sdk`] from here.
 
 pub mod compile;
 pub mod sdk;
@@ -12,7 +11,7 @@ mod standalone;
 /// A plugin that the gateway carries with it.
 #[derive(Debug, Clone, Copy)]
 pub struct Bundled {
-    /// What `plugin = "<name>"` in the configuration names: also the plugin's folder and package.
+    /// The name in `plugin = "<name>"`; also that of the plugin's folder and package.
     pub name: &'static str,
     /// The compiled plugin.
     pub wasm: &'static [u8],
@@ -20,7 +19,7 @@ pub struct Bundled {
     pub sample: Option<Sample>,
 }
 
-/// A typical request that a plugin takes, with the settings under which it does.
+/// A typical request of a plugin, with settings that accept it.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     /// An HTTP/1.1 request message, as `plugin_sdk::case::parse_request` reads it.
@@ -29,15 +28,15 @@ pub struct Sample {
     pub settings: &'static str,
 }
 
-/// Every bundled plugin, by name.
+/// Returns every bundled plugin, ordered by name.
 pub fn all() -> &'static [Bundled] {
     include!(concat!(env!("OUT_DIR"), "/plugins.rs"))
 }
 
-/// The plugin that shows best what the gateway is for.
+/// The plugin of the demo.
 pub const SHOWN_FIRST: &str = "twilio-errors";
 
-/// The bundled plugin of this name.
+/// Returns the bundled plugin of this name.
 pub fn find(name: &str) -> Option<&'static Bundled> {
     all().iter().find(|plugin| plugin.name == name)
 }
@@ -46,10 +45,10 @@ pub fn find(name: &str) -> Option<&'static Bundled> {
 mod tests {
     use super::*;
 
-    /// Compiling it at start and keeping it in memory costs by the byte.
+    /// The most bytes of a plugin: compiling it at start and holding it in memory costs by the byte.
     const MAX_WASM_BYTES: usize = 250 * 1024;
 
-    /// It reads every way of signing, and what anybody may write as a mapping.
+    /// The most bytes of `webhook`, which has every signing scheme and an interpreter of mappings.
     const MAX_WEBHOOK_BYTES: usize = 280 * 1024;
 
     #[test]

@@ -1,20 +1,19 @@
-//! The SDK's own source. It is on no registry, so the gateway writes it into a new plugin: the plugin then compiles
-//! wherever it stands, and fits the gateway that wrote it.
+//! The SDK's own source. It is on no registry, so `plugin new` writes it into the new plugin. The plugin then compiles
+//! anywhere, and fits this version of the gateway.
 
 /// A file of the SDK.
 #[derive(Debug, Clone, Copy)]
 pub struct File {
-    /// Where it stands in the SDK's folder, with `/` between the parts.
+    /// The path in the SDK's folder, with `/` between the parts.
     pub path: &'static str,
-    /// All of it.
+    /// The content.
     pub text: &'static str,
 }
 
-/// Versions of all that plugins are made of, as they were tested: a `Cargo.lock`. Cargo drops what a plugin does not
-/// need.
+/// The tested versions of all dependencies: a `Cargo.lock`. Cargo drops those that a plugin does not need.
 pub const LOCK: &str = include_str!("../../../Cargo.lock");
 
-/// Every file of the SDK, by path. Its manifest stands alone.
+/// Returns every file of the SDK, ordered by path. Its manifest needs no workspace.
 pub fn files() -> &'static [File] {
     include!(concat!(env!("OUT_DIR"), "/sdk.rs"))
 }
@@ -28,7 +27,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sdk_is_carried_whole_and_needs_no_workspace() {
+    fn sdk_is_embedded_whole_and_needs_no_workspace() {
         let manifest: toml::Table = text("Cargo.toml").unwrap().parse().unwrap();
         assert_eq!(manifest["package"]["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
         assert!(manifest["dependencies"]["serde"]["version"].is_str());

@@ -1,17 +1,16 @@
-//! A manifest that stands alone: what it inherits from its workspace is written out.
+//! Makes a manifest independent of its workspace: inherited values are written out.
 //!
-//! For the SDK, which is carried to plugins that live elsewhere. The build script uses it, and the tests.
+//! The SDK needs it, because `plugin new` copies it to plugins elsewhere. Used by the build script and the tests.
 
 use toml::{Table, Value};
 
-/// The tables of a manifest, or of one of its targets, that name dependencies of what is built.
+/// The tables of dependencies that are kept, of a manifest or of one of its targets.
 const DEPENDENCIES: [&str; 2] = ["dependencies", "build-dependencies"];
 
-/// The manifest `member` without its workspace, whose manifest is `root`. What only the workspace needs of it is
-/// dropped: lints, tests and what they depend on.
+/// Returns the manifest `member` without its workspace `root`. Lints, tests and their dependencies are dropped.
 ///
 /// # Errors
-/// What cannot be written out, and why.
+/// Names the value that cannot be written out, with the reason.
 pub fn manifest(root: &Table, member: &Table) -> Result<Table, String> {
     let workspace = root.get("workspace").and_then(Value::as_table).ok_or("the root has no [workspace]")?;
     let shared = |name: &str| workspace.get(name).and_then(Value::as_table).cloned().unwrap_or_default();
@@ -50,7 +49,7 @@ fn write_out(tables: &mut Table, shared: &Table) -> Result<(), String> {
     Ok(())
 }
 
-/// What the workspace says of a dependency, and what the member adds to it. Features of both count.
+/// Joins the workspace's entry of a dependency with the member's own. Features of both count.
 fn joined(shared: &Value, own: &Value) -> Value {
     let mut all = match shared {
         Value::Table(shared) => shared.clone(),
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inherited_is_written_out_and_what_only_the_workspace_needs_is_dropped() {
+    fn inherited_values_are_written_out_and_tests_dropped() {
         let member = r#"
             [package]
             name = "sdk"
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_stand_alone_is_said() {
+    fn value_that_cannot_stand_alone_is_named() {
         let said = |member: &str| alone(member).unwrap_err();
         assert!(said("[dependencies]\nnear.workspace = true").contains("`near` is a path"));
         assert!(said("[dependencies]\nlost.workspace = true").contains("no `lost`"));
