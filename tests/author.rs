@@ -133,7 +133,7 @@ async fn a_new_plugin_is_built_configured_and_its_alert_arrives() {
 }
 
 #[tokio::test]
-async fn a_new_plugin_passes_its_own_tests_and_is_written_as_rustfmt_would() {
+async fn new_plugin_passes_its_tests_and_rustfmt() {
     let _builder = builder().await;
     let place = place_with("door-bell").await;
     let cargo = async |arguments: &[&str]| {
@@ -149,7 +149,7 @@ async fn a_new_plugin_passes_its_own_tests_and_is_written_as_rustfmt_would() {
 }
 
 #[tokio::test]
-async fn a_wrong_name_and_a_folder_that_is_taken_are_told_and_nothing_is_made() {
+async fn wrong_name_or_taken_folder_is_refused() {
     let place = Place::of("");
     for (name, said) in [
         ("Door Bell", "\"Door Bell\" is not a name for a plugin; name it \"door-bell\""),
@@ -184,7 +184,7 @@ async fn a_wrong_name_and_a_folder_that_is_taken_are_told_and_nothing_is_made() 
 }
 
 #[tokio::test]
-async fn a_new_plugin_goes_into_an_empty_folder_that_everybody_may_read() {
+async fn new_plugin_goes_into_an_empty_readable_folder() {
     let place = Place::of("");
     fs::create_dir(place.path("empty")).unwrap();
     // Whoever stands in it, or came by a link, finds the plugin there.
@@ -202,7 +202,7 @@ async fn a_new_plugin_goes_into_an_empty_folder_that_everybody_may_read() {
 }
 
 #[tokio::test]
-async fn what_does_not_compile_is_told_in_cargos_words_and_the_last_wasm_stays() {
+async fn compile_error_is_shown_and_the_last_wasm_stays() {
     let _builder = builder().await;
     let place = place_with("door-bell").await;
     place.write("door-bell/door-bell.wasm", "the last good one");
@@ -266,7 +266,7 @@ async fn build_with(place: &Place, programs: &[(&str, &str)], alone: bool) -> Ou
 }
 
 #[tokio::test]
-async fn a_missing_target_is_answered_with_the_one_command_that_mends_it() {
+async fn missing_target_is_told_the_install_command() {
     let place = place_with("door-bell").await;
     let real = Command::new("sh").args(["-c", "command -v rustc"]).output().unwrap().stdout;
     let real = String::from_utf8(real).unwrap();
@@ -282,7 +282,7 @@ async fn a_missing_target_is_answered_with_the_one_command_that_mends_it() {
 }
 
 #[tokio::test]
-async fn a_machine_without_rust_is_answered_with_the_one_command_that_installs_it() {
+async fn machine_without_rust_is_told_the_install_command() {
     let place = place_with("door-bell").await;
     let built = build_with(&place, &[], true).await;
     assert_eq!(built.code, Some(1), "{built:?}");
@@ -386,7 +386,7 @@ async fn place_to_develop() -> Place {
 }
 
 #[tokio::test]
-async fn dev_serves_what_is_built_anew_and_keeps_the_last_good_one_when_it_breaks() {
+async fn dev_serves_each_build_and_keeps_the_last_good_one() {
     let _builder = builder().await;
     let place = place_to_develop().await;
     let source = place.path("door-bell/src/lib.rs");
@@ -428,7 +428,7 @@ async fn dev_serves_what_is_built_anew_and_keeps_the_last_good_one_when_it_break
 }
 
 #[tokio::test]
-async fn dev_answers_as_the_gateway_would_and_follows_the_configuration() {
+async fn dev_answers_as_the_gateway_and_follows_its_configuration() {
     let _builder = builder().await;
     let place = place_to_develop().await;
     let config = place.path("door-bell/gateway.toml");

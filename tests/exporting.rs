@@ -18,7 +18,7 @@ fn files(place: &Place) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_kept_request_becomes_a_case_that_passes_and_holds_no_secret() {
+async fn exported_case_passes_and_holds_no_secret() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     let sid = twilio::sid(1);

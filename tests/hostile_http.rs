@@ -71,7 +71,7 @@ async fn two_ways_to_say_where_a_body_ends_let_nothing_in_behind_it() {
 }
 
 #[tokio::test]
-async fn a_head_that_two_readers_could_read_differently_is_400_and_closed() {
+async fn ambiguous_head_is_400_and_closed() {
     let (itoc360, _place, gateway) = start().await;
     for lines in [
         "Content-Length: 4\r\nContent-Length: 5\r\n",
@@ -210,7 +210,7 @@ async fn connections_without_a_request_hold_up_no_stop() {
 }
 
 #[tokio::test]
-async fn a_body_in_pieces_of_one_byte_is_read_and_costs_no_more_than_another() {
+async fn body_in_one_byte_pieces_costs_no_more_than_another() {
     let (itoc360, _place, gateway) = start().await;
     let body = twilio::signed("twilio", twilio::AUTH_TOKEN, format!("Sid=NO1&Payload={}", "x".repeat(200 * 1024)));
     let pieces: String = body.body.iter().map(|byte| format!("1\r\n{}\r\n", char::from(*byte))).collect();
@@ -242,7 +242,7 @@ async fn a_head_without_end_is_431_or_cut_off() {
 }
 
 #[tokio::test]
-async fn a_body_that_comes_byte_by_byte_is_cut_off_however_steadily_it_comes() {
+async fn steady_byte_by_byte_body_is_cut_off() {
     let (itoc360, _place, gateway) = start().await;
     let mut connection = gateway.connect().await;
     connection.write_all(head("Content-Length: 200000\r\n").as_bytes()).await.unwrap();

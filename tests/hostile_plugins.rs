@@ -31,7 +31,7 @@ async fn start() -> (Itoc360, Place, Gateway) {
 }
 
 #[tokio::test]
-async fn others_are_answered_while_plugins_break_and_nothing_is_lost_to_them() {
+async fn breaking_plugins_lose_nothing_and_delay_no_other_source() {
     let (itoc360, place, gateway) = start().await;
     let mut breaking = tokio::task::JoinSet::new();
     for number in 0..5 {
@@ -110,7 +110,7 @@ async fn what_is_kept_is_read_again_once_its_plugin_is_mended() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_fails_again_and_again_is_one_line_of_each_kind_with_the_first_request() {
+async fn repeated_plugin_failures_log_one_line_of_each_kind() {
     let (_itoc360, place, gateway) = start().await;
     let mut first = Vec::new();
     for number in 0..20 {
@@ -170,7 +170,7 @@ async fn a_plugin_that_floods_the_log_is_cut_short() {
 }
 
 #[tokio::test]
-async fn a_source_with_too_much_to_read_asks_its_sender_to_come_back_and_keeps_nothing() {
+async fn overloaded_source_asks_to_retry_and_stores_nothing() {
     let itoc360 = Itoc360::alertmanager().await;
     let forever = plugin::hostile("(loop $forever (br $forever)) (unreachable)");
     let (place, gateway) = Setup::new(&itoc360).plugin("loops", &forever, "limits.time = \"30s\"").start().await;

@@ -66,7 +66,7 @@ async fn tls_carries_alerts_in_both_versions_of_http_and_of_tls() {
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_taken_up_while_it_runs_and_a_broken_one_is_not() {
+async fn renewed_certificate_is_loaded_and_a_broken_one_is_not() {
     let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
     let (place, mut gateway, first) = start_with(&authority, &itoc360).await;
     let (client, address) = (authority.client(), gateway.address);
@@ -107,7 +107,7 @@ async fn a_renewed_certificate_is_taken_up_while_it_runs_and_a_broken_one_is_not
 }
 
 #[tokio::test]
-async fn a_connection_goes_on_while_the_certificate_under_it_is_exchanged() {
+async fn connection_survives_an_exchange_of_its_certificate() {
     let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
     let (place, gateway, _) = start_with(&authority, &itoc360).await;
     let client = authority.client();
@@ -123,7 +123,7 @@ async fn a_connection_goes_on_while_the_certificate_under_it_is_exchanged() {
 }
 
 #[tokio::test]
-async fn plain_http_and_silence_at_the_tls_port_are_closed_and_hold_up_nobody() {
+async fn plain_http_and_silence_at_the_tls_port_are_closed() {
     let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
     let (_place, gateway, _) = start_with(&authority, &itoc360).await;
     let mut silent = Vec::new();
@@ -163,7 +163,7 @@ async fn a_stop_does_not_wait_for_handshakes() {
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_for_a_certificate_on_a_disk_that_does_not_answer() {
+async fn shutdown_does_not_wait_for_a_certificate_on_a_hung_disk() {
     let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
     let (place, gateway, _) = start_with(&authority, &itoc360).await;
     let cert = place.path("tls/cert.pem");
@@ -201,7 +201,7 @@ async fn check_and_run_tell_what_is_wrong_with_tls_at_its_line() {
 }
 
 #[tokio::test]
-async fn an_admin_listener_with_client_ca_hears_nobody_without_a_certificate_of_it() {
+async fn admin_listener_with_client_ca_requires_its_certificate() {
     let (itoc360, authority, foreign) = (Itoc360::alertmanager().await, Authority::new(), Authority::new());
     let own = authority.issue();
     let place = Setup::new(&itoc360)
@@ -239,7 +239,7 @@ async fn an_admin_listener_with_client_ca_hears_nobody_without_a_certificate_of_
 }
 
 #[tokio::test]
-async fn an_admin_listener_with_a_token_shows_its_pages_to_those_who_have_it() {
+async fn admin_listener_with_a_token_requires_it() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360)
         .gateway("admin_token = [{ file = \"token\" }, \"canary-admin-next\"]")
@@ -286,7 +286,7 @@ fn refusals(logged: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_admin_listener_is_asked_by_no_foreign_name_and_for_no_foreign_page() {
+async fn admin_listener_refuses_foreign_hosts_and_origins() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).gateway("admin_hosts = [\"gateway.internal\"]").start().await;
     let own = gateway.admin.to_string();

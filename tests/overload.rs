@@ -45,7 +45,7 @@ async fn hold(gateway: &Gateway, source: &str, length: usize) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_on_one_source_is_refused_in_part_lost_in_no_part_and_felt_by_no_other() {
+async fn flood_on_one_source_loses_nothing_and_reaches_no_other() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).twilio("calm").gateway(LITTLE).start().await;
     gateway.accept(&large(0).to("twilio")).await;
@@ -109,7 +109,7 @@ async fn a_flood_on_one_source_is_refused_in_part_lost_in_no_part_and_felt_by_no
 }
 
 #[tokio::test]
-async fn a_source_gets_half_of_the_room_the_next_half_of_the_rest_and_all_of_it_comes_back() {
+async fn source_gets_half_of_the_free_budget_and_returns_it() {
     let itoc360 = Itoc360::alertmanager().await;
     let setup = Setup::new(&itoc360).twilio("second").twilio("third").twilio("fourth").gateway(LITTLE);
     let (_place, gateway) = setup.start().await;
@@ -183,7 +183,7 @@ async fn thousands_of_idle_connections_keep_no_sender_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_pooled_connections_ask_without_a_pause_every_new_sender_is_answered() {
+async fn new_senders_are_answered_beside_busy_pooled_connections() {
     const ASK: &[u8] = b"GET /in/twilio HTTP/1.1\r\nHost: a\r\n\r\n";
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).gateway(LITTLE).start().await;
@@ -250,7 +250,7 @@ async fn said(mut connection: TcpStream, post: &Post) -> String {
 }
 
 #[tokio::test]
-async fn a_sender_that_is_slow_with_its_body_is_not_sent_away_for_another() {
+async fn sender_with_a_slow_body_is_not_evicted_for_another() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).gateway(LITTLE).start().await;
     let body = twilio::error(&twilio::sid(1)).body();

@@ -77,7 +77,7 @@ async fn what_was_not_signed_as_it_is_is_refused_and_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn values_that_changed_places_are_refused_and_fields_that_did_are_not() {
+async fn swapped_values_are_refused_and_swapped_fields_are_not() {
     let (itoc360, _place, mut gateway) = start().await;
     // The signature covers the fields sorted by name, so their order on the wire proves nothing.
     let reversed = form(|fields| fields.reverse());
@@ -93,7 +93,7 @@ async fn values_that_changed_places_are_refused_and_fields_that_did_are_not() {
 }
 
 #[tokio::test]
-async fn a_wrong_signature_is_logged_with_the_url_it_was_checked_over_and_the_usual_causes() {
+async fn wrong_signature_is_logged_with_its_url_and_usual_causes() {
     let (_itoc360, _place, mut gateway) = start().await;
     let answer = refused(&mut gateway, &good().body("Sid=NO1"), 403).await;
     assert!(answer.json()["detail"].as_str().unwrap().contains("https://gw.example.com/in/twilio"));
@@ -119,7 +119,7 @@ async fn a_token_in_the_url_is_not_shown_where_the_signature_is_wrong() {
 }
 
 #[tokio::test]
-async fn the_url_is_the_configured_one_whatever_the_request_says_of_its_host() {
+async fn signed_url_is_the_configured_one_not_the_requests_host() {
     let (itoc360, _place, gateway) = start().await;
     let post = good().header("X-Forwarded-Host", "evil.example").header("X-Forwarded-Proto", "http");
     gateway.accept(&post.header("Host", "evil.example").header("Forwarded", "host=evil.example;proto=http")).await;
@@ -130,7 +130,7 @@ async fn the_url_is_the_configured_one_whatever_the_request_says_of_its_host() {
 }
 
 #[tokio::test]
-async fn a_url_with_a_query_and_a_suffix_is_signed_with_both_byte_for_byte() {
+async fn url_is_signed_with_query_and_suffix_byte_for_byte() {
     let (itoc360, _place, gateway) = start().await;
     let path = "/in/twilio/a%2Fb/?x=%20y&z=%C3%BC&&token=";
     let url = format!("{}{path}", twilio::PUBLIC_URL);

@@ -147,7 +147,7 @@ async fn every_published_signature_is_judged_as_published() {
 }
 
 #[tokio::test]
-async fn captured_bodies_are_accepted_under_their_published_signatures() {
+async fn captured_bodies_pass_with_their_published_signatures() {
     for (file, signature) in [
         ("docs_11200", "EfWcvsgAOV8k0v1MrI6lv99Poa8="),
         ("google_30007", "L/Qwkw0et8d4jQDXPi6WWmKUG2k="),

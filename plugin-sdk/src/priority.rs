@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_read_whatever_their_case_and_an_unknown_one_means_nothing() {
+    fn words_are_read_in_any_case_and_unknown_ones_are_none() {
         assert_eq!(Priority::from_word(" Fatal "), Some(Priority::Critical));
         assert_eq!(Priority::from_word("ERROR"), Some(Priority::High));
         assert_eq!(Priority::from_word("Warning"), Some(Priority::Medium));

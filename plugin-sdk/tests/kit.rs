@@ -55,7 +55,7 @@ fn complaint<P: Plugin>(folder: &Path) -> String {
 }
 
 #[test]
-fn a_case_that_is_answered_as_written_passes_whatever_the_order_of_keys() {
+fn case_passes_whatever_the_order_of_keys() {
     testing::run_cases::<Echo>(folder_with(Some(ANSWER)).path());
 }
 

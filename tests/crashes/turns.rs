@@ -60,7 +60,7 @@ fn fingerprints(itoc360: &Itoc360, key: usize) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn killed_while_alerts_open_end_and_open_again_it_opens_each_as_often_as_it_was_told_to() {
+async fn killed_while_alerts_reopen_it_opens_each_exactly_as_fired() {
     let (mut random, kills) = (random(), kills().div_ceil(2));
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "").place();

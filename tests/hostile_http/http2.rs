@@ -124,7 +124,7 @@ async fn a_request_over_http2_is_answered() {
 }
 
 #[tokio::test]
-async fn streams_that_are_opened_and_reset_in_a_rush_end_the_connection() {
+async fn rapid_reset_ends_the_connection() {
     let (itoc360, _place, gateway) = start().await;
     let rush: Vec<u8> = (0..2000)
         .flat_map(|index| {
@@ -146,7 +146,7 @@ async fn a_head_that_goes_on_without_end_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_head_that_unpacks_to_a_multiple_of_itself_is_431_or_ends_the_connection() {
+async fn hpack_bomb_is_431_or_ends_the_connection() {
     let (itoc360, _place, gateway) = start().await;
     // A field of 3 KiB that goes to the dynamic table, and a byte for each time that it is meant again.
     let large = [&[0x40][..], &text(b"x"), &text(&[b'y'; 3000])].concat();
@@ -191,7 +191,7 @@ async fn data_of_nothing_without_end_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn pings_and_settings_from_one_who_does_not_read_the_answers_are_not_read() {
+async fn pings_of_a_sender_that_never_reads_are_not_read() {
     let (itoc360, _place, gateway) = start().await;
     for flood in [frame(PING, 0, 0, &[0; 8]), frame(SETTINGS, 0, 0, &[])] {
         let before = gateway.memory_kib(false);
@@ -204,7 +204,7 @@ async fn pings_and_settings_from_one_who_does_not_read_the_answers_are_not_read(
 }
 
 #[tokio::test]
-async fn answers_that_there_is_no_window_for_wait_and_cost_nobody_else_theirs() {
+async fn answers_without_a_window_delay_no_other_sender() {
     let (itoc360, _place, gateway) = start().await;
     let mut connection = connect(&gateway, &[&INITIAL_WINDOW[..], &0_u32.to_be_bytes()].concat()).await;
     let ask: Vec<u8> = (0..32)
@@ -224,7 +224,7 @@ async fn answers_that_there_is_no_window_for_wait_and_cost_nobody_else_theirs() 
 }
 
 #[tokio::test]
-async fn replies_that_there_is_no_window_for_are_held_within_the_share_of_their_source() {
+async fn replies_without_a_window_stay_within_the_sources_share() {
     let itoc360 = Itoc360::alertmanager().await;
     // 4 MiB for requests, of which a source gets half.
     let setup = Setup::new(&itoc360).gateway("memory = \"24MiB\"").plugin("parrot", &plugin::parrot(), "");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn every_case_of_every_bundled_plugin_passes_under_the_limits_of_a_source() {
+async fn every_bundled_case_passes_under_a_sources_limits() {
     for bundled in alert_gateway_plugins::all() {
         let cases = root().join("plugins").join(bundled.name).join("cases");
         let output = run(&Place::of(""), &["test", bundled.name, "--cases", cases.to_str().unwrap()]).await;
@@ -29,7 +29,7 @@ async fn a_case_is_one_line_with_what_the_call_used() {
 }
 
 #[tokio::test]
-async fn another_answer_is_shown_as_a_difference_and_written_down_when_it_is_blessed() {
+async fn another_answer_is_shown_as_a_difference_and_blessed() {
     let place = hand_made(
         plugin::parrot(),
         &[
@@ -69,7 +69,7 @@ async fn another_answer_is_shown_as_a_difference_and_written_down_when_it_is_ble
 }
 
 #[tokio::test]
-async fn one_case_is_run_alone_and_a_misspelt_one_is_not_guessed_silently() {
+async fn one_case_runs_alone_and_a_misspelt_one_is_refused() {
     let cases = [("ring.http", &*request(&ignored("x"))), ("knock.http", "broken")];
     let place = hand_made(plugin::parrot(), &cases);
     let one = run(&place, &["test", "hand.wasm", "--bless", "--case", "ring"]).await;

@@ -13,7 +13,7 @@ async fn verdict_on(wasm: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_crash_shows_the_case_the_panics_place_and_message_and_what_to_do() {
+async fn crash_shows_case_place_message_and_advice() {
     let said = verdict_on(&plugin::panicking("panicked at src/lib.rs:31:9: no title in the payload")).await;
     assert_said(
         &said,
@@ -55,7 +55,7 @@ async fn each_limit_that_a_plugin_runs_into_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_keep_the_contract_is_told_by_its_field() {
+async fn answer_against_the_contract_is_told_by_its_field() {
     let alert = |change: Value| {
         let mut alert = json!({ "event_id": "1", "priority": "high", "title": "t" });
         alert.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());

@@ -7,7 +7,7 @@ fn wat(text: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_plugin_says_what_it_lacks_and_how_to_build_it() {
+async fn file_that_is_no_plugin_is_told_what_it_lacks() {
     let other_version = |version: u32| {
         let mut description = plugin::description();
         description["contract"] = version.into();

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_leave_descriptors_for_all_else_and_one_connection_there_always_is() {
+    fn connections_leave_descriptors_for_the_rest() {
         assert_eq!(within(None, 72, 1365), 1365);
         assert_eq!(within(Some(8192), 72, 1365), 1365);
         assert_eq!(within(Some(1024), 72, 1365), 1024 - 72 - FILES);

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_into_the_whole_is_told_from_what_is_too_much_for_one() {
+    fn full_budget_differs_from_an_exceeded_share() {
         let admission = budget(4 * REQUEST);
         let (one, other) = (admission.join(), admission.join());
         let first = one.admit(REQUEST).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_charge_grows_and_never_shrinks_and_one_that_cannot_grow_stays() {
+    fn reservation_grows_and_a_refused_growth_changes_nothing() {
         let admission = budget(10 * REQUEST);
         let (one, other) = (admission.join(), admission.join());
         let mut charge = one.admit(REQUEST).unwrap();

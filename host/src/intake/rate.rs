@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_as_written_come_at_once_and_then_one_for_each_part_of_the_time() {
+    fn rate_allows_a_burst_then_one_for_each_interval() {
         let (pace, clock) = pace(4, 60);
         assert!((0..4).all(|_| pace.step().is_ok()));
         assert_eq!(pace.step(), Err(15));

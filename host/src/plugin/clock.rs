@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_that_stood_still_costs_a_call_one_turn_and_not_its_whole_time() {
+    fn paused_machine_costs_a_call_one_turn_only() {
         let clock = Arc::new(Clock::start(&Engine::default()).unwrap());
         let (limit, long_ago) = (LONGEST_TURN * 5, Instant::now().checked_sub(Duration::from_secs(1)).unwrap());
         let mut turn = clock.turn(limit);

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_read_whatever_their_case_and_an_unknown_one_means_nothing() {
+    fn words_are_read_in_any_case_and_unknown_ones_are_none() {
         assert_eq!(status(" OK "), Some(Status::Resolve));
         assert_eq!(status("Firing"), Some(Status::Trigger));
         assert_eq!(status("pending"), None);

@@ -22,7 +22,7 @@ fn alerts(settings: &Value, body: &str) -> Vec<Alert> {
 }
 
 #[test]
-fn more_than_a_thousand_members_are_a_thousand_alerts_and_none_is_lost() {
+fn over_a_thousand_members_lose_none() {
     let members: Vec<_> = (0..1_003).map(|number| json!({ "n": number })).collect();
     let alerts = alerts(&json!({ "title": "/n", "each": "/all" }), &json!({ "all": members }).to_string());
     assert_eq!(alerts.len(), 1_000);
@@ -80,7 +80,7 @@ fn a_title_is_cut_where_there_is_no_room_for_more() {
 }
 
 #[test]
-fn events_of_one_request_stay_apart_where_the_mapping_gives_them_one_id() {
+fn events_with_one_mapped_id_stay_apart() {
     let settings = json!({ "title": "/n", "each": "/all", "event_id": "$body/id" });
     let alerts = alerts(&settings, r#"{"id":"7","all":[{"n":1},{"n":2}]}"#);
     assert_eq!(alerts[0].event_id, "7");
@@ -89,7 +89,7 @@ fn events_of_one_request_stay_apart_where_the_mapping_gives_them_one_id() {
 }
 
 #[test]
-fn a_key_that_is_too_long_is_known_by_its_hash_and_an_event_with_such_an_id_by_its_own() {
+fn overlong_key_and_event_id_are_replaced_by_hashes() {
     let settings = json!({ "title": "x", "key": "/k", "event_id": "/k" });
     let with =
         |length: usize, rest: u32| alerts(&settings, &json!({ "k": "x".repeat(length), "rest": rest }).to_string());

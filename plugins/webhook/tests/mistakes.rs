@@ -147,7 +147,7 @@ fn a_sender_needs_a_secret_and_a_secret_needs_a_sender() {
 }
 
 #[test]
-fn the_header_that_holds_the_secret_stays_out_of_alerts_and_of_reasons() {
+fn header_with_the_secret_stays_out_of_alerts_and_reasons() {
     let shown = json!("{$headers/x-gitlab-token}");
     for (name, value, path) in [
         ("title", shown.clone(), "/title"),

@@ -32,7 +32,7 @@ proptest! {
     }
 
     #[test]
-    fn a_configuration_with_a_piece_cut_out_or_put_in_is_read_without_a_panic(
+    fn mutated_configuration_is_read_without_a_panic(
         start in 0..GOOD.len(), length in 0..60usize, put in prop::sample::select(WORDS),
     ) {
         let end = (start + length).min(GOOD.len());
@@ -72,7 +72,7 @@ fn settings_nested_too_deep_are_refused() {
 }
 
 #[test]
-fn a_file_that_is_no_configuration_is_refused_by_its_size_and_encoding() {
+fn file_of_wrong_size_or_encoding_is_refused() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let load = |bytes: &[u8]| {
         std::fs::write(file.path(), bytes).expect("written");

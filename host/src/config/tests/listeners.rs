@@ -274,7 +274,7 @@ fn networks_are_written_as_addresses_and_networks() {
 }
 
 #[test]
-fn an_allow_list_that_would_refuse_all_that_a_proxy_brings_is_warned_of() {
+fn clients_that_exclude_the_proxy_are_warned_of() {
     let clients = |clients: &str, gateway: &str| {
         let text = with(gateway)
             .replace("destination = \"itoc360\"", &format!("destination = \"itoc360\"\nclients = {clients}"));
@@ -288,7 +288,7 @@ fn an_allow_list_that_would_refuse_all_that_a_proxy_brings_is_warned_of() {
 }
 
 #[test]
-fn who_only_looks_at_the_data_needs_neither_the_token_nor_the_key() {
+fn reading_the_data_needs_neither_token_nor_key() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("gateway.toml");
     let text = with("tls = { cert = \"none.pem\", key = \"none.pem\" }\nadmin_token = { env = \"NO_TOKEN\" }");

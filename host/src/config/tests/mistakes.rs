@@ -10,7 +10,7 @@ fn each_mistake_is_told_with_its_place_and_what_would_be_right() {
 }
 
 #[test]
-fn every_mistake_of_a_file_is_told_at_once_in_the_order_of_the_file() {
+fn every_mistake_is_reported_at_once_in_order() {
     let text = GOOD
         .replace("listen =", "lisen =")
         .replace("\"30d\"", "30")

@@ -50,7 +50,7 @@ fn no_secret_is_in_a_problem_wherever_it_was_written() {
 }
 
 #[test]
-fn a_secret_file_that_cannot_be_a_secret_is_refused_and_not_shown() {
+fn file_that_holds_no_secret_is_refused_and_not_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("secret");
     let text = GOOD.replace("{ env = \"ITOC360_TOKEN\" }", "{ file = \"secret\" }");

@@ -69,7 +69,7 @@ async fn a_block_holds_what_is_stored_in_it() {
 }
 
 #[tokio::test]
-async fn loads_out_of_range_give_zero_and_stores_out_of_range_do_nothing() {
+async fn loads_out_of_range_give_zero_and_stores_do_nothing() {
     let read = checked(
         "(local.set $a (call $alloc (i64.const 8)))
          (call $store_u64 (local.get $a) (i64.const -1))
@@ -240,7 +240,7 @@ async fn a_return_code_other_than_zero_is_a_failure() {
 const OOPS: &str = r#"(data (i32.const 32768) "oops\nagain")"#;
 
 #[tokio::test]
-async fn an_error_that_was_set_is_a_failure_even_with_return_code_zero() {
+async fn error_set_is_a_failure_even_with_return_code_zero() {
     let read = "(call $error_set (call $text (i32.const 32768) (i32.const 10))) (call $answer)";
     let plugin = load(ByHand { read, more: OOPS, ..ByHand::default() }).await;
     assert_failed(plugin.read("here", INPUT, &LIMITS).await, "error", r"an error: oops\nagain");

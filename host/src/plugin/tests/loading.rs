@@ -143,7 +143,7 @@ async fn every_function_that_is_listed_can_be_imported_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_plugin_is_asked_about_settings_where_it_has_something_to_say() {
+async fn plugin_that_exports_check_is_asked_about_settings() {
     let silent = load(ByHand::default()).await;
     assert_eq!(silent.check("here", b"{}").await.unwrap(), Checked::default());
 

@@ -32,7 +32,7 @@ async fn a_call_that_failed_is_measured_as_far_as_it_came() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_keep_the_contract_is_given_all_the_same() {
+async fn answer_against_the_contract_is_returned_for_inspection() {
     let plugin = load(ByHand { answer: "[]", ..ByHand::default() }).await;
     let measured = plugin.measure("here", INPUT, &LIMITS).await;
     assert_eq!((measured.output.as_slice(), measured.used.output), (&b"[]"[..], 2));

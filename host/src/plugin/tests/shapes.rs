@@ -76,7 +76,7 @@ async fn tables_are_few_and_small_from_the_start() {
 }
 
 #[tokio::test]
-async fn a_start_function_that_never_ends_or_breaks_is_found_when_it_is_loaded() {
+async fn broken_start_function_is_found_at_load() {
     let error = refusal("(func $start (loop $forever (br $forever))) (start $start)").await;
     assert!(error.contains("failed in `describe`") && error.contains("time limit"), "{error}");
     let error = refusal("(func $start (unreachable)) (start $start)").await;
@@ -105,7 +105,7 @@ async fn exports_that_the_host_does_not_know_are_left_alone() {
 
 /// Each of these gives the host something to keep or to do, as often as there is time.
 #[tokio::test]
-async fn a_flood_of_calls_to_the_host_ends_at_a_limit_and_costs_the_next_call_nothing() {
+async fn flood_of_host_calls_ends_at_a_limit() {
     for flood in [
         "(call $log_error (call $alloc (i64.const 60000)))",
         "(call $error_set (call $alloc (i64.const 60000)))",
@@ -132,7 +132,7 @@ async fn a_flood_of_calls_to_the_host_ends_at_a_limit_and_costs_the_next_call_no
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_call_wrote_no_other_reads_even_where_they_run_at_once() {
+async fn concurrent_calls_never_read_each_others_memory() {
     // The hostile one fills all that it can get with ones; the other looks for anything that is not zero.
     let write = "(local.set $a (call $alloc (i64.const 65536)))
         (loop $next

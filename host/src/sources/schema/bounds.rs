@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn references_in_a_circle_are_refused_unless_they_enter_the_settings() {
+    fn circular_references_are_refused_unless_settings_recurse() {
         for circle in [
             json!({ "$ref": "#" }),
             json!({ "not": { "$ref": "#" } }),

@@ -110,7 +110,7 @@ fn a_source_whose_plugin_cannot_tell_its_sender_needs_a_token() {
 }
 
 #[test]
-fn whether_a_plugin_can_tell_its_sender_may_depend_on_the_settings() {
+fn proof_of_the_sender_may_depend_on_the_settings() {
     let config = config("", "auth_token = \"12345\"");
     let mut plugin = twilio();
     for described in [true, false] {
@@ -204,7 +204,7 @@ fn no_secret_is_in_a_problem_whatever_the_schema_complains_of() {
 }
 
 #[test]
-fn a_plain_secret_in_a_file_that_everybody_can_read_is_warned_of() {
+fn plain_secret_in_a_readable_file_is_warned_of() {
     let mut config = config("", "auth_token = \"12345\"\ncount = 1");
     assert_eq!(warnings(&config.sources[0], &twilio(), &config), []);
     config.exposed = true;

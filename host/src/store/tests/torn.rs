@@ -57,7 +57,7 @@ async fn opened(dir: &TempDir, main: &[u8], log: &[u8]) -> (Bench, Holding) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_is_lost_of_the_log_what_is_left_is_the_store_of_an_earlier_moment() {
+async fn damaged_log_opens_as_the_store_of_an_earlier_moment() {
     let mut random = random();
     let mut bench = Bench::new().await;
     let mut moments = vec![holding(&bench.store, &bench.metrics)];

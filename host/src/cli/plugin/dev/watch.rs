@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_author_changes_is_noticed_and_what_programs_leave_is_not() {
+    fn authors_changes_are_noticed_and_build_products_are_not() {
         let ground = Ground { dir: "/bell".into(), config: "/etc/gateway.toml".into() };
         for noticed in
             ["/bell/src/lib.rs", "/bell/cases/a.http", "/bell/sdk/src/lib.rs", "/bell/Cargo.toml", "/etc/gateway.toml"]

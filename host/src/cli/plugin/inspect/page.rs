@@ -88,7 +88,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_page_has_the_whole_schema_only_where_the_table_cannot_show_it() {
+    fn page_has_the_schema_only_if_the_table_cannot_show_it() {
         let page_of = |schema| page(&Description::new("bell", "1.0.0", "Rings.", schema), &Named::Bundled("bell"));
         let shown = page_of(json!({ "properties": { "a|b": { "enum": ["x|y"] } } }));
         assert!(shown.contains("| `a\\|b` | `\"x\\|y\"` |  |") && !shown.contains("<details>"), "{shown}");
