@@ -1,11 +1,11 @@
-//! What the author of a plugin can do about a call that failed. The errors themselves are written for the operator's log,
-//! where this would be in the way.
+//! Advice for the plugin author about a failed call. The errors themselves are written for the operator's log, and leave
+//! it out.
 
 use super::answer::AnswerError;
 use super::error::CallError;
 
 impl CallError {
-    /// What the plugin's author can do about it: a sentence or two.
+    /// Returns advice for the plugin author, in a sentence or two.
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Trap { trap, .. } if trap.contains("call stack exhausted") => {

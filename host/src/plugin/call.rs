@@ -1,4 +1,4 @@
-//! One call of one export, in a fresh instance: its state, from the input to what is left when the export returns.
+//! One call of one export, in a fresh instance: its state, from the input to the result.
 
 use super::clock::{Clock, FIRST_TICKS, Turn};
 use super::error::CallError;
@@ -56,7 +56,7 @@ impl Call {
         answer(output(&mut store, plugin, initialize, export).await?)
     }
 
-    /// The same, with a copy of what it put out, and with what it used until then, however it ended.
+    /// Runs like [`Call::run`], and also returns a copy of the output and the used resources, however the call ended.
     pub(super) async fn measure(
         self,
         plugin: &InstancePre<Self>,
@@ -74,7 +74,7 @@ impl Call {
         (output, used)
     }
 
-    /// What the instance will live in, with the limits watching.
+    /// Creates the wasmtime store of the instance, with its limits.
     fn store(self, engine: &Engine) -> Result<Store<Self>, CallError> {
         let mut store = Store::try_new(engine, self).map_err(|error| CallError::Host(format!("{error:#}")))?;
         store.limiter(|call| &mut call.guard);
@@ -176,7 +176,7 @@ async fn enter(
     function(store, export)?.typed::<(), i32>(&store)?.call_async(&mut *store, ()).await
 }
 
-/// What stopped the call.
+/// Converts the engine's error into the error of the call.
 fn failure(error: wasmtime::Error) -> CallError {
     if let Some(trap) = error.downcast_ref::<Trap>() {
         let place = error

@@ -1,14 +1,13 @@
-//! Time: the clock that interrupts plugins, and the turns that long calls take.
+//! The epoch clock that interrupts plugins, and the time slices of slow calls.
 //!
-//! Compiled plugins look at the engine's epoch at each loop and function. One thread for the engine counts it up every
-//! [`TICK`]; where a call sees that its own deadline has passed, it comes back to the host, which stops it if it has used
-//! up its time, and otherwise lets other tasks run before it goes on. So nobody's call is cut short by another's: the
-//! epoch only says "look up", and the decision is taken from what this very call has run.
+//! Compiled plugins check the engine's epoch at each loop and function. One thread increments it every [`TICK`]. A call whose
+//! deadline has passed returns to the host. The host stops the call if it has used up its time, and lets other tasks run
+//! otherwise. No call is cut short by another one: the epoch only interrupts, and the decision depends on this call's own run
+//! time.
 //!
-//! A call that is done within its first tick (they take some ten microseconds) meets none of this. One that is not has
-//! become slow, and from then on waits in line with the other slow ones: one fewer of them run at once than the machine
-//! has processors. A plugin that loops therefore takes its turn of a few milliseconds at a time, from one processor, while
-//! the other sources are answered on what is left.
+//! A healthy call ends within its first tick (it takes some ten microseconds) and is never interrupted. Any other call is
+//! slow and queues with the other slow ones: one fewer of them run at once than the machine has processors. So a looping
+//! plugin gets slices of a few milliseconds on one processor, and the other sources are answered on the rest.
 
 use super::error::CallError;
 use std::io;
@@ -19,8 +18,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Engine, UpdateDeadline};
 
-/// How often the clock ticks. Short enough that a looping plugin delays others by no more than a network's jitter, even
-/// where there is one processor; long enough that 200 wake-ups a second cost nothing (about 0.1 % of one processor).
+/// The interval of the epoch. Short: a looping plugin delays others by no more than a network's jitter, even on one processor.
+/// Long: 200 wake-ups a second cost about 0.1 % of one processor.
 const TICK: Duration = Duration::from_millis(5);
 
 /// A call is looked at for the first time after this many ticks. Two, because the first one may come at once: so every
@@ -30,14 +29,14 @@ pub(super) const FIRST_TICKS: u64 = 2;
 /// Later turns end with the next tick.
 const NEXT_TICKS: u64 = 1;
 
-/// The most that one turn counts: as long as a turn lasts on a machine that has time for it. What is beyond is time in which
-/// the machine was at other work, or stood still; that must not cost a healthy plugin its call.
+/// The most that one turn counts: its length on an idle machine. Beyond that the machine was busy or paused, which must not
+/// cost a healthy plugin its call.
 const LONGEST_TURN: Duration = TICK.saturating_mul(FIRST_TICKS as u32);
 
 /// After a second without a call the clock stops, and the first call starts it again. At once under test.
 const IDLE_TICKS: u32 = if cfg!(test) { 2 } else { 200 };
 
-/// The thread that counts the engine's epoch up, and the line in which slow calls wait. It stops when this is dropped.
+/// The thread that increments the epoch, with the queue of slow calls. It stops when this is dropped.
 pub(super) struct Clock {
     shared: Arc<Shared>,
     slow: Arc<Semaphore>,
@@ -70,7 +69,7 @@ impl Clock {
         Turn { clock: Arc::clone(self), limit, ran: Duration::ZERO, slice: Slice::Fast(Instant::now()) }
     }
 
-    /// Whether it has stopped because there was nothing to do.
+    /// Returns whether the thread has stopped because no call was running.
     #[cfg(test)]
     pub(super) fn is_asleep(&self) -> bool {
         self.shared.asleep.load(Ordering::SeqCst)
@@ -127,7 +126,7 @@ impl Shared {
 pub(super) struct Turn {
     clock: Arc<Clock>,
     limit: Duration,
-    /// How long it ran in the turns that are over.
+    /// The run time of the finished turns.
     ran: Duration,
     slice: Slice,
 }
@@ -135,7 +134,7 @@ pub(super) struct Turn {
 enum Slice {
     /// In its first turn, since then.
     Fast(Instant),
-    /// In a later one. Whoever waits for the turn fills it in.
+    /// In a later one. The waiter for the turn fills it in.
     Slow(Arc<Mutex<Option<SlowSlice>>>),
 }
 
@@ -146,7 +145,7 @@ struct SlowSlice {
 }
 
 impl Turn {
-    /// How long the call has run until now, as its limit counts.
+    /// Returns the run time until now, as the limit counts it.
     pub(super) fn ran(&self) -> Duration {
         let slice = match &self.slice {
             Slice::Fast(since) => since.elapsed(),

@@ -1,4 +1,4 @@
-//! What can go wrong, and what holds afterwards. All of it is written for the person who reads the log line.
+//! The sandbox's errors, each with the state that holds afterwards. Their text is for the reader of the log line.
 
 use super::answer::AnswerError;
 use plugin_sdk::contract::CONTRACT_VERSION;
@@ -19,7 +19,7 @@ pub enum SandboxError {
     Clock(#[source] std::io::Error),
 }
 
-/// A plugin was not taken. The others are not touched.
+/// A plugin was refused at load. The others are unaffected.
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The bytes are no WebAssembly module that this host runs.
@@ -31,7 +31,7 @@ pub enum LoadError {
     Module {
         /// The plugin's name.
         plugin: String,
-        /// What the compiler says.
+        /// The compiler's message.
         reason: String,
     },
     /// The module wants functions that this host does not offer.
@@ -52,7 +52,7 @@ pub enum LoadError {
     Link {
         /// The plugin's name.
         plugin: String,
-        /// Which import, what was expected and what was found.
+        /// The import, with the expected and the found type.
         reason: String,
     },
     /// An export that the contract demands is missing or has another type.
@@ -65,10 +65,10 @@ pub enum LoadError {
         plugin: String,
         /// The export.
         export: &'static str,
-        /// How it was found instead.
+        /// Its actual type, or its absence.
         found: String,
     },
-    /// The plugin failed when it was asked what it is.
+    /// The plugin failed at `describe`.
     #[error(
         "plugin `{plugin}` failed in `describe`: {error}. Author: `describe` takes nothing, and answers the Description of \
          contract {CONTRACT_VERSION} as JSON"
@@ -76,7 +76,7 @@ pub enum LoadError {
     Describe {
         /// The plugin's name.
         plugin: String,
-        /// How it failed.
+        /// The failure of the call.
         #[source]
         error: CallError,
     },
@@ -107,9 +107,9 @@ pub enum CallError {
     /// The plugin crashed: a panic, an access outside its memory, a stack overflow.
     #[error("the plugin crashed: {trap}{}", told(.message))]
     Trap {
-        /// What the engine says, with the innermost function where its name is known.
+        /// The engine's message, with the innermost function if its name is known.
         trap: String,
-        /// What the plugin said before it crashed; for a plugin made with the SDK, the panic's place and message.
+        /// The plugin's last message before the crash; with the SDK, the panic's place and message.
         message: Option<String>,
     },
     /// The plugin ran for its whole time without an answer.
@@ -121,7 +121,7 @@ pub enum CallError {
     /// The plugin asked for more memory than it may have.
     #[error("the plugin asked for {asked} bytes of memory, and its limit is {limit}")]
     Memory {
-        /// What it asked for, in bytes.
+        /// The requested size, in bytes.
         asked: usize,
         /// The limit, in bytes.
         limit: usize,
@@ -129,7 +129,7 @@ pub enum CallError {
     /// The plugin asked for a larger table of functions than it may have.
     #[error("the plugin asked for a table of {asked} elements, and the limit is {limit}")]
     Table {
-        /// What it asked for, in elements.
+        /// The requested size, in elements.
         asked: usize,
         /// The limit, in elements.
         limit: usize,
@@ -142,10 +142,10 @@ pub enum CallError {
     HostMemory {
         /// The limit.
         limit: usize,
-        /// What is limited.
+        /// The limited resource.
         unit: &'static str,
     },
-    /// The plugin wanted something that no plugin may have.
+    /// The plugin asked for a capability outside the sandbox.
     #[error("the plugin wanted {0}, which no plugin may have: a plugin is a function of the request and nothing else")]
     Denied(&'static str),
     /// The plugin ended itself by `proc_exit`.
@@ -153,13 +153,13 @@ pub enum CallError {
     Exit {
         /// The code it gave.
         code: i32,
-        /// What it said before.
+        /// The plugin's last message.
         message: Option<String>,
     },
     /// The plugin itself reported an error.
     #[error("the plugin reported an error{}{}", code_of(*.code), told(.message))]
     Failed {
-        /// What the export returned; a message counts as an error even where this is 0.
+        /// The return code of the export; a message counts as an error even if this is 0.
         code: i32,
         /// The plugin's message.
         message: Option<String>,
@@ -170,7 +170,7 @@ pub enum CallError {
     /// No place became free: too many calls of this plugin run at once, each for long.
     #[error("no place to run the plugin became free within {waited:?}: its calls take too long")]
     Busy {
-        /// How long the call waited.
+        /// The time for which the call waited.
         waited: Duration,
     },
     /// The host could not start the plugin, for a reason of its own.
@@ -179,7 +179,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// One word for metrics.
+    /// Returns the label value for metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Trap { .. } => "trap",
@@ -197,7 +197,7 @@ impl CallError {
         }
     }
 
-    /// The same error with what the plugin had said before it failed, where that has a place in it.
+    /// Adds the plugin's last message, if the variant has a field for it.
     pub(super) fn with_message(self, said: Option<String>) -> Self {
         match self {
             Self::Trap { trap, message } => Self::Trap { trap, message: message.or(said) },

@@ -1,7 +1,7 @@
 //! The limits of one call, and the guard that holds a plugin's own memory and tables to them.
 //!
-//! A plugin that asks for more than its limit is stopped at once, rather than told that there is no more: what a guest
-//! makes of a refusal is a crash elsewhere, and then nobody can say which limit was the cause.
+//! A plugin that asks for more than its limit is stopped at once instead of being refused memory: a guest turns a refusal
+//! into a crash elsewhere, and the cause could no longer be named.
 
 use super::error::CallError;
 use std::time::Duration;
@@ -13,10 +13,10 @@ pub(super) const MAX_TABLE_ELEMENTS: usize = 10_000;
 /// Tables that one plugin may have; compilers make one.
 pub(super) const MAX_TABLES: u32 = 4;
 
-/// What one call may use. Each limit stops the call that passes it, and no other.
+/// The limits of one call. Each stops the call that passes it, and no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallLimits {
-    /// How long the plugin may run. Time in which it waits for its turn is not counted.
+    /// The longest run time of the plugin, without the time in which it waits for its turn.
     pub time: Duration,
     /// Bytes of the plugin's own memory.
     pub memory: usize,
@@ -25,8 +25,8 @@ pub struct CallLimits {
 }
 
 impl CallLimits {
-    /// The bytes that the host lends for answers and messages, beside the input: an answer, and three times as much for
-    /// the pieces that it was made of.
+    /// Returns the bytes that the host lends for answers and messages, besides the input: an answer, and three times as much
+    /// for the pieces of its construction.
     pub(super) fn host_memory(&self) -> usize {
         self.output.saturating_mul(4)
     }
@@ -35,7 +35,7 @@ impl CallLimits {
 /// Holds the plugin's memory to the limit. wasmtime asks it before each growth, the first allocation included.
 pub(super) struct Guard {
     limit: usize,
-    /// What it has, which is the most that it had: a memory never shrinks.
+    /// Its present size, in bytes; also its peak, because a memory never shrinks.
     has: usize,
 }
 

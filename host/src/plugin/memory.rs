@@ -1,5 +1,5 @@
-//! The memory that the host lends a plugin for one call: Extism's second memory, from which a plugin reads its input
-//! and into which it writes its answer and its messages.
+//! The memory that the host lends a plugin for one call: Extism's second memory. A plugin reads its input there, and writes
+//! its answer and its messages.
 //!
 //! Plugins reach it through functions that move one byte or one word of eight, so these must cost next to nothing: all
 //! blocks lie back to back in one vector, an address is an index plus [`BASE`], and a load is one comparison. Loads and
@@ -14,7 +14,7 @@ const BASE: u64 = 8;
 /// Every block starts at a multiple of this, so that the PDKs' word-wise copies never straddle two blocks.
 const ALIGN: usize = 8;
 
-/// How many blocks a plugin may hold at once. A plugin needs a handful: one for each message, variable and answer.
+/// The most blocks of a plugin at once. A plugin needs a handful: one for each message, variable and answer.
 pub(super) const MAX_BLOCKS: usize = 4096;
 
 /// Room for an ordinary answer, so that a call allocates once.
@@ -25,7 +25,7 @@ pub(super) struct HostMemory {
     bytes: Vec<u8>,
     /// In order of address, without a gap between them.
     blocks: Vec<Block>,
-    /// How many of the blocks are free, so that the usual `alloc` need not look for one.
+    /// The number of free blocks, so that the usual `alloc` need not search for one.
     free: usize,
     input: usize,
     max_bytes: usize,
@@ -34,7 +34,7 @@ pub(super) struct HostMemory {
 struct Block {
     start: usize,
     size: usize,
-    /// What was asked for, or `None` while it is free.
+    /// The requested length, or `None` while the block is free.
     len: Option<usize>,
 }
 

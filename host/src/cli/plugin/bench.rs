@@ -1,4 +1,4 @@
-//! `plugin bench`: what a call takes.
+//! `plugin bench`: the time of a call.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::sources::call_limits;
 const LONGEST: Duration = Duration::from_secs(60);
 /// Calls of one case after which its figures do not change any more.
 const MOST_CALLS: usize = 1_000_000;
-/// Calls before the first one counts, so that memory and caches are warm as in a gateway that runs.
+/// Calls before the measurement, so that memory and caches are as warm as in a running gateway.
 const WARM_UP: usize = 20;
 /// The one case of a bundled plugin that the gateway carries.
 const SAMPLE: &str = "sample";
@@ -36,7 +36,7 @@ pub struct Bench {
     time: Duration,
 }
 
-/// What the calls of one case took.
+/// The times of one case's calls.
 struct Figures {
     calls: usize,
     median: Duration,

@@ -1,4 +1,4 @@
-//! The plugin that is looked at: a crate's folder, a wasm file, or the name of a bundled one.
+//! The plugin under inspection: a crate's folder, a wasm file, or the name of a bundled one.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::build::{self, TargetDir};
 use crate::config::{Limits, did_you_mean, listed};
 use crate::plugin::{Plugin, Sandbox, SandboxOptions};
 
-/// Calls that run at once: `list` asks some plugins what they are, and nothing else asks for more than one.
+/// Concurrent calls: `list` calls `describe` of several plugins, every other command calls one.
 const INSTANCES: u32 = 4;
 
-/// How a plugin is named on the command line.
+/// The argument that names a plugin.
 #[derive(Debug, Args)]
 pub struct Which {
     /// The plugin: its crate's folder, which is built first, a wasm file, or the name of a bundled one
@@ -27,15 +27,15 @@ pub struct Which {
 
 /// A plugin that can be loaded.
 pub struct Subject {
-    /// What it is loaded by, and called in errors.
+    /// Its name, for loading and in errors.
     pub name: String,
     /// Its WebAssembly.
     pub wasm: Cow<'static, [u8]>,
-    /// Where it is from.
+    /// Its origin.
     pub origin: Origin,
 }
 
-/// Where a plugin is from.
+/// The origin of a plugin.
 pub enum Origin {
     /// A file; that of a crate stands beside its `Cargo.toml`.
     File(PathBuf),
@@ -69,7 +69,7 @@ impl Subject {
         Self { name: bundled.name.to_owned(), wasm: bundled.wasm.into(), origin: Origin::Bundled(bundled) }
     }
 
-    /// Where its cases should be.
+    /// Returns the folder of its cases.
     pub fn cases(&self) -> Option<PathBuf> {
         match &self.origin {
             Origin::File(file) => Some(file.with_file_name("cases")),

@@ -1,9 +1,9 @@
-//! Keeping a listener in step with its files.
+//! Follows a listener's certificate files.
 //!
-//! They are looked at every few seconds and compared by what they hold: a certificate is renewed by writing over it, by a
-//! rename, or by pointing a symbolic link, or that of a folder, elsewhere, and whatever watches names misses one of these.
-//! New ones are taken up by the next handshake, with a new memory of sessions, so that a client whose authority was removed
-//! cannot resume one. Where new ones cannot be used, the old ones stay.
+//! The files are polled every few seconds and compared by content. A certificate is renewed by overwriting it, by a rename, or
+//! by moving a symbolic link of the file or its folder; watching names misses one of these. The next handshake uses the new
+//! files, with a new session cache, so that no client of a removed authority resumes a session. Unusable files are ignored:
+//! the old ones stay.
 
 use std::time::Duration;
 
@@ -12,30 +12,30 @@ use tokio::sync::watch;
 use super::{Tls, TlsError, acceptor};
 use crate::config::{Pem, TlsFiles, Validity};
 
-/// How often the files are looked at. They are few and small.
+/// The polling interval. The files are few and small.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// What keeps a [`Tls`] in step with its files.
+/// Keeps a [`Tls`] in step with its files.
 pub struct Following {
     tls: Tls,
     files: TlsFiles,
     in_use: Pem,
     validity: Validity,
-    /// Why the certificate in use is not valid at present, as far as the operator was told.
+    /// The logged reason why the certificate in use is not valid at present.
     objection: Option<String>,
-    /// Why what was found last cannot be used, and whether the operator was told.
+    /// The reason why the latest files cannot be used, and whether it was logged.
     doubt: Option<(String, bool)>,
 }
 
 impl Following {
-    /// `tls` was made of `in_use`, which is what the files hold.
+    /// Follows `files`, whose content `in_use` is the source of `tls`.
     pub(super) fn new(tls: Tls, files: TlsFiles, in_use: Pem, validity: Validity) -> Self {
         // What there is to object at the start was said of the configuration.
         let objection = validity.objection();
         Self { tls, files, in_use, validity, objection, doubt: None }
     }
 
-    /// Looks at the files every few seconds, until `stop` says so.
+    /// Polls the files until `stop` is true.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let listener = self.tls.counted.listener;
         while tokio::time::timeout(LOOK, stop.wait_for(|stop| *stop)).await.is_err() {
@@ -58,8 +58,8 @@ impl Following {
         }
     }
 
-    /// Looks once. What cannot be used is only called so when it is found a second time, because a certificate and its
-    /// key are not replaced in the same moment.
+    /// Polls once. Unusable files are reported at the second time only, because a certificate and its key are not replaced at
+    /// the same moment.
     pub(super) fn look(&mut self) {
         let found = self.files.read().map_err(TlsError::from);
         if found.as_ref().is_ok_and(|pem| *pem == self.in_use) {

@@ -1,7 +1,7 @@
 //! TLS for a listener: 1.2 and 1.3, HTTP/2 and HTTP/1.1, with files that may be replaced while it runs.
 //!
-//! rustls speaks it, with the cryptography of ring. A handshake has a limit of time and runs in its connection's own task,
-//! so that a silent one holds up nobody; those that fail are counted by reason.
+//! The implementation is rustls with the cryptography of ring. A handshake has a time limit and runs in its connection's own
+//! task, so a silent client delays no other. Failed handshakes are counted by reason.
 
 mod connection;
 mod following;
@@ -24,28 +24,28 @@ pub use following::Following;
 use crate::config::{Credentials, Pem, TlsFiles, UnusableFiles, Validity};
 use crate::metrics::{HandshakeLabels, ListenerLabel, Metrics, ReloadLabels};
 
-/// How a listener speaks TLS. Cheap to clone; all clones follow the files together.
+/// The TLS settings of a listener. Cheap to clone; all clones follow the files together.
 #[derive(Clone)]
 pub struct Tls {
     acceptor: watch::Sender<TlsAcceptor>,
     counted: Counted,
 }
 
-/// Why TLS cannot be spoken with some files.
+/// The reason why some files cannot be used for TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// They are not what they should be.
+    /// The files are missing, unreadable or malformed.
     #[error(transparent)]
     Files(#[from] UnusableFiles),
-    /// They are, and the library makes no TLS of them.
+    /// The files are well-formed, but rustls refuses them.
     #[error("TLS cannot be set up: {why}")]
     Library {
-        /// What the library says.
+        /// The message of rustls.
         why: String,
     },
 }
 
-/// What is counted, and for which listener.
+/// The metrics, with the listener's name.
 #[derive(Clone)]
 struct Counted {
     listener: &'static str,
@@ -53,10 +53,10 @@ struct Counted {
 }
 
 impl Tls {
-    /// TLS with these files, for the listener that metrics and logs call `listener`.
+    /// Loads these files for the listener named `listener` in metrics and logs.
     ///
     /// # Errors
-    /// What is wrong with the files.
+    /// The files cannot be used.
     pub fn load(files: &TlsFiles, listener: &'static str, metrics: &Metrics) -> Result<(Self, Following), TlsError> {
         let counted = Counted { listener, metrics: metrics.clone() };
         let in_use = files.read()?;
@@ -84,7 +84,7 @@ impl Counted {
     }
 }
 
-/// What accepts connections with the files of this content, and until when its certificate is valid.
+/// Returns an acceptor for this content of the files, with the validity of its certificate.
 fn acceptor(files: &TlsFiles, pem: &Pem) -> Result<(TlsAcceptor, Validity), TlsError> {
     let Credentials { own, client_authorities, validity } = files.understand(pem)?;
     let library = |error: &dyn std::fmt::Display| TlsError::Library { why: error.to_string() };

@@ -1,5 +1,5 @@
-//! How far a plugin reaches: what it imports, in words, and what it exports. That is all there is: what is not imported
-//! cannot be called, and [`super::Sandbox::load`] refuses what is not listed here.
+//! The reach of a plugin: its imports, in words, and its exports. The list is complete: a function that is not imported cannot
+//! be called, and [`super::Sandbox::load`] refuses imports outside this list.
 
 use super::Plugin;
 use crate::plugin::{abi, wasi};
@@ -9,12 +9,12 @@ use crate::plugin::{abi, wasi};
 pub struct Import {
     /// The function, as `module.name`.
     pub function: String,
-    /// What the plugin can do with it. Several functions have the same meaning.
+    /// The capability that it gives the plugin. Several functions have the same meaning.
     pub meaning: &'static str,
 }
 
 impl Plugin {
-    /// What it imports, in the order of the module.
+    /// Returns its imports, in the order of the module.
     pub fn imports(&self) -> Vec<Import> {
         let imports = self.0.code.instance.module().imports();
         let import = |import: wasmtime::ImportType<'_>| Import {
@@ -24,13 +24,13 @@ impl Plugin {
         imports.map(import).collect()
     }
 
-    /// The names of what it exports, in the order of the module.
+    /// Returns the names of its exports, in the order of the module.
     pub fn exports(&self) -> Vec<String> {
         self.0.code.instance.module().exports().map(|export| export.name().to_owned()).collect()
     }
 }
 
-/// What a plugin can do with a function; empty for one that no plugin is given.
+/// Returns the capability of a function; empty for a function outside the sandbox.
 fn meaning(module: &str, name: &str) -> &'static str {
     match (module, name) {
         (abi::MODULE, "input_length" | "input_offset" | "input_load_u8" | "input_load_u64") => "reads the request",

@@ -1,16 +1,16 @@
-//! How much a schema asks for: it comes from a plugin, and is followed outside the sandbox, with nothing that stops it.
+//! Bounds on a schema's size: it comes from a plugin, and is evaluated outside the sandbox, without a time limit.
 //!
-//! References multiply: forty definitions, each of which names the next one twice, are 2^40 places. So all of it is walked
-//! once, reference by reference, as far as settings could lead, and a walk that is long or goes in a circle is refused.
+//! References multiply: forty definitions with two references each to the next one are 2^40 places. So the schema is walked
+//! once, reference by reference, as far as settings could lead. A long or circular walk is refused.
 
 use serde_json::Value as Json;
 
-/// Places that a schema may come to. The largest of the bundled plugins has some hundred.
+/// The most places of a schema. The largest of the bundled plugins has some hundred.
 const MOST_PLACES: usize = 5000;
-/// How deep they may be nested, references followed.
+/// The deepest nesting of places, references followed.
 const DEEPEST: usize = 256;
 
-/// What describes a setting within a setting, or an item, each by a schema of its own.
+/// Keywords with one schema for a nested setting or an item.
 const WITHIN: [&str; 8] = [
     "additionalProperties",
     "propertyNames",
@@ -21,13 +21,13 @@ const WITHIN: [&str; 8] = [
     "unevaluatedProperties",
     "contentSchema",
 ];
-/// What holds schemas under names that are no keywords: of settings within, and of the same setting.
+/// Keywords with schemas under names of the author's choice.
 const NAMED_WITHIN: [&str; 2] = ["properties", "patternProperties"];
 const NAMED: [&str; 2] = ["dependentSchemas", "dependencies"];
-/// What holds no schema, or one that is followed only from a reference.
+/// Keywords without a schema, or with one that only a reference reaches.
 const ASIDE: [&str; 6] = ["$defs", "definitions", "enum", "const", "default", "examples"];
 
-/// What is wrong with the size of a schema.
+/// Refuses a schema that is too large, too deep or circular.
 pub fn check(schema: &Json) -> Result<(), String> {
     Walk { root: schema, places: 0, references: Vec::new() }.follow(schema, 0, 0)
 }

@@ -1,4 +1,4 @@
-//! What the errors of a schema mean to the operator who wrote the settings.
+//! Explains the errors of a schema to the operator, in the terms of the configuration.
 
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
@@ -10,7 +10,7 @@ use super::words::{accepted, type_of};
 use crate::config::{Config, Problem, Source, did_you_mean, listed};
 use crate::plugin::Description;
 
-/// One source, the plugin that it names, and the configuration that it stands in.
+/// One source with its plugin and its configuration.
 pub(super) struct Check<'c> {
     pub(super) source: &'c Source,
     pub(super) description: &'c Description,
@@ -18,7 +18,7 @@ pub(super) struct Check<'c> {
 }
 
 impl Check<'_> {
-    /// The problems that these errors are.
+    /// Converts schema errors into problems of the configuration.
     pub(super) fn explain(&self, errors: Vec<ValidationError<'_>>) -> Vec<Problem> {
         let mut problems = Vec::new();
         // A required setting that is there under a misspelt name is one problem, not two.
@@ -44,7 +44,7 @@ impl Check<'_> {
         problems
     }
 
-    /// What the plugin found. Its words are a stranger's, so they are made one line that steers no terminal.
+    /// Converts a mistake found by the plugin. Its text is untrusted, so it becomes one line without control characters.
     pub(super) fn mistake(&self, mistake: &Mistake) -> Problem {
         const LONGEST: usize = 500;
         let position = self.source.settings.place(&mistake.path).value;
@@ -142,13 +142,13 @@ impl Check<'_> {
         if text.len() > LONGEST { "the text".to_owned() } else { text }
     }
 
-    /// Whether the plugin calls a setting a secret. Then so are the names below it.
+    /// Returns whether the plugin declares a setting secret. Then the names below it are secret too.
     fn names_secret(&self, pointer: &str) -> bool {
         let top = pointer.split('/').nth(1).map(unescaped);
         top.is_some_and(|top| self.description.secrets.contains(&top))
     }
 
-    /// Whether a value is not to be shown: the plugin says so, or the operator, by keeping it out of the file.
+    /// Returns whether a value is hidden: the plugin declares it secret, or the operator keeps it outside the file.
     fn is_secret(&self, pointer: &str) -> bool {
         self.names_secret(pointer) || self.source.settings.is_referenced(pointer)
     }
@@ -162,7 +162,7 @@ impl Check<'_> {
         if path.is_empty() { section } else { format!("{} in {section}", path.join(".")) }
     }
 
-    /// What the plugin says of a top-level setting.
+    /// Returns the plugin's description of a top-level setting.
     fn meaning(&self, pointer: &str) -> &str {
         let top = pointer.split('/').nth(1).map(unescaped);
         let property = top.and_then(|top| self.description.settings.get("properties")?.get(&top));

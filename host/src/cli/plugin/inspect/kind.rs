@@ -1,4 +1,4 @@
-//! What a setting is, in words: from the keywords of a JSON Schema to "list of text (1 to 4)".
+//! The type of a setting, in words: from the keywords of a JSON Schema to "list of text (1 to 4)".
 
 use std::cell::Cell;
 
@@ -14,7 +14,7 @@ const MOST_HOPS: usize = 8;
 /// Kinds within kinds.
 const DEEPEST: usize = 4;
 
-/// The keywords that a row of the table has a word for, or that change nothing.
+/// The keywords that the table expresses in words, and those without effect.
 const SAID: [&str; 36] = [
     "$comment",
     "$defs",
@@ -99,7 +99,7 @@ impl<'d> Kinds<'d> {
         &Json::Null
     }
 
-    /// What a value of this schema is.
+    /// Returns the type of this schema's values, in words.
     pub fn of(&self, schema: &'d Json) -> String {
         self.kind(schema, 0)
     }

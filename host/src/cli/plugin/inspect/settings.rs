@@ -1,5 +1,4 @@
-//! A settings' schema as rows of a table, nested settings with the path to them: for somebody who is to write them down,
-//! and has never seen a JSON Schema.
+//! A settings schema as rows of a table, nested settings with their path: for operators without knowledge of JSON Schema.
 
 use std::cell::Cell;
 
@@ -16,9 +15,9 @@ const MOST_ROWS: usize = 500;
 /// A plugin's settings.
 #[derive(Debug, Default)]
 pub struct Settings {
-    /// Each of them; what is required first, and what is nested behind what it is nested in.
+    /// The settings: required ones first, nested ones behind their parent.
     pub rows: Vec<Row>,
-    /// Whether the rows say all that the schema says.
+    /// The rows show the whole schema.
     pub complete: bool,
 }
 
@@ -27,15 +26,15 @@ pub struct Settings {
 pub struct Row {
     /// The path to it: `token`, `mapping.title`, `rules[].when`, `accounts.<name>.token`.
     pub name: String,
-    /// What it is, in words.
+    /// The type, in words.
     pub kind: String,
-    /// Whether it must be given where what it is nested in is given.
+    /// Required if its parent is given.
     pub required: bool,
-    /// Whether it is never printed.
+    /// Never printed.
     pub secret: bool,
-    /// What holds where it is not given, as JSON.
+    /// The default, as JSON.
     pub default: Option<String>,
-    /// What the plugin says of it.
+    /// The plugin's description of it.
     pub description: String,
 }
 

@@ -1,4 +1,4 @@
-//! One case, tried.
+//! The trial of one case.
 
 use std::path::{Path, PathBuf};
 
@@ -10,23 +10,23 @@ use crate::config::Limits;
 use crate::plugin::{Measured, Plugin, Used};
 use crate::sources::{call_limits, schema};
 
-/// What became of a case.
+/// The result of a case.
 pub struct Trial {
-    /// Whether it is answered as written.
+    /// The comparison with the expected answer.
     pub verdict: Verdict,
-    /// What the call used, where there was one.
+    /// The resources of the call, if there was one.
     pub used: Option<Used>,
 }
 
-/// Whether a case is answered as written.
+/// The comparison of an answer with the expected one.
 pub enum Verdict {
-    /// It is.
+    /// The answer is the expected one.
     Ok,
-    /// It is now: the answer was written into this file.
+    /// The answer was written into this file as the expected one.
     Written(PathBuf),
-    /// There is an answer, and not the one that is written down.
+    /// The answer differs from the expected one.
     Changed(String),
-    /// There is no answer, or none that counts.
+    /// There is no valid answer.
     Failed(String),
 }
 
