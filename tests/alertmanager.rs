@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use alert_gateway::itoc360::stand_in::Received;
+use itoc360_double::Received;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -1,6 +1,6 @@
 //! Drills of the clock: it is set while the gateway runs, and between two runs.
 
-use alert_gateway::itoc360::stand_in::Reply;
+use itoc360_double::Reply;
 use serde_json::Value;
 
 use crate::harness::{Gateway, Itoc360, Machine, Place, Setup, twilio};

@@ -1,6 +1,6 @@
 //! What a person types, and what the program says back.
 
-use alert_gateway::itoc360::Format;
+use itoc360_double::Format;
 
 use crate::harness::{Itoc360, Place, Setup, twilio};
 

@@ -4,11 +4,11 @@ mod turns;
 
 use std::collections::BTreeSet;
 
-use alert_gateway::alert::Alert;
-use alert_gateway::itoc360::stand_in::Reply;
+use alert_gateway::alert::{Alert, Outcome, Receipt};
 use alert_gateway::metrics::Metrics;
-use alert_gateway::store::{self, NewAlert, NewRequest, Options, PluginRecord, Reading, Settlement, Store, Verdict};
+use alert_gateway::store::{self, NewAlert, NewRequest, Options, PluginRecord, Reading, Settlement, Store};
 use hyper::body::Bytes;
+use itoc360_double::Reply;
 use plugin_sdk::contract::{self, Priority};
 use serde_json::Value;
 
@@ -256,9 +256,11 @@ async fn history(place: &Place, requests: usize) {
         let new = NewAlert::new(&alert, "itoc360").unwrap();
         store.append(request, Reading::Alerts(vec![new])).await.unwrap();
         if number % 4 > 0 {
-            let verdict = Verdict::Accepted { receipt: "r".into(), fingerprint: "f".into(), said: None };
             let alert = (number as i64 + 1) * store::ALERTS_PER_REQUEST as i64;
-            store.settle(Settlement { alert, at: 1, duration_us: 1, status: Some(200), verdict }).await.unwrap();
+            let outcome = Outcome::Accepted(Receipt { id: "r".into(), fingerprint: "f".into(), kind: String::new() });
+            let settlement =
+                Settlement { alert, at: 1, duration_us: 1, status: Some(200), outcome, answer: None, due_at: 0 };
+            store.settle(settlement).await.unwrap();
         }
     }
     drop(store);

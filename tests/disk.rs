@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use alert_gateway::itoc360::stand_in::Reply;
 use hyper::Method;
+use itoc360_double::Reply;
 use serde_json::Value;
 
 use crate::harness::disk::{Call, IO_ERROR, NO_SPACE};

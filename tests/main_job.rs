@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use alert_gateway::itoc360::Format;
+use itoc360_double::Format;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

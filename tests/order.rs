@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use alert_gateway::itoc360::stand_in::Reply;
+use itoc360_double::Reply;
 use serde_json::Value;
 
 use crate::harness::{Gateway, Itoc360, Place, Setup, plugin, random};

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use alert_gateway::itoc360::stand_in::Reply;
+use hyper::Method;
+use itoc360_double::Reply;
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Itoc360, Place, Setup, twilio};
+use crate::harness::{Gateway, Itoc360, Place, Setup, twilio, until};
 
 mod answers;
 mod line;
-mod ramp;
+mod slow_start;
 mod tls;
 
 /// How many events come in while it is down: enough that five of them are put off, and one more that waits its turn.
@@ -42,14 +43,14 @@ async fn failing_because(place: &Place, gateway: &Gateway, said: &str) {
     let state = |state: &str| format!("gateway_destination_state{{destination=\"itoc360\",state=\"{state}\"}}");
     gateway.metric(&state("failing"), |failing| failing == 1.0).await;
     gateway.metric(&state("healthy"), |healthy| healthy == 0.0).await;
-    gateway.metric(&delivery("later"), |count| count >= 5.0).await;
+    gateway.metric(&delivery("retry"), |count| count >= 5.0).await;
     let logged = |line: &Value| line["why"].as_str()?.contains(said).then_some(());
-    crate::harness::until("a line with the reason", async || {
+    until("a line with the reason", async || {
         gateway.logged().lines().find_map(|line| logged(&serde_json::from_str(line).unwrap_or_default()))
     })
     .await;
     first_attempt_said(place, said).await;
-    assert_eq!(gateway.admin(hyper::Method::GET, "/readyz").await.status, 200, "senders are still served");
+    assert_eq!(gateway.admin(Method::GET, "/readyz").await.status, 200, "senders are still served");
 }
 
 /// Waits until each of so many events is delivered, by the same gateway, and asserts that each opened one alert.
@@ -63,7 +64,7 @@ async fn recovers(gateway: &Gateway, itoc360: &Itoc360, events: usize) {
 
 /// Waits until an attempt at an event is written down, and gives the event.
 async fn attempted(place: &Place, number: usize) -> Value {
-    crate::harness::until("an attempt", async || {
+    until("an attempt", async || {
         let event = place.event(&twilio::sid(number)).await;
         (!attempts(&event).is_empty()).then_some(event)
     })
@@ -74,18 +75,18 @@ async fn attempted(place: &Place, number: usize) -> Value {
 async fn first_attempt_said(place: &Place, said: &str) {
     let event = attempted(place, 0).await;
     assert!(attempts(&event)[0]["said"].as_str().unwrap().contains(said), "{event}");
-    assert_eq!(attempts(&event)[0]["outcome"], "later");
+    assert_eq!(attempts(&event)[0]["outcome"], "retry");
 }
 
 #[tokio::test]
-async fn while_it_answers_500_alerts_wait_and_go_out_when_it_mends() {
+async fn alerts_wait_out_500s_and_go_out_after_recovery() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(500, "database is down"));
     let (place, gateway) = Setup::new(&itoc360).start().await;
     post(&gateway, "twilio", 0..8).await;
     let failing = gateway.destination("itoc360", "failing").await;
     assert!(failing["why"].as_str().unwrap().contains("500 Internal Server Error (database is down)"), "{failing}");
-    gateway.metric(&delivery("later"), |count| count >= 5.0).await;
+    gateway.metric(&delivery("retry"), |count| count >= 5.0).await;
     gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 8.0).await;
     gateway.metric("gateway_oldest_undelivered_seconds", |age| age > 0.0).await;
     assert_eq!(place.list(&["--state", "pending"]).await.len(), 8);
@@ -103,14 +104,14 @@ async fn while_it_answers_500_alerts_wait_and_go_out_when_it_mends() {
 }
 
 #[tokio::test]
-async fn an_alert_that_is_blocked_while_others_are_taken_holds_them_up_twice_and_then_no_more() {
+async fn alert_blocked_among_accepted_ones_holds_them_up_only_twice() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers_to(|body| if body.contains(&twilio::sid(0)) { Reply::error(403, "Forbidden") } else { Reply::Ok });
     let (place, gateway) = Setup::new(&itoc360).start().await;
     post(&gateway, "twilio", 0..1).await;
     gateway.destination("itoc360", "held").await;
     let mut others = 0;
-    while attempts(&place.event(&twilio::sid(0)).await).last().is_none_or(|last| last["outcome"] != "later") {
+    while attempts(&place.event(&twilio::sid(0)).await).last().is_none_or(|last| last["outcome"] != "retry") {
         others += 1;
         post(&gateway, "twilio", others..others + 1).await;
         itoc360.open(others).await;
@@ -126,7 +127,7 @@ async fn an_alert_that_is_blocked_while_others_are_taken_holds_them_up_twice_and
 }
 
 #[tokio::test]
-async fn a_retry_after_is_waited_for() {
+async fn retry_after_is_honoured() {
     let itoc360 = Itoc360::alertmanager().await;
     let patience = ("Retry-After".to_owned(), "2".to_owned());
     itoc360.answers(move |number| match number {
@@ -142,7 +143,7 @@ async fn a_retry_after_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_answer_that_never_comes_is_waited_for_no_longer_than_configured() {
+async fn unanswered_attempt_ends_at_the_configured_timeout() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::Hang);
     let (place, gateway) = Setup::new(&itoc360).delivery("timeout = \"300ms\"").start().await;
@@ -154,7 +155,7 @@ async fn an_answer_that_never_comes_is_waited_for_no_longer_than_configured() {
 }
 
 #[tokio::test]
-async fn while_it_refuses_connections_alerts_wait_and_go_out_when_it_is_back() {
+async fn alerts_wait_out_refused_connections_and_go_out_after() {
     let mut itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     itoc360.down().await;
@@ -165,7 +166,7 @@ async fn while_it_refuses_connections_alerts_wait_and_go_out_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn an_alert_whose_answer_was_lost_is_sent_again_and_opens_nothing_new() {
+async fn alert_with_a_lost_answer_is_resent_and_opens_nothing_new() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|number| match number {
         1 => Reply::Lost,
@@ -181,7 +182,7 @@ async fn an_alert_whose_answer_was_lost_is_sent_again_and_opens_nothing_new() {
 }
 
 #[tokio::test]
-async fn an_answer_of_200_that_is_no_receipt_counts_all_the_same() {
+async fn answer_200_without_a_receipt_counts() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::Garbage);
     let (place, gateway) = Setup::new(&itoc360).start().await;
@@ -193,7 +194,7 @@ async fn an_answer_of_200_that_is_no_receipt_counts_all_the_same() {
 
 /// Each has a destination of its own, so that their waits run side by side; and one that is well is not held up.
 #[tokio::test]
-async fn what_the_operator_must_mend_holds_its_destination_alone_until_it_is_mended() {
+async fn blocking_answer_holds_its_destination_alone_until_fixed() {
     let well = Itoc360::alertmanager().await;
     let mut setup = Setup::new(&well);
     let mut held = Vec::new();
@@ -227,7 +228,7 @@ async fn what_the_operator_must_mend_holds_its_destination_alone_until_it_is_men
     }
     post(&gateway, "twilio", 12..15).await;
     well.opens_only(3).await;
-    assert_eq!(gateway.admin(hyper::Method::GET, "/readyz").await.status, 200, "senders are still served");
+    assert_eq!(gateway.admin(Method::GET, "/readyz").await.status, 200, "senders are still served");
     gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 12.0).await;
 
     for (_, itoc360, ..) in &held {
@@ -242,7 +243,7 @@ async fn what_the_operator_must_mend_holds_its_destination_alone_until_it_is_men
 }
 
 #[tokio::test]
-async fn what_it_refuses_is_set_aside_alone_and_a_replay_sends_it_again() {
+async fn rejected_alert_is_a_dead_letter_and_a_replay_resends_it() {
     let itoc360 = Itoc360::alertmanager().await;
     let poison = twilio::sid(1);
     itoc360
@@ -251,7 +252,7 @@ async fn what_it_refuses_is_set_aside_alone_and_a_replay_sends_it_again() {
     post(&gateway, "twilio", 0..3).await;
     let event = place.event_in_state(&twilio::sid(1), "set_aside").await;
     let [attempt] = attempts(&event) else { panic!("{event}") };
-    assert_eq!((&attempt["outcome"], &attempt["status"]), (&json!("refused"), &json!(400)));
+    assert_eq!((&attempt["outcome"], &attempt["status"]), (&json!("rejected"), &json!(400)));
     assert!(attempt["said"].as_str().unwrap().contains("Invalid payload"), "{attempt}");
     itoc360.opens_only(2).await;
     gateway.destination("itoc360", "healthy").await;
@@ -270,7 +271,7 @@ async fn what_it_refuses_is_set_aside_alone_and_a_replay_sends_it_again() {
 }
 
 #[tokio::test]
-async fn a_replay_by_id_sends_that_event_alone() {
+async fn replay_by_id_sends_that_event_alone() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(422, "Unprocessable"));
     let (place, gateway) = Setup::new(&itoc360).start().await;
@@ -286,4 +287,31 @@ async fn a_replay_by_id_sends_that_event_alone() {
     let nothing = place.run(&["events", "replay", &twilio::sid(1)]).await;
     assert_eq!(nothing.code, Some(0));
     assert!(nothing.stdout.contains("nothing to do"), "{}", nothing.stdout);
+}
+
+#[tokio::test]
+async fn first_failed_attempt_shows_in_log_readyz_and_metrics() {
+    const FAILING_SINCE: &str = "gateway_destination_failing_since_timestamp_seconds{destination=\"itoc360\"}";
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::error(503, "busy"));
+    let (_place, mut gateway) = Setup::new(&itoc360).start().await;
+    assert_eq!(gateway.metrics().await[FAILING_SINCE], 0.0);
+    gateway.accept(&twilio::error(&twilio::sid(0)).to("twilio")).await;
+    let failed = |line: &Value| (line["message"] == "a delivery attempt failed; it is retried").then(|| line.clone());
+    let warned = gateway.log("the failed attempt", failed).await;
+    assert_eq!((&warned["level"], &warned["destination"]), (&json!("WARN"), &json!("itoc360")));
+    assert!(warned["why"].as_str().unwrap().contains("503"), "{warned}");
+    let since = async || {
+        let board = gateway.admin(Method::GET, "/readyz").await.json();
+        let shown = &board["destinations"]["itoc360"];
+        assert_eq!(shown["state"], "healthy", "{board}");
+        Some((shown["failing_since"].as_str()?.to_owned(), shown["why"].as_str()?.to_owned()))
+    };
+    let (began, why) = until("the failure shows", &since).await;
+    assert!(began.starts_with("20") && why.contains("503"), "{began} {why}");
+    gateway.metric(FAILING_SINCE, |since| since > 1.7e9).await;
+    itoc360.mends();
+    itoc360.open(1).await;
+    gateway.metric(FAILING_SINCE, |since| since == 0.0).await;
+    assert!(since().await.is_none());
 }

@@ -1,6 +1,6 @@
 //! No secret is in anything that the program says, in whatever command, log, page or answer.
 
-use alert_gateway::itoc360::stand_in::Reply;
+use itoc360_double::Reply;
 
 use crate::harness::{ITOC360_TOKEN, Itoc360, Post, Setup, plugin, twilio};
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use alert_gateway::itoc360::stand_in::Reply;
+use itoc360_double::Reply;
 use serde_json::Value;
 
 use crate::harness::{

@@ -1,11 +1,14 @@
 //! The alert as the gateway stores and delivers it: the event of a plugin, with the source and the request it came from.
 
-pub mod own;
+pub mod internal;
+mod outcome;
 
 use plugin_sdk::contract;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
+
+pub use outcome::{Outcome, Receipt};
 
 /// An alert on its way to a destination.
 #[derive(Debug, Clone, Serialize, Deserialize)]

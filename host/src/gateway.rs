@@ -20,12 +20,12 @@ use tokio::task::JoinSet;
 use crate::admin::{Admin, Guard};
 use crate::config::{Config, Destination, TlsFiles};
 use crate::delivery::Delivery;
+use crate::destinations;
 use crate::health::Health;
 use crate::http::{self, Client, Following, Listener, Tls};
 use crate::intake::{Intake, Replayer};
-use crate::itoc360::Itoc360;
 use crate::metrics::Metrics;
-use crate::operator::{Direct, Expected, Operator, Plan, Taken};
+use crate::monitor::{Direct, Expected, Monitor, Plan, Reloaded};
 use crate::plugin::{Sandbox, SandboxOptions};
 use crate::sources::{self, Source};
 use crate::store::{self, Closing, DueReader, PluginId, PluginRecord, Store, StoreError};
@@ -48,7 +48,7 @@ pub struct Gateway {
     pub admin: Option<SocketAddr>,
     intake: Hallway,
     delivery: Hallway,
-    operator: Hallway,
+    monitor: Hallway,
     monitoring: Hallway,
     reloading: Reloading,
     health: Health,
@@ -131,24 +131,24 @@ impl Gateway {
             waiting,
             gone,
         };
-        let taken = Taken { sources: plan.sources.clone(), since: tokio::time::Instant::now() };
-        let reloading = Reloading::new(config, taken, Arc::clone(&way_in), store.clone(), metrics.clone());
-        let teller = Operator::new(&plan, store.clone(), health.clone(), metrics.clone())?;
+        let reloaded = Reloaded { sources: plan.sources.clone(), since: tokio::time::Instant::now() };
+        let reloading = Reloading::new(config, reloaded, Arc::clone(&way_in), store.clone(), metrics.clone());
+        let monitor = Monitor::new(&plan, store.clone(), health.clone(), metrics.clone())?;
         let mut ways_out = Vec::with_capacity(config.destinations.len());
         let mut direct = None;
         for destination in &config.destinations {
-            let itoc360 = itoc360(destination)?;
+            let client = client(destination)?;
             if plan.operator_destination.as_ref() == Some(&destination.name) {
-                direct = Some(Direct::new(itoc360.clone(), &store));
+                direct = Some(Direct::new(client.clone(), &store));
             }
             let Destination { name, concurrency, .. } = destination;
             let (store, health, metrics) = (store.clone(), health.clone(), metrics.clone());
-            ways_out.push(Delivery::new(name.as_str().into(), itoc360, *concurrency, store, health, metrics)?);
+            ways_out.push(Delivery::new(name.as_str().into(), client, *concurrency, store, health, metrics)?);
         }
 
         // From here on nothing fails: what is sent now will be settled.
         let broken = watch::Sender::new(false);
-        let [mut intake, mut delivery, mut admin, mut operator] = std::array::from_fn(|_| Hallway::new(&broken));
+        let [mut intake, mut delivery, mut admin, mut monitor_tasks] = std::array::from_fn(|_| Hallway::new(&broken));
         let kept = store.clone();
         delivery.spawn("the store", |mut stop| async move {
             tokio::select! {
@@ -160,9 +160,9 @@ impl Gateway {
         for way_out in ways_out {
             delivery.spawn("deliveries", |stop| way_out.run(stop));
         }
-        operator.spawn("what the operator is told", |stop| teller.run(reloading.subscribe(), stop));
+        monitor_tasks.spawn("the monitor", |stop| monitor.run(reloading.subscribe(), stop));
         if let Some(direct) = direct {
-            operator.spawn("what the operator is told of the store", |stop| direct.run(stop));
+            monitor_tasks.spawn("the monitor of the store", |stop| direct.run(stop));
         }
         let retention = &config.retention;
         delivery.spawn("retention", |stop| {
@@ -194,7 +194,19 @@ impl Gateway {
         tracing::info!(%address, admin = admin_address.map(tracing::field::display), took_ms, "ready");
         let monitoring = admin;
         let admin = admin_address;
-        Ok(Self { address, admin, intake, delivery, operator, monitoring, reloading, health, closing, grace, broken })
+        Ok(Self {
+            address,
+            admin,
+            intake,
+            delivery,
+            monitor: monitor_tasks,
+            monitoring,
+            reloading,
+            health,
+            closing,
+            grace,
+            broken,
+        })
     }
 
     /// Becomes true when a part of it has ended that should not: it would look alive, and not all of it is.
@@ -210,7 +222,7 @@ impl Gateway {
         // Side by side: a sender that is slow to finish must not use up the time in which deliveries are written down.
         tokio::join!(self.intake.stop(deadline, "requests"), self.delivery.stop(deadline, "deliveries"));
         // After them, so that it knows all that came; and however long they took, there is time to write that down.
-        self.operator.stop(deadline.max(Instant::now() + MOMENT), "what the operator is told").await;
+        self.monitor.stop(deadline.max(Instant::now() + MOMENT), "the monitor").await;
         self.monitoring.stop(Instant::now() + MOMENT, "monitoring").await;
         if self.closing.close().await {
             tracing::info!("stopped; all that was accepted is on disk");
@@ -267,10 +279,9 @@ pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
     Ok(Sandbox::new(SandboxOptions { cache_dir, instances, max_memory })?)
 }
 
-fn itoc360(destination: &Destination) -> anyhow::Result<Itoc360> {
-    let Destination { name, url, token, format, timeout, concurrency, .. } = destination;
-    Itoc360::new(url.clone(), token.expose(), *format, *timeout, *concurrency)
-        .with_context(|| format!("cannot use destination \"{name}\""))
+fn client(destination: &Destination) -> anyhow::Result<destinations::Destination> {
+    destinations::Destination::new(destination)
+        .with_context(|| format!("cannot use destination \"{}\"", destination.name))
 }
 
 fn expected(source: &Source) -> Expected {
@@ -361,7 +372,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_part_that_ends_or_panics_before_it_is_told_to_raises_the_alarm() {
+    async fn part_that_ends_or_panics_early_raises_the_alarm() {
         let broken = watch::Sender::new(false);
         let mut hallway = Hallway::new(&broken);
         hallway.spawn("one that stops in order", |mut stop| async move { drop(stop.wait_for(|stop| *stop).await) });

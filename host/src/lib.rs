@@ -4,9 +4,9 @@
 //!
 //! A sender posts to `/in/<source>`. [`intake`] finds the [source](sources), reads the body, and has the source's
 //! [plugin] read the request in a sandbox of its own. What the plugin makes of it goes to the [store], and only when the
-//! disk has it is the sender answered. [`delivery`] takes from the store what is due, sends it to [`itoc360`], and writes
-//! down what came of it. The two directions know nothing of each other: they meet at the store. What goes wrong on the way
-//! is told by [`operator`], as alerts that take the same way out.
+//! disk has it is the sender answered. [`delivery`] takes from the store what is due, sends it to its [destination](destinations),
+//! and settles the outcome. The two directions know nothing of each other: they meet at the store. What goes wrong on the way
+//! is reported by the [`monitor`], as internal alerts that take the same way out.
 //!
 //! # The floors
 //!
@@ -16,9 +16,9 @@
 //! |---|---|---|
 //! | 5 | [`cli`] | speaks to a person |
 //! | 4 | [`gateway`] | knows everyone: assembles, runs, reloads, stops |
-//! | 3 | [`intake`], [`delivery`], [`operator`], [`admin`] | hallways; none knows another |
-//! | 2 | [`sources`] | joins configuration with plugins |
-//! | 1 | [`plugin`], [`store`], [`itoc360`], [`http`] | one outside thing each: wasm, disk, network out, network in |
+//! | 3 | [`intake`], [`delivery`], [`monitor`], [`admin`] | hallways; none knows another |
+//! | 2 | [`sources`], [`destinations`] | configuration joined with what it configures |
+//! | 1 | [`plugin`], [`store`], [`http`] | one outside thing each: wasm, disk, network in |
 //! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`clock`], [`log_throttle`] | words, no deeds |
 //!
 //! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code, start at [`intake`] and
@@ -30,14 +30,14 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod delivery;
+pub mod destinations;
 pub mod gateway;
 pub mod health;
 pub mod http;
 pub mod intake;
-pub mod itoc360;
 pub mod log_throttle;
 pub mod metrics;
-pub mod operator;
+pub mod monitor;
 pub mod plugin;
 pub mod sources;
 pub mod store;

@@ -28,7 +28,7 @@ pub struct Metrics {
     /// The time of each source's last authentic request: Unix time.
     pub source_last_seen: Family<SourceLabel, Seconds>,
     /// 1 for a source with a missed heartbeat: no request for as long as `expect_every` says.
-    pub source_silent: Family<SourceLabel, Gauge>,
+    pub source_heartbeat_missed: Family<SourceLabel, Gauge>,
     /// The time a plugin took to read a request.
     pub plugin_duration: Family<SourceLabel, Histogram, fn() -> Histogram>,
     /// Plugin calls that failed, by kind.
@@ -41,6 +41,8 @@ pub struct Metrics {
     pub delivery_duration: Family<DestinationLabel, Histogram, fn() -> Histogram>,
     /// 1 for the current state of a destination, 0 for the others.
     pub destination_state: Family<DestinationStateLabels, Gauge>,
+    /// The first failed attempt since each destination accepted an alert: Unix time, 0 where none has failed.
+    pub destination_failing_since: Family<DestinationLabel, Seconds>,
     /// Alerts in the store, by state.
     pub alerts: Family<StateLabel, Gauge<i64, AtomicI64>>,
     /// Failed requests: stored for replay because their plugin failed.
@@ -130,7 +132,7 @@ pub struct CauseLabel {
 pub struct DeliveryLabels {
     /// The destination's name.
     pub destination: Arc<str>,
-    /// `accepted`, `later`, `blocked` or `refused`.
+    /// `accepted`, `retry`, `blocked` or `rejected`.
     pub outcome: &'static str,
 }
 
@@ -191,12 +193,13 @@ impl Metrics {
             requests: Family::default(),
             request_duration: Family::new_with_constructor(histogram),
             source_last_seen: Family::default(),
-            source_silent: Family::default(),
+            source_heartbeat_missed: Family::default(),
             plugin_duration: Family::new_with_constructor(histogram),
             plugin_failures: Family::default(),
             alerts_accepted: Family::default(),
             deliveries: Family::default(),
             delivery_duration: Family::new_with_constructor(histogram),
+            destination_failing_since: Family::default(),
             destination_state: Family::default(),
             alerts: Family::default(),
             requests_failed: Gauge::default(),
@@ -227,7 +230,7 @@ impl Metrics {
         let help = "When the source was last heard of, in Unix time";
         r.register("source_last_seen_timestamp_seconds", help, self.source_last_seen.clone());
         let help = "1 for a source of which nothing has come for as long as expect_every says";
-        r.register("source_silent", help, self.source_silent.clone());
+        r.register("source_heartbeat_missed", help, self.source_heartbeat_missed.clone());
         let help = "The time a plugin took to read a request";
         r.register_with_unit("plugin_duration", help, Unit::Seconds, self.plugin_duration.clone());
         r.register("plugin_failures", "Plugin calls that failed", self.plugin_failures.clone());
@@ -237,6 +240,10 @@ impl Metrics {
         r.register_with_unit("delivery_duration", help, Unit::Seconds, self.delivery_duration.clone());
         let help = "1 for the state that the destination is in";
         r.register("destination_state", help, self.destination_state.clone());
+        let help =
+            "The first failed attempt since the destination accepted an alert, in Unix time; 0 where none has failed";
+        let failing_since = self.destination_failing_since.clone();
+        r.register("destination_failing_since_timestamp_seconds", help, failing_since);
         r.register("alerts", "Alerts kept, by state", self.alerts.clone());
         let help = "Requests kept raw because their plugin failed; `events replay` reads them again";
         r.register("requests_failed", help, self.requests_failed.clone());

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use alert_gateway::itoc360::Format;
-use alert_gateway::itoc360::stand_in::{PATH, Received, Reply, Setup, StandIn, Tally};
+use itoc360_double::Format;
+use itoc360_double::{Double, PATH, Received, Reply, Setup, Tally};
 use serde_json::Value;
 use tokio::net::TcpSocket;
 
@@ -13,12 +13,12 @@ use super::{PATIENCE, a_moment, until};
 /// The token that it knows.
 pub const TOKEN: &str = "canary-of-itoc360-5b1f";
 
-/// The stand-in, at an address that stays its own while it is down.
+/// The double, at an address that stays its own while it is down.
 pub struct Itoc360 {
     /// Bound and never listening: nobody else is given the port, and who connects meanwhile is refused.
     _address: TcpSocket,
     setup: Setup,
-    up: Option<StandIn>,
+    up: Option<Double>,
 }
 
 impl Itoc360 {
@@ -40,7 +40,7 @@ impl Itoc360 {
 
     /// Comes back, and remembers nothing of an earlier life.
     pub async fn up(&mut self) {
-        self.up = Some(StandIn::start(self.setup.clone()).await.unwrap());
+        self.up = Some(Double::start(self.setup.clone()).await.unwrap());
     }
 
     /// Goes down: connections are refused.
@@ -63,12 +63,12 @@ impl Itoc360 {
 
     /// From now on answers as `script` says, given the number of the request (from 1).
     pub fn answers(&self, mut script: impl FnMut(usize) -> Reply + Send + 'static) {
-        self.stand_in().script(move |number, _| script(number));
+        self.double().script(move |number, _| script(number));
     }
 
     /// From now on answers as `script` says, given the body.
     pub fn answers_to(&self, mut script: impl FnMut(&str) -> Reply + Send + 'static) {
-        self.stand_in().script(move |_, body| script(&String::from_utf8_lossy(body)));
+        self.double().script(move |_, body| script(&String::from_utf8_lossy(body)));
     }
 
     /// From now on answers as ITOC360 does.
@@ -77,23 +77,23 @@ impl Itoc360 {
     }
 
     pub fn tally(&self) -> Tally {
-        self.stand_in().tally()
+        self.double().tally()
     }
 
     /// All requests, oldest first.
     pub fn received(&self) -> Vec<Received> {
-        self.stand_in().received()
+        self.double().received()
     }
 
     /// Waits until there were `count` requests.
     pub async fn requests(&self, count: usize) -> Vec<Received> {
-        assert!(self.stand_in().wait_for(count, PATIENCE).await, "{:?} instead of {count} requests", self.tally());
+        assert!(self.double().wait_for(count, PATIENCE).await, "{:?} instead of {count} requests", self.tally());
         self.received()
     }
 
     /// Waits until `count` alerts are open, and gives what was said of each, in order.
     pub async fn open(&self, count: usize) -> Vec<Value> {
-        let open = self.stand_in().wait_until(PATIENCE, |tally| tally.open >= count).await;
+        let open = self.double().wait_until(PATIENCE, |tally| tally.open >= count).await;
         assert!(open, "{:?} instead of {count} alerts", self.tally());
         self.received().iter().filter(|one| one.answered == 200).map(Received::json).collect()
     }
@@ -120,7 +120,7 @@ impl Itoc360 {
 
     /// How many times the alert of this fingerprint was opened.
     pub fn times_opened(&self, fingerprint: &str) -> usize {
-        self.stand_in().times_opened(fingerprint)
+        self.double().times_opened(fingerprint)
     }
 
     /// How long passed between the first two requests.
@@ -132,7 +132,7 @@ impl Itoc360 {
         .await
     }
 
-    fn stand_in(&self) -> &StandIn {
+    fn double(&self) -> &Double {
         self.up.as_ref().unwrap()
     }
 }

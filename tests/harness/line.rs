@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alert_gateway::itoc360::stand_in::PATH;
+use itoc360_double::PATH;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional, split};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;

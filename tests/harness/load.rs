@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use alert_gateway::itoc360::stand_in::Received;
+use itoc360_double::Received;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use alert_gateway::itoc360::Format;
+use itoc360_double::Format;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;

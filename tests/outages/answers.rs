@@ -1,6 +1,6 @@
 //! ITOC360 answers, and what it says is not what it should.
 
-use alert_gateway::itoc360::stand_in::Reply;
+use itoc360_double::Reply;
 use serde_json::json;
 
 use super::{attempts, failing_because, post, recovers, statuses};
@@ -10,7 +10,7 @@ use crate::harness::{Itoc360, Setup, twilio};
 const HUGE: usize = 10 * 1024 * 1024;
 
 #[tokio::test]
-async fn a_redirect_holds_its_destination_and_the_token_goes_nowhere_else() {
+async fn redirect_holds_the_destination_and_leaks_no_token() {
     let elsewhere = Itoc360::alertmanager().await;
     let well = Itoc360::alertmanager().await;
     let mut setup = Setup::new(&well);
@@ -76,7 +76,7 @@ async fn answers_of_ten_megabytes_cost_no_memory_and_lose_nothing() {
 }
 
 #[tokio::test]
-async fn an_accepting_answer_of_ten_megabytes_that_is_no_receipt_counts_all_the_same() {
+async fn accepting_answer_of_ten_megabytes_counts() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::Status { code: 200, headers: Vec::new(), body: "x".repeat(HUGE) });
     let (place, gateway) = Setup::new(&itoc360).start().await;

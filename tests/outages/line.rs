@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alert_gateway::itoc360::Format;
+use itoc360_double::Format;
 
 use super::{EVENTS, attempts, delivery, failing_because, post, recovers, statuses};
 use crate::harness::{Gateway, Itoc360, Line, Machine, Place, Setup, State, random, twilio};
@@ -31,20 +31,20 @@ async fn drill(delivery: &str, state: State, said: &str) -> (Itoc360, Place) {
 }
 
 #[tokio::test]
-async fn while_it_takes_connections_and_never_says_a_word_alerts_wait() {
+async fn alerts_wait_while_connections_get_no_answer() {
     let (itoc360, _) = drill(BRIEF, State::Silent, "no answer from 127.0.0.1:").await;
     assert_eq!(itoc360.tally().updated, 0, "nothing arrived before");
 }
 
 #[tokio::test]
-async fn while_it_answers_byte_by_byte_and_too_slowly_alerts_wait() {
+async fn alerts_wait_while_answers_drip_too_slowly() {
     // A status line is 15 bytes at least.
     let (itoc360, _) = drill(BRIEF, State::Drip(Duration::from_millis(100)), "within 500ms").await;
     assert!(itoc360.tally().updated >= 5, "what was answered too slowly had arrived, and is known there");
 }
 
 #[tokio::test]
-async fn an_answer_that_is_slow_only_behind_its_status_counts() {
+async fn answer_that_is_slow_after_its_status_counts() {
     let (itoc360, line, place, gateway) = start(BRIEF).await;
     // Status line and headers take half of the time, and the receipt ten times as much.
     line.is(State::Drip(Duration::from_millis(2)));
@@ -55,18 +55,18 @@ async fn an_answer_that_is_slow_only_behind_its_status_counts() {
 }
 
 #[tokio::test]
-async fn while_its_answers_break_off_in_the_midst_alerts_wait() {
+async fn alerts_wait_while_answers_break_off() {
     let (itoc360, _) = drill("", State::Cut(10), "broke before an answer came").await;
     assert!(itoc360.tally().updated >= 5, "what was answered in part had arrived, and is known there");
 }
 
 #[tokio::test]
-async fn while_it_resets_connections_in_the_midst_of_requests_alerts_wait() {
+async fn alerts_wait_while_connections_are_reset() {
     drill("", State::Reset, "broke before an answer came").await;
 }
 
 #[tokio::test]
-async fn while_it_goes_down_and_comes_back_all_the_time_nothing_is_lost_or_opened_twice() {
+async fn flapping_destination_loses_nothing_and_opens_nothing_twice() {
     let (itoc360, line, place, gateway) = start(BRIEF).await;
     let mut random = random();
     // Each way twice at least.
@@ -84,7 +84,7 @@ async fn while_it_goes_down_and_comes_back_all_the_time_nothing_is_lost_or_opene
         post(&gateway, "twilio", round * 4..round * 4 + 2).await;
         // Down for as long as an attempt takes at first, and then often less.
         if round == 0 {
-            gateway.metric(&delivery("later"), |count| count > 0.0).await;
+            gateway.metric(&delivery("retry"), |count| count > 0.0).await;
         }
         line.is(State::Well);
         post(&gateway, "twilio", round * 4 + 2..round * 4 + 4).await;
@@ -98,7 +98,7 @@ async fn while_it_goes_down_and_comes_back_all_the_time_nothing_is_lost_or_opene
 }
 
 #[tokio::test]
-async fn while_its_name_is_unknown_alerts_wait_and_go_out_when_it_is_known() {
+async fn alerts_wait_while_the_host_name_is_unknown() {
     let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
     let line = Line::to(&itoc360);
     let url = line.url_as("http", "itoc360.invalid");

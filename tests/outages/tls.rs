@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use alert_gateway::itoc360::Format;
+use itoc360_double::Format;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -64,7 +64,7 @@ async fn start(line: &Line, authority: &CertifiedIssuer<'static, KeyPair>) -> (P
 }
 
 #[tokio::test]
-async fn while_it_shows_a_certificate_of_its_own_making_alerts_wait() {
+async fn alerts_wait_while_the_certificate_is_self_signed() {
     drill(
         |_| shows("localhost", false, None),
         "invalid peer certificate: UnknownIssuer; check the url, this machine's clock",
@@ -73,16 +73,16 @@ async fn while_it_shows_a_certificate_of_its_own_making_alerts_wait() {
 }
 
 #[tokio::test]
-async fn while_it_shows_an_expired_certificate_alerts_wait() {
+async fn alerts_wait_while_the_certificate_is_expired() {
     drill(|authority| shows("localhost", true, Some(authority)), "invalid peer certificate: certificate expired").await;
 }
 
 #[tokio::test]
-async fn while_it_shows_the_certificate_of_another_alerts_wait() {
+async fn alerts_wait_while_the_certificate_is_for_another_host() {
     drill(|authority| shows("other.example", false, Some(authority)), "not valid for name \"localhost\"").await;
 }
 
 #[tokio::test]
-async fn while_it_speaks_no_tls_alerts_wait() {
+async fn alerts_wait_while_the_peer_speaks_no_tls() {
     drill(|_| State::Well, "cannot connect to localhost").await;
 }

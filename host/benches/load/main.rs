@@ -1,7 +1,7 @@
 //! The load bench of the whole gateway: `cargo bench --bench load`.
 //!
 //! `wrk` (the load generator, from the system's packages) posts distinct, correctly signed Twilio requests over 64
-//! connections for some seconds, while a stand-in ITOC360 in this process takes the alerts. The same body goes to a bare
+//! connections for some seconds, while a double ITOC360 in this process takes the alerts. The same body goes to a bare
 //! hyper server in the same run, so that figures can be compared as ratios: all of it shares the machine's processors.
 //!
 //! Printed for each server: accepted per second, delivered per second (until the last alert has arrived), the answer's p50
@@ -24,7 +24,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use alert_gateway::itoc360::stand_in::{Setup, StandIn};
+use itoc360_double::{Double, Setup};
 
 use child::Child;
 use requests::Script;
@@ -33,8 +33,8 @@ use wrk::Report;
 /// The first argument of a child process: its role.
 const SERVE: &str = "serve-gateway";
 const BARE: &str = "serve-bare";
-/// The token of the stand-in.
-const TOKEN: &str = "stand-in-token";
+/// The token of the double.
+const TOKEN: &str = "double-token";
 /// Loopback, with any free port.
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// Connections at the usual load, at ten times the load, and of the calm source.
@@ -78,15 +78,15 @@ async fn measure(folder: &Path, seconds: u64) {
     bare.stop();
 
     for sync in ["sync", "no-sync"] {
-        let stand_in = stand_in(ANY_PORT).await;
-        let config = requests::configuration(&folder.join(sync), &stand_in.url(), MEMORY);
+        let double = double(ANY_PORT).await;
+        let config = requests::configuration(&folder.join(sync), &double.url(), MEMORY);
         // Once to compile the plugins, which is kept; a gateway in service has that behind it.
         Child::start(&[SERVE, &config.to_string_lossy(), sync]).stop();
         let gateway = Child::start(&[SERVE, &config.to_string_lossy(), sync]);
         println!("ready after {} ms, {} MB", gateway.ready.as_millis(), gateway.rss_kib() / 1024);
         let started = Instant::now();
         let report = wrk::run(&format!("http://{}", gateway.address), &script, USUAL, seconds).await;
-        let delivered = drained(&stand_in, report.accepted, started).await;
+        let delivered = drained(&double, report.accepted, started).await;
         println!("gateway, {sync:<8} {}", line(&report, &gateway, Some(delivered)));
         println!("                  {:.2} of the bare server", report.per_second() / baseline);
         gateway.stop();
@@ -96,18 +96,18 @@ async fn measure(folder: &Path, seconds: u64) {
 
 /// Measures a backlog of an outage, delivered by a gateway after `kill -9` and a restart.
 async fn backlog(folder: &Path, script: &Script, seconds: u64) {
-    let gone = stand_in(ANY_PORT).await;
+    let gone = double(ANY_PORT).await;
     let (address, config) = (gone.address(), requests::configuration(&folder.join("backlog"), &gone.url(), MEMORY));
     gone.stop().await;
     let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
     let report = wrk::run(&format!("http://{}", gateway.address), script, USUAL, seconds).await;
     gateway.stop();
 
-    let stand_in = stand_in(address).await;
+    let double = double(address).await;
     let started = Instant::now();
     let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
     let (ready, before) = (gateway.ready.as_millis(), gateway.rss_kib() / 1024);
-    let delivered = drained(&stand_in, report.accepted, started).await;
+    let delivered = drained(&double, report.accepted, started).await;
     let (count, after) = (report.accepted, gateway.rss_kib() / 1024);
     println!(
         "backlog of {count}: ready after {ready} ms, {delivered:.0} delivered/s, {before} MB before and {after} MB after"
@@ -119,9 +119,9 @@ async fn backlog(folder: &Path, script: &Script, seconds: u64) {
 async fn overload(folder: &Path, seconds: u64) {
     let [flooding, calm] = requests::SOURCES.map(|source| requests::write(folder, source, seconds));
     for connections in [0, USUAL, FLOOD] {
-        let stand_in = stand_in(ANY_PORT).await;
+        let double = double(ANY_PORT).await;
         let config =
-            requests::configuration(&folder.join(format!("overload-{connections}")), &stand_in.url(), LITTLE_MEMORY);
+            requests::configuration(&folder.join(format!("overload-{connections}")), &double.url(), LITTLE_MEMORY);
         Child::start(&[SERVE, &config.to_string_lossy(), "sync"]).stop();
         let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
         let (idle, url) = (gateway.rss_kib(), format!("http://{}", gateway.address));
@@ -155,16 +155,16 @@ async fn overload(folder: &Path, seconds: u64) {
     }
 }
 
-async fn stand_in(listen: SocketAddr) -> StandIn {
+async fn double(listen: SocketAddr) -> Double {
     let setup = Setup { listen, token: TOKEN.to_owned(), remember: 0, ..Setup::default() };
-    StandIn::start(setup).await.expect("a stand-in")
+    Double::start(setup).await.expect("a double")
 }
 
 /// Waits until so many alerts have arrived. Gives how many that were in a second.
-async fn drained(stand_in: &StandIn, accepted: u64, started: Instant) -> f64 {
-    let arrived = stand_in.wait_until(DRAIN, |tally| tally.opened as u64 >= accepted).await;
-    assert!(arrived, "accepted {accepted}, delivered {}", stand_in.opened());
-    stand_in.opened() as f64 / started.elapsed().as_secs_f64()
+async fn drained(double: &Double, accepted: u64, started: Instant) -> f64 {
+    let arrived = double.wait_until(DRAIN, |tally| tally.opened as u64 >= accepted).await;
+    assert!(arrived, "accepted {accepted}, delivered {}", double.opened());
+    double.opened() as f64 / started.elapsed().as_secs_f64()
 }
 
 fn line(report: &Report, child: &Child, delivered: Option<f64>) -> String {

@@ -20,15 +20,15 @@ use super::single::{self, Single, TOKEN};
 use super::{Outcome, block_on, events};
 use crate::config::Format;
 use crate::gateway::{Gateway, Options};
-use crate::itoc360::stand_in::{Setup, StandIn};
 use crate::store::{History, RequestRecord};
+use itoc360_double::{Double, Setup};
 
 /// How long the demonstration waits for its alert to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it looks whether the receipt is written down.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Starts a gateway on loopback with a store in a temporary folder and a stand-in for ITOC360, posts a correctly signed
+/// Starts a gateway on loopback with a store in a temporary folder and a double for ITOC360, posts a correctly signed
 /// sample of the plugin through HTTP, and shows the request, the alert and the receipt.
 #[derive(Debug, Args)]
 pub struct Demo {
@@ -50,19 +50,19 @@ async fn show(what: &Demo, folder: &Path) -> anyhow::Result<()> {
         .and_then(|plugin| plugin.sample)
         .with_context(|| format!("no bundled plugin \"{}\" has a sample", what.plugin))?;
     let request = case::parse_request(sample.request, case::no_settings(), None, case::RECEIVED_AT)?;
-    let stand_in = StandIn::start(Setup { token: TOKEN.to_owned(), ..Setup::default() }).await?;
+    let double = Double::start(Setup { token: TOKEN.to_owned(), ..Setup::default() }).await?;
     let config = Single {
         plugin: &what.plugin,
         url: &request.url,
         settings: single::from_json(sample.settings)?,
         file: Path::new("the sample's settings"),
-        itoc360: &stand_in.url(),
+        itoc360: &double.url(),
         format: Format::Alertmanager.as_str(),
         data_dir: folder,
     }
     .config()?;
     let gateway = Gateway::start(&config, &Options::default()).await?;
-    let shown = tell(&gateway, &stand_in, &request, folder).await;
+    let shown = tell(&gateway, &double, &request, folder).await;
     if shown.is_ok() && what.keep {
         // Before it is said, so that who reads it can rely on it.
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -78,12 +78,7 @@ async fn show(what: &Demo, folder: &Path) -> anyhow::Result<()> {
     shown
 }
 
-async fn tell(
-    gateway: &Gateway,
-    stand_in: &StandIn,
-    request: &contract::Request,
-    data_dir: &Path,
-) -> anyhow::Result<()> {
+async fn tell(gateway: &Gateway, double: &Double, request: &contract::Request, data_dir: &Path) -> anyhow::Result<()> {
     let path = request.url.find("/in/").map_or("/", |start| &request.url[start..]);
     let (status, answer) = post(&format!("http://{}{path}", gateway.address), request).await?;
     // `println!` would panic where nobody reads any more.
@@ -91,10 +86,10 @@ async fn tell(
     writeln!(out, "1. The sender posts {} bytes to {}", request.body.bytes().len(), request.url)?;
     writeln!(out, "   and is answered {status}: {answer}")?;
     ensure!(status == 200, "the sample was not accepted");
-    ensure!(stand_in.wait_for(1, PATIENCE).await, "no alert arrived within {PATIENCE:?}");
-    let received = stand_in.received();
+    ensure!(double.wait_for(1, PATIENCE).await, "no alert arrived within {PATIENCE:?}");
+    let received = double.received();
     let alert = received.first().map(|one| one.json()).unwrap_or_default();
-    writeln!(out, "\n2. ITOC360 (a stand-in on this machine) receives:")?;
+    writeln!(out, "\n2. ITOC360 (a double on this machine) receives:")?;
     writeln!(out, "{}", serde_json::to_string_pretty(&alert)?)?;
     let id = serde_json::from_str::<serde_json::Value>(&answer)?["request"].as_str().unwrap_or_default().to_owned();
     let record = settled(data_dir, &id).await?;

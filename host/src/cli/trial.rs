@@ -12,8 +12,8 @@ use super::single::{self, Single};
 use super::{Failure, Outcome, block_on, plain};
 use crate::alert::Alert;
 use crate::config::{Config, Format, did_you_mean};
+use crate::destinations::itoc360::format;
 use crate::gateway;
-use crate::itoc360::format;
 use crate::sources::{self, Source};
 
 /// Where the requests of `try --plugin` would be delivered, were they.

@@ -1,15 +1,17 @@
 //! Delivery: from the store to a destination, until the destination has it.
 //!
-//! One task drives one destination. It holds a window of due alerts, sends as many at once as the [gate] permits,
-//! and hands each outcome to the store. The window, bounded in alerts and in bytes, is all that is in memory: a backlog of
-//! any length stays on disk, and what a crash interrupts is due again at the next start. An alert stays claimed until the
-//! store has its outcome, so it cannot be sent twice meanwhile; and the store shows only one pending alert of a key, its
-//! head, so two of one key are never under way at once.
+//! One task drives one destination. It holds a prefetch window of due alerts, sends as many at once as the
+//! [circuit breaker](breaker) and its [concurrency limiter](limiter) permit, and hands each outcome to the store. The
+//! window, bounded in alerts and in bytes, is all that is in memory: a backlog of any length stays on disk, and what a crash
+//! interrupts is due again at the next start. An alert stays claimed until the store has its outcome, so it cannot be sent
+//! twice meanwhile; and the store shows only the head of line of an ordering key, so two alerts of one key are never under
+//! way at once.
 //!
 //! A crash between the destination's answer and the commit of the settlement sends the alert again, with the same
 //! fingerprint: the destination updates the alert that is open and opens none.
 
-mod gate;
+mod breaker;
+mod limiter;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -22,41 +24,44 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use crate::alert::Outcome;
 use crate::clock;
+use crate::destinations::{Destination, Sent};
 use crate::health::{DestinationHealth, DestinationState, Health};
-use crate::itoc360::{Itoc360, Sent};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, Metrics};
 use crate::store::{self, Due, Store, StoreError};
 
-use gate::{Gate, State};
+use breaker::{CircuitBreaker, State};
 use settle::Settled;
-use window::Window;
+use window::PrefetchWindow;
 
 /// How many outcomes may wait for the disk, or be given up because the file is damaged where they are to stand. Beyond that
-/// nothing new is sent: what was sent and is not written down would be sent again after a crash.
+/// nothing new is sent: an alert whose outcome is not written down would be sent again after a crash.
 const UNSETTLED: usize = 512;
-/// How long to wait when nothing is due and nothing is known to become due.
+/// How long to wait where nothing is due and nothing is known to become due.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Drives one destination.
 #[derive(Debug)]
 pub struct Delivery {
     name: Arc<str>,
-    itoc360: Itoc360,
+    destination: Destination,
     store: Store,
-    window: Window,
-    gate: Gate,
+    window: PrefetchWindow,
+    breaker: CircuitBreaker,
     /// How many outcomes were given up.
     unwritten: usize,
     rng: fastrand::Rng,
     throttle: LogThrottle,
     shown: Option<DestinationHealth>,
+    /// The beginning of the outage that is shown.
+    failing_since: Option<Instant>,
     health: Health,
     metrics: Metrics,
 }
 
-/// An attempt that has come to an end.
+/// An attempt that has ended.
 struct Attempt {
     alert: i64,
     attempts: u32,
@@ -65,55 +70,56 @@ struct Attempt {
 }
 
 impl Delivery {
-    /// Delivers what the store holds for the destination `name`, at most `concurrency` alerts at once.
+    /// Returns the delivery of all that the store holds for the destination `name`, at most `concurrency` alerts at once.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// The store cannot be read.
     pub fn new(
         name: Arc<str>,
-        itoc360: Itoc360,
+        destination: Destination,
         concurrency: usize,
         store: Store,
         health: Health,
         metrics: Metrics,
     ) -> Result<Self, StoreError> {
-        let window = Window::new(Arc::clone(&name), &store)?;
-        let gate = Gate::new(concurrency);
+        let window = PrefetchWindow::new(Arc::clone(&name), &store)?;
+        let breaker = CircuitBreaker::new(concurrency);
         let rng = fastrand::Rng::new();
         Ok(Self {
             name,
-            itoc360,
+            destination,
             store,
             window,
-            gate,
+            breaker,
             unwritten: 0,
             rng,
             throttle: LogThrottle::default(),
             shown: None,
+            failing_since: None,
             health,
             metrics,
         })
     }
 
-    /// Until `stop` says so; then what is under way is finished and settled, for which the caller sets the time.
+    /// Runs until `stop` says so; then the attempts under way are finished and settled, for which the caller sets the time.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut sending: JoinSet<Attempt> = JoinSet::new();
         let mut settling: JoinSet<Settled> = JoinSet::new();
         loop {
-            // At each turn: that a destination takes nothing is told after a time, whether or not it is tried meanwhile.
+            // At each turn: a destination that takes nothing is reported after a time, whether or not it is tried meanwhile.
             self.show();
             for unreadable in self.window.take_unreadable() {
-                let settlement = settle::set_aside(unreadable, &self.name, &self.throttle);
+                let settlement = settle::dead_letter(unreadable, &self.name, &self.throttle);
                 settling.spawn(settle::write_down(self.store.clone(), settlement));
             }
             let now = Instant::now();
             let room = UNSETTLED.saturating_sub(settling.len() + self.unwritten);
-            for _ in 0..self.gate.permits(now, sending.len()).min(room) {
-                let next = if self.gate.is_closed() { self.window.next_least_tried() } else { self.window.next() };
+            for _ in 0..self.breaker.permits(now, sending.len()).min(room) {
+                let next = if self.breaker.is_open() { self.window.next_least_tried() } else { self.window.next() };
                 let Some(due) = next else { break };
-                sending.spawn(attempt(self.itoc360.clone(), due));
+                sending.spawn(attempt(self.destination.clone(), due));
             }
-            let wake = self.gate.next_wake(now).map_or(IDLE, |wake| wake.saturating_duration_since(now));
+            let wake = self.breaker.next_wake(now).map_or(IDLE, |wake| wake.saturating_duration_since(now));
             tokio::select! {
                 Some(attempt) = sending.join_next() => self.ended(attempt, &mut settling),
                 Some(Ok(settled)) = settling.join_next() => self.settled(settled),
@@ -128,11 +134,11 @@ impl Delivery {
         while settling.join_next().await.is_some() {}
     }
 
-    /// Counts an attempt, learns from it, and has it written down.
+    /// Counts an attempt, teaches the breaker, and has the outcome written down.
     fn ended(&mut self, attempt: Result<Attempt, JoinError>, settling: &mut JoinSet<Settled>) {
         let attempt = match attempt {
             Ok(attempt) => attempt,
-            // Only a bug panics. The alert stays claimed, so that it cannot bring the next attempt down as well.
+            // Only a bug panics. The alert stays claimed, so that it cannot bring down the next attempt as well.
             Err(error) => {
                 return tracing::error!(%error, destination = &*self.name, "an attempt panicked; a restart repeats it");
             }
@@ -141,23 +147,34 @@ impl Delivery {
         let destination = || Arc::clone(&self.name);
         let labels = DeliveryLabels { destination: destination(), outcome: sent.outcome.as_str() };
         self.metrics.deliveries.get_or_create(&labels).inc();
+        self.warn_of_failure(&attempt);
         let label = DestinationLabel { destination: destination() };
         self.metrics.delivery_duration.get_or_create(&label).observe(sent.duration.as_secs_f64());
-        let own_trouble = self.gate.record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
+        let poison = self.breaker.record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
         let now_ms = self.store.clock().now_ms();
-        let settlement = settle::settlement(attempt, own_trouble, now_ms, &mut self.rng, &self.name, &self.throttle);
+        let settlement = settle::settlement(attempt, poison, now_ms, &mut self.rng, &self.name, &self.throttle);
         settling.spawn(settle::write_down(self.store.clone(), settlement));
     }
 
-    /// Lets an alert go, unless the store has not got its outcome.
+    /// Logs an attempt that failed because of the destination: the first at once, and then one a minute.
+    fn warn_of_failure(&self, Attempt { alert, sent, .. }: &Attempt) {
+        if let Outcome::Retry { why, .. } | Outcome::Blocked { why } = &sent.outcome
+            && let Some(suppressed) = self.throttle.due(&self.name, "failed attempt")
+        {
+            let (destination, outcome) = (&*self.name, sent.outcome.as_str());
+            tracing::warn!(destination, outcome, why, alert, suppressed, "a delivery attempt failed; it is retried");
+        }
+    }
+
+    /// Releases the claim on an alert, unless the store does not have its outcome.
     fn settled(&mut self, Settled { alert, pending, written }: Settled) {
         let Err(error) = written else { return self.window.settled(alert, pending) };
         let destination = &*self.name;
-        if let Some(left_out) = self.throttle.due(destination, "unwritten") {
+        if let Some(suppressed) = self.throttle.due(destination, "unwritten") {
             let what = "an outcome cannot be written down; a restart sends the alert again";
-            tracing::error!(%error, alert, destination, left_out, "{what}");
+            tracing::error!(%error, alert, destination, suppressed, "{what}");
         }
-        // Rows that nothing can be changed in are as many as somebody wrote, and must not hold up the others.
+        // A row that cannot be changed must not hold up the others, however many there are.
         if !matches!(error, StoreError::Row(_)) {
             self.unwritten += 1;
             if self.unwritten == UNSETTLED {
@@ -166,23 +183,46 @@ impl Delivery {
         }
     }
 
-    /// Shows how the destination is, where that or the reason for it has changed: one thing is mended, and the next is wrong.
+    /// Publishes the destination's state, where that or the reason for it has changed: one thing is fixed, and the next is
+    /// wrong.
     fn show(&mut self) {
-        let State { state, why, proven } = self.gate.state(Instant::now());
+        let State { state, why, failing_since, proven } = self.breaker.state(Instant::now());
         let since = match &self.shown {
-            Some(shown) if shown.state == state && shown.why == why && shown.proven == proven => return,
+            Some(shown)
+                if shown.state == state
+                    && shown.why == why
+                    && shown.proven == proven
+                    && self.failing_since == failing_since =>
+            {
+                return;
+            }
             Some(shown) if shown.state == state => shown.since.clone(),
             _ => {
                 self.announce(state, why.as_deref());
                 store::rfc3339(clock::wall_ms())
             }
         };
-        let health = DestinationHealth { state, since, why, proven };
+        let failing_since = self.show_failing_since(failing_since);
+        let health = DestinationHealth { state, since, failing_since, why, proven };
         self.health.set_destination(&self.name, health.clone());
         self.shown = Some(health);
     }
 
-    /// Tells the operator that the destination's state has changed. Only that: a reason may change with every answer.
+    /// Publishes the beginning of an outage. Returns it as a person reads it.
+    fn show_failing_since(&mut self, failing_since: Option<Instant>) -> Option<String> {
+        let shown = self.shown.as_ref().and_then(|shown| shown.failing_since.clone());
+        if self.failing_since == failing_since {
+            return shown;
+        }
+        self.failing_since = failing_since;
+        let at_ms = failing_since.map(|since| clock::wall_ms() - since.elapsed().as_millis() as i64);
+        let label = DestinationLabel { destination: Arc::clone(&self.name) };
+        let seconds = at_ms.map_or(0.0, |at_ms| at_ms as f64 / 1000.0);
+        self.metrics.destination_failing_since.get_or_create(&label).set(seconds);
+        at_ms.map(store::rfc3339)
+    }
+
+    /// Logs a change of the destination's state. Only that: a reason may change with every answer.
     fn announce(&self, state: DestinationState, why: Option<&str>) {
         let destination = &*self.name;
         match (state, why) {
@@ -193,9 +233,11 @@ impl Delivery {
                 tracing::warn!(destination, why, "the destination is failing; alerts wait on disk and are tried again");
             }
             (DestinationState::Held, why) => {
-                tracing::error!(destination, why, "the destination is held; alerts wait on disk until this is mended");
+                tracing::error!(destination, why, "the destination is held; alerts wait on disk until this is fixed");
             }
         }
+        let label = DestinationLabel { destination: Arc::clone(&self.name) };
+        drop(self.metrics.destination_failing_since.get_or_create(&label));
         for one in DestinationState::ALL {
             let labels = DestinationStateLabels { destination: Arc::clone(&self.name), state: one.as_str() };
             self.metrics.destination_state.get_or_create(&labels).set(i64::from(one == state));
@@ -203,9 +245,8 @@ impl Delivery {
     }
 }
 
-async fn attempt(itoc360: Itoc360, due: Due) -> Attempt {
+async fn attempt(destination: Destination, due: Due) -> Attempt {
     let at_ms = clock::wall_ms();
-    let body = itoc360.body(&due.alert);
-    let sent = itoc360.send(body).await;
+    let sent = destination.send(&due.alert).await;
     Attempt { alert: due.id, attempts: due.attempts, at_ms, sent }
 }

@@ -1,4 +1,4 @@
-//! The alerts that are in memory: a window on what is due, bounded in alerts and in bytes.
+//! The prefetch window: due alerts of one destination, read ahead into memory, bounded in alerts and in bytes.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -23,23 +23,23 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Due alerts of one destination, read ahead.
 #[derive(Debug)]
-pub struct Window {
+pub struct PrefetchWindow {
     destination: Arc<str>,
     waiting: VecDeque<Due>,
     unreadable: Vec<Unreadable>,
-    /// Those in `waiting` or `unreadable`, under way, or not yet settled on disk.
+    /// The alerts in `waiting` or `unreadable`, under way, or not yet settled on disk.
     claimed: HashSet<i64>,
     reader: Option<DueReader>,
     reading: Option<JoinHandle<Read>>,
     commits: watch::Receiver<u64>,
     clock: Clock,
-    /// Whether the store may hold more than was read.
+    /// Set where the store may hold more than was read.
     more: bool,
     /// When the next alert becomes due, as far as is known.
     again: Instant,
 }
 
-/// What one look at the store gave.
+/// The result of one look at the store.
 #[derive(Debug)]
 struct Read {
     reader: DueReader,
@@ -47,7 +47,7 @@ struct Read {
     now_ms: i64,
 }
 
-impl Window {
+impl PrefetchWindow {
     pub fn new(destination: Arc<str>, store: &Store) -> Result<Self, StoreError> {
         Ok(Self {
             destination,
@@ -63,24 +63,24 @@ impl Window {
         })
     }
 
-    /// The next alert to send.
+    /// Returns the next alert to send.
     pub fn next(&mut self) -> Option<Due> {
         self.waiting.pop_front()
     }
 
-    /// Of those that wait, the one that was tried least: what it meets says most of the destination, and one that has just
-    /// come in does not wait behind all that failed before.
+    /// Returns the waiting alert that was tried least: its outcome says most about the destination, and a fresh alert does not
+    /// wait behind all that failed before.
     pub fn next_least_tried(&mut self) -> Option<Due> {
         let (index, _) = self.waiting.iter().enumerate().min_by_key(|(_, due)| due.attempts)?;
         self.waiting.remove(index)
     }
 
-    /// What is due and no alert, to be set aside.
+    /// Returns the due rows that hold no alert, to become dead letters.
     pub fn take_unreadable(&mut self) -> Vec<Unreadable> {
         std::mem::take(&mut self.unreadable)
     }
 
-    /// The store has the outcome of an alert; `pending` says that it is to be sent again.
+    /// Releases the claim on an alert whose outcome the store has; `pending` says that it is to be sent again.
     pub fn settled(&mut self, alert: i64, pending: bool) {
         self.claimed.remove(&alert);
         // The store may have been read between that commit and now, when the claim hid what was due again already.
@@ -107,7 +107,7 @@ impl Window {
                     }
                 }
             } else if self.has_enough() {
-                // There is enough; the caller comes back after having sent some.
+                // There is enough; the caller calls again after it has sent some.
                 std::future::pending::<()>().await;
             } else {
                 tokio::select! {
@@ -121,12 +121,12 @@ impl Window {
         }
     }
 
-    /// Whether what waits will do for now.
+    /// Returns whether enough alerts wait for now.
     fn has_enough(&self) -> bool {
         self.waiting.len() >= LOW || self.waiting.iter().map(|due| due.bytes).sum::<usize>() > LOW_BYTES
     }
 
-    /// Starts to read, where there is room and may be more.
+    /// Starts to read, where there is room and there may be more.
     fn look(&mut self) {
         if !self.more || self.has_enough() {
             return;
@@ -154,7 +154,7 @@ impl Window {
         }));
     }
 
-    /// Whether there is something new in it.
+    /// Takes in what was read. Returns whether there is something new.
     fn take(&mut self, mut read: Read) -> bool {
         let unreadable = read.reader.take_unreadable();
         self.claimed.extend(unreadable.iter().map(|one| one.id));
@@ -186,13 +186,16 @@ pub(super) mod tests {
     use plugin_sdk::contract::{self, Priority};
 
     use super::*;
-    use crate::alert::Alert;
+    use crate::alert::{Alert, Outcome};
     use crate::clock::wall_ms;
     use crate::metrics::Metrics;
-    use crate::store::{self, Closing, NewAlert, NewRequest, PluginRecord, Reading, Settlement, Verdict};
+    use crate::store::{self, Closing, NewAlert, NewRequest, PluginRecord, Reading, Settlement};
 
     /// A window on a store with so many alerts, each with a message of so many bytes.
-    pub(in crate::delivery) async fn with(alerts: usize, bytes: usize) -> (Window, Store, Closing, tempfile::TempDir) {
+    pub(in crate::delivery) async fn with(
+        alerts: usize,
+        bytes: usize,
+    ) -> (PrefetchWindow, Store, Closing, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let (store, closing) = Store::open(folder.path(), &store::Options::default(), Metrics::new()).unwrap();
         let plugin = PluginRecord { name: "p".into(), version: "1".into(), sha256: "0".into() };
@@ -215,18 +218,19 @@ pub(super) mod tests {
             body: Bytes::new(),
             plugin: store.plugin(plugin).await.unwrap(),
         };
-        let mut window = Window::new("d".into(), &store).unwrap();
+        let mut window = PrefetchWindow::new("d".into(), &store).unwrap();
         store.append(request, alerts).await.unwrap();
         window.refilled().await;
         (window, store, closing, folder)
     }
 
     /// A window from which the one alert there is was taken, which the destination then blocked.
-    async fn blocked() -> (Window, i64, Closing, tempfile::TempDir) {
+    async fn blocked() -> (PrefetchWindow, i64, Closing, tempfile::TempDir) {
         let (mut window, store, closing, folder) = with(1, 0).await;
         let alert = window.next().unwrap().id;
-        let verdict = Verdict::Blocked { said: "not now".into() };
-        let settlement = Settlement { alert, at: wall_ms(), duration_us: 1, status: Some(402), verdict };
+        let outcome = Outcome::Blocked { why: "not now".into() };
+        let (at, due_at) = (wall_ms(), window.clock.now_ms());
+        let settlement = Settlement { alert, at, duration_us: 1, status: Some(402), outcome, answer: None, due_at };
         store.settle(settlement).await.unwrap();
         // The plugin, the request and this: when the last of them was announced, nothing more will wake the window.
         window.commits.wait_for(|commits| *commits == 3).await.unwrap();
@@ -235,13 +239,13 @@ pub(super) mod tests {
         (window, alert, closing, folder)
     }
 
-    async fn comes_again(mut window: Window, alert: i64) {
+    async fn comes_again(mut window: PrefetchWindow, alert: i64) {
         tokio::time::timeout(IDLE / 2, window.refilled()).await.expect("the alert is forgotten");
         assert_eq!(window.next().map(|due| due.id), Some(alert));
     }
 
     #[tokio::test]
-    async fn an_alert_that_was_due_again_before_its_claim_ended_is_found() {
+    async fn alert_due_again_before_its_claim_ended_is_found() {
         let (mut window, alert, _closing, _folder) = blocked().await;
         let read = window.reading.take().unwrap().await.unwrap();
         assert!(!window.take(read), "it was claimed while the store was read");
@@ -250,14 +254,14 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn an_alert_whose_claim_ends_while_the_store_is_read_is_found() {
+    async fn alert_whose_claim_ends_during_a_read_is_found() {
         let (mut window, alert, _closing, _folder) = blocked().await;
         window.settled(alert, true);
         comes_again(window, alert).await;
     }
 
     #[tokio::test]
-    async fn alerts_are_read_ahead_by_their_size_and_none_of_them_is_forgotten() {
+    async fn alerts_are_read_ahead_by_size_and_none_is_forgotten() {
         let (mut window, _store, _closing, _folder) = with(20, READ_BYTES / 4).await;
         assert_eq!(window.waiting.len(), 4, "with these it has its bytes");
         let mut sent = HashSet::new();
@@ -274,7 +278,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn one_alert_that_is_larger_than_all_that_is_read_at_once_is_read_alone() {
+    async fn alert_larger_than_one_read_is_read_alone() {
         let (mut window, _store, _closing, _folder) = with(2, 2 * READ_BYTES).await;
         let first = window.next().unwrap().id;
         assert!(window.waiting.is_empty());

@@ -19,7 +19,7 @@ use super::{Gateway, announce, expected, known, sandbox};
 use crate::config::{Config, Problems, listed};
 use crate::intake::Intake;
 use crate::metrics::{Metrics, OutcomeLabel};
-use crate::operator::Taken;
+use crate::monitor::Reloaded;
 use crate::sources::{self, Loaded};
 use crate::store::Store;
 
@@ -29,7 +29,7 @@ pub struct Reloading {
     started_with: Config,
     intake: Arc<Intake>,
     store: Store,
-    taken: watch::Sender<Taken>,
+    taken: watch::Sender<Reloaded>,
     metrics: Metrics,
 }
 
@@ -73,14 +73,14 @@ impl Gateway {
 
 impl Reloading {
     /// For a gateway that was started with `config`, and so with the sources of `taken`.
-    pub fn new(config: &Config, taken: Taken, intake: Arc<Intake>, store: Store, metrics: Metrics) -> Self {
+    pub fn new(config: &Config, taken: Reloaded, intake: Arc<Intake>, store: Store, metrics: Metrics) -> Self {
         // Its sources are not kept: a token that was replaced is not to stay in memory.
         let started_with = Config { sources: Vec::new(), ..config.clone() };
         Self { started_with, intake, store, taken: watch::Sender::new(taken), metrics }
     }
 
     /// The sources, as of the latest configuration that was taken up.
-    pub fn subscribe(&self) -> watch::Receiver<Taken> {
+    pub fn subscribe(&self) -> watch::Receiver<Reloaded> {
         self.taken.subscribe()
     }
 
@@ -103,11 +103,11 @@ impl Reloading {
         // From here on nothing fails, and nothing waits.
         let since = tokio::time::Instant::now();
         self.intake.open(sources);
-        self.taken.send_replace(Taken { sources: expected, since });
+        self.taken.send_replace(Reloaded { sources: expected, since });
         Ok(())
     }
 }
 
-fn names(taken: &Taken) -> BTreeSet<Arc<str>> {
+fn names(taken: &Reloaded) -> BTreeSet<Arc<str>> {
     taken.sources.iter().map(|expected| Arc::clone(&expected.source)).collect()
 }

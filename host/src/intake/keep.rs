@@ -7,7 +7,7 @@ use plugin_sdk::contract;
 
 use super::admission::REQUEST;
 use super::{Ending, Entrance, Intake, Received};
-use crate::alert::{Alert, own};
+use crate::alert::{Alert, internal};
 use crate::metrics::PriorityLabels;
 use crate::sources::{ReadError, Source};
 use crate::store::{self, Appended, Failure, NewAlert, NewRequest, Notice, PluginId, Reading, StoreError};
@@ -104,7 +104,7 @@ pub(super) fn prepare(
 
 /// What the operator is told of a request that `source` could not read.
 fn notice(source: &Source, request: &str, at_ms: i64, kind: &str, advice: &str) -> Notice {
-    let event = own::plugin_failed(&source.name, source.plugin.name(), kind, advice, request);
+    let event = internal::plugin_failed(&source.name, source.plugin.name(), kind, advice, request);
     Notice { destination: source.destination.to_string(), event, at_ms }
 }
 

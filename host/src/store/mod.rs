@@ -107,7 +107,7 @@ pub use own::Notice;
 pub use remembered::{Remembered, Seen, Told};
 pub use replay::{Replay, ReplayTarget, Reread, ask as ask_replay};
 pub use retention::{Bounds, Removed, Retained, keep_within};
-pub use settle::{Settlement, Verdict};
+pub use settle::Settlement;
 
 use place::Place;
 pub use writer::Trouble;

@@ -12,7 +12,7 @@ use super::remembered::Told;
 use super::writer::Step;
 use super::{StoreError, alert_ids};
 use crate::alert::Alert;
-use crate::alert::own::{self, Topic};
+use crate::alert::internal::{self, Topic};
 use crate::config::OWN_SOURCE;
 
 /// How long one that is open is not told again. An hour, because what goes on for longer is worth another look, and a page
@@ -94,7 +94,7 @@ pub fn mended(step: &mut Step<'_>, source: &str, at_ms: i64, now_ms: i64) -> Res
         .query_row([source], |row| row.get(0))
         .optional()?;
     if waiting == Some(0) {
-        let event = Topic::PluginFailed.ends(source);
+        let event = Topic::PluginFailed.resolves(source);
         // Behind all that was told of it, wherever in the order of requests the last one stood.
         tell(step, &Notice { destination: String::new(), event, at_ms }, now_ms)?;
     }
@@ -112,7 +112,7 @@ fn open(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, Store
     if let Some((destination, told_at)) = told(step, notice.event.key())? {
         if destination != notice.destination {
             // Nobody would end it there later: from now on it stands under its new destination.
-            let event = own::moved(notice.event.clone());
+            let event = internal::moved(notice.event.clone());
             say(step, Notice { destination, event, at_ms: notice.at_ms }, now_ms)?;
         } else if (notice.at_ms - told_at).abs() < AGAIN_MS {
             return Ok(false);

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
 use super::writer::Step;
+use crate::alert::Outcome;
 
 /// What became of one attempt at delivering one alert.
 #[derive(Debug, Clone)]
@@ -17,67 +18,20 @@ pub struct Settlement {
     pub duration_us: i64,
     /// The HTTP status of the answer, where there was one.
     pub status: Option<u16>,
-    /// What follows from it.
-    pub verdict: Verdict,
-}
-
-/// What follows from an attempt.
-#[derive(Debug, Clone)]
-pub enum Verdict {
-    /// Delivered, with the destination's receipt.
-    Accepted {
-        /// The destination's id of the event.
-        receipt: String,
-        /// The destination's word for the alert that the event belongs to.
-        fingerprint: String,
-        /// What it answered instead, where that was no receipt.
-        said: Option<String>,
-    },
-    /// To be tried again.
-    Later {
-        /// Not before this: Unix milliseconds on the store's clock.
-        due_at: i64,
-        /// Why.
-        said: String,
-    },
-    /// The destination takes nothing at present; the alert stays due.
-    Blocked {
-        /// Why.
-        said: String,
-    },
-    /// Set aside: the destination will never take this one.
-    Refused {
-        /// Why.
-        said: String,
-    },
-}
-
-impl Verdict {
-    /// The word for `attempts.outcome`.
-    pub fn outcome(&self) -> &'static str {
-        match self {
-            Self::Accepted { .. } => "accepted",
-            Self::Later { .. } => "later",
-            Self::Blocked { .. } => "blocked",
-            Self::Refused { .. } => "refused",
-        }
-    }
-
-    fn said(&self) -> Option<&str> {
-        match self {
-            Self::Accepted { said, .. } => said.as_deref(),
-            Self::Later { said, .. } | Self::Blocked { said } | Self::Refused { said } => Some(said),
-        }
-    }
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The destination's answer, where it accepted the alert without a receipt.
+    pub answer: Option<String>,
+    /// When an alert that is to be sent again is due: Unix milliseconds on the store's clock.
+    pub due_at: i64,
 }
 
 pub fn settle(step: Step<'_>, settlement: &Settlement, now_ms: i64) -> Result<(), StoreError> {
-    let Settlement { alert, at, duration_us, status, verdict } = settlement;
-    let (state, due_at) = match verdict {
-        Verdict::Accepted { .. } => ("delivered", None),
-        Verdict::Refused { .. } => ("set_aside", None),
-        Verdict::Later { due_at, .. } => ("pending", Some(*due_at)),
-        Verdict::Blocked { .. } => ("pending", Some(now_ms)),
+    let Settlement { alert, at, duration_us, status, outcome, answer, due_at } = settlement;
+    let (state, due_at) = match outcome {
+        Outcome::Accepted(_) => ("delivered", None),
+        Outcome::Rejected { .. } => ("set_aside", None),
+        Outcome::Retry { .. } | Outcome::Blocked { .. } => ("pending", Some(*due_at)),
     };
     let row = step
         .transaction
@@ -93,17 +47,16 @@ pub fn settle(step: Step<'_>, settlement: &Settlement, now_ms: i64) -> Result<()
     // Only what is pending is attempted, and only its attempt settles it.
     let Some((n, lane, destination)) = row else { return Ok(()) };
 
-    let (receipt, fingerprint) = match verdict {
-        Verdict::Accepted { receipt, fingerprint, .. } => (Some(receipt), Some(fingerprint)),
-        _ => (None, None),
-    };
+    let receipt = outcome.receipt();
+    let (receipt, fingerprint) = (receipt.map(|receipt| &receipt.id), receipt.map(|receipt| &receipt.fingerprint));
+    let said = outcome.why().or(answer.as_deref());
     step.transaction
         .prepare_cached(
             // An outcome that cannot be written down is tried again for ever, so nothing that stands there may prevent it.
             "INSERT OR REPLACE INTO attempts (alert, n, at, duration, outcome, status, receipt, fingerprint, said)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![alert, n, at, duration_us, verdict.outcome(), status, receipt, fingerprint, verdict.said()])?;
+        .execute(params![alert, n, at, duration_us, outcome.as_str(), status, receipt, fingerprint, said])?;
 
     if state != "pending" {
         step.totals.pending -= 1;

@@ -25,9 +25,9 @@ use crate::alert::Alert;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::health::Health;
-use crate::itoc360::stand_in::{Reply, Setup, StandIn};
 use crate::metrics::{Metrics, StateLabel};
 use crate::store::{self, NewAlert, NewRequest, PluginRecord, Reading, Store, StoreError};
+use itoc360_double::{Double, Reply, Setup};
 
 const GATEWAY: &str = "gateway";
 const ITOC360: &str = "itoc360";
@@ -49,7 +49,7 @@ const EPOCH_MS: i64 = 1_767_225_600_000;
 /// What outlives a crash of either side.
 struct World {
     folder: tempfile::TempDir,
-    itoc360: StandIn,
+    itoc360: Double,
     metrics: Metrics,
     /// How many events the store has confirmed.
     confirmed: AtomicUsize,
@@ -197,7 +197,7 @@ fn simulate(seed: u64) {
     fastrand::seed(seed);
     let world = Arc::new(World {
         folder: tempfile::tempdir().unwrap(),
-        itoc360: StandIn::unbound(Setup::default()),
+        itoc360: Double::unbound(Setup::default()),
         metrics: Metrics::new(),
         confirmed: AtomicUsize::new(0),
         clock_set: AtomicI64::new(0),
@@ -246,7 +246,7 @@ fn each_arrived_in_order_and_opened_once(world: &World) {
 }
 
 #[test]
-fn whatever_the_network_does_each_alert_arrives_in_order_and_opens_once() {
+fn each_alert_arrives_in_order_and_opens_once_on_any_network() {
     if let Ok(seed) = std::env::var("SEED") {
         return simulate(seed.parse().unwrap());
     }

@@ -17,9 +17,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use crate::itoc360::client::connect::{Answering, NoAnswer, Pool};
-use crate::itoc360::stand_in::{PATH, Setup};
-use crate::itoc360::{Format, Itoc360};
+use crate::destinations::Destination;
+use crate::destinations::http::{Answering, NoAnswer, Pool};
+use crate::destinations::itoc360::{Format, Itoc360};
+use itoc360_double::{PATH, Setup};
 
 /// As long as the real pool waits.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,15 +38,16 @@ struct Wires {
     idle: Arc<Mutex<Vec<SendRequest<Full<Bytes>>>>>,
 }
 
-/// A client whose connections `dial` makes, for a stand-in with the usual token.
-pub fn itoc360<F>(timeout: Duration, dial: impl Fn() -> F + Send + Sync + 'static) -> Itoc360
+/// A client whose connections `dial` makes, for an ITOC360 double with the usual token.
+pub fn itoc360<F>(timeout: Duration, dial: impl Fn() -> F + Send + Sync + 'static) -> Destination
 where
     F: Future<Output = io::Result<Box<dyn Stream>>> + Send + 'static,
 {
     let dial: Dial = Box::new(move || Box::pin(dial()));
     let wires = Wires { dial: Arc::new(dial), idle: Arc::default() };
     let url = Uri::try_from(format!("http://itoc360{PATH}")).unwrap();
-    Itoc360::over(|_| Box::new(wires), url, &Setup::default().token, Format::default(), timeout).unwrap()
+    let kind = Itoc360::new(url, &Setup::default().token, Format::default()).unwrap();
+    Destination::over(kind, |_| Box::new(wires), timeout).unwrap()
 }
 
 impl Pool for Wires {

@@ -80,14 +80,8 @@ async fn an_alert_that_cannot_be_read_is_told_and_the_others_go_on() {
 async fn what_was_found_unreadable_is_set_aside_with_the_reason_and_its_key_goes_on() {
     let mut bench = tampered("UPDATE events SET json = '{' WHERE alert = 4 * 1024").await;
     bench.append("a", 20, &[("behind", "3")]).await;
-    let settlement = Settlement {
-        alert: 4 * 1024,
-        at: 50,
-        duration_us: 0,
-        status: None,
-        verdict: Verdict::Refused { said: "it cannot be read".into() },
-    };
-    bench.store.settle(settlement).await.unwrap();
+    let unreadable = (Outcome::Rejected { why: "it cannot be read".into() }, 0);
+    bench.store.settle(settlement(4 * 1024, 50, None, unreadable)).await.unwrap();
     assert!(look(&bench).0.contains(&"behind".to_owned()));
     let lines = bench.store.history().unwrap().list(&Filter { limit: 100, ..Filter::default() }).unwrap();
     let line = lines.iter().find(|line| line.event_id.as_deref() == Some("3")).unwrap();
@@ -172,7 +166,7 @@ async fn an_alert_that_is_due_in_a_far_future_is_brought_back() {
 async fn a_row_that_cannot_be_changed_costs_its_neighbours_nothing() {
     // A table with rules refuses every change of a row that breaks them.
     let mut bench = tampered("UPDATE alerts SET source = 5, lane = 'left' WHERE id = 4 * 1024").await;
-    let settlement = |alert| Settlement { alert, at: 50, duration_us: 1, status: Some(200), verdict: accepted() };
+    let settlement = |alert| settlement(alert, 50, Some(200), accepted());
     let (bad, good) = (bench.store.settle(settlement(4 * 1024)), bench.store.settle(settlement(5 * 1024)));
     let (bad, good) = tokio::join!(bad, good);
     assert!(matches!(bad, Err(StoreError::Row(_))), "{bad:?}");

@@ -16,7 +16,7 @@ use plugin_sdk::contract::{self, Priority};
 use tempfile::TempDir;
 
 use super::*;
-use crate::alert::Alert;
+use crate::alert::{Alert, Outcome, Receipt};
 use crate::clock::{Clock, LONGEST_WAIT, wall_ms};
 
 /// A store in a folder of its own, with a clock that begins at 0 and moves only when it is told to.
@@ -95,11 +95,11 @@ impl Bench {
     }
 
     /// Settles the due alert of an event.
-    async fn settle(&self, event: &str, verdict: Verdict) {
+    async fn settle(&self, event: &str, result: (Outcome, i64)) {
         self.wait_until(50).await;
         let due = self.due(LATE);
         let (alert, _) = due.iter().find(|(_, id)| id == event).expect("the event is due");
-        let settlement = Settlement { alert: *alert, at: 50, duration_us: 1, status: Some(200), verdict };
+        let settlement = settlement(*alert, 50, Some(200), result);
         self.store.settle(settlement).await.unwrap();
     }
 
@@ -128,16 +128,21 @@ fn reading(source: &str, events: &[(&str, &str)]) -> Reading {
     Reading::Alerts(alerts.collect())
 }
 
-fn accepted() -> Verdict {
-    Verdict::Accepted { receipt: "uuid".into(), fingerprint: "f".into(), said: None }
+/// The settlement of an attempt, from its outcome and the time at which what is sent again is due.
+fn settlement(alert: i64, at: i64, status: Option<u16>, (outcome, due_at): (Outcome, i64)) -> Settlement {
+    Settlement { alert, at, duration_us: 1, status, outcome, answer: None, due_at }
 }
 
-fn later(due_at: i64) -> Verdict {
-    Verdict::Later { due_at, said: "503".into() }
+fn accepted() -> (Outcome, i64) {
+    (Outcome::Accepted(Receipt { id: "uuid".into(), fingerprint: "f".into(), kind: String::new() }), 0)
 }
 
-fn refused() -> Verdict {
-    Verdict::Refused { said: "400".into() }
+fn later(due_at: i64) -> (Outcome, i64) {
+    (Outcome::Retry { why: "503".into(), retry_after: None }, due_at)
+}
+
+fn refused() -> (Outcome, i64) {
+    (Outcome::Rejected { why: "400".into() }, 0)
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,11 +242,11 @@ async fn an_alert_that_failed_is_due_again_when_its_time_has_come() {
     bench.settle("1", later(500)).await;
     assert!(bench.due(499).is_empty());
     assert_eq!(bench.store.due_reader().unwrap().next_due_at(DESTINATION, 499).unwrap(), Some(500));
-    bench.settle("1", Verdict::Blocked { said: "401".into() }).await;
+    bench.settle("1", (Outcome::Blocked { why: "401".into() }, 50)).await;
     assert_eq!(bench.due_events(50), ["1"], "what is blocked stays due");
     bench.settle("1", accepted()).await;
     let outcomes: Vec<_> = bench.find("1").alerts[0].attempts.iter().map(|one| one.outcome.clone()).collect();
-    assert_eq!(outcomes, ["later", "blocked", "accepted"]);
+    assert_eq!(outcomes, ["retry", "blocked", "accepted"]);
     assert_eq!((bench.total("pending"), bench.total("delivered")), (0, 1));
 }
 

@@ -141,11 +141,11 @@ async fn compare(actions: Vec<Action>) {
                 let words = match verdict {
                     Kind::Accepted => accepted(),
                     Kind::Later(wait) => later(model.now + wait),
-                    Kind::Blocked => Verdict::Blocked { said: "401".into() },
+                    Kind::Blocked => (Outcome::Blocked { why: "401".into() }, model.now),
                     Kind::Refused => refused(),
                 };
-                let settlement = Settlement { alert, at: model.now, duration_us: 1, status: None, verdict: words };
-                bench.store.settle(settlement).await.unwrap();
+                let settled = settlement(alert, model.now, None, words);
+                bench.store.settle(settled).await.unwrap();
                 model.settle(alert, verdict);
             }
             Action::Wait(time) => model.now += time,

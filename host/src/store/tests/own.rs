@@ -1,7 +1,7 @@
 //! What the gateway tells of itself is kept like everything else, and told once.
 
 use super::*;
-use crate::alert::own::{self, Topic};
+use crate::alert::internal::{self, Topic};
 use crate::config::OWN_SOURCE;
 
 const HOUR: i64 = 60 * 60 * 1000;
@@ -11,11 +11,11 @@ fn notice(event: contract::Alert, at_ms: i64) -> Notice {
 }
 
 fn held(at_ms: i64) -> Notice {
-    notice(own::destination_held("d", "401"), at_ms)
+    notice(internal::destination_held("d", "401"), at_ms)
 }
 
 fn well(at_ms: i64) -> Notice {
-    notice(Topic::DestinationHeld.ends("d"), at_ms)
+    notice(Topic::DestinationHeld.resolves("d"), at_ms)
 }
 
 impl Bench {
@@ -23,7 +23,7 @@ impl Bench {
     async fn fail(&mut self, at: i64) -> String {
         let request = self.request("a", at);
         let id = request.id.clone();
-        let notice = notice(own::plugin_failed("a", "p", "trap", "Mend it.", &id), at);
+        let notice = notice(internal::plugin_failed("a", "p", "trap", "Mend it.", &id), at);
         let reading = Reading::Failed(Failure { reason: "trap".into(), notice: Some(Box::new(notice)) });
         assert_eq!(self.store.append(request, reading).await.unwrap(), Appended { accepted: 0, duplicates: 0 });
         id
@@ -50,8 +50,7 @@ impl Bench {
             let Some(due) = due.into_iter().next() else { return delivered };
             let event = due.alert.event;
             delivered.push((event.key().to_owned(), event.status == contract::Status::Trigger));
-            let settlement = Settlement { alert: due.id, at: 1, duration_us: 1, status: None, verdict: accepted() };
-            self.store.settle(settlement).await.unwrap();
+            self.store.settle(settlement(due.id, 1, None, accepted())).await.unwrap();
         }
     }
 }
@@ -107,7 +106,7 @@ async fn what_is_told_elsewhere_is_ended_where_it_was_told_before() {
     bench.fail(3).await;
     let mut failed = bench.request("a", HOUR);
     failed.id = "late".into();
-    let notice = elsewhere(notice(own::plugin_failed("a", "p", "trap", "Mend it.", "late"), HOUR));
+    let notice = elsewhere(notice(internal::plugin_failed("a", "p", "trap", "Mend it.", "late"), HOUR));
     let reading = Reading::Failed(Failure { reason: "trap".into(), notice: Some(Box::new(notice)) });
     bench.store.append(failed, reading).await.unwrap();
     let (held, failed) = ("destination-held/d", "plugin-failed/a");

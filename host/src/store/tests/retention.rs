@@ -29,8 +29,7 @@ async fn a_sweep_counts_what_it_removes_by_age_and_by_size_and_what_is_in_use() 
     for (at, event) in [(1, "old"), (2, "older"), (now, "young"), (now, "newest")] {
         bench.append("a", at, &[(event, event)]).await;
         let due = bench.due(i64::MAX)[0].0;
-        let settlement = Settlement { alert: due, at, duration_us: 1, status: Some(200), verdict: accepted() };
-        bench.store.settle(settlement).await.unwrap();
+        bench.store.settle(settlement(due, at, Some(200), accepted())).await.unwrap();
     }
     swept(&bench, Duration::from_secs(3600), u64::MAX).await;
     assert_eq!((removed(&bench, "age"), removed(&bench, "size"), bench.total("delivered")), (2, 0, 2));

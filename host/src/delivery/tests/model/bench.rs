@@ -16,11 +16,11 @@ use crate::clock::{Clock, wall_ms};
 use crate::delivery::Delivery;
 use crate::delivery::tests::wire::{self, Stream};
 use crate::health::Health;
-use crate::itoc360::stand_in::{Setup, StandIn};
 use crate::metrics::Metrics;
 use crate::store::{
     self, Appended, Bounds, Closing, NewAlert, NewRequest, PluginRecord, Reading, Replay, ReplayTarget, Reread, Store,
 };
+use itoc360_double::{Double, Setup};
 
 /// How long, in real time, the disk may take to catch up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,7 +29,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Bench {
     model: Arc<Mutex<Model>>,
     folder: tempfile::TempDir,
-    itoc360: Arc<StandIn>,
+    itoc360: Arc<Double>,
     life: Option<Life>,
 }
 
@@ -45,7 +45,7 @@ struct Life {
 
 impl Bench {
     pub async fn new() -> Self {
-        let (model, itoc360) = (Arc::<Mutex<Model>>::default(), Arc::new(StandIn::unbound(Setup::default())));
+        let (model, itoc360) = (Arc::<Mutex<Model>>::default(), Arc::new(Double::unbound(Setup::default())));
         let asked = Arc::clone(&model);
         itoc360.script(move |_, body| {
             let body: serde_json::Value = serde_json::from_slice(body).unwrap();

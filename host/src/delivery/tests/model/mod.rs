@@ -64,11 +64,11 @@ fn action() -> impl Strategy<Value = Action> {
     let events = || prop::collection::vec((0..24_u8, 0..4_u8), 0..5);
     let answer = prop_oneof![
         4 => Just(Answer::Accepted),
-        4 => Just(Answer::Later),
-        2 => (1..100_u8).prop_map(Answer::LaterAfter),
+        4 => Just(Answer::Retry),
+        2 => (1..100_u8).prop_map(Answer::RetryAfter),
         2 => Just(Answer::Lost),
         1 => Just(Answer::Blocked),
-        2 => Just(Answer::Refused),
+        2 => Just(Answer::Rejected),
     ];
     prop_oneof![
         8 => events().prop_map(Action::Append),
@@ -93,7 +93,7 @@ proptest! {
     })]
 
     #[test]
-    fn delivery_and_its_store_do_what_a_plain_model_does(actions in prop::collection::vec(action(), 1..40)) {
+    fn delivery_and_its_store_follow_a_plain_model(actions in prop::collection::vec(action(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         // As long as something blocks a thread, time does not go on by itself.
         let (frozen, until) = std::sync::mpsc::channel::<()>();

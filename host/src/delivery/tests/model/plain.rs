@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::clock::Clock;
-use crate::itoc360::stand_in::Reply;
 use crate::store::{ALERTS_PER_REQUEST, Appended};
+use itoc360_double::Reply;
 
 #[derive(Debug, Clone, Copy)]
 pub enum Answer {
     Accepted,
-    Later,
-    LaterAfter(u8),
+    Retry,
+    RetryAfter(u8),
     /// It is taken, but nobody learns of it.
     Lost,
     Blocked,
-    Refused,
+    Rejected,
 }
 /// What should be on the disk, and what ITOC360 should have seen.
 #[derive(Debug, Default)]
@@ -96,11 +96,11 @@ impl Model {
         }
         match answer {
             Answer::Accepted => self.settle(event, "delivered", Reply::Ok),
-            Answer::Refused => self.settle(event, "set_aside", Reply::error(400, "no")),
+            Answer::Rejected => self.settle(event, "set_aside", Reply::error(400, "no")),
             Answer::Blocked => Reply::error(402, "not paid"),
-            Answer::Later => Reply::error(503, "busy"),
+            Answer::Retry => Reply::error(503, "busy"),
             Answer::Lost => Reply::Lost,
-            Answer::LaterAfter(seconds) => {
+            Answer::RetryAfter(seconds) => {
                 entry.not_before_ms = now_ms + i64::from(seconds) * 1000;
                 let headers = vec![("Retry-After".to_owned(), seconds.to_string())];
                 Reply::Status { code: 429, headers, body: String::new() }

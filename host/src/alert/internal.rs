@@ -1,0 +1,224 @@
+//! Internal alerts: the words and keys of every alert that the gateway raises about itself.
+//!
+//! Each is about something that has a name, and its key is made of topic and name, so that the alert that fires and the one
+//! that resolves it meet at the destination. None repeats what a sender or a plugin said: that stays with `events show`,
+//! which needs the store.
+
+use plugin_sdk::contract::{Alert, Priority, Status};
+
+/// The label by which rules find internal alerts of a topic.
+const ABOUT: &str = "about";
+
+/// The topic of an internal alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// A source whose plugin fails.
+    PluginFailed,
+    /// A source of which nothing came for longer than its `expect_every`.
+    MissedHeartbeat,
+    /// A destination that refuses everything until the operator fixes something.
+    DestinationHeld,
+    /// A destination that has not answered for long.
+    DestinationFailing,
+    /// A destination that is no longer configured, and that alerts wait for.
+    DestinationGone,
+    /// A destination with dead letters: it rejected alerts, or they cannot be read from the store.
+    DeadLetters,
+    /// Nothing can be stored.
+    StoreFailing,
+}
+
+impl Topic {
+    /// Returns the word in keys and labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PluginFailed => "plugin-failed",
+            Self::MissedHeartbeat => "missed-heartbeat",
+            Self::DestinationHeld => "destination-held",
+            Self::DestinationFailing => "destination-failing",
+            Self::DestinationGone => "destination-gone",
+            Self::DeadLetters => "dead-letters",
+            Self::StoreFailing => "store-failing",
+        }
+    }
+
+    /// Returns the key of the alert on this topic about the source or destination `name`.
+    pub fn key(self, name: &str) -> String {
+        if name.is_empty() { self.as_str().to_owned() } else { format!("{}/{name}", self.as_str()) }
+    }
+
+    /// Returns the name in a key of this topic.
+    pub fn name_in(self, key: &str) -> Option<&str> {
+        key.strip_prefix(self.as_str())?.strip_prefix('/')
+    }
+
+    /// Returns an alert that fires. The store gives it its event id.
+    pub fn fires(self, name: &str, title: String, message: String) -> Alert {
+        let mut alert = Alert::new("", Priority::High, title);
+        alert.key = Some(self.key(name));
+        alert.message = Some(message);
+        alert.labels.insert(ABOUT.to_owned(), self.as_str().to_owned());
+        if !name.is_empty() {
+            alert.labels.insert("name".to_owned(), name.to_owned());
+        }
+        alert
+    }
+
+    /// Returns the alert that resolves it.
+    pub fn resolves(self, name: &str) -> Alert {
+        let (title, message) = match self {
+            Self::PluginFailed => (
+                format!("No failed request of source {name} is left"),
+                "Every request that the plugin had failed on has been read or dismissed.".to_owned(),
+            ),
+            Self::MissedHeartbeat => (
+                format!("Source {name} is heard of again"),
+                "A request came in, or none is expected any more.".to_owned(),
+            ),
+            Self::DestinationHeld | Self::DestinationFailing => (
+                format!("Destination {name} takes alerts again"),
+                "What waited on disk is on its way; nothing was lost.".to_owned(),
+            ),
+            Self::DestinationGone => (
+                format!("No alert waits for the missing destination {name} any more"),
+                "A destination has this name again, or nothing waits for it.".to_owned(),
+            ),
+            Self::DeadLetters => (
+                format!("Destination {name} has no dead letter any more"),
+                "Every dead letter was sent again, was dismissed, or is kept no longer.".to_owned(),
+            ),
+            Self::StoreFailing => {
+                ("The alert gateway stores requests again".to_owned(), "The disk takes what is written.".to_owned())
+            }
+        };
+        Alert { status: Status::Resolve, ..self.fires(name, title, message) }
+    }
+}
+
+/// Returns the alert that resolves `event` at its former destination, because its topic is reported elsewhere now. It says
+/// nothing of the condition itself.
+pub fn moved(event: Alert) -> Alert {
+    let title = "This is told at another destination of the alert gateway now".to_owned();
+    let message = "The configuration names another. Whether it is over shows there.".to_owned();
+    Alert { status: Status::Resolve, title, message: Some(message), ..event }
+}
+
+/// Returns the alert that resolves one whose topic an earlier version knew under another name.
+pub fn obsolete(key: &str) -> Alert {
+    let mut alert = Alert::new("", Priority::High, "This version of the alert gateway reports this under another name");
+    alert.status = Status::Resolve;
+    alert.key = Some(key.to_owned());
+    alert
+}
+
+/// A plugin failed on a request: `kind` is the word for how, `advice` what its author can do.
+pub fn plugin_failed(source: &str, plugin: &str, kind: &str, advice: &str, request: &str) -> Alert {
+    let mut alert = Topic::PluginFailed.fires(
+        source,
+        format!("Plugin {plugin} failed on a request of source {source} ({kind})"),
+        format!(
+            "The request is kept, and no alert was made of it. What failed: alert-gateway events show {request}\n\
+             {advice}\n\
+             Once the plugin is fixed and the gateway reloaded (SIGHUP) or restarted: alert-gateway events replay {request}\n\
+             All that wait: alert-gateway events list --source {source} --state failed\n\
+             Further failures of this source within an hour are kept and not reported."
+        ),
+    );
+    for (name, value) in [("plugin", plugin), ("kind", kind), ("request", request)] {
+        alert.labels.insert(name.to_owned(), value.to_owned());
+    }
+    alert
+}
+
+/// Nothing came from a source for as long as `expect_every` says.
+pub fn missed_heartbeat(source: &str, expect_every: &str, last_seen: Option<&str>) -> Alert {
+    let last_seen =
+        last_seen.map_or_else(|| "It has never been heard of.".to_owned(), |at| format!("Last heard of: {at}."));
+    Topic::MissedHeartbeat.fires(
+        source,
+        format!("Nothing has come from source {source} for {expect_every}"),
+        format!(
+            "{last_seen} Time during which the gateway did not run is not counted.\n\
+             Look whether the sender still has this source's URL, and whether its requests are rejected, or its plugin fails \
+             on them: the gateway's log and gateway_requests_total{{source=\"{source}\"}} tell."
+        ),
+    )
+}
+
+/// A destination refuses everything.
+pub fn destination_held(name: &str, why: &str) -> Alert {
+    Topic::DestinationHeld.fires(
+        name,
+        format!("Destination {name} is held: it refuses every alert"),
+        format!("{why}\nAlerts wait on disk, and go out by themselves once this is fixed."),
+    )
+}
+
+/// A destination has failed for as long as `lasting` says, or longer: where few alerts wait, it takes longer to be sure.
+pub fn destination_failing(name: &str, why: &str, lasting: &str) -> Alert {
+    Topic::DestinationFailing.fires(
+        name,
+        format!("Destination {name} has been failing for {lasting} or longer"),
+        format!("{why}\nAlerts wait on disk, and go out by themselves once it answers."),
+    )
+}
+
+/// Alerts wait for a destination that is not configured.
+pub fn destination_gone(name: &str, alerts: i64) -> Alert {
+    Topic::DestinationGone.fires(
+        name,
+        format!("{alerts} alerts wait for destination {name}, which is not configured any more"),
+        "They are kept, and go out once a destination has this name again.".to_owned(),
+    )
+}
+
+/// A destination has dead letters: it rejected alerts, or the store cannot read them.
+pub fn dead_letters(name: &str, alerts: i64) -> Alert {
+    Topic::DeadLetters.fires(
+        name,
+        format!("Destination {name} has {alerts} dead letters"),
+        "The destination rejected them, or they are unreadable in the store.\n\
+         Which: alert-gateway events list --state set-aside\n\
+         Why, for each: alert-gateway events show <request>. What is unreadable: alert-gateway store check\n\
+         Once the cause is fixed: alert-gateway events replay --set-aside"
+            .to_owned(),
+    )
+}
+
+/// Nothing can be stored.
+pub fn store_failing(why: &str) -> Alert {
+    let mut alert = Topic::StoreFailing.fires(
+        "",
+        "The alert gateway cannot store requests".to_owned(),
+        format!(
+            "{why}. Senders are answered 503 and asked to try again; what was accepted before is safe.\n\
+             Give the disk of data_dir room, or repair it; the gateway goes on by itself."
+        ),
+    );
+    alert.priority = Priority::Critical;
+    alert
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn firing_and_resolving_alert_share_a_key() {
+        let pairs = [
+            (Topic::PluginFailed, plugin_failed("x", "p", "trap", "", "r")),
+            (Topic::MissedHeartbeat, missed_heartbeat("x", "1d", None)),
+            (Topic::DestinationHeld, destination_held("x", "401")),
+            (Topic::DestinationFailing, destination_failing("x", "500", "5m")),
+            (Topic::DestinationGone, destination_gone("x", 1)),
+            (Topic::DeadLetters, dead_letters("x", 1)),
+        ];
+        for (topic, opens) in pairs {
+            let ends = topic.resolves("x");
+            assert_eq!((opens.key(), opens.status, ends.status), (ends.key(), Status::Trigger, Status::Resolve));
+            assert_eq!(topic.name_in(opens.key()), Some("x"));
+        }
+        assert_eq!(store_failing("full").key(), Topic::StoreFailing.resolves("").key());
+        assert_eq!(Topic::MissedHeartbeat.name_in("missed/x"), None);
+    }
+}

@@ -1,0 +1,232 @@
+//! The circuit breaker of one destination: whether it is tried, given how the last attempts fared.
+//!
+//! **Closed**, traffic flows, as many attempts at once as the [concurrency limiter](ConcurrencyLimiter) permits.
+//!
+//! **Held** is open because of an [`Outcome::Blocked`]: every alert would fare the same until the operator fixes something.
+//! A single probe goes at growing intervals, and while it is under way the breaker is half-open. Any outcome but another
+//! `Blocked` closes it.
+//!
+//! **Failing** is open because several *different* alerts in a row were to be retried. It probes at shorter intervals, and
+//! closes when a probe is accepted or rejected. But where nothing at all was accepted for [`FAILING_AFTER`], the
+//! destination is reported as failing although the breaker is closed, however few alerts there are: each matters.
+//!
+//! An alert that fails again and again while others are accepted is a poison message: a destination may answer an error, or
+//! a firewall before it 403, to that one alone. Once others were accepted after it for [`POISON_AFTER`] times, its failures
+//! say nothing about the destination any more. It keeps its own backoff, and opens the breaker for no other alert.
+//!
+//! A breaker that closes begins a slow start, as a new one does: neither a destination that has just recovered nor the one
+//! of a restarted gateway is met by the whole backlog at once. Each destination has a breaker of its own: several that stand
+//! for one service are to it what several gateways are.
+//!
+//! It is a pure state machine: the caller brings the time, the outcomes and the randomness, and does the sending.
+
+mod open;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::open::Open;
+use super::limiter::ConcurrencyLimiter;
+use crate::alert::Outcome;
+use crate::health::DestinationState;
+
+/// How many different alerts must fail, with none accepted between, until the breaker opens.
+pub const FAILING_AFTER_ALERTS: usize = 5;
+
+/// How long alerts must fail, with none accepted between, until the destination is reported as failing.
+pub const FAILING_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// How often an alert must fail, with another one accepted after each time, until it counts as a poison message. Once
+/// happens to whatever was under way in an outage.
+pub const POISON_AFTER: u32 = 2;
+
+/// How many alerts are remembered as failed. Beyond that, a poison message counts against the destination.
+const REMEMBERED: usize = 10_000;
+
+/// The circuit breaker of one destination, and its concurrency limiter.
+#[derive(Debug, Clone)]
+pub struct CircuitBreaker {
+    limiter: ConcurrencyLimiter,
+    /// The alerts that failed since the last one was accepted, without the poison messages.
+    failed: HashSet<i64>,
+    /// The outage since the last alert was accepted: its beginning and the latest reason.
+    outage: Option<(Instant, String)>,
+    /// How often others were accepted after an alert failed, until it is accepted or rejected itself.
+    overtaken: HashMap<i64, u32>,
+    /// Whether the destination has accepted or rejected anything yet.
+    answers: bool,
+    /// None while the breaker is closed.
+    open: Option<Open>,
+}
+
+/// The state of a destination, as its breaker knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Whether alerts go out.
+    pub state: DestinationState,
+    /// The reason of the last attempt that counted against the destination, since it accepted one.
+    pub why: Option<String>,
+    /// The first failed attempt since the destination accepted an alert, where one has failed.
+    pub failing_since: Option<Instant>,
+    /// Whether the last outcome of the destination was that it accepts alerts, or judges them. False before the first.
+    pub proven: bool,
+}
+
+impl CircuitBreaker {
+    /// Returns a closed breaker. A concurrency of 0 is taken as 1.
+    pub fn new(concurrency: usize) -> Self {
+        Self {
+            limiter: ConcurrencyLimiter::new(concurrency),
+            failed: HashSet::new(),
+            outage: None,
+            overtaken: HashMap::new(),
+            answers: false,
+            open: None,
+        }
+    }
+
+    /// Returns how many more attempts may begin now, while `in_flight` are under way.
+    pub fn permits(&mut self, now: Instant, in_flight: usize) -> usize {
+        match &mut self.open {
+            None => self.limiter.permits(in_flight),
+            Some(open) => usize::from(open.may_probe(now, in_flight)),
+        }
+    }
+
+    /// Returns when to ask for permits again although nothing has happened; none where only an outcome can change them.
+    pub fn next_wake(&self, now: Instant) -> Option<Instant> {
+        self.open.as_ref().map(|open| open.next_probe).filter(|&probe| probe > now)
+    }
+
+    /// Returns whether the breaker is open, so that an attempt is a probe.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Learns the outcome of an attempt; to be called once for each. Returns whether the alert is a poison message.
+    pub fn record(&mut self, now: Instant, alert_id: i64, outcome: &Outcome, rng: &mut fastrand::Rng) -> bool {
+        match outcome {
+            Outcome::Accepted(_) => {
+                self.answers = true;
+                self.forget(alert_id);
+            }
+            Outcome::Rejected { .. } => {
+                self.answers = true;
+                self.forget(alert_id);
+                if self.failed.is_empty() {
+                    self.outage = None;
+                }
+            }
+            Outcome::Retry { why, .. } | Outcome::Blocked { why } => {
+                if self.overtaken.get(&alert_id).is_some_and(|times| *times >= POISON_AFTER) {
+                    match &mut self.open {
+                        // As if it had not been sent: the next may go.
+                        Some(open) => open.half_open = false,
+                        None => self.note_failure(now, why),
+                    }
+                    return true;
+                }
+                if self.failed.len() < REMEMBERED {
+                    self.failed.insert(alert_id);
+                }
+            }
+        }
+        match &mut self.open {
+            None => self.record_closed(now, outcome, rng),
+            // Sent before the breaker opened. That it failed is no news. That it was accepted closes the breaker of a
+            // failing destination, but not of a held one: there the operator has to fix something first.
+            Some(open) if !open.half_open => match outcome {
+                Outcome::Accepted(_) if open.state == DestinationState::Failing => self.recover(),
+                Outcome::Blocked { why } if open.state == DestinationState::Failing => {
+                    self.open = Some(Open::held(now, why));
+                }
+                _ => {}
+            },
+            Some(open) => match (open.state, outcome) {
+                (DestinationState::Held, Outcome::Blocked { why }) => open.held_longer(now, why),
+                (_, Outcome::Blocked { why }) => self.open = Some(Open::held(now, why)),
+                (DestinationState::Failing, Outcome::Retry { why, retry_after }) => {
+                    open.failing_longer(now, why, *retry_after, rng);
+                }
+                (_, Outcome::Accepted(_)) => self.recover(),
+                // The answer is another than what opened the breaker, which is all that a probe is to find out.
+                (_, Outcome::Rejected { .. } | Outcome::Retry { .. }) => {
+                    self.failed.retain(|failed| *failed == alert_id);
+                    self.close();
+                    self.record_closed(now, outcome, rng);
+                }
+            },
+        }
+        false
+    }
+
+    /// Returns the state of the destination.
+    pub fn state(&self, now: Instant) -> State {
+        let (state, why) = match (&self.open, &self.outage) {
+            (Some(open), _) => (open.state, Some(open.why.clone())),
+            (None, Some((since, why))) if now.duration_since(*since) >= FAILING_AFTER => {
+                (DestinationState::Failing, Some(why.clone()))
+            }
+            (None, outage) => (DestinationState::Healthy, outage.as_ref().map(|(_, why)| why.clone())),
+        };
+        let failing_since = self.outage.as_ref().map(|(since, _)| *since);
+        State { state, why, failing_since, proven: self.answers && self.open.is_none() && self.outage.is_none() }
+    }
+
+    fn record_closed(&mut self, now: Instant, outcome: &Outcome, rng: &mut fastrand::Rng) {
+        match outcome {
+            Outcome::Accepted(_) => {
+                self.overtake();
+                self.limiter.accepted();
+            }
+            Outcome::Rejected { .. } => {}
+            Outcome::Blocked { why } => {
+                self.note_failure(now, why);
+                self.open = Some(Open::held(now, why));
+            }
+            Outcome::Retry { why, retry_after } => {
+                self.limiter.back_off();
+                self.note_failure(now, why);
+                if self.failed.len() >= FAILING_AFTER_ALERTS {
+                    self.open = Some(Open::failing(now, why, *retry_after, rng));
+                }
+            }
+        }
+    }
+
+    fn note_failure(&mut self, now: Instant, why: &str) {
+        let since = self.outage.as_ref().map_or(now, |(since, _)| *since);
+        self.outage = Some((since, why.to_owned()));
+    }
+
+    /// Forgets an alert that was accepted or rejected: it waits no longer.
+    fn forget(&mut self, alert_id: i64) {
+        self.failed.remove(&alert_id);
+        self.overtaken.remove(&alert_id);
+    }
+
+    /// Counts one accepted alert against those that failed before it: they fare worse than others do.
+    fn overtake(&mut self) {
+        for alert_id in self.failed.drain() {
+            if self.overtaken.len() < REMEMBERED || self.overtaken.contains_key(&alert_id) {
+                *self.overtaken.entry(alert_id).or_default() += 1;
+            }
+        }
+        self.outage = None;
+    }
+
+    fn recover(&mut self) {
+        self.overtake();
+        self.close();
+    }
+
+    fn close(&mut self) {
+        self.open = None;
+        self.outage = None;
+        self.limiter.restart();
+    }
+}

@@ -1,0 +1,385 @@
+//! Sources of which something is expected, and when they were heard of.
+//!
+//! What counts is for how long the gateway has listened in vain: the time since a request came in whose sender is who it
+//! should be, by the clock that nobody sets, without the time in which the gateway did not run. It is written down once in
+//! [`WRITE`], at a stop, before each alert, and at once where what stands there is more than that too much: something has
+//! come after a long time. So a crash costs about a minute: the alert comes that much later where nothing came, and that much
+//! earlier where something had. None is left out or told twice, because an alert and the fact that it is open are kept
+//! together, and for how long nothing came before them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugin_sdk::contract;
+use tokio::time::Instant;
+
+use super::condition::Act;
+use crate::alert::internal::{self, Topic};
+use crate::config::shown_duration;
+use crate::health::Heard;
+use crate::store::{self, Seen};
+
+/// How often it is written down for how long nothing has come.
+pub const WRITE: Duration = Duration::from_secs(60);
+
+/// What is to be known of a source.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// Its name.
+    pub source: Arc<str>,
+    /// Where its alerts go.
+    pub destination: Arc<str>,
+    /// How long nothing may come.
+    pub every: Option<Duration>,
+}
+
+/// All sources.
+#[derive(Debug)]
+pub struct Heartbeats {
+    sources: Vec<Listened>,
+    /// What is remembered of others, should they be configured again.
+    others: HashMap<String, Seen>,
+}
+
+/// The sources of a configuration that was taken up.
+#[derive(Debug, Clone)]
+pub struct Reloaded {
+    /// Every one.
+    pub sources: Vec<Expected>,
+    /// From when on they are listened to.
+    pub since: Instant,
+}
+
+#[derive(Debug)]
+struct Listened {
+    expected: Expected,
+    last_seen: Option<i64>,
+    /// How long nothing had come when this run began to listen, or nothing once something has come.
+    before: Duration,
+    /// Since when this run has heard nothing.
+    since: Instant,
+    /// Where it was told that it is silent.
+    told: Option<Arc<str>>,
+    /// How long nothing had come by what was written down last.
+    written: Duration,
+    /// Whether there is something to write down although nobody expects anything.
+    news: bool,
+}
+
+impl Heartbeats {
+    /// These sources, of which this is remembered.
+    pub fn new(sources: Vec<Expected>, seen: Vec<Seen>, now: Instant) -> Self {
+        let others = seen.into_iter().map(|seen| (seen.source.clone(), seen)).collect();
+        let mut heartbeats = Self { sources: Vec::new(), others };
+        heartbeats.take(Reloaded { sources, since: now });
+        heartbeats
+    }
+
+    /// From now on it is these sources. What is known of one that stays goes on; one that comes begins as at a start. Gives
+    /// those that are gone.
+    pub fn take(&mut self, Reloaded { sources, since }: Reloaded) -> Vec<Gone> {
+        let mut before: HashMap<_, _> =
+            self.sources.drain(..).map(|one| (Arc::clone(&one.expected.source), one)).collect();
+        for expected in sources {
+            let listened = match before.remove(&expected.source) {
+                Some(same) => Listened { expected, ..same },
+                None => {
+                    let seen = self.others.remove(&*expected.source);
+                    let (last_seen, before) =
+                        seen.map_or((None, Duration::ZERO), |seen| (seen.last_seen, seen.silence));
+                    Listened { expected, last_seen, before, since, told: None, written: before, news: false }
+                }
+            };
+            self.sources.push(listened);
+        }
+        let gone = before.into_values().map(|one| {
+            let seen = one.seen(since);
+            self.others.insert(seen.source.clone(), seen.clone());
+            Gone { expected: one.expected, seen, told: one.told.is_some() }
+        });
+        gone.collect()
+    }
+
+    /// An earlier run has told that this one is silent, where it would be told now. Says whether something is expected of it still.
+    pub fn was_told(&mut self, name: &str) -> bool {
+        let source = self.sources.iter_mut().find(|one| &*one.expected.source == name && one.expected.every.is_some());
+        source.map(|source| source.told = Some(Arc::clone(&source.expected.destination))).is_some()
+    }
+
+    /// Learns what has come since.
+    pub fn hear(&mut self, heard: &HashMap<Arc<str>, Heard>) {
+        for source in &mut self.sources {
+            if let Some(heard) = heard.get(&source.expected.source)
+                && heard.at > source.since
+            {
+                (source.since, source.before) = (heard.at, Duration::ZERO);
+                (source.last_seen, source.news) = (Some(heard.at_ms), true);
+            }
+        }
+    }
+
+    /// When each was heard of, by the clock on the wall.
+    pub fn last_seen(&self) -> impl Iterator<Item = (&Arc<str>, i64)> {
+        self.sources.iter().filter_map(|source| Some((&source.expected.source, source.last_seen?)))
+    }
+
+    /// Each of which something is expected, and whether it is silent.
+    pub fn states(&self, now: Instant) -> impl Iterator<Item = (&Arc<str>, bool)> {
+        let sources = self.sources.iter().filter(|source| source.expected.every.is_some());
+        sources.map(move |source| (&source.expected.source, source.is_missed(now)))
+    }
+
+    /// Each of which something is expected.
+    pub fn expected(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.states(Instant::now()).map(|(source, _)| source)
+    }
+
+    /// Those of which it must be known at once that something has come: for an alert to end, or to be written down.
+    pub fn awaited(&self) -> impl Iterator<Item = &Arc<str>> {
+        let sources = self.sources.iter().filter(|source| source.told.is_some() || source.is_long_unheard_on_disk());
+        sources.map(|source| &source.expected.source)
+    }
+
+    /// Whether something has come that a crash must not forget.
+    pub fn is_outdated(&self) -> bool {
+        self.sources.iter().any(|source| source.news && source.is_long_unheard_on_disk())
+    }
+
+    /// When the next falls silent, if nothing comes.
+    pub fn next(&self) -> Option<Instant> {
+        self.sources.iter().filter(|source| !source.is_told()).filter_map(Listened::missed_at).min()
+    }
+
+    /// Something to tell now, and where: to be handed back to [`Heartbeats::done`] once it is told.
+    pub fn due(&self, now: Instant) -> Option<(contract::Alert, Arc<str>, Done)> {
+        self.sources.iter().enumerate().find_map(|(index, source)| {
+            let Expected { source: name, destination, every } = &source.expected;
+            let act = match source.is_missed(now) {
+                true if !source.is_told() => Act::Open,
+                false if source.told.is_some() => Act::End,
+                _ => return None,
+            };
+            let event = match act {
+                Act::Open => {
+                    let last_seen = source.last_seen.map(store::rfc3339);
+                    internal::missed_heartbeat(
+                        name,
+                        &every.map(shown_duration).unwrap_or_default(),
+                        last_seen.as_deref(),
+                    )
+                }
+                Act::End => Topic::MissedHeartbeat.resolves(name),
+            };
+            Some((event, Arc::clone(destination), Done { index, act }))
+        })
+    }
+
+    /// It was told.
+    pub fn done(&mut self, done: &Done) {
+        let source = &mut self.sources[done.index];
+        source.told = (done.act == Act::Open).then(|| Arc::clone(&source.expected.destination));
+    }
+
+    /// What is to be written down: of `all`, or of those that have news.
+    pub fn to_write(&self, now: Instant, all: bool) -> Vec<Seen> {
+        let sources = self.sources.iter().filter(|source| all || source.news || source.expected.every.is_some());
+        sources.map(|source| source.seen(now)).collect()
+    }
+
+    /// What [`Heartbeats::to_write`] gave at `now` was written down.
+    pub fn written(&mut self, now: Instant) {
+        for source in &mut self.sources {
+            (source.news, source.written) = (false, source.silence(now));
+        }
+    }
+}
+
+/// A source that is not configured any more.
+#[derive(Debug)]
+pub struct Gone {
+    /// What was expected of it.
+    pub expected: Expected,
+    /// What is to be remembered of it.
+    pub seen: Seen,
+    /// Whether it was told that it is silent.
+    pub told: bool,
+}
+
+/// What was told of which.
+#[derive(Debug)]
+pub struct Done {
+    index: usize,
+    act: Act,
+}
+
+impl Listened {
+    fn missed_at(&self) -> Option<Instant> {
+        Some(self.since + self.expected.every?.saturating_sub(self.before))
+    }
+
+    fn is_missed(&self, now: Instant) -> bool {
+        self.missed_at().is_some_and(|at| at <= now)
+    }
+
+    /// Whether that it is silent was told where it would be told now.
+    fn is_told(&self) -> bool {
+        self.told.as_ref() == Some(&self.expected.destination)
+    }
+
+    fn is_long_unheard_on_disk(&self) -> bool {
+        self.expected.every.is_some() && self.written > WRITE
+    }
+
+    fn silence(&self, now: Instant) -> Duration {
+        self.before + now.saturating_duration_since(self.since)
+    }
+
+    fn seen(&self, now: Instant) -> Seen {
+        let silence = self.silence(now);
+        Seen { source: self.expected.source.to_string(), last_seen: self.last_seen, silence }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::contract::Status;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn expected(every: Option<Duration>) -> Vec<Expected> {
+        vec![Expected { source: "s".into(), destination: "d".into(), every }]
+    }
+
+    fn heard(at: Instant, at_ms: i64) -> HashMap<Arc<str>, Heard> {
+        HashMap::from([("s".into(), Heard { at_ms, at })])
+    }
+
+    fn told(heartbeats: &mut Heartbeats, now: Instant) -> Option<Status> {
+        let (event, destination, done) = heartbeats.due(now)?;
+        assert_eq!((event.key(), &*destination), ("missed-heartbeat/s", "d"));
+        heartbeats.done(&done);
+        Some(event.status)
+    }
+
+    #[test]
+    fn missed_heartbeat_fires_once_and_ends_with_a_request() {
+        let start = Instant::now();
+        let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
+        assert_eq!(heartbeats.next(), Some(start + 24 * HOUR));
+        heartbeats.hear(&heard(start + HOUR, 7));
+        assert_eq!((heartbeats.next(), told(&mut heartbeats, start + 24 * HOUR)), (Some(start + 25 * HOUR), None));
+        assert_eq!(told(&mut heartbeats, start + 25 * HOUR), Some(Status::Trigger));
+        assert_eq!((heartbeats.next(), told(&mut heartbeats, start + 99 * HOUR)), (None, None));
+        heartbeats.hear(&heard(start + 100 * HOUR, 8));
+        assert_eq!(told(&mut heartbeats, start + 100 * HOUR), Some(Status::Resolve));
+        assert_eq!(heartbeats.next(), Some(start + 124 * HOUR));
+    }
+
+    #[test]
+    fn heartbeat_before_a_restart_counts_and_downtime_does_not() {
+        let start = Instant::now();
+        let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
+        heartbeats.hear(&heard(start + HOUR, 7));
+        let written = heartbeats.to_write(start + 21 * HOUR, false);
+        assert_eq!(written, [Seen { source: "s".into(), last_seen: Some(7), silence: 20 * HOUR }]);
+        let later = start + 1000 * HOUR;
+        let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), written, later);
+        assert_eq!(heartbeats.next(), Some(later + 4 * HOUR));
+        assert_eq!(told(&mut heartbeats, later + 4 * HOUR), Some(Status::Trigger));
+    }
+
+    #[test]
+    fn inherited_missed_heartbeat_is_not_repeated_and_can_end() {
+        let start = Instant::now();
+        let seen = vec![Seen { source: "s".into(), last_seen: None, silence: 30 * HOUR }];
+        let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), seen.clone(), start);
+        assert!(heartbeats.was_told("s") && !heartbeats.was_told("other"));
+        assert_eq!(told(&mut heartbeats, start), None);
+        let mut heartbeats = Heartbeats::new(expected(Some(48 * HOUR)), seen.clone(), start);
+        assert!(heartbeats.was_told("s"));
+        assert_eq!(told(&mut heartbeats, start), Some(Status::Resolve));
+        let mut heartbeats = Heartbeats::new(expected(None), seen, start);
+        assert!(!heartbeats.was_told("s"), "nothing is expected any more");
+    }
+
+    #[test]
+    fn reload_keeps_what_is_known_of_sources() {
+        let start = Instant::now();
+        let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
+        heartbeats.hear(&heard(start + HOUR, 7));
+        let taken = |sources, since| Reloaded { sources, since };
+        assert!(heartbeats.take(taken(expected(Some(2 * HOUR)), start + 2 * HOUR)).is_empty());
+        assert_eq!(
+            heartbeats.next(),
+            Some(start + 3 * HOUR),
+            "it is listened to since it was heard, and for the new time"
+        );
+        assert_eq!(told(&mut heartbeats, start + 4 * HOUR), Some(Status::Trigger));
+
+        let gone = heartbeats.take(taken(Vec::new(), start + 5 * HOUR));
+        let remembered = Seen { source: "s".into(), last_seen: Some(7), silence: 4 * HOUR };
+        assert!(matches!(&gone[..], [gone] if gone.told && gone.seen == remembered), "{gone:?}");
+        assert_eq!((heartbeats.next(), heartbeats.expected().next()), (None, None));
+
+        // What came under its name while it was still another's does not count.
+        assert!(heartbeats.take(taken(expected(Some(6 * HOUR)), start + 100 * HOUR)).is_empty());
+        heartbeats.hear(&heard(start + 99 * HOUR, 8));
+        assert_eq!(heartbeats.next(), Some(start + 102 * HOUR));
+        assert_eq!(heartbeats.last_seen().map(|(_, at)| at).collect::<Vec<_>>(), [7]);
+    }
+
+    #[test]
+    fn unexpected_source_is_written_down_only_when_heard() {
+        let start = Instant::now();
+        let mut heartbeats = Heartbeats::new(expected(None), Vec::new(), start);
+        assert_eq!((heartbeats.to_write(start, false), heartbeats.next()), (vec![], None));
+        heartbeats.hear(&heard(start + HOUR, 7));
+        assert_eq!(heartbeats.to_write(start + 2 * HOUR, false)[0].last_seen, Some(7));
+        heartbeats.written(start + 2 * HOUR);
+        assert!(heartbeats.to_write(start + 3 * HOUR, false).is_empty());
+    }
+    #[test]
+    fn request_after_a_long_silence_is_written_down_at_once() {
+        let start = Instant::now();
+        let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
+        heartbeats.hear(&heard(start + WRITE, 1));
+        assert_eq!(
+            (heartbeats.awaited().count(), heartbeats.is_outdated()),
+            (0, false),
+            "a crash costs a minute at most"
+        );
+        heartbeats.written(start + 2 * HOUR);
+        assert_eq!((heartbeats.awaited().count(), heartbeats.is_outdated()), (1, false), "nothing has come");
+        heartbeats.hear(&heard(start + 3 * HOUR, 2));
+        assert!(heartbeats.is_outdated());
+        assert_eq!(heartbeats.to_write(start + 3 * HOUR, false)[0].silence, Duration::ZERO);
+        heartbeats.written(start + 3 * HOUR);
+        assert_eq!((heartbeats.awaited().count(), heartbeats.is_outdated()), (0, false));
+        heartbeats.take(Reloaded { sources: expected(None), since: start + 4 * HOUR });
+        heartbeats.written(start + 5 * HOUR);
+        assert_eq!(heartbeats.awaited().count(), 0, "nothing is expected");
+    }
+
+    #[test]
+    fn open_alert_follows_its_renamed_destination() {
+        let start = Instant::now();
+        for comes in [false, true] {
+            let mut heartbeats = Heartbeats::new(expected(Some(HOUR)), Vec::new(), start);
+            assert_eq!(told(&mut heartbeats, start + HOUR), Some(Status::Trigger));
+            let mut elsewhere = expected(Some(HOUR));
+            elsewhere[0].destination = "e".into();
+            heartbeats.take(Reloaded { sources: elsewhere, since: start + 2 * HOUR });
+            if comes {
+                heartbeats.hear(&heard(start + 2 * HOUR, 1));
+            }
+            let (event, destination, done) = heartbeats.due(start + 2 * HOUR).unwrap();
+            let expected = if comes { Status::Resolve } else { Status::Trigger };
+            assert_eq!((event.status, &*destination), (expected, "e"), "the store ends it where it was told");
+            heartbeats.done(&done);
+            assert!(heartbeats.due(start + 2 * HOUR).is_none());
+        }
+    }
+}
