@@ -1,7 +1,7 @@
-//! The way of a plugin's author: from an empty folder to an alert in ITOC360, with the real program.
+//! The way of a plugin author: from an empty folder to an alert in ITOC360, with the real program.
 //!
-//! Plugins are compiled in one folder, one after the other: cargo would wait for its lock anyway, and no test's patience
-//! should be used up by that.
+//! Plugins are compiled in one folder, one after the other: cargo would wait for its lock anyway, and that wait should not use up
+//! a test's patience.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -21,13 +21,13 @@ pub fn cache() -> PathBuf {
     env!("CARGO_TARGET_TMPDIR").into()
 }
 
-/// Where the program compiles, with that cache.
+/// The folder in which the program compiles, within that cache.
 pub fn target_dir() -> PathBuf {
     cache().join("alert-gateway/plugin-target")
 }
 
-/// The right to compile. What all plugins have in common is compiled by the first who gets it, in a time that only the
-/// machine can tell.
+/// The right to compile. The first holder compiles the common dependencies of all plugins, in a time that depends on the
+/// machine.
 pub async fn builder() -> MutexGuard<'static, bool> {
     static BUILDING: Mutex<bool> = Mutex::const_new(false);
     let mut warm = BUILDING.lock().await;
@@ -85,7 +85,7 @@ fn edit(path: &Path, old: &str, new: &str) {
     edit_at_once(path, &[(old, new)]);
 }
 
-/// Makes several changes in one: whoever watches the file might take up what it is between two.
+/// Makes several changes in one, because a watcher might see the file between two of them.
 fn edit_at_once(path: &Path, changes: &[(&str, &str)]) {
     let mut text = fs::read_to_string(path).unwrap();
     for (old, new) in changes {
@@ -354,7 +354,7 @@ impl Dev {
         Self { process, address: url.split('/').next().unwrap().to_owned() }
     }
 
-    /// Posts an event, and gives the answer.
+    /// Posts an event, and returns the answer.
     async fn post(&self, token: &str, body: &str) -> String {
         use tokio::io::AsyncWriteExt;
         let mut connection = tokio::net::TcpStream::connect(&self.address).await.unwrap();
@@ -366,7 +366,7 @@ impl Dev {
         read(connection).await
     }
 
-    /// Posts an event of this id that is accepted, and waits until the answer was printed, by this build.
+    /// Posts an accepted event of this id, and waits for the printed answer of this build.
     async fn shows(&mut self, id: &str, build: u32) {
         let body = format!(r#"{{"id": "{id}", "check": "door", "title": "Somebody rings"}}"#);
         let answer = self.post("dev", &body).await;
@@ -376,7 +376,7 @@ impl Dev {
     }
 }
 
-/// A place with a plugin, whose `gateway.toml` lets it take its time on a machine that is busy with other tests.
+/// Creates a place with a plugin and a generous time limit, for a machine that is busy with other tests.
 async fn place_to_develop() -> Place {
     let place = place_with("door-bell").await;
     let config = place.path("door-bell/gateway.toml");

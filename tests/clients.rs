@@ -1,4 +1,4 @@
-//! Who sends: the peer, or whom a trusted proxy names; and sources that take requests from some networks only.
+//! The client's address: the peer's, or the one that a trusted proxy names; and sources restricted to some networks.
 
 use hyper::Method;
 use serde_json::Value;
@@ -48,7 +48,7 @@ async fn clients_refuses_other_networks_before_reading() {
     itoc360.opens_only(1).await;
 }
 
-/// So many sources that take requests from 192.0.2.0/24 only: of each, a kind of refusal is logged once in a minute.
+/// Adds sources restricted to 192.0.2.0/24. For each of them a kind of refusal is logged once a minute.
 fn with_parrots(setup: Setup, count: usize) -> Setup {
     (0..count).fold(setup, |setup, number| {
         setup.plugin(&format!("parrot-{number}"), &plugin::parrot(), "clients = [\"192.0.2.0/24\"]")

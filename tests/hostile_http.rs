@@ -1,5 +1,5 @@
-//! HTTP as nobody means it: every oddity ends in an answer or a closed connection, and no byte of one request is ever taken
-//! for another. Which defence is whose stands in `host/src/http/mod.rs`.
+//! Hostile HTTP: every oddity ends in an answer or a closed connection, and no byte of one request becomes part of another. The
+//! table in `host/src/http/mod.rs` names the defence against each attack.
 
 mod http2;
 
@@ -19,26 +19,26 @@ async fn start() -> (Itoc360, Place, Gateway) {
     (itoc360, place, gateway)
 }
 
-/// What a shape of smuggling would bring in: a request for nobody, which is counted as such.
+/// The smuggled request: one to no source, counted as such.
 const HIDDEN: &str = "POST /in/nobody HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
 
-/// How many requests the gateway has seen for nobody.
+/// Returns the number of requests to no source.
 async fn hidden(gateway: &Gateway) -> f64 {
     let metrics = gateway.metrics().await;
     metrics.get("gateway_requests_total{source=\"\",outcome=\"unknown_source\"}").copied().unwrap_or_default()
 }
 
-/// The statuses of all the answers that a connection brought.
+/// Returns the statuses of all answers on a connection.
 fn statuses(said: &str) -> Vec<u16> {
     said.split("HTTP/1.1 ").skip(1).map(|answer| answer[..3].parse().unwrap()).collect()
 }
 
-/// A head for the source, with these header lines.
+/// Returns a head for the source, with these header lines.
 fn head(lines: &str) -> String {
     format!("POST /in/twilio HTTP/1.1\r\nHost: a\r\n{lines}\r\n")
 }
 
-/// Says these bytes, and asserts that the gateway closes the connection after at most one answer.
+/// Sends these bytes, and asserts that the gateway closes the connection after at most one answer.
 async fn one_answer(gateway: &Gateway, bytes: &str) -> Option<u16> {
     let said = gateway.raw(bytes.as_bytes()).await;
     let statuses = statuses(&said);
@@ -46,7 +46,7 @@ async fn one_answer(gateway: &Gateway, bytes: &str) -> Option<u16> {
     statuses.first().copied()
 }
 
-/// The gateway still does its job.
+/// Asserts that the gateway still delivers.
 async fn works(itoc360: &Itoc360, gateway: &Gateway, number: usize) {
     gateway.accept(&twilio::error(&twilio::sid(number)).to("twilio")).await;
     itoc360.opens_only(1).await;
@@ -275,7 +275,7 @@ async fn a_sender_that_asks_and_never_reads_is_not_read_either() {
     works(&itoc360, &gateway, 1).await;
 }
 
-/// Writes the same again and again until the gateway takes no more of it, while it answers others. Gives the number of bytes.
+/// Writes the same bytes until the gateway reads no more, while it answers others. Returns their number.
 pub async fn fill(gateway: &Gateway, connection: &mut TcpStream, bytes: &[u8]) -> usize {
     let (mut sent, mut refused) = (0, 0);
     while refused < 20 {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::{Gateway, Itoc360, Place, Setup, plugin, twilio};
 
-/// What each of them does instead of reading, and the word under which the metrics count it.
+/// The code of each hostile plugin, with its label in the metrics.
 const HOSTILE: [(&str, &str, &str); 6] = [
     ("traps", "(unreachable)", "trap"),
     ("loops", "(loop $forever (br $forever)) (unreachable)", "time"),

@@ -1,4 +1,4 @@
-//! The two listeners: TLS with certificates that change, and who may ask the admin one.
+//! The two listeners: TLS with changing certificates, and access to the admin listener.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use crate::harness::{Gateway, Itoc360, Place, Setup, read, twilio, until};
 
 const TLS: &str = "tls = { cert = \"tls/cert.pem\", key = \"tls/key.pem\" }";
 
-/// Puts a pair where [`TLS`] looks for it, each file by a rename, as certbot and others do.
+/// Installs a pair at the paths of [`TLS`], each file by a rename, as certbot and others do.
 fn put(place: &Place, issued: &Issued) {
     fs::create_dir_all(place.path("tls")).unwrap();
     for (name, content) in [("cert.pem", &issued.cert), ("key.pem", &issued.key)] {
@@ -31,7 +31,7 @@ async fn start_with(authority: &Authority, itoc360: &Itoc360) -> (Place, Gateway
     (place, gateway, issued)
 }
 
-/// A page of the admin listener with these lines in the head: status and body.
+/// Requests a page of the admin listener with these header lines; returns status and body.
 async fn page(gateway: &Gateway, path: &str, lines: &str) -> (u16, String) {
     let answer = gateway.raw_admin(format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{lines}\r\n").as_bytes()).await;
     (answer.get(9..12).unwrap_or_default().parse().unwrap_or_default(), answer)
@@ -278,7 +278,7 @@ async fn admin_listener_with_a_token_requires_it() {
     assert_eq!(refusals(&said[said.len() - 1]), ["unauthenticated", "forbidden"]);
 }
 
-/// The outcomes in the lines of a log that are about the admin listener.
+/// Returns the outcomes in the log lines about the admin listener.
 fn refusals(logged: &str) -> Vec<String> {
     let lines = logged.lines().filter(|line| line.contains("refused at the admin listener"));
     let lines = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());

@@ -1,5 +1,5 @@
-//! More than the gateway can take: what it accepts it keeps, what it refuses it refuses early and says when to come back, one
-//! source's flood is not another's, and its memory stays within what the operator granted.
+//! Overload: accepted requests are stored, others are refused early with `Retry-After`. One source's flood does not reach
+//! another source, and memory stays within the budget.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -25,14 +25,14 @@ fn requests(source: &str, outcome: &str) -> String {
     format!("gateway_requests_total{{source=\"{source}\",outcome=\"{outcome}\"}}")
 }
 
-/// A request is refused as one that there is no room or no rate for, and says when to come back.
+/// Asserts that a request is refused by the budget or the rate limit, with `Retry-After`.
 #[track_caller]
 fn is_refused(answer: &Answer, status: u16) -> u64 {
     answer.is_problem(status);
     answer.header("retry-after").parse().unwrap()
 }
 
-/// A request that was let in, and waits for the rest of its body.
+/// Opens a request that is admitted and waits for the rest of its body.
 async fn hold(gateway: &Gateway, source: &str, length: usize) -> TcpStream {
     let mut connection = gateway.connect().await;
     let head =
@@ -227,7 +227,7 @@ async fn new_senders_are_answered_beside_busy_pooled_connections() {
     assert_eq!(count(asked), count(answered), "a pooled one comes back as a new sender");
 }
 
-/// Whether a whole answer comes over this connection, which goes on after it.
+/// Returns whether a whole answer comes over this connection, and leaves it open.
 async fn is_answered(connection: &mut BufReader<TcpStream>) -> bool {
     let (mut line, mut length) = (String::new(), 0);
     while line != "\r\n" {
@@ -242,7 +242,7 @@ async fn is_answered(connection: &mut BufReader<TcpStream>) -> bool {
     connection.read_exact(&mut vec![0; length]).await.is_ok()
 }
 
-/// What is answered to a request over this connection.
+/// Sends a request over this connection and returns the answer.
 async fn said(mut connection: TcpStream, post: &Post) -> String {
     let more = format!("Content-Length: {}\r\nConnection: close\r\n", post.body.len());
     let _ = connection.write_all(&post.wire(&more)).await;

@@ -1,4 +1,4 @@
-//! What the author of a plugin is shown: whether its cases are answered as written, what it is, and what a call takes.
+//! The commands for plugin authors: cases, inspection and bench of a plugin.
 
 mod bench;
 mod cases;
@@ -24,7 +24,7 @@ fn hand_made(wasm: impl AsRef<[u8]>, cases: &[(&str, &str)]) -> Place {
     place
 }
 
-/// A request whose body is what a parrot is to answer.
+/// Returns a request with a parrot's answer as its body.
 fn request(answer: &Value) -> String {
     format!("POST https://alerts.example.com/in/hand HTTP/1.1\ncontent-type: application/json\n\n{answer}")
 }

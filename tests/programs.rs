@@ -1,8 +1,8 @@
-//! A machine that lacks a program runs the other tests, and says which it did not run.
+//! A machine without some program runs the other tests, and names the skipped ones.
 
 use std::process::{Command, Output};
 
-/// A module of which each test needs the program that it has the name of.
+/// A module of tests, each named after the program that it needs.
 const MODULE: &str = "alertmanager::";
 
 const MISSING: &str = " needs prometheus-alertmanager, which is not installed; install it: ";

@@ -13,9 +13,9 @@ use crate::harness::root;
 use crate::tidy::files;
 
 /// Of 1,000 doc comments, the most that may open with one of [`OPENINGS`]. The aim is 30; well-kept crates have 4 to 40.
-const OPENINGS_MAX: usize = 268;
+const OPENINGS_MAX: usize = 234;
 /// Of 1,000 sentences, the most that may have two or more of [`RELATIVES`]. The aim is 40; well-kept crates have 11 to 39.
-const NESTED_MAX: usize = 100;
+const NESTED_MAX: usize = 88;
 /// The longest name of a test.
 const TEST_NAME: usize = 60;
 /// The most tests that may have a longer name. The aim is none.
@@ -30,7 +30,7 @@ const OPENINGS: [&str; 15] = [
 /// Words that begin a relative clause. Two of them in a sentence are one too many to be read once.
 const RELATIVES: [&str; 6] = ["that", "what", "which", "who", "whom", "whose"];
 
-/// What was counted in a file, or in many.
+/// The counts of one file, or of many.
 #[derive(Debug, Default, Clone)]
 struct Figures {
     items: usize,

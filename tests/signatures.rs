@@ -1,4 +1,4 @@
-//! Who may send: only one who proves to be Twilio.
+//! Proof of the sender: only Twilio's signature is accepted.
 
 use crate::harness::{Answer, Gateway, Itoc360, Place, Post, Setup, twilio};
 
@@ -12,7 +12,7 @@ fn good() -> Post {
     twilio::error(&twilio::sid(1)).to("twilio")
 }
 
-/// The form with its fields in this order.
+/// Returns the form with its fields in this order.
 fn form(order: impl FnOnce(&mut Vec<&str>)) -> String {
     let body = twilio::error(&twilio::sid(1)).body();
     let mut fields: Vec<_> = body.split('&').collect();
@@ -20,8 +20,8 @@ fn form(order: impl FnOnce(&mut Vec<&str>)) -> String {
     fields.join("&")
 }
 
-/// Asserts that it is refused with this status, that neither the sender nor the log learns a secret, and that the log says
-/// why. That it does once a minute for each status.
+/// Asserts that the request is refused with this status, that no secret is in the answer or the log, and that the log has the
+/// reason. The log has it once a minute for each status.
 async fn refused(gateway: &mut Gateway, post: &Post, status: u16) -> Answer {
     let answer = refused_again(gateway, post, status).await;
     let request = answer.json()["request"].clone();
@@ -32,7 +32,7 @@ async fn refused(gateway: &mut Gateway, post: &Post, status: u16) -> Answer {
     answer
 }
 
-/// The same, where the log may have said it already.
+/// Asserts the same, without the line in the log: it may be suppressed.
 async fn refused_again(gateway: &Gateway, post: &Post, status: u16) -> Answer {
     let answer = gateway.post(post).await;
     answer.is_problem(status);

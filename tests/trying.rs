@@ -10,14 +10,14 @@ use tokio::task::JoinSet;
 
 use crate::harness::{Output, Place, root};
 
-/// How many of the program run at once: each compiles the plugin anew.
+/// The number of concurrent processes: each compiles the plugin anew.
 const AT_ONCE: usize = 4;
 
 fn data() -> PathBuf {
     root().join("plugins/twilio-errors")
 }
 
-/// The JSON values that `try` prints: the plugin's answer, then a body for ITOC360 for each alert.
+/// Returns the JSON values that `try` prints: the plugin's answer, then a body for ITOC360 for each alert.
 fn printed(output: &Output) -> Vec<Value> {
     let mut values = Vec::new();
     let mut rest = output.stdout.as_str();
@@ -29,7 +29,7 @@ fn printed(output: &Output) -> Vec<Value> {
     values
 }
 
-/// Does something with each, several at once.
+/// Runs something for each, several at once.
 async fn each<T: Send + 'static, F: Future<Output = ()> + Send>(
     all: Vec<T>,
     one: impl Fn(T) -> F + Clone + Send + 'static,

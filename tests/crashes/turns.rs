@@ -1,4 +1,4 @@
-//! Alerts that open, end and open again while the gateway is killed. Where alerts only open, one that is told twice is an
+//! Alerts that fire, resolve and fire again while the gateway is killed. A repeated delivery of an alert that only opens is an
 //! update; here it would open once too often.
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use crate::harness::{Gateway, Itoc360, PATIENCE, Post, Setup, plugin, random};
 
 const KEYS: usize = 8;
 
-/// How far the senders have come, of whom each has a key of its own.
+/// The progress of the senders, one for each key.
 struct Turns {
     /// The number of the next event of each key.
     next: [AtomicUsize; KEYS],
@@ -50,7 +50,7 @@ fn send(gateway: &Gateway, turns: &Arc<Turns>) -> JoinSet<()> {
     sending.collect()
 }
 
-/// The fingerprints under which the alert of a key was told.
+/// Returns the fingerprints under which the alert of a key was delivered.
 fn fingerprints(itoc360: &Itoc360, key: usize) -> BTreeSet<String> {
     let of_the_key = |event_id: &str| event_id.starts_with(&format!("{key}-"));
     let said = itoc360.received().into_iter().map(|one| one.json());

@@ -1,4 +1,4 @@
-//! Disks that are full, read-only, not this user's, or failing: made for one process, without touching the machine's own.
+//! Disks that are full, read-only, not this user's, or failing: made for one process, beside the machine's own disk.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,7 +7,7 @@ use super::place::{PROGRAM, program, warm, with_secrets, without_the_shells};
 use super::programs::{is_root, namespaces};
 use super::{Gateway, Installed, Output, Place, Process};
 
-/// EIO, as the disk says it.
+/// EIO, as the log shows it.
 pub const IO_ERROR: i32 = 5;
 
 /// ENOSPC.
@@ -24,9 +24,9 @@ pub enum Call {
     Map,
 }
 
-/// What makes the calls of one running process fail.
+/// The fault layer of one running process.
 pub struct Faults {
-    /// The program that speaks to the fault layer.
+    /// The program that controls the fault layer.
     program: PathBuf,
     control: PathBuf,
     process: u32,
@@ -148,7 +148,7 @@ impl Place {
         Process::start(command).output().await
     }
 
-    /// Starts the program with mounts of its own, after this was done there. Nothing of it is seen outside.
+    /// Starts the program with mounts of its own, after running this there. Other processes see none of them.
     fn elsewhere(&self, unshare: &Installed, first: &str, arguments: &[&str]) -> Process {
         let mut command = without_the_shells(unshare.command());
         command.current_dir(self.path("")).arg(namespaces()).args(["sh", "-c"]);

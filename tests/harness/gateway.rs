@@ -1,4 +1,4 @@
-//! A gateway that runs.
+//! A running gateway.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,23 +17,23 @@ use tokio::time::timeout;
 
 use super::{Output, PATIENCE, Post, Process, until};
 
-/// A gateway that takes requests.
+/// A gateway that is ready for requests.
 pub struct Gateway {
     process: Process,
-    /// Where senders reach it.
+    /// The address of the listener for senders.
     pub address: SocketAddr,
-    /// Where the operator's monitoring reaches it.
+    /// The address of the admin listener.
     pub admin: SocketAddr,
     client: Sender,
 }
 
-/// What a sender holds: where to send to, and connections to send over.
+/// A sender: the gateway's address, and a pool of connections.
 pub struct Sender {
     address: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// What was answered.
+/// An answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -42,7 +42,7 @@ pub struct Answer {
 }
 
 impl Gateway {
-    /// Waits until the program says where it is to be reached.
+    /// Waits until the program logs its addresses.
     pub async fn ready(mut process: Process) -> Self {
         let address = |line: &Value, name: &str| line[name].as_str()?.parse().ok();
         let ready = |line: &Value| {
@@ -52,7 +52,7 @@ impl Gateway {
         Self { process, address, admin, client: Sender::to(address) }
     }
 
-    /// For a task that sends by itself, over connections that no other sender's requests can break.
+    /// Returns a sender for a task of its own, with connections of its own.
     pub fn sender(&self) -> Sender {
         Sender::to(self.address)
     }
@@ -62,24 +62,24 @@ impl Gateway {
         self.client.post(post).await.unwrap()
     }
 
-    /// Posts what must be accepted, and gives the request's id.
+    /// Posts a request, asserts that it is accepted, and returns its id.
     pub async fn accept(&self, post: &Post) -> String {
         let answer = self.post(post).await;
         assert_eq!((answer.status, &answer.json()["accepted"]), (200, &1.into()), "{}", answer.body);
         answer.json()["request"].as_str().unwrap().to_owned()
     }
 
-    /// A request without a body.
+    /// Sends a request without a body.
     pub async fn request(&self, method: Method, path: &str) -> Answer {
         self.client.request(self.address, method, path).await
     }
 
-    /// A page of the operator's listener.
+    /// Requests a page of the admin listener.
     pub async fn admin(&self, method: Method, path: &str) -> Answer {
         self.client.request(self.admin, method, path).await
     }
 
-    /// Every sample of `/metrics`, by its name and labels.
+    /// Returns every sample of `/metrics`, by its name and labels.
     pub async fn metrics(&self) -> BTreeMap<String, f64> {
         let page = self.admin(Method::GET, "/metrics").await;
         assert_eq!(page.status, 200);
@@ -90,12 +90,12 @@ impl Gateway {
             .collect()
     }
 
-    /// Waits until a sample of `/metrics` is right.
+    /// Waits until a sample of `/metrics` fulfils a condition.
     pub async fn metric(&self, name: &str, right: impl Fn(f64) -> bool) {
         until(name, async || self.metrics().await.get(name).is_some_and(|value| right(*value)).then_some(())).await;
     }
 
-    /// Waits until `/readyz` says that a destination is in this state, and gives all that it says of it.
+    /// Waits until `/readyz` shows a destination in this state, and returns its entry.
     pub async fn destination(&self, name: &str, state: &str) -> Value {
         until(&format!("{name} is {state}"), async || {
             let board = self.admin(Method::GET, "/readyz").await.json();
@@ -105,14 +105,14 @@ impl Gateway {
         .await
     }
 
-    /// Writes these bytes to a connection, and reads what comes back until the gateway closes it.
+    /// Writes these bytes to a connection, and reads the answer until the gateway closes it.
     pub async fn raw(&self, bytes: &[u8]) -> String {
         let mut connection = self.connect().await;
         connection.write_all(bytes).await.unwrap();
         read(connection).await
     }
 
-    /// The same at the operator's listener.
+    /// Does the same at the admin listener.
     pub async fn raw_admin(&self, bytes: &[u8]) -> String {
         let mut connection = TcpStream::connect(self.admin).await.unwrap();
         connection.write_all(bytes).await.unwrap();
@@ -123,12 +123,12 @@ impl Gateway {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// `kill -9`.
+    /// Kills it by `kill -9`.
     pub async fn kill(self) {
         self.process.kill().await;
     }
 
-    /// `kill -TERM`, and all that it says until it ends.
+    /// Stops it by `kill -TERM`, and returns its output until the end.
     pub async fn stop(self) -> Output {
         self.process.terminate();
         self.process.output().await
@@ -149,7 +149,7 @@ impl DerefMut for Gateway {
     }
 }
 
-/// What a connection brings until it is closed.
+/// Reads a connection until it is closed.
 pub async fn read(mut connection: TcpStream) -> String {
     let mut bytes = Vec::new();
     // A connection that is reset has brought what it has brought.
@@ -163,7 +163,7 @@ impl Sender {
         Self { address, client }
     }
 
-    /// Posts. An error says that no answer came.
+    /// Posts a request. An error means that no answer came.
     pub async fn post(&self, post: &Post) -> Result<Answer, String> {
         let mut request = Request::post(format!("http://{}{}", self.address, post.path));
         for (name, value) in &post.headers {
@@ -197,7 +197,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Asserts that this is an error in the one shape that errors have, with this status.
+    /// Asserts that this is a problem document (RFC 9457) with this status.
     #[track_caller]
     pub fn is_problem(&self, status: u16) {
         assert_eq!(self.status, status, "{}", self.body);

@@ -1,4 +1,4 @@
-//! A machine whose clock and whose names a test sets while the program runs on it.
+//! A machine with a clock and names under the control of a test, while the program runs on it.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// What the program sees of its machine. It begins as the real one is.
+/// The program's view of its machine. It begins like the real one.
 pub struct Machine {
     folder: TempDir,
 }
@@ -20,7 +20,7 @@ impl Machine {
         machine
     }
 
-    /// Sets its clock so many seconds forward, or back, from the real one.
+    /// Sets its clock this many seconds forward, or back, from the real one.
     pub fn set_clock(&self, seconds: i64) {
         self.write(0, seconds);
     }
@@ -30,7 +30,7 @@ impl Machine {
         self.write(8, known.into());
     }
 
-    /// What a program needs in its environment to run on it.
+    /// Returns the environment of a program on this machine.
     pub fn environment(&self) -> [(&'static str, PathBuf); 2] {
         [("LD_PRELOAD", library()), ("MACHINE", self.path())]
     }
@@ -45,7 +45,7 @@ impl Machine {
     }
 }
 
-/// What stands between the program and the C library: compiled once, by the compiler that SQLite is built with.
+/// The layer between the program and the C library: compiled once, by SQLite's compiler.
 fn library() -> PathBuf {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     let compile = || {

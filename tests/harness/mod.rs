@@ -1,9 +1,8 @@
-//! The vocabulary: a [`Place`] with a configuration, a [`Gateway`] that runs there, an [`Itoc360`] that does what it is
-//! told, [`twilio`] events with their signatures, a [`Load`] of them, [`tls`] authorities and clients, [`plugin`]s made for
+//! The vocabulary: a [`Place`] with a configuration, a [`Gateway`] that runs there, a scripted [`Itoc360`], [`twilio`] events with their signatures, a [`Load`] of them, [`tls`] authorities and clients, [`plugin`]s made for
 //! one purpose, and [`disk`]s that fail. A test that starts a program of others [`needs`] it.
 //!
-//! Nothing here waits for a time to pass. What another process does is learned from what it says, from the requests it
-//! makes, or, where it says nothing, by [`until`].
+//! Nothing here waits for a time to pass. Tests follow another process by its output, by its requests, or, without either, by
+//! [`until`].
 
 pub mod disk;
 mod gateway;
@@ -37,7 +36,7 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// A random generator whose seed is printed, so that a failure can be seen again: `SEED=… cargo test …`.
+/// Returns a random generator and prints its seed. A failure is repeated by `SEED=… cargo test …`.
 pub fn random() -> fastrand::Rng {
     let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("SEED={seed}");

@@ -6,23 +6,23 @@ use serde_json::{Value, json};
 
 use super::Post;
 
-/// One that answers each request with its body, word for word. The body is the JSON of an answer, without escapes other
-/// than of quotes and backslashes.
+/// Returns a plugin that answers each request with its body, word for word. The body is the JSON of an answer, without escapes
+/// other than of quotes and backslashes.
 pub fn parrot() -> Vec<u8> {
     with_read("(call $parrot)", true)
 }
 
-/// The same, for a source that tells its senders by a token.
+/// Returns the same plugin, for a source with a token.
 pub fn parrot_of_strangers() -> Vec<u8> {
     with_read("(call $parrot)", false)
 }
 
-/// One that does this, where a [`parrot`] would answer.
+/// Returns a plugin that runs this code where a [`parrot`] would answer.
 pub fn hostile(read: &str) -> Vec<u8> {
     with_read(read, true)
 }
 
-/// A request that a [`parrot`] reads as these alerts.
+/// Returns a request that a [`parrot`] reads as these alerts.
 pub fn alerts(source: &str, alerts: &[Value]) -> Post {
     let body = json!({ "alerts": alerts }).to_string();
     Post { path: format!("/in/{source}"), headers: Vec::new(), body: body.into() }
@@ -33,7 +33,7 @@ pub fn alert(event_id: &str) -> Value {
     json!({ "event_id": event_id, "priority": "high", "title": format!("Event {event_id}") })
 }
 
-/// What a plugin of these says of itself.
+/// The description of these plugins.
 pub fn description() -> Value {
     json!({ "contract": 1, "name": "hand-made", "version": "1.0.0", "summary": "For a test.",
         "settings": { "type": "object" }, "authenticates": true })
@@ -45,8 +45,8 @@ fn with_read(read: &str, authenticates: bool) -> Vec<u8> {
     made_of(&description.to_string(), read, "")
 }
 
-/// One that describes itself so, and does this where a [`parrot`] would answer. `more` has further functions, and data
-/// from 32,768 on.
+/// Returns a plugin with this description that runs this code where a [`parrot`] would answer. `more` has further functions, and
+/// data from 32,768 on.
 pub fn made_of(description: &str, read: &str, more: &str) -> Vec<u8> {
     let bytes = data(description);
     // What stands before the body in the JSON of a request.
@@ -100,7 +100,7 @@ pub fn made_of(description: &str, read: &str, more: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-/// One that crashes on every request, and says before it does what a panic says.
+/// Returns a plugin that crashes on every request, with the message of a panic.
 pub fn panicking(message: &str) -> Vec<u8> {
     let read = format!(
         "(local $block i64) (local $i i64)

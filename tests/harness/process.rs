@@ -1,4 +1,4 @@
-//! A process of the real program, and all that it says.
+//! A process of the real program, with its output.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,18 +9,18 @@ use tokio::time::timeout;
 
 use super::PATIENCE;
 
-/// A process. It is killed when this is dropped; where that is because a test fails, what it said is shown.
+/// A process. Dropping it kills it; if a test fails, its output is shown.
 pub struct Process {
     child: Child,
     stdout: Said,
     stderr: Said,
 }
 
-/// What a process said in one stream, line by line.
+/// The output of a process in one stream, line by line.
 #[derive(Clone)]
 struct Said(watch::Receiver<Vec<String>>);
 
-/// What a process that has ended said.
+/// The exit code and the output of a process.
 #[derive(Debug)]
 pub struct Output {
     pub code: Option<i32>,
@@ -36,7 +36,7 @@ impl Process {
         Self { child, stdout, stderr }
     }
 
-    /// Starts the program for a reader who is gone before it prints anything, as `| head` may be.
+    /// Starts the program with a closed standard output, as behind `| head`.
     pub fn start_unread(command: Command) -> Self {
         let mut child = spawn(command);
         drop(child.stdout.take());
@@ -44,7 +44,7 @@ impl Process {
         Self { child, stdout: Said::hear(std::io::empty()), stderr }
     }
 
-    /// Waits until a line of the log, which is JSON, is the one that is meant.
+    /// Waits for a line of the JSON log for which `meant` returns a value.
     pub async fn log<T>(&mut self, what: &str, meant: impl Fn(&serde_json::Value) -> Option<T>) -> T {
         let mut found = None;
         let seen = self.stderr.0.wait_for(|lines| {
@@ -59,7 +59,7 @@ impl Process {
         found.unwrap()
     }
 
-    /// Waits until these words stand in a line of what it prints, and gives that line.
+    /// Waits for a line of standard output with these words, and returns it.
     pub async fn said(&mut self, words: &str) -> String {
         let mut found = None;
         let seen = self.stdout.0.wait_for(|lines| {
@@ -70,22 +70,22 @@ impl Process {
         found.unwrap()
     }
 
-    /// Its number.
+    /// Returns its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// All that was logged until now.
+    /// Returns the log until now.
     pub fn logged(&self) -> String {
         self.stderr.text()
     }
 
-    /// Waits until so many lines were logged, or until it ends.
+    /// Waits for this many lines of the log, or for the end.
     pub async fn wait_for_lines(&mut self, count: usize) {
         let _ = timeout(PATIENCE, self.stderr.0.wait_for(|lines| lines.len() >= count)).await.unwrap();
     }
 
-    /// The memory that it holds now, or, where `peak` is asked for, the most that it held until now; in KiB.
+    /// Returns its resident memory in KiB: the present, or with `peak` the most until now.
     pub fn memory_kib(&self, peak: bool) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let name = if peak { "VmHWM:" } else { "VmRSS:" };
@@ -93,7 +93,7 @@ impl Process {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Waits until these words were logged, or until it ends.
+    /// Waits for these words in the log, or for the end.
     pub async fn wait_for_the_end_or(&mut self, words: &str) {
         let said = self.stderr.0.wait_for(|lines| lines.iter().any(|line| line.contains(words)));
         let _ = timeout(PATIENCE, said).await.unwrap();

@@ -1,4 +1,4 @@
-//! Authorities, the certificates that they issue, and clients that go by them.
+//! Certificate authorities, their certificates, and clients that trust them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::{Answer, PATIENCE, Post};
 /// The name in every certificate.
 const NAME: &str = "gw.example.com";
 
-/// Who issues certificates.
+/// A certificate authority.
 pub struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -35,7 +35,7 @@ pub struct Issued {
     pub key: String,
 }
 
-/// Who asks over TLS.
+/// A client over TLS.
 pub struct Client {
     config: ClientConfig,
 }
@@ -51,17 +51,17 @@ impl Authority {
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
-    /// Its own certificate, in PEM.
+    /// Returns its own certificate, in PEM.
     pub fn pem(&self) -> &str {
         &self.pem
     }
 
-    /// A certificate for [`NAME`], as server and as client.
+    /// Issues a certificate for [`NAME`], as server and as client.
     pub fn issue(&self) -> Issued {
         self.issue_with(|_| {})
     }
 
-    /// One that was valid once.
+    /// Issues an expired certificate.
     pub fn issue_expired(&self) -> Issued {
         self.issue_with(|params| params.not_after = date_time_ymd(2020, 1, 1))
     }
@@ -74,17 +74,17 @@ impl Authority {
         Issued { cert, key: key.serialize_pem() }
     }
 
-    /// A client that believes this authority, and has no certificate of its own.
+    /// Returns a client that trusts this authority, without a certificate of its own.
     pub fn client(&self) -> Client {
         self.client_of(None, ALL_VERSIONS)
     }
 
-    /// The same, with a certificate of its own.
+    /// Returns a client that trusts this authority, with a certificate of its own.
     pub fn client_as(&self, identity: &Issued) -> Client {
         self.client_of(Some(identity), ALL_VERSIONS)
     }
 
-    /// The same without one, which speaks this version of TLS only.
+    /// Returns a client without a certificate, for this version of TLS only.
     pub fn client_of_version(&self, version: &'static SupportedProtocolVersion) -> Client {
         self.client_of(None, &[version])
     }
@@ -108,7 +108,7 @@ impl Authority {
 }
 
 impl Issued {
-    /// Whether this is the certificate that a listener shows.
+    /// Returns whether a listener shows this certificate.
     pub async fn is_shown(&self, client: &Client, address: SocketAddr) -> bool {
         let stream = client.connect(address, &[]).await.unwrap();
         let shown = &stream.get_ref().1.peer_certificates().unwrap()[0];
@@ -117,7 +117,7 @@ impl Issued {
 }
 
 impl Client {
-    /// A connection after its handshake, or why there is none.
+    /// Connects and shakes hands, or returns the reason of the failure.
     pub async fn connect(&self, address: SocketAddr, protocols: &[&str]) -> Result<TlsStream<TcpStream>, String> {
         let mut config = self.config.clone();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
@@ -127,7 +127,7 @@ impl Client {
         connected.await.expect("a handshake never ends").map_err(|error| error.to_string())
     }
 
-    /// Posts in this version of HTTP, on a connection of its own.
+    /// Posts a request in this version of HTTP, on a connection of its own.
     pub async fn post(&self, address: SocketAddr, version: Version, post: &Post) -> Result<Answer, String> {
         let mut request = Request::post(format!("https://{NAME}{}", post.path));
         for (name, value) in &post.headers {

@@ -1,23 +1,23 @@
-//! Waiting for what nobody announces.
+//! Waiting for events without a notification.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a test waits for what must come: generous, because the machine may be busy with other tests.
+/// The longest wait for an expected event: generous, because the machine may be busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
-/// How often [`until`] looks.
+/// The polling interval of [`until`].
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Gives what must not come the time to come. A busy machine may need more, so this finds most faults, and never one that
-/// is none.
+/// Waits a moment for an event that must not happen. A busy machine may need longer, so this finds most faults, and reports no
+/// false one.
 pub async fn a_moment() {
     tokio::time::sleep(2 * LOOK).await;
 }
 
-/// Looks until there is something to see: for what stands on a disk or on a page of another process, which tell nobody
-/// when they change.
+/// Polls until `look` returns a value: for the state of a disk, or of a page of another process, without a notification of
+/// changes.
 pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {

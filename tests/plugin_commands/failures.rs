@@ -1,8 +1,8 @@
-//! `plugin test`: a plugin that fails a case, and what its author is told to do.
+//! `plugin test`: failures of a plugin, with advice for its author.
 
 use super::*;
 
-/// What `plugin test` says of a plugin that is to read one request.
+/// Returns the output of `plugin test` for a plugin with one request.
 async fn verdict_on(wasm: &[u8]) -> String {
     let place = hand_made(wasm, &[("only.http", &request(&ignored("x")))]);
     let output = run(&place, &["test", "hand.wasm", "--bless"]).await;

@@ -1,4 +1,4 @@
-//! A plugin that no gateway takes, and what its author is told by every command.
+//! Plugins that every gateway refuses, and the advice of each command.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Any text as a configuration: every problem is told, and no secret with it.
+//! Any text as a configuration: every problem is reported, and no secret with it.
 #![no_main]
 
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::{fs, io};
 use alert_gateway::config::Config;
 use alert_gateway_fuzz::cases;
 
-/// What every variable of the environment holds.
+/// The value of every environment variable.
 const SECRET: &str = "canary-9c41e7";
 
 libfuzzer_sys::fuzz_target!(init: seed().expect("a corpus"), |text: &str| {
@@ -31,7 +31,7 @@ libfuzzer_sys::fuzz_target!(init: seed().expect("a corpus"), |text: &str| {
     assert!(!said.contains(SECRET), "{said}");
 });
 
-/// The project's examples are where it starts from.
+/// Seeds the corpus with the project's examples.
 fn seed() -> io::Result<()> {
     let corpus = cases::corpus("configuration")?;
     for entry in fs::read_dir(cases::project().join("examples"))? {

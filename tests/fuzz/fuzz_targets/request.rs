@@ -1,4 +1,4 @@
-//! Any bytes on a connection: what comes back is HTTP with an answer that the gateway has, and the next request is taken.
+//! Any bytes on a connection: the answer is HTTP with one of the gateway's statuses, and the next request is accepted.
 #![no_main]
 
 use std::cell::RefCell;
@@ -24,10 +24,10 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
-/// How many inputs one store takes; it keeps every request.
+/// The inputs for one store; it keeps every request.
 const INPUTS: usize = 20_000;
 
-/// What the gateway answers to senders; see README.
+/// The gateway's statuses; see docs/answers.md.
 const STATUSES: [&str; 12] = ["200", "202", "400", "401", "403", "404", "405", "408", "413", "429", "431", "503"];
 
 const CONFIGURATION: &str = r#"
@@ -59,7 +59,7 @@ struct House {
     open: Option<Open>,
 }
 
-/// A way in, with a store of its own.
+/// An intake with a store of its own.
 struct Open {
     way_in: Arc<Intake>,
     closing: Closing,
@@ -118,7 +118,7 @@ async fn open(config: &Config, sandbox: &Sandbox) -> Open {
     Open { way_in: Arc::new(way_in), closing, _data: data, left: INPUTS }
 }
 
-/// All that is said to a client that says this and no more.
+/// Returns the whole answer to a client that sends these bytes.
 async fn converse(way_in: &Arc<Intake>, data: &[u8]) -> String {
     let (mut client, server) = tokio::io::duplex(64 * 1024);
     let service = service_fn(|request| {
@@ -139,7 +139,7 @@ async fn converse(way_in: &Arc<Intake>, data: &[u8]) -> String {
     tokio::join!(serving, talking).1
 }
 
-/// The cases of two plugins, at the addresses of two sources.
+/// Seeds the corpus with the cases of two plugins, at the addresses of two sources.
 fn seed() -> std::io::Result<()> {
     let corpus = cases::corpus("request")?;
     for (plugin, path) in [("twilio-errors", "/in/twilio"), ("webhook", "/in/any?token=secret")] {

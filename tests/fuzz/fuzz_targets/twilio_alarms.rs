@@ -1,4 +1,4 @@
-//! What the plugin `twilio-alarms` makes of any request, proved or not.
+//! The plugin `twilio-alarms` reads any request, authentic or not.
 #![no_main]
 
 use std::sync::LazyLock;

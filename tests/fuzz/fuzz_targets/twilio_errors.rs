@@ -1,4 +1,4 @@
-//! What the plugin `twilio-errors` makes of any request, proved or not.
+//! The plugin `twilio-errors` reads any request, authentic or not.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! What the plugin `twilio-event-streams` makes of any request, proved or not.
+//! The plugin `twilio-event-streams` reads any request, authentic or not.
 #![no_main]
 
 use std::sync::LazyLock;

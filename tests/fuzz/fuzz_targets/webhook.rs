@@ -1,4 +1,4 @@
-//! What the plugin `webhook` makes of any request, proved or not.
+//! The plugin `webhook` reads any request, authentic or not.
 #![no_main]
 
 use std::sync::LazyLock;

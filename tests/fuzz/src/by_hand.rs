@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 const MIB: usize = 1024 * 1024;
 
-/// What a call may use here.
+/// The limits of a call.
 pub const LIMITS: CallLimits = CallLimits { time: Duration::from_millis(500), memory: 4 * MIB, output: MIB };
 
 const DESCRIPTION: &str =
@@ -65,12 +65,12 @@ impl Bench {
     /// Loads a plugin.
     ///
     /// # Errors
-    /// Why it is none.
+    /// The bytes are no plugin.
     pub fn load(&self, wasm: &[u8]) -> Result<Plugin, LoadError> {
         self.runtime.block_on(self.sandbox.load("by-hand", wasm))
     }
 
-    /// What a plugin reads from an input.
+    /// Has a plugin read an input.
     ///
     /// # Errors
     /// The kind of the failure.
@@ -111,7 +111,7 @@ pub fn clean() -> Vec<u8> {
     ))
 }
 
-/// A plugin that does what its input says: instructions of four bytes, *operation, target, a, b*, over sixteen registers of
+/// A plugin that interprets its input: instructions of four bytes, *operation, target, a, b*, over sixteen registers of
 /// 64 bits. Operation 0 sets the target to the next eight bytes, 1 to register *a* plus the signed byte *b*, 2 writes *a*
 /// into the plugin's own memory, 3 grows that; each further one calls a function of the host with registers *a* and *b*.
 pub fn interpreter() -> Vec<u8> {

@@ -19,7 +19,7 @@ pub struct Cases {
 }
 
 impl Cases {
-    /// Those of the plugin in the folder `plugins/<name>`.
+    /// Loads the cases of the plugin in the folder `plugins/<name>`.
     ///
     /// # Panics
     /// Where there is none.
@@ -28,7 +28,7 @@ impl Cases {
         Self { plugin, cases: case::load(&folder).unwrap_or_else(|error| panic!("{error}")) }
     }
 
-    /// Has the plugin read a request as it came, and signed by whoever holds the secret.
+    /// Has the plugin read a request as it came, and again with a valid signature.
     ///
     /// # Panics
     /// Where the plugin does, or answers what the host cannot use.
@@ -77,7 +77,7 @@ fn split(message: &[u8]) -> (&[u8], &[u8]) {
     (&message[..end], message.get(end + 1..).unwrap_or_default())
 }
 
-/// How the sender of a request proves itself, and with which secret of the settings.
+/// Returns the scheme of a request's proof, with its secret from the settings.
 fn proof(request: &Request) -> Option<(Scheme, String)> {
     let settings: Value = serde_json::from_str(request.settings.get()).ok()?;
     let (name, scheme) =
@@ -96,7 +96,7 @@ pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The folder from which a target's fuzzer starts and in which it keeps what it finds, with the target's seeds in it.
+/// Returns the corpus of a target, with the target's seeds in it.
 ///
 /// # Errors
 /// What the disk says.

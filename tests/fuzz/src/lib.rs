@@ -1,4 +1,4 @@
-//! What the fuzz targets share: requests from bytes, and plugins by hand.
+//! The common parts of the fuzz targets: requests from bytes, and plugins by hand.
 
 pub mod by_hand;
 pub mod cases;
