@@ -55,6 +55,7 @@ impl Clock {
 }
 
 /// Returns the machine's clock, which may be set at any time, in Unix milliseconds; 0 before 1970.
+#[expect(clippy::disallowed_methods, reason = "the one place for all of the gateway")]
 pub fn wall_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64)
 }

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use super::{ConfigFile, Failure, Outcome, plain};
+use crate::clock;
 use crate::config::{Config, OWN_SOURCE};
 use crate::store::{self, Filter, History, ListedState, ReplayTarget, RequestRecord};
 
@@ -211,7 +212,7 @@ fn replay(what: &Replay) -> Outcome {
         let nothing = "nothing to do: none of these failed, and none of their alerts are set aside";
         return Ok(writeln!(std::io::stdout(), "{nothing}")?);
     }
-    store::ask_replay(&store::file(&data_dir), &targets, Timestamp::now().as_millisecond())?;
+    store::ask_replay(&store::file(&data_dir), &targets, clock::wall_ms())?;
     let asked = "asked for; the gateway does it within a second, or when it starts. See: alert-gateway events list";
     Ok(writeln!(std::io::stdout(), "{asked}")?)
 }
@@ -239,7 +240,8 @@ fn since(text: &str) -> anyhow::Result<Timestamp> {
     }
     let duration = crate::config::parse_duration(text)
         .ok_or_else(|| anyhow!("write a duration, as in 24h, or a time, as in 2026-01-31T08:00:00Z"))?;
-    Timestamp::now().checked_sub(duration).context("that is too long ago")
+    let now = Timestamp::from_millisecond(clock::wall_ms()).context("the machine's clock is not set")?;
+    now.checked_sub(duration).context("that is too long ago")
 }
 
 impl State {

@@ -217,6 +217,7 @@ impl Validity {
 
     /// Why the certificate is of no use at present, if that is so: to follow the name of its file.
     pub fn objection(&self) -> Option<String> {
+        #[expect(clippy::disallowed_methods, reason = "the dates in a certificate are the wall clock's")]
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         if now < self.from {
             Some(format!("holds a certificate that is not valid before {}", rfc3339(self.from)))

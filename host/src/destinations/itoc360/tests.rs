@@ -170,6 +170,7 @@ async fn peer_that_speaks_no_tls_is_retried() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the date of an answer is the wall clock's")]
 async fn retry_after_is_honoured_in_both_forms() {
     let (double, itoc360) = double().await;
     let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(2 * 60 * 60));
