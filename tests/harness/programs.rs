@@ -2,11 +2,11 @@
 //!
 //! [`needs`] is the only way to such a program. Where it is missing, the test is skipped, and its name, the program and the
 //! command that installs it are printed when the tests end: after the results of this binary, and once more at the end of
-//! `cargo test --workspace` (by the test `skipped` of the package `workspace-tidy`). With `CI` or `REQUIRE_PROGRAMS` in the
-//! environment the test fails with the same words.
+//! `cargo test --workspace` (by `tests/summary/skipped.rs`). With `CI` or `REQUIRE_PROGRAMS` in the environment the test
+//! fails with the same words.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
@@ -160,16 +160,7 @@ fn summarise(skipped: &BTreeSet<String>) -> io::Result<()> {
     }
     // Not by `print!`, which belongs to the test harness.
     File::from(io::stdout().as_fd().try_clone_to_owned()?).write_all(format!("{text}\n").as_bytes())?;
-    let name = format!("skipped-{}.txt", run()?);
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // The last binary of this run has the same parent.
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("skipped-{}.txt", parent_id()));
     OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
-}
-
-/// Names this run of `cargo test`: its process, and when that was started. `tests/tidy/skipped.rs` reads by the same name.
-fn run() -> io::Result<String> {
-    let cargo = parent_id();
-    let status = fs::read_to_string(format!("/proc/{cargo}/stat"))?;
-    // Behind the program's name, which may hold blanks, the twentieth field is the time.
-    let started = status.rsplit(')').next().and_then(|fields| fields.split_whitespace().nth(19));
-    Ok(format!("{cargo}-{}", started.unwrap_or_default()))
 }
