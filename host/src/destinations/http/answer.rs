@@ -48,7 +48,10 @@ impl Answer<'_> {
 
     /// Returns the outcome of an answer of `service` that asks for patience.
     pub(crate) fn retry(&self, service: &str) -> Outcome {
-        #[expect(clippy::disallowed_methods, reason = "`Retry-After` may be a date, in an answer without a date of its own")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "`Retry-After` may be a date, in an answer without a date of its own"
+        )]
         let now = SystemTime::now();
         Outcome::Retry { why: self.said(service), retry_after: retry_after(self.headers, now) }
     }
