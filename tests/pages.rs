@@ -141,3 +141,17 @@ fn metrics_named_in_pages_exist() {
     }
     assert!(wrong.is_empty(), "{wrong:?}");
 }
+
+#[test]
+fn changelog_is_grouped_and_says_nothing_twice() {
+    let log = text("CHANGELOG.md");
+    let groups = ["Operators", "Senders and on-call people", "Plugin authors", "Contributors", "Renamed"];
+    let other: Vec<_> =
+        log.lines().filter_map(|line| line.strip_prefix("### ")).filter(|g| !groups.contains(g)).collect();
+    assert!(other.is_empty(), "{other:?} is none of {groups:?}");
+    // A merge by union can bring a line back.
+    let mut seen = BTreeSet::new();
+    let entries = log.lines().filter(|line| line.starts_with("- "));
+    let twice: Vec<_> = entries.filter(|line| !seen.insert(line.split(':').next().unwrap())).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}
