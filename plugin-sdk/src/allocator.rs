@@ -1,4 +1,4 @@
-//! Where a plugin's memory comes from.
+//! The allocator of plugins.
 //!
 //! The host starts a fresh instance for every request, so what counts is the first few microseconds: growing linear
 //! memory is a system call and a page fault for each page, and the allocator of Rust's standard library always grows it
@@ -34,7 +34,7 @@ const STEP_PAGES: usize = 8;
 /// More than what the allocator adds to one allocation for its own books.
 const OVERHEAD_BYTES: usize = 256;
 
-/// What has been handed to the allocator.
+/// The memory handed to the allocator.
 #[derive(Debug)]
 enum Memory {
     /// Nothing yet.

@@ -9,18 +9,18 @@ use serde_json::value::RawValue;
 use crate::contract::Request;
 use crate::json::{self, Object};
 
-/// One event, as far as it says what it is. Every text is as sent, and may be long.
+/// One event. Every text is as sent, and may be long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CloudEvent<'a> {
     /// Unique within the source; empty where it is missing.
     pub id: String,
-    /// What the event happened in.
+    /// The context in which the event happened.
     pub source: String,
     /// The kind of event, such as `com.example.thing.created`.
     pub kind: String,
-    /// What of the source it is about.
+    /// The subject of the event within its source.
     pub subject: Option<String>,
-    /// When it happened: RFC 3339.
+    /// The time of the event: RFC 3339.
     pub time: Option<String>,
     /// JSON text of the data; for text data, a JSON string. `None` where there is none.
     pub data: Option<&'a str>,

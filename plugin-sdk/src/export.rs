@@ -6,19 +6,19 @@ use extism_pdk::{Memory, extism, input_bytes};
 
 use crate::{Plugin, wire};
 
-/// What the export `describe` does.
+/// Runs the export `describe`.
 pub fn describe<P: Plugin>() -> i32 {
     report_panics();
     finish(wire::describe::<P>())
 }
 
-/// What the export `check` does.
+/// Runs the export `check`.
 pub fn check<P: Plugin>() -> i32 {
     report_panics();
     finish(wire::check::<P>(&input_bytes()))
 }
 
-/// What the export `read` does.
+/// Runs the export `read`.
 pub fn read<P: Plugin>() -> i32 {
     report_panics();
     finish(wire::read::<P>(&input_bytes()))

@@ -46,7 +46,7 @@ pub fn printable(text: &str) -> String {
     text.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'), "\u{fffd}")
 }
 
-/// Whether valid JSON nests deeper than `max`. Parsers recurse, so what they are given must not be without end.
+/// Returns whether valid JSON nests deeper than `max`. Parsers recurse, so their input needs a bound.
 pub fn is_deeper(json: &str, max: usize) -> bool {
     // Few brackets cannot nest deeply, whether they stand in strings or not. That settles almost every event.
     if json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() <= max {

@@ -25,8 +25,8 @@ pub fn line(text: &str, max_chars: usize) -> String {
     line
 }
 
-/// Whether this is printable ASCII with single spaces: most texts are, and seeing it is much faster than reading them
-/// by character.
+/// Returns whether this is printable ASCII with single spaces. Most texts are, and this check is much faster than a reading by
+/// character.
 fn is_plain_line(text: &str) -> bool {
     let mut before = b' ';
     for byte in text.bytes() {

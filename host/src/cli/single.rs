@@ -16,7 +16,7 @@ pub struct Single<'a> {
     /// The plugin's settings, and where they were read.
     pub settings: Table,
     pub file: &'a Path,
-    /// Where ITOC360 is.
+    /// The address of ITOC360.
     pub itoc360: &'a str,
     pub format: &'a str,
     pub data_dir: &'a Path,

@@ -1,4 +1,4 @@
-//! What of another configuration a running gateway can take up, and what only a restart can.
+//! The difference between two configurations: hot reload or restart.
 //!
 //! Sources and limits are looked up anew by each request. All else is held by what was started with it: sockets, the store,
 //! deliveries under way.
@@ -6,7 +6,7 @@
 use super::{Config, Gateway};
 
 impl Config {
-    /// The tables, as the operator writes them, in which `new` differs from this one and which are read at the start only.
+    /// Returns the tables, as the operator writes them, that changed in `new` and need a restart.
     pub fn restarts_for(&self, new: &Self) -> Vec<String> {
         let mut tables = Vec::new();
         if let Some(what) = self.gateway.differs_from(&new.gateway) {

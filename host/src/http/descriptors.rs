@@ -4,7 +4,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// How many are for the store, plugins, names, and all else that is open besides connections.
+/// The descriptors for the store, plugins, names, and everything else besides connections.
 const FILES: usize = 64;
 
 /// As many connections as are wanted, or as this process may have beside `others`. Asks the system for as many as it grants:
@@ -25,7 +25,7 @@ pub fn connections_beside(others: usize, wanted: usize) -> usize {
     connections
 }
 
-/// How many of those that are wanted have room within the limit; one in any case, or nobody could ask for anything.
+/// Returns how many of the wanted connections fit into the limit, and one at least.
 fn within(limit: Option<u64>, others: usize, wanted: usize) -> usize {
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     wanted.min(limit.saturating_sub(others + FILES)).max(1)

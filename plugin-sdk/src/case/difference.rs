@@ -1,5 +1,4 @@
-//! The answer that a case was given, beside the one that is written down: one comparison for the test kit, which runs a
-//! plugin natively, and for the host, which runs it in the sandbox.
+//! Compares a case's answer with the expected one. The test kit, which runs a plugin natively, and the host share this.
 
 use std::path::PathBuf;
 
@@ -11,23 +10,23 @@ use super::Case;
 /// Lines that are shown around each change.
 const AROUND: usize = 3;
 
-/// How an answer is not the one that is written down.
+/// The difference between an answer and the expected one.
 #[derive(Debug, thiserror::Error)]
 pub enum Difference {
-    /// Nothing is written down yet.
+    /// No answer is expected yet.
     #[error("{} is missing. The answer was:\n{found}", path.display())]
     Missing {
-        /// Where it should stand.
+        /// The missing file.
         path: PathBuf,
         /// The answer that was given, as it could be written down.
         found: String,
     },
-    /// What is written down is no JSON.
+    /// The expected answer is no JSON.
     #[error("{}: not JSON: {source}", path.display())]
     Broken {
-        /// Where it stands.
+        /// The file.
         path: PathBuf,
-        /// Where and why.
+        /// The place in it, and the reason.
         source: serde_json::Error,
     },
     /// The answer is no JSON.
@@ -36,16 +35,16 @@ pub enum Difference {
     /// Both are answers, and not the same.
     #[error("the answer is another one.\n{diff}")]
     Another {
-        /// As a unified diff: `-` what is written down, `+` what was given.
+        /// A unified diff: `-` expected, `+` answered.
         diff: String,
     },
 }
 
 impl Case {
-    /// Compares an answer, as JSON, with the one that is written down. The order of keys and white space do not count.
+    /// Compares an answer, as JSON, with the expected one. The order of keys and white space do not count.
     ///
     /// # Errors
-    /// How it differs, for the author.
+    /// The difference, for the author.
     pub fn compare(&self, answer: &str) -> Result<(), Difference> {
         let found = pretty(answer).map_err(Difference::NotJson)?;
         let path = &self.answer_path;

@@ -1,8 +1,8 @@
-//! JSON objects, read so leniently that only what is not JSON at all fails.
+//! JSON objects, read leniently: only text that is not JSON fails.
 //!
-//! A struct would refuse a number where a string should be, a key that occurs twice, or half of a surrogate pair in a
-//! value that nobody asks for. An authenticated event must never be lost for such a thing. What can be borrowed is not
-//! copied: one request can hold a thousand objects.
+//! A struct would refuse a number in place of a string, a repeated key, or half of a surrogate pair in an unused value. An
+//! authentic event must never be lost for such a thing. Text is borrowed where possible: one request can hold a thousand
+//! objects.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Requests that were real and are not any more: what a stranger, a broken proxy or the next version of a sender makes of
-//! them. A plugin answers each, and never panics.
+//! Hostile requests: mutations of real ones, as from a stranger, a broken proxy or the next version of a sender. A plugin
+//! answers each, and never panics.
 //!
 //! ```no_run
 //! # use plugin_sdk::contract::{Answer, Description, Request};
@@ -29,7 +29,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::contract::{Body, Request};
 use crate::{Plugin, case};
 
-/// What forms, JSON and headers give meaning to, and what is no text at all.
+/// Bytes with a meaning in forms, JSON and headers, and bytes that are no text.
 const PIECES: [&[u8]; 24] = [
     b"&",
     b"=",
@@ -143,7 +143,7 @@ pub fn requests(real: Vec<Request>) -> impl Strategy<Value = Request> {
 /// `sign`, so that it gets past the proof of the sender.
 ///
 /// # Panics
-/// Where the plugin panics, or answers what is no answer or one that the host cannot use; with the smallest request that was found to do it.
+/// The plugin panics, or its answer is none that the host can use; the message has the smallest such request.
 pub fn survives<P: Plugin>(folder: impl AsRef<Path>, count: u32, sign: impl Fn(&mut Request)) {
     let cases = case::load(folder.as_ref()).unwrap_or_else(|error| panic!("{error}"));
     let requests = requests(cases.into_iter().map(|case| case.request).collect());

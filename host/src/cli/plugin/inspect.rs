@@ -1,4 +1,4 @@
-//! `plugin inspect`: what a plugin is, what it wants to be told, and how far it reaches.
+//! `plugin inspect`: description, settings and imports of a plugin.
 
 mod kind;
 mod page;
@@ -130,7 +130,7 @@ fn settings_shown(description: &Description) -> String {
     lines
 }
 
-/// What the imports mean, each meaning once, with the functions that it is of.
+/// Lists the meanings of the imports, each once, with its functions.
 fn reach(imports: &[Import]) -> String {
     let mut meanings: Vec<(&str, Vec<&str>)> = Vec::new();
     for Import { function, meaning } in imports {

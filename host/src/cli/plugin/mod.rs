@@ -1,4 +1,4 @@
-//! `plugin`: an author's way from nothing to a plugin that runs; and what a plugin is seen to be from the sandbox's side.
+//! `plugin`: the commands for plugin authors, from an empty folder to a running plugin.
 
 mod bench;
 pub mod build;
@@ -15,7 +15,7 @@ use clap::Subcommand;
 
 use super::{ConfigFile, Failure, Outcome, block_on, trial};
 
-/// What to do with a plugin.
+/// The commands on plugins.
 #[derive(Debug, Subcommand)]
 pub enum Plugins {
     /// Make a plugin to start from

@@ -28,7 +28,7 @@ pub struct Test {
     chosen: Chosen,
 }
 
-/// Which cases to run, and what to do with their answers.
+/// The options of a run of cases.
 #[derive(Debug, Default, Args)]
 pub struct Chosen {
     /// Only this case

@@ -1,4 +1,4 @@
-//! What the configuration promises, from the outside: text in, meaning or problems out.
+//! The configuration from the outside: text in, meaning or problems out.
 
 mod examples;
 mod hostile;
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::{Config, Problem, Problems};
 
-/// What most configurations are made of, all of it right.
+/// A typical configuration without a problem.
 const GOOD: &str = r#"[gateway]
 listen = "127.0.0.1:8080"
 public_url = "https://alerts.example.com"
@@ -50,7 +50,7 @@ time = "200ms"
 rate = "100/s"
 "#;
 
-/// An environment in which every variable is set, but for those that begin with `NO_` or `EMPTY_`.
+/// An environment with every variable set, but for those that begin with `NO_` or `EMPTY_`.
 fn environment(name: &str) -> Option<String> {
     match name {
         _ if name.starts_with("NO_") => None,

@@ -5,10 +5,10 @@ use std::fs;
 
 use super::*;
 
-/// What a store holds: requests, alerts, and how many of them are delivered.
+/// The content of a store: requests, alerts, and the number of delivered ones.
 type Holding = (usize, usize, i64);
 
-/// How the log can be spoilt.
+/// A way to damage the log.
 fn spoil(log: &mut Vec<u8>, random: &mut fastrand::Rng) -> (&'static str, usize) {
     let at = random.usize(..log.len());
     let how = match random.u8(..5) {

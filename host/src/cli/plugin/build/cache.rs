@@ -1,5 +1,5 @@
-//! Where plugins are compiled: one folder of this user's for all of them, so that what they have in common (nearly all of
-//! the time) is compiled once.
+//! The target folder of plugins: one for all plugins of this user, so that their common dependencies (nearly all of the time)
+//! are compiled once.
 //!
 //! Cargo tells packages of one workspace apart by name and version, wherever the workspace stands, and takes one for
 //! compiled when none of its files is newer than what was made. Two workspaces in one target folder with packages of the
@@ -79,7 +79,7 @@ fn workspace(dir: &Path) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Has cargo forget what it made of packages that go by the names of this workspace's.
+/// Cleans cargo's artifacts of packages with the names of this workspace's packages.
 fn forget(dir: &Path, target_dir: &Path) -> Result<(), Failure> {
     let mut cargo = compile::command("cargo".as_ref(), "clean", dir, target_dir);
     match cargo.args(["--workspace", "--quiet"]).status().context("cannot run cargo")? {

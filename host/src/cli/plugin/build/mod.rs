@@ -1,4 +1,4 @@
-//! `plugin build`: a plugin's crate becomes the wasm file that a gateway is configured with.
+//! `plugin build`: compiles a plugin's crate to wasm.
 
 mod cache;
 
@@ -25,7 +25,7 @@ pub struct Build {
     target: TargetDir,
 }
 
-/// Where cargo keeps what it makes.
+/// The option for cargo's target folder.
 #[derive(Debug, Clone, Args)]
 pub struct TargetDir {
     /// Where cargo keeps what it makes on the way; one place of yours for all plugins unless this says more, so that
@@ -41,7 +41,7 @@ pub struct Built {
     pub name: String,
     /// Its wasm file, beside its `Cargo.toml`: `<name>.wasm`.
     pub path: PathBuf,
-    /// What stands in that file.
+    /// The content of that file.
     pub wasm: Vec<u8>,
 }
 

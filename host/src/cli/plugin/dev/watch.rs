@@ -23,7 +23,7 @@ pub struct Watch {
     dir: PathBuf,
 }
 
-/// What is watched.
+/// The watched folders and files.
 #[derive(Debug)]
 struct Ground {
     dir: PathBuf,

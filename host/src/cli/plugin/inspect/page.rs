@@ -1,5 +1,5 @@
-//! The page of a plugin for its documentation, in Markdown. It has no size and no hash, which change with the compiler,
-//! so that it changes only where the plugin does.
+//! The page of a plugin for its documentation, in Markdown. It leaves out size and hash: they change with the
+//! compiler, and the page should change with the plugin only.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::snippet::{Named, snippet};
 use crate::cli::plain;
 use crate::plugin::Description;
 
-/// Where the sources of the page's examples are reached.
+/// The public URL of the page's examples.
 const PUBLIC_URL: &str = "https://alerts.example.com";
 
 /// The page.

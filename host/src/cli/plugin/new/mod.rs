@@ -1,4 +1,4 @@
-//! `plugin new`: a plugin that compiles and has cases that pass, to be made into another.
+//! `plugin new`: writes a plugin that compiles, with passing cases, as a start.
 
 mod name;
 mod template;

@@ -11,7 +11,7 @@ const KEYWORDS: [&str; 50] = [
     "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while",
 ];
 
-/// Crates that a plugin uses, or that are always there.
+/// Crates of a plugin's dependencies, or of Rust itself.
 const CRATES: [&str; 9] =
     ["alert-gateway-plugin-sdk", "alloc", "core", "plugin-sdk", "proc-macro", "serde", "serde-json", "std", "test"];
 
@@ -23,7 +23,7 @@ impl Name {
     /// Checks a name.
     ///
     /// # Errors
-    /// What is wrong with it, and what would be right.
+    /// Names the mistake and a valid name.
     pub fn new(name: &str) -> Result<Self, String> {
         match fault(name) {
             None => Ok(Self(name.to_owned())),
@@ -49,7 +49,7 @@ impl Name {
     }
 }
 
-/// What is wrong with a name.
+/// Explains why a name is refused.
 fn fault(name: &str) -> Option<&'static str> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let begins_well = name.starts_with(|first: char| first.is_ascii_lowercase());

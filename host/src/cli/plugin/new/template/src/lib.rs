@@ -1,4 +1,4 @@
-//! What the sender of `my-plugin` posts, made into alerts.
+//! Makes alerts of the requests of `my-plugin`'s sender.
 //!
 //! As it stands, it reads `{"id": "17", "check": "db-1", "title": "…", "severity": "…", "ok": false}`. To make it yours:
 //! put a real request of your sender into `cases/`, and change `Event` and `known` until the answer is right.
@@ -13,11 +13,11 @@ pub struct MyPlugin;
 
 export!(MyPlugin);
 
-/// What the operator writes under `settings`. The gateway has checked it against the schema in `describe`, so this must
-/// take all that the schema takes.
+/// The operator's `settings`. The gateway has checked them against the schema in `describe`, so this must accept all that the
+/// schema accepts.
 #[derive(Deserialize)]
 pub struct Settings {
-    /// How urgent an event is that does not say so itself.
+    /// The priority of an event without one.
     #[serde(default = "medium")]
     priority: Priority,
 }
@@ -26,12 +26,12 @@ fn medium() -> Priority {
     Priority::Medium
 }
 
-/// What the sender posts, as far as an alert needs it. The alert carries all of it as its details anyway.
+/// The event, as far as an alert needs it. The alert's details have all of it.
 #[derive(Deserialize)]
 struct Event {
     /// Of this one event: when the sender posts it twice, one alert is enough.
     id: String,
-    /// What is broken, or well again.
+    /// The thing that is broken, or well again.
     check: String,
     title: String,
     #[serde(default)]
