@@ -1,8 +1,8 @@
-//! The whole house: assembled from its configuration, run, given new sources, and taken apart in order.
+//! The whole gateway: assembled from its configuration, run, reloaded, and shut down in order.
 //!
-//! Start: the store (so that a second gateway stops here), the plugins, the listeners, then delivery of what a former run
-//! left behind. Stop: no new connections, finish the requests under way, finish the deliveries under way,
-//! write down what is known of the sources, close the store.
+//! Start: the store (so that a second gateway stops here), the plugins, the listeners, then delivery of the backlog of earlier
+//! runs. Shutdown: no new connections, drain the requests under way, drain the deliveries under way, store the sources'
+//! heartbeats, close the store.
 
 mod reload;
 
@@ -32,11 +32,11 @@ use crate::store::{self, Closing, DueReader, PluginId, PluginRecord, Store, Stor
 
 use reload::Reloading;
 
-/// How many plugin instances a source adds to the sandbox: one plugin gets a quarter of all, which is what a source uses.
+/// The instances that a source adds to the sandbox: four times its calls, because one plugin may use a quarter of all.
 const INSTANCES_PER_SOURCE: u32 = 4 * sources::CALLS as u32;
-/// No more instances than this, however many sources there are: each reserves some GiB of address space.
+/// The most instances, for any number of sources: each reserves some GiB of address space.
 const INSTANCES: u32 = 256;
-/// How long what comes last at a stop may take, even where what came before has used up the grace period.
+/// The least time for the last steps of a shutdown, even if the earlier ones used up the grace period.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// A gateway that runs.
@@ -65,7 +65,7 @@ struct Hallway {
     broken: watch::Sender<bool>,
 }
 
-/// Goes with a task, and raises the alarm where that ends, or panics, before it is told to.
+/// Accompanies a task, and raises the alarm if the task ends or panics before the shutdown.
 struct Alarm {
     what: &'static str,
     stopped: watch::Receiver<bool>,
@@ -81,18 +81,18 @@ impl Drop for Alarm {
     }
 }
 
-/// What only a benchmark or a demonstration asks for.
+/// Options of benchmarks and demonstrations.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// How the store is opened.
+    /// Options of the store.
     pub store: store::Options,
 }
 
 impl Gateway {
-    /// Starts all of it. Once this returns, requests are taken.
+    /// Starts the gateway. Requests are accepted once this returns.
     ///
     /// # Errors
-    /// Whatever keeps it from working as configured; nothing runs then.
+    /// Anything that keeps it from working as configured; nothing runs then.
     pub async fn start(config: &Config, options: &Options) -> anyhow::Result<Self> {
         let started = Instant::now();
         let (metrics, health) = (Metrics::new(), Health::default());
@@ -209,19 +209,19 @@ impl Gateway {
         })
     }
 
-    /// Becomes true when a part of it has ended that should not: it would look alive, and not all of it is.
+    /// Becomes true when a task has ended early: the gateway would look alive, but part of it is not.
     pub fn broken(&self) -> watch::Receiver<bool> {
         self.broken.subscribe()
     }
 
-    /// Stops it: refuses what is new, finishes what is under way within the grace period, closes the store.
+    /// Shuts down: refuses new connections, drains requests and deliveries within the grace period, closes the store.
     pub async fn stop(self) {
         tracing::info!(grace = ?self.grace, "stopping: finishing what is under way");
         self.health.set_ready(false, Some("the gateway is stopping".to_owned()));
         let deadline = Instant::now() + self.grace;
-        // Side by side: a sender that is slow to finish must not use up the time in which deliveries are written down.
+        // Side by side: a slow sender must not use up the time for settling deliveries.
         tokio::join!(self.intake.stop(deadline, "requests"), self.delivery.stop(deadline, "deliveries"));
-        // After them, so that it knows all that came; and however long they took, there is time to write that down.
+        // After them, so that it knows every request; it has time to store that, however long they took.
         self.monitor.stop(deadline.max(Instant::now() + MOMENT), "the monitor").await;
         self.monitoring.stop(Instant::now() + MOMENT, "monitoring").await;
         if self.closing.close().await {
@@ -235,7 +235,7 @@ impl Hallway {
         Self { stop: watch::Sender::new(false), tasks: JoinSet::new(), broken: broken.clone() }
     }
 
-    /// Runs the task that `begin` makes, which ends when it is told to stop; `what` names it.
+    /// Runs the task that `begin` makes until the shutdown; `what` names it.
     fn spawn<T>(&mut self, what: &'static str, begin: impl FnOnce(watch::Receiver<bool>) -> T)
     where
         T: Future<Output = ()> + Send + 'static,
@@ -268,10 +268,10 @@ impl Hallway {
     }
 }
 
-/// The sandbox that this configuration needs. `cached` says whether compiled plugins are kept in the data directory.
+/// Creates the sandbox for a configuration. `cached` keeps compiled plugins in the data directory.
 ///
 /// # Errors
-/// Where the machine does not give what it needs.
+/// The machine lacks memory or processor features for it.
 pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
     let max_memory = config.sources.iter().map(|source| source.limits.memory).max().unwrap_or_default();
     let cache_dir = cached.then(|| config.gateway.data_dir.join("cache"));
@@ -289,7 +289,7 @@ fn expected(source: &Source) -> Expected {
     Expected { source: name, destination, every: source.expect_every }
 }
 
-/// The listener that the operator wrote as `key` in `[gateway]`, and what keeps its certificate in step with the files.
+/// Opens the listener of `key` in `[gateway]`, with the task that follows its certificate's files.
 async fn open(
     address: SocketAddr,
     files: Option<&TlsFiles>,
@@ -318,7 +318,7 @@ pub async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener>
     })
 }
 
-/// What the operator needs to see: the URL to paste.
+/// Logs each source with the URL to paste at its sender.
 fn announce(source: &Source) {
     let description = source.plugin.description();
     let paste = format!("{}{}", source.url, description.url_suffix);
@@ -331,7 +331,7 @@ fn announce(source: &Source) {
     );
 }
 
-/// The sources, each with the number under which the store knows its plugin.
+/// Returns the sources, each with the number of its plugin in the store.
 async fn known(sources: Vec<Source>, store: &Store) -> Result<Vec<(Source, PluginId)>, StoreError> {
     let mut known = Vec::with_capacity(sources.len());
     for source in sources {
@@ -343,9 +343,11 @@ async fn known(sources: Vec<Source>, store: &Store) -> Result<Vec<(Source, Plugi
     Ok(known)
 }
 
-/// Alerts may wait for a destination that was renamed or removed. They are kept; the operator must know. Not of those that the
-/// gateway told there of itself: what they say is told anew where the operator hears of it now, and the name that they wait
-/// for may never come back, so an alert about them would be open for ever and tell of nothing that is lost.
+/// Returns the destinations that were renamed or removed while alerts of senders wait for them, with the number of these
+/// alerts. They stay in the store; the operator must know.
+///
+/// Internal alerts do not count. They fire anew at the present `operator_destination`. An alert about them could stay open for
+/// ever, although nothing is lost.
 fn strays(config: &Config, reader: &DueReader, waiting: &[String]) -> anyhow::Result<Vec<(String, i64)>> {
     let known: HashSet<&str> = config.destinations.iter().map(|destination| destination.name.as_str()).collect();
     let mut gone = Vec::new();

@@ -2,27 +2,28 @@
 //!
 //! # The path of an alert
 //!
-//! A sender posts to `/in/<source>`. [`intake`] finds the [source](sources), reads the body, and has the source's
-//! [plugin] read the request in a sandbox of its own. What the plugin makes of it goes to the [store], and only when the
-//! disk has it is the sender answered. [`delivery`] takes from the store what is due, sends it to its [destination](destinations),
-//! and settles the outcome. The two directions know nothing of each other: they meet at the store. What goes wrong on the way
-//! is reported by the [`monitor`], as internal alerts that take the same way out.
+//! A sender posts to `/in/<source>`. [`intake`] finds the [source](sources), reads the body, and has the source's [plugin]
+//! read the request in a sandbox. The [store] takes the request and its alerts; the sender is acknowledged after the sync.
+//! [`delivery`] takes due alerts from the store, sends each to its [destination](destinations), and settles the outcome. The two
+//! directions meet at the store only: neither imports the other. The [`monitor`] reports trouble on the way, as internal alerts
+//! that take the same way out.
 //!
-//! # The floors
+//! # The layers
 //!
-//! Imports go down, never up and never sideways; `tests/tidy.rs` holds this.
+//! Imports go down, never up and never sideways; `tests/tidy.rs` checks it. ARCHITECTURE.md has the invariants, and the places
+//! for new code.
 //!
-//! | floor | modules | what they are |
+//! | layer | modules | task |
 //! |---|---|---|
-//! | 5 | [`cli`] | speaks to a person |
-//! | 4 | [`gateway`] | knows everyone: assembles, runs, reloads, stops |
-//! | 3 | [`intake`], [`delivery`], [`monitor`], [`admin`] | hallways; none knows another |
+//! | 5 | [`cli`] | commands |
+//! | 4 | [`gateway`] | assembles, runs, reloads, shuts down |
+//! | 3 | [`intake`], [`delivery`], [`monitor`], [`admin`] | one direction of the traffic each; none imports another |
 //! | 2 | [`sources`], [`destinations`] | configuration joined with what it configures |
 //! | 1 | [`plugin`], [`store`], [`http`] | one outside thing each: wasm, disk, network in |
 //! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`clock`], [`log_throttle`] | words, no deeds |
 //!
-//! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code, start at [`intake`] and
-//! follow a request; then [`store`], whose essay says what is promised and how; then [`delivery`].
+//! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code, follow a request: start at
+//! [`intake`], go on with the essay of [`store`], then [`delivery`].
 
 pub mod admin;
 pub mod alert;

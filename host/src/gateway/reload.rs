@@ -1,12 +1,10 @@
-//! Taking up a changed configuration while requests come in.
+//! Hot reload: applies a changed configuration while requests come in.
 //!
-//! All of the file is read and checked first, as at a start, in a sandbox of its own that is as large as the new limits ask.
-//! Then the new sources stand in the place of the old ones, in one step; so there is no moment at which a configuration
-//! is half taken up, and no request that meets none. The old sandbox goes with the last request that began in it. What was
-//! kept knows only the names of sources, so nothing of it is lost or opened again.
+//! The whole file is read and checked first, as at a start, in a sandbox of its own with the new limits. Then the new sources
+//! replace the old ones in one step: no request sees half a configuration, or none. The old sandbox is dropped with the last
+//! request that began in it. The store knows sources by name only, so a reload neither loses nor reopens anything.
 //!
-//! Where anything is wrong, or what has changed can only be taken up by a restart, nothing is taken up at all: half of what
-//! an operator wrote is something that nobody wrote.
+//! If anything is wrong, or a change needs a restart, nothing is applied: half of a configuration is one that no operator wrote.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,7 +21,7 @@ use crate::monitor::Reloaded;
 use crate::sources::{self, Loaded};
 use crate::store::Store;
 
-/// What a running gateway needs for it.
+/// The parts of a running gateway that a reload changes or asks.
 #[derive(Debug)]
 pub struct Reloading {
     started_with: Config,
@@ -33,7 +31,7 @@ pub struct Reloading {
     metrics: Metrics,
 }
 
-/// Why a configuration was not taken up.
+/// The reason why a configuration was not applied.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     #[error("what is wrong is told above, and by `alert-gateway check`")]
@@ -45,8 +43,8 @@ enum Refused {
 }
 
 impl Gateway {
-    /// Reads the configuration again and takes up its sources and limits, or nothing. The log says what came of it. Where
-    /// this is dropped before it ends, nothing was taken up.
+    /// Reads the configuration again and applies its sources and limits, or nothing. The log has the outcome. If this is dropped
+    /// before it ends, nothing was applied.
     pub async fn reload(&mut self) {
         let Reloading { taken, metrics, .. } = &self.reloading;
         let (started, before) = (Instant::now(), names(&taken.borrow()));
@@ -72,21 +70,21 @@ impl Gateway {
 }
 
 impl Reloading {
-    /// For a gateway that was started with `config`, and so with the sources of `taken`.
+    /// Prepares reloads of a gateway that was started with `config`, and so with the sources of `taken`.
     pub fn new(config: &Config, taken: Reloaded, intake: Arc<Intake>, store: Store, metrics: Metrics) -> Self {
-        // Its sources are not kept: a token that was replaced is not to stay in memory.
+        // Its sources are dropped: a replaced token must not stay in memory.
         let started_with = Config { sources: Vec::new(), ..config.clone() };
         Self { started_with, intake, store, taken: watch::Sender::new(taken), metrics }
     }
 
-    /// The sources, as of the latest configuration that was taken up.
+    /// Watches the sources of the latest applied configuration.
     pub fn subscribe(&self) -> watch::Receiver<Reloaded> {
         self.taken.subscribe()
     }
 
     async fn take_up(&self, before: &BTreeSet<Arc<str>>) -> Result<(), Refused> {
         let path = self.started_with.path.clone();
-        // The file, and the secrets that it names, may be on a disk that does not answer.
+        // The file and its secrets may be on a disk that does not answer.
         let read = tokio::task::spawn_blocking(move || Config::load(&path)).await;
         let config = read.context("reading the configuration panicked")??;
         let tables = self.started_with.restarts_for(&config);
