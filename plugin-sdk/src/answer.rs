@@ -1,11 +1,27 @@
 //! Answers in one call.
 
-use crate::contract::{Alert, Answer, Body, MAX_ALERTS, MAX_EVENT_ID_BYTES, MAX_KEY_BYTES, Rejection, RejectionKind};
+use crate::contract::{
+    Alert, Answer, Body, MAX_ALERTS, MAX_EVENT_ID_BYTES, MAX_KEY_BYTES, ProofIdentity, Rejection, RejectionKind,
+};
 
 impl Answer {
     /// One alert.
     pub fn alert(alert: Alert) -> Self {
-        Self::Alerts(vec![alert])
+        Self::Alerts(vec![alert].into())
+    }
+
+    /// Several alerts, oldest first.
+    pub fn alerts(alerts: Vec<Alert>) -> Self {
+        Self::Alerts(alerts.into())
+    }
+
+    /// The answer with the proof that the plugin has checked by itself, where it has alerts.
+    #[must_use]
+    pub fn proved_by(mut self, proof: Option<ProofIdentity>) -> Self {
+        if let Self::Alerts(alerts) = &mut self {
+            alerts.proof = proof;
+        }
+        self
     }
 
     /// Nothing to tell anybody, and why.
@@ -39,14 +55,14 @@ impl Answer {
 
     /// Not taken: `reason` is what the sender reads, `help` what the operator can do.
     pub fn rejected(kind: RejectionKind, reason: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Rejected(Rejection { kind, reason: reason.into(), help: help.into() })
+        Self::Rejected(Rejection::new(kind, reason, help))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::Priority;
+    use crate::contract::{Note, NoteKind, Priority};
 
     #[test]
     fn what_the_host_cannot_use_is_told() {
@@ -59,7 +75,7 @@ mod tests {
         assert!(of(&"x".repeat(257), None).unwrap().contains("takes 1 to 256"));
         assert!(of("1", Some("")).unwrap().contains("`alerts[0].key` has 0 bytes"));
         let many = vec![Alert::new("1", Priority::Low, "Hello"); 1_001];
-        assert!(Answer::Alerts(many).flaw().unwrap().contains("1001 alerts"));
+        assert!(Answer::alerts(many).flaw().unwrap().contains("1001 alerts"));
     }
 
     #[test]
@@ -69,6 +85,11 @@ mod tests {
             wire(&Answer::alert(Alert::new("1", Priority::Low, "Hello"))),
             r#"{"alerts":[{"event_id":"1","status":"trigger","priority":"low","title":"Hello"}]}"#
         );
+        let proof = ProofIdentity { id: "sha256:1".to_owned(), expires_at: None };
+        let proved = Answer::alerts(vec![]).proved_by(Some(proof.clone()));
+        assert_eq!(wire(&proved), r#"{"alerts":[],"proof":{"id":"sha256:1"}}"#);
+        let Answer::Alerts(read) = serde_json::from_str(&wire(&proved)).unwrap() else { panic!() };
+        assert_eq!(read.proof, Some(proof));
         assert_eq!(wire(&Answer::ignored("a test")), r#"{"ignored":{"reason":"a test"}}"#);
         assert_eq!(
             wire(&Answer::rejected(RejectionKind::Malformed, "not JSON", "look")),
@@ -78,5 +99,21 @@ mod tests {
             wire(&Answer::challenge("abc")),
             r#"{"reply":{"status":200,"headers":[["content-type","text/plain; charset=utf-8"]],"body":{"text":"abc"}}}"#
         );
+    }
+
+    #[test]
+    fn answer_that_is_none_or_two_is_refused() {
+        for json in
+            ["{}", r#"{"proof":{"id":"1"}}"#, r#"{"alerts":[],"ignored":{"reason":"x"}}"#, r#"{"alert":[]}"#, "[]"]
+        {
+            assert!(serde_json::from_str::<Answer>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn kind_of_note_that_is_not_known_is_another() {
+        let note = |kind: &str| serde_json::from_str::<Note>(&format!("{{\"kind\":\"{kind}\"}}")).unwrap().kind;
+        assert_eq!(note("of a newer contract"), NoteKind::Other);
+        assert_eq!(note("no_time"), NoteKind::NoTime);
     }
 }

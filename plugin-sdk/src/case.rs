@@ -12,6 +12,7 @@ use std::{fs, io};
 
 use serde_json::value::RawValue;
 
+use crate::body::decode;
 use crate::contract::{Body, Request};
 
 pub use difference::{Difference, pretty};
@@ -24,6 +25,9 @@ pub const SOURCE: &str = "test";
 
 /// More header lines than this are a mistake in the file.
 const MAX_HEADERS: usize = 128;
+
+/// A body may come to as much without its encodings.
+pub const MAX_DECODED_BYTES: usize = 1024 * 1024;
 
 /// A request with the answer that it should get.
 #[derive(Debug)]
@@ -183,15 +187,19 @@ pub fn parse_request(
     let headers: Vec<(String, String)> =
         head.headers.iter().map(|header| (header.name.to_ascii_lowercase(), latin1(header.value))).collect();
     let body = cut_body(&message[head_bytes..], &headers)?;
-    Ok(Request {
+    let mut request = Request {
         source: source.or_else(|| source_in(url)).unwrap_or(SOURCE).to_owned(),
         received_at: received_at.to_owned(),
         method: head.method.unwrap_or_default().to_owned(),
         url: url.to_owned(),
         headers,
         body: Body::from_bytes(body.to_vec()),
+        content: None,
+        proved: None,
         settings,
-    })
+    };
+    decode::fill(&mut request, MAX_DECODED_BYTES);
+    Ok(request)
 }
 
 fn cut_body<'a>(rest: &'a [u8], headers: &[(String, String)]) -> Result<&'a [u8], MessageError> {

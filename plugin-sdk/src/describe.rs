@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::contract::{CONTRACT_VERSION, Description};
+use crate::contract::{CONTRACT_VERSION, Description, Limits};
 
 impl<S> Description<S> {
     /// A description of a plugin without secrets that does not authenticate its sender. The other fields are public:
@@ -18,6 +18,10 @@ impl<S> Description<S> {
             authenticates: false,
             url_suffix: String::new(),
             setup: String::new(),
+            limits: Limits::default(),
+            methods: Vec::new(),
+            labels: Vec::new(),
+            proof: Vec::new(),
         }
     }
 }
@@ -40,6 +44,14 @@ impl Description<Value> {
                 "the secret {secret:?} is no property of the settings' schema ({names}): name a top-level setting, or \
                  what is meant to be secret may be printed"
             ));
+        }
+        for way in self.proof.iter().flat_map(|demand| &demand.any) {
+            if !self.secrets.contains(&way.secret) {
+                flaws.push(format!(
+                    "the proof's secret {:?} is not among `secrets`: name it there, or it may be printed",
+                    way.secret
+                ));
+            }
         }
         flaws
     }

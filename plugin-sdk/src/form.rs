@@ -39,6 +39,12 @@ impl<'a> Form<'a> {
         named.map(|(_, value)| str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed))
     }
 
+    /// The form with copies of what it borrows.
+    pub fn into_owned(self) -> Form<'static> {
+        let owned = |bytes: Cow<'a, [u8]>| Cow::Owned(bytes.into_owned());
+        Form { fields: self.fields.into_iter().map(|(name, value)| (owned(name), owned(value))).collect() }
+    }
+
     /// All fields as decoded bytes, in the order received.
     pub fn fields(&self) -> &[Field<'a>] {
         &self.fields

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod body;
 pub mod cloud_events;
 pub mod contract;
 pub mod form;

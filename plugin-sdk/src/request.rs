@@ -1,6 +1,8 @@
 //! What an author asks of a [`Request`].
 
-use crate::contract::Request;
+use std::borrow::Cow;
+
+use crate::contract::{Body, Content, Request};
 use crate::form::Form;
 
 impl Request {
@@ -29,10 +31,29 @@ impl Request {
 
     /// The fields of the URL's query string.
     pub fn query(&self) -> Form<'_> {
-        let url = self.url.split('#').next().unwrap_or_default();
-        let query = url.split_once('?').map_or("", |(_, query)| query);
-        Form::parse(query.as_bytes())
+        query(&self.url)
     }
+
+    /// The body as text for reading, without its encodings and a byte order mark. Bytes that are not UTF-8 become U+FFFD.
+    /// [`crate::body::read`] tells what it is.
+    pub fn text(&self) -> Cow<'_, str> {
+        let text = match &self.content {
+            Some(Content::Text(text)) => Cow::Borrowed(&**text),
+            Some(Content::Base64(text)) => Cow::Owned(Body::Base64(text.clone()).text().into_owned()),
+            Some(Content::Unreadable(_)) | None => self.body.text(),
+        };
+        match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)),
+            owned => owned,
+        }
+    }
+}
+
+/// The fields of a URL's query string.
+pub(crate) fn query(url: &str) -> Form<'_> {
+    let url = url.split('#').next().unwrap_or_default();
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    Form::parse(query.as_bytes())
 }
 
 #[cfg(test)]

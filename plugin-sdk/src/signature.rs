@@ -5,16 +5,25 @@
 
 mod admission;
 pub mod over_url;
+#[cfg(all(not(target_family = "wasm"), feature = "public-keys"))]
+mod public_key;
 mod scheme;
-mod timestamped;
+pub mod secret;
+mod signed;
+mod twilio;
+mod verifier;
+mod view;
 
-pub use scheme::{Algorithm, Encoding, Scheme};
-pub use timestamped::TOLERANCE_SECONDS;
+pub use signed::TOLERANCE_SECONDS;
+pub use verifier::{Verifier, verify};
+pub use view::View;
+
+pub use crate::contract::{Algorithm, Encoding, Scheme, Signed, TimeIn};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 use crate::contract::Request;
@@ -56,9 +65,7 @@ impl<const N: usize> Digest<N> {
 
     /// Lower-case hex.
     pub fn hex(&self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+        hex(&self.0)
     }
 
     /// Whether this is the digest that a sender spelled in base64, compared in constant time.
@@ -70,6 +77,36 @@ impl<const N: usize> Digest<N> {
     pub fn is_hex(&self, given: &str) -> bool {
         same(given, &self.hex())
     }
+}
+
+/// Lower-case hex.
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+/// An HMAC of the parts, one after the other. `None` for an algorithm that is none.
+fn hmac(algorithm: Algorithm, key: &[u8], parts: &[impl AsRef<[u8]>]) -> Option<Vec<u8>> {
+    Some(match algorithm {
+        Algorithm::Sha1 => mac(Hmac::<Sha1>::new_from_slice(key), parts),
+        Algorithm::Sha256 => mac(Hmac::<Sha256>::new_from_slice(key), parts),
+        Algorithm::Sha512 => mac(Hmac::<Sha512>::new_from_slice(key), parts),
+        Algorithm::Ed25519 | Algorithm::EcdsaP256 | Algorithm::RsaSha256 => return None,
+    })
+}
+
+fn mac<M: Mac, E: std::fmt::Debug>(mac: Result<M, E>, parts: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let mut mac = mac.expect("HMAC takes a key of any length");
+    parts.iter().for_each(|part| mac.update(part.as_ref()));
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// SHA-256 of the parts, one after the other.
+fn sha256_of(parts: &[impl AsRef<[u8]>]) -> Digest<32> {
+    let mut digest = Sha256::new();
+    parts.iter().for_each(|part| digest.update(part.as_ref()));
+    Digest(digest.finalize().into())
 }
 
 /// SHA-256.
@@ -98,28 +135,29 @@ pub fn same(given: &str, expected: &str) -> bool {
 
 /// Whether `Authorization: Bearer` carries this token.
 pub fn bearer(request: &Request, token: &str) -> Proof {
-    credentials(request, "bearer").map_or(Proof::Missing, |given| Proof::of(same(given, token)))
+    Scheme::Bearer.verify(request, token)
 }
 
 /// Whether `Authorization: Basic` carries this user and this password (RFC 7617).
 pub fn basic(request: &Request, user: &str, password: &str) -> Proof {
-    let expected = STANDARD.encode(format!("{user}:{password}"));
-    credentials(request, "basic").map_or(Proof::Missing, |given| Proof::of(same(given, &expected)))
+    Scheme::Login.verify(request, &format!("{user}:{password}"))
 }
 
 /// Whether the URL's `bodySHA256` is the SHA-256 of the body, in lower-case hex. It proves something only together with
 /// a signature over the URL: this is how Twilio signs a body that is not a form.
 pub fn body_sha256(request: &Request) -> Proof {
-    match request.query().get("bodySHA256") {
-        None => Proof::Missing,
-        Some(given) => Proof::of(sha256(&request.body.bytes()).is_hex(&given)),
-    }
+    of_view::body_sha256(&View::from(request))
 }
 
-/// What follows the scheme in `Authorization`, where it is of this scheme.
-fn credentials<'a>(request: &'a Request, scheme: &str) -> Option<&'a str> {
-    let (given, credentials) = request.header("authorization")?.trim().split_once(' ')?;
-    given.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
+mod of_view {
+    use super::{Proof, View, sha256};
+
+    pub(super) fn body_sha256(view: &View<'_>) -> Proof {
+        match view.query().get("bodySHA256") {
+            None => Proof::Missing,
+            Some(given) => Proof::of(sha256(&view.body).is_hex(&given)),
+        }
+    }
 }
 
 #[cfg(test)]

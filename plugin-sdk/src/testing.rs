@@ -11,6 +11,7 @@ use std::path::Path;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::body::decode;
 use crate::case::{self, Case};
 use crate::contract::{Answer, Body, Checked, Description, Request};
 use crate::signature::Scheme;
@@ -89,6 +90,8 @@ pub fn post(url: &str) -> RequestBuilder {
         url: url.to_owned(),
         headers: Vec::new(),
         body: Body::Text(String::new()),
+        content: None,
+        proved: None,
         settings: case::no_settings(),
     })
 }
@@ -155,8 +158,9 @@ impl RequestBuilder {
         self
     }
 
-    /// The request.
-    pub fn build(self) -> Request {
+    /// The request, with its body decoded as the host does it.
+    pub fn build(mut self) -> Request {
+        decode::fill(&mut self.0, case::MAX_DECODED_BYTES);
         self.0
     }
 }

@@ -1,9 +1,38 @@
 //! Times as senders write them, made RFC 3339 in UTC, which is what the contract speaks.
 //!
-//! A plugin has no clock: the only "now" is [`Request::received_at`](crate::contract::Request::received_at).
+//! [`any`] reads them all. A plugin has no clock: the only "now" is
+//! [`Request::received_at`](crate::contract::Request::received_at).
+
+mod written;
 
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 use time::{OffsetDateTime, UtcOffset};
+
+/// A time, however a sender writes it; in UTC.
+///
+/// | written as | such as |
+/// |---|---|
+/// | RFC 3339, and what is nearly that | `2026-01-31T08:00:00+0000`, `2026-01-31 09:00 +01`, `2026.01.31 08:00:00 UTC` |
+/// | with a month's name | `Sat, 31 Jan 2026 08:00:00 GMT`, `Jan 31, 2026 8:00 AM`, `Sat Jan 31 08:00:00 UTC 2026` |
+/// | a count since 1970 | seconds, milliseconds, microseconds or nanoseconds, by its size |
+/// | `/Date(…)/` | `/Date(1769846400000)/` |
+///
+/// A time without a zone counts as UTC. `None` for a day without a time, for `01/02/2026`, which is two days, and for what
+/// is no time: the caller looks at its next place then.
+pub fn any(text: &str) -> Option<String> {
+    let text = text.trim().trim_matches('"').trim();
+    if let Some(count) = text.strip_prefix("/Date(").or_else(|| text.strip_prefix("\\/Date(")) {
+        let end = count.find(|c: char| !c.is_ascii_digit()).unwrap_or(count.len());
+        return unix(count[..end].parse().ok()?);
+    }
+    let is_count = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'e' || byte == b'+');
+    if is_count && text.len() != 14 {
+        /// 1973: what is less is no time of this century, in any unit.
+        const LEAST: f64 = 1e8;
+        return text.parse().ok().filter(|count| *count >= LEAST).and_then(unix);
+    }
+    rfc3339(text).or_else(|| spell(written::parse(text)?))
+}
 
 /// A time of RFC 3339, such as `2026-01-31T08:00:00.5+01:00`; in UTC.
 pub fn rfc3339(text: &str) -> Option<String> {
@@ -15,13 +44,15 @@ pub fn rfc2822(text: &str) -> Option<String> {
     spell(OffsetDateTime::parse(text.trim(), &Rfc2822).ok()?)
 }
 
-/// A count since 1970: seconds, with or without a fraction, or milliseconds where it is too large to be seconds.
+/// A count since 1970: seconds, with or without a fraction; or milliseconds, microseconds or nanoseconds, where it is too
+/// large to be the unit before.
 pub fn unix(count: f64) -> Option<String> {
-    /// The year 5138 in seconds, and 1973 in milliseconds.
-    const MILLISECONDS_FROM: f64 = 1e11;
-    let seconds = if count.abs() < MILLISECONDS_FROM { count } else { count / 1e3 };
+    /// The year 5138 in seconds. A thousand times as much is the same year in the next unit, and 1973 in the one after.
+    const LARGEST: f64 = 1e11;
+    let size = count.abs();
+    let units_a_second = [1.0, 1e3, 1e6].into_iter().find(|unit| size < LARGEST * unit).unwrap_or(1e9);
     // To the millisecond: more digits of a fraction are those of the number's own rounding.
-    let milliseconds = (seconds * 1e3).round();
+    let milliseconds = (count / units_a_second * 1e3).round();
     let nanoseconds =
         if milliseconds.is_finite() { (milliseconds as i128).checked_mul(1_000_000)? } else { return None };
     spell(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?)
@@ -30,6 +61,11 @@ pub fn unix(count: f64) -> Option<String> {
 /// The whole seconds since 1970 of a time of RFC 3339.
 pub fn seconds(rfc3339: &str) -> Option<i64> {
     Some(OffsetDateTime::parse(rfc3339.trim(), &Rfc3339).ok()?.unix_timestamp())
+}
+
+/// The time that is so many seconds after 1970.
+pub fn of_seconds(seconds: i64) -> Option<String> {
+    spell(OffsetDateTime::from_unix_timestamp(seconds).ok()?)
 }
 
 fn spell(time: OffsetDateTime) -> Option<String> {
@@ -47,6 +83,58 @@ mod tests {
         assert_eq!(unix(1_769_846_400.25).as_deref(), Some("2026-01-31T08:00:00.25Z"));
         assert_eq!(unix(1_769_846_400_250.0).as_deref(), Some("2026-01-31T08:00:00.25Z"));
         assert_eq!(seconds("2026-01-31T08:00:00.999Z"), Some(1_769_846_400));
+        assert_eq!(of_seconds(1_769_846_400).as_deref(), Some("2026-01-31T08:00:00Z"));
+    }
+
+    #[test]
+    fn every_spelling_of_one_time_is_read() {
+        for text in [
+            "2026-01-31T08:00:00Z",
+            "2026-01-31T08:00:00.000Z",
+            "2026-01-31t08:00:00z",
+            "2026-01-31T08:00:00+0000",
+            "2026-01-31T10:00:00+02",
+            "2026-01-31T09:00:00,000+01:00",
+            "2026-01-31T08:00:00",
+            "2026-01-31 08:00:00 UTC",
+            "2026-01-31 08:00:00 +0000 UTC",
+            "2026-01-31 08:00:00.000000 +0000 UTC m=+0.123",
+            "2026-01-31 08:00",
+            "2026-01-31, 08:00:00 (UTC)",
+            "2026/01/31 08:00:00",
+            "2026.01.31 08:00:00",
+            "2026.01.31 at 08:00:00 UTC",
+            "31.01.2026 08:00:00",
+            "31/01/2026 08:00",
+            "01/31/2026 08:00:00 AM",
+            "1/31/2026, 8:00:00 AM UTC",
+            "20260131T080000Z",
+            "20260131080000",
+            "Sat, 31 Jan 2026 08:00:00 GMT",
+            "Mon, 31 Jan 2026 08:00:00 GMT",
+            "31 January 2026 09:00:00 CET",
+            "Jan 31, 2026 3:00:00 AM EST",
+            "January 31st, 2026 at 8:00 AM UTC",
+            "Sat Jan 31 08:00:00 2026",
+            "Sat Jan 31 08:00:00 UTC 2026",
+            "Sat Jan 31 2026 09:00:00 GMT+0100 (Central European Standard Time)",
+            "31/Jan/2026:08:00:00 +0000",
+            "31-Jan-2026 08:00:00 UTC",
+            "1769846400",
+            "1769846400.0",
+            "1769846400000",
+            "1769846400000000",
+            "1769846400000000000",
+            "1.7698464e9",
+            "/Date(1769846400000)/",
+            "/Date(1769846400000+0100)/",
+            "\"2026-01-31T08:00:00Z\"",
+        ] {
+            assert_eq!(any(text).as_deref(), Some("2026-01-31T08:00:00Z"), "{text}");
+        }
+        assert_eq!(any("2026-01-31T12:00:00.25 PM").as_deref(), Some("2026-01-31T12:00:00.25Z"));
+        assert_eq!(any("2026-01-31 12:00 am").as_deref(), Some("2026-01-31T00:00:00Z"));
+        assert_eq!(any("2026-12-31T23:59:60Z").as_deref(), Some("2026-12-31T23:59:59.999999999Z"), "a leap second");
     }
 
     #[test]
@@ -54,6 +142,33 @@ mod tests {
         for text in ["", "now", "2026-01-31", "2026-01-31T08:00:00", "2026-13-01T00:00:00Z"] {
             assert_eq!(rfc3339(text), None, "{text}");
             assert_eq!(rfc2822(text), None, "{text}");
+        }
+        for text in [
+            "",
+            "now",
+            "5 minutes ago",
+            "2026-01-31",
+            "08:00:00",
+            "01/02/2026 08:00:00",
+            "2026-13-01T00:00:00Z",
+            "2026-01-31T25:00:00Z",
+            "2026-02-30 08:00",
+            "31 Foo 2026 08:00",
+            "7",
+            "0",
+            "1e300",
+            "-1",
+            "/Date()/",
+            "/Date(",
+            "2026-01-31 08:00 XYZ",
+            "2026-01-31 08:00:00 +99",
+            "2026-01-31T08:00:00Z and more",
+            "99999999999999",
+            "1.2.3",
+            "2026-01-31 13:00 PM",
+            "é/Date(1)",
+        ] {
+            assert_eq!(any(text), None, "{text}");
         }
         for count in [f64::NAN, f64::INFINITY, 1e300, -1e300] {
             assert_eq!(unix(count), None, "{count}");

@@ -76,7 +76,7 @@ pub fn alerts_of(answer: contract::Answer) -> Result<Vec<Alert>, Ending> {
         contract::Answer::Alerts(alerts) if alerts.is_empty() => {
             Err(Ending::Ignored("there is no event in it".to_owned()))
         }
-        contract::Answer::Alerts(alerts) => Ok(alerts),
+        contract::Answer::Alerts(alerts) => Ok(alerts.list),
         contract::Answer::Ignored { reason } => Err(Ending::Ignored(reason)),
         contract::Answer::Rejected(rejection) => Err(Ending::Rejected(rejection)),
         contract::Answer::Reply { status, headers, body } => {

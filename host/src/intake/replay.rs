@@ -126,7 +126,7 @@ async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
     };
     let answer = source.read(&request.received_at, &request.method, &request.url, &headers, &request.body).await;
     Some(match answer {
-        Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, &request.received_at, alerts)
+        Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, &request.received_at, alerts.list)
             .map_or_else(|reason| Reading::Failed(reason.into()), Reading::Alerts),
         Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
         Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_sdk::contract::{Answer, Checked};
+use plugin_sdk::body::decode;
+use plugin_sdk::contract::{Answer, Checked, Content};
 use plugin_sdk::signature;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -108,6 +109,9 @@ pub struct Request<'a> {
     pub headers: &'a serde_json::value::RawValue,
     /// Text, or base64.
     pub body: Body<'a>,
+    /// The body for reading, where that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
     /// Checked already.
     pub settings: &'a serde_json::value::RawValue,
 }
@@ -158,12 +162,29 @@ impl Source {
             url,
             headers,
             body: Body::new(body),
+            content: content(headers, body, self.limits.body),
             settings: self.settings.json(),
         };
         // Nothing in it can fail to become JSON.
         let request = serde_json::to_vec(&request).unwrap_or_default();
         Ok(self.plugin.read(&self.name, &request, &call_limits(&self.limits)).await?)
     }
+}
+
+/// The body for reading, where that is another than the one that was sent. Nearly every body is plainly fit to be read, and
+/// then the headers are not looked into.
+fn content(headers: &serde_json::value::RawValue, body: &[u8], limit: usize) -> Option<Content> {
+    let is_coded = headers.get().contains("\"content-encoding\"");
+    if !decode::may_differ(is_coded, body) {
+        return None;
+    }
+    let headers: Vec<(String, String)> = serde_json::from_str(headers.get()).unwrap_or_default();
+    let all = |name: &str| {
+        let named = headers.iter().filter(|(known, _)| known == name).map(|(_, value)| &**value);
+        let named: Vec<&str> = named.collect();
+        (!named.is_empty()).then(|| named.join(", "))
+    };
+    decode::content(all("content-encoding").as_deref(), all("content-type").as_deref(), body, limit)
 }
 
 /// The limits of a call, of all the limits of a source.

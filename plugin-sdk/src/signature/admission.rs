@@ -1,9 +1,9 @@
 //! Who may come in, and what the others are told.
 
-use crate::contract::{Rejection, RejectionKind, Request};
+use crate::contract::{Rejection, RejectionKind, Request, Scheme};
 use crate::url::masked;
 
-use super::{Proof, Scheme};
+use super::{Proof, View};
 
 /// Long enough for every URL that senders take.
 const MAX_URL_CHARS: usize = 500;
@@ -14,27 +14,43 @@ impl Scheme {
     /// # Errors
     /// The rejection for everyone else. It holds no secret.
     pub fn admit<'a>(&self, request: &Request, secrets: impl IntoIterator<Item = &'a str>) -> Result<(), Rejection> {
-        let rejection = |kind, reason, help| Err(Rejection { kind, reason, help });
-        let proof = self.proof();
         match self.verify_any(request, secrets) {
             Proof::Good => Ok(()),
-            Proof::Missing => rejection(
-                RejectionKind::Unauthenticated,
-                format!("there is no {proof}"),
-                "Either something other than the sender calls this URL, or the sender is not set up to prove itself, \
-                 or a proxy in front of the gateway drops the header."
-                    .to_owned(),
-            ),
-            Proof::Wrong => {
-                rejection(RejectionKind::Forbidden, format!("the {proof} is not this source's"), self.causes(request))
-            }
-            Proof::Stale => rejection(
+            proof => Err(self.rejection(proof, &View::from(request))),
+        }
+    }
+
+    /// The rejection of a request whose proof is missing, wrong or stale.
+    pub(super) fn rejection(&self, proof: Proof, view: &View<'_>) -> Rejection {
+        let expected = self.proof();
+        match proof {
+            Proof::Missing => Rejection {
+                challenge: self.challenge().map(str::to_owned),
+                ..Rejection::new(
+                    RejectionKind::Unauthenticated,
+                    format!("there is no {expected}"),
+                    "Either something other than the sender calls this URL, or the sender is not set up to prove \
+                     itself, or a proxy in front of the gateway drops the header.",
+                )
+            },
+            Proof::Stale => Rejection::new(
                 RejectionKind::Forbidden,
-                format!("the {proof} was made more than five minutes before or after it was received"),
+                format!("the {expected} was made more than {} before or after it was received", self.tolerance(view)),
                 "Compare the clocks of sender and gateway. If they agree, the request was held up on its way, or \
-                 somebody has recorded it and sends it again."
-                    .to_owned(),
+                 somebody has recorded it and sends it again.",
             ),
+            Proof::Wrong | Proof::Good => Rejection::new(
+                RejectionKind::Forbidden,
+                format!("the {expected} is not this source's"),
+                self.causes(view),
+            ),
+        }
+    }
+
+    fn tolerance(&self, view: &View<'_>) -> String {
+        match self.signed(view).map(|signed| signed.tolerance) {
+            None | Some(300) => "five minutes".to_owned(),
+            Some(seconds) => format!("{seconds} seconds"),
         }
     }
 
@@ -42,29 +58,31 @@ impl Scheme {
     fn proof(&self) -> String {
         match self {
             Self::Bearer => "bearer token (Authorization: Bearer)".to_owned(),
-            Self::Basic { .. } => "user and password (Authorization: Basic)".to_owned(),
-            Self::Body { header, .. } => format!("signature in the header {header}"),
+            Self::Basic { .. } | Self::Login => "user and password (Authorization: Basic)".to_owned(),
+            Self::Header { header } => format!("secret in the header {header}"),
+            Self::Signed(signed) => format!("signature in the header {}", signed.header),
             Self::Slack => "signature in the headers X-Slack-Signature and X-Slack-Request-Timestamp".to_owned(),
             Self::Stripe => "signature in the header Stripe-Signature".to_owned(),
             Self::StandardWebhooks => {
-                "signature in the headers webhook-id, webhook-timestamp and webhook-signature".to_owned()
+                "signature in the headers webhook-id, webhook-timestamp and webhook-signature (or the same with svix-)"
+                    .to_owned()
             }
-            Self::Twilio => "signature in the header X-Twilio-Signature".to_owned(),
+            Self::Twilio | Self::TwilioSharedKey => "signature in the header X-Twilio-Signature".to_owned(),
         }
     }
 
     /// What usually is the matter with a wrong one.
-    fn causes(&self, request: &Request) -> String {
+    fn causes(&self, view: &View<'_>) -> String {
         match self {
-            Self::Bearer | Self::Basic { .. } => {
+            Self::Bearer | Self::Basic { .. } | Self::Login | Self::Header { .. } => {
                 "Compare what is set at the sender with this source's settings. While one is being rotated, list the old \
                  and the new one."
                     .to_owned()
             }
-            Self::Twilio => format!(
+            Self::Twilio | Self::TwilioSharedKey => format!(
                 "The signature was checked over {}, with and without the standard port. Compare that with the URL at \
                  the sender, to the letter, and the secret.",
-                crate::text::line(&masked(&request.url), MAX_URL_CHARS)
+                crate::text::line(&masked(view.url), MAX_URL_CHARS)
             ),
             _ => "Usual causes: (1) the secret is another one than at the sender, or was rotated: list the old and the \
                   new one while rotating; (2) a proxy in front of the gateway changes the body, as by re-encoding or \

@@ -1,6 +1,6 @@
 //! A signature over the URL: Twilio's, by the rules of its "Security" page and of its own libraries.
 //!
-//! `X-Twilio-Signature` is base64(HMAC-SHA1(secret, text)). The text is the full URL; for a form, each parameter
+//! `X-Twilio-Signature` is base64(HMAC-SHA1(secret, text)), or HMAC-SHA256 where a header names a shared key and that. The text is the full URL; for a form, each parameter
 //! follows in the order of names, as name and decoded value without anything between, repeated values once each and
 //! sorted. For any other body the text is the URL alone, which carries the body's SHA-256 as `bodySHA256`.
 //!
@@ -9,14 +9,20 @@
 
 use std::collections::BinaryHeap;
 
-use crate::contract::Request;
+use crate::contract::{Algorithm, ProofIdentity};
 use crate::form::Form;
 use crate::url::Parts;
 
-use super::{Digest, Proof, body_sha256, hmac_sha1};
+use super::{Proof, View, hmac, of_view, same, sha256_of};
 
 /// The header that carries the signature.
 pub const HEADER: &str = "x-twilio-signature";
+
+/// The header that names a shared key and its algorithm, where one signed and not the auth token.
+pub const SETTINGS_HEADER: &str = "x-twilio-webhooks-signature-settings";
+
+/// The algorithm of auth tokens, and of shared keys where the header names none.
+pub const DEFAULT: Algorithm = Algorithm::Sha1;
 
 /// A form of more fields is refused unsorted: sorting it would only be work for a stranger.
 pub const MAX_FIELDS: usize = 1_000;
@@ -39,11 +45,53 @@ pub enum NotCovered {
     AnotherBody,
 }
 
+/// What the settings header says: `key=webhooks_sharedkey_…,algorithm=HMAC_SHA256`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedKey<'a> {
+    /// The id of the key; empty where the header names none.
+    pub id: &'a str,
+    algorithm: Option<&'a str>,
+}
+
+impl<'a> SharedKey<'a> {
+    /// The shared key that a request names. `None` where the header is absent or empty: then the auth token signs.
+    pub fn of(view: &'a View<'_>) -> Option<Self> {
+        let header = view.header(SETTINGS_HEADER)?;
+        if header.trim().is_empty() {
+            return None;
+        }
+        let mut key = Self { id: "", algorithm: None };
+        for part in header.split(',') {
+            let Some((name, value)) = part.split_once('=') else { continue };
+            match name.trim() {
+                "key" => key.id = value.trim(),
+                "algorithm" => key.algorithm = Some(value.trim()),
+                _ => {}
+            }
+        }
+        Some(key)
+    }
+
+    /// The algorithm that the header names.
+    ///
+    /// # Errors
+    /// The name of one that is not known.
+    pub fn algorithm(&self) -> Result<Algorithm, &'a str> {
+        match self.algorithm {
+            None => Ok(DEFAULT),
+            Some(name) if name.eq_ignore_ascii_case("HMAC_SHA1") => Ok(Algorithm::Sha1),
+            Some(name) if name.eq_ignore_ascii_case("HMAC_SHA256") => Ok(Algorithm::Sha256),
+            Some(name) => Err(name),
+        }
+    }
+}
+
 /// The form that a body is. One that does not say what it is counts as one.
-pub fn form<'a>(request: &Request, body: &'a [u8]) -> Option<Form<'a>> {
+pub fn form<'a>(view: &'a View<'_>) -> Option<Form<'a>> {
+    let essence = view.header("content-type").and_then(|value| value.split(';').next());
     let is_form =
-        request.header("content-type").is_none() || request.is_media_type("application/x-www-form-urlencoded");
-    is_form.then(|| Form::parse(body))
+        essence.is_none_or(|essence| essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    is_form.then(|| Form::parse(&view.body))
 }
 
 impl<'a> SignedText<'a> {
@@ -51,30 +99,52 @@ impl<'a> SignedText<'a> {
     ///
     /// # Errors
     /// Where nothing that could be signed would cover the body.
-    pub fn of(request: &Request, form: Option<&'a Form<'_>>) -> Result<Self, NotCovered> {
+    pub fn of(view: &View<'_>, form: Option<&'a Form<'_>>) -> Result<Self, NotCovered> {
         let params = match form {
             Some(form) => params(form)?,
-            None => match body_sha256(request) {
+            None => match of_view::body_sha256(view) {
                 Proof::Good => Vec::new(),
                 Proof::Missing => return Err(NotCovered::NoBodyHash),
                 _ => return Err(NotCovered::AnotherBody),
             },
         };
-        Ok(Self { urls: spellings(&request.url), params })
+        Ok(Self { urls: spellings(view.url), params })
     }
 
-    /// Whether this is the signature that the owner of the secret made.
-    pub fn is_signed(&self, given: &str, secret: &str) -> bool {
-        self.urls.iter().any(|url| self.digest(url, secret).is_base64(given.trim()))
+    /// Whether this is the signature that the owner of the secret made; the URL is tried as it was received first.
+    pub fn is_signed(&self, given: &str, algorithm: Algorithm, secret: &str) -> bool {
+        self.signed_url(given, algorithm, secret).is_some()
+    }
+
+    /// What tells the proof from every other, where this is the signature that the owner of the secret made: the hash of
+    /// the text that is signed. The same text has many cuts into names and values, and one identity.
+    pub fn identity(&self, given: &str, algorithm: Algorithm, secret: &str) -> Option<ProofIdentity> {
+        let url = self.signed_url(given, algorithm, secret)?;
+        let id = format!("sha256:{}", sha256_of(&self.text(url)).hex());
+        Some(ProofIdentity { id, expires_at: None })
+    }
+
+    fn signed_url(&self, given: &str, algorithm: Algorithm, secret: &str) -> Option<&str> {
+        let given = given.trim();
+        // What cannot be a signature costs no HMAC.
+        let length = if algorithm == Algorithm::Sha1 { 28 } else { 44 };
+        let mut urls = self.urls.iter().filter(|_| given.len() == length);
+        urls.find(|url| same(given, &self.signature(url, algorithm, secret))).map(String::as_str)
     }
 
     /// The signature over the URL as it is.
-    pub(super) fn sign(&self, secret: &str) -> String {
-        self.digest(&self.urls[0], secret).base64()
+    pub(super) fn sign(&self, algorithm: Algorithm, secret: &str) -> String {
+        self.signature(&self.urls[0], algorithm, secret)
     }
 
-    fn digest(&self, url: &str, secret: &str) -> Digest<20> {
-        hmac_sha1(secret.as_bytes(), &[&[url.as_bytes()][..], &self.params].concat())
+    fn signature(&self, url: &str, algorithm: Algorithm, secret: &str) -> String {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let digest = hmac(algorithm, secret.as_bytes(), &self.text(url));
+        digest.map(|digest| STANDARD.encode(digest)).unwrap_or_default()
+    }
+
+    fn text<'t>(&'t self, url: &'t str) -> Vec<&'t [u8]> {
+        std::iter::once(url.as_bytes()).chain(self.params.iter().copied()).collect()
     }
 }
 

@@ -2,130 +2,43 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::contract::Request;
+use crate::contract::{ProofIdentity, Request, Scheme};
 
-use super::timestamped::{self, SLACK, STANDARD_WEBHOOKS, STRIPE};
-use super::{Proof, basic, bearer, credentials, hmac_sha1, hmac_sha256, over_url, same};
-
-/// How a sender proves itself by a secret that it shares with the operator.
-///
-/// Each scheme can [`verify`](Scheme::verify) a proof and make one ([`sign`](Scheme::sign)), so that tests need no
-/// recorded secrets; and [`of`](Scheme::of) recognises it in a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scheme {
-    /// `Authorization: Bearer <secret>`.
-    Bearer,
-    /// `Authorization: Basic`, with this user, and the secret as the password (RFC 7617).
-    Basic {
-        /// The user.
-        user: String,
-    },
-    /// A header holds an HMAC of the body: GitHub, and most senders that sign at all.
-    Body {
-        /// The header, in lower case.
-        header: String,
-        /// What stands before the digest in the header, such as `sha256=`.
-        prefix: String,
-        /// Which HMAC.
-        algorithm: Algorithm,
-        /// How the digest is spelled.
-        encoding: Encoding,
-    },
-    /// Slack's: a header with an HMAC of the time and the body.
-    Slack,
-    /// Stripe's: a header with the time, and an HMAC of the time and the body.
-    Stripe,
-    /// That of the Standard Webhooks specification: headers with an id and the time, and an HMAC of them and the body.
-    StandardWebhooks,
-    /// Twilio's: an HMAC of the URL and the form's fields, or of the URL with the body's hash in it; see [`over_url`].
-    Twilio,
-}
-
-/// The hash of an HMAC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// HMAC-SHA1.
-    Sha1,
-    /// HMAC-SHA256.
-    Sha256,
-}
-
-/// How a digest is spelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    /// Hex; senders write lower case, and upper case is taken as well.
-    Hex,
-    /// Base64 (RFC 4648, standard alphabet, padded).
-    Base64,
-}
+use super::{Proof, View, over_url, same, signed};
 
 impl Scheme {
-    /// GitHub's: `X-Hub-Signature-256: sha256=<hex>`.
-    pub fn github() -> Self {
-        Self::Body {
-            header: "x-hub-signature-256".to_owned(),
-            prefix: "sha256=".to_owned(),
-            algorithm: Algorithm::Sha256,
-            encoding: Encoding::Hex,
-        }
-    }
-
-    /// The scheme that a request uses, by its headers. An HMAC of the body is recognised in GitHub's form alone.
+    /// The scheme that a request uses, by its headers. A signature of the body is recognised in GitHub's form alone.
     pub fn of(request: &Request) -> Option<Self> {
-        let has = |header: &str| request.header(header).is_some();
-        if has(over_url::HEADER) {
-            return Some(Self::Twilio);
+        let view = View::from(request);
+        if view.header(over_url::HEADER).is_some() {
+            let is_shared = over_url::SharedKey::of(&view).is_some();
+            return Some(if is_shared { Self::TwilioSharedKey } else { Self::Twilio });
         }
-        for (header, scheme) in [
-            (SLACK, Self::Slack),
-            (STRIPE, Self::Stripe),
-            (STANDARD_WEBHOOKS, Self::StandardWebhooks),
-            ("x-hub-signature-256", Self::github()),
-        ] {
-            if has(header) {
-                return Some(scheme);
-            }
+        if let Some((_, scheme)) = signed::MARKS.into_iter().find(|(mark, _)| view.header(mark).is_some()) {
+            return Some(scheme);
         }
-        if credentials(request, "bearer").is_some() {
+        if view.header("x-hub-signature-256").is_some() {
+            return Some(Self::github());
+        }
+        if view.credentials("bearer").is_some() {
             return Some(Self::Bearer);
         }
-        let user = STANDARD.decode(credentials(request, "basic")?).ok()?;
+        let user = STANDARD.decode(view.credentials("basic")?).ok()?;
         let user = String::from_utf8(user.split(|&byte| byte == b':').next()?.to_vec()).ok()?;
         Some(Self::Basic { user })
     }
 
-    /// Whether the request carries the proof that only who has the secret can make.
+    /// Whether the request carries the proof that only the owner of the secret can make.
     pub fn verify(&self, request: &Request, secret: &str) -> Proof {
-        match self {
-            Self::Bearer => bearer(request, secret),
-            Self::Basic { user } => basic(request, user, secret),
-            Self::Body { header, prefix, algorithm, encoding } => {
-                let Some(given) = request.header(header) else { return Proof::Missing };
-                let Some(given) = given.trim().strip_prefix(prefix.as_str()) else { return Proof::Wrong };
-                let right = digest(request, secret, *algorithm, *encoding);
-                Proof::of(match encoding {
-                    Encoding::Hex => same(&given.to_ascii_lowercase(), &right),
-                    Encoding::Base64 => same(given, &right),
-                })
-            }
-            Self::Slack => timestamped::slack(request, secret),
-            Self::Stripe => timestamped::stripe(request, secret),
-            Self::StandardWebhooks => timestamped::standard_webhooks(request, secret),
-            Self::Twilio => {
-                let Some(given) = request.header(over_url::HEADER) else { return Proof::Missing };
-                let body = request.body.bytes();
-                let form = over_url::form(request, &body);
-                over_url::SignedText::of(request, form.as_ref())
-                    .map_or(Proof::Wrong, |text| Proof::of(text.is_signed(given, secret)))
-            }
-        }
+        self.check(&View::from(request), secret).0
     }
 
     /// As [`Scheme::verify`] for several secrets, of which any may have been used: while one is being rotated.
     pub fn verify_any<'a>(&self, request: &Request, secrets: impl IntoIterator<Item = &'a str>) -> Proof {
+        let view = View::from(request);
         let mut proof = Proof::Missing;
         for secret in secrets {
-            match self.verify(request, secret) {
+            match self.check(&view, secret).0 {
                 Proof::Good => return Proof::Good,
                 // A stale proof was made with this secret, which says more than that another did not make it.
                 Proof::Wrong if proof == Proof::Stale => {}
@@ -135,65 +48,107 @@ impl Scheme {
         proof
     }
 
+    /// As [`Scheme::verify`]; and what tells a good proof from every other, where the scheme signs anything.
+    pub fn check(&self, view: &View<'_>, secret: &str) -> (Proof, Option<ProofIdentity>) {
+        let shown = |given: Option<&str>, expected: &str| {
+            (given.map_or(Proof::Missing, |given| Proof::of(same(given, expected))), None)
+        };
+        match self {
+            Self::Bearer => shown(view.credentials("bearer"), secret),
+            Self::Basic { user } => shown(view.credentials("basic"), &STANDARD.encode(format!("{user}:{secret}"))),
+            Self::Login => shown(view.credentials("basic"), &STANDARD.encode(secret)),
+            Self::Header { header } => shown(view.header(header), secret),
+            Self::Twilio | Self::TwilioSharedKey => {
+                let Some(given) = view.header(over_url::HEADER) else { return (Proof::Missing, None) };
+                let shared = over_url::SharedKey::of(view);
+                if shared.is_some() != matches!(self, Self::TwilioSharedKey) {
+                    return (Proof::Missing, None);
+                }
+                let Ok(algorithm) = shared.map_or(Ok(over_url::DEFAULT), |key| key.algorithm()) else {
+                    return (Proof::Wrong, None);
+                };
+                let form = over_url::form(view);
+                let signed = over_url::SignedText::of(view, form.as_ref()).ok();
+                match signed.and_then(|text| text.identity(given, algorithm, secret)) {
+                    Some(identity) => (Proof::Good, Some(identity)),
+                    None => (Proof::Wrong, None),
+                }
+            }
+            Self::Signed(_) | Self::Slack | Self::Stripe | Self::StandardWebhooks => match self.signed(view) {
+                Some(signed) => signed::verify(&signed, view, &self.keys(secret)),
+                None => (Proof::Wrong, None),
+            },
+        }
+    }
+
     /// Puts the proof into the request, as the sender would at the time of receipt; what it carried before is replaced.
-    /// A JSON body under Twilio's scheme needs `bodySHA256` in the URL first.
+    /// A JSON body under Twilio's schemes needs `bodySHA256` in the URL first. A public key signs nothing.
     pub fn sign(&self, request: &mut Request, secret: &str) {
+        let basic = |credentials: &str| format!("Basic {}", STANDARD.encode(credentials));
         match self {
             Self::Bearer => request.set_header("authorization", &format!("Bearer {secret}")),
-            Self::Basic { user } => {
-                let credentials = STANDARD.encode(format!("{user}:{secret}"));
-                request.set_header("authorization", &format!("Basic {credentials}"));
-            }
-            Self::Body { header, prefix, algorithm, encoding } => {
-                let digest = digest(request, secret, *algorithm, *encoding);
-                request.set_header(header, &format!("{prefix}{digest}"));
-            }
-            Self::Slack => timestamped::sign_slack(request, secret),
-            Self::Stripe => timestamped::sign_stripe(request, secret),
-            Self::StandardWebhooks => timestamped::sign_standard_webhooks(request, secret),
-            Self::Twilio => {
-                let body = request.body.bytes().into_owned();
-                let form = over_url::form(request, &body);
-                let signature = over_url::SignedText::of(request, form.as_ref()).map(|text| text.sign(secret));
+            Self::Basic { user } => request.set_header("authorization", &basic(&format!("{user}:{secret}"))),
+            Self::Login => request.set_header("authorization", &basic(secret)),
+            Self::Header { header } => request.set_header(header, secret),
+            Self::Twilio | Self::TwilioSharedKey => {
+                match (self, over_url::SharedKey::of(&View::from(&*request)).is_some()) {
+                    (Self::TwilioSharedKey, false) => {
+                        let key = "key=webhooks_sharedkey_test,algorithm=HMAC_SHA256";
+                        request.set_header(over_url::SETTINGS_HEADER, key);
+                    }
+                    (Self::Twilio, true) => {
+                        request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(over_url::SETTINGS_HEADER));
+                    }
+                    _ => {}
+                }
+                let view = View::from(&*request);
+                let algorithm = over_url::SharedKey::of(&view).and_then(|key| key.algorithm().ok());
+                let form = over_url::form(&view);
+                let text = over_url::SignedText::of(&view, form.as_ref());
+                let signature = text.map(|text| text.sign(algorithm.unwrap_or(over_url::DEFAULT), secret));
                 // Twilio signs nothing else, so there is a signature that can only be wrong.
                 request.set_header(over_url::HEADER, &signature.unwrap_or_default());
             }
+            Self::Signed(_) | Self::Slack | Self::Stripe | Self::StandardWebhooks => {
+                signed::sign(self, request, secret);
+            }
         }
     }
-}
 
-fn digest(request: &Request, secret: &str, algorithm: Algorithm, encoding: Encoding) -> String {
-    let (key, body) = (secret.as_bytes(), request.body.bytes());
-    match (algorithm, encoding) {
-        (Algorithm::Sha1, Encoding::Hex) => hmac_sha1(key, &[&body]).hex(),
-        (Algorithm::Sha1, Encoding::Base64) => hmac_sha1(key, &[&body]).base64(),
-        (Algorithm::Sha256, Encoding::Hex) => hmac_sha256(key, &[&body]).hex(),
-        (Algorithm::Sha256, Encoding::Base64) => hmac_sha256(key, &[&body]).base64(),
+    /// The value of `WWW-Authenticate` that asks for this proof, where HTTP has a scheme for it.
+    pub fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::Bearer => Some("Bearer realm=\"alert-gateway\""),
+            Self::Basic { .. } | Self::Login => Some("Basic realm=\"alert-gateway\", charset=\"UTF-8\""),
+            _ => None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::{Algorithm, Encoding, Signed};
     use crate::testing;
 
-    fn every_scheme() -> [Scheme; 9] {
-        let body = |algorithm, encoding| Scheme::Body {
-            header: "x-signature".to_owned(),
-            prefix: String::new(),
-            algorithm,
-            encoding,
-        };
+    fn every_scheme() -> [Scheme; 15] {
+        let body = |algorithm, encoding| Scheme::Signed(Signed { algorithm, encoding, ..Signed::new("x-signature") });
         [
             Scheme::Bearer,
             Scheme::Basic { user: "us".to_owned() },
             Scheme::github(),
             body(Algorithm::Sha1, Encoding::Base64),
             body(Algorithm::Sha256, Encoding::Base64),
+            body(Algorithm::Sha512, Encoding::Hex),
+            Scheme::Signed(Signed { over: "{method} {path} {url} {body}".to_owned(), ..Signed::new("x-signature") }),
+            Scheme::Header { header: "x-token".to_owned() },
+            Scheme::pagerduty(),
+            Scheme::grafana(),
             Scheme::Slack,
             Scheme::Stripe,
             Scheme::StandardWebhooks,
             Scheme::Twilio,
+            Scheme::TwilioSharedKey,
         ]
     }
 
@@ -211,7 +166,7 @@ mod tests {
             assert_eq!(scheme.verify(&signed, "another"), Proof::Wrong, "{scheme:?}");
             assert_eq!(scheme.verify_any(&signed, ["another", "s3cret", "third"]), Proof::Good, "{scheme:?}");
             assert_eq!(scheme.verify_any(&signed, ["another", "third"]), Proof::Wrong, "{scheme:?}");
-            let covers_the_body = !matches!(scheme, Scheme::Bearer | Scheme::Basic { .. });
+            let covers_the_body = !matches!(scheme, Scheme::Bearer | Scheme::Basic { .. } | Scheme::Header { .. });
             signed.body = request("a=1&b=3").body;
             assert_eq!(scheme.verify(&signed, "s3cret").is_good(), !covers_the_body, "{scheme:?}");
             scheme.sign(&mut signed, "s3cret");
@@ -224,7 +179,10 @@ mod tests {
         for scheme in every_scheme() {
             let mut signed = request("a=1");
             scheme.sign(&mut signed, "s3cret");
-            let general = matches!(&scheme, Scheme::Body { header, .. } if header == "x-signature");
+            let general = match &scheme {
+                Scheme::Signed(_) => scheme != Scheme::github(),
+                scheme => matches!(scheme, Scheme::Header { .. }),
+            };
             assert_eq!(Scheme::of(&signed), (!general).then_some(scheme));
         }
         assert_eq!(Scheme::of(&request("a=1")), None);
@@ -232,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_recorded_proof_is_stale_after_five_minutes_and_before_its_time() {
-        for scheme in [Scheme::Slack, Scheme::Stripe, Scheme::StandardWebhooks] {
+        for scheme in [Scheme::Slack, Scheme::Stripe, Scheme::StandardWebhooks, Scheme::grafana()] {
             for (received, proof) in [
                 ("2026-01-01T00:05:00.999Z", Proof::Good),
                 ("2026-01-01T00:05:01Z", Proof::Stale),
@@ -306,5 +264,124 @@ mod tests {
                 .fold(testing::post("https://a.example/"), |request, (name, value)| request.header(name, value));
             assert_eq!(scheme.verify(&request.build(), "s3cret"), Proof::Wrong, "{scheme:?}");
         }
+    }
+
+    #[test]
+    fn any_of_several_signatures_in_one_header_counts() {
+        let mut signed = request("{}");
+        Scheme::pagerduty().sign(&mut signed, "s3cret");
+        let right = signed.header("x-pagerduty-signature").unwrap().to_owned();
+        let wrong = format!("v1={}", "0".repeat(64));
+        for given in [format!("{wrong},{right}"), format!("{right}, {wrong}"), format!("{wrong} {right}")] {
+            signed.set_header("x-pagerduty-signature", &given);
+            assert_eq!(Scheme::pagerduty().verify(&signed, "s3cret"), Proof::Good, "{given}");
+        }
+        signed.set_header("x-pagerduty-signature", &[&*wrong; 8].join(","));
+        signed.headers.push(("x-pagerduty-signature".to_owned(), right));
+        assert_eq!(Scheme::pagerduty().verify(&signed, "s3cret"), Proof::Wrong, "beyond the eighth");
+    }
+
+    #[test]
+    fn standard_webhooks_secret_has_three_spellings() {
+        let coded = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let mut signed = testing::post("https://a.example/in/x").header("webhook-id", "m1").body("{}").build();
+        Scheme::StandardWebhooks.sign(&mut signed, &format!("whsec_{coded}"));
+        for secret in [coded.to_owned(), format!("whsec_{coded}")] {
+            assert_eq!(Scheme::StandardWebhooks.verify(&signed, &secret), Proof::Good, "{secret}");
+        }
+        Scheme::StandardWebhooks.sign(&mut signed, "a key, not base64");
+        assert_eq!(Scheme::StandardWebhooks.verify(&signed, "a key, not base64"), Proof::Good);
+    }
+
+    #[test]
+    fn svix_names_mean_the_same() {
+        let mut signed = request("{}");
+        Scheme::StandardWebhooks.sign(&mut signed, "s3cret-s3cret");
+        for (name, _) in &mut signed.headers {
+            *name = name.replace("webhook-", "svix-");
+        }
+        assert_eq!(Scheme::of(&signed), Some(Scheme::StandardWebhooks));
+        assert_eq!(Scheme::StandardWebhooks.verify(&signed, "s3cret-s3cret"), Proof::Good);
+    }
+
+    #[test]
+    fn secret_with_nothing_behind_its_prefix_is_no_empty_key() {
+        let mut signed = request("{}");
+        Scheme::StandardWebhooks.sign(&mut signed, "whsec_");
+        assert_eq!(Scheme::StandardWebhooks.verify(&signed, "whsec_"), Proof::Good);
+        let time = signed.header("webhook-timestamp").unwrap().to_owned();
+        let forged = super::super::hmac_sha256(b"", &[b"msg_test.", time.as_bytes(), b".", b"{}"]);
+        signed.set_header("webhook-signature", &format!("v1,{}", forged.base64()));
+        assert_eq!(Scheme::StandardWebhooks.verify(&signed, "whsec_"), Proof::Wrong);
+    }
+
+    #[test]
+    fn identity_is_of_the_signed_text_and_expires_with_its_time() {
+        let identity = |scheme: &Scheme, request: &Request| scheme.check(&View::from(request), "s3cret").1;
+        let mut signed = request("{}");
+        for scheme in [Scheme::github(), Scheme::Slack, Scheme::Twilio, Scheme::TwilioSharedKey] {
+            scheme.sign(&mut signed, "s3cret");
+            let id = identity(&scheme, &signed).unwrap();
+            signed.headers.push(("x-unsigned".to_owned(), "1".to_owned()));
+            assert_eq!(identity(&scheme, &signed).unwrap(), id, "{scheme:?}");
+            let expires = (scheme == Scheme::Slack).then_some("2026-01-01T00:05:01Z");
+            assert_eq!(id.expires_at.as_deref(), expires, "{scheme:?}");
+        }
+        Scheme::Bearer.sign(&mut signed, "s3cret");
+        assert_eq!(identity(&Scheme::Bearer, &signed), None);
+    }
+
+    #[cfg(feature = "public-keys")]
+    #[test]
+    fn public_keys_prove_what_their_owner_signed() {
+        use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+        let random = ring::rand::SystemRandom::new();
+        let received = "1767225600";
+        let message = format!("{received}{{}}");
+
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
+        let key = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
+        let signature = super::super::hex(key.sign(message.as_bytes()).as_ref());
+        let mut discord = request("{}");
+        discord.set_header("x-signature-timestamp", received);
+        discord.set_header("x-signature-ed25519", &signature);
+        let public = super::super::hex(key.public_key().as_ref());
+        assert_eq!(Scheme::discord().verify(&discord, &public), Proof::Good);
+        discord.body = request("[]").body;
+        assert_eq!(Scheme::discord().verify(&discord, &public), Proof::Wrong);
+        assert_eq!(Scheme::discord().verify(&discord, "no key"), Proof::Wrong);
+
+        let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).unwrap();
+        let mut sendgrid = request("{}");
+        let signature = key.sign(&random, message.as_bytes()).unwrap();
+        sendgrid.set_header("x-twilio-email-event-webhook-timestamp", received);
+        sendgrid.set_header("x-twilio-email-event-webhook-signature", &STANDARD.encode(signature.as_ref()));
+        assert_eq!(Scheme::sendgrid().verify(&sendgrid, &STANDARD.encode(key.public_key().as_ref())), Proof::Good);
+        sendgrid.body = request("[]").body;
+        assert_eq!(Scheme::sendgrid().verify(&sendgrid, &STANDARD.encode(key.public_key().as_ref())), Proof::Wrong);
+    }
+
+    /// SendGrid's own example, from its libraries' tests.
+    #[cfg(feature = "public-keys")]
+    #[test]
+    fn sendgrids_published_example_is_good() {
+        let key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINX\
+            vVpiglSI8eNEc6wEA3F+g==";
+        let body = "[{\"email\":\"hello@world.com\",\"event\":\"dropped\",\"reason\":\"Bounced Address\",\
+            \"sg_event_id\":\"ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA\",\
+            \"sg_message_id\":\"LRzXl_NHStOGhQ4kofSm_A.filterdrecv-p3mdw1-756b745b58-kmzbl-18-5F5FC76C-9.0\",\
+            \"smtp-id\":\"<LRzXl_NHStOGhQ4kofSm_A@ismtpd0039p1iad1.sendgrid.net>\",\"timestamp\":1600112492}]\r\n";
+        let mut request = testing::post("https://a.example/in/x")
+            .header("x-twilio-email-event-webhook-timestamp", "1600112502")
+            .header(
+                "x-twilio-email-event-webhook-signature",
+                "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+luQAbPIqHh89M15TluLtEZtM=",
+            )
+            .body(body)
+            .build();
+        "2020-09-14T19:41:42Z".clone_into(&mut request.received_at);
+        assert_eq!(Scheme::sendgrid().verify(&request, key), Proof::Good);
     }
 }

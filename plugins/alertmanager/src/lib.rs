@@ -76,5 +76,5 @@ fn read(request: &Request, settings: &Settings, notification: &Notification<'_>)
         return Answer::ignored("the notification holds no alerts");
     }
     room::fit(&mut alerts, request.body.text().len());
-    Answer::Alerts(alerts)
+    Answer::alerts(alerts)
 }

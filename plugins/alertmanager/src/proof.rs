@@ -39,14 +39,14 @@ fn expected(settings: &Settings) -> &'static str {
 }
 
 fn forbidden() -> Rejection {
-    Rejection {
-        kind: RejectionKind::Forbidden,
-        reason: "the Authorization header is not the one of this source".to_owned(),
-        help: format!(
+    Rejection::new(
+        RejectionKind::Forbidden,
+        "the Authorization header is not the one of this source",
+        format!(
             "Compare what the sender shows with `bearer_token` or `basic` in this source's settings. {WHERE} While \
              rotating, list the old one and the new one."
         ),
-    }
+    )
 }
 
 fn unauthenticated(request: &Request, settings: &Settings) -> Rejection {
@@ -54,12 +54,12 @@ fn unauthenticated(request: &Request, settings: &Settings) -> Rejection {
         None => "there is no Authorization header",
         Some(_) => "the Authorization header is of another kind",
     };
-    Rejection {
-        kind: RejectionKind::Unauthenticated,
-        reason: format!("{found}: this source takes {}", expected(settings)),
-        help: format!(
+    Rejection::new(
+        RejectionKind::Unauthenticated,
+        format!("{found}: this source takes {}", expected(settings)),
+        format!(
             "Either the sender was not given it, or a proxy in front of the gateway drops the header, or something \
              else calls this URL. {WHERE}"
         ),
-    }
+    )
 }

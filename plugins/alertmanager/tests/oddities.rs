@@ -31,7 +31,7 @@ fn genuine(body: &[u8]) -> Request {
 
 fn alerts(body: &[u8]) -> Vec<Alert> {
     match testing::read::<Alertmanager>(&genuine(body)) {
-        Answer::Alerts(alerts) => alerts,
+        Answer::Alerts(alerts) => alerts.list,
         other => panic!("{}: {other:?}", body.escape_ascii()),
     }
 }

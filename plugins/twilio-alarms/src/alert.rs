@@ -1,10 +1,11 @@
 //! The alert of a firing, however odd the firing is.
 
-use plugin_sdk::contract::{Alert, Priority, Status};
+use plugin_sdk::body::unreadable;
+use plugin_sdk::contract::{Alert, Note, NoteKind, Priority, ProofIdentity, Proved, Request, Status};
 use plugin_sdk::text::line;
 use plugin_sdk::time;
 use twilio_webhooks::codes::{self, Code};
-use twilio_webhooks::{level, pages};
+use twilio_webhooks::{identity, level, pages};
 
 use crate::Again;
 use crate::fields::Fields;
@@ -33,10 +34,31 @@ const LABELS: [(&str, &str); 7] = [
     ("threshold", "TriggerValue"),
 ];
 
+/// The names of the labels.
+pub fn labels() -> Vec<String> {
+    LABELS.iter().map(|(name, _)| *name).chain(["product", "claimed_account_sid"]).map(str::to_owned).collect()
+}
+
 /// The alert of a firing; before it, where wanted, what closes that of the firing before.
-pub fn from_firing(fields: &Fields, again: Again) -> Vec<Alert> {
-    let firing = Firing { fields, code: fields.get("ErrorCode").and_then(codes::look_up) };
-    let alert = firing.alert();
+pub fn from_firing(request: &Request, fields: &Fields, again: Again, proved: Option<&Proved>) -> Vec<Alert> {
+    let proof = proved.and_then(|proved| proved.proof.as_ref());
+    let firing = Firing { fields, proof, code: fields.get("ErrorCode").and_then(codes::look_up) };
+    if let Some(why) = fields.unreadable().filter(|_| fields.is_empty()) {
+        let id = firing.id();
+        let mut alert = Alert { event_id: id, ..unreadable::alert(request, why, firing.priority()) };
+        identity::bind_always(&mut alert, proved, None);
+        return vec![alert];
+    }
+    let mut alert = firing.alert();
+    if let Some(why) = fields.unreadable() {
+        alert.priority = alert.priority.min(Priority::High);
+        alert.unreadable = Some(why.clone());
+        let said = alert.message.take().map_or_else(String::new, |said| said + "\n");
+        alert.message = Some(format!("{said}The body could not be read ({why}); what is known comes from the URL"));
+    }
+    let claimed = fields.get("AccountSid").map(|account| line(account, MAX_LABEL_CHARS));
+    // The Sid of an alarm is no secret: another account could close its alert.
+    identity::bind_always(&mut alert, proved, claimed.as_deref());
     match (again, &alert.key) {
         (Again::Reopen, Some(key)) => {
             let title = format!("{} (the firing before)", alert.title);
@@ -54,6 +76,7 @@ pub fn from_firing(fields: &Fields, again: Again) -> Vec<Alert> {
 /// A firing, read as far as it can be.
 struct Firing<'a> {
     fields: &'a Fields,
+    proof: Option<&'a ProofIdentity>,
     code: Option<Code>,
 }
 
@@ -63,7 +86,15 @@ impl Firing<'_> {
         // One alarm is one alert, however often it fires.
         alert.key = self.short("AppMonitorTriggerSid");
         alert.message = self.message();
-        alert.occurred_at = self.fields.get("DateFired").and_then(|date| time::rfc2822(date).or(time::rfc3339(date)));
+        let date = self.fields.get("DateFired");
+        alert.occurred_at = date.and_then(time::any);
+        if alert.occurred_at.is_none() {
+            let kind = if date.is_some() { NoteKind::UnreadableTime } else { NoteKind::NoTime };
+            alert.notes.push(Note::new(kind, "occurred_at", date.unwrap_or_default()));
+        }
+        if alert.key.is_none() {
+            alert.notes.push(Note::new(NoteKind::IncompleteKey, "key", "no AppMonitorTriggerSid"));
+        }
         alert.link = self.fields.get("ErrorCode").and_then(pages::of_code);
         for (label, field) in LABELS {
             if let Some(value) = self.fields.get(field) {
@@ -77,8 +108,12 @@ impl Firing<'_> {
         alert
     }
 
-    /// The token may repeat between firings, so the time belongs to it.
+    /// The hash of what Twilio signed. Of what nobody signed, the token; it may repeat between firings, so the time belongs
+    /// to it.
     fn id(&self) -> String {
+        if let Some(proof) = self.proof {
+            return proof.id.clone();
+        }
         let token = self.short("IdempotencyToken").or_else(|| self.short("AppMonitorTriggerSid"));
         match (token, self.short("DateFired")) {
             (Some(token), Some(date)) => format!("{token} {date}"),

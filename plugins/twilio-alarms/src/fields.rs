@@ -2,7 +2,8 @@
 
 use std::iter;
 
-use plugin_sdk::contract::Request;
+use plugin_sdk::body::{self, Body};
+use plugin_sdk::contract::{Request, Unreadable};
 use plugin_sdk::form::Form;
 use plugin_sdk::json::{self, Object};
 use plugin_sdk::signature::sha256;
@@ -14,31 +15,48 @@ pub struct Fields {
     fields: Vec<(String, String)>,
     details: Option<Box<RawValue>>,
     hash: String,
+    unreadable: Option<Unreadable>,
 }
 
 impl Fields {
     /// Reads the fields of the body, and of the query where the body does not have them.
     pub fn read(request: &Request) -> Self {
-        let body = request.body.text();
+        let text = request.text();
         let mut fields = Vec::new();
-        let is_json = body.trim_start().starts_with(['{', '[', '"']);
-        if is_json {
-            let object = Object::read(&body);
-            fields.extend(object.names().filter_map(|name| Some((name.to_owned(), object.text(name)?))));
-        } else {
-            extend(&mut fields, &Form::parse(body.as_bytes()));
+        let mut unreadable = None;
+        // Where the body is JSON, or says nothing as a form.
+        let mut whole = None;
+        match body::read(request) {
+            Ok(reading) => match &reading.body {
+                Body::Empty => {}
+                Body::Form(form) => extend(&mut fields, form),
+                Body::Multipart(parts) => {
+                    let parts = parts.iter().map(|part| (part.name.as_bytes().into(), part.value.clone()));
+                    parts.for_each(|field: plugin_sdk::form::Field<'_>| add(&mut fields, &field));
+                }
+                Body::Text(text) => whole = json::details("body_text", text),
+                _ => {
+                    let json = reading.json().unwrap_or_default();
+                    let object = Object::read(&json);
+                    fields.extend(object.names().filter_map(|name| Some((name.to_owned(), object.text(name)?))));
+                    whole = json::details("body_text", &json);
+                }
+            },
+            Err(why) => {
+                whole = json::details("body_text", &text);
+                unreadable = Some(why);
+            }
         }
-        let in_body = !fields.is_empty();
         extend(&mut fields, &request.query());
-        let details = if is_json || (!in_body && !body.trim().is_empty()) {
-            json::details("body_text", &body)
-        } else {
-            json::object(fields.iter().map(|(name, value)| (&**name, &**value)))
-        };
+        let details = whole.or_else(|| json::object(fields.iter().map(|(name, value)| (&**name, &**value))));
+        if fields.is_empty() && unreadable.is_none() {
+            let reason = if text.trim().is_empty() { "an empty body" } else { "no field of an alarm" };
+            unreadable = Some(Unreadable { reason: reason.to_owned(), at: String::new() });
+        }
         // A byte that no text holds ends each part, so that no two requests are spelled alike.
         let parts = fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
-        let hash = sha256(&iter::once(body.as_bytes()).chain(parts).collect::<Vec<_>>().join(&0xff)).hex();
-        Self { fields, details, hash }
+        let hash = sha256(&iter::once(text.as_bytes()).chain(parts).collect::<Vec<_>>().join(&0xff)).hex();
+        Self { fields, details, hash, unreadable }
     }
 
     /// The value of a field, where it has one.
@@ -57,18 +75,30 @@ impl Fields {
     pub fn hash(&self) -> &str {
         &self.hash
     }
+
+    /// Whether the request says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Why there is nothing of an alarm in the request.
+    pub fn unreadable(&self) -> Option<&Unreadable> {
+        self.unreadable.as_ref()
+    }
 }
 
 /// Adds the fields of a form that are not there yet.
 fn extend(fields: &mut Vec<(String, String)>, form: &Form<'_>) {
-    for (name, value) in form.fields() {
-        let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
-        let value = value.trim();
-        // What is no `name=value` is no field: a body of plain text, say. The gateway's own credential is none either,
-        // nor what Twilio adds to the URL.
-        let is_field = !name.is_empty() && !value.is_empty() && name != "token" && name != "bodySHA256";
-        if is_field && !fields.iter().any(|(known, _)| *known == name) {
-            fields.push((name.into_owned(), value.to_owned()));
-        }
+    form.fields().iter().for_each(|field| add(fields, field));
+}
+
+fn add(fields: &mut Vec<(String, String)>, (name, value): &plugin_sdk::form::Field<'_>) {
+    let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+    let value = value.trim();
+    // What is no `name=value` is no field: a body of plain text, say. The gateway's own credential is none either, nor what
+    // Twilio adds to the URL.
+    let is_field = !name.is_empty() && !value.is_empty() && name != "token" && name != "bodySHA256";
+    if is_field && !fields.iter().any(|(known, _)| *known == name) {
+        fields.push((name.into_owned(), value.to_owned()));
     }
 }

@@ -7,9 +7,10 @@
 mod alert;
 mod fields;
 
-use plugin_sdk::contract::{Answer, Checked, Description, Request};
+use plugin_sdk::contract::{Answer, Checked, Description, Rejection, Request};
 use plugin_sdk::{Plugin, export};
-use twilio_webhooks::settings::{AuthToken, settings_schema};
+use serde_json::value::RawValue;
+use twilio_webhooks::settings::{MaxAge, settings_schema};
 use twilio_webhooks::{rejection, signature};
 
 use fields::Fields;
@@ -19,11 +20,16 @@ pub struct TwilioAlarms;
 
 export!(TwilioAlarms);
 
-/// The `settings` table of a source.
+/// The `settings` table of a source, as far as the plugin itself reads it; the proof of the sender reads the rest.
 #[derive(serde::Deserialize)]
 pub struct Settings {
-    /// The key of the signature, where one is demanded.
-    auth_token: Option<AuthToken>,
+    /// The keys of the signature, where one is demanded.
+    auth_token: Option<Box<RawValue>>,
+    shared_keys: Option<Box<RawValue>>,
+    basic: Option<Box<RawValue>>,
+    bearer_token: Option<Box<RawValue>>,
+    /// How old the time of a firing may be.
+    max_age: Option<MaxAge>,
     /// What another firing does to the alert of the one before.
     #[serde(default)]
     again: Again,
@@ -48,9 +54,11 @@ impl Plugin for TwilioAlarms {
             document says whether Twilio signs alarms.";
         let settings = settings_schema(include_str!("settings.schema.json"), more);
         Description {
-            secrets: vec!["auth_token".to_owned()],
+            secrets: signature::secrets(),
             // It does with an auth token; `check` tells of each source.
             authenticates: false,
+            proof: signature::demands(),
+            labels: alert::labels(),
             // As for the Debugger's webhook: three retries, and on every kind of failure.
             url_suffix: "#rc=3&rp=all".to_owned(),
             setup: include_str!("setup.md").to_owned(),
@@ -59,19 +67,25 @@ impl Plugin for TwilioAlarms {
     }
 
     fn check(settings: &Settings) -> Checked {
-        Checked { authenticates: Some(settings.auth_token.is_some()), ..Checked::default() }
+        let Settings { auth_token, shared_keys, basic, bearer_token, .. } = settings;
+        let proofs = [auth_token, shared_keys, basic, bearer_token];
+        Checked { authenticates: Some(proofs.iter().any(|proof| proof.is_some())), ..Checked::default() }
     }
 
     fn read(request: &Request, settings: Settings) -> Answer {
         if request.method != "POST" {
             return Answer::Rejected(rejection::not_a_post(&request.method));
         }
-        let body = request.body.bytes();
-        if let Some(auth_token) = &settings.auth_token
-            && let Err(rejection) = signature::verify(request, signature::form(request, &body).as_ref(), auth_token)
-        {
-            return Answer::Rejected(rejection);
-        }
-        Answer::Alerts(alert::from_firing(&Fields::read(request), settings.again))
+        read(request, &settings).unwrap_or_else(Answer::Rejected)
     }
+}
+
+fn read(request: &Request, settings: &Settings) -> Result<Answer, Rejection> {
+    let proved = signature::prove(request)?;
+    let fields = Fields::read(request);
+    if let Some(max_age) = &settings.max_age {
+        max_age.admit(request, fields.get("DateFired"))?;
+    }
+    let alerts = alert::from_firing(request, &fields, settings.again, proved.as_ref());
+    Ok(Answer::alerts(alerts).proved_by(proved.and_then(|proved| proved.proof)))
 }

@@ -18,7 +18,7 @@ fn ten_thousand_hostile_requests_are_answered() {
 fn alerts(query: &str, body: &str) -> Vec<Alert> {
     let request = testing::post(&format!("https://alerts.example.com/in/x?{query}")).settings("{}").json(body).build();
     let Answer::Alerts(alerts) = testing::read::<TwilioAlarms>(&request) else { panic!("no alerts") };
-    alerts
+    alerts.list
 }
 
 #[test]

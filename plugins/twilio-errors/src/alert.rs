@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use plugin_sdk::contract::Alert;
+use plugin_sdk::contract::{Alert, Note, NoteKind, Priority, ProofIdentity};
 use plugin_sdk::form::Form;
 use plugin_sdk::json;
-use plugin_sdk::signature::sha256;
 use plugin_sdk::text::line;
+use plugin_sdk::time;
 use twilio_webhooks::codes::{self, Code};
-use twilio_webhooks::{level, pages};
+use twilio_webhooks::{identity, level, pages};
 
 use crate::payload::Payload;
 
@@ -21,12 +21,32 @@ const MAX_LINE_CHARS: usize = 400;
 /// Labels are for rules; the details hold all of it.
 const MAX_LABEL_CHARS: usize = 128;
 
-/// An event whose signature is right: its body, and its form where it is one.
-pub fn from_event(body: &[u8], form: &Form<'_>) -> Alert {
+/// The names of the labels.
+pub const LABELS: [&str; 9] = [
+    "level",
+    "error_code",
+    "product",
+    "account_sid",
+    "parent_account_sid",
+    "resource_sid",
+    "service_sid",
+    "source_component",
+    "http_status",
+];
+
+/// An event whose signature is right: its body, its form, and what tells its proof from every other.
+pub fn from_event(body: &[u8], form: &Form<'_>, proof: Option<&ProofIdentity>) -> Alert {
     let event = Event::read(body, form);
-    let mut alert = Alert::new(event.id(), level::priority(&event.level), event.title());
+    let mut alert = Alert::new(event.id(proof), level::priority(&event.level), event.title());
     alert.message = event.message();
-    alert.occurred_at = event.field("Timestamp").filter(|time| looks_like_a_time(time));
+    event.tell_time(&mut alert);
+    if let Some(why) = &event.payload.unreadable {
+        // What it says is not known, so it may be worse than its level.
+        alert.priority = alert.priority.min(Priority::High);
+        let said = alert.message.take().map_or_else(String::new, |said| said + "\n");
+        alert.message = Some(format!("{said}The Payload could not be read ({why}); the details show it as it came"));
+        alert.unreadable = Some(why.clone());
+    }
     alert.link = event.field("Sid").and_then(|sid| pages::of_event(&sid));
     for (name, value) in event.labels() {
         let value = line(&value.unwrap_or_default(), MAX_LABEL_CHARS);
@@ -66,10 +86,24 @@ impl<'a> Event<'a> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// The Sid. Where there is none that can be one, the hash of the body is as unique.
-    fn id(&self) -> String {
-        let plausible = |sid: &String| sid.len() <= 64 && sid.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        self.field("Sid").filter(plausible).unwrap_or_else(|| format!("sha256:{}", sha256(self.body).hex()))
+    /// The Sid. One that cannot be one is no id, because the signature covers no borders between fields: somebody with a
+    /// recorded request could cut a new one out of it each time. Then it is the hash of the signed text.
+    fn id(&self, proof: Option<&ProofIdentity>) -> String {
+        self.field("Sid").filter(|sid| identity::is_event_sid(sid)).unwrap_or_else(|| identity::of(proof, self.body))
+    }
+
+    fn tell_time(&self, alert: &mut Alert) {
+        match self.field("Timestamp") {
+            None => alert.notes.push(Note::new(NoteKind::NoTime, "occurred_at", "")),
+            // As it was sent where it is RFC 3339 already.
+            Some(time) if looks_like_a_time(&time) => alert.occurred_at = Some(time),
+            Some(time) => {
+                alert.occurred_at = time::any(&time);
+                if alert.occurred_at.is_none() {
+                    alert.notes.push(Note::new(NoteKind::UnreadableTime, "occurred_at", &time));
+                }
+            }
+        }
     }
 
     /// What happened: the event's own words, or else the name of the code.
@@ -117,19 +151,20 @@ impl<'a> Event<'a> {
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
-    fn labels(&self) -> [(&'static str, Option<Cow<'_, str>>); 9] {
+    fn labels(&self) -> impl Iterator<Item = (&'static str, Option<Cow<'_, str>>)> {
         let payload = &self.payload;
-        [
-            ("level", Some(Cow::Borrowed(&*self.level))),
-            ("error_code", said(&payload.error_code)),
-            ("product", self.code.as_ref().and_then(|code| code.product).map(Cow::Borrowed)),
-            ("account_sid", self.form.get("AccountSid")),
-            ("parent_account_sid", self.form.get("ParentAccountSid")),
-            ("resource_sid", said(&payload.resource_sid)),
-            ("service_sid", said(&payload.service_sid)),
-            ("source_component", said(&payload.source_component)),
-            ("http_status", said(&payload.http_status)),
-        ]
+        let values = [
+            Some(Cow::Borrowed(&*self.level)),
+            said(&payload.error_code),
+            self.code.as_ref().and_then(|code| code.product).map(Cow::Borrowed),
+            self.form.get("AccountSid"),
+            self.form.get("ParentAccountSid"),
+            said(&payload.resource_sid),
+            said(&payload.service_sid),
+            said(&payload.source_component),
+            said(&payload.http_status),
+        ];
+        LABELS.into_iter().zip(values)
     }
 }
 

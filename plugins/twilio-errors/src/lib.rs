@@ -7,21 +7,23 @@
 mod alert;
 mod payload;
 
-use plugin_sdk::contract::{Answer, Description, Request};
-use plugin_sdk::{Plugin, export};
-use twilio_webhooks::settings::{AuthToken, settings_schema};
-use twilio_webhooks::{rejection, signature};
+use plugin_sdk::contract::{Alert, Answer, Description, Priority, ProofIdentity, Rejection, Request, Unreadable};
+use plugin_sdk::form::Form;
+use plugin_sdk::signature::{View, over_url};
+use plugin_sdk::{Plugin, body, export};
+use twilio_webhooks::settings::{MaxAge, settings_schema};
+use twilio_webhooks::{identity, rejection, signature};
 
 /// The plugin.
 pub struct TwilioErrors;
 
 export!(TwilioErrors);
 
-/// The `settings` table of a source.
+/// The `settings` table of a source, as far as the plugin itself reads it; the proof of the sender reads the rest.
 #[derive(serde::Deserialize)]
 pub struct Settings {
-    /// The key of the signature.
-    pub auth_token: AuthToken,
+    /// How old a signed time may be.
+    max_age: Option<MaxAge>,
 }
 
 impl Plugin for TwilioErrors {
@@ -30,8 +32,10 @@ impl Plugin for TwilioErrors {
     fn describe() -> Description {
         let settings = settings_schema(include_str!("settings.schema.json"), "");
         Description {
-            secrets: vec!["auth_token".to_owned()],
+            secrets: signature::secrets(),
             authenticates: true,
+            proof: signature::demands(),
+            labels: alert::LABELS.map(str::to_owned).to_vec(),
             // Twilio's connection overrides: three retries, and on every kind of failure, not only of a connection.
             url_suffix: "#rc=3&rp=all".to_owned(),
             setup: include_str!("setup.md").to_owned(),
@@ -43,11 +47,37 @@ impl Plugin for TwilioErrors {
         if request.method != "POST" {
             return Answer::Rejected(rejection::not_a_post(&request.method));
         }
-        let body = request.body.bytes();
-        let form = signature::form(request, &body);
-        match signature::verify(request, form.as_ref(), &settings.auth_token) {
-            Ok(()) => Answer::alert(alert::from_event(&body, &form.unwrap_or_default())),
+        match read(request, settings) {
+            Ok(answer) => answer,
             Err(rejection) => Answer::Rejected(rejection),
         }
     }
+}
+
+fn read(request: &Request, settings: Settings) -> Result<Answer, Rejection> {
+    let proved = signature::prove(request)?;
+    let view = View::from(request);
+    let form = over_url::form(&view);
+    if let Some(max_age) = &settings.max_age {
+        max_age.admit(request, form.as_ref().and_then(|form| form.get("Timestamp")).as_deref())?;
+    }
+    let proof = proved.and_then(|proved| proved.proof);
+    let alert = match &form {
+        Some(form) if says_anything(form) => alert::from_event(&view.body, form, proof.as_ref()),
+        _ => not_an_event(request, &view.body, proof.as_ref()),
+    };
+    Ok(Answer::alert(alert).proved_by(proof))
+}
+
+/// Whether there is a field of an event in a form, or nothing at all.
+fn says_anything(form: &Form<'_>) -> bool {
+    form.fields().is_empty()
+        || ["Sid", "Level", "Payload", "AccountSid", "Timestamp"].iter().any(|name| form.get(name).is_some())
+}
+
+/// What Twilio signed and what is no event.
+fn not_an_event(request: &Request, bytes: &[u8], proof: Option<&ProofIdentity>) -> Alert {
+    let no_event = || Unreadable { reason: "not a form with an event".to_owned(), at: String::new() };
+    let why = body::read(request).err().unwrap_or_else(no_event);
+    Alert { event_id: identity::of(proof, bytes), ..body::unreadable::alert(request, &why, Priority::High) }
 }

@@ -5,6 +5,8 @@
 //! and that `webhook.response.status_code` is null even where the response was a 502: the real one is
 //! `more_info.httpResponse`.
 
+use plugin_sdk::body;
+use plugin_sdk::contract::Unreadable;
 use plugin_sdk::json::{self, Object};
 use serde_json::value::RawValue;
 
@@ -27,11 +29,29 @@ pub struct Payload {
     pub url: Option<String>,
     /// The method of that webhook.
     pub method: Option<String>,
+    /// Why it could not be read, where it was no JSON.
+    pub unreadable: Option<Unreadable>,
 }
 
 impl Payload {
     /// Reads a Payload. What is not JSON, or no object, says one thing: its text.
     pub fn read(text: &str) -> Self {
+        // Checking first costs nearly nothing, and nearly every Payload is sound.
+        if serde_json::from_str::<&RawValue>(text).is_ok() || text.trim().is_empty() {
+            return Self::of(text);
+        }
+        let unreadable = match body::read_text(text) {
+            // Small mistakes are repaired.
+            Ok(reading) => match &reading.body {
+                body::Body::Json(json) => return Self::of(json),
+                _ => Unreadable { reason: "not JSON".to_owned(), at: "line 1, column 1".to_owned() },
+            },
+            Err(why) => why,
+        };
+        Self { unreadable: Some(unreadable), ..Self::of(text) }
+    }
+
+    fn of(text: &str) -> Self {
         let payload = Object::read(text);
         // A `more_info` of another make may be the message itself, or an object once more as text.
         let more_text = payload.text("more_info");
@@ -56,6 +76,7 @@ impl Payload {
             http_status: more.text("httpResponse"),
             url: more.text("url").or_else(|| request.text("url")),
             method: request.text("method"),
+            unreadable: None,
         }
     }
 }

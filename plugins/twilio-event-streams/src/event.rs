@@ -1,12 +1,13 @@
 //! One event, however odd it is: an alert, or nothing that anybody needs to know.
 
 use plugin_sdk::cloud_events::CloudEvent;
-use plugin_sdk::contract::{Alert, Priority};
+use plugin_sdk::contract::{Alert, Note, NoteKind, Priority, Proved};
 use plugin_sdk::json::{self, Object};
 use plugin_sdk::signature::sha256;
 use plugin_sdk::text::line;
+use plugin_sdk::time;
 use twilio_webhooks::codes::{self, Code};
-use twilio_webhooks::{level, pages};
+use twilio_webhooks::{identity, level, pages};
 
 use crate::Level;
 
@@ -31,6 +32,11 @@ const LABELS: [(&str, &str); 8] = [
     ("product", "product_name"),
 ];
 
+/// The names of the labels.
+pub fn labels() -> Vec<String> {
+    LABELS.iter().map(|(name, _)| *name).chain(["claimed_account_sid"]).map(str::to_owned).collect()
+}
+
 /// What an event comes to.
 pub enum Reading {
     Alert(Box<Alert>),
@@ -39,7 +45,7 @@ pub enum Reading {
 }
 
 /// Reads an event of an account that has proved itself.
-pub fn read(event: &CloudEvent<'_>, least: Level) -> Reading {
+pub fn read(event: &CloudEvent<'_>, least: Level, proved: Option<&Proved>) -> Reading {
     // A sink may be subscribed to more, and its test event is of another kind as well. What does not say its kind may be
     // an error.
     if !event.kind.is_empty() && !event.kind.starts_with("com.twilio.error-logs.") {
@@ -48,7 +54,12 @@ pub fn read(event: &CloudEvent<'_>, least: Level) -> Reading {
     let log = Log::read(event);
     match log.known_level() {
         Some(known) if known < least => Reading::Ignored(format!("of the level {}", line(&log.level, 32))),
-        _ => Reading::Alert(Box::new(log.alert())),
+        _ => {
+            let mut alert = log.alert();
+            let claimed = log.data.text("account_sid").map(|account| line(&account, MAX_LABEL_CHARS));
+            identity::bind(&mut alert, proved, claimed.as_deref());
+            Reading::Alert(Box::new(alert))
+        }
     }
 }
 
@@ -60,6 +71,11 @@ pub fn of_the_rest(body: &str, rest: &[CloudEvent<'_>]) -> Alert {
     let rest: Vec<_> = rest.iter().map(|event| event.whole).collect();
     alert.details = json::details("body_text", &format!("[{}]", rest.join(",")));
     alert
+}
+
+/// A time as it was sent, where that is RFC 3339, and else as it was read.
+fn as_sent(text: &str, read: String) -> String {
+    if time::rfc3339(text).is_some() { text.to_owned() } else { read }
 }
 
 /// An entry of the error log, read as far as it can be.
@@ -103,8 +119,15 @@ impl<'a> Log<'a> {
     fn alert(&self) -> Alert {
         let mut alert = Alert::new(self.id(), level::priority(&self.level), line(&self.title(), MAX_TITLE_CHARS));
         alert.message = self.message();
-        // As sent: the host reads it, and takes the time of receipt where it is none.
-        alert.occurred_at = self.event.time.clone().or_else(|| self.data.text("date_created"));
+        let times = [self.event.time.clone(), self.data.text("date_created")];
+        alert.occurred_at = times.iter().flatten().find_map(|text| time::any(text).map(|read| as_sent(text, read)));
+        if alert.occurred_at.is_none() {
+            let (kind, found) = match times.iter().flatten().next() {
+                Some(found) => (NoteKind::UnreadableTime, &**found),
+                None => (NoteKind::NoTime, ""),
+            };
+            alert.notes.push(Note::new(kind, "occurred_at", found));
+        }
         alert.link = self.data.text("sid").and_then(|sid| pages::of_event(&sid));
         for (label, member) in LABELS {
             if let Some(value) = self.data.text(member) {

@@ -6,10 +6,12 @@
 
 mod event;
 
-use plugin_sdk::contract::{Answer, Description, MAX_ALERTS, Request};
-use plugin_sdk::{Plugin, cloud_events, export};
-use twilio_webhooks::settings::{AuthToken, settings_schema};
-use twilio_webhooks::{rejection, signature};
+use plugin_sdk::body::{self, Body};
+use plugin_sdk::contract::{Alert, Answer, Description, MAX_ALERTS, Priority, Proved, Rejection, Request, Unreadable};
+use plugin_sdk::signature::{View, over_url};
+use plugin_sdk::{Plugin, cloud_events, export, time};
+use twilio_webhooks::settings::{MaxAge, settings_schema};
+use twilio_webhooks::{identity, rejection, signature};
 
 use event::Reading;
 
@@ -18,11 +20,11 @@ pub struct TwilioEventStreams;
 
 export!(TwilioEventStreams);
 
-/// The `settings` table of a source.
+/// The `settings` table of a source, as far as the plugin itself reads it; the proof of the sender reads the rest.
 #[derive(serde::Deserialize)]
 pub struct Settings {
-    /// The key of the signature.
-    auth_token: AuthToken,
+    /// How old the newest event of a request may be.
+    max_age: Option<MaxAge>,
     /// What is below is ignored.
     #[serde(default)]
     least_level: Level,
@@ -47,8 +49,10 @@ impl Plugin for TwilioEventStreams {
     fn describe() -> Description {
         let settings = settings_schema(include_str!("settings.schema.json"), "");
         Description {
-            secrets: vec!["auth_token".to_owned()],
+            secrets: signature::secrets(),
             authenticates: true,
+            proof: signature::demands(),
+            labels: event::labels(),
             setup: include_str!("setup.md").to_owned(),
             ..Description::new(
                 "twilio-event-streams",
@@ -63,28 +67,79 @@ impl Plugin for TwilioEventStreams {
         if request.method != "POST" {
             return Answer::Rejected(rejection::not_a_post(&request.method));
         }
-        if let Err(rejection) = signature::verify(request, None, &settings.auth_token) {
-            return Answer::Rejected(rejection);
-        }
-        let body = request.body.text();
-        let (mut alerts, mut ignored) = (Vec::new(), Vec::new());
-        // Headers are not signed: with an id in them, a recorded request would be a new event each time.
-        let events = cloud_events::structured(&body);
-        let (read, rest) = events.split_at(if events.len() > MAX_ALERTS { MAX_ALERTS - 1 } else { events.len() });
-        for event in read {
-            match event::read(event, settings.least_level) {
-                Reading::Alert(alert) => alerts.push(*alert),
-                Reading::Ignored(why) => ignored.push(why),
-            }
-        }
-        if !rest.is_empty() {
-            alerts.push(event::of_the_rest(&body, rest));
-        }
-        match (alerts.is_empty(), ignored.len()) {
-            (false, _) => Answer::Alerts(alerts),
-            (true, 0) => Answer::ignored("there is no event in it"),
-            (true, 1) => Answer::ignored(ignored.swap_remove(0)),
-            (true, count) => Answer::ignored(format!("{count} events, the first of them {}", ignored[0])),
+        match signature::prove(request).and_then(|proved| read(request, &settings, proved.as_ref())) {
+            Ok(answer) => answer,
+            Err(rejection) => Answer::Rejected(rejection),
         }
     }
+}
+
+fn read(request: &Request, settings: &Settings, proved: Option<&Proved>) -> Result<Answer, Rejection> {
+    let proof = proved.and_then(|proved| proved.proof.as_ref());
+    let reading = body::read(request);
+    // Twilio signs a form's fields without borders, and a body of any other type by its hash.
+    let is_form = over_url::form(&View::from(request)).is_some();
+    let json = match &reading {
+        Ok(reading) => match &reading.body {
+            Body::Json(json) => Ok(&**json),
+            Body::Lines(json) => Ok(&**json),
+            Body::Empty => return Ok(Answer::ignored("there is no event in it")),
+            _ => Err(Unreadable { reason: "not JSON".to_owned(), at: "line 1, column 1".to_owned() }),
+        },
+        Err(why) => Err(why.clone()),
+    };
+    let json = match json {
+        Ok(json) if json.starts_with(['{', '[']) && !is_form => json,
+        Ok(_) => {
+            return unreadable(
+                request,
+                settings,
+                proved,
+                &Unreadable { reason: "no event".to_owned(), at: String::new() },
+            );
+        }
+        Err(why) => return unreadable(request, settings, proved, &why),
+    };
+    // Headers are not signed: with an id in them, a recorded request would be a new event each time.
+    let events = cloud_events::structured(json);
+    if let Some(max_age) = &settings.max_age {
+        let newest = events.iter().filter_map(|event| time::any(event.time.as_deref()?)).max();
+        max_age.admit(request, newest.as_deref())?;
+    }
+    let (mut alerts, mut ignored) = (Vec::new(), Vec::new());
+    let (taken, rest) = events.split_at(if events.len() > MAX_ALERTS { MAX_ALERTS - 1 } else { events.len() });
+    for event in taken {
+        match event::read(event, settings.least_level, proved) {
+            Reading::Alert(alert) => alerts.push(*alert),
+            Reading::Ignored(why) => ignored.push(why),
+        }
+    }
+    if !rest.is_empty() {
+        alerts.push(event::of_the_rest(json, rest));
+    }
+    Ok(match (alerts.is_empty(), ignored.len()) {
+        (false, _) => Answer::alerts(alerts).proved_by(proof.cloned()),
+        (true, 0) => Answer::ignored("there is no event in it"),
+        (true, 1) => Answer::ignored(ignored.swap_remove(0)),
+        (true, count) => Answer::ignored(format!("{count} events, the first of them {}", ignored[0])),
+    })
+}
+
+/// What Twilio signed and what holds no event.
+fn unreadable(
+    request: &Request,
+    settings: &Settings,
+    proved: Option<&Proved>,
+    why: &Unreadable,
+) -> Result<Answer, Rejection> {
+    if let Some(max_age) = &settings.max_age {
+        max_age.admit(request, None)?;
+    }
+    let proof = proved.and_then(|proved| proved.proof.as_ref());
+    let mut alert = Alert {
+        event_id: identity::of(proof, &request.body.bytes()),
+        ..body::unreadable::alert(request, why, Priority::High)
+    };
+    identity::bind(&mut alert, proved, None);
+    Ok(Answer::alert(alert).proved_by(proof.cloned()))
 }

@@ -21,7 +21,7 @@ fn alerts(body: &str, headers: &[(&str, &str)]) -> Vec<Alert> {
     let mut request = post.build();
     Scheme::Twilio.sign(&mut request, "12345");
     let Answer::Alerts(alerts) = testing::read::<TwilioEventStreams>(&request) else { panic!("no alerts") };
-    alerts
+    alerts.list
 }
 
 #[test]

@@ -1,77 +1,82 @@
-//! Whose auth token signs: the setting `auth_token`, which every plugin for Twilio has.
+//! The settings that every plugin for Twilio has: whose keys sign, what is demanded beside, and how old a request may be.
 
-use plugin_sdk::json::Object;
-use serde_json::value::RawValue;
+use plugin_sdk::contract::{Rejection, Request};
+use plugin_sdk::time;
 
-/// Whose auth token signs: one or several for all that is sent, or those of each account, because a subaccount signs with
-/// a token of its own. Of several, as there are while one is being rotated, any may have signed.
-///
-/// It is read no further than a request needs: an operator may have a thousand accounts.
-#[derive(serde::Deserialize)]
+use crate::rejection;
+
+/// How old a signed time may be, as `10m`.
+#[derive(Debug, Clone, serde::Deserialize)]
 #[serde(transparent)]
-pub struct AuthToken(Box<RawValue>);
+pub struct MaxAge(String);
 
-impl AuthToken {
-    /// Whether the tokens stand in a table by AccountSid.
-    pub fn is_per_account(&self) -> bool {
-        self.0.get().starts_with('{')
+impl MaxAge {
+    /// The schema lets nothing through that is no number and unit.
+    fn seconds(&self) -> Option<i64> {
+        let (number, unit) = self.0.split_at_checked(self.0.len().checked_sub(1)?)?;
+        let unit = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        number.parse::<i64>().ok()?.checked_mul(unit)
     }
 
-    /// The tokens of an account, where they stand in a table; `None` where it has none.
-    pub fn of_account(&self, account: &str) -> Option<Vec<String>> {
-        Object::read(self.0.get()).get(account).map(one_or_several)
-    }
-
-    /// All tokens, whoever's they are.
-    pub fn all(&self) -> Vec<String> {
-        if self.is_per_account() {
-            Object::read(self.0.get()).members().flat_map(|(_, tokens)| one_or_several(tokens)).collect()
-        } else {
-            one_or_several(self.0.get())
-        }
+    /// Lets a request in whose signed time is no older. One without a time that can be read is refused as well: a recorded
+    /// request can be cut so that its time is no longer found.
+    ///
+    /// # Errors
+    /// The rejection that sender and operator read.
+    pub fn admit(&self, request: &Request, signed_time: Option<&str>) -> Result<(), Rejection> {
+        let sent = signed_time.and_then(time::any).and_then(|time| time::seconds(&time));
+        let is_young = match (sent, time::seconds(&request.received_at), self.seconds()) {
+            (Some(sent), Some(received), Some(most)) => received.saturating_sub(sent) <= most,
+            _ => false,
+        };
+        if is_young { Ok(()) } else { Err(rejection::too_old(signed_time, &self.0)) }
     }
 }
 
-/// The schema lets nothing else through.
-fn one_or_several(json: &str) -> Vec<String> {
-    if json.starts_with('[') {
-        serde_json::from_str(json).unwrap_or_default()
-    } else {
-        serde_json::from_str(json).into_iter().collect()
-    }
-}
-
-/// A plugin's schema, with that of this setting in place of `{auth_token}`. What it bounds, bounds the work that a forged
-/// signature can cause. `more` ends the setting's description.
+/// A plugin's schema, with the properties that all have in place of `{twilio}`. What they bound, bounds the work that a
+/// forged signature can cause. `more` ends the description of `auth_token`.
 pub fn settings_schema(schema: &str, more: &str) -> String {
-    let auth_token = include_str!("auth_token.schema.json").replace("{more}", more);
-    schema.replace("{auth_token}", auth_token.trim_end())
+    let properties = include_str!("settings.schema.json").replace("{more}", more);
+    // The braces around them make the file JSON by itself.
+    let properties = properties.trim().strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or_default();
+    schema.replace("{twilio}", properties.trim())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plugin_sdk::testing;
 
     #[test]
-    fn the_schema_is_put_into_a_plugins_own() {
-        let schema = settings_schema(r#"{"properties": {"auth_token": {auth_token}}}"#, " More.");
+    fn properties_are_put_into_a_plugins_own() {
+        let schema = settings_schema(r#"{"properties": {{twilio}, "own": {}}}"#, " More.");
         let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
-        let description = schema["properties"]["auth_token"]["description"].as_str().unwrap();
+        let properties = schema["properties"].as_object().unwrap();
+        let names: Vec<&str> = properties.keys().map(String::as_str).collect();
+        assert_eq!(names, ["auth_token", "basic", "bearer_token", "max_age", "own", "shared_keys"]);
+        let description = properties["auth_token"]["description"].as_str().unwrap();
         assert!(description.ends_with("signs with its own. More."), "{description}");
+        assert!(crate::signature::secrets().iter().all(|secret| properties.contains_key(secret)));
     }
 
     #[test]
-    fn a_token_is_one_several_or_those_of_an_account() {
-        let read = |json| serde_json::from_str::<AuthToken>(json).unwrap();
-        for (json, all) in [(r#""a""#, &["a"][..]), (r#"[ "a", "b\u0021" ]"#, &["a", "b!"])] {
-            assert!(!read(json).is_per_account());
-            assert_eq!(read(json).all(), all);
+    fn age_is_that_of_the_signed_time() {
+        let request = testing::post("https://a.example/").received_at("2026-01-01T00:10:00.000Z").build();
+        let age = |text: &str| MaxAge(text.to_owned());
+        assert!(age("600s").admit(&request, Some("2026-01-01T00:00:00Z")).is_ok());
+        assert!(age("10m").admit(&request, Some("Thu, 01 Jan 2026 00:00:00 +0000")).is_ok());
+        assert!(age("1h").admit(&request, Some("2026-01-01T00:20:00Z")).is_ok(), "a clock that is ahead");
+        for time in [Some("2025-12-31T23:59:59Z"), Some("soon"), None] {
+            assert!(age("10m").admit(&request, time).is_err(), "{time:?}");
         }
-        let table = read(r#"{"AC1": "a", "AC2": ["b", "c"]}"#);
-        assert!(table.is_per_account());
-        assert_eq!(table.of_account("AC1").unwrap(), ["a"]);
-        assert_eq!(table.of_account("AC2").unwrap(), ["b", "c"]);
-        assert_eq!(table.of_account("AC3"), None);
-        assert_eq!(table.all(), ["a", "b", "c"]);
+        for odd in ["", "m", "10", "10w", "99999999999999999999d"] {
+            assert!(age(odd).admit(&request, Some("2026-01-01T00:10:00Z")).is_err(), "{odd:?}");
+        }
     }
 }

@@ -1,42 +1,29 @@
-//! Whether Twilio sent this: [`plugin_sdk::signature::over_url`] has the rules.
+//! The proof that Twilio sent a request, declared so that the host can check it: [`plugin_sdk::signature`] has the rules.
 
-use plugin_sdk::contract::{Rejection, Request};
-use plugin_sdk::form::Form;
-use plugin_sdk::signature::over_url::{HEADER, NotCovered, SignedText};
+use plugin_sdk::contract::{Demand, Proved, Rejection, Request, Scheme, Way};
+use plugin_sdk::signature;
 
-use crate::rejection;
-use crate::settings::AuthToken;
+/// What a request must carry: Twilio's signature, by an auth token or a shared key; and beside it, where the settings ask for
+/// it, the login or token that Twilio was told to show.
+pub fn demands() -> Vec<Demand> {
+    vec![
+        Demand::any([Way::new(Scheme::Twilio, "auth_token"), Way::new(Scheme::TwilioSharedKey, "shared_keys")]),
+        Demand::any([Way::new(Scheme::Login, "basic"), Way::new(Scheme::Bearer, "bearer_token")]),
+    ]
+}
 
-pub use plugin_sdk::signature::over_url::form;
+/// The names of the settings that are secrets.
+pub fn secrets() -> Vec<String> {
+    ["auth_token", "shared_keys", "basic", "bearer_token"].map(str::to_owned).to_vec()
+}
 
-/// Checks the signature of a request whose body is this form, or no form.
+/// What proves a request: the host's word, or else the same check made here. `None` where the settings demand nothing.
 ///
 /// # Errors
 /// The rejection that sender and operator read.
-pub fn verify(request: &Request, form: Option<&Form<'_>>, auth_token: &AuthToken) -> Result<(), Rejection> {
-    let Some(given) = request.header(HEADER) else {
-        return Err(rejection::no_signature());
-    };
-    let text = SignedText::of(request, form).map_err(|why| match why {
-        NotCovered::TooManyFields => rejection::too_many_fields(),
-        NotCovered::NoBodyHash => rejection::unsigned_body(),
-        NotCovered::AnotherBody => rejection::another_body(),
-    })?;
-    let account = form.and_then(|form| form.get("AccountSid"));
-    let tokens = tokens(auth_token, account.as_deref(), form.is_some())?;
-    if tokens.iter().any(|token| text.is_signed(given, token)) {
-        return Ok(());
-    }
-    Err(rejection::wrong_signature(&request.url, account.as_deref()))
-}
-
-/// The tokens that may have signed for the account that a form names. That name is not verified yet: it only chooses.
-fn tokens(auth_token: &AuthToken, account: Option<&str>, is_form: bool) -> Result<Vec<String>, Rejection> {
-    match account {
-        _ if !auth_token.is_per_account() => Ok(auth_token.all()),
-        Some(account) => auth_token.of_account(account.trim()).ok_or_else(|| rejection::unknown_account(account)),
-        None if is_form => Err(rejection::no_account()),
-        // Only the URL is signed, so trying every account is cheap.
-        None => Ok(auth_token.all()),
+pub fn prove(request: &Request) -> Result<Option<Proved>, Rejection> {
+    match &request.proved {
+        Some(proved) => Ok(Some(proved.clone())),
+        None => signature::verify(&demands(), request.settings.get(), request),
     }
 }

@@ -54,7 +54,11 @@ impl Plugin for Webhook {
 
     fn check(settings: &Settings) -> Checked {
         let settings = settings.table();
-        Checked { mistakes: check::mistakes(&settings), authenticates: Some(settings.get("sender").is_some()) }
+        Checked {
+            mistakes: check::mistakes(&settings),
+            authenticates: Some(settings.get("sender").is_some()),
+            ..Checked::default()
+        }
     }
 
     fn read(request: &Request, settings: Settings) -> Answer {

@@ -56,7 +56,7 @@ pub fn read(request: &Request, settings: &Node<'_>) -> Answer {
         alerts.push(alert::of_the_rest(request, &bytes, left));
     }
     match (alerts.is_empty(), reason) {
-        (false, _) => Answer::Alerts(alerts),
+        (false, _) => Answer::alerts(alerts),
         (true, Some(reason)) => Answer::ignored(reason),
         (true, None) => {
             let each = settings.get("each").and_then(Node::string).unwrap_or_default();

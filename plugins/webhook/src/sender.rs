@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use plugin_sdk::contract::{Answer, Rejection, RejectionKind, Request};
-use plugin_sdk::signature::{Algorithm, Encoding, Scheme, same};
+use plugin_sdk::signature::{Algorithm, Encoding, Scheme, Signed, same};
 
 use crate::tree::Node;
 
@@ -15,11 +15,11 @@ use crate::tree::Node;
 pub fn admit(sender: &Node<'_>, request: &Request, secret: Option<&Node<'_>>) -> Result<Option<Answer>, Rejection> {
     let Some(sender) = Sender::of(sender) else {
         // The schema lets no such thing through. If it did, nobody could prove anything.
-        return Err(Rejection {
-            kind: RejectionKind::Forbidden,
-            reason: "this source cannot tell who sends".to_owned(),
-            help: "`sender` in this source's settings names no way to prove a sender.".to_owned(),
-        });
+        return Err(Rejection::new(
+            RejectionKind::Forbidden,
+            "this source cannot tell who sends",
+            "`sender` in this source's settings names no way to prove a sender.",
+        ));
     };
     sender.prove(request, secret)?;
     Ok(sender.greeting(request))
@@ -52,8 +52,7 @@ impl Sender {
             None => match (text("basic"), text("header"), text("hmac")) {
                 (Some(user), ..) => Self::Scheme(Scheme::Basic { user }),
                 (_, Some(header), _) => Self::Header(header),
-                (.., header) => Self::Scheme(Scheme::Body {
-                    header: header?,
+                (.., header) => Self::Scheme(Scheme::Signed(Signed {
                     prefix: text("prefix").unwrap_or_default(),
                     algorithm: match text("algorithm").as_deref() {
                         Some("sha1") => Algorithm::Sha1,
@@ -63,7 +62,8 @@ impl Sender {
                         Some("base64") => Encoding::Base64,
                         _ => Encoding::Hex,
                     },
-                }),
+                    ..Signed::new(&header?)
+                })),
             },
         })
     }
@@ -79,7 +79,7 @@ impl Sender {
             Self::Scheme(scheme) => return scheme.admit(request, secrets()),
             Self::Header(name) => name,
         };
-        let rejected = |kind, reason, help: &str| Err(Rejection { kind, reason, help: help.to_owned() });
+        let rejected = |kind, reason: String, help: &str| Err(Rejection::new(kind, reason, help));
         match request.header(name) {
             Some(given) if secrets().any(|secret| same(given, secret)) => Ok(()),
             Some(_) => rejected(

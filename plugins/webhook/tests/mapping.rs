@@ -6,7 +6,7 @@ use std::path::Path;
 
 use plugin_sdk::case;
 use plugin_sdk::contract::{Alert, Answer, Request};
-use plugin_sdk::signature::{Algorithm, Encoding, Scheme};
+use plugin_sdk::signature::{Algorithm, Encoding, Scheme, Signed};
 use plugin_sdk::testing::{self, hostile};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -142,12 +142,12 @@ fn sign(request: &mut Request) {
         None => match (text("basic"), text("header"), text("hmac")) {
             (Some(user), ..) => Scheme::Basic { user },
             (_, Some(header), _) => return request.set_header(&header, secret),
-            (.., Some(header)) => Scheme::Body {
-                header,
+            (.., Some(header)) => Scheme::Signed(Signed {
                 prefix: text("prefix").unwrap_or_default(),
                 algorithm: if text("algorithm").is_some() { Algorithm::Sha1 } else { Algorithm::Sha256 },
                 encoding: if text("encoding").is_some() { Encoding::Base64 } else { Encoding::Hex },
-            },
+                ..Signed::new(&header)
+            }),
             _ => return,
         },
     };

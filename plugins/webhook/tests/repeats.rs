@@ -13,7 +13,7 @@ const NINE: &str = "2026-01-01T09:00:00.000Z";
 fn alerts(settings: &Value, body: &str, received_at: &str) -> Vec<Alert> {
     let post = testing::post("https://a.example/in/x").settings(&settings.to_string()).received_at(received_at);
     let Answer::Alerts(alerts) = testing::read::<Webhook>(&post.json(body).build()) else { panic!("no alerts") };
-    alerts
+    alerts.list
 }
 
 fn alert(settings: &Value, body: &str, received_at: &str) -> Alert {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use plugin_sdk::body::decode;
 use plugin_sdk::case;
 use plugin_sdk::contract::{Answer, Body, Request};
 use plugin_sdk::signature::Scheme;
@@ -84,6 +85,8 @@ fn request(record: &RequestRecord, source: &Source) -> anyhow::Result<Request> {
         url: redaction::url(&record.url),
         headers,
         body: Body::from_bytes(record.body.clone()),
+        content: None,
+        proved: None,
         settings: redaction::settings(source.settings(), &source.plugin.description().secrets)?,
     };
     let scheme = Scheme::of(&request).map(|scheme| redaction::scheme(scheme, request.settings.get()));
@@ -92,6 +95,7 @@ fn request(record: &RequestRecord, source: &Source) -> anyhow::Result<Request> {
     if let Some(scheme) = scheme {
         scheme.sign(&mut request, STAND_IN);
     }
+    decode::fill(&mut request, source.limits.body);
     Ok(request)
 }
 

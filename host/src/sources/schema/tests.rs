@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plugin_sdk::contract::{CONTRACT_VERSION, Checked, Mistake};
+use plugin_sdk::contract::{Checked, Mistake};
 use serde_json::{Value as Json, json};
 
 use super::{check, review, warnings};
@@ -22,17 +22,7 @@ fn config(token: &str, settings: &str) -> Config {
 }
 
 fn describe(schema: Json) -> Description {
-    Description {
-        contract: CONTRACT_VERSION,
-        name: "p".into(),
-        version: "1".into(),
-        summary: String::new(),
-        settings: schema,
-        secrets: vec!["auth_token".into()],
-        authenticates: true,
-        url_suffix: String::new(),
-        setup: String::new(),
-    }
+    Description { secrets: vec!["auth_token".into()], authenticates: true, ..Description::new("p", "1", "", schema) }
 }
 
 /// The schema of a plugin much like Twilio's.

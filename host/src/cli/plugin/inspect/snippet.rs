@@ -103,11 +103,15 @@ impl<'d> Needed<'d> {
     }
 }
 
-/// The properties that must be there. Where one of several sets must be, it is the first.
+/// The properties that must be there. Where one of several sets must be, it is the first; where it depends, it is what
+/// must be there without any other.
 fn required(schema: &Json) -> Vec<(&str, &Json)> {
     let properties: Option<&Map<String, Json>> = schema.get("properties").and_then(Json::as_object);
     let alternative = ["anyOf", "oneOf"].iter().find_map(|keyword| schema.get(keyword)?.get(0));
-    let lists = [Some(schema), alternative].into_iter().flatten().filter_map(|one| one.get("required")?.as_array());
+    let lists = [Some(schema), alternative, schema.get("else")]
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.get("required")?.as_array());
     let names = lists.flatten().filter_map(Json::as_str);
     names.filter_map(|name| Some((name, properties?.get(name)?))).collect()
 }

@@ -1,0 +1,245 @@
+//! The one place where a request's body is read, for every plugin.
+//!
+//! [`read`] tells what a body is by its bytes first and by its `Content-Type` second, because senders name the wrong type
+//! more often than they send the wrong bytes: JSON under a form's type (`curl -d` without a header), a form without a type.
+//! What it returns is typed and kept to the letter where that is possible. What cannot be read is
+//! an [`Unreadable`] that says what and where, and [`unreadable::alert`] is the alert that tells a person of it.
+//!
+//! `Content-Encoding` and charsets are undone by the host before the plugin is called ([`decode`]): four decompressors and
+//! the tables of all charsets would be twice a plugin. Signatures are over the bytes as sent, so the host hands over both
+//! ([`Request::body`], [`Request::content`]).
+//!
+//! | body | is read as |
+//! |---|---|
+//! | nothing but white space | [`Body::Empty`] |
+//! | JSON, under any type | [`Body::Json`], to the letter |
+//! | JSON with small mistakes ([`repair`]) | [`Body::Json`], repaired, and said so |
+//! | several JSON values, on lines or one behind the other | [`Body::Lines`], as one JSON array |
+//! | `multipart/form-data` | [`Body::Multipart`] |
+//! | a form by its type, or by its looks where no type is named | [`Body::Form`] |
+//! | XML, plain text | [`Body::Text`] |
+//! | JSON by its type or its looks, and it is none | [`Unreadable`]: `not JSON: line 1, column 42` |
+
+#[cfg(not(target_family = "wasm"))]
+pub mod decode;
+mod fields;
+pub mod multipart;
+mod repair;
+pub mod unreadable;
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::contract::{Content, Request, Unreadable};
+use crate::form::Form;
+use crate::json::is_deeper;
+
+pub use multipart::Part;
+pub use repair::Repair;
+
+/// JSON that nests deeper is not read: parsers recurse, and a plugin's stack has 64 KiB.
+const MAX_DEPTH: usize = 128;
+
+/// A body that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading<'a> {
+    /// What it is.
+    pub body: Body<'a>,
+    /// All of it as text, decoded.
+    pub text: Cow<'a, str>,
+    /// What had to be repaired, each once.
+    pub repairs: Vec<Repair>,
+}
+
+/// The kinds of bodies.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body<'a> {
+    /// Nothing, or white space.
+    Empty,
+    /// One JSON text without white space around it, as it was sent, or as [`Reading::repairs`] tells.
+    Json(Cow<'a, str>),
+    /// Several JSON values, each as it was sent, as one JSON array.
+    Lines(String),
+    /// The fields of `application/x-www-form-urlencoded`.
+    Form(Form<'a>),
+    /// The parts of `multipart/form-data`.
+    Multipart(Vec<Part<'a>>),
+    /// XML, plain text, and whatever else has no structure that is known.
+    Text(Cow<'a, str>),
+}
+
+/// Reads a request's body.
+///
+/// # Errors
+/// What cannot be read, and where.
+pub fn read(request: &Request) -> Result<Reading<'_>, Unreadable> {
+    let declared = Declared::of(request);
+    let bytes = match &request.content {
+        Some(Content::Unreadable(why)) => return Err(why.clone()),
+        Some(Content::Text(text)) => Cow::Borrowed(text.as_bytes()),
+        Some(Content::Base64(text)) => crate::contract::Body::Base64(text.clone()).bytes().into_owned().into(),
+        None => request.body.bytes(),
+    };
+    if let Declared::Multipart(boundary) = &declared {
+        return multipart::read(bytes, boundary);
+    }
+    let text = match bytes {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    };
+    of_text(text, &declared)
+}
+
+/// Reads a text that may be JSON, and is a form or a text where it is not: for what stands within a body, such as a field
+/// that carries JSON.
+///
+/// # Errors
+/// Where it looks like JSON and is none.
+pub fn read_text(text: &str) -> Result<Reading<'_>, Unreadable> {
+    of_text(Cow::Borrowed(text), &Declared::Nothing)
+}
+
+fn of_text<'a>(text: Cow<'a, str>, declared: &Declared) -> Result<Reading<'a>, Unreadable> {
+    let text = cut(text, |text| text.trim_start_matches('\u{feff}'));
+    let trimmed = text.trim_end_matches('\0').trim();
+    if trimmed.is_empty() {
+        return Ok(Reading { body: Body::Empty, text, repairs: Vec::new() });
+    }
+    let must_be_json = matches!(declared, Declared::Json) || looks_like_json(trimmed);
+    if must_be_json || may_be_json(trimmed, declared) {
+        match json(&text) {
+            Ok((body, repairs)) => return Ok(Reading { body, text, repairs }),
+            Err(why) if must_be_json => return Err(why),
+            Err(_) => {}
+        }
+    }
+    let is_form = match declared {
+        Declared::Form => true,
+        Declared::Nothing => looks_like_form(trimmed),
+        _ => false,
+    };
+    let body = match (is_form, &text) {
+        (true, Cow::Borrowed(text)) => Body::Form(Form::parse(text.as_bytes())),
+        (true, Cow::Owned(text)) => Body::Form(Form::parse(text.as_bytes()).into_owned()),
+        (false, text) => Body::Text(text.clone()),
+    };
+    Ok(Reading { body, text, repairs: Vec::new() })
+}
+
+/// Reads JSON: as it is; else repaired; else as several values. The error is that of the text as it was sent.
+fn json<'a>(text: &Cow<'a, str>) -> Result<(Body<'a>, Vec<Repair>), Unreadable> {
+    let error = match serde_json::from_str::<&RawValue>(text) {
+        Ok(value) if is_deeper(value.get(), MAX_DEPTH) => {
+            return Err(Unreadable { reason: "JSON that nests too deeply".to_owned(), at: String::new() });
+        }
+        Ok(_) => return Ok((Body::Json(cut(text.clone(), str::trim)), Vec::new())),
+        Err(error) => error,
+    };
+    let (repaired, repairs) = repair::repair(text);
+    for (text, repairs) in [(&**text, &[][..]), (&*repaired, &repairs[..])] {
+        let is_one = !repairs.is_empty() && serde_json::from_str::<&RawValue>(text).is_ok();
+        let body = if is_one { Some(Body::Json(Cow::Owned(text.trim().to_owned()))) } else { lines(text) };
+        if let Some(body) = body
+            && !is_deeper(text, MAX_DEPTH)
+        {
+            return Ok((body, repairs.to_vec()));
+        }
+    }
+    Err(Unreadable { reason: reason(&error), at: format!("line {}, column {}", error.line(), error.column()) })
+}
+
+fn reason(error: &serde_json::Error) -> String {
+    if error.is_eof() { "JSON that ends too soon" } else { "not JSON" }.to_owned()
+}
+
+/// Several values as one array. `None` where one of them is none, or where there is but one.
+fn lines(text: &str) -> Option<Body<'static>> {
+    let mut array = String::with_capacity(text.len() + 2);
+    let mut count = 0;
+    for value in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
+        let value = value.ok()?.get();
+        // Numbers and words one behind the other are a text.
+        if !value.starts_with(['{', '[']) {
+            return None;
+        }
+        array.push(if count == 0 { '[' } else { ',' });
+        array.push_str(value);
+        count += 1;
+    }
+    array.push(']');
+    (count > 1).then_some(Body::Lines(array))
+}
+
+/// What `Content-Type` says.
+enum Declared {
+    Json,
+    Form,
+    Multipart(String),
+    Other,
+    Nothing,
+}
+
+impl Declared {
+    fn of(request: &Request) -> Self {
+        let Some(value) = request.header("content-type").map(str::trim).filter(|value| !value.is_empty()) else {
+            return Self::Nothing;
+        };
+        let essence = value.split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase();
+        match &*essence {
+            "application/x-www-form-urlencoded" => Self::Form,
+            "multipart/form-data" => multipart::boundary(value).map_or(Self::Other, Self::Multipart),
+            "application/octet-stream" | "binary/octet-stream" => Self::Nothing,
+            _ if essence.ends_with("/json") || essence.ends_with("+json") => Self::Json,
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/json-seq" => Self::Json,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Returns whether a text begins like a JSON object or array, and like nothing else: a text may begin `[CRITICAL]`.
+fn looks_like_json(trimmed: &str) -> bool {
+    let mut chars = trimmed.chars().filter(|c| !c.is_whitespace());
+    match (chars.next(), chars.next()) {
+        (Some('{'), next) => matches!(next, Some('"' | '}') | None),
+        (Some('['), next) => matches!(next, Some('{' | '[' | '"' | ']') | None),
+        _ => false,
+    }
+}
+
+/// Returns whether a text is to be tried as a JSON string, number or word, or as an array of them, and is a text where it is
+/// none.
+fn may_be_json(trimmed: &str, declared: &Declared) -> bool {
+    !matches!(declared, Declared::Form) && trimmed.starts_with(|c: char| "\"[{-tfn".contains(c) || c.is_ascii_digit())
+}
+
+/// Returns whether a text is `name=value&…` as a sender of forms writes it: no white space, and a name before the first `=`.
+fn looks_like_form(trimmed: &str) -> bool {
+    let is_name =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'%' | b'[' | b']' | b'+');
+    let Some((name, _)) = trimmed.split_once('=') else { return false };
+    !name.is_empty() && name.bytes().all(is_name) && trimmed.bytes().all(|byte| byte > b' ' && byte != b'<')
+}
+
+/// A part of a text that may be borrowed.
+fn cut<'a>(text: Cow<'a, str>, part: impl Fn(&str) -> &str) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(part(text)),
+        Cow::Owned(text) if part(&text).len() == text.len() => Cow::Owned(text),
+        Cow::Owned(text) => Cow::Owned(part(&text).to_owned()),
+    }
+}
+
+impl Reading<'_> {
+    /// One JSON text of the body, whatever its form: JSON as it was sent; of a form or of parts an object of texts, with a
+    /// list where a field is repeated. `None` for a text and for nothing.
+    pub fn json(&self) -> Option<Cow<'_, str>> {
+        match &self.body {
+            Body::Json(json) => Some(Cow::Borrowed(json)),
+            Body::Lines(array) => Some(Cow::Borrowed(array)),
+            Body::Form(form) => Some(Cow::Owned(fields::of_form(form))),
+            Body::Multipart(parts) => Some(Cow::Owned(fields::of_parts(parts))),
+            Body::Empty | Body::Text(_) => None,
+        }
+    }
+}

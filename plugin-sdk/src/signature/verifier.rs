@@ -1,0 +1,280 @@
+//! Declarative proof: the demands of a plugin, checked with the secrets of a source's settings.
+//!
+//! The host does it before it starts a sandbox, and a plugin does it where its host is older; both by this code.
+
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use crate::contract::{Demand, Proved, Rejection, RejectionKind, Request, Scheme};
+use crate::json::Object;
+
+use super::{Proof, View, twilio};
+
+/// Demands with the secrets that meet them, read once for a source.
+pub struct Verifier {
+    demands: Vec<Vec<Way>>,
+}
+
+/// A scheme, and the secrets of its setting.
+pub(super) struct Way {
+    pub(super) scheme: Scheme,
+    pub(super) secrets: Secrets,
+}
+
+/// The secrets of a setting.
+pub(super) enum Secrets {
+    /// One or several, of which any may have been used.
+    List(Vec<Secret>),
+    /// The same for each account or key.
+    Table(Vec<(String, Vec<Secret>)>),
+}
+
+/// A secret, and where it stands in the settings.
+pub(super) struct Secret {
+    pub(super) at: String,
+    pub(super) text: String,
+}
+
+/// Never prints a secret.
+impl fmt::Debug for Verifier {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schemes = self.demands.iter().map(|ways| ways.iter().map(|way| &way.scheme).collect::<Vec<_>>());
+        out.debug_struct("Verifier").field("demands", &schemes.collect::<Vec<_>>()).finish_non_exhaustive()
+    }
+}
+
+/// Checks the demands of a plugin against a request, with the secrets of the settings (JSON text). `None` where no demand is
+/// made with these settings. For many requests, [`Verifier`] reads the settings once.
+///
+/// # Errors
+/// The rejection that sender and operator read. Its `reason` is the same for an account that is unknown and a signature that
+/// is wrong; its `help`, which only the operator sees, says which.
+pub fn verify(demands: &[Demand], settings: &str, request: &Request) -> Result<Option<Proved>, Rejection> {
+    Verifier::new(demands, settings).verify(&View::from(request))
+}
+
+impl Verifier {
+    /// Demands with the secrets of these settings (JSON text). A way whose setting is absent is left out, and so is a
+    /// demand without ways.
+    pub fn new(demands: &[Demand], settings: &str) -> Self {
+        let settings = Object::read(settings);
+        let ways = |demand: &Demand| {
+            let set = demand.any.iter().filter_map(|way| {
+                let value = settings.get(&way.secret).filter(|value| *value != "null")?;
+                let secrets = Secrets::read(&way.scheme, &format!("/{}", way.secret), value);
+                Some(Way { scheme: way.scheme.clone(), secrets })
+            });
+            set.collect::<Vec<_>>()
+        };
+        Self { demands: demands.iter().map(ways).filter(|ways| !ways.is_empty()).collect() }
+    }
+
+    /// Whether there is nothing to check with these settings.
+    pub fn is_empty(&self) -> bool {
+        self.demands.is_empty()
+    }
+
+    /// Checks a request. `None` where there is nothing to check.
+    ///
+    /// # Errors
+    /// As [`verify`].
+    pub fn verify(&self, view: &View<'_>) -> Result<Option<Proved>, Rejection> {
+        let mut proved = None;
+        for ways in &self.demands {
+            let met = meet(ways, view)?;
+            // The first demand is the sender's own proof, and the others stand beside it.
+            proved.get_or_insert(met);
+        }
+        Ok(proved)
+    }
+}
+
+/// How much a refusal says: a way that the sender did not choose says nothing of one that it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// The request is proved in another way.
+    NotThis,
+    /// There is no proof.
+    Missing,
+    /// There is one, and it is wrong.
+    Wrong,
+}
+
+fn meet(ways: &[Way], view: &View<'_>) -> Result<Proved, Rejection> {
+    let mut refused: Option<(Rank, Rejection)> = None;
+    for way in ways {
+        let (rank, rejection) = match way.check(view) {
+            Ok(proved) => return Ok(proved),
+            Err(refused) => refused,
+        };
+        match &mut refused {
+            Some((known, first)) if *known == rank && rank == Rank::Missing => {
+                // None of several: the sender may bring any.
+                if first.reason != rejection.reason {
+                    first.reason = format!("{}, and {}", first.reason, rejection.reason);
+                }
+                first.challenge = match (first.challenge.take(), rejection.challenge) {
+                    (Some(one), Some(other)) => Some(format!("{one}, {other}")),
+                    (one, other) => one.or(other),
+                };
+            }
+            Some((known, _)) if *known >= rank => {}
+            refused => *refused = Some((rank, rejection)),
+        }
+    }
+    // A demand without ways is left out when it is read.
+    Err(refused
+        .map_or_else(|| Rejection::new(RejectionKind::Forbidden, "there is no proof", ""), |(_, refused)| refused))
+}
+
+impl Way {
+    fn check(&self, view: &View<'_>) -> Result<Proved, (Rank, Rejection)> {
+        if matches!(self.scheme, Scheme::Twilio | Scheme::TwilioSharedKey) {
+            return twilio::check(self, view);
+        }
+        let mut proof = Proof::Missing;
+        for (account, secret) in self.secrets.all() {
+            match self.scheme.check(view, &secret.text) {
+                (Proof::Good, identity) => return Ok(secret.proves(account, identity)),
+                (Proof::Wrong, _) if proof == Proof::Stale => {}
+                (other, _) => proof = other,
+            }
+        }
+        let rank = if proof == Proof::Missing { Rank::Missing } else { Rank::Wrong };
+        Err((rank, self.scheme.rejection(proof, view)))
+    }
+}
+
+impl Secret {
+    /// What this secret proved.
+    pub(super) fn proves(&self, account: Option<&str>, proof: Option<crate::contract::ProofIdentity>) -> Proved {
+        Proved { secret: self.at.clone(), account: account.map(str::to_owned), proof }
+    }
+}
+
+impl Secrets {
+    /// The schema lets nothing else through; what it should not have let through is no secret.
+    fn read(scheme: &Scheme, at: &str, json: &str) -> Self {
+        let is_login = matches!(scheme, Scheme::Login);
+        if !json.starts_with('{') || (is_login && Object::read(json).get("password").is_some()) {
+            return Self::List(one_or_several(is_login, at, json));
+        }
+        let table = Object::read(json);
+        let accounts = table.members().map(|(account, secrets)| {
+            let at = format!("{at}/{}", account.replace('~', "~0").replace('/', "~1"));
+            (account.to_owned(), one_or_several(is_login, &at, secrets))
+        });
+        Self::Table(accounts.collect())
+    }
+
+    /// Every secret, with the account that it is of.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Option<&str>, &Secret)> {
+        let (list, table) = match self {
+            Self::List(list) => (&list[..], &[][..]),
+            Self::Table(table) => (&[][..], &table[..]),
+        };
+        let of_accounts =
+            table.iter().flat_map(|(account, secrets)| secrets.iter().map(|secret| (Some(&**account), secret)));
+        list.iter().map(|secret| (None, secret)).chain(of_accounts)
+    }
+
+    /// The secrets of an account or a key; all of a list. `None` where it has none.
+    pub(super) fn of<'s>(&'s self, account: &str) -> Option<(Option<&'s str>, &'s [Secret])> {
+        match self {
+            Self::List(list) => Some((None, list)),
+            Self::Table(table) => {
+                table.iter().find(|(name, _)| name == account).map(|(name, secrets)| (Some(&**name), &**secrets))
+            }
+        }
+    }
+}
+
+fn one_or_several(is_login: bool, at: &str, json: &str) -> Vec<Secret> {
+    let secret = |at: String, json: &str| {
+        let text: String = if is_login {
+            let login = Object::read(json);
+            let part = |name| serde_json::from_str::<String>(login.get(name)?).ok();
+            format!("{}:{}", part("user")?, part("password")?)
+        } else {
+            serde_json::from_str(json).ok()?
+        };
+        Some(Secret { at, text })
+    };
+    match serde_json::from_str::<Vec<&RawValue>>(json) {
+        Ok(list) => {
+            list.iter().enumerate().filter_map(|(index, json)| secret(format!("{at}/{index}"), json.get())).collect()
+        }
+        Err(_) => secret(at.to_owned(), json).into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Way;
+    use crate::testing::{self, RequestBuilder};
+
+    fn post() -> RequestBuilder {
+        testing::post("https://a.example/in/x").body("a=1")
+    }
+
+    fn either() -> [Demand; 1] {
+        [Demand::any([Way::new(Scheme::Bearer, "token"), Way::new(Scheme::Login, "basic")])]
+    }
+
+    #[test]
+    fn any_way_of_a_demand_will_do() {
+        let settings = r#"{"token": ["a", "b"], "basic": {"user": "u", "password": "p"}}"#;
+        let at = |request: RequestBuilder| verify(&either(), settings, &request.build()).unwrap().unwrap().secret;
+        assert_eq!(at(post().signed(&Scheme::Bearer, "b")), "/token/1");
+        assert_eq!(at(post().signed(&Scheme::Login, "u:p")), "/basic");
+    }
+
+    #[test]
+    fn missing_proof_names_every_way_and_challenges_for_each() {
+        let settings = r#"{"token": "a", "basic": [{"user": "u", "password": "p"}]}"#;
+        let rejection = verify(&either(), settings, &post().build()).unwrap_err();
+        assert_eq!(rejection.kind, RejectionKind::Unauthenticated);
+        assert!(rejection.reason.contains("bearer token") && rejection.reason.contains("password"), "{rejection:?}");
+        let challenge = rejection.challenge.unwrap();
+        assert!(challenge.starts_with("Bearer realm=") && challenge.contains(", Basic realm="), "{challenge}");
+        let wrong = verify(&either(), settings, &post().signed(&Scheme::Bearer, "c").build()).unwrap_err();
+        assert_eq!((wrong.kind, wrong.challenge), (RejectionKind::Forbidden, None));
+    }
+
+    #[test]
+    fn way_without_its_setting_is_left_out_and_so_is_its_demand() {
+        for settings in ["{}", r#"{"token": null}"#, ""] {
+            assert_eq!(verify(&either(), settings, &post().build()), Ok(None), "{settings}");
+            assert!(Verifier::new(&either(), settings).is_empty());
+        }
+        let only_basic = r#"{"basic": {"user": "u", "password": "p"}}"#;
+        assert!(verify(&either(), only_basic, &post().signed(&Scheme::Bearer, "a").build()).is_err());
+    }
+
+    #[test]
+    fn setting_of_another_shape_lets_nobody_in() {
+        for settings in [r#"{"token": 7}"#, r#"{"token": []}"#, r#"{"token": {}}"#, r#"{"token": {"a": {}}}"#] {
+            assert!(verify(&either(), settings, &post().signed(&Scheme::Bearer, "").build()).is_err(), "{settings}");
+        }
+    }
+
+    #[test]
+    fn all_demands_must_be_met_and_the_first_is_the_proof() {
+        let demands =
+            [Demand::any([Way::new(Scheme::github(), "secret")]), Demand::any([Way::new(Scheme::Bearer, "token")])];
+        let settings = r#"{"secret": {"one": "s", "two/~": ["t", "u"]}, "token": "a"}"#;
+        let signed = post().signed(&Scheme::github(), "u");
+        assert!(verify(&demands, settings, &signed.clone().build()).is_err());
+        let proved = verify(&demands, settings, &signed.signed(&Scheme::Bearer, "a").build()).unwrap().unwrap();
+        assert_eq!((&*proved.secret, proved.account.as_deref()), ("/secret/two~1~0/1", Some("two/~")));
+        assert!(proved.proof.unwrap().id.starts_with("sha256:"));
+    }
+
+    #[test]
+    fn secret_is_never_printed() {
+        let verifier = Verifier::new(&either(), r#"{"token": "s3cret"}"#);
+        assert!(!format!("{verifier:?}").contains("s3cret"));
+    }
+}
