@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use plugin_sdk::contract::{Alert, Answer, Priority, Request};
+use plugin_sdk::contract::{Alert, Answer, NoteKind, Priority, Request};
 use plugin_sdk::signature::Scheme;
 use plugin_sdk::testing::{self, hostile};
 use twilio_errors::TwilioErrors;
@@ -78,14 +78,15 @@ fn a_title_is_the_code_and_the_best_words_there_are() {
 }
 
 #[test]
-fn an_event_without_an_id_has_the_hash_of_its_body() {
-    for sid in ["", "  ", "../../etc/passwd", &"N".repeat(65)] {
+fn event_without_a_sid_has_the_hash_of_its_signed_text() {
+    for sid in ["", "  ", "../../etc/passwd", "NO1", &"N".repeat(65)] {
         let id = alert_with(&[("Sid", sid), ("Level", "ERROR")]).event_id;
         assert!(id.starts_with("sha256:") && id.len() == 71, "{sid:?}: {id}");
     }
     assert_eq!(alert_of(b"Level=ERROR").event_id, alert_of(b"Level=ERROR").event_id);
     assert_ne!(alert_of(b"Level=ERROR").event_id, alert_of(b"Level=ERROR&x=").event_id);
-    assert_eq!(alert_with(&[("Sid", " NO1 ")]).event_id, "NO1");
+    let sid = format!("NO{}", "0a".repeat(16));
+    assert_eq!(alert_with(&[("Sid", &format!(" {sid} "))]).event_id, sid);
 }
 
 #[test]
@@ -100,14 +101,16 @@ fn a_link_needs_a_sid_of_the_documented_form() {
 
 #[test]
 fn a_time_is_passed_on_where_it_looks_like_one() {
-    for (time, plausible) in [
-        ("2020-01-01T23:28:54Z", true),
-        ("2020-01-01T23:28:54.123Z", true),
-        ("Wed, 01 Jan 2020 23:28:54 GMT", false),
-        ("", false),
+    for (time, read, note) in [
+        ("2020-01-01T23:28:54Z", Some("2020-01-01T23:28:54Z"), None),
+        ("2020-01-01T23:28:54.123Z", Some("2020-01-01T23:28:54.123Z"), None),
+        ("Wed, 01 Jan 2020 23:28:54 GMT", Some("2020-01-01T23:28:54Z"), None),
+        ("yesterday", None, Some(NoteKind::UnreadableTime)),
+        ("", None, Some(NoteKind::NoTime)),
     ] {
-        let occurred_at = alert_with(&[("Timestamp", time)]).occurred_at;
-        assert_eq!(occurred_at.as_deref(), plausible.then_some(time), "{time:?}");
+        let alert = alert_with(&[("Timestamp", time)]);
+        assert_eq!(alert.occurred_at.as_deref(), read, "{time:?}");
+        assert_eq!(alert.notes.first().map(|note| note.kind), note, "{time:?}");
     }
 }
 
