@@ -18,7 +18,7 @@ pub struct Health {
 /// A snapshot of the board.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Board {
-    /// Whether requests are taken at present.
+    /// True while requests are accepted.
     pub ready: bool,
     /// The reason why they are not; or something that the operator should look at.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +30,7 @@ pub struct Board {
 /// The state of a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DestinationHealth {
-    /// Whether alerts go out.
+    /// Its state.
     pub state: DestinationState,
     /// The beginning of that state: RFC 3339.
     pub since: String,
@@ -40,21 +40,21 @@ pub struct DestinationHealth {
     /// The reason of the last failed attempt, and what fixes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Set where the last outcome of the destination was that it accepts alerts, or judges them. A destination that was sent
-    /// nothing yet, or that failed the last alert, may be healthy or not.
+    /// True if the last attempt was accepted or rejected. Before the first attempt, and after a failed one, the destination may
+    /// be healthy or not.
     #[serde(skip)]
     pub proven: bool,
 }
 
-/// Whether alerts go out to a destination.
+/// The state of delivery to a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DestinationState {
     /// Alerts go out.
     Healthy,
-    /// It does not answer, or answers that it cannot now; one alert is tried at growing intervals.
+    /// The destination does not answer, or answers an error; one alert is tried at growing intervals.
     Failing,
-    /// It refuses every alert, and only the operator can fix that; one alert is tried at growing intervals.
+    /// The destination refuses every alert, and only the operator can fix that; one alert is tried at growing intervals.
     Held,
 }
 

@@ -1,4 +1,4 @@
-//! The line between the gateway and ITOC360, which can go wrong without either of them knowing.
+//! The line between the gateway and ITOC360, with faults of its own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,34 +15,34 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::Itoc360;
 
-/// A line of its own to an ITOC360. Where it is changed, what runs over it breaks, and new connections meet the change.
+/// A proxy to an ITOC360. A change of its state breaks the connections over it; new ones meet the new state.
 pub struct Line {
     address: SocketAddr,
     state: watch::Sender<State>,
     carrying: JoinHandle<()>,
 }
 
-/// How a line is.
+/// The state of a line.
 #[derive(Debug, Clone)]
 pub enum State {
-    /// It carries every byte both ways.
+    /// Carries every byte both ways.
     Well,
-    /// It refuses connections.
+    /// Refuses connections.
     Refused,
-    /// It takes connections, and says nothing ever.
+    /// Accepts connections, and never answers.
     Silent,
-    /// It takes the beginning of a request, and then resets the connection.
+    /// Reads the beginning of a request, and then resets the connection.
     Reset,
-    /// It carries the answer byte by byte, each after so long.
+    /// Carries the answer byte by byte, each after this delay.
     Drip(Duration),
-    /// It carries so many bytes of the answer, and then closes the connection.
+    /// Carries this many bytes of the answer, and then closes the connection.
     Cut(usize),
-    /// It speaks TLS, and carries what is in it.
+    /// Ends TLS, and carries the bytes within.
     Tls(Arc<ServerConfig>),
 }
 
 impl Line {
-    /// A line that is well.
+    /// Creates a line without a fault.
     pub fn to(itoc360: &Itoc360) -> Self {
         // Bound and never listening, so that the port stays its own while it refuses connections.
         let socket = TcpSocket::new_v4().unwrap();
@@ -54,17 +54,17 @@ impl Line {
         Self { address, state, carrying: tokio::spawn(carrying) }
     }
 
-    /// From now on it is so.
+    /// Changes its state.
     pub fn is(&self, state: State) {
         self.state.send_replace(state);
     }
 
-    /// What to configure as the destination's URL.
+    /// Returns the destination's URL.
     pub fn url(&self) -> String {
         format!("http://{}{PATH}", self.address)
     }
 
-    /// The same under another scheme and another name for this machine.
+    /// Returns the URL with another scheme and another name of this machine.
     pub fn url_as(&self, scheme: &str, host: &str) -> String {
         format!("{scheme}://{host}:{}{PATH}", self.address.port())
     }
@@ -109,7 +109,7 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     }
 }
 
-/// A program that was just being started when the port was closed may hold it for a moment more.
+/// Binds a port again. A program that was starting when the port was closed may hold it for a moment.
 async fn listen(address: SocketAddr) -> TcpListener {
     let mut moment = tokio::time::interval(Duration::from_millis(5));
     loop {
@@ -122,7 +122,7 @@ async fn listen(address: SocketAddr) -> TcpListener {
     }
 }
 
-/// Until either side leaves, or the line is changed.
+/// Carries bytes until either side leaves, or the line changes.
 async fn carry(mut stream: TcpStream, to: SocketAddr, state: State) -> io::Result<()> {
     stream.set_nodelay(true)?;
     match state {
@@ -144,7 +144,7 @@ async fn carry(mut stream: TcpStream, to: SocketAddr, state: State) -> io::Resul
     Ok(())
 }
 
-/// Carries requests as they are, and of the answers so many bytes.
+/// Carries requests as they are, and this many bytes of the answers.
 async fn answer(
     stream: impl AsyncRead + AsyncWrite,
     to: SocketAddr,

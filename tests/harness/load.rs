@@ -1,4 +1,4 @@
-//! Events that are sent until each of them was accepted, and what must have come of them.
+//! A load of events, each sent until it is accepted, and assertions about their alerts.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -11,47 +11,47 @@ use tokio::time::timeout;
 
 use super::{Gateway, Itoc360, PATIENCE, Place, twilio};
 
-/// How many send at once.
+/// The number of concurrent senders.
 const SENDERS: usize = 8;
 
-/// The numbers of the events that wait to be sent.
+/// The numbers of the events to send.
 pub type Waiting = Arc<Mutex<VecDeque<usize>>>;
 
-/// So many events.
+/// Returns this many events.
 pub fn events(count: usize) -> Waiting {
     Arc::new(Mutex::new((0..count).collect()))
 }
 
-/// Takes back the events beyond so many. A load that must not run dry has more than any machine sends meanwhile.
+/// Takes back the events beyond this number. A load that must not run dry has more than any machine sends meanwhile.
 pub fn keep_first(waiting: &Waiting, count: usize) {
     waiting.lock().unwrap().retain(|number| *number < count);
 }
 
-/// Events that are sent until each of them was answered 200.
+/// A load: events, each sent until it is answered 200.
 pub struct Load {
     waiting: Waiting,
     answered: watch::Sender<Answered>,
     sending: JoinSet<()>,
 }
 
-/// How many were answered, and how.
+/// The counts of the answers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Answered {
     /// 200.
     pub accepted: usize,
-    /// 503, with a time to come back at; they were sent again.
+    /// 503 with `Retry-After`; they were sent again.
     pub refused: usize,
-    /// Not at all: the connection broke.
+    /// No answer: the connection broke.
     pub broken: usize,
 }
 
 impl Load {
-    /// Sends what waits, until the gateway is gone. Everything must be accepted.
+    /// Sends the events until the gateway is gone. Each must be accepted.
     pub fn on(gateway: &Gateway, waiting: &Waiting) -> Self {
         Self::start(gateway, waiting, false)
     }
 
-    /// Sends what waits, until the gateway is gone; what cannot be kept is sent again at once.
+    /// Sends the events until the gateway is gone. An event answered 503 is sent again at once.
     pub fn on_a_bad_disk(gateway: &Gateway, waiting: &Waiting) -> Self {
         Self::start(gateway, waiting, true)
     }
@@ -88,12 +88,12 @@ impl Load {
         load
     }
 
-    /// Waits until so many were answered 200, or until all were.
+    /// Waits until this many were answered 200, or until all were.
     pub async fn accepted(&mut self, count: usize) {
         self.until(|answered| answered.accepted >= count).await;
     }
 
-    /// Waits until so many more than now were answered 200.
+    /// Waits until this many more than now were answered 200.
     pub async fn accepted_beyond(&mut self, more: usize) -> Answered {
         let before = self.answered().accepted;
         let answered = self.until(|answered| answered.accepted > before + more).await;
@@ -101,7 +101,7 @@ impl Load {
         answered
     }
 
-    /// Waits until the answers are so, or until there are no more.
+    /// Waits until the answers fulfil a condition, or until there are no more.
     pub async fn until(&mut self, so: impl Fn(&Answered) -> bool) -> Answered {
         let mut answered = self.answered.subscribe();
         let ended = async {
@@ -118,12 +118,12 @@ impl Load {
         self.answered()
     }
 
-    /// How it stands.
+    /// Returns the counts until now.
     pub fn answered(&self) -> Answered {
         *self.answered.borrow()
     }
 
-    /// Waits for the senders to notice that the gateway is gone, or to have sent all. Gives whether all was sent.
+    /// Waits until the senders notice that the gateway is gone, or have sent everything. Returns whether everything was sent.
     pub async fn end(self) -> bool {
         self.sending.join_all().await;
         self.waiting.lock().unwrap().is_empty()

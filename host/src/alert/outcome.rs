@@ -1,4 +1,4 @@
-//! What one delivery attempt came to. None of the four outcomes is an error: each tells delivery what to do next.
+//! The outcome of one delivery attempt. None of the four is an error: each decides the next step of delivery.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ pub enum Outcome {
     Accepted(Receipt),
     /// The destination was not reached, failed, or asked for patience. The alert is sent again.
     Retry {
-        /// What happened, in one line.
+        /// The reason, in one line.
         why: String,
-        /// How long the destination asked to be left alone.
+        /// The wait that the destination asked for.
         retry_after: Option<Duration>,
     },
     /// Any alert would fare the same until the operator fixes something. The destination is held and the alert waits.
     Blocked {
-        /// What happened and what to fix, in one line.
+        /// The reason and the fix, in one line.
         why: String,
     },
     /// The destination will never take this one alert. It becomes a dead letter.
     Rejected {
-        /// What the destination said, in one line.
+        /// The destination's answer, in one line.
         why: String,
     },
 }

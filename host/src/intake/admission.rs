@@ -1,18 +1,17 @@
-//! Who may come in while much is under way: one budget of bytes, shared by the sources with a dynamic threshold.
+//! Admission control: one memory budget, shared by the sources with a dynamic threshold.
 //!
-//! A request is charged before its body is read, for as long as anything of it is held: its body, its head, and what is made
-//! of it until the disk has it. A source may take more only while what it holds already is at most what is still free
-//! (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", IEEE/ACM Transactions on
-//! Networking 6(2), 1998, with α = 1). So:
+//! A request reserves memory before its body is read: for its body, its head and its alerts, until the sync. A source may
+//! reserve more only while its reservations are at most as large as the free rest of the budget (Choudhury and Hahne, "Dynamic
+//! queue length thresholds for shared-memory packet switches", IEEE/ACM Transactions on Networking 6(2), 1998, with α = 1). So:
 //!
-//! - together they never hold more than the budget;
-//! - a source that floods alone holds half of it, and one request more at most; `k` of them leave one part in `k + 1`;
-//! - a source that holds nothing is taken in as long as its request fits into what is free.
+//! - all reservations together never exceed the budget;
+//! - a single flooding source holds half of it, and one request more at most; `k` of them leave one part in `k + 1`;
+//! - a source without a reservation is admitted if its request fits into the free rest.
 //!
-//! No source has a part of its own that would lie idle while it sends nothing, and there is nothing to configure for each.
+//! No source has a part of its own, idle while it sends nothing, and there is nothing to configure for each.
 //!
-//! A share is of the source, not of the sender: who a sender is, is known only when its body was read. Strangers who know the
-//! URL of a source without a token can therefore use up that source's half, but no other's.
+//! A share belongs to the source and not to the sender, because the sender is proved only after the body was read. So strangers
+//! with the URL of a source without a token can use up that source's half, but no other's.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,17 +19,16 @@ use hyper::body::Bytes;
 
 use crate::http;
 
-/// What a request is charged beside its body: a head of the largest size, the tasks that work on it, and alerts of some
-/// size. As many requests fit as there are connections, so that one source's slow bodies keep half of those busy at most.
+/// The reservation of a request besides its body: a head of the largest size, its tasks, and alerts of some size. As many requests fit as there are connections, so that one source's slow bodies keep half of those busy at most.
 pub const REQUEST: usize = 32 * 1024;
 
-/// A part of the budget for requests, of the memory that the operator grants: the rest is for connections.
+/// The part of `memory` for requests is one in this many; the rest is for connections.
 const PART: usize = 6;
 
 // Both parts have room for as many.
 const _: () = assert!(REQUEST * PART == http::CONNECTION_MEMORY);
 
-/// Why there is no room. The sender is to come back in either case.
+/// The reason of a refusal. The sender should retry in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRoom {
     /// The source holds its share.
@@ -52,33 +50,33 @@ pub struct Member {
     index: usize,
 }
 
-/// What one request is charged; given back when this is dropped.
+/// The reservation of one request; dropping it releases the memory.
 #[derive(Debug)]
 pub struct Charge {
     member: Member,
     bytes: usize,
 }
 
-/// Who holds how much.
+/// The reservations of each source, and the free rest.
 #[derive(Debug)]
 struct Ledger {
     free: usize,
     held: Vec<usize>,
 }
 
-/// Bytes, and what they are charged.
+/// Bytes with their reservation.
 struct Charged {
     bytes: Vec<u8>,
     _charge: Charge,
 }
 
 impl Admission {
-    /// The part for requests, of all the memory that senders may use.
+    /// Creates the budget: the part for requests of `memory`.
     pub fn within(memory: usize) -> Arc<Self> {
         Arc::new(Self { ledger: Mutex::new(Ledger { free: memory / PART, held: Vec::new() }) })
     }
 
-    /// One more who shares it.
+    /// Adds a source to the budget.
     pub fn join(self: &Arc<Self>) -> Member {
         let mut ledger = self.ledger();
         ledger.held.push(0);
@@ -91,10 +89,10 @@ impl Admission {
 }
 
 impl Member {
-    /// Takes a request in whose body has so many bytes, as far as that is known.
+    /// Reserves memory for a request with a body of this many bytes, as far as that is known.
     ///
     /// # Errors
-    /// Why it has to wait outside; nothing is charged then.
+    /// The budget is used up; nothing is reserved then.
     pub fn admit(&self, body: usize) -> Result<Charge, NoRoom> {
         let mut charge = Charge { member: self.clone(), bytes: 0 };
         charge.cover(cost(body))?;
@@ -102,16 +100,16 @@ impl Member {
     }
 }
 
-/// What is charged for a request with such a body: the body counts twice, because what is made of it is about as large.
+/// Returns the reservation for a body of this size. The body counts twice, because its alerts are about as large.
 pub fn cost(body: usize) -> usize {
     REQUEST + 2 * body
 }
 
 impl Charge {
-    /// Charges so much in all, or what was charged already, where that is more.
+    /// Grows the reservation to `bytes` in all. It never shrinks.
     ///
     /// # Errors
-    /// Why there is no room; what was charged before remains.
+    /// The budget is used up; the reservation stays as it was.
     pub fn cover(&mut self, bytes: usize) -> Result<(), NoRoom> {
         if let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) {
             self.member.admission.ledger().take(self.member.index, more)?;
@@ -120,7 +118,7 @@ impl Charge {
         Ok(())
     }
 
-    /// Bytes that are charged for as long as anybody holds them, even if that is the store's queue and their sender is gone.
+    /// Returns the bytes with their reservation: it lasts as long as any holder, such as the store's queue.
     pub fn on(self, bytes: Vec<u8>) -> Bytes {
         Bytes::from_owner(Charged { bytes, _charge: self })
     }

@@ -1,10 +1,9 @@
-//! `limits.rate`: how many requests of a source are taken in a time.
+//! The rate limit of a source: `limits.rate`.
 //!
-//! The generic cell rate algorithm, by the `governor` crate: as many as the written count may come at once, and each makes
-//! room again after its part of the time. It is asked after the token, so that strangers without it cannot use up what the
-//! sender may send, and before the body is read and the plugin runs, so that what is too much costs next to nothing. Where a
-//! plugin proves the sender by a signature over the body, that order is impossible: a forged request counts as well, and
-//! only `token` beside it, or a list of the networks that the sender comes from, keeps strangers from using it up.
+//! The generic cell rate algorithm, by the `governor` crate: a burst of the configured count, and then one request for each part
+//! of the time. The limit comes after the token: strangers without it cannot use up the sender's rate. It comes before the body
+//! and the plugin: a request beyond it costs next to nothing. If a plugin proves the sender by a signature over the body, forged
+//! requests count too. Then only `token` or `clients` keeps strangers from using up the rate.
 
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ pub struct Pace<C: Clock = DefaultClock> {
 }
 
 impl Pace {
-    /// By the clock of the machine.
+    /// Creates the limit, by the monotonic clock.
     pub fn new(rate: Rate) -> Self {
         Self::by(rate, DefaultClock::default())
     }
@@ -40,7 +39,7 @@ impl<C: Clock + Clone> Pace<C> {
     /// Counts a request.
     ///
     /// # Errors
-    /// How many whole seconds it is too early; it does not count then.
+    /// The whole seconds until it may come; it does not count then.
     pub fn step(&self) -> Result<(), u64> {
         self.limiter.check().map_err(|early| whole_seconds(early.wait_time_from(self.clock.now())))
     }

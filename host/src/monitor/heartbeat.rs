@@ -1,11 +1,10 @@
-//! Sources of which something is expected, and when they were heard of.
+//! Heartbeats: sources with `expect_every`, and the times of their last requests.
 //!
-//! What counts is for how long the gateway has listened in vain: the time since a request came in whose sender is who it
-//! should be, by the clock that nobody sets, without the time in which the gateway did not run. It is written down once in
-//! [`WRITE`], at a stop, before each alert, and at once where what stands there is more than that too much: something has
-//! come after a long time. So a crash costs about a minute: the alert comes that much later where nothing came, and that much
-//! earlier where something had. None is left out or told twice, because an alert and the fact that it is open are kept
-//! together, and for how long nothing came before them.
+//! A silence is the time since the last authentic request of a source, by the steady clock, without the time in which the
+//! gateway did not run. It is stored once in [`WRITE`], at a shutdown, before each alert, and at once if the stored value is more
+//! than [`WRITE`] too long, after the first request in a long time. So a crash costs about a minute: an alert fires that much
+//! later, or that much earlier after a request. No alert is lost or repeated, because it is stored together with its condition,
+//! after the silence.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,17 +19,17 @@ use crate::config::shown_duration;
 use crate::health::Heard;
 use crate::store::{self, Seen};
 
-/// How often it is written down for how long nothing has come.
+/// The interval at which silences are stored.
 pub const WRITE: Duration = Duration::from_secs(60);
 
-/// What is to be known of a source.
+/// The heartbeat configuration of a source.
 #[derive(Debug, Clone)]
 pub struct Expected {
     /// Its name.
     pub source: Arc<str>,
-    /// Where its alerts go.
+    /// The destination of its alerts.
     pub destination: Arc<str>,
-    /// How long nothing may come.
+    /// The longest allowed silence.
     pub every: Option<Duration>,
 }
 
@@ -38,7 +37,7 @@ pub struct Expected {
 #[derive(Debug)]
 pub struct Heartbeats {
     sources: Vec<Listened>,
-    /// What is remembered of others, should they be configured again.
+    /// The stored heartbeats of other sources, which may be configured again.
     others: HashMap<String, Seen>,
 }
 
@@ -47,7 +46,7 @@ pub struct Heartbeats {
 pub struct Reloaded {
     /// Every one.
     pub sources: Vec<Expected>,
-    /// From when on they are listened to.
+    /// The time from which they are watched.
     pub since: Instant,
 }
 
@@ -55,20 +54,20 @@ pub struct Reloaded {
 struct Listened {
     expected: Expected,
     last_seen: Option<i64>,
-    /// How long nothing had come when this run began to listen, or nothing once something has come.
+    /// The silence before this run began to watch; zero after the first request.
     before: Duration,
-    /// Since when this run has heard nothing.
+    /// The beginning of the silence within this run.
     since: Instant,
-    /// Where it was told that it is silent.
+    /// The destination at which the missed heartbeat fired.
     told: Option<Arc<str>>,
-    /// How long nothing had come by what was written down last.
+    /// The stored silence.
     written: Duration,
-    /// Whether there is something to write down although nobody expects anything.
+    /// Set by a request after the last write, also without `expect_every`.
     news: bool,
 }
 
 impl Heartbeats {
-    /// These sources, of which this is remembered.
+    /// Watches these sources, with their stored heartbeats.
     pub fn new(sources: Vec<Expected>, seen: Vec<Seen>, now: Instant) -> Self {
         let others = seen.into_iter().map(|seen| (seen.source.clone(), seen)).collect();
         let mut heartbeats = Self { sources: Vec::new(), others };
@@ -76,8 +75,7 @@ impl Heartbeats {
         heartbeats
     }
 
-    /// From now on it is these sources. What is known of one that stays goes on; one that comes begins as at a start. Gives
-    /// those that are gone.
+    /// Replaces the sources. A source that stays keeps its heartbeat; a new one begins as at a start. Returns the removed ones.
     pub fn take(&mut self, Reloaded { sources, since }: Reloaded) -> Vec<Gone> {
         let mut before: HashMap<_, _> =
             self.sources.drain(..).map(|one| (Arc::clone(&one.expected.source), one)).collect();
@@ -101,13 +99,14 @@ impl Heartbeats {
         gone.collect()
     }
 
-    /// An earlier run has told that this one is silent, where it would be told now. Says whether something is expected of it still.
+    /// Takes over a missed heartbeat that fired in an earlier run, at the same destination. Returns whether the source still has
+    /// `expect_every`.
     pub fn was_told(&mut self, name: &str) -> bool {
         let source = self.sources.iter_mut().find(|one| &*one.expected.source == name && one.expected.every.is_some());
         source.map(|source| source.told = Some(Arc::clone(&source.expected.destination))).is_some()
     }
 
-    /// Learns what has come since.
+    /// Learns the latest requests.
     pub fn hear(&mut self, heard: &HashMap<Arc<str>, Heard>) {
         for source in &mut self.sources {
             if let Some(heard) = heard.get(&source.expected.source)
@@ -119,39 +118,39 @@ impl Heartbeats {
         }
     }
 
-    /// When each was heard of, by the clock on the wall.
+    /// Returns the wall time of each source's last request.
     pub fn last_seen(&self) -> impl Iterator<Item = (&Arc<str>, i64)> {
         self.sources.iter().filter_map(|source| Some((&source.expected.source, source.last_seen?)))
     }
 
-    /// Each of which something is expected, and whether it is silent.
+    /// Returns each source with `expect_every`, and whether its heartbeat is missed.
     pub fn states(&self, now: Instant) -> impl Iterator<Item = (&Arc<str>, bool)> {
         let sources = self.sources.iter().filter(|source| source.expected.every.is_some());
         sources.map(move |source| (&source.expected.source, source.is_missed(now)))
     }
 
-    /// Each of which something is expected.
+    /// Returns each source with `expect_every`.
     pub fn expected(&self) -> impl Iterator<Item = &Arc<str>> {
         self.states(Instant::now()).map(|(source, _)| source)
     }
 
-    /// Those of which it must be known at once that something has come: for an alert to end, or to be written down.
+    /// Returns the sources whose next request must be noticed at once, to resolve an alert or to store it.
     pub fn awaited(&self) -> impl Iterator<Item = &Arc<str>> {
         let sources = self.sources.iter().filter(|source| source.told.is_some() || source.is_long_unheard_on_disk());
         sources.map(|source| &source.expected.source)
     }
 
-    /// Whether something has come that a crash must not forget.
+    /// Returns whether a request must be stored at once, for a crash.
     pub fn is_outdated(&self) -> bool {
         self.sources.iter().any(|source| source.news && source.is_long_unheard_on_disk())
     }
 
-    /// When the next falls silent, if nothing comes.
+    /// Returns the time of the next missed heartbeat, without any request until then.
     pub fn next(&self) -> Option<Instant> {
         self.sources.iter().filter(|source| !source.is_told()).filter_map(Listened::missed_at).min()
     }
 
-    /// Something to tell now, and where: to be handed back to [`Heartbeats::done`] once it is told.
+    /// Returns an alert that is due now, with its destination. The caller hands `Done` to [`Heartbeats::done`] once it is stored.
     pub fn due(&self, now: Instant) -> Option<(contract::Alert, Arc<str>, Done)> {
         self.sources.iter().enumerate().find_map(|(index, source)| {
             let Expected { source: name, destination, every } = &source.expected;
@@ -175,19 +174,19 @@ impl Heartbeats {
         })
     }
 
-    /// It was told.
+    /// Notes that the alert is stored.
     pub fn done(&mut self, done: &Done) {
         let source = &mut self.sources[done.index];
         source.told = (done.act == Act::Open).then(|| Arc::clone(&source.expected.destination));
     }
 
-    /// What is to be written down: of `all`, or of those that have news.
+    /// Returns the heartbeats to store: of `all` sources, or of those with news.
     pub fn to_write(&self, now: Instant, all: bool) -> Vec<Seen> {
         let sources = self.sources.iter().filter(|source| all || source.news || source.expected.every.is_some());
         sources.map(|source| source.seen(now)).collect()
     }
 
-    /// What [`Heartbeats::to_write`] gave at `now` was written down.
+    /// Notes that the result of [`Heartbeats::to_write`] at `now` is stored.
     pub fn written(&mut self, now: Instant) {
         for source in &mut self.sources {
             (source.news, source.written) = (false, source.silence(now));
@@ -195,18 +194,18 @@ impl Heartbeats {
     }
 }
 
-/// A source that is not configured any more.
+/// A source that is no longer configured.
 #[derive(Debug)]
 pub struct Gone {
-    /// What was expected of it.
+    /// Its heartbeat configuration.
     pub expected: Expected,
-    /// What is to be remembered of it.
+    /// Its heartbeat, to be stored.
     pub seen: Seen,
-    /// Whether it was told that it is silent.
+    /// Whether its missed heartbeat has fired.
     pub told: bool,
 }
 
-/// What was told of which.
+/// The source and the change of an alert.
 #[derive(Debug)]
 pub struct Done {
     index: usize,
@@ -222,7 +221,7 @@ impl Listened {
         self.missed_at().is_some_and(|at| at <= now)
     }
 
-    /// Whether that it is silent was told where it would be told now.
+    /// Returns whether the missed heartbeat has fired at the present destination.
     fn is_told(&self) -> bool {
         self.told.as_ref() == Some(&self.expected.destination)
     }

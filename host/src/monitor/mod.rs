@@ -35,13 +35,13 @@ pub use heartbeat::{Expected, Reloaded};
 use destinations::Destinations;
 use heartbeat::{Gone, Heartbeats, WRITE};
 
-/// How long to leave a store alone that could not keep something.
+/// The pause after a failed write to the store.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How often a write probes a disk that took nothing: where no request comes, nothing else would write to it.
+/// The interval at which a write probes a failing disk: without requests, nothing else would write to it.
 const PROBE: Duration = Duration::from_secs(10);
-/// How long to let dead letters gather before they are counted again.
+/// The time for which dead letters gather before they are counted again.
 const GATHER: Duration = Duration::from_secs(2);
-/// When to count again where there are more dead letters than the last alert said, and that is less than an hour ago.
+/// The interval of recounts within an hour of the last alert about dead letters.
 const RECOUNT: Duration = Duration::from_secs(5 * 60);
 
 /// Tells the monitor.
@@ -95,7 +95,7 @@ impl Monitor {
     /// Returns a monitor that goes on from the conditions that `store` remembers of earlier runs.
     ///
     /// # Errors
-    /// What the disk said.
+    /// The store cannot be read.
     pub fn new(plan: &Plan, store: Store, health: Health, metrics: Metrics) -> Result<Self, StoreError> {
         let now = Instant::now();
         let remembered = store.remembered()?;

@@ -1,4 +1,4 @@
-//! The circuit breaker of one destination: whether it is tried, given how the last attempts fared.
+//! The circuit breaker of one destination: it decides from the last outcomes whether the destination is tried.
 //!
 //! **Closed**, traffic flows, as many attempts at once as the [concurrency limiter](ConcurrencyLimiter) permits.
 //!
@@ -10,13 +10,12 @@
 //! closes when a probe is accepted or rejected. But where nothing at all was accepted for [`FAILING_AFTER`], the
 //! destination is reported as failing although the breaker is closed, however few alerts there are: each matters.
 //!
-//! An alert that fails again and again while others are accepted is a poison message: a destination may answer an error, or
-//! a firewall before it 403, to that one alone. Once others were accepted after it for [`POISON_AFTER`] times, its failures
+//! An alert that fails again and again while others are accepted is a poison message: the destination answers an error to
+//! that one alone, or a firewall in front of it 403. Once others were accepted after it for [`POISON_AFTER`] times, its failures
 //! say nothing about the destination any more. It keeps its own backoff, and opens the breaker for no other alert.
 //!
-//! A breaker that closes begins a slow start, as a new one does: neither a destination that has just recovered nor the one
-//! of a restarted gateway is met by the whole backlog at once. Each destination has a breaker of its own: several that stand
-//! for one service are to it what several gateways are.
+//! A breaker that closes begins a slow start, like a new one: no recovered destination gets the whole backlog at once, nor does
+//! any destination after a restart. Each destination has a breaker of its own, also where several of them are one service.
 //!
 //! It is a pure state machine: the caller brings the time, the outcomes and the randomness, and does the sending.
 
@@ -34,17 +33,17 @@ use super::limiter::ConcurrencyLimiter;
 use crate::alert::Outcome;
 use crate::health::DestinationState;
 
-/// How many different alerts must fail, with none accepted between, until the breaker opens.
+/// The number of different alerts that must fail, with none accepted between, until the breaker opens.
 pub const FAILING_AFTER_ALERTS: usize = 5;
 
-/// How long alerts must fail, with none accepted between, until the destination is reported as failing.
+/// The time for which alerts must fail, with none accepted between, until the destination is reported as failing.
 pub const FAILING_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// How often an alert must fail, with another one accepted after each time, until it counts as a poison message. Once
-/// happens to whatever was under way in an outage.
+/// The number of failures of an alert, with another one accepted after each, until it is a poison message. One failure is usual
+/// for an alert under way at the beginning of an outage.
 pub const POISON_AFTER: u32 = 2;
 
-/// How many alerts are remembered as failed. Beyond that, a poison message counts against the destination.
+/// The most alerts remembered as failed. Beyond that, a poison message counts against the destination.
 const REMEMBERED: usize = 10_000;
 
 /// The circuit breaker of one destination, and its concurrency limiter.
@@ -55,9 +54,9 @@ pub struct CircuitBreaker {
     failed: HashSet<i64>,
     /// The outage since the last alert was accepted: its beginning and the latest reason.
     outage: Option<(Instant, String)>,
-    /// How often others were accepted after an alert failed, until it is accepted or rejected itself.
+    /// For each failed alert, the number of times that another one was accepted after a failure of it.
     overtaken: HashMap<i64, u32>,
-    /// Whether the destination has accepted or rejected anything yet.
+    /// True once the destination has accepted or rejected an alert.
     answers: bool,
     /// None while the breaker is closed.
     open: Option<Open>,
@@ -66,13 +65,13 @@ pub struct CircuitBreaker {
 /// The state of a destination, as its breaker knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    /// Whether alerts go out.
+    /// The state of delivery.
     pub state: DestinationState,
     /// The reason of the last attempt that counted against the destination, since it accepted one.
     pub why: Option<String>,
     /// The first failed attempt since the destination accepted an alert, where one has failed.
     pub failing_since: Option<Instant>,
-    /// Whether the last outcome of the destination was that it accepts alerts, or judges them. False before the first.
+    /// True if the last attempt was accepted or rejected. False before the first.
     pub proven: bool,
 }
 
