@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
-use plugin_sdk::contract::{Alert, Priority, Request, Status};
+use plugin_sdk::contract::{Alert, Note, NoteKind, Priority, Request, Status, Unreadable};
 use plugin_sdk::signature::sha256;
 use plugin_sdk::text::line;
-use plugin_sdk::time;
+use plugin_sdk::{body, time};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::choice::Choice;
+use crate::choice::{Choice, Word};
+use crate::identity::Identity;
+use crate::labels;
 use crate::scope::Scope;
 use crate::tree::Node;
 use crate::words;
@@ -45,14 +47,23 @@ const MAX_TITLE_CHARS: usize = 200;
 /// bytes, and a thousand of either must fit.
 const MAX_ID_BYTES: usize = 200;
 
-/// Labels are for rules; the details hold all of it.
-const MAX_LABEL_CHARS: usize = 256;
-
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 const MAX_LINK_BYTES: usize = 2 * 1024;
 
+/// More notes than this say nothing new of one alert.
+const MAX_NOTES: usize = 16;
+
+/// A note beside its texts.
+const NOTE_BYTES: usize = "{\"kind\":\"unreadable_time\",\"field\":\"\",\"found\":\"\"},".len();
+
+/// The priority of a word that nobody knows: it must never rank below one that is known.
+const UNKNOWN_PRIORITY: Priority = Priority::Critical;
+
 /// Where senders that nobody has described put their words.
 const LIKELY_TITLES: [&str; 6] = ["/title", "/message", "/subject", "/summary", "/name", "/text"];
+
+/// The settings of texts that an alert may do without.
+const OPTIONAL: [&str; 2] = ["link", "message"];
 
 /// An event to make an alert of.
 pub struct Event<'a, 'j> {
@@ -64,43 +75,114 @@ pub struct Event<'a, 'j> {
     pub text: &'a str,
     /// All of it.
     pub details: Option<Box<RawValue>>,
+    /// Why the body that it is cannot be read.
+    pub unreadable: Option<&'a Unreadable>,
 }
 
 /// The alert that the settings make of an event.
-pub fn of<'a>(event: Event<'a, '_>, settings: &'a Node<'_>, room: &mut usize) -> Alert {
+pub fn of<'a>(
+    event: Event<'a, '_>,
+    settings: &'a Node<'_>,
+    identity: &Identity<'_, '_, '_>,
+    room: &mut usize,
+) -> Alert {
     let scope = &event.scope;
+    let mut notes = Notes { list: Vec::new(), scope };
     let choice = |name: &str| settings.get(name).map(Choice::new);
-    let text = |name: &str| choice(name)?.text(scope).map(Cow::into_owned);
-    let priority = choice("priority").and_then(|choice| choice.word(scope, Priority::from_word));
-    let status = choice("status").and_then(|choice| choice.word(scope, words::status));
+    let status = choice("status").map_or(Word::Absent, |choice| choice.word(scope, words::status));
+    let status = notes.word(NoteKind::UnknownStatus, "status", status);
+    let priority = choice("priority").map_or(Word::Absent, |choice| choice.word(scope, Priority::from_word));
+    let has_priority = !matches!(priority, Word::Absent);
+    let priority = notes.word(NoteKind::UnknownPriority, "priority", priority);
+    let priority = priority.unwrap_or(match (has_priority, event.unreadable) {
+        (true, _) => UNKNOWN_PRIORITY,
+        (false, Some(_)) => Priority::High,
+        (false, None) => Priority::Medium,
+    });
+    let title = title(&event, choice("title"));
+    notes.missing(NoteKind::Nothing, "title");
     // Half an id would be that of many events.
     let whole = Scope { whole: true, ..*scope };
     let id = |name: &str| choice(name)?.text(&whole).map(Cow::into_owned);
     let key = id("key").map(|key| if written(&key) <= MAX_ID_BYTES { key } else { hash(key.as_bytes()) });
+    notes.missing(NoteKind::IncompleteKey, "key");
     let event_id = id("event_id").filter(|id| written(id) <= MAX_ID_BYTES);
-    let mut alert = Alert::new(String::new(), priority.unwrap_or(Priority::Medium), title(&event, choice("title")));
+    notes.missing(NoteKind::IncompleteId, "event_id");
+    let mut alert = Alert::new(String::new(), priority, title);
     alert.status = status.unwrap_or(Status::Trigger);
     alert.key = key;
-    identify(&mut alert, event_id, event.bytes, scope.request);
-    let ids = [&alert.event_id, alert.key()].map(|id| written(id).max(HASH_BYTES));
-    *room += IDS_BYTES.saturating_sub(ids.iter().sum());
-    alert.occurred_at = text("time").and_then(|text| rfc3339(&text));
+    // An id becomes the key of what has none, where it resolves or stands twice in a request.
+    let ids = [event_id.as_deref(), alert.key.as_deref().or(event_id.as_deref())];
+    let ids: usize = ids.map(|id| id.map_or(0, written).max(HASH_BYTES)).iter().sum();
+    *room += IDS_BYTES.saturating_sub(ids);
+    if let Some(choice) = choice("time") {
+        let time = choice.word(scope, time_of);
+        if time == Word::Absent {
+            notes.add(NoteKind::NoTime, "time", "");
+            scope.asked.missing.borrow_mut().clear();
+        }
+        alert.occurred_at = notes.word(NoteKind::UnreadableTime, "time", time);
+    }
     let mut fits = |text: &str| room.checked_sub(written(text)).map(|left| *room = left).is_some();
     if alert.title.len() > SHORT_TITLE_BYTES && !fits(&alert.title) {
         alert.title.truncate(alert.title.floor_char_boundary(SHORT_TITLE_BYTES - '…'.len_utf8()));
         alert.title.push('…');
     }
-    for (name, label) in settings.get("labels").map(Node::members).unwrap_or_default() {
-        let value = Choice::new(label).text(scope).map(|value| line(&value, MAX_LABEL_CHARS));
-        if let Some(value) = value.filter(|value| !value.is_empty() && fits(name) && fits("\"\":\"\",") && fits(value))
-        {
-            alert.labels.insert(name.clone().into_owned(), value);
+    alert.labels = labels::of(settings, scope, &mut fits);
+    notes.missing(NoteKind::Nothing, "labels");
+    let [link, message] = OPTIONAL.map(|name| {
+        let text = choice(name).and_then(|choice| choice.text(scope).map(Cow::into_owned));
+        notes.missing(NoteKind::Nothing, name);
+        text
+    });
+    alert.link = link.filter(|link| link.len() <= MAX_LINK_BYTES && fits(link));
+    let unread =
+        || event.unreadable.and_then(|why| body::unreadable::alert(scope.request, why, Priority::High).message);
+    alert.message = message.or_else(unread).map(|text| lines(&text, MAX_MESSAGE_BYTES)).filter(|text| fits(text));
+    alert.details = event.details;
+    alert.unreadable = event.unreadable.cloned();
+    identify(&mut alert, event_id, event.bytes, identity);
+    // Of a body that cannot be read, every place holds nothing.
+    let list = notes.list.into_iter().filter(|_| event.unreadable.is_none()).filter(|note| {
+        let bytes = NOTE_BYTES + written(&note.field) + written(&note.found);
+        room.checked_sub(bytes).map(|left| *room = left).is_some()
+    });
+    alert.notes = list.collect();
+    alert
+}
+
+/// What the operator should know of how an alert was made.
+struct Notes<'s, 'a, 'j> {
+    list: Vec<Note>,
+    scope: &'s Scope<'a, 'j>,
+}
+
+impl Notes<'_, '_, '_> {
+    fn add(&mut self, kind: NoteKind, field: &str, found: &str) {
+        if self.list.len() < MAX_NOTES {
+            self.list.push(Note::new(kind, field, found));
         }
     }
-    alert.link = text("link").filter(|link| link.len() <= MAX_LINK_BYTES && fits(link));
-    alert.message = text("message").map(|text| lines(&text, MAX_MESSAGE_BYTES)).filter(|text| fits(text));
-    alert.details = event.details;
-    alert
+
+    /// Notes the places of a field that held nothing.
+    fn missing(&mut self, kind: NoteKind, field: &str) {
+        for place in self.scope.asked.missing.take() {
+            self.add(kind, field, &place);
+        }
+    }
+
+    /// The meaning of a word, and a note where it has none.
+    fn word<T>(&mut self, kind: NoteKind, field: &str, word: Word<T>) -> Option<T> {
+        self.missing(NoteKind::Nothing, field);
+        match word {
+            Word::Known(meaning) => Some(meaning),
+            Word::Absent => None,
+            Word::Unknown(word, default) => {
+                self.add(kind, field, &word);
+                default
+            }
+        }
+    }
 }
 
 /// One alert for the members of a list that are more than the host takes.
@@ -113,29 +195,42 @@ pub fn of_the_rest(request: &Request, body: &[u8], rest: &[Node<'_>]) -> Alert {
     alert
 }
 
-/// The title that the settings give, or the best words that there are.
+/// One alert for the events that the sender says it left out: they may be as urgent as the most urgent one that came.
+pub fn of_the_left_out(request: &Request, count: u64, priority: Priority) -> Alert {
+    let key = format!("left-out/{}", request.source);
+    let noun = if count == 1 { "1 event is".to_owned() } else { format!("{count} events are") };
+    let id = hash(&[request.received_at.as_bytes(), b"\n", &request.body.bytes()].concat());
+    Alert {
+        key: Some(key),
+        message: Some("The sender left them out of a request. Look there for what they are.".to_owned()),
+        ..Alert::new(format!("left-out {id}"), priority, format!("{}: {noun} missing", request.source))
+    }
+}
+
+/// The title that the settings make, or the best words that there are.
 fn title<'a>(event: &Event<'a, '_>, choice: Option<Choice<'a, '_>>) -> String {
     let scope = &event.scope;
-    let given = choice
-        .and_then(|choice| choice.text(scope))
-        .map(|text| line(&text, MAX_TITLE_CHARS))
-        .filter(|title| !title.is_empty());
-    given.unwrap_or_else(|| {
+    let given = choice.and_then(|choice| choice.text(scope)).map(|text| line(&text, MAX_TITLE_CHARS));
+    let source = &scope.request.source;
+    if let Some(unreadable) = event.unreadable {
+        return match given.filter(|title| !title.is_empty()) {
+            Some(title) => line(&format!("{title} (could not be read: {unreadable})"), MAX_TITLE_CHARS),
+            None => body::unreadable::alert(scope.request, unreadable, Priority::High).title,
+        };
+    }
+    given.filter(|title| !title.is_empty()).unwrap_or_else(|| {
+        let missing = scope.asked.missing.take();
         let likely = || LIKELY_TITLES.iter().find_map(|place| scope.text(Cow::Borrowed(place)));
         let words = likely().unwrap_or(Cow::Borrowed(event.text));
+        scope.asked.missing.replace(missing);
         let words = line(&words, MAX_TITLE_CHARS);
-        let source = &scope.request.source;
         line(&format!("{source}: {}", if words.is_empty() { "an empty request" } else { &words }), MAX_TITLE_CHARS)
     })
 }
 
-/// Gives an alert the id of its event, or its hash. One that is word for word like an earlier one is a repeat, but not
-/// where a key tells which alert it is about: it may have happened again, and a repeat only updates the open alert.
-pub fn identify(alert: &mut Alert, given: Option<String>, bytes: &[u8], request: &Request) {
-    let id = given.unwrap_or_else(|| match alert.key {
-        Some(_) => hash(&[request.received_at.as_bytes(), b"\n", bytes].concat()),
-        None => hash(bytes),
-    });
+/// Gives an alert the id of its mapping, or one of its own.
+pub fn identify(alert: &mut Alert, given: Option<String>, bytes: &[u8], identity: &Identity<'_, '_, '_>) {
+    let id = given.unwrap_or_else(|| identity.of(alert, bytes));
     alert.event_id = match alert.status {
         Status::Trigger => id,
         // What ends an event is never a repeat of it, though a mapping may give both the same id.
@@ -161,8 +256,8 @@ fn lines(text: &str, max_bytes: usize) -> String {
 }
 
 /// A time as a sender may write it; `None` where it is none, and then the time of receipt stands.
-fn rfc3339(text: &str) -> Option<String> {
-    time::rfc3339(text).or_else(|| time::unix(serde_json::from_str(text).ok()?)).or_else(|| time::rfc2822(text))
+fn time_of(text: &str) -> Option<String> {
+    time::any(text)
 }
 
 #[cfg(test)]
@@ -172,9 +267,9 @@ mod tests {
     #[test]
     fn a_time_is_read_however_it_is_written() {
         for time in ["2026-01-31T09:00:00+01:00", "1769846400", "1769846400000", "Sat, 31 Jan 2026 08:00:00 GMT"] {
-            assert_eq!(rfc3339(time).as_deref(), Some("2026-01-31T08:00:00Z"), "{time}");
+            assert_eq!(time_of(time).as_deref(), Some("2026-01-31T08:00:00Z"), "{time}");
         }
-        assert_eq!(rfc3339("yesterday"), None);
+        assert_eq!(time_of("yesterday"), None);
     }
 
     #[test]

@@ -3,13 +3,18 @@
 
 use plugin_sdk::contract::{Mistake, Priority, Status};
 
+use crate::challenge;
 use crate::choice::Choice;
+use crate::condition::{MAX_DEPTH, NUMERIC};
+use crate::filter;
+use crate::labels::escaped;
 use crate::place::{NoPlace, Place};
+use crate::sender;
 use crate::template::Source;
 use crate::tree::Node;
 use crate::words;
 
-/// Everything that is wrong.
+/// Everything that is wrong, wherever it stands: one mistake hides no other.
 pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
     let shown = settings.get("sender").and_then(|sender| sender.get("header")).map(text);
     let mut check = Check { mistakes: Vec::new(), shown };
@@ -18,11 +23,16 @@ pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
     for (index, place) in listed("decode").iter().enumerate() {
         check.list_place(&format!("/decode/{index}"), place);
     }
-    if let Some(place) = settings.get("each") {
-        check.list_place("/each", place);
+    for name in ["root", "each", "left_out"] {
+        if let Some(place) = settings.get(name) {
+            check.list_place(&format!("/{name}"), place);
+        }
+    }
+    if settings.get("left_out").is_some() && settings.get("each").is_none() {
+        check.add("/left_out", "there is no list that something is left out of", "add each, as in each = \"/alerts\"");
     }
     for (index, condition) in listed("ignore").iter().enumerate() {
-        check.condition(&format!("/ignore/{index}"), condition);
+        check.condition(&format!("/ignore/{index}"), condition, 0);
     }
     for (name, literal) in FIELDS {
         if let Some(setting) = settings.get(name) {
@@ -32,8 +42,32 @@ pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
     for (name, setting) in settings.get("labels").map(Node::members).unwrap_or_default() {
         check.choice(&format!("/labels/{}", escaped(name)), setting, any_text);
     }
+    if let Some(setting) = settings.get("labels_from") {
+        check.labels_from(setting);
+    }
     check.resolving(settings);
     check.mistakes
+}
+
+/// What is allowed, and hardly meant.
+pub fn warnings(settings: &Node<'_>) -> Vec<Mistake> {
+    let mut warnings = Vec::new();
+    let signs = settings.get("sender").is_some_and(sender::signs);
+    let event_id = settings.get("event_id").map(Choice::new);
+    for source in event_id.iter().flat_map(|choice| choice.from).filter_map(Node::string) {
+        let Ok(source) = Source::parse(&source) else { continue };
+        let unsigned = |place: Place<'_>| matches!(place, Place::Header(_) | Place::Query(_) | Place::Method);
+        if signs && source.asks().next().is_some() && source.asks().all(|ask| unsigned(ask.place)) {
+            warnings.push(Mistake {
+                path: "/event_id".to_owned(),
+                found: "the sender signs the body, and this is not in it: a recorded request that is sent again with \
+                        another one counts as a new event"
+                    .to_owned(),
+                help: "leave event_id out: then the id is made of what is signed".to_owned(),
+            });
+        }
+    }
+    warnings
 }
 
 /// What is wrong with a text that is neither a place nor a template, and what would be right.
@@ -79,11 +113,6 @@ fn any_text(_: &str) -> Fault {
     None
 }
 
-/// A name as a step of a JSON Pointer.
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
 /// A setting that is a text, as the schema demands where this is asked.
 fn text(setting: &Node<'_>) -> String {
     setting.string().unwrap_or_default().into_owned()
@@ -101,16 +130,28 @@ impl Check {
     }
 
     fn sender(&mut self, settings: &Node<'_>) {
-        match (settings.get("sender"), settings.get("secret")) {
-            (Some(_), None) => {
+        let has = |name: &str| settings.get(name).is_some();
+        let needed = challenge::needs_secret(settings);
+        match (has("sender"), has("secret")) {
+            (true, false) => {
                 self.add("/sender", "there is no secret to prove the sender with", "add secret = { env = \"NAME\" }");
             }
-            (None, Some(_)) => self.add(
+            (false, true) if !needed => self.add(
                 "/secret",
                 "nothing says how the sender shows this secret",
                 "add sender, such as \"github\", \"bearer\" or { hmac = \"x-signature\" }",
             ),
             _ => {}
+        }
+        if needed && !has("challenge_secret") && !has("secret") {
+            let help = "add challenge_secret = { env = \"NAME\" }: the text that is entered at the sender for this";
+            self.add("/challenge", "the answer to this challenge needs a secret", help);
+        }
+        if has("challenge_secret") && !needed {
+            self.add("/challenge_secret", "no challenge needs this secret", "leave it out, or add challenge");
+        }
+        if let Some(found) = settings.get("sender").and_then(sender::flaw) {
+            self.add("/sender", found, "the vendor's documentation says what is signed, such as \"{time}.{body}\"");
         }
     }
 
@@ -124,20 +165,57 @@ impl Check {
         }
     }
 
-    fn condition(&mut self, path: &str, condition: &Node<'_>) {
-        let [is, is_not, present] = ["is", "is_not", "present"].map(|name| condition.get(name));
-        if is.is_none() && is_not.is_none() && present.is_none() {
-            let help = "add is = \"…\", is_not = [\"…\", \"…\"] or present = false";
+    fn condition(&mut self, path: &str, condition: &Node<'_>, depth: usize) {
+        if depth > MAX_DEPTH {
+            let found = format!("conditions stand more than {MAX_DEPTH} deep in each other");
+            return self.add(path, found, "write fewer of them, or several in `ignore`");
+        }
+        for name in ["all", "any"] {
+            for (index, inner) in condition.get(name).and_then(Node::items).unwrap_or_default().iter().enumerate() {
+                self.condition(&format!("{path}/{name}/{index}"), inner, depth + 1);
+            }
+        }
+        if let Some(inner) = condition.get("not") {
+            self.condition(&format!("{path}/not"), inner, depth + 1);
+        }
+        let Some(when) = condition.get("when").map(text) else { return };
+        let compares = |name: &str| condition.get(name).is_some();
+        let numeric = NUMERIC.map(|(name, _)| name);
+        let others = ["is", "is_not", "same_as", "matches"];
+        if !compares("present") && !others.iter().chain(&numeric).any(|name| compares(name)) {
+            let help = "add is = \"…\", is_not = [\"…\", \"…\"], above = 5, matches = \"…\" or present = false";
             self.add(path, "this condition compares with nothing", help);
         }
-        if is.is_some() && present.is_some_and(|present| present.json().get() == "false") {
-            self.add(path, "what is not there is equal to nothing", "leave out is, or present");
+        let absent = condition.get("present").is_some_and(|present| present.json().get() == "false");
+        if let Some(name) = others.iter().chain(&numeric).find(|name| absent && compares(name)) {
+            let help = format!("leave out {name}, or present");
+            self.add(path, "what is not there is equal to nothing", help);
         }
-        let when = condition.get("when").map(text).unwrap_or_default();
-        self.source(&format!("{path}/when"), &when, |text| {
+        let constant: Literal = |text| {
             let help = "a place begins with /, as in /action";
             Some((format!("{text:?} is the same for every event"), help.to_owned()))
-        });
+        };
+        self.source(&format!("{path}/when"), &when, constant);
+        if let Some(other) = condition.get("same_as").map(text) {
+            self.source(&format!("{path}/same_as"), &other, constant);
+        }
+        if let Some(pattern) = condition.get("matches").map(text) {
+            let fault = filter::Filter::Match(pattern.as_str().into()).fault();
+            if let Some(error) = fault {
+                self.add(&format!("{path}/matches"), error.to_string(), error.help());
+            }
+        }
+    }
+
+    fn labels_from(&mut self, setting: &Node<'_>) {
+        for (index, all) in setting.one_or_several().iter().enumerate() {
+            let path =
+                if setting.items().is_some() { format!("/labels_from/{index}") } else { "/labels_from".to_owned() };
+            let (path, from) = all.get("from").map_or((path.clone(), all), |from| (format!("{path}/from"), from));
+            for place in from.one_or_several() {
+                self.list_place(&path, place);
+            }
+        }
     }
 
     fn choice(&mut self, path: &str, setting: &Node<'_>, literal: Literal) {
@@ -145,6 +223,11 @@ impl Check {
         let list = setting.get("from").map_or((path.to_owned(), setting), |from| (format!("{path}/from"), from));
         for (index, source) in from.iter().enumerate() {
             let path = if list.1.items().is_some() { format!("{}/{index}", list.0) } else { list.0.clone() };
+            if let Some(condition) = source.get("if") {
+                self.condition(&format!("{path}/if"), condition, 0);
+                self.source(&format!("{path}/then"), &source.get("then").map(text).unwrap_or_default(), literal);
+                continue;
+            }
             let source = text(source);
             self.source(&path, &source, literal);
             let constant = matches!(Source::parse(&source), Ok(Source::Literal(_)));
@@ -170,7 +253,10 @@ impl Check {
             }
             Ok(Source::Literal(text)) => self.literal(path, text, literal),
             Ok(other) => {
-                let places = other.places();
+                for error in other.asks().flat_map(|ask| &ask.filters).filter_map(filter::Filter::fault) {
+                    self.add(path, error.to_string(), error.help());
+                }
+                let places: Vec<_> = other.asks().map(|ask| ask.place).collect();
                 let same = |place: &Place<'_>| matches!(place, Place::Source | Place::Method);
                 // A key may be the source's name on purpose; an id is of no use then.
                 if places.is_empty() || (path.starts_with("/event_id") && places.iter().all(same)) {

@@ -1,22 +1,34 @@
-//! A setting that may be one source, several of which the first that gives something counts, or a table of values.
+//! A setting that may be one source, several of which the first that yields something counts, or a table of values.
 
 use std::borrow::Cow;
 
+use crate::condition;
 use crate::scope::Scope;
 use crate::tree::Node;
 
 /// `"/level"`, `["/level", "/severity"]` or `{ from = "/level", values = { fatal = "critical" }, default = "medium" }`.
 #[derive(Debug, Clone, Copy)]
 pub struct Choice<'a, 's> {
-    /// Sources, the best first.
+    /// Sources, the best first; one may be `{ if = condition, then = source }`.
     pub from: &'a [Node<'s>],
     /// What a value means: a source for each.
     pub values: &'a [(Cow<'s, str>, Node<'s>)],
-    /// The source where `from` gives nothing, or a value that means nothing.
+    /// The source where `from` yields nothing, or a value that means nothing.
     pub default: Option<&'a Node<'s>>,
 }
 
-impl<'a, 's> Choice<'a, 's> {
+/// One of a few words, or the word that is none of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word<T> {
+    /// This one.
+    Known(T),
+    /// There is a word, and neither the table nor anybody else knows it. The default stands for it, where there is one.
+    Unknown(String, Option<T>),
+    /// There is none.
+    Absent,
+}
+
+impl<'a, 's: 'a> Choice<'a, 's> {
     /// A setting in any of its spellings.
     pub fn new(setting: &'a Node<'s>) -> Self {
         match setting.get("from") {
@@ -31,24 +43,35 @@ impl<'a, 's> Choice<'a, 's> {
 
     /// The text for an event. A value that `values` does not name is taken as it is where there is no default.
     pub fn text(&self, scope: &Scope<'a, '_>) -> Option<Cow<'a, str>> {
-        self.pick(scope, &|_| self.values.is_empty() || self.default.is_none())
-    }
-
-    /// As [`Choice::text`], for one of a few words: `read` knows those that need no table.
-    pub fn word<T>(&self, scope: &Scope<'a, '_>, read: impl Fn(&str) -> Option<T>) -> Option<T> {
-        self.pick(scope, &|word| read(word).is_some()).and_then(|word| read(&word))
-    }
-
-    /// The text for an event: what `values` make of it, or the value itself where it `stands` for itself, or the
-    /// default.
-    fn pick(&self, scope: &Scope<'a, '_>, stands: &dyn Fn(&str) -> bool) -> Option<Cow<'a, str>> {
-        let text = |source: &'a Node<'s>| scope.text(source.string()?);
-        let found = self.from.iter().find_map(text);
+        let found = self.from.iter().find_map(|source| yielded(source, scope));
         let meant = found.as_ref().and_then(|found| self.meaning(found));
         match (meant, found) {
-            (Some(meant), _) => text(meant),
-            (None, Some(found)) if stands(&found) => Some(found),
-            _ => self.default.and_then(text),
+            (Some(meant), _) => yielded(meant, scope),
+            (None, Some(found)) if self.values.is_empty() || self.default.is_none() => Some(found),
+            _ => self.default.and_then(|default| yielded(default, scope)),
+        }
+    }
+
+    /// As [`Choice::text`], for one of a few words: `read` knows those that need no table. A word that is not known does
+    /// not stand in the way of the next source.
+    pub fn word<T>(&self, scope: &Scope<'a, '_>, read: impl Fn(&str) -> Option<T>) -> Word<T> {
+        let mut unknown = None;
+        for source in self.from {
+            let Some(found) = yielded(source, scope) else { continue };
+            let meant = match self.meaning(&found) {
+                Some(meant) => yielded(meant, scope).and_then(|meant| read(&meant)),
+                None => read(&found),
+            };
+            match meant {
+                Some(meant) => return Word::Known(meant),
+                None => drop(unknown.get_or_insert(found)),
+            }
+        }
+        let default = self.default.and_then(|default| yielded(default, scope)).and_then(|word| read(&word));
+        match (unknown, default) {
+            (Some(unknown), default) => Word::Unknown(unknown.into_owned(), default),
+            (None, Some(default)) => Word::Known(default),
+            (None, None) => Word::Absent,
         }
     }
 
@@ -61,33 +84,43 @@ impl<'a, 's> Choice<'a, 's> {
     }
 }
 
+/// The text of a source. Where it yields something, what the sources before it lacked is of no interest.
+fn yielded<'a, 's: 'a>(source: &'a Node<'s>, scope: &Scope<'a, '_>) -> Option<Cow<'a, str>> {
+    let source = match source.get("then") {
+        None => source,
+        Some(then) => {
+            condition::holds(source.get("if")?, scope)?;
+            then
+        }
+    };
+    let missed = scope.asked.missing.borrow().len();
+    let found = scope.text(source.string()?)?;
+    scope.asked.missing.borrow_mut().drain(..missed);
+    Some(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scope::readable;
+    use crate::scope::Asked;
     use plugin_sdk::contract::Priority;
     use plugin_sdk::testing;
-    use std::cell::Cell;
 
-    fn priority(event: &str, settings: &str) -> Option<Priority> {
-        let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(readable(0)));
+    /// Does something with the scope of an event.
+    fn within<T>(event: &str, settings: &str, read: impl Fn(Choice<'_, '_>, &Scope<'_, '_>) -> T) -> T {
+        let (request, asked) = (testing::post("https://a.example/").build(), Asked::new(0));
         let event = Node::read(event).unwrap();
         let settings = Node::read(settings).unwrap();
-        let choice = Choice::new(&settings);
-        choice.word(
-            &Scope { whole: false, request: &request, body: Some(&event), event: Some(&event), unread: &unread },
-            Priority::from_word,
-        )
+        let scope = Scope { whole: false, request: &request, body: Some(&event), event: Some(&event), asked: &asked };
+        read(Choice::new(&settings), &scope)
+    }
+
+    fn priority(event: &str, settings: &str) -> Word<Priority> {
+        within(event, settings, |choice, scope| choice.word(scope, Priority::from_word))
     }
 
     fn text(event: &str, settings: &str) -> Option<String> {
-        let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(readable(0)));
-        let event = Node::read(event).unwrap();
-        let settings = Node::read(settings).unwrap();
-        let choice = Choice::new(&settings);
-        choice
-            .text(&Scope { whole: false, request: &request, body: Some(&event), event: Some(&event), unread: &unread })
-            .map(Cow::into_owned)
+        within(event, settings, |choice, scope| choice.text(scope).map(Cow::into_owned))
     }
 
     #[test]
@@ -114,15 +147,31 @@ mod tests {
     fn a_word_is_what_the_table_says_or_what_everybody_says_or_the_default() {
         let table = r#"{"from":"/l","values":{"0":"critical","warning":"low"},"default":"high"}"#;
         for (event, found) in [
-            (r#"{"l":0}"#, Some(Priority::Critical)),
-            (r#"{"l":"warning"}"#, Some(Priority::Low)),
-            (r#"{"l":"info"}"#, Some(Priority::Low)),
-            (r#"{"l":"purple"}"#, Some(Priority::High)),
-            ("{}", Some(Priority::High)),
+            (r#"{"l":0}"#, Word::Known(Priority::Critical)),
+            (r#"{"l":"warning"}"#, Word::Known(Priority::Low)),
+            (r#"{"l":"info"}"#, Word::Known(Priority::Low)),
+            (r#"{"l":"purple"}"#, Word::Unknown("purple".to_owned(), Some(Priority::High))),
+            ("{}", Word::Known(Priority::High)),
         ] {
             assert_eq!(priority(event, table), found, "{event}");
         }
-        assert_eq!(priority(r#"{"l":"purple"}"#, r#""/l""#), None);
-        assert_eq!(priority("{}", r#""critical""#), Some(Priority::Critical));
+        assert_eq!(priority(r#"{"l":"purple"}"#, r#""/l""#), Word::Unknown("purple".to_owned(), None));
+        assert_eq!(priority("{}", r#""critical""#), Word::Known(Priority::Critical));
+        assert_eq!(priority("{}", r#""/l""#), Word::Absent);
+    }
+
+    #[test]
+    fn an_unknown_word_does_not_hide_a_known_one() {
+        let list = r#"["/a", "/b"]"#;
+        assert_eq!(priority(r#"{"a":"purple","b":"error"}"#, list), Word::Known(Priority::High));
+        let unknown = priority(r#"{"a":"purple","b":"green"}"#, list);
+        assert_eq!(unknown, Word::Unknown("purple".to_owned(), None));
+    }
+
+    #[test]
+    fn a_source_may_depend_on_a_condition() {
+        let list = r#"[{"if":{"when":"/v","above":90},"then":"critical"},"/l"]"#;
+        assert_eq!(priority(r#"{"v":"93.2","l":"low"}"#, list), Word::Known(Priority::Critical));
+        assert_eq!(priority(r#"{"v":90,"l":"low"}"#, list), Word::Known(Priority::Low));
     }
 }

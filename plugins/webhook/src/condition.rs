@@ -1,26 +1,78 @@
-//! What nobody needs to know: `ignore = [{ when = "/action", is_not = ["completed"] }]`.
+//! Conditions: `{ when = "/action", is_not = ["completed"] }`, and several of them under `all`, `any` or `not`.
 
 use plugin_sdk::text::line;
 
+use crate::filter;
 use crate::scope::Scope;
 use crate::tree::Node;
 
 /// A value in a reason is shown, not carried.
 const MAX_VALUE_CHARS: usize = 80;
 
-/// Why an event is ignored, if it is: where all that a condition says is true. `is` and `is_not` name one value or
-/// several, and neither is true of what is empty: a body that was cut off must not be ignored for what it lacks.
-/// `present` says whether it is there.
+/// Conditions within conditions, at most: `check` refuses more.
+pub const MAX_DEPTH: usize = 4;
+
+/// Comparisons of numbers, by name.
+pub const NUMERIC: [(&str, fn(f64, f64) -> bool); 4] = [
+    ("above", |found, bound| found > bound),
+    ("below", |found, bound| found < bound),
+    ("at_least", |found, bound| found >= bound),
+    ("at_most", |found, bound| found <= bound),
+];
+
+/// Returns why a condition holds, if it does: where all that it says is true. Nothing but `present = false` is true of what
+/// is empty: a body that was cut off must not be ignored for what it lacks.
 pub fn holds(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
+    nested(condition, scope, 0)
+}
+
+fn nested(condition: &Node<'_>, scope: &Scope<'_, '_>, depth: usize) -> Option<String> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let inner = |one: &Node<'_>| nested(one, scope, depth + 1);
+    let list = |name: &str| condition.get(name).and_then(Node::items);
+    if let Some(all) = list("all") {
+        let reasons = all.iter().map(inner).collect::<Option<Vec<_>>>()?;
+        return Some(reasons.join(", "));
+    }
+    if let Some(any) = list("any") {
+        return any.iter().find_map(inner);
+    }
+    if let Some(not) = condition.get("not") {
+        return inner(not).is_none().then(|| format!("not {}", spelled(not)));
+    }
+    compared(condition, scope)
+}
+
+fn compared(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     let when = condition.get("when")?.string()?;
     let found = scope.text(when.clone().into_owned().into());
+    let of_found = |holds: &dyn Fn(&str) -> bool| found.as_deref().is_some_and(holds);
     let is_in = |words: &Node<'_>| {
         let same = |word: &Node<'_>, found: &str| word.text().unwrap_or_default().eq_ignore_ascii_case(found.trim());
-        found.as_ref().is_some_and(|found| words.one_or_several().iter().any(|word| same(word, found)))
+        of_found(&|found| words.one_or_several().iter().any(|word| same(word, found)))
     };
+    let same_as = |place: &Node<'_>| {
+        let other = place.string().and_then(|place| scope.text(place.into_owned().into()));
+        other.is_some_and(|other| of_found(&|found| found.trim() == other.trim()))
+    };
+    let matches = |pattern: &Node<'_>| {
+        let Some(Ok(regex)) = pattern.string().map(|pattern| filter::regex(&pattern)) else { return false };
+        of_found(&|found| filter::matches(&regex, found, &scope.asked.unread))
+    };
+    let number = || found.as_deref().and_then(number);
+    let numeric = NUMERIC.iter().all(|(name, compare)| {
+        let Some(bound) = condition.get(name) else { return true };
+        let bound = bound.json().get().parse::<f64>();
+        matches!((number(), bound), (Some(found), Ok(bound)) if compare(found, bound))
+    });
     let present = condition.get("present").map(|present| present.json().get() == "true");
     let holds = condition.get("is").is_none_or(is_in)
         && condition.get("is_not").is_none_or(|words| found.is_some() && !is_in(words))
+        && condition.get("same_as").is_none_or(same_as)
+        && condition.get("matches").is_none_or(matches)
+        && numeric
         && present.is_none_or(|present| present == found.is_some());
     holds.then(|| match &found {
         Some(found) => format!("{when} is {:?}", line(found, MAX_VALUE_CHARS)),
@@ -28,21 +80,29 @@ pub fn holds(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     })
 }
 
+/// A number as senders write it: `93.2`, ` 93.2 %`.
+fn number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    text.strip_suffix('%').unwrap_or(text).trim_end().parse().ok()
+}
+
+/// What a condition that does not hold asks for, in a few words.
+fn spelled(condition: &Node<'_>) -> String {
+    line(condition.json().get(), MAX_VALUE_CHARS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scope::readable;
+    use crate::scope::Asked;
     use plugin_sdk::testing;
-    use std::cell::Cell;
 
     fn reason(event: &str, condition: &str) -> Option<String> {
-        let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(readable(0)));
+        let (request, asked) = (testing::post("https://a.example/").build(), Asked::new(0));
         let event = Node::read(event).unwrap();
         let condition = Node::read(condition).unwrap();
-        holds(
-            &condition,
-            &Scope { whole: false, request: &request, body: Some(&event), event: Some(&event), unread: &unread },
-        )
+        let scope = Scope { whole: false, request: &request, body: Some(&event), event: Some(&event), asked: &asked };
+        holds(&condition, &scope)
     }
 
     #[test]
@@ -67,8 +127,50 @@ mod tests {
     }
 
     #[test]
+    fn numbers_patterns_and_other_places_are_compared() {
+        for (condition, event, holds) in [
+            (r#"{"when":"/a","above":5}"#, r#"{"a":5.1}"#, true),
+            (r#"{"when":"/a","above":5}"#, r#"{"a":5}"#, false),
+            (r#"{"when":"/a","at_least":5}"#, r#"{"a":"5 %"}"#, true),
+            (r#"{"when":"/a","below":-1.5}"#, r#"{"a":-2}"#, true),
+            (r#"{"when":"/a","at_least":2,"at_most":4}"#, r#"{"a":3}"#, true),
+            (r#"{"when":"/a","at_least":2,"at_most":4}"#, r#"{"a":5}"#, false),
+            (r#"{"when":"/a","below":5}"#, r#"{"a":"four"}"#, false),
+            (r#"{"when":"/a","below":5}"#, "{}", false),
+            (r#"{"when":"/a","matches":"^deploy-\\d+$"}"#, r#"{"a":"deploy-7"}"#, true),
+            (r#"{"when":"/a","matches":"^deploy-\\d+$"}"#, r#"{"a":"deploy"}"#, false),
+            (r#"{"when":"/a","matches":"(?i)x"}"#, "{}", false),
+            (r#"{"when":"/a","same_as":"/b"}"#, r#"{"a":"x","b":"x"}"#, true),
+            (r#"{"when":"/a","same_as":"/b"}"#, r#"{"a":"x","b":"y"}"#, false),
+            (r#"{"when":"/a","same_as":"/b"}"#, "{}", false),
+        ] {
+            assert_eq!(reason(event, condition).is_some(), holds, "{condition} {event}");
+        }
+    }
+
+    #[test]
+    fn conditions_are_joined() {
+        let (a, b) = (r#"{"when":"/a","is":1}"#, r#"{"when":"/b","is":1}"#);
+        for (condition, holding) in [
+            (format!(r#"{{"all":[{a},{b}]}}"#), [true, false, false]),
+            (format!(r#"{{"any":[{a},{b}]}}"#), [true, true, false]),
+            (format!(r#"{{"not":{a}}}"#), [false, false, true]),
+            (format!(r#"{{"all":[{a},{{"not":{b}}}]}}"#), [false, true, false]),
+            (format!(r#"{{"not":{{"any":[{a},{b}]}}}}"#), [false, false, true]),
+        ] {
+            for (event, holds) in [r#"{"a":1,"b":1}"#, r#"{"a":1}"#, "{}"].into_iter().zip(holding) {
+                assert_eq!(reason(event, &condition).is_some(), holds, "{condition} {event}");
+            }
+        }
+        let deep = format!("{}{a}{}", r#"{"not":"#.repeat(100_000), "}".repeat(100_000));
+        let _ = reason("{}", &deep);
+    }
+
+    #[test]
     fn the_reason_names_the_place_and_the_value() {
         assert_eq!(reason(r#"{"a":"x\ny"}"#, r#"{"when":"/a","present":true}"#).unwrap(), "/a is \"x y\"");
         assert_eq!(reason("{}", r#"{"when":"/a","present":false}"#).unwrap(), "/a is empty");
+        let all = r#"{"all":[{"when":"/a","is":1},{"not":{"when":"/b","is":2}}]}"#;
+        assert_eq!(reason(r#"{"a":1}"#, all).unwrap(), r#"/a is "1", not {"when":"/b","is":2}"#);
     }
 }

@@ -1,20 +1,25 @@
 //! Any JSON or form webhook, mapped to alerts by the source's settings alone: no code.
 //!
-//! The path of a request: [`sender`] proves who sent it, [`body`] makes one JSON text of what was sent, and [`tree`]
-//! reads of it only what is asked for. The settings ask in one small language, [`place`]: `/labels/severity` is a
-//! value, and `{/labels/severity}` stands for it in a [`template`]; [`scope`] answers. [`choice`] adds alternatives
-//! and a table of values, [`condition`] tells what nobody needs to know, and [`alert`] puts it together, once for
-//! each member of a list where the settings say so ([`members`]). [`check`] finds at the start what is wrong with a
-//! mapping.
+//! The path of a request: [`challenge`] answers the sender's question before it sends anything, [`sender`] proves who sent
+//! it, the SDK makes one JSON text of the body ([`decode`] unpacks JSON within), and [`tree`] reads of it only what is
+//! asked for. The settings ask in one small language, [`place`]: `/labels/severity` is a value, and
+//! `{/labels/severity}` stands for it in a [`template`], through each [`filter`] behind it; [`scope`] answers. [`choice`]
+//! adds alternatives and a table of values, [`condition`] tells what needs nobody, [`labels`] gathers labels, and
+//! [`alert`] puts it together, once for each member of a list where the settings say so ([`members`]). [`identity`] says
+//! which event it is. [`check`] finds at the start what is wrong with a mapping.
 //!
 //! Nothing in the settings can loop, and every text that an alert takes from a request is bounded, so the work grows
 //! with the size of the request and of the settings, and with nothing else.
 
 mod alert;
-mod body;
+mod challenge;
 mod check;
 mod choice;
 mod condition;
+mod decode;
+mod filter;
+mod identity;
+mod labels;
 mod members;
 mod place;
 mod scope;
@@ -39,10 +44,12 @@ impl Plugin for Webhook {
 
     fn describe() -> Description {
         Description {
-            secrets: vec!["secret".to_owned()],
+            secrets: vec![sender::SECRET.to_owned(), "challenge_secret".to_owned()],
             // It is so where `sender` is set; `check` tells of each source.
             authenticates: false,
             setup: include_str!("setup.md").to_owned(),
+            // Some senders ask by it for an answer before they send anything, and some send their events so.
+            methods: vec!["GET".to_owned()],
             ..Description::new(
                 "webhook",
                 env!("CARGO_PKG_VERSION"),
@@ -56,18 +63,37 @@ impl Plugin for Webhook {
         let settings = settings.table();
         Checked {
             mistakes: check::mistakes(&settings),
+            warnings: check::warnings(&settings),
             authenticates: Some(settings.get("sender").is_some()),
-            ..Checked::default()
+            proof: Some(sender::demands(&settings)),
         }
     }
 
     fn read(request: &Request, settings: Settings) -> Answer {
         let settings = settings.table();
-        let greeting = settings.get("sender").map(|sender| sender::admit(sender, request, settings.get("secret")));
-        match greeting {
-            Some(Err(rejection)) => Answer::Rejected(rejection),
-            Some(Ok(Some(answer))) => answer,
-            Some(Ok(None)) | None => members::read(request, &settings),
+        if let Some(answer) = challenge::answer(&settings, request) {
+            return answer;
         }
+        let mut proof = None;
+        if let Some(sender) = settings.get("sender") {
+            match sender::admit(sender, request, settings.get(sender::SECRET)) {
+                Ok(proved) => proof = proved,
+                Err(rejection) => return Answer::Rejected(rejection),
+            }
+            if let Some(answer) = sender::greeting(sender, request) {
+                return answer;
+            }
+        }
+        if is_a_look(request) {
+            return Answer::ignored("a GET that carries nothing: a look at the address, or a sender that tries it");
+        }
+        members::read(request, &settings, proof.as_ref())
     }
+}
+
+/// Whether a request is a GET with neither a body nor anything in its URL but the source's token.
+fn is_a_look(request: &Request) -> bool {
+    let query = request.query();
+    let carries = query.fields().iter().any(|(name, _)| &**name != b"token");
+    request.method == "GET" && !carries && request.body.bytes().is_empty()
 }

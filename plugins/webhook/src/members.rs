@@ -1,40 +1,79 @@
 //! A request's events: the body itself, or every member of a list in it.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use plugin_sdk::contract::{Answer, MAX_ALERTS, Request};
+use plugin_sdk::contract::{Alert, Alerts, Answer, MAX_ALERTS, Note, NoteKind, Priority, ProofIdentity, Request};
+use plugin_sdk::{body, json};
 
 use crate::alert::{self, Event};
-use crate::body;
 use crate::condition;
+use crate::decode;
+use crate::identity::Identity;
 use crate::place::Place;
-use crate::scope::{self, Scope};
+use crate::scope::{Asked, Scope};
 use crate::tree::Node;
 
-/// What becomes of an authenticated request: alerts, or a reason to ignore it.
-pub fn read(request: &Request, settings: &Node<'_>) -> Answer {
+/// What becomes of an authenticated request, which this proof covers where the sender signs: alerts, or a reason to
+/// ignore it.
+pub fn read(request: &Request, settings: &Node<'_>, proof: Option<&ProofIdentity>) -> Answer {
     let bytes = request.body.bytes();
-    let text = request.body.text();
-    let json = body::json(request, &text, settings.get("decode"));
+    let reading = body::read(request);
+    let json = reading.as_ref().ok().and_then(|reading| reading.json());
+    let json = json.map(|json| decode::all(json, settings.get("decode")));
     let body = json.as_deref().and_then(Node::read);
-    let unread = Cell::new(scope::readable(bytes.len()));
-    let whole = Scope { whole: false, request, body: body.as_ref(), event: body.as_ref(), unread: &unread };
-    let sent = json.as_deref().unwrap_or(&text).len();
-    let Some(members) = members(settings, body.as_ref()) else {
-        let details = match &body {
-            Some(body) => Some(body.json().to_owned()),
-            None => body::as_details(&text),
-        };
-        let event = Event { scope: whole, bytes: &bytes, text: &text, details };
-        return match ignored(settings, &whole) {
-            Some(reason) => Answer::ignored(reason),
-            None => Answer::alert(alert::of(event, settings, &mut alert::room(1, sent))),
-        };
+    let start = settings.get("root").and_then(Node::string);
+    let start = start.as_deref().and_then(|root| body.as_ref()?.at(root)).or(body.as_ref());
+    let asked = Asked::new(json.as_ref().map_or(bytes.len(), |json| json.len()));
+    let whole = Scope { whole: false, request, body: body.as_ref(), event: start, asked: &asked };
+    let identity = Identity::new(request, settings, body.as_ref(), proof);
+    let mut alerts = match members(settings, &whole) {
+        Some(members) => match of_members(members, whole, settings, &identity, &bytes) {
+            Ok(alerts) => alerts,
+            Err(reason) => return Answer::ignored(reason),
+        },
+        None => {
+            if let Some(reason) = ignored(settings, &whole) {
+                return Answer::ignored(reason);
+            }
+            let text = request.body.text();
+            let (text, unreadable) = match &reading {
+                Ok(reading) => (&*reading.text, None),
+                Err(why) => (&*text, Some(why)),
+            };
+            let details = match (&body, unreadable) {
+                (Some(body), _) => Some(body.json().to_owned()),
+                (None, Some(why)) => body::unreadable::alert(request, why, Priority::High).details,
+                (None, None) => json::as_text("body_text", text),
+            };
+            let room = details.as_ref().map_or(0, |details| details.get().len());
+            let event = Event { scope: whole, bytes: &bytes, text, details, unreadable };
+            vec![alert::of(event, settings, &identity, &mut alert::room(1, room))]
+        }
     };
+    let repairs = reading.iter().flat_map(|reading| &reading.repairs);
+    if let Some(first) = alerts.first_mut() {
+        first.notes.extend(repairs.map(|repair| Note::new(NoteKind::Repaired, "", repair.as_str())));
+    }
+    let proof = proof.cloned().or_else(|| identity.attempt(&alerts));
+    Answer::Alerts(Alerts { list: alerts, proof })
+}
+
+/// An alert of each member that is not ignored, and of those that the sender or the host's limit leave out; or why there
+/// is none.
+fn of_members<'a, 'j>(
+    members: &'a [Node<'j>],
+    whole: Scope<'a, 'j>,
+    settings: &'a Node<'_>,
+    identity: &Identity<'_, '_, '_>,
+    bytes: &[u8],
+) -> Result<Vec<Alert>, String> {
+    let sent = whole.body.map_or(0, |body| body.json().get().len());
     let mut room = alert::room(members.len().min(MAX_ALERTS), sent);
     let (mut alerts, mut ids, mut reason) = (Vec::new(), BTreeSet::new(), None);
-    let (read, left) = members.split_at(if members.len() > MAX_ALERTS { MAX_ALERTS - 1 } else { members.len() });
+    let left_out = left_out(settings, &whole);
+    // A place is kept for each alert about what is left out.
+    let places = MAX_ALERTS - usize::from(left_out.is_some());
+    let (read, left) = members.split_at(if members.len() > places { places - 1 } else { members.len() });
     for member in read {
         let scope = Scope { event: Some(member), ..whole };
         if let Some(ignored) = ignored(settings, &scope) {
@@ -43,37 +82,52 @@ pub fn read(request: &Request, settings: &Node<'_>) -> Answer {
         }
         let text = member.json().get();
         let details = Some(member.json().to_owned());
-        let mut alert = alert::of(Event { scope, bytes: text.as_bytes(), text, details }, settings, &mut room);
+        let event = Event { scope, bytes: text.as_bytes(), text, details, unreadable: None };
+        let mut alert = alert::of(event, settings, identity, &mut room);
         // Two events of one request that are given the same id are two all the same.
         let given = alert.event_id.clone();
         if !ids.insert(given.clone()) {
-            alert::identify(&mut alert, None, text.as_bytes(), request);
+            alert::identify(&mut alert, None, text.as_bytes(), identity);
             alert.key.get_or_insert(given);
         }
         alerts.push(alert);
     }
     if !left.is_empty() {
-        alerts.push(alert::of_the_rest(request, &bytes, left));
+        alerts.push(alert::of_the_rest(whole.request, bytes, left));
+    }
+    if let Some(count) = left_out {
+        let priority = alerts.iter().map(|alert| alert.priority).min();
+        alerts.push(alert::of_the_left_out(whole.request, count, priority.unwrap_or(Priority::High)));
     }
     match (alerts.is_empty(), reason) {
-        (false, _) => Answer::alerts(alerts),
-        (true, Some(reason)) => Answer::ignored(reason),
+        (false, _) => Ok(alerts),
+        (true, Some(reason)) => Err(reason),
         (true, None) => {
             let each = settings.get("each").and_then(Node::string).unwrap_or_default();
-            Answer::ignored(format!("the list at {each} is empty"))
+            Err(format!("the list at {each} is empty"))
         }
     }
 }
 
+/// How many events the sender says it left out, where it did.
+fn left_out(settings: &Node<'_>, whole: &Scope<'_, '_>) -> Option<u64> {
+    let place = settings.get("left_out")?.string()?;
+    let count = whole.at(Place::parse(&place).ok()?)?;
+    count.trim().parse().ok().filter(|count| *count > 0)
+}
+
 /// The members of the list that the settings name, if it is one.
-fn members<'n, 'j>(settings: &Node<'_>, body: Option<&'n Node<'j>>) -> Option<&'n [Node<'j>]> {
+fn members<'n, 'j>(settings: &Node<'_>, whole: &Scope<'n, 'j>) -> Option<&'n [Node<'j>]> {
     match Place::parse(&settings.get("each")?.string()?).ok()? {
-        Place::Event(pointer) | Place::Body(pointer) => body?.at(pointer)?.items(),
+        Place::Event(pointer) => whole.event?.at(pointer)?.items(),
+        Place::Body(pointer) => whole.body?.at(pointer)?.items(),
         _ => None,
     }
 }
 
 fn ignored(settings: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     let conditions = settings.get("ignore").and_then(Node::items)?;
-    conditions.iter().find_map(|condition| condition::holds(condition, scope))
+    let found = conditions.iter().find_map(|condition| condition::holds(condition, scope));
+    scope.asked.missing.borrow_mut().clear();
+    found
 }

@@ -40,6 +40,20 @@ pub enum NoPlace<'s> {
     Credential(&'s str),
 }
 
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(pointer) => out.write_str(pointer),
+            Self::Body(pointer) => write!(out, "$body{pointer}"),
+            Self::Header(name) => write!(out, "$headers/{name}"),
+            Self::Query(name) => write!(out, "$query/{name}"),
+            Self::Method => out.write_str("$method"),
+            Self::Source => out.write_str("$source"),
+            Self::ReceivedAt => out.write_str("$received_at"),
+        }
+    }
+}
+
 impl<'s> Place<'s> {
     /// Reads a place.
     ///
@@ -128,6 +142,7 @@ mod tests {
             ("$received_at", Place::ReceivedAt),
         ] {
             assert_eq!(Place::parse(text), Ok(place), "{text}");
+            assert_eq!(place.to_string(), text);
         }
     }
 

@@ -1,13 +1,13 @@
 //! What a request says at a place.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
-use leon::{Item, Template};
 use plugin_sdk::contract::Request;
 
+use crate::filter::{Filter, Value};
 use crate::place::Place;
-use crate::template::Source;
+use crate::template::{Ask, Item, Source};
 use crate::tree::Node;
 
 /// What a setting can ask of: an event, and the request around it.
@@ -21,41 +21,63 @@ pub struct Scope<'a, 'j> {
     pub event: Option<&'a Node<'j>>,
     /// Whether a template is empty where any of its places is, and not only where all are.
     pub whole: bool,
+    /// What the request has been asked so far.
+    pub asked: &'a Asked,
+}
+
+/// What a request has been asked so far.
+#[derive(Debug)]
+pub struct Asked {
     /// How many bytes of text may still be read: a list of many members, each of which asks for much of the whole body,
     /// would be read until the gateway stops it. What is read after that is empty.
-    pub unread: &'a Cell<usize>,
+    pub unread: Cell<usize>,
+    /// The places that held nothing, since it was last emptied.
+    pub missing: RefCell<Vec<String>>,
 }
 
 /// What is not longer costs nothing to read: a status must be read of every member, however long the list.
 const FREE_BYTES: usize = 256;
 
-/// What may be read of a request with a body of so many bytes: each of them more often than a sensible mapping does.
-pub fn readable(body_bytes: usize) -> usize {
-    const TIMES: usize = 16;
-    const LEAST: usize = 1024 * 1024;
-    body_bytes.saturating_mul(TIMES).max(LEAST)
+/// More places than this are not told for one field.
+const MAX_MISSING: usize = 16;
+
+impl Asked {
+    /// What may be asked of a request with a body of so many bytes: each of them more often than a sensible mapping does.
+    pub fn new(body_bytes: usize) -> Self {
+        const TIMES: usize = 16;
+        const LEAST: usize = 1024 * 1024;
+        let unread = Cell::new(body_bytes.saturating_mul(TIMES).max(LEAST));
+        Self { unread, missing: RefCell::default() }
+    }
+
+    fn misses(&self, place: Place<'_>) {
+        let mut missing = self.missing.borrow_mut();
+        if missing.len() < MAX_MISSING {
+            missing.push(place.to_string());
+        }
+    }
 }
 
-impl<'a> Scope<'a, '_> {
-    /// The text that a setting gives for this event. `None` where it is empty: a template is where all of its places
+impl<'a, 'j> Scope<'a, 'j> {
+    /// The text that a setting makes of this event. `None` where it is empty: a template is where all of its places
     /// are, or where any is and it counts as a [`Scope::whole`].
     pub fn text(&self, source: Cow<'a, str>) -> Option<Cow<'a, str>> {
         match Source::parse(&source) {
-            Ok(Source::Place(place)) => self.at(place),
-            Ok(Source::Template(template)) => self.render(&template).map(Cow::Owned),
+            Ok(Source::Place(ask)) => self.ask(&ask),
+            Ok(Source::Template(items)) => self.render(&items).map(Cow::Owned),
             // What is no source was refused when the settings were checked.
             Ok(Source::Literal(_)) | Err(_) => Some(source).filter(|text| !text.trim().is_empty()),
         }
     }
 
-    fn render(&self, template: &Template<'_>) -> Option<String> {
+    fn render(&self, items: &[Item<'_>]) -> Option<String> {
         let (mut text, mut empty, mut has_place) = (String::with_capacity(120), true, false);
-        for item in template.items.iter() {
-            match *item {
+        for item in items {
+            match item {
                 Item::Text(literal) => text.push_str(literal),
-                Item::Key(place) => {
+                Item::Ask(ask) => {
                     has_place = true;
-                    match Place::parse(place).ok().and_then(|place| self.at(place)) {
+                    match self.ask(ask) {
                         Some(found) => {
                             text.push_str(&found);
                             empty = false;
@@ -69,19 +91,26 @@ impl<'a> Scope<'a, '_> {
         (!empty || !has_place).then_some(text)
     }
 
+    /// What stands at a place, through its filters; `None` where nothing is left.
+    pub fn ask(&self, ask: &Ask<'_>) -> Option<Cow<'a, str>> {
+        let found = if ask.filters.is_empty() {
+            self.at(ask.place)
+        } else {
+            let value = self.value(ask.place);
+            ask.filters.iter().fold(value, |value, filter| filter.apply(value, &self.asked.unread)).text()
+        };
+        // What has words of its own to stand before or behind it may well be absent.
+        let optional = || ask.filters.iter().any(|filter| matches!(filter, Filter::Prefix(_) | Filter::Suffix(_)));
+        if found.is_none() && !optional() {
+            self.asked.misses(ask.place);
+        }
+        found
+    }
+
     /// What stands at a place; `None` where nothing does.
     pub fn at(&self, place: Place<'_>) -> Option<Cow<'a, str>> {
-        let node = |from: Option<&'a Node<'_>>, pointer: &str| -> Option<Cow<'a, str>> {
-            let node = from?.at(pointer)?;
-            let bytes = node.json().get().len();
-            if bytes > FREE_BYTES {
-                self.unread.set(self.unread.get().checked_sub(bytes)?);
-            }
-            node.text()
-        };
         let found = match place {
-            Place::Event(pointer) => return node(self.event, pointer),
-            Place::Body(pointer) => return node(self.body, pointer),
+            Place::Event(_) | Place::Body(_) => return self.node(place)?.text(),
             Place::Header(name) => Cow::Borrowed(self.request.header(name)?),
             Place::Query(name) => Cow::Owned(self.request.query().get(name)?.into_owned()),
             Place::Method => Cow::Borrowed(&*self.request.method),
@@ -89,6 +118,33 @@ impl<'a> Scope<'a, '_> {
             Place::ReceivedAt => Cow::Borrowed(&*self.request.received_at),
         };
         Some(found).filter(|text| !text.trim().is_empty())
+    }
+
+    /// The value at a place in the body, which counts as read.
+    pub fn node(&self, place: Place<'_>) -> Option<&'a Node<'j>> {
+        let node = match place {
+            Place::Event(pointer) => self.event?.at(pointer)?,
+            Place::Body(pointer) => self.body?.at(pointer)?,
+            _ => return None,
+        };
+        let bytes = node.json().get().len();
+        if bytes > FREE_BYTES {
+            self.asked.unread.set(self.asked.unread.get().checked_sub(bytes)?);
+        }
+        Some(node)
+    }
+
+    fn value(&self, place: Place<'_>) -> Value<'a> {
+        match place {
+            Place::Event(_) | Place::Body(_) => {
+                let Some(node) = self.node(place) else { return Value::Nothing };
+                match node.items() {
+                    Some(items) => Value::list(items.iter().filter_map(Node::text)),
+                    None => node.text().map_or(Value::Nothing, Value::Text),
+                }
+            }
+            _ => self.at(place).map_or(Value::Nothing, Value::Text),
+        }
     }
 }
 
@@ -100,10 +156,10 @@ mod tests {
     #[test]
     fn a_source_asks_the_event_and_the_request_around_it() {
         let request = testing::post("https://a.example/in/shop?env=a%20b&none=").header("X-Kind", "k").build();
-        let body = Node::read(r#"{"alerts":[{"n":1}],"n":2,"o":{"x":[]}}"#).unwrap();
-        let unread = Cell::new(readable(0));
+        let body = Node::read(r#"{"alerts":[{"n":1}],"n":2,"o":{"x":[]},"tags":["env:prod","team:Ops"]}"#).unwrap();
+        let asked = Asked::new(0);
         let event = body.at("/alerts/0");
-        let scope = Scope { whole: false, request: &request, body: Some(&body), event, unread: &unread };
+        let scope = Scope { whole: false, request: &request, body: Some(&body), event, asked: &asked };
         for (source, text) in [
             ("/n", Some("1")),
             ("$body/n", Some("2")),
@@ -118,6 +174,11 @@ mod tests {
             ("as it is", Some("as it is")),
             (" ", None),
             ("/x", None),
+            (r#"$body/tags | join "+""#, Some("env:prod+team:Ops")),
+            (r#"{$body/tags | match "^team:(.*)" | lower}!"#, Some("ops!")),
+            (r#"{/n}{/x | prefix " of "}"#, Some("1")),
+            (r#"$query/env | split " " | item 1"#, Some("b")),
+            (r#"/x | default "none""#, Some("none")),
         ] {
             assert_eq!(scope.text(source.into()).as_deref(), text, "{source}");
         }
@@ -127,13 +188,16 @@ mod tests {
         let nothing = Scope { body: None, event: None, ..scope };
         assert_eq!(nothing.text("/n".into()), None);
         assert_eq!(nothing.text("{/n}{$body}".into()), None);
+        assert!(asked.missing.borrow().contains(&"$query/none".to_owned()));
     }
+
     #[test]
     fn what_is_read_in_all_is_bounded() {
-        let (request, unread) = (testing::post("https://a.example/").build(), Cell::new(400));
+        let (request, asked) = (testing::post("https://a.example/").build(), Asked::new(0));
+        asked.unread.set(400);
         let body = format!(r#"{{"long":"{}","short":"{}"}}"#, "x".repeat(255), "y".repeat(254));
         let body = Node::read(&body).unwrap();
-        let scope = Scope { whole: false, request: &request, body: Some(&body), event: Some(&body), unread: &unread };
+        let scope = Scope { whole: false, request: &request, body: Some(&body), event: Some(&body), asked: &asked };
         assert_eq!(scope.text("/long".into()).map(|text| text.len()), Some(255));
         assert_eq!(scope.text("/long".into()), None);
         for _ in 0..9 {

@@ -1,19 +1,28 @@
-//! How the sender proves itself, and the first request that some send to see whether somebody answers.
+//! How the sender proves itself, and the first request that some send to see whether the address answers.
 
 use std::borrow::Cow;
 
-use plugin_sdk::contract::{Answer, Rejection, RejectionKind, Request};
-use plugin_sdk::signature::{Algorithm, Encoding, Scheme, Signed, same};
+use plugin_sdk::contract::{
+    Algorithm, Answer, Demand, Encoding, ProofIdentity, Rejection, RejectionKind, Request, Scheme, Signed, TimeIn, Way,
+};
+
+use plugin_sdk::signature::{Proof, View};
 
 use crate::tree::Node;
 
-/// Lets a request in that carries the proof which the setting `sender` demands, and answers it where it is only a
-/// greeting.
+/// The setting that holds the secrets.
+pub const SECRET: &str = "secret";
+
+/// Returns the proof of a request that carries what the setting `sender` demands; `None` where that covers no body.
 ///
 /// # Errors
-/// The rejection for everyone else.
-pub fn admit(sender: &Node<'_>, request: &Request, secret: Option<&Node<'_>>) -> Result<Option<Answer>, Rejection> {
-    let Some(sender) = Sender::of(sender) else {
+/// The rejection of every other request.
+pub fn admit(
+    sender: &Node<'_>,
+    request: &Request,
+    secret: Option<&Node<'_>>,
+) -> Result<Option<ProofIdentity>, Rejection> {
+    let Some(scheme) = scheme(sender) else {
         // The schema lets no such thing through. If it did, nobody could prove anything.
         return Err(Rejection::new(
             RejectionKind::Forbidden,
@@ -21,98 +30,118 @@ pub fn admit(sender: &Node<'_>, request: &Request, secret: Option<&Node<'_>>) ->
             "`sender` in this source's settings names no way to prove a sender.",
         ));
     };
-    sender.prove(request, secret)?;
-    Ok(sender.greeting(request))
-}
-
-/// How the sender proves that it has the secret.
-#[derive(Debug)]
-enum Sender {
-    /// GitHub's scheme, and its ping.
-    GitHub,
-    /// Slack's scheme, and its challenge.
-    Slack,
-    /// By another scheme that senders have in common.
-    Scheme(Scheme),
-    /// It shows the secret itself in this header.
-    Header(String),
-}
-
-impl Sender {
-    /// The setting `sender`: the name of a scheme, or a table. `None` for what the schema does not let through.
-    fn of(setting: &Node<'_>) -> Option<Self> {
-        let text = |name: &str| setting.get(name)?.string().map(Cow::into_owned);
-        Some(match setting.string().as_deref() {
-            Some("github") => Self::GitHub,
-            Some("slack") => Self::Slack,
-            Some("stripe") => Self::Scheme(Scheme::Stripe),
-            Some("standard-webhooks") => Self::Scheme(Scheme::StandardWebhooks),
-            Some("bearer") => Self::Scheme(Scheme::Bearer),
-            Some(_) => return None,
-            None => match (text("basic"), text("header"), text("hmac")) {
-                (Some(user), ..) => Self::Scheme(Scheme::Basic { user }),
-                (_, Some(header), _) => Self::Header(header),
-                (.., header) => Self::Scheme(Scheme::Signed(Signed {
-                    prefix: text("prefix").unwrap_or_default(),
-                    algorithm: match text("algorithm").as_deref() {
-                        Some("sha1") => Algorithm::Sha1,
-                        _ => Algorithm::Sha256,
-                    },
-                    encoding: match text("encoding").as_deref() {
-                        Some("base64") => Encoding::Base64,
-                        _ => Encoding::Hex,
-                    },
-                    ..Signed::new(&header?)
-                })),
-            },
-        })
+    if let Some(proved) = &request.proved {
+        return Ok(proved.proof.clone().filter(|_| is_signature(&scheme)));
     }
-
-    /// Whether a request carries the proof; the rejection says why not.
-    fn prove(&self, request: &Request, secret: Option<&Node<'_>>) -> Result<(), Rejection> {
-        let secrets = secret.map(Node::one_or_several).unwrap_or_default();
-        let secrets: Vec<_> = secrets.iter().filter_map(Node::string).collect();
-        let secrets = || secrets.iter().map(|secret| &**secret);
-        let name = match self {
-            Self::GitHub => return Scheme::github().admit(request, secrets()),
-            Self::Slack => return Scheme::Slack.admit(request, secrets()),
-            Self::Scheme(scheme) => return scheme.admit(request, secrets()),
-            Self::Header(name) => name,
-        };
-        let rejected = |kind, reason: String, help: &str| Err(Rejection::new(kind, reason, help));
-        match request.header(name) {
-            Some(given) if secrets().any(|secret| same(given, secret)) => Ok(()),
-            Some(_) => rejected(
-                RejectionKind::Forbidden,
-                format!("the secret in the header {name} is not this source's"),
-                "Compare what is set at the sender with this source's settings. While it is being rotated, list the \
-                 old and the new one.",
-            ),
-            None => rejected(
-                RejectionKind::Unauthenticated,
-                format!("there is no header {name}"),
-                "Either something other than the sender calls this URL, or the sender is not set up to prove itself, \
-                 or a proxy in front of the gateway drops the header.",
-            ),
+    let secrets = secret.map(Node::one_or_several).unwrap_or_default();
+    let secrets: Vec<_> = secrets.iter().filter_map(Node::string).collect();
+    let view = View::from(request);
+    for secret in &secrets {
+        if let (Proof::Good, identity) = scheme.check(&view, secret) {
+            return Ok(identity);
         }
     }
+    scheme.admit(request, secrets.iter().map(|secret| &**secret)).map(|()| None)
+}
 
-    /// The answer to a first request that carries no event: Slack wants its challenge back, and GitHub pings.
-    fn greeting(&self, request: &Request) -> Option<Answer> {
-        match self {
-            Self::Slack => {
-                let body = request.body.text();
-                let body = Node::read(&body)?;
-                let kind = body.at("/type")?.text()?;
-                let challenge = body.at("/challenge")?.text()?;
-                (kind == "url_verification").then(|| Answer::challenge(challenge))
-            }
-            Self::GitHub => {
-                let pings = request.header("x-github-event")? == "ping";
-                pings.then(|| Answer::ignored("GitHub's ping: the webhook is set up, and its secret is right"))
-            }
-            _ => None,
+/// The proof that the host is to demand before it calls the plugin.
+pub fn demands(settings: &Node<'_>) -> Vec<Demand> {
+    let scheme = settings.get("sender").and_then(scheme);
+    // A challenge comes before the sender can prove anything, and only the plugin knows it.
+    let scheme = scheme.filter(|_| settings.get("challenge").is_none());
+    scheme.map(|scheme| Demand::any([Way::new(scheme, SECRET)])).into_iter().collect()
+}
+
+/// Whether the sender signs what it sends.
+pub fn signs(sender: &Node<'_>) -> bool {
+    scheme(sender).is_some_and(|scheme| is_signature(&scheme))
+}
+
+fn is_signature(scheme: &Scheme) -> bool {
+    !matches!(scheme, Scheme::Bearer | Scheme::Basic { .. } | Scheme::Login | Scheme::Header { .. })
+}
+
+/// What is wrong with the signature that a table describes: where, and what.
+pub fn flaw(sender: &Node<'_>) -> Option<String> {
+    match scheme(sender)? {
+        Scheme::Signed(signed) => signed.flaw(),
+        _ => None,
+    }
+}
+
+/// The setting `sender`: the name of a scheme, or a table. `None` for what the schema does not let through.
+fn scheme(setting: &Node<'_>) -> Option<Scheme> {
+    if let Some(name) = setting.string() {
+        return named(&name);
+    }
+    let text = |name: &str| setting.get(name)?.string().map(Cow::into_owned);
+    if let Some(user) = text("basic") {
+        return Some(Scheme::Basic { user });
+    }
+    if let Some(header) = text("header") {
+        return Some(Scheme::Header { header: header.to_ascii_lowercase() });
+    }
+    let mut signed = Signed::new(&text("hmac").or_else(|| text("signature"))?);
+    signed.prefix = text("prefix").unwrap_or_default();
+    signed.algorithm = match text("algorithm").as_deref() {
+        Some("sha1") => Algorithm::Sha1,
+        Some("sha512") => Algorithm::Sha512,
+        Some("ed25519") => Algorithm::Ed25519,
+        Some("ecdsa-p256") => Algorithm::EcdsaP256,
+        Some("rsa-sha256") => Algorithm::RsaSha256,
+        _ => Algorithm::Sha256,
+    };
+    if text("encoding").as_deref() == Some("base64") {
+        signed.encoding = Encoding::Base64;
+    }
+    if let Some(over) = text("over") {
+        signed.over = over;
+    }
+    signed.time = match (text("time"), text("time_field")) {
+        (Some(header), _) => Some(TimeIn::Header(header.to_ascii_lowercase())),
+        (None, Some(field)) => Some(TimeIn::Field(field)),
+        (None, None) => None,
+    };
+    Some(Scheme::Signed(signed))
+}
+
+fn named(name: &str) -> Option<Scheme> {
+    Some(match name {
+        "github" => Scheme::github(),
+        "slack" => Scheme::Slack,
+        "stripe" => Scheme::Stripe,
+        "standard-webhooks" => Scheme::StandardWebhooks,
+        "bearer" => Scheme::Bearer,
+        "pagerduty" => Scheme::pagerduty(),
+        "grafana" => Scheme::grafana(),
+        "sendgrid" => Scheme::sendgrid(),
+        "discord" => Scheme::discord(),
+        _ => return None,
+    })
+}
+
+/// The answer to a first request that carries no event: Slack wants its challenge back, and GitHub pings. It goes by what
+/// is signed: a header alone must not turn an event into a ping.
+pub fn greeting(sender: &Node<'_>, request: &Request) -> Option<Answer> {
+    let body = || plugin_sdk::body::read(request).ok();
+    match sender.string().as_deref() {
+        Some("slack") => {
+            let body = body()?;
+            let json = body.json()?;
+            let body = Node::read(&json)?;
+            let kind = body.at("/type")?.text()?;
+            let challenge = body.at("/challenge")?.text()?;
+            (kind == "url_verification").then(|| Answer::challenge(challenge))
         }
+        Some("github") if request.header("x-github-event") == Some("ping") => {
+            let body = body()?;
+            let json = crate::decode::all(body.json()?, Node::read("[\"/payload\"]").as_ref());
+            let body = Node::read(&json)?;
+            let body = body.get("payload").unwrap_or(&body);
+            let pings = body.get("zen").is_some() && body.get("hook_id").is_some() && body.get("action").is_none();
+            pings.then(|| Answer::ignored("GitHub's ping: the webhook is set up, and its secret is right"))
+        }
+        _ => None,
     }
 }
 

@@ -58,13 +58,29 @@ impl<'a> Node<'a> {
     }
 
     fn step(&self, step: &str) -> Option<&Self> {
+        self.part(step).or_else(|| self.selected(step))
+    }
+
+    /// `list[name=X]`: the first member of the list at `list` whose `name` reads X. Without a word before the bracket,
+    /// a member of this list itself.
+    fn selected(&self, step: &str) -> Option<&Self> {
+        let (list, selector) = step.strip_suffix(']')?.split_once('[')?;
+        let (name, value) = selector.split_once('=')?;
+        let list = if list.is_empty() { self } else { self.part(list)? };
+        let value = unescaped(value);
+        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(&value);
+        let reads = |item: &&Self| item.part(name).and_then(Node::text).is_some_and(|text| text == value);
+        list.items()?.iter().find(reads)
+    }
+
+    fn part(&self, step: &str) -> Option<&Self> {
         match self.parts() {
             // The last one where a key occurs twice, as most parsers have it.
             Parts::Members(members) if !step.contains('~') => {
                 members.iter().rev().find(|(name, _)| name == step).map(|(_, node)| node)
             }
             Parts::Members(members) => {
-                let step = step.replace("~1", "/").replace("~0", "~");
+                let step = unescaped(step);
                 members.iter().rev().find(|(name, _)| *name == step).map(|(_, node)| node)
             }
             Parts::Items(items) => items.get(step.parse::<usize>().ok()?),
@@ -131,6 +147,11 @@ impl<'a> Node<'a> {
             }
         })
     }
+}
+
+/// A step as a key: `~1` is a slash, and `~0` a tilde.
+fn unescaped(step: &str) -> Cow<'_, str> {
+    if step.contains('~') { Cow::Owned(step.replace("~1", "/").replace("~0", "~")) } else { Cow::Borrowed(step) }
 }
 
 impl<'de> Deserialize<'de> for Node<'de> {
@@ -227,6 +248,26 @@ mod tests {
             assert_eq!(text(json, pointer).as_deref(), found, "{pointer}");
         }
         assert_eq!(text(json, "").as_deref(), Some(json));
+    }
+
+    #[test]
+    fn a_member_of_a_list_is_found_by_name() {
+        let json = r#"{"l":[{"n":"a","v":1},{"n":"b/c","v":2},{"n":7,"v":3}],"l[n=x]":4,"n":[[{"k":"y"}]]}"#;
+        for (pointer, found) in [
+            ("/l[n=a]/v", Some("1")),
+            ("/l/[n=a]/v", Some("1")),
+            ("/l[n=b~1c]/v", Some("2")),
+            ("/l[n=\"b~1c\"]/v", Some("2")),
+            ("/l[n=7]/v", Some("3")),
+            ("/l[n=x]", Some("4")),
+            ("/l[n=z]/v", None),
+            ("/l[m=a]/v", None),
+            ("/x[n=a]/v", None),
+            ("/n/0[k=y]/k", Some("y")),
+            ("/n/0/[k=y]/k", Some("y")),
+        ] {
+            assert_eq!(text(json, pointer).as_deref(), found, "{pointer}");
+        }
     }
 
     #[test]

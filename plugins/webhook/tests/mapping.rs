@@ -6,7 +6,6 @@ use std::path::Path;
 
 use plugin_sdk::case;
 use plugin_sdk::contract::{Alert, Answer, Request};
-use plugin_sdk::signature::{Algorithm, Encoding, Scheme, Signed};
 use plugin_sdk::testing::{self, hostile};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -15,7 +14,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use webhook::Webhook;
 
-const SOURCES: [&str; 24] = [
+const SOURCES: [&str; 34] = [
     "/a",
     "/b",
     "/a/b",
@@ -40,6 +39,16 @@ const SOURCES: [&str; 24] = [
     r"\{\}",
     "a text",
     "trigger",
+    "/a[b=x]/b",
+    "/a/[b=x]",
+    "/a[b=",
+    "/b | lower | upper",
+    r#"{/b | split "," | item -1 | prefix "p"}"#,
+    r#"/a | match "(x|y){2,}" | default "none""#,
+    r#"{/a | join "{}"}"#,
+    "/b | match \"(((\"",
+    "/b | | |",
+    "$query/q | split \"\"",
 ];
 
 const BODIES: [&str; 10] = [
@@ -68,12 +77,21 @@ fn choice() -> impl Strategy<Value = Value> {
 fn settings() -> impl Strategy<Value = Value> {
     const FIELDS: [&str; 9] = ["title", "message", "event_id", "key", "status", "priority", "link", "time", "title"];
     let condition = (source(), select(&["is", "is_not"][..]), source())
-        .prop_map(|(when, compares, with)| json!({ "when": when, compares: with }));
+        .prop_map(|(when, compares, with)| json!({ "when": when, compares: with }))
+        .prop_recursive(6, 16, 3, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|one| json!({ "not": one })),
+                (select(&["all", "any"][..]), vec(inner, 1..3)).prop_map(|(name, list)| json!({ name: list })),
+            ]
+        });
     let fields = btree_map(select(&FIELDS[..]), choice(), 0..8);
     let labels = btree_map("[a-z]{1,3}", choice(), 0..4);
-    let lists = (vec(source(), 0..3), proptest::option::of(source()), vec(condition, 0..2));
-    (fields, labels, lists).prop_map(|(fields, labels, (decode, each, ignore))| {
+    let lists = (vec(source(), 0..3), proptest::option::of(source()), vec(condition, 0..2), source());
+    (fields, labels, lists).prop_map(|(fields, labels, (decode, each, ignore, all))| {
         let mut settings = json!({ "title": "/a", "labels": labels, "decode": decode, "ignore": ignore });
+        for name in ["root", "left_out", "labels_from"] {
+            settings[name] = all.clone();
+        }
         if let Some(each) = each {
             settings["each"] = each;
         }
@@ -128,30 +146,15 @@ fn any_mapping_over_any_body_is_an_alert_or_ignored() {
     });
 }
 
-/// Signs as the request's own settings say.
+/// Signs as the request's own settings demand.
 fn sign(request: &mut Request) {
-    let settings: Value = serde_json::from_str(request.settings.get()).unwrap();
-    let secret = settings["secret"].as_str().or(settings["secret"][0].as_str()).unwrap_or_default();
-    let text = |name: &str| settings["sender"][name].as_str().map(str::to_owned);
-    let scheme = match settings["sender"].as_str() {
-        Some("github") => Scheme::github(),
-        Some("stripe") => Scheme::Stripe,
-        Some("slack") => Scheme::Slack,
-        Some("standard-webhooks") => Scheme::StandardWebhooks,
-        Some(_) => Scheme::Bearer,
-        None => match (text("basic"), text("header"), text("hmac")) {
-            (Some(user), ..) => Scheme::Basic { user },
-            (_, Some(header), _) => return request.set_header(&header, secret),
-            (.., Some(header)) => Scheme::Signed(Signed {
-                prefix: text("prefix").unwrap_or_default(),
-                algorithm: if text("algorithm").is_some() { Algorithm::Sha1 } else { Algorithm::Sha256 },
-                encoding: if text("encoding").is_some() { Encoding::Base64 } else { Encoding::Hex },
-                ..Signed::new(&header)
-            }),
-            _ => return,
-        },
-    };
-    scheme.sign(request, secret);
+    let mut settings: Value = serde_json::from_str(request.settings.get()).unwrap();
+    let secret = settings["secret"].as_str().or(settings["secret"][0].as_str()).unwrap_or_default().to_owned();
+    // What a sender with a challenge owes is known to the plugin alone.
+    settings.as_object_mut().unwrap().remove("challenge");
+    for demand in testing::check::<Webhook>(&settings.to_string()).proof.unwrap_or_default() {
+        demand.any[0].scheme.sign(request, &secret);
+    }
 }
 
 #[test]

@@ -31,10 +31,12 @@ fn the_second_outage_is_no_repeat_of_the_first_where_a_key_tells_what_is_down() 
 }
 
 #[test]
-fn what_has_no_key_and_comes_word_for_word_again_is_a_repeat() {
+fn what_has_no_key_and_comes_word_for_word_again_is_a_repeat_for_minutes() {
     let settings = json!({ "title": "/a", "key": "/none" });
-    let [first, second] = [EIGHT, NINE].map(|at| alert(&settings, r#"{"a":1}"#, at));
+    let [first, second] = [EIGHT, EIGHT].map(|at| alert(&settings, r#"{"a":1}"#, at));
     assert_eq!(first.event_id, second.event_id);
+    let [first, second] = [EIGHT, NINE].map(|at| alert(&settings, r#"{"a":1}"#, at));
+    assert_ne!(first.event_id, second.event_id, "an hour later, it may have happened again");
     let by_time = json!({ "title": "/a", "event_id": "{$received_at}" });
     let [first, second] = [EIGHT, NINE].map(|at| alert(&by_time, r#"{"a":1}"#, at));
     assert_ne!(first.event_id, second.event_id);
