@@ -16,6 +16,9 @@ use crate::settings::Repeats;
 /// Alertmanager's and Grafana's fingerprints have 16.
 const MAX_FINGERPRINT: usize = 64;
 
+/// As many digits of a hash as tell the notifications of one moment apart.
+const SAID_DIGITS: usize = 16;
+
 /// The host takes 256.
 const MAX_EVENT_ID: usize = 200;
 
@@ -48,7 +51,11 @@ pub fn of(
     let start = start.as_deref().unwrap_or(received_at);
     let event_id = match (status, repeats) {
         (Status::Trigger, Repeats::Drop) => format!("{key}/firing/{start}"),
-        (Status::Trigger, Repeats::Send) => format!("{key}/firing/{start}/{received_at}"),
+        (Status::Trigger, Repeats::Send) => {
+            // Two notifications of one moment that say something else of a firing are two.
+            let said = sha256(member.get().as_bytes()).hex();
+            format!("{key}/firing/{start}/{received_at}/{}", &said[..SAID_DIGITS])
+        }
         (Status::Resolve, _) => {
             format!("{key}/resolved/{start}/{}", time(fields, "endsAt").as_deref().unwrap_or(received_at))
         }

@@ -17,12 +17,20 @@ mod settings;
 mod strange;
 mod words;
 
-use plugin_sdk::contract::{Alert, Answer, Description, MAX_ALERTS, Request};
-use plugin_sdk::{Plugin, export};
+use std::collections::BTreeSet;
+
+use plugin_sdk::contract::{
+    Alert, Alerts, Answer, Demand, Description, Limits, MAX_ALERTS, Note, NoteKind, Request, Scheme, Way,
+};
+use plugin_sdk::signature::sha256;
+use plugin_sdk::{Plugin, attempt, body, export};
 
 use notification::{Body, Notification};
 
 pub use settings::{Login, OneOrSeveral, Priorities, Repeats, Settings};
+
+/// A storm of alerts comes in one request: 600 of ordinary size are 322 KB.
+const MIB: u64 = 1024 * 1024;
 
 /// The plugin.
 pub struct Alertmanager;
@@ -36,6 +44,8 @@ impl Plugin for Alertmanager {
         Description {
             secrets: vec!["bearer_token".to_owned(), "basic".to_owned()],
             authenticates: true,
+            limits: Limits { body: Some(2 * MIB), memory: Some(64 * MIB), output: Some(8 * MIB), time_ms: None },
+            proof: vec![Demand::any([Way::new(Scheme::Bearer, "bearer_token"), Way::new(Scheme::Login, "basic")])],
             setup: include_str!("setup.md").to_owned(),
             ..Description::new(
                 "alertmanager",
@@ -50,10 +60,23 @@ impl Plugin for Alertmanager {
         if let Err(rejection) = proof::of(request, &settings) {
             return Answer::Rejected(rejection);
         }
-        let text = request.body.text();
-        match Body::read(&text) {
-            Body::Notification(notification) => read(request, &settings, &notification),
-            Body::Strange => Answer::alert(strange::alert(&request.body.bytes(), &text, settings.default_priority)),
+        let foreign = |alert| Answer::Alerts(Alerts { list: vec![alert], proof: attempt::mark(request, b"") });
+        let reading = match body::read(request) {
+            Ok(reading) => reading,
+            Err(why) => return foreign(strange::unreadable(request, &why, settings.default_priority)),
+        };
+        match Body::of(&reading) {
+            Body::Notification(notification) => {
+                let mut answer = read(request, &settings, &notification);
+                if let Answer::Alerts(alerts) = &mut answer
+                    && let Some(first) = alerts.first_mut()
+                {
+                    let repairs = reading.repairs.iter();
+                    first.notes.extend(repairs.map(|repair| Note::new(NoteKind::Repaired, "", repair.as_str())));
+                }
+                answer
+            }
+            Body::Strange => foreign(strange::alert(request, &reading.text, settings.default_priority)),
             Body::Nothing(reason) => Answer::ignored(reason),
         }
     }
@@ -75,6 +98,14 @@ fn read(request: &Request, settings: &Settings, notification: &Notification<'_>)
     if alerts.is_empty() {
         return Answer::ignored("the notification holds no alerts");
     }
+    // Two alerts of one request that are given the same id are two all the same.
+    let mut ids = BTreeSet::new();
+    for (number, alert) in alerts.iter_mut().enumerate() {
+        if !ids.insert(alert.event_id.clone()) {
+            let member = members.get(number).map_or("", |member| member.get());
+            alert.event_id = format!("sha256:{}", sha256(format!("{} {member}", alert.event_id).as_bytes()).hex());
+        }
+    }
     room::fit(&mut alerts, request.body.text().len());
-    Answer::alerts(alerts)
+    Answer::Alerts(alerts.into())
 }

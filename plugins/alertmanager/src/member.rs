@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_sdk::contract::{Alert, Request, Status};
+use plugin_sdk::contract::{Alert, Note, NoteKind, Request, Status};
 use plugin_sdk::json::{Object, text};
 use serde_json::value::RawValue;
 
@@ -23,18 +23,31 @@ pub fn alert(member: &RawValue, notification: &Notification<'_>, request: &Reque
     let (labels, annotations) = (fields.object("labels"), fields.object("annotations"));
     let status = status(&fields, notification);
     let identity = identity::of(member, &fields, &labels, status, settings.repeats, &request.received_at);
-    let priority = settings.priority(labels.text(&settings.severity_label).as_deref());
+    let severity = labels.text(&settings.severity_label);
+    let (priority, known) = settings.priority(severity.as_deref());
+    let mut notes = Vec::new();
+    if !known {
+        notes.push(Note::new(NoteKind::UnknownPriority, &settings.severity_label, &severity.unwrap_or_default()));
+    }
+    if let Some(word) = fields.text("status").filter(|word| !is_known(word)) {
+        notes.push(Note::new(NoteKind::UnknownStatus, "status", &word));
+    }
     let words = Words { json: member.get(), fields: &fields, labels: &labels, annotations: &annotations };
     let title = words.title();
     let when = match status {
         Status::Trigger => "startsAt",
         Status::Resolve => "endsAt",
     };
+    let occurred_at = identity::time(&fields, when);
+    if occurred_at.is_none() {
+        notes.push(Note::new(NoteKind::NoTime, when, ""));
+    }
     Alert {
         key: Some(identity.key),
         status,
+        notes,
         message: words.message(&title),
-        occurred_at: identity::time(&fields, when),
+        occurred_at,
         link: link(&fields, &annotations, &notification.group),
         labels: passed_on(&labels, &settings.severity_label),
         details: details::of(member, &notification.group),
@@ -49,6 +62,11 @@ fn status(fields: &Object<'_>, notification: &Notification<'_>) -> Status {
         true => Status::Resolve,
         false => Status::Trigger,
     }
+}
+
+/// The two words that Alertmanager has.
+fn is_known(word: &str) -> bool {
+    ["firing", "resolved"].iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
 /// The page about this very event: the query's graph, or Grafana's rule. Where the sender does not know its own address,

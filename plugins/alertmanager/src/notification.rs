@@ -3,6 +3,7 @@
 //! The structure is that of <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>. `version` is not
 //! asked for: Grafana sends the same structure as version 1.
 
+use plugin_sdk::body::{self, Reading};
 use plugin_sdk::json::Object;
 use serde_json::value::RawValue;
 
@@ -27,8 +28,17 @@ pub struct Notification<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Reads a body.
-    pub fn read(text: &'a str) -> Self {
+    /// Reads what the SDK has made of a body. Several notifications behind each other are no list of alerts.
+    pub fn of(reading: &'a Reading<'_>) -> Self {
+        match &reading.body {
+            body::Body::Json(json) => Self::read(json),
+            body::Body::Empty if reading.text.trim().is_empty() => Self::Nothing("the body is empty"),
+            _ => Self::Strange,
+        }
+    }
+
+    /// Reads a JSON text.
+    fn read(text: &'a str) -> Self {
         let Ok(group) = serde_json::from_str::<Object<'_>>(text) else {
             return match text.trim() {
                 "" => Self::Nothing("the body is empty"),

@@ -2,7 +2,7 @@
 //!
 //! No word here holds what was shown or what would have been right.
 
-use plugin_sdk::contract::{Rejection, RejectionKind, Request};
+use plugin_sdk::contract::{Rejection, RejectionKind, Request, Scheme};
 use plugin_sdk::signature::{Proof, basic, bearer};
 
 use crate::settings::Settings;
@@ -19,6 +19,9 @@ pub fn of(request: &Request, settings: &Settings) -> Result<(), Rejection> {
     let tokens = settings.bearer_token.as_slice().iter().map(|token| bearer(request, token));
     let logins = settings.basic.as_slice().iter().map(|login| basic(request, &login.user, &login.password));
     let mut wrong = false;
+    if request.proved.is_some() {
+        return Ok(());
+    }
     for proof in tokens.chain(logins) {
         match proof {
             Proof::Good => return Ok(()),
@@ -54,12 +57,16 @@ fn unauthenticated(request: &Request, settings: &Settings) -> Rejection {
         None => "there is no Authorization header",
         Some(_) => "the Authorization header is of another kind",
     };
-    Rejection::new(
-        RejectionKind::Unauthenticated,
-        format!("{found}: this source takes {}", expected(settings)),
-        format!(
-            "Either the sender was not given it, or a proxy in front of the gateway drops the header, or something \
-             else calls this URL. {WHERE}"
-        ),
-    )
+    let scheme = if settings.basic.as_slice().is_empty() { Scheme::Bearer } else { Scheme::Login };
+    Rejection {
+        challenge: scheme.challenge().map(str::to_owned),
+        ..Rejection::new(
+            RejectionKind::Unauthenticated,
+            format!("{found}: this source takes {}", expected(settings)),
+            format!(
+                "Either the sender was not given it, or a proxy in front of the gateway drops the header, or something \
+                 else calls this URL. {WHERE}"
+            ),
+        )
+    }
 }

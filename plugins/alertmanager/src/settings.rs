@@ -61,15 +61,16 @@ fn default_priority() -> Priority {
 }
 
 impl Settings {
-    /// How urgent a value of the severity label is.
-    pub fn priority(&self, severity: Option<&str>) -> Priority {
-        let Some(severity) = severity.map(str::trim) else { return self.default_priority };
+    /// How urgent a value of the severity label is, and whether it is a word that is known.
+    pub fn priority(&self, severity: Option<&str>) -> (Priority, bool) {
+        let Some(severity) = severity.map(str::trim) else { return (self.default_priority, true) };
         let own = self.severity.0.iter().find(|(word, _)| word.trim().eq_ignore_ascii_case(severity));
-        own.map(|(_, priority)| *priority)
+        let known = own
+            .map(|(_, priority)| *priority)
             .or_else(|| Priority::from_word(severity))
             // As kube-prometheus labels what nobody should hear of, such as its ever-firing Watchdog.
-            .or_else(|| severity.eq_ignore_ascii_case("none").then_some(Priority::Low))
-            .unwrap_or(self.default_priority)
+            .or_else(|| severity.eq_ignore_ascii_case("none").then_some(Priority::Low));
+        (known.unwrap_or(self.default_priority), known.is_some())
     }
 }
 
@@ -182,7 +183,8 @@ mod tests {
             (Some("purple"), Priority::Medium),
             (None, Priority::Medium),
         ] {
-            assert_eq!(settings.priority(severity), priority, "{severity:?}");
+            assert_eq!(settings.priority(severity).0, priority, "{severity:?}");
+            assert_eq!(settings.priority(severity).1, severity != Some("purple"));
         }
     }
 

@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 const TOKEN: &str = "0123456789abcdef";
 const SETTINGS: &str = r#"{"bearer_token":"0123456789abcdef"}"#;
 
-/// The host's limit on an answer.
-const MAX_ANSWER: usize = 1024 * 1024;
+/// The limit on an answer that the plugin asks for.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
-/// The host's limit on a body.
-const MAX_BODY: usize = 256 * 1024;
+/// The limit on a body that the plugin asks for.
+const MAX_BODY: usize = 2 * 1024 * 1024;
 
 fn request(body: &[u8]) -> RequestBuilder {
     testing::post("https://gw.example.com/in/prometheus").body(body).settings(SETTINGS)
@@ -136,6 +136,60 @@ fn more_alerts_than_the_host_takes_are_told_with_what_is_missing() {
 }
 
 #[test]
+fn the_limits_that_are_asked_for_are_those_that_are_kept() {
+    let limits = testing::describe::<Alertmanager>().limits;
+    assert_eq!((limits.body, limits.output), (Some(MAX_BODY as u64), Some(MAX_ANSWER as u64)));
+}
+
+#[test]
+fn two_alerts_with_one_fingerprint_are_two() {
+    let member =
+        |value: &str| json!({ "fingerprint": "f", "startsAt": "2026-01-01T00:00:00Z", "annotations": { "v": value } });
+    for repeats in ["send", "drop"] {
+        let body = json!({ "alerts": [member("1"), member("2")] }).to_string();
+        let settings = json!({ "bearer_token": TOKEN, "repeats": repeats }).to_string();
+        let request = request(body.as_bytes()).header("authorization", &format!("Bearer {TOKEN}"));
+        let Answer::Alerts(alerts) = testing::read::<Alertmanager>(&request.settings(&settings).build()) else {
+            panic!()
+        };
+        assert_ne!(alerts[0].event_id, alerts[1].event_id, "{repeats}");
+        assert_eq!(alerts[0].key, alerts[1].key);
+    }
+}
+
+#[test]
+fn a_strange_body_is_a_second_attempt_for_minutes_and_news_the_next_day() {
+    let read = |body: &str, time: &str| {
+        let mut request = genuine(body.as_bytes());
+        request.received_at = time.to_owned();
+        let Answer::Alerts(alerts) = testing::read::<Alertmanager>(&request) else { panic!("no alerts") };
+        (alerts[0].event_id.clone(), alerts.proof.clone().unwrap().id)
+    };
+    for body in [r#"{"ruleId":129,"state":"alerting"}"#, r#"{"alerts":[{"status":"firi"#] {
+        let first = read(body, "2026-01-01T23:59:00.000Z");
+        assert_eq!(first.1, read(body, "2026-01-02T00:09:00.000Z").1, "whatever hour it is");
+        assert_ne!(first.0, read(body, "2026-01-02T23:59:00.000Z").0);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_where() {
+    let alert = alerts(br#"{"alerts":[{"status":"firing"}"#).remove(0);
+    assert!(alert.title.contains("could not be read") && alert.title.contains("column"), "{}", alert.title);
+    assert_eq!(alert.priority.as_str(), "high");
+    assert!(alert.unreadable.is_some());
+}
+
+#[test]
+fn words_that_nobody_knows_and_missing_times_are_noted() {
+    let notes = |member: Value| one(member).notes.into_iter().map(|note| note.kind.as_str()).collect::<Vec<_>>();
+    let with = |status: &str, severity: &str| json!({ "status": status, "labels": { "severity": severity }, "startsAt": "2026-01-01T00:00:00Z" });
+    assert_eq!(notes(with("firing", "critical")), [""; 0]);
+    assert_eq!(notes(with("wobbling", "purple")), ["unknown_priority", "unknown_status"]);
+    assert_eq!(notes(json!({ "status": "firing", "labels": {} })), ["no_time"]);
+}
+
+#[test]
 fn a_storm_of_any_make_fits_into_an_answer() {
     let member = |number: usize, filler: &str| {
         json!({ "status": "firing", "labels": { "alertname": filler, "instance": number.to_string(), "severity": "x" },
@@ -144,8 +198,9 @@ fn a_storm_of_any_make_fits_into_an_answer() {
             "generatorURL": format!("http://{filler}"), "fingerprint": format!("{number:016x}") })
     };
     for filler in ["x".repeat(2), "x".repeat(100), "ü".repeat(300), "\"".repeat(2_000), "\n\\".repeat(5_000)] {
-        let bytes = member(0, &filler).to_string().len() + 1;
-        let members: Vec<_> = (0..(MAX_BODY - 6_000) / bytes).map(|number| member(number, &filler)).collect();
+        let bytes = member(9_999, &filler).to_string().len() + 1;
+        let members: Vec<_> =
+            (0..((MAX_BODY - 6_000) / bytes).min(1_000)).map(|number| member(number, &filler)).collect();
         let body =
             json!({ "receiver": "r".repeat(1_000), "alerts": members, "groupKey": "k".repeat(1_000) }).to_string();
         assert!(body.len() <= MAX_BODY, "{}", body.len());
@@ -165,7 +220,7 @@ fn a_storm_of_any_make_fits_into_an_answer() {
 #[test]
 fn a_body_of_another_kind_that_fills_the_limit_is_carried_whole() {
     for filler in ["x", "\u{0}", "ü", "[", "\"", "\\"] {
-        let text = filler.repeat(MAX_BODY / filler.len());
+        let text = filler.repeat(256 * 1024 / filler.len());
         let answer = testing::read::<Alertmanager>(&genuine(text.as_bytes()));
         let json = serde_json::to_string(&answer).unwrap();
         assert!(json.len() <= MAX_ANSWER, "{filler:?} makes an answer of {} bytes", json.len());
