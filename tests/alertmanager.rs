@@ -193,6 +193,28 @@ async fn a_firing_that_is_told_again_updates_the_alert() {
     assert_eq!((tally.opened, tally.open), (1, 1), "{tally:?}");
 }
 
+/// 600 alerts of ordinary size are one notification of more than the 256 KiB that other sources take.
+#[tokio::test]
+async fn a_storm_in_one_notification_pages_for_each() {
+    const ALERTS: usize = 600;
+    let Some(program) = needs(Program::Alertmanager) else { return };
+    let (itoc360, _place, gateway) = start(&format!("settings.bearer_token = \"{TOKEN}\"\n{DROP}")).await;
+    let alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 0).await;
+    let since = minutes_ago(5);
+    let storm: Vec<_> = (0..ALERTS)
+        .map(|number| {
+            let mut alert = firing(&format!("host-{number}.example.com:9100"), since);
+            alert["annotations"]["description"] = "x".repeat(200).into();
+            alert
+        })
+        .collect();
+    assert!(json!(storm).to_string().len() > 256 * 1024);
+    alertmanager.hear(&storm).await;
+    itoc360.opens_only(ALERTS).await;
+    let details = itoc360.received().iter().filter(|one| !one.json()["commonAnnotations"]["details"].is_null()).count();
+    assert_eq!(details, ALERTS, "all of each alert is kept");
+}
+
 #[tokio::test]
 async fn an_alertmanager_with_another_token_is_refused_and_both_sides_say_so() {
     let Some(program) = needs(Program::Alertmanager) else { return };

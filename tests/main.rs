@@ -15,6 +15,7 @@ mod crashes;
 mod disk;
 mod drills;
 mod exporting;
+mod github_payloads;
 mod guide;
 mod harness;
 mod heartbeat;
