@@ -113,6 +113,10 @@ impl<'a, 's, 'j> Identity<'a, 's, 'j> {
     fn outside(&self) -> &str {
         self.outside.get_or_init(|| {
             let mut read = Vec::new();
+            // Most mappings read nothing but the event, and are not taken apart for this.
+            if !self.settings.json().get().contains('$') {
+                return String::new();
+            }
             let members = self.settings.members().iter().filter(|(name, _)| !APART.contains(&&**name));
             members.for_each(|(_, setting)| self.add_outside(setting, &mut read));
             if read.is_empty() {
