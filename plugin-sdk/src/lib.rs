@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod attempt;
 pub mod body;
+pub mod challenge;
 pub mod cloud_events;
 pub mod contract;
 pub mod form;
