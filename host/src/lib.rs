@@ -25,22 +25,38 @@
 //! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code, follow a request: start at
 //! [`intake`], go on with the essay of [`store`], then [`delivery`].
 
+#[forbid(unsafe_code)]
 pub mod admin;
+#[forbid(unsafe_code)]
 pub mod alert;
+#[forbid(unsafe_code)]
 pub mod cli;
+#[forbid(unsafe_code)]
 pub mod clock;
+#[forbid(unsafe_code)]
 pub mod config;
+#[forbid(unsafe_code)]
 pub mod delivery;
+#[forbid(unsafe_code)]
 pub mod destinations;
+#[forbid(unsafe_code)]
 pub mod gateway;
+#[forbid(unsafe_code)]
 pub mod health;
+#[forbid(unsafe_code)]
 pub mod http;
+#[forbid(unsafe_code)]
 pub mod intake;
+#[forbid(unsafe_code)]
 pub mod log_throttle;
+#[forbid(unsafe_code)]
 pub mod metrics;
+#[forbid(unsafe_code)]
 pub mod monitor;
 pub mod plugin;
+#[forbid(unsafe_code)]
 pub mod sources;
+#[forbid(unsafe_code)]
 pub mod store;
 
 /// A request's memory is asked for on one thread and given back on another (a sender's, the writer's, a delivery's), which

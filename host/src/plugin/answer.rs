@@ -18,11 +18,11 @@
 //! | `details` | | carried as text where they nest deeper than 64 |
 //! | `reason`, `help` | | cut at 2 KiB |
 //! | `reply` | status outside 200 to 599, more than 64 headers, base64 that does not decode | |
-//! | `reply.headers` | one that HTTP forbids, or that belongs to the connection | |
+//! | `reply.headers` | one that HTTP forbids, that belongs to the connection, or that no challenge needs | |
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::Uri;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use plugin_sdk::contract::{Alert, Answer, Body, MAX_ALERTS, MAX_EVENT_ID_BYTES, MAX_KEY_BYTES};
 use plugin_sdk::json::is_deeper;
 use serde::de::DeserializeOwned;
@@ -42,18 +42,31 @@ const MAX_DEPTH: usize = 64;
 const MAX_REASON: usize = 2 * 1024;
 const MAX_HEADERS: usize = 64;
 
-/// Headers that belong to the connection or to the framing of the answer, which are the host's.
-const HOSTS_OWN: [&str; 10] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+/// The headers that a reply may have, beside those that begin with `x-` or `webhook-`: what senders ask for when a webhook
+/// is registered. Nothing else is the plugin's to say for the whole origin (`set-cookie`, `access-control-*`,
+/// `strict-transport-security`) or for the connection.
+const REPLY: [&str; 5] = ["content-language", "content-type", "etag", "retry-after", "www-authenticate"];
+
+/// The beginnings of headers that a server in front obeys, such as nginx's `X-Accel-Redirect`, or that are the host's.
+const NOT_IN_A_REPLY: [&str; 8] = [
+    "x-accel-",
+    "x-content-type-options",
+    "x-forwarded-",
+    "x-frame-options",
+    "x-lighttpd-",
+    "x-litespeed-",
+    "x-reproxy-",
+    "x-sendfile",
+];
+
+/// The media types that a reply may have: none that a browser runs.
+const MEDIA_TYPES: [&str; 6] = [
+    "application/json",
+    "application/octet-stream",
+    "application/problem+json",
+    "application/x-www-form-urlencoded",
+    "application/xml",
+    "text/plain",
 ];
 
 /// What is wrong with an answer.
@@ -180,8 +193,12 @@ fn check_reply(status: u16, headers: &[(String, String)], body: &Body) -> Result
         let Ok(parsed) = HeaderName::try_from(name) else {
             return wrong(&path, "the name of a header", format!("{name:.64?}"));
         };
-        if HOSTS_OWN.contains(&parsed.as_str()) {
-            return wrong(&path, "a header of the answer, not of the connection", format!("`{parsed}`"));
+        if !is_for_a_reply(parsed.as_str()) {
+            let expected = "a header that begins with `x-` or `webhook-`, or one such as `content-type`";
+            return wrong(&path, expected, format!("`{parsed}`"));
+        }
+        if parsed == CONTENT_TYPE && !is_inert(value) {
+            return wrong(&path, "a media type that no browser runs, such as text/plain", format!("{value:.64?}"));
         }
         if HeaderValue::try_from(value).is_err() {
             return wrong(&path, "a value without control characters", format!("one that HTTP forbids for `{parsed}`"));
@@ -193,6 +210,18 @@ fn check_reply(status: u16, headers: &[(String, String)], body: &Body) -> Result
         }
         _ => Ok(()),
     }
+}
+
+/// Returns whether a reply may have a header of this name, which is in lower case.
+fn is_for_a_reply(name: &str) -> bool {
+    let custom = name.starts_with("x-") || name.starts_with("webhook-");
+    (custom || REPLY.contains(&name)) && !NOT_IN_A_REPLY.iter().any(|start| name.starts_with(start))
+}
+
+/// Returns whether a browser shows a body of this media type and does not run it.
+fn is_inert(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    MEDIA_TYPES.iter().any(|known| known.eq_ignore_ascii_case(essence))
 }
 
 fn wrong(path: &str, expected: &'static str, found: String) -> Result<(), AnswerError> {

@@ -2,9 +2,10 @@
 //! back takes less than a millisecond.
 //!
 //! A compiled plugin is machine code that the host runs without a further look, so only what this host wrote itself is
-//! believed. The directory and the file must belong to the user that the host runs as, and nobody else may write to
-//! them; each file starts with the SHA-256 of its content, so that a torn one is noticed. Whatever is wrong with the
-//! cache, the plugin is compiled anew, with a warning; nothing ever fails because of the cache.
+//! believed. The directory and the file must belong to the user that the host runs as, and no other user may write to
+//! them. Each file starts with a SHA-256 over its content, the hash of its plugin and that of the engine: so a torn file is
+//! noticed, and one that was renamed or copied over another is no other plugin's. Whatever is wrong with the cache, the
+//! plugin is compiled anew, with a warning; nothing ever fails because of the cache.
 //!
 //! A file's name holds the hash of the plugin and one of the engine's settings and version: another build of the
 //! gateway writes other files, and the old ones are removed.
@@ -19,8 +20,8 @@ use tempfile::NamedTempFile;
 use tracing::warn;
 use wasmtime::{Engine, Module};
 
-/// What a file starts with, before the SHA-256 of the content.
-const MAGIC: &[u8; 8] = b"AGWCWASM";
+/// The first bytes of a file, before the SHA-256.
+const MAGIC: &[u8; 8] = b"AGWCWAS2";
 
 /// The ending of the files.
 const ENDING: &str = "cwasm";
@@ -67,7 +68,7 @@ impl Cache {
     /// The compiled plugin whose WebAssembly has this hash, if there is one that can be believed.
     pub(super) fn load(&self, engine: &Engine, sha256: &str) -> Option<Module> {
         let path = self.path(sha256);
-        match self.try_load(engine, &path) {
+        match self.try_load(engine, &path, sha256) {
             Ok(module) => Some(module),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -78,7 +79,7 @@ impl Cache {
     }
 
     #[allow(unsafe_code)]
-    fn try_load(&self, engine: &Engine, path: &Path) -> io::Result<Module> {
+    fn try_load(&self, engine: &Engine, path: &Path, sha256: &str) -> io::Result<Module> {
         self.check(&fs::metadata(&self.dir)?)?;
         let mut file = File::open(path)?;
         self.check(&file.metadata()?)?;
@@ -87,13 +88,16 @@ impl Cache {
         let code = bytes
             .strip_prefix(MAGIC)
             .and_then(|rest| rest.split_first_chunk::<32>())
-            .filter(|(hash, code)| Sha256::digest(code).as_slice() == hash.as_slice())
+            .filter(|(hash, code)| self.seal(sha256, code) == **hash)
             .map(|(_, code)| code)
-            .ok_or_else(|| io::Error::other("it is torn: its content does not have the hash that it should"))?;
+            .ok_or_else(|| {
+                io::Error::other("it is torn or another plugin's: it does not have the hash that it should")
+            })?;
         // SAFETY: `deserialize` must be given what `Module::serialize` wrote, unchanged. These bytes are what
         // `try_store` wrote: the file and its directory belong to this user and nobody else may write to them, which is
-        // checked just above on the opened file, and the content has the hash that was written with it. Files of
-        // another version of wasmtime or of other settings have other names, and are refused by `deserialize` besides.
+        // checked just above on the opened file, and the content has the hash that was written with it, which covers the
+        // plugin and the engine. Files of another version of wasmtime or of other settings have other names as well, and
+        // are refused by `deserialize` besides.
         // Whoever can act as this user can replace the gateway itself.
         unsafe { Module::deserialize(engine, code) }.map_err(|error| io::Error::other(format!("{error:#}")))
     }
@@ -101,20 +105,27 @@ impl Cache {
     /// Keeps a compiled plugin. It is there as a whole or not at all.
     pub(super) fn store(&self, module: &Module, sha256: &str) {
         let path = self.path(sha256);
-        if let Err(error) = self.try_store(module, &path).and_then(|()| self.prune(&path)) {
+        if let Err(error) = self.try_store(module, &path, sha256).and_then(|()| self.prune(&path)) {
             warn!(file = %path.display(), %error, "a compiled plugin cannot be kept; the next start compiles it anew");
         }
     }
 
-    fn try_store(&self, module: &Module, path: &Path) -> io::Result<()> {
+    fn try_store(&self, module: &Module, path: &Path, sha256: &str) -> io::Result<()> {
         let code = module.serialize().map_err(|error| io::Error::other(format!("{error:#}")))?;
         // Made with mode 0600.
         let mut file = NamedTempFile::new_in(&self.dir)?;
         file.write_all(MAGIC)?;
-        file.write_all(&Sha256::digest(&code))?;
+        file.write_all(&self.seal(sha256, &code))?;
         file.write_all(&code)?;
         file.persist(path)?;
         Ok(())
+    }
+
+    /// The hash that binds compiled code to its plugin and to the engine that compiled it.
+    fn seal(&self, sha256: &str, code: &[u8]) -> [u8; 32] {
+        // Neither name has a NUL.
+        let name = [sha256.as_bytes(), b"\0", self.suffix.as_bytes(), b"\0"].concat();
+        Sha256::new().chain_update(name).chain_update(code).finalize().into()
     }
 
     /// Removes what no engine of this build can read, and the oldest of what is too much.

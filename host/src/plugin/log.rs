@@ -1,8 +1,10 @@
 //! What a plugin logs goes to the gateway's own log, with the source and the plugin beside it, and not without end: a
-//! plugin runs once for each request, so what it may say is limited a call.
+//! plugin runs once for each request, so its lines are limited for each call, and over time for each source and level.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, debug, error, info, trace, warn};
 
@@ -12,21 +14,60 @@ pub(super) const MAX_LINES: u32 = 64;
 /// Bytes that one call may log; the line that passes the limit is cut there.
 pub(super) const MAX_BYTES: usize = 8 * 1024;
 
+/// Lines and bytes that the calls of one source may log at one level within [`PERIOD`]: two calls that log all they may.
+const PERIOD_LINES: u32 = 2 * MAX_LINES;
+const PERIOD_BYTES: usize = 2 * MAX_BYTES;
+
+/// How long the lines of a source are counted together.
+const PERIOD: Duration = Duration::from_secs(60);
+
 /// Bytes of an error that are kept.
 const MAX_ERROR: usize = 4 * 1024;
 
+/// What the sources of one plugin have logged of late. A request costs a stranger little, so a plugin that logs a line for
+/// each must not fill the disk that the log is on.
+#[derive(Default)]
+pub(super) struct Throttle(Mutex<HashMap<(Arc<str>, Level), Period>>);
+
+#[derive(Clone, Copy)]
+struct Period {
+    began: Instant,
+    lines: u32,
+    bytes: usize,
+    suppressed: u32,
+}
+
+impl Throttle {
+    /// Returns whether a line of so many bytes may be written now, and if so, how many were suppressed before it.
+    fn admit(&self, source: &Arc<str>, level: Level, bytes: usize, now: Instant) -> Option<u32> {
+        let mut periods = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = Period { began: now, lines: 0, bytes: 0, suppressed: 0 };
+        let period = periods.entry((Arc::clone(source), level)).or_insert(fresh);
+        let suppressed =
+            if now.duration_since(period.began) >= PERIOD { std::mem::replace(period, fresh).suppressed } else { 0 };
+        if period.lines >= PERIOD_LINES || period.bytes >= PERIOD_BYTES {
+            period.suppressed = period.suppressed.saturating_add(1);
+            return None;
+        }
+        period.lines += 1;
+        period.bytes += bytes;
+        Some(suppressed)
+    }
+}
+
 /// The log of one call.
 pub(super) struct CallLog {
+    throttle: Arc<Throttle>,
     plugin: Arc<str>,
-    source: String,
+    source: Arc<str>,
     lines: u32,
     bytes: usize,
     suppressed: u32,
 }
 
 impl CallLog {
-    pub(super) fn new(plugin: Arc<str>, source: &str) -> Self {
-        Self { plugin, source: source.to_owned(), lines: 0, bytes: 0, suppressed: 0 }
+    pub(super) fn new(throttle: Arc<Throttle>, plugin: Arc<str>, source: &str) -> Self {
+        Self { throttle, plugin, source: source.into(), lines: 0, bytes: 0, suppressed: 0 }
     }
 
     /// Logs this text, or as much of it as the call may still log.
@@ -42,7 +83,20 @@ impl CallLog {
         let text = &text[..text.len().min(MAX_BYTES - self.bytes)];
         self.lines += 1;
         self.bytes += text.len();
-        let (source, plugin, text) = (self.source.as_str(), &*self.plugin, one_line(text));
+        let source = &*self.source;
+        let plugin = &*self.plugin;
+        match self.throttle.admit(&self.source, level, text.len(), Instant::now()) {
+            None => return,
+            Some(0) => {}
+            Some(suppressed) => {
+                let level = level.as_str();
+                warn!(
+                    source,
+                    plugin, level, suppressed, "the plugin logged too much in a minute; lines were suppressed"
+                );
+            }
+        }
+        let text = one_line(text);
         match level {
             Level::ERROR => error!(source, plugin, "{text}"),
             Level::WARN => warn!(source, plugin, "{text}"),
@@ -69,7 +123,7 @@ impl Drop for CallLog {
     fn drop(&mut self) {
         if self.suppressed > 0 {
             warn!(
-                source = self.source.as_str(),
+                source = &*self.source,
                 plugin = &*self.plugin,
                 suppressed = self.suppressed,
                 "the plugin logged too much in one call; {} further lines were suppressed",
@@ -94,4 +148,29 @@ fn one_line(text: &[u8]) -> String {
         }
         line
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_source_are_throttled_over_time_and_by_level() {
+        let throttle = Throttle::default();
+        let (flood, calm): (Arc<str>, Arc<str>) = ("flood".into(), "calm".into());
+        let start = Instant::now();
+        let admitted = (0..1000).filter(|_| throttle.admit(&flood, Level::WARN, 10, start).is_some()).count();
+        assert_eq!(admitted, PERIOD_LINES as usize);
+        assert_eq!(throttle.admit(&flood, Level::ERROR, 10, start), Some(0), "another level");
+        assert_eq!(throttle.admit(&calm, Level::WARN, 10, start), Some(0), "another source");
+        assert_eq!(throttle.admit(&flood, Level::WARN, 10, start + PERIOD), Some(1000 - PERIOD_LINES));
+        assert_eq!(throttle.admit(&flood, Level::WARN, 10, start + PERIOD), Some(0));
+    }
+
+    #[test]
+    fn long_lines_are_throttled_by_their_bytes() {
+        let (throttle, source): (_, Arc<str>) = (Throttle::default(), "a".into());
+        let now = Instant::now();
+        assert_eq!((0..100).filter(|_| throttle.admit(&source, Level::INFO, MAX_BYTES, now).is_some()).count(), 2);
+    }
 }

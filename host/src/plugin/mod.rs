@@ -24,18 +24,31 @@
 //! contract. The whole takes some tens of microseconds; what that is made of, and why the engine is set up as it is,
 //! stands in [`engine`].
 
+#[forbid(unsafe_code)]
 mod abi;
+#[forbid(unsafe_code)]
 mod advice;
+#[forbid(unsafe_code)]
 mod answer;
+// The one file of the host with unsafe code: it hands wasmtime compiled code that this host wrote.
 mod cache;
+#[forbid(unsafe_code)]
 mod call;
+#[forbid(unsafe_code)]
 mod clock;
+#[forbid(unsafe_code)]
 mod engine;
+#[forbid(unsafe_code)]
 mod error;
+#[forbid(unsafe_code)]
 mod limits;
+#[forbid(unsafe_code)]
 mod log;
+#[forbid(unsafe_code)]
 mod memory;
+#[forbid(unsafe_code)]
 mod sandbox;
+#[forbid(unsafe_code)]
 mod wasi;
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::call::Call;
 use super::clock::Clock;
 use super::error::{CallError, LoadError, SandboxError};
 use super::limits::CallLimits;
-use super::log::CallLog;
+use super::log::{CallLog, Throttle};
 use super::{abi, engine, wasi};
 use plugin_sdk::contract::{Answer, CONTRACT_VERSION, Checked};
 use plugin_sdk::signature::sha256;
@@ -59,6 +59,7 @@ struct Inner {
     cache: Option<Cache>,
     places: Semaphore,
     instances: usize,
+    log: Arc<Throttle>,
 }
 
 /// A plugin that is ready to be called. A clone is another handle on the same one.
@@ -100,6 +101,7 @@ impl Sandbox {
             cache: options.cache_dir.and_then(|dir| Cache::open(&dir, &engine)),
             places: Semaphore::new(instances as usize),
             instances: instances as usize,
+            log: Arc::default(),
             engine,
             linker,
         })))
@@ -188,7 +190,7 @@ impl Sandbox {
             contract: u32,
         }
         let failed = |error| LoadError::Describe { plugin: name.to_string(), error };
-        let log = CallLog::new(Arc::clone(name), "");
+        let log = self.log(name, "");
         let answer = self.ask(code, &code.describe, log, &[], |answer| Ok(answer.to_vec())).await.map_err(failed)?;
         // The version first: what another version of the contract has beside it is its own affair.
         let Version { contract } = answer::read(&answer).map_err(CallError::from).map_err(failed)?;
@@ -196,6 +198,11 @@ impl Sandbox {
             return Err(LoadError::Contract { plugin: name.to_string(), found: contract, expected: CONTRACT_VERSION });
         }
         answer::read(&answer).map_err(CallError::from).map_err(failed)
+    }
+
+    /// The log of one call, throttled together with all calls of its source.
+    fn log(&self, plugin: &Arc<str>, source: &str) -> CallLog {
+        CallLog::new(Arc::clone(&self.0.log), Arc::clone(plugin), source)
     }
 
     /// A call at the time of loading.
@@ -222,7 +229,7 @@ impl Sandbox {
     /// How many functions plugins can import.
     #[cfg(test)]
     pub(super) fn functions(&self) -> usize {
-        let log = CallLog::new("none".into(), "");
+        let log = self.log(&"none".into(), "");
         let mut store = wasmtime::Store::new(&self.0.engine, Call::new(&self.0.clock, log, &[], &DESCRIBE));
         self.0.linker.iter(&mut store).count()
     }
@@ -268,7 +275,7 @@ impl Plugin {
     pub async fn check(&self, source: &str, settings: &[u8]) -> Result<Checked, CallError> {
         let Loaded { sandbox, name, code, .. } = &*self.0;
         let Some(check) = &code.check else { return Ok(Checked::default()) };
-        let log = CallLog::new(Arc::clone(name), source);
+        let log = sandbox.log(name, source);
         sandbox.ask(code, check, log, settings, |answer| Ok(answer::read(answer)?)).await
     }
 
@@ -280,7 +287,7 @@ impl Plugin {
         // given back after the instance is gone, which is what there is a limited number of.
         let _share = sandbox.place(places).await?;
         let _place = sandbox.place(&sandbox.0.places).await?;
-        let log = CallLog::new(Arc::clone(name), source);
+        let log = sandbox.log(name, source);
         Call::new(&sandbox.0.clock, log, request, limits)
             .run(&code.instance, code.initialize.as_ref(), &code.read, |bytes| Ok(answer::answer(bytes)?))
             .await

@@ -6,9 +6,7 @@ use crate::plugin::answer;
 use crate::plugin::call::Call;
 use crate::plugin::error::CallError;
 use crate::plugin::limits::CallLimits;
-use crate::plugin::log::CallLog;
 use plugin_sdk::contract::Answer;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A call, and all that is known of it.
@@ -43,7 +41,7 @@ impl Plugin {
             Ok(places) => places,
             Err(error) => return Measured { answer: Err(error), output: Vec::new(), used: Used::default() },
         };
-        let log = CallLog::new(Arc::clone(&loaded.name), source);
+        let log = sandbox.log(&loaded.name, source);
         let call = Call::new(&sandbox.0.clock, log, request, limits);
         let (result, used) = call.measure(&code.instance, code.initialize.as_ref(), &code.read).await;
         match result {

@@ -158,6 +158,8 @@ fn reasons_are_cut() {
 #[test]
 fn a_reply_must_be_one_that_http_allows() {
     assert_eq!(reply(json!({})), Ok(()));
+    assert_eq!(reply(json!({"headers": [["X-Hook-Secret", "a"], ["WebHook-Allowed-Origin", "*"]]})), Ok(()));
+    assert_eq!(reply(json!({"headers": [["Content-Type", "Application/JSON; charset=utf-8"]]})), Ok(()));
     assert_eq!(reply(json!({"status": 599, "body": {"base64": "AAE="}})), Ok(()));
     for (change, place) in [
         (json!({"status": 199}), "reply.status"),
@@ -168,6 +170,14 @@ fn a_reply_must_be_one_that_http_allows() {
         (json!({"headers": [["Transfer-Encoding", "chunked"]]}), "reply.headers[0]"),
         (json!({"headers": [["content-length", "5"]]}), "reply.headers[0]"),
         (json!({"headers": vec![["x-a", "c"]; 65]}), "reply.headers"),
+        (json!({"headers": [["set-cookie", "a=b"]]}), "reply.headers[0]"),
+        (json!({"headers": [["Access-Control-Allow-Origin", "*"]]}), "reply.headers[0]"),
+        (json!({"headers": [["location", "https://evil.example"]]}), "reply.headers[0]"),
+        (json!({"headers": [["X-Accel-Redirect", "/etc/passwd"]]}), "reply.headers[0]"),
+        (json!({"headers": [["X-Sendfile", "/etc/passwd"]]}), "reply.headers[0]"),
+        (json!({"headers": [["x-content-type-options", ""]]}), "reply.headers[0]"),
+        (json!({"headers": [["content-type", "text/html"]]}), "reply.headers[0]"),
+        (json!({"headers": [["content-type", "image/svg+xml; charset=utf-8"]]}), "reply.headers[0]"),
         (json!({"body": {"base64": "?"}}), "reply.body.base64"),
     ] {
         let error = reply(change.clone()).unwrap_err();
