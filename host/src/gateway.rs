@@ -18,11 +18,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::{Admin, Guard};
-use crate::config::{Config, Destination, TlsFiles};
+use crate::config::{Config, Destination, Listen, TlsFiles};
 use crate::delivery::Delivery;
 use crate::destinations;
 use crate::health::Health;
-use crate::http::{self, Client, Following, Listener, Tls};
+use crate::http::{self, Client, Following, Listener, Socket, Tls, UnixSocket};
 use crate::intake::{Intake, Replayer};
 use crate::metrics::Metrics;
 use crate::monitor::{Direct, Expected, Monitor, Plan, Reloaded};
@@ -43,7 +43,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Gateway {
     /// Where senders reach it.
-    pub address: SocketAddr,
+    pub address: Listen,
     /// Where monitoring reaches it, if it may.
     pub admin: Option<SocketAddr>,
     intake: Hallway,
@@ -105,16 +105,17 @@ impl Gateway {
         }
 
         let (listener, certificate) =
-            open(config.gateway.listen, config.gateway.tls.as_ref(), "listen", &metrics).await?;
-        let address = listener.tcp.local_addr()?;
+            open(&config.gateway.listen, config.gateway.tls.as_ref(), "listen", &metrics).await?;
+        let address = listener.socket.address()?.map_or_else(|| config.gateway.listen.clone(), Listen::Tcp);
         let monitoring = match &config.gateway.admin {
             Some(admin) => {
                 let pages = Admin::new(Guard::new(admin), health.clone(), metrics.clone(), store.due_reader()?);
-                Some((open(admin.address, admin.tls.as_ref(), "admin", &metrics).await?, pages))
+                Some((open(&Listen::Tcp(admin.address), admin.tls.as_ref(), "admin", &metrics).await?, pages))
             }
             None => None,
         };
-        let admin_address = monitoring.as_ref().map(|((listener, _), _)| listener.tcp.local_addr()).transpose()?;
+        let admin_address =
+            monitoring.as_ref().map(|((listener, _), _)| listener.socket.address()).transpose()?.flatten();
         let reader = store.due_reader()?;
         let waiting = reader.waiting_for()?;
         let gone = strays(config, &reader, &waiting)?;
@@ -273,7 +274,8 @@ impl Hallway {
 /// # Errors
 /// The machine lacks memory or processor features for it.
 pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
-    let max_memory = config.sources.iter().map(|source| source.limits.memory).max().unwrap_or_default();
+    let granted = config.sources.iter().map(|source| source.limits.memory).max().unwrap_or_default();
+    let max_memory = granted.max(sources::LARGEST_ASKED_MEMORY);
     let cache_dir = cached.then(|| config.gateway.data_dir.join("cache"));
     let instances = (config.sources.len() as u32).saturating_mul(INSTANCES_PER_SOURCE).min(INSTANCES);
     Ok(Sandbox::new(SandboxOptions { cache_dir, instances, max_memory })?)
@@ -286,35 +288,45 @@ fn client(destination: &Destination) -> anyhow::Result<destinations::Destination
 
 fn expected(source: &Source) -> Expected {
     let (name, destination) = (Arc::clone(&source.name), Arc::clone(&source.destination));
-    Expected { source: name, destination, every: source.expect_every }
+    Expected { source: name, destination, every: source.configured.expect_every }
 }
 
 /// Opens the listener of `key` in `[gateway]`, with the task that follows its certificate's files.
 async fn open(
-    address: SocketAddr,
+    listen: &Listen,
     files: Option<&TlsFiles>,
     key: &'static str,
     metrics: &Metrics,
 ) -> anyhow::Result<(Listener, Option<Following>)> {
     let tls = files.map(|files| Tls::load(files, key, metrics)).transpose();
     let (tls, certificate) = tls.with_context(|| format!("`{key}` in [gateway] cannot speak TLS"))?.unzip();
-    Ok((Listener { tcp: bind(address, key).await?, tls }, certificate))
+    Ok((Listener { socket: bind(listen, key).await?, tls }, certificate))
 }
 
 /// A socket at the address that the operator wrote for `key` in `[gateway]`.
 ///
 /// # Errors
 /// Where something else is there, or the address is not one that the gateway may have.
-pub async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+pub async fn bind(listen: &Listen, key: &str) -> anyhow::Result<Socket> {
+    let bound = match listen {
+        Listen::Tcp(address) => TcpListener::bind(address).await.map(Socket::Tcp),
+        Listen::Unix { path, mode } => UnixSocket::bind(path, *mode).map(Socket::Unix),
+    };
+    bound.map_err(|error| {
+        let is_unix = listen.address().is_none();
         let help = match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::NotFound if is_unix => {
+                "its folder must exist and be the gateway's own; \
+                a systemd unit makes one with RuntimeDirectory=alert-gateway"
+                    .to_owned()
+            }
             ErrorKind::PermissionDenied => "a port below 1024 needs the capability CAP_NET_BIND_SERVICE, \
                 and in a systemd unit PrivateUsers=no with it"
                 .to_owned(),
             ErrorKind::AddrNotAvailable => format!("this machine has no such address; choose another for `{key}`"),
             _ => format!("is another program there? Choose another address for `{key}` in [gateway]"),
         };
-        anyhow::Error::new(error).context(format!("cannot listen at {address}: {help}"))
+        anyhow::Error::new(error).context(format!("cannot listen at {listen}: {help}"))
     })
 }
 

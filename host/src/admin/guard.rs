@@ -2,15 +2,16 @@
 //!
 //! A page on the internet can have a browser on this network ask anything by name, and read the answer once that name
 //! resolves to this listener's address (DNS rebinding). The browser then says the name, as `Host`, and the page's
-//! address, as `Origin`. So a name that is not this listener's is refused, as is the page of another origin. Both are
-//! looked at before the token.
+//! address, as `Origin`. So a name that is not this listener's is refused, as is the page of another origin. Browsers also
+//! say in `Sec-Fetch-Site` that another site's page asks, even where there is no `Origin`; only a person who follows a link
+//! may come from there. All of it is looked at before the token.
 
 use std::net::IpAddr;
 
-use hyper::StatusCode;
 use hyper::header::{HOST, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
+use hyper::{Method, StatusCode};
 
 use crate::config::{Admin, Secret};
 use crate::http::{self, Answer};
@@ -66,6 +67,9 @@ impl Guard {
         if !head.headers.get_all(ORIGIN).iter().all(is_own) {
             return Err(Refusal::ForeignOrigin);
         }
+        if is_embedded(head) {
+            return Err(Refusal::ForeignOrigin);
+        }
         if self.tokens.is_empty() || head.uri.path() == OPEN {
             return Ok(());
         }
@@ -80,6 +84,16 @@ impl Guard {
         let is = |name: &str| host.eq_ignore_ascii_case(name);
         address.parse::<IpAddr>().is_ok() || is("localhost") || self.hosts.iter().any(|name| is(name))
     }
+}
+
+/// Returns whether a page of another site asks, rather than a person who follows a link (Fetch Metadata).
+fn is_embedded(head: &Parts) -> bool {
+    let said = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
+    let foreign = said("sec-fetch-site").is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
+    let link = matches!(head.method, Method::GET | Method::HEAD)
+        && said("sec-fetch-mode") == Some(b"navigate")
+        && said("sec-fetch-dest") == Some(b"document");
+    foreign && !link
 }
 
 impl Refusal {
@@ -188,6 +202,25 @@ mod tests {
             assert_eq!(from(foreign), Err(Refusal::ForeignOrigin), "{foreign}");
         }
         assert_eq!(admitted("/metrics", &[("origin", "http://localhost")], &[]), Err(Refusal::ForeignOrigin));
+    }
+
+    #[test]
+    fn page_of_another_site_may_link_here_and_not_embed() {
+        let fetch = |site, mode, dest| {
+            let headers =
+                [("host", "localhost"), ("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+            admitted("/metrics", &headers, &[])
+        };
+        for own in ["same-origin", "none"] {
+            assert_eq!(fetch(own, "cors", "empty"), Ok(()), "{own}");
+        }
+        for other in ["cross-site", "same-site", "", "anything"] {
+            assert_eq!(fetch(other, "navigate", "document"), Ok(()), "{other}");
+            for (mode, dest) in [("navigate", "iframe"), ("no-cors", "image"), ("cors", "empty"), ("no-cors", "script")]
+            {
+                assert_eq!(fetch(other, mode, dest), Err(Refusal::ForeignOrigin), "{other} {mode} {dest}");
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 
 mod guard;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::clock::wall_ms;
 use crate::health::Health;
-use crate::http::{self, Answer};
+use crate::http::{self, Answer, Peer};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use crate::store::DueReader;
@@ -53,9 +52,9 @@ impl Admin {
     }
 
     /// The answer to a request with this head, which came from `peer`.
-    pub async fn answer(self, head: Parts, peer: SocketAddr) -> Answer {
+    pub async fn answer(self, head: Parts, peer: Peer) -> Answer {
         if let Err(refusal) = self.guard.admit(&head) {
-            let (client, outcome) = (tracing::field::display(peer.ip().to_canonical()), refusal.outcome());
+            let (client, outcome) = (tracing::field::display(peer), refusal.outcome());
             if let Some(left_out) = self.throttle.due("", outcome) {
                 tracing::warn!(client, outcome, help = refusal.help(), left_out, "refused at the admin listener");
             } else {
@@ -142,7 +141,7 @@ mod tests {
         let waits = other.lock().unwrap();
         let scrape = async {
             let head = Request::get("/metrics").body(()).unwrap().into_parts().0;
-            assert_eq!(admin.answer(head, ADMIN).await.status(), StatusCode::OK);
+            assert_eq!(admin.answer(head, Peer::Network(ADMIN)).await.status(), StatusCode::OK);
         };
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(scrape);
         drop((waits, store, closing));

@@ -9,6 +9,7 @@ use super::{ConfigFile, Outcome, block_on};
 use crate::gateway::{Gateway, Options};
 
 pub fn run(file: &ConfigFile) -> Outcome {
+    no_dumps();
     let config = file.load()?;
     block_on(async {
         // Before anything is started, so that a signal during the start is not lost.
@@ -30,6 +31,14 @@ pub fn run(file: &ConfigFile) -> Outcome {
             Err(anyhow!("a part of the gateway ended by itself: start it again, and see the log").into())
         }
     })
+}
+
+/// Keeps secrets and requests out of core dumps, and out of reach of other processes of the same user.
+fn no_dumps() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "a core dump of this process would hold its secrets");
+    }
 }
 
 /// Reloads at each signal. One that comes during a reload is remembered and leads to another, which reads what is written

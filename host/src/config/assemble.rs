@@ -117,12 +117,20 @@ fn warn_of_long_urls(sources: &[(Span, Option<Source>)], gateway: &Gateway, read
 
 /// What listens on loopback hears a proxy only. Where that is not trusted, its own address is all that is known.
 fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway, reading: &mut Reading) {
-    if !gateway.listen.ip().is_loopback() || gateway.trusted_proxies.contains_loopback() {
-        return;
-    }
+    // Behind a Unix socket there is a proxy that the operator has let in, and no other.
+    let Some(address) = gateway.listen.address() else { return };
+    let trusts_this_machine = gateway.trusted_proxies.contains_loopback();
     for (span, source) in sources {
         let Some(source) = source.as_ref().filter(|source| !source.clients.is_empty()) else { continue };
-        if !source.clients.contains_loopback() {
+        if trusts_this_machine {
+            let found = format!(
+                "{} takes requests from its clients only, and trusted_proxies in [gateway] has this machine itself",
+                source.name
+            );
+            let help = "any user or program of this machine that reaches the port can claim to be such a client; let the \
+                proxy alone come in, by listen = \"unix:/run/alert-gateway/in.sock\" in [gateway]";
+            reading.warning(span.clone(), found, help);
+        } else if address.ip().is_loopback() && !source.clients.contains_loopback() {
             let found = format!("{} takes requests from its clients only, and listen is on loopback", source.name);
             let help = "all of them come from the proxy there and are refused; let it say for whom it asks: \
                 trusted_proxies = [\"127.0.0.1\"] in [gateway]";

@@ -1,5 +1,6 @@
 //! `[gateway]`: where the gateway listens, what it is called outside, and where it keeps what it took.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,13 +21,18 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// Room for some 1,300 requests at a time.
 pub const MEMORY: usize = 256 * MIB;
 
+/// The longest path of a Unix socket, which the system takes.
+const LONGEST_SOCKET_PATH: usize = 107;
+/// The permissions of a Unix socket: for the gateway's user, and for its group, in which the proxy is.
+const LISTEN_MODE: u32 = 0o660;
+
 pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// What `[gateway]` means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
     /// Where senders' requests are taken. Default [`LISTEN`].
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// The files with which that place speaks TLS. Default none: plain HTTP, for a proxy in front that ends TLS.
     pub tls: Option<TlsFiles>,
     /// The peers that may say, in `X-Forwarded-For`, for whom they ask. Default none.
@@ -52,6 +58,39 @@ pub struct Gateway {
     pub memory_is_written: bool,
 }
 
+/// A place to listen at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// An address of the network.
+    Tcp(SocketAddr),
+    /// A Unix socket, for a proxy on this machine.
+    Unix {
+        /// Its file.
+        path: PathBuf,
+        /// The permissions of that file. Default [`LISTEN_MODE`].
+        mode: u32,
+    },
+}
+
+impl Listen {
+    /// Returns the address of the network; none for a Unix socket.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// How many of the largest bodies a gateway's memory must be. Requests get a sixth of it, a body counts twice there, and
 /// beside a source that takes all it can get, which is half and one request more, one of another source must still fit.
 pub(super) const BODIES: usize = 56;
@@ -61,7 +100,7 @@ pub(super) const OUTPUTS: usize = 12;
 
 /// Reads `[gateway]`. `destinations` are the names of those that were written; `None` where nobody looked.
 pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading: &mut Reading) -> Option<Gateway> {
-    let listen = table.optional("listen", LISTEN, |value| value.address("127.0.0.1:8080", reading));
+    let listen = listen(&mut table, reading);
     let tls = table.optional("tls", None, |value| tls::read(&value, false, reading).map(Some));
     let trusted_proxies = table.optional("trusted_proxies", Networks::default(), |value| trusted(&value, reading));
     // Files that cannot be used are a problem already; TLS is meant nevertheless.
@@ -69,7 +108,8 @@ pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading:
     let public_url = table.required("public_url", "public_url = \"https://alerts.example.com\"", |value| {
         value.public_url(speaks_tls, reading)
     });
-    let admin = admin::read(&mut table, listen, reading);
+    let address = listen.as_ref().and_then(Listen::address);
+    let admin = admin::read(&mut table, address, reading);
     let data_dir = table.optional("data_dir", reading.path("data"), |value| {
         let text = value.text("data", reading)?;
         if text.is_empty() {
@@ -98,6 +138,39 @@ pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading:
         operator_destination: operator_destination?,
         memory: memory?,
         memory_is_written,
+    })
+}
+
+/// Reads `listen` and, for a Unix socket, `listen_mode`.
+fn listen(table: &mut Table<'_>, reading: &mut Reading) -> Option<Listen> {
+    let listen = table.optional("listen", Listen::Tcp(LISTEN), |value| {
+        let Some(path) = value.value.as_str().and_then(|text| text.strip_prefix("unix:")) else {
+            return value.address("127.0.0.1:8080", reading).map(Listen::Tcp);
+        };
+        if path.is_empty() || path.len() > LONGEST_SOCKET_PATH {
+            let help = format!(
+                "write a path of at most {LONGEST_SOCKET_PATH} bytes, like \"unix:/run/alert-gateway/in.sock\""
+            );
+            value.wrong_text(&format!("unix:{path}"), help, reading);
+            return None;
+        }
+        Some(Listen::Unix { path: reading.path(path), mode: LISTEN_MODE })
+    });
+    let mode = table.optional("listen_mode", None, |value| {
+        let text = value.text("660", reading)?;
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && mode & 0o600 == 0o600);
+        if mode.is_none() {
+            value.wrong_text(text, "write permissions as three octal digits, like \"660\"", reading);
+        } else if !matches!(listen, Some(Listen::Unix { .. }) | None) {
+            let found = format!("{} is written, and listen is no Unix socket", value.label);
+            reading.problem(value.span, found, "leave it out, or write listen = \"unix:/run/alert-gateway/in.sock\"");
+            return None;
+        }
+        mode.map(Some)
+    })?;
+    Some(match (listen?, mode) {
+        (Listen::Unix { path, .. }, Some(mode)) => Listen::Unix { path, mode },
+        (listen, _) => listen,
     })
 }
 

@@ -42,7 +42,7 @@ use std::path::{Path, PathBuf};
 
 pub use admin::{ADMIN, Admin};
 pub use destination::{CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, TIMEOUT};
-pub use gateway::{Gateway, LISTEN, MEMORY, SHUTDOWN_GRACE};
+pub use gateway::{Gateway, LISTEN, Listen, MEMORY, SHUTDOWN_GRACE};
 pub use limits::Limits;
 pub use name::OWN_SOURCE;
 pub use network::Networks;

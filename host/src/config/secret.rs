@@ -4,18 +4,20 @@ use std::fmt;
 
 use subtle::ConstantTimeEq;
 use toml::de::DeValue;
+use zeroize::Zeroizing;
 
 use super::raw::{Span, Value};
 use super::reading::Reading;
 
-/// A token or a key. It cannot be displayed or serialized, and its `Debug` says only that it is one.
+/// A token or a key. It cannot be displayed or serialized, and its `Debug` says only that it is one. Its memory is
+/// overwritten when it is dropped.
 #[derive(Clone)]
-pub struct Secret(Box<str>);
+pub struct Secret(Zeroizing<Box<str>>);
 
 impl Secret {
     /// A secret of this text.
     pub fn new(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// The text itself, for the one place that sends it.

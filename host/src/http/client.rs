@@ -1,5 +1,6 @@
 //! Who sends a request: the peer, or whoever a trusted proxy says it asks for.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{HeaderMap, HeaderName};
@@ -10,37 +11,69 @@ use crate::config::Networks;
 /// header that proxies agree on is enough, and with two a client could set the one that its proxy does not overwrite.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// It came over the network.
+    Network(SocketAddr),
+    /// It came through a Unix socket, which only a proxy of this machine opens: who that is, is the operator's to say by
+    /// the mode of the socket's file, so it is trusted as if `trusted_proxies` named it.
+    Unix,
+}
+
 /// The sender of a request, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// Its address. An IPv4 address is one, whatever the socket it came through.
-    pub address: IpAddr,
+    /// Its address; none where it came through a Unix socket, and the proxy does not say for whom it asks. An IPv4 address
+    /// is one, whatever the socket it came through.
+    pub address: Option<IpAddr>,
     /// Whether the peer says that it asks for somebody else, and is not trusted to say so: a proxy that the operator
     /// has not named, or somebody who would like to be taken for another.
     pub claims_another: bool,
 }
 
 impl Client {
-    /// The sender of a request with these headers that came from `peer`.
+    /// Returns the sender of a request with these headers that came from `peer`.
     ///
     /// Only one of `proxies` is believed. The list is read from its end, where the nearest proxy has written, up to the
     /// first address that is no proxy: what stands before it is what the client says of itself. An entry that is no
     /// address was written by no proxy that can be relied on, so the last address before it counts.
-    pub fn of(peer: SocketAddr, headers: &HeaderMap, proxies: &Networks) -> Self {
-        let mut address = peer.ip().to_canonical();
-        if !proxies.contains(address) {
+    pub fn of(peer: Peer, headers: &HeaderMap, proxies: &Networks) -> Self {
+        let mut address = match peer {
+            Peer::Network(peer) => Some(peer.ip().to_canonical()),
+            Peer::Unix => None,
+        };
+        if address.is_some_and(|address| !proxies.contains(address)) {
             return Self { address, claims_another: headers.contains_key(X_FORWARDED_FOR) };
         }
         // Several headers are one list; an entry that is not text is no address.
         let headers = headers.get_all(X_FORWARDED_FOR).iter().rev();
         for entry in headers.flat_map(|header| header.as_bytes().rsplit(|byte| *byte == b',')) {
             let Some(named) = parse(entry) else { break };
-            address = named;
-            if !proxies.contains(address) {
+            address = Some(named);
+            if !proxies.contains(named) {
                 break;
             }
         }
         Self { address, claims_another: false }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => address.fmt(f),
+            None => f.write_str("unknown"),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(address) => address.ip().to_canonical().fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
     }
 }
 
@@ -69,9 +102,12 @@ mod tests {
         }
         headers.append("forwarded", HeaderValue::from_static("for=192.0.2.99"));
         headers.append("x-real-ip", HeaderValue::from_static("192.0.2.99"));
-        let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
+        let peer = match peer {
+            "unix" => Peer::Unix,
+            peer => Peer::Network(SocketAddr::new(peer.parse().unwrap(), 4711)),
+        };
         let client = Client::of(peer, &headers, &config.gateway.trusted_proxies);
-        (client.address.to_string(), client.claims_another)
+        (client.to_string(), client.claims_another)
     }
 
     #[test]
@@ -98,6 +134,14 @@ mod tests {
             assert_eq!(client("::ffff:10.0.0.1", forwarded).0, address);
         }
         assert_eq!(client("::1", &["192.0.2.1"]).0, "192.0.2.1");
+    }
+
+    #[test]
+    fn proxy_behind_a_unix_socket_names_the_client() {
+        assert_eq!(client("unix", &[]), ("unknown".to_owned(), false));
+        assert_eq!(client("unix", &["192.0.2.1"]), ("192.0.2.1".to_owned(), false));
+        assert_eq!(client("unix", &["54.172.60.1, 192.0.2.1, 10.0.0.7"]), ("192.0.2.1".to_owned(), false));
+        assert_eq!(client("unix", &["192.0.2.1, nonsense"]), ("unknown".to_owned(), false));
     }
 
     #[test]

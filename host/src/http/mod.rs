@@ -17,6 +17,7 @@
 //! | chunk sizes that overflow, extensions or trailers without end | 400, closed: 16 KiB of either | hyper's decoder |
 //! | a length written twice, in two ways, or with odd spaces | 400, closed; an equal one twice counts once | hyper, httparse |
 //! | `Transfer-Encoding` beside `Content-Length` | the former counts, and the connection ends with the answer, so that nothing that follows is read as a request (RFC 9112, 6.1) | hyper; [`serve`] ends it |
+//! | no `Host`, two of them, or one that is no host | 400, closed (RFC 9112, 3.2) | [`host`] |
 //! | a client that never reads | hyper stops reading from it; then it is idle | hyper, h2 |
 //! | rapid reset (CVE-2023-44487) | connection closed after 20 streams that were reset before they were accepted | h2's `max_pending_accept_reset_streams`, by default |
 //! | streams made to fail (CVE-2025-8671) | connection closed after 1024 | h2's `max_local_error_reset_streams`, by default |
@@ -46,34 +47,35 @@ mod bearer;
 mod client;
 mod connections;
 mod descriptors;
+mod host;
+mod listener;
 mod tls;
 
 #[cfg(test)]
 mod tests;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulConnection;
 use serde::Serialize;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::log_throttle::LogThrottle;
 
 pub use bearer::bearer;
-pub use client::Client;
+pub use client::{Client, Peer};
 use connections::{Connections, Place};
 pub use descriptors::connections_beside;
+pub use listener::{Listener, Socket, UnixSocket};
 use tls::Connection;
 pub use tls::{Following, Tls, TlsError};
 
@@ -111,21 +113,6 @@ pub fn connections_within(memory: usize) -> usize {
     (memory / CONNECTION_MEMORY).max(1)
 }
 
-/// Where connections come in.
-#[derive(Debug)]
-pub struct Listener {
-    /// The socket.
-    pub tcp: TcpListener,
-    /// How TLS is spoken there; `None` for plain HTTP.
-    pub tls: Option<Tls>,
-}
-
-impl From<TcpListener> for Listener {
-    fn from(tcp: TcpListener) -> Self {
-        Self { tcp, tls: None }
-    }
-}
-
 /// Answers requests on a listener, over at most `most` connections, until `stop` says so; then refuses new connections, and
 /// gives those under way `grace` to finish.
 pub async fn serve<F, R>(
@@ -135,10 +122,10 @@ pub async fn serve<F, R>(
     grace: Duration,
     answer: F,
 ) where
-    F: Fn(Request<Incoming>, SocketAddr) -> R + Clone + Send + Sync + 'static,
+    F: Fn(Request<Incoming>, Peer) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Answer> + Send + 'static,
 {
-    let Listener { tcp: listener, tls } = listener.into();
+    let Listener { socket, tls } = listener.into();
     let builder = Arc::new(connection_builder());
     let connections = Connections::new(most);
     let throttle = LogThrottle::default();
@@ -149,7 +136,7 @@ pub async fn serve<F, R>(
             _ = stop.wait_for(|stop| *stop) => break,
         };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = socket.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         let (stream, peer) = match accepted {
@@ -164,19 +151,27 @@ pub async fn serve<F, R>(
             }
         };
         place.arrived();
-        // Answers are one small write each; waiting to fill a packet only delays them.
-        let _ = stream.set_nodelay(true);
         let service = hyper::service::service_fn({
             let (answer, place) = (answer.clone(), Arc::clone(&place));
             move |request: Request<Incoming>| {
                 let under_way = place.begin();
                 // A length beside it was dropped by hyper already. Whoever goes by that length would take what follows for
                 // something else than we do, so nothing must follow.
-                let last = request.headers().contains_key(TRANSFER_ENCODING);
+                let flaw = host::flaw(&request);
+                let last = flaw.is_some() || request.headers().contains_key(TRANSFER_ENCODING);
                 // On its own, so that its memory is free while the answer waits for a client that does not read.
-                let answer = Box::pin(answer(request, peer));
+                let answer = match flaw {
+                    None => Ok(Box::pin(answer(request, peer))),
+                    Some(flaw) => {
+                        discard(request.into_body());
+                        Err(problem(StatusCode::BAD_REQUEST, flaw, None))
+                    }
+                };
                 async move {
-                    let mut answer = answer.await;
+                    let mut answer = match answer {
+                        Ok(answer) => answer.await,
+                        Err(refused) => refused,
+                    };
                     drop(under_way);
                     if last {
                         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -194,7 +189,7 @@ pub async fn serve<F, R>(
             }
         });
     }
-    drop(listener);
+    drop(socket);
     closing.send_replace(());
     if tokio::time::timeout(grace, closing.closed()).await.is_err() {
         tracing::warn!(?grace, "some connections did not finish in time and are left");
@@ -327,6 +322,7 @@ pub fn answer(status: StatusCode, media_type: &'static str, body: impl Into<Byte
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
 

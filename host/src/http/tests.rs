@@ -1,12 +1,12 @@
 //! Connections that are idle, silent or odd, over real sockets.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
 /// A listener that answers "ok" to every request without a body, and takes bodies of ten bytes.
-async fn listening() -> (SocketAddr, watch::Sender<bool>) {
+async fn listening() -> (std::net::SocketAddr, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, (stop, stopped)) = (listener.local_addr().unwrap(), watch::channel(false));
     let ok =
@@ -22,7 +22,7 @@ async fn listening() -> (SocketAddr, watch::Sender<bool>) {
     (address, stop)
 }
 
-async fn said(address: SocketAddr, bytes: &[u8]) -> String {
+async fn said(address: std::net::SocketAddr, bytes: &[u8]) -> String {
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();

@@ -7,12 +7,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::Accept;
 use tokio_rustls::rustls::Error;
 use tokio_rustls::server::TlsStream;
 
+use super::super::listener::Stream;
 use super::{Counted, Tls};
 
 /// How long a handshake may take: a few round trips, and one more where a packet is lost.
@@ -28,26 +28,26 @@ const UNREAD_BYTES: usize = 16 * 1024;
 pub struct Connection(State);
 
 enum State {
-    Plain(TcpStream),
+    Plain(Stream),
     Handshake(Box<Handshake>),
-    Open(Box<TlsStream<TcpStream>>),
+    Open(Box<TlsStream<Stream>>),
     /// The handshake failed.
     Over,
 }
 
 struct Handshake {
-    accept: Accept<TcpStream>,
+    accept: Accept<Stream>,
     limit: Pin<Box<Sleep>>,
     counted: Counted,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin {}
+trait Duplex: AsyncRead + AsyncWrite + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 
 impl Connection {
     /// One that begins with a handshake where there is a `tls`.
-    pub fn new(stream: TcpStream, tls: Option<&Tls>) -> Self {
+    pub fn new(stream: Stream, tls: Option<&Tls>) -> Self {
         Self(match tls {
             Some(tls) => State::Handshake(Box::new(Handshake {
                 accept: tls.acceptor.borrow().accept_with(stream, |tls| tls.set_buffer_limit(Some(UNREAD_BYTES))),
@@ -59,7 +59,7 @@ impl Connection {
     }
 
     /// The stream, once it is open.
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut dyn Stream>>> {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut dyn Duplex>>> {
         if let State::Handshake(handshake) = &mut self.0 {
             let outcome = ready!(handshake.poll(cx));
             self.0 = State::Over;
@@ -69,7 +69,7 @@ impl Connection {
     }
 
     /// The stream, where it is open.
-    fn opened(&mut self) -> Option<Pin<&mut dyn Stream>> {
+    fn opened(&mut self) -> Option<Pin<&mut dyn Duplex>> {
         match &mut self.0 {
             State::Plain(stream) => Some(Pin::new(stream)),
             State::Open(stream) => Some(Pin::new(stream.as_mut())),
@@ -79,7 +79,7 @@ impl Connection {
 }
 
 impl Handshake {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TlsStream<TcpStream>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TlsStream<Stream>>> {
         let outcome = match Pin::new(&mut self.accept).poll(cx) {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => {

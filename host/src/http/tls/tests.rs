@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_util::either::Either;
 
 use super::*;
 
@@ -28,7 +29,7 @@ fn load(folder: &Path) -> (Tls, Following, Metrics) {
 
 /// Whether the handshake succeeds, which begins with whatever is asked of the connection first.
 async fn greet(tls: &Tls, stream: TcpStream) -> bool {
-    let mut connection = Connection::new(stream, Some(tls));
+    let mut connection = Connection::new(Either::Left(stream), Some(tls));
     connection.write(&[]).await.is_ok()
 }
 

@@ -5,7 +5,6 @@ mod serve;
 mod watch;
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tokio::sync::{oneshot, watch as latest};
 use super::build::{self, Built, TargetDir};
 use super::test::Chosen;
 use super::{ConfigFile, Failure, Outcome, block_on, test, trial};
-use crate::config::{Config, PluginRef, listed};
+use crate::config::{Config, Listen, PluginRef, listed};
 use crate::intake::{Admission, Gate};
 use crate::{gateway, http, sources};
 use serve::Serving;
@@ -43,8 +42,8 @@ pub struct Dev {
 
 /// What is served, once there is something.
 struct Stage {
-    listen: SocketAddr,
-    address: SocketAddr,
+    listen: Listen,
+    address: Listen,
     serving: latest::Sender<Arc<Serving>>,
     // Never told to stop: it ends with the program, and there is nothing to be saved.
     _stop: latest::Sender<bool>,
@@ -109,9 +108,9 @@ impl Dev {
                 if stage.listen != config.gateway.listen {
                     say("`listen` is another one now; for that, start this command again")?;
                 }
-                stage.address
+                stage.address.clone()
             }
-            None => stage.insert(Stage::open(&config, serving).await?).address,
+            None => stage.insert(Stage::open(&config, serving).await?).address.clone(),
         };
         let path = config.gateway.public_url.path();
         say(&format!(
@@ -144,8 +143,9 @@ impl Dev {
 
 impl Stage {
     async fn open(config: &Config, serving: Arc<Serving>) -> anyhow::Result<Self> {
-        let listener = gateway::bind(config.gateway.listen, "listen").await?;
-        let address = listener.local_addr()?;
+        let listener = gateway::bind(&config.gateway.listen, "listen").await?;
+        let address = listener.address()?.map_or_else(|| config.gateway.listen.clone(), Listen::Tcp);
+        let listener = http::Listener { socket: listener, tls: None };
         let (serving, shown) = latest::channel(serving);
         let stop = latest::Sender::new(false);
         let proxies = Arc::new(config.gateway.trusted_proxies.clone());
@@ -154,7 +154,7 @@ impl Stage {
             let serving = Arc::clone(&shown.borrow());
             async move { serving.answer(request, client).await }
         }));
-        Ok(Self { listen: config.gateway.listen, address, serving, _stop: stop })
+        Ok(Self { listen: config.gateway.listen.clone(), address, serving, _stop: stop })
     }
 }
 
@@ -186,7 +186,7 @@ async fn load(config: &Config, build: u32) -> Result<Serving, Failure> {
         eprintln!("warning: {warning}");
     }
     let source = loaded.sources.pop().ok_or_else(|| anyhow!("the configuration has no source"))?;
-    let gate = Gate::new(Admission::within(config.gateway.memory).join(), &source.limits);
+    let gate = Gate::new(Admission::within(config.gateway.memory).join(), source.limits());
     Ok(Serving { build, source, gate, public_path: config.gateway.public_url.path().to_owned() })
 }
 
