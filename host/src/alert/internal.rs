@@ -24,6 +24,10 @@ pub enum Topic {
     DestinationGone,
     /// A destination with dead letters: it rejected alerts, or they cannot be read from the store.
     DeadLetters,
+    /// A source that refuses requests of a proved sender for their shape.
+    Rejected,
+    /// A source that keeps no more failed requests of unproved senders.
+    QuotaUsedUp,
     /// Nothing can be stored.
     StoreFailing,
 }
@@ -38,6 +42,8 @@ impl Topic {
             Self::DestinationFailing => "destination-failing",
             Self::DestinationGone => "destination-gone",
             Self::DeadLetters => "dead-letters",
+            Self::Rejected => "rejected",
+            Self::QuotaUsedUp => "quota-used-up",
             Self::StoreFailing => "store-failing",
         }
     }
@@ -86,6 +92,14 @@ impl Topic {
             Self::DeadLetters => (
                 format!("Destination {name} has no dead letter any more"),
                 "Every dead letter was sent again, was dismissed, or is kept no longer.".to_owned(),
+            ),
+            Self::Rejected => (
+                format!("Requests of source {name} are accepted again"),
+                "Nothing of a proved sender has been refused for ten minutes.".to_owned(),
+            ),
+            Self::QuotaUsedUp => (
+                format!("Requests of source {name} are accepted again"),
+                "There is room for failed requests again.".to_owned(),
             ),
             Self::StoreFailing => {
                 ("The alert gateway stores requests again".to_owned(), "The disk takes what is written.".to_owned())
@@ -185,6 +199,38 @@ pub fn dead_letters(name: &str, alerts: i64) -> Alert {
     )
 }
 
+/// A sender that proved itself is refused for the shape of its requests: `outcome` is the word for why, as in the metric.
+pub fn rejected(source: &str, outcome: &str, request: &str) -> Alert {
+    let mut alert = Topic::Rejected.fires(
+        source,
+        format!("Source {source} refuses requests of its own sender ({outcome})"),
+        format!(
+            "The sender proved itself, and what it sends is not what the source is set up for, so events are lost.\n\
+             The log has the reason under request {request}. too_large: raise `body` in [sources.{source}.limits]; method: \
+             have it send POST; malformed: look whether the source has the right plugin.\n\
+             How many: gateway_requests_total{{source=\"{source}\",outcome=\"{outcome}\"}}"
+        ),
+    );
+    for (name, value) in [("outcome", outcome), ("request", request)] {
+        alert.labels.insert(name.to_owned(), value.to_owned());
+    }
+    alert
+}
+
+/// A source keeps as many failed requests of unproved senders as it may.
+pub fn quota_used_up(source: &str, requests: usize, mebibytes: usize) -> Alert {
+    Topic::QuotaUsedUp.fires(
+        source,
+        format!("Source {source} keeps no more requests that its plugin fails on"),
+        format!(
+            "Its plugin fails on requests whose sender nothing has proved, and {requests} of them, or {mebibytes} MiB, are \
+             kept. Senders are answered 503 until some are read or dismissed.\n\
+             Look at them: alert-gateway events list --source {source} --state failed\n\
+             A `token` for the source proves its sender before the plugin is called, and keeps strangers out."
+        ),
+    )
+}
+
 /// Nothing can be stored.
 pub fn store_failing(why: &str) -> Alert {
     let mut alert = Topic::StoreFailing.fires(
@@ -212,6 +258,8 @@ mod tests {
             (Topic::DestinationFailing, destination_failing("x", "500", "5m")),
             (Topic::DestinationGone, destination_gone("x", 1)),
             (Topic::DeadLetters, dead_letters("x", 1)),
+            (Topic::Rejected, rejected("x", "too_large", "r")),
+            (Topic::QuotaUsedUp, quota_used_up("x", 1, 1)),
         ];
         for (topic, opens) in pairs {
             let ends = topic.resolves("x");

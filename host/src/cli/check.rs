@@ -58,7 +58,7 @@ fn print(config: &Config, sources: &[Source]) -> std::io::Result<()> {
         writeln!(out, "  plugin      {}", plain::line(&plugin))?;
         writeln!(out, "  sha256      {}", source.plugin.sha256())?;
         writeln!(out, "  destination {}", source.destination)?;
-        if let Some(every) = source.expect_every {
+        if let Some(every) = source.configured.expect_every {
             writeln!(out, "  expected    every {}", shown_duration(every))?;
         }
         let url = plain::line(&format!("{}{}", source.url, description.url_suffix));

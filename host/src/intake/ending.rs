@@ -43,8 +43,12 @@ pub enum Ending {
     NoToken,
     /// The token is not the source's.
     WrongToken,
-    /// It is no POST.
+    /// Its method is none that the source takes.
     Method,
+    /// Its path and query are too long.
+    UriTooLong,
+    /// The plugin failed, nothing has proved the sender, and the source keeps as many such requests as it may.
+    QuotaUsedUp,
     /// The source's rate is used up for so many seconds.
     RateLimited(u64),
     /// There is no room for it at present.
@@ -99,6 +103,8 @@ impl Ending {
             Self::NoSource => "unknown_source",
             Self::ForeignClient => "foreign_client",
             Self::Method => "method",
+            Self::UriTooLong => "uri_too_long",
+            Self::QuotaUsedUp => "quota_used_up",
             Self::RateLimited(_) => "rate_limited",
             Self::NoRoom(NoRoom::Share) => "over_share",
             Self::NoRoom(NoRoom::Whole) => "overloaded",
@@ -110,15 +116,27 @@ impl Ending {
         }
     }
 
-    /// Whether a request that ended so came from who should send. `tokens` says whether its source takes no request without a
-    /// token. Where the plugin failed, it has not looked at the sender, so that the token alone shows who that is: networks
-    /// do not, as a webhook service sends for all its customers from the same.
-    pub fn shows_the_sender(&self, tokens: bool) -> bool {
+    /// Returns whether a request that ended so shows that the source's sender is alive. `proved` says whether the sender was
+    /// proved before the plugin was called. Where the plugin failed, it may not have looked at the sender; and the network
+    /// proves nothing, as a webhook service sends for all its customers from the same.
+    pub fn shows_the_sender(&self, proved: bool) -> bool {
         match self {
             Self::Accepted { .. } | Self::Ignored(_) | Self::Replied(_) => true,
-            Self::Kept => tokens,
+            Self::Kept => proved,
             _ => false,
         }
+    }
+
+    /// Returns whether a request that ended so was refused for its shape: a sender that proved itself sends what the source
+    /// is not set up for, and events are lost until the operator changes that.
+    pub fn is_refused_for_its_shape(&self) -> bool {
+        matches!(
+            self,
+            Self::Method
+                | Self::UriTooLong
+                | Self::Body(BodyError::TooLarge)
+                | Self::Rejected(Rejection { kind: RejectionKind::Malformed, .. })
+        )
     }
 
     /// The answer to the sender of the request `id`.
@@ -166,7 +184,14 @@ impl Ending {
             Self::WrongToken => problem(StatusCode::FORBIDDEN, "the token is not this source's"),
             Self::Method => {
                 let detail = "this address takes webhooks by POST; it is alive, and there is nothing here to look at";
-                with(problem(StatusCode::METHOD_NOT_ALLOWED, detail), ALLOW, "POST")
+                let allowed = source.map(|source| source.methods().collect::<Vec<_>>().join(", "));
+                with(problem(StatusCode::METHOD_NOT_ALLOWED, detail), ALLOW, &allowed.unwrap_or_default())
+            }
+            Self::UriTooLong => problem(StatusCode::URI_TOO_LONG, "the path and the query are longer than 8 KiB"),
+            Self::QuotaUsedUp => {
+                let detail = "the request could not be read, and no more such requests are kept at present, so it was not \
+                    accepted; send it again later";
+                with(problem(StatusCode::SERVICE_UNAVAILABLE, detail), RETRY_AFTER, &RETRY_DISK.to_string())
             }
             Self::RateLimited(wait) => {
                 let detail = "this source's rate is used up, so it was not accepted; send it again later";
@@ -181,7 +206,7 @@ impl Ending {
                 with(problem(StatusCode::SERVICE_UNAVAILABLE, detail), RETRY_AFTER, &RETRY_BUSY.to_string())
             }
             Self::Body(BodyError::TooLarge) => {
-                let limit = source.map_or(0, |source| source.limits.body);
+                let limit = source.map_or(0, |source| source.limits().body);
                 problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {limit} bytes"))
             }
             Self::Body(BodyError::TooSlow) => {

@@ -63,10 +63,19 @@ impl Intake {
     /// Keeps a request that could not be read, so that it can be when the plugin is mended.
     pub(super) async fn keep_raw(&self, entrance: &Entrance, received: Received, error: &ReadError) -> Ending {
         let (source, id) = (&entrance.source, received.id.clone());
+        let unproved = (!received.proved).then(|| received.stored_bytes());
+        if unproved.is_some_and(|bytes| !entrance.standing.quota.take(bytes)) {
+            return Ending::QuotaUsedUp;
+        }
         let notice = notice(source, &id, received.at_ms, error.kind(), error.advice());
         let reading = Reading::Failed(Failure { reason: error.to_string(), notice: Some(Box::new(notice)) });
         match self.append(received.into_request(source, entrance.plugin), reading).await {
-            Err(error) => Ending::Store(error),
+            Err(error) => {
+                if let Some(bytes) = unproved {
+                    entrance.standing.quota.put_back(bytes);
+                }
+                Ending::Store(error)
+            }
             Ok(_) => {
                 let (source, kind) = (&*source.name, error.kind());
                 // Senders can cause it as often as they like. Each request is in the store, and `events list` shows it.
@@ -109,6 +118,11 @@ fn notice(source: &Source, request: &str, at_ms: i64, kind: &str, advice: &str) 
 }
 
 impl Received {
+    /// The bytes that it takes in the store.
+    fn stored_bytes(&self) -> usize {
+        self.url.len() + self.headers.get().len() + self.body.len()
+    }
+
     fn into_request(self, source: &Source, plugin: PluginId) -> NewRequest {
         NewRequest {
             id: self.id,

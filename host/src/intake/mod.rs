@@ -5,8 +5,10 @@
 //! one whose sender hangs up after that is kept whole, because the store's writer does not depend on the one who asked.
 
 mod admission;
+mod conditions;
 mod ending;
 mod keep;
+mod quota;
 mod rate;
 mod received;
 mod replay;
@@ -17,22 +19,26 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{ALLOW, HeaderValue};
+use hyper::{Method, Request, StatusCode};
 use plugin_sdk::contract;
 use uuid::Uuid;
 
+use crate::alert::internal::{self, Topic};
 use crate::clock::wall_ms;
 use crate::health::Health;
 use crate::http::{self, Client};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
 use crate::sources::{ReadError, Source};
-use crate::store::{PluginId, Store, StoreError};
+use crate::store::{Notice, PluginId, Store, StoreError};
+use conditions::Condition;
+use quota::Quota;
 
 pub use admission::Admission;
 pub use ending::{Ending, alerts_of};
-pub use received::{Gate, Received, receive};
+pub use received::{Gate, Received, Refusal, receive};
 pub use replay::Replayer;
 
 /// The way in, for all sources.
@@ -50,12 +56,27 @@ pub struct Intake {
     throttle: LogThrottle,
 }
 
+/// Where a load balancer asks whether the process answers. No source has this path.
+const HEALTH: &str = "/healthz";
+
 /// A source, what a request has to pass to it, and the number under which the store knows its plugin.
 #[derive(Debug)]
 struct Entrance {
     source: Source,
     gate: Gate,
     plugin: PluginId,
+    standing: Arc<Standing>,
+}
+
+/// What is known of a source beyond one configuration.
+#[derive(Debug)]
+struct Standing {
+    /// The failed requests of unproved senders that it keeps.
+    quota: Quota,
+    /// Whether no more of them are kept.
+    full: Condition,
+    /// Whether requests of proved senders are refused for their shape.
+    rejected: Condition,
 }
 
 /// By the names of their sources.
@@ -76,11 +97,11 @@ impl Intake {
     pub fn open(&self, sources: Vec<(Source, PluginId)>) {
         let before = self.entrances();
         let enter = |(source, plugin): (Source, PluginId)| {
-            let gate = match before.get(&source.name) {
-                Some(entrance) => entrance.gate.with(&source.limits),
-                None => Gate::new(self.admission.join(), &source.limits),
+            let (gate, standing) = match before.get(&source.name) {
+                Some(entrance) => (entrance.gate.with(source.limits()), Arc::clone(&entrance.standing)),
+                None => (Gate::new(self.admission.join(), source.limits()), Arc::new(self.standing(&source.name))),
             };
-            (Arc::clone(&source.name), Entrance { source, gate, plugin })
+            (Arc::clone(&source.name), Entrance { source, gate, plugin, standing })
         };
         let entrances = Arc::new(sources.into_iter().map(enter).collect());
         *self.sources.write().unwrap_or_else(PoisonError::into_inner) = entrances;
@@ -94,18 +115,28 @@ impl Intake {
     /// Answers a request of `client`, once all that it carries is on disk.
     pub async fn answer(&self, request: Request<Incoming>, client: Client) -> http::Answer {
         let started = Instant::now();
-        let id = Uuid::now_v7().to_string();
         let uri = request.uri().clone();
+        if uri.path() == HEALTH || uri.path().strip_prefix(self.public_path.as_str()) == Some(HEALTH) {
+            return health(request.method());
+        }
+        let id = Uuid::now_v7().to_string();
         let entrances = self.entrances();
         let found = route::find(&self.public_path, uri.path())
             .and_then(|route| Some((entrances.get(route.source)?, route.suffix)));
-        let ending = match found {
-            None => Ending::NoSource,
+        let (ending, proved) = match found {
+            None => (Ending::NoSource, false),
             Some((entrance, suffix)) => self.take(&id, entrance, suffix, client, request).await,
         };
         let source = found.map(|(entrance, _)| &entrance.source);
-        self.count(source, &ending, started);
+        self.count(source, &ending, proved, started);
         self.tell(&ending);
+        match found {
+            Some((entrance, _)) => self.judge(entrance, &id, &ending, proved),
+            None => {
+                let names = entrances.keys().map(|name| &**name);
+                report::report_path(&id, uri.path(), client, names, &self.throttle);
+            }
+        }
         report::report(&id, source, client, &ending, &self.throttle);
         ending.into_answer(&id, source)
     }
@@ -117,11 +148,16 @@ impl Intake {
         suffix: &str,
         client: Client,
         request: Request<Incoming>,
-    ) -> Ending {
+    ) -> (Ending, bool) {
         let received = match receive(id, &entrance.source, &entrance.gate, suffix, client, request).await {
             Ok(received) => received,
-            Err(ending) => return ending,
+            Err(Refusal { ending, proved }) => return (ending, proved),
         };
+        let proved = received.proved;
+        (self.take_in(entrance, received).await, proved)
+    }
+
+    async fn take_in(&self, entrance: &Entrance, received: Received) -> Ending {
         match self.read(&entrance.source, &received).await {
             Ok(contract::Answer::Reply { status, headers, body }) => received
                 .reply(body.bytes().into_owned())
@@ -165,17 +201,71 @@ impl Intake {
         }
     }
 
-    fn count(&self, source: Option<&Source>, ending: &Ending, started: Instant) {
+    /// Fires and resolves the internal alerts about this source that follow from how a request ended.
+    fn judge(&self, entrance: &Entrance, id: &str, ending: &Ending, proved: bool) {
+        let Entrance { source, standing, .. } = entrance;
+        let now = tokio::time::Instant::now();
+        let mut events = Vec::new();
+        match ending {
+            _ if proved && ending.is_refused_for_its_shape() => {
+                if standing.rejected.is_wrong(now) {
+                    events.push(internal::rejected(&source.name, ending.outcome(), id));
+                }
+            }
+            Ending::QuotaUsedUp => {
+                if standing.full.is_wrong(now) {
+                    events.push(internal::quota_used_up(&source.name, quota::REQUESTS, quota::BYTES >> 20));
+                }
+            }
+            Ending::Accepted { .. } => {
+                events.extend(standing.rejected.is_well(now).then(|| Topic::Rejected.resolves(&source.name)));
+                events.extend(standing.full.is_well(now).then(|| Topic::QuotaUsedUp.resolves(&source.name)));
+            }
+            _ => {}
+        }
+        for event in events {
+            let notice = Notice { destination: source.destination.to_string(), event, at_ms: wall_ms() };
+            let store = self.store.clone();
+            // The sender does not wait for it.
+            tokio::spawn(async move {
+                if let Err(error) = store.tell(notice).await {
+                    tracing::warn!(%error, "an internal alert could not be kept");
+                }
+            });
+        }
+    }
+
+    /// The standing of a source, with the internal alerts that an earlier run has left open.
+    fn standing(&self, source: &str) -> Standing {
+        let told = self.store.remembered().and_then(|remembered| remembered.told()).unwrap_or_default();
+        let is_open = |topic: Topic| told.iter().any(|told| told.key == topic.key(source));
+        Standing {
+            quota: Quota::default(),
+            full: Condition::new(is_open(Topic::QuotaUsedUp)),
+            rejected: Condition::new(is_open(Topic::Rejected)),
+        }
+    }
+
+    fn count(&self, source: Option<&Source>, ending: &Ending, proved: bool, started: Instant) {
         // A request for nobody has an empty source: its path is the sender's to choose, and must make no series.
-        let (source, tokens): (Arc<str>, _) =
-            source.map_or_else(|| ("".into(), false), |source| (Arc::clone(&source.name), !source.tokens.is_empty()));
+        let source: Arc<str> = source.map_or_else(|| "".into(), |source| Arc::clone(&source.name));
         let label = SourceLabel { source: Arc::clone(&source) };
         self.metrics.request_duration.get_or_create(&label).observe(started.elapsed().as_secs_f64());
-        if ending.shows_the_sender(tokens) {
+        if ending.shows_the_sender(proved) {
             let now_ms = wall_ms();
             self.metrics.source_last_seen.get_or_create(&label).set(now_ms as f64 / 1000.0);
             self.health.heard(&source, now_ms);
         }
         self.metrics.requests.get_or_create(&RequestLabels { source, outcome: ending.outcome() }).inc();
     }
+}
+
+/// Answers a load balancer, which asks only whether the process answers.
+fn health(method: &Method) -> http::Answer {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return http::answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n");
+    }
+    let mut answer = http::problem(StatusCode::METHOD_NOT_ALLOWED, "this address answers GET and HEAD", None);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    answer
 }

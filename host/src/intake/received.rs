@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{EXPECT, HeaderMap};
+use hyper::header::{EXPECT, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Request};
 use plugin_sdk::contract::Answer;
 use serde_json::value::RawValue;
 
@@ -17,7 +17,11 @@ use super::{Ending, route};
 use crate::clock::wall_ms;
 use crate::config::{Limits, Rate};
 use crate::http::{self, BodyError, Client};
+use crate::sources::token::{self, Mask};
 use crate::sources::{ReadError, Source};
+
+/// The longest path and query. Proxies and libraries take 8 KiB and less, so no sender relies on more.
+const URL_BYTES: usize = 8 * 1024;
 
 /// How long a sender may take for its body.
 pub const BODY_TIME: Duration = Duration::from_secs(10);
@@ -37,6 +41,8 @@ pub struct Received {
     pub headers: Box<RawValue>,
     /// All of it.
     pub body: Vec<u8>,
+    /// Whether its sender proved itself, by the source's token.
+    pub proved: bool,
     /// What it is charged while it is held.
     pub(super) charge: Charge,
 }
@@ -70,11 +76,21 @@ impl Gate {
     }
 }
 
+/// A request that may not come in.
+#[derive(Debug)]
+pub struct Refusal {
+    /// How it ends.
+    pub ending: Ending,
+    /// Whether it showed the source's token, so that its sender is one that the operator waits for.
+    pub proved: bool,
+}
+
 /// Takes in all of a request of `client` for `source`, whose path has `suffix` behind the source's name.
 ///
 /// # Errors
-/// How it ends, where it may not come in: it is no POST, comes from a network that is not the source's, shows no token or
-/// a wrong one, is more than there is room for or than the rate allows, or its body is too large, too slow or broken.
+/// How it ends, where it may not come in: its method or its URL is none that the source takes, it comes from a network that
+/// is not the source's, shows no token or a wrong one, is more than there is room for or than the rate allows, or its body
+/// is too large, too slow or broken.
 pub async fn receive(
     id: &str,
     source: &Source,
@@ -82,9 +98,11 @@ pub async fn receive(
     suffix: &str,
     client: Client,
     request: Request<Incoming>,
-) -> Result<Received, Ending> {
+) -> Result<Received, Refusal> {
     let (head, body) = request.into_parts();
-    let mut charge = match enter(source, gate, &head, client, http::announced(&body)) {
+    let token = Token::of(source, &head);
+    let proved = token == Token::Right;
+    let mut charge = match enter(source, gate, &head, token, client, http::announced(&body)) {
         Ok(charge) => charge,
         Err(ending) => {
             // A sender that is still writing learns of it only if somebody reads; one that asked first whether to write, from
@@ -92,42 +110,84 @@ pub async fn receive(
             if !head.headers.contains_key(EXPECT) {
                 http::discard(body);
             }
-            return Err(ending);
+            return Err(Refusal { ending, proved });
         }
     };
     let room = |bytes| charge.cover(admission::cost(bytes)).map_err(Ending::NoRoom);
-    let body = http::read_body(body, source.limits.body, BODY_TIME, room).await?;
+    let body = http::read_body(body, source.limits().body, BODY_TIME, room).await;
+    let body = body.map_err(|ending| Refusal { ending, proved })?;
+    // Compared already. From here on nothing that is kept, logged or handed on has it.
+    let mask = &source.mask;
+    let query = head.uri.query().map(|query| mask.clean_query(query));
+    let suffix = mask.clean(suffix.as_bytes());
     Ok(Received {
         id: id.to_owned(),
         at_ms: wall_ms(),
+        url: route::public_url(&source.url, &String::from_utf8_lossy(&suffix), query.as_deref()),
+        headers: headers_json(&head.headers, mask),
+        body: match mask.clean(&body) {
+            Cow::Borrowed(_) => body,
+            Cow::Owned(cleaned) => cleaned,
+        },
         method: head.method,
-        url: route::public_url(&source.url, suffix, head.uri.query()),
-        headers: headers_json(&head.headers),
-        body,
+        proved,
         charge,
     })
 }
 
-/// All that is decided before a byte of the body is read, in the order in which it costs the gateway, and the sender whose
-/// request it is not: network and token before room and rate, so that strangers to these use up neither.
-fn enter(source: &Source, gate: &Gate, head: &Parts, client: Client, announced: u64) -> Result<Charge, Ending> {
-    if head.method != Method::POST {
-        return Err(Ending::Method);
-    }
-    if !source.clients.is_empty() && !source.clients.contains(client.address) {
-        return Err(Ending::ForeignClient);
-    }
-    if !source.tokens.is_empty() {
-        let shown = tokens(&head.uri, &head.headers);
-        let is_known = |token: &Cow<'_, str>| source.tokens.iter().any(|known| known.matches(token.as_bytes()));
-        if shown.is_empty() {
-            return Err(Ending::NoToken);
-        } else if !shown.iter().any(is_known) {
-            return Err(Ending::WrongToken);
+/// What a request shows of its source's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token {
+    /// The source has none.
+    None,
+    Missing,
+    Wrong,
+    Right,
+}
+
+impl Token {
+    fn of(source: &Source, head: &Parts) -> Self {
+        if source.configured.tokens.is_empty() {
+            return Self::None;
+        }
+        let shown = token::shown(&head.uri, &head.headers);
+        let is_known = |shown: &Cow<'_, [u8]>| source.configured.tokens.iter().any(|known| known.matches(shown));
+        match shown.is_empty() {
+            true => Self::Missing,
+            false if shown.iter().any(is_known) => Self::Right,
+            false => Self::Wrong,
         }
     }
+}
+
+/// Decides all that is decided before a byte of the body is read, in the order in which it costs the gateway, and the sender
+/// whose request it is not: network and token before room and rate, so that strangers to these use up neither.
+fn enter(
+    source: &Source,
+    gate: &Gate,
+    head: &Parts,
+    token: Token,
+    client: Client,
+    announced: u64,
+) -> Result<Charge, Ending> {
+    if head.uri.path_and_query().is_some_and(|url| url.as_str().len() > URL_BYTES) {
+        return Err(Ending::UriTooLong);
+    }
+    if !source.takes(&head.method) {
+        return Err(Ending::Method);
+    }
+    if !source.configured.clients.is_empty()
+        && !client.address.is_some_and(|address| source.configured.clients.contains(address))
+    {
+        return Err(Ending::ForeignClient);
+    }
+    match token {
+        Token::None | Token::Right => {}
+        Token::Missing => return Err(Ending::NoToken),
+        Token::Wrong => return Err(Ending::WrongToken),
+    }
     let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-    if announced > source.limits.body {
+    if announced > source.limits().body {
         return Err(Ending::Body(BodyError::TooLarge));
     }
     gate.pass(announced)
@@ -153,56 +213,18 @@ impl Received {
     }
 }
 
-/// The credentials that a sender shows: the header's may be meant for the plugin, and then the query's is for the gateway.
-fn tokens<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Vec<Cow<'a, str>> {
-    let bearer = http::bearer(headers).map(Cow::from);
-    let query = uri.query().unwrap_or_default();
-    let token = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token").map(|(_, token)| token);
-    bearer.into_iter().chain(token).collect()
-}
-
-/// JSON `[[name, value], …]`, in order, duplicates kept; bytes above 0x7f are read as Latin-1.
-fn headers_json(headers: &HeaderMap) -> Box<RawValue> {
-    let pairs: Vec<(&str, Cow<'_, str>)> = headers
-        .iter()
-        .map(|(name, value)| {
-            let value = match value.to_str() {
-                Ok(text) => text.into(),
-                Err(_) => value.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>().into(),
-            };
-            (name.as_str(), value)
-        })
-        .collect();
+/// Returns JSON `[[name, value], …]`, in order, duplicates kept; bytes above 0x7f are read as Latin-1.
+fn headers_json(headers: &HeaderMap, mask: &Mask) -> Box<RawValue> {
+    let latin1 = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+    let value = |value: &HeaderValue| latin1(&mask.clean_header(value.as_bytes()));
+    let pairs: Vec<(&str, String)> = headers.iter().map(|(name, found)| (name.as_str(), value(found))).collect();
     serde_json::value::to_raw_value(&pairs).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::{AUTHORIZATION, HeaderValue};
-
     use super::*;
-
-    fn shown(uri: &str, authorization: Option<&'static str>) -> Vec<String> {
-        let mut headers = HeaderMap::new();
-        if let Some(value) = authorization {
-            headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
-        }
-        tokens(&uri.parse().unwrap(), &headers).into_iter().map(Cow::into_owned).collect()
-    }
-
-    #[test]
-    fn a_token_is_shown_as_bearer_or_in_the_query() {
-        assert_eq!(shown("/in/a", Some("Bearer t")), ["t"]);
-        assert_eq!(shown("/in/a", Some("bearer  t")), ["t"]);
-        assert_eq!(shown("/in/a?x=1&token=a%2Fb", None), ["a/b"]);
-        assert_eq!(shown("/in/a?token=query", Some("Basic dTpw")), ["query"]);
-        // The one may be the plugin's, and the other the gateway's.
-        assert_eq!(shown("/in/a?token=query", Some("Bearer head")), ["head", "query"]);
-        for nothing in [("/in/a", None), ("/in/a?tokens=t", None), ("/in/a", Some("Basic dTpw")), ("/in/a", Some("t"))]
-        {
-            assert_eq!(shown(nothing.0, nothing.1), [""; 0], "{nothing:?}");
-        }
-    }
+    use crate::config::Secret;
 
     #[test]
     fn headers_keep_their_order_their_duplicates_and_every_byte() {
@@ -210,6 +232,17 @@ mod tests {
         headers.append("b", HeaderValue::from_static("1"));
         headers.append("a", HeaderValue::from_bytes(b"caf\xe9").unwrap());
         headers.append("b", HeaderValue::from_static("2"));
-        assert_eq!(headers_json(&headers).get(), r#"[["b","1"],["b","2"],["a","café"]]"#);
+        let json = headers_json(&headers, &Mask::default());
+        assert_eq!(json.get(), r#"[["b","1"],["b","2"],["a","café"]]"#);
+    }
+
+    #[test]
+    fn headers_are_kept_without_the_token() {
+        let mut headers = HeaderMap::new();
+        headers.append("referer", HeaderValue::from_static("https://a.example/?token=canary-5b1f&x=1"));
+        headers.append("authorization", HeaderValue::from_static("Bearer canary-5b1f"));
+        let json = headers_json(&headers, &Mask::new(&[Secret::new("canary-5b1f")]));
+        assert!(!json.get().contains("canary"), "{}", json.get());
+        assert_eq!(json.get().matches("sha256-").count(), 2, "{}", json.get());
     }
 }

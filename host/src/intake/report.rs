@@ -3,20 +3,48 @@
 use plugin_sdk::contract::Rejection;
 
 use super::Ending;
-use crate::config::size_text;
+use crate::config::{did_you_mean, size_text};
 use crate::http::{BodyError, Client};
 use crate::log_throttle::LogThrottle;
 use crate::sources::Source;
 
+/// Writes the line for a path that no source has, where one is due, with the source that was probably meant.
+pub fn report_path<'n>(
+    id: &str,
+    path: &str,
+    from: Client,
+    names: impl Iterator<Item = &'n str> + Clone,
+    throttle: &LogThrottle,
+) {
+    /// Characters of a path that stand in the log.
+    const SHOWN: usize = 80;
+    let shown: String = path.chars().take(SHOWN).flat_map(char::escape_default).collect();
+    let named = path.strip_prefix("/in/").map(|rest| rest.split('/').next().unwrap_or_default());
+    let mut candidates = named.map_or_else(|| path.split('/').collect(), |named| vec![named]);
+    candidates.retain(|segment| (1..=SHOWN).contains(&segment.len()));
+    let near = candidates.into_iter().take(8).find_map(|segment| did_you_mean(segment, names.clone()));
+    // A near miss is a sender's configuration; any other path may be a scanner's, and must not hide it.
+    let outcome = if near.is_some() { "near_miss" } else { "unknown_source" };
+    let Some(left_out) = throttle.due("", outcome) else { return };
+    let client = tracing::field::display(from);
+    let help = match near {
+        Some(near) => format!("did you mean /in/{near}?"),
+        None => "senders post to /in/<source>, with a name from the configuration".to_owned(),
+    };
+    tracing::warn!(request = id, client, path = shown, help, left_out, "no source has this path");
+}
+
 /// Writes the line for a request. What senders can cause as often as they like is said now and then, with how many of it
 /// were left out.
 pub fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending, throttle: &LogThrottle) {
-    let (limit, source) = (source.map(|source| source.limits.body), source.map(|source| &*source.name));
-    let (outcome, client) = (ending.outcome(), tracing::field::display(from.address));
+    let limit = source.map(|source| source.limits().body);
+    let source = source.map(|source| &*source.name);
+    let outcome = ending.outcome();
+    let client = tracing::field::display(from);
     let due = || {
         let due = throttle.due(source.unwrap_or_default(), outcome);
         if due.is_none() {
-            tracing::debug!(source, request = id, client, outcome, "answered; what to do about such was said before");
+            tracing::debug!(source, request = id, client, outcome, "request rejected; further advice suppressed");
         }
         due
     };
@@ -96,8 +124,20 @@ pub fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending, 
                 tracing::error!(source, request = id, %error, left_out, "not accepted");
             }
         }
-        // Said with its reason where it is kept, or not worth a line: anybody can send such a thing.
-        Ending::Kept | Ending::Replied(_) | Ending::NoSource | Ending::Method | Ending::Body(_) => {
+        Ending::QuotaUsedUp => {
+            if let Some(left_out) = due() {
+                let help = "the plugin fails on requests of unproved senders: look at them with `alert-gateway events list \
+                    --state failed`; a `token` for the source keeps strangers out";
+                tracing::error!(source, request = id, client, help, left_out, "not accepted: the quota is used up");
+            }
+        }
+        Ending::Method | Ending::UriTooLong => {
+            if let Some(left_out) = due() {
+                tracing::warn!(source, request = id, client, outcome, left_out, "rejected");
+            }
+        }
+        // Logged with its reason where it is kept, or not worth a line: any stranger can cause it.
+        Ending::Kept | Ending::Replied(_) | Ending::NoSource | Ending::Body(_) => {
             tracing::debug!(source, request = id, client, outcome, "answered");
         }
     }

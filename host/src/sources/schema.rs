@@ -13,28 +13,34 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::sync::mpsc;
+use std::time::Duration;
+
 use jsonschema::error::ValidationErrorKind as Kind;
-use jsonschema::{Draft, ValidationError, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use plugin_sdk::contract::Checked;
 
 use crate::config::{Config, Problem, Source};
 use crate::plugin::Description;
 use explain::{Check, pointer_to};
+use serde_json::Value as Json;
 
 pub use author::{flaw, misfits};
 
 /// More mistakes than this in one source's settings are the plugin's own.
 const MAX_MISTAKES: usize = 100;
 
-/// Everything in a source's settings that does not fit its plugin's schema, in the order of the file.
+/// How long a schema may take to compile and to be applied. The largest of the bundled plugins takes some milliseconds.
+const TIME: Duration = Duration::from_secs(5);
+/// The largest compiled pattern, in bytes: what the engine's own default is, which a nested repetition exceeds.
+const LARGEST_PATTERN: usize = 1024 * 1024;
+
+/// Returns everything in a source's settings that does not fit its plugin's schema, in the order of the file.
 pub fn check(source: &Source, description: &Description, config: &Config) -> Vec<Problem> {
     let check = Check { source, description, config };
     let mut problems = Vec::new();
-    match validator(description) {
-        Ok(validator) => {
-            let errors = validator.iter_errors(source.settings.value()).flat_map(plain).collect();
-            problems.extend(check.explain(errors));
-        }
+    match errors(description, source.settings.value()) {
+        Ok(errors) => problems.extend(check.explain(errors.into_iter().flat_map(plain).collect())),
         Err(flaw) => {
             let found = format!("the plugin {:?} describes its settings with an invalid JSON Schema", description.name);
             let help = format!("tell its author: {flaw}");
@@ -60,11 +66,32 @@ pub fn review(source: &Source, description: &Description, checked: &Checked, con
     problems
 }
 
-/// The schema, ready to be checked against; or what is wrong with it and where.
-fn validator(description: &Description) -> Result<Validator, String> {
+/// Returns what of these settings does not fit a plugin's schema; or what is wrong with the schema, and where.
+///
+/// The schema is a stranger's program of a kind. [`bounds`] and the engine of its patterns keep it small, and what they do
+/// not foresee is left to itself after [`TIME`], in a thread of its own: the gateway's other work does not wait for it.
+fn errors(description: &Description, settings: &Json) -> Result<Vec<ValidationError<'static>>, String> {
     bounds::check(&description.settings)?;
+    let (schema, settings) = (description.settings.clone(), settings.clone());
+    within(TIME, move || {
+        let validator = validator(&schema)?;
+        Ok(validator.iter_errors(&settings).take(MAX_MISTAKES).map(ValidationError::to_owned).collect())
+    })
+    .unwrap_or_else(|| Err(format!("it takes longer than {} s", TIME.as_secs())))
+}
+
+/// Returns what this work comes to; `None` where that takes longer.
+fn within<T: Send + 'static>(time: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, result) = mpsc::sync_channel(1);
+    std::thread::Builder::new().name("schema".to_owned()).spawn(move || done.send(work())).ok()?;
+    result.recv_timeout(time).ok()
+}
+
+/// The schema, ready to be checked against. Its patterns run in an engine whose time is linear in the text.
+fn validator(schema: &Json) -> Result<Validator, String> {
+    let patterns = PatternOptions::regex().size_limit(LARGEST_PATTERN).dfa_size_limit(LARGEST_PATTERN);
     let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).offline();
-    options.build(&description.settings).map_err(|error| {
+    options.with_pattern_options(patterns).build(schema).map_err(|error| {
         let at = error.instance_path().as_str();
         let place =
             if at.is_empty() { "at the top of the schema".to_owned() } else { format!("at `{at}` of the schema") };

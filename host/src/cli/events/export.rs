@@ -95,7 +95,7 @@ fn request(record: &RequestRecord, source: &Source) -> anyhow::Result<Request> {
     if let Some(scheme) = scheme {
         scheme.sign(&mut request, STAND_IN);
     }
-    decode::fill(&mut request, source.limits.body);
+    decode::fill(&mut request, source.limits().body);
     Ok(request)
 }
 
@@ -110,7 +110,7 @@ async fn write(what: &Export, source: &Source, request: &Request) -> Result<Stri
     }
     let input = serde_json::to_vec(request)?;
     let Measured { answer, output, .. } =
-        source.plugin.measure(&source.name, &input, &call_limits(&source.limits)).await;
+        source.plugin.measure(&source.name, &input, &call_limits(source.limits())).await;
     std::fs::create_dir_all(&what.dir).with_context(|| format!("cannot make the folder {}", what.dir.display()))?;
     create(&message, &case::write_request(request))?;
     let mut said = format!("wrote {}\n", message.display());

@@ -5,19 +5,18 @@ use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value as Json;
 
 use super::explain::unescaped;
-use super::{plain, validator};
+use super::{errors, plain};
 use crate::plugin::Description;
 
 /// What is wrong with the schema by which a plugin describes its settings, and where in it; `None` where it can be used.
 pub fn flaw(description: &Description) -> Option<String> {
-    validator(description).err()
+    errors(description, &Json::Null).err()
 }
 
 /// What of these settings does not fit the plugin's schema. Nothing is said of a schema that is none: see [`flaw`].
 pub fn misfits(description: &Description, settings: &Json) -> Vec<String> {
-    let Ok(validator) = validator(description) else { return Vec::new() };
-    let errors = validator.iter_errors(settings).flat_map(plain);
-    let told = errors.map(|error| {
+    let Ok(errors) = errors(description, settings) else { return Vec::new() };
+    let told = errors.into_iter().flat_map(plain).map(|error| {
         let at = error.instance_path().as_str();
         let top = at.split('/').nth(1).map(unescaped);
         let secret = top.is_some_and(|top| description.secrets.contains(&top));

@@ -69,7 +69,7 @@ impl Serving {
         };
         let received = match intake::receive(id, &self.source, &self.gate, route.suffix, client, request).await {
             Ok(received) => received,
-            Err(ending) => return (ending, Seen::Nothing),
+            Err(refusal) => return (refusal.ending, Seen::Nothing),
         };
         match received.read(&self.source).await {
             Ok(answer) => {

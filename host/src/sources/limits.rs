@@ -1,0 +1,35 @@
+//! The limits of a source: what the operator wrote, and beside it what the plugin asks for.
+
+use crate::config::{Config, Limits, Problem, Source, size_text};
+use crate::plugin::Description;
+
+/// The most memory that a plugin may ask for. An operator may grant more.
+pub const LARGEST_ASKED_MEMORY: usize = 256 * 1024 * 1024;
+
+/// Memory that a plugin needs besides what it reads: its code's data, its stack, and what its runtime holds.
+const PLUGIN: usize = 2 * 1024 * 1024;
+
+/// How many times as much memory as its body a request takes in a plugin: the input as JSON, at most two and a third times
+/// the body; the body out of it; and what is parsed of that, kept as details and written as an answer.
+const TIMES: usize = 6;
+
+/// Returns the limits that hold for a source of this plugin.
+pub fn of(source: &Source, _description: &Description, _config: &Config) -> Limits {
+    source.limits
+}
+
+/// Returns what is wrong with limits that do not fit each other.
+pub fn misfit(source: &Source, limits: &Limits, config: &Config) -> Option<Problem> {
+    let needed = PLUGIN + TIMES * limits.body;
+    (limits.memory < needed).then(|| {
+        let (body, memory) = (size_text(limits.body), size_text(limits.memory));
+        let found = format!("a plugin with memory = {memory} cannot read a body of {body}, and this source takes such");
+        let largest = size_text((limits.memory.saturating_sub(PLUGIN) / TIMES / 1024).max(1) * 1024);
+        let help = format!(
+            "write memory = {} in [sources.{}.limits], or body = {largest}",
+            size_text(needed.next_multiple_of(1024 * 1024)),
+            source.name
+        );
+        config.problem(source.position, found, help)
+    })
+}
