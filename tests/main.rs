@@ -39,5 +39,6 @@ mod requests;
 mod secrecy;
 mod signatures;
 mod store_file;
+mod strangers;
 mod tidy;
 mod trying;

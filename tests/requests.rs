@@ -31,11 +31,11 @@ async fn an_unknown_source_is_404_and_makes_no_series_of_its_name() {
 }
 
 #[tokio::test]
-async fn a_source_takes_post_only_and_says_so() {
+async fn method_that_is_not_read_is_405() {
     let (_itoc360, _place, gateway) = start().await;
-    for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS] {
+    for method in [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS, Method::TRACE] {
         let answer = gateway.request(method.clone(), "/in/twilio").await;
-        assert_eq!((answer.status, answer.header("allow")), (405, "POST"), "{method}");
+        assert_eq!((answer.status, answer.header("allow")), (405, "POST, PUT, PATCH"), "{method}");
         if method != Method::HEAD {
             answer.is_problem(405);
             assert!(answer.json()["detail"].as_str().unwrap().contains("by POST"), "{}", answer.body);

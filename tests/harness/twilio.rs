@@ -120,8 +120,17 @@ impl Post {
 
     /// The bytes on the wire, with these headers on top.
     pub fn wire(&self, more: &str) -> Vec<u8> {
+        self.wire_by("POST", more)
+    }
+
+    /// The bytes on the wire by another method, over a connection that ends with the answer.
+    pub fn wire_as(&self, method: &str) -> Vec<u8> {
+        self.wire_by(method, &format!("Content-Length: {}\r\nConnection: close\r\n", self.body.len()))
+    }
+
+    fn wire_by(&self, method: &str, more: &str) -> Vec<u8> {
         let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>();
-        let head = format!("POST {} HTTP/1.1\r\nHost: gw.example.com\r\n{headers}{more}\r\n", self.path);
+        let head = format!("{method} {} HTTP/1.1\r\nHost: gw.example.com\r\n{headers}{more}\r\n", self.path);
         [head.as_bytes(), &self.body].concat()
     }
 }

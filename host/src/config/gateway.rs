@@ -163,8 +163,7 @@ fn listen(table: &mut Table<'_>, reading: &mut Reading) -> Option<Listen> {
             value.wrong_text(text, "write permissions as three octal digits, like \"660\"", reading);
         } else if !matches!(listen, Some(Listen::Unix { .. }) | None) {
             let found = format!("{} is written, and listen is no Unix socket", value.label);
-            reading.problem(value.span, found, "leave it out, or write listen = \"unix:/run/alert-gateway/in.sock\"");
-            return None;
+            reading.warning(value.span, found, "leave it out, or write listen = \"unix:/run/alert-gateway/in.sock\"");
         }
         mode.map(Some)
     })?;

@@ -1,9 +1,9 @@
-//! Who sends a request: the peer, or whoever a trusted proxy says it asks for.
+//! The sender of a request: the peer, or the client for which a trusted proxy says it asks; and the token that it shows.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use hyper::header::{HeaderMap, HeaderName};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
 use crate::config::Networks;
 
@@ -75,6 +75,12 @@ impl fmt::Display for Peer {
             Self::Unix => f.write_str("unix"),
         }
     }
+}
+
+/// Returns the token of `Authorization: Bearer <token>`.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
 }
 
 /// An address, to which some proxies add the port.
@@ -172,5 +178,22 @@ mod tests {
         ] {
             assert_eq!(client("10.0.0.1", &[forwarded]).0, address, "{forwarded:?}");
         }
+    }
+
+    #[test]
+    fn a_token_follows_the_word_bearer_however_that_is_written() {
+        for (value, token) in [
+            (&b"Bearer t"[..], Some("t")),
+            (b"bearer  t", Some("t")),
+            (b"BEARER a b", Some("a b")),
+            (b"Bearer", None),
+            (b"Basic dTpw", None),
+            (b"t", None),
+            (b"Bearer \xff", None),
+        ] {
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap())]);
+            assert_eq!(bearer(&headers), token, "{}", String::from_utf8_lossy(value));
+        }
+        assert_eq!(bearer(&HeaderMap::new()), None);
     }
 }

@@ -3,6 +3,12 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use tokio::sync::watch;
+
 use super::*;
 
 /// A listener that answers "ok" to every request without a body, and takes bodies of ten bytes.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_sdk::contract;
+use tokio::time::Instant;
 
 use super::admission::REQUEST;
 use super::{Ending, Entrance, Intake, Received};
@@ -65,6 +66,11 @@ impl Intake {
         let (source, id) = (&entrance.source, received.id.clone());
         let unproved = (!received.proved).then(|| received.stored_bytes());
         if unproved.is_some_and(|bytes| !entrance.standing.quota.take(bytes)) {
+            if entrance.standing.quota.compares(Instant::now()) {
+                let (store, standing, name) =
+                    (self.store.clone(), Arc::clone(&entrance.standing), Arc::clone(&source.name));
+                tokio::task::spawn_blocking(move || standing.compare(&store, &name));
+            }
             return Ending::QuotaUsedUp;
         }
         let notice = notice(source, &id, received.at_ms, error.kind(), error.advice());

@@ -79,6 +79,16 @@ struct Standing {
     rejected: Condition,
 }
 
+impl Standing {
+    /// Takes over from the store how much of its quota a source has used. It reads the disk.
+    fn compare(&self, store: &Store, source: &str) {
+        match store.remembered().and_then(|remembered| remembered.failed(source)) {
+            Ok((requests, bytes)) => self.quota.set(requests, bytes),
+            Err(error) => tracing::warn!(%error, source, "failed requests could not be counted"),
+        }
+    }
+}
+
 /// By the names of their sources.
 type Entrances = HashMap<Arc<str>, Entrance>;
 
@@ -239,11 +249,13 @@ impl Intake {
     fn standing(&self, source: &str) -> Standing {
         let told = self.store.remembered().and_then(|remembered| remembered.told()).unwrap_or_default();
         let is_open = |topic: Topic| told.iter().any(|told| told.key == topic.key(source));
-        Standing {
+        let standing = Standing {
             quota: Quota::default(),
             full: Condition::new(is_open(Topic::QuotaUsedUp)),
             rejected: Condition::new(is_open(Topic::Rejected)),
-        }
+        };
+        standing.compare(&self.store, source);
+        standing
     }
 
     fn count(&self, source: Option<&Source>, ending: &Ending, proved: bool, started: Instant) {

@@ -62,6 +62,20 @@ impl Remembered {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Returns how many requests of a source its plugin failed on and have not been read since, and how many bytes they have.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn failed(&self, source: &str) -> Result<(usize, usize), StoreError> {
+        // `length` of a blob reads its header alone.
+        let sql = "SELECT count(*), coalesce(sum(length(url) + length(headers) + length(body)), 0)
+                   FROM requests WHERE state = 'failed' AND source = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_row([source], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let whole = |number: i64| usize::try_from(number).unwrap_or_default();
+        Ok((whole(found.0), whole(found.1)))
+    }
+
     /// Destinations that have refused alerts, and how many are set aside.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ fn the_example_shows_every_key() {
     for (table, keys) in [
         (
             "[gateway]",
-            "listen, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination and memory",
+            "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination and memory",
         ),
         ("[retention]", "age and size"),
         ("[limits]", "body, time, memory, output and rate"),

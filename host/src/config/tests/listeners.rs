@@ -7,7 +7,7 @@ use std::path::Path;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::{edited, environment, good, printed, problems};
-use crate::config::{Config, Problems};
+use crate::config::{Config, Listen, Problems};
 
 /// `cert.pem`, `key.pem` and `client-ca.pem`, which are right.
 pub(super) fn write_pair(folder: &Path) {
@@ -283,8 +283,33 @@ fn clients_that_exclude_the_proxy_are_warned_of() {
     let hidden = clients("[\"192.0.2.0/24\"]", "");
     assert_eq!(hidden.len(), 1, "{hidden:?}");
     assert!(hidden[0].contains("trusted_proxies = [\"127.0.0.1\"] in [gateway]"), "{hidden:?}");
-    assert_eq!(clients("[\"192.0.2.0/24\"]", "trusted_proxies = \"127.0.0.1\""), [""; 0]);
+    // Where the proxy is believed, so is every other program of the machine.
+    let trusting = clients("[\"192.0.2.0/24\"]", "trusted_proxies = \"127.0.0.1\"");
+    assert_eq!(trusting.len(), 1, "{trusting:?}");
+    assert!(trusting[0].contains("any user or program of this machine"), "{trusting:?}");
+    assert_eq!(clients("[\"192.0.2.0/24\"]", "listen = \"unix:in.sock\""), [""; 0]);
     assert_eq!(clients("[\"192.0.2.0/24\", \"127.0.0.1\"]", ""), [""; 0]);
+}
+
+#[test]
+fn unix_socket_has_a_path_and_permissions() {
+    let listen = |lines: &str| good(&with(lines)).gateway.listen;
+    assert_eq!(listen("listen = \"unix:/run/a.sock\"").to_string(), "unix:/run/a.sock");
+    let relative = listen("listen = \"unix:a.sock\"\nlisten_mode = \"666\"");
+    assert!(matches!(&relative, Listen::Unix { path, mode: 0o666 } if path.ends_with("a.sock")), "{relative:?}");
+    assert!(matches!(listen("listen = \"unix:a\""), Listen::Unix { mode: 0o660, .. }));
+    for mistake in [
+        "listen = \"unix:\"".to_owned(),
+        format!("listen = \"unix:/{}\"", "x".repeat(107)),
+        "listen = \"unix:a\"\nlisten_mode = \"888\"".to_owned(),
+        "listen = \"unix:a\"\nlisten_mode = \"1777\"".to_owned(),
+        "listen = \"unix:a\"\nlisten_mode = \"060\"".to_owned(),
+        "listen = \"unix:a\"\nlisten_mode = 660".to_owned(),
+    ] {
+        assert_eq!(problems(&with(&mistake)).len(), 1, "{mistake}");
+    }
+    let idle = printed(&good(&with("listen_mode = \"660\"")).warnings);
+    assert!(idle.len() == 1 && idle[0].contains("listen is no Unix socket"), "{idle:?}");
 }
 
 #[test]

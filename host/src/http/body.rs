@@ -1,0 +1,91 @@
+//! The body of a request: all of it within limits, or the reason why not.
+
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Bytes, Incoming};
+
+/// How much is read of a body that is refused, so that its sender hears why.
+const DISCARD_BYTES: usize = 1024 * 1024;
+/// How long that may take.
+const DISCARD_TIME: Duration = Duration::from_secs(if cfg!(test) { 30 } else { 1 });
+
+/// Why a body was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// More bytes than the limit.
+    TooLarge,
+    /// Not all of it in time.
+    TooSlow,
+    /// The sender went away, or broke the framing.
+    Broken,
+}
+
+/// The first buffer for a body that does not say its length.
+const FIRST_BYTES: usize = 4 * 1024;
+
+/// A whole body of at most `limit` bytes, received within `time`. Before memory is asked for, `room` is told how large the
+/// buffer will be, and may refuse. The rest of what is not taken goes to [`discard`].
+///
+/// # Errors
+/// See [`BodyError`]; or what `room` says.
+pub async fn read_body<E: From<BodyError>>(
+    mut body: Incoming,
+    limit: usize,
+    time: Duration,
+    room: impl FnMut(usize) -> Result<(), E>,
+) -> Result<Vec<u8>, E> {
+    let taken = tokio::time::timeout(time, collect(&mut body, limit, room)).await;
+    let taken = taken.unwrap_or_else(|_| Err(BodyError::TooSlow.into()));
+    if taken.is_err() {
+        discard(body);
+    }
+    taken
+}
+
+/// Reads what little there is of a body that nobody wants, in the background. A connection that is closed on a sender which
+/// still writes is reset, and the answer that explains why is lost with it.
+pub fn discard(mut body: Incoming) {
+    if body.is_end_stream() || announced(&body) > DISCARD_BYTES as u64 {
+        return;
+    }
+    tokio::spawn(tokio::time::timeout(DISCARD_TIME, async move {
+        let mut left = DISCARD_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else { return };
+            left = rest;
+        }
+    }));
+}
+
+/// How many bytes a body has at least, by what its head says.
+pub fn announced(body: &Incoming) -> u64 {
+    body.size_hint().lower()
+}
+
+/// One buffer, whatever pieces the body comes in: a piece that is kept as it came holds all of what it was read with.
+async fn collect<E: From<BodyError>>(
+    body: &mut Incoming,
+    limit: usize,
+    mut room: impl FnMut(usize) -> Result<(), E>,
+) -> Result<Vec<u8>, E> {
+    let (mut bytes, mut capacity) = (Vec::new(), 0);
+    let announced = usize::try_from(announced(body)).unwrap_or(usize::MAX);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+        let length = bytes.len() + data.len();
+        if length > limit {
+            return Err(BodyError::TooLarge.into());
+        }
+        if length > capacity {
+            // At once what was announced; otherwise by doubling.
+            let wanted = if capacity == 0 && announced > 0 { announced } else { FIRST_BYTES.max(2 * capacity) };
+            capacity = wanted.max(length).min(limit);
+            room(capacity)?;
+            bytes.reserve_exact(capacity - bytes.len());
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
+}
