@@ -34,6 +34,7 @@ mod pages;
 mod plugin_commands;
 mod programs;
 mod prose;
+mod proxies;
 mod reload;
 mod requests;
 mod secrecy;

@@ -1,5 +1,6 @@
 //! No secret is in anything that the program says, in whatever command, log, page or answer.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use itoc360_double::Reply;
 
 use crate::harness::{ITOC360_TOKEN, Itoc360, Post, Setup, plugin, twilio};
@@ -94,6 +95,106 @@ async fn no_secret_is_in_anything_that_is_said() {
     for text in said {
         if let Some(line) = text.lines().find(|line| line.contains(CANARY)) {
             panic!("a secret is shown: {line}");
+        }
+    }
+}
+
+/// The spellings of a token that senders, proxies and frameworks write.
+fn spellings(token: &str) -> Vec<String> {
+    let each = |spell: &dyn Fn(u8) -> String| token.bytes().map(spell).collect::<String>();
+    vec![
+        token.to_owned(),
+        each(&|byte| format!("%{byte:02X}")),
+        each(&|byte| format!("%{byte:02x}")),
+        each(&|byte| format!("%25{byte:02X}")),
+        token.replace('-', "%2D"),
+        each(&|byte| format!("\\u{byte:04x}")),
+        token.replace('-', "\\u002d"),
+        each(&|byte| format!("&#{byte};")),
+        each(&|byte| format!("&#x{byte:x};")),
+        STANDARD.encode(token),
+        STANDARD.encode(format!("user:{token}")),
+        STANDARD.encode(format!("a:{token}:z")),
+    ]
+}
+
+#[tokio::test]
+async fn token_in_forty_places_of_a_request_is_nowhere_afterwards() {
+    const TOKEN: &str = "canary-40-places-5b1f9c";
+    let itoc360 = Itoc360::alertmanager().await;
+    let setup = Setup::new(&itoc360).plugin("parrot", &plugin::parrot_of_strangers(), &format!("token = \"{TOKEN}\""));
+    let place = setup.plugin("failing", &plugin::hostile("(unreachable)"), &format!("token = \"{TOKEN}\"")).place();
+    let mut gateway = crate::harness::Gateway::ready(place.launch(&["run", "--log", "trace"])).await;
+
+    let (mut places, mut headers, mut ids) = (0, Vec::new(), Vec::new());
+    let names = ["Cookie", "Referer", "X-Original-URI", "Forwarded", "Via", "User-Agent", "X-Forwarded-For", "Origin"];
+    for (number, spelling) in spellings(TOKEN).iter().enumerate() {
+        headers.push((names[number % names.len()].to_owned(), format!("before {spelling} after")));
+        headers.push((format!("X-Of-{number}"), spelling.clone()));
+        places += 2;
+    }
+    headers.push((format!("X-{TOKEN}"), "in a name".to_owned()));
+    headers.push(("Authorization".to_owned(), format!("Bearer {TOKEN}")));
+    let in_url: Vec<_> = spellings(TOKEN).into_iter().filter(|spelling| !spelling.contains(['\\', '#', '&'])).collect();
+    let path = format!("{}/{}?token={TOKEN}&{}=1&x={}", TOKEN, in_url[1], in_url[2], in_url[in_url.len() - 1]);
+    places += 7;
+    // The parrot reads no escape but of quotes and backslashes, so in its body stand the spellings without one.
+    let plain: Vec<_> = spellings(TOKEN).into_iter().filter(|spelling| !spelling.contains('\\')).collect();
+    let mut alert = plugin::alert(TOKEN);
+    alert["message"] = plain.join(" | ").into();
+    alert["labels"] = serde_json::json!({ TOKEN: plain[1] });
+    places += plain.len() + 3;
+    for source in ["parrot", "failing"] {
+        let mut post = Post { path: format!("/in/{source}/{path}"), ..plugin::alerts(source, &[alert.clone()]) };
+        if source == "failing" {
+            post.body = spellings(TOKEN).join("\n").into_bytes();
+        }
+        post.headers.extend(headers.iter().cloned());
+        let answer = gateway.post(&post).await;
+        assert!(matches!(answer.status, 200 | 202), "{}", answer.body);
+        ids.push(answer.json()["request"].as_str().unwrap().to_owned());
+    }
+    assert!(places >= 40, "{places}");
+
+    let mut said = vec![("delivered", itoc360.open(1).await.remove(0).to_string())];
+    for page in ["/", "/readyz", "/metrics"] {
+        said.push((page, gateway.admin(hyper::Method::GET, page).await.body));
+    }
+    for id in &ids {
+        for arguments in [&["events", "show", id][..], &["events", "show", id, "--json"], &["events", "export", id]] {
+            let output = place.run(arguments).await;
+            said.push(("events", format!("{} {}", output.stdout, output.stderr)));
+        }
+    }
+    said.push(("events list", place.run(&["events", "list", "--json"]).await.stdout));
+    // Those of the rejected go to the log alone.
+    gateway.post(&twilio::unsigned(format!("/in/nobody/{path}"), "a=b")).await.is_problem(404);
+    gateway.said("no source has this path").await;
+    said.push(("the log", gateway.stop().await.stderr));
+    // Every byte that is kept, whether or not a command shows it.
+    let mut folders = vec![place.path("")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            match entry.file_name().unwrap().to_str().unwrap() {
+                "gateway.toml" | "cache" => {}
+                _ if entry.is_dir() => folders.push(entry),
+                _ => said.push(("a file", String::from_utf8_lossy(&std::fs::read(entry).unwrap()).into_owned())),
+            }
+        }
+    }
+    let parts: Vec<_> = [0, 1, 2].map(|cut| STANDARD.encode(&TOKEN[cut..]).trim_end_matches('=').to_owned()).into();
+    for (name, text) in said {
+        for spelling in spellings(TOKEN).iter().chain(&parts) {
+            // Of what a JSON text shows, a backslash is doubled.
+            let escaped = spelling.replace('\\', "\\\\");
+            for found in [spelling, &escaped] {
+                let place = text.find(&found[..found.len() - 2]);
+                assert!(
+                    place.is_none(),
+                    "{name} has {found}: {}",
+                    &text[place.unwrap()..].chars().take(200).collect::<String>()
+                );
+            }
         }
     }
 }

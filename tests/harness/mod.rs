@@ -14,6 +14,7 @@ mod place;
 pub mod plugin;
 mod process;
 pub mod programs;
+pub mod proxy;
 pub mod tls;
 pub mod twilio;
 mod wait;

@@ -22,6 +22,10 @@ pub enum Program {
     Alertmanager,
     /// `fiu-run` and `fiu-ctrl`, which make calls of the disk fail.
     FiuRun,
+    /// HAProxy, as a proxy in front.
+    Haproxy,
+    /// nginx, as a proxy in front.
+    Nginx,
     /// Node.js, which runs the compiler of AssemblyScript.
     Node,
     /// npm, which installs and runs the build of a plugin in AssemblyScript.
@@ -60,6 +64,8 @@ impl Program {
         match self {
             Self::Alertmanager => ("prometheus-alertmanager", "prometheus-alertmanager"),
             Self::FiuRun => ("fiu-run", "fiu-utils"),
+            Self::Haproxy => ("haproxy", "haproxy"),
+            Self::Nginx => ("nginx", "nginx-light"),
             Self::Node => ("node", "nodejs"),
             Self::Npm => ("npm", "npm"),
             Self::Unshare => ("unshare", "util-linux"),

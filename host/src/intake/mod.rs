@@ -143,8 +143,8 @@ impl Intake {
         match found {
             Some((entrance, _)) => self.judge(entrance, &id, &ending, proved),
             None => {
-                let names = entrances.keys().map(|name| &**name);
-                report::report_path(&id, uri.path(), client, names, &self.throttle);
+                let sources = entrances.values().map(|entrance| &entrance.source);
+                report::report_path(&id, uri.path(), client, sources, &self.throttle);
             }
         }
         report::report(&id, source, client, &ending, &self.throttle);

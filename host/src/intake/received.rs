@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{EXPECT, HeaderMap, HeaderValue};
+use hyper::header::{EXPECT, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request};
 use plugin_sdk::contract::Answer;
@@ -216,8 +216,9 @@ impl Received {
 /// Returns JSON `[[name, value], …]`, in order, duplicates kept; bytes above 0x7f are read as Latin-1.
 fn headers_json(headers: &HeaderMap, mask: &Mask) -> Box<RawValue> {
     let latin1 = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+    let name = |name: &HeaderName| latin1(&mask.clean(name.as_str().as_bytes()));
     let value = |value: &HeaderValue| latin1(&mask.clean_header(value.as_bytes()));
-    let pairs: Vec<(&str, String)> = headers.iter().map(|(name, found)| (name.as_str(), value(found))).collect();
+    let pairs: Vec<(String, String)> = headers.iter().map(|(of, found)| (name(of), value(found))).collect();
     serde_json::value::to_raw_value(&pairs).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 

@@ -13,12 +13,12 @@ pub fn report_path<'n>(
     id: &str,
     path: &str,
     from: Client,
-    names: impl Iterator<Item = &'n str> + Clone,
+    sources: impl Iterator<Item = &'n Source> + Clone,
     throttle: &LogThrottle,
 ) {
     /// Characters of a path that stand in the log.
     const SHOWN: usize = 80;
-    let shown: String = path.chars().take(SHOWN).flat_map(char::escape_default).collect();
+    let names = sources.clone().map(|source| &*source.name);
     let named = path.strip_prefix("/in/").map(|rest| rest.split('/').next().unwrap_or_default());
     let mut candidates = named.map_or_else(|| path.split('/').collect(), |named| vec![named]);
     candidates.retain(|segment| (1..=SHOWN).contains(&segment.len()));
@@ -27,6 +27,10 @@ pub fn report_path<'n>(
     let outcome = if near.is_some() { "near_miss" } else { "unknown_source" };
     let Some(left_out) = throttle.due("", outcome) else { return };
     let client = tracing::field::display(from);
+    // What follows the name is the sender's own, and may be a secret, such as the token of a source that is misspelt.
+    let named = path.match_indices('/').nth(2).map_or(path, |(end, _)| &path[..end]);
+    let named = sources.fold(named.as_bytes().to_vec(), |named, source| source.mask.clean(&named).into_owned());
+    let shown: String = String::from_utf8_lossy(&named).chars().take(SHOWN).flat_map(char::escape_default).collect();
     let help = match near {
         Some(near) => format!("did you mean /in/{near}?"),
         None => "senders post to /in/<source>, with a name from the configuration".to_owned(),

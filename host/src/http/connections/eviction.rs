@@ -382,7 +382,7 @@ mod tests {
                     (100, Evicted(&[1], &[1])),
                     (110, Begins(1)),
                     (110, Evicted(&[1], &[])),
-                    (200, Full(Some(100))),
+                    (200, Full(None)),
                 ],
             ),
             (
