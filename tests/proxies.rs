@@ -33,7 +33,7 @@ async fn start_at_a_socket(place: &Place) -> Process {
     place.write("gateway.toml", config.replace("listen = \"127.0.0.1:0\"", "listen = \"unix:in.sock\""));
     let mut process = place.launch(&["run"]);
     let ready = |line: &Value| (line["message"] == "ready").then(|| line["address"].as_str().unwrap().to_owned());
-    assert!(process.log("ready", ready).await.ends_with("/in.sock"));
+    assert!(process.log("ready", ready).await.ends_with("in.sock"));
     process
 }
 

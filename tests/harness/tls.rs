@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::{http1, http2};
+use hyper::header::HOST;
 use hyper::{Request, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -133,12 +134,19 @@ impl Client {
         for (name, value) in &post.headers {
             request = request.header(name, value);
         }
+        // hyper's client writes what HTTP/2 has in `:authority` where it pools connections, and these are single ones.
+        if version == Version::HTTP_11 {
+            request = request.header(HOST, NAME);
+        }
         self.ask(address, version, request.body(Full::from(post.body.clone())).unwrap()).await
     }
 
     /// Gets a page in HTTP/1.1, with these headers.
     pub async fn get(&self, address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Answer, String> {
         let mut request = Request::get(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header(HOST, address.to_string());
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
