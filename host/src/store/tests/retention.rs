@@ -25,7 +25,7 @@ fn removed(bench: &Bench, cause: &'static str) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn a_sweep_counts_what_it_removes_by_age_and_by_size_and_what_is_in_use() {
     let mut bench = Bench::new().await;
-    let now = crate::clock::wall_ms();
+    let now = wall_ms();
     for (at, event) in [(1, "old"), (2, "older"), (now, "young"), (now, "newest")] {
         bench.append("a", at, &[(event, event)]).await;
         let due = bench.due(i64::MAX)[0].0;
