@@ -77,7 +77,7 @@ async fn clock_set_forward_shortens_no_wait() {
     let (place, gateway) = start(&itoc360, &machine).await;
     post(&gateway, 0..1).await;
     gateway
-        .metric("gateway_delivery_attempts_total{destination=\"itoc360\",outcome=\"later\"}", |count| count == 1.0)
+        .metric("gateway_delivery_attempts_total{destination=\"itoc360\",outcome=\"retry\"}", |count| count == 1.0)
         .await;
     machine.set_clock(DAY);
     // What is due is looked for again, and again.
@@ -98,11 +98,11 @@ async fn clock_set_back_allows_replay_of_dead_letters() {
     machine.set_clock(DAY);
     let (place, gateway) = start(&itoc360, &machine).await;
     post(&gateway, 0..1).await;
-    place.event_in_state(&twilio::sid(0), "set_aside").await;
+    place.event_in_state(&twilio::sid(0), "dead").await;
     machine.set_clock(0);
     itoc360.mends();
     // A process of its own, on the real machine.
-    assert_eq!(place.run_without_secrets(&["events", "replay", "--set-aside"]).await.code, Some(0));
+    assert_eq!(place.run_without_secrets(&["events", "replay", "--dead"]).await.code, Some(0));
     itoc360.opens_only(1).await;
 }
 

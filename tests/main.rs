@@ -36,6 +36,7 @@ mod programs;
 mod prose;
 mod proxies;
 mod reload;
+mod repeats;
 mod requests;
 mod secrecy;
 mod signatures;

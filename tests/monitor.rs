@@ -274,11 +274,11 @@ async fn dead_letters_fire_at_the_operators_and_resolve_after_replay() {
     let (place, gateway) = Setup::new(&itoc360).operator(&ops).start().await;
     gateway.accept(&twilio::error(&twilio::sid(0)).to("twilio")).await;
     let said = ops.told("dead-letters", "firing").await;
-    for help in ["destination rejected them, or they are unreadable", "events replay --set-aside", "store check"] {
+    for help in ["destination rejected them, or they are unreadable", "events replay --dead", "store check"] {
         assert!(description(&said).contains(help), "{said}");
     }
     itoc360.mends();
-    assert_eq!(place.run_without_secrets(&["events", "replay", "--set-aside"]).await.code, Some(0));
+    assert_eq!(place.run_without_secrets(&["events", "replay", "--dead"]).await.code, Some(0));
     ops.told("dead-letters", "resolved").await;
     itoc360.opens_only(1).await;
     assert_eq!(ops.tally().opened, 1);

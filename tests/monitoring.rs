@@ -30,7 +30,7 @@ async fn every_metric_has_a_sane_value_after_one_delivery() {
         ("gateway_destination_state{destination=\"itoc360\",state=\"failing\"}", 0.0),
         ("gateway_destination_state{destination=\"itoc360\",state=\"held\"}", 0.0),
         ("gateway_alerts{state=\"pending\"}", 0.0),
-        ("gateway_alerts{state=\"set_aside\"}", 0.0),
+        ("gateway_alerts{state=\"dead\"}", 0.0),
         ("gateway_requests_failed", 0.0),
         ("gateway_oldest_undelivered_seconds", 0.0),
     ] {

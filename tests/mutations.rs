@@ -75,7 +75,7 @@ async fn mutated_bodies_are_alerts_if_signed_and_refused_if_not() {
     gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
     // All that was taken goes out: nothing odd is refused by ITOC360 or gets stuck.
     gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
-    gateway.metric("gateway_alerts{state=\"set_aside\"}", |set_aside| set_aside == 0.0).await;
+    gateway.metric("gateway_alerts{state=\"dead\"}", |set_aside| set_aside == 0.0).await;
     let delivered = gateway.metrics().await["gateway_alerts{state=\"delivered\"}"] as usize;
     itoc360.opens_only(delivered).await;
 }

@@ -239,7 +239,7 @@ async fn blocking_answer_holds_its_destination_alone_until_fixed() {
         gateway.destination(name, "healthy").await;
     }
     gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
-    assert_eq!(place.list(&["--state", "set-aside"]).await.len(), 0);
+    assert_eq!(place.list(&["--state", "dead"]).await.len(), 0);
 }
 
 #[tokio::test]
@@ -250,24 +250,24 @@ async fn rejected_alert_is_a_dead_letter_and_a_replay_resends_it() {
         .answers_to(move |body| if body.contains(&poison) { Reply::error(400, "Invalid payload") } else { Reply::Ok });
     let (place, mut gateway) = Setup::new(&itoc360).start().await;
     post(&gateway, "twilio", 0..3).await;
-    let event = place.event_in_state(&twilio::sid(1), "set_aside").await;
+    let event = place.event_in_state(&twilio::sid(1), "dead").await;
     let [attempt] = attempts(&event) else { panic!("{event}") };
     assert_eq!((&attempt["outcome"], &attempt["status"]), (&json!("rejected"), &json!(400)));
     assert!(attempt["said"].as_str().unwrap().contains("Invalid payload"), "{attempt}");
     itoc360.opens_only(2).await;
     gateway.destination("itoc360", "healthy").await;
-    gateway.metric("gateway_alerts{state=\"set_aside\"}", |count| count == 1.0).await;
+    gateway.metric("gateway_alerts{state=\"dead\"}", |count| count == 1.0).await;
     let hint = |line: &Value| line["message"].as_str()?.contains("events replay").then_some(());
     gateway.log("what to do about it", hint).await;
-    let listed = place.list(&["--state", "set-aside"]).await;
+    let listed = place.list(&["--state", "dead"]).await;
     assert_eq!((listed.len(), &listed[0]["event_id"]), (1, &json!(twilio::sid(1))));
 
     itoc360.mends();
-    let asked = place.run_without_secrets(&["events", "replay", "--set-aside"]).await;
+    let asked = place.run_without_secrets(&["events", "replay", "--dead"]).await;
     assert_eq!(asked.code, Some(0), "{}", asked.stderr);
     itoc360.opens_only(3).await;
     place.event_in_state(&twilio::sid(1), "delivered").await;
-    gateway.metric("gateway_alerts{state=\"set_aside\"}", |count| count == 0.0).await;
+    gateway.metric("gateway_alerts{state=\"dead\"}", |count| count == 0.0).await;
 }
 
 #[tokio::test]
@@ -277,12 +277,12 @@ async fn replay_by_id_sends_that_event_alone() {
     let (place, gateway) = Setup::new(&itoc360).start().await;
     post(&gateway, "twilio", 0..2).await;
     for number in 0..2 {
-        place.event_in_state(&twilio::sid(number), "set_aside").await;
+        place.event_in_state(&twilio::sid(number), "dead").await;
     }
     itoc360.mends();
     assert_eq!(place.run(&["events", "replay", &twilio::sid(1)]).await.code, Some(0));
     place.event_in_state(&twilio::sid(1), "delivered").await;
-    assert_eq!(place.event(&twilio::sid(0)).await["alerts"][0]["state"], "set_aside");
+    assert_eq!(place.event(&twilio::sid(0)).await["alerts"][0]["state"], "dead");
     itoc360.opens_only(1).await;
     let nothing = place.run(&["events", "replay", &twilio::sid(1)]).await;
     assert_eq!(nothing.code, Some(0));

@@ -36,7 +36,7 @@ async fn no_secret_is_in_anything_that_is_said() {
     })
     .await;
     let first = gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
-    place.event_in_state(&first, "set_aside").await;
+    place.event_in_state(&first, "dead").await;
     let second = gateway.accept(&twilio::error(&twilio::sid(2)).to("twilio")).await;
     place.event_in_state(&second, "delivered").await;
     let post = |path: &str| Post { path: path.to_owned(), ..plugin::alerts("parrot", &[plugin::alert(path)]) };
@@ -72,7 +72,7 @@ async fn no_secret_is_in_anything_that_is_said() {
         &["events", "show", &first],
         &["events", "show", &first, "--json"],
         &["events", "show", &second, "--log", "trace"],
-        &["events", "replay", "--set-aside"],
+        &["events", "replay", "--dead"],
     ] {
         let output = place.run(arguments).await;
         said.push(format!("{} {}", output.stdout, output.stderr));

@@ -242,23 +242,25 @@ async fn what_somebody_wrote_into_the_store_is_set_aside_and_the_others_are_deli
         .execute_batch(
             "UPDATE events SET json = '{\"event_id\": 5' WHERE alert IN (SELECT min(id) FROM alerts);
              DELETE FROM events WHERE alert IN (SELECT max(id) FROM alerts);
-             UPDATE alerts SET due_at = 0, attempts = 9223372036854775807",
+             UPDATE queue SET due_at = 0, attempts = 9223372036854775807",
         )
         .unwrap();
     drop(store);
     let checked = place.run_without_secrets(&["store", "check"]).await;
     assert_eq!(checked.code, Some(1), "{}", checked.stdout);
-    for part in ["1 pending alerts that cannot be read", "1 alerts of which nothing is kept but the id", "set aside"] {
+    for part in
+        ["1 pending alerts that cannot be read", "1 pending alerts of which nothing is kept but the id", "dead letters"]
+    {
         assert!(checked.stdout.contains(part), "{part} is not in {}", checked.stdout);
     }
     itoc360.mends();
     let mut gateway = place.start().await;
     itoc360.opens_only(18).await;
-    gateway.metric("gateway_alerts{state=\"set_aside\"}", |count| count == 2.0).await;
+    gateway.metric("gateway_alerts{state=\"dead\"}", |count| count == 2.0).await;
     gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0).await;
     let hint = |line: &Value| line["message"].as_str()?.contains("alert-gateway store check").then_some(());
     gateway.log("what to do about it", hint).await;
-    let aside = place.list(&["--state", "set-aside"]).await;
+    let aside = place.list(&["--state", "dead"]).await;
     assert_eq!(aside.len(), 2);
     assert!(aside.iter().all(|line| line["title"].as_str().unwrap().contains("cannot be read")), "{aside:?}");
     gateway.accept(&post(20)).await;

@@ -67,7 +67,7 @@ fn request(number: u64, plugin: PluginId) -> (NewRequest, Reading) {
         body: BODY,
         plugin,
     };
-    (request, Reading::Alerts(vec![NewAlert::new(&alert, "itoc360").expect("it is JSON")]))
+    (request, Reading::alerts(vec![NewAlert::new(&alert, ["itoc360"]).expect("it is JSON")]))
 }
 
 criterion_group!(benches, groups);

@@ -60,6 +60,13 @@ pub fn wall_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64)
 }
 
+/// Unix milliseconds as RFC 3339 in UTC, with milliseconds.
+pub fn rfc3339(unix_ms: i64) -> String {
+    // Out of range only where somebody wrote into a file by hand.
+    let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!("{time:.3}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

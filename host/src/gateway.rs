@@ -26,9 +26,9 @@ use crate::http::{self, Client, Following, Listener, Socket, Tls, UnixSocket};
 use crate::intake::{Intake, Replayer};
 use crate::metrics::Metrics;
 use crate::monitor::{Direct, Expected, Monitor, Plan, Reloaded};
+use crate::plugin::{Sandbox, SandboxOptions};
 use crate::sources::{self, Source};
-use crate::store::{self, Closing, DueReader, PluginId, PluginRecord, Store, StoreError};
-use alert_gateway_sandbox::{Sandbox, SandboxOptions};
+use crate::store::{self, Closing, DueReader, PluginId, PluginRecord, Retention, Store, StoreError};
 
 use reload::Reloading;
 
@@ -165,10 +165,13 @@ impl Gateway {
         if let Some(direct) = direct {
             monitor_tasks.spawn("the monitor of the store", |stop| direct.run(stop));
         }
-        let retention = &config.retention;
-        delivery.spawn("retention", |stop| {
-            store::keep_within(store.clone(), retention.age, retention.size, metrics.clone(), stop)
-        });
+        let retention = Retention {
+            age: config.retention.age,
+            size: config.retention.size,
+            identities: config.retention.identities,
+            operator_destination: config.gateway.operator_destination.clone(),
+        };
+        delivery.spawn("retention", |stop| store::keep_within(store.clone(), retention, metrics.clone(), stop));
         if let Some(((listener, certificate), pages)) = monitoring {
             admin.follow(certificate);
             admin.spawn("monitoring", |stop| {

@@ -55,6 +55,8 @@ pub struct Metrics {
     pub retention_last_sweep: Seconds,
     /// Bytes of the store in use, bounded by `[retention] size`.
     pub store_size: Gauge<i64, AtomicI64>,
+    /// Alerts by which repeats are known, whether or not what they said is kept.
+    pub store_identities: Gauge<i64, AtomicI64>,
     /// Bytes of the write-ahead log beside the store.
     pub store_log_size: Gauge<i64, AtomicI64>,
     /// The time from the begin of a group commit to its sync.
@@ -89,7 +91,7 @@ pub struct DestinationLabel {
 /// The state of an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StateLabel {
-    /// `pending`, `delivered` or `set_aside`.
+    /// `pending`, `delivered` or `dead`.
     pub state: &'static str,
 }
 
@@ -207,6 +209,7 @@ impl Metrics {
             retention_removed: Family::default(),
             retention_last_sweep: Seconds::default(),
             store_size: Gauge::default(),
+            store_identities: Gauge::default(),
             store_log_size: Gauge::default(),
             commit_duration: durations(),
             commit_group: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0]),
@@ -253,7 +256,9 @@ impl Metrics {
         r.register("retention_removed_requests", help, self.retention_removed.clone());
         let help = "When retention last looked at all that may go, in Unix time";
         r.register("retention_last_sweep_timestamp_seconds", help, self.retention_last_sweep.clone());
-        let help = "What the store holds; above [retention] size only by what is not delivered, which is never removed";
+        let help = "Alerts by which repeats are known; [retention] identities bounds them at 256 bytes each";
+        r.register("store_identities", help, self.store_identities.clone());
+        let help = "What the store holds; above [retention] size only by what is not delivered, or by identities alone";
         r.register_with_unit("store_size", help, Unit::Bytes, self.store_size.clone());
         let help = "The log of the store's latest changes; it grows where it cannot be folded into the store's file";
         r.register_with_unit("store_log_size", help, Unit::Bytes, self.store_log_size.clone());

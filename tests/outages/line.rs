@@ -94,7 +94,7 @@ async fn flapping_destination_loses_nothing_and_opens_nothing_twice() {
         }
     }
     recovers(&gateway, &itoc360, 48).await;
-    assert!(place.list(&["--state", "set-aside"]).await.is_empty());
+    assert!(place.list(&["--state", "dead"]).await.is_empty());
 }
 
 #[tokio::test]

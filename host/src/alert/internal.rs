@@ -30,6 +30,8 @@ pub enum Topic {
     QuotaUsedUp,
     /// Nothing can be stored.
     StoreFailing,
+    /// What repeats are known by exceeds its bound.
+    IdentitiesFull,
 }
 
 impl Topic {
@@ -45,6 +47,7 @@ impl Topic {
             Self::Rejected => "rejected",
             Self::QuotaUsedUp => "quota-used-up",
             Self::StoreFailing => "store-failing",
+            Self::IdentitiesFull => "identities-full",
         }
     }
 
@@ -104,6 +107,10 @@ impl Topic {
             Self::StoreFailing => {
                 ("The alert gateway stores requests again".to_owned(), "The disk takes what is written.".to_owned())
             }
+            Self::IdentitiesFull => (
+                "The alert gateway has room for identities again".to_owned(),
+                "All events of [retention] age are known again when they are repeated.".to_owned(),
+            ),
         };
         Alert { status: Status::Resolve, ..self.fires(name, title, message) }
     }
@@ -192,9 +199,9 @@ pub fn dead_letters(name: &str, alerts: i64) -> Alert {
         name,
         format!("Destination {name} has {alerts} dead letters"),
         "The destination rejected them, or they are unreadable in the store.\n\
-         Which: alert-gateway events list --state set-aside\n\
+         Which: alert-gateway events list --state dead\n\
          Why, for each: alert-gateway events show <request>. What is unreadable: alert-gateway store check\n\
-         Once the cause is fixed: alert-gateway events replay --set-aside"
+         Once the cause is fixed: alert-gateway events replay --dead"
             .to_owned(),
     )
 }
@@ -243,6 +250,18 @@ pub fn store_failing(why: &str) -> Alert {
     );
     alert.priority = Priority::Critical;
     alert
+}
+
+/// What repeats are known by is about to exceed its bound.
+pub fn identities_full(bytes: u64, bound: u64) -> Alert {
+    Topic::IdentitiesFull.fires(
+        "",
+        "The alert gateway is about to forget events that were paged for".to_owned(),
+        format!(
+            "Identities take {bytes} bytes of the {bound} that [retention] identities allows. The oldest are forgotten, and \
+             open again if they are repeated. Raise `identities`, or lower `age`, in [retention]."
+        ),
+    )
 }
 
 #[cfg(test)]

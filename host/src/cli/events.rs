@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{ConfigFile, Failure, Outcome, plain};
 use crate::clock;
 use crate::config::{Config, OWN_SOURCE};
-use crate::store::{self, Filter, History, ListedState, ReplayTarget, RequestRecord};
+use crate::store::{self, Entry, Filter, History, JobKind, JobTarget, ListedState, RequestRecord};
 
 /// What to do with events.
 #[derive(Debug, Subcommand)]
@@ -28,6 +28,11 @@ pub enum Events {
     /// What is replayed comes after what was delivered meanwhile. An old resolve then ends what a younger alert with the same
     /// key opened, and an old alert opens again what is over: look first whether it still says how things are.
     Replay(Replay),
+    /// Give up failed requests and dead letters on purpose, with a reason
+    ///
+    /// They are kept and shown as dismissed, with the reason, and retention removes them like what was delivered. The reason
+    /// and the user stand in the store's audit. The gateway does it within a second, or as soon as it starts.
+    Dismiss(Dismiss),
     /// Make a test case of a kept request, for the author of its plugin
     ///
     /// Writes the request and the plugin's answer as `cases/<NAME>.http` and `cases/<NAME>.json`. Credentials are replaced,
@@ -74,11 +79,35 @@ pub struct Replay {
     #[command(flatten)]
     file: ConfigFile,
     /// Requests' ids, or events' ids
-    #[arg(value_name = "ID", required_unless_present = "set_aside")]
+    #[arg(value_name = "ID", required_unless_present = "dead")]
     ids: Vec<String>,
     /// Every alert that is set aside
     #[arg(long, conflicts_with = "ids")]
-    set_aside: bool,
+    dead: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Dismiss {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Requests' ids, or events' ids
+    #[arg(value_name = "ID", required_unless_present_any = ["failed", "dead"])]
+    ids: Vec<String>,
+    /// Every failed request
+    #[arg(long, conflicts_with = "ids")]
+    failed: bool,
+    /// Every dead letter
+    #[arg(long, conflicts_with = "ids")]
+    dead: bool,
+    /// With --failed or --dead, only what came in at this source
+    #[arg(long, value_name = "NAME", conflicts_with = "ids")]
+    source: Option<String>,
+    /// With --failed or --dead, only what came in before: a duration, as in 24h or 7d, or a time
+    #[arg(long, value_name = "WHEN", value_parser = since, conflicts_with = "ids")]
+    older_than: Option<Timestamp>,
+    /// The reason, for whoever looks at it later
+    #[arg(long, value_name = "TEXT")]
+    why: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -88,9 +117,13 @@ enum State {
     /// ITOC360 has it
     Delivered,
     /// ITOC360 refused it
-    SetAside,
+    Dead,
     /// Kept raw, because its plugin failed
     Failed,
+    /// An alert that is delivered nowhere, as a rule says
+    Ignored,
+    /// Given up by an operator
+    Dismissed,
 }
 
 pub fn events(what: &Events) -> Outcome {
@@ -98,6 +131,7 @@ pub fn events(what: &Events) -> Outcome {
         Events::List(list) => self::list(list),
         Events::Show(show) => self::show(show),
         Events::Replay(replay) => self::replay(replay),
+        Events::Dismiss(dismiss) => self::dismiss(dismiss),
         Events::Export(export) => export::export(export),
     }
 }
@@ -124,7 +158,12 @@ fn list(what: &List) -> Outcome {
         let priority = line.priority.map_or("-", |priority| priority.as_str());
         let id = line.event_id.as_deref().unwrap_or(&line.request);
         let (at, state, source, title) = (&line.received_at, &line.state, &line.source, &line.title);
-        writeln!(out, "{at}  {state:<9}  {priority:<8}  {source}  {}  {}", plain::line(id), plain::line(title))?;
+        let title = plain::line(title);
+        write!(out, "{at}  {state:<9}  {priority:<8}  {source}  {}  {title}", plain::line(id))?;
+        if let Some(last_at) = &line.last_at {
+            write!(out, "  (repeated {} times, last at {last_at})", line.repeated)?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }
@@ -160,6 +199,9 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         let plugin = format!("{} {}, sha256 {}", request.plugin, request.plugin_version, request.plugin_sha256);
         writeln!(out, "plugin    {}", plain::line(&plugin))?;
     }
+    if let Some(evicted) = &request.evicted {
+        writeln!(out, "content   URL, headers and body: {evicted}")?;
+    }
     if request.duplicates > 0 {
         writeln!(out, "known     {} of its events had come before, and were dropped", request.duplicates)?;
     }
@@ -168,7 +210,19 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         let (priority, status) = (event.priority.as_str(), event.status.as_str());
         writeln!(out, "alert     {} {priority} {status}: {}", plain::line(&event.event_id), plain::line(&event.title))?;
         let own = if alert.source == OWN_SOURCE { ", told by the gateway itself" } else { "" };
-        writeln!(out, "          {} for destination {}{own}", alert.state, alert.destination)?;
+        if alert.deliveries.is_empty() {
+            writeln!(out, "          {}{own}", alert.state)?;
+        }
+        for delivery in &alert.deliveries {
+            writeln!(out, "          {} for destination {}{own}", delivery.state, delivery.destination)?;
+        }
+        if let Some(note) = &alert.note {
+            writeln!(out, "          {}", plain::line(note))?;
+        }
+        if let Some(last_at) = &alert.last_at {
+            let request = alert.last_request.as_deref().unwrap_or_default();
+            writeln!(out, "          repeated {} times, last at {last_at} by request {request}", alert.repeated)?;
+        }
         for attempt in &alert.attempts {
             let status = attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
             let ms = attempt.duration_us as f64 / 1000.0;
@@ -177,10 +231,12 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
                 let no_receipt = if attempt.outcome == "accepted" { "no receipt; the answer was: " } else { "" };
                 writeln!(out, "          {no_receipt}{}", plain::line(said))?;
             }
-            if let (Some(receipt), Some(fingerprint)) = (&attempt.receipt, &attempt.fingerprint)
-                && !receipt.is_empty()
-            {
-                writeln!(out, "receipt   {} (fingerprint {})", plain::line(receipt), plain::line(fingerprint))?;
+            if let Some(receipt) = attempt.receipt.as_ref().filter(|receipt| !receipt.is_empty()) {
+                write!(out, "receipt   {}", plain::line(receipt))?;
+                if let Some(fingerprint) = &attempt.fingerprint {
+                    write!(out, " (fingerprint {})", plain::line(fingerprint))?;
+                }
+                writeln!(out)?;
             }
         }
         if alert.state == "pending" {
@@ -195,15 +251,15 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
 
 fn replay(what: &Replay) -> Outcome {
     let data_dir = Config::data_dir(&what.file.config)?;
-    let targets = if what.set_aside {
-        vec![ReplayTarget::AllSetAside]
+    let targets = if what.dead {
+        vec![JobTarget::AllDead]
     } else {
         let history = open(&what.file)?;
         let mut targets = Vec::new();
         for id in &what.ids {
             let requests = find(&history, id)?;
             targets.extend(
-                requests.iter().filter(|request| is_open(request)).map(|request| ReplayTarget::Request(request.seq)),
+                requests.iter().filter(|request| is_open(request)).map(|request| JobTarget::Request(request.seq)),
             );
         }
         targets
@@ -212,14 +268,65 @@ fn replay(what: &Replay) -> Outcome {
         let nothing = "nothing to do: none of these failed, and none of their alerts are set aside";
         return Ok(writeln!(std::io::stdout(), "{nothing}")?);
     }
-    store::ask_replay(&store::file(&data_dir), &targets, clock::wall_ms())?;
+    store::ask_for(&store::file(&data_dir), &JobKind::Replay, &targets, clock::wall_ms(), None)?;
     let asked = "asked for; the gateway does it within a second, or when it starts. See: alert-gateway events list";
     Ok(writeln!(std::io::stdout(), "{asked}")?)
 }
 
+fn dismiss(what: &Dismiss) -> Outcome {
+    let history = open(&what.file)?;
+    let mut requests = Vec::new();
+    for id in &what.ids {
+        requests.extend(find(&history, id)?);
+    }
+    for (wanted, state) in [(what.failed, ListedState::Failed), (what.dead, ListedState::Dead)] {
+        if wanted {
+            let (source, state) = (what.source.clone(), Some(state));
+            let lines = history.list(&Filter { source, state, since_ms: i64::MIN, limit: usize::MAX >> 1 })?;
+            let before = what.older_than.map(|time| format!("{time:.3}"));
+            for line in lines.iter().filter(|line| before.as_ref().is_none_or(|before| line.received_at < *before)) {
+                requests.extend(history.find(&line.request)?);
+            }
+        }
+    }
+    let mut targets: Vec<_> =
+        requests.iter().filter(|request| is_open(request)).map(|request| JobTarget::Request(request.seq)).collect();
+    targets.dedup();
+    if targets.is_empty() {
+        let nothing = "nothing to do: none of these failed, and none of their alerts is a dead letter";
+        return Ok(writeln!(std::io::stdout(), "{nothing}")?);
+    }
+    let about = match (what.failed, what.dead) {
+        (false, false) => what.ids.join(" "),
+        (failed, dead) => {
+            let which = if failed && dead {
+                "failed, dead"
+            } else if failed {
+                "failed"
+            } else {
+                "dead"
+            };
+            format!("{} of state {which}, source {}", targets.len(), what.source.as_deref().unwrap_or("any"))
+        }
+    };
+    let at_ms = clock::wall_ms();
+    let entry = Entry {
+        at_ms,
+        who: std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned()),
+        origin: "command line".to_owned(),
+        action: "dismiss".to_owned(),
+        about,
+        why: Some(what.why.clone()),
+    };
+    let kind = JobKind::Dismiss { why: what.why.clone() };
+    store::ask_for(&store::file(&Config::data_dir(&what.file.config)?), &kind, &targets, at_ms, Some(&entry))?;
+    let asked = "asked for; the gateway does it within a second, or when it starts. See: alert-gateway events list";
+    Ok(writeln!(std::io::stdout(), "{} {asked}", targets.len())?)
+}
+
 /// Whether a replay would change anything.
 fn is_open(request: &RequestRecord) -> bool {
-    request.state == "failed" || request.alerts.iter().any(|alert| alert.state == "set_aside")
+    request.state == "failed" || request.alerts.iter().any(|alert| alert.state == "dead")
 }
 
 fn open(file: &ConfigFile) -> Result<History, Failure> {
@@ -249,8 +356,10 @@ impl State {
         match self {
             Self::Pending => ListedState::Pending,
             Self::Delivered => ListedState::Delivered,
-            Self::SetAside => ListedState::SetAside,
+            Self::Dead => ListedState::Dead,
             Self::Failed => ListedState::Failed,
+            Self::Ignored => ListedState::Ignored,
+            Self::Dismissed => ListedState::Dismissed,
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::destinations::{Destination, Sent};
 use crate::health::{DestinationHealth, DestinationState, Health};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, Metrics};
-use crate::store::{self, Due, Store, StoreError};
+use crate::store::{Due, Store, StoreError};
 
 use breaker::{CircuitBreaker, State};
 use settle::Settled;
@@ -199,7 +199,7 @@ impl Delivery {
             Some(shown) if shown.state == state => shown.since.clone(),
             _ => {
                 self.announce(state, why.as_deref());
-                store::rfc3339(clock::wall_ms())
+                clock::rfc3339(clock::wall_ms())
             }
         };
         let failing_since = self.show_failing_since(failing_since);
@@ -219,7 +219,7 @@ impl Delivery {
         let label = DestinationLabel { destination: Arc::clone(&self.name) };
         let seconds = at_ms.map_or(0.0, |at_ms| at_ms as f64 / 1000.0);
         self.metrics.destination_failing_since.get_or_create(&label).set(seconds);
-        at_ms.map(store::rfc3339)
+        at_ms.map(clock::rfc3339)
     }
 
     /// Logs a change of the destination's state. Only that: a reason may change with every answer.

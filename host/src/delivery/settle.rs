@@ -44,14 +44,14 @@ pub fn settlement(
                     alert,
                     suppressed,
                     "the destination rejected an alert; it is a dead letter now. \
-                    See `alert-gateway events list --state set-aside`, and `events replay` once the cause is fixed"
+                    See `alert-gateway events list --state dead`, and `events replay` once the cause is fixed"
                 );
             }
             Duration::ZERO
         }
     };
     Settlement {
-        alert,
+        delivery: alert,
         at: at_ms,
         duration_us: sent.duration.as_micros() as i64,
         status: sent.status,
@@ -82,7 +82,7 @@ pub fn dead_letter(unreadable: Unreadable, destination: &str, throttle: &LogThro
         );
     }
     let outcome = Outcome::Rejected { why: format!("it cannot be read from the store: {why}") };
-    Settlement { alert, at: wall_ms(), duration_us: 0, status: None, outcome, answer: None, due_at: 0 }
+    Settlement { delivery: alert, at: wall_ms(), duration_us: 0, status: None, outcome, answer: None, due_at: 0 }
 }
 
 /// An alert whose attempt has ended.
@@ -106,7 +106,7 @@ pub async fn write_down(store: Store, settlement: Settlement) -> Settled {
             Err(StoreError::Damaged(_)) if damaged < DAMAGED => {}
             // A row that cannot be written never can: another try would take a place from those that can.
             Ok(()) | Err(StoreError::Closed | StoreError::Row(_) | StoreError::Damaged(_)) => {
-                return Settled { alert: settlement.alert, pending, written };
+                return Settled { alert: settlement.delivery, pending, written };
             }
             // The store raises the internal alert.
             Err(error) => tracing::debug!(%error, "an outcome could not be written down; it is tried again"),
@@ -127,7 +127,7 @@ mod tests {
     use crate::store;
 
     fn settled(alert: i64, outcome: Outcome) -> Settlement {
-        Settlement { alert, at: 1, duration_us: 1, status: None, outcome, answer: None, due_at: 0 }
+        Settlement { delivery: alert, at: 1, duration_us: 1, status: None, outcome, answer: None, due_at: 0 }
     }
 
     #[tokio::test(start_paused = true)]

@@ -203,11 +203,11 @@ pub(super) mod tests {
         let alerts = (0..alerts).map(|number| {
             let event = contract::Alert::new(format!("e{number}"), Priority::High, "Hello");
             let event = contract::Alert { message: Some("x".repeat(bytes)), ..event };
-            let received_at = store::rfc3339(received_at);
+            let received_at = crate::clock::rfc3339(received_at);
             let alert = Alert { source: source.clone(), request: id.clone(), received_at, event };
-            NewAlert::new(&alert, "d").unwrap()
+            NewAlert::new(&alert, ["d"]).unwrap()
         });
-        let alerts = Reading::Alerts(alerts.collect());
+        let alerts = Reading::alerts(alerts.collect());
         let request = NewRequest {
             id,
             source,
@@ -230,7 +230,8 @@ pub(super) mod tests {
         let alert = window.next().unwrap().id;
         let outcome = Outcome::Blocked { why: "not now".into() };
         let (at, due_at) = (wall_ms(), window.clock.now_ms());
-        let settlement = Settlement { alert, at, duration_us: 1, status: Some(402), outcome, answer: None, due_at };
+        let settlement =
+            Settlement { delivery: alert, at, duration_us: 1, status: Some(402), outcome, answer: None, due_at };
         store.settle(settlement).await.unwrap();
         // The plugin, the request and this: when the last of them was announced, nothing more will wake the window.
         window.commits.wait_for(|commits| *commits == 3).await.unwrap();

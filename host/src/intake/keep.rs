@@ -11,7 +11,7 @@ use super::{Ending, Entrance, Intake, Received};
 use crate::alert::{Alert, internal};
 use crate::metrics::PriorityLabels;
 use crate::sources::{ReadError, Source};
-use crate::store::{self, Appended, Failure, NewAlert, NewRequest, Notice, PluginId, Reading, StoreError};
+use crate::store::{Appended, Failure, NewAlert, NewRequest, Notice, PluginId, Reading, StoreError};
 
 /// How long the disk may take for a request: more than another program may hold the file.
 const DISK_TIME: Duration = Duration::from_secs(30);
@@ -26,14 +26,14 @@ impl Intake {
     ) -> Ending {
         let source = &entrance.source;
         let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
-        let prepared = prepare(source, &received.id, &store::rfc3339(received.at_ms), alerts);
+        let prepared = prepare(source, &received.id, &crate::clock::rfc3339(received.at_ms), alerts);
         let reading = prepared.map_or_else(
             |reason| {
                 let advice = "An alert must become JSON; look at its details.";
                 let notice = Some(Box::new(notice(source, &received.id, received.at_ms, "answer", advice)));
-                Reading::Failed(Failure { reason, notice })
+                Reading::Failed(Failure { reason, notice, unproven: None })
             },
-            Reading::Alerts,
+            Reading::alerts,
         );
         let failed = matches!(reading, Reading::Failed(_));
         // A plugin may make more of a request than came in.
@@ -74,7 +74,8 @@ impl Intake {
             return Ending::QuotaUsedUp;
         }
         let notice = notice(source, &id, received.at_ms, error.kind(), error.advice());
-        let reading = Reading::Failed(Failure { reason: error.to_string(), notice: Some(Box::new(notice)) });
+        let reading =
+            Reading::Failed(Failure { reason: error.to_string(), notice: Some(Box::new(notice)), unproven: None });
         match self.append(received.into_request(source, entrance.plugin), reading).await {
             Err(error) => {
                 if let Some(bytes) = unproved {
@@ -112,7 +113,7 @@ pub(super) fn prepare(
     let prepared = alerts.into_iter().map(|event| {
         let (source_name, request, received_at) = (source.name.to_string(), request.to_owned(), received_at.to_owned());
         let alert = Alert { source: source_name, request, received_at, event };
-        NewAlert::new(&alert, &source.destination).map_err(|error| error.to_string())
+        NewAlert::new(&alert, [&source.destination]).map_err(|error| error.to_string())
     });
     prepared.collect()
 }

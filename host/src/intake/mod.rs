@@ -82,7 +82,7 @@ struct Standing {
 impl Standing {
     /// Takes over from the store how much of its quota a source has used. It reads the disk.
     fn compare(&self, store: &Store, source: &str) {
-        match store.remembered().and_then(|remembered| remembered.failed(source)) {
+        match store.snapshot().and_then(|snapshot| snapshot.failed(source)) {
             Ok((requests, bytes)) => self.quota.set(requests, bytes),
             Err(error) => tracing::warn!(%error, source, "failed requests could not be counted"),
         }
@@ -247,7 +247,7 @@ impl Intake {
 
     /// The standing of a source, with the internal alerts that an earlier run has left open.
     fn standing(&self, source: &str) -> Standing {
-        let told = self.store.remembered().and_then(|remembered| remembered.told()).unwrap_or_default();
+        let told = self.store.snapshot().and_then(|snapshot| snapshot.told()).unwrap_or_default();
         let is_open = |topic: Topic| told.iter().any(|told| told.key == topic.key(source));
         let standing = Standing {
             quota: Quota::default(),

@@ -200,7 +200,7 @@ impl Received {
     /// Where the plugin fails, or is busy for too long.
     pub async fn read(&self, source: &Source) -> Result<Answer, ReadError> {
         let Self { at_ms, method, url, headers, body, .. } = self;
-        source.read(&crate::store::rfc3339(*at_ms), method.as_str(), url, headers, body).await
+        source.read(&crate::clock::rfc3339(*at_ms), method.as_str(), url, headers, body).await
     }
 
     /// The body of the reply to it, which is charged in its place until its sender has read that.

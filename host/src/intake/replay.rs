@@ -1,5 +1,5 @@
-//! Doing again what an operator asked for: reading a kept request with the plugin as it is now, and sending what was set
-//! aside.
+//! Doing what an operator asked for: reading a failed request with the plugin as it is now, sending dead letters again, and
+//! dismissing both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use tokio::sync::watch;
 
 use super::{Entrance, Intake, keep};
 use crate::clock::wall_ms;
-use crate::store::{DueReader, History, Reading, Replay, ReplayTarget, RequestRecord, Reread, StoreError};
+use crate::store::{DueReader, History, Job, JobKind, JobTarget, Reading, RequestRecord, Reread, StoreError};
 
-/// How often the list is looked at. `events replay` runs in another process, so nothing else tells.
+/// The pause between two looks at the list. `events replay` and `events dismiss` run in another process, so nothing else tells.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Works off the list of replays.
+/// Works off the list of jobs.
 #[derive(Debug)]
 pub struct Replayer {
     intake: Arc<Intake>,
@@ -33,13 +33,13 @@ impl Replayer {
         loop {
             match self.list().await {
                 Ok(list) => {
-                    for replay in list {
-                        if let Err(error) = self.replay(replay).await {
-                            tracing::warn!(%error, "a replay could not be done; it is tried again");
+                    for job in list {
+                        if let Err(error) = self.run_job(job).await {
+                            tracing::warn!(%error, "what an operator asked for could not be done; it is tried again");
                         }
                     }
                 }
-                Err(error) => tracing::warn!(%error, "the list of replays could not be read"),
+                Err(error) => tracing::warn!(%error, "the list of what operators asked for could not be read"),
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
@@ -48,17 +48,20 @@ impl Replayer {
         }
     }
 
-    async fn list(&mut self) -> Result<Vec<Replay>, StoreError> {
-        self.look(|list, _| list.replays()).await
+    async fn list(&mut self) -> Result<Vec<Job>, StoreError> {
+        self.look(|list, _| list.jobs()).await
     }
 
     /// Does one. What it needs of the request is read only now, because a list of them may be more than the memory holds.
-    async fn replay(&mut self, replay: Replay) -> Result<(), StoreError> {
-        let request = match replay.target {
-            ReplayTarget::Request(seq) => self.look(move |_, history| request(history, seq)).await?,
-            ReplayTarget::AllSetAside => None,
+    async fn run_job(&mut self, job: Job) -> Result<(), StoreError> {
+        if let JobKind::Dismiss { .. } = job.kind {
+            return self.intake.dismiss(job).await;
+        }
+        let request = match job.target {
+            JobTarget::Request(seq) => self.look(move |_, history| request(history, seq)).await?,
+            JobTarget::AllDead => None,
         };
-        self.intake.replay(replay, request).await
+        self.intake.replay(job, request).await
     }
 
     /// Reads the store where waiting for the disk holds up nobody.
@@ -75,18 +78,24 @@ impl Replayer {
 }
 
 impl Intake {
-    async fn replay(&self, replay: Replay, request: Option<RequestRecord>) -> Result<(), StoreError> {
+    async fn dismiss(&self, job: Job) -> Result<(), StoreError> {
+        let dismissed = self.store.dismiss(job).await?;
+        tracing::info!(requests = dismissed.requests, dead_letters = dismissed.dead, "dismissed by an operator");
+        Ok(())
+    }
+
+    async fn replay(&self, job: Job, request: Option<RequestRecord>) -> Result<(), StoreError> {
         match request {
-            Some(request) if request.state == "failed" => self.read_again(replay, request).await,
+            Some(request) if request.state == "failed" => self.read_again(job, request).await,
             _ => {
-                let alerts = self.store.requeue(replay).await?;
-                tracing::info!(alerts, "alerts that were set aside are sent again");
+                let alerts = self.store.requeue(job).await?;
+                tracing::info!(alerts, "dead letters are sent again");
                 Ok(())
             }
         }
     }
 
-    async fn read_again(&self, replay: Replay, request: RequestRecord) -> Result<(), StoreError> {
+    async fn read_again(&self, job: Job, request: RequestRecord) -> Result<(), StoreError> {
         let (source, id) = (request.source.as_str(), request.id.as_str());
         let entrances = self.entrances();
         let (reading, plugin) = match entrances.get(source) {
@@ -100,7 +109,7 @@ impl Intake {
         let (state, reason) = reading.state();
         tracing::info!(source, request = id, state, reason, "a kept request was read again");
         let reread =
-            Reread { replay: replay.id, seq: request.seq, source: request.source, at_ms: wall_ms(), plugin, reading };
+            Reread { job: job.id, seq: request.seq, source: request.source, at_ms: wall_ms(), plugin, reading };
         self.store.finish_replay(reread).await?;
         Ok(())
     }
@@ -127,7 +136,7 @@ async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
     let answer = source.read(&request.received_at, &request.method, &request.url, &headers, &request.body).await;
     Some(match answer {
         Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, &request.received_at, alerts.list)
-            .map_or_else(|reason| Reading::Failed(reason.into()), Reading::Alerts),
+            .map_or_else(|reason| Reading::Failed(reason.into()), Reading::alerts),
         Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
         Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),
         Ok(Answer::Reply { .. }) => Reading::Ignored("the plugin has a reply to it, and no alert".to_owned()),

@@ -18,7 +18,7 @@ use crate::alert::{Alert, Outcome};
 use crate::clock::wall_ms;
 use crate::config::OWN_SOURCE;
 use crate::destinations::{Destination, backoff};
-use crate::store::{self, Store, Trouble};
+use crate::store::{Store, Trouble};
 
 /// How long the disk must take all that is written until it counts as well: a full one has room for small things between
 /// large ones.
@@ -145,7 +145,7 @@ impl Direct {
 }
 
 fn alert(event: contract::Alert, at_ms: i64) -> Alert {
-    let (request, received_at) = (uuid::Uuid::now_v7().to_string(), store::rfc3339(at_ms));
+    let (request, received_at) = (uuid::Uuid::now_v7().to_string(), crate::clock::rfc3339(at_ms));
     Alert { source: OWN_SOURCE.to_owned(), request, received_at, event }
 }
 

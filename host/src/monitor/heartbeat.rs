@@ -17,7 +17,7 @@ use super::condition::Act;
 use crate::alert::internal::{self, Topic};
 use crate::config::shown_duration;
 use crate::health::Heard;
-use crate::store::{self, Seen};
+use crate::store::Seen;
 
 /// The interval at which silences are stored.
 pub const WRITE: Duration = Duration::from_secs(60);
@@ -161,7 +161,7 @@ impl Heartbeats {
             };
             let event = match act {
                 Act::Open => {
-                    let last_seen = source.last_seen.map(store::rfc3339);
+                    let last_seen = source.last_seen.map(crate::clock::rfc3339);
                     internal::missed_heartbeat(
                         name,
                         &every.map(shown_duration).unwrap_or_default(),

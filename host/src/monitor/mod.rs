@@ -27,7 +27,7 @@ use crate::alert::internal::{self, Topic};
 use crate::clock::wall_ms;
 use crate::health::{Board, Health};
 use crate::metrics::{Metrics, SourceLabel};
-use crate::store::{Notice, Remembered, Store, StoreError, Told};
+use crate::store::{Notice, Snapshot, Store, StoreError, Told};
 
 pub use direct::Direct;
 pub use heartbeat::{Expected, Reloaded};
@@ -52,7 +52,7 @@ pub struct Monitor {
     metrics: Metrics,
     heartbeats: Heartbeats,
     ops: Option<Ops>,
-    remembered: Arc<Mutex<Remembered>>,
+    remembered: Arc<Mutex<Snapshot>>,
     /// The work to be done before anything else.
     first: VecDeque<Work>,
 }
@@ -98,7 +98,7 @@ impl Monitor {
     /// The store cannot be read.
     pub fn new(plan: &Plan, store: Store, health: Health, metrics: Metrics) -> Result<Self, StoreError> {
         let now = Instant::now();
-        let remembered = store.remembered()?;
+        let remembered = store.snapshot()?;
         let mut heartbeats = Heartbeats::new(plan.sources.clone(), remembered.seen()?, now);
         let ops = plan.operator_destination.as_ref();
         let mut others =
@@ -114,7 +114,7 @@ impl Monitor {
     /// Runs until `stop` says so; then the heartbeats are written down. The sources are those of `taken`, which may change.
     pub async fn run(mut self, mut taken: watch::Receiver<Reloaded>, mut stop: watch::Receiver<bool>) {
         let (mut board, mut trouble) = (self.health.watch(), self.store.trouble());
-        let mut set_aside = self.store.set_aside();
+        let mut set_aside = self.store.dead();
         let start = Instant::now();
         let (mut write_at, mut count_at, mut counted_at, mut not_before) = (start + WRITE, Some(start), start, start);
         let mut recount_at: Option<Instant> = None;
@@ -265,7 +265,7 @@ impl Monitor {
     async fn count(&mut self) -> Result<bool, StoreError> {
         let Some(ops) = &mut self.ops else { return Ok(true) };
         let remembered = Arc::clone(&self.remembered);
-        let count = move || remembered.lock().unwrap_or_else(PoisonError::into_inner).set_aside();
+        let count = move || remembered.lock().unwrap_or_else(PoisonError::into_inner).dead();
         let counted = tokio::task::spawn_blocking(count).await.map_err(|_| StoreError::Closed)??;
         let counted: BTreeMap<_, _> = counted.into_iter().filter(|(name, _)| ops.others.contains(name)).collect();
         let mut all_told = true;
@@ -333,8 +333,8 @@ mod tests {
         let mut monitor = Monitor::new(&plan, store, Health::default(), Metrics::new()).unwrap();
         let file = rusqlite::Connection::open(dir.path().join("gateway.db")).unwrap();
         let refuse = |id: i64| {
-            let sql = "INSERT INTO alerts (id, source, event_id, destination, lane, state) VALUES (?1, 's', ?1, 'd', 0, 'set_aside')";
-            file.execute(sql, [id]).unwrap();
+            file.execute("INSERT OR IGNORE INTO destinations (name) VALUES ('d')", []).unwrap();
+            file.execute("INSERT INTO dead SELECT ?1, id FROM destinations WHERE name = 'd'", [id]).unwrap();
         };
         refuse(1);
         assert!(monitor.count().await.unwrap());

@@ -1,204 +1,264 @@
 //! Keeping a request and the alerts made of it.
 
-use hyper::body::Bytes;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
-use super::own::{self, Notice};
-use super::writer::Step;
-use super::{ALERTS_PER_REQUEST, StoreError, alert_ids};
-use crate::alert::Alert;
+use super::command::Command;
+use super::ids::{alert_ids, delivery_ids, request_id};
+use super::internal;
+use super::repeats::Repeat;
+use super::request::{Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecord, Proofs, Reading, rank};
+use super::step::Step;
+use super::{ALERTS_PER_REQUEST, StoreError};
 
-/// A request to keep, as it came in.
+/// Appends a request; its alerts are due at `now_ms`, on the store's clock.
 #[derive(Debug)]
-pub struct NewRequest {
-    /// UUIDv7, as it is answered to the sender.
-    pub id: String,
-    /// The name of the source.
-    pub source: String,
-    /// Unix milliseconds.
-    pub received_at: i64,
-    /// The method, in upper case.
-    pub method: String,
-    /// As in the contract: the public URL with the received path suffix and query.
-    pub url: String,
-    /// JSON: `[[name, value], …]`.
-    pub headers: String,
-    /// The bytes.
-    pub body: Bytes,
-    /// Which plugin read it.
-    pub plugin: PluginId,
+pub struct Append {
+    pub request: NewRequest,
+    pub reading: Reading,
+    pub now_ms: i64,
 }
 
-/// What came of reading a request.
+/// Makes a plugin known, or finds it.
 #[derive(Debug)]
-pub enum Reading {
-    /// The alerts in it, oldest first; fewer than [`ALERTS_PER_REQUEST`], as the last place is the gateway's own.
-    Alerts(Vec<NewAlert>),
-    /// The plugin failed: the request is kept raw until it is replayed.
-    Failed(Failure),
-    /// Only after a replay: the plugin, mended, says that the sender did not prove itself.
-    Rejected(String),
-    /// Only after a replay: the plugin, mended, says that nobody needs to know.
-    Ignored(String),
+pub struct Plugin(pub PluginRecord);
+
+/// Where alerts come from: what is the same for all of one request.
+pub struct Origin<'a> {
+    pub seq: i64,
+    /// The stored id of the request.
+    pub request: &'a [u8],
+    /// Unix milliseconds, by the machine's clock.
+    pub at_ms: i64,
+    /// Since when they are due, by the store's clock.
+    pub now_ms: i64,
 }
 
-/// Why a request could not be read.
-#[derive(Debug)]
-pub struct Failure {
-    /// In words.
-    pub reason: String,
-    /// What is told of it, where it is news.
-    pub notice: Option<Box<Notice>>,
-}
+impl Command for Append {
+    /// An error is of this request alone.
+    type Output = Result<Appended, StoreError>;
 
-/// An alert to keep.
-#[derive(Debug)]
-pub struct NewAlert {
-    event_id: String,
-    destination: String,
-    lane: i64,
-    json: String,
-}
-
-/// The number of a plugin in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PluginId(pub(super) i64);
-
-/// Which wasm, exactly.
-#[derive(Debug, Clone)]
-pub struct PluginRecord {
-    /// The plugin's name.
-    pub name: String,
-    /// The version that it gives itself.
-    pub version: String,
-    /// SHA-256 of the wasm, in hex.
-    pub sha256: String,
-}
-
-/// What an append came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appended {
-    /// Alerts that are new, and will be delivered.
-    pub accepted: usize,
-    /// Alerts whose event id the source has sent before.
-    pub duplicates: usize,
-}
-
-impl NewAlert {
-    /// Prepares an alert for the store, outside the writer's thread.
-    ///
-    /// # Errors
-    /// Where the alert does not become JSON, which no alert that came from JSON does.
-    pub fn new(alert: &Alert, destination: &str) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            event_id: alert.event.event_id.clone(),
-            destination: destination.to_owned(),
-            lane: lane(alert),
-            json: serde_json::to_string(&alert.event)?,
-        })
-    }
-
-    fn bytes(&self) -> usize {
-        size_of::<Self>() + self.event_id.capacity() + self.destination.capacity() + self.json.capacity()
-    }
-}
-
-impl Reading {
-    /// How many bytes it holds, about.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Alerts(alerts) => alerts.iter().map(NewAlert::bytes).sum(),
-            // The notice of a failure says little more than its reason.
-            Self::Failed(failure) => failure.reason.len(),
-            Self::Rejected(reason) | Self::Ignored(reason) => reason.len(),
+    fn run(&self, step: &mut Step<'_>) -> Result<Self::Output, StoreError> {
+        let Self { request, reading, now_ms } = self;
+        let id = request_id(&request.id);
+        let seq = *step.next_seq;
+        if let Reading::Failed(failure) = reading
+            && is_too_much(step, request, failure)?
+        {
+            return Ok(Err(StoreError::Unproven(request.source.clone())));
         }
+        let mut appended = Appended::default();
+        if let Reading::Alerts { alerts, proofs } = reading {
+            let origin = Origin { seq, request: &id, at_ms: request.received_at, now_ms: *now_ms };
+            appended = keep_alerts(step, &origin, alerts, proofs)?;
+            if appended.accepted == 0 && appended.duplicates > 0 {
+                return Ok(Ok(appended));
+            }
+        }
+        step.take_seq();
+        insert_request(step, seq, &id, request, reading, appended.duplicates)?;
+        if let Reading::Failed(failure) = reading {
+            step.totals.failed += 1;
+            internal::failed(step, seq, request, failure, *now_ms)?;
+        }
+        Ok(Ok(appended))
     }
 }
 
-/// 64 bits that say which alerts are delivered in order: the first half of the fingerprint. Two keys that share a lane by
-/// chance merely wait for each other.
-fn lane(alert: &Alert) -> i64 {
-    let fingerprint = alert.fingerprint();
-    u64::from_str_radix(&fingerprint[..16], 16).unwrap_or_default().cast_signed()
-}
-
-pub fn append(
-    mut step: Step<'_>,
+fn insert_request(
+    step: &mut Step<'_>,
+    seq: i64,
+    id: &[u8],
     request: &NewRequest,
     reading: &Reading,
-    now_ms: i64,
-) -> Result<Appended, StoreError> {
-    let seq = *step.next_seq;
-    *step.next_seq += 1;
+    duplicates: usize,
+) -> Result<(), StoreError> {
+    let source = step.source(&request.source)?;
     let (state, reason) = reading.state();
+    let (proofs, until, unproven) = match reading {
+        Reading::Alerts { proofs, .. } => (proofs.stored(), proofs.until_ms(), None),
+        Reading::Failed(failure) => (None, None, failure.unproven.map(|_| request.bytes())),
+        _ => (None, None, None),
+    };
     step.transaction
         .prepare_cached(
-            "INSERT INTO requests (seq, id, source, received_at, state, reason, plugin, duplicates, method, url, headers, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11)",
+            "INSERT INTO requests (seq, id, source, received_at, state, reason, plugin, duplicates, unproven, proofs,
+                                   proofs_until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             seq,
-            request.id,
-            request.source,
+            id,
+            source,
             request.received_at,
             state,
             reason,
             request.plugin.0,
-            request.method,
-            request.url,
-            request.headers,
-            &request.body[..],
+            duplicates as i64,
+            unproven,
+            proofs,
+            until
         ])?;
-    if let Reading::Failed(failure) = reading {
-        step.totals.failed += 1;
-        own::failed(&mut step, seq, &request.source, failure.notice.as_deref(), now_ms)?;
-    }
-    keep_alerts(&mut step, seq, &request.source, now_ms, reading)
+    step.transaction
+        .prepare_cached("INSERT INTO bodies (seq, method, url, headers, body) VALUES (?, ?, ?, ?, ?)")?
+        .execute(params![seq, request.method, request.url, request.headers, &request.body[..]])?;
+    Ok(())
 }
 
-/// Adds what was read from request `seq` to it; the alerts are due at `now_ms`.
+/// Returns whether a failed request is one more than its source may have.
+fn is_too_much(step: &mut Step<'_>, request: &NewRequest, failure: &Failure) -> Result<bool, StoreError> {
+    let Some(bounds) = failure.unproven else { return Ok(false) };
+    let source = step.source(&request.source)?;
+    let mut select = step.transaction.prepare_cached("SELECT unproven, unproven_bytes FROM sources WHERE id = ?")?;
+    let (count, bytes): (i64, i64) = select.query_row([source], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(count >= bounds.count || bytes.saturating_add(request.bytes()) > bounds.bytes)
+}
+
+/// Adds what was read from a request. Where one of its proofs was seen before, nothing is added.
 pub fn keep_alerts(
     step: &mut Step<'_>,
-    seq: i64,
-    source: &str,
-    now_ms: i64,
-    reading: &Reading,
+    origin: &Origin<'_>,
+    alerts: &[NewAlert],
+    proofs: &Proofs,
 ) -> Result<Appended, StoreError> {
-    let Reading::Alerts(alerts) = reading else { return Ok(Appended { accepted: 0, duplicates: 0 }) };
-    let [first, _] = alert_ids(seq);
-    let mut accepted = 0;
+    if let Some(alert) = seen(step, proofs, origin.at_ms)? {
+        repeat(step, alert, origin);
+        return Ok(Appended { accepted: 0, duplicates: alerts.len() });
+    }
+    let [first, _] = alert_ids(origin.seq);
+    let (mut accepted, mut first_new) = (0, None);
     for (id, alert) in (first..).zip(alerts.iter().take(ALERTS_PER_REQUEST - 1)) {
-        accepted += usize::from(insert(step, id, source, alert, now_ms)?);
+        match known(step, id, alert)? {
+            Some(earlier) => repeat(step, earlier, origin),
+            None => {
+                insert(step, id, alert, origin.now_ms)?;
+                accepted += 1;
+                first_new.get_or_insert(id);
+            }
+        }
     }
-    let duplicates = alerts.len() - accepted;
-    if duplicates > 0 {
-        step.transaction
-            .prepare_cached("UPDATE requests SET duplicates = ? WHERE seq = ?")?
-            .execute(params![duplicates as i64, seq])?;
+    if let Some(first_new) = first_new {
+        let mut remember =
+            step.transaction.prepare_cached("INSERT OR REPLACE INTO identities (hash, alert) VALUES (?, ?)")?;
+        for hash in proofs.hashes() {
+            remember.execute(params![hash.0, first_new])?;
+        }
     }
-    step.totals.pending += accepted as i64;
-    Ok(Appended { accepted, duplicates })
+    Ok(Appended { accepted, duplicates: alerts.len() - accepted })
 }
 
-/// Adds one alert, which is due now unless another of its lane is before it. Says whether it is new.
-pub fn insert(step: &Step<'_>, id: i64, source: &str, alert: &NewAlert, now_ms: i64) -> Result<bool, StoreError> {
+/// Returns the alert that one of these proofs came with before, if that counts still at `at_ms`.
+fn seen(step: &Step<'_>, proofs: &Proofs, at_ms: i64) -> Result<Option<i64>, StoreError> {
+    for hash in proofs.hashes() {
+        let mut select = step.transaction.prepare_cached(
+            "SELECT alert FROM identities JOIN requests ON seq = alert / ?2
+             WHERE hash = ?1 AND (proofs_until IS NULL OR proofs_until >= ?3)",
+        )?;
+        let alert = select.query_row(params![hash.0, ALERTS_PER_REQUEST as i64, at_ms], |row| row.get(0)).optional()?;
+        if alert.is_some() {
+            return Ok(alert);
+        }
+    }
+    Ok(None)
+}
+
+/// Takes down the identity of alert `id`, unless it is known already; then it returns the alert that has it.
+pub fn known(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<Option<i64>, StoreError> {
     let new = step
         .transaction
-        .prepare_cached(
-            "INSERT INTO alerts (id, source, event_id, destination, lane, state, due_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'pending',
-                     CASE WHEN EXISTS (SELECT 1 FROM alerts WHERE lane = ?5 AND destination = ?4 AND state = 'pending')
-                          THEN NULL ELSE ?6 END)
-             ON CONFLICT (event_id, source) DO NOTHING",
-        )?
-        .execute(params![id, source, alert.event_id, alert.destination, alert.lane, now_ms])?;
+        .prepare_cached("INSERT INTO identities (hash, alert) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING")?
+        .execute(params![alert.identity.0, id])?;
     if new > 0 {
-        let mut event = step.transaction.prepare_cached("INSERT INTO events (alert, json) VALUES (?, ?)")?;
-        event.execute(params![id, alert.json])?;
+        return Ok(None);
     }
-    Ok(new > 0)
+    let mut select = step.transaction.prepare_cached("SELECT alert FROM identities WHERE hash = ?")?;
+    Ok(Some(select.query_row([alert.identity.0], |row| row.get(0))?))
 }
 
+fn repeat(step: &mut Step<'_>, alert: i64, origin: &Origin<'_>) {
+    step.repeats.push((alert, Repeat { times: 1, at_ms: origin.at_ms, request: origin.request.to_vec() }));
+}
+
+/// Adds an alert whose identity was taken down, and a delivery for each of its destinations.
+pub fn insert(step: &mut Step<'_>, id: i64, alert: &NewAlert, now_ms: i64) -> Result<(), StoreError> {
+    let (source, priority) = (step.source(&alert.source)?, rank(alert.priority));
+    step.transaction
+        .prepare_cached(
+            "INSERT INTO alerts (id, source, event_id, ordering_key, priority, ignored) VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![id, source, alert.event_id, alert.ordering_key, priority, alert.ignored])?;
+    step.transaction
+        .prepare_cached("INSERT INTO events (alert, json) VALUES (?, ?)")?
+        .execute(params![id, alert.json])?;
+    step.totals.alerts += 1;
+    let [first, _] = delivery_ids(id);
+    for (delivery, name) in (first..).zip(&alert.destinations) {
+        let destination = step.destination(name)?;
+        enqueue(
+            step,
+            &Pending { delivery, destination, source, ordering_key: alert.ordering_key, priority, attempts: 0 },
+            now_ms,
+        )?;
+    }
+    Ok(())
+}
+
+/// A delivery on its way into the queue.
+pub struct Pending {
+    pub delivery: i64,
+    pub destination: i64,
+    pub source: i64,
+    pub ordering_key: i64,
+    pub priority: i64,
+    /// How often it was tried before.
+    pub attempts: i64,
+}
+
+/// Adds a delivery to the queue, due since `due_at`; or behind the others of its ordering key, where there are any. It hands
+/// its priority on to those before it that are less urgent, as it goes out no sooner than they do.
+pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<(), StoreError> {
+    let Pending { delivery, destination, source, ordering_key, priority, attempts } = pending;
+    let mut select = step.transaction.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM queue WHERE ordering_key = ?1 AND destination = ?2),
+                (SELECT min(priority) FROM queue WHERE ordering_key = ?1 AND destination = ?2 AND id > ?3)",
+    )?;
+    let (is_busy, behind): (bool, Option<i64>) =
+        select.query_row(params![ordering_key, destination, delivery], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let urgency = behind.map_or(*priority, |behind| behind.min(*priority));
+    if is_busy {
+        step.transaction
+            .prepare_cached(
+                "UPDATE queue SET priority = ?3 WHERE ordering_key = ?1 AND destination = ?2 AND priority > ?3
+                 AND (id < ?4 OR due_at IS NOT NULL)",
+            )?
+            .execute(params![ordering_key, destination, urgency, delivery])?;
+    }
+    step.transaction
+        .prepare_cached(
+            "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            delivery,
+            destination,
+            source,
+            ordering_key,
+            urgency,
+            (!is_busy).then_some(due_at),
+            attempts
+        ])?;
+    step.totals.pending += 1;
+    Ok(())
+}
+
+impl Command for Plugin {
+    type Output = PluginId;
+
+    fn run(&self, step: &mut Step<'_>) -> Result<PluginId, StoreError> {
+        plugin(step, &self.0)
+    }
+}
+
+/// Makes a plugin known, or finds it.
 pub fn plugin(step: &Step<'_>, plugin: &PluginRecord) -> Result<PluginId, StoreError> {
     let id = step.transaction.query_row(
         "INSERT INTO plugins (sha256, name, version) VALUES (?1, ?2, ?3)
@@ -207,23 +267,4 @@ pub fn plugin(step: &Step<'_>, plugin: &PluginRecord) -> Result<PluginId, StoreE
         |row| row.get(0),
     )?;
     Ok(PluginId(id))
-}
-
-impl Reading {
-    /// The words for `requests.state` and `requests.reason`.
-    pub fn state(&self) -> (&'static str, Option<&str>) {
-        match self {
-            Self::Alerts(_) => ("read", None),
-            Self::Failed(failure) => ("failed", Some(&failure.reason)),
-            Self::Rejected(reason) => ("rejected", Some(reason)),
-            Self::Ignored(reason) => ("ignored", Some(reason)),
-        }
-    }
-}
-
-/// A failure of which nothing is told.
-impl<T: Into<String>> From<T> for Failure {
-    fn from(reason: T) -> Self {
-        Self { reason: reason.into(), notice: None }
-    }
 }

@@ -13,8 +13,8 @@ use rusqlite::Connection;
 use tempfile::{NamedTempFile, PersistError, TempDir};
 
 use super::check::{self, Depth, Report};
-use super::lock::sync_folder;
-use super::{StoreError, found};
+use super::files::sync_folder;
+use super::{StoreError, preflight};
 
 /// A backup that can be made.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Backup {
             return Err(StoreError::Exists(target));
         }
         let stop = Stop::default();
-        let mut source = found::look(source)?.ok_or_else(|| StoreError::Missing(source.to_owned()))?;
+        let mut source = preflight::look(source)?.ok_or_else(|| StoreError::Missing(source.to_owned()))?;
         stop.watches(&mut source)?;
         let folder = target.parent().map(Path::to_owned).unwrap_or_default();
         // Beside the backup, so that it can take its name in one step, and with a name that tells what it is. In a folder, as

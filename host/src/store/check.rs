@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use self::rules::{RULES, Rule};
 use super::backup::Stop;
-use super::{StoreError, found, schema};
+use super::{StoreError, functions, preflight, schema};
 
 /// How many of a kind are named.
 const EXAMPLES: usize = 3;
@@ -42,7 +42,7 @@ pub struct Report {
     pub requests: i64,
     /// Alerts kept.
     pub alerts: i64,
-    /// Those of them that wait to be delivered.
+    /// Deliveries of them that are pending.
     pub pending: i64,
     /// Bytes that the file takes, the log beside it included.
     pub bytes: u64,
@@ -87,8 +87,13 @@ pub fn check(path: &Path, depth: Depth) -> Result<Report, StoreError> {
 
 /// The same, unless it is told to stop.
 pub fn check_until(path: &Path, depth: Depth, stop: &Stop) -> Result<Report, StoreError> {
-    let mut connection = found::look(path)?.ok_or_else(|| StoreError::Missing(path.to_owned()))?;
+    let mut connection = preflight::look(path)?.ok_or_else(|| StoreError::Missing(path.to_owned()))?;
+    let found = schema::version(&connection)?;
+    if found < schema::VERSION {
+        return Err(StoreError::Older { found, known: schema::VERSION });
+    }
     stop.watches(&mut connection)?;
+    functions::add(&connection)?;
     let transaction = connection.transaction()?;
     // A page that cannot be understood at all ends the check of the rest.
     let findings = match find(&transaction, depth) {
@@ -106,7 +111,7 @@ pub fn check_until(path: &Path, depth: Depth, stop: &Stop) -> Result<Report, Sto
         whole: findings.is_empty(),
         requests: count("SELECT count(*) FROM requests"),
         alerts: count("SELECT count(*) FROM alerts"),
-        pending: count("SELECT count(*) FROM alerts WHERE state = 'pending'"),
+        pending: count("SELECT count(*) FROM queue"),
         bytes: bytes.into_iter().sum(),
         findings,
     })
@@ -142,8 +147,7 @@ fn damage(transaction: &Transaction<'_>, depth: Depth) -> Result<Vec<Finding>, S
 
 /// Alerts that are to be delivered and are none.
 fn no_alerts(transaction: &Transaction<'_>) -> Result<Option<Finding>, StoreError> {
-    let mut statement = transaction
-        .prepare("SELECT a.id, e.json FROM alerts a JOIN events e ON e.alert = a.id WHERE a.state = 'pending'")?;
+    let mut statement = transaction.prepare("SELECT q.id, e.json FROM queue q JOIN events e ON e.alert = q.id / 16")?;
     let mut rows = statement.query([])?;
     let mut found = Found::default();
     while let Some(row) = rows.next()? {
@@ -152,7 +156,7 @@ fn no_alerts(transaction: &Transaction<'_>) -> Result<Option<Finding>, StoreErro
             found.add(|| format!("{} ({error})", row.get::<_, i64>(0).unwrap_or_default()));
         }
     }
-    let advice = "they are set aside when they are due; their request is kept (`events show`)";
+    let advice = "they are dead letters when they are due; their request is kept (`events show`)";
     Ok(finding("pending alerts that cannot be read", found, advice, None))
 }
 

@@ -1,20 +1,29 @@
-//! What is to be delivered now.
+//! What is to be delivered now, in the order in which it is to go out: urgent first, and fair.
+//!
+//! By priority, within it by the sources in turns, within a source the longest due first. So that low priorities are not
+//! starved, each priority hands one of [`SHARE`] places to those below it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use plugin_sdk::contract::Priority;
+use rusqlite::{Connection, Transaction, params};
 
-use super::{ALERTS_PER_REQUEST, StoreError, schema};
+use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, request_id_text};
+use super::jobs::{self, Job};
+use super::{StoreError, schema};
 use crate::alert::Alert;
-use crate::clock::LONGEST_WAIT;
+use crate::clock::{LONGEST_WAIT, rfc3339};
 use crate::config::OWN_SOURCE;
 
-/// How often in a row a place in the file must be found damaged until that is taken for its end: a disk that fails may mend.
+/// How often in a row a place in the file must be found damaged until that is taken for its end: a disk that fails may recover.
 pub const DAMAGED: u32 = 5;
 
 /// How many bytes of alerts are read at once: a plugin may make large ones, and all that is read is in memory.
 pub const READ_BYTES: usize = 8 * 1024 * 1024;
+
+/// Of so many places in a row, one is for lower priorities.
+pub const SHARE: u64 = 8;
 
 /// A connection that reads what is due.
 #[derive(Debug)]
@@ -24,15 +33,21 @@ pub struct DueReader {
     cut: bool,
     /// Those in whose place the disk gave back something else than was written, and how often in a row.
     suspects: HashMap<i64, u32>,
+    /// How many places were given, so that shares are kept over many readings.
+    places: u64,
+    /// By destination and priority, the source that had a place last.
+    turns: HashMap<(i64, i64), i64>,
 }
 
 /// An alert that may be delivered now.
 #[derive(Debug)]
 pub struct Due {
-    /// Its id in the store.
+    /// The delivery's id in the store.
     pub id: i64,
     /// How often it was tried before.
     pub attempts: u32,
+    /// How urgent it is: as the alert, or as a more urgent one that waits behind it.
+    pub priority: Priority,
     /// How many bytes the alert has, as JSON.
     pub bytes: usize,
     /// The alert.
@@ -42,48 +57,54 @@ pub struct Due {
 /// An alert that is due, and cannot be delivered, because what the store holds of it is no alert.
 #[derive(Debug)]
 pub struct Unreadable {
-    /// Its id in the store.
+    /// The delivery's id in the store.
     pub id: i64,
     /// What is wrong with it.
     pub why: String,
 }
 
-pub(super) const DUE: &str = "SELECT id FROM alerts
-    WHERE destination = ?1 AND due_at IS NOT NULL AND due_at <= ?2 AND state = 'pending' ORDER BY due_at, id LIMIT ?3";
+/// The next priority after this one of which something is in the queue for a destination.
+pub(super) const NEXT_PRIORITY: &str = "SELECT min(priority) FROM queue INDEXED BY queue_due
+    WHERE destination = ?1 AND due_at IS NOT NULL AND priority > ?2";
 
-pub(super) const WAITING_FOR: &str = "WITH RECURSIVE waiting (name) AS (
-    SELECT min(destination) FROM alerts WHERE due_at IS NOT NULL
+/// The next source after this one that has something in the queue for a destination and priority.
+pub(super) const NEXT_SOURCE: &str = "SELECT min(source) FROM queue INDEXED BY queue_due
+    WHERE destination = ?1 AND due_at IS NOT NULL AND priority = ?2 AND source > ?3";
+
+/// What is due of one priority and source, behind the last one that was read.
+pub(super) const DUE: &str = "SELECT id, due_at FROM queue INDEXED BY queue_due
+    WHERE destination = ?1 AND priority = ?2 AND source = ?3 AND due_at IS NOT NULL AND due_at <= ?4
+    AND (due_at, id) > (?5, ?6) ORDER BY due_at, id LIMIT ?7";
+
+pub(super) const WAITING_FOR: &str = "WITH RECURSIVE waiting (number) AS (
+    SELECT min(destination) FROM queue WHERE due_at IS NOT NULL
     UNION ALL
-    SELECT (SELECT min(destination) FROM alerts WHERE due_at IS NOT NULL AND destination > name)
-    FROM waiting WHERE name IS NOT NULL
-) SELECT CAST(name AS TEXT) FROM waiting WHERE name IS NOT NULL";
+    SELECT (SELECT min(destination) FROM queue WHERE due_at IS NOT NULL AND destination > number)
+    FROM waiting WHERE number IS NOT NULL
+) SELECT name FROM waiting JOIN destinations d ON d.id = number ORDER BY name";
 
 /// Makes due now what was written down while the machine's clock was ahead of what it is now, and would wait until that time
 /// comes again: what is due later than anything waits, and what is yet to come due and was never tried, as that was due when
 /// it came in.
 pub fn bring_back(connection: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
-    // Through the index of what is due, as no other place holds so little: the table holds all that was ever delivered.
     let ahead: Vec<i64> = transaction
-        .prepare(
-            "SELECT id FROM alerts INDEXED BY alerts_due WHERE due_at IS NOT NULL AND due_at > ?1
-             AND (due_at > ?1 + ?2 OR attempts = 0)",
-        )?
+        .prepare("SELECT id FROM queue WHERE due_at > ?1 AND (due_at > ?1 + ?2 OR attempts = 0)")?
         .query_map(params![now_ms, LONGEST_WAIT.as_millis() as i64], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let alerts = ahead.len();
-    let mut update = transaction.prepare("UPDATE alerts SET due_at = ? WHERE id = ?")?;
+    let deliveries = ahead.len();
+    let mut update = transaction.prepare("UPDATE queue SET due_at = ? WHERE id = ?")?;
     for id in ahead {
         match update.execute([now_ms, id]).map_err(StoreError::from) {
-            // Nothing can be changed in it. It waits, and holds nobody up.
-            Err(StoreError::Row(why)) => tracing::warn!(alert = id, why, "an alert that is due too late stays so"),
+            // Nothing can be changed in it. It waits, and holds nothing up.
+            Err(StoreError::Row(why)) => tracing::warn!(delivery = id, why, "an alert that is due too late stays so"),
             done => drop(done?),
         }
     }
     drop(update);
     transaction.commit()?;
-    if alerts > 0 {
-        tracing::warn!(alerts, "alerts were due in the future: the machine's clock was set back; they are due now");
+    if deliveries > 0 {
+        tracing::warn!(deliveries, "alerts were due in the future: the machine's clock was set back; they are due now");
     }
     Ok(())
 }
@@ -91,12 +112,13 @@ pub fn bring_back(connection: &mut Connection, now_ms: i64) -> Result<(), StoreE
 impl DueReader {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = schema::open_reader(path)?;
-        Ok(Self { connection, unreadable: Vec::new(), cut: false, suspects: HashMap::new() })
+        let (unreadable, suspects, turns) = (Vec::new(), HashMap::new(), HashMap::new());
+        Ok(Self { connection, unreadable, cut: false, suspects, places: 0, turns })
     }
 
-    /// At most `limit` alerts of `destination` that are due at `now_ms` and not in `claimed`, the longest due first. No two
-    /// of them share a key. It stops once they come to [`READ_BYTES`], which [`Self::was_cut`] tells. Those that cannot be
-    /// read do not keep the others back: [`Self::take_unreadable`] has them.
+    /// At most `limit` alerts of `destination` that are due at `now_ms` and not in `claimed`, in the order in which they are
+    /// to go out. No two of them share an ordering key. It stops once they come to [`READ_BYTES`], which [`Self::was_cut`]
+    /// tells. Those that cannot be read do not keep the others back: [`Self::take_unreadable`] has them.
     ///
     /// # Errors
     /// What the disk said.
@@ -109,30 +131,29 @@ impl DueReader {
     ) -> Result<Vec<Due>, StoreError> {
         // One transaction, so that all of it is of one moment.
         let transaction = self.connection.transaction()?;
-        let mut ids = transaction.prepare_cached(DUE)?;
-        let ids: Vec<i64> = ids
-            .query_map(params![destination, now_ms, (limit + claimed.len()) as i64], |row| row.get(0))?
-            .filter(|id| !matches!(id, Ok(id) if claimed.contains(id)))
-            .take(limit)
-            .collect::<Result<_, _>>()?;
+        self.cut = false;
+        let Some(destination) = number(&transaction, destination)? else { return Ok(Vec::new()) };
+        let queued = Queued { transaction: &transaction, destination, now_ms, claimed };
+        let ids = queued.order(limit, &mut self.places, &mut self.turns)?;
         let mut rows = transaction.prepare_cached(
-            "SELECT a.attempts, a.source, r.id, r.received_at, e.json FROM alerts a
-             JOIN events e ON e.alert = a.id JOIN requests r ON r.seq = a.id / ?2 WHERE a.id = ?1",
+            "SELECT q.attempts, s.name, r.id, r.received_at, e.json, q.priority
+             FROM queue q JOIN alerts a ON a.id = q.id / ?3 JOIN sources s ON s.id = a.source
+             JOIN events e ON e.alert = a.id JOIN requests r ON r.seq = a.id / ?2 WHERE q.id = ?1",
         )?;
         let (mut due, mut suspected, mut bytes) = (Vec::with_capacity(ids.len()), None, 0);
-        self.cut = false;
         for id in ids {
             if bytes >= READ_BYTES {
                 self.cut = true;
                 break;
             }
-            let read = rows.query_row(params![id, ALERTS_PER_REQUEST as i64], |row| {
-                let received_at = super::rfc3339(row.get(3)?);
+            let read = rows.query_row(params![id, ALERTS_PER_REQUEST as i64, DELIVERIES_PER_ALERT as i64], |row| {
+                let received_at = rfc3339(row.get(3)?);
                 let (event, bytes) = (super::event(row, 4)?, row.get_ref(4)?.as_bytes()?.len());
-                let alert = Alert { source: row.get(1)?, request: row.get(2)?, received_at, event };
+                let request = request_id_text(row.get_ref(2)?.as_blob()?);
+                let alert = Alert { source: row.get(1)?, request, received_at, event };
                 // It only says how long to wait; how often that was cannot be in its way.
                 let attempts = u32::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
-                Ok(Due { id, attempts, bytes, alert })
+                Ok(Due { id, attempts, priority: priority(row.get(5)?), bytes, alert })
             });
             match read.map_err(StoreError::from) {
                 Ok(one) => {
@@ -154,32 +175,60 @@ impl DueReader {
                 Err(error) => return Err(error),
             }
         }
-        // Where there is nothing else, whoever asked looks again soon.
+        // Where there is nothing else, the caller looks again soon.
         match suspected.filter(|_| due.is_empty()) {
             Some(error) => Err(error),
             None => Ok(due),
         }
     }
 
-    /// Whether the latest [`Self::due`] left some for the next one, because of their size.
+    /// Returns whether the latest [`Self::due`] left some for the next one, because of their size.
     pub fn was_cut(&self) -> bool {
         self.cut
     }
 
-    /// Those that the latest [`Self::due`] found due and could not read, to be set aside.
+    /// Takes those that the latest [`Self::due`] found due and could not read, to be dead letters.
     pub fn take_unreadable(&mut self) -> Vec<Unreadable> {
         std::mem::take(&mut self.unreadable)
+    }
+
+    /// The most urgent priority of which something is due for `destination` at `now_ms`, whether or not it is claimed. It asks
+    /// an index once for each source that waits.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn most_urgent(&mut self, destination: &str, now_ms: i64) -> Result<Option<Priority>, StoreError> {
+        let transaction = self.connection.transaction()?;
+        let Some(destination) = number(&transaction, destination)? else { return Ok(None) };
+        let claimed = HashSet::new();
+        let queued = Queued { transaction: &transaction, destination, now_ms, claimed: &claimed };
+        for (rank, source) in queued.sources()? {
+            if !queued.of_source(rank, source, (i64::MIN, i64::MIN), 1)?.0.is_empty() {
+                return Ok(Some(priority(rank)));
+            }
+        }
+        Ok(None)
     }
 
     /// When the next alert of `destination` after `now_ms` becomes due: Unix milliseconds.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn next_due_at(&self, destination: &str, now_ms: i64) -> Result<Option<i64>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT min(due_at) FROM alerts WHERE destination = ? AND due_at IS NOT NULL AND due_at > ? AND state = 'pending'",
+    pub fn next_due_at(&mut self, destination: &str, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        let transaction = self.connection.transaction()?;
+        let Some(destination) = number(&transaction, destination)? else { return Ok(None) };
+        let claimed = HashSet::new();
+        let queued = Queued { transaction: &transaction, destination, now_ms, claimed: &claimed };
+        let mut next = transaction.prepare_cached(
+            "SELECT min(due_at) FROM queue INDEXED BY queue_due
+             WHERE destination = ?1 AND priority = ?2 AND source = ?3 AND due_at IS NOT NULL AND due_at > ?4",
         )?;
-        Ok(statement.query_row(params![destination, now_ms], |row| row.get(0))?)
+        let mut earliest: Option<i64> = None;
+        for (priority, source) in queued.sources()? {
+            let found: Option<i64> = next.query_row([destination, priority, source, now_ms], |row| row.get(0))?;
+            earliest = [earliest, found].into_iter().flatten().min();
+        }
+        Ok(earliest)
     }
 
     /// When the oldest request with an undelivered, pending alert came in: Unix milliseconds.
@@ -187,10 +236,10 @@ impl DueReader {
     /// # Errors
     /// What the disk said.
     pub fn oldest_pending(&self) -> Result<Option<i64>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT received_at FROM requests WHERE seq = (SELECT min(id) FROM alerts WHERE state = 'pending') / ?",
-        )?;
-        let mut rows = statement.query([ALERTS_PER_REQUEST as i64])?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT received_at FROM requests WHERE seq = (SELECT min(id) FROM queue) / ?")?;
+        let mut rows = statement.query([(ALERTS_PER_REQUEST * DELIVERIES_PER_ALERT) as i64])?;
         Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
     }
 
@@ -210,23 +259,164 @@ impl DueReader {
     /// # Errors
     /// What the disk said.
     pub fn count_waiting_for(&self, destination: &str) -> Result<i64, StoreError> {
-        let sql = "SELECT count(*) FROM alerts WHERE state = 'pending' AND destination = ? AND source <> ?";
+        let sql = "SELECT count(*) FROM queue q WHERE destination = (SELECT id FROM destinations WHERE name = ?1)
+                   AND source IS NOT (SELECT id FROM sources WHERE name = ?2)";
         Ok(self.connection.query_row(sql, [destination, OWN_SOURCE], |row| row.get(0))?)
     }
 
-    /// What an operator asked to have done again, oldest first.
+    /// What an operator asked to have done, oldest first.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn replays(&self) -> Result<Vec<super::Replay>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT id, request FROM replays ORDER BY id LIMIT 100")?;
-        let rows = statement.query_map([], |row| {
-            let target = match row.get::<_, Option<i64>>(1)? {
-                Some(seq) => super::ReplayTarget::Request(seq),
-                None => super::ReplayTarget::AllSetAside,
-            };
-            Ok(super::Replay { id: row.get(0)?, target })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    pub fn jobs(&self) -> Result<Vec<Job>, StoreError> {
+        jobs::list(&self.connection)
+    }
+}
+
+/// What waits for a destination, at one moment.
+struct Queued<'a> {
+    transaction: &'a Transaction<'a>,
+    destination: i64,
+    now_ms: i64,
+    claimed: &'a HashSet<i64>,
+}
+
+/// What is due of one priority, by source, the longest due first.
+type Level = VecDeque<VecDeque<i64>>;
+
+impl Queued<'_> {
+    /// The priorities and sources of which something is in the queue. It steps from one to the next through an index.
+    fn sources(&self) -> Result<Vec<(i64, i64)>, StoreError> {
+        let mut next_priority = self.transaction.prepare_cached(NEXT_PRIORITY)?;
+        let mut next_source = self.transaction.prepare_cached(NEXT_SOURCE)?;
+        let mut found = Vec::new();
+        let mut priority: Option<i64> = next_priority.query_row([self.destination, i64::MIN], |row| row.get(0))?;
+        while let Some(of) = priority {
+            let mut last = i64::MIN;
+            while let Some(source) = next_source.query_row([self.destination, of, last], |row| row.get(0))? {
+                last = source;
+                found.push((of, source));
+            }
+            priority = next_priority.query_row([self.destination, of], |row| row.get(0))?;
+        }
+        Ok(found)
+    }
+
+    /// At most `limit` deliveries of a priority and source that are due and not claimed, behind `after`. Also returns where
+    /// the next reading goes on, where there may be more.
+    #[expect(clippy::type_complexity, reason = "a place in the index is two numbers")]
+    fn of_source(
+        &self,
+        priority: i64,
+        source: i64,
+        after: (i64, i64),
+        limit: usize,
+    ) -> Result<(Vec<i64>, Option<(i64, i64)>), StoreError> {
+        let mut due = self.transaction.prepare_cached(DUE)?;
+        let most = (limit + self.claimed.len()) as i64;
+        let mut rows = due.query([self.destination, priority, source, self.now_ms, after.0, after.1, most])?;
+        let mut ids = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            if self.claimed.contains(&id) {
+                continue;
+            }
+            ids.push(id);
+            if ids.len() == limit {
+                return Ok((ids, Some((row.get(1)?, id))));
+            }
+        }
+        Ok((ids, None))
+    }
+
+    /// The deliveries that are to go out next, at most `limit`.
+    fn order(
+        &self,
+        limit: usize,
+        places: &mut u64,
+        turns: &mut HashMap<(i64, i64), i64>,
+    ) -> Result<Vec<i64>, StoreError> {
+        let sources = self.sources()?;
+        let (mut levels, mut found): (Vec<(i64, Vec<i64>, Level)>, usize) = (Vec::new(), 0);
+        for of_one in sources.chunk_by(|a, b| a.0 == b.0) {
+            let priority = of_one[0].0;
+            let mut names: Vec<i64> = of_one.iter().map(|(_, source)| *source).collect();
+            // The turn is with the source after the one that had it last.
+            if let Some(last) = turns.get(&(self.destination, priority)) {
+                let next = names.iter().position(|source| source > last).unwrap_or_default();
+                names.rotate_left(next);
+            }
+            // Of what is less urgent than enough, no more than its share is needed.
+            let need = if found >= limit { limit / SHARE as usize + 1 } else { limit };
+            let level = self.level(priority, &names, need)?;
+            found += level.iter().map(VecDeque::len).sum::<usize>();
+            levels.push((priority, names, level));
+        }
+        let mut ids = Vec::with_capacity(limit.min(found));
+        while ids.len() < limit {
+            levels.retain(|(_, _, level)| level.iter().any(|source| !source.is_empty()));
+            if levels.is_empty() {
+                break;
+            }
+            *places += 1;
+            let level = share(*places).min(levels.len() - 1);
+            let (priority, names, level) = &mut levels[level];
+            // One of the next source that has any.
+            for _ in 0..names.len() {
+                names.rotate_left(1);
+                level.rotate_left(1);
+                if let (Some(source), Some(id)) = (names.last(), level.back_mut().and_then(VecDeque::pop_front)) {
+                    turns.insert((self.destination, *priority), *source);
+                    ids.push(id);
+                    break;
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    /// What is due of one priority, as much as `need` in all, taken from its sources evenly.
+    fn level(&self, priority: i64, sources: &[i64], need: usize) -> Result<Level, StoreError> {
+        let mut level: Level = sources.iter().map(|_| VecDeque::new()).collect();
+        let mut more: Vec<(usize, (i64, i64))> =
+            (0..sources.len()).map(|index| (index, (i64::MIN, i64::MIN))).collect();
+        let mut missing = need;
+        while missing > 0 && !more.is_empty() {
+            let each = missing.div_ceil(more.len());
+            for (index, after) in std::mem::take(&mut more) {
+                let (ids, next) = self.of_source(priority, sources[index], after, each)?;
+                missing = missing.saturating_sub(ids.len());
+                level[index].extend(ids);
+                more.extend(next.map(|next| (index, next)));
+            }
+        }
+        Ok(level)
+    }
+}
+
+/// How many priorities the place with this number is below the most urgent one.
+fn share(place: u64) -> usize {
+    let mut below = 0;
+    let mut rest = place;
+    while rest != 0 && rest.is_multiple_of(SHARE) {
+        below += 1;
+        rest /= SHARE;
+    }
+    below
+}
+
+fn number(transaction: &Transaction<'_>, destination: &str) -> Result<Option<i64>, StoreError> {
+    let mut select = transaction.prepare_cached("SELECT id FROM destinations WHERE name = ?")?;
+    let mut rows = select.query([destination])?;
+    Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+}
+
+/// The priority that has this number; whatever else somebody wrote there counts as urgent.
+pub fn priority(rank: i64) -> Priority {
+    match rank {
+        3 => Priority::Low,
+        2 => Priority::Medium,
+        1 => Priority::High,
+        _ => Priority::Critical,
     }
 }

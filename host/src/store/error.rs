@@ -29,6 +29,12 @@ pub enum StoreError {
     /// Too much waits for the disk already, or another process holds the file for long.
     #[error("the store is busy: too many requests wait for the disk, or another program holds {}", super::FILE)]
     Busy,
+    /// The source has as many failed requests as it may have whose senders have proved nothing. This one was not kept.
+    #[error(
+        "source {0} has too many failed requests that nobody has proved: fix the plugin and replay them, or dismiss them \
+         (`alert-gateway events dismiss --failed --source {0}`)"
+    )]
+    Unproven(String),
     /// The gateway is stopping.
     #[error("the store is closed")]
     Closed,
@@ -56,6 +62,14 @@ pub enum StoreError {
         /// The newest that this program knows.
         known: i64,
     },
+    /// The file was written by an older gateway. Nothing was changed.
+    #[error("the store has schema {found}, and this program reads {known}: start the gateway once, which brings it up")]
+    Older {
+        /// The schema of the file.
+        found: i64,
+        /// The one that this program reads.
+        known: i64,
+    },
     /// The file is not there. Nothing was made.
     #[error("there is no store at {}: has the gateway run with this configuration yet?", .0.display())]
     Missing(PathBuf),
@@ -73,6 +87,7 @@ impl StoreError {
             Self::Row(_) => "row",
             Self::Moved(_) => "moved",
             Self::Busy => "busy",
+            Self::Unproven(_) => "unproven",
             _ => "failed",
         }
     }

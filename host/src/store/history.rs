@@ -1,14 +1,26 @@
 //! What happened: for the operator who asks "did the page go out?".
 
+mod list;
+
 use std::path::Path;
 
 use plugin_sdk::contract;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 
-use super::{PluginId, StoreError, alert_ids, schema};
+use super::audit;
+use super::ids::{Identity, StoredEventId, alert_ids, delivery_ids, request_id, request_id_text};
+use super::{Entry, PluginId, StoreError, schema};
+use crate::clock::rfc3339;
 
-/// A connection that reads what happened. It waits for nobody and holds nobody up.
+/// What stands in the place of a title where an alert is not delivered, and nothing of it is kept but the id.
+pub const MISSING: &str = "this event cannot be read (nothing of it is kept): see `alert-gateway store check`";
+
+/// Why content is gone while what it belongs to is kept.
+pub const EVICTED: &str =
+    "removed to keep to [retention] size; what identifies it and its receipt are kept for [retention] age";
+
+/// A connection that reads what happened. It waits for no writer, and holds none up.
 #[derive(Debug)]
 pub struct History {
     connection: Connection,
@@ -34,10 +46,14 @@ pub enum ListedState {
     Pending,
     /// The destination has it.
     Delivered,
-    /// The destination will not have it.
-    SetAside,
-    /// A request kept raw because its plugin failed.
+    /// A dead letter: the destination rejected it for good.
+    Dead,
+    /// A request that its plugin failed on.
     Failed,
+    /// An alert that is delivered nowhere, as a rule says.
+    Ignored,
+    /// An alert or a request that an operator gave up.
+    Dismissed,
 }
 
 /// One line of a list: an alert, or a request without one.
@@ -57,6 +73,10 @@ pub struct Line {
     pub priority: Option<contract::Priority>,
     /// The alert's title, or why there is none.
     pub title: String,
+    /// How often the event came again.
+    pub repeated: i64,
+    /// When it came again last: RFC 3339.
+    pub last_at: Option<String>,
 }
 
 /// A kept request and all that came of it: the chain from the sender to the receipt.
@@ -71,7 +91,7 @@ pub struct RequestRecord {
     pub source: String,
     /// RFC 3339.
     pub received_at: String,
-    /// `read`, `failed`, `rejected` or `ignored`.
+    /// `read`, `failed`, `rejected`, `ignored` or `dismissed`.
     pub state: String,
     /// Why it is not `read`.
     pub reason: Option<String>,
@@ -86,8 +106,11 @@ pub struct RequestRecord {
     pub plugin_sha256: String,
     /// How many events in it were known already.
     pub duplicates: i64,
-    /// The method.
+    /// The method; empty where the request was evicted.
     pub method: String,
+    /// Why its URL, headers and body are gone, where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evicted: Option<String>,
     /// The URL; it may hold a credential, so it is not for printing.
     #[serde(skip)]
     pub url: String,
@@ -106,26 +129,52 @@ pub struct RequestRecord {
 pub struct AlertRecord {
     /// The source of the request, or the gateway's own where it tells of itself.
     pub source: String,
-    /// Where it goes.
+    /// The first destination that it goes to, or went to.
     pub destination: String,
-    /// `pending`, `delivered` or `set_aside`.
+    /// The least settled state of its deliveries: `pending`, `dead`, `delivered` or `dismissed`; or `ignored`.
     pub state: String,
     /// When it is tried next: RFC 3339. Absent where it is settled, or behind another with the same key.
     pub due_at: Option<String>,
-    /// What the plugin said.
+    /// What the plugin said; only its event id and priority where the rest was evicted.
     pub event: contract::Alert,
-    /// Every attempt at delivering it.
+    /// Why what the plugin said is gone, where it is; or why the alert is delivered nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// How often the event came again.
+    pub repeated: i64,
+    /// When it came again last: RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_at: Option<String>,
+    /// The request that brought it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_request: Option<String>,
+    /// One for each destination.
+    pub deliveries: Vec<DeliveryRecord>,
+    /// Every attempt at delivering it, wherever to, in the order of deliveries; of an evicted alert the last one of each.
     pub attempts: Vec<AttemptRecord>,
+}
+
+/// Where a kept alert stands with one destination.
+#[derive(Debug, Serialize)]
+pub struct DeliveryRecord {
+    /// The destination.
+    pub destination: String,
+    /// `pending`, `dead`, `delivered` or `dismissed`.
+    pub state: String,
+    /// When it is tried next: RFC 3339. Absent where it is settled, or behind another with the same key.
+    pub due_at: Option<String>,
 }
 
 /// One attempt at delivery.
 #[derive(Debug, Serialize)]
 pub struct AttemptRecord {
+    /// Where to.
+    pub destination: String,
     /// When it began: RFC 3339.
     pub at: String,
     /// How long it took, in microseconds.
     pub duration_us: i64,
-    /// `accepted`, `later`, `blocked` or `refused`.
+    /// `accepted`, `retry`, `blocked` or `rejected`; `dismissed` where an operator gave it up.
     pub outcome: String,
     /// The HTTP status, where there was an answer.
     pub status: Option<u16>,
@@ -137,20 +186,21 @@ pub struct AttemptRecord {
     pub said: Option<String>,
 }
 
-const REQUEST: &str = "SELECT r.seq, r.id, r.source, r.received_at, r.state, r.reason, p.name, p.version, p.sha256,
-    r.duplicates, r.method, r.url, r.headers, r.body, p.id FROM requests r JOIN plugins p ON p.id = r.plugin";
+const REQUEST: &str = "SELECT r.seq, r.id, s.name, r.received_at, r.state, r.reason, p.name, p.version, p.sha256, r.duplicates,
+        p.id, b.method, b.url, b.headers, b.body
+    FROM requests r JOIN plugins p ON p.id = r.plugin JOIN sources s ON s.id = r.source LEFT JOIN bodies b ON b.seq = r.seq";
 
 impl History {
     pub(super) fn open_file(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { connection: schema::open_reader(path)? })
     }
 
-    /// Opens the store of `data_dir`, whether or not a gateway has it open.
+    /// Opens the store of `data_dir`, whether or not a gateway has it open. The file is looked at first, as it may be anything.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] where there is none.
+    /// [`StoreError::Missing`] where there is none, [`StoreError::Unusable`] where it is no store.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        Self::open_file(&super::file(data_dir))
+        Ok(Self { connection: schema::open_foreign(&super::file(data_dir))? })
     }
 
     /// The newest lines that fit the filter, newest first.
@@ -158,54 +208,44 @@ impl History {
     /// # Errors
     /// What the disk said.
     pub fn list(&self, filter: &Filter) -> Result<Vec<Line>, StoreError> {
-        // The states are written out, so that SQLite can use the index that holds only those rows.
-        let (from, order) = match filter.state {
-            None => ("requests r LEFT JOIN alerts a ON a.id BETWEEN r.seq * 1024 AND r.seq * 1024 + 1023", "r.seq"),
-            Some(ListedState::Failed) => ("requests r LEFT JOIN alerts a ON 0 WHERE r.state = 'failed'", "r.seq"),
-            Some(ListedState::Pending) => (PENDING, "a.id"),
-            Some(ListedState::SetAside) => (SET_ASIDE, "a.id"),
-            Some(ListedState::Delivered) => (DELIVERED, "a.id"),
-        };
-        let and = if from.contains("WHERE") { "AND" } else { "WHERE" };
-        let sql = format!(
-            "SELECT r.received_at, coalesce(a.source, r.source), coalesce(a.state, r.state), r.id, a.event_id, r.reason,
-                    r.duplicates, (SELECT json FROM events e WHERE e.alert = a.id), r.source, r.state,
-                    a.source <> r.source AND NOT EXISTS (SELECT 1 FROM alerts b WHERE b.id >= r.seq * 1024 AND b.id < a.id)
-             FROM {from} {and} r.received_at >= ?1 AND (?2 IS NULL OR r.source = ?2 OR a.source = ?2)
-             ORDER BY {order} DESC LIMIT ?3"
-        );
-        let mut statement = self.connection.prepare(&sql)?;
-        let mut rows = statement.query(params![filter.since_ms, filter.source, filter.limit as i64])?;
-        let mut lines = Vec::new();
-        while let Some(row) = rows.next()? {
-            let told = line(row)?;
-            // The one alert of this request is the gateway's own, so the request has a line beside it.
-            let bare = row.get::<_, Option<bool>>(10)? == Some(true) && filter.state.is_none();
-            if bare && filter.source.as_ref().is_none_or(|source| *source != told.source) {
-                let beside =
-                    Line { source: row.get(8)?, state: row.get(9)?, event_id: None, priority: None, ..told.clone() };
-                let title = without_alert(row)?;
-                lines.extend([told, Line { title, ..beside }]);
-            } else {
-                lines.push(told);
-            }
-        }
-        lines.truncate(filter.limit);
-        Ok(lines)
+        list::list(&self.connection, filter)
     }
 
-    /// The requests that `id` names: one by its own id, or those that hold an event with that id (one for each source).
+    /// What operators did, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn audit(&self, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        audit::list(&self.connection, limit)
+    }
+
+    /// The requests that `id` names: one by its own id; or those that hold an event with that id, one for each source; or the
+    /// one whose event the request with that id brought again last.
     ///
     /// # Errors
     /// What the disk said.
     pub fn find(&self, id: &str) -> Result<Vec<RequestRecord>, StoreError> {
-        let sql = format!(
-            "{REQUEST} WHERE r.id = ?1 OR r.seq IN (SELECT a.id / 1024 FROM alerts a WHERE a.event_id = ?1) ORDER BY r.seq"
-        );
-        let mut statement = self.connection.prepare(&sql)?;
-        let mut requests: Vec<_> = statement.query_map([id], request)?.collect::<Result<_, _>>()?;
-        for request in &mut requests {
-            request.alerts = self.alerts(request.seq)?;
+        let stored = request_id(id);
+        let mut seqs: Vec<i64> = Vec::new();
+        let sql = "SELECT seq FROM requests WHERE id = ?1
+                   UNION SELECT alert / 1024 FROM repeats WHERE last_request = ?1";
+        seqs.extend(self.connection.prepare_cached(sql)?.query_map([&stored], |row| row.get::<_, i64>(0))?.flatten());
+        let mut sources = self.connection.prepare_cached("SELECT name FROM sources")?;
+        let mut names = sources.query([])?;
+        let mut find = self.connection.prepare_cached("SELECT alert / 1024 FROM identities WHERE hash = ?")?;
+        while let Some(row) = names.next()? {
+            let Ok(source) = row.get::<_, String>(0) else { continue };
+            let hash = Identity::of_event(&source, id).0;
+            seqs.extend(find.query_row([hash], |row| row.get::<_, i64>(0)).optional()?);
+        }
+        seqs.sort_unstable();
+        seqs.dedup();
+        let mut requests = Vec::new();
+        for seq in seqs {
+            if let Some(mut request) = self.request(seq)? {
+                request.alerts = self.alerts(seq)?;
+                requests.push(request);
+            }
         }
         Ok(requests)
     }
@@ -219,104 +259,126 @@ impl History {
     }
 
     fn alerts(&self, seq: i64) -> Result<Vec<AlertRecord>, StoreError> {
-        let mut statement = self.connection.prepare(
-            "SELECT a.id, a.destination, a.state, a.due_at, e.json, a.event_id, a.source
-             FROM alerts a LEFT JOIN events e ON e.alert = a.id WHERE a.id BETWEEN ? AND ? ORDER BY a.id",
+        let mut statement = self.connection.prepare_cached(
+            "SELECT a.id, s.name, a.event_id, e.json, a.priority, a.ignored, t.times, t.last_at, t.last_request
+             FROM alerts a JOIN sources s ON s.id = a.source LEFT JOIN events e ON e.alert = a.id
+             LEFT JOIN repeats t ON t.alert = a.id WHERE a.id BETWEEN ? AND ? ORDER BY a.id",
         )?;
         let rows = statement.query_map(alert_ids(seq), |row| {
+            let event_id: StoredEventId = row.get(2)?;
+            let evicted = matches!(row.get_ref(3)?, rusqlite::types::ValueRef::Null);
+            let ignored: Option<String> = row.get(5)?;
             let alert = AlertRecord {
-                source: row.get(6)?,
-                destination: row.get(1)?,
-                state: row.get(2)?,
-                due_at: row.get::<_, Option<i64>>(3)?.map(super::rfc3339),
-                event: event(row, 4, &row.get::<_, String>(5)?),
+                source: row.get(1)?,
+                destination: String::new(),
+                state: if ignored.is_some() { "ignored" } else { "delivered" }.to_owned(),
+                due_at: None,
+                event: event(row, 3, &event_id.shown(), row.get(4)?),
+                note: ignored.or_else(|| evicted.then(|| EVICTED.to_owned())),
+                repeated: row.get::<_, Option<i64>>(6)?.unwrap_or_default(),
+                last_at: row.get::<_, Option<i64>>(7)?.map(rfc3339),
+                last_request: row.get::<_, Option<Vec<u8>>>(8)?.map(|id| request_id_text(&id)),
+                deliveries: Vec::new(),
                 attempts: Vec::new(),
             };
             Ok((row.get::<_, i64>(0)?, alert))
         })?;
         rows.map(|row| {
             let (id, mut alert) = row?;
-            alert.attempts = self.attempts(id)?;
+            self.deliveries(id, &mut alert)?;
             Ok(alert)
         })
         .collect()
     }
 
-    fn attempts(&self, alert: i64) -> Result<Vec<AttemptRecord>, StoreError> {
+    /// Adds where an alert stands with each of its destinations, and its attempts.
+    fn deliveries(&self, id: i64, alert: &mut AlertRecord) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT at, duration, outcome, status, receipt, fingerprint, said FROM attempts WHERE alert = ? ORDER BY n",
+            "WITH deliveries AS (
+                 SELECT id, destination, 'pending' AS state, due_at FROM queue WHERE id BETWEEN ?1 AND ?2
+                 UNION ALL SELECT id, destination, 'dead', NULL FROM dead WHERE id BETWEEN ?1 AND ?2
+                 UNION ALL SELECT delivery, destination, iif(outcome = 'dismissed', outcome, 'delivered'), NULL FROM attempts t
+                     WHERE delivery BETWEEN ?1 AND ?2 AND delivery NOT IN (SELECT id FROM queue WHERE id BETWEEN ?1 AND ?2)
+                     AND delivery NOT IN (SELECT id FROM dead WHERE id BETWEEN ?1 AND ?2)
+                     AND n = (SELECT max(n) FROM attempts l WHERE l.delivery = t.delivery))
+             SELECT name, state, due_at FROM deliveries x JOIN destinations d ON d.id = destination ORDER BY x.id",
         )?;
-        let rows = statement.query_map([alert], |row| {
+        let rows = statement.query_map(delivery_ids(id), |row| {
+            let due_at = row.get::<_, Option<i64>>(2)?.map(rfc3339);
+            Ok(DeliveryRecord { destination: row.get(0)?, state: row.get(1)?, due_at })
+        })?;
+        alert.deliveries = rows.collect::<Result<_, _>>()?;
+        if let Some(first) = alert.deliveries.first() {
+            alert.destination.clone_from(&first.destination);
+        }
+        for state in ["delivered", "dismissed", "dead", "pending"] {
+            if alert.deliveries.iter().any(|delivery| delivery.state == state) {
+                state.clone_into(&mut alert.state);
+            }
+        }
+        // Nothing is evicted that is not delivered.
+        if matches!(alert.state.as_str(), "dead" | "pending") && alert.note.as_deref() == Some(EVICTED) {
+            (alert.note, alert.event.title) = (None, MISSING.to_owned());
+        }
+        alert.due_at = alert.deliveries.iter().filter_map(|delivery| delivery.due_at.clone()).min();
+        alert.attempts = self.attempts(delivery_ids(id))?;
+        Ok(())
+    }
+
+    fn attempts(&self, deliveries: [i64; 2]) -> Result<Vec<AttemptRecord>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT at, duration, outcome, status, receipt, fingerprint, said, name FROM attempts t
+             JOIN destinations d ON d.id = t.destination WHERE delivery BETWEEN ? AND ? ORDER BY delivery, n",
+        )?;
+        let rows = statement.query_map(deliveries, |row| {
             Ok(AttemptRecord {
-                at: super::rfc3339(row.get(0)?),
+                at: rfc3339(row.get(0)?),
                 duration_us: row.get(1)?,
                 outcome: row.get(2)?,
                 status: row.get(3)?,
                 receipt: row.get(4)?,
                 fingerprint: row.get(5)?,
                 said: row.get(6)?,
+                destination: row.get(7)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 
-const PENDING: &str = "alerts a JOIN requests r ON r.seq = a.id / 1024 WHERE a.state = 'pending'";
-const SET_ASIDE: &str = "alerts a JOIN requests r ON r.seq = a.id / 1024 WHERE a.state = 'set_aside'";
-const DELIVERED: &str = "alerts a JOIN requests r ON r.seq = a.id / 1024 WHERE a.state = 'delivered'";
-
-/// The event in column `index`; where it is none, one that says so, as a list must not end at a bad row.
-fn event(row: &Row<'_>, index: usize, event_id: &str) -> contract::Alert {
-    super::event(row, index).unwrap_or_else(|error| {
-        let title = format!("this event cannot be read ({error}): see `alert-gateway store check`");
-        contract::Alert::new(event_id, contract::Priority::High, title)
-    })
-}
-
-fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
-    let event = row.get::<_, Option<String>>(4)?.map(|event_id| event(row, 7, &event_id));
-    let title = match &event {
-        Some(event) => event.title.clone(),
-        None => without_alert(row)?,
+/// The event in column `index`; where it was evicted, or is none, one that says so, as a list must not end at a bad row.
+fn event(row: &Row<'_>, index: usize, event_id: &str, rank: i64) -> contract::Alert {
+    let stand_in = |title: String| {
+        let priority = super::due::priority(rank);
+        contract::Alert::new(event_id, priority, title)
     };
-    Ok(Line {
-        received_at: super::rfc3339(row.get(0)?),
-        source: row.get(1)?,
-        state: row.get(2)?,
-        request: row.get(3)?,
-        event_id: row.get(4)?,
-        priority: event.map(|event| event.priority),
-        title,
-    })
-}
-
-/// What stands in the place of a title where a request has no alert.
-fn without_alert(row: &Row<'_>) -> rusqlite::Result<String> {
-    let duplicates: i64 = row.get(6)?;
-    Ok(match row.get::<_, Option<String>>(5)? {
-        Some(reason) => reason,
-        None if duplicates > 0 => format!("nothing new: {duplicates} known already"),
-        None => "no alerts".to_owned(),
-    })
+    match row.get_ref(index) {
+        Ok(rusqlite::types::ValueRef::Null) => stand_in("(evicted)".to_owned()),
+        _ => super::event(row, index).unwrap_or_else(|error| {
+            stand_in(format!("this event cannot be read ({error}): see `alert-gateway store check`"))
+        }),
+    }
 }
 
 fn request(row: &Row<'_>) -> rusqlite::Result<RequestRecord> {
+    let method: Option<String> = row.get(11)?;
     Ok(RequestRecord {
         seq: row.get(0)?,
-        id: row.get(1)?,
+        id: request_id_text(row.get_ref(1)?.as_blob()?),
         source: row.get(2)?,
-        received_at: super::rfc3339(row.get(3)?),
+        received_at: rfc3339(row.get(3)?),
         state: row.get(4)?,
         reason: row.get(5)?,
-        plugin_id: PluginId(row.get(14)?),
+        plugin_id: PluginId(row.get(10)?),
         plugin: row.get(6)?,
         plugin_version: row.get(7)?,
         plugin_sha256: row.get(8)?,
         duplicates: row.get(9)?,
-        method: row.get(10)?,
-        url: row.get(11)?,
-        headers: row.get(12)?,
-        body: row.get(13)?,
+        evicted: method.is_none().then(|| EVICTED.to_owned()),
+        method: method.unwrap_or_default(),
+        url: row.get::<_, Option<_>>(12)?.unwrap_or_default(),
+        headers: row.get::<_, Option<_>>(13)?.unwrap_or_default(),
+        body: row.get::<_, Option<_>>(14)?.unwrap_or_default(),
         alerts: Vec::new(),
     })
 }

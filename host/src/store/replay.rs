@@ -1,42 +1,24 @@
-//! What an operator asks to have done again.
-//!
-//! `events replay` runs in a process of its own, maybe while no gateway runs. So it only writes down what is wanted; the
-//! gateway does it, with the plugin and the configuration that it has, now or when it starts.
+//! Doing again what failed: a second reading of a request, and dead letters that are sent again.
 
-use std::path::Path;
+use rusqlite::{OptionalExtension, params};
 
-use rusqlite::{OpenFlags, params};
+use super::StoreError;
+use super::append::{Origin, Pending, enqueue, keep_alerts};
+use super::command::Command;
+use super::ids::{DELIVERIES_PER_ALERT, deliveries_of};
+use super::internal;
+use super::jobs::{Job, JobTarget, done};
+use super::request::{Appended, PluginId, Reading};
+use super::step::Step;
 
-use super::append::{self, Appended, PluginId, Reading};
-use super::writer::Step;
-use super::{StoreError, alert_ids, own, schema};
+/// How many dead letters become pending in one commit.
+pub const BATCH: usize = 1000;
 
-/// How many set-aside alerts become pending in one commit.
-const BATCH: usize = 1000;
-
-/// Something to be done again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Replay {
-    /// Its number on the list.
-    pub id: i64,
-    /// What it is about.
-    pub target: ReplayTarget,
-}
-
-/// What a replay is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplayTarget {
-    /// One request, by its `seq`: it is read again if its plugin failed, and its set-aside alerts are sent again.
-    Request(i64),
-    /// Every alert that is set aside.
-    AllSetAside,
-}
-
-/// What a second reading of a kept request came to.
+/// What a second reading of a failed request came to.
 #[derive(Debug)]
 pub struct Reread {
-    /// The number of the replay.
-    pub replay: i64,
+    /// The number of the job.
+    pub job: i64,
     /// The request.
     pub seq: i64,
     /// The source that it came in at.
@@ -49,77 +31,100 @@ pub struct Reread {
     pub reading: Reading,
 }
 
-/// Puts replays on the list; the gateway takes them from there. For a process that is not the gateway.
-///
-/// # Errors
-/// Where there is no store, or what the disk said; nothing is on the list then.
-pub fn ask(path: &Path, targets: &[ReplayTarget], now_ms: i64) -> Result<(), StoreError> {
-    let mut connection = schema::open_existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let transaction = connection.transaction()?;
-    for target in targets {
-        let seq = match target {
-            ReplayTarget::Request(seq) => Some(*seq),
-            ReplayTarget::AllSetAside => None,
-        };
-        transaction.execute("INSERT INTO replays (request, asked_at) VALUES (?, ?)", params![seq, now_ms])?;
-    }
-    Ok(transaction.commit()?)
+/// Writes down a second reading; its alerts are due at `now_ms`, on the store's clock.
+#[derive(Debug)]
+pub struct FinishReplay {
+    pub reread: Reread,
+    pub now_ms: i64,
 }
 
-pub fn finish(mut step: Step<'_>, reread: &Reread, now_ms: i64) -> Result<Appended, StoreError> {
-    let (state, reason) = reread.reading.state();
-    let changed = step.transaction.execute(
-        "UPDATE requests SET state = ?2, reason = ?3, plugin = ?4 WHERE seq = ?1 AND state = 'failed'",
-        params![reread.seq, state, reason, reread.plugin.0],
-    )?;
-    done(&step, reread.replay)?;
-    // Asked for twice, and done already.
-    if changed == 0 {
-        return Ok(Appended { accepted: 0, duplicates: 0 });
-    }
-    if state != "failed" {
-        step.totals.failed -= 1;
-        own::mended(&mut step, &reread.source, reread.at_ms, now_ms)?;
-    }
-    append::keep_alerts(&mut step, reread.seq, &reread.source, now_ms, &reread.reading)
+/// Sends dead letters again, at `wall_ms` on the machine's clock.
+#[derive(Debug)]
+pub struct Requeue {
+    pub job: Job,
+    pub wall_ms: i64,
 }
 
-pub fn requeue(step: Step<'_>, replay: &Replay, wall_ms: i64) -> Result<usize, StoreError> {
-    let [first, last] = match replay.target {
-        ReplayTarget::Request(seq) => alert_ids(seq),
-        ReplayTarget::AllSetAside => [i64::MIN, i64::MAX],
+impl Command for FinishReplay {
+    type Output = Appended;
+
+    fn run(&self, step: &mut Step<'_>) -> Result<Appended, StoreError> {
+        let Self { reread, now_ms } = self;
+        let Reread { job, seq, source, at_ms, plugin, reading } = reread;
+        done(step, *job)?;
+        let id: Option<Vec<u8>> = step
+            .transaction
+            .prepare_cached("SELECT id FROM requests WHERE seq = ? AND state = 'failed'")?
+            .query_row([seq], |row| row.get(0))
+            .optional()?;
+        // Asked for twice, and done already.
+        let Some(id) = id else { return Ok(Appended::default()) };
+        let (state, reason) = reading.state();
+        if state != "failed" {
+            internal::no_longer_failed(step, *seq, source, *at_ms, *now_ms)?;
+        }
+        let mut appended = Appended::default();
+        let (mut stored, mut until) = (None, None);
+        if let Reading::Alerts { alerts, proofs } = reading {
+            let origin = Origin { seq: *seq, request: &id, at_ms: *at_ms, now_ms: *now_ms };
+            appended = keep_alerts(step, &origin, alerts, proofs)?;
+            (stored, until) = (proofs.stored(), proofs.until_ms());
+        }
+        step.transaction.execute(
+            "UPDATE requests SET state = ?2, reason = ?3, plugin = ?4, duplicates = ?5, proofs = ?6, proofs_until = ?7,
+                                 unproven = iif(?2 = 'failed', unproven, NULL) WHERE seq = ?1",
+            params![seq, state, reason, plugin.0, appended.duplicates as i64, stored, until],
+        )?;
+        Ok(appended)
+    }
+}
+
+impl Command for Requeue {
+    type Output = usize;
+
+    fn run(&self, step: &mut Step<'_>) -> Result<usize, StoreError> {
+        let dead = dead_letters(step, &self.job, self.wall_ms)?;
+        let mut delete = step.transaction.prepare_cached("DELETE FROM dead WHERE id = ?")?;
+        for pending in &dead {
+            delete.execute([pending.delivery])?;
+            // Behind a younger one of its ordering key that is already on its way, an old one waits; else it is the head.
+            enqueue(step, pending, 0)?;
+        }
+        step.totals.dead -= dead.len() as i64;
+        if dead.len() < BATCH {
+            done(step, self.job.id)?;
+        }
+        Ok(dead.len())
+    }
+}
+
+/// Returns the next dead letters that a job is about. Only what was rejected before the operator asked: what is rejected again
+/// meanwhile waits for a new job. What was rejected in the future was so before the machine's clock was set back, and before
+/// that.
+pub fn dead_letters(step: &Step<'_>, job: &Job, wall_ms: i64) -> Result<Vec<Pending>, StoreError> {
+    let [first, last] = match job.target {
+        JobTarget::Request(seq) => deliveries_of(seq),
+        JobTarget::AllDead => [i64::MIN, i64::MAX],
     };
-    let ids: Vec<i64> = step
-        .transaction
-        .prepare_cached(
-            // Only what was refused before the operator asked: what is refused again meanwhile waits for a new request. What
-            // was refused in the future was so before the machine's clock was set back, and before that.
-            "SELECT id FROM alerts a WHERE state = 'set_aside' AND id BETWEEN ?1 AND ?2
-             AND (SELECT at <= (SELECT asked_at FROM replays WHERE id = ?3) OR at > ?5
-                  FROM attempts t WHERE t.alert = a.id ORDER BY n DESC LIMIT 1)
-             ORDER BY id LIMIT ?4",
-        )?
-        .query_map(params![first, last, replay.id, BATCH as i64, wall_ms], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    // Behind a younger one of its lane that is already on its way, an old one waits; else it is the head.
-    let mut update = step.transaction.prepare_cached(
-        "UPDATE alerts AS a SET state = 'pending', due_at =
-         CASE WHEN EXISTS (SELECT 1 FROM alerts AS b WHERE b.lane = a.lane AND b.destination = a.destination
-                           AND b.state = 'pending') THEN NULL ELSE 0 END
-         WHERE id = ?",
+    let mut select = step.transaction.prepare_cached(
+        "SELECT dead.id, dead.destination, a.source, a.ordering_key, a.priority,
+                (SELECT ifnull(max(n), 0) FROM attempts t WHERE t.delivery = dead.id)
+         FROM dead JOIN alerts a ON a.id = dead.id / ?6
+         WHERE dead.id BETWEEN ?1 AND ?2
+         AND (SELECT at <= (SELECT asked_at FROM jobs WHERE id = ?3) OR at > ?5
+              FROM attempts t WHERE t.delivery = dead.id ORDER BY n DESC LIMIT 1)
+         ORDER BY dead.id LIMIT ?4",
     )?;
-    for id in &ids {
-        update.execute([id])?;
-    }
-    step.totals.set_aside -= ids.len() as i64;
-    step.totals.pending += ids.len() as i64;
-    if ids.len() < BATCH {
-        done(&step, replay.id)?;
-    }
-    Ok(ids.len())
-}
-
-fn done(step: &Step<'_>, replay: i64) -> Result<(), StoreError> {
-    step.transaction.prepare_cached("DELETE FROM replays WHERE id = ?")?.execute([replay])?;
-    Ok(())
+    let rows =
+        select.query_map(params![first, last, job.id, BATCH as i64, wall_ms, DELIVERIES_PER_ALERT as i64], |row| {
+            Ok(Pending {
+                delivery: row.get(0)?,
+                destination: row.get(1)?,
+                source: row.get(2)?,
+                ordering_key: row.get(3)?,
+                priority: row.get(4)?,
+                attempts: row.get(5)?,
+            })
+        })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

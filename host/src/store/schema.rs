@@ -1,24 +1,39 @@
 //! The tables, and how older ones become these.
 //!
-//! `PRAGMA user_version` holds the number of migrations that have run. Each runs in a transaction with the step of that
-//! number, so that a crash in the midst of one leaves the older schema whole. A new store is made under another name and
-//! renamed when it is whole, so that there is none, or one with all its tables.
+//! `PRAGMA user_version` holds the number of the schema. A new store is made under another name and renamed when it is whole,
+//! so that there is none, or one with all its tables. One of schema 1 or 2 is brought up in the same way: it is copied into a
+//! new file, which takes its name when it is whole and on disk. So a crash in the midst leaves the older store as it was, and
+//! the new file has what only a new one can have: pages that are given back to the disk. The copy takes as much room as the
+//! store, and some seconds for each GiB; the log says so.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::lock::sync_folder;
-use super::{StoreError, found};
+use super::files::sync_folder;
+use super::{StoreError, functions, preflight};
 
-/// In order; never changed once released, only added to.
-pub const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+/// The schemas before the newest, each as the step from the one before it.
+const OLDER: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+
+/// The newest schema, whole.
+const NEWEST: &str = include_str!("schema/3.sql");
+
+/// What brings the rows of the schema before it into it.
+const COPY: &str = include_str!("schema/from_2.sql");
+
+/// The number of the newest schema.
+pub const VERSION: i64 = OLDER.len() as i64 + 1;
 
 /// How long a connection waits for another process, such as `events replay`, that is writing.
 pub const BUSY: Duration = Duration::from_secs(5);
+
+/// How long a command that reads the store of another process may take for a question.
+const READ_TIME: Duration = Duration::from_secs(60);
 
 /// Opens the file for writing, making it where it is not there, and brings it to the newest schema.
 pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
@@ -27,45 +42,71 @@ pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
     // that opens the store would fold in its log and remove it under our feet.
     if path.is_file() {
         OpenOptions::new().write(true).open(path).map_err(|error| {
-            let mend = "the gateway must own it and be allowed to write to it (chown, chmod 600)";
-            StoreError::Disk(format!("cannot write to {}: {error}; {mend}", path.display()))
+            let fix = "the gateway must own it and be allowed to write to it (chown, chmod 600)";
+            StoreError::Disk(format!("cannot write to {}: {error}; {fix}", path.display()))
         })?;
     }
     // Kept until the other one has read the log, so that it is read once.
-    let found = match found::look(path)? {
-        None => {
-            create(path, sync)?;
-            None
+    let mut found = preflight::look(path)?;
+    match &found {
+        None => build(path, sync, |_| Ok(()))?,
+        Some(connection) => {
+            let version = version(connection)?;
+            if version < VERSION {
+                // SQLite leaves a log only where no connection is open.
+                found = None;
+                upgrade(path, version, sync)?;
+            }
         }
-        found => found,
-    };
-    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    }
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare(&connection, sync)?;
-    migrate(&mut connection, MIGRATIONS)?;
+    // From the first look on, SQLite holds the lock that keeps other programs from removing the log.
+    version(&connection)?;
     drop(found);
     Ok(connection)
 }
 
-/// Makes an empty store.
-fn create(path: &Path, sync: bool) -> Result<(), StoreError> {
+/// Makes a store of the newest schema under another name, has `fill` write into it, and gives it its name.
+fn build(
+    path: &Path,
+    sync: bool,
+    fill: impl FnOnce(&mut Connection) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let failed = |error: std::io::Error| StoreError::Disk(format!("cannot make {}: {error}", path.display()));
     let fresh = beside(path, ".new");
+    let leftovers = [fresh.clone(), beside(&fresh, "-journal"), log(&fresh), beside(&fresh, "-shm")];
     // A crash in the midst of this leaves some of them behind.
-    for left in [fresh.clone(), beside(&fresh, "-journal"), log(&fresh), beside(&fresh, "-shm")] {
-        match std::fs::remove_file(left) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
+    let clear = || {
+        for left in &leftovers {
+            match std::fs::remove_file(left) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
         }
-    }
+        Ok(())
+    };
+    clear()?;
     // SQLite would make the file readable by all that the umask allows; it holds phone numbers and message texts.
     let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).map_err(failed)?;
-    let mut connection = Connection::open(&fresh)?;
-    // Rows are 1 to 3 KB: two or three to a page. Must precede the first table.
-    connection.pragma_update(None, "page_size", 8192)?;
-    prepare(&connection, sync)?;
-    migrate(&mut connection, MIGRATIONS)?;
-    // Folds the log into the file.
-    connection.close().map_err(|(_, error)| error)?;
+    let made = (|| {
+        let mut connection = Connection::open(&fresh)?;
+        // Rows are 1 to 3 KB: two or three to a page. Both must precede the first table.
+        connection.pragma_update(None, "page_size", 8192)?;
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        // What fails halfway is removed, so there is nothing to roll back.
+        connection.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        connection.pragma_update(None, "cache_size", -64_000)?;
+        connection.execute_batch(NEWEST)?;
+        connection.pragma_update(None, "user_version", VERSION)?;
+        fill(&mut connection)?;
+        connection.close().map_err(|(_, error)| StoreError::from(error))
+    })();
+    if let Err(error) = made {
+        drop(clear());
+        return Err(error);
+    }
     if sync {
         file.sync_all().map_err(failed)?;
     }
@@ -76,9 +117,53 @@ fn create(path: &Path, sync: bool) -> Result<(), StoreError> {
     }
 }
 
+/// Puts a store of the newest schema in the place of an older one.
+fn upgrade(path: &Path, found: i64, sync: bool) -> Result<(), StoreError> {
+    let (bytes, started) = (path.metadata().map_or(0, |file| file.len()), Instant::now());
+    tracing::warn!(
+        found,
+        newest = VERSION,
+        bytes,
+        "the store has an older schema: it is copied into a new file, which takes as much room again and some seconds for each \
+        GiB. The older one stays as it is until that is whole"
+    );
+    let mut old = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    old.busy_timeout(BUSY)?;
+    // No log may be left beside the new file. Another program that has the store open is waited for.
+    let mode: String = old.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0))?;
+    if mode != "delete" {
+        return Err(StoreError::Busy);
+    }
+    migrate(&mut old, &OLDER)?;
+    // From here on no other process changes it, so that `events replay` cannot write into what is about to go.
+    let held = old.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let copied = build(path, sync, |connection| {
+        let name = path.to_str().ok_or_else(|| {
+            StoreError::Disk(format!("cannot bring up {}: SQLite takes UTF-8 names only", path.display()))
+        })?;
+        functions::add(connection)?;
+        // Somebody may have written rows into it that refer to nothing; `store check` tells of them.
+        connection.pragma_update(None, "foreign_keys", false)?;
+        connection.execute("ATTACH ? AS old", [name])?;
+        Ok(connection.execute_batch(&format!("BEGIN; {COPY} COMMIT; DETACH old"))?)
+    });
+    copied.map_err(|error| match error {
+        StoreError::Full => StoreError::Disk(format!(
+            "there is no room to bring up {}: it takes {bytes} bytes more until it is done. Nothing was changed",
+            path.display()
+        )),
+        error => error,
+    })?;
+    drop(held);
+    let took_ms = started.elapsed().as_millis() as u64;
+    tracing::info!(newest = VERSION, took_ms, "the store was brought up; nothing of it was lost");
+    Ok(())
+}
+
 /// Sets what a connection for writing needs.
 fn prepare(connection: &Connection, sync: bool) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY)?;
+    harden(connection)?;
     // A restored backup is in another mode; and where there can be no log, SQLite keeps the other mode without an error.
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -87,21 +172,40 @@ fn prepare(connection: &Connection, sync: bool) -> Result<(), StoreError> {
         return Err(StoreError::Disk(why.to_owned()));
     }
     connection.pragma_update(None, "synchronous", if sync { "FULL" } else { "OFF" })?;
-    // 16 MB of pages. The indexes over what is pending stay in it; the whole history need not.
+    // 16 MB of pages. The queue and its indexes stay in it; the whole history need not.
     connection.pragma_update(None, "cache_size", -16_000)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // A checkpoint copies the log into the file and syncs both, and the writer waits for it: rarer is cheaper, as hot pages
     // are copied once for many commits. 16 MB of log is read again at start in a few milliseconds.
     connection.pragma_update(None, "wal_autocheckpoint", 2048)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
 
-/// Opens the file for reading only.
+/// Sets what every connection needs: a plan that stands whatever is bound (else STAT4 plans some statements anew at each
+/// use), and a file whose schema may hold whatever somebody wrote into it.
+pub fn harden(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    Ok(())
+}
+
+/// Opens the file for reading only, within the process that has it open for writing.
 pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let connection = open_existing(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.pragma_update(None, "cache_size", -4_000)?;
+    Ok(connection)
+}
+
+/// Opens the file for reading only, whoever wrote it: it is looked at first, as a gateway does, and no question takes longer
+/// than a minute.
+pub fn open_foreign(path: &Path) -> Result<Connection, StoreError> {
+    drop(preflight::look(path)?.ok_or_else(|| StoreError::Missing(path.to_owned()))?);
+    let mut connection = open_reader(path)?;
+    let deadline = Instant::now() + READ_TIME;
+    connection.progress_handler(10_000, Some(move || Instant::now() > deadline))?;
     Ok(connection)
 }
 
@@ -112,9 +216,11 @@ pub fn open_existing(path: &Path, flags: OpenFlags) -> Result<Connection, StoreE
     }
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY)?;
+    harden(&connection)?;
     match version(&connection)? {
         0 => Err(StoreError::Missing(path.to_owned())),
-        _ => Ok(connection),
+        VERSION => Ok(connection),
+        found => Err(StoreError::Older { found, known: VERSION }),
     }
 }
 
@@ -123,29 +229,33 @@ pub fn log(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }
 
-/// Runs those of these migrations that have not run.
-pub fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
+/// Makes the tables of a schema in an empty database.
+pub fn make(connection: &mut Connection, version: i64) -> Result<(), StoreError> {
+    match version {
+        VERSION => Ok(connection.execute_batch(NEWEST)?),
+        older => migrate(connection, &OLDER[..usize::try_from(older).unwrap_or_default()]),
+    }
+}
+
+/// Runs those of these steps that have not run, each in a transaction with its number.
+fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
     let found = version(connection)?;
-    for (number, migration) in (1..).zip(migrations).skip_while(|(number, _)| *number <= found) {
+    for (number, step) in (1..).zip(steps).skip_while(|(number, _)| *number <= found) {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(migration)?;
+        transaction.execute_batch(step)?;
         transaction.pragma_update(None, "user_version", number)?;
         transaction.commit()?;
     }
     Ok(())
 }
 
-/// The number of migrations that have run.
+/// The number of a store's schema.
 ///
 /// # Errors
-/// [`StoreError::Newer`] where this program does not know them all.
+/// [`StoreError::Newer`] where this program does not know it.
 pub fn version(connection: &Connection) -> Result<i64, StoreError> {
     let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > newest() { Err(StoreError::Newer { found, known: newest() }) } else { Ok(found) }
-}
-
-fn newest() -> i64 {
-    MIGRATIONS.len() as i64
+    if found > VERSION { Err(StoreError::Newer { found, known: VERSION }) } else { Ok(found) }
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -155,107 +265,4 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_new_file_gets_the_newest_schema_and_keeps_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.db");
-        for _ in 0..2 {
-            let connection = open(&path, true).unwrap();
-            assert_eq!(version(&connection).unwrap(), newest());
-        }
-    }
-
-    /// A file as a gateway of the first schema left it, with a request that its plugin failed on and one that it read.
-    fn of_the_first_schema(path: &Path) {
-        let mut connection = Connection::open(path).unwrap();
-        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
-        migrate(&mut connection, &MIGRATIONS[..1]).unwrap();
-        let rows = "INSERT INTO plugins VALUES (1, 'p', '1', '00');
-            INSERT INTO requests VALUES (1, 'r1', 'a', 5, 'failed', 'trap', 1, 0, 'POST', '', '[]', x'01');
-            INSERT INTO requests VALUES (2, 'r2', 'a', 6, 'read', NULL, 1, 0, 'POST', '', '[]', x'02');
-            INSERT INTO alerts VALUES (2048, 'a', 'e', 'd', 7, 'pending', 6, 0);";
-        connection.execute_batch(rows).unwrap();
-    }
-
-    fn text(connection: &Connection, sql: &str) -> String {
-        connection.query_row(sql, [], |row| row.get(0)).unwrap()
-    }
-
-    const KEPT: &str =
-        "SELECT group_concat(id || state || hex(body), ' ') || (SELECT event_id FROM alerts) FROM requests";
-
-    #[test]
-    fn a_store_of_the_first_schema_is_brought_up_and_keeps_everything() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.db");
-        of_the_first_schema(&path);
-        for _ in 0..2 {
-            let connection = open(&path, true).unwrap();
-            assert_eq!(version(&connection).unwrap(), newest());
-            assert_eq!(text(&connection, KEPT), "r1failed01 r2read02e");
-            assert_eq!(text(&connection, "SELECT name || failed FROM sources"), "a1", "the failed one is counted");
-        }
-    }
-
-    #[test]
-    fn a_migration_that_breaks_off_leaves_the_older_schema_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.db");
-        // All of the newest one is done, and more, before it breaks off: at an error, or because the process is gone.
-        let broken = format!("{} UPDATE requests SET state = 'lost'; SELECT no_such_function();", MIGRATIONS[1]);
-        of_the_first_schema(&path);
-        let mut connection = Connection::open(&path).unwrap();
-        assert!(migrate(&mut connection, &[MIGRATIONS[0], &broken]).is_err());
-        assert_eq!((version(&connection).unwrap(), text(&connection, KEPT)), (1, "r1failed01 r2read02e".to_owned()));
-        assert!(connection.prepare("SELECT 1 FROM sources").is_err(), "the new table is not there");
-        let connection = open(&path, true).unwrap();
-        assert_eq!(
-            (version(&connection).unwrap(), text(&connection, KEPT)),
-            (newest(), "r1failed01 r2read02e".to_owned())
-        );
-    }
-
-    #[test]
-    fn a_file_of_a_newer_gateway_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.db");
-        open(&path, true).unwrap().pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(open(&path, true), Err(StoreError::Newer { found: 99, .. })));
-        assert!(matches!(open_reader(&path), Err(StoreError::Newer { found: 99, .. })));
-    }
-
-    #[test]
-    fn a_file_that_is_not_there_is_not_made_by_a_reader() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.db");
-        assert!(matches!(open_reader(&path), Err(StoreError::Missing(_))));
-        assert!(!path.exists());
-    }
-
-    /// Without it, a program that opens the store and closes it again, as `sqlite3` does for a SELECT, takes itself for the last
-    /// one, and removes the log: what is written to that from then on is lost.
-    #[test]
-    fn the_lock_that_keeps_others_from_removing_the_log_is_held_however_it_was_opened() {
-        use std::os::unix::fs::MetadataExt;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.db");
-        for time in ["made", "opened again"] {
-            let _connection = open(&path, true).unwrap();
-            let inode = format!(":{} ", path.metadata().unwrap().ino());
-            let locks = std::fs::read_to_string("/proc/locks").unwrap();
-            assert!(locks.lines().any(|lock| lock.contains("READ") && lock.contains(&inode)), "{time}:\n{locks}");
-        }
-    }
-
-    #[test]
-    fn the_file_is_for_its_owner_only() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.db");
-        drop(open(&path, true).unwrap());
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    }
-}
+mod tests;

@@ -4,14 +4,15 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
-use super::writer::Step;
+use super::command::Command;
+use super::step::Step;
 use crate::alert::Outcome;
 
-/// What became of one attempt at delivering one alert.
+/// The outcome of one attempt at one delivery, as it is written down.
 #[derive(Debug, Clone)]
 pub struct Settlement {
-    /// The alert's id in the store.
-    pub alert: i64,
+    /// The delivery's id in the store.
+    pub delivery: i64,
     /// When the attempt began, by the machine's clock: Unix milliseconds.
     pub at: i64,
     /// How long it took, in microseconds.
@@ -26,47 +27,89 @@ pub struct Settlement {
     pub due_at: i64,
 }
 
-pub fn settle(step: Step<'_>, settlement: &Settlement, now_ms: i64) -> Result<(), StoreError> {
-    let Settlement { alert, at, duration_us, status, outcome, answer, due_at } = settlement;
-    let (state, due_at) = match outcome {
-        Outcome::Accepted(_) => ("delivered", None),
-        Outcome::Rejected { .. } => ("set_aside", None),
-        Outcome::Retry { .. } | Outcome::Blocked { .. } => ("pending", Some(*due_at)),
-    };
-    let row = step
-        .transaction
-        .prepare_cached(
-            "UPDATE alerts SET state = ?2, due_at = ?3,
-             attempts = CASE WHEN attempts BETWEEN 0 AND 1000000000 THEN attempts ELSE 0 END + 1 WHERE id = ?1 AND state = 'pending'
-             RETURNING attempts, lane, destination",
-        )?
-        .query_row(params![alert, state, due_at], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Value>(1)?, row.get::<_, Value>(2)?))
-        })
-        .optional()?;
-    // Only what is pending is attempted, and only its attempt settles it.
-    let Some((n, lane, destination)) = row else { return Ok(()) };
+/// Settles an attempt that ended at `now_ms`, on the store's clock.
+#[derive(Debug)]
+pub struct Settle {
+    pub settlement: Settlement,
+    pub now_ms: i64,
+}
 
-    let receipt = outcome.receipt();
-    let (receipt, fingerprint) = (receipt.map(|receipt| &receipt.id), receipt.map(|receipt| &receipt.fingerprint));
-    let said = outcome.why().or(answer.as_deref());
-    step.transaction
-        .prepare_cached(
-            // An outcome that cannot be written down is tried again for ever, so nothing that stands there may prevent it.
-            "INSERT OR REPLACE INTO attempts (alert, n, at, duration, outcome, status, receipt, fingerprint, said)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![alert, n, at, duration_us, outcome.as_str(), status, receipt, fingerprint, said])?;
+/// How often a delivery was attempted; whatever somebody wrote there, it can be counted on from.
+const ATTEMPTS: &str = "CASE WHEN attempts BETWEEN 0 AND 1000000000 THEN attempts ELSE 0 END + 1";
 
-    if state != "pending" {
-        step.totals.pending -= 1;
-        *(if state == "delivered" { &mut step.totals.delivered } else { &mut step.totals.set_aside }) += 1;
+impl Command for Settle {
+    type Output = ();
+
+    fn run(&self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        let Settlement { delivery, at, duration_us, status, outcome, answer, .. } = &self.settlement;
+        // Only what is pending is attempted, and only its attempt settles it.
+        let Some((n, ordering_key, destination)) = take(step, &self.settlement)? else { return Ok(()) };
+        let receipt = outcome.receipt();
         step.transaction
             .prepare_cached(
-                "UPDATE alerts SET due_at = ?3 WHERE due_at IS NULL AND id =
-                 (SELECT id FROM alerts WHERE lane = ?1 AND destination = ?2 AND state = 'pending' ORDER BY id LIMIT 1)",
+                // An outcome that cannot be written down is tried again for ever, so nothing that stands there may prevent it.
+                "INSERT OR REPLACE INTO attempts
+                     (delivery, n, destination, at, duration, outcome, status, receipt, fingerprint, said)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
-            .execute(params![lane, destination, now_ms])?;
+            .execute(params![
+                delivery,
+                n,
+                destination,
+                at,
+                duration_us,
+                outcome.as_str(),
+                status,
+                receipt.map(|receipt| &receipt.id),
+                receipt.map(|receipt| &receipt.fingerprint),
+                outcome.why().or(answer.as_deref())
+            ])?;
+        match outcome {
+            Outcome::Accepted(_) => step.totals.delivered += 1,
+            Outcome::Rejected { .. } => {
+                step.totals.dead += 1;
+                step.transaction
+                    .prepare_cached("INSERT OR REPLACE INTO dead (id, destination) VALUES (?, ?)")?
+                    .execute(params![delivery, destination])?;
+            }
+            Outcome::Retry { .. } | Outcome::Blocked { .. } => return Ok(()),
+        }
+        step.totals.pending -= 1;
+        promote(step, &ordering_key, &destination, self.now_ms)
     }
+}
+
+/// Takes a delivery from the queue, or puts it back there. Returns the number of the attempt, and what it is queued by.
+fn take(step: &Step<'_>, settlement: &Settlement) -> Result<Option<(i64, Value, Value)>, StoreError> {
+    let delivery = settlement.delivery;
+    let due_at = match settlement.outcome {
+        Outcome::Accepted(_) | Outcome::Rejected { .. } => None,
+        Outcome::Retry { .. } | Outcome::Blocked { .. } => Some(settlement.due_at),
+    };
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let taken = match due_at {
+        None => {
+            let sql = format!("DELETE FROM queue WHERE id = ? RETURNING {ATTEMPTS}, ordering_key, destination");
+            step.transaction.prepare_cached(&sql)?.query_row([delivery], row)
+        }
+        Some(due_at) => {
+            let sql = format!(
+                "UPDATE queue SET due_at = ?2, attempts = {ATTEMPTS} WHERE id = ?1
+                 RETURNING attempts, ordering_key, destination"
+            );
+            step.transaction.prepare_cached(&sql)?.query_row([delivery, due_at], row)
+        }
+    };
+    Ok(taken.optional()?)
+}
+
+/// Makes the oldest pending delivery of an ordering key its head, due since `now_ms`.
+pub fn promote(step: &Step<'_>, ordering_key: &Value, destination: &Value, now_ms: i64) -> Result<(), StoreError> {
+    step.transaction
+        .prepare_cached(
+            "UPDATE queue SET due_at = ?3 WHERE due_at IS NULL AND id =
+             (SELECT id FROM queue WHERE ordering_key = ?1 AND destination = ?2 ORDER BY id LIMIT 1)",
+        )?
+        .execute(params![ordering_key, destination, now_ms])?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! How many alerts are in each state: kept in step with every commit, because counting millions of rows takes seconds.
+//! How many deliveries are in each state: kept in step with every commit, because counting millions of rows takes seconds.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -10,9 +10,11 @@ use crate::metrics::{Metrics, StateLabel};
 pub struct Totals {
     pub pending: i64,
     pub delivered: i64,
-    pub set_aside: i64,
-    /// Requests, not alerts: those that a plugin failed on.
+    pub dead: i64,
+    /// Requests, not deliveries: those that a plugin failed on.
     pub failed: i64,
+    /// Alerts, whatever became of them: each one is an identity.
+    pub alerts: i64,
 }
 
 impl Totals {
@@ -26,8 +28,9 @@ impl Totals {
         Ok(Self {
             pending: read("pending")?,
             delivered: read("delivered")?,
-            set_aside: read("set_aside")?,
+            dead: read("dead")?,
             failed: read("failed")?,
+            alerts: read("alerts")?,
         })
     }
 
@@ -47,17 +50,19 @@ impl Totals {
         for (state, n) in self.rows() {
             match state {
                 "failed" => metrics.requests_failed.set(n),
+                "alerts" => metrics.store_identities.set(n),
                 _ => metrics.alerts.get_or_create(&StateLabel { state }).set(n),
             };
         }
     }
 
-    fn rows(&self) -> [(&'static str, i64); 4] {
+    fn rows(&self) -> [(&'static str, i64); 5] {
         [
             ("pending", self.pending),
             ("delivered", self.delivered),
-            ("set_aside", self.set_aside),
+            ("dead", self.dead),
             ("failed", self.failed),
+            ("alerts", self.alerts),
         ]
     }
 }

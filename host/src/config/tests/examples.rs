@@ -51,7 +51,7 @@ fn the_example_shows_every_key() {
             "[gateway]",
             "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination and memory",
         ),
-        ("[retention]", "age and size"),
+        ("[retention]", "age, size and identities"),
         ("[limits]", "body, time, memory, output and rate"),
         ("[destinations.itoc360]", "kind, url, token, format, concurrency and timeout"),
         ("[sources.twilio-prod]", "plugin, destination, clients, token, expect_every, settings and limits"),

@@ -73,7 +73,7 @@ fn alert(number: usize) -> Alert {
     let key = if number.is_multiple_of(3) { format!("own {number}") } else { format!("shared {}", number % KEYS) };
     let event = contract::Alert::new(format!("{number}"), Priority::High, "t");
     let event = contract::Alert { key: Some(key), ..event };
-    Alert { source: "s".into(), request: "r".into(), received_at: store::rfc3339(EPOCH_MS), event }
+    Alert { source: "s".into(), request: "r".into(), received_at: crate::clock::rfc3339(EPOCH_MS), event }
 }
 
 async fn itoc360(world: Arc<World>) -> turmoil::Result {
@@ -126,7 +126,7 @@ async fn take_in(world: &World, store: &Store) -> Result<(), StoreError> {
             body: Bytes::new(),
             plugin,
         };
-        store.append(request, Reading::Alerts(vec![NewAlert::new(&alert(number), "itoc360").unwrap()])).await?;
+        store.append(request, Reading::alerts(vec![NewAlert::new(&alert(number), ["itoc360"]).unwrap()])).await?;
         if number == confirmed {
             world.confirmed.store(number + 1, Ordering::Relaxed);
         }

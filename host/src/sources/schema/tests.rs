@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::{check, review, warnings};
 use crate::config::Config;
-use alert_gateway_sandbox::Description;
+use crate::plugin::Description;
 
 const CANARY: &str = "canary-77aa";
 

@@ -10,9 +10,11 @@ use super::*;
 /// A closed store with alerts in every state, and its file.
 async fn settled() -> (TempDir, PathBuf) {
     let mut bench = Bench::new().await;
-    bench.append("a", 1, &[("delivered", "1"), ("refused", "2"), ("head", "k"), ("behind", "k"), ("alone", "3")]).await;
+    bench
+        .append("a", 1, &[("delivered", "1"), ("rejected", "2"), ("head", "k"), ("behind", "k"), ("alone", "3")])
+        .await;
     bench.settle("delivered", accepted()).await;
-    bench.settle("refused", refused()).await;
+    bench.settle("rejected", rejected()).await;
     let raw = bench.request("a", 2);
     bench.store.append(raw, Reading::Failed("trap".into())).await.unwrap();
     let path = file(bench.dir.path());
@@ -39,15 +41,19 @@ async fn a_store_at_work_is_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn what_contradicts_itself_is_found_and_the_statement_that_is_given_sets_it_right() {
-    let orphan = "INSERT INTO attempts (alert, n, at, duration, outcome) VALUES (777, 1, 1, 1, 'later')";
+    let orphan =
+        "INSERT INTO attempts (delivery, n, destination, at, duration, outcome) VALUES (777, 1, 1, 1, 1, 'retry')";
     for (harm, what) in [
         ("UPDATE totals SET n = n + 1 WHERE state = 'delivered'", "totals that are not"),
         ("DELETE FROM totals WHERE state = 'failed'", "totals that are not"),
         ("INSERT INTO sources (name, failed) VALUES ('z', 3)", "wrong count of requests"),
-        ("UPDATE alerts SET due_at = NULL WHERE event_id = 'head'", "none of whose key is ever due"),
-        ("UPDATE alerts SET due_at = 5 WHERE event_id = 'behind'", "due beside each other"),
-        ("UPDATE alerts SET due_at = 5 WHERE event_id = 'refused'", "settled alerts that are due"),
-        ("UPDATE alerts SET due_at = 99999999999999 WHERE event_id = 'head'", "not due for a day or more"),
+        ("UPDATE sources SET unproven = 3", "wrong count of requests"),
+        ("UPDATE queue SET due_at = NULL WHERE id = 1026 * 16", "none of whose key is ever due"),
+        ("UPDATE queue SET due_at = 5 WHERE id = 1027 * 16", "due beside each other"),
+        ("UPDATE queue SET due_at = 99999999999999 WHERE id = 1026 * 16", "not due for a day or more"),
+        ("INSERT INTO identities VALUES (x'01', 777)", "identities of no alert"),
+        ("INSERT INTO bodies VALUES (777, '', '', '', x'')", "bodies of no request"),
+        ("INSERT INTO repeats VALUES (777, 1, 1, x'')", "repeats of no alert"),
         (orphan, "attempts at delivering no alert"),
         ("INSERT INTO events (alert, json) VALUES (777, '{}')", "events of no alert"),
     ] {
@@ -65,7 +71,10 @@ async fn what_contradicts_itself_is_found_and_the_statement_that_is_given_sets_i
 #[tokio::test(start_paused = true)]
 async fn what_no_statement_sets_right_is_found_too() {
     for (harm, what) in [
-        ("DELETE FROM events WHERE alert = 1024", "nothing is kept but the id"),
+        ("DELETE FROM events WHERE alert = 1026", "nothing is kept but the id"),
+        ("DELETE FROM identities", "not known again"),
+        ("DELETE FROM bodies WHERE seq = 2", "failed requests of which nothing"),
+        ("UPDATE alerts SET source = 99", "a source that there is not"),
         ("UPDATE events SET json = '{' WHERE alert = 1026", "cannot be read"),
         ("UPDATE events SET json = '[]' WHERE alert = 1026", "cannot be read"),
         ("DELETE FROM requests WHERE seq = 1", "outside the range of any request"),
@@ -84,7 +93,9 @@ async fn states_that_there_are_not_are_found_and_mended_step_by_step() {
     let (_dir, path) = settled().await;
     let connection = Connection::open(&path).unwrap();
     connection
-        .execute_batch("UPDATE alerts SET state = 'lost', due_at = NULL; UPDATE requests SET state = 'x'")
+        .execute_batch(
+            "UPDATE queue SET due_at = NULL; INSERT INTO dead SELECT id, 1 FROM queue; UPDATE requests SET state = 'x'",
+        )
         .unwrap();
     for _ in 0..4 {
         for finding in check(&path, Depth::IntegrityCheck).unwrap().findings {
@@ -93,7 +104,7 @@ async fn states_that_there_are_not_are_found_and_mended_step_by_step() {
     }
     assert_eq!(whats(&check(&path, Depth::IntegrityCheck).unwrap()), [""; 0]);
     let bench = Bench::open(_dir, Clock::at(0)).await;
-    assert_eq!(bench.total("pending"), 5);
+    assert_eq!((bench.total("pending"), bench.total("dead")), (3, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,19 +132,19 @@ async fn an_index_that_lacks_a_row_is_seen_by_the_thorough_check_alone() {
         connection
             .execute_batch(&format!(
                 "PRAGMA writable_schema = ON;
-                 UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}') WHERE name = 'alerts_set_aside';
+                 UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}') WHERE name = 'requests_failed';
                  PRAGMA writable_schema = RESET"
             ))
             .unwrap();
     };
-    redefine("set_aside''", "nothing''");
+    redefine("failed''", "nothing''");
     connection
         .execute_batch(
-            "INSERT INTO alerts VALUES (1030, 'a', 'unseen', 'itoc360', 9, 'set_aside', NULL, 0);
-             INSERT INTO events SELECT 1030, json FROM events WHERE alert = 1024",
+            "INSERT INTO requests SELECT 3, x'03', source, 1, 'failed', '', plugin, 0, NULL, NULL, NULL FROM requests WHERE seq = 1;
+             INSERT INTO bodies VALUES (3, '', '', '', x'')",
         )
         .unwrap();
-    redefine("nothing''", "set_aside''");
+    redefine("nothing''", "failed''");
     drop(connection);
     assert!(check(&path, Depth::QuickCheck).unwrap().whole);
     assert_eq!(whats(&check(&path, Depth::IntegrityCheck).unwrap()), ["faults in the file"]);

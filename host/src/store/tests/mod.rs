@@ -15,9 +15,15 @@ use hyper::body::Bytes;
 use plugin_sdk::contract::{self, Priority};
 use tempfile::TempDir;
 
+use super::closing::Closing;
+use super::handle::QUEUE;
+use super::retention::{Bounds, Stage, Sweep, Swept};
+use super::writer::Message;
 use super::*;
 use crate::alert::{Alert, Outcome, Receipt};
 use crate::clock::{Clock, LONGEST_WAIT, wall_ms};
+use crate::metrics::Metrics;
+use tokio::sync::{mpsc, watch};
 
 /// A store in a folder of its own, with a clock that begins at 0 and moves only when it is told to.
 struct Bench {
@@ -123,14 +129,14 @@ fn reading(source: &str, events: &[(&str, &str)]) -> Reading {
     let alerts = events.iter().map(|(event, key)| {
         let event = contract::Alert { key: Some((*key).into()), ..contract::Alert::new(*event, Priority::High, "t") };
         let alert = Alert { source: source.into(), request: "r".into(), received_at: "x".into(), event };
-        NewAlert::new(&alert, DESTINATION).unwrap()
+        NewAlert::new(&alert, [DESTINATION]).unwrap()
     });
-    Reading::Alerts(alerts.collect())
+    Reading::alerts(alerts.collect())
 }
 
 /// The settlement of an attempt, from its outcome and the time at which what is sent again is due.
-fn settlement(alert: i64, at: i64, status: Option<u16>, (outcome, due_at): (Outcome, i64)) -> Settlement {
-    Settlement { alert, at, duration_us: 1, status, outcome, answer: None, due_at }
+fn settlement(delivery: i64, at: i64, status: Option<u16>, (outcome, due_at): (Outcome, i64)) -> Settlement {
+    Settlement { delivery, at, duration_us: 1, status, outcome, answer: None, due_at }
 }
 
 fn accepted() -> (Outcome, i64) {
@@ -141,7 +147,7 @@ fn later(due_at: i64) -> (Outcome, i64) {
     (Outcome::Retry { why: "503".into(), retry_after: None }, due_at)
 }
 
-fn refused() -> (Outcome, i64) {
+fn rejected() -> (Outcome, i64) {
     (Outcome::Rejected { why: "400".into() }, 0)
 }
 
@@ -169,14 +175,14 @@ async fn a_closed_store_is_one_file() {
 #[tokio::test]
 async fn a_writer_that_hangs_is_not_waited_for_without_end() {
     for queue in [1, 2] {
-        let (commands, _queue) = mpsc::channel(queue);
-        commands.try_send(Command::Close).unwrap();
+        let (messages, _queue) = mpsc::channel(queue);
+        messages.try_send(Message::Close).unwrap();
         let ((ending, ended), (hanging, until)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
         let thread = std::thread::spawn(move || {
             let _ending = ending;
             let _ = until.recv();
         });
-        assert!(!Closing { commands, thread, ended }.close_within(Duration::from_millis(1)).await);
+        assert!(!Closing { messages, thread, ended }.close_within(Duration::from_millis(1)).await);
         drop(hanging);
     }
 }
@@ -210,7 +216,7 @@ async fn an_event_id_opens_once_per_source() {
     bench.settle("e", accepted()).await;
     let mut bench = bench.reopen().await;
     assert_eq!(bench.append("a", 4, &[("e", "e")]).await, Appended { accepted: 0, duplicates: 1 });
-    assert_eq!(bench.find("request-2").duplicates, 1);
+    assert_eq!(bench.find("request-1").duplicates, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,7 +229,7 @@ async fn alerts_with_one_key_are_due_one_at_a_time_and_in_order() {
     assert_eq!(bench.due_events(499), ["x"], "what is behind an alert that waits, waits too");
     bench.settle("1", accepted()).await;
     assert_eq!(bench.due_events(LATE), ["x", "2"]);
-    bench.settle("2", refused()).await;
+    bench.settle("2", rejected()).await;
     assert_eq!(bench.due_events(LATE), ["x", "3"], "one that is set aside holds nothing up");
 }
 
@@ -305,12 +311,12 @@ async fn a_request_whose_plugin_failed_is_kept_and_can_be_read_again() {
     assert_eq!((kept.state.as_str(), kept.reason.as_deref()), ("failed", Some("trap")));
 
     let path = file(bench.dir.path());
-    ask_replay(&path, &[ReplayTarget::Request(kept.seq), ReplayTarget::Request(kept.seq)], 5).unwrap();
-    let replays = bench.store.due_reader().unwrap().replays().unwrap();
-    assert_eq!(replays.len(), 2);
-    for replay in replays {
+    ask_for(&path, &JobKind::Replay, &[JobTarget::Request(kept.seq), JobTarget::Request(kept.seq)], 5, None).unwrap();
+    let jobs = bench.store.due_reader().unwrap().jobs().unwrap();
+    assert_eq!(jobs.len(), 2);
+    for job in jobs {
         let reread = Reread {
-            replay: replay.id,
+            job: job.id,
             seq: kept.seq,
             source: "a".into(),
             at_ms: 1,
@@ -322,52 +328,71 @@ async fn a_request_whose_plugin_failed_is_kept_and_can_be_read_again() {
     assert_eq!(bench.due_events(LATE), ["1"], "asked for twice, done once");
     assert_eq!(bench.find("request-1").state, "read");
     assert_eq!(bench.metrics.requests_failed.get(), 0);
-    assert!(bench.store.due_reader().unwrap().replays().unwrap().is_empty());
+    assert!(bench.store.due_reader().unwrap().jobs().unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_set_aside_can_be_sent_again_and_never_beside_a_younger_one_of_its_key() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "k"), ("2", "k"), ("3", "k"), ("x", "x")]).await;
-    bench.settle("1", refused()).await;
-    bench.settle("x", refused()).await;
-    assert_eq!(bench.total("set_aside"), 2);
-    ask_replay(&file(bench.dir.path()), &[ReplayTarget::AllSetAside], 40).unwrap();
-    let replay = bench.store.due_reader().unwrap().replays().unwrap()[0];
-    assert_eq!(bench.store.requeue(replay).await.unwrap(), 0, "they were refused at 50, after this was asked for");
-    ask_replay(&file(bench.dir.path()), &[ReplayTarget::AllSetAside], 60).unwrap();
-    let replay = bench.store.due_reader().unwrap().replays().unwrap()[0];
-    assert_eq!(bench.store.requeue(replay).await.unwrap(), 2);
+    bench.settle("1", rejected()).await;
+    bench.settle("x", rejected()).await;
+    assert_eq!(bench.total("dead"), 2);
+    ask_for(&file(bench.dir.path()), &JobKind::Replay, &[JobTarget::AllDead], 40, None).unwrap();
+    let job = bench.store.due_reader().unwrap().jobs().unwrap().remove(0);
+    assert_eq!(bench.store.requeue(job).await.unwrap(), 0, "they were refused at 50, after this was asked for");
+    ask_for(&file(bench.dir.path()), &JobKind::Replay, &[JobTarget::AllDead], 60, None).unwrap();
+    let job = bench.store.due_reader().unwrap().jobs().unwrap().remove(0);
+    assert_eq!(bench.store.requeue(job).await.unwrap(), 2);
     assert_eq!(bench.due_events(LATE), ["x", "2"], "2 is on its way, so 1 waits for it");
     bench.settle("2", accepted()).await;
     bench.settle("1", accepted()).await;
     assert_eq!(bench.due_events(LATE), ["x", "3"]);
-    assert!(bench.store.due_reader().unwrap().replays().unwrap().is_empty());
+    assert!(bench.store.due_reader().unwrap().jobs().unwrap().is_empty());
 }
 
-async fn retain(bench: &Bench, before_ms: i64, size: u64) -> u64 {
-    let removed =
-        bench.store.retain(Bounds { from: 0, before_ms, now_ms: LATE, size, spared: i64::MAX }).await.unwrap().removed;
-    removed.by_age + removed.by_size
+/// Runs the slices of a stage until it has nothing more to look at, or enough. Returns how much was removed.
+async fn sweep(bench: &Bench, stage: Stage, bounds: Bounds) -> u64 {
+    let (mut from, mut removed) = (0, 0);
+    loop {
+        let Swept { removed: more, next, is_enough, .. } =
+            bench.store.sweep(Sweep { stage, from, bounds }).await.unwrap();
+        removed += more.by_age + more.by_size;
+        match next {
+            Some(next) if !is_enough => from = next,
+            _ => return removed,
+        }
+    }
+}
+
+fn bounds(before_ms: i64, size: u64) -> Bounds {
+    Bounds { before_ms, now_ms: LATE, size, identities: u64::MAX }
+}
+
+/// Removes what is older than this.
+async fn retain(bench: &Bench, before_ms: i64) -> u64 {
+    sweep(bench, Stage::Age, bounds(before_ms, u64::MAX)).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn retention_removes_what_is_old_and_delivered_and_nothing_else() {
     let mut bench = Bench::new().await;
-    for (at, event) in [(1, "delivered"), (2, "pending"), (3, "refused"), (4, "young")] {
+    for (at, event) in [(1, "delivered"), (2, "pending"), (3, "rejected"), (4, "young")] {
         bench.append("a", at, &[(event, event)]).await;
     }
     let raw = bench.request("a", 3);
     bench.store.append(raw, Reading::Failed("trap".into())).await.unwrap();
     bench.settle("delivered", accepted()).await;
     bench.settle("young", accepted()).await;
-    bench.settle("refused", refused()).await;
-    assert_eq!(retain(&bench, 4, u64::MAX).await, 1);
+    bench.settle("rejected", rejected()).await;
+    assert_eq!(retain(&bench, 4).await, 1);
     let history = bench.store.history().unwrap();
     assert!(history.find("delivered").unwrap().is_empty());
     let left = history.list(&Filter { limit: 10, ..Filter::default() }).unwrap();
     assert_eq!(left.len(), 4);
-    assert_eq!((bench.total("delivered"), bench.total("pending"), bench.total("set_aside")), (1, 1, 1));
+    assert_eq!((bench.total("delivered"), bench.total("pending"), bench.total("dead")), (1, 1, 1));
+    assert!(check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap().whole);
+    assert_eq!(bench.append("a", 60, &[("delivered", "delivered")]).await.accepted, 1, "it is known no more");
 }
 
 #[tokio::test(start_paused = true)]
@@ -377,27 +402,20 @@ async fn retention_goes_on_behind_a_request_of_the_future() {
         bench.append("a", at, &[(event, event)]).await;
         bench.settle(event, accepted()).await;
     }
-    let bounds = Bounds { from: 0, before_ms: 3, now_ms: 50, size: u64::MAX, spared: i64::MAX };
-    assert_eq!(bench.store.retain(bounds).await.unwrap().removed.by_age, 1);
+    assert_eq!(sweep(&bench, Stage::Age, Bounds { now_ms: 50, ..bounds(3, u64::MAX) }).await, 1);
     assert!(bench.store.history().unwrap().find("old").unwrap().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn retention_keeps_to_a_size_by_removing_the_oldest_that_were_delivered() {
-    let mut bench = Bench::new().await;
-    bench.append("a", 1, &[("delivered", "1")]).await;
-    bench.append("a", 2, &[("pending", "2")]).await;
-    bench.settle("delivered", accepted()).await;
-    assert_eq!(retain(&bench, 0, u64::MAX).await, 0);
-    assert_eq!(retain(&bench, 0, 1).await, 1);
-    assert_eq!(bench.due_events(LATE), ["pending"]);
 }
 
 /// As the gateway does it, once.
 async fn keep_within_days(bench: &Bench, days: u64) {
     let ((stop, stopped), metrics) = (watch::channel(false), Metrics::new());
-    let age = Duration::from_secs(days * 24 * 60 * 60);
-    let keeping = tokio::spawn(keep_within(bench.store.clone(), age, u64::MAX, metrics.clone(), stopped));
+    let retention = Retention {
+        age: Duration::from_secs(days * 24 * 60 * 60),
+        size: u64::MAX,
+        identities: u64::MAX,
+        operator_destination: None,
+    };
+    let keeping = tokio::spawn(keep_within(bench.store.clone(), retention, metrics.clone(), stopped));
     while metrics.retention_last_sweep.get() == 0.0 {
         tokio::task::yield_now().await;
     }
@@ -462,7 +480,7 @@ async fn lists_are_newest_first_and_narrowed_by_source_state_and_time() {
     bench.append("a", 10, &[("1", "1")]).await;
     bench.append("b", 20, &[("2", "2")]).await;
     bench.append("a", 30, &[("3", "3")]).await;
-    bench.append("a", 40, &[("3", "3")]).await;
+    bench.append("a", 40, &[("3", "3"), ("3", "3")]).await;
     bench.settle("1", accepted()).await;
     let raw = bench.request("a", 50);
     bench.store.append(raw, Reading::Failed("trap".into())).await.unwrap();
@@ -472,10 +490,10 @@ async fn lists_are_newest_first_and_narrowed_by_source_state_and_time() {
         lines.into_iter().map(|line| line.event_id.unwrap_or(line.title)).collect()
     };
     let state = |state| Filter { state: Some(state), ..Filter::default() };
-    assert_eq!(list(Filter::default()), ["trap", "nothing new: 1 known already", "3", "2", "1"]);
+    assert_eq!(list(Filter::default()), ["trap", "3", "2", "1"]);
     assert_eq!(list(Filter { source: Some("b".into()), ..Filter::default() }), ["2"]);
     assert_eq!(list(Filter { since_ms: 30, ..state(ListedState::Pending) }), ["3"]);
     assert_eq!(list(state(ListedState::Delivered)), ["1"]);
     assert_eq!(list(state(ListedState::Failed)), ["trap"]);
-    assert!(list(state(ListedState::SetAside)).is_empty());
+    assert!(list(state(ListedState::Dead)).is_empty());
 }

@@ -1,123 +1,286 @@
 //! Random actions on the store, each compared with a model in plain memory.
+//!
+//! The model also holds what must be true of eviction whatever the order of actions: what identifies an alert never goes
+//! before what it says, nor that before the request that brought it; nothing goes that is not delivered; and for the size
+//! alone no identity goes at all.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use proptest::prelude::*;
+use rusqlite::Connection;
 
+use super::super::due::SHARE;
+use super::super::retention::IDENTITY_BYTES;
 use super::*;
 
 #[derive(Debug, Clone)]
 enum Action {
-    Append { source: u8, events: Vec<(u8, u8)> },
-    Settle { nth: u8, verdict: Kind },
+    /// Events, each with its key, its priority and whether it goes to both destinations; and what proves them.
+    Append {
+        source: u8,
+        events: Vec<(u8, u8, u8, bool)>,
+        proof: Option<u8>,
+    },
+    Settle {
+        destination: u8,
+        nth: u8,
+        verdict: Kind,
+    },
     Wait(i64),
+    Wake {
+        destination: u8,
+    },
     Requeue,
-    Retain,
+    Dismiss,
+    /// What is older than so much goes.
+    Age(i64),
+    /// All content goes that may: bodies, or what alerts say as well.
+    Evict {
+        events: bool,
+    },
+    /// The oldest go until there are no more alerts than these.
+    Forget {
+        identities: u8,
+    },
     Reopen,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Accepted,
-    Later(i64),
+    Retry(i64),
     Blocked,
-    Refused,
+    Rejected,
 }
+
+const DESTINATIONS: [&str; 2] = [DESTINATION, "other"];
 
 /// What the store should hold.
 #[derive(Debug, Default)]
 struct Model {
-    known: HashSet<(u8, u8)>,
-    alerts: BTreeMap<i64, Entry>,
-    /// The number of the newest request that was kept.
-    requests: i64,
+    /// By source and event, the alert.
+    known: HashMap<(u8, u8), i64>,
+    /// By source and proof, an alert of its request.
+    proofs: HashMap<(u8, u8), i64>,
+    repeats: BTreeMap<i64, i64>,
+    alerts: BTreeMap<i64, (u8, u8)>,
+    deliveries: BTreeMap<i64, Delivery>,
+    /// By number, when it came in.
+    requests: BTreeMap<i64, i64>,
+    bodies: BTreeSet<i64>,
+    events: BTreeSet<i64>,
+    /// In the order in which the store met them.
+    sources: Vec<u8>,
+    newest: i64,
     now: i64,
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+struct Delivery {
+    destination: u8,
     source: u8,
-    event: u8,
     key: u8,
+    priority: u8,
+    /// The most urgent that it had to stand in for.
+    urgency: u8,
     state: &'static str,
-    /// Where it is the head of its lane.
+    /// Where it is the head of its line.
     due_at: Option<i64>,
 }
 
+fn request_of(alert: i64) -> i64 {
+    alert / ALERTS_PER_REQUEST as i64
+}
+
+fn alert_of(delivery: i64) -> i64 {
+    delivery / DELIVERIES_PER_ALERT as i64
+}
+
 impl Model {
-    fn append(&mut self, source: u8, events: &[(u8, u8)]) -> Appended {
-        self.requests += 1;
-        let mut appended = Appended { accepted: 0, duplicates: 0 };
-        for (place, &(event, key)) in (0..).zip(events) {
-            if !self.known.insert((source, event)) {
+    fn append(&mut self, source: u8, events: &[(u8, u8, u8, bool)], proof: Option<u8>) -> Appended {
+        let seq = self.newest + 1;
+        if let Some(alert) = proof.and_then(|proof| self.proofs.get(&(source, proof))) {
+            *self.repeats.entry(*alert).or_default() += 1;
+            return self.stored(source, seq, Appended { accepted: 0, duplicates: events.len() });
+        }
+        let (mut appended, mut first) = (Appended::default(), None);
+        for (place, &(event, key, priority, both)) in (0..).zip(events) {
+            if let Some(alert) = self.known.get(&(source, event)) {
+                *self.repeats.entry(*alert).or_default() += 1;
                 appended.duplicates += 1;
                 continue;
             }
             appended.accepted += 1;
-            let due_at = (!self.lane_is_busy(source, key)).then_some(self.now);
-            let id = self.requests * ALERTS_PER_REQUEST as i64 + place;
-            self.alerts.insert(id, Entry { source, event, key, state: "pending", due_at });
+            let alert = seq * ALERTS_PER_REQUEST as i64 + place;
+            first.get_or_insert(alert);
+            self.known.insert((source, event), alert);
+            self.alerts.insert(alert, (source, event));
+            self.events.insert(alert);
+            for destination in 0..=u8::from(both) {
+                let due_at = self.now;
+                let one =
+                    Delivery { destination, source, key, priority, urgency: priority, state: "pending", due_at: None };
+                self.enqueue(alert * DELIVERIES_PER_ALERT as i64 + i64::from(destination), one, due_at);
+            }
+        }
+        if let (Some(alert), Some(proof)) = (first, proof) {
+            self.proofs.insert((source, proof), alert);
+        }
+        self.stored(source, seq, appended)
+    }
+
+    fn stored(&mut self, source: u8, seq: i64, appended: Appended) -> Appended {
+        if appended.accepted > 0 || appended.duplicates == 0 {
+            self.newest = seq;
+            self.requests.insert(seq, self.now);
+            self.bodies.insert(seq);
+            if !self.sources.contains(&source) {
+                self.sources.push(source);
+            }
         }
         appended
     }
 
-    fn lane_is_busy(&self, source: u8, key: u8) -> bool {
-        self.alerts.values().any(|one| one.source == source && one.key == key && one.state == "pending")
+    fn enqueue(&mut self, id: i64, mut one: Delivery, due_at: i64) {
+        let behind: Option<u8> =
+            self.line(&one).filter(|(other, _)| **other > id).map(|(_, other)| other.urgency).min();
+        one.urgency = behind.map_or(one.priority, |behind| behind.min(one.priority));
+        let is_busy = self.line(&one).next().is_some();
+        one.due_at = (!is_busy).then_some(due_at);
+        let urgency = one.urgency;
+        for (other, before) in self.line(&one) {
+            if *other < id || before.due_at.is_some() {
+                before.urgency = before.urgency.min(urgency);
+            }
+        }
+        self.deliveries.insert(id, one);
     }
 
-    fn due(&self) -> Vec<i64> {
-        let mut due: Vec<_> = self.alerts.iter().filter_map(|(id, one)| Some((one.due_at?, *id))).collect();
-        due.retain(|(due_at, _)| *due_at <= self.now);
-        due.sort_unstable();
-        due.into_iter().map(|(_, id)| id).collect()
+    /// The pending ones of a source, key and destination.
+    fn line<'a>(&'a mut self, of: &Delivery) -> impl Iterator<Item = (&'a i64, &'a mut Delivery)> + use<'a> {
+        let line = (of.source, of.key, of.destination);
+        let is_of = move |one: &Delivery| (one.source, one.key, one.destination) == line && one.state == "pending";
+        self.deliveries.iter_mut().filter(move |(_, one)| is_of(one))
+    }
+
+    /// What is due, in the order in which it is to go out.
+    fn due(&self, destination: u8) -> Vec<i64> {
+        let mut levels: BTreeMap<u8, BTreeMap<usize, Vec<(i64, i64)>>> = BTreeMap::new();
+        for (id, one) in &self.deliveries {
+            if one.destination == destination && one.due_at.is_some_and(|due_at| due_at <= self.now) {
+                let source = self.sources.iter().position(|source| *source == one.source).unwrap();
+                levels.entry(one.urgency).or_default().entry(source).or_default().push((one.due_at.unwrap(), *id));
+            }
+        }
+        // The sources of a priority have one each, in turns.
+        let mut levels: Vec<Vec<i64>> = levels
+            .into_values()
+            .map(|mut sources| {
+                sources.values_mut().for_each(|of_one| of_one.sort_unstable());
+                let longest = sources.values().map(Vec::len).max().unwrap();
+                let turn = |turn: usize| sources.values().filter_map(move |of_one| of_one.get(turn)).map(|(_, id)| *id);
+                (0..longest).flat_map(turn).collect()
+            })
+            .collect();
+        let mut due = Vec::new();
+        for place in 1.. {
+            levels.retain(|level| !level.is_empty());
+            if levels.is_empty() {
+                break;
+            }
+            let below = (1..).take_while(|power| u64::is_multiple_of(place, SHARE.pow(*power))).count();
+            let level = below.min(levels.len() - 1);
+            due.push(levels[level].remove(0));
+        }
+        due
     }
 
     fn settle(&mut self, id: i64, kind: Kind) {
         let now = self.now;
-        let alert = self.alerts.get_mut(&id).unwrap();
-        (alert.state, alert.due_at) = match kind {
+        let one = self.deliveries.get_mut(&id).unwrap();
+        (one.state, one.due_at) = match kind {
             Kind::Accepted => ("delivered", None),
-            Kind::Refused => ("set_aside", None),
-            Kind::Later(wait) => ("pending", Some(now + wait)),
+            Kind::Rejected => ("dead", None),
+            Kind::Retry(wait) => ("pending", Some(now + wait)),
             Kind::Blocked => ("pending", Some(now)),
         };
-        if alert.state != "pending" {
-            let (source, key) = (alert.source, alert.key);
-            let mut lane = self.alerts.values_mut();
-            if let Some(head) = lane.find(|one| one.source == source && one.key == key && one.state == "pending") {
+        if one.state != "pending" {
+            let one = one.clone();
+            if let Some((_, head)) = self.line(&one).next() {
                 head.due_at.get_or_insert(now);
             }
         }
     }
 
     fn requeue(&mut self) {
-        let ids: Vec<_> = self.alerts.iter().filter(|(_, one)| one.state == "set_aside").map(|(id, _)| *id).collect();
-        for id in ids {
-            let (source, key) = (self.alerts[&id].source, self.alerts[&id].key);
-            let due_at = (!self.lane_is_busy(source, key)).then_some(0);
-            let alert = self.alerts.get_mut(&id).unwrap();
-            (alert.state, alert.due_at) = ("pending", due_at);
+        let dead: Vec<_> = self.deliveries.iter().filter(|(_, one)| one.state == "dead").map(|(id, _)| *id).collect();
+        for id in dead {
+            let one = self.deliveries.remove(&id).unwrap();
+            self.enqueue(id, Delivery { state: "pending", urgency: one.priority, ..one }, 0);
         }
     }
 
-    /// All requests without an undelivered alert go, but for the newest, and what they opened is forgotten.
-    fn retain(&mut self) {
-        let request = |id: i64| id / ALERTS_PER_REQUEST as i64;
-        let open = self.alerts.iter().filter(|(_, one)| one.state != "delivered").map(|(id, _)| request(*id));
-        let open: HashSet<i64> = open.chain([self.requests]).collect();
-        let known = &mut self.known;
-        self.alerts.retain(|id, one| {
-            let stays = open.contains(&request(*id));
-            if !stays {
-                known.remove(&(one.source, one.event));
-            }
-            stays
-        });
+    fn is_undelivered(&self, alert: i64) -> bool {
+        self.deliveries.iter().any(|(id, one)| alert_of(*id) == alert && matches!(one.state, "pending" | "dead"))
+    }
+
+    fn is_open(&self, seq: i64) -> bool {
+        self.alerts.keys().any(|alert| request_of(*alert) == seq && self.is_undelivered(*alert))
+    }
+
+    fn remove(&mut self, seq: i64) {
+        if seq == self.newest || self.is_open(seq) {
+            return;
+        }
+        self.requests.remove(&seq);
+        self.bodies.remove(&seq);
+        self.events.retain(|alert| request_of(*alert) != seq);
+        self.alerts.retain(|alert, _| request_of(*alert) != seq);
+        self.repeats.retain(|alert, _| request_of(*alert) != seq);
+        self.deliveries.retain(|id, _| request_of(alert_of(*id)) != seq);
+        self.known.retain(|_, alert| request_of(*alert) != seq);
+        self.proofs.retain(|_, alert| request_of(*alert) != seq);
+    }
+
+    fn evict(&mut self, events: bool) {
+        let open = |model: &Self, seq: i64| model.is_open(seq);
+        let kept: BTreeSet<_> = self.bodies.iter().copied().filter(|seq| open(self, *seq)).collect();
+        self.bodies = kept;
+        if events {
+            self.events = self.events.iter().copied().filter(|alert| self.is_undelivered(*alert)).collect();
+        }
     }
 
     fn count(&self, state: &str) -> i64 {
-        self.alerts.values().filter(|one| one.state == state).count() as i64
+        self.deliveries.values().filter(|one| one.state == state).count() as i64
     }
+
+    fn dismiss(&mut self) {
+        self.deliveries.values_mut().filter(|one| one.state == "dead").for_each(|one| one.state = "dismissed");
+    }
+}
+
+fn numbers<C: FromIterator<i64>>(file: &Connection, sql: &str) -> C {
+    let mut statement = file.prepare_cached(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+fn reading(source: u8, events: &[(u8, u8, u8, bool)], proof: Option<u8>) -> Reading {
+    let source = source.to_string();
+    let alerts = events.iter().map(|(event, key, priority, both)| {
+        let priority = [Priority::Critical, Priority::High, Priority::Medium, Priority::Low][usize::from(*priority)];
+        let event =
+            contract::Alert { key: Some(key.to_string()), ..contract::Alert::new(event.to_string(), priority, "t") };
+        let alert = Alert { source: source.clone(), request: "r".into(), received_at: "x".into(), event };
+        NewAlert::new(&alert, &DESTINATIONS[..=usize::from(*both)]).unwrap()
+    });
+    Reading::Alerts { alerts: alerts.collect(), proofs: Proofs::new(&source, proof.map(|proof| [proof]), None) }
+}
+
+async fn job(bench: &Bench, kind: JobKind, now: i64) -> Job {
+    ask_for(&file(bench.dir.path()), &kind, &[JobTarget::AllDead], now, None).unwrap();
+    bench.store.due_reader().unwrap().jobs().unwrap().remove(0)
 }
 
 async fn compare(actions: Vec<Action>) {
@@ -125,75 +288,130 @@ async fn compare(actions: Vec<Action>) {
     let mut model = Model { now: 100, ..Model::default() };
     for action in actions {
         bench.wait_until(model.now).await;
+        let identities = model.alerts.len();
         match action {
-            Action::Append { source, events } => {
-                let words: Vec<_> = events.iter().map(|(event, key)| (event.to_string(), key.to_string())).collect();
-                let words: Vec<_> = words.iter().map(|(event, key)| (event.as_str(), key.as_str())).collect();
-                let appended = bench.append(&source.to_string(), model.now, &words).await;
-                assert_eq!(appended, model.append(source, &events));
+            Action::Append { source, ref events, proof } => {
+                let request = bench.request(&source.to_string(), model.now);
+                let appended = bench.store.append(request, reading(source, events, proof)).await.unwrap();
+                assert_eq!(appended, model.append(source, events, proof));
             }
-            Action::Settle { nth, verdict } => {
-                let due = model.due();
+            Action::Settle { destination, nth, verdict } => {
+                let due = model.due(destination);
                 if due.is_empty() {
                     continue;
                 }
-                let alert = due[nth as usize % due.len()];
+                let delivery = due[nth as usize % due.len()];
                 let words = match verdict {
                     Kind::Accepted => accepted(),
-                    Kind::Later(wait) => later(model.now + wait),
+                    Kind::Retry(wait) => later(model.now + wait),
                     Kind::Blocked => (Outcome::Blocked { why: "401".into() }, model.now),
-                    Kind::Refused => refused(),
+                    Kind::Rejected => rejected(),
                 };
-                let settled = settlement(alert, model.now, None, words);
+                let settled = settlement(delivery, model.now, None, words);
                 bench.store.settle(settled).await.unwrap();
-                model.settle(alert, verdict);
+                model.settle(delivery, verdict);
             }
             Action::Wait(time) => model.now += time,
+            Action::Wake { destination } => {
+                bench.store.wake(DESTINATIONS[usize::from(destination)]).await.unwrap();
+                let now = model.now;
+                let waiting = model.deliveries.values_mut().filter(|one| one.destination == destination);
+                waiting.filter(|one| one.due_at.is_some_and(|at| at > now)).for_each(|one| one.due_at = Some(0));
+            }
             Action::Requeue => {
-                ask_replay(&file(bench.dir.path()), &[ReplayTarget::AllSetAside], model.now).unwrap();
-                let replay = bench.store.due_reader().unwrap().replays().unwrap()[0];
-                bench.store.requeue(replay).await.unwrap();
+                let job = job(&bench, JobKind::Replay, model.now).await;
+                bench.store.requeue(job).await.unwrap();
                 model.requeue();
             }
-            Action::Retain => {
-                retain(&bench, i64::MAX, u64::MAX).await;
-                model.retain();
+            Action::Dismiss => {
+                let job = job(&bench, JobKind::Dismiss { why: "old".into() }, model.now).await;
+                assert_eq!(bench.store.dismiss(job).await.unwrap().dead as i64, model.count("dead"));
+                model.dismiss();
+            }
+            Action::Age(age) => {
+                retain(&bench, model.now - age).await;
+                let old: Vec<_> =
+                    model.requests.iter().filter(|(_, at)| **at < model.now - age).map(|(seq, _)| *seq).collect();
+                old.into_iter().for_each(|seq| model.remove(seq));
+            }
+            Action::Evict { events } => {
+                sweep(&bench, Stage::Bodies, bounds(0, 0)).await;
+                if events {
+                    sweep(&bench, Stage::Events, bounds(0, 0)).await;
+                }
+                model.evict(events);
+                assert_eq!(model.alerts.len(), identities, "no identity goes for the size");
+            }
+            Action::Forget { identities } => {
+                let most = Bounds { identities: u64::from(identities) * IDENTITY_BYTES, ..bounds(0, u64::MAX) };
+                sweep(&bench, Stage::Identities, most).await;
+                for seq in model.requests.keys().copied().collect::<Vec<_>>() {
+                    if model.alerts.len() > usize::from(identities) {
+                        model.remove(seq);
+                    }
+                }
             }
             Action::Reopen => {
                 bench = bench.reopen().await;
+                let file = Connection::open(file(bench.dir.path())).unwrap();
+                let times: Vec<i64> = numbers(&file, "SELECT times FROM repeats ORDER BY alert");
+                assert_eq!(
+                    times,
+                    model.repeats.values().copied().collect::<Vec<_>>(),
+                    "counts are written down at the end"
+                );
             }
         }
-        let due: Vec<_> = bench.due(model.now).into_iter().map(|(id, _)| id).collect();
-        assert_eq!(due, model.due());
-        for state in ["pending", "delivered", "set_aside"] {
+        for (number, name) in (0..).zip(DESTINATIONS) {
+            let due = bench.store.due_reader().unwrap().due(name, model.now, &HashSet::new(), 1000).unwrap();
+            assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), model.due(number), "{name}");
+        }
+        for state in ["pending", "delivered", "dead"] {
             assert_eq!(bench.total(state), model.count(state), "{state}");
         }
+        let file = Connection::open(file(bench.dir.path())).unwrap();
+        let bodies: BTreeSet<i64> = numbers(&file, "SELECT seq FROM bodies");
+        let events: BTreeSet<i64> = numbers(&file, "SELECT alert FROM events");
+        let alerts: BTreeSet<i64> = numbers(&file, "SELECT id FROM alerts");
+        assert_eq!((&bodies, &events), (&model.bodies, &model.events));
+        assert_eq!(alerts, model.alerts.keys().copied().collect());
+        assert!(events.is_subset(&alerts), "no identity goes while what it says is left");
     }
+    let report = check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap();
+    assert!(report.whole, "{:?}", report.findings);
 }
 
 fn action() -> impl Strategy<Value = Action> {
     let kind = prop_oneof![
         4 => Just(Kind::Accepted),
-        2 => (0..50_i64).prop_map(Kind::Later),
+        2 => (0..50_i64).prop_map(Kind::Retry),
         1 => Just(Kind::Blocked),
-        1 => Just(Kind::Refused),
+        1 => Just(Kind::Rejected),
     ];
-    let events = prop::collection::vec((0..12_u8, 0..4_u8), 0..4);
+    let events = prop::collection::vec((0..12_u8, 0..4_u8, 0..4_u8, any::<bool>()), 0..4);
+    let proof = prop_oneof![2 => Just(None), 1 => (0..6_u8).prop_map(Some)];
     prop_oneof![
-        6 => (0..2_u8, events).prop_map(|(source, events)| Action::Append { source, events }),
-        8 => (any::<u8>(), kind).prop_map(|(nth, verdict)| Action::Settle { nth, verdict }),
+        6 => (0..3_u8, events, proof).prop_map(|(source, events, proof)| Action::Append { source, events, proof }),
+        8 => (0..2_u8, any::<u8>(), kind)
+            .prop_map(|(destination, nth, verdict)| Action::Settle { destination, nth, verdict }),
         3 => (1..60_i64).prop_map(Action::Wait),
+        1 => (0..2_u8).prop_map(|destination| Action::Wake { destination }),
         1 => Just(Action::Requeue),
-        1 => Just(Action::Retain),
+        1 => Just(Action::Dismiss),
+        1 => (0..200_i64).prop_map(Action::Age),
+        1 => any::<bool>().prop_map(|events| Action::Evict { events }),
+        1 => (0..6_u8).prop_map(|identities| Action::Forget { identities }),
         1 => Just(Action::Reopen),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(
+        std::env::var("PROPTEST_CASES").map_or(64, |cases| cases.parse().unwrap())
+    ))]
 
     #[test]
-    fn the_store_does_what_a_plain_model_does(actions in prop::collection::vec(action(), 1..60)) {
+    fn store_does_what_a_plain_model_does(actions in prop::collection::vec(action(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(compare(actions));
     }

@@ -126,22 +126,27 @@ async fn what_a_crash_leaves_while_a_store_is_made_is_made_anew() {
 fn backlog(alerts: i64) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let connection = schema::open(&file(dir.path()), false).unwrap();
-    connection.execute_batch("INSERT INTO plugins VALUES (1, 'p', '1', '00')").unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO plugins VALUES (1, 'p', '1', '00'); INSERT INTO sources (id, name) VALUES (1, 'a');
+             INSERT INTO destinations VALUES (1, 'itoc360')",
+        )
+        .unwrap();
     connection
         .execute(
             "WITH RECURSIVE n (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n WHERE seq < ?)
-             INSERT INTO requests SELECT seq, 'r' || seq, 'a', 1, 'read', NULL, 1, 0, 'POST', '', '[]', x'' FROM n",
+             INSERT INTO requests SELECT seq, CAST('r' || seq AS BLOB), 1, 1, 'read', NULL, 1, 0, NULL, NULL, NULL FROM n",
             [alerts],
         )
         .unwrap();
     connection
         .execute_batch(
-            "INSERT INTO alerts SELECT seq * 1024, 'a', 'e' || seq, 'itoc360', seq / 2, 'pending',
-                                       CASE WHEN seq % 2 THEN NULL ELSE 1 END, 0 FROM requests;
+            "INSERT INTO alerts SELECT seq * 1024, 1, 'e' || seq, seq / 2, 1, NULL FROM requests;
+             INSERT INTO queue SELECT seq * 16384, 1, 1, seq / 2, 1, CASE WHEN seq % 2 THEN NULL ELSE 1 END, 0 FROM requests;
              INSERT INTO events SELECT seq * 1024, '{\"event_id\":\"e\",\"priority\":\"high\",\"title\":\"t\"}' FROM requests",
         )
         .unwrap();
-    connection.execute("UPDATE totals SET n = ? WHERE state = 'pending'", [alerts]).unwrap();
+    connection.execute("UPDATE totals SET n = ? WHERE state IN ('pending', 'alerts')", [alerts]).unwrap();
     dir
 }
 
@@ -156,9 +161,14 @@ fn work(dir: &TempDir) -> Vec<i32> {
         statement.get_status(StatementStatus::VmStep)
     };
     vec![
-        steps(writer::NEXT_SEQ, params![writer::LAST_SEQ, ALERTS_PER_REQUEST as i64]),
+        steps(writer::NEXT_SEQ, params![writer::LAST_SEQ, ALERTS_PER_REQUEST as i64, DELIVERIES_PER_ALERT as i64]),
         steps(due::WAITING_FOR, &[]),
-        steps(due::DUE, params![DESTINATION, LATE, 256]),
+        steps(due::NEXT_PRIORITY, params![1, i64::MIN]),
+        steps(due::NEXT_PRIORITY, params![1, 1]),
+        steps(due::NEXT_SOURCE, params![1, 1, i64::MIN]),
+        steps(due::NEXT_SOURCE, params![1, 1, 1]),
+        steps(due::DUE, params![1, 1, 1, LATE, i64::MIN, i64::MIN, 256]),
+        steps(due::DUE, params![1, 1, 1, LATE, 1, 500 * 16384, 256]),
     ]
 }
 

@@ -24,7 +24,8 @@ impl Bench {
         let request = self.request("a", at);
         let id = request.id.clone();
         let notice = notice(internal::plugin_failed("a", "p", "trap", "Mend it.", &id), at);
-        let reading = Reading::Failed(Failure { reason: "trap".into(), notice: Some(Box::new(notice)) });
+        let reading =
+            Reading::Failed(Failure { reason: "trap".into(), notice: Some(Box::new(notice)), unproven: None });
         assert_eq!(self.store.append(request, reading).await.unwrap(), Appended { accepted: 0, duplicates: 0 });
         id
     }
@@ -32,9 +33,9 @@ impl Bench {
     /// Has a failed request read again, as `reading`.
     async fn read_again(&self, id: &str, reading: Reading) {
         let seq = self.find(id).seq;
-        ask_replay(&file(self.dir.path()), &[ReplayTarget::Request(seq)], 5).unwrap();
-        let replay = self.store.due_reader().unwrap().replays().unwrap()[0].id;
-        let reread = Reread { replay, seq, source: "a".into(), at_ms: 9, plugin: self.plugin, reading };
+        ask_for(&file(self.dir.path()), &JobKind::Replay, &[JobTarget::Request(seq)], 5, None).unwrap();
+        let job = self.store.due_reader().unwrap().jobs().unwrap()[0].id;
+        let reread = Reread { job, seq, source: "a".into(), at_ms: 9, plugin: self.plugin, reading };
         self.store.finish_replay(reread).await.unwrap();
     }
 
@@ -86,7 +87,7 @@ async fn one_that_is_open_is_told_once_an_hour_and_ended_once_where_it_was_told(
     }
     let bench = bench.reopen().await;
     assert!(!bench.store.tell(held(HOUR + 1)).await.unwrap(), "a restart is no news");
-    let told = bench.store.remembered().unwrap().told().unwrap();
+    let told = bench.store.snapshot().unwrap().told().unwrap();
     assert_eq!(told, [Told { key: "destination-held/d".into(), destination: DESTINATION.into() }]);
     assert!(bench.store.tell(Notice { destination: "elsewhere".into(), ..well(HOUR + 2) }).await.unwrap());
     assert!(!bench.store.tell(well(HOUR + 3)).await.unwrap());
@@ -107,12 +108,12 @@ async fn what_is_told_elsewhere_is_ended_where_it_was_told_before() {
     let mut failed = bench.request("a", HOUR);
     failed.id = "late".into();
     let notice = elsewhere(notice(internal::plugin_failed("a", "p", "trap", "Mend it.", "late"), HOUR));
-    let reading = Reading::Failed(Failure { reason: "trap".into(), notice: Some(Box::new(notice)) });
+    let reading = Reading::Failed(Failure { reason: "trap".into(), notice: Some(Box::new(notice)), unproven: None });
     bench.store.append(failed, reading).await.unwrap();
     let (held, failed) = ("destination-held/d", "plugin-failed/a");
     assert_eq!(bench.deliver().await, [opens(held), ends(held), opens(failed), ends(failed)]);
     assert_eq!(bench.deliver_to("elsewhere").await, [opens(held), ends(held), opens(failed)]);
-    let told = bench.store.remembered().unwrap().told().unwrap();
+    let told = bench.store.snapshot().unwrap().told().unwrap();
     assert_eq!(told, [Told { key: failed.into(), destination: "elsewhere".into() }]);
 }
 
@@ -132,7 +133,7 @@ async fn what_is_forgotten_has_no_end() {
     bench.store.tell(held(0)).await.unwrap();
     let told = |destination: &str| Told { key: "destination-held/d".into(), destination: destination.into() };
     bench.store.forget(told("elsewhere")).await.unwrap();
-    assert_eq!(bench.store.remembered().unwrap().told().unwrap(), [told(DESTINATION)], "it was told here");
+    assert_eq!(bench.store.snapshot().unwrap().told().unwrap(), [told(DESTINATION)], "it was told here");
     bench.store.forget(told(DESTINATION)).await.unwrap();
     assert!(!bench.store.tell(well(1)).await.unwrap());
 }
@@ -215,10 +216,10 @@ async fn what_was_told_goes_when_its_request_goes() {
     let failed = bench.fail(0).await;
     bench.append("a", 1, &[("1", "1")]).await;
     bench.deliver().await;
-    assert_eq!(retain(&bench, i64::MAX, u64::MAX).await, 0, "a failed request stays, with what was told of it");
+    assert_eq!(retain(&bench, i64::MAX).await, 0, "a failed request stays, with what was told of it");
     assert_eq!(bench.find(&failed).alerts.len(), 1);
     bench.read_again(&failed, Reading::Ignored("nobody".into())).await;
-    assert_eq!(retain(&bench, i64::MAX, u64::MAX).await, 2);
+    assert_eq!(retain(&bench, i64::MAX).await, 2);
     assert!(bench.store.history().unwrap().find(&failed).unwrap().is_empty());
     assert_eq!((bench.total("delivered"), bench.total("pending")), (0, 1), "the end of it is still to be delivered");
 }
@@ -235,8 +236,8 @@ async fn when_sources_were_heard_of_is_remembered_beside_how_many_failed() {
     bench.store.remember(vec![seen("a", Some(5), 10), seen("b", None, 20)]).await.unwrap();
     bench.store.remember(vec![seen("b", Some(6), 0)]).await.unwrap();
     let bench = bench.reopen().await;
-    let remembered = bench.store.remembered().unwrap();
-    assert_eq!(remembered.seen().unwrap(), [seen("a", Some(5), 10), seen("b", Some(6), 0)]);
+    let snapshot = bench.store.snapshot().unwrap();
+    assert_eq!(snapshot.seen().unwrap(), [seen("a", Some(5), 10), seen("b", Some(6), 0)]);
     let request = bench.find("request-1").id;
     bench.read_again(&request, Reading::Ignored("nobody".into())).await;
     assert_eq!(bench.deliver().await, [opens("plugin-failed/a"), ends("plugin-failed/a")], "none waits any more");
@@ -245,12 +246,12 @@ async fn when_sources_were_heard_of_is_remembered_beside_how_many_failed() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_announced_and_counted_by_destination() {
     let mut bench = Bench::new().await;
-    let mut set_aside = bench.store.set_aside();
+    let mut dead = bench.store.dead();
     bench.append("a", 1, &[("1", "1"), ("2", "2")]).await;
-    assert_eq!(*set_aside.borrow_and_update(), 0);
-    bench.settle("1", refused()).await;
-    assert_eq!((set_aside.has_changed().unwrap(), *set_aside.borrow_and_update()), (true, 1));
+    assert_eq!(*dead.borrow_and_update(), 0);
+    bench.settle("1", rejected()).await;
+    assert_eq!((dead.has_changed().unwrap(), *dead.borrow_and_update()), (true, 1));
     bench.settle("2", later(5)).await;
-    assert!(!set_aside.has_changed().unwrap(), "the others are no news");
-    assert_eq!(bench.store.remembered().unwrap().set_aside().unwrap(), [(DESTINATION.to_owned(), 1)]);
+    assert!(!dead.has_changed().unwrap(), "the others are no news");
+    assert_eq!(bench.store.snapshot().unwrap().dead().unwrap(), [(DESTINATION.to_owned(), 1)]);
 }

@@ -96,7 +96,7 @@ impl Model {
         }
         match answer {
             Answer::Accepted => self.settle(event, "delivered", Reply::Ok),
-            Answer::Rejected => self.settle(event, "set_aside", Reply::error(400, "no")),
+            Answer::Rejected => self.settle(event, "dead", Reply::error(400, "no")),
             Answer::Blocked => Reply::error(402, "not paid"),
             Answer::Retry => Reply::error(503, "busy"),
             Answer::Lost => Reply::Lost,
@@ -119,8 +119,7 @@ impl Model {
     }
 
     pub fn requeue(&mut self) -> usize {
-        let ids: Vec<_> =
-            self.alerts.iter().filter(|(_, one)| one.now.state == "set_aside").map(|(id, _)| *id).collect();
+        let ids: Vec<_> = self.alerts.iter().filter(|(_, one)| one.now.state == "dead").map(|(id, _)| *id).collect();
         for id in &ids {
             let head = !self.is_busy(self.alerts[id].key);
             let entry = self.alerts.get_mut(id).unwrap();

@@ -1,16 +1,18 @@
-//! Keeping what the gateway tells of itself.
+//! Keeping internal alerts: what the gateway reports about itself.
 //!
-//! Its alerts go the way of all others: rows in the store, delivered until the destination has them. What is open stands
-//! in `conditions`, which the same transaction keeps in step, so that neither a crash nor a repetition opens or ends one
-//! twice.
+//! They go the way of all others: rows in the store, delivered until the destination has them. Which are open stands in
+//! `conditions`, which the same transaction keeps in step, so that neither a crash nor a repetition opens or ends one twice.
 
 use plugin_sdk::contract::{self, Status};
 use rusqlite::{OptionalExtension, params};
 
-use super::append::{self, NewAlert, PluginRecord};
-use super::remembered::Told;
-use super::writer::Step;
-use super::{StoreError, alert_ids};
+use super::StoreError;
+use super::append;
+use super::command::Command;
+use super::ids::{alert_ids, request_id};
+use super::request::{Failure, NewAlert, NewRequest, PluginRecord};
+use super::snapshot::Told;
+use super::step::Step;
 use crate::alert::Alert;
 use crate::alert::internal::{self, Topic};
 use crate::config::OWN_SOURCE;
@@ -19,7 +21,7 @@ use crate::config::OWN_SOURCE;
 /// more often than that is read by nobody.
 const AGAIN_MS: i64 = 60 * 60 * 1000;
 
-/// Something that the gateway has to tell.
+/// An internal alert to open or to resolve.
 #[derive(Debug, Clone)]
 pub struct Notice {
     /// Where to; the end of one that is open goes where that went, and one that is open elsewhere is ended there first.
@@ -30,8 +32,35 @@ pub struct Notice {
     pub at_ms: i64,
 }
 
-/// Keeps a notice, as an alert of a request that nobody sent. Says whether it was news: what opens one that was told within
-/// the hour, and what ends none, is dropped. It is due at `now_ms`.
+/// Opens or resolves an internal alert, due since `now_ms`. Returns whether it is news.
+#[derive(Debug)]
+pub struct Tell {
+    pub notice: Notice,
+    pub now_ms: i64,
+}
+
+/// Forgets that an internal alert is open.
+#[derive(Debug)]
+pub struct Forget(pub Told);
+
+impl Command for Tell {
+    type Output = bool;
+
+    fn run(&self, step: &mut Step<'_>) -> Result<bool, StoreError> {
+        tell(step, &self.notice, self.now_ms)
+    }
+}
+
+impl Command for Forget {
+    type Output = ();
+
+    fn run(&self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        forget(step, &self.0)
+    }
+}
+
+/// Keeps a notice, as an alert of a request that nobody sent. Returns whether it was news: what opens one that was told
+/// within the hour, and what ends none, is dropped. It is due at `now_ms`.
 pub fn tell(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, StoreError> {
     match notice.event.status {
         Status::Trigger => {
@@ -50,31 +79,32 @@ pub fn tell(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, S
     Ok(true)
 }
 
-/// Takes it that nobody waits any more for the end of this. What was told under its key elsewhere meanwhile stays.
-pub fn forget(step: &Step<'_>, told: &Told) -> Result<(), StoreError> {
+/// Forgets that this is open there. What was told under its key elsewhere meanwhile stays.
+fn forget(step: &Step<'_>, told: &Told) -> Result<(), StoreError> {
     step.transaction
         .prepare_cached("DELETE FROM conditions WHERE key = ? AND destination = ?")?
         .execute([&told.key, &told.destination])?;
     Ok(())
 }
 
-/// Counts a request that its plugin failed on, and keeps the notice of it at the request itself, unless one was told within
-/// the hour.
+/// Counts a failed request, and keeps the notice of it at the request itself, unless one was told within the hour.
 pub fn failed(
     step: &mut Step<'_>,
     seq: i64,
-    source: &str,
-    notice: Option<&Notice>,
+    request: &NewRequest,
+    failure: &Failure,
     now_ms: i64,
 ) -> Result<(), StoreError> {
+    let unproven = failure.unproven.map(|_| request.bytes());
+    let source = step.source(&request.source)?;
     let waiting: i64 = step
         .transaction
         .prepare_cached(
-            "INSERT INTO sources (name, failed) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET failed = failed + 1
-             RETURNING failed",
+            "UPDATE sources SET failed = failed + 1, unproven = unproven + (?2 IS NOT NULL),
+                                unproven_bytes = unproven_bytes + ifnull(?2, 0) WHERE id = ?1 RETURNING failed",
         )?
-        .query_row([source], |row| row.get(0))?;
-    let Some(notice) = notice else { return Ok(()) };
+        .query_row(params![source, unproven], |row| row.get(0))?;
+    let Some(notice) = failure.notice.as_deref() else { return Ok(()) };
     if !open(step, notice, now_ms)? {
         return Ok(());
     }
@@ -86,12 +116,25 @@ pub fn failed(
     keep(step, seq, last, notice, now_ms)
 }
 
-/// A request that a plugin had failed on was read at `at_ms`. After the last one of its source, the notice of it is ended.
-pub fn mended(step: &mut Step<'_>, source: &str, at_ms: i64, now_ms: i64) -> Result<(), StoreError> {
+/// Counts that request `seq` does not wait for its plugin any more, at `at_ms`. After the last one of its source, the notice
+/// of it is ended. To be called before the request's row changes.
+pub fn no_longer_failed(
+    step: &mut Step<'_>,
+    seq: i64,
+    source: &str,
+    at_ms: i64,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    step.totals.failed -= 1;
     let waiting: Option<i64> = step
         .transaction
-        .prepare_cached("UPDATE sources SET failed = failed - 1 WHERE name = ? RETURNING failed")?
-        .query_row([source], |row| row.get(0))
+        .prepare_cached(
+            "UPDATE sources SET failed = failed - 1, unproven = unproven - (was.bytes IS NOT NULL),
+                                unproven_bytes = unproven_bytes - ifnull(was.bytes, 0)
+             FROM (SELECT (SELECT unproven FROM requests WHERE seq = ?2) AS bytes) AS was
+             WHERE name = ?1 RETURNING failed",
+        )?
+        .query_row(params![source, seq], |row| row.get(0))
         .optional()?;
     if waiting == Some(0) {
         let event = Topic::PluginFailed.resolves(source);
@@ -101,13 +144,13 @@ pub fn mended(step: &mut Step<'_>, source: &str, at_ms: i64, now_ms: i64) -> Res
     Ok(())
 }
 
-/// Where the open alert of a key was told, and when.
+/// Returns where the open alert of a key was told, and when.
 fn told(step: &Step<'_>, key: &str) -> Result<Option<(String, i64)>, StoreError> {
     let mut statement = step.transaction.prepare_cached("SELECT destination, told_at FROM conditions WHERE key = ?")?;
     Ok(statement.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
-/// Takes down that this is open, at its destination and nowhere else. Says whether it is news there.
+/// Takes down that this is open, at its destination and nowhere else. Returns whether it is news there.
 fn open(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, StoreError> {
     if let Some((destination, told_at)) = told(step, notice.event.key())? {
         if destination != notice.destination {
@@ -133,8 +176,8 @@ fn say(step: &mut Step<'_>, notice: Notice, now_ms: i64) -> Result<(), StoreErro
 
 /// A request that nobody sent, so that what hangs on it is listed, shown, delivered and removed like everything else.
 fn request(step: &mut Step<'_>, at_ms: i64) -> Result<i64, StoreError> {
-    let seq = *step.next_seq;
-    *step.next_seq += 1;
+    let seq = step.take_seq();
+    let source = step.source(OWN_SOURCE)?;
     let record = PluginRecord {
         name: OWN_SOURCE.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -143,10 +186,12 @@ fn request(step: &mut Step<'_>, at_ms: i64) -> Result<i64, StoreError> {
     let plugin = append::plugin(step, &record)?;
     step.transaction
         .prepare_cached(
-            "INSERT INTO requests (seq, id, source, received_at, state, plugin, duplicates, method, url, headers, body)
-             VALUES (?, ?, ?, ?, 'read', ?, 0, '', '', '[]', x'')",
+            "INSERT INTO requests (seq, id, source, received_at, state, plugin, duplicates) VALUES (?, ?, ?, ?, 'read', ?, 0)",
         )?
-        .execute(params![seq, uuid::Uuid::now_v7().to_string(), OWN_SOURCE, at_ms, plugin.0])?;
+        .execute(params![seq, request_id(&uuid::Uuid::now_v7().to_string()), source, at_ms, plugin.0])?;
+    step.transaction
+        .prepare_cached("INSERT INTO bodies (seq, method, url, headers, body) VALUES (?, '', '', '[]', x'')")?
+        .execute([seq])?;
     Ok(seq)
 }
 
@@ -159,8 +204,10 @@ fn keep(step: &mut Step<'_>, seq: i64, id: i64, notice: Notice, now_ms: i64) -> 
         Status::Resolve => format!("{}/{seq}/ends", event.key()),
     };
     let alert = Alert { source: OWN_SOURCE.to_owned(), request: String::new(), received_at: String::new(), event };
-    let alert = NewAlert::new(&alert, &destination).map_err(|error| StoreError::Disk(error.to_string()))?;
-    let kept = append::insert(step, id, OWN_SOURCE, &alert, now_ms)?;
-    step.totals.pending += i64::from(kept);
-    Ok(())
+    let alert = NewAlert::new(&alert, [destination]).map_err(|error| StoreError::Disk(error.to_string()))?;
+    match append::known(step, id, &alert)? {
+        None => append::insert(step, id, &alert, now_ms),
+        // Somebody wrote it there.
+        Some(_) => Ok(()),
+    }
 }

@@ -1,11 +1,12 @@
-//! What outlives a restart beside requests and alerts: when sources were heard of, and what the gateway has told.
+//! The snapshot of state that a restart goes on from: when sources were heard of, and which internal alerts are open.
 
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::writer::Step;
+use super::command::Command;
+use super::step::Step;
 use super::{StoreError, schema};
 
 /// When a source was heard of.
@@ -19,7 +20,7 @@ pub struct Seen {
     pub silence: Duration,
 }
 
-/// An alert of the gateway's own that is open.
+/// An internal alert that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     /// Its key.
@@ -28,13 +29,13 @@ pub struct Told {
     pub destination: String,
 }
 
-/// A connection that reads what is remembered.
+/// A connection that reads the snapshot.
 #[derive(Debug)]
-pub struct Remembered {
+pub struct Snapshot {
     connection: Connection,
 }
 
-impl Remembered {
+impl Snapshot {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { connection: schema::open_reader(path)? })
     }
@@ -44,7 +45,9 @@ impl Remembered {
     /// # Errors
     /// What the disk said.
     pub fn seen(&self) -> Result<Vec<Seen>, StoreError> {
-        let mut statement = self.connection.prepare("SELECT name, last_seen, silence FROM sources")?;
+        let mut statement = self.connection.prepare(
+            "SELECT name, last_seen, silence FROM sources WHERE last_seen NOT NULL OR silence > 0 ORDER BY name",
+        )?;
         let rows = statement.query_map([], |row| {
             let silence = Duration::from_millis(row.get::<_, i64>(2)?.unsigned_abs());
             Ok(Seen { source: row.get(0)?, last_seen: row.get(1)?, silence })
@@ -52,13 +55,24 @@ impl Remembered {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Every alert of the gateway's own that is open.
+    /// Every internal alert that is open.
     ///
     /// # Errors
     /// What the disk said.
     pub fn told(&self) -> Result<Vec<Told>, StoreError> {
         let mut statement = self.connection.prepare("SELECT key, destination FROM conditions")?;
         let rows = statement.query_map([], |row| Ok(Told { key: row.get(0)?, destination: row.get(1)? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Destinations that have dead letters, and how many.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn dead(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let sql = "SELECT name, count(*) FROM dead JOIN destinations d ON d.id = destination GROUP BY name";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -69,32 +83,29 @@ impl Remembered {
     pub fn failed(&self, source: &str) -> Result<(usize, usize), StoreError> {
         // `length` of a blob reads its header alone.
         let sql = "SELECT count(*), coalesce(sum(length(url) + length(headers) + length(body)), 0)
-                   FROM requests WHERE state = 'failed' AND source = ?";
+                   FROM requests r JOIN bodies b ON b.seq = r.seq
+                   WHERE state = 'failed' AND source = (SELECT id FROM sources WHERE name = ?)";
         let mut statement = self.connection.prepare_cached(sql)?;
         let found = statement.query_row([source], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
         let whole = |number: i64| usize::try_from(number).unwrap_or_default();
         Ok((whole(found.0), whole(found.1)))
     }
-
-    /// Destinations that have refused alerts, and how many are set aside.
-    ///
-    /// # Errors
-    /// What the disk said.
-    pub fn set_aside(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let sql = "SELECT destination, count(*) FROM alerts WHERE state = 'set_aside' GROUP BY destination";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
 }
 
-pub fn remember(step: Step<'_>, seen: &[Seen]) -> Result<(), StoreError> {
-    let mut statement = step.transaction.prepare_cached(
-        "INSERT INTO sources (name, last_seen, silence) VALUES (?1, ?2, ?3)
-         ON CONFLICT (name) DO UPDATE SET last_seen = ?2, silence = ?3",
-    )?;
-    for Seen { source, last_seen, silence } in seen {
-        statement.execute(params![source, last_seen, i64::try_from(silence.as_millis()).unwrap_or(i64::MAX)])?;
+/// Writes down when sources were heard of.
+#[derive(Debug)]
+pub struct Remember(pub Vec<Seen>);
+
+impl Command for Remember {
+    type Output = ();
+
+    fn run(&self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        for Seen { source, last_seen, silence } in &self.0 {
+            let id = step.source(source)?;
+            step.transaction
+                .prepare_cached("UPDATE sources SET last_seen = ?2, silence = ?3 WHERE id = ?1")?
+                .execute(params![id, last_seen, i64::try_from(silence.as_millis()).unwrap_or(i64::MAX)])?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! What a call is said to have used.
 
 use super::*;
-use crate::Measured;
+use crate::plugin::Measured;
 
 const PAGE: usize = 64 * 1024;
 

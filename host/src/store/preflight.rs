@@ -1,4 +1,4 @@
-//! What stands in the store's place before it is opened: nothing, a store, or something that had better be left alone.
+//! The preflight: what stands in the store's place before it is opened. Nothing, a store, or something to be left alone.
 //!
 //! SQLite takes an empty file for a new database, and *deletes the log beside it*; it takes any database for ours, and
 //! changes its journal mode and adds tables to it. So nothing is opened for writing until it has been looked at. A store
@@ -14,7 +14,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
-use super::schema::{self, MIGRATIONS};
+use super::schema;
 
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -22,7 +22,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// How many bytes its header has.
 const HEADER: usize = 100;
 
-/// Looks at `path`. Gives a connection for reading to the store that is there, or nothing where there is none yet.
+/// Looks at `path`. Returns a connection for reading to the store that is there, or nothing where there is none yet.
 ///
 /// # Errors
 /// [`StoreError::Unusable`] with what is wrong, [`StoreError::Newer`], or what the disk said. Nothing was changed.
@@ -57,6 +57,7 @@ pub fn look(path: &Path) -> Result<Option<Connection>, StoreError> {
     }
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(schema::BUSY)?;
+    schema::harden(&connection)?;
     match difference(&connection) {
         Ok(None) => Ok(Some(connection)),
         Ok(Some(why)) => Err(unusable(&why)),
@@ -65,7 +66,7 @@ pub fn look(path: &Path) -> Result<Option<Connection>, StoreError> {
     }
 }
 
-/// How many bytes a database says that it has, by the header that it starts with. SQLite takes a page that is there in part
+/// The bytes that a database has by the header that it starts with. SQLite takes a page that is there in part
 /// for a whole one.
 fn size(header: &[u8]) -> Option<u64> {
     let number = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
@@ -76,7 +77,7 @@ fn size(header: &[u8]) -> Option<u64> {
     Some(u64::from(number(28)?) * page_size)
 }
 
-/// How the tables differ from those that this gateway makes, where they do. More tables, indexes and views than those do
+/// Says how the tables differ from those that this gateway makes, where they do. More tables, indexes and views than those do
 /// no harm; a trigger might.
 pub fn difference(connection: &Connection) -> Result<Option<String>, StoreError> {
     let version = schema::version(connection)?;
@@ -85,7 +86,7 @@ pub fn difference(connection: &Connection) -> Result<Option<String>, StoreError>
         return Ok(Some("it is a database of another program".to_owned()));
     }
     let mut ours = Connection::open_in_memory()?;
-    schema::migrate(&mut ours, &MIGRATIONS[..usize::try_from(version).unwrap_or_default()])?;
+    schema::make(&mut ours, version)?;
     for (name, (kind, sql)) in objects(&ours)? {
         match found.get(&name) {
             Some((_, found)) if *found == sql => {}

@@ -1,0 +1,64 @@
+//! The audit: who did what with what is kept.
+
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+use super::StoreError;
+use super::command::Command;
+use super::step::Step;
+
+/// One action of an operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Unix milliseconds.
+    pub at_ms: i64,
+    /// The operator: a user of this machine, or of the admin listener.
+    pub who: String,
+    /// Where the action came from: `command line`, or an address.
+    pub origin: String,
+    /// The action in a word: `replay`, `dismiss`, …
+    pub action: String,
+    /// Ids, as the operator gave them, or a filter.
+    pub about: String,
+    /// The operator's reason.
+    pub why: Option<String>,
+}
+
+/// Writes an action down.
+#[derive(Debug)]
+pub struct Audit(pub Entry);
+
+impl Command for Audit {
+    type Output = ();
+
+    fn run(&self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        self.0.insert(step.transaction)
+    }
+}
+
+impl Entry {
+    pub(super) fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
+        let Self { at_ms, who, origin, action, about, why } = self;
+        connection
+            .prepare_cached("INSERT INTO audit (at, who, origin, action, about, why) VALUES (?, ?, ?, ?, ?, ?)")?
+            .execute(params![at_ms, who, origin, action, about, why])?;
+        Ok(())
+    }
+}
+
+/// Reads the newest actions, newest first.
+pub fn list(connection: &Connection, limit: usize) -> Result<Vec<Entry>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT at, who, origin, action, about, why FROM audit ORDER BY id DESC LIMIT ?")?;
+    let rows = statement.query_map([limit as i64], |row| {
+        Ok(Entry {
+            at_ms: row.get(0)?,
+            who: row.get(1)?,
+            origin: row.get(2)?,
+            action: row.get(3)?,
+            about: row.get(4)?,
+            why: row.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,62 @@
+//! A command of the writer: what it does within a transaction, and where its answer goes once that is on disk.
+
+use tokio::sync::oneshot;
+
+use super::StoreError;
+use super::step::Step;
+
+/// A change of the store. Each one is a file.
+pub trait Command: Send + 'static {
+    /// The answer to the caller.
+    type Output: Send + 'static;
+
+    /// Does it. It may be run again where the transaction that it was part of was rolled back.
+    ///
+    /// # Errors
+    /// What the disk said; the whole transaction is then rolled back.
+    fn run(&self, step: &mut Step<'_>) -> Result<Self::Output, StoreError>;
+}
+
+/// A command in the writer's queue, whatever its answer.
+pub trait Queued: Send {
+    /// Runs it, and keeps its answer back.
+    ///
+    /// # Errors
+    /// As [`Command::run`].
+    fn run(&mut self, step: &mut Step<'_>) -> Result<(), StoreError>;
+
+    /// Answers the caller: what the command returned if its transaction is on disk, else why that is not.
+    fn answer(self: Box<Self>, outcome: &Result<(), StoreError>);
+}
+
+struct Ask<C: Command> {
+    command: C,
+    output: Option<C::Output>,
+    reply: oneshot::Sender<Result<C::Output, StoreError>>,
+}
+
+/// The answer to a command, once there is one.
+pub type Answer<O> = oneshot::Receiver<Result<O, StoreError>>;
+
+/// Makes a command ready for the queue.
+pub fn queued<C: Command>(command: C) -> (Box<dyn Queued>, Answer<C::Output>) {
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Ask { command, output: None, reply }), answer)
+}
+
+impl<C: Command> Queued for Ask<C> {
+    fn run(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        self.output = Some(self.command.run(step)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: &Result<(), StoreError>) {
+        let answer = match (outcome, self.output) {
+            (Ok(()), Some(output)) => Ok(output),
+            (Err(error), _) => Err(error.clone()),
+            (Ok(()), None) => Err(StoreError::Closed),
+        };
+        // The caller may have gone away, as a sender does that hangs up; the work is done all the same.
+        let _ = self.reply.send(answer);
+    }
+}

@@ -1,0 +1,84 @@
+//! The files of a store: one gateway for each data directory, and whether the files that SQLite has open are those that stand
+//! in the store's place.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+use super::schema;
+
+/// Held as long as the writer lives; the operating system gives it back when the process dies, however it dies.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Makes `data_dir` (mode 0700) where it is not there, and locks it against a second gateway.
+pub fn acquire(data_dir: &Path) -> Result<Lock, StoreError> {
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
+        let fix = "data_dir must be a folder that this user may write to, on a disk that is not read-only";
+        StoreError::Disk(format!("cannot {what} {}: {error}; {fix}", data_dir.display()))
+    };
+    if !data_dir.is_dir() {
+        DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|error| failed("make", &error))?;
+        // What is in a folder survives a power cut only where the folder itself does.
+        let above = data_dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        sync_folder(above).map_err(|error| failed("make", &error))?;
+    }
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(data_dir.join("lock"))
+        .map_err(|error| failed("write into", &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(data_dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed("lock", &error)),
+    }
+}
+
+/// Has the disk keep which files are in a folder, and under which names.
+pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The store's file and its log, as they were when they were opened.
+#[derive(Debug)]
+pub struct Place {
+    files: [(PathBuf, Inode); 2],
+}
+
+/// Device and number: the same as long as it is the same file, whatever its name.
+type Inode = (u64, u64);
+
+impl Place {
+    /// Takes down where they are, once both are open.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`] where they are not there.
+    pub fn of(path: &Path) -> Result<Self, StoreError> {
+        let known = |path: PathBuf| match inode(&path) {
+            Some(inode) => Ok((path, inode)),
+            None => Err(StoreError::Moved(path)),
+        };
+        Ok(Self { files: [known(path.to_owned())?, known(schema::log(path))?] })
+    }
+
+    /// Checks that they still stand there.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`] where one does not.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match self.files.iter().find(|(path, known)| inode(path) != Some(*known)) {
+            Some((path, _)) => Err(StoreError::Moved(path.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn inode(path: &Path) -> Option<Inode> {
+    path.metadata().ok().map(|found| (found.dev(), found.ino()))
+}

@@ -1,0 +1,297 @@
+//! The handle by which all others use the store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::{mpsc, watch};
+
+use super::append::{Append, Plugin};
+use super::audit::{Audit, Entry};
+use super::closing::Closing;
+use super::command::{Command, queued};
+use super::dismiss::{Dismiss, Dismissed};
+use super::files::{self, Place};
+use super::internal::{Forget, Notice, Tell};
+use super::jobs::Job;
+use super::replay::{FinishReplay, Requeue, Reread};
+use super::request::{Appended, NewRequest, PluginId, PluginRecord, Reading};
+use super::retention::{Sweep, Swept};
+use super::settle::{Settle, Settlement};
+use super::snapshot::{Remember, Seen, Snapshot, Told};
+use super::wake::Wake;
+use super::writer::{Message, Signals, Trouble, Writer};
+use super::{DueReader, History, StoreError, due, schema};
+use crate::clock::{Clock, wall_ms};
+use crate::metrics::Metrics;
+
+/// How many commands may wait for the writer. More than that, and the disk is not keeping up: the sender is asked to send
+/// again later.
+pub(super) const QUEUE: usize = 4096;
+
+/// How the store is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether a commit waits for the disk. Only a benchmark that wants to know what the sync costs says `false`.
+    pub sync: bool,
+    /// What alerts are due by.
+    pub clock: Clock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { sync: true, clock: Clock::start() }
+    }
+}
+
+/// A handle to the store: cheap to clone, usable from any task.
+#[derive(Clone)]
+pub struct Store {
+    messages: mpsc::Sender<Message>,
+    signals: Signals,
+    path: Arc<Path>,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store in `data_dir`, making the directory (mode 0700), the file (0600) and the newest schema as needed.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] where another gateway has it open; [`StoreError::Newer`] where a newer version wrote it;
+    /// [`StoreError::Unusable`] where something else stands in its place; otherwise what the disk said. In each case
+    /// nothing was changed.
+    pub fn open(data_dir: &Path, options: &Options, metrics: Metrics) -> Result<(Self, Closing), StoreError> {
+        let lock = files::acquire(data_dir)?;
+        let path: Arc<Path> = super::file(data_dir).into();
+        let clock = options.clock;
+        let mut connection = schema::open(&path, options.sync)?;
+        due::bring_back(&mut connection, clock.now_ms())?;
+        let signals = Signals::default();
+        let (messages, queue) = mpsc::channel(QUEUE);
+        let writer = Writer::new(connection, Place::of(&path)?, signals.clone(), metrics, lock)?;
+        let (ending, ended) = std::sync::mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || {
+                let _ending = ending;
+                writer.run(queue);
+            })
+            .map_err(|error| StoreError::Disk(format!("cannot start the writer's thread: {error}")))?;
+        let store = Self { messages: messages.clone(), signals, path, clock };
+        Ok((store, Closing { messages, thread, ended }))
+    }
+
+    /// Keeps a request and what was read from it, or counts what it repeats. Once this returns `Ok`, its events are on disk.
+    /// Dropping the future changes nothing: the append happens whole or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] where too much waits already; [`StoreError::Unproven`] where its source has too many failed
+    /// requests of senders that have proved nothing; or what the disk said. Nothing is kept then.
+    pub async fn append(&self, request: NewRequest, reading: Reading) -> Result<Appended, StoreError> {
+        let (command, answer) = queued(Append { request, reading, now_ms: self.clock.now_ms() });
+        self.messages.try_send(Message::Do(command)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        answer.await.map_err(|_| StoreError::Closed)??
+    }
+
+    /// Keeps the outcome of an attempt at delivery, and makes the next delivery of the ordering key due where this one is
+    /// settled.
+    ///
+    /// # Errors
+    /// What the disk said; the delivery is then as it was before the attempt.
+    pub async fn settle(&self, settlement: Settlement) -> Result<(), StoreError> {
+        self.ask(Settle { settlement, now_ms: self.clock.now_ms() }).await
+    }
+
+    /// Makes due now all that waits for `destination`, because it takes alerts again. What has waited longest goes first.
+    /// Returns how many deliveries that were.
+    ///
+    /// # Errors
+    /// What the disk said; some may be due already.
+    pub async fn wake(&self, destination: &str) -> Result<usize, StoreError> {
+        let (mut from, mut deliveries) = (i64::MIN, 0);
+        loop {
+            let wake = Wake { destination: destination.to_owned(), from, now_ms: self.clock.now_ms() };
+            let woken = self.ask(wake).await?;
+            deliveries += woken.deliveries;
+            match woken.next {
+                Some(next) => from = next,
+                None => return Ok(deliveries),
+            }
+        }
+    }
+
+    /// Keeps what a second reading of a failed request came to, and takes the job off the list.
+    ///
+    /// # Errors
+    /// What the disk said; the job then stays on the list.
+    pub async fn finish_replay(&self, reread: Reread) -> Result<Appended, StoreError> {
+        self.ask(FinishReplay { reread, now_ms: self.clock.now_ms() }).await
+    }
+
+    /// Makes the dead letters that a job names pending again, and takes it off the list. Returns their number.
+    ///
+    /// # Errors
+    /// What the disk said; the job then stays on the list.
+    pub async fn requeue(&self, job: Job) -> Result<usize, StoreError> {
+        self.ask(Requeue { job, wall_ms: wall_ms() }).await
+    }
+
+    /// Dismisses the failed request and the dead letters that a job names, and takes it off the list once all are.
+    ///
+    /// # Errors
+    /// What the disk said; the job then stays on the list.
+    pub async fn dismiss(&self, job: Job) -> Result<Dismissed, StoreError> {
+        self.ask(Dismiss { job, at_ms: wall_ms(), now_ms: self.clock.now_ms() }).await
+    }
+
+    /// Writes down what an operator did.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub async fn audit(&self, entry: Entry) -> Result<(), StoreError> {
+        self.ask(Audit(entry)).await
+    }
+
+    /// Runs a slice of a sweep.
+    ///
+    /// # Errors
+    /// What the disk said; nothing was removed then.
+    pub(crate) async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
+        self.ask(sweep).await
+    }
+
+    /// Returns the number that says which plugin read a request, new or known.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub async fn plugin(&self, plugin: PluginRecord) -> Result<PluginId, StoreError> {
+        self.ask(Plugin(plugin)).await
+    }
+
+    /// Keeps an internal alert, to be delivered like every alert. Returns whether it was news.
+    ///
+    /// # Errors
+    /// What the disk said; nothing was told then.
+    pub async fn tell(&self, notice: Notice) -> Result<bool, StoreError> {
+        self.ask(Tell { notice, now_ms: self.clock.now_ms() }).await
+    }
+
+    /// Forgets that something was told, where there is no destination left at which its end could be told.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub async fn forget(&self, told: Told) -> Result<(), StoreError> {
+        self.ask(Forget(told)).await
+    }
+
+    /// Keeps when sources were heard of.
+    ///
+    /// # Errors
+    /// What the disk said; what was kept of them before stands.
+    pub async fn remember(&self, seen: Vec<Seen>) -> Result<(), StoreError> {
+        self.ask(Remember(seen)).await
+    }
+
+    /// Returns when the writer is gone: at the end, or because it panicked.
+    pub async fn ended(&self) {
+        self.messages.closed().await;
+    }
+
+    /// Changes with every commit that the disk does not take, and when it takes one again.
+    pub fn trouble(&self) -> watch::Receiver<Trouble> {
+        self.signals.trouble.subscribe()
+    }
+
+    /// Takes down that the caller has waited too long for an answer: a disk that hangs says nothing by itself. Returns the
+    /// error that is to be answered; whether the request was kept in the end is not known.
+    pub fn hangs(&self) -> StoreError {
+        let error = StoreError::Disk("it has not answered for too long, and may hang".to_owned());
+        self.signals.trouble.send_modify(|trouble| trouble.meet(&error));
+        error
+    }
+
+    /// The file whose being there says that the operator may have been told of trouble with the disk. A disk that has no room
+    /// for a page mostly has some for a name.
+    pub fn told_of_trouble(&self) -> PathBuf {
+        self.path.with_file_name("told-of-trouble")
+    }
+
+    /// The number of dead letters.
+    pub fn dead(&self) -> watch::Receiver<i64> {
+        self.signals.dead.subscribe()
+    }
+
+    /// Opens a connection of its own that reads the snapshot of state.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Snapshot::open(&self.path)
+    }
+
+    /// Changes with every commit: what waits for new alerts waits on this.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.signals.committed.subscribe()
+    }
+
+    /// The clock that alerts are due by.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Opens a connection of its own that reads what is due.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn due_reader(&self) -> Result<DueReader, StoreError> {
+        DueReader::open(&self.path)
+    }
+
+    /// Opens a connection of its own that reads what happened.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn history(&self) -> Result<History, StoreError> {
+        History::open_file(&self.path)
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many bytes are in use, after each commit.
+    pub(super) fn bytes(&self) -> watch::Receiver<u64> {
+        self.signals.bytes.subscribe()
+    }
+
+    /// How many bytes of the file nothing is in.
+    pub(super) fn spare_bytes(&self) -> u64 {
+        self.signals.spare.load(Ordering::Relaxed)
+    }
+
+    /// How many alerts are known again.
+    pub(super) fn identities(&self) -> u64 {
+        self.signals.identities.load(Ordering::Relaxed)
+    }
+
+    /// Whether counts of repeats wait to be written down.
+    pub(super) fn has_repeats(&self) -> bool {
+        self.signals.repeats.load(Ordering::Relaxed)
+    }
+
+    async fn ask<C: Command>(&self, command: C) -> Result<C::Output, StoreError> {
+        let (command, answer) = queued(command);
+        self.messages.send(Message::Do(command)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}

@@ -1,0 +1,98 @@
+//! The list of what an operator asks to have done.
+//!
+//! `events replay` and `events dismiss` run in a process of their own, maybe while no gateway runs. So they only write down
+//! what is wanted; the gateway does it, with the plugin and the configuration that it has, now or when it starts.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::audit::Entry;
+use super::step::Step;
+use super::{StoreError, schema};
+
+/// Something that an operator asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its number on the list.
+    pub id: i64,
+    /// What is to be done.
+    pub kind: JobKind,
+    /// What with.
+    pub target: JobTarget,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobKind {
+    /// A failed request is read again, dead letters are sent again.
+    Replay,
+    /// A failed request or dead letters are given up on purpose.
+    Dismiss {
+        /// The operator's reason.
+        why: String,
+    },
+}
+
+/// What a job is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobTarget {
+    /// One request, by its `seq`, where it failed; and its dead letters.
+    Request(i64),
+    /// Every dead letter.
+    AllDead,
+}
+
+/// Puts jobs on the list, and what the operator did into the audit; the gateway takes them from there. For a process that is
+/// not the gateway.
+///
+/// # Errors
+/// Where there is no store, or what the disk said; nothing is on the list then.
+pub fn ask(
+    path: &Path,
+    kind: &JobKind,
+    targets: &[JobTarget],
+    now_ms: i64,
+    audit: Option<&Entry>,
+) -> Result<(), StoreError> {
+    let mut connection = schema::open_existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let transaction = connection.transaction()?;
+    let (word, why) = match kind {
+        JobKind::Replay => ("replay", None),
+        JobKind::Dismiss { why } => ("dismiss", Some(why)),
+    };
+    for target in targets {
+        let seq = match target {
+            JobTarget::Request(seq) => Some(*seq),
+            JobTarget::AllDead => None,
+        };
+        let sql = "INSERT INTO jobs (kind, request, asked_at, why) VALUES (?, ?, ?, ?)";
+        transaction.execute(sql, params![word, seq, now_ms, why])?;
+    }
+    if let Some(entry) = audit {
+        entry.insert(&transaction)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Reads the jobs that are to be done, oldest first.
+pub fn list(connection: &Connection) -> Result<Vec<Job>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, kind, request, why FROM jobs WHERE kind IN ('replay', 'dismiss') ORDER BY id LIMIT 100",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let kind = match row.get_ref(1)?.as_str()? {
+            "dismiss" => JobKind::Dismiss { why: row.get::<_, Option<String>>(3)?.unwrap_or_default() },
+            _ => JobKind::Replay,
+        };
+        let target = row.get::<_, Option<i64>>(2)?.map_or(JobTarget::AllDead, JobTarget::Request);
+        Ok(Job { id: row.get(0)?, kind, target })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Takes a job off the list.
+pub fn done(step: &Step<'_>, job: i64) -> Result<(), StoreError> {
+    step.transaction.prepare_cached("DELETE FROM jobs WHERE id = ?")?.execute([job])?;
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! The words in which intake hands a request and what was read from it to the store.
+
+use hyper::body::Bytes;
+use plugin_sdk::contract::Priority;
+
+use super::ids::{Identity, StoredEventId};
+use super::internal::Notice;
+use crate::alert::Alert;
+
+/// A request to keep, as it came in.
+#[derive(Debug)]
+pub struct NewRequest {
+    /// UUIDv7, as it is answered to the sender.
+    pub id: String,
+    /// The name of the source.
+    pub source: String,
+    /// Unix milliseconds.
+    pub received_at: i64,
+    /// The method, in upper case.
+    pub method: String,
+    /// As in the contract: the public URL with the received path suffix and query.
+    pub url: String,
+    /// JSON: `[[name, value], …]`.
+    pub headers: String,
+    /// The bytes.
+    pub body: Bytes,
+    /// Which plugin read it.
+    pub plugin: PluginId,
+}
+
+/// What came of reading a request.
+#[derive(Debug)]
+pub enum Reading {
+    /// The plugin found alerts.
+    Alerts {
+        /// The alerts, oldest first; fewer than [`ALERTS_PER_REQUEST`](super::ALERTS_PER_REQUEST), as the last place is for
+        /// an internal alert.
+        alerts: Vec<NewAlert>,
+        /// What proved the sender, where that must not prove a second request.
+        proofs: Proofs,
+    },
+    /// The plugin failed: the request is kept until it is replayed or dismissed.
+    Failed(Failure),
+    /// Only after a replay: the plugin, fixed, says that the sender did not prove itself.
+    Rejected(String),
+    /// Only after a replay: the plugin, fixed, says that nobody needs to know.
+    Ignored(String),
+}
+
+/// What proved that a request is authentic, such as its signature: a second kind of identity.
+///
+/// A request with a proof that was seen before is a repeat, whatever events it claims to carry: all of them count as
+/// duplicates, and none opens anything. So a proof belongs here only where a sender never makes the same one for something
+/// else: a signature over the whole request, not a token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proofs {
+    hashes: Vec<Identity>,
+    until_ms: Option<i64>,
+}
+
+/// The most proofs that are remembered of one request. A header with more signatures than that is not a sender's.
+const PROOFS: usize = 16;
+
+impl Proofs {
+    /// The proofs that came with a request of `source`; each is any text or bytes. They are remembered as long as its alerts
+    /// are, or until `until_ms` (Unix milliseconds) where the scheme itself refuses what is older.
+    pub fn new<P: AsRef<[u8]>>(source: &str, proofs: impl IntoIterator<Item = P>, until_ms: Option<i64>) -> Self {
+        let hashes = proofs.into_iter().take(PROOFS).map(|proof| Identity::of_proof(source, proof.as_ref()));
+        Self { hashes: hashes.collect(), until_ms }
+    }
+
+    pub(super) fn hashes(&self) -> &[Identity] {
+        &self.hashes
+    }
+
+    pub(super) fn until_ms(&self) -> Option<i64> {
+        self.until_ms
+    }
+
+    /// The hashes as `requests.proofs` holds them.
+    pub(super) fn stored(&self) -> Option<Vec<u8>> {
+        (!self.hashes.is_empty()).then(|| self.hashes.iter().flat_map(|Identity(hash)| *hash).collect())
+    }
+}
+
+/// Why a request could not be read.
+#[derive(Debug)]
+pub struct Failure {
+    /// In words.
+    pub reason: String,
+    /// What is told of it, where it is news.
+    pub notice: Option<Box<Notice>>,
+    /// What bounds it where its sender has proved nothing; `None` where the sender has.
+    pub unproven: Option<UnprovenBounds>,
+}
+
+/// How many failed requests one source may have whose senders have proved nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnprovenBounds {
+    /// So many requests,
+    pub count: i64,
+    /// of so many bytes together.
+    pub bytes: i64,
+}
+
+/// An alert to keep.
+#[derive(Debug)]
+pub struct NewAlert {
+    pub(super) source: String,
+    pub(super) event_id: StoredEventId,
+    pub(super) identity: Identity,
+    pub(super) destinations: Vec<String>,
+    pub(super) ordering_key: i64,
+    pub(super) priority: Priority,
+    pub(super) ignored: Option<String>,
+    pub(super) json: String,
+}
+
+/// The number of a plugin in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PluginId(pub(super) i64);
+
+/// Which wasm, exactly.
+#[derive(Debug, Clone)]
+pub struct PluginRecord {
+    /// The plugin's name.
+    pub name: String,
+    /// The version that it gives itself.
+    pub version: String,
+    /// SHA-256 of the wasm, in hex.
+    pub sha256: String,
+}
+
+/// What an append came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Alerts that are new, and will be delivered.
+    pub accepted: usize,
+    /// Alerts whose event id the source has sent before, or whose request is proved by what proved another before.
+    pub duplicates: usize,
+}
+
+impl NewAlert {
+    /// Prepares an alert for the store, outside the writer's thread. It has one delivery for each of `destinations`, of which
+    /// those beyond [`DELIVERIES_PER_ALERT`](super::DELIVERIES_PER_ALERT) are left out.
+    ///
+    /// # Errors
+    /// Where the alert does not become JSON, which no alert that came from JSON does.
+    pub fn new<D: AsRef<str>>(
+        alert: &Alert,
+        destinations: impl IntoIterator<Item = D>,
+    ) -> Result<Self, serde_json::Error> {
+        let event_id = StoredEventId::new(&alert.source, &alert.event.event_id);
+        let destinations = destinations.into_iter().take(super::DELIVERIES_PER_ALERT);
+        Ok(Self {
+            source: alert.source.clone(),
+            identity: event_id.identity(&alert.source),
+            event_id,
+            destinations: destinations.map(|name| name.as_ref().to_owned()).collect(),
+            ordering_key: ordering_key(alert),
+            priority: alert.event.priority,
+            ignored: None,
+            json: serde_json::to_string(&alert.event)?,
+        })
+    }
+
+    /// The same alert, delivered nowhere, with the reason. It is stored and listed, and its event is known again.
+    #[must_use]
+    pub fn ignored(self, why: impl Into<String>) -> Self {
+        Self { destinations: Vec::new(), ignored: Some(why.into()), ..self }
+    }
+
+    fn bytes(&self) -> usize {
+        let text = self.source.capacity() + self.json.capacity() + self.event_id.shown().len();
+        size_of::<Self>()
+            + text
+            + self.destinations.iter().map(|name| size_of::<String>() + name.capacity()).sum::<usize>()
+    }
+}
+
+impl Reading {
+    /// These alerts, of a request without a proof that is to be remembered.
+    pub fn alerts(alerts: Vec<NewAlert>) -> Self {
+        Self::Alerts { alerts, proofs: Proofs::default() }
+    }
+
+    /// Returns how many bytes it holds, about.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Alerts { alerts, .. } => alerts.iter().map(NewAlert::bytes).sum(),
+            // The notice of a failure says little more than its reason.
+            Self::Failed(failure) => failure.reason.len(),
+            Self::Rejected(reason) | Self::Ignored(reason) => reason.len(),
+        }
+    }
+
+    /// Returns the words for `requests.state` and `requests.reason`.
+    pub fn state(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Self::Alerts { .. } => ("read", None),
+            Self::Failed(failure) => ("failed", Some(&failure.reason)),
+            Self::Rejected(reason) => ("rejected", Some(reason)),
+            Self::Ignored(reason) => ("ignored", Some(reason)),
+        }
+    }
+}
+
+impl NewRequest {
+    /// Returns how many bytes of it come from its sender.
+    pub(super) fn bytes(&self) -> i64 {
+        (self.url.len() + self.headers.len() + self.body.len()) as i64
+    }
+}
+
+/// 64 bits that say which alerts are delivered in order: the first half of the fingerprint. Two keys that share one by chance
+/// merely wait for each other.
+fn ordering_key(alert: &Alert) -> i64 {
+    let fingerprint = alert.fingerprint();
+    u64::from_str_radix(&fingerprint[..16], 16).unwrap_or_default().cast_signed()
+}
+
+/// The number by which a priority is sorted: the most urgent one has the least.
+pub fn rank(priority: Priority) -> i64 {
+    match priority {
+        Priority::Critical => 0,
+        Priority::High => 1,
+        Priority::Medium => 2,
+        Priority::Low => 3,
+    }
+}
+
+/// A failure of which nothing is told, of a sender that has proved itself.
+impl<T: Into<String>> From<T> for Failure {
+    fn from(reason: T) -> Self {
+        Self { reason: reason.into(), notice: None, unproven: None }
+    }
+}

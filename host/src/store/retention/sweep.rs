@@ -1,0 +1,291 @@
+//! A slice of a sweep: some rows, looked at and removed in one commit.
+
+use rusqlite::params;
+
+use crate::store::StoreError;
+use crate::store::command::Command;
+use crate::store::ids::{StoredEventId, alert_ids, deliveries_of, delivery_ids};
+use crate::store::internal;
+use crate::store::space::Space;
+use crate::store::step::Step;
+use crate::store::totals::Totals;
+
+/// What the identity of one alert takes on the disk, with its request, its receipt and all indexes: 235 bytes were measured
+/// with Twilio's event ids, and 3 % of the pages' room is always free.
+pub const IDENTITY_BYTES: u64 = 256;
+
+/// How many rows one slice looks at. A slice holds up the commits behind it, so it is short.
+const LOOK: i64 = 256;
+
+/// How many pages one slice gives back.
+const PAGES: u32 = 256;
+
+/// What a slice looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Requests that are too old.
+    Age,
+    /// Bodies, while too much is in use.
+    Bodies,
+    /// What alerts say, and all but their last attempts, while too much is in use.
+    Events,
+    /// The oldest identities, while there are too many.
+    Identities,
+    /// Pages that nothing is in.
+    Space,
+}
+
+/// What may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Requests received before this may go: Unix milliseconds.
+    pub before_ms: i64,
+    /// Requests received after this came in under a clock that was ahead, and say nothing of the age of those behind them.
+    pub now_ms: i64,
+    /// While more bytes than this are in use, content goes.
+    pub size: u64,
+    /// While identities take more bytes than this, the oldest go.
+    pub identities: u64,
+}
+
+/// Removes some of what may go, from a row on.
+#[derive(Debug)]
+pub struct Sweep {
+    /// What is looked for.
+    pub stage: Stage,
+    /// A request's `seq`, or an alert's id; 0 to begin.
+    pub from: i64,
+    /// What may go.
+    pub bounds: Bounds,
+}
+
+/// What a slice did.
+#[derive(Debug, Clone, Copy)]
+pub struct Swept {
+    /// How much was removed.
+    pub removed: Removed,
+    /// Where the next slice begins; `None` says that there is no more to look at.
+    pub next: Option<i64>,
+    /// Whether the bound is kept to now.
+    pub is_enough: bool,
+    /// How many bytes are in use now.
+    pub bytes: u64,
+    /// How much is kept now.
+    pub(in crate::store) totals: Totals,
+}
+
+/// How much was removed, by what it exceeded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Requests that were older than may be.
+    pub by_age: u64,
+    /// Requests whose content, or identity, took more room than it may; or alerts that lost what they said.
+    pub by_size: u64,
+}
+
+impl Command for Sweep {
+    type Output = Swept;
+
+    fn run(&self, step: &mut Step<'_>) -> Result<Swept, StoreError> {
+        let mut removed = Removed::default();
+        let next = match self.stage {
+            Stage::Age => self.old(step, &mut removed)?,
+            Stage::Bodies => self.bodies(step, &mut removed)?,
+            Stage::Events => self.events(step, &mut removed)?,
+            Stage::Identities => self.identities(step, &mut removed)?,
+            Stage::Space => self.space(step)?,
+        };
+        let bytes = Space::of(step.transaction)?.in_use;
+        let is_enough = match self.stage {
+            Stage::Age | Stage::Space => false,
+            Stage::Bodies | Stage::Events => bytes <= self.bounds.size,
+            Stage::Identities => !self.has_too_many(step),
+        };
+        Ok(Swept { removed, next, is_enough, bytes, totals: *step.totals })
+    }
+}
+
+impl Sweep {
+    fn old(&self, step: &mut Step<'_>, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
+        let Bounds { before_ms, now_ms, .. } = self.bounds;
+        let oldest: Vec<(i64, i64)> = step
+            .transaction
+            .prepare_cached("SELECT seq, received_at FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?")?
+            .query_map(params![self.from, LOOK], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let next = oldest.last().and_then(|(seq, _)| seq.checked_add(1));
+        for (seq, received_at) in oldest {
+            if received_at >= before_ms {
+                if received_at > now_ms {
+                    continue;
+                }
+                return Ok(None);
+            }
+            removed.by_age += u64::from(remove(step, seq, true)?);
+        }
+        Ok(next)
+    }
+
+    fn bodies(&self, step: &mut Step<'_>, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
+        let mut select = step.transaction.prepare_cached(
+            "SELECT b.seq, ifnull(r.state, '') <> 'failed' FROM bodies b LEFT JOIN requests r ON r.seq = b.seq
+             WHERE b.seq >= ? ORDER BY b.seq LIMIT ?",
+        )?;
+        let oldest: Vec<(i64, bool)> = select
+            .query_map(params![self.from, LOOK], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let mut last = None;
+        for (seq, settled) in oldest {
+            if Space::of(step.transaction)?.in_use <= self.bounds.size {
+                return Ok(Some(seq));
+            }
+            if settled && !is_undelivered(step, deliveries_of(seq))? {
+                step.transaction.prepare_cached("DELETE FROM bodies WHERE seq = ?")?.execute([seq])?;
+                removed.by_size += 1;
+            }
+            last = seq.checked_add(1);
+        }
+        Ok(last)
+    }
+
+    fn events(&self, step: &mut Step<'_>, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
+        let mut select =
+            step.transaction.prepare_cached("SELECT alert FROM events WHERE alert >= ? ORDER BY alert LIMIT ?")?;
+        let oldest: Vec<i64> =
+            select.query_map(params![self.from, LOOK], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut last = None;
+        for alert in oldest {
+            if Space::of(step.transaction)?.in_use <= self.bounds.size {
+                return Ok(Some(alert));
+            }
+            let deliveries = delivery_ids(alert);
+            if !is_undelivered(step, deliveries)? {
+                step.transaction.prepare_cached("DELETE FROM events WHERE alert = ?")?.execute([alert])?;
+                for sql in [
+                    "DELETE FROM attempts WHERE delivery BETWEEN ?1 AND ?2
+                     AND n < (SELECT max(n) FROM attempts t WHERE t.delivery = attempts.delivery)",
+                    "UPDATE attempts SET fingerprint = NULL, said = NULL WHERE delivery BETWEEN ?1 AND ?2",
+                ] {
+                    step.transaction.prepare_cached(sql)?.execute(deliveries)?;
+                }
+                removed.by_size += 1;
+            }
+            last = alert.checked_add(1);
+        }
+        Ok(last)
+    }
+
+    fn identities(&self, step: &mut Step<'_>, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
+        let mut select =
+            step.transaction.prepare_cached("SELECT seq FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?")?;
+        let oldest: Vec<i64> =
+            select.query_map(params![self.from, LOOK], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut last = None;
+        for seq in oldest {
+            if !self.has_too_many(step) {
+                return Ok(Some(seq));
+            }
+            removed.by_size += u64::from(remove(step, seq, false)?);
+            last = seq.checked_add(1);
+        }
+        Ok(last)
+    }
+
+    fn has_too_many(&self, step: &Step<'_>) -> bool {
+        step.totals.alerts.unsigned_abs().saturating_mul(IDENTITY_BYTES) > self.bounds.identities
+    }
+
+    /// Gives some pages back to the disk.
+    fn space(&self, step: &Step<'_>) -> Result<Option<i64>, StoreError> {
+        let Space { spare, .. } = Space::of(step.transaction)?;
+        if spare <= self.bounds.size / 20 {
+            return Ok(None);
+        }
+        let mut vacuum = step.transaction.prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+        let mut pages = vacuum.query([])?;
+        while pages.next()?.is_some() {}
+        let left = Space::of(step.transaction)?.spare;
+        // A file that an older gateway made without the means for it gives nothing back.
+        Ok((left < spare && left > self.bounds.size / 20).then_some(0))
+    }
+}
+
+/// Returns whether one of these deliveries is pending, or a dead letter.
+fn is_undelivered(step: &Step<'_>, [first, last]: [i64; 2]) -> Result<bool, StoreError> {
+    let mut select = step.transaction.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM queue WHERE id BETWEEN ?1 AND ?2)
+             OR EXISTS (SELECT 1 FROM dead WHERE id BETWEEN ?1 AND ?2)",
+    )?;
+    Ok(select.query_row([first, last], |row| row.get(0))?)
+}
+
+/// Removes a request and all that hangs on it, unless one of its alerts is not delivered, or its plugin failed on it. A failed
+/// request of a sender that has proved nothing goes where it is `old`. Returns whether it is gone.
+fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> {
+    // The newest request stays, whatever its age: the next number is one more than its own, so none is given twice.
+    if seq >= *step.next_seq - 1 || is_undelivered(step, deliveries_of(seq))? {
+        return Ok(false);
+    }
+    let (state, unproven, received_at, source): (String, bool, i64, String) = step
+        .transaction
+        .prepare_cached(
+            "SELECT state, r.unproven NOT NULL, received_at, ifnull(name, '')
+             FROM requests r LEFT JOIN sources s ON s.id = r.source WHERE seq = ?",
+        )?
+        .query_row([seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    if state == "failed" {
+        if !(old && unproven) {
+            return Ok(false);
+        }
+        tracing::warn!(source, "a failed request whose sender had proved nothing was removed for its age");
+        internal::no_longer_failed(step, seq, &source, received_at, 0)?;
+    }
+    forget_identities(step, seq)?;
+    let (alerts, deliveries) = (alert_ids(seq), deliveries_of(seq));
+    let mut delivered = step
+        .transaction
+        .prepare_cached("SELECT count(*) FROM attempts WHERE delivery BETWEEN ? AND ? AND outcome = 'accepted'")?;
+    step.totals.delivered -= delivered.query_row(deliveries, |row| row.get::<_, i64>(0))?;
+    step.transaction.prepare_cached("DELETE FROM attempts WHERE delivery BETWEEN ? AND ?")?.execute(deliveries)?;
+    for table in ["events", "repeats"] {
+        let sql = format!("DELETE FROM {table} WHERE alert BETWEEN ? AND ?");
+        step.transaction.prepare_cached(&sql)?.execute(alerts)?;
+    }
+    let removed = step.transaction.prepare_cached("DELETE FROM alerts WHERE id BETWEEN ? AND ?")?.execute(alerts)?;
+    step.totals.alerts -= removed as i64;
+    for table in ["bodies", "requests"] {
+        step.transaction.prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?"))?.execute([seq])?;
+    }
+    Ok(true)
+}
+
+/// Removes what the events and the proofs of a request are known by.
+fn forget_identities(step: &Step<'_>, seq: i64) -> Result<(), StoreError> {
+    let alerts = alert_ids(seq);
+    let mut select = step.transaction.prepare_cached(
+        "SELECT name, event_id FROM alerts a JOIN sources s ON s.id = a.source WHERE a.id BETWEEN ? AND ?",
+    )?;
+    let mut rows = select.query(alerts)?;
+    let mut hashes = Vec::new();
+    while let Some(row) = rows.next()? {
+        // Where somebody has written another thing there, its identity stays: it is found by no event.
+        if let (Ok(source), Ok(event_id)) = (row.get::<_, String>(0), row.get::<_, StoredEventId>(1)) {
+            hashes.push(event_id.identity(&source).0.to_vec());
+        }
+    }
+    drop(rows);
+    let mut select =
+        step.transaction.prepare_cached("SELECT proofs FROM requests WHERE seq = ? AND proofs NOT NULL")?;
+    let mut rows = select.query([seq])?;
+    while let Some(row) = rows.next()? {
+        hashes.extend(row.get_ref(0)?.as_blob().unwrap_or_default().chunks(16).map(<[u8]>::to_vec));
+    }
+    drop(rows);
+    // Where another alert is known by the same by now, that one stays.
+    let mut delete =
+        step.transaction.prepare_cached("DELETE FROM identities WHERE hash = ?1 AND alert BETWEEN ?2 AND ?3")?;
+    for hash in hashes {
+        delete.execute(params![hash, alerts[0], alerts[1]])?;
+    }
+    Ok(())
+}

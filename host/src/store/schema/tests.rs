@@ -1,0 +1,189 @@
+//! A store is made whole or not at all, and an older one is brought up whole or left as it was.
+
+use super::*;
+
+#[test]
+fn a_new_file_gets_the_newest_schema_and_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    for _ in 0..2 {
+        let connection = open(&path, true).unwrap();
+        assert_eq!(version(&connection).unwrap(), VERSION);
+    }
+}
+
+/// A file as a gateway of an older schema left it: a request that its plugin failed on, and one with an alert in each state.
+fn of_schema(path: &Path, version: usize) {
+    let mut connection = Connection::open(path).unwrap();
+    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+    migrate(&mut connection, &OLDER[..1]).unwrap();
+    let id = "0190d5f2-0000-7000-8000-000000000001";
+    let rows = format!(
+        "INSERT INTO plugins VALUES (1, 'p', '1', '00');
+         INSERT INTO requests VALUES (1, 'r1', 'a', 5, 'failed', 'trap', 1, 0, 'POST', '', '[]', x'01');
+         INSERT INTO requests VALUES (2, '{id}', 'a', 6, 'read', NULL, 1, 1, 'POST', '', '[]', x'02');
+         INSERT INTO alerts VALUES (2048, 'a', 'waits', 'd', 7, 'pending', 6, 2), (2049, 'a', 'behind', 'd', 7, 'pending', NULL, 0),
+             (2050, 'a', 'refused', 'e', 8, 'set_aside', NULL, 1), (2051, 'b', '{long}', 'd', 9, 'delivered', NULL, 1);
+         INSERT INTO events SELECT id, '{{\"event_id\":\"x\",\"priority\":\"low\",\"title\":\"t\"}}' FROM alerts;
+         INSERT INTO attempts VALUES (2048, 1, 1, 1, 'later', 503, NULL, NULL, 'busy'), (2048, 2, 1, 1, 'blocked', 402, NULL, NULL, ''),
+             (2050, 1, 9, 1, 'refused', 400, NULL, NULL, 'no'), (2051, 1, 1, 1, 'accepted', 200, 'receipt', 'f', NULL);
+         INSERT INTO replays VALUES (1, NULL, 10), (2, 1, 11);
+         INSERT OR REPLACE INTO totals VALUES ('pending', 2), ('delivered', 1), ('set_aside', 1), ('failed', 1);",
+        long = "x".repeat(100)
+    );
+    connection.execute_batch(&rows).unwrap();
+    migrate(&mut connection, &OLDER[..version]).unwrap();
+}
+
+fn text(connection: &Connection, sql: &str) -> String {
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// What a store of the newest schema holds of [`of_schema`], and what it is to hold.
+const KEPT: [(&str, &str); 8] = [
+    (
+        "SELECT group_concat(r.seq || state || hex(body), ' ') FROM requests r JOIN bodies b ON b.seq = r.seq",
+        "1failed01 2read02",
+    ),
+    ("SELECT group_concat(length(id)) FROM (SELECT id FROM requests ORDER BY seq)", "2,16"),
+    (
+        "SELECT group_concat(id || ':' || priority || typeof(event_id)) FROM alerts",
+        "2048:3text,2049:3text,2050:3text,2051:3blob",
+    ),
+    ("SELECT group_concat((id / 16) || ':' || ifnull(due_at, '-') || ':' || attempts) FROM queue", "2048:6:2,2049:-:0"),
+    ("SELECT group_concat((dead.id / 16) || name) FROM dead JOIN destinations d ON d.id = destination", "2050e"),
+    (
+        "SELECT group_concat((delivery / 16) || outcome) FROM attempts",
+        "2048retry,2048blocked,2050rejected,2051accepted",
+    ),
+    ("SELECT group_concat(kind || ifnull(request, '-') || asked_at) FROM jobs", "replay-10,replay111"),
+    ("SELECT group_concat(name || failed) FROM sources", "a1,b0"),
+];
+
+#[test]
+fn older_store_is_brought_up_and_keeps_everything() {
+    for older in [1, 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        of_schema(&path, older);
+        for _ in 0..2 {
+            let connection = open(&path, true).unwrap();
+            assert_eq!(version(&connection).unwrap(), VERSION);
+            for (sql, kept) in KEPT {
+                assert_eq!(text(&connection, sql), kept, "{older}: {sql}");
+            }
+            let vacuum: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
+            assert_eq!(vacuum, 2, "it gives space back");
+        }
+        let report = crate::store::check(&path, crate::store::Depth::IntegrityCheck).unwrap();
+        assert!(report.whole, "{:?}", report.findings);
+        let left = std::fs::read_dir(dir.path()).unwrap().count();
+        assert!(left <= 3, "nothing is left of the older file");
+    }
+}
+
+#[test]
+fn older_store_stays_as_it_was_where_the_copy_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    of_schema(&path, 1);
+    // At an error in the midst, and where the process was gone before the new file had its name.
+    let broken = build(&path, true, |connection| {
+        connection.execute_batch("INSERT INTO destinations (name) VALUES ('x')")?;
+        Err(StoreError::Full)
+    });
+    assert!(matches!(broken, Err(StoreError::Full)));
+    std::fs::write(beside(&path, ".new"), "half of it").unwrap();
+    let connection = Connection::open(&path).unwrap();
+    assert_eq!(
+        (version(&connection).unwrap(), text(&connection, "SELECT group_concat(id) FROM alerts").len()),
+        (1, 19)
+    );
+    drop(connection);
+    let connection = open(&path, true).unwrap();
+    assert_eq!(text(&connection, KEPT[0].0), KEPT[0].1);
+}
+
+#[test]
+fn older_store_that_another_program_has_open_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    of_schema(&path, 2);
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN; SELECT count(*) FROM alerts").unwrap();
+    assert!(matches!(open(&path, true), Err(StoreError::Busy)));
+    drop(other);
+    assert_eq!(text(&open(&path, true).unwrap(), KEPT[0].0), KEPT[0].1);
+}
+
+#[test]
+fn reader_says_that_an_older_store_is_to_be_brought_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    of_schema(&path, 2);
+    assert!(matches!(open_foreign(&path), Err(StoreError::Older { found: 2, known: VERSION })));
+}
+
+/// A statement that is planned anew at each use costs more than its work.
+#[test]
+fn no_statement_is_prepared_again_for_what_is_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = open(&dir.path().join("a.db"), false).unwrap();
+    connection.execute_batch("ANALYZE").unwrap();
+    for sql in [
+        crate::store::due::NEXT_SOURCE,
+        crate::store::due::DUE,
+        "UPDATE queue SET due_at = ?3 WHERE due_at IS NULL AND id = ?1",
+    ] {
+        let mut statement = connection.prepare(sql).unwrap();
+        for number in 0..20 {
+            for index in 1..=statement.parameter_count() {
+                statement.raw_bind_parameter(index, number * index as i64).unwrap();
+            }
+            let mut rows = statement.raw_query();
+            while rows.next().unwrap().is_some() {}
+        }
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
+    }
+}
+
+#[test]
+fn a_file_of_a_newer_gateway_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    open(&path, true).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(open(&path, true), Err(StoreError::Newer { found: 99, .. })));
+    assert!(matches!(open_reader(&path), Err(StoreError::Newer { found: 99, .. })));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_not_made_by_a_reader() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    assert!(matches!(open_reader(&path), Err(StoreError::Missing(_))));
+    assert!(!path.exists());
+}
+
+/// Without it, a program that opens the store and closes it again, as `sqlite3` does for a SELECT, takes itself for the last
+/// one, and removes the log: what is written to that from then on is lost.
+#[test]
+fn the_lock_that_keeps_others_from_removing_the_log_is_held_however_it_was_opened() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    for time in ["made", "opened again"] {
+        let _connection = open(&path, true).unwrap();
+        let inode = format!(":{} ", path.metadata().unwrap().ino());
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        assert!(locks.lines().any(|lock| lock.contains("READ") && lock.contains(&inode)), "{time}:\n{locks}");
+    }
+}
+
+#[test]
+fn the_file_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    drop(open(&path, true).unwrap());
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}

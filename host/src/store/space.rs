@@ -1,0 +1,30 @@
+//! How much of the file is in use.
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// The room that a store takes, in bytes, without the log of its latest changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Space {
+    /// What something is in.
+    pub in_use: u64,
+    /// What nothing is in, and what comes next is written to.
+    pub spare: u64,
+}
+
+impl Space {
+    /// Returns how much a store takes, as this connection sees it.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn of(connection: &Connection) -> Result<Self, StoreError> {
+        let pragma = |name: &str| -> Result<u64, StoreError> {
+            let number: i64 = connection.prepare_cached(name)?.query_row([], |row| row.get(0))?;
+            Ok(number.unsigned_abs())
+        };
+        let (pages, free, size) =
+            (pragma("PRAGMA page_count")?, pragma("PRAGMA freelist_count")?, pragma("PRAGMA page_size")?);
+        Ok(Self { in_use: pages.saturating_sub(free) * size, spare: free * size })
+    }
+}

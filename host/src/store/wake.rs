@@ -1,0 +1,49 @@
+//! Making due at once what waits for a destination that takes alerts again.
+
+use rusqlite::params;
+
+use super::StoreError;
+use super::command::Command;
+use super::step::Step;
+
+/// How many deliveries one commit makes due. More would hold up the commits behind it.
+const BATCH: usize = 1000;
+
+/// Makes due what waits for `destination`, from delivery `from` on.
+#[derive(Debug)]
+pub struct Wake {
+    pub destination: String,
+    pub from: i64,
+    pub now_ms: i64,
+}
+
+/// What one step of it did.
+#[derive(Debug, Clone, Copy)]
+pub struct Woken {
+    /// How many deliveries are due now that were not.
+    pub deliveries: usize,
+    /// Where the next step begins; `None` says that nothing more waits.
+    pub next: Option<i64>,
+}
+
+impl Command for Wake {
+    type Output = Woken;
+
+    fn run(&self, step: &mut Step<'_>) -> Result<Woken, StoreError> {
+        let destination = step.destination(&self.destination)?;
+        let waiting: Vec<i64> = step
+            .transaction
+            .prepare_cached(
+                "SELECT id FROM queue WHERE id >= ?1 AND destination = ?2 AND due_at > ?3 ORDER BY id LIMIT ?4",
+            )?
+            .query_map(params![self.from, destination, self.now_ms, BATCH as i64], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        // Before all that came in meanwhile: what has waited longest goes first.
+        let mut update = step.transaction.prepare_cached("UPDATE queue SET due_at = 0 WHERE id = ?")?;
+        for id in &waiting {
+            update.execute([id])?;
+        }
+        let next = waiting.last().filter(|_| waiting.len() == BATCH).and_then(|last| last.checked_add(1));
+        Ok(Woken { deliveries: waiting.len(), next })
+    }
+}
