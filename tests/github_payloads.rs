@@ -18,7 +18,7 @@ const MIB: usize = 1024 * 1024;
 
 const LIMITS: CallLimits = CallLimits { time: std::time::Duration::from_secs(20), memory: 16 * MIB, output: MIB };
 
-/// What GitHub's documentation tool gathered: a list of event types with examples of each.
+/// Returns the payloads of GitHub's documentation: a list of event types with examples of each.
 fn payloads(npm: &Installed) -> Vec<(String, Value)> {
     let from = root().join("tests/octokit");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("github-payloads");
@@ -68,7 +68,7 @@ async fn read(plugin: &Plugin, request: &Request) -> Answer {
     plugin.read("github", &input, &LIMITS).await.unwrap_or_else(|error| panic!("{error} on {request:?}"))
 }
 
-/// Whether a payload is the end of a run that the operator's own code had, by GitHub's documentation.
+/// Returns whether a payload is the end of a run that the operator's own code had, by GitHub's documentation.
 fn ends_a_run(kind: &str, payload: &Value) -> bool {
     let run = &payload["workflow_run"];
     let own = run["head_repository"]["full_name"] == payload["repository"]["full_name"];

@@ -11,7 +11,7 @@ use crate::contract::{ProofIdentity, Request};
 use crate::signature::sha256;
 use crate::time;
 
-/// How long the same request again is a second attempt.
+/// The seconds in which the same request again is a second attempt.
 pub const SECONDS: i64 = 15 * 60;
 
 /// The id of an event that is known by these bytes alone.

@@ -1,4 +1,4 @@
-//! Which event a member of a notification is.
+//! The identity of a member of a notification.
 //!
 //! Alertmanager repeats a whole group whenever anything in it changes, and every `repeat_interval`. So the same firing
 //! comes many times: what stays the same is the fingerprint (a hash of the labels), which is the key, and the time when
@@ -22,7 +22,7 @@ const SAID_DIGITS: usize = 16;
 /// The host takes 256.
 const MAX_EVENT_ID: usize = 200;
 
-/// What tells a member from all others.
+/// The identity of a member.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The same for a firing however often it is repeated, and for its end.
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeat_is_the_same_event_and_a_new_firing_is_another_of_the_same_key() {
+    fn new_firing_is_another_event_of_the_same_key() {
         let first = firing(r#"{"fingerprint":"f1","startsAt":"2026-01-01T01:00:00Z","endsAt":"0001-01-01T00:00:00Z"}"#);
         let repeat = firing(r#"{"startsAt":"2026-01-01T01:00:00Z","fingerprint":"f1","annotations":{"value":"7"}}"#);
         let again = firing(r#"{"fingerprint":"f1","startsAt":"2026-01-01T02:00:00Z"}"#);

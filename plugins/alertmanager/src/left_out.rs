@@ -17,16 +17,16 @@ const DATE_BYTES: usize = 10;
 
 const MAX_GROUP_CHARS: usize = 150;
 
-/// How many alerts of a group are missing.
+/// The number of missing alerts of a group.
 pub struct LeftOut {
-    /// Those that Alertmanager cut.
+    /// Cut by Alertmanager.
     pub by_sender: u64,
-    /// Those that do not fit into one request.
+    /// Beyond the limit of one request.
     pub by_plugin: usize,
 }
 
 impl LeftOut {
-    /// Whether any is missing.
+    /// Returns whether any is missing.
     pub fn any(&self) -> bool {
         self.by_sender > 0 || self.by_plugin > 0
     }

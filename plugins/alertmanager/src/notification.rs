@@ -7,7 +7,7 @@ use plugin_sdk::body::{self, Reading};
 use plugin_sdk::json::Object;
 use serde_json::value::RawValue;
 
-/// What a body is.
+/// The kinds of bodies.
 #[derive(Debug)]
 pub enum Body<'a> {
     /// Alerts, or a group that has none.
@@ -58,12 +58,12 @@ impl<'a> Body<'a> {
 }
 
 impl Notification<'_> {
-    /// How many alerts of the group Alertmanager left out, because there were more than `max_alerts`.
+    /// The number of alerts that Alertmanager left out of the group, because there were more than `max_alerts`.
     pub fn truncated(&self) -> u64 {
         self.group.text("truncatedAlerts").and_then(|count| count.parse().ok()).unwrap_or_default()
     }
 
-    /// What tells this group from others of the sender.
+    /// The key of the group.
     pub fn group_key(&self) -> String {
         self.group.text("groupKey").or_else(|| self.group.text("receiver")).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Who sent this. Alertmanager and Grafana sign nothing, but can show a token or a login.
+//! The proof of the sender. Alertmanager and Grafana sign nothing, but can show a token or a login.
 //!
 //! No word here holds what was shown or what would have been right.
 
@@ -7,7 +7,7 @@ use plugin_sdk::signature::{Proof, basic, bearer};
 
 use crate::settings::Settings;
 
-/// Where the operator enters the proof at the sender.
+/// The place where the operator enters the proof at the sender.
 const WHERE: &str = "In Alertmanager it is `http_config` of the webhook (`authorization.credentials` for a token, \
     `basic_auth` for a login), in Grafana the optional settings of the contact point.";
 
@@ -32,7 +32,7 @@ pub fn of(request: &Request, settings: &Settings) -> Result<(), Rejection> {
     Err(if wrong { forbidden() } else { unauthenticated(request, settings) })
 }
 
-/// What the sender must show.
+/// The proof that the sender must show.
 fn expected(settings: &Settings) -> &'static str {
     match (settings.bearer_token.as_slice(), settings.basic.as_slice()) {
         ([], _) => "a login (`Authorization: Basic`)",

@@ -25,12 +25,12 @@ pub struct Settings {
     /// The priority where that label is absent, or a word that nobody knows.
     #[serde(default = "default_priority")]
     pub default_priority: Priority,
-    /// What becomes of a firing that is told again.
+    /// The fate of a firing that is told again.
     #[serde(default)]
     pub repeats: Repeats,
 }
 
-/// What becomes of a firing that is told again, while it lasts.
+/// The fate of a firing that is told again, while it lasts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Repeats {
@@ -42,7 +42,7 @@ pub enum Repeats {
     Send,
 }
 
-/// What `Authorization: Basic` carries.
+/// The credentials of `Authorization: Basic`.
 #[derive(Debug, serde::Deserialize)]
 pub struct Login {
     /// The user's name.
@@ -61,7 +61,7 @@ fn default_priority() -> Priority {
 }
 
 impl Settings {
-    /// How urgent a value of the severity label is, and whether it is a word that is known.
+    /// The priority of a value of the severity label, and whether its word is known.
     pub fn priority(&self, severity: Option<&str>) -> (Priority, bool) {
         let Some(severity) = severity.map(str::trim) else { return (self.default_priority, true) };
         let own = self.severity.0.iter().find(|(word, _)| word.trim().eq_ignore_ascii_case(severity));

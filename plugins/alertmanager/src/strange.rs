@@ -1,4 +1,4 @@
-//! What an authenticated sender sends that is no notification: carried whole, for a person to look at.
+//! Bodies of an authenticated sender that are no notifications: carried whole, for a person to look at.
 
 use plugin_sdk::contract::{Alert, Priority, Request, Unreadable};
 use plugin_sdk::text::line;

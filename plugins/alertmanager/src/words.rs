@@ -1,4 +1,4 @@
-//! What a person reads, woken at night: what broke, where, and where to look.
+//! The words for a person, woken at night: what broke, where, and where to look.
 
 use plugin_sdk::json::Object;
 use plugin_sdk::text::line;
@@ -20,7 +20,7 @@ const MAX_DESCRIPTION_LINES: usize = 30;
 pub const PLACES: [&str; 10] =
     ["rulename", "instance", "host", "hostname", "node", "pod", "service", "job", "namespace", "cluster"];
 
-/// How many of them a message names.
+/// The most of them in a message.
 const MAX_PLACES: usize = 4;
 
 /// A member of a notification, for its words.
@@ -29,14 +29,14 @@ pub struct Words<'m, 'a> {
     pub json: &'m str,
     /// All of it, where it is an object.
     pub fields: &'m Object<'a>,
-    /// What tells it from others.
+    /// Its labels.
     pub labels: &'m Object<'a>,
-    /// What was written for a person.
+    /// Its annotations.
     pub annotations: &'m Object<'a>,
 }
 
 impl Words<'_, '_> {
-    /// What broke, in one line: what the rule's author wrote, or the rule's name and where it is.
+    /// The title, in one line: what the rule's author wrote, or the rule's name and where it is.
     pub fn title(&self) -> String {
         let own = self.annotations.text("summary").or_else(|| self.annotations.text("title"));
         let title = own.or_else(|| self.rule(1)).or_else(|| self.description());
@@ -44,7 +44,7 @@ impl Words<'_, '_> {
         title.unwrap_or_else(|| line(&format!("An alert without a name: {}", self.json), MAX_TITLE_CHARS))
     }
 
-    /// What else helps, apart from what the title says already.
+    /// The message: all else that helps, apart from what the title says already.
     pub fn message(&self, title: &str) -> Option<String> {
         let mut message = String::with_capacity(1024);
         let mut say = |name: &str, text: &str, max_chars: usize| {
@@ -93,7 +93,7 @@ impl Words<'_, '_> {
         Some(rule)
     }
 
-    /// What Grafana measured.
+    /// Grafana's measurements.
     fn values(&self) -> Option<String> {
         let values = self.fields.get("values").filter(|json| json.starts_with("{\""));
         values.map(str::to_owned).or_else(|| self.fields.text("valueString"))

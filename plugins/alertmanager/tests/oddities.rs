@@ -124,7 +124,7 @@ fn a_group_that_was_cut_pages_once_a_day_and_number() {
 }
 
 #[test]
-fn more_alerts_than_the_host_takes_are_told_with_what_is_missing() {
+fn alerts_beyond_the_limit_are_told_as_missing() {
     let members = |count: usize| (0..count).map(|n| json!({ "fingerprint": n.to_string() })).collect::<Vec<_>>();
     assert_eq!(of(&json!(members(1_000))).len(), 1_000);
     let mut many = members(1_100);
@@ -158,7 +158,7 @@ fn two_alerts_with_one_fingerprint_are_two() {
 }
 
 #[test]
-fn a_strange_body_is_a_second_attempt_for_minutes_and_news_the_next_day() {
+fn strange_body_is_a_repeat_for_minutes_and_then_news() {
     let read = |body: &str, time: &str| {
         let mut request = genuine(body.as_bytes());
         request.received_at = time.to_owned();

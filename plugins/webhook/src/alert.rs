@@ -15,7 +15,7 @@ use crate::scope::Scope;
 use crate::tree::Node;
 use crate::words;
 
-/// What the messages, links, labels and long titles of an answer may take together, where it holds so many alerts with
+/// The bytes that the messages, links, labels and long titles of an answer may take together, where it holds so many alerts with
 /// details of so many bytes in all: then it stays within the 1 MiB that the host takes. What comes later goes without.
 pub fn room(alerts: usize, details: usize) -> usize {
     /// Names and punctuation, a time, a short title, a key and an id: what every alert may have.
@@ -27,7 +27,7 @@ pub fn room(alerts: usize, details: usize) -> usize {
 const IDS_BYTES: usize = 2 * ("resolve ".len() + MAX_ID_BYTES);
 const HASH_BYTES: usize = "resolve sha256:".len() + 64;
 
-/// How many bytes a text takes in JSON.
+/// The bytes that a text takes in JSON.
 fn written(text: &str) -> usize {
     let of = |byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
@@ -37,7 +37,7 @@ fn written(text: &str) -> usize {
     text.bytes().map(of).sum()
 }
 
-/// What is left of a title where there is no room for more.
+/// The rest of a title where there is no room for more.
 const SHORT_TITLE_BYTES: usize = 60;
 
 /// A title is read on a lock screen.
@@ -59,7 +59,7 @@ const NOTE_BYTES: usize = "{\"kind\":\"unreadable_time\",\"field\":\"\",\"found\
 /// The priority of a word that nobody knows: it must never rank below one that is known.
 const UNKNOWN_PRIORITY: Priority = Priority::Critical;
 
-/// Where senders that nobody has described put their words.
+/// The likely places of the words of an undescribed sender.
 const LIKELY_TITLES: [&str; 6] = ["/title", "/message", "/subject", "/summary", "/name", "/text"];
 
 /// The settings of texts that an alert may do without.
@@ -67,15 +67,15 @@ const OPTIONAL: [&str; 2] = ["link", "message"];
 
 /// An event to make an alert of.
 pub struct Event<'a, 'j> {
-    /// What the settings ask.
+    /// The scope of the settings.
     pub scope: Scope<'a, 'j>,
-    /// What tells it from every other event.
+    /// The bytes of the event.
     pub bytes: &'a [u8],
     /// The same as text.
     pub text: &'a str,
     /// All of it.
     pub details: Option<Box<RawValue>>,
-    /// Why the body that it is cannot be read.
+    /// The reason why the body cannot be read.
     pub unreadable: Option<&'a Unreadable>,
 }
 
@@ -151,7 +151,7 @@ pub fn of<'a>(
     alert
 }
 
-/// What the operator should know of how an alert was made.
+/// Notes for the operator about how an alert was made.
 struct Notes<'s, 'a, 'j> {
     list: Vec<Note>,
     scope: &'s Scope<'a, 'j>,

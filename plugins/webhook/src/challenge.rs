@@ -33,7 +33,7 @@ pub fn answer(settings: &Node<'_>, request: &Request) -> Option<Answer> {
     }
 }
 
-/// Whether the challenge that the settings name needs a secret.
+/// Returns whether the challenge that the settings name needs a secret.
 pub fn needs_secret(settings: &Node<'_>) -> bool {
     let name = settings.get("challenge").and_then(Node::string);
     name.is_some_and(|name| WITH_SECRET.contains(&&*name))

@@ -1,4 +1,4 @@
-//! What is wrong with a mapping, found when the gateway starts: the schema knows the shape of the settings, this knows
+//! The mistakes of a mapping, found when the gateway starts: the schema knows the shape of the settings, this knows
 //! what they mean.
 
 use plugin_sdk::contract::{Mistake, Priority, Status};
@@ -49,7 +49,7 @@ pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
     check.mistakes
 }
 
-/// What is allowed, and hardly meant.
+/// Warnings: settings that are allowed, and hardly meant.
 pub fn warnings(settings: &Node<'_>) -> Vec<Mistake> {
     let mut warnings = Vec::new();
     let signs = settings.get("sender").is_some_and(sender::signs);
@@ -70,10 +70,10 @@ pub fn warnings(settings: &Node<'_>) -> Vec<Mistake> {
     warnings
 }
 
-/// What is wrong with a text that is neither a place nor a template, and what would be right.
+/// The fault of a text that is neither a place nor a template, and what would be right.
 type Fault = Option<(String, String)>;
 
-/// What a text that is the same for every event may be.
+/// The judge of a text that is the same for every event.
 type Literal = fn(&str) -> Fault;
 
 /// The fields of an alert, and what such a text may be in each.

@@ -11,7 +11,7 @@ use crate::tree::Node;
 pub struct Choice<'a, 's> {
     /// Sources, the best first; one may be `{ if = condition, then = source }`.
     pub from: &'a [Node<'s>],
-    /// What a value means: a source for each.
+    /// The meaning of a value: a source for each.
     pub values: &'a [(Cow<'s, str>, Node<'s>)],
     /// The source where `from` yields nothing, or a value that means nothing.
     pub default: Option<&'a Node<'s>>,
@@ -75,7 +75,7 @@ impl<'a, 's: 'a> Choice<'a, 's> {
         }
     }
 
-    /// What a value means, whatever its case, but better in its own.
+    /// The meaning of a value, whatever its case, but better in its own.
     fn meaning(&self, value: &str) -> Option<&'a Node<'s>> {
         let value = value.trim();
         let exact = self.values.iter().find(|(name, _)| name == value);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_what_the_table_says_or_what_everybody_says_or_the_default() {
+    fn word_is_of_the_table_or_common_or_the_default() {
         let table = r#"{"from":"/l","values":{"0":"critical","warning":"low"},"default":"high"}"#;
         for (event, found) in [
             (r#"{"l":0}"#, Word::Known(Priority::Critical)),

@@ -12,8 +12,11 @@ const MAX_VALUE_CHARS: usize = 80;
 /// Conditions within conditions, at most: `check` refuses more.
 pub const MAX_DEPTH: usize = 4;
 
+/// A comparison of what is found with a bound.
+type Compares = fn(f64, f64) -> bool;
+
 /// Comparisons of numbers, by name.
-pub const NUMERIC: [(&str, fn(f64, f64) -> bool); 4] = [
+pub const NUMERIC: [(&str, Compares); 4] = [
     ("above", |found, bound| found > bound),
     ("below", |found, bound| found < bound),
     ("at_least", |found, bound| found >= bound),
@@ -86,7 +89,7 @@ fn number(text: &str) -> Option<f64> {
     text.strip_suffix('%').unwrap_or(text).trim_end().parse().ok()
 }
 
-/// What a condition that does not hold asks for, in a few words.
+/// Spells a condition in a few words.
 fn spelled(condition: &Node<'_>) -> String {
     line(condition.json().get(), MAX_VALUE_CHARS)
 }

@@ -17,7 +17,7 @@ const MAX_REGEX_BYTES: usize = 32 * 1024;
 /// A text up to this length is matched at no charge: every member of a long list may need it for its status.
 const FREE_MATCHED_BYTES: usize = 256;
 
-/// How many times the bytes of a matched text count against what a request may read.
+/// The number of times that the bytes of a matched text count against what a request may read.
 const MATCHING_COSTS: usize = 16;
 
 /// A list is joined and searched up to here.
@@ -46,7 +46,7 @@ pub enum Filter<'s> {
     Suffix(Cow<'s, str>),
 }
 
-/// Why a text is no filter.
+/// The reason why a text is no filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoFilter<'s> {
     /// No filter has this name.
@@ -59,7 +59,7 @@ pub enum NoFilter<'s> {
     Regex(Cow<'s, str>, String),
 }
 
-/// What a filter is given and gives.
+/// The input and output of a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value<'a> {
     /// Nothing stands there.
@@ -114,7 +114,7 @@ impl<'s> Filter<'s> {
         regex(pattern).err().map(|error| NoFilter::Regex(pattern.clone(), error.to_string()))
     }
 
-    /// What the filter makes of a value. Matching is charged to what may still be read.
+    /// Applies the filter to a value. Matching is charged to what may still be read.
     pub fn apply<'a>(&self, value: Value<'a>, unread: &Cell<usize>) -> Value<'a> {
         match (self, value) {
             (Self::Default(text), Value::Nothing) => Value::Text(Cow::Owned(text.clone().into_owned())),
@@ -158,7 +158,7 @@ pub fn regex(pattern: &str) -> Result<Regex, regex_lite::Error> {
     RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build()
 }
 
-/// Whether a pattern matches a text.
+/// Returns whether a pattern matches a text.
 pub fn matches(regex: &Regex, text: &str, unread: &Cell<usize>) -> bool {
     charged(text, unread).is_some_and(|text| regex.is_match(text))
 }
@@ -250,7 +250,7 @@ impl fmt::Display for NoFilter<'_> {
 }
 
 impl NoFilter<'_> {
-    /// What would be right.
+    /// The correction, for a person.
     pub fn help(&self) -> String {
         match self {
             Self::Unknown(_) => {

@@ -1,4 +1,4 @@
-//! Which event an alert is, where its mapping names no id.
+//! The identity of an event, where its mapping names no id.
 //!
 //! An id is a hash over everything that the alert was made from: the event as it was sent, what the mapping reads beside
 //! it (headers, query parameters, and outside of the list that `each` names), and the alert that came of it. Two requests
@@ -20,7 +20,7 @@ use crate::tree::Node;
 /// Settings that say nothing about the alert.
 const APART: [&str; 4] = ["sender", "secret", "challenge", "challenge_secret"];
 
-/// What becomes of the same event sent again.
+/// The fate of the same event sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Repeats {
     /// It is a duplicate for as long as the gateway remembers the first.
@@ -31,7 +31,7 @@ enum Repeats {
     DropForAWhile,
 }
 
-/// What of a request the ids of its events are made of.
+/// The parts of a request from which the ids of its events are made.
 pub struct Identity<'a, 's, 'j> {
     request: &'a Request,
     settings: &'a Node<'s>,

@@ -19,7 +19,7 @@ const MAX_NAME_CHARS: usize = 64;
 /// The host keeps no more.
 const MAX_LABELS: usize = 64;
 
-/// What senders call the two halves where each label is an object.
+/// Senders' names for the two halves where each label is an object.
 const NAMES: [&str; 4] = ["name", "key", "label", "Name"];
 const VALUES: [&str; 3] = ["value", "val", "Value"];
 
@@ -68,10 +68,9 @@ pub fn of<'a>(
 /// `value`), or of such texts with commas between. What is itself an object or a list is no label.
 fn each(node: &Node<'_>, add: &mut dyn FnMut(&str, &str)) {
     for (name, value) in node.members() {
-        if value.members().is_empty() && value.items().is_none() {
-            if let Some(value) = value.text() {
-                add(name, &value);
-            }
+        let is_scalar = value.members().is_empty() && value.items().is_none();
+        if let Some(value) = value.text().filter(|_| is_scalar) {
+            add(name, &value);
         }
     }
     match node.items() {
@@ -99,7 +98,7 @@ fn pair(text: &str, add: &mut dyn FnMut(&str, &str)) {
     }
 }
 
-/// Whether a name is this one, or begins or ends like it where there is a star.
+/// Returns whether a name is this one, or begins or ends like it where there is a star.
 fn is_like(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,

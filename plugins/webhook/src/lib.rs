@@ -91,7 +91,7 @@ impl Plugin for Webhook {
     }
 }
 
-/// Whether a request is a GET with neither a body nor anything in its URL but the source's token.
+/// Returns whether a request is a GET with neither a body nor anything in its URL but the source's token.
 fn is_a_look(request: &Request) -> bool {
     let query = request.query();
     let carries = query.fields().iter().any(|(name, _)| &**name != b"token");

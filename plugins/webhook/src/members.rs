@@ -13,7 +13,7 @@ use crate::place::Place;
 use crate::scope::{Asked, Scope};
 use crate::tree::Node;
 
-/// What becomes of an authenticated request, which this proof covers where the sender signs: alerts, or a reason to
+/// Reads an authenticated request, which this proof covers where the sender signs: alerts, or a reason to
 /// ignore it.
 pub fn read(request: &Request, settings: &Node<'_>, proof: Option<&ProofIdentity>) -> Answer {
     let bytes = request.body.bytes();
@@ -109,7 +109,7 @@ fn of_members<'a, 'j>(
     }
 }
 
-/// How many events the sender says it left out, where it did.
+/// The number of events left out, where the sender says so.
 fn left_out(settings: &Node<'_>, whole: &Scope<'_, '_>) -> Option<u64> {
     let place = settings.get("left_out")?.string()?;
     let count = whole.at(Place::parse(&place).ok()?)?;

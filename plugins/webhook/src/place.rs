@@ -1,4 +1,4 @@
-//! Where a value stands: `/a/b` in the event, `$headers/x-github-event` around it.
+//! Places of values: `/a/b` in the event, `$headers/x-github-event` around it.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub enum Place<'s> {
     ReceivedAt,
 }
 
-/// Why a text names no place.
+/// The reason why a text names no place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoPlace<'s> {
     /// It begins with neither `/` nor `$`.
@@ -58,7 +58,7 @@ impl<'s> Place<'s> {
     /// Reads a place.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn parse(text: &'s str) -> Result<Self, NoPlace<'s>> {
         if text.starts_with('/') {
             return checked(text).map(Self::Event);
@@ -108,7 +108,7 @@ impl fmt::Display for NoPlace<'_> {
 }
 
 impl NoPlace<'_> {
-    /// What would be right.
+    /// The correction, for a person.
     pub fn help(&self) -> String {
         match self {
             Self::Start(text) => {

@@ -1,4 +1,4 @@
-//! What a request says at a place.
+//! Reading a request at a place.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -10,7 +10,7 @@ use crate::place::Place;
 use crate::template::{Ask, Item, Source};
 use crate::tree::Node;
 
-/// What a setting can ask of: an event, and the request around it.
+/// The scope of a setting: an event, and the request around it.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a, 'j> {
     /// The request.
@@ -19,30 +19,30 @@ pub struct Scope<'a, 'j> {
     pub body: Option<&'a Node<'j>>,
     /// The event: the body, or a member of a list in it.
     pub event: Option<&'a Node<'j>>,
-    /// Whether a template is empty where any of its places is, and not only where all are.
+    /// True if a template is empty where any of its places is, and not only where all are.
     pub whole: bool,
-    /// What the request has been asked so far.
+    /// The record of reads of the request.
     pub asked: &'a Asked,
 }
 
-/// What a request has been asked so far.
+/// The record of reads of a request.
 #[derive(Debug)]
 pub struct Asked {
-    /// How many bytes of text may still be read: a list of many members, each of which asks for much of the whole body,
+    /// The bytes of text that may still be read: a list of many members, each of which asks for much of the whole body,
     /// would be read until the gateway stops it. What is read after that is empty.
     pub unread: Cell<usize>,
     /// The places that held nothing, since it was last emptied.
     pub missing: RefCell<Vec<String>>,
 }
 
-/// What is not longer costs nothing to read: a status must be read of every member, however long the list.
+/// A text up to this length costs nothing to read: a status must be read of every member, however long the list.
 const FREE_BYTES: usize = 256;
 
 /// More places than this are not told for one field.
 const MAX_MISSING: usize = 16;
 
 impl Asked {
-    /// What may be asked of a request with a body of so many bytes: each of them more often than a sensible mapping does.
+    /// The allowance of a request with a body of so many bytes: each of them more often than a sensible mapping does.
     pub fn new(body_bytes: usize) -> Self {
         const TIMES: usize = 16;
         const LEAST: usize = 1024 * 1024;
@@ -91,7 +91,7 @@ impl<'a, 'j> Scope<'a, 'j> {
         (!empty || !has_place).then_some(text)
     }
 
-    /// What stands at a place, through its filters; `None` where nothing is left.
+    /// The value at a place, through its filters; `None` where nothing is left.
     pub fn ask(&self, ask: &Ask<'_>) -> Option<Cow<'a, str>> {
         let found = if ask.filters.is_empty() {
             self.at(ask.place)
@@ -107,7 +107,7 @@ impl<'a, 'j> Scope<'a, 'j> {
         found
     }
 
-    /// What stands at a place; `None` where nothing does.
+    /// The value at a place; `None` where nothing does.
     pub fn at(&self, place: Place<'_>) -> Option<Cow<'a, str>> {
         let found = match place {
             Place::Event(_) | Place::Body(_) => return self.node(place)?.text(),

@@ -1,4 +1,4 @@
-//! How the sender proves itself, and the first request that some send to see whether the address answers.
+//! The proof of the sender, and the first request of those that try the address.
 
 use std::borrow::Cow;
 
@@ -52,7 +52,7 @@ pub fn demands(settings: &Node<'_>) -> Vec<Demand> {
     scheme.map(|scheme| Demand::any([Way::new(scheme, SECRET)])).into_iter().collect()
 }
 
-/// Whether the sender signs what it sends.
+/// Returns whether the sender signs what it sends.
 pub fn signs(sender: &Node<'_>) -> bool {
     scheme(sender).is_some_and(|scheme| is_signature(&scheme))
 }
@@ -61,7 +61,7 @@ fn is_signature(scheme: &Scheme) -> bool {
     !matches!(scheme, Scheme::Bearer | Scheme::Basic { .. } | Scheme::Login | Scheme::Header { .. })
 }
 
-/// What is wrong with the signature that a table describes: where, and what.
+/// The fault of the signature that a table describes: where, and what.
 pub fn flaw(sender: &Node<'_>) -> Option<String> {
     match scheme(sender)? {
         Scheme::Signed(signed) => signed.flaw(),

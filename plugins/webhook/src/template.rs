@@ -3,10 +3,10 @@
 use crate::filter::{Filter, NoFilter};
 use crate::place::{NoPlace, Place};
 
-/// What a setting's text is made of.
+/// The makings of a setting's text.
 #[derive(Debug)]
 pub enum Source<'s> {
-    /// What stands at a place.
+    /// The value at a place.
     Place(Ask<'s>),
     /// Texts, and what stands at places.
     Template(Vec<Item<'s>>),
@@ -19,7 +19,7 @@ pub enum Source<'s> {
 pub enum Item<'s> {
     /// This text.
     Text(&'s str),
-    /// What stands at a place.
+    /// The value at a place.
     Ask(Ask<'s>),
 }
 
@@ -32,7 +32,7 @@ pub struct Ask<'s> {
     pub filters: Vec<Filter<'s>>,
 }
 
-/// Why a text is no source.
+/// The reason why a text is no source.
 #[derive(Debug)]
 pub enum NoSource<'s> {
     /// A place that is none.
@@ -43,7 +43,7 @@ pub enum NoSource<'s> {
     Braces(usize),
 }
 
-/// What separates a place from a filter, and a filter from the next.
+/// The separator between a place from a filter, and a filter from the next.
 const BAR: &str = " | ";
 
 impl<'s> Source<'s> {
@@ -51,7 +51,7 @@ impl<'s> Source<'s> {
     /// is a text.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn parse(text: &'s str) -> Result<Self, NoSource<'s>> {
         let around = text.strip_prefix('$').is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()));
         let is_place = around || text.starts_with('/');
@@ -86,7 +86,7 @@ impl<'s> Ask<'s> {
     /// Reads a place, and the filters behind it.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn parse(text: &'s str) -> Result<Self, NoSource<'s>> {
         let Some((place, filters)) = text.split_once(BAR) else {
             return Ok(Self { place: Place::parse(text).map_err(NoSource::Place)?, filters: Vec::new() });
@@ -133,7 +133,7 @@ fn template<'s>(text: &'s str) -> Result<Vec<Item<'s>>, NoSource<'s>> {
     pieces.into_iter().map(item).collect()
 }
 
-/// Where the brace is closed. One in the quotes of a filter's argument is part of that.
+/// Finds the closing brace. One in the quotes of a filter's argument is part of that.
 fn closing(text: &str) -> Option<usize> {
     let filters = text.find(BAR).unwrap_or(text.len());
     let (mut quoted, mut escaped) = (false, false);
@@ -150,7 +150,7 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 impl NoSource<'_> {
-    /// What was found.
+    /// The fault, for a person.
     pub fn found(&self) -> String {
         match self {
             Self::Place(error) => error.to_string(),
@@ -159,7 +159,7 @@ impl NoSource<'_> {
         }
     }
 
-    /// What would be right.
+    /// The correction, for a person.
     pub fn help(&self) -> String {
         match self {
             Self::Place(error) => error.help(),

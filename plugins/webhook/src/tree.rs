@@ -11,7 +11,7 @@ use plugin_sdk::json;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// How many steps a pointer may go: no sender nests half as deep, and each step may read nearly all of the body once
+/// The most steps of a pointer: no sender nests half as deep, and each step may read nearly all of the body once
 /// more.
 pub const MAX_STEPS: usize = 16;
 
@@ -22,7 +22,7 @@ pub struct Node<'a> {
     parts: OnceCell<Parts<'a>>,
 }
 
-/// What a value holds.
+/// The parts of a value.
 #[derive(Debug, Default)]
 enum Parts<'a> {
     Members(Vec<(Cow<'a, str>, Node<'a>)>),
@@ -48,7 +48,7 @@ impl<'a> Node<'a> {
         self.json
     }
 
-    /// What a JSON Pointer (RFC 6901) of at most [`MAX_STEPS`] leads to; the empty one leads here.
+    /// The node at a JSON Pointer (RFC 6901) of at most [`MAX_STEPS`]; the empty one leads here.
     pub fn at(&self, pointer: &str) -> Option<&Self> {
         let steps = || pointer.split('/').skip(1);
         if steps().count() > MAX_STEPS {

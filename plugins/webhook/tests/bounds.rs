@@ -1,4 +1,4 @@
-//! What one request may cost, however it is made.
+//! The cost of one request, however it is made.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
@@ -9,7 +9,7 @@ use plugin_sdk::testing;
 use serde_json::{Value, json};
 use webhook::Webhook;
 
-/// What the host takes of a request, and of an answer.
+/// The limits of the host on a request, and of an answer.
 const BODY_BYTES: usize = 256 * 1024;
 const OUTPUT_BYTES: usize = 1024 * 1024;
 

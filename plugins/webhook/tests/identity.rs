@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use webhook::Webhook;
 
-/// What a mapping may read of a request.
+/// The places that a mapping may read.
 const PLACES: [&str; 8] = [
     "/name",
     "/state",
@@ -44,7 +44,7 @@ impl Facts {
         post.settings(&settings.to_string()).json(&body.to_string()).build()
     }
 
-    /// What stands at each place that is read.
+    /// The value at each place that is read.
     fn read(&self, settings: &str) -> BTreeMap<&'static str, &str> {
         let facts = [
             ("host", &*self.host, "$body/host"),
@@ -121,7 +121,7 @@ fn single(settings: &Value, body: &str, received_at: &str) -> (String, Option<St
 }
 
 #[test]
-fn a_second_attempt_is_a_repeat_and_the_same_a_day_later_is_news() {
+fn second_attempt_is_a_repeat_and_a_day_later_news() {
     let settings = json!({ "title": "/a" });
     let at = |time: &str| single(&settings, r#"{"a":"backup failed"}"#, time);
     let first = at("2026-01-01T23:59:50.000Z");
@@ -160,7 +160,7 @@ fn repeats_are_what_the_setting_says() {
 }
 
 #[test]
-fn what_is_signed_without_a_time_is_a_repeat_whatever_header_is_changed() {
+fn replay_with_another_unsigned_header_is_a_repeat() {
     let settings = |key: bool| {
         let mut settings =
             json!({ "title": "{/a} {$headers/x-event}", "sender": "github", "secret": "s3cret-s3cret-s3c" });

@@ -1,4 +1,4 @@
-//! What is wrong with a mapping is found before the first request: by the schema, or by the plugin.
+//! The mistakes of a mapping is found before the first request: by the schema, or by the plugin.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 

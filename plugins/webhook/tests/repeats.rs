@@ -1,4 +1,4 @@
-//! Which events are repeats of an earlier one: the host drops an id that it has seen.
+//! Repeats of an earlier one: the host drops an id that it has seen.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
@@ -21,7 +21,7 @@ fn alert(settings: &Value, body: &str, received_at: &str) -> Alert {
 }
 
 #[test]
-fn the_second_outage_is_no_repeat_of_the_first_where_a_key_tells_what_is_down() {
+fn second_outage_with_a_key_is_no_repeat() {
     let settings = json!({ "title": "/monitor", "key": "/monitor", "status": "/state" });
     let [first, second] = [EIGHT, NINE].map(|at| alert(&settings, r#"{"monitor":"shop","state":"down"}"#, at));
     assert_ne!(first.event_id, second.event_id);
@@ -31,7 +31,7 @@ fn the_second_outage_is_no_repeat_of_the_first_where_a_key_tells_what_is_down() 
 }
 
 #[test]
-fn what_has_no_key_and_comes_word_for_word_again_is_a_repeat_for_minutes() {
+fn event_without_a_key_is_a_repeat_for_minutes() {
     let settings = json!({ "title": "/a", "key": "/none" });
     let [first, second] = [EIGHT, EIGHT].map(|at| alert(&settings, r#"{"a":1}"#, at));
     assert_eq!(first.event_id, second.event_id);
@@ -43,7 +43,7 @@ fn what_has_no_key_and_comes_word_for_word_again_is_a_repeat_for_minutes() {
 }
 
 #[test]
-fn members_of_one_id_come_again_later_where_a_key_tells_them_apart() {
+fn members_of_one_id_with_keys_come_again_later() {
     let settings = json!({ "title": "/n", "each": "/all", "event_id": "$body/id", "key": "/n" });
     let body = |id: &str| format!(r#"{{"id":"{id}","all":[{{"n":1}},{{"n":2}}]}}"#);
     let [first, second] = [("7", EIGHT), ("8", NINE)].map(|(id, at)| alerts(&settings, &body(id), at));
