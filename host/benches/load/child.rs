@@ -53,6 +53,13 @@ impl Child {
         self.status_kib("VmHWM:")
     }
 
+    /// Returns how many bytes it has caused to be written to disks.
+    pub fn written(&self) -> u64 {
+        let io = self.proc("io");
+        let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:")).unwrap_or_default();
+        line.trim().parse().unwrap_or_default()
+    }
+
     fn status_kib(&self, name: &str) -> u64 {
         let status = self.proc("status");
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();

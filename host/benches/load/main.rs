@@ -13,10 +13,13 @@
 //! and floods over 640, with memory for some 800 requests at a time, of which a source gets half. The calm source's p50 and
 //! p99 are those of accepted requests only, for it is never refused. `cargo bench --bench load -- overload` runs only this.
 //!
+//! `cargo bench --bench load -- repeats` measures what a repeat costs and whether the store keeps to its size.
+//!
 //! `cargo bench --bench load -- 20` runs for 20 seconds each instead of 10.
 
 mod bare;
 mod child;
+mod repeats;
 mod requests;
 mod wrk;
 
@@ -55,11 +58,15 @@ fn main() {
         _ => {}
     }
     let overload_only = arguments.iter().any(|argument| argument == "overload");
+    let repeats_only = arguments.iter().any(|argument| argument == "repeats");
     let seconds = arguments.iter().find_map(|text| text.parse().ok()).unwrap_or(10);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        if repeats_only {
+            return repeats::measure(folder.path(), seconds).await;
+        }
         if !overload_only {
             measure(folder.path(), seconds).await;
         }

@@ -1,14 +1,14 @@
 //! Keeping a request and the alerts made of it.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
+use super::StoreError;
+use super::alerts::{Origin, keep_alerts, plugin};
 use super::command::Command;
-use super::ids::{alert_ids, delivery_ids, request_id};
+use super::ids::request_id;
 use super::internal;
-use super::repeats::Repeat;
-use super::request::{Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecord, Proofs, Reading, rank};
+use super::request::{Appended, Failure, NewRequest, PluginId, PluginRecord, Reading};
 use super::step::Step;
-use super::{ALERTS_PER_REQUEST, StoreError};
 
 /// Appends a request; its alerts are due at `now_ms`, on the store's clock.
 #[derive(Debug)]
@@ -21,17 +21,6 @@ pub struct Append {
 /// Makes a plugin known, or finds it.
 #[derive(Debug)]
 pub struct Plugin(pub PluginRecord);
-
-/// Where alerts come from: what is the same for all of one request.
-pub struct Origin<'a> {
-    pub seq: i64,
-    /// The stored id of the request.
-    pub request: &'a [u8],
-    /// Unix milliseconds, by the machine's clock.
-    pub at_ms: i64,
-    /// Since when they are due, by the store's clock.
-    pub now_ms: i64,
-}
 
 impl Command for Append {
     /// An error is of this request alone.
@@ -113,158 +102,10 @@ fn is_too_much(step: &mut Step<'_>, request: &NewRequest, failure: &Failure) -> 
     Ok(count >= bounds.count || bytes.saturating_add(request.bytes()) > bounds.bytes)
 }
 
-/// Adds what was read from a request. Where one of its proofs was seen before, nothing is added.
-pub fn keep_alerts(
-    step: &mut Step<'_>,
-    origin: &Origin<'_>,
-    alerts: &[NewAlert],
-    proofs: &Proofs,
-) -> Result<Appended, StoreError> {
-    if let Some(alert) = seen(step, proofs, origin.at_ms)? {
-        repeat(step, alert, origin);
-        return Ok(Appended { accepted: 0, duplicates: alerts.len() });
-    }
-    let [first, _] = alert_ids(origin.seq);
-    let (mut accepted, mut first_new) = (0, None);
-    for (id, alert) in (first..).zip(alerts.iter().take(ALERTS_PER_REQUEST - 1)) {
-        match known(step, id, alert)? {
-            Some(earlier) => repeat(step, earlier, origin),
-            None => {
-                insert(step, id, alert, origin.now_ms)?;
-                accepted += 1;
-                first_new.get_or_insert(id);
-            }
-        }
-    }
-    if let Some(first_new) = first_new {
-        let mut remember =
-            step.transaction.prepare_cached("INSERT OR REPLACE INTO identities (hash, alert) VALUES (?, ?)")?;
-        for hash in proofs.hashes() {
-            remember.execute(params![hash.0, first_new])?;
-        }
-    }
-    Ok(Appended { accepted, duplicates: alerts.len() - accepted })
-}
-
-/// Returns the alert that one of these proofs came with before, if that counts still at `at_ms`.
-fn seen(step: &Step<'_>, proofs: &Proofs, at_ms: i64) -> Result<Option<i64>, StoreError> {
-    for hash in proofs.hashes() {
-        let mut select = step.transaction.prepare_cached(
-            "SELECT alert FROM identities JOIN requests ON seq = alert / ?2
-             WHERE hash = ?1 AND (proofs_until IS NULL OR proofs_until >= ?3)",
-        )?;
-        let alert = select.query_row(params![hash.0, ALERTS_PER_REQUEST as i64, at_ms], |row| row.get(0)).optional()?;
-        if alert.is_some() {
-            return Ok(alert);
-        }
-    }
-    Ok(None)
-}
-
-/// Takes down the identity of alert `id`, unless it is known already; then it returns the alert that has it.
-pub fn known(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<Option<i64>, StoreError> {
-    let new = step
-        .transaction
-        .prepare_cached("INSERT INTO identities (hash, alert) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING")?
-        .execute(params![alert.identity.0, id])?;
-    if new > 0 {
-        return Ok(None);
-    }
-    let mut select = step.transaction.prepare_cached("SELECT alert FROM identities WHERE hash = ?")?;
-    Ok(Some(select.query_row([alert.identity.0], |row| row.get(0))?))
-}
-
-fn repeat(step: &mut Step<'_>, alert: i64, origin: &Origin<'_>) {
-    step.repeats.push((alert, Repeat { times: 1, at_ms: origin.at_ms, request: origin.request.to_vec() }));
-}
-
-/// Adds an alert whose identity was taken down, and a delivery for each of its destinations.
-pub fn insert(step: &mut Step<'_>, id: i64, alert: &NewAlert, now_ms: i64) -> Result<(), StoreError> {
-    let (source, priority) = (step.source(&alert.source)?, rank(alert.priority));
-    step.transaction
-        .prepare_cached(
-            "INSERT INTO alerts (id, source, event_id, ordering_key, priority, ignored) VALUES (?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![id, source, alert.event_id, alert.ordering_key, priority, alert.ignored])?;
-    step.transaction
-        .prepare_cached("INSERT INTO events (alert, json) VALUES (?, ?)")?
-        .execute(params![id, alert.json])?;
-    step.totals.alerts += 1;
-    let [first, _] = delivery_ids(id);
-    for (delivery, name) in (first..).zip(&alert.destinations) {
-        let destination = step.destination(name)?;
-        enqueue(
-            step,
-            &Pending { delivery, destination, source, ordering_key: alert.ordering_key, priority, attempts: 0 },
-            now_ms,
-        )?;
-    }
-    Ok(())
-}
-
-/// A delivery on its way into the queue.
-pub struct Pending {
-    pub delivery: i64,
-    pub destination: i64,
-    pub source: i64,
-    pub ordering_key: i64,
-    pub priority: i64,
-    /// How often it was tried before.
-    pub attempts: i64,
-}
-
-/// Adds a delivery to the queue, due since `due_at`; or behind the others of its ordering key, where there are any. It hands
-/// its priority on to those before it that are less urgent, as it goes out no sooner than they do.
-pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<(), StoreError> {
-    let Pending { delivery, destination, source, ordering_key, priority, attempts } = pending;
-    let mut select = step.transaction.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM queue WHERE ordering_key = ?1 AND destination = ?2),
-                (SELECT min(priority) FROM queue WHERE ordering_key = ?1 AND destination = ?2 AND id > ?3)",
-    )?;
-    let (is_busy, behind): (bool, Option<i64>) =
-        select.query_row(params![ordering_key, destination, delivery], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let urgency = behind.map_or(*priority, |behind| behind.min(*priority));
-    if is_busy {
-        step.transaction
-            .prepare_cached(
-                "UPDATE queue SET priority = ?3 WHERE ordering_key = ?1 AND destination = ?2 AND priority > ?3
-                 AND (id < ?4 OR due_at IS NOT NULL)",
-            )?
-            .execute(params![ordering_key, destination, urgency, delivery])?;
-    }
-    step.transaction
-        .prepare_cached(
-            "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            delivery,
-            destination,
-            source,
-            ordering_key,
-            urgency,
-            (!is_busy).then_some(due_at),
-            attempts
-        ])?;
-    step.totals.pending += 1;
-    Ok(())
-}
-
 impl Command for Plugin {
     type Output = PluginId;
 
     fn run(&self, step: &mut Step<'_>) -> Result<PluginId, StoreError> {
         plugin(step, &self.0)
     }
-}
-
-/// Makes a plugin known, or finds it.
-pub fn plugin(step: &Step<'_>, plugin: &PluginRecord) -> Result<PluginId, StoreError> {
-    let id = step.transaction.query_row(
-        "INSERT INTO plugins (sha256, name, version) VALUES (?1, ?2, ?3)
-         ON CONFLICT (sha256, name) DO UPDATE SET version = ?3 RETURNING id",
-        params![plugin.sha256, plugin.name, plugin.version],
-        |row| row.get(0),
-    )?;
-    Ok(PluginId(id))
 }

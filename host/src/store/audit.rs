@@ -1,4 +1,4 @@
-//! The audit: who did what with what is kept.
+//! The audit: the actions of operators on the store.
 
 use rusqlite::{Connection, params};
 use serde::Serialize;

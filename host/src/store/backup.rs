@@ -85,7 +85,7 @@ impl Backup {
     /// Copies, waits for the disk, checks the copy, and gives it its name.
     ///
     /// # Errors
-    /// What the disk said, or that it was interrupted; there is no file then.
+    /// The disk's error, or the interruption; there is no file then.
     pub fn write(self) -> Result<Written, StoreError> {
         let Self { source, partial, scratch, folder, target, stop } = self;
         let failed = |error| StoreError::Disk(format!("cannot write {}: {error}", target.display()));

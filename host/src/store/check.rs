@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use self::rules::{RULES, Rule};
 use super::backup::Stop;
-use super::{StoreError, functions, preflight, schema};
+use super::{StoreError, files, functions, preflight, tables};
 
 /// How many of a kind are named.
 const EXAMPLES: usize = 3;
@@ -59,7 +59,7 @@ pub struct Finding {
     pub count: usize,
     /// Where, for the first of them: what SQLite said, or the ids of alerts.
     pub examples: Vec<String>,
-    /// What follows, and what to do.
+    /// The consequence, and the remedy.
     pub advice: String,
     /// The statement that sets it right, for `sqlite3` while no gateway runs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,9 +88,9 @@ pub fn check(path: &Path, depth: Depth) -> Result<Report, StoreError> {
 /// The same, unless it is told to stop.
 pub fn check_until(path: &Path, depth: Depth, stop: &Stop) -> Result<Report, StoreError> {
     let mut connection = preflight::look(path)?.ok_or_else(|| StoreError::Missing(path.to_owned()))?;
-    let found = schema::version(&connection)?;
-    if found < schema::VERSION {
-        return Err(StoreError::Older { found, known: schema::VERSION });
+    let found = tables::version(&connection)?;
+    if found < tables::VERSION {
+        return Err(StoreError::Older { found, known: tables::VERSION });
     }
     stop.watches(&mut connection)?;
     functions::add(&connection)?;
@@ -104,7 +104,7 @@ pub fn check_until(path: &Path, depth: Depth, stop: &Stop) -> Result<Report, Sto
         findings => findings?,
     };
     let count = |sql| transaction.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap_or_default();
-    let bytes = [path.to_owned(), schema::log(path)].map(|file| file.metadata().map_or(0, |file| file.len()));
+    let bytes = [path.to_owned(), files::log(path)].map(|file| file.metadata().map_or(0, |file| file.len()));
     Ok(Report {
         path: path.to_owned(),
         check: depth,

@@ -1,4 +1,4 @@
-//! A command of the writer: what it does within a transaction, and where its answer goes once that is on disk.
+//! A command of the writer: its work within a transaction, and its answer once that is on disk.
 
 use tokio::sync::oneshot;
 
@@ -25,7 +25,7 @@ pub trait Queued: Send {
     /// As [`Command::run`].
     fn run(&mut self, step: &mut Step<'_>) -> Result<(), StoreError>;
 
-    /// Answers the caller: what the command returned if its transaction is on disk, else why that is not.
+    /// Answers the caller: the output if its transaction is on disk, else the error.
     fn answer(self: Box<Self>, outcome: &Result<(), StoreError>);
 }
 

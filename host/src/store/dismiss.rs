@@ -1,4 +1,4 @@
-//! Giving up on purpose: failed requests that nobody will read again, and dead letters that nobody will send again.
+//! Giving up failed requests and dead letters on purpose.
 
 use rusqlite::{OptionalExtension, params};
 

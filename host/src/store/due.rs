@@ -1,4 +1,4 @@
-//! What is to be delivered now, in the order in which it is to go out: urgent first, and fair.
+//! Due deliveries in their order: urgent first, and fair.
 //!
 //! By priority, within it by the sources in turns, within a source the longest due first. So that low priorities are not
 //! starved, each priority hands one of [`SHARE`] places to those below it.
@@ -25,7 +25,7 @@ pub const READ_BYTES: usize = 8 * 1024 * 1024;
 /// Of so many places in a row, one is for lower priorities.
 pub const SHARE: u64 = 8;
 
-/// A connection that reads what is due.
+/// A connection that reads due deliveries.
 #[derive(Debug)]
 pub struct DueReader {
     connection: Connection,
@@ -54,7 +54,7 @@ pub struct Due {
     pub alert: Alert,
 }
 
-/// An alert that is due, and cannot be delivered, because what the store holds of it is no alert.
+/// A due delivery whose alert cannot be read from the store.
 #[derive(Debug)]
 pub struct Unreadable {
     /// The delivery's id in the store.
@@ -71,7 +71,7 @@ pub(super) const NEXT_PRIORITY: &str = "SELECT min(priority) FROM queue INDEXED 
 pub(super) const NEXT_SOURCE: &str = "SELECT min(source) FROM queue INDEXED BY queue_due
     WHERE destination = ?1 AND due_at IS NOT NULL AND priority = ?2 AND source > ?3";
 
-/// What is due of one priority and source, behind the last one that was read.
+/// Due deliveries of one priority and source, behind the last one read.
 pub(super) const DUE: &str = "SELECT id, due_at FROM queue INDEXED BY queue_due
     WHERE destination = ?1 AND priority = ?2 AND source = ?3 AND due_at IS NOT NULL AND due_at <= ?4
     AND (due_at, id) > (?5, ?6) ORDER BY due_at, id LIMIT ?7";

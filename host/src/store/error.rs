@@ -1,4 +1,4 @@
-//! What can go wrong with the store, and what holds afterwards.
+//! The errors of the store, and the state that each of them leaves.
 
 use std::path::PathBuf;
 
@@ -79,7 +79,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What failed, in a word: what is said of one kind must not hide another.
+    /// The kind of failure, in a word: a line about one kind must not hide another.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Full => "full",

@@ -6,7 +6,6 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::schema;
 
 /// Held as long as the writer lives; the operating system gives it back when the process dies, however it dies.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ pub fn acquire(data_dir: &Path) -> Result<Lock, StoreError> {
     }
 }
 
-/// Has the disk keep which files are in a folder, and under which names.
+/// Syncs a folder: the names of its files survive a power cut then.
 pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
@@ -64,7 +63,7 @@ impl Place {
             Some(inode) => Ok((path, inode)),
             None => Err(StoreError::Moved(path)),
         };
-        Ok(Self { files: [known(path.to_owned())?, known(schema::log(path))?] })
+        Ok(Self { files: [known(path.to_owned())?, known(log(path))?] })
     }
 
     /// Checks that they still stand there.
@@ -81,4 +80,16 @@ impl Place {
 
 fn inode(path: &Path) -> Option<Inode> {
     path.metadata().ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Where the log of the latest changes stands.
+pub fn log(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+/// The file beside another, whose name ends so in addition.
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }

@@ -1,4 +1,4 @@
-//! What SQL needs of this program: the hashes and ids that rows are found by. Only for a migration and for `store check`.
+//! SQL functions for hashes and ids. Only a migration and `store check` need them.
 
 use plugin_sdk::contract;
 use rusqlite::Connection;

@@ -12,13 +12,14 @@ use super::closing::Closing;
 use super::command::{Command, queued};
 use super::dismiss::{Dismiss, Dismissed};
 use super::files::{self, Place};
-use super::internal::{Forget, Notice, Tell};
+use super::internal::{Forget, Tell};
 use super::jobs::Job;
+use super::notice::{Notice, Told};
 use super::replay::{FinishReplay, Requeue, Reread};
 use super::request::{Appended, NewRequest, PluginId, PluginRecord, Reading};
 use super::retention::{Sweep, Swept};
 use super::settle::{Settle, Settlement};
-use super::snapshot::{Remember, Seen, Snapshot, Told};
+use super::snapshot::{Remember, Seen, Snapshot};
 use super::wake::Wake;
 use super::writer::{Message, Signals, Trouble, Writer};
 use super::{DueReader, History, StoreError, due, schema};
@@ -169,7 +170,7 @@ impl Store {
         self.ask(sweep).await
     }
 
-    /// Returns the number that says which plugin read a request, new or known.
+    /// Returns the number of a plugin, new or known.
     ///
     /// # Errors
     /// What the disk said.
@@ -185,7 +186,7 @@ impl Store {
         self.ask(Tell { notice, now_ms: self.clock.now_ms() }).await
     }
 
-    /// Forgets that something was told, where there is no destination left at which its end could be told.
+    /// Forgets an open internal alert whose destination is gone.
     ///
     /// # Errors
     /// What the disk said.
@@ -196,7 +197,7 @@ impl Store {
     /// Keeps when sources were heard of.
     ///
     /// # Errors
-    /// What the disk said; what was kept of them before stands.
+    /// The disk's error; the earlier times stand.
     pub async fn remember(&self, seen: Vec<Seen>) -> Result<(), StoreError> {
         self.ask(Remember(seen)).await
     }
@@ -248,7 +249,7 @@ impl Store {
         self.clock
     }
 
-    /// Opens a connection of its own that reads what is due.
+    /// Opens a connection of its own for due deliveries.
     ///
     /// # Errors
     /// What the disk said.
@@ -256,7 +257,7 @@ impl Store {
         DueReader::open(&self.path)
     }
 
-    /// Opens a connection of its own that reads what happened.
+    /// Opens a connection of its own for the history.
     ///
     /// # Errors
     /// What the disk said.

@@ -1,4 +1,4 @@
-//! What happened: for the operator who asks "did the page go out?".
+//! The history: for the operator's question "did the page go out?".
 
 mod list;
 
@@ -20,7 +20,7 @@ pub const MISSING: &str = "this event cannot be read (nothing of it is kept): se
 pub const EVICTED: &str =
     "removed to keep to [retention] size; what identifies it and its receipt are kept for [retention] age";
 
-/// A connection that reads what happened. It waits for no writer, and holds none up.
+/// A connection that reads the history. It waits for no writer, and holds none up.
 #[derive(Debug)]
 pub struct History {
     connection: Connection,

@@ -3,15 +3,15 @@
 //! They go the way of all others: rows in the store, delivered until the destination has them. Which are open stands in
 //! `conditions`, which the same transaction keeps in step, so that neither a crash nor a repetition opens or ends one twice.
 
-use plugin_sdk::contract::{self, Status};
+use plugin_sdk::contract::Status;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
-use super::append;
+use super::alerts;
 use super::command::Command;
 use super::ids::{alert_ids, request_id};
+use super::notice::{Notice, Told};
 use super::request::{Failure, NewAlert, NewRequest, PluginRecord};
-use super::snapshot::Told;
 use super::step::Step;
 use crate::alert::Alert;
 use crate::alert::internal::{self, Topic};
@@ -20,17 +20,6 @@ use crate::config::OWN_SOURCE;
 /// How long one that is open is not told again. An hour, because what goes on for longer is worth another look, and a page
 /// more often than that is read by nobody.
 const AGAIN_MS: i64 = 60 * 60 * 1000;
-
-/// An internal alert to open or to resolve.
-#[derive(Debug, Clone)]
-pub struct Notice {
-    /// Where to; the end of one that is open goes where that went, and one that is open elsewhere is ended there first.
-    pub destination: String,
-    /// What, with its key; the store gives it its event id.
-    pub event: contract::Alert,
-    /// When it was found: Unix milliseconds.
-    pub at_ms: i64,
-}
 
 /// Opens or resolves an internal alert, due since `now_ms`. Returns whether it is news.
 #[derive(Debug)]
@@ -174,7 +163,7 @@ fn say(step: &mut Step<'_>, notice: Notice, now_ms: i64) -> Result<(), StoreErro
     keep(step, seq, first, notice, now_ms)
 }
 
-/// A request that nobody sent, so that what hangs on it is listed, shown, delivered and removed like everything else.
+/// A request without a sender, so that an internal alert is listed, delivered and removed like every other.
 fn request(step: &mut Step<'_>, at_ms: i64) -> Result<i64, StoreError> {
     let seq = step.take_seq();
     let source = step.source(OWN_SOURCE)?;
@@ -183,7 +172,7 @@ fn request(step: &mut Step<'_>, at_ms: i64) -> Result<i64, StoreError> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         sha256: String::new(),
     };
-    let plugin = append::plugin(step, &record)?;
+    let plugin = alerts::plugin(step, &record)?;
     step.transaction
         .prepare_cached(
             "INSERT INTO requests (seq, id, source, received_at, state, plugin, duplicates) VALUES (?, ?, ?, ?, 'read', ?, 0)",
@@ -205,8 +194,8 @@ fn keep(step: &mut Step<'_>, seq: i64, id: i64, notice: Notice, now_ms: i64) -> 
     };
     let alert = Alert { source: OWN_SOURCE.to_owned(), request: String::new(), received_at: String::new(), event };
     let alert = NewAlert::new(&alert, [destination]).map_err(|error| StoreError::Disk(error.to_string()))?;
-    match append::known(step, id, &alert)? {
-        None => append::insert(step, id, &alert, now_ms),
+    match alerts::known(step, id, &alert)? {
+        None => alerts::insert(step, id, &alert, now_ms),
         // Somebody wrote it there.
         Some(_) => Ok(()),
     }

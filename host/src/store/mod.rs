@@ -76,6 +76,7 @@
 //!
 //! [clock]: crate::clock
 
+mod alerts;
 mod append;
 mod audit;
 mod backup;
@@ -92,6 +93,7 @@ mod history;
 mod ids;
 mod internal;
 mod jobs;
+mod notice;
 mod preflight;
 mod repeats;
 mod replay;
@@ -102,6 +104,7 @@ mod settle;
 mod snapshot;
 mod space;
 mod step;
+mod tables;
 mod totals;
 mod wake;
 mod writer;
@@ -121,15 +124,15 @@ pub use error::StoreError;
 pub use handle::{Options, Store};
 pub use history::{AlertRecord, AttemptRecord, DeliveryRecord, Filter, History, Line, ListedState, RequestRecord};
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
-pub use internal::Notice;
 pub use jobs::{Job, JobKind, JobTarget, ask as ask_for};
+pub use notice::{Notice, Told};
 pub use replay::Reread;
 pub use request::{Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecord, Proofs, Reading, UnprovenBounds};
 #[cfg(test)]
 pub use retention::{Bounds, Stage, Sweep};
 pub use retention::{IDENTITY_BYTES, Retention, keep_within};
 pub use settle::Settlement;
-pub use snapshot::{Seen, Snapshot, Told};
+pub use snapshot::{Seen, Snapshot};
 pub use writer::Trouble;
 
 /// The name of the file in the data directory.

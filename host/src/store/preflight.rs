@@ -2,7 +2,7 @@
 //!
 //! SQLite takes an empty file for a new database, and *deletes the log beside it*; it takes any database for ours, and
 //! changes its journal mode and adds tables to it. So nothing is opened for writing until it has been looked at. A store
-//! of this gateway is made under another name and put in its place when it is whole (see [`schema`]), so an
+//! of this gateway is made under another name and put in its place when it is whole (see `schema`), so an
 //! empty file in that place is not the trace of a crash: somebody cut it, and what was in it must not be forgotten
 //! silently.
 
@@ -13,8 +13,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
-use super::schema;
+use super::{StoreError, files, tables};
 
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -32,7 +31,7 @@ pub fn look(path: &Path) -> Result<Option<Connection>, StoreError> {
     let found = match path.metadata() {
         Ok(found) => found,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if schema::log(path).metadata().is_ok_and(|log| log.len() > 0) {
+            if files::log(path).metadata().is_ok_and(|log| log.len() > 0) {
                 return Err(unusable("it is missing, while the log of its latest changes stands beside its place"));
             }
             return Ok(None);
@@ -51,13 +50,13 @@ pub fn look(path: &Path) -> Result<Option<Connection>, StoreError> {
         return Err(unusable("it does not begin as an SQLite database does"));
     }
     // While the log holds something, it may hold the rest as well.
-    let no_log = schema::log(path).metadata().map_or(true, |log| log.len() == 0);
+    let no_log = files::log(path).metadata().map_or(true, |log| log.len() == 0);
     if no_log && let Some(expected) = size(&start).filter(|expected| *expected > found.len()) {
         return Err(unusable(&format!("it was cut short: it has {} bytes of {expected}", found.len())));
     }
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.busy_timeout(schema::BUSY)?;
-    schema::harden(&connection)?;
+    connection.busy_timeout(tables::BUSY)?;
+    tables::harden(&connection)?;
     match difference(&connection) {
         Ok(None) => Ok(Some(connection)),
         Ok(Some(why)) => Err(unusable(&why)),
@@ -80,13 +79,13 @@ fn size(header: &[u8]) -> Option<u64> {
 /// Says how the tables differ from those that this gateway makes, where they do. More tables, indexes and views than those do
 /// no harm; a trigger might.
 pub fn difference(connection: &Connection) -> Result<Option<String>, StoreError> {
-    let version = schema::version(connection)?;
+    let version = tables::version(connection)?;
     let found = objects(connection)?;
     if version <= 0 && !found.is_empty() {
         return Ok(Some("it is a database of another program".to_owned()));
     }
     let mut ours = Connection::open_in_memory()?;
-    schema::make(&mut ours, version)?;
+    tables::make(&mut ours, version)?;
     for (name, (kind, sql)) in objects(&ours)? {
         match found.get(&name) {
             Some((_, found)) if *found == sql => {}

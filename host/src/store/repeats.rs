@@ -1,6 +1,6 @@
 //! Counting how often events came again, at the price of a counter.
 //!
-//! A request that brings nothing new is answered from what is on disk, and stored nowhere. The writer counts it in memory and
+//! A request without a new event is answered from the disk, and stored nowhere. The writer counts it in memory and
 //! writes the counts down together, at most once a second, so that a flood of repeats costs a look-up each and a sync a
 //! second. A crash loses the counts of that second; what is known of the event itself was on disk before the answer.
 
@@ -40,7 +40,7 @@ impl Default for Repeats {
 }
 
 impl Repeats {
-    /// Adds what the commands of a transaction met, once that is on disk.
+    /// Adds the repeats of a transaction, once that is on disk.
     pub fn add(&mut self, met: impl IntoIterator<Item = (i64, Repeat)>) {
         for (alert, Repeat { times, at_ms, request }) in met {
             let waiting = self.waiting.entry(alert).or_insert_with(|| Repeat { times: 0, at_ms, request: Vec::new() });

@@ -1,9 +1,9 @@
-//! Doing again what failed: a second reading of a request, and dead letters that are sent again.
+//! Doing again: a second reading of a failed request, a second life of dead letters.
 
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
-use super::append::{Origin, Pending, enqueue, keep_alerts};
+use super::alerts::{Origin, Pending, enqueue, keep_alerts};
 use super::command::Command;
 use super::ids::{DELIVERIES_PER_ALERT, deliveries_of};
 use super::internal;

@@ -1,10 +1,10 @@
-//! The words in which intake hands a request and what was read from it to the store.
+//! The words of intake: a request, and the alerts that were read from it.
 
 use hyper::body::Bytes;
 use plugin_sdk::contract::Priority;
 
 use super::ids::{Identity, StoredEventId};
-use super::internal::Notice;
+use super::notice::Notice;
 use crate::alert::Alert;
 
 /// A request to keep, as it came in.
@@ -36,7 +36,7 @@ pub enum Reading {
         /// The alerts, oldest first; fewer than [`ALERTS_PER_REQUEST`](super::ALERTS_PER_REQUEST), as the last place is for
         /// an internal alert.
         alerts: Vec<NewAlert>,
-        /// What proved the sender, where that must not prove a second request.
+        /// The proofs of the sender, where none may prove a second request.
         proofs: Proofs,
     },
     /// The plugin failed: the request is kept until it is replayed or dismissed.
@@ -47,7 +47,7 @@ pub enum Reading {
     Ignored(String),
 }
 
-/// What proved that a request is authentic, such as its signature: a second kind of identity.
+/// The proofs of a request, such as its signature: a second kind of identity.
 ///
 /// A request with a proof that was seen before is a repeat, whatever events it claims to carry: all of them count as
 /// duplicates, and none opens anything. So a proof belongs here only where a sender never makes the same one for something
@@ -145,7 +145,7 @@ impl NewAlert {
     /// those beyond [`DELIVERIES_PER_ALERT`](super::DELIVERIES_PER_ALERT) are left out.
     ///
     /// # Errors
-    /// Where the alert does not become JSON, which no alert that came from JSON does.
+    /// Where the alert does not become JSON. One that came from JSON always does.
     pub fn new<D: AsRef<str>>(
         alert: &Alert,
         destinations: impl IntoIterator<Item = D>,
@@ -229,7 +229,7 @@ pub fn rank(priority: Priority) -> i64 {
     }
 }
 
-/// A failure of which nothing is told, of a sender that has proved itself.
+/// A failure of a proven sender, without a notice.
 impl<T: Into<String>> From<T> for Failure {
     fn from(reason: T) -> Self {
         Self { reason: reason.into(), notice: None, unproven: None }

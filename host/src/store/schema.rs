@@ -8,29 +8,17 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::files::sync_folder;
+use super::files::{beside, log, sync_folder};
+use super::tables::{BUSY, NEWEST, OLDER, VERSION, harden, migrate, version};
 use super::{StoreError, functions, preflight};
-
-/// The schemas before the newest, each as the step from the one before it.
-const OLDER: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
-
-/// The newest schema, whole.
-const NEWEST: &str = include_str!("schema/3.sql");
 
 /// What brings the rows of the schema before it into it.
 const COPY: &str = include_str!("schema/from_2.sql");
-
-/// The number of the newest schema.
-pub const VERSION: i64 = OLDER.len() as i64 + 1;
-
-/// How long a connection waits for another process, such as `events replay`, that is writing.
-pub const BUSY: Duration = Duration::from_secs(5);
 
 /// How long a command that reads the store of another process may take for a question.
 const READ_TIME: Duration = Duration::from_secs(60);
@@ -183,15 +171,6 @@ fn prepare(connection: &Connection, sync: bool) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Sets what every connection needs: a plan that stands whatever is bound (else STAT4 plans some statements anew at each
-/// use), and a file whose schema may hold whatever somebody wrote into it.
-pub fn harden(connection: &Connection) -> Result<(), StoreError> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    Ok(())
-}
-
 /// Opens the file for reading only, within the process that has it open for writing.
 pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let connection = open_existing(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -209,7 +188,7 @@ pub fn open_foreign(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Opens a file that must be there, and whose schema must be this program's.
+/// Opens an existing file of this program's schema.
 pub fn open_existing(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     if !path.exists() {
         return Err(StoreError::Missing(path.to_owned()));
@@ -222,46 +201,6 @@ pub fn open_existing(path: &Path, flags: OpenFlags) -> Result<Connection, StoreE
         VERSION => Ok(connection),
         found => Err(StoreError::Older { found, known: VERSION }),
     }
-}
-
-/// Where the log of the latest changes stands.
-pub fn log(path: &Path) -> PathBuf {
-    beside(path, "-wal")
-}
-
-/// Makes the tables of a schema in an empty database.
-pub fn make(connection: &mut Connection, version: i64) -> Result<(), StoreError> {
-    match version {
-        VERSION => Ok(connection.execute_batch(NEWEST)?),
-        older => migrate(connection, &OLDER[..usize::try_from(older).unwrap_or_default()]),
-    }
-}
-
-/// Runs those of these steps that have not run, each in a transaction with its number.
-fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
-    let found = version(connection)?;
-    for (number, step) in (1..).zip(steps).skip_while(|(number, _)| *number <= found) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", number)?;
-        transaction.commit()?;
-    }
-    Ok(())
-}
-
-/// The number of a store's schema.
-///
-/// # Errors
-/// [`StoreError::Newer`] where this program does not know it.
-pub fn version(connection: &Connection) -> Result<i64, StoreError> {
-    let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > VERSION { Err(StoreError::Newer { found, known: VERSION }) } else { Ok(found) }
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The snapshot of state that a restart goes on from: when sources were heard of, and which internal alerts are open.
+//! The snapshot of state for a restart: the last request of each source, and open internal alerts.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::command::Command;
+use super::notice::Told;
 use super::step::Step;
 use super::{StoreError, schema};
 
@@ -18,15 +19,6 @@ pub struct Seen {
     pub last_seen: Option<i64>,
     /// For how long the gateway has run since, and heard nothing.
     pub silence: Duration,
-}
-
-/// An internal alert that is open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    /// Its key.
-    pub key: String,
-    /// Where it was told.
-    pub destination: String,
 }
 
 /// A connection that reads the snapshot.

@@ -9,7 +9,7 @@ use super::StoreError;
 pub struct Space {
     /// What something is in.
     pub in_use: u64,
-    /// What nothing is in, and what comes next is written to.
+    /// Free pages, for later rows.
     pub spare: u64,
 }
 

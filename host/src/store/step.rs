@@ -1,4 +1,4 @@
-//! The transaction that a group of commands shares, and what the writer remembers beside it.
+//! The transaction of a group of commands, and the writer's memory beside it.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Making due at once what waits for a destination that takes alerts again.
+//! Making all waiting deliveries of a recovered destination due at once.
 
 use rusqlite::params;
 

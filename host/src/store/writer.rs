@@ -1,4 +1,4 @@
-//! The one thread that writes, and how it shares one sync among all that waits: the group commit.
+//! The one writing thread, and its group commit: one sync for all waiting commands.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,6 +1,6 @@
-//! What holds of the rows, however they came about: the promises of the store, as queries that must find nothing.
+//! The promises of the store, as queries that must find nothing.
 
-/// A rule: the query that names, in its first column, each row that breaks it; and what to say then.
+/// A rule: the query names, in its first column, each row that breaks it. The rest is for the operator.
 pub struct Rule {
     pub broken: &'static str,
     pub what: &'static str,

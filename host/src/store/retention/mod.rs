@@ -1,4 +1,4 @@
-//! Retention: what is removed, in which order, and when.
+//! Retention: removal of old and of large data, in order.
 //!
 //! By age, a request goes whole, with its alerts and all by which they are known again. By size, content goes and identity
 //! stays: first what requests looked like when they came in, then what alerts say and all but their last attempts, the oldest
@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Store, StoreError, schema};
+use super::{Store, StoreError, files};
 use crate::clock::wall_ms;
 use crate::metrics::{CauseLabel, Metrics};
 use told::Told;
@@ -51,7 +51,7 @@ pub struct Retention {
     pub size: u64,
     /// How many bytes identities may take.
     pub identities: u64,
-    /// The destination at which the operator hears of identities that are about to be forgotten.
+    /// The destination for the alert before identities are forgotten.
     pub operator_destination: Option<String>,
 }
 
@@ -117,7 +117,7 @@ impl Keeper {
             } else if let Err(error) = self.tick().await {
                 tracing::warn!(%error, "counts of repeats could not be written down, or space given back; it tries again");
             }
-            let log = metadata(schema::log(self.store.path())).map_or(0, |log| log.len());
+            let log = metadata(files::log(self.store.path())).map_or(0, |log| log.len());
             self.told.of_log(log, &self.metrics);
             let grown = async {
                 tokio::time::sleep_until(size_at).await;

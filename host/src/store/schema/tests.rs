@@ -39,7 +39,7 @@ fn text(connection: &Connection, sql: &str) -> String {
     connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
-/// What a store of the newest schema holds of [`of_schema`], and what it is to hold.
+/// Questions to a store of the newest schema made of [`of_schema`], and their answers.
 const KEPT: [(&str, &str); 8] = [
     (
         "SELECT group_concat(r.seq || state || hex(body), ' ') FROM requests r JOIN bodies b ON b.seq = r.seq",

@@ -1,4 +1,4 @@
-//! What a check finds, and that its cures cure; and that a backup is the store of one moment.
+//! Checks find faults, and their cures cure; a backup is the store of one moment.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -169,7 +169,7 @@ async fn a_backup_of_a_store_at_work_is_one_whole_file_that_can_take_its_place()
     let mut restored = Bench { requests: 100, ..Bench::open(restored, Clock::at(0)).await };
     assert_eq!(restored.due_events(LATE), ["1", "2", "3"]);
     restored.append("a", 4, &[("5", "5")]).await;
-    assert!(schema::log(&file(restored.dir.path())).exists(), "it works as the store did, with a log");
+    assert!(files::log(&file(restored.dir.path())).exists(), "it works as the store did, with a log");
 }
 
 #[tokio::test(start_paused = true)]

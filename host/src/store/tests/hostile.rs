@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::*;
 
-/// What gives a table its rules, and what stands in its place while there are none.
+/// The rules of a table, and their stand-ins while there are none.
 const RULES: [(&str, &str); 3] = [("STRICT,", "/*strict,*/"), ("STRICT", "/*strict*/"), ("NOT NULL", "/*not null*/")];
 
 /// Runs statements on a closed store as if its tables had no rules, and gives them their rules back.
@@ -40,7 +40,7 @@ async fn tampered(statements: &str) -> Bench {
     Bench { requests: requests + 1000, ..bench }
 }
 
-/// What is due and can be delivered, and what cannot be read.
+/// Due events, and unreadable ones.
 fn look(bench: &Bench) -> (Vec<String>, Vec<i64>) {
     let mut reader = bench.store.due_reader().unwrap();
     let due = reader.due(DESTINATION, LATE, &HashSet::new(), 100).unwrap();

@@ -134,7 +134,7 @@ fn reading(source: &str, events: &[(&str, &str)]) -> Reading {
     Reading::alerts(alerts.collect())
 }
 
-/// The settlement of an attempt, from its outcome and the time at which what is sent again is due.
+/// The settlement of an attempt, from its outcome and the due time of the next one.
 fn settlement(delivery: i64, at: i64, status: Option<u16>, (outcome, due_at): (Outcome, i64)) -> Settlement {
     Settlement { delivery, at, duration_us: 1, status, outcome, answer: None, due_at }
 }

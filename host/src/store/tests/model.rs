@@ -34,7 +34,7 @@ enum Action {
     Dismiss,
     /// What is older than so much goes.
     Age(i64),
-    /// All content goes that may: bodies, or what alerts say as well.
+    /// Content goes: bodies, or events as well.
     Evict {
         events: bool,
     },
@@ -163,7 +163,7 @@ impl Model {
         self.deliveries.iter_mut().filter(move |(_, one)| is_of(one))
     }
 
-    /// What is due, in the order in which it is to go out.
+    /// Due deliveries, in their order.
     fn due(&self, destination: u8) -> Vec<i64> {
         let mut levels: BTreeMap<u8, BTreeMap<usize, Vec<(i64, i64)>>> = BTreeMap::new();
         for (id, one) in &self.deliveries {

@@ -18,7 +18,7 @@ fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     read.filter(|(path, bytes)| !(path.to_string_lossy().ends_with("-wal") && bytes.is_empty())).collect()
 }
 
-/// Asserts that a store cannot be opened here, for this reason, and that nothing is changed by the attempt.
+/// Asserts that a store cannot be opened here, for this reason. The attempt changes nothing.
 #[track_caller]
 fn refused(folder: &Path, reason: &str) {
     let before = content(folder);
@@ -102,8 +102,8 @@ async fn a_log_without_its_store_is_not_thrown_away() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1")]).await;
     let dir = tempfile::tempdir().unwrap();
-    let (path, log) = (file(dir.path()), schema::log(&file(bench.dir.path())));
-    fs::copy(log, schema::log(&path)).unwrap();
+    let (path, log) = (file(dir.path()), files::log(&file(bench.dir.path())));
+    fs::copy(log, files::log(&path)).unwrap();
     refused(dir.path(), "it is missing, while the log");
     fs::write(&path, "").unwrap();
     refused(dir.path(), "is empty");
@@ -190,7 +190,7 @@ async fn what_would_not_be_found_again_is_not_confirmed() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1")]).await;
     let path = file(bench.dir.path());
-    for file in [path.clone(), schema::log(&path)] {
+    for file in [path.clone(), files::log(&path)] {
         let away = bench.dir.path().join("away");
         fs::rename(&file, &away).unwrap();
         for replaced in [false, true] {

@@ -39,7 +39,7 @@ impl Bench {
         self.store.finish_replay(reread).await.unwrap();
     }
 
-    /// Delivers all that is due, and what becomes due by that, and gives its keys and whether each opens.
+    /// Delivers everything until nothing is due. Returns keys, each with whether it opens.
     async fn deliver(&self) -> Vec<(String, bool)> {
         self.deliver_to(DESTINATION).await
     }

@@ -48,7 +48,7 @@ async fn opened(dir: &TempDir, main: &[u8], log: &[u8]) -> (Bench, Holding) {
     let fresh = tempfile::tempdir_in(dir.path()).unwrap();
     let path = file(fresh.path());
     fs::write(&path, main).unwrap();
-    fs::write(schema::log(&path), log).unwrap();
+    fs::write(files::log(&path), log).unwrap();
     let bench = Bench::open(fresh, Clock::at(0)).await;
     let report = check(&path, Depth::IntegrityCheck).unwrap();
     assert!(report.whole, "{:?}", report.findings);
@@ -74,7 +74,7 @@ async fn damaged_log_opens_as_the_store_of_an_earlier_moment() {
         events.extend(ids);
     }
     let path = file(bench.dir.path());
-    let (main, whole) = (fs::read(&path).unwrap(), fs::read(schema::log(&path)).unwrap());
+    let (main, whole) = (fs::read(&path).unwrap(), fs::read(files::log(&path)).unwrap());
     assert_eq!(holding(&opened(&bench.dir, &main, &whole).await.0.store, &bench.metrics), *moments.last().unwrap());
 
     let mut lost = 0;

@@ -1,0 +1,23 @@
+//! The words for internal alerts: one to open or to resolve, and one that is open.
+
+use plugin_sdk::contract;
+
+/// An internal alert to open or to resolve.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// Where to; the end of one that is open goes where that went, and one that is open elsewhere is ended there first.
+    pub destination: String,
+    /// What, with its key; the store gives it its event id.
+    pub event: contract::Alert,
+    /// When it was found: Unix milliseconds.
+    pub at_ms: i64,
+}
+
+/// An internal alert that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its key.
+    pub key: String,
+    /// Where it was told.
+    pub destination: String,
+}
