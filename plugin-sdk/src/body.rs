@@ -207,10 +207,12 @@ fn looks_like_json(trimmed: &str) -> bool {
     }
 }
 
-/// Returns whether a text is to be tried as a JSON string, number or word, or as an array of them, and is a text where it is
-/// none.
+/// Returns whether a text is to be tried as JSON, and is a form or a text where it is none.
 fn may_be_json(trimmed: &str, declared: &Declared) -> bool {
-    !matches!(declared, Declared::Form) && trimmed.starts_with(|c: char| "\"[{-tfn".contains(c) || c.is_ascii_digit())
+    let is_container = trimmed.starts_with(['{', '[']);
+    is_container
+        || (!matches!(declared, Declared::Form)
+            && trimmed.starts_with(|c: char| "\"-tfn".contains(c) || c.is_ascii_digit()))
 }
 
 /// Returns whether a text is `name=value&…` as a sender of forms writes it: no white space, and a name before the first `=`.

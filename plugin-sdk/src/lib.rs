@@ -15,8 +15,8 @@ pub mod wire;
 
 mod answer;
 mod describe;
-mod priority;
 mod request;
+mod words;
 
 #[cfg(target_family = "wasm")]
 mod allocator;

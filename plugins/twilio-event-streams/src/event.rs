@@ -1,7 +1,7 @@
 //! One event, however odd it is: an alert, or nothing that anybody needs to know.
 
 use plugin_sdk::cloud_events::CloudEvent;
-use plugin_sdk::contract::{Alert, Note, NoteKind, Priority, Proved};
+use plugin_sdk::contract::{Alert, Note, NoteKind, Priority, Proved, Unreadable};
 use plugin_sdk::json::{self, Object};
 use plugin_sdk::signature::sha256;
 use plugin_sdk::text::line;
@@ -13,6 +13,9 @@ use crate::Level;
 
 /// A title is read on a lock screen.
 const MAX_TITLE_CHARS: usize = 200;
+
+/// As much of what is no event as a title shows.
+const MAX_SHOWN_CHARS: usize = 100;
 
 /// A line of the message.
 const MAX_LINE_CHARS: usize = 400;
@@ -60,6 +63,22 @@ pub fn read(event: &CloudEvent<'_>, least: Level, proved: Option<&Proved>) -> Re
             identity::bind(&mut alert, proved, claimed.as_deref());
             Reading::Alert(Box::new(alert))
         }
+    }
+}
+
+/// The alert of a member that is no event, and has no words: its place tells it from others.
+pub fn of_no_event(event: &CloudEvent<'_>, index: usize, request: &str) -> Alert {
+    let why = Unreadable { reason: "no event".to_owned(), at: format!("member {}", index + 1) };
+    let shown = line(event.whole, MAX_SHOWN_CHARS);
+    Alert {
+        details: event.details(),
+        message: Some("Twilio signed it, and it is no CloudEvent. The details show it as it came.".to_owned()),
+        unreadable: Some(why.clone()),
+        ..Alert::new(
+            format!("{request}/{index}"),
+            Priority::High,
+            format!("Twilio: {shown} (could not be read: {why})"),
+        )
     }
 }
 

@@ -108,7 +108,13 @@ fn read(request: &Request, settings: &Settings, proved: Option<&Proved>) -> Resu
     }
     let (mut alerts, mut ignored) = (Vec::new(), Vec::new());
     let (taken, rest) = events.split_at(if events.len() > MAX_ALERTS { MAX_ALERTS - 1 } else { events.len() });
-    for event in taken {
+    for (index, event) in taken.iter().enumerate() {
+        if !event.whole.starts_with('{') {
+            let mut alert = event::of_no_event(event, index, &identity::of(proof, &request.body.bytes()));
+            identity::bind(&mut alert, proved, None);
+            alerts.push(alert);
+            continue;
+        }
         match event::read(event, settings.least_level, proved) {
             Reading::Alert(alert) => alerts.push(*alert),
             Reading::Ignored(why) => ignored.push(why),

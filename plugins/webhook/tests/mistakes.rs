@@ -82,7 +82,7 @@ fn a_source_that_cannot_work_is_told_with_its_place() {
         ),
         (with("time", json!("created_at")), "/time: \"created_at\" is the same for every event (name the place of"),
         (with("link", json!("url")), "/link: \"url\" is no link (a link begins with https://; a place begins with /"),
-        (with("priority", json!("urgent")), "/priority: \"urgent\" is no priority (the words are critical, high,"),
+        (with("priority", json!("purple")), "/priority: \"purple\" is no priority (the words are critical, high,"),
         (
             with("each", json!("alerts")),
             "/each: \"alerts\" is no place in a request (a place is a JSON Pointer, which \
@@ -179,8 +179,8 @@ fn what_has_another_shape_is_refused_by_the_schema() {
         with("title", json!({ "from": "/a", "vlaues": {} })),
         with("title", json!({ "values": { "a": "b" } })),
         with("status", json!({ "from": "/a", "values": { "x": "resolved" } })),
-        with("priority", json!({ "from": "/a", "values": { "x": "urgent" } })),
-        with("priority", json!({ "from": "/a", "default": "urgent" })),
+        with("priority", json!({ "from": "/a", "values": { "x": "purple" } })),
+        with("priority", json!({ "from": "/a", "default": "purple" })),
         with("sender", json!("gitlab")),
         with("sender", json!({})),
         with("sender", json!({ "basic": "a:b" })),

@@ -3,9 +3,11 @@
 //! As it stands, it reads `{"id": "17", "check": "db-1", "title": "…", "severity": "…", "ok": false}`. To make it yours:
 //! put a real request of your sender into `cases/`, and change `Event` and `known` until the answer is right.
 
-use plugin_sdk::contract::{Alert, Answer, Description, Priority, Request, Status};
+use plugin_sdk::contract::{
+    Alert, Answer, Description, Note, NoteKind, Priority, Request, Status, Unreadable,
+};
 use plugin_sdk::signature::sha256;
-use plugin_sdk::{Plugin, export, json, text};
+use plugin_sdk::{Plugin, body, export, json, text};
 use serde::Deserialize;
 
 /// The plugin. Every request is read by a fresh instance of it, so nothing is kept from one to the next.
@@ -57,24 +59,33 @@ impl Plugin for MyPlugin {
             )
         }
         // This plugin does not say `authenticates: true`, so the gateway demands a token of every source that uses it.
-        // Where your sender signs its requests, `plugin_sdk::signature` checks that; then say so here, and reject in
-        // `read` what is not signed.
+        // Where your sender signs its requests, declare that as `proof` (see `plugin_sdk::contract::Demand`); then say
+        // so here, and reject in `read` what `plugin_sdk::signature::verify` does not accept.
     }
 
     fn read(request: &Request, settings: Settings) -> Answer {
         // From here on the sender has proved itself. Whatever it sends is an event that somebody must see, so what is
         // not understood is carried on as it is, and never refused.
-        let body = request.body.bytes();
-        let alert = match serde_json::from_slice(&body) {
+        let alert = match event(request) {
             Ok(event) => known(event, &settings),
-            Err(_) => unknown(&body, &settings),
+            Err(why) => unknown(&request.body.bytes(), why),
         };
         // All that the sender said: byte for byte where it is JSON, as text where it is not.
         Answer::alert(Alert {
-            details: json::details("body_text", &request.body.text()),
+            details: json::details("body_text", &request.text()),
             ..alert
         })
     }
+}
+
+/// The event in a request, or what cannot be read of it and where.
+fn event(request: &Request) -> Result<Event, Unreadable> {
+    let reading = body::read(request)?;
+    let json = reading.json().unwrap_or_default();
+    serde_json::from_str(&json).map_err(|_| Unreadable {
+        reason: "another shape".to_owned(),
+        at: String::new(),
+    })
 }
 
 /// An event of the expected shape.
@@ -84,24 +95,39 @@ fn known(event: Event, settings: &Settings) -> Alert {
     } else {
         Status::Trigger
     };
-    let priority = Priority::from_word(&event.severity).unwrap_or(settings.priority);
+    let priority = Priority::from_word(&event.severity);
+    // What the operator should know: `try` shows it, and the gateway counts it.
+    let unknown = priority.is_none() && !event.severity.is_empty();
+    let notes = unknown
+        .then(|| Note::new(NoteKind::UnknownPriority, "severity", &event.severity))
+        .into_iter()
+        .collect();
     Alert {
+        notes,
         // One key is one alert: the event that ends it closes what the others have opened.
         key: Some(id(&event.check)),
         status,
         labels: [("check".to_owned(), event.check)].into(),
         // For somebody woken at night: what broke and where, in one line.
-        ..Alert::new(id(&event.id), priority, text::line(&event.title, 200))
+        ..Alert::new(
+            id(&event.id),
+            priority.unwrap_or(settings.priority),
+            text::line(&event.title, 200),
+        )
     }
 }
 
-/// An event of another shape. Its id is the hash of its body, so that a repeat is still known as one.
-fn unknown(body: &[u8], settings: &Settings) -> Alert {
-    let title = concat!(
-        env!("CARGO_PKG_NAME"),
-        ": an event of unknown shape; see its details"
+/// An event of another shape, whose meaning is not known: at least HIGH, so that a person looks. Its id is the hash of its
+/// body, so that a repeat is still known as one.
+fn unknown(body: &[u8], why: Unreadable) -> Alert {
+    let title = format!(
+        "{}: an event of unknown shape ({why}); see its details",
+        env!("CARGO_PKG_NAME")
     );
-    Alert::new(sha256(body).hex(), settings.priority, title)
+    Alert {
+        unreadable: Some(why),
+        ..Alert::new(sha256(body).hex(), Priority::High, title)
+    }
 }
 
 /// An id is 1 to 256 bytes; one that is not becomes its hash.
