@@ -15,7 +15,7 @@ mod verifier;
 mod view;
 
 pub use signed::TOLERANCE_SECONDS;
-pub use verifier::{Verifier, verify};
+pub use verifier::{Verifier, verify, verify_by};
 pub use view::View;
 
 pub use crate::contract::{Algorithm, Encoding, Scheme, Signed, TimeIn};
@@ -135,12 +135,20 @@ pub fn same(given: &str, expected: &str) -> bool {
 
 /// Whether `Authorization: Bearer` carries this token.
 pub fn bearer(request: &Request, token: &str) -> Proof {
-    Scheme::Bearer.verify(request, token)
+    credentials(request, "bearer").map_or(Proof::Missing, |given| Proof::of(same(given, token)))
 }
 
 /// Whether `Authorization: Basic` carries this user and this password (RFC 7617).
 pub fn basic(request: &Request, user: &str, password: &str) -> Proof {
-    Scheme::Login.verify(request, &format!("{user}:{password}"))
+    let expected = STANDARD.encode(format!("{user}:{password}"));
+    credentials(request, "basic").map_or(Proof::Missing, |given| Proof::of(same(given, &expected)))
+}
+
+/// What follows the scheme in `Authorization`, where it is of this scheme. By itself, so that a plugin whose sender only
+/// shows a token carries no other scheme.
+fn credentials<'a>(request: &'a Request, scheme: &str) -> Option<&'a str> {
+    let (given, credentials) = request.header("authorization")?.trim().split_once(' ')?;
+    given.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
 }
 
 /// Whether the URL's `bodySHA256` is the SHA-256 of the body, in lower-case hex. It proves something only together with

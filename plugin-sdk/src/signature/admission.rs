@@ -35,7 +35,7 @@ impl Scheme {
             },
             Proof::Stale => Rejection::new(
                 RejectionKind::Forbidden,
-                format!("the {expected} was made more than {} before or after it was received", self.tolerance(view)),
+                format!("the {expected} was made more than {} before or after it was received", self.tolerance()),
                 "Compare the clocks of sender and gateway. If they agree, the request was held up on its way, or \
                  somebody has recorded it and sends it again.",
             ),
@@ -47,10 +47,10 @@ impl Scheme {
         }
     }
 
-    fn tolerance(&self, view: &View<'_>) -> String {
-        match self.signed(view).map(|signed| signed.tolerance) {
-            None | Some(300) => "five minutes".to_owned(),
-            Some(seconds) => format!("{seconds} seconds"),
+    fn tolerance(&self) -> String {
+        match self {
+            Self::Signed(signed) if signed.tolerance != 300 => format!("{} seconds", signed.tolerance),
+            _ => "five minutes".to_owned(),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::contract::{Algorithm, ProofIdentity};
 use crate::form::Form;
 use crate::url::Parts;
 
-use super::{Proof, View, hmac, of_view, same, sha256_of};
+use super::{Proof, View, hmac_sha1, hmac_sha256, of_view, same, sha256_of};
 
 /// The header that carries the signature.
 pub const HEADER: &str = "x-twilio-signature";
@@ -138,9 +138,11 @@ impl<'a> SignedText<'a> {
     }
 
     fn signature(&self, url: &str, algorithm: Algorithm, secret: &str) -> String {
-        use base64::{Engine, engine::general_purpose::STANDARD};
-        let digest = hmac(algorithm, secret.as_bytes(), &self.text(url));
-        digest.map(|digest| STANDARD.encode(digest)).unwrap_or_default()
+        let (key, text) = (secret.as_bytes(), self.text(url));
+        match algorithm {
+            Algorithm::Sha256 => hmac_sha256(key, &text).base64(),
+            _ => hmac_sha1(key, &text).base64(),
+        }
     }
 
     fn text<'t>(&'t self, url: &'t str) -> Vec<&'t [u8]> {

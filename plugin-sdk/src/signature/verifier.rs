@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use crate::contract::{Demand, Proved, Rejection, RejectionKind, Request, Scheme};
+use crate::contract::{Demand, ProofIdentity, Proved, Rejection, RejectionKind, Request, Scheme};
 use crate::json::Object;
 
 use super::{Proof, View, twilio};
@@ -51,7 +51,23 @@ impl fmt::Debug for Verifier {
 /// The rejection that sender and operator read. Its `reason` is the same for an account that is unknown and a signature that
 /// is wrong; its `help`, which only the operator sees, says which.
 pub fn verify(demands: &[Demand], settings: &str, request: &Request) -> Result<Option<Proved>, Rejection> {
-    Verifier::new(demands, settings).verify(&View::from(request))
+    verify_by(demands, settings, request, Scheme::check)
+}
+
+/// Checks one secret of a scheme: [`Scheme::check`], or [`Scheme::check_shown`] for a plugin that needs no more.
+pub type Check = fn(&Scheme, &View<'_>, &str) -> (Proof, Option<ProofIdentity>);
+
+/// As [`verify`], where Twilio's schemes are checked as always and all others by `check`.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_by(
+    demands: &[Demand],
+    settings: &str,
+    request: &Request,
+    check: Check,
+) -> Result<Option<Proved>, Rejection> {
+    Verifier::new(demands, settings).verify_by(&View::from(request), check)
 }
 
 impl Verifier {
@@ -80,9 +96,13 @@ impl Verifier {
     /// # Errors
     /// As [`verify`].
     pub fn verify(&self, view: &View<'_>) -> Result<Option<Proved>, Rejection> {
+        self.verify_by(view, Scheme::check)
+    }
+
+    fn verify_by(&self, view: &View<'_>, check: Check) -> Result<Option<Proved>, Rejection> {
         let mut proved = None;
         for ways in &self.demands {
-            let met = meet(ways, view)?;
+            let met = meet(ways, view, check)?;
             // The first demand is the sender's own proof, and the others stand beside it.
             proved.get_or_insert(met);
         }
@@ -101,10 +121,10 @@ pub(super) enum Rank {
     Wrong,
 }
 
-fn meet(ways: &[Way], view: &View<'_>) -> Result<Proved, Rejection> {
+fn meet(ways: &[Way], view: &View<'_>, check: Check) -> Result<Proved, Rejection> {
     let mut refused: Option<(Rank, Rejection)> = None;
     for way in ways {
-        let (rank, rejection) = match way.check(view) {
+        let (rank, rejection) = match way.check(view, check) {
             Ok(proved) => return Ok(proved),
             Err(refused) => refused,
         };
@@ -129,13 +149,13 @@ fn meet(ways: &[Way], view: &View<'_>) -> Result<Proved, Rejection> {
 }
 
 impl Way {
-    fn check(&self, view: &View<'_>) -> Result<Proved, (Rank, Rejection)> {
+    fn check(&self, view: &View<'_>, check: Check) -> Result<Proved, (Rank, Rejection)> {
         if matches!(self.scheme, Scheme::Twilio | Scheme::TwilioSharedKey) {
             return twilio::check(self, view);
         }
         let mut proof = Proof::Missing;
         for (account, secret) in self.secrets.all() {
-            match self.scheme.check(view, &secret.text) {
+            match check(&self.scheme, view, &secret.text) {
                 (Proof::Good, identity) => return Ok(secret.proves(account, identity)),
                 (Proof::Wrong, _) if proof == Proof::Stale => {}
                 (other, _) => proof = other,
@@ -148,7 +168,7 @@ impl Way {
 
 impl Secret {
     /// What this secret proved.
-    pub(super) fn proves(&self, account: Option<&str>, proof: Option<crate::contract::ProofIdentity>) -> Proved {
+    pub(super) fn proves(&self, account: Option<&str>, proof: Option<ProofIdentity>) -> Proved {
         Proved { secret: self.at.clone(), account: account.map(str::to_owned), proof }
     }
 }

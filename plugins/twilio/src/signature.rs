@@ -24,6 +24,6 @@ pub fn secrets() -> Vec<String> {
 pub fn prove(request: &Request) -> Result<Option<Proved>, Rejection> {
     match &request.proved {
         Some(proved) => Ok(Some(proved.clone())),
-        None => signature::verify(&demands(), request.settings.get(), request),
+        None => signature::verify_by(&demands(), request.settings.get(), request, Scheme::check_shown),
     }
 }
