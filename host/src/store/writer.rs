@@ -74,7 +74,7 @@ impl Trouble {
 }
 
 /// What the writer announces.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Signals {
     /// The number of the last commit.
     pub committed: watch::Sender<u64>,
@@ -90,20 +90,6 @@ pub struct Signals {
     pub identities: Arc<AtomicU64>,
     /// Whether counts of repeats wait to be written down.
     pub repeats: Arc<AtomicBool>,
-}
-
-impl Default for Signals {
-    fn default() -> Self {
-        Self {
-            committed: watch::Sender::default(),
-            trouble: watch::Sender::default(),
-            dead: watch::Sender::default(),
-            bytes: watch::Sender::default(),
-            spare: Arc::default(),
-            identities: Arc::default(),
-            repeats: Arc::default(),
-        }
-    }
 }
 
 impl Writer {
