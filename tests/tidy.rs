@@ -19,7 +19,7 @@ const FLOORS: [(u8, &[&str]); 6] = [
     (3, &["intake", "delivery", "monitor", "admin"]),
     (2, &["sources", "destinations"]),
     (1, &["plugin", "store", "http"]),
-    (0, &["config", "alert", "metrics", "health", "clock", "log_throttle"]),
+    (0, &["config", "alert", "metrics", "health", "clock", "log_throttle", "mask"]),
 ];
 
 /// Words that fit any program, and so say nothing about this one.

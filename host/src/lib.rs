@@ -20,7 +20,7 @@
 //! | 3 | [`intake`], [`delivery`], [`monitor`], [`admin`] | one direction of the traffic each; none imports another |
 //! | 2 | [`sources`], [`destinations`] | configuration joined with what it configures |
 //! | 1 | [`plugin`], [`store`], [`http`] | one outside thing each: wasm, disk, network in |
-//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`clock`], [`log_throttle`] | words, no deeds |
+//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`clock`], [`log_throttle`], [`mask`] | words, no deeds |
 //!
 //! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code, follow a request: start at
 //! [`intake`], go on with the essay of [`store`], then [`delivery`].
@@ -49,6 +49,8 @@ pub mod http;
 pub mod intake;
 #[forbid(unsafe_code)]
 pub mod log_throttle;
+#[forbid(unsafe_code)]
+pub mod mask;
 #[forbid(unsafe_code)]
 pub mod metrics;
 #[forbid(unsafe_code)]

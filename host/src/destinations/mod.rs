@@ -9,7 +9,6 @@
 pub mod backoff;
 pub(crate) mod http;
 pub mod itoc360;
-mod mask;
 
 use std::fmt;
 use std::pin::Pin;

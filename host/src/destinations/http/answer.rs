@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::alert::Outcome;
 use crate::destinations::LONGEST_RETRY_AFTER;
-use crate::destinations::mask::Mask;
+use crate::mask::Mask;
 
 /// The most characters of the service's own words in a reason.
 const SAID_MAX_CHARS: usize = 200;

@@ -24,7 +24,7 @@ pub(crate) use self::answer::{Answer, Judged};
 pub(crate) use self::connect::{Answering, NoAnswer};
 pub(crate) use self::connect::{Pool, pool};
 use self::describe::describe;
-use super::mask::Mask;
+use crate::mask::Mask;
 use super::{EXCERPT_MAX_CHARS, Kind, NotUsable, Sending, Sent};
 use crate::alert::{Alert, Outcome};
 

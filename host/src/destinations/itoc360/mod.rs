@@ -15,7 +15,7 @@ use hyper::{Method, Request, Uri};
 
 use super::NotUsable;
 use super::http::{self, Answer, HttpKind, Judged};
-use super::mask::Mask;
+use crate::mask::Mask;
 use crate::alert::{Alert, Outcome};
 pub use crate::config::Format;
 
@@ -43,7 +43,7 @@ impl Itoc360 {
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (USER_AGENT, HeaderValue::from_static(http::USER_AGENT)),
         ]);
-        Ok(Self { url, headers, mask: Mask::new(token), format })
+        Ok(Self { url, headers, mask: Mask::new([token]), format })
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::alert::Receipt;
-use crate::destinations::mask::Mask;
+use crate::mask::Mask;
 
 /// The most characters of each field that are kept. ITOC360's own are at most 64 long.
 const FIELD_MAX_CHARS: usize = 128;
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     fn receipt(answer: &str) -> Receipt {
-        read(answer.as_bytes(), &Mask::new("s3cret"))
+        read(answer.as_bytes(), &Mask::new(["s3cret"]))
     }
 
     fn expected() -> Receipt {
