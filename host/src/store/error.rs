@@ -54,6 +54,18 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// Another user of the machine can read or change what is kept. Nothing was opened.
+    #[error(
+        "{} {found}: let it and all in it belong to the user that the gateway runs as (chown -R), readable by that user \
+         alone (chmod -R go-rwx), or name another data_dir",
+        .path.display()
+    )]
+    Exposed {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+    },
     /// The file was written by a newer gateway. Nothing was changed.
     #[error("the store has schema {found}, and this gateway knows up to {known}: run the newer gateway that wrote it")]
     Newer {

@@ -5,7 +5,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::StoreError;
+use super::{StoreError, permissions};
 
 /// Held as long as the writer lives; the operating system gives it back when the process dies, however it dies.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub fn acquire(data_dir: &Path) -> Result<Lock, StoreError> {
         let above = data_dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
         sync_folder(above).map_err(|error| failed("make", &error))?;
     }
+    permissions::repair(data_dir)?;
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -94,6 +94,7 @@ mod ids;
 mod internal;
 mod jobs;
 mod notice;
+mod permissions;
 mod preflight;
 mod repeats;
 mod replay;
@@ -131,6 +132,7 @@ pub use request::{Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecor
 #[cfg(test)]
 pub use retention::{Bounds, Stage, Sweep};
 pub use retention::{IDENTITY_BYTES, Retention, keep_within};
+pub use permissions::{Exposed, exposed};
 pub use settle::Settlement;
 pub use snapshot::{Seen, Snapshot};
 pub use writer::Trouble;
