@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::{Admin, Guard};
-use crate::config::{Config, Destination, Listen, TlsFiles};
+use crate::config::{Config, Destination, Listen, TlsFiles, causes};
 use crate::delivery::Delivery;
 use crate::destinations;
 use crate::health::Health;
@@ -100,8 +100,8 @@ impl Gateway {
         let (store, closing) = Store::open(data_dir, &options.store, metrics.clone())
             .with_context(|| format!("cannot open the store in {}", data_dir.display()))?;
         let loaded = sources::load(config, &sandbox(config, true)?).await?;
-        for warning in config.warnings.iter().chain(&loaded.warnings) {
-            tracing::warn!("{warning}");
+        for cause in causes(&[&*config.warnings, &*loaded.warnings].concat()) {
+            tracing::warn!("{cause}");
         }
 
         let (listener, certificate) =
@@ -280,7 +280,8 @@ pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
     let granted = config.sources.iter().map(|source| source.limits.memory).max().unwrap_or_default();
     let max_memory = granted.max(sources::LARGEST_ASKED_MEMORY);
     let cache_dir = cached.then(|| config.gateway.data_dir.join("cache"));
-    let instances = (config.sources.len() as u32).saturating_mul(INSTANCES_PER_SOURCE).min(INSTANCES);
+    let instances =
+        (config.sources.len() as u32).saturating_mul(INSTANCES_PER_SOURCE).clamp(INSTANCES_PER_SOURCE, INSTANCES);
     Ok(Sandbox::new(SandboxOptions { cache_dir, instances, max_memory })?)
 }
 

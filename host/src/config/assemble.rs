@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::problem::Span;
 use super::quantity::size_text;
-use super::raw::{Span, Table};
+use super::raw::Table;
 use super::reading::Reading;
 use super::{Config, Destination, Gateway, Limits, Source, destination, gateway, limits, name, retention, source};
 
@@ -16,77 +17,73 @@ const SECTIONS: [&str; 5] = ["gateway", "retention", "limits", "destinations", "
 /// An early document of Twilio's names this limit for the URL of a webhook.
 const LONGEST_SOURCE_URL: usize = 100;
 
-/// Only `[gateway]`.
-pub(super) fn gateway(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -> Option<Gateway> {
-    let mut root = Table::new("the file", document.span(), Some(document.get_ref()));
-    gateway::read(section(&mut root, "gateway", reading), None, reading)
+/// Reads `[gateway]` alone; `None` means that a problem was recorded.
+pub(super) fn gateway<'t>(document: &'t Spanned<DeTable<'t>>, reading: &'t Reading<'t>) -> Option<Gateway> {
+    let mut root = Table::new("the file", document.span(), Some(document.get_ref()), reading);
+    gateway::read(section(&mut root, "gateway"), None).ok()
 }
 
-/// Every section, read whether or not another is right.
-pub(super) fn assemble(document: &Spanned<DeTable<'_>>, reading: &mut Reading) -> Option<Config> {
-    let mut root = Table::new("the file", document.span(), Some(document.get_ref()));
+/// Reads every section, right or wrong. A part that could not be read is left out, or an assumption stands in its place, so
+/// that the rest can be judged in the same pass; then a problem was recorded. `None` means that there is nothing.
+pub(super) fn assemble<'t>(document: &'t Spanned<DeTable<'t>>, reading: &'t Reading<'t>) -> Option<Config> {
+    let mut root = Table::new("the file", document.span(), Some(document.get_ref()), reading);
     if root.is_empty() {
         reading.absent(0..0, "nothing is configured", "write [gateway], [destinations.<name>] and [sources.<name>]");
         return None;
     }
-    let gateway = section(&mut root, "gateway", reading);
-    let retention = section(&mut root, "retention", reading);
-    let limits = section(&mut root, "limits", reading);
-    let destinations = section(&mut root, "destinations", reading);
-    let sources = section(&mut root, "sources", reading);
-    root.finish(reading);
+    let gateway = section(&mut root, "gateway");
+    let retention = section(&mut root, "retention");
+    let limits = section(&mut root, "limits");
+    let destinations = section(&mut root, "destinations");
+    let sources = section(&mut root, "sources");
+    root.finish();
 
-    let retention = retention::read(retention, reading);
-    let limits = limits::read(limits, Limits::default(), reading);
-    let destinations = children(&destinations, "destination", "itoc360", reading);
-    let sources = children(&sources, "source", "twilio-prod", reading);
+    let retention = retention::read(retention).unwrap_or_default();
+    let limits = limits::read(limits, Limits::default()).unwrap_or_default();
+    let destinations = children(&destinations, "destination", "itoc360");
+    let sources = children(&sources, "source", "twilio-prod");
 
     let names: Vec<&str> = destinations.iter().map(|(name, _)| *name).collect();
-    let mut gateway = gateway::read(gateway, Some(&names), reading);
-    let inherited = limits.unwrap_or_default();
+    let mut gateway = gateway::read(gateway, Some(&names)).unwrap_or_else(|assumed| assumed);
     let sources: Vec<_> = sources
         .into_iter()
-        .map(|(name, table)| (table.span.clone(), source::read(name, table, &names, inherited, reading)))
+        .map(|(name, table)| (table.span.clone(), source::read(name, table, &names, limits)))
         .collect();
-    let destinations: Vec<_> = destinations
-        .into_iter()
-        .map(|(name, table)| (table.span.clone(), destination::read(name, table, reading)))
-        .collect();
-    if let Some(gateway) = &mut gateway {
-        warn_of_long_urls(&sources, gateway, reading);
-        warn_of_hidden_clients(&sources, gateway, reading);
-        make_room(&sources, gateway, reading);
-    }
-    let operator = gateway.as_ref().and_then(|gateway| gateway.operator_destination.as_deref());
-    warn_of_idle_destinations(&destinations, &sources, operator, reading);
+    let destinations: Vec<_> =
+        destinations.into_iter().map(|(name, table)| (table.span.clone(), destination::read(name, table))).collect();
+    warn_of_long_urls(&sources, &gateway, reading);
+    warn_of_hidden_clients(&sources, &gateway, reading);
+    make_room(&sources, &mut gateway, reading);
+    warn_of_idle_destinations(&destinations, &sources, gateway.operator_destination.as_deref(), reading);
     Some(Config {
         path: PathBuf::new(),
-        gateway: gateway?,
-        retention: retention?,
-        destinations: destinations.into_iter().map(|(_, destination)| destination).collect::<Option<_>>()?,
-        sources: sources.into_iter().map(|(_, source)| source).collect::<Option<_>>()?,
+        gateway,
+        retention,
+        destinations: destinations.into_iter().filter_map(|(_, destination)| destination).collect(),
+        sources: sources.into_iter().filter_map(|(_, source)| source).collect(),
         warnings: Vec::new(),
         exposed: reading.exposed,
     })
 }
 
-/// A section of the file. One with a misspelt name is a problem already; its keys are read nevertheless, so that what is
-/// wrong in them is told too, and what is there is not called missing.
-fn section<'t>(root: &mut Table<'t>, key: &'static str, reading: &mut Reading) -> Table<'t> {
+/// Returns a section of the file. One with a misspelt name is a problem already; its keys are read nevertheless, so that
+/// mistakes in them are told too, and those that are there are not called missing.
+fn section<'t>(root: &mut Table<'t>, key: &'static str) -> Table<'t> {
     let name = format!("[{key}]");
     match root.misspelt(key, &SECTIONS) {
         Some(value) => {
-            let entries = value.table(&name, reading);
+            let entries = value.table(&name);
             // It counts as asked for, or the correction would not be offered.
             root.value(key);
-            Table::new(name, value.span, entries)
+            Table::new(name, value.span, entries, root.reading)
         }
-        None => root.table(key, name, reading),
+        None => root.table(key, name),
     }
 }
 
-/// The tables of a section, by name. There must be one.
-fn children<'t>(section: &Table<'t>, what: &str, example: &str, reading: &mut Reading) -> Vec<(&'t str, Table<'t>)> {
+/// Returns the tables of a section, in the order of the file. There must be one.
+fn children<'t>(section: &Table<'t>, what: &str, example: &str) -> Vec<(&'t str, Table<'t>)> {
+    let reading = section.reading;
     let section_name = section.name.trim_matches(['[', ']']);
     if section.is_empty() {
         let found = format!("there is no {what}");
@@ -97,16 +94,17 @@ fn children<'t>(section: &Table<'t>, what: &str, example: &str, reading: &mut Re
         let name = key.get_ref().as_ref();
         let valid = name::is_valid(what, name, key.span(), reading);
         let header = if valid { format!("[{section_name}.{name}]") } else { format!("[{section_name}.{name:?}]") };
-        if let Some(entries) = value.table(&header, reading) {
-            children.push((name, Table::new(header, value.span, Some(entries))));
+        if let Some(entries) = value.table(&header) {
+            children.push((name, Table::new(header, value.span, Some(entries), reading)));
         }
     }
+    children.sort_by_key(|(_, table)| table.span.start);
     children
 }
 
-fn warn_of_long_urls(sources: &[(Span, Option<Source>)], gateway: &Gateway, reading: &mut Reading) {
+fn warn_of_long_urls(sources: &[(Span, Option<Source>)], gateway: &Gateway, reading: &Reading<'_>) {
     for (span, source) in sources {
-        let length = source.as_ref().map_or(0, |source| source.url(gateway).len());
+        let length = source.as_ref().map_or(0, |source| source.url(&gateway.public_url).len());
         if length > LONGEST_SOURCE_URL {
             let found =
                 format!("the URL of this source has {length} characters, and some senders take no more than 100");
@@ -116,7 +114,7 @@ fn warn_of_long_urls(sources: &[(Span, Option<Source>)], gateway: &Gateway, read
 }
 
 /// What listens on loopback hears a proxy only. Where that is not trusted, its own address is all that is known.
-fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway, reading: &mut Reading) {
+fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway, reading: &Reading<'_>) {
     // Behind a Unix socket there is a proxy that the operator has let in, and no other.
     let Some(address) = gateway.listen.address() else { return };
     let trusts_this_machine = gateway.trusted_proxies.contains_loopback();
@@ -124,14 +122,14 @@ fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway,
         let Some(source) = source.as_ref().filter(|source| !source.clients.is_empty()) else { continue };
         if trusts_this_machine {
             let found = format!(
-                "{} takes requests from its clients only, and trusted_proxies in [gateway] has this machine itself",
+                "[sources.{}] takes requests from its clients only, and trusted_proxies in [gateway] has this machine itself",
                 source.name
             );
             let help = "any user or program of this machine that reaches the port can claim to be such a client; let the \
                 proxy alone come in, by listen = \"unix:/run/alert-gateway/in.sock\" in [gateway]";
             reading.warning(span.clone(), found, help);
         } else if address.ip().is_loopback() && !source.clients.contains_loopback() {
-            let found = format!("{} takes requests from its clients only, and listen is on loopback", source.name);
+            let found = format!("[sources.{}] takes requests from its clients only, and listen is on loopback", source.name);
             let help = "all of them come from the proxy there and are refused; let it say for whom it asks: \
                 trusted_proxies = [\"127.0.0.1\"] in [gateway]";
             reading.warning(span.clone(), found, help);
@@ -140,7 +138,7 @@ fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway,
 }
 
 /// A body that the memory has no room for could never be taken, and what a plugin makes of it could never be kept.
-fn make_room(sources: &[(Span, Option<Source>)], gateway: &mut Gateway, reading: &mut Reading) {
+fn make_room(sources: &[(Span, Option<Source>)], gateway: &mut Gateway, reading: &Reading<'_>) {
     for (span, source) in sources {
         let Some(source) = source else { continue };
         let Limits { body, output, .. } = source.limits;
@@ -165,14 +163,16 @@ fn warn_of_idle_destinations(
     destinations: &[(Span, Option<Destination>)],
     sources: &[(Span, Option<Source>)],
     operator: Option<&str>,
-    reading: &mut Reading,
+    reading: &Reading<'_>,
 ) {
     for (span, destination) in destinations {
         let Some(destination) = destination else { continue };
-        let used =
-            |(_, source): &(_, Option<Source>)| source.as_ref().is_none_or(|s| s.destination == destination.name);
+        // A source whose destination could not be read may send to this one.
+        let used = |(_, source): &(_, Option<Source>)| {
+            source.as_ref().is_none_or(|s| s.destination == destination.name || s.destination.is_empty())
+        };
         if !sources.iter().any(used) && operator != Some(&destination.name) {
-            let found = format!("no source sends to {}", destination.name);
+            let found = format!("no source sends to [destinations.{}]", destination.name);
             reading.warning(span.clone(), found, format!("write destination = {:?} in a source", destination.name));
         }
     }

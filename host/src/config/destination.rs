@@ -1,4 +1,4 @@
-//! `[destinations.<name>]`: where alerts are sent.
+//! `[destinations.<name>]`: a service that alerts are sent to.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use hyper::Uri;
 
 use super::problem::{did_you_mean, listed};
 use super::raw::{Table, Value};
-use super::reading::Reading;
 use super::secret::Secret;
+use super::url::in_the_clear;
 
 /// ITOC360's own address for events.
 pub const ITOC360_URL: &str = "https://api.itoc360.app/functions/v1/events";
@@ -64,20 +64,18 @@ impl Format {
 }
 
 /// Reads one destination.
-pub(super) fn read(name: &str, mut table: Table<'_>, reading: &mut Reading) -> Option<Destination> {
-    let kind = table.required("kind", "kind = \"itoc360\"", |value| {
-        word(&value, &[("itoc360", DestinationKind::Itoc360)], reading)
-    });
-    let url = table.optional("url", Uri::from_static(ITOC360_URL), |value| value.destination_url(reading));
-    let token = table.required("token", "token = { env = \"ITOC360_TOKEN\" }", |value| value.token(reading));
+pub(super) fn read(name: &str, mut table: Table<'_>) -> Option<Destination> {
+    let kind =
+        table.required("kind", "kind = \"itoc360\"", |value| word(&value, &[("itoc360", DestinationKind::Itoc360)]));
+    let url = table.optional("url", Uri::from_static(ITOC360_URL), |value| value.destination_url());
+    let token = table.required("token", "token = { env = \"ITOC360_TOKEN\" }", |value| value.token());
     let format = table.optional("format", Format::default(), |value| {
-        word(&value, &[Format::Alertmanager, Format::Zapier].map(|format| (format.as_str(), format)), reading)
+        word(&value, &[Format::Alertmanager, Format::Zapier].map(|format| (format.as_str(), format)))
     });
-    let concurrency = table.optional("concurrency", CONCURRENCY, |value| value.count(&(1..=256), reading));
-    let timeout = table.optional("timeout", TIMEOUT, |value| {
-        value.duration(&(Duration::from_millis(100)..=Duration::from_secs(300)), reading)
-    });
-    table.finish(reading);
+    let concurrency = table.optional("concurrency", CONCURRENCY, |value| value.count(&(1..=256)));
+    let timeout = table
+        .optional("timeout", TIMEOUT, |value| value.duration(&(Duration::from_millis(100)..=Duration::from_secs(300))));
+    table.finish();
     Some(Destination {
         name: name.to_owned(),
         kind: kind?,
@@ -89,9 +87,22 @@ pub(super) fn read(name: &str, mut table: Table<'_>, reading: &mut Reading) -> O
     })
 }
 
-/// One of a few words.
-fn word<T: Copy>(value: &Value<'_>, words: &[(&str, T)], reading: &mut Reading) -> Option<T> {
-    let text = value.text(words[0].0, reading)?;
+impl Value<'_> {
+    /// Returns the URL that alerts are sent to.
+    fn destination_url(&self) -> Option<Uri> {
+        let text = self.text(ITOC360_URL)?;
+        let url = self.url(text, "write it like \"https://api.itoc360.app/functions/v1/events\"")?;
+        if in_the_clear(&url) {
+            let help = "the token can be read on the way; write https";
+            self.warning(format!("{} is plain http", self.label), help);
+        }
+        Some(url)
+    }
+}
+
+/// Returns the meaning of one of a few words.
+fn word<T: Copy>(value: &Value<'_>, words: &[(&str, T)]) -> Option<T> {
+    let text = value.text(words[0].0)?;
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
     if found.is_none() {
         let known = words.iter().map(|(word, _)| *word);
@@ -99,7 +110,7 @@ fn word<T: Copy>(value: &Value<'_>, words: &[(&str, T)], reading: &mut Reading) 
             Some(near) => format!("did you mean {near:?}?"),
             None => format!("write {}", listed(known, "or")),
         };
-        value.wrong_text(text, help, reading);
+        value.wrong_text(text, help);
     }
     found
 }

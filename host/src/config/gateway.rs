@@ -1,16 +1,15 @@
 //! `[gateway]`: where the gateway listens, what it is called outside, and where it keeps what it took.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::admin::{self, Admin};
-use super::network::Networks;
+use super::name;
+use super::network::{LOOPBACK, Networks};
 use super::quantity::{GIB, HOUR, MIB};
 use super::raw::{Table, Value};
-use super::reading::Reading;
-use super::source;
 use super::tls::{self, TlsFiles};
 use super::url::PublicUrl;
 
@@ -25,8 +24,6 @@ pub const MEMORY: usize = 256 * MIB;
 const LONGEST_SOCKET_PATH: usize = 107;
 /// The permissions of a Unix socket: for the gateway's user, and for its group, in which the proxy is.
 const LISTEN_MODE: u32 = 0o660;
-
-pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// What `[gateway]` means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,72 +95,86 @@ pub(super) const BODIES: usize = 56;
 /// are as large, so that it need not be more.
 pub(super) const OUTPUTS: usize = 12;
 
-/// Reads `[gateway]`. `destinations` are the names of those that were written; `None` where nobody looked.
-pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>, reading: &mut Reading) -> Option<Gateway> {
-    let listen = listen(&mut table, reading);
-    let tls = table.optional("tls", None, |value| tls::read(&value, false, reading).map(Some));
-    let trusted_proxies = table.optional("trusted_proxies", Networks::default(), |value| trusted(&value, reading));
+/// Reads `[gateway]`. `destinations` are the names of those that were written; `None` where they are not to be judged.
+///
+/// # Errors
+/// The gateway with an assumption in the place of each value that could not be read, so that the rest can be judged in the
+/// same pass.
+pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>) -> Result<Gateway, Gateway> {
+    let reading = table.reading;
+    let listen = listen(&mut table);
+    let tls = table.optional("tls", None, |value| tls::read(&value, false).map(Some));
+    let trusted_proxies = table.optional("trusted_proxies", Networks::default(), |value| trusted(&value));
     // Files that cannot be used are a problem already; TLS is meant nevertheless.
     let speaks_tls = tls.as_ref().is_none_or(Option::is_some);
-    let public_url = table.required("public_url", "public_url = \"https://alerts.example.com\"", |value| {
-        value.public_url(speaks_tls, reading)
-    });
+    let public_url = table
+        .required("public_url", "public_url = \"https://alerts.example.com\"", |value| value.public_url(speaks_tls));
     let address = listen.as_ref().and_then(Listen::address);
-    let admin = admin::read(&mut table, address, reading);
+    let admin = admin::read(&mut table, address);
     let data_dir = table.optional("data_dir", reading.path("data"), |value| {
-        let text = value.text("data", reading)?;
+        let text = value.text("data")?;
         if text.is_empty() {
-            value.wrong_text(text, "name a folder", reading);
+            value.wrong_text(text, "name a folder");
             return None;
         }
-        Some(reading.path(text))
+        Some(value.reading.path(text))
     });
     let shutdown_grace =
-        table.optional("shutdown_grace", SHUTDOWN_GRACE, |value| value.duration(&(Duration::ZERO..=HOUR), reading));
+        table.optional("shutdown_grace", SHUTDOWN_GRACE, |value| value.duration(&(Duration::ZERO..=HOUR)));
     let operator_destination = table.optional("operator_destination", None, |value| match destinations {
-        Some(known) => source::destination(&value, known, reading).map(Some),
+        Some(known) => name::of_destination(&value, known).map(Some),
         None => Some(None),
     });
     let memory_is_written = table.entries().any(|(key, _)| key.get_ref() == "memory");
-    let memory = table.optional("memory", MEMORY, |value| value.size(&(16 * MIB..=64 * GIB), reading));
-    table.finish(reading);
-    Some(Gateway {
-        listen: listen?,
-        tls: tls?,
-        trusted_proxies: trusted_proxies?,
-        public_url: public_url?,
-        admin: admin?,
-        data_dir: data_dir?,
-        shutdown_grace: shutdown_grace?,
-        operator_destination: operator_destination?,
-        memory: memory?,
-        memory_is_written,
-    })
+    let memory = table.optional("memory", MEMORY, |value| value.size(&(16 * MIB..=64 * GIB)));
+    table.finish();
+    let whole = listen.is_some()
+        && tls.is_some()
+        && trusted_proxies.is_some()
+        && public_url.is_some()
+        && admin.is_some()
+        && data_dir.is_some()
+        && shutdown_grace.is_some()
+        && operator_destination.is_some()
+        && memory.is_some();
+    let gateway = Gateway {
+        listen: listen.unwrap_or(Listen::Tcp(LISTEN)),
+        tls: tls.unwrap_or_default(),
+        trusted_proxies: trusted_proxies.unwrap_or_default(),
+        public_url: public_url.unwrap_or_else(PublicUrl::unknown),
+        admin: admin.unwrap_or_default(),
+        data_dir: data_dir.unwrap_or_else(|| reading.path("data")),
+        shutdown_grace: shutdown_grace.unwrap_or(SHUTDOWN_GRACE),
+        operator_destination: operator_destination.unwrap_or_default(),
+        memory: memory.unwrap_or(MEMORY),
+        memory_is_written: memory_is_written && memory.is_some(),
+    };
+    if whole { Ok(gateway) } else { Err(gateway) }
 }
 
 /// Reads `listen` and, for a Unix socket, `listen_mode`.
-fn listen(table: &mut Table<'_>, reading: &mut Reading) -> Option<Listen> {
+fn listen(table: &mut Table<'_>) -> Option<Listen> {
     let listen = table.optional("listen", Listen::Tcp(LISTEN), |value| {
         let Some(path) = value.value.as_str().and_then(|text| text.strip_prefix("unix:")) else {
-            return value.address("127.0.0.1:8080", reading).map(Listen::Tcp);
+            return value.address("127.0.0.1:8080").map(Listen::Tcp);
         };
         if path.is_empty() || path.len() > LONGEST_SOCKET_PATH {
             let help = format!(
                 "write a path of at most {LONGEST_SOCKET_PATH} bytes, like \"unix:/run/alert-gateway/in.sock\""
             );
-            value.wrong_text(&format!("unix:{path}"), help, reading);
+            value.wrong_text(&format!("unix:{path}"), help);
             return None;
         }
-        Some(Listen::Unix { path: reading.path(path), mode: LISTEN_MODE })
+        Some(Listen::Unix { path: value.reading.path(path), mode: LISTEN_MODE })
     });
     let mode = table.optional("listen_mode", None, |value| {
-        let text = value.text("660", reading)?;
+        let text = value.text("660")?;
         let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && mode & 0o600 == 0o600);
         if mode.is_none() {
-            value.wrong_text(text, "write permissions as three octal digits, like \"660\"", reading);
+            value.wrong_text(text, "write permissions as three octal digits, like \"660\"");
         } else if !matches!(listen, Some(Listen::Unix { .. }) | None) {
             let found = format!("{} is written, and listen is no Unix socket", value.label);
-            reading.warning(value.span, found, "leave it out, or write listen = \"unix:/run/alert-gateway/in.sock\"");
+            value.warning(found, "leave it out, or write listen = \"unix:/run/alert-gateway/in.sock\"");
         }
         mode.map(Some)
     })?;
@@ -173,22 +184,22 @@ fn listen(table: &mut Table<'_>, reading: &mut Reading) -> Option<Listen> {
     })
 }
 
-fn trusted(value: &Value<'_>, reading: &mut Reading) -> Option<Networks> {
-    let networks = value.networks("10.0.0.0/8", reading)?;
+fn trusted(value: &Value<'_>) -> Option<Networks> {
+    let networks = value.networks("10.0.0.0/8")?;
     if networks.contain_everybody() {
         let found = format!("{} is everybody", value.label);
-        reading.warning(value.span.clone(), found, "any client can then claim any address; name your proxies alone");
+        value.warning(found, "any client can then claim any address; name your proxies alone");
     }
     Some(networks)
 }
 
 impl Value<'_> {
-    /// An IP address and a port.
-    pub(super) fn address(&self, example: &str, reading: &mut Reading) -> Option<SocketAddr> {
-        let text = self.text(example, reading)?;
+    /// Returns an IP address and a port.
+    pub(super) fn address(&self, example: &str) -> Option<SocketAddr> {
+        let text = self.text(example)?;
         let address = text.parse().ok();
         if address.is_none() {
-            self.wrong_text(text, format!("write an IP address and a port, like {example:?}"), reading);
+            self.wrong_text(text, format!("write an IP address and a port, like {example:?}"));
         }
         address
     }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::quantity::{GIB, KIB, MIB, Rate};
 use super::raw::Table;
-use super::reading::Reading;
 
 /// What one request, and the plugin that reads it, may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +29,16 @@ impl Default for Limits {
 }
 
 /// Reads a table of limits; what it does not name is as in `inherited`.
-pub(super) fn read(mut table: Table<'_>, inherited: Limits, reading: &mut Reading) -> Option<Limits> {
+pub(super) fn read(mut table: Table<'_>, inherited: Limits) -> Option<Limits> {
     let transfer = KIB..=64 * MIB;
-    let body = table.optional("body", inherited.body, |value| value.size(&transfer, reading));
+    let body = table.optional("body", inherited.body, |value| value.size(&transfer));
     // Below 10 ms a busy machine fails calls that are not at fault; beyond 30 s every sender has gone.
     let time = table.optional("time", inherited.time, |value| {
-        value.duration(&(Duration::from_millis(10)..=Duration::from_secs(30)), reading)
+        value.duration(&(Duration::from_millis(10)..=Duration::from_secs(30)))
     });
-    let memory = table.optional("memory", inherited.memory, |value| value.size(&(MIB..=GIB), reading));
-    let output = table.optional("output", inherited.output, |value| value.size(&transfer, reading));
-    let rate = table.optional("rate", inherited.rate, |value| value.rate(reading));
-    table.finish(reading);
+    let memory = table.optional("memory", inherited.memory, |value| value.size(&(MIB..=GIB)));
+    let output = table.optional("output", inherited.output, |value| value.size(&transfer));
+    let rate = table.optional("rate", inherited.rate, |value| value.rate());
+    table.finish();
     Some(Limits { body: body?, time: time?, memory: memory?, output: output?, rate: rate? })
 }

@@ -1,14 +1,13 @@
 //! The configuration: one TOML file, read in two steps, with every problem told at once.
 //!
-//! 1. What was written (`raw`): the document with the line and column of every key and value, as far as it can be made
-//!    out at all.
-//! 2. What it means: one file for each section below (`gateway` with `admin`, `retention`, `destination`, `source`, `limits`,
+//! 1. The document (`raw`), with the line and column of every key and value, as far as it can be made out at all.
+//! 2. Its meaning: one file for each section below (`gateway` with `admin`, `retention`, `destination`, `source`, `limits`,
 //!    `settings`). Each key is named in one place, together with its default, its limits and what to write instead of
 //!    something wrong. `assemble` puts them together.
 //!
-//! Nothing stops at the first problem, because an operator who mends one line at a time restarts a gateway ten times.
-//! Secrets come as `{ env = "…" }`, `{ file = "…" }` or plain text, become a [`Secret`], and appear in no message: that
-//! is why a [`Problem`] names line and column and does not show the line.
+//! Nothing stops at the first problem, because an operator who fixes one line at a time restarts a gateway ten times: see
+//! [`Draft`]. Secrets come as `{ env = "…" }`, `{ file = "…" }`, `{ credential = "…" }` or plain text, become a [`Secret`],
+//! and appear in no message: therefore a [`Problem`] names line and column and does not show the line.
 //!
 //! Paths in the file start at the file's own folder. What the settings of a source may be is the plugin's to say; that
 //! check stands in `sources::schema`.
@@ -17,6 +16,7 @@ mod admin;
 mod assemble;
 mod change;
 mod destination;
+mod flaw;
 mod gateway;
 mod limits;
 mod name;
@@ -42,15 +42,16 @@ use std::path::{Path, PathBuf};
 
 pub use admin::{ADMIN, Admin};
 pub use destination::{CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, TIMEOUT};
+pub use flaw::{Flaw, secret_flaw};
 pub use gateway::{Gateway, LISTEN, Listen, MEMORY, SHUTDOWN_GRACE};
 pub use limits::Limits;
 pub use name::OWN_SOURCE;
 pub use network::Networks;
 pub(crate) use problem::listed;
-pub use problem::{Position, Problem, Problems, did_you_mean};
+pub use problem::{Cause, Position, Problem, Problems, causes, did_you_mean};
 pub use quantity::{Rate, parse_duration, shown_duration, size_text};
 pub use retention::{AGE, Retention, SIZE};
-pub use secret::Secret;
+pub use secret::{PLAIN, PLAIN_HELP, Secret};
 pub use settings::{Place, Settings};
 pub use source::{PluginRef, Source};
 pub use tls::{Credentials, Pem, TlsFiles, UnusableFile, UnusableFiles, Validity};
@@ -70,68 +71,113 @@ pub struct Config {
     pub gateway: Gateway,
     /// How long what was delivered is kept.
     pub retention: Retention,
-    /// Where alerts go, by name. At least one.
+    /// Where alerts go, in the order of the file. At least one.
     pub destinations: Vec<Destination>,
-    /// Where alerts come from, by name. At least one.
+    /// Where alerts come from, in the order of the file. At least one.
     pub sources: Vec<Source>,
     /// What is allowed and yet unwise, in the order of the file.
     pub warnings: Vec<Problem>,
-    /// Whether every user of the machine can read the file.
+    /// True if every user of the machine can read the file.
     pub exposed: bool,
 }
 
+/// A configuration as far as it could be made out, and everything that is wrong with it.
+///
+/// A mistake in one table hides none in another: a part that could not be read is left out, or an assumption stands in its
+/// place, so that plugins can judge the settings of their sources in the same pass.
+#[derive(Debug)]
+pub struct Draft {
+    /// The configuration; not to be run where there are problems.
+    pub config: Config,
+    /// All problems, in the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+/// Looks up an environment variable.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 impl Config {
     /// Reads a file, with the environment of this process.
+    ///
+    /// # Errors
+    /// All problems of the file.
     pub fn load(path: &Path) -> Result<Self, Problems> {
-        let (text, exposed) = read_text(path)?;
-        Self::understand(Reading::new(&text, path, &|name| std::env::var(name).ok(), exposed), path)
+        Self::draft(path, &of_process)?.whole()
     }
 
-    /// Reads a file, and no secret that stands outside it: each reference to a variable or a file stands for `stand_in`.
+    /// Reads a file as far as it can be made out. `env` looks up environment variables.
+    ///
+    /// # Errors
+    /// The problem of a file that cannot be read at all, or in which there is nothing.
+    pub fn draft(path: &Path, env: Environment<'_>) -> Result<Draft, Problems> {
+        let (text, exposed) = read_text(path)?;
+        Self::understand(Reading::new(&text, path, env, exposed), path)
+    }
+
+    /// Reads a file, and no secret that stands outside it: each reference stands for `stand_in`.
+    ///
+    /// # Errors
+    /// All problems of the file.
     pub fn load_without_secrets(path: &Path, stand_in: &str) -> Result<Self, Problems> {
         let (text, exposed) = read_text(path)?;
-        let mut reading = Reading::new(&text, path, &|_| None, exposed);
-        reading.stand_in = Some(stand_in);
-        Self::understand(reading, path)
+        Self::understand(Reading::new(&text, path, &|_| None, exposed).with_stand_in(stand_in), path)?.whole()
     }
 
-    /// Where the configuration in a file has its data kept, for a command that only looks at them. Nothing but `[gateway]`
-    /// has to be right, and its secrets need not be known to who looks.
+    /// Returns where the configuration in a file has its data kept, for a command that only looks at them. Nothing but
+    /// `[gateway]` has to be right, and its secrets need not be known.
+    ///
+    /// # Errors
+    /// The problems of `[gateway]`.
     pub fn data_dir(path: &Path) -> Result<PathBuf, Problems> {
         let (text, exposed) = read_text(path)?;
-        let mut reading = Reading::new(&text, path, &|_| None, exposed);
-        reading.stand_in = Some("unknown");
+        let reading = Reading::new(&text, path, &|_| None, exposed).with_stand_in("unknown");
         let document = reading.document();
-        match assemble::gateway(&document, &mut reading) {
+        match assemble::gateway(&document, &reading) {
             Some(gateway) => Ok(gateway.data_dir),
-            None => Err(Problems(reading.problems)),
+            None => Err(Problems(reading.end().0)),
         }
     }
 
     /// Reads a text that is, or could be, in the file `path`. `env` looks up environment variables.
-    pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problems> {
-        Self::understand(Reading::new(text, path, env, false), path)
+    ///
+    /// # Errors
+    /// All problems of the text.
+    pub fn parse(text: &str, path: &Path, env: Environment<'_>) -> Result<Self, Problems> {
+        Self::understand(Reading::new(text, path, env, false), path)?.whole()
     }
 
-    /// A problem at a place in this configuration, for what only others can find out.
+    /// Makes a problem at a place in this configuration, for a judge that knows more than the configuration.
     pub fn problem(&self, position: Position, found: impl Into<String>, help: impl Into<String>) -> Problem {
         Problem { file: self.path.clone(), position: Some(position), found: found.into(), help: help.into() }
     }
 
-    fn understand(mut reading: Reading<'_>, path: &Path) -> Result<Self, Problems> {
+    fn understand(reading: Reading<'_>, path: &Path) -> Result<Draft, Problems> {
         let document = reading.document();
-        let config = assemble::assemble(&document, &mut reading);
-        let Reading { mut problems, mut warnings, .. } = reading;
-        problems.sort_by_key(|problem| problem.position);
-        warnings.sort_by_key(|problem| problem.position);
+        let config = assemble::assemble(&document, &reading);
+        let (problems, warnings) = reading.end();
         match config {
-            Some(config) if problems.is_empty() => Ok(Self { path: path.to_owned(), warnings, ..config }),
-            _ => Err(Problems(problems)),
+            Some(config) => Ok(Draft { config: Self { path: path.to_owned(), warnings, ..config }, problems }),
+            None => Err(Problems(problems)),
         }
     }
 }
 
-/// The text of a file, and whether every user of the machine can read it.
+impl Draft {
+    /// Returns the configuration of a draft without problems.
+    ///
+    /// # Errors
+    /// All problems.
+    pub fn whole(self) -> Result<Config, Problems> {
+        if self.problems.is_empty() { Ok(self.config) } else { Err(Problems(self.problems)) }
+    }
+}
+
+/// Looks up a variable in the environment of this process.
+pub fn of_process(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Reads the text of a file, and returns true beside it if every user of the machine can read it.
 fn read_text(path: &Path) -> Result<(String, bool), Problems> {
     let unreadable = |found: String, position| {
         let help = "name the configuration with --config FILE".to_owned();
@@ -149,7 +195,7 @@ fn read_text(path: &Path) -> Result<(String, bool), Problems> {
     Ok((text, exposed))
 }
 
-/// The bytes of a file, one more than allowed at most, and whether every user of the machine can read it.
+/// Reads the bytes of a file, one more than allowed at most, as [`read_text`] does.
 fn read(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
     let file = File::open(path)?;
     let exposed = exposed(&file.metadata()?);

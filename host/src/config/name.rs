@@ -1,6 +1,7 @@
 //! Names of sources and destinations. They stand in URLs, metrics and file names, so they are short and plain.
 
-use super::raw::{Span, quoted};
+use super::problem::{Span, did_you_mean, listed};
+use super::raw::{Value, quoted};
 use super::reading::Reading;
 
 /// The longest name. Senders limit the length of a URL, and a name is part of one.
@@ -10,8 +11,8 @@ const LONGEST: usize = 63;
 /// other's.
 pub const OWN_SOURCE: &str = "alert-gateway";
 
-/// Whether `name` is `[a-z0-9][a-z0-9_-]*` of at most 63 characters; reports it otherwise.
-pub(super) fn is_valid(what: &str, name: &str, span: Span, reading: &mut Reading) -> bool {
+/// Returns true if `name` is `[a-z0-9][a-z0-9_-]*` of at most 63 characters, and reports it otherwise.
+pub(super) fn is_valid(what: &str, name: &str, span: Span, reading: &Reading<'_>) -> bool {
     if what == "source" && name == OWN_SOURCE {
         let found = format!("{} is the source of the gateway's own alerts", quoted(name));
         reading.problem(span, found, "give this source another name");
@@ -34,10 +35,26 @@ fn allowed(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-'
 }
 
-/// The nearest name that is allowed.
-pub(super) fn plain(name: &str) -> Option<String> {
+/// Returns the nearest name that is allowed.
+fn plain(name: &str) -> Option<String> {
     let lower = name.chars().flat_map(char::to_lowercase);
     let plain: String = lower.map(|c| if allowed(c) { c } else { '-' }).take(LONGEST).collect();
     let plain = plain.trim_matches(['-', '_']);
     (!plain.is_empty()).then(|| plain.to_owned())
+}
+
+/// Reads the name of a configured destination.
+pub(super) fn of_destination(value: &Value<'_>, known: &[&str]) -> Option<String> {
+    let name = value.text("itoc360")?;
+    // One whose name is not allowed is a problem already, and will be called what that problem says.
+    if known.iter().any(|known| *known == name || plain(known).as_deref() == Some(name)) {
+        return Some(name.to_owned());
+    }
+    let help = match did_you_mean(name, known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if known.is_empty() => format!("add [destinations.{name}]"),
+        None => format!("the destinations are {}", listed(known.iter().copied(), "and")),
+    };
+    value.absent(format!("{} is {}, which is not configured", value.label, quoted(name)), help);
+    None
 }

@@ -6,7 +6,9 @@ use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::raw::Value;
-use super::reading::Reading;
+
+/// The address that only this machine reaches.
+pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// An IPv4 address within IPv6, `::ffff:a.b.c.d`, has this many bits before it.
 const MAPPED_BITS: u8 = 96;
@@ -16,24 +18,24 @@ const MAPPED_BITS: u8 = 96;
 pub struct Networks(Vec<IpNet>);
 
 impl Networks {
-    /// Whether there is none.
+    /// Returns true if there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether an address is in one of them. `::ffff:192.0.2.1`, as a socket for both families names its IPv4 peers, is
+    /// Returns true if an address is in one of them. `::ffff:192.0.2.1`, as a socket for both families names its IPv4 peers, is
     /// 192.0.2.1.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether one of them is a whole family of addresses.
+    /// Returns true if one of them is a whole family of addresses.
     pub(super) fn contain_everybody(&self) -> bool {
         self.0.iter().any(|network| network.prefix_len() == 0)
     }
 
-    /// Whether this machine itself is in one of them.
+    /// Returns true if this machine itself is in one of them.
     pub(super) fn contains_loopback(&self) -> bool {
         self.contains(Ipv4Addr::LOCALHOST.into()) || self.contains(Ipv6Addr::LOCALHOST.into())
     }
@@ -41,32 +43,31 @@ impl Networks {
 
 impl Value<'_> {
     /// One network, or a list of them; `example` is what could have been written.
-    pub(super) fn networks(&self, example: &str, reading: &mut Reading) -> Option<Networks> {
+    pub(super) fn networks(&self, example: &str) -> Option<Networks> {
         let DeValue::Array(list) = self.value else {
-            return Some(Networks(vec![self.network(example, reading)?]));
+            return Some(Networks(vec![self.network(example)?]));
         };
         if list.is_empty() {
             let found = format!("{} is an empty list", self.label);
-            reading.problem(self.span.clone(), found, "name a network, or leave the key out");
+            self.problem(found, "name a network, or leave the key out");
             return None;
         }
         // Every one is read before any is given up, so that every problem is told.
-        let networks: Vec<_> =
-            list.iter().map(|one| Value::new(self.label.clone(), one).network(example, reading)).collect();
+        let networks: Vec<_> = list.iter().map(|one| self.item(one).network(example)).collect();
         networks.into_iter().collect::<Option<_>>().map(Networks)
     }
 
     /// A network, or a single address.
-    fn network(&self, example: &str, reading: &mut Reading) -> Option<IpNet> {
-        let text = self.text(example, reading)?;
+    fn network(&self, example: &str) -> Option<IpNet> {
+        let text = self.text(example)?;
         let Some(network) = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)) else {
-            self.wrong_text(text, format!("write an address or a network, like {example:?}"), reading);
+            self.wrong_text(text, format!("write an address or a network, like {example:?}"));
             return None;
         };
         // Either less or more was meant than this says, and nobody can know which.
         if network != network.trunc() {
             let (whole, single) = (network.trunc().to_string(), network.addr().to_string());
-            self.wrong_text(text, format!("write {whole:?} for the network, or {single:?} for the address"), reading);
+            self.wrong_text(text, format!("write {whole:?} for the network, or {single:?} for the address"));
             return None;
         }
         Some(canonical(network))

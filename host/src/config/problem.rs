@@ -1,11 +1,16 @@
-//! What is wrong with a configuration, said so that the operator can mend it without a manual.
+//! The mistakes of a configuration, told so that the operator can fix them without a manual.
 //!
 //! A problem names the place, what was found there, and what would have been right. It never shows the operator's line
-//! itself: that line may hold a secret.
+//! itself: that line may hold a secret. One cause in many places is one [`Cause`].
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
+
+/// Bytes of the document, from and to.
+pub(super) type Span = Range<usize>;
 
 /// A place in the configuration file. Both numbers count from 1; columns count characters, not bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,7 +26,7 @@ pub struct Position {
 pub struct Problem {
     /// The configuration file, as it was named to the gateway.
     pub file: PathBuf,
-    /// Where in that file, unless the file could not be read at all.
+    /// The place in that file; absent where the file could not be read at all.
     pub position: Option<Position>,
     /// What was found.
     pub found: String,
@@ -29,16 +34,82 @@ pub struct Problem {
     pub help: String,
 }
 
+impl Problem {
+    /// Returns what was found without the name of the source or destination, so that one cause in many places is known.
+    fn cause(&self) -> String {
+        let mut cause = String::with_capacity(self.found.len());
+        let mut rest = self.found.as_str();
+        while let Some((before, section)) = rest.split_once('[') {
+            cause.push_str(before);
+            cause.push('[');
+            rest = section;
+            for kind in ["sources.", "destinations."] {
+                if let Some(name) = section.strip_prefix(kind) {
+                    cause.push_str(kind);
+                    rest = &name[name.find(['.', ']']).unwrap_or(name.len())..];
+                }
+            }
+        }
+        cause + rest
+    }
+}
+
 impl fmt::Display for Problem {
-    /// `gateway.toml:12:5: unknown key "formt" in [destinations.itoc360]; did you mean "format"?`, always on one line.
+    /// Writes one line: `gateway.toml:12:5: unknown key "formt" in [destinations.itoc360]; did you mean "format"?`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", printable(&self.file.to_string_lossy()))?;
-        if let Some(Position { line, column }) = self.position {
+        Cause { first: self, others: Vec::new() }.fmt(f)
+    }
+}
+
+/// All problems that have the same cause, in one line.
+#[derive(Debug)]
+pub struct Cause<'p> {
+    /// The first of them in the file.
+    pub first: &'p Problem,
+    /// The places of the others.
+    pub others: Vec<Position>,
+}
+
+/// Groups problems by their cause, in the order of each cause's first problem.
+pub fn causes(problems: &[Problem]) -> Vec<Cause<'_>> {
+    let mut causes: Vec<Cause<'_>> = Vec::new();
+    let mut known = HashMap::new();
+    for problem in problems {
+        match (known.get(&problem.cause()), problem.position) {
+            (Some(index), Some(position)) => {
+                let cause: &mut Cause<'_> = &mut causes[*index];
+                cause.others.push(position);
+            }
+            _ => {
+                known.insert(problem.cause(), causes.len());
+                causes.push(Cause { first: problem, others: Vec::new() });
+            }
+        }
+    }
+    causes
+}
+
+impl fmt::Display for Cause<'_> {
+    /// Writes the first problem and, behind it, the places of the others.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Further places are counted and not named.
+        const NAMED: usize = 3;
+        let Problem { file, position, found, help } = self.first;
+        write!(f, "{}:", printable(&file.to_string_lossy()))?;
+        if let Some(Position { line, column }) = position {
             write!(f, "{line}:{column}:")?;
         }
-        write!(f, " {}", printable(&self.found))?;
-        if !self.help.is_empty() {
-            write!(f, "; {}", printable(&self.help))?;
+        write!(f, " {}", printable(found))?;
+        if !self.others.is_empty() {
+            let lines: Vec<_> = self.others.iter().take(NAMED).map(|position| position.line.to_string()).collect();
+            let (places, line) =
+                if self.others.len() == 1 { ("1 other place", "line") } else { ("other places", "lines") };
+            let count = if self.others.len() == 1 { String::new() } else { format!("{} ", self.others.len()) };
+            let more = if self.others.len() > NAMED { ", …" } else { "" };
+            write!(f, " (and so in {count}{places}: {line} {}{more})", lines.join(", "))?;
+        }
+        if !help.is_empty() {
+            write!(f, "; {}", printable(help))?;
         }
         Ok(())
     }
@@ -49,12 +120,13 @@ impl fmt::Display for Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
+    /// Writes one line for each cause.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
+        for (index, cause) in causes(&self.0).iter().enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{problem}")?;
+            write!(f, "{cause}")?;
         }
         Ok(())
     }
@@ -62,7 +134,8 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The candidate that was most likely meant by `found`, if any is near enough. Right as a question only: "did you mean".
+/// Returns the candidate that was most likely meant by `found`, if any is near enough. Right as a question only: "did you
+/// mean".
 pub fn did_you_mean<'c>(found: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     /// Jaro-Winkler similarity, 0 to 1. It weighs a common beginning, so that "dest" finds "destination".
     const NEAR: f64 = 0.8;
@@ -90,7 +163,7 @@ pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>, conjunction: 
     }
 }
 
-/// Control characters, which could steer a terminal or break a log line, written as escapes.
+/// Writes control characters, which could steer a terminal or break a log line, as escapes.
 fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
@@ -123,6 +196,29 @@ mod tests {
             help: String::new(),
         };
         assert_eq!(problem.to_string(), r#"gateway.toml:3:1: unknown key "\u{1b}[2J\n""#);
+    }
+
+    #[test]
+    fn one_cause_in_many_places_is_one_line() {
+        let at = |line, found: &str| Problem {
+            file: "gateway.toml".into(),
+            position: Some(Position { line, column: 9 }),
+            found: found.to_owned(),
+            help: "shorten it".to_owned(),
+        };
+        let mut problems = vec![at(1, "a in [gateway] is long"), at(2, "a in [sources.s0.settings] is long")];
+        problems.extend((10..1009).map(|line| at(line, &format!("a in [sources.s{line}.settings] is long"))));
+        problems.push(at(2000, "a in [destinations.s0] is long"));
+        problems.push(at(2001, "a in [destinations.s1] is long"));
+        assert_eq!(
+            Problems(problems).to_string().lines().collect::<Vec<_>>(),
+            [
+                "gateway.toml:1:9: a in [gateway] is long; shorten it",
+                "gateway.toml:2:9: a in [sources.s0.settings] is long (and so in 999 other places: lines 10, 11, 12, …); \
+                 shorten it",
+                "gateway.toml:2000:9: a in [destinations.s0] is long (and so in 1 other place: line 2001); shorten it",
+            ]
+        );
     }
 
     #[test]

@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 use toml::de::DeValue;
 
 use super::raw::Value;
-use super::reading::Reading;
 
 /// One KiB, in bytes.
 pub(super) const KIB: usize = 1 << 10;
@@ -35,56 +34,56 @@ pub struct Rate {
 
 impl Value<'_> {
     /// A duration: text such as `"100ms"`, `"24h"` or `"30d"`.
-    pub(super) fn duration(&self, allowed: &RangeInclusive<Duration>, reading: &mut Reading) -> Option<Duration> {
+    pub(super) fn duration(&self, allowed: &RangeInclusive<Duration>) -> Option<Duration> {
         let help = || format!("write a duration from {} to {}", shown(*allowed.start()), shown(*allowed.end()));
         let Some(text) = self.value.as_str() else {
-            self.wrong_type(help(), reading);
+            self.wrong_type(help());
             return None;
         };
         let duration = parse_duration(text).filter(|duration| allowed.contains(duration));
         if duration.is_none() {
-            self.wrong_text(text, help(), reading);
+            self.wrong_text(text, help());
         }
         duration
     }
 
     /// A size in bytes: text such as `"256KiB"`, or a whole number of bytes.
-    pub(super) fn size(&self, allowed: &RangeInclusive<usize>, reading: &mut Reading) -> Option<usize> {
+    pub(super) fn size(&self, allowed: &RangeInclusive<usize>) -> Option<usize> {
         let help = || format!("write a size from {} to {}", size_text(*allowed.start()), size_text(*allowed.end()));
         let (written, size) = match self.value {
             DeValue::String(text) => (text.to_string(), text.parse::<ByteSize>().ok().map(|size| size.as_u64())),
             DeValue::Integer(number) => (number.to_string(), u64::from_str_radix(number.as_str(), number.radix()).ok()),
             _ => {
-                self.wrong_type(help(), reading);
+                self.wrong_type(help());
                 return None;
             }
         };
         let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| allowed.contains(size));
         if size.is_none() {
-            self.wrong_text(&written, help(), reading);
+            self.wrong_text(&written, help());
         }
         size
     }
 
     /// A whole number.
-    pub(super) fn count(&self, allowed: &RangeInclusive<usize>, reading: &mut Reading) -> Option<usize> {
+    pub(super) fn count(&self, allowed: &RangeInclusive<usize>) -> Option<usize> {
         let help = format!("write a whole number from {} to {}", allowed.start(), allowed.end());
         let DeValue::Integer(number) = self.value else {
-            self.wrong_type(help, reading);
+            self.wrong_type(help);
             return None;
         };
         let count = usize::from_str_radix(number.as_str(), number.radix()).ok().filter(|n| allowed.contains(n));
         if count.is_none() {
-            reading.problem(self.span.clone(), format!("{} is {number}", self.label), help);
+            self.problem(format!("{} is {number}", self.label), help);
         }
         count
     }
 
     /// A rate: text such as `"100/s"`, `"600/min"` or `"1000/h"`; `None` for `"off"`.
-    pub(super) fn rate(&self, reading: &mut Reading) -> Option<Option<Rate>> {
+    pub(super) fn rate(&self) -> Option<Option<Rate>> {
         const HELP: &str = "write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"";
         let Some(text) = self.value.as_str() else {
-            self.wrong_type(HELP, reading);
+            self.wrong_type(HELP);
             return None;
         };
         if text == "off" {
@@ -92,7 +91,7 @@ impl Value<'_> {
         }
         let rate = parse_rate(text);
         if rate.is_none() {
-            self.wrong_text(text, HELP, reading);
+            self.wrong_text(text, HELP);
         }
         rate.map(Some)
     }

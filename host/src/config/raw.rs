@@ -3,23 +3,19 @@
 //! A [`Table`] is read by asking for its keys. What was asked for is what is known, so a key that nobody asked for is an
 //! unknown key, and there is no second list of names to keep in step.
 
-use std::collections::BTreeSet;
-use std::ops::Range;
-
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{did_you_mean, listed};
+use super::problem::{Span, did_you_mean, listed};
 use super::reading::Reading;
-
-/// Bytes of the document, from and to.
-pub(super) type Span = Range<usize>;
 
 /// One table, and which of its keys have been asked for.
 pub(super) struct Table<'t> {
-    /// What a problem calls it: `[destinations.itoc360]`.
+    pub(super) reading: &'t Reading<'t>,
+    /// Its name in a problem: `[destinations.itoc360]`.
     pub(super) name: String,
     /// Its header, or, where it was not written, that of the table that would hold it.
     pub(super) span: Span,
@@ -31,38 +27,43 @@ pub(super) struct Table<'t> {
 
 impl<'t> Table<'t> {
     /// A table of the document; `entries` is `None` where it was not written.
-    pub(super) fn new(name: impl Into<String>, span: Span, entries: Option<&'t DeTable<'t>>) -> Self {
-        Self { name: name.into(), span, entries, asked: Vec::new(), missing: Vec::new() }
+    pub(super) fn new(
+        name: impl Into<String>,
+        span: Span,
+        entries: Option<&'t DeTable<'t>>,
+        reading: &'t Reading<'t>,
+    ) -> Self {
+        Self { reading, name: name.into(), span, entries, asked: Vec::new(), missing: Vec::new() }
     }
 
-    /// Whether anything stands in it.
+    /// Returns true if nothing stands in it.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_none_or(DeTable::is_empty)
     }
 
-    /// Every key with its value, asked for or not.
+    /// Iterates over every key with its value, asked for or not.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'t Spanned<Cow<'t, str>>, Value<'t>)> + use<'t> {
-        let name = self.name.clone();
+        let (name, reading) = (self.name.clone(), self.reading);
         let entries = self.entries.into_iter().flat_map(DeTable::iter);
-        entries.map(move |(key, value)| (key, Value::new(format!("{} in {name}", key.get_ref()), value)))
+        entries.map(move |(key, value)| (key, Value::new(format!("{} in {name}", key.get_ref()), value, reading)))
     }
 
-    /// The value of a key, if it was written.
+    /// Returns the value of a key, if it was written.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Value<'t>> {
         self.asked.push(key);
         let value = self.entries?.get(key)?;
-        Some(Value::new(format!("{key} in {}", self.name), value))
+        Some(Value::new(format!("{key} in {}", self.name), value, self.reading))
     }
 
-    /// The value of a key that stands in the table under a name which is near, and is none of the `known` ones.
+    /// Returns the value of a key that stands in the table under a near name which is none of the `known` ones.
     pub(super) fn misspelt(&self, key: &str, known: &[&str]) -> Option<Value<'t>> {
         let entries = self.entries.filter(|entries| !entries.contains_key(key))?;
         let mut others = entries.iter().filter(|(name, _)| !known.contains(&name.get_ref().as_ref()));
         let found = others.find(|(name, _)| did_you_mean(name.get_ref(), known.iter().copied()) == Some(key))?;
-        Some(Value::new(key.to_owned(), found.1))
+        Some(Value::new(key.to_owned(), found.1, self.reading))
     }
 
-    /// What `read` makes of a key, or the default where it was not written. `None` means that a problem was recorded.
+    /// Reads a key, or takes the default where it was not written. `None` means that a problem was recorded.
     pub(super) fn optional<T>(
         &mut self,
         key: &'static str,
@@ -72,7 +73,7 @@ impl<'t> Table<'t> {
         self.value(key).map_or(Some(default), read)
     }
 
-    /// What `read` makes of a key that must be there; `example` is the line to write where it is not.
+    /// Reads a key that must be there; `example` is the line to write where it is not.
     pub(super) fn required<T>(
         &mut self,
         key: &'static str,
@@ -86,21 +87,21 @@ impl<'t> Table<'t> {
         value.and_then(read)
     }
 
-    /// The table below a key; one that was not written reads as empty.
-    pub(super) fn table(&mut self, key: &'static str, name: impl Into<String>, reading: &mut Reading) -> Self {
+    /// Returns the table below a key; one that was not written reads as empty.
+    pub(super) fn table(&mut self, key: &'static str, name: impl Into<String>) -> Self {
         let name = name.into();
         match self.value(key) {
-            Some(value) => match value.table(&name, reading) {
-                Some(entries) => Self::new(name, value.span, Some(entries)),
-                None => Self::new(name, value.span, None),
-            },
-            None => Self::new(name, self.span.clone(), None),
+            Some(value) => {
+                let entries = value.table(&name);
+                Self::new(name, value.span, entries, self.reading)
+            }
+            None => Self::new(name, self.span.clone(), None, self.reading),
         }
     }
 
-    /// The end of reading: reports keys that nobody asked for and required ones that are not there. A required key that
+    /// Ends the reading: reports keys that were not asked for and required ones that are not there. A required key that
     /// is there under a misspelt name is one problem, not two.
-    pub(super) fn finish(self, reading: &mut Reading) {
+    pub(super) fn finish(self) {
         let mut meant = BTreeSet::new();
         for (key, _) in self.entries.into_iter().flat_map(DeTable::iter) {
             let written = key.get_ref();
@@ -115,23 +116,24 @@ impl<'t> Table<'t> {
                 }
                 None => format!("the keys here are {}", listed(self.asked.iter().copied(), "and")),
             };
-            reading.problem(key.span(), format!("unknown key {written:?} in {}", self.name), help);
+            self.reading.problem(key.span(), format!("unknown key {written:?} in {}", self.name), help);
         }
         if self.entries.is_none() && !self.missing.is_empty() {
             let keys = listed(self.missing.iter().map(|(_, example)| example.as_str()), "and");
-            reading.absent(self.span, format!("there is no {}", self.name), format!("add it, with {keys}"));
+            self.reading.absent(self.span, format!("there is no {}", self.name), format!("add it, with {keys}"));
             return;
         }
         for (key, example) in self.missing {
             if !meant.contains(key) {
-                reading.absent(self.span.clone(), format!("{} has no {key}", self.name), format!("add {example}"));
+                self.reading.absent(self.span.clone(), format!("{} has no {key}", self.name), format!("add {example}"));
             }
         }
     }
 }
 
-/// A value and what a problem calls it.
+/// A value and its name in a problem.
 pub(super) struct Value<'t> {
+    pub(super) reading: &'t Reading<'t>,
     /// `listen in [gateway]`.
     pub(super) label: String,
     pub(super) span: Span,
@@ -139,40 +141,65 @@ pub(super) struct Value<'t> {
 }
 
 impl<'t> Value<'t> {
-    pub(super) fn new(label: String, value: &'t Spanned<DeValue<'t>>) -> Self {
-        Self { label, span: value.span(), value: value.get_ref() }
+    pub(super) fn new(label: String, value: &'t Spanned<DeValue<'t>>, reading: &'t Reading<'t>) -> Self {
+        Self { reading, label, span: value.span(), value: value.get_ref() }
     }
 
-    /// Text; `example` is what could have been written.
-    pub(super) fn text(&self, example: &str, reading: &mut Reading) -> Option<&'t str> {
+    /// Returns a value of a list, under the name of the list.
+    pub(super) fn item(&self, item: &'t Spanned<DeValue<'t>>) -> Self {
+        Self::new(self.label.clone(), item, self.reading)
+    }
+
+    /// Returns a table that stands in the place of this value.
+    pub(super) fn inner(&self, entries: &'t DeTable<'t>) -> Table<'t> {
+        Table::new(self.label.clone(), self.span.clone(), Some(entries), self.reading)
+    }
+
+    /// Records a mistake in it.
+    pub(super) fn problem(&self, found: impl Into<String>, help: impl Into<String>) {
+        self.reading.problem(self.span.clone(), found, help);
+    }
+
+    /// Records that it names something which is not there.
+    pub(super) fn absent(&self, found: impl Into<String>, help: impl Into<String>) {
+        self.reading.absent(self.span.clone(), found, help);
+    }
+
+    /// Records that it is allowed and yet unwise.
+    pub(super) fn warning(&self, found: impl Into<String>, help: impl Into<String>) {
+        self.reading.warning(self.span.clone(), found, help);
+    }
+
+    /// Returns its text; `example` could have been written.
+    pub(super) fn text(&self, example: &str) -> Option<&'t str> {
         let text = self.value.as_str();
         if text.is_none() {
-            self.wrong_type(format!("write text such as {example:?}"), reading);
+            self.wrong_type(format!("write text such as {example:?}"));
         }
         text
     }
 
-    /// A table, to be written under the header `name`.
-    pub(super) fn table(&self, name: &str, reading: &mut Reading) -> Option<&'t DeTable<'t>> {
+    /// Returns its table, to be written under the header `name`.
+    pub(super) fn table(&self, name: &str) -> Option<&'t DeTable<'t>> {
         let table = self.value.as_table();
         if table.is_none() {
-            self.wrong_type(format!("write it as a table, under the header {name}"), reading);
+            self.wrong_type(format!("write it as a table, under the header {name}"));
         }
         table
     }
 
     /// Reports a value of a wrong type. The value itself is not shown: it may be a secret.
-    pub(super) fn wrong_type(&self, help: impl Into<String>, reading: &mut Reading) {
-        reading.problem(self.span.clone(), format!("{} is {}", self.label, kind(self.value)), help);
+    pub(super) fn wrong_type(&self, help: impl Into<String>) {
+        self.problem(format!("{} is {}", self.label, kind(self.value)), help);
     }
 
     /// Reports a text of a right type and a wrong meaning, and shows it. Not for secrets.
-    pub(super) fn wrong_text(&self, text: &str, help: impl Into<String>, reading: &mut Reading) {
-        reading.problem(self.span.clone(), format!("{} is {}", self.label, quoted(text)), help);
+    pub(super) fn wrong_text(&self, text: &str, help: impl Into<String>) {
+        self.problem(format!("{} is {}", self.label, quoted(text)), help);
     }
 }
 
-/// The text in quotes, and no more of it than a line can bear.
+/// Returns the text in quotes, and no more of it than a line can bear.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 80;
     match text.char_indices().nth(LONGEST) {
@@ -181,7 +208,7 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// The type of a value, as a person says it.
+/// Returns the type of a value, as a person says it.
 pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",

@@ -1,16 +1,16 @@
 //! The state of one reading: the text, what surrounds it, and everything found wrong with it so far.
+//!
+//! Every [`Table`](super::raw::Table) and [`Value`](super::raw::Value) carries a reference to it, so that a problem is
+//! recorded where it is found.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
-use super::problem::{Position, Problem};
-use super::raw::Span;
-
-/// Looks up an environment variable.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+use super::problem::{Position, Problem, Span};
 
 /// Collects problems while sections are read, so that none hides another.
 pub(super) struct Reading<'a> {
@@ -19,26 +19,50 @@ pub(super) struct Reading<'a> {
     /// The offset at which each line starts.
     lines: Vec<usize>,
     /// Lines that are not TOML. What was recovered of them is a guess, so nothing more is said of them.
-    broken: BTreeSet<usize>,
-    /// Where `{ env = "…" }` looks.
-    pub(super) env: Environment<'a>,
-    /// What every reference to a variable or a file stands for, where nobody is to know the real ones.
+    broken: RefCell<BTreeSet<usize>>,
+    /// Looks up the variable of `{ env = "…" }`.
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    /// The text that every reference to a variable or a file stands for, where the real ones are not to be known.
     pub(super) stand_in: Option<&'a str>,
-    /// Whether users other than the owner and the group can read the file.
+    /// True if users other than the owner and the group can read the file.
     pub(super) exposed: bool,
-    pub(super) problems: Vec<Problem>,
-    pub(super) warnings: Vec<Problem>,
+    problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(text: &'a str, file: &'a Path, env: Environment<'a>, exposed: bool) -> Self {
+    pub(super) fn new(text: &'a str, file: &'a Path, env: &'a dyn Fn(&str) -> Option<String>, exposed: bool) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        let (problems, warnings) = (Vec::new(), Vec::new());
-        Self { file, text, lines, broken: BTreeSet::new(), env, stand_in: None, exposed, problems, warnings }
+        Self {
+            file,
+            text,
+            lines,
+            broken: RefCell::default(),
+            env,
+            stand_in: None,
+            exposed,
+            problems: RefCell::default(),
+            warnings: RefCell::default(),
+        }
     }
 
-    /// The document, as far as it can be made out. Whatever is not TOML has become a problem.
-    pub(super) fn document(&mut self) -> Spanned<DeTable<'a>> {
+    /// Lets every reference to a variable or a file stand for this text.
+    pub(super) fn with_stand_in(self, stand_in: &'a str) -> Self {
+        Self { stand_in: Some(stand_in), ..self }
+    }
+
+    /// Returns all problems and all warnings, each in the order of the file.
+    pub(super) fn end(self) -> (Vec<Problem>, Vec<Problem>) {
+        let sorted = |problems: RefCell<Vec<Problem>>| {
+            let mut problems = problems.into_inner();
+            problems.sort_by_key(|problem| problem.position);
+            problems
+        };
+        (sorted(self.problems), sorted(self.warnings))
+    }
+
+    /// Parses the document, as far as it can be made out. Whatever is not TOML has become a problem.
+    pub(super) fn document(&self) -> Spanned<DeTable<'a>> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
         let mut open = false;
         for error in errors {
@@ -52,16 +76,19 @@ impl<'a> Reading<'a> {
             let known = open && goes_on;
             if goes_on && !open {
                 open = true;
-                self.broken.extend(self.opening_line(position.line));
+                self.broken.borrow_mut().extend(self.opening_line(position.line));
             }
             // One slip of the pen can upset the parser several times; the first of a line says what it was.
-            if !self.broken.insert(position.line) || known {
+            if !self.broken.borrow_mut().insert(position.line) || known {
                 continue;
             }
             let (found, help) = match (found, expected) {
                 ("duplicate key", _) => {
-                    let key = self.text.get(span).unwrap_or_default();
-                    (format!("{key} is written twice"), "keep one of the two".to_owned())
+                    let key = self.text.get(span.clone()).unwrap_or_default();
+                    let first = self.definition_before(document.get_ref(), key, &span);
+                    let first = first
+                        .map_or_else(String::new, |Position { line, column }| format!(", first at {line}:{column}"));
+                    (format!("{key} is written twice{first}"), "keep one of the two".to_owned())
                 }
                 _ if goes_on => (format!("this is not TOML: {found}"), "close what an earlier line opens".to_owned()),
                 (_, "nothing" | "literal string") => {
@@ -70,40 +97,75 @@ impl<'a> Reading<'a> {
                 (_, "") => (format!("this is not TOML: {found}"), String::new()),
                 _ => (format!("this is not TOML: {found}"), format!("expected {expected}")),
             };
-            self.problems.push(self.say(Some(position), found, help));
+            self.record(position, found, help);
         }
         document
     }
 
-    /// The line on which something was opened that is still open on `line`, as far as can be told.
+    /// Returns where a key was first defined that `again` defines a second time: the nearest key of that name before it
+    /// which does not stand in an inline table that ends before it.
+    fn definition_before(&self, table: &DeTable<'_>, key: &str, again: &Span) -> Option<Position> {
+        let mut found = None;
+        let mut tables = vec![table];
+        while let Some(table) = tables.pop() {
+            for (name, value) in table {
+                let here = name.span();
+                if name.get_ref() == unquoted(key) && here.start < again.start {
+                    found = found.max(Some(here.start));
+                }
+                let span = value.span();
+                let is_inline = self.text.get(span.clone()).is_some_and(|text| text.starts_with('{'));
+                match value.get_ref() {
+                    DeValue::Table(inner) if !is_inline || span.contains(&again.start) => tables.push(inner),
+                    _ => {}
+                }
+            }
+        }
+        found.or_else(|| self.header_before(again)).map(|start| self.position(start))
+    }
+
+    /// Returns the offset of the key in the first header that is written again at a later place. The document has only the
+    /// latter.
+    fn header_before(&self, again: &Span) -> Option<usize> {
+        let line = |number: usize| {
+            let end = self.lines.get(number + 1).copied().unwrap_or(self.text.len());
+            self.text.get(self.lines[number]..end).unwrap_or_default()
+        };
+        let last = self.lines.partition_point(|start| *start <= again.start) - 1;
+        let header = line(last).trim();
+        let first = (0..last).find(|number| header.starts_with('[') && line(*number).trim() == header)?;
+        Some(self.lines[first] + (again.start - self.lines[last]))
+    }
+
+    /// Returns the line on which something was opened that is still open on `line`, as far as can be told.
     fn opening_line(&self, line: usize) -> Option<usize> {
         let before = self.text.lines().take(line.saturating_sub(1)).enumerate();
         let opening = before.filter(|(_, text)| text.contains(['{', '[']) && !text.starts_with('['));
         opening.last().map(|(index, _)| index + 1)
     }
 
-    /// Records what is wrong at a place.
-    pub(super) fn problem(&mut self, span: Span, found: impl Into<String>, help: impl Into<String>) {
+    /// Records a mistake at a place.
+    pub(super) fn problem(&self, span: Span, found: impl Into<String>, help: impl Into<String>) {
         let position = self.position(span.start);
-        if !self.broken.contains(&position.line) {
-            self.problems.push(self.say(Some(position), found.into(), help.into()));
+        if !self.broken.borrow().contains(&position.line) {
+            self.record(position, found.into(), help.into());
         }
     }
 
     /// Records that something is not there. Where a part of the file could not be made out, it may be in that part.
-    pub(super) fn absent(&mut self, span: Span, found: impl Into<String>, help: impl Into<String>) {
-        if self.broken.is_empty() {
+    pub(super) fn absent(&self, span: Span, found: impl Into<String>, help: impl Into<String>) {
+        if self.broken.borrow().is_empty() {
             self.problem(span, found, help);
         }
     }
 
-    /// Records what is allowed and yet unwise.
-    pub(super) fn warning(&mut self, span: Span, found: impl Into<String>, help: impl Into<String>) {
-        let position = self.position(span.start);
-        self.warnings.push(self.say(Some(position), found.into(), help.into()));
+    /// Records a thing that is allowed and yet unwise.
+    pub(super) fn warning(&self, span: Span, found: impl Into<String>, help: impl Into<String>) {
+        let warning = self.say(self.position(span.start), found.into(), help.into());
+        self.warnings.borrow_mut().push(warning);
     }
 
-    /// Line and column of an offset.
+    /// Returns the line and column of an offset.
     pub(super) fn position(&self, offset: usize) -> Position {
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines[line - 1];
@@ -111,12 +173,22 @@ impl<'a> Reading<'a> {
         Position { line, column: before.chars().count() + 1 }
     }
 
-    /// A path as written: relative to the folder that the configuration file is in.
+    /// Returns the path that was meant: one that is relative starts at the folder of the configuration file.
     pub(super) fn path(&self, written: &str) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(written)
     }
 
-    fn say(&self, position: Option<Position>, found: String, help: String) -> Problem {
-        Problem { file: self.file.to_owned(), position, found, help }
+    fn record(&self, position: Position, found: String, help: String) {
+        self.problems.borrow_mut().push(self.say(position, found, help));
     }
+
+    fn say(&self, position: Position, found: String, help: String) -> Problem {
+        Problem { file: self.file.to_owned(), position: Some(position), found, help }
+    }
+}
+
+/// Returns a key without its quotes.
+fn unquoted(key: &str) -> &str {
+    let quoted = |quote: char| key.strip_prefix(quote)?.strip_suffix(quote);
+    quoted('"').or_else(|| quoted('\'')).unwrap_or(key)
 }

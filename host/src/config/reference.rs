@@ -1,35 +1,42 @@
-//! `{ env = "…" }` and `{ file = "…" }`: values that stand outside the configuration, so that it can be shown to others.
+//! `{ env = "…" }`, `{ file = "…" }` and `{ credential = "…" }`: values that stand outside the configuration, so that it can
+//! be shown to others.
 //!
 //! Nothing here shows what it read, nor a name that may be a secret pasted into the wrong place.
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use super::exposed;
 use super::problem::did_you_mean;
 use super::raw::{Value, kind};
 use super::reading::Reading;
-use super::secret::conventional;
 
 /// No secret is longer. A file that is, is another file.
 const LONGEST: u64 = 64 * 1024;
 
-const HELP: &str = "write { env = \"NAME\" } or { file = \"path\" }";
+/// The keys of a reference.
+const KEYS: [&str; 3] = ["env", "file", "credential"];
 
-impl Value<'_> {
-    /// The text that a reference stands for. It is never empty: what is empty is a problem.
-    pub(super) fn reference(&self, table: &DeTable<'_>, reading: &mut Reading) -> Option<String> {
+/// The variable in which systemd names the folder of a service's credentials.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+pub(super) const HELP: &str = "write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }";
+
+impl<'t> Value<'t> {
+    /// Returns the text that a reference stands for. It is never empty: what is empty is a problem.
+    pub(super) fn reference(&self, table: &'t DeTable<'t>) -> Option<String> {
+        let reading = self.reading;
         let mut entries = table.iter();
         let (Some((key, value)), None) = (entries.next(), entries.next()) else {
-            let found = format!("{} is a table of {} keys", self.label, table.len());
-            reading.problem(self.span.clone(), found, HELP);
+            self.problem(format!("{} is a table of {} keys", self.label, table.len()), HELP);
             return None;
         };
         let key_name = key.get_ref().as_ref();
         if !is_reference(table) {
-            let near = did_you_mean(key_name, ["env", "file"]);
+            let near = did_you_mean(key_name, KEYS);
             let help = near.map_or_else(|| HELP.to_owned(), |near| format!("did you mean {near:?}?"));
             reading.problem(key.span(), format!("unknown key {key_name:?} in {}", self.label), help);
             return None;
@@ -42,9 +49,23 @@ impl Value<'_> {
         if let Some(stand_in) = reading.stand_in {
             return Some(stand_in.to_owned());
         }
-        let resolved = if key_name == "env" { variable(written, reading) } else { file(written, reading) };
+        let resolved = match key_name {
+            "env" => variable(written, reading),
+            "file" => file(&reading.path(written)),
+            _ => credential(written, reading),
+        };
         match resolved {
-            Ok(text) => Some(text),
+            Ok(Resolved { text, is_exposed }) => {
+                if is_exposed {
+                    let found = format!("{} names a file that every user of this machine can read", self.label);
+                    reading.warning(
+                        value.span(),
+                        found,
+                        "chown it to the user that the gateway runs as, and chmod 0400",
+                    );
+                }
+                Some(text)
+            }
             Err((found, help)) => {
                 reading.problem(value.span(), format!("{} names {found}", self.label), help);
                 None
@@ -53,43 +74,112 @@ impl Value<'_> {
     }
 }
 
-/// Whether a table is a reference: it has one key, and that is `env` or `file`.
+/// Returns true if a table is a reference: it has one key, and that is `env`, `file` or `credential`.
 pub(super) fn is_reference(table: &DeTable<'_>) -> bool {
-    table.len() == 1 && (table.contains_key("env") || table.contains_key("file"))
+    table.len() == 1 && KEYS.iter().any(|key| table.contains_key(*key))
 }
 
-/// What is wrong with a reference, and what to do.
-type Unresolved = (String, &'static str);
+/// The text of a reference, and the safety of its place.
+struct Resolved {
+    text: String,
+    is_exposed: bool,
+}
+
+/// The mistake in a reference, and what to do.
+type Unresolved = (String, String);
 
 const UNNAMED: &str = "an environment variable that";
 const EMPTY: &str = "an empty secret protects nothing";
 
-fn variable(name: &str, reading: &Reading) -> Result<String, Unresolved> {
+fn variable(name: &str, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
     let named = if conventional(name) { format!("the environment variable {name}, which") } else { UNNAMED.to_owned() };
     match (reading.env)(name) {
-        None => Err((format!("{named} is not set"), "set it for the gateway's process")),
-        Some(text) if text.is_empty() => Err((format!("{named} is empty"), EMPTY)),
-        Some(text) => Ok(text),
+        None => Err((format!("{named} is not set"), "set it for the gateway's process".to_owned())),
+        Some(text) if text.is_empty() => Err((format!("{named} is empty"), EMPTY.to_owned())),
+        Some(text) => Ok(Resolved { text, is_exposed: false }),
     }
 }
 
-fn file(written: &str, reading: &Reading) -> Result<String, Unresolved> {
-    match read(&reading.path(written)) {
-        Ok(text) if text.is_empty() => Err(("a file that is empty".to_owned(), EMPTY)),
-        Ok(text) => Ok(text),
-        Err(why) => Err((format!("a file that {why}"), "relative paths start at the configuration file's folder")),
+fn file(path: &Path) -> Result<Resolved, Unresolved> {
+    let relative = || "relative paths start at the configuration file's folder".to_owned();
+    match read(path) {
+        Ok(read) if read.text.is_empty() => Err(("a file that is empty".to_owned(), EMPTY.to_owned())),
+        Ok(read) => Ok(read),
+        Err(why) => Err((format!("a file that {why}"), relative())),
     }
 }
 
-/// The text of a file without the line break at its end, which editors and `echo` put there.
-fn read(path: &Path) -> Result<String, String> {
+fn credential(name: &str, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
+    let path = credential_path(name, reading)?;
+    match read(&path) {
+        Ok(read) if read.text.is_empty() => Err(("a credential that is empty".to_owned(), EMPTY.to_owned())),
+        // systemd shows it to the service alone, whatever its mode.
+        Ok(read) => Ok(Resolved { is_exposed: false, ..read }),
+        Err(why) => Err((format!("a credential that {why}"), load_credential(name))),
+    }
+}
+
+/// Returns the file of a credential: systemd puts it into a folder that only the service can read.
+pub(super) fn credential_path(name: &str, reading: &Reading<'_>) -> Result<PathBuf, Unresolved> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 255 || name.starts_with('.') || !name.chars().all(is_plain) {
+        let help = "write the name that LoadCredential= gives it, such as \"itoc360-token\"";
+        return Err(("a credential by a name that is none".to_owned(), help.to_owned()));
+    }
+    match (reading.env)(CREDENTIALS_DIRECTORY).filter(|folder| !folder.is_empty()) {
+        Some(folder) => Ok(Path::new(&folder).join(name)),
+        None => Err((
+            format!("the credential {name}, and {CREDENTIALS_DIRECTORY} is not set"),
+            format!(
+                "{}; outside of the service, set {CREDENTIALS_DIRECTORY} to the folder of the file",
+                load_credential(name)
+            ),
+        )),
+    }
+}
+
+fn load_credential(name: &str) -> String {
+    format!("add LoadCredential={name}:/path/of/the/file to the systemd unit")
+}
+
+/// Reads a file, without the line break at its end, which editors and `echo` put there.
+fn read(path: &Path) -> Result<Resolved, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
     let mut bytes = Vec::new();
-    File::open(path).map_err(unreadable)?.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let file = File::open(path).map_err(unreadable)?;
+    let is_exposed = file.metadata().is_ok_and(|metadata| metadata.is_file() && exposed(&metadata));
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LONGEST {
         return Err("is larger than 64 KiB".to_owned());
     }
     let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
     text.truncate(text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len()));
-    Ok(text)
+    Ok(Resolved { text, is_exposed })
+}
+
+/// Returns the name in a text that is nothing but `$NAME` or `${NAME}`: its writer expects a shell to replace it.
+pub(super) fn shell_variable(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('$')?;
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    conventional(name).then_some(name)
+}
+
+/// Returns true if environment variables are named so. A token that was pasted in place of a name hardly ever is.
+fn conventional(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_')
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_text_in_capitals_reads_as_a_shell_variable() {
+        assert_eq!(shell_variable("${ITOC360_TOKEN}"), Some("ITOC360_TOKEN"));
+        assert_eq!(shell_variable("$ITOC360_TOKEN"), Some("ITOC360_TOKEN"));
+        for text in ["$", "${}", "$2y$10$abc", "$secret", "a$B", "${A}b", "100$"] {
+            assert_eq!(shell_variable(text), None, "{text}");
+        }
+    }
 }

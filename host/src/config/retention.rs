@@ -1,10 +1,9 @@
-//! `[retention]`: how much of what was delivered is kept, so that `events show` can answer for it.
+//! `[retention]`: the age and size up to which delivered alerts are kept, so that `events show` can answer for them.
 
 use std::time::Duration;
 
 use super::quantity::{GIB, HOUR, MIB};
 use super::raw::Table;
-use super::reading::Reading;
 
 /// Long enough to answer for last month.
 pub const AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -26,14 +25,20 @@ pub struct Retention {
     pub identities: u64,
 }
 
+impl Default for Retention {
+    fn default() -> Self {
+        Self { age: AGE, size: SIZE, identities: IDENTITIES }
+    }
+}
+
 /// Reads `[retention]`.
-pub(super) fn read(mut table: Table<'_>, reading: &mut Reading) -> Option<Retention> {
-    let age = table.optional("age", AGE, |value| value.duration(&(HOUR..=HOUR * 24 * 3650), reading));
+pub(super) fn read(mut table: Table<'_>) -> Option<Retention> {
+    let age = table.optional("age", AGE, |value| value.duration(&(HOUR..=HOUR * 24 * 3650)));
     let size = table
-        .optional("size", SIZE, |value| value.size(&(16 * MIB..=1024 * 1024 * GIB), reading).map(|size| size as u64));
+        .optional("size", SIZE, |value| value.size(&(16 * MIB..=1024 * 1024 * GIB)).map(|size| size as u64));
     let identities = table.optional("identities", IDENTITIES, |value| {
-        value.size(&(MIB..=1024 * 1024 * GIB), reading).map(|identities| identities as u64)
+        value.size(&(MIB..=1024 * 1024 * GIB)).map(|identities| identities as u64)
     });
-    table.finish(reading);
+    table.finish();
     Some(Retention { age: age?, size: size?, identities: identities? })
 }

@@ -6,8 +6,9 @@ use subtle::ConstantTimeEq;
 use toml::de::DeValue;
 use zeroize::Zeroizing;
 
-use super::raw::{Span, Value};
-use super::reading::Reading;
+use super::flaw::{secret_flaw, stray_character};
+use super::raw::Value;
+use super::reference::{self, shell_variable};
 
 /// A token or a key. It cannot be displayed or serialized, and its `Debug` says only that it is one. Its memory is
 /// overwritten when it is dropped.
@@ -15,17 +16,17 @@ use super::reading::Reading;
 pub struct Secret(Zeroizing<Box<str>>);
 
 impl Secret {
-    /// A secret of this text.
+    /// Makes a secret of this text.
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself, for the one place that sends it.
+    /// Returns the text itself, for the one place that sends it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether these bytes are the secret, in a time that tells nothing of it but its length.
+    /// Returns true if these bytes are the secret, in a time that tells nothing of it but its length.
     pub fn matches(&self, bytes: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(bytes).into()
     }
@@ -45,77 +46,67 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl Value<'_> {
-    /// A token as it travels in an HTTP header: `{ env = "…" }`, `{ file = "…" }` or plain text.
-    pub(super) fn token(&self, reading: &mut Reading) -> Option<Secret> {
+impl<'t> Value<'t> {
+    /// Reads a token as it travels in an HTTP header: a reference or plain text.
+    pub(super) fn token(&self) -> Option<Secret> {
         let text = match self.value {
-            DeValue::String(text) => self.plain(text, reading)?,
-            DeValue::Table(table) => self.reference(table, reading)?,
+            DeValue::String(text) => self.plain(text)?,
+            DeValue::Table(table) => self.reference(table)?,
             _ => {
-                self.wrong_type("write { env = \"NAME\" }, { file = \"path\" } or the text itself", reading);
+                self.wrong_type(format!("{} or the text itself", reference::HELP.replace(" or {", ", {")));
                 return None;
             }
         };
         // A stray blank or line break would make every request with this token fail, at night, with no reason given.
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let found = format!("{} holds a space, a line break or another character that no token has", self.label);
-            reading.problem(self.span.clone(), found, "copy it again, without what surrounds it");
+            let why = stray_character(&text)
+                .map_or("holds a space, a line break or another character that no token has", |flaw| flaw.found);
+            self.problem(format!("{} {why}", self.label), "copy it again, without what surrounds it");
             return None;
+        }
+        if let Some(flaw) = secret_flaw(&text).filter(|_| self.reading.stand_in.is_none()) {
+            self.warning(format!("{} {}", self.label, flaw.found), flaw.help);
         }
         Some(Secret::new(text))
     }
 
-    /// One token, or a list of them while one is being replaced by another.
-    pub(super) fn tokens(&self, reading: &mut Reading) -> Option<Vec<Secret>> {
+    /// Reads one token, or a list of them while one is being replaced by another.
+    pub(super) fn tokens(&self) -> Option<Vec<Secret>> {
         let DeValue::Array(list) = self.value else {
-            return Some(vec![self.token(reading)?]);
+            return Some(vec![self.token()?]);
         };
         if list.is_empty() {
-            let found = format!("{} is an empty list", self.label);
-            reading.problem(self.span.clone(), found, "name a token, or leave the key out");
+            self.problem(format!("{} is an empty list", self.label), "name a token, or leave the key out");
             return None;
         }
         // Every one is read before any is given up, so that every problem is told.
-        let tokens: Vec<_> = list.iter().map(|one| Value::new(self.label.clone(), one).token(reading)).collect();
+        let tokens: Vec<_> = list.iter().map(|one| self.item(one).token()).collect();
         tokens.into_iter().collect()
     }
 
-    /// A secret that stands in the configuration as it is.
-    fn plain(&self, text: &str, reading: &mut Reading) -> Option<String> {
+    /// Returns a secret that stands in the configuration as it is.
+    fn plain(&self, text: &str) -> Option<String> {
         if text.is_empty() {
-            reading.problem(self.span.clone(), format!("{} is empty", self.label), "an empty secret protects nothing");
+            self.problem(format!("{} is empty", self.label), "an empty secret protects nothing");
             return None;
         }
         if let Some(name) = shell_variable(text) {
             let found = format!("{} is the text {text:?}, and nothing replaces it", self.label);
-            reading.problem(self.span.clone(), found, format!("write {{ env = {name:?} }}"));
+            self.problem(found, format!("write {{ env = {name:?} }}"));
             return None;
         }
-        if reading.exposed {
-            warn_exposed(&self.label, self.span.clone(), reading);
+        if self.reading.exposed {
+            self.warning(format!("{} {PLAIN}", self.label), PLAIN_HELP);
         }
         Some(text.to_owned())
     }
 }
 
-/// Says that anybody on the machine can read a secret.
-fn warn_exposed(label: &str, span: Span, reading: &mut Reading) {
-    let found = format!("{label} is plain text in a file that every user of this machine can read");
-    reading.warning(span, found, "write { env = \"NAME\" } or { file = \"path\" }, or chmod o-r the file");
-}
-
-/// The name in a text that is nothing but `$NAME` or `${NAME}`: written by somebody who expects a shell to replace it.
-pub(super) fn shell_variable(text: &str) -> Option<&str> {
-    let name = text.strip_prefix('$')?;
-    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
-    conventional(name).then_some(name)
-}
-
-/// Whether this is how environment variables are named. A token that was pasted in place of a name hardly ever is.
-pub(super) fn conventional(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_')
-        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
-}
+/// The warning of a secret that other users of the machine can read, to follow its name.
+pub const PLAIN: &str = "is plain text in a file that every user of this machine can read";
+/// The advice against it. A bare `chmod o-r` could make the file unreadable to the gateway's own user.
+pub const PLAIN_HELP: &str = "write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }; or chown the file \
+    to the user that the gateway runs as, and then chmod 0400";
 
 #[cfg(test)]
 mod tests {
@@ -129,14 +120,5 @@ mod tests {
         assert_eq!(format!("{secret:?} {secret:#?}"), "[secret] [secret]");
         assert_eq!(secret.expose(), "canary-5b1f");
         assert!(secret == Secret::new("canary-5b1f") && secret != Secret::new("canary-5b1g"));
-    }
-
-    #[test]
-    fn only_a_whole_text_in_capitals_reads_as_a_shell_variable() {
-        assert_eq!(shell_variable("${ITOC360_TOKEN}"), Some("ITOC360_TOKEN"));
-        assert_eq!(shell_variable("$ITOC360_TOKEN"), Some("ITOC360_TOKEN"));
-        for text in ["$", "${}", "$2y$10$abc", "$secret", "a$B", "${A}b", "100$"] {
-            assert_eq!(shell_variable(text), None, "{text}");
-        }
     }
 }

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::gateway::Gateway;
 use super::limits::{self, Limits};
-use super::name::plain;
+use super::name;
 use super::network::Networks;
-use super::problem::{Position, did_you_mean, listed};
-use super::raw::{Table, Value, quoted};
-use super::reading::Reading;
+use super::problem::Position;
+use super::raw::{Table, Value};
 use super::secret::Secret;
 use super::settings::{self, Settings};
+use super::url::PublicUrl;
 
 /// How long a source may be expected to be silent. Less than a minute is a sender's pause; beyond a quarter nobody knows any
 /// more what was expected.
@@ -60,62 +59,61 @@ pub enum PluginRef {
 }
 
 impl Source {
-    /// The URL at which senders reach this source: `<public_url>/in/<name>`.
-    pub fn url(&self, gateway: &Gateway) -> String {
-        format!("{}/in/{}", gateway.public_url, self.name)
+    /// Returns the URL at which senders reach this source: `<public_url>/in/<name>`.
+    pub fn url(&self, public_url: &PublicUrl) -> String {
+        format!("{public_url}/in/{}", self.name)
     }
 }
 
-/// Reads one source. `destinations` are the names of those that were written, whether or not they are right.
-pub(super) fn read(
-    name: &str,
-    mut table: Table<'_>,
-    destinations: &[&str],
-    inherited: Limits,
-    reading: &mut Reading,
-) -> Option<Source> {
+/// Reads one source. `destinations` are the names of those that were written, right or wrong.
+///
+/// A source of which anything but its plugin could be read is returned, so that its plugin can judge the rest in the same
+/// pass; its problems are recorded, and keep the gateway from running it.
+pub(super) fn read(name: &str, mut table: Table<'_>, destinations: &[&str], inherited: Limits) -> Option<Source> {
     let section = table.name.trim_end_matches(']').to_owned();
+    let reading = table.reading;
     let position = reading.position(table.span.start);
     let plugin = table.required("plugin", "plugin = \"twilio-errors\", or whichever reads this sender", |value| {
-        Some((plugin(&value, reading)?, reading.position(value.span.start)))
+        Some((plugin(&value)?, reading.position(value.span.start)))
     });
     let example = format!("destination = {:?}", destinations.first().unwrap_or(&"itoc360"));
-    let destination = table.required("destination", example, |value| destination(&value, destinations, reading));
-    let clients = table.optional("clients", Networks::default(), |value| value.networks("54.172.60.0/23", reading));
-    let tokens = table.optional("token", Vec::new(), |value| value.tokens(reading));
-    let expect_every = table.optional("expect_every", None, |value| value.duration(&EXPECT_EVERY, reading).map(Some));
-    let settings = table.table("settings", format!("{section}.settings]"), reading);
-    let settings = settings::read(&settings, reading);
-    let limits = table.table("limits", format!("{section}.limits]"), reading);
-    let limits = limits::read(limits, inherited, reading);
-    table.finish(reading);
+    let destination = table.required("destination", example, |value| name::of_destination(&value, destinations));
+    let clients = table.optional("clients", Networks::default(), |value| value.networks("54.172.60.0/23"));
+    let tokens = table.optional("token", Vec::new(), |value| value.tokens());
+    let expect_every = table.optional("expect_every", None, |value| value.duration(&EXPECT_EVERY).map(Some));
+    let settings = table.table("settings", format!("{section}.settings]"));
+    let settings = settings::read(&settings);
+    let limits = table.table("limits", format!("{section}.limits]"));
+    let limits = limits::read(limits, inherited);
+    table.finish();
     let (plugin, plugin_position) = plugin?;
     Some(Source {
         name: name.to_owned(),
         plugin,
         plugin_position,
-        destination: destination?,
-        clients: clients?,
-        tokens: tokens?,
-        settings: settings?,
-        limits: limits?,
-        expect_every: expect_every?,
+        destination: destination.unwrap_or_default(),
+        clients: clients.unwrap_or_default(),
+        // One that cannot be read is there nevertheless.
+        tokens: tokens.unwrap_or_else(|| vec![Secret::new("unreadable")]),
+        settings,
+        limits: limits.unwrap_or(inherited),
+        expect_every: expect_every.unwrap_or_default(),
         position,
     })
 }
 
-fn plugin(value: &Value<'_>, reading: &mut Reading) -> Option<PluginRef> {
+fn plugin(value: &Value<'_>) -> Option<PluginRef> {
     match value.value {
-        DeValue::String(name) => bundled(value, name, reading),
-        DeValue::Table(table) => file(value, table, reading),
+        DeValue::String(name) => bundled(value, name),
+        DeValue::Table(table) => file(value, table),
         _ => {
-            value.wrong_type("write the name of a bundled plugin, or { path = \"my.wasm\" }", reading);
+            value.wrong_type("write the name of a bundled plugin, or { path = \"my.wasm\" }");
             None
         }
     }
 }
 
-fn bundled(value: &Value<'_>, name: &str, reading: &mut Reading) -> Option<PluginRef> {
+fn bundled(value: &Value<'_>, name: &str) -> Option<PluginRef> {
     if !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
         return Some(PluginRef::Bundled(name.to_owned()));
     }
@@ -124,31 +122,31 @@ fn bundled(value: &Value<'_>, name: &str, reading: &mut Reading) -> Option<Plugi
     } else {
         "write the name of a bundled plugin, like \"twilio-errors\"".to_owned()
     };
-    value.wrong_text(name, help, reading);
+    value.wrong_text(name, help);
     None
 }
 
-fn file(value: &Value<'_>, table: &DeTable<'_>, reading: &mut Reading) -> Option<PluginRef> {
-    let mut table = Table::new(value.label.clone(), value.span.clone(), Some(table));
+fn file<'t>(value: &Value<'t>, table: &'t DeTable<'t>) -> Option<PluginRef> {
+    let mut table = value.inner(table);
     let path = table.required("path", "path = \"my.wasm\"", |value| {
-        let text = value.text("my.wasm", reading)?;
-        let path = reading.path(text);
+        let text = value.text("my.wasm")?;
+        let path = value.reading.path(text);
         if path.is_file() {
             return Some(path);
         }
         let help = "relative paths start at the configuration file's folder";
-        reading.problem(value.span, format!("there is no file {}", path.display()), help);
+        value.problem(format!("there is no file {}", path.display()), help);
         None
     });
     let sha256 = table.optional("sha256", None, |value| {
-        let text = value.text("64 hex digits", reading)?;
+        let text = value.text("64 hex digits")?;
         let hash = sha256(text);
         if hash.is_none() {
-            value.wrong_text(text, "write the 64 hex digits that sha256sum prints", reading);
+            value.wrong_text(text, "write the 64 hex digits that sha256sum prints");
         }
         hash.map(Some)
     });
-    table.finish(reading);
+    table.finish();
     Some(PluginRef::File { path: path?, sha256: sha256? })
 }
 
@@ -161,20 +159,4 @@ fn sha256(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
     }
     Some(hash)
-}
-
-/// The name of a configured destination.
-pub(super) fn destination(value: &Value<'_>, known: &[&str], reading: &mut Reading) -> Option<String> {
-    let name = value.text("itoc360", reading)?;
-    // One whose name is not allowed is a problem already, and will be called what that problem says.
-    if known.iter().any(|known| *known == name || plain(known).as_deref() == Some(name)) {
-        return Some(name.to_owned());
-    }
-    let help = match did_you_mean(name, known.iter().copied()) {
-        Some(near) => format!("did you mean {near:?}?"),
-        None if known.is_empty() => format!("add [destinations.{name}]"),
-        None => format!("the destinations are {}", listed(known.iter().copied(), "and")),
-    };
-    reading.absent(value.span.clone(), format!("{} is {}, which is not configured", value.label, quoted(name)), help);
-    None
 }

@@ -6,22 +6,34 @@ use std::net::IpAddr;
 use hyper::Uri;
 
 use super::raw::Value;
-use super::reading::Reading;
 
 /// Where senders reach the gateway: an absolute `http` or `https` URL, as written but for slashes at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(Box<str>);
 
 impl PublicUrl {
-    /// The URL, without a slash at its end.
+    /// Returns the URL, without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its path, which a reverse proxy may pass on to the gateway or strip; empty where there is none.
+    /// Returns its path, which a reverse proxy may pass on to the gateway or strip; empty where there is none.
     pub fn path(&self) -> &str {
         let authority = self.0.find("://").map_or(0, |scheme| scheme + 3);
         self.0[authority..].find('/').map_or("", |path| &self.0[authority + path..])
+    }
+}
+
+impl PublicUrl {
+    /// Returns the URL that stands in the place of one which could not be read, while the rest is looked at.
+    pub(super) fn unknown() -> Self {
+        Self("https://unknown.invalid".into())
+    }
+
+    /// Returns its host, without a port.
+    pub fn host(&self) -> Option<String> {
+        let url: Uri = self.0.parse().ok()?;
+        Some(url.host()?.trim_matches(['[', ']']).to_owned())
     }
 }
 
@@ -32,45 +44,34 @@ impl fmt::Display for PublicUrl {
 }
 
 impl Value<'_> {
-    /// The gateway's own URL. A path in front of `/in/<source>` is allowed. `speaks_tls` says whether the gateway itself
+    /// Returns the gateway's own URL. A path in front of `/in/<source>` is allowed. `speaks_tls` says whether the gateway itself
     /// speaks TLS, so that there is nothing to be reached by plain http.
-    pub(super) fn public_url(&self, speaks_tls: bool, reading: &mut Reading) -> Option<PublicUrl> {
-        let text = self.text("https://alerts.example.com", reading)?;
-        let url = self.url(text, "write it as senders see it, like \"https://alerts.example.com\"", reading)?;
+    pub(super) fn public_url(&self, speaks_tls: bool) -> Option<PublicUrl> {
+        let text = self.text("https://alerts.example.com")?;
+        let url = self.url(text, "write it as senders see it, like \"https://alerts.example.com\"")?;
         if speaks_tls && url.scheme_str() == Some("http") {
             let help = "senders must use https there, and signatures are made over what they use; write https";
-            reading.warning(self.span.clone(), format!("{} is plain http, and listen has tls", self.label), help);
+            self.warning(format!("{} is plain http, and listen has tls", self.label), help);
         } else if in_the_clear(&url) {
             let help = "senders' requests can be read and changed on the way; put https in front of the gateway";
-            reading.warning(self.span.clone(), format!("{} is plain http", self.label), help);
+            self.warning(format!("{} is plain http", self.label), help);
         }
         Some(PublicUrl(text.trim_end_matches('/').into()))
     }
 
-    /// The URL that alerts are sent to.
-    pub(super) fn destination_url(&self, reading: &mut Reading) -> Option<Uri> {
-        let text = self.text(super::destination::ITOC360_URL, reading)?;
-        let url = self.url(text, "write it like \"https://api.itoc360.app/functions/v1/events\"", reading)?;
-        if in_the_clear(&url) {
-            let help = "the token can be read on the way; write https";
-            reading.warning(self.span.clone(), format!("{} is plain http", self.label), help);
-        }
-        Some(url)
-    }
-
-    /// An absolute `http` or `https` URL with nothing in it that is a secret. The URL is not shown: it may hold one.
-    fn url(&self, text: &str, help: &str, reading: &mut Reading) -> Option<Uri> {
+    /// Returns an absolute `http` or `https` URL with nothing in it that is a secret. The URL is not shown: it may hold one.
+    pub(super) fn url(&self, text: &str, help: &str) -> Option<Uri> {
         match parse(text) {
             Ok(url) => Some(url),
             Err(why) => {
-                reading.problem(self.span.clone(), format!("{} {why}", self.label), help);
+                self.problem(format!("{} {why}", self.label), help);
                 None
             }
         }
     }
 }
 
-/// The URL, or what is wrong with it.
+/// Parses a URL; the error is its mistake, to follow its name.
 fn parse(text: &str) -> Result<Uri, &'static str> {
     if text.contains('#') {
         return Err("has a fragment (#…), which is never sent");
@@ -100,8 +101,8 @@ fn parse(text: &str) -> Result<Uri, &'static str> {
     Ok(url)
 }
 
-/// Whether others can listen: plain http, and not within this machine.
-fn in_the_clear(url: &Uri) -> bool {
+/// Returns true if others can read it on the way: plain http, and not within this machine.
+pub(super) fn in_the_clear(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     url.scheme_str() == Some("http") && !local

@@ -14,7 +14,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 
 use super::{Gateway, announce, expected, known, sandbox};
-use crate::config::{Config, Problems, listed};
+use crate::config::{Config, Problems, causes, listed};
 use crate::intake::Intake;
 use crate::metrics::{Metrics, OutcomeLabel};
 use crate::monitor::Reloaded;
@@ -60,7 +60,7 @@ impl Gateway {
             }
             Err(refused) => {
                 if let Refused::Problems(Problems(problems)) = &refused {
-                    problems.iter().for_each(|problem| tracing::error!("{problem}"));
+                    causes(problems).iter().for_each(|cause| tracing::error!("{cause}"));
                 }
                 tracing::error!(outcome, why = %refused, "the configuration was read again; all goes on as it was");
             }
@@ -94,8 +94,8 @@ impl Reloading {
         let Loaded { sources, warnings } = sources::load(&config, &sandbox(&config, true)?).await?;
         let expected = sources.iter().map(expected).collect();
         let sources = known(sources, &self.store).await.context("the plugins cannot be written down")?;
-        for warning in config.warnings.iter().chain(&warnings) {
-            tracing::warn!("{warning}");
+        for cause in causes(&[&*config.warnings, &*warnings].concat()) {
+            tracing::warn!("{cause}");
         }
         sources.iter().filter(|(source, _)| !before.contains(&source.name)).for_each(|(source, _)| announce(source));
         // From here on nothing fails, and nothing waits.

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{Source, limits, schema};
 use crate::config::{self, Config, PluginRef, Problem, Problems};
-use crate::plugin::{Plugin, Sandbox};
+use crate::plugin::{CallError, Plugin, Sandbox};
 
 /// The most bytes of a plugin's file. A whole JavaScript engine has some two million.
 const LARGEST_PLUGIN: u64 = 64 * 1024 * 1024;
@@ -32,6 +32,12 @@ pub struct Loaded {
 /// # Errors
 /// Every problem of every source, at the operator's line.
 pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Loaded, Problems> {
+    let (loaded, problems) = examine(config, sandbox).await;
+    if problems.is_empty() { Ok(loaded) } else { Err(Problems(problems)) }
+}
+
+/// Loads the sources that have no problem, and returns every problem of the others beside them.
+pub async fn examine(config: &Config, sandbox: &Sandbox) -> (Loaded, Vec<Problem>) {
     let plugins = load_plugins(config, sandbox).await;
     let mut problems = Vec::new();
     let (mut sources, mut warnings) = (Vec::new(), Vec::new());
@@ -44,21 +50,23 @@ pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Loaded, Problems
                 let limits = limits::of(source, plugin.description(), config);
                 found.extend(limits::misfit(source, &limits, config));
                 // A plugin is only asked about settings that fit its schema, as it is only given such.
-                let checked = if found.is_empty() {
+                let is_fit = found.is_empty() && source.settings.is_whole();
+                let checked = if is_fit {
                     plugin.check(source.name.as_str(), source.settings.json().get().as_bytes()).await
                 } else {
-                    // One that has a check may prove its sender with other settings.
-                    Ok(Checked { authenticates: plugin.has_check().then_some(true), ..Checked::default() })
+                    check_the_rest(plugin, source).await
                 };
                 match checked {
                     Ok(checked) => found.extend(schema::review(source, plugin.description(), &checked, config)),
+                    // It was asked about settings that nobody wrote.
+                    Err(_) if !is_fit => {}
                     Err(error) => {
                         let help = "the settings fit the plugin's schema, so this is a mistake of the plugin's: tell its author";
                         let what = format!("the plugin {:?} could not check the settings: {error}", plugin.name());
                         found.push(config.problem(source.plugin_position, what, help));
                     }
                 }
-                if found.is_empty() {
+                if found.is_empty() && source.settings.is_whole() {
                     sources.push(Source::new(config, source, plugin, limits));
                 }
                 problems.extend(found);
@@ -66,7 +74,20 @@ pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Loaded, Problems
             }
         }
     }
-    if problems.is_empty() { Ok(Loaded { sources, warnings }) } else { Err(Problems(problems)) }
+    (Loaded { sources, warnings }, problems)
+}
+
+/// Asks the plugin about the settings that fit its schema, where others do not, so that one mistake hides no other.
+async fn check_the_rest(plugin: &Plugin, source: &config::Source) -> Result<Checked, CallError> {
+    let (asked, its_plugin) = (source.clone(), plugin.clone());
+    let fitting = tokio::task::spawn_blocking(move || schema::fitting(&asked, its_plugin.description())).await;
+    let checked = match fitting.ok().flatten() {
+        Some(settings) => plugin.check(source.name.as_str(), settings.to_string().as_bytes()).await?,
+        None => Checked::default(),
+    };
+    // One that has a check may prove its sender with the other settings, and misses them where it looks at all of them.
+    let mistakes = checked.mistakes.into_iter().filter(|mistake| !mistake.path.is_empty()).collect();
+    Ok(Checked { authenticates: plugin.has_check().then_some(true), mistakes, ..checked })
 }
 
 /// Returns everything in a source's settings that does not fit its plugin's schema. A schema may take its time, which is no

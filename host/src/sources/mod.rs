@@ -20,7 +20,7 @@ use crate::plugin::{CallError, CallLimits, Plugin};
 use token::Mask;
 
 pub use limits::LARGEST_ASKED_MEMORY;
-pub use load::{Loaded, load};
+pub use load::{Loaded, examine, load};
 pub use request::{Body, Request};
 
 /// How many calls of one source run at once. Calls run on the threads that answer senders and a healthy one takes some

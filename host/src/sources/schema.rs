@@ -19,11 +19,11 @@ use std::time::Duration;
 use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use plugin_sdk::contract::Checked;
-
-use crate::config::{Config, Problem, Source};
-use crate::plugin::Description;
-use explain::{Check, pointer_to};
 use serde_json::Value as Json;
+
+use crate::config::{Config, Flaw, PLAIN, PLAIN_HELP, Problem, Source, secret_flaw};
+use crate::plugin::Description;
+use explain::{Check, pointer_to, unescaped};
 
 pub use author::{flaw, misfits};
 
@@ -40,7 +40,10 @@ pub fn check(source: &Source, description: &Description, config: &Config) -> Vec
     let check = Check { source, description, config };
     let mut problems = Vec::new();
     match errors(description, source.settings.value()) {
-        Ok(errors) => problems.extend(check.explain(errors.into_iter().flat_map(plain).collect())),
+        Ok(errors) => {
+            let errors = errors.into_iter().flat_map(plain).filter(|error| is_of_what_was_read(error, source));
+            problems.extend(check.explain(errors.collect()));
+        }
         Err(flaw) => {
             let found = format!("the plugin {:?} describes its settings with an invalid JSON Schema", description.name);
             let help = format!("tell its author: {flaw}");
@@ -51,12 +54,48 @@ pub fn check(source: &Source, description: &Description, config: &Config) -> Vec
     problems
 }
 
-/// What the plugin says of settings that fit its schema, in the operator's own words and at their line; and whether
-/// anything tells who sends to the source.
+/// Returns the source's settings without those at the top that do not fit the schema; `None` where the rest does not fit
+/// either, so that the plugin cannot be asked about it.
+pub fn fitting(source: &Source, description: &Description) -> Option<Json> {
+    let mut settings = source.settings.value().clone();
+    let unfit: Vec<String> = errors(description, &settings)
+        .ok()?
+        .into_iter()
+        .flat_map(plain)
+        .flat_map(|error| match error.kind() {
+            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected }
+                if error.instance_path().as_str().is_empty() =>
+            {
+                unexpected.clone()
+            }
+            _ => error.instance_path().as_str().split('/').nth(1).map(unescaped).into_iter().collect(),
+        })
+        .collect();
+    settings.as_object_mut()?.retain(|name, _| !unfit.contains(name));
+    errors(description, &settings).is_ok_and(|errors| errors.is_empty()).then_some(settings)
+}
+
+/// Returns false for an error that a value caused which could not be read: that is told already.
+fn is_of_what_was_read(error: &ValidationError<'_>, source: &Source) -> bool {
+    let at = error.instance_path().as_str();
+    let is_of_keys = matches!(
+        error.kind(),
+        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } | Kind::Required { .. }
+    );
+    source.settings.is_whole() || is_of_keys || !source.settings.is_unread(at)
+}
+
+/// Returns the mistakes that the plugin finds in settings that fit its schema, in the operator's own words and at their
+/// line; and one more where nothing proves the source's sender.
 pub fn review(source: &Source, description: &Description, checked: &Checked, config: &Config) -> Vec<Problem> {
     let check = Check { source, description, config };
-    let mut problems: Vec<_> =
-        checked.mistakes.iter().take(MAX_MISTAKES).map(|mistake| check.mistake(mistake)).collect();
+    let mut problems: Vec<_> = checked
+        .mistakes
+        .iter()
+        .take(MAX_MISTAKES)
+        .filter(|mistake| source.settings.is_whole() || !source.settings.is_unread(&mistake.path))
+        .map(|mistake| check.mistake(mistake))
+        .collect();
     if !checked.authenticates.unwrap_or(description.authenticates) && source.tokens.is_empty() {
         let found = format!("the plugin {:?} cannot tell who sends to it, and no token does", description.name);
         let help = format!("add token = {{ env = {:?} }} to [sources.{}]", check.variable("token"), source.name);
@@ -99,20 +138,43 @@ fn validator(schema: &Json) -> Result<Validator, String> {
     })
 }
 
-/// What is allowed and yet unwise: a secret in a file that every user of the machine can read.
+/// Returns warnings of a source's secrets: one in a file that every user of the machine can read, and one that has a flaw.
 pub fn warnings(source: &Source, description: &Description, config: &Config) -> Vec<Problem> {
     let check = Check { source, description, config };
-    let secrets = description.secrets.iter().map(|name| pointer_to("", name)).filter(|pointer| {
-        let given = source.settings.value().pointer(pointer).is_some();
-        config.exposed && given && !source.settings.is_referenced(pointer)
-    });
-    let warning = |pointer: String| {
-        let found =
-            format!("{} is plain text in a file that every user of this machine can read", check.label(&pointer));
-        let help = "write { env = \"NAME\" } or { file = \"path\" }, or chmod o-r the file";
-        config.problem(source.settings.place(&pointer).value, found, help)
-    };
-    secrets.map(warning).collect()
+    let mut warnings = Vec::new();
+    for pointer in description.secrets.iter().map(|name| pointer_to("", name)) {
+        let Some(value) = source.settings.value().pointer(&pointer) else { continue };
+        if config.exposed && !source.settings.is_referenced(&pointer) {
+            let found = format!("{} {PLAIN}", check.label(&pointer));
+            warnings.push(config.problem(source.settings.place(&pointer).value, found, PLAIN_HELP));
+        }
+        flaws(value, &pointer, &check, &mut warnings);
+    }
+    warnings
+}
+
+/// Finds the flaws of a secret, and of each within a list or a table.
+fn flaws(value: &Json, pointer: &str, check: &Check<'_>, warnings: &mut Vec<Problem>) {
+    let settings = &check.source.settings;
+    match value {
+        Json::String(text) if !settings.is_unread(pointer) => {
+            if let Some(Flaw { found, help }) = secret_flaw(text) {
+                let found = format!("{} {found}", check.label(pointer));
+                warnings.push(check.config.problem(settings.place(pointer).value, found, help));
+            }
+        }
+        Json::Array(list) => {
+            for (index, value) in list.iter().enumerate() {
+                flaws(value, &format!("{pointer}/{index}"), check, warnings);
+            }
+        }
+        Json::Object(table) => {
+            for (name, value) in table {
+                flaws(value, &pointer_to(pointer, name), check, warnings);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// An error as it is, or, where several alternatives failed, the errors of the one that was meant: the one whose type is

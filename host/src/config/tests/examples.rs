@@ -77,7 +77,7 @@ fn a_token_may_be_one_a_list_or_one_for_each_account() {
         r#""AC00000000000000000000000000000002":["value-of-TWILIO_SMS_EU_TOKEN","value-of-TWILIO_SMS_EU_TOKEN_NEXT"]}}"#
     );
     let other = r#"{"auth_token":["value-of-TWILIO_VOICE_TOKEN","value-of-TWILIO_VOICE_TOKEN_NEXT"]}"#;
-    assert_eq!(settings, [one, other]);
+    assert_eq!(settings, [other, one]);
     assert_eq!(good(SMALLEST).sources[0].settings.json().get(), r#"{"auth_token":"value-of-TWILIO_AUTH_TOKEN"}"#);
 }
 

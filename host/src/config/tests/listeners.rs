@@ -176,7 +176,8 @@ fn tls_that_is_unwise_is_warned_of() {
              are made over what they use; write https",
             "4:16: cert in tls in [gateway] names expired.pem, which holds a certificate that expired at \
              2020-01-02T00:00:00Z; clients refuse it; a renewed one in its place is taken up without a restart",
-            "4:37: key in tls in [gateway] names key.pem, which every user of this machine can read; chmod o-r the file",
+            "4:37: key in tls in [gateway] names key.pem, which every user of this machine can read; chown it to the user \
+             that the gateway runs as, or chgrp it to that user's group and chmod 0640; or write { credential = \"name\" }",
         ]
     );
     let (cert, key) = pair(|params| params.not_before = date_time_ymd(4000, 1, 2));
@@ -199,10 +200,10 @@ fn an_admin_listener_beyond_loopback_knows_who_asks() {
     let plain = "by plain http; the token can be read on the way; add admin_tls";
     for (lines, part) in [
         ("", None),
-        ("admin_token = { env = \"T\" }", Some(plain)),
-        (&format!("admin_token = [{{ env = \"T\" }}, {{ env = \"U\" }}]\n{tls}"), None),
+        ("admin_token = { env = \"ADMIN_TOKEN\" }", Some(plain)),
+        (&format!("admin_token = [{{ env = \"ADMIN_TOKEN\" }}, {{ env = \"ADMIN_TOKEN_2\" }}]\n{tls}"), None),
         (mutual, None),
-        (&format!("admin_token = {{ env = \"T\" }}\n{mutual}"), None),
+        (&format!("admin_token = {{ env = \"ADMIN_TOKEN\" }}\n{mutual}"), None),
         (tls, Some(refused)),
         ("admin_hosts = [\"gateway.internal\"]", Some(refused)),
         // What is wrong with the guard is said alone.

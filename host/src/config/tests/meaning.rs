@@ -44,7 +44,7 @@ fn what_is_not_written_has_the_documented_default() {
 
 #[test]
 fn a_source_may_be_expected_and_the_operator_have_a_destination_of_his_own() {
-    let ops = "[destinations.ops]\nkind = \"itoc360\"\ntoken = \"t\"\n";
+    let ops = "[destinations.ops]\nkind = \"itoc360\"\ntoken = { env = \"OPS_TOKEN\" }\n";
     let text = edited("shutdown_grace = \"10s\"", "operator_destination = \"ops\"")
         .replace("token = { env = \"SOURCE_TOKEN\" }", "expect_every = \"26h\"");
     let config = good(&(text + ops));
@@ -58,15 +58,15 @@ fn a_source_may_be_expected_and_the_operator_have_a_destination_of_his_own() {
 }
 
 #[test]
-fn sources_are_in_the_order_of_their_names_and_know_their_place() {
+fn sources_are_in_the_order_of_the_file_and_know_their_place() {
     let config = good(SMALLEST);
     let places: Vec<_> = config.sources.iter().map(|source| (source.name.as_str(), source.position.line)).collect();
-    assert_eq!(places, [("a", 10), ("b", 7)]);
-    assert_eq!(config.sources[0].plugin_position, Position { line: 11, column: 10 });
-    assert_eq!(config.sources[0].plugin, PluginRef::Bundled("x".into()));
-    let tokens: Vec<_> = config.sources[0].tokens.iter().map(|token| token.expose()).collect();
+    assert_eq!(places, [("b", 7), ("a", 10)]);
+    assert_eq!(config.sources[1].plugin_position, Position { line: 11, column: 10 });
+    assert_eq!(config.sources[1].plugin, PluginRef::Bundled("x".into()));
+    let tokens: Vec<_> = config.sources[1].tokens.iter().map(|token| token.expose()).collect();
     assert_eq!(tokens, ["one", "two"]);
-    assert!(config.sources[1].tokens.is_empty());
+    assert!(config.sources[0].tokens.is_empty());
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_source_answers_below_the_public_url_which_is_kept_byte_for_byte() {
         ("HTTPS://[::1]:8443/x", "HTTPS://[::1]:8443/x/in/twilio-prod"),
     ] {
         let config = good(&edited("https://alerts.example.com", written));
-        assert_eq!(config.sources[0].url(&config.gateway), url);
+        assert_eq!(config.sources[0].url(&config.gateway.public_url), url);
     }
 }
 
@@ -220,7 +220,7 @@ fn what_is_allowed_and_unwise_is_a_warning() {
     let text = edited("\"https://alerts.example.com\"", &format!("\"http://alerts.example.com/{}\"", "x".repeat(80)))
         .replace("https://api.itoc360.app", "http://api.itoc360.app")
         .replace("{ env = \"TWILIO_AUTH_TOKEN\" }", "\"$AUTH_TOKEN\"")
-        + "[destinations.idle]\nkind = \"itoc360\"\ntoken = \"t\"\n";
+        + "[destinations.idle]\nkind = \"itoc360\"\ntoken = { env = \"IDLE_TOKEN\" }\n";
     let said = printed(&good(&text).warnings);
     assert_eq!(
         said,
@@ -232,7 +232,7 @@ fn what_is_allowed_and_unwise_is_a_warning() {
              public_url",
             "32:14: auth_token in [sources.twilio-prod.settings] is the text \"$AUTH_TOKEN\", and nothing replaces it; \
              write { env = \"AUTH_TOKEN\" }",
-            "37:1: no source sends to idle; write destination = \"idle\" in a source",
+            "37:1: no source sends to [destinations.idle]; write destination = \"idle\" in a source",
         ]
     );
 }

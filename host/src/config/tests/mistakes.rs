@@ -37,7 +37,26 @@ fn nothing_at_all_is_told_what_to_begin_with() {
     );
 }
 
-/// What of [`GOOD`] is replaced, by what, and what is said.
+#[test]
+fn a_port_that_is_taken_by_default_is_told() {
+    let text = edited("admin = \"127.0.0.1:9090\"\n", "").replace("127.0.0.1:8080", "0.0.0.0:9090");
+    assert_eq!(
+        problems(&text),
+        [
+            "2:10: listen in [gateway] has the port of admin, which is 127.0.0.1:9090 by default; choose another port, or write \
+          admin = \"127.0.0.1:9091\" or admin = \"off\""
+        ]
+    );
+}
+
+#[test]
+fn a_duplicate_names_its_first_definition_in_the_same_table() {
+    let text = edited("concurrency = 32", "extra = { url = \"x\" }\nurl = \"https://b.example\"");
+    let said = problems(&text);
+    assert!(said.iter().any(|said| said.starts_with("24:1: url is written twice, first at 20:1;")), "{said:?}");
+}
+
+/// The replaced text of [`GOOD`], its replacement, and the words of the problem.
 #[rustfmt::skip]
 const MISTAKES: &[(&str, &str, &[&str])] = &[
     // Syntax.
@@ -54,10 +73,10 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "8:11: this is not TOML: unclosed table; expected `]`",
     ]),
     ("data_dir = \"data\"", "data_dir = \"data\"\ndata_dir = \"x\"", &[
-        "6:1: data_dir is written twice; keep one of the two",
+        "6:1: data_dir is written twice, first at 5:1; keep one of the two",
     ]),
     ("[retention]", "[gateway]", &[
-        "8:2: gateway is written twice; keep one of the two",
+        "8:2: gateway is written twice, first at 1:2; keep one of the two",
         "9:1: unknown key \"age\" in [gateway]; the keys here are listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination and memory",
         "10:1: unknown key \"size\" in [gateway]; the keys here are listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination and memory",
     ]),
@@ -123,10 +142,10 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "27:10: plugin in [sources.twilio-prod] is an integer; write the name of a bundled plugin, or { path = \"my.wasm\" }",
     ]),
     ("{ env = \"ITOC360_TOKEN\" }", "12345", &[
-        "21:9: token in [destinations.itoc360] is an integer; write { env = \"NAME\" }, { file = \"path\" } or the text itself",
+        "21:9: token in [destinations.itoc360] is an integer; write { env = \"NAME\" }, { file = \"path\" }, { credential = \"name\" } or the text itself",
     ]),
     ("{ env = \"ITOC360_TOKEN\" }", "[\"a\"]", &[
-        "21:9: token in [destinations.itoc360] is an array; write { env = \"NAME\" }, { file = \"path\" } or the text itself",
+        "21:9: token in [destinations.itoc360] is an array; write { env = \"NAME\" }, { file = \"path\" }, { credential = \"name\" } or the text itself",
     ]),
     ("[sources.twilio-prod.settings]\nauth_token = { env = \"TWILIO_AUTH_TOKEN\" }", "settings = 1", &[
         "31:12: settings in [sources.twilio-prod] is an integer; write it as a table, under the header [sources.twilio-prod.settings]",
@@ -294,16 +313,16 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "21:17: token in [destinations.itoc360] names the environment variable EMPTY_TOKEN, which is empty; an empty secret protects nothing",
     ]),
     ("\"ITOC360_TOKEN\"", "5", &[
-        "21:17: env of token in [destinations.itoc360] is an integer; write { env = \"NAME\" } or { file = \"path\" }",
+        "21:17: env of token in [destinations.itoc360] is an integer; write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }",
     ]),
     ("{ env = \"ITOC360_TOKEN\" }", "{ evn = \"ITOC360_TOKEN\" }", &[
         "21:11: unknown key \"evn\" in token in [destinations.itoc360]; did you mean \"env\"?",
     ]),
     ("{ env = \"ITOC360_TOKEN\" }", "{ vault = \"ITOC360_TOKEN\" }", &[
-        "21:11: unknown key \"vault\" in token in [destinations.itoc360]; write { env = \"NAME\" } or { file = \"path\" }",
+        "21:11: unknown key \"vault\" in token in [destinations.itoc360]; write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }",
     ]),
     ("{ env = \"ITOC360_TOKEN\" }", "{ env = \"A\", file = \"b\" }", &[
-        "21:9: token in [destinations.itoc360] is a table of 2 keys; write { env = \"NAME\" } or { file = \"path\" }",
+        "21:9: token in [destinations.itoc360] is a table of 2 keys; write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }",
     ]),
     ("{ env = \"ITOC360_TOKEN\" }", "{ file = \"no/such/file\" }", &[
         "21:18: token in [destinations.itoc360] names a file that cannot be read: No such file or directory (os error 2); relative paths start at the configuration file's folder",

@@ -1,6 +1,6 @@
 //! A secret is nowhere but in the one method that exposes it.
 
-use super::{GOOD, environment};
+use super::{GOOD, environment, printed};
 use crate::config::{Config, Problems};
 use std::path::Path;
 
@@ -58,7 +58,9 @@ fn file_that_holds_no_secret_is_refused_and_not_shown() {
         (CANARY.repeat(6000).into_bytes(), "a file that is larger than 64 KiB"),
         ([CANARY.as_bytes(), &[0xff]].concat(), "a file that is not UTF-8 text"),
         (b"\n".to_vec(), "a file that is empty"),
-        (format!("{CANARY}\n\n").into_bytes(), "a space, a line break or another character that no token has"),
+        (format!("{CANARY}\n\n").into_bytes(), "has a blank or a line end at its beginning or end"),
+        (format!("\u{feff}{CANARY}").into_bytes(), "holds a byte order mark"),
+        (format!("a {CANARY}").into_bytes(), "a space, a line break or another character that no token has"),
     ] {
         std::fs::write(&file, content).expect("written");
         let parsed = Config::parse(&text, &folder.path().join("gateway.toml"), &environment);
@@ -76,7 +78,8 @@ fn a_plain_token_in_a_file_that_everybody_can_read_is_warned_of() {
 
     let file = tempfile::NamedTempFile::new().expect("a file");
     let plain = |text: &str| {
-        text.replace("{ env = \"ITOC360_TOKEN\" }", "\"t\"").replace("{ env = \"SOURCE_TOKEN\" }", "[\"t\"]")
+        text.replace("{ env = \"ITOC360_TOKEN\" }", "\"t0123456789abcdef\"")
+            .replace("{ env = \"SOURCE_TOKEN\" }", "[\"t0123456789abcdef\"]")
     };
     std::fs::write(file.path(), plain(GOOD).replace("{ env = \"TWILIO_AUTH_TOKEN\" }", "1")).expect("written");
     for (mode, lines) in [(0o600, vec![]), (0o640, vec![]), (0o644, vec![21, 29])] {
@@ -84,5 +87,68 @@ fn a_plain_token_in_a_file_that_everybody_can_read_is_warned_of() {
         let config = Config::load(file.path()).expect("no problems");
         let warned: Vec<_> = config.warnings.iter().filter_map(|warning| Some(warning.position?.line)).collect();
         assert_eq!((config.exposed, warned), (mode == 0o644, lines));
+    }
+}
+
+#[test]
+fn a_credential_is_read_from_the_folder_of_the_service() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("itoc360-token"), "credential-of-the-service\n").expect("written");
+    let text = GOOD.replace("{ env = \"ITOC360_TOKEN\" }", "{ credential = \"itoc360-token\" }");
+    let with = |name: &str, value: Option<String>| {
+        let env = move |asked: &str| if asked == "CREDENTIALS_DIRECTORY" { value.clone() } else { environment(asked) };
+        Config::parse(&text.replace("itoc360-token", name), Path::new("gateway.toml"), &env)
+    };
+    let here = folder.path().to_str().map(str::to_owned);
+    let config = with("itoc360-token", here.clone()).expect("a configuration");
+    assert_eq!(config.destinations[0].token.expose(), "credential-of-the-service");
+    assert_eq!(printed(&config.warnings), [""; 0], "its mode is systemd's to choose");
+    for (name, folder, said) in [
+        (
+            "itoc360-token",
+            None,
+            "names the credential itoc360-token, and CREDENTIALS_DIRECTORY is not set; add \
+            LoadCredential=itoc360-token:/path/of/the/file to the systemd unit",
+        ),
+        ("other", here.clone(), "names a credential that cannot be read"),
+        ("../secret", here.clone(), "names a credential by a name that is none"),
+        ("", here, "names a credential by a name that is none"),
+    ] {
+        let Err(problems) = with(name, folder) else { panic!("{name}") };
+        assert!(problems.to_string().contains(said), "{problems}");
+    }
+}
+
+#[test]
+fn each_secret_with_a_flaw_is_warned_of_at_its_place() {
+    let text = GOOD.replace("{ env = \"ITOC360_TOKEN\" }", "\"your_auth_token\"").replace(
+        "{ env = \"SOURCE_TOKEN\" }",
+        "[\"AC0123456789abcdef0123456789abcdef\", \"0123456789abcde\", \"0123456789abcdef\"]",
+    );
+    let config = Config::parse(&text, Path::new("gateway.toml"), &environment).expect("a configuration");
+    let said = printed(&config.warnings);
+    for (said, start) in said.iter().zip([
+        "21:9: token in [destinations.itoc360] reads like the placeholder of an example;",
+        "29:10: token in [sources.twilio-prod] has the form of a Twilio SID,",
+        "29:48: token in [sources.twilio-prod] has fewer than 16 characters,",
+    ]) {
+        assert!(said.starts_with(start), "{said}");
+    }
+    assert_eq!(said.len(), 3, "{said:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_file_that_everybody_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "0123456789abcdef\n").expect("written");
+    let text = GOOD.replace("{ env = \"ITOC360_TOKEN\" }", "{ file = \"secret\" }");
+    for (mode, count) in [(0o640, 0), (0o644, 1)] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("set");
+        let config = Config::parse(&text, &folder.path().join("gateway.toml"), &environment).expect("a configuration");
+        assert_eq!(config.warnings.len(), count, "{:?}", config.warnings);
     }
 }

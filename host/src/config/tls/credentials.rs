@@ -6,20 +6,23 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use tokio_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor as verify;
+use tokio_rustls::rustls::client::{verify_server_cert_signed_by_trust_anchor as verify, verify_server_name};
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{CertificateError, Error, RootCertStore};
 
 use super::TlsFiles;
 
+const HOUR: u64 = 60 * 60;
+const DAY: u64 = 24 * HOUR;
+
 /// A chain is a few KiB, and all the authorities of a machine are 200 KiB. A file beyond this is another file.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// What the files hold, as it is. It has no `Debug`: one of them is a secret.
+/// The content of the files, as it is. It has no `Debug`: one of them is a secret.
 #[derive(PartialEq, Eq)]
 pub struct Pem {
     cert: Vec<u8>,
@@ -27,18 +30,18 @@ pub struct Pem {
     client_ca: Option<Vec<u8>>,
 }
 
-/// What the files mean.
+/// The meaning of the files.
 #[derive(Debug)]
 pub struct Credentials {
     /// The listener's certificates, and the key which is that of the first.
     pub own: CertifiedKey,
-    /// Who may issue certificates to clients, if clients must have one.
+    /// The issuers of clients' certificates, if clients must have one.
     pub client_authorities: Option<RootCertStore>,
-    /// When the listener's own certificate is valid.
+    /// The time in which the listener's own certificate is valid.
     pub validity: Validity,
 }
 
-/// From when to when a certificate is valid, both in seconds since 1970.
+/// The time in which a certificate is valid, both ends in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
     /// Not before.
@@ -47,20 +50,20 @@ pub struct Validity {
     pub to: u64,
 }
 
-/// Why a file cannot be used.
+/// A file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableFile {
     /// `cert`, `key` or `client_ca`.
     pub key: &'static str,
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it, to follow its name.
+    /// Its mistake, to follow its name.
     pub found: String,
-    /// What helps.
+    /// The advice.
     pub help: &'static str,
 }
 
-/// All that is wrong with the files of a listener, which cannot speak TLS with them. Never empty.
+/// All mistakes in the files of a listener, which cannot speak TLS with them. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct UnusableFiles(pub Vec<UnusableFile>);
 
@@ -88,10 +91,10 @@ impl TlsFiles {
         if unusable.is_empty() { Ok(Pem { cert, key, client_ca }) } else { Err(UnusableFiles(unusable)) }
     }
 
-    /// What they mean.
+    /// Parses them.
     ///
     /// # Errors
-    /// Those that do not hold what they should.
+    /// The files without usable content.
     pub fn understand(&self, pem: &Pem) -> Result<Credentials, UnusableFiles> {
         let own = self.own(pem);
         let client_authorities = self.client_authorities(pem);
@@ -193,8 +196,37 @@ fn is_encrypted(pem: &[u8]) -> bool {
     text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
 }
 
+impl Credentials {
+    /// Returns the names that the listener's own certificate is for: DNS names and IP addresses.
+    pub fn names(&self) -> Vec<String> {
+        // The library tells them only as a reason for refusal, so it is asked about a name that no certificate has.
+        let refusal = self.refusal("names-of-a-certificate.invalid");
+        let Some(CertificateError::NotValidForNameContext { presented, .. }) = refusal else { return Vec::new() };
+        let name = |shown: &String| {
+            let (kind, name) = shown.split_once('(')?;
+            let name = name.strip_suffix(')')?.trim_matches('"');
+            matches!(kind, "DnsName" | "IpAddress").then(|| name.to_owned())
+        };
+        presented.iter().filter_map(name).collect()
+    }
+
+    /// Returns true if the listener's own certificate is for this host, which is a name or an IP address.
+    pub fn is_for(&self, host: &str) -> bool {
+        self.refusal(host).is_none()
+    }
+
+    fn refusal(&self, host: &str) -> Option<CertificateError> {
+        let name = ServerName::try_from(host).ok()?;
+        let certificate = ParsedCertificate::try_from(self.own.cert.first()?).ok()?;
+        match verify_server_name(&certificate, &name) {
+            Err(Error::InvalidCertificate(refusal)) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
 impl Validity {
-    /// That of a certificate. The library tells it only as a reason for refusal, so it is asked about the beginning and
+    /// Returns that of a certificate. The library tells it only as a reason for refusal, so it is asked about the beginning and
     /// the end of time: it looks at this before it looks for an issuer, of which there is none here.
     fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = ParsedCertificate::try_from(certificate).ok()?;
@@ -215,7 +247,7 @@ impl Validity {
         }
     }
 
-    /// Why the certificate is of no use at present, if that is so: to follow the name of its file.
+    /// Returns why the certificate is of no use at present, if that is so: to follow the name of its file.
     pub fn objection(&self) -> Option<String> {
         #[expect(clippy::disallowed_methods, reason = "the dates in a certificate are the wall clock's")]
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -228,7 +260,15 @@ impl Validity {
         }
     }
 
-    /// The end, as RFC 3339.
+    /// Returns the time that is left, where it is less than a tenth of all: by then the renewal has failed.
+    pub fn ends_soon(&self) -> Option<String> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let left = self.to.saturating_sub(now);
+        let shown = if left < 2 * DAY { format!("{} hours", left / HOUR) } else { format!("{} days", left / DAY) };
+        (left < self.to.saturating_sub(self.from) / 10).then_some(shown)
+    }
+
+    /// Returns the end, as RFC 3339.
     pub fn end(&self) -> String {
         rfc3339(self.to)
     }

@@ -1,8 +1,8 @@
-//! `tls = { cert = "…", key = "…" }`: the files by which a listener proves who it is, and, where there is a `client_ca`,
-//! the authorities by which its clients do.
+//! `tls = { cert = "…", key = "…" }`: the files by which a listener proves itself, and, where there is a `client_ca`, the
+//! authorities by which its clients do.
 //!
-//! They are read with the configuration, so that what is wrong with them is told at its line, and by the listener
-//! whenever they change.
+//! They are read with the configuration, so that a mistake in them is told at its line, and by the listener whenever they
+//! change.
 
 mod credentials;
 
@@ -11,8 +11,9 @@ use std::path::PathBuf;
 pub use credentials::{Credentials, Pem, UnusableFile, UnusableFiles, Validity};
 
 use super::exposed;
-use super::raw::{Span, Table, Value};
-use super::reading::Reading;
+use super::problem::Span;
+use super::raw::Value;
+use super::reference::credential_path;
 
 /// The files of a listener that speaks TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,24 +27,25 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
 }
 
-/// Reads `{ cert, key }`, and `client_ca` too where it `asks_clients`.
-pub(super) fn read(value: &Value<'_>, asks_clients: bool, reading: &mut Reading) -> Option<TlsFiles> {
+/// Reads `{ cert, key }`, and `client_ca` too where the listener `asks_clients`.
+pub(super) fn read(value: &Value<'_>, asks_clients: bool) -> Option<TlsFiles> {
     let Some(entries) = value.value.as_table() else {
-        value.wrong_type("write { cert = \"cert.pem\", key = \"key.pem\" }", reading);
+        value.wrong_type("write { cert = \"cert.pem\", key = \"key.pem\" }");
         return None;
     };
-    let mut table = Table::new(value.label.clone(), value.span.clone(), Some(entries));
-    let cert = table.required("cert", "cert = \"cert.pem\"", |value| file(value, "cert.pem", reading));
-    let key = table.required("key", "key = \"key.pem\"", |value| file(value, "key.pem", reading));
+    let reading = value.reading;
+    let mut table = value.inner(entries);
+    let cert = table.required("cert", "cert = \"cert.pem\"", |value| file(value, "cert.pem"));
+    let key = table.required("key", "key = \"key.pem\"", |value| file(value, "key.pem"));
     let client_ca = match asks_clients {
-        true => table.optional("client_ca", None, |value| file(value, "client-ca.pem", reading).map(Some)),
+        true => table.optional("client_ca", None, |value| file(value, "client-ca.pem").map(Some)),
         false => Some(None),
     };
-    table.finish(reading);
+    table.finish();
     let ((cert, cert_span), (key, key_span), client_ca) = (cert?, key?, client_ca?);
     let (client_ca, ca_span) = client_ca.unzip();
     let files = TlsFiles { cert, key, client_ca };
-    // Who is not to know the secrets may not read the key either.
+    // A reader that is not to know the secrets may not read the key either.
     if reading.stand_in.is_some() {
         return Some(files);
     }
@@ -53,11 +55,16 @@ pub(super) fn read(value: &Value<'_>, asks_clients: bool, reading: &mut Reading)
                 let found = format!("cert in {} names {}, which {objection}", value.label, files.cert.display());
                 let help = "clients refuse it; a renewed one in its place is taken up without a restart";
                 reading.warning(cert_span, found, help);
+            } else if let Some(left) = credentials.validity.ends_soon() {
+                let found = format!("cert in {} names {}, which expires in {left}", value.label, files.cert.display());
+                reading.warning(cert_span, found, "renew it; a new one in its place is taken up without a restart");
             }
             if std::fs::metadata(&files.key).is_ok_and(|metadata| exposed(&metadata)) {
                 let (label, path) = (&value.label, files.key.display());
                 let found = format!("key in {label} names {path}, which every user of this machine can read");
-                reading.warning(key_span, found, "chmod o-r the file");
+                let help = "chown it to the user that the gateway runs as, or chgrp it to that user's group and chmod 0640; or \
+                    write { credential = \"name\" }";
+                reading.warning(key_span, found, help);
             }
             Some(files)
         }
@@ -76,18 +83,30 @@ pub(super) fn read(value: &Value<'_>, asks_clients: bool, reading: &mut Reading)
     }
 }
 
-/// A file's name, and where it stands.
-fn file(value: Value<'_>, example: &str, reading: &mut Reading) -> Option<(PathBuf, Span)> {
-    let text = value.text(example, reading)?;
-    // What should be in the file, in the place of its name: not to be shown.
+/// Reads the name of a file, or of a credential, and its place.
+fn file(value: Value<'_>, example: &str) -> Option<(PathBuf, Span)> {
+    if let Some(name) = value.value.as_table().and_then(|table| table.get("credential")?.get_ref().as_str()) {
+        if value.reading.stand_in.is_some() {
+            return Some((PathBuf::new(), value.span));
+        }
+        return match credential_path(name, value.reading) {
+            Ok(path) => Some((path, value.span)),
+            Err((found, help)) => {
+                value.problem(format!("{} names {found}", value.label), help);
+                None
+            }
+        };
+    }
+    let text = value.text(example)?;
+    // The content of the file in the place of its name: not to be shown.
     if text.contains("-----") || text.contains('\n') {
         let help = "write it to a file that only the gateway can read, and name that";
-        reading.problem(value.span, format!("{} is not the name of a file", value.label), help);
+        value.problem(format!("{} is not the name of a file", value.label), help);
         return None;
     }
     if text.is_empty() {
-        value.wrong_text(text, "name a file in PEM", reading);
+        value.wrong_text(text, "name a file in PEM");
         return None;
     }
-    Some((reading.path(text), value.span))
+    Some((value.reading.path(text), value.span))
 }

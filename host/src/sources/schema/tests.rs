@@ -195,7 +195,7 @@ fn no_secret_is_in_a_problem_whatever_the_schema_complains_of() {
 
 #[test]
 fn plain_secret_in_a_readable_file_is_warned_of() {
-    let mut config = config("", "auth_token = \"12345\"\ncount = 1");
+    let mut config = config("", "auth_token = \"0123456789abcdef\"\ncount = 1");
     assert_eq!(warnings(&config.sources[0], &twilio(), &config), []);
     config.exposed = true;
     let said: Vec<_> = warnings(&config.sources[0], &twilio(), &config).iter().map(ToString::to_string).collect();
@@ -203,7 +203,8 @@ fn plain_secret_in_a_readable_file_is_warned_of() {
         said,
         [
             "gateway.toml:10:14: auth_token in [sources.s.settings] is plain text in a file that every user of this machine \
-          can read; write { env = \"NAME\" } or { file = \"path\" }, or chmod o-r the file"
+          can read; write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }; or chown the file to the user \
+             that the gateway runs as, and then chmod 0400"
         ]
     );
 }

@@ -1,0 +1,172 @@
+//! Flaws of secrets that a person can be told of before the first request fails: what surrounds them, what stands in the
+//! place of one, and what is too short to be one.
+//!
+//! The judgement is pure, and its words show nothing of the secret.
+
+/// Fewer characters than this can be guessed.
+const SHORTEST: usize = 16;
+
+/// Fewer different characters than this are a row of crosses or dots, and no secret.
+const FEWEST: usize = 4;
+
+/// A shorter row is called short.
+const LONG_ROW: usize = 8;
+
+/// Words that examples write in the place of a secret, between dashes, underscores and blanks.
+const PLACEHOLDERS: [&str; 16] = [
+    "changeme",
+    "change",
+    "replaceme",
+    "replace",
+    "placeholder",
+    "example",
+    "todo",
+    "fixme",
+    "insert",
+    "dummy",
+    "redacted",
+    "yoursecret",
+    "yourtoken",
+    "yourkey",
+    "yourpassword",
+    "your",
+];
+
+/// A flaw of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flaw {
+    /// What was found, to follow the secret's name.
+    pub found: &'static str,
+    /// What to do.
+    pub help: &'static str,
+}
+
+/// Returns the first flaw of a secret, in the order in which they are to be fixed.
+pub fn secret_flaw(secret: &str) -> Option<Flaw> {
+    let flaw = |found, help| Some(Flaw { found, help });
+    // Keys in PEM have lines, and are no words.
+    if secret.contains("-----BEGIN ") {
+        return None;
+    }
+    if let Some(flaw) = stray_character(secret) {
+        return Some(flaw);
+    }
+    if is_quoted(secret) {
+        return flaw("stands in quotes, which nothing removes there", "write it without the quotes");
+    }
+    if is_placeholder(secret) {
+        return flaw("reads like the placeholder of an example", "write the secret itself");
+    }
+    if is_account(secret) {
+        let help = "copy the Auth Token, which stands beside it in the console";
+        return flaw("has the form of a Twilio SID, which is a name and no secret", help);
+    }
+    if secret.chars().count() < SHORTEST {
+        return flaw(
+            "has fewer than 16 characters, so that it can be guessed",
+            "make a longer one: openssl rand -hex 32",
+        );
+    }
+    None
+}
+
+/// Returns the flaw of a secret with a character that was not meant to be in it.
+pub(super) fn stray_character(secret: &str) -> Option<Flaw> {
+    let flaw = |found, help| Some(Flaw { found, help });
+    if secret.contains('\u{feff}') {
+        return flaw("holds a byte order mark, which is no part of it", "save the file as UTF-8 without BOM");
+    }
+    if secret.trim() != secret {
+        return flaw("has a blank or a line end at its beginning or end", "write it without, as printf %s does");
+    }
+    if secret.contains(char::is_control) {
+        return flaw("holds a line end or another control character", "write it on one line");
+    }
+    None
+}
+
+fn is_quoted(secret: &str) -> bool {
+    [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”'), ('‘', '’'), ('„', '“'), ('«', '»')]
+        .iter()
+        .any(|(open, close)| secret.len() > 1 && secret.starts_with(*open) && secret.ends_with(*close))
+}
+
+fn is_placeholder(secret: &str) -> bool {
+    let enclosed = [("<", ">"), ("{{", "}}"), ("${", "}"), ("[", "]"), ("%", "%")];
+    if enclosed.iter().any(|(open, close)| secret.starts_with(open) && secret.ends_with(close)) {
+        return true;
+    }
+    if secret.contains('…') || secret.contains("...") {
+        return true;
+    }
+    let mut different: Vec<_> = secret.chars().collect();
+    different.sort_unstable();
+    different.dedup();
+    if different.len() < FEWEST && secret.chars().count() >= LONG_ROW {
+        return true;
+    }
+    let lower = secret.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| PLACEHOLDERS.contains(&word) || word.len() > 3 && word.bytes().all(|byte| byte == b'x'))
+}
+
+/// Returns true for an id of Twilio's: two letters and 32 hex digits. An account's begins with AC, a key's with SK.
+fn is_account(secret: &str) -> bool {
+    let digits = secret.strip_prefix("AC").or_else(|| secret.strip_prefix("SK"));
+    digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_flaw_is_found() {
+        for (secret, found) in [
+            ("\u{feff}0123456789abcdef0123", "byte order mark"),
+            (" 0123456789abcdef0123", "blank"),
+            ("0123456789abcdef0123\n", "blank"),
+            ("0123456789abcdef0123\r", "blank"),
+            ("0123456789\nabcdef0123", "line end"),
+            ("\"0123456789abcdef0123\"", "quotes"),
+            ("'0123456789abcdef0123'", "quotes"),
+            ("“0123456789abcdef0123”", "quotes"),
+            ("your_auth_token", "placeholder"),
+            ("YOUR-TOKEN-HERE-1234567", "placeholder"),
+            ("<the token of the account>", "placeholder"),
+            ("{{ twilio_auth_token }}", "placeholder"),
+            ("${lower_case_variable}", "placeholder"),
+            ("…", "placeholder"),
+            ("0123456789abcdef...", "placeholder"),
+            ("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "placeholder"),
+            ("********************", "placeholder"),
+            ("token-xxxx-xxxx-xxxx", "placeholder"),
+            ("please-change-me-soon", "placeholder"),
+            ("AC0123456789abcdef0123456789abcdef", "Twilio SID"),
+            ("SK0123456789ABCDEF0123456789ABCDEF", "Twilio SID"),
+            ("0123456789abcde", "fewer than 16"),
+            ("hunter2", "fewer than 16"),
+            ("t", "fewer than 16"),
+        ] {
+            let flaw = secret_flaw(secret).unwrap_or_else(|| panic!("{secret:?} has a flaw"));
+            assert!(flaw.found.contains(found), "{secret:?}: {}", flaw.found);
+            let shown = [flaw.found, flaw.help].concat();
+            assert!(secret.len() < 4 || !shown.contains(secret), "{secret:?} is shown");
+        }
+    }
+
+    #[test]
+    fn real_secrets_have_none() {
+        for secret in [
+            "0123456789abcdef0123456789abcdef",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "8f742231b10e8888abcd99yyyzzz85a5",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "correct horse battery staple",
+            "xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx",
+            "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n",
+        ] {
+            assert_eq!(secret_flaw(secret), None, "{secret}");
+        }
+    }
+}
