@@ -1,73 +1,109 @@
-//! `check`: what a configuration means.
+//! `check`: the meaning of a configuration, or everything that is wrong with it.
+//!
+//! It looks at more than the file: at the plugins and what they say of their settings, at the certificate, and at the data
+//! directory. A mistake in one table hides none in another.
 
-use std::io::Write;
+mod machine;
+mod shown;
 
-use super::{ConfigFile, Outcome, block_on, plain};
-use crate::config::{Admin, Config, shown_duration};
+use std::path::Path;
+
+use clap::Args;
+
+use super::env_file::{EnvFile, Variables};
+use super::{ConfigFile, Failure, Outcome, block_on};
+use crate::config::{Config, Problem, Problems, causes};
 use crate::gateway;
-use crate::sources::{self, Source};
+use crate::sources::{self, Loaded};
 
-pub fn check(file: &ConfigFile) -> Outcome {
-    let config = file.load()?;
-    let loaded = block_on(async {
-        let sandbox = gateway::sandbox(&config, false)?;
-        Ok(sources::load(&config, &sandbox).await?)
-    })?;
-    for warning in config.warnings.iter().chain(&loaded.warnings) {
-        eprintln!("warning: {warning}");
-    }
-    Ok(print(&config, &loaded.sources)?)
+/// Says what a configuration means, or all that is wrong with it. Nothing is started, and nothing is left behind.
+///
+/// Exit codes: 0, the gateway can run with it; 2, it cannot, or, with --strict, there is a warning.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway check
+  sudo alert-gateway check --env-file /etc/alert-gateway/env
+  alert-gateway check --config new.toml --strict --json")]
+pub struct Check {
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    env_file: EnvFile,
+    /// Fail where there are warnings, too
+    #[arg(long)]
+    strict: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
 }
 
-fn print(config: &Config, sources: &[Source]) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    let gateway = &config.gateway;
-    writeln!(out, "{} is right.\n", config.path.display())?;
-    writeln!(
-        out,
-        "Listens at {}{} for {}; keeps its data in {}.",
-        gateway.listen,
-        if gateway.tls.is_some() { " with TLS" } else { "" },
-        gateway.public_url,
-        gateway.data_dir.display()
-    )?;
-    match &gateway.admin {
-        Some(Admin { address, tokens, tls, .. }) => {
-            let scheme = if tls.is_some() { "https" } else { "http" };
-            let by_certificate = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-            let asked = match (by_certificate, !tokens.is_empty()) {
-                (true, true) => ", for clients with a certificate and a token",
-                (true, false) => ", for clients with a certificate",
-                (false, true) => ", for clients with a token",
-                (false, false) => "",
-            };
-            writeln!(out, "Health and metrics at {scheme}://{address}{asked}.")?;
+/// Everything that is known of a configuration without running it.
+pub struct Examination {
+    /// The configuration and its sources; `None` where the file cannot be read at all.
+    known: Option<(Config, Loaded)>,
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+pub fn check(what: &Check) -> Outcome {
+    let path = what.file.path()?;
+    let examination = examine(&path, &what.env_file.read()?)?;
+    if what.json {
+        shown::json(&path, &examination)?;
+    } else {
+        for cause in causes(&examination.warnings) {
+            eprintln!("warning: {cause}");
         }
-        None => writeln!(out, "Health and metrics are off.")?,
-    }
-    if let Some(destination) = &gateway.operator_destination {
-        writeln!(out, "Tells of trouble with destinations and the disk at {destination}.")?;
-    }
-    for destination in &config.destinations {
-        writeln!(out, "\ndestination {}\n  {} ({})", destination.name, destination.url, destination.format.as_str())?;
-    }
-    for source in sources {
-        let description = source.plugin.description();
-        writeln!(out, "\nsource {}", source.name)?;
-        let plugin = format!("{} {}: {}", description.name, description.version, description.summary);
-        writeln!(out, "  plugin      {}", plain::line(&plugin))?;
-        writeln!(out, "  sha256      {}", source.plugin.sha256())?;
-        writeln!(out, "  destination {}", source.destination)?;
-        if let Some(every) = source.configured.expect_every {
-            writeln!(out, "  expected    every {}", shown_duration(every))?;
+        if examination.errors.is_empty() {
+            shown::text(&path, &examination)?;
         }
-        let url = plain::line(&format!("{}{}", source.url, description.url_suffix));
-        writeln!(out, "  URL         {url}")?;
-        writeln!(
-            out,
-            "  to set up   {}",
-            plain::lines(&description.setup.replace("{url}", &url)).trim().replace('\n', "\n              ")
-        )?;
     }
-    Ok(())
+    let refused = what.strict && !examination.warnings.is_empty();
+    match (examination.errors.is_empty(), what.json) {
+        (true, _) if !refused => Ok(()),
+        // The document says it.
+        (_, true) => Err(Failure::Told),
+        (true, false) => {
+            let Examination { warnings, .. } = &examination;
+            Err(Failure::Usage(format!("{}, and --strict allows none", counted(warnings.len(), "warning"))))
+        }
+        (false, false) => Err(examination.failure()),
+    }
+}
+
+/// Returns the failure of a configuration that cannot be run, with everything that is wrong with it.
+pub fn failure(path: &Path) -> Result<Failure, Failure> {
+    Ok(examine(path, &Variables::default())?.failure())
+}
+
+fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
+    let draft = match Config::draft(path, &|name| variables.get(name)) {
+        Ok(draft) => draft,
+        Err(Problems(errors)) => return Ok(Examination { known: None, errors, warnings: Vec::new() }),
+    };
+    let (config, mut errors) = (draft.config, draft.problems);
+    let (loaded, problems) = block_on(async {
+        let sandbox = gateway::sandbox(&config, false)?;
+        Ok(sources::examine(&config, &sandbox).await)
+    })?;
+    errors.extend(problems);
+    let mut warnings = [&*config.warnings, &*loaded.warnings].concat();
+    // Of a table [gateway] that cannot be read the data directory is a guess.
+    if errors.is_empty() {
+        machine::look(&config, &mut errors, &mut warnings);
+    }
+    errors.sort_by_key(|problem| problem.position);
+    warnings.sort_by_key(|problem| problem.position);
+    Ok(Examination { known: Some((config, loaded)), errors, warnings })
+}
+
+impl Examination {
+    fn failure(self) -> Failure {
+        Failure::Configuration { errors: self.errors, warnings: self.warnings.len() }
+    }
+}
+
+/// Returns a number with its noun: `1 error`, `2 errors`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

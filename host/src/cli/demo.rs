@@ -1,4 +1,4 @@
-//! `demo`: one alert all the way, on this machine alone.
+//! `demo`: shows one alert all the way, on this machine alone.
 
 use std::io::Write;
 use std::path::Path;
@@ -17,20 +17,24 @@ use plugin_sdk::contract;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::single::{self, Single, TOKEN};
-use super::{Outcome, block_on, events};
-use crate::config::Format;
+use super::{Failure, Outcome, block_on, events};
+use crate::config::{Format, did_you_mean, listed};
 use crate::gateway::{Gateway, Options};
 use crate::store::{History, RequestRecord};
 use itoc360_double::{Double, Setup};
 
-/// How long the demonstration waits for its alert to arrive.
+/// The longest that the demonstration waits for its alert to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it looks whether the receipt is written down.
+/// The pause between two looks for the receipt in the store.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Starts a gateway on loopback with a store in a temporary folder and a double for ITOC360, posts a correctly signed
 /// sample of the plugin through HTTP, and shows the request, the alert and the receipt.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway demo
+  alert-gateway demo --plugin webhook
+  alert-gateway demo --keep")]
 pub struct Demo {
     /// The bundled plugin to show
     #[arg(long, value_name = "NAME", default_value = alert_gateway_plugins::SHOWN_FIRST)]
@@ -41,6 +45,13 @@ pub struct Demo {
 }
 
 pub fn demo(what: &Demo) -> Outcome {
+    if alert_gateway_plugins::find(&what.plugin).is_none() {
+        let names = || alert_gateway_plugins::all().iter().map(|plugin| plugin.name);
+        let near =
+            did_you_mean(&what.plugin, names()).map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+        let found = format!("there is no bundled plugin {:?}, only {}", what.plugin, listed(names(), "and"));
+        return Err(Failure::Usage(found + &near));
+    }
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     block_on(async { Ok(show(what, folder.path()).await?) })
 }
@@ -48,7 +59,7 @@ pub fn demo(what: &Demo) -> Outcome {
 async fn show(what: &Demo, folder: &Path) -> anyhow::Result<()> {
     let sample = alert_gateway_plugins::find(&what.plugin)
         .and_then(|plugin| plugin.sample)
-        .with_context(|| format!("no bundled plugin \"{}\" has a sample", what.plugin))?;
+        .with_context(|| format!("the plugin {} has no sample", what.plugin))?;
     let request = case::parse_request(sample.request, case::no_settings(), None, case::RECEIVED_AT)?;
     let double = Double::start(Setup { token: TOKEN.to_owned(), ..Setup::default() }).await?;
     let config = Single {
@@ -64,7 +75,7 @@ async fn show(what: &Demo, folder: &Path) -> anyhow::Result<()> {
     let gateway = Gateway::start(&config, &Options::default()).await?;
     let shown = tell(&gateway, &double, &request, folder).await;
     if shown.is_ok() && what.keep {
-        // Before it is said, so that who reads it can rely on it.
+        // Before the line, so that its reader can rely on it.
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let admin = gateway.admin.map_or_else(|| "nowhere".to_owned(), |admin| format!("http://{admin}"));
         writeln!(
@@ -100,9 +111,15 @@ async fn tell(gateway: &Gateway, double: &Double, request: &contract::Request, d
 
 async fn post(url: &str, request: &contract::Request) -> anyhow::Result<(u16, String)> {
     let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    // For a plugin that does not prove its sender; one that does takes no notice.
-    let token = format!("Bearer {TOKEN}");
-    let mut message = Request::builder().method(request.method.as_str()).uri(url).header(AUTHORIZATION, token);
+    // The source's token stands in the URL where the sample shows its plugin a credential in the header.
+    let is_taken = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    let mut message = Request::builder().method(request.method.as_str());
+    message = if is_taken {
+        let and = if url.contains('?') { '&' } else { '?' };
+        message.uri(format!("{url}{and}token={TOKEN}"))
+    } else {
+        message.uri(url).header(AUTHORIZATION, format!("Bearer {TOKEN}"))
+    };
     for (name, value) in &request.headers {
         // The client addresses and frames the message by itself.
         if !["host", "content-length", "connection"].contains(&name.as_str()) {

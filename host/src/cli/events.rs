@@ -1,24 +1,26 @@
-//! `events`: what came in and what became of it. It reads the store beside a gateway that runs, or one that does not.
+//! `events`: shows what came in and what became of it. It reads the store beside a gateway that runs, or one that does not.
 
 mod export;
+mod list;
 
 use std::io::Write;
 
-use anyhow::{Context, anyhow};
-use clap::{Args, Subcommand, ValueEnum};
+use anyhow::anyhow;
+use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::{ConfigFile, Failure, Outcome, plain};
+use super::{ConfigFile, Failure, Outcome, owner, plain};
 use crate::clock;
-use crate::config::{Config, OWN_SOURCE};
+use crate::config::OWN_SOURCE;
 use crate::store::{self, Entry, Filter, History, JobKind, JobTarget, ListedState, RequestRecord};
+use list::since;
 
-/// What to do with events.
+/// The commands for events.
 #[derive(Debug, Subcommand)]
 pub enum Events {
-    /// The newest events, newest first
-    List(List),
-    /// One request or event, from the sender to ITOC360's receipt: did the page go out?
+    /// List the newest events, newest first
+    List(list::List),
+    /// Show one request or event, from the sender to ITOC360's receipt: did the page go out?
     Show(Show),
     /// Have requests read again that their plugin failed on, and alerts sent again that ITOC360 refused
     ///
@@ -33,36 +35,18 @@ pub enum Events {
     /// They are kept and shown as dismissed, with the reason, and retention removes them like what was delivered. The reason
     /// and the user stand in the store's audit. The gateway does it within a second, or as soon as it starts.
     Dismiss(Dismiss),
-    /// Make a test case of a kept request, for the author of its plugin
+    /// Make a test case of a stored request, for the author of its plugin
     ///
-    /// Writes the request and the plugin's answer as `cases/<NAME>.http` and `cases/<NAME>.json`. Credentials are replaced,
-    /// and the request is signed anew with a test token where the way it is signed is known. It needs no secret, and reads
-    /// none.
+    /// Writes the request and the plugin's answer as `cases/<NAME>.http` and `cases/<NAME>.json`. Credentials are replaced
+    /// wherever their value stands, in every spelling; headers of proxies are left out, and named; and the request is signed
+    /// anew with a test token where the way it is signed is known. It needs no secret. Those that it can read, it looks for.
     Export(export::Export),
 }
 
 #[derive(Debug, Args)]
-pub struct List {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Only this source
-    #[arg(long, value_name = "NAME")]
-    source: Option<String>,
-    /// Only this state
-    #[arg(long)]
-    state: Option<State>,
-    /// Only what came in since: a duration, as in 90min, 24h or 7d, or a time, as in 2026-01-31T08:00:00Z
-    #[arg(long, value_name = "WHEN", value_parser = since)]
-    since: Option<Timestamp>,
-    /// At most so many lines
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: usize,
-    /// One JSON object a line
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway events show NO0123456789abcdef0123456789abcdef
+  alert-gateway events show 01890a5d-ac96-774b-bcce-b302099a8057 --json")]
 pub struct Show {
     #[command(flatten)]
     file: ConfigFile,
@@ -75,18 +59,24 @@ pub struct Show {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway events replay 01890a5d-ac96-774b-bcce-b302099a8057
+  alert-gateway events replay --dead")]
 pub struct Replay {
     #[command(flatten)]
     file: ConfigFile,
     /// Requests' ids, or events' ids
     #[arg(value_name = "ID", required_unless_present = "dead")]
     ids: Vec<String>,
-    /// Every alert that is set aside
+    /// Every dead letter
     #[arg(long, conflicts_with = "ids")]
     dead: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway events dismiss NO0123456789abcdef0123456789abcdef --why \"known, see ticket 4711\"
+  alert-gateway events dismiss --dead --older-than 7d --why \"too old to page anybody\"")]
 pub struct Dismiss {
     #[command(flatten)]
     file: ConfigFile,
@@ -110,25 +100,9 @@ pub struct Dismiss {
     why: String,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum State {
-    /// Waits to be delivered
-    Pending,
-    /// ITOC360 has it
-    Delivered,
-    /// ITOC360 refused it
-    Dead,
-    /// Kept raw, because its plugin failed
-    Failed,
-    /// An alert that is delivered nowhere, as a rule says
-    Ignored,
-    /// Given up by an operator
-    Dismissed,
-}
-
 pub fn events(what: &Events) -> Outcome {
     match what {
-        Events::List(list) => self::list(list),
+        Events::List(what) => list::list(what),
         Events::Show(show) => self::show(show),
         Events::Replay(replay) => self::replay(replay),
         Events::Dismiss(dismiss) => self::dismiss(dismiss),
@@ -136,43 +110,11 @@ pub fn events(what: &Events) -> Outcome {
     }
 }
 
-fn list(what: &List) -> Outcome {
-    let history = open(&what.file)?;
-    let lines = history.list(&Filter {
-        source: what.source.clone(),
-        state: what.state.map(State::listed),
-        since_ms: what.since.map_or(i64::MIN, Timestamp::as_millisecond),
-        limit: what.limit,
-    })?;
-    let mut out = std::io::stdout().lock();
-    if what.json {
-        for line in &lines {
-            writeln!(out, "{}", serde_json::to_string(line)?)?;
-        }
-        return Ok(());
-    }
-    if lines.is_empty() {
-        writeln!(out, "no events")?;
-    }
-    for line in &lines {
-        let priority = line.priority.map_or("-", |priority| priority.as_str());
-        let id = line.event_id.as_deref().unwrap_or(&line.request);
-        let (at, state, source, title) = (&line.received_at, &line.state, &line.source, &line.title);
-        let title = plain::line(title);
-        write!(out, "{at}  {state:<9}  {priority:<8}  {source}  {}  {title}", plain::line(id))?;
-        if let Some(last_at) = &line.last_at {
-            write!(out, "  (repeated {} times, last at {last_at})", line.repeated)?;
-        }
-        writeln!(out)?;
-    }
-    Ok(())
-}
-
 fn show(what: &Show) -> Outcome {
     let found = find(&open(&what.file)?, &what.id)?;
     let mut out = std::io::stdout().lock();
     if what.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
+        writeln!(out, "{}", plain::json(&serde_json::to_string_pretty(&found)?))?;
         return Ok(());
     }
     for request in &found {
@@ -181,23 +123,30 @@ fn show(what: &Show) -> Outcome {
     Ok(())
 }
 
-/// The receipt chain of one request.
+/// Prints the receipt chain of one request.
 pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<()> {
-    writeln!(out, "request   {}", request.id)?;
+    let clean = |text: &str| plain::line(text);
+    writeln!(out, "request   {}", clean(&request.id))?;
     if request.source == OWN_SOURCE {
-        writeln!(out, "          {} by the gateway itself, {}", request.received_at, request.plugin_version)?;
+        writeln!(
+            out,
+            "          {} by the gateway itself, {}",
+            clean(&request.received_at),
+            clean(&request.plugin_version)
+        )?;
     } else {
-        writeln!(out, "          {} to source {}, {}", request.received_at, request.source, request.state)?;
+        let (at, source, state) = (clean(&request.received_at), clean(&request.source), clean(&request.state));
+        writeln!(out, "          {at} to source {source}, {state}")?;
     }
     if let Some(reason) = &request.reason {
-        writeln!(out, "          {}", plain::line(reason))?;
+        writeln!(out, "          {}", clean(reason))?;
     }
     if request.state == "failed" {
-        writeln!(out, "          once the plugin is mended: alert-gateway events replay {}", request.id)?;
+        writeln!(out, "          once the plugin is fixed: alert-gateway events replay {}", clean(&request.id))?;
     }
     if request.source != OWN_SOURCE {
         let plugin = format!("{} {}, sha256 {}", request.plugin, request.plugin_version, request.plugin_sha256);
-        writeln!(out, "plugin    {}", plain::line(&plugin))?;
+        writeln!(out, "plugin    {}", clean(&plugin))?;
     }
     if let Some(evicted) = &request.evicted {
         writeln!(out, "content   URL, headers and body: {evicted}")?;
@@ -208,16 +157,16 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
     for alert in &request.alerts {
         let event = &alert.event;
         let (priority, status) = (event.priority.as_str(), event.status.as_str());
-        writeln!(out, "alert     {} {priority} {status}: {}", plain::line(&event.event_id), plain::line(&event.title))?;
+        writeln!(out, "alert     {} {priority} {status}: {}", clean(&event.event_id), clean(&event.title))?;
         let own = if alert.source == OWN_SOURCE { ", told by the gateway itself" } else { "" };
         if alert.deliveries.is_empty() {
-            writeln!(out, "          {}{own}", alert.state)?;
+            writeln!(out, "          {}{own}", clean(&alert.state))?;
         }
         for delivery in &alert.deliveries {
-            writeln!(out, "          {} for destination {}{own}", delivery.state, delivery.destination)?;
+            writeln!(out, "          {} for destination {}{own}", clean(&delivery.state), clean(&delivery.destination))?;
         }
         if let Some(note) = &alert.note {
-            writeln!(out, "          {}", plain::line(note))?;
+            writeln!(out, "          {}", clean(note))?;
         }
         if let Some(last_at) = &alert.last_at {
             let request = alert.last_request.as_deref().unwrap_or_default();
@@ -226,22 +175,23 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         for attempt in &alert.attempts {
             let status = attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
             let ms = attempt.duration_us as f64 / 1000.0;
-            writeln!(out, "attempt   {} {}, {status} after {ms:.1} ms", attempt.at, attempt.outcome)?;
+            let (at, outcome) = (clean(&attempt.at), clean(&attempt.outcome));
+            writeln!(out, "attempt   {at} {outcome}, {status} after {ms:.1} ms")?;
             if let Some(said) = &attempt.said {
                 let no_receipt = if attempt.outcome == "accepted" { "no receipt; the answer was: " } else { "" };
-                writeln!(out, "          {no_receipt}{}", plain::line(said))?;
+                writeln!(out, "          {no_receipt}{}", clean(said))?;
             }
             if let Some(receipt) = attempt.receipt.as_ref().filter(|receipt| !receipt.is_empty()) {
-                write!(out, "receipt   {}", plain::line(receipt))?;
+                write!(out, "receipt   {}", clean(receipt))?;
                 if let Some(fingerprint) = &attempt.fingerprint {
-                    write!(out, " (fingerprint {})", plain::line(fingerprint))?;
+                    write!(out, " (fingerprint {})", clean(fingerprint))?;
                 }
                 writeln!(out)?;
             }
         }
         if alert.state == "pending" {
             match &alert.due_at {
-                Some(due_at) => writeln!(out, "next      {due_at}")?,
+                Some(due_at) => writeln!(out, "next      {}", clean(due_at))?,
                 None => writeln!(out, "next      after the alert with the same key that is before it")?,
             }
         }
@@ -250,11 +200,12 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
 }
 
 fn replay(what: &Replay) -> Outcome {
-    let data_dir = Config::data_dir(&what.file.config)?;
+    let data_dir = what.file.data_dir()?;
+    owner::become_owner(&data_dir)?;
     let targets = if what.dead {
         vec![JobTarget::AllDead]
     } else {
-        let history = open(&what.file)?;
+        let history = History::open(&data_dir)?;
         let mut targets = Vec::new();
         for id in &what.ids {
             let requests = find(&history, id)?;
@@ -265,7 +216,7 @@ fn replay(what: &Replay) -> Outcome {
         targets
     };
     if targets.is_empty() {
-        let nothing = "nothing to do: none of these failed, and none of their alerts are set aside";
+        let nothing = "nothing to do: none of these failed, and none of their alerts is a dead letter";
         return Ok(writeln!(std::io::stdout(), "{nothing}")?);
     }
     store::ask_for(&store::file(&data_dir), &JobKind::Replay, &targets, clock::wall_ms(), None)?;
@@ -274,7 +225,9 @@ fn replay(what: &Replay) -> Outcome {
 }
 
 fn dismiss(what: &Dismiss) -> Outcome {
-    let history = open(&what.file)?;
+    let data_dir = what.file.data_dir()?;
+    owner::become_owner(&data_dir)?;
+    let history = History::open(&data_dir)?;
     let mut requests = Vec::new();
     for id in &what.ids {
         requests.extend(find(&history, id)?);
@@ -319,7 +272,7 @@ fn dismiss(what: &Dismiss) -> Outcome {
         why: Some(what.why.clone()),
     };
     let kind = JobKind::Dismiss { why: what.why.clone() };
-    store::ask_for(&store::file(&Config::data_dir(&what.file.config)?), &kind, &targets, at_ms, Some(&entry))?;
+    store::ask_for(&store::file(&data_dir), &kind, &targets, at_ms, Some(&entry))?;
     let asked = "asked for; the gateway does it within a second, or when it starts. See: alert-gateway events list";
     Ok(writeln!(std::io::stdout(), "{} {asked}", targets.len())?)
 }
@@ -329,8 +282,11 @@ fn is_open(request: &RequestRecord) -> bool {
     request.state == "failed" || request.alerts.iter().any(|alert| alert.state == "dead")
 }
 
+/// Opens the store of the configuration, as its owner.
 fn open(file: &ConfigFile) -> Result<History, Failure> {
-    Ok(History::open(&Config::data_dir(&file.config)?)?)
+    let data_dir = file.data_dir()?;
+    owner::become_owner(&data_dir)?;
+    Ok(History::open(&data_dir)?)
 }
 
 fn find(history: &History, id: &str) -> anyhow::Result<Vec<RequestRecord>> {
@@ -339,27 +295,4 @@ fn find(history: &History, id: &str) -> anyhow::Result<Vec<RequestRecord>> {
         return Err(anyhow!("no request and no event has the id {id}; see: alert-gateway events list"));
     }
     Ok(found)
-}
-
-fn since(text: &str) -> anyhow::Result<Timestamp> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
-    }
-    let duration = crate::config::parse_duration(text)
-        .ok_or_else(|| anyhow!("write a duration, as in 24h, or a time, as in 2026-01-31T08:00:00Z"))?;
-    let now = Timestamp::from_millisecond(clock::wall_ms()).context("the machine's clock is not set")?;
-    now.checked_sub(duration).context("that is too long ago")
-}
-
-impl State {
-    fn listed(self) -> ListedState {
-        match self {
-            Self::Pending => ListedState::Pending,
-            Self::Delivered => ListedState::Delivered,
-            Self::Dead => ListedState::Dead,
-            Self::Failed => ListedState::Failed,
-            Self::Ignored => ListedState::Ignored,
-            Self::Dismissed => ListedState::Dismissed,
-        }
-    }
 }

@@ -5,14 +5,17 @@ use std::io::IsTerminal;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-/// How the program logs.
+/// The options of every command have a heading of their own, behind those of the command.
+const GLOBAL: &str = "Global options";
+
+/// The options of the log.
 #[derive(Debug, Args)]
 pub struct Logging {
-    /// How log lines look; text on a terminal and JSON otherwise unless this says more
-    #[arg(long, global = true, value_name = "FORMAT")]
+    /// The form of log lines [default: text on a terminal, else json]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = GLOBAL)]
     log_format: Option<Format>,
-    /// What is logged: error, warn, info, debug or trace, also for one part, as in info,alert_gateway::intake=debug
-    #[arg(long, global = true, value_name = "FILTER", env = "ALERT_GATEWAY_LOG")]
+    /// The lines that are logged: error, warn, info, debug or trace, also for one part, as in info,alert_gateway::intake=debug
+    #[arg(long, global = true, value_name = "FILTER", env = "ALERT_GATEWAY_LOG", help_heading = GLOBAL)]
     log: Option<String>,
 }
 

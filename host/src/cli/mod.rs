@@ -1,11 +1,14 @@
-//! What a person types, and what the program says back.
+//! The command line: its commands, their arguments, and the words of their answers.
 //!
-//! Exit codes: 0, it worked; 1, it failed while it ran; 2, what was asked for or configured is wrong.
+//! Exit codes: 0, it worked; 1, it failed while it ran; 2, the arguments or the configuration are wrong.
 
 mod check;
 mod demo;
+mod env_file;
 mod events;
+mod location;
 mod logging;
+mod owner;
 mod plain;
 mod plugin;
 mod run;
@@ -14,13 +17,13 @@ mod store;
 mod trial;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{Config, Problems};
+use crate::config::{Problem, Problems, causes};
+use location::ConfigFile;
 
 /// Takes webhooks, lets sandboxed plugins read them, and delivers the alerts to ITOC360 until it has them.
 ///
@@ -28,6 +31,11 @@ use crate::config::{Config, Problems};
 /// gateway.toml, see what `alert-gateway check` thinks of it, and `alert-gateway run`.
 #[derive(Debug, Parser)]
 #[command(name = "alert-gateway", version, max_term_width = 100)]
+#[command(after_help = "Examples:
+  alert-gateway demo
+  alert-gateway check --config gateway.toml
+  alert-gateway run --config gateway.toml
+  alert-gateway events list --state pending")]
 struct Cli {
     #[command(flatten)]
     logging: logging::Logging,
@@ -43,15 +51,16 @@ enum Command {
     /// in one step; no request is lost, and none is refused for it. If anything in the configuration is wrong, or something
     /// has changed in another table, nothing is taken up, the log says why, and all goes on as it was. Environment variables
     /// stay as they were at the start.
+    #[command(after_help = RUN_EXAMPLES)]
     Run(ConfigFile),
     /// Say what a configuration means, or all that is wrong with it
-    Check(ConfigFile),
+    Check(check::Check),
     /// Read a request from a file through the real sandbox, and show what would be sent; nothing is stored or sent
     Try(trial::Try),
-    /// What came in and what became of it
+    /// List, show, replay and export what came in
     #[command(subcommand)]
     Events(events::Events),
-    /// Whether what is kept is whole, and a copy of it
+    /// Check the store, or copy it while the gateway runs
     #[command(subcommand)]
     Store(store::Stores),
     /// Write a plugin of your own: from nothing to a wasm file that is tested, measured and runs
@@ -60,28 +69,39 @@ enum Command {
     /// Show one alert going all the way, on this machine alone: sender, gateway, a stand-in for ITOC360
     Demo(demo::Demo),
     /// Print a completion script for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
 }
 
-/// How long a read that nobody waits for any more may hold up the end.
+const RUN_EXAMPLES: &str = "Examples:
+  alert-gateway run
+  alert-gateway run --config /etc/alert-gateway/gateway.toml --log debug
+  kill -HUP $(pidof alert-gateway)";
+
+const COMPLETIONS_EXAMPLES: &str = "Examples:
+  alert-gateway completions bash > /etc/bash_completion.d/alert-gateway
+  alert-gateway completions zsh > ~/.zfunc/_alert-gateway";
+
+/// The longest that a read whose answer is not wanted any more may hold up the end.
 const LEFT_OVER: Duration = Duration::from_secs(1);
 
-/// Where the configuration is.
-#[derive(Debug, Clone, Args)]
-struct ConfigFile {
-    /// The configuration file
-    #[arg(short, long, value_name = "FILE", default_value = "gateway.toml")]
-    config: PathBuf,
-}
-
-/// Why a command failed, as an exit code and a message.
+/// The failure of a command: an exit code and a message.
 #[derive(Debug)]
 enum Failure {
-    /// What was asked for or configured is wrong.
+    /// The arguments are wrong.
     Usage(String),
+    /// The configuration is wrong.
+    Configuration {
+        /// Everything that is wrong with it.
+        errors: Vec<Problem>,
+        /// The number of warnings, which were printed already.
+        warnings: usize,
+    },
+    /// The configuration is wrong, and the output says so already.
+    Told,
     /// It failed while it ran.
     Run(anyhow::Error),
 }
@@ -94,7 +114,7 @@ pub fn main() -> ExitCode {
     cli.logging.start(matches!(cli.command, Command::Run(_)));
     let outcome = match cli.command {
         Command::Run(file) => run::run(&file),
-        Command::Check(file) => check::check(&file),
+        Command::Check(what) => check::check(&what),
         Command::Try(what) => trial::try_out(&what),
         Command::Events(what) => events::events(&what),
         Command::Store(what) => store::store(&what),
@@ -109,29 +129,31 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure @ Failure::Usage(_)) => {
-            eprintln!("{failure}");
-            ExitCode::from(2)
-        }
-        // Who reads this through `head` has seen enough.
+        Err(Failure::Told) => ExitCode::from(2),
+        // A reader such as `head` has seen enough.
         Err(Failure::Run(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");
-            ExitCode::FAILURE
+            if matches!(failure, Failure::Run(_)) { ExitCode::FAILURE } else { ExitCode::from(2) }
         }
-    }
-}
-
-impl ConfigFile {
-    fn load(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&self.config)?)
     }
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Usage(message) => f.write_str(message.trim_end()),
+            Self::Usage(message) => write!(f, "error: {}", message.trim_end()),
+            Self::Configuration { errors, warnings } => {
+                for cause in causes(errors) {
+                    writeln!(f, "error: {cause}")?;
+                }
+                f.write_str(&check::counted(errors.len(), "error"))?;
+                match warnings {
+                    0 => Ok(()),
+                    warnings => write!(f, ", {}", check::counted(*warnings, "warning")),
+                }
+            }
+            Self::Told => Ok(()),
             Self::Run(error) => write!(f, "error: {error:#}"),
         }
     }
@@ -141,7 +163,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
         match error.downcast::<Problems>() {
-            Ok(problems) => Self::Usage(problems.to_string()),
+            Ok(Problems(errors)) => Self::Configuration { errors, warnings: 0 },
             Err(error) => Self::Run(error),
         }
     }
@@ -151,7 +173,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(future);
-    // What is still read then is read for nobody, and may be on a disk that never answers.
+    // A read that still runs then is wanted by nobody, and may be on a disk that never answers.
     runtime.shutdown_timeout(LEFT_OVER);
     outcome
 }

@@ -1,13 +1,50 @@
-//! Text from outside, safe for a terminal.
+//! Text from outside, safe for a terminal: nothing in it steers the terminal, or makes a line look like another.
 
-/// On one line: control characters become spaces.
+use std::fmt::Write;
+
+/// Returns the text on one line: every character that steers a terminal becomes a space.
 pub fn line(text: &str) -> String {
     lines(text).replace('\n', " ")
 }
 
-/// Line ends stay, and other control characters become spaces.
+/// Returns the text with its line ends: every other character that steers a terminal becomes a space.
 pub fn lines(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+    text.chars().map(|c| if steers(c) && c != '\n' { ' ' } else { c }).collect()
+}
+
+/// Returns JSON text with an escape in the place of every character that steers a terminal. Line ends between the tokens
+/// stay.
+pub fn json(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) && c != '\n' {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
+/// Returns true for control characters (C0, DEL and C1), for those that change the direction of text, for those that are
+/// not seen, and for line ends that only some programs know.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 #[cfg(test)]
@@ -15,8 +52,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_a_terminal_becomes_a_space_and_line_ends_stay_where_they_are_meant() {
+    fn steering_characters_become_spaces_and_line_ends_stay_in_lines() {
         let text = "a\x1b[2Jb\r\u{9b}c\nd\te";
         assert_eq!([line(text), lines(text)], ["a [2Jb  c d e", "a [2Jb  c\nd e"]);
+    }
+
+    #[test]
+    fn text_cannot_be_turned_around_or_hidden() {
+        assert_eq!(line("a\u{202e}b\u{2066}c\u{200b}d\u{2028}e\u{e0041}f"), "a b c d e f");
+        assert_eq!(line("Ärger: naïve 日本語 العربية 🙂"), "Ärger: naïve 日本語 العربية 🙂");
+    }
+
+    #[test]
+    fn json_keeps_its_meaning_and_steers_nothing() {
+        let text = "a\u{9b}31m\u{202e}b\u{7f}\u{e0041}";
+        let json = json(&serde_json::to_string_pretty(&[text]).unwrap());
+        assert_eq!(json, "[\n  \"a\\u009b31m\\u202eb\\u007f\\udb40\\udc41\"\n]");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [text]);
     }
 }

@@ -5,12 +5,18 @@ use std::convert::Infallible;
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{ConfigFile, Outcome, block_on};
+use super::{ConfigFile, Outcome, block_on, check};
+use crate::config::Config;
 use crate::gateway::{Gateway, Options};
 
 pub fn run(file: &ConfigFile) -> Outcome {
     no_dumps();
-    let config = file.load()?;
+    let path = file.path()?;
+    let config = match Config::load(&path) {
+        Ok(config) => config,
+        // The plugins say in the same pass what is wrong with their settings.
+        Err(_) => return Err(check::failure(&path)?),
+    };
     block_on(async {
         // Before anything is started, so that a signal during the start is not lost.
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;

@@ -1,4 +1,4 @@
-//! `store`: whether what is kept is whole, and a copy of it. Beside a gateway that runs, or one that does not.
+//! `store`: checks and copies the store, beside a gateway that runs or one that does not.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,14 +8,13 @@ use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ConfigFile, Failure, Outcome, block_on};
-use crate::config::Config;
+use super::{ConfigFile, Failure, Outcome, block_on, owner, plain};
 use crate::store::{self, Backup, Depth, Report};
 
 /// What to do with the store.
 #[derive(Debug, Subcommand)]
 pub enum Stores {
-    /// Whether the store is whole, and what to do where it is not
+    /// Check that the store is whole, and say what to do where it is not
     ///
     /// Safe while the gateway runs. It reads every page and every index (SQLite's integrity_check), and then looks whether
     /// the rows agree with each other: totals, due times, alerts and their requests. Exits with 1 where it finds something.
@@ -34,6 +33,10 @@ pub enum Stores {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway store check
+  alert-gateway store check --quick
+  alert-gateway store check /backup/gateway.db --json")]
 pub struct Check {
     #[command(flatten)]
     file: ConfigFile,
@@ -49,6 +52,9 @@ pub struct Check {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway store backup /backup/gateway-$(date +%F).db
+  sudo alert-gateway store backup --config /etc/alert-gateway/gateway.toml /backup/gateway.db")]
 pub struct BackUp {
     #[command(flatten)]
     file: ConfigFile,
@@ -67,13 +73,17 @@ pub fn store(what: &Stores) -> Outcome {
 fn check(what: &Check) -> Outcome {
     let path = match &what.other {
         Some(path) => path.clone(),
-        None => store::file(&Config::data_dir(&what.file.config)?),
+        None => {
+            let data_dir = what.file.data_dir()?;
+            owner::become_owner(&data_dir)?;
+            store::file(&data_dir)
+        }
     };
     let depth = if what.quick { Depth::QuickCheck } else { Depth::IntegrityCheck };
     let report = store::check(&path, depth)?;
     let mut out = std::io::stdout().lock();
     if what.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        writeln!(out, "{}", plain::json(&serde_json::to_string_pretty(&report)?))?;
     } else {
         print(&mut out, &report)?;
     }
@@ -94,7 +104,7 @@ fn print(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
     for finding in &report.findings {
         writeln!(out, "\n{} {}", finding.count, finding.what)?;
         for example in &finding.examples {
-            writeln!(out, "    {}", super::plain::line(example))?;
+            writeln!(out, "    {}", plain::line(example))?;
         }
         if finding.count > finding.examples.len() {
             writeln!(out, "    …")?;
@@ -116,7 +126,7 @@ fn verdict(report: &Report) -> Outcome {
 }
 
 fn backup(what: &BackUp) -> Outcome {
-    let source = store::file(&Config::data_dir(&what.file.config)?);
+    let source = store::file(&what.file.data_dir()?);
     let written = block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;

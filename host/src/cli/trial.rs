@@ -1,4 +1,4 @@
-//! `try`: a request from a file through the real sandbox, and what would be sent.
+//! `try`: has a request from a file read in the real sandbox, and shows the body that would be sent.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,24 +8,30 @@ use clap::Args;
 use plugin_sdk::case;
 use plugin_sdk::contract::{Answer, Request};
 
+use super::env_file::EnvFile;
 use super::single::{self, Single};
-use super::{Failure, Outcome, block_on, plain};
+use super::{ConfigFile, Failure, Outcome, block_on, plain};
 use crate::alert::Alert;
 use crate::config::{Config, Format, did_you_mean};
 use crate::destinations::itoc360::format;
 use crate::gateway;
 use crate::sources::{self, Source};
 
-/// Where the requests of `try --plugin` would be delivered, were they.
+/// The destination of `try --plugin`, at which nothing is delivered.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 /// The file holds an HTTP/1.1 request: a request line with the whole URL as the sender knows it, headers, an empty line,
 /// and the body, byte for byte.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway try --source twilio-prod request.http
+  sudo alert-gateway try --env-file /etc/alert-gateway/env --source twilio-prod request.http
+  alert-gateway try --plugin webhook --settings settings.toml request.http")]
 pub struct Try {
-    /// The configuration file, for --source
-    #[arg(short, long, value_name = "FILE", default_value = "gateway.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    env_file: EnvFile,
     /// Read the request as this source of the configuration would
     #[arg(long, value_name = "NAME", required_unless_present = "plugin", conflicts_with = "plugin")]
     source: Option<String>,
@@ -71,7 +77,10 @@ pub fn try_out(what: &Try) -> Outcome {
 
 impl Try {
     fn configuration(&self, request: &Request) -> Result<Config, Failure> {
-        let Some(plugin) = &self.plugin else { return Ok(Config::load(&self.config)?) };
+        let Some(plugin) = &self.plugin else {
+            let variables = self.env_file.read()?;
+            return Ok(Config::draft(&self.file.path()?, &|name| variables.get(name))?.whole()?);
+        };
         let (settings, file) = match &self.settings {
             Some(path) => (single::settings(path)?, path.as_path()),
             None => (toml::Table::new(), Path::new("--settings")),

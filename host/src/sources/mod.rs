@@ -85,7 +85,7 @@ impl Source {
     fn new(config: &Config, source: &config::Source, plugin: &Plugin, limits: Limits) -> Self {
         Self {
             name: source.name.as_str().into(),
-            url: source.url(&config.gateway),
+            url: source.url(&config.gateway.public_url),
             destination: source.destination.as_str().into(),
             plugin: plugin.clone(),
             mask: Mask::new(&source.tokens),

@@ -1,7 +1,7 @@
-//! `events export`: a kept request becomes a case of its plugin, without the credentials that it came with.
+//! `events export`: makes a case of a plugin from a stored request, without the credentials that it came with.
 //!
-//! Nobody's secret is needed for it, and none goes into a file: what the configuration refers to is never looked up, each
-//! secret setting becomes a stand-in, and the request is signed anew with that stand-in where the SDK knows the scheme.
+//! No secret is needed for it, and none goes into a file: each secret setting becomes a stand-in, and the request is signed
+//! anew with that stand-in where the SDK knows the scheme. Secrets that can be read are looked for in the request.
 
 mod redaction;
 
@@ -15,32 +15,47 @@ use plugin_sdk::body::decode;
 use plugin_sdk::case;
 use plugin_sdk::contract::{Answer, Body, Request};
 use plugin_sdk::signature::Scheme;
+use serde_json::Value;
 
-use super::super::{ConfigFile, Failure, Outcome, block_on, trial};
+use super::super::env_file::{EnvFile, Variables};
+use super::super::{ConfigFile, Failure, Outcome, block_on, owner, plain, trial};
 use crate::config::{Config, OWN_SOURCE};
 use crate::gateway;
 use crate::plugin::Measured;
 use crate::sources::{self, Source, call_limits};
-use crate::store::RequestRecord;
-use redaction::STAND_IN;
+use crate::store::{History, RequestRecord};
+use redaction::{Redaction, STAND_IN};
 
+/// The arguments of `events export`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway events export 01890a5d-ac96-774b-bcce-b302099a8057 --case http-502
+  alert-gateway events export NO0123456789abcdef0123456789abcdef --case http-502 --dir my-plugin/cases
+  alert-gateway events export 01890a5d-ac96-774b-bcce-b302099a8057 --case odd --keep-header X-Region")]
 pub struct Export {
     #[command(flatten)]
     file: ConfigFile,
+    #[command(flatten)]
+    env_file: EnvFile,
     /// A request's id, as it was answered to the sender, or an event's
     #[arg(value_name = "ID|EVENT_ID")]
     id: String,
-    /// What to call the case: its files are NAME.http, NAME.json and, where it needs them, NAME.settings.json
+    /// The name of the case: its files are NAME.http, NAME.json and, where it needs them, NAME.settings.json
     #[arg(long = "case", value_name = "NAME", value_parser = case_name)]
     name: String,
     /// The folder of the plugin's cases
     #[arg(long, value_name = "DIR", default_value = "cases")]
     dir: PathBuf,
+    /// Keep this header, which would be left out; may be given several times
+    #[arg(long, value_name = "NAME")]
+    keep_header: Vec<String>,
 }
 
 pub fn export(what: &Export) -> Outcome {
-    let mut found = super::find(&super::open(&what.file)?, &what.id)?;
+    let path = what.file.path()?;
+    let data_dir = what.file.data_dir()?;
+    // The files of the case are written as the user who asks.
+    let mut found = owner::as_owner(&data_dir, || Ok(super::find(&History::open(&data_dir)?, &what.id)?))?;
     let record = match found.pop() {
         Some(only) if found.is_empty() => only,
         other => {
@@ -53,14 +68,43 @@ pub fn export(what: &Export) -> Outcome {
         return Err(Failure::Usage(format!("{} {why}", what.id)));
     }
     block_on(async {
-        let source = source(&what.file.config, &record.source).await?;
-        let request = request(&record, &source)?;
-        let written = write(what, &source, &request).await?;
-        Ok(std::io::stdout().write_all(written.as_bytes())?)
+        let source = source(&path, &record.source).await?;
+        let mut redaction = Redaction::default();
+        for secret in known_secrets(&path, &source, &what.env_file.read()?) {
+            redaction.learn(&secret);
+        }
+        let request = request(&record, &source, &what.keep_header, &mut redaction)?;
+        let written = write(what, &source, &request, &redaction).await?;
+        Ok(std::io::stdout().write_all(plain::lines(&written).as_bytes())?)
     })
 }
 
-/// The source that took the request, with a stand-in for each of its secrets.
+/// Returns the secrets of the configuration that can be read; those of the others are known by their places only.
+fn known_secrets(path: &Path, source: &Source, variables: &Variables) -> Vec<String> {
+    let Ok(draft) = Config::draft(path, &|name| variables.get(name)) else { return Vec::new() };
+    let config = draft.config;
+    let mut known: Vec<_> = config.sources.iter().flat_map(|source| &source.tokens).collect();
+    known.extend(config.destinations.iter().map(|destination| &destination.token));
+    known.extend(config.gateway.admin.iter().flat_map(|admin| &admin.tokens));
+    let mut known: Vec<_> = known.into_iter().map(|secret| secret.expose().to_owned()).collect();
+    let settings = config.sources.iter().find(|one| *one.name == *source.name).map(|one| &one.settings);
+    for secret in &source.plugin.description().secrets {
+        texts(settings.and_then(|settings| settings.value().get(secret)), &mut known);
+    }
+    known
+}
+
+/// Collects every text in a value.
+fn texts(value: Option<&Value>, found: &mut Vec<String>) {
+    match value {
+        Some(Value::String(text)) => found.push(text.clone()),
+        Some(Value::Array(list)) => list.iter().for_each(|value| texts(Some(value), found)),
+        Some(Value::Object(table)) => table.values().for_each(|value| texts(Some(value), found)),
+        _ => {}
+    }
+}
+
+/// Loads the source that took the request, with a stand-in for each of its secrets.
 async fn source(config: &Path, name: &str) -> Result<Source, Failure> {
     let mut config = Config::load_without_secrets(config, STAND_IN)?;
     trial::narrow(&mut config, name)?;
@@ -74,15 +118,20 @@ async fn source(config: &Path, name: &str) -> Result<Source, Failure> {
     Ok(loaded.sources.pop().ok_or_else(|| anyhow!("the configuration has no source"))?)
 }
 
-/// The kept request as a case has it: redacted, at the time of every case, and signed with the stand-in.
-fn request(record: &RequestRecord, source: &Source) -> anyhow::Result<Request> {
+/// Returns the stored request as a case has it: redacted, at the time of every case, and signed with the stand-in.
+fn request(
+    record: &RequestRecord,
+    source: &Source,
+    kept: &[String],
+    redaction: &mut Redaction,
+) -> anyhow::Result<Request> {
     let headers: Vec<(String, String)> =
         serde_json::from_str(&record.headers).context("the kept headers are not JSON")?;
     let mut request = Request {
         source: record.source.clone(),
         received_at: case::RECEIVED_AT.to_owned(),
         method: record.method.clone(),
-        url: redaction::url(&record.url),
+        url: record.url.clone(),
         headers,
         body: Body::from_bytes(record.body.clone()),
         content: None,
@@ -91,7 +140,10 @@ fn request(record: &RequestRecord, source: &Source) -> anyhow::Result<Request> {
     };
     let scheme = Scheme::of(&request).map(|scheme| redaction::scheme(scheme, request.settings.get()));
     let settings = source.settings().value();
-    request.headers = request.headers.into_iter().map(|header| redaction::header(header, settings)).collect();
+    redaction.learn_request(&record.url, &request.headers, &record.body, settings);
+    request.url = redaction.url(&record.url);
+    request.headers = redaction.headers(request.headers, settings, kept);
+    request.body = Body::from_bytes(redaction.body(&record.body));
     if let Some(scheme) = scheme {
         scheme.sign(&mut request, STAND_IN);
     }
@@ -100,7 +152,7 @@ fn request(record: &RequestRecord, source: &Source) -> anyhow::Result<Request> {
 }
 
 /// Writes the files of the case, and says what became of it.
-async fn write(what: &Export, source: &Source, request: &Request) -> Result<String, Failure> {
+async fn write(what: &Export, source: &Source, request: &Request, redaction: &Redaction) -> Result<String, Failure> {
     let file = |ending: &str| what.dir.join(format!("{}.{ending}", what.name));
     let (message, answer_file, settings_file) = (file("http"), file("json"), file("settings.json"));
     for path in [&message, &answer_file, &settings_file] {
@@ -137,15 +189,36 @@ async fn write(what: &Export, source: &Source, request: &Request) -> Result<Stri
         }
         Err(error) => {
             said += &format!(
-                "the plugin fails on it: {error}\nMend the plugin until `alert-gateway plugin test --case {}` shows the \
+                "the plugin fails on it: {error}\nFix the plugin until `alert-gateway plugin test --case {}` shows the \
                  answer that you want, and write that down with --bless\n",
                 what.name
             );
         }
     }
-    Ok(
-        said + "credentials are replaced; the body is as it was sent: look for personal data in it before you share the case\n"
-    )
+    Ok(said + &left(request, redaction))
+}
+
+/// Says what was hidden, and what is left to look at.
+fn left(request: &Request, redaction: &Redaction) -> String {
+    let Redaction { places, left_out, .. } = redaction;
+    let mut said = format!(
+        "credentials are replaced by {STAND_IN:?}, where they are called so and, in {places} more places, where their value \
+         stands\n"
+    );
+    if !left_out.is_empty() {
+        said += &format!(
+            "left out: the headers {}; keep one that the plugin reads with --keep-header NAME\n",
+            left_out.join(", ")
+        );
+    }
+    let names: Vec<_> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
+    let names = if names.is_empty() { "no header".to_owned() } else { format!("the headers {}", names.join(", ")) };
+    said += &format!("left in: the URL, {names}, and the body\n");
+    let encoding = request.headers.iter().find(|(name, _)| name == "content-encoding").map(|(_, value)| value.as_str());
+    if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
+        said += &format!("the body is compressed ({encoding}) and was NOT searched for credentials: look into it\n");
+    }
+    said + "look for personal data in what is left before you share the case\n"
 }
 
 /// Writes a file that is not there yet.
@@ -162,7 +235,7 @@ fn taken(path: &Path) -> Failure {
     Failure::Usage(format!("{} is there already; {help}", path.display()))
 }
 
-/// A name that makes three files in one folder, and no other.
+/// Accepts a name that makes three files in one folder, and no other.
 fn case_name(text: &str) -> Result<String, String> {
     let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
     if (1..=100).contains(&text.len()) && text.chars().all(fits) && text != "settings" {

@@ -1,22 +1,241 @@
-//! What of a request and of its source's settings is a credential, and what stands in its place.
+//! The credentials of a request and of its source's settings, and the text in the place of each.
+//!
+//! A credential is found by its place (a header, a parameter or a field that is called like one), and then hidden by its
+//! value wherever that stands, in every spelling: proxies copy the URL into headers, and senders repeat what they were told.
+//! Of the headers only those are kept that senders of webhooks are known to tell something by.
 
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use plugin_sdk::form::Form;
 use plugin_sdk::signature::Scheme;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::config::Settings;
+use crate::mask::Mask;
 
-/// What stands in the place of every credential. It is long enough for a plugin that refuses short ones.
+/// The text in the place of every credential. It is long enough for a plugin that refuses short ones.
 pub const STAND_IN: &str = "test-token-0123456789abcdef";
 
-/// What the names of headers and parameters that carry credentials are made of. A signature is none, but it was made with
-/// one, and lets a weak one be guessed.
+/// Parts of the names of headers and parameters that carry credentials. A signature is none, but it was made with one, and
+/// lets a weak one be guessed.
 const CREDENTIALS: [&str; 8] =
     ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey", "signature"];
 
 /// The same, where they stand between dashes and underscores.
 const SEGMENTS: [&str; 7] = ["auth", "hmac", "key", "pass", "pw", "sig", "sign"];
+
+/// Names of credentials in a body. They are fewer, because there a key or a token can be an event's.
+const IN_BODY: [&str; 14] = [
+    "access_token",
+    "api_key",
+    "apikey",
+    "auth_token",
+    "authorization",
+    "bearer",
+    "client_secret",
+    "password",
+    "passwd",
+    "refresh_token",
+    "secret",
+    "shared_secret",
+    "token",
+    "verification_token",
+];
+
+/// Headers that say nothing of where a request came from.
+const HARMLESS: [&str; 15] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "content-digest",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-type",
+    "date",
+    "digest",
+    "user-agent",
+    "x-correlation-id",
+    "x-request-id",
+];
+
+/// Parts, between dashes, of the names of headers by which senders tell events apart.
+const OF_EVENTS: [&str; 16] = [
+    "action",
+    "ce",
+    "delivery",
+    "event",
+    "github",
+    "gitlab",
+    "hook",
+    "idempotency",
+    "sentry",
+    "signature",
+    "signed",
+    "svix",
+    "timestamp",
+    "topic",
+    "twilio",
+    "webhook",
+];
+
+/// A value that is shorter stands in any text. Its place is hidden nevertheless.
+const SHORTEST: usize = 6;
+
+/// Collects credentials, and hides them.
+#[derive(Default)]
+pub struct Redaction {
+    values: BTreeSet<String>,
+    /// The number of places in which a credential was hidden by its value.
+    pub places: usize,
+    /// The names of the headers that were left out.
+    pub left_out: Vec<String>,
+}
+
+impl Redaction {
+    /// Learns a credential.
+    pub fn learn(&mut self, value: &str) {
+        if value.trim().len() >= SHORTEST && value != STAND_IN {
+            self.values.insert(value.trim().to_owned());
+        }
+    }
+
+    /// Learns the credentials of a request from their places.
+    pub fn learn_request(&mut self, url: &str, headers: &[(String, String)], body: &[u8], settings: &Value) {
+        for (name, value) in headers {
+            if is_credential(name) || is_named(name, settings) {
+                self.learn_header(name, value);
+            }
+            self.learn_assertions(value);
+        }
+        let query = url.split_once('?').map_or("", |(_, query)| query);
+        for (name, value) in Form::parse(query.as_bytes()).fields() {
+            if is_credential(&String::from_utf8_lossy(name)) {
+                self.learn(&String::from_utf8_lossy(value));
+            }
+        }
+        self.learn_assertions(url);
+        self.learn_assertions(&String::from_utf8_lossy(body));
+        match serde_json::from_slice::<Value>(body) {
+            Ok(value) => self.learn_json(&value),
+            Err(_) => {
+                for (name, value) in Form::parse(body).fields() {
+                    let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+                    if in_body(&name) {
+                        self.learn(&value);
+                    }
+                    // Twilio, for one, sends JSON in a field.
+                    if let Ok(value) = serde_json::from_str::<Value>(&value) {
+                        self.learn_json(&value);
+                    }
+                }
+            }
+        }
+    }
+
+    fn learn_header(&mut self, name: &str, value: &str) {
+        if name == "cookie" {
+            value.split(';').filter_map(|pair| pair.split_once('=')).for_each(|(_, value)| self.learn(value));
+            return;
+        }
+        self.learn(value);
+        let Some((scheme, rest)) = value.split_once(' ') else { return };
+        self.learn(rest);
+        if scheme.eq_ignore_ascii_case("basic")
+            && let Ok(decoded) = STANDARD.decode(rest.trim())
+            && let Ok(decoded) = String::from_utf8(decoded)
+        {
+            self.learn(&decoded);
+            decoded.split_once(':').into_iter().for_each(|(_, password)| self.learn(password));
+        }
+        // As in Digest, and in signatures with parameters.
+        for part in rest.split(',').filter_map(|part| part.split_once('=')) {
+            self.learn(part.1.trim().trim_matches('"'));
+        }
+    }
+
+    /// Learns JSON Web Tokens, by which proxies tell who a user is.
+    fn learn_assertions(&mut self, text: &str) {
+        for (start, _) in text.match_indices("eyJ") {
+            let is_of_it = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
+            let token = text[start..].split(|c| !is_of_it(c)).next().unwrap_or_default();
+            if token.matches('.').count() >= 2 {
+                self.learn(token);
+            }
+        }
+    }
+
+    fn learn_json(&mut self, value: &Value) {
+        match value {
+            Value::Object(table) => {
+                for (name, value) in table {
+                    match value {
+                        // A copy of a request, say.
+                        Value::String(text) if is_credential_header(name) => self.learn_header("authorization", text),
+                        Value::String(text) if in_body(name) => self.learn(text),
+                        _ => self.learn_json(value),
+                    }
+                }
+            }
+            Value::Array(list) => list.iter().for_each(|value| self.learn_json(value)),
+            _ => {}
+        }
+    }
+
+    /// Returns the headers that are kept, without credentials; `kept` are names that the caller wants to keep.
+    pub fn headers(
+        &mut self,
+        headers: Vec<(String, String)>,
+        settings: &Value,
+        kept: &[String],
+    ) -> Vec<(String, String)> {
+        let mut left = Vec::new();
+        for (name, value) in headers {
+            if is_credential(&name) || is_named(&name, settings) {
+                left.push((name, STAND_IN.to_owned()));
+            } else if is_known(&name)
+                || is_mentioned(&name, settings)
+                || kept.iter().any(|kept| kept.eq_ignore_ascii_case(&name))
+            {
+                let value = self.text(&value);
+                left.push((name, value));
+            } else if !self.left_out.contains(&name) {
+                self.left_out.push(name);
+            }
+        }
+        left
+    }
+
+    /// Returns a URL, with the stand-in for each credential in its query, and for each value wherever it stands.
+    pub fn url(&mut self, url: &str) -> String {
+        let url = in_query(url);
+        self.text(&url)
+    }
+
+    /// Returns a body without credentials.
+    pub fn body(&mut self, body: &[u8]) -> Vec<u8> {
+        match self.mask().replace(body, STAND_IN.as_bytes()) {
+            Some((hidden, places)) => {
+                self.places += places;
+                hidden
+            }
+            None => body.to_vec(),
+        }
+    }
+
+    fn text(&mut self, text: &str) -> String {
+        String::from_utf8_lossy(&self.body(text.as_bytes())).into_owned()
+    }
+
+    fn mask(&self) -> Mask {
+        Mask::new(self.values.iter().map(String::as_str))
+    }
+}
 
 fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
@@ -26,24 +245,43 @@ fn is_credential(name: &str) -> bool {
     !is_id && (has_word || name.split(['-', '_']).any(|segment| SEGMENTS.contains(&segment)))
 }
 
-/// A header, with the stand-in for its value where that is a credential: by its name, or because the settings name it, as
-/// they do where an operator says in which header a sender shows its secret.
-pub fn header((name, value): (String, String), settings: &Value) -> (String, String) {
-    let value = if is_credential(&name) || is_named(&name, settings) { STAND_IN.to_owned() } else { value };
-    (name, value)
+fn is_credential_header(name: &str) -> bool {
+    ["authorization", "proxy-authorization", "cookie", "set-cookie"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
+fn in_body(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    IN_BODY.contains(&name.as_str())
+}
+
+fn is_known(header: &str) -> bool {
+    HARMLESS.contains(&header) || header.split('-').any(|part| OF_EVENTS.contains(&part))
+}
+
+/// Returns true if the settings name a header alone, as they do where an operator says in which header a sender shows its
+/// secret.
 fn is_named(header: &str, settings: &Value) -> bool {
+    in_settings(settings, &|text| text.eq_ignore_ascii_case(header))
+}
+
+/// Returns true if the settings name a header within a text, as they do where an alert is made from it.
+fn is_mentioned(header: &str, settings: &Value) -> bool {
+    in_settings(settings, &|text| text.to_ascii_lowercase().contains(header))
+}
+
+fn in_settings(settings: &Value, is_meant: &dyn Fn(&str) -> bool) -> bool {
     match settings {
-        Value::String(text) => text.eq_ignore_ascii_case(header),
-        Value::Array(list) => list.iter().any(|value| is_named(header, value)),
-        Value::Object(table) => table.values().any(|value| is_named(header, value)),
+        Value::String(text) => is_meant(text),
+        Value::Array(list) => list.iter().any(|value| in_settings(value, is_meant)),
+        Value::Object(table) => table.values().any(|value| in_settings(value, is_meant)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
-/// A URL, with the stand-in for each credential in its query.
-pub fn url(url: &str) -> String {
+/// Returns a URL with the stand-in for each parameter of its query that is called like a credential.
+fn in_query(url: &str) -> String {
     let Some((start, query)) = url.split_once('?') else { return url.to_owned() };
     let fields = query.split('&').map(|field| {
         let form = Form::parse(field.as_bytes());
@@ -58,7 +296,7 @@ pub fn url(url: &str) -> String {
     format!("{start}?{}", fields.collect::<Vec<_>>().join("&"))
 }
 
-/// Settings, with a stand-in for all that stands below one of these names, which are secrets.
+/// Returns settings with a stand-in for all that stands below one of these names, which are secrets.
 pub fn settings(settings: &Settings, secrets: &[String]) -> serde_json::Result<Box<RawValue>> {
     let mut value = settings.value().clone();
     if let Value::Object(settings) = &mut value {
@@ -83,7 +321,7 @@ fn replace(value: &mut Value) {
     }
 }
 
-/// The scheme as these settings have it: a user is replaced where it stands among the secrets.
+/// Returns the scheme as these settings have it: a user is replaced where it stands among the secrets.
 pub fn scheme(scheme: Scheme, settings: &str) -> Scheme {
     match scheme {
         Scheme::Basic { user } if !settings.contains(&Value::from(user.as_str()).to_string()) => {
@@ -97,22 +335,78 @@ pub fn scheme(scheme: Scheme, settings: &str) -> Scheme {
 mod tests {
     use super::*;
 
+    fn no_settings() -> Value {
+        Value::Null
+    }
+
     #[test]
-    fn headers_that_carry_credentials_are_replaced_and_no_others() {
+    fn headers_with_credentials_are_replaced_and_no_others() {
         let settings = serde_json::json!({ "sender": { "header": "X-Proof" }, "title": "$headers/x-title" });
-        let redacted = |name: &str| header((name.to_owned(), "x".to_owned()), &settings).1 == STAND_IN;
+        let header = |name: &str| Redaction::default().headers(vec![(name.to_owned(), "x".to_owned())], &settings, &[]);
         for name in ["authorization", "proxy-authorization", "cookie", "x-gitlab-token", "x-api-key", "x-foo-signature"]
         {
-            assert!(redacted(name), "{name}");
+            assert_eq!(header(name), [(name.to_owned(), STAND_IN.to_owned())], "{name}");
         }
         for name in ["x-auth", "x-auth-key", "x-shopify-hmac-sha256", "ocp-apim-subscription-key", "x-proof"] {
-            assert!(redacted(name), "{name}");
+            assert_eq!(header(name), [(name.to_owned(), STAND_IN.to_owned())], "{name}");
         }
         for name in
             ["content-type", "i-twilio-idempotency-token", "x-github-event", "user-agent", "webhook-id", "x-title"]
         {
-            assert!(!redacted(name), "{name}");
+            assert_eq!(header(name), [(name.to_owned(), "x".to_owned())], "{name}");
         }
+    }
+
+    #[test]
+    fn headers_of_proxies_are_left_out_and_named() {
+        let of_proxies = [
+            "forwarded",
+            "referer",
+            "x-forwarded-for",
+            "x-forwarded-uri",
+            "x-original-uri",
+            "x-real-ip",
+            "cf-access-jwt-assertion",
+            "x-amzn-oidc-data",
+            "host",
+            "x-custom",
+        ];
+        let mut redaction = Redaction::default();
+        let headers = || of_proxies.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+        assert_eq!(redaction.headers(headers(), &no_settings(), &[]), []);
+        assert_eq!(redaction.left_out, of_proxies);
+        let kept = redaction.headers(headers(), &no_settings(), &["X-Custom".to_owned()]);
+        assert_eq!(kept, [("x-custom".to_owned(), "x".to_owned())]);
+    }
+
+    #[test]
+    fn a_credential_is_hidden_wherever_it_stands() {
+        let jwt = "eyJhbGciOiJFUzI1NiJ9.eyJlbWFpbCI6ImEifQ.c2lnbmF0dXJl";
+        let url = "https://a.example/in/x?token=t0k%65n-of-source&next=t0ken-of-source";
+        let headers = [
+            ("authorization", "Basic dXNlcjpwYXNzLW9mLXVzZXI="),
+            ("cookie", "a=1; session=cookie-of-user"),
+            ("x-github-event", "t0ken-of-source"),
+            ("user-agent", jwt),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let body = format!(
+            r#"{{"password": "body-secret-1", "copy": ["t0ken-of-source", "t0ken%2Dof%2Dsource", "pass&#45;of-user", "{}"],
+            "request": {{"Authorization": "Bearer inner-secret"}}, "more": "cookie-of-user inner-secret {jwt}"}}"#,
+            STANDARD.encode("xt0ken-of-source")
+        );
+        let mut redaction = Redaction::default();
+        redaction.learn_request(url, &headers, body.as_bytes(), &no_settings());
+        let url = redaction.url(url);
+        let headers = redaction.headers(headers.into(), &no_settings(), &[]);
+        let body = String::from_utf8(redaction.body(body.as_bytes())).unwrap();
+        for text in [&url, &body, &format!("{headers:?}")] {
+            for secret in ["of-source", "of%2Dsource", "of-user", "secret", "eyJ", "t0ken", "QtoIGw"] {
+                assert!(!text.replace("secret\":", "").contains(secret), "{secret} is in {text}");
+            }
+        }
+        assert!(serde_json::from_str::<Value>(&body).is_ok(), "{body}");
+        assert!(redaction.places > 8, "{}", redaction.places);
     }
 
     #[test]
@@ -123,14 +417,14 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_are_credentials_are_replaced_and_the_rest_is_left_to_the_letter() {
+    fn parameters_with_credentials_are_replaced_and_others_left_alone() {
         assert_eq!(
-            url("https://a.example/in/x?a=%20b&token=s3&%74oken=s3&API_KEY=s3&bodySHA256=00&c"),
+            in_query("https://a.example/in/x?a=%20b&token=s3&%74oken=s3&API_KEY=s3&bodySHA256=00&c"),
             format!(
                 "https://a.example/in/x?a=%20b&token={STAND_IN}&%74oken={STAND_IN}&API_KEY={STAND_IN}&bodySHA256=00&c"
             )
         );
-        assert_eq!(url("https://a.example/in/token"), "https://a.example/in/token");
+        assert_eq!(in_query("https://a.example/in/token"), "https://a.example/in/token");
     }
 
     #[test]

@@ -55,14 +55,15 @@ pub fn dev(what: &Dev) -> Outcome {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         // What no build would mend, before the first one.
-        for file in [&what.file.config, &what.dir.join("Cargo.toml")] {
+        let config = what.file.path()?;
+        for file in [&config, &what.dir.join("Cargo.toml")] {
             if !file.is_file() {
                 let help = "name the plugin's folder, and the configuration with --config FILE";
                 return Err(Failure::Usage(format!("there is no file {}; {help}", file.display())));
             }
         }
         let rounds = async {
-            let mut watch = Watch::start(&what.dir, &what.file.config)?;
+            let mut watch = Watch::start(&what.dir, &config)?;
             let mut stage = None;
             for number in 1.. {
                 what.round(number, &mut stage).await?;

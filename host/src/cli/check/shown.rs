@@ -1,0 +1,151 @@
+//! The meaning of a configuration, for a person and for a program.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::super::plain;
+use super::{Examination, counted};
+use crate::config::{Admin, Cause, Config, causes, shown_duration};
+use crate::sources::Source;
+
+/// Prints it as text.
+pub fn text(path: &Path, examination: &Examination) -> std::io::Result<()> {
+    let Some((config, loaded)) = &examination.known else { return Ok(()) };
+    let mut out = std::io::stdout().lock();
+    let verdict = match examination.warnings.len() {
+        0 => "configuration OK".to_owned(),
+        count => format!("can be used, with {}", counted(count, "warning")),
+    };
+    writeln!(out, "{}: {verdict}\n", path.display())?;
+    gateway(&mut out, config)?;
+    for destination in &config.destinations {
+        writeln!(out, "\ndestination {}\n  {} ({})", destination.name, destination.url, destination.format.as_str())?;
+    }
+    // The steps of a plugin are the same for all its sources, but for the URL.
+    let mut told = HashMap::new();
+    for source in &loaded.sources {
+        self::source(&mut out, source, &mut told)?;
+    }
+    Ok(())
+}
+
+fn gateway(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
+    let gateway = &config.gateway;
+    writeln!(
+        out,
+        "Listens at {}{} for {}; keeps its data in {}.",
+        gateway.listen,
+        if gateway.tls.is_some() { " with TLS" } else { "" },
+        gateway.public_url,
+        gateway.data_dir.display()
+    )?;
+    if let Some(tls) = &gateway.tls
+        && let Ok(credentials) = tls.read().and_then(|pem| tls.understand(&pem))
+    {
+        let names = credentials.names().join(", ");
+        writeln!(out, "Its certificate is for {}; it expires at {}.", plain::line(&names), credentials.validity.end())?;
+    }
+    match &gateway.admin {
+        Some(Admin { address, tokens, tls, .. }) => {
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let by_certificate = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+            let asked = match (by_certificate, !tokens.is_empty()) {
+                (true, true) => ", for clients with a certificate and a token",
+                (true, false) => ", for clients with a certificate",
+                (false, true) => ", for clients with a token",
+                (false, false) => "",
+            };
+            writeln!(out, "Health and metrics at {scheme}://{address}{asked}.")?;
+        }
+        None => writeln!(out, "Health and metrics are off.")?,
+    }
+    if let Some(destination) = &gateway.operator_destination {
+        writeln!(out, "Reports trouble with destinations and the disk at {destination}.")?;
+    }
+    Ok(())
+}
+
+fn source<'s>(out: &mut impl Write, source: &'s Source, told: &mut HashMap<&'s str, &'s str>) -> std::io::Result<()> {
+    let description = source.plugin.description();
+    writeln!(out, "\nsource {}", source.name)?;
+    let plugin = format!("{} {}: {}", description.name, description.version, description.summary);
+    writeln!(out, "  plugin      {}", plain::line(&plugin))?;
+    writeln!(out, "  sha256      {}", source.plugin.sha256())?;
+    writeln!(out, "  destination {}", source.destination)?;
+    if let Some(every) = source.configured.expect_every {
+        writeln!(out, "  expected    every {}", shown_duration(every))?;
+    }
+    let url = plain::line(&format!("{}{}", source.url, description.url_suffix));
+    writeln!(out, "  URL         {url}")?;
+    match told.get(source.plugin.sha256()) {
+        Some(first) => writeln!(out, "  to set up   as source {first}, with this URL"),
+        None => {
+            told.insert(source.plugin.sha256(), &source.name);
+            let steps = plain::lines(&description.setup.replace("{url}", &url));
+            writeln!(out, "  to set up   {}", steps.trim().replace('\n', "\n              "))
+        }
+    }
+}
+
+/// Prints it as one JSON document, whatever is wrong with it.
+pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
+    let Examination { known, errors, warnings } = examination;
+    let mut document = json!({
+        "file": path,
+        "ok": errors.is_empty() && warnings.is_empty(),
+        "errors": causes(errors).iter().map(cause).collect::<Vec<_>>(),
+        "warnings": causes(warnings).iter().map(cause).collect::<Vec<_>>(),
+    });
+    if let Some((config, loaded)) = known.as_ref().filter(|_| errors.is_empty()) {
+        let gateway = &config.gateway;
+        document["gateway"] = json!({
+            "listen": gateway.listen.to_string(),
+            "tls": gateway.tls.is_some(),
+            "public_url": gateway.public_url.as_str(),
+            "admin": gateway.admin.as_ref().map(|admin| admin.address.to_string()),
+            "data_dir": gateway.data_dir,
+        });
+        let destinations = config.destinations.iter().map(|destination| {
+            json!({
+                "name": destination.name,
+                "url": destination.url.to_string(),
+                "format": destination.format.as_str(),
+            })
+        });
+        document["destinations"] = destinations.collect();
+        document["sources"] = loaded.sources.iter().map(source_json).collect();
+    }
+    let text = plain::json(&serde_json::to_string_pretty(&document)?);
+    writeln!(std::io::stdout(), "{text}")
+}
+
+fn cause(cause: &Cause<'_>) -> Value {
+    let at = cause.first.position;
+    let also: Vec<_> = cause.others.iter().map(|at| json!({ "line": at.line, "column": at.column })).collect();
+    json!({
+        "file": cause.first.file,
+        "line": at.map(|at| at.line),
+        "column": at.map(|at| at.column),
+        "found": cause.first.found,
+        "help": cause.first.help,
+        "also": also,
+    })
+}
+
+fn source_json(source: &Source) -> Value {
+    let description = source.plugin.description();
+    let url = format!("{}{}", source.url, description.url_suffix);
+    json!({
+        "name": &*source.name,
+        "url": url,
+        "destination": &*source.destination,
+        "plugin": description.name,
+        "version": description.version,
+        "sha256": source.plugin.sha256(),
+        "expect_every_s": source.configured.expect_every.map(|every| every.as_secs()),
+        "setup": description.setup.replace("{url}", &url),
+    })
+}
