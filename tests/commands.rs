@@ -14,7 +14,7 @@ async fn check_tells_what_a_configuration_means_and_the_url_to_paste() {
     assert_eq!(output.code, Some(0), "{output:?}");
     let sha256 = alert_gateway_plugins::find("twilio-errors").map(|plugin| sha256(plugin.wasm)).unwrap();
     for part in [
-        "gateway.toml is right",
+        "gateway.toml: configuration OK",
         "source twilio",
         "https://gw.example.com/in/twilio#rc=3&rp=all",
         &format!("sha256      {sha256}"),
@@ -185,8 +185,13 @@ async fn events_are_listed_newest_first_and_filtered() {
     assert_eq!(ids(place.list(&["--state", "delivered", "--since", "1h"]).await).len(), 4);
     assert_eq!(ids(place.list(&["--state", "pending"]).await).len(), 0);
     assert_eq!(ids(place.list(&["--since", "2199-01-01T00:00:00Z"]).await).len(), 0);
-    let two = place.run_without_secrets(&["events", "list", "--limit", "2"]).await.stdout;
-    assert_eq!(two.lines().count(), 2);
+    let listed = place.run_without_secrets(&["events", "list", "--limit", "2"]).await;
+    assert!(listed.stderr.contains("there are more: these are the newest 2; see --limit"), "{}", listed.stderr);
+    let two = listed.stdout;
+    assert_eq!(two.lines().count(), 3, "a header and two events: {two}");
+    assert!(two.starts_with("RECEIVED (") && two.contains("  PRIORITY  SOURCE  ID "), "{two}");
+    let four = place.run_without_secrets(&["events", "list", "--limit", "4"]).await;
+    assert_eq!((four.stdout.lines().count(), &*four.stderr), (5, ""), "nothing was cut");
     assert!(two.contains("medium") && two.contains("Twilio 30007: Message filtered"), "{two}");
 }
 
@@ -243,10 +248,20 @@ async fn every_command_explains_itself() {
         &["events", "list"],
         &["events", "show"],
         &["events", "replay"],
+        &["events", "export"],
+        &["store", "check"],
+        &["store", "backup"],
         &["demo"],
         &["completions"],
     ] {
         let output = place.run_without_secrets(&[command, &["--help"]].concat()).await;
+        let text = &output.stdout;
+        let global = text.find("Global options:").unwrap_or_else(|| panic!("{command:?}: {text}"));
+        let own = text.find("\nOptions:");
+        assert!(own.is_none_or(|own| own < global), "{command:?}: the options of every command are last");
+        if ![&[][..], &["events"], &["store"]].contains(&command) {
+            assert!(text.contains("\nExamples:\n  "), "{command:?} shows no example");
+        }
         assert_eq!((output.code, &*output.stderr), (Some(0), ""), "{command:?}");
         assert!(output.stdout.contains("Usage: alert-gateway") && output.stdout.len() > 200, "{command:?}: {output:?}");
     }

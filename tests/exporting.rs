@@ -103,3 +103,72 @@ async fn a_secret_in_a_header_that_the_operator_named_is_replaced() {
     let taken = export(&place, &id, "again").await;
     assert_eq!((taken.code, place.path("cases/again.http").exists()), (Some(2), false), "{taken:?}");
 }
+
+/// A secret in many places and spellings of one request, which its proof shows to be a secret.
+#[tokio::test]
+async fn secret_in_forty_places_is_in_no_exported_case() {
+    const CANARY: &str = "canary/8d8d+e9=e9&fafa";
+    let itoc360 = Itoc360::alertmanager().await;
+    let lines = format!("plugin = \"webhook\"\ntoken = \"{CANARY}\"\nsettings = {{ title = \"/t\" }}");
+    let (place, gateway) = Setup::new(&itoc360).source("hook", &lines).start().await;
+    let percent: String = CANARY.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let twice = percent.replace('%', "%25");
+    let html: String = CANARY.bytes().map(|byte| format!("&#{byte};")).collect();
+    let unicode: String = CANARY.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let named = CANARY.replace('&', "&amp;");
+    let base64 = ["", "x", "xx"].map(|before| {
+        use base64::Engine;
+        base64::engine::general_purpose::STANDARD.encode(format!("{before}{CANARY}"))
+    });
+    let [first, second, third] = &base64;
+    let spellings = [CANARY, &percent, &percent.to_uppercase(), &twice, &html, &unicode, &named, first, second, third];
+    let copies: Vec<_> =
+        spellings.iter().enumerate().map(|(number, text)| format!("\"f{number}\": \"{text} and more\"")).collect();
+    let body = format!("{{\"t\": \"Down\", \"token\": \"{CANARY}\", \"list\": [{{{}}}]}}", copies.join(", "));
+    let mut post = twilio::unsigned(format!("/in/hook?token={percent}&again={percent}&twice={twice}"), body.as_str())
+        .header("Content-Type", "application/json")
+        .header("Authorization", &format!("Bearer {CANARY}"))
+        .header("Cookie", &format!("a={percent}; session={CANARY}"));
+    for name in [
+        "Forwarded",
+        "Referer",
+        "X-Original-URI",
+        "X-Original-URL",
+        "X-Forwarded-Uri",
+        "X-Rewrite-Url",
+        "X-Auth-Request-Redirect",
+        "Cf-Access-Jwt-Assertion",
+        "X-Goog-Iap-Jwt-Assertion",
+        "X-Amzn-Oidc-Data",
+        "X-GitHub-Event",
+        "X-Webhook-Topic",
+        "User-Agent",
+    ] {
+        for spelling in [CANARY, &percent] {
+            post = post.header(name, &format!("https://gw.example.com/in/hook?token={spelling}"));
+        }
+    }
+    post = post.header("X-Api-Key", CANARY);
+    let id = gateway.accept(&post).await;
+    let exported = export(&place, &id, "many").await;
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    for said in
+        ["left out: the headers ", "x-original-uri", "cf-access-jwt-assertion", "left in: the URL, the headers "]
+    {
+        assert!(exported.stdout.contains(said), "{said} is not in {}", exported.stdout);
+    }
+    for file in files(&place) {
+        let text = fs::read_to_string(place.path("cases").join(&file)).unwrap();
+        let hidden = spellings.iter().chain([&"canary", &"8d8d", &"fafa", &"%66%61%66%61"]);
+        for part in hidden {
+            assert!(!text.contains(part) && !text.contains(part.trim_end_matches('=')), "{part} is in {file}: {text}");
+        }
+    }
+    let kept = place
+        .run_without_secrets(&["events", "export", &id, "--case", "kept", "--keep-header", "X-Original-URI"])
+        .await;
+    assert_eq!(kept.code, Some(0), "{kept:?}");
+    let message = fs::read_to_string(place.path("cases/kept.http")).unwrap();
+    assert!(message.contains("\nx-original-uri: https://gw.example.com/in/hook?token=test-token-"), "{message}");
+    assert!(!message.contains("8d8d"), "{message}");
+}

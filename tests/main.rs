@@ -7,6 +7,7 @@
 mod alertmanager;
 mod author;
 mod catalogue;
+mod checking;
 mod clients;
 mod clock;
 mod code;

@@ -223,6 +223,17 @@ impl Place {
         self.launch(arguments).output().await
     }
 
+    /// Runs the program to its end with more in its environment.
+    pub async fn run_with<V: AsRef<OsStr>>(
+        &self,
+        arguments: &[&str],
+        environment: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Output {
+        let mut command = self.command(arguments);
+        command.envs(environment);
+        Process::start(with_secrets(command)).output().await
+    }
+
     /// Runs the program to its end, as one who has not the gateway's environment.
     pub async fn run_without_secrets(&self, arguments: &[&str]) -> Output {
         Process::start(self.command(arguments)).output().await
@@ -280,7 +291,7 @@ pub fn program(path: &str) -> Command {
 
 /// Removes what the shell that runs the tests has set for the gateway.
 pub fn without_the_shells(mut command: Command) -> Command {
-    for name in ["ALERT_GATEWAY_LOG", "ITOC360_TOKEN", "TWILIO_AUTH_TOKEN", "RUST_BACKTRACE"] {
+    for name in ["ALERT_GATEWAY_LOG", "ALERT_GATEWAY_CONFIG", "ITOC360_TOKEN", "TWILIO_AUTH_TOKEN", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }
     command
