@@ -7,7 +7,6 @@ use std::io::Write;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 
 use super::{ConfigFile, Failure, Outcome, owner, plain};
 use crate::clock;

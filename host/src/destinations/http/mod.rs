@@ -24,9 +24,9 @@ pub(crate) use self::answer::{Answer, Judged};
 pub(crate) use self::connect::{Answering, NoAnswer};
 pub(crate) use self::connect::{Pool, pool};
 use self::describe::describe;
-use crate::mask::Mask;
 use super::{EXCERPT_MAX_CHARS, Kind, NotUsable, Sending, Sent};
 use crate::alert::{Alert, Outcome};
+use crate::mask::Mask;
 
 /// The most of an answer that is read. A longer one costs its connection, not memory.
 pub const ANSWER_MAX_BYTES: usize = 64 * 1024;

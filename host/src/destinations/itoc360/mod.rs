@@ -15,9 +15,9 @@ use hyper::{Method, Request, Uri};
 
 use super::NotUsable;
 use super::http::{self, Answer, HttpKind, Judged};
-use crate::mask::Mask;
 use crate::alert::{Alert, Outcome};
 pub use crate::config::Format;
+use crate::mask::Mask;
 
 /// The service, as reasons name it.
 const SERVICE: &str = "ITOC360";
