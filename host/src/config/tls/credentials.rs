@@ -249,8 +249,7 @@ impl Validity {
 
     /// Returns why the certificate is of no use at present, if that is so: to follow the name of its file.
     pub fn objection(&self) -> Option<String> {
-        #[expect(clippy::disallowed_methods, reason = "the dates in a certificate are the wall clock's")]
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = now();
         if now < self.from {
             Some(format!("holds a certificate that is not valid before {}", rfc3339(self.from)))
         } else if now > self.to {
@@ -262,8 +261,7 @@ impl Validity {
 
     /// Returns the time that is left, where it is less than a tenth of all: by then the renewal has failed.
     pub fn ends_soon(&self) -> Option<String> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let left = self.to.saturating_sub(now);
+        let left = self.to.saturating_sub(now());
         let shown = if left < 2 * DAY { format!("{} hours", left / HOUR) } else { format!("{} days", left / DAY) };
         (left < self.to.saturating_sub(self.from) / 10).then_some(shown)
     }
@@ -272,6 +270,12 @@ impl Validity {
     pub fn end(&self) -> String {
         rfc3339(self.to)
     }
+}
+
+/// Returns the present, in seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the dates in a certificate are the wall clock's")]
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn rfc3339(seconds: u64) -> String {
