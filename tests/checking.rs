@@ -215,3 +215,40 @@ async fn demo_shows_every_bundled_plugin() {
     let unknown = Place::of("").run_without_secrets(&["demo", "--plugin", "webhok"]).await;
     assert!(unknown.code == Some(2) && unknown.stderr.contains("did you mean \"webhook\"?"), "{unknown:?}");
 }
+
+#[tokio::test]
+async fn root_reads_the_store_as_its_owner() {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    const OTHER: u32 = 12345;
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
+    gateway.stop().await;
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+        for name in ["data", "data/gateway.db", "data/lock"] {
+            chown(place.path(name), Some(OTHER), Some(OTHER)).unwrap();
+        }
+    }
+    let sid = twilio::sid(1);
+    assert_eq!(place.list(&[]).await.len(), 1);
+    let exported = place.run_without_secrets(&["events", "export", &sid, "--case", "one"]).await;
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    let this_user = rustix::process::geteuid().as_raw();
+    assert_eq!(place.path("cases/one.http").metadata().unwrap().uid(), this_user, "the case belongs to who asked");
+    // Root could read it nevertheless, and its owner cannot.
+    fs::set_permissions(place.path("data/gateway.db"), fs::Permissions::from_mode(0)).unwrap();
+    for command in
+        [&["events", "list"][..], &["events", "show", &sid], &["events", "replay", &sid], &["store", "check"]]
+    {
+        let output = place.run_without_secrets(command).await;
+        assert_eq!(output.code, Some(1), "{command:?} as root, {is_root}: {output:?}");
+    }
+    if is_root {
+        let run = place.run(&["run"]).await;
+        let said = format!("belongs to user {OTHER}, and the gateway runs as user 0");
+        assert!(run.code == Some(1) && run.stderr.contains(&said), "{run:?}");
+    }
+}
