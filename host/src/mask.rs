@@ -84,7 +84,9 @@ impl Mask {
     fn places(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut places = self.found(bytes).collect::<Vec<_>>();
         let mut decoded = Decoded::of(bytes);
-        for _ in 0..DEEPEST {
+        // Most echoes are short and plain: without the beginning of an escape there is nothing to decode.
+        let rounds = if memchr::memchr3(b'%', b'\\', b'&', bytes).is_some() { DEEPEST } else { 0 };
+        for _ in 0..rounds {
             let Some(next) = decoded.decode() else { break };
             decoded = next;
             places.extend(self.found(&decoded.bytes).map(|found| decoded.place(found)));
