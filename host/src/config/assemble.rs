@@ -129,7 +129,8 @@ fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway,
                 proxy alone come in, by listen = \"unix:/run/alert-gateway/in.sock\" in [gateway]";
             reading.warning(span.clone(), found, help);
         } else if address.ip().is_loopback() && !source.clients.contains_loopback() {
-            let found = format!("[sources.{}] takes requests from its clients only, and listen is on loopback", source.name);
+            let found =
+                format!("[sources.{}] takes requests from its clients only, and listen is on loopback", source.name);
             let help = "all of them come from the proxy there and are refused; let it say for whom it asks: \
                 trusted_proxies = [\"127.0.0.1\"] in [gateway]";
             reading.warning(span.clone(), found, help);
