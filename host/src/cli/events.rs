@@ -162,7 +162,12 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
             writeln!(out, "          {}{own}", clean(&alert.state))?;
         }
         for delivery in &alert.deliveries {
-            writeln!(out, "          {} for destination {}{own}", clean(&delivery.state), clean(&delivery.destination))?;
+            writeln!(
+                out,
+                "          {} for destination {}{own}",
+                clean(&delivery.state),
+                clean(&delivery.destination)
+            )?;
         }
         if let Some(note) = &alert.note {
             writeln!(out, "          {}", clean(note))?;

@@ -34,8 +34,8 @@ impl Default for Retention {
 /// Reads `[retention]`.
 pub(super) fn read(mut table: Table<'_>) -> Option<Retention> {
     let age = table.optional("age", AGE, |value| value.duration(&(HOUR..=HOUR * 24 * 3650)));
-    let size = table
-        .optional("size", SIZE, |value| value.size(&(16 * MIB..=1024 * 1024 * GIB)).map(|size| size as u64));
+    let size =
+        table.optional("size", SIZE, |value| value.size(&(16 * MIB..=1024 * 1024 * GIB)).map(|size| size as u64));
     let identities = table.optional("identities", IDENTITIES, |value| {
         value.size(&(MIB..=1024 * 1024 * GIB)).map(|identities| identities as u64)
     });

@@ -127,12 +127,12 @@ pub use history::{AlertRecord, AttemptRecord, DeliveryRecord, Filter, History, L
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
 pub use jobs::{Job, JobKind, JobTarget, ask as ask_for};
 pub use notice::{Notice, Told};
+pub use permissions::{Exposed, exposed};
 pub use replay::Reread;
 pub use request::{Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecord, Proofs, Reading, UnprovenBounds};
 #[cfg(test)]
 pub use retention::{Bounds, Stage, Sweep};
 pub use retention::{IDENTITY_BYTES, Retention, keep_within};
-pub use permissions::{Exposed, exposed};
 pub use settle::Settlement;
 pub use snapshot::{Seen, Snapshot};
 pub use writer::Trouble;
