@@ -2,8 +2,11 @@
 
 use std::io::Write;
 
+use anyhow::Context;
+
 use super::{ConfigFile, Outcome, block_on, plain};
 use crate::config::{Admin, Config, shown_duration};
+use crate::destinations::Destination;
 use crate::gateway;
 use crate::sources::{self, Source};
 
@@ -13,6 +16,9 @@ pub fn check(file: &ConfigFile) -> Outcome {
         let sandbox = gateway::sandbox(&config, false)?;
         Ok(sources::load(&config, &sandbox).await?)
     })?;
+    for destination in &config.destinations {
+        Destination::new(destination).with_context(|| format!("cannot use destination \"{}\"", destination.name))?;
+    }
     for warning in config.warnings.iter().chain(&loaded.warnings) {
         eprintln!("warning: {warning}");
     }
@@ -49,7 +55,7 @@ fn print(config: &Config, sources: &[Source]) -> std::io::Result<()> {
         writeln!(out, "Tells of trouble with destinations and the disk at {destination}.")?;
     }
     for destination in &config.destinations {
-        writeln!(out, "\ndestination {}\n  {} ({})", destination.name, destination.url, destination.format.as_str())?;
+        writeln!(out, "\ndestination {}\n  {}", destination.name, destination.kind.shown())?;
     }
     for source in sources {
         let description = source.plugin.description();

@@ -11,8 +11,8 @@ use plugin_sdk::contract::{Answer, Request};
 use super::single::{self, Single};
 use super::{Failure, Outcome, block_on, plain};
 use crate::alert::Alert;
-use crate::config::{Config, Format, did_you_mean};
-use crate::destinations::itoc360::format;
+use crate::config::{self, Config, DestinationKind, did_you_mean};
+use crate::destinations::Destination;
 use crate::gateway;
 use crate::sources::{self, Source};
 
@@ -58,7 +58,7 @@ pub fn try_out(what: &Try) -> Outcome {
         let source = loaded.sources.pop().ok_or_else(|| anyhow!("the configuration has no source"))?;
         let answer = read(&source, &request).await?;
         let destination = config.destinations.iter().find(|one| *one.name == *source.destination);
-        show(&source, &request, &answer, destination.map_or(Format::Alertmanager, |one| one.format))?;
+        show(&source, &request, &answer, destination)?;
         Ok(answer)
     })?;
     match answer {
@@ -106,7 +106,12 @@ async fn read(source: &Source, request: &Request) -> anyhow::Result<Answer> {
     Ok(source.read(received_at, method, url, &headers, &body.bytes()).await?)
 }
 
-fn show(source: &Source, request: &Request, answer: &Answer, format: Format) -> anyhow::Result<()> {
+fn show(
+    source: &Source,
+    request: &Request,
+    answer: &Answer,
+    destination: Option<&config::Destination>,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let description = source.plugin.description();
     let (name, version) = (plain::line(&description.name), plain::line(&description.version));
@@ -121,9 +126,17 @@ fn show(source: &Source, request: &Request, answer: &Answer, format: Format) -> 
             received_at: request.received_at.clone(),
             event: event.clone(),
         };
-        let body: serde_json::Value = serde_json::from_slice(&format::body(format, &alert))?;
-        let body = plain::lines(&serde_json::to_string_pretty(&body)?);
-        writeln!(out, "\nITOC360 would be sent ({}):\n{body}", format.as_str())?;
+        let Some(destination) = destination else { continue };
+        let body = Destination::new(destination)?.preview(&alert);
+        let body = match serde_json::from_str::<serde_json::Value>(&body) {
+            Ok(json) => serde_json::to_string_pretty(&json)?,
+            Err(_) => body,
+        };
+        let service = match &destination.kind {
+            DestinationKind::Itoc360 { format, .. } => format!("ITOC360 would be sent ({})", format.as_str()),
+            other => format!("{} would be sent ({})", destination.name, other.as_str()),
+        };
+        writeln!(out, "\n{service}:\n{}", plain::lines(&body))?;
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use admin::{ADMIN, Admin};
-pub use destination::{CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, TIMEOUT};
+pub use destination::{CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, Network, TIMEOUT, Webhook};
 pub use gateway::{Gateway, LISTEN, Listen, MEMORY, SHUTDOWN_GRACE};
 pub use limits::Limits;
 pub use name::OWN_SOURCE;

@@ -5,21 +5,39 @@ use std::borrow::Cow;
 /// What stands where the token stood.
 const MASKED: &str = "***";
 
-/// Knows one token by every spelling that an echo may give it.
+/// The secrets of one destination, by every spelling that an echo may give them.
 pub(crate) struct Mask {
-    /// Never empty strings. As sent first; then as JSON writes it, with and without the escaped slash that some writers
-    /// use.
+    /// Never empty strings. Each as sent, and as JSON writes it, with and without the escaped slash that some writers use.
     spellings: Vec<String>,
 }
 
 impl Mask {
+    /// Returns a mask for one token.
+    #[cfg(test)]
     pub(crate) fn new(token: &str) -> Self {
+        Self::of(&[token])
+    }
+
+    /// Returns a mask for each of these secrets.
+    pub(crate) fn of(secrets: &[&str]) -> Self {
+        let mut mask = Self { spellings: Vec::new() };
+        mask.add(secrets);
+        mask
+    }
+
+    /// Masks these secrets as well.
+    pub(crate) fn add(&mut self, secrets: &[&str]) {
+        secrets.iter().for_each(|secret| self.add_one(secret));
+        // The longest first: a secret may be a part of another.
+        self.spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+        self.spellings.dedup();
+    }
+
+    fn add_one(&mut self, token: &str) {
         let json = serde_json::Value::from(token).to_string();
         let json = json[1..json.len() - 1].to_owned();
-        let mut spellings = vec![token.to_owned(), json.replace('/', "\\/"), json];
-        spellings.retain(|spelling| !spelling.is_empty());
-        spellings.dedup();
-        Self { spellings }
+        let spellings = [token.to_owned(), json.replace('/', "\\/"), json];
+        self.spellings.extend(spellings.into_iter().filter(|spelling| !spelling.is_empty()));
     }
 
     /// `text` without the token.

@@ -34,7 +34,8 @@ fn what_is_not_written_has_the_documented_default() {
     assert_eq!(config.retention.age, Duration::from_secs(30 * 24 * 3600));
     assert_eq!(config.retention.size, 4 << 30);
     let destination = &config.destinations[0];
-    assert_eq!(destination.url, "https://api.itoc360.app/functions/v1/events");
+    assert_eq!(destination.kind.shown(), "https://api.itoc360.app/functions/v1/events (alertmanager)");
+    assert_eq!(destination.network, crate::config::Network::default());
     assert_eq!((destination.concurrency, destination.timeout), (32, Duration::from_secs(10)));
     let limits =
         Limits { body: 256 << 10, time: Duration::from_millis(100), memory: 16 << 20, output: 1 << 20, rate: None };
@@ -183,7 +184,8 @@ fn paths_start_at_the_folder_of_the_file() {
     let text = text.replace("{ env = \"ITOC360_TOKEN\" }", "{ file = \"token\" }");
     let config = Config::parse(&text, &file, &super::environment).expect("no problems");
     assert_eq!(config.gateway.data_dir, folder.path().join("data"));
-    assert_eq!(config.destinations[0].token.expose(), "from-the-file");
+    let crate::config::DestinationKind::Itoc360 { token, .. } = &config.destinations[0].kind else { panic!("ITOC360") };
+    assert_eq!(token.expose(), "from-the-file");
     let PluginRef::File { path, sha256: Some(sha256) } = &config.sources[0].plugin else { panic!("a file") };
     assert_eq!((path, sha256[0], sha256[31]), (&folder.path().join("my.wasm"), 0x01, 0xcd));
 }
