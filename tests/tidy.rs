@@ -18,7 +18,7 @@ const FLOORS: [(u8, &[&str]); 6] = [
     (4, &["gateway"]),
     (3, &["intake", "delivery", "monitor", "admin"]),
     (2, &["sources", "destinations"]),
-    (1, &["plugin", "store", "http"]),
+    (1, &["store", "http"]),
     (0, &["config", "alert", "metrics", "health", "clock", "log_throttle"]),
 ];
 

@@ -26,9 +26,9 @@ use crate::http::{self, Client, Following, Listener, Socket, Tls, UnixSocket};
 use crate::intake::{Intake, Replayer};
 use crate::metrics::Metrics;
 use crate::monitor::{Direct, Expected, Monitor, Plan, Reloaded};
-use crate::plugin::{Sandbox, SandboxOptions};
 use crate::sources::{self, Source};
 use crate::store::{self, Closing, DueReader, PluginId, PluginRecord, Retention, Store, StoreError};
+use alert_gateway_sandbox::{Sandbox, SandboxOptions};
 
 use reload::Reloading;
 

@@ -1,7 +1,7 @@
 //! The limits of a source: what the operator wrote, and beside it what the plugin asks for.
 
 use crate::config::{Config, Limits, Problem, Source, size_text};
-use crate::plugin::Description;
+use alert_gateway_sandbox::Description;
 
 /// The most memory that a plugin may ask for. An operator may grant more.
 pub const LARGEST_ASKED_MEMORY: usize = 256 * 1024 * 1024;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{Source, limits, schema};
 use crate::config::{self, Config, PluginRef, Problem, Problems};
-use crate::plugin::{Plugin, Sandbox};
+use alert_gateway_sandbox::{Plugin, Sandbox};
 
 /// The most bytes of a plugin's file. A whole JavaScript engine has some two million.
 const LARGEST_PLUGIN: u64 = 64 * 1024 * 1024;

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use crate::config::{self, Config, Limits};
-use crate::plugin::{CallError, CallLimits, Plugin};
+use alert_gateway_sandbox::{CallError, CallLimits, Plugin};
 use token::Mask;
 
 pub use limits::LARGEST_ASKED_MEMORY;

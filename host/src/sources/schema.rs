@@ -21,7 +21,7 @@ use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use plugin_sdk::contract::Checked;
 
 use crate::config::{Config, Problem, Source};
-use crate::plugin::Description;
+use alert_gateway_sandbox::Description;
 use explain::{Check, pointer_to};
 use serde_json::Value as Json;
 

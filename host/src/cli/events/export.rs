@@ -19,9 +19,9 @@ use plugin_sdk::signature::Scheme;
 use super::super::{ConfigFile, Failure, Outcome, block_on, trial};
 use crate::config::{Config, OWN_SOURCE};
 use crate::gateway;
-use crate::plugin::Measured;
 use crate::sources::{self, Source, call_limits};
 use crate::store::RequestRecord;
+use alert_gateway_sandbox::Measured;
 use redaction::STAND_IN;
 
 #[derive(Debug, Args)]
