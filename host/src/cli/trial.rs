@@ -103,7 +103,7 @@ fn unknown(name: &str, config: &Config) -> Failure {
 async fn read(source: &Source, request: &Request) -> anyhow::Result<Answer> {
     let headers = serde_json::value::to_raw_value(&request.headers)?;
     let Request { received_at, method, url, body, .. } = request;
-    Ok(source.read(received_at, method, url, &headers, &body.bytes()).await?)
+    Ok(source.read(received_at, method, url, &headers, &body.bytes(), None).await?)
 }
 
 fn show(

@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 pub use admin::{ADMIN, Admin};
 pub use destination::{CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, Network, TIMEOUT, Webhook};
 pub use gateway::{Gateway, LISTEN, Listen, MEMORY, SHUTDOWN_GRACE};
-pub use limits::Limits;
+pub use limits::{Limits, Written};
 pub use name::OWN_SOURCE;
 pub use network::Networks;
 pub(crate) use problem::listed;

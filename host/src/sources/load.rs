@@ -50,6 +50,10 @@ pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Loaded, Problems
                     // One that has a check may prove its sender with other settings.
                     Ok(Checked { authenticates: plugin.has_check().then_some(true), ..Checked::default() })
                 };
+                let proof = match &checked {
+                    Ok(Checked { proof: Some(proof), .. }) => proof.clone(),
+                    _ => plugin.description().proof.clone(),
+                };
                 match checked {
                     Ok(checked) => found.extend(schema::review(source, plugin.description(), &checked, config)),
                     Err(error) => {
@@ -59,7 +63,7 @@ pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Loaded, Problems
                     }
                 }
                 if found.is_empty() {
-                    sources.push(Source::new(config, source, plugin, limits));
+                    sources.push(Source::new(config, source, plugin, limits, &proof));
                 }
                 problems.extend(found);
                 warnings.extend(schema::warnings(source, plugin.description(), config));

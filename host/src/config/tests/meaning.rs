@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{GOOD, edited, good, printed, problems};
-use crate::config::{Config, Limits, PluginRef, Position, Rate};
+use crate::config::{Config, Limits, PluginRef, Position, Rate, Written};
 
 const SMALLEST: &str = r#"
 [gateway]
@@ -37,8 +37,14 @@ fn what_is_not_written_has_the_documented_default() {
     assert_eq!(destination.kind.shown(), "https://api.itoc360.app/functions/v1/events (alertmanager)");
     assert_eq!(destination.network, crate::config::Network::default());
     assert_eq!((destination.concurrency, destination.timeout), (32, Duration::from_secs(10)));
-    let limits =
-        Limits { body: 256 << 10, time: Duration::from_millis(100), memory: 16 << 20, output: 1 << 20, rate: None };
+    let limits = Limits {
+        body: 256 << 10,
+        time: Duration::from_millis(100),
+        memory: 16 << 20,
+        output: 1 << 20,
+        rate: None,
+        written: Written::default(),
+    };
     assert_eq!(config.sources[0].limits, limits);
     assert_eq!(config.sources[0].settings.json().get(), "{}");
 }
@@ -87,7 +93,9 @@ fn a_source_answers_below_the_public_url_which_is_kept_byte_for_byte() {
 fn a_source_has_the_common_limits_but_for_its_own() {
     let config = good(&edited("\"16MiB\"", "\"32 MiB\"").replace("\"256KiB\"", "4096"));
     let time = Duration::from_millis(200);
-    let limits = Limits { body: 4096, time, memory: 32 << 20, output: 1 << 20, rate: rate(100, 1) };
+    let written = config.sources[0].limits.written;
+    assert!(written.body && written.memory, "{written:?}");
+    let limits = Limits { body: 4096, time, memory: 32 << 20, output: 1 << 20, rate: rate(100, 1), written };
     assert_eq!(config.sources[0].limits, limits);
 }
 
