@@ -18,7 +18,7 @@
 //! | 5 | [`cli`] | commands |
 //! | 4 | [`gateway`] | assembles, runs, reloads, shuts down |
 //! | 3 | [`intake`], [`delivery`], [`monitor`], [`admin`] | one direction of the traffic each; none imports another |
-//! | 2 | [`sources`], [`destinations`] | configuration joined with what it configures |
+//! | 2 | [`sources`], [`destinations`], [`policy`] | configuration joined with what it configures |
 //! | 1 | [`store`], [`http`] | one outside thing each: disk, network in; for wasm, the crate [`alert_gateway_sandbox`] |
 //! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`clock`], [`log_throttle`] | words, no deeds |
 //!
@@ -53,6 +53,8 @@ pub mod log_throttle;
 pub mod metrics;
 #[forbid(unsafe_code)]
 pub mod monitor;
+#[forbid(unsafe_code)]
+pub mod policy;
 #[forbid(unsafe_code)]
 pub mod sources;
 #[forbid(unsafe_code)]

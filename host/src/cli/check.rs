@@ -19,7 +19,7 @@ pub fn check(file: &ConfigFile) -> Outcome {
     for destination in &config.destinations {
         Destination::new(destination).with_context(|| format!("cannot use destination \"{}\"", destination.name))?;
     }
-    for warning in config.warnings.iter().chain(&loaded.warnings) {
+    for warning in gateway::warnings(&config, &loaded) {
         eprintln!("warning: {warning}");
     }
     Ok(print(&config, &loaded.sources)?)

@@ -14,6 +14,7 @@ use crate::alert::Alert;
 use crate::config::{self, Config, DestinationKind, did_you_mean};
 use crate::destinations::Destination;
 use crate::gateway;
+use crate::policy::{Decision, Policy};
 use crate::sources::{self, Source};
 
 /// Where the requests of `try --plugin` would be delivered, were they.
@@ -119,12 +120,18 @@ fn show(
     // JSON escapes some control characters and not all.
     writeln!(out, "{}", plain::lines(&serde_json::to_string_pretty(answer)?))?;
     let Answer::Alerts(alerts) = answer else { return Ok(()) };
+    let policy = Policy::of(&source.configured);
     for event in alerts {
+        let decision = policy.decide(&source.name, event.clone());
+        told(&decision, &mut out)?;
+        if decision.dropped_by.is_some() {
+            continue;
+        }
         let alert = Alert {
             source: source.name.to_string(),
             request: "00000000-0000-7000-8000-000000000000".to_owned(),
             received_at: request.received_at.clone(),
-            event: event.clone(),
+            event: decision.alert,
         };
         let Some(destination) = destination else { continue };
         let body = Destination::new(destination)?.preview(&alert);
@@ -139,4 +146,24 @@ fn show(
         writeln!(out, "\n{service}:\n{}", plain::lines(&body))?;
     }
     Ok(())
+}
+
+/// Writes which of the operator's rules applied to an alert.
+fn told(decision: &Decision, out: &mut impl Write) -> std::io::Result<()> {
+    let rules = |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if !decision.applied.is_empty() {
+        writeln!(out, "\nRules that apply: {}.", rules(&decision.applied))?;
+    }
+    if decision.redacted > 0 {
+        writeln!(out, "\nMasked places: {}.", decision.redacted)?;
+    }
+    match decision.dropped_by {
+        Some(rule) => {
+            writeln!(out, "\nRule {rule} drops the alert: it would be stored as ignored, and delivered nowhere.")
+        }
+        None => match &decision.destinations {
+            Some(destinations) => writeln!(out, "\nIt goes to {}.", destinations.join(", ")),
+            None => Ok(()),
+        },
+    }
 }

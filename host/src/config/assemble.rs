@@ -169,8 +169,7 @@ fn warn_of_idle_destinations(
 ) {
     for (span, destination) in destinations {
         let Some(destination) = destination else { continue };
-        let used =
-            |(_, source): &(_, Option<Source>)| source.as_ref().is_none_or(|s| s.destination == destination.name);
+        let used = |(_, source): &(_, Option<Source>)| source.as_ref().is_none_or(|s| s.sends_to(&destination.name));
         if !sources.iter().any(used) && operator != Some(&destination.name) {
             let found = format!("no source sends to {}", destination.name);
             reading.warning(span.clone(), found, format!("write destination = {:?} in a source", destination.name));

@@ -21,6 +21,7 @@ mod gateway;
 mod limits;
 mod name;
 mod network;
+mod policy;
 mod problem;
 mod quantity;
 mod raw;
@@ -46,6 +47,9 @@ pub use gateway::{Gateway, LISTEN, Listen, MEMORY, SHUTDOWN_GRACE};
 pub use limits::{Limits, Written};
 pub use name::OWN_SOURCE;
 pub use network::Networks;
+pub use policy::{
+    Condition, Field, KeyTemplate, NamedPattern, Pattern, PatternError, REDACTED, Redaction, Rule, Term, mark,
+};
 pub(crate) use problem::listed;
 pub use problem::{Position, Problem, Problems, did_you_mean};
 pub use quantity::{Rate, parse_duration, shown_duration, size_text};

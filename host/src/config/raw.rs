@@ -152,6 +152,15 @@ impl<'t> Value<'t> {
         text
     }
 
+    /// A boolean.
+    pub(super) fn boolean(&self, reading: &mut Reading) -> Option<bool> {
+        let truth = self.value.as_bool();
+        if truth.is_none() {
+            self.wrong_type("write true or false", reading);
+        }
+        truth
+    }
+
     /// A table, to be written under the header `name`.
     pub(super) fn table(&self, name: &str, reading: &mut Reading) -> Option<&'t DeTable<'t>> {
         let table = self.value.as_table();

@@ -1,5 +1,6 @@
 //! `[sources.<name>]`: a sender, the plugin that reads it, and where its alerts go.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::gateway::Gateway;
 use super::limits::{self, Limits};
 use super::name::plain;
 use super::network::Networks;
+use super::policy::{Redaction, Rule, redaction, rule};
 use super::problem::{Position, did_you_mean, listed};
 use super::raw::{Table, Value, quoted};
 use super::reading::Reading;
@@ -41,6 +43,12 @@ pub struct Source {
     pub limits: Limits,
     /// How long nothing may come in before that is told. `None`, the default: however long.
     pub expect_every: Option<Duration>,
+    /// Labels that every alert gets, in place of the sender's of the same names.
+    pub labels: BTreeMap<String, String>,
+    /// What an operator changes about its alerts, in order.
+    pub rules: Vec<Rule>,
+    /// What is masked in its alerts.
+    pub redact: Vec<Redaction>,
     /// Where the source begins in the configuration.
     pub position: Position,
 }
@@ -60,6 +68,12 @@ pub enum PluginRef {
 }
 
 impl Source {
+    /// Returns whether alerts of this source can go to the destination of this name.
+    pub fn sends_to(&self, destination: &str) -> bool {
+        let chosen = self.rules.iter().filter_map(|rule| rule.destinations.as_ref()).flatten();
+        self.destination == destination || chosen.into_iter().any(|name| name == destination)
+    }
+
     /// The URL at which senders reach this source: `<public_url>/in/<name>`.
     pub fn url(&self, gateway: &Gateway) -> String {
         format!("{}/in/{}", gateway.public_url, self.name)
@@ -84,6 +98,9 @@ pub(super) fn read(
     let clients = table.optional("clients", Networks::default(), |value| value.networks("54.172.60.0/23", reading));
     let tokens = table.optional("token", Vec::new(), |value| value.tokens(reading));
     let expect_every = table.optional("expect_every", None, |value| value.duration(&EXPECT_EVERY, reading).map(Some));
+    let labels = table.optional("labels", BTreeMap::new(), |value| rule::labels(&value, reading));
+    let rules = table.optional("rules", Vec::new(), |value| rule::read(&value, destinations, reading));
+    let redact = table.optional("redact", Vec::new(), |value| redaction::read(&value, reading));
     let settings = table.table("settings", format!("{section}.settings]"), reading);
     let settings = settings::read(&settings, reading);
     let limits = table.table("limits", format!("{section}.limits]"), reading);
@@ -100,6 +117,9 @@ pub(super) fn read(
         settings: settings?,
         limits: limits?,
         expect_every: expect_every?,
+        labels: labels?,
+        rules: rules?,
+        redact: redact?,
         position,
     })
 }
@@ -177,4 +197,27 @@ pub(super) fn destination(value: &Value<'_>, known: &[&str], reading: &mut Readi
     };
     reading.absent(value.span.clone(), format!("{} is {}, which is not configured", value.label, quoted(name)), help);
     None
+}
+
+/// The names of configured destinations: one text, or a list without repeats.
+pub(super) fn destinations(value: &Value<'_>, known: &[&str], reading: &mut Reading) -> Option<Vec<String>> {
+    let items = match value.value {
+        DeValue::Array(items) if items.is_empty() => {
+            reading.problem(value.span.clone(), format!("{} is an empty list", value.label), "name a destination");
+            return None;
+        }
+        DeValue::Array(items) => items,
+        _ => return destination(value, known, reading).map(|name| vec![name]),
+    };
+    let mut names: Vec<String> = Vec::new();
+    for item in items {
+        let item = Value::new(value.label.clone(), item);
+        let name = destination(&item, known, reading)?;
+        if names.contains(&name) {
+            item.wrong_text(&name, "write each destination once", reading);
+            return None;
+        }
+        names.push(name);
+    }
+    Some(names)
 }

@@ -33,7 +33,7 @@ impl Intake {
         let source = &entrance.source;
         let proofs = proofs(&source.name, proof);
         let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
-        let prepared = prepare(source, &received.id, &crate::clock::rfc3339(received.at_ms), alerts);
+        let prepared = prepare(entrance, &received.id, &crate::clock::rfc3339(received.at_ms), alerts);
         let reading = prepared.map_or_else(
             |reason| {
                 let advice = "An alert must become JSON; look at its details.";
@@ -106,15 +106,22 @@ pub(super) fn proofs(source: &str, proof: Option<ProofIdentity>) -> Proofs {
 /// # Errors
 /// Why one cannot be written down. That is a failure to read the request: it is kept raw.
 pub(super) fn prepare(
-    source: &Source,
+    entrance: &Entrance,
     request: &str,
     received_at: &str,
     alerts: Vec<contract::Alert>,
 ) -> Result<Vec<NewAlert>, String> {
+    let Entrance { source, policy, .. } = entrance;
     let prepared = alerts.into_iter().map(|event| {
         let (source_name, request, received_at) = (source.name.to_string(), request.to_owned(), received_at.to_owned());
-        let alert = Alert { source: source_name, request, received_at, event };
-        NewAlert::new(&alert, [&source.destination]).map_err(|error| error.to_string())
+        let decision = policy.decide(&source.name, event);
+        let alert = Alert { source: source_name, request, received_at, event: decision.alert };
+        let destinations = decision.destinations.unwrap_or_else(|| vec![source.destination.to_string()]);
+        let alert = NewAlert::new(&alert, destinations).map_err(|error| error.to_string())?;
+        Ok(match decision.dropped_by {
+            Some(rule) => alert.ignored(format!("dropped by rule {rule} of its source")),
+            None => alert,
+        })
     });
     prepared.collect()
 }

@@ -31,6 +31,7 @@ use crate::health::Health;
 use crate::http::{self, Client};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
+use crate::policy::Policy;
 use crate::sources::{ReadError, Source};
 use crate::store::{Notice, PluginId, Store, StoreError};
 use conditions::Condition;
@@ -63,6 +64,7 @@ const HEALTH: &str = "/healthz";
 #[derive(Debug)]
 struct Entrance {
     source: Source,
+    policy: Policy,
     gate: Gate,
     plugin: PluginId,
     standing: Arc<Standing>,
@@ -101,7 +103,8 @@ impl Intake {
                 Some(entrance) => (entrance.gate.with(source.limits()), Arc::clone(&entrance.standing)),
                 None => (Gate::new(self.admission.join(), source.limits()), Arc::new(self.standing(&source.name))),
             };
-            (Arc::clone(&source.name), Entrance { source, gate, plugin, standing })
+            let policy = Policy::of(&source.configured);
+            (Arc::clone(&source.name), Entrance { source, policy, gate, plugin, standing })
         };
         let entrances = Arc::new(sources.into_iter().map(enter).collect());
         *self.sources.write().unwrap_or_else(PoisonError::into_inner) = entrances;

@@ -164,7 +164,7 @@ async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
     let RequestRecord { received_at, method, url, body, .. } = request;
     let answer = source.read(received_at, method, url, &headers, body, proof.as_ref()).await;
     Some(match answer {
-        Ok(Answer::Alerts(alerts)) => keep::prepare(source, &request.id, &request.received_at, alerts.list)
+        Ok(Answer::Alerts(alerts)) => keep::prepare(entrance, &request.id, &request.received_at, alerts.list)
             .map_or_else(|reason| Reading::Failed(reason.into()), Reading::alerts),
         Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
         Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),
