@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alert_gateway::plugin::{CallLimits, Plugin, Sandbox, SandboxOptions};
+use alert_gateway_sandbox::{CallLimits, Plugin, Sandbox, SandboxOptions};
 use plugin_sdk::case;
 use plugin_sdk::contract::Request;
 use plugin_sdk::signature::{Scheme, sha256};

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use alert_gateway::plugin::{CallLimits, Plugin, Sandbox, SandboxOptions};
+use alert_gateway_sandbox::{CallLimits, Plugin, Sandbox, SandboxOptions};
 use plugin_sdk::contract::{Answer, Priority, Request, Scheme, Status};
 use plugin_sdk::testing;
 use serde_json::{Value, json};

@@ -39,6 +39,7 @@ mod proxies;
 mod reload;
 mod repeats;
 mod requests;
+mod rules;
 mod secrecy;
 mod signatures;
 mod store_file;

@@ -337,7 +337,7 @@ async fn a_flood_of_refused_requests_is_one_line_of_each_kind() {
     }
     let logged = gateway.stop().await.stderr;
     let about = |words: &str| logged.lines().filter(|line| line.contains(words)).count();
-    assert_eq!(about("rejected by the plugin"), 2, "{logged}");
+    assert_eq!(about("\"message\":\"rejected\""), 2, "{logged}");
     assert_eq!(about("its body is too large"), 1, "{logged}");
     let line = logged.lines().find(|line| line.contains("its body is too large")).unwrap();
     let line: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -137,6 +137,35 @@ async fn token_is_taken_as_sent_and_decoded() {
     itoc360.opens_only(3).await;
 }
 
+#[tokio::test]
+async fn forged_request_starts_no_sandbox() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, gateway) = Setup::new(&itoc360).start().await;
+    const CALLS: &str = "gateway_plugin_duration_seconds_count{source=\"twilio\"}";
+    let genuine = twilio::error(&twilio::sid(1)).to("twilio");
+    for signature in ["", "AAAA", &"x".repeat(4096), "EfWcvsgAOV8k0v1MrI6lv99Poa8=", "\u{e9}"] {
+        let forged = genuine.clone().without("X-Twilio-Signature").header("X-Twilio-Signature", signature);
+        let answer = gateway.post(&forged).await;
+        assert!(matches!(answer.status, 401 | 403), "{signature:?}: {}", answer.body);
+    }
+    gateway.post(&genuine.clone().without("X-Twilio-Signature")).await.is_problem(401);
+    assert_eq!(gateway.metrics().await.get(CALLS), None, "the plugin was called");
+    gateway.accept(&genuine).await;
+    assert_eq!(gateway.metrics().await[CALLS], 1.0);
+}
+
+#[tokio::test]
+async fn proof_over_the_url_holds_beside_a_token_in_it() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let lines = format!(
+        "plugin = \"twilio-errors\"\nsettings.auth_token = {{ env = \"TWILIO_AUTH_TOKEN\" }}\ntoken = \"{TOKEN}\""
+    );
+    let (place, gateway) = Setup::new(&itoc360).source("both", &lines).start().await;
+    let id = gateway.accept(&twilio::error(&twilio::sid(1)).to(&format!("both?token={TOKEN}"))).await;
+    itoc360.opens_only(1).await;
+    assert!(!place.event(&id).await.to_string().contains(TOKEN));
+}
+
 /// A plugin that fails on every request, before it could have looked at the sender.
 fn failing() -> Vec<u8> {
     plugin::hostile("(unreachable)")

@@ -17,8 +17,8 @@ const FLOORS: [(u8, &[&str]); 6] = [
     (5, &["cli"]),
     (4, &["gateway"]),
     (3, &["intake", "delivery", "monitor", "admin"]),
-    (2, &["sources", "destinations"]),
-    (1, &["plugin", "store", "http"]),
+    (2, &["sources", "destinations", "policy"]),
+    (1, &["store", "http"]),
     (0, &["config", "alert", "metrics", "health", "clock", "log_throttle", "mask"]),
 ];
 

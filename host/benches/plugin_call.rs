@@ -3,7 +3,7 @@
 //! `cargo bench -p alert-gateway --bench plugin_call`. The figures are times a call; with two threads, the time after which
 //! the next of both together is done, so half of the figure for one thread is as good as it gets.
 
-use alert_gateway::plugin::{CallLimits, Plugin, Sandbox, SandboxOptions};
+use alert_gateway_sandbox::{CallLimits, Plugin, Sandbox, SandboxOptions};
 use criterion::{Criterion, criterion_group, criterion_main};
 use plugin_sdk::{testing, wire};
 use std::hint::black_box;

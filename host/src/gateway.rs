@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::{Admin, Guard};
-use crate::config::{Config, Destination, Listen, TlsFiles, causes};
+use crate::config::{Config, Destination, Listen, Problem, TlsFiles, causes};
 use crate::delivery::Delivery;
 use crate::destinations;
 use crate::health::Health;
@@ -26,9 +26,10 @@ use crate::http::{self, Client, Following, Listener, Socket, Tls, UnixSocket};
 use crate::intake::{Intake, Replayer};
 use crate::metrics::Metrics;
 use crate::monitor::{Direct, Expected, Monitor, Plan, Reloaded};
-use crate::plugin::{Sandbox, SandboxOptions};
-use crate::sources::{self, Source};
+use crate::policy;
+use crate::sources::{self, Loaded, Source};
 use crate::store::{self, Closing, DueReader, PluginId, PluginRecord, Retention, Store, StoreError};
+use alert_gateway_sandbox::{Sandbox, SandboxOptions};
 
 use reload::Reloading;
 
@@ -100,7 +101,7 @@ impl Gateway {
         let (store, closing) = Store::open(data_dir, &options.store, metrics.clone())
             .with_context(|| format!("cannot open the store in {}", data_dir.display()))?;
         let loaded = sources::load(config, &sandbox(config, true)?).await?;
-        for cause in causes(&[&*config.warnings, &*loaded.warnings].concat()) {
+        for cause in causes(&warnings(config, &loaded)) {
             tracing::warn!("{cause}");
         }
 
@@ -270,6 +271,17 @@ impl Hallway {
             self.tasks.shutdown().await;
         }
     }
+}
+
+/// Returns everything in a configuration that is allowed and yet unwise, rules that can never match included.
+pub fn warnings(config: &Config, loaded: &Loaded) -> Vec<Problem> {
+    let unmatched = loaded.sources.iter().flat_map(|source| {
+        let declared = &source.plugin.description().labels;
+        // A plugin that declares no labels may set any.
+        policy::lint(&source.configured, (!declared.is_empty()).then_some(declared.as_slice()))
+    });
+    let unmatched = unmatched.map(|finding| config.problem(finding.position, finding.found, finding.help));
+    config.warnings.iter().chain(&loaded.warnings).cloned().chain(unmatched).collect()
 }
 
 /// Creates the sandbox for a configuration. `cached` keeps compiled plugins in the data directory.

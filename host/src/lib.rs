@@ -2,8 +2,8 @@
 //!
 //! # The path of an alert
 //!
-//! A sender posts to `/in/<source>`. [`intake`] finds the [source](sources), reads the body, and has the source's [plugin]
-//! read the request in a sandbox. The [store] takes the request and its alerts; the sender is acknowledged after the sync.
+//! A sender posts to `/in/<source>`. [`intake`] finds the [source](sources), reads the body, and has the source's plugin
+//! read the request in a [sandbox](alert_gateway_sandbox). The [store] takes the request and its alerts; the sender is acknowledged after the sync.
 //! [`delivery`] takes due alerts from the store, sends each to its [destination](destinations), and settles the outcome. The two
 //! directions meet at the store only: neither imports the other. The [`monitor`] reports trouble on the way, as internal alerts
 //! that take the same way out.
@@ -18,8 +18,8 @@
 //! | 5 | [`cli`] | commands |
 //! | 4 | [`gateway`] | assembles, runs, reloads, shuts down |
 //! | 3 | [`intake`], [`delivery`], [`monitor`], [`admin`] | one direction of the traffic each; none imports another |
-//! | 2 | [`sources`], [`destinations`] | configuration joined with what it configures |
-//! | 1 | [`plugin`], [`store`], [`http`] | one outside thing each: wasm, disk, network in |
+//! | 2 | [`sources`], [`destinations`], [`policy`] | configuration joined with what it configures |
+//! | 1 | [`store`], [`http`] | one outside thing each: disk, network in; for wasm, the crate [`alert_gateway_sandbox`] |
 //! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`clock`], [`log_throttle`], [`mask`] | words, no deeds |
 //!
 //! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code, follow a request: start at
@@ -55,7 +55,8 @@ pub mod mask;
 pub mod metrics;
 #[forbid(unsafe_code)]
 pub mod monitor;
-pub mod plugin;
+#[forbid(unsafe_code)]
+pub mod policy;
 #[forbid(unsafe_code)]
 pub mod sources;
 #[forbid(unsafe_code)]

@@ -36,14 +36,19 @@ impl std::fmt::Debug for Mask {
 impl Mask {
     /// Makes a mask for these secrets. An empty one hides nothing.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
-        let mut needles = Vec::new();
+        let mut mask = Self { needles: Vec::new() };
+        mask.add(secrets);
+        mask
+    }
+
+    /// Hides these secrets as well.
+    pub fn add<'s>(&mut self, secrets: impl IntoIterator<Item = &'s str>) {
         for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
-            needles.push(secret.as_bytes().to_vec());
-            needles.extend(in_base64(secret.as_bytes()));
+            self.needles.push(secret.as_bytes().to_vec());
+            self.needles.extend(in_base64(secret.as_bytes()));
         }
-        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
-        needles.dedup();
-        Self { needles }
+        self.needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        self.needles.dedup();
     }
 
     /// Returns the text without the secrets.

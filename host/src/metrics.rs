@@ -33,6 +33,10 @@ pub struct Metrics {
     pub plugin_duration: Family<SourceLabel, Histogram, fn() -> Histogram>,
     /// Plugin calls that failed, by kind.
     pub plugin_failures: Family<FailureLabels, Counter>,
+    /// Alerts for requests that could not be read, by source and reason.
+    pub unreadable: Family<ReasonLabels, Counter>,
+    /// Notes of plugins on how alerts were made, by source and kind.
+    pub notes: Family<FailureLabels, Counter>,
     /// Alerts accepted (duplicates not counted), by source and priority.
     pub alerts_accepted: Family<PriorityLabels, Counter>,
     /// Delivery attempts, by destination and outcome.
@@ -102,6 +106,15 @@ pub struct RequestLabels {
     pub source: Arc<str>,
     /// `accepted`, `ignored`, `kept`, `replied`, or the reason of the refusal.
     pub outcome: &'static str,
+}
+
+/// The reason for which a request could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabels {
+    /// The source's name.
+    pub source: Arc<str>,
+    /// The plugin's word for it, of which each source has a bounded number.
+    pub reason: Arc<str>,
 }
 
 /// The source and the kind of a plugin's failure.
@@ -198,6 +211,8 @@ impl Metrics {
             source_heartbeat_missed: Family::default(),
             plugin_duration: Family::new_with_constructor(histogram),
             plugin_failures: Family::default(),
+            unreadable: Family::default(),
+            notes: Family::default(),
             alerts_accepted: Family::default(),
             deliveries: Family::default(),
             delivery_duration: Family::new_with_constructor(histogram),
@@ -237,6 +252,8 @@ impl Metrics {
         let help = "The time a plugin took to read a request";
         r.register_with_unit("plugin_duration", help, Unit::Seconds, self.plugin_duration.clone());
         r.register("plugin_failures", "Plugin calls that failed", self.plugin_failures.clone());
+        r.register("unreadable", "Alerts for requests that could not be read", self.unreadable.clone());
+        r.register("notes", "Notes of plugins on how alerts were made", self.notes.clone());
         r.register("alerts_accepted", "Alerts accepted, without duplicates", self.alerts_accepted.clone());
         r.register("delivery_attempts", "Attempts at delivery", self.deliveries.clone());
         let help = "The time that one attempt at delivery took";

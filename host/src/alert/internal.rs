@@ -225,7 +225,7 @@ pub fn rejected(source: &str, outcome: &str, request: &str) -> Alert {
 }
 
 /// A source keeps as many failed requests of unproved senders as it may.
-pub fn quota_used_up(source: &str, requests: usize, mebibytes: usize) -> Alert {
+pub fn quota_used_up(source: &str, requests: i64, mebibytes: i64) -> Alert {
     Topic::QuotaUsedUp.fires(
         source,
         format!("Source {source} keeps no more requests that its plugin fails on"),

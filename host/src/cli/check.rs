@@ -8,11 +8,13 @@ mod shown;
 
 use std::path::Path;
 
+use anyhow::anyhow;
 use clap::Args;
 
 use super::env_file::{EnvFile, Variables};
 use super::{ConfigFile, Failure, Outcome, block_on};
 use crate::config::{Config, Problem, Problems, causes};
+use crate::destinations::Destination;
 use crate::gateway;
 use crate::sources::{self, Loaded};
 
@@ -87,7 +89,12 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
         Ok(sources::examine(&config, &sandbox).await)
     })?;
     errors.extend(problems);
-    let mut warnings = [&*config.warnings, &*loaded.warnings].concat();
+    let mut warnings = gateway::warnings(&config, &loaded);
+    for destination in &config.destinations {
+        if let Err(error) = Destination::new(destination) {
+            return Err(Failure::Run(anyhow!("cannot use destination \"{}\": {error}", destination.name)));
+        }
+    }
     // Of a table [gateway] that cannot be read the data directory is a guess.
     if errors.is_empty() {
         machine::look(&config, &mut errors, &mut warnings);

@@ -93,7 +93,7 @@ pub struct Dismiss {
     source: Option<String>,
     /// With --failed or --dead, only what came in before: a duration, as in 24h or 7d, or a time
     #[arg(long, value_name = "WHEN", value_parser = since, conflicts_with = "ids")]
-    older_than: Option<Timestamp>,
+    older_than: Option<jiff::Timestamp>,
     /// The reason, for whoever looks at it later
     #[arg(long, value_name = "TEXT")]
     why: String,

@@ -12,9 +12,10 @@ use super::env_file::EnvFile;
 use super::single::{self, Single};
 use super::{ConfigFile, Failure, Outcome, block_on, plain};
 use crate::alert::Alert;
-use crate::config::{Config, Format, did_you_mean};
-use crate::destinations::itoc360::format;
+use crate::config::{self, Config, DestinationKind, did_you_mean};
+use crate::destinations::Destination;
 use crate::gateway;
+use crate::policy::{Decision, Policy};
 use crate::sources::{self, Source};
 
 /// The destination of `try --plugin`, at which nothing is delivered.
@@ -64,7 +65,7 @@ pub fn try_out(what: &Try) -> Outcome {
         let source = loaded.sources.pop().ok_or_else(|| anyhow!("the configuration has no source"))?;
         let answer = read(&source, &request).await?;
         let destination = config.destinations.iter().find(|one| *one.name == *source.destination);
-        show(&source, &request, &answer, destination.map_or(Format::Alertmanager, |one| one.format))?;
+        show(&source, &request, &answer, destination)?;
         Ok(answer)
     })?;
     match answer {
@@ -112,10 +113,15 @@ fn unknown(name: &str, config: &Config) -> Failure {
 async fn read(source: &Source, request: &Request) -> anyhow::Result<Answer> {
     let headers = serde_json::value::to_raw_value(&request.headers)?;
     let Request { received_at, method, url, body, .. } = request;
-    Ok(source.read(received_at, method, url, &headers, &body.bytes()).await?)
+    Ok(source.read(received_at, method, url, &headers, &body.bytes(), None).await?)
 }
 
-fn show(source: &Source, request: &Request, answer: &Answer, format: Format) -> anyhow::Result<()> {
+fn show(
+    source: &Source,
+    request: &Request,
+    answer: &Answer,
+    destination: Option<&config::Destination>,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let description = source.plugin.description();
     let (name, version) = (plain::line(&description.name), plain::line(&description.version));
@@ -123,16 +129,50 @@ fn show(source: &Source, request: &Request, answer: &Answer, format: Format) -> 
     // JSON escapes some control characters and not all.
     writeln!(out, "{}", plain::lines(&serde_json::to_string_pretty(answer)?))?;
     let Answer::Alerts(alerts) = answer else { return Ok(()) };
+    let policy = Policy::of(&source.configured);
     for event in alerts {
+        let decision = policy.decide(&source.name, event.clone());
+        told(&decision, &mut out)?;
+        if decision.dropped_by.is_some() {
+            continue;
+        }
         let alert = Alert {
             source: source.name.to_string(),
             request: "00000000-0000-7000-8000-000000000000".to_owned(),
             received_at: request.received_at.clone(),
-            event: event.clone(),
+            event: decision.alert,
         };
-        let body: serde_json::Value = serde_json::from_slice(&format::body(format, &alert))?;
-        let body = plain::lines(&serde_json::to_string_pretty(&body)?);
-        writeln!(out, "\nITOC360 would be sent ({}):\n{body}", format.as_str())?;
+        let Some(destination) = destination else { continue };
+        let body = Destination::new(destination)?.preview(&alert);
+        let body = match serde_json::from_str::<serde_json::Value>(&body) {
+            Ok(json) => serde_json::to_string_pretty(&json)?,
+            Err(_) => body,
+        };
+        let service = match &destination.kind {
+            DestinationKind::Itoc360 { format, .. } => format!("ITOC360 would be sent ({})", format.as_str()),
+            other => format!("{} would be sent ({})", destination.name, other.as_str()),
+        };
+        writeln!(out, "\n{service}:\n{}", plain::lines(&body))?;
     }
     Ok(())
+}
+
+/// Writes which of the operator's rules applied to an alert.
+fn told(decision: &Decision, out: &mut impl Write) -> std::io::Result<()> {
+    let rules = |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if !decision.applied.is_empty() {
+        writeln!(out, "\nRules that apply: {}.", rules(&decision.applied))?;
+    }
+    if decision.redacted > 0 {
+        writeln!(out, "\nMasked places: {}.", decision.redacted)?;
+    }
+    match decision.dropped_by {
+        Some(rule) => {
+            writeln!(out, "\nRule {rule} drops the alert: it would be stored as ignored, and delivered nowhere.")
+        }
+        None => match &decision.destinations {
+            Some(destinations) => writeln!(out, "\nIt goes to {}.", destinations.join(", ")),
+            None => Ok(()),
+        },
+    }
 }

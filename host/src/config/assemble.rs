@@ -170,7 +170,7 @@ fn warn_of_idle_destinations(
         let Some(destination) = destination else { continue };
         // A source whose destination could not be read may send to this one.
         let used = |(_, source): &(_, Option<Source>)| {
-            source.as_ref().is_none_or(|s| s.destination == destination.name || s.destination.is_empty())
+            source.as_ref().is_none_or(|source| source.sends_to(&destination.name) || source.destination.is_empty())
         };
         if !sources.iter().any(used) && operator != Some(&destination.name) {
             let found = format!("no source sends to [destinations.{}]", destination.name);

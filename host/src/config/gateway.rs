@@ -88,6 +88,18 @@ impl fmt::Display for Listen {
     }
 }
 
+impl Gateway {
+    /// Returns the largest body for which the memory has room.
+    pub fn largest_body(&self) -> usize {
+        self.memory / BODIES
+    }
+
+    /// Returns the largest output for which the memory has room beside such a body.
+    pub fn largest_output(&self, body: usize) -> usize {
+        (self.memory / OUTPUTS).saturating_sub(body)
+    }
+}
+
 /// How many of the largest bodies a gateway's memory must be. Requests get a sixth of it, a body counts twice there, and
 /// beside a source that takes all it can get, which is half and one request more, one of another source must still fit.
 pub(super) const BODIES: usize = 56;

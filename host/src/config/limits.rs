@@ -5,6 +5,19 @@ use std::time::Duration;
 use super::quantity::{GIB, KIB, MIB, Rate};
 use super::raw::Table;
 
+/// The limits that the operator wrote, for all sources or for one: a plugin may ask for larger ones in place of the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// See [`Limits`]; so for all fields.
+    pub body: bool,
+    /// See there.
+    pub time: bool,
+    /// See there.
+    pub memory: bool,
+    /// See there.
+    pub output: bool,
+}
+
 /// What one request, and the plugin that reads it, may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -18,18 +31,37 @@ pub struct Limits {
     pub output: usize,
     /// How many requests are taken in a time; `None` for any number.
     pub rate: Option<Rate>,
+    /// Which of these were written.
+    pub written: Written,
 }
 
 impl Default for Limits {
     /// Each is some hundred times what a webhook needs; beyond that something is wrong. There is no rate: how many events
     /// a sender has is not the gateway's to know, and what is too many for it is refused without one.
     fn default() -> Self {
-        Self { body: 256 * KIB, time: Duration::from_millis(100), memory: 16 * MIB, output: MIB, rate: None }
+        Self {
+            body: 256 * KIB,
+            time: Duration::from_millis(100),
+            memory: 16 * MIB,
+            output: MIB,
+            rate: None,
+            written: Written::default(),
+        }
     }
 }
 
 /// Reads a table of limits; what it does not name is as in `inherited`.
 pub(super) fn read(mut table: Table<'_>, inherited: Limits) -> Option<Limits> {
+    let mut written = inherited.written;
+    for (key, _) in table.entries() {
+        match key.get_ref().as_ref() {
+            "body" => written.body = true,
+            "time" => written.time = true,
+            "memory" => written.memory = true,
+            "output" => written.output = true,
+            _ => {}
+        }
+    }
     let transfer = KIB..=64 * MIB;
     let body = table.optional("body", inherited.body, |value| value.size(&transfer));
     // Below 10 ms a busy machine fails calls that are not at fault; beyond 30 s every sender has gone.
@@ -40,5 +72,5 @@ pub(super) fn read(mut table: Table<'_>, inherited: Limits) -> Option<Limits> {
     let output = table.optional("output", inherited.output, |value| value.size(&transfer));
     let rate = table.optional("rate", inherited.rate, |value| value.rate());
     table.finish();
-    Some(Limits { body: body?, time: time?, memory: memory?, output: output?, rate: rate? })
+    Some(Limits { body: body?, time: time?, memory: memory?, output: output?, rate: rate?, written })
 }

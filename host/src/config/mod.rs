@@ -21,6 +21,7 @@ mod gateway;
 mod limits;
 mod name;
 mod network;
+mod policy;
 mod problem;
 mod quantity;
 mod raw;
@@ -41,12 +42,15 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use admin::{ADMIN, Admin};
-pub use destination::{CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, TIMEOUT};
+pub use destination::{CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, Network, TIMEOUT, Webhook};
 pub use flaw::{Flaw, secret_flaw};
 pub use gateway::{Gateway, LISTEN, Listen, MEMORY, SHUTDOWN_GRACE};
-pub use limits::Limits;
+pub use limits::{Limits, Written};
 pub use name::OWN_SOURCE;
 pub use network::Networks;
+pub use policy::{
+    Condition, Field, KeyTemplate, NamedPattern, Pattern, PatternError, REDACTED, Redaction, Rule, Term, mark,
+};
 pub(crate) use problem::listed;
 pub use problem::{Cause, Position, Problem, Problems, causes, did_you_mean};
 pub use quantity::{Rate, parse_duration, shown_duration, size_text};

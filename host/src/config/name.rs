@@ -1,5 +1,7 @@
 //! Names of sources and destinations. They stand in URLs, metrics and file names, so they are short and plain.
 
+use toml::de::DeValue;
+
 use super::problem::{Span, did_you_mean, listed};
 use super::raw::{Value, quoted};
 use super::reading::Reading;
@@ -57,4 +59,27 @@ pub(super) fn of_destination(value: &Value<'_>, known: &[&str]) -> Option<String
     };
     value.absent(format!("{} is {}, which is not configured", value.label, quoted(name)), help);
     None
+}
+
+/// Reads the names of configured destinations: one text, or a list without repeats.
+pub(super) fn of_destinations(value: &Value<'_>, known: &[&str]) -> Option<Vec<String>> {
+    let items = match value.value {
+        DeValue::Array(items) if items.is_empty() => {
+            value.problem(format!("{} is an empty list", value.label), "name a destination");
+            return None;
+        }
+        DeValue::Array(items) => items,
+        _ => return of_destination(value, known).map(|name| vec![name]),
+    };
+    let mut names: Vec<String> = Vec::new();
+    for item in items {
+        let item = Value::new(value.label.clone(), item, value.reading);
+        let name = of_destination(&item, known)?;
+        if names.contains(&name) {
+            item.wrong_text(&name, "write each destination once");
+            return None;
+        }
+        names.push(name);
+    }
+    Some(names)
 }

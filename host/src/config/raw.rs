@@ -179,6 +179,15 @@ impl<'t> Value<'t> {
         text
     }
 
+    /// Returns its truth, where it is a boolean.
+    pub(super) fn boolean(&self) -> Option<bool> {
+        let truth = self.value.as_bool();
+        if truth.is_none() {
+            self.wrong_type("write true or false");
+        }
+        truth
+    }
+
     /// Returns its table, to be written under the header `name`.
     pub(super) fn table(&self, name: &str) -> Option<&'t DeTable<'t>> {
         let table = self.value.as_table();

@@ -1,5 +1,6 @@
 //! `[sources.<name>]`: a sender, the plugin that reads it, and where its alerts go.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::limits::{self, Limits};
 use super::name;
 use super::network::Networks;
+use super::policy::{Redaction, Rule, redaction, rule};
 use super::problem::Position;
 use super::raw::{Table, Value};
 use super::secret::Secret;
@@ -40,6 +42,12 @@ pub struct Source {
     pub limits: Limits,
     /// How long nothing may come in before that is told. `None`, the default: however long.
     pub expect_every: Option<Duration>,
+    /// Labels that every alert gets, in place of the sender's of the same names.
+    pub labels: BTreeMap<String, String>,
+    /// What an operator changes about its alerts, in order.
+    pub rules: Vec<Rule>,
+    /// What is masked in its alerts.
+    pub redact: Vec<Redaction>,
     /// Where the source begins in the configuration.
     pub position: Position,
 }
@@ -59,6 +67,12 @@ pub enum PluginRef {
 }
 
 impl Source {
+    /// Returns whether alerts of this source can go to the destination of this name.
+    pub fn sends_to(&self, destination: &str) -> bool {
+        let chosen = self.rules.iter().filter_map(|rule| rule.destinations.as_ref()).flatten();
+        self.destination == destination || chosen.into_iter().any(|name| name == destination)
+    }
+
     /// Returns the URL at which senders reach this source: `<public_url>/in/<name>`.
     pub fn url(&self, public_url: &PublicUrl) -> String {
         format!("{public_url}/in/{}", self.name)
@@ -81,6 +95,9 @@ pub(super) fn read(name: &str, mut table: Table<'_>, destinations: &[&str], inhe
     let clients = table.optional("clients", Networks::default(), |value| value.networks("54.172.60.0/23"));
     let tokens = table.optional("token", Vec::new(), |value| value.tokens());
     let expect_every = table.optional("expect_every", None, |value| value.duration(&EXPECT_EVERY).map(Some));
+    let labels = table.optional("labels", BTreeMap::new(), |value| rule::labels(&value));
+    let rules = table.optional("rules", Vec::new(), |value| rule::read(&value, destinations));
+    let redact = table.optional("redact", Vec::new(), |value| redaction::read(&value));
     let settings = table.table("settings", format!("{section}.settings]"));
     let settings = settings::read(&settings);
     let limits = table.table("limits", format!("{section}.limits]"));
@@ -98,6 +115,9 @@ pub(super) fn read(name: &str, mut table: Table<'_>, destinations: &[&str], inhe
         settings,
         limits: limits.unwrap_or(inherited),
         expect_every: expect_every.unwrap_or_default(),
+        labels: labels.unwrap_or_default(),
+        rules: rules.unwrap_or_default(),
+        redact: redact.unwrap_or_default(),
         position,
     })
 }

@@ -26,10 +26,10 @@ pub fn settlement(
     let mut answer = None;
     let wait = match &sent.outcome {
         Outcome::Accepted(receipt) => {
-            if receipt.id.is_empty() {
+            if sent.lacks_receipt {
                 warn_of_missing_receipt(&sent.answer_excerpt, alert, destination, throttle);
-                answer = Some(sent.answer_excerpt);
             }
+            answer = receipt.id.is_empty().then_some(sent.answer_excerpt);
             Duration::ZERO
         }
         Outcome::Retry { retry_after, .. } => backoff::delay(attempts + 1, *retry_after, rng),

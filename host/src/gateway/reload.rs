@@ -18,7 +18,7 @@ use crate::config::{Config, Problems, causes, listed};
 use crate::intake::Intake;
 use crate::metrics::{Metrics, OutcomeLabel};
 use crate::monitor::Reloaded;
-use crate::sources::{self, Loaded};
+use crate::sources;
 use crate::store::Store;
 
 /// The parts of a running gateway that a reload changes or asks.
@@ -91,10 +91,12 @@ impl Reloading {
         if !tables.is_empty() {
             return Err(Refused::Restart(tables));
         }
-        let Loaded { sources, warnings } = sources::load(&config, &sandbox(&config, true)?).await?;
+        let loaded = sources::load(&config, &sandbox(&config, true)?).await?;
+        let warnings = super::warnings(&config, &loaded);
+        let sources = loaded.sources;
         let expected = sources.iter().map(expected).collect();
         let sources = known(sources, &self.store).await.context("the plugins cannot be written down")?;
-        for cause in causes(&[&*config.warnings, &*warnings].concat()) {
+        for cause in causes(&warnings) {
             tracing::warn!("{cause}");
         }
         sources.iter().filter(|(source, _)| !before.contains(&source.name)).for_each(|(source, _)| announce(source));

@@ -160,12 +160,14 @@ impl Ending {
                 &serde_json::json!({ "request": id, "kept": "it could not be read, and is kept to be read again" }),
             ),
             Self::Replied(answer) => *answer,
-            Self::Rejected(Rejection { kind, reason, .. }) => match kind {
+            Self::Rejected(Rejection { kind, reason, challenge, .. }) => match kind {
                 RejectionKind::Malformed => problem(StatusCode::BAD_REQUEST, &reason),
                 RejectionKind::Forbidden => problem(StatusCode::FORBIDDEN, &reason),
                 RejectionKind::Unauthenticated => {
-                    let scheme = source.map_or("Bearer", |source| source.plugin.name());
-                    with(problem(StatusCode::UNAUTHORIZED, &reason), WWW_AUTHENTICATE, scheme)
+                    // Where no scheme of HTTP's fits, the plugin's name stands for its own: a 401 must have one.
+                    let own = || source.map_or("Bearer", |source| source.plugin.name()).to_owned();
+                    let challenge = challenge.unwrap_or_else(own);
+                    with(problem(StatusCode::UNAUTHORIZED, &reason), WWW_AUTHENTICATE, &challenge)
                 }
             },
             Self::NoSource => problem(

@@ -3,15 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_sdk::contract;
-use tokio::time::Instant;
+use plugin_sdk::contract::{self, ProofIdentity};
 
 use super::admission::REQUEST;
 use super::{Ending, Entrance, Intake, Received};
 use crate::alert::{Alert, internal};
 use crate::metrics::PriorityLabels;
 use crate::sources::{ReadError, Source};
-use crate::store::{Appended, Failure, NewAlert, NewRequest, Notice, PluginId, Reading, StoreError};
+use crate::store::{
+    Appended, Failure, NewAlert, NewRequest, Notice, PluginId, Proofs, Reading, StoreError, UnprovenBounds,
+};
+
+/// The failed requests that a source keeps where nothing has proved their senders: a stranger who finds a request that its
+/// plugin fails on must not fill the disk with copies of it.
+pub(super) const UNPROVEN: UnprovenBounds = UnprovenBounds { count: 1000, bytes: 64 << 20 };
 
 /// How long the disk may take for a request: more than another program may hold the file.
 const DISK_TIME: Duration = Duration::from_secs(30);
@@ -23,17 +28,19 @@ impl Intake {
         entrance: &Entrance,
         mut received: Received,
         alerts: Vec<contract::Alert>,
+        proof: Option<ProofIdentity>,
     ) -> Ending {
         let source = &entrance.source;
+        let proofs = proofs(&source.name, proof);
         let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
-        let prepared = prepare(source, &received.id, &crate::clock::rfc3339(received.at_ms), alerts);
+        let prepared = prepare(entrance, &received.id, &crate::clock::rfc3339(received.at_ms), alerts);
         let reading = prepared.map_or_else(
             |reason| {
                 let advice = "An alert must become JSON; look at its details.";
                 let notice = Some(Box::new(notice(source, &received.id, received.at_ms, "answer", advice)));
                 Reading::Failed(Failure { reason, notice, unproven: None })
             },
-            Reading::alerts,
+            |alerts| Reading::Alerts { alerts, proofs },
         );
         let failed = matches!(reading, Reading::Failed(_));
         // A plugin may make more of a request than came in.
@@ -64,25 +71,12 @@ impl Intake {
     /// Keeps a request that could not be read, so that it can be when the plugin is mended.
     pub(super) async fn keep_raw(&self, entrance: &Entrance, received: Received, error: &ReadError) -> Ending {
         let (source, id) = (&entrance.source, received.id.clone());
-        let unproved = (!received.proved).then(|| received.stored_bytes());
-        if unproved.is_some_and(|bytes| !entrance.standing.quota.take(bytes)) {
-            if entrance.standing.quota.compares(Instant::now()) {
-                let (store, standing, name) =
-                    (self.store.clone(), Arc::clone(&entrance.standing), Arc::clone(&source.name));
-                tokio::task::spawn_blocking(move || standing.compare(&store, &name));
-            }
-            return Ending::QuotaUsedUp;
-        }
+        let unproven = (!received.proved).then_some(UNPROVEN);
         let notice = notice(source, &id, received.at_ms, error.kind(), error.advice());
-        let reading =
-            Reading::Failed(Failure { reason: error.to_string(), notice: Some(Box::new(notice)), unproven: None });
+        let reading = Reading::Failed(Failure { reason: error.to_string(), notice: Some(Box::new(notice)), unproven });
         match self.append(received.into_request(source, entrance.plugin), reading).await {
-            Err(error) => {
-                if let Some(bytes) = unproved {
-                    entrance.standing.quota.put_back(bytes);
-                }
-                Ending::Store(error)
-            }
+            Err(StoreError::Unproven(_)) => Ending::QuotaUsedUp,
+            Err(error) => Ending::Store(error),
             Ok(_) => {
                 let (source, kind) = (&*source.name, error.kind());
                 // Senders can cause it as often as they like. Each request is in the store, and `events list` shows it.
@@ -100,20 +94,34 @@ impl Intake {
     }
 }
 
+/// The proof of a request as the store remembers it, so that a recorded request opens and closes nothing.
+pub(super) fn proofs(source: &str, proof: Option<ProofIdentity>) -> Proofs {
+    let Some(ProofIdentity { id, expires_at }) = proof else { return Proofs::default() };
+    let until = expires_at.and_then(|time| time.parse::<jiff::Timestamp>().ok()).map(jiff::Timestamp::as_millisecond);
+    Proofs::new(source, [id], until)
+}
+
 /// Alerts as the store takes them.
 ///
 /// # Errors
 /// Why one cannot be written down. That is a failure to read the request: it is kept raw.
 pub(super) fn prepare(
-    source: &Source,
+    entrance: &Entrance,
     request: &str,
     received_at: &str,
     alerts: Vec<contract::Alert>,
 ) -> Result<Vec<NewAlert>, String> {
+    let Entrance { source, policy, .. } = entrance;
     let prepared = alerts.into_iter().map(|event| {
         let (source_name, request, received_at) = (source.name.to_string(), request.to_owned(), received_at.to_owned());
-        let alert = Alert { source: source_name, request, received_at, event };
-        NewAlert::new(&alert, [&source.destination]).map_err(|error| error.to_string())
+        let decision = policy.decide(&source.name, event);
+        let alert = Alert { source: source_name, request, received_at, event: decision.alert };
+        let destinations = decision.destinations.unwrap_or_else(|| vec![source.destination.to_string()]);
+        let alert = NewAlert::new(&alert, destinations).map_err(|error| error.to_string())?;
+        Ok(match decision.dropped_by {
+            Some(rule) => alert.ignored(format!("dropped by rule {rule} of its source")),
+            None => alert,
+        })
     });
     prepared.collect()
 }
@@ -125,11 +133,6 @@ fn notice(source: &Source, request: &str, at_ms: i64, kind: &str, advice: &str) 
 }
 
 impl Received {
-    /// The bytes that it takes in the store.
-    fn stored_bytes(&self) -> usize {
-        self.url.len() + self.headers.get().len() + self.body.len()
-    }
-
     fn into_request(self, source: &Source, plugin: PluginId) -> NewRequest {
         NewRequest {
             id: self.id,

@@ -8,7 +8,7 @@ mod admission;
 mod conditions;
 mod ending;
 mod keep;
-mod quota;
+mod notes;
 mod rate;
 mod received;
 mod replay;
@@ -22,7 +22,7 @@ use std::time::Instant;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, StatusCode};
-use plugin_sdk::contract;
+use plugin_sdk::contract::{self, ProofIdentity};
 use uuid::Uuid;
 
 use crate::alert::internal::{self, Topic};
@@ -31,10 +31,11 @@ use crate::health::Health;
 use crate::http::{self, Client};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
+use crate::policy::Policy;
 use crate::sources::{ReadError, Source};
 use crate::store::{Notice, PluginId, Store, StoreError};
 use conditions::Condition;
-use quota::Quota;
+use notes::Reasons;
 
 pub use admission::Admission;
 pub use ending::{Ending, alerts_of};
@@ -63,6 +64,7 @@ const HEALTH: &str = "/healthz";
 #[derive(Debug)]
 struct Entrance {
     source: Source,
+    policy: Policy,
     gate: Gate,
     plugin: PluginId,
     standing: Arc<Standing>,
@@ -71,22 +73,12 @@ struct Entrance {
 /// What is known of a source beyond one configuration.
 #[derive(Debug)]
 struct Standing {
-    /// The failed requests of unproved senders that it keeps.
-    quota: Quota,
     /// Whether no more of them are kept.
     full: Condition,
     /// Whether requests of proved senders are refused for their shape.
     rejected: Condition,
-}
-
-impl Standing {
-    /// Takes over from the store how much of its quota a source has used. It reads the disk.
-    fn compare(&self, store: &Store, source: &str) {
-        match store.snapshot().and_then(|snapshot| snapshot.failed(source)) {
-            Ok((requests, bytes)) => self.quota.set(requests, bytes),
-            Err(error) => tracing::warn!(%error, source, "failed requests could not be counted"),
-        }
-    }
+    /// Why requests could not be read.
+    reasons: Reasons,
 }
 
 /// By the names of their sources.
@@ -111,7 +103,8 @@ impl Intake {
                 Some(entrance) => (entrance.gate.with(source.limits()), Arc::clone(&entrance.standing)),
                 None => (Gate::new(self.admission.join(), source.limits()), Arc::new(self.standing(&source.name))),
             };
-            (Arc::clone(&source.name), Entrance { source, gate, plugin, standing })
+            let policy = Policy::of(&source.configured);
+            (Arc::clone(&source.name), Entrance { source, policy, gate, plugin, standing })
         };
         let entrances = Arc::new(sources.into_iter().map(enter).collect());
         *self.sources.write().unwrap_or_else(PoisonError::into_inner) = entrances;
@@ -172,13 +165,33 @@ impl Intake {
             Ok(contract::Answer::Reply { status, headers, body }) => received
                 .reply(body.bytes().into_owned())
                 .map_or_else(Ending::NoRoom, |body| ending::reply(status, &headers, body)),
-            Ok(answer) => match alerts_of(answer) {
-                Ok(alerts) => self.keep_alerts(entrance, received, alerts).await,
-                Err(ending) => ending,
-            },
-            // Not the plugin's fault, and nothing that an operator could mend: the sender is asked to come back.
+            Ok(mut answer) => {
+                let checked = received.proof.as_ref().and_then(|proved| proved.proof.clone());
+                let proof = checked.or_else(|| match &mut answer {
+                    contract::Answer::Alerts(alerts) => alerts.proof.take(),
+                    _ => None,
+                });
+                self.take_alerts(entrance, received, answer, proof).await
+            }
+            // Not the plugin's fault, and nothing that an operator could fix: the sender is to send it again.
             Err(error) if error.is_busy() => Ending::Busy(error),
             Err(error) => self.keep_raw(entrance, received, &error).await,
+        }
+    }
+
+    async fn take_alerts(
+        &self,
+        entrance: &Entrance,
+        received: Received,
+        answer: contract::Answer,
+        proof: Option<ProofIdentity>,
+    ) -> Ending {
+        match alerts_of(answer) {
+            Ok(alerts) => {
+                self.note(entrance, &received.id, &alerts);
+                self.keep_alerts(entrance, received, alerts, proof).await
+            }
+            Err(ending) => ending,
         }
     }
 
@@ -224,7 +237,11 @@ impl Intake {
             }
             Ending::QuotaUsedUp => {
                 if standing.full.is_wrong(now) {
-                    events.push(internal::quota_used_up(&source.name, quota::REQUESTS, quota::BYTES >> 20));
+                    events.push(internal::quota_used_up(
+                        &source.name,
+                        keep::UNPROVEN.count,
+                        keep::UNPROVEN.bytes >> 20,
+                    ));
                 }
             }
             Ending::Accepted { .. } => {
@@ -249,13 +266,11 @@ impl Intake {
     fn standing(&self, source: &str) -> Standing {
         let told = self.store.snapshot().and_then(|snapshot| snapshot.told()).unwrap_or_default();
         let is_open = |topic: Topic| told.iter().any(|told| told.key == topic.key(source));
-        let standing = Standing {
-            quota: Quota::default(),
+        Standing {
             full: Condition::new(is_open(Topic::QuotaUsedUp)),
             rejected: Condition::new(is_open(Topic::Rejected)),
-        };
-        standing.compare(&self.store, source);
-        standing
+            reasons: Reasons::default(),
+        }
     }
 
     fn count(&self, source: Option<&Source>, ending: &Ending, proved: bool, started: Instant) {

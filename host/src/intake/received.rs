@@ -8,7 +8,8 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{EXPECT, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request};
-use plugin_sdk::contract::Answer;
+use plugin_sdk::contract::{Answer, Proved, Rejection};
+use plugin_sdk::signature::View;
 use serde_json::value::RawValue;
 
 use super::admission::{self, Charge, Member, NoRoom};
@@ -41,8 +42,10 @@ pub struct Received {
     pub headers: Box<RawValue>,
     /// All of it.
     pub body: Vec<u8>,
-    /// Whether its sender proved itself, by the source's token.
+    /// Whether its sender is proved, by the source's token or by a proof that the plugin declares.
     pub proved: bool,
+    /// That proof.
+    pub proof: Option<Proved>,
     /// What it is charged while it is held.
     pub(super) charge: Charge,
 }
@@ -116,13 +119,19 @@ pub async fn receive(
     let room = |bytes| charge.cover(admission::cost(bytes)).map_err(Ending::NoRoom);
     let body = http::read_body(body, source.limits().body, BODY_TIME, room).await;
     let body = body.map_err(|ending| Refusal { ending, proved })?;
+    let at_ms = wall_ms();
+    let url = route::public_url(&source.url, suffix, head.uri.query());
+    let proof = match verify(source, at_ms, &head, &url, &body) {
+        Ok(proof) => proof,
+        Err(rejection) => return Err(Refusal { ending: Ending::Rejected(rejection), proved }),
+    };
     // Compared already. From here on nothing that is kept, logged or handed on has it.
     let mask = &source.mask;
     let query = head.uri.query().map(|query| mask.clean_query(query));
     let suffix = mask.clean(suffix.as_bytes());
     Ok(Received {
         id: id.to_owned(),
-        at_ms: wall_ms(),
+        at_ms,
         url: route::public_url(&source.url, &String::from_utf8_lossy(&suffix), query.as_deref()),
         headers: headers_json(&head.headers, mask),
         body: match mask.clean(&body) {
@@ -130,9 +139,31 @@ pub async fn receive(
             Cow::Owned(cleaned) => cleaned,
         },
         method: head.method,
-        proved,
+        proved: proved || proof.is_some(),
+        proof,
         charge,
     })
+}
+
+/// Checks the proof of the sender that the source's plugin declares, before the plugin is called. A forged request costs
+/// the host one HMAC.
+fn verify(source: &Source, at_ms: i64, head: &Parts, url: &str, body: &[u8]) -> Result<Option<Proved>, Rejection> {
+    if !source.demands_proof() {
+        return Ok(None);
+    }
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), latin1(value)));
+    source.verify(&View {
+        received_at: &crate::clock::rfc3339(at_ms),
+        method: head.method.as_str(),
+        url,
+        headers: headers.collect(),
+        body: Cow::Borrowed(body),
+    })
+}
+
+/// Returns the value of a header as text; bytes above 0x7f are read as Latin-1.
+fn latin1(value: &HeaderValue) -> Cow<'_, str> {
+    value.to_str().map_or_else(|_| value.as_bytes().iter().map(|byte| char::from(*byte)).collect(), Cow::Borrowed)
 }
 
 /// What a request shows of its source's token.
@@ -199,8 +230,8 @@ impl Received {
     /// # Errors
     /// Where the plugin fails, or is busy for too long.
     pub async fn read(&self, source: &Source) -> Result<Answer, ReadError> {
-        let Self { at_ms, method, url, headers, body, .. } = self;
-        source.read(&crate::clock::rfc3339(*at_ms), method.as_str(), url, headers, body).await
+        let Self { at_ms, method, url, headers, body, proof, .. } = self;
+        source.read(&crate::clock::rfc3339(*at_ms), method.as_str(), url, headers, body, proof.as_ref()).await
     }
 
     /// The body of the reply to it, which is charged in its place until its sender has read that.

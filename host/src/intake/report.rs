@@ -60,7 +60,7 @@ pub fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending, 
         Ending::Ignored(reason) => tracing::debug!(source, request = id, reason, "ignored"),
         Ending::Rejected(Rejection { kind, reason, help, .. }) => {
             if let Some(left_out) = due() {
-                tracing::warn!(source, request = id, client, ?kind, reason, help, left_out, "rejected by the plugin");
+                tracing::warn!(source, request = id, client, ?kind, reason, help, left_out, "rejected");
             }
         }
         Ending::ForeignClient => {

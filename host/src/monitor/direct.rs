@@ -152,7 +152,7 @@ fn alert(event: contract::Alert, at_ms: i64) -> Alert {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Format;
+    use crate::config::{Format, Network};
     use crate::destinations::http;
     use crate::destinations::itoc360::Itoc360;
     use crate::metrics::Metrics;
@@ -164,7 +164,8 @@ mod tests {
         let options = Options { sync: false, ..Options::default() };
         let (store, _closing) = Store::open(dir.path(), &options, Metrics::new()).unwrap();
         let itoc360 = Itoc360::new("http://127.0.0.1:9/".parse().unwrap(), "token", Format::Alertmanager).unwrap();
-        let destination = Destination::over(itoc360, |https| Box::new(http::pool(https, 1)), CALM).unwrap();
+        let pool = http::pool(&"http://127.0.0.1:9/".parse().unwrap(), 1, &Network::default()).unwrap();
+        let destination = Destination::over(itoc360, pool, CALM).unwrap();
         let mut direct = Direct::new(destination, &store);
         let start = Instant::now();
         let trouble = |failures, lasts| Trouble { failures, said: None, lasts };

@@ -1,7 +1,9 @@
 //! The limits of a source: what the operator wrote, and beside it what the plugin asks for.
 
+use std::time::Duration;
+
 use crate::config::{Config, Limits, Problem, Source, size_text};
-use crate::plugin::Description;
+use alert_gateway_sandbox::Description;
 
 /// The most memory that a plugin may ask for. An operator may grant more.
 pub const LARGEST_ASKED_MEMORY: usize = 256 * 1024 * 1024;
@@ -13,9 +15,34 @@ const PLUGIN: usize = 2 * 1024 * 1024;
 /// the body; the body out of it; and what is parsed of that, kept as details and written as an answer.
 const TIMES: usize = 6;
 
-/// Returns the limits that hold for a source of this plugin.
-pub fn of(source: &Source, _description: &Description, _config: &Config) -> Limits {
-    source.limits
+/// The longest time that a plugin may ask for: few senders wait for longer.
+const LONGEST_ASKED_TIME: Duration = Duration::from_secs(10);
+
+/// Returns the limits that hold for a source of this plugin: the operator's where they are written, otherwise the larger
+/// ones that the plugin asks for, as far as the gateway's memory has room for them.
+pub fn of(source: &Source, description: &Description, config: &Config) -> Limits {
+    let mut limits = source.limits;
+    let written = limits.written;
+    let asked = description.limits;
+    let bytes = |asked: Option<u64>| asked.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    let fits = if written.memory { limits.memory.saturating_sub(PLUGIN) / TIMES } else { usize::MAX };
+    if !written.body {
+        limits.body = limits.body.max(bytes(asked.body).min(config.gateway.largest_body()).min(fits));
+    }
+    if !written.memory {
+        // With a larger body comes the memory that it needs.
+        let needed = if limits.body > source.limits.body { PLUGIN + TIMES * limits.body } else { 0 };
+        limits.memory = limits.memory.max(bytes(asked.memory).max(needed).min(LARGEST_ASKED_MEMORY));
+    }
+    if !written.output {
+        let room = config.gateway.largest_output(limits.body);
+        limits.output = limits.output.max(bytes(asked.output).min(room));
+    }
+    if !written.time {
+        let time = Duration::from_millis(asked.time_ms.unwrap_or_default());
+        limits.time = limits.time.max(time.min(LONGEST_ASKED_TIME));
+    }
+    limits
 }
 
 /// Returns what is wrong with limits that do not fit each other.

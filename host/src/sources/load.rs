@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{Source, limits, schema};
 use crate::config::{self, Config, PluginRef, Problem, Problems};
-use crate::plugin::{CallError, Plugin, Sandbox};
+use alert_gateway_sandbox::{CallError, Plugin, Sandbox};
 
 /// The most bytes of a plugin's file. A whole JavaScript engine has some two million.
 const LARGEST_PLUGIN: u64 = 64 * 1024 * 1024;
@@ -56,6 +56,10 @@ pub async fn examine(config: &Config, sandbox: &Sandbox) -> (Loaded, Vec<Problem
                 } else {
                     check_the_rest(plugin, source).await
                 };
+                let proof = match &checked {
+                    Ok(Checked { proof: Some(proof), .. }) => proof.clone(),
+                    _ => plugin.description().proof.clone(),
+                };
                 match checked {
                     Ok(checked) => found.extend(schema::review(source, plugin.description(), &checked, config)),
                     // It was asked about settings that nobody wrote.
@@ -67,7 +71,7 @@ pub async fn examine(config: &Config, sandbox: &Sandbox) -> (Loaded, Vec<Problem
                     }
                 }
                 if found.is_empty() && source.settings.is_whole() {
-                    sources.push(Source::new(config, source, plugin, limits));
+                    sources.push(Source::new(config, source, plugin, limits, &proof));
                 }
                 problems.extend(found);
                 warnings.extend(schema::warnings(source, plugin.description(), config));

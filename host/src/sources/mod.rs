@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use hyper::Method;
 use plugin_sdk::body::decode;
-use plugin_sdk::contract::{Answer, Content};
+use plugin_sdk::contract::{Answer, Content, Demand, Proved, Rejection};
+use plugin_sdk::signature::{Verifier, View};
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use crate::config::{self, Config, Limits};
-use crate::plugin::{CallError, CallLimits, Plugin};
+use alert_gateway_sandbox::{CallError, CallLimits, Plugin};
 use token::Mask;
 
 pub use limits::LARGEST_ASKED_MEMORY;
@@ -44,6 +45,7 @@ pub struct Source {
     pub configured: config::Source,
     /// Removes its tokens from what is handed on.
     pub mask: Mask,
+    verifier: Verifier,
     calls: Semaphore,
 }
 
@@ -82,13 +84,14 @@ impl ReadError {
 }
 
 impl Source {
-    fn new(config: &Config, source: &config::Source, plugin: &Plugin, limits: Limits) -> Self {
+    fn new(config: &Config, source: &config::Source, plugin: &Plugin, limits: Limits, proof: &[Demand]) -> Self {
         Self {
             name: source.name.as_str().into(),
             url: source.url(&config.gateway.public_url),
             destination: source.destination.as_str().into(),
             plugin: plugin.clone(),
             mask: Mask::new(&source.tokens),
+            verifier: Verifier::new(proof, source.settings.json().get()),
             configured: config::Source { limits, ..source.clone() },
             calls: Semaphore::new(CALLS),
         }
@@ -109,9 +112,24 @@ impl Source {
         self.methods().any(|taken| taken == method.as_str())
     }
 
-    /// The methods that reach the plugin: PUT and PATCH are read like POST.
+    /// The methods that reach the plugin: PUT and PATCH are read like POST, and others where it declares them.
     pub fn methods(&self) -> impl Iterator<Item = &str> {
-        ["POST", "PUT", "PATCH"].into_iter()
+        const USUAL: [&str; 3] = ["POST", "PUT", "PATCH"];
+        let declared = self.plugin.description().methods.iter().map(String::as_str);
+        USUAL.into_iter().chain(declared.filter(|method| !USUAL.contains(method)))
+    }
+
+    /// Returns whether the host checks the proof of the sender, by the demands that the plugin declares.
+    pub fn demands_proof(&self) -> bool {
+        !self.verifier.is_empty()
+    }
+
+    /// Checks the proof of a request's sender. `None` where only the plugin can tell.
+    ///
+    /// # Errors
+    /// Why the sender is refused.
+    pub fn verify(&self, request: &View<'_>) -> Result<Option<Proved>, Rejection> {
+        self.verifier.verify(request)
     }
 
     /// Returns what the plugin makes of a request. The source adds its name and settings to the parts that are given.
@@ -125,6 +143,7 @@ impl Source {
         url: &str,
         headers: &RawValue,
         body: &[u8],
+        proved: Option<&Proved>,
     ) -> Result<Answer, ReadError> {
         // First, so that what waits is not held twice.
         let turn = tokio::time::timeout(TURN, self.calls.acquire()).await;
@@ -137,6 +156,7 @@ impl Source {
             headers,
             body: Body::new(body),
             content: content(headers, body, self.limits().body),
+            proved,
             settings: self.configured.settings.json(),
         };
         // Nothing in it can fail to become JSON.

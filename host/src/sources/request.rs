@@ -1,7 +1,7 @@
 //! A request in the shape of the contract, borrowed from what was received.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use plugin_sdk::contract::Content;
+use plugin_sdk::contract::{Content, Proved};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -26,6 +26,9 @@ pub struct Request<'a> {
     /// The body for reading, where that is another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
+    /// The proof of the sender that the host has checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proved: Option<&'a Proved>,
     /// Checked already.
     pub settings: &'a RawValue,
 }

@@ -22,7 +22,7 @@ use plugin_sdk::contract::Checked;
 use serde_json::Value as Json;
 
 use crate::config::{Config, Flaw, PLAIN, PLAIN_HELP, Problem, Source, secret_flaw};
-use crate::plugin::Description;
+use alert_gateway_sandbox::Description;
 use explain::{Check, pointer_to, unescaped};
 
 pub use author::{flaw, misfits};

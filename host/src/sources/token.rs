@@ -63,6 +63,12 @@ impl Mask {
         cleaned
     }
 
+    /// Returns a text with the tokens in place of their hashes, as it was before [`Mask::clean`] where that found them in
+    /// their own spelling. For a proof over a request that was kept.
+    pub fn restore(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, token| text.replace(&token.hash, token.secret.expose()))
+    }
+
     /// Returns the value of a header without a token.
     pub fn clean_header<'a>(&self, value: &'a [u8]) -> Cow<'a, [u8]> {
         let shown = value.iter().position(|byte| *byte == b' ').map(|at| value.split_at(at + 1));

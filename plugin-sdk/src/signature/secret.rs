@@ -39,7 +39,7 @@ pub fn doubts(secret: &str) -> Vec<(&'static str, &'static str)> {
         ));
     } else if bare.chars().count() < MIN_CHARS {
         doubts.push(("it has fewer than 16 characters", "choose a longer one, such as `openssl rand -hex 32` makes"));
-    } else if bare.chars().all(|char| Some(char) == bare.chars().next()) {
+    } else if bare.chars().all(|char| bare.starts_with(char)) {
         doubts.push(("it is one character, repeated", "set the secret that the sender has"));
     }
     doubts

@@ -195,7 +195,7 @@ fn decode(encoding: Encoding, text: &str) -> Option<Vec<u8>> {
         Encoding::Base64 => LENIENT.decode(plain_base64(text)).ok(),
         Encoding::Hex => {
             let digits: Vec<u8> = text.bytes().map(|byte| char::from(byte).to_digit(16).unwrap_or(16) as u8).collect();
-            let is_hex = digits.len() % 2 == 0 && digits.iter().all(|digit| *digit < 16);
+            let is_hex = digits.len().is_multiple_of(2) && digits.iter().all(|digit| *digit < 16);
             is_hex.then(|| digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
         }
     }
@@ -211,7 +211,7 @@ fn is_plausible(signed: &Signed, given: &str) -> bool {
         Algorithm::RsaSha256 => 256..=1024,
     };
     match signed.encoding {
-        Encoding::Hex => given.len() % 2 == 0 && bytes.contains(&(given.len() / 2)),
+        Encoding::Hex => given.len().is_multiple_of(2) && bytes.contains(&(given.len() / 2)),
         Encoding::Base64 => bytes.contains(&(given.trim_end_matches('=').len() * 3 / 4)),
     }
 }

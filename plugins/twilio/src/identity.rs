@@ -50,9 +50,8 @@ pub fn bind_always(alert: &mut Alert, proved: Option<&Proved>, claimed: Option<&
 }
 
 fn prefix(alert: &mut Alert, account: &str) {
-    let prefixed = |id: &str| format!("{account} {id}");
-    alert.event_id = prefixed(&alert.event_id);
-    alert.key = alert.key.as_deref().map(prefixed);
+    alert.event_id = format!("{account} {}", alert.event_id);
+    alert.key = alert.key.take().map(|key| format!("{account} {key}"));
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use alert_gateway::plugin::Plugin;
+use alert_gateway_sandbox::Plugin;
 use alert_gateway_fuzz::by_hand::{self, Bench};
 use alert_gateway_fuzz::cases;
 use plugin_sdk::contract::Answer;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use alert_gateway::alert::Alert;
 use alert_gateway::destinations::itoc360::format::{self, Format};
-use alert_gateway::plugin::Plugin;
+use alert_gateway_sandbox::Plugin;
 use alert_gateway_fuzz::by_hand::{self, Bench};
 use alert_gateway_fuzz::cases;
 use plugin_sdk::contract::Answer;

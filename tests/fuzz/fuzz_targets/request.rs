@@ -13,7 +13,7 @@ use alert_gateway::health::Health;
 use alert_gateway::http::Client;
 use alert_gateway::intake::Intake;
 use alert_gateway::metrics::Metrics;
-use alert_gateway::plugin::Sandbox;
+use alert_gateway_sandbox::Sandbox;
 use alert_gateway::store::{self, Closing, PluginRecord, Store};
 use alert_gateway::{gateway, sources};
 use alert_gateway_fuzz::cases;

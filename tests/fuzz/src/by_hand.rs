@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use alert_gateway::plugin::{CallLimits, LoadError, Plugin, Sandbox, SandboxOptions};
+use alert_gateway_sandbox::{CallLimits, LoadError, Plugin, Sandbox, SandboxOptions};
 use plugin_sdk::contract::Answer;
 use tokio::runtime::Runtime;
 

@@ -22,7 +22,7 @@ pub fn text(path: &Path, examination: &Examination) -> std::io::Result<()> {
     writeln!(out, "{}: {verdict}\n", path.display())?;
     gateway(&mut out, config)?;
     for destination in &config.destinations {
-        writeln!(out, "\ndestination {}\n  {} ({})", destination.name, destination.url, destination.format.as_str())?;
+        writeln!(out, "\ndestination {}\n  {}", destination.name, destination.kind.shown())?;
     }
     // The steps of a plugin are the same for all its sources, but for the URL.
     let mut told = HashMap::new();
@@ -111,8 +111,8 @@ pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
         let destinations = config.destinations.iter().map(|destination| {
             json!({
                 "name": destination.name,
-                "url": destination.url.to_string(),
-                "format": destination.format.as_str(),
+                "kind": destination.kind.as_str(),
+                "address": destination.kind.shown(),
             })
         });
         document["destinations"] = destinations.collect();

@@ -21,9 +21,9 @@ use super::super::env_file::{EnvFile, Variables};
 use super::super::{ConfigFile, Failure, Outcome, block_on, owner, plain, trial};
 use crate::config::{Config, OWN_SOURCE};
 use crate::gateway;
-use crate::plugin::Measured;
 use crate::sources::{self, Source, call_limits};
 use crate::store::{History, RequestRecord};
+use alert_gateway_sandbox::Measured;
 use redaction::{Redaction, STAND_IN};
 
 /// The arguments of `events export`.
@@ -84,7 +84,7 @@ fn known_secrets(path: &Path, source: &Source, variables: &Variables) -> Vec<Str
     let Ok(draft) = Config::draft(path, &|name| variables.get(name)) else { return Vec::new() };
     let config = draft.config;
     let mut known: Vec<_> = config.sources.iter().flat_map(|source| &source.tokens).collect();
-    known.extend(config.destinations.iter().map(|destination| &destination.token));
+    known.extend(config.destinations.iter().flat_map(|destination| destination.kind.secrets()));
     known.extend(config.gateway.admin.iter().flat_map(|admin| &admin.tokens));
     let mut known: Vec<_> = known.into_iter().map(|secret| secret.expose().to_owned()).collect();
     let settings = config.sources.iter().find(|one| *one.name == *source.name).map(|one| &one.settings);

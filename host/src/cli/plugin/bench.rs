@@ -12,8 +12,8 @@ use super::subject::{self, Subject};
 use super::{Failure, Outcome, block_on, cases, figures};
 use crate::cli::plain;
 use crate::config::{Limits, parse_duration};
-use crate::plugin::{CallLimits, Measured, Plugin, Used};
 use crate::sources::call_limits;
+use alert_gateway_sandbox::{CallLimits, Measured, Plugin, Used};
 
 /// The longest that one case is measured.
 const LONGEST: Duration = Duration::from_secs(60);

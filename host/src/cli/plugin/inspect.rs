@@ -14,8 +14,8 @@ use serde::Serialize;
 use super::subject::{self, Origin, Subject};
 use super::{Failure, Outcome, block_on, figures};
 use crate::cli::plain;
-use crate::plugin::{Description, Import, Plugin};
 use crate::sources::schema;
+use alert_gateway_sandbox::{Description, Import, Plugin};
 use settings::{Row, settings};
 use snippet::{Named, snippet};
 

@@ -10,7 +10,7 @@ use clap::Args;
 use super::Failure;
 use super::build::{self, TargetDir};
 use crate::config::{Limits, did_you_mean, listed};
-use crate::plugin::{Plugin, Sandbox, SandboxOptions};
+use alert_gateway_sandbox::{Plugin, Sandbox, SandboxOptions};
 
 /// Concurrent calls: `list` calls `describe` of several plugins, every other command calls one.
 const INSTANCES: u32 = 4;

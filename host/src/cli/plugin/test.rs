@@ -13,8 +13,8 @@ use super::subject::{self, Subject};
 use super::{Failure, Outcome, block_on, cases, figures};
 use crate::cli::plain;
 use crate::config::Limits;
-use crate::plugin::Plugin;
 use crate::sources::schema;
+use alert_gateway_sandbox::Plugin;
 use trial::{Trial, Verdict};
 
 #[derive(Debug, Args)]

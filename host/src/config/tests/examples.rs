@@ -33,7 +33,11 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert!(std::mem::take(&mut long.gateway.memory_is_written) && !short.gateway.memory_is_written);
     assert_eq!(format!("{:?}", long.gateway), format!("{:?}", short.gateway));
     assert_eq!(format!("{:?}", long.retention), format!("{:?}", short.retention));
+    let network = std::mem::take(&mut long.destinations[0].network);
+    assert!(network.proxy.is_some() && network.ca.is_some() && network.client.is_some() && !network.public_only);
     assert_eq!(format!("{:?}", long.destinations), format!("{:?}", short.destinations));
+    assert_ne!(long.sources[0].limits.written, short.sources[0].limits.written);
+    long.sources[0].limits.written = short.sources[0].limits.written;
     assert_eq!(long.sources[0].limits, short.sources[0].limits);
     assert_eq!((short.sources[0].tokens.len(), long.sources[0].tokens.len()), (0, 2));
 }
@@ -53,7 +57,10 @@ fn the_example_shows_every_key() {
         ),
         ("[retention]", "age, size and identities"),
         ("[limits]", "body, time, memory, output and rate"),
-        ("[destinations.itoc360]", "kind, url, token, format, concurrency and timeout"),
+        (
+            "[destinations.itoc360]",
+            "kind, url, token, format, concurrency, timeout, egress, proxy, ca, client_cert and client_key",
+        ),
         ("[sources.twilio-prod]", "plugin, destination, clients, token, expect_every, settings and limits"),
         ("[sources.twilio-prod.limits]", "body, time, memory, output and rate"),
     ] {
@@ -66,6 +73,27 @@ fn the_example_shows_every_key() {
             assert!(section.contains(&format!("\n{key} = ")), "{table} does not show {key}");
         }
     }
+}
+
+#[test]
+fn every_table_of_the_destinations_page_is_right() {
+    let page = include_str!("../../../../docs/destinations.md");
+    let tables = page.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap_or_default());
+    let mut kinds = std::collections::BTreeSet::new();
+    for table in tables {
+        let name = table.split(['.', ']']).nth(1).expect("a table of a destination");
+        let rest = format!(
+            "[gateway]\npublic_url = \"https://gw.example.com\"\n[sources.s]\nplugin = \"twilio-errors\"\n\
+             destination = \"{name}\"\nsettings.auth_token = \"t\"\n"
+        );
+        let env = |name: &str| Some(format!("https://example.com/value-of-{name}"));
+        let config = Config::parse(&(rest + table), "gateway.toml".as_ref(), &env)
+            .unwrap_or_else(|problems| panic!("{table}\n{problems}"));
+        kinds.insert(config.destinations[0].kind.as_str());
+    }
+    let heads: std::collections::BTreeSet<_> =
+        page.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`')).collect();
+    assert!(kinds == heads && kinds.len() >= 7, "{kinds:?} {heads:?}");
 }
 
 #[test]

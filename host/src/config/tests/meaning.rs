@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{GOOD, edited, good, printed, problems};
-use crate::config::{Config, Limits, PluginRef, Position, Rate};
+use crate::config::{Config, Limits, PluginRef, Position, Rate, Written};
 
 const SMALLEST: &str = r#"
 [gateway]
@@ -34,10 +34,17 @@ fn what_is_not_written_has_the_documented_default() {
     assert_eq!(config.retention.age, Duration::from_secs(30 * 24 * 3600));
     assert_eq!(config.retention.size, 4 << 30);
     let destination = &config.destinations[0];
-    assert_eq!(destination.url, "https://api.itoc360.app/functions/v1/events");
+    assert_eq!(destination.kind.shown(), "https://api.itoc360.app/functions/v1/events (alertmanager)");
+    assert_eq!(destination.network, crate::config::Network::default());
     assert_eq!((destination.concurrency, destination.timeout), (32, Duration::from_secs(10)));
-    let limits =
-        Limits { body: 256 << 10, time: Duration::from_millis(100), memory: 16 << 20, output: 1 << 20, rate: None };
+    let limits = Limits {
+        body: 256 << 10,
+        time: Duration::from_millis(100),
+        memory: 16 << 20,
+        output: 1 << 20,
+        rate: None,
+        written: Written::default(),
+    };
     assert_eq!(config.sources[0].limits, limits);
     assert_eq!(config.sources[0].settings.json().get(), "{}");
 }
@@ -86,7 +93,9 @@ fn a_source_answers_below_the_public_url_which_is_kept_byte_for_byte() {
 fn a_source_has_the_common_limits_but_for_its_own() {
     let config = good(&edited("\"16MiB\"", "\"32 MiB\"").replace("\"256KiB\"", "4096"));
     let time = Duration::from_millis(200);
-    let limits = Limits { body: 4096, time, memory: 32 << 20, output: 1 << 20, rate: rate(100, 1) };
+    let written = config.sources[0].limits.written;
+    assert!(written.body && written.memory, "{written:?}");
+    let limits = Limits { body: 4096, time, memory: 32 << 20, output: 1 << 20, rate: rate(100, 1), written };
     assert_eq!(config.sources[0].limits, limits);
 }
 
@@ -183,7 +192,8 @@ fn paths_start_at_the_folder_of_the_file() {
     let text = text.replace("{ env = \"ITOC360_TOKEN\" }", "{ file = \"token\" }");
     let config = Config::parse(&text, &file, &super::environment).expect("no problems");
     assert_eq!(config.gateway.data_dir, folder.path().join("data"));
-    assert_eq!(config.destinations[0].token.expose(), "from-the-file");
+    let crate::config::DestinationKind::Itoc360 { token, .. } = &config.destinations[0].kind else { panic!("ITOC360") };
+    assert_eq!(token.expose(), "from-the-file");
     let PluginRef::File { path, sha256: Some(sha256) } = &config.sources[0].plugin else { panic!("a file") };
     assert_eq!((path, sha256[0], sha256[31]), (&folder.path().join("my.wasm"), 0x01, 0xcd));
 }

@@ -88,7 +88,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "22:1: unknown key \"formt\" in [destinations.itoc360]; did you mean \"format\"?",
     ]),
     ("concurrency = 32", "colour = 32", &[
-        "23:1: unknown key \"colour\" in [destinations.itoc360]; the keys here are kind, url, token, format, concurrency and timeout",
+        "23:1: unknown key \"colour\" in [destinations.itoc360]; the keys here are kind, url, token, format, concurrency, timeout, egress, proxy, ca, client_cert and client_key",
     ]),
     ("public_url =", "public-url =", &[
         "3:1: unknown key \"public-url\" in [gateway]; did you mean \"public_url\"?",
@@ -256,8 +256,8 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("kind = \"itoc360\"", "kind = \"itoc\"", &[
         "19:8: kind in [destinations.itoc360] is \"itoc\"; did you mean \"itoc360\"?",
     ]),
-    ("kind = \"itoc360\"", "kind = \"pagerduty\"", &[
-        "19:8: kind in [destinations.itoc360] is \"pagerduty\"; write itoc360",
+    ("kind = \"itoc360\"", "kind = \"carrier-pigeon\"", &[
+        "19:8: kind in [destinations.itoc360] is \"carrier-pigeon\"; write itoc360, webhook, slack, teams, pagerduty, opsgenie or alertmanager",
     ]),
     ("\"alertmanager\"", "\"prometheus\"", &[
         "22:10: format in [destinations.itoc360] is \"prometheus\"; write alertmanager or zapier",

@@ -101,7 +101,7 @@ fn a_credential_is_read_from_the_folder_of_the_service() {
     };
     let here = folder.path().to_str().map(str::to_owned);
     let config = with("itoc360-token", here.clone()).expect("a configuration");
-    assert_eq!(config.destinations[0].token.expose(), "credential-of-the-service");
+    assert_eq!(config.destinations[0].kind.secrets()[0].expose(), "credential-of-the-service");
     assert_eq!(printed(&config.warnings), [""; 0], "its mode is systemd's to choose");
     for (name, folder, said) in [
         (

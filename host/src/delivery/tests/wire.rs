@@ -47,7 +47,7 @@ where
     let wires = Wires { dial: Arc::new(dial), idle: Arc::default() };
     let url = Uri::try_from(format!("http://itoc360{PATH}")).unwrap();
     let kind = Itoc360::new(url, &Setup::default().token, Format::default()).unwrap();
-    Destination::over(kind, |_| Box::new(wires), timeout).unwrap()
+    Destination::over(kind, Box::new(wires), timeout).unwrap()
 }
 
 impl Pool for Wires {

@@ -7,11 +7,16 @@ use hyper::{StatusCode, Uri};
 use serde::Deserialize;
 
 use crate::alert::Outcome;
-use crate::destinations::LONGEST_RETRY_AFTER;
+use crate::destinations::kind::LONGEST_RETRY_AFTER;
 use crate::mask::Mask;
+
+/// The most of an answer that is read. A longer one costs its connection, not memory.
+pub(crate) const ANSWER_MAX_BYTES: usize = 64 * 1024;
 
 /// The most characters of the service's own words in a reason.
 const SAID_MAX_CHARS: usize = 200;
+/// The most characters of a field that a receipt keeps.
+const FIELD_MAX_CHARS: usize = 128;
 
 /// An answer, as much as was read of it.
 #[derive(Clone, Copy)]
@@ -44,6 +49,16 @@ impl Answer<'_> {
             401..=404 | ..=399 => Judged::Blocked,
             _ => Judged::Rejected,
         }
+    }
+
+    /// Returns whether these words stand in the answer.
+    pub(crate) fn contains(&self, words: &str) -> bool {
+        self.body.windows(words.len()).any(|window| window == words.as_bytes())
+    }
+
+    /// Returns a field of the answer as a receipt keeps it: one bounded line without secrets.
+    pub(crate) fn excerpt(&self, field: &str) -> String {
+        self.mask.excerpt(field.as_bytes(), FIELD_MAX_CHARS)
     }
 
     /// Returns the outcome of an answer of `service` that asks for patience.

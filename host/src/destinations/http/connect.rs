@@ -8,10 +8,18 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper::{Request, Response, Uri};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::builderstates::WantsProtocols2;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::answer::ANSWER_MAX_BYTES;
+use super::network::{self, Resolver};
+use crate::config::Network;
+use crate::destinations::kind::NotUsable;
 
 /// How long a TCP connection may take. The TLS handshake counts towards the request's own limit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,7 +29,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most that a connection reads ahead, and the most that the head of an answer may take: as much as of its body is
 /// read, and not the six times as much that is hyper's default.
-const BUFFER_MAX_BYTES: usize = super::ANSWER_MAX_BYTES;
+const BUFFER_MAX_BYTES: usize = ANSWER_MAX_BYTES;
 
 /// When TCP begins to ask whether a silent peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -43,7 +51,7 @@ pub(crate) struct NoAnswer {
     pub(crate) cause: Box<dyn Error + Send + Sync>,
 }
 
-impl Pool for Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+impl<C: Connect + Clone + Send + Sync + 'static> Pool for Client<C, Full<Bytes>> {
     fn request(&self, request: Request<Full<Bytes>>) -> Answering {
         let answering = self.request(request);
         Box::pin(async {
@@ -52,32 +60,48 @@ impl Pool for Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
     }
 }
 
-/// Connections of the real network, up to `concurrency` of them kept while idle.
-pub(crate) fn pool(https: bool, concurrency: usize) -> impl Pool {
-    let mut tcp = HttpConnector::new();
+/// Returns connections of the real network to the host of `url`, up to `concurrency` of them kept while idle.
+pub(crate) fn pool(url: &Uri, concurrency: usize, network: &Network) -> Result<Box<dyn Pool>, NotUsable> {
+    network::check_literal(url, network)?;
+    let mut tcp = HttpConnector::new_with_resolver(Resolver::new(network));
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     tcp.set_keepalive(Some(KEEPALIVE));
-    Client::builder(TokioExecutor::new())
+    Ok(match network::proxy(url, network)? {
+        None => client(tls(url, network)?.wrap_connector(tcp), concurrency),
+        Some(proxy) => {
+            let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
+            if let Some(credentials) = proxy.basic_auth() {
+                tunnel = tunnel.with_auth(credentials.clone());
+            }
+            client(tls(url, network)?.wrap_connector(tunnel), concurrency)
+        }
+    })
+}
+
+fn client<C>(connector: C, concurrency: usize) -> Box<dyn Pool>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let mut client = Client::builder(TokioExecutor::new());
+    client
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(concurrency.max(1))
         .http1_max_buf_size(BUFFER_MAX_BYTES)
         // The default, named because delivery stands on it: only a request that was never written goes out again.
-        .retry_canceled_requests(true)
-        .build::<_, Full<Bytes>>(roots(https).https_or_http().enable_http1().wrap_connector(tcp))
+        .retry_canceled_requests(true);
+    Box::new(client.build::<_, Full<Bytes>>(connector))
 }
 
-/// The machine's own certificate authorities, so that an operator's private one counts; Mozilla's where the machine has
-/// none, as in an empty container.
-fn roots(https: bool) -> HttpsConnectorBuilder<hyper_rustls::builderstates::WantsSchemes> {
-    // The machine's are files to read and parse: not worth it where nothing will be verified.
-    if !https {
-        return HttpsConnectorBuilder::new().with_webpki_roots();
-    }
-    HttpsConnectorBuilder::new().with_native_roots().unwrap_or_else(|error| {
-        tracing::info!(%error, "the machine has no certificate authorities of its own; Mozilla's are used");
-        HttpsConnectorBuilder::new().with_webpki_roots()
-    })
+/// Returns how connections become TLS ones. The machine's authorities are files to read and parse: not worth it where
+/// nothing will be verified.
+fn tls(url: &Uri, network: &Network) -> Result<HttpsConnectorBuilder<WantsProtocols2>, NotUsable> {
+    let builder = HttpsConnectorBuilder::new();
+    let builder = match url.scheme_str() {
+        Some("https") => builder.with_tls_config(network::tls(network)?),
+        _ => builder.with_webpki_roots(),
+    };
+    Ok(builder.https_or_http().enable_http1())
 }

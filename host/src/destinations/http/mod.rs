@@ -10,40 +10,42 @@
 mod answer;
 mod connect;
 mod describe;
+mod endpoint;
+mod network;
 
 use std::fmt;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Response};
 use tokio::time::{Instant, timeout_at};
 
-pub(crate) use self::answer::{Answer, Judged};
+pub(crate) use self::answer::{ANSWER_MAX_BYTES, Answer, Judged};
 #[cfg(test)]
 pub(crate) use self::connect::{Answering, NoAnswer};
 pub(crate) use self::connect::{Pool, pool};
 use self::describe::describe;
-use super::{EXCERPT_MAX_CHARS, Kind, NotUsable, Sending, Sent};
+pub(crate) use self::endpoint::Endpoint;
+use super::kind::{EXCERPT_MAX_CHARS, Kind, NotUsable, Sending, Sent};
 use crate::alert::{Alert, Outcome};
 use crate::mask::Mask;
 
-/// The most of an answer that is read. A longer one costs its connection, not memory.
-pub const ANSWER_MAX_BYTES: usize = 64 * 1024;
-
-/// The `User-Agent` of every request.
-pub const USER_AGENT: &str = concat!("alert-gateway/", env!("CARGO_PKG_VERSION"));
-
 /// A kind of destination that speaks HTTP.
 pub(crate) trait HttpKind: Send + Sync + 'static {
-    /// Returns where alerts are posted.
-    fn url(&self) -> &Uri;
+    /// Whether an accepted alert without a receipt is worth a warning.
+    const GIVES_RECEIPTS: bool = false;
 
-    /// Returns the secrets that must not appear in anything that is kept or logged.
-    fn mask(&self) -> &Mask;
+    /// Returns where alerts go, and the secrets that must not appear in anything that is kept or logged.
+    fn endpoint(&self) -> &Endpoint;
 
-    /// Renders the request that tells the service of `alert`.
-    fn render(&self, alert: &Alert) -> Request<Full<Bytes>>;
+    /// Renders the body that tells the service of `alert`.
+    fn body(&self, alert: &Alert) -> Bytes;
+
+    /// Returns the request that carries the body of `alert`.
+    fn render(&self, _alert: &Alert, body: Bytes) -> Request<Full<Bytes>> {
+        self.endpoint().post(body)
+    }
 
     /// Judges an answer.
     fn judge(&self, answer: &Answer<'_>) -> Outcome;
@@ -57,13 +59,16 @@ pub(crate) struct OverHttp<K> {
 }
 
 impl<K: HttpKind> OverHttp<K> {
-    pub(crate) fn new(kind: K, pool: impl FnOnce(bool) -> Box<dyn Pool>, timeout: Duration) -> Result<Self, NotUsable> {
-        let https = match (kind.url().scheme_str(), kind.url().host()) {
-            (Some("https"), Some(_)) => true,
-            (Some("http"), Some(_)) => false,
-            _ => return Err(NotUsable::Url),
-        };
-        Ok(Self { kind, pool: pool(https), timeout })
+    pub(crate) fn new(kind: K, pool: Box<dyn Pool>, timeout: Duration) -> Result<Self, NotUsable> {
+        let url = &kind.endpoint().url;
+        match (url.scheme_str(), url.host()) {
+            (Some("https" | "http"), Some(_)) => Ok(Self { kind, pool, timeout }),
+            _ => Err(NotUsable::Url),
+        }
+    }
+
+    fn mask(&self) -> &Mask {
+        &self.kind.endpoint().mask
     }
 
     async fn send_once(&self, request: Request<Full<Bytes>>) -> Sent {
@@ -71,11 +76,10 @@ impl<K: HttpKind> OverHttp<K> {
         let deadline = started + self.timeout;
         let why = match timeout_at(deadline, self.pool.request(request)).await {
             Ok(Ok(response)) => return self.answered(response, started, deadline).await,
-            Ok(Err(error)) => self.kind.mask().hide(&describe(&error, &self.host())).into_owned(),
+            Ok(Err(error)) => self.mask().hide(&describe(&error, &self.host())).into_owned(),
             Err(_) => format!("no answer from {} within {:?}", self.host(), self.timeout),
         };
-        let outcome = Outcome::Retry { why, retry_after: None };
-        Sent { outcome, status: None, duration: started.elapsed(), answer_excerpt: String::new() }
+        Sent::unanswered(why, started.elapsed())
     }
 
     /// Reads and judges an answer. The status line decides: a body that breaks off or stalls takes nothing back. Were it
@@ -84,7 +88,7 @@ impl<K: HttpKind> OverHttp<K> {
         let (head, body) = response.into_parts();
         let mut bytes = Vec::new();
         let whole = timeout_at(deadline, read(body, &mut bytes)).await.unwrap_or(false);
-        let mask = self.kind.mask();
+        let mask = self.mask();
         let answer = Answer { status: head.status, headers: &head.headers, body: &bytes, mask };
         let outcome = self.kind.judge(&answer);
         let answer_excerpt = match &outcome {
@@ -92,20 +96,27 @@ impl<K: HttpKind> OverHttp<K> {
             _ if bytes.is_empty() && !whole => "(the answer broke off)".to_owned(),
             _ => mask.excerpt(&bytes, EXCERPT_MAX_CHARS),
         };
-        Sent { outcome, status: Some(head.status.as_u16()), duration: started.elapsed(), answer_excerpt }
+        let lacks_receipt = K::GIVES_RECEIPTS && outcome.receipt().is_some_and(|receipt| receipt.id.is_empty());
+        let status = Some(head.status.as_u16());
+        Sent { outcome, status, duration: started.elapsed(), answer_excerpt, lacks_receipt }
     }
 
     /// Returns host and port, without what else a URL may hold.
     fn host(&self) -> String {
-        let url = self.kind.url();
+        let url = &self.kind.endpoint().url;
         let host = url.host().unwrap_or_default();
         url.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 }
 
 impl<K: HttpKind> Kind for OverHttp<K> {
+    fn preview(&self, alert: &Alert) -> String {
+        let body = self.kind.body(alert);
+        self.mask().hide(&String::from_utf8_lossy(&body)).into_owned()
+    }
+
     fn send<'a>(&'a self, alert: &'a Alert) -> Sending<'a> {
-        Box::pin(self.send_once(self.kind.render(alert)))
+        Box::pin(self.send_once(self.kind.render(alert, self.kind.body(alert))))
     }
 }
 

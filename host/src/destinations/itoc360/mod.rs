@@ -8,65 +8,44 @@ mod receipt;
 #[cfg(test)]
 mod tests;
 
-use http_body_util::Full;
+use hyper::Uri;
 use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
-use hyper::{Method, Request, Uri};
 
-use super::NotUsable;
-use super::http::{self, Answer, HttpKind, Judged};
+use super::http::{Answer, Endpoint, HttpKind, Judged};
+use super::kind::NotUsable;
 use crate::alert::{Alert, Outcome};
 pub use crate::config::Format;
-use crate::mask::Mask;
 
 /// The service, as reasons name it.
 const SERVICE: &str = "ITOC360";
 
 /// A source in ITOC360, as a place to send to.
 pub(crate) struct Itoc360 {
-    url: Uri,
-    headers: HeaderMap,
-    mask: Mask,
+    endpoint: Endpoint,
     format: Format,
 }
 
 impl Itoc360 {
     /// Returns the source of this token, which takes bodies of this format.
     pub(crate) fn new(url: Uri, token: &str, format: Format) -> Result<Self, NotUsable> {
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(NotUsable::Token);
-        }
-        let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| NotUsable::Token)?;
-        bearer.set_sensitive(true);
-        let headers = HeaderMap::from_iter([
-            (AUTHORIZATION, bearer),
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-            (USER_AGENT, HeaderValue::from_static(http::USER_AGENT)),
-        ]);
-        Ok(Self { url, headers, mask: Mask::new([token]), format })
+        Ok(Self { endpoint: Endpoint::new(url, &[token]).authorized("Bearer", token)?, format })
     }
 }
 
 impl HttpKind for Itoc360 {
-    fn url(&self) -> &Uri {
-        &self.url
+    const GIVES_RECEIPTS: bool = true;
+
+    fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
-    fn mask(&self) -> &Mask {
-        &self.mask
-    }
-
-    fn render(&self, alert: &Alert) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(format::body(self.format, alert)));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.url.clone();
-        *request.headers_mut() = self.headers.clone();
-        request
+    fn body(&self, alert: &Alert) -> Bytes {
+        format::body(self.format, alert)
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Outcome {
         match (answer.judged(), answer.status.as_u16()) {
-            (Judged::Accepted, _) => Outcome::Accepted(receipt::read(answer.body, &self.mask)),
+            (Judged::Accepted, _) => Outcome::Accepted(receipt::read(answer.body, &self.endpoint.mask)),
             (Judged::Retry, _) => answer.retry(SERVICE),
             (Judged::Rejected, _) => answer.rejected(SERVICE),
             (Judged::Blocked, status) => answer.blocked(SERVICE, fix(status)),

@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::alert::Receipt;
-use crate::destinations::http::ANSWER_MAX_BYTES;
+use crate::config::Network;
+use crate::destinations::http::{self, ANSWER_MAX_BYTES};
 use crate::destinations::{Destination, EXCERPT_MAX_CHARS, LONGEST_RETRY_AFTER, Sent};
 
 /// Far longer than anything here takes.
@@ -28,7 +29,8 @@ fn alert(event_id: &str) -> Alert {
 
 fn to(url: &str, token: &str, timeout: Duration) -> Destination {
     let itoc360 = Itoc360::new(url.parse().unwrap(), token, Format::Alertmanager).unwrap();
-    Destination::over(itoc360, |https| Box::new(http::pool(https, 4)), timeout).unwrap()
+    let pool = http::pool(&itoc360.endpoint.url, 4, &Network::default()).unwrap();
+    Destination::over(itoc360, pool, timeout).unwrap()
 }
 
 async fn double() -> (Double, Destination) {
@@ -258,7 +260,8 @@ async fn receipt_is_found_in_an_answer_with_a_large_echo() {
 fn unusable_url_or_token_is_reported_at_once() {
     let new = |url: &str, token: &str| {
         let itoc360 = Itoc360::new(url.parse().unwrap(), token, Format::Zapier)?;
-        Destination::over(itoc360, |https| Box::new(http::pool(https, 1)), PATIENT).map(|_| ())
+        let pool = http::pool(&itoc360.endpoint.url, 1, &Network::default())?;
+        Destination::over(itoc360, pool, PATIENT).map(|_| ())
     };
     assert_eq!(new("/events", "t"), Err(NotUsable::Url));
     assert_eq!(new("ftp://x.example/", "t"), Err(NotUsable::Url));
@@ -271,7 +274,7 @@ fn judged(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> 
     let itoc360 = Itoc360::new("http://localhost/".parse().unwrap(), "s3cret", Format::default()).unwrap();
     let headers = headers.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
     let status = StatusCode::from_u16(status).unwrap();
-    itoc360.judge(&Answer { status, headers: &headers, body: body.as_bytes(), mask: itoc360.mask() })
+    itoc360.judge(&Answer { status, headers: &headers, body: body.as_bytes(), mask: &itoc360.endpoint.mask })
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::explain::unescaped;
 use super::{errors, plain};
-use crate::plugin::Description;
+use alert_gateway_sandbox::Description;
 
 /// What is wrong with the schema by which a plugin describes its settings, and where in it; `None` where it can be used.
 pub fn flaw(description: &Description) -> Option<String> {

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::words::{accepted, type_of};
 use crate::config::{Config, Problem, Source, did_you_mean, listed};
-use crate::plugin::Description;
+use alert_gateway_sandbox::Description;
 
 /// One source with its plugin and its configuration.
 pub(super) struct Check<'c> {

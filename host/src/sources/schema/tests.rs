@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::{check, review, warnings};
 use crate::config::Config;
-use crate::plugin::Description;
+use alert_gateway_sandbox::Description;
 
 const CANARY: &str = "canary-77aa";
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::settings::{Row, settings};
 use super::snippet::{Named, snippet};
 use crate::cli::plain;
-use crate::plugin::Description;
+use alert_gateway_sandbox::Description;
 
 /// The public URL of the page's examples.
 const PUBLIC_URL: &str = "https://alerts.example.com";

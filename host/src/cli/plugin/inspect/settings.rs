@@ -5,7 +5,7 @@ use std::cell::Cell;
 use serde_json::{Map, Value as Json};
 
 use super::kind::Kinds;
-use crate::plugin::Description;
+use alert_gateway_sandbox::Description;
 
 /// Settings within settings that are shown.
 const DEEPEST: usize = 6;

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value as Json};
 use toml::Value;
 
-use crate::plugin::Description;
+use alert_gateway_sandbox::Description;
 
 /// Settings within settings; one that needs more than this is shown with a gap.
 const DEEPEST: usize = 8;

@@ -7,8 +7,8 @@ use plugin_sdk::contract::Mistake;
 use serde_json::Value;
 
 use crate::config::Limits;
-use crate::plugin::{Measured, Plugin, Used};
 use crate::sources::{call_limits, schema};
+use alert_gateway_sandbox::{Measured, Plugin, Used};
 
 /// The result of a case.
 pub struct Trial {

@@ -5,8 +5,8 @@ use plugin_sdk::contract::{Priority, Status};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{link, occurred_at, title, write};
 use crate::alert::Alert;
+use crate::destinations::words::{link, occurred_at, title, write};
 
 /// The keys and words of a payload, without what the alert fills in: measured once, to allocate once.
 const FRAME_LEN: usize = 1024;

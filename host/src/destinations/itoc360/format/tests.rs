@@ -2,6 +2,7 @@ use plugin_sdk::contract::{self, Priority, Status};
 use serde_json::{Value, json, value::RawValue};
 
 use super::*;
+use crate::destinations::words::occurred_at;
 
 /// `printf 'twilio-prod\0NO1' | sha256sum | cut -c1-32`
 const FINGERPRINT: &str = "2a1b9f522161ef6ccd381a16e257cbaf";

@@ -7,8 +7,8 @@ use hyper::body::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{link, occurred_at, title, write};
 use crate::alert::Alert;
+use crate::destinations::words::{link, occurred_at, title, write};
 
 /// The keys and words of a payload, with room for what is short.
 const FRAME_LEN: usize = 1024;

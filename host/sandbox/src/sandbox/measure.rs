@@ -2,10 +2,10 @@
 //! It goes the way of [`Plugin::read`], which for its part counts nothing.
 
 use super::Plugin;
-use crate::plugin::answer;
-use crate::plugin::call::Call;
-use crate::plugin::error::CallError;
-use crate::plugin::limits::CallLimits;
+use crate::answer;
+use crate::call::Call;
+use crate::error::CallError;
+use crate::limits::CallLimits;
 use plugin_sdk::contract::Answer;
 use std::time::Duration;
 

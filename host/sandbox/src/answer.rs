@@ -21,8 +21,8 @@
 //! | `reply.headers` | one that HTTP forbids, that belongs to the connection, or that no challenge needs | |
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hyper::Uri;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::Uri;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use plugin_sdk::contract::{Alert, Answer, Body, MAX_ALERTS, MAX_EVENT_ID_BYTES, MAX_KEY_BYTES};
 use plugin_sdk::json::is_deeper;
 use serde::de::DeserializeOwned;

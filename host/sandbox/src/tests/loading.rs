@@ -138,7 +138,7 @@ async fn a_module_that_is_a_library_is_set_up_before_each_call() {
 
 #[tokio::test]
 async fn every_function_that_is_listed_can_be_imported_and_no_other() {
-    let listed = crate::plugin::wasi::FUNCTIONS.len() + crate::plugin::abi::FUNCTIONS.len();
+    let listed = crate::wasi::FUNCTIONS.len() + crate::abi::FUNCTIONS.len();
     assert_eq!(sandbox().functions(), listed);
 }
 

@@ -1,6 +1,6 @@
 //! What is taken as an answer, what is mended in it, and what is wrong with the others.
 
-use crate::plugin::answer::answer;
+use crate::answer::answer;
 use plugin_sdk::contract::{Alert, Answer};
 use serde_json::{Value, json};
 

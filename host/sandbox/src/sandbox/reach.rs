@@ -2,7 +2,7 @@
 //! be called, and [`super::Sandbox::load`] refuses imports outside this list.
 
 use super::Plugin;
-use crate::plugin::{abi, wasi};
+use crate::{abi, wasi};
 
 /// A function of the host that a plugin imports.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What a call is said to have used.
 
 use super::*;
-use crate::plugin::Measured;
+use crate::Measured;
 
 const PAGE: usize = 64 * 1024;
 

@@ -1,0 +1,189 @@
+//! `[destinations.<name>]`: a service that alerts are sent to.
+
+mod kinds;
+mod network;
+
+use std::time::Duration;
+
+use hyper::{Method, Uri};
+
+pub use self::network::Network;
+use super::raw::Table;
+use super::secret::Secret;
+
+/// ITOC360's own address for events.
+pub const ITOC360_URL: &str = "https://api.itoc360.app/functions/v1/events";
+/// Enough for thousands of alerts a second at the usual answer time, and few enough to be a polite client.
+pub const CONCURRENCY: usize = 32;
+/// Longer than ITOC360 ever takes when it is well.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A `[destinations.<name>]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// Its name, as sources refer to it.
+    pub name: String,
+    /// The service, and what only this kind of service needs.
+    pub kind: DestinationKind,
+    /// How many deliveries may run at once when all is well, 1 to 256. Default [`CONCURRENCY`].
+    pub concurrency: usize,
+    /// How long one delivery may take, from connecting to the end of the answer. Default [`TIMEOUT`].
+    pub timeout: Duration,
+    /// The way to it.
+    pub network: Network,
+}
+
+/// The services that alerts can be delivered to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DestinationKind {
+    /// ITOC360, `kind = "itoc360"`.
+    Itoc360 {
+        /// Where alerts are posted: absolute, `http` or `https`. Default [`ITOC360_URL`].
+        url: Uri,
+        /// The token of the source that was created there.
+        token: Secret,
+        /// The payload that this source expects.
+        format: Format,
+    },
+    /// Any HTTP endpoint, `kind = "webhook"`.
+    Webhook(Webhook),
+    /// An incoming webhook of Slack, `kind = "slack"`.
+    Slack {
+        /// Its URL, which is the credential.
+        url: Secret,
+    },
+    /// A workflow of Microsoft Teams, `kind = "teams"`.
+    Teams {
+        /// Its URL, which is the credential.
+        url: Secret,
+    },
+    /// PagerDuty's Events API v2, `kind = "pagerduty"`.
+    PagerDuty {
+        /// Where events are posted.
+        url: Uri,
+        /// The integration key of the service.
+        routing_key: Secret,
+    },
+    /// Opsgenie's alerts API, or that of Jira Service Management, `kind = "opsgenie"`.
+    Opsgenie {
+        /// Where alerts are created.
+        url: Uri,
+        /// The key of an API integration.
+        api_key: Secret,
+    },
+    /// Alertmanager's API v2, `kind = "alertmanager"`.
+    Alertmanager {
+        /// The URL of its web interface.
+        url: Uri,
+        /// A bearer token for a proxy before it.
+        token: Option<Secret>,
+        /// How long an alert stays open there without a resolve.
+        expires: Duration,
+    },
+}
+
+/// An HTTP endpoint of the operator's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Its URL, which may be a credential.
+    pub url: Secret,
+    /// `POST`, `PUT` or `PATCH`.
+    pub method: Method,
+    /// Headers by name, each of which may be a credential.
+    pub headers: Vec<(String, Secret)>,
+    /// A template of the body; without one, the alert as JSON.
+    pub body: Option<String>,
+    /// The statuses that accept an alert; any 2xx where it is empty.
+    pub success: Vec<u16>,
+    /// The key of a Standard Webhooks signature.
+    pub secret: Option<Secret>,
+}
+
+/// The type of the source that was created in ITOC360; it decides what a token takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// `"alertmanager"`: Alertmanager's webhook, version 4, for a source of type Prometheus, Grafana, Mimir, Cortex, Loki
+    /// or SigNoz. Carries labels and details.
+    #[default]
+    Alertmanager,
+    /// `"zapier"`: ITOC360's vendor-neutral JSON, for a source of type Zapier. Carries title and message.
+    Zapier,
+}
+
+impl Format {
+    /// Returns the word that stands for it in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alertmanager => "alertmanager",
+            Self::Zapier => "zapier",
+        }
+    }
+}
+
+impl DestinationKind {
+    /// Returns the word that stands for it in the configuration.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Itoc360 { .. } => "itoc360",
+            Self::Webhook(_) => "webhook",
+            Self::Slack { .. } => "slack",
+            Self::Teams { .. } => "teams",
+            Self::PagerDuty { .. } => "pagerduty",
+            Self::Opsgenie { .. } => "opsgenie",
+            Self::Alertmanager { .. } => "alertmanager",
+        }
+    }
+
+    /// Returns the service and its address for people, without a part of a URL that is a credential.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Itoc360 { url, format, .. } => format!("{url} ({})", format.as_str()),
+            other => format!("{} at {}", other.as_str(), other.host()),
+        }
+    }
+
+    /// Returns everything in it that is a credential.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::Itoc360 { token, .. } => vec![token],
+            Self::Webhook(webhook) => {
+                let headers = webhook.headers.iter().map(|(_, value)| value);
+                headers.chain(&webhook.secret).chain([&webhook.url]).collect()
+            }
+            Self::Slack { url } | Self::Teams { url } => vec![url],
+            Self::PagerDuty { routing_key, .. } => vec![routing_key],
+            Self::Opsgenie { api_key, .. } => vec![api_key],
+            Self::Alertmanager { token, .. } => token.iter().collect(),
+        }
+    }
+
+    fn host(&self) -> String {
+        let url = match self {
+            Self::Itoc360 { url, .. }
+            | Self::PagerDuty { url, .. }
+            | Self::Opsgenie { url, .. }
+            | Self::Alertmanager { url, .. } => url.clone(),
+            Self::Webhook(Webhook { url, .. }) | Self::Slack { url } | Self::Teams { url } => {
+                url.expose().parse().unwrap_or_default()
+            }
+        };
+        url.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default()
+    }
+}
+
+/// Reads one destination.
+pub(super) fn read(name: &str, mut table: Table<'_>) -> Option<Destination> {
+    let kind = kinds::read(&mut table);
+    let concurrency = table.optional("concurrency", CONCURRENCY, |value| value.count(&(1..=256)));
+    let timeout = table
+        .optional("timeout", TIMEOUT, |value| value.duration(&(Duration::from_millis(100)..=Duration::from_secs(300))));
+    let network = network::read(&mut table);
+    table.finish();
+    Some(Destination {
+        name: name.to_owned(),
+        kind: kind?,
+        concurrency: concurrency?,
+        timeout: timeout?,
+        network: network?,
+    })
+}

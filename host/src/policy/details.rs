@@ -1,0 +1,126 @@
+//! Masking within an alert's details: JSON that is rewritten member by member, so that the order of members, repeated
+//! names and the spelling of numbers stay as the sender wrote them.
+
+use plugin_sdk::json::{Object, text};
+use serde_json::value::RawValue;
+
+use crate::config::REDACTED;
+
+/// What is masked where.
+pub(super) struct Masks<'a, F> {
+    /// Pointers into the details, by their parts; `*` is any member or element.
+    pub(super) pointers: Vec<&'a [String]>,
+    /// Masks a text and returns how many places it masked.
+    pub(super) text: F,
+}
+
+/// Rewrites JSON, and returns it with the number of masked places.
+pub(super) fn masked<F: Fn(&mut String) -> usize>(json: &str, masks: &Masks<'_, F>) -> (String, usize) {
+    let mut out = String::with_capacity(json.len());
+    let count = write(json.trim(), &masks.pointers, &masks.text, &mut out);
+    (out, count)
+}
+
+fn write(json: &str, pointers: &[&[String]], mask: &impl Fn(&mut String) -> usize, out: &mut String) -> usize {
+    if pointers.iter().any(|pointer| pointer.is_empty()) && !["null", "\"\""].contains(&json) {
+        out.push_str(&quoted(REDACTED));
+        return 1;
+    }
+    match json.as_bytes().first() {
+        Some(b'{') => members(json, pointers, mask, out),
+        Some(b'[') => elements(json, pointers, mask, out),
+        _ => scalar(json, mask, out),
+    }
+}
+
+fn members(json: &str, pointers: &[&[String]], mask: &impl Fn(&mut String) -> usize, out: &mut String) -> usize {
+    let mut count = 0;
+    out.push('{');
+    for (at, (name, value)) in Object::read(json).members().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        let below = below(pointers, name);
+        let mut name = name.to_owned();
+        count += mask(&mut name);
+        out.push_str(&quoted(&name));
+        out.push(':');
+        count += write(value, &below, mask, out);
+    }
+    out.push('}');
+    count
+}
+
+fn elements(json: &str, pointers: &[&[String]], mask: &impl Fn(&mut String) -> usize, out: &mut String) -> usize {
+    let mut count = 0;
+    out.push('[');
+    for (at, value) in serde_json::from_str::<Vec<&RawValue>>(json).unwrap_or_default().iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        count += write(value.get(), &below(pointers, &at.to_string()), mask, out);
+    }
+    out.push(']');
+    count
+}
+
+/// Writes a text, a number, a boolean or null. A number can be a telephone or card number; masked, it becomes a text.
+fn scalar(json: &str, mask: &impl Fn(&mut String) -> usize, out: &mut String) -> usize {
+    let mut value = text(json).unwrap_or_default();
+    let count = mask(&mut value);
+    if count > 0 {
+        out.push_str(&quoted(&value));
+    } else {
+        out.push_str(json);
+    }
+    count
+}
+
+/// Returns the rest of the pointers that go through a member of this name.
+fn below<'a>(pointers: &[&'a [String]], name: &str) -> Vec<&'a [String]> {
+    let goes_on = |pointer: &&'a [String]| {
+        let (first, rest) = pointer.split_first()?;
+        (first == name || first == "*").then_some(rest)
+    };
+    pointers.iter().filter_map(goes_on).collect()
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(json: &str, pointers: &[&[&str]]) -> (String, usize) {
+        let pointers: Vec<Vec<String>> =
+            pointers.iter().map(|parts| parts.iter().map(ToString::to_string).collect()).collect();
+        let mask = |text: &mut String| {
+            let found = text.contains("secret");
+            *text = text.replace("secret", "#");
+            usize::from(found)
+        };
+        masked(json, &Masks { pointers: pointers.iter().map(Vec::as_slice).collect(), text: mask })
+    }
+
+    #[test]
+    fn what_is_not_masked_keeps_its_spelling() {
+        let json = r#"{"b":1.50,"a":"x\u00e9","b":[1e3,null,true],"z":{}}"#;
+        assert_eq!(rewritten(json, &[&["nowhere"]]), (json.to_owned(), 0));
+    }
+
+    #[test]
+    fn pointer_masks_members_elements_and_all_of_them() {
+        let json = r#"{"a":{"b":1,"c":"x"},"l":[{"b":1},{"b":{"d":2}}],"n":null}"#;
+        let (masked, count) = rewritten(json, &[&["a", "b"], &["l", "*", "b"], &["n"], &["l", "7"]]);
+        let expected = r#"{"a":{"b":"[redacted]","c":"x"},"l":[{"b":"[redacted]"},{"b":"[redacted]"}],"n":null}"#;
+        assert_eq!((masked.as_str(), count), (expected, 3));
+    }
+
+    #[test]
+    fn texts_numbers_and_names_are_masked() {
+        let (masked, count) = rewritten(r#"{"my secret":["a secret \"x\"",1]}"#, &[]);
+        assert_eq!((masked.as_str(), count), (r##"{"my #":["a # \"x\"",1]}"##, 2));
+    }
+}

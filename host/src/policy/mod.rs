@@ -1,0 +1,129 @@
+//! Policy: what an operator's rules make of an alert that a plugin read.
+//!
+//! Everything here is pure: an alert and the configuration go in, a [`Decision`] comes out, without a clock, a disk or a
+//! network. So a policy is tested as a table, shown by `try`, and gives the same decision when a request is replayed.
+//!
+//! # Order
+//!
+//! 1. The source's own `labels` are added, in place of labels of the same names that the sender may have chosen.
+//! 2. The rules run in the order of the file. A rule sees the alert as the rules before it left it. Each rule that
+//!    matches applies; one with `stop = true` is the last one.
+//! 3. The first rule that drops the alert ends it.
+//! 4. What the source and the matching rules redact is masked, last, so that rules can match what nobody will see.
+//!
+//! # What a rule cannot do
+//!
+//! A rule never changes an event id, so that a change of the rules reopens nothing. A resolve is dropped only by a rule
+//! whose condition names the status, so that a new rule leaves nothing open for ever.
+
+mod condition;
+mod details;
+mod lint;
+mod redact;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use plugin_sdk::contract::{Alert, Status};
+
+use crate::config::{self, KeyTemplate, Rule};
+
+pub use condition::matches;
+pub use lint::{Finding, lint};
+pub use redact::Redactor;
+
+/// The policy of one source.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    labels: BTreeMap<String, String>,
+    rules: Vec<Rule>,
+    redactor: Redactor,
+}
+
+/// What a policy decided about one alert.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The alert after all rules.
+    pub alert: Alert,
+    /// The rules that matched, by their place in the configuration, from 1.
+    pub applied: Vec<usize>,
+    /// The rule that dropped the alert, from 1.
+    pub dropped_by: Option<usize>,
+    /// The destinations that a rule chose in place of the source's.
+    pub destinations: Option<Vec<String>>,
+    /// How many places were masked.
+    pub redacted: usize,
+}
+
+impl Policy {
+    /// Returns what the operator wrote for a source.
+    pub fn of(source: &config::Source) -> Self {
+        let (labels, rules) = (source.labels.clone(), source.rules.clone());
+        Self { labels, rules, redactor: Redactor::new(source.redact.clone()) }
+    }
+
+    /// Returns whether the policy leaves every alert as it is.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.rules.is_empty() && self.redactor.is_empty()
+    }
+
+    /// Decides about an alert of the source of this name.
+    pub fn decide(&self, source: &str, mut alert: Alert) -> Decision {
+        alert.labels.extend(self.labels.clone());
+        let mut decision = Decision { alert, applied: Vec::new(), dropped_by: None, destinations: None, redacted: 0 };
+        let mut redactions = Vec::new();
+        for (number, rule) in (1..).zip(&self.rules) {
+            if !matches(&rule.when, source, &decision.alert) {
+                continue;
+            }
+            if rule.drop && !drops(rule, &decision.alert) {
+                continue;
+            }
+            decision.applied.push(number);
+            if rule.drop {
+                decision.dropped_by = Some(number);
+                break;
+            }
+            apply(rule, source, &mut decision);
+            redactions.extend_from_slice(&rule.redact);
+            if rule.stop {
+                break;
+            }
+        }
+        decision.redacted = self.redactor.with(redactions).redact(&mut decision.alert);
+        decision
+    }
+}
+
+/// Returns whether a rule that matches and drops may drop this alert: a resolve only where its condition says so.
+fn drops(rule: &Rule, alert: &Alert) -> bool {
+    alert.status == Status::Trigger || rule.when.terms.iter().any(|term| term.field == config::Field::Status)
+}
+
+/// Applies the effects of a rule, but for redaction.
+fn apply(rule: &Rule, source: &str, decision: &mut Decision) {
+    let alert = &mut decision.alert;
+    if let Some(priority) = rule.priority {
+        alert.priority = priority;
+    }
+    // Before the labels of this rule: a key is made of what came in.
+    if let Some(key) = rule.key.as_ref().and_then(|template| key(template, source, alert)) {
+        alert.key = Some(key);
+    }
+    alert.labels.extend(rule.labels.clone());
+    if let Some(destinations) = &rule.destinations {
+        decision.destinations = Some(destinations.clone());
+    }
+}
+
+/// Writes the key of a template. `None` where a part is missing or the key would be too long: the alert keeps its own.
+fn key(template: &KeyTemplate, source: &str, alert: &Alert) -> Option<String> {
+    let value = |name: &str| match name {
+        "source" => Some(source),
+        "key" => Some(alert.key()),
+        label => alert.labels.get(label).map(String::as_str),
+    };
+    template.render(value).filter(|key| key.len() <= plugin_sdk::contract::MAX_KEY_BYTES)
+}
