@@ -106,7 +106,7 @@ async fn notifications(gateway: &Gateway, count: f64) {
     gateway.metric("gateway_requests_total{source=\"prometheus\",outcome=\"accepted\"}", |taken| taken >= count).await;
 }
 
-/// What ITOC360 was told: the status, and the fingerprint that it groups by.
+/// The alert as ITOC360 received it: the status, and the fingerprint that it groups by.
 fn told(received: &Received) -> (String, String) {
     let event = received.json();
     let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! What a person types, and what the program says back.
+//! The commands, and their answers.
 
 use itoc360_double::Format;
 

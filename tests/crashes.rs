@@ -45,7 +45,7 @@ const MOMENTS: [Moment; 10] = [
     Moment::Shutdown,
 ];
 
-/// How often it is killed: `DRILL_KILLS=250 cargo test …` for the long run.
+/// The number of kills: `DRILL_KILLS=250 cargo test …` for the long run.
 fn kills() -> usize {
     std::env::var("DRILL_KILLS").map_or(30, |kills| kills.parse().expect("DRILL_KILLS is a number"))
 }
@@ -57,7 +57,7 @@ async fn a_moment(random: &mut fastrand::Rng) {
     }
 }
 
-/// Whether ITOC360 refuses an event, while it is told to refuse some: one of eight.
+/// Returns whether ITOC360 refuses an event, while it is told to refuse some: one of eight.
 fn refuses(body: &str) -> bool {
     let json: Value = serde_json::from_str(body).unwrap();
     let event_id = json["commonAnnotations"]["event_id"].as_str().unwrap();

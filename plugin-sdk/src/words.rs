@@ -268,7 +268,7 @@ static RESOLVES: [&str; 43] = [
     "isok",
 ];
 
-/// What stands before a status without changing it: `incident.resolved`, `alert_closed`.
+/// Prefixes of a status that do not change it: `incident.resolved`, `alert_closed`.
 static NOUNS: [&str; 18] = [
     "incident", "alert", "monitor", "issue", "event", "problem", "alarm", "check", "metric", "case", "ticket", "error",
     "service", "host", "status", "state", "warning", "degraded",

@@ -1,4 +1,4 @@
-//! What the operator's monitoring asks: `/healthz`, `/readyz`, `/metrics`. Never reachable by senders: it has a listener
+//! The endpoints for the operator's monitoring: `/healthz`, `/readyz`, `/metrics`. Never reachable by senders: it has a listener
 //! of its own, with a guard.
 
 mod guard;
@@ -23,7 +23,7 @@ pub use guard::{Guard, Refusal};
 const INDEX: &str = "alert gateway\n\n/healthz  the process answers\n/readyz   requests are taken; the state of each \
 destination\n/metrics  for Prometheus\n";
 
-/// How long a scrape waits for the disk: less than Prometheus waits for a scrape.
+/// The time a scrape waits for the disk: less than Prometheus waits for a scrape.
 const DISK_TIME: Duration = Duration::from_secs(2);
 
 /// Answers for the admin listener.

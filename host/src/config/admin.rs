@@ -15,7 +15,7 @@ pub const ADMIN: SocketAddr = SocketAddr::new(super::gateway::LOOPBACK, 9090);
 /// The listener for metrics, health and operators' pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
-    /// Where it is. Default [`ADMIN`].
+    /// The address. Default [`ADMIN`].
     pub address: SocketAddr,
     /// Any one of these opens it; none where it asks for none. Default none.
     pub tokens: Vec<Secret>,
@@ -49,7 +49,7 @@ pub(super) fn read(table: &mut Table<'_>, listen: Option<SocketAddr>, reading: &
     Some(address.map(|address| Admin { address, tokens, tls, hosts }))
 }
 
-/// Whether the listener may be there: `guarded` says whether it knows who asks.
+/// Returns whether the listener may be there: `guarded` says whether it knows who asks.
 fn judge(
     value: &Value<'_>,
     address: SocketAddr,
@@ -79,7 +79,7 @@ fn judge(
     Some(())
 }
 
-/// Whether both cannot be listened on at once. Port 0 stands for any free one.
+/// Returns whether both cannot be listened on at once. Port 0 stands for any free one.
 fn clash(listen: SocketAddr, admin: SocketAddr) -> bool {
     let anywhere = listen.ip().is_unspecified() || admin.ip().is_unspecified();
     listen.port() != 0 && listen.port() == admin.port() && (listen.ip() == admin.ip() || anywhere)

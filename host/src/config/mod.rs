@@ -72,15 +72,15 @@ pub struct Config {
     pub path: PathBuf,
     /// The gateway itself.
     pub gateway: Gateway,
-    /// How long what was delivered is kept.
+    /// The limits of retention.
     pub retention: Retention,
-    /// Where alerts go, by name. At least one.
+    /// The destinations of alerts, by name. At least one.
     pub destinations: Vec<Destination>,
-    /// Where alerts come from, by name. At least one.
+    /// The sources of alerts, by name. At least one.
     pub sources: Vec<Source>,
-    /// What is allowed and yet unwise, in the order of the file.
+    /// The warnings: allowed and yet unwise settings, in the order of the file.
     pub warnings: Vec<Problem>,
-    /// Whether every user of the machine can read the file.
+    /// True if every user of the machine can read the file.
     pub exposed: bool,
 }
 
@@ -99,8 +99,8 @@ impl Config {
         Self::understand(reading, path)
     }
 
-    /// Where the configuration in a file has its data kept, for a command that only looks at them. Nothing but `[gateway]`
-    /// has to be right, and its secrets need not be known to who looks.
+    /// Returns the data directory of the configuration in a file, for a command that only looks at them. Nothing
+    /// but `[gateway]` has to be right, and its secrets need not be known to who looks.
     pub fn data_dir(path: &Path) -> Result<PathBuf, Problems> {
         let (text, exposed) = read_text(path)?;
         let mut reading = Reading::new(&text, path, &|_| None, exposed);

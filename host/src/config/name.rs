@@ -10,7 +10,7 @@ const LONGEST: usize = 63;
 /// other's.
 pub const OWN_SOURCE: &str = "alert-gateway";
 
-/// Whether `name` is `[a-z0-9][a-z0-9_-]*` of at most 63 characters; reports it otherwise.
+/// Returns whether `name` is `[a-z0-9][a-z0-9_-]*` of at most 63 characters; reports it otherwise.
 pub(super) fn is_valid(what: &str, name: &str, span: Span, reading: &mut Reading) -> bool {
     if what == "source" && name == OWN_SOURCE {
         let found = format!("{} is the source of the gateway's own alerts", quoted(name));

@@ -16,24 +16,24 @@ const MAPPED_BITS: u8 = 96;
 pub struct Networks(Vec<IpNet>);
 
 impl Networks {
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether an address is in one of them. `::ffff:192.0.2.1`, as a socket for both families names its IPv4 peers, is
+    /// Returns whether an address is in one of them. `::ffff:192.0.2.1`, as a socket for both families names its IPv4 peers, is
     /// 192.0.2.1.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether one of them is a whole family of addresses.
+    /// Returns whether one of them is a whole family of addresses.
     pub(super) fn contain_everybody(&self) -> bool {
         self.0.iter().any(|network| network.prefix_len() == 0)
     }
 
-    /// Whether this machine itself is in one of them.
+    /// Returns whether this machine itself is in one of them.
     pub(super) fn contains_loopback(&self) -> bool {
         self.contains(Ipv4Addr::LOCALHOST.into()) || self.contains(Ipv6Addr::LOCALHOST.into())
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, said so that the operator can mend it without a manual.
+//! The problems of a configuration, told so that the operator can fix them without a manual.
 //!
 //! A problem names the place, what was found there, and what would have been right. It never shows the operator's line
 //! itself: that line may hold a secret.
@@ -21,11 +21,11 @@ pub struct Position {
 pub struct Problem {
     /// The configuration file, as it was named to the gateway.
     pub file: PathBuf,
-    /// Where in that file, unless the file could not be read at all.
+    /// The position in that file, unless the file could not be read at all.
     pub position: Option<Position>,
-    /// What was found.
+    /// The problem itself.
     pub found: String,
-    /// What to write or do instead. May be empty.
+    /// The advice to the operator. May be empty.
     pub help: String,
 }
 

@@ -1,4 +1,4 @@
-//! What was written: the TOML document with the place of every key and value, before anything is made of it.
+//! The raw configuration: the TOML document with the place of every key and value, before anything is made of it.
 //!
 //! A [`Table`] is read by asking for its keys. What was asked for is what is known, so a key that nobody asked for is an
 //! unknown key, and there is no second list of names to keep in step.
@@ -19,7 +19,7 @@ pub(super) type Span = Range<usize>;
 
 /// One table, and which of its keys have been asked for.
 pub(super) struct Table<'t> {
-    /// What a problem calls it: `[destinations.itoc360]`.
+    /// Its name in problems: `[destinations.itoc360]`.
     pub(super) name: String,
     /// Its header, or, where it was not written, that of the table that would hold it.
     pub(super) span: Span,
@@ -35,7 +35,7 @@ impl<'t> Table<'t> {
         Self { name: name.into(), span, entries, asked: Vec::new(), missing: Vec::new() }
     }
 
-    /// Whether anything stands in it.
+    /// Returns whether anything stands in it.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_none_or(DeTable::is_empty)
     }
@@ -62,7 +62,7 @@ impl<'t> Table<'t> {
         Some(Value::new(key.to_owned(), found.1))
     }
 
-    /// What `read` makes of a key, or the default where it was not written. `None` means that a problem was recorded.
+    /// Returns the value that `read` makes of a key, or the default where it was not written. `None` means that a problem was recorded.
     pub(super) fn optional<T>(
         &mut self,
         key: &'static str,
@@ -72,7 +72,7 @@ impl<'t> Table<'t> {
         self.value(key).map_or(Some(default), read)
     }
 
-    /// What `read` makes of a key that must be there; `example` is the line to write where it is not.
+    /// Returns the value that `read` makes of a required key; `example` is the line to write where it is not.
     pub(super) fn required<T>(
         &mut self,
         key: &'static str,

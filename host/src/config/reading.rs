@@ -20,11 +20,11 @@ pub(super) struct Reading<'a> {
     lines: Vec<usize>,
     /// Lines that are not TOML. What was recovered of them is a guess, so nothing more is said of them.
     broken: BTreeSet<usize>,
-    /// Where `{ env = "…" }` looks.
+    /// The variables of `{ env = "…" }`.
     pub(super) env: Environment<'a>,
     /// What every reference to a variable or a file stands for, where nobody is to know the real ones.
     pub(super) stand_in: Option<&'a str>,
-    /// Whether users other than the owner and the group can read the file.
+    /// True if users other than the owner and the group can read the file.
     pub(super) exposed: bool,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,

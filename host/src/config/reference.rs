@@ -53,12 +53,12 @@ impl Value<'_> {
     }
 }
 
-/// Whether a table is a reference: it has one key, and that is `env` or `file`.
+/// Returns whether a table is a reference: it has one key, and that is `env` or `file`.
 pub(super) fn is_reference(table: &DeTable<'_>) -> bool {
     table.len() == 1 && (table.contains_key("env") || table.contains_key("file"))
 }
 
-/// What is wrong with a reference, and what to do.
+/// The fault of a reference, and the advice.
 type Unresolved = (String, &'static str);
 
 const UNNAMED: &str = "an environment variable that";

@@ -25,7 +25,7 @@ impl Secret {
         &self.0
     }
 
-    /// Whether these bytes are the secret, in a time that tells nothing of it but its length.
+    /// Returns whether these bytes are the secret, in a time that tells nothing of it but its length.
     pub fn matches(&self, bytes: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(bytes).into()
     }
@@ -111,7 +111,7 @@ pub(super) fn shell_variable(text: &str) -> Option<&str> {
     conventional(name).then_some(name)
 }
 
-/// Whether this is how environment variables are named. A token that was pasted in place of a name hardly ever is.
+/// Returns whether this is how environment variables are named. A token that was pasted in place of a name hardly ever is.
 pub(super) fn conventional(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_')
         && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')

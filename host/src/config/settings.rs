@@ -28,14 +28,14 @@ pub struct Settings {
     places: BTreeMap<String, Place>,
 }
 
-/// Where one value was written.
+/// The place where one value was written.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
     /// The key, or, in a list, the value.
     pub key: Position,
     /// The value.
     pub value: Position,
-    /// Whether it came from an environment variable or a file, and so is not to be shown.
+    /// True if it came from an environment variable or a file, and so is not to be shown.
     pub referenced: bool,
 }
 
@@ -50,7 +50,7 @@ impl Settings {
         &self.value
     }
 
-    /// Where the value of a JSON Pointer was written, or the nearest thing around it.
+    /// Returns the place where the value of a JSON Pointer was written, or the nearest thing around it.
     pub fn place(&self, pointer: &str) -> Place {
         let mut pointer = pointer;
         loop {
@@ -64,7 +64,7 @@ impl Settings {
         }
     }
 
-    /// Whether anything at or below a JSON Pointer came from an environment variable or a file.
+    /// Returns whether anything at or below a JSON Pointer came from an environment variable or a file.
     pub fn is_referenced(&self, pointer: &str) -> bool {
         let below = |at: &str| at.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.places.iter().any(|(at, place)| place.referenced && below(at))

@@ -8,7 +8,7 @@ use hyper::Uri;
 use super::raw::Value;
 use super::reading::Reading;
 
-/// Where senders reach the gateway: an absolute `http` or `https` URL, as written but for slashes at its end.
+/// The gateway's URL for senders: an absolute `http` or `https` URL, as written but for slashes at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(Box<str>);
 
@@ -100,7 +100,7 @@ fn parse(text: &str) -> Result<Uri, &'static str> {
     Ok(url)
 }
 
-/// Whether others can listen: plain http, and not within this machine.
+/// Returns whether others can listen: plain http, and not within this machine.
 fn in_the_clear(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What stands where the token stood.
+/// The text in place of the token.
 const MASKED: &str = "***";
 
 /// The secrets of one destination, by every spelling that an echo may give them.

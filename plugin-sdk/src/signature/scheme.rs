@@ -28,7 +28,7 @@ impl Scheme {
         Some(Self::Basic { user })
     }
 
-    /// Whether the request carries the proof that only the owner of the secret can make.
+    /// Returns whether the request carries the proof that only the owner of the secret can make.
     pub fn verify(&self, request: &Request, secret: &str) -> Proof {
         self.check(&View::from(request), secret).0
     }

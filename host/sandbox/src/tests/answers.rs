@@ -1,4 +1,4 @@
-//! What is taken as an answer, what is mended in it, and what is wrong with the others.
+//! Answers: those accepted, those fixed, and the errors of the others.
 
 use crate::answer::answer;
 use plugin_sdk::contract::{Alert, Answer};

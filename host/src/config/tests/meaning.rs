@@ -1,4 +1,4 @@
-//! What a configuration without problems means.
+//! The meaning of configurations without problems.
 
 use std::num::NonZeroU32;
 use std::path::Path;

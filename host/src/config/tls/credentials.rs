@@ -1,4 +1,4 @@
-//! What the files of a listener hold: certificates and keys in PEM.
+//! The content of a listener's files: certificates and keys in PEM.
 
 use std::fmt;
 use std::fs::File;
@@ -19,7 +19,7 @@ use super::TlsFiles;
 /// A chain is a few KiB, and all the authorities of a machine are 200 KiB. A file beyond this is another file.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// What the files hold, as it is. It has no `Debug`: one of them is a secret.
+/// The files' content as it is. It has no `Debug`: one of them is a secret.
 #[derive(PartialEq, Eq)]
 pub struct Pem {
     cert: Vec<u8>,
@@ -27,14 +27,14 @@ pub struct Pem {
     client_ca: Option<Vec<u8>>,
 }
 
-/// What the files mean.
+/// The meaning of the files.
 #[derive(Debug)]
 pub struct Credentials {
     /// The listener's certificates, and the key which is that of the first.
     pub own: CertifiedKey,
-    /// Who may issue certificates to clients, if clients must have one.
+    /// The issuers of clients' certificates, if clients must have one.
     pub client_authorities: Option<RootCertStore>,
-    /// When the listener's own certificate is valid.
+    /// The period in which the listener's own certificate is valid.
     pub validity: Validity,
 }
 
@@ -47,7 +47,7 @@ pub struct Validity {
     pub to: u64,
 }
 
-/// Why a file cannot be used.
+/// The reason why a file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableFile {
     /// `cert`, `key` or `client_ca`.
@@ -56,7 +56,7 @@ pub struct UnusableFile {
     pub path: PathBuf,
     /// What is wrong with it, to follow its name.
     pub found: String,
-    /// What helps.
+    /// The advice.
     pub help: &'static str,
 }
 
@@ -88,7 +88,7 @@ impl TlsFiles {
         if unusable.is_empty() { Ok(Pem { cert, key, client_ca }) } else { Err(UnusableFiles(unusable)) }
     }
 
-    /// What they mean.
+    /// Returns their meaning.
     ///
     /// # Errors
     /// Those that do not hold what they should.
@@ -215,7 +215,7 @@ impl Validity {
         }
     }
 
-    /// Why the certificate is of no use at present, if that is so: to follow the name of its file.
+    /// Returns the reason why the certificate is of no use at present, if that is so: to follow the name of its file.
     pub fn objection(&self) -> Option<String> {
         #[expect(clippy::disallowed_methods, reason = "the dates in a certificate are the wall clock's")]
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -52,7 +52,7 @@ pub struct UnderWay {
 #[derive(Debug)]
 struct State {
     slots: Slots,
-    /// What wakes the task of each connection.
+    /// The signals that wake the task of each connection.
     wake: HashMap<u64, Arc<Notify>>,
 }
 

@@ -27,13 +27,13 @@ fn load(folder: &Path) -> (Tls, Following, Metrics) {
     (tls, following, metrics)
 }
 
-/// Whether the handshake succeeds, which begins with whatever is asked of the connection first.
+/// Returns whether the handshake succeeds, which begins with whatever is asked of the connection first.
 async fn greet(tls: &Tls, stream: TcpStream) -> bool {
     let mut connection = Connection::new(Either::Left(stream), Some(tls));
     connection.write(&[]).await.is_ok()
 }
 
-/// Which of `known` a handshake shows, if any.
+/// Returns the one of `known` that a handshake shows, if any.
 async fn shown(tls: &Tls, known: &[&CertificateDer<'static>]) -> Option<usize> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the store promises, one test a promise.
+//! The promises of the store, one test a promise.
 
 mod checks;
 mod hostile;

@@ -1,4 +1,4 @@
-//! What the gateway tells of itself is kept like everything else, and told once.
+//! Internal alerts are kept like all others, and fire once.
 
 use super::*;
 use crate::alert::internal::{self, Topic};
