@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_localhost_and_the_configured_names_are_ours_and_no_other() {
+    fn only_address_localhost_and_configured_names_are_ours() {
         for ours in [
             "127.0.0.1",
             "127.0.0.1:9090",
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_opens_everything_and_without_one_there_is_only_the_pulse() {
+    fn token_opens_all_and_without_it_only_liveness() {
         let with = |uri, value| admitted(uri, &[(AUTHORIZATION.as_str(), value)], &["old", "new"]);
         for page in ["/", "/readyz", "/metrics", "/nothing", "/healthz/"] {
             assert_eq!(admitted(page, &[], &["old", "new"]), Err(Refusal::NoToken), "{page}");

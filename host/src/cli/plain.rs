@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_a_terminal_becomes_a_space_and_line_ends_stay_where_they_are_meant() {
+    fn terminal_controls_become_spaces_and_meant_line_ends_stay() {
         let text = "a\x1b[2Jb\r\u{9b}c\nd\te";
         assert_eq!([line(text), lines(text)], ["a [2Jb  c d e", "a [2Jb  c\nd e"]);
     }

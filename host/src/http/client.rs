@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn at_an_entry_that_is_no_address_the_last_hop_that_is_one_counts() {
+    fn last_hop_with_an_address_counts_before_a_bad_entry() {
         for (forwarded, address) in [
             ("192.0.2.1, unknown", "10.0.0.1"),
             ("192.0.2.1, unknown, 10.0.0.7", "10.0.0.7"),

@@ -98,7 +98,7 @@ mod tests {
     use crate::testing;
 
     #[test]
-    fn everyone_but_the_sender_is_told_what_is_missing_wrong_or_stale() {
+    fn all_but_the_sender_hear_what_is_missing_wrong_or_stale() {
         let request = || testing::post("https://u:pw@a.example/in/x?token=t0ken").body("a=1");
         for (scheme, secrets, kind, said) in [
             (Scheme::Bearer, &["s3cret"][..], RejectionKind::Unauthenticated, "there is no bearer token"),

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_proof_is_stale_after_five_minutes_and_before_its_time() {
+    fn recorded_proof_is_stale_before_and_after_its_time() {
         for scheme in [Scheme::Slack, Scheme::Stripe, Scheme::StandardWebhooks, Scheme::grafana()] {
             for (received, proof) in [
                 ("2026-01-01T00:05:00.999Z", Proof::Good),

@@ -74,7 +74,7 @@ async fn a_renewed_certificate_is_shown_from_the_next_handshake_on() {
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_used_change_nothing_and_are_counted_once_when_they_stay() {
+async fn unusable_files_change_nothing_and_are_counted_once() {
     let folder = tempfile::tempdir().unwrap();
     let first = renew(folder.path());
     let (tls, mut following, metrics) = load(folder.path());
@@ -102,7 +102,7 @@ async fn files_that_cannot_be_used_change_nothing_and_are_counted_once_when_they
 }
 
 #[tokio::test]
-async fn a_pair_behind_symbolic_links_is_followed_when_the_folder_is_exchanged() {
+async fn pair_behind_links_is_followed_when_the_folder_changes() {
     let folder = tempfile::tempdir().unwrap();
     let versions = ["1", "2"].map(|name| folder.path().join(name));
     let certificates = versions.each_ref().map(|version| {

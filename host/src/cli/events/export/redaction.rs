@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_are_credentials_are_replaced_and_the_rest_is_left_to_the_letter() {
+    fn credentials_in_parameters_are_replaced_and_nothing_else() {
         assert_eq!(
             url("https://a.example/in/x?a=%20b&token=s3&%74oken=s3&API_KEY=s3&bodySHA256=00&c"),
             format!(
