@@ -106,7 +106,7 @@ async fn notifications(gateway: &Gateway, count: f64) {
     gateway.metric("gateway_requests_total{source=\"prometheus\",outcome=\"accepted\"}", |taken| taken >= count).await;
 }
 
-/// What ITOC360 was told: the status, and the fingerprint that it groups by.
+/// The alert as ITOC360 received it: the status, and the fingerprint that it groups by.
 fn told(received: &Received) -> (String, String) {
     let event = received.json();
     let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -114,7 +114,7 @@ fn told(received: &Received) -> (String, String) {
 }
 
 #[tokio::test]
-async fn what_fires_opens_once_closes_when_it_resolves_and_opens_again_when_it_fires_again() {
+async fn alert_opens_once_closes_and_opens_when_it_fires_again() {
     let Some(program) = needs(Program::Alertmanager) else { return };
     let (itoc360, _place, gateway) = start(&format!("settings.bearer_token = \"{TOKEN}\"\n{DROP}")).await;
     let alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 0).await;
@@ -216,7 +216,7 @@ async fn a_storm_in_one_notification_pages_for_each() {
 }
 
 #[tokio::test]
-async fn an_alertmanager_with_another_token_is_refused_and_both_sides_say_so() {
+async fn wrong_token_is_refused_and_alertmanager_says_so_too() {
     let Some(program) = needs(Program::Alertmanager) else { return };
     let (itoc360, _place, mut gateway) = start("settings.bearer_token = \"another-token-of-some-length\"").await;
     let mut alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 0).await;

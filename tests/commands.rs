@@ -1,4 +1,4 @@
-//! What a person types, and what the program says back.
+//! The commands, and their answers.
 
 use itoc360_double::Format;
 
@@ -33,7 +33,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn check_and_run_tell_every_problem_at_once_with_its_place_and_exit_with_2() {
+async fn check_and_run_name_every_problem_and_exit_with_2() {
     let config = r#"
 [gateway]
 public_ulr = "https://gw.example.com"
@@ -74,7 +74,7 @@ time = "100"
 }
 
 #[tokio::test]
-async fn check_tells_what_a_plugin_does_not_like_at_the_operators_line() {
+async fn check_shows_a_plugins_objection_at_the_operators_line() {
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360)
         .source("typo", "plugin = \"twilio-errors\"\nsettings.auth_tokn = \"canary-1\"")
@@ -126,7 +126,7 @@ async fn a_port_that_is_taken_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn an_address_of_another_machine_is_told_apart_from_one_that_is_taken() {
+async fn foreign_address_is_told_apart_from_a_taken_one() {
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
     let config = std::fs::read_to_string(place.config()).unwrap();
@@ -138,7 +138,7 @@ async fn an_address_of_another_machine_is_told_apart_from_one_that_is_taken() {
 }
 
 #[tokio::test]
-async fn a_second_gateway_on_the_same_data_is_refused_and_the_first_goes_on() {
+async fn second_gateway_on_the_same_data_is_refused() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     let second = place.run(&["run"]).await;

@@ -45,7 +45,7 @@ const MOMENTS: [Moment; 10] = [
     Moment::Shutdown,
 ];
 
-/// How often it is killed: `DRILL_KILLS=250 cargo test …` for the long run.
+/// The number of kills: `DRILL_KILLS=250 cargo test …` for the long run.
 fn kills() -> usize {
     std::env::var("DRILL_KILLS").map_or(30, |kills| kills.parse().expect("DRILL_KILLS is a number"))
 }
@@ -57,7 +57,7 @@ async fn a_moment(random: &mut fastrand::Rng) {
     }
 }
 
-/// Whether ITOC360 refuses an event, while it is told to refuse some: one of eight.
+/// Returns whether ITOC360 refuses an event, while it is told to refuse some: one of eight.
 fn refuses(body: &str) -> bool {
     let json: Value = serde_json::from_str(body).unwrap();
     let event_id = json["commonAnnotations"]["event_id"].as_str().unwrap();
@@ -65,7 +65,7 @@ fn refuses(body: &str) -> bool {
 }
 
 #[tokio::test]
-async fn killed_at_any_moment_it_loses_nothing_and_opens_nothing_twice() {
+async fn killed_at_any_moment_loses_nothing_opens_nothing_twice() {
     let (mut random, kills) = (random(), kills());
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
@@ -150,7 +150,7 @@ async fn killed_at_any_moment_it_loses_nothing_and_opens_nothing_twice() {
 }
 
 #[tokio::test]
-async fn killed_at_each_write_while_its_store_is_made_it_makes_it_at_the_next_start() {
+async fn killed_while_creating_its_store_creates_it_at_next_start() {
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
     let mut killed = 0;
@@ -306,7 +306,7 @@ async fn killed_in_retention(place: &Place, random: &mut fastrand::Rng, requests
 }
 
 #[tokio::test]
-async fn killed_while_it_removes_what_is_old_it_removes_no_more_than_what_was_delivered() {
+async fn killed_during_retention_removes_only_delivered_alerts() {
     let mut random = random();
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(503, "not now"));
@@ -334,7 +334,7 @@ async fn killed_while_it_removes_what_is_old_it_removes_no_more_than_what_was_de
 }
 
 #[tokio::test]
-async fn stopped_under_load_it_finishes_what_is_under_way_and_exits_in_order() {
+async fn stopped_under_load_drains_and_exits_in_order() {
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
     let (count, waiting) = (600, events(600));
@@ -356,7 +356,7 @@ async fn stopped_under_load_it_finishes_what_is_under_way_and_exits_in_order() {
 }
 
 #[tokio::test]
-async fn a_backlog_outlives_the_gateway_and_goes_out_when_itoc360_is_back() {
+async fn backlog_outlives_the_gateway_and_is_delivered_later() {
     let mut itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
     itoc360.down().await;
@@ -373,7 +373,7 @@ async fn a_backlog_outlives_the_gateway_and_goes_out_when_itoc360_is_back() {
 }
 
 #[tokio::test]
-async fn an_event_that_was_kept_before_a_crash_is_a_duplicate_after_it() {
+async fn event_kept_before_a_crash_is_a_duplicate_after_it() {
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
     let gateway = place.start().await;
@@ -407,7 +407,7 @@ async fn a_sender_that_hangs_up_leaves_a_whole_event_or_none() {
 }
 
 #[tokio::test]
-async fn a_disk_that_takes_no_more_is_told_to_the_sender_and_nothing_accepted_is_lost() {
+async fn full_disk_is_told_to_the_sender_and_loses_nothing() {
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
     let mut gateway = place.start_on_a_small_disk().await;

@@ -37,7 +37,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn on_a_full_disk_nothing_is_acknowledged_and_it_goes_on_by_itself_once_there_is_room() {
+async fn full_disk_acknowledges_nothing_and_recovers_with_room() {
     let Some(unshare) = needs(Program::Unshare) else { return };
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
@@ -82,7 +82,7 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_it_goes_on_by_itself_once_th
 }
 
 #[tokio::test]
-async fn whatever_call_of_the_disk_fails_nothing_is_acknowledged_falsely_and_it_goes_on_by_itself() {
+async fn any_failing_disk_call_acknowledges_nothing_falsely() {
     let Some(fiu_run) = needs(Program::FiuRun) else { return };
     let mut random = random();
     let itoc360 = Itoc360::alertmanager().await;
@@ -129,7 +129,7 @@ async fn whatever_call_of_the_disk_fails_nothing_is_acknowledged_falsely_and_it_
 }
 
 #[tokio::test]
-async fn a_start_on_a_disk_that_fails_says_so_and_leaves_the_store_as_it_was() {
+async fn start_on_a_failing_disk_says_so_and_changes_nothing() {
     let Some(fiu_run) = needs(Program::FiuRun) else { return };
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
@@ -161,7 +161,7 @@ async fn a_start_on_a_disk_that_fails_says_so_and_leaves_the_store_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_log_that_lost_its_end_opens_at_once_with_all_that_was_before() {
+async fn log_without_its_end_opens_with_all_that_was_before() {
     let mut random = random();
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
@@ -210,7 +210,7 @@ async fn a_log_that_lost_its_end_opens_at_once_with_all_that_was_before() {
 }
 
 #[tokio::test]
-async fn what_is_not_delivered_outgrows_the_size_with_a_word_and_goes_once_it_is_delivered() {
+async fn undelivered_alerts_exceed_the_size_until_delivered() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(503, "not now"));
     let (place, gateway) = Setup::new(&itoc360).start().await;
@@ -249,7 +249,7 @@ async fn what_is_not_delivered_outgrows_the_size_with_a_word_and_goes_once_it_is
 }
 
 #[tokio::test]
-async fn a_store_that_is_taken_away_from_a_running_gateway_takes_nothing_more_until_it_is_back() {
+async fn store_taken_away_takes_nothing_until_it_is_back() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     gateway.accept(&post(0)).await;

@@ -1,4 +1,4 @@
-//! What goes wrong is told, as an alert like any other: to whoever takes care of the source, or to the operator.
+//! Trouble is reported as an alert like any other: to whoever takes care of the source, or to the operator.
 
 use std::fs;
 

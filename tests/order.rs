@@ -10,7 +10,7 @@ use crate::harness::{Gateway, Itoc360, Place, Setup, plugin, random};
 const KEYS: usize = 4;
 const EVENTS_PER_KEY: usize = 25;
 
-/// How often one alert fails at most. Its waits double, and a wait that nobody bounds is one day longer than a test's.
+/// The most times one alert fails. Its waits double, and a wait that nobody bounds is one day longer than a test's.
 const FAILURES: u32 = 3;
 
 /// A gateway, and an ITOC360 that fails every seventh request and loses the answer of every tenth.

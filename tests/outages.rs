@@ -13,7 +13,7 @@ mod line;
 mod slow_start;
 mod tls;
 
-/// How many events come in while it is down: enough that five of them are put off, and one more that waits its turn.
+/// The number of events that come in while it is down: enough that five of them are put off, and one more that waits its turn.
 const EVENTS: usize = 6;
 
 async fn post(gateway: &Gateway, source: &str, numbers: std::ops::Range<usize>) {

@@ -13,13 +13,13 @@ use crate::harness::root;
 use crate::tidy::files;
 
 /// Of 1,000 doc comments, the most that may open with one of [`OPENINGS`]. The aim is 30; well-kept crates have 4 to 40.
-const OPENINGS_MAX: usize = 183;
+const OPENINGS_MAX: usize = 36;
 /// Of 1,000 sentences, the most that may have two or more of [`RELATIVES`]. The aim is 40; well-kept crates have 11 to 39.
-const NESTED_MAX: usize = 75;
+const NESTED_MAX: usize = 71;
 /// The longest name of a test.
 const TEST_NAME: usize = 60;
 /// The most tests that may have a longer name. The aim is none.
-const LONG_NAMES_MAX: usize = 79;
+const LONG_NAMES_MAX: usize = 0;
 
 /// Words with which a doc comment does not name its subject.
 const OPENINGS: [&str; 15] = [

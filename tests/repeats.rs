@@ -1,4 +1,4 @@
-//! What was paged for is known again: a flood of repeats costs a counter, and neither it nor the size makes the gateway forget.
+//! Events that have paged are known again: a flood of repeats costs a counter, and neither it nor the size makes the gateway forget.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -7,14 +7,14 @@ use itoc360_double::Reply;
 
 use crate::harness::{Gateway, Itoc360, Load, Place, Setup, events, twilio, until};
 
-/// How many events are sent first, and again at the end.
+/// The number of events that are sent first, and again at the end.
 const EVENTS: usize = 2_000;
 
 /// Requests of so many bytes exceed the size together, and so do what is made of them.
 const PAYLOAD: usize = 8_000;
 
-/// How often one of the events is repeated: `DRILL_REPEATS=40000 cargo test …` for the long run, in which they would exceed
-/// the size as well, were they stored.
+/// Returns the number of times one of the events is repeated: `DRILL_REPEATS=40000 cargo test …` for the long run, in which
+/// they would exceed the size as well, were they stored.
 fn times() -> usize {
     std::env::var("DRILL_REPEATS").map_or(6_000, |times| times.parse().expect("DRILL_REPEATS is a number"))
 }

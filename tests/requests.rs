@@ -44,7 +44,7 @@ async fn method_that_is_not_read_is_405() {
 }
 
 #[tokio::test]
-async fn a_body_above_the_limit_is_413_whether_or_not_it_says_its_length() {
+async fn body_above_the_limit_is_413_with_or_without_a_length() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360)
         .source(

@@ -16,7 +16,7 @@ fn post(number: usize) -> crate::harness::Post {
 }
 
 #[tokio::test]
-async fn check_says_what_it_looked_at_and_what_to_do_about_what_it_found() {
+async fn check_says_what_it_examined_and_how_to_fix_findings() {
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
     let none = place.run_without_secrets(&["store", "check"]).await;
@@ -66,7 +66,7 @@ fn refused(ended: &Output, said: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_is_no_store_is_refused_with_what_is_wrong_and_what_to_do() {
+async fn file_that_is_no_store_is_refused_with_advice() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     gateway.accept(&post(0)).await;
@@ -186,7 +186,7 @@ async fn a_backup_is_made_under_load_and_a_gateway_goes_on_from_it() {
 }
 
 #[tokio::test]
-async fn a_backup_that_is_stopped_or_finds_no_room_leaves_nothing_behind() {
+async fn backup_stopped_or_without_room_leaves_nothing_behind() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     assert!(Load::on(&gateway, &events(600)).end().await);
@@ -231,7 +231,7 @@ async fn a_backup_that_is_stopped_or_finds_no_room_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn what_somebody_wrote_into_the_store_is_set_aside_and_the_others_are_delivered() {
+async fn foreign_writing_becomes_a_dead_letter_others_are_delivered() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(500, "not now"));
     let (place, gateway) = Setup::new(&itoc360).start().await;

@@ -43,9 +43,9 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// A gateway that runs.
 #[derive(Debug)]
 pub struct Gateway {
-    /// Where senders reach it.
+    /// The address for senders.
     pub address: Listen,
-    /// Where monitoring reaches it, if it may.
+    /// The address for monitoring, if there is one.
     pub admin: Option<SocketAddr>,
     intake: Hallway,
     delivery: Hallway,

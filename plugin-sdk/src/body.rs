@@ -44,11 +44,11 @@ const MAX_DEPTH: usize = 128;
 /// A body that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading<'a> {
-    /// What it is.
+    /// The present form.
     pub body: Body<'a>,
     /// All of it as text, decoded.
     pub text: Cow<'a, str>,
-    /// What had to be repaired, each once.
+    /// The repairs, each once.
     pub repairs: Vec<Repair>,
 }
 
@@ -171,7 +171,7 @@ fn lines(text: &str) -> Option<Body<'static>> {
     (count > 1).then_some(Body::Lines(array))
 }
 
-/// What `Content-Type` says.
+/// Returns the value of `Content-Type`.
 enum Declared {
     Json,
     Form,

@@ -38,11 +38,11 @@ pub struct Case {
     pub request: Request,
     /// The text of `<case>.json`, or `None` where there is no such file yet.
     pub answer: Option<String>,
-    /// Where the answer stands, or should stand.
+    /// The place where the answer stands, or should stand.
     pub answer_path: PathBuf,
 }
 
-/// Why a folder of cases cannot be read. Each says which file.
+/// The reason why a folder of cases cannot be read. Each says which file.
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
     /// A file or the folder cannot be read.
@@ -71,7 +71,7 @@ pub enum CaseError {
     },
 }
 
-/// Why bytes are not a request that can be tried.
+/// The reason why bytes are not a request that can be tried.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
     /// The head is not HTTP/1.1.
@@ -91,9 +91,9 @@ pub enum MessageError {
     /// The body is shorter than `Content-Length` says.
     #[error("Content-Length promises a body of {promised} bytes, and {found} are there")]
     ShortBody {
-        /// What the header says.
+        /// The header's value.
         promised: usize,
-        /// What follows the blank line.
+        /// The body after the blank line.
         found: usize,
     },
 }

@@ -39,7 +39,7 @@ pub trait Plugin {
     /// [`Description::settings`], so a type that accepts all that the schema accepts never fails to decode.
     type Settings: DeserializeOwned;
 
-    /// What the plugin says of itself. The host asks once, when it loads the plugin.
+    /// Returns the plugin's description of itself. The host asks once, when it loads the plugin.
     fn describe() -> Description;
 
     /// What is wrong with a source's settings that the schema cannot say, such as a template that does not parse. The
@@ -48,7 +48,7 @@ pub trait Plugin {
         Checked::default()
     }
 
-    /// What the plugin makes of a request.
+    /// Returns the plugin's answer to a request.
     fn read(request: &Request, settings: Self::Settings) -> Answer;
 }
 

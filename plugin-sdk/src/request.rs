@@ -1,4 +1,4 @@
-//! What an author asks of a [`Request`].
+//! Questions of an author to a [`Request`].
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ impl Request {
         self.headers.push((name.to_ascii_lowercase(), value.to_owned()));
     }
 
-    /// Whether `Content-Type` names this media type, such as `application/json`, whatever its case and parameters.
+    /// Returns whether `Content-Type` names this media type, such as `application/json`, whatever its case and parameters.
     pub fn is_media_type(&self, media_type: &str) -> bool {
         let essence = self.header("content-type").and_then(|value| value.split(';').next());
         essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))

@@ -28,7 +28,7 @@ use subtle::ConstantTimeEq;
 
 use crate::contract::Request;
 
-/// What became of a proof that a request should carry.
+/// The result of checking the proof of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     /// The request carries none: reject it as unauthenticated.
@@ -47,7 +47,7 @@ impl Proof {
         if right { Self::Good } else { Self::Wrong }
     }
 
-    /// Whether the sender is who it says.
+    /// Returns whether the sender is who it says.
     pub fn is_good(self) -> bool {
         self == Self::Good
     }
@@ -68,12 +68,12 @@ impl<const N: usize> Digest<N> {
         hex(&self.0)
     }
 
-    /// Whether this is the digest that a sender spelled in base64, compared in constant time.
+    /// Returns whether this is the digest that a sender spelled in base64, compared in constant time.
     pub fn is_base64(&self, given: &str) -> bool {
         same(given, &self.base64())
     }
 
-    /// Whether this is the digest that a sender spelled in lower-case hex, compared in constant time.
+    /// Returns whether this is the digest that a sender spelled in lower-case hex, compared in constant time.
     pub fn is_hex(&self, given: &str) -> bool {
         same(given, &self.hex())
     }
@@ -128,17 +128,17 @@ pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Digest<32> {
     Digest(mac.finalize().into_bytes().into())
 }
 
-/// Whether two texts are the same, in a time that depends on their lengths alone.
+/// Returns whether two texts are the same, in a time that depends on their lengths alone.
 pub fn same(given: &str, expected: &str) -> bool {
     given.as_bytes().ct_eq(expected.as_bytes()).into()
 }
 
-/// Whether `Authorization: Bearer` carries this token.
+/// Returns whether `Authorization: Bearer` carries this token.
 pub fn bearer(request: &Request, token: &str) -> Proof {
     credentials(request, "bearer").map_or(Proof::Missing, |given| Proof::of(same(given, token)))
 }
 
-/// Whether `Authorization: Basic` carries this user and this password (RFC 7617).
+/// Returns whether `Authorization: Basic` carries this user and this password (RFC 7617).
 pub fn basic(request: &Request, user: &str, password: &str) -> Proof {
     let expected = STANDARD.encode(format!("{user}:{password}"));
     credentials(request, "basic").map_or(Proof::Missing, |given| Proof::of(same(given, &expected)))
@@ -151,7 +151,7 @@ fn credentials<'a>(request: &'a Request, scheme: &str) -> Option<&'a str> {
     given.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
 }
 
-/// Whether the URL's `bodySHA256` is the SHA-256 of the body, in lower-case hex. It proves something only together with
+/// Returns whether the URL's `bodySHA256` is the SHA-256 of the body, in lower-case hex. It proves something only together with
 /// a signature over the URL: this is how Twilio signs a body that is not a form.
 pub fn body_sha256(request: &Request) -> Proof {
     of_view::body_sha256(&View::from(request))

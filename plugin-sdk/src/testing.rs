@@ -48,7 +48,7 @@ fn run_case<P: Plugin>(case: &Case) -> Result<(), String> {
     }
 }
 
-/// What a plugin says of itself, with its schema as a tree to look into.
+/// A plugin's description of itself, with its schema as a tree to look into.
 ///
 /// # Panics
 /// Where its schema is no JSON.
@@ -57,7 +57,7 @@ pub fn describe<P: Plugin>() -> Description<Value> {
     serde_json::from_slice(&description).unwrap_or_else(|error| panic!("the description is none: {error}"))
 }
 
-/// What a plugin answers to a request.
+/// Returns a plugin's answer to a request.
 ///
 /// # Panics
 /// Where the plugin's settings do not decode.
@@ -66,7 +66,7 @@ pub fn read<P: Plugin>(request: &Request) -> Answer {
     serde_json::from_str(&answer).unwrap_or_else(|error| panic!("the answer is not one of the contract: {error}"))
 }
 
-/// What a plugin says of settings, as JSON text.
+/// Returns a plugin's check of settings, as JSON text.
 ///
 /// # Panics
 /// Where the settings do not decode.

@@ -268,7 +268,7 @@ static RESOLVES: [&str; 43] = [
     "isok",
 ];
 
-/// What stands before a status without changing it: `incident.resolved`, `alert_closed`.
+/// Prefixes of a status that do not change it: `incident.resolved`, `alert_closed`.
 static NOUNS: [&str; 18] = [
     "incident", "alert", "monitor", "issue", "event", "problem", "alarm", "check", "metric", "case", "ticket", "error",
     "service", "host", "status", "state", "warning", "degraded",
@@ -326,7 +326,9 @@ impl Status {
     /// The status that a word means, however it is written: `firing`, `No Data`, `incident.resolved`, `OK`. `None` for a
     /// word that nobody has agreed upon, such as `pending`, and for a number or a truth, because they run both ways.
     pub fn from_word(word: &str) -> Option<Self> {
-        if word.len() > MAX_BYTES {
+        // A list, a question or a word with a slip in it closes nothing.
+        let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '_' | '.' | ':' | '/');
+        if word.len() > MAX_BYTES || !word.chars().all(|c| c.is_alphanumeric() || is_separator(c)) {
             return None;
         }
         let of = |word: &str| {
@@ -483,6 +485,11 @@ mod tests {
             "never ok",
             "insufficient_data",
             "skipped",
+            "[\"ok\"]",
+            "ok?",
+            "!ok",
+            "re(solved)",
+            "r&esolved",
             &"ok ".repeat(40),
         ] {
             assert_eq!(Status::from_word(word), None, "{word}");

@@ -48,7 +48,7 @@ impl Itoc360 {
         self.up.take().unwrap().stop().await;
     }
 
-    /// Where it is, while it is up.
+    /// Returns the place where it is, while it is up.
     pub fn address(&self) -> SocketAddr {
         self.setup.listen
     }
@@ -118,12 +118,12 @@ impl Itoc360 {
         assert_eq!((tally.opened, tally.open), (count, count), "{tally:?}");
     }
 
-    /// How many times the alert of this fingerprint was opened.
+    /// Returns the number of times the alert of this fingerprint was opened.
     pub fn times_opened(&self, fingerprint: &str) -> usize {
         self.double().times_opened(fingerprint)
     }
 
-    /// How long passed between the first two requests.
+    /// Returns the time between the first two requests.
     pub async fn pause(&self) -> Duration {
         until("two requests", async || {
             let received = self.received();

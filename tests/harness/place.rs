@@ -245,7 +245,7 @@ impl Place {
         assert_eq!(checked.code, Some(0), "{}{}", checked.stdout, checked.stderr);
     }
 
-    /// What `events show` tells of the one request with this id.
+    /// Returns the output of `events show` about the one request with this id.
     pub async fn event(&self, id: &str) -> Value {
         let shown = self.run_without_secrets(&["events", "show", id, "--json"]).await;
         assert_eq!(shown.code, Some(0), "{}", shown.stderr);

@@ -103,7 +103,7 @@ impl Installed {
         Command::new(&self.path)
     }
 
-    /// Where it is.
+    /// Returns the place where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -13,7 +13,7 @@ use super::{Installed, until};
 /// A proxy that runs until it is dropped.
 pub struct Proxy {
     child: Child,
-    /// Where its clients reach it.
+    /// The place where its clients reach it.
     pub address: SocketAddr,
     /// Its configuration, for as long as it runs.
     _folder: TempDir,

@@ -1,4 +1,4 @@
-//! What Twilio sends: events of its Debugger, signed.
+//! Twilio's requests: events of its Debugger, signed.
 
 use std::collections::BTreeMap;
 

@@ -8,12 +8,12 @@ use tokio::sync::Semaphore;
 use super::post;
 use crate::harness::{Itoc360, Setup, a_moment};
 
-/// How many alerts wait when it comes back.
+/// The number of alerts that wait when it comes back.
 const BACKLOG: usize = 300;
-/// How many may be under way at once when all is well.
+/// The most attempts at once when all is well.
 const CONCURRENCY: usize = 8;
 
-/// What ITOC360 has seen since it is back.
+/// The requests to ITOC360 since it is back.
 #[derive(Debug, Default)]
 struct Seen {
     /// Requests that are not answered yet.

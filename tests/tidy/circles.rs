@@ -33,7 +33,7 @@ impl Files {
         self.0.iter()
     }
 
-    /// Which file imports which, outside of tests. A file may use what the files hold that it stands within.
+    /// Returns the imports between files, outside of tests. A file may use what the files hold that it stands within.
     pub fn graph(&self) -> Graph {
         let mut graph = Graph::new();
         for (module, imports) in self.0.iter().filter(|(module, _)| !module.iter().any(|part| part == "tests")) {

@@ -1,4 +1,4 @@
-//! What a file imports, read from its syntax: by groups over several lines, by `super::super`, by another name, by a path
+//! The imports of a file, read from its syntax: by groups over several lines, by `super::super`, by another name, by a path
 //! within an expression or a macro. Comments and strings import nothing.
 
 use std::collections::BTreeMap;

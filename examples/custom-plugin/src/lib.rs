@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use plugin_sdk::contract::{Alert, Answer, Description, Priority, Request, Status};
+use plugin_sdk::contract::{Alert, Answer, Description, Note, NoteKind, Priority, Request, Status, Unreadable};
 use plugin_sdk::signature::sha256;
 use plugin_sdk::{Plugin, export, json, text};
 use serde::Deserialize;
@@ -56,17 +56,27 @@ impl Plugin for Custom {
 
 /// Makes an event of a report. Reports with one id belong to one alert, until it is fixed.
 fn of_report(report: Report, received_at: &str) -> Alert {
-    let priority = Priority::from_word(&report.severity).unwrap_or(Priority::Medium);
+    let known = Priority::from_word(&report.severity);
+    let is_unknown = known.is_none() && !report.severity.trim().is_empty();
+    // A word that is not known never ranks below a known one, and the operator is told of it.
+    let priority = known.unwrap_or(if is_unknown { Priority::Critical } else { Priority::Medium });
+    let notes = is_unknown.then(|| Note::new(NoteKind::UnknownPriority, "severity", &report.severity));
     let status = if report.ok { Status::Resolve } else { Status::Trigger };
     let event_id = format!("{} {} {received_at}", report.id, status.as_str());
     let title = if report.title.trim().is_empty() { &report.id } else { &report.title };
     let title = text::line(title, 200);
-    Alert { key: Some(report.id), status, ..Alert::new(event_id, priority, title) }
+    Alert { key: Some(report.id), status, notes: notes.into_iter().collect(), ..Alert::new(event_id, priority, title) }
 }
 
-/// Makes an alert of any other body, because its sender meant one: the details show it, and its hash is the event id.
+/// Makes an alert of any other body, because its sender meant one: it says so, the details show the body, and its hash is
+/// the event id.
 fn of_something_else(source: &str, body: &str) -> Alert {
     let event_id = format!("sha256:{}", sha256(body.as_bytes()).hex());
     let title = format!("{source}: a report of another shape");
-    Alert { details: json::details("body_text", body), ..Alert::new(event_id, Priority::Medium, title) }
+    let unreadable = Unreadable { reason: "another shape".to_owned(), at: String::new() };
+    Alert {
+        unreadable: Some(unreadable),
+        details: json::details("body_text", body),
+        ..Alert::new(event_id, Priority::High, title)
+    }
 }

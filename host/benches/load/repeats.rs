@@ -10,7 +10,7 @@ use super::child::Child;
 use super::requests::{self, Script};
 use super::{ANY_PORT, MEMORY, SERVE, USUAL, double, drained, wrk};
 
-/// What the store may take.
+/// The most bytes the store may take.
 const SIZE_MIB: u64 = 64;
 
 /// Measures both.

@@ -59,7 +59,7 @@ pub(super) async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// What a request is answered, once it is decided.
+/// The answer to a request, once it is decided.
 enum Decision {
     Answer(StatusCode, HeaderMap, Bytes),
     Hang,

@@ -1,4 +1,4 @@
-//! What the double keeps: the alerts by fingerprint, the latest requests, and the script.
+//! The memory of the double: the alerts by fingerprint, the latest requests, and the script.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -30,7 +30,7 @@ impl Ledger {
         Self { script: None, received: VecDeque::new(), incidents: HashMap::new(), remember, requests: 0 }
     }
 
-    /// What the script says of the next request.
+    /// Returns the script's word on the next request.
     pub(super) fn reply(&mut self, body: &Bytes) -> Reply {
         self.requests += 1;
         self.script.as_mut().map_or(Reply::Ok, |script| script(self.requests, body))

@@ -31,7 +31,7 @@ use self::ledger::Ledger;
 pub use self::reply::Reply;
 pub use self::seen::{Received, Tally};
 
-/// Where the double takes events, as ITOC360 does.
+/// The path of events, as ITOC360 does.
 pub const PATH: &str = "/functions/v1/events";
 
 /// The payloads that a token can select.
@@ -62,16 +62,16 @@ pub struct Double {
     serving: Option<JoinHandle<()>>,
 }
 
-/// What a double is like from the start.
+/// The options of a double.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Where it listens; port 0 for any. Name the port of an earlier one to let ITOC360 come back.
+    /// The address of its listener; port 0 for any. Name the port of an earlier one to let ITOC360 come back.
     pub listen: SocketAddr,
     /// The one token it knows.
     pub token: String,
     /// The payload that the token selects.
     pub format: Format,
-    /// How many requests it remembers, the latest ones.
+    /// The number of requests it remembers, the latest ones.
     pub remember: usize,
 }
 
@@ -132,7 +132,7 @@ impl Double {
         format!("http://{}{PATH}", self.address)
     }
 
-    /// Where it listens.
+    /// Returns the address of its listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -148,22 +148,22 @@ impl Double {
         self.shared.ledger().received.iter().cloned().collect()
     }
 
-    /// How much it has seen.
+    /// Returns the counts since its start.
     pub fn tally(&self) -> Tally {
         *self.shared.tally.borrow()
     }
 
-    /// How many times an alert was opened: each of them would have paged somebody.
+    /// Returns the number of times an alert was opened: each of them would have paged somebody.
     pub fn opened(&self) -> usize {
         self.tally().opened
     }
 
-    /// How many times the alert of this fingerprint was opened.
+    /// Returns the number of times the alert of this fingerprint was opened.
     pub fn times_opened(&self, fingerprint: &str) -> usize {
         self.shared.ledger().incidents.get(fingerprint).map_or(0, |incident| incident.times_opened)
     }
 
-    /// Whether the alert of this fingerprint is open.
+    /// Returns whether the alert of this fingerprint is open.
     pub fn is_open(&self, fingerprint: &str) -> bool {
         self.shared.ledger().incidents.get(fingerprint).is_some_and(|incident| incident.open)
     }

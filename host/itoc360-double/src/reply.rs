@@ -1,10 +1,10 @@
-//! What a script can say.
+//! The words of a script.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// How to answer one request.
+/// The way to answer one request.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// As ITOC360 would.

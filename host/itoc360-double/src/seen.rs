@@ -1,4 +1,4 @@
-//! What the double can be asked for.
+//! The reports of the double.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The status it was answered with; 0 where it got no answer.
     pub answered: u16,
-    /// When it was answered.
+    /// The time when it was answered.
     pub at: Instant,
 }
 
@@ -30,7 +30,7 @@ impl Received {
     }
 }
 
-/// How much a double has seen since its start.
+/// The counts of a double since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Connections taken.

@@ -69,15 +69,15 @@ const MEDIA_TYPES: [&str; 6] = [
     "text/plain",
 ];
 
-/// What is wrong with an answer.
+/// The fault of an answer.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum AnswerError {
-    /// It is not JSON, or JSON of another shape.
+    /// The answer is not JSON, or JSON of another shape.
     #[error("{}{reason}", place(.path))]
     Shape {
         /// The field, such as `alerts[0].title`; empty where it is the whole answer.
         path: String,
-        /// What was expected and what was found.
+        /// The expected and the found shape.
         reason: String,
     },
     /// A field has a value that cannot be used.
@@ -85,9 +85,9 @@ pub enum AnswerError {
     Value {
         /// The field.
         path: String,
-        /// What would have been right.
+        /// The right form.
         expected: &'static str,
-        /// What it is.
+        /// The present form.
         found: String,
     },
 }

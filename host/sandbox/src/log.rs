@@ -1,4 +1,4 @@
-//! What a plugin logs goes to the gateway's own log, with the source and the plugin beside it, and not without end: a
+//! The log lines of plugins go to the gateway's own log, with the source and the plugin beside it, and not without end: a
 //! plugin runs once for each request, so its lines are limited for each call, and over time for each source and level.
 
 use std::collections::HashMap;
@@ -18,13 +18,13 @@ pub(super) const MAX_BYTES: usize = 8 * 1024;
 const PERIOD_LINES: u32 = 2 * MAX_LINES;
 const PERIOD_BYTES: usize = 2 * MAX_BYTES;
 
-/// How long the lines of a source are counted together.
+/// The time the lines of a source are counted together.
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// Bytes of an error that are kept.
 const MAX_ERROR: usize = 4 * 1024;
 
-/// What the sources of one plugin have logged of late. A request costs a stranger little, so a plugin that logs a line for
+/// The recent log lines of one plugin's sources. A request costs a stranger little, so a plugin that logs a line for
 /// each must not fill the disk that the log is on.
 #[derive(Default)]
 pub(super) struct Throttle(Mutex<HashMap<(Arc<str>, Level), Period>>);
@@ -133,7 +133,7 @@ impl Drop for CallLog {
     }
 }
 
-/// What a plugin said, where it goes into an error that is kept: on one line, and no more than [`MAX_ERROR`] of it.
+/// A plugin's message, where it goes into an error that is kept: on one line, and no more than [`MAX_ERROR`] of it.
 pub(super) fn said(text: &[u8]) -> String {
     one_line(&text[..text.len().min(MAX_ERROR)])
 }

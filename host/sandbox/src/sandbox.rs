@@ -28,27 +28,27 @@ use wasmtime::{Engine, ExternType, InstancePre, Linker, Module, ModuleExport};
 /// One plugin may have this part of the places, so that a slow one leaves some to the others.
 const SHARE: usize = 4;
 
-/// How long a call waits for a place before it fails. The calls ahead of it are stopped at their own limits, so a wait
+/// The time a call waits for a place before it fails. The calls ahead of it are stopped at their own limits, so a wait
 /// as long as this says that there are far too many of them.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// What a plugin may use to say what it is, and what it thinks of settings. Both are asked when it is loaded, so nobody
+/// The limits of a plugin's `describe` and `check`. Both are asked when it is loaded, so nobody
 /// waits.
 const DESCRIBE: CallLimits = CallLimits { time: Duration::from_secs(1), memory: usize::MAX, output: 1024 * 1024 };
 
-/// How a [`Sandbox`] is set up.
+/// Options of a [`Sandbox`].
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
-    /// Where compiled plugins are kept; without it they are compiled at each start.
+    /// The folder of compiled plugins; without it they are compiled at each start.
     pub cache_dir: Option<PathBuf>,
-    /// How many calls may run at once, of all plugins; one plugin gets at most a quarter of them. A place costs 4 GiB
+    /// The number of calls that may run at once, of all plugins; one plugin gets at most a quarter of them. A place costs 4 GiB
     /// of address space and, once it was used, some hundred KiB of memory.
     pub instances: u32,
     /// The largest memory limit of any source, in bytes.
     pub max_memory: usize,
 }
 
-/// Where plugins are compiled and run. A clone is another handle on the same one.
+/// Compiles and runs plugins. A clone is another handle on the same one.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
 
@@ -75,7 +75,7 @@ struct Loaded {
     places: Semaphore,
 }
 
-/// What a plugin says of itself, with its schema as a tree to look into.
+/// A plugin's description of itself, with its schema as a tree to look into.
 pub type Description = plugin_sdk::contract::Description<serde_json::Value>;
 
 /// The compiled and linked module, and where its exports are.
@@ -220,13 +220,13 @@ impl Sandbox {
             .await
     }
 
-    /// Whether the clock has stopped.
+    /// Returns whether the clock has stopped.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
         self.0.clock.is_asleep()
     }
 
-    /// How many functions plugins can import.
+    /// Returns the number of functions that plugins can import.
     #[cfg(test)]
     pub(super) fn functions(&self) -> usize {
         let log = self.log(&"none".into(), "");
@@ -255,7 +255,7 @@ impl Plugin {
         &self.0.name
     }
 
-    /// What it says of itself.
+    /// Returns its description of itself.
     pub fn description(&self) -> &Description {
         &self.0.description
     }
@@ -265,12 +265,12 @@ impl Plugin {
         &self.0.sha256
     }
 
-    /// Whether it has something to say of settings.
+    /// Returns whether it has something to say of settings.
     pub fn has_check(&self) -> bool {
         self.0.code.check.is_some()
     }
 
-    /// What it thinks of a source's settings, which are JSON text that fits its schema. A plugin without the optional
+    /// Returns its objections to a source's settings, which are JSON text that fits its schema. A plugin without the optional
     /// export `check` has nothing to say.
     pub async fn check(&self, source: &str, settings: &[u8]) -> Result<Checked, CallError> {
         let Loaded { sandbox, name, code, .. } = &*self.0;

@@ -1,4 +1,4 @@
-//! Who may ask: a token where one is configured, and nobody whose browser was led here.
+//! Access to monitoring: a token where one is configured, and nobody whose browser was led here.
 //!
 //! A page on the internet can have a browser on this network ask anything by name, and read the answer once that name
 //! resolves to this listener's address (DNS rebinding). The browser then says the name, as `Host`, and the page's
@@ -19,17 +19,17 @@ use crate::http::{self, Answer};
 /// Says only that the process answers, which a probe may ask: it can hold no secret.
 pub(super) const OPEN: &str = "/healthz";
 
-/// What a request must be to be answered.
+/// The conditions for answering a request.
 #[derive(Debug)]
 pub struct Guard {
     tokens: Vec<Secret>,
     hosts: Vec<String>,
 }
 
-/// Why a request is not answered.
+/// The reason why a request is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// It names a host that is not this listener.
+    /// The request names a host that is not this listener.
     ForeignHost,
     /// The page of another origin asks.
     ForeignOrigin,
@@ -45,7 +45,7 @@ impl Guard {
         Self { tokens: admin.tokens.clone(), hosts: admin.hosts.clone() }
     }
 
-    /// Whether a request with this head is answered.
+    /// Returns whether a request with this head is answered.
     ///
     /// # Errors
     /// Why not.
@@ -107,7 +107,7 @@ impl Refusal {
         }
     }
 
-    /// What to do about it.
+    /// The advice to the operator.
     pub fn help(self) -> &'static str {
         match self {
             Self::ForeignHost => {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_localhost_and_the_configured_names_are_ours_and_no_other() {
+    fn only_address_localhost_and_configured_names_are_ours() {
         for ours in [
             "127.0.0.1",
             "127.0.0.1:9090",
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_opens_everything_and_without_one_there_is_only_the_pulse() {
+    fn token_opens_all_and_without_it_only_liveness() {
         let with = |uri, value| admitted(uri, &[(AUTHORIZATION.as_str(), value)], &["old", "new"]);
         for page in ["/", "/readyz", "/metrics", "/nothing", "/healthz/"] {
             assert_eq!(admitted(page, &[], &["old", "new"]), Err(Refusal::NoToken), "{page}");

@@ -1,4 +1,4 @@
-//! What the operator's monitoring asks: `/healthz`, `/readyz`, `/metrics`. Never reachable by senders: it has a listener
+//! The endpoints for the operator's monitoring: `/healthz`, `/readyz`, `/metrics`. Never reachable by senders: it has a listener
 //! of its own, with a guard.
 
 mod guard;
@@ -23,7 +23,7 @@ pub use guard::{Guard, Refusal};
 const INDEX: &str = "alert gateway\n\n/healthz  the process answers\n/readyz   requests are taken; the state of each \
 destination\n/metrics  for Prometheus\n";
 
-/// How long a scrape waits for the disk: less than Prometheus waits for a scrape.
+/// The time a scrape waits for the disk: less than Prometheus waits for a scrape.
 const DISK_TIME: Duration = Duration::from_secs(2);
 
 /// Answers for the admin listener.
@@ -131,7 +131,7 @@ mod tests {
     use crate::store::{self, Store};
 
     #[test]
-    fn a_scrape_shows_what_is_known_while_another_one_waits_for_the_disk() {
+    fn scrape_answers_while_another_waits_for_the_disk() {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Metrics::new();
         let (store, closing) = Store::open(folder.path(), &store::Options::default(), metrics.clone()).unwrap();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_age_of_the_oldest_alert_grows_although_the_clock_is_set_back() {
+    async fn oldest_age_grows_although_the_clock_is_set_back() {
         let first = Oldest::seen(1_000_000, None);
         assert_eq!(first.age(1_005_000), 5.0);
         assert_eq!(first.age(0), 0.0, "set back before anybody looked");

@@ -30,7 +30,7 @@ pub enum Topic {
     QuotaUsedUp,
     /// Nothing can be stored.
     StoreFailing,
-    /// What repeats are known by exceeds its bound.
+    /// The identities of events exceed their bound.
     IdentitiesFull,
 }
 
@@ -252,7 +252,7 @@ pub fn store_failing(why: &str) -> Alert {
     alert
 }
 
-/// What repeats are known by is about to exceed its bound.
+/// The identities of events are about to exceed their bound.
 pub fn identities_full(bytes: u64, bound: u64) -> Alert {
     Topic::IdentitiesFull.fires(
         "",

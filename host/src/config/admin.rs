@@ -15,7 +15,7 @@ pub const ADMIN: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
 /// The listener for metrics, health and operators' pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
-    /// Where it is. Default [`ADMIN`].
+    /// The address. Default [`ADMIN`].
     pub address: SocketAddr,
     /// Any one of these opens it; none where it asks for none. Default none.
     pub tokens: Vec<Secret>,

@@ -28,7 +28,7 @@ const LISTEN_MODE: u32 = 0o660;
 /// What `[gateway]` means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
-    /// Where senders' requests are taken. Default [`LISTEN`].
+    /// The address for senders' requests. Default [`LISTEN`].
     pub listen: Listen,
     /// The files with which that place speaks TLS. Default none: plain HTTP, for a proxy in front that ends TLS.
     pub tls: Option<TlsFiles>,
@@ -38,10 +38,10 @@ pub struct Gateway {
     pub public_url: PublicUrl,
     /// Metrics, health and operators' pages; `None` for `"off"`.
     pub admin: Option<Admin>,
-    /// Where requests and alerts are kept. A relative path starts at the configuration file's folder, not at the folder
+    /// The folder where requests and alerts are kept. A relative path starts at the configuration file's folder, not at the folder
     /// that the gateway happens to be started in. Default `data`.
     pub data_dir: PathBuf,
-    /// How long requests and deliveries in flight may take to end when the gateway is told to stop. Default
+    /// The time requests and deliveries in flight may take to end when the gateway is told to stop. Default
     /// [`SHUTDOWN_GRACE`].
     pub shutdown_grace: Duration,
     /// The name of the destination at which the operator hears of trouble with the others, and with the store. It exists.
@@ -51,7 +51,7 @@ pub struct Gateway {
     /// on disk are not counted: of these a destination has a bounded window in memory. Default [`MEMORY`], or what the largest
     /// body and output of a source need, where that is more: [`BODIES`], [`OUTPUTS`].
     pub memory: usize,
-    /// Whether that was written, and so does not follow the sources.
+    /// True if the value was written, and so does not follow the sources.
     pub memory_is_written: bool,
 }
 
@@ -100,10 +100,10 @@ impl Gateway {
     }
 }
 
-/// How many of the largest bodies a gateway's memory must be. Requests get a sixth of it, a body counts twice there, and
+/// The least memory of a gateway, in largest bodies. Requests get a sixth of it, a body counts twice there, and
 /// beside a source that takes all it can get, which is half and one request more, one of another source must still fit.
 pub(super) const BODIES: usize = 56;
-/// How many of the largest outputs, each with its body, it must be: half of what requests get must have room for one. Few
+/// The least memory of a gateway, in largest outputs with their bodies: half of what requests get must have room for one. Few
 /// are as large, so that it need not be more.
 pub(super) const OUTPUTS: usize = 12;
 

@@ -18,7 +18,7 @@ pub struct Written {
     pub output: bool,
 }
 
-/// What one request, and the plugin that reads it, may use.
+/// The limits of one request and of the plugin that reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The largest body, in bytes.
@@ -29,9 +29,9 @@ pub struct Limits {
     pub memory: usize,
     /// The most that a plugin may answer, in bytes.
     pub output: usize,
-    /// How many requests are taken in a time; `None` for any number.
+    /// The number of requests that are taken in a time; `None` for any number.
     pub rate: Option<Rate>,
-    /// Which of these were written.
+    /// The limits that were written.
     pub written: Written,
 }
 

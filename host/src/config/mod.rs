@@ -73,13 +73,13 @@ pub struct Config {
     pub path: PathBuf,
     /// The gateway itself.
     pub gateway: Gateway,
-    /// How long what was delivered is kept.
+    /// The limits of retention.
     pub retention: Retention,
     /// Where alerts go, in the order of the file. At least one.
     pub destinations: Vec<Destination>,
     /// Where alerts come from, in the order of the file. At least one.
     pub sources: Vec<Source>,
-    /// What is allowed and yet unwise, in the order of the file.
+    /// The warnings: allowed and yet unwise settings, in the order of the file.
     pub warnings: Vec<Problem>,
     /// True if every user of the machine can read the file.
     pub exposed: bool,

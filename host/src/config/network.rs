@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn no_network_contains_nothing_and_several_contain_what_any_does() {
+    fn several_networks_contain_what_any_does_and_none_nothing() {
         assert!(Networks::default().is_empty() && !Networks::default().contains_loopback());
         let several = networks(&["10.0.0.0/8", "::1/128"]);
         assert!(several.contains_loopback() && several.contains(IpAddr::from([10, 9, 8, 7])));

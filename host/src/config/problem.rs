@@ -28,9 +28,9 @@ pub struct Problem {
     pub file: PathBuf,
     /// The place in that file; absent where the file could not be read at all.
     pub position: Option<Position>,
-    /// What was found.
+    /// The problem itself.
     pub found: String,
-    /// What to write or do instead. May be empty.
+    /// The advice to the operator. May be empty.
     pub help: String,
 }
 

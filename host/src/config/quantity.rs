@@ -26,7 +26,7 @@ const FASTEST: u32 = 1_000_000;
 /// So many in so long a time: as many may come at once, and each makes room again after its part of the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many, 1 to 1,000,000.
+    /// The number allowed, 1 to 1,000,000.
     pub count: NonZeroU32,
     /// A second, a minute or an hour.
     pub per: Duration,

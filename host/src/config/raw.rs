@@ -1,4 +1,4 @@
-//! What was written: the TOML document with the place of every key and value, before anything is made of it.
+//! The raw configuration: the TOML document with the place of every key and value, before anything is made of it.
 //!
 //! A [`Table`] is read by asking for its keys. What was asked for is what is known, so a key that nobody asked for is an
 //! unknown key, and there is no second list of names to keep in step.

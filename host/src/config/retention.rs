@@ -17,11 +17,12 @@ pub const IDENTITIES: u64 = 8 * GIB as u64;
 /// a dead letter, nor a failed request of a sender that has proved itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
-    /// How long a delivered alert and its request are kept. Default [`AGE`].
+    /// The time a delivered alert and its request are kept. Default [`AGE`].
     pub age: Duration,
-    /// How many bytes all of it may take. Content goes for it, the oldest first, and identities never. Default [`SIZE`].
+    /// The number of bytes that all of it may take. Content goes for it, the oldest first, and identities never. Default
+    /// [`SIZE`].
     pub size: u64,
-    /// How many bytes identities may take. Default [`IDENTITIES`].
+    /// The number of bytes that identities may take. Default [`IDENTITIES`].
     pub identities: u64,
 }
 

@@ -31,7 +31,7 @@ pub struct Settings {
     unread: BTreeSet<String>,
 }
 
-/// Where one value was written.
+/// The place where one value was written.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
     /// The key, or, in a list, the value.

@@ -17,18 +17,18 @@ use super::secret::Secret;
 use super::settings::{self, Settings};
 use super::url::PublicUrl;
 
-/// How long a source may be expected to be silent. Less than a minute is a sender's pause; beyond a quarter nobody knows any
+/// The time a source may be expected to be silent. Less than a minute is a sender's pause; beyond a quarter nobody knows any
 /// more what was expected.
 const EXPECT_EVERY: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(90 * 24 * 60 * 60);
 
-/// What a `[sources.<name>]` means.
+/// The meaning of a `[sources.<name>]`.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Its name, which is also the last part of its URL.
     pub name: String,
     /// The plugin that reads its requests.
     pub plugin: PluginRef,
-    /// Where the configuration names that plugin.
+    /// The line of the configuration that names the plugin.
     pub plugin_position: Position,
     /// The name of the destination that its alerts go to. It exists.
     pub destination: String,
@@ -36,11 +36,11 @@ pub struct Source {
     pub clients: Networks,
     /// Any one of these proves the sender; empty where the plugin proves it by itself.
     pub tokens: Vec<Secret>,
-    /// What the plugin is given with every request.
+    /// The settings that the plugin receives with every request.
     pub settings: Settings,
-    /// What a request and a plugin call may use.
+    /// The limits of a request and of a plugin call.
     pub limits: Limits,
-    /// How long nothing may come in before that is told. `None`, the default: however long.
+    /// The time without requests before a missed heartbeat is reported. `None`, the default: however long.
     pub expect_every: Option<Duration>,
     /// Labels that every alert gets, in place of the sender's of the same names.
     pub labels: BTreeMap<String, String>,
@@ -48,18 +48,18 @@ pub struct Source {
     pub rules: Vec<Rule>,
     /// What is masked in its alerts.
     pub redact: Vec<Redaction>,
-    /// Where the source begins in the configuration.
+    /// The place where the source begins in the configuration.
     pub position: Position,
 }
 
-/// Which plugin.
+/// The plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PluginRef {
     /// One that is part of the gateway, by its name.
     Bundled(String),
     /// A wasm file of the operator's.
     File {
-        /// Where it is. A relative path starts at the configuration file's folder.
+        /// Its path. A relative path starts at the configuration file's folder.
         path: PathBuf,
         /// The SHA-256 that the file must have, if the operator named one.
         sha256: Option<[u8; 32]>,

@@ -7,7 +7,7 @@ use hyper::Uri;
 
 use super::raw::Value;
 
-/// Where senders reach the gateway: an absolute `http` or `https` URL, as written but for slashes at its end.
+/// The gateway's URL for senders: an absolute `http` or `https` URL, as written but for slashes at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(Box<str>);
 

@@ -11,7 +11,7 @@ pub struct ConcurrencyLimiter {
     concurrency: usize,
     /// 1 to `concurrency`.
     limit: usize,
-    /// How many attempts were accepted since the limit is what it is: fewer than `limit`.
+    /// The number of attempts that were accepted since the limit is what it is: fewer than `limit`.
     accepted: usize,
 }
 

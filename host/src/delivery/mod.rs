@@ -36,10 +36,10 @@ use breaker::{CircuitBreaker, State};
 use settle::Settled;
 use window::PrefetchWindow;
 
-/// How many outcomes may wait for the disk, or be given up because the file is damaged where they are to stand. Beyond that
-/// nothing new is sent: an alert whose outcome is not written down would be sent again after a crash.
+/// The number of outcomes that may wait for the disk, or be given up because the file is damaged where they are to stand.
+/// Beyond that nothing new is sent: an alert whose outcome is not written down would be sent again after a crash.
 const UNSETTLED: usize = 512;
-/// How long to wait where nothing is due and nothing is known to become due.
+/// The wait where nothing is due and nothing is known to become due.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Drives one destination.
@@ -50,7 +50,7 @@ pub struct Delivery {
     store: Store,
     window: PrefetchWindow,
     breaker: CircuitBreaker,
-    /// How many outcomes were given up.
+    /// The number of outcomes that were given up.
     unwritten: usize,
     rng: fastrand::Rng,
     throttle: LogThrottle,

@@ -9,7 +9,7 @@ use crate::destinations::backoff;
 use crate::log_throttle::LogThrottle;
 use crate::store::{DAMAGED, Settlement, Store, StoreError, Unreadable};
 
-/// How long to wait before an outcome that could not be written down is tried again.
+/// The wait before an outcome that could not be written down is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Returns what the store keeps of an attempt that ended at `now_ms` on the store's clock; `poison` says that the alert
@@ -89,9 +89,9 @@ pub fn dead_letter(unreadable: Unreadable, destination: &str, throttle: &LogThro
 #[derive(Debug)]
 pub struct Settled {
     pub alert: i64,
-    /// Whether the alert is to be sent again.
+    /// True if the alert is to be sent again.
     pub pending: bool,
-    /// Whether the store has the outcome. Where not, the alert must not be touched again by this process.
+    /// True if the store has the outcome. Where not, the alert must not be touched again by this process.
     pub written: Result<(), StoreError>,
 }
 

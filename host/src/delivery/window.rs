@@ -12,13 +12,13 @@ use super::IDLE;
 use crate::clock::Clock;
 use crate::store::{Due, DueReader, READ_BYTES, Store, StoreError, Unreadable};
 
-/// How many alerts are read at once, unless they come to [`READ_BYTES`] before.
+/// The number of alerts that are read at once, unless they come to [`READ_BYTES`] before.
 const READ: usize = 256;
 /// The window is filled up when fewer than this wait in it,
 const LOW: usize = 128;
 /// and they have no more bytes than this.
 const LOW_BYTES: usize = READ_BYTES / 2;
-/// How long to leave a store alone that cannot be read.
+/// The pause after a store could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Due alerts of one destination, read ahead.
@@ -35,7 +35,7 @@ pub struct PrefetchWindow {
     clock: Clock,
     /// Set where the store may hold more than was read.
     more: bool,
-    /// When the next alert becomes due, as far as is known.
+    /// The time when the next alert becomes due, as far as is known.
     again: Instant,
 }
 

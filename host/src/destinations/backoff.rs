@@ -1,4 +1,4 @@
-//! How long one alert waits before it is tried again.
+//! The time one alert waits before it is tried again.
 //!
 //! Exponential backoff with full jitter: the wait is drawn evenly from nothing to a ceiling that doubles with each
 //! attempt. Full jitter, because the alerts that failed together must not come back together.

@@ -80,7 +80,7 @@ pub enum NotUsable {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault that was found.
         why: String,
     },
 }

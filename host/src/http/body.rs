@@ -5,12 +5,12 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes, Incoming};
 
-/// How much is read of a body that is refused, so that its sender hears why.
+/// The most bytes read of a body that is refused, so that its sender hears why.
 const DISCARD_BYTES: usize = 1024 * 1024;
-/// How long that may take.
+/// The time that may take.
 const DISCARD_TIME: Duration = Duration::from_secs(if cfg!(test) { 30 } else { 1 });
 
-/// Why a body was not taken.
+/// The reason why a body was not taken.
 #[derive(Debug, PartialEq, Eq)]
 pub enum BodyError {
     /// More bytes than the limit.
@@ -59,7 +59,7 @@ pub fn discard(mut body: Incoming) {
     }));
 }
 
-/// How many bytes a body has at least, by what its head says.
+/// Returns the number of bytes a body has at least, by what its head says.
 pub fn announced(body: &Incoming) -> u64 {
     body.size_hint().lower()
 }

@@ -14,9 +14,9 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
-    /// It came over the network.
+    /// The connection came over the network.
     Network(SocketAddr),
-    /// It came through a Unix socket, which only a proxy of this machine opens: who that is, is the operator's to say by
+    /// The connection came through a Unix socket, which only a proxy of this machine opens: who that is, is the operator's to say by
     /// the mode of the socket's file, so it is trusted as if `trusted_proxies` named it.
     Unix,
 }
@@ -27,7 +27,7 @@ pub struct Client {
     /// Its address; none where it came through a Unix socket, and the proxy does not say for whom it asks. An IPv4 address
     /// is one, whatever the socket it came through.
     pub address: Option<IpAddr>,
-    /// Whether the peer says that it asks for somebody else, and is not trusted to say so: a proxy that the operator
+    /// True if the peer says that it asks for somebody else, and is not trusted to say so: a proxy that the operator
     /// has not named, or somebody who would like to be taken for another.
     pub claims_another: bool,
 }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn at_an_entry_that_is_no_address_the_last_hop_that_is_one_counts() {
+    fn last_hop_with_an_address_counts_before_a_bad_entry() {
         for (forwarded, address) in [
             ("192.0.2.1, unknown", "10.0.0.1"),
             ("192.0.2.1, unknown, 10.0.0.7", "10.0.0.7"),

@@ -1,4 +1,4 @@
-//! Where connections come in: a TCP port, or the file of a Unix socket for a proxy on this machine.
+//! Listeners, where connections come in: a TCP port, or the file of a Unix socket for a proxy on this machine.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -20,7 +20,7 @@ pub type Stream = Either<TcpStream, UnixStream>;
 pub struct Listener {
     /// The socket.
     pub socket: Socket,
-    /// How TLS is spoken there; `None` for plain HTTP.
+    /// The TLS settings; `None` for plain HTTP.
     pub tls: Option<Tls>,
 }
 

@@ -66,10 +66,10 @@ pub use tls::{Following, Tls, TlsError};
 
 /// The memory that there is for each connection, of all that senders may use: a sixth for a request, the rest its own.
 pub const CONNECTION_MEMORY: usize = 192 * 1024;
-/// How many connections a listener serves that only few people know of.
+/// The number of connections of a listener for few clients.
 pub const FEW: usize = 64;
 
-/// How many connections senders may have, within the memory that they may use.
+/// Returns the number of connections that senders may have, within the memory that they may use.
 pub fn connections_within(memory: usize) -> usize {
     (memory / CONNECTION_MEMORY).max(1)
 }

@@ -18,22 +18,22 @@ use super::tls::Connection;
 use super::{Answer, Listener, Peer, discard, host, problem};
 use crate::log_throttle::LogThrottle;
 
-/// How many bytes of head a request may have; more is answered 431.
+/// The number of bytes of head a request may have; more is answered 431.
 const HEAD_BYTES: usize = 32 * 1024;
-/// How many headers a request may have; more is answered 431.
+/// The number of headers a request may have; more is answered 431.
 const HEADERS: usize = 100;
-/// How many bytes the headers of an HTTP/2 request may have when they are unpacked, with 32 for each, as RFC 9113 counts.
+/// The number of bytes the headers of an HTTP/2 request may have when they are unpacked, with 32 for each, as RFC 9113 counts.
 const HEADER_LIST: u32 = 16 * 1024;
-/// How long a connection may be without a request, its first or the next: a proxy's pooled one is so for about a minute. As
+/// The time a connection may be without a request, its first or the next: a proxy's pooled one is so for about a minute. As
 /// long may a head take.
 const IDLE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(75) };
-/// How long a connection that is to close may take for it, with nothing under way: HTTP/2 says good-bye, and waits.
+/// The time a connection that is to close may take for it, with nothing under way: HTTP/2 says good-bye, and waits.
 const GOOD_BYE: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(1) };
-/// How many requests one HTTP/2 connection may have under way.
+/// The number of requests one HTTP/2 connection may have under way.
 const STREAMS: u32 = 32;
-/// How many bytes an HTTP/2 connection, or a stream of it, may send before they are read: what the RFC begins with.
+/// The number of bytes an HTTP/2 connection, or a stream of it, may send before they are read: what the RFC begins with.
 const WINDOW: u32 = 65_535;
-/// How long to leave a listener alone that cannot accept, as when the process has no file descriptors left.
+/// The pause of a listener that cannot accept, as when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers requests on a listener, over at most `most` connections, until `stop` says so; then refuses new connections, and

@@ -47,7 +47,7 @@ async fn a_connection_that_never_asks_for_anything_is_closed() {
 }
 
 #[tokio::test]
-async fn a_head_that_comes_byte_by_byte_is_cut_off_however_steadily_it_comes() {
+async fn head_that_comes_byte_by_byte_is_cut_off() {
     let (address, _stop) = listening().await;
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: ").await.unwrap();

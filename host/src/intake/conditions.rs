@@ -18,7 +18,7 @@ pub struct Condition(Mutex<State>);
 #[derive(Debug)]
 struct State {
     open: bool,
-    /// When it last was wrong, and when that was last fired.
+    /// The time of the last trouble, and of its last alert.
     wrong_at: Option<Instant>,
     fired_at: Option<Instant>,
 }

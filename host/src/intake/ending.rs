@@ -1,4 +1,4 @@
-//! How a request can end, and what its sender is told: the only place that turns an ending into HTTP.
+//! Endings of requests, and the answers to their senders: the only place that turns an ending into HTTP.
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -12,19 +12,19 @@ use crate::http::{self, BodyError};
 use crate::sources::{ReadError, Source};
 use crate::store::StoreError;
 
-/// What a sender is told to wait where the store is busy, in seconds.
+/// The `Retry-After` where the store is busy, in seconds.
 const RETRY_BUSY: u64 = 1;
-/// What a sender is told to wait where the disk is full or fails, in seconds.
+/// The `Retry-After` where the disk is full or fails, in seconds.
 const RETRY_DISK: u64 = 30;
 
-/// How a request ended.
+/// The ending of a request.
 #[derive(Debug)]
 pub enum Ending {
     /// Its alerts are on disk.
     Accepted {
-        /// How many of them are new.
+        /// The number of those that are new.
         accepted: usize,
-        /// How many were known already.
+        /// The number of duplicates.
         duplicates: usize,
     },
     /// Genuine, and nobody needs to know: why.
@@ -37,7 +37,7 @@ pub enum Ending {
     Rejected(Rejection),
     /// No source has this address.
     NoSource,
-    /// It comes from a network that is not among the source's `clients`.
+    /// The request comes from a network that is not among the source's `clients`.
     ForeignClient,
     /// The source wants a token, and there is none.
     NoToken,
@@ -57,7 +57,7 @@ pub enum Ending {
     Body(BodyError),
     /// Too many wait to be read.
     Busy(ReadError),
-    /// It cannot be kept.
+    /// The request cannot be kept.
     Store(StoreError),
 }
 

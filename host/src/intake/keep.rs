@@ -18,7 +18,7 @@ use crate::store::{
 /// plugin fails on must not fill the disk with copies of it.
 pub(super) const UNPROVEN: UnprovenBounds = UnprovenBounds { count: 1000, bytes: 64 << 20 };
 
-/// How long the disk may take for a request: more than another program may hold the file.
+/// The time the disk may take for a request: more than another program may hold the file.
 const DISK_TIME: Duration = Duration::from_secs(30);
 
 impl Intake {
@@ -126,7 +126,7 @@ pub(super) fn prepare(
     prepared.collect()
 }
 
-/// What the operator is told of a request that `source` could not read.
+/// Returns the internal alert about a request that `source` could not read.
 fn notice(source: &Source, request: &str, at_ms: i64, kind: &str, advice: &str) -> Notice {
     let event = internal::plugin_failed(&source.name, source.plugin.name(), kind, advice, request);
     Notice { destination: source.destination.to_string(), event, at_ms }

@@ -51,13 +51,13 @@ pub struct Intake {
     public_path: String,
     store: Store,
     health: Health,
-    /// Whether the last request that was to be kept could not be.
+    /// True if the last request that was to be kept could not be.
     failing: Mutex<bool>,
     metrics: Metrics,
     throttle: LogThrottle,
 }
 
-/// Where a load balancer asks whether the process answers. No source has this path.
+/// The path where a load balancer asks whether the process answers. No source has this path.
 const HEALTH: &str = "/healthz";
 
 /// A source, what a request has to pass to it, and the number under which the store knows its plugin.
@@ -70,14 +70,14 @@ struct Entrance {
     standing: Arc<Standing>,
 }
 
-/// What is known of a source beyond one configuration.
+/// The state of a source that outlives a configuration.
 #[derive(Debug)]
 struct Standing {
-    /// Whether no more of them are kept.
+    /// True if no more of them are kept.
     full: Condition,
-    /// Whether requests of proved senders are refused for their shape.
+    /// True if requests of proved senders are refused for their shape.
     rejected: Condition,
-    /// Why requests could not be read.
+    /// The reason why requests could not be read.
     reasons: Reasons,
 }
 

@@ -1,4 +1,4 @@
-//! What a plugin notes of how it made its alerts: counted, and logged now and then.
+//! A plugin's notes on how it made its alerts: counted, and logged now and then.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What comes in: a request that may be read by its source's plugin, or the reason why it may not.
+//! Incoming requests: a request that may be read by its source's plugin, or the reason why it may not.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,33 +24,33 @@ use crate::sources::{ReadError, Source};
 /// The longest path and query. Proxies and libraries take 8 KiB and less, so no sender relies on more.
 const URL_BYTES: usize = 8 * 1024;
 
-/// How long a sender may take for its body.
+/// The time a sender may take for its body.
 pub const BODY_TIME: Duration = Duration::from_secs(10);
 
-/// What came in, before it is read.
+/// A request before it is read.
 #[derive(Debug)]
 pub struct Received {
     /// The id under which its sender and the operator know it.
     pub id: String,
-    /// When, in milliseconds since 1970.
+    /// The time of receipt, in milliseconds since 1970.
     pub at_ms: i64,
-    /// How.
+    /// The method.
     pub method: Method,
-    /// Where to, as the sender knows it.
+    /// The URL, as the sender knows it.
     pub url: String,
     /// As the contract has them: `[[name, value], …]`.
     pub headers: Box<RawValue>,
     /// All of it.
     pub body: Vec<u8>,
-    /// Whether its sender is proved, by the source's token or by a proof that the plugin declares.
+    /// True if its sender is proved, by the source's token or by a proof that the plugin declares.
     pub proved: bool,
     /// That proof.
     pub proof: Option<Proved>,
-    /// What it is charged while it is held.
+    /// The memory charged for it while it is held.
     pub(super) charge: Charge,
 }
 
-/// What a request has to pass before its body is read, beside the token.
+/// The checks of a request before its body is read, beside the token.
 #[derive(Debug)]
 pub struct Gate {
     share: Member,
@@ -82,9 +82,9 @@ impl Gate {
 /// A request that may not come in.
 #[derive(Debug)]
 pub struct Refusal {
-    /// How it ends.
+    /// Its ending.
     pub ending: Ending,
-    /// Whether it showed the source's token, so that its sender is one that the operator waits for.
+    /// True if it showed the source's token, so that its sender is one that the operator waits for.
     pub proved: bool,
 }
 
@@ -166,7 +166,7 @@ fn latin1(value: &HeaderValue) -> Cow<'_, str> {
     value.to_str().map_or_else(|_| value.as_bytes().iter().map(|byte| char::from(*byte)).collect(), Cow::Borrowed)
 }
 
-/// What a request shows of its source's token.
+/// The token that a request shows, compared with its source's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {
     /// The source has none.
@@ -225,7 +225,7 @@ fn enter(
 }
 
 impl Received {
-    /// What the source's plugin makes of it.
+    /// Returns the answer of the source's plugin to it.
     ///
     /// # Errors
     /// Where the plugin fails, or is busy for too long.

@@ -1,4 +1,4 @@
-//! What the operator is told of a request, and the sender need not know.
+//! Reports to the operator about a request, without the sender's knowledge.
 
 use plugin_sdk::contract::Rejection;
 

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode;
 
-/// How often a path is decoded before it is refused. A proxy decodes once, and a chain of them once each.
+/// The number of times a path is decoded before it is refused. A proxy decodes once, and a chain of them once each.
 const DECODINGS: usize = 4;
 
 /// The parts of a path.
@@ -10,7 +10,7 @@ const DECODINGS: usize = 4;
 pub struct Route<'a> {
     /// The source's name.
     pub source: &'a str,
-    /// What follows the name, from its slash on; empty where nothing does.
+    /// The rest of the path after the name, from its slash on; empty where nothing does.
     pub suffix: &'a str,
 }
 

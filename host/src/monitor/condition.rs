@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long after an alert the next of the same may follow.
+/// The least time between an alert and the next of the same kind.
 pub const AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// A condition of one thing that may go wrong, and whether it has fired.

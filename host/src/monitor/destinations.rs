@@ -11,7 +11,7 @@ use crate::alert::internal::{self, Topic};
 use crate::config::shown_duration;
 use crate::health::{Board, DestinationState};
 
-/// How long a destination may fail before that fires. A failing one mostly recovers by itself; one that is held never does.
+/// The time a destination may fail before that fires. A failing one mostly recovers by itself; one that is held never does.
 const FAILING_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Every destination but the operator's.
@@ -137,7 +137,7 @@ mod tests {
         Board { destinations: BTreeMap::from([("d".to_owned(), health)]), ..Board::default() }
     }
 
-    /// What is told at a time, as key and status.
+    /// The alerts fired or resolved at a time, as key and status.
     fn told(destinations: &mut Destinations, now: Instant) -> Vec<(String, Status)> {
         std::iter::from_fn(|| {
             let (event, done) = destinations.due(now)?;

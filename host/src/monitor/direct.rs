@@ -1,4 +1,4 @@
-//! What the store cannot carry: that it keeps nothing.
+//! The internal alert that the store cannot carry: that the disk takes nothing.
 //!
 //! It goes straight to the operator's destination, from memory, until it arrives, even where it is over by then: a try whose
 //! answer was lost may have arrived, so the end of it must follow. There is never more than this one message.
@@ -20,7 +20,7 @@ use crate::config::OWN_SOURCE;
 use crate::destinations::{Destination, backoff};
 use crate::store::{Store, Trouble};
 
-/// How long the disk must take all that is written until it counts as well: a full one has room for small things between
+/// The time the disk must take all that is written until it counts as well: a full one has room for small things between
 /// large ones.
 const CALM: Duration = Duration::from_secs(5);
 
@@ -32,7 +32,7 @@ pub struct Direct {
     /// There while it may be told that the store fails, so that a later run can tell the end of it.
     mark: PathBuf,
     condition: Condition,
-    /// How many failures are known.
+    /// The number of failures known.
     failures: u64,
     attempts: u32,
     not_before: Instant,

@@ -201,7 +201,7 @@ pub struct Gone {
     pub expected: Expected,
     /// Its heartbeat, to be stored.
     pub seen: Seen,
-    /// Whether its missed heartbeat has fired.
+    /// True if its missed heartbeat has fired.
     pub told: bool,
 }
 

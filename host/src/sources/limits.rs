@@ -11,7 +11,7 @@ pub const LARGEST_ASKED_MEMORY: usize = 256 * 1024 * 1024;
 /// Memory that a plugin needs besides what it reads: its code's data, its stack, and what its runtime holds.
 const PLUGIN: usize = 2 * 1024 * 1024;
 
-/// How many times as much memory as its body a request takes in a plugin: the input as JSON, at most two and a third times
+/// The memory that a request takes in a plugin, as a multiple of its body: the input as JSON, at most two and a third times
 /// the body; the body out of it; and what is parsed of that, kept as details and written as an answer.
 const TIMES: usize = 6;
 

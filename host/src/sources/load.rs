@@ -23,7 +23,7 @@ const LARGEST_PLUGIN: u64 = 64 * 1024 * 1024;
 pub struct Loaded {
     /// Each of them.
     pub sources: Vec<Source>,
-    /// What is allowed and yet unwise.
+    /// The warnings: allowed and yet unwise settings.
     pub warnings: Vec<Problem>,
 }
 
@@ -122,7 +122,7 @@ async fn load_plugins(config: &Config, sandbox: &Sandbox) -> HashMap<PluginRef, 
     plugins
 }
 
-/// What is wrong with a plugin, and what helps.
+/// The fault of a plugin, and the advice.
 type Unusable = (String, String);
 
 /// One plugin, bundled or from a file.

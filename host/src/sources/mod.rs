@@ -24,10 +24,11 @@ pub use limits::LARGEST_ASKED_MEMORY;
 pub use load::{Loaded, examine, load};
 pub use request::{Body, Request};
 
-/// How many calls of one source run at once. Calls run on the threads that answer senders and a healthy one takes some
+/// The number of calls of one source that run at once. Calls run on the threads that answer senders and a healthy one takes
+/// some
 /// 20 µs without a pause, so more would gain nothing; fewer than all the time slices there are go to a source that loops.
 pub const CALLS: usize = 2;
-/// How long a request waits for its turn.
+/// The time a request waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
 
 /// A source, ready to read requests.
@@ -35,13 +36,13 @@ const TURN: Duration = Duration::from_secs(5);
 pub struct Source {
     /// Its name in the configuration.
     pub name: Arc<str>,
-    /// Where its senders send to: `<public_url>/in/<name>`.
+    /// The URL for its senders: `<public_url>/in/<name>`.
     pub url: String,
     /// The destination of its alerts.
     pub destination: Arc<str>,
-    /// What reads its requests.
+    /// The plugin that reads its requests.
     pub plugin: Plugin,
-    /// What the operator wrote, with the limits that hold.
+    /// The operator's configuration, with the limits in force.
     pub configured: config::Source,
     /// Removes its tokens from what is handed on.
     pub mask: Mask,
@@ -49,7 +50,7 @@ pub struct Source {
     calls: Semaphore,
 }
 
-/// Why a request could not be read.
+/// The reason why a request could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The plugin failed.
@@ -61,7 +62,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// Whether it is only that too much is asked for at once.
+    /// Returns whether the only trouble is that too much is asked for at once.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Busy | Self::Call(CallError::Busy { .. }))
     }
@@ -74,7 +75,7 @@ impl ReadError {
         }
     }
 
-    /// What the plugin's author can do about it.
+    /// The advice to the plugin's author.
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Call(error) => error.advice(),

@@ -37,9 +37,9 @@ pub struct Request<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body<'a> {
-    /// It is UTF-8, and JSON carries it well.
+    /// The body is UTF-8, and JSON carries it well.
     Text(&'a str),
-    /// It is something else.
+    /// The body is something else.
     Base64(String),
 }
 

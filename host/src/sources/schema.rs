@@ -30,7 +30,7 @@ pub use author::{flaw, misfits};
 /// More mistakes than this in one source's settings are the plugin's own.
 const MAX_MISTAKES: usize = 100;
 
-/// How long a schema may take to compile and to be applied. The largest of the bundled plugins takes some milliseconds.
+/// The time a schema may take to compile and to be applied. The largest of the bundled plugins takes some milliseconds.
 const TIME: Duration = Duration::from_secs(5);
 /// The largest compiled pattern, in bytes: what the engine's own default is, which a nested repetition exceeds.
 const LARGEST_PATTERN: usize = 1024 * 1024;

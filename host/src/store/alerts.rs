@@ -8,7 +8,7 @@ use super::request::{Appended, NewAlert, PluginId, PluginRecord, Proofs, rank};
 use super::step::Step;
 use super::{ALERTS_PER_REQUEST, StoreError};
 
-/// Where alerts come from: what is the same for all of one request.
+/// The origin of alerts: the part that all alerts of one request share.
 pub struct Origin<'a> {
     pub seq: i64,
     /// The stored id of the request.
@@ -115,7 +115,7 @@ pub struct Pending {
     pub source: i64,
     pub ordering_key: i64,
     pub priority: i64,
-    /// How often it was tried before.
+    /// The number of earlier attempts.
     pub attempts: i64,
 }
 

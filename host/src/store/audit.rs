@@ -14,7 +14,7 @@ pub struct Entry {
     pub at_ms: i64,
     /// The operator: a user of this machine, or of the admin listener.
     pub who: String,
-    /// Where the action came from: `command line`, or an address.
+    /// The origin of the action: `command line`, or an address.
     pub origin: String,
     /// The action in a word: `replay`, `dismiss`, …
     pub action: String,

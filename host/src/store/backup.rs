@@ -28,21 +28,21 @@ pub struct Backup {
     stop: Stop,
 }
 
-/// What ends [`Backup::write`] from another thread.
+/// Ends [`Backup::write`] from another thread.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
-/// How many of its own instructions SQLite executes between two looks at that: some microseconds.
+/// The number of its own instructions that SQLite executes between two looks at that: some microseconds.
 const INSTRUCTIONS: i32 = 1000;
 
-/// What a backup came to.
+/// The result of a backup.
 #[derive(Debug)]
 pub struct Written {
     /// The file, absolute.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// What a check of the file found.
+    /// The findings of a check of the file.
     pub report: Report,
 }
 
@@ -77,7 +77,7 @@ impl Backup {
         Ok(Self { source, partial, scratch, folder, target, stop })
     }
 
-    /// What stops [`Self::write`] from another thread.
+    /// Returns a handle to stop [`Self::write`] from another thread.
     pub fn stop(&self) -> Stop {
         self.stop.clone()
     }

@@ -1,4 +1,4 @@
-//! Whether the store is whole: SQLite's own check of the file, and the gateway's of what stands in it.
+//! Checks the store: SQLite's own check of the file, and the gateway's of its content.
 //!
 //! It reads in one transaction of its own, so it may run beside a gateway that works. Each finding says what follows from
 //! it and what to do; where rows contradict each other, that is the statement that sets them right.
@@ -16,10 +16,10 @@ use self::rules::{RULES, Rule};
 use super::backup::Stop;
 use super::{StoreError, files, functions, preflight, tables};
 
-/// How many of a kind are named.
+/// The number of examples named of each kind.
 const EXAMPLES: usize = 3;
 
-/// How much of SQLite's own check is made.
+/// The extent of SQLite's own check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Depth {
@@ -29,14 +29,14 @@ pub enum Depth {
     QuickCheck,
 }
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The file.
     pub path: PathBuf,
-    /// What SQLite was asked.
+    /// The check that SQLite made.
     pub check: Depth,
-    /// Whether nothing was found.
+    /// True if nothing was found.
     pub whole: bool,
     /// Requests kept.
     pub requests: i64,
@@ -46,18 +46,18 @@ pub struct Report {
     pub pending: i64,
     /// Bytes that the file takes, the log beside it included.
     pub bytes: u64,
-    /// What is wrong.
+    /// A contradiction in the store.
     pub findings: Vec<Finding>,
 }
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What.
+    /// The kind of fault.
     pub what: String,
-    /// How often.
+    /// The number of times it was found.
     pub count: usize,
-    /// Where, for the first of them: what SQLite said, or the ids of alerts.
+    /// The positions of the first of them: what SQLite said, or the ids of alerts.
     pub examples: Vec<String>,
     /// The consequence, and the remedy.
     pub advice: String,
@@ -129,7 +129,7 @@ fn find(transaction: &Transaction<'_>, depth: Depth) -> Result<Vec<Finding>, Sto
     Ok(findings)
 }
 
-/// What SQLite finds.
+/// Returns the faults that SQLite finds.
 fn damage(transaction: &Transaction<'_>, depth: Depth) -> Result<Vec<Finding>, StoreError> {
     let sql = match depth {
         Depth::IntegrityCheck => "PRAGMA integrity_check",

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::writer::Message;
 
-/// How long the writer may take to close the file: what waits is committed, and the log is folded in. More than another
+/// The time the writer may take to close the file: what waits is committed, and the log is folded in. More than another
 /// program may hold the file, and less than systemd waits before it kills.
 const CLOSING_TIME: Duration = Duration::from_secs(15);
 

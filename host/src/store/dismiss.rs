@@ -17,7 +17,7 @@ pub struct Dismiss {
     pub now_ms: i64,
 }
 
-/// What was dismissed.
+/// The dismissed alerts and requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dismissed {
     /// Failed requests.

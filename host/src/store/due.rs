@@ -19,7 +19,7 @@ use crate::config::OWN_SOURCE;
 /// How often in a row a place in the file must be found damaged until that is taken for its end: a disk that fails may recover.
 pub const DAMAGED: u32 = 5;
 
-/// How many bytes of alerts are read at once: a plugin may make large ones, and all that is read is in memory.
+/// The number of bytes of alerts that are read at once: a plugin may make large ones, and all that is read is in memory.
 pub const READ_BYTES: usize = 8 * 1024 * 1024;
 
 /// Of so many places in a row, one is for lower priorities.
@@ -33,7 +33,7 @@ pub struct DueReader {
     cut: bool,
     /// Those in whose place the disk gave back something else than was written, and how often in a row.
     suspects: HashMap<i64, u32>,
-    /// How many places were given, so that shares are kept over many readings.
+    /// The number of places that were given, so that shares are kept over many readings.
     places: u64,
     /// By destination and priority, the source that had a place last.
     turns: HashMap<(i64, i64), i64>,
@@ -44,11 +44,11 @@ pub struct DueReader {
 pub struct Due {
     /// The delivery's id in the store.
     pub id: i64,
-    /// How often it was tried before.
+    /// The number of earlier attempts.
     pub attempts: u32,
-    /// How urgent it is: as the alert, or as a more urgent one that waits behind it.
+    /// Its priority: the alert's own, or that of a more urgent one behind it.
     pub priority: Priority,
-    /// How many bytes the alert has, as JSON.
+    /// The number of bytes the alert has, as JSON.
     pub bytes: usize,
     /// The alert.
     pub alert: Alert,
@@ -59,7 +59,7 @@ pub struct Due {
 pub struct Unreadable {
     /// The delivery's id in the store.
     pub id: i64,
-    /// What is wrong with it.
+    /// The fault that was found.
     pub why: String,
 }
 
@@ -210,7 +210,7 @@ impl DueReader {
         Ok(None)
     }
 
-    /// When the next alert of `destination` after `now_ms` becomes due: Unix milliseconds.
+    /// Returns the time when the next alert of `destination` after `now_ms` becomes due: Unix milliseconds.
     ///
     /// # Errors
     /// What the disk said.
@@ -231,7 +231,7 @@ impl DueReader {
         Ok(earliest)
     }
 
-    /// When the oldest request with an undelivered, pending alert came in: Unix milliseconds.
+    /// Returns the time when the oldest request with an undelivered, pending alert came in: Unix milliseconds.
     ///
     /// # Errors
     /// What the disk said.
@@ -254,7 +254,7 @@ impl DueReader {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// How many alerts of senders wait for `destination`. It looks at all that wait.
+    /// Returns the number of alerts of senders that wait for `destination`. It looks at all that wait.
     ///
     /// # Errors
     /// What the disk said.
@@ -264,7 +264,7 @@ impl DueReader {
         Ok(self.connection.query_row(sql, [destination, OWN_SOURCE], |row| row.get(0))?)
     }
 
-    /// What an operator asked to have done, oldest first.
+    /// Returns the jobs that operators asked for, oldest first.
     ///
     /// # Errors
     /// What the disk said.
@@ -273,7 +273,7 @@ impl DueReader {
     }
 }
 
-/// What waits for a destination, at one moment.
+/// A snapshot of the alerts that wait for a destination.
 struct Queued<'a> {
     transaction: &'a Transaction<'a>,
     destination: i64,
@@ -281,7 +281,7 @@ struct Queued<'a> {
     claimed: &'a HashSet<i64>,
 }
 
-/// What is due of one priority, by source, the longest due first.
+/// The due alerts of one priority, by source, the longest due first.
 type Level = VecDeque<VecDeque<i64>>;
 
 impl Queued<'_> {
@@ -375,7 +375,7 @@ impl Queued<'_> {
         Ok(ids)
     }
 
-    /// What is due of one priority, as much as `need` in all, taken from its sources evenly.
+    /// Returns the due alerts of one priority, up to `need` in all, taken evenly from its sources.
     fn level(&self, priority: i64, sources: &[i64], need: usize) -> Result<Level, StoreError> {
         let mut level: Level = sources.iter().map(|_| VecDeque::new()).collect();
         let mut more: Vec<(usize, (i64, i64))> =
@@ -394,7 +394,7 @@ impl Queued<'_> {
     }
 }
 
-/// How many priorities the place with this number is below the most urgent one.
+/// Returns the number of priorities the place with this number is below the most urgent one.
 fn share(place: u64) -> usize {
     let mut below = 0;
     let mut rest = place;

@@ -51,7 +51,7 @@ pub enum StoreError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault that was found.
         why: String,
     },
     /// Another user of the machine can read or change what is kept. Nothing was opened.

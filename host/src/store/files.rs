@@ -83,7 +83,7 @@ fn inode(path: &Path) -> Option<Inode> {
     path.metadata().ok().map(|found| (found.dev(), found.ino()))
 }
 
-/// Where the log of the latest changes stands.
+/// Returns the path of the log of the latest changes.
 pub fn log(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }

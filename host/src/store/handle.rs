@@ -26,16 +26,16 @@ use super::{DueReader, History, StoreError, due, schema};
 use crate::clock::{Clock, wall_ms};
 use crate::metrics::Metrics;
 
-/// How many commands may wait for the writer. More than that, and the disk is not keeping up: the sender is asked to send
-/// again later.
+/// The number of commands that may wait for the writer. More than that, and the disk is not keeping up: the sender is asked to
+/// send again later.
 pub(super) const QUEUE: usize = 4096;
 
-/// How the store is opened.
+/// Options for opening the store.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Whether a commit waits for the disk. Only a benchmark that wants to know what the sync costs says `false`.
+    /// True if a commit waits for the disk. Only a benchmark that wants to know what the sync costs says `false`.
     pub sync: bool,
-    /// What alerts are due by.
+    /// The clock by which alerts become due.
     pub clock: Clock,
 }
 
@@ -270,22 +270,22 @@ impl Store {
         &self.path
     }
 
-    /// How many bytes are in use, after each commit.
+    /// Returns the number of bytes in use, after each commit.
     pub(super) fn bytes(&self) -> watch::Receiver<u64> {
         self.signals.bytes.subscribe()
     }
 
-    /// How many bytes of the file nothing is in.
+    /// Returns the number of unused bytes of the file.
     pub(super) fn spare_bytes(&self) -> u64 {
         self.signals.spare.load(Ordering::Relaxed)
     }
 
-    /// How many alerts are known again.
+    /// Returns the number of alerts known again.
     pub(super) fn identities(&self) -> u64 {
         self.signals.identities.load(Ordering::Relaxed)
     }
 
-    /// Whether counts of repeats wait to be written down.
+    /// Returns whether counts of repeats wait to be written down.
     pub(super) fn has_repeats(&self) -> bool {
         self.signals.repeats.load(Ordering::Relaxed)
     }

@@ -13,10 +13,10 @@ use super::ids::{Identity, StoredEventId, alert_ids, delivery_ids, request_id, r
 use super::{Entry, PluginId, StoreError, schema};
 use crate::clock::rfc3339;
 
-/// What stands in the place of a title where an alert is not delivered, and nothing of it is kept but the id.
+/// The text in place of a title where an alert is not delivered, and nothing of it is kept but the id.
 pub const MISSING: &str = "this event cannot be read (nothing of it is kept): see `alert-gateway store check`";
 
-/// Why content is gone while what it belongs to is kept.
+/// The reason why content is gone while what it belongs to is kept.
 pub const EVICTED: &str =
     "removed to keep to [retention] size; what identifies it and its receipt are kept for [retention] age";
 
@@ -26,7 +26,7 @@ pub struct History {
     connection: Connection,
 }
 
-/// Which lines a list shows.
+/// A filter for the lines of a list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Only this source.
@@ -59,7 +59,7 @@ pub enum ListedState {
 /// One line of a list: an alert, or a request without one.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
-    /// When the request came in: RFC 3339.
+    /// The time the request came in: RFC 3339.
     pub received_at: String,
     /// The source; the gateway's own where it tells of itself.
     pub source: String,
@@ -69,13 +69,13 @@ pub struct Line {
     pub request: String,
     /// The event's id; absent where the request has no alert.
     pub event_id: Option<String>,
-    /// How urgent it is.
+    /// The alert's priority.
     pub priority: Option<contract::Priority>,
     /// The alert's title, or why there is none.
     pub title: String,
-    /// How often the event came again.
+    /// The number of repeats of the event.
     pub repeated: i64,
-    /// When it came again last: RFC 3339.
+    /// The time when it came again last: RFC 3339.
     pub last_at: Option<String>,
 }
 
@@ -93,7 +93,7 @@ pub struct RequestRecord {
     pub received_at: String,
     /// `read`, `failed`, `rejected`, `ignored` or `dismissed`.
     pub state: String,
-    /// Why it is not `read`.
+    /// The reason why it is not `read`.
     pub reason: Option<String>,
     /// The plugin's number in the store.
     #[serde(skip)]
@@ -104,11 +104,11 @@ pub struct RequestRecord {
     pub plugin_version: String,
     /// SHA-256 of the plugin's wasm, in hex.
     pub plugin_sha256: String,
-    /// How many events in it were known already.
+    /// The number of events in it that were known already.
     pub duplicates: i64,
     /// The method; empty where the request was evicted.
     pub method: String,
-    /// Why its URL, headers and body are gone, where they are.
+    /// The reason why its URL, headers and body are gone, where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evicted: Option<String>,
     /// The URL; it may hold a credential, so it is not for printing.
@@ -120,7 +120,7 @@ pub struct RequestRecord {
     /// The bytes.
     #[serde(skip)]
     pub body: Vec<u8>,
-    /// What the plugin made of it.
+    /// The alerts that the plugin made of it.
     pub alerts: Vec<AlertRecord>,
 }
 
@@ -133,16 +133,16 @@ pub struct AlertRecord {
     pub destination: String,
     /// The least settled state of its deliveries: `pending`, `dead`, `delivered` or `dismissed`; or `ignored`.
     pub state: String,
-    /// When it is tried next: RFC 3339. Absent where it is settled, or behind another with the same key.
+    /// The time when it is tried next: RFC 3339. Absent where it is settled, or behind another with the same key.
     pub due_at: Option<String>,
-    /// What the plugin said; only its event id and priority where the rest was evicted.
+    /// The alert as the plugin made it; only its event id and priority where the rest was evicted.
     pub event: contract::Alert,
-    /// Why what the plugin said is gone, where it is; or why the alert is delivered nowhere.
+    /// The reason why what the plugin said is gone, where it is; or why the alert is delivered nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// How often the event came again.
+    /// The number of repeats of the event.
     pub repeated: i64,
-    /// When it came again last: RFC 3339.
+    /// The time when it came again last: RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_at: Option<String>,
     /// The request that brought it last.
@@ -154,25 +154,25 @@ pub struct AlertRecord {
     pub attempts: Vec<AttemptRecord>,
 }
 
-/// Where a kept alert stands with one destination.
+/// The state of a kept alert at one destination.
 #[derive(Debug, Serialize)]
 pub struct DeliveryRecord {
     /// The destination.
     pub destination: String,
     /// `pending`, `dead`, `delivered` or `dismissed`.
     pub state: String,
-    /// When it is tried next: RFC 3339. Absent where it is settled, or behind another with the same key.
+    /// The time when it is tried next: RFC 3339. Absent where it is settled, or behind another with the same key.
     pub due_at: Option<String>,
 }
 
 /// One attempt at delivery.
 #[derive(Debug, Serialize)]
 pub struct AttemptRecord {
-    /// Where to.
+    /// The destination.
     pub destination: String,
-    /// When it began: RFC 3339.
+    /// The time when it began: RFC 3339.
     pub at: String,
-    /// How long it took, in microseconds.
+    /// The time it took, in microseconds.
     pub duration_us: i64,
     /// `accepted`, `retry`, `blocked` or `rejected`; `dismissed` where an operator gave it up.
     pub outcome: String,
@@ -182,7 +182,7 @@ pub struct AttemptRecord {
     pub receipt: Option<String>,
     /// The destination's word for the alert.
     pub fingerprint: Option<String>,
-    /// Why it was not accepted.
+    /// The reason why it was not accepted.
     pub said: Option<String>,
 }
 
@@ -211,7 +211,7 @@ impl History {
         list::list(&self.connection, filter)
     }
 
-    /// What operators did, newest first, at most `limit`.
+    /// Returns the actions of operators, newest first, at most `limit`.
     ///
     /// # Errors
     /// What the disk said.

@@ -17,7 +17,7 @@ use crate::alert::Alert;
 use crate::alert::internal::{self, Topic};
 use crate::config::OWN_SOURCE;
 
-/// How long one that is open is not told again. An hour, because what goes on for longer is worth another look, and a page
+/// The time before an open internal alert fires again. An hour, because what goes on for longer is worth another look, and a page
 /// more often than that is read by nobody.
 const AGAIN_MS: i64 = 60 * 60 * 1000;
 

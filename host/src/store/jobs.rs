@@ -16,13 +16,13 @@ use super::{StoreError, schema};
 pub struct Job {
     /// Its number on the list.
     pub id: i64,
-    /// What is to be done.
+    /// The action asked for.
     pub kind: JobKind,
-    /// What with.
+    /// The subject of the action.
     pub target: JobTarget,
 }
 
-/// What is to be done.
+/// The action asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobKind {
     /// A failed request is read again, dead letters are sent again.
@@ -34,7 +34,7 @@ pub enum JobKind {
     },
 }
 
-/// What a job is about.
+/// The subject of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobTarget {
     /// One request, by its `seq`, where it failed; and its dead letters.

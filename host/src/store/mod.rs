@@ -1,4 +1,4 @@
-//! What the gateway keeps: requests, the alerts made of them, and every attempt at delivering them.
+//! The store: requests, the alerts made of them, and every attempt at delivering them.
 //!
 //! # What it promises
 //!
@@ -140,7 +140,7 @@ pub use writer::Trouble;
 /// The name of the file in the data directory.
 const FILE: &str = "gateway.db";
 
-/// Where the store's file stands within a data directory.
+/// Returns the path of the store's file within a data directory.
 pub fn file(data_dir: &Path) -> PathBuf {
     data_dir.join(FILE)
 }

@@ -5,11 +5,11 @@ use plugin_sdk::contract;
 /// An internal alert to open or to resolve.
 #[derive(Debug, Clone)]
 pub struct Notice {
-    /// Where to; the end of one that is open goes where that went, and one that is open elsewhere is ended there first.
+    /// The destination; the end of one that is open goes where that went, and one that is open elsewhere is ended there first.
     pub destination: String,
-    /// What, with its key; the store gives it its event id.
+    /// The alert, with its key; the store adds its event id.
     pub event: contract::Alert,
-    /// When it was found: Unix milliseconds.
+    /// The time when it was found: Unix milliseconds.
     pub at_ms: i64,
 }
 
@@ -18,6 +18,6 @@ pub struct Notice {
 pub struct Told {
     /// Its key.
     pub key: String,
-    /// Where it was told.
+    /// The destination that received it.
     pub destination: String,
 }

@@ -18,7 +18,7 @@ use super::{StoreError, files, tables};
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// How many bytes its header has.
+/// The number of bytes its header has.
 const HEADER: usize = 100;
 
 /// Looks at `path`. Returns a connection for reading to the store that is there, or nothing where there is none yet.

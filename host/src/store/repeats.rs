@@ -11,10 +11,10 @@ use rusqlite::{Transaction, params};
 
 use super::StoreError;
 
-/// How long counts may wait in memory.
+/// The time counts may wait in memory.
 pub const WRITE_EVERY: Duration = Duration::from_secs(1);
 
-/// How many events' counts may wait in memory: 0.5 MB.
+/// The number of events whose counts may wait in memory: 0.5 MB.
 const MOST: usize = 8192;
 
 /// An event came again.

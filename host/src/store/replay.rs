@@ -11,10 +11,10 @@ use super::jobs::{Job, JobTarget, done};
 use super::request::{Appended, PluginId, Reading};
 use super::step::Step;
 
-/// How many dead letters become pending in one commit.
+/// The number of dead letters that become pending in one commit.
 pub const BATCH: usize = 1000;
 
-/// What a second reading of a failed request came to.
+/// The result of a second reading of a failed request.
 #[derive(Debug)]
 pub struct Reread {
     /// The number of the job.
@@ -23,11 +23,11 @@ pub struct Reread {
     pub seq: i64,
     /// The source that it came in at.
     pub source: String,
-    /// When it was read this time: Unix milliseconds.
+    /// The time when it was read this time: Unix milliseconds.
     pub at_ms: i64,
-    /// Which plugin read it this time.
+    /// The plugin that read it this time.
     pub plugin: PluginId,
-    /// What it read.
+    /// The result of this reading.
     pub reading: Reading,
 }
 

@@ -24,11 +24,11 @@ pub struct NewRequest {
     pub headers: String,
     /// The bytes.
     pub body: Bytes,
-    /// Which plugin read it.
+    /// The plugin that read it.
     pub plugin: PluginId,
 }
 
-/// What came of reading a request.
+/// The result of reading a request.
 #[derive(Debug)]
 pub enum Reading {
     /// The plugin found alerts.
@@ -83,7 +83,7 @@ impl Proofs {
     }
 }
 
-/// Why a request could not be read.
+/// The reason why a request could not be read.
 #[derive(Debug)]
 pub struct Failure {
     /// In words.
@@ -94,7 +94,7 @@ pub struct Failure {
     pub unproven: Option<UnprovenBounds>,
 }
 
-/// How many failed requests one source may have whose senders have proved nothing.
+/// The number of failed requests of unproved senders that one source may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnprovenBounds {
     /// So many requests,
@@ -120,7 +120,7 @@ pub struct NewAlert {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PluginId(pub(super) i64);
 
-/// Which wasm, exactly.
+/// The SHA-256 of its wasm.
 #[derive(Debug, Clone)]
 pub struct PluginRecord {
     /// The plugin's name.
@@ -131,7 +131,7 @@ pub struct PluginRecord {
     pub sha256: String,
 }
 
-/// What an append came to.
+/// The result of an append.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Appended {
     /// Alerts that are new, and will be delivered.

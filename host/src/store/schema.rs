@@ -17,10 +17,10 @@ use super::files::{beside, log, sync_folder};
 use super::tables::{BUSY, NEWEST, OLDER, VERSION, harden, migrate, version};
 use super::{StoreError, functions, preflight};
 
-/// What brings the rows of the schema before it into it.
+/// The migration of rows from the schema before it.
 const COPY: &str = include_str!("schema/from_2.sql");
 
-/// How long a command that reads the store of another process may take for a question.
+/// The time a command that reads the store of another process may take for a question.
 const READ_TIME: Duration = Duration::from_secs(60);
 
 /// Opens the file for writing, making it where it is not there, and brings it to the newest schema.

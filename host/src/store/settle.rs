@@ -13,17 +13,17 @@ use crate::alert::Outcome;
 pub struct Settlement {
     /// The delivery's id in the store.
     pub delivery: i64,
-    /// When the attempt began, by the machine's clock: Unix milliseconds.
+    /// The time when the attempt began, by the machine's clock: Unix milliseconds.
     pub at: i64,
-    /// How long it took, in microseconds.
+    /// The time it took, in microseconds.
     pub duration_us: i64,
     /// The HTTP status of the answer, where there was one.
     pub status: Option<u16>,
-    /// What it came to.
+    /// The outcome.
     pub outcome: Outcome,
     /// The destination's answer, where it accepted the alert without a receipt.
     pub answer: Option<String>,
-    /// When an alert that is to be sent again is due: Unix milliseconds on the store's clock.
+    /// The time when an alert that is to be sent again is due: Unix milliseconds on the store's clock.
     pub due_at: i64,
 }
 
@@ -34,7 +34,7 @@ pub struct Settle {
     pub now_ms: i64,
 }
 
-/// How often a delivery was attempted; whatever somebody wrote there, it can be counted on from.
+/// The number of times a delivery was attempted; whatever somebody wrote there, it can be counted on from.
 const ATTEMPTS: &str = "CASE WHEN attempts BETWEEN 0 AND 1000000000 THEN attempts ELSE 0 END + 1";
 
 impl Command for Settle {

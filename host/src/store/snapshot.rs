@@ -10,7 +10,7 @@ use super::notice::Told;
 use super::step::Step;
 use super::{StoreError, schema};
 
-/// When a source was heard of.
+/// The time when a source was heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// Its name.

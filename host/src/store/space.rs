@@ -1,4 +1,4 @@
-//! How much of the file is in use.
+//! The used part of the file.
 
 use rusqlite::Connection;
 
@@ -7,7 +7,7 @@ use super::StoreError;
 /// The room that a store takes, in bytes, without the log of its latest changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Space {
-    /// What something is in.
+    /// The kind of content.
     pub in_use: u64,
     /// Free pages, for later rows.
     pub spare: u64,

@@ -16,7 +16,7 @@ pub const NEWEST: &str = include_str!("schema/3.sql");
 /// The number of the newest schema.
 pub const VERSION: i64 = OLDER.len() as i64 + 1;
 
-/// How long a connection waits for another process, such as `events replay`, that is writing.
+/// The time a connection waits for another process, such as `events replay`, that is writing.
 pub const BUSY: Duration = Duration::from_secs(5);
 
 /// Sets what every connection needs: a plan that stands whatever is bound (else STAT4 plans some statements anew at each

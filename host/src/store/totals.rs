@@ -1,4 +1,4 @@
-//! How many deliveries are in each state: kept in step with every commit, because counting millions of rows takes seconds.
+//! The number of deliveries in each state: kept in step with every commit, because counting millions of rows takes seconds.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 

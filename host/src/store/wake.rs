@@ -6,7 +6,7 @@ use super::StoreError;
 use super::command::Command;
 use super::step::Step;
 
-/// How many deliveries one commit makes due. More would hold up the commits behind it.
+/// The number of deliveries one commit makes due. More would hold up the commits behind it.
 const BATCH: usize = 1000;
 
 /// Makes due what waits for `destination`, from delivery `from` on.
@@ -17,12 +17,12 @@ pub struct Wake {
     pub now_ms: i64,
 }
 
-/// What one step of it did.
+/// The result of one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Woken {
-    /// How many deliveries are due now that were not.
+    /// The number of deliveries that have become due.
     pub deliveries: usize,
-    /// Where the next step begins; `None` says that nothing more waits.
+    /// The place where the next step begins; `None` says that nothing more waits.
     pub next: Option<i64>,
 }
 

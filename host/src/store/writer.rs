@@ -55,14 +55,14 @@ pub struct Writer {
     _lock: Lock,
 }
 
-/// How the disk fares, as the writer finds it, or whoever waits for the writer.
+/// The state of the disk, as the writer or a task waiting for it finds it.
 #[derive(Debug, Clone, Default)]
 pub struct Trouble {
-    /// How many commits it did not take since the start.
+    /// The number of commits it did not take since the start.
     pub failures: u64,
-    /// What it said to the last of them.
+    /// The disk's error at the last of them.
     pub said: Option<StoreError>,
-    /// Whether that was the last commit of all: since then it has taken nothing.
+    /// True if that was the last commit of all: since then it has taken nothing.
     pub lasts: bool,
 }
 
@@ -73,22 +73,22 @@ impl Trouble {
     }
 }
 
-/// What the writer announces.
+/// The signals of the writer.
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
     /// The number of the last commit.
     pub committed: watch::Sender<u64>,
-    /// How the disk fares.
+    /// The state of the disk.
     pub trouble: watch::Sender<Trouble>,
-    /// How many dead letters there are.
+    /// The number of dead letters.
     pub dead: watch::Sender<i64>,
-    /// How many bytes are in use.
+    /// The number of bytes in use.
     pub bytes: watch::Sender<u64>,
-    /// How many bytes of the file nothing is in.
+    /// The number of unused bytes of the file.
     pub spare: Arc<AtomicU64>,
-    /// How many alerts are known again.
+    /// The number of alerts known again.
     pub identities: Arc<AtomicU64>,
-    /// Whether counts of repeats wait to be written down.
+    /// True if counts of repeats wait to be written down.
     pub repeats: Arc<AtomicBool>,
 }
 

@@ -9,7 +9,7 @@
 //!
 //! A backslash that escapes nothing is not repaired: `"C:\temp"` may mean a tab.
 
-/// What was repaired.
+/// The kind of repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repair {
     /// A number that JSON does not have became a string.
@@ -23,7 +23,7 @@ pub enum Repair {
 }
 
 impl Repair {
-    /// What was wrong, in words.
+    /// Returns the fault in words.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotANumber => "NaN or Infinity became a string",

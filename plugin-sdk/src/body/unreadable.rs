@@ -18,7 +18,7 @@ const MAX_WORDS_CHARS: usize = 100;
 /// As much of the body as the details show; the host keeps all of it. As text it grows threefold at most.
 const MAX_SHOWN_BYTES: usize = 256 * 1024;
 
-/// Where senders put their words.
+/// The places where senders put their words.
 const LIKELY: [&str; 10] =
     ["title", "summary", "subject", "alertname", "alert_name", "message", "msg", "text", "name", "description"];
 

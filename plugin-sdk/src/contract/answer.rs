@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::request::Body;
 
-/// What a plugin makes of a request. As JSON it is an object with one key: `alerts`, `ignored`, `rejected` or `reply`.
+/// A plugin's answer to a request. As JSON it is an object with one key: `alerts`, `ignored`, `rejected` or `reply`.
 /// Beside `alerts` may stand `proof`.
 #[derive(Debug, Clone)]
 pub enum Answer {
@@ -19,7 +19,7 @@ pub enum Answer {
     Alerts(Alerts),
     /// A genuine request that needs nobody: answered 200, and nothing is kept.
     Ignored {
-        /// Why, for the operator's log.
+        /// The reason, for the operator's log.
         reason: String,
     },
     /// The sender could not prove who it is, or this is not a request of this integration at all.
@@ -83,25 +83,25 @@ impl IntoIterator for Alerts {
     }
 }
 
-/// What tells a proof from every other.
+/// The identity of a proof among all others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofIdentity {
     /// Unique for the signed text within the source, 1 to 128 bytes: a hash of the signature.
     pub id: String,
-    /// When the scheme itself refuses the proof, because a time is signed: RFC 3339, UTC. Until then the host remembers
-    /// it; where this is absent, as long as it remembers event ids.
+    /// The time when the scheme itself refuses the proof, because a time is signed: RFC 3339, UTC. Until then the host
+    /// remembers it; where this is absent, as long as it remembers event ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
 }
 
-/// Why a request was not taken.
+/// The reason why a request was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection {
-    /// What the sender is told.
+    /// The answer to the sender.
     pub kind: RejectionKind,
-    /// What was wrong, for the sender and the operator. It must hold no secret.
+    /// The fault, for the sender and the operator. It must hold no secret.
     pub reason: String,
-    /// What the operator can do about it; it goes to the log, not to the sender. It must hold no secret.
+    /// The advice to the operator; it goes to the log, not to the sender. It must hold no secret.
     #[serde(default)]
     pub help: String,
     /// The value of `WWW-Authenticate` for a 401, such as `Basic realm="alerts"`: some senders show a login only when they
@@ -134,21 +134,21 @@ pub enum RejectionKind {
 pub struct Alert {
     /// Unique for this event within its source. A repeat is dropped as a duplicate.
     pub event_id: String,
-    /// What groups events into one alert at the destination; [`Alert::event_id`] where absent. A `resolve` needs the key
+    /// The key that groups events into one alert at the destination; [`Alert::event_id`] where absent. A `resolve` needs the key
     /// of the `trigger` that it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Whether it opens or closes.
+    /// True if it opens or closes.
     #[serde(default)]
     pub status: Status,
-    /// How urgent it is.
+    /// The alert's priority.
     pub priority: Priority,
     /// One line that a person woken at night understands.
     pub title: String,
     /// More words, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// When it happened: RFC 3339. The host takes the time of receipt where this is absent or does not parse.
+    /// The time when it happened: RFC 3339. The host takes the time of receipt where this is absent or does not parse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occurred_at: Option<String>,
     /// A page about this event: an absolute `http` or `https` URL.
@@ -160,10 +160,11 @@ pub struct Alert {
     /// All that the sender said, as JSON, byte for byte where the sender sent JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Box<RawValue>>,
-    /// Why the request could not be read, where this alert stands for one that could not: the host logs it and counts it.
+    /// The reason why the request could not be read, where this alert stands for one that could not: the host logs it and
+    /// counts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<Unreadable>,
-    /// What the operator should know of how this alert was made. The host logs each kind once, counts it, and `try` shows
+    /// Notes to the operator on how this alert was made. The host logs each kind once, counts it, and `try` shows
     /// it; the destination sees nothing of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
@@ -188,18 +189,18 @@ impl Alert {
         }
     }
 
-    /// What groups this event with others: its key, or its event id.
+    /// Returns the key that groups this event with others: its key, or its event id.
     pub fn key(&self) -> &str {
         self.key.as_deref().unwrap_or(&self.event_id)
     }
 }
 
-/// Why a body, or a part of it, cannot be read.
+/// The reason why a body, or a part of it, cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable {
-    /// What is wrong, in a few words that are the same for every such request, for a metric's label: `not JSON`.
+    /// The fault, in a few words that are the same for every such request, for a metric's label: `not JSON`.
     pub reason: String,
-    /// Where: `line 1, column 42`. Empty where there is no place to name.
+    /// The position: `line 1, column 42`. Empty where there is no place to name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub at: String,
 }
@@ -211,7 +212,7 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// What the operator should know of how an alert was made.
+/// A note to the operator on how an alert was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// The kind, for a metric's label.
@@ -273,18 +274,18 @@ impl NoteKind {
     }
 }
 
-/// Whether an event opens an alert or closes it.
+/// True if an event opens an alert or closes it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It opens the alert of its key, or adds to it.
+    /// The event opens the alert of its key, or adds to it.
     #[default]
     Trigger,
-    /// It closes the alert of its key.
+    /// The event closes the alert of its key.
     Resolve,
 }
 
-/// How urgent an alert is. ITOC360 shows the same four words.
+/// The urgency of an alert. ITOC360 shows the same four words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {

@@ -1,4 +1,4 @@
-//! What a plugin says of itself, and of a source's settings.
+//! A plugin's description of itself, and its check of a source's settings.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -23,11 +23,11 @@ pub struct Description<S = Schema> {
     /// The names of the top-level settings that are secrets. All that stands below such a name is never printed.
     #[serde(default)]
     pub secrets: Vec<String>,
-    /// Whether the plugin proves by itself who sent a request (a signature, say). Where it does not, the host demands a
+    /// True if the plugin proves by itself who sent a request (a signature, say). Where it does not, the host demands a
     /// `token` for the source.
     #[serde(default)]
     pub authenticates: bool,
-    /// What to append to the source's URL where the operator pastes it at the sender, such as a `#fragment` of
+    /// The suffix to the source's URL where the operator pastes it at the sender, such as a `#fragment` of
     /// connection overrides. Empty where there is nothing to append.
     #[serde(default)]
     pub url_suffix: String,
@@ -114,7 +114,7 @@ pub struct Checked {
     /// What is allowed and probably not meant. It is shown, and refuses nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Mistake>,
-    /// Whether the plugin proves the sender with these settings, where that depends on them; otherwise
+    /// True if the plugin proves the sender with these settings, where that depends on them; otherwise
     /// [`Description::authenticates`] holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authenticates: Option<bool>,
@@ -127,10 +127,10 @@ pub struct Checked {
 /// A mistake in a source's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mistake {
-    /// Where it is: a JSON Pointer (RFC 6901) into the settings; empty for all of them.
+    /// The place where it is: a JSON Pointer (RFC 6901) into the settings; empty for all of them.
     pub path: String,
-    /// What is wrong. It must hold no secret.
+    /// A contradiction in the store. It must hold no secret.
     pub found: String,
-    /// What would be right.
+    /// The right form.
     pub help: String,
 }

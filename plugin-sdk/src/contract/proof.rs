@@ -17,7 +17,7 @@ pub struct Demand {
 /// A scheme, and the setting that holds its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Way {
-    /// How the secret proves the sender.
+    /// The way in which the secret proves the sender.
     pub scheme: Scheme,
     /// The name of the top-level setting that holds the secrets: a text; a list of texts, of which any counts (while one is
     /// being rotated); or a table from the name of an account or a key to either. For [`Scheme::Login`], `{ user,
@@ -39,7 +39,7 @@ impl Demand {
     }
 }
 
-/// How a sender proves itself by a secret that it shares with the operator, or by a key of its own.
+/// The way in which a sender proves itself by a secret that it shares with the operator, or by a key of its own.
 ///
 /// Each scheme can [`verify`](Scheme::verify) a proof and (but for public keys) make one ([`sign`](Scheme::sign)), so that
 /// tests need no recorded secrets; and [`of`](Scheme::of) recognises it in a request.
@@ -81,13 +81,13 @@ pub enum Scheme {
 pub struct Signed {
     /// The header, in lower case. It may hold several signatures with commas or spaces between; any of them counts.
     pub header: String,
-    /// What stands before a signature, such as `sha256=`.
+    /// The prefix of a signature, such as `sha256=`.
     #[serde(default)]
     pub prefix: String,
-    /// Which signature.
+    /// The kind of signature.
     #[serde(default)]
     pub algorithm: Algorithm,
-    /// How it is spelled.
+    /// Its encoding.
     #[serde(default)]
     pub encoding: Encoding,
     /// The text that is signed: `{body}`, `{time}`, `{url}`, `{path}`, `{method}` and `{header:NAME}` stand for what the
@@ -97,7 +97,7 @@ pub struct Signed {
     /// Where the time stands that is signed. With one, a proof is stale after [`Signed::tolerance`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeIn>,
-    /// How far the sender's clock and the time of receipt may be apart, in seconds.
+    /// The largest difference between the sender's clock and the time of receipt, in seconds.
     #[serde(default = "tolerance")]
     pub tolerance: u32,
 }
@@ -125,7 +125,7 @@ impl Signed {
     }
 }
 
-/// Where the time of a signature stands: seconds or milliseconds since 1970, or RFC 3339.
+/// The place where the time of a signature stands: seconds or milliseconds since 1970, or RFC 3339.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeIn {
@@ -135,7 +135,7 @@ pub enum TimeIn {
     Field(String),
 }
 
-/// How a signature is made.
+/// The algorithm of a signature.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
@@ -154,7 +154,7 @@ pub enum Algorithm {
     RsaSha256,
 }
 
-/// How a signature is spelled.
+/// The encoding of a signature.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {

@@ -13,7 +13,7 @@ use super::answer::{ProofIdentity, Unreadable};
 pub struct Request {
     /// The name of the source in the gateway's configuration.
     pub source: String,
-    /// When the host received the request: RFC 3339, UTC, milliseconds.
+    /// The time when the host received the request: RFC 3339, UTC, milliseconds.
     pub received_at: String,
     /// The method, in upper case.
     pub method: String,
@@ -55,11 +55,11 @@ pub struct Proved {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
-    /// It is text.
+    /// The body is text.
     Text(String),
-    /// It is not: RFC 4648 base64, standard alphabet, padded.
+    /// The body is not text: RFC 4648 base64, standard alphabet, padded.
     Base64(String),
-    /// It cannot be decoded, or is too large decoded.
+    /// The body cannot be decoded, or is too large decoded.
     Unreadable(Unreadable),
 }
 

@@ -1,4 +1,4 @@
-//! Who may come in, and what the others are told.
+//! Admission of requests, and the answers to the others.
 
 use crate::contract::{Rejection, RejectionKind, Request, Scheme};
 use crate::url::masked;
@@ -54,7 +54,7 @@ impl Scheme {
         }
     }
 
-    /// What a request must carry, in words.
+    /// Returns the required proof in words.
     fn proof(&self) -> String {
         match self {
             Self::Bearer => "bearer token (Authorization: Bearer)".to_owned(),
@@ -71,7 +71,7 @@ impl Scheme {
         }
     }
 
-    /// What usually is the matter with a wrong one.
+    /// Returns the usual fault of a wrong one.
     fn causes(&self, view: &View<'_>) -> String {
         match self {
             Self::Bearer | Self::Basic { .. } | Self::Login | Self::Header { .. } => {
@@ -98,7 +98,7 @@ mod tests {
     use crate::testing;
 
     #[test]
-    fn everyone_but_the_sender_is_told_what_is_missing_wrong_or_stale() {
+    fn all_but_the_sender_hear_what_is_missing_wrong_or_stale() {
         let request = || testing::post("https://u:pw@a.example/in/x?token=t0ken").body("a=1");
         for (scheme, secrets, kind, said) in [
             (Scheme::Bearer, &["s3cret"][..], RejectionKind::Unauthenticated, "there is no bearer token"),

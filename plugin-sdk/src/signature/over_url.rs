@@ -27,14 +27,14 @@ pub const DEFAULT: Algorithm = Algorithm::Sha1;
 /// A form of more fields is refused unsorted: sorting it would only be work for a stranger.
 pub const MAX_FIELDS: usize = 1_000;
 
-/// What a signature over the URL covers.
+/// The part of a request that a signature over the URL covers.
 #[derive(Debug)]
 pub struct SignedText<'a> {
     urls: Vec<String>,
     params: Vec<&'a [u8]>,
 }
 
-/// Why no signature can cover a request.
+/// The reason why no signature can cover a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotCovered {
     /// A form of more than [`MAX_FIELDS`] fields.
@@ -111,7 +111,7 @@ impl<'a> SignedText<'a> {
         Ok(Self { urls: spellings(view.url), params })
     }
 
-    /// Whether this is the signature that the owner of the secret made; the URL is tried as it was received first.
+    /// Returns whether this is the signature that the owner of the secret made; the URL is tried as it was received first.
     pub fn is_signed(&self, given: &str, algorithm: Algorithm, secret: &str) -> bool {
         self.signed_url(given, algorithm, secret).is_some()
     }

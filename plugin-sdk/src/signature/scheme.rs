@@ -28,7 +28,7 @@ impl Scheme {
         Some(Self::Basic { user })
     }
 
-    /// Whether the request carries the proof that only the owner of the secret can make.
+    /// Returns whether the request carries the proof that only the owner of the secret can make.
     pub fn verify(&self, request: &Request, secret: &str) -> Proof {
         self.check(&View::from(request), secret).0
     }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_proof_is_stale_after_five_minutes_and_before_its_time() {
+    fn recorded_proof_is_stale_before_and_after_its_time() {
         for scheme in [Scheme::Slack, Scheme::Stripe, Scheme::StandardWebhooks, Scheme::grafana()] {
             for (received, proof) in [
                 ("2026-01-01T00:05:00.999Z", Proof::Good),

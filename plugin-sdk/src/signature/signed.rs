@@ -25,7 +25,7 @@ pub(super) const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// More signatures in one header are none of a sender's, and each costs a comparison.
 const MAX_SIGNATURES: usize = 8;
 
-/// How far the sender's clock and the time of receipt may be apart, in seconds. All vendors name five minutes.
+/// The largest difference between the sender's clock and the time of receipt, in seconds. All vendors name five minutes.
 pub const TOLERANCE_SECONDS: i64 = 300;
 
 const SVIX: [&str; 3] = ["svix-signature", "svix-id", "svix-timestamp"];

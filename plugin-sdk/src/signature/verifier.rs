@@ -86,7 +86,7 @@ impl Verifier {
         Self { demands: demands.iter().map(ways).filter(|ways| !ways.is_empty()).collect() }
     }
 
-    /// Whether there is nothing to check with these settings.
+    /// Returns whether there is nothing to check with these settings.
     pub fn is_empty(&self) -> bool {
         self.demands.is_empty()
     }
@@ -167,7 +167,7 @@ impl Way {
 }
 
 impl Secret {
-    /// What this secret proved.
+    /// The result for this secret.
     pub(super) fn proves(&self, account: Option<&str>, proof: Option<ProofIdentity>) -> Proved {
         Proved { secret: self.at.clone(), account: account.map(str::to_owned), proof }
     }

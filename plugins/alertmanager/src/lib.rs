@@ -63,7 +63,7 @@ impl Plugin for Alertmanager {
         let foreign = |alert| Answer::Alerts(Alerts { list: vec![alert], proof: attempt::mark(request, b"") });
         let reading = match body::read(request) {
             Ok(reading) => reading,
-            Err(why) => return foreign(strange::unreadable(request, &why, settings.default_priority)),
+            Err(why) => return foreign(strange::unreadable(request, &why, settings.priority_without_word())),
         };
         match Body::of(&reading) {
             Body::Notification(notification) => {
@@ -76,7 +76,7 @@ impl Plugin for Alertmanager {
                 }
                 answer
             }
-            Body::Strange => foreign(strange::alert(request, &reading.text, settings.default_priority)),
+            Body::Strange => foreign(strange::alert(request, &reading.text, settings.priority_without_word())),
             Body::Nothing(reason) => Answer::ignored(reason),
         }
     }
@@ -91,7 +91,7 @@ fn read(request: &Request, settings: &Settings, notification: &Notification<'_>)
     let left_out = left_out::LeftOut { by_sender: notification.truncated(), by_plugin: members.len() - taken };
     if left_out.any() {
         // The contract orders priorities from the most urgent down.
-        let highest = alerts.iter().map(|alert| alert.priority).min().unwrap_or(settings.default_priority);
+        let highest = alerts.iter().map(|alert| alert.priority).min().unwrap_or(settings.priority_without_word());
         alerts.truncate(MAX_ALERTS - 1);
         alerts.push(left_out::alert(&left_out, notification, request, highest));
     }

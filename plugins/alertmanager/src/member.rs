@@ -55,7 +55,7 @@ pub fn alert(member: &RawValue, notification: &Notification<'_>, request: &Reque
     }
 }
 
-/// Only what says that it is resolved closes anything: a word that nobody knows is better heard than missed.
+/// The status of a member, or of the notification. A word that is not known is better heard than missed: it closes nothing.
 fn status(fields: &Object<'_>, notification: &Notification<'_>) -> Status {
     let status = fields.text("status").or_else(|| notification.group.text("status"));
     match status.is_some_and(|status| status.eq_ignore_ascii_case("resolved")) {
@@ -64,7 +64,7 @@ fn status(fields: &Object<'_>, notification: &Notification<'_>) -> Status {
     }
 }
 
-/// The two words that Alertmanager has.
+/// Returns whether a word is one of the two of Alertmanager's protocol. Those of other vendors are none of it.
 fn is_known(word: &str) -> bool {
     ["firing", "resolved"].iter().any(|known| known.eq_ignore_ascii_case(word))
 }

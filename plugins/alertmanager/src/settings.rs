@@ -22,9 +22,9 @@ pub struct Settings {
     /// Priorities by that label's values, before the words that everybody knows.
     #[serde(default)]
     pub severity: Priorities,
-    /// The priority where that label is absent, or a word that nobody knows.
-    #[serde(default = "default_priority")]
-    pub default_priority: Priority,
+    /// The priority where that label is absent, or has a word that is not known.
+    #[serde(default)]
+    pub default_priority: Option<Priority>,
     /// The fate of a firing that is told again.
     #[serde(default)]
     pub repeats: Repeats,
@@ -55,22 +55,26 @@ fn severity_label() -> String {
     "severity".to_owned()
 }
 
-/// Somebody wrote a rule for it, so it is worth getting up for until they say otherwise.
-fn default_priority() -> Priority {
-    Priority::High
-}
+/// The priority of an alert without the label: a rule was written for it, so it is worth getting up for.
+const WITHOUT_LABEL: Priority = Priority::High;
+
+/// The priority of a word that is not known: it never ranks below a known one.
+const UNKNOWN_WORD: Priority = Priority::Critical;
 
 impl Settings {
+    /// The priority of an alert that says nothing of how urgent it is.
+    pub fn priority_without_word(&self) -> Priority {
+        self.default_priority.unwrap_or(WITHOUT_LABEL)
+    }
+
     /// The priority of a value of the severity label, and whether its word is known.
     pub fn priority(&self, severity: Option<&str>) -> (Priority, bool) {
-        let Some(severity) = severity.map(str::trim) else { return (self.default_priority, true) };
+        let Some(severity) = severity.map(str::trim).filter(|word| !word.is_empty()) else {
+            return (self.priority_without_word(), true);
+        };
         let own = self.severity.0.iter().find(|(word, _)| word.trim().eq_ignore_ascii_case(severity));
-        let known = own
-            .map(|(_, priority)| *priority)
-            .or_else(|| Priority::from_word(severity))
-            // As kube-prometheus labels what nobody should hear of, such as its ever-firing Watchdog.
-            .or_else(|| severity.eq_ignore_ascii_case("none").then_some(Priority::Low));
-        (known.unwrap_or(self.default_priority), known.is_some())
+        let known = own.map(|(_, priority)| *priority).or_else(|| Priority::from_word(severity));
+        (known.or(self.default_priority).unwrap_or(UNKNOWN_WORD), known.is_some())
     }
 }
 
@@ -189,11 +193,30 @@ mod tests {
     }
 
     #[test]
+    fn unknown_word_never_ranks_below_a_known_one() {
+        let settings = settings("{}");
+        for (severity, priority, known) in [
+            (Some("purple"), Priority::Critical, false),
+            (Some("not critical"), Priority::Critical, false),
+            (Some("1"), Priority::Critical, false),
+            (Some("P0"), Priority::Critical, true),
+            (Some("Sev0"), Priority::Critical, true),
+            (Some("Disaster"), Priority::Critical, true),
+            (Some("none"), Priority::Low, true),
+            (Some(" "), Priority::High, true),
+            (None, Priority::High, true),
+        ] {
+            assert_eq!(settings.priority(severity), (priority, known), "{severity:?}");
+        }
+    }
+
+    #[test]
     fn what_is_not_set_has_the_default_that_the_schema_names() {
         let schema: serde_json::Value = serde_json::from_str(include_str!("settings.schema.json")).unwrap();
         let settings = settings("{}");
         assert_eq!(settings.severity_label, schema["properties"]["severity_label"]["default"]);
-        assert_eq!(settings.default_priority.as_str(), schema["properties"]["default_priority"]["default"]);
+        assert!(schema["properties"]["default_priority"].get("default").is_none());
+        assert_eq!(settings.default_priority, None);
         assert_eq!(
             settings.repeats,
             serde_json::from_value(schema["properties"]["repeats"]["default"].clone()).unwrap()

@@ -14,11 +14,13 @@ use serde::Deserialize;
 /// The target of plugins.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The profile of plugins. A plugin is instantiated for every request: size is speed. The profile has a name of its own, so
-/// that no `[profile.release]` is changed.
-const PROFILE: [&str; 6] = [
+/// The profile of plugins. A plugin is instantiated for every request: size is speed, but for
+/// digests, which gain most from unrolled loops. The profile has a name of its own, so that no `[profile.release]` is changed.
+const PROFILE: [&str; 8] = [
     "profile.plugin.inherits='release'",
-    "profile.plugin.opt-level=3",
+    "profile.plugin.opt-level='s'",
+    "profile.plugin.package.sha1.opt-level=3",
+    "profile.plugin.package.sha2.opt-level=3",
     "profile.plugin.lto='fat'",
     "profile.plugin.codegen-units=1",
     "profile.plugin.panic='abort'",

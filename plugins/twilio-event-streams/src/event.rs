@@ -172,7 +172,7 @@ impl<'a> Log<'a> {
 
     fn title(&self) -> String {
         let code = self.error_code.as_deref().map(|code| line(code, 32));
-        let level = if self.level.is_empty() { "event".to_owned() } else { line(&self.level, 32).to_lowercase() };
+        let level = if self.level.is_empty() { "event".to_owned() } else { line(&self.level, 32).to_ascii_lowercase() };
         match (code, self.words()) {
             (Some(code), Some(words)) => format!("Twilio {code}: {words}"),
             (Some(code), None) => format!("Twilio {code}: {level} without a description"),

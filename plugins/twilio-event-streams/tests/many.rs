@@ -25,7 +25,7 @@ fn alerts(body: &str, headers: &[(&str, &str)]) -> Vec<Alert> {
 }
 
 #[test]
-fn more_than_a_thousand_events_are_a_thousand_alerts_and_none_is_lost() {
+fn thousand_events_and_more_are_alerts_and_none_is_lost() {
     let body = |count| Value::from((0..count).map(event).collect::<Vec<_>>()).to_string();
     assert_eq!(alerts(&body(1_000), &[])[999].event_id, "EZ999");
     let alerts = alerts(&body(1_002), &[]);
@@ -37,7 +37,7 @@ fn more_than_a_thousand_events_are_a_thousand_alerts_and_none_is_lost() {
 }
 
 #[test]
-fn headers_that_nobody_signed_make_no_other_event_of_a_recorded_request() {
+fn unsigned_headers_make_no_new_event_of_a_recorded_request() {
     let body = event(7).to_string();
     let headers = [("ce-specversion", "1.0"), ("ce-id", "another"), ("ce-type", "com.example.other")];
     let json = |alerts: Vec<Alert>| serde_json::to_value(alerts).unwrap();

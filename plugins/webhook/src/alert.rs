@@ -13,7 +13,6 @@ use crate::identity::Identity;
 use crate::labels;
 use crate::scope::Scope;
 use crate::tree::Node;
-use crate::words;
 
 /// The bytes that the messages, links, labels and long titles of an answer may take together, where it holds so many alerts with
 /// details of so many bytes in all: then it stays within the 1 MiB that the host takes. What comes later goes without.
@@ -89,7 +88,7 @@ pub fn of<'a>(
     let scope = &event.scope;
     let mut notes = Notes { list: Vec::new(), scope };
     let choice = |name: &str| settings.get(name).map(Choice::new);
-    let status = choice("status").map_or(Word::Absent, |choice| choice.word(scope, words::status));
+    let status = choice("status").map_or(Word::Absent, |choice| choice.word(scope, Status::from_word));
     let status = notes.word(NoteKind::UnknownStatus, "status", status);
     let priority = choice("priority").map_or(Word::Absent, |choice| choice.word(scope, Priority::from_word));
     let has_priority = !matches!(priority, Word::Absent);

@@ -12,7 +12,6 @@ use crate::place::{NoPlace, Place};
 use crate::sender;
 use crate::template::Source;
 use crate::tree::Node;
-use crate::words;
 
 /// Everything that is wrong, wherever it stands: one mistake hides no other.
 pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
@@ -101,7 +100,7 @@ const FIELDS: [(&str, Literal); 8] = [
     }),
     ("status", |word| {
         let help = "the words are trigger and resolve; a place begins with /, as in /status";
-        words::status(word).is_none().then(|| (format!("{word:?} is no status"), help.to_owned()))
+        Status::from_word(word).is_none().then(|| (format!("{word:?} is no status"), help.to_owned()))
     }),
     ("priority", |word| {
         let help = "the words are critical, high, medium and low; a place begins with /, as in /severity";
@@ -286,7 +285,7 @@ impl Check {
     /// An event that resolves closes the alert of its key.
     fn resolving(&mut self, settings: &Node<'_>) {
         let Some(status) = settings.get("status").map(Choice::new) else { return };
-        let always_triggers = matches!(status.from, [word] if words::status(&text(word)) == Some(Status::Trigger));
+        let always_triggers = matches!(status.from, [word] if Status::from_word(&text(word)) == Some(Status::Trigger));
         if always_triggers && status.values.is_empty() {
             return;
         }

@@ -164,7 +164,7 @@ mod tests {
     fn an_unknown_word_does_not_hide_a_known_one() {
         let list = r#"["/a", "/b"]"#;
         assert_eq!(priority(r#"{"a":"purple","b":"error"}"#, list), Word::Known(Priority::High));
-        let unknown = priority(r#"{"a":"purple","b":"green"}"#, list);
+        let unknown = priority(r#"{"a":"purple","b":"mauve"}"#, list);
         assert_eq!(unknown, Word::Unknown("purple".to_owned(), None));
     }
 

@@ -27,7 +27,6 @@ mod sender;
 mod settings;
 mod template;
 mod tree;
-mod words;
 
 use plugin_sdk::contract::{Answer, Checked, Description, Request};
 use plugin_sdk::{Plugin, export};

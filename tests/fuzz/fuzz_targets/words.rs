@@ -1,4 +1,4 @@
-//! What plugins read requests with: forms, URLs, signatures, times, JSON, CloudEvents.
+//! The SDK's readers of requests: forms, URLs, signatures, times, JSON, CloudEvents.
 #![no_main]
 
 use alert_gateway_fuzz::cases;

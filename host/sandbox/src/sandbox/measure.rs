@@ -12,18 +12,18 @@ use std::time::Duration;
 /// A call, and all that is known of it.
 #[derive(Debug)]
 pub struct Measured {
-    /// What [`Plugin::read`] would have given.
+    /// The result that [`Plugin::read`] would have returned.
     pub answer: Result<Answer, CallError>,
-    /// What the plugin put out, byte for byte; empty where it never came to that.
+    /// The plugin's output, byte for byte; empty if there was none.
     pub output: Vec<u8>,
-    /// What it used, also where it failed.
+    /// The resources it used, also if it failed.
     pub used: Used,
 }
 
-/// What one call used of its [`CallLimits`].
+/// The use that one call made of its [`CallLimits`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Used {
-    /// How long the plugin ran, from an instance being made until it answered or was stopped.
+    /// The time the plugin ran, from an instance being made until it answered or was stopped.
     pub time: Duration,
     /// The most memory of its own that it had, in bytes.
     pub memory: usize,

@@ -1,4 +1,4 @@
-//! What is taken as an answer, what is mended in it, and what is wrong with the others.
+//! Answers: those accepted, those fixed, and the errors of the others.
 
 use crate::answer::answer;
 use plugin_sdk::contract::{Alert, Answer};
@@ -40,7 +40,7 @@ fn a_wrong_shape_is_told_by_place_and_by_what_was_expected() {
 }
 
 #[test]
-fn what_is_said_of_an_answer_is_one_line_of_bounded_length_whatever_the_answer_repeats() {
+fn answer_error_is_one_bounded_line() {
     let long = "x".repeat(1 << 20);
     for text in [
         json!({"alerts": [{"event_id": "a", "priority": long, "title": "t"}]}),

@@ -25,7 +25,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// When the file was last written, which tells whether it was written again.
+/// Returns the time of the last write to the file; a later one is seen by it.
 fn written(path: &Path) -> (std::time::SystemTime, u64) {
     use std::os::unix::fs::MetadataExt;
     let found = fs::metadata(path).unwrap();

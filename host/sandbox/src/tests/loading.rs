@@ -1,4 +1,4 @@
-//! What is taken as a plugin, and how the others are refused.
+//! Loading: accepted plugins, and the refusal of others.
 
 use plugin_sdk::contract::Checked;
 

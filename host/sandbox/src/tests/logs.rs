@@ -1,4 +1,4 @@
-//! What a plugin logs, and how much of it.
+//! The log lines of plugins, and their limits.
 
 use super::*;
 use std::io::{self, Write};

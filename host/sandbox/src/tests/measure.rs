@@ -1,4 +1,4 @@
-//! What a call is said to have used.
+//! The measured use of a call.
 
 use super::*;
 use crate::Measured;

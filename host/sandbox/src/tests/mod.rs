@@ -134,7 +134,7 @@ async fn refused(wasm: &[u8]) -> LoadError {
     sandbox().load("hand-made", wasm).await.unwrap_err()
 }
 
-/// What becomes of a plugin whose `read` is this.
+/// Returns the result of a plugin with this `read`.
 async fn read(read: &str) -> Result<Answer, CallError> {
     load(ByHand { read, ..ByHand::default() }).await.read("here", INPUT, &LIMITS).await
 }

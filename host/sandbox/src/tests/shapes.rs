@@ -2,12 +2,12 @@
 
 use super::*;
 
-/// Why a plugin with these further fields is refused.
+/// Returns the reason why a plugin with these further fields is refused.
 async fn refusal(more: &str) -> String {
     refused(&ByHand { more, ..ByHand::default() }.wasm()).await.to_string()
 }
 
-/// Why a module of this text, which may have no memory of its own, is refused.
+/// Returns the reason why a module of this text, which may have no memory of its own, is refused.
 async fn refusal_of(fields: &str) -> String {
     let text = format!(
         r#"(module {fields}

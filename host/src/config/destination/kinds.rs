@@ -14,7 +14,7 @@ use crate::config::url::in_the_clear;
 /// Where PagerDuty and Opsgenie take alerts; both have another address in Europe.
 const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
 const OPSGENIE_URL: &str = "https://api.opsgenie.com/v2/alerts";
-/// How long an alert stays open in an Alertmanager without a resolve, and the bounds of that.
+/// The time an alert stays open in an Alertmanager without a resolve, and its bounds.
 const EXPIRES: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const EXPIRES_RANGE: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(365 * 24 * 60 * 60);

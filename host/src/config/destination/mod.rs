@@ -25,9 +25,9 @@ pub struct Destination {
     pub name: String,
     /// The service, and what only this kind of service needs.
     pub kind: DestinationKind,
-    /// How many deliveries may run at once when all is well, 1 to 256. Default [`CONCURRENCY`].
+    /// The number of deliveries that may run at once when all is well, 1 to 256. Default [`CONCURRENCY`].
     pub concurrency: usize,
-    /// How long one delivery may take, from connecting to the end of the answer. Default [`TIMEOUT`].
+    /// The time one delivery may take, from connecting to the end of the answer. Default [`TIMEOUT`].
     pub timeout: Duration,
     /// The way to it.
     pub network: Network,
@@ -38,7 +38,7 @@ pub struct Destination {
 pub enum DestinationKind {
     /// ITOC360, `kind = "itoc360"`.
     Itoc360 {
-        /// Where alerts are posted: absolute, `http` or `https`. Default [`ITOC360_URL`].
+        /// The URL that alerts are posted to: absolute, `http` or `https`. Default [`ITOC360_URL`].
         url: Uri,
         /// The token of the source that was created there.
         token: Secret,
@@ -59,14 +59,14 @@ pub enum DestinationKind {
     },
     /// PagerDuty's Events API v2, `kind = "pagerduty"`.
     PagerDuty {
-        /// Where events are posted.
+        /// The URL that events are posted to.
         url: Uri,
         /// The integration key of the service.
         routing_key: Secret,
     },
     /// Opsgenie's alerts API, or that of Jira Service Management, `kind = "opsgenie"`.
     Opsgenie {
-        /// Where alerts are created.
+        /// The URL that creates alerts.
         url: Uri,
         /// The key of an API integration.
         api_key: Secret,
@@ -77,7 +77,7 @@ pub enum DestinationKind {
         url: Uri,
         /// A bearer token for a proxy before it.
         token: Option<Secret>,
-        /// How long an alert stays open there without a resolve.
+        /// The time an alert stays open there without a resolve.
         expires: Duration,
     },
 }

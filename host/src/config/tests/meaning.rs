@@ -1,4 +1,4 @@
-//! What a configuration without problems means.
+//! The meaning of configurations without problems.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -77,7 +77,7 @@ fn sources_are_in_the_order_of_the_file_and_know_their_place() {
 }
 
 #[test]
-fn a_source_answers_below_the_public_url_which_is_kept_byte_for_byte() {
+fn source_answers_below_public_url_kept_byte_for_byte() {
     for (written, url) in [
         ("https://alerts.example.com", "https://alerts.example.com/in/twilio-prod"),
         ("https://alerts.example.com/", "https://alerts.example.com/in/twilio-prod"),
@@ -125,7 +125,7 @@ fn a_source_has_the_common_rate_and_can_be_without_it() {
 }
 
 #[test]
-fn memory_is_as_written_and_without_that_has_room_for_the_largest_body() {
+fn memory_defaults_to_room_for_the_largest_body() {
     assert_eq!(good(GOOD).gateway.memory, 256 << 20);
     assert_eq!(good(&edited("256KiB", "64MiB")).gateway.memory, 56 * (64 << 20));
     let with = |memory: &str| edited("shutdown_grace = \"10s\"", &format!("memory = \"{memory}\""));
@@ -175,7 +175,7 @@ fn the_ends_of_each_range_are_within_it() {
 }
 
 #[test]
-fn the_admin_address_can_be_switched_off_and_ports_left_to_the_system() {
+fn admin_can_be_off_and_ports_left_to_the_system() {
     assert!(good(&edited("\"127.0.0.1:9090\"", "\"off\"")).gateway.admin.is_none());
     let any = GOOD.replace("127.0.0.1:8080", "127.0.0.1:0").replace("127.0.0.1:9090", "127.0.0.1:0");
     assert_eq!(good(&any).gateway.admin.map(|admin| admin.address.port()), Some(0));
@@ -199,7 +199,7 @@ fn paths_start_at_the_folder_of_the_file() {
 }
 
 #[test]
-fn settings_become_json_with_references_resolved_anywhere_within() {
+fn settings_become_json_with_references_resolved() {
     let written = r#"auth_token = "a"
 number = 0x1F
 fraction = 1.5

@@ -1,4 +1,4 @@
-//! What the files of a listener hold: certificates and keys in PEM.
+//! The content of a listener's files: certificates and keys in PEM.
 
 use std::fmt;
 use std::fs::File;

@@ -27,7 +27,7 @@ pub struct Open {
     pub state: DestinationState,
     pub why: String,
     pub next_probe: Instant,
-    /// Whether the breaker is half-open. A probe is only sent when nothing else is under way, so the only outcome that can
+    /// True if the breaker is half-open. A probe is only sent when nothing else is under way, so the only outcome that can
     /// come meanwhile is the probe's.
     pub half_open: bool,
     interval: Duration,

@@ -32,28 +32,28 @@ use itoc360_double::{Double, Reply, Setup};
 const GATEWAY: &str = "gateway";
 const ITOC360: &str = "itoc360";
 const PORT: u16 = 80;
-/// How many events come in.
+/// The number of events that come in.
 const EVENTS: usize = 150;
-/// How many keys some of them share.
+/// The number of keys that some of them share.
 const KEYS: usize = 4;
-/// How many things go wrong, one after another.
+/// The number of things that go wrong, one after another.
 const MISFORTUNES: usize = 14;
-/// How long the simulation may take to deliver all once everything is well: a failing destination's last probe and an
+/// The time the simulation may take to deliver all once everything is well: a failing destination's last probe and an
 /// alert's longest wait, a few times over.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
-/// How long it may take in real time, if that is longer: on a busy machine the disk may be left far behind.
+/// The time it may take in real time, if that is longer: on a busy machine the disk may be left far behind.
 const REAL_PATIENCE: Duration = Duration::from_secs(60);
-/// When the simulation begins: Unix milliseconds.
+/// The time when the simulation begins: Unix milliseconds.
 const EPOCH_MS: i64 = 1_767_225_600_000;
 
-/// What outlives a crash of either side.
+/// The state that outlives a crash of either side.
 struct World {
     folder: tempfile::TempDir,
     itoc360: Double,
     metrics: Metrics,
-    /// How many events the store has confirmed.
+    /// The number of events that the store has acknowledged.
     confirmed: AtomicUsize,
-    /// How far the gateway's machine has its clock set: milliseconds.
+    /// The offset of the clock of the gateway's machine: milliseconds.
     clock_set: AtomicI64,
     random: Mutex<fastrand::Rng>,
 }

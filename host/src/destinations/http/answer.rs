@@ -27,7 +27,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) mask: &'a Mask,
 }
 
-/// What a status means before a kind adds its own rules.
+/// Returns the meaning of a status before a kind adds its own rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judged {
     /// 2xx.

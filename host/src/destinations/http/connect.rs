@@ -21,17 +21,17 @@ use super::network::{self, Resolver};
 use crate::config::Network;
 use crate::destinations::kind::NotUsable;
 
-/// How long a TCP connection may take. The TLS handshake counts towards the request's own limit.
+/// The time a TCP connection may take. The TLS handshake counts towards the request's own limit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an unused connection is kept: less than the 60 s after which load balancers usually drop one.
+/// The time an unused connection is kept: less than the 60 s after which load balancers usually drop one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most that a connection reads ahead, and the most that the head of an answer may take: as much as of its body is
 /// read, and not the six times as much that is hyper's default.
 const BUFFER_MAX_BYTES: usize = ANSWER_MAX_BYTES;
 
-/// When TCP begins to ask whether a silent peer is still there.
+/// The idle time after which TCP asks whether a silent peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Sends a request over one of its connections, or a new one.
@@ -43,10 +43,10 @@ pub(crate) trait Pool: Send + Sync {
 /// An answer on its way.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response<Incoming>, NoAnswer>> + Send>>;
 
-/// Why no answer came.
+/// The reason why no answer came.
 #[derive(Debug)]
 pub(crate) struct NoAnswer {
-    /// Whether there was a connection.
+    /// True if there was a connection.
     pub(crate) connected: bool,
     pub(crate) cause: Box<dyn Error + Send + Sync>,
 }

@@ -11,7 +11,7 @@ use crate::mask::Mask;
 /// The `User-Agent` of every request.
 pub const AGENT: &str = concat!("alert-gateway/", env!("CARGO_PKG_VERSION"));
 
-/// Where requests go, and the headers that all of them carry.
+/// The target of requests, and the headers that all of them carry.
 pub(crate) struct Endpoint {
     pub(crate) url: Uri,
     pub(crate) mask: Mask,

@@ -33,7 +33,7 @@ use crate::mask::Mask;
 
 /// A kind of destination that speaks HTTP.
 pub(crate) trait HttpKind: Send + Sync + 'static {
-    /// Whether an accepted alert without a receipt is worth a warning.
+    /// True if an accepted alert without a receipt is worth a warning.
     const GIVES_RECEIPTS: bool = false;
 
     /// Returns where alerts go, and the secrets that must not appear in anything that is kept or logged.

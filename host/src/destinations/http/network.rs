@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn name_of_this_machine_is_not_reached_where_only_public_ones_are() {
+    async fn own_machine_is_not_reached_where_only_public_names_are() {
         let mut resolver = Resolver::new(&Network { public_only: true, ..Network::default() });
         let error = resolver.call("localhost".parse().unwrap()).await.unwrap_err();
         assert!(error.to_string().contains("egress"), "{error}");

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 /// One slot in so many is kept free where there are idle connections: while some use their grace period, others can come
 /// in.
 const SPARE: usize = 8;
-/// How long a connection is idle before it is evicted while there are slots: a TLS handshake from far away, and a request.
+/// The time a connection is idle before it is evicted while there are slots: a TLS handshake from far away, and a request.
 pub const IDLE_WHILE_SLOTS: Duration = Duration::from_secs(1);
-/// How long it is idle before it is evicted at all: what was sent with the connection is read by then. With more, strangers
+/// The time it is idle before it is evicted at all: what was sent with the connection is read by then. With more, strangers
 /// who fill all slots in this time, again and again, would keep the others waiting.
 pub const MIN_IDLE: Duration = Duration::from_millis(100);
 
@@ -31,7 +31,7 @@ pub struct Slots {
 
 #[derive(Debug)]
 struct Slot {
-    /// When its connection came in, if it has.
+    /// The time when its connection came in, if it has.
     arrived: Option<Instant>,
     /// The requests under way.
     active: usize,
@@ -39,11 +39,11 @@ struct Slot {
     /// Its number in `idle`, where it stands there.
     turn: Option<u64>,
     evicted: Option<Instant>,
-    /// Whether its grace period is over.
+    /// True if its grace period is over.
     cut_off: bool,
 }
 
-/// What came of asking for a slot.
+/// The answer to a request for a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acquired {
     /// The slot of this number.
@@ -52,7 +52,7 @@ pub enum Acquired {
     Full(Option<Instant>),
 }
 
-/// What follows from the end of a request.
+/// The consequence of the end of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// Nothing: others are under way, or the connection is idle and may stay.
@@ -201,7 +201,7 @@ impl Slots {
         self.slots.get(self.evicted.back()?)?.evicted
     }
 
-    /// When a connection can be cut off, or evicted, that cannot now.
+    /// Returns the time when a connection can be cut off, or evicted, that cannot now.
     fn next_change(&self, now: Instant) -> Option<Instant> {
         let evicted = self.evicted.iter().filter_map(|number| self.slots.get(number));
         let in_grace = self.last_evicted().filter(|at| now.duration_since(*at) < MIN_IDLE);
@@ -241,7 +241,7 @@ impl Slots {
         one_leaves
     }
 
-    /// How many slots, idle connections and evicted ones there are.
+    /// Returns the numbers of slots, idle connections and evicted ones.
     #[cfg(test)]
     pub fn counts(&self) -> (usize, usize, usize) {
         (self.slots.len(), self.idle.len(), self.evicted.len())
@@ -254,7 +254,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// What happens to the slots, at a time in milliseconds.
+    /// An event of the slots, at a time in milliseconds.
     #[derive(Debug, Clone, Copy)]
     enum Step {
         /// A connection comes in and gets the slot of this number.

@@ -52,7 +52,7 @@ pub struct UnderWay {
 #[derive(Debug)]
 struct State {
     slots: Slots,
-    /// What wakes the task of each connection.
+    /// The signals that wake the task of each connection.
     wake: HashMap<u64, Arc<Notify>>,
 }
 
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_all_are_busy_one_at_a_time_is_evicted_to_leave_and_none_is_cut_off_before_it_was_answered() {
+    async fn busy_connections_leave_one_at_a_time_after_their_answer() {
         let connections = Connections::new(3);
         let mut slots = Vec::new();
         for _ in 0..3 {

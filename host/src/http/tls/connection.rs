@@ -15,13 +15,13 @@ use tokio_rustls::server::TlsStream;
 use super::super::listener::Stream;
 use super::{Counted, Tls};
 
-/// How long a handshake may take: a few round trips, and one more where a packet is lost.
+/// The time a handshake may take: a few round trips, and one more where a packet is lost.
 const HANDSHAKE_TIME: Duration = if cfg!(test) { Duration::from_secs(2) } else { Duration::from_secs(10) };
 
-/// How much is encrypted in advance for a client that does not read: one record. rustls would take four.
+/// The most that is encrypted in advance for a client that does not read: one record. rustls would take four.
 const UNREAD_BYTES: usize = 16 * 1024;
 
-/// What HTTP is spoken over.
+/// The stream that HTTP is spoken over.
 ///
 /// The handshake is made by whoever reads or writes first. So it is a part of the connection for all that looks after
 /// connections: it runs in the connection's own task, takes one of the places, and ends when the connection is told to.
@@ -94,7 +94,7 @@ impl Handshake {
     }
 }
 
-/// Why a handshake failed, in a word for metrics.
+/// Returns the reason why a handshake failed, in a word for metrics.
 fn reason(error: &io::Error) -> &'static str {
     match error.get_ref().and_then(|error| error.downcast_ref()) {
         Some(Error::InvalidMessage(_)) => "not_tls",

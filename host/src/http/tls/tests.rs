@@ -27,13 +27,13 @@ fn load(folder: &Path) -> (Tls, Following, Metrics) {
     (tls, following, metrics)
 }
 
-/// Whether the handshake succeeds, which begins with whatever is asked of the connection first.
+/// Returns whether the handshake succeeds, which begins with whatever is asked of the connection first.
 async fn greet(tls: &Tls, stream: TcpStream) -> bool {
     let mut connection = Connection::new(Either::Left(stream), Some(tls));
     connection.write(&[]).await.is_ok()
 }
 
-/// Which of `known` a handshake shows, if any.
+/// Returns the one of `known` that a handshake shows, if any.
 async fn shown(tls: &Tls, known: &[&CertificateDer<'static>]) -> Option<usize> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_renewed_certificate_is_shown_from_the_next_handshake_on() {
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_used_change_nothing_and_are_counted_once_when_they_stay() {
+async fn unusable_files_change_nothing_and_are_counted_once() {
     let folder = tempfile::tempdir().unwrap();
     let first = renew(folder.path());
     let (tls, mut following, metrics) = load(folder.path());
@@ -102,7 +102,7 @@ async fn files_that_cannot_be_used_change_nothing_and_are_counted_once_when_they
 }
 
 #[tokio::test]
-async fn a_pair_behind_symbolic_links_is_followed_when_the_folder_is_exchanged() {
+async fn pair_behind_links_is_followed_when_the_folder_changes() {
     let folder = tempfile::tempdir().unwrap();
     let versions = ["1", "2"].map(|name| folder.path().join(name));
     let certificates = versions.each_ref().map(|version| {

@@ -11,13 +11,13 @@ use crate::store::ids::{DELIVERIES_PER_ALERT, StoredEventId, request_id_text};
 /// Alerts joined with their requests, so that SQLite goes through the alerts.
 const ALERTS: &str = "alerts a JOIN requests r ON r.seq = a.id / 1024";
 
-/// Whether an alert has a delivery in a table: its deliveries are a range of ids.
+/// Returns whether an alert has a delivery in a table: its deliveries are a range of ids.
 fn has(table: &str) -> String {
     let each = DELIVERIES_PER_ALERT;
     format!("EXISTS (SELECT 1 FROM {table} q WHERE q.id BETWEEN a.id * {each} AND a.id * {each} + {each} - 1)")
 }
 
-/// Whether the last attempt at a delivery of an alert ended so.
+/// Returns whether the last attempt at a delivery of an alert ended so.
 fn ended(outcome: &str) -> String {
     let each = DELIVERIES_PER_ALERT;
     format!(
@@ -122,7 +122,7 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
     })
 }
 
-/// What stands in the place of a title where a request has no alert.
+/// The text in place of a title where a request has no alert.
 fn without_alert(row: &Row<'_>) -> rusqlite::Result<String> {
     let duplicates: i64 = row.get(8)?;
     Ok(match row.get::<_, Option<String>>(7)? {

@@ -29,27 +29,27 @@ use told::Told;
 
 pub use sweep::{Bounds, IDENTITY_BYTES, Removed, Stage, Sweep, Swept};
 
-/// How often there is a look at what is too old.
+/// The interval between two sweeps for age.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// How often counts of repeats are written down, and the log is measured.
+/// The interval at which counts of repeats are written down and the log is measured.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How many slices in a row may find nothing to remove. What is not delivered may be millions of requests, and each slice over
-/// them takes the writer some milliseconds: the next sweep goes on where this one left off.
+/// The number of slices in a row that may find nothing. What is not delivered may be millions of requests, and each
+/// slice over them takes the writer some milliseconds: the next sweep goes on where this one left off.
 const FRUITLESS: u32 = 512;
 
-/// How long a sweep that could not reach the size waits for the next try: whatever may go is gone.
+/// The time a sweep that could not reach the size waits for the next try: whatever may go is gone.
 const IN_VAIN: Duration = Duration::from_secs(10);
 
-/// How much is kept.
+/// The limits of what is kept.
 #[derive(Debug, Clone)]
 pub struct Retention {
-    /// How long a delivered alert is kept.
+    /// The time a delivered alert is kept.
     pub age: Duration,
-    /// How many bytes all of it may take.
+    /// The number of bytes that all of it may take.
     pub size: u64,
-    /// How many bytes identities may take.
+    /// The number of bytes that identities may take.
     pub identities: u64,
     /// The destination for the alert before identities are forgotten.
     pub operator_destination: Option<String>,
@@ -84,7 +84,7 @@ struct Keeper {
     retention: Retention,
     metrics: Metrics,
     told: Told,
-    /// Where the next slice of each stage begins.
+    /// The place where the next slice of each stage begins.
     cursors: [i64; 4],
 }
 

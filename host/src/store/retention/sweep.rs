@@ -10,17 +10,17 @@ use crate::store::space::Space;
 use crate::store::step::Step;
 use crate::store::totals::Totals;
 
-/// What the identity of one alert takes on the disk, with its request, its receipt and all indexes: 235 bytes were measured
+/// The bytes that the identity of one alert takes on the disk, with its request, its receipt and all indexes: 235 bytes were measured
 /// with Twilio's event ids, and 3 % of the pages' room is always free.
 pub const IDENTITY_BYTES: u64 = 256;
 
-/// How many rows one slice looks at. A slice holds up the commits behind it, so it is short.
+/// The number of rows one slice looks at. A slice holds up the commits behind it, so it is short.
 const LOOK: i64 = 256;
 
-/// How many pages one slice gives back.
+/// The number of pages one slice gives back.
 const PAGES: u32 = 256;
 
-/// What a slice looks for.
+/// The condition for a slice's search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Requests that are too old.
@@ -51,7 +51,7 @@ pub struct Bounds {
 /// Removes some of what may go, from a row on.
 #[derive(Debug)]
 pub struct Sweep {
-    /// What is looked for.
+    /// The condition of the search.
     pub stage: Stage,
     /// A request's `seq`, or an alert's id; 0 to begin.
     pub from: i64,
@@ -59,22 +59,22 @@ pub struct Sweep {
     pub bounds: Bounds,
 }
 
-/// What a slice did.
+/// The result of a slice.
 #[derive(Debug, Clone, Copy)]
 pub struct Swept {
-    /// How much was removed.
+    /// The amount removed.
     pub removed: Removed,
-    /// Where the next slice begins; `None` says that there is no more to look at.
+    /// The place where the next slice begins; `None` says that there is no more to look at.
     pub next: Option<i64>,
-    /// Whether the bound is kept to now.
+    /// True if the bound is kept to now.
     pub is_enough: bool,
-    /// How many bytes are in use now.
+    /// The number of bytes in use now.
     pub bytes: u64,
-    /// How much is kept now.
+    /// The amount kept now.
     pub(in crate::store) totals: Totals,
 }
 
-/// How much was removed, by what it exceeded.
+/// The amount removed, by the exceeded limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Removed {
     /// Requests that were older than may be.

@@ -1,4 +1,4 @@
-//! What the operator is told of retention, once when it begins and once when it ends.
+//! Internal alerts about retention: one when trouble begins, and one when it ends.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::metrics::Metrics;
 use crate::store::totals::Totals;
 use crate::store::{Notice, Store, StoreError};
 
-/// How far the machine's clock may be set without a word.
+/// The largest step of the machine's clock that is not reported.
 const DRIFT: Duration = Duration::from_secs(60);
 
 /// A log of more bytes than this says that it cannot be folded into the file. Well, it is some 16 MB.
 const LONG_LOG: u64 = 256 * 1024 * 1024;
 
-/// What the operator knows.
+/// The alerts that the operator was sent.
 #[derive(Debug, Default)]
 pub struct Told {
     over_size: bool,

@@ -167,7 +167,7 @@ fn a_file_that_is_not_there_is_not_made_by_a_reader() {
 /// Without it, a program that opens the store and closes it again, as `sqlite3` does for a SELECT, takes itself for the last
 /// one, and removes the log: what is written to that from then on is lost.
 #[test]
-fn the_lock_that_keeps_others_from_removing_the_log_is_held_however_it_was_opened() {
+fn lock_that_protects_the_log_is_held_however_it_was_opened() {
     use std::os::unix::fs::MetadataExt;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");

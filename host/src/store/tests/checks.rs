@@ -40,7 +40,7 @@ async fn a_store_at_work_is_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_contradicts_itself_is_found_and_the_statement_that_is_given_sets_it_right() {
+async fn contradiction_is_found_and_its_statement_fixes_it() {
     let orphan =
         "INSERT INTO attempts (delivery, n, destination, at, duration, outcome) VALUES (777, 1, 1, 1, 1, 'retry')";
     for (harm, what) in [
@@ -124,7 +124,7 @@ async fn bytes_that_another_wrote_into_the_file_are_damage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_index_that_lacks_a_row_is_seen_by_the_thorough_check_alone() {
+async fn only_the_thorough_check_sees_an_index_without_a_row() {
     let (_dir, path) = settled().await;
     let connection = Connection::open(&path).unwrap();
     // The index is told to hold something else while a row is written, and what it always held afterwards.
@@ -151,7 +151,7 @@ async fn an_index_that_lacks_a_row_is_seen_by_the_thorough_check_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backup_of_a_store_at_work_is_one_whole_file_that_can_take_its_place() {
+async fn backup_of_a_store_at_work_is_whole_and_can_replace_it() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1"), ("2", "2")]).await;
     let folder = tempfile::tempdir().unwrap();
@@ -173,7 +173,7 @@ async fn a_backup_of_a_store_at_work_is_one_whole_file_that_can_take_its_place()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backup_never_writes_over_a_file_and_leaves_none_where_it_fails() {
+async fn backup_overwrites_no_file_and_leaves_none_if_it_fails() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1")]).await;
     let (source, folder) = (file(bench.dir.path()), tempfile::tempdir().unwrap());
@@ -196,7 +196,7 @@ async fn a_backup_never_writes_over_a_file_and_leaves_none_where_it_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backup_that_is_told_to_stop_ends_before_it_has_a_name_wherever_it_is() {
+async fn stopped_backup_ends_before_it_has_a_name() {
     let mut bench = Bench::new().await;
     let events: Vec<_> = (0..500).map(|number| number.to_string()).collect();
     bench.append("a", 1, &events.iter().map(|event| (event.as_str(), event.as_str())).collect::<Vec<_>>()).await;

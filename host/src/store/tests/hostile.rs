@@ -78,7 +78,7 @@ async fn an_alert_that_cannot_be_read_is_told_and_the_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_found_unreadable_is_set_aside_with_the_reason_and_its_key_goes_on() {
+async fn unreadable_alert_is_a_dead_letter_and_its_key_goes_on() {
     let mut bench = tampered("UPDATE events SET json = '{' WHERE alert = 4 * 1024").await;
     bench.append("a", 20, &[("behind", "3")]).await;
     let unreadable = (Outcome::Rejected { why: "it cannot be read".into() }, 0);

@@ -1,4 +1,4 @@
-//! What the store promises, one test a promise.
+//! The promises of the store, one test a promise.
 
 mod checks;
 mod hostile;
@@ -257,7 +257,7 @@ async fn an_alert_that_failed_is_due_again_when_its_time_has_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_a_request_came_in_says_nothing_of_when_its_alerts_are_due() {
+async fn due_times_do_not_depend_on_the_time_of_receipt() {
     let mut bench = Bench::new().await;
     bench.wait_until(100).await;
     for (set, event) in [(-LATE, "set back"), (LATE, "set forward")] {
@@ -283,7 +283,7 @@ async fn what_was_due_in_a_far_future_is_due_when_the_store_is_opened() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_came_in_under_a_clock_that_was_ahead_is_due_when_the_store_is_opened() {
+async fn alerts_from_a_fast_clock_are_due_when_the_store_is_opened() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("new", "1"), ("tried", "2")]).await;
     bench.settle("tried", later(50)).await;
@@ -332,7 +332,7 @@ async fn a_request_whose_plugin_failed_is_kept_and_can_be_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_set_aside_can_be_sent_again_and_never_beside_a_younger_one_of_its_key() {
+async fn dead_letter_is_never_replayed_beside_a_younger_of_its_key() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "k"), ("2", "k"), ("3", "k"), ("x", "x")]).await;
     bench.settle("1", rejected()).await;

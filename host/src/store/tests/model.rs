@@ -55,7 +55,7 @@ enum Kind {
 
 const DESTINATIONS: [&str; 2] = [DESTINATION, "other"];
 
-/// What the store should hold.
+/// The expected content of the store.
 #[derive(Debug, Default)]
 struct Model {
     /// By source and event, the alert.
@@ -84,7 +84,7 @@ struct Delivery {
     /// The most urgent that it had to stand in for.
     urgency: u8,
     state: &'static str,
-    /// Where it is the head of its line.
+    /// The position of the head of its ordering key.
     due_at: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! What stands in the store's place when a gateway starts.
+//! The files a gateway may find in the store's place at its start.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -150,7 +150,7 @@ fn backlog(alerts: i64) -> TempDir {
     dir
 }
 
-/// How much work each question is that a start asks before it is ready, in steps of SQLite's machine.
+/// The work of each question that a start asks before it is ready, in steps of SQLite's machine.
 fn work(dir: &TempDir) -> Vec<i32> {
     let connection = schema::open_reader(&file(dir.path())).unwrap();
     let steps = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {

@@ -1,4 +1,4 @@
-//! What the gateway tells of itself is kept like everything else, and told once.
+//! Internal alerts are kept like all others, and fire once.
 
 use super::*;
 use crate::alert::internal::{self, Topic};
@@ -79,7 +79,7 @@ async fn what_is_told_is_an_alert_of_a_request_that_nobody_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_open_is_told_once_an_hour_and_ended_once_where_it_was_told() {
+async fn open_internal_alert_fires_hourly_and_resolves_once() {
     let bench = Bench::new().await;
     assert!(!bench.store.tell(well(1)).await.unwrap(), "there is nothing to end");
     for (at, news) in [(0, true), (1, false), (HOUR - 1, false), (HOUR, true), (HOUR - 5, false)] {
@@ -118,7 +118,7 @@ async fn what_is_told_elsewhere_is_ended_where_it_was_told_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_gateway_told_of_itself_is_none_of_what_senders_wait_for() {
+async fn internal_alerts_do_not_count_as_alerts_of_senders() {
     let mut bench = Bench::new().await;
     bench.store.tell(held(0)).await.unwrap();
     let waiting = |bench: &Bench| bench.store.due_reader().unwrap().count_waiting_for(DESTINATION).unwrap();
@@ -139,7 +139,7 @@ async fn what_is_forgotten_has_no_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_plugin_is_told_once_an_hour_with_the_request_itself_and_is_no_duplicate_of_it() {
+async fn failing_plugin_fires_hourly_with_the_request_itself() {
     let mut bench = Bench::new().await;
     for at in 0..50 {
         bench.fail(at).await;
@@ -181,7 +181,7 @@ async fn a_list_shows_the_failed_request_and_what_was_told_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_last_failed_request_is_read_it_is_told_behind_all_that_was_told_before() {
+async fn last_failed_request_read_resolves_after_earlier_alerts() {
     let mut bench = Bench::new().await;
     let early = bench.fail(0).await;
     let late = bench.fail(HOUR).await;
@@ -199,7 +199,7 @@ async fn when_the_last_failed_request_is_read_it_is_told_behind_all_that_was_tol
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_many_alerts_as_an_answer_may_have_stand_beside_what_was_told() {
+async fn full_answer_of_alerts_stands_beside_internal_alerts() {
     let mut bench = Bench::new().await;
     let failed = bench.fail(0).await;
     let words: Vec<_> = (0..contract::MAX_ALERTS).map(|number| number.to_string()).collect();
@@ -225,7 +225,7 @@ async fn what_was_told_goes_when_its_request_goes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_sources_were_heard_of_is_remembered_beside_how_many_failed() {
+async fn heartbeats_are_stored_beside_the_number_of_failures() {
     let mut bench = Bench::new().await;
     bench.fail(0).await;
     let seen = |source: &str, last_seen, silence| Seen {

@@ -1,4 +1,4 @@
-//! What retention removes, keeps and tells.
+//! Retention: the rows it removes and keeps, and its alerts.
 
 use std::time::Duration;
 

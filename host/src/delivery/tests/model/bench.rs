@@ -23,7 +23,7 @@ use crate::store::{
 };
 use itoc360_double::{Double, Setup};
 
-/// How long, in real time, the disk may take to catch up.
+/// The real time the disk may take to catch up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A gateway's store and delivery, an ITOC360, and the model of both.

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use bench::{Bench, PATIENCE, turn};
 use plain::Answer;
 
-/// How often all tasks get their turn before it is taken for granted that the next request is not on its way.
+/// The turns that all tasks get before it is taken for granted that the next request is not on its way.
 const TURNS: usize = 200;
 
 #[derive(Debug, Clone)]
@@ -34,9 +34,9 @@ enum Action {
     Wait(u64),
     /// The process dies after so many turns; the machine's clock is then set by so many hours.
     Crash { turns: usize, hours: i64 },
-    /// It stops in order, and starts again.
+    /// The gateway stops in order, and starts again.
     Restart,
-    /// What is set aside is sent again.
+    /// Dead letters are sent again.
     Requeue,
     /// What may go, goes.
     Retain,

@@ -1,4 +1,4 @@
-//! What should be on the disk, and what ITOC360 should have seen: in plain memory.
+//! The expected content of the disk and of ITOC360, in plain memory.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -11,12 +11,12 @@ pub enum Answer {
     Accepted,
     Retry,
     RetryAfter(u8),
-    /// It is taken, but nobody learns of it.
+    /// The event is accepted, but the answer is lost.
     Lost,
     Blocked,
     Rejected,
 }
-/// What should be on the disk, and what ITOC360 should have seen.
+/// The expected content of the disk and of ITOC360.
 #[derive(Debug, Default)]
 pub struct Model {
     pub alerts: BTreeMap<i64, Entry>,
@@ -40,7 +40,7 @@ pub struct Entry {
     /// Before its latest attempt, of which a crash may have left nothing.
     before: Standing,
     pub not_before_ms: i64,
-    /// Whether ITOC360 has it, whatever the gateway knows.
+    /// True if ITOC360 has it, whatever the gateway knows.
     taken: bool,
 }
 
@@ -48,7 +48,7 @@ pub struct Entry {
 pub struct Standing {
     pub state: &'static str,
     pub attempts: i64,
-    /// Whether it is the one of its key that is delivered next.
+    /// True if it is the head of its ordering key.
     pub head: bool,
 }
 
@@ -79,7 +79,7 @@ impl Model {
         self.alerts.values().any(|one| one.key == key && one.now.state == "pending")
     }
 
-    /// What ITOC360 answers to an event.
+    /// Returns ITOC360's answer to an event.
     pub fn arrives(&mut self, event: u8) -> Reply {
         self.arrived += 1;
         let now_ms = self.clock.unwrap().now_ms();

@@ -111,7 +111,12 @@ fn known(event: Event, settings: &Settings) -> Alert {
         // For somebody woken at night: what broke and where, in one line.
         ..Alert::new(
             id(&event.id),
-            priority.unwrap_or(settings.priority),
+            priority.unwrap_or(if unknown {
+                // A word that is not known never ranks below a known one.
+                Priority::Critical
+            } else {
+                settings.priority
+            }),
             text::line(&event.title, 200),
         )
     }
