@@ -23,8 +23,13 @@ pub fn settlement(
     throttle: &LogThrottle,
 ) -> Settlement {
     let Attempt { alert, attempts, at_ms, sent } = attempt;
+    let outcome = match sent.outcome {
+        // The breaker stays closed for a poison message, so it must wait by itself.
+        Outcome::Blocked { why } if poison => Outcome::Retry { why, retry_after: None },
+        outcome => outcome,
+    };
     let mut answer = None;
-    let wait = match &sent.outcome {
+    let wait = match &outcome {
         Outcome::Accepted(receipt) => {
             if sent.lacks_receipt {
                 warn_of_missing_receipt(&sent.answer_excerpt, alert, destination, throttle);
@@ -33,8 +38,6 @@ pub fn settlement(
             Duration::ZERO
         }
         Outcome::Retry { retry_after, .. } => backoff::delay(attempts + 1, *retry_after, rng),
-        // The breaker stays closed for a poison message, so it must wait by itself.
-        Outcome::Blocked { .. } if poison => backoff::delay(attempts + 1, None, rng),
         Outcome::Blocked { .. } => Duration::ZERO,
         Outcome::Rejected { why } => {
             if let Some(suppressed) = throttle.due(destination, "rejected") {
@@ -55,7 +58,7 @@ pub fn settlement(
         at: at_ms,
         duration_us: sent.duration.as_micros() as i64,
         status: sent.status,
-        outcome: sent.outcome,
+        outcome,
         answer,
         due_at: now_ms + wait.as_millis() as i64,
     }
