@@ -361,15 +361,7 @@ impl Serialize for Answer {
 
 impl<'de> Deserialize<'de> for Answer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        enum Key {
-            Alerts,
-            Ignored,
-            Rejected,
-            Reply,
-            Proof,
-        }
+        const KINDS: [&str; 5] = ["alerts", "ignored", "rejected", "reply", "proof"];
 
         #[derive(Deserialize)]
         struct Ignored {
@@ -394,20 +386,22 @@ impl<'de> Deserialize<'de> for Answer {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
                 let (mut answer, mut proof, mut answers) = (None, None, 0);
-                while let Some(key) = map.next_key()? {
-                    answers += usize::from(!matches!(key, Key::Proof));
-                    match key {
-                        Key::Alerts => answer = Some(Answer::Alerts(map.next_value::<Vec<Alert>>()?.into())),
-                        Key::Ignored => {
+                // A text, so that an error names the place below it.
+                while let Some(key) = map.next_key::<String>()? {
+                    answers += usize::from(key != "proof");
+                    match key.as_str() {
+                        "alerts" => answer = Some(Answer::Alerts(map.next_value::<Vec<Alert>>()?.into())),
+                        "ignored" => {
                             let Ignored { reason } = map.next_value()?;
                             answer = Some(Answer::Ignored { reason });
                         }
-                        Key::Rejected => answer = Some(Answer::Rejected(map.next_value()?)),
-                        Key::Reply => {
+                        "rejected" => answer = Some(Answer::Rejected(map.next_value()?)),
+                        "reply" => {
                             let Reply { status, headers, body } = map.next_value()?;
                             answer = Some(Answer::Reply { status, headers, body });
                         }
-                        Key::Proof => proof = map.next_value()?,
+                        "proof" => proof = map.next_value()?,
+                        other => return Err(de::Error::unknown_variant(other, &KINDS)),
                     }
                 }
                 match answer {
