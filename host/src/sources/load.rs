@@ -61,7 +61,10 @@ pub async fn examine(config: &Config, sandbox: &Sandbox) -> (Loaded, Vec<Problem
                     _ => plugin.description().proof.clone(),
                 };
                 match checked {
-                    Ok(checked) => found.extend(schema::review(source, plugin.description(), &checked, config)),
+                    Ok(checked) => {
+                        found.extend(schema::review(source, plugin.description(), &checked, config));
+                        warnings.extend(schema::doubts(source, plugin.description(), &checked, config));
+                    }
                     // It was asked about settings that nobody wrote.
                     Err(_) if !is_fit => {}
                     Err(error) => {

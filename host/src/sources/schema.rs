@@ -105,6 +105,12 @@ pub fn review(source: &Source, description: &Description, checked: &Checked, con
     problems
 }
 
+/// Returns the plugin's warnings about settings, in the operator's own words and at their line. They refuse nothing.
+pub fn doubts(source: &Source, description: &Description, checked: &Checked, config: &Config) -> Vec<Problem> {
+    let check = Check { source, description, config };
+    checked.warnings.iter().take(MAX_MISTAKES).map(|warning| check.mistake(warning)).collect()
+}
+
 /// Returns what of these settings does not fit a plugin's schema; or what is wrong with the schema, and where.
 ///
 /// The schema is a stranger's program of a kind. [`bounds`] and the engine of its patterns keep it small, and what they do

@@ -5,7 +5,7 @@ use std::path::Path;
 use plugin_sdk::contract::{Checked, Mistake};
 use serde_json::{Value as Json, json};
 
-use super::{check, review, warnings};
+use super::{check, doubts, review, warnings};
 use crate::config::Config;
 use alert_gateway_sandbox::Description;
 
@@ -110,6 +110,19 @@ fn proof_of_the_sender_may_depend_on_the_settings() {
             assert_eq!(review(&config.sources[0], &plugin, &checked, &config).len(), problems, "{described} {said:?}");
         }
     }
+}
+
+#[test]
+fn warning_of_a_plugin_is_told_at_its_line_and_refuses_nothing() {
+    let config = config("", "auth_token = \"12345\"\nlevel = \"error\"");
+    let warning = Mistake { path: "/level".into(), found: "odd".into(), help: "try x".into() };
+    let checked = Checked { authenticates: Some(true), warnings: vec![warning; 1_000], ..Checked::default() };
+    assert_eq!(review(&config.sources[0], &twilio(), &checked, &config), []);
+    let told = doubts(&config.sources[0], &twilio(), &checked, &config);
+    assert_eq!(
+        (told.len(), told[0].to_string()),
+        (100, "gateway.toml:11:9: level in [sources.s.settings]: odd; try x".to_owned())
+    );
 }
 
 #[test]
