@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Admin, Guard};
 use crate::config::{Config, Destination, Listen, Problem, TlsFiles, causes};
@@ -55,29 +55,29 @@ pub struct Gateway {
     health: Health,
     closing: Closing,
     grace: Duration,
-    broken: watch::Sender<bool>,
+    broken: CancellationToken,
 }
 
 /// Tasks that stop together.
 #[derive(Debug)]
 struct Hallway {
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     tasks: JoinSet<()>,
-    broken: watch::Sender<bool>,
+    broken: CancellationToken,
 }
 
 /// Accompanies a task, and raises the alarm if the task ends or panics before the shutdown.
 struct Alarm {
     what: &'static str,
-    stopped: watch::Receiver<bool>,
-    broken: watch::Sender<bool>,
+    stopped: CancellationToken,
+    broken: CancellationToken,
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        if !*self.stopped.borrow() {
+        if !self.stopped.is_cancelled() {
             tracing::error!(what = self.what, "a part of the gateway has ended and should not have: this is a bug");
-            self.broken.send_replace(true);
+            self.broken.cancel();
         }
     }
 }
@@ -149,13 +149,13 @@ impl Gateway {
         }
 
         // From here on nothing fails: what is sent now will be settled.
-        let broken = watch::Sender::new(false);
+        let broken = CancellationToken::new();
         let [mut intake, mut delivery, mut admin, mut monitor_tasks] = std::array::from_fn(|_| Hallway::new(&broken));
         let kept = store.clone();
-        delivery.spawn("the store", |mut stop| async move {
+        delivery.spawn("the store", |stop| async move {
             tokio::select! {
                 () = kept.ended() => {}
-                _ = stop.wait_for(|stop| *stop) => {}
+                () = stop.cancelled() => {}
             }
         });
         let grace = config.gateway.shutdown_grace;
@@ -214,9 +214,9 @@ impl Gateway {
         })
     }
 
-    /// Becomes true when a task has ended early: the gateway would look alive, but part of it is not.
-    pub fn broken(&self) -> watch::Receiver<bool> {
-        self.broken.subscribe()
+    /// Is cancelled when a task has ended early: the gateway would look alive, but part of it is not.
+    pub fn broken(&self) -> CancellationToken {
+        self.broken.clone()
     }
 
     /// Shuts down: refuses new connections, drains requests and deliveries within the grace period, closes the store.
@@ -236,17 +236,17 @@ impl Gateway {
 }
 
 impl Hallway {
-    fn new(broken: &watch::Sender<bool>) -> Self {
-        Self { stop: watch::Sender::new(false), tasks: JoinSet::new(), broken: broken.clone() }
+    fn new(broken: &CancellationToken) -> Self {
+        Self { stop: CancellationToken::new(), tasks: JoinSet::new(), broken: broken.clone() }
     }
 
     /// Runs the task that `begin` makes until the shutdown; `what` names it.
-    fn spawn<T>(&mut self, what: &'static str, begin: impl FnOnce(watch::Receiver<bool>) -> T)
+    fn spawn<T>(&mut self, what: &'static str, begin: impl FnOnce(CancellationToken) -> T)
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        let task = begin(self.stop.subscribe());
-        let alarm = Alarm { what, stopped: self.stop.subscribe(), broken: self.broken.clone() };
+        let task = begin(self.stop.clone());
+        let alarm = Alarm { what, stopped: self.stop.clone(), broken: self.broken.clone() };
         self.tasks.spawn(async move {
             task.await;
             drop(alarm);
@@ -261,7 +261,7 @@ impl Hallway {
     }
 
     async fn stop(mut self, deadline: Instant, what: &str) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         let finish = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout_at(deadline.into(), finish).await.is_err() {
             tracing::warn!(
@@ -403,17 +403,17 @@ mod tests {
 
     #[tokio::test]
     async fn part_that_ends_or_panics_early_raises_the_alarm() {
-        let broken = watch::Sender::new(false);
+        let broken = CancellationToken::new();
         let mut hallway = Hallway::new(&broken);
-        hallway.spawn("one that stops in order", |mut stop| async move { drop(stop.wait_for(|stop| *stop).await) });
+        hallway.spawn("one that stops in order", |stop| async move { stop.cancelled().await });
         hallway.stop(Instant::now() + Duration::from_secs(60), "all").await;
-        assert!(!*broken.borrow());
+        assert!(!broken.is_cancelled());
 
         for panics in [false, true] {
-            let broken = watch::Sender::new(false);
+            let broken = CancellationToken::new();
             let mut hallway = Hallway::new(&broken);
             hallway.spawn("one that is gone", |_| async move { assert!(!panics, "on purpose") });
-            broken.subscribe().wait_for(|broken| *broken).await.unwrap();
+            broken.cancelled().await;
         }
     }
 }

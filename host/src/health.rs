@@ -1,8 +1,9 @@
 //! The health board: written by the parts of the gateway, read by `/readyz` and by the monitor.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -111,28 +112,24 @@ impl Health {
 
     /// Notes that a source was heard just now.
     pub fn heard(&self, source: &Arc<str>, at_ms: i64) {
-        open(&self.heard).insert(Arc::clone(source), Heard { at_ms, at: Instant::now() });
-        if open(&self.awaited.sources).remove(source) {
+        self.heard.lock().insert(Arc::clone(source), Heard { at_ms, at: Instant::now() });
+        if self.awaited.sources.lock().remove(source) {
             self.awaited.came.notify_one();
         }
     }
 
     /// Returns the time at which each source was last heard, since the start.
     pub fn last_heard(&self) -> HashMap<Arc<str>, Heard> {
-        open(&self.heard).clone()
+        self.heard.lock().clone()
     }
 
     /// Makes [`Health::came`] return when this source is heard next.
     pub fn wait_for(&self, source: &Arc<str>) {
-        open(&self.awaited.sources).insert(Arc::clone(source));
+        self.awaited.sources.lock().insert(Arc::clone(source));
     }
 
     /// Returns when one of the sources that are waited for was heard. For one waiter; safe to drop and call again.
     pub async fn came(&self) {
         self.awaited.came.notified().await;
     }
-}
-
-fn open<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,8 +4,10 @@
 //! disk that holds the log. Metrics count every occurrence.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// The pause between two lines of one kind.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -28,7 +30,7 @@ impl LogThrottle {
     }
 
     fn due_at(&self, about: &str, outcome: &'static str, now: Instant) -> Option<u64> {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.0.lock();
         let Some(last) = entries.get_mut(&(Arc::from(about), outcome)) else {
             entries.insert((Arc::from(about), outcome), Last { at: now, suppressed: 0 });
             return Some(0);

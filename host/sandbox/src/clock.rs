@@ -10,9 +10,10 @@
 //! plugin gets slices of a few milliseconds on one processor, and the other sources are answered on the rest.
 
 use super::error::CallError;
+use parking_lot::Mutex;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -149,7 +150,7 @@ impl Turn {
     pub(super) fn ran(&self) -> Duration {
         let slice = match &self.slice {
             Slice::Fast(since) => since.elapsed(),
-            Slice::Slow(slice) => lock(slice).as_ref().map(|slice| slice.since.elapsed()).unwrap_or_default(),
+            Slice::Slow(slice) => slice.lock().as_ref().map(|slice| slice.since.elapsed()).unwrap_or_default(),
         };
         self.ran + slice
     }
@@ -158,7 +159,7 @@ impl Turn {
     pub(super) fn deadline(&mut self) -> wasmtime::Result<UpdateDeadline> {
         let turn = match &self.slice {
             Slice::Fast(since) => since.elapsed(),
-            Slice::Slow(slice) => lock(slice).take().map(|slice| slice.since.elapsed()).unwrap_or_default(),
+            Slice::Slow(slice) => slice.lock().take().map(|slice| slice.since.elapsed()).unwrap_or_default(),
         };
         self.ran += turn.min(LONGEST_TURN);
         if self.ran >= self.limit {
@@ -174,14 +175,10 @@ impl Turn {
                 // It is never closed; were it, the call would go on without a place.
                 let place = Arc::clone(&clock.slow).acquire_owned().await.ok();
                 clock.wake();
-                *lock(&slice) = Some(SlowSlice { since: Instant::now(), _place: place });
+                *slice.lock() = Some(SlowSlice { since: Instant::now(), _place: place });
             }),
         ))
     }
-}
-
-fn lock(slice: &Mutex<Option<SlowSlice>>) -> std::sync::MutexGuard<'_, Option<SlowSlice>> {
-    slice.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

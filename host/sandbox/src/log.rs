@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, debug, error, info, trace, warn};
 
@@ -40,7 +42,7 @@ struct Period {
 impl Throttle {
     /// Returns whether a line of so many bytes may be written now, and if so, how many were suppressed before it.
     fn admit(&self, source: &Arc<str>, level: Level, bytes: usize, now: Instant) -> Option<u32> {
-        let mut periods = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut periods = self.0.lock();
         let fresh = Period { began: now, lines: 0, bytes: 0, suppressed: 0 };
         let period = periods.entry((Arc::clone(source), level)).or_insert(fresh);
         let suppressed =

@@ -3,8 +3,10 @@
 
 mod guard;
 
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::http::request::Parts;
@@ -93,11 +95,7 @@ impl Admin {
 
     /// Looks for the oldest alert that waits, unless another is looking.
     fn look(&self) {
-        let mut guard = match self.reader.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
-        };
+        let Some(mut guard) = self.reader.try_lock() else { return };
         let (reader, oldest) = &mut *guard;
         match reader.oldest_pending() {
             Ok(received_at) => {
@@ -138,7 +136,7 @@ mod tests {
         let guard = Guard::new(&config::Admin { address: ADMIN, tokens: Vec::new(), tls: None, hosts: Vec::new() });
         let admin = Admin::new(guard, Health::default(), metrics, store.due_reader().unwrap());
         let other = Arc::clone(&admin.reader);
-        let waits = other.lock().unwrap();
+        let waits = other.lock();
         let scrape = async {
             let head = Request::get("/metrics").body(()).unwrap().into_parts().0;
             assert_eq!(admin.answer(head, Peer::Network(ADMIN)).await.status(), StatusCode::OK);

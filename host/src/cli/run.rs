@@ -23,11 +23,11 @@ pub fn run(file: &ConfigFile) -> Outcome {
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         let mut gateway = Gateway::start(&config, &Options::default()).await?;
-        let mut broken = gateway.broken();
+        let broken = gateway.broken();
         let whole = tokio::select! {
             _ = terminate.recv() => true,
             _ = interrupt.recv() => true,
-            _ = broken.wait_for(|broken| *broken) => false,
+            () = broken.cancelled() => false,
             never = reload_at(hangup, &mut gateway) => match never {},
         };
         gateway.stop().await;

@@ -20,9 +20,9 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::alert::Outcome;
 use crate::clock;
@@ -101,8 +101,8 @@ impl Delivery {
         })
     }
 
-    /// Runs until `stop` says so; then the attempts under way are finished and settled, for which the caller sets the time.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    /// Runs until `stop` is cancelled; then the attempts under way are finished and settled, for which the caller sets the time.
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut sending: JoinSet<Attempt> = JoinSet::new();
         let mut settling: JoinSet<Settled> = JoinSet::new();
         loop {
@@ -125,7 +125,7 @@ impl Delivery {
                 Some(Ok(settled)) = settling.join_next() => self.settled(settled),
                 () = self.window.refilled() => {}
                 () = tokio::time::sleep(wake) => {}
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stop.cancelled() => break,
             }
         }
         while let Some(attempt) = sending.join_next().await {

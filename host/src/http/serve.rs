@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::connections::{Connections, Slot};
 use super::tls::Connection;
@@ -36,12 +37,12 @@ const WINDOW: u32 = 65_535;
 /// The pause of a listener that cannot accept, as when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers requests on a listener, over at most `most` connections, until `stop` says so; then refuses new connections, and
+/// Answers requests on a listener, over at most `most` connections, until `stop` is cancelled; then refuses new connections, and
 /// gives those under way `grace` to finish.
 pub async fn serve<F, R>(
     listener: impl Into<Listener>,
     most: usize,
-    mut stop: watch::Receiver<bool>,
+    stop: CancellationToken,
     grace: Duration,
     answer: F,
 ) where
@@ -56,11 +57,11 @@ pub async fn serve<F, R>(
     loop {
         let slot = tokio::select! {
             slot = connections.acquire() => slot,
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stop.cancelled() => break,
         };
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stop.cancelled() => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,

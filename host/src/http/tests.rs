@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
 /// A listener that answers "ok" to every request without a body, and takes bodies of ten bytes.
-async fn listening() -> (std::net::SocketAddr, watch::Sender<bool>) {
+async fn listening() -> (std::net::SocketAddr, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, (stop, stopped)) = (listener.local_addr().unwrap(), watch::channel(false));
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
     let ok =
         async |request: Request<Incoming>, _| match read_body(request.into_body(), 10, Duration::from_secs(30), |_| {
             Ok::<_, BodyError>(())
@@ -24,7 +25,7 @@ async fn listening() -> (std::net::SocketAddr, watch::Sender<bool>) {
             Ok(_) => answer(StatusCode::OK, "text/plain", "ok"),
             Err(_) => answer(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too large"),
         };
-    tokio::spawn(serve(listener, 8, stopped, Duration::ZERO, ok));
+    tokio::spawn(serve(listener, 8, stop.clone(), Duration::ZERO, ok));
     (address, stop)
 }
 

@@ -13,7 +13,9 @@
 //! A share belongs to the source and not to the sender, because the sender is proved only after the body was read. So strangers
 //! with the URL of a source without a token can use up that source's half, but no other's.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use hyper::body::Bytes;
 
@@ -84,7 +86,7 @@ impl Admission {
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock()
     }
 }
 

@@ -3,8 +3,9 @@
 //! They go through the store like every internal alert. Here is decided only when: the first refusal fires, none fires
 //! again within [`AGAIN`], and an accepted request resolves once nothing was refused for as long.
 
-use std::sync::Mutex;
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
@@ -49,8 +50,8 @@ impl Condition {
         over
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock()
     }
 }
 

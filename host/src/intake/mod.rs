@@ -16,8 +16,10 @@ mod report;
 pub mod route;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Instant;
+
+use parking_lot::{Mutex, RwLock};
 
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
@@ -107,12 +109,12 @@ impl Intake {
             (Arc::clone(&source.name), Entrance { source, policy, gate, plugin, standing })
         };
         let entrances = Arc::new(sources.into_iter().map(enter).collect());
-        *self.sources.write().unwrap_or_else(PoisonError::into_inner) = entrances;
+        *self.sources.write() = entrances;
     }
 
     /// The sources as they are now.
     fn entrances(&self) -> Arc<Entrances> {
-        Arc::clone(&self.sources.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.sources.read())
     }
 
     /// Answers a request of `client`, once all that it carries is on disk.
@@ -216,7 +218,7 @@ impl Intake {
             _ => return,
         };
         // Held until it is told, or two requests at a time could leave what the earlier one found.
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failing = self.failing.lock();
         if *failing != failure.is_some() {
             *failing = failure.is_some();
             let ready = !matches!(failure, Some(StoreError::Closed));

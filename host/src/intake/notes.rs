@@ -1,8 +1,9 @@
 //! A plugin's notes on how it made its alerts: counted, and logged now and then.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use plugin_sdk::contract::Alert;
 
 use super::{Entrance, Intake};
@@ -22,7 +23,7 @@ impl Reasons {
     /// Returns the label for a reason.
     fn label(&self, reason: &str) -> Arc<str> {
         let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if let Some(label) = known.get(reason) {
             return Arc::clone(label);
         }

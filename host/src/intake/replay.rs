@@ -8,7 +8,7 @@ use std::time::Duration;
 use plugin_sdk::contract::{Answer, Proved, Rejection};
 use plugin_sdk::signature::View;
 use serde_json::value::RawValue;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{Entrance, Intake, keep};
 use crate::clock::wall_ms;
@@ -31,8 +31,8 @@ impl Replayer {
         Self { intake, readers: Some((list, history)) }
     }
 
-    /// Until `stop` says so.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    /// Runs until `stop` is cancelled.
+    pub async fn run(mut self, stop: CancellationToken) {
         loop {
             match self.list().await {
                 Ok(list) => {
@@ -46,7 +46,7 @@ impl Replayer {
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stop.cancelled() => return,
             }
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use plugin_sdk::contract;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::condition::{Act, Condition};
 use crate::alert::internal::{self, Topic};
@@ -52,8 +53,8 @@ impl Direct {
         Self { destination, trouble: store.trouble(), mark, condition, failures: 0, attempts: 0, not_before: now, rng }
     }
 
-    /// Until `stop` says so.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    /// Runs until `stop` is cancelled.
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut trouble = self.trouble.clone();
         loop {
             let why = self.learn(&trouble.borrow_and_update(), Instant::now());
@@ -63,7 +64,7 @@ impl Direct {
                     Ok(()) => continue,
                     Err(_) => return,
                 },
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stop.cancelled() => return,
             };
             if act == Act::Open {
                 // Before it is sent: an answer that a crash swallows may have been a yes, and an end too many harms nobody.
@@ -72,7 +73,7 @@ impl Direct {
             // Whatever fails meanwhile, this one message is sent to its end.
             let outcome = tokio::select! {
                 outcome = self.send(act, &why) => outcome,
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stop.cancelled() => return,
             };
             self.sent(act, outcome);
         }

@@ -16,12 +16,15 @@ mod heartbeat;
 mod inherit;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use plugin_sdk::contract;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::alert::internal::{self, Topic};
 use crate::clock::wall_ms;
@@ -111,8 +114,8 @@ impl Monitor {
         Ok(monitor)
     }
 
-    /// Runs until `stop` says so; then the heartbeats are written down. The sources are those of `taken`, which may change.
-    pub async fn run(mut self, mut taken: watch::Receiver<Reloaded>, mut stop: watch::Receiver<bool>) {
+    /// Runs until `stop` is cancelled; then the heartbeats are written down. The sources are those of `taken`, which may change.
+    pub async fn run(mut self, mut taken: watch::Receiver<Reloaded>, stop: CancellationToken) {
         let (mut board, mut trouble) = (self.health.watch(), self.store.trouble());
         let mut set_aside = self.store.dead();
         let start = Instant::now();
@@ -173,7 +176,7 @@ impl Monitor {
                 () = self.health.came() => {}
                 Ok(()) = taken.changed() => taken.mark_changed(),
                 () = tokio::time::sleep_until(wake) => {}
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stop.cancelled() => break,
             }
         }
         self.learn(&Board::default(), Instant::now());
@@ -265,7 +268,7 @@ impl Monitor {
     async fn count(&mut self) -> Result<bool, StoreError> {
         let Some(ops) = &mut self.ops else { return Ok(true) };
         let remembered = Arc::clone(&self.remembered);
-        let count = move || remembered.lock().unwrap_or_else(PoisonError::into_inner).dead();
+        let count = move || remembered.lock().dead();
         let counted = tokio::task::spawn_blocking(count).await.map_err(|_| StoreError::Closed)??;
         let counted: BTreeMap<_, _> = counted.into_iter().filter(|(name, _)| ops.others.contains(name)).collect();
         let mut all_told = true;

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use plugin_sdk::contract::{self, Priority};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use turmoil::Sim;
 
 use super::wire::{self, Stream};
@@ -102,8 +102,7 @@ async fn gateway(world: Arc<World>) -> turmoil::Result {
     });
     let (health, metrics) = (Health::default(), Metrics::new());
     let delivery = Delivery::new("itoc360".into(), client, 8, store.clone(), health, metrics)?;
-    let (_stop, stopped) = watch::channel(false);
-    let delivering = tokio::spawn(delivery.run(stopped));
+    let delivering = tokio::spawn(delivery.run(CancellationToken::new()));
     take_in(&world, &store).await?;
     Ok(delivering.await?)
 }

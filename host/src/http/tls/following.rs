@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{Tls, TlsError, acceptor};
 use crate::config::{Pem, TlsFiles, Validity};
@@ -35,10 +35,10 @@ impl Following {
         Self { tls, files, in_use, validity, objection, doubt: None }
     }
 
-    /// Polls the files until `stop` is true.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    /// Polls the files until `stop` is cancelled.
+    pub async fn run(mut self, stop: CancellationToken) {
         let listener = self.tls.counted.listener;
-        while tokio::time::timeout(LOOK, stop.wait_for(|stop| *stop)).await.is_err() {
+        while tokio::time::timeout(LOOK, stop.cancelled()).await.is_err() {
             // The files may be on a disk that does not answer.
             let looked = tokio::task::spawn_blocking(move || {
                 self.look();
@@ -46,7 +46,7 @@ impl Following {
             });
             let looked = tokio::select! {
                 looked = looked => looked,
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stop.cancelled() => return,
             };
             match looked {
                 Ok(following) => self = following,

@@ -9,6 +9,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_util::either::Either;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -130,13 +131,13 @@ async fn a_stop_does_not_wait_for_files_that_do_not_answer() {
     let cert = folder.path().join("cert.pem");
     fs::remove_file(&cert).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&cert).status().unwrap().success());
-    let (stop, stopped) = watch::channel(false);
-    let following = tokio::spawn(following.run(stopped));
+    let stop = CancellationToken::new();
+    let following = tokio::spawn(following.run(stop.clone()));
     // It opens once it is read from, and what reads it waits until this is dropped.
     let (opened, is_open) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || opened.send(fs::OpenOptions::new().write(true).open(cert)));
     let silent = is_open.await.unwrap().unwrap();
-    stop.send_replace(true);
+    stop.cancel();
     following.await.unwrap();
     drop(silent);
 }

@@ -19,8 +19,8 @@ mod told;
 use std::fs::metadata;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{Store, StoreError, files};
 use crate::clock::wall_ms;
@@ -60,11 +60,11 @@ pub struct Retention {
 /// Age is counted by the earlier of two clocks: the steady one and the machine's. So a clock that is set forward by mistake
 /// removes nothing early. One that was behind when the gateway started, and was then put right, leaves the steady one
 /// behind until a restart: meanwhile all is kept for that much longer, within the size.
-pub async fn keep_within(store: Store, retention: Retention, metrics: Metrics, mut stop: watch::Receiver<bool>) {
+pub async fn keep_within(store: Store, retention: Retention, metrics: Metrics, stop: CancellationToken) {
     let mut keeper = Keeper { store, retention, metrics, told: Told::default(), cursors: [0; 4] };
     tokio::select! {
         () = keeper.run() => {}
-        _ = stop.wait_for(|stop| *stop) => {}
+        () = stop.cancelled() => {}
     }
 }
 

@@ -23,7 +23,8 @@ use super::*;
 use crate::alert::{Alert, Outcome, Receipt};
 use crate::clock::{Clock, LONGEST_WAIT, wall_ms};
 use crate::metrics::Metrics;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// A store in a folder of its own, with a clock that begins at 0 and moves only when it is told to.
 struct Bench {
@@ -408,18 +409,19 @@ async fn retention_goes_on_behind_a_request_of_the_future() {
 
 /// As the gateway does it, once.
 async fn keep_within_days(bench: &Bench, days: u64) {
-    let ((stop, stopped), metrics) = (watch::channel(false), Metrics::new());
+    let stop = CancellationToken::new();
+    let metrics = Metrics::new();
     let retention = Retention {
         age: Duration::from_secs(days * 24 * 60 * 60),
         size: u64::MAX,
         identities: u64::MAX,
         operator_destination: None,
     };
-    let keeping = tokio::spawn(keep_within(bench.store.clone(), retention, metrics.clone(), stopped));
+    let keeping = tokio::spawn(keep_within(bench.store.clone(), retention, metrics.clone(), stop.clone()));
     while metrics.retention_last_sweep.get() == 0.0 {
         tokio::task::yield_now().await;
     }
-    stop.send_replace(true);
+    stop.cancel();
     keeping.await.unwrap();
 }
 

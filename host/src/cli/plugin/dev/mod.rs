@@ -13,6 +13,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch as latest};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::build::{self, Built, TargetDir};
 use super::test::Chosen;
@@ -46,7 +47,7 @@ struct Stage {
     address: Listen,
     serving: latest::Sender<Arc<Serving>>,
     // Never told to stop: it ends with the program, and there is nothing to be saved.
-    _stop: latest::Sender<bool>,
+    _stop: DropGuard,
 }
 
 pub fn dev(what: &Dev) -> Outcome {
@@ -148,14 +149,14 @@ impl Stage {
         let address = listener.address()?.map_or_else(|| config.gateway.listen.clone(), Listen::Tcp);
         let listener = http::Listener { socket: listener, tls: None };
         let (serving, shown) = latest::channel(serving);
-        let stop = latest::Sender::new(false);
+        let stop = CancellationToken::new();
         let proxies = Arc::new(config.gateway.trusted_proxies.clone());
-        tokio::spawn(http::serve(listener, http::FEW, stop.subscribe(), Duration::ZERO, move |request, peer| {
+        tokio::spawn(http::serve(listener, http::FEW, stop.clone(), Duration::ZERO, move |request, peer| {
             let client = http::Client::of(peer, request.headers(), &proxies);
             let serving = Arc::clone(&shown.borrow());
             async move { serving.answer(request, client).await }
         }));
-        Ok(Self { listen: config.gateway.listen.clone(), address, serving, _stop: stop })
+        Ok(Self { listen: config.gateway.listen.clone(), address, serving, _stop: stop.drop_guard() })
     }
 }
 

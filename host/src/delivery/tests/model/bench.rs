@@ -6,8 +6,8 @@ use std::time::Duration;
 use hyper::body::Bytes;
 use plugin_sdk::contract::{self, Priority, Status};
 use rusqlite::Connection;
-use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::Action;
 use super::plain::{Model, Rows, Standing, resolves};
@@ -39,7 +39,7 @@ struct Life {
     store: Store,
     closing: Closing,
     conversations: Arc<Mutex<JoinSet<()>>>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     delivering: JoinHandle<()>,
     disk: Connection,
 }
@@ -69,18 +69,18 @@ impl Bench {
             speaking.lock().unwrap().spawn(itoc360.converse(theirs));
             std::future::ready(Ok(Box::new(ours) as Box<dyn Stream>))
         });
-        let (stop, stopped) = watch::channel(false);
+        let stop = CancellationToken::new();
         let (health, metrics) = (Health::default(), Metrics::new());
         let delivery = Delivery::new("itoc360".into(), client, 4, store.clone(), health, metrics).unwrap();
         let disk = Connection::open(store::file(self.folder.path())).unwrap();
-        let delivering = tokio::spawn(delivery.run(stopped));
+        let delivering = tokio::spawn(delivery.run(stop.clone()));
         self.life = Some(Life { store, closing, conversations, stop, delivering, disk });
     }
 
     /// In order, so that all that was sent is written down.
     pub async fn stop(&mut self) -> (Store, Closing) {
         let life = self.life.take().unwrap();
-        life.stop.send_replace(true);
+        life.stop.cancel();
         life.delivering.await.unwrap();
         assert_eq!(rows(&life.disk), self.model().rows(), "after a stop in order");
         (life.store, life.closing)
