@@ -84,20 +84,41 @@ fn repeat(step: &mut Step<'_>, alert: i64, origin: &Origin<'_>) {
     step.repeats.push((alert, Repeat { times: 1, at_ms: origin.at_ms, request: origin.request.to_vec() }));
 }
 
-/// Adds an alert whose identity was taken down, and a delivery for each of its destinations.
+/// The reason for which an alert is ignored that comes after one of its key with a greater order.
+pub const TOO_LATE: &str = "a later event of the same key was seen before it";
+
+/// Returns whether an alert of this key with a greater order was seen before; otherwise alert `id` has the greatest now.
+fn is_too_late(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<bool, StoreError> {
+    let Some(order) = alert.order else { return Ok(false) };
+    let raised = step
+        .transaction
+        .prepare_cached(
+            "INSERT INTO orders (ordering_key, greatest, alert) VALUES (?1, ?2, ?3)
+             ON CONFLICT (ordering_key) DO UPDATE SET greatest = ?2, alert = ?3 WHERE greatest <= ?2",
+        )?
+        .execute(params![alert.ordering_key, order, id])?;
+    Ok(raised == 0)
+}
+
+/// Adds an alert whose identity was taken down, and a delivery for each of its destinations. One that comes too late in the
+/// order of its key has none.
 pub fn insert(step: &mut Step<'_>, id: i64, alert: &NewAlert, now_ms: i64) -> Result<(), StoreError> {
-    let (source, priority) = (step.source(&alert.source)?, rank(alert.priority));
+    let source = step.source(&alert.source)?;
+    let priority = rank(alert.priority);
+    let too_late = is_too_late(step, id, alert)?;
+    let ignored = alert.ignored.as_deref().or(too_late.then_some(TOO_LATE));
     step.transaction
         .prepare_cached(
             "INSERT INTO alerts (id, source, event_id, ordering_key, priority, ignored) VALUES (?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![id, source, alert.event_id, alert.ordering_key, priority, alert.ignored])?;
+        .execute(params![id, source, alert.event_id, alert.ordering_key, priority, ignored])?;
     step.transaction
         .prepare_cached("INSERT INTO events (alert, json) VALUES (?, ?)")?
         .execute(params![id, alert.json])?;
     step.totals.alerts += 1;
     let [first, _] = delivery_ids(id);
-    for (delivery, name) in (first..).zip(&alert.destinations) {
+    let destinations = alert.destinations.iter().filter(|_| !too_late);
+    for (delivery, name) in (first..).zip(destinations) {
         let destination = step.destination(name)?;
         enqueue(
             step,

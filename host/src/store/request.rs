@@ -112,6 +112,7 @@ pub struct NewAlert {
     pub(super) destinations: Vec<String>,
     pub(super) ordering_key: i64,
     pub(super) priority: Priority,
+    pub(super) order: Option<i64>,
     pub(super) ignored: Option<String>,
     pub(super) json: String,
 }
@@ -159,6 +160,7 @@ impl NewAlert {
             destinations: destinations.map(|name| name.as_ref().to_owned()).collect(),
             ordering_key: ordering_key(alert),
             priority: alert.event.priority,
+            order: alert.event.order,
             ignored: None,
             json: serde_json::to_string(&alert.event)?,
         })

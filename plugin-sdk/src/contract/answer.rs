@@ -151,6 +151,10 @@ pub struct Alert {
     /// The time when it happened: RFC 3339. The host takes the time of receipt where this is absent or does not parse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occurred_at: Option<String>,
+    /// The place of this event among those of its key, where the sender numbers them: a run's number, a version. Of two
+    /// alerts of one key, one with a smaller order than one seen before changes nothing: it is stored as ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<i64>,
     /// A page about this event: an absolute `http` or `https` URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
@@ -181,6 +185,7 @@ impl Alert {
             title: title.into(),
             message: None,
             occurred_at: None,
+            order: None,
             link: None,
             labels: BTreeMap::new(),
             details: None,
@@ -244,6 +249,8 @@ pub enum NoteKind {
     NoTime,
     /// A time that cannot be read: that of receipt stands.
     UnreadableTime,
+    /// An order that is no whole number: the alert counts whatever came before.
+    UnreadableOrder,
     /// A part of the key is missing.
     IncompleteKey,
     /// A part of the event id is missing.
@@ -265,6 +272,7 @@ impl NoteKind {
             Self::UnknownPriority => "unknown_priority",
             Self::NoTime => "no_time",
             Self::UnreadableTime => "unreadable_time",
+            Self::UnreadableOrder => "unreadable_order",
             Self::IncompleteKey => "incomplete_key",
             Self::IncompleteId => "incomplete_id",
             Self::Nothing => "nothing",

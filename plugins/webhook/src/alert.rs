@@ -17,8 +17,8 @@ use crate::tree::Node;
 /// The bytes that the messages, links, labels and long titles of an answer may take together, where it holds so many alerts with
 /// details of so many bytes in all: then it stays within the 1 MiB that the host takes. What comes later goes without.
 pub fn room(alerts: usize, details: usize) -> usize {
-    /// Names and punctuation, a time, a short title, a key and an id: what every alert may have.
-    const OF_EACH: usize = 240 + 2 * SHORT_TITLE_BYTES + IDS_BYTES;
+    /// Names and punctuation, a time, an order, a short title, a key and an id: what every alert may have.
+    const OF_EACH: usize = 270 + 2 * SHORT_TITLE_BYTES + IDS_BYTES;
     (1024 * 1024_usize).saturating_sub(details).saturating_sub(alerts * OF_EACH)
 }
 
@@ -121,6 +121,10 @@ pub fn of<'a>(
             scope.asked.missing.borrow_mut().clear();
         }
         alert.occurred_at = notes.word(NoteKind::UnreadableTime, "time", time);
+    }
+    if let Some(choice) = choice("order") {
+        let order = choice.word(scope, |text| text.trim().parse().ok());
+        alert.order = notes.word(NoteKind::UnreadableOrder, "order", order);
     }
     let mut fits = |text: &str| room.checked_sub(written(text)).map(|left| *room = left).is_some();
     if alert.title.len() > SHORT_TITLE_BYTES && !fits(&alert.title) {

@@ -45,6 +45,10 @@ pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
         check.labels_from(setting);
     }
     check.resolving(settings);
+    if settings.get("order").is_some() && settings.get("key").is_none() {
+        let help = "let key name what the events that follow one another have in common";
+        check.add("/order", "nothing is ordered without a key: each event has its own", help);
+    }
     check.mistakes
 }
 
@@ -76,7 +80,7 @@ type Fault = Option<(String, String)>;
 type Literal = fn(&str) -> Fault;
 
 /// The fields of an alert, and what such a text may be in each.
-const FIELDS: [(&str, Literal); 8] = [
+const FIELDS: [(&str, Literal); 9] = [
     ("title", any_text),
     ("message", any_text),
     ("event_id", |text| {
@@ -96,6 +100,10 @@ const FIELDS: [(&str, Literal); 8] = [
     }),
     ("time", |text| {
         let help = "name the place of the time, as in /created_at, or leave it out";
+        Some((format!("{text:?} is the same for every event"), help.to_owned()))
+    }),
+    ("order", |text| {
+        let help = "name the place of a number that grows, as in /run_number, or leave it out";
         Some((format!("{text:?} is the same for every event"), help.to_owned()))
     }),
     ("status", |word| {

@@ -144,6 +144,12 @@ pub const RULES: &[Rule] = &[
         cure: Some("DELETE FROM events WHERE alert NOT IN (SELECT id FROM alerts)"),
     },
     Rule {
+        broken: "SELECT ordering_key FROM orders WHERE alert NOT IN (SELECT id FROM alerts)",
+        what: "orders of no alert",
+        advice: "what has a smaller order is ignored, though nothing greater is kept",
+        cure: Some("DELETE FROM orders WHERE alert NOT IN (SELECT id FROM alerts)"),
+    },
+    Rule {
         broken: "SELECT seq FROM bodies WHERE seq NOT IN (SELECT seq FROM requests)
                  UNION ALL SELECT alert FROM repeats WHERE alert NOT IN (SELECT id FROM alerts)",
         what: "bodies of no request, or repeats of no alert",

@@ -247,6 +247,12 @@ fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> 
         .prepare_cached("SELECT count(*) FROM attempts WHERE delivery BETWEEN ? AND ? AND outcome = 'accepted'")?;
     step.totals.delivered -= delivered.query_row(deliveries, |row| row.get::<_, i64>(0))?;
     step.transaction.prepare_cached("DELETE FROM attempts WHERE delivery BETWEEN ? AND ?")?.execute(deliveries)?;
+    step.transaction
+        .prepare_cached(
+            "DELETE FROM orders WHERE alert BETWEEN ?1 AND ?2
+             AND ordering_key IN (SELECT ordering_key FROM alerts WHERE id BETWEEN ?1 AND ?2)",
+        )?
+        .execute(alerts)?;
     for table in ["events", "repeats"] {
         let sql = format!("DELETE FROM {table} WHERE alert BETWEEN ? AND ?");
         step.transaction.prepare_cached(&sql)?.execute(alerts)?;

@@ -71,6 +71,13 @@ CREATE TABLE identities (
     alert INTEGER NOT NULL              -- the alert; of a proof, the first one of its request
 ) STRICT, WITHOUT ROWID;
 
+-- The greatest order that was seen of an ordering key. What has a smaller one comes too late, and is ignored.
+CREATE TABLE orders (
+    ordering_key INTEGER PRIMARY KEY,
+    greatest     INTEGER NOT NULL,
+    alert        INTEGER NOT NULL       -- the last one that had it; they are removed together
+) STRICT;
+
 -- How often an event came again. Written at most once a second for each.
 CREATE TABLE repeats (
     alert        INTEGER PRIMARY KEY,

@@ -13,12 +13,15 @@ use super::super::due::SHARE;
 use super::super::retention::IDENTITY_BYTES;
 use super::*;
 
+/// An event: its id, its key, its priority, whether it goes to both destinations, and its order among those of its key.
+type Event = (u8, u8, u8, bool, Option<u8>);
+
 #[derive(Debug, Clone)]
 enum Action {
-    /// Events, each with its key, its priority and whether it goes to both destinations; and what proves them.
+    /// Events, and what proves them.
     Append {
         source: u8,
-        events: Vec<(u8, u8, u8, bool)>,
+        events: Vec<Event>,
         proof: Option<u8>,
     },
     Settle {
@@ -62,6 +65,9 @@ struct Model {
     known: HashMap<(u8, u8), i64>,
     /// By source and proof, an alert of its request.
     proofs: HashMap<(u8, u8), i64>,
+    /// By source and key, the greatest order, and the alert that had it last.
+    orders: HashMap<(u8, u8), (u8, i64)>,
+    ignored: BTreeSet<i64>,
     repeats: BTreeMap<i64, i64>,
     alerts: BTreeMap<i64, (u8, u8)>,
     deliveries: BTreeMap<i64, Delivery>,
@@ -97,14 +103,14 @@ fn alert_of(delivery: i64) -> i64 {
 }
 
 impl Model {
-    fn append(&mut self, source: u8, events: &[(u8, u8, u8, bool)], proof: Option<u8>) -> Appended {
+    fn append(&mut self, source: u8, events: &[Event], proof: Option<u8>) -> Appended {
         let seq = self.newest + 1;
         if let Some(alert) = proof.and_then(|proof| self.proofs.get(&(source, proof))) {
             *self.repeats.entry(*alert).or_default() += 1;
             return self.stored(source, seq, Appended { accepted: 0, duplicates: events.len() });
         }
         let (mut appended, mut first) = (Appended::default(), None);
-        for (place, &(event, key, priority, both)) in (0..).zip(events) {
+        for (place, &(event, key, priority, both, order)) in (0..).zip(events) {
             if let Some(alert) = self.known.get(&(source, event)) {
                 *self.repeats.entry(*alert).or_default() += 1;
                 appended.duplicates += 1;
@@ -116,6 +122,13 @@ impl Model {
             self.known.insert((source, event), alert);
             self.alerts.insert(alert, (source, event));
             self.events.insert(alert);
+            if let Some(order) = order {
+                if self.orders.get(&(source, key)).is_some_and(|(greatest, _)| *greatest > order) {
+                    self.ignored.insert(alert);
+                    continue;
+                }
+                self.orders.insert((source, key), (order, alert));
+            }
             for destination in 0..=u8::from(both) {
                 let due_at = self.now;
                 let one =
@@ -240,6 +253,8 @@ impl Model {
         self.deliveries.retain(|id, _| request_of(alert_of(*id)) != seq);
         self.known.retain(|_, alert| request_of(*alert) != seq);
         self.proofs.retain(|_, alert| request_of(*alert) != seq);
+        self.orders.retain(|_, (_, alert)| request_of(*alert) != seq);
+        self.ignored.retain(|alert| request_of(*alert) != seq);
     }
 
     fn evict(&mut self, events: bool) {
@@ -266,12 +281,15 @@ fn numbers<C: FromIterator<i64>>(file: &Connection, sql: &str) -> C {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
-fn reading(source: u8, events: &[(u8, u8, u8, bool)], proof: Option<u8>) -> Reading {
+fn reading(source: u8, events: &[Event], proof: Option<u8>) -> Reading {
     let source = source.to_string();
-    let alerts = events.iter().map(|(event, key, priority, both)| {
+    let alerts = events.iter().map(|(event, key, priority, both, order)| {
         let priority = [Priority::Critical, Priority::High, Priority::Medium, Priority::Low][usize::from(*priority)];
-        let event =
-            contract::Alert { key: Some(key.to_string()), ..contract::Alert::new(event.to_string(), priority, "t") };
+        let event = contract::Alert {
+            key: Some(key.to_string()),
+            order: order.map(i64::from),
+            ..contract::Alert::new(event.to_string(), priority, "t")
+        };
         let alert = Alert { source: source.clone(), request: "r".into(), received_at: "x".into(), event };
         NewAlert::new(&alert, &DESTINATIONS[..=usize::from(*both)]).unwrap()
     });
@@ -375,6 +393,8 @@ async fn compare(actions: Vec<Action>) {
         let alerts: BTreeSet<i64> = numbers(&file, "SELECT id FROM alerts");
         assert_eq!((&bodies, &events), (&model.bodies, &model.events));
         assert_eq!(alerts, model.alerts.keys().copied().collect());
+        let ignored: BTreeSet<i64> = numbers(&file, "SELECT id FROM alerts WHERE ignored NOT NULL");
+        assert_eq!(ignored, model.ignored, "what comes after something later is ignored, and nothing else");
         assert!(events.is_subset(&alerts), "no identity goes while what it says is left");
     }
     let report = check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap();
@@ -388,7 +408,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Kind::Blocked),
         1 => Just(Kind::Rejected),
     ];
-    let events = prop::collection::vec((0..12_u8, 0..4_u8, 0..4_u8, any::<bool>()), 0..4);
+    let events = prop::collection::vec((0..12_u8, 0..4_u8, 0..4_u8, any::<bool>(), prop::option::of(0..5_u8)), 0..4);
     let proof = prop_oneof![2 => Just(None), 1 => (0..6_u8).prop_map(Some)];
     prop_oneof![
         6 => (0..3_u8, events, proof).prop_map(|(source, events, proof)| Action::Append { source, events, proof }),
