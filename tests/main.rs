@@ -46,3 +46,4 @@ mod store_file;
 mod strangers;
 mod tidy;
 mod trying;
+mod webhook;

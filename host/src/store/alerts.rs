@@ -85,7 +85,7 @@ fn repeat(step: &mut Step<'_>, alert: i64, origin: &Origin<'_>) {
 }
 
 /// The reason for which an alert is ignored that comes after one of its key with a greater order.
-pub const TOO_LATE: &str = "a later event of the same key was seen before it";
+const TOO_LATE: &str = "a later event of the same key was seen before it";
 
 /// Returns whether an alert of this key with a greater order was seen before; otherwise alert `id` has the greatest now.
 fn is_too_late(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<bool, StoreError> {
