@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steering_characters_become_spaces_and_line_ends_stay_in_lines() {
+    fn steering_characters_become_spaces_but_line_ends() {
         let text = "a\x1b[2Jb\r\u{9b}c\nd\te";
         assert_eq!([line(text), lines(text)], ["a [2Jb  c d e", "a [2Jb  c\nd e"]);
     }

@@ -50,7 +50,7 @@ fn what_is_not_written_has_the_documented_default() {
 }
 
 #[test]
-fn a_source_may_be_expected_and_the_operator_have_a_destination_of_his_own() {
+fn source_may_be_expected_and_operator_have_a_destination() {
     let ops = "[destinations.ops]\nkind = \"itoc360\"\ntoken = { env = \"OPS_TOKEN\" }\n";
     let text = edited("shutdown_grace = \"10s\"", "operator_destination = \"ops\"")
         .replace("token = { env = \"SOURCE_TOKEN\" }", "expect_every = \"26h\"");
