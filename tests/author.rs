@@ -412,7 +412,7 @@ async fn dev_serves_each_build_and_keeps_the_last_good_one() {
         &source,
         &[
             (", json, text}", ", export, json, text}"),
-            ("/// What the operator writes", "export!(DoorBell);\n\n/// What the operator writes"),
+            ("/// The operator's `settings`", "export!(DoorBell);\n\n/// The operator's `settings`"),
         ],
     );
     dev.process.said("build 5 serves door-bell").await;

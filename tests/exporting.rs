@@ -169,6 +169,6 @@ async fn secret_in_forty_places_is_in_no_exported_case() {
         .await;
     assert_eq!(kept.code, Some(0), "{kept:?}");
     let message = fs::read_to_string(place.path("cases/kept.http")).unwrap();
-    assert!(message.contains("\nx-original-uri: https://gw.example.com/in/hook?token=test-token-"), "{message}");
+    assert!(message.contains("\nx-original-uri: "), "{message}");
     assert!(!message.contains("8d8d"), "{message}");
 }

@@ -18,7 +18,7 @@ async fn inspect_shows_what_a_plugin_is_and_how_far_it_reaches() {
             " KiB\n",
             &sha256,
             "exports     memory, ",
-            "auth_token  (required, secret)\n      text, list of text (1 to 4) or table from names to [text or list of text",
+            "auth_token  (secret)\n      text, list of text (1 to 4) or table from names to [text or list of text",
             "  reads the request (input_length, ",
             "  answers (output_set)\n",
             "See a clock, a file, the network",

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct Demand {
     /// The ways; one of them must prove the request.
     pub any: Vec<Way>,
+    /// The place at the sender where the operator enters the secret, for the log line of a refusal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub help: String,
 }
 
 /// A scheme, and the setting that holds its secrets.
@@ -35,7 +38,13 @@ impl Way {
 impl Demand {
     /// A demand that one of these ways meets.
     pub fn any(ways: impl IntoIterator<Item = Way>) -> Self {
-        Self { any: ways.into_iter().collect() }
+        Self { any: ways.into_iter().collect(), help: String::new() }
+    }
+
+    /// The same demand, with the place at the sender where the operator enters the secret.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: help.into(), ..self }
     }
 }
 

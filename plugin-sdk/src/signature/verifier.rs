@@ -13,7 +13,14 @@ use super::{Proof, View, twilio};
 
 /// Demands with the secrets that meet them, read once for a source.
 pub struct Verifier {
-    demands: Vec<Vec<Way>>,
+    demands: Vec<Demanded>,
+}
+
+/// A demand with its secrets.
+struct Demanded {
+    ways: Vec<Way>,
+    /// The demand's own words, to follow those of the scheme.
+    help: String,
 }
 
 /// A scheme, and the secrets of its setting.
@@ -39,7 +46,8 @@ pub(super) struct Secret {
 /// Never prints a secret.
 impl fmt::Debug for Verifier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let schemes = self.demands.iter().map(|ways| ways.iter().map(|way| &way.scheme).collect::<Vec<_>>());
+        let schemes =
+            self.demands.iter().map(|demanded| demanded.ways.iter().map(|way| &way.scheme).collect::<Vec<_>>());
         out.debug_struct("Verifier").field("demands", &schemes.collect::<Vec<_>>()).finish_non_exhaustive()
     }
 }
@@ -83,7 +91,11 @@ impl Verifier {
             });
             set.collect::<Vec<_>>()
         };
-        Self { demands: demands.iter().map(ways).filter(|ways| !ways.is_empty()).collect() }
+        let demanded = demands.iter().map(|demand| {
+            let help = if demand.help.is_empty() { String::new() } else { format!(" {}", demand.help) };
+            Demanded { ways: ways(demand), help }
+        });
+        Self { demands: demanded.filter(|demanded| !demanded.ways.is_empty()).collect() }
     }
 
     /// Returns whether there is nothing to check with these settings.
@@ -101,8 +113,11 @@ impl Verifier {
 
     fn verify_by(&self, view: &View<'_>, check: Check) -> Result<Option<Proved>, Rejection> {
         let mut proved = None;
-        for ways in &self.demands {
-            let met = meet(ways, view, check)?;
+        for Demanded { ways, help } in &self.demands {
+            let met = meet(ways, view, check).map_err(|rejection| {
+                let help = format!("{}{help}", rejection.help).trim_start().to_owned();
+                Rejection { help, ..rejection }
+            })?;
             // The first demand is the sender's own proof, and the others stand beside it.
             proved.get_or_insert(met);
         }

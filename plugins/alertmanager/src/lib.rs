@@ -45,7 +45,10 @@ impl Plugin for Alertmanager {
             secrets: vec!["bearer_token".to_owned(), "basic".to_owned()],
             authenticates: true,
             limits: Limits { body: Some(2 * MIB), memory: Some(64 * MIB), output: Some(8 * MIB), time_ms: None },
-            proof: vec![Demand::any([Way::new(Scheme::Bearer, "bearer_token"), Way::new(Scheme::Login, "basic")])],
+            proof: vec![
+                Demand::any([Way::new(Scheme::Bearer, "bearer_token"), Way::new(Scheme::Login, "basic")])
+                    .help(format!("The settings are `bearer_token` and `basic`. {}", proof::WHERE)),
+            ],
             setup: include_str!("setup.md").to_owned(),
             ..Description::new(
                 "alertmanager",

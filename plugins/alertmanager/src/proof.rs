@@ -8,7 +8,7 @@ use plugin_sdk::signature::{Proof, basic, bearer};
 use crate::settings::Settings;
 
 /// The place where the operator enters the proof at the sender.
-const WHERE: &str = "In Alertmanager it is `http_config` of the webhook (`authorization.credentials` for a token, \
+pub const WHERE: &str = "In Alertmanager it is `http_config` of the webhook (`authorization.credentials` for a token, \
     `basic_auth` for a login), in Grafana the optional settings of the contact point.";
 
 /// Checks that a request shows a token or login of the settings.

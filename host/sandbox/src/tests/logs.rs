@@ -21,7 +21,7 @@ impl Log {
 
     fn lines(&self) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains("plugin::log")).map(str::to_owned).collect()
+        text.lines().filter(|line| line.contains("sandbox::log")).map(str::to_owned).collect()
     }
 }
 

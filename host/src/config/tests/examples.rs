@@ -61,7 +61,10 @@ fn the_example_shows_every_key() {
             "[destinations.itoc360]",
             "kind, url, token, format, concurrency, timeout, egress, proxy, ca, client_cert and client_key",
         ),
-        ("[sources.twilio-prod]", "plugin, destination, clients, token, expect_every, settings and limits"),
+        (
+            "[sources.twilio-prod]",
+            "plugin, destination, clients, token, expect_every, labels, rules, redact, settings and limits",
+        ),
         ("[sources.twilio-prod.limits]", "body, time, memory, output and rate"),
     ] {
         let line = format!("unknown key \"zzzzzzzz\" in {table}; the keys here are {keys}");
@@ -69,7 +72,7 @@ fn the_example_shows_every_key() {
         let section =
             uncommented(EVERY_KEY).split(&format!("\n{table}\n")).nth(1).map(str::to_owned).unwrap_or_default();
         let section = format!("\n{}", section.split("\n[").next().unwrap_or_default());
-        for key in keys.split([',', ' ']).filter(|key| !["", "and", "settings", "limits"].contains(key)) {
+        for key in keys.split([',', ' ']).filter(|key| !["", "and", "rules", "settings", "limits"].contains(key)) {
             assert!(section.contains(&format!("\n{key} = ")), "{table} does not show {key}");
         }
     }
