@@ -239,7 +239,7 @@ async fn root_reads_the_store_as_its_owner() {
     let this_user = rustix::process::geteuid().as_raw();
     assert_eq!(place.path("cases/one.http").metadata().unwrap().uid(), this_user, "the case belongs to who asked");
     // Root could read it nevertheless, and its owner cannot.
-    fs::set_permissions(place.path("data/gateway.db"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(place.path("data/gateway.db"), fs::Permissions::from_mode(0o000)).unwrap();
     for command in
         [&["events", "list"][..], &["events", "show", &sid], &["events", "replay", &sid], &["store", "check"]]
     {

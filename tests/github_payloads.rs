@@ -82,7 +82,7 @@ async fn every_payload_is_decided_by_its_type() {
     let payloads = tokio::task::spawn_blocking(move || payloads(&npm)).await.unwrap();
     assert!(payloads.len() >= 329, "{}", payloads.len());
     let sandbox = Sandbox::new(SandboxOptions { cache_dir: None, instances: 4, max_memory: LIMITS.memory }).unwrap();
-    let bundled = alert_gateway_plugins::all().into_iter().find(|bundled| bundled.name == "webhook").unwrap();
+    let bundled = alert_gateway_plugins::all().iter().find(|bundled| bundled.name == "webhook").unwrap();
     let plugin = sandbox.load(bundled.name, bundled.wasm).await.unwrap();
     let settings = settings();
     let mut resolved = 0;

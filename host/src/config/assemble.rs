@@ -44,7 +44,7 @@ pub(super) fn assemble<'t>(document: &'t Spanned<DeTable<'t>>, reading: &'t Read
     let sources = children(&sources, "source", "twilio-prod");
 
     let names: Vec<&str> = destinations.iter().map(|(name, _)| *name).collect();
-    let mut gateway = gateway::read(gateway, Some(&names)).unwrap_or_else(|assumed| assumed);
+    let mut gateway = gateway::read(gateway, Some(&names)).unwrap_or_else(|assumed| *assumed);
     let sources: Vec<_> = sources
         .into_iter()
         .map(|(name, table)| (table.span.clone(), source::read(name, table, &names, limits)))

@@ -112,7 +112,7 @@ pub(super) const OUTPUTS: usize = 12;
 /// # Errors
 /// The gateway with an assumption in the place of each value that could not be read, so that the rest can be judged in the
 /// same pass.
-pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>) -> Result<Gateway, Gateway> {
+pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>) -> Result<Gateway, Box<Gateway>> {
     let reading = table.reading;
     let listen = listen(&mut table);
     let tls = table.optional("tls", None, |value| tls::read(&value, false).map(Some));
@@ -161,7 +161,7 @@ pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>) -> Resul
         memory: memory.unwrap_or(MEMORY),
         memory_is_written: memory_is_written && memory.is_some(),
     };
-    if whole { Ok(gateway) } else { Err(gateway) }
+    if whole { Ok(gateway) } else { Err(Box::new(gateway)) }
 }
 
 /// Reads `listen` and, for a Unix socket, `listen_mode`.

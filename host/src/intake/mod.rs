@@ -233,18 +233,13 @@ impl Intake {
         let mut events = Vec::new();
         match ending {
             _ if proved && ending.is_refused_for_its_shape() => {
-                if standing.rejected.is_wrong(now) {
-                    events.push(internal::rejected(&source.name, ending.outcome(), id));
-                }
+                let told = standing.rejected.is_wrong(now);
+                events.extend(told.then(|| internal::rejected(&source.name, ending.outcome(), id)));
             }
             Ending::QuotaUsedUp => {
-                if standing.full.is_wrong(now) {
-                    events.push(internal::quota_used_up(
-                        &source.name,
-                        keep::UNPROVEN.count,
-                        keep::UNPROVEN.bytes >> 20,
-                    ));
-                }
+                let (count, mib) = (keep::UNPROVEN.count, keep::UNPROVEN.bytes >> 20);
+                let told = standing.full.is_wrong(now);
+                events.extend(told.then(|| internal::quota_used_up(&source.name, count, mib)));
             }
             Ending::Accepted { .. } => {
                 events.extend(standing.rejected.is_well(now).then(|| Topic::Rejected.resolves(&source.name)));

@@ -37,7 +37,11 @@ pub fn inherit(
             } else if Topic::PluginFailed.name_in(&told.key).is_none() {
                 // A topic of an earlier version: nothing watches it any more.
                 let event = internal::obsolete(&told.key);
-                first.push_back(Work::Tell(Notice { destination: told.destination, event, at_ms: wall_ms() }));
+                first.push_back(Work::Tell(Box::new(Notice {
+                    destination: told.destination,
+                    event,
+                    at_ms: wall_ms(),
+                })));
             }
             continue;
         };
@@ -59,7 +63,7 @@ pub fn inherit(
             // It is not watched any more, so it resolves where it fired, if that destination still exists.
             first.push_back(if is_there {
                 let event = if moved { internal::moved(topic.resolves(name)) } else { topic.resolves(name) };
-                Work::Tell(Notice { destination: told.destination, event, at_ms: wall_ms() })
+                Work::Tell(Box::new(Notice { destination: told.destination, event, at_ms: wall_ms() }))
             } else {
                 Work::Forget(told)
             });
@@ -68,7 +72,7 @@ pub fn inherit(
     if let Some(ops) = &plan.operator_destination {
         first.extend(plan.gone.iter().map(|(name, alerts)| {
             let event = internal::destination_gone(name, *alerts);
-            Work::Tell(Notice { destination: ops.clone(), event, at_ms: wall_ms() })
+            Work::Tell(Box::new(Notice { destination: ops.clone(), event, at_ms: wall_ms() }))
         }));
     }
     (first, set_aside)
@@ -117,7 +121,8 @@ mod tests {
         let watched = operator_destination.map(|_| &mut watched);
         let (first, _) = inherit(told, &plan, &mut heartbeats, watched);
         let words = first.into_iter().map(|work| match work {
-            Work::Tell(Notice { destination, event, .. }) => {
+            Work::Tell(notice) => {
+                let Notice { destination, event, .. } = *notice;
                 format!("{} {} at {destination}", event.status.as_str(), event.key())
             }
             Work::Forget(told) => format!("forget {} at {}", told.key, told.destination),

@@ -74,7 +74,7 @@ struct Ops {
 /// A change that the store is asked for.
 #[derive(Debug, Clone)]
 enum Work {
-    Tell(Notice),
+    Tell(Box<Notice>),
     /// To forget that this fired.
     Forget(Told),
 }
@@ -205,7 +205,7 @@ impl Monitor {
         for Gone { expected: Expected { source, destination, .. }, seen: last, told } in self.heartbeats.take(taken) {
             if told {
                 let (destination, event) = (destination.to_string(), Topic::MissedHeartbeat.resolves(&source));
-                self.first.push_back(Work::Tell(Notice { destination, event, at_ms: wall_ms() }));
+                self.first.push_back(Work::Tell(Box::new(Notice { destination, event, at_ms: wall_ms() })));
             }
             self.metrics.source_last_seen.remove(&SourceLabel { source });
             seen.push(last);

@@ -146,7 +146,7 @@ fn luhn(text: &str) -> bool {
     let doubled = |digit: u32| if digit > 4 { 2 * digit - 9 } else { 2 * digit };
     let sum: u32 =
         digits(text).rev().enumerate().map(|(at, digit)| if at % 2 == 1 { doubled(digit) } else { digit }).sum();
-    (13..=19).contains(&digits(text).count()) && sum % 10 == 0 && digits(text).any(|digit| digit != 0)
+    (13..=19).contains(&digits(text).count()) && sum.is_multiple_of(10) && digits(text).any(|digit| digit != 0)
 }
 
 /// Returns a digest that keeps what is different different, and tells nothing else apart.

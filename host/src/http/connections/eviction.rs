@@ -314,7 +314,8 @@ mod tests {
 
     #[test]
     fn policy_is_that_of_the_table() {
-        let table: [(&str, usize, &[(u32, Step)]); 6] = [
+        type Row<'a> = (&'a str, usize, &'a [(u32, Step)]);
+        let table: [Row<'_>; 6] = [
             (
                 "idle before busy",
                 2,
