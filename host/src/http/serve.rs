@@ -20,20 +20,20 @@ use super::{Answer, Listener, Peer, discard, host, problem};
 use crate::log_throttle::LogThrottle;
 
 /// The number of bytes of head a request may have; more is answered 431.
-const HEAD_BYTES: usize = 32 * 1024;
+pub(super) const HEAD_BYTES: usize = 32 * 1024;
 /// The number of headers a request may have; more is answered 431.
-const HEADERS: usize = 100;
+pub(super) const HEADERS: usize = 100;
 /// The number of bytes the headers of an HTTP/2 request may have when they are unpacked, with 32 for each, as RFC 9113 counts.
-const HEADER_LIST: u32 = 16 * 1024;
+pub(super) const HEADER_LIST: u32 = 16 * 1024;
 /// The time a connection may be without a request, its first or the next: a proxy's pooled one is so for about a minute. As
 /// long may a head take.
-const IDLE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(75) };
+pub(super) const IDLE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(75) };
 /// The time a connection that is to close may take for it, with nothing under way: HTTP/2 says good-bye, and waits.
 const GOOD_BYE: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(1) };
 /// The number of requests one HTTP/2 connection may have under way.
-const STREAMS: u32 = 32;
+pub(super) const STREAMS: u32 = 32;
 /// The number of bytes an HTTP/2 connection, or a stream of it, may send before they are read: what the RFC begins with.
-const WINDOW: u32 = 65_535;
+pub(super) const WINDOW: u32 = 65_535;
 /// The pause of a listener that cannot accept, as when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -147,7 +147,7 @@ async fn attend<C: GracefulConnection>(
     }
 }
 
-fn connection_builder() -> auto::Builder<TokioExecutor> {
+pub(super) fn connection_builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
     builder

@@ -3,9 +3,9 @@
 
 use std::sync::LazyLock;
 
-use alert_gateway_sandbox::Plugin;
 use alert_gateway_fuzz::by_hand::{self, Bench};
 use alert_gateway_fuzz::cases;
+use alert_gateway_sandbox::Plugin;
 use plugin_sdk::contract::Answer;
 
 static BENCH: LazyLock<(Bench, Plugin, Plugin)> = LazyLock::new(|| {

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use alert_gateway::alert::Alert;
 use alert_gateway::destinations::itoc360::format::{self, Format};
-use alert_gateway_sandbox::Plugin;
 use alert_gateway_fuzz::by_hand::{self, Bench};
 use alert_gateway_fuzz::cases;
+use alert_gateway_sandbox::Plugin;
 use plugin_sdk::contract::Answer;
 use serde_json::value::RawValue;
 

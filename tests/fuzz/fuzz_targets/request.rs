@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use alert_gateway::config::Config;
 use alert_gateway::health::Health;
-use alert_gateway::http::Client;
+use alert_gateway::http::{Client, Peer};
 use alert_gateway::intake::Intake;
 use alert_gateway::metrics::Metrics;
-use alert_gateway_sandbox::Sandbox;
 use alert_gateway::store::{self, Closing, PluginRecord, Store};
 use alert_gateway::{gateway, sources};
 use alert_gateway_fuzz::cases;
+use alert_gateway_sandbox::Sandbox;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -123,7 +123,7 @@ async fn converse(way_in: &Arc<Intake>, data: &[u8]) -> String {
     let (mut client, server) = tokio::io::duplex(64 * 1024);
     let service = service_fn(|request| {
         let way_in = Arc::clone(way_in);
-        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let peer = Peer::Network(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
         let from = Client::of(peer, hyper::Request::headers(&request), &Default::default());
         async move { Ok::<_, Infallible>(way_in.answer(request, from).await) }
     });

@@ -71,11 +71,7 @@ fn proofs(request: &mut Request) {
         Scheme::Bearer,
         Scheme::Basic { user: "user".to_owned() },
         Scheme::github(),
-        Scheme::Signed(Signed {
-            algorithm: Algorithm::Sha1,
-            encoding: Encoding::Base64,
-            ..Signed::new("x-signature")
-        }),
+        Scheme::Signed(Signed { algorithm: Algorithm::Sha1, encoding: Encoding::Base64, ..Signed::new("x-signature") }),
         Scheme::grafana(),
         Scheme::TwilioSharedKey,
         Scheme::Slack,
@@ -86,7 +82,9 @@ fn proofs(request: &mut Request) {
     for scheme in schemes {
         assert!(!scheme.verify(request, SECRET).is_good(), "{scheme:?} took what nobody signed");
         // More fields are refused, whoever signed them.
-        if matches!(scheme, Scheme::Twilio | Scheme::TwilioSharedKey) && Form::parse(&request.body.bytes()).fields().len() > over_url::MAX_FIELDS {
+        if matches!(scheme, Scheme::Twilio | Scheme::TwilioSharedKey)
+            && Form::parse(&request.body.bytes()).fields().len() > over_url::MAX_FIELDS
+        {
             continue;
         }
         let mut signed = request.clone();
