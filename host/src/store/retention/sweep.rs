@@ -10,8 +10,8 @@ use crate::store::space::Space;
 use crate::store::step::Step;
 use crate::store::totals::Totals;
 
-/// The bytes that the identity of one alert takes on the disk, with its request, its receipt and all indexes: 235 bytes were measured
-/// with Twilio's event ids, and 3 % of the pages' room is always free.
+/// The bytes that the identity of one alert takes on the disk, with its request, its receipt and all indexes. An estimate
+/// from the widths of the rows with Twilio's event ids; `cargo bench --bench load -- repeats` prints the size of a real file.
 pub const IDENTITY_BYTES: u64 = 256;
 
 /// The number of rows one slice looks at. A slice holds up the commits behind it, so it is short.
