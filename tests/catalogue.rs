@@ -19,12 +19,22 @@ const REQUESTS: usize = 10_000;
 const MIB: usize = 1024 * 1024;
 
 /// The limits of a source, with more time: the machine may be busy with other tests.
-const LIMITS: CallLimits = CallLimits { time: std::time::Duration::from_secs(20), memory: 16 * MIB, output: MIB };
+const LIMITS: CallLimits = CallLimits {
+    time: std::time::Duration::from_secs(20),
+    memory: 16 * MIB,
+    output: MIB,
+};
 
-/// Every second request is signed, if its scheme is known, so that it gets past the proof of the sender.
+/// Every second request is signed, if its scheme is known, so that it gets past the proof of the
+/// sender.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_hostile_request_breaks_a_plugin() {
-    let sandbox = Sandbox::new(SandboxOptions { cache_dir: None, instances: 16, max_memory: LIMITS.memory }).unwrap();
+    let sandbox = Sandbox::new(SandboxOptions {
+        cache_dir: None,
+        instances: 16,
+        max_memory: LIMITS.memory,
+    })
+    .unwrap();
     let seed: [u8; 32] = std::array::from_fn({
         let mut random = random();
         move |_| random.u8(..)
@@ -33,7 +43,11 @@ async fn no_hostile_request_breaks_a_plugin() {
     for bundled in alert_gateway_plugins::all() {
         let plugin = Arc::new(sandbox.load(bundled.name, bundled.wasm).await.unwrap());
         let cases = root().join("plugins").join(bundled.name).join("cases");
-        let real = case::load(&cases).unwrap().into_iter().map(|case| case.request).collect();
+        let real = case::load(&cases)
+            .unwrap()
+            .into_iter()
+            .map(|case| case.request)
+            .collect();
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let runner = TestRunner::new_with_rng(proptest::test_runner::Config::default(), rng);
         plugins.spawn(survives(plugin, real, runner));
@@ -50,15 +64,25 @@ async fn survives(plugin: Arc<Plugin>, real: Vec<Request>, mut runner: TestRunne
         }
         let input = serde_json::to_vec(&request).unwrap();
         let answer = plugin.read("hostile", &input, &LIMITS).await;
-        assert!(answer.is_ok(), "{} fails on {request:?}: {}", plugin.name(), answer.unwrap_err());
+        assert!(
+            answer.is_ok(),
+            "{} fails on {request:?}: {}",
+            plugin.name(),
+            answer.unwrap_err()
+        );
     }
 }
 
 /// Signs with the secret in the request's settings.
 fn sign(request: &mut Request, secrets: &[String]) {
     let settings: Value = serde_json::from_str(request.settings.get()).unwrap();
-    let secret = secrets.iter().filter_map(|name| last_text(settings.get(name)?)).next_back();
-    let (Some(scheme), Some(secret)) = (Scheme::of(request), secret) else { return };
+    let secret = secrets
+        .iter()
+        .filter_map(|name| last_text(settings.get(name)?))
+        .next_back();
+    let (Some(scheme), Some(secret)) = (Scheme::of(request), secret) else {
+        return;
+    };
     if scheme == Scheme::Twilio && request.url.contains("bodySHA256") {
         let start = request.url.split('?').next().unwrap_or_default();
         request.url = format!("{start}?bodySHA256={}", sha256(&request.body.bytes()).hex());
@@ -71,7 +95,10 @@ fn last_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Array(list) => list.iter().rev().find_map(last_text),
-        Value::Object(table) => table.get("password").or_else(|| table.values().next_back()).and_then(last_text),
+        Value::Object(table) => table
+            .get("password")
+            .or_else(|| table.values().next_back())
+            .and_then(last_text),
         _ => None,
     }
 }

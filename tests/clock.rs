@@ -15,7 +15,9 @@ async fn start(itoc360: &Itoc360, machine: &Machine) -> (Place, Gateway) {
 
 async fn post(gateway: &Gateway, numbers: std::ops::Range<usize>) {
     for number in numbers {
-        gateway.accept(&twilio::error(&twilio::sid(number)).to("twilio")).await;
+        gateway
+            .accept(&twilio::error(&twilio::sid(number)).to("twilio"))
+            .await;
     }
 }
 
@@ -36,9 +38,17 @@ async fn clock_set_either_way_leaves_deliveries_alone() {
         itoc360.mends();
         itoc360.opens_only(12).await;
         // What a person reads follows the clock, and what was read then stays what it was.
-        let (before, after) = (place.event(&twilio::sid(0)).await, place.event(&twilio::sid(11)).await);
-        let between = received_at(&after).duration_since(received_at(&before)).as_secs();
-        assert!((set..set + 120).contains(&between), "{between} s between them, where it was set by {set} s");
+        let (before, after) = (
+            place.event(&twilio::sid(0)).await,
+            place.event(&twilio::sid(11)).await,
+        );
+        let between = received_at(&after)
+            .duration_since(received_at(&before))
+            .as_secs();
+        assert!(
+            (set..set + 120).contains(&between),
+            "{between} s between them, where it was set by {set} s"
+        );
     }
 }
 
@@ -49,10 +59,16 @@ async fn change_of_summer_time_leaves_deliveries_alone() {
     for change in changes.following(jiff::Timestamp::now()).take(2) {
         let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
         itoc360.answers(|_| Reply::error(503, "down"));
-        let until_then = change.timestamp().duration_since(jiff::Timestamp::now()).as_secs();
+        let until_then = change
+            .timestamp()
+            .duration_since(jiff::Timestamp::now())
+            .as_secs();
         machine.set_clock(until_then - 60);
         let place = Setup::new(&itoc360).place();
-        let environment = machine.environment().into_iter().chain([("TZ", zone.into())]);
+        let environment = machine
+            .environment()
+            .into_iter()
+            .chain([("TZ", zone.into())]);
         let gateway = place.start_with(environment).await;
         post(&gateway, 0..6).await;
         gateway.destination("itoc360", "failing").await;
@@ -60,9 +76,17 @@ async fn change_of_summer_time_leaves_deliveries_alone() {
         post(&gateway, 6..12).await;
         itoc360.mends();
         itoc360.opens_only(12).await;
-        let (before, after) = (place.event(&twilio::sid(0)).await, place.event(&twilio::sid(11)).await);
-        let between = received_at(&after).duration_since(received_at(&before)).as_secs();
-        assert!((120..240).contains(&between), "{between} s between them, where two minutes passed");
+        let (before, after) = (
+            place.event(&twilio::sid(0)).await,
+            place.event(&twilio::sid(11)).await,
+        );
+        let between = received_at(&after)
+            .duration_since(received_at(&before))
+            .as_secs();
+        assert!(
+            (120..240).contains(&between),
+            "{between} s between them, where two minutes passed"
+        );
     }
 }
 
@@ -71,13 +95,20 @@ async fn clock_set_forward_shortens_no_wait() {
     let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
     let patience = ("Retry-After".to_owned(), "3600".to_owned());
     itoc360.answers(move |number| match number {
-        1 => Reply::Status { code: 429, headers: vec![patience.clone()], body: String::new() },
+        1 => Reply::Status {
+            code: 429,
+            headers: vec![patience.clone()],
+            body: String::new(),
+        },
         _ => Reply::Ok,
     });
     let (place, gateway) = start(&itoc360, &machine).await;
     post(&gateway, 0..1).await;
     gateway
-        .metric("gateway_delivery_attempts_total{destination=\"itoc360\",outcome=\"retry\"}", |count| count == 1.0)
+        .metric(
+            "gateway_delivery_attempts_total{destination=\"itoc360\",outcome=\"retry\"}",
+            |count| count == 1.0,
+        )
         .await;
     machine.set_clock(DAY);
     // What is due is looked for again, and again.
@@ -85,7 +116,10 @@ async fn clock_set_forward_shortens_no_wait() {
     itoc360.opens_only(3).await;
     let event = place.event(&twilio::sid(0)).await;
     assert_eq!(
-        (&event["alerts"][0]["state"], event["alerts"][0]["attempts"].as_array().unwrap().len()),
+        (
+            &event["alerts"][0]["state"],
+            event["alerts"][0]["attempts"].as_array().unwrap().len()
+        ),
         (&"pending".into(), 1)
     );
     assert_eq!(itoc360.tally().requests, 4);
@@ -102,7 +136,13 @@ async fn clock_set_back_allows_replay_of_dead_letters() {
     machine.set_clock(0);
     itoc360.mends();
     // A process of its own, on the real machine.
-    assert_eq!(place.run_without_secrets(&["events", "replay", "--dead"]).await.code, Some(0));
+    assert_eq!(
+        place
+            .run_without_secrets(&["events", "replay", "--dead"])
+            .await
+            .code,
+        Some(0)
+    );
     itoc360.opens_only(1).await;
 }
 
@@ -119,7 +159,12 @@ async fn clock_set_back_between_runs_delays_no_alert() {
     itoc360.mends();
     let mut gateway = place.start_with(machine.environment()).await;
     gateway
-        .log("what was done about it", |line| line["message"].as_str()?.contains("clock was set back").then_some(()))
+        .log("what was done about it", |line| {
+            line["message"]
+                .as_str()?
+                .contains("clock was set back")
+                .then_some(())
+        })
         .await;
     itoc360.opens_only(6).await;
 }

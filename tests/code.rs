@@ -1,5 +1,5 @@
-//! The project's own Rust files as tokens: their doc comments and the names of their tests. Macro bodies are read like all
-//! else, so a test within `proptest!` is seen.
+//! The project's own Rust files as tokens: their doc comments and the names of their tests. Macro
+//! bodies are read like all else, so a test within `proptest!` is seen.
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,8 @@ pub struct Doc {
 
 /// Reads a file.
 pub fn read(path: &Path) -> Code {
-    parse(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    parse(&fs::read_to_string(path).unwrap())
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Reads a text.
@@ -66,8 +67,11 @@ impl Code {
     /// Takes up the line of a doc comment. Adjacent lines of one kind belong to one item.
     fn document(&mut self, attribute: &Group, inner: bool) {
         let mut tokens = attribute.stream().into_iter();
-        let (Some(TokenTree::Ident(doc)), Some(TokenTree::Punct(_)), Some(TokenTree::Literal(text))) =
-            (tokens.next(), tokens.next(), tokens.next())
+        let (
+            Some(TokenTree::Ident(doc)),
+            Some(TokenTree::Punct(_)),
+            Some(TokenTree::Literal(text)),
+        ) = (tokens.next(), tokens.next(), tokens.next())
         else {
             return;
         };
@@ -76,12 +80,21 @@ impl Code {
         }
         let line = attribute.span_open().start().line;
         let text = unescaped(&text.to_string());
-        match self.docs.last_mut().filter(|last| last.inner == inner && last.last_line + 1 == line) {
+        match self
+            .docs
+            .last_mut()
+            .filter(|last| last.inner == inner && last.last_line + 1 == line)
+        {
             Some(last) => {
                 last.text += &format!("\n{text}");
                 last.last_line = line;
             }
-            None => self.docs.push(Doc { line, text, inner, last_line: line }),
+            None => self.docs.push(Doc {
+                line,
+                text,
+                inner,
+                last_line: line,
+            }),
         }
     }
 }
@@ -96,14 +109,25 @@ fn is_bracket(token: &TokenTree) -> bool {
 
 /// Returns whether the attribute is `test` or ends so, as `tokio::test(…)` does.
 fn marks_test(attribute: &Group) -> bool {
-    let path = attribute.stream().into_iter().take_while(|token| !matches!(token, TokenTree::Group(_)));
-    path.last().is_some_and(|token| matches!(token, TokenTree::Ident(last) if last == "test"))
+    let path = attribute
+        .stream()
+        .into_iter()
+        .take_while(|token| !matches!(token, TokenTree::Group(_)));
+    path.last()
+        .is_some_and(|token| matches!(token, TokenTree::Ident(last) if last == "test"))
 }
 
-/// Returns the text of a string literal as a doc comment becomes one: quotes and backslashes are all that is escaped.
+/// Returns the text of a string literal as a doc comment becomes one: quotes and backslashes are
+/// all that is escaped.
 fn unescaped(literal: &str) -> String {
-    let text = literal.trim_start_matches(['r', '#']).trim_end_matches('#').trim_matches('"');
-    let text = text.replace("\\\"", "\"").replace("\\'", "'").replace("\\\\", "\\");
+    let text = literal
+        .trim_start_matches(['r', '#'])
+        .trim_end_matches('#')
+        .trim_matches('"');
+    let text = text
+        .replace("\\\"", "\"")
+        .replace("\\'", "'")
+        .replace("\\\\", "\\");
     text.strip_prefix(' ').unwrap_or(&text).to_owned()
 }
 
@@ -131,8 +155,12 @@ fn doc_comments_and_tests_are_found_in_any_place() {
     "#;
     let code = parse(text).unwrap();
     let docs: Vec<_> = code.docs.iter().map(|doc| (doc.line, &*doc.text)).collect();
-    let expected =
-        [(2, "The module,\nin two lines."), (5, "A struct that is \"quoted\"."), (7, "A field."), (13, "A property.")];
+    let expected = [
+        (2, "The module,\nin two lines."),
+        (5, "A struct that is \"quoted\"."),
+        (7, "A field."),
+        (13, "A property."),
+    ];
     assert_eq!(docs, expected);
     assert_eq!(code.tests, ["first", "second"]);
 }

@@ -1,4 +1,5 @@
-//! Killed at any moment, started again in the same place: what was accepted is delivered, and nothing is opened twice.
+//! Killed at any moment, started again in the same place: what was accepted is delivered, and
+//! nothing is opened twice.
 
 mod turns;
 
@@ -6,13 +7,17 @@ use std::collections::BTreeSet;
 
 use alert_gateway::alert::{Alert, Outcome, Receipt};
 use alert_gateway::metrics::Metrics;
-use alert_gateway::store::{self, NewAlert, NewRequest, Options, PluginRecord, Reading, Settlement, Store};
+use alert_gateway::store::{
+    self, NewAlert, NewRequest, Options, PluginRecord, Reading, Settlement, Store,
+};
 use hyper::body::Bytes;
 use itoc360_double::Reply;
 use plugin_sdk::contract::{self, Priority};
 use serde_json::Value;
 
-use crate::harness::{Itoc360, Load, Place, Setup, each_opened_once, events, keep_first, random, twilio, until};
+use crate::harness::{
+    Itoc360, Load, Place, Setup, each_opened_once, events, keep_first, random, twilio, until,
+};
 
 /// A moment at which the program is killed.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +74,13 @@ async fn killed_at_any_moment_loses_nothing_opens_nothing_twice() {
     let (mut random, kills) = (random(), kills());
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
-    let refusing = |body: &str| if refuses(body) { Reply::error(400, "Invalid payload") } else { Reply::Ok };
+    let refusing = |body: &str| {
+        if refuses(body) {
+            Reply::error(400, "Invalid payload")
+        } else {
+            Reply::Ok
+        }
+    };
     itoc360.answers_to(refusing);
     // More than can be accepted before the last kill.
     let waiting = events(1000 * kills);
@@ -93,7 +104,9 @@ async fn killed_at_any_moment_loses_nothing_opens_nothing_twice() {
             Moment::Load | Moment::Start => {}
             Moment::Backlog => backlog = true,
             Moment::Replay => {
-                let asked = place.run_without_secrets(&["events", "replay", "--dead"]).await;
+                let asked = place
+                    .run_without_secrets(&["events", "replay", "--dead"])
+                    .await;
                 assert_eq!(asked.code, Some(0), "{}", asked.stderr);
                 // It is in the list; the gateway takes it from there within a second.
                 let more = random.usize(..300);
@@ -103,8 +116,13 @@ async fn killed_at_any_moment_loses_nothing_opens_nothing_twice() {
                 let name = format!("backup-{kill}.db");
                 let backup = place.launch(&["store", "backup", &name]);
                 until("a backup in the making", async || {
-                    let names = std::fs::read_dir(place.path("")).unwrap().map(|file| file.unwrap().file_name());
-                    names.filter_map(|file| file.into_string().ok()).any(|file| file.starts_with(&name)).then_some(())
+                    let names = std::fs::read_dir(place.path(""))
+                        .unwrap()
+                        .map(|file| file.unwrap().file_name());
+                    names
+                        .filter_map(|file| file.into_string().ok())
+                        .any(|file| file.starts_with(&name))
+                        .then_some(())
                 })
                 .await;
                 a_moment(&mut random).await;
@@ -140,12 +158,22 @@ async fn killed_at_any_moment_loses_nothing_opens_nothing_twice() {
     let gateway = place.start().await;
     let load = Load::on(&gateway, &waiting);
     assert!(load.end().await);
-    assert_eq!(place.run_without_secrets(&["events", "replay", "--dead"]).await.code, Some(0));
+    assert_eq!(
+        place
+            .run_without_secrets(&["events", "replay", "--dead"])
+            .await
+            .code,
+        Some(0)
+    );
     let set_aside = "gateway_alerts{state=\"dead\"}";
     gateway.metric(set_aside, |count| count == 0.0).await;
-    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0).await;
+    gateway
+        .metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0)
+        .await;
     each_opened_once(&itoc360, &place, count).await;
-    println!("{kills} kills, {accepted} accepted before the last of them, {count} in all, 0 lost, 0 opened twice");
+    println!(
+        "{kills} kills, {accepted} accepted before the last of them, {count} in all, 0 lost, 0 opened twice"
+    );
     place.is_whole().await;
 }
 
@@ -163,12 +191,20 @@ async fn killed_while_creating_its_store_creates_it_at_next_start() {
         killed += 1;
         let made = place.path("data/gateway.db").exists();
         let checked = place.run_without_secrets(&["store", "check"]).await;
-        assert_eq!(checked.code == Some(0), made, "{kib} KiB: {}{}", checked.stdout, checked.stderr);
+        assert_eq!(
+            checked.code == Some(0),
+            made,
+            "{kib} KiB: {}{}",
+            checked.stdout,
+            checked.stderr
+        );
         assert!(kib < 4096, "it never ends by itself");
     }
     assert!(killed > 10, "it was killed {killed} times only");
     let gateway = place.start().await;
-    gateway.accept(&twilio::error(&twilio::sid(0)).to("twilio")).await;
+    gateway
+        .accept(&twilio::error(&twilio::sid(0)).to("twilio"))
+        .await;
     each_opened_once(&itoc360, &place, 1).await;
 }
 
@@ -179,13 +215,17 @@ fn without_store(place: &Place) {
     }
 }
 
-/// A store as an older gateway made it: one alert that waits, and failed requests of so many sources that to
-/// write down what is known of each of them takes many writes.
+/// A store as an older gateway made it: one alert that waits, and failed requests of so many
+/// sources that to write down what is known of each of them takes many writes.
 fn older_release(place: &Place, schema: usize) {
     without_store(place);
     let store = rusqlite::Connection::open(place.path("data/gateway.db")).unwrap();
-    store.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL").unwrap();
-    store.execute_batch(include_str!("../host/src/store/schema/1.sql")).unwrap();
+    store
+        .execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL")
+        .unwrap();
+    store
+        .execute_batch(include_str!("../host/src/store/schema/1.sql"))
+        .unwrap();
     let sid = twilio::sid(0);
     store
         .execute_batch(&format!(
@@ -202,7 +242,9 @@ fn older_release(place: &Place, schema: usize) {
         ))
         .unwrap();
     if schema == 2 {
-        store.execute_batch(include_str!("../host/src/store/schema/2.sql")).unwrap();
+        store
+            .execute_batch(include_str!("../host/src/store/schema/2.sql"))
+            .unwrap();
         store.execute_batch("PRAGMA user_version = 2").unwrap();
     }
 }
@@ -214,45 +256,86 @@ async fn killed_while_an_older_store_is_brought_up_it_loses_nothing() {
     let (place, gateway) = Setup::new(&itoc360).start().await;
     gateway.kill().await;
     let (mut killed, mut midst) = (0, 0);
-    let sizes = || (4..32).step_by(4).chain((32..320).step_by(16)).chain((320..4096).step_by(64));
-    // It dies of the older file, where that is brought from the first schema to the second, and then of the new file that this
-    // one is copied into.
-    for (schema, kib) in sizes().map(|kib| (1, kib)).chain(sizes().map(|kib| (2, kib))) {
+    let sizes = || {
+        (4..32)
+            .step_by(4)
+            .chain((32..320).step_by(16))
+            .chain((320..4096).step_by(64))
+    };
+    // It dies of the older file, where that is brought from the first schema to the second, and
+    // then of the new file that this one is copied into.
+    for (schema, kib) in sizes()
+        .map(|kib| (1, kib))
+        .chain(sizes().map(|kib| (2, kib)))
+    {
         older_release(&place, schema);
         let ended = place.launch_until_a_file_has(kib).await;
         let store = rusqlite::Connection::open(place.path("data/gateway.db")).unwrap();
         let alerts = "SELECT count(*) FROM alerts WHERE event_id = ?";
-        let alerts: i64 = store.query_row(alerts, [twilio::sid(0)], |row| row.get(0)).unwrap();
+        let alerts: i64 = store
+            .query_row(alerts, [twilio::sid(0)], |row| row.get(0))
+            .unwrap();
         assert_eq!(alerts, 1, "{kib} KiB");
-        let version: i64 = store.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        let version: i64 = store
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap();
         drop(store);
-        let checked = place.run_without_secrets(&["events", "list", "--json", "--source", "twilio"]).await;
+        let checked = place
+            .run_without_secrets(&["events", "list", "--json", "--source", "twilio"])
+            .await;
         if version == 3 {
-            assert!(checked.stdout.contains(&twilio::sid(0)), "{kib} KiB: {}", checked.stderr);
+            assert!(
+                checked.stdout.contains(&twilio::sid(0)),
+                "{kib} KiB: {}",
+                checked.stderr
+            );
         } else {
-            assert!(checked.stderr.contains("start the gateway once"), "{kib} KiB: {}", checked.stderr);
+            assert!(
+                checked.stderr.contains("start the gateway once"),
+                "{kib} KiB: {}",
+                checked.stderr
+            );
         }
         killed += usize::from(ended.code.is_none());
         midst += usize::from(version < 3 && place.path("data/gateway.db.new").exists());
     }
     println!("killed {killed} times, {midst} of them in the midst of the migration");
-    assert!(midst >= 10, "killed {killed} times, {midst} of them in the midst of the migration");
+    assert!(
+        midst >= 10,
+        "killed {killed} times, {midst} of them in the midst of the migration"
+    );
     itoc360.mends();
     let _gateway = place.start().await;
     each_opened_once(&itoc360, &place, 1).await;
 }
 
-/// Fills a store that no gateway has open: requests of long ago, of which every fourth is not delivered.
+/// Fills a store that no gateway has open: requests of long ago, of which every fourth is not
+/// delivered.
 async fn history(place: &Place, requests: usize) {
-    let (store, closing) =
-        Store::open(&place.path("data"), &Options { sync: false, ..Options::default() }, Metrics::new()).unwrap();
-    let plugin = PluginRecord { name: "p".into(), version: "1".into(), sha256: "00".into() };
+    let (store, closing) = Store::open(
+        &place.path("data"),
+        &Options {
+            sync: false,
+            ..Options::default()
+        },
+        Metrics::new(),
+    )
+    .unwrap();
+    let plugin = PluginRecord {
+        name: "p".into(),
+        version: "1".into(),
+        sha256: "00".into(),
+    };
     let plugin = store.plugin(plugin).await.unwrap();
     for number in 0..requests {
         let (id, source) = (format!("r{number}"), "twilio".to_owned());
         let event = contract::Alert::new(twilio::sid(number), Priority::High, "Hello");
-        let alert =
-            Alert { source: source.clone(), request: id.clone(), received_at: alert_gateway::clock::rfc3339(1), event };
+        let alert = Alert {
+            source: source.clone(),
+            request: id.clone(),
+            received_at: alert_gateway::clock::rfc3339(1),
+            event,
+        };
         let request = NewRequest {
             id,
             source,
@@ -264,12 +347,27 @@ async fn history(place: &Place, requests: usize) {
             plugin,
         };
         let new = NewAlert::new(&alert, ["itoc360"]).unwrap();
-        store.append(request, Reading::alerts(vec![new])).await.unwrap();
+        store
+            .append(request, Reading::alerts(vec![new]))
+            .await
+            .unwrap();
         if number % 4 > 0 {
-            let delivery = (number as i64 + 1) * (store::ALERTS_PER_REQUEST * store::DELIVERIES_PER_ALERT) as i64;
-            let outcome = Outcome::Accepted(Receipt { id: "r".into(), fingerprint: "f".into(), kind: String::new() });
-            let settlement =
-                Settlement { delivery, at: 1, duration_us: 1, status: Some(200), outcome, answer: None, due_at: 0 };
+            let delivery = (number as i64 + 1)
+                * (store::ALERTS_PER_REQUEST * store::DELIVERIES_PER_ALERT) as i64;
+            let outcome = Outcome::Accepted(Receipt {
+                id: "r".into(),
+                fingerprint: "f".into(),
+                kind: String::new(),
+            });
+            let settlement = Settlement {
+                delivery,
+                at: 1,
+                duration_us: 1,
+                status: Some(200),
+                outcome,
+                answer: None,
+                due_at: 0,
+            };
             store.settle(settlement).await.unwrap();
         }
     }
@@ -277,8 +375,13 @@ async fn history(place: &Place, requests: usize) {
     closing.close().await;
 }
 
-/// Kills the gateway four times while it sweeps a new store of so many requests. Returns how many were left each time.
-async fn killed_in_retention(place: &Place, random: &mut fastrand::Rng, requests: usize) -> Vec<u64> {
+/// Kills the gateway four times while it sweeps a new store of so many requests. Returns how many
+/// were left each time.
+async fn killed_in_retention(
+    place: &Place,
+    random: &mut fastrand::Rng,
+    requests: usize,
+) -> Vec<u64> {
     without_store(place);
     history(place, requests).await;
     let mut left = vec![requests as u64];
@@ -289,19 +392,28 @@ async fn killed_in_retention(place: &Place, random: &mut fastrand::Rng, requests
             let metrics = gateway.metrics().await;
             let removed = metrics.get("gateway_retention_removed_requests_total{cause=\"age\"}");
             let swept = metrics.get("gateway_retention_last_sweep_timestamp_seconds");
-            removed.into_iter().chain(swept).any(|value| *value > 0.0).then_some(())
+            removed
+                .into_iter()
+                .chain(swept)
+                .any(|value| *value > 0.0)
+                .then_some(())
         })
         .await;
         a_moment(random).await;
         gateway.kill().await;
-        let checked = place.run_without_secrets(&["store", "check", "--json"]).await;
+        let checked = place
+            .run_without_secrets(&["store", "check", "--json"])
+            .await;
         assert_eq!(checked.code, Some(0), "{}", checked.stdout);
         let report: Value = serde_json::from_str(&checked.stdout).unwrap();
         assert_eq!(report["pending"], requests / 4);
         left.push(report["requests"].as_u64().unwrap());
     }
     println!("requests left after each kill: {left:?}");
-    assert!(left.is_sorted_by(|before, after| before >= after), "{left:?}");
+    assert!(
+        left.is_sorted_by(|before, after| before >= after),
+        "{left:?}"
+    );
     left
 }
 
@@ -314,23 +426,39 @@ async fn killed_during_retention_removes_only_delivered_alerts() {
     gateway.stop().await;
     let config = std::fs::read_to_string(place.config()).unwrap();
     std::fs::write(place.config(), config + "\n[retention]\nage = \"1h\"\n").unwrap();
-    // A sweep may end before the first kill, on a quick machine and on one that stalls. A larger store takes it longer.
+    // A sweep may end before the first kill, on a quick machine and on one that stalls. A larger
+    // store takes it longer.
     let (mut requests, mut midst) = (6_000, false);
     while !midst {
         assert!(requests <= 96_000, "it was never killed in the midst of it");
         let left = killed_in_retention(&place, &mut random, requests).await;
         // The newest request always stays.
         let swept = requests as u64 / 4 + 1;
-        midst = left.iter().any(|left| (swept + 1..requests as u64).contains(left));
+        midst = left
+            .iter()
+            .any(|left| (swept + 1..requests as u64).contains(left));
         requests *= if midst { 1 } else { 2 };
     }
     itoc360.mends();
     let gateway = place.start().await;
-    gateway.metric("gateway_retention_last_sweep_timestamp_seconds", |at| at > 0.0).await;
+    gateway
+        .metric("gateway_retention_last_sweep_timestamp_seconds", |at| {
+            at > 0.0
+        })
+        .await;
     itoc360.opens_only(requests / 4).await;
-    let events: BTreeSet<_> =
-        itoc360.received().iter().map(|one| one.json()["commonAnnotations"]["event_id"].to_string()).collect();
-    assert_eq!(events, (0..requests).step_by(4).map(|number| format!("\"{}\"", twilio::sid(number))).collect());
+    let events: BTreeSet<_> = itoc360
+        .received()
+        .iter()
+        .map(|one| one.json()["commonAnnotations"]["event_id"].to_string())
+        .collect();
+    assert_eq!(
+        events,
+        (0..requests)
+            .step_by(4)
+            .map(|number| format!("\"{}\"", twilio::sid(number)))
+            .collect()
+    );
 }
 
 #[tokio::test]
@@ -344,7 +472,11 @@ async fn stopped_under_load_drains_and_exits_in_order() {
         load.accepted(50).await;
         let ended = gateway.stop().await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert!(ended.stderr.contains("all that was accepted is on disk"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("all that was accepted is on disk"),
+            "{}",
+            ended.stderr
+        );
         assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
         load.end().await;
     }
@@ -366,10 +498,16 @@ async fn backlog_outlives_the_gateway_and_is_delivered_later() {
     assert_eq!(place.list(&["--state", "pending"]).await.len(), 200);
     assert_eq!(gateway.stop().await.code, Some(0));
     let gateway = place.start().await;
-    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 200.0).await;
+    gateway
+        .metric("gateway_alerts{state=\"pending\"}", |count| count == 200.0)
+        .await;
     itoc360.up().await;
     each_opened_once(&itoc360, &place, 200).await;
-    gateway.metric("gateway_alerts{state=\"delivered\"}", |count| count == 200.0).await;
+    gateway
+        .metric("gateway_alerts{state=\"delivered\"}", |count| {
+            count == 200.0
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -383,7 +521,10 @@ async fn event_kept_before_a_crash_is_a_duplicate_after_it() {
     // It goes on, to deliver what the first one kept.
     let gateway = place.start().await;
     let answer = gateway.post(&post).await.json();
-    assert_eq!((&answer["accepted"], &answer["duplicates"]), (&0.into(), &1.into()));
+    assert_eq!(
+        (&answer["accepted"], &answer["duplicates"]),
+        (&0.into(), &1.into())
+    );
     each_opened_once(&itoc360, &place, 1).await;
 }
 
@@ -397,7 +538,11 @@ async fn a_sender_that_hangs_up_leaves_a_whole_event_or_none() {
     for number in 0..50 {
         let post = twilio::error(&twilio::sid(number)).to("twilio");
         let wire = post.wire(&format!("Content-Length: {}\r\n", post.body.len()));
-        let cut = if random.bool() { wire.len() } else { random.usize(1..wire.len()) };
+        let cut = if random.bool() {
+            wire.len()
+        } else {
+            random.usize(1..wire.len())
+        };
         let mut connection = gateway.connect().await;
         connection.write_all(&wire[..cut]).await.unwrap();
     }
@@ -423,10 +568,21 @@ async fn full_disk_is_told_to_the_sender_and_loses_nothing() {
     };
     refused.is_problem(503);
     assert_eq!(refused.header("retry-after"), "30");
-    gateway.log("why", |line| (line["message"] == "not accepted").then_some(())).await;
-    assert_eq!(gateway.admin(hyper::Method::GET, "/healthz").await.status, 200);
+    gateway
+        .log("why", |line| {
+            (line["message"] == "not accepted").then_some(())
+        })
+        .await;
+    assert_eq!(
+        gateway.admin(hyper::Method::GET, "/healthz").await.status,
+        200
+    );
     let board = gateway.admin(hyper::Method::GET, "/readyz").await;
-    assert!(board.status == 200 && board.json()["note"].is_string(), "{}", board.body);
+    assert!(
+        board.status == 200 && board.json()["note"].is_string(),
+        "{}",
+        board.body
+    );
     gateway.kill().await;
     let gateway = place.start().await;
     // The one that was refused was not kept.

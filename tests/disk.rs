@@ -1,5 +1,5 @@
-//! The disk fails in every way that it can, and mends: nothing is acknowledged falsely, nothing acknowledged is lost, nobody
-//! restarts anything.
+//! The disk fails in every way that it can, and mends: nothing is acknowledged falsely, nothing
+//! acknowledged is lost, nobody restarts anything.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::harness::disk::{Call, IO_ERROR, NO_SPACE};
 use crate::harness::{
-    Gateway, Itoc360, Load, Program, Setup, each_opened_once, events, keep_first, needs, random, twilio,
+    Gateway, Itoc360, Load, Program, Setup, each_opened_once, events, keep_first, needs, random,
+    twilio,
 };
 
 fn post(number: usize) -> crate::harness::Post {
@@ -19,7 +20,10 @@ fn post(number: usize) -> crate::harness::Post {
 
 async fn note(gateway: &Gateway) -> Value {
     let board = gateway.admin(Method::GET, "/readyz").await;
-    assert_eq!(board.status, 200, "a proxy goes on sending, as only a request finds out that the disk is well");
+    assert_eq!(
+        board.status, 200,
+        "a proxy goes on sending, as only a request finds out that the disk is well"
+    );
     board.json()["note"].clone()
 }
 
@@ -38,7 +42,9 @@ fn copy(from: &Path, to: &Path) {
 
 #[tokio::test]
 async fn full_disk_acknowledges_nothing_and_recovers_with_room() {
-    let Some(unshare) = needs(Program::Unshare) else { return };
+    let Some(unshare) = needs(Program::Unshare) else {
+        return;
+    };
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
     let mut gateway = place.start_on_a_disk_of(&unshare, 32 * 1024).await;
@@ -58,22 +64,44 @@ async fn full_disk_acknowledges_nothing_and_recovers_with_room() {
             "round {round}: it took all, after {before:?} and on a full disk: {answered:?}"
         );
         crate::harness::until("a note for the operator", async || {
-            note(&gateway).await.as_str().is_some_and(|note| note.contains("the disk is full")).then_some(())
+            note(&gateway)
+                .await
+                .as_str()
+                .is_some_and(|note| note.contains("the disk is full"))
+                .then_some(())
         })
         .await;
         assert_eq!(gateway.admin(Method::GET, "/healthz").await.status, 200);
         fs::remove_file(&ballast).unwrap();
         load.accepted_beyond(20).await;
-        crate::harness::until("no note any more", async || note(&gateway).await.is_null().then_some(())).await;
+        crate::harness::until("no note any more", async || {
+            note(&gateway).await.is_null().then_some(())
+        })
+        .await;
     }
     // What is under way is still answered.
     waiting.lock().unwrap().clear();
     let accepted = load.until(|_| false).await.accepted;
-    gateway.log("what is wrong", |line| line["error"].as_str()?.contains("the disk is full").then_some(())).await;
+    gateway
+        .log("what is wrong", |line| {
+            line["error"]
+                .as_str()?
+                .contains("the disk is full")
+                .then_some(())
+        })
+        .await;
 
     // Beside it, as its disk is gone when it ends.
-    let checked = place.run_within(&gateway, &["store", "check", "--json"]).await;
-    assert_eq!(checked.code, Some(0), "{}{}", checked.stdout, checked.stderr);
+    let checked = place
+        .run_within(&gateway, &["store", "check", "--json"])
+        .await;
+    assert_eq!(
+        checked.code,
+        Some(0),
+        "{}{}",
+        checked.stdout,
+        checked.stderr
+    );
     let report: Value = serde_json::from_str(&checked.stdout).unwrap();
     // What was accepted is kept, and what was refused is not.
     assert_eq!(report["alerts"], accepted, "{report}");
@@ -83,7 +111,9 @@ async fn full_disk_acknowledges_nothing_and_recovers_with_room() {
 
 #[tokio::test]
 async fn any_failing_disk_call_acknowledges_nothing_falsely() {
-    let Some(fiu_run) = needs(Program::FiuRun) else { return };
+    let Some(fiu_run) = needs(Program::FiuRun) else {
+        return;
+    };
     let mut random = random();
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
@@ -95,8 +125,30 @@ async fn any_failing_disk_call_acknowledges_nothing_falsely() {
         (&[Call::Sync], 1.0, IO_ERROR),
         (&[Call::Write], 0.2, NO_SPACE),
         (&[Call::Write, Call::Sync, Call::Truncate], 0.1, IO_ERROR),
-        (&[Call::Write, Call::Sync, Call::Truncate, Call::Read, Call::Open, Call::Map], 0.1, IO_ERROR),
-        (&[Call::Read, Call::Write, Call::Sync, Call::Truncate, Call::Open, Call::Map], 1.0, IO_ERROR),
+        (
+            &[
+                Call::Write,
+                Call::Sync,
+                Call::Truncate,
+                Call::Read,
+                Call::Open,
+                Call::Map,
+            ],
+            0.1,
+            IO_ERROR,
+        ),
+        (
+            &[
+                Call::Read,
+                Call::Write,
+                Call::Sync,
+                Call::Truncate,
+                Call::Open,
+                Call::Map,
+            ],
+            1.0,
+            IO_ERROR,
+        ),
     ];
     // More than a quick machine accepts between two faults.
     let waiting = events(100_000);
@@ -106,15 +158,27 @@ async fn any_failing_disk_call_acknowledges_nothing_falsely() {
         faults.on(calls, probability, error);
         let refused = load.answered().refused;
         let some = random.usize(1..30);
-        let answered = load.until(|answered| answered.refused >= refused + some).await;
-        assert!(answered.refused > refused, "no fault was felt: {calls:?} {probability} {answered:?}");
+        let answered = load
+            .until(|answered| answered.refused >= refused + some)
+            .await;
+        assert!(
+            answered.refused > refused,
+            "no fault was felt: {calls:?} {probability} {answered:?}"
+        );
         faults.off();
         load.accepted_beyond(20).await;
     }
-    crate::harness::until("no note any more", async || note(&gateway).await.is_null().then_some(())).await;
+    crate::harness::until("no note any more", async || {
+        note(&gateway).await.is_null().then_some(())
+    })
+    .await;
     // Killed with all that was written while the disk failed, and started on a good one.
     for said in ["disk I/O error", "the disk is full"] {
-        gateway.log(said, |line| line["error"].as_str()?.contains(said).then_some(())).await;
+        gateway
+            .log(said, |line| {
+                line["error"].as_str()?.contains(said).then_some(())
+            })
+            .await;
     }
     gateway.kill().await;
     let accepted = load.answered().accepted;
@@ -130,7 +194,9 @@ async fn any_failing_disk_call_acknowledges_nothing_falsely() {
 
 #[tokio::test]
 async fn start_on_a_failing_disk_says_so_and_changes_nothing() {
-    let Some(fiu_run) = needs(Program::FiuRun) else { return };
+    let Some(fiu_run) = needs(Program::FiuRun) else {
+        return;
+    };
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
     gateway.accept(&post(0)).await;
@@ -142,18 +208,26 @@ async fn start_on_a_failing_disk_says_so_and_changes_nothing() {
         // A start has nothing to sync.
         (Call::Sync, IO_ERROR, 0),
     ] {
-        let mut starting = place.launch_with_faults(&fiu_run, &[call], 1.0, error).await;
+        let mut starting = place
+            .launch_with_faults(&fiu_run, &[call], 1.0, error)
+            .await;
         starting.wait_for_the_end_or("\"ready\"").await;
         starting.terminate();
         let ended = starting.output().await;
         assert_eq!(ended.code, Some(code), "{call:?}: {}", ended.stderr);
         assert_eq!(
-            ended.stderr.contains("cannot open the store in data: the disk failed"),
+            ended
+                .stderr
+                .contains("cannot open the store in data: the disk failed"),
             code == 1,
             "{}",
             ended.stderr
         );
-        assert!(!ended.stderr.contains("panicked"), "{call:?}: {}", ended.stderr);
+        assert!(
+            !ended.stderr.contains("panicked"),
+            "{call:?}: {}",
+            ended.stderr
+        );
         place.is_whole().await;
     }
     let _gateway = place.start().await;
@@ -174,7 +248,11 @@ async fn log_without_its_end_opens_with_all_that_was_before() {
     // Everything is in the log still: the file itself is as it was made.
     let log = fs::read(place.path("data/gateway.db-wal")).unwrap();
     let kept = |lines: Vec<Value>| -> Vec<String> {
-        lines.iter().rev().map(|line| line["request"].as_str().unwrap().to_owned()).collect()
+        lines
+            .iter()
+            .rev()
+            .map(|line| line["request"].as_str().unwrap().to_owned())
+            .collect()
     };
     copy(&place.path("data"), &place.path("killed"));
     let all = kept(place.list(&[]).await);
@@ -202,9 +280,16 @@ async fn log_without_its_end_opens_with_all_that_was_before() {
         assert_eq!(left, all[..left.len()], "torn at {at} of {}", log.len());
         // Sent again, all of it is there once.
         assert!(Load::on(&gateway, &events(60)).end().await);
-        gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
+        gateway
+            .metric("gateway_alerts{state=\"pending\"}", |pending| {
+                pending == 0.0
+            })
+            .await;
         let tally = itoc360.tally();
-        assert!(tally.opened <= 60 && tally.opened == tally.open, "{tally:?}");
+        assert!(
+            tally.opened <= 60 && tally.opened == tally.open,
+            "{tally:?}"
+        );
         gateway.kill().await;
     }
 }
@@ -219,30 +304,75 @@ async fn undelivered_alerts_exceed_the_size_until_delivered() {
     let large = "x".repeat(200 * 1024);
     let count = 100;
     for number in 0..count {
-        gateway.accept(&twilio::error(&twilio::sid(number)).with("Payload", &large).to("twilio")).await;
+        gateway
+            .accept(
+                &twilio::error(&twilio::sid(number))
+                    .with("Payload", &large)
+                    .to("twilio"),
+            )
+            .await;
     }
     gateway.stop().await;
 
     // The first look at what may go is made at once.
     let mut gateway = place.start().await;
-    let warned = |line: &Value| line["message"].as_str()?.contains("by what is not delivered").then(|| line.clone());
+    let warned = |line: &Value| {
+        line["message"]
+            .as_str()?
+            .contains("by what is not delivered")
+            .then(|| line.clone())
+    };
     let warned = gateway.log("what exceeds the size", warned).await;
-    assert_eq!((&warned["pending"], &warned["dead"], &warned["failed"]), (&count.into(), &0.into(), &0.into()));
-    assert!(warned["message"].as_str().unwrap().contains("events replay --dead"), "{warned}");
-    gateway.metric("gateway_store_size_bytes", |bytes| bytes > 16.0 * 1024.0 * 1024.0).await;
+    assert_eq!(
+        (&warned["pending"], &warned["dead"], &warned["failed"]),
+        (&count.into(), &0.into(), &0.into())
+    );
+    assert!(
+        warned["message"]
+            .as_str()
+            .unwrap()
+            .contains("events replay --dead"),
+        "{warned}"
+    );
+    gateway
+        .metric("gateway_store_size_bytes", |bytes| {
+            bytes > 16.0 * 1024.0 * 1024.0
+        })
+        .await;
     let removed = "gateway_retention_removed_requests_total{cause=\"size\"}";
     gateway.metric(removed, |requests| requests == 0.0).await;
     itoc360.mends();
     itoc360.opens_only(count).await;
     // On a slow machine the next sweep, a minute later, finds some of them delivered.
-    gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
-    let before = gateway.metrics().await.get(removed).copied().unwrap_or_default();
+    gateway
+        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+            pending == 0.0
+        })
+        .await;
+    let before = gateway
+        .metrics()
+        .await
+        .get(removed)
+        .copied()
+        .unwrap_or_default();
     gateway.stop().await;
 
     let gateway = place.start().await;
-    gateway.metric("gateway_retention_last_sweep_timestamp_seconds", |at| at > 0.0).await;
-    gateway.metric("gateway_store_size_bytes", |bytes| bytes <= 16.0 * 1024.0 * 1024.0).await;
-    gateway.metric(removed, |after| (1.0..=count as f64).contains(&(before + after))).await;
+    gateway
+        .metric("gateway_retention_last_sweep_timestamp_seconds", |at| {
+            at > 0.0
+        })
+        .await;
+    gateway
+        .metric("gateway_store_size_bytes", |bytes| {
+            bytes <= 16.0 * 1024.0 * 1024.0
+        })
+        .await;
+    gateway
+        .metric(removed, |after| {
+            (1.0..=count as f64).contains(&(before + after))
+        })
+        .await;
     // What was delivered lost its content, and is known again.
     assert_eq!(gateway.post(&post(0)).await.json()["duplicates"], 1);
     place.is_whole().await;
@@ -254,11 +384,21 @@ async fn store_taken_away_takes_nothing_until_it_is_back() {
     let (place, gateway) = Setup::new(&itoc360).start().await;
     gateway.accept(&post(0)).await;
     itoc360.opens_only(1).await;
-    gateway.metric("gateway_alerts{state=\"delivered\"}", |delivered| delivered == 1.0).await;
+    gateway
+        .metric("gateway_alerts{state=\"delivered\"}", |delivered| {
+            delivered == 1.0
+        })
+        .await;
     fs::rename(place.path("data"), place.path("away")).unwrap();
     let answer = gateway.post(&post(1)).await;
     answer.is_problem(503);
-    assert!(note(&gateway).await.as_str().unwrap().contains("moved, removed or replaced"));
+    assert!(
+        note(&gateway)
+            .await
+            .as_str()
+            .unwrap()
+            .contains("moved, removed or replaced")
+    );
     fs::rename(place.path("away"), place.path("data")).unwrap();
     gateway.accept(&post(1)).await;
     assert!(note(&gateway).await.is_null());

@@ -1,5 +1,6 @@
-//! The list of tests in `docs/drill-tests.md` is generated: the table in `docs/drills.md`, which is written by hand, links the
-//! files of a drill's tests, and the list names every test of these files.
+//! The list of tests in `docs/drill-tests.md` is generated: the table in `docs/drills.md`, which is
+//! written by hand, links the files of a drill's tests, and the list names every test of these
+//! files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,12 +16,17 @@ Every test in the files that the [table of drills](drills.md) links. Generated b
 `BLESS=1 cargo test -p alert-gateway --test system drills`.
 ";
 
-/// Returns the files that the rows of a page's table link in their last cell, each as a path from the project's root.
+/// Returns the files that the rows of a page's table link in their last cell, each as a path from
+/// the project's root.
 fn linked(page: &str) -> BTreeSet<&str> {
     let rows = page.lines().filter(|line| line.starts_with('|'));
     let cells = rows.filter_map(|row| row.trim_end_matches(['|', ' ']).rsplit('|').next());
-    let links = cells.flat_map(|cell| cell.split("](").skip(1)).filter_map(|link| link.split(')').next());
-    links.map(|link| link.strip_prefix("../").unwrap_or(link)).collect()
+    let links = cells
+        .flat_map(|cell| cell.split("](").skip(1))
+        .filter_map(|link| link.split(')').next());
+    links
+        .map(|link| link.strip_prefix("../").unwrap_or(link))
+        .collect()
 }
 
 /// Names every test of the files that a page's table links.
@@ -29,8 +35,13 @@ fn list(page: &str) -> String {
     for path in linked(page) {
         list += &format!("\n## [{path}](../{path})\n\n");
         let tests = code::read(&root().join(path)).tests;
-        assert!(!tests.is_empty(), "{path} is linked as a drill's, and has no tests");
-        tests.iter().for_each(|test| list += &format!("- `{test}`\n"));
+        assert!(
+            !tests.is_empty(),
+            "{path} is linked as a drill's, and has no tests"
+        );
+        tests
+            .iter()
+            .for_each(|test| list += &format!("- `{test}`\n"));
     }
     list
 }
@@ -57,8 +68,11 @@ fn list_of_drills_names_the_tests_as_they_are() {
 #[test]
 fn every_drill_in_the_table_links_its_tests() {
     let table = fs::read_to_string(root().join(TABLE)).unwrap();
-    let rows: Vec<_> =
-        table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| **")).skip(1).collect();
+    let rows: Vec<_> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| **"))
+        .skip(1)
+        .collect();
     assert!(rows.len() > 30, "{rows:?}");
     for row in rows {
         assert_eq!(row.matches('|').count(), 4, "{row}");
@@ -69,5 +83,8 @@ fn every_drill_in_the_table_links_its_tests() {
 #[test]
 fn only_links_in_the_last_cell_name_files_of_tests() {
     let page = "[no](../no.rs)\n| [a](../no.rs) | b | [x](../tests/x.rs), [y](../host/src/y.rs) |\n| c | d | [x](../tests/x.rs) |\n";
-    assert_eq!(linked(page), BTreeSet::from(["tests/x.rs", "host/src/y.rs"]));
+    assert_eq!(
+        linked(page),
+        BTreeSet::from(["tests/x.rs", "host/src/y.rs"])
+    );
 }

@@ -5,7 +5,9 @@ use std::fs;
 use crate::harness::{Itoc360, Output, Place, Setup, twilio};
 
 async fn export(place: &Place, id: &str, name: &str) -> Output {
-    place.run_without_secrets(&["events", "export", id, "--case", name]).await
+    place
+        .run_without_secrets(&["events", "export", id, "--case", name])
+        .await
 }
 
 fn files(place: &Place) -> Vec<String> {
@@ -27,41 +29,73 @@ async fn exported_case_passes_and_holds_no_secret() {
     let exported = export(&place, &sid, "http-502").await;
     assert_eq!(exported.code, Some(0), "{exported:?}");
     assert!(exported.stdout.contains("personal data"), "{exported:?}");
-    assert_eq!(files(&place), ["http-502.http", "http-502.json", "http-502.settings.json"]);
+    assert_eq!(
+        files(&place),
+        ["http-502.http", "http-502.json", "http-502.settings.json"]
+    );
     for file in files(&place) {
         let text = fs::read_to_string(place.path("cases").join(&file)).unwrap();
         assert!(!text.contains(twilio::AUTH_TOKEN), "{file}: {text}");
     }
-    let tested = place.run_without_secrets(&["plugin", "test", "twilio-errors", "--cases", "cases"]).await;
-    assert_eq!((tested.code, tested.stdout.contains("1 passed, 0 failed")), (Some(0), true), "{tested:?}");
+    let tested = place
+        .run_without_secrets(&["plugin", "test", "twilio-errors", "--cases", "cases"])
+        .await;
+    assert_eq!(
+        (tested.code, tested.stdout.contains("1 passed, 0 failed")),
+        (Some(0), true),
+        "{tested:?}"
+    );
 
     let again = export(&place, &sid, "http-502").await;
     assert_eq!(again.code, Some(2), "{again:?}");
-    assert!(again.stderr.contains("is there already; give the case another name"), "{again:?}");
+    assert!(
+        again
+            .stderr
+            .contains("is there already; give the case another name"),
+        "{again:?}"
+    );
     for (id, name, said) in [
         ("nobody", "a", "no request and no event has the id nobody"),
         (sid.as_str(), "../a", "a case is called by letters"),
         (sid.as_str(), "settings", "a case is called by letters"),
     ] {
         let refused = export(&place, id, name).await;
-        assert!(refused.code != Some(0) && refused.stderr.contains(said), "{refused:?}");
+        assert!(
+            refused.code != Some(0) && refused.stderr.contains(said),
+            "{refused:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn tokens_in_the_url_and_in_headers_are_replaced() {
     let itoc360 = Itoc360::alertmanager().await;
-    let setup = Setup::new(&itoc360).source("alarms", "plugin = \"twilio-alarms\"\ntoken = \"canary-5a5a\"");
+    let setup = Setup::new(&itoc360).source(
+        "alarms",
+        "plugin = \"twilio-alarms\"\ntoken = \"canary-5a5a\"",
+    );
     let (place, gateway) = setup.start().await;
-    let post = twilio::unsigned("/in/alarms?token=canary-5a5a&x=1", "Log=error&Description=Down&DateFired=x")
-        .header("Cookie", "canary-6b6b");
+    let post = twilio::unsigned(
+        "/in/alarms?token=canary-5a5a&x=1",
+        "Log=error&Description=Down&DateFired=x",
+    )
+    .header("Cookie", "canary-6b6b");
     let id = gateway.accept(&post).await;
     let exported = export(&place, &id, "down").await;
     assert_eq!(exported.code, Some(0), "{exported:?}");
     let message = fs::read_to_string(place.path("cases/down.http")).unwrap();
-    assert!(message.starts_with("POST https://gw.example.com/in/alarms?token=test-token-"), "{message}");
-    assert!(message.contains("&x=1 HTTP/1.1") && message.contains("\nLog=error&Description=Down"), "{message}");
-    assert!(!message.contains("canary") && message.contains("\ncookie: test-token-"), "{message}");
+    assert!(
+        message.starts_with("POST https://gw.example.com/in/alarms?token=test-token-"),
+        "{message}"
+    );
+    assert!(
+        message.contains("&x=1 HTTP/1.1") && message.contains("\nLog=error&Description=Down"),
+        "{message}"
+    );
+    assert!(
+        !message.contains("canary") && message.contains("\ncookie: test-token-"),
+        "{message}"
+    );
     let answer = fs::read_to_string(place.path("cases/down.json")).unwrap();
     assert!(answer.contains("Twilio alarm: Down"), "{answer}");
 }
@@ -70,14 +104,24 @@ async fn tokens_in_the_url_and_in_headers_are_replaced() {
 async fn a_request_that_its_plugin_fails_on_is_the_case_to_mend_it_by() {
     let itoc360 = Itoc360::alertmanager().await;
     let crashing = crate::harness::plugin::hostile("unreachable");
-    let setup = Setup::empty().destination("itoc360", &itoc360).plugin("crashing", &crashing, "");
+    let setup = Setup::empty()
+        .destination("itoc360", &itoc360)
+        .plugin("crashing", &crashing, "");
     let (place, gateway) = setup.start().await;
     let answer = gateway.post(&twilio::unsigned("/in/crashing", "a=1")).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
-    let id = serde_json::from_str::<serde_json::Value>(&answer.body).unwrap()["request"].as_str().unwrap().to_owned();
+    let id = serde_json::from_str::<serde_json::Value>(&answer.body).unwrap()["request"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let exported = export(&place, &id, "crash").await;
     assert_eq!(exported.code, Some(0), "{exported:?}");
-    assert!(exported.stdout.contains("the plugin fails on it: the plugin crashed"), "{exported:?}");
+    assert!(
+        exported
+            .stdout
+            .contains("the plugin fails on it: the plugin crashed"),
+        "{exported:?}"
+    );
     assert_eq!(files(&place), ["crash.http", "crash.settings.json"]);
 }
 
@@ -95,13 +139,19 @@ async fn a_secret_in_a_header_that_the_operator_named_is_replaced() {
         let text = fs::read_to_string(place.path("cases").join(&file)).unwrap();
         assert!(!text.contains("canary"), "{file}: {text}");
     }
-    let tested = place.run_without_secrets(&["plugin", "test", "webhook", "--cases", "cases"]).await;
+    let tested = place
+        .run_without_secrets(&["plugin", "test", "webhook", "--cases", "cases"])
+        .await;
     assert!(tested.stdout.contains("1 passed, 0 failed"), "{tested:?}");
 
     // Half a case is none: nothing is written where one of its files is there.
     place.write("cases/again.json", "{}");
     let taken = export(&place, &id, "again").await;
-    assert_eq!((taken.code, place.path("cases/again.http").exists()), (Some(2), false), "{taken:?}");
+    assert_eq!(
+        (taken.code, place.path("cases/again.http").exists()),
+        (Some(2), false),
+        "{taken:?}"
+    );
 }
 
 /// A secret in many places and spellings of one request, which its proof shows to be a secret.
@@ -109,26 +159,50 @@ async fn a_secret_in_a_header_that_the_operator_named_is_replaced() {
 async fn secret_in_forty_places_is_in_no_exported_case() {
     const CANARY: &str = "canary/8d8d+e9=e9&fafa";
     let itoc360 = Itoc360::alertmanager().await;
-    let lines = format!("plugin = \"webhook\"\ntoken = \"{CANARY}\"\nsettings = {{ title = \"/t\" }}");
+    let lines =
+        format!("plugin = \"webhook\"\ntoken = \"{CANARY}\"\nsettings = {{ title = \"/t\" }}");
     let (place, gateway) = Setup::new(&itoc360).source("hook", &lines).start().await;
     let percent: String = CANARY.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let twice = percent.replace('%', "%25");
     let html: String = CANARY.bytes().map(|byte| format!("&#{byte};")).collect();
-    let unicode: String = CANARY.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let unicode: String = CANARY
+        .bytes()
+        .map(|byte| format!("\\u{byte:04x}"))
+        .collect();
     let named = CANARY.replace('&', "&amp;");
     let base64 = ["", "x", "xx"].map(|before| {
         use base64::Engine;
         base64::engine::general_purpose::STANDARD.encode(format!("{before}{CANARY}"))
     });
     let [first, second, third] = &base64;
-    let spellings = [CANARY, &percent, &percent.to_uppercase(), &twice, &html, &unicode, &named, first, second, third];
-    let copies: Vec<_> =
-        spellings.iter().enumerate().map(|(number, text)| format!("\"f{number}\": \"{text} and more\"")).collect();
-    let body = format!("{{\"t\": \"Down\", \"token\": \"{CANARY}\", \"list\": [{{{}}}]}}", copies.join(", "));
-    let mut post = twilio::unsigned(format!("/in/hook?token={percent}&again={percent}&twice={twice}"), body.as_str())
-        .header("Content-Type", "application/json")
-        .header("Authorization", &format!("Bearer {CANARY}"))
-        .header("Cookie", &format!("a={percent}; session={CANARY}"));
+    let spellings = [
+        CANARY,
+        &percent,
+        &percent.to_uppercase(),
+        &twice,
+        &html,
+        &unicode,
+        &named,
+        first,
+        second,
+        third,
+    ];
+    let copies: Vec<_> = spellings
+        .iter()
+        .enumerate()
+        .map(|(number, text)| format!("\"f{number}\": \"{text} and more\""))
+        .collect();
+    let body = format!(
+        "{{\"t\": \"Down\", \"token\": \"{CANARY}\", \"list\": [{{{}}}]}}",
+        copies.join(", ")
+    );
+    let mut post = twilio::unsigned(
+        format!("/in/hook?token={percent}&again={percent}&twice={twice}"),
+        body.as_str(),
+    )
+    .header("Content-Type", "application/json")
+    .header("Authorization", &format!("Bearer {CANARY}"))
+    .header("Cookie", &format!("a={percent}; session={CANARY}"));
     for name in [
         "Forwarded",
         "Referer",
@@ -145,27 +219,50 @@ async fn secret_in_forty_places_is_in_no_exported_case() {
         "User-Agent",
     ] {
         for spelling in [CANARY, &percent] {
-            post = post.header(name, &format!("https://gw.example.com/in/hook?token={spelling}"));
+            post = post.header(
+                name,
+                &format!("https://gw.example.com/in/hook?token={spelling}"),
+            );
         }
     }
     post = post.header("X-Api-Key", CANARY);
     let id = gateway.accept(&post).await;
     let exported = export(&place, &id, "many").await;
     assert_eq!(exported.code, Some(0), "{exported:?}");
-    for said in
-        ["left out: the headers ", "x-original-uri", "cf-access-jwt-assertion", "left in: the URL, the headers "]
-    {
-        assert!(exported.stdout.contains(said), "{said} is not in {}", exported.stdout);
+    for said in [
+        "left out: the headers ",
+        "x-original-uri",
+        "cf-access-jwt-assertion",
+        "left in: the URL, the headers ",
+    ] {
+        assert!(
+            exported.stdout.contains(said),
+            "{said} is not in {}",
+            exported.stdout
+        );
     }
     for file in files(&place) {
         let text = fs::read_to_string(place.path("cases").join(&file)).unwrap();
-        let hidden = spellings.iter().chain([&"canary", &"8d8d", &"fafa", &"%66%61%66%61"]);
+        let hidden = spellings
+            .iter()
+            .chain([&"canary", &"8d8d", &"fafa", &"%66%61%66%61"]);
         for part in hidden {
-            assert!(!text.contains(part) && !text.contains(part.trim_end_matches('=')), "{part} is in {file}: {text}");
+            assert!(
+                !text.contains(part) && !text.contains(part.trim_end_matches('=')),
+                "{part} is in {file}: {text}"
+            );
         }
     }
     let kept = place
-        .run_without_secrets(&["events", "export", &id, "--case", "kept", "--keep-header", "X-Original-URI"])
+        .run_without_secrets(&[
+            "events",
+            "export",
+            &id,
+            "--case",
+            "kept",
+            "--keep-header",
+            "X-Original-URI",
+        ])
         .await;
     assert_eq!(kept.code, Some(0), "{kept:?}");
     let message = fs::read_to_string(place.path("cases/kept.http")).unwrap();

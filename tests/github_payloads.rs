@@ -1,5 +1,5 @@
-//! GitHub's own examples of its webhooks, all of them, through the example for GitHub: each of some 300 payloads is decided
-//! by its type, whether it comes as JSON or in a form.
+//! GitHub's own examples of its webhooks, all of them, through the example for GitHub: each of some
+//! 300 payloads is decided by its type, whether it comes as JSON or in a form.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,11 @@ const SECRET: &str = "canary-of-github-6b2e";
 
 const MIB: usize = 1024 * 1024;
 
-const LIMITS: CallLimits = CallLimits { time: std::time::Duration::from_secs(20), memory: 16 * MIB, output: MIB };
+const LIMITS: CallLimits = CallLimits {
+    time: std::time::Duration::from_secs(20),
+    memory: 16 * MIB,
+    output: MIB,
+};
 
 /// Returns the payloads of GitHub's documentation: a list of event types with examples of each.
 fn payloads(npm: &Installed) -> Vec<(String, Value)> {
@@ -24,16 +28,34 @@ fn payloads(npm: &Installed) -> Vec<(String, Value)> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("github-payloads");
     fs::create_dir_all(&folder).unwrap();
     let lock = |folder: &Path| fs::read(folder.join("package-lock.json")).ok();
-    let installed = folder.join("node_modules/.package-lock.json").is_file() && lock(&folder) == lock(&from);
+    let installed =
+        folder.join("node_modules/.package-lock.json").is_file() && lock(&folder) == lock(&from);
     for file in ["package.json", "package-lock.json"] {
         fs::copy(from.join(file), folder.join(file)).unwrap();
     }
     if !installed {
-        let arguments = ["ci", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts"];
-        let done = npm.command().current_dir(&folder).args(arguments).stdin(Stdio::null()).output().unwrap();
-        assert!(done.status.success(), "npm ci\n{}", String::from_utf8_lossy(&[done.stdout, done.stderr].concat()));
+        let arguments = [
+            "ci",
+            "--prefer-offline",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+        ];
+        let done = npm
+            .command()
+            .current_dir(&folder)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "npm ci\n{}",
+            String::from_utf8_lossy(&[done.stdout, done.stderr].concat())
+        );
     }
-    let index: PathBuf = folder.join("node_modules/@octokit/webhooks-examples/api.github.com/index.json");
+    let index: PathBuf =
+        folder.join("node_modules/@octokit/webhooks-examples/api.github.com/index.json");
     let types: Vec<Value> = serde_json::from_slice(&fs::read(index).unwrap()).unwrap();
     let mut payloads = Vec::new();
     for one in types {
@@ -59,30 +81,52 @@ fn delivery(kind: &str, payload: &Value, form: bool, settings: &Value) -> Reques
         .header("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")
         .settings(&settings.to_string());
     let text = payload.to_string();
-    let post = if form { post.form(&[("payload", &text)]) } else { post.json(&text) };
+    let post = if form {
+        post.form(&[("payload", &text)])
+    } else {
+        post.json(&text)
+    };
     post.signed(&Scheme::github(), SECRET).build()
 }
 
 async fn read(plugin: &Plugin, request: &Request) -> Answer {
     let input = serde_json::to_vec(request).unwrap();
-    plugin.read("github", &input, &LIMITS).await.unwrap_or_else(|error| panic!("{error} on {request:?}"))
+    plugin
+        .read("github", &input, &LIMITS)
+        .await
+        .unwrap_or_else(|error| panic!("{error} on {request:?}"))
 }
 
-/// Returns whether a payload is the end of a run that the operator's own code had, by GitHub's documentation.
+/// Returns whether a payload is the end of a run that the operator's own code had, by GitHub's
+/// documentation.
 fn ends_a_run(kind: &str, payload: &Value) -> bool {
     let run = &payload["workflow_run"];
     let own = run["head_repository"]["full_name"] == payload["repository"]["full_name"];
-    let told = ["success", "failure", "timed_out", "startup_failure"].iter().any(|one| run["conclusion"] == **one);
+    let told = ["success", "failure", "timed_out", "startup_failure"]
+        .iter()
+        .any(|one| run["conclusion"] == **one);
     kind == "workflow_run" && payload["action"] == "completed" && own && told
 }
 
 #[tokio::test]
 async fn every_payload_is_decided_by_its_type() {
-    let Some(npm) = needs(Program::Npm) else { return };
-    let payloads = tokio::task::spawn_blocking(move || payloads(&npm)).await.unwrap();
+    let Some(npm) = needs(Program::Npm) else {
+        return;
+    };
+    let payloads = tokio::task::spawn_blocking(move || payloads(&npm))
+        .await
+        .unwrap();
     assert!(payloads.len() >= 329, "{}", payloads.len());
-    let sandbox = Sandbox::new(SandboxOptions { cache_dir: None, instances: 4, max_memory: LIMITS.memory }).unwrap();
-    let bundled = alert_gateway_plugins::all().iter().find(|bundled| bundled.name == "webhook").unwrap();
+    let sandbox = Sandbox::new(SandboxOptions {
+        cache_dir: None,
+        instances: 4,
+        max_memory: LIMITS.memory,
+    })
+    .unwrap();
+    let bundled = alert_gateway_plugins::all()
+        .iter()
+        .find(|bundled| bundled.name == "webhook")
+        .unwrap();
     let plugin = sandbox.load(bundled.name, bundled.wasm).await.unwrap();
     let settings = settings();
     let mut resolved = 0;
@@ -91,7 +135,11 @@ async fn every_payload_is_decided_by_its_type() {
             let answer = read(&plugin, &delivery(kind, payload, form, &settings)).await;
             match answer {
                 Answer::Alerts(alerts) if ends_a_run(kind, payload) => {
-                    assert_eq!((alerts.len(), alerts[0].status), (1, Status::Resolve), "{kind}: {payload}");
+                    assert_eq!(
+                        (alerts.len(), alerts[0].status),
+                        (1, Status::Resolve),
+                        "{kind}: {payload}"
+                    );
                     resolved += 1;
                 }
                 Answer::Ignored { .. } if !ends_a_run(kind, payload) => {}
@@ -99,18 +147,29 @@ async fn every_payload_is_decided_by_its_type() {
             }
         }
     }
-    assert_eq!(resolved, 4, "two runs in the payloads succeed, each as JSON and as a form");
+    assert_eq!(
+        resolved, 4,
+        "two runs in the payloads succeed, each as JSON and as a form"
+    );
 
-    let (_, succeeded) = payloads.iter().find(|(kind, payload)| ends_a_run(kind, payload)).unwrap();
+    let (_, succeeded) = payloads
+        .iter()
+        .find(|(kind, payload)| ends_a_run(kind, payload))
+        .unwrap();
     let mut failed = succeeded.clone();
     failed["workflow_run"]["conclusion"] = json!("failure");
     let mut keys = Vec::new();
     for (payload, form) in [(succeeded, true), (&failed, true), (&failed, false)] {
-        let Answer::Alerts(alerts) = read(&plugin, &delivery("workflow_run", payload, form, &settings)).await else {
+        let Answer::Alerts(alerts) =
+            read(&plugin, &delivery("workflow_run", payload, form, &settings)).await
+        else {
             panic!("no alerts")
         };
         keys.push((alerts[0].key().to_owned(), alerts[0].status));
-        assert!(alerts[0].status == Status::Resolve || alerts[0].priority == Priority::High, "{alerts:?}");
+        assert!(
+            alerts[0].status == Status::Resolve || alerts[0].priority == Priority::High,
+            "{alerts:?}"
+        );
     }
     assert_eq!(keys[1], keys[2]);
     assert_eq!((&keys[0].0, keys[1].1), (&keys[1].0, Status::Trigger));

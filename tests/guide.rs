@@ -10,7 +10,11 @@ use crate::harness::{Place, Process, root};
 /// The guide's commands: every block of shell, in order.
 fn blocks() -> Vec<String> {
     let guide = fs::read_to_string(root().join("plugin-sdk/README.md")).unwrap();
-    guide.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned()).collect()
+    guide
+        .split("```sh\n")
+        .skip(1)
+        .map(|block| block.split("```").next().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -22,10 +26,20 @@ async fn guides_commands_lead_to_a_tested_plugin() {
     let mut said = String::new();
     for (number, block) in blocks().into_iter().enumerate() {
         // A shell for each, where the one before has ended.
-        let script = if number == 0 { block } else { format!("cd door-bell\n{block}") };
+        let script = if number == 0 {
+            block
+        } else {
+            format!("cd door-bell\n{block}")
+        };
         let mut shell = Command::new("sh");
-        shell.args(["-euc", &script]).current_dir(place.path("")).env("PATH", &path);
-        shell.env("XDG_CACHE_HOME", cache()).env("CARGO_TARGET_DIR", target_dir()).env_remove("RUSTFLAGS");
+        shell
+            .args(["-euc", &script])
+            .current_dir(place.path(""))
+            .env("PATH", &path);
+        shell
+            .env("XDG_CACHE_HOME", cache())
+            .env("CARGO_TARGET_DIR", target_dir())
+            .env_remove("RUSTFLAGS");
         let typed = Process::start(shell).output().await;
         assert_eq!(typed.code, Some(0), "{script}\n{typed:?}");
         said += &typed.stdout;
@@ -39,6 +53,9 @@ async fn guides_commands_lead_to_a_tested_plugin() {
         "median",
         "\"status\": \"resolve\"",
     ] {
-        assert!(said.contains(expected), "it never said {expected:?}:\n{said}");
+        assert!(
+            said.contains(expected),
+            "it never said {expected:?}:\n{said}"
+        );
     }
 }

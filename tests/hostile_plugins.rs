@@ -9,10 +9,26 @@ use crate::harness::{Gateway, Itoc360, Place, Setup, plugin, twilio};
 /// The code of each hostile plugin, with its label in the metrics.
 const HOSTILE: [(&str, &str, &str); 6] = [
     ("traps", "(unreachable)", "trap"),
-    ("loops", "(loop $forever (br $forever)) (unreachable)", "time"),
-    ("allocates", "(loop $forever (drop (memory.grow (i32.const 1))) (br $forever)) (unreachable)", "memory"),
-    ("floods", "(loop $forever (call $log_error (call $alloc (i64.const 100))) (br $forever)) (unreachable)", "time"),
-    ("babbles", "(call $output_set (call $alloc (i64.const 1000)) (i64.const 1000)) (i32.const 0)", "answer"),
+    (
+        "loops",
+        "(loop $forever (br $forever)) (unreachable)",
+        "time",
+    ),
+    (
+        "allocates",
+        "(loop $forever (drop (memory.grow (i32.const 1))) (br $forever)) (unreachable)",
+        "memory",
+    ),
+    (
+        "floods",
+        "(loop $forever (call $log_error (call $alloc (i64.const 100))) (br $forever)) (unreachable)",
+        "time",
+    ),
+    (
+        "babbles",
+        "(call $output_set (call $alloc (i64.const 1000)) (i64.const 1000)) (i32.const 0)",
+        "answer",
+    ),
     (
         "bloats",
         "(call $output_set (call $alloc (i64.const 10485760)) (i64.const 10485760)) (i32.const 0)",
@@ -23,9 +39,11 @@ const HOSTILE: [(&str, &str, &str); 6] = [
 /// A healthy Twilio source among all of them.
 async fn start() -> (Itoc360, Place, Gateway) {
     let itoc360 = Itoc360::alertmanager().await;
-    let setup = HOSTILE.iter().fold(Setup::new(&itoc360), |setup, (name, read, _)| {
-        setup.plugin(name, &plugin::hostile(read), "limits.time = \"100ms\"")
-    });
+    let setup = HOSTILE
+        .iter()
+        .fold(Setup::new(&itoc360), |setup, (name, read, _)| {
+            setup.plugin(name, &plugin::hostile(read), "limits.time = \"100ms\"")
+        });
     let (place, gateway) = setup.start().await;
     (itoc360, place, gateway)
 }
@@ -36,25 +54,44 @@ async fn breaking_plugins_lose_nothing_and_delay_no_other_source() {
     let mut breaking = tokio::task::JoinSet::new();
     for number in 0..5 {
         for (name, ..) in HOSTILE {
-            let (sender, post) =
-                (gateway.sender(), plugin::alerts(name, &[plugin::alert(&format!("{name}-{number}"))]));
+            let (sender, post) = (
+                gateway.sender(),
+                plugin::alerts(name, &[plugin::alert(&format!("{name}-{number}"))]),
+            );
             breaking.spawn(async move { sender.post(&post).await.unwrap() });
         }
     }
     for number in 0..20 {
-        gateway.accept(&twilio::error(&twilio::sid(number)).to("twilio")).await;
+        gateway
+            .accept(&twilio::error(&twilio::sid(number)).to("twilio"))
+            .await;
     }
     for answer in breaking.join_all().await {
         assert_eq!(answer.status, 202, "{}", answer.body);
-        assert!(answer.json()["request"].is_string() && answer.json()["kept"].is_string(), "{}", answer.body);
+        assert!(
+            answer.json()["request"].is_string() && answer.json()["kept"].is_string(),
+            "{}",
+            answer.body
+        );
     }
     // Each source has told once that its plugin fails.
     itoc360.opens_only(20 + HOSTILE.len()).await;
     let metrics = gateway.metrics().await;
     for (name, _, kind) in HOSTILE {
-        assert_eq!(place.list(&["--state", "failed", "--source", name]).await.len(), 5, "{name}");
-        let about: Vec<_> = metrics.iter().filter(|(key, _)| key.contains(name) && key.contains("_total")).collect();
-        let failures = format!("gateway_plugin_failures_total{{source=\"{name}\",kind=\"{kind}\"}}");
+        assert_eq!(
+            place
+                .list(&["--state", "failed", "--source", name])
+                .await
+                .len(),
+            5,
+            "{name}"
+        );
+        let about: Vec<_> = metrics
+            .iter()
+            .filter(|(key, _)| key.contains(name) && key.contains("_total"))
+            .collect();
+        let failures =
+            format!("gateway_plugin_failures_total{{source=\"{name}\",kind=\"{kind}\"}}");
         let kept = format!("gateway_requests_total{{source=\"{name}\",outcome=\"kept\"}}");
         assert_eq!(about, [(&failures, &5.0), (&kept, &5.0)]);
     }
@@ -66,17 +103,35 @@ async fn what_is_kept_is_read_again_once_its_plugin_is_mended() {
     let (itoc360, place, mut gateway) = start().await;
     let mut kept = Vec::new();
     for (name, ..) in HOSTILE {
-        let answer = gateway.post(&plugin::alerts(name, &[plugin::alert(name)])).await;
+        let answer = gateway
+            .post(&plugin::alerts(name, &[plugin::alert(name)]))
+            .await;
         let id = answer.json()["request"].as_str().unwrap().to_owned();
-        let line = gateway.log("what to do about it", |line| (line["request"] == id).then(|| line.clone())).await;
-        assert!(line["help"].as_str().unwrap().contains(&format!("events replay {id}")), "{line}");
+        let line = gateway
+            .log("what to do about it", |line| {
+                (line["request"] == id).then(|| line.clone())
+            })
+            .await;
+        assert!(
+            line["help"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("events replay {id}")),
+            "{line}"
+        );
         kept.push(id);
     }
     // Too early: they fail again, and stay.
-    let replay = [&["events", "replay"][..], &kept.iter().map(String::as_str).collect::<Vec<_>>()].concat();
+    let replay = [
+        &["events", "replay"][..],
+        &kept.iter().map(String::as_str).collect::<Vec<_>>(),
+    ]
+    .concat();
     assert_eq!(place.run_without_secrets(&replay).await.code, Some(0));
     for id in &kept {
-        let read_again = |line: &serde_json::Value| (line["request"] == *id && line["state"] == "failed").then_some(());
+        let read_again = |line: &serde_json::Value| {
+            (line["request"] == *id && line["state"] == "failed").then_some(())
+        };
         gateway.log("it was read again", read_again).await;
         assert_eq!(place.event(id).await["state"], "failed");
     }
@@ -87,14 +142,27 @@ async fn what_is_kept_is_read_again_once_its_plugin_is_mended() {
         fs::write(place.path(&format!("{name}.wasm")), plugin::parrot()).unwrap();
     }
     let gateway = place.start().await;
-    assert_eq!(place.list(&["--state", "failed"]).await.len(), HOSTILE.len(), "nothing is read again unasked");
+    assert_eq!(
+        place.list(&["--state", "failed"]).await.len(),
+        HOSTILE.len(),
+        "nothing is read again unasked"
+    );
     assert_eq!(place.run_without_secrets(&replay).await.code, Some(0));
-    gateway.metric("gateway_requests_failed", |failed| failed == 0.0).await;
+    gateway
+        .metric("gateway_requests_failed", |failed| failed == 0.0)
+        .await;
     for ((name, ..), id) in HOSTILE.iter().zip(&kept) {
         let event = place.event_in_state(name, "delivered").await;
-        assert_eq!((&event["id"], &event["state"]), (&json!(id), &json!("read")));
+        assert_eq!(
+            (&event["id"], &event["state"]),
+            (&json!(id), &json!("read"))
+        );
     }
-    gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
+    gateway
+        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+            pending == 0.0
+        })
+        .await;
     let tally = itoc360.tally();
     assert_eq!(
         (tally.open, tally.resolved),
@@ -105,7 +173,9 @@ async fn what_is_kept_is_read_again_once_its_plugin_is_mended() {
     // Safe to repeat.
     let again = place.run_without_secrets(&replay).await;
     assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
-    let repeated = gateway.post(&plugin::alerts("traps", &[plugin::alert("traps")])).await;
+    let repeated = gateway
+        .post(&plugin::alerts("traps", &[plugin::alert("traps")]))
+        .await;
     assert_eq!(repeated.json()["duplicates"], 1);
 }
 
@@ -115,7 +185,9 @@ async fn repeated_plugin_failures_log_one_line_of_each_kind() {
     let mut first = Vec::new();
     for number in 0..20 {
         for name in ["traps", "babbles"] {
-            let answer = gateway.post(&plugin::alerts(name, &[plugin::alert(&number.to_string())])).await;
+            let answer = gateway
+                .post(&plugin::alerts(name, &[plugin::alert(&number.to_string())]))
+                .await;
             assert_eq!(answer.status, 202, "{}", answer.body);
             if number == 0 {
                 first.push(answer.json()["request"].clone());
@@ -123,28 +195,60 @@ async fn repeated_plugin_failures_log_one_line_of_each_kind() {
         }
     }
     let logged = gateway.stop().await.stderr;
-    let lines = logged.lines().filter(|line| line.contains("the plugin failed"));
-    let lines: Vec<serde_json::Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
-    let about: Vec<_> = lines.iter().map(|line| (&line["kind"], &line["request"], &line["left_out"])).collect();
+    let lines = logged
+        .lines()
+        .filter(|line| line.contains("the plugin failed"));
+    let lines: Vec<serde_json::Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let about: Vec<_> = lines
+        .iter()
+        .map(|line| (&line["kind"], &line["request"], &line["left_out"]))
+        .collect();
     let none = json!(0);
-    assert_eq!(about, [(&json!("trap"), &first[0], &none), (&json!("answer"), &first[1], &none)], "{logged}");
-    assert!(lines[0]["help"].as_str().unwrap().contains(&format!("events replay {}", first[0].as_str().unwrap())));
+    assert_eq!(
+        about,
+        [
+            (&json!("trap"), &first[0], &none),
+            (&json!("answer"), &first[1], &none)
+        ],
+        "{logged}"
+    );
+    assert!(
+        lines[0]["help"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("events replay {}", first[0].as_str().unwrap()))
+    );
     // The others are where the operator looks for them.
-    assert_eq!(place.list(&["--state", "failed", "--source", "traps"]).await.len(), 20);
+    assert_eq!(
+        place
+            .list(&["--state", "failed", "--source", "traps"])
+            .await
+            .len(),
+        20
+    );
 }
 
 #[tokio::test]
 async fn a_list_of_replays_is_not_held_in_memory_at_once() {
     const COUNT: usize = 80;
     let itoc360 = Itoc360::alertmanager().await;
-    // With a token each sender is proved, so that the bound on what strangers can fill does not hold.
+    // With a token each sender is proved, so that the bound on what strangers can fill does not
+    // hold.
     let lines = "token = \"a-token-of-some-length\"\nlimits.body = \"1MiB\"";
-    let place = Setup::new(&itoc360).plugin("traps", &plugin::hostile("(unreachable)"), lines).place();
+    let place = Setup::new(&itoc360)
+        .plugin("traps", &plugin::hostile("(unreachable)"), lines)
+        .place();
     let gateway = place.start().await;
     let mut replay = vec!["events".to_owned(), "replay".to_owned()];
     for _ in 0..COUNT {
-        let answer =
-            gateway.post(&twilio::unsigned("/in/traps?token=a-token-of-some-length", vec![b'x'; 1_000_000])).await;
+        let answer = gateway
+            .post(&twilio::unsigned(
+                "/in/traps?token=a-token-of-some-length",
+                vec![b'x'; 1_000_000],
+            ))
+            .await;
         replay.push(answer.json()["request"].as_str().unwrap().to_owned());
     }
     gateway.kill().await;
@@ -153,20 +257,32 @@ async fn a_list_of_replays_is_not_held_in_memory_at_once() {
     let replay: Vec<_> = replay.iter().map(String::as_str).collect();
     assert_eq!(place.run_without_secrets(&replay).await.code, Some(0));
     for id in &replay[2..] {
-        gateway.log("it was read again", |line| (line["request"] == *id).then_some(())).await;
+        gateway
+            .log("it was read again", |line| {
+                (line["request"] == *id).then_some(())
+            })
+            .await;
     }
     let peak = gateway.memory_kib(true);
     println!("{idle} KiB idle, {peak} KiB at the most");
-    assert!(peak < idle + COUNT as u64 * 1000 * 3 / 4, "{idle} KiB idle, {peak} KiB at the most");
+    assert!(
+        peak < idle + COUNT as u64 * 1000 * 3 / 4,
+        "{idle} KiB idle, {peak} KiB at the most"
+    );
     gateway.kill().await;
 }
 
 #[tokio::test]
 async fn a_plugin_that_floods_the_log_is_cut_short() {
     let (_itoc360, _place, gateway) = start().await;
-    gateway.post(&plugin::alerts("floods", &[plugin::alert("1")])).await;
+    gateway
+        .post(&plugin::alerts("floods", &[plugin::alert("1")]))
+        .await;
     let said = gateway.stop().await.stderr;
-    let flooded = said.lines().filter(|line| line.contains("\"plugin\":\"floods\"")).count();
+    let flooded = said
+        .lines()
+        .filter(|line| line.contains("\"plugin\":\"floods\""))
+        .count();
     assert!((1..200).contains(&flooded), "{flooded} lines");
     assert!(said.contains("further lines were suppressed"), "{said}");
 }
@@ -175,16 +291,24 @@ async fn a_plugin_that_floods_the_log_is_cut_short() {
 async fn overloaded_source_asks_to_retry_and_stores_nothing() {
     let itoc360 = Itoc360::alertmanager().await;
     let forever = plugin::hostile("(loop $forever (br $forever)) (unreachable)");
-    let (place, gateway) = Setup::new(&itoc360).plugin("loops", &forever, "limits.time = \"30s\"").start().await;
+    let (place, gateway) = Setup::new(&itoc360)
+        .plugin("loops", &forever, "limits.time = \"30s\"")
+        .start()
+        .await;
     let mut breaking = tokio::task::JoinSet::new();
     for number in 0..3 {
-        let (sender, post) = (gateway.sender(), plugin::alerts("loops", &[plugin::alert(&number.to_string())]));
+        let (sender, post) = (
+            gateway.sender(),
+            plugin::alerts("loops", &[plugin::alert(&number.to_string())]),
+        );
         breaking.spawn(async move { sender.post(&post).await.unwrap() });
     }
     let first = breaking.join_next().await.unwrap().unwrap();
     first.is_problem(429);
     assert_eq!(first.header("retry-after"), "1");
-    gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
+    gateway
+        .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
+        .await;
     assert!(place.list(&["--source", "loops"]).await.is_empty());
     gateway.kill().await;
 }

@@ -1,8 +1,12 @@
-//! The whole system: the real program as a process of its own, with a scripted ITOC360 on one side and senders on the
-//! other. [`harness`] is the vocabulary; every other module is a promise, told as tests.
+//! The whole system: the real program as a process of its own, with a scripted ITOC360 on one side
+//! and senders on the other. [`harness`] is the vocabulary; every other module is a promise, told
+//! as tests.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
-#![allow(clippy::disallowed_methods, reason = "a peer of the program has the machine's clock")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a peer of the program has the machine's clock"
+)]
 
 mod alertmanager;
 mod author;

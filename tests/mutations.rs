@@ -14,7 +14,13 @@ const SENDERS: usize = 16;
 const STRUCTURE: &[u8] = b"&=%+\"{}[],:\\u0d8\xff";
 
 /// Values that replace those of a form.
-const VALUES: [&[u8]; 5] = [b"%22%5Cud800", b"%00", b"%FF%FE", b"1e999999", b"%5B%5B%5B%5B"];
+const VALUES: [&[u8]; 5] = [
+    b"%22%5Cud800",
+    b"%00",
+    b"%FF%FE",
+    b"1e999999",
+    b"%5B%5B%5B%5B",
+];
 
 const REAL: [&[u8]; 3] = [
     include_bytes!("../plugins/twilio-errors/tests/data/docs_11200.form"),
@@ -38,8 +44,8 @@ fn mutated(random: &mut fastrand::Rng) -> Vec<u8> {
     body
 }
 
-/// Every second body is signed correctly: an authenticated event becomes an alert, however odd it is. The others carry the
-/// signature of another body, and are refused.
+/// Every second body is signed correctly: an authenticated event becomes an alert, however odd it
+/// is. The others carry the signature of another body, and are refused.
 #[tokio::test]
 async fn mutated_bodies_are_alerts_if_signed_and_refused_if_not() {
     let itoc360 = Itoc360::alertmanager().await;
@@ -59,10 +65,23 @@ async fn mutated_bodies_are_alerts_if_signed_and_refused_if_not() {
                     }
                     (mutated(random), *made % 2 == 0)
                 };
-                let token = if signed { twilio::AUTH_TOKEN } else { "another" };
-                let answer = sender.post(&twilio::signed("twilio", token, body.clone())).await.unwrap();
+                let token = if signed {
+                    twilio::AUTH_TOKEN
+                } else {
+                    "another"
+                };
+                let answer = sender
+                    .post(&twilio::signed("twilio", token, body.clone()))
+                    .await
+                    .unwrap();
                 let expected = if signed { 200 } else { 403 };
-                assert_eq!(answer.status, expected, "{}: {}", body.escape_ascii(), answer.body);
+                assert_eq!(
+                    answer.status,
+                    expected,
+                    "{}: {}",
+                    body.escape_ascii(),
+                    answer.body
+                );
                 *answers.entry((signed, answer.status)).or_default() += 1;
             }
         });
@@ -71,11 +90,24 @@ async fn mutated_bodies_are_alerts_if_signed_and_refused_if_not() {
     for (answer, count) in sending.join_all().await.into_iter().flatten() {
         *answers.entry(answer).or_default() += count;
     }
-    assert_eq!(answers, BTreeMap::from([((false, 403), BODIES / 2), ((true, 200), BODIES / 2)]));
-    gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
+    assert_eq!(
+        answers,
+        BTreeMap::from([((false, 403), BODIES / 2), ((true, 200), BODIES / 2)])
+    );
+    gateway
+        .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
+        .await;
     // All that was taken goes out: nothing odd is refused by ITOC360 or gets stuck.
-    gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
-    gateway.metric("gateway_alerts{state=\"dead\"}", |set_aside| set_aside == 0.0).await;
+    gateway
+        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+            pending == 0.0
+        })
+        .await;
+    gateway
+        .metric("gateway_alerts{state=\"dead\"}", |set_aside| {
+            set_aside == 0.0
+        })
+        .await;
     let delivered = gateway.metrics().await["gateway_alerts{state=\"delivered\"}"] as usize;
     itoc360.opens_only(delivered).await;
 }

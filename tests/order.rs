@@ -1,4 +1,5 @@
-//! Alerts with the same key go out in the order in which they were accepted, whatever happens on the way.
+//! Alerts with the same key go out in the order in which they were accepted, whatever happens on
+//! the way.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,8 @@ use crate::harness::{Gateway, Itoc360, Place, Setup, plugin, random};
 const KEYS: usize = 4;
 const EVENTS_PER_KEY: usize = 25;
 
-/// The most times one alert fails. Its waits double, and a wait that nobody bounds is one day longer than a test's.
+/// The most times one alert fails. Its waits double, and a wait that nobody bounds is one day
+/// longer than a test's.
 const FAILURES: u32 = 3;
 
 /// A gateway, and an ITOC360 that fails every seventh request and loses the answer of every tenth.
@@ -25,9 +27,16 @@ async fn start() -> (Itoc360, Place, Gateway) {
         };
         let failures = failures.entry(alert.to_owned()).or_default();
         *failures += 1;
-        if *failures > FAILURES { Reply::Ok } else { reply }
+        if *failures > FAILURES {
+            Reply::Ok
+        } else {
+            reply
+        }
     });
-    let (place, gateway) = Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "").start().await;
+    let (place, gateway) = Setup::new(&itoc360)
+        .plugin("parrot", &plugin::parrot(), "")
+        .start()
+        .await;
     (itoc360, place, gateway)
 }
 
@@ -37,20 +46,26 @@ fn alert(key: usize, number: usize) -> Value {
     alert
 }
 
-/// Asserts that the events of each key arrived in order: each again and again until it was taken, then the next.
+/// Asserts that the events of each key arrived in order: each again and again until it was taken,
+/// then the next.
 async fn arrived_in_order(itoc360: &Itoc360) {
     crate::harness::until("all events arrived", async || {
         let last = |key: usize| format!("\"event_id\":\"{key}-{:03}\"", EVENTS_PER_KEY - 1);
         let received = itoc360.received();
         let taken = |last: String| {
-            received.iter().any(|one| one.answered == 200 && String::from_utf8_lossy(&one.body).contains(&last))
+            received.iter().any(|one| {
+                one.answered == 200 && String::from_utf8_lossy(&one.body).contains(&last)
+            })
         };
         (0..KEYS).map(last).all(taken).then_some(())
     })
     .await;
     let mut sent = vec![Vec::new(); KEYS];
     for one in itoc360.received() {
-        let event_id = one.json()["commonAnnotations"]["event_id"].as_str().unwrap().to_owned();
+        let event_id = one.json()["commonAnnotations"]["event_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let (key, number) = event_id.split_once('-').unwrap();
         sent[key.parse::<usize>().unwrap()].push((number.parse::<usize>().unwrap(), one.answered));
     }
@@ -68,7 +83,9 @@ async fn alerts_of_one_key_arrive_in_the_order_of_their_requests() {
     let (itoc360, _place, gateway) = start().await;
     for number in 0..EVENTS_PER_KEY {
         for key in 0..KEYS {
-            gateway.accept(&plugin::alerts("parrot", &[alert(key, number)])).await;
+            gateway
+                .accept(&plugin::alerts("parrot", &[alert(key, number)]))
+                .await;
         }
     }
     arrived_in_order(&itoc360).await;
@@ -77,8 +94,13 @@ async fn alerts_of_one_key_arrive_in_the_order_of_their_requests() {
 #[tokio::test]
 async fn alerts_of_one_key_arrive_in_the_order_of_their_request() {
     let (itoc360, _place, gateway) = start().await;
-    let alerts: Vec<_> = (0..EVENTS_PER_KEY).flat_map(|number| (0..KEYS).map(move |key| alert(key, number))).collect();
-    let answer = gateway.post(&plugin::alerts("parrot", &alerts)).await.json();
+    let alerts: Vec<_> = (0..EVENTS_PER_KEY)
+        .flat_map(|number| (0..KEYS).map(move |key| alert(key, number)))
+        .collect();
+    let answer = gateway
+        .post(&plugin::alerts("parrot", &alerts))
+        .await
+        .json();
     assert_eq!(answer["accepted"], alerts.len());
     arrived_in_order(&itoc360).await;
 }
@@ -88,29 +110,45 @@ async fn alerts_of_one_key_arrive_in_order_across_a_crash() {
     let (itoc360, place, mut gateway) = start().await;
     for number in 0..EVENTS_PER_KEY {
         for key in 0..KEYS {
-            gateway.accept(&plugin::alerts("parrot", &[alert(key, number)])).await;
+            gateway
+                .accept(&plugin::alerts("parrot", &[alert(key, number)]))
+                .await;
         }
         if number % 10 == 5 {
             gateway.kill().await;
             gateway = place.start().await;
         }
     }
-    // What was taken and not yet written down is sent again first; so the newest number that was taken never goes back.
+    // What was taken and not yet written down is sent again first; so the newest number that was
+    // taken never goes back.
     itoc360.mends();
     itoc360.open(KEYS).await;
     let newest = |key: usize| format!("\"event_id\":\"{key}-{:03}\"", EVENTS_PER_KEY - 1);
     crate::harness::until("all events arrived", async || {
         let received = itoc360.received();
-        let arrived = |text: String| received.iter().any(|one| String::from_utf8_lossy(&one.body).contains(&text));
+        let arrived = |text: String| {
+            received
+                .iter()
+                .any(|one| String::from_utf8_lossy(&one.body).contains(&text))
+        };
         (0..KEYS).map(newest).all(arrived).then_some(())
     })
     .await;
     let mut next = [0; KEYS];
     for one in itoc360.received() {
-        let event_id = one.json()["commonAnnotations"]["event_id"].as_str().unwrap().to_owned();
+        let event_id = one.json()["commonAnnotations"]["event_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let (key, number) = event_id.split_once('-').unwrap();
-        let (next, number) = (&mut next[key.parse::<usize>().unwrap()], number.parse::<usize>().unwrap());
-        assert!(number == *next || number + 1 == *next, "{event_id} came where {next} was next");
+        let (next, number) = (
+            &mut next[key.parse::<usize>().unwrap()],
+            number.parse::<usize>().unwrap(),
+        );
+        assert!(
+            number == *next || number + 1 == *next,
+            "{event_id} came where {next} was next"
+        );
         *next = number + 1;
     }
 }

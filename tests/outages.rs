@@ -1,4 +1,5 @@
-//! ITOC360 fails in every way that it can, and mends: nothing is lost, nothing is opened twice, nobody restarts anything.
+//! ITOC360 fails in every way that it can, and mends: nothing is lost, nothing is opened twice,
+//! nobody restarts anything.
 
 use std::time::Duration;
 
@@ -13,12 +14,15 @@ mod line;
 mod slow_start;
 mod tls;
 
-/// The number of events that come in while it is down: enough that five of them are put off, and one more that waits its turn.
+/// The number of events that come in while it is down: enough that five of them are put off, and
+/// one more that waits its turn.
 const EVENTS: usize = 6;
 
 async fn post(gateway: &Gateway, source: &str, numbers: std::ops::Range<usize>) {
     for number in numbers {
-        gateway.accept(&twilio::error(&twilio::sid(number)).to(source)).await;
+        gateway
+            .accept(&twilio::error(&twilio::sid(number)).to(source))
+            .await;
     }
 }
 
@@ -29,36 +33,62 @@ fn attempts(event: &Value) -> &[Value] {
 
 /// The statuses that the attempts were answered with.
 fn statuses(event: &Value) -> Vec<Option<u64>> {
-    attempts(event).iter().map(|attempt| attempt["status"].as_u64()).collect()
+    attempts(event)
+        .iter()
+        .map(|attempt| attempt["status"].as_u64())
+        .collect()
 }
 
 fn delivery(outcome: &str) -> String {
     format!("gateway_delivery_attempts_total{{destination=\"itoc360\",outcome=\"{outcome}\"}}")
 }
 
-/// Waits until the destination is failing for this reason, and asserts that it is to be seen wherever an operator looks.
+/// Waits until the destination is failing for this reason, and asserts that it is to be seen
+/// wherever an operator looks.
 async fn failing_because(place: &Place, gateway: &Gateway, said: &str) {
     let failing = gateway.destination("itoc360", "failing").await;
     assert!(failing["why"].as_str().unwrap().contains(said), "{failing}");
-    let state = |state: &str| format!("gateway_destination_state{{destination=\"itoc360\",state=\"{state}\"}}");
-    gateway.metric(&state("failing"), |failing| failing == 1.0).await;
-    gateway.metric(&state("healthy"), |healthy| healthy == 0.0).await;
-    gateway.metric(&delivery("retry"), |count| count >= 5.0).await;
+    let state = |state: &str| {
+        format!("gateway_destination_state{{destination=\"itoc360\",state=\"{state}\"}}")
+    };
+    gateway
+        .metric(&state("failing"), |failing| failing == 1.0)
+        .await;
+    gateway
+        .metric(&state("healthy"), |healthy| healthy == 0.0)
+        .await;
+    gateway
+        .metric(&delivery("retry"), |count| count >= 5.0)
+        .await;
     let logged = |line: &Value| line["why"].as_str()?.contains(said).then_some(());
     until("a line with the reason", async || {
-        gateway.logged().lines().find_map(|line| logged(&serde_json::from_str(line).unwrap_or_default()))
+        gateway
+            .logged()
+            .lines()
+            .find_map(|line| logged(&serde_json::from_str(line).unwrap_or_default()))
     })
     .await;
     first_attempt_said(place, said).await;
-    assert_eq!(gateway.admin(Method::GET, "/readyz").await.status, 200, "senders are still served");
+    assert_eq!(
+        gateway.admin(Method::GET, "/readyz").await.status,
+        200,
+        "senders are still served"
+    );
 }
 
-/// Waits until each of so many events is delivered, by the same gateway, and asserts that each opened one alert.
+/// Waits until each of so many events is delivered, by the same gateway, and asserts that each
+/// opened one alert.
 async fn recovers(gateway: &Gateway, itoc360: &Itoc360, events: usize) {
     itoc360.opens_only(events).await;
     gateway.destination("itoc360", "healthy").await;
-    gateway.metric("gateway_alerts{state=\"delivered\"}", |count| count == events as f64).await;
-    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0).await;
+    gateway
+        .metric("gateway_alerts{state=\"delivered\"}", |count| {
+            count == events as f64
+        })
+        .await;
+    gateway
+        .metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0)
+        .await;
     assert_eq!(itoc360.tally().opened, events);
 }
 
@@ -74,7 +104,10 @@ async fn attempted(place: &Place, number: usize) -> Value {
 /// Waits until the first attempt at event 0 is written down, and asserts that it said this.
 async fn first_attempt_said(place: &Place, said: &str) {
     let event = attempted(place, 0).await;
-    assert!(attempts(&event)[0]["said"].as_str().unwrap().contains(said), "{event}");
+    assert!(
+        attempts(&event)[0]["said"].as_str().unwrap().contains(said),
+        "{event}"
+    );
     assert_eq!(attempts(&event)[0]["outcome"], "retry");
 }
 
@@ -85,33 +118,63 @@ async fn alerts_wait_out_500s_and_go_out_after_recovery() {
     let (place, gateway) = Setup::new(&itoc360).start().await;
     post(&gateway, "twilio", 0..8).await;
     let failing = gateway.destination("itoc360", "failing").await;
-    assert!(failing["why"].as_str().unwrap().contains("500 Internal Server Error (database is down)"), "{failing}");
-    gateway.metric(&delivery("retry"), |count| count >= 5.0).await;
-    gateway.metric("gateway_alerts{state=\"pending\"}", |count| count == 8.0).await;
-    gateway.metric("gateway_oldest_undelivered_seconds", |age| age > 0.0).await;
+    assert!(
+        failing["why"]
+            .as_str()
+            .unwrap()
+            .contains("500 Internal Server Error (database is down)"),
+        "{failing}"
+    );
+    gateway
+        .metric(&delivery("retry"), |count| count >= 5.0)
+        .await;
+    gateway
+        .metric("gateway_alerts{state=\"pending\"}", |count| count == 8.0)
+        .await;
+    gateway
+        .metric("gateway_oldest_undelivered_seconds", |age| age > 0.0)
+        .await;
     assert_eq!(place.list(&["--state", "pending"]).await.len(), 8);
     first_attempt_said(&place, "database is down").await;
 
     itoc360.mends();
     itoc360.opens_only(8).await;
     gateway.destination("itoc360", "healthy").await;
-    gateway.metric("gateway_alerts{state=\"delivered\"}", |count| count == 8.0).await;
-    gateway.metric("gateway_oldest_undelivered_seconds", |age| age == 0.0).await;
+    gateway
+        .metric("gateway_alerts{state=\"delivered\"}", |count| count == 8.0)
+        .await;
+    gateway
+        .metric("gateway_oldest_undelivered_seconds", |age| age == 0.0)
+        .await;
     let event = place.event_in_state(&twilio::sid(0), "delivered").await;
     let statuses = statuses(&event);
-    assert!(statuses.len() >= 2 && statuses[..statuses.len() - 1].iter().all(|status| *status == Some(500)));
+    assert!(
+        statuses.len() >= 2
+            && statuses[..statuses.len() - 1]
+                .iter()
+                .all(|status| *status == Some(500))
+    );
     assert_eq!(statuses.last(), Some(&Some(200)));
 }
 
 #[tokio::test]
 async fn alert_blocked_among_accepted_ones_holds_them_up_only_twice() {
     let itoc360 = Itoc360::alertmanager().await;
-    itoc360.answers_to(|body| if body.contains(&twilio::sid(0)) { Reply::error(403, "Forbidden") } else { Reply::Ok });
+    itoc360.answers_to(|body| {
+        if body.contains(&twilio::sid(0)) {
+            Reply::error(403, "Forbidden")
+        } else {
+            Reply::Ok
+        }
+    });
     let (place, gateway) = Setup::new(&itoc360).start().await;
     post(&gateway, "twilio", 0..1).await;
     gateway.destination("itoc360", "held").await;
     let mut others = 0;
-    while attempts(&place.event(&twilio::sid(0)).await).last().is_none_or(|last| last["outcome"] != "retry") {
+    while attempts(&place.event(&twilio::sid(0)).await)
+        .last()
+        .is_none_or(|last| last["outcome"] != "retry")
+    {
         others += 1;
         post(&gateway, "twilio", others..others + 1).await;
         itoc360.open(others).await;
@@ -119,7 +182,11 @@ async fn alert_blocked_among_accepted_ones_holds_them_up_only_twice() {
     gateway.destination("itoc360", "healthy").await;
     post(&gateway, "twilio", others + 1..others + 9).await;
     itoc360.opens_only(others + 8).await;
-    assert_eq!(place.list(&["--state", "pending"]).await.len(), 1, "it is not given up");
+    assert_eq!(
+        place.list(&["--state", "pending"]).await.len(),
+        1,
+        "it is not given up"
+    );
     itoc360.mends();
     itoc360.opens_only(others + 9).await;
     let said = gateway.stop().await.stderr;
@@ -131,7 +198,11 @@ async fn retry_after_is_honoured() {
     let itoc360 = Itoc360::alertmanager().await;
     let patience = ("Retry-After".to_owned(), "2".to_owned());
     itoc360.answers(move |number| match number {
-        1 => Reply::Status { code: 429, headers: vec![patience.clone()], body: String::new() },
+        1 => Reply::Status {
+            code: 429,
+            headers: vec![patience.clone()],
+            body: String::new(),
+        },
         _ => Reply::Ok,
     });
     let (place, gateway) = Setup::new(&itoc360).start().await;
@@ -146,12 +217,18 @@ async fn retry_after_is_honoured() {
 async fn unanswered_attempt_ends_at_the_configured_timeout() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::Hang);
-    let (place, gateway) = Setup::new(&itoc360).delivery("timeout = \"300ms\"").start().await;
+    let (place, gateway) = Setup::new(&itoc360)
+        .delivery("timeout = \"300ms\"")
+        .start()
+        .await;
     post(&gateway, "twilio", 0..1).await;
     first_attempt_said(&place, "within 300ms").await;
     itoc360.mends();
     itoc360.opens_only(1).await;
-    assert_eq!(statuses(&place.event_in_state(&twilio::sid(0), "delivered").await)[0], None);
+    assert_eq!(
+        statuses(&place.event_in_state(&twilio::sid(0), "delivered").await)[0],
+        None
+    );
 }
 
 #[tokio::test]
@@ -192,7 +269,8 @@ async fn answer_200_without_a_receipt_counts() {
     itoc360.opens_only(1).await;
 }
 
-/// Each has a destination of its own, so that their waits run side by side; and one that is well is not held up.
+/// Each has a destination of its own, so that their waits run side by side; and one that is well is
+/// not held up.
 #[tokio::test]
 async fn blocking_answer_holds_its_destination_alone_until_fixed() {
     let well = Itoc360::alertmanager().await;
@@ -217,19 +295,33 @@ async fn blocking_answer_holds_its_destination_alone_until_fixed() {
     for (number, (name, _, status, hint)) in held.iter().enumerate() {
         let health = gateway.destination(name, "held").await;
         let why = health["why"].as_str().unwrap();
-        assert!(why.contains(&status.to_string()) && why.contains(hint), "{why}");
+        assert!(
+            why.contains(&status.to_string()) && why.contains(hint),
+            "{why}"
+        );
         let state = format!("gateway_destination_state{{destination=\"{name}\",state=\"held\"}}");
         gateway.metric(&state, |held| held == 1.0).await;
         let event = attempted(&place, number * 3).await;
         assert_eq!(
-            (&attempts(&event)[0]["outcome"], &attempts(&event)[0]["status"]),
+            (
+                &attempts(&event)[0]["outcome"],
+                &attempts(&event)[0]["status"]
+            ),
             (&json!("blocked"), &json!(status))
         );
     }
     post(&gateway, "twilio", 12..15).await;
     well.opens_only(3).await;
-    assert_eq!(gateway.admin(Method::GET, "/readyz").await.status, 200, "senders are still served");
-    gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 12.0).await;
+    assert_eq!(
+        gateway.admin(Method::GET, "/readyz").await.status,
+        200,
+        "senders are still served"
+    );
+    gateway
+        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+            pending == 12.0
+        })
+        .await;
 
     for (_, itoc360, ..) in &held {
         itoc360.mends();
@@ -238,7 +330,11 @@ async fn blocking_answer_holds_its_destination_alone_until_fixed() {
         itoc360.opens_only(3).await;
         gateway.destination(name, "healthy").await;
     }
-    gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
+    gateway
+        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+            pending == 0.0
+        })
+        .await;
     assert_eq!(place.list(&["--state", "dead"]).await.len(), 0);
 }
 
@@ -246,28 +342,58 @@ async fn blocking_answer_holds_its_destination_alone_until_fixed() {
 async fn rejected_alert_is_a_dead_letter_and_a_replay_resends_it() {
     let itoc360 = Itoc360::alertmanager().await;
     let poison = twilio::sid(1);
-    itoc360
-        .answers_to(move |body| if body.contains(&poison) { Reply::error(400, "Invalid payload") } else { Reply::Ok });
+    itoc360.answers_to(move |body| {
+        if body.contains(&poison) {
+            Reply::error(400, "Invalid payload")
+        } else {
+            Reply::Ok
+        }
+    });
     let (place, mut gateway) = Setup::new(&itoc360).start().await;
     post(&gateway, "twilio", 0..3).await;
     let event = place.event_in_state(&twilio::sid(1), "dead").await;
-    let [attempt] = attempts(&event) else { panic!("{event}") };
-    assert_eq!((&attempt["outcome"], &attempt["status"]), (&json!("rejected"), &json!(400)));
-    assert!(attempt["said"].as_str().unwrap().contains("Invalid payload"), "{attempt}");
+    let [attempt] = attempts(&event) else {
+        panic!("{event}")
+    };
+    assert_eq!(
+        (&attempt["outcome"], &attempt["status"]),
+        (&json!("rejected"), &json!(400))
+    );
+    assert!(
+        attempt["said"]
+            .as_str()
+            .unwrap()
+            .contains("Invalid payload"),
+        "{attempt}"
+    );
     itoc360.opens_only(2).await;
     gateway.destination("itoc360", "healthy").await;
-    gateway.metric("gateway_alerts{state=\"dead\"}", |count| count == 1.0).await;
-    let hint = |line: &Value| line["message"].as_str()?.contains("events replay").then_some(());
+    gateway
+        .metric("gateway_alerts{state=\"dead\"}", |count| count == 1.0)
+        .await;
+    let hint = |line: &Value| {
+        line["message"]
+            .as_str()?
+            .contains("events replay")
+            .then_some(())
+    };
     gateway.log("what to do about it", hint).await;
     let listed = place.list(&["--state", "dead"]).await;
-    assert_eq!((listed.len(), &listed[0]["event_id"]), (1, &json!(twilio::sid(1))));
+    assert_eq!(
+        (listed.len(), &listed[0]["event_id"]),
+        (1, &json!(twilio::sid(1)))
+    );
 
     itoc360.mends();
-    let asked = place.run_without_secrets(&["events", "replay", "--dead"]).await;
+    let asked = place
+        .run_without_secrets(&["events", "replay", "--dead"])
+        .await;
     assert_eq!(asked.code, Some(0), "{}", asked.stderr);
     itoc360.opens_only(3).await;
     place.event_in_state(&twilio::sid(1), "delivered").await;
-    gateway.metric("gateway_alerts{state=\"dead\"}", |count| count == 0.0).await;
+    gateway
+        .metric("gateway_alerts{state=\"dead\"}", |count| count == 0.0)
+        .await;
 }
 
 #[tokio::test]
@@ -280,35 +406,59 @@ async fn replay_by_id_sends_that_event_alone() {
         place.event_in_state(&twilio::sid(number), "dead").await;
     }
     itoc360.mends();
-    assert_eq!(place.run(&["events", "replay", &twilio::sid(1)]).await.code, Some(0));
+    assert_eq!(
+        place.run(&["events", "replay", &twilio::sid(1)]).await.code,
+        Some(0)
+    );
     place.event_in_state(&twilio::sid(1), "delivered").await;
-    assert_eq!(place.event(&twilio::sid(0)).await["alerts"][0]["state"], "dead");
+    assert_eq!(
+        place.event(&twilio::sid(0)).await["alerts"][0]["state"],
+        "dead"
+    );
     itoc360.opens_only(1).await;
     let nothing = place.run(&["events", "replay", &twilio::sid(1)]).await;
     assert_eq!(nothing.code, Some(0));
-    assert!(nothing.stdout.contains("nothing to do"), "{}", nothing.stdout);
+    assert!(
+        nothing.stdout.contains("nothing to do"),
+        "{}",
+        nothing.stdout
+    );
 }
 
 #[tokio::test]
 async fn first_failed_attempt_shows_in_log_readyz_and_metrics() {
-    const FAILING_SINCE: &str = "gateway_destination_failing_since_timestamp_seconds{destination=\"itoc360\"}";
+    const FAILING_SINCE: &str =
+        "gateway_destination_failing_since_timestamp_seconds{destination=\"itoc360\"}";
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(503, "busy"));
     let (_place, mut gateway) = Setup::new(&itoc360).start().await;
     assert_eq!(gateway.metrics().await[FAILING_SINCE], 0.0);
-    gateway.accept(&twilio::error(&twilio::sid(0)).to("twilio")).await;
-    let failed = |line: &Value| (line["message"] == "a delivery attempt failed; it is retried").then(|| line.clone());
+    gateway
+        .accept(&twilio::error(&twilio::sid(0)).to("twilio"))
+        .await;
+    let failed = |line: &Value| {
+        (line["message"] == "a delivery attempt failed; it is retried").then(|| line.clone())
+    };
     let warned = gateway.log("the failed attempt", failed).await;
-    assert_eq!((&warned["level"], &warned["destination"]), (&json!("WARN"), &json!("itoc360")));
+    assert_eq!(
+        (&warned["level"], &warned["destination"]),
+        (&json!("WARN"), &json!("itoc360"))
+    );
     assert!(warned["why"].as_str().unwrap().contains("503"), "{warned}");
     let since = async || {
         let board = gateway.admin(Method::GET, "/readyz").await.json();
         let shown = &board["destinations"]["itoc360"];
         assert_eq!(shown["state"], "healthy", "{board}");
-        Some((shown["failing_since"].as_str()?.to_owned(), shown["why"].as_str()?.to_owned()))
+        Some((
+            shown["failing_since"].as_str()?.to_owned(),
+            shown["why"].as_str()?.to_owned(),
+        ))
     };
     let (began, why) = until("the failure shows", &since).await;
-    assert!(began.starts_with("20") && why.contains("503"), "{began} {why}");
+    assert!(
+        began.starts_with("20") && why.contains("503"),
+        "{began} {why}"
+    );
     gateway.metric(FAILING_SINCE, |since| since > 1.7e9).await;
     itoc360.mends();
     itoc360.open(1).await;

@@ -26,7 +26,9 @@ fn hand_made(wasm: impl AsRef<[u8]>, cases: &[(&str, &str)]) -> Place {
 
 /// Returns a request with a parrot's answer as its body.
 fn request(answer: &Value) -> String {
-    format!("POST https://alerts.example.com/in/hand HTTP/1.1\ncontent-type: application/json\n\n{answer}")
+    format!(
+        "POST https://alerts.example.com/in/hand HTTP/1.1\ncontent-type: application/json\n\n{answer}"
+    )
 }
 
 fn ignored(reason: &str) -> Value {
@@ -34,7 +36,9 @@ fn ignored(reason: &str) -> Value {
 }
 
 async fn run(place: &Place, arguments: &[&str]) -> Output {
-    place.run_without_secrets(&[&["plugin"], arguments].concat()).await
+    place
+        .run_without_secrets(&[&["plugin"], arguments].concat())
+        .await
 }
 
 #[track_caller]
@@ -50,6 +54,9 @@ async fn every_plugin_command_explains_itself() {
     for command in [&[][..], &["test"], &["inspect"], &["bench"], &["list"]] {
         let output = run(&place, &[command, &["--help"]].concat()).await;
         assert_eq!((output.code, &*output.stderr), (Some(0), ""), "{command:?}");
-        assert!(output.stdout.contains("Usage: alert-gateway plugin") && output.stdout.len() > 200, "{output:?}");
+        assert!(
+            output.stdout.contains("Usage: alert-gateway plugin") && output.stdout.len() > 200,
+            "{output:?}"
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! The prose of the project, measured: how doc comments open, how many relative words a sentence has, and how long the names
-//! of tests are. The limits only ever go down.
+//! The prose of the project, measured: how doc comments open, how many relative words a sentence
+//! has, and how long the names of tests are. The limits only ever go down.
 //!
-//! `cargo test -p alert-gateway --test system prose -- --nocapture` prints the figures and the worst files;
-//! `PROSE=host/src/store` before it lists each place in that folder or file.
+//! `cargo test -p alert-gateway --test system prose -- --nocapture` prints the figures and the
+//! worst files; `PROSE=host/src/store` before it lists each place in that folder or file.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -12,9 +12,11 @@ use crate::code;
 use crate::harness::root;
 use crate::tidy::files;
 
-/// Of 1,000 doc comments, the most that may open with one of [`OPENINGS`]. The aim is 30; well-kept crates have 4 to 40.
+/// Of 1,000 doc comments, the most that may open with one of [`OPENINGS`]. The aim is 30; well-kept
+/// crates have 4 to 40.
 const OPENINGS_MAX: usize = 36;
-/// Of 1,000 sentences, the most that may have two or more of [`RELATIVES`]. The aim is 40; well-kept crates have 11 to 39.
+/// Of 1,000 sentences, the most that may have two or more of [`RELATIVES`]. The aim is 40;
+/// well-kept crates have 11 to 39.
 const NESTED_MAX: usize = 71;
 /// The longest name of a test.
 const TEST_NAME: usize = 60;
@@ -23,8 +25,8 @@ const LONG_NAMES_MAX: usize = 0;
 
 /// Words with which a doc comment does not name its subject.
 const OPENINGS: [&str; 15] = [
-    "how", "it", "such", "that", "they", "those", "what", "when", "where", "whether", "which", "who", "whom", "whose",
-    "why",
+    "how", "it", "such", "that", "they", "those", "what", "when", "where", "whether", "which",
+    "who", "whom", "whose", "why",
 ];
 
 /// Words that begin a relative clause. Two of them in a sentence are one too many to be read once.
@@ -53,14 +55,22 @@ impl Figures {
     fn read(&mut self, text: &str, place: &str) {
         for sentence in sentences(text) {
             self.sentences += 1;
-            if words(&sentence).iter().filter(|word| RELATIVES.contains(&&***word)).count() >= 2 {
+            if words(&sentence)
+                .iter()
+                .filter(|word| RELATIVES.contains(&&***word))
+                .count()
+                >= 2
+            {
                 self.nested.push(format!("{place}: {sentence}"));
             }
         }
     }
 
     fn places(&self) -> impl Iterator<Item = &String> {
-        self.openings.iter().chain(&self.nested).chain(&self.long_names)
+        self.openings
+            .iter()
+            .chain(&self.nested)
+            .chain(&self.long_names)
     }
 }
 
@@ -85,9 +95,14 @@ fn per_mille(part: &[String], of: usize) -> usize {
 
 /// Returns a text's words in lower case. Code in backticks is one word, `_`.
 fn words(text: &str) -> Vec<String> {
-    let parts = text.split('`').enumerate().map(|(number, part)| if number % 2 == 0 { part } else { "_" });
+    let parts = text
+        .split('`')
+        .enumerate()
+        .map(|(number, part)| if number % 2 == 0 { part } else { "_" });
     let prose = parts.collect::<String>();
-    let words = prose.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let words = prose
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect()
 }
 
@@ -100,7 +115,9 @@ fn sentences(text: &str) -> Vec<String> {
         if bare.starts_with("```") {
             fenced = !fenced;
         }
-        let other = bare.starts_with(['#', '|', '<']) || bare.starts_with("```") || line.starts_with("    ");
+        let other = bare.starts_with(['#', '|', '<'])
+            || bare.starts_with("```")
+            || line.starts_with("    ");
         let is_prose = !fenced && !other && !bare.is_empty();
         let point = bare.strip_prefix("- ").or_else(|| {
             let (number, text) = bare.split_once(". ")?;
@@ -144,13 +161,21 @@ fn of_code(text: &str, path: &str) -> Figures {
     for doc in &code.docs {
         figures.items += 1;
         let place = format!("{path}:{}", doc.line);
-        if words(&doc.text).first().is_some_and(|first| OPENINGS.contains(&&**first)) {
-            figures.openings.push(format!("{place}: {}", doc.text.lines().next().unwrap_or_default()));
+        if words(&doc.text)
+            .first()
+            .is_some_and(|first| OPENINGS.contains(&&**first))
+        {
+            figures.openings.push(format!(
+                "{place}: {}",
+                doc.text.lines().next().unwrap_or_default()
+            ));
         }
         figures.read(&doc.text, &place);
     }
     let long = code.tests.iter().filter(|name| name.len() > TEST_NAME);
-    figures.long_names.extend(long.map(|name| format!("{path}: {name} ({})", name.len())));
+    figures
+        .long_names
+        .extend(long.map(|name| format!("{path}: {name} ({})", name.len())));
     figures
 }
 
@@ -158,7 +183,11 @@ fn of_code(text: &str, path: &str) -> Figures {
 fn measured() -> BTreeMap<String, Figures> {
     let mut measured = BTreeMap::new();
     for path in files("", ".rs").into_iter().chain(files("", ".md")) {
-        let within = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        let within = path
+            .strip_prefix(root())
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
         if within.contains("node_modules/") {
             continue;
         }
@@ -178,24 +207,45 @@ fn measured() -> BTreeMap<String, Figures> {
 fn print(measured: &BTreeMap<String, Figures>, all: &Figures) {
     let mut areas = BTreeMap::<_, Figures>::new();
     for (path, figures) in measured {
-        let area = if path.ends_with(".md") { "pages" } else { path.split('/').next().unwrap() };
+        let area = if path.ends_with(".md") {
+            "pages"
+        } else {
+            path.split('/').next().unwrap()
+        };
         areas.entry(area).or_default().add(figures.clone());
     }
     for (area, figures) in areas {
         println!("{area:12} {figures}");
     }
     println!("{:12} {all}\n\nthe worst files:", "all");
-    let mut worst: Vec<_> = measured.iter().map(|(path, figures)| (figures.places().count(), path, figures)).collect();
+    let mut worst: Vec<_> = measured
+        .iter()
+        .map(|(path, figures)| (figures.places().count(), path, figures))
+        .collect();
     worst.sort_by_key(|(count, ..)| usize::MAX - count);
     for (_, path, figures) in worst.iter().take(15) {
         println!("{path:50} {figures}");
     }
     if let Ok(wanted) = std::env::var("PROSE") {
-        let chosen = measured.iter().filter(|(path, _)| path.starts_with(&wanted));
+        let chosen = measured
+            .iter()
+            .filter(|(path, _)| path.starts_with(&wanted));
         for (kind, places) in [
-            ("opens without its subject", chosen.clone().flat_map(|(_, f)| &f.openings).collect::<Vec<_>>()),
-            ("two relative words", chosen.clone().flat_map(|(_, f)| &f.nested).collect()),
-            ("a long name", chosen.flat_map(|(_, f)| &f.long_names).collect()),
+            (
+                "opens without its subject",
+                chosen
+                    .clone()
+                    .flat_map(|(_, f)| &f.openings)
+                    .collect::<Vec<_>>(),
+            ),
+            (
+                "two relative words",
+                chosen.clone().flat_map(|(_, f)| &f.nested).collect(),
+            ),
+            (
+                "a long name",
+                chosen.flat_map(|(_, f)| &f.long_names).collect(),
+            ),
         ] {
             println!("\n{kind}:");
             places.iter().for_each(|place| println!("  {place}"));
@@ -207,7 +257,10 @@ fn print(measured: &BTreeMap<String, Figures>, all: &Figures) {
 fn prose_stays_within_its_limits() {
     let measured = measured();
     let mut all = Figures::default();
-    measured.values().cloned().for_each(|figures| all.add(figures));
+    measured
+        .values()
+        .cloned()
+        .for_each(|figures| all.add(figures));
     print(&measured, &all);
     let found = [
         (
@@ -215,11 +268,25 @@ fn prose_stays_within_its_limits() {
             OPENINGS_MAX,
             "doc comments of 1,000 that do not open with their subject",
         ),
-        (per_mille(&all.nested, all.sentences), NESTED_MAX, "sentences of 1,000 with two or more relative words"),
-        (all.long_names.len(), LONG_NAMES_MAX, "tests with a name of more than 60 characters"),
+        (
+            per_mille(&all.nested, all.sentences),
+            NESTED_MAX,
+            "sentences of 1,000 with two or more relative words",
+        ),
+        (
+            all.long_names.len(),
+            LONG_NAMES_MAX,
+            "tests with a name of more than 60 characters",
+        ),
     ];
-    let over: Vec<_> = found.iter().filter(|(figure, limit, _)| figure > limit).collect();
-    assert!(over.is_empty(), "CONTRIBUTING.md says how prose is written. (figure, limit): {over:?}");
+    let over: Vec<_> = found
+        .iter()
+        .filter(|(figure, limit, _)| figure > limit)
+        .collect();
+    assert!(
+        over.is_empty(),
+        "CONTRIBUTING.md says how prose is written. (figure, limit): {over:?}"
+    );
 }
 
 #[test]
@@ -231,13 +298,22 @@ fn openings_and_relative_words_are_counted() {
     );
     assert_eq!((figures.items, figures.sentences), (3, 4));
     assert_eq!(figures.openings, ["a.rs:3: Whether it is."]);
-    assert_eq!(figures.nested, ["a.rs:1: One that is said, and which is nested."]);
+    assert_eq!(
+        figures.nested,
+        ["a.rs:1: One that is said, and which is nested."]
+    );
     assert_eq!(figures.long_names.len(), 1);
 }
 
 #[test]
 fn sentences_leave_out_code_headings_and_tables() {
     let text = "# A heading\n\n**Bold.** One, with `code. That` in it. Two goes\non: here.\n- A point.\n\n| a | table |\n\n```sh\nthat. Which.\n```\n1. Last.\n";
-    let expected = ["**Bold.**", "One, with `code. That` in it.", "Two goes on: here.", "A point.", "Last."];
+    let expected = [
+        "**Bold.**",
+        "One, with `code. That` in it.",
+        "Two goes on: here.",
+        "A point.",
+        "Last.",
+    ];
     assert_eq!(sentences(text), expected);
 }

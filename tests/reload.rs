@@ -1,4 +1,5 @@
-//! Hot reload by SIGHUP while requests come in. The whole configuration is applied or nothing, and no request notices.
+//! Hot reload by SIGHUP while requests come in. The whole configuration is applied or nothing, and
+//! no request notices.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -10,7 +11,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
 use crate::harness::{
-    Gateway, Itoc360, Load, PATIENCE, Place, Post, Setup, each_opened_once, events, plugin, read, twilio,
+    Gateway, Itoc360, Load, PATIENCE, Place, Post, Setup, each_opened_once, events, plugin, read,
+    twilio,
 };
 
 const TAKEN_UP: &str = "gateway_reloads_total{outcome=\"taken_up\"}";
@@ -35,13 +37,17 @@ fn with_source(name: &str) -> String {
 /// Reloads, and waits until `times` reloads have been applied.
 async fn taken_up(gateway: &Gateway, times: usize) {
     gateway.hang_up();
-    gateway.metric(TAKEN_UP, |count| count == times as f64).await;
+    gateway
+        .metric(TAKEN_UP, |count| count == times as f64)
+        .await;
 }
 
 /// Reloads, waits for the refusal, and returns its reason.
 async fn refused(gateway: &mut Gateway) -> String {
     gateway.hang_up();
-    let why = |line: &Value| (line["outcome"] == "refused").then(|| line["why"].as_str().unwrap().to_owned());
+    let why = |line: &Value| {
+        (line["outcome"] == "refused").then(|| line["why"].as_str().unwrap().to_owned())
+    };
     let why = gateway.log("a configuration is refused", why).await;
     gateway.metric(REFUSED, |count| count == 1.0).await;
     assert!(!gateway.metrics().await.contains_key(TAKEN_UP));
@@ -61,19 +67,35 @@ async fn added_source_answers_and_removed_one_is_404() {
     taken_up(&gateway, 1).await;
     gateway.accept(&event(1, "new")).await;
     gateway.accept(&event(2, "twilio")).await;
-    let line = gateway.log("what is new", |line| (line["new"] == "new").then(|| line.clone())).await;
-    assert_eq!((&line["sources"], &line["gone"]), (&2.into(), &"".into()), "{line}");
+    let line = gateway
+        .log("what is new", |line| {
+            (line["new"] == "new").then(|| line.clone())
+        })
+        .await;
+    assert_eq!(
+        (&line["sources"], &line["gone"]),
+        (&2.into(), &"".into()),
+        "{line}"
+    );
 
-    change(&place, |text| text.replace("[sources.twilio]", "[sources.other]"));
+    change(&place, |text| {
+        text.replace("[sources.twilio]", "[sources.other]")
+    });
     taken_up(&gateway, 2).await;
     gateway.post(&event(3, "twilio")).await.is_problem(404);
     // Earlier events are still known as duplicates, and no source's URL is logged twice.
     let again = gateway.post(&event(1, "new")).await;
-    assert_eq!((again.status, &again.json()["duplicates"]), (200, &1.into()));
+    assert_eq!(
+        (again.status, &again.json()["duplicates"]),
+        (200, &1.into())
+    );
     itoc360.opens_only(2).await;
     let said = gateway.stop().await.stderr;
     for source in ["twilio", "new", "other"] {
-        let url = format!("paste this URL at the sender: {}/in/{source}#", twilio::PUBLIC_URL);
+        let url = format!(
+            "paste this URL at the sender: {}/in/{source}#",
+            twilio::PUBLIC_URL
+        );
         assert_eq!(said.matches(&url).count(), 1, "{source}: {said}");
     }
 }
@@ -83,11 +105,16 @@ async fn changed_token_counts_after_the_reload() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360)
         .file("token", "canary-old\n")
-        .plugin("parrot", &plugin::parrot_of_strangers(), "token = { file = \"token\" }")
+        .plugin(
+            "parrot",
+            &plugin::parrot_of_strangers(),
+            "token = { file = \"token\" }",
+        )
         .start()
         .await;
     let post = |event_id: &str, token: &str| {
-        plugin::alerts("parrot", &[plugin::alert(event_id)]).header("Authorization", &format!("Bearer {token}"))
+        plugin::alerts("parrot", &[plugin::alert(event_id)])
+            .header("Authorization", &format!("Bearer {token}"))
     };
     gateway.accept(&post("1", "canary-old")).await;
     place.write("token", "canary-new\n");
@@ -100,8 +127,10 @@ async fn changed_token_counts_after_the_reload() {
 #[tokio::test]
 async fn rate_limit_survives_a_reload_unless_it_changes() {
     let itoc360 = Itoc360::alertmanager().await;
-    let (place, gateway) =
-        Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "limits.rate = \"2/h\"").start().await;
+    let (place, gateway) = Setup::new(&itoc360)
+        .plugin("parrot", &plugin::parrot(), "limits.rate = \"2/h\"")
+        .start()
+        .await;
     let post = |event_id: &str| plugin::alerts("parrot", &[plugin::alert(event_id)]);
     gateway.accept(&post("1")).await;
     taken_up(&gateway, 1).await;
@@ -117,7 +146,8 @@ async fn rate_limit_survives_a_reload_unless_it_changes() {
 async fn broken_configuration_is_refused_with_every_problem() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, mut gateway) = Setup::new(&itoc360).start().await;
-    let broken = with_source("new").replace("twilio-errors", "twilio-errers") + "colour = \"red\"\n";
+    let broken =
+        with_source("new").replace("twilio-errors", "twilio-errers") + "colour = \"red\"\n";
     change(&place, |text| text + &with_source("fine") + &broken);
     // A mistake in the file hides those that only a plugin can find.
     let lines = |what: &str| {
@@ -126,15 +156,22 @@ async fn broken_configuration_is_refused_with_every_problem() {
     };
     let colour = format!("gateway.toml:{}:1: unknown key \"colour\"", lines("colour"));
     assert!(refused(&mut gateway).await.contains("told above"));
-    assert!(gateway.logged().contains(&colour.replace('"', "\\\"")), "{colour}");
+    assert!(
+        gateway.logged().contains(&colour.replace('"', "\\\"")),
+        "{colour}"
+    );
 
     change(&place, |text| {
-        text.replace("colour = \"red\"\n", "") + &with_source("old").replace("auth_token", "auth_tokn")
+        text.replace("colour = \"red\"\n", "")
+            + &with_source("old").replace("auth_token", "auth_tokn")
     });
     gateway.hang_up();
     gateway.metric(REFUSED, |count| count == 2.0).await;
     let places = [
-        format!("gateway.toml:{}:10: there is no bundled plugin", lines("twilio-errers")),
+        format!(
+            "gateway.toml:{}:10: there is no bundled plugin",
+            lines("twilio-errers")
+        ),
         format!("gateway.toml:{}:10: unknown setting", lines("auth_tokn")),
     ];
     for place in places {
@@ -150,21 +187,32 @@ async fn broken_configuration_is_refused_with_every_problem() {
 #[tokio::test]
 async fn exchanged_pinned_plugin_is_refused_at_reload_and_start() {
     let itoc360 = Itoc360::alertmanager().await;
-    let pin = format!("plugin = {{ path = \"pinned.wasm\", sha256 = \"{}\" }}", sha256(&plugin::parrot()).hex());
-    let (place, mut gateway) =
-        Setup::new(&itoc360).file("pinned.wasm", plugin::parrot()).source("pinned", &pin).start().await;
+    let pin = format!(
+        "plugin = {{ path = \"pinned.wasm\", sha256 = \"{}\" }}",
+        sha256(&plugin::parrot()).hex()
+    );
+    let (place, mut gateway) = Setup::new(&itoc360)
+        .file("pinned.wasm", plugin::parrot())
+        .source("pinned", &pin)
+        .start()
+        .await;
     let post = |event_id: &str| plugin::alerts("pinned", &[plugin::alert(event_id)]);
     gateway.accept(&post("1")).await;
 
     place.write("pinned.wasm", plugin::hostile("(unreachable)"));
     let text = std::fs::read_to_string(place.config()).unwrap();
-    let line = 1 + text.lines().position(|line| line.contains("sha256")).unwrap();
+    let line = 1 + text
+        .lines()
+        .position(|line| line.contains("sha256"))
+        .unwrap();
     let problem = format!("gateway.toml:{line}:10: ");
     refused(&mut gateway).await;
     let said = gateway
         .log("the file is another", |line| {
             let message = line["message"].as_str()?;
-            message.contains("is not the file that its sha256 names").then(|| message.to_owned())
+            message
+                .contains("is not the file that its sha256 names")
+                .then(|| message.to_owned())
         })
         .await;
     assert!(said.starts_with(&problem), "{said}");
@@ -173,7 +221,11 @@ async fn exchanged_pinned_plugin_is_refused_at_reload_and_start() {
 
     let started = place.run(&["run"]).await;
     assert_eq!(started.code, Some(2));
-    assert!(started.stderr.contains(&said) && !started.stderr.contains("\"ready\""), "{}", started.stderr);
+    assert!(
+        started.stderr.contains(&said) && !started.stderr.contains("\"ready\""),
+        "{}",
+        started.stderr
+    );
 
     // An operator who trusts the new file pins it.
     let changed = sha256(&plugin::hostile("(unreachable)")).hex();
@@ -181,7 +233,9 @@ async fn exchanged_pinned_plugin_is_refused_at_reload_and_start() {
     place.write("pinned.wasm", plugin::parrot());
     let gateway = place.start().await;
     place.write("pinned.wasm", plugin::hostile("(unreachable)"));
-    change(&place, |text| text.replace(&sha256(&plugin::parrot()).hex(), &changed));
+    change(&place, |text| {
+        text.replace(&sha256(&plugin::parrot()).hex(), &changed)
+    });
     taken_up(&gateway, 1).await;
     assert_eq!(gateway.post(&post("3")).await.status, 202);
 }
@@ -191,7 +245,10 @@ async fn change_that_needs_a_restart_is_named_and_not_applied() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, mut gateway) = Setup::new(&itoc360).start().await;
     change(&place, |text| {
-        let text = text.replace("token = { env = \"ITOC360_TOKEN\" }", "token = \"canary-of-a-new-one\"");
+        let text = text.replace(
+            "token = { env = \"ITOC360_TOKEN\" }",
+            "token = \"canary-of-a-new-one\"",
+        );
         text.replace("[limits]", "shutdown_grace = \"11s\"\n\n[limits]") + &with_source("new")
     });
     let why = refused(&mut gateway).await;
@@ -211,19 +268,36 @@ async fn request_ends_with_the_source_it_began_with() {
     let (place, gateway) = Setup::new(&itoc360).twilio("going").start().await;
     let post = event(1, "going");
     let mut connection = gateway.connect().await;
-    let more = format!("Content-Length: {}\r\nExpect: 100-continue\r\n", post.body.len());
-    connection.write_all(&post.clone().body("").wire(&more)).await.unwrap();
+    let more = format!(
+        "Content-Length: {}\r\nExpect: 100-continue\r\n",
+        post.body.len()
+    );
+    connection
+        .write_all(&post.clone().body("").wire(&more))
+        .await
+        .unwrap();
     let mut line = String::new();
-    BufReader::new(&mut connection).read_line(&mut line).await.unwrap();
+    BufReader::new(&mut connection)
+        .read_line(&mut line)
+        .await
+        .unwrap();
     assert_eq!(line, "HTTP/1.1 100 Continue\r\n");
 
-    change(&place, |text| text.split("\n[sources.going]").next().unwrap().to_owned());
+    change(&place, |text| {
+        text.split("\n[sources.going]").next().unwrap().to_owned()
+    });
     taken_up(&gateway, 1).await;
     gateway.post(&event(2, "going")).await.is_problem(404);
     connection.write_all(&post.body).await.unwrap();
-    connection.write_all(b"POST /in/going HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    connection
+        .write_all(b"POST /in/going HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
     let answers = read(connection).await;
-    assert!(answers.contains("HTTP/1.1 200 OK") && answers.contains("\"accepted\":1"), "{answers}");
+    assert!(
+        answers.contains("HTTP/1.1 200 OK") && answers.contains("\"accepted\":1"),
+        "{answers}"
+    );
     // The next one on the same connection meets what is configured now.
     assert!(answers.contains("HTTP/1.1 404 Not Found"), "{answers}");
     itoc360.opens_only(1).await;
@@ -239,8 +313,14 @@ async fn ten_reloads_under_load_lose_and_repeat_nothing() {
         load.accepted_beyond(20).await;
         let limits = |size: usize| format!("[limits]\nbody = \"{size}KiB\"\n");
         change(&place, |text| {
-            let text = text.replace(&limits(99 + reload), "[limits]\n").replace("[limits]\n", &limits(100 + reload));
-            if reload % 2 == 1 { text + &with_source("second") } else { text.replace(&with_source("second"), "") }
+            let text = text
+                .replace(&limits(99 + reload), "[limits]\n")
+                .replace("[limits]\n", &limits(100 + reload));
+            if reload % 2 == 1 {
+                text + &with_source("second")
+            } else {
+                text.replace(&with_source("second"), "")
+            }
         });
         taken_up(&gateway, reload).await;
         let second = gateway.post(&event(0, "second").body("")).await;
@@ -264,16 +344,29 @@ async fn ten_reloads_under_load_lose_and_repeat_nothing() {
 async fn reading_a_pipe(itoc360: &Itoc360) -> (Place, Gateway, std::fs::File) {
     let (place, gateway) = Setup::new(itoc360)
         .file("token", "canary-token")
-        .plugin("parrot", &plugin::parrot_of_strangers(), "token = { file = \"token\" }")
+        .plugin(
+            "parrot",
+            &plugin::parrot_of_strangers(),
+            "token = { file = \"token\" }",
+        )
         .start()
         .await;
     let pipe = place.path("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
     change(&place, |text| text.replace("\"token\"", "\"pipe\""));
     gateway.hang_up();
     // Opening for writing returns as soon as the gateway reads.
     let opened = tokio::task::spawn_blocking(|| OpenOptions::new().write(true).open(pipe).unwrap());
-    let pipe = timeout(PATIENCE, opened).await.expect("the token is never read").unwrap();
+    let pipe = timeout(PATIENCE, opened)
+        .await
+        .expect("the token is never read")
+        .unwrap();
     (place, gateway, pipe)
 }
 
@@ -282,7 +375,9 @@ async fn signal_during_a_reload_leads_to_another() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway, mut pipe) = reading_a_pipe(&itoc360).await;
     // The file was read already, so only another reload can find this.
-    change(&place, |text| text.replace("\"pipe\"", "\"token\"") + &with_source("late"));
+    change(&place, |text| {
+        text.replace("\"pipe\"", "\"token\"") + &with_source("late")
+    });
     gateway.hang_up();
     gateway.accept(&event(1, "twilio")).await;
     pipe.write_all(b"canary-other").unwrap();
@@ -298,7 +393,13 @@ async fn stop_does_not_wait_for_a_reload() {
     gateway.accept(&event(1, "twilio")).await;
     let stopped = gateway.stop().await;
     assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
-    assert!(stopped.stderr.contains("stopped; all that was accepted is on disk"), "{}", stopped.stderr);
+    assert!(
+        stopped
+            .stderr
+            .contains("stopped; all that was accepted is on disk"),
+        "{}",
+        stopped.stderr
+    );
     drop(pipe);
     assert_eq!(place.list(&[]).await.len(), 1);
 }

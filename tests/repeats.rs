@@ -1,4 +1,5 @@
-//! Events that have paged are known again: a flood of repeats costs a counter, and neither it nor the size makes the gateway forget.
+//! Events that have paged are known again: a flood of repeats costs a counter, and neither it nor
+//! the size makes the gateway forget.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -13,10 +14,12 @@ const EVENTS: usize = 2_000;
 /// Requests of so many bytes exceed the size together, and so do what is made of them.
 const PAYLOAD: usize = 8_000;
 
-/// Returns the number of times one of the events is repeated: `DRILL_REPEATS=40000 cargo test …` for the long run, in which
-/// they would exceed the size as well, were they stored.
+/// Returns the number of times one of the events is repeated: `DRILL_REPEATS=40000 cargo test …`
+/// for the long run, in which they would exceed the size as well, were they stored.
 fn times() -> usize {
-    std::env::var("DRILL_REPEATS").map_or(6_000, |times| times.parse().expect("DRILL_REPEATS is a number"))
+    std::env::var("DRILL_REPEATS").map_or(6_000, |times| {
+        times.parse().expect("DRILL_REPEATS is a number")
+    })
 }
 
 /// So many requests that repeat event 7.
@@ -36,7 +39,13 @@ fn small_place(itoc360: &Itoc360) -> Place {
 async fn fill(gateway: &Gateway, numbers: std::ops::Range<usize>) {
     let payload = "x".repeat(PAYLOAD);
     for number in numbers {
-        gateway.accept(&twilio::error(&twilio::sid(number)).with("Payload", &payload).to("twilio")).await;
+        gateway
+            .accept(
+                &twilio::error(&twilio::sid(number))
+                    .with("Payload", &payload)
+                    .to("twilio"),
+            )
+            .await;
     }
 }
 
@@ -51,9 +60,20 @@ async fn nothing_opens_again(gateway: &Gateway, itoc360: &Itoc360, place: &Place
     };
     let (before, sent) = (accepted(&gateway.metrics().await), itoc360.tally().requests);
     assert!(Load::on(gateway, &events(EVENTS)).end().await);
-    assert_eq!(accepted(&gateway.metrics().await), before, "what was paged for was accepted as new");
-    gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
-    assert_eq!((itoc360.tally().requests, itoc360.tally().opened), (sent, EVENTS));
+    assert_eq!(
+        accepted(&gateway.metrics().await),
+        before,
+        "what was paged for was accepted as new"
+    );
+    gateway
+        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+            pending == 0.0
+        })
+        .await;
+    assert_eq!(
+        (itoc360.tally().requests, itoc360.tally().opened),
+        (sent, EVENTS)
+    );
     place.is_whole().await;
 }
 
@@ -64,24 +84,62 @@ async fn flood_of_repeats_makes_the_gateway_forget_nothing() {
     let gateway = place.start().await;
     fill(&gateway, 0..EVENTS).await;
     itoc360.opens_only(EVENTS).await;
-    gateway.metric("gateway_alerts{state=\"delivered\"}", |delivered| delivered == EVENTS as f64).await;
+    gateway
+        .metric("gateway_alerts{state=\"delivered\"}", |delivered| {
+            delivered == EVENTS as f64
+        })
+        .await;
     let times = times();
     assert!(Load::on(&gateway, &repeats(times)).end().await);
 
     // The size holds although content exceeded it, and the content of the oldest is gone.
-    gateway.metric("gateway_store_size_bytes", |bytes| bytes <= 16.0 * 1024.0 * 1024.0).await;
-    gateway.metric("gateway_retention_removed_requests_total{cause=\"size\"}", |removed| removed > 0.0).await;
-    gateway.metric("gateway_store_identities", |identities| identities == EVENTS as f64).await;
+    gateway
+        .metric("gateway_store_size_bytes", |bytes| {
+            bytes <= 16.0 * 1024.0 * 1024.0
+        })
+        .await;
+    gateway
+        .metric(
+            "gateway_retention_removed_requests_total{cause=\"size\"}",
+            |removed| removed > 0.0,
+        )
+        .await;
+    gateway
+        .metric("gateway_store_identities", |identities| {
+            identities == EVENTS as f64
+        })
+        .await;
     let repeated = until("all repeats counted", async || {
         let event = place.event(&twilio::sid(7)).await;
         (event["alerts"][0]["repeated"] == times).then_some(event)
     })
     .await;
-    assert!(repeated["alerts"][0]["last_at"].is_string() && repeated["alerts"][0]["last_request"].is_string());
-    assert!(repeated["evicted"].as_str().unwrap().contains("[retention] size"), "{repeated}");
-    let shown = place.run_without_secrets(&["events", "show", &twilio::sid(7)]).await;
-    assert!(shown.stdout.contains(&format!("repeated {times} times, last at ")), "{}", shown.stdout);
-    assert!(shown.stdout.contains("[retention] size"), "{}", shown.stdout);
+    assert!(
+        repeated["alerts"][0]["last_at"].is_string()
+            && repeated["alerts"][0]["last_request"].is_string()
+    );
+    assert!(
+        repeated["evicted"]
+            .as_str()
+            .unwrap()
+            .contains("[retention] size"),
+        "{repeated}"
+    );
+    let shown = place
+        .run_without_secrets(&["events", "show", &twilio::sid(7)])
+        .await;
+    assert!(
+        shown
+            .stdout
+            .contains(&format!("repeated {times} times, last at ")),
+        "{}",
+        shown.stdout
+    );
+    assert!(
+        shown.stdout.contains("[retention] size"),
+        "{}",
+        shown.stdout
+    );
     nothing_opens_again(&gateway, &itoc360, &place).await;
 }
 
@@ -105,7 +163,15 @@ async fn killed_in_a_flood_of_repeats_the_gateway_forgets_nothing() {
     }
     let gateway = place.start().await;
     itoc360.opens_only(EVENTS).await;
-    gateway.metric("gateway_alerts{state=\"pending\"}", |pending| pending == 0.0).await;
-    gateway.metric("gateway_store_size_bytes", |bytes| bytes <= 16.0 * 1024.0 * 1024.0).await;
+    gateway
+        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+            pending == 0.0
+        })
+        .await;
+    gateway
+        .metric("gateway_store_size_bytes", |bytes| {
+            bytes <= 16.0 * 1024.0 * 1024.0
+        })
+        .await;
     nothing_opens_again(&gateway, &itoc360, &place).await;
 }

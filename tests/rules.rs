@@ -18,18 +18,35 @@ const SOURCE: &str = "plugin = \"twilio-errors\"
     labels = { area = \"http\" }";
 
 fn setup(day: &Itoc360, night: &Itoc360) -> Setup {
-    Setup::empty().destination("night", night).destination("day", day).source("twilio", SOURCE)
+    Setup::empty()
+        .destination("night", night)
+        .destination("day", day)
+        .source("twilio", SOURCE)
 }
 
 #[tokio::test]
 async fn rules_drop_route_and_mask_what_is_delivered() {
     let (day, night) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
     let (place, gateway) = setup(&day, &night).start().await;
-    let dropped = gateway.accept(&twilio::warning(&twilio::sid(1)).to("twilio")).await;
+    let dropped = gateway
+        .accept(&twilio::warning(&twilio::sid(1)).to("twilio"))
+        .await;
     let payload = r#"{"error_code":"11200","more_info":{"Msg":"no answer from +14155550100","url":"https://shop"}}"#;
-    gateway.accept(&twilio::error(&twilio::sid(2)).with("Payload", payload).to("twilio")).await;
+    gateway
+        .accept(
+            &twilio::error(&twilio::sid(2))
+                .with("Payload", payload)
+                .to("twilio"),
+        )
+        .await;
     let other = payload.replace("11200", "30006");
-    gateway.accept(&twilio::error(&twilio::sid(3)).with("Payload", &other).to("twilio")).await;
+    gateway
+        .accept(
+            &twilio::error(&twilio::sid(3))
+                .with("Payload", &other)
+                .to("twilio"),
+        )
+        .await;
 
     let routed = night.requests(1).await.remove(0).json();
     let labels = &routed["commonLabels"];
@@ -38,7 +55,10 @@ async fn rules_drop_route_and_mask_what_is_delivered() {
         (&"voice".into(), &"http".into(), &"info".into())
     );
     let details = &routed["commonAnnotations"]["details"];
-    let details = details.as_str().map_or_else(|| details.clone(), |text| serde_json::from_str::<Value>(text).unwrap());
+    let details = details.as_str().map_or_else(
+        || details.clone(),
+        |text| serde_json::from_str::<Value>(text).unwrap(),
+    );
     assert_eq!(details["more_info"]["url"], "[redacted]");
     assert!(!routed.to_string().contains("4155550100"), "{routed}");
 
@@ -48,7 +68,10 @@ async fn rules_drop_route_and_mask_what_is_delivered() {
 
     let shown = place.event(&dropped).await;
     assert_eq!(shown["alerts"][0]["state"], "ignored");
-    assert_eq!(shown["alerts"][0]["note"], "dropped by rule 1 of its source");
+    assert_eq!(
+        shown["alerts"][0]["note"],
+        "dropped by rule 1 of its source"
+    );
     assert_eq!(place.list(&["--state", "ignored"]).await.len(), 1);
     assert_eq!((day.received().len(), night.received().len()), (1, 1));
 }
@@ -61,11 +84,20 @@ async fn dropped_event_stays_dropped_when_its_rule_is_gone() {
     gateway.accept(&event).await;
     gateway.stop().await;
     let text = std::fs::read_to_string(place.config()).unwrap();
-    place.write("gateway.toml", text.replace("drop = true", "priority = \"low\""));
+    place.write(
+        "gateway.toml",
+        text.replace("drop = true", "priority = \"low\""),
+    );
     let gateway = place.start().await;
     let again = gateway.post(&event).await;
-    assert_eq!(again.json()["duplicates"], 1, "a change of the rules reopens nothing");
-    gateway.accept(&twilio::warning(&twilio::sid(2)).to("twilio")).await;
+    assert_eq!(
+        again.json()["duplicates"],
+        1,
+        "a change of the rules reopens nothing"
+    );
+    gateway
+        .accept(&twilio::warning(&twilio::sid(2)).to("twilio"))
+        .await;
     day.requests(1).await;
     assert_eq!(day.received().len() + night.received().len(), 1);
 }
@@ -73,10 +105,22 @@ async fn dropped_event_stays_dropped_when_its_rule_is_gone() {
 #[tokio::test]
 async fn check_finds_a_rule_that_can_never_match() {
     let (day, night) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
-    let place = Setup::empty().destination("night", &night).destination("day", &day);
-    let place = place.source("twilio", &SOURCE.replace("error_code =", "eror_code =")).place();
+    let place = Setup::empty()
+        .destination("night", &night)
+        .destination("day", &day);
+    let place = place
+        .source("twilio", &SOURCE.replace("error_code =", "eror_code ="))
+        .place();
     let checked = place.run(&["check"]).await;
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
-    assert!(checked.stderr.contains("this rule can never match"), "{}", checked.stderr);
-    assert!(checked.stderr.contains("did you mean \"error_code\"?"), "{}", checked.stderr);
+    assert!(
+        checked.stderr.contains("this rule can never match"),
+        "{}",
+        checked.stderr
+    );
+    assert!(
+        checked.stderr.contains("did you mean \"error_code\"?"),
+        "{}",
+        checked.stderr
+    );
 }

@@ -35,11 +35,18 @@ async fn no_secret_is_in_anything_that_is_said() {
         process
     })
     .await;
-    let first = gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
+    let first = gateway
+        .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
+        .await;
     place.event_in_state(&first, "dead").await;
-    let second = gateway.accept(&twilio::error(&twilio::sid(2)).to("twilio")).await;
+    let second = gateway
+        .accept(&twilio::error(&twilio::sid(2)).to("twilio"))
+        .await;
     place.event_in_state(&second, "delivered").await;
-    let post = |path: &str| Post { path: path.to_owned(), ..plugin::alerts("parrot", &[plugin::alert(path)]) };
+    let post = |path: &str| Post {
+        path: path.to_owned(),
+        ..plugin::alerts("parrot", &[plugin::alert(path)])
+    };
     gateway
         .accept(
             &post(&format!("/in/parrot?token={}", twilio::AUTH_TOKEN))
@@ -47,11 +54,20 @@ async fn no_secret_is_in_anything_that_is_said() {
         )
         .await;
     let by_file = plugin::alerts("by-file", &[plugin::alert("2")]);
-    gateway.accept(&by_file.clone().header("Authorization", &format!("Bearer {SOURCE_TOKEN}-file"))).await;
+    gateway
+        .accept(
+            &by_file
+                .clone()
+                .header("Authorization", &format!("Bearer {SOURCE_TOKEN}-file")),
+        )
+        .await;
     for refused in [
         twilio::error(&twilio::sid(3)).signed("twilio", "another"),
-        twilio::unsigned(format!("/in/twilio?token={SOURCE_TOKEN}"), "a=b").header("X-Twilio-Signature", "AAAA"),
-        by_file.clone().header("Authorization", &format!("Bearer {SOURCE_TOKEN}-wrong")),
+        twilio::unsigned(format!("/in/twilio?token={SOURCE_TOKEN}"), "a=b")
+            .header("X-Twilio-Signature", "AAAA"),
+        by_file
+            .clone()
+            .header("Authorization", &format!("Bearer {SOURCE_TOKEN}-wrong")),
         post(&format!("/in/nobody?token={SOURCE_TOKEN}")),
     ] {
         let answer = gateway.post(&refused).await;
@@ -60,13 +76,22 @@ async fn no_secret_is_in_anything_that_is_said() {
     for page in ["/", "/healthz", "/readyz", "/metrics", "/nothing"] {
         said.push(gateway.admin(hyper::Method::GET, page).await.body);
     }
-    let request =
-        place.write("request.http", b"POST https://gw.example.com/in/twilio HTTP/1.1\r\n\r\nSid=NO1".as_slice());
+    let request = place.write(
+        "request.http",
+        b"POST https://gw.example.com/in/twilio HTTP/1.1\r\n\r\nSid=NO1".as_slice(),
+    );
     for arguments in [
         &["check"][..],
         &["check", "--log", "trace"],
         &["run", "--log", "trace"],
-        &["try", "--source", "twilio", request.to_str().unwrap(), "--log", "trace"],
+        &[
+            "try",
+            "--source",
+            "twilio",
+            request.to_str().unwrap(),
+            "--log",
+            "trace",
+        ],
         &["events", "list"],
         &["events", "list", "--json"],
         &["events", "show", &first],
@@ -77,19 +102,35 @@ async fn no_secret_is_in_anything_that_is_said() {
         let output = place.run(arguments).await;
         said.push(format!("{} {}", output.stdout, output.stderr));
     }
-    gateway.log("the replay", |line| line["message"].as_str()?.contains("sent again").then_some(())).await;
+    gateway
+        .log("the replay", |line| {
+            line["message"]
+                .as_str()?
+                .contains("sent again")
+                .then_some(())
+        })
+        .await;
     itoc360.opens_only(4).await;
     // The same with the secrets wrong: what is refused is not shown either.
     let broken = std::fs::read_to_string(place.config()).unwrap().replace(
         "plugin = \"twilio-errors\"",
         "plugin = \"twilio-errors\"\nsettings.other = \"canary-5\"\nx = \"canary-6\"",
     );
-    let broken = place.write("broken.toml", broken.replace(SOURCE_TOKEN, "canary\\u0007 with a control character"));
-    let output = place.run(&["check", "--config", broken.to_str().unwrap()]).await;
+    let broken = place.write(
+        "broken.toml",
+        broken.replace(SOURCE_TOKEN, "canary\\u0007 with a control character"),
+    );
+    let output = place
+        .run(&["check", "--config", broken.to_str().unwrap()])
+        .await;
     assert_eq!(output.code, Some(2), "{output:?}");
     said.push(output.stderr);
     let ended = gateway.stop().await;
-    assert!(ended.stderr.lines().count() > 20, "a log at trace is long: {}", ended.stderr);
+    assert!(
+        ended.stderr.lines().count() > 20,
+        "a log at trace is long: {}",
+        ended.stderr
+    );
     said.extend([ended.stdout, ended.stderr]);
 
     for text in said {
@@ -122,30 +163,69 @@ fn spellings(token: &str) -> Vec<String> {
 async fn token_in_forty_places_of_a_request_is_nowhere_afterwards() {
     const TOKEN: &str = "canary-40-places-5b1f9c";
     let itoc360 = Itoc360::alertmanager().await;
-    let setup = Setup::new(&itoc360).plugin("parrot", &plugin::parrot_of_strangers(), &format!("token = \"{TOKEN}\""));
-    let place = setup.plugin("failing", &plugin::hostile("(unreachable)"), &format!("token = \"{TOKEN}\"")).place();
-    let mut gateway = crate::harness::Gateway::ready(place.launch(&["run", "--log", "trace"])).await;
+    let setup = Setup::new(&itoc360).plugin(
+        "parrot",
+        &plugin::parrot_of_strangers(),
+        &format!("token = \"{TOKEN}\""),
+    );
+    let place = setup
+        .plugin(
+            "failing",
+            &plugin::hostile("(unreachable)"),
+            &format!("token = \"{TOKEN}\""),
+        )
+        .place();
+    let mut gateway =
+        crate::harness::Gateway::ready(place.launch(&["run", "--log", "trace"])).await;
 
     let (mut places, mut headers, mut ids) = (0, Vec::new(), Vec::new());
-    let names = ["Cookie", "Referer", "X-Original-URI", "Forwarded", "Via", "User-Agent", "X-Forwarded-For", "Origin"];
+    let names = [
+        "Cookie",
+        "Referer",
+        "X-Original-URI",
+        "Forwarded",
+        "Via",
+        "User-Agent",
+        "X-Forwarded-For",
+        "Origin",
+    ];
     for (number, spelling) in spellings(TOKEN).iter().enumerate() {
-        headers.push((names[number % names.len()].to_owned(), format!("before {spelling} after")));
+        headers.push((
+            names[number % names.len()].to_owned(),
+            format!("before {spelling} after"),
+        ));
         headers.push((format!("X-Of-{number}"), spelling.clone()));
         places += 2;
     }
     headers.push((format!("X-{TOKEN}"), "in a name".to_owned()));
     headers.push(("Authorization".to_owned(), format!("Bearer {TOKEN}")));
-    let in_url: Vec<_> = spellings(TOKEN).into_iter().filter(|spelling| !spelling.contains(['\\', '#', '&'])).collect();
-    let path = format!("{}/{}?token={TOKEN}&{}=1&x={}", TOKEN, in_url[1], in_url[2], in_url[in_url.len() - 1]);
+    let in_url: Vec<_> = spellings(TOKEN)
+        .into_iter()
+        .filter(|spelling| !spelling.contains(['\\', '#', '&']))
+        .collect();
+    let path = format!(
+        "{}/{}?token={TOKEN}&{}=1&x={}",
+        TOKEN,
+        in_url[1],
+        in_url[2],
+        in_url[in_url.len() - 1]
+    );
     places += 7;
-    // The parrot reads no escape but of quotes and backslashes, so in its body stand the spellings without one.
-    let plain: Vec<_> = spellings(TOKEN).into_iter().filter(|spelling| !spelling.contains('\\')).collect();
+    // The parrot reads no escape but of quotes and backslashes, so in its body stand the spellings
+    // without one.
+    let plain: Vec<_> = spellings(TOKEN)
+        .into_iter()
+        .filter(|spelling| !spelling.contains('\\'))
+        .collect();
     let mut alert = plugin::alert(TOKEN);
     alert["message"] = plain.join(" | ").into();
     alert["labels"] = serde_json::json!({ TOKEN: plain[1] });
     places += plain.len() + 3;
     for source in ["parrot", "failing"] {
-        let mut post = Post { path: format!("/in/{source}/{path}"), ..plugin::alerts(source, &[alert.clone()]) };
+        let mut post = Post {
+            path: format!("/in/{source}/{path}"),
+            ..plugin::alerts(source, &[alert.clone()])
+        };
         if source == "failing" {
             post.body = spellings(TOKEN).join("\n").into_bytes();
         }
@@ -161,28 +241,58 @@ async fn token_in_forty_places_of_a_request_is_nowhere_afterwards() {
         said.push((page, gateway.admin(hyper::Method::GET, page).await.body));
     }
     for id in &ids {
-        for arguments in [&["events", "show", id][..], &["events", "show", id, "--json"], &["events", "export", id]] {
+        for arguments in [
+            &["events", "show", id][..],
+            &["events", "show", id, "--json"],
+            &["events", "export", id],
+        ] {
             let output = place.run(arguments).await;
             said.push(("events", format!("{} {}", output.stdout, output.stderr)));
         }
     }
-    said.push(("events list", place.run(&["events", "list", "--json"]).await.stdout));
+    said.push((
+        "events list",
+        place.run(&["events", "list", "--json"]).await.stdout,
+    ));
     // Those of the rejected go to the log alone.
-    gateway.post(&twilio::unsigned(format!("/in/nobody/{path}"), "a=b")).await.is_problem(404);
-    gateway.log("the path", |line| line["message"].as_str()?.contains("no source has").then_some(())).await;
+    gateway
+        .post(&twilio::unsigned(format!("/in/nobody/{path}"), "a=b"))
+        .await
+        .is_problem(404);
+    gateway
+        .log("the path", |line| {
+            line["message"]
+                .as_str()?
+                .contains("no source has")
+                .then_some(())
+        })
+        .await;
     said.push(("the log", gateway.stop().await.stderr));
     // Every byte that is kept, whether or not a command shows it.
     let mut folders = vec![place.path("")];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        for entry in std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
             match entry.file_name().unwrap().to_str().unwrap() {
                 "gateway.toml" | "cache" => {}
                 _ if entry.is_dir() => folders.push(entry),
-                _ => said.push(("a file", String::from_utf8_lossy(&std::fs::read(entry).unwrap()).into_owned())),
+                _ => said.push((
+                    "a file",
+                    String::from_utf8_lossy(&std::fs::read(entry).unwrap()).into_owned(),
+                )),
             }
         }
     }
-    let parts: Vec<_> = [0, 1, 2].map(|cut| STANDARD.encode(&TOKEN[cut..]).trim_end_matches('=').to_owned()).into();
+    let parts: Vec<_> = [0, 1, 2]
+        .map(|cut| {
+            STANDARD
+                .encode(&TOKEN[cut..])
+                .trim_end_matches('=')
+                .to_owned()
+        })
+        .into();
     for (name, text) in said {
         for spelling in spellings(TOKEN).iter().chain(&parts) {
             // Of what a JSON text shows, a backslash is doubled.
@@ -206,20 +316,50 @@ async fn what_is_kept_on_disk_is_for_its_owner_alone() {
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
     let gateway = place.start_with_an_open_umask().await;
-    gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
+    gateway
+        .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
+        .await;
     let (mut folders, mut files) = (vec![place.path("data")], Vec::new());
     while let Some(folder) = folders.pop() {
-        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{}", folder.display());
-        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        assert_eq!(
+            folder.metadata().unwrap().permissions().mode() & 0o777,
+            0o700,
+            "{}",
+            folder.display()
+        );
+        for entry in std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
             if entry.is_dir() {
                 folders.push(entry);
                 continue;
             }
-            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", entry.display());
-            files.push(entry.strip_prefix(place.path("data")).unwrap().display().to_string());
+            assert_eq!(
+                entry.metadata().unwrap().permissions().mode() & 0o777,
+                0o600,
+                "{}",
+                entry.display()
+            );
+            files.push(
+                entry
+                    .strip_prefix(place.path("data"))
+                    .unwrap()
+                    .display()
+                    .to_string(),
+            );
         }
     }
-    for expected in ["gateway.db", "gateway.db-wal", "gateway.db-shm", "lock", ".cwasm"] {
-        assert!(files.iter().any(|file| file.ends_with(expected)), "{expected} is not among {files:?}");
+    for expected in [
+        "gateway.db",
+        "gateway.db-wal",
+        "gateway.db-shm",
+        "lock",
+        ".cwasm",
+    ] {
+        assert!(
+            files.iter().any(|file| file.ends_with(expected)),
+            "{expected} is not among {files:?}"
+        );
     }
 }

@@ -20,14 +20,21 @@ fn form(order: impl FnOnce(&mut Vec<&str>)) -> String {
     fields.join("&")
 }
 
-/// Asserts that the request is refused with this status, that no secret is in the answer or the log, and that the log has the
-/// reason. The log has it once a minute for each status.
+/// Asserts that the request is refused with this status, that no secret is in the answer or the
+/// log, and that the log has the reason. The log has it once a minute for each status.
 async fn refused(gateway: &mut Gateway, post: &Post, status: u16) -> Answer {
     let answer = refused_again(gateway, post, status).await;
     let request = answer.json()["request"].clone();
-    let line = gateway.log("why", |line| (line["request"] == request).then(|| line.clone())).await;
+    let line = gateway
+        .log("why", |line| {
+            (line["request"] == request).then(|| line.clone())
+        })
+        .await;
     for field in ["source", "reason", "help"] {
-        assert!(line[field].as_str().is_some_and(|text| !text.is_empty()), "{line}");
+        assert!(
+            line[field].as_str().is_some_and(|text| !text.is_empty()),
+            "{line}"
+        );
     }
     answer
 }
@@ -36,8 +43,15 @@ async fn refused(gateway: &mut Gateway, post: &Post, status: u16) -> Answer {
 async fn refused_again(gateway: &Gateway, post: &Post, status: u16) -> Answer {
     let answer = gateway.post(post).await;
     answer.is_problem(status);
-    for secret in [twilio::AUTH_TOKEN, &twilio::signature(&url(post), twilio::AUTH_TOKEN, &post.body)] {
-        assert!(!answer.body.contains(secret) && !gateway.logged().contains(secret), "{secret}: {}", answer.body);
+    for secret in [
+        twilio::AUTH_TOKEN,
+        &twilio::signature(&url(post), twilio::AUTH_TOKEN, &post.body),
+    ] {
+        assert!(
+            !answer.body.contains(secret) && !gateway.logged().contains(secret),
+            "{secret}: {}",
+            answer.body
+        );
     }
     answer
 }
@@ -60,10 +74,25 @@ async fn what_was_not_signed_as_it_is_is_refused_and_keeps_nothing() {
         ("a field added", good().body(extra)),
         ("another event", good().body(sid_changed)),
         ("no body", good().body("")),
-        ("another token", twilio::error(&twilio::sid(1)).signed("twilio", "12345")),
-        ("another URL", twilio::unsigned("/in/twilio/", good().body).header("X-Twilio-Signature", &signature)),
-        ("a query", twilio::unsigned("/in/twilio?a=b", good().body).header("X-Twilio-Signature", &signature)),
-        ("nonsense", good().without("X-Twilio-Signature").header("X-Twilio-Signature", "nonsense")),
+        (
+            "another token",
+            twilio::error(&twilio::sid(1)).signed("twilio", "12345"),
+        ),
+        (
+            "another URL",
+            twilio::unsigned("/in/twilio/", good().body).header("X-Twilio-Signature", &signature),
+        ),
+        (
+            "a query",
+            twilio::unsigned("/in/twilio?a=b", good().body)
+                .header("X-Twilio-Signature", &signature),
+        ),
+        (
+            "nonsense",
+            good()
+                .without("X-Twilio-Signature")
+                .header("X-Twilio-Signature", "nonsense"),
+        ),
     ] {
         println!("{what}");
         refused_again(&gateway, &post, 403).await;
@@ -73,7 +102,10 @@ async fn what_was_not_signed_as_it_is_is_refused_and_keeps_nothing() {
     gateway.accept(&good()).await;
     itoc360.opens_only(1).await;
     let said = gateway.stop().await.stderr;
-    assert!(!said.contains(twilio::AUTH_TOKEN) && !said.contains(&signature), "{said}");
+    assert!(
+        !said.contains(twilio::AUTH_TOKEN) && !said.contains(&signature),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -96,14 +128,33 @@ async fn swapped_values_are_refused_and_swapped_fields_are_not() {
 async fn wrong_signature_is_logged_with_its_url_and_usual_causes() {
     let (_itoc360, _place, mut gateway) = start().await;
     let answer = refused(&mut gateway, &good().body("Sid=NO1"), 403).await;
-    assert!(answer.json()["detail"].as_str().unwrap().contains("https://gw.example.com/in/twilio"));
-    assert!(!answer.body.contains("Usual causes"), "the causes are the operator's to read: {}", answer.body);
+    assert!(
+        answer.json()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("https://gw.example.com/in/twilio")
+    );
+    assert!(
+        !answer.body.contains("Usual causes"),
+        "the causes are the operator's to read: {}",
+        answer.body
+    );
     let request = answer.json()["request"].clone();
-    let line = gateway.log("why", |line| (line["request"] == request).then(|| line.clone())).await;
+    let line = gateway
+        .log("why", |line| {
+            (line["request"] == request).then(|| line.clone())
+        })
+        .await;
     assert_eq!(line["level"], "WARN");
     let help = line["help"].as_str().unwrap();
-    for part in ["https://gw.example.com/in/twilio", "Usual causes", "public_url", "auth_token", "subaccount", "proxy"]
-    {
+    for part in [
+        "https://gw.example.com/in/twilio",
+        "Usual causes",
+        "public_url",
+        "auth_token",
+        "subaccount",
+        "proxy",
+    ] {
         assert!(help.contains(part), "{part} is not in {help}");
     }
 }
@@ -111,7 +162,8 @@ async fn wrong_signature_is_logged_with_its_url_and_usual_causes() {
 #[tokio::test]
 async fn a_token_in_the_url_is_not_shown_where_the_signature_is_wrong() {
     let (_itoc360, _place, mut gateway) = start().await;
-    let post = twilio::unsigned("/in/twilio?token=canary-in-url", "Sid=NO1").header("X-Twilio-Signature", "nonsense");
+    let post = twilio::unsigned("/in/twilio?token=canary-in-url", "Sid=NO1")
+        .header("X-Twilio-Signature", "nonsense");
     let answer = refused(&mut gateway, &post, 403).await;
     assert!(answer.body.contains("token=***"), "{}", answer.body);
     let said = gateway.stop().await;
@@ -121,12 +173,29 @@ async fn a_token_in_the_url_is_not_shown_where_the_signature_is_wrong() {
 #[tokio::test]
 async fn signed_url_is_the_configured_one_not_the_requests_host() {
     let (itoc360, _place, gateway) = start().await;
-    let post = good().header("X-Forwarded-Host", "evil.example").header("X-Forwarded-Proto", "http");
-    gateway.accept(&post.header("Host", "evil.example").header("Forwarded", "host=evil.example;proto=http")).await;
+    let post = good()
+        .header("X-Forwarded-Host", "evil.example")
+        .header("X-Forwarded-Proto", "http");
+    gateway
+        .accept(
+            &post
+                .header("Host", "evil.example")
+                .header("Forwarded", "host=evil.example;proto=http"),
+        )
+        .await;
     itoc360.opens_only(1).await;
-    let elsewhere = twilio::signature("http://evil.example/in/twilio", twilio::AUTH_TOKEN, &good().body);
-    let post = good().without("X-Twilio-Signature").header("X-Twilio-Signature", &elsewhere);
-    gateway.post(&post.header("Host", "evil.example")).await.is_problem(403);
+    let elsewhere = twilio::signature(
+        "http://evil.example/in/twilio",
+        twilio::AUTH_TOKEN,
+        &good().body,
+    );
+    let post = good()
+        .without("X-Twilio-Signature")
+        .header("X-Twilio-Signature", &elsewhere);
+    gateway
+        .post(&post.header("Host", "evil.example"))
+        .await
+        .is_problem(403);
 }
 
 #[tokio::test]
@@ -135,6 +204,8 @@ async fn url_is_signed_with_query_and_suffix_byte_for_byte() {
     let path = "/in/twilio/a%2Fb/?x=%20y&z=%C3%BC&&token=";
     let url = format!("{}{path}", twilio::PUBLIC_URL);
     let signature = twilio::signature(&url, twilio::AUTH_TOKEN, &good().body);
-    gateway.accept(&twilio::unsigned(path, good().body).header("X-Twilio-Signature", &signature)).await;
+    gateway
+        .accept(&twilio::unsigned(path, good().body).header("X-Twilio-Signature", &signature))
+        .await;
     itoc360.opens_only(1).await;
 }

@@ -12,22 +12,39 @@ use crate::harness::root;
 mod circles;
 mod imports;
 
-/// The floors, as `host/src/lib.rs` shows them. An import goes to a lower floor, or stays in its module.
+/// The floors, as `host/src/lib.rs` shows them. An import goes to a lower floor, or stays in its
+/// module.
 const FLOORS: [(u8, &[&str]); 6] = [
     (5, &["cli"]),
     (4, &["gateway"]),
     (3, &["intake", "delivery", "monitor", "admin"]),
     (2, &["sources", "destinations", "policy"]),
     (1, &["store", "http"]),
-    (0, &["config", "alert", "metrics", "health", "clock", "log_throttle", "mask"]),
+    (
+        0,
+        &[
+            "config",
+            "alert",
+            "metrics",
+            "health",
+            "clock",
+            "log_throttle",
+            "mask",
+        ],
+    ),
 ];
 
 /// Words that fit any program, and so say nothing about this one.
-const EMPTY_WORDS: [&str; 10] =
-    ["utils", "util", "common", "types", "manager", "service", "handler", "handlers", "helpers", "misc"];
+const EMPTY_WORDS: [&str; 10] = [
+    "utils", "util", "common", "types", "manager", "service", "handler", "handlers", "helpers",
+    "misc",
+];
 
 fn floor(module: &str) -> Option<u8> {
-    FLOORS.iter().find(|(_, modules)| modules.contains(&module)).map(|(floor, _)| *floor)
+    FLOORS
+        .iter()
+        .find(|(_, modules)| modules.contains(&module))
+        .map(|(floor, _)| *floor)
 }
 
 /// Every file of the project below a folder whose name ends so, by path.
@@ -35,7 +52,10 @@ pub fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        for entry in fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
             let name = entry.file_name().unwrap().to_string_lossy().into_owned();
             if entry.is_dir() && name != "target" && !name.starts_with('.') {
                 folders.push(entry);
@@ -52,7 +72,8 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// Circles of files that still stand. A file that is in none any more is taken out here, and none is added.
+/// Circles of files that still stand. A file that is in none any more is taken out here, and none
+/// is added.
 const CIRCLES: [&[&str]; 7] = [
     &["config::admin", "config::gateway", "config::source"],
     &["config::raw", "config::reading"],
@@ -81,7 +102,9 @@ fn imports_go_down_never_up_and_never_sideways() {
             let other = &import.path[0];
             if floor(other).is_none_or(|floor| floor >= own_floor) {
                 let (module, line) = (module.join("::"), import.line);
-                wrong.push(format!("{module}, line {line}: `{own}` (floor {own_floor}) imports `{other}`"));
+                wrong.push(format!(
+                    "{module}, line {line}: `{own}` (floor {own_floor}) imports `{other}`"
+                ));
             }
         }
     }
@@ -92,9 +115,19 @@ fn imports_go_down_never_up_and_never_sideways() {
 fn files_of_the_host_import_in_no_new_circle() {
     let graph = circles::Files::of("host/src").graph();
     let found = circles::circles(&graph);
-    found.iter().for_each(|circle| println!("a circle of {}:\n{}", circle.len(), circles::shown(&graph, circle)));
-    let within = |circle: &[String], known: &[&str]| circle.iter().all(|file| known.contains(&&**file));
-    let new: Vec<_> = found.iter().filter(|circle| !CIRCLES.iter().any(|known| within(circle, known))).collect();
+    found.iter().for_each(|circle| {
+        println!(
+            "a circle of {}:\n{}",
+            circle.len(),
+            circles::shown(&graph, circle)
+        )
+    });
+    let within =
+        |circle: &[String], known: &[&str]| circle.iter().all(|file| known.contains(&&**file));
+    let new: Vec<_> = found
+        .iter()
+        .filter(|circle| !CIRCLES.iter().any(|known| within(circle, known)))
+        .collect();
     assert!(new.is_empty(), "new, or larger than before: {new:#?}");
 }
 
@@ -104,23 +137,41 @@ fn the_map_of_the_house_shows_every_module_on_its_floor() {
     let mut shown = BTreeMap::new();
     for row in map.lines().filter_map(|line| line.strip_prefix("//! | ")) {
         let mut cells = row.split('|').map(str::trim);
-        if let (Some(Ok(floor)), Some(modules)) = (cells.next().map(str::parse::<u8>), cells.next()) {
-            let names = modules.split(',').map(|name| name.trim().trim_matches(['[', ']', '`']).to_owned());
+        if let (Some(Ok(floor)), Some(modules)) = (cells.next().map(str::parse::<u8>), cells.next())
+        {
+            let names = modules
+                .split(',')
+                .map(|name| name.trim().trim_matches(['[', ']', '`']).to_owned());
             shown.insert(floor, names.collect::<Vec<_>>());
         }
     }
-    let floors = FLOORS.map(|(floor, modules)| (floor, modules.iter().map(ToString::to_string).collect()));
+    let floors =
+        FLOORS.map(|(floor, modules)| (floor, modules.iter().map(ToString::to_string).collect()));
     assert_eq!(shown, BTreeMap::from(floors));
-    let modules: Vec<_> = map.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
-    assert_eq!(modules.len(), FLOORS.iter().map(|(_, modules)| modules.len()).sum::<usize>());
-    assert!(modules.iter().all(|module| floor(module).is_some()), "{modules:?}");
+    let modules: Vec<_> = map
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    assert_eq!(
+        modules.len(),
+        FLOORS
+            .iter()
+            .map(|(_, modules)| modules.len())
+            .sum::<usize>()
+    );
+    assert!(
+        modules.iter().all(|module| floor(module).is_some()),
+        "{modules:?}"
+    );
 }
 
 #[test]
 fn no_file_has_a_name_that_fits_any_program() {
     for path in files("", ".rs") {
         let within = path.strip_prefix(root()).unwrap().with_extension("");
-        let empty = within.iter().find(|part| EMPTY_WORDS.iter().any(|word| *part == *word));
+        let empty = within
+            .iter()
+            .find(|part| EMPTY_WORDS.iter().any(|word| *part == *word));
         assert!(empty.is_none(), "{}", path.display());
     }
 }
@@ -128,22 +179,36 @@ fn no_file_has_a_name_that_fits_any_program() {
 #[tokio::test]
 async fn every_example_is_a_configuration_that_runs() {
     let examples = files("examples", ".toml");
-    let examples: Vec<_> = examples.iter().filter(|path| !path.ends_with("Cargo.toml")).collect();
+    let examples: Vec<_> = examples
+        .iter()
+        .filter(|path| !path.ends_with("Cargo.toml"))
+        .collect();
     assert!(examples.len() >= 2, "{examples:?}");
     for path in examples {
         let text = fs::read_to_string(path).unwrap();
-        let config =
-            Config::parse(&text, path, &|_| Some("x".to_owned())).unwrap_or_else(|problems| panic!("{problems}"));
+        let config = Config::parse(&text, path, &|_| Some("x".to_owned()))
+            .unwrap_or_else(|problems| panic!("{problems}"));
         let sandbox = gateway::sandbox(&config, false).unwrap();
-        sources::load(&config, &sandbox).await.unwrap_or_else(|problems| panic!("{problems}"));
+        sources::load(&config, &sandbox)
+            .await
+            .unwrap_or_else(|problems| panic!("{problems}"));
     }
 }
 
 /// The commands of README's first two blocks of shell: run it, and test it.
 fn first_commands(readme: &str) -> Vec<String> {
-    let blocks = readme.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap_or_default());
-    let commands = blocks.flat_map(str::lines).map(|line| line.split(" #").next().unwrap_or_default().trim());
-    commands.filter(|line| !line.is_empty() && !line.starts_with('#')).take(2).map(str::to_owned).collect()
+    let blocks = readme
+        .split("```sh\n")
+        .skip(1)
+        .map(|block| block.split("```").next().unwrap_or_default());
+    let commands = blocks
+        .flat_map(str::lines)
+        .map(|line| line.split(" #").next().unwrap_or_default().trim());
+    commands
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .take(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -154,15 +219,23 @@ fn the_readme_begins_with_the_commands_that_are_checked() {
         "the first command runs the main job: {run}"
     );
     assert_eq!(test, "cargo test --workspace");
-    assert!(read(".ci/run").lines().any(|line| line.trim() == test), ".ci/run does not say: {test}");
+    assert!(
+        read(".ci/run").lines().any(|line| line.trim() == test),
+        ".ci/run does not say: {test}"
+    );
 }
 
 #[test]
 fn no_test_of_the_whole_system_waits_for_time_to_pass() {
     // The one place that looks again and again is the harness's.
-    for path in files("tests", ".rs").iter().filter(|path| !path.ends_with("harness/wait.rs")) {
+    for path in files("tests", ".rs")
+        .iter()
+        .filter(|path| !path.ends_with("harness/wait.rs"))
+    {
         let calls = imports::last_words(&fs::read_to_string(path).unwrap()).unwrap();
-        let wait = calls.iter().find(|(word, _)| ["sleep", "sleep_until"].contains(&&**word));
+        let wait = calls
+            .iter()
+            .find(|(word, _)| ["sleep", "sleep_until"].contains(&&**word));
         assert_eq!(wait.map(|(_, line)| line), None, "{}", path.display());
     }
 }

@@ -17,7 +17,8 @@ fn data() -> PathBuf {
     root().join("plugins/twilio-errors")
 }
 
-/// Returns the JSON values that `try` prints: the plugin's answer, then a body for ITOC360 for each alert.
+/// Returns the JSON values that `try` prints: the plugin's answer, then a body for ITOC360 for each
+/// alert.
 fn printed(output: &Output) -> Vec<Value> {
     let mut values = Vec::new();
     let mut rest = output.stdout.as_str();
@@ -40,7 +41,9 @@ async fn each<T: Send + 'static, F: Future<Output = ()> + Send>(
         let (all, one) = (Arc::clone(&all), one.clone());
         working.spawn(async move {
             loop {
-                let Some(next) = all.lock().unwrap().pop() else { return };
+                let Some(next) = all.lock().unwrap().pop() else {
+                    return;
+                };
                 one(next).await;
             }
         });
@@ -52,29 +55,57 @@ async fn each<T: Send + 'static, F: Future<Output = ()> + Send>(
 #[tokio::test]
 async fn a_case_is_answered_as_written() {
     let mut cases = case::load(&data().join("cases")).unwrap();
-    cases.retain(|case| ["sample", "warning", "forged", "signature-missing"].contains(&case.name.as_str()));
+    cases.retain(|case| {
+        ["sample", "warning", "forged", "signature-missing"].contains(&case.name.as_str())
+    });
     assert_eq!(cases.len(), 4);
-    each(cases, async |Case { name, request, answer, .. }| {
-        let place = Place::of("");
-        let settings = place.write("settings.json", request.settings.get());
-        let http = data().join("cases").join(&name).with_extension("http");
-        let arguments =
-            ["try", "--plugin", "twilio-errors", "--settings", settings.to_str().unwrap(), http.to_str().unwrap()];
-        let output = place.run_without_secrets(&arguments).await;
-        let expected: Value = serde_json::from_str(&answer.unwrap()).unwrap();
-        let printed = printed(&output);
-        assert_eq!(printed.first(), Some(&expected), "{name}: {output:?}");
-        match expected.get("rejected") {
-            Some(rejection) => {
-                assert_eq!((output.code, printed.len()), (Some(1), 1), "{name}");
-                assert!(output.stderr.contains(rejection["reason"].as_str().unwrap()), "{name}: {output:?}");
+    each(
+        cases,
+        async |Case {
+                   name,
+                   request,
+                   answer,
+                   ..
+               }| {
+            let place = Place::of("");
+            let settings = place.write("settings.json", request.settings.get());
+            let http = data().join("cases").join(&name).with_extension("http");
+            let arguments = [
+                "try",
+                "--plugin",
+                "twilio-errors",
+                "--settings",
+                settings.to_str().unwrap(),
+                http.to_str().unwrap(),
+            ];
+            let output = place.run_without_secrets(&arguments).await;
+            let expected: Value = serde_json::from_str(&answer.unwrap()).unwrap();
+            let printed = printed(&output);
+            assert_eq!(printed.first(), Some(&expected), "{name}: {output:?}");
+            match expected.get("rejected") {
+                Some(rejection) => {
+                    assert_eq!((output.code, printed.len()), (Some(1), 1), "{name}");
+                    assert!(
+                        output
+                            .stderr
+                            .contains(rejection["reason"].as_str().unwrap()),
+                        "{name}: {output:?}"
+                    );
+                }
+                None => {
+                    assert_eq!(
+                        (output.code, printed.len()),
+                        (Some(0), 2),
+                        "{name}: {output:?}"
+                    );
+                    assert_eq!(
+                        printed[1]["alerts"][0]["labels"]["source"], "twilio-prod",
+                        "{name}"
+                    );
+                }
             }
-            None => {
-                assert_eq!((output.code, printed.len()), (Some(0), 2), "{name}: {output:?}");
-                assert_eq!(printed[1]["alerts"][0]["labels"]["source"], "twilio-prod", "{name}");
-            }
-        }
-    })
+        },
+    )
     .await;
 }
 
@@ -117,7 +148,9 @@ fn message(url: &str, media_type: &str, signature: &str, body: &str) -> String {
 async fn try_source(request: &str) -> Output {
     let place = Place::of(CONFIG);
     let request = place.write("request.http", request);
-    place.run_without_secrets(&["try", "--source", "twilio", request.to_str().unwrap()]).await
+    place
+        .run_without_secrets(&["try", "--source", "twilio", request.to_str().unwrap()])
+        .await
 }
 
 #[tokio::test]
@@ -131,7 +164,10 @@ async fn every_published_signature_is_judged_as_published() {
             (Some(params), _) => {
                 let mut form = form_urlencoded::Serializer::new(String::new());
                 for (name, value) in &params {
-                    let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+                    let values = value
+                        .as_array()
+                        .cloned()
+                        .unwrap_or_else(|| vec![value.clone()]);
                     form.extend_pairs(values.iter().map(|value| (name, value.as_str().unwrap())));
                 }
                 ("application/x-www-form-urlencoded", form.finish())
@@ -140,8 +176,16 @@ async fn every_published_signature_is_judged_as_published() {
         };
         let output = try_source(&message(&vector.url, media_type, &vector.signature, &body)).await;
         let answer = printed(&output).swap_remove(0);
-        let (expected, key) = if vector.accept { (0, "alerts") } else { (1, "rejected") };
-        assert!(answer.get(key).is_some() && output.code == Some(expected), "{}: {output:?}", vector.id);
+        let (expected, key) = if vector.accept {
+            (0, "alerts")
+        } else {
+            (1, "rejected")
+        };
+        assert!(
+            answer.get(key).is_some() && output.code == Some(expected),
+            "{}: {output:?}",
+            vector.id
+        );
     })
     .await;
 }
@@ -153,12 +197,23 @@ async fn captured_bodies_pass_with_their_published_signatures() {
         ("google_30007", "L/Qwkw0et8d4jQDXPi6WWmKUG2k="),
         ("discordsms_11200", "0tZ3M0wS03jo/U1G7f2NDvsVZT0="),
     ] {
-        let body = std::fs::read_to_string(data().join("tests/data").join(file).with_extension("form")).unwrap();
+        let body =
+            std::fs::read_to_string(data().join("tests/data").join(file).with_extension("form"))
+                .unwrap();
         let url = "https://gw.example.com/hooks/twilio-errors";
-        let output = try_source(&message(url, "application/x-www-form-urlencoded", signature, &body)).await;
+        let output = try_source(&message(
+            url,
+            "application/x-www-form-urlencoded",
+            signature,
+            &body,
+        ))
+        .await;
         assert_eq!(output.code, Some(0), "{file}: {output:?}");
         let [answer, sent] = <[Value; 2]>::try_from(printed(&output)).unwrap();
-        assert_eq!((&answer["alerts"][0]["priority"], &sent["severity"]), (&"high".into(), &"high".into()));
+        assert_eq!(
+            (&answer["alerts"][0]["priority"], &sent["severity"]),
+            (&"high".into(), &"high".into())
+        );
         assert_eq!(sent["details"], answer["alerts"][0]["details"]);
     }
 }
@@ -166,21 +221,42 @@ async fn captured_bodies_pass_with_their_published_signatures() {
 #[tokio::test]
 async fn what_cannot_be_tried_is_said_with_what_would_be_right() {
     let place = Place::of(CONFIG);
-    place.write("request.http", message("https://mycompany.com/in/twilio", "text/plain", "x", ""));
+    place.write(
+        "request.http",
+        message("https://mycompany.com/in/twilio", "text/plain", "x", ""),
+    );
     place.write("relative.http", "POST /in/twilio HTTP/1.1\r\n\r\n");
     place.write("garbage.http", "\0\0\0");
     place.write("empty.wasm", "");
     for (arguments, code, said) in [
-        (&["--source", "twilo", "request.http"][..], 2, "did you mean \"twilio\"?"),
+        (
+            &["--source", "twilo", "request.http"][..],
+            2,
+            "did you mean \"twilio\"?",
+        ),
         (&["--source", "twilio", "absent.http"], 1, "absent.http"),
-        (&["--source", "twilio", "relative.http"], 2, "needs the whole URL"),
+        (
+            &["--source", "twilio", "relative.http"],
+            2,
+            "needs the whole URL",
+        ),
         (&["--source", "twilio", "garbage.http"], 2, "garbage.http"),
-        (&["--plugin", "twilio-erors", "request.http"], 2, "did you mean \"twilio-errors\"?"),
+        (
+            &["--plugin", "twilio-erors", "request.http"],
+            2,
+            "did you mean \"twilio-errors\"?",
+        ),
         (&["--plugin", "empty.wasm", "request.http"], 2, "empty.wasm"),
-        (&["--plugin", "twilio-errors", "request.http"], 2, "auth_token"),
+        (
+            &["--plugin", "twilio-errors", "request.http"],
+            2,
+            "auth_token",
+        ),
         (&["request.http"], 2, "--source"),
     ] {
-        let output = place.run_without_secrets(&[&["try"][..], arguments].concat()).await;
+        let output = place
+            .run_without_secrets(&[&["try"][..], arguments].concat())
+            .await;
         assert_eq!(output.code, Some(code), "{arguments:?}: {output:?}");
         assert!(output.stderr.contains(said), "{arguments:?}: {output:?}");
     }

@@ -1,4 +1,5 @@
-//! The bundled `webhook` in the real program: the example for GitHub, and settings as operators write them.
+//! The bundled `webhook` in the real program: the example for GitHub, and settings as operators
+//! write them.
 
 use std::fs;
 
@@ -31,8 +32,17 @@ fn run(number: u32, conclusion: &str) -> Post {
     let request = testing::post("https://gw.example.com/in/github").json(&payload.to_string());
     let request = request.signed(&Scheme::github(), SECRET).build();
     let framing = ["host", "content-length"];
-    let headers = request.headers.iter().filter(|(name, _)| !framing.contains(&name.as_str())).cloned().collect();
-    Post { path: "/in/github".to_owned(), headers, body: request.body.bytes().into_owned() }
+    let headers = request
+        .headers
+        .iter()
+        .filter(|(name, _)| !framing.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    Post {
+        path: "/in/github".to_owned(),
+        headers,
+        body: request.body.bytes().into_owned(),
+    }
 }
 
 #[tokio::test]
@@ -43,7 +53,10 @@ async fn late_run_of_github_neither_opens_nor_closes() {
     gateway.accept(&run(6, "success")).await;
     let late = gateway.accept(&run(5, "failure")).await;
     let shown = place.event_in_state(&late, "ignored").await;
-    assert!(shown.to_string().contains("a later event of the same key"), "{shown}");
+    assert!(
+        shown.to_string().contains("a later event of the same key"),
+        "{shown}"
+    );
     gateway.accept(&run(8, "failure")).await;
     itoc360.opens_only(1).await;
     gateway.kill().await;
@@ -54,7 +67,10 @@ async fn late_run_of_github_neither_opens_nor_closes() {
     place.event_in_state(&late, "ignored").await;
     itoc360.opens_only(1).await;
     gateway.accept(&run(9, "success")).await;
-    until("the alert is closed", async || (itoc360.tally().open == 0).then_some(())).await;
+    until("the alert is closed", async || {
+        (itoc360.tally().open == 0).then_some(())
+    })
+    .await;
     assert_eq!(place.list(&["--state", "ignored"]).await.len(), 2);
     gateway.stop().await;
     place.is_whole().await;

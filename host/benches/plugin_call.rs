@@ -1,7 +1,8 @@
 //! The cost of a plugin call: a fresh instance, the request in, the answer out and checked.
 //!
-//! `cargo bench -p alert-gateway --bench plugin_call`. The figures are times a call; with two threads, the time after which
-//! the next of both together is done, so half of the figure for one thread is as good as it gets.
+//! `cargo bench -p alert-gateway --bench plugin_call`. The figures are times a call; with two
+//! threads, the time after which the next of both together is done, so half of the figure for one
+//! thread is as good as it gets.
 
 use alert_gateway_sandbox::{CallLimits, Plugin, Sandbox, SandboxOptions};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -11,7 +12,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
-const LIMITS: CallLimits = CallLimits { time: Duration::from_millis(100), memory: 16 << 20, output: 1 << 20 };
+const LIMITS: CallLimits = CallLimits {
+    time: Duration::from_millis(100),
+    memory: 16 << 20,
+    output: 1 << 20,
+};
 
 /// Answers its input, through a copy in its own memory, as the PDKs do it: eight bytes at a time.
 const ECHO: &str = r#"(module
@@ -40,16 +45,30 @@ const ECHO: &str = r#"(module
         (call $answer (local.get $length))))"#;
 
 fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("a runtime")
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 fn load(name: &str, wasm: &[u8]) -> Plugin {
-    let sandbox = Sandbox::new(SandboxOptions { cache_dir: None, instances: 64, max_memory: 16 << 20 });
-    runtime().block_on(sandbox.expect("a sandbox").load(name, wasm)).expect("a plugin")
+    let sandbox = Sandbox::new(SandboxOptions {
+        cache_dir: None,
+        instances: 64,
+        max_memory: 16 << 20,
+    });
+    runtime()
+        .block_on(sandbox.expect("a sandbox").load(name, wasm))
+        .expect("a plugin")
 }
 
 async fn call(plugin: &Plugin, request: &[u8]) {
-    black_box(plugin.read("bench", black_box(request), &LIMITS).await.expect("an answer"));
+    black_box(
+        plugin
+            .read("bench", black_box(request), &LIMITS)
+            .await
+            .expect("an answer"),
+    );
 }
 
 fn bench(criterion: &mut Criterion, name: &str, plugin: &Plugin, request: &[u8]) {
@@ -92,20 +111,28 @@ fn echo(criterion: &mut Criterion) {
     bench(criterion, "echo of 1 KiB", &plugin, request.as_bytes());
 }
 
-/// The 768-byte event of Twilio's documents, with its signature, through the sandbox and as plain Rust.
+/// The 768-byte event of Twilio's documents, with its signature, through the sandbox and as plain
+/// Rust.
 fn twilio(criterion: &mut Criterion) {
     let bundled = alert_gateway_plugins::find("twilio-errors").expect("it is bundled");
     let plugin = load(bundled.name, bundled.wasm);
     let request = testing::post("https://gw.example.com/hooks/twilio-errors")
-        .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
+        .header(
+            "content-type",
+            "application/x-www-form-urlencoded; charset=utf-8",
+        )
         .header("x-twilio-signature", "EfWcvsgAOV8k0v1MrI6lv99Poa8=")
-        .body(include_bytes!("../../plugins/twilio-errors/tests/data/docs_11200.form"))
+        .body(include_bytes!(
+            "../../plugins/twilio-errors/tests/data/docs_11200.form"
+        ))
         .settings(r#"{"auth_token":"12345"}"#)
         .build();
     let request = serde_json::to_vec(&request).expect("JSON");
     bench(criterion, "twilio-errors", &plugin, &request);
     criterion.bench_function("twilio-errors/native", |bencher| {
-        bencher.iter(|| wire::read::<twilio_errors::TwilioErrors>(black_box(&request)).expect("an answer"));
+        bencher.iter(|| {
+            wire::read::<twilio_errors::TwilioErrors>(black_box(&request)).expect("an answer")
+        });
     });
 }
 

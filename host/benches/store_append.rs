@@ -1,7 +1,8 @@
 //! The cost of an append, by the size of the group commit: `cargo bench --bench store_append`.
 //!
-//! Each iteration hands the store that many requests at once and waits for all of them, as intake does under load; the
-//! figure is for the whole group. With the sync it shows the worth of a shared sync, without it the cost of SQLite itself.
+//! Each iteration hands the store that many requests at once and waits for all of them, as intake
+//! does under load; the figure is for the whole group. With the sync it shows the worth of a shared
+//! sync, without it the cost of SQLite itself.
 
 use alert_gateway::alert::Alert;
 use alert_gateway::metrics::Metrics;
@@ -16,13 +17,27 @@ use tokio::task::JoinSet;
 const BODY: Bytes = Bytes::from_static(&[b'x'; 768]);
 
 fn groups(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .expect("a runtime");
     for (name, sync) in [("sync", true), ("no-sync", false)] {
         let mut benchmark = criterion.benchmark_group(format!("append/{name}"));
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (store, closing) =
-            Store::open(folder.path(), &Options { sync, ..Options::default() }, Metrics::new()).expect("a store");
-        let record = PluginRecord { name: "p".to_owned(), version: "1".to_owned(), sha256: "00".to_owned() };
+        let (store, closing) = Store::open(
+            folder.path(),
+            &Options {
+                sync,
+                ..Options::default()
+            },
+            Metrics::new(),
+        )
+        .expect("a store");
+        let record = PluginRecord {
+            name: "p".to_owned(),
+            version: "1".to_owned(),
+            sha256: "00".to_owned(),
+        };
         let plugin = runtime.block_on(store.plugin(record)).expect("a plugin");
         let mut next = 0;
         for size in [1, 8, 64, 512] {
@@ -52,11 +67,22 @@ fn append(runtime: &Runtime, store: &Store, plugin: PluginId, size: u64, next: &
 
 fn request(number: u64, plugin: PluginId) -> (NewRequest, Reading) {
     // Spread like real event ids, so that the index over them is met as in life.
-    let event_id = format!("NO{:032x}", u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    let event_id = format!(
+        "NO{:032x}",
+        u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+    );
     let details = serde_json::value::to_raw_value(&"x".repeat(600)).expect("a string is JSON");
-    let event = contract::Alert { details: Some(details), ..contract::Alert::new(event_id, Priority::High, "title") };
+    let event = contract::Alert {
+        details: Some(details),
+        ..contract::Alert::new(event_id, Priority::High, "title")
+    };
     let received_at = "2026-01-01T00:00:00.000Z".to_owned();
-    let alert = Alert { source: "twilio".to_owned(), request: number.to_string(), received_at, event };
+    let alert = Alert {
+        source: "twilio".to_owned(),
+        request: number.to_string(),
+        received_at,
+        event,
+    };
     let request = NewRequest {
         id: uuid::Uuid::now_v7().to_string(),
         source: "twilio".to_owned(),
@@ -67,7 +93,12 @@ fn request(number: u64, plugin: PluginId) -> (NewRequest, Reading) {
         body: BODY,
         plugin,
     };
-    (request, Reading::alerts(vec![NewAlert::new(&alert, ["itoc360"]).expect("it is JSON")]))
+    (
+        request,
+        Reading::alerts(vec![
+            NewAlert::new(&alert, ["itoc360"]).expect("it is JSON"),
+        ]),
+    )
 }
 
 criterion_group!(benches, groups);

@@ -1,4 +1,5 @@
-//! The alert as the gateway stores and delivers it: the event of a plugin, with the source and the request it came from.
+//! The alert as the gateway stores and delivers it: the event of a plugin, with the source and the
+//! request it came from.
 
 pub mod internal;
 mod outcome;
@@ -24,17 +25,22 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Returns the fingerprint, by which the destination deduplicates: 32 lower-case hex digits, the first half of SHA-256
-    /// over the source's name, a zero byte and the event's key. It is the same for every attempt, so a delivery repeated after
-    /// a crash updates the open alert and opens none.
+    /// Returns the fingerprint, by which the destination deduplicates: 32 lower-case hex digits,
+    /// the first half of SHA-256 over the source's name, a zero byte and the event's key. It is the
+    /// same for every attempt, so a delivery repeated after a crash updates the open alert and
+    /// opens none.
     pub fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();
         digest.update(self.source.as_bytes());
         digest.update([0]);
         digest.update(self.event.key().as_bytes());
-        digest.finalize().iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        digest
+            .finalize()
+            .iter()
+            .take(16)
+            .fold(String::with_capacity(32), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
     }
 }

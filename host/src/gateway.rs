@@ -1,8 +1,8 @@
 //! The whole gateway: assembled from its configuration, run, reloaded, and shut down in order.
 //!
-//! Start: the store (so that a second gateway stops here), the plugins, the listeners, then delivery of the backlog of earlier
-//! runs. Shutdown: no new connections, drain the requests under way, drain the deliveries under way, store the sources'
-//! heartbeats, close the store.
+//! Start: the store (so that a second gateway stops here), the plugins, the listeners, then
+//! delivery of the backlog of earlier runs. Shutdown: no new connections, drain the requests under
+//! way, drain the deliveries under way, store the sources' heartbeats, close the store.
 
 mod reload;
 
@@ -28,16 +28,20 @@ use crate::metrics::Metrics;
 use crate::monitor::{Direct, Expected, Monitor, Plan, Reloaded};
 use crate::policy;
 use crate::sources::{self, Loaded, Source};
-use crate::store::{self, Closing, DueReader, PluginId, PluginRecord, Retention, Store, StoreError};
+use crate::store::{
+    self, Closing, DueReader, PluginId, PluginRecord, Retention, Store, StoreError,
+};
 use alert_gateway_sandbox::{Sandbox, SandboxOptions};
 
 use reload::Reloading;
 
-/// The instances that a source adds to the sandbox: four times its calls, because one plugin may use a quarter of all.
+/// The instances that a source adds to the sandbox: four times its calls, because one plugin may
+/// use a quarter of all.
 const INSTANCES_PER_SOURCE: u32 = 4 * sources::CALLS as u32;
 /// The most instances, for any number of sources: each reserves some GiB of address space.
 const INSTANCES: u32 = 256;
-/// The least time for the last steps of a shutdown, even if the earlier ones used up the grace period.
+/// The least time for the last steps of a shutdown, even if the earlier ones used up the grace
+/// period.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// A gateway that runs.
@@ -76,7 +80,10 @@ struct Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         if !self.stopped.is_cancelled() {
-            tracing::error!(what = self.what, "a part of the gateway has ended and should not have: this is a bug");
+            tracing::error!(
+                what = self.what,
+                "a part of the gateway has ended and should not have: this is a bug"
+            );
             self.broken.cancel();
         }
     }
@@ -105,36 +112,80 @@ impl Gateway {
             tracing::warn!("{cause}");
         }
 
-        let (listener, certificate) =
-            open(&config.gateway.listen, config.gateway.tls.as_ref(), "listen", &metrics).await?;
-        let address = listener.socket.address()?.map_or_else(|| config.gateway.listen.clone(), Listen::Tcp);
+        let (listener, certificate) = open(
+            &config.gateway.listen,
+            config.gateway.tls.as_ref(),
+            "listen",
+            &metrics,
+        )
+        .await?;
+        let address = listener
+            .socket
+            .address()?
+            .map_or_else(|| config.gateway.listen.clone(), Listen::Tcp);
         let monitoring = match &config.gateway.admin {
             Some(admin) => {
-                let pages = Admin::new(Guard::new(admin), health.clone(), metrics.clone(), store.due_reader()?);
-                Some((open(&Listen::Tcp(admin.address), admin.tls.as_ref(), "admin", &metrics).await?, pages))
+                let pages = Admin::new(
+                    Guard::new(admin),
+                    health.clone(),
+                    metrics.clone(),
+                    store.due_reader()?,
+                );
+                Some((
+                    open(
+                        &Listen::Tcp(admin.address),
+                        admin.tls.as_ref(),
+                        "admin",
+                        &metrics,
+                    )
+                    .await?,
+                    pages,
+                ))
             }
             None => None,
         };
-        let admin_address =
-            monitoring.as_ref().map(|((listener, _), _)| listener.socket.address()).transpose()?.flatten();
+        let admin_address = monitoring
+            .as_ref()
+            .map(|((listener, _), _)| listener.socket.address())
+            .transpose()?
+            .flatten();
         let reader = store.due_reader()?;
         let waiting = reader.waiting_for()?;
         let gone = strays(config, &reader, &waiting)?;
         let expected: Vec<_> = loaded.sources.iter().map(expected).collect();
         loaded.sources.iter().for_each(announce);
         let (memory, public_path) = (config.gateway.memory, config.gateway.public_url.path());
-        let way_in = Arc::new(Intake::new(memory, public_path, store.clone(), health.clone(), metrics.clone()));
+        let way_in = Arc::new(Intake::new(
+            memory,
+            public_path,
+            store.clone(),
+            health.clone(),
+            metrics.clone(),
+        ));
         way_in.open(known(loaded.sources, &store).await?);
         let replayer = Replayer::new(Arc::clone(&way_in), store.due_reader()?, store.history()?);
         let plan = Plan {
             sources: expected,
-            destinations: config.destinations.iter().map(|destination| destination.name.clone()).collect(),
+            destinations: config
+                .destinations
+                .iter()
+                .map(|destination| destination.name.clone())
+                .collect(),
             operator_destination: config.gateway.operator_destination.clone(),
             waiting,
             gone,
         };
-        let reloaded = Reloaded { sources: plan.sources.clone(), since: tokio::time::Instant::now() };
-        let reloading = Reloading::new(config, reloaded, Arc::clone(&way_in), store.clone(), metrics.clone());
+        let reloaded = Reloaded {
+            sources: plan.sources.clone(),
+            since: tokio::time::Instant::now(),
+        };
+        let reloading = Reloading::new(
+            config,
+            reloaded,
+            Arc::clone(&way_in),
+            store.clone(),
+            metrics.clone(),
+        );
         let monitor = Monitor::new(&plan, store.clone(), health.clone(), metrics.clone())?;
         let mut ways_out = Vec::with_capacity(config.destinations.len());
         let mut direct = None;
@@ -143,14 +194,24 @@ impl Gateway {
             if plan.operator_destination.as_ref() == Some(&destination.name) {
                 direct = Some(Direct::new(client.clone(), &store));
             }
-            let Destination { name, concurrency, .. } = destination;
+            let Destination {
+                name, concurrency, ..
+            } = destination;
             let (store, health, metrics) = (store.clone(), health.clone(), metrics.clone());
-            ways_out.push(Delivery::new(name.as_str().into(), client, *concurrency, store, health, metrics)?);
+            ways_out.push(Delivery::new(
+                name.as_str().into(),
+                client,
+                *concurrency,
+                store,
+                health,
+                metrics,
+            )?);
         }
 
         // From here on nothing fails: what is sent now will be settled.
         let broken = CancellationToken::new();
-        let [mut intake, mut delivery, mut admin, mut monitor_tasks] = std::array::from_fn(|_| Hallway::new(&broken));
+        let [mut intake, mut delivery, mut admin, mut monitor_tasks] =
+            std::array::from_fn(|_| Hallway::new(&broken));
         let kept = store.clone();
         delivery.spawn("the store", |stop| async move {
             tokio::select! {
@@ -162,7 +223,9 @@ impl Gateway {
         for way_out in ways_out {
             delivery.spawn("deliveries", |stop| way_out.run(stop));
         }
-        monitor_tasks.spawn("the monitor", |stop| monitor.run(reloading.subscribe(), stop));
+        monitor_tasks.spawn("the monitor", |stop| {
+            monitor.run(reloading.subscribe(), stop)
+        });
         if let Some(direct) = direct {
             monitor_tasks.spawn("the monitor of the store", |stop| direct.run(stop));
         }
@@ -172,7 +235,9 @@ impl Gateway {
             identities: config.retention.identities,
             operator_destination: config.gateway.operator_destination.clone(),
         };
-        delivery.spawn("retention", |stop| store::keep_within(store.clone(), retention, metrics.clone(), stop));
+        delivery.spawn("retention", |stop| {
+            store::keep_within(store.clone(), retention, metrics.clone(), stop)
+        });
         if let Some(((listener, certificate), pages)) = monitoring {
             admin.follow(certificate);
             admin.spawn("monitoring", |stop| {
@@ -184,7 +249,11 @@ impl Gateway {
         intake.follow(certificate);
         intake.spawn("replays", |stop| replayer.run(stop));
         let proxies = Arc::new(config.gateway.trusted_proxies.clone());
-        let deliveries: usize = config.destinations.iter().map(|destination| destination.concurrency).sum();
+        let deliveries: usize = config
+            .destinations
+            .iter()
+            .map(|destination| destination.concurrency)
+            .sum();
         let wanted = http::connections_within(config.gateway.memory);
         let connections = http::connections_beside(http::FEW + deliveries, wanted);
         intake.spawn("the listener", |stop| {
@@ -214,21 +283,32 @@ impl Gateway {
         })
     }
 
-    /// Is cancelled when a task has ended early: the gateway would look alive, but part of it is not.
+    /// Is cancelled when a task has ended early: the gateway would look alive, but part of it is
+    /// not.
     pub fn broken(&self) -> CancellationToken {
         self.broken.clone()
     }
 
-    /// Shuts down: refuses new connections, drains requests and deliveries within the grace period, closes the store.
+    /// Shuts down: refuses new connections, drains requests and deliveries within the grace period,
+    /// closes the store.
     pub async fn stop(self) {
         tracing::info!(grace = ?self.grace, "stopping: finishing what is under way");
-        self.health.set_ready(false, Some("the gateway is stopping".to_owned()));
+        self.health
+            .set_ready(false, Some("the gateway is stopping".to_owned()));
         let deadline = Instant::now() + self.grace;
         // Side by side: a slow sender must not use up the time for settling deliveries.
-        tokio::join!(self.intake.stop(deadline, "requests"), self.delivery.stop(deadline, "deliveries"));
-        // After them, so that it knows every request; it has time to store that, however long they took.
-        self.monitor.stop(deadline.max(Instant::now() + MOMENT), "the monitor").await;
-        self.monitoring.stop(Instant::now() + MOMENT, "monitoring").await;
+        tokio::join!(
+            self.intake.stop(deadline, "requests"),
+            self.delivery.stop(deadline, "deliveries")
+        );
+        // After them, so that it knows every request; it has time to store that, however long they
+        // took.
+        self.monitor
+            .stop(deadline.max(Instant::now() + MOMENT), "the monitor")
+            .await;
+        self.monitoring
+            .stop(Instant::now() + MOMENT, "monitoring")
+            .await;
         if self.closing.close().await {
             tracing::info!("stopped; all that was accepted is on disk");
         }
@@ -237,7 +317,11 @@ impl Gateway {
 
 impl Hallway {
     fn new(broken: &CancellationToken) -> Self {
-        Self { stop: CancellationToken::new(), tasks: JoinSet::new(), broken: broken.clone() }
+        Self {
+            stop: CancellationToken::new(),
+            tasks: JoinSet::new(),
+            broken: broken.clone(),
+        }
     }
 
     /// Runs the task that `begin` makes until the shutdown; `what` names it.
@@ -246,7 +330,11 @@ impl Hallway {
         T: Future<Output = ()> + Send + 'static,
     {
         let task = begin(self.stop.clone());
-        let alarm = Alarm { what, stopped: self.stop.clone(), broken: self.broken.clone() };
+        let alarm = Alarm {
+            what,
+            stopped: self.stop.clone(),
+            broken: self.broken.clone(),
+        };
         self.tasks.spawn(async move {
             task.await;
             drop(alarm);
@@ -263,7 +351,10 @@ impl Hallway {
     async fn stop(mut self, deadline: Instant, what: &str) {
         self.stop.cancel();
         let finish = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout_at(deadline.into(), finish).await.is_err() {
+        if tokio::time::timeout_at(deadline.into(), finish)
+            .await
+            .is_err()
+        {
             tracing::warn!(
                 what,
                 "not all of it finished in time; what was accepted is on disk and goes on at the next start"
@@ -273,15 +364,26 @@ impl Hallway {
     }
 }
 
-/// Returns everything in a configuration that is allowed and yet unwise, rules that can never match included.
+/// Returns everything in a configuration that is allowed and yet unwise, rules that can never match
+/// included.
 pub fn warnings(config: &Config, loaded: &Loaded) -> Vec<Problem> {
     let unmatched = loaded.sources.iter().flat_map(|source| {
         let declared = &source.plugin.description().labels;
         // A plugin that declares no labels may set any.
-        policy::lint(&source.configured, (!declared.is_empty()).then_some(declared.as_slice()))
+        policy::lint(
+            &source.configured,
+            (!declared.is_empty()).then_some(declared.as_slice()),
+        )
     });
-    let unmatched = unmatched.map(|finding| config.problem(finding.position, finding.found, finding.help));
-    config.warnings.iter().chain(&loaded.warnings).cloned().chain(unmatched).collect()
+    let unmatched =
+        unmatched.map(|finding| config.problem(finding.position, finding.found, finding.help));
+    config
+        .warnings
+        .iter()
+        .chain(&loaded.warnings)
+        .cloned()
+        .chain(unmatched)
+        .collect()
 }
 
 /// Creates the sandbox for a configuration. `cached` keeps compiled plugins in the data directory.
@@ -289,12 +391,22 @@ pub fn warnings(config: &Config, loaded: &Loaded) -> Vec<Problem> {
 /// # Errors
 /// The machine lacks memory or processor features for it.
 pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
-    let granted = config.sources.iter().map(|source| source.limits.memory).max().unwrap_or_default();
+    let granted = config
+        .sources
+        .iter()
+        .map(|source| source.limits.memory)
+        .max()
+        .unwrap_or_default();
     let max_memory = granted.max(sources::LARGEST_ASKED_MEMORY);
     let cache_dir = cached.then(|| config.gateway.data_dir.join("cache"));
-    let instances =
-        (config.sources.len() as u32).saturating_mul(INSTANCES_PER_SOURCE).clamp(INSTANCES_PER_SOURCE, INSTANCES);
-    Ok(Sandbox::new(SandboxOptions { cache_dir, instances, max_memory })?)
+    let instances = (config.sources.len() as u32)
+        .saturating_mul(INSTANCES_PER_SOURCE)
+        .clamp(INSTANCES_PER_SOURCE, INSTANCES);
+    Ok(Sandbox::new(SandboxOptions {
+        cache_dir,
+        instances,
+        max_memory,
+    })?)
 }
 
 fn client(destination: &Destination) -> anyhow::Result<destinations::Destination> {
@@ -304,7 +416,11 @@ fn client(destination: &Destination) -> anyhow::Result<destinations::Destination
 
 fn expected(source: &Source) -> Expected {
     let (name, destination) = (Arc::clone(&source.name), Arc::clone(&source.destination));
-    Expected { source: name, destination, every: source.configured.expect_every }
+    Expected {
+        source: name,
+        destination,
+        every: source.configured.expect_every,
+    }
 }
 
 /// Opens the listener of `key` in `[gateway]`, with the task that follows its certificate's files.
@@ -314,9 +430,19 @@ async fn open(
     key: &'static str,
     metrics: &Metrics,
 ) -> anyhow::Result<(Listener, Option<Following>)> {
-    let tls = files.map(|files| Tls::load(files, key, metrics)).transpose();
-    let (tls, certificate) = tls.with_context(|| format!("`{key}` in [gateway] cannot speak TLS"))?.unzip();
-    Ok((Listener { socket: bind(listen, key).await?, tls }, certificate))
+    let tls = files
+        .map(|files| Tls::load(files, key, metrics))
+        .transpose();
+    let (tls, certificate) = tls
+        .with_context(|| format!("`{key}` in [gateway] cannot speak TLS"))?
+        .unzip();
+    Ok((
+        Listener {
+            socket: bind(listen, key).await?,
+            tls,
+        },
+        certificate,
+    ))
 }
 
 /// A socket at the address that the operator wrote for `key` in `[gateway]`.
@@ -336,11 +462,17 @@ pub async fn bind(listen: &Listen, key: &str) -> anyhow::Result<Socket> {
                 a systemd unit makes one with RuntimeDirectory=alert-gateway"
                     .to_owned()
             }
-            ErrorKind::PermissionDenied => "a port below 1024 needs the capability CAP_NET_BIND_SERVICE, \
+            ErrorKind::PermissionDenied => {
+                "a port below 1024 needs the capability CAP_NET_BIND_SERVICE, \
                 and in a systemd unit PrivateUsers=no with it"
-                .to_owned(),
-            ErrorKind::AddrNotAvailable => format!("this machine has no such address; choose another for `{key}`"),
-            _ => format!("is another program there? Choose another address for `{key}` in [gateway]"),
+                    .to_owned()
+            }
+            ErrorKind::AddrNotAvailable => {
+                format!("this machine has no such address; choose another for `{key}`")
+            }
+            _ => {
+                format!("is another program there? Choose another address for `{key}` in [gateway]")
+            }
         };
         anyhow::Error::new(error).context(format!("cannot listen at {listen}: {help}"))
     })
@@ -363,21 +495,36 @@ fn announce(source: &Source) {
 async fn known(sources: Vec<Source>, store: &Store) -> Result<Vec<(Source, PluginId)>, StoreError> {
     let mut known = Vec::with_capacity(sources.len());
     for source in sources {
-        let (name, sha256) = (source.plugin.name().to_owned(), source.plugin.sha256().to_owned());
-        let record = PluginRecord { name, version: source.plugin.description().version.clone(), sha256 };
+        let (name, sha256) = (
+            source.plugin.name().to_owned(),
+            source.plugin.sha256().to_owned(),
+        );
+        let record = PluginRecord {
+            name,
+            version: source.plugin.description().version.clone(),
+            sha256,
+        };
         let plugin = store.plugin(record).await?;
         known.push((source, plugin));
     }
     Ok(known)
 }
 
-/// Returns the destinations that were renamed or removed while alerts of senders wait for them, with the number of these
-/// alerts. They stay in the store; the operator must know.
+/// Returns the destinations that were renamed or removed while alerts of senders wait for them,
+/// with the number of these alerts. They stay in the store; the operator must know.
 ///
-/// Internal alerts do not count. They fire anew at the present `operator_destination`. An alert about them could stay open for
-/// ever, although nothing is lost.
-fn strays(config: &Config, reader: &DueReader, waiting: &[String]) -> anyhow::Result<Vec<(String, i64)>> {
-    let known: HashSet<&str> = config.destinations.iter().map(|destination| destination.name.as_str()).collect();
+/// Internal alerts do not count. They fire anew at the present `operator_destination`. An alert
+/// about them could stay open for ever, although nothing is lost.
+fn strays(
+    config: &Config,
+    reader: &DueReader,
+    waiting: &[String],
+) -> anyhow::Result<Vec<(String, i64)>> {
+    let known: HashSet<&str> = config
+        .destinations
+        .iter()
+        .map(|destination| destination.name.as_str())
+        .collect();
     let mut gone = Vec::new();
     for destination in waiting {
         if !known.contains(destination.as_str()) {
@@ -405,14 +552,20 @@ mod tests {
     async fn part_that_ends_or_panics_early_raises_the_alarm() {
         let broken = CancellationToken::new();
         let mut hallway = Hallway::new(&broken);
-        hallway.spawn("one that stops in order", |stop| async move { stop.cancelled().await });
-        hallway.stop(Instant::now() + Duration::from_secs(60), "all").await;
+        hallway.spawn("one that stops in order", |stop| async move {
+            stop.cancelled().await
+        });
+        hallway
+            .stop(Instant::now() + Duration::from_secs(60), "all")
+            .await;
         assert!(!broken.is_cancelled());
 
         for panics in [false, true] {
             let broken = CancellationToken::new();
             let mut hallway = Hallway::new(&broken);
-            hallway.spawn("one that is gone", |_| async move { assert!(!panics, "on purpose") });
+            hallway.spawn("one that is gone", |_| async move {
+                assert!(!panics, "on purpose")
+            });
             broken.cancelled().await;
         }
     }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-/// The board with the state of every destination and of the gateway itself, and the time at which each source was last heard.
+/// The board with the state of every destination and of the gateway itself, and the time at which
+/// each source was last heard.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     board: Arc<watch::Sender<Board>>,
@@ -35,14 +36,15 @@ pub struct DestinationHealth {
     pub state: DestinationState,
     /// The beginning of that state: RFC 3339.
     pub since: String,
-    /// The first failed attempt since the destination accepted an alert, where one has failed: RFC 3339.
+    /// The first failed attempt since the destination accepted an alert, where one has failed: RFC
+    /// 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<String>,
     /// The reason of the last failed attempt, and what fixes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// True if the last attempt was accepted or rejected. Before the first attempt, and after a failed one, the destination may
-    /// be healthy or not.
+    /// True if the last attempt was accepted or rejected. Before the first attempt, and after a
+    /// failed one, the destination may be healthy or not.
     #[serde(skip)]
     pub proven: bool,
 }
@@ -53,9 +55,11 @@ pub struct DestinationHealth {
 pub enum DestinationState {
     /// Alerts go out.
     Healthy,
-    /// The destination does not answer, or answers an error; one alert is tried at growing intervals.
+    /// The destination does not answer, or answers an error; one alert is tried at growing
+    /// intervals.
     Failing,
-    /// The destination refuses every alert, and only the operator can fix that; one alert is tried at growing intervals.
+    /// The destination refuses every alert, and only the operator can fix that; one alert is tried
+    /// at growing intervals.
     Held,
 }
 
@@ -92,12 +96,14 @@ impl DestinationState {
 impl Health {
     /// Sets whether requests are taken, and why not.
     pub fn set_ready(&self, ready: bool, note: Option<String>) {
-        self.board.send_modify(|board| (board.ready, board.note) = (ready, note));
+        self.board
+            .send_modify(|board| (board.ready, board.note) = (ready, note));
     }
 
     /// Sets the state of a destination.
     pub fn set_destination(&self, name: &str, health: DestinationHealth) {
-        self.board.send_modify(|board| drop(board.destinations.insert(name.to_owned(), health)));
+        self.board
+            .send_modify(|board| drop(board.destinations.insert(name.to_owned(), health)));
     }
 
     /// Returns a snapshot of the board.
@@ -112,7 +118,13 @@ impl Health {
 
     /// Notes that a source was heard just now.
     pub fn heard(&self, source: &Arc<str>, at_ms: i64) {
-        self.heard.lock().insert(Arc::clone(source), Heard { at_ms, at: Instant::now() });
+        self.heard.lock().insert(
+            Arc::clone(source),
+            Heard {
+                at_ms,
+                at: Instant::now(),
+            },
+        );
         if self.awaited.sources.lock().remove(source) {
             self.awaited.came.notify_one();
         }
@@ -128,7 +140,8 @@ impl Health {
         self.awaited.sources.lock().insert(Arc::clone(source));
     }
 
-    /// Returns when one of the sources that are waited for was heard. For one waiter; safe to drop and call again.
+    /// Returns when one of the sources that are waited for was heard. For one waiter; safe to drop
+    /// and call again.
     pub async fn came(&self) {
         self.awaited.came.notified().await;
     }

@@ -2,16 +2,17 @@
 //!
 //! # The path of an alert
 //!
-//! A sender posts to `/in/<source>`. [`intake`] finds the [source](sources), reads the body, and has the source's plugin
-//! read the request in a [sandbox](alert_gateway_sandbox). The [store] takes the request and its alerts; the sender is acknowledged after the sync.
-//! [`delivery`] takes due alerts from the store, sends each to its [destination](destinations), and settles the outcome. The two
-//! directions meet at the store only: neither imports the other. The [`monitor`] reports trouble on the way, as internal alerts
-//! that take the same way out.
+//! A sender posts to `/in/<source>`. [`intake`] finds the [source](sources), reads the body, and
+//! has the source's plugin read the request in a [sandbox](alert_gateway_sandbox). The [store]
+//! takes the request and its alerts; the sender is acknowledged after the sync. [`delivery`] takes
+//! due alerts from the store, sends each to its [destination](destinations), and settles the
+//! outcome. The two directions meet at the store only: neither imports the other. The [`monitor`]
+//! reports trouble on the way, as internal alerts that take the same way out.
 //!
 //! # The layers
 //!
-//! Imports go down, never up and never sideways; `tests/tidy.rs` checks it. ARCHITECTURE.md has the invariants, and the places
-//! for new code.
+//! Imports go down, never up and never sideways; `tests/tidy.rs` checks it. ARCHITECTURE.md has the
+//! invariants, and the places for new code.
 //!
 //! | layer | modules | task |
 //! |---|---|---|
@@ -22,8 +23,8 @@
 //! | 1 | [`store`], [`http`] | one outside thing each: disk, network in; for wasm, the crate [`alert_gateway_sandbox`] |
 //! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`clock`], [`log_throttle`], [`mask`] | words, no deeds |
 //!
-//! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code, follow a request: start at
-//! [`intake`], go on with the essay of [`store`], then [`delivery`].
+//! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code,
+//! follow a request: start at [`intake`], go on with the essay of [`store`], then [`delivery`].
 
 #[forbid(unsafe_code)]
 pub mod admin;
@@ -62,7 +63,7 @@ pub mod sources;
 #[forbid(unsafe_code)]
 pub mod store;
 
-/// A request's memory is asked for on one thread and given back on another (a sender's, the writer's, a delivery's), which
-/// costs the system's allocator some tenth of all processor time.
+/// A request's memory is asked for on one thread and given back on another (a sender's, the
+/// writer's, a delivery's), which costs the system's allocator some tenth of all processor time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

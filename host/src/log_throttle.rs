@@ -1,7 +1,7 @@
 //! The log throttle: one line a minute and kind, with the number suppressed.
 //!
-//! A sender, a destination or the disk can cause a log line again and again. The throttle keeps such a flood from filling the
-//! disk that holds the log. Metrics count every occurrence.
+//! A sender, a destination or the disk can cause a log line again and again. The throttle keeps
+//! such a flood from filling the disk that holds the log. Metrics count every occurrence.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ struct Last {
 }
 
 impl LogThrottle {
-    /// Returns the number of lines suppressed since the last one if a line is due now, and counts this one as suppressed
-    /// otherwise. `about` is a word of the configuration, never a sender's.
+    /// Returns the number of lines suppressed since the last one if a line is due now, and counts
+    /// this one as suppressed otherwise. `about` is a word of the configuration, never a sender's.
     pub fn due(&self, about: &str, outcome: &'static str) -> Option<u64> {
         self.due_at(about, outcome, Instant::now())
     }
@@ -32,7 +32,13 @@ impl LogThrottle {
     fn due_at(&self, about: &str, outcome: &'static str, now: Instant) -> Option<u64> {
         let mut entries = self.0.lock();
         let Some(last) = entries.get_mut(&(Arc::from(about), outcome)) else {
-            entries.insert((Arc::from(about), outcome), Last { at: now, suppressed: 0 });
+            entries.insert(
+                (Arc::from(about), outcome),
+                Last {
+                    at: now,
+                    suppressed: 0,
+                },
+            );
             return Some(0);
         };
         if now.duration_since(last.at) < PAUSE {

@@ -1,9 +1,11 @@
-//! Masking: finds secrets in text of strangers by every spelling that an echo may give them, and hides them.
+//! Masking: finds secrets in text of strangers by every spelling that an echo may give them, and
+//! hides them.
 //!
-//! A token that was sent comes back as it is, in JSON (`\"`, `\/`, `\u0041`), in a URL (`%41`), in HTML (`&amp;`, `&#65;`,
-//! `&#x41;`), in one of these within another, or in base64, where it stands at one of three offsets. The spellings of a
-//! secret are not listed, because they can be mixed. Instead the text is decoded, each byte with the place that it came
-//! from, and the secret is searched in the decoded text; then the places are hidden. This is repeated for what was encoded
+//! A token that was sent comes back as it is, in JSON (`\"`, `\/`, `\u0041`), in a URL (`%41`), in
+//! HTML (`&amp;`, `&#65;`, `&#x41;`), in one of these within another, or in base64, where it stands
+//! at one of three offsets. The spellings of a secret are not listed, because they can be mixed.
+//! Instead the text is decoded, each byte with the place that it came from, and the secret is
+//! searched in the decoded text; then the places are hidden. This is repeated for what was encoded
 //! several times.
 
 use std::borrow::Cow;
@@ -23,7 +25,8 @@ const SHORTEST_BASE64: usize = 8;
 
 /// Knows secrets by every spelling. Its `Debug` shows none of them.
 pub struct Mask {
-    /// The secrets and their spellings in base64. Never empty; a longer one comes before its beginning.
+    /// The secrets and their spellings in base64. Never empty; a longer one comes before its
+    /// beginning.
     needles: Vec<Vec<u8>>,
 }
 
@@ -36,7 +39,9 @@ impl std::fmt::Debug for Mask {
 impl Mask {
     /// Makes a mask for these secrets. An empty one hides nothing.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
-        let mut mask = Self { needles: Vec::new() };
+        let mut mask = Self {
+            needles: Vec::new(),
+        };
         mask.add(secrets);
         mask
     }
@@ -47,20 +52,23 @@ impl Mask {
             self.needles.push(secret.as_bytes().to_vec());
             self.needles.extend(in_base64(secret.as_bytes()));
         }
-        self.needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        self.needles
+            .sort_by_key(|needle| std::cmp::Reverse(needle.len()));
         self.needles.dedup();
     }
 
     /// Returns the text without the secrets.
     pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.replace(text.as_bytes(), MASKED.as_bytes()) {
-            // An escape is ASCII, and so is the place of a secret where it is not the secret itself.
+            // An escape is ASCII, and so is the place of a secret where it is not the secret
+            // itself.
             Some((hidden, _)) => Cow::Owned(String::from_utf8_lossy(&hidden).into_owned()),
             None => Cow::Borrowed(text),
         }
     }
 
-    /// Returns the bytes with `instead` in the place of each secret, and the number of places; `None` if there is none.
+    /// Returns the bytes with `instead` in the place of each secret, and the number of places;
+    /// `None` if there is none.
     pub fn replace(&self, bytes: &[u8], instead: &[u8]) -> Option<(Vec<u8>, usize)> {
         let places = self.places(bytes);
         if places.is_empty() {
@@ -77,20 +85,29 @@ impl Mask {
         Some((replaced, places.len()))
     }
 
-    /// Returns the first `max_chars` characters of `bytes` as one line, without the secrets. A secret at the cut is masked
-    /// whole, because the cut comes last.
+    /// Returns the first `max_chars` characters of `bytes` as one line, without the secrets. A
+    /// secret at the cut is masked whole, because the cut comes last.
     pub fn excerpt(&self, bytes: &[u8], max_chars: usize) -> String {
         let text = String::from_utf8_lossy(bytes);
         let plain = |char: char| if char.is_control() { ' ' } else { char };
-        self.hide(text.trim()).chars().take(max_chars).map(plain).collect()
+        self.hide(text.trim())
+            .chars()
+            .take(max_chars)
+            .map(plain)
+            .collect()
     }
 
     /// Returns the places of all secrets, in order, none within another.
     fn places(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut places = self.found(bytes).collect::<Vec<_>>();
         let mut decoded = Decoded::of(bytes);
-        // Most echoes are short and plain: without the beginning of an escape there is nothing to decode.
-        let rounds = if memchr::memchr3(b'%', b'\\', b'&', bytes).is_some() { DEEPEST } else { 0 };
+        // Most echoes are short and plain: without the beginning of an escape there is nothing to
+        // decode.
+        let rounds = if memchr::memchr3(b'%', b'\\', b'&', bytes).is_some() {
+            DEEPEST
+        } else {
+            0
+        };
         for _ in 0..rounds {
             let Some(next) = decoded.decode() else { break };
             decoded = next;
@@ -114,16 +131,20 @@ impl Mask {
     }
 }
 
-/// Returns the part of a secret's base64 that does not depend on its neighbours, for each of the three offsets at which it
-/// may begin, in both alphabets.
+/// Returns the part of a secret's base64 that does not depend on its neighbours, for each of the
+/// three offsets at which it may begin, in both alphabets.
 fn in_base64(secret: &[u8]) -> Vec<Vec<u8>> {
     let mut spellings = Vec::new();
     for before in 0..3 {
         let padded = [&[0; 2][..before], secret].concat();
-        // A character of base64 holds six bits: those that also hold bits of a neighbour are left out.
+        // A character of base64 holds six bits: those that also hold bits of a neighbour are left
+        // out.
         let start = (before * 8).div_ceil(6);
         let end = padded.len() * 8 / 6;
-        for text in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
+        for text in [
+            STANDARD_NO_PAD.encode(&padded),
+            URL_SAFE_NO_PAD.encode(&padded),
+        ] {
             let piece = text.as_bytes()[start..end.max(start)].to_vec();
             if piece.len() >= SHORTEST_BASE64 && !spellings.contains(&piece) {
                 spellings.push(piece);
@@ -141,7 +162,10 @@ struct Decoded {
 
 impl Decoded {
     fn of(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.to_vec(), places: (0..bytes.len()).map(|at| at..at + 1).collect() }
+        Self {
+            bytes: bytes.to_vec(),
+            places: (0..bytes.len()).map(|at| at..at + 1).collect(),
+        }
     }
 
     /// Returns the place in the original of a range of the decoded bytes, which is not empty.
@@ -151,7 +175,10 @@ impl Decoded {
 
     /// Decodes every escape once; `None` if there is none.
     fn decode(&self) -> Option<Self> {
-        let mut next = Self { bytes: Vec::with_capacity(self.bytes.len()), places: Vec::new() };
+        let mut next = Self {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            places: Vec::new(),
+        };
         let mut at = 0;
         let mut changed = false;
         while at < self.bytes.len() {
@@ -174,7 +201,8 @@ impl Decoded {
 
     fn push(&mut self, bytes: &[u8], place: &Range<usize>) {
         self.bytes.extend_from_slice(bytes);
-        self.places.extend(std::iter::repeat_n(place.clone(), bytes.len()));
+        self.places
+            .extend(std::iter::repeat_n(place.clone(), bytes.len()));
     }
 }
 
@@ -200,7 +228,9 @@ fn escape(text: &[u8]) -> Option<(usize, Escaped)> {
             }
             Some((6, Escaped::Char(char::from_u32(unit)?)))
         }
-        [b'\\', b'x', digits @ ..] => Some((4, Escaped::Byte(u8::try_from(hex(digits.get(..2)?)?).ok()?))),
+        [b'\\', b'x', digits @ ..] => {
+            Some((4, Escaped::Byte(u8::try_from(hex(digits.get(..2)?)?).ok()?)))
+        }
         [b'\\', byte @ (b'"' | b'\'' | b'/' | b'\\'), ..] => Some((2, Escaped::Byte(*byte))),
         [b'&', rest @ ..] => {
             /// The longest reference, with leading zeros.
@@ -286,7 +316,10 @@ mod tests {
     fn every_spelling_of_a_secret_is_masked() {
         let mask = Mask::new([TOKEN]);
         let json = serde_json::Value::from(TOKEN).to_string();
-        let html = TOKEN.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+        let html = TOKEN
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('"', "&quot;");
         for echo in [
             TOKEN.to_owned(),
             json.trim_matches('"').to_owned(),
@@ -296,7 +329,11 @@ mod tests {
             each(|byte| format!("\\x{byte:02x}")),
             percent(TOKEN),
             percent(TOKEN).to_uppercase(),
-            TOKEN.replace('%', "%25").replace('/', "%2F").replace('"', "%22").replace('&', "%26"),
+            TOKEN
+                .replace('%', "%25")
+                .replace('/', "%2F")
+                .replace('"', "%22")
+                .replace('&', "%26"),
             percent(&percent(TOKEN)),
             html.clone(),
             percent(&html),
@@ -304,11 +341,24 @@ mod tests {
             each(|byte| format!("&#{byte};")),
             each(|byte| format!("&#x{byte:X};")),
             each(|byte| format!("&#{byte:07};")),
-            each(|byte| if byte % 2 == 0 { format!("%{byte:02X}") } else { format!("&#{byte};") }),
+            each(|byte| {
+                if byte % 2 == 0 {
+                    format!("%{byte:02X}")
+                } else {
+                    format!("&#{byte};")
+                }
+            }),
         ] {
-            assert_eq!(mask.hide(&format!("bad token {echo}!")), "bad token ***!", "{echo}");
+            assert_eq!(
+                mask.hide(&format!("bad token {echo}!")),
+                "bad token ***!",
+                "{echo}"
+            );
         }
-        assert_eq!(mask.hide("nothing here, 100 %, a&b, \\ and \\u12"), "nothing here, 100 %, a&b, \\ and \\u12");
+        assert_eq!(
+            mask.hide("nothing here, 100 %, a&b, \\ and \\u12"),
+            "nothing here, 100 %, a&b, \\ and \\u12"
+        );
     }
 
     #[test]
@@ -330,12 +380,18 @@ mod tests {
 
     #[test]
     fn a_secret_across_the_cut_shows_no_part_of_itself() {
-        assert_eq!(Mask::new(["s3cret"]).excerpt(b"token s3cret", 8), "token **");
+        assert_eq!(
+            Mask::new(["s3cret"]).excerpt(b"token s3cret", 8),
+            "token **"
+        );
     }
 
     #[test]
     fn an_excerpt_is_one_line_of_text_whatever_came() {
-        assert_eq!(Mask::new(["t"]).excerpt(b" a\r\nb\x1b[31m\xff ", 99), "a  b [31m\u{fffd}");
+        assert_eq!(
+            Mask::new(["t"]).excerpt(b" a\r\nb\x1b[31m\xff ", 99),
+            "a  b [31m\u{fffd}"
+        );
         assert_eq!(Mask::new([""]).excerpt(b"a", 99), "a");
     }
 
@@ -363,7 +419,8 @@ mod tests {
             let mask = Mask::new([&*secret]);
             let hidden = mask.hide(&text).into_owned();
             prop_assert!(!hidden.contains(&secret), "{hidden}");
-            // A neighbour can make another escape of the secret's beginning or end, such as `%` before two digits.
+            // A neighbour can make another escape of the secret's beginning or end, such as `%`
+            // before two digits.
             let is_plain = |text: &str| !text.contains(['%', '&', '\\', ';']);
             if is_plain(&before) && is_plain(&secret) {
                 prop_assert!(hidden.contains(MASKED), "{hidden}");

@@ -1,8 +1,9 @@
 //! The metrics, under the names that `/metrics` shows.
 //!
-//! Names follow Prometheus' conventions: base units, `_seconds`, and `_total` (which the text encoder appends to
-//! counters). Labels hold only words of the operator (names of sources and destinations) or of this code (outcomes, kinds,
-//! states), so that no sender can grow the number of series.
+//! Names follow Prometheus' conventions: base units, `_seconds`, and `_total` (which the text
+//! encoder appends to counters). Labels hold only words of the operator (names of sources and
+//! destinations) or of this code (outcomes, kinds, states), so that no sender can grow the number
+//! of series.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
@@ -45,7 +46,8 @@ pub struct Metrics {
     pub delivery_duration: Family<DestinationLabel, Histogram, fn() -> Histogram>,
     /// 1 for the current state of a destination, 0 for the others.
     pub destination_state: Family<DestinationStateLabels, Gauge>,
-    /// The first failed attempt since each destination accepted an alert: Unix time, 0 where none has failed.
+    /// The first failed attempt since each destination accepted an alert: Unix time, 0 where none
+    /// has failed.
     pub destination_failing_since: Family<DestinationLabel, Seconds>,
     /// Alerts in the store, by state.
     pub alerts: Family<StateLabel, Gauge<i64, AtomicI64>>,
@@ -188,14 +190,16 @@ pub struct OutcomeLabel {
 pub struct HandshakeLabels {
     /// `listen` or `admin`.
     pub listener: &'static str,
-    /// `not_tls`, `client_certificate`, `refused_by_client`, `incompatible`, `too_slow` or `broken`.
+    /// `not_tls`, `client_certificate`, `refused_by_client`, `incompatible`, `too_slow` or
+    /// `broken`.
     pub reason: &'static str,
 }
 
 /// 50 µs to 10 s: a plugin's call at one end, a slow destination at the other.
 fn durations() -> Histogram {
     Histogram::new([
-        0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+        0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+        1.0, 2.5, 5.0, 10.0,
     ])
 }
 
@@ -227,7 +231,9 @@ impl Metrics {
             store_identities: Gauge::default(),
             store_log_size: Gauge::default(),
             commit_duration: durations(),
-            commit_group: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0]),
+            commit_group: Histogram::new([
+                1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
+            ]),
             tls_certificate_expiry: Family::default(),
             tls_reloads: Family::default(),
             tls_handshakes_failed: Family::default(),
@@ -244,50 +250,136 @@ impl Metrics {
         r.register("build", "The running program", build);
         r.register("requests", "Requests answered", self.requests.clone());
         let help = "From the head of a request to its answer";
-        r.register_with_unit("request_duration", help, Unit::Seconds, self.request_duration.clone());
+        r.register_with_unit(
+            "request_duration",
+            help,
+            Unit::Seconds,
+            self.request_duration.clone(),
+        );
         let help = "When the source was last heard of, in Unix time";
-        r.register("source_last_seen_timestamp_seconds", help, self.source_last_seen.clone());
+        r.register(
+            "source_last_seen_timestamp_seconds",
+            help,
+            self.source_last_seen.clone(),
+        );
         let help = "1 for a source of which nothing has come for as long as expect_every says";
-        r.register("source_heartbeat_missed", help, self.source_heartbeat_missed.clone());
+        r.register(
+            "source_heartbeat_missed",
+            help,
+            self.source_heartbeat_missed.clone(),
+        );
         let help = "The time a plugin took to read a request";
-        r.register_with_unit("plugin_duration", help, Unit::Seconds, self.plugin_duration.clone());
-        r.register("plugin_failures", "Plugin calls that failed", self.plugin_failures.clone());
-        r.register("unreadable", "Alerts for requests that could not be read", self.unreadable.clone());
-        r.register("notes", "Notes of plugins on how alerts were made", self.notes.clone());
-        r.register("alerts_accepted", "Alerts accepted, without duplicates", self.alerts_accepted.clone());
-        r.register("delivery_attempts", "Attempts at delivery", self.deliveries.clone());
+        r.register_with_unit(
+            "plugin_duration",
+            help,
+            Unit::Seconds,
+            self.plugin_duration.clone(),
+        );
+        r.register(
+            "plugin_failures",
+            "Plugin calls that failed",
+            self.plugin_failures.clone(),
+        );
+        r.register(
+            "unreadable",
+            "Alerts for requests that could not be read",
+            self.unreadable.clone(),
+        );
+        r.register(
+            "notes",
+            "Notes of plugins on how alerts were made",
+            self.notes.clone(),
+        );
+        r.register(
+            "alerts_accepted",
+            "Alerts accepted, without duplicates",
+            self.alerts_accepted.clone(),
+        );
+        r.register(
+            "delivery_attempts",
+            "Attempts at delivery",
+            self.deliveries.clone(),
+        );
         let help = "The time that one attempt at delivery took";
-        r.register_with_unit("delivery_duration", help, Unit::Seconds, self.delivery_duration.clone());
+        r.register_with_unit(
+            "delivery_duration",
+            help,
+            Unit::Seconds,
+            self.delivery_duration.clone(),
+        );
         let help = "1 for the state that the destination is in";
         r.register("destination_state", help, self.destination_state.clone());
-        let help =
-            "The first failed attempt since the destination accepted an alert, in Unix time; 0 where none has failed";
+        let help = "The first failed attempt since the destination accepted an alert, in Unix time; 0 where none has failed";
         let failing_since = self.destination_failing_since.clone();
-        r.register("destination_failing_since_timestamp_seconds", help, failing_since);
+        r.register(
+            "destination_failing_since_timestamp_seconds",
+            help,
+            failing_since,
+        );
         r.register("alerts", "Alerts kept, by state", self.alerts.clone());
-        let help = "Requests kept raw because their plugin failed; `events replay` reads them again";
+        let help =
+            "Requests kept raw because their plugin failed; `events replay` reads them again";
         r.register("requests_failed", help, self.requests_failed.clone());
         let help = "The age of the oldest alert that is not delivered";
-        r.register_with_unit("oldest_undelivered", help, Unit::Seconds, self.oldest_undelivered.clone());
+        r.register_with_unit(
+            "oldest_undelivered",
+            help,
+            Unit::Seconds,
+            self.oldest_undelivered.clone(),
+        );
         let help = "Requests that retention removed because of their age, or because of the size of all; all delivered";
-        r.register("retention_removed_requests", help, self.retention_removed.clone());
+        r.register(
+            "retention_removed_requests",
+            help,
+            self.retention_removed.clone(),
+        );
         let help = "When retention last looked at all that may go, in Unix time";
-        r.register("retention_last_sweep_timestamp_seconds", help, self.retention_last_sweep.clone());
+        r.register(
+            "retention_last_sweep_timestamp_seconds",
+            help,
+            self.retention_last_sweep.clone(),
+        );
         let help = "Alerts by which repeats are known; [retention] identities bounds them at 256 bytes each";
         r.register("store_identities", help, self.store_identities.clone());
         let help = "What the store holds; above [retention] size only by what is not delivered, or by identities alone";
         r.register_with_unit("store_size", help, Unit::Bytes, self.store_size.clone());
         let help = "The log of the store's latest changes; it grows where it cannot be folded into the store's file";
-        r.register_with_unit("store_log_size", help, Unit::Bytes, self.store_log_size.clone());
+        r.register_with_unit(
+            "store_log_size",
+            help,
+            Unit::Bytes,
+            self.store_log_size.clone(),
+        );
         let help = "The time that one group took to reach the disk";
-        r.register_with_unit("store_commit_duration", help, Unit::Seconds, self.commit_duration.clone());
+        r.register_with_unit(
+            "store_commit_duration",
+            help,
+            Unit::Seconds,
+            self.commit_duration.clone(),
+        );
         let help = "How many appends and settlements shared one commit";
         r.register("store_commit_group_size", help, self.commit_group.clone());
         let help = "When the certificate in use expires, in Unix time";
-        r.register("tls_certificate_expiry_timestamp_seconds", help, self.tls_certificate_expiry.clone());
-        r.register("tls_reloads", "Certificates found in place of the one in use", self.tls_reloads.clone());
-        r.register("tls_handshakes_failed", "TLS handshakes that failed", self.tls_handshakes_failed.clone());
-        r.register("reloads", "Configurations read again because of SIGHUP", self.reloads.clone());
+        r.register(
+            "tls_certificate_expiry_timestamp_seconds",
+            help,
+            self.tls_certificate_expiry.clone(),
+        );
+        r.register(
+            "tls_reloads",
+            "Certificates found in place of the one in use",
+            self.tls_reloads.clone(),
+        );
+        r.register(
+            "tls_handshakes_failed",
+            "TLS handshakes that failed",
+            self.tls_handshakes_failed.clone(),
+        );
+        r.register(
+            "reloads",
+            "Configurations read again because of SIGHUP",
+            self.reloads.clone(),
+        );
     }
 
     /// Returns all metrics in the OpenMetrics text format.

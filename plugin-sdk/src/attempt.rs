@@ -1,9 +1,11 @@
-//! Second attempts: a sender that was not answered sends the same request again, after seconds or minutes.
+//! Second attempts: a sender that was not answered sends the same request again, after seconds or
+//! minutes.
 //!
-//! Where nothing in a request tells one event from the next, the same bytes a little later are such an attempt, and the same
-//! bytes a day later are news. A plugin has no memory, so two things tell them apart. [`event_id`] cuts time into a grid, with
-//! an offset of its own for each event, so that no hour of the day cuts all of them; and [`mark`] is what the host
-//! remembers, so that an attempt is known on either side of a cut.
+//! Where nothing in a request tells one event from the next, the same bytes a little later are such
+//! an attempt, and the same bytes a day later are news. A plugin has no memory, so two things tell
+//! them apart. [`event_id`] cuts time into a grid, with an offset of its own for each event, so
+//! that no hour of the day cuts all of them; and [`mark`] is what the host remembers, so that an
+//! attempt is known on either side of a cut.
 //!
 //! The same request within [`SECONDS`] is a duplicate; after twice as long it never is.
 
@@ -17,20 +19,28 @@ pub const SECONDS: i64 = 15 * 60;
 /// The id of an event that is known by these bytes alone.
 pub fn event_id(made_of: &[u8], received_at: &str) -> String {
     let own = sha256(made_of).hex();
-    let offset = own.bytes().take(8).fold(0, |sum, digit| (sum * 31 + i64::from(digit)) % (2 * SECONDS));
+    let offset = own.bytes().take(8).fold(0, |sum, digit| {
+        (sum * 31 + i64::from(digit)) % (2 * SECONDS)
+    });
     let cell = (time::seconds(received_at).unwrap_or_default() + offset).div_euclid(2 * SECONDS);
-    format!("sha256:{}", sha256(format!("{own} {cell}").as_bytes()).hex())
+    format!(
+        "sha256:{}",
+        sha256(format!("{own} {cell}").as_bytes()).hex()
+    )
 }
 
-/// The mark of a request, for [`Alerts::proof`](crate::contract::Alerts::proof) where every alert of it is such an event. It
-/// is made of the URL, the body, and these bytes.
+/// The mark of a request, for [`Alerts::proof`](crate::contract::Alerts::proof) where every alert
+/// of it is such an event. It is made of the URL, the body, and these bytes.
 pub fn mark(request: &Request, made_of: &[u8]) -> Option<ProofIdentity> {
     let now = time::seconds(&request.received_at)?;
     let body = request.body.bytes();
     let url = sha256(request.url.as_bytes()).hex();
     let made_of = sha256(made_of).hex();
     let id = sha256(&[url.as_bytes(), made_of.as_bytes(), &body].concat()).hex();
-    Some(ProofIdentity { id: format!("attempt:{id}"), expires_at: time::of_seconds(now.checked_add(SECONDS)?) })
+    Some(ProofIdentity {
+        id: format!("attempt:{id}"),
+        expires_at: time::of_seconds(now.checked_add(SECONDS)?),
+    })
 }
 
 #[cfg(test)]
@@ -49,7 +59,10 @@ mod tests {
             assert_eq!(id(0), id(0));
             assert_ne!(id(0), id(2 * SECONDS));
             assert_ne!(id(0), id(24 * 3_600));
-            let cuts = (0..2 * SECONDS).step_by(60).filter(|&start| id(start) != id(start + 60)).count();
+            let cuts = (0..2 * SECONDS)
+                .step_by(60)
+                .filter(|&start| id(start) != id(start + 60))
+                .count();
             assert_eq!(cuts, 1, "a grid of {} s has one cut", 2 * SECONDS);
         }
         assert_ne!(event_id(b"a", &at(0)), event_id(b"b", &at(0)));
@@ -58,7 +71,10 @@ mod tests {
     #[test]
     fn a_mark_tells_requests_apart_and_ends() {
         let of = |url: &str, body: &str, seconds| {
-            let request = testing::post(url).received_at(&at(seconds)).body(body).build();
+            let request = testing::post(url)
+                .received_at(&at(seconds))
+                .body(body)
+                .build();
             mark(&request, b"x").unwrap()
         };
         let first = of("https://a.example/in/x", "a", 0);

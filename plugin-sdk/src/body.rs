@@ -1,13 +1,14 @@
 //! The one place where a request's body is read, for every plugin.
 //!
-//! [`read`] tells what a body is by its bytes first and by its `Content-Type` second, because senders name the wrong type
-//! more often than they send the wrong bytes: JSON under a form's type (`curl -d` without a header), a form without a type.
-//! What it returns is typed and kept to the letter where that is possible. What cannot be read is
-//! an [`Unreadable`] that says what and where, and [`unreadable::alert`] is the alert that tells a person of it.
+//! [`read`] tells what a body is by its bytes first and by its `Content-Type` second, because
+//! senders name the wrong type more often than they send the wrong bytes: JSON under a form's type
+//! (`curl -d` without a header), a form without a type. What it returns is typed and kept to the
+//! letter where that is possible. What cannot be read is an [`Unreadable`] that says what and
+//! where, and [`unreadable::alert`] is the alert that tells a person of it.
 //!
-//! `Content-Encoding` and charsets are undone by the host before the plugin is called ([`decode`]): four decompressors and
-//! the tables of all charsets would be twice a plugin. Signatures are over the bytes as sent, so the host hands over both
-//! ([`Request::body`], [`Request::content`]).
+//! `Content-Encoding` and charsets are undone by the host before the plugin is called ([`decode`]):
+//! four decompressors and the tables of all charsets would be twice a plugin. Signatures are over
+//! the bytes as sent, so the host hands over both ([`Request::body`], [`Request::content`]).
 //!
 //! | body | is read as |
 //! |---|---|
@@ -57,7 +58,8 @@ pub struct Reading<'a> {
 pub enum Body<'a> {
     /// Nothing, or white space.
     Empty,
-    /// One JSON text without white space around it, as it was sent, or as [`Reading::repairs`] tells.
+    /// One JSON text without white space around it, as it was sent, or as [`Reading::repairs`]
+    /// tells.
     Json(Cow<'a, str>),
     /// Several JSON values, each as it was sent, as one JSON array.
     Lines(String),
@@ -78,7 +80,10 @@ pub fn read(request: &Request) -> Result<Reading<'_>, Unreadable> {
     let bytes = match &request.content {
         Some(Content::Unreadable(why)) => return Err(why.clone()),
         Some(Content::Text(text)) => Cow::Borrowed(text.as_bytes()),
-        Some(Content::Base64(text)) => crate::contract::Body::Base64(text.clone()).bytes().into_owned().into(),
+        Some(Content::Base64(text)) => crate::contract::Body::Base64(text.clone())
+            .bytes()
+            .into_owned()
+            .into(),
         None => request.body.bytes(),
     };
     if let Declared::Multipart(boundary) = &declared {
@@ -91,8 +96,8 @@ pub fn read(request: &Request) -> Result<Reading<'_>, Unreadable> {
     of_text(text, &declared)
 }
 
-/// Reads a text that may be JSON, and is a form or a text where it is not: for what stands within a body, such as a field
-/// that carries JSON.
+/// Reads a text that may be JSON, and is a form or a text where it is not: for what stands within a
+/// body, such as a field that carries JSON.
 ///
 /// # Errors
 /// Where it looks like JSON and is none.
@@ -104,12 +109,22 @@ fn of_text<'a>(text: Cow<'a, str>, declared: &Declared) -> Result<Reading<'a>, U
     let text = cut(text, |text| text.trim_start_matches('\u{feff}'));
     let trimmed = text.trim_end_matches('\0').trim();
     if trimmed.is_empty() {
-        return Ok(Reading { body: Body::Empty, text, repairs: Vec::new() });
+        return Ok(Reading {
+            body: Body::Empty,
+            text,
+            repairs: Vec::new(),
+        });
     }
     let must_be_json = matches!(declared, Declared::Json) || looks_like_json(trimmed);
     if must_be_json || may_be_json(trimmed, declared) {
         match json(&text) {
-            Ok((body, repairs)) => return Ok(Reading { body, text, repairs }),
+            Ok((body, repairs)) => {
+                return Ok(Reading {
+                    body,
+                    text,
+                    repairs,
+                });
+            }
             Err(why) if must_be_json => return Err(why),
             Err(_) => {}
         }
@@ -124,14 +139,22 @@ fn of_text<'a>(text: Cow<'a, str>, declared: &Declared) -> Result<Reading<'a>, U
         (true, Cow::Owned(text)) => Body::Form(Form::parse(text.as_bytes()).into_owned()),
         (false, text) => Body::Text(text.clone()),
     };
-    Ok(Reading { body, text, repairs: Vec::new() })
+    Ok(Reading {
+        body,
+        text,
+        repairs: Vec::new(),
+    })
 }
 
-/// Reads JSON: as it is; else repaired; else as several values. The error is that of the text as it was sent.
+/// Reads JSON: as it is; else repaired; else as several values. The error is that of the text as it
+/// was sent.
 fn json<'a>(text: &Cow<'a, str>) -> Result<(Body<'a>, Vec<Repair>), Unreadable> {
     let error = match serde_json::from_str::<&RawValue>(text) {
         Ok(value) if is_deeper(value.get(), MAX_DEPTH) => {
-            return Err(Unreadable { reason: "JSON that nests too deeply".to_owned(), at: String::new() });
+            return Err(Unreadable {
+                reason: "JSON that nests too deeply".to_owned(),
+                at: String::new(),
+            });
         }
         Ok(_) => return Ok((Body::Json(cut(text.clone(), str::trim)), Vec::new())),
         Err(error) => error,
@@ -139,18 +162,30 @@ fn json<'a>(text: &Cow<'a, str>) -> Result<(Body<'a>, Vec<Repair>), Unreadable> 
     let (repaired, repairs) = repair::repair(text);
     for (text, repairs) in [(&**text, &[][..]), (&*repaired, &repairs[..])] {
         let is_one = !repairs.is_empty() && serde_json::from_str::<&RawValue>(text).is_ok();
-        let body = if is_one { Some(Body::Json(Cow::Owned(text.trim().to_owned()))) } else { lines(text) };
+        let body = if is_one {
+            Some(Body::Json(Cow::Owned(text.trim().to_owned())))
+        } else {
+            lines(text)
+        };
         if let Some(body) = body
             && !is_deeper(text, MAX_DEPTH)
         {
             return Ok((body, repairs.to_vec()));
         }
     }
-    Err(Unreadable { reason: reason(&error), at: format!("line {}, column {}", error.line(), error.column()) })
+    Err(Unreadable {
+        reason: reason(&error),
+        at: format!("line {}, column {}", error.line(), error.column()),
+    })
 }
 
 fn reason(error: &serde_json::Error) -> String {
-    if error.is_eof() { "JSON that ends too soon" } else { "not JSON" }.to_owned()
+    if error.is_eof() {
+        "JSON that ends too soon"
+    } else {
+        "not JSON"
+    }
+    .to_owned()
 }
 
 /// Several values as one array. `None` where one of them is none, or where there is but one.
@@ -182,22 +217,37 @@ enum Declared {
 
 impl Declared {
     fn of(request: &Request) -> Self {
-        let Some(value) = request.header("content-type").map(str::trim).filter(|value| !value.is_empty()) else {
+        let Some(value) = request
+            .header("content-type")
+            .map(str::trim)
+            .filter(|value| !value.is_empty())
+        else {
             return Self::Nothing;
         };
-        let essence = value.split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = value
+            .split([';', ','])
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         match &*essence {
             "application/x-www-form-urlencoded" => Self::Form,
-            "multipart/form-data" => multipart::boundary(value).map_or(Self::Other, Self::Multipart),
+            "multipart/form-data" => {
+                multipart::boundary(value).map_or(Self::Other, Self::Multipart)
+            }
             "application/octet-stream" | "binary/octet-stream" => Self::Nothing,
             _ if essence.ends_with("/json") || essence.ends_with("+json") => Self::Json,
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/json-seq" => Self::Json,
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/json-seq" => Self::Json,
             _ => Self::Other,
         }
     }
 }
 
-/// Returns whether a text begins like a JSON object or array, and like nothing else: a text may begin `[CRITICAL]`.
+/// Returns whether a text begins like a JSON object or array, and like nothing else: a text may
+/// begin `[CRITICAL]`.
 fn looks_like_json(trimmed: &str) -> bool {
     let mut chars = trimmed.chars().filter(|c| !c.is_whitespace());
     match (chars.next(), chars.next()) {
@@ -215,12 +265,19 @@ fn may_be_json(trimmed: &str, declared: &Declared) -> bool {
             && trimmed.starts_with(|c: char| "\"-tfn".contains(c) || c.is_ascii_digit()))
 }
 
-/// Returns whether a text is `name=value&…` as a sender of forms writes it: no white space, and a name before the first `=`.
+/// Returns whether a text is `name=value&…` as a sender of forms writes it: no white space, and a
+/// name before the first `=`.
 fn looks_like_form(trimmed: &str) -> bool {
-    let is_name =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'%' | b'[' | b']' | b'+');
-    let Some((name, _)) = trimmed.split_once('=') else { return false };
-    !name.is_empty() && name.bytes().all(is_name) && trimmed.bytes().all(|byte| byte > b' ' && byte != b'<')
+    let is_name = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'-' | b'.' | b'%' | b'[' | b']' | b'+')
+    };
+    let Some((name, _)) = trimmed.split_once('=') else {
+        return false;
+    };
+    !name.is_empty()
+        && name.bytes().all(is_name)
+        && trimmed.bytes().all(|byte| byte > b' ' && byte != b'<')
 }
 
 /// A part of a text that may be borrowed.
@@ -233,8 +290,8 @@ fn cut<'a>(text: Cow<'a, str>, part: impl Fn(&str) -> &str) -> Cow<'a, str> {
 }
 
 impl Reading<'_> {
-    /// One JSON text of the body, whatever its form: JSON as it was sent; of a form or of parts an object of texts, with a
-    /// list where a field is repeated. `None` for a text and for nothing.
+    /// One JSON text of the body, whatever its form: JSON as it was sent; of a form or of parts an
+    /// object of texts, with a list where a field is repeated. `None` for a text and for nothing.
     pub fn json(&self) -> Option<Cow<'_, str>> {
         match &self.body {
             Body::Json(json) => Some(Cow::Borrowed(json)),

@@ -1,9 +1,10 @@
 //! A case: a request as it came over the wire, and the answer that a plugin owes it.
 //!
-//! `cases/<case>.http` is the request, an HTTP/1.1 message that `curl --raw` or an editor could have written: a request
-//! line with the **whole** URL, headers, a blank line, and the exact bytes of the body. `cases/<case>.json` is the
-//! answer. `cases/settings.json` holds the source's settings, and `cases/<case>.settings.json` those of one case. The
-//! same files serve the plugin's own tests, `alert-gateway plugin test` through the sandbox, and `alert-gateway try` by hand.
+//! `cases/<case>.http` is the request, an HTTP/1.1 message that `curl --raw` or an editor could
+//! have written: a request line with the **whole** URL, headers, a blank line, and the exact bytes
+//! of the body. `cases/<case>.json` is the answer. `cases/settings.json` holds the source's
+//! settings, and `cases/<case>.settings.json` those of one case. The same files serve the plugin's
+//! own tests, `alert-gateway plugin test` through the sandbox, and `alert-gateway try` by hand.
 
 mod difference;
 
@@ -78,7 +79,9 @@ pub enum MessageError {
     #[error("the head is not an HTTP/1.1 request (`POST https://… HTTP/1.1`, then headers): {0}")]
     Head(#[from] httparse::Error),
     /// There is no blank line after the headers.
-    #[error("no blank line ends the headers: put one between them and the body, or at the end where there is none")]
+    #[error(
+        "no blank line ends the headers: put one between them and the body, or at the end where there is none"
+    )]
     EndlessHead,
     /// The request line names a path, and no whole URL.
     #[error(
@@ -111,11 +114,17 @@ pub fn load(folder: &Path) -> Result<Vec<Case>, CaseError> {
 /// # Errors
 /// Where the folder cannot be read.
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>, CaseError> {
-    let unreadable = |source| CaseError::Unreadable { path: folder.to_owned(), source };
+    let unreadable = |source| CaseError::Unreadable {
+        path: folder.to_owned(),
+        source,
+    };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "http") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "http")
+        {
             paths.push(path);
         }
     }
@@ -128,22 +137,42 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, CaseError> {
 /// # Errors
 /// Which of its files cannot be read, and why.
 pub fn load_one(path: &Path) -> Result<Case, CaseError> {
-    let message = fs::read(path).map_err(|source| CaseError::Unreadable { path: path.to_owned(), source })?;
-    let request = parse_request(&message, settings_of(path)?, None, RECEIVED_AT)
-        .map_err(|source| CaseError::NotARequest { path: path.to_owned(), source })?;
+    let message = fs::read(path).map_err(|source| CaseError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let request =
+        parse_request(&message, settings_of(path)?, None, RECEIVED_AT).map_err(|source| {
+            CaseError::NotARequest {
+                path: path.to_owned(),
+                source,
+            }
+        })?;
     let answer_path = path.with_extension("json");
-    Ok(Case { name: name(path), request, answer: read_if_there(&answer_path)?, answer_path })
+    Ok(Case {
+        name: name(path),
+        request,
+        answer: read_if_there(&answer_path)?,
+        answer_path,
+    })
 }
 
 /// The name of the case whose request is in this `.http` file.
 pub fn name(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn settings_of(path: &Path) -> Result<Box<RawValue>, CaseError> {
-    for path in [path.with_extension("settings.json"), path.with_file_name("settings.json")] {
+    for path in [
+        path.with_extension("settings.json"),
+        path.with_file_name("settings.json"),
+    ] {
         if let Some(text) = read_if_there(&path)? {
-            return serde_json::from_str(&text).map_err(|source| CaseError::NotSettings { path, source });
+            return serde_json::from_str(&text)
+                .map_err(|source| CaseError::NotSettings { path, source });
         }
     }
     Ok(no_settings())
@@ -158,14 +187,18 @@ fn read_if_there(path: &Path) -> Result<Option<String>, CaseError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(CaseError::Unreadable { path: path.to_owned(), source }),
+        Err(source) => Err(CaseError::Unreadable {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
 /// Reads the bytes of an HTTP/1.1 request message as the host would have handed it to a plugin.
 ///
-/// Lines of the head may end in LF or CRLF. A `Content-Length` cuts the body, so that an editor's last line end does no
-/// harm. Where `source` is `None`, it is the segment after `/in/` in the URL's path, or [`SOURCE`].
+/// Lines of the head may end in LF or CRLF. A `Content-Length` cuts the body, so that an editor's
+/// last line end does no harm. Where `source` is `None`, it is the segment after `/in/` in the
+/// URL's path, or [`SOURCE`].
 ///
 /// # Errors
 /// What of the message has to be mended.
@@ -184,11 +217,17 @@ pub fn parse_request(
     if !url.starts_with("https://") && !url.starts_with("http://") {
         return Err(MessageError::RelativeUrl(url.to_owned()));
     }
-    let headers: Vec<(String, String)> =
-        head.headers.iter().map(|header| (header.name.to_ascii_lowercase(), latin1(header.value))).collect();
+    let headers: Vec<(String, String)> = head
+        .headers
+        .iter()
+        .map(|header| (header.name.to_ascii_lowercase(), latin1(header.value)))
+        .collect();
     let body = cut_body(&message[head_bytes..], &headers)?;
     let mut request = Request {
-        source: source.or_else(|| source_in(url)).unwrap_or(SOURCE).to_owned(),
+        source: source
+            .or_else(|| source_in(url))
+            .unwrap_or(SOURCE)
+            .to_owned(),
         received_at: received_at.to_owned(),
         method: head.method.unwrap_or_default().to_owned(),
         url: url.to_owned(),
@@ -206,17 +245,25 @@ fn cut_body<'a>(rest: &'a [u8], headers: &[(String, String)]) -> Result<&'a [u8]
     let Some((_, length)) = headers.iter().find(|(name, _)| name == "content-length") else {
         return Ok(rest);
     };
-    let promised = length.parse().map_err(|_| MessageError::ContentLength(length.clone()))?;
-    rest.get(..promised).ok_or(MessageError::ShortBody { promised, found: rest.len() })
+    let promised = length
+        .parse()
+        .map_err(|_| MessageError::ContentLength(length.clone()))?;
+    rest.get(..promised).ok_or(MessageError::ShortBody {
+        promised,
+        found: rest.len(),
+    })
 }
 
-/// The bytes of a `.http` file that [`parse_request`] reads as this request again. Its own framing stands in place of the
-/// sender's.
+/// The bytes of a `.http` file that [`parse_request`] reads as this request again. Its own framing
+/// stands in place of the sender's.
 pub fn write_request(request: &Request) -> Vec<u8> {
     const FRAMING: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
     let body = request.body.bytes();
     let mut message = format!("{} {} HTTP/1.1\n", request.method, request.url).into_bytes();
-    let headers = request.headers.iter().filter(|(name, _)| !FRAMING.contains(&name.as_str()));
+    let headers = request
+        .headers
+        .iter()
+        .filter(|(name, _)| !FRAMING.contains(&name.as_str()));
     for (name, value) in headers {
         message.extend(name.bytes().chain(*b": "));
         // Latin-1, so no character is above 0xff.

@@ -1,8 +1,9 @@
-//! CloudEvents 1.0 in their JSON format: one event, or an array of them, in the body; or one whose attributes are the
-//! headers `ce-…`.
+//! CloudEvents 1.0 in their JSON format: one event, or an array of them, in the body; or one whose
+//! attributes are the headers `ce-…`.
 //!
-//! Source: the CloudEvents specification 1.0.2 with its JSON event format and HTTP protocol binding. Events are read
-//! leniently, because an authenticated one must never be lost for its shape: what is missing is empty.
+//! Source: the CloudEvents specification 1.0.2 with its JSON event format and HTTP protocol
+//! binding. Events are read leniently, because an authenticated one must never be lost for its
+//! shape: what is missing is empty.
 
 use serde_json::value::RawValue;
 
@@ -28,8 +29,9 @@ pub struct CloudEvent<'a> {
     pub whole: &'a str,
 }
 
-/// The events of a request whose body is this text: the members of an array, or else one. Whatever the body is, there
-/// is one event for each member, so nothing that was sent is lost; an empty array has none.
+/// The events of a request whose body is this text: the members of an array, or else one. Whatever
+/// the body is, there is one event for each member, so nothing that was sent is lost; an empty
+/// array has none.
 pub fn read<'a>(request: &Request, body: &'a str) -> Vec<CloudEvent<'a>> {
     if request.header("ce-specversion").is_some() {
         return vec![in_headers(request, body)];
@@ -37,11 +39,14 @@ pub fn read<'a>(request: &Request, body: &'a str) -> Vec<CloudEvent<'a>> {
     structured(body)
 }
 
-/// As [`read`], whatever the headers say: for a sender whose signature is over the body alone, because a recorded
-/// request with another `ce-id` would be another event.
+/// As [`read`], whatever the headers say: for a sender whose signature is over the body alone,
+/// because a recorded request with another `ce-id` would be another event.
 pub fn structured(body: &str) -> Vec<CloudEvent<'_>> {
     match serde_json::from_str::<Vec<&RawValue>>(body) {
-        Ok(members) => members.into_iter().map(|member| in_json(member.get())).collect(),
+        Ok(members) => members
+            .into_iter()
+            .map(|member| in_json(member.get()))
+            .collect(),
         Err(_) => vec![in_json(body)],
     }
 }
@@ -67,7 +72,9 @@ fn in_headers<'a>(request: &Request, body: &'a str) -> CloudEvent<'a> {
         kind: attribute("ce-type").unwrap_or_default(),
         subject: attribute("ce-subject"),
         time: attribute("ce-time"),
-        data: serde_json::from_str::<&RawValue>(body).is_ok().then_some(body),
+        data: serde_json::from_str::<&RawValue>(body)
+            .is_ok()
+            .then_some(body),
         whole: body,
     }
 }
@@ -98,10 +105,16 @@ mod tests {
         let one = r#"{"specversion":"1.0","type":"com.example.x","source":"/s","id":"1","time":"2026-01-01T00:00:00Z","data":{"a":1.0}}"#;
         let array = format!("[{one}, {}]", one.replace("\"1\"", "\"2\""));
         let events = of(&array);
-        assert_eq!(events.iter().map(|event| &*event.id).collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(
+            events.iter().map(|event| &*event.id).collect::<Vec<_>>(),
+            ["1", "2"]
+        );
         assert_eq!(of(one)[0], events[0]);
         let event = &events[0];
-        assert_eq!((&*event.kind, &*event.source, event.data), ("com.example.x", "/s", Some(r#"{"a":1.0}"#)));
+        assert_eq!(
+            (&*event.kind, &*event.source, event.data),
+            ("com.example.x", "/s", Some(r#"{"a":1.0}"#))
+        );
         assert_eq!(event.data().text("a").as_deref(), Some("1.0"));
         assert_eq!(event.details().unwrap().get(), one);
         assert!(of("[]").is_empty());
@@ -115,18 +128,39 @@ mod tests {
             .header("ce-type", "com.example.x")
             .build();
         let events = read(&request, r#"{"a":1}"#);
-        assert_eq!((&*events[0].id, &*events[0].kind, events[0].data), ("7", "com.example.x", Some(r#"{"a":1}"#)));
+        assert_eq!(
+            (&*events[0].id, &*events[0].kind, events[0].data),
+            ("7", "com.example.x", Some(r#"{"a":1}"#))
+        );
         assert_eq!(read(&request, "no JSON")[0].data, None);
-        assert_eq!(structured(r#"{"id":"8"}"#)[0].id, "8", "and where it may not, headers say nothing");
+        assert_eq!(
+            structured(r#"{"id":"8"}"#)[0].id,
+            "8",
+            "and where it may not, headers say nothing"
+        );
     }
 
     #[test]
     fn whatever_the_body_is_nothing_of_it_is_lost() {
-        for body in ["", "no JSON", "7", "{\"id\":7}", "[1, \"x\", {\"data\":null}]"] {
+        for body in [
+            "",
+            "no JSON",
+            "7",
+            "{\"id\":7}",
+            "[1, \"x\", {\"data\":null}]",
+        ] {
             let events = of(body);
             let text = events.iter().map(|event| event.whole).collect::<String>();
-            assert!(!events.is_empty() && body.contains(events[0].whole), "{body}: {text}");
-            assert!(events.iter().all(|event| event.details().is_some() && event.data.is_none()), "{body}");
+            assert!(
+                !events.is_empty() && body.contains(events[0].whole),
+                "{body}: {text}"
+            );
+            assert!(
+                events
+                    .iter()
+                    .all(|event| event.details().is_some() && event.data.is_none()),
+                "{body}"
+            );
         }
         assert_eq!(of("{\"id\":7}")[0].id, "7");
     }

@@ -1,15 +1,16 @@
 //! The language that the gateway and a plugin share: version 1 of the contract.
 //!
-//! A plugin is an Extism plugin with two exports. `describe` takes nothing and answers a [`Description`]; `read` takes a
-//! [`Request`] and returns an [`Answer`]. A third, `check`, is optional: it takes a source's settings and returns a
-//! [`Checked`]. All travel as JSON, so a plugin can be written in any language that has an
-//! Extism PDK. Everything here is plain data; [`crate::export!`] is what turns a Rust type into those exports.
+//! A plugin is an Extism plugin with two exports. `describe` takes nothing and answers a
+//! [`Description`]; `read` takes a [`Request`] and returns an [`Answer`]. A third, `check`, is
+//! optional: it takes a source's settings and returns a [`Checked`]. All travel as JSON, so a
+//! plugin can be written in any language that has an Extism PDK. Everything here is plain data;
+//! [`crate::export!`] is what turns a Rust type into those exports.
 //!
-//! A plugin is a function: it has no clock, no files, no network and no randomness, and nothing survives a call, because
-//! the host starts a fresh instance for every request.
+//! A plugin is a function: it has no clock, no files, no network and no randomness, and nothing
+//! survives a call, because the host starts a fresh instance for every request.
 //!
-//! Fields that were added after the first release are optional on both sides: a host that does not know one ignores it, and
-//! a plugin that does not send one gets the behaviour of before.
+//! Fields that were added after the first release are optional on both sides: a host that does not
+//! know one ignores it, and a plugin that does not send one gets the behaviour of before.
 
 mod answer;
 mod description;
@@ -17,13 +18,15 @@ mod proof;
 mod request;
 
 pub use answer::{
-    Alert, Alerts, Answer, Note, NoteKind, Priority, ProofIdentity, Rejection, RejectionKind, Status, Unreadable,
+    Alert, Alerts, Answer, Note, NoteKind, Priority, ProofIdentity, Rejection, RejectionKind,
+    Status, Unreadable,
 };
 pub use description::{Checked, Description, Limits, Mistake, Schema};
 pub use proof::{Algorithm, Demand, Encoding, Scheme, Signed, TimeIn, Way};
 pub use request::{Body, Content, Proved, Request};
 
-/// The version of the contract that this crate speaks. The host refuses a plugin that names another.
+/// The version of the contract that this crate speaks. The host refuses a plugin that names
+/// another.
 pub const CONTRACT_VERSION: u32 = 1;
 
 /// An answer has no more alerts than this.

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::contract::{CONTRACT_VERSION, Description, Limits};
 
 impl<S> Description<S> {
-    /// A description of a plugin without secrets that does not authenticate its sender. The other fields are public:
-    /// `Description { authenticates: true, ..Description::new(…) }`.
+    /// A description of a plugin without secrets that does not authenticate its sender. The other
+    /// fields are public: `Description { authenticates: true, ..Description::new(…) }`.
     pub fn new(name: &str, version: &str, summary: &str, settings: impl Into<S>) -> Self {
         Self {
             contract: CONTRACT_VERSION,
@@ -27,19 +27,32 @@ impl<S> Description<S> {
 }
 
 impl Description<Value> {
-    /// What is wrong with it that its types do not rule out, each with what would be right. Empty where all is well.
+    /// What is wrong with it that its types do not rule out, each with what would be right. Empty
+    /// where all is well.
     pub fn flaws(&self) -> Vec<String> {
         let mut flaws = Vec::new();
         let name = &self.name;
-        if name.is_empty() || !name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+        if name.is_empty()
+            || !name
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        {
             flaws.push(format!("the name {name:?} must be lower-case letters, digits and dashes, as in \"door-bell\""));
         }
         let properties = self.settings.get("properties").and_then(Value::as_object);
-        let known = |secret: &String| properties.is_some_and(|properties| properties.contains_key(secret));
+        let known =
+            |secret: &String| properties.is_some_and(|properties| properties.contains_key(secret));
         for secret in self.secrets.iter().filter(|secret| !known(secret)) {
-            let names = properties.into_iter().flat_map(|properties| properties.keys()).map(String::as_str);
+            let names = properties
+                .into_iter()
+                .flat_map(|properties| properties.keys())
+                .map(String::as_str);
             let names = names.collect::<Vec<_>>().join(", ");
-            let names = if names.is_empty() { "it has none".to_owned() } else { format!("it has {names}") };
+            let names = if names.is_empty() {
+                "it has none".to_owned()
+            } else {
+                format!("it has {names}")
+            };
             flaws.push(format!(
                 "the secret {secret:?} is no property of the settings' schema ({names}): name a top-level setting, or \
                  what is meant to be secret may be printed"

@@ -25,7 +25,8 @@ pub fn read<P: Plugin>() -> i32 {
 }
 
 fn finish(result: Result<Vec<u8>, String>) -> i32 {
-    let written = result.and_then(|json| extism_pdk::output(json).map_err(|error| error.to_string()));
+    let written =
+        result.and_then(|json| extism_pdk::output(json).map_err(|error| error.to_string()));
     match written {
         Ok(()) => 0,
         Err(error) => {
@@ -35,8 +36,8 @@ fn finish(result: Result<Vec<u8>, String>) -> i32 {
     }
 }
 
-/// A panic aborts, and a trap carries no words: so the hook leaves `panicked at src/lib.rs:12:5: …` as the error, and
-/// the host that sees a trap with an error set knows what it was.
+/// A panic aborts, and a trap carries no words: so the hook leaves `panicked at src/lib.rs:12:5: …`
+/// as the error, and the host that sees a trap with an error set knows what it was.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| set_error(&panic.to_string())));
 }

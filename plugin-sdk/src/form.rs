@@ -1,8 +1,9 @@
-//! `application/x-www-form-urlencoded`, as a signature needs it: nothing is dropped, and values stay bytes.
+//! `application/x-www-form-urlencoded`, as a signature needs it: nothing is dropped, and values
+//! stay bytes.
 //!
-//! Most form parsers hand out text, and replace what is not UTF-8. A sender signs what it sent, so here a field is the
-//! decoded bytes, in the order received, with blanks and repetitions kept; [`Form::get`] is the lenient view for
-//! people.
+//! Most form parsers hand out text, and replace what is not UTF-8. A sender signs what it sent, so
+//! here a field is the decoded bytes, in the order received, with blanks and repetitions kept;
+//! [`Form::get`] is the lenient view for people.
 
 use std::borrow::Cow;
 
@@ -20,11 +21,19 @@ pub type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 impl<'a> Form<'a> {
     /// Reads a form. Every sequence of bytes is a form; a field without `=` has an empty value.
     pub fn parse(text: &'a [u8]) -> Self {
-        let fields = text.split(|&byte| byte == b'&').filter(|field| !field.is_empty()).map(|field| {
-            let mut halves = field.splitn(2, |&byte| byte == b'=');
-            (decode(halves.next().unwrap_or_default()), decode(halves.next().unwrap_or_default()))
-        });
-        Self { fields: fields.collect() }
+        let fields = text
+            .split(|&byte| byte == b'&')
+            .filter(|field| !field.is_empty())
+            .map(|field| {
+                let mut halves = field.splitn(2, |&byte| byte == b'=');
+                (
+                    decode(halves.next().unwrap_or_default()),
+                    decode(halves.next().unwrap_or_default()),
+                )
+            });
+        Self {
+            fields: fields.collect(),
+        }
     }
 
     /// The value of the first field of this name. Bytes that are not UTF-8 become U+FFFD.
@@ -34,15 +43,26 @@ impl<'a> Form<'a> {
 
     /// The values of every field of this name, in the order received.
     pub fn all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
-        let named = self.fields.iter().filter(move |(field, _)| **field == *name.as_bytes());
+        let named = self
+            .fields
+            .iter()
+            .filter(move |(field, _)| **field == *name.as_bytes());
         // Checking first has a fast path for ASCII, and most values are that.
-        named.map(|(_, value)| str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed))
+        named.map(|(_, value)| {
+            str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
+        })
     }
 
     /// The form with copies of what it borrows.
     pub fn into_owned(self) -> Form<'static> {
         let owned = |bytes: Cow<'a, [u8]>| Cow::Owned(bytes.into_owned());
-        Form { fields: self.fields.into_iter().map(|(name, value)| (owned(name), owned(value))).collect() }
+        Form {
+            fields: self
+                .fields
+                .into_iter()
+                .map(|(name, value)| (owned(name), owned(value)))
+                .collect(),
+        }
     }
 
     /// All fields as decoded bytes, in the order received.
@@ -54,7 +74,9 @@ impl<'a> Form<'a> {
 /// A form of these fields, in this order.
 pub fn write(fields: &[(&str, &str)]) -> String {
     let escaped = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
-    let fields = fields.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
+    let fields = fields
+        .iter()
+        .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
     fields.collect::<Vec<_>>().join("&")
 }
 
@@ -80,8 +102,18 @@ mod tests {
     #[test]
     fn blanks_and_repetitions_are_kept_in_order() {
         let form = Form::parse(b"b=2&a=&b=1&c&&b=2");
-        let fields: Vec<_> = form.fields().iter().map(|(name, value)| (&**name, &**value)).collect();
-        let expected: [(&[u8], &[u8]); 5] = [(b"b", b"2"), (b"a", b""), (b"b", b"1"), (b"c", b""), (b"b", b"2")];
+        let fields: Vec<_> = form
+            .fields()
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        let expected: [(&[u8], &[u8]); 5] = [
+            (b"b", b"2"),
+            (b"a", b""),
+            (b"b", b"1"),
+            (b"c", b""),
+            (b"b", b"2"),
+        ];
         assert_eq!(fields, expected);
         assert_eq!(form.get("b").as_deref(), Some("2"));
         assert_eq!(form.all("b").collect::<Vec<_>>(), ["2", "1", "2"]);
@@ -106,7 +138,12 @@ mod tests {
         let read: Vec<_> = form
             .fields()
             .iter()
-            .map(|(name, value)| (str::from_utf8(name).unwrap(), str::from_utf8(value).unwrap()))
+            .map(|(name, value)| {
+                (
+                    str::from_utf8(name).unwrap(),
+                    str::from_utf8(value).unwrap(),
+                )
+            })
             .collect();
         assert_eq!(read, fields);
     }
@@ -116,12 +153,17 @@ mod tests {
         let seed = 0x5eed_f0f0;
         let mut random = fastrand::Rng::with_seed(seed);
         for _ in 0..2_000 {
-            let text: Vec<u8> = (0..random.usize(..40)).map(|_| b"ab=&+%2fF\xc3\xa9\xff"[random.usize(..12)]).collect();
+            let text: Vec<u8> = (0..random.usize(..40))
+                .map(|_| b"ab=&+%2fF\xc3\xa9\xff"[random.usize(..12)])
+                .collect();
             let ours: Vec<_> = Form::parse(&text)
                 .fields()
                 .iter()
                 .map(|(name, value)| {
-                    (String::from_utf8_lossy(name).into_owned(), String::from_utf8_lossy(value).into_owned())
+                    (
+                        String::from_utf8_lossy(name).into_owned(),
+                        String::from_utf8_lossy(value).into_owned(),
+                    )
                 })
                 .collect();
             let theirs: Vec<_> = form_urlencoded::parse(&text).into_owned().collect();

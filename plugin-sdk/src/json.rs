@@ -1,5 +1,5 @@
-//! JSON from outside, carried to the letter: numbers, the order of keys and repeated keys survive, which a decoded value
-//! would lose.
+//! JSON from outside, carried to the letter: numbers, the order of keys and repeated keys survive,
+//! which a decoded value would lose.
 
 mod object;
 
@@ -40,16 +40,27 @@ pub fn object<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Optio
     RawValue::from_string(json).ok()
 }
 
-/// The text with U+FFFD for control characters other than line ends and tabs: each would take six bytes in JSON, so a
-/// body of them would outgrow the limit on an answer, and PostgreSQL refuses a NUL wherever it stands.
+/// The text with U+FFFD for control characters other than line ends and tabs: each would take six
+/// bytes in JSON, so a body of them would outgrow the limit on an answer, and PostgreSQL refuses a
+/// NUL wherever it stands.
 pub fn printable(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'), "\u{fffd}")
+    text.replace(
+        |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'),
+        "\u{fffd}",
+    )
 }
 
-/// Returns whether valid JSON nests deeper than `max`. Parsers recurse, so their input needs a bound.
+/// Returns whether valid JSON nests deeper than `max`. Parsers recurse, so their input needs a
+/// bound.
 pub fn is_deeper(json: &str, max: usize) -> bool {
-    // Few brackets cannot nest deeply, whether they stand in strings or not. That settles almost every event.
-    if json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() <= max {
+    // Few brackets cannot nest deeply, whether they stand in strings or not. That settles almost
+    // every event.
+    if json
+        .bytes()
+        .filter(|byte| matches!(byte, b'[' | b'{'))
+        .count()
+        <= max
+    {
         return false;
     }
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -81,7 +92,13 @@ mod tests {
 
     #[test]
     fn json_is_carried_to_the_letter() {
-        for json in [r#"{"z":1.10,"a":12345678901234567890123,"z":[ 1 ]}"#, "7", "7777e77777777", "\"x\"", "[]"] {
+        for json in [
+            r#"{"z":1.10,"a":12345678901234567890123,"z":[ 1 ]}"#,
+            "7",
+            "7777e77777777",
+            "\"x\"",
+            "[]",
+        ] {
             assert_eq!(payload(json), json);
         }
         assert_eq!(payload(" {\"a\": 1} \n"), "{\"a\": 1}");
@@ -89,7 +106,10 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_carried_as_text() {
-        assert_eq!(payload("a \"b\"\n\u{0}"), r#"{"payload_text":"a \"b\"\n�"}"#);
+        assert_eq!(
+            payload("a \"b\"\n\u{0}"),
+            r#"{"payload_text":"a \"b\"\n�"}"#
+        );
         assert_eq!(payload(""), r#"{"payload_text":""}"#);
         assert_eq!(payload("{\"a\":1}}"), r#"{"payload_text":"{\"a\":1}}"}"#);
     }
@@ -97,7 +117,10 @@ mod tests {
     #[test]
     fn fields_are_an_object() {
         assert_eq!(object([]).unwrap().get(), "{}");
-        assert_eq!(object([("a\"", "1"), ("b", "\u{1}\n")]).unwrap().get(), "{\"a\\\"\":\"1\",\"b\":\"\u{fffd}\\n\"}");
+        assert_eq!(
+            object([("a\"", "1"), ("b", "\u{1}\n")]).unwrap().get(),
+            "{\"a\\\"\":\"1\",\"b\":\"\u{fffd}\\n\"}"
+        );
     }
 
     #[test]

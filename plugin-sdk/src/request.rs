@@ -13,19 +13,27 @@ impl Request {
 
     /// The values of every header of this name, in the order received.
     pub fn header_all(&self, name: &str) -> impl Iterator<Item = &str> {
-        let named = self.headers.iter().filter(move |(header, _)| header.eq_ignore_ascii_case(name));
+        let named = self
+            .headers
+            .iter()
+            .filter(move |(header, _)| header.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str())
     }
 
     /// Sets a header, in place of all that have this name.
     pub fn set_header(&mut self, name: &str, value: &str) {
-        self.headers.retain(|(header, _)| !header.eq_ignore_ascii_case(name));
-        self.headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        self.headers
+            .retain(|(header, _)| !header.eq_ignore_ascii_case(name));
+        self.headers
+            .push((name.to_ascii_lowercase(), value.to_owned()));
     }
 
-    /// Returns whether `Content-Type` names this media type, such as `application/json`, whatever its case and parameters.
+    /// Returns whether `Content-Type` names this media type, such as `application/json`, whatever
+    /// its case and parameters.
     pub fn is_media_type(&self, media_type: &str) -> bool {
-        let essence = self.header("content-type").and_then(|value| value.split(';').next());
+        let essence = self
+            .header("content-type")
+            .and_then(|value| value.split(';').next());
         essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))
     }
 
@@ -34,12 +42,14 @@ impl Request {
         query(&self.url)
     }
 
-    /// The body as text for reading, without its encodings and a byte order mark. Bytes that are not UTF-8 become U+FFFD.
-    /// [`crate::body::read`] tells what it is.
+    /// The body as text for reading, without its encodings and a byte order mark. Bytes that are
+    /// not UTF-8 become U+FFFD. [`crate::body::read`] tells what it is.
     pub fn text(&self) -> Cow<'_, str> {
         let text = match &self.content {
             Some(Content::Text(text)) => Cow::Borrowed(&**text),
-            Some(Content::Base64(text)) => Cow::Owned(Body::Base64(text.clone()).text().into_owned()),
+            Some(Content::Base64(text)) => {
+                Cow::Owned(Body::Base64(text.clone()).text().into_owned())
+            }
             Some(Content::Unreadable(_)) | None => self.body.text(),
         };
         match text {
@@ -62,7 +72,10 @@ mod tests {
 
     #[test]
     fn headers_are_found_whatever_their_case() {
-        let request = testing::post("https://a.example/in/x").header("x-a", "1").header("x-a", "2").build();
+        let request = testing::post("https://a.example/in/x")
+            .header("x-a", "1")
+            .header("x-a", "2")
+            .build();
         assert_eq!(request.header("X-A"), Some("1"));
         assert_eq!(request.header_all("x-a").collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!(request.header("x-b"), None);
@@ -70,17 +83,26 @@ mod tests {
 
     #[test]
     fn a_header_that_is_set_is_there_once() {
-        let mut request = testing::post("https://a.example/").header("x-a", "1").header("x-a", "2").build();
+        let mut request = testing::post("https://a.example/")
+            .header("x-a", "1")
+            .header("x-a", "2")
+            .build();
         request.set_header("X-A", "3");
         assert_eq!(request.headers, [("x-a".to_owned(), "3".to_owned())]);
     }
 
     #[test]
     fn a_media_type_is_compared_without_case_and_parameters() {
-        let request = testing::post("https://a.example/").header("content-type", "Application/JSON; charset=x").build();
+        let request = testing::post("https://a.example/")
+            .header("content-type", "Application/JSON; charset=x")
+            .build();
         assert!(request.is_media_type("application/json"));
         assert!(!request.is_media_type("application/js"));
-        assert!(!testing::post("https://a.example/").build().is_media_type("application/json"));
+        assert!(
+            !testing::post("https://a.example/")
+                .build()
+                .is_media_type("application/json")
+        );
     }
 
     #[test]
@@ -90,6 +112,12 @@ mod tests {
         assert_eq!(query.get("a").as_deref(), Some("1"));
         assert_eq!(query.get("b").as_deref(), Some(" ?c"));
         assert_eq!(query.fields().len(), 2);
-        assert!(testing::post("https://a.example/").build().query().fields().is_empty());
+        assert!(
+            testing::post("https://a.example/")
+                .build()
+                .query()
+                .fields()
+                .is_empty()
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! Proofs of who sent a request. Every comparison with a secret takes the same time whatever the sender guessed.
+//! Proofs of who sent a request. Every comparison with a secret takes the same time whatever the
+//! sender guessed.
 //!
-//! [`Scheme`] knows the ways in which senders commonly prove themselves: [`Scheme::admit`] lets the right one in, and
-//! [`Scheme::sign`] makes such a proof, for tests. The rest is what it is made of.
+//! [`Scheme`] knows the ways in which senders commonly prove themselves: [`Scheme::admit`] lets the
+//! right one in, and [`Scheme::sign`] makes such a proof, for tests. The rest is what it is made
+//! of.
 
 mod admission;
 pub mod over_url;
@@ -35,8 +37,8 @@ pub enum Proof {
     Missing,
     /// The request carries one, and it is wrong: reject it as forbidden.
     Wrong,
-    /// The request carries the right one, made more than [`TOLERANCE_SECONDS`] before or after it was received: reject
-    /// it as forbidden, because somebody may have recorded it.
+    /// The request carries the right one, made more than [`TOLERANCE_SECONDS`] before or after it
+    /// was received: reject it as forbidden, because somebody may have recorded it.
     Stale,
     /// The request carries the right one.
     Good,
@@ -68,12 +70,14 @@ impl<const N: usize> Digest<N> {
         hex(&self.0)
     }
 
-    /// Returns whether this is the digest that a sender spelled in base64, compared in constant time.
+    /// Returns whether this is the digest that a sender spelled in base64, compared in constant
+    /// time.
     pub fn is_base64(&self, given: &str) -> bool {
         same(given, &self.base64())
     }
 
-    /// Returns whether this is the digest that a sender spelled in lower-case hex, compared in constant time.
+    /// Returns whether this is the digest that a sender spelled in lower-case hex, compared in
+    /// constant time.
     pub fn is_hex(&self, given: &str) -> bool {
         same(given, &self.hex())
     }
@@ -83,7 +87,9 @@ impl<const N: usize> Digest<N> {
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    digits
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
 }
 
 /// An HMAC of the parts, one after the other. `None` for an algorithm that is none.
@@ -144,15 +150,18 @@ pub fn basic(request: &Request, user: &str, password: &str) -> Proof {
     credentials(request, "basic").map_or(Proof::Missing, |given| Proof::of(same(given, &expected)))
 }
 
-/// What follows the scheme in `Authorization`, where it is of this scheme. By itself, so that a plugin whose sender only
-/// shows a token carries no other scheme.
+/// What follows the scheme in `Authorization`, where it is of this scheme. By itself, so that a
+/// plugin whose sender only shows a token carries no other scheme.
 fn credentials<'a>(request: &'a Request, scheme: &str) -> Option<&'a str> {
     let (given, credentials) = request.header("authorization")?.trim().split_once(' ')?;
-    given.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
+    given
+        .eq_ignore_ascii_case(scheme)
+        .then(|| credentials.trim())
 }
 
-/// Returns whether the URL's `bodySHA256` is the SHA-256 of the body, in lower-case hex. It proves something only together with
-/// a signature over the URL: this is how Twilio signs a body that is not a form.
+/// Returns whether the URL's `bodySHA256` is the SHA-256 of the body, in lower-case hex. It proves
+/// something only together with a signature over the URL: this is how Twilio signs a body that is
+/// not a form.
 pub fn body_sha256(request: &Request) -> Proof {
     of_view::body_sha256(&View::from(request))
 }
@@ -181,7 +190,10 @@ mod tests {
         assert_eq!(sha1.hex(), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
         assert_eq!(sha1.base64(), "7/zfauXrL6LSdBbV8YTfnCWafHk=");
         let sha256 = hmac_sha256(b"Jefe", parts);
-        assert_eq!(sha256.hex(), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(
+            sha256.hex(),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
     }
 
     #[test]
@@ -189,7 +201,12 @@ mod tests {
         let digest = hmac_sha1(b"key", &[b"text"]);
         assert!(digest.is_base64(&digest.base64()) && digest.is_hex(&digest.hex()));
         assert!(!digest.is_hex(&digest.hex().to_uppercase()));
-        for wrong in ["", "=", &digest.base64()[1..], &format!("{} ", digest.base64())] {
+        for wrong in [
+            "",
+            "=",
+            &digest.base64()[1..],
+            &format!("{} ", digest.base64()),
+        ] {
             assert!(!digest.is_base64(wrong), "{wrong:?}");
         }
     }
@@ -200,10 +217,22 @@ mod tests {
 
     #[test]
     fn a_bearer_token_is_missing_wrong_or_good() {
-        assert_eq!(bearer(&testing::post("https://a.example/in/x").build(), "s3cret"), Proof::Missing);
-        assert_eq!(bearer(&asking("Basic s3cret").build(), "s3cret"), Proof::Missing);
-        assert_eq!(bearer(&asking("Bearer s3cre").build(), "s3cret"), Proof::Wrong);
-        assert_eq!(bearer(&asking("bearer  s3cret").build(), "s3cret"), Proof::Good);
+        assert_eq!(
+            bearer(&testing::post("https://a.example/in/x").build(), "s3cret"),
+            Proof::Missing
+        );
+        assert_eq!(
+            bearer(&asking("Basic s3cret").build(), "s3cret"),
+            Proof::Missing
+        );
+        assert_eq!(
+            bearer(&asking("Bearer s3cre").build(), "s3cret"),
+            Proof::Wrong
+        );
+        assert_eq!(
+            bearer(&asking("bearer  s3cret").build(), "s3cret"),
+            Proof::Good
+        );
     }
 
     #[test]
@@ -211,15 +240,26 @@ mod tests {
         let request = asking("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==").build();
         assert_eq!(basic(&request, "Aladdin", "open sesame"), Proof::Good);
         assert_eq!(basic(&request, "Aladdin", "open"), Proof::Wrong);
-        assert_eq!(basic(&asking("Bearer x").build(), "Aladdin", "open sesame"), Proof::Missing);
+        assert_eq!(
+            basic(&asking("Bearer x").build(), "Aladdin", "open sesame"),
+            Proof::Missing
+        );
     }
 
     #[test]
     fn a_body_is_that_of_the_url_or_it_is_not() {
-        let of_abc =
-            "https://a.example/?a=1&bodySHA256=ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(body_sha256(&testing::post(of_abc).body("abc").build()), Proof::Good);
-        assert_eq!(body_sha256(&testing::post(of_abc).body("abd").build()), Proof::Wrong);
-        assert_eq!(body_sha256(&testing::post("https://a.example/?a=1").body("abc").build()), Proof::Missing);
+        let of_abc = "https://a.example/?a=1&bodySHA256=ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(
+            body_sha256(&testing::post(of_abc).body("abc").build()),
+            Proof::Good
+        );
+        assert_eq!(
+            body_sha256(&testing::post(of_abc).body("abd").build()),
+            Proof::Wrong
+        );
+        assert_eq!(
+            body_sha256(&testing::post("https://a.example/?a=1").body("abc").build()),
+            Proof::Missing
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! A test kit: a plugin's cases run natively, and requests made by hand.
 //!
-//! Every request and every answer goes through the same JSON as on the wire, so what passes here passes in the sandbox.
+//! Every request and every answer goes through the same JSON as on the wire, so what passes here
+//! passes in the sandbox.
 
 #[cfg(feature = "proptest")]
 pub mod hostile;
@@ -17,12 +18,13 @@ use crate::contract::{Answer, Body, Checked, Description, Request};
 use crate::signature::Scheme;
 use crate::{Plugin, form, wire};
 
-/// Runs every case of a folder; a relative one stands in the crate's own folder, where `cargo test` runs. Checks the
-/// description on the way.
+/// Runs every case of a folder; a relative one stands in the crate's own folder, where `cargo test`
+/// runs. Checks the description on the way.
 ///
 /// # Panics
-/// Where a case is answered otherwise than its `.json` says: with the difference, or with the whole answer where there
-/// is no `.json` yet, to be read and put there. All cases are run before it panics.
+/// Where a case is answered otherwise than its `.json` says: with the difference, or with the whole
+/// answer where there is no `.json` yet, to be read and put there. All cases are run before it
+/// panics.
 pub fn run_cases<P: Plugin>(folder: impl AsRef<Path>) {
     let folder = folder.as_ref();
     let mut complaints = String::new();
@@ -30,7 +32,11 @@ pub fn run_cases<P: Plugin>(folder: impl AsRef<Path>) {
         let _ = writeln!(complaints, "describe: {flaw}\n");
     }
     let cases = case::load(folder).unwrap_or_else(|error| panic!("{error}"));
-    assert!(!cases.is_empty(), "{} holds no case: put a request in a file `<case>.http` there", folder.display());
+    assert!(
+        !cases.is_empty(),
+        "{} holds no case: put a request in a file `<case>.http` there",
+        folder.display()
+    );
     for case in &cases {
         if let Err(complaint) = run_case::<P>(case) {
             let _ = writeln!(complaints, "case {}: {complaint}\n", case.name);
@@ -44,7 +50,9 @@ fn run_case<P: Plugin>(case: &Case) -> Result<(), String> {
     let read: Answer = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
     match read.flaw() {
         Some(flaw) => Err(flaw),
-        None => case.compare(&answer).map_err(|difference| difference.to_string()),
+        None => case
+            .compare(&answer)
+            .map_err(|difference| difference.to_string()),
     }
 }
 
@@ -54,7 +62,8 @@ fn run_case<P: Plugin>(case: &Case) -> Result<(), String> {
 /// Where its schema is no JSON.
 pub fn describe<P: Plugin>() -> Description<Value> {
     let description = wire::describe::<P>().unwrap_or_else(|error| panic!("{error}"));
-    serde_json::from_slice(&description).unwrap_or_else(|error| panic!("the description is none: {error}"))
+    serde_json::from_slice(&description)
+        .unwrap_or_else(|error| panic!("the description is none: {error}"))
 }
 
 /// Returns a plugin's answer to a request.
@@ -63,7 +72,8 @@ pub fn describe<P: Plugin>() -> Description<Value> {
 /// Where the plugin's settings do not decode.
 pub fn read<P: Plugin>(request: &Request) -> Answer {
     let answer = wire_read::<P>(request).unwrap_or_else(|error| panic!("{error}"));
-    serde_json::from_str(&answer).unwrap_or_else(|error| panic!("the answer is not one of the contract: {error}"))
+    serde_json::from_str(&answer)
+        .unwrap_or_else(|error| panic!("the answer is not one of the contract: {error}"))
 }
 
 /// Returns a plugin's check of settings, as JSON text.
@@ -72,7 +82,8 @@ pub fn read<P: Plugin>(request: &Request) -> Answer {
 /// Where the settings do not decode.
 pub fn check<P: Plugin>(settings: &str) -> Checked {
     let answer = wire::check::<P>(settings.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
-    serde_json::from_slice(&answer).unwrap_or_else(|error| panic!("the answer is not one of the contract: {error}"))
+    serde_json::from_slice(&answer)
+        .unwrap_or_else(|error| panic!("the answer is not one of the contract: {error}"))
 }
 
 fn wire_read<P: Plugin>(request: &Request) -> Result<String, String> {
@@ -111,7 +122,9 @@ impl RequestBuilder {
     /// One header more. The host writes names in lower case, and so does this.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.0.headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        self.0
+            .headers
+            .push((name.to_ascii_lowercase(), value.to_owned()));
         self
     }
 
@@ -131,7 +144,8 @@ impl RequestBuilder {
     /// A body of these fields in this order, with the `Content-Type` of a form.
     #[must_use]
     pub fn form(self, fields: &[(&str, &str)]) -> Self {
-        self.header("content-type", "application/x-www-form-urlencoded").body(form::write(fields))
+        self.header("content-type", "application/x-www-form-urlencoded")
+            .body(form::write(fields))
     }
 
     /// Another time of receipt: RFC 3339, UTC.
@@ -141,7 +155,8 @@ impl RequestBuilder {
         self
     }
 
-    /// Signed as the sender would, at the time of receipt. To be called last: a signature covers what is there.
+    /// Signed as the sender would, at the time of receipt. To be called last: a signature covers
+    /// what is there.
     #[must_use]
     pub fn signed(mut self, scheme: &Scheme, secret: &str) -> Self {
         scheme.sign(&mut self.0, secret);

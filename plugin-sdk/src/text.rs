@@ -1,17 +1,23 @@
 //! Text from outside, made fit to be read.
 
-/// One line of at most `max_chars` characters: runs of white space and control characters become one space, and a cut
-/// is shown by `…`. Characters that turn the direction of writing are dropped, because they can make a title read as
-/// another.
+/// One line of at most `max_chars` characters: runs of white space and control characters become
+/// one space, and a cut is shown by `…`. Characters that turn the direction of writing are dropped,
+/// because they can make a title read as another.
 pub fn line(text: &str, max_chars: usize) -> String {
     if text.len() <= max_chars && is_plain_line(text) {
         return text.to_owned();
     }
     let mut line = String::with_capacity(text.len().min(4 * max_chars));
     let mut chars = 0;
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+    for word in text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+    {
         let space = (!line.is_empty()).then_some(' ');
-        for char in space.into_iter().chain(word.chars().filter(|&c| !turns_direction(c))) {
+        for char in space
+            .into_iter()
+            .chain(word.chars().filter(|&c| !turns_direction(c)))
+        {
             if chars == max_chars {
                 line.pop();
                 line.push('…');
@@ -25,8 +31,8 @@ pub fn line(text: &str, max_chars: usize) -> String {
     line
 }
 
-/// Returns whether this is printable ASCII with single spaces. Most texts are, and this check is much faster than a reading by
-/// character.
+/// Returns whether this is printable ASCII with single spaces. Most texts are, and this check is
+/// much faster than a reading by character.
 fn is_plain_line(text: &str) -> bool {
     let mut before = b' ';
     for byte in text.bytes() {
@@ -49,7 +55,10 @@ mod tests {
 
     #[test]
     fn white_space_and_control_characters_become_one_space() {
-        assert_eq!(line("  a\r\n\tb\u{0}\u{1b}[31m c\u{a0}d ", 99), "a b [31m c d");
+        assert_eq!(
+            line("  a\r\n\tb\u{0}\u{1b}[31m c\u{a0}d ", 99),
+            "a b [31m c d"
+        );
         assert_eq!(line(" \n ", 99), "");
         assert_eq!(line("", 99), "");
         assert_eq!(line(" a  b ", 99), "a b");

@@ -17,12 +17,17 @@ use time::{OffsetDateTime, UtcOffset};
 /// | a count since 1970 | seconds, milliseconds, microseconds or nanoseconds, by its size |
 /// | `/Date(…)/` | `/Date(1769846400000)/` |
 ///
-/// A time without a zone counts as UTC. `None` for a day without a time, for `01/02/2026`, which is two days, and for what
-/// is no time: the caller looks at its next place then.
+/// A time without a zone counts as UTC. `None` for a day without a time, for `01/02/2026`, which is
+/// two days, and for what is no time: the caller looks at its next place then.
 pub fn any(text: &str) -> Option<String> {
     let text = text.trim().trim_matches('"').trim();
-    if let Some(count) = text.strip_prefix("/Date(").or_else(|| text.strip_prefix("\\/Date(")) {
-        let end = count.find(|c: char| !c.is_ascii_digit()).unwrap_or(count.len());
+    if let Some(count) = text
+        .strip_prefix("/Date(")
+        .or_else(|| text.strip_prefix("\\/Date("))
+    {
+        let end = count
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(count.len());
         return of_count(&count[..end], "");
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -33,11 +38,12 @@ pub fn any(text: &str) -> Option<String> {
     rfc3339(text).or_else(|| spell(written::parse(text)?))
 }
 
-/// The time that is so many seconds after 1970, or other units where there are too many digits. By whole numbers, because
-/// the code that reads others is a twentieth of a plugin.
+/// The time that is so many seconds after 1970, or other units where there are too many digits. By
+/// whole numbers, because the code that reads others is a twentieth of a plugin.
 fn of_count(whole: &str, fraction: &str) -> Option<String> {
     let count: i128 = whole.parse().ok().filter(|_| whole.len() <= 20)?;
-    // 1973: what is less is no time of this century, in any unit. The other bounds are the year 5138.
+    // 1973: what is less is no time of this century, in any unit. The other bounds are the year
+    // 5138.
     let nanoseconds = match count {
         100_000_000..100_000_000_000 => {
             let fraction: i128 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
@@ -61,23 +67,34 @@ pub fn rfc2822(text: &str) -> Option<String> {
     spell(OffsetDateTime::parse(text.trim(), &Rfc2822).ok()?)
 }
 
-/// A count since 1970: seconds, with or without a fraction; or milliseconds, microseconds or nanoseconds, where it is too
-/// large to be the unit before.
+/// A count since 1970: seconds, with or without a fraction; or milliseconds, microseconds or
+/// nanoseconds, where it is too large to be the unit before.
 pub fn unix(count: f64) -> Option<String> {
-    /// The year 5138 in seconds. A thousand times as much is the same year in the next unit, and 1973 in the one after.
+    /// The year 5138 in seconds. A thousand times as much is the same year in the next unit, and
+    /// 1973 in the one after.
     const LARGEST: f64 = 1e11;
     let size = count.abs();
-    let units_a_second = [1.0, 1e3, 1e6].into_iter().find(|unit| size < LARGEST * unit).unwrap_or(1e9);
+    let units_a_second = [1.0, 1e3, 1e6]
+        .into_iter()
+        .find(|unit| size < LARGEST * unit)
+        .unwrap_or(1e9);
     // To the millisecond: more digits of a fraction are those of the number's own rounding.
     let milliseconds = (count / units_a_second * 1e3).round();
-    let nanoseconds =
-        if milliseconds.is_finite() { (milliseconds as i128).checked_mul(1_000_000)? } else { return None };
+    let nanoseconds = if milliseconds.is_finite() {
+        (milliseconds as i128).checked_mul(1_000_000)?
+    } else {
+        return None;
+    };
     spell(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?)
 }
 
 /// The whole seconds since 1970 of a time of RFC 3339.
 pub fn seconds(rfc3339: &str) -> Option<i64> {
-    Some(OffsetDateTime::parse(rfc3339.trim(), &Rfc3339).ok()?.unix_timestamp())
+    Some(
+        OffsetDateTime::parse(rfc3339.trim(), &Rfc3339)
+            .ok()?
+            .unix_timestamp(),
+    )
 }
 
 /// The time that is so many seconds after 1970.
@@ -86,7 +103,9 @@ pub fn of_seconds(seconds: i64) -> Option<String> {
 }
 
 fn spell(time: OffsetDateTime) -> Option<String> {
-    time.checked_to_offset(UtcOffset::UTC)?.format(&Rfc3339).ok()
+    time.checked_to_offset(UtcOffset::UTC)?
+        .format(&Rfc3339)
+        .ok()
 }
 
 #[cfg(test)]
@@ -95,12 +114,27 @@ mod tests {
 
     #[test]
     fn times_become_rfc_3339_in_utc() {
-        assert_eq!(rfc3339(" 2026-01-31T09:00:00.5+01:00").as_deref(), Some("2026-01-31T08:00:00.5Z"));
-        assert_eq!(rfc2822("Sat, 31 Jan 2026 09:00:00 +0100").as_deref(), Some("2026-01-31T08:00:00Z"));
-        assert_eq!(unix(1_769_846_400.25).as_deref(), Some("2026-01-31T08:00:00.25Z"));
-        assert_eq!(unix(1_769_846_400_250.0).as_deref(), Some("2026-01-31T08:00:00.25Z"));
+        assert_eq!(
+            rfc3339(" 2026-01-31T09:00:00.5+01:00").as_deref(),
+            Some("2026-01-31T08:00:00.5Z")
+        );
+        assert_eq!(
+            rfc2822("Sat, 31 Jan 2026 09:00:00 +0100").as_deref(),
+            Some("2026-01-31T08:00:00Z")
+        );
+        assert_eq!(
+            unix(1_769_846_400.25).as_deref(),
+            Some("2026-01-31T08:00:00.25Z")
+        );
+        assert_eq!(
+            unix(1_769_846_400_250.0).as_deref(),
+            Some("2026-01-31T08:00:00.25Z")
+        );
         assert_eq!(seconds("2026-01-31T08:00:00.999Z"), Some(1_769_846_400));
-        assert_eq!(of_seconds(1_769_846_400).as_deref(), Some("2026-01-31T08:00:00Z"));
+        assert_eq!(
+            of_seconds(1_769_846_400).as_deref(),
+            Some("2026-01-31T08:00:00Z")
+        );
     }
 
     #[test]
@@ -148,14 +182,30 @@ mod tests {
         ] {
             assert_eq!(any(text).as_deref(), Some("2026-01-31T08:00:00Z"), "{text}");
         }
-        assert_eq!(any("2026-01-31T12:00:00.25 PM").as_deref(), Some("2026-01-31T12:00:00.25Z"));
-        assert_eq!(any("2026-01-31 12:00 am").as_deref(), Some("2026-01-31T00:00:00Z"));
-        assert_eq!(any("2026-12-31T23:59:60Z").as_deref(), Some("2026-12-31T23:59:59.999999999Z"), "a leap second");
+        assert_eq!(
+            any("2026-01-31T12:00:00.25 PM").as_deref(),
+            Some("2026-01-31T12:00:00.25Z")
+        );
+        assert_eq!(
+            any("2026-01-31 12:00 am").as_deref(),
+            Some("2026-01-31T00:00:00Z")
+        );
+        assert_eq!(
+            any("2026-12-31T23:59:60Z").as_deref(),
+            Some("2026-12-31T23:59:59.999999999Z"),
+            "a leap second"
+        );
     }
 
     #[test]
     fn what_is_no_time_is_none() {
-        for text in ["", "now", "2026-01-31", "2026-01-31T08:00:00", "2026-13-01T00:00:00Z"] {
+        for text in [
+            "",
+            "now",
+            "2026-01-31",
+            "2026-01-31T08:00:00",
+            "2026-13-01T00:00:00Z",
+        ] {
             assert_eq!(rfc3339(text), None, "{text}");
             assert_eq!(rfc2822(text), None, "{text}");
         }
@@ -193,6 +243,9 @@ mod tests {
 
     #[test]
     fn a_wrong_day_of_the_week_is_forgiven() {
-        assert_eq!(rfc2822("Mon, 31 Jan 2026 08:00:00 GMT").as_deref(), Some("2026-01-31T08:00:00Z"));
+        assert_eq!(
+            rfc2822("Mon, 31 Jan 2026 08:00:00 GMT").as_deref(),
+            Some("2026-01-31T08:00:00Z")
+        );
     }
 }

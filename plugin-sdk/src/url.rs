@@ -1,19 +1,28 @@
-//! URLs as senders sign them and as people read them. None goes through a URL parser, because a normalised URL is
-//! another one, and a signature covers what was typed.
+//! URLs as senders sign them and as people read them. None goes through a URL parser, because a
+//! normalised URL is another one, and a signature covers what was typed.
 
 use crate::form::Form;
 
-/// The URL for people and logs: without a password, and without the value of a query parameter `token`.
+/// The URL for people and logs: without a password, and without the value of a query parameter
+/// `token`.
 pub fn masked(url: &str) -> String {
     let user = Parts::of(url).and_then(|parts| parts.user);
     let url = match user.and_then(|user| user.split_once(':')) {
-        Some((name, password)) => url.replacen(&format!("{name}:{password}@"), &format!("{name}:***@"), 1),
+        Some((name, password)) => {
+            url.replacen(&format!("{name}:{password}@"), &format!("{name}:***@"), 1)
+        }
         None => url.to_owned(),
     };
-    let Some((start, query)) = url.split_once('?') else { return url };
+    let Some((start, query)) = url.split_once('?') else {
+        return url;
+    };
     let fields = query.split('&').map(|field| {
         let form = Form::parse(field.as_bytes());
-        if form.get("token").is_some() { "token=***" } else { field }
+        if form.get("token").is_some() {
+            "token=***"
+        } else {
+            field
+        }
     });
     format!("{start}?{}", fields.collect::<Vec<_>>().join("&"))
 }
@@ -40,7 +49,13 @@ impl<'a> Parts<'a> {
             Some((host, port)) if !port.contains(']') => (host, Some(port)),
             _ => (address, None),
         };
-        Some(Self { scheme, user, host, port, rest })
+        Some(Self {
+            scheme,
+            user,
+            host,
+            port,
+            rest,
+        })
     }
 
     pub(crate) fn standard_port(&self) -> Option<&'static str> {
@@ -55,7 +70,17 @@ impl<'a> Parts<'a> {
     pub(crate) fn spell(&self, user: Option<&str>, port: Option<&str>) -> String {
         let (user, at) = user.map_or(("", ""), |user| (user, "@"));
         let (colon, port) = port.map_or(("", ""), |port| (":", port));
-        [self.scheme, "://", user, at, self.host, colon, port, self.rest].concat()
+        [
+            self.scheme,
+            "://",
+            user,
+            at,
+            self.host,
+            colon,
+            port,
+            self.rest,
+        ]
+        .concat()
     }
 }
 
@@ -65,11 +90,17 @@ mod tests {
 
     #[test]
     fn secrets_in_a_url_are_masked() {
-        assert_eq!(masked("https://u:pw@a.example/in/x"), "https://u:***@a.example/in/x");
+        assert_eq!(
+            masked("https://u:pw@a.example/in/x"),
+            "https://u:***@a.example/in/x"
+        );
         assert_eq!(
             masked("https://a.example/in/x?a=token&token=s3&b=%20&%74oken=s3&token"),
             "https://a.example/in/x?a=token&token=***&b=%20&token=***&token=***"
         );
-        assert_eq!(masked("https://a.example/token=1"), "https://a.example/token=1");
+        assert_eq!(
+            masked("https://a.example/token=1"),
+            "https://a.example/token=1"
+        );
     }
 }

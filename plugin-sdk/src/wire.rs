@@ -1,4 +1,5 @@
-//! A plugin as bytes in and bytes out: what the wasm exports do, and what the test kit does natively.
+//! A plugin as bytes in and bytes out: what the wasm exports do, and what the test kit does
+//! natively.
 
 use serde_json::error::Category;
 
@@ -10,10 +11,12 @@ use crate::contract::Request;
 /// # Errors
 /// What went wrong, for the operator.
 pub fn describe<P: Plugin>() -> Result<Vec<u8>, String> {
-    serde_json::to_vec(&P::describe()).map_err(|error| format!("the description cannot be written as JSON: {error}"))
+    serde_json::to_vec(&P::describe())
+        .map_err(|error| format!("the description cannot be written as JSON: {error}"))
 }
 
-/// Settings as JSON, and what the plugin says of them: a [`Checked`](crate::contract::Checked) as JSON.
+/// Settings as JSON, and what the plugin says of them: a [`Checked`](crate::contract::Checked) as
+/// JSON.
 ///
 /// # Errors
 /// What went wrong, for the operator. It holds nothing of the settings.
@@ -27,8 +30,12 @@ pub fn check<P: Plugin>(input: &[u8]) -> Result<Vec<u8>, String> {
 /// # Errors
 /// What went wrong, for the operator. It holds nothing of the request and nothing of the settings.
 pub fn read<P: Plugin>(input: &[u8]) -> Result<Vec<u8>, String> {
-    let request: Request = serde_json::from_str(text(input)?)
-        .map_err(|error| format!("the host sent what is no request of contract 1: {}", place(&error)))?;
+    let request: Request = serde_json::from_str(text(input)?).map_err(|error| {
+        format!(
+            "the host sent what is no request of contract 1: {}",
+            place(&error)
+        )
+    })?;
     let answer = P::read(&request, settings::<P>(request.settings.get())?);
     // An answer repeats most of its request, so this is written without growing.
     let mut output = Vec::with_capacity(input.len());
@@ -37,17 +44,24 @@ pub fn read<P: Plugin>(input: &[u8]) -> Result<Vec<u8>, String> {
     Ok(output)
 }
 
-/// Checked once, and then read as text: a plugin reads text as well, and one reader of JSON is smaller than two.
+/// Checked once, and then read as text: a plugin reads text as well, and one reader of JSON is
+/// smaller than two.
 fn text(input: &[u8]) -> Result<&str, String> {
-    str::from_utf8(input).map_err(|_| "the host sent what is no request of contract 1: not UTF-8".to_owned())
+    str::from_utf8(input)
+        .map_err(|_| "the host sent what is no request of contract 1: not UTF-8".to_owned())
 }
 
 fn settings<P: Plugin>(json: &str) -> Result<P::Settings, String> {
-    serde_json::from_str(json)
-        .map_err(|error| format!("the settings fit the plugin's schema, but not the plugin: {}", place(&error)))
+    serde_json::from_str(json).map_err(|error| {
+        format!(
+            "the settings fit the plugin's schema, but not the plugin: {}",
+            place(&error)
+        )
+    })
 }
 
-/// Where JSON did not decode. Never serde's own words: they quote the value, and a setting's value may be a secret.
+/// Where JSON did not decode. Never serde's own words: they quote the value, and a setting's value
+/// may be a secret.
 fn place(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Data => "a value of another shape or a missing one",
@@ -83,34 +97,52 @@ mod tests {
     }
 
     fn read_with(settings: &str) -> Result<String, String> {
-        let request = testing::post("https://a.example/in/x").settings(settings).build();
+        let request = testing::post("https://a.example/in/x")
+            .settings(settings)
+            .build();
         let output = read::<Picky>(&serde_json::to_vec(&request).unwrap())?;
         Ok(String::from_utf8(output).unwrap())
     }
 
     #[test]
     fn settings_reach_the_plugin_decoded() {
-        assert_eq!(read_with(r#"{ "port": 25 }"#).unwrap(), r#"{"ignored":{"reason":"port 25"}}"#);
+        assert_eq!(
+            read_with(r#"{ "port": 25 }"#).unwrap(),
+            r#"{"ignored":{"reason":"port 25"}}"#
+        );
     }
 
     #[test]
     fn settings_that_do_not_decode_are_told_without_their_values() {
         let error = read_with(r#"{"port": "hunter2"}"#).unwrap_err();
-        assert!(error.contains("settings") && error.contains("line 1 column 18"), "{error}");
+        assert!(
+            error.contains("settings") && error.contains("line 1 column 18"),
+            "{error}"
+        );
         assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]
     fn input_that_is_no_request_is_told_so() {
-        for (input, said) in [("", "ends too soon"), ("{}", "a missing one"), ("[}", "not JSON")] {
+        for (input, said) in [
+            ("", "ends too soon"),
+            ("{}", "a missing one"),
+            ("[}", "not JSON"),
+        ] {
             let error = read::<Picky>(input.as_bytes()).unwrap_err();
-            assert!(error.contains("contract 1") && error.contains(said), "{input:?}: {error}");
+            assert!(
+                error.contains("contract 1") && error.contains(said),
+                "{input:?}: {error}"
+            );
         }
     }
 
     #[test]
     fn a_description_names_its_contract() {
         let json = String::from_utf8(describe::<Picky>().unwrap()).unwrap();
-        assert!(json.starts_with(r#"{"contract":1,"name":"picky""#), "{json}");
+        assert!(
+            json.starts_with(r#"{"contract":1,"name":"picky""#),
+            "{json}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The words that senders use for how urgent something is, and for whether it begins or ends: one table of each, gathered
-//! from what the vendors document.
+//! The words that senders use for how urgent something is, and for whether it begins or ends: one
+//! table of each, gathered from what the vendors document.
 //!
 //! | vendor | priorities | statuses |
 //! |---|---|---|
@@ -22,15 +22,17 @@
 //! | syslog | emerg … debug | |
 //! | Zabbix | Disaster, High, Average, Warning, Information | PROBLEM, RESOLVED |
 //!
-//! Two rules. A word never means its opposite: what ends with another word in front of it (`not ok`, `unresolved`) is not
-//! read as the end. And what several vendors mean differently has the more urgent meaning: Azure's `Sev1` is an error, and
-//! everybody else's is the worst there is. A word that is not here means nothing: the caller has a default for it that is not
-//! below what a known word would have given, and says so in a [`Note`](crate::contract::Note).
+//! Two rules. A word never means its opposite: what ends with another word in front of it
+//! (`not ok`, `unresolved`) is not read as the end. And what several vendors mean differently has
+//! the more urgent meaning: Azure's `Sev1` is an error, and everybody else's is the worst there is.
+//! A word that is not here means nothing: the caller has a default for it that is not below what a
+//! known word would have given, and says so in a [`Note`](crate::contract::Note).
 
 use crate::contract::{Priority, Status};
 
-/// Words without their spaces and punctuation, in lower case, and what they mean: `c`ritical, `h`igh, `m`edium or `l`ow.
-/// One flat table, because the code of several would be larger than they are.
+/// Words without their spaces and punctuation, in lower case, and what they mean: `c`ritical,
+/// `h`igh, `m`edium or `l`ow. One flat table, because the code of several would be larger than they
+/// are.
 static PRIORITIES: [(&str, u8); 91] = [
     ("critical", b'c'),
     ("crit", b'c'),
@@ -126,7 +128,14 @@ static PRIORITIES: [(&str, u8); 91] = [
 ];
 
 /// Words that say nothing beside one that does: `High priority`, `1 - Critical`.
-static NOISE: [&str; 6] = ["priority", "severity", "level", "urgency", "impact", "importance"];
+static NOISE: [&str; 6] = [
+    "priority",
+    "severity",
+    "level",
+    "urgency",
+    "impact",
+    "importance",
+];
 
 static TRIGGERS: [&str; 91] = [
     "trigger",
@@ -270,24 +279,30 @@ static RESOLVES: [&str; 43] = [
 
 /// Prefixes of a status that do not change it: `incident.resolved`, `alert_closed`.
 static NOUNS: [&str; 18] = [
-    "incident", "alert", "monitor", "issue", "event", "problem", "alarm", "check", "metric", "case", "ticket", "error",
-    "service", "host", "status", "state", "warning", "degraded",
+    "incident", "alert", "monitor", "issue", "event", "problem", "alarm", "check", "metric",
+    "case", "ticket", "error", "service", "host", "status", "state", "warning", "degraded",
 ];
 
 /// The letters and digits of a word, in lower case.
 fn plain(word: &str) -> String {
-    word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    word.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// The parts of a text between spaces and punctuation, in lower case, but for the empty ones.
 fn parts(word: &str) -> Vec<String> {
-    word.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty()).map(str::to_lowercase).collect()
+    word.split(|c: char| !c.is_alphanumeric())
+        .filter(|part| !part.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }
 
 impl Priority {
-    /// The priority that a word for a severity means, however it is written: `critical`, `Sev 0`, `P1 – Critical`,
-    /// `Disaster`, `warn`. `None` for a word that nobody has agreed upon, and for a number alone, because scales run both
-    /// ways.
+    /// The priority that a word for a severity means, however it is written: `critical`, `Sev 0`,
+    /// `P1 – Critical`, `Disaster`, `warn`. `None` for a word that nobody has agreed upon, and for
+    /// a number alone, because scales run both ways.
     pub fn from_word(word: &str) -> Option<Self> {
         if word.len() > MAX_BYTES {
             return None;
@@ -297,10 +312,13 @@ impl Priority {
         }
         let mut found = None;
         for part in parts(word) {
-            let is_noise = NOISE.contains(&&*part) || part.bytes().all(|byte| byte.is_ascii_digit());
+            let is_noise =
+                NOISE.contains(&&*part) || part.bytes().all(|byte| byte.is_ascii_digit());
             match of_plain(&part) {
                 // The contract orders priorities from the most urgent down.
-                Some(priority) => found = Some(found.map_or(priority, |found: Self| found.min(priority))),
+                Some(priority) => {
+                    found = Some(found.map_or(priority, |found: Self| found.min(priority)))
+                }
                 None if is_noise => {}
                 None => return None,
             }
@@ -323,8 +341,9 @@ fn of_plain(word: &str) -> Option<Priority> {
 }
 
 impl Status {
-    /// The status that a word means, however it is written: `firing`, `No Data`, `incident.resolved`, `OK`. `None` for a
-    /// word that nobody has agreed upon, such as `pending`, and for a number or a truth, because they run both ways.
+    /// The status that a word means, however it is written: `firing`, `No Data`,
+    /// `incident.resolved`, `OK`. `None` for a word that nobody has agreed upon, such as `pending`,
+    /// and for a number or a truth, because they run both ways.
     pub fn from_word(word: &str) -> Option<Self> {
         // A list, a question or a word with a slip in it closes nothing.
         let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '_' | '.' | ':' | '/');
@@ -380,11 +399,27 @@ mod tests {
             &["Sev0", "Sev1", "Sev2", "Sev3", "Sev4", "Sev5"],
             &["SEV-1", "SEV-2", "SEV-3"],
             &["Disaster", "High", "Average", "Warning", "Information"],
-            &["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"],
-            &["EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"],
+            &[
+                "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+            ],
+            &[
+                "EMERGENCY",
+                "ALERT",
+                "CRITICAL",
+                "ERROR",
+                "WARNING",
+                "NOTICE",
+                "INFO",
+                "DEBUG",
+            ],
             &["critical", "error", "warning", "info"],
             &["critical", "major", "minor", "none"],
-            &["major_outage", "partial_outage", "degraded_performance", "operational"],
+            &[
+                "major_outage",
+                "partial_outage",
+                "degraded_performance",
+                "operational",
+            ],
             &["fatal", "error", "warning", "info", "debug"],
             &["CRITICAL", "HIGH", "MEDIUM", "LOW"],
             &["AVAILABILITY", "ERROR", "PERFORMANCE"],
@@ -395,7 +430,10 @@ mod tests {
             &["DOWN", "WARNING", "OK"],
             &["urgent", "high", "normal", "low"],
         ] {
-            let read: Vec<Priority> = scale.iter().filter_map(|word| Priority::from_word(word)).collect();
+            let read: Vec<Priority> = scale
+                .iter()
+                .filter_map(|word| Priority::from_word(word))
+                .collect();
             let known = scale.iter().filter(|word| **word != "operational").count();
             assert_eq!(read.len(), known, "{scale:?}");
             assert!(read.is_sorted(), "{scale:?}: {read:?}");

@@ -1,4 +1,5 @@
-//! Bodies, as senders, proxies and strangers send them: each is read as what it is, or there is an alert that says why not.
+//! Bodies, as senders, proxies and strangers send them: each is read as what it is, or there is an
+//! alert that says why not.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
@@ -11,13 +12,20 @@ use serde_json::value::RawValue;
 
 fn request(media_type: &str, body: impl Into<Vec<u8>>) -> Request {
     let post = testing::post("https://a.example/in/hook").body(body);
-    if media_type.is_empty() { post.build() } else { post.header("content-type", media_type).build() }
+    if media_type.is_empty() {
+        post.build()
+    } else {
+        post.header("content-type", media_type).build()
+    }
 }
 
 fn json(media_type: &str, body: impl Into<Vec<u8>>) -> String {
     let request = request(media_type, body);
     let reading = body::read(&request).unwrap();
-    reading.json().unwrap_or_else(|| panic!("{reading:?}")).into_owned()
+    reading
+        .json()
+        .unwrap_or_else(|| panic!("{reading:?}"))
+        .into_owned()
 }
 
 fn refusal(media_type: &str, body: impl Into<Vec<u8>>) -> Unreadable {
@@ -34,8 +42,20 @@ const FORM: &str = "application/x-www-form-urlencoded";
 #[test]
 fn json_is_json_under_every_type_and_to_the_letter() {
     let sent = r#"{"z":1.10, "a":12345678901234567890123,"z":[ 1 ]}"#;
-    for media_type in [JSON, FORM, "", "text/plain", "application/octet-stream", "application/vnd.x+json", "text/xml"] {
-        for body in [sent.to_owned(), format!(" \n{sent}\r\n"), format!("\u{feff}{sent}")] {
+    for media_type in [
+        JSON,
+        FORM,
+        "",
+        "text/plain",
+        "application/octet-stream",
+        "application/vnd.x+json",
+        "text/xml",
+    ] {
+        for body in [
+            sent.to_owned(),
+            format!(" \n{sent}\r\n"),
+            format!("\u{feff}{sent}"),
+        ] {
             assert_eq!(json(media_type, body), sent, "{media_type}");
         }
     }
@@ -45,32 +65,58 @@ fn json_is_json_under_every_type_and_to_the_letter() {
 fn small_mistakes_are_repaired_and_told() {
     for (body, read, repair) in [
         (r#"{"v":NaN}"#, r#"{"v":"NaN"}"#, Repair::NotANumber),
-        ("{\"t\":\"l1\nl2\"}", "{\"t\":\"l1\\nl2\"}", Repair::ControlCharacter),
+        (
+            "{\"t\":\"l1\nl2\"}",
+            "{\"t\":\"l1\\nl2\"}",
+            Repair::ControlCharacter,
+        ),
         ("{\"a\":[1,],}", "{\"a\":[1]}", Repair::TrailingComma),
         ("{\"a\":1}\0\0", "{\"a\":1}", Repair::TrailingNul),
     ] {
         let request = request(JSON, body);
         let reading = body::read(&request).unwrap();
-        assert_eq!((reading.json().unwrap().as_ref(), &*reading.repairs), (read, &[repair][..]));
+        assert_eq!(
+            (reading.json().unwrap().as_ref(), &*reading.repairs),
+            (read, &[repair][..])
+        );
     }
 }
 
 #[test]
 fn several_values_are_one_array() {
-    for body in
-        ["{\"a\":1.0}\n{\"a\":2}\n", "{\"a\":1.0}{\"a\":2}", "{\"a\":1.0} {\"a\":2}\0", "{\"a\":1.0}\r\n\r\n{\"a\":2}"]
-    {
-        assert_eq!(json("application/x-ndjson", body), r#"[{"a":1.0},{"a":2}]"#, "{body:?}");
+    for body in [
+        "{\"a\":1.0}\n{\"a\":2}\n",
+        "{\"a\":1.0}{\"a\":2}",
+        "{\"a\":1.0} {\"a\":2}\0",
+        "{\"a\":1.0}\r\n\r\n{\"a\":2}",
+    ] {
+        assert_eq!(
+            json("application/x-ndjson", body),
+            r#"[{"a":1.0},{"a":2}]"#,
+            "{body:?}"
+        );
         assert_eq!(json("", body), r#"[{"a":1.0},{"a":2}]"#, "{body:?}");
     }
 }
 
 #[test]
 fn forms_are_known_by_type_and_by_their_looks() {
-    assert_eq!(json(FORM, "b=1&a=%22x%22&b=2&c"), r#"{"b":["1","2"],"a":"\"x\"","c":""}"#);
-    assert_eq!(json("", "name=db+1&state=up"), r#"{"name":"db 1","state":"up"}"#);
-    assert_eq!(json("application/octet-stream", "a[b]=1"), r#"{"a[b]":"1"}"#);
-    assert_eq!(json(FORM, "payload=%7B%22a%22:1%7D"), r#"{"payload":"{\"a\":1}"}"#);
+    assert_eq!(
+        json(FORM, "b=1&a=%22x%22&b=2&c"),
+        r#"{"b":["1","2"],"a":"\"x\"","c":""}"#
+    );
+    assert_eq!(
+        json("", "name=db+1&state=up"),
+        r#"{"name":"db 1","state":"up"}"#
+    );
+    assert_eq!(
+        json("application/octet-stream", "a[b]=1"),
+        r#"{"a[b]":"1"}"#
+    );
+    assert_eq!(
+        json(FORM, "payload=%7B%22a%22:1%7D"),
+        r#"{"payload":"{\"a\":1}"}"#
+    );
 }
 
 #[test]
@@ -80,7 +126,10 @@ fn parts_are_fields() {
     let read = json("multipart/form-data; boundary=b", body);
     let expected = r#"{"name":"db1","log":{"filename":"a.txt","size":1,"content_type":"text/plain","text":"x"}}"#;
     assert_eq!(read, expected);
-    assert_eq!(refusal("multipart/form-data; boundary=c", body).reason, "a form of parts without its boundary");
+    assert_eq!(
+        refusal("multipart/form-data; boundary=c", body).reason,
+        "a form of parts without its boundary"
+    );
 }
 
 #[test]
@@ -92,15 +141,27 @@ fn text_and_xml_are_text() {
         ("text/plain", "12:30 disk full"),
         ("text/plain", "true story"),
         ("", "{alert} disk full"),
-        ("application/xml", "<?xml version=\"1.0\"?><a b=\"c\">&lt;</a>"),
+        (
+            "application/xml",
+            "<?xml version=\"1.0\"?><a b=\"c\">&lt;</a>",
+        ),
         ("", "a = b"),
         ("text/plain", "a=b"),
     ] {
         let request = request(media_type, body);
-        let Reading { body: read, text, .. } = body::read(&request).unwrap();
-        assert_eq!((read, &*text), (Body::Text(body.into()), body), "{media_type}");
+        let Reading {
+            body: read, text, ..
+        } = body::read(&request).unwrap();
+        assert_eq!(
+            (read, &*text),
+            (Body::Text(body.into()), body),
+            "{media_type}"
+        );
     }
-    assert_eq!(body::read(&request(JSON, " \r\n")).unwrap().body, Body::Empty);
+    assert_eq!(
+        body::read(&request(JSON, " \r\n")).unwrap().body,
+        Body::Empty
+    );
 }
 
 #[test]
@@ -122,22 +183,40 @@ fn what_is_no_json_says_where() {
 
 #[test]
 fn decoded_body_is_read_in_place_of_the_one_that_was_sent() {
-    let utf16: Vec<u8> = "{\"a\":\"ö\"}".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let utf16: Vec<u8> = "{\"a\":\"ö\"}"
+        .encode_utf16()
+        .flat_map(u16::to_be_bytes)
+        .collect();
     assert_eq!(json(JSON, utf16), "{\"a\":\"ö\"}");
     let mut broken = request(JSON, "{}");
-    let why = Unreadable { reason: "gzip that is broken".to_owned(), at: String::new() };
+    let why = Unreadable {
+        reason: "gzip that is broken".to_owned(),
+        at: String::new(),
+    };
     broken.content = Some(Content::Unreadable(why.clone()));
     assert_eq!(body::read(&broken), Err(why));
 }
 
 #[test]
 fn alert_says_what_and_where_in_the_senders_words() {
-    let request = request(JSON, r#"{"id": 7, "title": "Disk full on db1", "path": "C:\data"}"#);
+    let request = request(
+        JSON,
+        r#"{"id": 7, "title": "Disk full on db1", "path": "C:\data"}"#,
+    );
     let why = body::read(&request).unwrap_err();
     let alert = unreadable::alert(&request, &why, Priority::Low);
-    assert_eq!(alert.title, "test: Disk full on db1 (could not be read: not JSON: line 1, column 52)");
-    assert_eq!((alert.priority, alert.unreadable), (Priority::High, Some(why.clone())));
-    assert_eq!(unreadable::alert(&request, &why, Priority::Critical).priority, Priority::Critical);
+    assert_eq!(
+        alert.title,
+        "test: Disk full on db1 (could not be read: not JSON: line 1, column 52)"
+    );
+    assert_eq!(
+        (alert.priority, alert.unreadable),
+        (Priority::High, Some(why.clone()))
+    );
+    assert_eq!(
+        unreadable::alert(&request, &why, Priority::Critical).priority,
+        Priority::Critical
+    );
     let details: Value = serde_json::from_str(alert.details.unwrap().get()).unwrap();
     assert_eq!(details["body_text"], request.body.text().as_ref());
 }
@@ -145,10 +224,16 @@ fn alert_says_what_and_where_in_the_senders_words() {
 #[test]
 fn alert_of_bytes_shows_them_as_base64() {
     let request = request("application/pdf", [0xff, 0x00, 0xfe]);
-    let why = Unreadable { reason: "bytes".to_owned(), at: String::new() };
+    let why = Unreadable {
+        reason: "bytes".to_owned(),
+        at: String::new(),
+    };
     let alert = unreadable::alert(&request, &why, Priority::High);
     assert_eq!(alert.title, "test: a request could not be read: bytes");
-    assert_eq!(alert.details.unwrap().get(), r#"{"unreadable":"bytes","body_base64":"/wD+"}"#);
+    assert_eq!(
+        alert.details.unwrap().get(),
+        r#"{"unreadable":"bytes","body_base64":"/wD+"}"#
+    );
 }
 
 #[test]
@@ -167,25 +252,35 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_filter("JSON has no NaN", |number| number.is_finite()).prop_map(Value::from),
+        any::<f64>()
+            .prop_filter("JSON has no NaN", |number| number.is_finite())
+            .prop_map(Value::from),
         ".{0,12}".prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 24, 6, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            proptest::collection::vec((".{0,6}", inner), 0..6).prop_map(|members| members.into_iter().collect()),
+            proptest::collection::vec((".{0,6}", inner), 0..6)
+                .prop_map(|members| members.into_iter().collect()),
         ]
     })
 }
 
 fn containers() -> impl Strategy<Value = Value> {
-    any_json().prop_map(|value| if value.is_object() || value.is_array() { value } else { Value::from(vec![value]) })
+    any_json().prop_map(|value| {
+        if value.is_object() || value.is_array() {
+            value
+        } else {
+            Value::from(vec![value])
+        }
+    })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever comes is read, and what is called JSON is JSON; or there is an alert that can be delivered.
+    /// Whatever comes is read, and what is called JSON is JSON; or there is an alert that can be
+    /// delivered.
     #[test]
     fn no_body_is_too_strange(media_type in "[ -~]{0,40}", coding in "[ -~]{0,12}", body in any::<Vec<u8>>()) {
         let request = testing::post("https://a.example/in/hook")
@@ -217,7 +312,8 @@ proptest! {
         let sent = value.to_string();
         let broken = sent.replace("\\n", "\n").replace("\\t", "\t").replace("]", ",]").replace("}", ",}")
             .replace("[,]", "[]").replace("{,}", "{}") + &trailing;
-        // Where a string holds a bracket or an escaped backslash, this made another value of it, not a mistake.
+        // Where a string holds a bracket or an escaped backslash, this made another value of it,
+        // not a mistake.
         prop_assume!(!sent.contains("\\\\") && !strings_of(&value).any(|text| text.contains([']', '}'])));
         let read: Value = serde_json::from_str(&json(JSON, broken)).unwrap();
         // As the same parser reads it: it rounds some numbers.
@@ -241,9 +337,11 @@ fn strings_of(value: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
     match value {
         Value::String(text) => Box::new(std::iter::once(&**text)),
         Value::Array(values) => Box::new(values.iter().flat_map(strings_of)),
-        Value::Object(members) => {
-            Box::new(members.iter().flat_map(|(name, value)| std::iter::once(&**name).chain(strings_of(value))))
-        }
+        Value::Object(members) => Box::new(
+            members
+                .iter()
+                .flat_map(|(name, value)| std::iter::once(&**name).chain(strings_of(value))),
+        ),
         _ => Box::new(std::iter::empty()),
     }
 }

@@ -15,7 +15,12 @@ impl Plugin for Echo {
     type Settings = ();
 
     fn describe() -> Description {
-        Description::new("echo", "1.0.0", "Says what it hears.", serde_json::json!({}))
+        Description::new(
+            "echo",
+            "1.0.0",
+            "Says what it hears.",
+            serde_json::json!({}),
+        )
     }
 
     fn read(request: &Request, (): ()) -> Answer {
@@ -30,7 +35,10 @@ impl Plugin for Careless {
 
     fn describe() -> Description {
         let settings = serde_json::json!({ "properties": { "token": {} } });
-        Description { secrets: vec!["tokn".into()], ..Description::new("careless", "1.0.0", "", settings) }
+        Description {
+            secrets: vec!["tokn".into()],
+            ..Description::new("careless", "1.0.0", "", settings)
+        }
     }
 
     fn read(_: &Request, (): ()) -> Answer {
@@ -38,11 +46,16 @@ impl Plugin for Careless {
     }
 }
 
-const ANSWER: &str = r#"{"alerts": [{"title": "hi", "event_id": "1", "status": "trigger", "priority": "low"}]}"#;
+const ANSWER: &str =
+    r#"{"alerts": [{"title": "hi", "event_id": "1", "status": "trigger", "priority": "low"}]}"#;
 
 fn folder_with(answer: Option<&str>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("hello.http"), "POST https://a.example/ HTTP/1.1\n\nhi").unwrap();
+    fs::write(
+        folder.path().join("hello.http"),
+        "POST https://a.example/ HTTP/1.1\n\nhi",
+    )
+    .unwrap();
     fs::write(folder.path().join("settings.json"), "null").unwrap();
     if let Some(answer) = answer {
         fs::write(folder.path().join("hello.json"), answer).unwrap();
@@ -51,7 +64,10 @@ fn folder_with(answer: Option<&str>) -> tempfile::TempDir {
 }
 
 fn complaint<P: Plugin>(folder: &Path) -> String {
-    *catch_unwind(|| testing::run_cases::<P>(folder)).unwrap_err().downcast().unwrap()
+    *catch_unwind(|| testing::run_cases::<P>(folder))
+        .unwrap_err()
+        .downcast()
+        .unwrap()
 }
 
 #[test]
@@ -62,14 +78,20 @@ fn case_passes_whatever_the_order_of_keys() {
 #[test]
 fn another_answer_is_shown_as_a_difference() {
     let said = complaint::<Echo>(folder_with(Some(&ANSWER.replace("hi", "ho"))).path());
-    assert!(said.contains("case hello") && said.contains("-      \"title\": \"ho\""), "{said}");
+    assert!(
+        said.contains("case hello") && said.contains("-      \"title\": \"ho\""),
+        "{said}"
+    );
     assert!(said.contains("+      \"title\": \"hi\""), "{said}");
 }
 
 #[test]
 fn a_missing_answer_is_printed_to_be_put_there() {
     let said = complaint::<Echo>(folder_with(None).path());
-    assert!(said.contains("hello.json is missing") && said.contains("\"title\": \"hi\""), "{said}");
+    assert!(
+        said.contains("hello.json is missing") && said.contains("\"title\": \"hi\""),
+        "{said}"
+    );
 }
 
 #[test]
@@ -80,6 +102,7 @@ fn an_empty_folder_is_no_test() {
 
 #[test]
 fn a_secret_that_is_no_setting_is_noticed() {
-    let said = complaint::<Careless>(folder_with(Some(r#"{"ignored": {"reason": "always"}}"#)).path());
+    let said =
+        complaint::<Careless>(folder_with(Some(r#"{"ignored": {"reason": "always"}}"#)).path());
     assert!(said.contains("\"tokn\" is no property"), "{said}");
 }

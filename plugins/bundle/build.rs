@@ -1,7 +1,8 @@
-//! Compiles every plugin beside this crate to wasm, and writes the tables that embed them and the SDK.
+//! Compiles every plugin beside this crate to wasm, and writes the tables that embed them and the
+//! SDK.
 //!
-//! A plugin is another target than the gateway, so it takes a cargo of its own, with a target folder of its own: cargo
-//! holds a lock on the outer one.
+//! A plugin is another target than the gateway, so it takes a cargo of its own, with a target
+//! folder of its own: cargo holds a lock on the outer one.
 
 #[path = "src/compile.rs"]
 mod compile;
@@ -20,19 +21,26 @@ use compile::{CompileError, Crate, TARGET};
 /// The parts of the SDK's folder that a plugin author gets, besides its manifest.
 const SDK_PARTS: [&str; 2] = ["src", "README.md"];
 
-/// The files of the root that go with them. With rustfmt.toml, an author's `cargo fmt` leaves the SDK unchanged.
+/// The files of the root that go with them. With rustfmt.toml, an author's `cargo fmt` leaves the
+/// SDK unchanged.
 const ROOT_PARTS: [&str; 2] = ["LICENSE", "rustfmt.toml"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let bundle = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
-    let plugins = bundle.parent().ok_or("plugins/bundle stands in no folder")?;
+    let plugins = bundle
+        .parent()
+        .ok_or("plugins/bundle stands in no folder")?;
     let root = plugins.parent().ok_or("plugins/ stands in no workspace")?;
     let out = PathBuf::from(variable("OUT_DIR")?);
     watch(root);
     fs::write(out.join("sdk.rs"), sdk(root, &out)?)?;
     let mut rows = String::new();
     for name in &plugin_names(plugins)? {
-        rows += &row(&plugins.join(name), name, &compiled(&plugins.join(name), &out.join("target"))?);
+        rows += &row(
+            &plugins.join(name),
+            name,
+            &compiled(&plugins.join(name), &out.join("target"))?,
+        );
     }
     fs::write(out.join("plugins.rs"), format!("&[\n{rows}]\n"))?;
     Ok(())
@@ -42,9 +50,19 @@ fn variable(name: &str) -> Result<OsString, String> {
     env::var_os(name).ok_or_else(|| format!("cargo sets no {name}"))
 }
 
-/// Has cargo watch the sources of the plugins and the SDK. `plugins` is watched whole, so that a new folder is noticed.
+/// Has cargo watch the sources of the plugins and the SDK. `plugins` is watched whole, so that a
+/// new folder is noticed.
 fn watch(root: &Path) {
-    for part in ["plugins", "plugin-sdk", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"].iter().chain(&ROOT_PARTS) {
+    for part in [
+        "plugins",
+        "plugin-sdk",
+        "Cargo.toml",
+        "Cargo.lock",
+        "rust-toolchain.toml",
+    ]
+    .iter()
+    .chain(&ROOT_PARTS)
+    {
         println!("cargo::rerun-if-changed={}", root.join(part).display());
     }
 }
@@ -54,8 +72,10 @@ fn plugin_names(plugins: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(plugins)? {
         let entry = entry?;
-        let name =
-            entry.file_name().into_string().map_err(|name| format!("plugins/{} is not UTF-8", name.display()))?;
+        let name = entry
+            .file_name()
+            .into_string()
+            .map_err(|name| format!("plugins/{} is not UTF-8", name.display()))?;
         let manifest = fs::read_to_string(entry.path().join("Cargo.toml")).unwrap_or_default();
         if manifest.contains("\"cdylib\"") {
             names.push(name);
@@ -65,11 +85,16 @@ fn plugin_names(plugins: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(names)
 }
 
-/// Compiles a plugin and returns the path of its wasm. A missing target is installed: rustup installs the targets of
-/// rust-toolchain.toml, but not where its auto-install is switched off.
+/// Compiles a plugin and returns the path of its wasm. A missing target is installed: rustup
+/// installs the targets of rust-toolchain.toml, but not where its auto-install is switched off.
 fn compiled(folder: &Path, target_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let cargo = variable("CARGO")?;
-    let plugin = Crate { folder, target_dir, cargo: &cargo, locked: true };
+    let plugin = Crate {
+        folder,
+        target_dir,
+        cargo: &cargo,
+        locked: true,
+    };
     match compile::compile(&plugin) {
         Err(CompileError::NoTarget) if installed() => Ok(compile::compile(&plugin)?),
         outcome => Ok(outcome?),
@@ -77,7 +102,10 @@ fn compiled(folder: &Path, target_dir: &Path) -> Result<PathBuf, Box<dyn Error>>
 }
 
 fn installed() -> bool {
-    Command::new("rustup").args(["target", "add", TARGET]).status().is_ok_and(|status| status.success())
+    Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// A `Bundled { … },` as Rust.
@@ -85,7 +113,9 @@ fn row(folder: &Path, name: &str, wasm: &Path) -> String {
     let cases = folder.join("cases");
     let (request, settings) = (cases.join("sample.http"), cases.join("settings.json"));
     let sample = if request.is_file() && settings.is_file() {
-        format!("Some(Sample {{ request: include_bytes!({request:?}), settings: include_str!({settings:?}) }})")
+        format!(
+            "Some(Sample {{ request: include_bytes!({request:?}), settings: include_str!({settings:?}) }})"
+        )
     } else {
         "None".to_owned()
     };
@@ -95,9 +125,14 @@ fn row(folder: &Path, name: &str, wasm: &Path) -> String {
 /// The SDK's files, as `&[File { … }, …]` in Rust.
 fn sdk(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     let folder = root.join("plugin-sdk");
-    let read = |path: PathBuf| -> Result<toml::Table, Box<dyn Error>> { Ok(fs::read_to_string(path)?.parse()?) };
-    let manifest = standalone::manifest(&read(root.join("Cargo.toml"))?, &read(folder.join("Cargo.toml"))?)
-        .map_err(|error| format!("plugin-sdk/Cargo.toml cannot be carried: {error}"))?;
+    let read = |path: PathBuf| -> Result<toml::Table, Box<dyn Error>> {
+        Ok(fs::read_to_string(path)?.parse()?)
+    };
+    let manifest = standalone::manifest(
+        &read(root.join("Cargo.toml"))?,
+        &read(folder.join("Cargo.toml"))?,
+    )
+    .map_err(|error| format!("plugin-sdk/Cargo.toml cannot be carried: {error}"))?;
     let written = out.join("sdk.toml");
     fs::write(&written, toml::to_string(&manifest)?)?;
     let mut files = vec![("Cargo.toml".to_owned(), written)];
@@ -108,19 +143,29 @@ fn sdk(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     files.sort();
     let mut rust = String::from("&[\n");
     for (name, path) in files {
-        writeln!(rust, "    File {{ path: {name:?}, text: include_str!({path:?}) }},")?;
+        writeln!(
+            rust,
+            "    File {{ path: {name:?}, text: include_str!({path:?}) }},"
+        )?;
     }
     Ok(rust + "]\n")
 }
 
 /// A file, or all files of a folder, each with its path within `base`.
-fn collect(base: &Path, path: &Path, files: &mut Vec<(String, PathBuf)>) -> Result<(), Box<dyn Error>> {
+fn collect(
+    base: &Path,
+    path: &Path,
+    files: &mut Vec<(String, PathBuf)>,
+) -> Result<(), Box<dyn Error>> {
     if path.is_dir() {
         for entry in fs::read_dir(path)? {
             collect(base, &entry?.path(), files)?;
         }
     } else if path.is_file() {
-        let within = path.strip_prefix(base)?.to_str().ok_or("a file of the SDK has a name that is not UTF-8")?;
+        let within = path
+            .strip_prefix(base)?
+            .to_str()
+            .ok_or("a file of the SDK has a name that is not UTF-8")?;
         files.push((within.to_owned(), path.to_owned()));
     }
     Ok(())

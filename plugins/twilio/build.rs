@@ -1,7 +1,9 @@
-//! Turns the table of error codes into Rust: small, because the host restores a plugin's memory after every call.
+//! Turns the table of error codes into Rust: small, because the host restores a plugin's memory
+//! after every call.
 //!
-//! Names share 2,000 words, so a name is the numbers of its words: one byte for each of the most frequent, two for the
-//! others. Codes come in runs without gaps, and a run of codes often has one product.
+//! Names share 2,000 words, so a name is the numbers of its words: one byte for each of the most
+//! frequent, two for the others. Codes come in runs without gaps, and a run of codes often has one
+//! product.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +21,10 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={TABLE}");
     let table = fs::read_to_string(TABLE)?;
     let folder = env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?;
-    fs::write(Path::new(&folder).join("table.rs"), generate(&rows(&table)?)?)
+    fs::write(
+        Path::new(&folder).join("table.rs"),
+        generate(&rows(&table)?)?,
+    )
 }
 
 /// A row of the table: code, product, name.
@@ -47,13 +52,20 @@ fn generate(rows: &[Row<'_>]) -> io::Result<String> {
     let mut runs: Vec<(u32, u16, u8)> = Vec::new();
     let mut before: Option<(u32, u8)> = None;
     for (index, &(code, product, _)) in rows.iter().enumerate() {
-        let number = products.iter().position(|known| *known == product).unwrap_or_else(|| {
-            products.push(product);
-            products.len() - 1
-        });
+        let number = products
+            .iter()
+            .position(|known| *known == product)
+            .unwrap_or_else(|| {
+                products.push(product);
+                products.len() - 1
+            });
         let product = u8::try_from(number).map_err(io::Error::other)?;
         if before.is_none_or(|before| before != (code - 1, product)) {
-            runs.push((code, u16::try_from(index).map_err(io::Error::other)?, product));
+            runs.push((
+                code,
+                u16::try_from(index).map_err(io::Error::other)?,
+                product,
+            ));
         }
         before = Some((code, product));
     }
@@ -61,14 +73,20 @@ fn generate(rows: &[Row<'_>]) -> io::Result<String> {
     let words = by_frequency(rows);
     let mut names = Sequence::default();
     for (.., name) in rows {
-        let numbers = name.split(' ').map(|word| words.iter().position(|known| *known == word).unwrap_or_default());
+        let numbers = name.split(' ').map(|word| {
+            words
+                .iter()
+                .position(|known| *known == word)
+                .unwrap_or_default()
+        });
         let mut bytes = Vec::new();
         for number in numbers {
             match number.checked_sub(ONE_BYTE) {
                 None => bytes.push(number as u8),
-                Some(rest) => {
-                    bytes.extend([u8::try_from(ONE_BYTE + rest / 256).map_err(io::Error::other)?, rest as u8])
-                }
+                Some(rest) => bytes.extend([
+                    u8::try_from(ONE_BYTE + rest / 256).map_err(io::Error::other)?,
+                    rest as u8,
+                ]),
             }
         }
         names.push(&bytes)?;
@@ -79,13 +97,35 @@ fn generate(rows: &[Row<'_>]) -> io::Result<String> {
     }
 
     let mut rust = String::new();
-    let _ = writeln!(rust, "const ONE_BYTE: usize = {ONE_BYTE};\nconst STRIDE: usize = {STRIDE};");
+    let _ = writeln!(
+        rust,
+        "const ONE_BYTE: usize = {ONE_BYTE};\nconst STRIDE: usize = {STRIDE};"
+    );
     let _ = writeln!(rust, "const ROWS: usize = {};", rows.len());
     let column = |of: &dyn Fn(&(u32, u16, u8)) -> u32| runs.iter().map(of).collect::<Vec<_>>();
-    let _ = writeln!(rust, "static RUN_CODES: [u32; {}] = {:?};", runs.len(), column(&|run| run.0));
-    let _ = writeln!(rust, "static RUN_ROWS: [u16; {}] = {:?};", runs.len(), column(&|run| u32::from(run.1)));
-    let _ = writeln!(rust, "static RUN_PRODUCTS: [u8; {}] = {:?};", runs.len(), column(&|run| u32::from(run.2)));
-    let _ = writeln!(rust, "static PRODUCTS: [&str; {}] = {products:?};", products.len());
+    let _ = writeln!(
+        rust,
+        "static RUN_CODES: [u32; {}] = {:?};",
+        runs.len(),
+        column(&|run| run.0)
+    );
+    let _ = writeln!(
+        rust,
+        "static RUN_ROWS: [u16; {}] = {:?};",
+        runs.len(),
+        column(&|run| u32::from(run.1))
+    );
+    let _ = writeln!(
+        rust,
+        "static RUN_PRODUCTS: [u8; {}] = {:?};",
+        runs.len(),
+        column(&|run| u32::from(run.2))
+    );
+    let _ = writeln!(
+        rust,
+        "static PRODUCTS: [&str; {}] = {products:?};",
+        products.len()
+    );
     let _ = writeln!(rust, "static NAMES: Sequence = {};", names.rust());
     let _ = writeln!(rust, "static WORDS: Sequence = {};", texts.rust());
     Ok(rust)
@@ -113,15 +153,21 @@ struct Sequence {
 impl Sequence {
     fn push(&mut self, piece: &[u8]) -> io::Result<()> {
         if self.pieces.is_multiple_of(STRIDE) {
-            self.starts.push(u16::try_from(self.bytes.len()).map_err(io::Error::other)?);
+            self.starts
+                .push(u16::try_from(self.bytes.len()).map_err(io::Error::other)?);
         }
         self.pieces += 1;
-        self.bytes.push(u8::try_from(piece.len()).map_err(io::Error::other)?);
+        self.bytes
+            .push(u8::try_from(piece.len()).map_err(io::Error::other)?);
         self.bytes.extend_from_slice(piece);
         Ok(())
     }
 
     fn rust(&self) -> String {
-        format!("Sequence {{ bytes: b\"{}\", starts: &{:?} }}", self.bytes.escape_ascii(), self.starts)
+        format!(
+            "Sequence {{ bytes: b\"{}\", starts: &{:?} }}",
+            self.bytes.escape_ascii(),
+            self.starts
+        )
     }
 }

@@ -1,4 +1,5 @@
-//! Disks that are full, read-only, not this user's, or failing: made for one process, beside the machine's own disk.
+//! Disks that are full, read-only, not this user's, or failing: made for one process, beside the
+//! machine's own disk.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -42,16 +43,31 @@ impl Faults {
 
     /// The disk is well again.
     pub fn off(&self) {
-        for call in [Call::Read, Call::Write, Call::Sync, Call::Truncate, Call::Open, Call::Map] {
+        for call in [
+            Call::Read,
+            Call::Write,
+            Call::Sync,
+            Call::Truncate,
+            Call::Open,
+            Call::Map,
+        ] {
             self.command(&format!("disable name={}", call.name()));
         }
     }
 
     fn command(&self, command: &str) {
         let mut control = Command::new(&self.program);
-        control.arg("-f").arg(&self.control).args(["-c", command]).arg(self.process.to_string());
+        control
+            .arg("-f")
+            .arg(&self.control)
+            .args(["-c", command])
+            .arg(self.process.to_string());
         let said = control.output().unwrap();
-        assert!(said.status.success(), "{command}: {}", String::from_utf8_lossy(&said.stderr));
+        assert!(
+            said.status.success(),
+            "{command}: {}",
+            String::from_utf8_lossy(&said.stderr)
+        );
     }
 }
 
@@ -69,17 +85,28 @@ impl Call {
 }
 
 fn enable(call: Call, probability: f64, error: i32) -> String {
-    format!("enable_random name={},probability={probability},failinfo={error}", call.name())
+    format!(
+        "enable_random name={},probability={probability},failinfo={error}",
+        call.name()
+    )
 }
 
 impl Place {
-    /// Starts the gateway under a layer that can make its disk fail, and waits until it takes requests.
+    /// Starts the gateway under a layer that can make its disk fail, and waits until it takes
+    /// requests.
     pub async fn start_with_faults(&self, fiu_run: &Installed) -> (Gateway, Faults) {
         warm(&self.path("data")).await;
         let control = self.path("faults");
         let gateway = Gateway::ready(Process::start(with_secrets(self.faulty(fiu_run, &[])))).await;
         let process = gateway.id();
-        (gateway, Faults { program: fiu_run.path().with_file_name("fiu-ctrl"), control, process })
+        (
+            gateway,
+            Faults {
+                program: fiu_run.path().with_file_name("fiu-ctrl"),
+                control,
+                process,
+            },
+        )
     }
 
     /// Starts the gateway on a disk that fails from the start.
@@ -91,13 +118,20 @@ impl Place {
         error: i32,
     ) -> Process {
         warm(&self.path("data")).await;
-        let faults: Vec<_> = calls.iter().map(|call| enable(*call, probability, error)).collect();
+        let faults: Vec<_> = calls
+            .iter()
+            .map(|call| enable(*call, probability, error))
+            .collect();
         Process::start(with_secrets(self.faulty(fiu_run, &faults)))
     }
 
     fn faulty(&self, fiu_run: &Installed, faults: &[String]) -> Command {
         let mut command = without_the_shells(fiu_run.command());
-        command.current_dir(self.path("")).arg("-x").arg("-f").arg(self.path("faults"));
+        command
+            .current_dir(self.path(""))
+            .arg("-x")
+            .arg("-f")
+            .arg(self.path("faults"));
         for fault in faults {
             command.args(["-c", fault]);
         }
@@ -105,8 +139,9 @@ impl Place {
         command
     }
 
-    /// Starts the gateway with a disk of its own of so many KiB under `data`, and waits until it takes requests. The disk is
-    /// gone with the process; until then it is found in [`Place::within`].
+    /// Starts the gateway with a disk of its own of so many KiB under `data`, and waits until it
+    /// takes requests. The disk is gone with the process; until then it is found in
+    /// [`Place::within`].
     pub async fn start_on_a_disk_of(&self, unshare: &Installed, kib: u32) -> Gateway {
         warm(&self.path("data")).await;
         let mount = format!(
@@ -117,7 +152,11 @@ impl Place {
 
     /// Starts the program where `data` is mounted read-only.
     pub fn launch_read_only(&self, unshare: &Installed, arguments: &[&str]) -> Process {
-        self.elsewhere(unshare, "mount --bind data data && mount -o remount,bind,ro data", arguments)
+        self.elsewhere(
+            unshare,
+            "mount --bind data data && mount -o remount,bind,ro data",
+            arguments,
+        )
     }
 
     /// Starts the program without the capabilities of root, so that the modes of files hold for it.
@@ -144,14 +183,22 @@ impl Place {
         }
         // With the root of that process, which may be a chroot's.
         command.args(["-m", "-r", "-t", &gateway.id().to_string()]);
-        command.args(["sh", "-c", "cd \"$0\" && exec \"$@\""]).arg(self.path("")).arg(PROGRAM).args(arguments);
+        command
+            .args(["sh", "-c", "cd \"$0\" && exec \"$@\""])
+            .arg(self.path(""))
+            .arg(PROGRAM)
+            .args(arguments);
         Process::start(command).output().await
     }
 
-    /// Starts the program with mounts of its own, after running this there. Other processes see none of them.
+    /// Starts the program with mounts of its own, after running this there. Other processes see
+    /// none of them.
     fn elsewhere(&self, unshare: &Installed, first: &str, arguments: &[&str]) -> Process {
         let mut command = without_the_shells(unshare.command());
-        command.current_dir(self.path("")).arg(namespaces()).args(["sh", "-c"]);
+        command
+            .current_dir(self.path(""))
+            .arg(namespaces())
+            .args(["sh", "-c"]);
         command.arg(format!("{{ {first}; }} || exit 99; exec \"$@\""));
         command.args(["sh", PROGRAM]).args(arguments);
         Process::start(with_secrets(command))

@@ -46,10 +46,16 @@ impl Gateway {
     pub async fn ready(mut process: Process) -> Self {
         let address = |line: &Value, name: &str| line[name].as_str()?.parse().ok();
         let ready = |line: &Value| {
-            (line["message"] == "ready").then(|| Some((address(line, "address")?, address(line, "admin")?)))?
+            (line["message"] == "ready")
+                .then(|| Some((address(line, "address")?, address(line, "admin")?)))?
         };
         let (address, admin) = process.log("ready", ready).await;
-        Self { process, address, admin, client: Sender::to(address) }
+        Self {
+            process,
+            address,
+            admin,
+            client: Sender::to(address),
+        }
     }
 
     /// Returns a sender for a task of its own, with connections of its own.
@@ -65,7 +71,12 @@ impl Gateway {
     /// Posts a request, asserts that it is accepted, and returns its id.
     pub async fn accept(&self, post: &Post) -> String {
         let answer = self.post(post).await;
-        assert_eq!((answer.status, &answer.json()["accepted"]), (200, &1.into()), "{}", answer.body);
+        assert_eq!(
+            (answer.status, &answer.json()["accepted"]),
+            (200, &1.into()),
+            "{}",
+            answer.body
+        );
         answer.json()["request"].as_str().unwrap().to_owned()
     }
 
@@ -92,7 +103,14 @@ impl Gateway {
 
     /// Waits until a sample of `/metrics` fulfils a condition.
     pub async fn metric(&self, name: &str, right: impl Fn(f64) -> bool) {
-        until(name, async || self.metrics().await.get(name).is_some_and(|value| right(*value)).then_some(())).await;
+        until(name, async || {
+            self.metrics()
+                .await
+                .get(name)
+                .is_some_and(|value| right(*value))
+                .then_some(())
+        })
+        .await;
     }
 
     /// Waits until `/readyz` shows a destination in this state, and returns its entry.
@@ -153,13 +171,17 @@ impl DerefMut for Gateway {
 pub async fn read(mut connection: TcpStream) -> String {
     let mut bytes = Vec::new();
     // A connection that is reset has brought what it has brought.
-    let _ = timeout(PATIENCE, connection.read_to_end(&mut bytes)).await.expect("the connection is never closed");
+    let _ = timeout(PATIENCE, connection.read_to_end(&mut bytes))
+        .await
+        .expect("the connection is never closed");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl Sender {
     fn to(address: SocketAddr) -> Self {
-        let client = Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build_http();
+        let client = Client::builder(TokioExecutor::new())
+            .retry_canceled_requests(false)
+            .build_http();
         Self { address, client }
     }
 
@@ -169,22 +191,42 @@ impl Sender {
         for (name, value) in &post.headers {
             request = request.header(name, value);
         }
-        self.send(request.body(Full::from(post.body.clone())).unwrap()).await
+        self.send(request.body(Full::from(post.body.clone())).unwrap())
+            .await
     }
 
     async fn request(&self, address: SocketAddr, method: Method, path: &str) -> Answer {
-        let request = Request::builder().method(method).uri(format!("http://{address}{path}"));
-        self.send(request.body(Full::default()).unwrap()).await.unwrap()
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{address}{path}"));
+        self.send(request.body(Full::default()).unwrap())
+            .await
+            .unwrap()
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
         let answered = async {
-            let (head, body) = self.client.request(request).await.map_err(|error| format!("{error:?}"))?.into_parts();
-            let body = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
+            let (head, body) = self
+                .client
+                .request(request)
+                .await
+                .map_err(|error| format!("{error:?}"))?
+                .into_parts();
+            let body = body
+                .collect()
+                .await
+                .map_err(|error| format!("{error:?}"))?
+                .to_bytes();
             let body = String::from_utf8_lossy(&body).into_owned();
-            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+            Ok(Answer {
+                status: head.status.as_u16(),
+                headers: head.headers,
+                body,
+            })
         };
-        timeout(PATIENCE, answered).await.expect("a request is never answered")
+        timeout(PATIENCE, answered)
+            .await
+            .expect("a request is never answered")
     }
 }
 
@@ -194,7 +236,9 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Asserts that this is a problem document (RFC 9457) with this status.
@@ -205,7 +249,11 @@ impl Answer {
         let problem = self.json();
         assert_eq!(problem["status"], status);
         for field in ["title", "detail", "request"] {
-            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {}", self.body);
+            assert!(
+                problem[field].as_str().is_some_and(|text| !text.is_empty()),
+                "{field}: {}",
+                self.body
+            );
         }
     }
 }

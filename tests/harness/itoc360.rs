@@ -15,7 +15,8 @@ pub const TOKEN: &str = "canary-of-itoc360-5b1f";
 
 /// The double, at an address that stays its own while it is down.
 pub struct Itoc360 {
-    /// Bound and never listening: nobody else is given the port, and who connects meanwhile is refused.
+    /// Bound and never listening: nobody else is given the port, and who connects meanwhile is
+    /// refused.
     _address: TcpSocket,
     setup: Setup,
     up: Option<Double>,
@@ -27,8 +28,17 @@ impl Itoc360 {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let setup = Setup { listen: socket.local_addr().unwrap(), token: TOKEN.to_owned(), format, ..Setup::default() };
-        let mut itoc360 = Self { _address: socket, setup, up: None };
+        let setup = Setup {
+            listen: socket.local_addr().unwrap(),
+            token: TOKEN.to_owned(),
+            format,
+            ..Setup::default()
+        };
+        let mut itoc360 = Self {
+            _address: socket,
+            setup,
+            up: None,
+        };
         itoc360.up().await;
         itoc360
     }
@@ -68,7 +78,8 @@ impl Itoc360 {
 
     /// From now on answers as `script` says, given the body.
     pub fn answers_to(&self, mut script: impl FnMut(&str) -> Reply + Send + 'static) {
-        self.double().script(move |_, body| script(&String::from_utf8_lossy(body)));
+        self.double()
+            .script(move |_, body| script(&String::from_utf8_lossy(body)));
     }
 
     /// From now on answers as ITOC360 does.
@@ -87,30 +98,50 @@ impl Itoc360 {
 
     /// Waits until there were `count` requests.
     pub async fn requests(&self, count: usize) -> Vec<Received> {
-        assert!(self.double().wait_for(count, PATIENCE).await, "{:?} instead of {count} requests", self.tally());
+        assert!(
+            self.double().wait_for(count, PATIENCE).await,
+            "{:?} instead of {count} requests",
+            self.tally()
+        );
         self.received()
     }
 
     /// Waits until `count` alerts are open, and gives what was said of each, in order.
     pub async fn open(&self, count: usize) -> Vec<Value> {
-        let open = self.double().wait_until(PATIENCE, |tally| tally.open >= count).await;
+        let open = self
+            .double()
+            .wait_until(PATIENCE, |tally| tally.open >= count)
+            .await;
         assert!(open, "{:?} instead of {count} alerts", self.tally());
-        self.received().iter().filter(|one| one.answered == 200).map(Received::json).collect()
+        self.received()
+            .iter()
+            .filter(|one| one.answered == 200)
+            .map(Received::json)
+            .collect()
     }
 
-    /// Waits until the gateway has told of itself on this topic, `firing` or `resolved`, and gives what it said.
+    /// Waits until the gateway has told of itself on this topic, `firing` or `resolved`, and gives
+    /// what it said.
     pub async fn told(&self, about: &str, status: &str) -> Value {
-        until(&format!("{about} is {status}"), async || self.own(about, status).pop()).await
+        until(&format!("{about} is {status}"), async || {
+            self.own(about, status).pop()
+        })
+        .await
     }
 
     /// All that the gateway has told of itself on this topic with this status.
     pub fn own(&self, about: &str, status: &str) -> Vec<Value> {
-        let taken = self.received().into_iter().filter(|one| one.answered == 200);
+        let taken = self
+            .received()
+            .into_iter()
+            .filter(|one| one.answered == 200);
         let said = taken.map(|one| one.json());
-        said.filter(|said| said["commonLabels"]["about"] == about && said["status"] == status).collect()
+        said.filter(|said| said["commonLabels"]["about"] == about && said["status"] == status)
+            .collect()
     }
 
-    /// Waits until `count` alerts are open, gives another one the time to come, and asserts that none did.
+    /// Waits until `count` alerts are open, gives another one the time to come, and asserts that
+    /// none did.
     pub async fn opens_only(&self, count: usize) {
         self.open(count).await;
         a_moment().await;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use itoc360_double::PATH;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional, split};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional, split,
+};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -15,7 +17,8 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::Itoc360;
 
-/// A proxy to an ITOC360. A change of its state breaks the connections over it; new ones meet the new state.
+/// A proxy to an ITOC360. A change of its state breaks the connections over it; new ones meet the
+/// new state.
 pub struct Line {
     address: SocketAddr,
     state: watch::Sender<State>,
@@ -51,7 +54,11 @@ impl Line {
         let address = socket.local_addr().unwrap();
         let state = watch::Sender::new(State::Well);
         let carrying = carry_all(socket, itoc360.address(), state.subscribe());
-        Self { address, state, carrying: tokio::spawn(carrying) }
+        Self {
+            address,
+            state,
+            carrying: tokio::spawn(carrying),
+        }
     }
 
     /// Changes its state.
@@ -109,7 +116,8 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     }
 }
 
-/// Binds a port again. A program that was starting when the port was closed may hold it for a moment.
+/// Binds a port again. A program that was starting when the port was closed may hold it for a
+/// moment.
 async fn listen(address: SocketAddr) -> TcpListener {
     let mut moment = tokio::time::interval(Duration::from_millis(5));
     loop {

@@ -22,7 +22,8 @@ pub fn events(count: usize) -> Waiting {
     Arc::new(Mutex::new((0..count).collect()))
 }
 
-/// Takes back the events beyond this number. A load that must not run dry has more than any machine sends meanwhile.
+/// Takes back the events beyond this number. A load that must not run dry has more than any machine
+/// sends meanwhile.
 pub fn keep_first(waiting: &Waiting, count: usize) {
     waiting.lock().unwrap().retain(|number| *number < count);
 }
@@ -58,13 +59,23 @@ impl Load {
 
     fn start(gateway: &Gateway, waiting: &Waiting, bad_disk: bool) -> Self {
         let answered = watch::Sender::new(Answered::default());
-        let mut load = Self { waiting: Arc::clone(waiting), answered, sending: JoinSet::new() };
+        let mut load = Self {
+            waiting: Arc::clone(waiting),
+            answered,
+            sending: JoinSet::new(),
+        };
         for _ in 0..SENDERS {
-            let (sender, waiting, answered) = (gateway.sender(), Arc::clone(waiting), load.answered.clone());
+            let (sender, waiting, answered) =
+                (gateway.sender(), Arc::clone(waiting), load.answered.clone());
             load.sending.spawn(async move {
                 loop {
-                    let Some(number) = waiting.lock().unwrap().pop_front() else { return };
-                    match sender.post(&twilio::error(&twilio::sid(number)).to("twilio")).await {
+                    let Some(number) = waiting.lock().unwrap().pop_front() else {
+                        return;
+                    };
+                    match sender
+                        .post(&twilio::error(&twilio::sid(number)).to("twilio"))
+                        .await
+                    {
                         Ok(answer) if answer.status == 503 && bad_disk => {
                             answer.is_problem(503);
                             assert!(!answer.header("retry-after").is_empty());
@@ -75,7 +86,8 @@ impl Load {
                             assert_eq!(answer.status, 200, "{}", answer.body);
                             answered.send_modify(|answered| answered.accepted += 1);
                         }
-                        // Nobody knows whether it was kept. Twilio, told `#rc=3&rp=all`, sends it again.
+                        // Nobody knows whether it was kept. Twilio, told `#rc=3&rp=all`, sends it
+                        // again.
                         Err(_) => {
                             waiting.lock().unwrap().push_front(number);
                             answered.send_modify(|answered| answered.broken += 1);
@@ -96,8 +108,13 @@ impl Load {
     /// Waits until this many more than now were answered 200.
     pub async fn accepted_beyond(&mut self, more: usize) -> Answered {
         let before = self.answered().accepted;
-        let answered = self.until(|answered| answered.accepted > before + more).await;
-        assert!(answered.accepted > before + more, "nothing is accepted any more: {answered:?}");
+        let answered = self
+            .until(|answered| answered.accepted > before + more)
+            .await;
+        assert!(
+            answered.accepted > before + more,
+            "nothing is accepted any more: {answered:?}"
+        );
         answered
     }
 
@@ -123,18 +140,23 @@ impl Load {
         *self.answered.borrow()
     }
 
-    /// Waits until the senders notice that the gateway is gone, or have sent everything. Returns whether everything was sent.
+    /// Waits until the senders notice that the gateway is gone, or have sent everything. Returns
+    /// whether everything was sent.
     pub async fn end(self) -> bool {
         self.sending.join_all().await;
         self.waiting.lock().unwrap().is_empty()
     }
 }
 
-/// Asserts that each of so many events opened exactly one alert, that each is still open, and that the store has them.
+/// Asserts that each of so many events opened exactly one alert, that each is still open, and that
+/// the store has them.
 pub async fn each_opened_once(itoc360: &Itoc360, place: &Place, count: usize) {
     opened_once(itoc360, count).await;
     let lines = place.list(&[]).await;
-    let kept: BTreeSet<_> = lines.iter().filter_map(|line| line["event_id"].as_str().map(str::to_owned)).collect();
+    let kept: BTreeSet<_> = lines
+        .iter()
+        .filter_map(|line| line["event_id"].as_str().map(str::to_owned))
+        .collect();
     assert_eq!(kept, (0..count).map(twilio::sid).collect());
 }
 
@@ -145,15 +167,33 @@ pub async fn opened_once(itoc360: &Itoc360, count: usize) {
     for alert in itoc360.received().iter().map(Received::json) {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let fingerprint = text(&alert["alerts"][0]["fingerprint"]);
-        fingerprints.entry(text(&alert["commonAnnotations"]["event_id"])).or_default().insert(fingerprint);
+        fingerprints
+            .entry(text(&alert["commonAnnotations"]["event_id"]))
+            .or_default()
+            .insert(fingerprint);
     }
     let expected: BTreeSet<_> = (0..count).map(twilio::sid).collect();
-    assert_eq!(fingerprints.keys().cloned().collect::<BTreeSet<_>>(), expected);
+    assert_eq!(
+        fingerprints.keys().cloned().collect::<BTreeSet<_>>(),
+        expected
+    );
     for (event_id, fingerprints) in &fingerprints {
-        assert_eq!(fingerprints.len(), 1, "{event_id} was sent under several fingerprints");
-        assert!(fingerprints.iter().all(|fingerprint| itoc360.times_opened(fingerprint) == 1), "{event_id}");
+        assert_eq!(
+            fingerprints.len(),
+            1,
+            "{event_id} was sent under several fingerprints"
+        );
+        assert!(
+            fingerprints
+                .iter()
+                .all(|fingerprint| itoc360.times_opened(fingerprint) == 1),
+            "{event_id}"
+        );
     }
     let tally = itoc360.tally();
     assert_eq!((tally.opened, tally.open), (count, count), "{tally:?}");
-    println!("{} of {} deliveries were repeated", tally.updated, tally.requests);
+    println!(
+        "{} of {} deliveries were repeated",
+        tally.updated, tally.requests
+    );
 }

@@ -15,7 +15,9 @@ pub struct Machine {
 
 impl Machine {
     pub fn new() -> Self {
-        let machine = Self { folder: tempfile::tempdir().unwrap() };
+        let machine = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
         fs::write(machine.path(), [0; 16]).unwrap();
         machine
     }
@@ -50,12 +52,23 @@ fn library() -> PathBuf {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     let compile = || {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        let (source, made) = (super::root().join("tests/harness/machine.c"), folder.join("machine.so"));
+        let (source, made) = (
+            super::root().join("tests/harness/machine.c"),
+            folder.join("machine.so"),
+        );
         let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
         // Beside it, and then in its place: another run of the tests may be using it.
         let new = folder.join(format!("machine-{}.so", std::process::id()));
-        compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).args([&new, &source]).arg("-ldl");
-        assert!(compiler.status().expect("a C compiler, as SQLite needs one too").success());
+        compiler
+            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+            .args([&new, &source])
+            .arg("-ldl");
+        assert!(
+            compiler
+                .status()
+                .expect("a C compiler, as SQLite needs one too")
+                .success()
+        );
         fs::rename(new, &made).unwrap();
         made
     };

@@ -1,8 +1,10 @@
-//! The vocabulary: a [`Place`] with a configuration, a [`Gateway`] that runs there, a scripted [`Itoc360`], [`twilio`] events with their signatures, a [`Load`] of them, [`tls`] authorities and clients, [`plugin`]s made for
-//! one purpose, and [`disk`]s that fail. A test that starts a program of others [`needs`] it.
+//! The vocabulary: a [`Place`] with a configuration, a [`Gateway`] that runs there, a scripted
+//! [`Itoc360`], [`twilio`] events with their signatures, a [`Load`] of them, [`tls`] authorities
+//! and clients, [`plugin`]s made for one purpose, and [`disk`]s that fail. A test that starts a
+//! program of others [`needs`] it.
 //!
-//! Nothing here waits for a time to pass. Tests follow another process by its output, by its requests, or, without either, by
-//! [`until`].
+//! Nothing here waits for a time to pass. Tests follow another process by its output, by its
+//! requests, or, without either, by [`until`].
 
 pub mod disk;
 mod gateway;
@@ -34,12 +36,16 @@ use std::path::PathBuf;
 
 /// The project's root.
 pub fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// Returns a random generator and prints its seed. A failure is repeated by `SEED=… cargo test …`.
 pub fn random() -> fastrand::Rng {
-    let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    let seed =
+        std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("SEED={seed}");
     fastrand::Rng::with_seed(seed)
 }

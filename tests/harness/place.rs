@@ -35,13 +35,20 @@ pub struct Place {
 impl Setup {
     /// Delivers to `itoc360`; the source `twilio` reads Twilio's errors.
     pub fn new(itoc360: &Itoc360) -> Self {
-        Self::empty().destination("itoc360", itoc360).twilio("twilio")
+        Self::empty()
+            .destination("itoc360", itoc360)
+            .twilio("twilio")
     }
 
     /// Without a destination or a source.
     pub fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { gateway: String::new(), destinations: Vec::new(), sources: String::new(), folder }
+        Self {
+            gateway: String::new(),
+            destinations: Vec::new(),
+            sources: String::new(),
+            folder,
+        }
     }
 
     /// One destination more, at which the operator hears of the others.
@@ -94,13 +101,19 @@ impl Setup {
 
     /// One source more, which reads Twilio's errors signed with the usual token.
     pub fn twilio(self, name: &str) -> Self {
-        self.source(name, "plugin = \"twilio-errors\"\nsettings.auth_token = { env = \"TWILIO_AUTH_TOKEN\" }")
+        self.source(
+            name,
+            "plugin = \"twilio-errors\"\nsettings.auth_token = { env = \"TWILIO_AUTH_TOKEN\" }",
+        )
     }
 
     /// One source more, read by a plugin in a file `<name>.wasm`.
     pub fn plugin(self, name: &str, wasm: &[u8], lines: &str) -> Self {
         fs::write(self.folder.path().join(name).with_extension("wasm"), wasm).unwrap();
-        self.source(name, &format!("plugin = {{ path = \"{name}.wasm\" }}\n{lines}"))
+        self.source(
+            name,
+            &format!("plugin = {{ path = \"{name}.wasm\" }}\n{lines}"),
+        )
     }
 
     /// Writes it all down.
@@ -115,7 +128,9 @@ impl Setup {
         for (name, table) in &self.destinations {
             text += &format!("\n[destinations.{name}]\n{table}");
         }
-        let place = Place { folder: self.folder };
+        let place = Place {
+            folder: self.folder,
+        };
         fs::write(place.config(), text + &self.sources).unwrap();
         place
     }
@@ -131,7 +146,9 @@ impl Setup {
 impl Place {
     /// A place with this configuration.
     pub fn of(config: &str) -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
         fs::write(place.config(), config).unwrap();
         place
     }
@@ -159,13 +176,17 @@ impl Place {
         Gateway::ready(self.launch(&["run"])).await
     }
 
-    /// Starts the gateway where no file may be larger than about a megabyte, and waits until it takes requests.
+    /// Starts the gateway where no file may be larger than about a megabyte, and waits until it
+    /// takes requests.
     pub async fn start_on_a_small_disk(&self) -> Gateway {
         warm(&self.path("data")).await;
         let mut command = program("sh");
-        // A process that does not care for the signal is told by the write that it failed. The shell counts in 512 bytes.
+        // A process that does not care for the signal is told by the write that it failed. The
+        // shell counts in 512 bytes.
         let script = format!("trap '' XFSZ; ulimit -S -f 2048; exec '{PROGRAM}' run");
-        command.current_dir(self.folder.path()).args(["-c", &script]);
+        command
+            .current_dir(self.folder.path())
+            .args(["-c", &script]);
         Gateway::ready(Process::start(with_secrets(command))).await
     }
 
@@ -180,20 +201,25 @@ impl Place {
         Gateway::ready(Process::start(with_secrets(command))).await
     }
 
-    /// Starts the gateway as one to whom it is all the same who reads its files, and waits until it takes requests.
+    /// Starts the gateway as one to whom it is all the same who reads its files, and waits until it
+    /// takes requests.
     pub async fn start_with_an_open_umask(&self) -> Gateway {
         let mut command = program("sh");
-        command.current_dir(self.folder.path()).args(["-c", &format!("umask 000; exec '{PROGRAM}' run")]);
+        command
+            .current_dir(self.folder.path())
+            .args(["-c", &format!("umask 000; exec '{PROGRAM}' run")]);
         Gateway::ready(Process::start(with_secrets(command))).await
     }
 
-    /// Starts the gateway where the system kills it at the write that makes a file larger than so many KiB. Where none does,
-    /// it is told to stop as soon as it takes requests.
+    /// Starts the gateway where the system kills it at the write that makes a file larger than so
+    /// many KiB. Where none does, it is told to stop as soon as it takes requests.
     pub async fn launch_until_a_file_has(&self, kib: u32) -> Output {
         warm(&self.path("data")).await;
         let mut command = program("sh");
         let script = format!("ulimit -f {}; ulimit -c 0; exec '{PROGRAM}' run", kib * 2);
-        command.current_dir(self.folder.path()).args(["-c", &script]);
+        command
+            .current_dir(self.folder.path())
+            .args(["-c", &script]);
         let mut process = Process::start(with_secrets(command));
         process.wait_for_the_end_or("\"ready\"").await;
         process.terminate();
@@ -203,7 +229,12 @@ impl Place {
     /// Starts the program where no file may be larger than about 64 KB, and waits for nothing.
     pub fn launch_without_room(&self, arguments: &[&str]) -> Process {
         let mut command = program("sh");
-        command.current_dir(self.folder.path()).args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$@\"", "sh", PROGRAM]);
+        command.current_dir(self.folder.path()).args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 128; exec \"$@\"",
+            "sh",
+            PROGRAM,
+        ]);
         command.args(arguments);
         Process::start(with_secrets(command))
     }
@@ -242,12 +273,20 @@ impl Place {
     /// Asserts that the store is whole.
     pub async fn is_whole(&self) {
         let checked = self.run_without_secrets(&["store", "check"]).await;
-        assert_eq!(checked.code, Some(0), "{}{}", checked.stdout, checked.stderr);
+        assert_eq!(
+            checked.code,
+            Some(0),
+            "{}{}",
+            checked.stdout,
+            checked.stderr
+        );
     }
 
     /// Returns the output of `events show` about the one request with this id.
     pub async fn event(&self, id: &str) -> Value {
-        let shown = self.run_without_secrets(&["events", "show", id, "--json"]).await;
+        let shown = self
+            .run_without_secrets(&["events", "show", id, "--json"])
+            .await;
         assert_eq!(shown.code, Some(0), "{}", shown.stderr);
         let found: Vec<Value> = serde_json::from_str(&shown.stdout).unwrap();
         let [request] = <[Value; 1]>::try_from(found).unwrap();
@@ -265,10 +304,18 @@ impl Place {
 
     /// The lines that `events list` prints with these arguments.
     pub async fn list(&self, arguments: &[&str]) -> Vec<Value> {
-        let arguments = [&["events", "list", "--json", "--limit", "1000000"], arguments].concat();
+        let arguments = [
+            &["events", "list", "--json", "--limit", "1000000"],
+            arguments,
+        ]
+        .concat();
         let listed = self.run_without_secrets(&arguments).await;
         assert_eq!(listed.code, Some(0), "{}", listed.stderr);
-        listed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        listed
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -280,7 +327,9 @@ impl Place {
 
 /// With the secrets that the configuration names.
 pub fn with_secrets(mut command: Command) -> Command {
-    command.env("ITOC360_TOKEN", TOKEN).env("TWILIO_AUTH_TOKEN", twilio::AUTH_TOKEN);
+    command
+        .env("ITOC360_TOKEN", TOKEN)
+        .env("TWILIO_AUTH_TOKEN", twilio::AUTH_TOKEN);
     command
 }
 
@@ -291,14 +340,20 @@ pub fn program(path: &str) -> Command {
 
 /// Removes what the shell that runs the tests has set for the gateway.
 pub fn without_the_shells(mut command: Command) -> Command {
-    for name in ["ALERT_GATEWAY_LOG", "ALERT_GATEWAY_CONFIG", "ITOC360_TOKEN", "TWILIO_AUTH_TOKEN", "RUST_BACKTRACE"] {
+    for name in [
+        "ALERT_GATEWAY_LOG",
+        "ALERT_GATEWAY_CONFIG",
+        "ITOC360_TOKEN",
+        "TWILIO_AUTH_TOKEN",
+        "RUST_BACKTRACE",
+    ] {
         command.env_remove(name);
     }
     command
 }
 
-/// Puts the compiled bundled plugins where a gateway would have left them, so that it does not compile them anew for each
-/// test. They are the work of one gateway, the first.
+/// Puts the compiled bundled plugins where a gateway would have left them, so that it does not
+/// compile them anew for each test. They are the work of one gateway, the first.
 pub async fn warm(data_dir: &Path) {
     static COMPILED: OnceLock<Vec<(PathBuf, Vec<u8>)>> = OnceLock::new();
     static FIRST: OnceCell<()> = OnceCell::const_new();
@@ -310,14 +365,30 @@ pub async fn warm(data_dir: &Path) {
             let itoc360 = Itoc360::start(Format::Alertmanager).await;
             let place = Setup::new(&itoc360).place();
             Gateway::ready(place.launch(&["run"])).await.kill().await;
-            let files = fs::read_dir(place.path("data/cache")).unwrap().map(|file| file.unwrap().path());
-            let _ =
-                COMPILED.set(files.map(|path| (path.file_name().unwrap().into(), fs::read(path).unwrap())).collect());
+            let files = fs::read_dir(place.path("data/cache"))
+                .unwrap()
+                .map(|file| file.unwrap().path());
+            let _ = COMPILED.set(
+                files
+                    .map(|path| (path.file_name().unwrap().into(), fs::read(path).unwrap()))
+                    .collect(),
+            );
         })
         .await;
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir.join("cache")).unwrap();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir.join("cache"))
+        .unwrap();
     for (name, bytes) in COMPILED.get().unwrap() {
         let path = data_dir.join("cache").join(name);
-        OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).unwrap().write_all(bytes).unwrap();
+        OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(path)
+            .unwrap()
+            .write_all(bytes)
+            .unwrap();
     }
 }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::Post;
 
-/// Returns a plugin that answers each request with its body, word for word. The body is the JSON of an answer, without escapes
-/// other than of quotes and backslashes.
+/// Returns a plugin that answers each request with its body, word for word. The body is the JSON of
+/// an answer, without escapes other than of quotes and backslashes.
 pub fn parrot() -> Vec<u8> {
     with_read("(call $parrot)", true)
 }
@@ -25,7 +25,11 @@ pub fn hostile(read: &str) -> Vec<u8> {
 /// Returns a request that a [`parrot`] reads as these alerts.
 pub fn alerts(source: &str, alerts: &[Value]) -> Post {
     let body = json!({ "alerts": alerts }).to_string();
-    Post { path: format!("/in/{source}"), headers: Vec::new(), body: body.into() }
+    Post {
+        path: format!("/in/{source}"),
+        headers: Vec::new(),
+        body: body.into(),
+    }
 }
 
 /// The smallest alert.
@@ -45,8 +49,8 @@ fn with_read(read: &str, authenticates: bool) -> Vec<u8> {
     made_of(&description.to_string(), read, "")
 }
 
-/// Returns a plugin with this description that runs this code where a [`parrot`] would answer. `more` has further functions, and
-/// data from 32,768 on.
+/// Returns a plugin with this description that runs this code where a [`parrot`] would answer.
+/// `more` has further functions, and data from 32,768 on.
 pub fn made_of(description: &str, read: &str, more: &str) -> Vec<u8> {
     let bytes = data(description);
     // What stands before the body in the JSON of a request.
@@ -114,7 +118,11 @@ pub fn panicking(message: &str) -> Vec<u8> {
         (unreachable)",
         length = message.len()
     );
-    made_of(&description().to_string(), &read, &format!("(data (i32.const 32768) \"{}\")", data(message)))
+    made_of(
+        &description().to_string(),
+        &read,
+        &format!("(data (i32.const 32768) \"{}\")", data(message)),
+    )
 }
 
 fn data(text: &str) -> String {

@@ -32,8 +32,15 @@ impl Process {
     /// Starts the program.
     pub fn start(command: Command) -> Self {
         let mut child = spawn(command);
-        let (stdout, stderr) = (Said::hear(child.stdout.take().unwrap()), Said::hear(child.stderr.take().unwrap()));
-        Self { child, stdout, stderr }
+        let (stdout, stderr) = (
+            Said::hear(child.stdout.take().unwrap()),
+            Said::hear(child.stderr.take().unwrap()),
+        );
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
     }
 
     /// Starts the program with a closed standard output, as behind `| head`.
@@ -41,14 +48,24 @@ impl Process {
         let mut child = spawn(command);
         drop(child.stdout.take());
         let stderr = Said::hear(child.stderr.take().unwrap());
-        Self { child, stdout: Said::hear(std::io::empty()), stderr }
+        Self {
+            child,
+            stdout: Said::hear(std::io::empty()),
+            stderr,
+        }
     }
 
     /// Waits for a line of the JSON log for which `meant` returns a value.
-    pub async fn log<T>(&mut self, what: &str, meant: impl Fn(&serde_json::Value) -> Option<T>) -> T {
+    pub async fn log<T>(
+        &mut self,
+        what: &str,
+        meant: impl Fn(&serde_json::Value) -> Option<T>,
+    ) -> T {
         let mut found = None;
         let seen = self.stderr.0.wait_for(|lines| {
-            found = lines.iter().find_map(|line| meant(&serde_json::from_str(line).unwrap_or_default()));
+            found = lines
+                .iter()
+                .find_map(|line| meant(&serde_json::from_str(line).unwrap_or_default()));
             found.is_some()
         });
         match timeout(PATIENCE, seen).await {
@@ -66,7 +83,10 @@ impl Process {
             found = lines.iter().find(|line| line.contains(words)).cloned();
             found.is_some()
         });
-        assert!(timeout(PATIENCE, seen).await.is_ok_and(|seen| seen.is_ok()), "the program never said: {words}");
+        assert!(
+            timeout(PATIENCE, seen).await.is_ok_and(|seen| seen.is_ok()),
+            "the program never said: {words}"
+        );
         found.unwrap()
     }
 
@@ -82,20 +102,31 @@ impl Process {
 
     /// Waits for this many lines of the log, or for the end.
     pub async fn wait_for_lines(&mut self, count: usize) {
-        let _ = timeout(PATIENCE, self.stderr.0.wait_for(|lines| lines.len() >= count)).await.unwrap();
+        let _ = timeout(
+            PATIENCE,
+            self.stderr.0.wait_for(|lines| lines.len() >= count),
+        )
+        .await
+        .unwrap();
     }
 
     /// Returns its resident memory in KiB: the present, or with `peak` the most until now.
     pub fn memory_kib(&self, peak: bool) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let name = if peak { "VmHWM:" } else { "VmRSS:" };
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Waits for these words in the log, or for the end.
     pub async fn wait_for_the_end_or(&mut self, words: &str) {
-        let said = self.stderr.0.wait_for(|lines| lines.iter().any(|line| line.contains(words)));
+        let said = self
+            .stderr
+            .0
+            .wait_for(|lines| lines.iter().any(|line| line.contains(words)));
         let _ = timeout(PATIENCE, said).await.unwrap();
     }
 
@@ -131,19 +162,33 @@ impl Process {
     /// Gives a process that was started on a small disk all the room there is.
     pub fn disk_grows(&self) {
         let limit = rustix::process::getrlimit(Resource::Fsize);
-        prlimit(Some(self.pid()), Resource::Fsize, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+        prlimit(
+            Some(self.pid()),
+            Resource::Fsize,
+            Rlimit {
+                current: limit.maximum,
+                maximum: limit.maximum,
+            },
+        )
+        .unwrap();
     }
 
     /// Waits until it ends by itself.
     pub async fn output(mut self) -> Output {
         let status = self.exit().await;
-        Output { code: status.code(), stdout: self.stdout.text(), stderr: self.stderr.text() }
+        Output {
+            code: status.code(),
+            stdout: self.stdout.text(),
+            stderr: self.stderr.text(),
+        }
     }
 
     async fn exit(&mut self) -> ExitStatus {
         // A process that has closed both is ending, so the wait for it is short.
         for said in [&mut self.stdout, &mut self.stderr] {
-            let closed = timeout(PATIENCE, said.0.wait_for(|_| false)).await.map(|seen| seen.is_err());
+            let closed = timeout(PATIENCE, said.0.wait_for(|_| false))
+                .await
+                .map(|seen| seen.is_err());
             assert_eq!(closed, Ok(true), "the program never ended");
         }
         self.child.wait().unwrap()
@@ -151,7 +196,12 @@ impl Process {
 }
 
 fn spawn(mut command: Command) -> Child {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Process {
@@ -162,7 +212,9 @@ impl Drop for Process {
             let said = self.stderr.text();
             let last: Vec<_> = said.lines().rev().take(40).collect();
             eprintln!("the last lines of the log:");
-            last.iter().rev().for_each(|line| eprintln!("    {line:.400}"));
+            last.iter()
+                .rev()
+                .for_each(|line| eprintln!("    {line:.400}"));
         }
     }
 }
@@ -180,6 +232,9 @@ impl Said {
     }
 
     fn text(&self) -> String {
-        self.0.borrow().iter().fold(String::new(), |text, line| text + line + "\n")
+        self.0
+            .borrow()
+            .iter()
+            .fold(String::new(), |text, line| text + line + "\n")
     }
 }

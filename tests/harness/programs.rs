@@ -1,9 +1,10 @@
 //! Programs that a test needs and that a machine with Rust and a C compiler may lack.
 //!
-//! [`needs`] is the only way to such a program. Where it is missing, the test is skipped, and its name, the program and the
-//! command that installs it are printed when the tests end: after the results of this binary, and once more at the end of
-//! `cargo test --workspace` (by `tests/summary/skipped.rs`). With `CI` or `REQUIRE_PROGRAMS` in the environment the test
-//! fails with the same words.
+//! [`needs`] is the only way to such a program. Where it is missing, the test is skipped, and its
+//! name, the program and the command that installs it are printed when the tests end: after the
+//! results of this binary, and once more at the end of `cargo test --workspace` (by
+//! `tests/summary/skipped.rs`). With `CI` or `REQUIRE_PROGRAMS` in the environment the test fails
+//! with the same words.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -51,7 +52,9 @@ pub fn needs(program: Program) -> Option<Installed> {
     }
     // Each test runs in a thread that has its name.
     let thread = std::thread::current();
-    let test = thread.name().unwrap_or_else(|| panic!("{program:?} is asked for outside a test's own thread"));
+    let test = thread
+        .name()
+        .unwrap_or_else(|| panic!("{program:?} is asked for outside a test's own thread"));
     let missing = format!("{test} needs {}", program.missing());
     assert!(!required(), "{missing}");
     skip(missing);
@@ -92,7 +95,9 @@ impl Program {
                  sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
                     .to_owned()
             }
-            _ => format!("{name}, which is not installed; install it: {sudo}apt-get install {package}"),
+            _ => format!(
+                "{name}, which is not installed; install it: {sudo}apt-get install {package}"
+            ),
         }
     }
 }
@@ -117,18 +122,35 @@ pub fn is_root() -> bool {
 /// Finds a program on the `PATH`, or where Debian keeps those that only root has on it.
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let more = if path.is_empty() { None } else { Some(PathBuf::from("/usr/sbin")) };
-    let runs = |path: &PathBuf| path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
-    std::env::split_paths(&path).chain(more).map(|folder| folder.join(name)).find(runs)
+    let more = if path.is_empty() {
+        None
+    } else {
+        Some(PathBuf::from("/usr/sbin"))
+    };
+    let runs = |path: &PathBuf| {
+        path.metadata()
+            .is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+    };
+    std::env::split_paths(&path)
+        .chain(more)
+        .map(|folder| folder.join(name))
+        .find(runs)
 }
 
 fn can_mount(unshare: &Path) -> bool {
     let mut probe = Command::new(unshare);
-    probe.arg(namespaces()).args(["mount", "-t", "tmpfs", "none", "/mnt"]);
-    probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    probe
+        .arg(namespaces())
+        .args(["mount", "-t", "tmpfs", "none", "/mnt"]);
+    probe
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
-/// The option of `unshare` for a mount namespace: root needs no user namespace, which a chroot would refuse.
+/// The option of `unshare` for a mount namespace: root needs no user namespace, which a chroot
+/// would refuse.
 pub fn namespaces() -> &'static str {
     if is_root() { "-m" } else { "-rm" }
 }
@@ -153,20 +175,32 @@ fn at_exit() {
     extern "C" fn summary() {
         let _ = summarise(&SKIPPED.lock().unwrap());
     }
-    // SAFETY: `summary` never unwinds: it takes a lock that no test holds while it panics, and ignores errors of writing.
+    // SAFETY: `summary` never unwinds: it takes a lock that no test holds while it panics, and
+    // ignores errors of writing.
     assert_eq!(unsafe { libc::atexit(summary) }, 0);
 }
 
 /// Prints the skipped tests, and leaves them for the end of `cargo test --workspace`.
 fn summarise(skipped: &BTreeSet<String>) -> io::Result<()> {
-    let tests = if skipped.len() == 1 { "1 test was".to_owned() } else { format!("{} tests were", skipped.len()) };
-    let mut text = format!("{tests} SKIPPED, as a program is missing (REQUIRE_PROGRAMS=1 makes each of them fail):\n");
+    let tests = if skipped.len() == 1 {
+        "1 test was".to_owned()
+    } else {
+        format!("{} tests were", skipped.len())
+    };
+    let mut text = format!(
+        "{tests} SKIPPED, as a program is missing (REQUIRE_PROGRAMS=1 makes each of them fail):\n"
+    );
     for missing in skipped {
         text += &format!("    {missing}\n");
     }
     // Not by `print!`, which belongs to the test harness.
-    File::from(io::stdout().as_fd().try_clone_to_owned()?).write_all(format!("{text}\n").as_bytes())?;
+    File::from(io::stdout().as_fd().try_clone_to_owned()?)
+        .write_all(format!("{text}\n").as_bytes())?;
     // The last binary of this run has the same parent.
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("skipped-{}.txt", parent_id()));
-    OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?
+        .write_all(text.as_bytes())
 }

@@ -44,7 +44,8 @@ impl Proxy {
         .await
     }
 
-    /// HAProxy, which asks the gateway at `upstream` whether it is there, and serves its own state at `/state`.
+    /// HAProxy, which asks the gateway at `upstream` whether it is there, and serves its own state
+    /// at `/state`.
     pub async fn haproxy(program: &Installed, upstream: &str) -> Self {
         let address = free_address();
         Self::start(address, |folder| {
@@ -64,12 +65,26 @@ impl Proxy {
         .await
     }
 
-    async fn start(address: SocketAddr, command: impl FnOnce(&Path) -> std::process::Command) -> Self {
+    async fn start(
+        address: SocketAddr,
+        command: impl FnOnce(&Path) -> std::process::Command,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = command(folder.path());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        let proxy = Self { child, address, _folder: folder };
-        until("the proxy listens", async || TcpStream::connect(address).await.ok().map(drop)).await;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let proxy = Self {
+            child,
+            address,
+            _folder: folder,
+        };
+        until("the proxy listens", async || {
+            TcpStream::connect(address).await.ok().map(drop)
+        })
+        .await;
         proxy
     }
 }
@@ -85,5 +100,8 @@ impl Drop for Proxy {
 
 /// An address on loopback that is free now.
 fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }

@@ -9,7 +9,10 @@ use hyper::client::conn::{http1, http2};
 use hyper::header::HOST;
 use hyper::{Request, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -47,9 +50,14 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, "An authority of the tests");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "An authority of the tests");
         let pem = params.self_signed(&key).unwrap().pem();
-        Self { pem, issuer: Issuer::new(params, key) }
+        Self {
+            pem,
+            issuer: Issuer::new(params, key),
+        }
     }
 
     /// Returns its own certificate, in PEM.
@@ -72,7 +80,10 @@ impl Authority {
         let mut params = CertificateParams::new([NAME.to_owned()]).unwrap();
         change(&mut params);
         let cert = params.signed_by(&key, &self.issuer).unwrap().pem();
-        Issued { cert, key: key.serialize_pem() }
+        Issued {
+            cert,
+            key: key.serialize_pem(),
+        }
     }
 
     /// Returns a client that trusts this authority, without a certificate of its own.
@@ -90,9 +101,15 @@ impl Authority {
         self.client_of(None, &[version])
     }
 
-    fn client_of(&self, identity: Option<&Issued>, versions: &[&'static SupportedProtocolVersion]) -> Client {
+    fn client_of(
+        &self,
+        identity: Option<&Issued>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Client {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap())
+            .unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(versions)
             .unwrap()
@@ -100,7 +117,12 @@ impl Authority {
         let config = match identity {
             Some(Issued { cert, key }) => {
                 let chain = vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()];
-                config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
+                config
+                    .with_client_auth_cert(
+                        chain,
+                        PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+                    )
+                    .unwrap()
             }
             None => config.with_no_client_auth(),
         };
@@ -119,30 +141,61 @@ impl Issued {
 
 impl Client {
     /// Connects and shakes hands, or returns the reason of the failure.
-    pub async fn connect(&self, address: SocketAddr, protocols: &[&str]) -> Result<TlsStream<TcpStream>, String> {
+    pub async fn connect(
+        &self,
+        address: SocketAddr,
+        protocols: &[&str],
+    ) -> Result<TlsStream<TcpStream>, String> {
         let mut config = self.config.clone();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|protocol| protocol.as_bytes().to_vec())
+            .collect();
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(|error| error.to_string())?;
         let connector = TlsConnector::from(Arc::new(config));
-        let connected = timeout(PATIENCE, connector.connect(ServerName::try_from(NAME).unwrap(), stream));
-        connected.await.expect("a handshake never ends").map_err(|error| error.to_string())
+        let connected = timeout(
+            PATIENCE,
+            connector.connect(ServerName::try_from(NAME).unwrap(), stream),
+        );
+        connected
+            .await
+            .expect("a handshake never ends")
+            .map_err(|error| error.to_string())
     }
 
     /// Posts a request in this version of HTTP, on a connection of its own.
-    pub async fn post(&self, address: SocketAddr, version: Version, post: &Post) -> Result<Answer, String> {
+    pub async fn post(
+        &self,
+        address: SocketAddr,
+        version: Version,
+        post: &Post,
+    ) -> Result<Answer, String> {
         let mut request = Request::post(format!("https://{NAME}{}", post.path));
         for (name, value) in &post.headers {
             request = request.header(name, value);
         }
-        // hyper's client writes what HTTP/2 has in `:authority` where it pools connections, and these are single ones.
+        // hyper's client writes what HTTP/2 has in `:authority` where it pools connections, and
+        // these are single ones.
         if version == Version::HTTP_11 {
             request = request.header(HOST, NAME);
         }
-        self.ask(address, version, request.body(Full::from(post.body.clone())).unwrap()).await
+        self.ask(
+            address,
+            version,
+            request.body(Full::from(post.body.clone())).unwrap(),
+        )
+        .await
     }
 
     /// Gets a page in HTTP/1.1, with these headers.
-    pub async fn get(&self, address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Answer, String> {
+    pub async fn get(
+        &self,
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, String> {
         let mut request = Request::get(path);
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header(HOST, address.to_string());
@@ -150,7 +203,12 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.ask(address, Version::HTTP_11, request.body(Full::default()).unwrap()).await
+        self.ask(
+            address,
+            Version::HTTP_11,
+            request.body(Full::default()).unwrap(),
+        )
+        .await
     }
 
     async fn ask(
@@ -159,14 +217,23 @@ impl Client {
         version: Version,
         request: Request<Full<Bytes>>,
     ) -> Result<Answer, String> {
-        let protocol = if version == Version::HTTP_2 { "h2" } else { "http/1.1" };
+        let protocol = if version == Version::HTTP_2 {
+            "h2"
+        } else {
+            "http/1.1"
+        };
         let stream = self.connect(address, &[protocol]).await?;
-        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
+        assert_eq!(
+            stream.get_ref().1.alpn_protocol(),
+            Some(protocol.as_bytes())
+        );
         let stream = TokioIo::new(stream);
         let said = |error: hyper::Error| format!("{error:?}");
         let answered = async {
             let answer = if version == Version::HTTP_2 {
-                let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.map_err(said)?;
+                let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+                    .await
+                    .map_err(said)?;
                 tokio::spawn(connection);
                 sender.send_request(request).await
             } else {
@@ -176,9 +243,16 @@ impl Client {
             };
             let (head, body) = answer.map_err(said)?.into_parts();
             assert_eq!(head.version, version);
-            let body = String::from_utf8_lossy(&body.collect().await.map_err(said)?.to_bytes()).into_owned();
-            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+            let body = String::from_utf8_lossy(&body.collect().await.map_err(said)?.to_bytes())
+                .into_owned();
+            Ok(Answer {
+                status: head.status.as_u16(),
+                headers: head.headers,
+                body,
+            })
         };
-        timeout(PATIENCE, answered).await.expect("a request is never answered")
+        timeout(PATIENCE, answered)
+            .await
+            .expect("a request is never answered")
     }
 }

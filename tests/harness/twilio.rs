@@ -47,7 +47,8 @@ pub fn error(sid: &str) -> Event {
 
 /// A warning.
 pub fn warning(sid: &str) -> Event {
-    let payload = r#"{"resource_sid":"SM0123","error_code":"30007","more_info":{"Msg":"Message filtered"}}"#;
+    let payload =
+        r#"{"resource_sid":"SM0123","error_code":"30007","more_info":{"Msg":"Message filtered"}}"#;
     error(sid).with("Level", "WARNING").with("Payload", payload)
 }
 
@@ -64,7 +65,9 @@ impl Event {
 
     /// The form.
     pub fn body(&self) -> String {
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&self.0)
+            .finish()
     }
 
     /// Signed with the usual token, for a source of this name.
@@ -87,9 +90,19 @@ pub fn signed(source: &str, token: &str, body: impl Into<Vec<u8>>) -> Post {
 
 /// A form without a signature.
 pub fn unsigned(path: impl Into<String>, body: impl Into<Vec<u8>>) -> Post {
-    Post { path: path.into(), headers: Vec::new(), body: body.into() }
-        .header("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-        .header("I-Twilio-Idempotency-Token", "5d1f5c6e-3c55-4d6e-9d0e-7d0f3f0c4a11")
+    Post {
+        path: path.into(),
+        headers: Vec::new(),
+        body: body.into(),
+    }
+    .header(
+        "Content-Type",
+        "application/x-www-form-urlencoded; charset=utf-8",
+    )
+    .header(
+        "I-Twilio-Idempotency-Token",
+        "5d1f5c6e-3c55-4d6e-9d0e-7d0f3f0c4a11",
+    )
 }
 
 /// Base64 of HMAC-SHA1 over the URL and the sorted, distinct fields of the form.
@@ -99,7 +112,13 @@ pub fn signature(url: &str, token: &str, body: &[u8]) -> String {
     fields.sort();
     fields.dedup();
     let parts = fields.iter().flat_map(|(name, value)| [&**name, &**value]);
-    hmac_sha1(token.as_bytes(), &std::iter::once(url.as_bytes()).chain(parts).collect::<Vec<_>>()).base64()
+    hmac_sha1(
+        token.as_bytes(),
+        &std::iter::once(url.as_bytes())
+            .chain(parts)
+            .collect::<Vec<_>>(),
+    )
+    .base64()
 }
 
 impl Post {
@@ -125,12 +144,25 @@ impl Post {
 
     /// The bytes on the wire by another method, over a connection that ends with the answer.
     pub fn wire_as(&self, method: &str) -> Vec<u8> {
-        self.wire_by(method, &format!("Content-Length: {}\r\nConnection: close\r\n", self.body.len()))
+        self.wire_by(
+            method,
+            &format!(
+                "Content-Length: {}\r\nConnection: close\r\n",
+                self.body.len()
+            ),
+        )
     }
 
     fn wire_by(&self, method: &str, more: &str) -> Vec<u8> {
-        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>();
-        let head = format!("{method} {} HTTP/1.1\r\nHost: gw.example.com\r\n{headers}{more}\r\n", self.path);
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect::<String>();
+        let head = format!(
+            "{method} {} HTTP/1.1\r\nHost: gw.example.com\r\n{headers}{more}\r\n",
+            self.path
+        );
         [head.as_bytes(), &self.body].concat()
     }
 }

@@ -7,7 +7,8 @@ use itoc360_double::Format;
 use super::{EVENTS, attempts, delivery, failing_because, post, recovers, statuses};
 use crate::harness::{Gateway, Itoc360, Line, Machine, Place, Setup, State, random, twilio};
 
-/// What is waited for an answer where none comes in time. Where the line says more than silence, nothing hangs on it.
+/// What is waited for an answer where none comes in time. Where the line says more than silence,
+/// nothing hangs on it.
 const BRIEF: &str = "timeout = \"500ms\"";
 
 /// A gateway that delivers over a line.
@@ -19,7 +20,8 @@ async fn start(delivery: &str) -> (Itoc360, Line, Place, Gateway) {
     (itoc360, line, place, gateway)
 }
 
-/// Alerts come in while the line is so; the reason is shown; and they go out when it is well, without a restart.
+/// Alerts come in while the line is so; the reason is shown; and they go out when it is well,
+/// without a restart.
 async fn drill(delivery: &str, state: State, said: &str) -> (Itoc360, Place) {
     let (itoc360, line, place, gateway) = start(delivery).await;
     line.is(state);
@@ -39,8 +41,16 @@ async fn alerts_wait_while_connections_get_no_answer() {
 #[tokio::test]
 async fn alerts_wait_while_answers_drip_too_slowly() {
     // A status line is 15 bytes at least.
-    let (itoc360, _) = drill(BRIEF, State::Drip(Duration::from_millis(100)), "within 500ms").await;
-    assert!(itoc360.tally().updated >= 5, "what was answered too slowly had arrived, and is known there");
+    let (itoc360, _) = drill(
+        BRIEF,
+        State::Drip(Duration::from_millis(100)),
+        "within 500ms",
+    )
+    .await;
+    assert!(
+        itoc360.tally().updated >= 5,
+        "what was answered too slowly had arrived, and is known there"
+    );
 }
 
 #[tokio::test]
@@ -57,7 +67,10 @@ async fn answer_that_is_slow_after_its_status_counts() {
 #[tokio::test]
 async fn alerts_wait_while_answers_break_off() {
     let (itoc360, _) = drill("", State::Cut(10), "broke before an answer came").await;
-    assert!(itoc360.tally().updated >= 5, "what was answered in part had arrived, and is known there");
+    assert!(
+        itoc360.tally().updated >= 5,
+        "what was answered in part had arrived, and is known there"
+    );
 }
 
 #[tokio::test]
@@ -84,13 +97,17 @@ async fn flapping_destination_loses_nothing_and_opens_nothing_twice() {
         post(&gateway, "twilio", round * 4..round * 4 + 2).await;
         // Down for as long as an attempt takes at first, and then often less.
         if round == 0 {
-            gateway.metric(&delivery("retry"), |count| count > 0.0).await;
+            gateway
+                .metric(&delivery("retry"), |count| count > 0.0)
+                .await;
         }
         line.is(State::Well);
         post(&gateway, "twilio", round * 4 + 2..round * 4 + 4).await;
         // Up for as long as one more takes to arrive, and often less.
         if random.bool() {
-            place.event_in_state(&twilio::sid(round * 4 + 3), "delivered").await;
+            place
+                .event_in_state(&twilio::sid(round * 4 + 3), "delivered")
+                .await;
         }
     }
     recovers(&gateway, &itoc360, 48).await;
@@ -102,11 +119,22 @@ async fn alerts_wait_while_the_host_name_is_unknown() {
     let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
     let line = Line::to(&itoc360);
     let url = line.url_as("http", "itoc360.invalid");
-    let place = Setup::empty().destination_at("itoc360", &url, Format::Alertmanager).twilio("twilio").place();
+    let place = Setup::empty()
+        .destination_at("itoc360", &url, Format::Alertmanager)
+        .twilio("twilio")
+        .place();
     let gateway = place.start_with(machine.environment()).await;
     post(&gateway, "twilio", 0..EVENTS).await;
-    failing_because(&place, &gateway, "check the host in the url, and this machine's DNS").await;
+    failing_because(
+        &place,
+        &gateway,
+        "check the host in the url, and this machine's DNS",
+    )
+    .await;
     machine.knows_names(true);
     recovers(&gateway, &itoc360, EVENTS).await;
-    assert_eq!(attempts(&place.event(&twilio::sid(0)).await)[0]["status"], serde_json::Value::Null);
+    assert_eq!(
+        attempts(&place.event(&twilio::sid(0)).await)[0]["status"],
+        serde_json::Value::Null
+    );
 }

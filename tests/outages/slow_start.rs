@@ -23,15 +23,18 @@ struct Seen {
     met: Vec<(usize, usize)>,
 }
 
-/// How many may be under way when so many were accepted in all, one of which was `probes`: one at first, and one more each
-/// time that as many were accepted as may be under way.
+/// How many may be under way when so many were accepted in all, one of which was `probes`: one at
+/// first, and one more each time that as many were accepted as may be under way.
 fn bound(accepted: usize, probes: usize) -> usize {
     let counted = accepted.saturating_sub(probes);
-    (1..=CONCURRENCY).take_while(|limit| limit * (limit - 1) / 2 <= counted).last().unwrap_or(1)
+    (1..=CONCURRENCY)
+        .take_while(|limit| limit * (limit - 1) / 2 <= counted)
+        .last()
+        .unwrap_or(1)
 }
 
-/// Holds its answers until as many are under way as may be, so that they must come or nothing goes on; and for a moment
-/// more, so that each that comes beyond them is seen.
+/// Holds its answers until as many are under way as may be, so that they must come or nothing goes
+/// on; and for a moment more, so that each that comes beyond them is seen.
 fn hold(itoc360: &Itoc360, probes: usize) -> Arc<Mutex<Seen>> {
     let seen = Arc::<Mutex<Seen>>::default();
     let (told, permits) = (Arc::clone(&seen), Arc::new(Semaphore::new(0)));
@@ -56,7 +59,11 @@ fn hold(itoc360: &Itoc360, probes: usize) -> Arc<Mutex<Seen>> {
 
 fn is_a_ramp(seen: &Seen, probes: usize) {
     for (answered, under_way) in &seen.met {
-        assert!(*under_way <= bound(*answered, probes), "{under_way} at once after {answered}: {:?}", seen.met);
+        assert!(
+            *under_way <= bound(*answered, probes),
+            "{under_way} at once after {answered}: {:?}",
+            seen.met
+        );
     }
     // Each step in turn, up to the top.
     let first = |under_way: usize| seen.met.iter().position(|met| met.1 == under_way).unwrap();

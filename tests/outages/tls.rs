@@ -1,12 +1,14 @@
 //! ITOC360's certificate is not what it should be.
 //!
-//! The gateway trusts what the machine trusts, and `SSL_CERT_FILE` says what that is. So a test can be an authority, and
-//! an operator's private one can, too.
+//! The gateway trusts what the machine trusts, and `SSL_CERT_FILE` says what that is. So a test can
+//! be an authority, and an operator's private one can, too.
 
 use std::sync::Arc;
 
 use itoc360_double::Format;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -18,13 +20,23 @@ use crate::harness::{Gateway, Itoc360, Line, Place, Setup, State};
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "An authority");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "An authority");
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A line that shows a certificate for this name, signed by `authority`, or by itself where there is none.
-fn shows(name: &str, expired: bool, authority: Option<&CertifiedIssuer<'static, KeyPair>>) -> State {
-    let (key, mut params) = (KeyPair::generate().unwrap(), CertificateParams::new([name.to_owned()]).unwrap());
+/// A line that shows a certificate for this name, signed by `authority`, or by itself where there
+/// is none.
+fn shows(
+    name: &str,
+    expired: bool,
+    authority: Option<&CertifiedIssuer<'static, KeyPair>>,
+) -> State {
+    let (key, mut params) = (
+        KeyPair::generate().unwrap(),
+        CertificateParams::new([name.to_owned()]).unwrap(),
+    );
     if expired {
         params.not_after = date_time_ymd(2026, 1, 1);
     }
@@ -41,8 +53,8 @@ fn shows(name: &str, expired: bool, authority: Option<&CertifiedIssuer<'static, 
     State::Tls(Arc::new(config.unwrap()))
 }
 
-/// Alerts come in while the line shows a certificate that is not to be trusted; the reason is shown; and they go out when
-/// it shows one that is, without a restart.
+/// Alerts come in while the line shows a certificate that is not to be trusted; the reason is
+/// shown; and they go out when it shows one that is, without a restart.
 async fn drill(wrong: impl FnOnce(&CertifiedIssuer<'static, KeyPair>) -> State, said: &str) {
     let (itoc360, authority) = (Itoc360::alertmanager().await, authority());
     let line = Line::to(&itoc360);
@@ -50,14 +62,21 @@ async fn drill(wrong: impl FnOnce(&CertifiedIssuer<'static, KeyPair>) -> State, 
     let (place, gateway) = start(&line, &authority).await;
     post(&gateway, "twilio", 0..EVENTS).await;
     failing_because(&place, &gateway, said).await;
-    assert_eq!(itoc360.tally().requests, 0, "the token is shown to nobody who is not trusted");
+    assert_eq!(
+        itoc360.tally().requests,
+        0,
+        "the token is shown to nobody who is not trusted"
+    );
     line.is(shows("localhost", false, Some(&authority)));
     recovers(&gateway, &itoc360, EVENTS).await;
 }
 
 async fn start(line: &Line, authority: &CertifiedIssuer<'static, KeyPair>) -> (Place, Gateway) {
     let url = line.url_as("https", "localhost");
-    let place = Setup::empty().destination_at("itoc360", &url, Format::Alertmanager).twilio("twilio").place();
+    let place = Setup::empty()
+        .destination_at("itoc360", &url, Format::Alertmanager)
+        .twilio("twilio")
+        .place();
     let trusted = place.write("authority.pem", authority.pem());
     let gateway = place.start_with([("SSL_CERT_FILE", trusted)]).await;
     (place, gateway)
@@ -74,12 +93,20 @@ async fn alerts_wait_while_the_certificate_is_self_signed() {
 
 #[tokio::test]
 async fn alerts_wait_while_the_certificate_is_expired() {
-    drill(|authority| shows("localhost", true, Some(authority)), "invalid peer certificate: certificate expired").await;
+    drill(
+        |authority| shows("localhost", true, Some(authority)),
+        "invalid peer certificate: certificate expired",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn alerts_wait_while_the_certificate_is_for_another_host() {
-    drill(|authority| shows("other.example", false, Some(authority)), "not valid for name \"localhost\"").await;
+    drill(
+        |authority| shows("other.example", false, Some(authority)),
+        "not valid for name \"localhost\"",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -11,7 +11,10 @@ async fn inspect_shows_what_a_plugin_is_and_how_far_it_reaches() {
     assert_said(
         &output.stdout,
         &[
-            &format!("twilio-errors {}\nReads Twilio's Debugger webhook", env!("CARGO_PKG_VERSION")),
+            &format!(
+                "twilio-errors {}\nReads Twilio's Debugger webhook",
+                env!("CARGO_PKG_VERSION")
+            ),
             "contract    1\n",
             "the plugin proves who sends; a source needs no token",
             "URL suffix  #rc=3&rp=all\n",
@@ -67,14 +70,28 @@ async fn a_file_is_inspected_with_the_lines_that_name_it() {
             "  token       = { env = \"HAND_MADE_TOKEN\" }\n",
         ],
     );
-    let page = run(&place, &["inspect", "hand.wasm", "--markdown"]).await.stdout;
-    assert_said(&page, &["plugin      = { path = \"hand.wasm\" }\n", "Add `sha256 = \"…\"`", "needs a `token`"]);
+    let page = run(&place, &["inspect", "hand.wasm", "--markdown"])
+        .await
+        .stdout;
+    assert_said(
+        &page,
+        &[
+            "plugin      = { path = \"hand.wasm\" }\n",
+            "Add `sha256 = \"…\"`",
+            "needs a `token`",
+        ],
+    );
     assert!(!page.contains(&sha256), "{page}");
 }
 
 /// The configuration in a plugin's page.
 fn snippet(page: &str) -> &str {
-    page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap()
+    page.split("```toml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -100,14 +117,18 @@ async fn bundled_plugins_docs_are_what_the_plugins_say_of_themselves() {
 #[tokio::test]
 async fn the_configuration_in_a_bundled_plugins_page_is_right() {
     for bundled in alert_gateway_plugins::all() {
-        let page = run(&Place::of(""), &["inspect", bundled.name, "--markdown"]).await.stdout;
+        let page = run(&Place::of(""), &["inspect", bundled.name, "--markdown"])
+            .await
+            .stdout;
         let place = Place::of(&format!(
             "[gateway]\npublic_url = \"https://alerts.example.com\"\n\n[destinations.itoc360]\nkind = \"itoc360\"\n\
              token = \"unused\"\n\n{}",
             // A variable that is set on every machine.
-            snippet(&page).lines().fold(String::new(), |text, line| match line.split_once("env = \"") {
-                Some((before, _)) => text + before + "env = \"PATH\" }\n",
-                None => text + line + "\n",
+            snippet(&page).lines().fold(String::new(), |text, line| {
+                match line.split_once("env = \"") {
+                    Some((before, _)) => text + before + "env = \"PATH\" }\n",
+                    None => text + line + "\n",
+                }
             })
         ));
         let output = place.run_without_secrets(&["check"]).await;
@@ -123,10 +144,28 @@ async fn the_catalogue_is_listed_for_people_and_for_programs() {
     let listed = run(&place, &["list", "--json"]).await;
     let rows: Vec<Value> = serde_json::from_str(&listed.stdout).unwrap();
     let plugins = alert_gateway_plugins::all();
-    assert_eq!((rows.len(), output.stdout.lines().count()), (plugins.len(), plugins.len()));
+    assert_eq!(
+        (rows.len(), output.stdout.lines().count()),
+        (plugins.len(), plugins.len())
+    );
     for (plugin, (row, line)) in plugins.iter().zip(rows.iter().zip(output.stdout.lines())) {
-        assert_eq!((&row["name"], &row["size"]), (&plugin.name.into(), &plugin.wasm.len().into()));
-        let token = if row["authenticates"] == true { "proves its sender" } else { "token or setting" };
-        assert_said(line, &[plugin.name, row["version"].as_str().unwrap(), row["summary"].as_str().unwrap(), token]);
+        assert_eq!(
+            (&row["name"], &row["size"]),
+            (&plugin.name.into(), &plugin.wasm.len().into())
+        );
+        let token = if row["authenticates"] == true {
+            "proves its sender"
+        } else {
+            "token or setting"
+        };
+        assert_said(
+            line,
+            &[
+                plugin.name,
+                row["version"].as_str().unwrap(),
+                row["summary"].as_str().unwrap(),
+                token,
+            ],
+        );
     }
 }

@@ -17,42 +17,85 @@ async fn file_that_is_no_plugin_is_told_what_it_lacks() {
     for (wasm, said) in [
         (
             b"#!/bin/sh".to_vec(),
-            &["it does not begin as WebAssembly does", "wasm32-unknown-unknown", "`alert-gateway plugin build`"][..],
+            &[
+                "it does not begin as WebAssembly does",
+                "wasm32-unknown-unknown",
+                "`alert-gateway plugin build`",
+            ][..],
         ),
         (b"(module)".to_vec(), &["it is WebAssembly's text format"]),
-        (b"\0asm\x0d\0\x01\0".to_vec(), &["it is a WebAssembly component"]),
+        (
+            b"\0asm\x0d\0\x01\0".to_vec(),
+            &["it is a WebAssembly component"],
+        ),
         (
             wat(r#"(module (func (export "describe") (result i32) (i32.const 0)))"#),
             &["does not export `read`", "`plugin_sdk::export!` makes it"],
         ),
         (
             wat(r#"(module (func (export "describe") (param i32)))"#),
-            &["as a function of type (i32) -> (), `describe`", "of type () -> i32"],
+            &[
+                "as a function of type (i32) -> (), `describe`",
+                "of type () -> i32",
+            ],
         ),
         (
             wat(r#"(module (import "env" "now" (func (result i64))))"#),
-            &["imports `env.now`, which this host does not offer", "declare no host functions of your own"],
+            &[
+                "imports `env.now`, which this host does not offer",
+                "declare no host functions of your own",
+            ],
         ),
         (
             wat(r#"(module (import "extism:host/env" "alloc" (func)))"#),
-            &["does not fit this host", "alloc", "rebuild it with a current Extism PDK"],
+            &[
+                "does not fit this host",
+                "alloc",
+                "rebuild it with a current Extism PDK",
+            ],
         ),
         (
             wat("(module (memory 300))"),
-            &["exceeds the limit of 0x1000000 bytes", "let its memory start within the limit"],
+            &[
+                "exceeds the limit of 0x1000000 bytes",
+                "let its memory start within the limit",
+            ],
         ),
-        (other_version(0), &["speaks version 0 of the contract", "the plugin is the older side; rebuild it"]),
-        (other_version(2), &["speaks version 2 of the contract", "the host is the older side; update the gateway"]),
+        (
+            other_version(0),
+            &[
+                "speaks version 0 of the contract",
+                "the plugin is the older side; rebuild it",
+            ],
+        ),
+        (
+            other_version(2),
+            &[
+                "speaks version 2 of the contract",
+                "the host is the older side; update the gateway",
+            ],
+        ),
         (
             plugin::made_of(&no_name, "(call $parrot)", ""),
-            &["failed in `describe`", "missing field `name`", "Description of contract 1"],
+            &[
+                "failed in `describe`",
+                "missing field `name`",
+                "Description of contract 1",
+            ],
         ),
-        (plugin::made_of(&no_json, "(call $parrot)", ""), &["failed in `describe`", "expected value at line 1"]),
+        (
+            plugin::made_of(&no_json, "(call $parrot)", ""),
+            &["failed in `describe`", "expected value at line 1"],
+        ),
     ] {
         let place = hand_made(wasm, &[("only.http", &request(&ignored("x")))]);
         for command in ["inspect", "test", "bench"] {
             let output = run(&place, &[command, "hand.wasm"]).await;
-            assert_eq!((output.code, &*output.stdout), (Some(1), ""), "{command}: {output:?}");
+            assert_eq!(
+                (output.code, &*output.stdout),
+                (Some(1), ""),
+                "{command}: {output:?}"
+            );
             assert_said(&output.stderr, said);
             assert_said(&output.stderr, &["error: plugin `hand`"]);
         }
@@ -62,14 +105,20 @@ async fn file_that_is_no_plugin_is_told_what_it_lacks() {
 #[tokio::test]
 async fn a_description_that_is_wrong_is_told_by_inspect_and_by_test() {
     for (change, said) in [
-        (json!({ "name": "Door Bell" }), &["the name \"Door Bell\" must be lower-case letters, digits and dashes"][..]),
+        (
+            json!({ "name": "Door Bell" }),
+            &["the name \"Door Bell\" must be lower-case letters, digits and dashes"][..],
+        ),
         (
             json!({ "secrets": ["tokn"], "settings": { "properties": { "token": {} } } }),
             &["the secret \"tokn\" is no property of the settings' schema (it has token)"],
         ),
         (
             json!({ "settings": { "properties": { "port": { "type": "integr" } } } }),
-            &["is no JSON Schema (draft 2020-12)", "at `/properties/port/type` of the schema"],
+            &[
+                "is no JSON Schema (draft 2020-12)",
+                "at `/properties/port/type` of the schema",
+            ],
         ),
         (
             json!({ "settings": { "$ref": "https://elsewhere.example/schema.json" } }),
@@ -77,10 +126,19 @@ async fn a_description_that_is_wrong_is_told_by_inspect_and_by_test() {
         ),
     ] {
         let mut description = plugin::description();
-        description.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        description
+            .as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
         let wasm = plugin::made_of(&description.to_string(), "(call $parrot)", "");
         let answer = ignored("x");
-        let place = hand_made(wasm, &[("only.http", &request(&answer)), ("only.json", &answer.to_string())]);
+        let place = hand_made(
+            wasm,
+            &[
+                ("only.http", &request(&answer)),
+                ("only.json", &answer.to_string()),
+            ],
+        );
         let inspected = run(&place, &["inspect", "hand.wasm"]).await;
         assert_eq!(inspected.code, Some(1), "{inspected:?}");
         assert_said(&inspected.stderr, said);
@@ -90,6 +148,9 @@ async fn a_description_that_is_wrong_is_told_by_inspect_and_by_test() {
         let tested = run(&place, &["test", "hand.wasm"]).await;
         assert_eq!(tested.code, Some(1), "{tested:?}");
         assert_said(&tested.stdout, said);
-        assert_said(&tested.stdout, &["failed   describe", "ok       only", "1 passed, 1 failed\n"]);
+        assert_said(
+            &tested.stdout,
+            &["failed   describe", "ok       only", "1 passed, 1 failed\n"],
+        );
     }
 }

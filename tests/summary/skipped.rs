@@ -1,5 +1,6 @@
-//! The last binary of `cargo test --workspace`. It prints once more which tests were skipped for want of a program, since
-//! their own binary said so some hundred lines before. `tests/harness/programs.rs` writes what is read here.
+//! The last binary of `cargo test --workspace`. It prints once more which tests were skipped for
+//! want of a program, since their own binary said so some hundred lines before.
+//! `tests/harness/programs.rs` writes what is read here.
 
 use std::io;
 use std::os::unix::process::parent_id;

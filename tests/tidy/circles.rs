@@ -22,7 +22,8 @@ impl Files {
             let module = module(path.strip_prefix(&source).unwrap());
             let names: Vec<_> = module.iter().map(String::as_str).collect();
             let code = fs::read_to_string(path).unwrap();
-            let imports = imports::read(&code, &names).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let imports = imports::read(&code, &names)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             (module, imports)
         };
         Self(files(folder, ".rs").iter().map(|path| read(path)).collect())
@@ -33,13 +34,25 @@ impl Files {
         self.0.iter()
     }
 
-    /// Returns the imports between files, outside of tests. A file may use what the files hold that it stands within.
+    /// Returns the imports between files, outside of tests. A file may use what the files hold that
+    /// it stands within.
     pub fn graph(&self) -> Graph {
         let mut graph = Graph::new();
-        for (module, imports) in self.0.iter().filter(|(module, _)| !module.iter().any(|part| part == "tests")) {
+        for (module, imports) in self
+            .0
+            .iter()
+            .filter(|(module, _)| !module.iter().any(|part| part == "tests"))
+        {
             let imported = graph.entry(name(module)).or_default();
-            for import in imports.found.iter().filter(|import| !import.in_test && !import.passed_on) {
-                if let Some(file) = self.file_of(import.path.clone()).filter(|file| !module.starts_with(file)) {
+            for import in imports
+                .found
+                .iter()
+                .filter(|import| !import.in_test && !import.passed_on)
+            {
+                if let Some(file) = self
+                    .file_of(import.path.clone())
+                    .filter(|file| !module.starts_with(file))
+                {
                     imported.entry(name(file)).or_insert(import.line);
                 }
             }
@@ -47,12 +60,17 @@ impl Files {
         graph
     }
 
-    /// Returns the file that a path leads to. Where a file passes the name on, it is the file that has it.
+    /// Returns the file that a path leads to. Where a file passes the name on, it is the file that
+    /// has it.
     fn file_of(&self, mut path: CratePath) -> Option<&CratePath> {
         for _ in 0..8 {
-            let depth = (0..=path.len()).rev().find(|depth| self.0.contains_key(&path[..*depth]))?;
+            let depth = (0..=path.len())
+                .rev()
+                .find(|depth| self.0.contains_key(&path[..*depth]))?;
             let (module, imports) = self.0.get_key_value(&path[..depth])?;
-            let Some(passed_on) = path.get(depth).and_then(|name| imports.names.get(name)) else { return Some(module) };
+            let Some(passed_on) = path.get(depth).and_then(|name| imports.names.get(name)) else {
+                return Some(module);
+            };
             path = [&passed_on[..], &path[depth + 1..]].concat();
         }
         None
@@ -63,7 +81,9 @@ impl Files {
 fn module(file: &Path) -> CratePath {
     let parts = file.with_extension("");
     let parts = parts.iter().map(|part| part.to_string_lossy().into_owned());
-    parts.filter(|part| !["lib", "main", "mod"].contains(&&**part)).collect()
+    parts
+        .filter(|part| !["lib", "main", "mod"].contains(&&**part))
+        .collect()
 }
 
 fn name(module: &[String]) -> String {
@@ -72,11 +92,22 @@ fn name(module: &[String]) -> String {
 
 /// Groups of files in which each leads to each.
 pub fn circles(graph: &Graph) -> Vec<Vec<String>> {
-    let reached: BTreeMap<_, _> = graph.keys().map(|file| (file, reach(graph, file))).collect();
+    let reached: BTreeMap<_, _> = graph
+        .keys()
+        .map(|file| (file, reach(graph, file)))
+        .collect();
     let mut circles = BTreeSet::new();
     for (file, reached_from_it) in &reached {
-        let back = |other: &&&String| reached.get(*other).is_some_and(|reached| reached.contains(*file));
-        let circle: Vec<_> = reached_from_it.iter().filter(back).map(|file| (*file).clone()).collect();
+        let back = |other: &&&String| {
+            reached
+                .get(*other)
+                .is_some_and(|reached| reached.contains(*file))
+        };
+        let circle: Vec<_> = reached_from_it
+            .iter()
+            .filter(back)
+            .map(|file| (*file).clone())
+            .collect();
         if circle.len() > 1 {
             circles.insert(circle);
         }
@@ -101,7 +132,10 @@ fn reach<'a>(graph: &'a Graph, file: &String) -> BTreeSet<&'a String> {
 pub fn shown(graph: &Graph, circle: &[String]) -> String {
     let mut text = String::new();
     for file in circle {
-        for (other, line) in graph[file].iter().filter(|(other, _)| circle.contains(other)) {
+        for (other, line) in graph[file]
+            .iter()
+            .filter(|(other, _)| circle.contains(other))
+        {
             text += &format!("    {file} (line {line}) -> {other}\n");
         }
     }
@@ -112,10 +146,19 @@ pub fn shown(graph: &Graph, circle: &[String]) -> String {
 fn files_that_lead_back_to_themselves_are_a_circle() {
     let to = |files: &[&str]| files.iter().map(|file| (file.to_string(), 1)).collect();
     let graph = |edges: &[(&str, &[&str])]| -> Graph {
-        edges.iter().map(|(file, imported)| (file.to_string(), to(imported))).collect()
+        edges
+            .iter()
+            .map(|(file, imported)| (file.to_string(), to(imported)))
+            .collect()
     };
     assert!(circles(&graph(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &[])])).is_empty());
-    let circle = graph(&[("a", &["b"]), ("b", &["c"]), ("c", &["a", "d"]), ("d", &[]), ("e", &["a"])]);
+    let circle = graph(&[
+        ("a", &["b"]),
+        ("b", &["c"]),
+        ("c", &["a", "d"]),
+        ("d", &[]),
+        ("e", &["a"]),
+    ]);
     assert_eq!(circles(&circle), [["a", "b", "c"]]);
     assert_eq!(shown(&circle, &circles(&circle)[0]).lines().count(), 3);
 }

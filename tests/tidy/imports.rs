@@ -1,5 +1,5 @@
-//! The imports of a file, read from its syntax: by groups over several lines, by `super::super`, by another name, by a path
-//! within an expression or a macro. Comments and strings import nothing.
+//! The imports of a file, read from its syntax: by groups over several lines, by `super::super`, by
+//! another name, by a path within an expression or a macro. Comments and strings import nothing.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ pub type CratePath = Vec<String>;
 pub struct Imports {
     /// In order.
     pub found: Vec<Import>,
-    /// The names that the file itself has at its top, from imports and from the modules that it declares.
+    /// The names that the file itself has at its top, from imports and from the modules that it
+    /// declares.
     pub names: BTreeMap<String, CratePath>,
 }
 
@@ -34,17 +35,28 @@ pub struct Import {
 pub fn read(code: &str, module: &[&str]) -> syn::Result<Imports> {
     let file = syn::parse_file(code)?;
     let module = module.iter().map(ToString::to_string).collect();
-    let mut reader = Reader { scopes: vec![Scope::of(module, &file.items, &[])], found: Vec::new(), in_test: false };
+    let mut reader = Reader {
+        scopes: vec![Scope::of(module, &file.items, &[])],
+        found: Vec::new(),
+        in_test: false,
+    };
     file.items.iter().for_each(|item| reader.visit_item(item));
-    Ok(Imports { found: reader.found, names: reader.scopes.remove(0).names })
+    Ok(Imports {
+        found: reader.found,
+        names: reader.scopes.remove(0).names,
+    })
 }
 
-/// The last word of every path in a file, with its line: what is called or named, wherever it comes from.
+/// The last word of every path in a file, with its line: what is called or named, wherever it comes
+/// from.
 pub fn last_words(code: &str) -> syn::Result<Vec<(String, usize)>> {
     struct Words(Vec<(String, usize)>);
     impl<'a> Visit<'a> for Words {
         fn visit_path(&mut self, path: &'a Path) {
-            let last = path.segments.last().map(|last| (last.ident.to_string(), last.ident.span().start().line));
+            let last = path
+                .segments
+                .last()
+                .map(|last| (last.ident.to_string(), last.ident.span().start().line));
             self.0.extend(last);
             visit::visit_path(self, path);
         }
@@ -53,7 +65,9 @@ pub fn last_words(code: &str) -> syn::Result<Vec<(String, usize)>> {
             let mut ahead: Vec<_> = call.tokens.clone().into_iter().collect();
             while let Some(token) = ahead.pop() {
                 match token {
-                    TokenTree::Ident(word) => self.0.push((word.to_string(), word.span().start().line)),
+                    TokenTree::Ident(word) => {
+                        self.0.push((word.to_string(), word.span().start().line))
+                    }
                     TokenTree::Group(group) => ahead.extend(group.stream()),
                     _ => {}
                 }
@@ -81,7 +95,10 @@ struct Scope {
 impl Scope {
     /// Collects the names at the top of a module, of which `outer` are around it.
     fn of(module: CratePath, items: &[Item], outer: &[Self]) -> Self {
-        let mut scope = Self { module, names: BTreeMap::new() };
+        let mut scope = Self {
+            module,
+            names: BTreeMap::new(),
+        };
         for item in items {
             if let Item::Mod(child) = item {
                 let name = child.ident.to_string();
@@ -94,10 +111,14 @@ impl Scope {
             for item in items {
                 let Item::Use(import) = item else { continue };
                 for (path, name) in leaves(&import.tree) {
-                    let Some(path) = scope.resolve(&path) else { continue };
+                    let Some(path) = scope.resolve(&path) else {
+                        continue;
+                    };
                     if name == "*" {
                         let from = outer.iter().find(|outer| outer.module == path);
-                        scope.names.extend(from.map(|outer| outer.names.clone()).unwrap_or_default());
+                        scope
+                            .names
+                            .extend(from.map(|outer| outer.names.clone()).unwrap_or_default());
                     } else {
                         scope.names.insert(name, path);
                     }
@@ -108,7 +129,11 @@ impl Scope {
     }
 
     fn below(&self, name: &str) -> CratePath {
-        self.module.iter().cloned().chain([name.to_owned()]).collect()
+        self.module
+            .iter()
+            .cloned()
+            .chain([name.to_owned()])
+            .collect()
     }
 
     /// Returns where a path leads within the crate, unless it leads out of it.
@@ -118,7 +143,10 @@ impl Scope {
             "crate" => Vec::new(),
             "self" => self.module.clone(),
             "super" => {
-                let ups = path.iter().take_while(|segment| *segment == "super").count();
+                let ups = path
+                    .iter()
+                    .take_while(|segment| *segment == "super")
+                    .count();
                 let depth = self.module.len().checked_sub(ups)?;
                 return Some([&self.module[..depth], &path[ups..]].concat());
             }
@@ -137,7 +165,11 @@ fn leaves(tree: &UseTree) -> Vec<(CratePath, String)> {
             below
                 .map(|(mut path, name)| {
                     // `a::{self}` is `a`.
-                    let name = if path == ["self"] && name == "self" { first.clone() } else { name };
+                    let name = if path == ["self"] && name == "self" {
+                        first.clone()
+                    } else {
+                        name
+                    };
                     path.retain(|segment| segment != "self");
                     path.insert(0, first.clone());
                     (path, name)
@@ -154,7 +186,9 @@ fn leaves(tree: &UseTree) -> Vec<(CratePath, String)> {
 fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
-            && attribute.parse_args::<Path>().is_ok_and(|condition| condition.is_ident("test"))
+            && attribute
+                .parse_args::<Path>()
+                .is_ok_and(|condition| condition.is_ident("test"))
     })
 }
 
@@ -162,7 +196,12 @@ impl Reader {
     fn import(&mut self, path: &[String], line: usize, passed_on: bool) {
         let found = self.scopes.last().and_then(|scope| scope.resolve(path));
         if let Some(path) = found.filter(|path| !path.is_empty()) {
-            self.found.push(Import { path, line, in_test: self.in_test, passed_on });
+            self.found.push(Import {
+                path,
+                line,
+                in_test: self.in_test,
+                passed_on,
+            });
         }
     }
 
@@ -219,7 +258,9 @@ impl<'a> Visit<'a> for Reader {
     }
 
     fn visit_item_mod(&mut self, module: &'a ItemMod) {
-        let (Some((_, items)), Some(around)) = (&module.content, self.scopes.last()) else { return };
+        let (Some((_, items)), Some(around)) = (&module.content, self.scopes.last()) else {
+            return;
+        };
         let scope = Scope::of(around.below(&module.ident.to_string()), items, &self.scopes);
         self.scopes.push(scope);
         items.iter().for_each(|item| self.visit_item(item));
@@ -234,8 +275,16 @@ impl<'a> Visit<'a> for Reader {
     }
 
     fn visit_path(&mut self, path: &'a Path) {
-        let segments: Vec<_> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
-        if let Some(first) = path.segments.first().filter(|_| path.leading_colon.is_none()) {
+        let segments: Vec<_> = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string())
+            .collect();
+        if let Some(first) = path
+            .segments
+            .first()
+            .filter(|_| path.leading_colon.is_none())
+        {
             self.import_if_path(&segments, first.ident.span().start().line);
         }
         visit::visit_path(self, path);
@@ -255,13 +304,26 @@ impl<'a> Visit<'a> for Reader {
 
 /// The paths that a file of the module `a::b` imports, each written with `::`.
 fn imported(code: &str) -> Vec<String> {
-    read(code, &["a", "b"]).unwrap().found.iter().map(|import| import.path.join("::")).collect()
+    read(code, &["a", "b"])
+        .unwrap()
+        .found
+        .iter()
+        .map(|import| import.path.join("::"))
+        .collect()
 }
 
 #[test]
 fn a_group_over_several_lines_is_read() {
     let code = "use crate::{\n    alert::Alert,\n    config::{\n        self, Config,\n        limits::Limits as Bounds,\n    },\n};";
-    assert_eq!(imported(code), ["alert::Alert", "config", "config::Config", "config::limits::Limits"]);
+    assert_eq!(
+        imported(code),
+        [
+            "alert::Alert",
+            "config",
+            "config::Config",
+            "config::limits::Limits"
+        ]
+    );
     let attributed = "#[rustfmt::skip]\nuse crate :: {\nhttp\n, store\n};";
     assert_eq!(imported(attributed), ["http", "store"]);
 }
@@ -270,28 +332,52 @@ fn a_group_over_several_lines_is_read() {
 fn super_leads_up_as_often_as_it_is_written() {
     assert_eq!(imported("use super::c::D;"), ["a::c::D"]);
     assert_eq!(imported("use super::super::cli;"), ["cli"]);
-    assert_eq!(imported("mod inner { use super::super::x; use self::y::Z; }"), ["a::x", "a::b::inner::y::Z"]);
-    assert_eq!(imported("fn f() { super::super::cli::run() }"), ["cli::run"]);
+    assert_eq!(
+        imported("mod inner { use super::super::x; use self::y::Z; }"),
+        ["a::x", "a::b::inner::y::Z"]
+    );
+    assert_eq!(
+        imported("fn f() { super::super::cli::run() }"),
+        ["cli::run"]
+    );
 }
 
 #[test]
 fn another_name_for_a_module_leads_to_the_same() {
-    assert_eq!(imported("use crate::cli as c; fn f() { c::plain::run() }"), ["cli", "cli::plain::run"]);
-    assert_eq!(imported("use c::x; use crate::cli as c;"), ["cli::x", "cli"]);
-    assert_eq!(imported("use crate as here; fn f() { here::cli::run() }"), ["cli::run"]);
-    assert_eq!(imported("mod child; fn f() { child::g() }"), ["a::b::child::g"]);
+    assert_eq!(
+        imported("use crate::cli as c; fn f() { c::plain::run() }"),
+        ["cli", "cli::plain::run"]
+    );
+    assert_eq!(
+        imported("use c::x; use crate::cli as c;"),
+        ["cli::x", "cli"]
+    );
+    assert_eq!(
+        imported("use crate as here; fn f() { here::cli::run() }"),
+        ["cli::run"]
+    );
+    assert_eq!(
+        imported("mod child; fn f() { child::g() }"),
+        ["a::b::child::g"]
+    );
 }
 
 #[test]
 fn an_import_on_a_line_with_a_url_is_read() {
-    assert_eq!(imported(r#"const U: (&str, u8) = ("https://a.example", crate::cli::N);"#), ["cli::N"]);
+    assert_eq!(
+        imported(r#"const U: (&str, u8) = ("https://a.example", crate::cli::N);"#),
+        ["cli::N"]
+    );
     assert_eq!(imported("use crate::cli; // https://a.example"), ["cli"]);
 }
 
 #[test]
 fn a_path_in_a_type_or_a_macro_is_read() {
     assert_eq!(imported("fn f(x: &Vec<crate::cli::X>) {}"), ["cli::X"]);
-    assert_eq!(imported("fn f() { println!(\"{}\", [crate::cli::N, 1][0]); }"), ["cli::N"]);
+    assert_eq!(
+        imported("fn f() { println!(\"{}\", [crate::cli::N, 1][0]); }"),
+        ["cli::N"]
+    );
     assert_eq!(imported("fn f() { crate::say!(x: 1) }"), ["say"]);
 }
 
@@ -300,7 +386,9 @@ fn comments_strings_and_other_crates_are_not_read() {
     let code = "//! use crate::cli;\n/* use crate::cli; */ /// See [`crate::cli`].\nfn f() { let _ = \"crate::cli\"; }";
     assert_eq!(imported(code), [""; 0]);
     assert_eq!(
-        imported("use plugin_sdk::contract; fn f() { ::std::mem::drop(1) } pub(in crate::a) struct X;"),
+        imported(
+            "use plugin_sdk::contract; fn f() { ::std::mem::drop(1) } pub(in crate::a) struct X;"
+        ),
         [""; 0]
     );
     assert_eq!(imported("#[doc = \"crate::cli\"] struct X;"), [""; 0]);
@@ -308,7 +396,13 @@ fn comments_strings_and_other_crates_are_not_read() {
 
 #[test]
 fn a_call_is_found_by_its_last_word() {
-    let words = |code: &str| last_words(code).unwrap().into_iter().map(|(word, _)| word).collect::<Vec<_>>();
+    let words = |code: &str| {
+        last_words(code)
+            .unwrap()
+            .into_iter()
+            .map(|(word, _)| word)
+            .collect::<Vec<_>>()
+    };
     assert!(words("fn f() {\n tokio::time::sleep(1) }").contains(&"sleep".to_owned()));
     assert!(words("fn f() { select! { () = sleep(d) => {} } }").contains(&"sleep".to_owned()));
     assert!(words("fn f() { let _ = \"sleep(\"; /* sleep( */ }").is_empty());
@@ -316,9 +410,19 @@ fn a_call_is_found_by_its_last_word() {
 
 #[test]
 fn tests_and_names_that_are_passed_on_are_told_apart() {
-    let found =
-        read("pub use crate::x::Y;\n#[cfg(test)]\nmod tests { use super::*; use crate::z; }", &["a"]).unwrap().found;
-    let seen: Vec<_> = found.iter().map(|import| (&*import.path[0], import.in_test, import.passed_on)).collect();
-    assert_eq!(seen, [("x", false, true), ("a", true, false), ("z", true, false)]);
+    let found = read(
+        "pub use crate::x::Y;\n#[cfg(test)]\nmod tests { use super::*; use crate::z; }",
+        &["a"],
+    )
+    .unwrap()
+    .found;
+    let seen: Vec<_> = found
+        .iter()
+        .map(|import| (&*import.path[0], import.in_test, import.passed_on))
+        .collect();
+    assert_eq!(
+        seen,
+        [("x", false, true), ("a", true, false), ("z", true, false)]
+    );
     assert_eq!(found[2].line, 3);
 }

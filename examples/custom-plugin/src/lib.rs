@@ -1,13 +1,17 @@
-//! Alerts from any program that can post a few lines of JSON: a back-up script, a sensor, a cron job.
+//! Alerts from any program that can post a few lines of JSON: a back-up script, a sensor, a cron
+//! job.
 
 use std::ops::RangeInclusive;
 
-use plugin_sdk::contract::{Alert, Answer, Description, Note, NoteKind, Priority, Request, Status, Unreadable};
+use plugin_sdk::contract::{
+    Alert, Answer, Description, Note, NoteKind, Priority, Request, Status, Unreadable,
+};
 use plugin_sdk::signature::sha256;
 use plugin_sdk::{Plugin, export, json, text};
 use serde::Deserialize;
 
-/// The longest id, in bytes: the host accepts 256 for an event id, which appends the status and a time.
+/// The longest id, in bytes: the host accepts 256 for an event id, which appends the status and a
+/// time.
 const IDS: RangeInclusive<usize> = 1..=200;
 
 /// The plugin.
@@ -45,8 +49,11 @@ impl Plugin for Custom {
 
     fn read(request: &Request, _: Settings) -> Answer {
         let body = request.body.text();
-        // The source's token has proved the sender, so nothing it says is refused: a refused alert is lost.
-        let report = serde_json::from_str::<Report>(&body).ok().filter(|report| IDS.contains(&report.id.len()));
+        // The source's token has proved the sender, so nothing it says is refused: a refused alert
+        // is lost.
+        let report = serde_json::from_str::<Report>(&body)
+            .ok()
+            .filter(|report| IDS.contains(&report.id.len()));
         Answer::alert(match report {
             Some(report) => of_report(report, &request.received_at),
             None => of_something_else(&request.source, &body),
@@ -59,21 +66,42 @@ fn of_report(report: Report, received_at: &str) -> Alert {
     let known = Priority::from_word(&report.severity);
     let is_unknown = known.is_none() && !report.severity.trim().is_empty();
     // A word that is not known never ranks below a known one, and the operator is told of it.
-    let priority = known.unwrap_or(if is_unknown { Priority::Critical } else { Priority::Medium });
-    let notes = is_unknown.then(|| Note::new(NoteKind::UnknownPriority, "severity", &report.severity));
-    let status = if report.ok { Status::Resolve } else { Status::Trigger };
+    let priority = known.unwrap_or(if is_unknown {
+        Priority::Critical
+    } else {
+        Priority::Medium
+    });
+    let notes =
+        is_unknown.then(|| Note::new(NoteKind::UnknownPriority, "severity", &report.severity));
+    let status = if report.ok {
+        Status::Resolve
+    } else {
+        Status::Trigger
+    };
     let event_id = format!("{} {} {received_at}", report.id, status.as_str());
-    let title = if report.title.trim().is_empty() { &report.id } else { &report.title };
+    let title = if report.title.trim().is_empty() {
+        &report.id
+    } else {
+        &report.title
+    };
     let title = text::line(title, 200);
-    Alert { key: Some(report.id), status, notes: notes.into_iter().collect(), ..Alert::new(event_id, priority, title) }
+    Alert {
+        key: Some(report.id),
+        status,
+        notes: notes.into_iter().collect(),
+        ..Alert::new(event_id, priority, title)
+    }
 }
 
-/// Makes an alert of any other body, because its sender meant one: it says so, the details show the body, and its hash is
-/// the event id.
+/// Makes an alert of any other body, because its sender meant one: it says so, the details show the
+/// body, and its hash is the event id.
 fn of_something_else(source: &str, body: &str) -> Alert {
     let event_id = format!("sha256:{}", sha256(body.as_bytes()).hex());
     let title = format!("{source}: a report of another shape");
-    let unreadable = Unreadable { reason: "another shape".to_owned(), at: String::new() };
+    let unreadable = Unreadable {
+        reason: "another shape".to_owned(),
+        at: String::new(),
+    };
     Alert {
         unreadable: Some(unreadable),
         details: json::details("body_text", body),

@@ -26,20 +26,38 @@ impl Child {
     pub fn start(arguments: &[&str]) -> Self {
         let started = Instant::now();
         let program = std::env::current_exe().expect("this program's path");
-        let mut process =
-            Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().expect("the server starts");
+        let mut process = Command::new(program)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
         let mut address = String::new();
         let output = process.stdout.take().expect("a pipe");
-        BufReader::new(output).read_line(&mut address).expect("an address");
-        Self { process, address: address.trim().to_owned(), ready: started.elapsed() }
+        BufReader::new(output)
+            .read_line(&mut address)
+            .expect("an address");
+        Self {
+            process,
+            address: address.trim().to_owned(),
+            ready: started.elapsed(),
+        }
     }
 
     /// Returns the processor time of all its threads.
     pub fn cpu(&self) -> Duration {
         let stat = self.proc("stat");
-        // After the name in parentheses, which may hold anything: user and system time are fields 14 and 15 of all.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks: u64 = fields[11..13].iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+        // After the name in parentheses, which may hold anything: user and system time are fields
+        // 14 and 15 of all.
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11..13]
+            .iter()
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
         Duration::from_millis(ticks * 1000 / TICKS)
     }
 
@@ -56,14 +74,23 @@ impl Child {
     /// Returns how many bytes it has caused to be written to disks.
     pub fn written(&self) -> u64 {
         let io = self.proc("io");
-        let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:")).unwrap_or_default();
+        let line = io
+            .lines()
+            .find_map(|line| line.strip_prefix("write_bytes:"))
+            .unwrap_or_default();
         line.trim().parse().unwrap_or_default()
     }
 
     fn status_kib(&self, name: &str) -> u64 {
         let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-        line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_default();
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap_or_default()
     }
 
     /// Ends it, as dropping it does.
@@ -84,10 +111,20 @@ impl Drop for Child {
 /// Runs the gateway until it is killed.
 pub fn serve_gateway(config: &Path, sync: bool) {
     let config = Config::load(config).unwrap_or_else(|problems| panic!("{problems}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
-        let options = Options { store: store::Options { sync, ..store::Options::default() } };
-        let gateway = Gateway::start(&config, &options).await.expect("the gateway starts");
+        let options = Options {
+            store: store::Options {
+                sync,
+                ..store::Options::default()
+            },
+        };
+        let gateway = Gateway::start(&config, &options)
+            .await
+            .expect("the gateway starts");
         println!("{}", gateway.address);
         std::future::pending::<()>().await;
     });

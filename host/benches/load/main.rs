@@ -1,19 +1,22 @@
 //! The load bench of the whole gateway: `cargo bench --bench load`.
 //!
-//! `wrk` (the load generator, from the system's packages) posts distinct, correctly signed Twilio requests over 64
-//! connections for some seconds, while a double ITOC360 in this process takes the alerts. The same body goes to a bare
-//! hyper server in the same run, so that figures can be compared as ratios: all of it shares the machine's processors.
+//! `wrk` (the load generator, from the system's packages) posts distinct, correctly signed Twilio
+//! requests over 64 connections for some seconds, while a double ITOC360 in this process takes the
+//! alerts. The same body goes to a bare hyper server in the same run, so that figures can be
+//! compared as ratios: all of it shares the machine's processors.
 //!
-//! Printed for each server: accepted per second, delivered per second (until the last alert has arrived), the answer's p50
-//! and p99, processor time for each request, and the gateway's memory. The gateway runs twice: as it is, and
-//! without waiting for the disk. Last, a backlog builds up while ITOC360 is down; the gateway is killed, started
-//! again, and delivers it.
+//! Printed for each server: accepted per second, delivered per second (until the last alert has
+//! arrived), the answer's p50 and p99, processor time for each request, and the gateway's memory.
+//! The gateway runs twice: as it is, and without waiting for the disk. Last, a backlog builds up
+//! while ITOC360 is down; the gateway is killed, started again, and delivers it.
 //!
-//! At the end overload: a second source sends over 8 connections while the first one sends nothing, sends over 64 connections,
-//! and floods over 640, with memory for some 800 requests at a time, of which a source gets half. The calm source's p50 and
-//! p99 are those of accepted requests only, for it is never refused. `cargo bench --bench load -- overload` runs only this.
+//! At the end overload: a second source sends over 8 connections while the first one sends nothing,
+//! sends over 64 connections, and floods over 640, with memory for some 800 requests at a time, of
+//! which a source gets half. The calm source's p50 and p99 are those of accepted requests only, for
+//! it is never refused. `cargo bench --bench load -- overload` runs only this.
 //!
-//! `cargo bench --bench load -- repeats` measures what a repeat costs and whether the store keeps to its size.
+//! `cargo bench --bench load -- repeats` measures what a repeat costs and whether the store keeps
+//! to its size.
 //!
 //! `cargo bench --bench load -- 20` runs for 20 seconds each instead of 10.
 
@@ -44,24 +47,36 @@ const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 const USUAL: usize = 64;
 const FLOOD: usize = 10 * USUAL;
 const CALM: usize = 8;
-/// The default budget, and one for ten times the usual connections, but not for as many requests of one source.
+/// The default budget, and one for ten times the usual connections, but not for as many requests of
+/// one source.
 const MEMORY: &str = "256MiB";
 const LITTLE_MEMORY: &str = "150MiB";
 /// The longest wait for the last alerts.
 const DRAIN: Duration = Duration::from_secs(120);
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
     match arguments.first().map(String::as_str) {
-        Some(SERVE) => return child::serve_gateway(Path::new(&arguments[1]), arguments[2] == "sync"),
+        Some(SERVE) => {
+            return child::serve_gateway(Path::new(&arguments[1]), arguments[2] == "sync");
+        }
         Some(BARE) => return bare::serve(),
         _ => {}
     }
     let overload_only = arguments.iter().any(|argument| argument == "overload");
     let repeats_only = arguments.iter().any(|argument| argument == "repeats");
-    let seconds = arguments.iter().find_map(|text| text.parse().ok()).unwrap_or(10);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let seconds = arguments
+        .iter()
+        .find_map(|text| text.parse().ok())
+        .unwrap_or(10);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let folder = tempfile::tempdir().expect("a temporary folder");
         if repeats_only {
@@ -76,7 +91,10 @@ fn main() {
 
 async fn measure(folder: &Path, seconds: u64) {
     let script = requests::write(folder, requests::SOURCES[0], seconds);
-    println!("{} requests of {} bytes, {USUAL} connections, {seconds} s each", script.count, script.body_bytes);
+    println!(
+        "{} requests of {} bytes, {USUAL} connections, {seconds} s each",
+        script.count, script.body_bytes
+    );
 
     let bare = Child::start(&[BARE]);
     let report = wrk::run(&format!("http://{}", bare.address), &script, USUAL, seconds).await;
@@ -90,12 +108,28 @@ async fn measure(folder: &Path, seconds: u64) {
         // Once to compile the plugins, which is kept; a gateway in service has that behind it.
         Child::start(&[SERVE, &config.to_string_lossy(), sync]).stop();
         let gateway = Child::start(&[SERVE, &config.to_string_lossy(), sync]);
-        println!("ready after {} ms, {} MB", gateway.ready.as_millis(), gateway.rss_kib() / 1024);
+        println!(
+            "ready after {} ms, {} MB",
+            gateway.ready.as_millis(),
+            gateway.rss_kib() / 1024
+        );
         let started = Instant::now();
-        let report = wrk::run(&format!("http://{}", gateway.address), &script, USUAL, seconds).await;
+        let report = wrk::run(
+            &format!("http://{}", gateway.address),
+            &script,
+            USUAL,
+            seconds,
+        )
+        .await;
         let delivered = drained(&double, report.accepted, started).await;
-        println!("gateway, {sync:<8} {}", line(&report, &gateway, Some(delivered)));
-        println!("                  {:.2} of the bare server", report.per_second() / baseline);
+        println!(
+            "gateway, {sync:<8} {}",
+            line(&report, &gateway, Some(delivered))
+        );
+        println!(
+            "                  {:.2} of the bare server",
+            report.per_second() / baseline
+        );
         gateway.stop();
     }
     backlog(folder, &script, seconds).await;
@@ -104,10 +138,19 @@ async fn measure(folder: &Path, seconds: u64) {
 /// Measures a backlog of an outage, delivered by a gateway after `kill -9` and a restart.
 async fn backlog(folder: &Path, script: &Script, seconds: u64) {
     let gone = double(ANY_PORT).await;
-    let (address, config) = (gone.address(), requests::configuration(&folder.join("backlog"), &gone.url(), MEMORY));
+    let (address, config) = (
+        gone.address(),
+        requests::configuration(&folder.join("backlog"), &gone.url(), MEMORY),
+    );
     gone.stop().await;
     let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
-    let report = wrk::run(&format!("http://{}", gateway.address), script, USUAL, seconds).await;
+    let report = wrk::run(
+        &format!("http://{}", gateway.address),
+        script,
+        USUAL,
+        seconds,
+    )
+    .await;
     gateway.stop();
 
     let double = double(address).await;
@@ -127,8 +170,11 @@ async fn overload(folder: &Path, seconds: u64) {
     let [flooding, calm] = requests::SOURCES.map(|source| requests::write(folder, source, seconds));
     for connections in [0, USUAL, FLOOD] {
         let double = double(ANY_PORT).await;
-        let config =
-            requests::configuration(&folder.join(format!("overload-{connections}")), &double.url(), LITTLE_MEMORY);
+        let config = requests::configuration(
+            &folder.join(format!("overload-{connections}")),
+            &double.url(),
+            LITTLE_MEMORY,
+        );
         Child::start(&[SERVE, &config.to_string_lossy(), "sync"]).stop();
         let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
         let (idle, url) = (gateway.rss_kib(), format!("http://{}", gateway.address));
@@ -163,20 +209,33 @@ async fn overload(folder: &Path, seconds: u64) {
 }
 
 async fn double(listen: SocketAddr) -> Double {
-    let setup = Setup { listen, token: TOKEN.to_owned(), remember: 0, ..Setup::default() };
+    let setup = Setup {
+        listen,
+        token: TOKEN.to_owned(),
+        remember: 0,
+        ..Setup::default()
+    };
     Double::start(setup).await.expect("a double")
 }
 
 /// Waits until so many alerts have arrived. Gives how many that were in a second.
 async fn drained(double: &Double, accepted: u64, started: Instant) -> f64 {
-    let arrived = double.wait_until(DRAIN, |tally| tally.opened as u64 >= accepted).await;
-    assert!(arrived, "accepted {accepted}, delivered {}", double.opened());
+    let arrived = double
+        .wait_until(DRAIN, |tally| tally.opened as u64 >= accepted)
+        .await;
+    assert!(
+        arrived,
+        "accepted {accepted}, delivered {}",
+        double.opened()
+    );
     double.opened() as f64 / started.elapsed().as_secs_f64()
 }
 
 fn line(report: &Report, child: &Child, delivered: Option<f64>) -> String {
     let cpu_us = child.cpu().as_secs_f64() * 1e6 / report.requests.max(1) as f64;
-    let delivered = delivered.map_or_else(String::new, |delivered| format!("{delivered:>8.0} delivered/s"));
+    let delivered = delivered.map_or_else(String::new, |delivered| {
+        format!("{delivered:>8.0} delivered/s")
+    });
     format!(
         "{:>8.0} accepted/s {delivered}  p50 {:.2} ms  p99 {:.2} ms  {cpu_us:.0} µs of processor a request  {} MB",
         report.per_second(),

@@ -1,7 +1,8 @@
-//! What a repeat costs, and whether the size of the store is a bound: `cargo bench --bench load -- repeats`.
+//! What a repeat costs, and whether the size of the store is a bound:
+//! `cargo bench --bench load -- repeats`.
 //!
-//! New events come at full speed while the store may take less than they amount to; the files are measured ten times a second
-//! meanwhile. Then the same events come again.
+//! New events come at full speed while the store may take less than they amount to; the files are
+//! measured ten times a second meanwhile. Then the same events come again.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,7 +20,11 @@ pub async fn measure(folder: &Path, seconds: u64) {
     let double = double(ANY_PORT).await;
     let config = requests::configuration(&folder.join("repeats"), &double.url(), MEMORY);
     let text = std::fs::read_to_string(&config).expect("the configuration");
-    std::fs::write(&config, format!("{text}[retention]\nsize = '{SIZE_MIB}MiB'\n")).expect("room on the disk");
+    std::fs::write(
+        &config,
+        format!("{text}[retention]\nsize = '{SIZE_MIB}MiB'\n"),
+    )
+    .expect("room on the disk");
     let data = config.with_file_name("data");
     Child::start(&[SERVE, &config.to_string_lossy(), "sync"]).stop();
     let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);

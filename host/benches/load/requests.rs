@@ -7,10 +7,12 @@ use plugin_sdk::signature::hmac_sha1;
 
 use super::TOKEN;
 
-/// No gateway takes more than this in a second on two processors; one that did would be sent requests for a second time.
+/// No gateway takes more than this in a second on two processors; one that did would be sent
+/// requests for a second time.
 const PER_SECOND: u64 = 20_000;
 const AUTH_TOKEN: &str = "12345";
-/// The sources of the configuration: the first is measured and flooded, the second sends calmly meanwhile.
+/// The sources of the configuration: the first is measured and flooded, the second sends calmly
+/// meanwhile.
 pub const SOURCES: [&str; 2] = ["twilio", "calm"];
 /// The body that Twilio's documentation shows: 768 bytes.
 const BODY: &str = include_str!("../../../plugins/twilio-errors/tests/data/docs_11200.form");
@@ -40,12 +42,17 @@ pub fn write(folder: &Path, source: &str, seconds: u64) -> Script {
             signature(source, &body),
         );
         request_bytes = request.len();
-        file.write_all(request.as_bytes()).expect("room on the disk");
+        file.write_all(request.as_bytes())
+            .expect("room on the disk");
     }
     file.flush().expect("room on the disk");
     let lua = folder.join(source).with_extension("lua");
     std::fs::write(&lua, script(&path, count, request_bytes)).expect("room on the disk");
-    Script { lua, count, body_bytes: BODY.trim_end().len() }
+    Script {
+        lua,
+        count,
+        body_bytes: BODY.trim_end().len(),
+    }
 }
 
 fn script(requests: &Path, count: u64, bytes: usize) -> String {

@@ -25,7 +25,12 @@ pub async fn run(url: &str, script: &Script, connections: usize, seconds: u64) -
     let (url, path) = (url.to_owned(), script.lua.clone());
     let output = tokio::task::spawn_blocking(move || {
         std::process::Command::new("wrk")
-            .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "-s"])
+            .args([
+                "-t1",
+                &format!("-c{connections}"),
+                &format!("-d{seconds}s"),
+                "-s",
+            ])
             .arg(path)
             .arg(url)
             .stderr(Stdio::inherit())
@@ -34,9 +39,16 @@ pub async fn run(url: &str, script: &Script, connections: usize, seconds: u64) -
     });
     let output = output.await.expect("wrk ends");
     let text = String::from_utf8_lossy(&output.stdout);
-    // The script's `done` prints one line of numbers: requests, failures, microseconds, p50 and p99 in microseconds.
-    let line = text.lines().find_map(|line| line.strip_prefix("figures ")).unwrap_or_else(|| panic!("wrk said {text}"));
-    let figures: Vec<f64> = line.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
+    // The script's `done` prints one line of numbers: requests, failures, microseconds, p50 and p99
+    // in microseconds.
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("figures "))
+        .unwrap_or_else(|| panic!("wrk said {text}"));
+    let figures: Vec<f64> = line
+        .split_whitespace()
+        .filter_map(|figure| figure.parse().ok())
+        .collect();
     Report {
         requests: figures[0] as u64,
         accepted: (figures[0] - figures[1]) as u64,

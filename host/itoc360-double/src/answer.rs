@@ -39,8 +39,8 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    // Without it an answer waits for the peer's delayed acknowledgement; where it fails, that is all
-                    // that happens.
+                    // Without it an answer waits for the peer's delayed acknowledgement; where it
+                    // fails, that is all that happens.
                     let _ = stream.set_nodelay(true);
                     connections.spawn(converse(stream, Arc::clone(&shared)));
                 }
@@ -55,8 +55,11 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 pub(super) async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
     shared.tally.send_modify(|tally| tally.connections += 1);
     let service = service_fn(|request| answer(&shared, request));
-    // A connection ends when its client leaves or when a reply says so; either way there is nobody to tell.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    // A connection ends when its client leaves or when a reply says so; either way there is nobody
+    // to tell.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 /// The answer to a request, once it is decided.
@@ -71,7 +74,10 @@ enum Decision {
 #[error("dropped, as the script says")]
 struct Dropped;
 
-async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
+async fn answer(
+    shared: &Shared,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Dropped> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_MAX_BYTES).collect().await else {
         return Err(Dropped);
@@ -81,7 +87,10 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<
     let (wait, decision) = decide(shared, known, head.headers, &body);
     if let Some(permit) = &wait {
         // A closed one lets everything through.
-        permit.acquire().await.map_or_else(drop, |permit| permit.forget());
+        permit
+            .acquire()
+            .await
+            .map_or_else(drop, |permit| permit.forget());
     }
     match decision {
         Decision::Answer(status, headers, body) => {
@@ -96,8 +105,15 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<
 }
 
 /// Where and with which token ITOC360 takes an event at all; its answer where it does not.
-fn known(shared: &Shared, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), (u16, &'static str)> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+fn known(
+    shared: &Shared,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<(), (u16, &'static str)> {
+    let bearer = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     match bearer {
         _ if path != PATH => Err((404, "Not found")),
         _ if method != Method::POST => Err((405, "Method not allowed")),
@@ -130,8 +146,17 @@ fn decide(
         ledger.take(event, &mut tally);
     }
     let decision = decision(reply, event, body);
-    let answered = if let Decision::Answer(status, ..) = &decision { status.as_u16() } else { 0 };
-    ledger.remember(|| Received { body: Bytes::copy_from_slice(body), headers, answered, at: Instant::now() });
+    let answered = if let Decision::Answer(status, ..) = &decision {
+        status.as_u16()
+    } else {
+        0
+    };
+    ledger.remember(|| Received {
+        body: Bytes::copy_from_slice(body),
+        headers,
+        answered,
+        at: Instant::now(),
+    });
     // Connections are counted by another task, without this lock.
     shared.tally.send_modify(|now| {
         tally.connections = now.connections;
@@ -150,13 +175,23 @@ fn decision(reply: Reply, event: Result<Event<'_>, (u16, &'static str)>, body: &
     match reply {
         Reply::Hang => Decision::Hang,
         Reply::Ok | Reply::OkWhen(_) | Reply::Close | Reply::Lost => Decision::Close,
-        Reply::Garbage => Decision::Answer(StatusCode::OK, HeaderMap::new(), Bytes::from_static(b"<html>OK</html>")),
-        Reply::Status { code, headers, body } => {
+        Reply::Garbage => Decision::Answer(
+            StatusCode::OK,
+            HeaderMap::new(),
+            Bytes::from_static(b"<html>OK</html>"),
+        ),
+        Reply::Status {
+            code,
+            headers,
+            body,
+        } => {
             let Decision::Answer(status, mut all, body) = json(code, body.into()) else {
                 return Decision::Close;
             };
             for (name, value) in headers {
-                if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                if let (Ok(name), Ok(value)) =
+                    (HeaderName::try_from(name), HeaderValue::try_from(value))
+                {
                     all.insert(name, value);
                 }
             }
@@ -174,11 +209,18 @@ fn json(code: u16, body: Bytes) -> Decision {
 /// ITOC360's documented answer. The payload is JSON already, so it is echoed as it came.
 fn accepted(event: &Event<'_>, body: &[u8]) -> Bytes {
     let fingerprint = serde_json::Value::from(&*event.fingerprint);
-    let (id, kind) = (Uuid::now_v7(), if event.opens { "ALERT" } else { "RESOLVE" });
-    let head =
-        format!(r#"{{"id":"{id}","tenant_id":"{TENANT}","provider_id":57,"source_id":"{SOURCE}","type":"{kind}","#);
+    let (id, kind) = (
+        Uuid::now_v7(),
+        if event.opens { "ALERT" } else { "RESOLVE" },
+    );
+    let head = format!(
+        r#"{{"id":"{id}","tenant_id":"{TENANT}","provider_id":57,"source_id":"{SOURCE}","type":"{kind}","#
+    );
     let head = format!(r#"{head}"fingerprint":{fingerprint},"payload":"#);
-    #[expect(clippy::disallowed_methods, reason = "the peer of the gateway has a clock of its own")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the peer of the gateway has a clock of its own"
+    )]
     let now = Timestamp::now();
     let tail = format!(r#","created_at":"{now}"}}"#);
     [head.as_bytes(), body, tail.as_bytes()].concat().into()

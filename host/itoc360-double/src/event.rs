@@ -43,11 +43,19 @@ fn alertmanager(body: &[u8]) -> Result<Event<'_>, Unreadable> {
         #[serde(borrow, default)]
         fingerprint: Cow<'a, str>,
     }
-    let Payload { status, alerts: [One { fingerprint }] } =
-        serde_json::from_slice(body).map_err(|_| Unreadable::Invalid)?;
+    let Payload {
+        status,
+        alerts: [One { fingerprint }],
+    } = serde_json::from_slice(body).map_err(|_| Unreadable::Invalid)?;
     match &*status {
-        "firing" => Ok(Event { fingerprint, opens: true }),
-        "resolved" => Ok(Event { fingerprint, opens: false }),
+        "firing" => Ok(Event {
+            fingerprint,
+            opens: true,
+        }),
+        "resolved" => Ok(Event {
+            fingerprint,
+            opens: false,
+        }),
         _ => Err(Unreadable::Status),
     }
 }
@@ -70,8 +78,14 @@ fn zapier(body: &[u8]) -> Result<Event<'_>, Unreadable> {
     }
     let fingerprint = payload.id.unwrap_or(payload.title);
     match &*payload.status {
-        "trigger" => Ok(Event { fingerprint, opens: true }),
-        "resolve" => Ok(Event { fingerprint, opens: false }),
+        "trigger" => Ok(Event {
+            fingerprint,
+            opens: true,
+        }),
+        "resolve" => Ok(Event {
+            fingerprint,
+            opens: false,
+        }),
         _ => Err(Unreadable::Invalid),
     }
 }
@@ -81,16 +95,31 @@ mod tests {
     use super::*;
 
     fn event(fingerprint: &str, opens: bool) -> Event<'_> {
-        Event { fingerprint: fingerprint.into(), opens }
+        Event {
+            fingerprint: fingerprint.into(),
+            opens,
+        }
     }
 
     #[test]
     fn an_alertmanager_event_is_known_by_its_fingerprint() {
         let read = |body: &'static str| read(Format::Alertmanager, body.as_bytes());
-        assert_eq!(read(r#"{"status":"firing","alerts":[{"fingerprint":"f"}]}"#), Ok(event("f", true)));
-        assert_eq!(read(r#"{"status":"resolved","alerts":[{}]}"#), Ok(event("", false)));
-        assert_eq!(read(r#"{"status":"trigger","alerts":[{"fingerprint":"f"}]}"#), Err(Unreadable::Status));
-        assert_eq!(read(r#"{"status":"firing","alerts":[]}"#), Err(Unreadable::Invalid));
+        assert_eq!(
+            read(r#"{"status":"firing","alerts":[{"fingerprint":"f"}]}"#),
+            Ok(event("f", true))
+        );
+        assert_eq!(
+            read(r#"{"status":"resolved","alerts":[{}]}"#),
+            Ok(event("", false))
+        );
+        assert_eq!(
+            read(r#"{"status":"trigger","alerts":[{"fingerprint":"f"}]}"#),
+            Err(Unreadable::Status)
+        );
+        assert_eq!(
+            read(r#"{"status":"firing","alerts":[]}"#),
+            Err(Unreadable::Invalid)
+        );
         assert_eq!(read("{"), Err(Unreadable::Invalid));
     }
 
@@ -99,9 +128,21 @@ mod tests {
         let read = |body: &'static str| read(Format::Zapier, body.as_bytes());
         let trigger = r#"{"id":"i","title":"t","status":"trigger","severity":"high"}"#;
         assert_eq!(read(trigger), Ok(event("i", true)));
-        assert_eq!(read(r#"{"title":"t","status":"resolve","severity":"low"}"#), Ok(event("t", false)));
-        assert_eq!(read(r#"{"title":"t","status":"firing","severity":"low"}"#), Err(Unreadable::Invalid));
-        assert_eq!(read(r#"{"title":"t","status":"trigger","severity":"error"}"#), Err(Unreadable::Invalid));
-        assert_eq!(read(r#"{"status":"trigger","severity":"low"}"#), Err(Unreadable::Invalid));
+        assert_eq!(
+            read(r#"{"title":"t","status":"resolve","severity":"low"}"#),
+            Ok(event("t", false))
+        );
+        assert_eq!(
+            read(r#"{"title":"t","status":"firing","severity":"low"}"#),
+            Err(Unreadable::Invalid)
+        );
+        assert_eq!(
+            read(r#"{"title":"t","status":"trigger","severity":"error"}"#),
+            Err(Unreadable::Invalid)
+        );
+        assert_eq!(
+            read(r#"{"status":"trigger","severity":"low"}"#),
+            Err(Unreadable::Invalid)
+        );
     }
 }

@@ -27,19 +27,28 @@ pub(super) struct Incident {
 
 impl Ledger {
     pub(super) fn new(remember: usize) -> Self {
-        Self { script: None, received: VecDeque::new(), incidents: HashMap::new(), remember, requests: 0 }
+        Self {
+            script: None,
+            received: VecDeque::new(),
+            incidents: HashMap::new(),
+            remember,
+            requests: 0,
+        }
     }
 
     /// Returns the script's word on the next request.
     pub(super) fn reply(&mut self, body: &Bytes) -> Reply {
         self.requests += 1;
-        self.script.as_mut().map_or(Reply::Ok, |script| script(self.requests, body))
+        self.script
+            .as_mut()
+            .map_or(Reply::Ok, |script| script(self.requests, body))
     }
 
     /// Opens, updates or closes the alert of `event`, and counts it.
     pub(super) fn take(&mut self, event: &Event<'_>, tally: &mut Tally) {
         if !self.incidents.contains_key(&*event.fingerprint) {
-            self.incidents.insert((&*event.fingerprint).into(), Incident::default());
+            self.incidents
+                .insert((&*event.fingerprint).into(), Incident::default());
         }
         let Some(incident) = self.incidents.get_mut(&*event.fingerprint) else {
             return;
@@ -74,6 +83,8 @@ impl Ledger {
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger").field("requests", &self.requests).finish_non_exhaustive()
+        f.debug_struct("Ledger")
+            .field("requests", &self.requests)
+            .finish_non_exhaustive()
     }
 }

@@ -1,12 +1,14 @@
-//! The ITOC360 double: a small ITOC360 on loopback, for the `demo` command, whole-system tests and load runs.
+//! The ITOC360 double: a small ITOC360 on loopback, for the `demo` command, whole-system tests and
+//! load runs.
 //!
-//! It reads a body as ITOC360 documents it, keeps one alert for each fingerprint (an open one is updated and pages no one
-//! again), and answers as ITOC360 does. A script can make it answer anything else, request by request, and can be changed
-//! while it runs. Tests ask it for what it saw, or wait until it saw enough. It shares no code with the client that it
-//! doubles, so it is an independent witness of what the client sends.
+//! It reads a body as ITOC360 documents it, keeps one alert for each fingerprint (an open one is
+//! updated and pages no one again), and answers as ITOC360 does. A script can make it answer
+//! anything else, request by request, and can be changed while it runs. Tests ask it for what it
+//! saw, or wait until it saw enough. It shares no code with the client that it doubles, so it is an
+//! independent witness of what the client sends.
 //!
-//! For load runs, let it remember no requests ([`Setup::remember`] of 0): then it holds no more than a few words for
-//! each distinct fingerprint.
+//! For load runs, let it remember no requests ([`Setup::remember`] of 0): then it holds no more
+//! than a few words for each distinct fingerprint.
 
 mod answer;
 mod event;
@@ -67,7 +69,8 @@ pub struct Double {
 /// The options of a double.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// The address of its listener; port 0 for any. Name the port of an earlier one to let ITOC360 come back.
+    /// The address of its listener; port 0 for any. Name the port of an earlier one to let ITOC360
+    /// come back.
     pub listen: SocketAddr,
     /// The one token it knows.
     pub token: String,
@@ -108,7 +111,10 @@ impl Double {
         let listener = TcpListener::bind(setup.listen).await?;
         let mut double = Self::unbound(setup);
         double.address = listener.local_addr()?;
-        double.serving = Some(tokio::spawn(answer::accept(listener, Arc::clone(&double.shared))));
+        double.serving = Some(tokio::spawn(answer::accept(
+            listener,
+            Arc::clone(&double.shared),
+        )));
         Ok(double)
     }
 
@@ -120,11 +126,18 @@ impl Double {
             ledger: Mutex::new(Ledger::new(setup.remember)),
             tally: watch::Sender::default(),
         });
-        Self { address: setup.listen, shared, serving: None }
+        Self {
+            address: setup.listen,
+            shared,
+            serving: None,
+        }
     }
 
     /// Speaks on a connection, as of a simulated network, until its client leaves.
-    pub fn converse<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> impl Future<Output = ()> + use<S> {
+    pub fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> impl Future<Output = ()> + use<S> {
         answer::converse(stream, Arc::clone(&self.shared))
     }
 
@@ -138,8 +151,8 @@ impl Double {
         self.address
     }
 
-    /// From now on `script` decides how to answer, given the number of the request (the first is 1) and its body. It
-    /// runs under the double's lock, so it must not ask the double anything.
+    /// From now on `script` decides how to answer, given the number of the request (the first is 1)
+    /// and its body. It runs under the double's lock, so it must not ask the double anything.
     pub fn script(&self, script: impl FnMut(usize, &Bytes) -> Reply + Send + 'static) {
         self.shared.ledger().script = Some(Box::new(script));
     }
@@ -161,12 +174,20 @@ impl Double {
 
     /// Returns the number of times the alert of this fingerprint was opened.
     pub fn times_opened(&self, fingerprint: &str) -> usize {
-        self.shared.ledger().incidents.get(fingerprint).map_or(0, |incident| incident.times_opened)
+        self.shared
+            .ledger()
+            .incidents
+            .get(fingerprint)
+            .map_or(0, |incident| incident.times_opened)
     }
 
     /// Returns whether the alert of this fingerprint is open.
     pub fn is_open(&self, fingerprint: &str) -> bool {
-        self.shared.ledger().incidents.get(fingerprint).is_some_and(|incident| incident.open)
+        self.shared
+            .ledger()
+            .incidents
+            .get(fingerprint)
+            .is_some_and(|incident| incident.open)
     }
 
     /// Waits until `n` requests came in. False where that takes longer than `timeout`.
@@ -175,9 +196,15 @@ impl Double {
     }
 
     /// Waits until `enough` is true of the tally. False where that takes longer than `timeout`.
-    pub async fn wait_until(&self, timeout: Duration, mut enough: impl FnMut(&Tally) -> bool) -> bool {
+    pub async fn wait_until(
+        &self,
+        timeout: Duration,
+        mut enough: impl FnMut(&Tally) -> bool,
+    ) -> bool {
         let mut tally = self.shared.tally.subscribe();
-        tokio::time::timeout(timeout, tally.wait_for(|tally| enough(tally))).await.is_ok_and(|seen| seen.is_ok())
+        tokio::time::timeout(timeout, tally.wait_for(|tally| enough(tally)))
+            .await
+            .is_ok_and(|seen| seen.is_ok())
     }
 
     /// Closes its port and waits until it is closed, as when ITOC360 goes down.

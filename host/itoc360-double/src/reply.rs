@@ -9,7 +9,8 @@ use tokio::sync::Semaphore;
 pub enum Reply {
     /// As ITOC360 would.
     Ok,
-    /// As ITOC360 would, once there is a permit for it, which is used up. The event is taken at once.
+    /// As ITOC360 would, once there is a permit for it, which is used up. The event is taken at
+    /// once.
     OkWhen(Arc<Semaphore>),
     /// This, and the event is not taken.
     Status {
@@ -34,6 +35,10 @@ impl Reply {
     /// A status with ITOC360's own `{"error":"…"}`.
     pub fn error(code: u16, message: &str) -> Self {
         let body = serde_json::json!({ "error": message }).to_string();
-        Self::Status { code, headers: Vec::new(), body }
+        Self::Status {
+            code,
+            headers: Vec::new(),
+            body,
+        }
     }
 }

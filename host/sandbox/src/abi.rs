@@ -1,9 +1,11 @@
-//! Extism's host functions, as far as a plugin of the gateway may use them: module `extism:host/env`, all names that
-//! extism-pdk 1.4.1 and the C PDK can import. An `u8` travels as `i32`, an address and a length as `i64`.
+//! Extism's host functions, as far as a plugin of the gateway may use them: module
+//! `extism:host/env`, all names that extism-pdk 1.4.1 and the C PDK can import. An `u8` travels as
+//! `i32`, an address and a length as `i64`.
 //!
-//! Everything that arrives here is hostile: an address may be any number. What is out of range reads as 0 and is not
-//! written (so says Extism's kernel), and whatever would cost the host memory is bounded by [`super::memory`] and
-//! [`super::log`]. Names and messages that a plugin hands over are freed here, as its PDK expects.
+//! Everything that arrives here is hostile: an address may be any number. What is out of range
+//! reads as 0 and is not written (so says Extism's kernel), and whatever would cost the host memory
+//! is bounded by [`super::memory`] and [`super::log`]. Names and messages that a plugin hands over
+//! are freed here, as its PDK expects.
 
 use super::call::Call;
 use super::error::CallError;
@@ -56,70 +58,130 @@ pub(super) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
 
 fn input(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     linker
-        .func_wrap(MODULE, "input_length", |call: Caller<'_, Call>| call.data().memory.input_length())?
-        .func_wrap(MODULE, "input_offset", |call: Caller<'_, Call>| call.data().memory.input_offset())?
-        .func_wrap(MODULE, "input_load_u8", |call: Caller<'_, Call>, offset: u64| {
-            i32::from(u8::from_le_bytes(call.data().memory.load_input(offset)))
+        .func_wrap(MODULE, "input_length", |call: Caller<'_, Call>| {
+            call.data().memory.input_length()
         })?
-        .func_wrap(MODULE, "input_load_u64", |call: Caller<'_, Call>, offset: u64| {
-            u64::from_le_bytes(call.data().memory.load_input(offset))
-        })?;
+        .func_wrap(MODULE, "input_offset", |call: Caller<'_, Call>| {
+            call.data().memory.input_offset()
+        })?
+        .func_wrap(
+            MODULE,
+            "input_load_u8",
+            |call: Caller<'_, Call>, offset: u64| {
+                i32::from(u8::from_le_bytes(call.data().memory.load_input(offset)))
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "input_load_u64",
+            |call: Caller<'_, Call>, offset: u64| {
+                u64::from_le_bytes(call.data().memory.load_input(offset))
+            },
+        )?;
     Ok(())
 }
 
 fn memory(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     linker
-        .func_wrap(MODULE, "length", |call: Caller<'_, Call>, handle: u64| call.data().memory.length(handle))?
-        .func_wrap(MODULE, "length_unsafe", |call: Caller<'_, Call>, handle: u64| call.data().memory.length(handle))?
-        .func_wrap(MODULE, "alloc", |mut call: Caller<'_, Call>, length: u64| {
-            Ok(call.data_mut().memory.alloc(length)?)
+        .func_wrap(MODULE, "length", |call: Caller<'_, Call>, handle: u64| {
+            call.data().memory.length(handle)
         })?
-        .func_wrap(MODULE, "free", |mut call: Caller<'_, Call>, handle: u64| call.data_mut().memory.free(handle))?
+        .func_wrap(
+            MODULE,
+            "length_unsafe",
+            |call: Caller<'_, Call>, handle: u64| call.data().memory.length(handle),
+        )?
+        .func_wrap(
+            MODULE,
+            "alloc",
+            |mut call: Caller<'_, Call>, length: u64| Ok(call.data_mut().memory.alloc(length)?),
+        )?
+        .func_wrap(MODULE, "free", |mut call: Caller<'_, Call>, handle: u64| {
+            call.data_mut().memory.free(handle)
+        })?
         .func_wrap(MODULE, "load_u8", |call: Caller<'_, Call>, address: u64| {
             i32::from(u8::from_le_bytes(call.data().memory.load(address)))
         })?
-        .func_wrap(MODULE, "load_u64", |call: Caller<'_, Call>, address: u64| {
-            u64::from_le_bytes(call.data().memory.load(address))
-        })?
-        .func_wrap(MODULE, "store_u8", |mut call: Caller<'_, Call>, address: u64, value: i32| {
-            let [value, ..] = value.to_le_bytes();
-            call.data_mut().memory.store(address, [value]);
-        })?
-        .func_wrap(MODULE, "store_u64", |mut call: Caller<'_, Call>, address: u64, value: u64| {
-            call.data_mut().memory.store(address, value.to_le_bytes());
-        })?;
+        .func_wrap(
+            MODULE,
+            "load_u64",
+            |call: Caller<'_, Call>, address: u64| {
+                u64::from_le_bytes(call.data().memory.load(address))
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "store_u8",
+            |mut call: Caller<'_, Call>, address: u64, value: i32| {
+                let [value, ..] = value.to_le_bytes();
+                call.data_mut().memory.store(address, [value]);
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "store_u64",
+            |mut call: Caller<'_, Call>, address: u64, value: u64| {
+                call.data_mut().memory.store(address, value.to_le_bytes());
+            },
+        )?;
     Ok(())
 }
 
 fn answer(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     linker
-        .func_wrap(MODULE, "output_set", |mut call: Caller<'_, Call>, address: u64, length: u64| {
-            Ok(call.data_mut().set_output(address, length)?)
-        })?
-        .func_wrap(MODULE, "error_set", |mut call: Caller<'_, Call>, handle: u64| call.data_mut().set_error(handle))?;
+        .func_wrap(
+            MODULE,
+            "output_set",
+            |mut call: Caller<'_, Call>, address: u64, length: u64| {
+                Ok(call.data_mut().set_output(address, length)?)
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "error_set",
+            |mut call: Caller<'_, Call>, handle: u64| call.data_mut().set_error(handle),
+        )?;
     Ok(())
 }
 
-/// Variables last for one call. There is no configuration beside the settings, which are part of the request.
+/// Variables last for one call. There is no configuration beside the settings, which are part of
+/// the request.
 fn variables(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     linker
-        .func_wrap(MODULE, "config_get", |mut call: Caller<'_, Call>, name: u64| {
-            call.data_mut().memory.free(name);
-            0_u64
-        })?
-        .func_wrap(MODULE, "var_get", |mut call: Caller<'_, Call>, name: u64| Ok(call.data_mut().variable(name)?))?
-        .func_wrap(MODULE, "var_set", |mut call: Caller<'_, Call>, name: u64, value: u64| {
-            Ok(call.data_mut().set_variable(name, value)?)
-        })?;
+        .func_wrap(
+            MODULE,
+            "config_get",
+            |mut call: Caller<'_, Call>, name: u64| {
+                call.data_mut().memory.free(name);
+                0_u64
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "var_get",
+            |mut call: Caller<'_, Call>, name: u64| Ok(call.data_mut().variable(name)?),
+        )?
+        .func_wrap(
+            MODULE,
+            "var_set",
+            |mut call: Caller<'_, Call>, name: u64, value: u64| {
+                Ok(call.data_mut().set_variable(name, value)?)
+            },
+        )?;
     Ok(())
 }
 
-/// A plugin has no network. Its PDK may still link these, so they are there, and asking for a request ends the call.
+/// A plugin has no network. Its PDK may still link these, so they are there, and asking for a
+/// request ends the call.
 fn http(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     linker
-        .func_wrap(MODULE, "http_request", |_: Caller<'_, Call>, _request: u64, _body: u64| -> wasmtime::Result<u64> {
-            Err(CallError::Denied("an HTTP request").into())
-        })?
+        .func_wrap(
+            MODULE,
+            "http_request",
+            |_: Caller<'_, Call>, _request: u64, _body: u64| -> wasmtime::Result<u64> {
+                Err(CallError::Denied("an HTTP request").into())
+            },
+        )?
         .func_wrap(MODULE, "http_status_code", || 0_i32)?
         .func_wrap(MODULE, "http_headers", || 0_u64)?;
     Ok(())
@@ -133,13 +195,17 @@ fn log(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
         ("log_warn", Level::WARN),
         ("log_error", Level::ERROR),
     ] {
-        linker.func_wrap(MODULE, name, move |mut call: Caller<'_, Call>, message: u64| {
-            let Call { memory, log, .. } = call.data_mut();
-            if let Some(text) = memory.block(message) {
-                log.write(level, text);
-            }
-            memory.free(message);
-        })?;
+        linker.func_wrap(
+            MODULE,
+            name,
+            move |mut call: Caller<'_, Call>, message: u64| {
+                let Call { memory, log, .. } = call.data_mut();
+                if let Some(text) = memory.block(message) {
+                    log.write(level, text);
+                }
+                memory.free(message);
+            },
+        )?;
     }
     linker.func_wrap(MODULE, "get_log_level", CallLog::level)?;
     Ok(())

@@ -1,5 +1,5 @@
-//! Advice for the plugin author about a failed call. The errors themselves are written for the operator's log, and leave
-//! it out.
+//! Advice for the plugin author about a failed call. The errors themselves are written for the
+//! operator's log, and leave it out.
 
 use super::answer::AnswerError;
 use super::error::CallError;
@@ -11,7 +11,9 @@ impl CallError {
             Self::Trap { trap, .. } if trap.contains("call stack exhausted") => {
                 "It calls itself too often. Bound the depth, as what a stranger sends may nest without end."
             }
-            Self::Trap { message: Some(_), .. } => {
+            Self::Trap {
+                message: Some(_), ..
+            } => {
                 "Mend the line that it names: whatever comes in, a plugin answers, with `rejected` where it is not its \
                  own. `cargo test` runs the same case natively, and with RUST_BACKTRACE=1 shows how it came there."
             }
@@ -28,7 +30,9 @@ impl CallError {
                 "Look for a collection that grows with the request, or a memory that is large from the start. The limit \
                  of a source is `memory` in its limits."
             }
-            Self::Table { .. } => "A plugin needs some hundred elements; grow no table while it runs.",
+            Self::Table { .. } => {
+                "A plugin needs some hundred elements; grow no table while it runs."
+            }
             Self::Output(_) => {
                 "Hand `output_set` a block that `alloc` gave, whole. An answer repeats its request at most: cut what is \
                  long before it goes into an alert. The limit of a source is `output` in its limits."
@@ -51,7 +55,9 @@ impl CallError {
                 "The shape is right, and a value cannot be used: hash or cut what may become too long."
             }
             Self::Busy { .. } => "The machine is too busy to run it: try again.",
-            Self::Host(_) => "This is the gateway's own failure: try again, and report it if it stays.",
+            Self::Host(_) => {
+                "This is the gateway's own failure: try again, and report it if it stays."
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! From the bytes that a plugin answered to an answer that the rest of the gateway can rely on.
 //!
-//! The contract says what an answer looks like; this is what the host makes of one that does not keep to it. Two rules.
-//! What decides **whether** somebody is paged, and about which event, must be right: an answer whose event ids, keys,
-//! statuses or priorities cannot be used is an error, the request is kept, and it can be replayed with a mended plugin.
-//! What only decides how the page **reads** is mended, because a page with a shortened title is better than none.
+//! The contract says what an answer looks like; this is what the host makes of one that does not
+//! keep to it. Two rules. What decides **whether** somebody is paged, and about which event, must
+//! be right: an answer whose event ids, keys, statuses or priorities cannot be used is an error,
+//! the request is kept, and it can be replayed with a mended plugin. What only decides how the page
+//! **reads** is mended, because a page with a shortened title is better than none.
 //!
 //! | part | an error | mended |
 //! |---|---|---|
@@ -42,12 +43,19 @@ const MAX_DEPTH: usize = 64;
 const MAX_REASON: usize = 2 * 1024;
 const MAX_HEADERS: usize = 64;
 
-/// The headers that a reply may have, beside those that begin with `x-` or `webhook-`: what senders ask for when a webhook
-/// is registered. Nothing else is the plugin's to say for the whole origin (`set-cookie`, `access-control-*`,
-/// `strict-transport-security`) or for the connection.
-const REPLY: [&str; 5] = ["content-language", "content-type", "etag", "retry-after", "www-authenticate"];
+/// The headers that a reply may have, beside those that begin with `x-` or `webhook-`: what senders
+/// ask for when a webhook is registered. Nothing else is the plugin's to say for the whole origin
+/// (`set-cookie`, `access-control-*`, `strict-transport-security`) or for the connection.
+const REPLY: [&str; 5] = [
+    "content-language",
+    "content-type",
+    "etag",
+    "retry-after",
+    "www-authenticate",
+];
 
-/// The beginnings of headers that a server in front obeys, such as nginx's `X-Accel-Redirect`, or that are the host's.
+/// The beginnings of headers that a server in front obeys, such as nginx's `X-Accel-Redirect`, or
+/// that are the host's.
 const NOT_IN_A_REPLY: [&str; 8] = [
     "x-accel-",
     "x-content-type-options",
@@ -93,13 +101,20 @@ pub enum AnswerError {
 }
 
 fn place(path: &str) -> String {
-    if path.is_empty() { String::new() } else { format!("`{path}`: ") }
+    if path.is_empty() {
+        String::new()
+    } else {
+        format!("`{path}`: ")
+    }
 }
 
 /// Reads JSON that a plugin wrote.
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AnswerError> {
     if bytes.is_empty() {
-        return Err(AnswerError::Shape { path: String::new(), reason: "expected JSON, found nothing".into() });
+        return Err(AnswerError::Shape {
+            path: String::new(),
+            reason: "expected JSON, found nothing".into(),
+        });
     }
     // Once more for the place, which costs something to keep track of, only where it is needed.
     serde_json::from_slice(bytes).map_err(|error| {
@@ -108,9 +123,15 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AnswerError> 
             Err(error) if error.path().iter().next().is_some() => {
                 // Both repeat what the plugin wrote, whole values with it.
                 let (path, reason) = (error.path().to_string(), error.inner().to_string());
-                AnswerError::Shape { path: said(path.as_bytes()), reason: said(reason.as_bytes()) }
+                AnswerError::Shape {
+                    path: said(path.as_bytes()),
+                    reason: said(reason.as_bytes()),
+                }
             }
-            _ => AnswerError::Shape { path: String::new(), reason: said(error.to_string().as_bytes()) },
+            _ => AnswerError::Shape {
+                path: String::new(),
+                reason: said(error.to_string().as_bytes()),
+            },
         }
     })
 }
@@ -125,7 +146,11 @@ pub(super) fn answer(bytes: &[u8]) -> Result<Answer, AnswerError> {
             cut(&mut rejection.reason, MAX_REASON);
             cut(&mut rejection.help, MAX_REASON);
         }
-        Answer::Reply { status, headers, body } => check_reply(*status, headers, body)?,
+        Answer::Reply {
+            status,
+            headers,
+            body,
+        } => check_reply(*status, headers, body)?,
     }
     Ok(answer)
 }
@@ -145,12 +170,20 @@ fn check_identity(number: usize, alert: &Alert) -> Result<(), AnswerError> {
     match alert.event_id.len() {
         1..=MAX_EVENT_ID_BYTES => {}
         found => {
-            return wrong(&format!("alerts[{number}].event_id"), "1 to 256 bytes", bytes(found));
+            return wrong(
+                &format!("alerts[{number}].event_id"),
+                "1 to 256 bytes",
+                bytes(found),
+            );
         }
     }
     match alert.key.as_ref().map(String::len) {
         None | Some(1..=MAX_KEY_BYTES) => Ok(()),
-        Some(found) => wrong(&format!("alerts[{number}].key"), "1 to 1,024 bytes, or no key", bytes(found)),
+        Some(found) => wrong(
+            &format!("alerts[{number}].key"),
+            "1 to 1,024 bytes, or no key",
+            bytes(found),
+        ),
     }
 }
 
@@ -186,7 +219,11 @@ fn check_reply(status: u16, headers: &[(String, String)], body: &Body) -> Result
         return wrong("reply.status", "200 to 599", status.to_string());
     }
     if headers.len() > MAX_HEADERS {
-        return wrong("reply.headers", "at most 64 headers", headers.len().to_string());
+        return wrong(
+            "reply.headers",
+            "at most 64 headers",
+            headers.len().to_string(),
+        );
     }
     for (number, (name, value)) in headers.iter().enumerate() {
         let path = format!("reply.headers[{number}]");
@@ -194,20 +231,31 @@ fn check_reply(status: u16, headers: &[(String, String)], body: &Body) -> Result
             return wrong(&path, "the name of a header", format!("{name:.64?}"));
         };
         if !is_for_a_reply(parsed.as_str()) {
-            let expected = "a header that begins with `x-` or `webhook-`, or one such as `content-type`";
+            let expected =
+                "a header that begins with `x-` or `webhook-`, or one such as `content-type`";
             return wrong(&path, expected, format!("`{parsed}`"));
         }
         if parsed == CONTENT_TYPE && !is_inert(value) {
-            return wrong(&path, "a media type that no browser runs, such as text/plain", format!("{value:.64?}"));
+            return wrong(
+                &path,
+                "a media type that no browser runs, such as text/plain",
+                format!("{value:.64?}"),
+            );
         }
         if HeaderValue::try_from(value).is_err() {
-            return wrong(&path, "a value without control characters", format!("one that HTTP forbids for `{parsed}`"));
+            return wrong(
+                &path,
+                "a value without control characters",
+                format!("one that HTTP forbids for `{parsed}`"),
+            );
         }
     }
     match body {
-        Body::Base64(text) if STANDARD.decode(text).is_err() => {
-            wrong("reply.body.base64", "padded standard base64", "text that does not decode".into())
-        }
+        Body::Base64(text) if STANDARD.decode(text).is_err() => wrong(
+            "reply.body.base64",
+            "padded standard base64",
+            "text that does not decode".into(),
+        ),
         _ => Ok(()),
     }
 }
@@ -221,11 +269,17 @@ fn is_for_a_reply(name: &str) -> bool {
 /// Returns whether a browser shows a body of this media type and does not run it.
 fn is_inert(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim();
-    MEDIA_TYPES.iter().any(|known| known.eq_ignore_ascii_case(essence))
+    MEDIA_TYPES
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(essence))
 }
 
 fn wrong(path: &str, expected: &'static str, found: String) -> Result<(), AnswerError> {
-    Err(AnswerError::Value { path: path.to_owned(), expected, found })
+    Err(AnswerError::Value {
+        path: path.to_owned(),
+        expected,
+        found,
+    })
 }
 
 fn bytes(count: usize) -> String {
@@ -244,6 +298,7 @@ fn cut(text: &mut String, max: usize) {
 fn is_link(link: &str) -> bool {
     link.len() <= MAX_LINK
         && link.parse::<Uri>().is_ok_and(|link| {
-            matches!(link.scheme_str(), Some("http" | "https")) && link.host().is_some_and(|host| !host.is_empty())
+            matches!(link.scheme_str(), Some("http" | "https"))
+                && link.host().is_some_and(|host| !host.is_empty())
         })
 }

@@ -1,14 +1,15 @@
-//! Compiled plugins, kept between starts: compiling takes a tenth of a second for each plugin, reading a compiled one
-//! back takes less than a millisecond.
+//! Compiled plugins, kept between starts: compiling takes a tenth of a second for each plugin,
+//! reading a compiled one back takes less than a millisecond.
 //!
-//! A compiled plugin is machine code that the host runs without a further look, so only what this host wrote itself is
-//! believed. The directory and the file must belong to the user that the host runs as, and no other user may write to
-//! them. Each file starts with a SHA-256 over its content, the hash of its plugin and that of the engine: so a torn file is
-//! noticed, and one that was renamed or copied over another is no other plugin's. Whatever is wrong with the cache, the
+//! A compiled plugin is machine code that the host runs without a further look, so only what this
+//! host wrote itself is believed. The directory and the file must belong to the user that the host
+//! runs as, and no other user may write to them. Each file starts with a SHA-256 over its content,
+//! the hash of its plugin and that of the engine: so a torn file is noticed, and one that was
+//! renamed or copied over another is no other plugin's. Whatever is wrong with the cache, the
 //! plugin is compiled anew, with a warning; nothing ever fails because of the cache.
 //!
-//! A file's name holds the hash of the plugin and one of the engine's settings and version: another build of the
-//! gateway writes other files, and the old ones are removed.
+//! A file's name holds the hash of the plugin and one of the engine's settings and version: another
+//! build of the gateway writes other files, and the old ones are removed.
 
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, File, Metadata};
@@ -42,8 +43,8 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// The cache in this directory, which is made where it does not exist. `None`, with a warning, where it cannot be
-    /// used.
+    /// The cache in this directory, which is made where it does not exist. `None`, with a warning,
+    /// where it cannot be used.
     pub(super) fn open(dir: &Path, engine: &Engine) -> Option<Self> {
         match Self::try_open(dir, engine) {
             Ok(cache) => Some(cache),
@@ -56,11 +57,16 @@ impl Cache {
 
     fn try_open(dir: &Path, engine: &Engine) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        // A file just made belongs to whom the host runs as; there is no call for that in the standard library.
+        // A file just made belongs to whom the host runs as; there is no call for that in the
+        // standard library.
         let user = NamedTempFile::new_in(dir)?.as_file().metadata()?.uid();
         let mut hash = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hash);
-        let cache = Self { dir: dir.to_owned(), user, suffix: format!("-{:016x}.{ENDING}", hash.finish()) };
+        let cache = Self {
+            dir: dir.to_owned(),
+            user,
+            suffix: format!("-{:016x}.{ENDING}", hash.finish()),
+        };
         cache.check(&fs::metadata(dir)?)?;
         Ok(cache)
     }
@@ -91,27 +97,36 @@ impl Cache {
             .filter(|(hash, code)| self.seal(sha256, code) == **hash)
             .map(|(_, code)| code)
             .ok_or_else(|| {
-                io::Error::other("it is torn or another plugin's: it does not have the hash that it should")
+                io::Error::other(
+                    "it is torn or another plugin's: it does not have the hash that it should",
+                )
             })?;
-        // SAFETY: `deserialize` must be given what `Module::serialize` wrote, unchanged. These bytes are what
-        // `try_store` wrote: the file and its directory belong to this user and nobody else may write to them, which is
-        // checked just above on the opened file, and the content has the hash that was written with it, which covers the
-        // plugin and the engine. Files of another version of wasmtime or of other settings have other names as well, and
-        // are refused by `deserialize` besides.
-        // Whoever can act as this user can replace the gateway itself.
-        unsafe { Module::deserialize(engine, code) }.map_err(|error| io::Error::other(format!("{error:#}")))
+        // SAFETY: `deserialize` must be given what `Module::serialize` wrote, unchanged. These
+        // bytes are what `try_store` wrote: the file and its directory belong to this user and
+        // nobody else may write to them, which is checked just above on the opened file, and the
+        // content has the hash that was written with it, which covers the plugin and the engine.
+        // Files of another version of wasmtime or of other settings have other names as well, and
+        // are refused by `deserialize` besides. Whoever can act as this user can replace the
+        // gateway itself.
+        unsafe { Module::deserialize(engine, code) }
+            .map_err(|error| io::Error::other(format!("{error:#}")))
     }
 
     /// Keeps a compiled plugin. It is there as a whole or not at all.
     pub(super) fn store(&self, module: &Module, sha256: &str) {
         let path = self.path(sha256);
-        if let Err(error) = self.try_store(module, &path, sha256).and_then(|()| self.prune(&path)) {
+        if let Err(error) = self
+            .try_store(module, &path, sha256)
+            .and_then(|()| self.prune(&path))
+        {
             warn!(file = %path.display(), %error, "a compiled plugin cannot be kept; the next start compiles it anew");
         }
     }
 
     fn try_store(&self, module: &Module, path: &Path, sha256: &str) -> io::Result<()> {
-        let code = module.serialize().map_err(|error| io::Error::other(format!("{error:#}")))?;
+        let code = module
+            .serialize()
+            .map_err(|error| io::Error::other(format!("{error:#}")))?;
         // Made with mode 0600.
         let mut file = NamedTempFile::new_in(&self.dir)?;
         file.write_all(MAGIC)?;
@@ -125,7 +140,11 @@ impl Cache {
     fn seal(&self, sha256: &str, code: &[u8]) -> [u8; 32] {
         // Neither name has a NUL.
         let name = [sha256.as_bytes(), b"\0", self.suffix.as_bytes(), b"\0"].concat();
-        Sha256::new().chain_update(name).chain_update(code).finalize().into()
+        Sha256::new()
+            .chain_update(name)
+            .chain_update(code)
+            .finalize()
+            .into()
     }
 
     /// Removes what no engine of this build can read, and the oldest of what is too much.
@@ -136,14 +155,19 @@ impl Cache {
             if path == just_written || path.extension().is_none_or(|ending| ending != ENDING) {
                 continue;
             }
-            if path.to_str().is_some_and(|name| name.ends_with(&self.suffix)) {
+            if path
+                .to_str()
+                .is_some_and(|name| name.ends_with(&self.suffix))
+            {
                 kept.push((fs::metadata(&path)?.modified()?, path));
             } else {
                 fs::remove_file(&path)?;
             }
         }
         kept.sort_unstable_by(|a, b| b.cmp(a));
-        kept.iter().skip(MAX_FILES - 1).try_for_each(|(_, path)| fs::remove_file(path))
+        kept.iter()
+            .skip(MAX_FILES - 1)
+            .try_for_each(|(_, path)| fs::remove_file(path))
     }
 
     fn path(&self, sha256: &str) -> PathBuf {
@@ -152,10 +176,14 @@ impl Cache {
 
     fn check(&self, found: &Metadata) -> io::Result<()> {
         if found.uid() != self.user {
-            return Err(io::Error::other("it belongs to another user than the one that the gateway runs as"));
+            return Err(io::Error::other(
+                "it belongs to another user than the one that the gateway runs as",
+            ));
         }
         if found.mode() & OTHERS_WRITE != 0 {
-            return Err(io::Error::other("other users may write to it; `chmod go-w` mends that"));
+            return Err(io::Error::other(
+                "other users may write to it; `chmod go-w` mends that",
+            ));
         }
         Ok(())
     }

@@ -43,8 +43,8 @@ impl Call {
         }
     }
 
-    /// Runs `export` of a fresh instance, and lets `answer` read what it put out. The instance is gone when this
-    /// returns, or when the future is dropped; no other call notices either.
+    /// Runs `export` of a fresh instance, and lets `answer` read what it put out. The instance is
+    /// gone when this returns, or when the future is dropped; no other call notices either.
     pub(super) async fn run<T>(
         self,
         plugin: &InstancePre<Self>,
@@ -56,7 +56,8 @@ impl Call {
         answer(output(&mut store, plugin, initialize, export).await?)
     }
 
-    /// Runs like [`Call::run`], and also returns a copy of the output and the used resources, however the call ended.
+    /// Runs like [`Call::run`], and also returns a copy of the output and the used resources,
+    /// however the call ended.
     pub(super) async fn measure(
         self,
         plugin: &InstancePre<Self>,
@@ -67,16 +68,23 @@ impl Call {
             Ok(store) => store,
             Err(error) => return (Err(error), Used::default()),
         };
-        let output = output(&mut store, plugin, initialize, export).await.map(<[u8]>::to_vec);
+        let output = output(&mut store, plugin, initialize, export)
+            .await
+            .map(<[u8]>::to_vec);
         let Self { turn, guard, .. } = store.data();
         let (time, memory) = (turn.ran(), guard.memory());
-        let used = Used { time, memory, output: output.as_ref().map_or(0, Vec::len) };
+        let used = Used {
+            time,
+            memory,
+            output: output.as_ref().map_or(0, Vec::len),
+        };
         (output, used)
     }
 
     /// Creates the wasmtime store of the instance, with its limits.
     fn store(self, engine: &Engine) -> Result<Store<Self>, CallError> {
-        let mut store = Store::try_new(engine, self).map_err(|error| CallError::Host(format!("{error:#}")))?;
+        let mut store =
+            Store::try_new(engine, self).map_err(|error| CallError::Host(format!("{error:#}")))?;
         store.limiter(|call| &mut call.guard);
         store.set_epoch_deadline(FIRST_TICKS);
         store.epoch_deadline_callback(|mut store| store.data_mut().turn.deadline());
@@ -86,10 +94,15 @@ impl Call {
     /// Takes note of where the answer lies.
     pub(super) fn set_output(&mut self, address: u64, length: u64) -> Result<(), CallError> {
         if length > self.max_output as u64 {
-            return Err(CallError::Output(format!("it has {length} bytes, and the limit is {}", self.max_output)));
+            return Err(CallError::Output(format!(
+                "it has {length} bytes, and the limit is {}",
+                self.max_output
+            )));
         }
         if self.memory.range(address, length).is_none() {
-            return Err(CallError::Output("it is no range of the memory that the plugin allocated for it".into()));
+            return Err(CallError::Output(
+                "it is no range of the memory that the plugin allocated for it".into(),
+            ));
         }
         self.output = (address, length);
         Ok(())
@@ -103,7 +116,10 @@ impl Call {
 
     /// A new block with the value of the variable that this block names; 0 where there is none.
     pub(super) fn variable(&mut self, name: u64) -> Result<u64, CallError> {
-        let value = self.memory.block(name).and_then(|name| self.variables.get(name));
+        let value = self
+            .memory
+            .block(name)
+            .and_then(|name| self.variables.get(name));
         let handle = match value {
             Some(value) => self.memory.alloc_from(value)?,
             None => 0,
@@ -112,7 +128,8 @@ impl Call {
         Ok(handle)
     }
 
-    /// Sets the variable that this block names to the value of that one, or removes it where the value's handle is 0.
+    /// Sets the variable that this block names to the value of that one, or removes it where the
+    /// value's handle is 0.
     pub(super) fn set_variable(&mut self, name: u64, value: u64) -> Result<(), CallError> {
         let Some(key) = self.memory.block(name) else {
             return Ok(());
@@ -122,11 +139,17 @@ impl Call {
         }
         if let Some(value) = self.memory.block(value) {
             if self.variables.len() >= MAX_VARIABLES {
-                return Err(CallError::HostMemory { limit: MAX_VARIABLES, unit: "variables" });
+                return Err(CallError::HostMemory {
+                    limit: MAX_VARIABLES,
+                    unit: "variables",
+                });
             }
             let bytes = self.variable_bytes + key.len() + value.len();
             if bytes > MAX_VARIABLE_BYTES {
-                return Err(CallError::HostMemory { limit: MAX_VARIABLE_BYTES, unit: "bytes of variables" });
+                return Err(CallError::HostMemory {
+                    limit: MAX_VARIABLE_BYTES,
+                    unit: "bytes of variables",
+                });
             }
             self.variable_bytes = bytes;
             self.variables.insert(key.to_vec(), value.to_vec());
@@ -149,7 +172,10 @@ async fn output<'s>(
     };
     let call = store.data_mut();
     if code != 0 || call.error.is_some() {
-        return Err(CallError::Failed { code, message: call.error.take() });
+        return Err(CallError::Failed {
+            code,
+            message: call.error.take(),
+        });
     }
     let (address, length) = call.output;
     // The plugin cannot have made the memory smaller since it named the range.
@@ -168,12 +194,20 @@ async fn enter(
         instance
             .get_module_export(store, export)
             .and_then(|export| export.into_func())
-            .ok_or_else(|| wasmtime::Error::msg("an export that was there when the plugin was loaded is gone"))
+            .ok_or_else(|| {
+                wasmtime::Error::msg("an export that was there when the plugin was loaded is gone")
+            })
     };
     if let Some(initialize) = initialize {
-        function(store, initialize)?.typed::<(), ()>(&store)?.call_async(&mut *store, ()).await?;
+        function(store, initialize)?
+            .typed::<(), ()>(&store)?
+            .call_async(&mut *store, ())
+            .await?;
     }
-    function(store, export)?.typed::<(), i32>(&store)?.call_async(&mut *store, ()).await
+    function(store, export)?
+        .typed::<(), i32>(&store)?
+        .call_async(&mut *store, ())
+        .await
 }
 
 /// Converts the engine's error into the error of the call.
@@ -188,7 +222,12 @@ fn failure(error: wasmtime::Error) -> CallError {
             Some(function) => format!("{trap} (in {})", said(function.as_bytes())),
             None => trap.to_owned(),
         };
-        return CallError::Trap { trap, message: None };
+        return CallError::Trap {
+            trap,
+            message: None,
+        };
     }
-    error.downcast::<CallError>().unwrap_or_else(|error| CallError::Host(format!("{error:#}")))
+    error
+        .downcast::<CallError>()
+        .unwrap_or_else(|error| CallError::Host(format!("{error:#}")))
 }

@@ -1,13 +1,14 @@
 //! The epoch clock that interrupts plugins, and the time slices of slow calls.
 //!
-//! Compiled plugins check the engine's epoch at each loop and function. One thread increments it every [`TICK`]. A call whose
-//! deadline has passed returns to the host. The host stops the call if it has used up its time, and lets other tasks run
-//! otherwise. No call is cut short by another one: the epoch only interrupts, and the decision depends on this call's own run
-//! time.
+//! Compiled plugins check the engine's epoch at each loop and function. One thread increments it
+//! every [`TICK`]. A call whose deadline has passed returns to the host. The host stops the call if
+//! it has used up its time, and lets other tasks run otherwise. No call is cut short by another
+//! one: the epoch only interrupts, and the decision depends on this call's own run time.
 //!
-//! A healthy call ends within its first tick (it takes some ten microseconds) and is never interrupted. Any other call is
-//! slow and queues with the other slow ones: one fewer of them run at once than the machine has processors. So a looping
-//! plugin gets slices of a few milliseconds on one processor, and the other sources are answered on the rest.
+//! A healthy call ends within its first tick (it takes some ten microseconds) and is never
+//! interrupted. Any other call is slow and queues with the other slow ones: one fewer of them run
+//! at once than the machine has processors. So a looping plugin gets slices of a few milliseconds
+//! on one processor, and the other sources are answered on the rest.
 
 use super::error::CallError;
 use parking_lot::Mutex;
@@ -19,25 +20,27 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Engine, UpdateDeadline};
 
-/// The interval of the epoch. Short: a looping plugin delays others by no more than a network's jitter, even on one processor.
-/// Long: 200 wake-ups a second cost about 0.1 % of one processor.
+/// The interval of the epoch. Short: a looping plugin delays others by no more than a network's
+/// jitter, even on one processor. Long: 200 wake-ups a second cost about 0.1 % of one processor.
 const TICK: Duration = Duration::from_millis(5);
 
-/// A call is looked at for the first time after this many ticks. Two, because the first one may come at once: so every
-/// call has at least one whole tick without interruption.
+/// A call is looked at for the first time after this many ticks. Two, because the first one may
+/// come at once: so every call has at least one whole tick without interruption.
 pub(super) const FIRST_TICKS: u64 = 2;
 
 /// Later turns end with the next tick.
 const NEXT_TICKS: u64 = 1;
 
-/// The most that one turn counts: its length on an idle machine. Beyond that the machine was busy or paused, which must not
-/// cost a healthy plugin its call.
+/// The most that one turn counts: its length on an idle machine. Beyond that the machine was busy
+/// or paused, which must not cost a healthy plugin its call.
 const LONGEST_TURN: Duration = TICK.saturating_mul(FIRST_TICKS as u32);
 
-/// After a second without a call the clock stops, and the first call starts it again. At once under test.
+/// After a second without a call the clock stops, and the first call starts it again. At once under
+/// test.
 const IDLE_TICKS: u32 = if cfg!(test) { 2 } else { 200 };
 
-/// The thread that increments the epoch, with the queue of slow calls. It stops when this is dropped.
+/// The thread that increments the epoch, with the queue of slow calls. It stops when this is
+/// dropped.
 pub(super) struct Clock {
     shared: Arc<Shared>,
     slow: Arc<Semaphore>,
@@ -46,7 +49,8 @@ pub(super) struct Clock {
 
 #[derive(Default)]
 struct Shared {
-    /// A call has started since the last tick. Mostly read, so that calls on several processors do not fight for it.
+    /// A call has started since the last tick. Mostly read, so that calls on several processors do
+    /// not fight for it.
     used: AtomicBool,
     asleep: AtomicBool,
     stop: AtomicBool,
@@ -61,13 +65,22 @@ impl Clock {
         })?;
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let slow = Arc::new(Semaphore::new(processors.saturating_sub(1).max(1)));
-        Ok(Self { shared, slow, thread: Some(thread) })
+        Ok(Self {
+            shared,
+            slow,
+            thread: Some(thread),
+        })
     }
 
     /// The time of a call that starts now.
     pub(super) fn turn(self: &Arc<Self>, limit: Duration) -> Turn {
         self.wake();
-        Turn { clock: Arc::clone(self), limit, ran: Duration::ZERO, slice: Slice::Fast(Instant::now()) }
+        Turn {
+            clock: Arc::clone(self),
+            limit,
+            ran: Duration::ZERO,
+            slice: Slice::Fast(Instant::now()),
+        }
     }
 
     /// Returns whether the thread has stopped because no call was running.
@@ -77,7 +90,8 @@ impl Clock {
     }
 
     fn wake(&self) {
-        // Either the clock sees `used` before it sleeps, or this sees `asleep`: each side writes before it reads.
+        // Either the clock sees `used` before it sleeps, or this sees `asleep`: each side writes
+        // before it reads.
         if !self.shared.used.load(Ordering::SeqCst) {
             self.shared.used.store(true, Ordering::SeqCst);
         }
@@ -110,7 +124,11 @@ impl Shared {
         while !self.stop.load(Ordering::SeqCst) {
             thread::park_timeout(TICK);
             engine.increment_epoch();
-            idle = if self.used.swap(false, Ordering::SeqCst) { 0 } else { idle + 1 };
+            idle = if self.used.swap(false, Ordering::SeqCst) {
+                0
+            } else {
+                idle + 1
+            };
             if idle >= IDLE_TICKS {
                 self.asleep.store(true, Ordering::SeqCst);
                 if !self.used.load(Ordering::SeqCst) && !self.stop.load(Ordering::SeqCst) {
@@ -150,16 +168,25 @@ impl Turn {
     pub(super) fn ran(&self) -> Duration {
         let slice = match &self.slice {
             Slice::Fast(since) => since.elapsed(),
-            Slice::Slow(slice) => slice.lock().as_ref().map(|slice| slice.since.elapsed()).unwrap_or_default(),
+            Slice::Slow(slice) => slice
+                .lock()
+                .as_ref()
+                .map(|slice| slice.since.elapsed())
+                .unwrap_or_default(),
         };
         self.ran + slice
     }
 
-    /// The deadline has passed: stops the call, or lets the others have their turn before it goes on.
+    /// The deadline has passed: stops the call, or lets the others have their turn before it goes
+    /// on.
     pub(super) fn deadline(&mut self) -> wasmtime::Result<UpdateDeadline> {
         let turn = match &self.slice {
             Slice::Fast(since) => since.elapsed(),
-            Slice::Slow(slice) => slice.lock().take().map(|slice| slice.since.elapsed()).unwrap_or_default(),
+            Slice::Slow(slice) => slice
+                .lock()
+                .take()
+                .map(|slice| slice.since.elapsed())
+                .unwrap_or_default(),
         };
         self.ran += turn.min(LONGEST_TURN);
         if self.ran >= self.limit {
@@ -175,7 +202,10 @@ impl Turn {
                 // It is never closed; were it, the call would go on without a place.
                 let place = Arc::clone(&clock.slow).acquire_owned().await.ok();
                 clock.wake();
-                *slice.lock() = Some(SlowSlice { since: Instant::now(), _place: place });
+                *slice.lock() = Some(SlowSlice {
+                    since: Instant::now(),
+                    _place: place,
+                });
             }),
         ))
     }
@@ -188,7 +218,10 @@ mod tests {
     #[test]
     fn paused_machine_costs_a_call_one_turn_only() {
         let clock = Arc::new(Clock::start(&Engine::default()).unwrap());
-        let (limit, long_ago) = (LONGEST_TURN * 5, Instant::now().checked_sub(Duration::from_secs(1)).unwrap());
+        let (limit, long_ago) = (
+            LONGEST_TURN * 5,
+            Instant::now().checked_sub(Duration::from_secs(1)).unwrap(),
+        );
         let mut turn = clock.turn(limit);
         for stalls in 1..=5 {
             turn.slice = Slice::Fast(long_ago);

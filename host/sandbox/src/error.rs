@@ -1,4 +1,5 @@
-//! The sandbox's errors, each with the state that holds afterwards. Their text is for the reader of the log line.
+//! The sandbox's errors, each with the state that holds afterwards. Their text is for the reader of
+//! the log line.
 
 use super::answer::AnswerError;
 use plugin_sdk::contract::CONTRACT_VERSION;
@@ -8,7 +9,8 @@ use thiserror::Error;
 /// The sandbox could not be set up. Nothing runs.
 #[derive(Debug, Error)]
 pub enum SandboxError {
-    /// The engine refused its settings, or the system refused the address space that the pool reserves.
+    /// The engine refused its settings, or the system refused the address space that the pool
+    /// reserves.
     #[error(
         "cannot set up the WebAssembly engine: {0}. It reserves (but does not use) about 4 GiB of address space for \
          each call that may run at once; look at `ulimit -v`"
@@ -48,7 +50,9 @@ pub enum LoadError {
         imports: Vec<String>,
     },
     /// The module imports a known function under another type, or something that is no function.
-    #[error("plugin `{plugin}` does not fit this host: {reason}. Author: rebuild it with a current Extism PDK")]
+    #[error(
+        "plugin `{plugin}` does not fit this host: {reason}. Author: rebuild it with a current Extism PDK"
+    )]
     Link {
         /// The plugin's name.
         plugin: String,
@@ -101,7 +105,8 @@ pub enum LoadError {
     },
 }
 
-/// One call failed. The instance is gone, no other call noticed, and the plugin can be called again.
+/// One call failed. The instance is gone, no other call noticed, and the plugin can be called
+/// again.
 #[derive(Debug, Error)]
 pub enum CallError {
     /// The plugin crashed: a panic, an access outside its memory, a stack overflow.
@@ -146,7 +151,9 @@ pub enum CallError {
         unit: &'static str,
     },
     /// The plugin asked for a capability outside the sandbox.
-    #[error("the plugin wanted {0}, which no plugin may have: a plugin is a function of the request and nothing else")]
+    #[error(
+        "the plugin wanted {0}, which no plugin may have: a plugin is a function of the request and nothing else"
+    )]
     Denied(&'static str),
     /// The plugin ended itself by `proc_exit`.
     #[error("the plugin ended itself with exit code {code}{}", told(.message))]
@@ -200,23 +207,40 @@ impl CallError {
     /// Adds the plugin's last message, if the variant has a field for it.
     pub(super) fn with_message(self, said: Option<String>) -> Self {
         match self {
-            Self::Trap { trap, message } => Self::Trap { trap, message: message.or(said) },
-            Self::Exit { code, message } => Self::Exit { code, message: message.or(said) },
+            Self::Trap { trap, message } => Self::Trap {
+                trap,
+                message: message.or(said),
+            },
+            Self::Exit { code, message } => Self::Exit {
+                code,
+                message: message.or(said),
+            },
             other => other,
         }
     }
 }
 
 fn told(message: &Option<String>) -> String {
-    message.as_deref().map(|text| format!(": {text}")).unwrap_or_default()
+    message
+        .as_deref()
+        .map(|text| format!(": {text}"))
+        .unwrap_or_default()
 }
 
 fn code_of(code: i32) -> String {
-    if code == 0 { String::new() } else { format!(" (code {code})") }
+    if code == 0 {
+        String::new()
+    } else {
+        format!(" (code {code})")
+    }
 }
 
 fn list(imports: &[String]) -> String {
-    imports.iter().map(|import| format!("`{import}`")).collect::<Vec<_>>().join(", ")
+    imports
+        .iter()
+        .map(|import| format!("`{import}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn rebuild(found: u32, expected: u32) -> &'static str {

@@ -1,7 +1,7 @@
 //! The limits of one call, and the guard that holds a plugin's own memory and tables to them.
 //!
-//! A plugin that asks for more than its limit is stopped at once instead of being refused memory: a guest turns a refusal
-//! into a crash elsewhere, and the cause could no longer be named.
+//! A plugin that asks for more than its limit is stopped at once instead of being refused memory: a
+//! guest turns a refusal into a crash elsewhere, and the cause could no longer be named.
 
 use super::error::CallError;
 use std::time::Duration;
@@ -25,14 +25,15 @@ pub struct CallLimits {
 }
 
 impl CallLimits {
-    /// Returns the bytes that the host lends for answers and messages, besides the input: an answer, and three times as much
-    /// for the pieces of its construction.
+    /// Returns the bytes that the host lends for answers and messages, besides the input: an
+    /// answer, and three times as much for the pieces of its construction.
     pub(super) fn host_memory(&self) -> usize {
         self.output.saturating_mul(4)
     }
 }
 
-/// Holds the plugin's memory to the limit. wasmtime asks it before each growth, the first allocation included.
+/// Holds the plugin's memory to the limit. wasmtime asks it before each growth, the first
+/// allocation included.
 pub(super) struct Guard {
     limit: usize,
     /// Its present size, in bytes; also its peak, because a memory never shrinks.
@@ -51,9 +52,18 @@ impl Guard {
 }
 
 impl ResourceLimiter for Guard {
-    fn memory_growing(&mut self, _: usize, asked: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        _: usize,
+        asked: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if asked > self.limit {
-            return Err(CallError::Memory { asked, limit: self.limit }.into());
+            return Err(CallError::Memory {
+                asked,
+                limit: self.limit,
+            }
+            .into());
         }
         let granted = maximum.is_none_or(|maximum| asked <= maximum);
         if granted {
@@ -62,9 +72,18 @@ impl ResourceLimiter for Guard {
         Ok(granted)
     }
 
-    fn table_growing(&mut self, _: usize, asked: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _: usize,
+        asked: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if asked > MAX_TABLE_ELEMENTS {
-            return Err(CallError::Table { asked, limit: MAX_TABLE_ELEMENTS }.into());
+            return Err(CallError::Table {
+                asked,
+                limit: MAX_TABLE_ELEMENTS,
+            }
+            .into());
         }
         Ok(maximum.is_none_or(|maximum| asked <= maximum))
     }

@@ -1,5 +1,6 @@
-//! The log lines of plugins go to the gateway's own log, with the source and the plugin beside it, and not without end: a
-//! plugin runs once for each request, so its lines are limited for each call, and over time for each source and level.
+//! The log lines of plugins go to the gateway's own log, with the source and the plugin beside it,
+//! and not without end: a plugin runs once for each request, so its lines are limited for each
+//! call, and over time for each source and level.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -16,7 +17,8 @@ pub(super) const MAX_LINES: u32 = 64;
 /// Bytes that one call may log; the line that passes the limit is cut there.
 pub(super) const MAX_BYTES: usize = 8 * 1024;
 
-/// Lines and bytes that the calls of one source may log at one level within [`PERIOD`]: two calls that log all they may.
+/// Lines and bytes that the calls of one source may log at one level within [`PERIOD`]: two calls
+/// that log all they may.
 const PERIOD_LINES: u32 = 2 * MAX_LINES;
 const PERIOD_BYTES: usize = 2 * MAX_BYTES;
 
@@ -26,8 +28,8 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// Bytes of an error that are kept.
 const MAX_ERROR: usize = 4 * 1024;
 
-/// The recent log lines of one plugin's sources. A request costs a stranger little, so a plugin that logs a line for
-/// each must not fill the disk that the log is on.
+/// The recent log lines of one plugin's sources. A request costs a stranger little, so a plugin
+/// that logs a line for each must not fill the disk that the log is on.
 #[derive(Default)]
 pub(super) struct Throttle(Mutex<HashMap<(Arc<str>, Level), Period>>);
 
@@ -40,13 +42,22 @@ struct Period {
 }
 
 impl Throttle {
-    /// Returns whether a line of so many bytes may be written now, and if so, how many were suppressed before it.
+    /// Returns whether a line of so many bytes may be written now, and if so, how many were
+    /// suppressed before it.
     fn admit(&self, source: &Arc<str>, level: Level, bytes: usize, now: Instant) -> Option<u32> {
         let mut periods = self.0.lock();
-        let fresh = Period { began: now, lines: 0, bytes: 0, suppressed: 0 };
+        let fresh = Period {
+            began: now,
+            lines: 0,
+            bytes: 0,
+            suppressed: 0,
+        };
         let period = periods.entry((Arc::clone(source), level)).or_insert(fresh);
-        let suppressed =
-            if now.duration_since(period.began) >= PERIOD { std::mem::replace(period, fresh).suppressed } else { 0 };
+        let suppressed = if now.duration_since(period.began) >= PERIOD {
+            std::mem::replace(period, fresh).suppressed
+        } else {
+            0
+        };
         if period.lines >= PERIOD_LINES || period.bytes >= PERIOD_BYTES {
             period.suppressed = period.suppressed.saturating_add(1);
             return None;
@@ -69,7 +80,14 @@ pub(super) struct CallLog {
 
 impl CallLog {
     pub(super) fn new(throttle: Arc<Throttle>, plugin: Arc<str>, source: &str) -> Self {
-        Self { throttle, plugin, source: source.into(), lines: 0, bytes: 0, suppressed: 0 }
+        Self {
+            throttle,
+            plugin,
+            source: source.into(),
+            lines: 0,
+            bytes: 0,
+            suppressed: 0,
+        }
     }
 
     /// Logs this text, or as much of it as the call may still log.
@@ -87,14 +105,20 @@ impl CallLog {
         self.bytes += text.len();
         let source = &*self.source;
         let plugin = &*self.plugin;
-        match self.throttle.admit(&self.source, level, text.len(), Instant::now()) {
+        match self
+            .throttle
+            .admit(&self.source, level, text.len(), Instant::now())
+        {
             None => return,
             Some(0) => {}
             Some(suppressed) => {
                 let level = level.as_str();
                 warn!(
                     source,
-                    plugin, level, suppressed, "the plugin logged too much in a minute; lines were suppressed"
+                    plugin,
+                    level,
+                    suppressed,
+                    "the plugin logged too much in a minute; lines were suppressed"
                 );
             }
         }
@@ -108,7 +132,8 @@ impl CallLog {
         }
     }
 
-    /// The level that Extism's `get_log_level` answers: 0 for trace to 4 for error, and the largest number for none.
+    /// The level that Extism's `get_log_level` answers: 0 for trace to 4 for error, and the largest
+    /// number for none.
     pub(super) fn level() -> i32 {
         match LevelFilter::current().into_level() {
             Some(Level::TRACE) => 0,
@@ -135,21 +160,25 @@ impl Drop for CallLog {
     }
 }
 
-/// A plugin's message, where it goes into an error that is kept: on one line, and no more than [`MAX_ERROR`] of it.
+/// A plugin's message, where it goes into an error that is kept: on one line, and no more than
+/// [`MAX_ERROR`] of it.
 pub(super) fn said(text: &[u8]) -> String {
     one_line(&text[..text.len().min(MAX_ERROR)])
 }
 
 /// The text on one line: what could end a line, or steer a terminal, is written as an escape.
 fn one_line(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).trim_end().chars().fold(String::with_capacity(text.len()), |mut line, c| {
-        if c.is_control() {
-            let _ = write!(line, "{}", c.escape_default());
-        } else {
-            line.push(c);
-        }
-        line
-    })
+    String::from_utf8_lossy(text).trim_end().chars().fold(
+        String::with_capacity(text.len()),
+        |mut line, c| {
+            if c.is_control() {
+                let _ = write!(line, "{}", c.escape_default());
+            } else {
+                line.push(c);
+            }
+            line
+        },
+    )
 }
 
 #[cfg(test)]
@@ -161,18 +190,41 @@ mod tests {
         let throttle = Throttle::default();
         let (flood, calm): (Arc<str>, Arc<str>) = ("flood".into(), "calm".into());
         let start = Instant::now();
-        let admitted = (0..1000).filter(|_| throttle.admit(&flood, Level::WARN, 10, start).is_some()).count();
+        let admitted = (0..1000)
+            .filter(|_| throttle.admit(&flood, Level::WARN, 10, start).is_some())
+            .count();
         assert_eq!(admitted, PERIOD_LINES as usize);
-        assert_eq!(throttle.admit(&flood, Level::ERROR, 10, start), Some(0), "another level");
-        assert_eq!(throttle.admit(&calm, Level::WARN, 10, start), Some(0), "another source");
-        assert_eq!(throttle.admit(&flood, Level::WARN, 10, start + PERIOD), Some(1000 - PERIOD_LINES));
-        assert_eq!(throttle.admit(&flood, Level::WARN, 10, start + PERIOD), Some(0));
+        assert_eq!(
+            throttle.admit(&flood, Level::ERROR, 10, start),
+            Some(0),
+            "another level"
+        );
+        assert_eq!(
+            throttle.admit(&calm, Level::WARN, 10, start),
+            Some(0),
+            "another source"
+        );
+        assert_eq!(
+            throttle.admit(&flood, Level::WARN, 10, start + PERIOD),
+            Some(1000 - PERIOD_LINES)
+        );
+        assert_eq!(
+            throttle.admit(&flood, Level::WARN, 10, start + PERIOD),
+            Some(0)
+        );
     }
 
     #[test]
     fn long_lines_are_throttled_by_their_bytes() {
         let (throttle, source): (_, Arc<str>) = (Throttle::default(), "a".into());
         let now = Instant::now();
-        assert_eq!((0..100).filter(|_| throttle.admit(&source, Level::INFO, MAX_BYTES, now).is_some()).count(), 2);
+        assert_eq!(
+            (0..100)
+                .filter(|_| throttle
+                    .admit(&source, Level::INFO, MAX_BYTES, now)
+                    .is_some())
+                .count(),
+            2
+        );
     }
 }

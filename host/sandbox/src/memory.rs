@@ -1,20 +1,24 @@
-//! The memory that the host lends a plugin for one call: Extism's second memory. A plugin reads its input there, and writes
-//! its answer and its messages.
+//! The memory that the host lends a plugin for one call: Extism's second memory. A plugin reads its
+//! input there, and writes its answer and its messages.
 //!
-//! Plugins reach it through functions that move one byte or one word of eight, so these must cost next to nothing: all
-//! blocks lie back to back in one vector, an address is an index plus [`BASE`], and a load is one comparison. Loads and
-//! stores are checked against the whole vector and not against a block, for all of it belongs to this one call; it is
-//! made anew for each, so nothing is ever left over from another. A block that is used again is cleared first.
+//! Plugins reach it through functions that move one byte or one word of eight, so these must cost
+//! next to nothing: all blocks lie back to back in one vector, an address is an index plus
+//! [`BASE`], and a load is one comparison. Loads and stores are checked against the whole vector
+//! and not against a block, for all of it belongs to this one call; it is made anew for each, so
+//! nothing is ever left over from another. A block that is used again is cleared first.
 
 use super::error::CallError;
 
-/// The first address. Extism's PDKs take 0 for "nothing", and keep tables of handles that expect more than a byte.
+/// The first address. Extism's PDKs take 0 for "nothing", and keep tables of handles that expect
+/// more than a byte.
 const BASE: u64 = 8;
 
-/// Every block starts at a multiple of this, so that the PDKs' word-wise copies never straddle two blocks.
+/// Every block starts at a multiple of this, so that the PDKs' word-wise copies never straddle two
+/// blocks.
 const ALIGN: usize = 8;
 
-/// The most blocks of a plugin at once. A plugin needs a handful: one for each message, variable and answer.
+/// The most blocks of a plugin at once. A plugin needs a handful: one for each message, variable
+/// and answer.
 pub(super) const MAX_BLOCKS: usize = 4096;
 
 /// Room for an ordinary answer, so that a call allocates once.
@@ -47,9 +51,19 @@ impl HostMemory {
         bytes.resize(size, 0);
         let mut blocks = Vec::with_capacity(8);
         if !input.is_empty() {
-            blocks.push(Block { start: 0, size, len: Some(input.len()) });
+            blocks.push(Block {
+                start: 0,
+                size,
+                len: Some(input.len()),
+            });
         }
-        Self { bytes, blocks, free: 0, input: input.len(), max_bytes: max_bytes.saturating_add(size) }
+        Self {
+            bytes,
+            blocks,
+            free: 0,
+            input: input.len(),
+            max_bytes: max_bytes.saturating_add(size),
+        }
     }
 
     /// The length of the input.
@@ -73,9 +87,11 @@ impl HostMemory {
         read(&self.bytes, address.wrapping_sub(BASE))
     }
 
-    /// Writes these bytes at this address, or does nothing where not all of them are inside the memory.
+    /// Writes these bytes at this address, or does nothing where not all of them are inside the
+    /// memory.
     pub(super) fn store<const N: usize>(&mut self, address: u64, value: [u8; N]) {
-        let place = index(address.wrapping_sub(BASE), N).and_then(|range| self.bytes.get_mut(range));
+        let place =
+            index(address.wrapping_sub(BASE), N).and_then(|range| self.bytes.get_mut(range));
         if let Some(place) = place {
             place.copy_from_slice(&value);
         }
@@ -86,15 +102,24 @@ impl HostMemory {
         if length == 0 {
             return Ok(0);
         }
-        let too_much = CallError::HostMemory { limit: self.max_bytes, unit: "bytes" };
+        let too_much = CallError::HostMemory {
+            limit: self.max_bytes,
+            unit: "bytes",
+        };
         let Ok(len) = usize::try_from(length) else {
             return Err(too_much);
         };
-        let Some(size) = len.checked_next_multiple_of(ALIGN).filter(|size| *size <= self.max_bytes) else {
+        let Some(size) = len
+            .checked_next_multiple_of(ALIGN)
+            .filter(|size| *size <= self.max_bytes)
+        else {
             return Err(too_much);
         };
         if self.free > 0
-            && let Some(at) = self.blocks.iter().position(|block| block.len.is_none() && block.size >= size)
+            && let Some(at) = self
+                .blocks
+                .iter()
+                .position(|block| block.len.is_none() && block.size >= size)
         {
             return self.take(at, len, size);
         }
@@ -104,7 +129,11 @@ impl HostMemory {
         self.room_for_block()?;
         let start = self.bytes.len();
         self.bytes.resize(start + size, 0);
-        self.blocks.push(Block { start, size, len: Some(len) });
+        self.blocks.push(Block {
+            start,
+            size,
+            len: Some(len),
+        });
         Ok(start as u64 + BASE)
     }
 
@@ -158,16 +187,28 @@ impl HostMemory {
     /// The position of the live block that starts at this handle.
     fn find(&self, handle: u64) -> Option<usize> {
         let start = usize::try_from(handle.checked_sub(BASE)?).ok()?;
-        let at = self.blocks.binary_search_by_key(&start, |block| block.start).ok()?;
+        let at = self
+            .blocks
+            .binary_search_by_key(&start, |block| block.start)
+            .ok()?;
         self.blocks[at].len.is_some().then_some(at)
     }
 
     /// Makes the free block at this position a live one, and leaves what is too much of it free.
     fn take(&mut self, at: usize, len: usize, size: usize) -> Result<u64, CallError> {
-        let Block { start, size: whole, .. } = self.blocks[at];
+        let Block {
+            start, size: whole, ..
+        } = self.blocks[at];
         if whole > size && self.room_for_block().is_ok() {
             self.blocks[at].size = size;
-            self.blocks.insert(at + 1, Block { start: start + size, size: whole - size, len: None });
+            self.blocks.insert(
+                at + 1,
+                Block {
+                    start: start + size,
+                    size: whole - size,
+                    len: None,
+                },
+            );
         } else {
             self.free -= 1;
         }
@@ -181,7 +222,10 @@ impl HostMemory {
         if self.blocks.len() < MAX_BLOCKS {
             Ok(())
         } else {
-            Err(CallError::HostMemory { limit: MAX_BLOCKS, unit: "blocks" })
+            Err(CallError::HostMemory {
+                limit: MAX_BLOCKS,
+                unit: "blocks",
+            })
         }
     }
 
@@ -204,5 +248,8 @@ fn index(offset: u64, length: usize) -> Option<std::ops::Range<usize>> {
 
 #[inline]
 fn read<const N: usize>(bytes: &[u8], offset: u64) -> [u8; N] {
-    index(offset, N).and_then(|range| bytes.get(range)).and_then(|found| found.try_into().ok()).unwrap_or([0; N])
+    index(offset, N)
+        .and_then(|range| bytes.get(range))
+        .and_then(|found| found.try_into().ok())
+        .unwrap_or([0; N])
 }

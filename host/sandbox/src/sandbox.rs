@@ -28,21 +28,26 @@ use wasmtime::{Engine, ExternType, InstancePre, Linker, Module, ModuleExport};
 /// One plugin may have this part of the places, so that a slow one leaves some to the others.
 const SHARE: usize = 4;
 
-/// The time a call waits for a place before it fails. The calls ahead of it are stopped at their own limits, so a wait
-/// as long as this says that there are far too many of them.
+/// The time a call waits for a place before it fails. The calls ahead of it are stopped at their
+/// own limits, so a wait as long as this says that there are far too many of them.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// The limits of a plugin's `describe` and `check`. Both are asked when it is loaded, so nobody
 /// waits.
-const DESCRIBE: CallLimits = CallLimits { time: Duration::from_secs(1), memory: usize::MAX, output: 1024 * 1024 };
+const DESCRIBE: CallLimits = CallLimits {
+    time: Duration::from_secs(1),
+    memory: usize::MAX,
+    output: 1024 * 1024,
+};
 
 /// Options of a [`Sandbox`].
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
     /// The folder of compiled plugins; without it they are compiled at each start.
     pub cache_dir: Option<PathBuf>,
-    /// The number of calls that may run at once, of all plugins; one plugin gets at most a quarter of them. A place costs 4 GiB
-    /// of address space and, once it was used, some hundred KiB of memory.
+    /// The number of calls that may run at once, of all plugins; one plugin gets at most a quarter
+    /// of them. A place costs 4 GiB of address space and, once it was used, some hundred KiB of
+    /// memory.
     pub instances: u32,
     /// The largest memory limit of any source, in bytes.
     pub max_memory: usize,
@@ -107,33 +112,49 @@ impl Sandbox {
         })))
     }
 
-    /// Compiles a plugin, or takes it from the cache; checks its imports and exports; and asks it what it is. Several
-    /// can be loaded at once.
+    /// Compiles a plugin, or takes it from the cache; checks its imports and exports; and asks it
+    /// what it is. Several can be loaded at once.
     pub async fn load(&self, name: &str, wasm: &[u8]) -> Result<Plugin, LoadError> {
         let sha256 = sha256(wasm).hex();
         let compiled = tokio::task::spawn_blocking({
-            let (sandbox, name, wasm, sha256) = (self.clone(), name.to_owned(), wasm.to_vec(), sha256.clone());
+            let (sandbox, name, wasm, sha256) =
+                (self.clone(), name.to_owned(), wasm.to_vec(), sha256.clone());
             move || sandbox.compile(&name, &wasm, &sha256)
         });
-        let module = compiled.await.map_err(|_| LoadError::Stopped { plugin: name.to_owned() })??;
+        let module = compiled.await.map_err(|_| LoadError::Stopped {
+            plugin: name.to_owned(),
+        })??;
         let code = self.link(name, &module)?;
         let name: Arc<str> = name.into();
         let description = self.describe(&name, &code).await?;
         let places = Semaphore::new((self.0.instances / SHARE).max(1));
-        Ok(Plugin(Arc::new(Loaded { sandbox: self.clone(), name, sha256, description, code, places })))
+        Ok(Plugin(Arc::new(Loaded {
+            sandbox: self.clone(),
+            name,
+            sha256,
+            description,
+            code,
+            places,
+        })))
     }
 
     fn compile(&self, name: &str, wasm: &[u8], sha256: &str) -> Result<Module, LoadError> {
         let Inner { engine, cache, .. } = &*self.0;
-        let not_a_module =
-            |error: wasmtime::Error| LoadError::Module { plugin: name.to_owned(), reason: format!("{error:#}") };
+        let not_a_module = |error: wasmtime::Error| LoadError::Module {
+            plugin: name.to_owned(),
+            reason: format!("{error:#}"),
+        };
         let module = match cache.as_ref().and_then(|cache| cache.load(engine, sha256)) {
             Some(module) => module,
             None => {
                 if let Some(mistaken) = header::mistaken(wasm) {
-                    return Err(LoadError::Module { plugin: name.to_owned(), reason: mistaken.to_owned() });
+                    return Err(LoadError::Module {
+                        plugin: name.to_owned(),
+                        reason: mistaken.to_owned(),
+                    });
                 }
-                // Not `new`, which would take WebAssembly's text format as well where that is compiled in.
+                // Not `new`, which would take WebAssembly's text format as well where that is
+                // compiled in.
                 let module = Module::from_binary(engine, wasm).map_err(not_a_module)?;
                 if let Some(cache) = cache {
                     cache.store(&module, sha256);
@@ -142,7 +163,9 @@ impl Sandbox {
             }
         };
         // Now, and not in the first call.
-        module.initialize_copy_on_write_image().map_err(not_a_module)?;
+        module
+            .initialize_copy_on_write_image()
+            .map_err(not_a_module)?;
         Ok(module)
     }
 
@@ -157,13 +180,19 @@ impl Sandbox {
             .map(|import| format!("{}.{}", import.module(), import.name()))
             .collect();
         if !unknown.is_empty() {
-            return Err(LoadError::Imports { plugin: name.to_owned(), imports: unknown });
+            return Err(LoadError::Imports {
+                plugin: name.to_owned(),
+                imports: unknown,
+            });
         }
         let instance = self
             .0
             .linker
             .instantiate_pre(module)
-            .map_err(|error| LoadError::Link { plugin: name.to_owned(), reason: format!("{error:#}") })?;
+            .map_err(|error| LoadError::Link {
+                plugin: name.to_owned(),
+                reason: format!("{error:#}"),
+            })?;
         // A module built as a library has one of these to set itself up before the first call.
         let initialize = ["_initialize", "__wasm_call_ctors"]
             .iter()
@@ -189,15 +218,29 @@ impl Sandbox {
         struct Version {
             contract: u32,
         }
-        let failed = |error| LoadError::Describe { plugin: name.to_string(), error };
+        let failed = |error| LoadError::Describe {
+            plugin: name.to_string(),
+            error,
+        };
         let log = self.log(name, "");
-        let answer = self.ask(code, &code.describe, log, &[], |answer| Ok(answer.to_vec())).await.map_err(failed)?;
+        let answer = self
+            .ask(code, &code.describe, log, &[], |answer| Ok(answer.to_vec()))
+            .await
+            .map_err(failed)?;
         // The version first: what another version of the contract has beside it is its own affair.
-        let Version { contract } = answer::read(&answer).map_err(CallError::from).map_err(failed)?;
+        let Version { contract } = answer::read(&answer)
+            .map_err(CallError::from)
+            .map_err(failed)?;
         if contract != CONTRACT_VERSION {
-            return Err(LoadError::Contract { plugin: name.to_string(), found: contract, expected: CONTRACT_VERSION });
+            return Err(LoadError::Contract {
+                plugin: name.to_string(),
+                found: contract,
+                expected: CONTRACT_VERSION,
+            });
         }
-        answer::read(&answer).map_err(CallError::from).map_err(failed)
+        answer::read(&answer)
+            .map_err(CallError::from)
+            .map_err(failed)
     }
 
     /// The log of one call, throttled together with all calls of its source.
@@ -230,7 +273,10 @@ impl Sandbox {
     #[cfg(test)]
     pub(super) fn functions(&self) -> usize {
         let log = self.log(&"none".into(), "");
-        let mut store = wasmtime::Store::new(&self.0.engine, Call::new(&self.0.clock, log, &[], &DESCRIBE));
+        let mut store = wasmtime::Store::new(
+            &self.0.engine,
+            Call::new(&self.0.clock, log, &[], &DESCRIBE),
+        );
         self.0.linker.iter(&mut store).count()
     }
 
@@ -270,53 +316,96 @@ impl Plugin {
         self.0.code.check.is_some()
     }
 
-    /// Returns its objections to a source's settings, which are JSON text that fits its schema. A plugin without the optional
-    /// export `check` has nothing to say.
+    /// Returns its objections to a source's settings, which are JSON text that fits its schema. A
+    /// plugin without the optional export `check` has nothing to say.
     pub async fn check(&self, source: &str, settings: &[u8]) -> Result<Checked, CallError> {
-        let Loaded { sandbox, name, code, .. } = &*self.0;
-        let Some(check) = &code.check else { return Ok(Checked::default()) };
+        let Loaded {
+            sandbox,
+            name,
+            code,
+            ..
+        } = &*self.0;
+        let Some(check) = &code.check else {
+            return Ok(Checked::default());
+        };
         let log = sandbox.log(name, source);
-        sandbox.ask(code, check, log, settings, |answer| Ok(answer::read(answer)?)).await
+        sandbox
+            .ask(code, check, log, settings, |answer| {
+                Ok(answer::read(answer)?)
+            })
+            .await
     }
 
-    /// Lets a fresh instance read a request: the JSON of a [`plugin_sdk::contract::Request`]. `source` is for its log
-    /// lines. Dropping the future ends the call, and disturbs no other.
-    pub async fn read(&self, source: &str, request: &[u8], limits: &CallLimits) -> Result<Answer, CallError> {
-        let Loaded { sandbox, name, code, places, .. } = &*self.0;
-        // The plugin's own line first, so that whoever waits in it keeps no place from the others. Both places are
-        // given back after the instance is gone, which is what there is a limited number of.
+    /// Lets a fresh instance read a request: the JSON of a [`plugin_sdk::contract::Request`].
+    /// `source` is for its log lines. Dropping the future ends the call, and disturbs no other.
+    pub async fn read(
+        &self,
+        source: &str,
+        request: &[u8],
+        limits: &CallLimits,
+    ) -> Result<Answer, CallError> {
+        let Loaded {
+            sandbox,
+            name,
+            code,
+            places,
+            ..
+        } = &*self.0;
+        // The plugin's own line first, so that whoever waits in it keeps no place from the others.
+        // Both places are given back after the instance is gone, which is what there is a limited
+        // number of.
         let _share = sandbox.place(places).await?;
         let _place = sandbox.place(&sandbox.0.places).await?;
         let log = sandbox.log(name, source);
         Call::new(&sandbox.0.clock, log, request, limits)
-            .run(&code.instance, code.initialize.as_ref(), &code.read, |bytes| Ok(answer::answer(bytes)?))
+            .run(
+                &code.instance,
+                code.initialize.as_ref(),
+                &code.read,
+                |bytes| Ok(answer::answer(bytes)?),
+            )
             .await
     }
 }
 
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sandbox").field("instances", &self.0.instances).finish_non_exhaustive()
+        f.debug_struct("Sandbox")
+            .field("instances", &self.0.instances)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plugin").field("name", &self.name()).field("sha256", &self.sha256()).finish_non_exhaustive()
+        f.debug_struct("Plugin")
+            .field("name", &self.name())
+            .field("sha256", &self.sha256())
+            .finish_non_exhaustive()
     }
 }
 
 fn export(plugin: &str, module: &Module, name: &'static str) -> Result<ModuleExport, LoadError> {
-    let wrong = |found: String| LoadError::Export { plugin: plugin.to_owned(), export: name, found };
+    let wrong = |found: String| LoadError::Export {
+        plugin: plugin.to_owned(),
+        export: name,
+        found,
+    };
     match module.get_export(name) {
-        Some(ExternType::Func(found)) if found.params().len() == 0 && is_one_i32(found.results()) => {
-            module.get_export_index(name).ok_or_else(|| wrong("does not export".into()))
+        Some(ExternType::Func(found))
+            if found.params().len() == 0 && is_one_i32(found.results()) =>
+        {
+            module
+                .get_export_index(name)
+                .ok_or_else(|| wrong("does not export".into()))
         }
         Some(ExternType::Func(found)) => {
             let types = |types: Vec<String>| types.join(", ");
             let params = types(found.params().map(|found| found.to_string()).collect());
             let results = types(found.results().map(|found| found.to_string()).collect());
-            Err(wrong(format!("exports, as a function of type ({params}) -> ({results}),")))
+            Err(wrong(format!(
+                "exports, as a function of type ({params}) -> ({results}),"
+            )))
         }
         Some(_) => Err(wrong("exports, but not as a function,".into())),
         None => Err(wrong("does not export".into())),

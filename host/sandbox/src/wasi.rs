@@ -1,6 +1,7 @@
-//! The little of WASI that a module built for `wasm32-wasip1` imports whether it needs it or not. There is nothing
-//! behind it: no files, no environment, no clock, no randomness. What a program prints goes to the log; everything else
-//! answers an error number, which the languages' libraries know how to take.
+//! The little of WASI that a module built for `wasm32-wasip1` imports whether it needs it or not.
+//! There is nothing behind it: no files, no environment, no clock, no randomness. What a program
+//! prints goes to the log; everything else answers an error number, which the languages' libraries
+//! know how to take.
 
 use super::call::Call;
 use super::error::CallError;
@@ -58,9 +59,17 @@ pub(super) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
         .func_wrap(MODULE, "fd_read", |_: i32, _: i32, _: i32, _: i32| BADF)?
         .func_wrap(MODULE, "fd_seek", |_: i32, _: i64, _: i32, _: i32| BADF)?
         .func_wrap(MODULE, "fd_write", write)?
-        .func_wrap(MODULE, "proc_exit", |_: Caller<'_, Call>, code: i32| -> wasmtime::Result<()> {
-            Err(CallError::Exit { code, message: None }.into())
-        })?
+        .func_wrap(
+            MODULE,
+            "proc_exit",
+            |_: Caller<'_, Call>, code: i32| -> wasmtime::Result<()> {
+                Err(CallError::Exit {
+                    code,
+                    message: None,
+                }
+                .into())
+            },
+        )?
         .func_wrap(MODULE, "random_get", |_: i32, _: i32| NOSYS)?
         .func_wrap(MODULE, "sched_yield", || SUCCESS)?;
     Ok(())
@@ -109,11 +118,15 @@ fn gather(call: &mut Caller<'_, Call>, pieces: u32, count: u32) -> Option<(Vec<u
 
 fn word(memory: &[u8], at: u32) -> Option<u32> {
     let at = at as usize;
-    Some(u32::from_le_bytes(memory.get(at..at.checked_add(4)?)?.try_into().ok()?))
+    Some(u32::from_le_bytes(
+        memory.get(at..at.checked_add(4)?)?.try_into().ok()?,
+    ))
 }
 
 fn put(call: &mut Caller<'_, Call>, at: u32, value: u32) -> Option<()> {
-    memory(call)?.write(call.as_context_mut(), at as usize, &value.to_le_bytes()).ok()
+    memory(call)?
+        .write(call.as_context_mut(), at as usize, &value.to_le_bytes())
+        .ok()
 }
 
 fn memory(call: &mut Caller<'_, Call>) -> Option<wasmtime::Memory> {

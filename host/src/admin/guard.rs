@@ -1,10 +1,11 @@
 //! Access to monitoring: a token where one is configured, and nobody whose browser was led here.
 //!
-//! A page on the internet can have a browser on this network ask anything by name, and read the answer once that name
-//! resolves to this listener's address (DNS rebinding). The browser then says the name, as `Host`, and the page's
-//! address, as `Origin`. So a name that is not this listener's is refused, as is the page of another origin. Browsers also
-//! say in `Sec-Fetch-Site` that another site's page asks, even where there is no `Origin`; only a person who follows a link
-//! may come from there. All of it is looked at before the token.
+//! A page on the internet can have a browser on this network ask anything by name, and read the
+//! answer once that name resolves to this listener's address (DNS rebinding). The browser then says
+//! the name, as `Host`, and the page's address, as `Origin`. So a name that is not this listener's
+//! is refused, as is the page of another origin. Browsers also say in `Sec-Fetch-Site` that another
+//! site's page asks, even where there is no `Origin`; only a person who follows a link may come
+//! from there. All of it is looked at before the token.
 
 use std::net::IpAddr;
 
@@ -42,7 +43,10 @@ pub enum Refusal {
 impl Guard {
     /// The guard that the operator configured.
     pub fn new(admin: &Admin) -> Self {
-        Self { tokens: admin.tokens.clone(), hosts: admin.hosts.clone() }
+        Self {
+            tokens: admin.tokens.clone(),
+            hosts: admin.hosts.clone(),
+        }
     }
 
     /// Returns whether a request with this head is answered.
@@ -50,7 +54,8 @@ impl Guard {
     /// # Errors
     /// Why not.
     pub fn admit(&self, head: &Parts) -> Result<(), Refusal> {
-        // HTTP/2 names the host in the URL, HTTP/1.1 in a header, and odd clients in both. One that names none is no browser.
+        // HTTP/2 names the host in the URL, HTTP/1.1 in a header, and odd clients in both. One that
+        // names none is no browser.
         let mut named = Vec::new();
         named.extend(head.uri.authority().cloned());
         for host in head.headers.get_all(HOST) {
@@ -61,8 +66,14 @@ impl Guard {
         }
         let is_own = |origin: &HeaderValue| {
             let origin = origin.to_str().unwrap_or_default();
-            let origin = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-            origin.is_some_and(|origin| named.iter().any(|named| named.as_str().eq_ignore_ascii_case(origin)))
+            let origin = origin
+                .strip_prefix("http://")
+                .or_else(|| origin.strip_prefix("https://"));
+            origin.is_some_and(|origin| {
+                named
+                    .iter()
+                    .any(|named| named.as_str().eq_ignore_ascii_case(origin))
+            })
         };
         if !head.headers.get_all(ORIGIN).iter().all(is_own) {
             return Err(Refusal::ForeignOrigin);
@@ -74,22 +85,36 @@ impl Guard {
             return Ok(());
         }
         let shown = http::bearer(&head.headers).ok_or(Refusal::NoToken)?;
-        let known = self.tokens.iter().any(|token| token.matches(shown.as_bytes()));
-        if known { Ok(()) } else { Err(Refusal::WrongToken) }
+        let known = self
+            .tokens
+            .iter()
+            .any(|token| token.matches(shown.as_bytes()));
+        if known {
+            Ok(())
+        } else {
+            Err(Refusal::WrongToken)
+        }
     }
 
     /// An address is no name that could be pointed elsewhere.
     fn is_ours(&self, host: &str) -> bool {
-        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let address = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
         let is = |name: &str| host.eq_ignore_ascii_case(name);
-        address.parse::<IpAddr>().is_ok() || is("localhost") || self.hosts.iter().any(|name| is(name))
+        address.parse::<IpAddr>().is_ok()
+            || is("localhost")
+            || self.hosts.iter().any(|name| is(name))
     }
 }
 
-/// Returns whether a page of another site asks, rather than a person who follows a link (Fetch Metadata).
+/// Returns whether a page of another site asks, rather than a person who follows a link (Fetch
+/// Metadata).
 fn is_embedded(head: &Parts) -> bool {
     let said = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
-    let foreign = said("sec-fetch-site").is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
+    let foreign =
+        said("sec-fetch-site").is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
     let link = matches!(head.method, Method::GET | Method::HEAD)
         && said("sec-fetch-mode") == Some(b"navigate")
         && said("sec-fetch-dest") == Some(b"document");
@@ -118,16 +143,24 @@ impl Refusal {
                 "the Origin of this request is another page than this listener's: open the address itself, or ask \
                  without a browser"
             }
-            Self::NoToken => "this listener wants admin_token in [gateway], as Authorization: Bearer <token>",
+            Self::NoToken => {
+                "this listener wants admin_token in [gateway], as Authorization: Bearer <token>"
+            }
             Self::WrongToken => "the token is not admin_token in [gateway]",
         }
     }
 
     pub(super) fn into_answer(self) -> Answer {
-        let status = if self == Self::NoToken { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN };
+        let status = if self == Self::NoToken {
+            StatusCode::UNAUTHORIZED
+        } else {
+            StatusCode::FORBIDDEN
+        };
         let mut answer = http::problem(status, self.help(), None);
         if self == Self::NoToken {
-            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            answer
+                .headers_mut()
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         answer
     }
@@ -142,7 +175,10 @@ mod tests {
 
     fn admitted(uri: &str, headers: &[(&str, &str)], tokens: &[&str]) -> Result<(), Refusal> {
         let tokens = tokens.iter().map(|token| Secret::new(*token)).collect();
-        let guard = Guard { tokens, hosts: vec!["gateway.internal".to_owned()] };
+        let guard = Guard {
+            tokens,
+            hosts: vec!["gateway.internal".to_owned()],
+        };
         let mut request = Request::get(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -162,7 +198,11 @@ mod tests {
             "gateway.internal",
             "Gateway.Internal:443",
         ] {
-            assert_eq!(admitted("/metrics", &[("host", ours)], &[]), Ok(()), "{ours}");
+            assert_eq!(
+                admitted("/metrics", &[("host", ours)], &[]),
+                Ok(()),
+                "{ours}"
+            );
         }
         for foreign in [
             "evil.example",
@@ -177,38 +217,70 @@ mod tests {
             "[::1",
             "user@localhost@evil.example",
         ] {
-            assert_eq!(admitted("/metrics", &[("host", foreign)], &[]), Err(Refusal::ForeignHost), "{foreign}");
+            assert_eq!(
+                admitted("/metrics", &[("host", foreign)], &[]),
+                Err(Refusal::ForeignHost),
+                "{foreign}"
+            );
         }
-        assert_eq!(admitted("/metrics", &[], &[]), Ok(()), "a probe of HTTP/1.0 names no host");
+        assert_eq!(
+            admitted("/metrics", &[], &[]),
+            Ok(()),
+            "a probe of HTTP/1.0 names no host"
+        );
     }
 
     #[test]
     fn every_host_that_a_request_names_must_be_ours() {
         let two = &[("host", "localhost"), ("host", "evil.example")];
         assert_eq!(admitted("/metrics", two, &[]), Err(Refusal::ForeignHost));
-        assert_eq!(admitted("http://evil.example/metrics", &[("host", "localhost")], &[]), Err(Refusal::ForeignHost));
-        assert_eq!(admitted("http://localhost/metrics", &[("host", "evil.example")], &[]), Err(Refusal::ForeignHost));
+        assert_eq!(
+            admitted("http://evil.example/metrics", &[("host", "localhost")], &[]),
+            Err(Refusal::ForeignHost)
+        );
+        assert_eq!(
+            admitted("http://localhost/metrics", &[("host", "evil.example")], &[]),
+            Err(Refusal::ForeignHost)
+        );
         assert_eq!(admitted("http://localhost/metrics", &[], &[]), Ok(()));
     }
 
     #[test]
     fn a_page_may_ask_of_its_own_origin_only() {
-        let from = |origin| admitted("/metrics", &[("host", "localhost:9090"), ("origin", origin)], &[]);
+        let from = |origin| {
+            admitted(
+                "/metrics",
+                &[("host", "localhost:9090"), ("origin", origin)],
+                &[],
+            )
+        };
         assert_eq!(from("http://localhost:9090"), Ok(()));
         assert_eq!(from("https://LOCALHOST:9090"), Ok(()));
-        for foreign in
-            ["http://localhost", "http://localhost:80", "http://127.0.0.1:9090", "https://evil.example", "null", ""]
-        {
+        for foreign in [
+            "http://localhost",
+            "http://localhost:80",
+            "http://127.0.0.1:9090",
+            "https://evil.example",
+            "null",
+            "",
+        ] {
             assert_eq!(from(foreign), Err(Refusal::ForeignOrigin), "{foreign}");
         }
-        assert_eq!(admitted("/metrics", &[("origin", "http://localhost")], &[]), Err(Refusal::ForeignOrigin));
+        assert_eq!(
+            admitted("/metrics", &[("origin", "http://localhost")], &[]),
+            Err(Refusal::ForeignOrigin)
+        );
     }
 
     #[test]
     fn page_of_another_site_may_link_here_and_not_embed() {
         let fetch = |site, mode, dest| {
-            let headers =
-                [("host", "localhost"), ("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+            let headers = [
+                ("host", "localhost"),
+                ("sec-fetch-site", site),
+                ("sec-fetch-mode", mode),
+                ("sec-fetch-dest", dest),
+            ];
             admitted("/metrics", &headers, &[])
         };
         for own in ["same-origin", "none"] {
@@ -216,9 +288,17 @@ mod tests {
         }
         for other in ["cross-site", "same-site", "", "anything"] {
             assert_eq!(fetch(other, "navigate", "document"), Ok(()), "{other}");
-            for (mode, dest) in [("navigate", "iframe"), ("no-cors", "image"), ("cors", "empty"), ("no-cors", "script")]
-            {
-                assert_eq!(fetch(other, mode, dest), Err(Refusal::ForeignOrigin), "{other} {mode} {dest}");
+            for (mode, dest) in [
+                ("navigate", "iframe"),
+                ("no-cors", "image"),
+                ("cors", "empty"),
+                ("no-cors", "script"),
+            ] {
+                assert_eq!(
+                    fetch(other, mode, dest),
+                    Err(Refusal::ForeignOrigin),
+                    "{other} {mode} {dest}"
+                );
             }
         }
     }
@@ -227,7 +307,11 @@ mod tests {
     fn token_opens_all_and_without_it_only_liveness() {
         let with = |uri, value| admitted(uri, &[(AUTHORIZATION.as_str(), value)], &["old", "new"]);
         for page in ["/", "/readyz", "/metrics", "/nothing", "/healthz/"] {
-            assert_eq!(admitted(page, &[], &["old", "new"]), Err(Refusal::NoToken), "{page}");
+            assert_eq!(
+                admitted(page, &[], &["old", "new"]),
+                Err(Refusal::NoToken),
+                "{page}"
+            );
             assert_eq!(with(page, "Basic old"), Err(Refusal::NoToken));
             assert_eq!(with(page, "Bearer other"), Err(Refusal::WrongToken));
             assert_eq!(with(page, "Bearer ol"), Err(Refusal::WrongToken));
@@ -235,6 +319,9 @@ mod tests {
             assert_eq!(with(page, "Bearer new"), Ok(()));
         }
         assert_eq!(admitted("/healthz", &[], &["old"]), Ok(()));
-        assert_eq!(admitted("/healthz", &[("host", "evil.example")], &["old"]), Err(Refusal::ForeignHost));
+        assert_eq!(
+            admitted("/healthz", &[("host", "evil.example")], &["old"]),
+            Err(Refusal::ForeignHost)
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Internal alerts: the words and keys of every alert that the gateway raises about itself.
 //!
-//! Each is about something that has a name, and its key is made of topic and name, so that the alert that fires and the one
-//! that resolves it meet at the destination. None repeats what a sender or a plugin said: that stays with `events show`,
-//! which needs the store.
+//! Each is about something that has a name, and its key is made of topic and name, so that the
+//! alert that fires and the one that resolves it meet at the destination. None repeats what a
+//! sender or a plugin said: that stays with `events show`, which needs the store.
 
 use plugin_sdk::contract::{Alert, Priority, Status};
 
@@ -53,7 +53,11 @@ impl Topic {
 
     /// Returns the key of the alert on this topic about the source or destination `name`.
     pub fn key(self, name: &str) -> String {
-        if name.is_empty() { self.as_str().to_owned() } else { format!("{}/{name}", self.as_str()) }
+        if name.is_empty() {
+            self.as_str().to_owned()
+        } else {
+            format!("{}/{name}", self.as_str())
+        }
     }
 
     /// Returns the name in a key of this topic.
@@ -66,7 +70,9 @@ impl Topic {
         let mut alert = Alert::new("", Priority::High, title);
         alert.key = Some(self.key(name));
         alert.message = Some(message);
-        alert.labels.insert(ABOUT.to_owned(), self.as_str().to_owned());
+        alert
+            .labels
+            .insert(ABOUT.to_owned(), self.as_str().to_owned());
         if !name.is_empty() {
             alert.labels.insert("name".to_owned(), name.to_owned());
         }
@@ -78,7 +84,8 @@ impl Topic {
         let (title, message) = match self {
             Self::PluginFailed => (
                 format!("No failed request of source {name} is left"),
-                "Every request that the plugin had failed on has been read or dismissed.".to_owned(),
+                "Every request that the plugin had failed on has been read or dismissed."
+                    .to_owned(),
             ),
             Self::MissedHeartbeat => (
                 format!("Source {name} is heard of again"),
@@ -104,29 +111,42 @@ impl Topic {
                 format!("Requests of source {name} are accepted again"),
                 "There is room for failed requests again.".to_owned(),
             ),
-            Self::StoreFailing => {
-                ("The alert gateway stores requests again".to_owned(), "The disk takes what is written.".to_owned())
-            }
+            Self::StoreFailing => (
+                "The alert gateway stores requests again".to_owned(),
+                "The disk takes what is written.".to_owned(),
+            ),
             Self::IdentitiesFull => (
                 "The alert gateway has room for identities again".to_owned(),
                 "All events of [retention] age are known again when they are repeated.".to_owned(),
             ),
         };
-        Alert { status: Status::Resolve, ..self.fires(name, title, message) }
+        Alert {
+            status: Status::Resolve,
+            ..self.fires(name, title, message)
+        }
     }
 }
 
-/// Returns the alert that resolves `event` at its former destination, because its topic is reported elsewhere now. It says
-/// nothing of the condition itself.
+/// Returns the alert that resolves `event` at its former destination, because its topic is reported
+/// elsewhere now. It says nothing of the condition itself.
 pub fn moved(event: Alert) -> Alert {
     let title = "This is told at another destination of the alert gateway now".to_owned();
     let message = "The configuration names another. Whether it is over shows there.".to_owned();
-    Alert { status: Status::Resolve, title, message: Some(message), ..event }
+    Alert {
+        status: Status::Resolve,
+        title,
+        message: Some(message),
+        ..event
+    }
 }
 
 /// Returns the alert that resolves one whose topic an earlier version knew under another name.
 pub fn obsolete(key: &str) -> Alert {
-    let mut alert = Alert::new("", Priority::High, "This version of the alert gateway reports this under another name");
+    let mut alert = Alert::new(
+        "",
+        Priority::High,
+        "This version of the alert gateway reports this under another name",
+    );
     alert.status = Status::Resolve;
     alert.key = Some(key.to_owned());
     alert
@@ -153,8 +173,10 @@ pub fn plugin_failed(source: &str, plugin: &str, kind: &str, advice: &str, reque
 
 /// Nothing came from a source for as long as `expect_every` says.
 pub fn missed_heartbeat(source: &str, expect_every: &str, last_seen: Option<&str>) -> Alert {
-    let last_seen =
-        last_seen.map_or_else(|| "It has never been heard of.".to_owned(), |at| format!("Last heard of: {at}."));
+    let last_seen = last_seen.map_or_else(
+        || "It has never been heard of.".to_owned(),
+        |at| format!("Last heard of: {at}."),
+    );
     Topic::MissedHeartbeat.fires(
         source,
         format!("Nothing has come from source {source} for {expect_every}"),
@@ -175,7 +197,8 @@ pub fn destination_held(name: &str, why: &str) -> Alert {
     )
 }
 
-/// A destination has failed for as long as `lasting` says, or longer: where few alerts wait, it takes longer to be sure.
+/// A destination has failed for as long as `lasting` says, or longer: where few alerts wait, it
+/// takes longer to be sure.
 pub fn destination_failing(name: &str, why: &str, lasting: &str) -> Alert {
     Topic::DestinationFailing.fires(
         name,
@@ -206,7 +229,8 @@ pub fn dead_letters(name: &str, alerts: i64) -> Alert {
     )
 }
 
-/// A sender that proved itself is refused for the shape of its requests: `outcome` is the word for why, as in the metric.
+/// A sender that proved itself is refused for the shape of its requests: `outcome` is the word for
+/// why, as in the metric.
 pub fn rejected(source: &str, outcome: &str, request: &str) -> Alert {
     let mut alert = Topic::Rejected.fires(
         source,
@@ -271,10 +295,16 @@ mod tests {
     #[test]
     fn firing_and_resolving_alert_share_a_key() {
         let pairs = [
-            (Topic::PluginFailed, plugin_failed("x", "p", "trap", "", "r")),
+            (
+                Topic::PluginFailed,
+                plugin_failed("x", "p", "trap", "", "r"),
+            ),
             (Topic::MissedHeartbeat, missed_heartbeat("x", "1d", None)),
             (Topic::DestinationHeld, destination_held("x", "401")),
-            (Topic::DestinationFailing, destination_failing("x", "500", "5m")),
+            (
+                Topic::DestinationFailing,
+                destination_failing("x", "500", "5m"),
+            ),
             (Topic::DestinationGone, destination_gone("x", 1)),
             (Topic::DeadLetters, dead_letters("x", 1)),
             (Topic::Rejected, rejected("x", "too_large", "r")),
@@ -282,10 +312,16 @@ mod tests {
         ];
         for (topic, opens) in pairs {
             let ends = topic.resolves("x");
-            assert_eq!((opens.key(), opens.status, ends.status), (ends.key(), Status::Trigger, Status::Resolve));
+            assert_eq!(
+                (opens.key(), opens.status, ends.status),
+                (ends.key(), Status::Trigger, Status::Resolve)
+            );
             assert_eq!(topic.name_in(opens.key()), Some("x"));
         }
-        assert_eq!(store_failing("full").key(), Topic::StoreFailing.resolves("").key());
+        assert_eq!(
+            store_failing("full").key(),
+            Topic::StoreFailing.resolves("").key()
+        );
         assert_eq!(Topic::MissedHeartbeat.name_in("missed/x"), None);
     }
 }

@@ -1,4 +1,5 @@
-//! The outcome of one delivery attempt. None of the four is an error: each decides the next step of delivery.
+//! The outcome of one delivery attempt. None of the four is an error: each decides the next step of
+//! delivery.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ pub enum Outcome {
         /// The wait that the destination asked for.
         retry_after: Option<Duration>,
     },
-    /// Any alert would fare the same until the operator fixes something. The destination is held and the alert waits.
+    /// Any alert would fare the same until the operator fixes something. The destination is held
+    /// and the alert waits.
     Blocked {
         /// The reason and the fix, in one line.
         why: String,
@@ -47,11 +49,16 @@ impl Outcome {
 
     /// Returns the receipt of an accepted alert.
     pub fn receipt(&self) -> Option<&Receipt> {
-        if let Self::Accepted(receipt) = self { Some(receipt) } else { None }
+        if let Self::Accepted(receipt) = self {
+            Some(receipt)
+        } else {
+            None
+        }
     }
 }
 
-/// The proof that a destination took an alert. Every field is empty where the answer did not name it.
+/// The proof that a destination took an alert. Every field is empty where the answer did not name
+/// it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// The destination's id of the event.

@@ -1,7 +1,7 @@
 //! `check`: the meaning of a configuration, or everything that is wrong with it.
 //!
-//! It looks at more than the file: at the plugins and what they say of their settings, at the certificate, and at the data
-//! directory. A mistake in one table hides none in another.
+//! It looks at more than the file: at the plugins and what they say of their settings, at the
+//! certificate, and at the data directory. A mistake in one table hides none in another.
 
 mod machine;
 mod shown;
@@ -18,7 +18,8 @@ use crate::destinations::Destination;
 use crate::gateway;
 use crate::sources::{self, Loaded};
 
-/// Says what a configuration means, or all that is wrong with it. Nothing is started, and nothing is left behind.
+/// Says what a configuration means, or all that is wrong with it. Nothing is started, and nothing
+/// is left behind.
 ///
 /// Exit codes: 0, the gateway can run with it; 2, it cannot, or, with --strict, there is a warning.
 #[derive(Debug, Args)]
@@ -67,13 +68,17 @@ pub fn check(what: &Check) -> Outcome {
         (_, true) => Err(Failure::Told),
         (true, false) => {
             let Examination { warnings, .. } = &examination;
-            Err(Failure::Usage(format!("{}, and --strict allows none", counted(warnings.len(), "warning"))))
+            Err(Failure::Usage(format!(
+                "{}, and --strict allows none",
+                counted(warnings.len(), "warning")
+            )))
         }
         (false, false) => Err(examination.failure()),
     }
 }
 
-/// Returns the failure of a configuration that cannot be run, with everything that is wrong with it.
+/// Returns the failure of a configuration that cannot be run, with everything that is wrong with
+/// it.
 pub fn failure(path: &Path) -> Result<Failure, Failure> {
     Ok(examine(path, &Variables::default())?.failure())
 }
@@ -81,7 +86,13 @@ pub fn failure(path: &Path) -> Result<Failure, Failure> {
 fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
     let draft = match Config::draft(path, &|name| variables.get(name)) {
         Ok(draft) => draft,
-        Err(Problems(errors)) => return Ok(Examination { known: None, errors, warnings: Vec::new() }),
+        Err(Problems(errors)) => {
+            return Ok(Examination {
+                known: None,
+                errors,
+                warnings: Vec::new(),
+            });
+        }
     };
     let (config, mut errors) = (draft.config, draft.problems);
     let (loaded, problems) = block_on(async {
@@ -92,7 +103,10 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
     let mut warnings = gateway::warnings(&config, &loaded);
     for destination in &config.destinations {
         if let Err(error) = Destination::new(destination) {
-            return Err(Failure::Run(anyhow!("cannot use destination \"{}\": {error}", destination.name)));
+            return Err(Failure::Run(anyhow!(
+                "cannot use destination \"{}\": {error}",
+                destination.name
+            )));
         }
     }
     // Of a table [gateway] that cannot be read the data directory is a guess.
@@ -101,12 +115,19 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
     }
     errors.sort_by_key(|problem| problem.position);
     warnings.sort_by_key(|problem| problem.position);
-    Ok(Examination { known: Some((config, loaded)), errors, warnings })
+    Ok(Examination {
+        known: Some((config, loaded)),
+        errors,
+        warnings,
+    })
 }
 
 impl Examination {
     fn failure(self) -> Failure {
-        Failure::Configuration { errors: self.errors, warnings: self.warnings.len() }
+        Failure::Configuration {
+            errors: self.errors,
+            warnings: self.warnings.len(),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
-//! `--env-file`: the variables of a systemd `EnvironmentFile`, so that a command sees the secrets that the service sees.
+//! `--env-file`: the variables of a systemd `EnvironmentFile`, so that a command sees the secrets
+//! that the service sees.
 //!
-//! The rules are systemd's (systemd.exec(5)) and not a shell's: nothing is expanded, so that a `$` in a secret stays one.
+//! The rules are systemd's (systemd.exec(5)) and not a shell's: nothing is expanded, so that a `$`
+//! in a secret stays one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,10 +33,14 @@ impl EnvFile {
     /// # Errors
     /// What is wrong with the file, without anything that stands in it.
     pub fn read(&self) -> Result<Variables, Failure> {
-        let Some(path) = &self.env_file else { return Ok(Variables::default()) };
+        let Some(path) = &self.env_file else {
+            return Ok(Variables::default());
+        };
         let failed = |why: String| Failure::Usage(format!("{}: {why}", path.display()));
         let text = read(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
-        parse(&text).map(Variables).map_err(|line| failed(format!("line {line} is not NAME=value")))
+        parse(&text)
+            .map(Variables)
+            .map_err(|line| failed(format!("line {line} is not NAME=value")))
     }
 }
 
@@ -48,7 +54,9 @@ impl Variables {
 fn read(path: &Path) -> std::io::Result<String> {
     use std::io::Read;
     let mut text = String::new();
-    std::fs::File::open(path)?.take(LARGEST).read_to_string(&mut text)?;
+    std::fs::File::open(path)?
+        .take(LARGEST)
+        .read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -156,13 +164,22 @@ mod tests {
             ("K", "a  b"),
             ("L", "a=b"),
         ];
-        assert_eq!(variables, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert_eq!(
+            variables,
+            expected
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into()
+        );
     }
 
     #[test]
     fn a_line_without_a_variable_is_named_and_not_shown() {
-        for (text, line) in [("A=1\nnonsense\n", 2), ("A=1\n\n9=1", 3), ("A=\"never closed\n\n", 1), ("export A=1", 1)]
-        {
+        for (text, line) in [
+            ("A=1\nnonsense\n", 2),
+            ("A=1\n\n9=1", 3),
+            ("A=\"never closed\n\n", 1),
+            ("export A=1", 1),
+        ] {
             assert_eq!(parse(text), Err(line), "{text:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! `events`: shows what came in and what became of it. It reads the store beside a gateway that runs, or one that does not.
+//! `events`: shows what came in and what became of it. It reads the store beside a gateway that
+//! runs, or one that does not.
 
 mod export;
 mod list;
@@ -21,24 +22,28 @@ pub enum Events {
     List(list::List),
     /// Show one request or event, from the sender to ITOC360's receipt: did the page go out?
     Show(Show),
-    /// Have requests read again that their plugin failed on, and alerts sent again that ITOC360 refused
+    /// Have requests read again that their plugin failed on, and alerts sent again that ITOC360
+    /// refused
     ///
-    /// It may be done while the gateway runs, and twice: an event that ITOC360 has taken is not sent again. The gateway does it
-    /// within a second, or as soon as it starts.
+    /// It may be done while the gateway runs, and twice: an event that ITOC360 has taken is not
+    /// sent again. The gateway does it within a second, or as soon as it starts.
     ///
-    /// What is replayed comes after what was delivered meanwhile. An old resolve then ends what a younger alert with the same
-    /// key opened, and an old alert opens again what is over: look first whether it still says how things are.
+    /// What is replayed comes after what was delivered meanwhile. An old resolve then ends what a
+    /// younger alert with the same key opened, and an old alert opens again what is over: look
+    /// first whether it still says how things are.
     Replay(Replay),
     /// Give up failed requests and dead letters on purpose, with a reason
     ///
-    /// They are kept and shown as dismissed, with the reason, and retention removes them like what was delivered. The reason
-    /// and the user stand in the store's audit. The gateway does it within a second, or as soon as it starts.
+    /// They are kept and shown as dismissed, with the reason, and retention removes them like what
+    /// was delivered. The reason and the user stand in the store's audit. The gateway does it
+    /// within a second, or as soon as it starts.
     Dismiss(Dismiss),
     /// Make a test case of a stored request, for the author of its plugin
     ///
-    /// Writes the request and the plugin's answer as `cases/<NAME>.http` and `cases/<NAME>.json`. Credentials are replaced
-    /// wherever their value stands, in every spelling; headers of proxies are left out, and named; and the request is signed
-    /// anew with a test token where the way it is signed is known. It needs no secret. Those that it can read, it looks for.
+    /// Writes the request and the plugin's answer as `cases/<NAME>.http` and `cases/<NAME>.json`.
+    /// Credentials are replaced wherever their value stands, in every spelling; headers of proxies
+    /// are left out, and named; and the request is signed anew with a test token where the way it
+    /// is signed is known. It needs no secret. Those that it can read, it looks for.
     Export(export::Export),
 }
 
@@ -113,7 +118,11 @@ fn show(what: &Show) -> Outcome {
     let found = find(&open(&what.file)?, &what.id)?;
     let mut out = std::io::stdout().lock();
     if what.json {
-        writeln!(out, "{}", plain::json(&serde_json::to_string_pretty(&found)?))?;
+        writeln!(
+            out,
+            "{}",
+            plain::json(&serde_json::to_string_pretty(&found)?)
+        )?;
         return Ok(());
     }
     for request in &found {
@@ -134,30 +143,54 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
             clean(&request.plugin_version)
         )?;
     } else {
-        let (at, source, state) = (clean(&request.received_at), clean(&request.source), clean(&request.state));
+        let (at, source, state) = (
+            clean(&request.received_at),
+            clean(&request.source),
+            clean(&request.state),
+        );
         writeln!(out, "          {at} to source {source}, {state}")?;
     }
     if let Some(reason) = &request.reason {
         writeln!(out, "          {}", clean(reason))?;
     }
     if request.state == "failed" {
-        writeln!(out, "          once the plugin is fixed: alert-gateway events replay {}", clean(&request.id))?;
+        writeln!(
+            out,
+            "          once the plugin is fixed: alert-gateway events replay {}",
+            clean(&request.id)
+        )?;
     }
     if request.source != OWN_SOURCE {
-        let plugin = format!("{} {}, sha256 {}", request.plugin, request.plugin_version, request.plugin_sha256);
+        let plugin = format!(
+            "{} {}, sha256 {}",
+            request.plugin, request.plugin_version, request.plugin_sha256
+        );
         writeln!(out, "plugin    {}", clean(&plugin))?;
     }
     if let Some(evicted) = &request.evicted {
         writeln!(out, "content   URL, headers and body: {evicted}")?;
     }
     if request.duplicates > 0 {
-        writeln!(out, "known     {} of its events had come before, and were dropped", request.duplicates)?;
+        writeln!(
+            out,
+            "known     {} of its events had come before, and were dropped",
+            request.duplicates
+        )?;
     }
     for alert in &request.alerts {
         let event = &alert.event;
         let (priority, status) = (event.priority.as_str(), event.status.as_str());
-        writeln!(out, "alert     {} {priority} {status}: {}", clean(&event.event_id), clean(&event.title))?;
-        let own = if alert.source == OWN_SOURCE { ", told by the gateway itself" } else { "" };
+        writeln!(
+            out,
+            "alert     {} {priority} {status}: {}",
+            clean(&event.event_id),
+            clean(&event.title)
+        )?;
+        let own = if alert.source == OWN_SOURCE {
+            ", told by the gateway itself"
+        } else {
+            ""
+        };
         if alert.deliveries.is_empty() {
             writeln!(out, "          {}{own}", clean(&alert.state))?;
         }
@@ -174,18 +207,32 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         }
         if let Some(last_at) = &alert.last_at {
             let request = alert.last_request.as_deref().unwrap_or_default();
-            writeln!(out, "          repeated {} times, last at {last_at} by request {request}", alert.repeated)?;
+            writeln!(
+                out,
+                "          repeated {} times, last at {last_at} by request {request}",
+                alert.repeated
+            )?;
         }
         for attempt in &alert.attempts {
-            let status = attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            let status = attempt
+                .status
+                .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
             let ms = attempt.duration_us as f64 / 1000.0;
             let (at, outcome) = (clean(&attempt.at), clean(&attempt.outcome));
             writeln!(out, "attempt   {at} {outcome}, {status} after {ms:.1} ms")?;
             if let Some(said) = &attempt.said {
-                let no_receipt = if attempt.outcome == "accepted" { "no receipt; the answer was: " } else { "" };
+                let no_receipt = if attempt.outcome == "accepted" {
+                    "no receipt; the answer was: "
+                } else {
+                    ""
+                };
                 writeln!(out, "          {no_receipt}{}", clean(said))?;
             }
-            if let Some(receipt) = attempt.receipt.as_ref().filter(|receipt| !receipt.is_empty()) {
+            if let Some(receipt) = attempt
+                .receipt
+                .as_ref()
+                .filter(|receipt| !receipt.is_empty())
+            {
                 write!(out, "receipt   {}", clean(receipt))?;
                 if let Some(fingerprint) = &attempt.fingerprint {
                     write!(out, " (fingerprint {})", clean(fingerprint))?;
@@ -196,7 +243,10 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         if alert.state == "pending" {
             match &alert.due_at {
                 Some(due_at) => writeln!(out, "next      {}", clean(due_at))?,
-                None => writeln!(out, "next      after the alert with the same key that is before it")?,
+                None => writeln!(
+                    out,
+                    "next      after the alert with the same key that is before it"
+                )?,
             }
         }
     }
@@ -214,16 +264,26 @@ fn replay(what: &Replay) -> Outcome {
         for id in &what.ids {
             let requests = find(&history, id)?;
             targets.extend(
-                requests.iter().filter(|request| is_open(request)).map(|request| JobTarget::Request(request.seq)),
+                requests
+                    .iter()
+                    .filter(|request| is_open(request))
+                    .map(|request| JobTarget::Request(request.seq)),
             );
         }
         targets
     };
     if targets.is_empty() {
-        let nothing = "nothing to do: none of these failed, and none of their alerts is a dead letter";
+        let nothing =
+            "nothing to do: none of these failed, and none of their alerts is a dead letter";
         return Ok(writeln!(std::io::stdout(), "{nothing}")?);
     }
-    store::ask_for(&store::file(&data_dir), &JobKind::Replay, &targets, clock::wall_ms(), None)?;
+    store::ask_for(
+        &store::file(&data_dir),
+        &JobKind::Replay,
+        &targets,
+        clock::wall_ms(),
+        None,
+    )?;
     let asked = "asked for; the gateway does it within a second, or when it starts. See: alert-gateway events list";
     Ok(writeln!(std::io::stdout(), "{asked}")?)
 }
@@ -236,21 +296,37 @@ fn dismiss(what: &Dismiss) -> Outcome {
     for id in &what.ids {
         requests.extend(find(&history, id)?);
     }
-    for (wanted, state) in [(what.failed, ListedState::Failed), (what.dead, ListedState::Dead)] {
+    for (wanted, state) in [
+        (what.failed, ListedState::Failed),
+        (what.dead, ListedState::Dead),
+    ] {
         if wanted {
             let (source, state) = (what.source.clone(), Some(state));
-            let lines = history.list(&Filter { source, state, since_ms: i64::MIN, limit: usize::MAX >> 1 })?;
+            let lines = history.list(&Filter {
+                source,
+                state,
+                since_ms: i64::MIN,
+                limit: usize::MAX >> 1,
+            })?;
             let before = what.older_than.map(|time| format!("{time:.3}"));
-            for line in lines.iter().filter(|line| before.as_ref().is_none_or(|before| line.received_at < *before)) {
+            for line in lines.iter().filter(|line| {
+                before
+                    .as_ref()
+                    .is_none_or(|before| line.received_at < *before)
+            }) {
                 requests.extend(history.find(&line.request)?);
             }
         }
     }
-    let mut targets: Vec<_> =
-        requests.iter().filter(|request| is_open(request)).map(|request| JobTarget::Request(request.seq)).collect();
+    let mut targets: Vec<_> = requests
+        .iter()
+        .filter(|request| is_open(request))
+        .map(|request| JobTarget::Request(request.seq))
+        .collect();
     targets.dedup();
     if targets.is_empty() {
-        let nothing = "nothing to do: none of these failed, and none of their alerts is a dead letter";
+        let nothing =
+            "nothing to do: none of these failed, and none of their alerts is a dead letter";
         return Ok(writeln!(std::io::stdout(), "{nothing}")?);
     }
     let about = match (what.failed, what.dead) {
@@ -263,20 +339,34 @@ fn dismiss(what: &Dismiss) -> Outcome {
             } else {
                 "dead"
             };
-            format!("{} of state {which}, source {}", targets.len(), what.source.as_deref().unwrap_or("any"))
+            format!(
+                "{} of state {which}, source {}",
+                targets.len(),
+                what.source.as_deref().unwrap_or("any")
+            )
         }
     };
     let at_ms = clock::wall_ms();
     let entry = Entry {
         at_ms,
-        who: std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned()),
+        who: std::env::var("SUDO_USER")
+            .or_else(|_| std::env::var("USER"))
+            .unwrap_or_else(|_| "unknown".to_owned()),
         origin: "command line".to_owned(),
         action: "dismiss".to_owned(),
         about,
         why: Some(what.why.clone()),
     };
-    let kind = JobKind::Dismiss { why: what.why.clone() };
-    store::ask_for(&store::file(&data_dir), &kind, &targets, at_ms, Some(&entry))?;
+    let kind = JobKind::Dismiss {
+        why: what.why.clone(),
+    };
+    store::ask_for(
+        &store::file(&data_dir),
+        &kind,
+        &targets,
+        at_ms,
+        Some(&entry),
+    )?;
     let asked = "asked for; the gateway does it within a second, or when it starts. See: alert-gateway events list";
     Ok(writeln!(std::io::stdout(), "{} {asked}", targets.len())?)
 }
@@ -296,7 +386,9 @@ fn open(file: &ConfigFile) -> Result<History, Failure> {
 fn find(history: &History, id: &str) -> anyhow::Result<Vec<RequestRecord>> {
     let found = history.find(id)?;
     if found.is_empty() {
-        return Err(anyhow!("no request and no event has the id {id}; see: alert-gateway events list"));
+        return Err(anyhow!(
+            "no request and no event has the id {id}; see: alert-gateway events list"
+        ));
     }
     Ok(found)
 }

@@ -1,4 +1,5 @@
-//! The place of the configuration file: named on the command line, in the environment, or one of two usual places.
+//! The place of the configuration file: named on the command line, in the environment, or one of
+//! two usual places.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,13 @@ const USUAL: [&str; 2] = ["gateway.toml", "/etc/alert-gateway/gateway.toml"];
 #[derive(Debug, Clone, Args)]
 pub struct ConfigFile {
     /// The configuration file [default: gateway.toml here, else /etc/alert-gateway/gateway.toml]
-    #[arg(short, long, value_name = "FILE", env = "ALERT_GATEWAY_CONFIG", hide_env_values = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "ALERT_GATEWAY_CONFIG",
+        hide_env_values = true
+    )]
     config: Option<PathBuf>,
 }
 
@@ -25,11 +32,18 @@ impl ConfigFile {
     /// The places that were looked at, where none was named and there is none.
     pub fn path(&self) -> Result<PathBuf, Failure> {
         // A variable that is set to nothing names nothing.
-        if let Some(path) = self.config.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+        if let Some(path) = self
+            .config
+            .as_ref()
+            .filter(|path| !path.as_os_str().is_empty())
+        {
             return Ok(path.clone());
         }
         // One that is there and cannot be read is the one that is meant.
-        let found = USUAL.map(Path::new).into_iter().find(|path| path.symlink_metadata().is_ok());
+        let found = USUAL
+            .map(Path::new)
+            .into_iter()
+            .find(|path| path.symlink_metadata().is_ok());
         found.map(Path::to_owned).ok_or_else(|| {
             Failure::Usage(format!(
                 "there is no configuration: neither {} in this folder nor {} is there; name one with --config FILE or \

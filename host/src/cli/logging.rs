@@ -14,7 +14,8 @@ pub struct Logging {
     /// The form of log lines [default: text on a terminal, else json]
     #[arg(long, global = true, value_name = "FORMAT", help_heading = GLOBAL)]
     log_format: Option<Format>,
-    /// The lines that are logged: error, warn, info, debug or trace, also for one part, as in info,alert_gateway::intake=debug
+    /// The lines that are logged: error, warn, info, debug or trace, also for one part, as in
+    /// info,alert_gateway::intake=debug
     #[arg(long, global = true, value_name = "FILTER", env = "ALERT_GATEWAY_LOG", help_heading = GLOBAL)]
     log: Option<String>,
 }
@@ -28,7 +29,8 @@ enum Format {
 }
 
 impl Logging {
-    /// Starts logging. A command that is not the gateway itself says only what went wrong, unless it is asked for more.
+    /// Starts logging. A command that is not the gateway itself says only what went wrong, unless
+    /// it is asked for more.
     pub fn start(&self, gateway: bool) {
         let default = if gateway { "info" } else { "error" };
         let wanted = self.log.as_deref().unwrap_or(default);
@@ -37,8 +39,14 @@ impl Logging {
             EnvFilter::new(default)
         });
         let terminal = std::io::stderr().is_terminal();
-        let format = self.log_format.unwrap_or(if terminal || !gateway { Format::Text } else { Format::Json });
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let format = self.log_format.unwrap_or(if terminal || !gateway {
+            Format::Text
+        } else {
+            Format::Json
+        });
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
         match format {
             Format::Text => subscriber.with_ansi(terminal).with_target(false).init(),
             Format::Json => subscriber.json().flatten_event(true).init(),

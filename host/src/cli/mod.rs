@@ -1,6 +1,7 @@
 //! The command line: its commands, their arguments, and the words of their answers.
 //!
-//! Exit codes: 0, it worked; 1, it failed while it ran; 2, the arguments or the configuration are wrong.
+//! Exit codes: 0, it worked; 1, it failed while it ran; 2, the arguments or the configuration are
+//! wrong.
 
 mod check;
 mod demo;
@@ -25,10 +26,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::config::{Problem, Problems, causes};
 use location::ConfigFile;
 
-/// Takes webhooks, lets sandboxed plugins read them, and delivers the alerts to ITOC360 until it has them.
+/// Takes webhooks, lets sandboxed plugins read them, and delivers the alerts to ITOC360 until it
+/// has them.
 ///
-/// Start with `alert-gateway demo`, which shows one alert going all the way on this machine alone. Then write a
-/// gateway.toml, see what `alert-gateway check` thinks of it, and `alert-gateway run`.
+/// Start with `alert-gateway demo`, which shows one alert going all the way on this machine alone.
+/// Then write a gateway.toml, see what `alert-gateway check` thinks of it, and `alert-gateway run`.
 #[derive(Debug, Parser)]
 #[command(name = "alert-gateway", version, max_term_width = 100)]
 #[command(after_help = "Examples:
@@ -47,15 +49,17 @@ struct Cli {
 enum Command {
     /// Run the gateway until SIGTERM or SIGINT; SIGHUP has it read its configuration again
     ///
-    /// SIGHUP (systemctl reload) takes up `[sources]`, with their plugins and the files that secrets are in, and `[limits]`, all
-    /// in one step; no request is lost, and none is refused for it. If anything in the configuration is wrong, or something
-    /// has changed in another table, nothing is taken up, the log says why, and all goes on as it was. Environment variables
-    /// stay as they were at the start.
+    /// SIGHUP (systemctl reload) takes up `[sources]`, with their plugins and the files that
+    /// secrets are in, and `[limits]`, all in one step; no request is lost, and none is refused for
+    /// it. If anything in the configuration is wrong, or something has changed in another table,
+    /// nothing is taken up, the log says why, and all goes on as it was. Environment variables stay
+    /// as they were at the start.
     #[command(after_help = RUN_EXAMPLES)]
     Run(ConfigFile),
     /// Say what a configuration means, or all that is wrong with it
     Check(check::Check),
-    /// Read a request from a file through the real sandbox, and show what would be sent; nothing is stored or sent
+    /// Read a request from a file through the real sandbox, and show what would be sent; nothing is
+    /// stored or sent
     Try(trial::Try),
     /// List, show, replay and export what came in
     #[command(subcommand)]
@@ -66,7 +70,8 @@ enum Command {
     /// Write a plugin of your own: from nothing to a wasm file that is tested, measured and runs
     #[command(subcommand)]
     Plugin(plugin::Plugins),
-    /// Show one alert going all the way, on this machine alone: sender, gateway, a stand-in for ITOC360
+    /// Show one alert going all the way, on this machine alone: sender, gateway, a stand-in for
+    /// ITOC360
     Demo(demo::Demo),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
@@ -134,7 +139,11 @@ pub fn main() -> ExitCode {
         Err(Failure::Run(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");
-            if matches!(failure, Failure::Run(_)) { ExitCode::FAILURE } else { ExitCode::from(2) }
+            if matches!(failure, Failure::Run(_)) {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::from(2)
+            }
         }
     }
 }
@@ -163,7 +172,10 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
         match error.downcast::<Problems>() {
-            Ok(Problems(errors)) => Self::Configuration { errors, warnings: 0 },
+            Ok(Problems(errors)) => Self::Configuration {
+                errors,
+                warnings: 0,
+            },
             Err(error) => Self::Run(error),
         }
     }
@@ -171,7 +183,9 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 /// Runs a future to its end on this thread and one more for each further processor.
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(future);
     // A read that still runs then is wanted by nobody, and may be on a disk that never answers.
     runtime.shutdown_timeout(LEFT_OVER);
@@ -179,5 +193,7 @@ fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -1,7 +1,8 @@
 //! Root reads the store as the user that owns it.
 //!
-//! The rows of a store came from senders, and its file belongs to a user that other programs may run as. A command that
-//! root starts therefore gives its privileges up before it opens the file, where that user can reach the file.
+//! The rows of a store came from senders, and its file belongs to a user that other programs may
+//! run as. A command that root starts therefore gives its privileges up before it opens the file,
+//! where that user can reach the file.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -13,14 +14,19 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use super::Failure;
 use crate::store;
 
-/// Gives the privileges of root up for the rest of this process, in favour of the owner of the data directory. To be called
-/// before there is a second thread, because it changes this one and those that it starts.
+/// Gives the privileges of root up for the rest of this process, in favour of the owner of the data
+/// directory. To be called before there is a second thread, because it changes this one and those
+/// that it starts.
 ///
 /// # Errors
 /// The system did not let it.
 pub fn become_owner(data_dir: &Path) -> Result<(), Failure> {
-    let Some(owner) = Owner::of(data_dir) else { return Ok(()) };
-    let root = owner.try_on().context("cannot become the owner of data_dir")?;
+    let Some(owner) = Owner::of(data_dir) else {
+        return Ok(());
+    };
+    let root = owner
+        .try_on()
+        .context("cannot become the owner of data_dir")?;
     if store::file(data_dir).metadata().is_err() {
         // Such as below /var/lib/private, which only root can enter.
         return Ok(root.again()?);
@@ -28,8 +34,10 @@ pub fn become_owner(data_dir: &Path) -> Result<(), Failure> {
     // To the root's id first, which may set all of them.
     root.again()?;
     set_thread_groups(&[]).context("cannot leave the groups of root")?;
-    set_thread_res_gid(owner.group, owner.group, owner.group).context("cannot take the group of data_dir's owner")?;
-    set_thread_res_uid(owner.user, owner.user, owner.user).context("cannot become the owner of data_dir")?;
+    set_thread_res_gid(owner.group, owner.group, owner.group)
+        .context("cannot take the group of data_dir's owner")?;
+    set_thread_res_uid(owner.user, owner.user, owner.user)
+        .context("cannot become the owner of data_dir")?;
     Ok(())
 }
 
@@ -37,9 +45,16 @@ pub fn become_owner(data_dir: &Path) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Those of `read`, and what the system did not let it.
-pub fn as_owner<T>(data_dir: &Path, read: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    let Some(owner) = Owner::of(data_dir) else { return read() };
-    let root = owner.try_on().context("cannot become the owner of data_dir")?;
+pub fn as_owner<T>(
+    data_dir: &Path,
+    read: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let Some(owner) = Owner::of(data_dir) else {
+        return read();
+    };
+    let root = owner
+        .try_on()
+        .context("cannot become the owner of data_dir")?;
     if store::file(data_dir).metadata().is_err() {
         root.again()?;
         return read();
@@ -61,7 +76,10 @@ struct Root(Vec<Gid>);
 impl Owner {
     fn of(data_dir: &Path) -> Option<Self> {
         let metadata = data_dir.metadata().ok()?;
-        let owner = Self { user: Uid::from_raw(metadata.uid()), group: Gid::from_raw(metadata.gid()) };
+        let owner = Self {
+            user: Uid::from_raw(metadata.uid()),
+            group: Gid::from_raw(metadata.gid()),
+        };
         (rustix::process::geteuid().is_root() && !owner.user.is_root()).then_some(owner)
     }
 

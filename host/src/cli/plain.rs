@@ -1,4 +1,5 @@
-//! Text from outside, safe for a terminal: nothing in it steers the terminal, or makes a line look like another.
+//! Text from outside, safe for a terminal: nothing in it steers the terminal, or makes a line look
+//! like another.
 
 use std::fmt::Write;
 
@@ -7,13 +8,16 @@ pub fn line(text: &str) -> String {
     lines(text).replace('\n', " ")
 }
 
-/// Returns the text with its line ends: every other character that steers a terminal becomes a space.
+/// Returns the text with its line ends: every other character that steers a terminal becomes a
+/// space.
 pub fn lines(text: &str) -> String {
-    text.chars().map(|c| if steers(c) && c != '\n' { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if steers(c) && c != '\n' { ' ' } else { c })
+        .collect()
 }
 
-/// Returns JSON text with an escape in the place of every character that steers a terminal. Line ends between the tokens
-/// stay.
+/// Returns JSON text with an escape in the place of every character that steers a terminal. Line
+/// ends between the tokens stay.
 pub fn json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -29,8 +33,8 @@ pub fn json(text: &str) -> String {
     escaped
 }
 
-/// Returns true for control characters (C0, DEL and C1), for those that change the direction of text, for those that are
-/// not seen, and for line ends that only some programs know.
+/// Returns true for control characters (C0, DEL and C1), for those that change the direction of
+/// text, for those that are not seen, and for line ends that only some programs know.
 fn steers(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -54,13 +58,22 @@ mod tests {
     #[test]
     fn steering_characters_become_spaces_but_line_ends() {
         let text = "a\x1b[2Jb\r\u{9b}c\nd\te";
-        assert_eq!([line(text), lines(text)], ["a [2Jb  c d e", "a [2Jb  c\nd e"]);
+        assert_eq!(
+            [line(text), lines(text)],
+            ["a [2Jb  c d e", "a [2Jb  c\nd e"]
+        );
     }
 
     #[test]
     fn text_cannot_be_turned_around_or_hidden() {
-        assert_eq!(line("a\u{202e}b\u{2066}c\u{200b}d\u{2028}e\u{e0041}f"), "a b c d e f");
-        assert_eq!(line("Ärger: naïve 日本語 العربية 🙂"), "Ärger: naïve 日本語 العربية 🙂");
+        assert_eq!(
+            line("a\u{202e}b\u{2066}c\u{200b}d\u{2028}e\u{e0041}f"),
+            "a b c d e f"
+        );
+        assert_eq!(
+            line("Ärger: naïve 日本語 العربية 🙂"),
+            "Ärger: naïve 日本語 العربية 🙂"
+        );
     }
 
     #[test]

@@ -34,21 +34,27 @@ pub fn run(file: &ConfigFile) -> Outcome {
         if whole {
             Ok(())
         } else {
-            Err(anyhow!("a part of the gateway ended by itself: start it again, and see the log").into())
+            Err(
+                anyhow!("a part of the gateway ended by itself: start it again, and see the log")
+                    .into(),
+            )
         }
     })
 }
 
-/// Keeps secrets and requests out of core dumps, and out of reach of other processes of the same user.
+/// Keeps secrets and requests out of core dumps, and out of reach of other processes of the same
+/// user.
 fn no_dumps() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+    if let Err(error) =
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
         tracing::warn!(%error, "a core dump of this process would hold its secrets");
     }
 }
 
-/// Reloads at each signal. One that comes during a reload is remembered and leads to another, which reads what is written
-/// by then.
+/// Reloads at each signal. One that comes during a reload is remembered and leads to another, which
+/// reads what is written by then.
 async fn reload_at(mut hangup: Signal, gateway: &mut Gateway) -> Infallible {
     loop {
         hangup.recv().await;

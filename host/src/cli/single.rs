@@ -11,7 +11,8 @@ use crate::config::Config;
 pub struct Single<'a> {
     /// A bundled plugin's name, or the path of a wasm file.
     pub plugin: &'a str,
-    /// The URL that its requests are sent to: `<public_url>/in/<source>`, maybe with more behind it.
+    /// The URL that its requests are sent to: `<public_url>/in/<source>`, maybe with more behind
+    /// it.
     pub url: &'a str,
     /// The plugin's settings, and where they were read.
     pub settings: Table,
@@ -27,9 +28,15 @@ impl Single<'_> {
     pub fn config(self) -> anyhow::Result<Config> {
         let (public_url, source) = place(self.url)?;
         let path = Path::new(self.plugin);
-        let plugin = if path.extension().is_some_and(|extension| extension == "wasm") {
+        let plugin = if path
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+        {
             let path = std::path::absolute(path)?;
-            Value::Table(table([("path", path.to_string_lossy().into_owned().into())]))
+            Value::Table(table([(
+                "path",
+                path.to_string_lossy().into_owned().into(),
+            )]))
         } else {
             self.plugin.into()
         };
@@ -50,15 +57,26 @@ impl Single<'_> {
             ("listen", "127.0.0.1:0".into()),
             ("admin", "127.0.0.1:0".into()),
             ("public_url", public_url.into()),
-            ("data_dir", self.data_dir.to_string_lossy().into_owned().into()),
+            (
+                "data_dir",
+                self.data_dir.to_string_lossy().into_owned().into(),
+            ),
         ]);
         let document = table([
             ("gateway", Value::Table(gateway)),
-            ("destinations", Value::Table(table([("itoc360", Value::Table(destination))]))),
-            ("sources", Value::Table(table([(source, Value::Table(source_table))]))),
+            (
+                "destinations",
+                Value::Table(table([("itoc360", Value::Table(destination))])),
+            ),
+            (
+                "sources",
+                Value::Table(table([(source, Value::Table(source_table))])),
+            ),
         ]);
         let text = toml::to_string(&document).context("the settings cannot be written as TOML")?;
-        Ok(Config::parse(&text, self.file, &|name| std::env::var(name).ok())?)
+        Ok(Config::parse(&text, self.file, &|name| {
+            std::env::var(name).ok()
+        })?)
     }
 }
 
@@ -67,10 +85,17 @@ pub const TOKEN: &str = "demo-token";
 
 /// Settings from a file: TOML, or JSON where its name ends so.
 pub fn settings(path: &Path) -> anyhow::Result<Table> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let json = path.extension().is_some_and(|extension| extension == "json");
-    if json { from_json(&text) } else { Ok(text.parse()?) }
-        .with_context(|| format!("{} does not hold settings", path.display()))
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let json = path
+        .extension()
+        .is_some_and(|extension| extension == "json");
+    if json {
+        from_json(&text)
+    } else {
+        Ok(text.parse()?)
+    }
+    .with_context(|| format!("{} does not hold settings", path.display()))
 }
 
 /// Settings from JSON text.
@@ -88,5 +113,8 @@ fn place(url: &str) -> anyhow::Result<(&str, &str)> {
 }
 
 fn table<const N: usize>(entries: [(&str, Value); N]) -> Table {
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    entries
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }

@@ -16,18 +16,21 @@ use crate::store::{self, Backup, Depth, Report};
 pub enum Stores {
     /// Check that the store is whole, and say what to do where it is not
     ///
-    /// Safe while the gateway runs. It reads every page and every index (SQLite's integrity_check), and then looks whether
-    /// the rows agree with each other: totals, due times, alerts and their requests. Exits with 1 where it finds something.
+    /// Safe while the gateway runs. It reads every page and every index (SQLite's integrity_check),
+    /// and then looks whether the rows agree with each other: totals, due times, alerts and their
+    /// requests. Exits with 1 where it finds something.
     Check(Check),
     /// Copy the store into a new file, while the gateway runs or while it does not
     ///
-    /// The copy is of one moment and needs no other file. It is readable by its owner only (it holds requests as they came),
-    /// synced and checked before it gets its name, and never written over another file. A process that is killed leaves a
-    /// folder FILE.….partial, which can be removed.
+    /// The copy is of one moment and needs no other file. It is readable by its owner only (it
+    /// holds requests as they came), synced and checked before it gets its name, and never written
+    /// over another file. A process that is killed leaves a folder FILE.….partial, which can be
+    /// removed.
     ///
-    /// To restore: stop the gateway; move gateway.db, gateway.db-wal and gateway.db-shm out of data_dir; copy the backup
-    /// there as gateway.db, owned by the gateway's user; start the gateway. What came in after the backup is not in it. What
-    /// was delivered after it is delivered again, with the same fingerprint: an alert that is open is updated, and one that
+    /// To restore: stop the gateway; move gateway.db, gateway.db-wal and gateway.db-shm out of
+    /// data_dir; copy the backup there as gateway.db, owned by the gateway's user; start the
+    /// gateway. What came in after the backup is not in it. What was delivered after it is
+    /// delivered again, with the same fingerprint: an alert that is open is updated, and one that
     /// was closed meanwhile opens again.
     Backup(BackUp),
 }
@@ -79,11 +82,19 @@ fn check(what: &Check) -> Outcome {
             store::file(&data_dir)
         }
     };
-    let depth = if what.quick { Depth::QuickCheck } else { Depth::IntegrityCheck };
+    let depth = if what.quick {
+        Depth::QuickCheck
+    } else {
+        Depth::IntegrityCheck
+    };
     let report = store::check(&path, depth)?;
     let mut out = std::io::stdout().lock();
     if what.json {
-        writeln!(out, "{}", plain::json(&serde_json::to_string_pretty(&report)?))?;
+        writeln!(
+            out,
+            "{}",
+            plain::json(&serde_json::to_string_pretty(&report)?)
+        )?;
     } else {
         print(&mut out, &report)?;
     }
@@ -95,11 +106,24 @@ fn print(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
         Depth::IntegrityCheck => "integrity_check",
         Depth::QuickCheck => "quick_check",
     };
-    let Report { path, requests, alerts, pending, bytes, .. } = report;
+    let Report {
+        path,
+        requests,
+        alerts,
+        pending,
+        bytes,
+        ..
+    } = report;
     let (path, size) = (path.display(), ByteSize(*bytes));
-    writeln!(out, "{path}, {size}: {requests} requests, {alerts} alerts, {pending} of them pending")?;
+    writeln!(
+        out,
+        "{path}, {size}: {requests} requests, {alerts} alerts, {pending} of them pending"
+    )?;
     if report.whole {
-        return writeln!(out, "It is whole: SQLite's {asked} finds nothing, and the rows agree with each other.");
+        return writeln!(
+            out,
+            "It is whole: SQLite's {asked} finds nothing, and the rows agree with each other."
+        );
     }
     for finding in &report.findings {
         writeln!(out, "\n{} {}", finding.count, finding.what)?;
@@ -111,7 +135,10 @@ fn print(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
         }
         writeln!(out, "  {}", finding.advice)?;
         if let Some(cure) = finding.cure {
-            writeln!(out, "  to set it right, with the gateway stopped and a backup made:")?;
+            writeln!(
+                out,
+                "  to set it right, with the gateway stopped and a backup made:"
+            )?;
             writeln!(out, "    sqlite3 {path} \"{cure}\"")?;
         }
     }
@@ -121,7 +148,10 @@ fn print(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
 fn verdict(report: &Report) -> Outcome {
     match report.findings.len() {
         0 => Ok(()),
-        count => Err(Failure::Run(anyhow!("{} is not whole: {count} findings", report.path.display()))),
+        count => Err(Failure::Run(anyhow!(
+            "{} is not whole: {count} findings",
+            report.path.display()
+        ))),
     }
 }
 
@@ -145,9 +175,16 @@ fn backup(what: &BackUp) -> Outcome {
     })?;
     let mut out = std::io::stdout().lock();
     let (path, size) = (written.path.display(), ByteSize(written.bytes));
-    writeln!(out, "{path}, {size}: {} requests, {} alerts", written.report.requests, written.report.alerts)?;
+    writeln!(
+        out,
+        "{path}, {size}: {} requests, {} alerts",
+        written.report.requests, written.report.alerts
+    )?;
     if written.report.whole {
-        writeln!(out, "The copy is whole. To restore it, see: alert-gateway store backup --help")?;
+        writeln!(
+            out,
+            "The copy is whole. To restore it, see: alert-gateway store backup --help"
+        )?;
         return Ok(());
     }
     print(&mut out, &written.report)?;

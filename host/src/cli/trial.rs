@@ -1,4 +1,5 @@
-//! `try`: has a request from a file read in the real sandbox, and shows the body that would be sent.
+//! `try`: has a request from a file read in the real sandbox, and shows the body that would be
+//! sent.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,8 +22,8 @@ use crate::sources::{self, Source};
 /// The destination of `try --plugin`, at which nothing is delivered.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
-/// The file holds an HTTP/1.1 request: a request line with the whole URL as the sender knows it, headers, an empty line,
-/// and the body, byte for byte.
+/// The file holds an HTTP/1.1 request: a request line with the whole URL as the sender knows it,
+/// headers, an empty line, and the body, byte for byte.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alert-gateway try --source twilio-prod request.http
@@ -34,7 +35,12 @@ pub struct Try {
     #[command(flatten)]
     env_file: EnvFile,
     /// Read the request as this source of the configuration would
-    #[arg(long, value_name = "NAME", required_unless_present = "plugin", conflicts_with = "plugin")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "plugin",
+        conflicts_with = "plugin"
+    )]
     source: Option<String>,
     /// Read the request with this plugin: a bundled one, or a wasm file
     #[arg(long, value_name = "NAME|FILE.wasm")]
@@ -43,7 +49,12 @@ pub struct Try {
     #[arg(long, value_name = "FILE", requires = "plugin")]
     settings: Option<PathBuf>,
     /// The format of the body for ITOC360, with --plugin: alertmanager or zapier
-    #[arg(long, value_name = "FORMAT", default_value = "alertmanager", conflicts_with = "source")]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "alertmanager",
+        conflicts_with = "source"
+    )]
     format: String,
     /// The request
     #[arg(value_name = "REQUEST.http")]
@@ -51,9 +62,15 @@ pub struct Try {
 }
 
 pub fn try_out(what: &Try) -> Outcome {
-    let message = std::fs::read(&what.request).with_context(|| format!("cannot read {}", what.request.display()))?;
-    let request = case::parse_request(&message, case::no_settings(), what.source.as_deref(), case::RECEIVED_AT)
-        .map_err(|error| Failure::Usage(format!("{}: {error}", what.request.display())))?;
+    let message = std::fs::read(&what.request)
+        .with_context(|| format!("cannot read {}", what.request.display()))?;
+    let request = case::parse_request(
+        &message,
+        case::no_settings(),
+        what.source.as_deref(),
+        case::RECEIVED_AT,
+    )
+    .map_err(|error| Failure::Usage(format!("{}: {error}", what.request.display())))?;
     let config = what.configuration(&request)?;
     let answer = block_on(async {
         let mut only = config.clone();
@@ -62,16 +79,23 @@ pub fn try_out(what: &Try) -> Outcome {
         }
         let sandbox = gateway::sandbox(&only, false)?;
         let mut loaded = sources::load(&only, &sandbox).await?;
-        let source = loaded.sources.pop().ok_or_else(|| anyhow!("the configuration has no source"))?;
+        let source = loaded
+            .sources
+            .pop()
+            .ok_or_else(|| anyhow!("the configuration has no source"))?;
         let answer = read(&source, &request).await?;
-        let destination = config.destinations.iter().find(|one| *one.name == *source.destination);
+        let destination = config
+            .destinations
+            .iter()
+            .find(|one| *one.name == *source.destination);
         show(&source, &request, &answer, destination)?;
         Ok(answer)
     })?;
     match answer {
-        Answer::Rejected(rejection) => {
-            Err(Failure::Run(anyhow!("the request would be rejected: {}", plain::line(&rejection.reason))))
-        }
+        Answer::Rejected(rejection) => Err(Failure::Run(anyhow!(
+            "the request would be rejected: {}",
+            plain::line(&rejection.reason)
+        ))),
         _ => Ok(()),
     }
 }
@@ -86,8 +110,18 @@ impl Try {
             Some(path) => (single::settings(path)?, path.as_path()),
             None => (toml::Table::new(), Path::new("--settings")),
         };
-        let (url, itoc360, format, data_dir) = (&*request.url, NOWHERE, &*self.format, Path::new("."));
-        Ok(Single { plugin, url, settings, file, itoc360, format, data_dir }.config()?)
+        let (url, itoc360, format, data_dir) =
+            (&*request.url, NOWHERE, &*self.format, Path::new("."));
+        Ok(Single {
+            plugin,
+            url,
+            settings,
+            file,
+            itoc360,
+            format,
+            data_dir,
+        }
+        .config()?)
     }
 }
 
@@ -105,15 +139,27 @@ pub fn narrow(config: &mut Config, name: &str) -> Result<(), Failure> {
 
 fn unknown(name: &str, config: &Config) -> Failure {
     let names = || config.sources.iter().map(|source| source.name.as_str());
-    let near = did_you_mean(name, names()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+    let near = did_you_mean(name, names())
+        .map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
     let all = names().collect::<Vec<_>>().join(", ");
-    Failure::Usage(format!("{} has no source \"{name}\" (it has: {all}){near}", config.path.display()))
+    Failure::Usage(format!(
+        "{} has no source \"{name}\" (it has: {all}){near}",
+        config.path.display()
+    ))
 }
 
 async fn read(source: &Source, request: &Request) -> anyhow::Result<Answer> {
     let headers = serde_json::value::to_raw_value(&request.headers)?;
-    let Request { received_at, method, url, body, .. } = request;
-    Ok(source.read(received_at, method, url, &headers, &body.bytes(), None).await?)
+    let Request {
+        received_at,
+        method,
+        url,
+        body,
+        ..
+    } = request;
+    Ok(source
+        .read(received_at, method, url, &headers, &body.bytes(), None)
+        .await?)
 }
 
 fn show(
@@ -124,11 +170,24 @@ fn show(
 ) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let description = source.plugin.description();
-    let (name, version) = (plain::line(&description.name), plain::line(&description.version));
-    writeln!(out, "plugin {name} {version} (sha256 {}) answers:", source.plugin.sha256())?;
+    let (name, version) = (
+        plain::line(&description.name),
+        plain::line(&description.version),
+    );
+    writeln!(
+        out,
+        "plugin {name} {version} (sha256 {}) answers:",
+        source.plugin.sha256()
+    )?;
     // JSON escapes some control characters and not all.
-    writeln!(out, "{}", plain::lines(&serde_json::to_string_pretty(answer)?))?;
-    let Answer::Alerts(alerts) = answer else { return Ok(()) };
+    writeln!(
+        out,
+        "{}",
+        plain::lines(&serde_json::to_string_pretty(answer)?)
+    )?;
+    let Answer::Alerts(alerts) = answer else {
+        return Ok(());
+    };
     let policy = Policy::of(&source.configured);
     for event in alerts {
         let decision = policy.decide(&source.name, event.clone());
@@ -142,14 +201,18 @@ fn show(
             received_at: request.received_at.clone(),
             event: decision.alert,
         };
-        let Some(destination) = destination else { continue };
+        let Some(destination) = destination else {
+            continue;
+        };
         let body = Destination::new(destination)?.preview(&alert);
         let body = match serde_json::from_str::<serde_json::Value>(&body) {
             Ok(json) => serde_json::to_string_pretty(&json)?,
             Err(_) => body,
         };
         let service = match &destination.kind {
-            DestinationKind::Itoc360 { format, .. } => format!("ITOC360 would be sent ({})", format.as_str()),
+            DestinationKind::Itoc360 { format, .. } => {
+                format!("ITOC360 would be sent ({})", format.as_str())
+            }
             other => format!("{} would be sent ({})", destination.name, other.as_str()),
         };
         writeln!(out, "\n{service}:\n{}", plain::lines(&body))?;
@@ -159,7 +222,13 @@ fn show(
 
 /// Writes which of the operator's rules applied to an alert.
 fn told(decision: &Decision, out: &mut impl Write) -> std::io::Result<()> {
-    let rules = |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let rules = |numbers: &[usize]| {
+        numbers
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     if !decision.applied.is_empty() {
         writeln!(out, "\nRules that apply: {}.", rules(&decision.applied))?;
     }
@@ -168,7 +237,10 @@ fn told(decision: &Decision, out: &mut impl Write) -> std::io::Result<()> {
     }
     match decision.dropped_by {
         Some(rule) => {
-            writeln!(out, "\nRule {rule} drops the alert: it would be stored as ignored, and delivered nowhere.")
+            writeln!(
+                out,
+                "\nRule {rule} drops the alert: it would be stored as ignored, and delivered nowhere."
+            )
         }
         None => match &decision.destinations {
             Some(destinations) => writeln!(out, "\nIt goes to {}.", destinations.join(", ")),

@@ -1,4 +1,5 @@
-//! `admin` and its guards: the listener for the operator's monitoring, and the clients that it answers.
+//! `admin` and its guards: the listener for the operator's monitoring, and the clients that it
+//! answers.
 
 use std::net::SocketAddr;
 
@@ -19,21 +20,25 @@ pub struct Admin {
     pub address: SocketAddr,
     /// Any one of these opens it; none where it asks for none. Default none.
     pub tokens: Vec<Secret>,
-    /// The files with which it speaks TLS and, where they name a `client_ca`, asks its clients for a certificate.
-    /// Default none.
+    /// The files with which it speaks TLS and, where they name a `client_ca`, asks its clients for
+    /// a certificate. Default none.
     pub tls: Option<TlsFiles>,
-    /// The names, in lower case, by which it may be addressed besides IP addresses and `localhost`. Default none.
+    /// The names, in lower case, by which it may be addressed besides IP addresses and `localhost`.
+    /// Default none.
     pub hosts: Vec<String>,
 }
 
-/// Reads the keys of `[gateway]` that begin with `admin`. `Some(None)` means that there is to be no such listener.
+/// Reads the keys of `[gateway]` that begin with `admin`. `Some(None)` means that there is to be no
+/// such listener.
 pub(super) fn read(table: &mut Table<'_>, listen: Option<SocketAddr>) -> Option<Option<Admin>> {
     let written = table.value("admin");
     let tokens = table.optional("admin_token", Vec::new(), |value| value.tokens());
     let tls = table.optional("admin_tls", None, |value| tls::read(&value, true).map(Some));
     let hosts = table.optional("admin_hosts", Vec::new(), |value| hosts(&value));
     // What is wrong with a guard is told already, and then it is not called missing.
-    let knows_clients = tls.as_ref().is_none_or(|tls| tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
+    let knows_clients = tls
+        .as_ref()
+        .is_none_or(|tls| tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
     let guarded = knows_clients || tokens.as_ref().is_none_or(|tokens| !tokens.is_empty());
     let speaks_tls = tls.as_ref().is_none_or(Option::is_some);
     let address = match written {
@@ -49,7 +54,12 @@ pub(super) fn read(table: &mut Table<'_>, listen: Option<SocketAddr>) -> Option<
         }
     };
     let (tokens, tls, hosts) = (tokens?, tls?, hosts?);
-    Some(address.map(|address| Admin { address, tokens, tls, hosts }))
+    Some(address.map(|address| Admin {
+        address,
+        tokens,
+        tls,
+        hosts,
+    }))
 }
 
 /// Reports that `listen` has the port which this listener has by default.
@@ -57,7 +67,10 @@ fn default_is_free(table: &mut Table<'_>, listen: Option<SocketAddr>) -> Option<
     if !listen.is_some_and(|listen| clash(listen, ADMIN)) {
         return Some(());
     }
-    let found = format!("listen in {} has the port of admin, which is {ADMIN} by default", table.name);
+    let found = format!(
+        "listen in {} has the port of admin, which is {ADMIN} by default",
+        table.name
+    );
     let help = "choose another port, or write admin = \"127.0.0.1:9091\" or admin = \"off\"";
     // The default of `listen` has another port, so it was written.
     table.value("listen")?.problem(found, help);
@@ -113,7 +126,10 @@ fn host(value: &Value<'_>) -> Option<String> {
     let text = value.text("gateway.internal")?;
     let within = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     if text.is_empty() || !text.bytes().all(within) {
-        value.wrong_text(text, "write a host's name without a port, like \"gateway.internal\"");
+        value.wrong_text(
+            text,
+            "write a host's name without a port, like \"gateway.internal\"",
+        );
         return None;
     }
     Some(text.to_ascii_lowercase())

@@ -9,7 +9,10 @@ use super::problem::Span;
 use super::quantity::size_text;
 use super::raw::Table;
 use super::reading::Reading;
-use super::{Config, Destination, Gateway, Limits, Source, destination, gateway, limits, name, retention, source};
+use super::{
+    Config, Destination, Gateway, Limits, Source, destination, gateway, limits, name, retention,
+    source,
+};
 
 /// The tables that a configuration is made of.
 const SECTIONS: [&str; 5] = ["gateway", "retention", "limits", "destinations", "sources"];
@@ -18,17 +21,38 @@ const SECTIONS: [&str; 5] = ["gateway", "retention", "limits", "destinations", "
 const LONGEST_SOURCE_URL: usize = 100;
 
 /// Reads `[gateway]` alone; `None` means that a problem was recorded.
-pub(super) fn gateway<'t>(document: &'t Spanned<DeTable<'t>>, reading: &'t Reading<'t>) -> Option<Gateway> {
-    let mut root = Table::new("the file", document.span(), Some(document.get_ref()), reading);
+pub(super) fn gateway<'t>(
+    document: &'t Spanned<DeTable<'t>>,
+    reading: &'t Reading<'t>,
+) -> Option<Gateway> {
+    let mut root = Table::new(
+        "the file",
+        document.span(),
+        Some(document.get_ref()),
+        reading,
+    );
     gateway::read(section(&mut root, "gateway"), None).ok()
 }
 
-/// Reads every section, right or wrong. A part that could not be read is left out, or an assumption stands in its place, so
-/// that the rest can be judged in the same pass; then a problem was recorded. `None` means that there is nothing.
-pub(super) fn assemble<'t>(document: &'t Spanned<DeTable<'t>>, reading: &'t Reading<'t>) -> Option<Config> {
-    let mut root = Table::new("the file", document.span(), Some(document.get_ref()), reading);
+/// Reads every section, right or wrong. A part that could not be read is left out, or an assumption
+/// stands in its place, so that the rest can be judged in the same pass; then a problem was
+/// recorded. `None` means that there is nothing.
+pub(super) fn assemble<'t>(
+    document: &'t Spanned<DeTable<'t>>,
+    reading: &'t Reading<'t>,
+) -> Option<Config> {
+    let mut root = Table::new(
+        "the file",
+        document.span(),
+        Some(document.get_ref()),
+        reading,
+    );
     if root.is_empty() {
-        reading.absent(0..0, "nothing is configured", "write [gateway], [destinations.<name>] and [sources.<name>]");
+        reading.absent(
+            0..0,
+            "nothing is configured",
+            "write [gateway], [destinations.<name>] and [sources.<name>]",
+        );
         return None;
     }
     let gateway = section(&mut root, "gateway");
@@ -47,27 +71,46 @@ pub(super) fn assemble<'t>(document: &'t Spanned<DeTable<'t>>, reading: &'t Read
     let mut gateway = gateway::read(gateway, Some(&names)).unwrap_or_else(|assumed| *assumed);
     let sources: Vec<_> = sources
         .into_iter()
-        .map(|(name, table)| (table.span.clone(), source::read(name, table, &names, limits)))
+        .map(|(name, table)| {
+            (
+                table.span.clone(),
+                source::read(name, table, &names, limits),
+            )
+        })
         .collect();
-    let destinations: Vec<_> =
-        destinations.into_iter().map(|(name, table)| (table.span.clone(), destination::read(name, table))).collect();
+    let destinations: Vec<_> = destinations
+        .into_iter()
+        .map(|(name, table)| (table.span.clone(), destination::read(name, table)))
+        .collect();
     warn_of_long_urls(&sources, &gateway, reading);
     warn_of_hidden_clients(&sources, &gateway, reading);
     make_room(&sources, &mut gateway, reading);
-    warn_of_idle_destinations(&destinations, &sources, gateway.operator_destination.as_deref(), reading);
+    warn_of_idle_destinations(
+        &destinations,
+        &sources,
+        gateway.operator_destination.as_deref(),
+        reading,
+    );
     Some(Config {
         path: PathBuf::new(),
         gateway,
         retention,
-        destinations: destinations.into_iter().filter_map(|(_, destination)| destination).collect(),
-        sources: sources.into_iter().filter_map(|(_, source)| source).collect(),
+        destinations: destinations
+            .into_iter()
+            .filter_map(|(_, destination)| destination)
+            .collect(),
+        sources: sources
+            .into_iter()
+            .filter_map(|(_, source)| source)
+            .collect(),
         warnings: Vec::new(),
         exposed: reading.exposed,
     })
 }
 
-/// Returns a section of the file. One with a misspelt name is a problem already; its keys are read nevertheless, so that
-/// mistakes in them are told too, and those that are there are not called missing.
+/// Returns a section of the file. One with a misspelt name is a problem already; its keys are read
+/// nevertheless, so that mistakes in them are told too, and those that are there are not called
+/// missing.
 fn section<'t>(root: &mut Table<'t>, key: &'static str) -> Table<'t> {
     let name = format!("[{key}]");
     match root.misspelt(key, &SECTIONS) {
@@ -87,13 +130,21 @@ fn children<'t>(section: &Table<'t>, what: &str, example: &str) -> Vec<(&'t str,
     let section_name = section.name.trim_matches(['[', ']']);
     if section.is_empty() {
         let found = format!("there is no {what}");
-        reading.absent(section.span.clone(), found, format!("add [{section_name}.{example}]"));
+        reading.absent(
+            section.span.clone(),
+            found,
+            format!("add [{section_name}.{example}]"),
+        );
     }
     let mut children = Vec::new();
     for (key, value) in section.entries() {
         let name = key.get_ref().as_ref();
         let valid = name::is_valid(what, name, key.span(), reading);
-        let header = if valid { format!("[{section_name}.{name}]") } else { format!("[{section_name}.{name:?}]") };
+        let header = if valid {
+            format!("[{section_name}.{name}]")
+        } else {
+            format!("[{section_name}.{name:?}]")
+        };
         if let Some(entries) = value.table(&header) {
             children.push((name, Table::new(header, value.span, Some(entries), reading)));
         }
@@ -104,22 +155,34 @@ fn children<'t>(section: &Table<'t>, what: &str, example: &str) -> Vec<(&'t str,
 
 fn warn_of_long_urls(sources: &[(Span, Option<Source>)], gateway: &Gateway, reading: &Reading<'_>) {
     for (span, source) in sources {
-        let length = source.as_ref().map_or(0, |source| source.url(&gateway.public_url).len());
+        let length = source
+            .as_ref()
+            .map_or(0, |source| source.url(&gateway.public_url).len());
         if length > LONGEST_SOURCE_URL {
-            let found =
-                format!("the URL of this source has {length} characters, and some senders take no more than 100");
+            let found = format!(
+                "the URL of this source has {length} characters, and some senders take no more than 100"
+            );
             reading.warning(span.clone(), found, "shorten its name or public_url");
         }
     }
 }
 
-/// What listens on loopback hears a proxy only. Where that is not trusted, its own address is all that is known.
-fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway, reading: &Reading<'_>) {
+/// What listens on loopback hears a proxy only. Where that is not trusted, its own address is all
+/// that is known.
+fn warn_of_hidden_clients(
+    sources: &[(Span, Option<Source>)],
+    gateway: &Gateway,
+    reading: &Reading<'_>,
+) {
     // Behind a Unix socket there is a proxy that the operator has let in, and no other.
-    let Some(address) = gateway.listen.address() else { return };
+    let Some(address) = gateway.listen.address() else {
+        return;
+    };
     let trusts_this_machine = gateway.trusted_proxies.contains_loopback();
     for (span, source) in sources {
-        let Some(source) = source.as_ref().filter(|source| !source.clients.is_empty()) else { continue };
+        let Some(source) = source.as_ref().filter(|source| !source.clients.is_empty()) else {
+            continue;
+        };
         if trusts_this_machine {
             let found = format!(
                 "[sources.{}] takes requests from its clients only, and trusted_proxies in [gateway] has this machine itself",
@@ -129,8 +192,10 @@ fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway,
                 proxy alone come in, by listen = \"unix:/run/alert-gateway/in.sock\" in [gateway]";
             reading.warning(span.clone(), found, help);
         } else if address.ip().is_loopback() && !source.clients.contains_loopback() {
-            let found =
-                format!("[sources.{}] takes requests from its clients only, and listen is on loopback", source.name);
+            let found = format!(
+                "[sources.{}] takes requests from its clients only, and listen is on loopback",
+                source.name
+            );
             let help = "all of them come from the proxy there and are refused; let it say for whom it asks: \
                 trusted_proxies = [\"127.0.0.1\"] in [gateway]";
             reading.warning(span.clone(), found, help);
@@ -138,21 +203,34 @@ fn warn_of_hidden_clients(sources: &[(Span, Option<Source>)], gateway: &Gateway,
     }
 }
 
-/// A body that the memory has no room for could never be taken, and what a plugin makes of it could never be kept.
+/// A body that the memory has no room for could never be taken, and what a plugin makes of it could
+/// never be kept.
 fn make_room(sources: &[(Span, Option<Source>)], gateway: &mut Gateway, reading: &Reading<'_>) {
     for (span, source) in sources {
         let Some(source) = source else { continue };
         let Limits { body, output, .. } = source.limits;
         let needed_for_all = [
-            (body.saturating_mul(gateway::BODIES), body, "takes bodies of", "body"),
-            (body.saturating_add(output).saturating_mul(gateway::OUTPUTS), output, "may make alerts of", "output"),
+            (
+                body.saturating_mul(gateway::BODIES),
+                body,
+                "takes bodies of",
+                "body",
+            ),
+            (
+                body.saturating_add(output).saturating_mul(gateway::OUTPUTS),
+                output,
+                "may make alerts of",
+                "output",
+            ),
         ];
         for (needed, limit, does, key) in needed_for_all {
             if !gateway.memory_is_written {
                 gateway.memory = gateway.memory.max(needed);
             } else if gateway.memory < needed {
                 let (limit, memory) = (size_text(limit), size_text(gateway.memory));
-                let found = format!("this source {does} {limit}, which memory = {memory} in [gateway] has no room for");
+                let found = format!(
+                    "this source {does} {limit}, which memory = {memory} in [gateway] has no room for"
+                );
                 let help = format!("write memory = {}, or a smaller {key}", size_text(needed));
                 reading.problem(span.clone(), found, help);
             }
@@ -167,14 +245,22 @@ fn warn_of_idle_destinations(
     reading: &Reading<'_>,
 ) {
     for (span, destination) in destinations {
-        let Some(destination) = destination else { continue };
+        let Some(destination) = destination else {
+            continue;
+        };
         // A source whose destination could not be read may send to this one.
         let used = |(_, source): &(_, Option<Source>)| {
-            source.as_ref().is_none_or(|source| source.sends_to(&destination.name) || source.destination.is_empty())
+            source.as_ref().is_none_or(|source| {
+                source.sends_to(&destination.name) || source.destination.is_empty()
+            })
         };
         if !sources.iter().any(used) && operator != Some(&destination.name) {
             let found = format!("no source sends to [destinations.{}]", destination.name);
-            reading.warning(span.clone(), found, format!("write destination = {:?} in a source", destination.name));
+            reading.warning(
+                span.clone(),
+                found,
+                format!("write destination = {:?} in a source", destination.name),
+            );
         }
     }
 }

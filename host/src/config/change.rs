@@ -1,7 +1,7 @@
 //! The difference between two configurations: hot reload or restart.
 //!
-//! Sources and limits are looked up anew by each request. All else is held by what was started with it: sockets, the store,
-//! deliveries under way.
+//! Sources and limits are looked up anew by each request. All else is held by what was started with
+//! it: sockets, the store, deliveries under way.
 
 use super::{Config, Gateway};
 
@@ -15,12 +15,24 @@ impl Config {
         if self.retention != new.retention {
             tables.push("[retention]".to_owned());
         }
-        let find = |config: &'_ Self, name: &str| config.destinations.iter().find(|one| one.name == name).cloned();
-        let mut names: Vec<_> =
-            self.destinations.iter().chain(&new.destinations).map(|destination| &destination.name).collect();
+        let find = |config: &'_ Self, name: &str| {
+            config
+                .destinations
+                .iter()
+                .find(|one| one.name == name)
+                .cloned()
+        };
+        let mut names: Vec<_> = self
+            .destinations
+            .iter()
+            .chain(&new.destinations)
+            .map(|destination| &destination.name)
+            .collect();
         names.sort();
         names.dedup();
-        let changed = names.into_iter().filter(|name| find(self, name) != find(new, name));
+        let changed = names
+            .into_iter()
+            .filter(|name| find(self, name) != find(new, name));
         tables.extend(changed.map(|name| format!("[destinations.{name}]")));
         tables
     }
@@ -28,9 +40,13 @@ impl Config {
 
 impl Gateway {
     fn differs_from(&self, new: &Self) -> Option<&'static str> {
-        let mut rest = Self { memory: self.memory, ..new.clone() };
+        let mut rest = Self {
+            memory: self.memory,
+            ..new.clone()
+        };
         let follows = !self.memory_is_written && !new.memory_is_written;
-        // More memory than the sources need does no harm. Less leaves no room for what they are to take.
+        // More memory than the sources need does no harm. Less leaves no room for what they are to
+        // take.
         let is_enough = self.memory == new.memory || follows && self.memory > new.memory;
         if is_enough {
             // Whether it was written is no difference where it is as much.
@@ -38,7 +54,9 @@ impl Gateway {
         }
         match (*self == rest, is_enough) {
             (true, true) => None,
-            (true, false) if follows => Some("[gateway] (its memory follows the largest body of a source)"),
+            (true, false) if follows => {
+                Some("[gateway] (its memory follows the largest body of a source)")
+            }
             _ => Some("[gateway]"),
         }
     }
@@ -66,7 +84,8 @@ mod tests {
     "#;
 
     fn config(text: &str) -> Config {
-        Config::parse(text, Path::new("gateway.toml"), &|_| None).unwrap_or_else(|problems| panic!("{problems}"))
+        Config::parse(text, Path::new("gateway.toml"), &|_| None)
+            .unwrap_or_else(|problems| panic!("{problems}"))
     }
 
     /// The tables that need a restart where each `from` in the configuration becomes `to`.
@@ -83,22 +102,37 @@ mod tests {
         let none = [""; 0];
         assert_eq!(restarts(&[]), none);
         assert_eq!(
-            restarts(&[("canary-3", "canary-4"), ("[sources.s]", "[limits]\nbody = \"1MiB\"\n[sources.t]")]),
+            restarts(&[
+                ("canary-3", "canary-4"),
+                ("[sources.s]", "[limits]\nbody = \"1MiB\"\n[sources.t]")
+            ]),
             none
         );
-        assert_eq!(restarts(&[("\"first\"\n", "\"second\"\ntoken = \"t\"\nexpect_every = \"1h\"\n")]), none);
+        assert_eq!(
+            restarts(&[(
+                "\"first\"\n",
+                "\"second\"\ntoken = \"t\"\nexpect_every = \"1h\"\n"
+            )]),
+            none
+        );
     }
 
     #[test]
     fn every_other_table_is_named() {
-        assert_eq!(restarts(&[("canary-2", "canary-4")]), ["[destinations.second]"]);
+        assert_eq!(
+            restarts(&[("canary-2", "canary-4")]),
+            ["[destinations.second]"]
+        );
         assert_eq!(
             restarts(&[("[destinations.second]", "[destinations.third]")]),
             ["[destinations.second]", "[destinations.third]"]
         );
         assert_eq!(restarts(&[("gw.example", "gx.example")]), ["[gateway]"]);
         assert_eq!(
-            restarts(&[("[gateway]", "[retention]\nage = \"2h\"\n[gateway]\nadmin_token = \"canary-5\"")]),
+            restarts(&[(
+                "[gateway]",
+                "[retention]\nage = \"2h\"\n[gateway]\nadmin_token = \"canary-5\""
+            )]),
             ["[gateway]", "[retention]"]
         );
     }
@@ -108,11 +142,21 @@ mod tests {
         let huge = BEFORE.replace("[sources.s]", "[limits]\nbody = \"64MiB\"\n[sources.s]");
         assert_eq!(config(&huge).restarts_for(&config(BEFORE)), [""; 0]);
         let more = config(BEFORE).restarts_for(&config(&huge));
-        assert_eq!(more, ["[gateway] (its memory follows the largest body of a source)"]);
-        let memory = |size: &str| BEFORE.replace("[gateway]", &format!("[gateway]\nmemory = \"{size}\""));
-        assert_eq!(config(BEFORE).restarts_for(&config(&memory("256MiB"))), [""; 0]);
+        assert_eq!(
+            more,
+            ["[gateway] (its memory follows the largest body of a source)"]
+        );
+        let memory =
+            |size: &str| BEFORE.replace("[gateway]", &format!("[gateway]\nmemory = \"{size}\""));
+        assert_eq!(
+            config(BEFORE).restarts_for(&config(&memory("256MiB"))),
+            [""; 0]
+        );
         for size in ["255MiB", "257MiB"] {
-            assert_eq!(config(BEFORE).restarts_for(&config(&memory(size))), ["[gateway]"]);
+            assert_eq!(
+                config(BEFORE).restarts_for(&config(&memory(size))),
+                ["[gateway]"]
+            );
         }
     }
 }

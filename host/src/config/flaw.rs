@@ -1,5 +1,5 @@
-//! Flaws of secrets that a person can be told of before the first request fails: what surrounds them, what stands in the
-//! place of one, and what is too short to be one.
+//! Flaws of secrets that a person can be told of before the first request fails: what surrounds
+//! them, what stands in the place of one, and what is too short to be one.
 //!
 //! The judgement is pure, and its words show nothing of the secret.
 
@@ -52,14 +52,23 @@ pub fn secret_flaw(secret: &str) -> Option<Flaw> {
         return Some(flaw);
     }
     if is_quoted(secret) {
-        return flaw("stands in quotes, which nothing removes there", "write it without the quotes");
+        return flaw(
+            "stands in quotes, which nothing removes there",
+            "write it without the quotes",
+        );
     }
     if is_placeholder(secret) {
-        return flaw("reads like the placeholder of an example", "write the secret itself");
+        return flaw(
+            "reads like the placeholder of an example",
+            "write the secret itself",
+        );
     }
     if is_account(secret) {
         let help = "copy the Auth Token, which stands beside it in the console";
-        return flaw("has the form of a Twilio SID, which is a name and no secret", help);
+        return flaw(
+            "has the form of a Twilio SID, which is a name and no secret",
+            help,
+        );
     }
     if secret.chars().count() < SHORTEST {
         return flaw(
@@ -74,26 +83,52 @@ pub fn secret_flaw(secret: &str) -> Option<Flaw> {
 pub(super) fn stray_character(secret: &str) -> Option<Flaw> {
     let flaw = |found, help| Some(Flaw { found, help });
     if secret.contains('\u{feff}') {
-        return flaw("holds a byte order mark, which is no part of it", "save the file as UTF-8 without BOM");
+        return flaw(
+            "holds a byte order mark, which is no part of it",
+            "save the file as UTF-8 without BOM",
+        );
     }
     if secret.trim() != secret {
-        return flaw("has a blank or a line end at its beginning or end", "write it without, as printf %s does");
+        return flaw(
+            "has a blank or a line end at its beginning or end",
+            "write it without, as printf %s does",
+        );
     }
     if secret.contains(char::is_control) {
-        return flaw("holds a line end or another control character", "write it on one line");
+        return flaw(
+            "holds a line end or another control character",
+            "write it on one line",
+        );
     }
     None
 }
 
 fn is_quoted(secret: &str) -> bool {
-    [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”'), ('‘', '’'), ('„', '“'), ('«', '»')]
-        .iter()
-        .any(|(open, close)| secret.len() > 1 && secret.starts_with(*open) && secret.ends_with(*close))
+    [
+        ('"', '"'),
+        ('\'', '\''),
+        ('`', '`'),
+        ('“', '”'),
+        ('‘', '’'),
+        ('„', '“'),
+        ('«', '»'),
+    ]
+    .iter()
+    .any(|(open, close)| secret.len() > 1 && secret.starts_with(*open) && secret.ends_with(*close))
 }
 
 fn is_placeholder(secret: &str) -> bool {
-    let enclosed = [("<", ">"), ("{{", "}}"), ("${", "}"), ("[", "]"), ("%", "%")];
-    if enclosed.iter().any(|(open, close)| secret.starts_with(open) && secret.ends_with(close)) {
+    let enclosed = [
+        ("<", ">"),
+        ("{{", "}}"),
+        ("${", "}"),
+        ("[", "]"),
+        ("%", "%"),
+    ];
+    if enclosed
+        .iter()
+        .any(|(open, close)| secret.starts_with(open) && secret.ends_with(close))
+    {
         return true;
     }
     if secret.contains('…') || secret.contains("...") {
@@ -107,13 +142,20 @@ fn is_placeholder(secret: &str) -> bool {
     }
     let lower = secret.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric());
-    words.any(|word| PLACEHOLDERS.contains(&word) || word.len() > 3 && word.bytes().all(|byte| byte == b'x'))
+    words.any(|word| {
+        PLACEHOLDERS.contains(&word) || word.len() > 3 && word.bytes().all(|byte| byte == b'x')
+    })
 }
 
-/// Returns true for an id of Twilio's: two letters and 32 hex digits. An account's begins with AC, a key's with SK.
+/// Returns true for an id of Twilio's: two letters and 32 hex digits. An account's begins with AC,
+/// a key's with SK.
 fn is_account(secret: &str) -> bool {
-    let digits = secret.strip_prefix("AC").or_else(|| secret.strip_prefix("SK"));
-    digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    let digits = secret
+        .strip_prefix("AC")
+        .or_else(|| secret.strip_prefix("SK"));
+    digits.is_some_and(|digits| {
+        digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 #[cfg(test)]
@@ -151,7 +193,10 @@ mod tests {
             let flaw = secret_flaw(secret).unwrap_or_else(|| panic!("{secret:?} has a flaw"));
             assert!(flaw.found.contains(found), "{secret:?}: {}", flaw.found);
             let shown = [flaw.found, flaw.help].concat();
-            assert!(secret.len() < 4 || !shown.contains(secret), "{secret:?} is shown");
+            assert!(
+                secret.len() < 4 || !shown.contains(secret),
+                "{secret:?} is shown"
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! `[gateway]`: where the gateway listens, what it is called outside, and where it keeps what it took.
+//! `[gateway]`: where the gateway listens, what it is called outside, and where it keeps what it
+//! took.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,7 +14,8 @@ use super::raw::{Table, Value};
 use super::tls::{self, TlsFiles};
 use super::url::PublicUrl;
 
-/// A reverse proxy with TLS stands in front, so by default nothing outside the machine reaches the gateway itself.
+/// A reverse proxy with TLS stands in front, so by default nothing outside the machine reaches the
+/// gateway itself.
 pub const LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 8080);
 /// Room for the slowest answer of a destination, and less than what systemd waits before it kills.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -22,7 +24,8 @@ pub const MEMORY: usize = 256 * MIB;
 
 /// The longest path of a Unix socket, which the system takes.
 const LONGEST_SOCKET_PATH: usize = 107;
-/// The permissions of a Unix socket: for the gateway's user, and for its group, in which the proxy is.
+/// The permissions of a Unix socket: for the gateway's user, and for its group, in which the proxy
+/// is.
 const LISTEN_MODE: u32 = 0o660;
 
 /// What `[gateway]` means.
@@ -30,7 +33,8 @@ const LISTEN_MODE: u32 = 0o660;
 pub struct Gateway {
     /// The address for senders' requests. Default [`LISTEN`].
     pub listen: Listen,
-    /// The files with which that place speaks TLS. Default none: plain HTTP, for a proxy in front that ends TLS.
+    /// The files with which that place speaks TLS. Default none: plain HTTP, for a proxy in front
+    /// that ends TLS.
     pub tls: Option<TlsFiles>,
     /// The peers that may say, in `X-Forwarded-For`, for whom they ask. Default none.
     pub trusted_proxies: Networks,
@@ -38,18 +42,19 @@ pub struct Gateway {
     pub public_url: PublicUrl,
     /// Metrics, health and operators' pages; `None` for `"off"`.
     pub admin: Option<Admin>,
-    /// The folder where requests and alerts are kept. A relative path starts at the configuration file's folder, not at the folder
-    /// that the gateway happens to be started in. Default `data`.
+    /// The folder where requests and alerts are kept. A relative path starts at the configuration
+    /// file's folder, not at the folder that the gateway happens to be started in. Default `data`.
     pub data_dir: PathBuf,
-    /// The time requests and deliveries in flight may take to end when the gateway is told to stop. Default
-    /// [`SHUTDOWN_GRACE`].
+    /// The time requests and deliveries in flight may take to end when the gateway is told to stop.
+    /// Default [`SHUTDOWN_GRACE`].
     pub shutdown_grace: Duration,
-    /// The name of the destination at which the operator hears of trouble with the others, and with the store. It exists.
-    /// None by default: then the log and the metrics tell.
+    /// The name of the destination at which the operator hears of trouble with the others, and with
+    /// the store. It exists. None by default: then the log and the metrics tell.
     pub operator_destination: Option<String>,
-    /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for connections. Alerts that wait
-    /// on disk are not counted: of these a destination has a bounded window in memory. Default [`MEMORY`], or what the largest
-    /// body and output of a source need, where that is more: [`BODIES`], [`OUTPUTS`].
+    /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for
+    /// connections. Alerts that wait on disk are not counted: of these a destination has a bounded
+    /// window in memory. Default [`MEMORY`], or what the largest body and output of a source need,
+    /// where that is more: [`BODIES`], [`OUTPUTS`].
     pub memory: usize,
     /// True if the value was written, and so does not follow the sources.
     pub memory_is_written: bool,
@@ -100,27 +105,37 @@ impl Gateway {
     }
 }
 
-/// The least memory of a gateway, in largest bodies. Requests get a sixth of it, a body counts twice there, and
-/// beside a source that takes all it can get, which is half and one request more, one of another source must still fit.
+/// The least memory of a gateway, in largest bodies. Requests get a sixth of it, a body counts
+/// twice there, and beside a source that takes all it can get, which is half and one request more,
+/// one of another source must still fit.
 pub(super) const BODIES: usize = 56;
-/// The least memory of a gateway, in largest outputs with their bodies: half of what requests get must have room for one. Few
-/// are as large, so that it need not be more.
+/// The least memory of a gateway, in largest outputs with their bodies: half of what requests get
+/// must have room for one. Few are as large, so that it need not be more.
 pub(super) const OUTPUTS: usize = 12;
 
-/// Reads `[gateway]`. `destinations` are the names of those that were written; `None` where they are not to be judged.
+/// Reads `[gateway]`. `destinations` are the names of those that were written; `None` where they
+/// are not to be judged.
 ///
 /// # Errors
-/// The gateway with an assumption in the place of each value that could not be read, so that the rest can be judged in the
-/// same pass.
-pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>) -> Result<Gateway, Box<Gateway>> {
+/// The gateway with an assumption in the place of each value that could not be read, so that the
+/// rest can be judged in the same pass.
+pub(super) fn read(
+    mut table: Table<'_>,
+    destinations: Option<&[&str]>,
+) -> Result<Gateway, Box<Gateway>> {
     let reading = table.reading;
     let listen = listen(&mut table);
     let tls = table.optional("tls", None, |value| tls::read(&value, false).map(Some));
-    let trusted_proxies = table.optional("trusted_proxies", Networks::default(), |value| trusted(&value));
+    let trusted_proxies = table.optional("trusted_proxies", Networks::default(), |value| {
+        trusted(&value)
+    });
     // Files that cannot be used are a problem already; TLS is meant nevertheless.
     let speaks_tls = tls.as_ref().is_none_or(Option::is_some);
-    let public_url = table
-        .required("public_url", "public_url = \"https://alerts.example.com\"", |value| value.public_url(speaks_tls));
+    let public_url = table.required(
+        "public_url",
+        "public_url = \"https://alerts.example.com\"",
+        |value| value.public_url(speaks_tls),
+    );
     let address = listen.as_ref().and_then(Listen::address);
     let admin = admin::read(&mut table, address);
     let data_dir = table.optional("data_dir", reading.path("data"), |value| {
@@ -131,12 +146,14 @@ pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>) -> Resul
         }
         Some(value.reading.path(text))
     });
-    let shutdown_grace =
-        table.optional("shutdown_grace", SHUTDOWN_GRACE, |value| value.duration(&(Duration::ZERO..=HOUR)));
-    let operator_destination = table.optional("operator_destination", None, |value| match destinations {
-        Some(known) => name::of_destination(&value, known).map(Some),
-        None => Some(None),
+    let shutdown_grace = table.optional("shutdown_grace", SHUTDOWN_GRACE, |value| {
+        value.duration(&(Duration::ZERO..=HOUR))
     });
+    let operator_destination =
+        table.optional("operator_destination", None, |value| match destinations {
+            Some(known) => name::of_destination(&value, known).map(Some),
+            None => Some(None),
+        });
     let memory_is_written = table.entries().any(|(key, _)| key.get_ref() == "memory");
     let memory = table.optional("memory", MEMORY, |value| value.size(&(16 * MIB..=64 * GIB)));
     table.finish();
@@ -161,7 +178,11 @@ pub(super) fn read(mut table: Table<'_>, destinations: Option<&[&str]>) -> Resul
         memory: memory.unwrap_or(MEMORY),
         memory_is_written: memory_is_written && memory.is_some(),
     };
-    if whole { Ok(gateway) } else { Err(Box::new(gateway)) }
+    if whole {
+        Ok(gateway)
+    } else {
+        Err(Box::new(gateway))
+    }
 }
 
 /// Reads `listen` and, for a Unix socket, `listen_mode`.
@@ -181,12 +202,20 @@ fn listen(table: &mut Table<'_>) -> Option<Listen> {
     });
     let mode = table.optional("listen_mode", None, |value| {
         let text = value.text("660")?;
-        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && mode & 0o600 == 0o600);
+        let mode = u32::from_str_radix(text, 8)
+            .ok()
+            .filter(|mode| *mode <= 0o777 && mode & 0o600 == 0o600);
         if mode.is_none() {
-            value.wrong_text(text, "write permissions as three octal digits, like \"660\"");
+            value.wrong_text(
+                text,
+                "write permissions as three octal digits, like \"660\"",
+            );
         } else if !matches!(listen, Some(Listen::Unix { .. }) | None) {
             let found = format!("{} is written, and listen is no Unix socket", value.label);
-            value.warning(found, "leave it out, or write listen = \"unix:/run/alert-gateway/in.sock\"");
+            value.warning(
+                found,
+                "leave it out, or write listen = \"unix:/run/alert-gateway/in.sock\"",
+            );
         }
         mode.map(Some)
     })?;
@@ -200,7 +229,10 @@ fn trusted(value: &Value<'_>) -> Option<Networks> {
     let networks = value.networks("10.0.0.0/8")?;
     if networks.contain_everybody() {
         let found = format!("{} is everybody", value.label);
-        value.warning(found, "any client can then claim any address; name your proxies alone");
+        value.warning(
+            found,
+            "any client can then claim any address; name your proxies alone",
+        );
     }
     Some(networks)
 }
@@ -211,7 +243,10 @@ impl Value<'_> {
         let text = self.text(example)?;
         let address = text.parse().ok();
         if address.is_none() {
-            self.wrong_text(text, format!("write an IP address and a port, like {example:?}"));
+            self.wrong_text(
+                text,
+                format!("write an IP address and a port, like {example:?}"),
+            );
         }
         address
     }

@@ -1,11 +1,13 @@
-//! `[limits]` for all sources and `[sources.<name>.limits]` for one: what a request and a plugin call may use.
+//! `[limits]` for all sources and `[sources.<name>.limits]` for one: what a request and a plugin
+//! call may use.
 
 use std::time::Duration;
 
 use super::quantity::{GIB, KIB, MIB, Rate};
 use super::raw::Table;
 
-/// The limits that the operator wrote, for all sources or for one: a plugin may ask for larger ones in place of the others.
+/// The limits that the operator wrote, for all sources or for one: a plugin may ask for larger ones
+/// in place of the others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
     /// See [`Limits`]; so for all fields.
@@ -36,8 +38,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Each is some hundred times what a webhook needs; beyond that something is wrong. There is no rate: how many events
-    /// a sender has is not the gateway's to know, and what is too many for it is refused without one.
+    /// Each is some hundred times what a webhook needs; beyond that something is wrong. There is no
+    /// rate: how many events a sender has is not the gateway's to know, and what is too many for it
+    /// is refused without one.
     fn default() -> Self {
         Self {
             body: 256 * KIB,
@@ -64,7 +67,8 @@ pub(super) fn read(mut table: Table<'_>, inherited: Limits) -> Option<Limits> {
     }
     let transfer = KIB..=64 * MIB;
     let body = table.optional("body", inherited.body, |value| value.size(&transfer));
-    // Below 10 ms a busy machine fails calls that are not at fault; beyond 30 s every sender has gone.
+    // Below 10 ms a busy machine fails calls that are not at fault; beyond 30 s every sender has
+    // gone.
     let time = table.optional("time", inherited.time, |value| {
         value.duration(&(Duration::from_millis(10)..=Duration::from_secs(30)))
     });
@@ -72,5 +76,12 @@ pub(super) fn read(mut table: Table<'_>, inherited: Limits) -> Option<Limits> {
     let output = table.optional("output", inherited.output, |value| value.size(&transfer));
     let rate = table.optional("rate", inherited.rate, |value| value.rate());
     table.finish();
-    Some(Limits { body: body?, time: time?, memory: memory?, output: output?, rate: rate?, written })
+    Some(Limits {
+        body: body?,
+        time: time?,
+        memory: memory?,
+        output: output?,
+        rate: rate?,
+        written,
+    })
 }

@@ -1,16 +1,19 @@
 //! The configuration: one TOML file, read in two steps, with every problem told at once.
 //!
-//! 1. The document (`raw`), with the line and column of every key and value, as far as it can be made out at all.
-//! 2. Its meaning: one file for each section below (`gateway` with `admin`, `retention`, `destination`, `source`, `limits`,
-//!    `settings`). Each key is named in one place, together with its default, its limits and what to write instead of
-//!    something wrong. `assemble` puts them together.
+//! 1. The document (`raw`), with the line and column of every key and value, as far as it can be
+//!    made out at all.
+//! 2. Its meaning: one file for each section below (`gateway` with `admin`, `retention`,
+//!    `destination`, `source`, `limits`, `settings`). Each key is named in one place, together with
+//!    its default, its limits and what to write instead of something wrong. `assemble` puts them
+//!    together.
 //!
-//! Nothing stops at the first problem, because an operator who fixes one line at a time restarts a gateway ten times: see
-//! [`Draft`]. Secrets come as `{ env = "…" }`, `{ file = "…" }`, `{ credential = "…" }` or plain text, become a [`Secret`],
-//! and appear in no message: therefore a [`Problem`] names line and column and does not show the line.
+//! Nothing stops at the first problem, because an operator who fixes one line at a time restarts a
+//! gateway ten times: see [`Draft`]. Secrets come as `{ env = "…" }`, `{ file = "…" }`,
+//! `{ credential = "…" }` or plain text, become a [`Secret`], and appear in no message: therefore a
+//! [`Problem`] names line and column and does not show the line.
 //!
-//! Paths in the file start at the file's own folder. What the settings of a source may be is the plugin's to say; that
-//! check stands in `sources::schema`.
+//! Paths in the file start at the file's own folder. What the settings of a source may be is the
+//! plugin's to say; that check stands in `sources::schema`.
 
 mod admin;
 mod assemble;
@@ -42,14 +45,17 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use admin::{ADMIN, Admin};
-pub use destination::{CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, Network, TIMEOUT, Webhook};
+pub use destination::{
+    CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, Network, TIMEOUT, Webhook,
+};
 pub use flaw::{Flaw, secret_flaw};
 pub use gateway::{Gateway, LISTEN, Listen, MEMORY, SHUTDOWN_GRACE};
 pub use limits::{Limits, Written};
 pub use name::OWN_SOURCE;
 pub use network::Networks;
 pub use policy::{
-    Condition, Field, KeyTemplate, NamedPattern, Pattern, PatternError, REDACTED, Redaction, Rule, Term, mark,
+    Condition, Field, KeyTemplate, NamedPattern, Pattern, PatternError, REDACTED, Redaction, Rule,
+    Term, mark,
 };
 pub(crate) use problem::listed;
 pub use problem::{Cause, Position, Problem, Problems, causes, did_you_mean};
@@ -87,8 +93,9 @@ pub struct Config {
 
 /// A configuration as far as it could be made out, and everything that is wrong with it.
 ///
-/// A mistake in one table hides none in another: a part that could not be read is left out, or an assumption stands in its
-/// place, so that plugins can judge the settings of their sources in the same pass.
+/// A mistake in one table hides none in another: a part that could not be read is left out, or an
+/// assumption stands in its place, so that plugins can judge the settings of their sources in the
+/// same pass.
 #[derive(Debug)]
 pub struct Draft {
     /// The configuration; not to be run where there are problems.
@@ -124,11 +131,15 @@ impl Config {
     /// All problems of the file.
     pub fn load_without_secrets(path: &Path, stand_in: &str) -> Result<Self, Problems> {
         let (text, exposed) = read_text(path)?;
-        Self::understand(Reading::new(&text, path, &|_| None, exposed).with_stand_in(stand_in), path)?.whole()
+        Self::understand(
+            Reading::new(&text, path, &|_| None, exposed).with_stand_in(stand_in),
+            path,
+        )?
+        .whole()
     }
 
-    /// Returns where the configuration in a file has its data kept, for a command that only looks at them. Nothing but
-    /// `[gateway]` has to be right, and its secrets need not be known.
+    /// Returns where the configuration in a file has its data kept, for a command that only looks
+    /// at them. Nothing but `[gateway]` has to be right, and its secrets need not be known.
     ///
     /// # Errors
     /// The problems of `[gateway]`.
@@ -150,9 +161,20 @@ impl Config {
         Self::understand(Reading::new(text, path, env, false), path)?.whole()
     }
 
-    /// Makes a problem at a place in this configuration, for a judge that knows more than the configuration.
-    pub fn problem(&self, position: Position, found: impl Into<String>, help: impl Into<String>) -> Problem {
-        Problem { file: self.path.clone(), position: Some(position), found: found.into(), help: help.into() }
+    /// Makes a problem at a place in this configuration, for a judge that knows more than the
+    /// configuration.
+    pub fn problem(
+        &self,
+        position: Position,
+        found: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            file: self.path.clone(),
+            position: Some(position),
+            found: found.into(),
+            help: help.into(),
+        }
     }
 
     fn understand(reading: Reading<'_>, path: &Path) -> Result<Draft, Problems> {
@@ -160,7 +182,14 @@ impl Config {
         let config = assemble::assemble(&document, &reading);
         let (problems, warnings) = reading.end();
         match config {
-            Some(config) => Ok(Draft { config: Self { path: path.to_owned(), warnings, ..config }, problems }),
+            Some(config) => Ok(Draft {
+                config: Self {
+                    path: path.to_owned(),
+                    warnings,
+                    ..config
+                },
+                problems,
+            }),
             None => Err(Problems(problems)),
         }
     }
@@ -172,7 +201,11 @@ impl Draft {
     /// # Errors
     /// All problems.
     pub fn whole(self) -> Result<Config, Problems> {
-        if self.problems.is_empty() { Ok(self.config) } else { Err(Problems(self.problems)) }
+        if self.problems.is_empty() {
+            Ok(self.config)
+        } else {
+            Err(Problems(self.problems))
+        }
     }
 }
 
@@ -185,11 +218,20 @@ pub fn of_process(name: &str) -> Option<String> {
 fn read_text(path: &Path) -> Result<(String, bool), Problems> {
     let unreadable = |found: String, position| {
         let help = "name the configuration with --config FILE".to_owned();
-        Problems(vec![Problem { file: path.to_owned(), position, found, help }])
+        Problems(vec![Problem {
+            file: path.to_owned(),
+            position,
+            found,
+            help,
+        }])
     };
-    let (bytes, exposed) = read(path).map_err(|why| unreadable(format!("cannot be read: {why}"), None))?;
+    let (bytes, exposed) =
+        read(path).map_err(|why| unreadable(format!("cannot be read: {why}"), None))?;
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(unreadable("is larger than 1 MiB, so it is not a configuration".to_owned(), None));
+        return Err(unreadable(
+            "is larger than 1 MiB, so it is not a configuration".to_owned(),
+            None,
+        ));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);

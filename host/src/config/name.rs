@@ -1,4 +1,5 @@
-//! Names of sources and destinations. They stand in URLs, metrics and file names, so they are short and plain.
+//! Names of sources and destinations. They stand in URLs, metrics and file names, so they are short
+//! and plain.
 
 use toml::de::DeValue;
 
@@ -9,18 +10,20 @@ use super::reading::Reading;
 /// The longest name. Senders limit the length of a URL, and a name is part of one.
 const LONGEST: usize = 63;
 
-/// The source of the gateway's own alerts. No configured source may be called so: their events would be taken for each
-/// other's.
+/// The source of the gateway's own alerts. No configured source may be called so: their events
+/// would be taken for each other's.
 pub const OWN_SOURCE: &str = "alert-gateway";
 
-/// Returns true if `name` is `[a-z0-9][a-z0-9_-]*` of at most 63 characters, and reports it otherwise.
+/// Returns true if `name` is `[a-z0-9][a-z0-9_-]*` of at most 63 characters, and reports it
+/// otherwise.
 pub(super) fn is_valid(what: &str, name: &str, span: Span, reading: &Reading<'_>) -> bool {
     if what == "source" && name == OWN_SOURCE {
         let found = format!("{} is the source of the gateway's own alerts", quoted(name));
         reading.problem(span, found, "give this source another name");
         return false;
     }
-    let rest = name.strip_prefix(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    let rest =
+        name.strip_prefix(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
     if name.len() <= LONGEST && rest.is_some_and(|rest| rest.chars().all(allowed)) {
         return true;
     }
@@ -29,7 +32,11 @@ pub(super) fn is_valid(what: &str, name: &str, span: Span, reading: &Reading<'_>
         Some(plain) => format!("name it {plain:?} ({rule})"),
         None => format!("use {rule}"),
     };
-    reading.problem(span, format!("{} is not a name for a {what}", quoted(name)), help);
+    reading.problem(
+        span,
+        format!("{} is not a name for a {what}", quoted(name)),
+        help,
+    );
     false
 }
 
@@ -40,7 +47,10 @@ fn allowed(c: char) -> bool {
 /// Returns the nearest name that is allowed.
 fn plain(name: &str) -> Option<String> {
     let lower = name.chars().flat_map(char::to_lowercase);
-    let plain: String = lower.map(|c| if allowed(c) { c } else { '-' }).take(LONGEST).collect();
+    let plain: String = lower
+        .map(|c| if allowed(c) { c } else { '-' })
+        .take(LONGEST)
+        .collect();
     let plain = plain.trim_matches(['-', '_']);
     (!plain.is_empty()).then(|| plain.to_owned())
 }
@@ -48,16 +58,30 @@ fn plain(name: &str) -> Option<String> {
 /// Reads the name of a configured destination.
 pub(super) fn of_destination(value: &Value<'_>, known: &[&str]) -> Option<String> {
     let name = value.text("itoc360")?;
-    // One whose name is not allowed is a problem already, and will be called what that problem says.
-    if known.iter().any(|known| *known == name || plain(known).as_deref() == Some(name)) {
+    // One whose name is not allowed is a problem already, and will be called what that problem
+    // says.
+    if known
+        .iter()
+        .any(|known| *known == name || plain(known).as_deref() == Some(name))
+    {
         return Some(name.to_owned());
     }
     let help = match did_you_mean(name, known.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None if known.is_empty() => format!("add [destinations.{name}]"),
-        None => format!("the destinations are {}", listed(known.iter().copied(), "and")),
+        None => format!(
+            "the destinations are {}",
+            listed(known.iter().copied(), "and")
+        ),
     };
-    value.absent(format!("{} is {}, which is not configured", value.label, quoted(name)), help);
+    value.absent(
+        format!(
+            "{} is {}, which is not configured",
+            value.label,
+            quoted(name)
+        ),
+        help,
+    );
     None
 }
 
@@ -65,7 +89,10 @@ pub(super) fn of_destination(value: &Value<'_>, known: &[&str]) -> Option<String
 pub(super) fn of_destinations(value: &Value<'_>, known: &[&str]) -> Option<Vec<String>> {
     let items = match value.value {
         DeValue::Array(items) if items.is_empty() => {
-            value.problem(format!("{} is an empty list", value.label), "name a destination");
+            value.problem(
+                format!("{} is an empty list", value.label),
+                "name a destination",
+            );
             return None;
         }
         DeValue::Array(items) => items,

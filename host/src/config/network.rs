@@ -23,8 +23,8 @@ impl Networks {
         self.0.is_empty()
     }
 
-    /// Returns true if an address is in one of them. `::ffff:192.0.2.1`, as a socket for both families names its IPv4 peers, is
-    /// 192.0.2.1.
+    /// Returns true if an address is in one of them. `::ffff:192.0.2.1`, as a socket for both
+    /// families names its IPv4 peers, is 192.0.2.1.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
@@ -53,21 +53,34 @@ impl Value<'_> {
             return None;
         }
         // Every one is read before any is given up, so that every problem is told.
-        let networks: Vec<_> = list.iter().map(|one| self.item(one).network(example)).collect();
+        let networks: Vec<_> = list
+            .iter()
+            .map(|one| self.item(one).network(example))
+            .collect();
         networks.into_iter().collect::<Option<_>>().map(Networks)
     }
 
     /// A network, or a single address.
     fn network(&self, example: &str) -> Option<IpNet> {
         let text = self.text(example)?;
-        let Some(network) = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)) else {
-            self.wrong_text(text, format!("write an address or a network, like {example:?}"));
+        let Some(network) = text
+            .parse()
+            .ok()
+            .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+        else {
+            self.wrong_text(
+                text,
+                format!("write an address or a network, like {example:?}"),
+            );
             return None;
         };
         // Either less or more was meant than this says, and nobody can know which.
         if network != network.trunc() {
             let (whole, single) = (network.trunc().to_string(), network.addr().to_string());
-            self.wrong_text(text, format!("write {whole:?} for the network, or {single:?} for the address"));
+            self.wrong_text(
+                text,
+                format!("write {whole:?} for the network, or {single:?} for the address"),
+            );
             return None;
         }
         Some(canonical(network))
@@ -91,7 +104,12 @@ mod tests {
     use super::*;
 
     fn networks(written: &[&str]) -> Networks {
-        Networks(written.iter().map(|text| canonical(text.parse().unwrap())).collect())
+        Networks(
+            written
+                .iter()
+                .map(|text| canonical(text.parse().unwrap()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -106,8 +124,14 @@ mod tests {
             ("0.0.0.0/0", "::ffff:192.0.2.1", "2001:db8::"),
         ] {
             let networks = networks(&[network]);
-            assert!(networks.contains(inside.parse().unwrap()), "{inside} is in {network}");
-            assert!(!networks.contains(outside.parse().unwrap()), "{outside} is not in {network}");
+            assert!(
+                networks.contains(inside.parse().unwrap()),
+                "{inside} is in {network}"
+            );
+            assert!(
+                !networks.contains(outside.parse().unwrap()),
+                "{outside} is not in {network}"
+            );
         }
     }
 

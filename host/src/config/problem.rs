@@ -1,7 +1,8 @@
 //! The mistakes of a configuration, told so that the operator can fix them without a manual.
 //!
-//! A problem names the place, what was found there, and what would have been right. It never shows the operator's line
-//! itself: that line may hold a secret. One cause in many places is one [`Cause`].
+//! A problem names the place, what was found there, and what would have been right. It never shows
+//! the operator's line itself: that line may hold a secret. One cause in many places is one
+//! [`Cause`].
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +13,8 @@ use std::path::PathBuf;
 /// Bytes of the document, from and to.
 pub(super) type Span = Range<usize>;
 
-/// A place in the configuration file. Both numbers count from 1; columns count characters, not bytes.
+/// A place in the configuration file. Both numbers count from 1; columns count characters, not
+/// bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The line.
@@ -35,7 +37,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Returns what was found without the name of the source or destination, so that one cause in many places is known.
+    /// Returns what was found without the name of the source or destination, so that one cause in
+    /// many places is known.
     fn cause(&self) -> String {
         let mut cause = String::with_capacity(self.found.len());
         let mut rest = self.found.as_str();
@@ -55,9 +58,14 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
-    /// Writes one line: `gateway.toml:12:5: unknown key "formt" in [destinations.itoc360]; did you mean "format"?`
+    /// Writes one line:
+    /// `gateway.toml:12:5: unknown key "formt" in [destinations.itoc360]; did you mean "format"?`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Cause { first: self, others: Vec::new() }.fmt(f)
+        Cause {
+            first: self,
+            others: Vec::new(),
+        }
+        .fmt(f)
     }
 }
 
@@ -82,7 +90,10 @@ pub fn causes(problems: &[Problem]) -> Vec<Cause<'_>> {
             }
             _ => {
                 known.insert(problem.cause(), causes.len());
-                causes.push(Cause { first: problem, others: Vec::new() });
+                causes.push(Cause {
+                    first: problem,
+                    others: Vec::new(),
+                });
             }
         }
     }
@@ -94,19 +105,44 @@ impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// Further places are counted and not named.
         const NAMED: usize = 3;
-        let Problem { file, position, found, help } = self.first;
+        let Problem {
+            file,
+            position,
+            found,
+            help,
+        } = self.first;
         write!(f, "{}:", printable(&file.to_string_lossy()))?;
         if let Some(Position { line, column }) = position {
             write!(f, "{line}:{column}:")?;
         }
         write!(f, " {}", printable(found))?;
         if !self.others.is_empty() {
-            let lines: Vec<_> = self.others.iter().take(NAMED).map(|position| position.line.to_string()).collect();
-            let (places, line) =
-                if self.others.len() == 1 { ("1 other place", "line") } else { ("other places", "lines") };
-            let count = if self.others.len() == 1 { String::new() } else { format!("{} ", self.others.len()) };
-            let more = if self.others.len() > NAMED { ", …" } else { "" };
-            write!(f, " (and so in {count}{places}: {line} {}{more})", lines.join(", "))?;
+            let lines: Vec<_> = self
+                .others
+                .iter()
+                .take(NAMED)
+                .map(|position| position.line.to_string())
+                .collect();
+            let (places, line) = if self.others.len() == 1 {
+                ("1 other place", "line")
+            } else {
+                ("other places", "lines")
+            };
+            let count = if self.others.len() == 1 {
+                String::new()
+            } else {
+                format!("{} ", self.others.len())
+            };
+            let more = if self.others.len() > NAMED {
+                ", …"
+            } else {
+                ""
+            };
+            write!(
+                f,
+                " (and so in {count}{places}: {line} {}{more})",
+                lines.join(", ")
+            )?;
         }
         if !help.is_empty() {
             write!(f, "; {}", printable(help))?;
@@ -134,12 +170,17 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Returns the candidate that was most likely meant by `found`, if any is near enough. Right as a question only: "did you
-/// mean".
-pub fn did_you_mean<'c>(found: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    /// Jaro-Winkler similarity, 0 to 1. It weighs a common beginning, so that "dest" finds "destination".
+/// Returns the candidate that was most likely meant by `found`, if any is near enough. Right as a
+/// question only: "did you mean".
+pub fn did_you_mean<'c>(
+    found: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
+    /// Jaro-Winkler similarity, 0 to 1. It weighs a common beginning, so that "dest" finds
+    /// "destination".
     const NEAR: f64 = 0.8;
-    // What is typed by mistake is short, and the comparison takes time with the square of the length.
+    // What is typed by mistake is short, and the comparison takes time with the square of the
+    // length.
     if found.len() > 100 {
         return None;
     }
@@ -149,8 +190,12 @@ pub fn did_you_mean<'c>(found: &str, candidates: impl IntoIterator<Item = &'c st
         0 | 1 if found.len() > 2 => 1.0,
         _ => strsim::jaro_winkler(&found, candidate),
     };
-    let near = candidates.into_iter().map(|candidate| (nearness(candidate), candidate));
-    near.filter(|(nearness, _)| *nearness >= NEAR).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
+    let near = candidates
+        .into_iter()
+        .map(|candidate| (nearness(candidate), candidate));
+    near.filter(|(nearness, _)| *nearness >= NEAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
 }
 
 /// Names as a person lists them: `a, b and c`, `a, b or c`.
@@ -168,7 +213,13 @@ fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
-    let escaped = text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() });
+    let escaped = text.chars().map(|c| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    });
     Cow::Owned(escaped.collect())
 }
 
@@ -195,7 +246,10 @@ mod tests {
             found: "unknown key \"\u{1b}[2J\n\"".into(),
             help: String::new(),
         };
-        assert_eq!(problem.to_string(), r#"gateway.toml:3:1: unknown key "\u{1b}[2J\n""#);
+        assert_eq!(
+            problem.to_string(),
+            r#"gateway.toml:3:1: unknown key "\u{1b}[2J\n""#
+        );
     }
 
     #[test]
@@ -206,8 +260,13 @@ mod tests {
             found: found.to_owned(),
             help: "shorten it".to_owned(),
         };
-        let mut problems = vec![at(1, "a in [gateway] is long"), at(2, "a in [sources.s0.settings] is long")];
-        problems.extend((10..1009).map(|line| at(line, &format!("a in [sources.s{line}.settings] is long"))));
+        let mut problems = vec![
+            at(1, "a in [gateway] is long"),
+            at(2, "a in [sources.s0.settings] is long"),
+        ];
+        problems.extend(
+            (10..1009).map(|line| at(line, &format!("a in [sources.s{line}.settings] is long"))),
+        );
         problems.push(at(2000, "a in [destinations.s0] is long"));
         problems.push(at(2001, "a in [destinations.s1] is long"));
         assert_eq!(

@@ -23,7 +23,8 @@ pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
 /// A rate beyond this is none.
 const FASTEST: u32 = 1_000_000;
 
-/// So many in so long a time: as many may come at once, and each makes room again after its part of the time.
+/// So many in so long a time: as many may come at once, and each makes room again after its part of
+/// the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// The number allowed, 1 to 1,000,000.
@@ -35,7 +36,13 @@ pub struct Rate {
 impl Value<'_> {
     /// A duration: text such as `"100ms"`, `"24h"` or `"30d"`.
     pub(super) fn duration(&self, allowed: &RangeInclusive<Duration>) -> Option<Duration> {
-        let help = || format!("write a duration from {} to {}", shown(*allowed.start()), shown(*allowed.end()));
+        let help = || {
+            format!(
+                "write a duration from {} to {}",
+                shown(*allowed.start()),
+                shown(*allowed.end())
+            )
+        };
         let Some(text) = self.value.as_str() else {
             self.wrong_type(help());
             return None;
@@ -49,16 +56,30 @@ impl Value<'_> {
 
     /// A size in bytes: text such as `"256KiB"`, or a whole number of bytes.
     pub(super) fn size(&self, allowed: &RangeInclusive<usize>) -> Option<usize> {
-        let help = || format!("write a size from {} to {}", size_text(*allowed.start()), size_text(*allowed.end()));
+        let help = || {
+            format!(
+                "write a size from {} to {}",
+                size_text(*allowed.start()),
+                size_text(*allowed.end())
+            )
+        };
         let (written, size) = match self.value {
-            DeValue::String(text) => (text.to_string(), text.parse::<ByteSize>().ok().map(|size| size.as_u64())),
-            DeValue::Integer(number) => (number.to_string(), u64::from_str_radix(number.as_str(), number.radix()).ok()),
+            DeValue::String(text) => (
+                text.to_string(),
+                text.parse::<ByteSize>().ok().map(|size| size.as_u64()),
+            ),
+            DeValue::Integer(number) => (
+                number.to_string(),
+                u64::from_str_radix(number.as_str(), number.radix()).ok(),
+            ),
             _ => {
                 self.wrong_type(help());
                 return None;
             }
         };
-        let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| allowed.contains(size));
+        let size = size
+            .and_then(|size| usize::try_from(size).ok())
+            .filter(|size| allowed.contains(size));
         if size.is_none() {
             self.wrong_text(&written, help());
         }
@@ -67,12 +88,18 @@ impl Value<'_> {
 
     /// A whole number.
     pub(super) fn count(&self, allowed: &RangeInclusive<usize>) -> Option<usize> {
-        let help = format!("write a whole number from {} to {}", allowed.start(), allowed.end());
+        let help = format!(
+            "write a whole number from {} to {}",
+            allowed.start(),
+            allowed.end()
+        );
         let DeValue::Integer(number) = self.value else {
             self.wrong_type(help);
             return None;
         };
-        let count = usize::from_str_radix(number.as_str(), number.radix()).ok().filter(|n| allowed.contains(n));
+        let count = usize::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .filter(|n| allowed.contains(n));
         if count.is_none() {
             self.problem(format!("{} is {number}", self.label), help);
         }
@@ -81,7 +108,8 @@ impl Value<'_> {
 
     /// A rate: text such as `"100/s"`, `"600/min"` or `"1000/h"`; `None` for `"off"`.
     pub(super) fn rate(&self) -> Option<Option<Rate>> {
-        const HELP: &str = "write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"";
+        const HELP: &str =
+            "write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"";
         let Some(text) = self.value.as_str() else {
             self.wrong_type(HELP);
             return None;
@@ -107,12 +135,17 @@ fn parse_rate(text: &str) -> Option<Rate> {
     };
     // The parser would take a plus sign.
     let count = count.trim();
-    let count = count.bytes().all(|byte| byte.is_ascii_digit()).then(|| count.parse().ok())??;
-    NonZeroU32::new(count).filter(|count| count.get() <= FASTEST).map(|count| Rate { count, per })
+    let count = count
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| count.parse().ok())??;
+    NonZeroU32::new(count)
+        .filter(|count| count.get() <= FASTEST)
+        .map(|count| Rate { count, per })
 }
 
-/// A duration as the operator writes it: Jiff's "friendly" format, or ISO 8601, with days of 24 hours. Months and years
-/// have no length of their own.
+/// A duration as the operator writes it: Jiff's "friendly" format, or ISO 8601, with days of 24
+/// hours. Months and years have no length of their own.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
@@ -125,7 +158,8 @@ pub fn shown_duration(duration: Duration) -> String {
     if days > 0 && duration == Duration::from_secs(days * 24 * 60 * 60) {
         return format!("{days}d");
     }
-    SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |signed| format!("{signed:#}"))
+    SignedDuration::try_from(duration)
+        .map_or_else(|_| format!("{duration:?}"), |signed| format!("{signed:#}"))
 }
 
 fn shown(duration: Duration) -> String {
@@ -134,5 +168,11 @@ fn shown(duration: Duration) -> String {
 
 /// A size as it could be written, with its quotes: `"256KiB"`.
 pub fn size_text(bytes: usize) -> String {
-    format!("\"{}\"", ByteSize::b(bytes as u64).to_string().replace(".0", "").replace(' ', ""))
+    format!(
+        "\"{}\"",
+        ByteSize::b(bytes as u64)
+            .to_string()
+            .replace(".0", "")
+            .replace(' ', "")
+    )
 }

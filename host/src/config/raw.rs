@@ -1,7 +1,8 @@
-//! The raw configuration: the TOML document with the place of every key and value, before anything is made of it.
+//! The raw configuration: the TOML document with the place of every key and value, before anything
+//! is made of it.
 //!
-//! A [`Table`] is read by asking for its keys. What was asked for is what is known, so a key that nobody asked for is an
-//! unknown key, and there is no second list of names to keep in step.
+//! A [`Table`] is read by asking for its keys. What was asked for is what is known, so a key that
+//! nobody asked for is an unknown key, and there is no second list of names to keep in step.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -33,7 +34,14 @@ impl<'t> Table<'t> {
         entries: Option<&'t DeTable<'t>>,
         reading: &'t Reading<'t>,
     ) -> Self {
-        Self { reading, name: name.into(), span, entries, asked: Vec::new(), missing: Vec::new() }
+        Self {
+            reading,
+            name: name.into(),
+            span,
+            entries,
+            asked: Vec::new(),
+            missing: Vec::new(),
+        }
     }
 
     /// Returns true if nothing stands in it.
@@ -42,28 +50,44 @@ impl<'t> Table<'t> {
     }
 
     /// Iterates over every key with its value, asked for or not.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'t Spanned<Cow<'t, str>>, Value<'t>)> + use<'t> {
+    pub(super) fn entries(
+        &self,
+    ) -> impl Iterator<Item = (&'t Spanned<Cow<'t, str>>, Value<'t>)> + use<'t> {
         let (name, reading) = (self.name.clone(), self.reading);
         let entries = self.entries.into_iter().flat_map(DeTable::iter);
-        entries.map(move |(key, value)| (key, Value::new(format!("{} in {name}", key.get_ref()), value, reading)))
+        entries.map(move |(key, value)| {
+            (
+                key,
+                Value::new(format!("{} in {name}", key.get_ref()), value, reading),
+            )
+        })
     }
 
     /// Returns the value of a key, if it was written.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Value<'t>> {
         self.asked.push(key);
         let value = self.entries?.get(key)?;
-        Some(Value::new(format!("{key} in {}", self.name), value, self.reading))
+        Some(Value::new(
+            format!("{key} in {}", self.name),
+            value,
+            self.reading,
+        ))
     }
 
-    /// Returns the value of a key that stands in the table under a near name which is none of the `known` ones.
+    /// Returns the value of a key that stands in the table under a near name which is none of the
+    /// `known` ones.
     pub(super) fn misspelt(&self, key: &str, known: &[&str]) -> Option<Value<'t>> {
         let entries = self.entries.filter(|entries| !entries.contains_key(key))?;
-        let mut others = entries.iter().filter(|(name, _)| !known.contains(&name.get_ref().as_ref()));
-        let found = others.find(|(name, _)| did_you_mean(name.get_ref(), known.iter().copied()) == Some(key))?;
+        let mut others = entries
+            .iter()
+            .filter(|(name, _)| !known.contains(&name.get_ref().as_ref()));
+        let found = others
+            .find(|(name, _)| did_you_mean(name.get_ref(), known.iter().copied()) == Some(key))?;
         Some(Value::new(key.to_owned(), found.1, self.reading))
     }
 
-    /// Reads a key, or takes the default where it was not written. `None` means that a problem was recorded.
+    /// Reads a key, or takes the default where it was not written. `None` means that a problem was
+    /// recorded.
     pub(super) fn optional<T>(
         &mut self,
         key: &'static str,
@@ -99,8 +123,8 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Ends the reading: reports keys that were not asked for and required ones that are not there. A required key that
-    /// is there under a misspelt name is one problem, not two.
+    /// Ends the reading: reports keys that were not asked for and required ones that are not there.
+    /// A required key that is there under a misspelt name is one problem, not two.
     pub(super) fn finish(self) {
         let mut meant = BTreeSet::new();
         for (key, _) in self.entries.into_iter().flat_map(DeTable::iter) {
@@ -108,24 +132,46 @@ impl<'t> Table<'t> {
             if self.asked.iter().any(|asked| asked == written) {
                 continue;
             }
-            let free = self.asked.iter().copied().filter(|asked| self.entries.is_none_or(|e| !e.contains_key(*asked)));
+            let free = self
+                .asked
+                .iter()
+                .copied()
+                .filter(|asked| self.entries.is_none_or(|e| !e.contains_key(*asked)));
             let help = match did_you_mean(written, free) {
                 Some(near) => {
                     meant.insert(near);
                     format!("did you mean {near:?}?")
                 }
-                None => format!("the keys here are {}", listed(self.asked.iter().copied(), "and")),
+                None => format!(
+                    "the keys here are {}",
+                    listed(self.asked.iter().copied(), "and")
+                ),
             };
-            self.reading.problem(key.span(), format!("unknown key {written:?} in {}", self.name), help);
+            self.reading.problem(
+                key.span(),
+                format!("unknown key {written:?} in {}", self.name),
+                help,
+            );
         }
         if self.entries.is_none() && !self.missing.is_empty() {
-            let keys = listed(self.missing.iter().map(|(_, example)| example.as_str()), "and");
-            self.reading.absent(self.span, format!("there is no {}", self.name), format!("add it, with {keys}"));
+            let keys = listed(
+                self.missing.iter().map(|(_, example)| example.as_str()),
+                "and",
+            );
+            self.reading.absent(
+                self.span,
+                format!("there is no {}", self.name),
+                format!("add it, with {keys}"),
+            );
             return;
         }
         for (key, example) in self.missing {
             if !meant.contains(key) {
-                self.reading.absent(self.span.clone(), format!("{} has no {key}", self.name), format!("add {example}"));
+                self.reading.absent(
+                    self.span.clone(),
+                    format!("{} has no {key}", self.name),
+                    format!("add {example}"),
+                );
             }
         }
     }
@@ -141,8 +187,17 @@ pub(super) struct Value<'t> {
 }
 
 impl<'t> Value<'t> {
-    pub(super) fn new(label: String, value: &'t Spanned<DeValue<'t>>, reading: &'t Reading<'t>) -> Self {
-        Self { reading, label, span: value.span(), value: value.get_ref() }
+    pub(super) fn new(
+        label: String,
+        value: &'t Spanned<DeValue<'t>>,
+        reading: &'t Reading<'t>,
+    ) -> Self {
+        Self {
+            reading,
+            label,
+            span: value.span(),
+            value: value.get_ref(),
+        }
     }
 
     /// Returns a value of a list, under the name of the list.
@@ -152,7 +207,12 @@ impl<'t> Value<'t> {
 
     /// Returns a table that stands in the place of this value.
     pub(super) fn inner(&self, entries: &'t DeTable<'t>) -> Table<'t> {
-        Table::new(self.label.clone(), self.span.clone(), Some(entries), self.reading)
+        Table::new(
+            self.label.clone(),
+            self.span.clone(),
+            Some(entries),
+            self.reading,
+        )
     }
 
     /// Records a mistake in it.

@@ -1,7 +1,8 @@
-//! The state of one reading: the text, what surrounds it, and everything found wrong with it so far.
+//! The state of one reading: the text, what surrounds it, and everything found wrong with it so
+//! far.
 //!
-//! Every [`Table`](super::raw::Table) and [`Value`](super::raw::Value) carries a reference to it, so that a problem is
-//! recorded where it is found.
+//! Every [`Table`](super::raw::Table) and [`Value`](super::raw::Value) carries a reference to it,
+//! so that a problem is recorded where it is found.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -18,11 +19,13 @@ pub(super) struct Reading<'a> {
     text: &'a str,
     /// The offset at which each line starts.
     lines: Vec<usize>,
-    /// Lines that are not TOML. What was recovered of them is a guess, so nothing more is said of them.
+    /// Lines that are not TOML. What was recovered of them is a guess, so nothing more is said of
+    /// them.
     broken: RefCell<BTreeSet<usize>>,
     /// Looks up the variable of `{ env = "…" }`.
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
-    /// The text that every reference to a variable or a file stands for, where the real ones are not to be known.
+    /// The text that every reference to a variable or a file stands for, where the real ones are
+    /// not to be known.
     pub(super) stand_in: Option<&'a str>,
     /// True if users other than the owner and the group can read the file.
     pub(super) exposed: bool,
@@ -31,8 +34,15 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(text: &'a str, file: &'a Path, env: &'a dyn Fn(&str) -> Option<String>, exposed: bool) -> Self {
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    pub(super) fn new(
+        text: &'a str,
+        file: &'a Path,
+        env: &'a dyn Fn(&str) -> Option<String>,
+        exposed: bool,
+    ) -> Self {
+        let lines = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
         Self {
             file,
             text,
@@ -48,7 +58,10 @@ impl<'a> Reading<'a> {
 
     /// Lets every reference to a variable or a file stand for this text.
     pub(super) fn with_stand_in(self, stand_in: &'a str) -> Self {
-        Self { stand_in: Some(stand_in), ..self }
+        Self {
+            stand_in: Some(stand_in),
+            ..self
+        }
     }
 
     /// Returns all problems and all warnings, each in the order of the file.
@@ -61,14 +74,18 @@ impl<'a> Reading<'a> {
         (sorted(self.problems), sorted(self.warnings))
     }
 
-    /// Parses the document, as far as it can be made out. Whatever is not TOML has become a problem.
+    /// Parses the document, as far as it can be made out. Whatever is not TOML has become a
+    /// problem.
     pub(super) fn document(&self) -> Spanned<DeTable<'a>> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
         let mut open = false;
         for error in errors {
             let span = error.span().unwrap_or_default();
             let position = self.position(span.start);
-            let (found, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), ""));
+            let (found, expected) = error
+                .message()
+                .split_once(", expected ")
+                .unwrap_or((error.message(), ""));
             // A brace or bracket that is never closed upsets every line after it.
             let goes_on = found.ends_with("between key-value pairs")
                 || found.ends_with("between array elements")
@@ -76,9 +93,12 @@ impl<'a> Reading<'a> {
             let known = open && goes_on;
             if goes_on && !open {
                 open = true;
-                self.broken.borrow_mut().extend(self.opening_line(position.line));
+                self.broken
+                    .borrow_mut()
+                    .extend(self.opening_line(position.line));
             }
-            // One slip of the pen can upset the parser several times; the first of a line says what it was.
+            // One slip of the pen can upset the parser several times; the first of a line says what
+            // it was.
             if !self.broken.borrow_mut().insert(position.line) || known {
                 continue;
             }
@@ -86,24 +106,35 @@ impl<'a> Reading<'a> {
                 ("duplicate key", _) => {
                     let key = self.text.get(span.clone()).unwrap_or_default();
                     let first = self.definition_before(document.get_ref(), key, &span);
-                    let first = first
-                        .map_or_else(String::new, |Position { line, column }| format!(", first at {line}:{column}"));
-                    (format!("{key} is written twice{first}"), "keep one of the two".to_owned())
+                    let first = first.map_or_else(String::new, |Position { line, column }| {
+                        format!(", first at {line}:{column}")
+                    });
+                    (
+                        format!("{key} is written twice{first}"),
+                        "keep one of the two".to_owned(),
+                    )
                 }
-                _ if goes_on => (format!("this is not TOML: {found}"), "close what an earlier line opens".to_owned()),
-                (_, "nothing" | "literal string") => {
-                    (format!("this is not TOML: {found}"), "put text in quotes".to_owned())
-                }
+                _ if goes_on => (
+                    format!("this is not TOML: {found}"),
+                    "close what an earlier line opens".to_owned(),
+                ),
+                (_, "nothing" | "literal string") => (
+                    format!("this is not TOML: {found}"),
+                    "put text in quotes".to_owned(),
+                ),
                 (_, "") => (format!("this is not TOML: {found}"), String::new()),
-                _ => (format!("this is not TOML: {found}"), format!("expected {expected}")),
+                _ => (
+                    format!("this is not TOML: {found}"),
+                    format!("expected {expected}"),
+                ),
             };
             self.record(position, found, help);
         }
         document
     }
 
-    /// Returns where a key was first defined that `again` defines a second time: the nearest key of that name before it
-    /// which does not stand in an inline table that ends before it.
+    /// Returns where a key was first defined that `again` defines a second time: the nearest key of
+    /// that name before it which does not stand in an inline table that ends before it.
     fn definition_before(&self, table: &DeTable<'_>, key: &str, again: &Span) -> Option<Position> {
         let mut found = None;
         let mut tables = vec![table];
@@ -114,33 +145,47 @@ impl<'a> Reading<'a> {
                     found = found.max(Some(here.start));
                 }
                 let span = value.span();
-                let is_inline = self.text.get(span.clone()).is_some_and(|text| text.starts_with('{'));
+                let is_inline = self
+                    .text
+                    .get(span.clone())
+                    .is_some_and(|text| text.starts_with('{'));
                 match value.get_ref() {
-                    DeValue::Table(inner) if !is_inline || span.contains(&again.start) => tables.push(inner),
+                    DeValue::Table(inner) if !is_inline || span.contains(&again.start) => {
+                        tables.push(inner)
+                    }
                     _ => {}
                 }
             }
         }
-        found.or_else(|| self.header_before(again)).map(|start| self.position(start))
+        found
+            .or_else(|| self.header_before(again))
+            .map(|start| self.position(start))
     }
 
-    /// Returns the offset of the key in the first header that is written again at a later place. The document has only the
-    /// latter.
+    /// Returns the offset of the key in the first header that is written again at a later place.
+    /// The document has only the latter.
     fn header_before(&self, again: &Span) -> Option<usize> {
         let line = |number: usize| {
-            let end = self.lines.get(number + 1).copied().unwrap_or(self.text.len());
+            let end = self
+                .lines
+                .get(number + 1)
+                .copied()
+                .unwrap_or(self.text.len());
             self.text.get(self.lines[number]..end).unwrap_or_default()
         };
         let last = self.lines.partition_point(|start| *start <= again.start) - 1;
         let header = line(last).trim();
-        let first = (0..last).find(|number| header.starts_with('[') && line(*number).trim() == header)?;
+        let first =
+            (0..last).find(|number| header.starts_with('[') && line(*number).trim() == header)?;
         Some(self.lines[first] + (again.start - self.lines[last]))
     }
 
-    /// Returns the line on which something was opened that is still open on `line`, as far as can be told.
+    /// Returns the line on which something was opened that is still open on `line`, as far as can
+    /// be told.
     fn opening_line(&self, line: usize) -> Option<usize> {
         let before = self.text.lines().take(line.saturating_sub(1)).enumerate();
-        let opening = before.filter(|(_, text)| text.contains(['{', '[']) && !text.starts_with('['));
+        let opening =
+            before.filter(|(_, text)| text.contains(['{', '[']) && !text.starts_with('['));
         opening.last().map(|(index, _)| index + 1)
     }
 
@@ -152,7 +197,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Records that something is not there. Where a part of the file could not be made out, it may be in that part.
+    /// Records that something is not there. Where a part of the file could not be made out, it may
+    /// be in that part.
     pub(super) fn absent(&self, span: Span, found: impl Into<String>, help: impl Into<String>) {
         if self.broken.borrow().is_empty() {
             self.problem(span, found, help);
@@ -169,21 +215,35 @@ impl<'a> Reading<'a> {
     pub(super) fn position(&self, offset: usize) -> Position {
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines[line - 1];
-        let before = self.text.get(start..offset.min(self.text.len())).unwrap_or_default();
-        Position { line, column: before.chars().count() + 1 }
+        let before = self
+            .text
+            .get(start..offset.min(self.text.len()))
+            .unwrap_or_default();
+        Position {
+            line,
+            column: before.chars().count() + 1,
+        }
     }
 
-    /// Returns the path that was meant: one that is relative starts at the folder of the configuration file.
+    /// Returns the path that was meant: one that is relative starts at the folder of the
+    /// configuration file.
     pub(super) fn path(&self, written: &str) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(written)
     }
 
     fn record(&self, position: Position, found: String, help: String) {
-        self.problems.borrow_mut().push(self.say(position, found, help));
+        self.problems
+            .borrow_mut()
+            .push(self.say(position, found, help));
     }
 
     fn say(&self, position: Position, found: String, help: String) -> Problem {
-        Problem { file: self.file.to_owned(), position: Some(position), found, help }
+        Problem {
+            file: self.file.to_owned(),
+            position: Some(position),
+            found,
+            help,
+        }
     }
 }
 

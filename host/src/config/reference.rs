@@ -1,5 +1,5 @@
-//! `{ env = "…" }`, `{ file = "…" }` and `{ credential = "…" }`: values that stand outside the configuration, so that it can
-//! be shown to others.
+//! `{ env = "…" }`, `{ file = "…" }` and `{ credential = "…" }`: values that stand outside the
+//! configuration, so that it can be shown to others.
 //!
 //! Nothing here shows what it read, nor a name that may be a secret pasted into the wrong place.
 
@@ -23,7 +23,8 @@ const KEYS: [&str; 3] = ["env", "file", "credential"];
 /// The variable in which systemd names the folder of a service's credentials.
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
-pub(super) const HELP: &str = "write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }";
+pub(super) const HELP: &str =
+    "write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }";
 
 impl<'t> Value<'t> {
     /// Returns the text that a reference stands for. It is never empty: what is empty is a problem.
@@ -31,14 +32,22 @@ impl<'t> Value<'t> {
         let reading = self.reading;
         let mut entries = table.iter();
         let (Some((key, value)), None) = (entries.next(), entries.next()) else {
-            self.problem(format!("{} is a table of {} keys", self.label, table.len()), HELP);
+            self.problem(
+                format!("{} is a table of {} keys", self.label, table.len()),
+                HELP,
+            );
             return None;
         };
         let key_name = key.get_ref().as_ref();
         if !is_reference(table) {
             let near = did_you_mean(key_name, KEYS);
-            let help = near.map_or_else(|| HELP.to_owned(), |near| format!("did you mean {near:?}?"));
-            reading.problem(key.span(), format!("unknown key {key_name:?} in {}", self.label), help);
+            let help =
+                near.map_or_else(|| HELP.to_owned(), |near| format!("did you mean {near:?}?"));
+            reading.problem(
+                key.span(),
+                format!("unknown key {key_name:?} in {}", self.label),
+                help,
+            );
             return None;
         }
         let Some(written) = value.get_ref().as_str() else {
@@ -57,7 +66,10 @@ impl<'t> Value<'t> {
         match resolved {
             Ok(Resolved { text, is_exposed }) => {
                 if is_exposed {
-                    let found = format!("{} names a file that every user of this machine can read", self.label);
+                    let found = format!(
+                        "{} names a file that every user of this machine can read",
+                        self.label
+                    );
                     reading.warning(
                         value.span(),
                         found,
@@ -74,7 +86,8 @@ impl<'t> Value<'t> {
     }
 }
 
-/// Returns true if a table is a reference: it has one key, and that is `env`, `file` or `credential`.
+/// Returns true if a table is a reference: it has one key, and that is `env`, `file` or
+/// `credential`.
 pub(super) fn is_reference(table: &DeTable<'_>) -> bool {
     table.len() == 1 && KEYS.iter().any(|key| table.contains_key(*key))
 }
@@ -92,18 +105,30 @@ const UNNAMED: &str = "an environment variable that";
 const EMPTY: &str = "an empty secret protects nothing";
 
 fn variable(name: &str, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
-    let named = if conventional(name) { format!("the environment variable {name}, which") } else { UNNAMED.to_owned() };
+    let named = if conventional(name) {
+        format!("the environment variable {name}, which")
+    } else {
+        UNNAMED.to_owned()
+    };
     match (reading.env)(name) {
-        None => Err((format!("{named} is not set"), "set it for the gateway's process".to_owned())),
+        None => Err((
+            format!("{named} is not set"),
+            "set it for the gateway's process".to_owned(),
+        )),
         Some(text) if text.is_empty() => Err((format!("{named} is empty"), EMPTY.to_owned())),
-        Some(text) => Ok(Resolved { text, is_exposed: false }),
+        Some(text) => Ok(Resolved {
+            text,
+            is_exposed: false,
+        }),
     }
 }
 
 fn file(path: &Path) -> Result<Resolved, Unresolved> {
     let relative = || "relative paths start at the configuration file's folder".to_owned();
     match read(path) {
-        Ok(read) if read.text.is_empty() => Err(("a file that is empty".to_owned(), EMPTY.to_owned())),
+        Ok(read) if read.text.is_empty() => {
+            Err(("a file that is empty".to_owned(), EMPTY.to_owned()))
+        }
         Ok(read) => Ok(read),
         Err(why) => Err((format!("a file that {why}"), relative())),
     }
@@ -112,9 +137,14 @@ fn file(path: &Path) -> Result<Resolved, Unresolved> {
 fn credential(name: &str, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
     let path = credential_path(name, reading)?;
     match read(&path) {
-        Ok(read) if read.text.is_empty() => Err(("a credential that is empty".to_owned(), EMPTY.to_owned())),
+        Ok(read) if read.text.is_empty() => {
+            Err(("a credential that is empty".to_owned(), EMPTY.to_owned()))
+        }
         // systemd shows it to the service alone, whatever its mode.
-        Ok(read) => Ok(Resolved { is_exposed: false, ..read }),
+        Ok(read) => Ok(Resolved {
+            is_exposed: false,
+            ..read
+        }),
         Err(why) => Err((format!("a credential that {why}"), load_credential(name))),
     }
 }
@@ -124,7 +154,10 @@ pub(super) fn credential_path(name: &str, reading: &Reading<'_>) -> Result<PathB
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 255 || name.starts_with('.') || !name.chars().all(is_plain) {
         let help = "write the name that LoadCredential= gives it, such as \"itoc360-token\"";
-        return Err(("a credential by a name that is none".to_owned(), help.to_owned()));
+        return Err((
+            "a credential by a name that is none".to_owned(),
+            help.to_owned(),
+        ));
     }
     match (reading.env)(CREDENTIALS_DIRECTORY).filter(|folder| !folder.is_empty()) {
         Some(folder) => Ok(Path::new(&folder).join(name)),
@@ -147,27 +180,40 @@ fn read(path: &Path) -> Result<Resolved, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    let is_exposed = file.metadata().is_ok_and(|metadata| metadata.is_file() && exposed(&metadata));
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let is_exposed = file
+        .metadata()
+        .is_ok_and(|metadata| metadata.is_file() && exposed(&metadata));
+    file.take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     if bytes.len() as u64 > LONGEST {
         return Err("is larger than 64 KiB".to_owned());
     }
     let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
-    text.truncate(text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len()));
+    text.truncate(text.strip_suffix('\n').map_or(text.len(), |rest| {
+        rest.strip_suffix('\r').unwrap_or(rest).len()
+    }));
     Ok(Resolved { text, is_exposed })
 }
 
-/// Returns the name in a text that is nothing but `$NAME` or `${NAME}`: its writer expects a shell to replace it.
+/// Returns the name in a text that is nothing but `$NAME` or `${NAME}`: its writer expects a shell
+/// to replace it.
 pub(super) fn shell_variable(text: &str) -> Option<&str> {
     let name = text.strip_prefix('$')?;
-    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    let name = name
+        .strip_prefix('{')
+        .and_then(|name| name.strip_suffix('}'))
+        .unwrap_or(name);
     conventional(name).then_some(name)
 }
 
-/// Returns true if environment variables are named so. A token that was pasted in place of a name hardly ever is.
+/// Returns true if environment variables are named so. A token that was pasted in place of a name
+/// hardly ever is.
 fn conventional(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_')
-        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `[retention]`: the age and size up to which delivered alerts are kept, so that `events show` can answer for them.
+//! `[retention]`: the age and size up to which delivered alerts are kept, so that `events show` can
+//! answer for them.
 
 use std::time::Duration;
 
@@ -13,14 +14,15 @@ pub const SIZE: u64 = 4 * GIB as u64;
 /// 30 days at a million events a day.
 pub const IDENTITIES: u64 = 8 * GIB as u64;
 
-/// The meaning of `[retention]`. What was not delivered is never removed, whatever its age and size: neither what waits, nor
-/// a dead letter, nor a failed request of a sender that has proved itself.
+/// The meaning of `[retention]`. What was not delivered is never removed, whatever its age and
+/// size: neither what waits, nor a dead letter, nor a failed request of a sender that has proved
+/// itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
     /// The time a delivered alert and its request are kept. Default [`AGE`].
     pub age: Duration,
-    /// The number of bytes that all of it may take. Content goes for it, the oldest first, and identities never. Default
-    /// [`SIZE`].
+    /// The number of bytes that all of it may take. Content goes for it, the oldest first, and
+    /// identities never. Default [`SIZE`].
     pub size: u64,
     /// The number of bytes that identities may take. Default [`IDENTITIES`].
     pub identities: u64,
@@ -28,18 +30,33 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { age: AGE, size: SIZE, identities: IDENTITIES }
+        Self {
+            age: AGE,
+            size: SIZE,
+            identities: IDENTITIES,
+        }
     }
 }
 
 /// Reads `[retention]`.
 pub(super) fn read(mut table: Table<'_>) -> Option<Retention> {
-    let age = table.optional("age", AGE, |value| value.duration(&(HOUR..=HOUR * 24 * 3650)));
-    let size =
-        table.optional("size", SIZE, |value| value.size(&(16 * MIB..=1024 * 1024 * GIB)).map(|size| size as u64));
+    let age = table.optional("age", AGE, |value| {
+        value.duration(&(HOUR..=HOUR * 24 * 3650))
+    });
+    let size = table.optional("size", SIZE, |value| {
+        value
+            .size(&(16 * MIB..=1024 * 1024 * GIB))
+            .map(|size| size as u64)
+    });
     let identities = table.optional("identities", IDENTITIES, |value| {
-        value.size(&(MIB..=1024 * 1024 * GIB)).map(|identities| identities as u64)
+        value
+            .size(&(MIB..=1024 * 1024 * GIB))
+            .map(|identities| identities as u64)
     });
     table.finish();
-    Some(Retention { age: age?, size: size?, identities: identities? })
+    Some(Retention {
+        age: age?,
+        size: size?,
+        identities: identities?,
+    })
 }

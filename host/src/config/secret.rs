@@ -10,8 +10,8 @@ use super::flaw::{secret_flaw, stray_character};
 use super::raw::Value;
 use super::reference::{self, shell_variable};
 
-/// A token or a key. It cannot be displayed or serialized, and its `Debug` says only that it is one. Its memory is
-/// overwritten when it is dropped.
+/// A token or a key. It cannot be displayed or serialized, and its `Debug` says only that it is
+/// one. Its memory is overwritten when it is dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Box<str>>);
 
@@ -26,7 +26,8 @@ impl Secret {
         &self.0
     }
 
-    /// Returns true if these bytes are the secret, in a time that tells nothing of it but its length.
+    /// Returns true if these bytes are the secret, in a time that tells nothing of it but its
+    /// length.
     pub fn matches(&self, bytes: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(bytes).into()
     }
@@ -53,15 +54,24 @@ impl<'t> Value<'t> {
             DeValue::String(text) => self.plain(text)?,
             DeValue::Table(table) => self.reference(table)?,
             _ => {
-                self.wrong_type(format!("{} or the text itself", reference::HELP.replace(" or {", ", {")));
+                self.wrong_type(format!(
+                    "{} or the text itself",
+                    reference::HELP.replace(" or {", ", {")
+                ));
                 return None;
             }
         };
-        // A stray blank or line break would make every request with this token fail, at night, with no reason given.
+        // A stray blank or line break would make every request with this token fail, at night, with
+        // no reason given.
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let why = stray_character(&text)
-                .map_or("holds a space, a line break or another character that no token has", |flaw| flaw.found);
-            self.problem(format!("{} {why}", self.label), "copy it again, without what surrounds it");
+            let why = stray_character(&text).map_or(
+                "holds a space, a line break or another character that no token has",
+                |flaw| flaw.found,
+            );
+            self.problem(
+                format!("{} {why}", self.label),
+                "copy it again, without what surrounds it",
+            );
             return None;
         }
         if let Some(flaw) = secret_flaw(&text).filter(|_| self.reading.stand_in.is_none()) {
@@ -76,7 +86,10 @@ impl<'t> Value<'t> {
             return Some(vec![self.token()?]);
         };
         if list.is_empty() {
-            self.problem(format!("{} is an empty list", self.label), "name a token, or leave the key out");
+            self.problem(
+                format!("{} is an empty list", self.label),
+                "name a token, or leave the key out",
+            );
             return None;
         }
         // Every one is read before any is given up, so that every problem is told.
@@ -87,11 +100,17 @@ impl<'t> Value<'t> {
     /// Returns a secret that stands in the configuration as it is.
     fn plain(&self, text: &str) -> Option<String> {
         if text.is_empty() {
-            self.problem(format!("{} is empty", self.label), "an empty secret protects nothing");
+            self.problem(
+                format!("{} is empty", self.label),
+                "an empty secret protects nothing",
+            );
             return None;
         }
         if let Some(name) = shell_variable(text) {
-            let found = format!("{} is the text {text:?}, and nothing replaces it", self.label);
+            let found = format!(
+                "{} is the text {text:?}, and nothing replaces it",
+                self.label
+            );
             self.problem(found, format!("write {{ env = {name:?} }}"));
             return None;
         }
@@ -104,7 +123,8 @@ impl<'t> Value<'t> {
 
 /// The warning of a secret that other users of the machine can read, to follow its name.
 pub const PLAIN: &str = "is plain text in a file that every user of this machine can read";
-/// The advice against it. A bare `chmod o-r` could make the file unreadable to the gateway's own user.
+/// The advice against it. A bare `chmod o-r` could make the file unreadable to the gateway's own
+/// user.
 pub const PLAIN_HELP: &str = "write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }; or chown the file \
     to the user that the gateway runs as, and then chmod 0400";
 
@@ -116,7 +136,11 @@ mod tests {
     fn a_secret_matches_itself_only_and_never_shows_itself() {
         let secret = Secret::new("canary-5b1f");
         assert!(secret.matches(b"canary-5b1f"));
-        assert!(!secret.matches(b"canary-5b1g") && !secret.matches(b"canary-5b1") && !secret.matches(b""));
+        assert!(
+            !secret.matches(b"canary-5b1g")
+                && !secret.matches(b"canary-5b1")
+                && !secret.matches(b"")
+        );
         assert_eq!(format!("{secret:?} {secret:#?}"), "[secret] [secret]");
         assert_eq!(secret.expose(), "canary-5b1f");
         assert!(secret == Secret::new("canary-5b1f") && secret != Secret::new("canary-5b1g"));

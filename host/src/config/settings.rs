@@ -1,7 +1,9 @@
-//! A source's settings: JSON for the plugin, and for each value the place where the operator wrote it.
+//! A source's settings: JSON for the plugin, and for each value the place where the operator wrote
+//! it.
 //!
-//! The gateway knows nothing of what settings mean; the plugin's schema does, and `sources::schema` checks them against
-//! it. A table with the one key `env`, `file` or `credential`, anywhere within, is replaced by the text that it stands for.
+//! The gateway knows nothing of what settings mean; the plugin's schema does, and `sources::schema`
+//! checks them against it. A table with the one key `env`, `file` or `credential`, anywhere within,
+//! is replaced by the text that it stands for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,7 +19,8 @@ use super::reference::{is_reference, shell_variable};
 /// The text in the place of a value that could not be read.
 const UNREAD: &str = "unread-0123456789abcdef";
 
-/// Settings are a few names and secrets. Deeper than this they are a mistake, or meant to exhaust the stack.
+/// Settings are a few names and secrets. Deeper than this they are a mistake, or meant to exhaust
+/// the stack.
 const DEEPEST: usize = 32;
 
 /// The settings of one source, with every reference resolved. Its `Debug` shows no value.
@@ -69,7 +72,9 @@ impl Settings {
 
     /// Returns true if anything at or below a JSON Pointer came from outside the file.
     pub fn is_referenced(&self, pointer: &str) -> bool {
-        self.places.iter().any(|(at, place)| place.referenced && is_below(at, pointer))
+        self.places
+            .iter()
+            .any(|(at, place)| place.referenced && is_below(at, pointer))
     }
 
     /// Returns true if every value could be read.
@@ -77,38 +82,63 @@ impl Settings {
         self.unread.is_empty()
     }
 
-    /// Returns true if a value at, above or below a JSON Pointer could not be read, so that nothing more is to be said of it.
+    /// Returns true if a value at, above or below a JSON Pointer could not be read, so that nothing
+    /// more is to be said of it.
     pub fn is_unread(&self, pointer: &str) -> bool {
-        self.unread.iter().any(|at| is_below(at, pointer) || is_below(pointer, at))
+        self.unread
+            .iter()
+            .any(|at| is_below(at, pointer) || is_below(pointer, at))
     }
 }
 
 impl Place {
-    const START: Self =
-        Self { key: Position { line: 1, column: 1 }, value: Position { line: 1, column: 1 }, referenced: false };
+    const START: Self = Self {
+        key: Position { line: 1, column: 1 },
+        value: Position { line: 1, column: 1 },
+        referenced: false,
+    };
 }
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.places.keys().filter(|pointer| !pointer.is_empty())).finish()
+        f.debug_set()
+            .entries(self.places.keys().filter(|pointer| !pointer.is_empty()))
+            .finish()
     }
 }
 
 /// Returns true if a JSON Pointer is that of a value or of anything within it.
 fn is_below(pointer: &str, value: &str) -> bool {
-    pointer.strip_prefix(value).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    pointer
+        .strip_prefix(value)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Reads the settings of one source. In the place of a value that cannot be read stands a text like it, so that its
-/// neighbours can be judged in the same pass.
+/// Reads the settings of one source. In the place of a value that cannot be read stands a text like
+/// it, so that its neighbours can be judged in the same pass.
 pub(super) fn read(table: &Table<'_>) -> Settings {
-    let mut conversion = Conversion { places: BTreeMap::new(), unread: BTreeSet::new() };
+    let mut conversion = Conversion {
+        places: BTreeMap::new(),
+        unread: BTreeSet::new(),
+    };
     let start = table.reading.position(table.span.start);
-    conversion.places.insert(String::new(), Place { key: start, value: start, referenced: false });
+    conversion.places.insert(
+        String::new(),
+        Place {
+            key: start,
+            value: start,
+            referenced: false,
+        },
+    );
     let value = Json::Object(conversion.entries(table, "", 0));
     // A tree of JSON is always text.
     let text = to_raw_value(&value).unwrap_or_default();
-    Settings { text, value, places: conversion.places, unread: conversion.unread }
+    Settings {
+        text,
+        value,
+        places: conversion.places,
+        unread: conversion.unread,
+    }
 }
 
 /// TOML on its way to JSON.
@@ -122,19 +152,26 @@ impl Conversion {
         let reading = table.reading;
         let mut map = Map::new();
         for (key, value) in table.entries() {
-            let at = format!("{at}/{}", key.get_ref().replace('~', "~0").replace('/', "~1"));
+            let at = format!(
+                "{at}/{}",
+                key.get_ref().replace('~', "~0").replace('/', "~1")
+            );
             let place = Place {
                 key: reading.position(key.span().start),
                 value: reading.position(value.span.start),
                 referenced: false,
             };
             self.places.insert(at.clone(), place);
-            map.insert(key.get_ref().to_string(), self.convert(&value, &table.name, &at, depth + 1));
+            map.insert(
+                key.get_ref().to_string(),
+                self.convert(&value, &table.name, &at, depth + 1),
+            );
         }
         map
     }
 
-    /// Returns the JSON of a value; where there is none, [`UNREAD`], and then a problem has been recorded.
+    /// Returns the JSON of a value; where there is none, [`UNREAD`], and then a problem has been
+    /// recorded.
     fn convert(&mut self, value: &Value<'_>, table: &str, at: &str, depth: usize) -> Json {
         if depth > DEEPEST {
             return self.fail(value, at, "is nested too deep", "32 levels are the most");
@@ -142,26 +179,44 @@ impl Conversion {
         match value.value {
             DeValue::String(text) => {
                 if let Some(name) = shell_variable(text) {
-                    let found = format!("{} is the text {text:?}, and nothing replaces it", value.label);
+                    let found = format!(
+                        "{} is the text {text:?}, and nothing replaces it",
+                        value.label
+                    );
                     value.warning(found, format!("write {{ env = {name:?} }}"));
                 }
                 Json::String(text.to_string())
             }
             DeValue::Boolean(boolean) => Json::Bool(*boolean),
             DeValue::Datetime(datetime) => Json::String(datetime.to_string()),
-            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-                Ok(number) => number.into(),
-                Err(_) => self.fail(value, at, "is too large a number", "64 bits are the most"),
-            },
-            DeValue::Float(number) => match number.as_str().parse().ok().and_then(Number::from_f64) {
+            DeValue::Integer(number) => {
+                match i64::from_str_radix(number.as_str(), number.radix()) {
+                    Ok(number) => number.into(),
+                    Err(_) => self.fail(value, at, "is too large a number", "64 bits are the most"),
+                }
+            }
+            DeValue::Float(number) => match number.as_str().parse().ok().and_then(Number::from_f64)
+            {
                 Some(number) => Json::Number(number),
-                None => self.fail(value, at, "is not a finite number", "plugins are given JSON, which has no other"),
+                None => self.fail(
+                    value,
+                    at,
+                    "is not a finite number",
+                    "plugins are given JSON, which has no other",
+                ),
             },
             DeValue::Array(list) => {
                 let items = list.iter().enumerate().map(|(index, item)| {
                     let at = format!("{at}/{index}");
                     let position = value.reading.position(item.span().start);
-                    self.places.insert(at.clone(), Place { key: position, value: position, referenced: false });
+                    self.places.insert(
+                        at.clone(),
+                        Place {
+                            key: position,
+                            value: position,
+                            referenced: false,
+                        },
+                    );
                     self.convert(&value.item(item), table, &at, depth + 1)
                 });
                 Json::Array(items.collect())

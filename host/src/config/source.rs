@@ -17,9 +17,10 @@ use super::secret::Secret;
 use super::settings::{self, Settings};
 use super::url::PublicUrl;
 
-/// The time a source may be expected to be silent. Less than a minute is a sender's pause; beyond a quarter nobody knows any
-/// more what was expected.
-const EXPECT_EVERY: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(90 * 24 * 60 * 60);
+/// The time a source may be expected to be silent. Less than a minute is a sender's pause; beyond a
+/// quarter nobody knows any more what was expected.
+const EXPECT_EVERY: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The meaning of a `[sources.<name>]`.
 #[derive(Debug, Clone)]
@@ -40,7 +41,8 @@ pub struct Source {
     pub settings: Settings,
     /// The limits of a request and of a plugin call.
     pub limits: Limits,
-    /// The time without requests before a missed heartbeat is reported. `None`, the default: however long.
+    /// The time without requests before a missed heartbeat is reported. `None`, the default:
+    /// however long.
     pub expect_every: Option<Duration>,
     /// Labels that every alert gets, in place of the sender's of the same names.
     pub labels: BTreeMap<String, String>,
@@ -69,7 +71,11 @@ pub enum PluginRef {
 impl Source {
     /// Returns whether alerts of this source can go to the destination of this name.
     pub fn sends_to(&self, destination: &str) -> bool {
-        let chosen = self.rules.iter().filter_map(|rule| rule.destinations.as_ref()).flatten();
+        let chosen = self
+            .rules
+            .iter()
+            .filter_map(|rule| rule.destinations.as_ref())
+            .flatten();
         self.destination == destination || chosen.into_iter().any(|name| name == destination)
     }
 
@@ -81,22 +87,41 @@ impl Source {
 
 /// Reads one source. `destinations` are the names of those that were written, right or wrong.
 ///
-/// A source of which anything but its plugin could be read is returned, so that its plugin can judge the rest in the same
-/// pass; its problems are recorded, and keep the gateway from running it.
-pub(super) fn read(name: &str, mut table: Table<'_>, destinations: &[&str], inherited: Limits) -> Option<Source> {
+/// A source of which anything but its plugin could be read is returned, so that its plugin can
+/// judge the rest in the same pass; its problems are recorded, and keep the gateway from running
+/// it.
+pub(super) fn read(
+    name: &str,
+    mut table: Table<'_>,
+    destinations: &[&str],
+    inherited: Limits,
+) -> Option<Source> {
     let section = table.name.trim_end_matches(']').to_owned();
     let reading = table.reading;
     let position = reading.position(table.span.start);
-    let plugin = table.required("plugin", "plugin = \"twilio-errors\", or whichever reads this sender", |value| {
-        Some((plugin(&value)?, reading.position(value.span.start)))
+    let plugin = table.required(
+        "plugin",
+        "plugin = \"twilio-errors\", or whichever reads this sender",
+        |value| Some((plugin(&value)?, reading.position(value.span.start))),
+    );
+    let example = format!(
+        "destination = {:?}",
+        destinations.first().unwrap_or(&"itoc360")
+    );
+    let destination = table.required("destination", example, |value| {
+        name::of_destination(&value, destinations)
     });
-    let example = format!("destination = {:?}", destinations.first().unwrap_or(&"itoc360"));
-    let destination = table.required("destination", example, |value| name::of_destination(&value, destinations));
-    let clients = table.optional("clients", Networks::default(), |value| value.networks("54.172.60.0/23"));
+    let clients = table.optional("clients", Networks::default(), |value| {
+        value.networks("54.172.60.0/23")
+    });
     let tokens = table.optional("token", Vec::new(), |value| value.tokens());
-    let expect_every = table.optional("expect_every", None, |value| value.duration(&EXPECT_EVERY).map(Some));
+    let expect_every = table.optional("expect_every", None, |value| {
+        value.duration(&EXPECT_EVERY).map(Some)
+    });
     let labels = table.optional("labels", BTreeMap::new(), |value| rule::labels(&value));
-    let rules = table.optional("rules", Vec::new(), |value| rule::read(&value, destinations));
+    let rules = table.optional("rules", Vec::new(), |value| {
+        rule::read(&value, destinations)
+    });
     let redact = table.optional("redact", Vec::new(), |value| redaction::read(&value));
     let settings = table.table("settings", format!("{section}.settings]"));
     let settings = settings::read(&settings);
@@ -134,7 +159,11 @@ fn plugin(value: &Value<'_>) -> Option<PluginRef> {
 }
 
 fn bundled(value: &Value<'_>, name: &str) -> Option<PluginRef> {
-    if !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+    if !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    {
         return Some(PluginRef::Bundled(name.to_owned()));
     }
     let help = if name.contains(['/', '.']) {
@@ -167,7 +196,10 @@ fn file<'t>(value: &Value<'t>, table: &'t DeTable<'t>) -> Option<PluginRef> {
         hash.map(Some)
     });
     table.finish();
-    Some(PluginRef::File { path: path?, sha256: sha256? })
+    Some(PluginRef::File {
+        path: path?,
+        sha256: sha256?,
+    })
 }
 
 fn sha256(text: &str) -> Option<[u8; 32]> {

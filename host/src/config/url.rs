@@ -1,4 +1,5 @@
-//! URLs: the one that senders see, kept byte for byte because signatures are made over it, and those of destinations.
+//! URLs: the one that senders see, kept byte for byte because signatures are made over it, and
+//! those of destinations.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,7 +8,8 @@ use hyper::Uri;
 
 use super::raw::Value;
 
-/// The gateway's URL for senders: an absolute `http` or `https` URL, as written but for slashes at its end.
+/// The gateway's URL for senders: an absolute `http` or `https` URL, as written but for slashes at
+/// its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(Box<str>);
 
@@ -17,15 +19,19 @@ impl PublicUrl {
         &self.0
     }
 
-    /// Returns its path, which a reverse proxy may pass on to the gateway or strip; empty where there is none.
+    /// Returns its path, which a reverse proxy may pass on to the gateway or strip; empty where
+    /// there is none.
     pub fn path(&self) -> &str {
         let authority = self.0.find("://").map_or(0, |scheme| scheme + 3);
-        self.0[authority..].find('/').map_or("", |path| &self.0[authority + path..])
+        self.0[authority..]
+            .find('/')
+            .map_or("", |path| &self.0[authority + path..])
     }
 }
 
 impl PublicUrl {
-    /// Returns the URL that stands in the place of one which could not be read, while the rest is looked at.
+    /// Returns the URL that stands in the place of one which could not be read, while the rest is
+    /// looked at.
     pub(super) fn unknown() -> Self {
         Self("https://unknown.invalid".into())
     }
@@ -44,14 +50,21 @@ impl fmt::Display for PublicUrl {
 }
 
 impl Value<'_> {
-    /// Returns the gateway's own URL. A path in front of `/in/<source>` is allowed. `speaks_tls` says whether the gateway itself
-    /// speaks TLS, so that there is nothing to be reached by plain http.
+    /// Returns the gateway's own URL. A path in front of `/in/<source>` is allowed. `speaks_tls`
+    /// says whether the gateway itself speaks TLS, so that there is nothing to be reached by plain
+    /// http.
     pub(super) fn public_url(&self, speaks_tls: bool) -> Option<PublicUrl> {
         let text = self.text("https://alerts.example.com")?;
-        let url = self.url(text, "write it as senders see it, like \"https://alerts.example.com\"")?;
+        let url = self.url(
+            text,
+            "write it as senders see it, like \"https://alerts.example.com\"",
+        )?;
         if speaks_tls && url.scheme_str() == Some("http") {
             let help = "senders must use https there, and signatures are made over what they use; write https";
-            self.warning(format!("{} is plain http, and listen has tls", self.label), help);
+            self.warning(
+                format!("{} is plain http, and listen has tls", self.label),
+                help,
+            );
         } else if in_the_clear(&url) {
             let help = "senders' requests can be read and changed on the way; put https in front of the gateway";
             self.warning(format!("{} is plain http", self.label), help);
@@ -59,7 +72,8 @@ impl Value<'_> {
         Some(PublicUrl(text.trim_end_matches('/').into()))
     }
 
-    /// Returns an absolute `http` or `https` URL with nothing in it that is a secret. The URL is not shown: it may hold one.
+    /// Returns an absolute `http` or `https` URL with nothing in it that is a secret. The URL is
+    /// not shown: it may hold one.
     pub(super) fn url(&self, text: &str, help: &str) -> Option<Uri> {
         match parse(text) {
             Ok(url) => Some(url),
@@ -94,7 +108,10 @@ fn parse(text: &str) -> Result<Uri, &'static str> {
         return Err("names no host");
     }
     // `Uri` takes any text after the colon for a port.
-    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    let port = authority
+        .as_str()
+        .strip_prefix(authority.host())
+        .unwrap_or_default();
     if !port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
         return Err("has a port that is none");
     }
@@ -104,7 +121,10 @@ fn parse(text: &str) -> Result<Uri, &'static str> {
 /// Returns true if others can read it on the way: plain http, and not within this machine.
 pub(super) fn in_the_clear(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let local = host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
     url.scheme_str() == Some("http") && !local
 }
 
@@ -117,14 +137,23 @@ mod tests {
         for (text, why) in [
             ("", "is not a URL"),
             ("/events", "does not begin with https:// or http://"),
-            ("alerts.example.com", "does not begin with https:// or http://"),
+            (
+                "alerts.example.com",
+                "does not begin with https:// or http://",
+            ),
             ("ftp://a", "does not begin with https:// or http://"),
             ("https://", "is not a URL"),
             ("https://a/?", "has a query (?…)"),
             ("https://a/#x", "has a fragment (#…), which is never sent"),
-            ("https://bücher.example", "has a space or a letter that is not ASCII"),
+            (
+                "https://bücher.example",
+                "has a space or a letter that is not ASCII",
+            ),
             ("https://a b", "has a space or a letter that is not ASCII"),
-            ("https://u:p@a", "holds a user name or password, which logs would show"),
+            (
+                "https://u:p@a",
+                "holds a user name or password, which logs would show",
+            ),
             ("https://:80", "names no host"),
             ("https://a:0", "has a port that is none"),
             ("https://a:70000", "has a port that is none"),
@@ -144,7 +173,11 @@ mod tests {
             ("http://127.0.0.53", false),
             ("http://[::1]:80", false),
         ] {
-            assert_eq!(parse(text).map(|url| in_the_clear(&url)), Ok(clear), "{text}");
+            assert_eq!(
+                parse(text).map(|url| in_the_clear(&url)),
+                Ok(clear),
+                "{text}"
+            );
         }
     }
 }

@@ -1,9 +1,10 @@
-//! The concurrency limiter of one destination: how many attempts may run at once, growing after an outage (slow start).
+//! The concurrency limiter of one destination: how many attempts may run at once, growing after an
+//! outage (slow start).
 //!
-//! The limit starts at one. It grows by one, to the configured concurrency at most, when as many attempts as the limit
-//! were accepted; each attempt that is to be retried halves it (additive increase, multiplicative decrease). So it grows
-//! by one in the time that an answer takes, and the rate with it: the first `n * (n - 1) / 2` alerts are met by fewer than
-//! `n` at once.
+//! The limit starts at one. It grows by one, to the configured concurrency at most, when as many
+//! attempts as the limit were accepted; each attempt that is to be retried halves it (additive
+//! increase, multiplicative decrease). So it grows by one in the time that an answer takes, and the
+//! rate with it: the first `n * (n - 1) / 2` alerts are met by fewer than `n` at once.
 
 /// The concurrency limiter of one destination.
 #[derive(Debug, Clone)]
@@ -18,7 +19,11 @@ pub struct ConcurrencyLimiter {
 impl ConcurrencyLimiter {
     /// Returns a limiter at the beginning of its slow start. A concurrency of 0 is taken as 1.
     pub fn new(concurrency: usize) -> Self {
-        Self { concurrency: concurrency.max(1), limit: 1, accepted: 0 }
+        Self {
+            concurrency: concurrency.max(1),
+            limit: 1,
+            accepted: 0,
+        }
     }
 
     /// Returns how many more attempts may begin while `in_flight` are under way.

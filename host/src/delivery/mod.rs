@@ -1,14 +1,15 @@
 //! Delivery: from the store to a destination, until the destination has it.
 //!
-//! One task drives one destination. It holds a prefetch window of due alerts, sends as many at once as the
-//! [circuit breaker](breaker) and its [concurrency limiter](limiter) permit, and hands each outcome to the store. The
-//! window, bounded in alerts and in bytes, is all that is in memory: a backlog of any length stays on disk, and what a crash
-//! interrupts is due again at the next start. An alert stays claimed until the store has its outcome, so it cannot be sent
-//! twice meanwhile; and the store shows only the head of line of an ordering key, so two alerts of one key are never under
-//! way at once.
+//! One task drives one destination. It holds a prefetch window of due alerts, sends as many at once
+//! as the [circuit breaker](breaker) and its [concurrency limiter](limiter) permit, and hands each
+//! outcome to the store. The window, bounded in alerts and in bytes, is all that is in memory: a
+//! backlog of any length stays on disk, and what a crash interrupts is due again at the next start.
+//! An alert stays claimed until the store has its outcome, so it cannot be sent twice meanwhile;
+//! and the store shows only the head of line of an ordering key, so two alerts of one key are never
+//! under way at once.
 //!
-//! A crash between the destination's answer and the commit of the settlement sends the alert again, with the same
-//! fingerprint: the destination updates the alert that is open and opens none.
+//! A crash between the destination's answer and the commit of the settlement sends the alert again,
+//! with the same fingerprint: the destination updates the alert that is open and opens none.
 
 mod breaker;
 mod limiter;
@@ -36,8 +37,9 @@ use breaker::{CircuitBreaker, State};
 use settle::Settled;
 use window::PrefetchWindow;
 
-/// The number of outcomes that may wait for the disk, or be given up because the file is damaged where they are to stand.
-/// Beyond that nothing new is sent: an alert whose outcome is not written down would be sent again after a crash.
+/// The number of outcomes that may wait for the disk, or be given up because the file is damaged
+/// where they are to stand. Beyond that nothing new is sent: an alert whose outcome is not written
+/// down would be sent again after a crash.
 const UNSETTLED: usize = 512;
 /// The wait where nothing is due and nothing is known to become due.
 const IDLE: Duration = Duration::from_secs(60);
@@ -70,7 +72,8 @@ struct Attempt {
 }
 
 impl Delivery {
-    /// Returns the delivery of all that the store holds for the destination `name`, at most `concurrency` alerts at once.
+    /// Returns the delivery of all that the store holds for the destination `name`, at most
+    /// `concurrency` alerts at once.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -101,12 +104,14 @@ impl Delivery {
         })
     }
 
-    /// Runs until `stop` is cancelled; then the attempts under way are finished and settled, for which the caller sets the time.
+    /// Runs until `stop` is cancelled; then the attempts under way are finished and settled, for
+    /// which the caller sets the time.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut sending: JoinSet<Attempt> = JoinSet::new();
         let mut settling: JoinSet<Settled> = JoinSet::new();
         loop {
-            // At each turn: a destination that takes nothing is reported after a time, whether or not it is tried meanwhile.
+            // At each turn: a destination that takes nothing is reported after a time, whether or
+            // not it is tried meanwhile.
             self.show();
             for unreadable in self.window.take_unreadable() {
                 let settlement = settle::dead_letter(unreadable, &self.name, &self.throttle);
@@ -115,11 +120,18 @@ impl Delivery {
             let now = Instant::now();
             let room = UNSETTLED.saturating_sub(settling.len() + self.unwritten);
             for _ in 0..self.breaker.permits(now, sending.len()).min(room) {
-                let next = if self.breaker.is_open() { self.window.next_least_tried() } else { self.window.next() };
+                let next = if self.breaker.is_open() {
+                    self.window.next_least_tried()
+                } else {
+                    self.window.next()
+                };
                 let Some(due) = next else { break };
                 sending.spawn(attempt(self.destination.clone(), due));
             }
-            let wake = self.breaker.next_wake(now).map_or(IDLE, |wake| wake.saturating_duration_since(now));
+            let wake = self
+                .breaker
+                .next_wake(now)
+                .map_or(IDLE, |wake| wake.saturating_duration_since(now));
             tokio::select! {
                 Some(attempt) = sending.join_next() => self.ended(attempt, &mut settling),
                 Some(Ok(settled)) = settling.join_next() => self.settled(settled),
@@ -138,37 +150,72 @@ impl Delivery {
     fn ended(&mut self, attempt: Result<Attempt, JoinError>, settling: &mut JoinSet<Settled>) {
         let attempt = match attempt {
             Ok(attempt) => attempt,
-            // Only a bug panics. The alert stays claimed, so that it cannot bring down the next attempt as well.
+            // Only a bug panics. The alert stays claimed, so that it cannot bring down the next
+            // attempt as well.
             Err(error) => {
                 return tracing::error!(%error, destination = &*self.name, "an attempt panicked; a restart repeats it");
             }
         };
         let Attempt { alert, sent, .. } = &attempt;
         let destination = || Arc::clone(&self.name);
-        let labels = DeliveryLabels { destination: destination(), outcome: sent.outcome.as_str() };
+        let labels = DeliveryLabels {
+            destination: destination(),
+            outcome: sent.outcome.as_str(),
+        };
         self.metrics.deliveries.get_or_create(&labels).inc();
         self.warn_of_failure(&attempt);
-        let label = DestinationLabel { destination: destination() };
-        self.metrics.delivery_duration.get_or_create(&label).observe(sent.duration.as_secs_f64());
-        let poison = self.breaker.record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
+        let label = DestinationLabel {
+            destination: destination(),
+        };
+        self.metrics
+            .delivery_duration
+            .get_or_create(&label)
+            .observe(sent.duration.as_secs_f64());
+        let poison = self
+            .breaker
+            .record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
         let now_ms = self.store.clock().now_ms();
-        let settlement = settle::settlement(attempt, poison, now_ms, &mut self.rng, &self.name, &self.throttle);
+        let settlement = settle::settlement(
+            attempt,
+            poison,
+            now_ms,
+            &mut self.rng,
+            &self.name,
+            &self.throttle,
+        );
         settling.spawn(settle::write_down(self.store.clone(), settlement));
     }
 
-    /// Logs an attempt that failed because of the destination: the first at once, and then one a minute.
+    /// Logs an attempt that failed because of the destination: the first at once, and then one a
+    /// minute.
     fn warn_of_failure(&self, Attempt { alert, sent, .. }: &Attempt) {
         if let Outcome::Retry { why, .. } | Outcome::Blocked { why } = &sent.outcome
             && let Some(suppressed) = self.throttle.due(&self.name, "failed attempt")
         {
             let (destination, outcome) = (&*self.name, sent.outcome.as_str());
-            tracing::warn!(destination, outcome, why, alert, suppressed, "a delivery attempt failed; it is retried");
+            tracing::warn!(
+                destination,
+                outcome,
+                why,
+                alert,
+                suppressed,
+                "a delivery attempt failed; it is retried"
+            );
         }
     }
 
     /// Releases the claim on an alert, unless the store does not have its outcome.
-    fn settled(&mut self, Settled { alert, pending, written }: Settled) {
-        let Err(error) = written else { return self.window.settled(alert, pending) };
+    fn settled(
+        &mut self,
+        Settled {
+            alert,
+            pending,
+            written,
+        }: Settled,
+    ) {
+        let Err(error) = written else {
+            return self.window.settled(alert, pending);
+        };
         let destination = &*self.name;
         if let Some(suppressed) = self.throttle.due(destination, "unwritten") {
             let what = "an outcome cannot be written down; a restart sends the alert again";
@@ -178,15 +225,23 @@ impl Delivery {
         if !matches!(error, StoreError::Row(_)) {
             self.unwritten += 1;
             if self.unwritten == UNSETTLED {
-                tracing::error!(destination, "nothing more is sent: so many outcomes cannot be written down");
+                tracing::error!(
+                    destination,
+                    "nothing more is sent: so many outcomes cannot be written down"
+                );
             }
         }
     }
 
-    /// Publishes the destination's state, where that or the reason for it has changed: one thing is fixed, and the next is
-    /// wrong.
+    /// Publishes the destination's state, where that or the reason for it has changed: one thing is
+    /// fixed, and the next is wrong.
     fn show(&mut self) {
-        let State { state, why, failing_since, proven } = self.breaker.state(Instant::now());
+        let State {
+            state,
+            why,
+            failing_since,
+            proven,
+        } = self.breaker.state(Instant::now());
         let since = match &self.shown {
             Some(shown)
                 if shown.state == state
@@ -203,22 +258,37 @@ impl Delivery {
             }
         };
         let failing_since = self.show_failing_since(failing_since);
-        let health = DestinationHealth { state, since, failing_since, why, proven };
+        let health = DestinationHealth {
+            state,
+            since,
+            failing_since,
+            why,
+            proven,
+        };
         self.health.set_destination(&self.name, health.clone());
         self.shown = Some(health);
     }
 
     /// Publishes the beginning of an outage. Returns it as a person reads it.
     fn show_failing_since(&mut self, failing_since: Option<Instant>) -> Option<String> {
-        let shown = self.shown.as_ref().and_then(|shown| shown.failing_since.clone());
+        let shown = self
+            .shown
+            .as_ref()
+            .and_then(|shown| shown.failing_since.clone());
         if self.failing_since == failing_since {
             return shown;
         }
         self.failing_since = failing_since;
-        let at_ms = failing_since.map(|since| clock::wall_ms() - since.elapsed().as_millis() as i64);
-        let label = DestinationLabel { destination: Arc::clone(&self.name) };
+        let at_ms =
+            failing_since.map(|since| clock::wall_ms() - since.elapsed().as_millis() as i64);
+        let label = DestinationLabel {
+            destination: Arc::clone(&self.name),
+        };
         let seconds = at_ms.map_or(0.0, |at_ms| at_ms as f64 / 1000.0);
-        self.metrics.destination_failing_since.get_or_create(&label).set(seconds);
+        self.metrics
+            .destination_failing_since
+            .get_or_create(&label)
+            .set(seconds);
         at_ms.map(clock::rfc3339)
     }
 
@@ -228,19 +298,37 @@ impl Delivery {
         match (state, why) {
             // At the start nothing is known of it.
             (DestinationState::Healthy, _) if self.shown.is_none() => {}
-            (DestinationState::Healthy, _) => tracing::info!(destination, "the destination takes alerts again"),
+            (DestinationState::Healthy, _) => {
+                tracing::info!(destination, "the destination takes alerts again")
+            }
             (DestinationState::Failing, why) => {
-                tracing::warn!(destination, why, "the destination is failing; alerts wait on disk and are tried again");
+                tracing::warn!(
+                    destination,
+                    why,
+                    "the destination is failing; alerts wait on disk and are tried again"
+                );
             }
             (DestinationState::Held, why) => {
-                tracing::error!(destination, why, "the destination is held; alerts wait on disk until this is fixed");
+                tracing::error!(
+                    destination,
+                    why,
+                    "the destination is held; alerts wait on disk until this is fixed"
+                );
             }
         }
-        let label = DestinationLabel { destination: Arc::clone(&self.name) };
+        let label = DestinationLabel {
+            destination: Arc::clone(&self.name),
+        };
         drop(self.metrics.destination_failing_since.get_or_create(&label));
         for one in DestinationState::ALL {
-            let labels = DestinationStateLabels { destination: Arc::clone(&self.name), state: one.as_str() };
-            self.metrics.destination_state.get_or_create(&labels).set(i64::from(one == state));
+            let labels = DestinationStateLabels {
+                destination: Arc::clone(&self.name),
+                state: one.as_str(),
+            };
+            self.metrics
+                .destination_state
+                .get_or_create(&labels)
+                .set(i64::from(one == state));
         }
     }
 }
@@ -248,5 +336,10 @@ impl Delivery {
 async fn attempt(destination: Destination, due: Due) -> Attempt {
     let at_ms = clock::wall_ms();
     let sent = destination.send(&due.alert).await;
-    Attempt { alert: due.id, attempts: due.attempts, at_ms, sent }
+    Attempt {
+        alert: due.id,
+        attempts: due.attempts,
+        at_ms,
+        sent,
+    }
 }

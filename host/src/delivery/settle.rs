@@ -12,8 +12,9 @@ use crate::store::{DAMAGED, Settlement, Store, StoreError, Unreadable};
 /// The wait before an outcome that could not be written down is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Returns what the store keeps of an attempt that ended at `now_ms` on the store's clock; `poison` says that the alert
-/// fails, and not the destination. `throttle` bounds what is logged: a whole backlog may meet a wrong url or format.
+/// Returns what the store keeps of an attempt that ended at `now_ms` on the store's clock; `poison`
+/// says that the alert fails, and not the destination. `throttle` bounds what is logged: a whole
+/// backlog may meet a wrong url or format.
 pub fn settlement(
     attempt: Attempt,
     poison: bool,
@@ -22,10 +23,18 @@ pub fn settlement(
     destination: &str,
     throttle: &LogThrottle,
 ) -> Settlement {
-    let Attempt { alert, attempts, at_ms, sent } = attempt;
+    let Attempt {
+        alert,
+        attempts,
+        at_ms,
+        sent,
+    } = attempt;
     let outcome = match sent.outcome {
         // The breaker stays closed for a poison message, so it must wait by itself.
-        Outcome::Blocked { why } if poison => Outcome::Retry { why, retry_after: None },
+        Outcome::Blocked { why } if poison => Outcome::Retry {
+            why,
+            retry_after: None,
+        },
         outcome => outcome,
     };
     let mut answer = None;
@@ -71,8 +80,13 @@ fn warn_of_missing_receipt(said: &str, alert: i64, destination: &str, throttle: 
     }
 }
 
-/// Returns the settlement of a row that holds something else than an alert: a dead letter, so that those behind it go on.
-pub fn dead_letter(unreadable: Unreadable, destination: &str, throttle: &LogThrottle) -> Settlement {
+/// Returns the settlement of a row that holds something else than an alert: a dead letter, so that
+/// those behind it go on.
+pub fn dead_letter(
+    unreadable: Unreadable,
+    destination: &str,
+    throttle: &LogThrottle,
+) -> Settlement {
     let Unreadable { id: alert, why } = unreadable;
     if let Some(suppressed) = throttle.due(destination, "unreadable") {
         tracing::error!(
@@ -84,8 +98,18 @@ pub fn dead_letter(unreadable: Unreadable, destination: &str, throttle: &LogThro
             See `alert-gateway store check`"
         );
     }
-    let outcome = Outcome::Rejected { why: format!("it cannot be read from the store: {why}") };
-    Settlement { delivery: alert, at: wall_ms(), duration_us: 0, status: None, outcome, answer: None, due_at: 0 }
+    let outcome = Outcome::Rejected {
+        why: format!("it cannot be read from the store: {why}"),
+    };
+    Settlement {
+        delivery: alert,
+        at: wall_ms(),
+        duration_us: 0,
+        status: None,
+        outcome,
+        answer: None,
+        due_at: 0,
+    }
 }
 
 /// An alert whose attempt has ended.
@@ -94,25 +118,41 @@ pub struct Settled {
     pub alert: i64,
     /// True if the alert is to be sent again.
     pub pending: bool,
-    /// True if the store has the outcome. Where not, the alert must not be touched again by this process.
+    /// True if the store has the outcome. Where not, the alert must not be touched again by this
+    /// process.
     pub written: Result<(), StoreError>,
 }
 
-/// Has the store keep a settlement, however long the disk takes to recover: a lost outcome is an alert that is sent again.
+/// Has the store keep a settlement, however long the disk takes to recover: a lost outcome is an
+/// alert that is sent again.
 pub async fn write_down(store: Store, settlement: Settlement) -> Settled {
-    let pending = matches!(settlement.outcome, Outcome::Retry { .. } | Outcome::Blocked { .. });
+    let pending = matches!(
+        settlement.outcome,
+        Outcome::Retry { .. } | Outcome::Blocked { .. }
+    );
     let mut damaged = 0;
     loop {
         let written = store.settle(settlement.clone()).await;
-        damaged = if matches!(written, Err(StoreError::Damaged(_))) { damaged + 1 } else { 0 };
+        damaged = if matches!(written, Err(StoreError::Damaged(_))) {
+            damaged + 1
+        } else {
+            0
+        };
         match written {
             Err(StoreError::Damaged(_)) if damaged < DAMAGED => {}
-            // A row that cannot be written never can: another try would take a place from those that can.
+            // A row that cannot be written never can: another try would take a place from those
+            // that can.
             Ok(()) | Err(StoreError::Closed | StoreError::Row(_) | StoreError::Damaged(_)) => {
-                return Settled { alert: settlement.delivery, pending, written };
+                return Settled {
+                    alert: settlement.delivery,
+                    pending,
+                    written,
+                };
             }
             // The store raises the internal alert.
-            Err(error) => tracing::debug!(%error, "an outcome could not be written down; it is tried again"),
+            Err(error) => {
+                tracing::debug!(%error, "an outcome could not be written down; it is tried again")
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -130,7 +170,15 @@ mod tests {
     use crate::store;
 
     fn settled(alert: i64, outcome: Outcome) -> Settlement {
-        Settlement { delivery: alert, at: 1, duration_us: 1, status: None, outcome, answer: None, due_at: 0 }
+        Settlement {
+            delivery: alert,
+            at: 1,
+            duration_us: 1,
+            status: None,
+            outcome,
+            answer: None,
+            due_at: 0,
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -142,14 +190,23 @@ mod tests {
         let path = store::file(folder.path());
         let page: u32 = Connection::open(&path)
             .unwrap()
-            .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'attempts'", [], |row| row.get(0))
+            .query_row(
+                "SELECT rootpage FROM sqlite_schema WHERE name = 'attempts'",
+                [],
+                |row| row.get(0),
+            )
             .unwrap();
         let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-        file.write_all_at(&[0x55; 8192], u64::from(page - 1) * 8192).unwrap();
-        let (store, _closing) = Store::open(folder.path(), &store::Options::default(), Metrics::new()).unwrap();
+        file.write_all_at(&[0x55; 8192], u64::from(page - 1) * 8192)
+            .unwrap();
+        let (store, _closing) =
+            Store::open(folder.path(), &store::Options::default(), Metrics::new()).unwrap();
         let settlement = settled(alert, Outcome::Rejected { why: "400".into() });
         let settled = write_down(store.clone(), settlement).await;
-        assert!(matches!(settled.written, Err(StoreError::Damaged(_))), "{settled:?}");
+        assert!(
+            matches!(settled.written, Err(StoreError::Damaged(_))),
+            "{settled:?}"
+        );
         assert_eq!(store.trouble().borrow().failures, u64::from(DAMAGED));
     }
 
@@ -159,6 +216,9 @@ mod tests {
         let alert = window.next().unwrap().id;
         closing.close().await;
         let settlement = settled(alert, Outcome::Blocked { why: "402".into() });
-        assert!(matches!(write_down(store, settlement).await.written, Err(StoreError::Closed)));
+        assert!(matches!(
+            write_down(store, settlement).await.written,
+            Err(StoreError::Closed)
+        ));
     }
 }

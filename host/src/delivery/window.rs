@@ -1,4 +1,5 @@
-//! The prefetch window: due alerts of one destination, read ahead into memory, bounded in alerts and in bytes.
+//! The prefetch window: due alerts of one destination, read ahead into memory, bounded in alerts
+//! and in bytes.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -68,10 +69,14 @@ impl PrefetchWindow {
         self.waiting.pop_front()
     }
 
-    /// Returns the waiting alert that was tried least: its outcome says most about the destination, and a fresh alert does not
-    /// wait behind all that failed before.
+    /// Returns the waiting alert that was tried least: its outcome says most about the destination,
+    /// and a fresh alert does not wait behind all that failed before.
     pub fn next_least_tried(&mut self) -> Option<Due> {
-        let (index, _) = self.waiting.iter().enumerate().min_by_key(|(_, due)| due.attempts)?;
+        let (index, _) = self
+            .waiting
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, due)| due.attempts)?;
         self.waiting.remove(index)
     }
 
@@ -80,10 +85,12 @@ impl PrefetchWindow {
         std::mem::take(&mut self.unreadable)
     }
 
-    /// Releases the claim on an alert whose outcome the store has; `pending` says that it is to be sent again.
+    /// Releases the claim on an alert whose outcome the store has; `pending` says that it is to be
+    /// sent again.
     pub fn settled(&mut self, alert: i64, pending: bool) {
         self.claimed.remove(&alert);
-        // The store may have been read between that commit and now, when the claim hid what was due again already.
+        // The store may have been read between that commit and now, when the claim hid what was due
+        // again already.
         self.more |= pending;
     }
 
@@ -100,7 +107,8 @@ impl PrefetchWindow {
                             return;
                         }
                     }
-                    // Only a bug in the reading panics; the alerts are on disk, and a restart delivers them.
+                    // Only a bug in the reading panics; the alerts are on disk, and a restart
+                    // delivers them.
                     Err(error) => {
                         tracing::error!(%error, destination = &*self.destination, "reading what is due panicked");
                         std::future::pending::<()>().await;
@@ -123,7 +131,8 @@ impl PrefetchWindow {
 
     /// Returns whether enough alerts wait for now.
     fn has_enough(&self) -> bool {
-        self.waiting.len() >= LOW || self.waiting.iter().map(|due| due.bytes).sum::<usize>() > LOW_BYTES
+        self.waiting.len() >= LOW
+            || self.waiting.iter().map(|due| due.bytes).sum::<usize>() > LOW_BYTES
     }
 
     /// Starts to read, where there is room and there may be more.
@@ -142,15 +151,21 @@ impl PrefetchWindow {
         let (destination, claimed) = (Arc::clone(&self.destination), self.claimed.clone());
         let now_ms = self.clock.now_ms();
         self.reading = Some(tokio::task::spawn_blocking(move || {
-            let due = reader.due(&destination, now_ms, &claimed, READ).and_then(|due| {
-                let next = if due.len() < READ && !reader.was_cut() {
-                    reader.next_due_at(&destination, now_ms)?
-                } else {
-                    None
-                };
-                Ok((due, next))
-            });
-            Read { reader, due, now_ms }
+            let due = reader
+                .due(&destination, now_ms, &claimed, READ)
+                .and_then(|due| {
+                    let next = if due.len() < READ && !reader.was_cut() {
+                        reader.next_due_at(&destination, now_ms)?
+                    } else {
+                        None
+                    };
+                    Ok((due, next))
+                });
+            Read {
+                reader,
+                due,
+                now_ms,
+            }
         }));
     }
 
@@ -164,7 +179,9 @@ impl PrefetchWindow {
         match read.due {
             Ok((due, next)) => {
                 self.more |= cut || due.len() == READ;
-                let wait = next.map_or(IDLE, |next| Duration::from_millis((next - read.now_ms).unsigned_abs()));
+                let wait = next.map_or(IDLE, |next| {
+                    Duration::from_millis((next - read.now_ms).unsigned_abs())
+                });
                 self.again = Instant::now() + wait.min(IDLE);
                 self.claimed.extend(due.iter().map(|due| due.id));
                 let any = !due.is_empty() || !self.unreadable.is_empty();
@@ -197,14 +214,27 @@ pub(super) mod tests {
         bytes: usize,
     ) -> (PrefetchWindow, Store, Closing, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let (store, closing) = Store::open(folder.path(), &store::Options::default(), Metrics::new()).unwrap();
-        let plugin = PluginRecord { name: "p".into(), version: "1".into(), sha256: "0".into() };
+        let (store, closing) =
+            Store::open(folder.path(), &store::Options::default(), Metrics::new()).unwrap();
+        let plugin = PluginRecord {
+            name: "p".into(),
+            version: "1".into(),
+            sha256: "0".into(),
+        };
         let (id, source, received_at) = ("r".to_owned(), "s".to_owned(), wall_ms());
         let alerts = (0..alerts).map(|number| {
             let event = contract::Alert::new(format!("e{number}"), Priority::High, "Hello");
-            let event = contract::Alert { message: Some("x".repeat(bytes)), ..event };
+            let event = contract::Alert {
+                message: Some("x".repeat(bytes)),
+                ..event
+            };
             let received_at = crate::clock::rfc3339(received_at);
-            let alert = Alert { source: source.clone(), request: id.clone(), received_at, event };
+            let alert = Alert {
+                source: source.clone(),
+                request: id.clone(),
+                received_at,
+                event,
+            };
             NewAlert::new(&alert, ["d"]).unwrap()
         });
         let alerts = Reading::alerts(alerts.collect());
@@ -228,20 +258,36 @@ pub(super) mod tests {
     async fn blocked() -> (PrefetchWindow, i64, Closing, tempfile::TempDir) {
         let (mut window, store, closing, folder) = with(1, 0).await;
         let alert = window.next().unwrap().id;
-        let outcome = Outcome::Blocked { why: "not now".into() };
+        let outcome = Outcome::Blocked {
+            why: "not now".into(),
+        };
         let (at, due_at) = (wall_ms(), window.clock.now_ms());
-        let settlement =
-            Settlement { delivery: alert, at, duration_us: 1, status: Some(402), outcome, answer: None, due_at };
+        let settlement = Settlement {
+            delivery: alert,
+            at,
+            duration_us: 1,
+            status: Some(402),
+            outcome,
+            answer: None,
+            due_at,
+        };
         store.settle(settlement).await.unwrap();
-        // The plugin, the request and this: when the last of them was announced, nothing more will wake the window.
-        window.commits.wait_for(|commits| *commits == 3).await.unwrap();
+        // The plugin, the request and this: when the last of them was announced, nothing more will
+        // wake the window.
+        window
+            .commits
+            .wait_for(|commits| *commits == 3)
+            .await
+            .unwrap();
         window.more = true;
         window.look();
         (window, alert, closing, folder)
     }
 
     async fn comes_again(mut window: PrefetchWindow, alert: i64) {
-        tokio::time::timeout(IDLE / 2, window.refilled()).await.expect("the alert is forgotten");
+        tokio::time::timeout(IDLE / 2, window.refilled())
+            .await
+            .expect("the alert is forgotten");
         assert_eq!(window.next().map(|due| due.id), Some(alert));
     }
 
@@ -249,7 +295,10 @@ pub(super) mod tests {
     async fn alert_due_again_before_its_claim_ended_is_found() {
         let (mut window, alert, _closing, _folder) = blocked().await;
         let read = window.reading.take().unwrap().await.unwrap();
-        assert!(!window.take(read), "it was claimed while the store was read");
+        assert!(
+            !window.take(read),
+            "it was claimed while the store was read"
+        );
         window.settled(alert, true);
         comes_again(window, alert).await;
     }
@@ -273,7 +322,10 @@ pub(super) mod tests {
             };
             sent.insert(due.id);
             window.look();
-            assert!(window.reading.is_none() || window.waiting.len() <= 2, "it waits until half of its bytes are sent");
+            assert!(
+                window.reading.is_none() || window.waiting.len() <= 2,
+                "it waits until half of its bytes are sent"
+            );
             assert!(window.waiting.len() <= 6);
         }
     }

@@ -1,7 +1,8 @@
 //! Alertmanager: its API v2, so that an existing Alertmanager routes, groups and silences.
 //!
-//! Alertmanager knows an alert by all of its labels together, so a resolve closes what carries the same labels and priority.
-//! It resolves an alert by itself at its `endsAt`; an alert that opens is given one so far ahead as `expires` says.
+//! Alertmanager knows an alert by all of its labels together, so a resolve closes what carries the
+//! same labels and priority. It resolves an alert by itself at its `endsAt`; an alert that opens is
+//! given one so far ahead as `expires` says.
 //!
 //! | answer | outcome |
 //! |---|---|
@@ -34,7 +35,11 @@ pub(crate) struct Alertmanager {
 
 impl Alertmanager {
     /// Returns the Alertmanager whose web interface is at `url`.
-    pub(crate) fn new(url: &Uri, token: Option<&str>, expires: Duration) -> Result<Self, NotUsable> {
+    pub(crate) fn new(
+        url: &Uri,
+        token: Option<&str>,
+        expires: Duration,
+    ) -> Result<Self, NotUsable> {
         let api = format!("{}/api/v2/alerts", url.to_string().trim_end_matches('/'));
         let endpoint = Endpoint::new(api.parse().map_err(|_| NotUsable::Url)?, token.as_slice());
         let endpoint = match token {
@@ -55,9 +60,12 @@ impl Alertmanager {
             Status::Resolve => one["endsAt"] = occurred_at.as_ref().into(),
             Status::Trigger => {
                 one["startsAt"] = occurred_at.as_ref().into();
-                let latest =
-                    [&*occurred_at, &*alert.received_at].into_iter().filter_map(|at| at.parse::<Timestamp>().ok());
-                let ends_at = latest.max().and_then(|latest| latest.checked_add(self.expires).ok());
+                let latest = [&*occurred_at, &*alert.received_at]
+                    .into_iter()
+                    .filter_map(|at| at.parse::<Timestamp>().ok());
+                let ends_at = latest
+                    .max()
+                    .and_then(|latest| latest.checked_add(self.expires).ok());
                 if let Some(ends_at) = ends_at {
                     one["endsAt"] = ends_at.to_string().into();
                 }
@@ -80,23 +88,27 @@ impl HttpKind for Alertmanager {
         match answer.judged() {
             Judged::Accepted => Outcome::Accepted(Receipt::default()),
             Judged::Retry => answer.retry(SERVICE),
-            Judged::Blocked => {
-                answer.blocked(SERVICE, "check the url, which is that of its web interface, and the token")
-            }
+            Judged::Blocked => answer.blocked(
+                SERVICE,
+                "check the url, which is that of its web interface, and the token",
+            ),
             Judged::Rejected => answer.rejected(SERVICE),
         }
     }
 }
 
-/// Returns the labels: the host's, which no plugin can replace, then the plugin's. A name that Alertmanager does not take is
-/// made one that it does.
+/// Returns the labels: the host's, which no plugin can replace, then the plugin's. A name that
+/// Alertmanager does not take is made one that it does.
 fn labels(alert: &Alert) -> BTreeMap<String, &str> {
     let mut labels: BTreeMap<String, &str> = BTreeMap::new();
     for (name, value) in &alert.event.labels {
         labels.insert(label_name(name), value);
     }
     let fingerprint = [("alertname", &*alert.source), ("source", &alert.source)];
-    for (name, value) in fingerprint.into_iter().chain([("severity", severity(alert.event.priority))]) {
+    for (name, value) in fingerprint
+        .into_iter()
+        .chain([("severity", severity(alert.event.priority))])
+    {
         if let Some(sent) = labels.insert(name.to_owned(), value) {
             labels.entry(format!("exported_{name}")).or_insert(sent);
         }
@@ -108,9 +120,21 @@ fn labels(alert: &Alert) -> BTreeMap<String, &str> {
 }
 
 fn label_name(name: &str) -> String {
-    let name: String =
-        name.chars().map(|char| if char.is_ascii_alphanumeric() || char == '_' { char } else { '_' }).collect();
-    if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) { format!("_{name}") } else { name }
+    let name: String = name
+        .chars()
+        .map(|char| {
+            if char.is_ascii_alphanumeric() || char == '_' {
+                char
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
+        format!("_{name}")
+    } else {
+        name
+    }
 }
 
 fn annotations(alert: &Alert) -> BTreeMap<&str, String> {
@@ -140,37 +164,63 @@ mod tests {
 
     #[test]
     fn resolve_has_the_labels_of_its_trigger_and_an_end() {
-        let (opened, resolved) =
-            (alertmanager().payload(&alert(Status::Trigger)), alertmanager().payload(&alert(Status::Resolve)));
+        let (opened, resolved) = (
+            alertmanager().payload(&alert(Status::Trigger)),
+            alertmanager().payload(&alert(Status::Resolve)),
+        );
         assert_eq!(opened[0]["labels"], resolved[0]["labels"]);
         assert_eq!(
             (&opened[0]["startsAt"], &resolved[0]["endsAt"]),
             (&json!("2026-01-02T03:04:05Z"), &opened[0]["startsAt"])
         );
-        assert_eq!(opened[0]["endsAt"], "2026-01-02T04:04:06.001Z", "an hour after it came in");
+        assert_eq!(
+            opened[0]["endsAt"], "2026-01-02T04:04:06.001Z",
+            "an hour after it came in"
+        );
         assert!(resolved[0].get("startsAt").is_none());
-        assert_eq!(alertmanager().endpoint.url, "http://localhost:9093/am/api/v2/alerts");
+        assert_eq!(
+            alertmanager().endpoint.url,
+            "http://localhost:9093/am/api/v2/alerts"
+        );
     }
 
     #[test]
     fn labels_are_names_that_alertmanager_takes() {
         let mut alert = alert(Status::Trigger);
-        alert.event.labels.insert("http.status-code".into(), "502".into());
+        alert
+            .event
+            .labels
+            .insert("http.status-code".into(), "502".into());
         alert.event.labels.insert("1st".into(), "x".into());
-        alert.event.labels.insert("severity".into(), "its own".into());
+        alert
+            .event
+            .labels
+            .insert("severity".into(), "its own".into());
         alert.event.labels.insert("empty".into(), String::new());
         let labels = labels(&alert);
         assert_eq!((labels["http_status_code"], labels["_1st"]), ("502", "x"));
-        assert_eq!((labels["severity"], labels["exported_severity"]), ("error", "its own"));
+        assert_eq!(
+            (labels["severity"], labels["exported_severity"]),
+            ("error", "its own")
+        );
         assert!(!labels.contains_key("empty"));
     }
 
     #[test]
     fn every_answer_of_alertmanager_has_its_outcome() {
-        for (status, expected) in
-            [(200, "accepted"), (302, "blocked"), (400, "rejected"), (401, "blocked"), (404, "blocked"), (500, "retry")]
-        {
-            assert_eq!(judged(&alertmanager(), status, "canary-token").as_str(), expected, "{status}");
+        for (status, expected) in [
+            (200, "accepted"),
+            (302, "blocked"),
+            (400, "rejected"),
+            (401, "blocked"),
+            (404, "blocked"),
+            (500, "retry"),
+        ] {
+            assert_eq!(
+                judged(&alertmanager(), status, "canary-token").as_str(),
+                expected,
+                "{status}"
+            );
         }
         assert!(!format!("{:?}", judged(&alertmanager(), 500, "canary-token")).contains("canary"));
     }

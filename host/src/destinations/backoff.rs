@@ -1,21 +1,24 @@
 //! The time one alert waits before it is tried again.
 //!
-//! Exponential backoff with full jitter: the wait is drawn evenly from nothing to a ceiling that doubles with each
-//! attempt. Full jitter, because the alerts that failed together must not come back together.
+//! Exponential backoff with full jitter: the wait is drawn evenly from nothing to a ceiling that
+//! doubles with each attempt. Full jitter, because the alerts that failed together must not come
+//! back together.
 
 use std::time::Duration;
 
 /// The ceiling after the first attempt.
 pub const FIRST_CEILING: Duration = Duration::from_secs(1);
 
-/// The ceiling that is never exceeded. It is also how long, at most, an alert waits for a destination that is well
-/// again.
+/// The ceiling that is never exceeded. It is also how long, at most, an alert waits for a
+/// destination that is well again.
 pub const LAST_CEILING: Duration = Duration::from_secs(5 * 60);
 
-/// The wait after attempt number `attempt`, the first being 1, came to nothing; never shorter than what the destination
-/// asked for in `retry_after`.
+/// The wait after attempt number `attempt`, the first being 1, came to nothing; never shorter than
+/// what the destination asked for in `retry_after`.
 pub fn delay(attempt: u32, retry_after: Option<Duration>, rng: &mut fastrand::Rng) -> Duration {
-    ceiling(attempt).mul_f64(rng.f64()).max(retry_after.unwrap_or_default())
+    ceiling(attempt)
+        .mul_f64(rng.f64())
+        .max(retry_after.unwrap_or_default())
 }
 
 fn ceiling(attempt: u32) -> Duration {
@@ -32,7 +35,8 @@ mod tests {
 
     #[test]
     fn ceiling_doubles_from_one_second_to_five_minutes() {
-        let seconds = [0, 1, 2, 3, 4, 8, 9, 10, 32, 33, u32::MAX].map(|attempt| ceiling(attempt).as_secs());
+        let seconds =
+            [0, 1, 2, 3, 4, 8, 9, 10, 32, 33, u32::MAX].map(|attempt| ceiling(attempt).as_secs());
         assert_eq!(seconds, [1, 1, 2, 4, 8, 128, 256, 300, 300, 300, 300]);
     }
 
@@ -55,6 +59,9 @@ mod tests {
             let asked = Duration::from_secs(10);
             assert!(delay(attempt, Some(asked), &mut rng) >= asked);
         }
-        assert_eq!(delay(1, Some(Duration::from_secs(3600)), &mut rng), Duration::from_secs(3600));
+        assert_eq!(
+            delay(1, Some(Duration::from_secs(3600)), &mut rng),
+            Duration::from_secs(3600)
+        );
     }
 }

@@ -31,14 +31,23 @@ pub(super) fn long() -> Alert {
     alert.event.title = "😀".repeat(100_000);
     alert.event.message = Some("<&>".repeat(100_000));
     for number in 0..100 {
-        alert.event.labels.insert(format!("label {number}"), "😀".repeat(1000));
+        alert
+            .event
+            .labels
+            .insert(format!("label {number}"), "😀".repeat(1000));
     }
-    alert.event.details = Some(RawValue::from_string(format!("\"{}\"", "x".repeat(2_000_000))).unwrap());
+    alert.event.details =
+        Some(RawValue::from_string(format!("\"{}\"", "x".repeat(2_000_000))).unwrap());
     alert
 }
 
 /// The outcome of an answer.
 pub(super) fn judged(kind: &impl HttpKind, status: u16, body: &str) -> Outcome {
     let (status, headers) = (StatusCode::from_u16(status).unwrap(), HeaderMap::new());
-    kind.judge(&Answer { status, headers: &headers, body: body.as_bytes(), mask: &kind.endpoint().mask })
+    kind.judge(&Answer {
+        status,
+        headers: &headers,
+        body: body.as_bytes(),
+        mask: &kind.endpoint().mask,
+    })
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::alert::{Alert, Outcome};
 use crate::clock::LONGEST_WAIT;
 
-/// The longest wait that a `Retry-After` can ask for: beyond it the header says more about its sender than about when to
-/// try again.
+/// The longest wait that a `Retry-After` can ask for: beyond it the header says more about its
+/// sender than about when to try again.
 pub const LONGEST_RETRY_AFTER: Duration = LONGEST_WAIT;
 
 /// The most characters of [`Sent::answer_excerpt`].
@@ -36,8 +36,8 @@ pub struct Sent {
     pub status: Option<u16>,
     /// From the start of the attempt to the end of the answer.
     pub duration: Duration,
-    /// The beginning of the answer, as one line without secrets: at most [`EXCERPT_MAX_CHARS`] characters. Empty where the
-    /// receipt says it all.
+    /// The beginning of the answer, as one line without secrets: at most [`EXCERPT_MAX_CHARS`]
+    /// characters. Empty where the receipt says it all.
     pub answer_excerpt: String,
     /// Set where the service gives receipts, and its accepting answer held none.
     pub lacks_receipt: bool,
@@ -46,8 +46,17 @@ pub struct Sent {
 impl Sent {
     /// Returns the result of an attempt that no answer came to.
     pub(crate) fn unanswered(why: String, duration: Duration) -> Self {
-        let outcome = Outcome::Retry { why, retry_after: None };
-        Self { outcome, status: None, duration, answer_excerpt: String::new(), lacks_receipt: false }
+        let outcome = Outcome::Retry {
+            why,
+            retry_after: None,
+        };
+        Self {
+            outcome,
+            status: None,
+            duration,
+            answer_excerpt: String::new(),
+            lacks_receipt: false,
+        }
     }
 }
 
@@ -57,14 +66,17 @@ pub enum NotUsable {
     /// The URL is relative, or of another scheme.
     #[error("the url must start with https:// or http:// and name a host")]
     Url,
-    /// The token is empty, or holds a character that cannot stand in a header, such as a line break.
+    /// The token is empty, or holds a character that cannot stand in a header, such as a line
+    /// break.
     #[error("the token must not be empty, and must be of visible ASCII characters only")]
     Token,
     /// The secret of a webhook's signature is none.
     #[error("the secret must be whsec_ and the base64 of at least 16 bytes")]
     Secret,
     /// A header that cannot be sent.
-    #[error("the header {0:?} cannot be sent: its name or value holds a character that no header has")]
+    #[error(
+        "the header {0:?} cannot be sent: its name or value holds a character that no header has"
+    )]
     Header(String),
     /// A body that is no template.
     #[error("the body is no template: {0}")]

@@ -1,9 +1,11 @@
-//! Destinations: an alert on the wire of each kind of service, the sending, and the meaning of each answer.
+//! Destinations: an alert on the wire of each kind of service, the sending, and the meaning of each
+//! answer.
 //!
-//! Each kind is one file or folder behind [`Kind`]. Most kinds speak HTTP: they say what the request for an alert is and
-//! what an answer means, and [`http`] does the rest, the same for all: connections, time limits, reading a bounded answer,
-//! masking of secrets. Nothing in here waits, repeats or remembers: that is delivery's part, and [`backoff`] its
-//! arithmetic. A repeat is harmless by construction, because every kind sends the alert's fingerprint as what its service
+//! Each kind is one file or folder behind [`Kind`]. Most kinds speak HTTP: they say what the
+//! request for an alert is and what an answer means, and [`http`] does the rest, the same for all:
+//! connections, time limits, reading a bounded answer, masking of secrets. Nothing in here waits,
+//! repeats or remembers: that is delivery's part, and [`backoff`] its arithmetic. A repeat is
+//! harmless by construction, because every kind sends the alert's fingerprint as what its service
 //! deduplicates by.
 
 mod alertmanager;
@@ -62,7 +64,11 @@ impl Destination {
             DestinationKind::Opsgenie { url, api_key } => {
                 Self::http(Opsgenie::new(url.clone(), api_key.expose())?, config)
             }
-            DestinationKind::Alertmanager { url, token, expires } => {
+            DestinationKind::Alertmanager {
+                url,
+                token,
+                expires,
+            } => {
                 let token = token.as_ref().map(config::Secret::expose);
                 Self::http(Alertmanager::new(url, token, *expires)?, config)
             }
@@ -74,10 +80,16 @@ impl Destination {
         Self::over(kind, pool, config.timeout)
     }
 
-    /// Returns a destination that speaks HTTP over the connections of `pool`. `timeout` bounds a whole attempt, the
-    /// connection and the answer included.
-    pub(crate) fn over(kind: impl HttpKind, pool: Box<dyn Pool>, timeout: Duration) -> Result<Self, NotUsable> {
-        Ok(Self { kind: Arc::new(OverHttp::new(kind, pool, timeout)?) })
+    /// Returns a destination that speaks HTTP over the connections of `pool`. `timeout` bounds a
+    /// whole attempt, the connection and the answer included.
+    pub(crate) fn over(
+        kind: impl HttpKind,
+        pool: Box<dyn Pool>,
+        timeout: Duration,
+    ) -> Result<Self, NotUsable> {
+        Ok(Self {
+            kind: Arc::new(OverHttp::new(kind, pool, timeout)?),
+        })
     }
 
     /// Returns the message for an alert as people may see it, without secrets.

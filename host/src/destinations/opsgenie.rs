@@ -1,6 +1,8 @@
-//! Opsgenie, and the alerts API of Jira Service Management, which takes the same requests under another URL.
+//! Opsgenie, and the alerts API of Jira Service Management, which takes the same requests under
+//! another URL.
 //!
-//! The alias is the alert's fingerprint, so a repeat is counted at the open alert. A resolve closes it by that alias.
+//! The alias is the alert's fingerprint, so a repeat is counted at the open alert. A resolve closes
+//! it by that alias.
 //!
 //! | answer | outcome |
 //! |---|---|
@@ -22,7 +24,8 @@ use super::words::{cut, link, title, write};
 use crate::alert::{Alert, Outcome, Receipt};
 
 const SERVICE: &str = "Opsgenie";
-/// Opsgenie's limits, in characters: the message, the description, the source, a tag, and the details together.
+/// Opsgenie's limits, in characters: the message, the description, the source, a tag, and the
+/// details together.
 const MESSAGE_MAX: usize = 130;
 const DESCRIPTION_MAX: usize = 15_000;
 const SOURCE_MAX: usize = 100;
@@ -36,13 +39,18 @@ pub(crate) struct Opsgenie {
 
 impl Opsgenie {
     pub(crate) fn new(url: Uri, api_key: &str) -> Result<Self, NotUsable> {
-        Ok(Self { endpoint: Endpoint::new(url, &[api_key]).authorized("GenieKey", api_key)? })
+        Ok(Self {
+            endpoint: Endpoint::new(url, &[api_key]).authorized("GenieKey", api_key)?,
+        })
     }
 
     /// Returns the URL that closes the alert of an alias, which is hexadecimal.
     fn close_url(&self, alias: &str) -> Uri {
         let url = self.endpoint.url.to_string();
-        let close = format!("{}/{alias}/close?identifierType=alias", url.trim_end_matches('/'));
+        let close = format!(
+            "{}/{alias}/close?identifierType=alias",
+            url.trim_end_matches('/')
+        );
         close.parse().unwrap_or_else(|_| self.endpoint.url.clone())
     }
 }
@@ -58,8 +66,14 @@ impl HttpKind for Opsgenie {
         if alert.event.status == Status::Trigger {
             return write(&payload(alert), 2048);
         }
-        let note = cut(alert.event.message.as_deref().unwrap_or(&alert.event.title), DESCRIPTION_MAX);
-        write(&json!({ "source": cut(&alert.source, SOURCE_MAX), "user": "alert-gateway", "note": note }), 256)
+        let note = cut(
+            alert.event.message.as_deref().unwrap_or(&alert.event.title),
+            DESCRIPTION_MAX,
+        );
+        write(
+            &json!({ "source": cut(&alert.source, SOURCE_MAX), "user": "alert-gateway", "note": note }),
+            256,
+        )
     }
 
     fn render(&self, alert: &Alert, body: Bytes) -> Request<Full<Bytes>> {
@@ -89,8 +103,12 @@ fn receipt(answer: &Answer<'_>) -> Receipt {
     struct Accepted {
         request_id: String,
     }
-    let id = serde_json::from_slice(answer.body).map(|Accepted { request_id }| answer.excerpt(&request_id));
-    Receipt { id: id.unwrap_or_default(), ..Receipt::default() }
+    let id = serde_json::from_slice(answer.body)
+        .map(|Accepted { request_id }| answer.excerpt(&request_id));
+    Receipt {
+        id: id.unwrap_or_default(),
+        ..Receipt::default()
+    }
 }
 
 fn payload(alert: &Alert) -> Value {
@@ -101,15 +119,25 @@ fn payload(alert: &Alert) -> Value {
         Priority::Low => "P5",
     };
     let title = title(alert);
-    let mut description = alert.event.message.clone().unwrap_or_else(|| title.clone().into_owned());
+    let mut description = alert
+        .event
+        .message
+        .clone()
+        .unwrap_or_else(|| title.clone().into_owned());
     if let Some(link) = link(alert) {
         description = format!("{}\n{link}", cut(&description, DESCRIPTION_MAX - 2048));
     }
     let mut details = Map::new();
     for (name, value) in alert.event.labels.iter().take(DETAILS_MAX) {
-        details.insert(cut(name, DETAIL_MAX).into_owned(), cut(value, DETAIL_MAX).into());
+        details.insert(
+            cut(name, DETAIL_MAX).into_owned(),
+            cut(value, DETAIL_MAX).into(),
+        );
     }
-    details.insert("event_id".to_owned(), cut(&alert.event.event_id, DETAIL_MAX).into());
+    details.insert(
+        "event_id".to_owned(),
+        cut(&alert.event.event_id, DETAIL_MAX).into(),
+    );
     details.insert("request".to_owned(), alert.request.clone().into());
     json!({
         "message": cut(&title, MESSAGE_MAX),
@@ -128,7 +156,11 @@ mod tests {
     use super::*;
 
     fn opsgenie() -> Opsgenie {
-        Opsgenie::new(Uri::from_static("https://api.opsgenie.com/v2/alerts"), "canary-api-key").unwrap()
+        Opsgenie::new(
+            Uri::from_static("https://api.opsgenie.com/v2/alerts"),
+            "canary-api-key",
+        )
+        .unwrap()
     }
 
     #[test]
@@ -136,11 +168,21 @@ mod tests {
         let opened = payload(&alert(Status::Trigger));
         let resolve = opsgenie().render(&alert(Status::Resolve), Bytes::new());
         let alias = opened["alias"].as_str().unwrap();
-        let expected = format!("https://api.opsgenie.com/v2/alerts/{alias}/close?identifierType=alias");
+        let expected =
+            format!("https://api.opsgenie.com/v2/alerts/{alias}/close?identifierType=alias");
         assert_eq!(resolve.uri().to_string(), expected);
-        assert_eq!((&opened["priority"], &opened["details"]["error_code"]), (&json!("P2"), &json!("11200")));
-        assert_eq!(opened["description"], "line 1\nline & 2\nhttps://example.com/NO1");
-        assert_eq!(resolve.headers()["authorization"], "GenieKey canary-api-key");
+        assert_eq!(
+            (&opened["priority"], &opened["details"]["error_code"]),
+            (&json!("P2"), &json!("11200"))
+        );
+        assert_eq!(
+            opened["description"],
+            "line 1\nline & 2\nhttps://example.com/NO1"
+        );
+        assert_eq!(
+            resolve.headers()["authorization"],
+            "GenieKey canary-api-key"
+        );
     }
 
     #[test]
@@ -165,9 +207,16 @@ mod tests {
             (429, "", "retry"),
             (503, "", "retry"),
         ] {
-            assert_eq!(judged(&opsgenie(), status, body).as_str(), expected, "{status} {body}");
+            assert_eq!(
+                judged(&opsgenie(), status, body).as_str(),
+                expected,
+                "{status} {body}"
+            );
         }
-        assert_eq!(judged(&opsgenie(), 202, taken).receipt().unwrap().id, "43a29c5c");
+        assert_eq!(
+            judged(&opsgenie(), 202, taken).receipt().unwrap().id,
+            "43a29c5c"
+        );
         let quoted = judged(&opsgenie(), 403, "key canary-api-key may not");
         assert!(!quoted.why().unwrap().contains("canary"), "{quoted:?}");
     }

@@ -1,4 +1,5 @@
-//! PagerDuty: Events API v2. `dedup_key` is the alert's fingerprint, so a repeat updates the open incident.
+//! PagerDuty: Events API v2. `dedup_key` is the alert's fingerprint, so a repeat updates the open
+//! incident.
 //!
 //! | answer | outcome |
 //! |---|---|
@@ -34,7 +35,10 @@ pub(crate) struct PagerDuty {
 
 impl PagerDuty {
     pub(crate) fn new(url: Uri, routing_key: &str) -> Self {
-        Self { endpoint: Endpoint::new(url, &[routing_key]), routing_key: routing_key.to_owned() }
+        Self {
+            endpoint: Endpoint::new(url, &[routing_key]),
+            routing_key: routing_key.to_owned(),
+        }
     }
 
     fn payload(&self, alert: &Alert) -> Value {
@@ -44,7 +48,10 @@ impl PagerDuty {
                 "routing_key": self.routing_key, "event_action": "resolve", "dedup_key": fingerprint,
             });
         }
-        let links: Vec<_> = link(alert).map(|href| json!({ "href": href, "text": "Open" })).into_iter().collect();
+        let links: Vec<_> = link(alert)
+            .map(|href| json!({ "href": href, "text": "Open" }))
+            .into_iter()
+            .collect();
         json!({
             "routing_key": self.routing_key,
             "event_action": "trigger",
@@ -74,12 +81,15 @@ impl HttpKind for PagerDuty {
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Outcome {
-        const FIX: &str = "the routing key is wrong; copy the integration key of Events API v2 from the service";
+        const FIX: &str =
+            "the routing key is wrong; copy the integration key of Events API v2 from the service";
         match (answer.judged(), answer.status.as_u16()) {
             (Judged::Accepted, _) => Outcome::Accepted(receipt(answer)),
             (Judged::Retry, _) => answer.retry(SERVICE),
             (Judged::Blocked, _) => answer.blocked(SERVICE, FIX),
-            (Judged::Rejected, 400) if answer.contains("outing key") || answer.contains("routing_key") => {
+            (Judged::Rejected, 400)
+                if answer.contains("outing key") || answer.contains("routing_key") =>
+            {
                 answer.blocked(SERVICE, FIX)
             }
             (Judged::Rejected, _) => answer.rejected(SERVICE),
@@ -95,7 +105,11 @@ fn receipt(answer: &Answer<'_>) -> Receipt {
     match serde_json::from_slice(answer.body) {
         Ok(Accepted { dedup_key }) => {
             let key = answer.excerpt(&dedup_key);
-            Receipt { id: key.clone(), fingerprint: key, kind: String::new() }
+            Receipt {
+                id: key.clone(),
+                fingerprint: key,
+                kind: String::new(),
+            }
         }
         Err(_) => Receipt::default(),
     }
@@ -104,15 +118,27 @@ fn receipt(answer: &Answer<'_>) -> Receipt {
 fn details(alert: &Alert) -> Map<String, Value> {
     let mut details = Map::new();
     for (name, value) in alert.event.labels.iter().take(LABELS_MAX) {
-        details.insert(cut(name, LABEL_MAX).into_owned(), cut(value, LABEL_MAX).into());
+        details.insert(
+            cut(name, LABEL_MAX).into_owned(),
+            cut(value, LABEL_MAX).into(),
+        );
     }
     if let Some(message) = &alert.event.message {
         details.insert("message".to_owned(), cut(message, MESSAGE_MAX).into());
     }
     details.insert("event_id".to_owned(), alert.event.event_id.clone().into());
     details.insert("request".to_owned(), alert.request.clone().into());
-    if let Some(raw) = alert.event.details.as_deref().map(RawValue::get).filter(|raw| raw.len() <= DETAILS_MAX) {
-        details.insert("details".to_owned(), serde_json::from_str(raw).unwrap_or_else(|_| raw.into()));
+    if let Some(raw) = alert
+        .event
+        .details
+        .as_deref()
+        .map(RawValue::get)
+        .filter(|raw| raw.len() <= DETAILS_MAX)
+    {
+        details.insert(
+            "details".to_owned(),
+            serde_json::from_str(raw).unwrap_or_else(|_| raw.into()),
+        );
     }
     details
 }
@@ -123,17 +149,28 @@ mod tests {
     use super::*;
 
     fn pagerduty() -> PagerDuty {
-        PagerDuty::new(Uri::from_static("https://events.pagerduty.com/v2/enqueue"), "canary-routing-key")
+        PagerDuty::new(
+            Uri::from_static("https://events.pagerduty.com/v2/enqueue"),
+            "canary-routing-key",
+        )
     }
 
     #[test]
     fn trigger_and_resolve_share_a_dedup_key() {
-        let (opened, resolved) =
-            (pagerduty().payload(&alert(Status::Trigger)), pagerduty().payload(&alert(Status::Resolve)));
-        assert_eq!((&opened["event_action"], &resolved["event_action"]), (&json!("trigger"), &json!("resolve")));
+        let (opened, resolved) = (
+            pagerduty().payload(&alert(Status::Trigger)),
+            pagerduty().payload(&alert(Status::Resolve)),
+        );
+        assert_eq!(
+            (&opened["event_action"], &resolved["event_action"]),
+            (&json!("trigger"), &json!("resolve"))
+        );
         assert_eq!(opened["dedup_key"], resolved["dedup_key"]);
         let payload = &opened["payload"];
-        assert_eq!((&payload["severity"], &payload["source"]), (&json!("error"), &json!("twilio-prod")));
+        assert_eq!(
+            (&payload["severity"], &payload["source"]),
+            (&json!("error"), &json!("twilio-prod"))
+        );
         assert_eq!(payload["custom_details"]["details"], json!({ "a": 1.5 }));
         assert_eq!(opened["links"][0]["href"], "https://example.com/NO1");
     }
@@ -141,17 +178,18 @@ mod tests {
     #[test]
     fn long_alert_stays_within_the_limits_of_an_event() {
         let body = pagerduty().payload(&long());
-        assert_eq!(body["payload"]["summary"].as_str().unwrap().chars().count(), SUMMARY_MAX);
+        assert_eq!(
+            body["payload"]["summary"].as_str().unwrap().chars().count(),
+            SUMMARY_MAX
+        );
         assert!(write(&body, 0).len() < 512 * 1024);
     }
 
     #[test]
     fn every_answer_of_pagerduty_has_its_outcome() {
         let taken = r#"{"status":"success","message":"Event processed","dedup_key":"f7d5"}"#;
-        let wrong =
-            r#"{"status":"invalid event","message":"Event object is invalid","errors":["Invalid routing key"]}"#;
-        let invalid =
-            r#"{"status":"invalid event","message":"Event object is invalid","errors":["Length of 'summary'"]}"#;
+        let wrong = r#"{"status":"invalid event","message":"Event object is invalid","errors":["Invalid routing key"]}"#;
+        let invalid = r#"{"status":"invalid event","message":"Event object is invalid","errors":["Length of 'summary'"]}"#;
         for (status, body, expected) in [
             (202, taken, "accepted"),
             (302, "", "blocked"),
@@ -162,9 +200,16 @@ mod tests {
             (429, "", "retry"),
             (503, "", "retry"),
         ] {
-            assert_eq!(judged(&pagerduty(), status, body).as_str(), expected, "{status} {body}");
+            assert_eq!(
+                judged(&pagerduty(), status, body).as_str(),
+                expected,
+                "{status} {body}"
+            );
         }
-        assert_eq!(judged(&pagerduty(), 202, taken).receipt().unwrap().id, "f7d5");
+        assert_eq!(
+            judged(&pagerduty(), 202, taken).receipt().unwrap().id,
+            "f7d5"
+        );
         let quoted = judged(&pagerduty(), 400, "no canary-routing-key here");
         assert!(!quoted.why().unwrap().contains("canary"), "{quoted:?}");
     }

@@ -1,7 +1,8 @@
 //! Slack: an incoming webhook, with Block Kit.
 //!
-//! A webhook cannot change a message that stands, so a resolve is a message of its own that says so. Slack answers `ok`, and
-//! gives no id: there is no receipt beyond that, and a repeat after a crash is a second message.
+//! A webhook cannot change a message that stands, so a resolve is a message of its own that says
+//! so. Slack answers `ok`, and gives no id: there is no receipt beyond that, and a repeat after a
+//! crash is a second message.
 //!
 //! | answer | outcome |
 //! |---|---|
@@ -33,7 +34,9 @@ pub(crate) struct Slack {
 
 impl Slack {
     pub(crate) fn new(url: &str) -> Result<Self, NotUsable> {
-        Ok(Self { endpoint: Endpoint::secret(url)? })
+        Ok(Self {
+            endpoint: Endpoint::secret(url)?,
+        })
     }
 }
 
@@ -50,9 +53,10 @@ impl HttpKind for Slack {
         match (answer.judged(), answer.status.as_u16()) {
             (Judged::Accepted, _) => Outcome::Accepted(Receipt::default()),
             (Judged::Retry, _) => answer.retry(SERVICE),
-            (Judged::Blocked, _) | (_, 410) => {
-                answer.blocked(SERVICE, "the webhook was removed or may not post there; make a new one in Slack")
-            }
+            (Judged::Blocked, _) | (_, 410) => answer.blocked(
+                SERVICE,
+                "the webhook was removed or may not post there; make a new one in Slack",
+            ),
             (Judged::Rejected, _) => answer.rejected(SERVICE),
         }
     }
@@ -64,15 +68,27 @@ fn body(alert: &Alert) -> Value {
         "type": "header",
         "text": { "type": "plain_text", "text": cut(&heading, HEADER_MAX), "emoji": false },
     })];
-    if let Some(message) = alert.event.message.as_deref().filter(|message| !message.trim().is_empty()) {
+    if let Some(message) = alert
+        .event
+        .message
+        .as_deref()
+        .filter(|message| !message.trim().is_empty())
+    {
         // Escaping can only make it longer.
         let text = cut(&escaped(&cut(message, SECTION_MAX)), SECTION_MAX).into_owned();
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
     }
-    let fields = facts(alert).into_iter().take(FIELDS_MAX).map(|(name, value)| {
-        let text = format!("*{}*\n{}", escaped(&cut(&name, FIELD_MAX)), escaped(&cut(&value, FIELD_MAX)));
-        json!({ "type": "mrkdwn", "text": text })
-    });
+    let fields = facts(alert)
+        .into_iter()
+        .take(FIELDS_MAX)
+        .map(|(name, value)| {
+            let text = format!(
+                "*{}*\n{}",
+                escaped(&cut(&name, FIELD_MAX)),
+                escaped(&cut(&value, FIELD_MAX))
+            );
+            json!({ "type": "mrkdwn", "text": text })
+        });
     blocks.push(json!({ "type": "section", "fields": fields.collect::<Vec<_>>() }));
     if let Some(link) = link(alert) {
         let text = format!("<{}|Open>", escaped(link).replace('|', "%7C"));
@@ -80,13 +96,20 @@ fn body(alert: &Alert) -> Value {
     }
     let about = format!("{} · request {}", alert.fingerprint(), alert.request);
     blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": about }] }));
-    let sign = if alert.event.status == Status::Resolve { ":white_check_mark:" } else { ":rotating_light:" };
+    let sign = if alert.event.status == Status::Resolve {
+        ":white_check_mark:"
+    } else {
+        ":rotating_light:"
+    };
     json!({ "text": format!("{sign} {}", escaped(&cut(&heading, SECTION_MAX))), "blocks": blocks })
 }
 
-/// Returns the text with Slack's three control characters escaped, so that no sender can mention a channel or hide a link.
+/// Returns the text with Slack's three control characters escaped, so that no sender can mention a
+/// channel or hide a link.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -101,14 +124,29 @@ mod tests {
     #[test]
     fn open_and_resolve_say_what_happened() {
         let opened = body(&alert(Status::Trigger));
-        assert_eq!(opened["text"], ":rotating_light: 11200 &lt;HTTP&gt; retrieval failure");
-        assert_eq!(opened["blocks"][0]["text"]["text"], "11200 <HTTP> retrieval failure");
+        assert_eq!(
+            opened["text"],
+            ":rotating_light: 11200 &lt;HTTP&gt; retrieval failure"
+        );
+        assert_eq!(
+            opened["blocks"][0]["text"]["text"],
+            "11200 <HTTP> retrieval failure"
+        );
         assert_eq!(opened["blocks"][1]["text"]["text"], "line 1\nline &amp; 2");
         assert_eq!(opened["blocks"][2]["fields"][0]["text"], "*Priority*\nhigh");
-        assert_eq!(opened["blocks"][2]["fields"][3]["text"], "*error_code*\n11200");
-        assert_eq!(opened["blocks"][3]["text"]["text"], "<https://example.com/NO1|Open>");
+        assert_eq!(
+            opened["blocks"][2]["fields"][3]["text"],
+            "*error_code*\n11200"
+        );
+        assert_eq!(
+            opened["blocks"][3]["text"]["text"],
+            "<https://example.com/NO1|Open>"
+        );
         let resolved = body(&alert(Status::Resolve));
-        assert_eq!(resolved["text"], ":white_check_mark: Resolved: 11200 &lt;HTTP&gt; retrieval failure");
+        assert_eq!(
+            resolved["text"],
+            ":white_check_mark: Resolved: 11200 &lt;HTTP&gt; retrieval failure"
+        );
     }
 
     #[test]
@@ -119,7 +157,9 @@ mod tests {
         assert_eq!(chars(&blocks[0]["text"]["text"]), HEADER_MAX);
         assert_eq!(chars(&blocks[1]["text"]["text"]), SECTION_MAX);
         let fields = blocks[2]["fields"].as_array().unwrap();
-        assert!(fields.len() == FIELDS_MAX && fields.iter().all(|field| chars(&field["text"]) <= 2000));
+        assert!(
+            fields.len() == FIELDS_MAX && fields.iter().all(|field| chars(&field["text"]) <= 2000)
+        );
     }
 
     #[test]
@@ -135,9 +175,17 @@ mod tests {
             (429, "rate_limited", "retry"),
             (500, "rollup_error", "retry"),
         ] {
-            assert_eq!(judged(&slack(), status, body).as_str(), expected, "{status} {body}");
+            assert_eq!(
+                judged(&slack(), status, body).as_str(),
+                expected,
+                "{status} {body}"
+            );
         }
-        let quoted = judged(&slack(), 404, "no /services/T0/B0/canary-path-of-slack here");
+        let quoted = judged(
+            &slack(),
+            404,
+            "no /services/T0/B0/canary-path-of-slack here",
+        );
         assert!(!quoted.why().unwrap().contains("canary"), "{quoted:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! Microsoft Teams: the webhook of a workflow ("When a Teams webhook request is received"), with an Adaptive Card.
+//! Microsoft Teams: the webhook of a workflow ("When a Teams webhook request is received"), with an
+//! Adaptive Card.
 //!
 //! A resolve is a card of its own that says so. Teams gives no id of the message.
 //!
@@ -20,7 +21,8 @@ use super::words::{cut, facts, heading, link, write};
 use crate::alert::{Alert, Outcome, Receipt};
 
 const SERVICE: &str = "Teams";
-/// A card has 28 KB at most. These bound it to less than 20 KB even where each character takes four bytes.
+/// A card has 28 KB at most. These bound it to less than 20 KB even where each character takes four
+/// bytes.
 const TITLE_MAX: usize = 200;
 const MESSAGE_MAX: usize = 2000;
 const FACT_MAX: usize = 100;
@@ -33,7 +35,9 @@ pub(crate) struct Teams {
 
 impl Teams {
     pub(crate) fn new(url: &str) -> Result<Self, NotUsable> {
-        Ok(Self { endpoint: Endpoint::secret(url)? })
+        Ok(Self {
+            endpoint: Endpoint::secret(url)?,
+        })
     }
 }
 
@@ -48,10 +52,15 @@ impl HttpKind for Teams {
 
     fn judge(&self, answer: &Answer<'_>) -> Outcome {
         match answer.judged() {
-            Judged::Accepted if answer.contains("endpoint returned HTTP error") => answer.retry(SERVICE),
+            Judged::Accepted if answer.contains("endpoint returned HTTP error") => {
+                answer.retry(SERVICE)
+            }
             Judged::Accepted => Outcome::Accepted(Receipt::default()),
             Judged::Retry => answer.retry(SERVICE),
-            Judged::Blocked => answer.blocked(SERVICE, "the workflow is gone or turned off; copy its URL anew"),
+            Judged::Blocked => answer.blocked(
+                SERVICE,
+                "the workflow is gone or turned off; copy its URL anew",
+            ),
             Judged::Rejected => answer.rejected(SERVICE),
         }
     }
@@ -68,7 +77,12 @@ fn body(alert: &Alert) -> Value {
     let mut card = vec![
         json!({ "type": "TextBlock", "text": heading, "weight": "bolder", "size": "medium", "wrap": true, "color": color }),
     ];
-    if let Some(message) = alert.event.message.as_deref().filter(|message| !message.trim().is_empty()) {
+    if let Some(message) = alert
+        .event
+        .message
+        .as_deref()
+        .filter(|message| !message.trim().is_empty())
+    {
         card.push(json!({ "type": "TextBlock", "text": escaped(&cut(message, MESSAGE_MAX)), "wrap": true }));
     }
     let facts = facts(alert)
@@ -78,8 +92,10 @@ fn body(alert: &Alert) -> Value {
     card.push(json!({ "type": "FactSet", "facts": facts.collect::<Vec<_>>() }));
     let about = format!("{} · request {}", alert.fingerprint(), alert.request);
     card.push(json!({ "type": "TextBlock", "text": about, "isSubtle": true, "size": "small", "wrap": true }));
-    let actions: Vec<_> =
-        link(alert).map(|url| json!({ "type": "Action.OpenUrl", "title": "Open", "url": url })).into_iter().collect();
+    let actions: Vec<_> = link(alert)
+        .map(|url| json!({ "type": "Action.OpenUrl", "title": "Open", "url": url }))
+        .into_iter()
+        .collect();
     json!({
         "type": "message",
         "attachments": [{
@@ -97,11 +113,15 @@ fn body(alert: &Alert) -> Value {
     })
 }
 
-/// Returns the text with the characters of a card's Markdown escaped, so that no sender can hide a link in it.
+/// Returns the text with the characters of a card's Markdown escaped, so that no sender can hide a
+/// link in it.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        if matches!(character, '\\' | '[' | ']' | '(' | ')' | '*' | '_' | '~' | '`') {
+        if matches!(
+            character,
+            '\\' | '[' | ']' | '(' | ')' | '*' | '_' | '~' | '`'
+        ) {
             escaped.push('\\');
         }
         escaped.push(character);
@@ -115,7 +135,10 @@ mod tests {
     use super::*;
 
     fn teams() -> Teams {
-        Teams::new("https://prod.logic.azure.com/workflows/1?api-version=1&sig=canary-signature-of-teams").unwrap()
+        Teams::new(
+            "https://prod.logic.azure.com/workflows/1?api-version=1&sig=canary-signature-of-teams",
+        )
+        .unwrap()
     }
 
     #[test]
@@ -125,7 +148,10 @@ mod tests {
         assert_eq!(card["body"][0]["text"], "11200 <HTTP> retrieval failure");
         assert_eq!(card["body"][0]["color"], "attention");
         assert_eq!(card["body"][1]["text"], "line 1\nline & 2");
-        assert_eq!(card["body"][2]["facts"][3], json!({ "title": "error_code", "value": "11200" }));
+        assert_eq!(
+            card["body"][2]["facts"][3],
+            json!({ "title": "error_code", "value": "11200" })
+        );
         assert_eq!(card["actions"][0]["url"], "https://example.com/NO1");
     }
 
@@ -136,7 +162,10 @@ mod tests {
 
     #[test]
     fn markdown_of_a_sender_is_escaped() {
-        assert_eq!(escaped("[x](https://evil.example)"), r"\[x\]\(https://evil.example\)");
+        assert_eq!(
+            escaped("[x](https://evil.example)"),
+            r"\[x\]\(https://evil.example\)"
+        );
     }
 
     #[test]
@@ -154,7 +183,11 @@ mod tests {
             (429, "", "retry"),
             (502, "", "retry"),
         ] {
-            assert_eq!(judged(&teams(), status, body).as_str(), expected, "{status} {body}");
+            assert_eq!(
+                judged(&teams(), status, body).as_str(),
+                expected,
+                "{status} {body}"
+            );
         }
         let quoted = judged(&teams(), 401, "sig canary-signature-of-teams is wrong");
         assert!(!quoted.why().unwrap().contains("canary"), "{quoted:?}");

@@ -1,9 +1,10 @@
 //! Webhook: any HTTP endpoint, with the alert as JSON or a body of the operator's own.
 //!
-//! The JSON is described by a published schema, `docs/webhook-alert.schema.json`. A `body` is a Jinja template over the same
-//! fields; for a JSON content type each `{{ value }}` is written as JSON, quotes included, so that no sender's text can
-//! break out of it. With a `secret`, each request is signed as Standard Webhooks has it; its id is that of the event, so that
-//! a receiver recognises a repeat.
+//! The JSON is described by a published schema, `docs/webhook-alert.schema.json`. A `body` is a
+//! Jinja template over the same fields; for a JSON content type each `{{ value }}` is written as
+//! JSON, quotes included, so that no sender's text can break out of it. With a `secret`, each
+//! request is signed as Standard Webhooks has it; its id is that of the event, so that a receiver
+//! recognises a repeat.
 //!
 //! | answer | outcome |
 //! |---|---|
@@ -72,29 +73,51 @@ struct Fields<'a> {
 impl Webhook {
     pub(crate) fn new(config: &config::Webhook) -> Result<Self, NotUsable> {
         let mut endpoint = Endpoint::secret(config.url.expose())?;
-        let values: Vec<_> = config.headers.iter().map(|(_, value)| value.expose()).collect();
+        let values: Vec<_> = config
+            .headers
+            .iter()
+            .map(|(_, value)| value.expose())
+            .collect();
         endpoint.mask.add(values);
         let mut json = true;
         for (name, value) in &config.headers {
             let invalid = || NotUsable::Header(name.clone());
             let name = HeaderName::try_from(name).map_err(|_| invalid())?;
             let value = HeaderValue::try_from(value.expose()).map_err(|_| invalid())?;
-            json &= name != CONTENT_TYPE || value.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json"));
+            json &= name != CONTENT_TYPE
+                || value
+                    .as_bytes()
+                    .windows(4)
+                    .any(|word| word.eq_ignore_ascii_case(b"json"));
             endpoint = endpoint.with(name, value);
         }
         let key = config.secret.as_ref().map(|secret| {
             endpoint.mask.add([secret.expose()]);
             signing_key(secret.expose())
         });
-        let template = config.body.as_deref().map(|body| template(body, json)).transpose()?;
-        Ok(Self { endpoint, config: config.clone(), key: key.transpose()?, template })
+        let template = config
+            .body
+            .as_deref()
+            .map(|body| template(body, json))
+            .transpose()?;
+        Ok(Self {
+            endpoint,
+            config: config.clone(),
+            key: key.transpose()?,
+            template,
+        })
     }
 
     fn rendered(&self, alert: &Alert) -> Bytes {
-        let (title, fingerprint, occurred_at) = (title(alert), alert.fingerprint(), occurred_at(alert));
+        let (title, fingerprint, occurred_at) =
+            (title(alert), alert.fingerprint(), occurred_at(alert));
         let fields = Fields {
             version: 1,
-            status: if alert.event.status == Status::Trigger { "trigger" } else { "resolve" },
+            status: if alert.event.status == Status::Trigger {
+                "trigger"
+            } else {
+                "resolve"
+            },
             priority: priority(alert.event.priority),
             title: &title,
             message: alert.event.message.as_deref(),
@@ -109,12 +132,19 @@ impl Webhook {
             labels: &alert.event.labels,
             details: alert.event.details.as_deref(),
         };
-        let Some(template) = &self.template else { return write(&fields, 1024) };
+        let Some(template) = &self.template else {
+            return write(&fields, 1024);
+        };
         // `RawValue` means something to serde_json alone.
-        let fields = serde_json::from_slice::<serde_json::Value>(&write(&fields, 1024)).unwrap_or_default();
-        let rendered =
-            template.get_template(TEMPLATE).and_then(|template| template.render(minijinja::value::Serde(&fields)));
-        rendered.map_or_else(|error| write(&serde_json::json!({ "error": error.to_string() }), 256), Into::into)
+        let fields =
+            serde_json::from_slice::<serde_json::Value>(&write(&fields, 1024)).unwrap_or_default();
+        let rendered = template
+            .get_template(TEMPLATE)
+            .and_then(|template| template.render(minijinja::value::Serde(&fields)));
+        rendered.map_or_else(
+            |error| write(&serde_json::json!({ "error": error.to_string() }), 256),
+            Into::into,
+        )
     }
 }
 
@@ -133,7 +163,11 @@ impl HttpKind for Webhook {
         if let Some(key) = &self.key {
             let (id, at) = (message_id(alert), (wall_ms() / 1000).to_string());
             let signature = signature(key, &id, &at, &body);
-            for (name, value) in [("webhook-id", id), ("webhook-timestamp", at), ("webhook-signature", signature)] {
+            for (name, value) in [
+                ("webhook-id", id),
+                ("webhook-timestamp", at),
+                ("webhook-signature", signature),
+            ] {
                 if let Ok(value) = HeaderValue::try_from(value) {
                     request.headers_mut().insert(name, value);
                 }
@@ -146,9 +180,13 @@ impl HttpKind for Webhook {
         let status = answer.status.as_u16();
         match (self.config.success.is_empty(), answer.judged()) {
             (true, Judged::Accepted) => Outcome::Accepted(Receipt::default()),
-            (false, _) if self.config.success.contains(&status) => Outcome::Accepted(Receipt::default()),
+            (false, _) if self.config.success.contains(&status) => {
+                Outcome::Accepted(Receipt::default())
+            }
             (_, Judged::Retry) => answer.retry(SERVICE),
-            (_, Judged::Blocked) => answer.blocked(SERVICE, "check the url, and the headers that authorise"),
+            (_, Judged::Blocked) => {
+                answer.blocked(SERVICE, "check the url, and the headers that authorise")
+            }
             (_, Judged::Rejected | Judged::Accepted) => answer.rejected(SERVICE),
         }
     }
@@ -156,7 +194,13 @@ impl HttpKind for Webhook {
 
 fn template(body: &str, json: bool) -> Result<Environment<'static>, NotUsable> {
     let mut environment = Environment::new();
-    environment.set_auto_escape_callback(move |_| if json { AutoEscape::Json } else { AutoEscape::None });
+    environment.set_auto_escape_callback(move |_| {
+        if json {
+            AutoEscape::Json
+        } else {
+            AutoEscape::None
+        }
+    });
     environment
         .add_template_owned(TEMPLATE, body.to_owned())
         .map_err(|error| NotUsable::Template(error.to_string()))?;
@@ -166,7 +210,11 @@ fn template(body: &str, json: bool) -> Result<Environment<'static>, NotUsable> {
 /// Returns the key of a Standard Webhooks secret: base64 behind `whsec_`.
 fn signing_key(secret: &str) -> Result<Vec<u8>, NotUsable> {
     let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
-    STANDARD.decode(encoded).ok().filter(|key| key.len() >= 16).ok_or(NotUsable::Secret)
+    STANDARD
+        .decode(encoded)
+        .ok()
+        .filter(|key| key.len() >= 16)
+        .ok_or(NotUsable::Secret)
 }
 
 /// Returns `v1,` and the base64 of HMAC-SHA256 over id, time and body.
@@ -177,13 +225,17 @@ fn signature(key: &[u8], id: &str, at: &str, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// Returns the id of the message: the same for each repeat of an event, and another for any other event.
+/// Returns the id of the message: the same for each repeat of an event, and another for any other
+/// event.
 fn message_id(alert: &Alert) -> String {
     let digest = Sha256::digest(format!("{}\0{}", alert.source, alert.event.event_id));
-    digest.iter().take(16).fold("msg_".to_owned(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    digest
+        .iter()
+        .take(16)
+        .fold("msg_".to_owned(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 #[cfg(test)]
@@ -215,7 +267,8 @@ mod tests {
         let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
         let webhook = Webhook::new(&config()).unwrap();
         for status in [Status::Trigger, Status::Resolve] {
-            let body: serde_json::Value = serde_json::from_str(&text(&webhook, &alert(status))).unwrap();
+            let body: serde_json::Value =
+                serde_json::from_str(&text(&webhook, &alert(status))).unwrap();
             assert!(schema.is_valid(&body), "{body}");
             let mut more = body.clone();
             more["unknown"] = true.into();
@@ -232,8 +285,13 @@ mod tests {
         let webhook = Webhook::new(&config::Webhook { body, ..config() }).unwrap();
         let mut alert = alert(Status::Trigger);
         alert.event.title = "\", \"admin\": true, \"\n".into();
-        let body: serde_json::Value = serde_json::from_str(&text(&webhook, &alert)).unwrap_or_default();
-        assert_eq!((&body["text"], &body["code"]), (&alert.event.title.clone().into(), &"11200".into()), "{body}");
+        let body: serde_json::Value =
+            serde_json::from_str(&text(&webhook, &alert)).unwrap_or_default();
+        assert_eq!(
+            (&body["text"], &body["code"]),
+            (&alert.event.title.clone().into(), &"11200".into()),
+            "{body}"
+        );
         assert_eq!(body.get("admin"), None);
     }
 
@@ -241,16 +299,34 @@ mod tests {
     fn template_for_text_writes_values_as_they_are() {
         let headers = vec![("Content-Type".to_owned(), Secret::new("text/plain"))];
         let body = Some("{{ priority }}: {{ title }}".into());
-        let webhook = Webhook::new(&config::Webhook { body, headers, ..config() }).unwrap();
-        assert_eq!(text(&webhook, &alert(Status::Trigger)), "high: 11200 <HTTP> retrieval failure");
-        assert_eq!(webhook.render(&alert(Status::Trigger), Bytes::new()).headers()["content-type"], "text/plain");
+        let webhook = Webhook::new(&config::Webhook {
+            body,
+            headers,
+            ..config()
+        })
+        .unwrap();
+        assert_eq!(
+            text(&webhook, &alert(Status::Trigger)),
+            "high: 11200 <HTTP> retrieval failure"
+        );
+        assert_eq!(
+            webhook
+                .render(&alert(Status::Trigger), Bytes::new())
+                .headers()["content-type"],
+            "text/plain"
+        );
     }
 
     #[test]
     fn signature_is_that_of_standard_webhooks() {
         // The vector of the specification's own libraries.
         let key = signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let signed = signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", br#"{"test": 2432232314}"#);
+        let signed = signature(
+            &key,
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            "1614265330",
+            br#"{"test": 2432232314}"#,
+        );
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert_eq!(signing_key("whsec_short"), Err(NotUsable::Secret));
     }
@@ -278,8 +354,17 @@ mod tests {
         ] {
             assert_eq!(judged(&webhook, status, "").as_str(), expected, "{status}");
         }
-        let webhook = Webhook::new(&config::Webhook { success: vec![200, 409], ..config() }).unwrap();
-        for (status, expected) in [(200, "accepted"), (204, "rejected"), (409, "accepted"), (500, "retry")] {
+        let webhook = Webhook::new(&config::Webhook {
+            success: vec![200, 409],
+            ..config()
+        })
+        .unwrap();
+        for (status, expected) in [
+            (200, "accepted"),
+            (204, "rejected"),
+            (409, "accepted"),
+            (500, "retry"),
+        ] {
             assert_eq!(judged(&webhook, status, "").as_str(), expected, "{status}");
         }
         let quoted = judged(&webhook, 400, "no canary-of-the-path here");
@@ -288,9 +373,18 @@ mod tests {
 
     #[test]
     fn broken_template_or_header_is_reported_at_once() {
-        let broken = config::Webhook { body: Some("{{ title".into()), ..config() };
+        let broken = config::Webhook {
+            body: Some("{{ title".into()),
+            ..config()
+        };
         assert!(matches!(Webhook::new(&broken), Err(NotUsable::Template(_))));
         let headers = vec![("X Y".to_owned(), Secret::new("v"))];
-        assert!(matches!(Webhook::new(&config::Webhook { headers, ..config() }), Err(NotUsable::Header(_))));
+        assert!(matches!(
+            Webhook::new(&config::Webhook {
+                headers,
+                ..config()
+            }),
+            Err(NotUsable::Header(_))
+        ));
     }
 }

@@ -1,4 +1,5 @@
-//! The words of an alert that every kind of destination needs: title, link, time, and a bounded excerpt.
+//! The words of an alert that every kind of destination needs: title, link, time, and a bounded
+//! excerpt.
 
 use std::borrow::Cow;
 
@@ -12,14 +13,19 @@ use crate::alert::Alert;
 /// Writes `payload` as JSON, into one allocation where `expected_len` bytes suffice.
 pub(super) fn write(payload: &impl Serialize, expected_len: usize) -> Bytes {
     let mut body = Vec::with_capacity(expected_len);
-    serde_json::to_writer(&mut body, payload).expect("strings under string keys, written to memory, always serialise");
+    serde_json::to_writer(&mut body, payload)
+        .expect("strings under string keys, written to memory, always serialise");
     body.into()
 }
 
-/// Returns the title, or a line made of what every alert has: most services reject an alert without one.
+/// Returns the title, or a line made of what every alert has: most services reject an alert without
+/// one.
 pub(super) fn title(alert: &Alert) -> Cow<'_, str> {
     if alert.event.title.trim().is_empty() {
-        Cow::Owned(format!("Event {} from {}", alert.event.event_id, alert.source))
+        Cow::Owned(format!(
+            "Event {} from {}",
+            alert.event.event_id, alert.source
+        ))
     } else {
         Cow::Borrowed(&alert.event.title)
     }
@@ -39,10 +45,15 @@ pub(super) fn link(alert: &Alert) -> Option<&str> {
     (link.starts_with("https://") || link.starts_with("http://")).then_some(link)
 }
 
-/// Returns the time of the event as `YYYY-MM-DDTHH:MM:SSZ`: the plugin's, or the time of receipt where that is absent, not
-/// RFC 3339, or before 1970 (Alertmanager's own "no time" is the year 1).
+/// Returns the time of the event as `YYYY-MM-DDTHH:MM:SSZ`: the plugin's, or the time of receipt
+/// where that is absent, not RFC 3339, or before 1970 (Alertmanager's own "no time" is the year 1).
 pub(super) fn occurred_at(alert: &Alert) -> Cow<'_, str> {
-    let seconds = |text: &str| text.parse::<Timestamp>().ok().map(Timestamp::as_second).filter(|&second| second > 0);
+    let seconds = |text: &str| {
+        text.parse::<Timestamp>()
+            .ok()
+            .map(Timestamp::as_second)
+            .filter(|&second| second > 0)
+    };
     alert
         .event
         .occurred_at
@@ -50,7 +61,9 @@ pub(super) fn occurred_at(alert: &Alert) -> Cow<'_, str> {
         .and_then(seconds)
         .or_else(|| seconds(&alert.received_at))
         .and_then(|second| Timestamp::from_second(second).ok())
-        .map_or(Cow::Borrowed(&*alert.received_at), |at| Cow::Owned(at.to_string()))
+        .map_or(Cow::Borrowed(&*alert.received_at), |at| {
+            Cow::Owned(at.to_string())
+        })
 }
 
 /// Returns the word for a priority.
@@ -77,7 +90,12 @@ pub(super) fn severity(priority: Priority) -> &'static str {
 pub(super) fn cut(text: &str, max: usize) -> Cow<'_, str> {
     match text.char_indices().nth(max) {
         None => Cow::Borrowed(text),
-        Some(_) => Cow::Owned(text.chars().take(max.saturating_sub(1)).chain(['…']).collect()),
+        Some(_) => Cow::Owned(
+            text.chars()
+                .take(max.saturating_sub(1))
+                .chain(['…'])
+                .collect(),
+        ),
     }
 }
 
@@ -88,8 +106,15 @@ pub(super) fn facts(alert: &Alert) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
         ("Source", Cow::Borrowed(&*alert.source)),
         ("Occurred at", occurred_at(alert)),
     ];
-    let labels = alert.event.labels.iter().map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value)));
-    own.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).chain(labels).collect()
+    let labels = alert
+        .event
+        .labels
+        .iter()
+        .map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value)));
+    own.into_iter()
+        .map(|(name, value)| (Cow::Borrowed(name), value))
+        .chain(labels)
+        .collect()
 }
 
 #[cfg(test)]
@@ -98,6 +123,9 @@ mod tests {
 
     #[test]
     fn text_is_cut_at_characters_and_says_so() {
-        assert_eq!((&*cut("über", 4), &*cut("über", 3), &*cut("", 0)), ("über", "üb…", ""));
+        assert_eq!(
+            (&*cut("über", 4), &*cut("über", 3), &*cut("", 0)),
+            ("über", "üb…", "")
+        );
     }
 }

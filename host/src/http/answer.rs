@@ -23,10 +23,15 @@ pub fn answer(status: StatusCode, media_type: &'static str, body: impl Into<Byte
 /// A JSON answer.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Answer {
     // Only maps with keys that are no strings fail to serialise, and no answer has one.
-    answer(status, "application/json", serde_json::to_vec(body).unwrap_or_default())
+    answer(
+        status,
+        "application/json",
+        serde_json::to_vec(body).unwrap_or_default(),
+    )
 }
 
-/// An error as RFC 9457 describes it. `request` is the id under which the operator finds it in the log.
+/// An error as RFC 9457 describes it. `request` is the id under which the operator finds it in the
+/// log.
 pub fn problem(status: StatusCode, detail: &str, request: Option<&str>) -> Answer {
     #[derive(Serialize)]
     struct Problem<'a> {
@@ -37,6 +42,15 @@ pub fn problem(status: StatusCode, detail: &str, request: Option<&str>) -> Answe
         request: Option<&'a str>,
     }
     let title = status.canonical_reason().unwrap_or("Error");
-    let problem = Problem { title, status: status.as_u16(), detail, request };
-    answer(status, "application/problem+json", serde_json::to_vec(&problem).unwrap_or_default())
+    let problem = Problem {
+        title,
+        status: status.as_u16(),
+        detail,
+        request,
+    };
+    answer(
+        status,
+        "application/problem+json",
+        serde_json::to_vec(&problem).unwrap_or_default(),
+    )
 }

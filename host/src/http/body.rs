@@ -24,8 +24,9 @@ pub enum BodyError {
 /// The first buffer for a body that does not say its length.
 const FIRST_BYTES: usize = 4 * 1024;
 
-/// A whole body of at most `limit` bytes, received within `time`. Before memory is asked for, `room` is told how large the
-/// buffer will be, and may refuse. The rest of what is not taken goes to [`discard`].
+/// A whole body of at most `limit` bytes, received within `time`. Before memory is asked for,
+/// `room` is told how large the buffer will be, and may refuse. The rest of what is not taken goes
+/// to [`discard`].
 ///
 /// # Errors
 /// See [`BodyError`]; or what `room` says.
@@ -43,8 +44,9 @@ pub async fn read_body<E: From<BodyError>>(
     taken
 }
 
-/// Reads what little there is of a body that nobody wants, in the background. A connection that is closed on a sender which
-/// still writes is reset, and the answer that explains why is lost with it.
+/// Reads what little there is of a body that nobody wants, in the background. A connection that is
+/// closed on a sender which still writes is reset, and the answer that explains why is lost with
+/// it.
 pub fn discard(mut body: Incoming) {
     if body.is_end_stream() || announced(&body) > DISCARD_BYTES as u64 {
         return;
@@ -53,7 +55,9 @@ pub fn discard(mut body: Incoming) {
         let mut left = DISCARD_BYTES;
         while let Some(Ok(frame)) = body.frame().await {
             let length = frame.data_ref().map_or(0, Bytes::len);
-            let Some(rest) = left.checked_sub(length) else { return };
+            let Some(rest) = left.checked_sub(length) else {
+                return;
+            };
             left = rest;
         }
     }));
@@ -64,7 +68,8 @@ pub fn announced(body: &Incoming) -> u64 {
     body.size_hint().lower()
 }
 
-/// One buffer, whatever pieces the body comes in: a piece that is kept as it came holds all of what it was read with.
+/// One buffer, whatever pieces the body comes in: a piece that is kept as it came holds all of what
+/// it was read with.
 async fn collect<E: From<BodyError>>(
     body: &mut Incoming,
     limit: usize,
@@ -73,14 +78,20 @@ async fn collect<E: From<BodyError>>(
     let (mut bytes, mut capacity) = (Vec::new(), 0);
     let announced = usize::try_from(announced(body)).unwrap_or(usize::MAX);
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
+            continue;
+        };
         let length = bytes.len() + data.len();
         if length > limit {
             return Err(BodyError::TooLarge.into());
         }
         if length > capacity {
             // At once what was announced; otherwise by doubling.
-            let wanted = if capacity == 0 && announced > 0 { announced } else { FIRST_BYTES.max(2 * capacity) };
+            let wanted = if capacity == 0 && announced > 0 {
+                announced
+            } else {
+                FIRST_BYTES.max(2 * capacity)
+            };
             capacity = wanted.max(length).min(limit);
             room(capacity)?;
             bytes.reserve_exact(capacity - bytes.len());

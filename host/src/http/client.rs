@@ -1,4 +1,5 @@
-//! The sender of a request: the peer, or the client for which a trusted proxy says it asks; and the token that it shows.
+//! The sender of a request: the peer, or the client for which a trusted proxy says it asks; and the
+//! token that it shows.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,8 +8,9 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
 use crate::config::Networks;
 
-/// Each proxy appends the address of its own peer to this. `Forwarded` (RFC 7239) and `X-Real-IP` are not read: one
-/// header that proxies agree on is enough, and with two a client could set the one that its proxy does not overwrite.
+/// Each proxy appends the address of its own peer to this. `Forwarded` (RFC 7239) and `X-Real-IP`
+/// are not read: one header that proxies agree on is enough, and with two a client could set the
+/// one that its proxy does not overwrite.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The other end of a connection.
@@ -16,35 +18,40 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub enum Peer {
     /// The connection came over the network.
     Network(SocketAddr),
-    /// The connection came through a Unix socket, which only a proxy of this machine opens: who that is, is the operator's to say by
-    /// the mode of the socket's file, so it is trusted as if `trusted_proxies` named it.
+    /// The connection came through a Unix socket, which only a proxy of this machine opens: who
+    /// that is, is the operator's to say by the mode of the socket's file, so it is trusted as if
+    /// `trusted_proxies` named it.
     Unix,
 }
 
 /// The sender of a request, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// Its address; none where it came through a Unix socket, and the proxy does not say for whom it asks. An IPv4 address
-    /// is one, whatever the socket it came through.
+    /// Its address; none where it came through a Unix socket, and the proxy does not say for whom
+    /// it asks. An IPv4 address is one, whatever the socket it came through.
     pub address: Option<IpAddr>,
-    /// True if the peer says that it asks for somebody else, and is not trusted to say so: a proxy that the operator
-    /// has not named, or somebody who would like to be taken for another.
+    /// True if the peer says that it asks for somebody else, and is not trusted to say so: a proxy
+    /// that the operator has not named, or somebody who would like to be taken for another.
     pub claims_another: bool,
 }
 
 impl Client {
     /// Returns the sender of a request with these headers that came from `peer`.
     ///
-    /// Only one of `proxies` is believed. The list is read from its end, where the nearest proxy has written, up to the
-    /// first address that is no proxy: what stands before it is what the client says of itself. An entry that is no
-    /// address was written by no proxy that can be relied on, so the last address before it counts.
+    /// Only one of `proxies` is believed. The list is read from its end, where the nearest proxy
+    /// has written, up to the first address that is no proxy: what stands before it is what the
+    /// client says of itself. An entry that is no address was written by no proxy that can be
+    /// relied on, so the last address before it counts.
     pub fn of(peer: Peer, headers: &HeaderMap, proxies: &Networks) -> Self {
         let mut address = match peer {
             Peer::Network(peer) => Some(peer.ip().to_canonical()),
             Peer::Unix => None,
         };
         if address.is_some_and(|address| !proxies.contains(address)) {
-            return Self { address, claims_another: headers.contains_key(X_FORWARDED_FOR) };
+            return Self {
+                address,
+                claims_another: headers.contains_key(X_FORWARDED_FOR),
+            };
         }
         // Several headers are one list; an entry that is not text is no address.
         let headers = headers.get_all(X_FORWARDED_FOR).iter().rev();
@@ -55,7 +62,10 @@ impl Client {
                 break;
             }
         }
-        Self { address, claims_another: false }
+        Self {
+            address,
+            claims_another: false,
+        }
     }
 }
 
@@ -80,13 +90,17 @@ impl fmt::Display for Peer {
 /// Returns the token of `Authorization: Bearer <token>`.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim_start())
 }
 
 /// An address, to which some proxies add the port.
 fn parse(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry).ok()?.trim_matches([' ', '\t']);
-    let address = text.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    let address = text
+        .parse()
+        .or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
 }
 
@@ -97,14 +111,18 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    /// The client's address, and whether the peer claims to be another, where 10.0.0.0/8 and ::1 are trusted.
+    /// The client's address, and whether the peer claims to be another, where 10.0.0.0/8 and ::1
+    /// are trusted.
     fn client(peer: &str, forwarded: &[&str]) -> (String, bool) {
         let config = "[gateway]\npublic_url = \"https://a.example\"\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n\
             [destinations.a]\nkind = \"itoc360\"\ntoken = \"t\"\n[sources.a]\nplugin = \"x\"\ndestination = \"a\"\n";
         let config = Config::parse(config, "gateway.toml".as_ref(), &|_| None).unwrap();
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append(X_FORWARDED_FOR, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            headers.append(
+                X_FORWARDED_FOR,
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
         }
         headers.append("forwarded", HeaderValue::from_static("for=192.0.2.99"));
         headers.append("x-real-ip", HeaderValue::from_static("192.0.2.99"));
@@ -119,8 +137,14 @@ mod tests {
     #[test]
     fn a_peer_that_is_not_trusted_is_the_client_whatever_it_says() {
         assert_eq!(client("192.0.2.1", &[]), ("192.0.2.1".to_owned(), false));
-        assert_eq!(client("192.0.2.1", &["10.0.0.1"]), ("192.0.2.1".to_owned(), true));
-        assert_eq!(client("::ffff:192.0.2.1", &["10.0.0.1, 10.0.0.2"]), ("192.0.2.1".to_owned(), true));
+        assert_eq!(
+            client("192.0.2.1", &["10.0.0.1"]),
+            ("192.0.2.1".to_owned(), true)
+        );
+        assert_eq!(
+            client("::ffff:192.0.2.1", &["10.0.0.1, 10.0.0.2"]),
+            ("192.0.2.1".to_owned(), true)
+        );
     }
 
     #[test]
@@ -136,7 +160,11 @@ mod tests {
             (&["192.0.2.1", "10.0.0.7"], "192.0.2.1"),
             (&["10.0.0.8, 10.0.0.7"], "10.0.0.8"),
         ] {
-            assert_eq!(client("10.0.0.1", forwarded), (address.to_owned(), false), "{forwarded:?}");
+            assert_eq!(
+                client("10.0.0.1", forwarded),
+                (address.to_owned(), false),
+                "{forwarded:?}"
+            );
             assert_eq!(client("::ffff:10.0.0.1", forwarded).0, address);
         }
         assert_eq!(client("::1", &["192.0.2.1"]).0, "192.0.2.1");
@@ -145,9 +173,18 @@ mod tests {
     #[test]
     fn proxy_behind_a_unix_socket_names_the_client() {
         assert_eq!(client("unix", &[]), ("unknown".to_owned(), false));
-        assert_eq!(client("unix", &["192.0.2.1"]), ("192.0.2.1".to_owned(), false));
-        assert_eq!(client("unix", &["54.172.60.1, 192.0.2.1, 10.0.0.7"]), ("192.0.2.1".to_owned(), false));
-        assert_eq!(client("unix", &["192.0.2.1, nonsense"]), ("unknown".to_owned(), false));
+        assert_eq!(
+            client("unix", &["192.0.2.1"]),
+            ("192.0.2.1".to_owned(), false)
+        );
+        assert_eq!(
+            client("unix", &["54.172.60.1, 192.0.2.1, 10.0.0.7"]),
+            ("192.0.2.1".to_owned(), false)
+        );
+        assert_eq!(
+            client("unix", &["192.0.2.1, nonsense"]),
+            ("unknown".to_owned(), false)
+        );
     }
 
     #[test]
@@ -159,7 +196,11 @@ mod tests {
             &["10.0.0.9, 192.0.2.1"],
             &["unknown, 192.0.2.1"],
         ] {
-            assert_eq!(client("10.0.0.1", forwarded).0, "192.0.2.1", "{forwarded:?}");
+            assert_eq!(
+                client("10.0.0.1", forwarded).0,
+                "192.0.2.1",
+                "{forwarded:?}"
+            );
         }
     }
 
@@ -191,8 +232,14 @@ mod tests {
             (b"t", None),
             (b"Bearer \xff", None),
         ] {
-            let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap())]);
-            assert_eq!(bearer(&headers), token, "{}", String::from_utf8_lossy(value));
+            let headers =
+                HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap())]);
+            assert_eq!(
+                bearer(&headers),
+                token,
+                "{}",
+                String::from_utf8_lossy(value)
+            );
         }
         assert_eq!(bearer(&HeaderMap::new()), None);
     }

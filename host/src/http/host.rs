@@ -6,13 +6,15 @@ use hyper::{Request, Version};
 
 /// Returns what is wrong with the host of a request; `None` where it follows the rules.
 ///
-/// A proxy in front may route by one `Host` and a server behind it by another, so a request that leaves room for two
-/// readings is answered 400 by every server.
+/// A proxy in front may route by one `Host` and a server behind it by another, so a request that
+/// leaves room for two readings is answered 400 by every server.
 pub fn flaw<B>(request: &Request<B>) -> Option<&'static str> {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         // HTTP/1.0 has none, and HTTP/2 names the host in `:authority`.
-        (None, _) if request.version() == Version::HTTP_11 => Some("the request has no Host header"),
+        (None, _) if request.version() == Version::HTTP_11 => {
+            Some("the request has no Host header")
+        }
         (None, _) => None,
         (Some(_), Some(_)) => Some("the request has more than one Host header"),
         (Some(host), None) if is_host(host.as_bytes()) => None,
@@ -22,9 +24,13 @@ pub fn flaw<B>(request: &Request<B>) -> Option<&'static str> {
 
 /// Returns whether these bytes are a host with or without a port.
 fn is_host(bytes: &[u8]) -> bool {
-    let Ok(authority) = Authority::try_from(bytes) else { return false };
+    let Ok(authority) = Authority::try_from(bytes) else {
+        return false;
+    };
     // With user information the text does not begin with the host.
-    let Some(rest) = authority.as_str().strip_prefix(authority.host()) else { return false };
+    let Some(rest) = authority.as_str().strip_prefix(authority.host()) else {
+        return false;
+    };
     let is_port = |port: &str| port.is_empty() || port.parse::<u16>().is_ok();
     !authority.host().is_empty() && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
 }
@@ -43,7 +49,14 @@ mod tests {
 
     #[test]
     fn one_valid_host_is_taken() {
-        for host in ["a", "a.example:8080", "127.0.0.1", "[::1]:443", "a.example:", "A_b-c.example"] {
+        for host in [
+            "a",
+            "a.example:8080",
+            "127.0.0.1",
+            "[::1]:443",
+            "a.example:",
+            "A_b-c.example",
+        ] {
             assert_eq!(flaw(&request(Version::HTTP_11, &[host])), None, "{host}");
         }
     }
@@ -64,10 +77,24 @@ mod tests {
 
     #[test]
     fn invalid_host_is_refused() {
-        for host in
-            ["", "a b", "a/b", "a@b", "user@a.example", "a:b", "a:99999", "a:80:80", "[::1", "a\tb", ":80", "a,b c"]
-        {
-            assert!(flaw(&request(Version::HTTP_11, &[host])).is_some(), "{host:?}");
+        for host in [
+            "",
+            "a b",
+            "a/b",
+            "a@b",
+            "user@a.example",
+            "a:b",
+            "a:99999",
+            "a:80:80",
+            "[::1",
+            "a\tb",
+            ":80",
+            "a,b c",
+        ] {
+            assert!(
+                flaw(&request(Version::HTTP_11, &[host])).is_some(),
+                "{host:?}"
+            );
         }
     }
 }

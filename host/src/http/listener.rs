@@ -1,4 +1,5 @@
-//! Listeners, where connections come in: a TCP port, or the file of a Unix socket for a proxy on this machine.
+//! Listeners, where connections come in: a TCP port, or the file of a Unix socket for a proxy on
+//! this machine.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -44,7 +45,10 @@ pub struct UnixSocket {
 
 impl From<TcpListener> for Listener {
     fn from(tcp: TcpListener) -> Self {
-        Self { socket: Socket::Tcp(tcp), tls: None }
+        Self {
+            socket: Socket::Tcp(tcp),
+            tls: None,
+        }
     }
 }
 
@@ -77,18 +81,23 @@ impl Socket {
 }
 
 impl UnixSocket {
-    /// Listens at this path, which gets these permissions. The file that a killed gateway has left is replaced; one where
-    /// something answers, or that is no socket, is left alone.
+    /// Listens at this path, which gets these permissions. The file that a killed gateway has left
+    /// is replaced; one where something answers, or that is no socket, is left alone.
     ///
     /// # Errors
     /// What the system said, or `AddrInUse` where the path is taken.
     pub fn bind(path: &Path, mode: u32) -> io::Result<Self> {
         remove_stale(path)?;
-        // Between these two calls the file has the permissions of the umask, and whoever connects waits unanswered.
+        // Between these two calls the file has the permissions of the umask, and whoever connects
+        // waits unanswered.
         let listener = UnixListener::bind(path)?;
         fs::set_permissions(path, Permissions::from_mode(mode))?;
         let found = fs::symlink_metadata(path)?;
-        Ok(Self { listener, path: path.to_owned(), file: (found.dev(), found.ino()) })
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            file: (found.dev(), found.ino()),
+        })
     }
 }
 
@@ -109,7 +118,10 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if !found.file_type().is_socket() {
-        return Err(io::Error::new(ErrorKind::AddrInUse, "there is a file of that name that is no socket"));
+        return Err(io::Error::new(
+            ErrorKind::AddrInUse,
+            "there is a file of that name that is no socket",
+        ));
     }
     match BlockingStream::connect(path) {
         Ok(_) => Err(ErrorKind::AddrInUse.into()),
@@ -128,13 +140,20 @@ mod tests {
         let path = folder.path().join("gateway.sock");
         let first = UnixSocket::bind(&path, 0o660).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
-        assert_eq!(UnixSocket::bind(&path, 0o660).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert_eq!(
+            UnixSocket::bind(&path, 0o660).unwrap_err().kind(),
+            ErrorKind::AddrInUse
+        );
         // A process that is killed leaves the file.
         let left = std::os::unix::net::UnixListener::bind(folder.path().join("left.sock")).unwrap();
         drop(left);
         let second = UnixSocket::bind(&folder.path().join("left.sock"), 0o600).unwrap();
         drop((first, second));
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "they remove their files");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            0,
+            "they remove their files"
+        );
     }
 
     #[tokio::test]
@@ -142,7 +161,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("important");
         fs::write(&path, "x").unwrap();
-        assert_eq!(UnixSocket::bind(&path, 0o660).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert_eq!(
+            UnixSocket::bind(&path, 0o660).unwrap_err().kind(),
+            ErrorKind::AddrInUse
+        );
         assert_eq!(fs::read(&path).unwrap(), b"x");
     }
 

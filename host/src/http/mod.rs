@@ -1,10 +1,11 @@
-//! The network, inwards: listeners, TLS, connections with limits, bodies with limits, who sends, and the one shape of every
-//! error.
+//! The network, inwards: listeners, TLS, connections with limits, bodies with limits, who sends,
+//! and the one shape of every error.
 //!
 //! # What is bounded, and by whom
 //!
-//! hyper parses HTTP/1 and h2 parses HTTP/2; their own defences are used, and those that have no good default are set in
-//! [`serve::connection_builder`]. `tests/hostile_http.rs` and the tests here try each with real sockets.
+//! hyper parses HTTP/1 and h2 parses HTTP/2; their own defences are used, and those that have no
+//! good default are set in [`serve::connection_builder`]. `tests/hostile_http.rs` and the tests
+//! here try each with real sockets.
 //!
 //! | what a stranger may try | what happens | whose defence |
 //! |---|---|---|
@@ -29,19 +30,24 @@
 //!
 //! # The most that strangers can make the gateway hold
 //!
-//! The operator grants `memory` ([`crate::config::MEMORY`] by default). There is one connection for each
-//! [`CONNECTION_MEMORY`] of it, or fewer where the system grants too few file descriptors, so that:
+//! The operator grants `memory` ([`crate::config::MEMORY`] by default). There is one connection for
+//! each [`CONNECTION_MEMORY`] of it, or fewer where the system grants too few file descriptors, so
+//! that:
 //!
-//! - a sixth is for requests: heads, bodies and what is made of them until the disk has it, as `intake::admission` charges
-//!   them. What waits for the plugin's turn or in the store's queue is charged until it is done;
-//! - the rest is for connections, 160 KiB for each. In HTTP/1 the worst is a read buffer that grows in steps to at most twice
-//!   [`serve::HEAD_BYTES`] for a head that does not end: with all else it was measured at 50 KiB. In HTTP/2 it is [`serve::STREAMS`] answers
-//!   that are not read, while a head of [`serve::HEADER_LIST`] or a frame of 16 KiB is being put together: 127 KiB. What may come
-//!   in before it is read ([`serve::WINDOW`]) is read into a body that is charged, or thrown away. What is left is for TLS: a
-//!   handshake that does not end was measured at 75 KiB in all, and what it leaves behind at 17 KiB.
+//! - a sixth is for requests: heads, bodies and what is made of them until the disk has it, as
+//!   `intake::admission` charges them. What waits for the plugin's turn or in the store's queue is
+//!   charged until it is done;
+//! - the rest is for connections, 160 KiB for each. In HTTP/1 the worst is a read buffer that grows
+//!   in steps to at most twice [`serve::HEAD_BYTES`] for a head that does not end: with all else it
+//!   was measured at 50 KiB. In HTTP/2 it is [`serve::STREAMS`] answers that are not read, while a
+//!   head of [`serve::HEADER_LIST`] or a frame of 16 KiB is being put together: 127 KiB. What may
+//!   come in before it is read ([`serve::WINDOW`]) is read into a body that is charged, or thrown
+//!   away. What is left is for TLS: a handshake that does not end was measured at 75 KiB in all,
+//!   and what it leaves behind at 17 KiB.
 //!
-//! Beside it, and not in a stranger's hands: for each source the memory of its two plugin calls with their input and output,
-//! and what the gateway holds without a request. The operating system's socket buffers are its own.
+//! Beside it, and not in a stranger's hands: for each source the memory of its two plugin calls
+//! with their input and output, and what the gateway holds without a request. The operating
+//! system's socket buffers are its own.
 
 mod answer;
 mod body;
@@ -64,7 +70,8 @@ pub use listener::{Listener, Socket, UnixSocket};
 pub use serve::serve;
 pub use tls::{Following, Tls, TlsError};
 
-/// The memory that there is for each connection, of all that senders may use: a sixth for a request, the rest its own.
+/// The memory that there is for each connection, of all that senders may use: a sixth for a
+/// request, the rest its own.
 pub const CONNECTION_MEMORY: usize = 192 * 1024;
 /// The number of connections of a listener for few clients.
 pub const FEW: usize = 64;

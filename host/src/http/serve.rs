@@ -23,22 +23,33 @@ use crate::log_throttle::LogThrottle;
 pub(super) const HEAD_BYTES: usize = 32 * 1024;
 /// The number of headers a request may have; more is answered 431.
 pub(super) const HEADERS: usize = 100;
-/// The number of bytes the headers of an HTTP/2 request may have when they are unpacked, with 32 for each, as RFC 9113 counts.
+/// The number of bytes the headers of an HTTP/2 request may have when they are unpacked, with 32
+/// for each, as RFC 9113 counts.
 pub(super) const HEADER_LIST: u32 = 16 * 1024;
-/// The time a connection may be without a request, its first or the next: a proxy's pooled one is so for about a minute. As
-/// long may a head take.
-pub(super) const IDLE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(75) };
-/// The time a connection that is to close may take for it, with nothing under way: HTTP/2 says good-bye, and waits.
-const GOOD_BYE: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(1) };
+/// The time a connection may be without a request, its first or the next: a proxy's pooled one is
+/// so for about a minute. As long may a head take.
+pub(super) const IDLE: Duration = if cfg!(test) {
+    Duration::from_millis(300)
+} else {
+    Duration::from_secs(75)
+};
+/// The time a connection that is to close may take for it, with nothing under way: HTTP/2 says
+/// good-bye, and waits.
+const GOOD_BYE: Duration = if cfg!(test) {
+    Duration::from_millis(100)
+} else {
+    Duration::from_secs(1)
+};
 /// The number of requests one HTTP/2 connection may have under way.
 pub(super) const STREAMS: u32 = 32;
-/// The number of bytes an HTTP/2 connection, or a stream of it, may send before they are read: what the RFC begins with.
+/// The number of bytes an HTTP/2 connection, or a stream of it, may send before they are read: what
+/// the RFC begins with.
 pub(super) const WINDOW: u32 = 65_535;
 /// The pause of a listener that cannot accept, as when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers requests on a listener, over at most `most` connections, until `stop` is cancelled; then refuses new connections, and
-/// gives those under way `grace` to finish.
+/// Answers requests on a listener, over at most `most` connections, until `stop` is cancelled; then
+/// refuses new connections, and gives those under way `grace` to finish.
 pub async fn serve<F, R>(
     listener: impl Into<Listener>,
     most: usize,
@@ -80,11 +91,12 @@ pub async fn serve<F, R>(
             let slot = Arc::clone(&slot);
             move |request: Request<Incoming>| {
                 let under_way = slot.begin();
-                // A length beside it was dropped by hyper already. Whoever goes by that length would take what follows for
-                // something else than we do, so nothing must follow.
+                // A length beside it was dropped by hyper already. Whoever goes by that length
+                // would take what follows for something else than we do, so nothing must follow.
                 let flaw = host::flaw(&request);
                 let last = flaw.is_some() || request.headers().contains_key(TRANSFER_ENCODING);
-                // On its own, so that its memory is free while the answer waits for a client that does not read.
+                // On its own, so that its memory is free while the answer waits for a client that
+                // does not read.
                 let answer = match flaw {
                     None => Ok(Box::pin(answer(request, peer))),
                     Some(flaw) => {
@@ -99,7 +111,9 @@ pub async fn serve<F, R>(
                     };
                     drop(under_way);
                     if last {
-                        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                        answer
+                            .headers_mut()
+                            .insert(CONNECTION, HeaderValue::from_static("close"));
                     }
                     Ok::<_, Infallible>(answer)
                 }
@@ -117,7 +131,10 @@ pub async fn serve<F, R>(
     drop(socket);
     closing.send_replace(());
     if tokio::time::timeout(grace, closing.closed()).await.is_err() {
-        tracing::warn!(?grace, "some connections did not finish in time and are left");
+        tracing::warn!(
+            ?grace,
+            "some connections did not finish in time and are left"
+        );
     }
 }
 
@@ -149,7 +166,12 @@ async fn attend<C: GracefulConnection>(
 
 pub(super) fn connection_builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS);
     builder
         .http2()
         .max_concurrent_streams(STREAMS)

@@ -16,15 +16,17 @@ async fn listening() -> (std::net::SocketAddr, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let ok =
-        async |request: Request<Incoming>, _| match read_body(request.into_body(), 10, Duration::from_secs(30), |_| {
-            Ok::<_, BodyError>(())
-        })
-        .await
-        {
-            Ok(_) => answer(StatusCode::OK, "text/plain", "ok"),
-            Err(_) => answer(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too large"),
-        };
+    let ok = async |request: Request<Incoming>, _| match read_body(
+        request.into_body(),
+        10,
+        Duration::from_secs(30),
+        |_| Ok::<_, BodyError>(()),
+    )
+    .await
+    {
+        Ok(_) => answer(StatusCode::OK, "text/plain", "ok"),
+        Err(_) => answer(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too large"),
+    };
     tokio::spawn(serve(listener, 8, stop.clone(), Duration::ZERO, ok));
     (address, stop)
 }
@@ -33,7 +35,8 @@ async fn said(address: std::net::SocketAddr, bytes: &[u8]) -> String {
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(30), connection.read_to_end(&mut answer)).await;
+    let read =
+        tokio::time::timeout(Duration::from_secs(30), connection.read_to_end(&mut answer)).await;
     read.expect("the connection is never closed").unwrap();
     String::from_utf8_lossy(&answer).into_owned()
 }
@@ -41,7 +44,13 @@ async fn said(address: std::net::SocketAddr, bytes: &[u8]) -> String {
 #[tokio::test]
 async fn a_connection_that_never_asks_for_anything_is_closed() {
     let (address, _stop) = listening().await;
-    for silent in ["", "PRI * HTTP/2.0", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HT", "\r\n\r\n"] {
+    for silent in [
+        "",
+        "PRI * HTTP/2.0",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET / HT",
+        "\r\n\r\n",
+    ] {
         let answer = said(address, silent.as_bytes()).await;
         assert!(!answer.contains("200"), "{silent:?}: {answer}");
     }
@@ -51,7 +60,10 @@ async fn a_connection_that_never_asks_for_anything_is_closed() {
 async fn head_that_comes_byte_by_byte_is_cut_off() {
     let (address, _stop) = listening().await;
     let mut connection = TcpStream::connect(address).await.unwrap();
-    connection.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: ").await.unwrap();
+    connection
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
+        .await
+        .unwrap();
     let (mut answers, mut head) = connection.split();
     // At this pace it would be too large after minutes.
     let mut pace = tokio::time::interval(Duration::from_millis(5));
@@ -63,7 +75,9 @@ async fn head_that_comes_byte_by_byte_is_cut_off() {
     };
     let reading = tokio::time::timeout(Duration::from_secs(30), answers.read_to_end(&mut said));
     // A connection that is reset has brought what it has brought.
-    let _ = tokio::join!(reading, writing).0.expect("the connection is never closed");
+    let _ = tokio::join!(reading, writing)
+        .0
+        .expect("the connection is never closed");
     assert!(!String::from_utf8_lossy(&said).contains("200"), "{said:?}");
 }
 
@@ -71,7 +85,13 @@ async fn head_that_comes_byte_by_byte_is_cut_off() {
 async fn a_connection_that_asks_is_answered_until_it_is_idle() {
     let (address, _stop) = listening().await;
     let twice = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2);
-    assert_eq!(said(address, twice.as_bytes()).await.matches("200 OK").count(), 2);
+    assert_eq!(
+        said(address, twice.as_bytes())
+            .await
+            .matches("200 OK")
+            .count(),
+        2
+    );
 }
 
 #[tokio::test]

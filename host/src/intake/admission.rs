@@ -1,17 +1,21 @@
 //! Admission control: one memory budget, shared by the sources with a dynamic threshold.
 //!
-//! A request reserves memory before its body is read: for its body, its head and its alerts, until the sync. A source may
-//! reserve more only while its reservations are at most as large as the free rest of the budget (Choudhury and Hahne, "Dynamic
-//! queue length thresholds for shared-memory packet switches", IEEE/ACM Transactions on Networking 6(2), 1998, with α = 1). So:
+//! A request reserves memory before its body is read: for its body, its head and its alerts, until
+//! the sync. A source may reserve more only while its reservations are at most as large as the free
+//! rest of the budget (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory
+//! packet switches", IEEE/ACM Transactions on Networking 6(2), 1998, with α = 1). So:
 //!
 //! - all reservations together never exceed the budget;
-//! - a single flooding source holds half of it, and one request more at most; `k` of them leave one part in `k + 1`;
+//! - a single flooding source holds half of it, and one request more at most; `k` of them leave one
+//!   part in `k + 1`;
 //! - a source without a reservation is admitted if its request fits into the free rest.
 //!
-//! No source has a part of its own, idle while it sends nothing, and there is nothing to configure for each.
+//! No source has a part of its own, idle while it sends nothing, and there is nothing to configure
+//! for each.
 //!
-//! A share belongs to the source and not to the sender, because the sender is proved only after the body was read. So strangers
-//! with the URL of a source without a token can use up that source's half, but no other's.
+//! A share belongs to the source and not to the sender, because the sender is proved only after the
+//! body was read. So strangers with the URL of a source without a token can use up that source's
+//! half, but no other's.
 
 use std::sync::Arc;
 
@@ -21,7 +25,9 @@ use hyper::body::Bytes;
 
 use crate::http;
 
-/// The reservation of a request besides its body: a head of the largest size, its tasks, and alerts of some size. As many requests fit as there are connections, so that one source's slow bodies keep half of those busy at most.
+/// The reservation of a request besides its body: a head of the largest size, its tasks, and alerts
+/// of some size. As many requests fit as there are connections, so that one source's slow bodies
+/// keep half of those busy at most.
 pub const REQUEST: usize = 32 * 1024;
 
 /// The part of `memory` for requests is one in this many; the rest is for connections.
@@ -75,14 +81,22 @@ struct Charged {
 impl Admission {
     /// Creates the budget: the part for requests of `memory`.
     pub fn within(memory: usize) -> Arc<Self> {
-        Arc::new(Self { ledger: Mutex::new(Ledger { free: memory / PART, held: Vec::new() }) })
+        Arc::new(Self {
+            ledger: Mutex::new(Ledger {
+                free: memory / PART,
+                held: Vec::new(),
+            }),
+        })
     }
 
     /// Adds a source to the budget.
     pub fn join(self: &Arc<Self>) -> Member {
         let mut ledger = self.ledger();
         ledger.held.push(0);
-        Member { admission: Arc::clone(self), index: ledger.held.len() - 1 }
+        Member {
+            admission: Arc::clone(self),
+            index: ledger.held.len() - 1,
+        }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -96,13 +110,17 @@ impl Member {
     /// # Errors
     /// The budget is used up; nothing is reserved then.
     pub fn admit(&self, body: usize) -> Result<Charge, NoRoom> {
-        let mut charge = Charge { member: self.clone(), bytes: 0 };
+        let mut charge = Charge {
+            member: self.clone(),
+            bytes: 0,
+        };
         charge.cover(cost(body))?;
         Ok(charge)
     }
 }
 
-/// Returns the reservation for a body of this size. The body counts twice, because its alerts are about as large.
+/// Returns the reservation for a body of this size. The body counts twice, because its alerts are
+/// about as large.
 pub fn cost(body: usize) -> usize {
     REQUEST + 2 * body
 }
@@ -114,15 +132,22 @@ impl Charge {
     /// The budget is used up; the reservation stays as it was.
     pub fn cover(&mut self, bytes: usize) -> Result<(), NoRoom> {
         if let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) {
-            self.member.admission.ledger().take(self.member.index, more)?;
+            self.member
+                .admission
+                .ledger()
+                .take(self.member.index, more)?;
             self.bytes = bytes;
         }
         Ok(())
     }
 
-    /// Returns the bytes with their reservation: it lasts as long as any holder, such as the store's queue.
+    /// Returns the bytes with their reservation: it lasts as long as any holder, such as the
+    /// store's queue.
     pub fn on(self, bytes: Vec<u8>) -> Bytes {
-        Bytes::from_owner(Charged { bytes, _charge: self })
+        Bytes::from_owner(Charged {
+            bytes,
+            _charge: self,
+        })
     }
 }
 
@@ -134,7 +159,10 @@ impl AsRef<[u8]> for Charged {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.member.admission.ledger().give(self.member.index, self.bytes);
+        self.member
+            .admission
+            .ledger()
+            .give(self.member.index, self.bytes);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The internal alerts that intake fires about a source, and resolves.
 //!
-//! They go through the store like every internal alert. Here is decided only when: the first refusal fires, none fires
-//! again within [`AGAIN`], and an accepted request resolves once nothing was refused for as long.
+//! They go through the store like every internal alert. Here is decided only when: the first
+//! refusal fires, none fires again within [`AGAIN`], and an accepted request resolves once nothing
+//! was refused for as long.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
-/// How long after one alert the next of the same may fire, and for how long all must be well before it resolves.
+/// How long after one alert the next of the same may fire, and for how long all must be well before
+/// it resolves.
 const AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// One thing that can be wrong with a source.
@@ -27,14 +29,20 @@ struct State {
 impl Condition {
     /// A condition that an earlier run may have left open.
     pub fn new(open: bool) -> Self {
-        Self(Mutex::new(State { open, wrong_at: None, fired_at: None }))
+        Self(Mutex::new(State {
+            open,
+            wrong_at: None,
+            fired_at: None,
+        }))
     }
 
     /// Notes that it is wrong. Returns whether an alert is to fire.
     pub fn is_wrong(&self, now: Instant) -> bool {
         let mut state = self.state();
         state.wrong_at = Some(now);
-        let due = state.fired_at.is_none_or(|at| now.duration_since(at) >= AGAIN);
+        let due = state
+            .fired_at
+            .is_none_or(|at| now.duration_since(at) >= AGAIN);
         if due {
             state.open = true;
             state.fired_at = Some(now);
@@ -45,7 +53,10 @@ impl Condition {
     /// Notes that it is well. Returns whether its alert is to resolve.
     pub fn is_well(&self, now: Instant) -> bool {
         let mut state = self.state();
-        let over = state.open && state.wrong_at.is_none_or(|at| now.duration_since(at) >= AGAIN);
+        let over = state.open
+            && state
+                .wrong_at
+                .is_none_or(|at| now.duration_since(at) >= AGAIN);
         state.open &= !over;
         over
     }

@@ -1,4 +1,5 @@
-//! Endings of requests, and the answers to their senders: the only place that turns an ending into HTTP.
+//! Endings of requests, and the answers to their senders: the only place that turns an ending into
+//! HTTP.
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -47,7 +48,8 @@ pub enum Ending {
     Method,
     /// Its path and query are too long.
     UriTooLong,
-    /// The plugin failed, nothing has proved the sender, and the source keeps as many such requests as it may.
+    /// The plugin failed, nothing has proved the sender, and the source keeps as many such requests
+    /// as it may.
     QuotaUsedUp,
     /// The source's rate is used up for so many seconds.
     RateLimited(u64),
@@ -71,7 +73,8 @@ struct Taken<'a> {
     ignored: Option<String>,
 }
 
-/// The alerts of a plugin's answer; or, where it is not one that brings alerts, how its request ends.
+/// The alerts of a plugin's answer; or, where it is not one that brings alerts, how its request
+/// ends.
 ///
 /// # Errors
 /// The ending.
@@ -83,9 +86,11 @@ pub fn alerts_of(answer: contract::Answer) -> Result<Vec<Alert>, Ending> {
         contract::Answer::Alerts(alerts) => Ok(alerts.list),
         contract::Answer::Ignored { reason } => Err(Ending::Ignored(reason)),
         contract::Answer::Rejected(rejection) => Err(Ending::Rejected(rejection)),
-        contract::Answer::Reply { status, headers, body } => {
-            Err(reply(status, &headers, body.bytes().into_owned().into()))
-        }
+        contract::Answer::Reply {
+            status,
+            headers,
+            body,
+        } => Err(reply(status, &headers, body.bytes().into_owned().into())),
     }
 }
 
@@ -97,9 +102,20 @@ impl Ending {
             Self::Ignored(_) => "ignored",
             Self::Kept => "kept",
             Self::Replied(_) => "replied",
-            Self::Rejected(Rejection { kind: RejectionKind::Malformed, .. }) => "malformed",
-            Self::Rejected(Rejection { kind: RejectionKind::Unauthenticated, .. }) | Self::NoToken => "unauthenticated",
-            Self::Rejected(Rejection { kind: RejectionKind::Forbidden, .. }) | Self::WrongToken => "forbidden",
+            Self::Rejected(Rejection {
+                kind: RejectionKind::Malformed,
+                ..
+            }) => "malformed",
+            Self::Rejected(Rejection {
+                kind: RejectionKind::Unauthenticated,
+                ..
+            })
+            | Self::NoToken => "unauthenticated",
+            Self::Rejected(Rejection {
+                kind: RejectionKind::Forbidden,
+                ..
+            })
+            | Self::WrongToken => "forbidden",
             Self::NoSource => "unknown_source",
             Self::ForeignClient => "foreign_client",
             Self::Method => "method",
@@ -116,9 +132,10 @@ impl Ending {
         }
     }
 
-    /// Returns whether a request that ended so shows that the source's sender is alive. `proved` says whether the sender was
-    /// proved before the plugin was called. Where the plugin failed, it may not have looked at the sender; and the network
-    /// proves nothing, as a webhook service sends for all its customers from the same.
+    /// Returns whether a request that ended so shows that the source's sender is alive. `proved`
+    /// says whether the sender was proved before the plugin was called. Where the plugin failed, it
+    /// may not have looked at the sender; and the network proves nothing, as a webhook service
+    /// sends for all its customers from the same.
     pub fn shows_the_sender(&self, proved: bool) -> bool {
         match self {
             Self::Accepted { .. } | Self::Ignored(_) | Self::Replied(_) => true,
@@ -127,15 +144,19 @@ impl Ending {
         }
     }
 
-    /// Returns whether a request that ended so was refused for its shape: a sender that proved itself sends what the source
-    /// is not set up for, and events are lost until the operator changes that.
+    /// Returns whether a request that ended so was refused for its shape: a sender that proved
+    /// itself sends what the source is not set up for, and events are lost until the operator
+    /// changes that.
     pub fn is_refused_for_its_shape(&self) -> bool {
         matches!(
             self,
             Self::Method
                 | Self::UriTooLong
                 | Self::Body(BodyError::TooLarge)
-                | Self::Rejected(Rejection { kind: RejectionKind::Malformed, .. })
+                | Self::Rejected(Rejection {
+                    kind: RejectionKind::Malformed,
+                    ..
+                })
         )
     }
 
@@ -149,25 +170,54 @@ impl Ending {
             answer
         };
         match self {
-            Self::Accepted { accepted, duplicates } => {
-                http::json(StatusCode::OK, &Taken { request: id, accepted, duplicates, ignored: None })
-            }
-            Self::Ignored(reason) => {
-                http::json(StatusCode::OK, &Taken { request: id, accepted: 0, duplicates: 0, ignored: Some(reason) })
-            }
+            Self::Accepted {
+                accepted,
+                duplicates,
+            } => http::json(
+                StatusCode::OK,
+                &Taken {
+                    request: id,
+                    accepted,
+                    duplicates,
+                    ignored: None,
+                },
+            ),
+            Self::Ignored(reason) => http::json(
+                StatusCode::OK,
+                &Taken {
+                    request: id,
+                    accepted: 0,
+                    duplicates: 0,
+                    ignored: Some(reason),
+                },
+            ),
             Self::Kept => http::json(
                 StatusCode::ACCEPTED,
                 &serde_json::json!({ "request": id, "kept": "it could not be read, and is kept to be read again" }),
             ),
             Self::Replied(answer) => *answer,
-            Self::Rejected(Rejection { kind, reason, challenge, .. }) => match kind {
+            Self::Rejected(Rejection {
+                kind,
+                reason,
+                challenge,
+                ..
+            }) => match kind {
                 RejectionKind::Malformed => problem(StatusCode::BAD_REQUEST, &reason),
                 RejectionKind::Forbidden => problem(StatusCode::FORBIDDEN, &reason),
                 RejectionKind::Unauthenticated => {
-                    // Where no scheme of HTTP's fits, the plugin's name stands for its own: a 401 must have one.
-                    let own = || source.map_or("Bearer", |source| source.plugin.name()).to_owned();
+                    // Where no scheme of HTTP's fits, the plugin's name stands for its own: a 401
+                    // must have one.
+                    let own = || {
+                        source
+                            .map_or("Bearer", |source| source.plugin.name())
+                            .to_owned()
+                    };
                     let challenge = challenge.unwrap_or_else(own);
-                    with(problem(StatusCode::UNAUTHORIZED, &reason), WWW_AUTHENTICATE, &challenge)
+                    with(
+                        problem(StatusCode::UNAUTHORIZED, &reason),
+                        WWW_AUTHENTICATE,
+                        &challenge,
+                    )
                 }
             },
             Self::NoSource => problem(
@@ -181,49 +231,96 @@ impl Ending {
             ),
             Self::NoToken => {
                 let detail = "this source takes requests with a token only: Authorization: Bearer <token>, or ?token=";
-                with(problem(StatusCode::UNAUTHORIZED, detail), WWW_AUTHENTICATE, "Bearer")
+                with(
+                    problem(StatusCode::UNAUTHORIZED, detail),
+                    WWW_AUTHENTICATE,
+                    "Bearer",
+                )
             }
             Self::WrongToken => problem(StatusCode::FORBIDDEN, "the token is not this source's"),
             Self::Method => {
                 let detail = "this address takes webhooks by POST; it is alive, and there is nothing here to look at";
                 let allowed = source.map(|source| source.methods().collect::<Vec<_>>().join(", "));
-                with(problem(StatusCode::METHOD_NOT_ALLOWED, detail), ALLOW, &allowed.unwrap_or_default())
+                with(
+                    problem(StatusCode::METHOD_NOT_ALLOWED, detail),
+                    ALLOW,
+                    &allowed.unwrap_or_default(),
+                )
             }
-            Self::UriTooLong => problem(StatusCode::URI_TOO_LONG, "the path and the query are longer than 8 KiB"),
+            Self::UriTooLong => problem(
+                StatusCode::URI_TOO_LONG,
+                "the path and the query are longer than 8 KiB",
+            ),
             Self::QuotaUsedUp => {
                 let detail = "the request could not be read, and no more such requests are kept at present, so it was not \
                     accepted; send it again later";
-                with(problem(StatusCode::SERVICE_UNAVAILABLE, detail), RETRY_AFTER, &RETRY_DISK.to_string())
+                with(
+                    problem(StatusCode::SERVICE_UNAVAILABLE, detail),
+                    RETRY_AFTER,
+                    &RETRY_DISK.to_string(),
+                )
             }
             Self::RateLimited(wait) => {
-                let detail = "this source's rate is used up, so it was not accepted; send it again later";
-                with(problem(StatusCode::TOO_MANY_REQUESTS, detail), RETRY_AFTER, &wait.to_string())
+                let detail =
+                    "this source's rate is used up, so it was not accepted; send it again later";
+                with(
+                    problem(StatusCode::TOO_MANY_REQUESTS, detail),
+                    RETRY_AFTER,
+                    &wait.to_string(),
+                )
             }
             Self::NoRoom(NoRoom::Share) => {
                 let detail = "too many requests of this source are under way, so it was not accepted; send it again";
-                with(problem(StatusCode::TOO_MANY_REQUESTS, detail), RETRY_AFTER, &RETRY_BUSY.to_string())
+                with(
+                    problem(StatusCode::TOO_MANY_REQUESTS, detail),
+                    RETRY_AFTER,
+                    &RETRY_BUSY.to_string(),
+                )
             }
             Self::NoRoom(NoRoom::Whole) => {
-                let detail = "too many requests are under way, so it was not accepted; send it again";
-                with(problem(StatusCode::SERVICE_UNAVAILABLE, detail), RETRY_AFTER, &RETRY_BUSY.to_string())
+                let detail =
+                    "too many requests are under way, so it was not accepted; send it again";
+                with(
+                    problem(StatusCode::SERVICE_UNAVAILABLE, detail),
+                    RETRY_AFTER,
+                    &RETRY_BUSY.to_string(),
+                )
             }
             Self::Body(BodyError::TooLarge) => {
                 let limit = source.map_or(0, |source| source.limits().body);
-                problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {limit} bytes"))
+                problem(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    &format!("the body is larger than {limit} bytes"),
+                )
             }
             Self::Body(BodyError::TooSlow) => {
                 let detail = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
                 problem(StatusCode::REQUEST_TIMEOUT, &detail)
             }
-            Self::Body(BodyError::Broken) => problem(StatusCode::BAD_REQUEST, "the body ended early or was malformed"),
+            Self::Body(BodyError::Broken) => problem(
+                StatusCode::BAD_REQUEST,
+                "the body ended early or was malformed",
+            ),
             Self::Busy(_) => {
                 let detail = "too many requests of this source wait to be read, so it was not accepted; send it again";
-                with(problem(StatusCode::TOO_MANY_REQUESTS, detail), RETRY_AFTER, &RETRY_BUSY.to_string())
+                with(
+                    problem(StatusCode::TOO_MANY_REQUESTS, detail),
+                    RETRY_AFTER,
+                    &RETRY_BUSY.to_string(),
+                )
             }
             Self::Store(error) => {
-                let wait = if matches!(error, StoreError::Busy) { RETRY_BUSY } else { RETRY_DISK };
+                let wait = if matches!(error, StoreError::Busy) {
+                    RETRY_BUSY
+                } else {
+                    RETRY_DISK
+                };
                 let detail = "the request cannot be kept at present, so it was not accepted; send it again later";
-                with(problem(StatusCode::SERVICE_UNAVAILABLE, detail), RETRY_AFTER, &wait.to_string())
+                with(
+                    problem(StatusCode::SERVICE_UNAVAILABLE, detail),
+                    RETRY_AFTER,
+                    &wait.to_string(),
+                )
             }
         }
     }

@@ -11,12 +11,16 @@ use crate::alert::{Alert, internal};
 use crate::metrics::PriorityLabels;
 use crate::sources::{ReadError, Source};
 use crate::store::{
-    Appended, Failure, NewAlert, NewRequest, Notice, PluginId, Proofs, Reading, StoreError, UnprovenBounds,
+    Appended, Failure, NewAlert, NewRequest, Notice, PluginId, Proofs, Reading, StoreError,
+    UnprovenBounds,
 };
 
-/// The failed requests that a source keeps where nothing has proved their senders: a stranger who finds a request that its
-/// plugin fails on must not fill the disk with copies of it.
-pub(super) const UNPROVEN: UnprovenBounds = UnprovenBounds { count: 1000, bytes: 64 << 20 };
+/// The failed requests that a source keeps where nothing has proved their senders: a stranger who
+/// finds a request that its plugin fails on must not fill the disk with copies of it.
+pub(super) const UNPROVEN: UnprovenBounds = UnprovenBounds {
+    count: 1000,
+    bytes: 64 << 20,
+};
 
 /// The time the disk may take for a request: more than another program may hold the file.
 const DISK_TIME: Duration = Duration::from_secs(30);
@@ -33,56 +37,98 @@ impl Intake {
         let source = &entrance.source;
         let proofs = proofs(&source.name, proof);
         let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
-        let prepared = prepare(entrance, &received.id, &crate::clock::rfc3339(received.at_ms), alerts);
+        let prepared = prepare(
+            entrance,
+            &received.id,
+            &crate::clock::rfc3339(received.at_ms),
+            alerts,
+        );
         let reading = prepared.map_or_else(
             |reason| {
                 let advice = "An alert must become JSON; look at its details.";
-                let notice = Some(Box::new(notice(source, &received.id, received.at_ms, "answer", advice)));
-                Reading::Failed(Failure { reason, notice, unproven: None })
+                let notice = Some(Box::new(notice(
+                    source,
+                    &received.id,
+                    received.at_ms,
+                    "answer",
+                    advice,
+                )));
+                Reading::Failed(Failure {
+                    reason,
+                    notice,
+                    unproven: None,
+                })
             },
             |alerts| Reading::Alerts { alerts, proofs },
         );
         let failed = matches!(reading, Reading::Failed(_));
         // A plugin may make more of a request than came in.
-        if let Err(why) = received.charge.cover(REQUEST + received.body.len() + reading.bytes()) {
+        if let Err(why) = received
+            .charge
+            .cover(REQUEST + received.body.len() + reading.bytes())
+        {
             return Ending::NoRoom(why);
         }
-        match self.append(received.into_request(source, entrance.plugin), reading).await {
+        match self
+            .append(received.into_request(source, entrance.plugin), reading)
+            .await
+        {
             Err(error) => Ending::Store(error),
             Ok(_) if failed => Ending::Kept,
             Ok(appended) => {
-                // Where some were duplicates it is not known which; the first so many stand for the new ones.
+                // Where some were duplicates it is not known which; the first so many stand for the
+                // new ones.
                 for priority in priorities.into_iter().take(appended.accepted) {
-                    let labels = PriorityLabels { source: Arc::clone(&source.name), priority: priority.as_str() };
+                    let labels = PriorityLabels {
+                        source: Arc::clone(&source.name),
+                        priority: priority.as_str(),
+                    };
                     self.metrics.alerts_accepted.get_or_create(&labels).inc();
                 }
-                Ending::Accepted { accepted: appended.accepted, duplicates: appended.duplicates }
+                Ending::Accepted {
+                    accepted: appended.accepted,
+                    duplicates: appended.duplicates,
+                }
             }
         }
     }
 
-    /// Has the store keep a request, unless the disk hangs. A sender that is told so sends it again; if it was kept after all,
-    /// its events are known then.
+    /// Has the store keep a request, unless the disk hangs. A sender that is told so sends it
+    /// again; if it was kept after all, its events are known then.
     async fn append(&self, request: NewRequest, reading: Reading) -> Result<Appended, StoreError> {
         let kept = tokio::time::timeout(DISK_TIME, self.store.append(request, reading)).await;
         kept.unwrap_or_else(|_| Err(self.store.hangs()))
     }
 
     /// Keeps a request that could not be read, so that it can be when the plugin is mended.
-    pub(super) async fn keep_raw(&self, entrance: &Entrance, received: Received, error: &ReadError) -> Ending {
+    pub(super) async fn keep_raw(
+        &self,
+        entrance: &Entrance,
+        received: Received,
+        error: &ReadError,
+    ) -> Ending {
         let (source, id) = (&entrance.source, received.id.clone());
         let unproven = (!received.proved).then_some(UNPROVEN);
         let notice = notice(source, &id, received.at_ms, error.kind(), error.advice());
-        let reading = Reading::Failed(Failure { reason: error.to_string(), notice: Some(Box::new(notice)), unproven });
-        match self.append(received.into_request(source, entrance.plugin), reading).await {
+        let reading = Reading::Failed(Failure {
+            reason: error.to_string(),
+            notice: Some(Box::new(notice)),
+            unproven,
+        });
+        match self
+            .append(received.into_request(source, entrance.plugin), reading)
+            .await
+        {
             Err(StoreError::Unproven(_)) => Ending::QuotaUsedUp,
             Err(error) => Ending::Store(error),
             Ok(_) => {
                 let (source, kind) = (&*source.name, error.kind());
-                // Senders can cause it as often as they like. Each request is in the store, and `events list` shows it.
+                // Senders can cause it as often as they like. Each request is in the store, and
+                // `events list` shows it.
                 if let Some(left_out) = self.throttle.due(source, kind) {
-                    let help =
-                        format!("mend the plugin, reload (SIGHUP) or restart, then: alert-gateway events replay {id}");
+                    let help = format!(
+                        "mend the plugin, reload (SIGHUP) or restart, then: alert-gateway events replay {id}"
+                    );
                     tracing::error!(source, request = id, kind, %error, help, left_out,
                         "the plugin failed; the request is kept raw");
                 } else {
@@ -94,10 +140,15 @@ impl Intake {
     }
 }
 
-/// The proof of a request as the store remembers it, so that a recorded request opens and closes nothing.
+/// The proof of a request as the store remembers it, so that a recorded request opens and closes
+/// nothing.
 pub(super) fn proofs(source: &str, proof: Option<ProofIdentity>) -> Proofs {
-    let Some(ProofIdentity { id, expires_at }) = proof else { return Proofs::default() };
-    let until = expires_at.and_then(|time| time.parse::<jiff::Timestamp>().ok()).map(jiff::Timestamp::as_millisecond);
+    let Some(ProofIdentity { id, expires_at }) = proof else {
+        return Proofs::default();
+    };
+    let until = expires_at
+        .and_then(|time| time.parse::<jiff::Timestamp>().ok())
+        .map(jiff::Timestamp::as_millisecond);
     Proofs::new(source, [id], until)
 }
 
@@ -113,10 +164,21 @@ pub(super) fn prepare(
 ) -> Result<Vec<NewAlert>, String> {
     let Entrance { source, policy, .. } = entrance;
     let prepared = alerts.into_iter().map(|event| {
-        let (source_name, request, received_at) = (source.name.to_string(), request.to_owned(), received_at.to_owned());
+        let (source_name, request, received_at) = (
+            source.name.to_string(),
+            request.to_owned(),
+            received_at.to_owned(),
+        );
         let decision = policy.decide(&source.name, event);
-        let alert = Alert { source: source_name, request, received_at, event: decision.alert };
-        let destinations = decision.destinations.unwrap_or_else(|| vec![source.destination.to_string()]);
+        let alert = Alert {
+            source: source_name,
+            request,
+            received_at,
+            event: decision.alert,
+        };
+        let destinations = decision
+            .destinations
+            .unwrap_or_else(|| vec![source.destination.to_string()]);
         let alert = NewAlert::new(&alert, destinations).map_err(|error| error.to_string())?;
         Ok(match decision.dropped_by {
             Some(rule) => alert.ignored(format!("dropped by rule {rule} of its source")),
@@ -129,7 +191,11 @@ pub(super) fn prepare(
 /// Returns the internal alert about a request that `source` could not read.
 fn notice(source: &Source, request: &str, at_ms: i64, kind: &str, advice: &str) -> Notice {
     let event = internal::plugin_failed(&source.name, source.plugin.name(), kind, advice, request);
-    Notice { destination: source.destination.to_string(), event, at_ms }
+    Notice {
+        destination: source.destination.to_string(),
+        event,
+        at_ms,
+    }
 }
 
 impl Received {

@@ -1,8 +1,9 @@
 //! Intake: from a sender's request to an answer that is true.
 //!
-//! The order is what matters: who is it for, may it come in, is there room for it, all of its body, what does the plugin
-//! make of it, keep it on disk, and only then answer. A request that ends before the disk was asked leaves nothing behind;
-//! one whose sender hangs up after that is kept whole, because the store's writer does not depend on the one who asked.
+//! The order is what matters: who is it for, may it come in, is there room for it, all of its body,
+//! what does the plugin make of it, keep it on disk, and only then answer. A request that ends
+//! before the disk was asked leaves nothing behind; one whose sender hangs up after that is kept
+//! whole, because the store's writer does not depend on the one who asked.
 
 mod admission;
 mod conditions;
@@ -62,7 +63,8 @@ pub struct Intake {
 /// The path where a load balancer asks whether the process answers. No source has this path.
 const HEALTH: &str = "/healthz";
 
-/// A source, what a request has to pass to it, and the number under which the store knows its plugin.
+/// A source, what a request has to pass to it, and the number under which the store knows its
+/// plugin.
 #[derive(Debug)]
 struct Entrance {
     source: Source,
@@ -87,26 +89,61 @@ struct Standing {
 type Entrances = HashMap<Arc<str>, Entrance>;
 
 impl Intake {
-    /// The way in, to no source yet: see [`Intake::open`]. `public_path` is the path of the public URL, which a proxy may or
-    /// may not strip.
-    pub fn new(memory: usize, public_path: &str, store: Store, health: Health, metrics: Metrics) -> Self {
+    /// The way in, to no source yet: see [`Intake::open`]. `public_path` is the path of the public
+    /// URL, which a proxy may or may not strip.
+    pub fn new(
+        memory: usize,
+        public_path: &str,
+        store: Store,
+        health: Health,
+        metrics: Metrics,
+    ) -> Self {
         let (sources, admission) = (RwLock::default(), Admission::within(memory));
-        let (public_path, failing, throttle) = (public_path.to_owned(), Mutex::default(), LogThrottle::default());
-        Self { sources, admission, public_path, store, health, failing, metrics, throttle }
+        let (public_path, failing, throttle) = (
+            public_path.to_owned(),
+            Mutex::default(),
+            LogThrottle::default(),
+        );
+        Self {
+            sources,
+            admission,
+            public_path,
+            store,
+            health,
+            failing,
+            metrics,
+            throttle,
+        }
     }
 
-    /// Opens the way to these sources, each with the number of its plugin, and closes it to all others, in one step. A
-    /// request under way ends with the source that it began with. One of the same name as before holds what that held, and
-    /// has as much of its rate left: a new configuration is no new allowance.
+    /// Opens the way to these sources, each with the number of its plugin, and closes it to all
+    /// others, in one step. A request under way ends with the source that it began with. One of the
+    /// same name as before holds what that held, and has as much of its rate left: a new
+    /// configuration is no new allowance.
     pub fn open(&self, sources: Vec<(Source, PluginId)>) {
         let before = self.entrances();
         let enter = |(source, plugin): (Source, PluginId)| {
             let (gate, standing) = match before.get(&source.name) {
-                Some(entrance) => (entrance.gate.with(source.limits()), Arc::clone(&entrance.standing)),
-                None => (Gate::new(self.admission.join(), source.limits()), Arc::new(self.standing(&source.name))),
+                Some(entrance) => (
+                    entrance.gate.with(source.limits()),
+                    Arc::clone(&entrance.standing),
+                ),
+                None => (
+                    Gate::new(self.admission.join(), source.limits()),
+                    Arc::new(self.standing(&source.name)),
+                ),
             };
             let policy = Policy::of(&source.configured);
-            (Arc::clone(&source.name), Entrance { source, policy, gate, plugin, standing })
+            (
+                Arc::clone(&source.name),
+                Entrance {
+                    source,
+                    policy,
+                    gate,
+                    plugin,
+                    standing,
+                },
+            )
         };
         let entrances = Arc::new(sources.into_iter().map(enter).collect());
         *self.sources.write() = entrances;
@@ -121,7 +158,9 @@ impl Intake {
     pub async fn answer(&self, request: Request<Incoming>, client: Client) -> http::Answer {
         let started = Instant::now();
         let uri = request.uri().clone();
-        if uri.path() == HEALTH || uri.path().strip_prefix(self.public_path.as_str()) == Some(HEALTH) {
+        if uri.path() == HEALTH
+            || uri.path().strip_prefix(self.public_path.as_str()) == Some(HEALTH)
+        {
             return health(request.method());
         }
         let id = Uuid::now_v7().to_string();
@@ -154,7 +193,16 @@ impl Intake {
         client: Client,
         request: Request<Incoming>,
     ) -> (Ending, bool) {
-        let received = match receive(id, &entrance.source, &entrance.gate, suffix, client, request).await {
+        let received = match receive(
+            id,
+            &entrance.source,
+            &entrance.gate,
+            suffix,
+            client,
+            request,
+        )
+        .await
+        {
             Ok(received) => received,
             Err(Refusal { ending, proved }) => return (ending, proved),
         };
@@ -164,18 +212,26 @@ impl Intake {
 
     async fn take_in(&self, entrance: &Entrance, received: Received) -> Ending {
         match self.read(&entrance.source, &received).await {
-            Ok(contract::Answer::Reply { status, headers, body }) => received
+            Ok(contract::Answer::Reply {
+                status,
+                headers,
+                body,
+            }) => received
                 .reply(body.bytes().into_owned())
                 .map_or_else(Ending::NoRoom, |body| ending::reply(status, &headers, body)),
             Ok(mut answer) => {
-                let checked = received.proof.as_ref().and_then(|proved| proved.proof.clone());
+                let checked = received
+                    .proof
+                    .as_ref()
+                    .and_then(|proved| proved.proof.clone());
                 let proof = checked.or_else(|| match &mut answer {
                     contract::Answer::Alerts(alerts) => alerts.proof.take(),
                     _ => None,
                 });
                 self.take_alerts(entrance, received, answer, proof).await
             }
-            // Not the plugin's fault, and nothing that an operator could fix: the sender is to send it again.
+            // Not the plugin's fault, and nothing that an operator could fix: the sender is to send
+            // it again.
             Err(error) if error.is_busy() => Ending::Busy(error),
             Err(error) => self.keep_raw(entrance, received, &error).await,
         }
@@ -197,20 +253,33 @@ impl Intake {
         }
     }
 
-    async fn read(&self, source: &Source, received: &Received) -> Result<contract::Answer, ReadError> {
+    async fn read(
+        &self,
+        source: &Source,
+        received: &Received,
+    ) -> Result<contract::Answer, ReadError> {
         let started = Instant::now();
         let answer = received.read(source).await;
-        let label = SourceLabel { source: Arc::clone(&source.name) };
-        self.metrics.plugin_duration.get_or_create(&label).observe(started.elapsed().as_secs_f64());
+        let label = SourceLabel {
+            source: Arc::clone(&source.name),
+        };
+        self.metrics
+            .plugin_duration
+            .get_or_create(&label)
+            .observe(started.elapsed().as_secs_f64());
         if let Err(error) = &answer {
-            let labels = FailureLabels { source: Arc::clone(&source.name), kind: error.kind() };
+            let labels = FailureLabels {
+                source: Arc::clone(&source.name),
+                kind: error.kind(),
+            };
             self.metrics.plugin_failures.get_or_create(&labels).inc();
         }
         answer
     }
 
-    /// Tells `/readyz` whether requests can be kept. A disk that fails is only noted: were the gateway called unready, a
-    /// proxy might send it nothing more, and only a request can find out that the disk is well again.
+    /// Tells `/readyz` whether requests can be kept. A disk that fails is only noted: were the
+    /// gateway called unready, a proxy might send it nothing more, and only a request can find out
+    /// that the disk is well again.
     fn tell(&self, ending: &Ending) {
         let failure = match ending {
             Ending::Store(error) => Some(error),
@@ -222,13 +291,17 @@ impl Intake {
         if *failing != failure.is_some() {
             *failing = failure.is_some();
             let ready = !matches!(failure, Some(StoreError::Closed));
-            self.health.set_ready(ready, failure.map(ToString::to_string));
+            self.health
+                .set_ready(ready, failure.map(ToString::to_string));
         }
     }
 
-    /// Fires and resolves the internal alerts about this source that follow from how a request ended.
+    /// Fires and resolves the internal alerts about this source that follow from how a request
+    /// ended.
     fn judge(&self, entrance: &Entrance, id: &str, ending: &Ending, proved: bool) {
-        let Entrance { source, standing, .. } = entrance;
+        let Entrance {
+            source, standing, ..
+        } = entrance;
         let now = tokio::time::Instant::now();
         let mut events = Vec::new();
         match ending {
@@ -242,13 +315,27 @@ impl Intake {
                 events.extend(told.then(|| internal::quota_used_up(&source.name, count, mib)));
             }
             Ending::Accepted { .. } => {
-                events.extend(standing.rejected.is_well(now).then(|| Topic::Rejected.resolves(&source.name)));
-                events.extend(standing.full.is_well(now).then(|| Topic::QuotaUsedUp.resolves(&source.name)));
+                events.extend(
+                    standing
+                        .rejected
+                        .is_well(now)
+                        .then(|| Topic::Rejected.resolves(&source.name)),
+                );
+                events.extend(
+                    standing
+                        .full
+                        .is_well(now)
+                        .then(|| Topic::QuotaUsedUp.resolves(&source.name)),
+                );
             }
             _ => {}
         }
         for event in events {
-            let notice = Notice { destination: source.destination.to_string(), event, at_ms: wall_ms() };
+            let notice = Notice {
+                destination: source.destination.to_string(),
+                event,
+                at_ms: wall_ms(),
+            };
             let store = self.store.clone();
             // The sender does not wait for it.
             tokio::spawn(async move {
@@ -261,7 +348,11 @@ impl Intake {
 
     /// The standing of a source, with the internal alerts that an earlier run has left open.
     fn standing(&self, source: &str) -> Standing {
-        let told = self.store.snapshot().and_then(|snapshot| snapshot.told()).unwrap_or_default();
+        let told = self
+            .store
+            .snapshot()
+            .and_then(|snapshot| snapshot.told())
+            .unwrap_or_default();
         let is_open = |topic: Topic| told.iter().any(|told| told.key == topic.key(source));
         Standing {
             full: Condition::new(is_open(Topic::QuotaUsedUp)),
@@ -271,16 +362,31 @@ impl Intake {
     }
 
     fn count(&self, source: Option<&Source>, ending: &Ending, proved: bool, started: Instant) {
-        // A request for nobody has an empty source: its path is the sender's to choose, and must make no series.
+        // A request for nobody has an empty source: its path is the sender's to choose, and must
+        // make no series.
         let source: Arc<str> = source.map_or_else(|| "".into(), |source| Arc::clone(&source.name));
-        let label = SourceLabel { source: Arc::clone(&source) };
-        self.metrics.request_duration.get_or_create(&label).observe(started.elapsed().as_secs_f64());
+        let label = SourceLabel {
+            source: Arc::clone(&source),
+        };
+        self.metrics
+            .request_duration
+            .get_or_create(&label)
+            .observe(started.elapsed().as_secs_f64());
         if ending.shows_the_sender(proved) {
             let now_ms = wall_ms();
-            self.metrics.source_last_seen.get_or_create(&label).set(now_ms as f64 / 1000.0);
+            self.metrics
+                .source_last_seen
+                .get_or_create(&label)
+                .set(now_ms as f64 / 1000.0);
             self.health.heard(&source, now_ms);
         }
-        self.metrics.requests.get_or_create(&RequestLabels { source, outcome: ending.outcome() }).inc();
+        self.metrics
+            .requests
+            .get_or_create(&RequestLabels {
+                source,
+                outcome: ending.outcome(),
+            })
+            .inc();
     }
 }
 
@@ -289,7 +395,13 @@ fn health(method: &Method) -> http::Answer {
     if matches!(*method, Method::GET | Method::HEAD) {
         return http::answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n");
     }
-    let mut answer = http::problem(StatusCode::METHOD_NOT_ALLOWED, "this address answers GET and HEAD", None);
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    let mut answer = http::problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this address answers GET and HEAD",
+        None,
+    );
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     answer
 }

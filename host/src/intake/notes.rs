@@ -9,8 +9,8 @@ use plugin_sdk::contract::Alert;
 use super::{Entrance, Intake};
 use crate::metrics::{FailureLabels, ReasonLabels};
 
-/// The reasons of one source that have a series of their own. A plugin has a handful; beyond that they are not what the
-/// contract calls a reason, and a sender could be behind them.
+/// The reasons of one source that have a series of their own. A plugin has a handful; beyond that
+/// they are not what the contract calls a reason, and a sender could be behind them.
 const REASONS: usize = 16;
 /// Bytes of a reason.
 const REASON_BYTES: usize = 64;
@@ -37,23 +37,37 @@ impl Reasons {
 }
 
 impl Intake {
-    /// Counts what a plugin notes of these alerts, and logs the first of a kind and source in a minute.
+    /// Counts what a plugin notes of these alerts, and logs the first of a kind and source in a
+    /// minute.
     pub(super) fn note(&self, entrance: &Entrance, request: &str, alerts: &[Alert]) {
         let source = &entrance.source.name;
         for alert in alerts {
             if let Some(unreadable) = &alert.unreadable {
                 let reason = entrance.standing.reasons.label(&unreadable.reason);
-                let labels = ReasonLabels { source: Arc::clone(source), reason };
+                let labels = ReasonLabels {
+                    source: Arc::clone(source),
+                    reason,
+                };
                 self.metrics.unreadable.get_or_create(&labels).inc();
                 if let Some(left_out) = self.throttle.due(source, "unreadable") {
                     let why = unreadable.to_string();
                     let help = "an alert says so; see the request with `alert-gateway events show`";
-                    tracing::warn!(source = &**source, request, why, help, left_out, "a request could not be read");
+                    tracing::warn!(
+                        source = &**source,
+                        request,
+                        why,
+                        help,
+                        left_out,
+                        "a request could not be read"
+                    );
                 }
             }
             for note in &alert.notes {
                 let kind = note.kind.as_str();
-                let labels = FailureLabels { source: Arc::clone(source), kind };
+                let labels = FailureLabels {
+                    source: Arc::clone(source),
+                    kind,
+                };
                 self.metrics.notes.get_or_create(&labels).inc();
                 if let Some(left_out) = self.throttle.due(source, kind) {
                     let (field, found) = (&*note.field, &*note.found);
@@ -82,7 +96,9 @@ mod tests {
         assert_eq!(&*reasons.label("not JSON"), "not JSON");
         assert_eq!(&*reasons.label("not\nJSON"), "other");
         assert_eq!(reasons.label(&"x".repeat(1000)).len(), REASON_BYTES);
-        let labels: BTreeSet<_> = (0..100).map(|number| reasons.label(&number.to_string())).collect();
+        let labels: BTreeSet<_> = (0..100)
+            .map(|number| reasons.label(&number.to_string()))
+            .collect();
         assert_eq!(labels.len(), REASONS - 2 + 1);
         assert_eq!(&*reasons.label("not JSON"), "not JSON");
     }

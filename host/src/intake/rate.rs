@@ -1,8 +1,9 @@
 //! The rate limit of a source: `limits.rate`.
 //!
-//! The generic cell rate algorithm, by the `governor` crate: a burst of the configured count, and then one request for each part
-//! of the time. The limit comes after the token: strangers without it cannot use up the sender's rate. It comes before the body
-//! and the plugin: a request beyond it costs next to nothing. If a plugin proves the sender by a signature over the body, forged
+//! The generic cell rate algorithm, by the `governor` crate: a burst of the configured count, and
+//! then one request for each part of the time. The limit comes after the token: strangers without
+//! it cannot use up the sender's rate. It comes before the body and the plugin: a request beyond it
+//! costs next to nothing. If a plugin proves the sender by a signature over the body, forged
 //! requests count too. Then only `token` or `clients` keeps strangers from using up the rate.
 
 use std::time::Duration;
@@ -32,8 +33,13 @@ impl<C: Clock + Clone> Pace<C> {
     fn by(rate: Rate, clock: C) -> Self {
         let Rate { count, per } = rate;
         // Only no time at all would be no quota, and the shortest is a microsecond.
-        let quota = Quota::with_period(per / count.get()).unwrap_or(Quota::per_second(count)).allow_burst(count);
-        Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock }
+        let quota = Quota::with_period(per / count.get())
+            .unwrap_or(Quota::per_second(count))
+            .allow_burst(count);
+        Self {
+            limiter: RateLimiter::direct_with_clock(quota, clock.clone()),
+            clock,
+        }
     }
 
     /// Counts a request.
@@ -41,7 +47,9 @@ impl<C: Clock + Clone> Pace<C> {
     /// # Errors
     /// The whole seconds until it may come; it does not count then.
     pub fn step(&self) -> Result<(), u64> {
-        self.limiter.check().map_err(|early| whole_seconds(early.wait_time_from(self.clock.now())))
+        self.limiter
+            .check()
+            .map_err(|early| whole_seconds(early.wait_time_from(self.clock.now())))
     }
 }
 
@@ -59,8 +67,20 @@ mod tests {
     use super::*;
 
     fn pace(count: u32, seconds: u64) -> (Pace<FakeRelativeClock>, FakeRelativeClock) {
-        let (clock, count) = (FakeRelativeClock::default(), NonZeroU32::new(count).unwrap());
-        (Pace::by(Rate { count, per: Duration::from_secs(seconds) }, clock.clone()), clock)
+        let (clock, count) = (
+            FakeRelativeClock::default(),
+            NonZeroU32::new(count).unwrap(),
+        );
+        (
+            Pace::by(
+                Rate {
+                    count,
+                    per: Duration::from_secs(seconds),
+                },
+                clock.clone(),
+            ),
+            clock,
+        )
     }
 
     #[test]
@@ -84,7 +104,11 @@ mod tests {
             let wait = pace.step().unwrap_err();
             assert!(wait >= 1);
             clock.advance(Duration::from_secs(wait));
-            assert_eq!(pace.step(), Ok(()), "{count} in {seconds} s, told to wait {wait} s");
+            assert_eq!(
+                pace.step(),
+                Ok(()),
+                "{count} in {seconds} s, told to wait {wait} s"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Incoming requests: a request that may be read by its source's plugin, or the reason why it may not.
+//! Incoming requests: a request that may be read by its source's plugin, or the reason why it may
+//! not.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use crate::http::{self, BodyError, Client};
 use crate::sources::token::{self, Mask};
 use crate::sources::{ReadError, Source};
 
-/// The longest path and query. Proxies and libraries take 8 KiB and less, so no sender relies on more.
+/// The longest path and query. Proxies and libraries take 8 KiB and less, so no sender relies on
+/// more.
 const URL_BYTES: usize = 8 * 1024;
 
 /// The time a sender may take for its body.
@@ -60,21 +62,34 @@ pub struct Gate {
 impl Gate {
     /// For a source with these limits, which shares the room with others.
     pub fn new(share: Member, limits: &Limits) -> Self {
-        Self { share, pace: limits.rate.map(|rate| (rate, Arc::new(Pace::new(rate)))) }
+        Self {
+            share,
+            pace: limits.rate.map(|rate| (rate, Arc::new(Pace::new(rate)))),
+        }
     }
 
-    /// For the same source when it has these limits: with the same share, and where the rate is the same, what is left of it.
+    /// For the same source when it has these limits: with the same share, and where the rate is the
+    /// same, what is left of it.
     pub(super) fn with(&self, limits: &Limits) -> Self {
         let new = Self::new(self.share.clone(), limits);
-        let same = self.pace.as_ref().filter(|(rate, _)| Some(*rate) == limits.rate);
-        Self { pace: same.cloned().or(new.pace), ..new }
+        let same = self
+            .pace
+            .as_ref()
+            .filter(|(rate, _)| Some(*rate) == limits.rate);
+        Self {
+            pace: same.cloned().or(new.pace),
+            ..new
+        }
     }
 
-    /// Lets a request in whose body has so many bytes, as far as that is known. Room is asked for first: what finds none
-    /// does not count towards the rate.
+    /// Lets a request in whose body has so many bytes, as far as that is known. Room is asked for
+    /// first: what finds none does not count towards the rate.
     fn pass(&self, body: usize) -> Result<Charge, Ending> {
         let charge = self.share.admit(body)?;
-        self.pace.as_ref().map_or(Ok(()), |(_, pace)| pace.step()).map_err(Ending::RateLimited)?;
+        self.pace
+            .as_ref()
+            .map_or(Ok(()), |(_, pace)| pace.step())
+            .map_err(Ending::RateLimited)?;
         Ok(charge)
     }
 }
@@ -88,12 +103,13 @@ pub struct Refusal {
     pub proved: bool,
 }
 
-/// Takes in all of a request of `client` for `source`, whose path has `suffix` behind the source's name.
+/// Takes in all of a request of `client` for `source`, whose path has `suffix` behind the source's
+/// name.
 ///
 /// # Errors
-/// How it ends, where it may not come in: its method or its URL is none that the source takes, it comes from a network that
-/// is not the source's, shows no token or a wrong one, is more than there is room for or than the rate allows, or its body
-/// is too large, too slow or broken.
+/// How it ends, where it may not come in: its method or its URL is none that the source takes, it
+/// comes from a network that is not the source's, shows no token or a wrong one, is more than there
+/// is room for or than the rate allows, or its body is too large, too slow or broken.
 pub async fn receive(
     id: &str,
     source: &Source,
@@ -108,8 +124,8 @@ pub async fn receive(
     let mut charge = match enter(source, gate, &head, token, client, http::announced(&body)) {
         Ok(charge) => charge,
         Err(ending) => {
-            // A sender that is still writing learns of it only if somebody reads; one that asked first whether to write, from
-            // the answer alone.
+            // A sender that is still writing learns of it only if somebody reads; one that asked
+            // first whether to write, from the answer alone.
             if !head.headers.contains_key(EXPECT) {
                 http::discard(body);
             }
@@ -123,7 +139,12 @@ pub async fn receive(
     let url = route::public_url(&source.url, suffix, head.uri.query());
     let proof = match verify(source, at_ms, &head, &url, &body) {
         Ok(proof) => proof,
-        Err(rejection) => return Err(Refusal { ending: Ending::Rejected(rejection), proved }),
+        Err(rejection) => {
+            return Err(Refusal {
+                ending: Ending::Rejected(rejection),
+                proved,
+            });
+        }
     };
     // Compared already. From here on nothing that is kept, logged or handed on has it.
     let mask = &source.mask;
@@ -132,7 +153,11 @@ pub async fn receive(
     Ok(Received {
         id: id.to_owned(),
         at_ms,
-        url: route::public_url(&source.url, &String::from_utf8_lossy(&suffix), query.as_deref()),
+        url: route::public_url(
+            &source.url,
+            &String::from_utf8_lossy(&suffix),
+            query.as_deref(),
+        ),
         headers: headers_json(&head.headers, mask),
         body: match mask.clean(&body) {
             Cow::Borrowed(_) => body,
@@ -145,13 +170,22 @@ pub async fn receive(
     })
 }
 
-/// Checks the proof of the sender that the source's plugin declares, before the plugin is called. A forged request costs
-/// the host one HMAC.
-fn verify(source: &Source, at_ms: i64, head: &Parts, url: &str, body: &[u8]) -> Result<Option<Proved>, Rejection> {
+/// Checks the proof of the sender that the source's plugin declares, before the plugin is called. A
+/// forged request costs the host one HMAC.
+fn verify(
+    source: &Source,
+    at_ms: i64,
+    head: &Parts,
+    url: &str,
+    body: &[u8],
+) -> Result<Option<Proved>, Rejection> {
     if !source.demands_proof() {
         return Ok(None);
     }
-    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), latin1(value)));
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), latin1(value)));
     source.verify(&View {
         received_at: &crate::clock::rfc3339(at_ms),
         method: head.method.as_str(),
@@ -163,7 +197,16 @@ fn verify(source: &Source, at_ms: i64, head: &Parts, url: &str, body: &[u8]) -> 
 
 /// Returns the value of a header as text; bytes above 0x7f are read as Latin-1.
 fn latin1(value: &HeaderValue) -> Cow<'_, str> {
-    value.to_str().map_or_else(|_| value.as_bytes().iter().map(|byte| char::from(*byte)).collect(), Cow::Borrowed)
+    value.to_str().map_or_else(
+        |_| {
+            value
+                .as_bytes()
+                .iter()
+                .map(|byte| char::from(*byte))
+                .collect()
+        },
+        Cow::Borrowed,
+    )
 }
 
 /// The token that a request shows, compared with its source's.
@@ -182,7 +225,13 @@ impl Token {
             return Self::None;
         }
         let shown = token::shown(&head.uri, &head.headers);
-        let is_known = |shown: &Cow<'_, [u8]>| source.configured.tokens.iter().any(|known| known.matches(shown));
+        let is_known = |shown: &Cow<'_, [u8]>| {
+            source
+                .configured
+                .tokens
+                .iter()
+                .any(|known| known.matches(shown))
+        };
         match shown.is_empty() {
             true => Self::Missing,
             false if shown.iter().any(is_known) => Self::Right,
@@ -191,8 +240,9 @@ impl Token {
     }
 }
 
-/// Decides all that is decided before a byte of the body is read, in the order in which it costs the gateway, and the sender
-/// whose request it is not: network and token before room and rate, so that strangers to these use up neither.
+/// Decides all that is decided before a byte of the body is read, in the order in which it costs
+/// the gateway, and the sender whose request it is not: network and token before room and rate, so
+/// that strangers to these use up neither.
 fn enter(
     source: &Source,
     gate: &Gate,
@@ -201,14 +251,20 @@ fn enter(
     client: Client,
     announced: u64,
 ) -> Result<Charge, Ending> {
-    if head.uri.path_and_query().is_some_and(|url| url.as_str().len() > URL_BYTES) {
+    if head
+        .uri
+        .path_and_query()
+        .is_some_and(|url| url.as_str().len() > URL_BYTES)
+    {
         return Err(Ending::UriTooLong);
     }
     if !source.takes(&head.method) {
         return Err(Ending::Method);
     }
     if !source.configured.clients.is_empty()
-        && !client.address.is_some_and(|address| source.configured.clients.contains(address))
+        && !client
+            .address
+            .is_some_and(|address| source.configured.clients.contains(address))
     {
         return Err(Ending::ForeignClient);
     }
@@ -230,8 +286,25 @@ impl Received {
     /// # Errors
     /// Where the plugin fails, or is busy for too long.
     pub async fn read(&self, source: &Source) -> Result<Answer, ReadError> {
-        let Self { at_ms, method, url, headers, body, proof, .. } = self;
-        source.read(&crate::clock::rfc3339(*at_ms), method.as_str(), url, headers, body, proof.as_ref()).await
+        let Self {
+            at_ms,
+            method,
+            url,
+            headers,
+            body,
+            proof,
+            ..
+        } = self;
+        source
+            .read(
+                &crate::clock::rfc3339(*at_ms),
+                method.as_str(),
+                url,
+                headers,
+                body,
+                proof.as_ref(),
+            )
+            .await
     }
 
     /// The body of the reply to it, which is charged in its place until its sender has read that.
@@ -244,12 +317,21 @@ impl Received {
     }
 }
 
-/// Returns JSON `[[name, value], …]`, in order, duplicates kept; bytes above 0x7f are read as Latin-1.
+/// Returns JSON `[[name, value], …]`, in order, duplicates kept; bytes above 0x7f are read as
+/// Latin-1.
 fn headers_json(headers: &HeaderMap, mask: &Mask) -> Box<RawValue> {
-    let latin1 = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+    let latin1 = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| char::from(*byte))
+            .collect::<String>()
+    };
     let name = |name: &HeaderName| latin1(&mask.clean(name.as_str().as_bytes()));
     let value = |value: &HeaderValue| latin1(&mask.clean_header(value.as_bytes()));
-    let pairs: Vec<(String, String)> = headers.iter().map(|(of, found)| (name(of), value(found))).collect();
+    let pairs: Vec<(String, String)> = headers
+        .iter()
+        .map(|(of, found)| (name(of), value(found)))
+        .collect();
     serde_json::value::to_raw_value(&pairs).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
@@ -271,8 +353,14 @@ mod tests {
     #[test]
     fn headers_are_kept_without_the_token() {
         let mut headers = HeaderMap::new();
-        headers.append("referer", HeaderValue::from_static("https://a.example/?token=canary-5b1f&x=1"));
-        headers.append("authorization", HeaderValue::from_static("Bearer canary-5b1f"));
+        headers.append(
+            "referer",
+            HeaderValue::from_static("https://a.example/?token=canary-5b1f&x=1"),
+        );
+        headers.append(
+            "authorization",
+            HeaderValue::from_static("Bearer canary-5b1f"),
+        );
         let json = headers_json(&headers, &Mask::new(&[Secret::new("canary-5b1f")]));
         assert!(!json.get().contains("canary"), "{}", json.get());
         assert_eq!(json.get().matches("sha256-").count(), 2, "{}", json.get());

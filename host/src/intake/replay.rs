@@ -1,5 +1,5 @@
-//! Doing what an operator asked for: reading a failed request with the plugin as it is now, sending dead letters again, and
-//! dismissing both.
+//! Doing what an operator asked for: reading a failed request with the plugin as it is now, sending
+//! dead letters again, and dismissing both.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,9 +13,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Entrance, Intake, keep};
 use crate::clock::wall_ms;
 use crate::sources::Source;
-use crate::store::{DueReader, History, Job, JobKind, JobTarget, Reading, RequestRecord, Reread, StoreError};
+use crate::store::{
+    DueReader, History, Job, JobKind, JobTarget, Reading, RequestRecord, Reread, StoreError,
+};
 
-/// The pause between two looks at the list. `events replay` and `events dismiss` run in another process, so nothing else tells.
+/// The pause between two looks at the list. `events replay` and `events dismiss` run in another
+/// process, so nothing else tells.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Works off the list of jobs.
@@ -28,7 +31,10 @@ pub struct Replayer {
 impl Replayer {
     /// Reads with the plugins of `intake`.
     pub fn new(intake: Arc<Intake>, list: DueReader, history: History) -> Self {
-        Self { intake, readers: Some((list, history)) }
+        Self {
+            intake,
+            readers: Some((list, history)),
+        }
     }
 
     /// Runs until `stop` is cancelled.
@@ -42,7 +48,9 @@ impl Replayer {
                         }
                     }
                 }
-                Err(error) => tracing::warn!(%error, "the list of what operators asked for could not be read"),
+                Err(error) => {
+                    tracing::warn!(%error, "the list of what operators asked for could not be read")
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
@@ -55,7 +63,8 @@ impl Replayer {
         self.look(|list, _| list.jobs()).await
     }
 
-    /// Does one. What it needs of the request is read only now, because a list of them may be more than the memory holds.
+    /// Does one. What it needs of the request is read only now, because a list of them may be more
+    /// than the memory holds.
     async fn run_job(&mut self, job: Job) -> Result<(), StoreError> {
         if let JobKind::Dismiss { .. } = job.kind {
             return self.intake.dismiss(job).await;
@@ -72,7 +81,9 @@ impl Replayer {
         &mut self,
         read: impl FnOnce(&DueReader, &History) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let Some((list, history)) = self.readers.take() else { return Err(StoreError::Closed) };
+        let Some((list, history)) = self.readers.take() else {
+            return Err(StoreError::Closed);
+        };
         let looked = tokio::task::spawn_blocking(move || (read(&list, &history), list, history));
         let (read, list, history) = looked.await.map_err(|_| StoreError::Closed)?;
         self.readers = Some((list, history));
@@ -83,7 +94,11 @@ impl Replayer {
 impl Intake {
     async fn dismiss(&self, job: Job) -> Result<(), StoreError> {
         let dismissed = self.store.dismiss(job).await?;
-        tracing::info!(requests = dismissed.requests, dead_letters = dismissed.dead, "dismissed by an operator");
+        tracing::info!(
+            requests = dismissed.requests,
+            dead_letters = dismissed.dead,
+            "dismissed by an operator"
+        );
         Ok(())
     }
 
@@ -107,12 +122,27 @@ impl Intake {
                 // It stays on the list, and has its turn at the next look.
                 None => return Ok(()),
             },
-            None => (Reading::Failed(format!("no source is called \"{source}\" any more").into()), request.plugin_id),
+            None => (
+                Reading::Failed(format!("no source is called \"{source}\" any more").into()),
+                request.plugin_id,
+            ),
         };
         let (state, reason) = reading.state();
-        tracing::info!(source, request = id, state, reason, "a kept request was read again");
-        let reread =
-            Reread { job: job.id, seq: request.seq, source: request.source, at_ms: wall_ms(), plugin, reading };
+        tracing::info!(
+            source,
+            request = id,
+            state,
+            reason,
+            "a kept request was read again"
+        );
+        let reread = Reread {
+            job: job.id,
+            seq: request.seq,
+            source: request.source,
+            at_ms: wall_ms(),
+            plugin,
+            reading,
+        };
         self.store.finish_replay(reread).await?;
         Ok(())
     }
@@ -122,15 +152,19 @@ impl Intake {
 fn request(history: &History, seq: i64) -> Result<Option<RequestRecord>, StoreError> {
     match history.request(seq) {
         Err(StoreError::Row(why)) => {
-            tracing::error!(seq, why, "a request that is to be read again cannot be; see `alert-gateway store check`");
+            tracing::error!(
+                seq,
+                why,
+                "a request that is to be read again cannot be; see `alert-gateway store check`"
+            );
             Ok(None)
         }
         read => read,
     }
 }
 
-/// Checks the proof of the sender once more, at the time of receipt and over the request as it came: with the source's token
-/// in it, of which the store has the hash.
+/// Checks the proof of the sender once more, at the time of receipt and over the request as it
+/// came: with the source's token in it, of which the store has the hash.
 fn verify(source: &Source, request: &RequestRecord) -> Result<Option<Proved>, Rejection> {
     if !source.demands_proof() {
         return Ok(None);
@@ -145,13 +179,16 @@ fn verify(source: &Source, request: &RequestRecord) -> Result<Option<Proved>, Re
         received_at: &request.received_at,
         method: &request.method,
         url: &source.mask.restore(&request.url),
-        headers: headers.iter().map(|(name, value)| (&**name, Cow::Borrowed(&**value))).collect(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (&**name, Cow::Borrowed(&**value)))
+            .collect(),
         body,
     })
 }
 
-/// What the plugin makes of it now; nothing where too much else waits for it. That it fails again is told by the log alone:
-/// the alert that told it first is open still.
+/// What the plugin makes of it now; nothing where too much else waits for it. That it fails again
+/// is told by the log alone: the alert that told it first is open still.
 async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
     let source = &entrance.source;
     let Ok(headers) = serde_json::from_str::<Box<RawValue>>(&request.headers) else {
@@ -161,14 +198,26 @@ async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
         Ok(proof) => proof,
         Err(rejection) => return Some(Reading::Rejected(rejection.reason)),
     };
-    let RequestRecord { received_at, method, url, body, .. } = request;
-    let answer = source.read(received_at, method, url, &headers, body, proof.as_ref()).await;
+    let RequestRecord {
+        received_at,
+        method,
+        url,
+        body,
+        ..
+    } = request;
+    let answer = source
+        .read(received_at, method, url, &headers, body, proof.as_ref())
+        .await;
     Some(match answer {
-        Ok(Answer::Alerts(alerts)) => keep::prepare(entrance, &request.id, &request.received_at, alerts.list)
-            .map_or_else(|reason| Reading::Failed(reason.into()), Reading::alerts),
+        Ok(Answer::Alerts(alerts)) => {
+            keep::prepare(entrance, &request.id, &request.received_at, alerts.list)
+                .map_or_else(|reason| Reading::Failed(reason.into()), Reading::alerts)
+        }
         Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
         Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),
-        Ok(Answer::Reply { .. }) => Reading::Ignored("the plugin has a reply to it, and no alert".to_owned()),
+        Ok(Answer::Reply { .. }) => {
+            Reading::Ignored("the plugin has a reply to it, and no alert".to_owned())
+        }
         Err(error) if error.is_busy() => return None,
         Err(error) => Reading::Failed(error.to_string().into()),
     })

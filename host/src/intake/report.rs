@@ -8,7 +8,8 @@ use crate::http::{BodyError, Client};
 use crate::log_throttle::LogThrottle;
 use crate::sources::Source;
 
-/// Writes the line for a path that no source has, where one is due, with the source that was probably meant.
+/// Writes the line for a path that no source has, where one is due, with the source that was
+/// probably meant.
 pub fn report_path<'n>(
     id: &str,
     path: &str,
@@ -19,28 +20,63 @@ pub fn report_path<'n>(
     /// Characters of a path that stand in the log.
     const SHOWN: usize = 80;
     let names = sources.clone().map(|source| &*source.name);
-    let named = path.strip_prefix("/in/").map(|rest| rest.split('/').next().unwrap_or_default());
+    let named = path
+        .strip_prefix("/in/")
+        .map(|rest| rest.split('/').next().unwrap_or_default());
     let mut candidates = named.map_or_else(|| path.split('/').collect(), |named| vec![named]);
     candidates.retain(|segment| (1..=SHOWN).contains(&segment.len()));
-    let near = candidates.into_iter().take(8).find_map(|segment| did_you_mean(segment, names.clone()));
-    // A near miss is a sender's configuration; any other path may be a scanner's, and must not hide it.
-    let outcome = if near.is_some() { "near_miss" } else { "unknown_source" };
-    let Some(left_out) = throttle.due("", outcome) else { return };
+    let near = candidates
+        .into_iter()
+        .take(8)
+        .find_map(|segment| did_you_mean(segment, names.clone()));
+    // A near miss is a sender's configuration; any other path may be a scanner's, and must not hide
+    // it.
+    let outcome = if near.is_some() {
+        "near_miss"
+    } else {
+        "unknown_source"
+    };
+    let Some(left_out) = throttle.due("", outcome) else {
+        return;
+    };
     let client = tracing::field::display(from);
-    // What follows the name is the sender's own, and may be a secret, such as the token of a source that is misspelt.
-    let named = path.match_indices('/').nth(2).map_or(path, |(end, _)| &path[..end]);
-    let named = sources.fold(named.as_bytes().to_vec(), |named, source| source.mask.clean(&named).into_owned());
-    let shown: String = String::from_utf8_lossy(&named).chars().take(SHOWN).flat_map(char::escape_default).collect();
+    // What follows the name is the sender's own, and may be a secret, such as the token of a source
+    // that is misspelt.
+    let named = path
+        .match_indices('/')
+        .nth(2)
+        .map_or(path, |(end, _)| &path[..end]);
+    let named = sources.fold(named.as_bytes().to_vec(), |named, source| {
+        source.mask.clean(&named).into_owned()
+    });
+    let shown: String = String::from_utf8_lossy(&named)
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_default)
+        .collect();
     let help = match near {
         Some(near) => format!("did you mean /in/{near}?"),
         None => "senders post to /in/<source>, with a name from the configuration".to_owned(),
     };
-    tracing::warn!(request = id, client, path = shown, help, left_out, "no source has this path");
+    tracing::warn!(
+        request = id,
+        client,
+        path = shown,
+        help,
+        left_out,
+        "no source has this path"
+    );
 }
 
-/// Writes the line for a request. What senders can cause as often as they like is said now and then, with how many of it
-/// were left out.
-pub fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending, throttle: &LogThrottle) {
+/// Writes the line for a request. What senders can cause as often as they like is said now and
+/// then, with how many of it were left out.
+pub fn report(
+    id: &str,
+    source: Option<&Source>,
+    from: Client,
+    ending: &Ending,
+    throttle: &LogThrottle,
+) {
     let limit = source.map(|source| source.limits().body);
     let source = source.map(|source| &*source.name);
     let outcome = ending.outcome();
@@ -48,19 +84,39 @@ pub fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending, 
     let due = || {
         let due = throttle.due(source.unwrap_or_default(), outcome);
         if due.is_none() {
-            tracing::debug!(source, request = id, client, outcome, "request rejected; further advice suppressed");
+            tracing::debug!(
+                source,
+                request = id,
+                client,
+                outcome,
+                "request rejected; further advice suppressed"
+            );
         }
         due
     };
     let section = || format!("[sources.{}.limits]", source.unwrap_or_default());
     match ending {
-        Ending::Accepted { accepted, duplicates } => {
+        Ending::Accepted {
+            accepted,
+            duplicates,
+        } => {
             tracing::debug!(source, request = id, accepted, duplicates, "accepted");
         }
         Ending::Ignored(reason) => tracing::debug!(source, request = id, reason, "ignored"),
-        Ending::Rejected(Rejection { kind, reason, help, .. }) => {
+        Ending::Rejected(Rejection {
+            kind, reason, help, ..
+        }) => {
             if let Some(left_out) = due() {
-                tracing::warn!(source, request = id, client, ?kind, reason, help, left_out, "rejected");
+                tracing::warn!(
+                    source,
+                    request = id,
+                    client,
+                    ?kind,
+                    reason,
+                    help,
+                    left_out,
+                    "rejected"
+                );
             }
         }
         Ending::ForeignClient => {
@@ -70,19 +126,37 @@ pub fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending, 
                 } else {
                     "if this is the sender's address, add it to the source's `clients`"
                 };
-                tracing::warn!(source, request = id, client, outcome, help, left_out, "rejected");
+                tracing::warn!(
+                    source,
+                    request = id,
+                    client,
+                    outcome,
+                    help,
+                    left_out,
+                    "rejected"
+                );
             }
         }
         Ending::NoToken | Ending::WrongToken => {
             if let Some(left_out) = due() {
                 let help = "compare the token at the sender with the source's `token` in the configuration";
-                tracing::warn!(source, request = id, client, outcome, help, left_out, "rejected");
+                tracing::warn!(
+                    source,
+                    request = id,
+                    client,
+                    outcome,
+                    help,
+                    left_out,
+                    "rejected"
+                );
             }
         }
         Ending::Body(BodyError::TooLarge) => {
             if let (Some(left_out), Some(limit)) = (due(), limit) {
                 let (larger, section) = (size_text(2 * limit), section());
-                let help = format!("if such a request is meant to come in, write body = {larger} or more in {section}");
+                let help = format!(
+                    "if such a request is meant to come in, write body = {larger} or more in {section}"
+                );
                 tracing::warn!(
                     source,
                     request = id,
@@ -96,8 +170,18 @@ pub fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending, 
         }
         Ending::RateLimited(_) => {
             if let Some(left_out) = due() {
-                let help = format!("if so many are meant to come in, write a higher rate in {}", section());
-                tracing::warn!(source, request = id, client, help, left_out, "not accepted: the rate is used up");
+                let help = format!(
+                    "if so many are meant to come in, write a higher rate in {}",
+                    section()
+                );
+                tracing::warn!(
+                    source,
+                    request = id,
+                    client,
+                    help,
+                    left_out,
+                    "not accepted: the rate is used up"
+                );
             }
         }
         Ending::NoRoom(_) => {
@@ -132,7 +216,14 @@ pub fn report(id: &str, source: Option<&Source>, from: Client, ending: &Ending, 
             if let Some(left_out) = due() {
                 let help = "the plugin fails on requests of unproved senders: look at them with `alert-gateway events list \
                     --state failed`; a `token` for the source keeps strangers out";
-                tracing::error!(source, request = id, client, help, left_out, "not accepted: the quota is used up");
+                tracing::error!(
+                    source,
+                    request = id,
+                    client,
+                    help,
+                    left_out,
+                    "not accepted: the quota is used up"
+                );
             }
         }
         Ending::Method | Ending::UriTooLong => {

@@ -2,7 +2,8 @@
 
 use percent_encoding::percent_decode;
 
-/// The number of times a path is decoded before it is refused. A proxy decodes once, and a chain of them once each.
+/// The number of times a path is decoded before it is refused. A proxy decodes once, and a chain of
+/// them once each.
 const DECODINGS: usize = 4;
 
 /// The parts of a path.
@@ -14,11 +15,14 @@ pub struct Route<'a> {
     pub suffix: &'a str,
 }
 
-/// Reads `/in/<source>` and what follows. `public_path` is the path of the public URL: a reverse proxy may pass it on or
-/// strip it, so both are understood. A suffix that a proxy may take for another path is no route.
+/// Reads `/in/<source>` and what follows. `public_path` is the path of the public URL: a reverse
+/// proxy may pass it on or strip it, so both are understood. A suffix that a proxy may take for
+/// another path is no route.
 pub fn find<'a>(public_path: &str, path: &'a str) -> Option<Route<'a>> {
     // Passed on first, because a public path may begin with `/in/` itself.
-    let passed_on = path.strip_prefix(public_path).and_then(|path| path.strip_prefix("/in/"));
+    let passed_on = path
+        .strip_prefix(public_path)
+        .and_then(|path| path.strip_prefix("/in/"));
     let own = passed_on.or_else(|| path.strip_prefix("/in/"))?;
     let end = own.find('/').unwrap_or(own.len());
     let (source, suffix) = own.split_at(end);
@@ -27,9 +31,10 @@ pub fn find<'a>(public_path: &str, path: &'a str) -> Option<Route<'a>> {
 
 /// Returns whether every reader of a path takes it for the same place.
 ///
-/// A proxy that allows or denies by path (nginx's `location`) resolves `..`, merges slashes and decodes percent escapes
-/// before it compares, and then hands on the path as it came. So a path with `//`, `.`, `..`, `\` or a control
-/// character, in any spelling, could pass a rule that it was meant to meet.
+/// A proxy that allows or denies by path (nginx's `location`) resolves `..`, merges slashes and
+/// decodes percent escapes before it compares, and then hands on the path as it came. So a path
+/// with `//`, `.`, `..`, `\` or a control character, in any spelling, could pass a rule that it was
+/// meant to meet.
 fn is_plain(suffix: &str) -> bool {
     let mut path = suffix.as_bytes().to_vec();
     for _ in 0..DECODINGS {
@@ -37,7 +42,13 @@ fn is_plain(suffix: &str) -> bool {
         if decoded == path {
             let odd = |byte: &u8| *byte == b'\\' || byte.is_ascii_control();
             // Some servers cut a path parameter off before they resolve: `/..;a/`.
-            let name = |segment: &[u8]| segment.split(|byte| *byte == b';').next().unwrap_or_default().to_vec();
+            let name = |segment: &[u8]| {
+                segment
+                    .split(|byte| *byte == b';')
+                    .next()
+                    .unwrap_or_default()
+                    .to_vec()
+            };
             let is_dots = |segment: &[u8]| matches!(&name(segment)[..], b"." | b"..");
             // Only behind the last slash may nothing stand.
             let mut segments = path.split(|byte| *byte == b'/').skip(1).peekable();
@@ -53,10 +64,13 @@ fn is_plain(suffix: &str) -> bool {
     false
 }
 
-/// The URL as the sender used it: the source's configured URL, and the received suffix and query, byte for byte. A
-/// signature is made over this; it is never rebuilt from `Host` or `X-Forwarded-*`, which anybody can send.
+/// The URL as the sender used it: the source's configured URL, and the received suffix and query,
+/// byte for byte. A signature is made over this; it is never rebuilt from `Host` or
+/// `X-Forwarded-*`, which anybody can send.
 pub fn public_url(source_url: &str, suffix: &str, query: Option<&str>) -> String {
-    let mut url = String::with_capacity(source_url.len() + suffix.len() + query.map_or(0, |query| query.len() + 1));
+    let mut url = String::with_capacity(
+        source_url.len() + suffix.len() + query.map_or(0, |query| query.len() + 1),
+    );
     url.push_str(source_url);
     url.push_str(suffix);
     if let Some(query) = query {
@@ -116,10 +130,28 @@ mod tests {
         ] {
             assert_eq!(find("", &format!("/in/a{suffix}")), None, "{suffix}");
         }
-        for suffix in
-            ["", "/", "/b", "/b/", "/b/c", "/b.c/..d/e..", "/...", "/b%2Fc", "/%20", "/caf%C3%A9", "/100%", "/%zz"]
-        {
-            assert_eq!(find("", &format!("/in/a{suffix}")), Some(Route { source: "a", suffix }), "{suffix}");
+        for suffix in [
+            "",
+            "/",
+            "/b",
+            "/b/",
+            "/b/c",
+            "/b.c/..d/e..",
+            "/...",
+            "/b%2Fc",
+            "/%20",
+            "/caf%C3%A9",
+            "/100%",
+            "/%zz",
+        ] {
+            assert_eq!(
+                find("", &format!("/in/a{suffix}")),
+                Some(Route {
+                    source: "a",
+                    suffix
+                }),
+                "{suffix}"
+            );
         }
     }
 
@@ -127,7 +159,10 @@ mod tests {
     fn the_url_is_the_configured_one_with_what_followed_it() {
         let url = "https://x.example/in/a";
         assert_eq!(public_url(url, "", None), url);
-        assert_eq!(public_url(url, "/b%2F", Some("c=%20&d")), "https://x.example/in/a/b%2F?c=%20&d");
+        assert_eq!(
+            public_url(url, "/b%2F", Some("c=%20&d")),
+            "https://x.example/in/a/b%2F?c=%20&d"
+        );
         assert_eq!(public_url(url, "", Some("")), "https://x.example/in/a?");
     }
 }

@@ -1,8 +1,9 @@
 //! Conditions: when trouble is worth an internal alert, and when that alert resolves.
 //!
-//! A condition that flaps must not page at every flap. So an alert may have to wait until the trouble has lasted, and its end
-//! until the trouble is over for good. After one alert there is none of the same for [`AGAIN`], at whose end there is one if
-//! the trouble is there. The operator then hears of it at most so much later, and is paged at most six times an hour.
+//! A condition that flaps must not page at every flap. So an alert may have to wait until the
+//! trouble has lasted, and its end until the trouble is over for good. After one alert there is
+//! none of the same for [`AGAIN`], at whose end there is one if the trouble is there. The operator
+//! then hears of it at most so much later, and is paged at most six times an hour.
 //!
 //! It is a pure state machine: the caller brings the time and does the telling.
 
@@ -35,10 +36,17 @@ pub enum Act {
 }
 
 impl Condition {
-    /// Returns a condition that is well at `now`. It fires when it has been wrong for `patience`, and resolves when it has been
-    /// well for `calm`.
+    /// Returns a condition that is well at `now`. It fires when it has been wrong for `patience`,
+    /// and resolves when it has been well for `calm`.
     pub fn new(patience: Duration, calm: Duration, now: Instant) -> Self {
-        Self { patience, calm, wrong: false, since: now, told: false, told_at: None }
+        Self {
+            patience,
+            calm,
+            wrong: false,
+            since: now,
+            told: false,
+            told_at: None,
+        }
     }
 
     /// Takes over a condition that fired in an earlier run. It is wrong until it is found well.
@@ -63,7 +71,10 @@ impl Condition {
         match (self.wrong, self.told) {
             (true, false) => {
                 let at = self.since + self.patience;
-                Some((self.told_at.map_or(at, |told_at| at.max(told_at + AGAIN)), Act::Open))
+                Some((
+                    self.told_at.map_or(at, |told_at| at.max(told_at + AGAIN)),
+                    Act::Open,
+                ))
             }
             (false, true) => Some((self.since + self.calm, Act::End)),
             _ => None,
@@ -103,7 +114,11 @@ mod tests {
         assert_eq!(failing.next(), Some((start + 5 * MINUTE, Act::Open)));
         assert_eq!(told(&mut failing, start + 4 * MINUTE), None);
         failing.find(true, start + 4 * MINUTE);
-        assert_eq!(told(&mut failing, start + 5 * MINUTE), Some(Act::Open), "found again is no new beginning");
+        assert_eq!(
+            told(&mut failing, start + 5 * MINUTE),
+            Some(Act::Open),
+            "found again is no new beginning"
+        );
         assert_eq!(failing.next(), None);
         failing.find(false, start + 6 * MINUTE);
         assert_eq!(told(&mut failing, start + 6 * MINUTE), Some(Act::End));

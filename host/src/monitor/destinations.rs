@@ -11,7 +11,8 @@ use crate::alert::internal::{self, Topic};
 use crate::config::shown_duration;
 use crate::health::{Board, DestinationState};
 
-/// The time a destination may fail before that fires. A failing one mostly recovers by itself; one that is held never does.
+/// The time a destination may fail before that fires. A failing one mostly recovers by itself; one
+/// that is held never does.
 const FAILING_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Every destination but the operator's.
@@ -33,15 +34,27 @@ impl Destinations {
         let watched = |name| {
             let held = Condition::new(Duration::ZERO, Duration::ZERO, now);
             let failing = Condition::new(FAILING_FOR, Duration::ZERO, now);
-            (name, Watched { held, failing, why: String::new() })
+            (
+                name,
+                Watched {
+                    held,
+                    failing,
+                    why: String::new(),
+                },
+            )
         };
-        Self { watched: names.into_iter().map(watched).collect() }
+        Self {
+            watched: names.into_iter().map(watched).collect(),
+        }
     }
 
-    /// Takes over a condition of an earlier run. Returns whether it is about one of these destinations.
+    /// Takes over a condition of an earlier run. Returns whether it is about one of these
+    /// destinations.
     pub fn was_told(&mut self, topic: Topic, name: &str) -> bool {
         let watched = self.watched.get_mut(name);
-        watched.map(|watched| watched.condition(topic).was_told()).is_some()
+        watched
+            .map(|watched| watched.condition(topic).was_told())
+            .is_some()
     }
 
     /// Returns whether this is one of them.
@@ -52,13 +65,15 @@ impl Destinations {
     /// Learns their state.
     pub fn find(&mut self, board: &Board, now: Instant) {
         for (name, watched) in &mut self.watched {
-            let Some(health) = board.destinations.get(name) else { continue };
+            let Some(health) = board.destinations.get(name) else {
+                continue;
+            };
             if let Some(why) = &health.why {
                 why.clone_into(&mut watched.why);
             }
             match health.state {
-                // What is wrong is over when an alert was taken, not when the last one failed in another way, and not
-                // because none was sent yet.
+                // What is wrong is over when an alert was taken, not when the last one failed in
+                // another way, and not because none was sent yet.
                 DestinationState::Healthy if !health.proven => {}
                 DestinationState::Healthy => {
                     watched.held.find(false, now);
@@ -68,7 +83,8 @@ impl Destinations {
                 DestinationState::Failing => watched.failing.find(true, now),
                 DestinationState::Held => {
                     watched.held.find(true, now);
-                    // What was told of is over when alerts go out again; what was not is told of as held.
+                    // What was told of is over when alerts go out again; what was not is told of as
+                    // held.
                     if !watched.failing.is_told() {
                         watched.failing.find(false, now);
                     }
@@ -79,22 +95,43 @@ impl Destinations {
 
     /// Returns when an alert is due, if nothing changes.
     pub fn next(&self) -> Option<Instant> {
-        let conditions = self.watched.values().flat_map(|one| [&one.held, &one.failing]);
-        conditions.filter_map(|condition| condition.next().map(|(at, _)| at)).min()
+        let conditions = self
+            .watched
+            .values()
+            .flat_map(|one| [&one.held, &one.failing]);
+        conditions
+            .filter_map(|condition| condition.next().map(|(at, _)| at))
+            .min()
     }
 
-    /// Returns an alert that is due now; its [`Done`] is handed back to [`Destinations::done`] once it is raised.
+    /// Returns an alert that is due now; its [`Done`] is handed back to [`Destinations::done`] once
+    /// it is raised.
     pub fn due(&mut self, now: Instant) -> Option<(contract::Alert, Done)> {
         self.watched.iter_mut().find_map(|(name, watched)| {
-            [Topic::DestinationHeld, Topic::DestinationFailing].into_iter().find_map(|topic| {
-                let act = watched.condition(topic).due(now)?;
-                let event = match (act, topic) {
-                    (Act::End, _) => topic.resolves(name),
-                    (Act::Open, Topic::DestinationHeld) => internal::destination_held(name, &watched.why),
-                    (Act::Open, _) => internal::destination_failing(name, &watched.why, &shown_duration(FAILING_FOR)),
-                };
-                Some((event, Done { name: name.clone(), topic, act }))
-            })
+            [Topic::DestinationHeld, Topic::DestinationFailing]
+                .into_iter()
+                .find_map(|topic| {
+                    let act = watched.condition(topic).due(now)?;
+                    let event = match (act, topic) {
+                        (Act::End, _) => topic.resolves(name),
+                        (Act::Open, Topic::DestinationHeld) => {
+                            internal::destination_held(name, &watched.why)
+                        }
+                        (Act::Open, _) => internal::destination_failing(
+                            name,
+                            &watched.why,
+                            &shown_duration(FAILING_FOR),
+                        ),
+                    };
+                    Some((
+                        event,
+                        Done {
+                            name: name.clone(),
+                            topic,
+                            act,
+                        },
+                    ))
+                })
         })
     }
 
@@ -116,7 +153,11 @@ pub struct Done {
 
 impl Watched {
     fn condition(&mut self, topic: Topic) -> &mut Condition {
-        if topic == Topic::DestinationHeld { &mut self.held } else { &mut self.failing }
+        if topic == Topic::DestinationHeld {
+            &mut self.held
+        } else {
+            &mut self.failing
+        }
     }
 }
 
@@ -132,9 +173,19 @@ mod tests {
     }
 
     fn shows(state: DestinationState, proven: bool) -> Board {
-        let why = (state != DestinationState::Healthy).then(|| "401 (the token is wrong)".to_owned());
-        let health = DestinationHealth { state, since: String::new(), failing_since: None, why, proven };
-        Board { destinations: BTreeMap::from([("d".to_owned(), health)]), ..Board::default() }
+        let why =
+            (state != DestinationState::Healthy).then(|| "401 (the token is wrong)".to_owned());
+        let health = DestinationHealth {
+            state,
+            since: String::new(),
+            failing_since: None,
+            why,
+            proven,
+        };
+        Board {
+            destinations: BTreeMap::from([("d".to_owned(), health)]),
+            ..Board::default()
+        }
     }
 
     /// The alerts fired or resolved at a time, as key and status.
@@ -157,12 +208,30 @@ mod tests {
         let mut destinations = Destinations::new(["d".to_owned()], start);
         assert_eq!(told(&mut destinations, start), []);
         destinations.find(&board(DestinationState::Held), start);
-        assert!(destinations.due(start).unwrap().0.message.unwrap().contains("the token is wrong"));
-        assert_eq!(told(&mut destinations, start), says("destination-held/d", Status::Trigger));
+        assert!(
+            destinations
+                .due(start)
+                .unwrap()
+                .0
+                .message
+                .unwrap()
+                .contains("the token is wrong")
+        );
+        assert_eq!(
+            told(&mut destinations, start),
+            says("destination-held/d", Status::Trigger)
+        );
         destinations.find(&board(DestinationState::Failing), start);
-        assert_eq!(told(&mut destinations, start), [], "it fails in another way, and is not well");
+        assert_eq!(
+            told(&mut destinations, start),
+            [],
+            "it fails in another way, and is not well"
+        );
         destinations.find(&board(DestinationState::Healthy), start);
-        assert_eq!(told(&mut destinations, start), says("destination-held/d", Status::Resolve));
+        assert_eq!(
+            told(&mut destinations, start),
+            says("destination-held/d", Status::Resolve)
+        );
     }
 
     #[test]
@@ -170,13 +239,23 @@ mod tests {
         let start = Instant::now();
         let mut destinations = Destinations::new(["d".to_owned()], start);
         destinations.find(&board(DestinationState::Failing), start);
-        assert_eq!((told(&mut destinations, start), destinations.next()), (vec![], Some(start + FAILING_FOR)));
+        assert_eq!(
+            (told(&mut destinations, start), destinations.next()),
+            (vec![], Some(start + FAILING_FOR))
+        );
         let later = start + FAILING_FOR;
-        assert_eq!(told(&mut destinations, later), says("destination-failing/d", Status::Trigger));
+        assert_eq!(
+            told(&mut destinations, later),
+            says("destination-failing/d", Status::Trigger)
+        );
         destinations.find(&board(DestinationState::Held), later);
-        assert_eq!(told(&mut destinations, later), says("destination-held/d", Status::Trigger));
+        assert_eq!(
+            told(&mut destinations, later),
+            says("destination-held/d", Status::Trigger)
+        );
         destinations.find(&board(DestinationState::Healthy), later);
-        let both = ["destination-held/d", "destination-failing/d"].map(|key| (key.to_owned(), Status::Resolve));
+        let both = ["destination-held/d", "destination-failing/d"]
+            .map(|key| (key.to_owned(), Status::Resolve));
         assert_eq!(told(&mut destinations, later), both);
     }
     #[test]
@@ -193,10 +272,17 @@ mod tests {
             (DestinationState::Held, false),
         ] {
             destinations.find(&shows(state, proven), start);
-            assert_eq!((told(&mut destinations, start + 100 * FAILING_FOR), destinations.next()), (vec![], None));
+            assert_eq!(
+                (
+                    told(&mut destinations, start + 100 * FAILING_FOR),
+                    destinations.next()
+                ),
+                (vec![], None)
+            );
         }
         destinations.find(&shows(DestinationState::Healthy, true), start);
-        let both = ["destination-held/d", "destination-failing/d"].map(|key| (key.to_owned(), Status::Resolve));
+        let both = ["destination-held/d", "destination-failing/d"]
+            .map(|key| (key.to_owned(), Status::Resolve));
         assert_eq!(told(&mut destinations, start), both);
     }
 }

@@ -1,7 +1,8 @@
 //! The internal alert that the store cannot carry: that the disk takes nothing.
 //!
-//! It goes straight to the operator's destination, from memory, until it arrives, even where it is over by then: a try whose
-//! answer was lost may have arrived, so the end of it must follow. There is never more than this one message.
+//! It goes straight to the operator's destination, from memory, until it arrives, even where it is
+//! over by then: a try whose answer was lost may have arrived, so the end of it must follow. There
+//! is never more than this one message.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,8 +22,8 @@ use crate::config::OWN_SOURCE;
 use crate::destinations::{Destination, backoff};
 use crate::store::{Store, Trouble};
 
-/// The time the disk must take all that is written until it counts as well: a full one has room for small things between
-/// large ones.
+/// The time the disk must take all that is written until it counts as well: a full one has room for
+/// small things between large ones.
 const CALM: Duration = Duration::from_secs(5);
 
 /// Tells of the store, past the store.
@@ -50,7 +51,16 @@ impl Direct {
             condition.done(Act::Open, now);
         }
         let rng = fastrand::Rng::new();
-        Self { destination, trouble: store.trouble(), mark, condition, failures: 0, attempts: 0, not_before: now, rng }
+        Self {
+            destination,
+            trouble: store.trouble(),
+            mark,
+            condition,
+            failures: 0,
+            attempts: 0,
+            not_before: now,
+            rng,
+        }
     }
 
     /// Runs until `stop` is cancelled.
@@ -67,7 +77,8 @@ impl Direct {
                 () = stop.cancelled() => return,
             };
             if act == Act::Open {
-                // Before it is sent: an answer that a crash swallows may have been a yes, and an end too many harms nobody.
+                // Before it is sent: an answer that a crash swallows may have been a yes, and an
+                // end too many harms nobody.
                 self.remember(act);
             }
             // Whatever fails meanwhile, this one message is sent to its end.
@@ -80,12 +91,21 @@ impl Direct {
     }
 
     /// Learns how the disk fares, and says what it said last.
-    fn learn(&mut self, Trouble { failures, said, lasts }: &Trouble, now: Instant) -> String {
+    fn learn(
+        &mut self,
+        Trouble {
+            failures,
+            said,
+            lasts,
+        }: &Trouble,
+        now: Instant,
+    ) -> String {
         if std::mem::replace(&mut self.failures, *failures) != *failures {
             self.condition.find(true, now);
         }
-        // Not before it was told: a sender was turned away, even where the next small thing had room. But at the same look
-        // as well: what has failed and is well again since the last one does not call again.
+        // Not before it was told: a sender was turned away, even where the next small thing had
+        // room. But at the same look as well: what has failed and is well again since the last one
+        // does not call again.
         if !lasts && self.condition.is_told() {
             self.condition.find(false, now);
         }
@@ -128,14 +148,23 @@ impl Direct {
             Outcome::Retry { why, retry_after } => (why, retry_after),
             Outcome::Blocked { why } | Outcome::Rejected { why } => (why, None),
         };
-        tracing::warn!(?act, why, "the operator could not be told how the store is; it is tried again");
+        tracing::warn!(
+            ?act,
+            why,
+            "the operator could not be told how the store is; it is tried again"
+        );
         self.attempts = self.attempts.saturating_add(1);
         self.not_before = now + backoff::delay(self.attempts, retry_after, &mut self.rng);
     }
 
     fn remember(&self, act: Act) {
         let done = match act {
-            Act::Open => OpenOptions::new().create(true).append(true).mode(0o600).open(&self.mark).map(drop),
+            Act::Open => OpenOptions::new()
+                .create(true)
+                .append(true)
+                .mode(0o600)
+                .open(&self.mark)
+                .map(drop),
             Act::End => std::fs::remove_file(&self.mark),
         };
         if let Err(error) = done {
@@ -146,8 +175,16 @@ impl Direct {
 }
 
 fn alert(event: contract::Alert, at_ms: i64) -> Alert {
-    let (request, received_at) = (uuid::Uuid::now_v7().to_string(), crate::clock::rfc3339(at_ms));
-    Alert { source: OWN_SOURCE.to_owned(), request, received_at, event }
+    let (request, received_at) = (
+        uuid::Uuid::now_v7().to_string(),
+        crate::clock::rfc3339(at_ms),
+    );
+    Alert {
+        source: OWN_SOURCE.to_owned(),
+        request,
+        received_at,
+        event,
+    }
 }
 
 #[cfg(test)]
@@ -162,14 +199,31 @@ mod tests {
     #[tokio::test]
     async fn store_failures_over_at_the_next_look_still_resolve() {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options { sync: false, ..Options::default() };
+        let options = Options {
+            sync: false,
+            ..Options::default()
+        };
         let (store, _closing) = Store::open(dir.path(), &options, Metrics::new()).unwrap();
-        let itoc360 = Itoc360::new("http://127.0.0.1:9/".parse().unwrap(), "token", Format::Alertmanager).unwrap();
-        let pool = http::pool(&"http://127.0.0.1:9/".parse().unwrap(), 1, &Network::default()).unwrap();
+        let itoc360 = Itoc360::new(
+            "http://127.0.0.1:9/".parse().unwrap(),
+            "token",
+            Format::Alertmanager,
+        )
+        .unwrap();
+        let pool = http::pool(
+            &"http://127.0.0.1:9/".parse().unwrap(),
+            1,
+            &Network::default(),
+        )
+        .unwrap();
         let destination = Destination::over(itoc360, pool, CALM).unwrap();
         let mut direct = Direct::new(destination, &store);
         let start = Instant::now();
-        let trouble = |failures, lasts| Trouble { failures, said: None, lasts };
+        let trouble = |failures, lasts| Trouble {
+            failures,
+            said: None,
+            lasts,
+        };
         direct.learn(&trouble(1, true), start);
         assert_eq!(direct.condition.due(start), Some(Act::Open));
         // While that is sent, more fails, and then the disk is well.
@@ -178,6 +232,10 @@ mod tests {
         assert_eq!(direct.condition.next(), Some((start + CALM, Act::End)));
         let later = start + CALM / 2;
         direct.learn(&trouble(6, false), later);
-        assert_eq!(direct.condition.next(), Some((later + CALM, Act::End)), "it was not calm for long enough");
+        assert_eq!(
+            direct.condition.next(),
+            Some((later + CALM, Act::End)),
+            "it was not calm for long enough"
+        );
     }
 }

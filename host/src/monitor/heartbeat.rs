@@ -1,10 +1,11 @@
 //! Heartbeats: sources with `expect_every`, and the times of their last requests.
 //!
-//! A silence is the time since the last authentic request of a source, by the steady clock, without the time in which the
-//! gateway did not run. It is stored once in [`WRITE`], at a shutdown, before each alert, and at once if the stored value is more
-//! than [`WRITE`] too long, after the first request in a long time. So a crash costs about a minute: an alert fires that much
-//! later, or that much earlier after a request. No alert is lost or repeated, because it is stored together with its condition,
-//! after the silence.
+//! A silence is the time since the last authentic request of a source, by the steady clock, without
+//! the time in which the gateway did not run. It is stored once in [`WRITE`], at a shutdown, before
+//! each alert, and at once if the stored value is more than [`WRITE`] too long, after the first
+//! request in a long time. So a crash costs about a minute: an alert fires that much later, or that
+//! much earlier after a request. No alert is lost or repeated, because it is stored together with
+//! its condition, after the silence.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,24 +70,46 @@ struct Listened {
 impl Heartbeats {
     /// Watches these sources, with their stored heartbeats.
     pub fn new(sources: Vec<Expected>, seen: Vec<Seen>, now: Instant) -> Self {
-        let others = seen.into_iter().map(|seen| (seen.source.clone(), seen)).collect();
-        let mut heartbeats = Self { sources: Vec::new(), others };
-        heartbeats.take(Reloaded { sources, since: now });
+        let others = seen
+            .into_iter()
+            .map(|seen| (seen.source.clone(), seen))
+            .collect();
+        let mut heartbeats = Self {
+            sources: Vec::new(),
+            others,
+        };
+        heartbeats.take(Reloaded {
+            sources,
+            since: now,
+        });
         heartbeats
     }
 
-    /// Replaces the sources. A source that stays keeps its heartbeat; a new one begins as at a start. Returns the removed ones.
+    /// Replaces the sources. A source that stays keeps its heartbeat; a new one begins as at a
+    /// start. Returns the removed ones.
     pub fn take(&mut self, Reloaded { sources, since }: Reloaded) -> Vec<Gone> {
-        let mut before: HashMap<_, _> =
-            self.sources.drain(..).map(|one| (Arc::clone(&one.expected.source), one)).collect();
+        let mut before: HashMap<_, _> = self
+            .sources
+            .drain(..)
+            .map(|one| (Arc::clone(&one.expected.source), one))
+            .collect();
         for expected in sources {
             let listened = match before.remove(&expected.source) {
                 Some(same) => Listened { expected, ..same },
                 None => {
                     let seen = self.others.remove(&*expected.source);
-                    let (last_seen, before) =
-                        seen.map_or((None, Duration::ZERO), |seen| (seen.last_seen, seen.silence));
-                    Listened { expected, last_seen, before, since, told: None, written: before, news: false }
+                    let (last_seen, before) = seen.map_or((None, Duration::ZERO), |seen| {
+                        (seen.last_seen, seen.silence)
+                    });
+                    Listened {
+                        expected,
+                        last_seen,
+                        before,
+                        since,
+                        told: None,
+                        written: before,
+                        news: false,
+                    }
                 }
             };
             self.sources.push(listened);
@@ -94,16 +117,25 @@ impl Heartbeats {
         let gone = before.into_values().map(|one| {
             let seen = one.seen(since);
             self.others.insert(seen.source.clone(), seen.clone());
-            Gone { expected: one.expected, seen, told: one.told.is_some() }
+            Gone {
+                expected: one.expected,
+                seen,
+                told: one.told.is_some(),
+            }
         });
         gone.collect()
     }
 
-    /// Takes over a missed heartbeat that fired in an earlier run, at the same destination. Returns whether the source still has
-    /// `expect_every`.
+    /// Takes over a missed heartbeat that fired in an earlier run, at the same destination. Returns
+    /// whether the source still has `expect_every`.
     pub fn was_told(&mut self, name: &str) -> bool {
-        let source = self.sources.iter_mut().find(|one| &*one.expected.source == name && one.expected.every.is_some());
-        source.map(|source| source.told = Some(Arc::clone(&source.expected.destination))).is_some()
+        let source = self
+            .sources
+            .iter_mut()
+            .find(|one| &*one.expected.source == name && one.expected.every.is_some());
+        source
+            .map(|source| source.told = Some(Arc::clone(&source.expected.destination)))
+            .is_some()
     }
 
     /// Learns the latest requests.
@@ -120,12 +152,17 @@ impl Heartbeats {
 
     /// Returns the wall time of each source's last request.
     pub fn last_seen(&self) -> impl Iterator<Item = (&Arc<str>, i64)> {
-        self.sources.iter().filter_map(|source| Some((&source.expected.source, source.last_seen?)))
+        self.sources
+            .iter()
+            .filter_map(|source| Some((&source.expected.source, source.last_seen?)))
     }
 
     /// Returns each source with `expect_every`, and whether its heartbeat is missed.
     pub fn states(&self, now: Instant) -> impl Iterator<Item = (&Arc<str>, bool)> {
-        let sources = self.sources.iter().filter(|source| source.expected.every.is_some());
+        let sources = self
+            .sources
+            .iter()
+            .filter(|source| source.expected.every.is_some());
         sources.map(move |source| (&source.expected.source, source.is_missed(now)))
     }
 
@@ -134,26 +171,41 @@ impl Heartbeats {
         self.states(Instant::now()).map(|(source, _)| source)
     }
 
-    /// Returns the sources whose next request must be noticed at once, to resolve an alert or to store it.
+    /// Returns the sources whose next request must be noticed at once, to resolve an alert or to
+    /// store it.
     pub fn awaited(&self) -> impl Iterator<Item = &Arc<str>> {
-        let sources = self.sources.iter().filter(|source| source.told.is_some() || source.is_long_unheard_on_disk());
+        let sources = self
+            .sources
+            .iter()
+            .filter(|source| source.told.is_some() || source.is_long_unheard_on_disk());
         sources.map(|source| &source.expected.source)
     }
 
     /// Returns whether a request must be stored at once, for a crash.
     pub fn is_outdated(&self) -> bool {
-        self.sources.iter().any(|source| source.news && source.is_long_unheard_on_disk())
+        self.sources
+            .iter()
+            .any(|source| source.news && source.is_long_unheard_on_disk())
     }
 
     /// Returns the time of the next missed heartbeat, without any request until then.
     pub fn next(&self) -> Option<Instant> {
-        self.sources.iter().filter(|source| !source.is_told()).filter_map(Listened::missed_at).min()
+        self.sources
+            .iter()
+            .filter(|source| !source.is_told())
+            .filter_map(Listened::missed_at)
+            .min()
     }
 
-    /// Returns an alert that is due now, with its destination. The caller hands `Done` to [`Heartbeats::done`] once it is stored.
+    /// Returns an alert that is due now, with its destination. The caller hands `Done` to
+    /// [`Heartbeats::done`] once it is stored.
     pub fn due(&self, now: Instant) -> Option<(contract::Alert, Arc<str>, Done)> {
         self.sources.iter().enumerate().find_map(|(index, source)| {
-            let Expected { source: name, destination, every } = &source.expected;
+            let Expected {
+                source: name,
+                destination,
+                every,
+            } = &source.expected;
             let act = match source.is_missed(now) {
                 true if !source.is_told() => Act::Open,
                 false if source.told.is_some() => Act::End,
@@ -182,7 +234,10 @@ impl Heartbeats {
 
     /// Returns the heartbeats to store: of `all` sources, or of those with news.
     pub fn to_write(&self, now: Instant, all: bool) -> Vec<Seen> {
-        let sources = self.sources.iter().filter(|source| all || source.news || source.expected.every.is_some());
+        let sources = self
+            .sources
+            .iter()
+            .filter(|source| all || source.news || source.expected.every.is_some());
         sources.map(|source| source.seen(now)).collect()
     }
 
@@ -236,7 +291,11 @@ impl Listened {
 
     fn seen(&self, now: Instant) -> Seen {
         let silence = self.silence(now);
-        Seen { source: self.expected.source.to_string(), last_seen: self.last_seen, silence }
+        Seen {
+            source: self.expected.source.to_string(),
+            last_seen: self.last_seen,
+            silence,
+        }
     }
 }
 
@@ -249,7 +308,11 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn expected(every: Option<Duration>) -> Vec<Expected> {
-        vec![Expected { source: "s".into(), destination: "d".into(), every }]
+        vec![Expected {
+            source: "s".into(),
+            destination: "d".into(),
+            every,
+        }]
     }
 
     fn heard(at: Instant, at_ms: i64) -> HashMap<Arc<str>, Heard> {
@@ -269,11 +332,23 @@ mod tests {
         let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
         assert_eq!(heartbeats.next(), Some(start + 24 * HOUR));
         heartbeats.hear(&heard(start + HOUR, 7));
-        assert_eq!((heartbeats.next(), told(&mut heartbeats, start + 24 * HOUR)), (Some(start + 25 * HOUR), None));
-        assert_eq!(told(&mut heartbeats, start + 25 * HOUR), Some(Status::Trigger));
-        assert_eq!((heartbeats.next(), told(&mut heartbeats, start + 99 * HOUR)), (None, None));
+        assert_eq!(
+            (heartbeats.next(), told(&mut heartbeats, start + 24 * HOUR)),
+            (Some(start + 25 * HOUR), None)
+        );
+        assert_eq!(
+            told(&mut heartbeats, start + 25 * HOUR),
+            Some(Status::Trigger)
+        );
+        assert_eq!(
+            (heartbeats.next(), told(&mut heartbeats, start + 99 * HOUR)),
+            (None, None)
+        );
         heartbeats.hear(&heard(start + 100 * HOUR, 8));
-        assert_eq!(told(&mut heartbeats, start + 100 * HOUR), Some(Status::Resolve));
+        assert_eq!(
+            told(&mut heartbeats, start + 100 * HOUR),
+            Some(Status::Resolve)
+        );
         assert_eq!(heartbeats.next(), Some(start + 124 * HOUR));
     }
 
@@ -283,17 +358,31 @@ mod tests {
         let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
         heartbeats.hear(&heard(start + HOUR, 7));
         let written = heartbeats.to_write(start + 21 * HOUR, false);
-        assert_eq!(written, [Seen { source: "s".into(), last_seen: Some(7), silence: 20 * HOUR }]);
+        assert_eq!(
+            written,
+            [Seen {
+                source: "s".into(),
+                last_seen: Some(7),
+                silence: 20 * HOUR
+            }]
+        );
         let later = start + 1000 * HOUR;
         let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), written, later);
         assert_eq!(heartbeats.next(), Some(later + 4 * HOUR));
-        assert_eq!(told(&mut heartbeats, later + 4 * HOUR), Some(Status::Trigger));
+        assert_eq!(
+            told(&mut heartbeats, later + 4 * HOUR),
+            Some(Status::Trigger)
+        );
     }
 
     #[test]
     fn inherited_missed_heartbeat_is_not_repeated_and_can_end() {
         let start = Instant::now();
-        let seen = vec![Seen { source: "s".into(), last_seen: None, silence: 30 * HOUR }];
+        let seen = vec![Seen {
+            source: "s".into(),
+            last_seen: None,
+            silence: 30 * HOUR,
+        }];
         let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), seen.clone(), start);
         assert!(heartbeats.was_told("s") && !heartbeats.was_told("other"));
         assert_eq!(told(&mut heartbeats, start), None);
@@ -310,33 +399,63 @@ mod tests {
         let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
         heartbeats.hear(&heard(start + HOUR, 7));
         let taken = |sources, since| Reloaded { sources, since };
-        assert!(heartbeats.take(taken(expected(Some(2 * HOUR)), start + 2 * HOUR)).is_empty());
+        assert!(
+            heartbeats
+                .take(taken(expected(Some(2 * HOUR)), start + 2 * HOUR))
+                .is_empty()
+        );
         assert_eq!(
             heartbeats.next(),
             Some(start + 3 * HOUR),
             "it is listened to since it was heard, and for the new time"
         );
-        assert_eq!(told(&mut heartbeats, start + 4 * HOUR), Some(Status::Trigger));
+        assert_eq!(
+            told(&mut heartbeats, start + 4 * HOUR),
+            Some(Status::Trigger)
+        );
 
         let gone = heartbeats.take(taken(Vec::new(), start + 5 * HOUR));
-        let remembered = Seen { source: "s".into(), last_seen: Some(7), silence: 4 * HOUR };
-        assert!(matches!(&gone[..], [gone] if gone.told && gone.seen == remembered), "{gone:?}");
-        assert_eq!((heartbeats.next(), heartbeats.expected().next()), (None, None));
+        let remembered = Seen {
+            source: "s".into(),
+            last_seen: Some(7),
+            silence: 4 * HOUR,
+        };
+        assert!(
+            matches!(&gone[..], [gone] if gone.told && gone.seen == remembered),
+            "{gone:?}"
+        );
+        assert_eq!(
+            (heartbeats.next(), heartbeats.expected().next()),
+            (None, None)
+        );
 
         // What came under its name while it was still another's does not count.
-        assert!(heartbeats.take(taken(expected(Some(6 * HOUR)), start + 100 * HOUR)).is_empty());
+        assert!(
+            heartbeats
+                .take(taken(expected(Some(6 * HOUR)), start + 100 * HOUR))
+                .is_empty()
+        );
         heartbeats.hear(&heard(start + 99 * HOUR, 8));
         assert_eq!(heartbeats.next(), Some(start + 102 * HOUR));
-        assert_eq!(heartbeats.last_seen().map(|(_, at)| at).collect::<Vec<_>>(), [7]);
+        assert_eq!(
+            heartbeats.last_seen().map(|(_, at)| at).collect::<Vec<_>>(),
+            [7]
+        );
     }
 
     #[test]
     fn unexpected_source_is_written_down_only_when_heard() {
         let start = Instant::now();
         let mut heartbeats = Heartbeats::new(expected(None), Vec::new(), start);
-        assert_eq!((heartbeats.to_write(start, false), heartbeats.next()), (vec![], None));
+        assert_eq!(
+            (heartbeats.to_write(start, false), heartbeats.next()),
+            (vec![], None)
+        );
         heartbeats.hear(&heard(start + HOUR, 7));
-        assert_eq!(heartbeats.to_write(start + 2 * HOUR, false)[0].last_seen, Some(7));
+        assert_eq!(
+            heartbeats.to_write(start + 2 * HOUR, false)[0].last_seen,
+            Some(7)
+        );
         heartbeats.written(start + 2 * HOUR);
         assert!(heartbeats.to_write(start + 3 * HOUR, false).is_empty());
     }
@@ -351,13 +470,26 @@ mod tests {
             "a crash costs a minute at most"
         );
         heartbeats.written(start + 2 * HOUR);
-        assert_eq!((heartbeats.awaited().count(), heartbeats.is_outdated()), (1, false), "nothing has come");
+        assert_eq!(
+            (heartbeats.awaited().count(), heartbeats.is_outdated()),
+            (1, false),
+            "nothing has come"
+        );
         heartbeats.hear(&heard(start + 3 * HOUR, 2));
         assert!(heartbeats.is_outdated());
-        assert_eq!(heartbeats.to_write(start + 3 * HOUR, false)[0].silence, Duration::ZERO);
+        assert_eq!(
+            heartbeats.to_write(start + 3 * HOUR, false)[0].silence,
+            Duration::ZERO
+        );
         heartbeats.written(start + 3 * HOUR);
-        assert_eq!((heartbeats.awaited().count(), heartbeats.is_outdated()), (0, false));
-        heartbeats.take(Reloaded { sources: expected(None), since: start + 4 * HOUR });
+        assert_eq!(
+            (heartbeats.awaited().count(), heartbeats.is_outdated()),
+            (0, false)
+        );
+        heartbeats.take(Reloaded {
+            sources: expected(None),
+            since: start + 4 * HOUR,
+        });
         heartbeats.written(start + 5 * HOUR);
         assert_eq!(heartbeats.awaited().count(), 0, "nothing is expected");
     }
@@ -370,13 +502,24 @@ mod tests {
             assert_eq!(told(&mut heartbeats, start + HOUR), Some(Status::Trigger));
             let mut elsewhere = expected(Some(HOUR));
             elsewhere[0].destination = "e".into();
-            heartbeats.take(Reloaded { sources: elsewhere, since: start + 2 * HOUR });
+            heartbeats.take(Reloaded {
+                sources: elsewhere,
+                since: start + 2 * HOUR,
+            });
             if comes {
                 heartbeats.hear(&heard(start + 2 * HOUR, 1));
             }
             let (event, destination, done) = heartbeats.due(start + 2 * HOUR).unwrap();
-            let expected = if comes { Status::Resolve } else { Status::Trigger };
-            assert_eq!((event.status, &*destination), (expected, "e"), "the store ends it where it was told");
+            let expected = if comes {
+                Status::Resolve
+            } else {
+                Status::Trigger
+            };
+            assert_eq!(
+                (event.status, &*destination),
+                (expected, "e"),
+                "the store ends it where it was told"
+            );
             heartbeats.done(&done);
             assert!(heartbeats.due(start + 2 * HOUR).is_none());
         }

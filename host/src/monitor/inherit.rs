@@ -18,8 +18,9 @@ const FOUND_HERE: [Topic; 5] = [
     Topic::DeadLetters,
 ];
 
-/// Returns the work to be done before anything else, and the destinations whose dead letters are reported. Watchers learn of
-/// the conditions that go on. A condition that would fire elsewhere now resolves where it fired, and fires anew.
+/// Returns the work to be done before anything else, and the destinations whose dead letters are
+/// reported. Watchers learn of the conditions that go on. A condition that would fire elsewhere now
+/// resolves where it fired, and fires anew.
 pub fn inherit(
     told: Vec<Told>,
     plan: &Plan,
@@ -30,7 +31,10 @@ pub fn inherit(
     for told in told {
         let is_gone = |name: &str| plan.gone.iter().any(|(gone, _)| gone == name);
         let is_there = plan.destinations.contains(&told.destination);
-        let Some((topic, name)) = FOUND_HERE.iter().find_map(|topic| Some((*topic, topic.name_in(&told.key)?))) else {
+        let Some((topic, name)) = FOUND_HERE
+            .iter()
+            .find_map(|topic| Some((*topic, topic.name_in(&told.key)?)))
+        else {
             // Its end would wait for a destination that may never come back.
             if !is_there {
                 first.push_back(Work::Forget(told));
@@ -60,10 +64,19 @@ pub fn inherit(
             set_aside.insert(name.to_owned(), 0);
         }
         if !goes_on {
-            // It is not watched any more, so it resolves where it fired, if that destination still exists.
+            // It is not watched any more, so it resolves where it fired, if that destination still
+            // exists.
             first.push_back(if is_there {
-                let event = if moved { internal::moved(topic.resolves(name)) } else { topic.resolves(name) };
-                Work::Tell(Box::new(Notice { destination: told.destination, event, at_ms: wall_ms() }))
+                let event = if moved {
+                    internal::moved(topic.resolves(name))
+                } else {
+                    topic.resolves(name)
+                };
+                Work::Tell(Box::new(Notice {
+                    destination: told.destination,
+                    event,
+                    at_ms: wall_ms(),
+                }))
             } else {
                 Work::Forget(told)
             });
@@ -72,7 +85,11 @@ pub fn inherit(
     if let Some(ops) = &plan.operator_destination {
         first.extend(plan.gone.iter().map(|(name, alerts)| {
             let event = internal::destination_gone(name, *alerts);
-            Work::Tell(Box::new(Notice { destination: ops.clone(), event, at_ms: wall_ms() }))
+            Work::Tell(Box::new(Notice {
+                destination: ops.clone(),
+                event,
+                at_ms: wall_ms(),
+            }))
         }));
     }
     (first, set_aside)
@@ -86,7 +103,11 @@ impl Plan {
     /// Returns the destination at which a watched topic about `name` fires now, if at any.
     fn present(&self, topic: Topic, name: &str) -> Option<&str> {
         match topic {
-            Topic::MissedHeartbeat => self.sources.iter().find(|one| &*one.source == name).map(|one| &*one.destination),
+            Topic::MissedHeartbeat => self
+                .sources
+                .iter()
+                .find(|one| &*one.source == name)
+                .map(|one| &*one.destination),
             _ => self.operator_destination.as_deref(),
         }
     }
@@ -102,19 +123,34 @@ mod tests {
     use super::*;
 
     fn told(key: &str, destination: &str) -> Told {
-        Told { key: key.to_owned(), destination: destination.to_owned() }
+        Told {
+            key: key.to_owned(),
+            destination: destination.to_owned(),
+        }
     }
 
-    /// Returns the first work, in words, where `s` is expected and the destinations are `d` and `ops`.
-    fn first(operator_destination: Option<&str>, gone: &[(&str, i64)], told: Vec<Told>) -> Vec<String> {
+    /// Returns the first work, in words, where `s` is expected and the destinations are `d` and
+    /// `ops`.
+    fn first(
+        operator_destination: Option<&str>,
+        gone: &[(&str, i64)],
+        told: Vec<Told>,
+    ) -> Vec<String> {
         let every = Some(Duration::from_secs(60));
-        let expected = Expected { source: "s".into(), destination: "d".into(), every };
+        let expected = Expected {
+            source: "s".into(),
+            destination: "d".into(),
+            every,
+        };
         let plan = Plan {
             sources: vec![expected.clone()],
             destinations: vec!["d".to_owned(), "ops".to_owned()],
             operator_destination: operator_destination.map(str::to_owned),
             waiting: vec!["d".to_owned()],
-            gone: gone.iter().map(|(name, alerts)| ((*name).to_owned(), *alerts)).collect(),
+            gone: gone
+                .iter()
+                .map(|(name, alerts)| ((*name).to_owned(), *alerts))
+                .collect(),
         };
         let mut heartbeats = Heartbeats::new(vec![expected], Vec::new(), Instant::now());
         let mut watched = Destinations::new(["d".to_owned()], Instant::now());
@@ -122,7 +158,9 @@ mod tests {
         let (first, _) = inherit(told, &plan, &mut heartbeats, watched);
         let words = first.into_iter().map(|work| match work {
             Work::Tell(notice) => {
-                let Notice { destination, event, .. } = *notice;
+                let Notice {
+                    destination, event, ..
+                } = *notice;
                 format!("{} {} at {destination}", event.status.as_str(), event.key())
             }
             Work::Forget(told) => format!("forget {} at {}", told.key, told.destination),
@@ -132,7 +170,12 @@ mod tests {
 
     #[test]
     fn inherited_conditions_still_watched_go_on() {
-        let all = ["destination-held/d", "destination-failing/d", "dead-letters/d", "plugin-failed/x"];
+        let all = [
+            "destination-held/d",
+            "destination-failing/d",
+            "dead-letters/d",
+            "plugin-failed/x",
+        ];
         let mut all: Vec<_> = all.map(|key| told(key, "ops")).into();
         all.push(told("missed-heartbeat/s", "d"));
         assert_eq!(first(Some("ops"), &[], all), [""; 0]);
@@ -141,14 +184,22 @@ mod tests {
     #[test]
     fn condition_of_a_destination_without_a_backlog_resolves() {
         let told = ["destination-held/ops", "destination-failing/ops"].map(|key| told(key, "d"));
-        let ended = ["resolve destination-held/ops at d", "resolve destination-failing/ops at d"];
+        let ended = [
+            "resolve destination-held/ops at d",
+            "resolve destination-failing/ops at d",
+        ];
         assert_eq!(first(Some("d"), &[], told.into()), ended);
     }
 
     #[test]
     fn condition_reported_elsewhere_now_resolves_or_is_forgotten() {
-        let all =
-            ["destination-held/d", "destination-failing/d", "dead-letters/d", "missed-heartbeat/s", "plugin-failed/s"];
+        let all = [
+            "destination-held/d",
+            "destination-failing/d",
+            "dead-letters/d",
+            "missed-heartbeat/s",
+            "plugin-failed/s",
+        ];
         let ended = [
             "resolve destination-held/d at d",
             "resolve destination-failing/d at d",
@@ -157,18 +208,32 @@ mod tests {
         ];
         let mut there: Vec<_> = all.map(|key| told(key, "d")).into();
         there[3].destination = "ops".to_owned();
-        assert_eq!(first(Some("ops"), &[], there), ended, "the plugin's end goes where it was told");
+        assert_eq!(
+            first(Some("ops"), &[], there),
+            ended,
+            "the plugin's end goes where it was told"
+        );
         let forgotten = all.map(|key| format!("forget {key} at ops1"));
-        assert_eq!(first(Some("ops"), &[], all.map(|key| told(key, "ops1")).into()), forgotten);
+        assert_eq!(
+            first(Some("ops"), &[], all.map(|key| told(key, "ops1")).into()),
+            forgotten
+        );
         let gone = vec![told("destination-gone/old", "ops1")];
-        let anew = ["forget destination-gone/old at ops1", "trigger destination-gone/old at ops"];
+        let anew = [
+            "forget destination-gone/old at ops1",
+            "trigger destination-gone/old at ops",
+        ];
         assert_eq!(first(Some("ops"), &[("old", 3)], gone), anew);
     }
 
     #[test]
     fn moved_condition_is_not_yet_reported_at_its_new_place() {
         let now = Instant::now();
-        let expected = Expected { source: "s".into(), destination: "d".into(), every: Some(Duration::from_secs(60)) };
+        let expected = Expected {
+            source: "s".into(),
+            destination: "d".into(),
+            every: Some(Duration::from_secs(60)),
+        };
         let plan = Plan {
             sources: vec![expected.clone()],
             destinations: vec!["d".to_owned(), "ops".to_owned()],
@@ -179,10 +244,16 @@ mod tests {
         for (place, tells) in [("elsewhere", true), ("d", false)] {
             let mut heartbeats = Heartbeats::new(vec![expected.clone()], Vec::new(), now);
             let mut watched = Destinations::new(["d".to_owned()], now);
-            let known =
-                vec![told("missed-heartbeat/s", place), told("dead-letters/d", if tells { place } else { "ops" })];
+            let known = vec![
+                told("missed-heartbeat/s", place),
+                told("dead-letters/d", if tells { place } else { "ops" }),
+            ];
             let (_, set_aside) = inherit(known, &plan, &mut heartbeats, Some(&mut watched));
-            assert_eq!(heartbeats.due(now + Duration::from_secs(60)).is_some(), tells, "{place}");
+            assert_eq!(
+                heartbeats.due(now + Duration::from_secs(60)).is_some(),
+                tells,
+                "{place}"
+            );
             assert_eq!(set_aside.is_empty(), tells, "{place}");
         }
     }
@@ -190,7 +261,10 @@ mod tests {
     #[test]
     fn condition_of_a_former_topic_resolves_where_it_fired() {
         let known = vec![told("silent/s", "d"), told("set-aside/d", "nowhere")];
-        assert_eq!(first(None, &[], known), ["resolve silent/s at d", "forget set-aside/d at nowhere"]);
+        assert_eq!(
+            first(None, &[], known),
+            ["resolve silent/s at d", "forget set-aside/d at nowhere"]
+        );
     }
 
     #[test]
@@ -206,14 +280,23 @@ mod tests {
             "forget dead-letters/d at nowhere",
         ];
         assert_eq!(first(None, &[], all), ended);
-        let back = vec![told("destination-gone/d", "ops"), told("destination-held/old", "ops")];
-        let ended = ["resolve destination-gone/d at ops", "resolve destination-held/old at ops"];
+        let back = vec![
+            told("destination-gone/d", "ops"),
+            told("destination-held/old", "ops"),
+        ];
+        let ended = [
+            "resolve destination-gone/d at ops",
+            "resolve destination-held/old at ops",
+        ];
         assert_eq!(first(Some("ops"), &[], back), ended);
     }
 
     #[test]
     fn backlog_of_a_removed_destination_fires_at_the_operators() {
-        assert_eq!(first(Some("ops"), &[("old", 3)], Vec::new()), ["trigger destination-gone/old at ops"]);
+        assert_eq!(
+            first(Some("ops"), &[("old", 3)], Vec::new()),
+            ["trigger destination-gone/old at ops"]
+        );
         let known = vec![told("destination-gone/old", "ops")];
         assert_eq!(
             first(Some("ops"), &[("old", 3)], known),

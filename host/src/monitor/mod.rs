@@ -1,13 +1,15 @@
 //! The monitor: raises the internal alerts.
 //!
-//! Internal alerts take the way of all others, through the [store](crate::store) and [delivery](crate::delivery), so that a
-//! crash neither loses nor repeats them. The monitor decides when a [condition] is worth one: a missed heartbeat fires at the
-//! source's own destination; a destination that is held or failing, has dead letters, or is gone while alerts wait for it,
-//! fires at the operator's, where the configuration names one. A failing store cannot report itself through the store, so
-//! that alert goes out [directly](direct). (A plugin's failure is stored together with its request, by
-//! [intake](crate::intake).)
+//! Internal alerts take the way of all others, through the [store](crate::store) and
+//! [delivery](crate::delivery), so that a crash neither loses nor repeats them. The monitor decides
+//! when a [condition] is worth one: a missed heartbeat fires at the source's own destination; a
+//! destination that is held or failing, has dead letters, or is gone while alerts wait for it,
+//! fires at the operator's, where the configuration names one. A failing store cannot report itself
+//! through the store, so that alert goes out [directly](direct). (A plugin's failure is stored
+//! together with its request, by [intake](crate::intake).)
 //!
-//! Nothing here polls: the health board, the store and the sources that are waited for signal when something has changed.
+//! Nothing here polls: the health board, the store and the sources that are waited for signal when
+//! something has changed.
 
 mod condition;
 mod destinations;
@@ -40,7 +42,8 @@ use heartbeat::{Gone, Heartbeats, WRITE};
 
 /// The pause after a failed write to the store.
 const PAUSE: Duration = Duration::from_secs(5);
-/// The interval at which a write probes a failing disk: without requests, nothing else would write to it.
+/// The interval at which a write probes a failing disk: without requests, nothing else would write
+/// to it.
 const PROBE: Duration = Duration::from_secs(10);
 /// The time for which dead letters gather before they are counted again.
 const GATHER: Duration = Duration::from_secs(2);
@@ -99,27 +102,54 @@ impl Monitor {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn new(plan: &Plan, store: Store, health: Health, metrics: Metrics) -> Result<Self, StoreError> {
+    pub fn new(
+        plan: &Plan,
+        store: Store,
+        health: Health,
+        metrics: Metrics,
+    ) -> Result<Self, StoreError> {
         let now = Instant::now();
         let remembered = store.snapshot()?;
         let mut heartbeats = Heartbeats::new(plan.sources.clone(), remembered.seen()?, now);
         let ops = plan.operator_destination.as_ref();
-        let mut others =
-            ops.map(|ops| Destinations::new(plan.destinations.iter().filter(|name| *name != ops).cloned(), now));
-        let (first, dead_letters) = inherit::inherit(remembered.told()?, plan, &mut heartbeats, others.as_mut());
-        let ops = ops.zip(others).map(|(name, others)| Ops { name: name.clone(), others, dead_letters });
+        let mut others = ops.map(|ops| {
+            Destinations::new(
+                plan.destinations
+                    .iter()
+                    .filter(|name| *name != ops)
+                    .cloned(),
+                now,
+            )
+        });
+        let (first, dead_letters) =
+            inherit::inherit(remembered.told()?, plan, &mut heartbeats, others.as_mut());
+        let ops = ops.zip(others).map(|(name, others)| Ops {
+            name: name.clone(),
+            others,
+            dead_letters,
+        });
         let remembered = Arc::new(Mutex::new(remembered));
-        let monitor = Self { store, health, metrics, heartbeats, ops, remembered, first };
+        let monitor = Self {
+            store,
+            health,
+            metrics,
+            heartbeats,
+            ops,
+            remembered,
+            first,
+        };
         monitor.show_last_seen();
         Ok(monitor)
     }
 
-    /// Runs until `stop` is cancelled; then the heartbeats are written down. The sources are those of `taken`, which may change.
+    /// Runs until `stop` is cancelled; then the heartbeats are written down. The sources are those
+    /// of `taken`, which may change.
     pub async fn run(mut self, mut taken: watch::Receiver<Reloaded>, stop: CancellationToken) {
         let (mut board, mut trouble) = (self.health.watch(), self.store.trouble());
         let mut set_aside = self.store.dead();
         let start = Instant::now();
-        let (mut write_at, mut count_at, mut counted_at, mut not_before) = (start + WRITE, Some(start), start, start);
+        let (mut write_at, mut count_at, mut counted_at, mut not_before) =
+            (start + WRITE, Some(start), start, start);
         let mut recount_at: Option<Instant> = None;
         loop {
             let now = Instant::now();
@@ -140,8 +170,14 @@ impl Monitor {
             }
             let mut next = Some(not_before);
             if not_before <= now {
-                // Not before inherited conditions have resolved: that would resolve the count's alert as well.
-                if self.first.is_empty() && [count_at, recount_at].into_iter().flatten().any(|at| at <= now) {
+                // Not before inherited conditions have resolved: that would resolve the count's
+                // alert as well.
+                if self.first.is_empty()
+                    && [count_at, recount_at]
+                        .into_iter()
+                        .flatten()
+                        .any(|at| at <= now)
+                {
                     (count_at, recount_at, counted_at) = (None, None, now);
                     match self.count().await {
                         Ok(true) => {}
@@ -163,8 +199,15 @@ impl Monitor {
                     }
                 };
             }
-            let count = [count_at, recount_at].into_iter().flatten().min().map(|at| at.max(not_before));
-            let wake = [next, count].into_iter().flatten().fold(write_at, Instant::min);
+            let count = [count_at, recount_at]
+                .into_iter()
+                .flatten()
+                .min()
+                .map(|at| at.max(not_before));
+            let wake = [next, count]
+                .into_iter()
+                .flatten()
+                .fold(write_at, Instant::min);
             tokio::select! {
                 changed = board.changed() => if changed.is_err() { return },
                 // Not with every commit that fails, because internal alerts fail with them.
@@ -189,29 +232,59 @@ impl Monitor {
             ops.others.find(board, now);
         }
         // In this order: what comes between the two is waited for.
-        self.heartbeats.awaited().for_each(|source| self.health.wait_for(source));
+        self.heartbeats
+            .awaited()
+            .for_each(|source| self.health.wait_for(source));
         self.heartbeats.hear(&self.health.last_heard());
         for (source, silent) in self.heartbeats.states(now) {
-            let label = SourceLabel { source: Arc::clone(source) };
-            self.metrics.source_heartbeat_missed.get_or_create(&label).set(i64::from(silent));
+            let label = SourceLabel {
+                source: Arc::clone(source),
+            };
+            self.metrics
+                .source_heartbeat_missed
+                .get_or_create(&label)
+                .set(i64::from(silent));
         }
     }
 
-    /// Watches these sources from now on. A missed heartbeat of a source that is gone resolves where it fired.
+    /// Watches these sources from now on. A missed heartbeat of a source that is gone resolves
+    /// where it fired.
     async fn take(&mut self, taken: Reloaded) {
-        let expected = |heartbeats: &Heartbeats| -> HashSet<_> { heartbeats.expected().cloned().collect() };
+        let expected =
+            |heartbeats: &Heartbeats| -> HashSet<_> { heartbeats.expected().cloned().collect() };
         let before = expected(&self.heartbeats);
         let mut seen = Vec::new();
-        for Gone { expected: Expected { source, destination, .. }, seen: last, told } in self.heartbeats.take(taken) {
+        for Gone {
+            expected:
+                Expected {
+                    source,
+                    destination,
+                    ..
+                },
+            seen: last,
+            told,
+        } in self.heartbeats.take(taken)
+        {
             if told {
-                let (destination, event) = (destination.to_string(), Topic::MissedHeartbeat.resolves(&source));
-                self.first.push_back(Work::Tell(Box::new(Notice { destination, event, at_ms: wall_ms() })));
+                let (destination, event) = (
+                    destination.to_string(),
+                    Topic::MissedHeartbeat.resolves(&source),
+                );
+                self.first.push_back(Work::Tell(Box::new(Notice {
+                    destination,
+                    event,
+                    at_ms: wall_ms(),
+                })));
             }
-            self.metrics.source_last_seen.remove(&SourceLabel { source });
+            self.metrics
+                .source_last_seen
+                .remove(&SourceLabel { source });
             seen.push(last);
         }
         for source in before.difference(&expected(&self.heartbeats)) {
-            self.metrics.source_heartbeat_missed.remove(&SourceLabel { source: Arc::clone(source) });
+            self.metrics.source_heartbeat_missed.remove(&SourceLabel {
+                source: Arc::clone(source),
+            });
         }
         self.show_last_seen();
         if !seen.is_empty()
@@ -223,15 +296,23 @@ impl Monitor {
 
     fn show_last_seen(&self) {
         for (source, last_seen) in self.heartbeats.last_seen() {
-            let label = SourceLabel { source: Arc::clone(source) };
-            self.metrics.source_last_seen.get_or_create(&label).set(last_seen as f64 / 1000.0);
+            let label = SourceLabel {
+                source: Arc::clone(source),
+            };
+            self.metrics
+                .source_last_seen
+                .get_or_create(&label)
+                .set(last_seen as f64 / 1000.0);
         }
     }
 
     /// Returns when an alert is due, if nothing changes.
     fn next(&self) -> Option<Instant> {
         let destinations = self.ops.as_ref().and_then(|ops| ops.others.next());
-        [self.heartbeats.next(), destinations].into_iter().flatten().min()
+        [self.heartbeats.next(), destinations]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Raises every alert that is due at `now`. Returns whether there was any.
@@ -239,13 +320,16 @@ impl Monitor {
         let mut any = false;
         while let Some(work) = self.first.front() {
             match work.clone() {
-                Work::Tell(notice) => drop(keep(&self.store, &notice.destination, notice.event).await?),
+                Work::Tell(notice) => {
+                    drop(keep(&self.store, &notice.destination, notice.event).await?)
+                }
                 Work::Forget(told) => self.store.forget(told).await?,
             }
             self.first.pop_front();
         }
         if self.heartbeats.due(now).is_some() {
-            // Before it fires: after a crash between the two it is still to fire, and does not begin anew.
+            // Before it fires: after a crash between the two it is still to fire, and does not
+            // begin anew.
             self.write(false).await?;
         }
         while let Some((event, destination, done)) = self.heartbeats.due(now) {
@@ -253,7 +337,9 @@ impl Monitor {
             self.heartbeats.done(&done);
             any = true;
         }
-        let Some(ops) = &mut self.ops else { return Ok(any) };
+        let Some(ops) = &mut self.ops else {
+            return Ok(any);
+        };
         while let Some((event, done)) = ops.others.due(now) {
             keep(&self.store, &ops.name, event).await?;
             ops.others.done(&done, now);
@@ -262,25 +348,45 @@ impl Monitor {
         Ok(any)
     }
 
-    /// Counts the dead letters, and fires where there are more than before, or resolves where there are none. Returns whether
-    /// all of it was reported: within an hour of the last alert, the store drops another one. (The alert of an earlier run
-    /// counts as none, because its number is not known: once too often is better than never.)
+    /// Counts the dead letters, and fires where there are more than before, or resolves where there
+    /// are none. Returns whether all of it was reported: within an hour of the last alert, the
+    /// store drops another one. (The alert of an earlier run counts as none, because its number is
+    /// not known: once too often is better than never.)
     async fn count(&mut self) -> Result<bool, StoreError> {
-        let Some(ops) = &mut self.ops else { return Ok(true) };
+        let Some(ops) = &mut self.ops else {
+            return Ok(true);
+        };
         let remembered = Arc::clone(&self.remembered);
         let count = move || remembered.lock().dead();
-        let counted = tokio::task::spawn_blocking(count).await.map_err(|_| StoreError::Closed)??;
-        let counted: BTreeMap<_, _> = counted.into_iter().filter(|(name, _)| ops.others.contains(name)).collect();
+        let counted = tokio::task::spawn_blocking(count)
+            .await
+            .map_err(|_| StoreError::Closed)??;
+        let counted: BTreeMap<_, _> = counted
+            .into_iter()
+            .filter(|(name, _)| ops.others.contains(name))
+            .collect();
         let mut all_told = true;
         for (name, alerts) in &counted {
             let more = ops.dead_letters.get(name).is_none_or(|told| alerts > told);
-            if !more || keep(&self.store, &ops.name, internal::dead_letters(name, *alerts)).await? {
+            if !more
+                || keep(
+                    &self.store,
+                    &ops.name,
+                    internal::dead_letters(name, *alerts),
+                )
+                .await?
+            {
                 ops.dead_letters.insert(name.clone(), *alerts);
             } else {
                 all_told = false;
             }
         }
-        let over: Vec<_> = ops.dead_letters.keys().filter(|name| !counted.contains_key(*name)).cloned().collect();
+        let over: Vec<_> = ops
+            .dead_letters
+            .keys()
+            .filter(|name| !counted.contains_key(*name))
+            .cloned()
+            .collect();
         for name in over {
             keep(&self.store, &ops.name, Topic::DeadLetters.resolves(&name)).await?;
             ops.dead_letters.remove(&name);
@@ -307,9 +413,23 @@ fn unless_written(written: Result<(), StoreError>) {
 }
 
 /// Has the store keep an internal alert, and logs it where it is news. Returns whether it was.
-async fn keep(store: &Store, destination: &str, event: contract::Alert) -> Result<bool, StoreError> {
-    let (key, status, title) = (event.key().to_owned(), event.status.as_str(), event.title.clone());
-    let news = store.tell(Notice { destination: destination.to_owned(), event, at_ms: wall_ms() }).await?;
+async fn keep(
+    store: &Store,
+    destination: &str,
+    event: contract::Alert,
+) -> Result<bool, StoreError> {
+    let (key, status, title) = (
+        event.key().to_owned(),
+        event.status.as_str(),
+        event.title.clone(),
+    );
+    let news = store
+        .tell(Notice {
+            destination: destination.to_owned(),
+            event,
+            at_ms: wall_ms(),
+        })
+        .await?;
     if news {
         tracing::warn!(key, status, destination, title, "internal alert");
     }
@@ -324,7 +444,10 @@ mod tests {
     #[tokio::test]
     async fn dead_letters_within_the_hour_fire_when_it_is_over() {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options { sync: false, ..Options::default() };
+        let options = Options {
+            sync: false,
+            ..Options::default()
+        };
         let (store, closing) = Store::open(dir.path(), &options, Metrics::new()).unwrap();
         let plan = Plan {
             sources: Vec::new(),
@@ -336,15 +459,27 @@ mod tests {
         let mut monitor = Monitor::new(&plan, store, Health::default(), Metrics::new()).unwrap();
         let file = rusqlite::Connection::open(dir.path().join("gateway.db")).unwrap();
         let refuse = |id: i64| {
-            file.execute("INSERT OR IGNORE INTO destinations (name) VALUES ('d')", []).unwrap();
-            file.execute("INSERT INTO dead SELECT ?1, id FROM destinations WHERE name = 'd'", [id]).unwrap();
+            file.execute("INSERT OR IGNORE INTO destinations (name) VALUES ('d')", [])
+                .unwrap();
+            file.execute(
+                "INSERT INTO dead SELECT ?1, id FROM destinations WHERE name = 'd'",
+                [id],
+            )
+            .unwrap();
         };
         refuse(1);
         assert!(monitor.count().await.unwrap());
         refuse(2);
-        assert!(!monitor.count().await.unwrap(), "it was told within the hour");
+        assert!(
+            !monitor.count().await.unwrap(),
+            "it was told within the hour"
+        );
         assert!(!monitor.count().await.unwrap(), "and is not forgotten");
-        file.execute("UPDATE conditions SET told_at = told_at - 60 * 60 * 1000", []).unwrap();
+        file.execute(
+            "UPDATE conditions SET told_at = told_at - 60 * 60 * 1000",
+            [],
+        )
+        .unwrap();
         assert!(monitor.count().await.unwrap());
         let titles: Vec<String> = file
             .prepare("SELECT json ->> 'title' FROM events ORDER BY alert")
@@ -353,7 +488,10 @@ mod tests {
             .unwrap()
             .collect::<Result<_, _>>()
             .unwrap();
-        assert_eq!(titles, [1, 2].map(|alerts| format!("Destination d has {alerts} dead letters")));
+        assert_eq!(
+            titles,
+            [1, 2].map(|alerts| format!("Destination d has {alerts} dead letters"))
+        );
         drop(monitor);
         closing.close().await;
     }

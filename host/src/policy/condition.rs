@@ -6,8 +6,14 @@ use crate::config::{Condition, Field, Term};
 
 /// Returns whether the condition holds for an alert of the source of this name.
 pub fn matches(condition: &Condition, source: &str, alert: &Alert) -> bool {
-    condition.terms.iter().all(|term| holds(term, source, alert))
-        && condition.not.as_ref().is_none_or(|not| !matches(not, source, alert))
+    condition
+        .terms
+        .iter()
+        .all(|term| holds(term, source, alert))
+        && condition
+            .not
+            .as_ref()
+            .is_none_or(|not| !matches(not, source, alert))
 }
 
 fn holds(term: &Term, source: &str, alert: &Alert) -> bool {

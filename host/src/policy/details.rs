@@ -1,5 +1,5 @@
-//! Masking within an alert's details: JSON that is rewritten member by member, so that the order of members, repeated
-//! names and the spelling of numbers stay as the sender wrote them.
+//! Masking within an alert's details: JSON that is rewritten member by member, so that the order of
+//! members, repeated names and the spelling of numbers stay as the sender wrote them.
 
 use plugin_sdk::json::{Object, text};
 use serde_json::value::RawValue;
@@ -15,13 +15,21 @@ pub(super) struct Masks<'a, F> {
 }
 
 /// Rewrites JSON, and returns it with the number of masked places.
-pub(super) fn masked<F: Fn(&mut String) -> usize>(json: &str, masks: &Masks<'_, F>) -> (String, usize) {
+pub(super) fn masked<F: Fn(&mut String) -> usize>(
+    json: &str,
+    masks: &Masks<'_, F>,
+) -> (String, usize) {
     let mut out = String::with_capacity(json.len());
     let count = write(json.trim(), &masks.pointers, &masks.text, &mut out);
     (out, count)
 }
 
-fn write(json: &str, pointers: &[&[String]], mask: &impl Fn(&mut String) -> usize, out: &mut String) -> usize {
+fn write(
+    json: &str,
+    pointers: &[&[String]],
+    mask: &impl Fn(&mut String) -> usize,
+    out: &mut String,
+) -> usize {
     if pointers.iter().any(|pointer| pointer.is_empty()) && !["null", "\"\""].contains(&json) {
         out.push_str(&quoted(REDACTED));
         return 1;
@@ -33,7 +41,12 @@ fn write(json: &str, pointers: &[&[String]], mask: &impl Fn(&mut String) -> usiz
     }
 }
 
-fn members(json: &str, pointers: &[&[String]], mask: &impl Fn(&mut String) -> usize, out: &mut String) -> usize {
+fn members(
+    json: &str,
+    pointers: &[&[String]],
+    mask: &impl Fn(&mut String) -> usize,
+    out: &mut String,
+) -> usize {
     let mut count = 0;
     out.push('{');
     for (at, (name, value)) in Object::read(json).members().enumerate() {
@@ -51,10 +64,19 @@ fn members(json: &str, pointers: &[&[String]], mask: &impl Fn(&mut String) -> us
     count
 }
 
-fn elements(json: &str, pointers: &[&[String]], mask: &impl Fn(&mut String) -> usize, out: &mut String) -> usize {
+fn elements(
+    json: &str,
+    pointers: &[&[String]],
+    mask: &impl Fn(&mut String) -> usize,
+    out: &mut String,
+) -> usize {
     let mut count = 0;
     out.push('[');
-    for (at, value) in serde_json::from_str::<Vec<&RawValue>>(json).unwrap_or_default().iter().enumerate() {
+    for (at, value) in serde_json::from_str::<Vec<&RawValue>>(json)
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+    {
         if at > 0 {
             out.push(',');
         }
@@ -64,7 +86,8 @@ fn elements(json: &str, pointers: &[&[String]], mask: &impl Fn(&mut String) -> u
     count
 }
 
-/// Writes a text, a number, a boolean or null. A number can be a telephone or card number; masked, it becomes a text.
+/// Writes a text, a number, a boolean or null. A number can be a telephone or card number; masked,
+/// it becomes a text.
 fn scalar(json: &str, mask: &impl Fn(&mut String) -> usize, out: &mut String) -> usize {
     let mut value = text(json).unwrap_or_default();
     let count = mask(&mut value);
@@ -94,14 +117,22 @@ mod tests {
     use super::*;
 
     fn rewritten(json: &str, pointers: &[&[&str]]) -> (String, usize) {
-        let pointers: Vec<Vec<String>> =
-            pointers.iter().map(|parts| parts.iter().map(ToString::to_string).collect()).collect();
+        let pointers: Vec<Vec<String>> = pointers
+            .iter()
+            .map(|parts| parts.iter().map(ToString::to_string).collect())
+            .collect();
         let mask = |text: &mut String| {
             let found = text.contains("secret");
             *text = text.replace("secret", "#");
             usize::from(found)
         };
-        masked(json, &Masks { pointers: pointers.iter().map(Vec::as_slice).collect(), text: mask })
+        masked(
+            json,
+            &Masks {
+                pointers: pointers.iter().map(Vec::as_slice).collect(),
+                text: mask,
+            },
+        )
     }
 
     #[test]
@@ -113,7 +144,8 @@ mod tests {
     #[test]
     fn pointer_masks_members_elements_and_all_of_them() {
         let json = r#"{"a":{"b":1,"c":"x"},"l":[{"b":1},{"b":{"d":2}}],"n":null}"#;
-        let (masked, count) = rewritten(json, &[&["a", "b"], &["l", "*", "b"], &["n"], &["l", "7"]]);
+        let (masked, count) =
+            rewritten(json, &[&["a", "b"], &["l", "*", "b"], &["n"], &["l", "7"]]);
         let expected = r#"{"a":{"b":"[redacted]","c":"x"},"l":[{"b":"[redacted]"},{"b":"[redacted]"}],"n":null}"#;
         assert_eq!((masked.as_str(), count), (expected, 3));
     }
@@ -121,6 +153,9 @@ mod tests {
     #[test]
     fn texts_numbers_and_names_are_masked() {
         let (masked, count) = rewritten(r#"{"my secret":["a secret \"x\"",1]}"#, &[]);
-        assert_eq!((masked.as_str(), count), (r##"{"my #":["a # \"x\"",1]}"##, 2));
+        assert_eq!(
+            (masked.as_str(), count),
+            (r##"{"my #":["a # \"x\"",1]}"##, 2)
+        );
     }
 }

@@ -15,9 +15,9 @@ pub struct Finding {
     pub help: String,
 }
 
-/// Finds rules of a source that can never match: they name a label that nothing sets, another source, or an alert that an
-/// earlier rule has stopped or dropped. `declared` are the labels that the plugin says it sets, `None` where it does not
-/// say.
+/// Finds rules of a source that can never match: they name a label that nothing sets, another
+/// source, or an alert that an earlier rule has stopped or dropped. `declared` are the labels that
+/// the plugin says it sets, `None` where it does not say.
 pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
     let (rules, own) = (&source.rules, source.labels.keys().map(String::as_str));
     let source = source.name.as_str();
@@ -25,37 +25,57 @@ pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
     let mut known: Option<BTreeSet<&str>> =
         declared.map(|declared| declared.iter().map(String::as_str).chain(own).collect());
     for (at, rule) in rules.iter().enumerate() {
-        let mut find = |found, help| findings.push(Finding { position: rule.position, found, help });
+        let mut find = |found, help| {
+            findings.push(Finding {
+                position: rule.position,
+                found,
+                help,
+            })
+        };
         if let Some(known) = &known {
             let missing = |term: &&Term| matches!(&term.field, Field::Label(name) if !known.contains(name.as_str()));
             for term in rule.when.terms.iter().filter(missing) {
                 let label = term.field.to_string();
                 find(
-                    format!("this rule can never match: no alert of {source} has the label {label:?}"),
+                    format!(
+                        "this rule can never match: no alert of {source} has the label {label:?}"
+                    ),
                     labels(&label, known),
                 );
             }
             for name in rule.key.iter().flat_map(|key| key.names()) {
                 if !known.contains(name) && !["key", "source"].contains(&name) {
-                    let found = format!("this rule never sets a key: no alert of {source} has the label {name:?}");
+                    let found = format!(
+                        "this rule never sets a key: no alert of {source} has the label {name:?}"
+                    );
                     find(found, labels(name, known));
                 }
             }
         }
-        if let Some(term) = rule.when.terms.iter().find(|term| term.field == Field::Source)
+        if let Some(term) = rule
+            .when
+            .terms
+            .iter()
+            .find(|term| term.field == Field::Source)
             && !term.any.iter().any(|pattern| pattern.matches(source))
         {
-            let found = format!("this rule can never match: it stands in {source} and asks for another source");
+            let found = format!(
+                "this rule can never match: it stands in {source} and asks for another source"
+            );
             find(found, "leave the source out".to_owned());
         }
-        let ends = |earlier: &&Rule| (earlier.stop || earlier.drop) && covers(&earlier.when, &rule.when);
+        let ends =
+            |earlier: &&Rule| (earlier.stop || earlier.drop) && covers(&earlier.when, &rule.when);
         if let Some(earlier) = rules[..at].iter().find(ends) {
             let does = if earlier.drop { "drops" } else { "stops at" };
             let found = format!(
                 "this rule can never match: the one at line {} {does} every alert that it would",
                 earlier.position.line
             );
-            find(found, "put this rule before that one, or remove it".to_owned());
+            find(
+                found,
+                "put this rule before that one, or remove it".to_owned(),
+            );
         }
         if let Some(known) = &mut known {
             known.extend(rule.labels.keys().map(String::as_str));
@@ -68,15 +88,23 @@ fn labels(name: &str, known: &BTreeSet<&str>) -> String {
     match did_you_mean(name, known.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None if known.is_empty() => "its plugin sets no labels".to_owned(),
-        None => format!("the labels are {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "the labels are {}",
+            known.iter().copied().collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 
-/// Returns whether every alert that `narrow` matches is sure to be matched by `wide`. `false` where reading cannot tell.
+/// Returns whether every alert that `narrow` matches is sure to be matched by `wide`. `false` where
+/// reading cannot tell.
 fn covers(wide: &Condition, narrow: &Condition) -> bool {
     let covered = |wide: &Term| {
         let same_field = |narrow: &&Term| narrow.field == wide.field;
-        narrow.terms.iter().filter(same_field).any(|narrow| narrow.any.iter().all(|one| takes(&wide.any, one)))
+        narrow
+            .terms
+            .iter()
+            .filter(same_field)
+            .any(|narrow| narrow.any.iter().all(|one| takes(&wide.any, one)))
     };
     wide.terms.iter().all(covered) && (wide.not.is_none() || wide.not == narrow.not)
 }

@@ -1,20 +1,24 @@
 //! Policy: what an operator's rules make of an alert that a plugin read.
 //!
-//! Everything here is pure: an alert and the configuration go in, a [`Decision`] comes out, without a clock, a disk or a
-//! network. So a policy is tested as a table, shown by `try`, and gives the same decision when a request is replayed.
+//! Everything here is pure: an alert and the configuration go in, a [`Decision`] comes out, without
+//! a clock, a disk or a network. So a policy is tested as a table, shown by `try`, and gives the
+//! same decision when a request is replayed.
 //!
 //! # Order
 //!
-//! 1. The source's own `labels` are added, in place of labels of the same names that the sender may have chosen.
-//! 2. The rules run in the order of the file. A rule sees the alert as the rules before it left it. Each rule that
-//!    matches applies; one with `stop = true` is the last one.
+//! 1. The source's own `labels` are added, in place of labels of the same names that the sender may
+//!    have chosen.
+//! 2. The rules run in the order of the file. A rule sees the alert as the rules before it left it.
+//!    Each rule that matches applies; one with `stop = true` is the last one.
 //! 3. The first rule that drops the alert ends it.
-//! 4. What the source and the matching rules redact is masked, last, so that rules can match what nobody will see.
+//! 4. What the source and the matching rules redact is masked, last, so that rules can match what
+//!    nobody will see.
 //!
 //! # What a rule cannot do
 //!
-//! A rule never changes an event id, so that a change of the rules reopens nothing. A resolve is dropped only by a rule
-//! whose condition names the status, so that a new rule leaves nothing open for ever.
+//! A rule never changes an event id, so that a change of the rules reopens nothing. A resolve is
+//! dropped only by a rule whose condition names the status, so that a new rule leaves nothing open
+//! for ever.
 
 mod condition;
 mod details;
@@ -61,7 +65,11 @@ impl Policy {
     /// Returns what the operator wrote for a source.
     pub fn of(source: &config::Source) -> Self {
         let (labels, rules) = (source.labels.clone(), source.rules.clone());
-        Self { labels, rules, redactor: Redactor::new(source.redact.clone()) }
+        Self {
+            labels,
+            rules,
+            redactor: Redactor::new(source.redact.clone()),
+        }
     }
 
     /// Returns whether the policy leaves every alert as it is.
@@ -72,7 +80,13 @@ impl Policy {
     /// Decides about an alert of the source of this name.
     pub fn decide(&self, source: &str, mut alert: Alert) -> Decision {
         alert.labels.extend(self.labels.clone());
-        let mut decision = Decision { alert, applied: Vec::new(), dropped_by: None, destinations: None, redacted: 0 };
+        let mut decision = Decision {
+            alert,
+            applied: Vec::new(),
+            dropped_by: None,
+            destinations: None,
+            redacted: 0,
+        };
         let mut redactions = Vec::new();
         for (number, rule) in (1..).zip(&self.rules) {
             if !matches(&rule.when, source, &decision.alert) {
@@ -97,9 +111,15 @@ impl Policy {
     }
 }
 
-/// Returns whether a rule that matches and drops may drop this alert: a resolve only where its condition says so.
+/// Returns whether a rule that matches and drops may drop this alert: a resolve only where its
+/// condition says so.
 fn drops(rule: &Rule, alert: &Alert) -> bool {
-    alert.status == Status::Trigger || rule.when.terms.iter().any(|term| term.field == config::Field::Status)
+    alert.status == Status::Trigger
+        || rule
+            .when
+            .terms
+            .iter()
+            .any(|term| term.field == config::Field::Status)
 }
 
 /// Applies the effects of a rule, but for redaction.
@@ -109,7 +129,11 @@ fn apply(rule: &Rule, source: &str, decision: &mut Decision) {
         alert.priority = priority;
     }
     // Before the labels of this rule: a key is made of what came in.
-    if let Some(key) = rule.key.as_ref().and_then(|template| key(template, source, alert)) {
+    if let Some(key) = rule
+        .key
+        .as_ref()
+        .and_then(|template| key(template, source, alert))
+    {
         alert.key = Some(key);
     }
     alert.labels.extend(rule.labels.clone());
@@ -118,12 +142,15 @@ fn apply(rule: &Rule, source: &str, decision: &mut Decision) {
     }
 }
 
-/// Writes the key of a template. `None` where a part is missing or the key would be too long: the alert keeps its own.
+/// Writes the key of a template. `None` where a part is missing or the key would be too long: the
+/// alert keeps its own.
 fn key(template: &KeyTemplate, source: &str, alert: &Alert) -> Option<String> {
     let value = |name: &str| match name {
         "source" => Some(source),
         "key" => Some(alert.key()),
         label => alert.labels.get(label).map(String::as_str),
     };
-    template.render(value).filter(|key| key.len() <= plugin_sdk::contract::MAX_KEY_BYTES)
+    template
+        .render(value)
+        .filter(|key| key.len() <= plugin_sdk::contract::MAX_KEY_BYTES)
 }

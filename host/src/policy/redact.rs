@@ -1,8 +1,8 @@
 //! Masking of personal and secret data in an alert.
 //!
-//! What is masked is marked, so that a reader knows that something stood there. Identity survives: where a named pattern
-//! matches within a key or an event id, a digest of the match takes its place, so that two keys that differ only in a
-//! telephone number stay two.
+//! What is masked is marked, so that a reader knows that something stood there. Identity survives:
+//! where a named pattern matches within a key or an event id, a digest of the match takes its
+//! place, so that two keys that differ only in a telephone number stay two.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -25,8 +25,8 @@ pub struct Redactor {
 impl Redactor {
     /// Makes a redactor.
     pub fn new(mut redactions: Vec<Redaction>) -> Self {
-        // URLs hold what looks like an address, and card numbers what looks like a telephone number: the order of
-        // `NamedPattern::ALL` says which one is looked for first.
+        // URLs hold what looks like an address, and card numbers what looks like a telephone
+        // number: the order of `NamedPattern::ALL` says which one is looked for first.
         redactions.sort_by_key(|redaction| match redaction {
             Redaction::Named(pattern) => NamedPattern::ALL.iter().position(|one| one == pattern),
             _ => None,
@@ -76,7 +76,9 @@ impl Redactor {
                 masked += replace_in(text, &patterns, |pattern, _| mark(pattern));
             }
             // It stays a URL.
-            masked += alert.link.as_mut().map_or(0, |link| replace_in(link, &patterns, |_, _| "redacted".to_owned()));
+            masked += alert.link.as_mut().map_or(0, |link| {
+                replace_in(link, &patterns, |_, _| "redacted".to_owned())
+            });
             let texts = [Some(&mut alert.event_id), alert.key.as_mut()];
             for text in texts.into_iter().flatten() {
                 masked += replace_in(text, &patterns, |_, found| digest(found));
@@ -86,13 +88,24 @@ impl Redactor {
     }
 
     fn redact_details(&self, alert: &mut Alert, patterns: &[NamedPattern]) -> usize {
-        let Some(details) = &alert.details else { return 0 };
-        let pointers = self.redactions.iter().filter_map(|redaction| match redaction {
-            Redaction::Details(pointer) => Some(pointer.as_slice()),
-            _ => None,
-        });
+        let Some(details) = &alert.details else {
+            return 0;
+        };
+        let pointers = self
+            .redactions
+            .iter()
+            .filter_map(|redaction| match redaction {
+                Redaction::Details(pointer) => Some(pointer.as_slice()),
+                _ => None,
+            });
         let text = |text: &mut String| replace_in(text, patterns, |pattern, _| mark(pattern));
-        let (json, masked) = details::masked(details.get(), &Masks { pointers: pointers.collect(), text });
+        let (json, masked) = details::masked(
+            details.get(),
+            &Masks {
+                pointers: pointers.collect(),
+                text,
+            },
+        );
         if masked > 0 {
             alert.details = RawValue::from_string(json).ok();
         }
@@ -111,13 +124,21 @@ fn replace_in(
         for expression in expressions(*pattern) {
             let replaced = expression.replace_all(text, |captures: &Captures<'_>| {
                 let whole = &captures[0];
-                let Some(secret) = captures.name("secret").filter(|secret| is_meant(*pattern, secret.as_str())) else {
+                let Some(secret) = captures
+                    .name("secret")
+                    .filter(|secret| is_meant(*pattern, secret.as_str()))
+                else {
                     return whole.to_owned();
                 };
                 masked += 1;
                 let start = secret.start() - captures.get_match().start();
                 let end = start + secret.as_str().len();
-                format!("{}{}{}", &whole[..start], replacement(*pattern, secret.as_str()), &whole[end..])
+                format!(
+                    "{}{}{}",
+                    &whole[..start],
+                    replacement(*pattern, secret.as_str()),
+                    &whole[end..]
+                )
             });
             if let Cow::Owned(replaced) = replaced {
                 *text = replaced;
@@ -144,32 +165,45 @@ fn digits(text: &str) -> impl DoubleEndedIterator<Item = u32> {
 /// Returns whether 13 to 19 digits end in the check digit of ISO/IEC 7812.
 fn luhn(text: &str) -> bool {
     let doubled = |digit: u32| if digit > 4 { 2 * digit - 9 } else { 2 * digit };
-    let sum: u32 =
-        digits(text).rev().enumerate().map(|(at, digit)| if at % 2 == 1 { doubled(digit) } else { digit }).sum();
-    (13..=19).contains(&digits(text).count()) && sum.is_multiple_of(10) && digits(text).any(|digit| digit != 0)
+    let sum: u32 = digits(text)
+        .rev()
+        .enumerate()
+        .map(|(at, digit)| if at % 2 == 1 { doubled(digit) } else { digit })
+        .sum();
+    (13..=19).contains(&digits(text).count())
+        && sum.is_multiple_of(10)
+        && digits(text).any(|digit| digit != 0)
 }
 
 /// Returns a digest that keeps what is different different, and tells nothing else apart.
 fn digest(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter().take(8).fold("redacted-".to_owned(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hash.iter()
+        .take(8)
+        .fold("redacted-".to_owned(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
-/// Returns the forms of a pattern. The group `secret` is what is masked; the engine is linear in the text.
+/// Returns the forms of a pattern. The group `secret` is what is masked; the engine is linear in
+/// the text.
 fn expressions(pattern: NamedPattern) -> &'static [Regex] {
     &EXPRESSIONS[pattern as usize]
 }
 
 /// The forms of each pattern, in the order of its declaration.
 static EXPRESSIONS: LazyLock<[Vec<Regex>; 5]> = LazyLock::new(|| {
-    [PHONE, EMAIL, URL, CARD, IP].map(|forms| forms.iter().filter_map(|form| Regex::new(form).ok()).collect())
+    [PHONE, EMAIL, URL, CARD, IP].map(|forms| {
+        forms
+            .iter()
+            .filter_map(|form| Regex::new(form).ok())
+            .collect()
+    })
 });
 
-/// With a plus sign, its percent form or `00`: any grouping. Without: the usual marks of a national number, so that ids,
-/// times and prices are left alone.
+/// With a plus sign, its percent form or `00`: any grouping. Without: the usual marks of a national
+/// number, so that ids, times and prices are left alone.
 const PHONE: &[&str] = &[r"(?x) (?: ^ | [^0-9A-Za-z+] ) (?P<secret>
       (?: \+ | (?i:%2B) | 00 ) [1-9] (?: [\ .\-\u{a0}/()]{0,3} [0-9] ){6,14}
     | \( [0-9]{2,5} \) [\ .\-]{0,2} [0-9]{3,4} [\ .\-]? [0-9]{3,4}
@@ -177,8 +211,9 @@ const PHONE: &[&str] = &[r"(?x) (?: ^ | [^0-9A-Za-z+] ) (?P<secret>
     | 0 [0-9]{2,4} [\ /\-] [0-9]{3,4} [\ \-]? [0-9]{3,4}
     ) \b"];
 
-const EMAIL: &[&str] =
-    &[r"(?P<secret>[\p{L}\p{N}._%+\-]+(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.\-]*[\p{L}\p{N}])?\.\p{L}{2,})"];
+const EMAIL: &[&str] = &[
+    r"(?P<secret>[\p{L}\p{N}._%+\-]+(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.\-]*[\p{L}\p{N}])?\.\p{L}{2,})",
+];
 
 const URL: &[&str] = &[
     r"(?i)[a-z][a-z0-9+.\-]*://(?P<secret>[^\s/@?#]+)@",
@@ -213,20 +248,50 @@ mod tests {
 
     #[test]
     fn named_patterns_find_their_forms_and_leave_the_rest() {
-        use NamedPattern::{CardNumbers, EmailAddresses, IpAddresses, PhoneNumbers, UrlCredentials};
+        use NamedPattern::{
+            CardNumbers, EmailAddresses, IpAddresses, PhoneNumbers, UrlCredentials,
+        };
         let table = [
             (PhoneNumbers, "to +14155550100 failed", "to # failed"),
-            (PhoneNumbers, "From=%2B14155550100&To=%2B493012345678", "From=#&To=#"),
+            (
+                PhoneNumbers,
+                "From=%2B14155550100&To=%2B493012345678",
+                "From=#&To=#",
+            ),
             (PhoneNumbers, "+1 (415) 555-0100, +49 30 1234 5678", "#, #"),
-            (PhoneNumbers, "(415) 555-0100 or 415-555-0100 or 1.415.555.0100", "# or # or #"),
-            (PhoneNumbers, "tel 0044 20 7946 0958 and 030/1234 5678", "tel # and #"),
-            (PhoneNumbers, "error 30006 at 2026-11-28T10:15:00Z", "error 30006 at 2026-11-28T10:15:00Z"),
-            (PhoneNumbers, "NO0123456789abcdef0123456789abcdef", "NO0123456789abcdef0123456789abcdef"),
-            (PhoneNumbers, "took 1200 ms, 3.50 USD, +5 items", "took 1200 ms, 3.50 USD, +5 items"),
+            (
+                PhoneNumbers,
+                "(415) 555-0100 or 415-555-0100 or 1.415.555.0100",
+                "# or # or #",
+            ),
+            (
+                PhoneNumbers,
+                "tel 0044 20 7946 0958 and 030/1234 5678",
+                "tel # and #",
+            ),
+            (
+                PhoneNumbers,
+                "error 30006 at 2026-11-28T10:15:00Z",
+                "error 30006 at 2026-11-28T10:15:00Z",
+            ),
+            (
+                PhoneNumbers,
+                "NO0123456789abcdef0123456789abcdef",
+                "NO0123456789abcdef0123456789abcdef",
+            ),
+            (
+                PhoneNumbers,
+                "took 1200 ms, 3.50 USD, +5 items",
+                "took 1200 ms, 3.50 USD, +5 items",
+            ),
             (EmailAddresses, "ask ann.o+x@example.co.uk.", "ask #."),
             (EmailAddresses, "user=ann%40example.com&x=1", "user=#&x=1"),
             (EmailAddresses, "a@b and @handle", "a@b and @handle"),
-            (UrlCredentials, "https://user:pa%40ss@host/x", "https://#@host/x"),
+            (
+                UrlCredentials,
+                "https://user:pa%40ss@host/x",
+                "https://#@host/x",
+            ),
             (
                 UrlCredentials,
                 "https://host/x?a=1&api_key=k1&Access-Token=t",
@@ -234,9 +299,21 @@ mod tests {
             ),
             (UrlCredentials, "https://host/x?a=1", "https://host/x?a=1"),
             (CardNumbers, "card 4111 1111 1111 1111 used", "card # used"),
-            (CardNumbers, "card 4111 1111 1111 1112 used", "card 4111 1111 1111 1112 used"),
-            (IpAddresses, "from 203.0.113.7:443 and [2001:db8::1]", "from #:443 and [#]"),
-            (IpAddresses, "version 1.2.3, 999.1.1.1, at 10:15:00", "version 1.2.3, 999.1.1.1, at 10:15:00"),
+            (
+                CardNumbers,
+                "card 4111 1111 1111 1112 used",
+                "card 4111 1111 1111 1112 used",
+            ),
+            (
+                IpAddresses,
+                "from 203.0.113.7:443 and [2001:db8::1]",
+                "from #:443 and [#]",
+            ),
+            (
+                IpAddresses,
+                "version 1.2.3, 999.1.1.1, at 10:15:00",
+                "version 1.2.3, 999.1.1.1, at 10:15:00",
+            ),
         ];
         for (pattern, text, expected) in table {
             assert_eq!(redacted(pattern, text), expected, "{}", pattern.as_str());

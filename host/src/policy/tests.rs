@@ -24,7 +24,10 @@ fn policy(lines: &str) -> Policy {
 
 fn alert(labels: &[(&str, &str)]) -> Alert {
     let mut alert = Alert::new("e1", Priority::Medium, "Disk full on db1");
-    alert.labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    alert.labels = labels
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     alert
 }
 
@@ -34,13 +37,21 @@ fn alert_without_policy_stays_as_it_is() {
     assert!(policy.is_empty());
     let before = alert(&[("error_code", "30006")]);
     let decision = policy.decide("a", before.clone());
-    assert_eq!(serde_json::to_string(&decision.alert).unwrap(), serde_json::to_string(&before).unwrap());
-    assert!(decision.applied.is_empty() && decision.dropped_by.is_none() && decision.destinations.is_none());
+    assert_eq!(
+        serde_json::to_string(&decision.alert).unwrap(),
+        serde_json::to_string(&before).unwrap()
+    );
+    assert!(
+        decision.applied.is_empty()
+            && decision.dropped_by.is_none()
+            && decision.destinations.is_none()
+    );
 }
 
 #[test]
 fn labels_of_the_source_win_over_the_senders() {
-    let decision = policy("labels = { team = \"voice\" }").decide("a", alert(&[("team", "forged"), ("x", "1")]));
+    let decision = policy("labels = { team = \"voice\" }")
+        .decide("a", alert(&[("team", "forged"), ("x", "1")]));
     assert_eq!(decision.alert.labels["team"], "voice");
     assert_eq!(decision.alert.labels["x"], "1");
 }
@@ -53,10 +64,19 @@ fn rules_apply_in_order_until_one_stops() {
          [[sources.a.rules]]\nwhen = {}\npriority = \"critical\"",
     );
     let quiet = policy.decide("a", alert(&[("level", "warning")]));
-    assert_eq!((quiet.alert.priority, quiet.applied), (Priority::Low, vec![1, 2]));
-    assert_eq!(quiet.destinations.as_deref(), Some(&["night".to_owned()][..]));
+    assert_eq!(
+        (quiet.alert.priority, quiet.applied),
+        (Priority::Low, vec![1, 2])
+    );
+    assert_eq!(
+        quiet.destinations.as_deref(),
+        Some(&["night".to_owned()][..])
+    );
     let loud = policy.decide("a", alert(&[("level", "error")]));
-    assert_eq!((loud.alert.priority, loud.applied), (Priority::Critical, vec![3]));
+    assert_eq!(
+        (loud.alert.priority, loud.applied),
+        (Priority::Critical, vec![3])
+    );
 }
 
 #[test]
@@ -74,11 +94,22 @@ fn every_term_must_hold_and_not_must_not() {
     assert!(dropped(&[("error_code", "30006")], same));
     assert!(dropped(&[("error_code", "31100"), ("team", "sms")], same));
     assert!(!dropped(&[("error_code", "30007")], same));
-    assert!(!dropped(&[], same), "a label that is missing matches nothing");
-    assert!(!dropped(&[("error_code", "30006"), ("team", "voice")], same));
-    assert!(!dropped(&[("error_code", "30006")], &|alert| alert.priority = Priority::High));
-    assert!(!dropped(&[("error_code", "30006")], &|alert| alert.status = Status::Resolve));
-    assert!(!dropped(&[("error_code", "30006")], &|alert| alert.title = "CPU".to_owned()));
+    assert!(
+        !dropped(&[], same),
+        "a label that is missing matches nothing"
+    );
+    assert!(!dropped(
+        &[("error_code", "30006"), ("team", "voice")],
+        same
+    ));
+    assert!(!dropped(&[("error_code", "30006")], &|alert| alert
+        .priority =
+        Priority::High));
+    assert!(!dropped(&[("error_code", "30006")], &|alert| alert
+        .status =
+        Status::Resolve));
+    assert!(!dropped(&[("error_code", "30006")], &|alert| alert.title =
+        "CPU".to_owned()));
 }
 
 #[test]
@@ -86,11 +117,21 @@ fn resolve_is_dropped_only_where_the_rule_names_it() {
     let mut resolve = alert(&[("level", "warning")]);
     resolve.status = Status::Resolve;
     let decided = |when: &str| {
-        let policy = policy(&format!("[[sources.a.rules]]\nwhen = {{ {when} }}\ndrop = true"));
-        (policy.decide("a", alert(&[("level", "warning")])).dropped_by, policy.decide("a", resolve.clone()).dropped_by)
+        let policy = policy(&format!(
+            "[[sources.a.rules]]\nwhen = {{ {when} }}\ndrop = true"
+        ));
+        (
+            policy
+                .decide("a", alert(&[("level", "warning")]))
+                .dropped_by,
+            policy.decide("a", resolve.clone()).dropped_by,
+        )
     };
     assert_eq!(decided("level = \"warning\""), (Some(1), None));
-    assert_eq!(decided("level = \"warning\", status = [\"trigger\", \"resolve\"]"), (Some(1), Some(1)));
+    assert_eq!(
+        decided("level = \"warning\", status = [\"trigger\", \"resolve\"]"),
+        (Some(1), Some(1))
+    );
 }
 
 #[test]
@@ -98,8 +139,14 @@ fn key_is_made_of_labels_or_left_alone() {
     let policy = policy("[[sources.a.rules]]\nkey = \"{source}/{host}/{error_code}\"");
     let whole = policy.decide("a", alert(&[("host", "db1"), ("error_code", "1")]));
     assert_eq!(whole.alert.key(), "a/db1/1");
-    assert_eq!(policy.decide("a", alert(&[("host", "db1")])).alert.key(), "e1");
-    let long = policy.decide("a", alert(&[("host", &"x".repeat(2000)), ("error_code", "1")]));
+    assert_eq!(
+        policy.decide("a", alert(&[("host", "db1")])).alert.key(),
+        "e1"
+    );
+    let long = policy.decide(
+        "a",
+        alert(&[("host", &"x".repeat(2000)), ("error_code", "1")]),
+    );
     assert_eq!(long.alert.key(), "e1", "a key that is too long is none");
 }
 
@@ -117,7 +164,10 @@ fn rule_sees_what_redaction_hides() {
     let decision = policy.decide("a", before.clone());
     let after = decision.alert;
     assert_eq!(after.priority, Priority::High);
-    assert_eq!(after.title, "No answer from [redacted phone-numbers], ask [redacted email-addresses]");
+    assert_eq!(
+        after.title,
+        "No answer from [redacted phone-numbers], ask [redacted email-addresses]"
+    );
     assert_eq!(after.labels["secret"], "[redacted]");
     assert_eq!(after.labels["to"], "[redacted phone-numbers]");
     assert_eq!(
@@ -128,7 +178,10 @@ fn rule_sees_what_redaction_hides() {
     let mut other = before;
     other.key = Some("call/+14155550199".to_owned());
     let other = policy.decide("a", other).alert;
-    assert!(!other.key().contains("4155550199") && other.key() != after.key(), "keys stay apart");
+    assert!(
+        !other.key().contains("4155550199") && other.key() != after.key(),
+        "keys stay apart"
+    );
 }
 
 #[test]
@@ -143,10 +196,16 @@ fn rule_that_can_never_match_is_found() {
     );
     let declared = ["error_code".to_owned(), "level".to_owned()];
     let found = lint(&source, Some(&declared));
-    let lines: Vec<_> = found.iter().map(|finding| (finding.position.line, finding.help.as_str())).collect();
+    let lines: Vec<_> = found
+        .iter()
+        .map(|finding| (finding.position.line, finding.help.as_str()))
+        .collect();
     assert_eq!(found.len(), 3, "{found:?}");
     assert_eq!(lines[0].1, "did you mean \"error_code\"?");
     assert!(found[1].found.contains("stops at every alert"), "{found:?}");
     assert!(found[2].found.contains("another source"), "{found:?}");
-    assert!(lint(&source, None).len() == 2, "a plugin that declares nothing may set any label");
+    assert!(
+        lint(&source, None).len() == 2,
+        "a plugin that declares nothing may set any label"
+    );
 }

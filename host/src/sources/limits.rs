@@ -8,31 +8,49 @@ use alert_gateway_sandbox::Description;
 /// The most memory that a plugin may ask for. An operator may grant more.
 pub const LARGEST_ASKED_MEMORY: usize = 256 * 1024 * 1024;
 
-/// Memory that a plugin needs besides what it reads: its code's data, its stack, and what its runtime holds.
+/// Memory that a plugin needs besides what it reads: its code's data, its stack, and what its
+/// runtime holds.
 const PLUGIN: usize = 2 * 1024 * 1024;
 
-/// The memory that a request takes in a plugin, as a multiple of its body: the input as JSON, at most two and a third times
-/// the body; the body out of it; and what is parsed of that, kept as details and written as an answer.
+/// The memory that a request takes in a plugin, as a multiple of its body: the input as JSON, at
+/// most two and a third times the body; the body out of it; and what is parsed of that, kept as
+/// details and written as an answer.
 const TIMES: usize = 6;
 
 /// The longest time that a plugin may ask for: few senders wait for longer.
 const LONGEST_ASKED_TIME: Duration = Duration::from_secs(10);
 
-/// Returns the limits that hold for a source of this plugin: the operator's where they are written, otherwise the larger
-/// ones that the plugin asks for, as far as the gateway's memory has room for them.
+/// Returns the limits that hold for a source of this plugin: the operator's where they are written,
+/// otherwise the larger ones that the plugin asks for, as far as the gateway's memory has room for
+/// them.
 pub fn of(source: &Source, description: &Description, config: &Config) -> Limits {
     let mut limits = source.limits;
     let written = limits.written;
     let asked = description.limits;
-    let bytes = |asked: Option<u64>| asked.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    let fits = if written.memory { limits.memory.saturating_sub(PLUGIN) / TIMES } else { usize::MAX };
+    let bytes =
+        |asked: Option<u64>| asked.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    let fits = if written.memory {
+        limits.memory.saturating_sub(PLUGIN) / TIMES
+    } else {
+        usize::MAX
+    };
     if !written.body {
-        limits.body = limits.body.max(bytes(asked.body).min(config.gateway.largest_body()).min(fits));
+        limits.body = limits.body.max(
+            bytes(asked.body)
+                .min(config.gateway.largest_body())
+                .min(fits),
+        );
     }
     if !written.memory {
         // With a larger body comes the memory that it needs.
-        let needed = if limits.body > source.limits.body { PLUGIN + TIMES * limits.body } else { 0 };
-        limits.memory = limits.memory.max(bytes(asked.memory).max(needed).min(LARGEST_ASKED_MEMORY));
+        let needed = if limits.body > source.limits.body {
+            PLUGIN + TIMES * limits.body
+        } else {
+            0
+        };
+        limits.memory = limits
+            .memory
+            .max(bytes(asked.memory).max(needed).min(LARGEST_ASKED_MEMORY));
     }
     if !written.output {
         let room = config.gateway.largest_output(limits.body);

@@ -24,9 +24,9 @@ pub use limits::LARGEST_ASKED_MEMORY;
 pub use load::{Loaded, examine, load};
 pub use request::{Body, Request};
 
-/// The number of calls of one source that run at once. Calls run on the threads that answer senders and a healthy one takes
-/// some
-/// 20 µs without a pause, so more would gain nothing; fewer than all the time slices there are go to a source that loops.
+/// The number of calls of one source that run at once. Calls run on the threads that answer senders
+/// and a healthy one takes some 20 µs without a pause, so more would gain nothing; fewer than all
+/// the time slices there are go to a source that loops.
 pub const CALLS: usize = 2;
 /// The time a request waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
@@ -85,7 +85,13 @@ impl ReadError {
 }
 
 impl Source {
-    fn new(config: &Config, source: &config::Source, plugin: &Plugin, limits: Limits, proof: &[Demand]) -> Self {
+    fn new(
+        config: &Config,
+        source: &config::Source,
+        plugin: &Plugin,
+        limits: Limits,
+        proof: &[Demand],
+    ) -> Self {
         Self {
             name: source.name.as_str().into(),
             url: source.url(&config.gateway.public_url),
@@ -93,7 +99,10 @@ impl Source {
             plugin: plugin.clone(),
             mask: Mask::new(&source.tokens),
             verifier: Verifier::new(proof, source.settings.json().get()),
-            configured: config::Source { limits, ..source.clone() },
+            configured: config::Source {
+                limits,
+                ..source.clone()
+            },
             calls: Semaphore::new(CALLS),
         }
     }
@@ -113,14 +122,18 @@ impl Source {
         self.methods().any(|taken| taken == method.as_str())
     }
 
-    /// The methods that reach the plugin: PUT and PATCH are read like POST, and others where it declares them.
+    /// The methods that reach the plugin: PUT and PATCH are read like POST, and others where it
+    /// declares them.
     pub fn methods(&self) -> impl Iterator<Item = &str> {
         const USUAL: [&str; 3] = ["POST", "PUT", "PATCH"];
         let declared = self.plugin.description().methods.iter().map(String::as_str);
-        USUAL.into_iter().chain(declared.filter(|method| !USUAL.contains(method)))
+        USUAL
+            .into_iter()
+            .chain(declared.filter(|method| !USUAL.contains(method)))
     }
 
-    /// Returns whether the host checks the proof of the sender, by the demands that the plugin declares.
+    /// Returns whether the host checks the proof of the sender, by the demands that the plugin
+    /// declares.
     pub fn demands_proof(&self) -> bool {
         !self.verifier.is_empty()
     }
@@ -133,7 +146,8 @@ impl Source {
         self.verifier.verify(request)
     }
 
-    /// Returns what the plugin makes of a request. The source adds its name and settings to the parts that are given.
+    /// Returns what the plugin makes of a request. The source adds its name and settings to the
+    /// parts that are given.
     ///
     /// # Errors
     /// Where the plugin fails, or is busy for too long. The request can be read again later.
@@ -148,7 +162,9 @@ impl Source {
     ) -> Result<Answer, ReadError> {
         // First, so that what waits is not held twice.
         let turn = tokio::time::timeout(TURN, self.calls.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(ReadError::Busy) };
+        let Ok(Ok(_turn)) = turn else {
+            return Err(ReadError::Busy);
+        };
         let request = Request {
             source: &self.name,
             received_at,
@@ -162,12 +178,15 @@ impl Source {
         };
         // Nothing in it can fail to become JSON.
         let request = serde_json::to_vec(&request).unwrap_or_default();
-        Ok(self.plugin.read(&self.name, &request, &call_limits(self.limits())).await?)
+        Ok(self
+            .plugin
+            .read(&self.name, &request, &call_limits(self.limits()))
+            .await?)
     }
 }
 
-/// The body for reading, where that is another than the one that was sent. Nearly every body is plainly fit to be read, and
-/// then the headers are not looked into.
+/// The body for reading, where that is another than the one that was sent. Nearly every body is
+/// plainly fit to be read, and then the headers are not looked into.
 fn content(headers: &RawValue, body: &[u8], limit: usize) -> Option<Content> {
     let is_coded = headers.get().contains("\"content-encoding\"");
     if !decode::may_differ(is_coded, body) {
@@ -175,14 +194,26 @@ fn content(headers: &RawValue, body: &[u8], limit: usize) -> Option<Content> {
     }
     let headers: Vec<(String, String)> = serde_json::from_str(headers.get()).unwrap_or_default();
     let all = |name: &str| {
-        let named = headers.iter().filter(|(known, _)| known == name).map(|(_, value)| &**value);
+        let named = headers
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| &**value);
         let named: Vec<&str> = named.collect();
         (!named.is_empty()).then(|| named.join(", "))
     };
-    decode::content(all("content-encoding").as_deref(), all("content-type").as_deref(), body, limit)
+    decode::content(
+        all("content-encoding").as_deref(),
+        all("content-type").as_deref(),
+        body,
+        limit,
+    )
 }
 
 /// The limits of a call, of all the limits of a source.
 pub fn call_limits(limits: &Limits) -> CallLimits {
-    CallLimits { time: limits.time, memory: limits.memory, output: limits.output }
+    CallLimits {
+        time: limits.time,
+        memory: limits.memory,
+        output: limits.output,
+    }
 }

@@ -44,8 +44,9 @@ pub enum Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Returns the body of these bytes: as text, unless it is not UTF-8, or has so many control characters that base64 is
-    /// shorter. JSON spends six bytes on each, and a sender must not make a plugin's input six times as long as its body.
+    /// Returns the body of these bytes: as text, unless it is not UTF-8, or has so many control
+    /// characters that base64 is shorter. JSON spends six bytes on each, and a sender must not make
+    /// a plugin's input six times as long as its body.
     pub fn new(bytes: &'a [u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) if escapes(bytes) <= bytes.len() / 3 => Self::Text(text),
@@ -54,7 +55,8 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Returns how many bytes JSON adds for control characters, without the two that it adds at most for any other byte.
+/// Returns how many bytes JSON adds for control characters, without the two that it adds at most
+/// for any other byte.
 fn escapes(bytes: &[u8]) -> usize {
     let is_long = |byte: &&u8| **byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | 8 | 12);
     ESCAPE * bytes.iter().filter(is_long).count()
@@ -72,8 +74,17 @@ mod tests {
         assert!(matches!(Body::new(&[1; 1024]), Body::Base64(_)));
         assert!(matches!(Body::new(&[0; 1]), Body::Base64(_)));
         assert!(matches!(Body::new(b"\xff"), Body::Base64(_)));
-        for text in ["", "a=b", "{\n\t\"a\": \"\\\\\"\r\n}", "caf\u{e9}", "a log line of some length: \u{1b}[31m red"] {
-            assert!(matches!(Body::new(text.as_bytes()), Body::Text(found) if found == text), "{text:?}");
+        for text in [
+            "",
+            "a=b",
+            "{\n\t\"a\": \"\\\\\"\r\n}",
+            "caf\u{e9}",
+            "a log line of some length: \u{1b}[31m red",
+        ] {
+            assert!(
+                matches!(Body::new(text.as_bytes()), Body::Text(found) if found == text),
+                "{text:?}"
+            );
         }
     }
 

@@ -1,9 +1,10 @@
-//! Checks a source's settings against the schema that its plugin describes, and says what is wrong in the operator's own
-//! words: with the line and column in the configuration, "did you mean", and no secret.
+//! Checks a source's settings against the schema that its plugin describes, and says what is wrong
+//! in the operator's own words: with the line and column in the configuration, "did you mean", and
+//! no secret.
 //!
-//! Both sides are strangers to each other here. The operator has never seen the schema, so its keywords are not quoted at
-//! them; the plugin is not trusted, so its schema may fetch nothing, must come to an end, and is named as its author's
-//! mistake where it is none.
+//! Both sides are strangers to each other here. The operator has never seen the schema, so its
+//! keywords are not quoted at them; the plugin is not trusted, so its schema may fetch nothing,
+//! must come to an end, and is named as its author's mistake where it is none.
 
 mod author;
 mod bounds;
@@ -30,22 +31,35 @@ pub use author::{flaw, misfits};
 /// More mistakes than this in one source's settings are the plugin's own.
 const MAX_MISTAKES: usize = 100;
 
-/// The time a schema may take to compile and to be applied. The largest of the bundled plugins takes some milliseconds.
+/// The time a schema may take to compile and to be applied. The largest of the bundled plugins
+/// takes some milliseconds.
 const TIME: Duration = Duration::from_secs(5);
-/// The largest compiled pattern, in bytes: what the engine's own default is, which a nested repetition exceeds.
+/// The largest compiled pattern, in bytes: what the engine's own default is, which a nested
+/// repetition exceeds.
 const LARGEST_PATTERN: usize = 1024 * 1024;
 
-/// Returns everything in a source's settings that does not fit its plugin's schema, in the order of the file.
+/// Returns everything in a source's settings that does not fit its plugin's schema, in the order of
+/// the file.
 pub fn check(source: &Source, description: &Description, config: &Config) -> Vec<Problem> {
-    let check = Check { source, description, config };
+    let check = Check {
+        source,
+        description,
+        config,
+    };
     let mut problems = Vec::new();
     match errors(description, source.settings.value()) {
         Ok(errors) => {
-            let errors = errors.into_iter().flat_map(plain).filter(|error| is_of_what_was_read(error, source));
+            let errors = errors
+                .into_iter()
+                .flat_map(plain)
+                .filter(|error| is_of_what_was_read(error, source));
             problems.extend(check.explain(errors.collect()));
         }
         Err(flaw) => {
-            let found = format!("the plugin {:?} describes its settings with an invalid JSON Schema", description.name);
+            let found = format!(
+                "the plugin {:?} describes its settings with an invalid JSON Schema",
+                description.name
+            );
             let help = format!("tell its author: {flaw}");
             problems.push(config.problem(source.plugin_position, found, help));
         }
@@ -54,8 +68,8 @@ pub fn check(source: &Source, description: &Description, config: &Config) -> Vec
     problems
 }
 
-/// Returns the source's settings without those at the top that do not fit the schema; `None` where the rest does not fit
-/// either, so that the plugin cannot be asked about it.
+/// Returns the source's settings without those at the top that do not fit the schema; `None` where
+/// the rest does not fit either, so that the plugin cannot be asked about it.
 pub fn fitting(source: &Source, description: &Description) -> Option<Json> {
     let mut settings = source.settings.value().clone();
     let unfit: Vec<String> = errors(description, &settings)
@@ -63,16 +77,28 @@ pub fn fitting(source: &Source, description: &Description) -> Option<Json> {
         .into_iter()
         .flat_map(plain)
         .flat_map(|error| match error.kind() {
-            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected }
+            Kind::AdditionalProperties { unexpected }
+            | Kind::UnevaluatedProperties { unexpected }
                 if error.instance_path().as_str().is_empty() =>
             {
                 unexpected.clone()
             }
-            _ => error.instance_path().as_str().split('/').nth(1).map(unescaped).into_iter().collect(),
+            _ => error
+                .instance_path()
+                .as_str()
+                .split('/')
+                .nth(1)
+                .map(unescaped)
+                .into_iter()
+                .collect(),
         })
         .collect();
-    settings.as_object_mut()?.retain(|name, _| !unfit.contains(name));
-    errors(description, &settings).is_ok_and(|errors| errors.is_empty()).then_some(settings)
+    settings
+        .as_object_mut()?
+        .retain(|name, _| !unfit.contains(name));
+    errors(description, &settings)
+        .is_ok_and(|errors| errors.is_empty())
+        .then_some(settings)
 }
 
 /// Returns false for an error that a value caused which could not be read: that is told already.
@@ -80,15 +106,26 @@ fn is_of_what_was_read(error: &ValidationError<'_>, source: &Source) -> bool {
     let at = error.instance_path().as_str();
     let is_of_keys = matches!(
         error.kind(),
-        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } | Kind::Required { .. }
+        Kind::AdditionalProperties { .. }
+            | Kind::UnevaluatedProperties { .. }
+            | Kind::Required { .. }
     );
     source.settings.is_whole() || is_of_keys || !source.settings.is_unread(at)
 }
 
-/// Returns the mistakes that the plugin finds in settings that fit its schema, in the operator's own words and at their
-/// line; and one more where nothing proves the source's sender.
-pub fn review(source: &Source, description: &Description, checked: &Checked, config: &Config) -> Vec<Problem> {
-    let check = Check { source, description, config };
+/// Returns the mistakes that the plugin finds in settings that fit its schema, in the operator's
+/// own words and at their line; and one more where nothing proves the source's sender.
+pub fn review(
+    source: &Source,
+    description: &Description,
+    checked: &Checked,
+    config: &Config,
+) -> Vec<Problem> {
+    let check = Check {
+        source,
+        description,
+        config,
+    };
     let mut problems: Vec<_> = checked
         .mistakes
         .iter()
@@ -97,59 +134,115 @@ pub fn review(source: &Source, description: &Description, checked: &Checked, con
         .map(|mistake| check.mistake(mistake))
         .collect();
     if !checked.authenticates.unwrap_or(description.authenticates) && source.tokens.is_empty() {
-        let found = format!("the plugin {:?} cannot tell who sends to it, and no token does", description.name);
-        let help = format!("add token = {{ env = {:?} }} to [sources.{}]", check.variable("token"), source.name);
+        let found = format!(
+            "the plugin {:?} cannot tell who sends to it, and no token does",
+            description.name
+        );
+        let help = format!(
+            "add token = {{ env = {:?} }} to [sources.{}]",
+            check.variable("token"),
+            source.name
+        );
         problems.push(config.problem(source.position, found, help));
     }
     problems.sort_by_key(|problem| problem.position);
     problems
 }
 
-/// Returns the plugin's warnings about settings, in the operator's own words and at their line. They refuse nothing.
-pub fn doubts(source: &Source, description: &Description, checked: &Checked, config: &Config) -> Vec<Problem> {
-    let check = Check { source, description, config };
-    checked.warnings.iter().take(MAX_MISTAKES).map(|warning| check.mistake(warning)).collect()
+/// Returns the plugin's warnings about settings, in the operator's own words and at their line.
+/// They refuse nothing.
+pub fn doubts(
+    source: &Source,
+    description: &Description,
+    checked: &Checked,
+    config: &Config,
+) -> Vec<Problem> {
+    let check = Check {
+        source,
+        description,
+        config,
+    };
+    checked
+        .warnings
+        .iter()
+        .take(MAX_MISTAKES)
+        .map(|warning| check.mistake(warning))
+        .collect()
 }
 
-/// Returns what of these settings does not fit a plugin's schema; or what is wrong with the schema, and where.
+/// Returns what of these settings does not fit a plugin's schema; or what is wrong with the schema,
+/// and where.
 ///
-/// The schema is a stranger's program of a kind. [`bounds`] and the engine of its patterns keep it small, and what they do
-/// not foresee is left to itself after [`TIME`], in a thread of its own: the gateway's other work does not wait for it.
-fn errors(description: &Description, settings: &Json) -> Result<Vec<ValidationError<'static>>, String> {
+/// The schema is a stranger's program of a kind. [`bounds`] and the engine of its patterns keep it
+/// small, and what they do not foresee is left to itself after [`TIME`], in a thread of its own:
+/// the gateway's other work does not wait for it.
+fn errors(
+    description: &Description,
+    settings: &Json,
+) -> Result<Vec<ValidationError<'static>>, String> {
     bounds::check(&description.settings)?;
     let (schema, settings) = (description.settings.clone(), settings.clone());
     within(TIME, move || {
         let validator = validator(&schema)?;
-        Ok(validator.iter_errors(&settings).take(MAX_MISTAKES).map(ValidationError::to_owned).collect())
+        Ok(validator
+            .iter_errors(&settings)
+            .take(MAX_MISTAKES)
+            .map(ValidationError::to_owned)
+            .collect())
     })
     .unwrap_or_else(|| Err(format!("it takes longer than {} s", TIME.as_secs())))
 }
 
 /// Returns what this work comes to; `None` where that takes longer.
-fn within<T: Send + 'static>(time: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+fn within<T: Send + 'static>(
+    time: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (done, result) = mpsc::sync_channel(1);
-    std::thread::Builder::new().name("schema".to_owned()).spawn(move || done.send(work())).ok()?;
+    std::thread::Builder::new()
+        .name("schema".to_owned())
+        .spawn(move || done.send(work()))
+        .ok()?;
     result.recv_timeout(time).ok()
 }
 
-/// The schema, ready to be checked against. Its patterns run in an engine whose time is linear in the text.
+/// The schema, ready to be checked against. Its patterns run in an engine whose time is linear in
+/// the text.
 fn validator(schema: &Json) -> Result<Validator, String> {
-    let patterns = PatternOptions::regex().size_limit(LARGEST_PATTERN).dfa_size_limit(LARGEST_PATTERN);
-    let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).offline();
-    options.with_pattern_options(patterns).build(schema).map_err(|error| {
-        let at = error.instance_path().as_str();
-        let place =
-            if at.is_empty() { "at the top of the schema".to_owned() } else { format!("at `{at}` of the schema") };
-        format!("{place}: {error}")
-    })
+    let patterns = PatternOptions::regex()
+        .size_limit(LARGEST_PATTERN)
+        .dfa_size_limit(LARGEST_PATTERN);
+    let options = jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true)
+        .offline();
+    options
+        .with_pattern_options(patterns)
+        .build(schema)
+        .map_err(|error| {
+            let at = error.instance_path().as_str();
+            let place = if at.is_empty() {
+                "at the top of the schema".to_owned()
+            } else {
+                format!("at `{at}` of the schema")
+            };
+            format!("{place}: {error}")
+        })
 }
 
-/// Returns warnings of a source's secrets: one in a file that every user of the machine can read, and one that has a flaw.
+/// Returns warnings of a source's secrets: one in a file that every user of the machine can read,
+/// and one that has a flaw.
 pub fn warnings(source: &Source, description: &Description, config: &Config) -> Vec<Problem> {
-    let check = Check { source, description, config };
+    let check = Check {
+        source,
+        description,
+        config,
+    };
     let mut warnings = Vec::new();
     for pointer in description.secrets.iter().map(|name| pointer_to("", name)) {
-        let Some(value) = source.settings.value().pointer(&pointer) else { continue };
+        let Some(value) = source.settings.value().pointer(&pointer) else {
+            continue;
+        };
         if config.exposed && !source.settings.is_referenced(&pointer) {
             let found = format!("{} {PLAIN}", check.label(&pointer));
             warnings.push(config.problem(source.settings.place(&pointer).value, found, PLAIN_HELP));
@@ -166,7 +259,11 @@ fn flaws(value: &Json, pointer: &str, check: &Check<'_>, warnings: &mut Vec<Prob
         Json::String(text) if !settings.is_unread(pointer) => {
             if let Some(Flaw { found, help }) = secret_flaw(text) {
                 let found = format!("{} {found}", check.label(pointer));
-                warnings.push(check.config.problem(settings.place(pointer).value, found, help));
+                warnings.push(
+                    check
+                        .config
+                        .problem(settings.place(pointer).value, found, help),
+                );
             }
         }
         Json::Array(list) => {
@@ -183,19 +280,29 @@ fn flaws(value: &Json, pointer: &str, check: &Check<'_>, warnings: &mut Vec<Prob
     }
 }
 
-/// An error as it is, or, where several alternatives failed, the errors of the one that was meant: the one whose type is
-/// right. Where the type fits none, the failure of all is told as one.
+/// An error as it is, or, where several alternatives failed, the errors of the one that was meant:
+/// the one whose type is right. Where the type fits none, the failure of all is told as one.
 fn plain(error: ValidationError<'_>) -> Vec<ValidationError<'_>> {
     let here = error.instance_path().as_str().to_owned();
-    let wrong_type =
-        |error: &ValidationError| matches!(error.kind(), Kind::Type { .. }) && error.instance_path().as_str() == here;
-    let (Kind::AnyOf { context } | Kind::OneOfNotValid { context }) = error.kind() else { return vec![error] };
-    let meant = context.iter().enumerate().filter(|(_, errors)| !errors.iter().any(wrong_type));
-    let Some((index, _)) = meant.min_by_key(|(_, errors)| errors.len()) else { return vec![error] };
+    let wrong_type = |error: &ValidationError| {
+        matches!(error.kind(), Kind::Type { .. }) && error.instance_path().as_str() == here
+    };
+    let (Kind::AnyOf { context } | Kind::OneOfNotValid { context }) = error.kind() else {
+        return vec![error];
+    };
+    let meant = context
+        .iter()
+        .enumerate()
+        .filter(|(_, errors)| !errors.iter().any(wrong_type));
+    let Some((index, _)) = meant.min_by_key(|(_, errors)| errors.len()) else {
+        return vec![error];
+    };
     match error.into_parts().kind {
-        Kind::AnyOf { mut context } | Kind::OneOfNotValid { mut context } => {
-            context.swap_remove(index).into_iter().flat_map(plain).collect()
-        }
+        Kind::AnyOf { mut context } | Kind::OneOfNotValid { mut context } => context
+            .swap_remove(index)
+            .into_iter()
+            .flat_map(plain)
+            .collect(),
         _ => Vec::new(),
     }
 }

@@ -1,8 +1,9 @@
 //! The source's token: where a request shows it, and its removal from everything that is handed on.
 //!
-//! A token that was compared has done its work. The plugin does not need it, and a request that waits on disk must not
-//! carry it, so every spelling of it is replaced by [a hash](Mask::new) before either sees the request: in the URL, in
-//! each header (proxies copy the URL into `X-Original-URI`, `Referer` and others) and in the body.
+//! A token that was compared has done its work. The plugin does not need it, and a request that
+//! waits on disk must not carry it, so every spelling of it is replaced by [a hash](Mask::new)
+//! before either sees the request: in the URL, in each header (proxies copy the URL into
+//! `X-Original-URI`, `Referer` and others) and in the body.
 
 use std::borrow::Cow;
 
@@ -15,18 +16,27 @@ use plugin_sdk::signature::sha256;
 use crate::config::Secret;
 use crate::http;
 
-/// A token of fewer bytes is replaced only where it was compared: within other text it may be a word of that.
+/// A token of fewer bytes is replaced only where it was compared: within other text it may be a
+/// word of that.
 const LEAST_BYTES: usize = 8;
-/// The hexadecimal digits of the hash that stands for a token: enough to tell tokens apart in a log.
+/// The hexadecimal digits of the hash that stands for a token: enough to tell tokens apart in a
+/// log.
 const HASH_DIGITS: usize = 16;
 
-/// Returns the credentials that a request shows for its source. The header's may be meant for the plugin, and then the
-/// query's is for the gateway. The query's is returned as it was sent and decoded, because senders encode `+` and `/` or
-/// do not.
+/// Returns the credentials that a request shows for its source. The header's may be meant for the
+/// plugin, and then the query's is for the gateway. The query's is returned as it was sent and
+/// decoded, because senders encode `+` and `/` or do not.
 pub fn shown<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Vec<Cow<'a, [u8]>> {
     let bearer = http::bearer(headers).map(|token| Cow::from(token.as_bytes()));
-    let pairs = uri.query().unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let token = pairs.filter(|(name, _)| percent_decode_str(name).eq(*b"token")).map(|(_, token)| token).next();
+    let pairs = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let token = pairs
+        .filter(|(name, _)| percent_decode_str(name).eq(*b"token"))
+        .map(|(_, token)| token)
+        .next();
     let spellings = token.into_iter().flat_map(|token| {
         let decoded = Cow::from(percent_decode_str(token));
         let sent = (*decoded != *token.as_bytes()).then(|| Cow::from(token.as_bytes()));
@@ -41,13 +51,15 @@ pub struct Mask(Vec<Token>);
 
 struct Token {
     secret: Secret,
-    /// The part of its base64 that is the same whatever follows it, for each number of bytes before it modulo 3.
+    /// The part of its base64 that is the same whatever follows it, for each number of bytes before
+    /// it modulo 3.
     base64: [Secret; 3],
     hash: String,
 }
 
 impl Mask {
-    /// The mask of these tokens, each of which is replaced by `sha256-` and the beginning of its SHA-256.
+    /// The mask of these tokens, each of which is replaced by `sha256-` and the beginning of its
+    /// SHA-256.
     pub fn new(tokens: &[Secret]) -> Self {
         Self(tokens.iter().map(Token::new).collect())
     }
@@ -55,7 +67,11 @@ impl Mask {
     /// Returns these bytes without a token.
     pub fn clean<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let mut cleaned = Cow::Borrowed(bytes);
-        for token in self.0.iter().filter(|token| token.secret.expose().len() >= LEAST_BYTES) {
+        for token in self
+            .0
+            .iter()
+            .filter(|token| token.secret.expose().len() >= LEAST_BYTES)
+        {
             if let Some(without) = token.replaced(&cleaned) {
                 cleaned = Cow::Owned(without);
             }
@@ -63,15 +79,20 @@ impl Mask {
         cleaned
     }
 
-    /// Returns a text with the tokens in place of their hashes, as it was before [`Mask::clean`] where that found them in
-    /// their own spelling. For a proof over a request that was kept.
+    /// Returns a text with the tokens in place of their hashes, as it was before [`Mask::clean`]
+    /// where that found them in their own spelling. For a proof over a request that was kept.
     pub fn restore(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, token| text.replace(&token.hash, token.secret.expose()))
+        self.0.iter().fold(text.to_owned(), |text, token| {
+            text.replace(&token.hash, token.secret.expose())
+        })
     }
 
     /// Returns the value of a header without a token.
     pub fn clean_header<'a>(&self, value: &'a [u8]) -> Cow<'a, [u8]> {
-        let shown = value.iter().position(|byte| *byte == b' ').map(|at| value.split_at(at + 1));
+        let shown = value
+            .iter()
+            .position(|byte| *byte == b' ')
+            .map(|at| value.split_at(at + 1));
         match shown.and_then(|(scheme, shown)| Some((scheme, self.hash_of(shown.trim_ascii())?))) {
             Some((scheme, hash)) => Cow::Owned([scheme, hash.as_bytes()].concat()),
             None => self.clean(value),
@@ -86,7 +107,9 @@ impl Mask {
             let pairs = query.split('&').map(|pair| match pair.split_once('=') {
                 Some((name, value)) => {
                     let decoded = Cow::from(percent_decode_str(value));
-                    let hash = self.hash_of(&decoded).or_else(|| self.hash_of(value.as_bytes()));
+                    let hash = self
+                        .hash_of(&decoded)
+                        .or_else(|| self.hash_of(value.as_bytes()));
                     hash.map_or_else(|| pair.to_owned(), |hash| format!("{name}={hash}"))
                 }
                 None => pair.to_owned(),
@@ -101,7 +124,10 @@ impl Mask {
     }
 
     fn hash_of(&self, shown: &[u8]) -> Option<&str> {
-        self.0.iter().find(|token| token.secret.matches(shown)).map(|token| &*token.hash)
+        self.0
+            .iter()
+            .find(|token| token.secret.matches(shown))
+            .map(|token| &*token.hash)
     }
 }
 
@@ -114,10 +140,15 @@ impl Token {
             let (first, end) = ((8 * before).div_ceil(6), 8 * (before + text.len()) / 6);
             Secret::new(&encoded[first..end])
         });
-        Self { secret: secret.clone(), base64, hash }
+        Self {
+            secret: secret.clone(),
+            base64,
+            hash,
+        }
     }
 
-    /// Returns these bytes with the hash in place of each spelling of the token; `None` where there is none.
+    /// Returns these bytes with the hash in place of each spelling of the token; `None` where there
+    /// is none.
     fn replaced(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut without = Vec::new();
         let (mut copied, mut at) = (0, 0);
@@ -138,8 +169,14 @@ impl Token {
     /// Returns the length of the spelling of the token with which these bytes begin.
     fn spelled(&self, bytes: &[u8]) -> Option<usize> {
         let text = self.secret.expose().as_bytes();
-        let escaped = text.iter().try_fold(0, |at, byte| Some(at + spelling(&bytes[at..], *byte)?));
-        escaped.or_else(|| self.base64.iter().find_map(|part| begins_as_base64(bytes, part.expose().as_bytes())))
+        let escaped = text
+            .iter()
+            .try_fold(0, |at, byte| Some(at + spelling(&bytes[at..], *byte)?));
+        escaped.or_else(|| {
+            self.base64
+                .iter()
+                .find_map(|part| begins_as_base64(bytes, part.expose().as_bytes()))
+        })
     }
 }
 
@@ -149,18 +186,20 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// Returns the length of what spells this byte at the beginning of a text: the byte itself, percent encoding (once or
-/// twice), an escape of JSON, or a character reference of HTML.
+/// Returns the length of what spells this byte at the beginning of a text: the byte itself, percent
+/// encoding (once or twice), an escape of JSON, or a character reference of HTML.
 fn spelling(text: &[u8], byte: u8) -> Option<usize> {
     let first = *text.first()?;
     let escape = match first {
-        b'%' if text.get(1..3) == Some(b"25") => {
-            hex(text.get(3..5)?).filter(|found| *found == u32::from(byte)).map(|_| 5)
-        }
-        b'%' => hex(text.get(1..3)?).filter(|found| *found == u32::from(byte)).map(|_| 3),
-        b'\\' if text.get(1) == Some(&b'u') => {
-            hex(text.get(2..6)?).filter(|found| *found == u32::from(byte)).map(|_| 6)
-        }
+        b'%' if text.get(1..3) == Some(b"25") => hex(text.get(3..5)?)
+            .filter(|found| *found == u32::from(byte))
+            .map(|_| 5),
+        b'%' => hex(text.get(1..3)?)
+            .filter(|found| *found == u32::from(byte))
+            .map(|_| 3),
+        b'\\' if text.get(1) == Some(&b'u') => hex(text.get(2..6)?)
+            .filter(|found| *found == u32::from(byte))
+            .map(|_| 6),
         b'\\' if matches!(byte, b'/' | b'"' | b'\\') && text.get(1) == Some(&byte) => Some(2),
         b'&' => reference(text, byte),
         _ => None,
@@ -187,10 +226,13 @@ fn reference(text: &[u8], byte: u8) -> Option<usize> {
 }
 
 fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |number, digit| Some(number << 4 | char::from(*digit).to_digit(16)?))
+    digits.iter().try_fold(0, |number, digit| {
+        Some(number << 4 | char::from(*digit).to_digit(16)?)
+    })
 }
 
-/// Returns the length of this part of a base64 text, in the standard or the URL's alphabet, where these bytes begin with it.
+/// Returns the length of this part of a base64 text, in the standard or the URL's alphabet, where
+/// these bytes begin with it.
 fn begins_as_base64(bytes: &[u8], part: &[u8]) -> Option<usize> {
     let same = |(found, known): (&u8, &u8)| match known {
         b'+' => matches!(found, b'+' | b'-'),
@@ -216,7 +258,10 @@ mod tests {
             headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
         }
         let uri = uri.parse().unwrap();
-        shown(&uri, &headers).into_iter().map(|token| String::from_utf8_lossy(&token).into_owned()).collect()
+        shown(&uri, &headers)
+            .into_iter()
+            .map(|token| String::from_utf8_lossy(&token).into_owned())
+            .collect()
     }
 
     #[test]
@@ -226,9 +271,16 @@ mod tests {
         assert_eq!(texts("/in/a?x=1&token=t", None), ["t"]);
         assert_eq!(texts("/in/a?token=query", Some("Basic dTpw")), ["query"]);
         // The one may be the plugin's, and the other the gateway's.
-        assert_eq!(texts("/in/a?token=query", Some("Bearer head")), ["head", "query"]);
-        for nothing in [("/in/a", None), ("/in/a?tokens=t", None), ("/in/a", Some("Basic dTpw")), ("/in/a", Some("t"))]
-        {
+        assert_eq!(
+            texts("/in/a?token=query", Some("Bearer head")),
+            ["head", "query"]
+        );
+        for nothing in [
+            ("/in/a", None),
+            ("/in/a?tokens=t", None),
+            ("/in/a", Some("Basic dTpw")),
+            ("/in/a", Some("t")),
+        ] {
             assert_eq!(texts(nothing.0, nothing.1), [""; 0], "{nothing:?}");
         }
     }
@@ -237,7 +289,10 @@ mod tests {
     fn token_of_the_query_is_returned_as_sent_and_decoded() {
         assert_eq!(texts("/in/a?x=1&token=a%2Fb", None), ["a/b", "a%2Fb"]);
         assert_eq!(texts("/in/a?token=a+b/c", None), ["a+b/c"]);
-        assert_eq!(texts("/in/a?token=a%2Bb%2fc%3D", None), ["a+b/c=", "a%2Bb%2fc%3D"]);
+        assert_eq!(
+            texts("/in/a?token=a%2Bb%2fc%3D", None),
+            ["a+b/c=", "a%2Bb%2fc%3D"]
+        );
         assert_eq!(texts("/in/a?t%6Fken=x", None), ["x"]);
     }
 
@@ -250,7 +305,10 @@ mod tests {
     fn every_spelling_of_a_token_is_replaced() {
         let percent: String = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let twice: String = TOKEN.bytes().map(|byte| format!("%25{byte:02X}")).collect();
-        let unicode: String = TOKEN.bytes().map(|byte| format!("\\u00{byte:02X}")).collect();
+        let unicode: String = TOKEN
+            .bytes()
+            .map(|byte| format!("\\u00{byte:02X}"))
+            .collect();
         let html: String = TOKEN.bytes().map(|byte| format!("&#{byte};")).collect();
         let hash = format!("sha256-{}", &sha256(TOKEN.as_bytes()).hex()[..16]);
         for spelling in [
@@ -264,7 +322,11 @@ mod tests {
             &unicode,
             &html,
         ] {
-            assert_eq!(cleaned(&format!("<{spelling}>{spelling}")), format!("<{hash}>{hash}"), "{spelling}");
+            assert_eq!(
+                cleaned(&format!("<{spelling}>{spelling}")),
+                format!("<{hash}>{hash}"),
+                "{spelling}"
+            );
         }
         for before in ["", "a", "ab", "user:"] {
             for (name, encoded) in [
@@ -278,9 +340,17 @@ mod tests {
 
     #[test]
     fn text_without_the_token_stays_as_it_is() {
-        for text in
-            ["", "c4n/ary+\"t0ken&>", "%", "%2", "\\u00", "&#", "&#x2f", "a short text", "c4n/ary+&quot;t0ken&am"]
-        {
+        for text in [
+            "",
+            "c4n/ary+\"t0ken&>",
+            "%",
+            "%2",
+            "\\u00",
+            "&#",
+            "&#x2f",
+            "a short text",
+            "c4n/ary+&quot;t0ken&am",
+        ] {
             assert_eq!(cleaned(text), text);
         }
         let mask = Mask::new(&[]);
@@ -291,8 +361,14 @@ mod tests {
     fn short_token_is_replaced_where_it_was_compared() {
         let mask = Mask::new(&[Secret::new("short")]);
         let hash = format!("sha256-{}", &sha256(b"short").hex()[..16]);
-        assert_eq!(mask.clean_query("a=shortly&token=short&b=s%68ort"), format!("a=shortly&token={hash}&b={hash}"));
-        assert_eq!(&*mask.clean_header(b"Bearer short"), format!("Bearer {hash}").as_bytes());
+        assert_eq!(
+            mask.clean_query("a=shortly&token=short&b=s%68ort"),
+            format!("a=shortly&token={hash}&b={hash}")
+        );
+        assert_eq!(
+            &*mask.clean_header(b"Bearer short"),
+            format!("Bearer {hash}").as_bytes()
+        );
         assert_eq!(&*mask.clean_header(b"a shortly"), b"a shortly");
     }
 }

@@ -28,7 +28,10 @@ pub fn keep_alerts(
 ) -> Result<Appended, StoreError> {
     if let Some(alert) = seen(step, proofs, origin.at_ms)? {
         repeat(step, alert, origin);
-        return Ok(Appended { accepted: 0, duplicates: alerts.len() });
+        return Ok(Appended {
+            accepted: 0,
+            duplicates: alerts.len(),
+        });
     }
     let [first, _] = alert_ids(origin.seq);
     let (mut accepted, mut first_new) = (0, None);
@@ -43,13 +46,17 @@ pub fn keep_alerts(
         }
     }
     if let Some(first_new) = first_new {
-        let mut remember =
-            step.transaction.prepare_cached("INSERT OR REPLACE INTO identities (hash, alert) VALUES (?, ?)")?;
+        let mut remember = step
+            .transaction
+            .prepare_cached("INSERT OR REPLACE INTO identities (hash, alert) VALUES (?, ?)")?;
         for hash in proofs.hashes() {
             remember.execute(params![hash.0, first_new])?;
         }
     }
-    Ok(Appended { accepted, duplicates: alerts.len() - accepted })
+    Ok(Appended {
+        accepted,
+        duplicates: alerts.len() - accepted,
+    })
 }
 
 /// Returns the alert of an earlier request with one of these proofs. It counts still at `at_ms`.
@@ -59,7 +66,11 @@ fn seen(step: &Step<'_>, proofs: &Proofs, at_ms: i64) -> Result<Option<i64>, Sto
             "SELECT alert FROM identities JOIN requests ON seq = alert / ?2
              WHERE hash = ?1 AND (proofs_until IS NULL OR proofs_until >= ?3)",
         )?;
-        let alert = select.query_row(params![hash.0, ALERTS_PER_REQUEST as i64, at_ms], |row| row.get(0)).optional()?;
+        let alert = select
+            .query_row(params![hash.0, ALERTS_PER_REQUEST as i64, at_ms], |row| {
+                row.get(0)
+            })
+            .optional()?;
         if alert.is_some() {
             return Ok(alert);
         }
@@ -67,29 +78,46 @@ fn seen(step: &Step<'_>, proofs: &Proofs, at_ms: i64) -> Result<Option<i64>, Sto
     Ok(None)
 }
 
-/// Takes down the identity of alert `id`, unless it is known already; then it returns the alert that has it.
+/// Takes down the identity of alert `id`, unless it is known already; then it returns the alert
+/// that has it.
 pub fn known(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<Option<i64>, StoreError> {
     let new = step
         .transaction
-        .prepare_cached("INSERT INTO identities (hash, alert) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING")?
+        .prepare_cached(
+            "INSERT INTO identities (hash, alert) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING",
+        )?
         .execute(params![alert.identity.0, id])?;
     if new > 0 {
         return Ok(None);
     }
-    let mut select = step.transaction.prepare_cached("SELECT alert FROM identities WHERE hash = ?")?;
-    Ok(Some(select.query_row([alert.identity.0], |row| row.get(0))?))
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT alert FROM identities WHERE hash = ?")?;
+    Ok(Some(
+        select.query_row([alert.identity.0], |row| row.get(0))?,
+    ))
 }
 
 fn repeat(step: &mut Step<'_>, alert: i64, origin: &Origin<'_>) {
-    step.repeats.push((alert, Repeat { times: 1, at_ms: origin.at_ms, request: origin.request.to_vec() }));
+    step.repeats.push((
+        alert,
+        Repeat {
+            times: 1,
+            at_ms: origin.at_ms,
+            request: origin.request.to_vec(),
+        },
+    ));
 }
 
 /// The reason for which an alert is ignored that comes after one of its key with a greater order.
 const TOO_LATE: &str = "a later event of the same key was seen before it";
 
-/// Returns whether an alert of this key with a greater order was seen before; otherwise alert `id` has the greatest now.
+/// Returns whether an alert of this key with a greater order was seen before; otherwise alert `id`
+/// has the greatest now.
 fn is_too_late(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<bool, StoreError> {
-    let Some(order) = alert.order else { return Ok(false) };
+    let Some(order) = alert.order else {
+        return Ok(false);
+    };
     let raised = step
         .transaction
         .prepare_cached(
@@ -100,9 +128,14 @@ fn is_too_late(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<bool, Store
     Ok(raised == 0)
 }
 
-/// Adds an alert whose identity was taken down, and a delivery for each of its destinations. One that comes too late in the
-/// order of its key has none.
-pub fn insert(step: &mut Step<'_>, id: i64, alert: &NewAlert, now_ms: i64) -> Result<(), StoreError> {
+/// Adds an alert whose identity was taken down, and a delivery for each of its destinations. One
+/// that comes too late in the order of its key has none.
+pub fn insert(
+    step: &mut Step<'_>,
+    id: i64,
+    alert: &NewAlert,
+    now_ms: i64,
+) -> Result<(), StoreError> {
     let source = step.source(&alert.source)?;
     let priority = rank(alert.priority);
     let too_late = is_too_late(step, id, alert)?;
@@ -122,7 +155,14 @@ pub fn insert(step: &mut Step<'_>, id: i64, alert: &NewAlert, now_ms: i64) -> Re
         let destination = step.destination(name)?;
         enqueue(
             step,
-            &Pending { delivery, destination, source, ordering_key: alert.ordering_key, priority, attempts: 0 },
+            &Pending {
+                delivery,
+                destination,
+                source,
+                ordering_key: alert.ordering_key,
+                priority,
+                attempts: 0,
+            },
             now_ms,
         )?;
     }
@@ -140,16 +180,26 @@ pub struct Pending {
     pub attempts: i64,
 }
 
-/// Adds a delivery to the queue, due since `due_at`; or behind the others of its ordering key, where there are any. It hands
-/// its priority on to those before it that are less urgent, as it goes out no sooner than they do.
+/// Adds a delivery to the queue, due since `due_at`; or behind the others of its ordering key,
+/// where there are any. It hands its priority on to those before it that are less urgent, as it
+/// goes out no sooner than they do.
 pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<(), StoreError> {
-    let Pending { delivery, destination, source, ordering_key, priority, attempts } = pending;
+    let Pending {
+        delivery,
+        destination,
+        source,
+        ordering_key,
+        priority,
+        attempts,
+    } = pending;
     let mut select = step.transaction.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM queue WHERE ordering_key = ?1 AND destination = ?2),
                 (SELECT min(priority) FROM queue WHERE ordering_key = ?1 AND destination = ?2 AND id > ?3)",
     )?;
-    let (is_busy, behind): (bool, Option<i64>) =
-        select.query_row(params![ordering_key, destination, delivery], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (is_busy, behind): (bool, Option<i64>) = select
+        .query_row(params![ordering_key, destination, delivery], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
     let urgency = behind.map_or(*priority, |behind| behind.min(*priority));
     if is_busy {
         step.transaction

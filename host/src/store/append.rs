@@ -27,7 +27,11 @@ impl Command for Append {
     type Output = Result<Appended, StoreError>;
 
     fn run(&self, step: &mut Step<'_>) -> Result<Self::Output, StoreError> {
-        let Self { request, reading, now_ms } = self;
+        let Self {
+            request,
+            reading,
+            now_ms,
+        } = self;
         let id = request_id(&request.id);
         let seq = *step.next_seq;
         if let Reading::Failed(failure) = reading
@@ -37,7 +41,12 @@ impl Command for Append {
         }
         let mut appended = Appended::default();
         if let Reading::Alerts { alerts, proofs } = reading {
-            let origin = Origin { seq, request: &id, at_ms: request.received_at, now_ms: *now_ms };
+            let origin = Origin {
+                seq,
+                request: &id,
+                at_ms: request.received_at,
+                now_ms: *now_ms,
+            };
             appended = keep_alerts(step, &origin, alerts, proofs)?;
             if appended.accepted == 0 && appended.duplicates > 0 {
                 return Ok(Ok(appended));
@@ -88,17 +97,34 @@ fn insert_request(
             until
         ])?;
     step.transaction
-        .prepare_cached("INSERT INTO bodies (seq, method, url, headers, body) VALUES (?, ?, ?, ?, ?)")?
-        .execute(params![seq, request.method, request.url, request.headers, &request.body[..]])?;
+        .prepare_cached(
+            "INSERT INTO bodies (seq, method, url, headers, body) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            seq,
+            request.method,
+            request.url,
+            request.headers,
+            &request.body[..]
+        ])?;
     Ok(())
 }
 
 /// Returns whether a failed request is one more than its source may have.
-fn is_too_much(step: &mut Step<'_>, request: &NewRequest, failure: &Failure) -> Result<bool, StoreError> {
-    let Some(bounds) = failure.unproven else { return Ok(false) };
+fn is_too_much(
+    step: &mut Step<'_>,
+    request: &NewRequest,
+    failure: &Failure,
+) -> Result<bool, StoreError> {
+    let Some(bounds) = failure.unproven else {
+        return Ok(false);
+    };
     let source = step.source(&request.source)?;
-    let mut select = step.transaction.prepare_cached("SELECT unproven, unproven_bytes FROM sources WHERE id = ?")?;
-    let (count, bytes): (i64, i64) = select.query_row([source], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT unproven, unproven_bytes FROM sources WHERE id = ?")?;
+    let (count, bytes): (i64, i64) =
+        select.query_row([source], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(count >= bounds.count || bytes.saturating_add(request.bytes()) > bounds.bytes)
 }
 

@@ -38,9 +38,18 @@ impl Command for Audit {
 
 impl Entry {
     pub(super) fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
-        let Self { at_ms, who, origin, action, about, why } = self;
+        let Self {
+            at_ms,
+            who,
+            origin,
+            action,
+            about,
+            why,
+        } = self;
         connection
-            .prepare_cached("INSERT INTO audit (at, who, origin, action, about, why) VALUES (?, ?, ?, ?, ?, ?)")?
+            .prepare_cached(
+                "INSERT INTO audit (at, who, origin, action, about, why) VALUES (?, ?, ?, ?, ?, ?)",
+            )?
             .execute(params![at_ms, who, origin, action, about, why])?;
         Ok(())
     }
@@ -48,8 +57,9 @@ impl Entry {
 
 /// Reads the newest actions, newest first.
 pub fn list(connection: &Connection, limit: usize) -> Result<Vec<Entry>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT at, who, origin, action, about, why FROM audit ORDER BY id DESC LIMIT ?")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT at, who, origin, action, about, why FROM audit ORDER BY id DESC LIMIT ?",
+    )?;
     let rows = statement.query_map([limit as i64], |row| {
         Ok(Entry {
             at_ms: row.get(0)?,

@@ -1,7 +1,8 @@
 //! A copy of the store, made while the gateway works.
 //!
-//! `VACUUM INTO` writes what one read transaction sees, so the copy is of one moment, and whole: no log belongs to it. It
-//! takes only the room that is in use. Meanwhile the log of the store cannot be folded in, and grows with what comes.
+//! `VACUUM INTO` writes what one read transaction sees, so the copy is of one moment, and whole: no
+//! log belongs to it. It takes only the room that is in use. Meanwhile the log of the store cannot
+//! be folded in, and grows with what comes.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -32,7 +33,8 @@ pub struct Backup {
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
-/// The number of its own instructions that SQLite executes between two looks at that: some microseconds.
+/// The number of its own instructions that SQLite executes between two looks at that: some
+/// microseconds.
 const INSTRUCTIONS: i32 = 1000;
 
 /// The result of a backup.
@@ -50,20 +52,27 @@ impl Backup {
     /// Prepares to copy the store at `source` into the new file `target`.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] where there is a file, [`StoreError::Missing`] where there is no store, or what the disk said.
+    /// [`StoreError::Exists`] where there is a file, [`StoreError::Missing`] where there is no
+    /// store, or what the disk said.
     pub fn prepare(source: &Path, target: &Path) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::Disk(format!("cannot write {}: {error}", target.display()));
+        let failed =
+            |error| StoreError::Disk(format!("cannot write {}: {error}", target.display()));
         let target = std::path::absolute(target).map_err(failed)?;
         if target.symlink_metadata().is_ok() {
             return Err(StoreError::Exists(target));
         }
         let stop = Stop::default();
-        let mut source = preflight::look(source)?.ok_or_else(|| StoreError::Missing(source.to_owned()))?;
+        let mut source =
+            preflight::look(source)?.ok_or_else(|| StoreError::Missing(source.to_owned()))?;
         stop.watches(&mut source)?;
         let folder = target.parent().map(Path::to_owned).unwrap_or_default();
-        // Beside the backup, so that it can take its name in one step, and with a name that tells what it is. In a folder, as
-        // SQLite may leave a journal beside it.
-        let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Beside the backup, so that it can take its name in one step, and with a name that tells
+        // what it is. In a folder, as SQLite may leave a journal beside it.
+        let name = target
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let scratch = tempfile::Builder::new()
             .prefix(&format!("{name}."))
             .suffix(".partial")
@@ -74,7 +83,14 @@ impl Backup {
             .permissions(Permissions::from_mode(0o600))
             .tempfile_in(scratch.path())
             .map_err(failed)?;
-        Ok(Self { source, partial, scratch, folder, target, stop })
+        Ok(Self {
+            source,
+            partial,
+            scratch,
+            folder,
+            target,
+            stop,
+        })
     }
 
     /// Returns a handle to stop [`Self::write`] from another thread.
@@ -87,24 +103,46 @@ impl Backup {
     /// # Errors
     /// The disk's error, or the interruption; there is no file then.
     pub fn write(self) -> Result<Written, StoreError> {
-        let Self { source, partial, scratch, folder, target, stop } = self;
-        let failed = |error| StoreError::Disk(format!("cannot write {}: {error}", target.display()));
+        let Self {
+            source,
+            partial,
+            scratch,
+            folder,
+            target,
+            stop,
+        } = self;
+        let failed =
+            |error| StoreError::Disk(format!("cannot write {}: {error}", target.display()));
         let path = partial.path().to_str().ok_or_else(|| {
-            StoreError::Disk(format!("cannot write {}: SQLite takes UTF-8 names only", target.display()))
+            StoreError::Disk(format!(
+                "cannot write {}: SQLite takes UTF-8 names only",
+                target.display()
+            ))
         })?;
         source.execute("VACUUM INTO ?", [path])?;
-        File::open(partial.path()).and_then(|copy| copy.sync_all()).map_err(failed)?;
+        File::open(partial.path())
+            .and_then(|copy| copy.sync_all())
+            .map_err(failed)?;
         let report = check::check_until(partial.path(), Depth::IntegrityCheck, &stop)?;
         stop.check()?;
-        partial.persist_noclobber(&target).map_err(|PersistError { error, .. }| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => StoreError::Exists(target.clone()),
-            _ => failed(error),
-        })?;
+        partial
+            .persist_noclobber(&target)
+            .map_err(|PersistError { error, .. }| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => StoreError::Exists(target.clone()),
+                _ => failed(error),
+            })?;
         scratch.close().map_err(failed)?;
         sync_folder(&folder).map_err(failed)?;
         let bytes = target.metadata().map_err(failed)?.len();
-        let report = Report { path: target.clone(), ..report };
-        Ok(Written { path: target, bytes, report })
+        let report = Report {
+            path: target.clone(),
+            ..report
+        };
+        Ok(Written {
+            path: target,
+            bytes,
+            report,
+        })
     }
 }
 
@@ -117,10 +155,15 @@ impl Stop {
     /// Ends what SQLite does on a connection once it is told to stop.
     pub(super) fn watches(&self, connection: &mut Connection) -> Result<(), StoreError> {
         let stopped = Arc::clone(&self.0);
-        Ok(connection.progress_handler(INSTRUCTIONS, Some(move || stopped.load(Ordering::Relaxed)))?)
+        Ok(connection
+            .progress_handler(INSTRUCTIONS, Some(move || stopped.load(Ordering::Relaxed)))?)
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        if self.0.load(Ordering::Relaxed) { Err(StoreError::Disk("interrupted".to_owned())) } else { Ok(()) }
+        if self.0.load(Ordering::Relaxed) {
+            Err(StoreError::Disk("interrupted".to_owned()))
+        } else {
+            Ok(())
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Checks the store: SQLite's own check of the file, and the gateway's of its content.
 //!
-//! It reads in one transaction of its own, so it may run beside a gateway that works. Each finding says what follows from
-//! it and what to do; where rows contradict each other, that is the statement that sets them right.
+//! It reads in one transaction of its own, so it may run beside a gateway that works. Each finding
+//! says what follows from it and what to do; where rows contradict each other, that is the
+//! statement that sets them right.
 
 mod rules;
 
@@ -87,10 +88,14 @@ pub fn check(path: &Path, depth: Depth) -> Result<Report, StoreError> {
 
 /// The same, unless it is told to stop.
 pub fn check_until(path: &Path, depth: Depth, stop: &Stop) -> Result<Report, StoreError> {
-    let mut connection = preflight::look(path)?.ok_or_else(|| StoreError::Missing(path.to_owned()))?;
+    let mut connection =
+        preflight::look(path)?.ok_or_else(|| StoreError::Missing(path.to_owned()))?;
     let found = tables::version(&connection)?;
     if found < tables::VERSION {
-        return Err(StoreError::Older { found, known: tables::VERSION });
+        return Err(StoreError::Older {
+            found,
+            known: tables::VERSION,
+        });
     }
     stop.watches(&mut connection)?;
     functions::add(&connection)?;
@@ -98,13 +103,23 @@ pub fn check_until(path: &Path, depth: Depth, stop: &Stop) -> Result<Report, Sto
     // A page that cannot be understood at all ends the check of the rest.
     let findings = match find(&transaction, depth) {
         Err(StoreError::Damaged(said)) => {
-            let found = Found { count: 1, examples: vec![said] };
-            finding("faults in the file", found, DAMAGE, None).into_iter().collect()
+            let found = Found {
+                count: 1,
+                examples: vec![said],
+            };
+            finding("faults in the file", found, DAMAGE, None)
+                .into_iter()
+                .collect()
         }
         findings => findings?,
     };
-    let count = |sql| transaction.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap_or_default();
-    let bytes = [path.to_owned(), files::log(path)].map(|file| file.metadata().map_or(0, |file| file.len()));
+    let count = |sql| {
+        transaction
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .unwrap_or_default()
+    };
+    let bytes = [path.to_owned(), files::log(path)]
+        .map(|file| file.metadata().map_or(0, |file| file.len()));
     Ok(Report {
         path: path.to_owned(),
         check: depth,
@@ -121,7 +136,13 @@ fn find(transaction: &Transaction<'_>, depth: Depth) -> Result<Vec<Finding>, Sto
     let mut findings = damage(transaction, depth)?;
     // The rows of a damaged file say nothing.
     if findings.is_empty() {
-        for Rule { broken, what, advice, cure } in RULES {
+        for Rule {
+            broken,
+            what,
+            advice,
+            cure,
+        } in RULES
+        {
             findings.extend(finding(what, lines(transaction, broken)?, advice, *cure));
         }
         findings.extend(no_alerts(transaction)?);
@@ -139,15 +160,22 @@ fn damage(transaction: &Transaction<'_>, depth: Depth) -> Result<Vec<Finding>, S
     if damage.is_some() {
         return Ok(damage.into_iter().collect());
     }
-    let strangers = lines(transaction, "SELECT \"table\" || ' ' || rowid FROM pragma_foreign_key_check")?;
-    let advice =
-        "requests of a plugin that is not in the store; `events` does not show them. Another program wrote them";
-    Ok(finding("rows that refer to nothing", strangers, advice, None).into_iter().collect())
+    let strangers = lines(
+        transaction,
+        "SELECT \"table\" || ' ' || rowid FROM pragma_foreign_key_check",
+    )?;
+    let advice = "requests of a plugin that is not in the store; `events` does not show them. Another program wrote them";
+    Ok(
+        finding("rows that refer to nothing", strangers, advice, None)
+            .into_iter()
+            .collect(),
+    )
 }
 
 /// Alerts that are to be delivered and are none.
 fn no_alerts(transaction: &Transaction<'_>) -> Result<Option<Finding>, StoreError> {
-    let mut statement = transaction.prepare("SELECT q.id, e.json FROM queue q JOIN events e ON e.alert = q.id / 16")?;
+    let mut statement = transaction
+        .prepare("SELECT q.id, e.json FROM queue q JOIN events e ON e.alert = q.id / 16")?;
     let mut rows = statement.query([])?;
     let mut found = Found::default();
     while let Some(row) = rows.next()? {
@@ -157,7 +185,12 @@ fn no_alerts(transaction: &Transaction<'_>) -> Result<Option<Finding>, StoreErro
         }
     }
     let advice = "they are dead letters when they are due; their request is kept (`events show`)";
-    Ok(finding("pending alerts that cannot be read", found, advice, None))
+    Ok(finding(
+        "pending alerts that cannot be read",
+        found,
+        advice,
+        None,
+    ))
 }
 
 /// The first column of each row, as text; SQLite says "ok" where it has found nothing.
@@ -169,7 +202,8 @@ fn lines(connection: &Connection, sql: &str) -> Result<Found, StoreError> {
         match row.get_ref(0)? {
             ValueRef::Text(b"ok") => {}
             ValueRef::Integer(number) => found.add(|| number.to_string()),
-            other => found.add(|| String::from_utf8_lossy(other.as_bytes().unwrap_or_default()).into_owned()),
+            other => found
+                .add(|| String::from_utf8_lossy(other.as_bytes().unwrap_or_default()).into_owned()),
         }
     }
     Ok(found)
@@ -186,5 +220,11 @@ impl Found {
 
 fn finding(what: &str, found: Found, advice: &str, cure: Option<&'static str>) -> Option<Finding> {
     let Found { count, examples } = found;
-    (count > 0).then(|| Finding { what: what.to_owned(), count, examples, advice: advice.to_owned(), cure })
+    (count > 0).then(|| Finding {
+        what: what.to_owned(),
+        count,
+        examples,
+        advice: advice.to_owned(),
+        cure,
+    })
 }

@@ -1,4 +1,5 @@
-//! The end of the store: what waits is committed, and the file is closed, unless the disk does not let it.
+//! The end of the store: what waits is committed, and the file is closed, unless the disk does not
+//! let it.
 
 use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -9,8 +10,8 @@ use tokio::sync::mpsc;
 
 use super::writer::Message;
 
-/// The time the writer may take to close the file: what waits is committed, and the log is folded in. More than another
-/// program may hold the file, and less than systemd waits before it kills.
+/// The time the writer may take to close the file: what waits is committed, and the log is folded
+/// in. More than another program may hold the file, and less than systemd waits before it kills.
 const CLOSING_TIME: Duration = Duration::from_secs(15);
 
 /// The writer's thread, to be ended by [`Closing::close`].
@@ -23,19 +24,25 @@ pub struct Closing {
 
 impl std::fmt::Debug for Closing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Closing").field("thread", &self.thread).finish_non_exhaustive()
+        f.debug_struct("Closing")
+            .field("thread", &self.thread)
+            .finish_non_exhaustive()
     }
 }
 
 impl Closing {
-    /// Waits until the writer has committed all that was handed to it before this call, and has closed the file. Returns
-    /// whether it has: a disk that hangs may never let it.
+    /// Waits until the writer has committed all that was handed to it before this call, and has
+    /// closed the file. Returns whether it has: a disk that hangs may never let it.
     pub async fn close(self) -> bool {
         self.close_within(CLOSING_TIME).await
     }
 
     pub(super) async fn close_within(self, time: Duration) -> bool {
-        let Self { messages, thread, ended } = self;
+        let Self {
+            messages,
+            thread,
+            ended,
+        } = self;
         // By a thread, as no clock of a test may hurry the disk.
         let waiting = tokio::task::spawn_blocking(move || ended.recv_timeout(time));
         let asking = async {

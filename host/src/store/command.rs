@@ -41,7 +41,14 @@ pub type Answer<O> = oneshot::Receiver<Result<O, StoreError>>;
 /// Makes a command ready for the queue.
 pub fn queued<C: Command>(command: C) -> (Box<dyn Queued>, Answer<C::Output>) {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Ask { command, output: None, reply }), answer)
+    (
+        Box::new(Ask {
+            command,
+            output: None,
+            reply,
+        }),
+        answer,
+    )
 }
 
 impl<C: Command> Queued for Ask<C> {
@@ -56,7 +63,8 @@ impl<C: Command> Queued for Ask<C> {
             (Err(error), _) => Err(error.clone()),
             (Ok(()), None) => Err(StoreError::Closed),
         };
-        // The caller may have gone away, as a sender does that hangs up; the work is done all the same.
+        // The caller may have gone away, as a sender does that hangs up; the work is done all the
+        // same.
         let _ = self.reply.send(answer);
     }
 }

@@ -30,14 +30,18 @@ impl Command for Dismiss {
     type Output = Dismissed;
 
     fn run(&self, step: &mut Step<'_>) -> Result<Dismissed, StoreError> {
-        let JobKind::Dismiss { why } = &self.job.kind else { return Ok(Dismissed::default()) };
+        let JobKind::Dismiss { why } = &self.job.kind else {
+            return Ok(Dismissed::default());
+        };
         let mut dismissed = Dismissed::default();
         if let JobTarget::Request(seq) = self.job.target {
             dismissed.requests += usize::from(self.request(step, seq, why)?);
         }
         let dead = dead_letters(step, &self.job, self.at_ms)?;
         for letter in &dead {
-            step.transaction.prepare_cached("DELETE FROM dead WHERE id = ?")?.execute([letter.delivery])?;
+            step.transaction
+                .prepare_cached("DELETE FROM dead WHERE id = ?")?
+                .execute([letter.delivery])?;
             step.transaction
                 .prepare_cached(
                     "INSERT INTO attempts (delivery, n, destination, at, duration, outcome, said)
@@ -64,7 +68,9 @@ impl Dismiss {
             )?
             .query_row([seq], |row| row.get(0))
             .optional()?;
-        let Some(source) = source else { return Ok(false) };
+        let Some(source) = source else {
+            return Ok(false);
+        };
         internal::no_longer_failed(step, seq, &source, self.at_ms, self.now_ms)?;
         step.transaction
             .prepare_cached("UPDATE requests SET state = 'dismissed', reason = ?2, unproven = NULL WHERE seq = ?1")?

@@ -1,7 +1,7 @@
 //! Due deliveries in their order: urgent first, and fair.
 //!
-//! By priority, within it by the sources in turns, within a source the longest due first. So that low priorities are not
-//! starved, each priority hands one of [`SHARE`] places to those below it.
+//! By priority, within it by the sources in turns, within a source the longest due first. So that
+//! low priorities are not starved, each priority hands one of [`SHARE`] places to those below it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
@@ -16,10 +16,12 @@ use crate::alert::Alert;
 use crate::clock::{LONGEST_WAIT, rfc3339};
 use crate::config::OWN_SOURCE;
 
-/// How often in a row a place in the file must be found damaged until that is taken for its end: a disk that fails may recover.
+/// How often in a row a place in the file must be found damaged until that is taken for its end: a
+/// disk that fails may recover.
 pub const DAMAGED: u32 = 5;
 
-/// The number of bytes of alerts that are read at once: a plugin may make large ones, and all that is read is in memory.
+/// The number of bytes of alerts that are read at once: a plugin may make large ones, and all that
+/// is read is in memory.
 pub const READ_BYTES: usize = 8 * 1024 * 1024;
 
 /// Of so many places in a row, one is for lower priorities.
@@ -31,7 +33,8 @@ pub struct DueReader {
     connection: Connection,
     unreadable: Vec<Unreadable>,
     cut: bool,
-    /// Those in whose place the disk gave back something else than was written, and how often in a row.
+    /// Those in whose place the disk gave back something else than was written, and how often in a
+    /// row.
     suspects: HashMap<i64, u32>,
     /// The number of places that were given, so that shares are kept over many readings.
     places: u64,
@@ -83,28 +86,35 @@ pub(super) const WAITING_FOR: &str = "WITH RECURSIVE waiting (number) AS (
     FROM waiting WHERE number IS NOT NULL
 ) SELECT name FROM waiting JOIN destinations d ON d.id = number ORDER BY name";
 
-/// Makes due now what was written down while the machine's clock was ahead of what it is now, and would wait until that time
-/// comes again: what is due later than anything waits, and what is yet to come due and was never tried, as that was due when
-/// it came in.
+/// Makes due now what was written down while the machine's clock was ahead of what it is now, and
+/// would wait until that time comes again: what is due later than anything waits, and what is yet
+/// to come due and was never tried, as that was due when it came in.
 pub fn bring_back(connection: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
     let ahead: Vec<i64> = transaction
         .prepare("SELECT id FROM queue WHERE due_at > ?1 AND (due_at > ?1 + ?2 OR attempts = 0)")?
-        .query_map(params![now_ms, LONGEST_WAIT.as_millis() as i64], |row| row.get(0))?
+        .query_map(params![now_ms, LONGEST_WAIT.as_millis() as i64], |row| {
+            row.get(0)
+        })?
         .collect::<Result<_, _>>()?;
     let deliveries = ahead.len();
     let mut update = transaction.prepare("UPDATE queue SET due_at = ? WHERE id = ?")?;
     for id in ahead {
         match update.execute([now_ms, id]).map_err(StoreError::from) {
             // Nothing can be changed in it. It waits, and holds nothing up.
-            Err(StoreError::Row(why)) => tracing::warn!(delivery = id, why, "an alert that is due too late stays so"),
+            Err(StoreError::Row(why)) => {
+                tracing::warn!(delivery = id, why, "an alert that is due too late stays so")
+            }
             done => drop(done?),
         }
     }
     drop(update);
     transaction.commit()?;
     if deliveries > 0 {
-        tracing::warn!(deliveries, "alerts were due in the future: the machine's clock was set back; they are due now");
+        tracing::warn!(
+            deliveries,
+            "alerts were due in the future: the machine's clock was set back; they are due now"
+        );
     }
     Ok(())
 }
@@ -113,12 +123,20 @@ impl DueReader {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = schema::open_reader(path)?;
         let (unreadable, suspects, turns) = (Vec::new(), HashMap::new(), HashMap::new());
-        Ok(Self { connection, unreadable, cut: false, suspects, places: 0, turns })
+        Ok(Self {
+            connection,
+            unreadable,
+            cut: false,
+            suspects,
+            places: 0,
+            turns,
+        })
     }
 
-    /// At most `limit` alerts of `destination` that are due at `now_ms` and not in `claimed`, in the order in which they are
-    /// to go out. No two of them share an ordering key. It stops once they come to [`READ_BYTES`], which [`Self::was_cut`]
-    /// tells. Those that cannot be read do not keep the others back: [`Self::take_unreadable`] has them.
+    /// At most `limit` alerts of `destination` that are due at `now_ms` and not in `claimed`, in
+    /// the order in which they are to go out. No two of them share an ordering key. It stops once
+    /// they come to [`READ_BYTES`], which [`Self::was_cut`] tells. Those that cannot be read do not
+    /// keep the others back: [`Self::take_unreadable`] has them.
     ///
     /// # Errors
     /// What the disk said.
@@ -132,8 +150,15 @@ impl DueReader {
         // One transaction, so that all of it is of one moment.
         let transaction = self.connection.transaction()?;
         self.cut = false;
-        let Some(destination) = number(&transaction, destination)? else { return Ok(Vec::new()) };
-        let queued = Queued { transaction: &transaction, destination, now_ms, claimed };
+        let Some(destination) = number(&transaction, destination)? else {
+            return Ok(Vec::new());
+        };
+        let queued = Queued {
+            transaction: &transaction,
+            destination,
+            now_ms,
+            claimed,
+        };
         let ids = queued.order(limit, &mut self.places, &mut self.turns)?;
         let mut rows = transaction.prepare_cached(
             "SELECT q.attempts, s.name, r.id, r.received_at, e.json, q.priority
@@ -146,15 +171,29 @@ impl DueReader {
                 self.cut = true;
                 break;
             }
-            let read = rows.query_row(params![id, ALERTS_PER_REQUEST as i64, DELIVERIES_PER_ALERT as i64], |row| {
-                let received_at = rfc3339(row.get(3)?);
-                let (event, bytes) = (super::event(row, 4)?, row.get_ref(4)?.as_bytes()?.len());
-                let request = request_id_text(row.get_ref(2)?.as_blob()?);
-                let alert = Alert { source: row.get(1)?, request, received_at, event };
-                // It only says how long to wait; how often that was cannot be in its way.
-                let attempts = u32::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
-                Ok(Due { id, attempts, priority: priority(row.get(5)?), bytes, alert })
-            });
+            let read = rows.query_row(
+                params![id, ALERTS_PER_REQUEST as i64, DELIVERIES_PER_ALERT as i64],
+                |row| {
+                    let received_at = rfc3339(row.get(3)?);
+                    let (event, bytes) = (super::event(row, 4)?, row.get_ref(4)?.as_bytes()?.len());
+                    let request = request_id_text(row.get_ref(2)?.as_blob()?);
+                    let alert = Alert {
+                        source: row.get(1)?,
+                        request,
+                        received_at,
+                        event,
+                    };
+                    // It only says how long to wait; how often that was cannot be in its way.
+                    let attempts = u32::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
+                    Ok(Due {
+                        id,
+                        attempts,
+                        priority: priority(row.get(5)?),
+                        bytes,
+                        alert,
+                    })
+                },
+            );
             match read.map_err(StoreError::from) {
                 Ok(one) => {
                     self.suspects.remove(&id);
@@ -192,76 +231,110 @@ impl DueReader {
         std::mem::take(&mut self.unreadable)
     }
 
-    /// The most urgent priority of which something is due for `destination` at `now_ms`, whether or not it is claimed. It asks
-    /// an index once for each source that waits.
+    /// The most urgent priority of which something is due for `destination` at `now_ms`, whether or
+    /// not it is claimed. It asks an index once for each source that waits.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn most_urgent(&mut self, destination: &str, now_ms: i64) -> Result<Option<Priority>, StoreError> {
+    pub fn most_urgent(
+        &mut self,
+        destination: &str,
+        now_ms: i64,
+    ) -> Result<Option<Priority>, StoreError> {
         let transaction = self.connection.transaction()?;
-        let Some(destination) = number(&transaction, destination)? else { return Ok(None) };
+        let Some(destination) = number(&transaction, destination)? else {
+            return Ok(None);
+        };
         let claimed = HashSet::new();
-        let queued = Queued { transaction: &transaction, destination, now_ms, claimed: &claimed };
+        let queued = Queued {
+            transaction: &transaction,
+            destination,
+            now_ms,
+            claimed: &claimed,
+        };
         for (rank, source) in queued.sources()? {
-            if !queued.of_source(rank, source, (i64::MIN, i64::MIN), 1)?.0.is_empty() {
+            if !queued
+                .of_source(rank, source, (i64::MIN, i64::MIN), 1)?
+                .0
+                .is_empty()
+            {
                 return Ok(Some(priority(rank)));
             }
         }
         Ok(None)
     }
 
-    /// Returns the time when the next alert of `destination` after `now_ms` becomes due: Unix milliseconds.
+    /// Returns the time when the next alert of `destination` after `now_ms` becomes due: Unix
+    /// milliseconds.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn next_due_at(&mut self, destination: &str, now_ms: i64) -> Result<Option<i64>, StoreError> {
+    pub fn next_due_at(
+        &mut self,
+        destination: &str,
+        now_ms: i64,
+    ) -> Result<Option<i64>, StoreError> {
         let transaction = self.connection.transaction()?;
-        let Some(destination) = number(&transaction, destination)? else { return Ok(None) };
+        let Some(destination) = number(&transaction, destination)? else {
+            return Ok(None);
+        };
         let claimed = HashSet::new();
-        let queued = Queued { transaction: &transaction, destination, now_ms, claimed: &claimed };
+        let queued = Queued {
+            transaction: &transaction,
+            destination,
+            now_ms,
+            claimed: &claimed,
+        };
         let mut next = transaction.prepare_cached(
             "SELECT min(due_at) FROM queue INDEXED BY queue_due
              WHERE destination = ?1 AND priority = ?2 AND source = ?3 AND due_at IS NOT NULL AND due_at > ?4",
         )?;
         let mut earliest: Option<i64> = None;
         for (priority, source) in queued.sources()? {
-            let found: Option<i64> = next.query_row([destination, priority, source, now_ms], |row| row.get(0))?;
+            let found: Option<i64> =
+                next.query_row([destination, priority, source, now_ms], |row| row.get(0))?;
             earliest = [earliest, found].into_iter().flatten().min();
         }
         Ok(earliest)
     }
 
-    /// Returns the time when the oldest request with an undelivered, pending alert came in: Unix milliseconds.
+    /// Returns the time when the oldest request with an undelivered, pending alert came in: Unix
+    /// milliseconds.
     ///
     /// # Errors
     /// What the disk said.
     pub fn oldest_pending(&self) -> Result<Option<i64>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT received_at FROM requests WHERE seq = (SELECT min(id) FROM queue) / ?")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT received_at FROM requests WHERE seq = (SELECT min(id) FROM queue) / ?",
+        )?;
         let mut rows = statement.query([(ALERTS_PER_REQUEST * DELIVERIES_PER_ALERT) as i64])?;
         Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
     }
 
-    /// Destinations that alerts wait for. It steps from one to the next, and does not look at what waits.
+    /// Destinations that alerts wait for. It steps from one to the next, and does not look at what
+    /// waits.
     ///
     /// # Errors
     /// What the disk said.
     pub fn waiting_for(&self) -> Result<Vec<String>, StoreError> {
         let mut statement = self.connection.prepare(WAITING_FOR)?;
-        let rows =
-            statement.query_map([], |row| Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned()))?;
+        let rows = statement.query_map([], |row| {
+            Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned())
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Returns the number of alerts of senders that wait for `destination`. It looks at all that wait.
+    /// Returns the number of alerts of senders that wait for `destination`. It looks at all that
+    /// wait.
     ///
     /// # Errors
     /// What the disk said.
     pub fn count_waiting_for(&self, destination: &str) -> Result<i64, StoreError> {
         let sql = "SELECT count(*) FROM queue q WHERE destination = (SELECT id FROM destinations WHERE name = ?1)
                    AND source IS NOT (SELECT id FROM sources WHERE name = ?2)";
-        Ok(self.connection.query_row(sql, [destination, OWN_SOURCE], |row| row.get(0))?)
+        Ok(self
+            .connection
+            .query_row(sql, [destination, OWN_SOURCE], |row| row.get(0))?)
     }
 
     /// Returns the jobs that operators asked for, oldest first.
@@ -285,15 +358,19 @@ struct Queued<'a> {
 type Level = VecDeque<VecDeque<i64>>;
 
 impl Queued<'_> {
-    /// The priorities and sources of which something is in the queue. It steps from one to the next through an index.
+    /// The priorities and sources of which something is in the queue. It steps from one to the next
+    /// through an index.
     fn sources(&self) -> Result<Vec<(i64, i64)>, StoreError> {
         let mut next_priority = self.transaction.prepare_cached(NEXT_PRIORITY)?;
         let mut next_source = self.transaction.prepare_cached(NEXT_SOURCE)?;
         let mut found = Vec::new();
-        let mut priority: Option<i64> = next_priority.query_row([self.destination, i64::MIN], |row| row.get(0))?;
+        let mut priority: Option<i64> =
+            next_priority.query_row([self.destination, i64::MIN], |row| row.get(0))?;
         while let Some(of) = priority {
             let mut last = i64::MIN;
-            while let Some(source) = next_source.query_row([self.destination, of, last], |row| row.get(0))? {
+            while let Some(source) =
+                next_source.query_row([self.destination, of, last], |row| row.get(0))?
+            {
                 last = source;
                 found.push((of, source));
             }
@@ -302,9 +379,12 @@ impl Queued<'_> {
         Ok(found)
     }
 
-    /// At most `limit` deliveries of a priority and source that are due and not claimed, behind `after`. Also returns where
-    /// the next reading goes on, where there may be more.
-    #[expect(clippy::type_complexity, reason = "a place in the index is two numbers")]
+    /// At most `limit` deliveries of a priority and source that are due and not claimed, behind
+    /// `after`. Also returns where the next reading goes on, where there may be more.
+    #[expect(
+        clippy::type_complexity,
+        reason = "a place in the index is two numbers"
+    )]
     fn of_source(
         &self,
         priority: i64,
@@ -314,7 +394,15 @@ impl Queued<'_> {
     ) -> Result<(Vec<i64>, Option<(i64, i64)>), StoreError> {
         let mut due = self.transaction.prepare_cached(DUE)?;
         let most = (limit + self.claimed.len()) as i64;
-        let mut rows = due.query([self.destination, priority, source, self.now_ms, after.0, after.1, most])?;
+        let mut rows = due.query([
+            self.destination,
+            priority,
+            source,
+            self.now_ms,
+            after.0,
+            after.1,
+            most,
+        ])?;
         let mut ids = Vec::new();
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
@@ -343,11 +431,18 @@ impl Queued<'_> {
             let mut names: Vec<i64> = of_one.iter().map(|(_, source)| *source).collect();
             // The turn is with the source after the one that had it last.
             if let Some(last) = turns.get(&(self.destination, priority)) {
-                let next = names.iter().position(|source| source > last).unwrap_or_default();
+                let next = names
+                    .iter()
+                    .position(|source| source > last)
+                    .unwrap_or_default();
                 names.rotate_left(next);
             }
             // Of what is less urgent than enough, no more than its share is needed.
-            let need = if found >= limit { limit / SHARE as usize + 1 } else { limit };
+            let need = if found >= limit {
+                limit / SHARE as usize + 1
+            } else {
+                limit
+            };
             let level = self.level(priority, &names, need)?;
             found += level.iter().map(VecDeque::len).sum::<usize>();
             levels.push((priority, names, level));
@@ -365,7 +460,9 @@ impl Queued<'_> {
             for _ in 0..names.len() {
                 names.rotate_left(1);
                 level.rotate_left(1);
-                if let (Some(source), Some(id)) = (names.last(), level.back_mut().and_then(VecDeque::pop_front)) {
+                if let (Some(source), Some(id)) =
+                    (names.last(), level.back_mut().and_then(VecDeque::pop_front))
+                {
                     turns.insert((self.destination, *priority), *source);
                     ids.push(id);
                     break;
@@ -378,8 +475,9 @@ impl Queued<'_> {
     /// Returns the due alerts of one priority, up to `need` in all, taken evenly from its sources.
     fn level(&self, priority: i64, sources: &[i64], need: usize) -> Result<Level, StoreError> {
         let mut level: Level = sources.iter().map(|_| VecDeque::new()).collect();
-        let mut more: Vec<(usize, (i64, i64))> =
-            (0..sources.len()).map(|index| (index, (i64::MIN, i64::MIN))).collect();
+        let mut more: Vec<(usize, (i64, i64))> = (0..sources.len())
+            .map(|index| (index, (i64::MIN, i64::MIN)))
+            .collect();
         let mut missing = need;
         while missing > 0 && !more.is_empty() {
             let each = missing.div_ceil(more.len());

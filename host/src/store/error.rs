@@ -7,14 +7,18 @@ use rusqlite::ErrorCode;
 /// In every case nothing was confirmed, and nothing that was confirmed before is lost.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The disk has no room left. The group was rolled back; the store works again as soon as there is room.
+    /// The disk has no room left. The group was rolled back; the store works again as soon as there
+    /// is room.
     #[error("the disk is full: make room on it; nothing needs to be restarted")]
     Full,
-    /// The disk said no for another reason. The group was rolled back; the store works again as soon as the disk does.
+    /// The disk said no for another reason. The group was rolled back; the store works again as
+    /// soon as the disk does.
     #[error("the disk failed: {0}")]
     Disk(String),
     /// The disk gave back something else than was written to it. The group was rolled back.
-    #[error("the store is damaged ({0}): see what `alert-gateway store check` finds; a backup may have to be restored")]
+    #[error(
+        "the store is damaged ({0}): see what `alert-gateway store check` finds; a backup may have to be restored"
+    )]
     Damaged(String),
     /// One row would not do. What else was in the group was kept.
     #[error("a row of the store cannot be used ({0}): see what `alert-gateway store check` finds")]
@@ -27,9 +31,13 @@ pub enum StoreError {
     )]
     Moved(PathBuf),
     /// Too much waits for the disk already, or another process holds the file for long.
-    #[error("the store is busy: too many requests wait for the disk, or another program holds {}", super::FILE)]
+    #[error(
+        "the store is busy: too many requests wait for the disk, or another program holds {}",
+        super::FILE
+    )]
     Busy,
-    /// The source has as many failed requests as it may have whose senders have proved nothing. This one was not kept.
+    /// The source has as many failed requests as it may have whose senders have proved nothing.
+    /// This one was not kept.
     #[error(
         "source {0} has too many failed requests that nobody has proved: fix the plugin and replay them, or dismiss them \
          (`alert-gateway events dismiss --failed --source {0}`)"
@@ -41,7 +49,8 @@ pub enum StoreError {
     /// Another process holds the data directory. Nothing was opened.
     #[error("another gateway uses {}: stop it, or give this one a data_dir of its own", .0.display())]
     Locked(PathBuf),
-    /// What stands in the store's place is no store of this gateway, or a damaged one. Nothing was changed.
+    /// What stands in the store's place is no store of this gateway, or a damaged one. Nothing was
+    /// changed.
     #[error(
         "{} is not a store that can be opened: {why}. Nothing was changed. Restore a backup in its place (`alert-gateway \
          store backup --help` says how), or move it away together with the files -wal and -shm beside it to begin with \
@@ -67,7 +76,9 @@ pub enum StoreError {
         found: String,
     },
     /// The file was written by a newer gateway. Nothing was changed.
-    #[error("the store has schema {found}, and this gateway knows up to {known}: run the newer gateway that wrote it")]
+    #[error(
+        "the store has schema {found}, and this gateway knows up to {known}: run the newer gateway that wrote it"
+    )]
     Newer {
         /// The schema of the file.
         found: i64,
@@ -75,7 +86,9 @@ pub enum StoreError {
         known: i64,
     },
     /// The file was written by an older gateway. Nothing was changed.
-    #[error("the store has schema {found}, and this program reads {known}: start the gateway once, which brings it up")]
+    #[error(
+        "the store has schema {found}, and this program reads {known}: start the gateway once, which brings it up"
+    )]
     Older {
         /// The schema of the file.
         found: i64,
@@ -110,11 +123,12 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
-            // SQLite refused a row, or had one of a shape that no row has; the disk is well.
-            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) | None => {
-                Self::Row(error.to_string())
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged(error.to_string())
             }
+            // SQLite refused a row, or had one of a shape that no row has; the disk is well.
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+            | None => Self::Row(error.to_string()),
             _ => Self::Disk(error.to_string()),
         }
     }

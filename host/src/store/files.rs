@@ -1,5 +1,5 @@
-//! The files of a store: one gateway for each data directory, and whether the files that SQLite has open are those that stand
-//! in the store's place.
+//! The files of a store: one gateway for each data directory, and whether the files that SQLite has
+//! open are those that stand in the store's place.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::{StoreError, permissions};
 
-/// Held as long as the writer lives; the operating system gives it back when the process dies, however it dies.
+/// Held as long as the writer lives; the operating system gives it back when the process dies,
+/// however it dies.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -17,12 +18,22 @@ pub struct Lock {
 pub fn acquire(data_dir: &Path) -> Result<Lock, StoreError> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
         let fix = "data_dir must be a folder that this user may write to, on a disk that is not read-only";
-        StoreError::Disk(format!("cannot {what} {}: {error}; {fix}", data_dir.display()))
+        StoreError::Disk(format!(
+            "cannot {what} {}: {error}; {fix}",
+            data_dir.display()
+        ))
     };
     if !data_dir.is_dir() {
-        DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|error| failed("make", &error))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data_dir)
+            .map_err(|error| failed("make", &error))?;
         // What is in a folder survives a power cut only where the folder itself does.
-        let above = data_dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let above = data_dir
+            .parent()
+            .filter(|above| !above.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         sync_folder(above).map_err(|error| failed("make", &error))?;
     }
     permissions::repair(data_dir)?;
@@ -64,7 +75,9 @@ impl Place {
             Some(inode) => Ok((path, inode)),
             None => Err(StoreError::Moved(path)),
         };
-        Ok(Self { files: [known(path.to_owned())?, known(log(path))?] })
+        Ok(Self {
+            files: [known(path.to_owned())?, known(log(path))?],
+        })
     }
 
     /// Checks that they still stand there.
@@ -72,7 +85,11 @@ impl Place {
     /// # Errors
     /// [`StoreError::Moved`] where one does not.
     pub fn check(&self) -> Result<(), StoreError> {
-        match self.files.iter().find(|(path, known)| inode(path) != Some(*known)) {
+        match self
+            .files
+            .iter()
+            .find(|(path, known)| inode(path) != Some(*known))
+        {
             Some((path, _)) => Err(StoreError::Moved(path.clone())),
             None => Ok(()),
         }

@@ -15,7 +15,9 @@ use super::request::rank;
 /// What SQLite said.
 pub fn add(connection: &Connection) -> Result<(), StoreError> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_scalar_function("request_id", 1, flags, |context| Ok(request_id(&text(context, 0))))?;
+    connection.create_scalar_function("request_id", 1, flags, |context| {
+        Ok(request_id(&text(context, 0)))
+    })?;
     connection.create_scalar_function("stored_event_id", 2, flags, |context| {
         let stored = StoredEventId::new(&text(context, 0), &text(context, 1));
         Ok(match stored {
@@ -37,7 +39,9 @@ pub fn add(connection: &Connection) -> Result<(), StoreError> {
 
 fn text(context: &Context<'_>, index: usize) -> String {
     match context.get_raw(index) {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            String::from_utf8_lossy(bytes).into_owned()
+        }
         ValueRef::Integer(number) => number.to_string(),
         ValueRef::Real(number) => number.to_string(),
         ValueRef::Null => String::new(),

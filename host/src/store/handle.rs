@@ -26,14 +26,15 @@ use super::{DueReader, History, StoreError, due, schema};
 use crate::clock::{Clock, wall_ms};
 use crate::metrics::Metrics;
 
-/// The number of commands that may wait for the writer. More than that, and the disk is not keeping up: the sender is asked to
-/// send again later.
+/// The number of commands that may wait for the writer. More than that, and the disk is not keeping
+/// up: the sender is asked to send again later.
 pub(super) const QUEUE: usize = 4096;
 
 /// Options for opening the store.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// True if a commit waits for the disk. Only a benchmark that wants to know what the sync costs says `false`.
+    /// True if a commit waits for the disk. Only a benchmark that wants to know what the sync costs
+    /// says `false`.
     pub sync: bool,
     /// The clock by which alerts become due.
     pub clock: Clock,
@@ -41,7 +42,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync: true, clock: Clock::start() }
+        Self {
+            sync: true,
+            clock: Clock::start(),
+        }
     }
 }
 
@@ -56,18 +60,25 @@ pub struct Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
 impl Store {
-    /// Opens the store in `data_dir`, making the directory (mode 0700), the file (0600) and the newest schema as needed.
+    /// Opens the store in `data_dir`, making the directory (mode 0700), the file (0600) and the
+    /// newest schema as needed.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] where another gateway has it open; [`StoreError::Newer`] where a newer version wrote it;
-    /// [`StoreError::Unusable`] where something else stands in its place; otherwise what the disk said. In each case
-    /// nothing was changed.
-    pub fn open(data_dir: &Path, options: &Options, metrics: Metrics) -> Result<(Self, Closing), StoreError> {
+    /// [`StoreError::Locked`] where another gateway has it open; [`StoreError::Newer`] where a
+    /// newer version wrote it; [`StoreError::Unusable`] where something else stands in its place;
+    /// otherwise what the disk said. In each case nothing was changed.
+    pub fn open(
+        data_dir: &Path,
+        options: &Options,
+        metrics: Metrics,
+    ) -> Result<(Self, Closing), StoreError> {
         let lock = files::acquire(data_dir)?;
         let path: Arc<Path> = super::file(data_dir).into();
         let clock = options.clock;
@@ -75,7 +86,13 @@ impl Store {
         due::bring_back(&mut connection, clock.now_ms())?;
         let signals = Signals::default();
         let (messages, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(connection, Place::of(&path)?, signals.clone(), metrics, lock)?;
+        let writer = Writer::new(
+            connection,
+            Place::of(&path)?,
+            signals.clone(),
+            metrics,
+            lock,
+        )?;
         let (ending, ended) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -83,44 +100,78 @@ impl Store {
                 let _ending = ending;
                 writer.run(queue);
             })
-            .map_err(|error| StoreError::Disk(format!("cannot start the writer's thread: {error}")))?;
-        let store = Self { messages: messages.clone(), signals, path, clock };
-        Ok((store, Closing { messages, thread, ended }))
+            .map_err(|error| {
+                StoreError::Disk(format!("cannot start the writer's thread: {error}"))
+            })?;
+        let store = Self {
+            messages: messages.clone(),
+            signals,
+            path,
+            clock,
+        };
+        Ok((
+            store,
+            Closing {
+                messages,
+                thread,
+                ended,
+            },
+        ))
     }
 
-    /// Keeps a request and what was read from it, or counts what it repeats. Once this returns `Ok`, its events are on disk.
-    /// Dropping the future changes nothing: the append happens whole or not at all.
+    /// Keeps a request and what was read from it, or counts what it repeats. Once this returns
+    /// `Ok`, its events are on disk. Dropping the future changes nothing: the append happens whole
+    /// or not at all.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] where too much waits already; [`StoreError::Unproven`] where its source has too many failed
-    /// requests of senders that have proved nothing; or what the disk said. Nothing is kept then.
-    pub async fn append(&self, request: NewRequest, reading: Reading) -> Result<Appended, StoreError> {
-        let (command, answer) = queued(Append { request, reading, now_ms: self.clock.now_ms() });
-        self.messages.try_send(Message::Do(command)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-        })?;
+    /// [`StoreError::Busy`] where too much waits already; [`StoreError::Unproven`] where its source
+    /// has too many failed requests of senders that have proved nothing; or what the disk said.
+    /// Nothing is kept then.
+    pub async fn append(
+        &self,
+        request: NewRequest,
+        reading: Reading,
+    ) -> Result<Appended, StoreError> {
+        let (command, answer) = queued(Append {
+            request,
+            reading,
+            now_ms: self.clock.now_ms(),
+        });
+        self.messages
+            .try_send(Message::Do(command))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+            })?;
         answer.await.map_err(|_| StoreError::Closed)??
     }
 
-    /// Keeps the outcome of an attempt at delivery, and makes the next delivery of the ordering key due where this one is
-    /// settled.
+    /// Keeps the outcome of an attempt at delivery, and makes the next delivery of the ordering key
+    /// due where this one is settled.
     ///
     /// # Errors
     /// What the disk said; the delivery is then as it was before the attempt.
     pub async fn settle(&self, settlement: Settlement) -> Result<(), StoreError> {
-        self.ask(Settle { settlement, now_ms: self.clock.now_ms() }).await
+        self.ask(Settle {
+            settlement,
+            now_ms: self.clock.now_ms(),
+        })
+        .await
     }
 
-    /// Makes due now all that waits for `destination`, because it takes alerts again. What has waited longest goes first.
-    /// Returns how many deliveries that were.
+    /// Makes due now all that waits for `destination`, because it takes alerts again. What has
+    /// waited longest goes first. Returns how many deliveries that were.
     ///
     /// # Errors
     /// What the disk said; some may be due already.
     pub async fn wake(&self, destination: &str) -> Result<usize, StoreError> {
         let (mut from, mut deliveries) = (i64::MIN, 0);
         loop {
-            let wake = Wake { destination: destination.to_owned(), from, now_ms: self.clock.now_ms() };
+            let wake = Wake {
+                destination: destination.to_owned(),
+                from,
+                now_ms: self.clock.now_ms(),
+            };
             let woken = self.ask(wake).await?;
             deliveries += woken.deliveries;
             match woken.next {
@@ -135,23 +186,38 @@ impl Store {
     /// # Errors
     /// What the disk said; the job then stays on the list.
     pub async fn finish_replay(&self, reread: Reread) -> Result<Appended, StoreError> {
-        self.ask(FinishReplay { reread, now_ms: self.clock.now_ms() }).await
+        self.ask(FinishReplay {
+            reread,
+            now_ms: self.clock.now_ms(),
+        })
+        .await
     }
 
-    /// Makes the dead letters that a job names pending again, and takes it off the list. Returns their number.
+    /// Makes the dead letters that a job names pending again, and takes it off the list. Returns
+    /// their number.
     ///
     /// # Errors
     /// What the disk said; the job then stays on the list.
     pub async fn requeue(&self, job: Job) -> Result<usize, StoreError> {
-        self.ask(Requeue { job, wall_ms: wall_ms() }).await
+        self.ask(Requeue {
+            job,
+            wall_ms: wall_ms(),
+        })
+        .await
     }
 
-    /// Dismisses the failed request and the dead letters that a job names, and takes it off the list once all are.
+    /// Dismisses the failed request and the dead letters that a job names, and takes it off the
+    /// list once all are.
     ///
     /// # Errors
     /// What the disk said; the job then stays on the list.
     pub async fn dismiss(&self, job: Job) -> Result<Dismissed, StoreError> {
-        self.ask(Dismiss { job, at_ms: wall_ms(), now_ms: self.clock.now_ms() }).await
+        self.ask(Dismiss {
+            job,
+            at_ms: wall_ms(),
+            now_ms: self.clock.now_ms(),
+        })
+        .await
     }
 
     /// Writes down what an operator did.
@@ -183,7 +249,11 @@ impl Store {
     /// # Errors
     /// What the disk said; nothing was told then.
     pub async fn tell(&self, notice: Notice) -> Result<bool, StoreError> {
-        self.ask(Tell { notice, now_ms: self.clock.now_ms() }).await
+        self.ask(Tell {
+            notice,
+            now_ms: self.clock.now_ms(),
+        })
+        .await
     }
 
     /// Forgets an open internal alert whose destination is gone.
@@ -212,16 +282,19 @@ impl Store {
         self.signals.trouble.subscribe()
     }
 
-    /// Takes down that the caller has waited too long for an answer: a disk that hangs says nothing by itself. Returns the
-    /// error that is to be answered; whether the request was kept in the end is not known.
+    /// Takes down that the caller has waited too long for an answer: a disk that hangs says nothing
+    /// by itself. Returns the error that is to be answered; whether the request was kept in the end
+    /// is not known.
     pub fn hangs(&self) -> StoreError {
         let error = StoreError::Disk("it has not answered for too long, and may hang".to_owned());
-        self.signals.trouble.send_modify(|trouble| trouble.meet(&error));
+        self.signals
+            .trouble
+            .send_modify(|trouble| trouble.meet(&error));
         error
     }
 
-    /// The file whose being there says that the operator may have been told of trouble with the disk. A disk that has no room
-    /// for a page mostly has some for a name.
+    /// The file whose being there says that the operator may have been told of trouble with the
+    /// disk. A disk that has no room for a page mostly has some for a name.
     pub fn told_of_trouble(&self) -> PathBuf {
         self.path.with_file_name("told-of-trouble")
     }
@@ -292,7 +365,10 @@ impl Store {
 
     async fn ask<C: Command>(&self, command: C) -> Result<C::Output, StoreError> {
         let (command, answer) = queued(command);
-        self.messages.send(Message::Do(command)).await.map_err(|_| StoreError::Closed)?;
+        self.messages
+            .send(Message::Do(command))
+            .await
+            .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }

@@ -13,12 +13,13 @@ use super::ids::{Identity, StoredEventId, alert_ids, delivery_ids, request_id, r
 use super::{Entry, PluginId, StoreError, schema};
 use crate::clock::rfc3339;
 
-/// The text in place of a title where an alert is not delivered, and nothing of it is kept but the id.
-pub const MISSING: &str = "this event cannot be read (nothing of it is kept): see `alert-gateway store check`";
+/// The text in place of a title where an alert is not delivered, and nothing of it is kept but the
+/// id.
+pub const MISSING: &str =
+    "this event cannot be read (nothing of it is kept): see `alert-gateway store check`";
 
 /// The reason why content is gone while what it belongs to is kept.
-pub const EVICTED: &str =
-    "removed to keep to [retention] size; what identifies it and its receipt are kept for [retention] age";
+pub const EVICTED: &str = "removed to keep to [retention] size; what identifies it and its receipt are kept for [retention] age";
 
 /// A connection that reads the history. It waits for no writer, and holds none up.
 #[derive(Debug)]
@@ -131,13 +132,16 @@ pub struct AlertRecord {
     pub source: String,
     /// The first destination that it goes to, or went to.
     pub destination: String,
-    /// The least settled state of its deliveries: `pending`, `dead`, `delivered` or `dismissed`; or `ignored`.
+    /// The least settled state of its deliveries: `pending`, `dead`, `delivered` or `dismissed`; or
+    /// `ignored`.
     pub state: String,
-    /// The time when it is tried next: RFC 3339. Absent where it is settled, or behind another with the same key.
+    /// The time when it is tried next: RFC 3339. Absent where it is settled, or behind another with
+    /// the same key.
     pub due_at: Option<String>,
     /// The alert as the plugin made it; only its event id and priority where the rest was evicted.
     pub event: contract::Alert,
-    /// The reason why what the plugin said is gone, where it is; or why the alert is delivered nowhere.
+    /// The reason why what the plugin said is gone, where it is; or why the alert is delivered
+    /// nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// The number of repeats of the event.
@@ -150,7 +154,8 @@ pub struct AlertRecord {
     pub last_request: Option<String>,
     /// One for each destination.
     pub deliveries: Vec<DeliveryRecord>,
-    /// Every attempt at delivering it, wherever to, in the order of deliveries; of an evicted alert the last one of each.
+    /// Every attempt at delivering it, wherever to, in the order of deliveries; of an evicted alert
+    /// the last one of each.
     pub attempts: Vec<AttemptRecord>,
 }
 
@@ -161,7 +166,8 @@ pub struct DeliveryRecord {
     pub destination: String,
     /// `pending`, `dead`, `delivered` or `dismissed`.
     pub state: String,
-    /// The time when it is tried next: RFC 3339. Absent where it is settled, or behind another with the same key.
+    /// The time when it is tried next: RFC 3339. Absent where it is settled, or behind another with
+    /// the same key.
     pub due_at: Option<String>,
 }
 
@@ -192,15 +198,20 @@ const REQUEST: &str = "SELECT r.seq, r.id, s.name, r.received_at, r.state, r.rea
 
 impl History {
     pub(super) fn open_file(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: schema::open_reader(path)? })
+        Ok(Self {
+            connection: schema::open_reader(path)?,
+        })
     }
 
-    /// Opens the store of `data_dir`, whether or not a gateway has it open. The file is looked at first, as it may be anything.
+    /// Opens the store of `data_dir`, whether or not a gateway has it open. The file is looked at
+    /// first, as it may be anything.
     ///
     /// # Errors
     /// [`StoreError::Missing`] where there is none, [`StoreError::Unusable`] where it is no store.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: schema::open_foreign(&super::file(data_dir))? })
+        Ok(Self {
+            connection: schema::open_foreign(&super::file(data_dir))?,
+        })
     }
 
     /// The newest lines that fit the filter, newest first.
@@ -219,8 +230,8 @@ impl History {
         audit::list(&self.connection, limit)
     }
 
-    /// The requests that `id` names: one by its own id; or those that hold an event with that id, one for each source; or the
-    /// one whose event the request with that id brought again last.
+    /// The requests that `id` names: one by its own id; or those that hold an event with that id,
+    /// one for each source; or the one whose event the request with that id brought again last.
     ///
     /// # Errors
     /// What the disk said.
@@ -229,14 +240,26 @@ impl History {
         let mut seqs: Vec<i64> = Vec::new();
         let sql = "SELECT seq FROM requests WHERE id = ?1
                    UNION SELECT alert / 1024 FROM repeats WHERE last_request = ?1";
-        seqs.extend(self.connection.prepare_cached(sql)?.query_map([&stored], |row| row.get::<_, i64>(0))?.flatten());
+        seqs.extend(
+            self.connection
+                .prepare_cached(sql)?
+                .query_map([&stored], |row| row.get::<_, i64>(0))?
+                .flatten(),
+        );
         let mut sources = self.connection.prepare_cached("SELECT name FROM sources")?;
         let mut names = sources.query([])?;
-        let mut find = self.connection.prepare_cached("SELECT alert / 1024 FROM identities WHERE hash = ?")?;
+        let mut find = self
+            .connection
+            .prepare_cached("SELECT alert / 1024 FROM identities WHERE hash = ?")?;
         while let Some(row) = names.next()? {
-            let Ok(source) = row.get::<_, String>(0) else { continue };
+            let Ok(source) = row.get::<_, String>(0) else {
+                continue;
+            };
             let hash = Identity::of_event(&source, id).0;
-            seqs.extend(find.query_row([hash], |row| row.get::<_, i64>(0)).optional()?);
+            seqs.extend(
+                find.query_row([hash], |row| row.get::<_, i64>(0))
+                    .optional()?,
+            );
         }
         seqs.sort_unstable();
         seqs.dedup();
@@ -255,7 +278,10 @@ impl History {
     /// # Errors
     /// What the disk said.
     pub fn request(&self, seq: i64) -> Result<Option<RequestRecord>, StoreError> {
-        Ok(self.connection.query_row(&format!("{REQUEST} WHERE r.seq = ?"), [seq], request).optional()?)
+        Ok(self
+            .connection
+            .query_row(&format!("{REQUEST} WHERE r.seq = ?"), [seq], request)
+            .optional()?)
     }
 
     fn alerts(&self, seq: i64) -> Result<Vec<AlertRecord>, StoreError> {
@@ -271,13 +297,20 @@ impl History {
             let alert = AlertRecord {
                 source: row.get(1)?,
                 destination: String::new(),
-                state: if ignored.is_some() { "ignored" } else { "delivered" }.to_owned(),
+                state: if ignored.is_some() {
+                    "ignored"
+                } else {
+                    "delivered"
+                }
+                .to_owned(),
                 due_at: None,
                 event: event(row, 3, &event_id.shown(), row.get(4)?),
                 note: ignored.or_else(|| evicted.then(|| EVICTED.to_owned())),
                 repeated: row.get::<_, Option<i64>>(6)?.unwrap_or_default(),
                 last_at: row.get::<_, Option<i64>>(7)?.map(rfc3339),
-                last_request: row.get::<_, Option<Vec<u8>>>(8)?.map(|id| request_id_text(&id)),
+                last_request: row
+                    .get::<_, Option<Vec<u8>>>(8)?
+                    .map(|id| request_id_text(&id)),
                 deliveries: Vec::new(),
                 attempts: Vec::new(),
             };
@@ -305,22 +338,36 @@ impl History {
         )?;
         let rows = statement.query_map(delivery_ids(id), |row| {
             let due_at = row.get::<_, Option<i64>>(2)?.map(rfc3339);
-            Ok(DeliveryRecord { destination: row.get(0)?, state: row.get(1)?, due_at })
+            Ok(DeliveryRecord {
+                destination: row.get(0)?,
+                state: row.get(1)?,
+                due_at,
+            })
         })?;
         alert.deliveries = rows.collect::<Result<_, _>>()?;
         if let Some(first) = alert.deliveries.first() {
             alert.destination.clone_from(&first.destination);
         }
         for state in ["delivered", "dismissed", "dead", "pending"] {
-            if alert.deliveries.iter().any(|delivery| delivery.state == state) {
+            if alert
+                .deliveries
+                .iter()
+                .any(|delivery| delivery.state == state)
+            {
                 state.clone_into(&mut alert.state);
             }
         }
         // Nothing is evicted that is not delivered.
-        if matches!(alert.state.as_str(), "dead" | "pending") && alert.note.as_deref() == Some(EVICTED) {
+        if matches!(alert.state.as_str(), "dead" | "pending")
+            && alert.note.as_deref() == Some(EVICTED)
+        {
             (alert.note, alert.event.title) = (None, MISSING.to_owned());
         }
-        alert.due_at = alert.deliveries.iter().filter_map(|delivery| delivery.due_at.clone()).min();
+        alert.due_at = alert
+            .deliveries
+            .iter()
+            .filter_map(|delivery| delivery.due_at.clone())
+            .min();
         alert.attempts = self.attempts(delivery_ids(id))?;
         Ok(())
     }
@@ -346,7 +393,8 @@ impl History {
     }
 }
 
-/// The event in column `index`; where it was evicted, or is none, one that says so, as a list must not end at a bad row.
+/// The event in column `index`; where it was evicted, or is none, one that says so, as a list must
+/// not end at a bad row.
 fn event(row: &Row<'_>, index: usize, event_id: &str, rank: i64) -> contract::Alert {
     let stand_in = |title: String| {
         let priority = super::due::priority(rank);
@@ -355,7 +403,9 @@ fn event(row: &Row<'_>, index: usize, event_id: &str, rank: i64) -> contract::Al
     match row.get_ref(index) {
         Ok(rusqlite::types::ValueRef::Null) => stand_in("(evicted)".to_owned()),
         _ => super::event(row, index).unwrap_or_else(|error| {
-            stand_in(format!("this event cannot be read ({error}): see `alert-gateway store check`"))
+            stand_in(format!(
+                "this event cannot be read ({error}): see `alert-gateway store check`"
+            ))
         }),
     }
 }

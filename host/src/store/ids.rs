@@ -1,15 +1,18 @@
 //! The numbers and hashes by which rows are found.
 //!
-//! The alerts of request `seq` have the ids from `seq * 1024`, and the deliveries of alert `id` those from `id * 16`: ids are
-//! in the order of acceptance, and what hangs on a row is a range that needs no index of its own.
+//! The alerts of request `seq` have the ids from `seq * 1024`, and the deliveries of alert `id`
+//! those from `id * 16`: ids are in the order of acceptance, and what hangs on a row is a range
+//! that needs no index of its own.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The most alerts that one request may carry; the distance between the ids of two requests' first alerts.
+/// The most alerts that one request may carry; the distance between the ids of two requests' first
+/// alerts.
 pub const ALERTS_PER_REQUEST: usize = 1024;
 
-/// The most destinations that one alert may have; the distance between the ids of two alerts' first deliveries.
+/// The most destinations that one alert may have; the distance between the ids of two alerts' first
+/// deliveries.
 pub const DELIVERIES_PER_ALERT: usize = 16;
 
 /// An event id of more bytes than this is kept as its hash.
@@ -37,17 +40,25 @@ fn range(number: i64, each: i64) -> [i64; 2] {
     [first, first.saturating_add(each - 1)]
 }
 
-/// The bytes under which a request's id is stored: 16 of a UUID; an id of another shape stays as it is.
+/// The bytes under which a request's id is stored: 16 of a UUID; an id of another shape stays as it
+/// is.
 pub fn request_id(text: &str) -> Vec<u8> {
-    text.parse::<Uuid>().map_or_else(|_| text.as_bytes().to_vec(), |uuid| uuid.as_bytes().to_vec())
+    text.parse::<Uuid>().map_or_else(
+        |_| text.as_bytes().to_vec(),
+        |uuid| uuid.as_bytes().to_vec(),
+    )
 }
 
 /// The text of a stored request id.
 pub fn request_id_text(bytes: &[u8]) -> String {
-    Uuid::from_slice(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), |uuid| uuid.to_string())
+    Uuid::from_slice(bytes).map_or_else(
+        |_| String::from_utf8_lossy(bytes).into_owned(),
+        |uuid| uuid.to_string(),
+    )
 }
 
-/// The hash under which something is known again: 128 bits, as nobody finds two inputs with the same ones.
+/// The hash under which something is known again: 128 bits, as nobody finds two inputs with the
+/// same ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity(pub [u8; 16]);
 
@@ -99,9 +110,9 @@ impl StoredEventId {
     pub fn shown(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
-            Self::Hash(Identity(hash)) => {
-                hash.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
-            }
+            Self::Hash(Identity(hash)) => hash.iter().fold("sha256:".to_owned(), |text, byte| {
+                text + &format!("{byte:02x}")
+            }),
         }
     }
 
@@ -131,7 +142,9 @@ impl rusqlite::types::FromSql for StoredEventId {
                 Err(_) => Err(rusqlite::types::FromSqlError::InvalidType),
             },
             // Lossy where somebody wrote into the file by hand; a list must not end there.
-            rusqlite::types::ValueRef::Text(text) => Ok(Self::Text(String::from_utf8_lossy(text).into_owned())),
+            rusqlite::types::ValueRef::Text(text) => {
+                Ok(Self::Text(String::from_utf8_lossy(text).into_owned()))
+            }
             _ => Err(rusqlite::types::FromSqlError::InvalidType),
         }
     }
@@ -144,7 +157,10 @@ mod tests {
     #[test]
     fn request_ids_come_back_as_they_were() {
         let uuid = Uuid::now_v7().to_string();
-        assert_eq!((request_id(&uuid).len(), request_id_text(&request_id(&uuid))), (16, uuid));
+        assert_eq!(
+            (request_id(&uuid).len(), request_id_text(&request_id(&uuid))),
+            (16, uuid)
+        );
         assert_eq!(request_id_text(&request_id("request-1")), "request-1");
     }
 
@@ -167,7 +183,10 @@ mod tests {
         let (short, long) = ("x".repeat(LONG_EVENT_ID), "x".repeat(LONG_EVENT_ID + 1));
         assert_eq!(StoredEventId::new("a", &short).shown(), short);
         let stored = StoredEventId::new("a", &long);
-        assert_eq!((stored.shown().len(), stored.identity("a")), (7 + 32, Identity::of_event("a", &long)));
+        assert_eq!(
+            (stored.shown().len(), stored.identity("a")),
+            (7 + 32, Identity::of_event("a", &long))
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Keeping internal alerts: what the gateway reports about itself.
 //!
-//! They go the way of all others: rows in the store, delivered until the destination has them. Which are open stands in
-//! `conditions`, which the same transaction keeps in step, so that neither a crash nor a repetition opens or ends one twice.
+//! They go the way of all others: rows in the store, delivered until the destination has them.
+//! Which are open stands in `conditions`, which the same transaction keeps in step, so that neither
+//! a crash nor a repetition opens or ends one twice.
 
 use plugin_sdk::contract::Status;
 use rusqlite::{OptionalExtension, params};
@@ -17,8 +18,8 @@ use crate::alert::Alert;
 use crate::alert::internal::{self, Topic};
 use crate::config::OWN_SOURCE;
 
-/// The time before an open internal alert fires again. An hour, because what goes on for longer is worth another look, and a page
-/// more often than that is read by nobody.
+/// The time before an open internal alert fires again. An hour, because what goes on for longer is
+/// worth another look, and a page more often than that is read by nobody.
 const AGAIN_MS: i64 = 60 * 60 * 1000;
 
 /// Opens or resolves an internal alert, due since `now_ms`. Returns whether it is news.
@@ -48,8 +49,8 @@ impl Command for Forget {
     }
 }
 
-/// Keeps a notice, as an alert of a request that nobody sent. Returns whether it was news: what opens one that was told
-/// within the hour, and what ends none, is dropped. It is due at `now_ms`.
+/// Keeps a notice, as an alert of a request that nobody sent. Returns whether it was news: what
+/// opens one that was told within the hour, and what ends none, is dropped. It is due at `now_ms`.
 pub fn tell(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, StoreError> {
     match notice.event.status {
         Status::Trigger => {
@@ -60,9 +61,24 @@ pub fn tell(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, S
         }
         Status::Resolve => {
             let key = notice.event.key();
-            let Some((destination, _)) = told(step, key)? else { return Ok(false) };
-            forget(step, &Told { key: key.to_owned(), destination: destination.clone() })?;
-            say(step, Notice { destination, ..notice.clone() }, now_ms)?;
+            let Some((destination, _)) = told(step, key)? else {
+                return Ok(false);
+            };
+            forget(
+                step,
+                &Told {
+                    key: key.to_owned(),
+                    destination: destination.clone(),
+                },
+            )?;
+            say(
+                step,
+                Notice {
+                    destination,
+                    ..notice.clone()
+                },
+                now_ms,
+            )?;
         }
     }
     Ok(true)
@@ -76,7 +92,8 @@ fn forget(step: &Step<'_>, told: &Told) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Counts a failed request, and keeps the notice of it at the request itself, unless one was told within the hour.
+/// Counts a failed request, and keeps the notice of it at the request itself, unless one was told
+/// within the hour.
 pub fn failed(
     step: &mut Step<'_>,
     seq: i64,
@@ -93,7 +110,9 @@ pub fn failed(
                                 unproven_bytes = unproven_bytes + ifnull(?2, 0) WHERE id = ?1 RETURNING failed",
         )?
         .query_row(params![source, unproven], |row| row.get(0))?;
-    let Some(notice) = failure.notice.as_deref() else { return Ok(()) };
+    let Some(notice) = failure.notice.as_deref() else {
+        return Ok(());
+    };
     if !open(step, notice, now_ms)? {
         return Ok(());
     }
@@ -105,8 +124,8 @@ pub fn failed(
     keep(step, seq, last, notice, now_ms)
 }
 
-/// Counts that request `seq` does not wait for its plugin any more, at `at_ms`. After the last one of its source, the notice
-/// of it is ended. To be called before the request's row changes.
+/// Counts that request `seq` does not wait for its plugin any more, at `at_ms`. After the last one
+/// of its source, the notice of it is ended. To be called before the request's row changes.
 pub fn no_longer_failed(
     step: &mut Step<'_>,
     seq: i64,
@@ -128,31 +147,58 @@ pub fn no_longer_failed(
     if waiting == Some(0) {
         let event = Topic::PluginFailed.resolves(source);
         // Behind all that was told of it, wherever in the order of requests the last one stood.
-        tell(step, &Notice { destination: String::new(), event, at_ms }, now_ms)?;
+        tell(
+            step,
+            &Notice {
+                destination: String::new(),
+                event,
+                at_ms,
+            },
+            now_ms,
+        )?;
     }
     Ok(())
 }
 
 /// Returns where the open alert of a key was told, and when.
 fn told(step: &Step<'_>, key: &str) -> Result<Option<(String, i64)>, StoreError> {
-    let mut statement = step.transaction.prepare_cached("SELECT destination, told_at FROM conditions WHERE key = ?")?;
-    Ok(statement.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    let mut statement = step
+        .transaction
+        .prepare_cached("SELECT destination, told_at FROM conditions WHERE key = ?")?;
+    Ok(statement
+        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?)
 }
 
-/// Takes down that this is open, at its destination and nowhere else. Returns whether it is news there.
+/// Takes down that this is open, at its destination and nowhere else. Returns whether it is news
+/// there.
 fn open(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, StoreError> {
     if let Some((destination, told_at)) = told(step, notice.event.key())? {
         if destination != notice.destination {
             // Nobody would end it there later: from now on it stands under its new destination.
             let event = internal::moved(notice.event.clone());
-            say(step, Notice { destination, event, at_ms: notice.at_ms }, now_ms)?;
+            say(
+                step,
+                Notice {
+                    destination,
+                    event,
+                    at_ms: notice.at_ms,
+                },
+                now_ms,
+            )?;
         } else if (notice.at_ms - told_at).abs() < AGAIN_MS {
             return Ok(false);
         }
     }
     step.transaction
-        .prepare_cached("INSERT OR REPLACE INTO conditions (key, destination, told_at) VALUES (?, ?, ?)")?
-        .execute(params![notice.event.key(), notice.destination, notice.at_ms])?;
+        .prepare_cached(
+            "INSERT OR REPLACE INTO conditions (key, destination, told_at) VALUES (?, ?, ?)",
+        )?
+        .execute(params![
+            notice.event.key(),
+            notice.destination,
+            notice.at_ms
+        ])?;
     Ok(true)
 }
 
@@ -163,7 +209,8 @@ fn say(step: &mut Step<'_>, notice: Notice, now_ms: i64) -> Result<(), StoreErro
     keep(step, seq, first, notice, now_ms)
 }
 
-/// A request without a sender, so that an internal alert is listed, delivered and removed like every other.
+/// A request without a sender, so that an internal alert is listed, delivered and removed like
+/// every other.
 fn request(step: &mut Step<'_>, at_ms: i64) -> Result<i64, StoreError> {
     let seq = step.take_seq();
     let source = step.source(OWN_SOURCE)?;
@@ -179,21 +226,39 @@ fn request(step: &mut Step<'_>, at_ms: i64) -> Result<i64, StoreError> {
         )?
         .execute(params![seq, request_id(&uuid::Uuid::now_v7().to_string()), source, at_ms, plugin.0])?;
     step.transaction
-        .prepare_cached("INSERT INTO bodies (seq, method, url, headers, body) VALUES (?, '', '', '[]', x'')")?
+        .prepare_cached(
+            "INSERT INTO bodies (seq, method, url, headers, body) VALUES (?, '', '', '[]', x'')",
+        )?
         .execute([seq])?;
     Ok(seq)
 }
 
 /// Keeps the alert of a notice under `id`, due at `now_ms`.
-fn keep(step: &mut Step<'_>, seq: i64, id: i64, notice: Notice, now_ms: i64) -> Result<(), StoreError> {
-    let Notice { destination, mut event, .. } = notice;
+fn keep(
+    step: &mut Step<'_>,
+    seq: i64,
+    id: i64,
+    notice: Notice,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let Notice {
+        destination,
+        mut event,
+        ..
+    } = notice;
     // No number is given twice, so this is an id of its own however often a key is told.
     event.event_id = match event.status {
         Status::Trigger => format!("{}/{seq}", event.key()),
         Status::Resolve => format!("{}/{seq}/ends", event.key()),
     };
-    let alert = Alert { source: OWN_SOURCE.to_owned(), request: String::new(), received_at: String::new(), event };
-    let alert = NewAlert::new(&alert, [destination]).map_err(|error| StoreError::Disk(error.to_string()))?;
+    let alert = Alert {
+        source: OWN_SOURCE.to_owned(),
+        request: String::new(),
+        received_at: String::new(),
+        event,
+    };
+    let alert = NewAlert::new(&alert, [destination])
+        .map_err(|error| StoreError::Disk(error.to_string()))?;
     match alerts::known(step, id, &alert)? {
         None => alerts::insert(step, id, &alert, now_ms),
         // Somebody wrote it there.

@@ -1,7 +1,8 @@
 //! The list of what an operator asks to have done.
 //!
-//! `events replay` and `events dismiss` run in a process of their own, maybe while no gateway runs. So they only write down
-//! what is wanted; the gateway does it, with the plugin and the configuration that it has, now or when it starts.
+//! `events replay` and `events dismiss` run in a process of their own, maybe while no gateway runs.
+//! So they only write down what is wanted; the gateway does it, with the plugin and the
+//! configuration that it has, now or when it starts.
 
 use std::path::Path;
 
@@ -43,8 +44,8 @@ pub enum JobTarget {
     AllDead,
 }
 
-/// Puts jobs on the list, and what the operator did into the audit; the gateway takes them from there. For a process that is
-/// not the gateway.
+/// Puts jobs on the list, and what the operator did into the audit; the gateway takes them from
+/// there. For a process that is not the gateway.
 ///
 /// # Errors
 /// Where there is no store, or what the disk said; nothing is on the list then.
@@ -82,17 +83,27 @@ pub fn list(connection: &Connection) -> Result<Vec<Job>, StoreError> {
     )?;
     let rows = statement.query_map([], |row| {
         let kind = match row.get_ref(1)?.as_str()? {
-            "dismiss" => JobKind::Dismiss { why: row.get::<_, Option<String>>(3)?.unwrap_or_default() },
+            "dismiss" => JobKind::Dismiss {
+                why: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+            },
             _ => JobKind::Replay,
         };
-        let target = row.get::<_, Option<i64>>(2)?.map_or(JobTarget::AllDead, JobTarget::Request);
-        Ok(Job { id: row.get(0)?, kind, target })
+        let target = row
+            .get::<_, Option<i64>>(2)?
+            .map_or(JobTarget::AllDead, JobTarget::Request);
+        Ok(Job {
+            id: row.get(0)?,
+            kind,
+            target,
+        })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Takes a job off the list.
 pub fn done(step: &Step<'_>, job: i64) -> Result<(), StoreError> {
-    step.transaction.prepare_cached("DELETE FROM jobs WHERE id = ?")?.execute([job])?;
+    step.transaction
+        .prepare_cached("DELETE FROM jobs WHERE id = ?")?
+        .execute([job])?;
     Ok(())
 }

@@ -2,77 +2,92 @@
 //!
 //! # What it promises
 //!
-//! 1. What [`Store::append`] confirmed survives `kill -9` and a power cut: the answer to `append` is sent after the
-//!    transaction is committed *and* synced.
-//! 2. An event opens once per source: a repeat is counted and nothing else, for as long as the age of retention. So is a
-//!    request whose proof, such as its signature, came with another before. Neither the size of what is kept nor any number of
-//!    repeats shortens that; the bound on identities does, and the operator is told before it does.
-//! 3. Alerts with the same key are handed to each destination in the order in which they were accepted, one at a time; but
-//!    one that an operator has replayed comes after those that were handed over before.
-//! 4. Where the disk is full or fails, nothing is confirmed: the whole group is rolled back, and each caller is told.
-//! 5. What is kept is bounded by age and by size, and what is not delivered is never removed: neither a pending alert, nor a
-//!    dead letter, nor a failed request of a sender that has proved itself. For the size content goes, the oldest first; what
-//!    identifies an alert, and its receipt, stay.
-//! 6. Nothing that stands in the file makes the gateway panic, or keeps it from delivering the alerts that can be read.
+//! 1. What [`Store::append`] confirmed survives `kill -9` and a power cut: the answer to `append`
+//!    is sent after the transaction is committed *and* synced.
+//! 2. An event opens once per source: a repeat is counted and nothing else, for as long as the age
+//!    of retention. So is a request whose proof, such as its signature, came with another before.
+//!    Neither the size of what is kept nor any number of repeats shortens that; the bound on
+//!    identities does, and the operator is told before it does.
+//! 3. Alerts with the same key are handed to each destination in the order in which they were
+//!    accepted, one at a time; but one that an operator has replayed comes after those that were
+//!    handed over before.
+//! 4. Where the disk is full or fails, nothing is confirmed: the whole group is rolled back, and
+//!    each caller is told.
+//! 5. What is kept is bounded by age and by size, and what is not delivered is never removed:
+//!    neither a pending alert, nor a dead letter, nor a failed request of a sender that has proved
+//!    itself. For the size content goes, the oldest first; what identifies an alert, and its
+//!    receipt, stay.
+//! 6. Nothing that stands in the file makes the gateway panic, or keeps it from delivering the
+//!    alerts that can be read.
 //!
 //! # How
 //!
-//! One SQLite file in WAL mode with `synchronous=FULL`. One thread, the [writer], owns the gateway's only connection that
-//! writes; beside it, `events replay` and `events dismiss` add to the list of [jobs] from a process of their own. Whatever
-//! waits in the writer's queue becomes one transaction and one sync: the *group commit*. Intake's appends and delivery's
-//! settlements share it, so the cost of a sync is divided by the load. Each thing that can be asked of the writer is a
-//! [command], in a file of its own. Readers have connections of their own and never wait for the writer. `sqlite3 gateway.db`
-//! may look on while the gateway runs.
+//! One SQLite file in WAL mode with `synchronous=FULL`. One thread, the [writer], owns the
+//! gateway's only connection that writes; beside it, `events replay` and `events dismiss` add to
+//! the list of [jobs] from a process of their own. Whatever waits in the writer's queue becomes one
+//! transaction and one sync: the *group commit*. Intake's appends and delivery's settlements share
+//! it, so the cost of a sync is divided by the load. Each thing that can be asked of the writer is
+//! a [command], in a file of its own. Readers have connections of their own and never wait for the
+//! writer. `sqlite3 gateway.db` may look on while the gateway runs.
 //!
-//! A number, `seq`, orders the requests. The alerts of a request, and the deliveries of an alert, have [ids] that follow from
-//! it, so that ids are in the order of acceptance, and what belongs to a request is a range that needs no index of its own.
+//! A number, `seq`, orders the requests. The alerts of a request, and the deliveries of an alert,
+//! have [ids] that follow from it, so that ids are in the order of acceptance, and what belongs to
+//! a request is a range that needs no index of its own.
 //!
-//! *Identity outlives content.* What came in (`bodies`) and what alerts say (`events`) are large, and evicted for the size.
-//! `requests`, `alerts` and the last of their `attempts` are small, and kept for the age: they say what it was, when it came
-//! and what its receipt is. `identities` holds a hash of each event id with its source, and of each proof; whatever
-//! comes again is found there, and counted in `repeats`.
+//! *Identity outlives content.* What came in (`bodies`) and what alerts say (`events`) are large,
+//! and evicted for the size. `requests`, `alerts` and the last of their `attempts` are small, and
+//! kept for the age: they say what it was, when it came and what its receipt is. `identities` holds
+//! a hash of each event id with its source, and of each proof; whatever comes again is found there,
+//! and counted in `repeats`.
 //!
-//! An alert has a delivery for each of its destinations. One that is pending stands in `queue`, a dead letter in `dead`;
-//! whatever else there is is settled, and its last attempt says how. So all that changes is in a small table, and what a
-//! backlog of any length costs is a row in it.
+//! An alert has a delivery for each of its destinations. One that is pending stands in `queue`, a
+//! dead letter in `dead`; whatever else there is is settled, and its last attempt says how. So all
+//! that changes is in a small table, and what a backlog of any length costs is a row in it.
 //!
-//! An alert's `ordering_key` is half of its fingerprint, which is a hash of its source and its key. Of the pending deliveries
-//! that share an ordering key and a destination one, the *head of line*, has a `due_at`; the others have none. Settling a
-//! head makes the oldest of them the head. That is the order of acceptance, unless a replay brings back an older one while a
-//! younger is the head: then it waits for that one. So the question "what is due?" is a step in one index for each
-//! source and priority of which something waits, however long the backlog and however many alerts share a key. A head is as
-//! urgent as the most urgent one behind it.
+//! An alert's `ordering_key` is half of its fingerprint, which is a hash of its source and its key.
+//! Of the pending deliveries that share an ordering key and a destination one, the *head of line*,
+//! has a `due_at`; the others have none. Settling a head makes the oldest of them the head. That is
+//! the order of acceptance, unless a replay brings back an older one while a younger is the head:
+//! then it waits for that one. So the question "what is due?" is a step in one index for each
+//! source and priority of which something waits, however long the backlog and however many alerts
+//! share a key. A head is as urgent as the most urgent one behind it.
 //!
-//! An internal alert is an alert like any other. That its plugin failed on a request is kept with the request, in one
-//! transaction, at the last place of its range; anything else hangs on a request that nobody sent.
+//! An internal alert is an alert like any other. That its plugin failed on a request is kept with
+//! the request, in one transaction, at the last place of its range; anything else hangs on a
+//! request that nobody sent.
 //!
 //! # When the disk fails
 //!
-//! A commit whose write or sync fails is rolled back, and its callers are told. The connection stays open, and the next
-//! commit finds out whether the disk is well: nothing needs to be restarted. That is safe although a kernel may forget, after a
-//! failed sync, what it could not write, and call the next sync a success, for these reasons (`walFrames` and
-//! `walCheckpoint` in `sqlite3.c`):
+//! A commit whose write or sync fails is rolled back, and its callers are told. The connection
+//! stays open, and the next commit finds out whether the disk is well: nothing needs to be
+//! restarted. That is safe although a kernel may forget, after a failed sync, what it could not
+//! write, and call the next sync a success, for these reasons (`walFrames` and `walCheckpoint` in
+//! `sqlite3.c`):
 //!
-//! - SQLite moves the end of the log (`mxFrame`) only after the sync. So the next commit writes over the frames of the one
-//!   that failed and syncs them itself. Every frame before them was synced by the commit that it belongs to.
-//! - A checkpoint syncs the log, writes the pages into the file and syncs that, and only then counts the frames as done. If
-//!   one of these fails, the next checkpoint writes all of these pages once more, and meanwhile the log has them.
-//! - To close and open the connection would change nothing: what would be read again is what the kernel holds.
+//! - SQLite moves the end of the log (`mxFrame`) only after the sync. So the next commit writes
+//!   over the frames of the one that failed and syncs them itself. Every frame before them was
+//!   synced by the commit that it belongs to.
+//! - A checkpoint syncs the log, writes the pages into the file and syncs that, and only then
+//!   counts the frames as done. If one of these fails, the next checkpoint writes all of these
+//!   pages once more, and meanwhile the log has them.
+//! - To close and open the connection would change nothing: what would be read again is what the
+//!   kernel holds.
 //!
-//! The frames of a failed commit can still be found after a crash, whole, where nothing was written over them. Then a request
-//! is kept whose sender was told 503: the sender sends it again, and its events are duplicates.
+//! The frames of a failed commit can still be found after a crash, whole, where nothing was written
+//! over them. Then a request is kept whose sender was told 503: the sender sends it again, and its
+//! events are duplicates.
 //!
-//! A log that lost its end, because the disk called a sync done that was not, opens as the store of an earlier moment: frames
-//! carry checksums that build on each other. If the end was lost while a checkpoint was half done, the file may be damaged;
-//! `store check` finds that.
+//! A log that lost its end, because the disk called a sync done that was not, opens as the store of
+//! an earlier moment: frames carry checksums that build on each other. If the end was lost while a
+//! checkpoint was half done, the file may be damaged; `store check` finds that.
 //!
-//! A file that was moved, removed or replaced under a running gateway is noticed before each commit, as SQLite would go on
-//! writing to what nobody finds again.
+//! A file that was moved, removed or replaced under a running gateway is noticed before each
+//! commit, as SQLite would go on writing to what nobody finds again.
 //!
 //! # Time
 //!
-//! Points in time are Unix milliseconds: `due_at` by the steady [clock] that delivery waits by, all others by the
-//! machine's. The writer asks for neither; a command says what time it is.
+//! Points in time are Unix milliseconds: `due_at` by the steady [clock] that delivery waits by, all
+//! others by the machine's. The writer asks for neither; a command says what time it is.
 //!
 //! [clock]: crate::clock
 
@@ -123,13 +138,18 @@ pub use dismiss::Dismissed;
 pub use due::{DAMAGED, Due, DueReader, READ_BYTES, Unreadable};
 pub use error::StoreError;
 pub use handle::{Options, Store};
-pub use history::{AlertRecord, AttemptRecord, DeliveryRecord, Filter, History, Line, ListedState, RequestRecord};
+pub use history::{
+    AlertRecord, AttemptRecord, DeliveryRecord, Filter, History, Line, ListedState, RequestRecord,
+};
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
 pub use jobs::{Job, JobKind, JobTarget, ask as ask_for};
 pub use notice::{Notice, Told};
 pub use permissions::{Exposed, exposed};
 pub use replay::Reread;
-pub use request::{Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecord, Proofs, Reading, UnprovenBounds};
+pub use request::{
+    Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecord, Proofs, Reading,
+    UnprovenBounds,
+};
 #[cfg(test)]
 pub use retention::{Bounds, Stage, Sweep};
 pub use retention::{IDENTITY_BYTES, Retention, keep_within};
@@ -147,6 +167,7 @@ pub fn file(data_dir: &Path) -> PathBuf {
 
 /// Reads the event that column `index` holds as JSON.
 fn event(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<plugin_sdk::contract::Alert> {
-    serde_json::from_str(row.get_ref(index)?.as_str()?)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into()))
+    serde_json::from_str(row.get_ref(index)?.as_str()?).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into())
+    })
 }

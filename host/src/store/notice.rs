@@ -5,7 +5,8 @@ use plugin_sdk::contract;
 /// An internal alert to open or to resolve.
 #[derive(Debug, Clone)]
 pub struct Notice {
-    /// The destination; the end of one that is open goes where that went, and one that is open elsewhere is ended there first.
+    /// The destination; the end of one that is open goes where that went, and one that is open
+    /// elsewhere is ended there first.
     pub destination: String,
     /// The alert, with its key; the store adds its event id.
     pub event: contract::Alert,

@@ -1,10 +1,10 @@
-//! Owners and modes of the data directory: other users of the machine can neither read what senders sent, nor put a file,
-//! or a compiled plugin, in its place.
+//! Owners and modes of the data directory: other users of the machine can neither read what senders
+//! sent, nor put a file, or a compiled plugin, in its place.
 //!
-//! The directory and all in it belong to the user that the gateway runs as, and nobody else may read or write them. The
-//! folder above may be read by everybody; one that everybody may write lets others put a directory of theirs in this place.
-//! At the start the gateway repairs the modes of its own files; a file of another user is refused, because its owner can
-//! change it at any time.
+//! The directory and all in it belong to the user that the gateway runs as, and nobody else may
+//! read or write them. The folder above may be read by everybody; one that everybody may write lets
+//! others put a directory of theirs in this place. At the start the gateway repairs the modes of
+//! its own files; a file of another user is refused, because its owner can change it at any time.
 
 use std::fs::{Metadata, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -16,7 +16,8 @@ const GROUP_AND_OTHERS: u32 = 0o077;
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-/// The owner of a folder outside of this user namespace, as a container sees it: nothing can be told of it.
+/// The owner of a folder outside of this user namespace, as a container sees it: nothing can be
+/// told of it.
 const UNMAPPED: u32 = 65534;
 
 /// A file or folder that another user of the machine can read or change.
@@ -41,14 +42,17 @@ enum Place {
     Within,
 }
 
-/// Returns everything in and above the data directory that users other than `user` can read or change. A directory that is
-/// not there yet has only a folder above.
+/// Returns everything in and above the data directory that users other than `user` can read or
+/// change. A directory that is not there yet has only a folder above.
 ///
 /// # Errors
 /// What the disk said.
 pub fn exposed(data_dir: &Path, user: u32) -> std::io::Result<Vec<Exposed>> {
     let mut found = Vec::new();
-    let above = data_dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let above = data_dir
+        .parent()
+        .filter(|above| !above.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut look = |path: &Path, place| -> std::io::Result<bool> {
         let metadata = match path.metadata() {
             Ok(metadata) => metadata,
@@ -86,8 +90,15 @@ pub fn repair(data_dir: &Path) -> Result<(), StoreError> {
         found: format!("cannot be looked at: {error}"),
     };
     let user = rustix::process::geteuid().as_raw();
-    for Exposed { path, found, repair } in exposed(data_dir, user).map_err(|error| failed(data_dir, error))? {
-        let Some(mode) = repair else { return Err(StoreError::Exposed { path, found }) };
+    for Exposed {
+        path,
+        found,
+        repair,
+    } in exposed(data_dir, user).map_err(|error| failed(data_dir, error))?
+    {
+        let Some(mode) = repair else {
+            return Err(StoreError::Exposed { path, found });
+        };
         match std::fs::set_permissions(&path, Permissions::from_mode(mode)) {
             Ok(()) => {}
             // SQLite removes its log at any time.
@@ -101,30 +112,42 @@ pub fn repair(data_dir: &Path) -> Result<(), StoreError> {
 
 fn judge(path: &Path, place: Place, metadata: &Metadata, user: u32) -> Option<Exposed> {
     let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
-    let exposed = |found: String, repair| Some(Exposed { path: path.to_owned(), found, repair });
+    let exposed = |found: String, repair| {
+        Some(Exposed {
+            path: path.to_owned(),
+            found,
+            repair,
+        })
+    };
     if place == Place::Above {
         if ![user, 0, UNMAPPED].contains(&owner) {
             return exposed(
-                format!("belongs to user {owner}, who can put another folder in the place of data_dir"),
+                format!(
+                    "belongs to user {owner}, who can put another folder in the place of data_dir"
+                ),
                 None,
             );
         }
         if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
             let repair = (owner == user).then_some(mode & !OTHERS_WRITE);
-            let found =
-                "can be written by every user of this machine, who can put another folder in the place of data_dir";
+            let found = "can be written by every user of this machine, who can put another folder in the place of data_dir";
             return exposed(format!("{found} (mode {mode:04o})"), repair);
         }
         return None;
     }
     if place == Place::DataDir && mode & STICKY != 0 {
         return exposed(
-            format!("is a folder for everybody (mode {mode:04o}), and data_dir must be one of its own"),
+            format!(
+                "is a folder for everybody (mode {mode:04o}), and data_dir must be one of its own"
+            ),
             None,
         );
     }
     if owner != user {
-        return exposed(format!("belongs to user {owner}, and the gateway runs as user {user}"), None);
+        return exposed(
+            format!("belongs to user {owner}, and the gateway runs as user {user}"),
+            None,
+        );
     }
     if mode & GROUP_AND_OTHERS == 0 {
         return None;
@@ -165,8 +188,14 @@ mod tests {
         assert_eq!(exposed(&data, user()).unwrap().len(), 6);
         repair(&data).unwrap();
         assert_eq!(exposed(&data, user()).unwrap(), []);
-        assert_eq!(files.each_ref().map(|file| mode(file)), [0o600, 0o600, 0o700]);
-        assert_eq!([mode(&data), mode(&data.join("cache")), mode(folder.path())], [0o700, 0o700, 0o775]);
+        assert_eq!(
+            files.each_ref().map(|file| mode(file)),
+            [0o600, 0o600, 0o700]
+        );
+        assert_eq!(
+            [mode(&data), mode(&data.join("cache")), mode(folder.path())],
+            [0o700, 0o700, 0o775]
+        );
     }
 
     #[test]
@@ -176,11 +205,23 @@ mod tests {
         std::fs::create_dir_all(&data).unwrap();
         set(&data, 0o700);
         let other = user() + 1;
-        let found: Vec<_> =
-            exposed(&data, other).unwrap().into_iter().map(|exposed| (exposed.found, exposed.repair)).collect();
-        let mut said = vec![(format!("belongs to user {}, and the gateway runs as user {other}", user()), None)];
+        let found: Vec<_> = exposed(&data, other)
+            .unwrap()
+            .into_iter()
+            .map(|exposed| (exposed.found, exposed.repair))
+            .collect();
+        let mut said = vec![(
+            format!(
+                "belongs to user {}, and the gateway runs as user {other}",
+                user()
+            ),
+            None,
+        )];
         if user() != 0 {
-            let above = format!("belongs to user {}, who can put another folder in the place of data_dir", user());
+            let above = format!(
+                "belongs to user {}, who can put another folder in the place of data_dir",
+                user()
+            );
             said.insert(0, (above, None));
         }
         assert_eq!(found, said);
@@ -191,9 +232,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         set(folder.path(), 0o1777);
         let refused = repair(folder.path()).unwrap_err().to_string();
-        assert!(refused.contains("is a folder for everybody (mode 1777)"), "{refused}");
+        assert!(
+            refused.contains("is a folder for everybody (mode 1777)"),
+            "{refused}"
+        );
         assert_eq!(mode(folder.path()), 0o1777);
-        // It may stand above the data directory, as /tmp does: nobody can rename what belongs to others there.
+        // It may stand above the data directory, as /tmp does: nobody can rename what belongs to
+        // others there.
         assert_eq!(exposed(&folder.path().join("data"), user()).unwrap(), []);
     }
 }

@@ -1,8 +1,9 @@
 //! Counting how often events came again, at the price of a counter.
 //!
-//! A request without a new event is answered from the disk, and stored nowhere. The writer counts it in memory and
-//! writes the counts down together, at most once a second, so that a flood of repeats costs a look-up each and a sync a
-//! second. A crash loses the counts of that second; what is known of the event itself was on disk before the answer.
+//! A request without a new event is answered from the disk, and stored nowhere. The writer counts
+//! it in memory and writes the counts down together, at most once a second, so that a flood of
+//! repeats costs a look-up each and a sync a second. A crash loses the counts of that second; what
+//! is known of the event itself was on disk before the answer.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -35,15 +36,30 @@ pub struct Repeats {
 
 impl Default for Repeats {
     fn default() -> Self {
-        Self { waiting: HashMap::new(), written: Instant::now() }
+        Self {
+            waiting: HashMap::new(),
+            written: Instant::now(),
+        }
     }
 }
 
 impl Repeats {
     /// Adds the repeats of a transaction, once that is on disk.
     pub fn add(&mut self, met: impl IntoIterator<Item = (i64, Repeat)>) {
-        for (alert, Repeat { times, at_ms, request }) in met {
-            let waiting = self.waiting.entry(alert).or_insert_with(|| Repeat { times: 0, at_ms, request: Vec::new() });
+        for (
+            alert,
+            Repeat {
+                times,
+                at_ms,
+                request,
+            },
+        ) in met
+        {
+            let waiting = self.waiting.entry(alert).or_insert_with(|| Repeat {
+                times: 0,
+                at_ms,
+                request: Vec::new(),
+            });
             waiting.times += times;
             (waiting.at_ms, waiting.request) = (at_ms, request);
         }
@@ -71,7 +87,15 @@ impl Repeats {
         )?;
         let mut alerts: Vec<_> = self.waiting.iter().collect();
         alerts.sort_unstable_by_key(|(alert, _)| **alert);
-        for (alert, Repeat { times, at_ms, request }) in alerts {
+        for (
+            alert,
+            Repeat {
+                times,
+                at_ms,
+                request,
+            },
+        ) in alerts
+        {
             upsert.execute(params![alert, times, at_ms, request])?;
         }
         Ok(())

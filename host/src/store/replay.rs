@@ -50,7 +50,14 @@ impl Command for FinishReplay {
 
     fn run(&self, step: &mut Step<'_>) -> Result<Appended, StoreError> {
         let Self { reread, now_ms } = self;
-        let Reread { job, seq, source, at_ms, plugin, reading } = reread;
+        let Reread {
+            job,
+            seq,
+            source,
+            at_ms,
+            plugin,
+            reading,
+        } = reread;
         done(step, *job)?;
         let id: Option<Vec<u8>> = step
             .transaction
@@ -58,7 +65,9 @@ impl Command for FinishReplay {
             .query_row([seq], |row| row.get(0))
             .optional()?;
         // Asked for twice, and done already.
-        let Some(id) = id else { return Ok(Appended::default()) };
+        let Some(id) = id else {
+            return Ok(Appended::default());
+        };
         let (state, reason) = reading.state();
         if state != "failed" {
             internal::no_longer_failed(step, *seq, source, *at_ms, *now_ms)?;
@@ -66,7 +75,12 @@ impl Command for FinishReplay {
         let mut appended = Appended::default();
         let (mut stored, mut until) = (None, None);
         if let Reading::Alerts { alerts, proofs } = reading {
-            let origin = Origin { seq: *seq, request: &id, at_ms: *at_ms, now_ms: *now_ms };
+            let origin = Origin {
+                seq: *seq,
+                request: &id,
+                at_ms: *at_ms,
+                now_ms: *now_ms,
+            };
             appended = keep_alerts(step, &origin, alerts, proofs)?;
             (stored, until) = (proofs.stored(), proofs.until_ms());
         }
@@ -84,10 +98,13 @@ impl Command for Requeue {
 
     fn run(&self, step: &mut Step<'_>) -> Result<usize, StoreError> {
         let dead = dead_letters(step, &self.job, self.wall_ms)?;
-        let mut delete = step.transaction.prepare_cached("DELETE FROM dead WHERE id = ?")?;
+        let mut delete = step
+            .transaction
+            .prepare_cached("DELETE FROM dead WHERE id = ?")?;
         for pending in &dead {
             delete.execute([pending.delivery])?;
-            // Behind a younger one of its ordering key that is already on its way, an old one waits; else it is the head.
+            // Behind a younger one of its ordering key that is already on its way, an old one
+            // waits; else it is the head.
             enqueue(step, pending, 0)?;
         }
         step.totals.dead -= dead.len() as i64;
@@ -98,9 +115,9 @@ impl Command for Requeue {
     }
 }
 
-/// Returns the next dead letters that a job is about. Only what was rejected before the operator asked: what is rejected again
-/// meanwhile waits for a new job. What was rejected in the future was so before the machine's clock was set back, and before
-/// that.
+/// Returns the next dead letters that a job is about. Only what was rejected before the operator
+/// asked: what is rejected again meanwhile waits for a new job. What was rejected in the future was
+/// so before the machine's clock was set back, and before that.
 pub fn dead_letters(step: &Step<'_>, job: &Job, wall_ms: i64) -> Result<Vec<Pending>, StoreError> {
     let [first, last] = match job.target {
         JobTarget::Request(seq) => deliveries_of(seq),
@@ -115,8 +132,16 @@ pub fn dead_letters(step: &Step<'_>, job: &Job, wall_ms: i64) -> Result<Vec<Pend
               FROM attempts t WHERE t.delivery = dead.id ORDER BY n DESC LIMIT 1)
          ORDER BY dead.id LIMIT ?4",
     )?;
-    let rows =
-        select.query_map(params![first, last, job.id, BATCH as i64, wall_ms, DELIVERIES_PER_ALERT as i64], |row| {
+    let rows = select.query_map(
+        params![
+            first,
+            last,
+            job.id,
+            BATCH as i64,
+            wall_ms,
+            DELIVERIES_PER_ALERT as i64
+        ],
+        |row| {
             Ok(Pending {
                 delivery: row.get(0)?,
                 destination: row.get(1)?,
@@ -125,6 +150,7 @@ pub fn dead_letters(step: &Step<'_>, job: &Job, wall_ms: i64) -> Result<Vec<Pend
                 priority: row.get(4)?,
                 attempts: row.get(5)?,
             })
-        })?;
+        },
+    )?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

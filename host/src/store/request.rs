@@ -33,8 +33,8 @@ pub struct NewRequest {
 pub enum Reading {
     /// The plugin found alerts.
     Alerts {
-        /// The alerts, oldest first; fewer than [`ALERTS_PER_REQUEST`](super::ALERTS_PER_REQUEST), as the last place is for
-        /// an internal alert.
+        /// The alerts, oldest first; fewer than [`ALERTS_PER_REQUEST`](super::ALERTS_PER_REQUEST),
+        /// as the last place is for an internal alert.
         alerts: Vec<NewAlert>,
         /// The proofs of the sender, where none may prove a second request.
         proofs: Proofs,
@@ -49,24 +49,37 @@ pub enum Reading {
 
 /// The proofs of a request, such as its signature: a second kind of identity.
 ///
-/// A request with a proof that was seen before is a repeat, whatever events it claims to carry: all of them count as
-/// duplicates, and none opens anything. So a proof belongs here only where a sender never makes the same one for something
-/// else: a signature over the whole request, not a token.
+/// A request with a proof that was seen before is a repeat, whatever events it claims to carry: all
+/// of them count as duplicates, and none opens anything. So a proof belongs here only where a
+/// sender never makes the same one for something else: a signature over the whole request, not a
+/// token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proofs {
     hashes: Vec<Identity>,
     until_ms: Option<i64>,
 }
 
-/// The most proofs that are remembered of one request. A header with more signatures than that is not a sender's.
+/// The most proofs that are remembered of one request. A header with more signatures than that is
+/// not a sender's.
 const PROOFS: usize = 16;
 
 impl Proofs {
-    /// The proofs that came with a request of `source`; each is any text or bytes. They are remembered as long as its alerts
-    /// are, or until `until_ms` (Unix milliseconds) where the scheme itself refuses what is older.
-    pub fn new<P: AsRef<[u8]>>(source: &str, proofs: impl IntoIterator<Item = P>, until_ms: Option<i64>) -> Self {
-        let hashes = proofs.into_iter().take(PROOFS).map(|proof| Identity::of_proof(source, proof.as_ref()));
-        Self { hashes: hashes.collect(), until_ms }
+    /// The proofs that came with a request of `source`; each is any text or bytes. They are
+    /// remembered as long as its alerts are, or until `until_ms` (Unix milliseconds) where the
+    /// scheme itself refuses what is older.
+    pub fn new<P: AsRef<[u8]>>(
+        source: &str,
+        proofs: impl IntoIterator<Item = P>,
+        until_ms: Option<i64>,
+    ) -> Self {
+        let hashes = proofs
+            .into_iter()
+            .take(PROOFS)
+            .map(|proof| Identity::of_proof(source, proof.as_ref()));
+        Self {
+            hashes: hashes.collect(),
+            until_ms,
+        }
     }
 
     pub(super) fn hashes(&self) -> &[Identity] {
@@ -79,7 +92,12 @@ impl Proofs {
 
     /// The hashes as `requests.proofs` holds them.
     pub(super) fn stored(&self) -> Option<Vec<u8>> {
-        (!self.hashes.is_empty()).then(|| self.hashes.iter().flat_map(|Identity(hash)| *hash).collect())
+        (!self.hashes.is_empty()).then(|| {
+            self.hashes
+                .iter()
+                .flat_map(|Identity(hash)| *hash)
+                .collect()
+        })
     }
 }
 
@@ -137,13 +155,15 @@ pub struct PluginRecord {
 pub struct Appended {
     /// Alerts that are new, and will be delivered.
     pub accepted: usize,
-    /// Alerts whose event id the source has sent before, or whose request is proved by what proved another before.
+    /// Alerts whose event id the source has sent before, or whose request is proved by what proved
+    /// another before.
     pub duplicates: usize,
 }
 
 impl NewAlert {
-    /// Prepares an alert for the store, outside the writer's thread. It has one delivery for each of `destinations`, of which
-    /// those beyond [`DELIVERIES_PER_ALERT`](super::DELIVERIES_PER_ALERT) are left out.
+    /// Prepares an alert for the store, outside the writer's thread. It has one delivery for each
+    /// of `destinations`, of which those beyond
+    /// [`DELIVERIES_PER_ALERT`](super::DELIVERIES_PER_ALERT) are left out.
     ///
     /// # Errors
     /// Where the alert does not become JSON. One that came from JSON always does.
@@ -166,24 +186,36 @@ impl NewAlert {
         })
     }
 
-    /// The same alert, delivered nowhere, with the reason. It is stored and listed, and its event is known again.
+    /// The same alert, delivered nowhere, with the reason. It is stored and listed, and its event
+    /// is known again.
     #[must_use]
     pub fn ignored(self, why: impl Into<String>) -> Self {
-        Self { destinations: Vec::new(), ignored: Some(why.into()), ..self }
+        Self {
+            destinations: Vec::new(),
+            ignored: Some(why.into()),
+            ..self
+        }
     }
 
     fn bytes(&self) -> usize {
         let text = self.source.capacity() + self.json.capacity() + self.event_id.shown().len();
         size_of::<Self>()
             + text
-            + self.destinations.iter().map(|name| size_of::<String>() + name.capacity()).sum::<usize>()
+            + self
+                .destinations
+                .iter()
+                .map(|name| size_of::<String>() + name.capacity())
+                .sum::<usize>()
     }
 }
 
 impl Reading {
     /// These alerts, of a request without a proof that is to be remembered.
     pub fn alerts(alerts: Vec<NewAlert>) -> Self {
-        Self::Alerts { alerts, proofs: Proofs::default() }
+        Self::Alerts {
+            alerts,
+            proofs: Proofs::default(),
+        }
     }
 
     /// Returns how many bytes it holds, about.
@@ -214,11 +246,13 @@ impl NewRequest {
     }
 }
 
-/// 64 bits that say which alerts are delivered in order: the first half of the fingerprint. Two keys that share one by chance
-/// merely wait for each other.
+/// 64 bits that say which alerts are delivered in order: the first half of the fingerprint. Two
+/// keys that share one by chance merely wait for each other.
 fn ordering_key(alert: &Alert) -> i64 {
     let fingerprint = alert.fingerprint();
-    u64::from_str_radix(&fingerprint[..16], 16).unwrap_or_default().cast_signed()
+    u64::from_str_radix(&fingerprint[..16], 16)
+        .unwrap_or_default()
+        .cast_signed()
 }
 
 /// The number by which a priority is sorted: the most urgent one has the least.
@@ -234,6 +268,10 @@ pub fn rank(priority: Priority) -> i64 {
 /// A failure of a proven sender, without a notice.
 impl<T: Into<String>> From<T> for Failure {
     fn from(reason: T) -> Self {
-        Self { reason: reason.into(), notice: None, unproven: None }
+        Self {
+            reason: reason.into(),
+            notice: None,
+            unproven: None,
+        }
     }
 }

@@ -23,7 +23,8 @@ pub struct Settlement {
     pub outcome: Outcome,
     /// The destination's answer, where it accepted the alert without a receipt.
     pub answer: Option<String>,
-    /// The time when an alert that is to be sent again is due: Unix milliseconds on the store's clock.
+    /// The time when an alert that is to be sent again is due: Unix milliseconds on the store's
+    /// clock.
     pub due_at: i64,
 }
 
@@ -34,20 +35,32 @@ pub struct Settle {
     pub now_ms: i64,
 }
 
-/// The number of times a delivery was attempted; whatever somebody wrote there, it can be counted on from.
+/// The number of times a delivery was attempted; whatever somebody wrote there, it can be counted
+/// on from.
 const ATTEMPTS: &str = "CASE WHEN attempts BETWEEN 0 AND 1000000000 THEN attempts ELSE 0 END + 1";
 
 impl Command for Settle {
     type Output = ();
 
     fn run(&self, step: &mut Step<'_>) -> Result<(), StoreError> {
-        let Settlement { delivery, at, duration_us, status, outcome, answer, .. } = &self.settlement;
+        let Settlement {
+            delivery,
+            at,
+            duration_us,
+            status,
+            outcome,
+            answer,
+            ..
+        } = &self.settlement;
         // Only what is pending is attempted, and only its attempt settles it.
-        let Some((n, ordering_key, destination)) = take(step, &self.settlement)? else { return Ok(()) };
+        let Some((n, ordering_key, destination)) = take(step, &self.settlement)? else {
+            return Ok(());
+        };
         let receipt = outcome.receipt();
         step.transaction
             .prepare_cached(
-                // An outcome that cannot be written down is tried again for ever, so nothing that stands there may prevent it.
+                // An outcome that cannot be written down is tried again for ever, so nothing that
+                // stands there may prevent it.
                 "INSERT OR REPLACE INTO attempts
                      (delivery, n, destination, at, duration, outcome, status, receipt, fingerprint, said)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -79,8 +92,12 @@ impl Command for Settle {
     }
 }
 
-/// Takes a delivery from the queue, or puts it back there. Returns the number of the attempt, and what it is queued by.
-fn take(step: &Step<'_>, settlement: &Settlement) -> Result<Option<(i64, Value, Value)>, StoreError> {
+/// Takes a delivery from the queue, or puts it back there. Returns the number of the attempt, and
+/// what it is queued by.
+fn take(
+    step: &Step<'_>,
+    settlement: &Settlement,
+) -> Result<Option<(i64, Value, Value)>, StoreError> {
     let delivery = settlement.delivery;
     let due_at = match settlement.outcome {
         Outcome::Accepted(_) | Outcome::Rejected { .. } => None,
@@ -89,22 +106,33 @@ fn take(step: &Step<'_>, settlement: &Settlement) -> Result<Option<(i64, Value, 
     let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     let taken = match due_at {
         None => {
-            let sql = format!("DELETE FROM queue WHERE id = ? RETURNING {ATTEMPTS}, ordering_key, destination");
-            step.transaction.prepare_cached(&sql)?.query_row([delivery], row)
+            let sql = format!(
+                "DELETE FROM queue WHERE id = ? RETURNING {ATTEMPTS}, ordering_key, destination"
+            );
+            step.transaction
+                .prepare_cached(&sql)?
+                .query_row([delivery], row)
         }
         Some(due_at) => {
             let sql = format!(
                 "UPDATE queue SET due_at = ?2, attempts = {ATTEMPTS} WHERE id = ?1
                  RETURNING attempts, ordering_key, destination"
             );
-            step.transaction.prepare_cached(&sql)?.query_row([delivery, due_at], row)
+            step.transaction
+                .prepare_cached(&sql)?
+                .query_row([delivery, due_at], row)
         }
     };
     Ok(taken.optional()?)
 }
 
 /// Makes the oldest pending delivery of an ordering key its head, due since `now_ms`.
-pub fn promote(step: &Step<'_>, ordering_key: &Value, destination: &Value, now_ms: i64) -> Result<(), StoreError> {
+pub fn promote(
+    step: &Step<'_>,
+    ordering_key: &Value,
+    destination: &Value,
+    now_ms: i64,
+) -> Result<(), StoreError> {
     step.transaction
         .prepare_cached(
             "UPDATE queue SET due_at = ?3 WHERE due_at IS NULL AND id =

@@ -29,7 +29,9 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: schema::open_reader(path)? })
+        Ok(Self {
+            connection: schema::open_reader(path)?,
+        })
     }
 
     /// Every source that was ever heard of, or waited for.
@@ -42,7 +44,11 @@ impl Snapshot {
         )?;
         let rows = statement.query_map([], |row| {
             let silence = Duration::from_millis(row.get::<_, i64>(2)?.unsigned_abs());
-            Ok(Seen { source: row.get(0)?, last_seen: row.get(1)?, silence })
+            Ok(Seen {
+                source: row.get(0)?,
+                last_seen: row.get(1)?,
+                silence,
+            })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -52,8 +58,15 @@ impl Snapshot {
     /// # Errors
     /// What the disk said.
     pub fn told(&self) -> Result<Vec<Told>, StoreError> {
-        let mut statement = self.connection.prepare("SELECT key, destination FROM conditions")?;
-        let rows = statement.query_map([], |row| Ok(Told { key: row.get(0)?, destination: row.get(1)? }))?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT key, destination FROM conditions")?;
+        let rows = statement.query_map([], |row| {
+            Ok(Told {
+                key: row.get(0)?,
+                destination: row.get(1)?,
+            })
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -68,7 +81,8 @@ impl Snapshot {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Returns how many requests of a source its plugin failed on and have not been read since, and how many bytes they have.
+    /// Returns how many requests of a source its plugin failed on and have not been read since, and
+    /// how many bytes they have.
     ///
     /// # Errors
     /// What the disk said.
@@ -78,7 +92,9 @@ impl Snapshot {
                    FROM requests r JOIN bodies b ON b.seq = r.seq
                    WHERE state = 'failed' AND source = (SELECT id FROM sources WHERE name = ?)";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_row([source], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let found = statement.query_row([source], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })?;
         let whole = |number: i64| usize::try_from(number).unwrap_or_default();
         Ok((whole(found.0), whole(found.1)))
     }
@@ -92,11 +108,20 @@ impl Command for Remember {
     type Output = ();
 
     fn run(&self, step: &mut Step<'_>) -> Result<(), StoreError> {
-        for Seen { source, last_seen, silence } in &self.0 {
+        for Seen {
+            source,
+            last_seen,
+            silence,
+        } in &self.0
+        {
             let id = step.source(source)?;
             step.transaction
                 .prepare_cached("UPDATE sources SET last_seen = ?2, silence = ?3 WHERE id = ?1")?
-                .execute(params![id, last_seen, i64::try_from(silence.as_millis()).unwrap_or(i64::MAX)])?;
+                .execute(params![
+                    id,
+                    last_seen,
+                    i64::try_from(silence.as_millis()).unwrap_or(i64::MAX)
+                ])?;
         }
         Ok(())
     }

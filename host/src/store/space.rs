@@ -20,11 +20,19 @@ impl Space {
     /// What the disk said.
     pub fn of(connection: &Connection) -> Result<Self, StoreError> {
         let pragma = |name: &str| -> Result<u64, StoreError> {
-            let number: i64 = connection.prepare_cached(name)?.query_row([], |row| row.get(0))?;
+            let number: i64 = connection
+                .prepare_cached(name)?
+                .query_row([], |row| row.get(0))?;
             Ok(number.unsigned_abs())
         };
-        let (pages, free, size) =
-            (pragma("PRAGMA page_count")?, pragma("PRAGMA freelist_count")?, pragma("PRAGMA page_size")?);
-        Ok(Self { in_use: pages.saturating_sub(free) * size, spare: free * size })
+        let (pages, free, size) = (
+            pragma("PRAGMA page_count")?,
+            pragma("PRAGMA freelist_count")?,
+            pragma("PRAGMA page_size")?,
+        );
+        Ok(Self {
+            in_use: pages.saturating_sub(free) * size,
+            spare: free * size,
+        })
     }
 }

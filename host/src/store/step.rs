@@ -8,7 +8,8 @@ use super::StoreError;
 use super::repeats::Repeat;
 use super::totals::Totals;
 
-/// Names of sources and destinations, by the numbers under which rows have them. There are few, and they are never removed.
+/// Names of sources and destinations, by the numbers under which rows have them. There are few, and
+/// they are never removed.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     sources: HashMap<String, i64>,
@@ -40,7 +41,12 @@ impl Step<'_> {
     /// # Errors
     /// What the disk said.
     pub fn destination(&mut self, name: &str) -> Result<i64, StoreError> {
-        number(self.transaction, &mut self.names.destinations, "destinations", name)
+        number(
+            self.transaction,
+            &mut self.names.destinations,
+            "destinations",
+            name,
+        )
     }
 
     /// Takes the number of a new request.
@@ -60,12 +66,15 @@ fn number(
     if let Some(id) = known.get(name) {
         return Ok(*id);
     }
-    let mut select = transaction.prepare_cached(&format!("SELECT id FROM {table} WHERE name = ?"))?;
+    let mut select =
+        transaction.prepare_cached(&format!("SELECT id FROM {table} WHERE name = ?"))?;
     let found = select.query_row([name], |row| row.get(0)).optional()?;
     let id = match found {
         Some(id) => id,
         None => {
-            transaction.prepare_cached(&format!("INSERT INTO {table} (name) VALUES (?)"))?.execute(params![name])?;
+            transaction
+                .prepare_cached(&format!("INSERT INTO {table} (name) VALUES (?)"))?
+                .execute(params![name])?;
             transaction.last_insert_rowid()
         }
     };

@@ -19,8 +19,8 @@ pub const VERSION: i64 = OLDER.len() as i64 + 1;
 /// The time a connection waits for another process, such as `events replay`, that is writing.
 pub const BUSY: Duration = Duration::from_secs(5);
 
-/// Sets what every connection needs: a plan that stands whatever is bound (else STAT4 plans some statements anew at each
-/// use), and a file whose schema may hold whatever somebody wrote into it.
+/// Sets what every connection needs: a plan that stands whatever is bound (else STAT4 plans some
+/// statements anew at each use), and a file whose schema may hold whatever somebody wrote into it.
 pub fn harden(connection: &Connection) -> Result<(), StoreError> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -32,7 +32,10 @@ pub fn harden(connection: &Connection) -> Result<(), StoreError> {
 pub fn make(connection: &mut Connection, version: i64) -> Result<(), StoreError> {
     match version {
         VERSION => Ok(connection.execute_batch(NEWEST)?),
-        older => migrate(connection, &OLDER[..usize::try_from(older).unwrap_or_default()]),
+        older => migrate(
+            connection,
+            &OLDER[..usize::try_from(older).unwrap_or_default()],
+        ),
     }
 }
 
@@ -54,5 +57,12 @@ pub fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreE
 /// [`StoreError::Newer`] where this program does not know it.
 pub fn version(connection: &Connection) -> Result<i64, StoreError> {
     let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > VERSION { Err(StoreError::Newer { found, known: VERSION }) } else { Ok(found) }
+    if found > VERSION {
+        Err(StoreError::Newer {
+            found,
+            known: VERSION,
+        })
+    } else {
+        Ok(found)
+    }
 }

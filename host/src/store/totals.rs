@@ -1,4 +1,5 @@
-//! The number of deliveries in each state: kept in step with every commit, because counting millions of rows takes seconds.
+//! The number of deliveries in each state: kept in step with every commit, because counting
+//! millions of rows takes seconds.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -22,7 +23,9 @@ impl Totals {
         let mut statement = connection.prepare("SELECT n FROM totals WHERE state = ?")?;
         let mut read = |state: &str| -> Result<i64, StoreError> {
             // Figures for a page: whatever else stands there is no reason not to start.
-            let n = statement.query_row([state], |row| Ok(row.get(0).unwrap_or_default())).optional()?;
+            let n = statement
+                .query_row([state], |row| Ok(row.get(0).unwrap_or_default()))
+                .optional()?;
             Ok(n.unwrap_or_default())
         };
         Ok(Self {

@@ -39,11 +39,19 @@ impl Command for Wake {
             .query_map(params![self.from, destination, self.now_ms, BATCH as i64], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         // Before all that came in meanwhile: what has waited longest goes first.
-        let mut update = step.transaction.prepare_cached("UPDATE queue SET due_at = 0 WHERE id = ?")?;
+        let mut update = step
+            .transaction
+            .prepare_cached("UPDATE queue SET due_at = 0 WHERE id = ?")?;
         for id in &waiting {
             update.execute([id])?;
         }
-        let next = waiting.last().filter(|_| waiting.len() == BATCH).and_then(|last| last.checked_add(1));
-        Ok(Woken { deliveries: waiting.len(), next })
+        let next = waiting
+            .last()
+            .filter(|_| waiting.len() == BATCH)
+            .and_then(|last| last.checked_add(1));
+        Ok(Woken {
+            deliveries: waiting.len(),
+            next,
+        })
     }
 }

@@ -23,8 +23,9 @@ const GROUP: usize = 512;
 /// No request has a number beyond this: ten thousand a second come to it after a century.
 pub(super) const LAST_SEQ: i64 = 1 << 45;
 
-/// One more than the number of any request, and of any that a row claims to belong to: a row that stands where a new one is
-/// to go would stop all of them. What claims to belong to a request that no gateway has reached is none of ours.
+/// One more than the number of any request, and of any that a row claims to belong to: a row that
+/// stands where a new one is to go would stop all of them. What claims to belong to a request that
+/// no gateway has reached is none of ours.
 pub(super) const NEXT_SEQ: &str = "SELECT 1 + max(0,
     ifnull((SELECT max(seq) FROM requests WHERE seq < ?1), 0),
     ifnull((SELECT max(seq) FROM bodies WHERE seq < ?1), 0),
@@ -69,7 +70,11 @@ pub struct Trouble {
 impl Trouble {
     /// Adds a failure.
     pub(super) fn meet(&mut self, error: &StoreError) {
-        *self = Self { failures: self.failures + 1, said: Some(error.clone()), lasts: true };
+        *self = Self {
+            failures: self.failures + 1,
+            said: Some(error.clone()),
+            lasts: true,
+        };
     }
 }
 
@@ -104,7 +109,11 @@ impl Writer {
         metrics: Metrics,
         lock: Lock,
     ) -> Result<Self, StoreError> {
-        let numbers = [LAST_SEQ, ALERTS_PER_REQUEST as i64, DELIVERIES_PER_ALERT as i64];
+        let numbers = [
+            LAST_SEQ,
+            ALERTS_PER_REQUEST as i64,
+            DELIVERIES_PER_ALERT as i64,
+        ];
         let next_seq = connection.query_row(NEXT_SEQ, numbers, |row| row.get(0))?;
         let totals = Totals::read(&connection)?;
         let writer = Self {
@@ -124,7 +133,8 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Works until [`Message::Close`], or until there is no handle left that could ask for anything.
+    /// Works until [`Message::Close`], or until there is no handle left that could ask for
+    /// anything.
     pub fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let (mut messages, mut group) = (Vec::with_capacity(GROUP), Vec::with_capacity(GROUP));
         while queue.blocking_recv_many(&mut messages, GROUP) > 0 {
@@ -150,16 +160,20 @@ impl Writer {
         self.signals.tell(&outcome);
         match &outcome {
             Ok(()) => {
-                self.metrics.commit_duration.observe(started.elapsed().as_secs_f64());
+                self.metrics
+                    .commit_duration
+                    .observe(started.elapsed().as_secs_f64());
                 self.metrics.commit_group.observe(group.len() as f64);
                 self.show();
             }
             Err(error) => {
-                // Outcomes are tried again twice a second, each of them, for as long as the disk is full.
+                // Outcomes are tried again twice a second, each of them, for as long as the disk is
+                // full.
                 if let Some(left_out) = self.throttle.due("", error.kind()) {
                     tracing::error!(%error, commands = group.len(), left_out, "a commit failed; nothing of it was confirmed");
                 }
-                // One bad row must not cost its neighbours theirs. A disk that fails does so for each of them.
+                // One bad row must not cost its neighbours theirs. A disk that fails does so for
+                // each of them.
                 if group.len() > 1 && matches!(error, StoreError::Row(_) | StoreError::Damaged(_)) {
                     for command in group.drain(..) {
                         self.commit(&mut vec![command], false);
@@ -181,7 +195,9 @@ impl Writer {
     fn transact(&mut self, group: &mut [Box<dyn Queued>], last: bool) -> Result<(), StoreError> {
         let (mut next_seq, mut totals, mut met) = (self.next_seq, self.totals, Vec::new());
         // IMMEDIATE, so that waiting for another process happens here and not in the midst.
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let run = || -> Result<bool, StoreError> {
             for command in group {
                 command.run(&mut Step {
@@ -222,14 +238,24 @@ impl Writer {
     fn show(&self) {
         self.totals.show(&self.metrics);
         let dead = self.totals.dead;
-        self.signals.dead.send_if_modified(|shown| std::mem::replace(shown, dead) != dead);
-        self.signals.identities.store(self.totals.alerts.unsigned_abs(), Ordering::Relaxed);
-        self.signals.repeats.store(self.repeats.any(), Ordering::Relaxed);
+        self.signals
+            .dead
+            .send_if_modified(|shown| std::mem::replace(shown, dead) != dead);
+        self.signals
+            .identities
+            .store(self.totals.alerts.unsigned_abs(), Ordering::Relaxed);
+        self.signals
+            .repeats
+            .store(self.repeats.any(), Ordering::Relaxed);
         // A figure for retention and for the metrics; the next commit brings another.
         if let Ok(Space { in_use, spare }) = Space::of(&self.connection) {
-            self.metrics.store_size.set(i64::try_from(in_use).unwrap_or(i64::MAX));
+            self.metrics
+                .store_size
+                .set(i64::try_from(in_use).unwrap_or(i64::MAX));
             self.signals.spare.store(spare, Ordering::Relaxed);
-            self.signals.bytes.send_if_modified(|shown| std::mem::replace(shown, in_use) != in_use);
+            self.signals
+                .bytes
+                .send_if_modified(|shown| std::mem::replace(shown, in_use) != in_use);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! `Content-Encoding` and charsets, undone by the host before it calls a plugin.
 //!
-//! Here and not in the plugins, because four decompressors and the tables of all charsets are 400 KiB of wasm, and because
-//! native code is faster. The result is bounded before it is made: a decompressor stops at the limit.
+//! Here and not in the plugins, because four decompressors and the tables of all charsets are 400
+//! KiB of wasm, and because native code is faster. The result is bounded before it is made: a
+//! decompressor stops at the limit.
 
 use std::io::{self, Read};
 
@@ -15,34 +16,49 @@ use super::multipart;
 /// More codings, one around the other, are none of a sender's.
 const MAX_CODINGS: usize = 3;
 
-/// Puts the body for reading into a request, where that is another than the one that was sent. For tests and tools that
-/// make requests: the host does the same with [`content`].
+/// Puts the body for reading into a request, where that is another than the one that was sent. For
+/// tests and tools that make requests: the host does the same with [`content`].
 pub fn fill(request: &mut Request, limit: usize) {
     let header = |name: &str| {
         let all = request.header_all(name).collect::<Vec<_>>();
         (!all.is_empty()).then(|| all.join(", "))
     };
     let (coding, media_type) = (header("content-encoding"), header("content-type"));
-    request.content = content(coding.as_deref(), media_type.as_deref(), &request.body.bytes(), limit);
+    request.content = content(
+        coding.as_deref(),
+        media_type.as_deref(),
+        &request.body.bytes(),
+        limit,
+    );
 }
 
-/// The body for reading, of a body as it was sent; `None` where that is fit to be read as it is, which is nearly always.
-/// `limit` bounds the bytes of what is decoded.
-pub fn content(coding: Option<&str>, media_type: Option<&str>, body: &[u8], limit: usize) -> Option<Content> {
+/// The body for reading, of a body as it was sent; `None` where that is fit to be read as it is,
+/// which is nearly always. `limit` bounds the bytes of what is decoded.
+pub fn content(
+    coding: Option<&str>,
+    media_type: Option<&str>,
+    body: &[u8],
+    limit: usize,
+) -> Option<Content> {
     match decoded(coding, media_type.unwrap_or_default(), body, limit) {
         Ok(content) => content,
         Err(why) => Some(Content::Unreadable(why)),
     }
 }
 
-/// Returns whether a body may be another for reading than as it was sent: a cheap look that settles nearly every request.
-/// `is_coded` tells whether it has a `Content-Encoding`.
+/// Returns whether a body may be another for reading than as it was sent: a cheap look that settles
+/// nearly every request. `is_coded` tells whether it has a `Content-Encoding`.
 pub fn may_differ(is_coded: bool, body: &[u8]) -> bool {
     // NUL and ESC are what UTF-16 and ISO-2022 look like where they are valid UTF-8 as well.
     is_coded || str::from_utf8(body).is_err() || body.iter().any(|byte| matches!(byte, 0 | 0x1b))
 }
 
-fn decoded(coding: Option<&str>, media_type: &str, body: &[u8], limit: usize) -> Result<Option<Content>, Unreadable> {
+fn decoded(
+    coding: Option<&str>,
+    media_type: &str,
+    body: &[u8],
+    limit: usize,
+) -> Result<Option<Content>, Unreadable> {
     let unpacked = unpack(coding, body, limit)?;
     let bytes = unpacked.as_deref().unwrap_or(body);
     if let Some(encoding) = charset(media_type, bytes)? {
@@ -59,7 +75,10 @@ fn decoded(coding: Option<&str>, media_type: &str, body: &[u8], limit: usize) ->
 }
 
 fn too_large(coding: &str, limit: usize) -> Unreadable {
-    Unreadable { reason: format!("{coding} that is too large decoded"), at: format!("more than {limit} bytes") }
+    Unreadable {
+        reason: format!("{coding} that is too large decoded"),
+        at: format!("more than {limit} bytes"),
+    }
 }
 
 /// The compressions, by their names in `Content-Encoding`.
@@ -73,7 +92,11 @@ enum Coding {
 
 /// Undoes the codings that a header names, the last first. `None` where nothing is packed.
 fn unpack(header: Option<&str>, body: &[u8], limit: usize) -> Result<Option<Vec<u8>>, Unreadable> {
-    let names = header.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
+    let names = header
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
     let mut codings = Vec::new();
     for name in names {
         codings.push(match &*name.to_ascii_lowercase() {
@@ -86,12 +109,18 @@ fn unpack(header: Option<&str>, body: &[u8], limit: usize) -> Result<Option<Vec<
             label if Encoding::for_label(label.as_bytes()).is_some() => continue,
             _ => {
                 let reason = "a Content-Encoding that is not known".to_owned();
-                return Err(Unreadable { reason, at: crate::text::line(name, 40) });
+                return Err(Unreadable {
+                    reason,
+                    at: crate::text::line(name, 40),
+                });
             }
         });
     }
     if codings.len() > MAX_CODINGS {
-        return Err(Unreadable { reason: "too many Content-Encodings".to_owned(), at: codings.len().to_string() });
+        return Err(Unreadable {
+            reason: "too many Content-Encodings".to_owned(),
+            at: codings.len().to_string(),
+        });
     }
     if codings.is_empty() && is_gzip(body) {
         codings.push(Coding::Gzip);
@@ -111,14 +140,21 @@ fn is_gzip(bytes: &[u8]) -> bool {
 }
 
 impl Coding {
-    /// `None` where the bytes are plainly not packed: a proxy has unpacked them and left the header.
+    /// `None` where the bytes are plainly not packed: a proxy has unpacked them and left the
+    /// header.
     fn undo(self, packed: &[u8], limit: usize) -> Result<Option<Vec<u8>>, Unreadable> {
         let (name, unpacked) = match self {
             Self::Gzip if !is_gzip(packed) => return Ok(None),
             Self::Zstd if !packed.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => return Ok(None),
-            Self::Gzip => ("gzip", read(flate2::bufread::MultiGzDecoder::new(packed), limit)),
+            Self::Gzip => (
+                "gzip",
+                read(flate2::bufread::MultiGzDecoder::new(packed), limit),
+            ),
             Self::Zstd => ("zstd", zstd(packed, limit)),
-            Self::Brotli => ("br", read(brotli_decompressor::Decompressor::new(packed, 4096), limit)),
+            Self::Brotli => (
+                "br",
+                read(brotli_decompressor::Decompressor::new(packed, 4096), limit),
+            ),
             // The standard means zlib's format, and some senders send the bare one.
             Self::Deflate => (
                 "deflate",
@@ -154,42 +190,60 @@ fn zstd(mut packed: &[u8], limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // Frames one behind the other are one body.
     while !packed.is_empty() && bytes.len() <= limit {
-        let frame = ruzstd::decoding::StreamingDecoder::new(&mut packed).map_err(io::Error::other)?;
-        frame.take((limit - bytes.len()) as u64 + 1).read_to_end(&mut bytes)?;
+        let frame =
+            ruzstd::decoding::StreamingDecoder::new(&mut packed).map_err(io::Error::other)?;
+        frame
+            .take((limit - bytes.len()) as u64 + 1)
+            .read_to_end(&mut bytes)?;
     }
     Ok(bytes)
 }
 
-/// The charset that the bytes have to be decoded from: by a byte order mark, by `Content-Type`, by XML's declaration, or
-/// because the bytes are plainly UTF-16. `None` for UTF-8, and for parts, each of which may have its own.
+/// The charset that the bytes have to be decoded from: by a byte order mark, by `Content-Type`, by
+/// XML's declaration, or because the bytes are plainly UTF-16. `None` for UTF-8, and for parts,
+/// each of which may have its own.
 fn charset(media_type: &str, bytes: &[u8]) -> Result<Option<&'static Encoding>, Unreadable> {
     if let Some((encoding, _)) = Encoding::for_bom(bytes) {
         return Ok((encoding != UTF_8).then_some(encoding));
     }
-    if media_type.trim_start().get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/")) {
+    if media_type
+        .trim_start()
+        .get(..10)
+        .is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
+    {
         return Ok(None);
     }
     if let Some(encoding) = without_mark(bytes) {
         return Ok(Some(encoding));
     }
-    let Some(label) = multipart::parameter(media_type, "charset").or_else(|| xml_encoding(bytes)) else {
+    let Some(label) = multipart::parameter(media_type, "charset").or_else(|| xml_encoding(bytes))
+    else {
         return Ok(None);
     };
     match Encoding::for_label(label.trim().as_bytes()) {
-        // What is valid UTF-8 is nothing else, whatever its type says, but for charsets whose own marks are ASCII.
+        // What is valid UTF-8 is nothing else, whatever its type says, but for charsets whose own
+        // marks are ASCII.
         Some(encoding) => {
-            let marked = !encoding.is_ascii_compatible() && bytes.iter().any(|byte| matches!(byte, 0 | 0x1b));
-            Ok((encoding != UTF_8 && (marked || str::from_utf8(bytes).is_err())).then_some(encoding))
+            let marked = !encoding.is_ascii_compatible()
+                && bytes.iter().any(|byte| matches!(byte, 0 | 0x1b));
+            Ok(
+                (encoding != UTF_8 && (marked || str::from_utf8(bytes).is_err()))
+                    .then_some(encoding),
+            )
         }
         None if str::from_utf8(bytes).is_ok() => Ok(None),
         None => {
             let reason = "a charset that is not known".to_owned();
-            Err(Unreadable { reason, at: crate::text::line(&label, 40) })
+            Err(Unreadable {
+                reason,
+                at: crate::text::line(&label, 40),
+            })
         }
     }
 }
 
-/// UTF-16 without a mark: every other byte of the first characters is zero, as RFC 4627 found it out for JSON.
+/// UTF-16 without a mark: every other byte of the first characters is zero, as RFC 4627 found it
+/// out for JSON.
 fn without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     match *bytes.get(..4)? {
         [0, a, 0, b] if a != 0 && b != 0 => Some(UTF_16BE),
@@ -254,7 +308,10 @@ mod tests {
         for (coding, body) in [
             ("gzip", &*gzip(JSON.as_bytes())),
             ("GZIP, identity", &gzip(JSON.as_bytes())),
-            ("x-gzip", &[gzip(&JSON.as_bytes()[..5]), gzip(&JSON.as_bytes()[5..])].concat()),
+            (
+                "x-gzip",
+                &[gzip(&JSON.as_bytes()[..5]), gzip(&JSON.as_bytes()[5..])].concat(),
+            ),
             ("deflate", &zlib(JSON.as_bytes())),
             ("deflate", bare),
             ("zstd", &zstd_of(JSON.as_bytes())),
@@ -263,7 +320,11 @@ mod tests {
         ] {
             assert_eq!(text(of(coding, body)), JSON, "{coding}");
         }
-        assert_eq!(text(content(None, None, &gzip(JSON.as_bytes()), 1_000)), JSON, "without a header");
+        assert_eq!(
+            text(content(None, None, &gzip(JSON.as_bytes()), 1_000)),
+            JSON,
+            "without a header"
+        );
     }
 
     #[test]
@@ -278,14 +339,29 @@ mod tests {
     fn result_is_bounded_for_every_coding() {
         let bomb = vec![b' '; 1_001];
         let within = &bomb[..1_000];
-        for (coding, pack) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("deflate", zlib), ("zstd", zstd_of)] {
+        for (coding, pack) in [
+            ("gzip", gzip as fn(&[u8]) -> Vec<u8>),
+            ("deflate", zlib),
+            ("zstd", zstd_of),
+        ] {
             assert_eq!(text(of(coding, &pack(within))).len(), 1_000, "{coding}");
-            let Some(Content::Unreadable(why)) = of(coding, &pack(&bomb)) else { panic!("{coding}") };
-            assert_eq!(why.to_string(), format!("{coding} that is too large decoded: more than 1000 bytes"));
+            let Some(Content::Unreadable(why)) = of(coding, &pack(&bomb)) else {
+                panic!("{coding}")
+            };
+            assert_eq!(
+                why.to_string(),
+                format!("{coding} that is too large decoded: more than 1000 bytes")
+            );
         }
-        let Some(Content::Unreadable(why)) = content(Some("br"), None, BROTLI, 5) else { panic!() };
+        let Some(Content::Unreadable(why)) = content(Some("br"), None, BROTLI, 5) else {
+            panic!()
+        };
         assert_eq!(why.reason, "br that is too large decoded");
-        let wide: Vec<u8> = "ä".repeat(600).encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let wide: Vec<u8> = "ä"
+            .repeat(600)
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
         let utf16 = content(None, Some("text/plain; charset=utf-16le"), &wide, 1_000);
         assert!(matches!(utf16, Some(Content::Unreadable(_))), "{utf16:?}");
     }
@@ -295,13 +371,19 @@ mod tests {
         let whole = gzip(JSON.as_bytes());
         for (coding, body, said) in [
             ("gzip", &whole[..whole.len() - 9], "gzip that is broken"),
-            ("zstd", &[0x28, 0xb5, 0x2f, 0xfd, 0xff][..], "zstd that is broken"),
+            (
+                "zstd",
+                &[0x28, 0xb5, 0x2f, 0xfd, 0xff][..],
+                "zstd that is broken",
+            ),
             ("br", &[0xff; 9], "br that is broken"),
             ("deflate", &[0xff; 9], "deflate that is broken"),
             ("compress", b"x", "a Content-Encoding that is not known"),
             ("gzip,gzip,gzip,gzip", b"x", "too many Content-Encodings"),
         ] {
-            let Some(Content::Unreadable(why)) = of(coding, body) else { panic!("{coding}") };
+            let Some(Content::Unreadable(why)) = of(coding, body) else {
+                panic!("{coding}")
+            };
             assert_eq!(why.reason, said);
         }
     }
@@ -310,7 +392,10 @@ mod tests {
     fn charsets_are_undone() {
         let wide = |mark: bool, unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
             let mark = mark.then_some(0xfeff);
-            mark.into_iter().chain(JSON.encode_utf16()).flat_map(unit).collect()
+            mark.into_iter()
+                .chain(JSON.encode_utf16())
+                .flat_map(unit)
+                .collect()
         };
         let latin1: Vec<u8> = JSON.chars().map(|char| char as u8).collect();
         for (media_type, body) in [
@@ -318,25 +403,46 @@ mod tests {
             ("application/json", wide(true, u16::to_be_bytes)),
             ("application/json", wide(false, u16::to_le_bytes)),
             ("application/json", wide(false, u16::to_be_bytes)),
-            ("application/json; charset=utf-16be", wide(false, u16::to_be_bytes)),
+            (
+                "application/json; charset=utf-16be",
+                wide(false, u16::to_be_bytes),
+            ),
             ("application/json; charset=ISO-8859-1", latin1.clone()),
             ("application/json; charset=\"windows-1252\"", latin1),
         ] {
-            assert_eq!(text(content(None, Some(media_type), &body, 1_000)), JSON, "{media_type}");
+            assert_eq!(
+                text(content(None, Some(media_type), &body, 1_000)),
+                JSON,
+                "{media_type}"
+            );
         }
         let xml = b"<?xml version='1.0' encoding='iso-8859-1'?><a>Zo\xeb</a>";
         assert!(text(content(None, Some("text/xml"), xml, 1_000)).contains("Zoë"));
         let sjis = b"\x83A\x83\x89\x81[\x83g";
-        assert_eq!(text(content(None, Some("text/plain; charset=shift_jis"), sjis, 1_000)), "アラート");
+        assert_eq!(
+            text(content(
+                None,
+                Some("text/plain; charset=shift_jis"),
+                sjis,
+                1_000
+            )),
+            "アラート"
+        );
     }
 
     #[test]
     fn wrong_charset_of_valid_utf8_is_ignored() {
         for label in ["utf-8", "iso-8859-1", "us-ascii", "utf-16", "klingon"] {
             let media_type = format!("application/json; charset={label}");
-            assert_eq!(content(None, Some(&media_type), JSON.as_bytes(), 1_000), None, "{label}");
+            assert_eq!(
+                content(None, Some(&media_type), JSON.as_bytes(), 1_000),
+                None,
+                "{label}"
+            );
         }
-        let Some(Content::Unreadable(why)) = content(None, Some("text/plain; charset=klingon"), b"\xff", 9) else {
+        let Some(Content::Unreadable(why)) =
+            content(None, Some("text/plain; charset=klingon"), b"\xff", 9)
+        else {
             panic!()
         };
         assert_eq!(why.to_string(), "a charset that is not known: klingon");

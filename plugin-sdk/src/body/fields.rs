@@ -13,13 +13,21 @@ const MAX_FIELDS: usize = 1_000;
 /// An object of texts, with a list where a field is repeated.
 pub(super) fn of_form(form: &Form<'_>) -> String {
     let text = |bytes: &Cow<'_, [u8]>| printable(&String::from_utf8_lossy(bytes));
-    object(form.fields().iter().map(|(name, value)| (text(name), string(&text(value)))))
+    object(
+        form.fields()
+            .iter()
+            .map(|(name, value)| (text(name), string(&text(value)))),
+    )
 }
 
-/// An object of texts, with a list where a field is repeated. A file is an object of its name, type, size and, where it
-/// is text, its text.
+/// An object of texts, with a list where a field is repeated. A file is an object of its name,
+/// type, size and, where it is text, its text.
 pub(super) fn of_parts(parts: &[Part<'_>]) -> String {
-    object(parts.iter().map(|part| (printable(&part.name), value(part))))
+    object(
+        parts
+            .iter()
+            .map(|part| (printable(&part.name), value(part))),
+    )
 }
 
 fn value(part: &Part<'_>) -> String {
@@ -27,7 +35,11 @@ fn value(part: &Part<'_>) -> String {
     let Some(file) = &part.filename else {
         return string(&printable(&String::from_utf8_lossy(&part.value)));
     };
-    let mut json = format!("{{\"filename\":{},\"size\":{}", string(&printable(file)), part.value.len());
+    let mut json = format!(
+        "{{\"filename\":{},\"size\":{}",
+        string(&printable(file)),
+        part.value.len()
+    );
     if let Some(media_type) = &part.media_type {
         json += &format!(",\"content_type\":{}", string(&printable(media_type)));
     }

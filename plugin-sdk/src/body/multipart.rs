@@ -1,7 +1,7 @@
 //! `multipart/form-data` (RFC 7578), read from memory.
 //!
-//! Own code, because the kept crates for it read from a stream: `multer` brings an async runtime's traits into every
-//! plugin. All that is needed here is to cut a body at a line.
+//! Own code, because the kept crates for it read from a stream: `multer` brings an async runtime's
+//! traits into every plugin. All that is needed here is to cut a body at a line.
 
 use std::borrow::Cow;
 
@@ -37,17 +37,28 @@ pub(super) fn read<'a>(body: Cow<'a, [u8]>, boundary: &str) -> Result<Reading<'a
     let text = Cow::Owned(String::from_utf8_lossy(&body).into_owned());
     let parts = match &body {
         Cow::Borrowed(body) => parts(body, boundary)?,
-        Cow::Owned(body) => parts(body, boundary)?.into_iter().map(Part::into_owned).collect(),
+        Cow::Owned(body) => parts(body, boundary)?
+            .into_iter()
+            .map(Part::into_owned)
+            .collect(),
     };
-    Ok(Reading { body: Body::Multipart(parts), text, repairs: Vec::new() })
+    Ok(Reading {
+        body: Body::Multipart(parts),
+        text,
+        repairs: Vec::new(),
+    })
 }
 
 fn parts<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<Part<'b>>, Unreadable> {
-    let wrong = |reason: &str, at: usize| Unreadable { reason: reason.to_owned(), at: format!("byte {at}") };
+    let wrong = |reason: &str, at: usize| Unreadable {
+        reason: reason.to_owned(),
+        at: format!("byte {at}"),
+    };
     let delimiter = format!("--{boundary}");
     let delimiter = delimiter.as_bytes();
     let mut parts = Vec::new();
-    let mut at = delimiter_at(body, delimiter, 0).ok_or_else(|| wrong("a form of parts without its boundary", 0))?;
+    let mut at = delimiter_at(body, delimiter, 0)
+        .ok_or_else(|| wrong("a form of parts without its boundary", 0))?;
     loop {
         let start = at + delimiter.len();
         if body[start..].starts_with(b"--") {
@@ -56,8 +67,11 @@ fn parts<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<Part<'b>>, Unreadable
         if parts.len() == MAX_PARTS {
             return Err(wrong("a form of too many parts", at));
         }
-        let head =
-            start + body[start..].iter().position(|&byte| byte == b'\n').map_or(body.len() - start, |end| end + 1);
+        let head = start
+            + body[start..]
+                .iter()
+                .position(|&byte| byte == b'\n')
+                .map_or(body.len() - start, |end| end + 1);
         let Some(next) = delimiter_at(body, delimiter, head) else {
             return Err(wrong("a form of parts that ends too soon", body.len()));
         };
@@ -86,7 +100,12 @@ fn line_end_cut(part: &[u8]) -> &[u8] {
 
 /// Headers up to an empty line, and the value behind it.
 fn part(bytes: &[u8]) -> Part<'_> {
-    let mut part = Part { name: String::new(), filename: None, media_type: None, value: Cow::Borrowed(&[]) };
+    let mut part = Part {
+        name: String::new(),
+        filename: None,
+        media_type: None,
+        value: Cow::Borrowed(&[]),
+    };
     let mut rest = bytes;
     while !rest.is_empty() {
         let (header, after) = match rest.iter().position(|&byte| byte == b'\n') {
@@ -147,8 +166,18 @@ fn unquoted(quoted: &str) -> (String, &str) {
 
 impl Part<'_> {
     fn into_owned(self) -> Part<'static> {
-        let Self { name, filename, media_type, value } = self;
-        Part { name, filename, media_type, value: Cow::Owned(value.into_owned()) }
+        let Self {
+            name,
+            filename,
+            media_type,
+            value,
+        } = self;
+        Part {
+            name,
+            filename,
+            media_type,
+            value: Cow::Owned(value.into_owned()),
+        }
     }
 }
 
@@ -163,8 +192,14 @@ mod tests {
     fn parts_are_cut_at_the_boundary() {
         let parts = parts(BODY.as_bytes(), "x").unwrap();
         assert_eq!(parts.len(), 2);
-        assert_eq!((&*parts[0].name, &*parts[0].value, &parts[0].filename), ("a b", &b"1"[..], &None));
-        assert_eq!((&*parts[1].name, &*parts[1].value), ("file", &b"l1\r\nl2"[..]));
+        assert_eq!(
+            (&*parts[0].name, &*parts[0].value, &parts[0].filename),
+            ("a b", &b"1"[..], &None)
+        );
+        assert_eq!(
+            (&*parts[1].name, &*parts[1].value),
+            ("file", &b"l1\r\nl2"[..])
+        );
         assert_eq!(parts[1].filename.as_deref(), Some("f;\".txt"));
         assert_eq!(parts[1].media_type.as_deref(), Some("text/plain"));
     }
@@ -182,15 +217,25 @@ mod tests {
             parts(cut, "x").unwrap_err().to_string(),
             format!("a form of parts that ends too soon: byte {}", cut.len())
         );
-        assert_eq!(parts(b"a=1", "x").unwrap_err().reason, "a form of parts without its boundary");
+        assert_eq!(
+            parts(b"a=1", "x").unwrap_err().reason,
+            "a form of parts without its boundary"
+        );
     }
 
     #[test]
     fn boundary_may_be_quoted_and_stand_anywhere() {
-        for value in ["multipart/form-data; boundary=x y", "multipart/form-data;charset=utf-8; Boundary=\"x y\""] {
+        for value in [
+            "multipart/form-data; boundary=x y",
+            "multipart/form-data;charset=utf-8; Boundary=\"x y\"",
+        ] {
             assert_eq!(boundary(value).as_deref(), Some("x y"), "{value}");
         }
-        for value in ["multipart/form-data", "multipart/form-data; boundary=", "a;b;boundary"] {
+        for value in [
+            "multipart/form-data",
+            "multipart/form-data; boundary=",
+            "a;b;boundary",
+        ] {
             assert_eq!(boundary(value), None, "{value}");
         }
     }

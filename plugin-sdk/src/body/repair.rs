@@ -34,7 +34,8 @@ impl Repair {
     }
 }
 
-/// The text with its small mistakes repaired, and which there were. Whether it is JSON then is for the caller to see.
+/// The text with its small mistakes repaired, and which there were. Whether it is JSON then is for
+/// the caller to see.
 pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
     let mut repairs = Vec::new();
     let mut made = |repair| {
@@ -55,7 +56,8 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
             match char {
                 '\\' => {
                     let length = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
-                    // A raw line end behind a backslash is a mistake that has more than one meaning.
+                    // A raw line end behind a backslash is a mistake that has more than one
+                    // meaning.
                     out.push_str(&rest[..length]);
                     rest = &rest[length..];
                     continue;
@@ -73,7 +75,9 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
             rest = &rest[length..];
             continue;
         }
-        let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| rest.starts_with(word));
+        let word = ["NaN", "Infinity", "-Infinity"]
+            .into_iter()
+            .find(|word| rest.starts_with(word));
         if let Some(word) = word.filter(|word| ends_a_value(&rest[word.len()..])) {
             made(Repair::NotANumber);
             out.push('"');
@@ -87,7 +91,11 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
                 in_string = true;
                 out.push('"');
             }
-            ',' if matches!(rest[1..].trim_start().chars().next(), None | Some('}' | ']')) => {
+            ',' if matches!(
+                rest[1..].trim_start().chars().next(),
+                None | Some('}' | ']')
+            ) =>
+            {
                 made(Repair::TrailingComma)
             }
             char => out.push(char),
@@ -98,7 +106,10 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
 }
 
 fn ends_a_value(rest: &str) -> bool {
-    matches!(rest.trim_start().chars().next(), None | Some(',' | '}' | ']'))
+    matches!(
+        rest.trim_start().chars().next(),
+        None | Some(',' | '}' | ']')
+    )
 }
 
 fn escape(out: &mut String, char: char) {
@@ -123,19 +134,35 @@ mod tests {
     #[test]
     fn mistakes_are_repaired_and_named() {
         for (text, repaired, repairs) in [
-            (r#"{"a":NaN,"b":-Infinity}"#, r#"{"a":"NaN","b":"-Infinity"}"#, &[Repair::NotANumber][..]),
-            ("{\"a\":\"x\ny\u{1}\"}", "{\"a\":\"x\\ny\\u0001\"}", &[Repair::ControlCharacter]),
+            (
+                r#"{"a":NaN,"b":-Infinity}"#,
+                r#"{"a":"NaN","b":"-Infinity"}"#,
+                &[Repair::NotANumber][..],
+            ),
+            (
+                "{\"a\":\"x\ny\u{1}\"}",
+                "{\"a\":\"x\\ny\\u0001\"}",
+                &[Repair::ControlCharacter],
+            ),
             ("[1, 2 , ]", "[1, 2  ]", &[Repair::TrailingComma]),
             ("{\"a\":1},\n", "{\"a\":1}", &[Repair::TrailingComma]),
             ("{}\0\0\n", "{}", &[Repair::TrailingNul]),
         ] {
-            assert_eq!(repair(text), (repaired.to_owned(), repairs.to_vec()), "{text:?}");
+            assert_eq!(
+                repair(text),
+                (repaired.to_owned(), repairs.to_vec()),
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn strings_keep_what_looks_like_a_mistake() {
-        for text in [r#"{"a":"NaN,}","b":"\"NaN,]"}"#, r#"["\\", "Infinity"]"#, r#"{"NaN":1}"#] {
+        for text in [
+            r#"{"a":"NaN,}","b":"\"NaN,]"}"#,
+            r#"["\\", "Infinity"]"#,
+            r#"{"NaN":1}"#,
+        ] {
             assert_eq!(repair(text), (text.to_owned(), vec![]), "{text}");
         }
     }

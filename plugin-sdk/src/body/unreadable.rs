@@ -15,22 +15,37 @@ const MAX_TITLE_CHARS: usize = 200;
 /// As much of the sender's words as a title shows.
 const MAX_WORDS_CHARS: usize = 100;
 
-/// As much of the body as the details show; the host keeps all of it. As text it grows threefold at most.
+/// As much of the body as the details show; the host keeps all of it. As text it grows threefold at
+/// most.
 const MAX_SHOWN_BYTES: usize = 256 * 1024;
 
 /// The places where senders put their words.
-const LIKELY: [&str; 10] =
-    ["title", "summary", "subject", "alertname", "alert_name", "message", "msg", "text", "name", "description"];
+const LIKELY: [&str; 10] = [
+    "title",
+    "summary",
+    "subject",
+    "alertname",
+    "alert_name",
+    "message",
+    "msg",
+    "text",
+    "name",
+    "description",
+];
 
-/// The alert of a request that proved its sender and cannot be read. It is at least HIGH, because what it says is not
-/// known; its title is what can be made out; its id is hashed over all that it was made from, so that the same request
-/// again is a repeat and any other is not.
+/// The alert of a request that proved its sender and cannot be read. It is at least HIGH, because
+/// what it says is not known; its title is what can be made out; its id is hashed over all that it
+/// was made from, so that the same request again is a repeat and any other is not.
 pub fn alert(request: &Request, why: &Unreadable, priority: Priority) -> Alert {
     let bytes = request.body.bytes();
     let text = String::from_utf8_lossy(&bytes);
     let what = format!("could not be read: {why}");
     let title = match words(&text) {
-        Some(words) => format!("{}: {} ({what})", request.source, line(&words, MAX_WORDS_CHARS)),
+        Some(words) => format!(
+            "{}: {} ({what})",
+            request.source,
+            line(&words, MAX_WORDS_CHARS)
+        ),
         None => format!("{}: a request {what}", request.source),
     };
     let header = |name: &str| request.header(name).unwrap_or_default();
@@ -51,7 +66,11 @@ pub fn alert(request: &Request, why: &Unreadable, priority: Priority) -> Alert {
         details: details(&bytes, why),
         unreadable: Some(why.clone()),
         // The contract orders priorities from the most urgent down.
-        ..Alert::new(format!("unreadable sha256:{id}"), priority.min(Priority::High), line(&title, MAX_TITLE_CHARS))
+        ..Alert::new(
+            format!("unreadable sha256:{id}"),
+            priority.min(Priority::High),
+            line(&title, MAX_TITLE_CHARS),
+        )
     }
 }
 
@@ -63,22 +82,32 @@ fn details(bytes: &[u8], why: &Unreadable) -> Option<Box<RawValue>> {
             let text = &text[..text.floor_char_boundary(MAX_SHOWN_BYTES)];
             json::object([("unreadable", &*why), ("body_text", text)])
         }
-        Err(_) => json::object([("unreadable", &*why), ("body_base64", &*STANDARD.encode(shown))]),
+        Err(_) => json::object([
+            ("unreadable", &*why),
+            ("body_base64", &*STANDARD.encode(shown)),
+        ]),
     }
 }
 
-/// The sender's words, as far as they can be made out: the text behind a likely name, or else the beginning. `None` for
-/// what is not text.
+/// The sender's words, as far as they can be made out: the text behind a likely name, or else the
+/// beginning. `None` for what is not text.
 fn words(text: &str) -> Option<String> {
     let said = LIKELY.iter().find_map(|name| {
         let (_, after) = text.split_once(&format!("\"{name}\""))?;
-        let value = after.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+        let value = after
+            .trim_start()
+            .strip_prefix(':')?
+            .trim_start()
+            .strip_prefix('"')?;
         let end = value.find(['"', '\n']).unwrap_or(value.len());
         Some(value[..end].to_owned()).filter(|words| !words.trim().is_empty())
     });
     let is_text = |text: &str| {
         let shown: Vec<char> = text.chars().take(MAX_WORDS_CHARS).collect();
-        let odd = shown.iter().filter(|c| **c == '\u{fffd}' || (c.is_control() && !c.is_whitespace())).count();
+        let odd = shown
+            .iter()
+            .filter(|c| **c == '\u{fffd}' || (c.is_control() && !c.is_whitespace()))
+            .count();
         !text.trim().is_empty() && odd * 10 <= shown.len()
     };
     said.or_else(|| is_text(text).then(|| text.chars().take(4 * MAX_WORDS_CHARS).collect()))

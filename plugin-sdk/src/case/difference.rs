@@ -1,4 +1,5 @@
-//! Compares a case's answer with the expected one. The test kit, which runs a plugin natively, and the host share this.
+//! Compares a case's answer with the expected one. The test kit, which runs a plugin natively, and
+//! the host share this.
 
 use std::path::PathBuf;
 
@@ -41,7 +42,8 @@ pub enum Difference {
 }
 
 impl Case {
-    /// Compares an answer, as JSON, with the expected one. The order of keys and white space do not count.
+    /// Compares an answer, as JSON, with the expected one. The order of keys and white space do not
+    /// count.
     ///
     /// # Errors
     /// The difference, for the author.
@@ -49,21 +51,31 @@ impl Case {
         let found = pretty(answer).map_err(Difference::NotJson)?;
         let path = &self.answer_path;
         let Some(expected) = &self.answer else {
-            return Err(Difference::Missing { path: path.clone(), found });
+            return Err(Difference::Missing {
+                path: path.clone(),
+                found,
+            });
         };
-        let expected = pretty(expected).map_err(|source| Difference::Broken { path: path.clone(), source })?;
+        let expected = pretty(expected).map_err(|source| Difference::Broken {
+            path: path.clone(),
+            source,
+        })?;
         if expected == found {
             return Ok(());
         }
         let diff = TextDiff::from_lines(&expected, &found);
         let header = path.display().to_string();
-        let diff = diff.unified_diff().context_radius(AROUND).header(&header, "the answer").to_string();
+        let diff = diff
+            .unified_diff()
+            .context_radius(AROUND)
+            .header(&header, "the answer")
+            .to_string();
         Err(Difference::Another { diff })
     }
 }
 
-/// JSON in the one spelling in which answers are written down and compared: pretty, keys in alphabetical order, and a
-/// line end after it.
+/// JSON in the one spelling in which answers are written down and compared: pretty, keys in
+/// alphabetical order, and a line end after it.
 ///
 /// # Errors
 /// Where it is no JSON.

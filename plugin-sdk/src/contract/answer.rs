@@ -11,11 +11,12 @@ use serde_json::value::RawValue;
 
 use super::request::Body;
 
-/// A plugin's answer to a request. As JSON it is an object with one key: `alerts`, `ignored`, `rejected` or `reply`.
-/// Beside `alerts` may stand `proof`.
+/// A plugin's answer to a request. As JSON it is an object with one key: `alerts`, `ignored`,
+/// `rejected` or `reply`. Beside `alerts` may stand `proof`.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// The alerts that the request carried, oldest first. They are on disk before the sender is answered 200.
+    /// The alerts that the request carried, oldest first. They are on disk before the sender is
+    /// answered 200.
     Alerts(Alerts),
     /// A genuine request that needs nobody: answered 200, and nothing is kept.
     Ignored {
@@ -24,7 +25,8 @@ pub enum Answer {
     },
     /// The sender could not prove who it is, or this is not a request of this integration at all.
     Rejected(Rejection),
-    /// An answer that the sender demands word for word, such as a challenge when a webhook is registered.
+    /// An answer that the sender demands word for word, such as a challenge when a webhook is
+    /// registered.
     Reply {
         /// The HTTP status, 200 to 599.
         status: u16,
@@ -40,8 +42,9 @@ pub enum Answer {
 pub struct Alerts {
     /// The alerts, oldest first.
     pub list: Vec<Alert>,
-    /// The proof that the plugin has checked by itself. The host remembers it, and a request with the same proof again
-    /// opens nothing. Needless where [`Request::proved`](super::Request::proved) holds one.
+    /// The proof that the plugin has checked by itself. The host remembers it, and a request with
+    /// the same proof again opens nothing. Needless where
+    /// [`Request::proved`](super::Request::proved) holds one.
     pub proof: Option<ProofIdentity>,
 }
 
@@ -88,8 +91,8 @@ impl IntoIterator for Alerts {
 pub struct ProofIdentity {
     /// Unique for the signed text within the source, 1 to 128 bytes: a hash of the signature.
     pub id: String,
-    /// The time when the scheme itself refuses the proof, because a time is signed: RFC 3339, UTC. Until then the host
-    /// remembers it; where this is absent, as long as it remembers event ids.
+    /// The time when the scheme itself refuses the proof, because a time is signed: RFC 3339, UTC.
+    /// Until then the host remembers it; where this is absent, as long as it remembers event ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
 }
@@ -104,8 +107,8 @@ pub struct Rejection {
     /// The advice to the operator; it goes to the log, not to the sender. It must hold no secret.
     #[serde(default)]
     pub help: String,
-    /// The value of `WWW-Authenticate` for a 401, such as `Basic realm="alerts"`: some senders show a login only when they
-    /// are asked for it. Absent where no scheme of HTTP's fits.
+    /// The value of `WWW-Authenticate` for a 401, such as `Basic realm="alerts"`: some senders show
+    /// a login only when they are asked for it. Absent where no scheme of HTTP's fits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge: Option<String>,
 }
@@ -113,7 +116,12 @@ pub struct Rejection {
 impl Rejection {
     /// A rejection without a challenge.
     pub fn new(kind: RejectionKind, reason: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), help: help.into(), challenge: None }
+        Self {
+            kind,
+            reason: reason.into(),
+            help: help.into(),
+            challenge: None,
+        }
     }
 }
 
@@ -134,8 +142,8 @@ pub enum RejectionKind {
 pub struct Alert {
     /// Unique for this event within its source. A repeat is dropped as a duplicate.
     pub event_id: String,
-    /// The key that groups events into one alert at the destination; [`Alert::event_id`] where absent. A `resolve` needs the key
-    /// of the `trigger` that it ends.
+    /// The key that groups events into one alert at the destination; [`Alert::event_id`] where
+    /// absent. A `resolve` needs the key of the `trigger` that it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// True if it opens or closes.
@@ -148,11 +156,13 @@ pub struct Alert {
     /// More words, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The time when it happened: RFC 3339. The host takes the time of receipt where this is absent or does not parse.
+    /// The time when it happened: RFC 3339. The host takes the time of receipt where this is absent
+    /// or does not parse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occurred_at: Option<String>,
-    /// The place of this event among those of its key, where the sender numbers them: a run's number, a version. Of two
-    /// alerts of one key, one with a smaller order than one seen before changes nothing: it is stored as ignored.
+    /// The place of this event among those of its key, where the sender numbers them: a run's
+    /// number, a version. Of two alerts of one key, one with a smaller order than one seen before
+    /// changes nothing: it is stored as ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<i64>,
     /// A page about this event: an absolute `http` or `https` URL.
@@ -164,12 +174,12 @@ pub struct Alert {
     /// All that the sender said, as JSON, byte for byte where the sender sent JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Box<RawValue>>,
-    /// The reason why the request could not be read, where this alert stands for one that could not: the host logs it and
-    /// counts it.
+    /// The reason why the request could not be read, where this alert stands for one that could
+    /// not: the host logs it and counts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<Unreadable>,
-    /// Notes to the operator on how this alert was made. The host logs each kind once, counts it, and `try` shows
-    /// it; the destination sees nothing of it.
+    /// Notes to the operator on how this alert was made. The host logs each kind once, counts it,
+    /// and `try` shows it; the destination sees nothing of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
 }
@@ -203,7 +213,8 @@ impl Alert {
 /// The reason why a body, or a part of it, cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable {
-    /// The fault, in a few words that are the same for every such request, for a metric's label: `not JSON`.
+    /// The fault, in a few words that are the same for every such request, for a metric's label:
+    /// `not JSON`.
     pub reason: String,
     /// The position: `line 1, column 42`. Empty where there is no place to name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -213,7 +224,11 @@ pub struct Unreadable {
 impl fmt::Display for Unreadable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.reason)?;
-        if self.at.is_empty() { Ok(()) } else { write!(out, ": {}", self.at) }
+        if self.at.is_empty() {
+            Ok(())
+        } else {
+            write!(out, ": {}", self.at)
+        }
     }
 }
 
@@ -233,7 +248,11 @@ pub struct Note {
 impl Note {
     /// A note of this kind about a field, where this was found.
     pub fn new(kind: NoteKind, field: &str, found: &str) -> Self {
-        Self { kind, field: field.to_owned(), found: crate::text::line(found, 120) }
+        Self {
+            kind,
+            field: field.to_owned(),
+            found: crate::text::line(found, 120),
+        }
     }
 }
 
@@ -332,8 +351,8 @@ impl Status {
     }
 }
 
-// By hand, because a key beside the enum's own would have to be flattened, and what is flattened is no longer spelled as the
-// plugin spelled it.
+// By hand, because a key beside the enum's own would have to be flattened, and what is flattened is
+// no longer spelled as the plugin spelled it.
 
 impl Serialize for Answer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -359,8 +378,19 @@ impl Serialize for Answer {
             }
             Self::Ignored { reason } => map.serialize_entry("ignored", &Ignored { reason })?,
             Self::Rejected(rejection) => map.serialize_entry("rejected", rejection)?,
-            Self::Reply { status, headers, body } => {
-                map.serialize_entry("reply", &Reply { status: *status, headers, body })?;
+            Self::Reply {
+                status,
+                headers,
+                body,
+            } => {
+                map.serialize_entry(
+                    "reply",
+                    &Reply {
+                        status: *status,
+                        headers,
+                        body,
+                    },
+                )?;
             }
         }
         map.end()
@@ -398,15 +428,25 @@ impl<'de> Deserialize<'de> for Answer {
                 while let Some(key) = map.next_key::<String>()? {
                     answers += usize::from(key != "proof");
                     match key.as_str() {
-                        "alerts" => answer = Some(Answer::Alerts(map.next_value::<Vec<Alert>>()?.into())),
+                        "alerts" => {
+                            answer = Some(Answer::Alerts(map.next_value::<Vec<Alert>>()?.into()))
+                        }
                         "ignored" => {
                             let Ignored { reason } = map.next_value()?;
                             answer = Some(Answer::Ignored { reason });
                         }
                         "rejected" => answer = Some(Answer::Rejected(map.next_value()?)),
                         "reply" => {
-                            let Reply { status, headers, body } = map.next_value()?;
-                            answer = Some(Answer::Reply { status, headers, body });
+                            let Reply {
+                                status,
+                                headers,
+                                body,
+                            } = map.next_value()?;
+                            answer = Some(Answer::Reply {
+                                status,
+                                headers,
+                                body,
+                            });
                         }
                         "proof" => proof = map.next_value()?,
                         other => return Err(de::Error::unknown_variant(other, &KINDS)),

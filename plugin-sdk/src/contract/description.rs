@@ -5,49 +5,54 @@ use serde_json::value::RawValue;
 
 use super::proof::Demand;
 
-/// The description of a plugin. The host asks once, when it loads the plugin. `S` is how the schema is held: a plugin has
-/// it as text, and a reader of schemas as a [`serde_json::Value`].
+/// The description of a plugin. The host asks once, when it loads the plugin. `S` is how the schema
+/// is held: a plugin has it as text, and a reader of schemas as a [`serde_json::Value`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Description<S = Schema> {
-    /// The contract that the plugin was built against: [`CONTRACT_VERSION`](super::CONTRACT_VERSION).
+    /// The contract that the plugin was built against:
+    /// [`CONTRACT_VERSION`](super::CONTRACT_VERSION).
     pub contract: u32,
-    /// The name of the integration, as in `plugin = "<name>"`: lower-case letters, digits and dashes.
+    /// The name of the integration, as in `plugin = "<name>"`: lower-case letters, digits and
+    /// dashes.
     pub name: String,
     /// The plugin's own version, as in its `Cargo.toml`.
     pub version: String,
     /// One line for a catalogue: what the plugin reads, and from whom.
     pub summary: String,
-    /// JSON Schema (draft 2020-12) of the source's `settings` table. The host checks the operator's settings against it
-    /// before the plugin ever sees a request.
+    /// JSON Schema (draft 2020-12) of the source's `settings` table. The host checks the operator's
+    /// settings against it before the plugin ever sees a request.
     pub settings: S,
-    /// The names of the top-level settings that are secrets. All that stands below such a name is never printed.
+    /// The names of the top-level settings that are secrets. All that stands below such a name is
+    /// never printed.
     #[serde(default)]
     pub secrets: Vec<String>,
-    /// True if the plugin proves by itself who sent a request (a signature, say). Where it does not, the host demands a
-    /// `token` for the source.
+    /// True if the plugin proves by itself who sent a request (a signature, say). Where it does
+    /// not, the host demands a `token` for the source.
     #[serde(default)]
     pub authenticates: bool,
-    /// The suffix to the source's URL where the operator pastes it at the sender, such as a `#fragment` of
-    /// connection overrides. Empty where there is nothing to append.
+    /// The suffix to the source's URL where the operator pastes it at the sender, such as a
+    /// `#fragment` of connection overrides. Empty where there is nothing to append.
     #[serde(default)]
     pub url_suffix: String,
-    /// The steps an operator follows at the sender, in Markdown. `{url}` stands for the URL to paste.
+    /// The steps an operator follows at the sender, in Markdown. `{url}` stands for the URL to
+    /// paste.
     #[serde(default)]
     pub setup: String,
-    /// The limits that the plugin asks for, where the usual ones are too small for what its sender sends. The operator's
-    /// own come first.
+    /// The limits that the plugin asks for, where the usual ones are too small for what its sender
+    /// sends. The operator's own come first.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
-    /// The methods beyond POST (and PUT and PATCH, which are read like it) that reach the plugin, in upper case: `GET`, for
-    /// a sender that asks by it whether the address is the operator's.
+    /// The methods beyond POST (and PUT and PATCH, which are read like it) that reach the plugin,
+    /// in upper case: `GET`, for a sender that asks by it whether the address is the operator's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
-    /// The names of the labels that the plugin sets, for `check` to compare an operator's rules with. Empty where they
-    /// are not known beforehand.
+    /// The names of the labels that the plugin sets, for `check` to compare an operator's rules
+    /// with. Empty where they are not known beforehand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
-    /// The proof that the sender owes, so that the host can check it before it calls the plugin (declarative proof). All
-    /// demands must be met. Empty where only the plugin can tell; [`Checked::proof`] comes first.
+    /// The proof that the sender owes, so that the host can check it before it calls the plugin
+    /// (declarative proof). All demands must be met. Empty where only the plugin can tell;
+    /// [`Checked::proof`] comes first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proof: Vec<Demand>,
 }
@@ -76,15 +81,16 @@ impl Limits {
     }
 }
 
-/// A JSON Schema as text. A plugin only hands it over, and the code that would build it as a tree is a tenth of a typical
-/// plugin: so `Schema::from(include_str!("settings.schema.json"))` is better than `Schema::from(serde_json::json!(…))`,
-/// which works as well.
+/// A JSON Schema as text. A plugin only hands it over, and the code that would build it as a tree
+/// is a tenth of a typical plugin: so `Schema::from(include_str!("settings.schema.json"))` is
+/// better than `Schema::from(serde_json::json!(…))`, which works as well.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Schema(Box<RawValue>);
 
 impl From<String> for Schema {
     /// # Panics
-    /// Where the text is no JSON. That is found by the first caller that asks for the description: a test, or the build.
+    /// Where the text is no JSON. That is found by the first caller that asks for the description:
+    /// a test, or the build.
     fn from(text: String) -> Self {
         Self(RawValue::from_string(text).expect("a schema is JSON"))
     }
@@ -104,8 +110,8 @@ impl From<serde_json::Value> for Schema {
     }
 }
 
-/// What a plugin says of one source's settings, beyond what their schema can say: the answer of the optional export
-/// `check`. The host asks once for each source, when it loads the configuration.
+/// What a plugin says of one source's settings, beyond what their schema can say: the answer of the
+/// optional export `check`. The host asks once for each source, when it loads the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
     /// The mistakes. With any, the configuration is refused.
@@ -114,8 +120,8 @@ pub struct Checked {
     /// What is allowed and probably not meant. It is shown, and refuses nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Mistake>,
-    /// True if the plugin proves the sender with these settings, where that depends on them; otherwise
-    /// [`Description::authenticates`] holds.
+    /// True if the plugin proves the sender with these settings, where that depends on them;
+    /// otherwise [`Description::authenticates`] holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authenticates: Option<bool>,
     /// The proof that the sender owes with these settings, where that depends on them; otherwise

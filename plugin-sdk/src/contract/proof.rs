@@ -1,7 +1,8 @@
-//! Declarative proof: how a sender proves itself, said so that the host can check it before it calls the plugin.
+//! Declarative proof: how a sender proves itself, said so that the host can check it before it
+//! calls the plugin.
 //!
-//! A forged request then costs the host one HMAC and no sandbox. The host looks up the secrets itself: a [`Way`] names the
-//! setting that holds them.
+//! A forged request then costs the host one HMAC and no sandbox. The host looks up the secrets
+//! itself: a [`Way`] names the setting that holds them.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,36 +23,47 @@ pub struct Demand {
 pub struct Way {
     /// The way in which the secret proves the sender.
     pub scheme: Scheme,
-    /// The name of the top-level setting that holds the secrets: a text; a list of texts, of which any counts (while one is
-    /// being rotated); or a table from the name of an account or a key to either. For [`Scheme::Login`], `{ user,
-    /// password }` or a list of them.
+    /// The name of the top-level setting that holds the secrets: a text; a list of texts, of which
+    /// any counts (while one is being rotated); or a table from the name of an account or a key to
+    /// either. For [`Scheme::Login`], `{ user, password }` or a list of them.
     pub secret: String,
 }
 
 impl Way {
     /// A way by this scheme, with the secrets of this setting.
     pub fn new(scheme: Scheme, secret: &str) -> Self {
-        Self { scheme, secret: secret.to_owned() }
+        Self {
+            scheme,
+            secret: secret.to_owned(),
+        }
     }
 }
 
 impl Demand {
     /// A demand that one of these ways meets.
     pub fn any(ways: impl IntoIterator<Item = Way>) -> Self {
-        Self { any: ways.into_iter().collect(), help: String::new() }
+        Self {
+            any: ways.into_iter().collect(),
+            help: String::new(),
+        }
     }
 
     /// The same demand, with the place at the sender where the operator enters the secret.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
-        Self { help: help.into(), ..self }
+        Self {
+            help: help.into(),
+            ..self
+        }
     }
 }
 
-/// The way in which a sender proves itself by a secret that it shares with the operator, or by a key of its own.
+/// The way in which a sender proves itself by a secret that it shares with the operator, or by a
+/// key of its own.
 ///
-/// Each scheme can [`verify`](Scheme::verify) a proof and (but for public keys) make one ([`sign`](Scheme::sign)), so that
-/// tests need no recorded secrets; and [`of`](Scheme::of) recognises it in a request.
+/// Each scheme can [`verify`](Scheme::verify) a proof and (but for public keys) make one
+/// ([`sign`](Scheme::sign)), so that tests need no recorded secrets; and [`of`](Scheme::of)
+/// recognises it in a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {
@@ -69,17 +81,18 @@ pub enum Scheme {
         /// The header, in lower case.
         header: String,
     },
-    /// A signature in a header: GitHub, Grafana, PagerDuty, SendGrid, Discord, and most senders that sign at all.
+    /// A signature in a header: GitHub, Grafana, PagerDuty, SendGrid, Discord, and most senders
+    /// that sign at all.
     Signed(Signed),
     /// Slack's: a header with an HMAC of the time and the body.
     Slack,
     /// Stripe's: a header with the time, and an HMAC of the time and the body.
     Stripe,
-    /// That of the Standard Webhooks specification (Svix): headers with an id and the time, and an HMAC of them and the
-    /// body.
+    /// That of the Standard Webhooks specification (Svix): headers with an id and the time, and an
+    /// HMAC of them and the body.
     StandardWebhooks,
-    /// Twilio's by the account's auth token: an HMAC of the URL and the form's fields, or of the URL with the body's hash in
-    /// it; see [`over_url`](crate::signature::over_url).
+    /// Twilio's by the account's auth token: an HMAC of the URL and the form's fields, or of the
+    /// URL with the body's hash in it; see [`over_url`](crate::signature::over_url).
     Twilio,
     /// The same by one of Twilio's shared keys, which a header of the request names.
     TwilioSharedKey,
@@ -88,7 +101,8 @@ pub enum Scheme {
 /// A signature in a header, over a text that a template makes of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
-    /// The header, in lower case. It may hold several signatures with commas or spaces between; any of them counts.
+    /// The header, in lower case. It may hold several signatures with commas or spaces between; any
+    /// of them counts.
     pub header: String,
     /// The prefix of a signature, such as `sha256=`.
     #[serde(default)]
@@ -99,11 +113,13 @@ pub struct Signed {
     /// Its encoding.
     #[serde(default)]
     pub encoding: Encoding,
-    /// The text that is signed: `{body}`, `{time}`, `{url}`, `{path}`, `{method}` and `{header:NAME}` stand for what the
-    /// request has there; all else is itself. Where nothing of it covers the body, the signature proves no body.
+    /// The text that is signed: `{body}`, `{time}`, `{url}`, `{path}`, `{method}` and
+    /// `{header:NAME}` stand for what the request has there; all else is itself. Where nothing of
+    /// it covers the body, the signature proves no body.
     #[serde(default = "over_body")]
     pub over: String,
-    /// Where the time stands that is signed. With one, a proof is stale after [`Signed::tolerance`].
+    /// Where the time stands that is signed. With one, a proof is stale after
+    /// [`Signed::tolerance`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeIn>,
     /// The largest difference between the sender's clock and the time of receipt, in seconds.
@@ -157,7 +173,8 @@ pub enum Algorithm {
     Sha512,
     /// Ed25519; the secret is the sender's public key, in hex, base64 or PEM (Discord).
     Ed25519,
-    /// ECDSA on P-256 with SHA-256, signature in ASN.1; the secret is the sender's public key, in base64 or PEM (SendGrid).
+    /// ECDSA on P-256 with SHA-256, signature in ASN.1; the secret is the sender's public key, in
+    /// base64 or PEM (SendGrid).
     EcdsaP256,
     /// RSA PKCS #1 v1.5 with SHA-256; the secret is the sender's public key, in base64 or PEM.
     RsaSha256,

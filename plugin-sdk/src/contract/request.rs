@@ -17,23 +17,27 @@ pub struct Request {
     pub received_at: String,
     /// The method, in upper case.
     pub method: String,
-    /// The configured public URL of the source with the received path suffix and query string, byte for byte. It is never
-    /// rebuilt from `Host` or `X-Forwarded-*`, so a signature over it can be trusted.
+    /// The configured public URL of the source with the received path suffix and query string, byte
+    /// for byte. It is never rebuilt from `Host` or `X-Forwarded-*`, so a signature over it can be
+    /// trusted.
     pub url: String,
-    /// Names in lower case and values, in the order received, duplicates kept. Bytes above 0x7f are read as Latin-1.
+    /// Names in lower case and values, in the order received, duplicates kept. Bytes above 0x7f are
+    /// read as Latin-1.
     pub headers: Vec<(String, String)>,
     /// The body as it was sent: what signatures are over.
     pub body: Body,
-    /// The body for reading, where that is another than the one that was sent: without its `Content-Encoding`, and as
-    /// UTF-8. Absent where the body is fit to be read as it is. [`crate::body::read`] takes the right one.
+    /// The body for reading, where that is another than the one that was sent: without its
+    /// `Content-Encoding`, and as UTF-8. Absent where the body is fit to be read as it is.
+    /// [`crate::body::read`] takes the right one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
-    /// The proof of the sender that the host has checked, by the demands that the plugin declared. Where it is absent, the
-    /// plugin checks.
+    /// The proof of the sender that the host has checked, by the demands that the plugin declared.
+    /// Where it is absent, the plugin checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proved: Option<Proved>,
-    /// The source's settings, already checked against [`Description::settings`](super::Description::settings). JSON text,
-    /// to be read into a type of the plugin's own; [`crate::export!`] does that.
+    /// The source's settings, already checked against
+    /// [`Description::settings`](super::Description::settings). JSON text, to be read into a type
+    /// of the plugin's own; [`crate::export!`] does that.
     pub settings: Box<RawValue>,
 }
 
@@ -45,8 +49,8 @@ pub struct Proved {
     /// The account or key that this secret is of, where secrets stand in a table by account or key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// What tells the proof from every other: two requests that carry the same proof are one, sent again. Absent for a
-    /// scheme that signs nothing, such as a token.
+    /// What tells the proof from every other: two requests that carry the same proof are one, sent
+    /// again. Absent for a scheme that signs nothing, such as a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<ProofIdentity>,
 }
@@ -82,7 +86,8 @@ impl Body {
         }
     }
 
-    /// The bytes that the sender sent. Base64 that does not decode (no host writes it) reads as empty.
+    /// The bytes that the sender sent. Base64 that does not decode (no host writes it) reads as
+    /// empty.
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
             Self::Text(text) => Cow::Borrowed(text.as_bytes()),

@@ -1,8 +1,8 @@
 //! JSON objects, read leniently: only text that is not JSON fails.
 //!
-//! A struct would refuse a number in place of a string, a repeated key, or half of a surrogate pair in an unused value. An
-//! authentic event must never be lost for such a thing. Text is borrowed where possible: one request can hold a thousand
-//! objects.
+//! A struct would refuse a number in place of a string, a repeated key, or half of a surrogate pair
+//! in an unused value. An authentic event must never be lost for such a thing. Text is borrowed
+//! where possible: one request can hold a thousand objects.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,7 +22,11 @@ impl<'a> Object<'a> {
 
     /// The value of a member; the last one where the key occurs twice, as most parsers have it.
     pub fn get(&self, key: &str) -> Option<&'a str> {
-        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.get())
+        self.0
+            .iter()
+            .rev()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.get())
     }
 
     /// The names of the members, in their order; one that occurs twice is there twice.
@@ -35,7 +39,8 @@ impl<'a> Object<'a> {
         self.0.iter().map(|(name, value)| (&**name, value.get()))
     }
 
-    /// A string, number or boolean as text, without white space around it; `None` where there is nothing to read.
+    /// A string, number or boolean as text, without white space around it; `None` where there is
+    /// nothing to read.
     pub fn text(&self, key: &str) -> Option<String> {
         text(self.get(key)?)
     }
@@ -46,7 +51,8 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A scalar as text. A string that JSON allows and Unicode does not (half a surrogate pair) is shown as it is spelled.
+/// A scalar as text. A string that JSON allows and Unicode does not (half a surrogate pair) is
+/// shown as it is spelled.
 pub fn text(json: &str) -> Option<String> {
     let text = match json.as_bytes().first()? {
         // Without an escape, it is spelled as it is meant.
@@ -120,12 +126,30 @@ mod tests {
 
     #[test]
     fn scalars_are_read_as_text_and_nothing_else_is() {
-        let object =
-            Object::read(r#"{"s":" a\n","n":11200,"big":1e999,"b":true,"null":null,"o":{"x":"y"},"l":[],"e":" "}"#);
-        let texts = ["s", "n", "big", "b", "null", "o", "l", "e", "none"].map(|key| object.text(key));
+        let object = Object::read(
+            r#"{"s":" a\n","n":11200,"big":1e999,"b":true,"null":null,"o":{"x":"y"},"l":[],"e":" "}"#,
+        );
+        let texts =
+            ["s", "n", "big", "b", "null", "o", "l", "e", "none"].map(|key| object.text(key));
         let texts: Vec<_> = texts.iter().map(Option::as_deref).collect();
-        assert_eq!(texts, [Some("a"), Some("11200"), Some("1e999"), Some("true"), None, None, None, None, None]);
-        assert_eq!(object.names().take(3).collect::<Vec<_>>(), ["s", "n", "big"]);
+        assert_eq!(
+            texts,
+            [
+                Some("a"),
+                Some("11200"),
+                Some("1e999"),
+                Some("true"),
+                None,
+                None,
+                None,
+                None,
+                None
+            ]
+        );
+        assert_eq!(
+            object.names().take(3).collect::<Vec<_>>(),
+            ["s", "n", "big"]
+        );
         assert_eq!(object.object("o").text("x").as_deref(), Some("y"));
         assert_eq!(object.object("s").text("x"), None);
     }
@@ -134,7 +158,10 @@ mod tests {
     fn the_last_of_two_members_counts_and_names_are_decoded() {
         let object = Object::read(r#"{"a":"1","\u0061": [2 ]}"#);
         assert_eq!(object.get("a"), Some("[2 ]"));
-        assert_eq!(object.members().collect::<Vec<_>>(), [("a", "\"1\""), ("a", "[2 ]")]);
+        assert_eq!(
+            object.members().collect::<Vec<_>>(),
+            [("a", "\"1\""), ("a", "[2 ]")]
+        );
     }
 
     #[test]

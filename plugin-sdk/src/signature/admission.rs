@@ -9,11 +9,16 @@ use super::{Proof, View};
 const MAX_URL_CHARS: usize = 500;
 
 impl Scheme {
-    /// Lets a request in that was signed with any of the secrets, of which there are several while one is rotated.
+    /// Lets a request in that was signed with any of the secrets, of which there are several while
+    /// one is rotated.
     ///
     /// # Errors
     /// The rejection for everyone else. It holds no secret.
-    pub fn admit<'a>(&self, request: &Request, secrets: impl IntoIterator<Item = &'a str>) -> Result<(), Rejection> {
+    pub fn admit<'a>(
+        &self,
+        request: &Request,
+        secrets: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Rejection> {
         match self.verify_any(request, secrets) {
             Proof::Good => Ok(()),
             proof => Err(self.rejection(proof, &View::from(request))),
@@ -35,7 +40,10 @@ impl Scheme {
             },
             Proof::Stale => Rejection::new(
                 RejectionKind::Forbidden,
-                format!("the {expected} was made more than {} before or after it was received", self.tolerance()),
+                format!(
+                    "the {expected} was made more than {} before or after it was received",
+                    self.tolerance()
+                ),
                 "Compare the clocks of sender and gateway. If they agree, the request was held up on its way, or \
                  somebody has recorded it and sends it again.",
             ),
@@ -49,7 +57,9 @@ impl Scheme {
 
     fn tolerance(&self) -> String {
         match self {
-            Self::Signed(signed) if signed.tolerance != 300 => format!("{} seconds", signed.tolerance),
+            Self::Signed(signed) if signed.tolerance != 300 => {
+                format!("{} seconds", signed.tolerance)
+            }
             _ => "five minutes".to_owned(),
         }
     }
@@ -101,7 +111,12 @@ mod tests {
     fn all_but_the_sender_hear_what_is_missing_wrong_or_stale() {
         let request = || testing::post("https://u:pw@a.example/in/x?token=t0ken").body("a=1");
         for (scheme, secrets, kind, said) in [
-            (Scheme::Bearer, &["s3cret"][..], RejectionKind::Unauthenticated, "there is no bearer token"),
+            (
+                Scheme::Bearer,
+                &["s3cret"][..],
+                RejectionKind::Unauthenticated,
+                "there is no bearer token",
+            ),
             (
                 Scheme::Slack,
                 &["s3cret"],
@@ -109,21 +124,41 @@ mod tests {
                 "no signature in the headers X-Slack-Signature",
             ),
         ] {
-            let rejection = scheme.admit(&request().build(), secrets.iter().copied()).unwrap_err();
+            let rejection = scheme
+                .admit(&request().build(), secrets.iter().copied())
+                .unwrap_err();
             assert_eq!(rejection.kind, kind);
             assert!(rejection.reason.contains(said), "{}", rejection.reason);
         }
-        for scheme in [Scheme::Basic { user: "us".into() }, Scheme::github(), Scheme::Stripe, Scheme::Twilio] {
+        for scheme in [
+            Scheme::Basic { user: "us".into() },
+            Scheme::github(),
+            Scheme::Stripe,
+            Scheme::Twilio,
+        ] {
             let signed = request().signed(&scheme, "s3cret");
-            assert_eq!(scheme.admit(&signed.clone().build(), ["old", "s3cret"]), Ok(()));
+            assert_eq!(
+                scheme.admit(&signed.clone().build(), ["old", "s3cret"]),
+                Ok(())
+            );
             let rejection = scheme.admit(&signed.build(), ["an0ther"]).unwrap_err();
             assert_eq!(rejection.kind, RejectionKind::Forbidden);
             let said = format!("{rejection:?}");
             assert!(said.contains("is not this source's"), "{said}");
-            assert!(["s3cret", "an0ther", "t0ken", "pw"].iter().all(|secret| !said.contains(secret)), "{said}");
+            assert!(
+                ["s3cret", "an0ther", "t0ken", "pw"]
+                    .iter()
+                    .all(|secret| !said.contains(secret)),
+                "{said}"
+            );
         }
-        let late = request().signed(&Scheme::Stripe, "s3cret").received_at("2026-01-01T01:00:00Z").build();
+        let late = request()
+            .signed(&Scheme::Stripe, "s3cret")
+            .received_at("2026-01-01T01:00:00Z")
+            .build();
         let rejection = Scheme::Stripe.admit(&late, ["s3cret"]).unwrap_err();
-        assert!(rejection.kind == RejectionKind::Forbidden && rejection.reason.contains("five minutes"));
+        assert!(
+            rejection.kind == RejectionKind::Forbidden && rejection.reason.contains("five minutes")
+        );
     }
 }

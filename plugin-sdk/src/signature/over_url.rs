@@ -1,11 +1,15 @@
-//! A signature over the URL: Twilio's, by the rules of its "Security" page and of its own libraries.
+//! A signature over the URL: Twilio's, by the rules of its "Security" page and of its own
+//! libraries.
 //!
-//! `X-Twilio-Signature` is base64(HMAC-SHA1(secret, text)), or HMAC-SHA256 where a header names a shared key and that. The text is the full URL; for a form, each parameter
-//! follows in the order of names, as name and decoded value without anything between, repeated values once each and
-//! sorted. For any other body the text is the URL alone, which carries the body's SHA-256 as `bodySHA256`.
+//! `X-Twilio-Signature` is base64(HMAC-SHA1(secret, text)), or HMAC-SHA256 where a header names a
+//! shared key and that. The text is the full URL; for a form, each parameter follows in the order
+//! of names, as name and decoded value without anything between, repeated values once each and
+//! sorted. For any other body the text is the URL alone, which carries the body's SHA-256 as
+//! `bodySHA256`.
 //!
-//! The signature covers the URL as the operator typed it, but Twilio's own libraries add or drop the standard port and
-//! drop the user before they sign, depending on the product. So each spelling is tried.
+//! The signature covers the URL as the operator typed it, but Twilio's own libraries add or drop
+//! the standard port and drop the user before they sign, depending on the product. So each spelling
+//! is tried.
 
 use std::collections::BinaryHeap;
 
@@ -54,15 +58,21 @@ pub struct SharedKey<'a> {
 }
 
 impl<'a> SharedKey<'a> {
-    /// The shared key that a request names. `None` where the header is absent or empty: then the auth token signs.
+    /// The shared key that a request names. `None` where the header is absent or empty: then the
+    /// auth token signs.
     pub fn of(view: &'a View<'_>) -> Option<Self> {
         let header = view.header(SETTINGS_HEADER)?;
         if header.trim().is_empty() {
             return None;
         }
-        let mut key = Self { id: "", algorithm: None };
+        let mut key = Self {
+            id: "",
+            algorithm: None,
+        };
         for part in header.split(',') {
-            let Some((name, value)) = part.split_once('=') else { continue };
+            let Some((name, value)) = part.split_once('=') else {
+                continue;
+            };
             match name.trim() {
                 "key" => key.id = value.trim(),
                 "algorithm" => key.algorithm = Some(value.trim()),
@@ -88,9 +98,14 @@ impl<'a> SharedKey<'a> {
 
 /// The form that a body is. One that does not say what it is counts as one.
 pub fn form<'a>(view: &'a View<'_>) -> Option<Form<'a>> {
-    let essence = view.header("content-type").and_then(|value| value.split(';').next());
-    let is_form =
-        essence.is_none_or(|essence| essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    let essence = view
+        .header("content-type")
+        .and_then(|value| value.split(';').next());
+    let is_form = essence.is_none_or(|essence| {
+        essence
+            .trim()
+            .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    });
     is_form.then(|| Form::parse(&view.body))
 }
 
@@ -108,20 +123,33 @@ impl<'a> SignedText<'a> {
                 _ => return Err(NotCovered::AnotherBody),
             },
         };
-        Ok(Self { urls: spellings(view.url), params })
+        Ok(Self {
+            urls: spellings(view.url),
+            params,
+        })
     }
 
-    /// Returns whether this is the signature that the owner of the secret made; the URL is tried as it was received first.
+    /// Returns whether this is the signature that the owner of the secret made; the URL is tried as
+    /// it was received first.
     pub fn is_signed(&self, given: &str, algorithm: Algorithm, secret: &str) -> bool {
         self.signed_url(given, algorithm, secret).is_some()
     }
 
-    /// What tells the proof from every other, where this is the signature that the owner of the secret made: the hash of
-    /// the text that is signed. The same text has many cuts into names and values, and one identity.
-    pub fn identity(&self, given: &str, algorithm: Algorithm, secret: &str) -> Option<ProofIdentity> {
+    /// What tells the proof from every other, where this is the signature that the owner of the
+    /// secret made: the hash of the text that is signed. The same text has many cuts into names and
+    /// values, and one identity.
+    pub fn identity(
+        &self,
+        given: &str,
+        algorithm: Algorithm,
+        secret: &str,
+    ) -> Option<ProofIdentity> {
         let url = self.signed_url(given, algorithm, secret)?;
         let id = format!("sha256:{}", sha256_of(&self.text(url)).hex());
-        Some(ProofIdentity { id, expires_at: None })
+        Some(ProofIdentity {
+            id,
+            expires_at: None,
+        })
     }
 
     fn signed_url(&self, given: &str, algorithm: Algorithm, secret: &str) -> Option<&str> {
@@ -129,7 +157,8 @@ impl<'a> SignedText<'a> {
         // What cannot be a signature costs no HMAC.
         let length = if algorithm == Algorithm::Sha1 { 28 } else { 44 };
         let mut urls = self.urls.iter().filter(|_| given.len() == length);
-        urls.find(|url| same(given, &self.signature(url, algorithm, secret))).map(String::as_str)
+        urls.find(|url| same(given, &self.signature(url, algorithm, secret)))
+            .map(String::as_str)
     }
 
     /// The signature over the URL as it is.
@@ -146,27 +175,42 @@ impl<'a> SignedText<'a> {
     }
 
     fn text<'t>(&'t self, url: &'t str) -> Vec<&'t [u8]> {
-        std::iter::once(url.as_bytes()).chain(self.params.iter().copied()).collect()
+        std::iter::once(url.as_bytes())
+            .chain(self.params.iter().copied())
+            .collect()
     }
 }
 
-/// Names and values in the order in which they are signed. They are bytes, not text: what is not UTF-8 is signed as
-/// sent.
+/// Names and values in the order in which they are signed. They are bytes, not text: what is not
+/// UTF-8 is signed as sent.
 fn params<'a>(form: &'a Form<'_>) -> Result<Vec<&'a [u8]>, NotCovered> {
     if form.fields().len() > MAX_FIELDS {
         return Err(NotCovered::TooManyFields);
     }
     // A heap, because the code of the standard library's sort would be a twentieth of a plugin.
-    let mut fields = form.fields().iter().collect::<BinaryHeap<_>>().into_sorted_vec();
+    let mut fields = form
+        .fields()
+        .iter()
+        .collect::<BinaryHeap<_>>()
+        .into_sorted_vec();
     fields.dedup();
-    Ok(fields.into_iter().flat_map(|(name, value)| [&**name, &**value]).collect())
+    Ok(fields
+        .into_iter()
+        .flat_map(|(name, value)| [&**name, &**value])
+        .collect())
 }
 
 /// The URL as it is, then with the port added or dropped, then both without the user.
 fn spellings(url: &str) -> Vec<String> {
     let url = url.split('#').next().unwrap_or_default();
-    let Some(parts) = Parts::of(url) else { return vec![url.to_owned()] };
-    let other_port = if parts.port.is_some() { None } else { parts.standard_port() };
+    let Some(parts) = Parts::of(url) else {
+        return vec![url.to_owned()];
+    };
+    let other_port = if parts.port.is_some() {
+        None
+    } else {
+        parts.standard_port()
+    };
     let mut spellings = vec![url.to_owned(), parts.spell(parts.user, other_port)];
     if parts.user.is_some() {
         spellings.extend([parts.spell(None, parts.port), parts.spell(None, other_port)]);
@@ -180,11 +224,26 @@ mod tests {
 
     #[test]
     fn the_port_is_added_or_dropped() {
-        assert_eq!(spellings("https://a.example/x?y=1"), ["https://a.example/x?y=1", "https://a.example:443/x?y=1"]);
-        assert_eq!(spellings("http://a.example?y"), ["http://a.example?y", "http://a.example:80?y"]);
-        assert_eq!(spellings("https://a.example:8443"), ["https://a.example:8443", "https://a.example"]);
-        assert_eq!(spellings("https://[::1]/x"), ["https://[::1]/x", "https://[::1]:443/x"]);
-        assert_eq!(spellings("https://[::1]:1/x"), ["https://[::1]:1/x", "https://[::1]/x"]);
+        assert_eq!(
+            spellings("https://a.example/x?y=1"),
+            ["https://a.example/x?y=1", "https://a.example:443/x?y=1"]
+        );
+        assert_eq!(
+            spellings("http://a.example?y"),
+            ["http://a.example?y", "http://a.example:80?y"]
+        );
+        assert_eq!(
+            spellings("https://a.example:8443"),
+            ["https://a.example:8443", "https://a.example"]
+        );
+        assert_eq!(
+            spellings("https://[::1]/x"),
+            ["https://[::1]/x", "https://[::1]:443/x"]
+        );
+        assert_eq!(
+            spellings("https://[::1]:1/x"),
+            ["https://[::1]:1/x", "https://[::1]/x"]
+        );
     }
 
     #[test]
@@ -201,7 +260,10 @@ mod tests {
 
     #[test]
     fn a_fragment_is_never_signed_and_nonsense_is_taken_as_it_is() {
-        assert_eq!(spellings("https://a.example/x#rc=3&rp=all")[0], "https://a.example/x");
+        assert_eq!(
+            spellings("https://a.example/x#rc=3&rp=all")[0],
+            "https://a.example/x"
+        );
         assert_eq!(spellings("nonsense"), ["nonsense"]);
     }
 }

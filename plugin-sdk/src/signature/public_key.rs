@@ -1,7 +1,9 @@
-//! Signatures by the sender's public key, natively: the host checks them, and no plugin pays for them.
+//! Signatures by the sender's public key, natively: the host checks them, and no plugin pays for
+//! them.
 
 use ring::signature::{
-    ECDSA_P256_SHA256_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    VerificationAlgorithm,
 };
 
 use base64::Engine as _;
@@ -10,7 +12,8 @@ use crate::contract::Algorithm;
 
 use super::signed::LENIENT;
 
-/// The header of a `SubjectPublicKeyInfo` (RFC 5280) of an Ed25519 key (RFC 8410), before its 32 bytes.
+/// The header of a `SubjectPublicKeyInfo` (RFC 5280) of an Ed25519 key (RFC 8410), before its 32
+/// bytes.
 const ED25519_SPKI: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 
 /// The same of a key on P-256 (RFC 5480), before its uncompressed point of 65 bytes.
@@ -20,33 +23,55 @@ const P256_SPKI: &[u8] =
 /// The identifier of RSA keys (RFC 8017), with its empty parameters.
 const RSA_ALGORITHM: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
 
-/// Returns whether the key's owner signed the message. A key that cannot be read has signed nothing.
+/// Returns whether the key's owner signed the message. A key that cannot be read has signed
+/// nothing.
 pub(super) fn verify(algorithm: Algorithm, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let Some(key) = bytes(key) else { return false };
     let (key, algorithm): (Option<&[u8]>, &'static dyn VerificationAlgorithm) = match algorithm {
-        Algorithm::Ed25519 => (Some(key.strip_prefix(ED25519_SPKI).unwrap_or(&key)), &ED25519),
-        Algorithm::EcdsaP256 => (Some(key.strip_prefix(P256_SPKI).unwrap_or(&key)), &ECDSA_P256_SHA256_ASN1),
+        Algorithm::Ed25519 => (
+            Some(key.strip_prefix(ED25519_SPKI).unwrap_or(&key)),
+            &ED25519,
+        ),
+        Algorithm::EcdsaP256 => (
+            Some(key.strip_prefix(P256_SPKI).unwrap_or(&key)),
+            &ECDSA_P256_SHA256_ASN1,
+        ),
         Algorithm::RsaSha256 => (rsa_key(&key), &RSA_PKCS1_2048_8192_SHA256),
         Algorithm::Sha1 | Algorithm::Sha256 | Algorithm::Sha512 => (None, &ED25519),
     };
-    key.is_some_and(|key| UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok())
+    key.is_some_and(|key| {
+        UnparsedPublicKey::new(algorithm, key)
+            .verify(message, signature)
+            .is_ok()
+    })
 }
 
 /// The bytes of a key in PEM, hex or base64.
 fn bytes(key: &[u8]) -> Option<Vec<u8>> {
     let text = str::from_utf8(key).ok()?;
-    let text: String = text.lines().filter(|line| !line.starts_with("-----")).flat_map(str::split_whitespace).collect();
+    let text: String = text
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .flat_map(str::split_whitespace)
+        .collect();
     let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_hex {
-        let pairs = text.as_bytes().chunks_exact(2).map(|pair| str::from_utf8(pair).unwrap_or_default());
-        return pairs.map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
+        let pairs = text
+            .as_bytes()
+            .chunks_exact(2)
+            .map(|pair| str::from_utf8(pair).unwrap_or_default());
+        return pairs
+            .map(|pair| u8::from_str_radix(pair, 16).ok())
+            .collect();
     }
     LENIENT.decode(text).ok()
 }
 
 /// The `RSAPublicKey` within a `SubjectPublicKeyInfo`, or the one that the bytes are.
 fn rsa_key(der: &[u8]) -> Option<&[u8]> {
-    let Some(inner) = content(der, 0x30)?.strip_prefix(RSA_ALGORITHM) else { return Some(der) };
+    let Some(inner) = content(der, 0x30)?.strip_prefix(RSA_ALGORITHM) else {
+        return Some(der);
+    };
     content(inner, 0x03)?.strip_prefix(&[0])
 }
 
@@ -56,7 +81,10 @@ fn content(der: &[u8], tag: u8) -> Option<&[u8]> {
     let (length, rest) = match first {
         0..=0x7f => (usize::from(first), rest),
         0x81 => (usize::from(*rest.first()?), &rest[1..]),
-        0x82 => (usize::from(*rest.first()?) << 8 | usize::from(*rest.get(1)?), &rest[2..]),
+        0x82 => (
+            usize::from(*rest.first()?) << 8 | usize::from(*rest.get(1)?),
+            &rest[2..],
+        ),
         _ => return None,
     };
     rest.get(..length)

@@ -7,14 +7,22 @@ use crate::contract::{ProofIdentity, Request, Scheme};
 use super::{Proof, View, over_url, same, signed};
 
 impl Scheme {
-    /// The scheme that a request uses, by its headers. A signature of the body is recognised in GitHub's form alone.
+    /// The scheme that a request uses, by its headers. A signature of the body is recognised in
+    /// GitHub's form alone.
     pub fn of(request: &Request) -> Option<Self> {
         let view = View::from(request);
         if view.header(over_url::HEADER).is_some() {
             let is_shared = over_url::SharedKey::of(&view).is_some();
-            return Some(if is_shared { Self::TwilioSharedKey } else { Self::Twilio });
+            return Some(if is_shared {
+                Self::TwilioSharedKey
+            } else {
+                Self::Twilio
+            });
         }
-        if let Some((_, scheme)) = signed::MARKS.into_iter().find(|(mark, _)| view.header(mark).is_some()) {
+        if let Some((_, scheme)) = signed::MARKS
+            .into_iter()
+            .find(|(mark, _)| view.header(mark).is_some())
+        {
             return Some(scheme);
         }
         if view.header("x-hub-signature-256").is_some() {
@@ -33,14 +41,20 @@ impl Scheme {
         self.check(&View::from(request), secret).0
     }
 
-    /// As [`Scheme::verify`] for several secrets, of which any may have been used: while one is being rotated.
-    pub fn verify_any<'a>(&self, request: &Request, secrets: impl IntoIterator<Item = &'a str>) -> Proof {
+    /// As [`Scheme::verify`] for several secrets, of which any may have been used: while one is
+    /// being rotated.
+    pub fn verify_any<'a>(
+        &self,
+        request: &Request,
+        secrets: impl IntoIterator<Item = &'a str>,
+    ) -> Proof {
         let view = View::from(request);
         let mut proof = Proof::Missing;
         for secret in secrets {
             match self.check(&view, secret).0 {
                 Proof::Good => return Proof::Good,
-                // A stale proof was made with this secret, which says more than that another did not make it.
+                // A stale proof was made with this secret, which says more than that another did
+                // not make it.
                 Proof::Wrong if proof == Proof::Stale => {}
                 other => proof = other,
             }
@@ -48,32 +62,44 @@ impl Scheme {
         proof
     }
 
-    /// As [`Scheme::check`] for a token, a login or a secret in a header alone: any other scheme counts as missing. A plugin
-    /// that checks by this carries no code of the others.
+    /// As [`Scheme::check`] for a token, a login or a secret in a header alone: any other scheme
+    /// counts as missing. A plugin that checks by this carries no code of the others.
     pub fn check_shown(&self, view: &View<'_>, secret: &str) -> (Proof, Option<ProofIdentity>) {
         let shown = |given: Option<&str>, expected: &str| {
-            (given.map_or(Proof::Missing, |given| Proof::of(same(given, expected))), None)
+            (
+                given.map_or(Proof::Missing, |given| Proof::of(same(given, expected))),
+                None,
+            )
         };
         match self {
             Self::Bearer => shown(view.credentials("bearer"), secret),
-            Self::Basic { user } => shown(view.credentials("basic"), &STANDARD.encode(format!("{user}:{secret}"))),
+            Self::Basic { user } => shown(
+                view.credentials("basic"),
+                &STANDARD.encode(format!("{user}:{secret}")),
+            ),
             Self::Login => shown(view.credentials("basic"), &STANDARD.encode(secret)),
             Self::Header { header } => shown(view.header(header), secret),
             _ => (Proof::Missing, None),
         }
     }
 
-    /// As [`Scheme::verify`]; and what tells a good proof from every other, where the scheme signs anything.
+    /// As [`Scheme::verify`]; and what tells a good proof from every other, where the scheme signs
+    /// anything.
     pub fn check(&self, view: &View<'_>, secret: &str) -> (Proof, Option<ProofIdentity>) {
         match self {
-            Self::Bearer | Self::Basic { .. } | Self::Login | Self::Header { .. } => self.check_shown(view, secret),
+            Self::Bearer | Self::Basic { .. } | Self::Login | Self::Header { .. } => {
+                self.check_shown(view, secret)
+            }
             Self::Twilio | Self::TwilioSharedKey => {
-                let Some(given) = view.header(over_url::HEADER) else { return (Proof::Missing, None) };
+                let Some(given) = view.header(over_url::HEADER) else {
+                    return (Proof::Missing, None);
+                };
                 let shared = over_url::SharedKey::of(view);
                 if shared.is_some() != matches!(self, Self::TwilioSharedKey) {
                     return (Proof::Missing, None);
                 }
-                let Ok(algorithm) = shared.map_or(Ok(over_url::DEFAULT), |key| key.algorithm()) else {
+                let Ok(algorithm) = shared.map_or(Ok(over_url::DEFAULT), |key| key.algorithm())
+                else {
                     return (Proof::Wrong, None);
                 };
                 let form = over_url::form(view);
@@ -83,30 +109,40 @@ impl Scheme {
                     None => (Proof::Wrong, None),
                 }
             }
-            Self::Signed(_) | Self::Slack | Self::Stripe | Self::StandardWebhooks => match self.signed(view) {
-                Some(signed) => signed::verify(&signed, view, &self.keys(secret)),
-                None => (Proof::Wrong, None),
-            },
+            Self::Signed(_) | Self::Slack | Self::Stripe | Self::StandardWebhooks => {
+                match self.signed(view) {
+                    Some(signed) => signed::verify(&signed, view, &self.keys(secret)),
+                    None => (Proof::Wrong, None),
+                }
+            }
         }
     }
 
-    /// Puts the proof into the request, as the sender would at the time of receipt; what it carried before is replaced.
-    /// A JSON body under Twilio's schemes needs `bodySHA256` in the URL first. A public key signs nothing.
+    /// Puts the proof into the request, as the sender would at the time of receipt; what it carried
+    /// before is replaced. A JSON body under Twilio's schemes needs `bodySHA256` in the URL first.
+    /// A public key signs nothing.
     pub fn sign(&self, request: &mut Request, secret: &str) {
         let basic = |credentials: &str| format!("Basic {}", STANDARD.encode(credentials));
         match self {
             Self::Bearer => request.set_header("authorization", &format!("Bearer {secret}")),
-            Self::Basic { user } => request.set_header("authorization", &basic(&format!("{user}:{secret}"))),
+            Self::Basic { user } => {
+                request.set_header("authorization", &basic(&format!("{user}:{secret}")))
+            }
             Self::Login => request.set_header("authorization", &basic(secret)),
             Self::Header { header } => request.set_header(header, secret),
             Self::Twilio | Self::TwilioSharedKey => {
-                match (self, over_url::SharedKey::of(&View::from(&*request)).is_some()) {
+                match (
+                    self,
+                    over_url::SharedKey::of(&View::from(&*request)).is_some(),
+                ) {
                     (Self::TwilioSharedKey, false) => {
                         let key = "key=webhooks_sharedkey_test,algorithm=HMAC_SHA256";
                         request.set_header(over_url::SETTINGS_HEADER, key);
                     }
                     (Self::Twilio, true) => {
-                        request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(over_url::SETTINGS_HEADER));
+                        request.headers.retain(|(name, _)| {
+                            !name.eq_ignore_ascii_case(over_url::SETTINGS_HEADER)
+                        });
                     }
                     _ => {}
                 }
@@ -114,7 +150,8 @@ impl Scheme {
                 let algorithm = over_url::SharedKey::of(&view).and_then(|key| key.algorithm().ok());
                 let form = over_url::form(&view);
                 let text = over_url::SignedText::of(&view, form.as_ref());
-                let signature = text.map(|text| text.sign(algorithm.unwrap_or(over_url::DEFAULT), secret));
+                let signature =
+                    text.map(|text| text.sign(algorithm.unwrap_or(over_url::DEFAULT), secret));
                 // Twilio signs nothing else, so there is a signature that can only be wrong.
                 request.set_header(over_url::HEADER, &signature.unwrap_or_default());
             }
@@ -128,7 +165,9 @@ impl Scheme {
     pub fn challenge(&self) -> Option<&'static str> {
         match self {
             Self::Bearer => Some("Bearer realm=\"alert-gateway\""),
-            Self::Basic { .. } | Self::Login => Some("Basic realm=\"alert-gateway\", charset=\"UTF-8\""),
+            Self::Basic { .. } | Self::Login => {
+                Some("Basic realm=\"alert-gateway\", charset=\"UTF-8\"")
+            }
             _ => None,
         }
     }
@@ -141,16 +180,29 @@ mod tests {
     use crate::testing;
 
     fn every_scheme() -> [Scheme; 15] {
-        let body = |algorithm, encoding| Scheme::Signed(Signed { algorithm, encoding, ..Signed::new("x-signature") });
+        let body = |algorithm, encoding| {
+            Scheme::Signed(Signed {
+                algorithm,
+                encoding,
+                ..Signed::new("x-signature")
+            })
+        };
         [
             Scheme::Bearer,
-            Scheme::Basic { user: "us".to_owned() },
+            Scheme::Basic {
+                user: "us".to_owned(),
+            },
             Scheme::github(),
             body(Algorithm::Sha1, Encoding::Base64),
             body(Algorithm::Sha256, Encoding::Base64),
             body(Algorithm::Sha512, Encoding::Hex),
-            Scheme::Signed(Signed { over: "{method} {path} {url} {body}".to_owned(), ..Signed::new("x-signature") }),
-            Scheme::Header { header: "x-token".to_owned() },
+            Scheme::Signed(Signed {
+                over: "{method} {path} {url} {body}".to_owned(),
+                ..Signed::new("x-signature")
+            }),
+            Scheme::Header {
+                header: "x-token".to_owned(),
+            },
             Scheme::pagerduty(),
             Scheme::grafana(),
             Scheme::Slack,
@@ -169,17 +221,44 @@ mod tests {
     fn what_a_scheme_signs_it_verifies_and_nothing_else() {
         for scheme in every_scheme() {
             let mut signed = request("a=1&b=2");
-            assert_eq!(scheme.verify(&signed, "s3cret"), Proof::Missing, "{scheme:?}");
+            assert_eq!(
+                scheme.verify(&signed, "s3cret"),
+                Proof::Missing,
+                "{scheme:?}"
+            );
             scheme.sign(&mut signed, "s3cret");
             assert_eq!(scheme.verify(&signed, "s3cret"), Proof::Good, "{scheme:?}");
-            assert_eq!(scheme.verify(&signed, "another"), Proof::Wrong, "{scheme:?}");
-            assert_eq!(scheme.verify_any(&signed, ["another", "s3cret", "third"]), Proof::Good, "{scheme:?}");
-            assert_eq!(scheme.verify_any(&signed, ["another", "third"]), Proof::Wrong, "{scheme:?}");
-            let covers_the_body = !matches!(scheme, Scheme::Bearer | Scheme::Basic { .. } | Scheme::Header { .. });
+            assert_eq!(
+                scheme.verify(&signed, "another"),
+                Proof::Wrong,
+                "{scheme:?}"
+            );
+            assert_eq!(
+                scheme.verify_any(&signed, ["another", "s3cret", "third"]),
+                Proof::Good,
+                "{scheme:?}"
+            );
+            assert_eq!(
+                scheme.verify_any(&signed, ["another", "third"]),
+                Proof::Wrong,
+                "{scheme:?}"
+            );
+            let covers_the_body = !matches!(
+                scheme,
+                Scheme::Bearer | Scheme::Basic { .. } | Scheme::Header { .. }
+            );
             signed.body = request("a=1&b=3").body;
-            assert_eq!(scheme.verify(&signed, "s3cret").is_good(), !covers_the_body, "{scheme:?}");
+            assert_eq!(
+                scheme.verify(&signed, "s3cret").is_good(),
+                !covers_the_body,
+                "{scheme:?}"
+            );
             scheme.sign(&mut signed, "s3cret");
-            assert_eq!(scheme.verify(&signed, "s3cret"), Proof::Good, "signed anew: {scheme:?}");
+            assert_eq!(
+                scheme.verify(&signed, "s3cret"),
+                Proof::Good,
+                "signed anew: {scheme:?}"
+            );
         }
     }
 
@@ -199,7 +278,12 @@ mod tests {
 
     #[test]
     fn recorded_proof_is_stale_before_and_after_its_time() {
-        for scheme in [Scheme::Slack, Scheme::Stripe, Scheme::StandardWebhooks, Scheme::grafana()] {
+        for scheme in [
+            Scheme::Slack,
+            Scheme::Stripe,
+            Scheme::StandardWebhooks,
+            Scheme::grafana(),
+        ] {
             for (received, proof) in [
                 ("2026-01-01T00:05:00.999Z", Proof::Good),
                 ("2026-01-01T00:05:01Z", Proof::Stale),
@@ -209,9 +293,21 @@ mod tests {
                 let mut signed = request("a=1");
                 scheme.sign(&mut signed, "s3cret");
                 received.clone_into(&mut signed.received_at);
-                assert_eq!(scheme.verify(&signed, "s3cret"), proof, "{scheme:?} {received}");
-                assert_eq!(scheme.verify_any(&signed, ["s3cret", "another"]), proof, "{scheme:?} {received}");
-                assert_eq!(scheme.verify(&signed, "another"), Proof::Wrong, "{scheme:?} {received}");
+                assert_eq!(
+                    scheme.verify(&signed, "s3cret"),
+                    proof,
+                    "{scheme:?} {received}"
+                );
+                assert_eq!(
+                    scheme.verify_any(&signed, ["s3cret", "another"]),
+                    proof,
+                    "{scheme:?} {received}"
+                );
+                assert_eq!(
+                    scheme.verify(&signed, "another"),
+                    Proof::Wrong,
+                    "{scheme:?} {received}"
+                );
             }
         }
     }
@@ -225,7 +321,10 @@ mod tests {
                 .header("X-Hub-Signature-256", &format!("sha256={digest}"))
                 .body("Hello, World!")
                 .build();
-            assert_eq!(Scheme::github().verify(&request, "It's a Secret to Everybody"), Proof::Good);
+            assert_eq!(
+                Scheme::github().verify(&request, "It's a Secret to Everybody"),
+                Proof::Good
+            );
         }
     }
 
@@ -238,11 +337,17 @@ mod tests {
             &trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
         let mut request = testing::post("https://a.example/in/x")
             .header("X-Slack-Request-Timestamp", "1531420618")
-            .header("X-Slack-Signature", "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503")
+            .header(
+                "X-Slack-Signature",
+                "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
+            )
             .body(body)
             .build();
         "2018-07-12T18:36:58Z".clone_into(&mut request.received_at);
-        assert_eq!(Scheme::Slack.verify(&request, "8f742231b10e8888abcd99yyyzzz85a5"), Proof::Good);
+        assert_eq!(
+            Scheme::Slack.verify(&request, "8f742231b10e8888abcd99yyyzzz85a5"),
+            Proof::Good
+        );
     }
 
     /// The example of the Standard Webhooks libraries.
@@ -251,27 +356,59 @@ mod tests {
         let mut request = testing::post("https://a.example/in/x")
             .header("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek")
             .header("webhook-timestamp", "1614265330")
-            .header("webhook-signature", "v1,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
+            .header(
+                "webhook-signature",
+                "v1,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+            )
             .body(r#"{"test": 2432232314}"#)
             .build();
         "2021-02-25T15:02:10Z".clone_into(&mut request.received_at);
-        assert_eq!(Scheme::StandardWebhooks.verify(&request, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), Proof::Good);
+        assert_eq!(
+            Scheme::StandardWebhooks.verify(&request, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+            Proof::Good
+        );
     }
 
     #[test]
     fn malformed_proofs_are_wrong() {
         for (scheme, headers) in [
-            (Scheme::Slack, [("x-slack-signature", "v0=zz"), ("x-slack-request-timestamp", "soon")]),
+            (
+                Scheme::Slack,
+                [
+                    ("x-slack-signature", "v0=zz"),
+                    ("x-slack-request-timestamp", "soon"),
+                ],
+            ),
             (Scheme::Stripe, [("stripe-signature", "v1=00"), ("x", "")]),
-            (Scheme::Stripe, [("stripe-signature", "t=,v1=,=,t"), ("x", "")]),
-            (Scheme::github(), [("x-hub-signature-256", "sha1=00"), ("x", "")]),
-            (Scheme::github(), [("x-hub-signature-256", "sha256=é"), ("x", "")]),
-            (Scheme::Twilio, [("x-twilio-signature", ""), ("content-type", "application/json")]),
+            (
+                Scheme::Stripe,
+                [("stripe-signature", "t=,v1=,=,t"), ("x", "")],
+            ),
+            (
+                Scheme::github(),
+                [("x-hub-signature-256", "sha1=00"), ("x", "")],
+            ),
+            (
+                Scheme::github(),
+                [("x-hub-signature-256", "sha256=é"), ("x", "")],
+            ),
+            (
+                Scheme::Twilio,
+                [
+                    ("x-twilio-signature", ""),
+                    ("content-type", "application/json"),
+                ],
+            ),
         ] {
-            let request = headers
-                .into_iter()
-                .fold(testing::post("https://a.example/"), |request, (name, value)| request.header(name, value));
-            assert_eq!(scheme.verify(&request.build(), "s3cret"), Proof::Wrong, "{scheme:?}");
+            let request = headers.into_iter().fold(
+                testing::post("https://a.example/"),
+                |request, (name, value)| request.header(name, value),
+            );
+            assert_eq!(
+                scheme.verify(&request.build(), "s3cret"),
+                Proof::Wrong,
+                "{scheme:?}"
+            );
         }
     }
 
@@ -281,25 +418,49 @@ mod tests {
         Scheme::pagerduty().sign(&mut signed, "s3cret");
         let right = signed.header("x-pagerduty-signature").unwrap().to_owned();
         let wrong = format!("v1={}", "0".repeat(64));
-        for given in [format!("{wrong},{right}"), format!("{right}, {wrong}"), format!("{wrong} {right}")] {
+        for given in [
+            format!("{wrong},{right}"),
+            format!("{right}, {wrong}"),
+            format!("{wrong} {right}"),
+        ] {
             signed.set_header("x-pagerduty-signature", &given);
-            assert_eq!(Scheme::pagerduty().verify(&signed, "s3cret"), Proof::Good, "{given}");
+            assert_eq!(
+                Scheme::pagerduty().verify(&signed, "s3cret"),
+                Proof::Good,
+                "{given}"
+            );
         }
         signed.set_header("x-pagerduty-signature", &[&*wrong; 8].join(","));
-        signed.headers.push(("x-pagerduty-signature".to_owned(), right));
-        assert_eq!(Scheme::pagerduty().verify(&signed, "s3cret"), Proof::Wrong, "beyond the eighth");
+        signed
+            .headers
+            .push(("x-pagerduty-signature".to_owned(), right));
+        assert_eq!(
+            Scheme::pagerduty().verify(&signed, "s3cret"),
+            Proof::Wrong,
+            "beyond the eighth"
+        );
     }
 
     #[test]
     fn standard_webhooks_secret_has_three_spellings() {
         let coded = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-        let mut signed = testing::post("https://a.example/in/x").header("webhook-id", "m1").body("{}").build();
+        let mut signed = testing::post("https://a.example/in/x")
+            .header("webhook-id", "m1")
+            .body("{}")
+            .build();
         Scheme::StandardWebhooks.sign(&mut signed, &format!("whsec_{coded}"));
         for secret in [coded.to_owned(), format!("whsec_{coded}")] {
-            assert_eq!(Scheme::StandardWebhooks.verify(&signed, &secret), Proof::Good, "{secret}");
+            assert_eq!(
+                Scheme::StandardWebhooks.verify(&signed, &secret),
+                Proof::Good,
+                "{secret}"
+            );
         }
         Scheme::StandardWebhooks.sign(&mut signed, "a key, not base64");
-        assert_eq!(Scheme::StandardWebhooks.verify(&signed, "a key, not base64"), Proof::Good);
+        assert_eq!(
+            Scheme::StandardWebhooks.verify(&signed, "a key, not base64"),
+            Proof::Good
+        );
     }
 
     #[test]
@@ -310,28 +471,45 @@ mod tests {
             *name = name.replace("webhook-", "svix-");
         }
         assert_eq!(Scheme::of(&signed), Some(Scheme::StandardWebhooks));
-        assert_eq!(Scheme::StandardWebhooks.verify(&signed, "s3cret-s3cret"), Proof::Good);
+        assert_eq!(
+            Scheme::StandardWebhooks.verify(&signed, "s3cret-s3cret"),
+            Proof::Good
+        );
     }
 
     #[test]
     fn secret_with_nothing_behind_its_prefix_is_no_empty_key() {
         let mut signed = request("{}");
         Scheme::StandardWebhooks.sign(&mut signed, "whsec_");
-        assert_eq!(Scheme::StandardWebhooks.verify(&signed, "whsec_"), Proof::Good);
+        assert_eq!(
+            Scheme::StandardWebhooks.verify(&signed, "whsec_"),
+            Proof::Good
+        );
         let time = signed.header("webhook-timestamp").unwrap().to_owned();
         let forged = super::super::hmac_sha256(b"", &[b"msg_test.", time.as_bytes(), b".", b"{}"]);
         signed.set_header("webhook-signature", &format!("v1,{}", forged.base64()));
-        assert_eq!(Scheme::StandardWebhooks.verify(&signed, "whsec_"), Proof::Wrong);
+        assert_eq!(
+            Scheme::StandardWebhooks.verify(&signed, "whsec_"),
+            Proof::Wrong
+        );
     }
 
     #[test]
     fn identity_is_of_the_signed_text_and_expires_with_its_time() {
-        let identity = |scheme: &Scheme, request: &Request| scheme.check(&View::from(request), "s3cret").1;
+        let identity =
+            |scheme: &Scheme, request: &Request| scheme.check(&View::from(request), "s3cret").1;
         let mut signed = request("{}");
-        for scheme in [Scheme::github(), Scheme::Slack, Scheme::Twilio, Scheme::TwilioSharedKey] {
+        for scheme in [
+            Scheme::github(),
+            Scheme::Slack,
+            Scheme::Twilio,
+            Scheme::TwilioSharedKey,
+        ] {
             scheme.sign(&mut signed, "s3cret");
             let id = identity(&scheme, &signed).unwrap();
-            signed.headers.push(("x-unsigned".to_owned(), "1".to_owned()));
+            signed
+                .headers
+                .push(("x-unsigned".to_owned(), "1".to_owned()));
             assert_eq!(identity(&scheme, &signed).unwrap(), id, "{scheme:?}");
             let expires = (scheme == Scheme::Slack).then_some("2026-01-01T00:05:01Z");
             assert_eq!(id.expires_at.as_deref(), expires, "{scheme:?}");
@@ -343,7 +521,9 @@ mod tests {
     #[cfg(feature = "public-keys")]
     #[test]
     fn public_keys_prove_what_their_owner_signed() {
-        use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+        use ring::signature::{
+            ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+        };
         let random = ring::rand::SystemRandom::new();
         let received = "1767225600";
         let message = format!("{received}{{}}");
@@ -366,10 +546,19 @@ mod tests {
         let mut sendgrid = request("{}");
         let signature = key.sign(&random, message.as_bytes()).unwrap();
         sendgrid.set_header("x-twilio-email-event-webhook-timestamp", received);
-        sendgrid.set_header("x-twilio-email-event-webhook-signature", &STANDARD.encode(signature.as_ref()));
-        assert_eq!(Scheme::sendgrid().verify(&sendgrid, &STANDARD.encode(key.public_key().as_ref())), Proof::Good);
+        sendgrid.set_header(
+            "x-twilio-email-event-webhook-signature",
+            &STANDARD.encode(signature.as_ref()),
+        );
+        assert_eq!(
+            Scheme::sendgrid().verify(&sendgrid, &STANDARD.encode(key.public_key().as_ref())),
+            Proof::Good
+        );
         sendgrid.body = request("[]").body;
-        assert_eq!(Scheme::sendgrid().verify(&sendgrid, &STANDARD.encode(key.public_key().as_ref())), Proof::Wrong);
+        assert_eq!(
+            Scheme::sendgrid().verify(&sendgrid, &STANDARD.encode(key.public_key().as_ref())),
+            Proof::Wrong
+        );
     }
 
     /// SendGrid's own example, from its libraries' tests.

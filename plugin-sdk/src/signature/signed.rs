@@ -1,9 +1,10 @@
-//! Signatures in a header, over a text that a template makes of the request; and the vendors' own that are such.
+//! Signatures in a header, over a text that a template makes of the request; and the vendors' own
+//! that are such.
 //!
-//! Sources: GitHub, "Validating webhook deliveries"; Slack, "Verifying requests from Slack"; Stripe, "Resolve webhook
-//! signature verification errors"; the Standard Webhooks specification and its libraries; PagerDuty, "Verifying
-//! signatures"; Grafana, "Configure webhook notifications"; SendGrid, "Event Webhook Security Features"; Discord,
-//! "Setting up an endpoint".
+//! Sources: GitHub, "Validating webhook deliveries"; Slack, "Verifying requests from Slack";
+//! Stripe, "Resolve webhook signature verification errors"; the Standard Webhooks specification and
+//! its libraries; PagerDuty, "Verifying signatures"; Grafana, "Configure webhook notifications";
+//! SendGrid, "Event Webhook Security Features"; Discord, "Setting up an endpoint".
 
 use std::borrow::Cow;
 
@@ -25,7 +26,8 @@ pub(super) const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// More signatures in one header are none of a sender's, and each costs a comparison.
 const MAX_SIGNATURES: usize = 8;
 
-/// The largest difference between the sender's clock and the time of receipt, in seconds. All vendors name five minutes.
+/// The largest difference between the sender's clock and the time of receipt, in seconds. All
+/// vendors name five minutes.
 pub const TOLERANCE_SECONDS: i64 = 300;
 
 const SVIX: [&str; 3] = ["svix-signature", "svix-id", "svix-timestamp"];
@@ -42,19 +44,27 @@ pub(super) const MARKS: [(&str, Scheme); 4] = [
 impl Scheme {
     /// GitHub's: `X-Hub-Signature-256: sha256=<hex>`.
     pub fn github() -> Self {
-        Self::Signed(Signed { prefix: "sha256=".to_owned(), ..Signed::new("x-hub-signature-256") })
+        Self::Signed(Signed {
+            prefix: "sha256=".to_owned(),
+            ..Signed::new("x-hub-signature-256")
+        })
     }
 
     /// PagerDuty's: `X-PagerDuty-Signature: v1=<hex>,v1=<hex>`.
     pub fn pagerduty() -> Self {
-        Self::Signed(Signed { prefix: "v1=".to_owned(), ..Signed::new("x-pagerduty-signature") })
+        Self::Signed(Signed {
+            prefix: "v1=".to_owned(),
+            ..Signed::new("x-pagerduty-signature")
+        })
     }
 
     /// Grafana's with a timestamp header: an HMAC of `<time>:<body>`.
     pub fn grafana() -> Self {
         Self::Signed(Signed {
             over: "{time}:{body}".to_owned(),
-            time: Some(TimeIn::Header("x-grafana-alerting-signature-timestamp".to_owned())),
+            time: Some(TimeIn::Header(
+                "x-grafana-alerting-signature-timestamp".to_owned(),
+            )),
             ..Signed::new("x-grafana-alerting-signature")
         })
     }
@@ -65,7 +75,9 @@ impl Scheme {
             algorithm: Algorithm::EcdsaP256,
             encoding: Encoding::Base64,
             over: "{time}{body}".to_owned(),
-            time: Some(TimeIn::Header("x-twilio-email-event-webhook-timestamp".to_owned())),
+            time: Some(TimeIn::Header(
+                "x-twilio-email-event-webhook-timestamp".to_owned(),
+            )),
             ..Signed::new("x-twilio-email-event-webhook-signature")
         })
     }
@@ -80,7 +92,8 @@ impl Scheme {
         })
     }
 
-    /// The signature that this scheme is, as this request carries it. `None` for a scheme that is none.
+    /// The signature that this scheme is, as this request carries it. `None` for a scheme that is
+    /// none.
     pub(super) fn signed(&self, view: &View<'_>) -> Option<Cow<'_, Signed>> {
         let preset = |header: &str, prefix: &str, over: &str, time| {
             Cow::Owned(Signed {
@@ -96,9 +109,15 @@ impl Scheme {
                 let time = TimeIn::Header("x-slack-request-timestamp".to_owned());
                 preset("x-slack-signature", "v0=", "v0:{time}:{body}", time)
             }
-            Self::Stripe => preset("stripe-signature", "v1=", "{time}.{body}", TimeIn::Field("t".to_owned())),
+            Self::Stripe => preset(
+                "stripe-signature",
+                "v1=",
+                "{time}.{body}",
+                TimeIn::Field("t".to_owned()),
+            ),
             Self::StandardWebhooks => {
-                let is_svix = view.header(STANDARD_WEBHOOKS[0]).is_none() && view.header(SVIX[0]).is_some();
+                let is_svix =
+                    view.header(STANDARD_WEBHOOKS[0]).is_none() && view.header(SVIX[0]).is_some();
                 let [signature, id, time] = if is_svix { SVIX } else { STANDARD_WEBHOOKS };
                 let over = format!("{{header:{id}}}.{{time}}.{{body}}");
                 let mut signed = preset(signature, "v1,", &over, TimeIn::Header(time.to_owned()));
@@ -109,8 +128,9 @@ impl Scheme {
         })
     }
 
-    /// The keys that a secret may mean. Standard Webhooks has three spellings: base64 behind `whsec_`, base64 alone, and
-    /// the key itself. One with nothing behind the prefix is taken as it is: anybody can sign with an empty key.
+    /// The keys that a secret may mean. Standard Webhooks has three spellings: base64 behind
+    /// `whsec_`, base64 alone, and the key itself. One with nothing behind the prefix is taken as
+    /// it is: anybody can sign with an empty key.
     pub(super) fn keys<'s>(&self, secret: &'s str) -> Vec<Cow<'s, [u8]>> {
         let mut keys = vec![Cow::Borrowed(secret.as_bytes())];
         if matches!(self, Self::StandardWebhooks) {
@@ -123,7 +143,11 @@ impl Scheme {
 }
 
 /// Checks a signature with keys of which any may have made it.
-pub(super) fn verify(signed: &Signed, view: &View<'_>, keys: &[Cow<'_, [u8]>]) -> (Proof, Option<ProofIdentity>) {
+pub(super) fn verify(
+    signed: &Signed,
+    view: &View<'_>,
+    keys: &[Cow<'_, [u8]>],
+) -> (Proof, Option<ProofIdentity>) {
     let given: Vec<&str> = view.header_all(&signed.header).collect();
     if given.is_empty() {
         return (Proof::Missing, None);
@@ -139,18 +163,36 @@ pub(super) fn verify(signed: &Signed, view: &View<'_>, keys: &[Cow<'_, [u8]>]) -
             None => return (Proof::Wrong, None),
         },
     };
-    let Some(text) = text(signed, view, time) else { return (Proof::Missing, None) };
+    let Some(text) = text(signed, view, time) else {
+        return (Proof::Missing, None);
+    };
     // What cannot be a signature costs no HMAC.
-    let given = given.iter().flat_map(|given| signatures(given, &signed.prefix));
-    let given: Vec<&str> = given.filter(|given| is_plausible(signed, given)).take(MAX_SIGNATURES).collect();
+    let given = given
+        .iter()
+        .flat_map(|given| signatures(given, &signed.prefix));
+    let given: Vec<&str> = given
+        .filter(|given| is_plausible(signed, given))
+        .take(MAX_SIGNATURES)
+        .collect();
     if !keys.iter().any(|key| is_signed(signed, &text, key, &given)) {
         return (Proof::Wrong, None);
     }
     let id = format!("sha256:{}", sha256_of(&text).hex());
     // A right signature proves that the time is the sender's own; only then is it looked at.
-    let Some(time) = time else { return (Proof::Good, Some(ProofIdentity { id, expires_at: None })) };
+    let Some(time) = time else {
+        return (
+            Proof::Good,
+            Some(ProofIdentity {
+                id,
+                expires_at: None,
+            }),
+        );
+    };
     let tolerance = i64::from(signed.tolerance);
-    match (time::any(time).and_then(|time| time::seconds(&time)), time::seconds(view.received_at)) {
+    match (
+        time::any(time).and_then(|time| time::seconds(&time)),
+        time::seconds(view.received_at),
+    ) {
         (Some(sent), Some(received)) if received.abs_diff(sent) <= tolerance.unsigned_abs() => {
             let expires_at = time::of_seconds(sent.saturating_add(tolerance + 1));
             (Proof::Good, Some(ProofIdentity { id, expires_at }))
@@ -166,10 +208,14 @@ fn is_signed(signed: &Signed, text: &[Cow<'_, [u8]>], key: &[u8], given: &[&str]
     match hmac(signed.algorithm, key, text) {
         Some(digest) => given.iter().any(|given| match signed.encoding {
             Encoding::Hex => same(&given.to_ascii_lowercase(), &hex(&digest)),
-            Encoding::Base64 => same(&plain_base64(given), &plain_base64(&LENIENT.encode(&digest))),
+            Encoding::Base64 => same(
+                &plain_base64(given),
+                &plain_base64(&LENIENT.encode(&digest)),
+            ),
         }),
         None => given.iter().any(|given| {
-            decode(signed.encoding, given).is_some_and(|given| public_key(signed.algorithm, key, text, &given))
+            decode(signed.encoding, given)
+                .is_some_and(|given| public_key(signed.algorithm, key, text, &given))
         }),
     }
 }
@@ -187,16 +233,26 @@ fn public_key(_: Algorithm, _: &[u8], _: &[Cow<'_, [u8]>], _: &[u8]) -> bool {
 
 /// In the standard alphabet, without padding.
 fn plain_base64(text: &str) -> String {
-    text.trim_end_matches('=').replace('-', "+").replace('_', "/")
+    text.trim_end_matches('=')
+        .replace('-', "+")
+        .replace('_', "/")
 }
 
 fn decode(encoding: Encoding, text: &str) -> Option<Vec<u8>> {
     match encoding {
         Encoding::Base64 => LENIENT.decode(plain_base64(text)).ok(),
         Encoding::Hex => {
-            let digits: Vec<u8> = text.bytes().map(|byte| char::from(byte).to_digit(16).unwrap_or(16) as u8).collect();
+            let digits: Vec<u8> = text
+                .bytes()
+                .map(|byte| char::from(byte).to_digit(16).unwrap_or(16) as u8)
+                .collect();
             let is_hex = digits.len().is_multiple_of(2) && digits.iter().all(|digit| *digit < 16);
-            is_hex.then(|| digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+            is_hex.then(|| {
+                digits
+                    .chunks_exact(2)
+                    .map(|pair| pair[0] << 4 | pair[1])
+                    .collect()
+            })
         }
     }
 }
@@ -216,8 +272,8 @@ fn is_plausible(signed: &Signed, given: &str) -> bool {
     }
 }
 
-/// The signatures in a header: what stands behind each prefix that begins the header or follows a comma, a semicolon or a
-/// space, up to the next of these.
+/// The signatures in a header: what stands behind each prefix that begins the header or follows a
+/// comma, a semicolon or a space, up to the next of these.
 fn signatures<'a>(header: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     const SEPARATORS: [char; 4] = [',', ';', ' ', '\t'];
     let mut rest = Some(header);
@@ -240,8 +296,12 @@ fn signatures<'a>(header: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a 
 
 /// The value of a field in a header such as `t=1700000000,v1=…`.
 fn field<'a>(header: &'a str, name: &str) -> Option<&'a str> {
-    let mut fields = header.split([',', ';', ' ']).filter_map(|field| field.trim().split_once('='));
-    fields.find(|(found, _)| *found == name).map(|(_, value)| value.trim())
+    let mut fields = header
+        .split([',', ';', ' '])
+        .filter_map(|field| field.trim().split_once('='));
+    fields
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value.trim())
 }
 
 /// A part of a template.
@@ -257,11 +317,18 @@ fn pieces(template: &str) -> impl Iterator<Item = Piece<'_>> {
         if rest.is_empty() {
             return None;
         }
-        if let Some((place, after)) = rest.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+        if let Some((place, after)) = rest
+            .strip_prefix('{')
+            .and_then(|inner| inner.split_once('}'))
+        {
             rest = after;
             return Some(Piece::Place(place));
         }
-        let end = rest.char_indices().skip(1).find(|(_, char)| *char == '{').map_or(rest.len(), |(end, _)| end);
+        let end = rest
+            .char_indices()
+            .skip(1)
+            .find(|(_, char)| *char == '{')
+            .map_or(rest.len(), |(end, _)| end);
         let (literal, after) = rest.split_at(end);
         rest = after;
         Some(Piece::Literal(literal))
@@ -269,7 +336,11 @@ fn pieces(template: &str) -> impl Iterator<Item = Piece<'_>> {
 }
 
 /// The text that is signed, in parts. `None` where the request lacks one.
-fn text<'a>(signed: &'a Signed, view: &'a View<'_>, time: Option<&'a str>) -> Option<Vec<Cow<'a, [u8]>>> {
+fn text<'a>(
+    signed: &'a Signed,
+    view: &'a View<'_>,
+    time: Option<&'a str>,
+) -> Option<Vec<Cow<'a, [u8]>>> {
     let url = || view.url.split('#').next().unwrap_or_default();
     let part = |piece| {
         Some(match piece {
@@ -279,29 +350,43 @@ fn text<'a>(signed: &'a Signed, view: &'a View<'_>, time: Option<&'a str>) -> Op
             Piece::Place("url") => url().as_bytes(),
             Piece::Place("path") => {
                 let (_, after) = url().split_once("://")?;
-                after.find('/').map_or("/", |start| &after[start..]).as_bytes()
+                after
+                    .find('/')
+                    .map_or("/", |start| &after[start..])
+                    .as_bytes()
             }
             Piece::Place("method") => view.method.as_bytes(),
-            Piece::Place(place) => view.header(place.strip_prefix("header:")?)?.trim().as_bytes(),
+            Piece::Place(place) => view
+                .header(place.strip_prefix("header:")?)?
+                .trim()
+                .as_bytes(),
         })
     };
-    // Headers are Latin-1 in the contract; a signature over one beyond ASCII is over its bytes, which no vendor has.
-    pieces(&signed.over).map(|piece| part(piece).map(Cow::Borrowed)).collect()
+    // Headers are Latin-1 in the contract; a signature over one beyond ASCII is over its bytes,
+    // which no vendor has.
+    pieces(&signed.over)
+        .map(|piece| part(piece).map(Cow::Borrowed))
+        .collect()
 }
 
 impl Signed {
-    /// What is wrong with this signature's template, for a plugin's `check`: a place that does not exist, a time that is
-    /// found nowhere, a body that is not covered.
+    /// What is wrong with this signature's template, for a plugin's `check`: a place that does not
+    /// exist, a time that is found nowhere, a body that is not covered.
     pub fn flaw(&self) -> Option<String> {
         let mut covers_body = false;
         for piece in pieces(&self.over) {
             match piece {
                 Piece::Place("body") => covers_body = true,
                 Piece::Place("time") if self.time.is_none() => {
-                    return Some("{time} is signed, and nothing says where the time stands".to_owned());
+                    return Some(
+                        "{time} is signed, and nothing says where the time stands".to_owned(),
+                    );
                 }
                 Piece::Place("time" | "url" | "path" | "method") | Piece::Literal(_) => {}
-                Piece::Place(place) if place.strip_prefix("header:").is_some_and(|name| !name.is_empty()) => {}
+                Piece::Place(place)
+                    if place
+                        .strip_prefix("header:")
+                        .is_some_and(|name| !name.is_empty()) => {}
                 Piece::Place(place) => {
                     return Some(format!(
                         "{{{place}}} is no part of a request: it may be {{body}}, {{time}}, {{url}}, {{path}}, {{method}} \
@@ -310,16 +395,25 @@ impl Signed {
                 }
             }
         }
-        (!covers_body).then(|| "the signature does not cover the {body}, so anybody may change it".to_owned())
+        (!covers_body)
+            .then(|| "the signature does not cover the {body}, so anybody may change it".to_owned())
     }
 }
 
-/// Puts a signature into the request, made with the secret at the time of receipt. Public keys cannot sign.
+/// Puts a signature into the request, made with the secret at the time of receipt. Public keys
+/// cannot sign.
 pub(super) fn sign(scheme: &Scheme, request: &mut Request, secret: &str) {
     let (signed, time) = {
         let view = View::from(&*request);
-        let Some(signed) = scheme.signed(&view) else { return };
-        (signed.into_owned(), time::seconds(view.received_at).unwrap_or_default().to_string())
+        let Some(signed) = scheme.signed(&view) else {
+            return;
+        };
+        (
+            signed.into_owned(),
+            time::seconds(view.received_at)
+                .unwrap_or_default()
+                .to_string(),
+        )
     };
     if let Some(TimeIn::Header(name)) = &signed.time {
         request.set_header(name, &time);
@@ -336,7 +430,9 @@ pub(super) fn sign(scheme: &Scheme, request: &mut Request, secret: &str) {
     let keys = scheme.keys(secret);
     let Some(key) = keys.last() else { return };
     let view = View::from(&*request);
-    let Some(digest) = text(&signed, &view, Some(&time)).and_then(|text| hmac(signed.algorithm, key, &text)) else {
+    let Some(digest) =
+        text(&signed, &view, Some(&time)).and_then(|text| hmac(signed.algorithm, key, &text))
+    else {
         return;
     };
     let digest = match signed.encoding {
@@ -365,7 +461,11 @@ mod tests {
             (",, ", "", &[]),
             ("xv1=aa", "v1=", &[]),
         ] {
-            assert_eq!(signatures(header, prefix).collect::<Vec<_>>(), found, "{header}");
+            assert_eq!(
+                signatures(header, prefix).collect::<Vec<_>>(),
+                found,
+                "{header}"
+            );
         }
     }
 
@@ -374,21 +474,42 @@ mod tests {
         use Piece::{Literal, Place};
         assert_eq!(
             pieces("v0:{time}:{header:x-id}{body}").collect::<Vec<_>>(),
-            [Literal("v0:"), Place("time"), Literal(":"), Place("header:x-id"), Place("body")]
+            [
+                Literal("v0:"),
+                Place("time"),
+                Literal(":"),
+                Place("header:x-id"),
+                Place("body")
+            ]
         );
         assert_eq!(pieces("{open").collect::<Vec<_>>(), [Literal("{open")]);
-        assert_eq!(pieces("ä{{body}").collect::<Vec<_>>(), [Literal("ä"), Place("{body")]);
+        assert_eq!(
+            pieces("ä{{body}").collect::<Vec<_>>(),
+            [Literal("ä"), Place("{body")]
+        );
     }
 
     #[test]
     fn flaws_of_a_template_are_told() {
         let flaw = |over: &str, time: Option<&str>| {
             let time = time.map(|name| TimeIn::Header(name.to_owned()));
-            Signed { over: over.to_owned(), time, ..Signed::new("x") }.flaw()
+            Signed {
+                over: over.to_owned(),
+                time,
+                ..Signed::new("x")
+            }
+            .flaw()
         };
         assert_eq!(flaw("{body}", None), None);
-        assert_eq!(flaw("{method}{url}{path}{header:x}{time}{body}", Some("t")), None);
-        assert!(flaw("{time}{body}", None).unwrap().contains("where the time stands"));
+        assert_eq!(
+            flaw("{method}{url}{path}{header:x}{time}{body}", Some("t")),
+            None
+        );
+        assert!(
+            flaw("{time}{body}", None)
+                .unwrap()
+                .contains("where the time stands")
+        );
         assert!(flaw("{bdy}", None).unwrap().starts_with("{bdy} is no part"));
         assert!(flaw("{url}", None).unwrap().contains("does not cover"));
     }

@@ -1,7 +1,9 @@
-//! Twilio's schemes, with the secrets of a source: which of them may have signed, and why a request is refused.
+//! Twilio's schemes, with the secrets of a source: which of them may have signed, and why a request
+//! is refused.
 //!
-//! The sender reads one answer for an account that is unknown and a signature that is wrong, so that a stranger learns
-//! nothing of the accounts; only the operator's log says which it was. No word here holds a secret.
+//! The sender reads one answer for an account that is unknown and a signature that is wrong, so
+//! that a stranger learns nothing of the accounts; only the operator's log says which it was. No
+//! word here holds a secret.
 
 use crate::contract::{Algorithm, Proved, Rejection, RejectionKind, Scheme};
 use crate::text::line;
@@ -17,32 +19,49 @@ const MAX_URL_CHARS: usize = 500;
 /// Longer than an AccountSid and the id of a key.
 const MAX_SID_CHARS: usize = 64;
 
-/// Takes the place of the secret where there is none, so that an unknown account takes as long as a wrong signature.
+/// Takes the place of the secret where there is none, so that an unknown account takes as long as a
+/// wrong signature.
 const STAND_IN: &str = "0123456789abcdef0123456789abcdef";
 
 /// Checks a request against the secrets of a way.
 pub(super) fn check(way: &Way, view: &View<'_>) -> Result<Proved, (Rank, Rejection)> {
-    let Some(given) = view.header(HEADER) else { return Err((Rank::Missing, no_signature())) };
+    let Some(given) = view.header(HEADER) else {
+        return Err((Rank::Missing, no_signature()));
+    };
     let shared = SharedKey::of(view);
     let is_shared = matches!(way.scheme, Scheme::TwilioSharedKey);
-    let wrong = |help: String| (Rank::Wrong, Rejection::new(RejectionKind::Forbidden, wrong_reason(view), help));
+    let wrong = |help: String| {
+        (
+            Rank::Wrong,
+            Rejection::new(RejectionKind::Forbidden, wrong_reason(view), help),
+        )
+    };
     let algorithm = match (&shared, is_shared) {
-        (Some(key), true) => key.algorithm().map_err(|name| wrong(unknown_algorithm(name)))?,
+        (Some(key), true) => key
+            .algorithm()
+            .map_err(|name| wrong(unknown_algorithm(name)))?,
         (None, false) => DEFAULT,
         (Some(key), false) => return Err((Rank::NotThis, wrong(no_shared_keys(key.id)).1)),
         (None, true) => return Err((Rank::NotThis, wrong(only_shared_keys()).1)),
     };
     let form = form(view);
-    let text = SignedText::of(view, form.as_ref()).map_err(|why| (Rank::Wrong, not_covered(why)))?;
+    let text =
+        SignedText::of(view, form.as_ref()).map_err(|why| (Rank::Wrong, not_covered(why)))?;
     let account = form.as_ref().and_then(|form| form.get("AccountSid"));
     let account = account.as_deref().map(str::trim);
     let name = shared.map_or(account, |key| Some(key.id));
     // The name is not verified yet: it only chooses.
     let chosen: Option<Vec<(Option<&str>, &Secret)>> = match name {
-        Some(name) => way.secrets.of(name).map(|(of, secrets)| secrets.iter().map(|secret| (of, secret)).collect()),
+        Some(name) => way
+            .secrets
+            .of(name)
+            .map(|(of, secrets)| secrets.iter().map(|secret| (of, secret)).collect()),
         // Only the URL is signed, so trying every account is cheap.
         None if form.is_none() => Some(way.secrets.all().collect()),
-        None => way.secrets.of("").map(|(of, secrets)| secrets.iter().map(|secret| (of, secret)).collect()),
+        None => way
+            .secrets
+            .of("")
+            .map(|(of, secrets)| secrets.iter().map(|secret| (of, secret)).collect()),
     };
     let Some(chosen) = chosen else {
         let _ = text.is_signed(given, algorithm, STAND_IN);
@@ -73,7 +92,10 @@ fn no_signature() -> Rejection {
 }
 
 fn wrong_reason(view: &View<'_>) -> String {
-    format!("the signature is not the one for {}", line(&masked(view.url), MAX_URL_CHARS))
+    format!(
+        "the signature is not the one for {}",
+        line(&masked(view.url), MAX_URL_CHARS)
+    )
 }
 
 fn not_covered(why: NotCovered) -> Rejection {
@@ -142,7 +164,11 @@ fn only_shared_keys() -> String {
 }
 
 fn wrong_by_key(view: &View<'_>, id: &str, algorithm: Algorithm) -> String {
-    let hash = if algorithm == Algorithm::Sha1 { "HMAC_SHA1" } else { "HMAC_SHA256" };
+    let hash = if algorithm == Algorithm::Sha1 {
+        "HMAC_SHA1"
+    } else {
+        "HMAC_SHA256"
+    };
     format!(
         "The signature was checked over {}, with and without the standard port, with the shared key {:?} and {hash}. Usual \
          causes: (1) the secret is another one than at Twilio, or was rotated: list the old and the new one while rotating; \
@@ -156,7 +182,10 @@ fn wrong_by_key(view: &View<'_>, id: &str, algorithm: Algorithm) -> String {
 fn wrong_by_token(view: &View<'_>, account: Option<&str>) -> String {
     let url = line(&masked(view.url), MAX_URL_CHARS);
     let account = match account {
-        Some(account) => format!(" The request names AccountSid {:?}.", line(account, MAX_SID_CHARS)),
+        Some(account) => format!(
+            " The request names AccountSid {:?}.",
+            line(account, MAX_SID_CHARS)
+        ),
         None => String::new(),
     };
     format!(

@@ -1,6 +1,7 @@
 //! Declarative proof: the demands of a plugin, checked with the secrets of a source's settings.
 //!
-//! The host does it before it starts a sandbox, and a plugin does it where its host is older; both by this code.
+//! The host does it before it starts a sandbox, and a plugin does it where its host is older; both
+//! by this code.
 
 use std::fmt;
 
@@ -46,23 +47,36 @@ pub(super) struct Secret {
 /// Never prints a secret.
 impl fmt::Debug for Verifier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let schemes =
-            self.demands.iter().map(|demanded| demanded.ways.iter().map(|way| &way.scheme).collect::<Vec<_>>());
-        out.debug_struct("Verifier").field("demands", &schemes.collect::<Vec<_>>()).finish_non_exhaustive()
+        let schemes = self.demands.iter().map(|demanded| {
+            demanded
+                .ways
+                .iter()
+                .map(|way| &way.scheme)
+                .collect::<Vec<_>>()
+        });
+        out.debug_struct("Verifier")
+            .field("demands", &schemes.collect::<Vec<_>>())
+            .finish_non_exhaustive()
     }
 }
 
-/// Checks the demands of a plugin against a request, with the secrets of the settings (JSON text). `None` where no demand is
-/// made with these settings. For many requests, [`Verifier`] reads the settings once.
+/// Checks the demands of a plugin against a request, with the secrets of the settings (JSON text).
+/// `None` where no demand is made with these settings. For many requests, [`Verifier`] reads the
+/// settings once.
 ///
 /// # Errors
-/// The rejection that sender and operator read. Its `reason` is the same for an account that is unknown and a signature that
-/// is wrong; its `help`, which only the operator sees, says which.
-pub fn verify(demands: &[Demand], settings: &str, request: &Request) -> Result<Option<Proved>, Rejection> {
+/// The rejection that sender and operator read. Its `reason` is the same for an account that is
+/// unknown and a signature that is wrong; its `help`, which only the operator sees, says which.
+pub fn verify(
+    demands: &[Demand],
+    settings: &str,
+    request: &Request,
+) -> Result<Option<Proved>, Rejection> {
     verify_by(demands, settings, request, Scheme::check)
 }
 
-/// Checks one secret of a scheme: [`Scheme::check`], or [`Scheme::check_shown`] for a plugin that needs no more.
+/// Checks one secret of a scheme: [`Scheme::check`], or [`Scheme::check_shown`] for a plugin that
+/// needs no more.
 pub type Check = fn(&Scheme, &View<'_>, &str) -> (Proof, Option<ProofIdentity>);
 
 /// As [`verify`], where Twilio's schemes are checked as always and all others by `check`.
@@ -79,23 +93,37 @@ pub fn verify_by(
 }
 
 impl Verifier {
-    /// Demands with the secrets of these settings (JSON text). A way whose setting is absent is left out, and so is a
-    /// demand without ways.
+    /// Demands with the secrets of these settings (JSON text). A way whose setting is absent is
+    /// left out, and so is a demand without ways.
     pub fn new(demands: &[Demand], settings: &str) -> Self {
         let settings = Object::read(settings);
         let ways = |demand: &Demand| {
             let set = demand.any.iter().filter_map(|way| {
                 let value = settings.get(&way.secret).filter(|value| *value != "null")?;
                 let secrets = Secrets::read(&way.scheme, &format!("/{}", way.secret), value);
-                Some(Way { scheme: way.scheme.clone(), secrets })
+                Some(Way {
+                    scheme: way.scheme.clone(),
+                    secrets,
+                })
             });
             set.collect::<Vec<_>>()
         };
         let demanded = demands.iter().map(|demand| {
-            let help = if demand.help.is_empty() { String::new() } else { format!(" {}", demand.help) };
-            Demanded { ways: ways(demand), help }
+            let help = if demand.help.is_empty() {
+                String::new()
+            } else {
+                format!(" {}", demand.help)
+            };
+            Demanded {
+                ways: ways(demand),
+                help,
+            }
         });
-        Self { demands: demanded.filter(|demanded| !demanded.ways.is_empty()).collect() }
+        Self {
+            demands: demanded
+                .filter(|demanded| !demanded.ways.is_empty())
+                .collect(),
+        }
     }
 
     /// Returns whether there is nothing to check with these settings.
@@ -159,8 +187,10 @@ fn meet(ways: &[Way], view: &View<'_>, check: Check) -> Result<Proved, Rejection
         }
     }
     // A demand without ways is left out when it is read.
-    Err(refused
-        .map_or_else(|| Rejection::new(RejectionKind::Forbidden, "there is no proof", ""), |(_, refused)| refused))
+    Err(refused.map_or_else(
+        || Rejection::new(RejectionKind::Forbidden, "there is no proof", ""),
+        |(_, refused)| refused,
+    ))
 }
 
 impl Way {
@@ -176,7 +206,11 @@ impl Way {
                 (other, _) => proof = other,
             }
         }
-        let rank = if proof == Proof::Missing { Rank::Missing } else { Rank::Wrong };
+        let rank = if proof == Proof::Missing {
+            Rank::Missing
+        } else {
+            Rank::Wrong
+        };
         Err((rank, self.scheme.rejection(proof, view)))
     }
 }
@@ -184,7 +218,11 @@ impl Way {
 impl Secret {
     /// The result for this secret.
     pub(super) fn proves(&self, account: Option<&str>, proof: Option<ProofIdentity>) -> Proved {
-        Proved { secret: self.at.clone(), account: account.map(str::to_owned), proof }
+        Proved {
+            secret: self.at.clone(),
+            account: account.map(str::to_owned),
+            proof,
+        }
     }
 }
 
@@ -209,8 +247,9 @@ impl Secrets {
             Self::List(list) => (&list[..], &[][..]),
             Self::Table(table) => (&[][..], &table[..]),
         };
-        let of_accounts =
-            table.iter().flat_map(|(account, secrets)| secrets.iter().map(|secret| (Some(&**account), secret)));
+        let of_accounts = table
+            .iter()
+            .flat_map(|(account, secrets)| secrets.iter().map(|secret| (Some(&**account), secret)));
         list.iter().map(|secret| (None, secret)).chain(of_accounts)
     }
 
@@ -218,9 +257,10 @@ impl Secrets {
     pub(super) fn of<'s>(&'s self, account: &str) -> Option<(Option<&'s str>, &'s [Secret])> {
         match self {
             Self::List(list) => Some((None, list)),
-            Self::Table(table) => {
-                table.iter().find(|(name, _)| name == account).map(|(name, secrets)| (Some(&**name), &**secrets))
-            }
+            Self::Table(table) => table
+                .iter()
+                .find(|(name, _)| name == account)
+                .map(|(name, secrets)| (Some(&**name), &**secrets)),
         }
     }
 }
@@ -237,9 +277,11 @@ fn one_or_several(is_login: bool, at: &str, json: &str) -> Vec<Secret> {
         Some(Secret { at, text })
     };
     match serde_json::from_str::<Vec<&RawValue>>(json) {
-        Ok(list) => {
-            list.iter().enumerate().filter_map(|(index, json)| secret(format!("{at}/{index}"), json.get())).collect()
-        }
+        Ok(list) => list
+            .iter()
+            .enumerate()
+            .filter_map(|(index, json)| secret(format!("{at}/{index}"), json.get()))
+            .collect(),
         Err(_) => secret(at.to_owned(), json).into_iter().collect(),
     }
 }
@@ -255,13 +297,21 @@ mod tests {
     }
 
     fn either() -> [Demand; 1] {
-        [Demand::any([Way::new(Scheme::Bearer, "token"), Way::new(Scheme::Login, "basic")])]
+        [Demand::any([
+            Way::new(Scheme::Bearer, "token"),
+            Way::new(Scheme::Login, "basic"),
+        ])]
     }
 
     #[test]
     fn any_way_of_a_demand_will_do() {
         let settings = r#"{"token": ["a", "b"], "basic": {"user": "u", "password": "p"}}"#;
-        let at = |request: RequestBuilder| verify(&either(), settings, &request.build()).unwrap().unwrap().secret;
+        let at = |request: RequestBuilder| {
+            verify(&either(), settings, &request.build())
+                .unwrap()
+                .unwrap()
+                .secret
+        };
         assert_eq!(at(post().signed(&Scheme::Bearer, "b")), "/token/1");
         assert_eq!(at(post().signed(&Scheme::Login, "u:p")), "/basic");
     }
@@ -271,39 +321,88 @@ mod tests {
         let settings = r#"{"token": "a", "basic": [{"user": "u", "password": "p"}]}"#;
         let rejection = verify(&either(), settings, &post().build()).unwrap_err();
         assert_eq!(rejection.kind, RejectionKind::Unauthenticated);
-        assert!(rejection.reason.contains("bearer token") && rejection.reason.contains("password"), "{rejection:?}");
+        assert!(
+            rejection.reason.contains("bearer token") && rejection.reason.contains("password"),
+            "{rejection:?}"
+        );
         let challenge = rejection.challenge.unwrap();
-        assert!(challenge.starts_with("Bearer realm=") && challenge.contains(", Basic realm="), "{challenge}");
-        let wrong = verify(&either(), settings, &post().signed(&Scheme::Bearer, "c").build()).unwrap_err();
-        assert_eq!((wrong.kind, wrong.challenge), (RejectionKind::Forbidden, None));
+        assert!(
+            challenge.starts_with("Bearer realm=") && challenge.contains(", Basic realm="),
+            "{challenge}"
+        );
+        let wrong = verify(
+            &either(),
+            settings,
+            &post().signed(&Scheme::Bearer, "c").build(),
+        )
+        .unwrap_err();
+        assert_eq!(
+            (wrong.kind, wrong.challenge),
+            (RejectionKind::Forbidden, None)
+        );
     }
 
     #[test]
     fn way_without_its_setting_is_left_out_and_so_is_its_demand() {
         for settings in ["{}", r#"{"token": null}"#, ""] {
-            assert_eq!(verify(&either(), settings, &post().build()), Ok(None), "{settings}");
+            assert_eq!(
+                verify(&either(), settings, &post().build()),
+                Ok(None),
+                "{settings}"
+            );
             assert!(Verifier::new(&either(), settings).is_empty());
         }
         let only_basic = r#"{"basic": {"user": "u", "password": "p"}}"#;
-        assert!(verify(&either(), only_basic, &post().signed(&Scheme::Bearer, "a").build()).is_err());
+        assert!(
+            verify(
+                &either(),
+                only_basic,
+                &post().signed(&Scheme::Bearer, "a").build()
+            )
+            .is_err()
+        );
     }
 
     #[test]
     fn setting_of_another_shape_lets_nobody_in() {
-        for settings in [r#"{"token": 7}"#, r#"{"token": []}"#, r#"{"token": {}}"#, r#"{"token": {"a": {}}}"#] {
-            assert!(verify(&either(), settings, &post().signed(&Scheme::Bearer, "").build()).is_err(), "{settings}");
+        for settings in [
+            r#"{"token": 7}"#,
+            r#"{"token": []}"#,
+            r#"{"token": {}}"#,
+            r#"{"token": {"a": {}}}"#,
+        ] {
+            assert!(
+                verify(
+                    &either(),
+                    settings,
+                    &post().signed(&Scheme::Bearer, "").build()
+                )
+                .is_err(),
+                "{settings}"
+            );
         }
     }
 
     #[test]
     fn all_demands_must_be_met_and_the_first_is_the_proof() {
-        let demands =
-            [Demand::any([Way::new(Scheme::github(), "secret")]), Demand::any([Way::new(Scheme::Bearer, "token")])];
+        let demands = [
+            Demand::any([Way::new(Scheme::github(), "secret")]),
+            Demand::any([Way::new(Scheme::Bearer, "token")]),
+        ];
         let settings = r#"{"secret": {"one": "s", "two/~": ["t", "u"]}, "token": "a"}"#;
         let signed = post().signed(&Scheme::github(), "u");
         assert!(verify(&demands, settings, &signed.clone().build()).is_err());
-        let proved = verify(&demands, settings, &signed.signed(&Scheme::Bearer, "a").build()).unwrap().unwrap();
-        assert_eq!((&*proved.secret, proved.account.as_deref()), ("/secret/two~1~0/1", Some("two/~")));
+        let proved = verify(
+            &demands,
+            settings,
+            &signed.signed(&Scheme::Bearer, "a").build(),
+        )
+        .unwrap()
+        .unwrap();
+        assert_eq!(
+            (&*proved.secret, proved.account.as_deref()),
+            ("/secret/two~1~0/1", Some("two/~"))
+        );
         assert!(proved.proof.unwrap().id.starts_with("sha256:"));
     }
 

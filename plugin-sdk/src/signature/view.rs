@@ -26,7 +26,11 @@ impl<'a> From<&'a Request> for View<'a> {
             received_at: &request.received_at,
             method: &request.method,
             url: &request.url,
-            headers: request.headers.iter().map(|(name, value)| (&**name, Cow::Borrowed(&**value))).collect(),
+            headers: request
+                .headers
+                .iter()
+                .map(|(name, value)| (&**name, Cow::Borrowed(&**value)))
+                .collect(),
             body: request.body.bytes(),
         }
     }
@@ -40,7 +44,10 @@ impl View<'_> {
 
     /// The values of every header of this name, in the order received.
     pub fn header_all(&self, name: &str) -> impl Iterator<Item = &str> {
-        let named = self.headers.iter().filter(move |(header, _)| header.eq_ignore_ascii_case(name));
+        let named = self
+            .headers
+            .iter()
+            .filter(move |(header, _)| header.eq_ignore_ascii_case(name));
         named.map(|(_, value)| &**value)
     }
 
@@ -52,6 +59,8 @@ impl View<'_> {
     /// What follows the scheme in `Authorization`, where it is of this scheme.
     pub(super) fn credentials(&self, scheme: &str) -> Option<&str> {
         let (given, credentials) = self.header("authorization")?.trim().split_once(' ')?;
-        given.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
+        given
+            .eq_ignore_ascii_case(scheme)
+            .then(|| credentials.trim())
     }
 }

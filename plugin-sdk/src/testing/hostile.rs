@@ -1,5 +1,5 @@
-//! Hostile requests: mutations of real ones, as from a stranger, a broken proxy or the next version of a sender. A plugin
-//! answers each, and never panics.
+//! Hostile requests: mutations of real ones, as from a stranger, a broken proxy or the next version
+//! of a sender. A plugin answers each, and never panics.
 //!
 //! ```no_run
 //! # use plugin_sdk::contract::{Answer, Description, Request};
@@ -115,40 +115,55 @@ impl Change {
             Self::Header(at, piece) if !request.headers.is_empty() => {
                 let at = at.index(request.headers.len());
                 // As the host reads it: Latin-1.
-                request.headers[at].1.extend(piece.iter().copied().map(char::from));
+                request.headers[at]
+                    .1
+                    .extend(piece.iter().copied().map(char::from));
             }
             Self::Url(at, piece) => {
-                let at = request.url.floor_char_boundary(place(at, request.url.len()));
+                let at = request
+                    .url
+                    .floor_char_boundary(place(at, request.url.len()));
                 request.url.insert_str(at, &String::from_utf8_lossy(piece));
             }
-            Self::DropHeader(_) | Self::Header(..) | Self::Method => request.method = "PUT".to_owned(),
+            Self::DropHeader(_) | Self::Header(..) | Self::Method => {
+                request.method = "PUT".to_owned()
+            }
         }
         request.body = Body::from_bytes(body);
     }
 }
 
-/// One of these requests with up to eight changes: of its body mostly, and of its headers, URL and method.
+/// One of these requests with up to eight changes: of its body mostly, and of its headers, URL and
+/// method.
 ///
 /// # Panics
 /// Where there is none.
 pub fn requests(real: Vec<Request>) -> impl Strategy<Value = Request> {
-    assert!(!real.is_empty(), "there is no request to make hostile ones of");
+    assert!(
+        !real.is_empty(),
+        "there is no request to make hostile ones of"
+    );
     (select(real), vec(change(), 1..8)).prop_map(|(mut request, changes)| {
         changes.iter().for_each(|change| change.apply(&mut request));
         request
     })
 }
 
-/// Makes `count` hostile requests of a folder's cases, and has the plugin read each twice: as it is, and signed by
-/// `sign`, so that it gets past the proof of the sender.
+/// Makes `count` hostile requests of a folder's cases, and has the plugin read each twice: as it
+/// is, and signed by `sign`, so that it gets past the proof of the sender.
 ///
 /// # Panics
-/// The plugin panics, or its answer is none that the host can use; the message has the smallest such request.
+/// The plugin panics, or its answer is none that the host can use; the message has the smallest
+/// such request.
 pub fn survives<P: Plugin>(folder: impl AsRef<Path>, count: u32, sign: impl Fn(&mut Request)) {
     let cases = case::load(folder.as_ref()).unwrap_or_else(|error| panic!("{error}"));
     let requests = requests(cases.into_iter().map(|case| case.request).collect());
     // Nothing is written down for the next run: the request that is shown can be made a case.
-    let config = Config { cases: count, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: count,
+        failure_persistence: None,
+        ..Config::default()
+    };
     let outcome = TestRunner::new(config).run(&requests, |mut request| {
         let flaw = |request: &Request| super::read::<P>(request).flaw();
         prop_assert_eq!(flaw(&request), None);

@@ -1,4 +1,5 @@
-//! Times as programs and people write them: words and numbers, each known by its looks, in any order.
+//! Times as programs and people write them: words and numbers, each known by its looks, in any
+//! order.
 
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
@@ -20,7 +21,15 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
-const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+const DAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
 
 /// Zones whose names mean one offset, in minutes. `IST`, `BST` and most others mean several.
 const ZONES: [(&str, i32); 16] = [
@@ -63,7 +72,11 @@ pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
     // Go's monotonic clock, and the zone's long name.
     for mark in [" m=", " ("] {
         if let Some(at) = text.find(mark) {
-            if mark == " (" && ZONES.iter().any(|(zone, _)| text[at..] == format!(" ({zone})")) {
+            if mark == " ("
+                && ZONES
+                    .iter()
+                    .any(|(zone, _)| text[at..] == format!(" ({zone})"))
+            {
                 text = text.replace(['(', ')'], " ");
             } else {
                 text.truncate(at);
@@ -88,7 +101,14 @@ fn split(text: &str) -> String {
             't' if between => split.push(' '),
             // `31/Jan/2026:08:00:00`.
             ':' if between && is_a_day(&text[..at]) => split.push(' '),
-            ',' if !between || split.rsplit(' ').next().is_none_or(|word| !word.contains(':')) => split.push(' '),
+            ',' if !between
+                || split
+                    .rsplit(' ')
+                    .next()
+                    .is_none_or(|word| !word.contains(':')) =>
+            {
+                split.push(' ')
+            }
             char => split.push(char),
         }
     }
@@ -110,7 +130,11 @@ impl Parts {
         if let Some((_, minutes)) = ZONES.iter().find(|(zone, _)| *zone == word) {
             return self.zone(*minutes);
         }
-        if let Some(offset) = word.strip_prefix("utc").or_else(|| word.strip_prefix("gmt")).and_then(offset) {
+        if let Some(offset) = word
+            .strip_prefix("utc")
+            .or_else(|| word.strip_prefix("gmt"))
+            .and_then(offset)
+        {
             return self.zone(offset);
         }
         if let Some(offset) = offset(word) {
@@ -129,10 +153,15 @@ impl Parts {
         if word.contains(['-', '/', '.']) {
             return self.day(word);
         }
-        let digits = ["st", "nd", "rd", "th"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+        let digits = ["st", "nd", "rd", "th"]
+            .iter()
+            .find_map(|end| word.strip_suffix(end))
+            .unwrap_or(word);
         match digits.len() {
             1 | 2 | 4 => self.numbers.push(digits.parse().ok()?),
-            6 | 14 | 8 if digits.bytes().all(|byte| byte.is_ascii_digit()) => self.compact(digits)?,
+            6 | 14 | 8 if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.compact(digits)?
+            }
             7 if digits.ends_with('z') => {
                 self.compact(&digits[..6])?;
                 self.zone(0)?;
@@ -158,13 +187,21 @@ impl Parts {
         let number = |from: usize, to: usize| digits.get(from..to)?.parse::<u8>().ok();
         let from = if digits.len() == 6 { 0 } else { 8 };
         if digits.len() >= 8 {
-            let year = digits[..4].parse().ok().filter(|year| (1970..2200).contains(year))?;
-            let date = Date::from_calendar_date(year, number(4, 6)?.try_into().ok()?, number(6, 8)?).ok()?;
+            let year = digits[..4]
+                .parse()
+                .ok()
+                .filter(|year| (1970..2200).contains(year))?;
+            let date =
+                Date::from_calendar_date(year, number(4, 6)?.try_into().ok()?, number(6, 8)?)
+                    .ok()?;
             set(&mut self.date, date)?;
         }
         if digits.len() != 8 {
-            let clock =
-                Time::from_hms(number(from, from + 2)?, number(from + 2, from + 4)?, number(from + 4, from + 6)?);
+            let clock = Time::from_hms(
+                number(from, from + 2)?,
+                number(from + 2, from + 4)?,
+                number(from + 4, from + 6)?,
+            );
             set(&mut self.clock, clock.ok()?)?;
         }
         Some(())
@@ -172,7 +209,9 @@ impl Parts {
 
     /// `08:00`, `08:00:00`, `08:00:00.123`; with a zone behind it, or `am`.
     fn clock(&mut self, word: &str) -> Option<()> {
-        let end = word.find(|c: char| !c.is_ascii_digit() && !":.,".contains(c)).unwrap_or(word.len());
+        let end = word
+            .find(|c: char| !c.is_ascii_digit() && !":.,".contains(c))
+            .unwrap_or(word.len());
         let (clock, behind) = word.split_at(end);
         let (clock, fraction) = clock.split_once(['.', ',']).unwrap_or((clock, ""));
         let mut numbers = clock.split(':').map(|number| number.parse::<u8>().ok());
@@ -184,16 +223,26 @@ impl Parts {
             return None;
         }
         let nanoseconds = format!("{fraction:0<9}")[..9].parse().ok()?;
-        set(&mut self.clock, Time::from_hms_nano(hour, minute, second, nanoseconds).ok()?)?;
-        if behind.is_empty() { Some(()) } else { self.take(behind) }
+        set(
+            &mut self.clock,
+            Time::from_hms_nano(hour, minute, second, nanoseconds).ok()?,
+        )?;
+        if behind.is_empty() {
+            Some(())
+        } else {
+            self.take(behind)
+        }
     }
 
     /// `2026-01-31`, `31.01.2026`, `01/31/2026`, `31-jan-2026`.
     fn day(&mut self, word: &str) -> Option<()> {
         let parts: Vec<&str> = word.split(['-', '/', '.']).collect();
-        let [first, second, third] = parts[..] else { return None };
+        let [first, second, third] = parts[..] else {
+            return None;
+        };
         if let Some(month) = of_names(&MONTHS, second) {
-            self.numbers.extend([first.parse::<i32>().ok()?, third.parse().ok()?]);
+            self.numbers
+                .extend([first.parse::<i32>().ok()?, third.parse().ok()?]);
             return set(&mut self.month, Month::January.nth_next(month));
         }
         let number = |text: &str| text.parse::<u8>().ok();
@@ -210,7 +259,10 @@ impl Parts {
         } else {
             return None;
         };
-        set(&mut self.date, Date::from_calendar_date(year.parse().ok()?, month.try_into().ok()?, day).ok()?)
+        set(
+            &mut self.date,
+            Date::from_calendar_date(year.parse().ok()?, month.try_into().ok()?, day).ok()?,
+        )
     }
 
     fn join(self) -> Option<OffsetDateTime> {
@@ -242,8 +294,11 @@ fn set<T>(part: &mut Option<T>, value: T) -> Option<()> {
 
 /// The index of a name, or of its first three letters or more.
 fn of_names(names: &[&str], word: &str) -> Option<u8> {
-    let at = names.iter().position(|name| word.len() >= 3 && name.starts_with(word));
-    at.or_else(|| (word == "sept").then_some(8)).and_then(|at| at.try_into().ok())
+    let at = names
+        .iter()
+        .position(|name| word.len() >= 3 && name.starts_with(word));
+    at.or_else(|| (word == "sept").then_some(8))
+        .and_then(|at| at.try_into().ok())
 }
 
 /// `+01:00`, `+0100`, `+01`, `-5`, in minutes.
@@ -254,9 +309,19 @@ fn offset(word: &str) -> Option<i32> {
         None if digits.len() <= 2 => (digits, "0"),
         None => digits.split_at_checked(digits.len() - 2)?,
     };
-    let is_number = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    let minutes = Some(minutes).filter(|text| is_number(text))?.parse::<i32>().ok().filter(|minutes| *minutes < 60)?;
-    let hours = Some(hours).filter(|text| is_number(text))?.parse::<i32>().ok().filter(|hours| *hours <= 14)?;
+    let is_number = |text: &str| {
+        (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let minutes = Some(minutes)
+        .filter(|text| is_number(text))?
+        .parse::<i32>()
+        .ok()
+        .filter(|minutes| *minutes < 60)?;
+    let hours = Some(hours)
+        .filter(|text| is_number(text))?
+        .parse::<i32>()
+        .ok()
+        .filter(|hours| *hours <= 14)?;
     let all = hours * 60 + minutes;
     Some(if word.starts_with('-') { -all } else { all })
 }

@@ -1,4 +1,5 @@
-//! All that the sender said of an alert, as JSON: the member to the letter, and what is known of its group.
+//! All that the sender said of an alert, as JSON: the member to the letter, and what is known of
+//! its group.
 
 use plugin_sdk::json::Object;
 use serde::Serialize;
@@ -29,17 +30,30 @@ struct Group<'a> {
 
 /// The details of a member.
 pub fn of(member: &RawValue, group: &Object<'_>) -> Option<Box<RawValue>> {
-    to_raw_value(&Details { alert: Some(member), group: facts(group) }).ok()
+    to_raw_value(&Details {
+        alert: Some(member),
+        group: facts(group),
+    })
+    .ok()
 }
 
 /// The details of a group.
 pub fn of_group(group: &Object<'_>) -> Option<Box<RawValue>> {
-    to_raw_value(&Details { alert: None, group: facts(group) }).ok()
+    to_raw_value(&Details {
+        alert: None,
+        group: facts(group),
+    })
+    .ok()
 }
 
 fn facts<'a>(group: &Object<'a>) -> Group<'a> {
     let short = |json: &&str| json.len() <= MAX_FACT_BYTES;
-    let fact = |name| group.get(name).filter(short).and_then(|json| serde_json::from_str(json).ok());
+    let fact = |name| {
+        group
+            .get(name)
+            .filter(short)
+            .and_then(|json| serde_json::from_str(json).ok())
+    };
     Group {
         receiver: fact("receiver"),
         group_key: fact("groupKey"),

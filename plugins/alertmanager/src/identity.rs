@@ -1,8 +1,9 @@
 //! The identity of a member of a notification.
 //!
-//! Alertmanager repeats a whole group whenever anything in it changes, and every `repeat_interval`. So the same firing
-//! comes many times: what stays the same is the fingerprint (a hash of the labels), which is the key, and the time when
-//! it began. Where repeats are to be dropped, these two are the event; otherwise the time of receipt belongs to it.
+//! Alertmanager repeats a whole group whenever anything in it changes, and every `repeat_interval`.
+//! So the same firing comes many times: what stays the same is the fingerprint (a hash of the
+//! labels), which is the key, and the time when it began. Where repeats are to be dropped, these
+//! two are the event; otherwise the time of receipt belongs to it.
 
 use std::collections::BTreeMap;
 
@@ -31,13 +32,16 @@ pub struct Identity {
     pub key: String,
 }
 
-/// A point in time as it was written; `None` where it is absent, or Go's zero, which stands for no time.
+/// A point in time as it was written; `None` where it is absent, or Go's zero, which stands for no
+/// time.
 pub fn time(fields: &Object<'_>, name: &str) -> Option<String> {
-    fields.text(name).filter(|time| !time.starts_with("0001-01-01"))
+    fields
+        .text(name)
+        .filter(|time| !time.starts_with("0001-01-01"))
 }
 
-/// The identity of a member. Where it lacks a time, `received_at` takes its place: then a repeat adds to the open alert
-/// instead of being dropped, and a new firing is not taken for an old one.
+/// The identity of a member. Where it lacks a time, `received_at` takes its place: then a repeat
+/// adds to the open alert instead of being dropped, and a new firing is not taken for an old one.
 pub fn of(
     member: &RawValue,
     fields: &Object<'_>,
@@ -54,22 +58,33 @@ pub fn of(
         (Status::Trigger, Repeats::Send) => {
             // Two notifications of one moment that say something else of a firing are two.
             let said = sha256(member.get().as_bytes()).hex();
-            format!("{key}/firing/{start}/{received_at}/{}", &said[..SAID_DIGITS])
+            format!(
+                "{key}/firing/{start}/{received_at}/{}",
+                &said[..SAID_DIGITS]
+            )
         }
         (Status::Resolve, _) => {
-            format!("{key}/resolved/{start}/{}", time(fields, "endsAt").as_deref().unwrap_or(received_at))
+            format!(
+                "{key}/resolved/{start}/{}",
+                time(fields, "endsAt").as_deref().unwrap_or(received_at)
+            )
         }
     };
     if event_id.len() <= MAX_EVENT_ID {
         return Identity { event_id, key };
     }
-    Identity { event_id: format!("sha256:{}", sha256(event_id.as_bytes()).hex()), key }
+    Identity {
+        event_id: format!("sha256:{}", sha256(event_id.as_bytes()).hex()),
+        key,
+    }
 }
 
-/// The fingerprint. Old versions of Alertmanager send none: then the hash of the labels, sorted, and where there are no
-/// labels either, that of the member itself.
+/// The fingerprint. Old versions of Alertmanager send none: then the hash of the labels, sorted,
+/// and where there are no labels either, that of the member itself.
 fn key(member: &RawValue, fields: &Object<'_>, labels: &Object<'_>) -> String {
-    let plausible = |print: &str| print.len() <= MAX_FINGERPRINT && print.bytes().all(|byte| byte.is_ascii_graphic());
+    let plausible = |print: &str| {
+        print.len() <= MAX_FINGERPRINT && print.bytes().all(|byte| byte.is_ascii_graphic())
+    };
     if let Some(fingerprint) = fields.text("fingerprint").filter(|print| plausible(print)) {
         return fingerprint;
     }
@@ -100,7 +115,14 @@ mod tests {
     fn identity(json: &str, status: Status) -> Identity {
         let member: &RawValue = serde_json::from_str(json).unwrap();
         let fields = Object::read(json);
-        of(member, &fields, &fields.object("labels"), status, Repeats::Drop, RECEIVED_AT)
+        of(
+            member,
+            &fields,
+            &fields.object("labels"),
+            status,
+            Repeats::Drop,
+            RECEIVED_AT,
+        )
     }
 
     fn firing(json: &str) -> Identity {
@@ -109,8 +131,12 @@ mod tests {
 
     #[test]
     fn new_firing_is_another_event_of_the_same_key() {
-        let first = firing(r#"{"fingerprint":"f1","startsAt":"2026-01-01T01:00:00Z","endsAt":"0001-01-01T00:00:00Z"}"#);
-        let repeat = firing(r#"{"startsAt":"2026-01-01T01:00:00Z","fingerprint":"f1","annotations":{"value":"7"}}"#);
+        let first = firing(
+            r#"{"fingerprint":"f1","startsAt":"2026-01-01T01:00:00Z","endsAt":"0001-01-01T00:00:00Z"}"#,
+        );
+        let repeat = firing(
+            r#"{"startsAt":"2026-01-01T01:00:00Z","fingerprint":"f1","annotations":{"value":"7"}}"#,
+        );
         let again = firing(r#"{"fingerprint":"f1","startsAt":"2026-01-01T02:00:00Z"}"#);
         assert_eq!(first, repeat);
         assert_eq!(first.event_id, "f1/firing/2026-01-01T01:00:00Z");
@@ -120,7 +146,9 @@ mod tests {
     #[test]
     fn an_end_is_an_event_of_the_same_key_and_each_end_is_its_own() {
         let ended = |at: &str| {
-            let json = format!(r#"{{"fingerprint":"f1","startsAt":"2026-01-01T01:00:00Z","endsAt":"{at}"}}"#);
+            let json = format!(
+                r#"{{"fingerprint":"f1","startsAt":"2026-01-01T01:00:00Z","endsAt":"{at}"}}"#
+            );
             identity(&json, Status::Resolve)
         };
         assert_eq!(ended("2026-01-01T01:05:00Z").key, "f1");
@@ -130,19 +158,39 @@ mod tests {
 
     #[test]
     fn the_time_of_receipt_stands_for_a_time_that_is_not_there() {
-        for none in [r#"{"fingerprint":"f1"}"#, r#"{"fingerprint":"f1","startsAt":"0001-01-01T00:00:00Z"}"#] {
+        for none in [
+            r#"{"fingerprint":"f1"}"#,
+            r#"{"fingerprint":"f1","startsAt":"0001-01-01T00:00:00Z"}"#,
+        ] {
             assert_eq!(firing(none).event_id, format!("f1/firing/{RECEIVED_AT}"));
         }
-        let ended = identity(r#"{"fingerprint":"f1","startsAt":"2026-01-01T01:00:00Z"}"#, Status::Resolve);
-        assert_eq!(ended.event_id, format!("f1/resolved/2026-01-01T01:00:00Z/{RECEIVED_AT}"));
+        let ended = identity(
+            r#"{"fingerprint":"f1","startsAt":"2026-01-01T01:00:00Z"}"#,
+            Status::Resolve,
+        );
+        assert_eq!(
+            ended.event_id,
+            format!("f1/resolved/2026-01-01T01:00:00Z/{RECEIVED_AT}")
+        );
     }
 
     #[test]
     fn without_a_fingerprint_the_labels_are_the_key_in_any_order() {
         let one = firing(r#"{"labels":{"a":"1","b":"2"}}"#);
-        assert_eq!(one.key, firing(r#"{"fingerprint":"","labels":{"b":"2","a":"1"}}"#).key);
-        assert!(one.key.starts_with("labels:") && one.key.len() == 71, "{}", one.key);
-        for other in [r#"{"labels":{"a":"1"}}"#, r#"{"labels":{"a":"1b","":"2"}}"#, r#"{"labels":{"a":"2","b":"1"}}"#] {
+        assert_eq!(
+            one.key,
+            firing(r#"{"fingerprint":"","labels":{"b":"2","a":"1"}}"#).key
+        );
+        assert!(
+            one.key.starts_with("labels:") && one.key.len() == 71,
+            "{}",
+            one.key
+        );
+        for other in [
+            r#"{"labels":{"a":"1"}}"#,
+            r#"{"labels":{"a":"1b","":"2"}}"#,
+            r#"{"labels":{"a":"2","b":"1"}}"#,
+        ] {
             assert_ne!(one.key, firing(other).key, "{other}");
         }
     }
@@ -150,8 +198,13 @@ mod tests {
     #[test]
     fn an_id_is_never_too_long_for_the_host() {
         let long = "9".repeat(5_000);
-        let found = firing(&format!(r#"{{"fingerprint":"{long}","startsAt":"{long}","labels":{{"a":"{long}"}}}}"#));
-        assert!(found.event_id.len() <= MAX_EVENT_ID && found.key.len() <= MAX_EVENT_ID, "{found:?}");
+        let found = firing(&format!(
+            r#"{{"fingerprint":"{long}","startsAt":"{long}","labels":{{"a":"{long}"}}}}"#
+        ));
+        assert!(
+            found.event_id.len() <= MAX_EVENT_ID && found.key.len() <= MAX_EVENT_ID,
+            "{found:?}"
+        );
         assert_ne!(found, firing(r#"{"labels":{"a":"b"}}"#));
     }
 

@@ -1,9 +1,10 @@
 //! Alerts that nobody would hear of, told as an alert of its own.
 //!
-//! Alertmanager cuts a group at the receiver's `max_alerts` and says how many are missing. They can be firing as well as
-//! resolved, and nothing more is known of them: so somebody is paged, as urgently as for the most urgent one that was
-//! not cut. The same goes for what exceeds the host's limit on one request. The group's alert says so once a day and
-//! number; it is for a person to close, because no notification tells that an earlier one was cut.
+//! Alertmanager cuts a group at the receiver's `max_alerts` and says how many are missing. They can
+//! be firing as well as resolved, and nothing more is known of them: so somebody is paged, as
+//! urgently as for the most urgent one that was not cut. The same goes for what exceeds the host's
+//! limit on one request. The group's alert says so once a day and number; it is for a person to
+//! close, because no notification tells that an earlier one was cut.
 
 use plugin_sdk::contract::{Alert, MAX_ALERTS, Priority, Request};
 use plugin_sdk::signature::sha256;
@@ -33,14 +34,33 @@ impl LeftOut {
 }
 
 /// The alert that says so.
-pub fn alert(left_out: &LeftOut, notification: &Notification<'_>, request: &Request, priority: Priority) -> Alert {
-    let LeftOut { by_sender, by_plugin } = left_out;
+pub fn alert(
+    left_out: &LeftOut,
+    notification: &Notification<'_>,
+    request: &Request,
+    priority: Priority,
+) -> Alert {
+    let LeftOut {
+        by_sender,
+        by_plugin,
+    } = left_out;
     let group = notification.group_key();
     let key = format!("left-out:{}", sha256(group.as_bytes()).hex());
-    let day = request.received_at.get(..DATE_BYTES).unwrap_or(&request.received_at);
+    let day = request
+        .received_at
+        .get(..DATE_BYTES)
+        .unwrap_or(&request.received_at);
     let count = by_sender.saturating_add(*by_plugin as u64);
-    let name = if group.is_empty() { "a group".to_owned() } else { format!("group {}", line(&group, MAX_GROUP_CHARS)) };
-    let noun = if count == 1 { "1 alert is" } else { &format!("{count} alerts are") };
+    let name = if group.is_empty() {
+        "a group".to_owned()
+    } else {
+        format!("group {}", line(&group, MAX_GROUP_CHARS))
+    };
+    let noun = if count == 1 {
+        "1 alert is"
+    } else {
+        &format!("{count} alerts are")
+    };
     let mut lines = Vec::new();
     if *by_sender > 0 {
         lines.push(format!(
@@ -55,11 +75,20 @@ pub fn alert(left_out: &LeftOut, notification: &Notification<'_>, request: &Requ
              missing may be firing: look at Alertmanager. To mend it, group by more labels."
         ));
     }
-    lines.extend(notification.group.text("externalURL").map(|url| format!("Alertmanager: {}", line(&url, 400))));
+    lines.extend(
+        notification
+            .group
+            .text("externalURL")
+            .map(|url| format!("Alertmanager: {}", line(&url, 400))),
+    );
     Alert {
         key: Some(key.clone()),
         message: Some(lines.join("\n")),
         details: details::of_group(&notification.group),
-        ..Alert::new(format!("{key}/{day}/{count}"), priority, format!("{noun} missing from Alertmanager's {name}"))
+        ..Alert::new(
+            format!("{key}/{day}/{count}"),
+            priority,
+            format!("{noun} missing from Alertmanager's {name}"),
+        )
     }
 }

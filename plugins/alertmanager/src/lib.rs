@@ -1,10 +1,11 @@
 //! The webhook of Prometheus Alertmanager, version 4: one alert for every alert in a notification.
 //!
-//! Grafana's contact points, Mimir and Loki send the same structure with fields more or fewer. The path of a
-//! notification: [`proof`] tells who sent it, [`notification`] reads it, [`member`] puts one alert of
-//! it together ([`identity`] says which event it is, [`words`] what a person reads, [`details`] holds all of it). What
-//! the sender left out is an alert of its own ([`left_out`]), what is no notification is carried whole ([`strange`]), and
-//! [`room`] keeps the largest one within the limit on an answer.
+//! Grafana's contact points, Mimir and Loki send the same structure with fields more or fewer. The
+//! path of a notification: [`proof`] tells who sent it, [`notification`] reads it, [`member`] puts
+//! one alert of it together ([`identity`] says which event it is, [`words`] what a person reads,
+//! [`details`] holds all of it). What the sender left out is an alert of its own ([`left_out`]),
+//! what is no notification is carried whole ([`strange`]), and [`room`] keeps the largest one
+//! within the limit on an answer.
 
 mod details;
 mod identity;
@@ -20,7 +21,8 @@ mod words;
 use std::collections::BTreeSet;
 
 use plugin_sdk::contract::{
-    Alert, Alerts, Answer, Demand, Description, Limits, MAX_ALERTS, Note, NoteKind, Request, Scheme, Way,
+    Alert, Alerts, Answer, Demand, Description, Limits, MAX_ALERTS, Note, NoteKind, Request,
+    Scheme, Way,
 };
 use plugin_sdk::signature::sha256;
 use plugin_sdk::{Plugin, attempt, body, export};
@@ -44,10 +46,21 @@ impl Plugin for Alertmanager {
         Description {
             secrets: vec!["bearer_token".to_owned(), "basic".to_owned()],
             authenticates: true,
-            limits: Limits { body: Some(2 * MIB), memory: Some(64 * MIB), output: Some(8 * MIB), time_ms: None },
+            limits: Limits {
+                body: Some(2 * MIB),
+                memory: Some(64 * MIB),
+                output: Some(8 * MIB),
+                time_ms: None,
+            },
             proof: vec![
-                Demand::any([Way::new(Scheme::Bearer, "bearer_token"), Way::new(Scheme::Login, "basic")])
-                    .help(format!("The settings are `bearer_token` and `basic`. {}", proof::WHERE)),
+                Demand::any([
+                    Way::new(Scheme::Bearer, "bearer_token"),
+                    Way::new(Scheme::Login, "basic"),
+                ])
+                .help(format!(
+                    "The settings are `bearer_token` and `basic`. {}",
+                    proof::WHERE
+                )),
             ],
             setup: include_str!("setup.md").to_owned(),
             ..Description::new(
@@ -63,10 +76,21 @@ impl Plugin for Alertmanager {
         if let Err(rejection) = proof::of(request, &settings) {
             return Answer::Rejected(rejection);
         }
-        let foreign = |alert| Answer::Alerts(Alerts { list: vec![alert], proof: attempt::mark(request, b"") });
+        let foreign = |alert| {
+            Answer::Alerts(Alerts {
+                list: vec![alert],
+                proof: attempt::mark(request, b""),
+            })
+        };
         let reading = match body::read(request) {
             Ok(reading) => reading,
-            Err(why) => return foreign(strange::unreadable(request, &why, settings.priority_without_word())),
+            Err(why) => {
+                return foreign(strange::unreadable(
+                    request,
+                    &why,
+                    settings.priority_without_word(),
+                ));
+            }
         };
         match Body::of(&reading) {
             Body::Notification(notification) => {
@@ -75,11 +99,17 @@ impl Plugin for Alertmanager {
                     && let Some(first) = alerts.first_mut()
                 {
                     let repairs = reading.repairs.iter();
-                    first.notes.extend(repairs.map(|repair| Note::new(NoteKind::Repaired, "", repair.as_str())));
+                    first.notes.extend(
+                        repairs.map(|repair| Note::new(NoteKind::Repaired, "", repair.as_str())),
+                    );
                 }
                 answer
             }
-            Body::Strange => foreign(strange::alert(request, &reading.text, settings.priority_without_word())),
+            Body::Strange => foreign(strange::alert(
+                request,
+                &reading.text,
+                settings.priority_without_word(),
+            )),
             Body::Nothing(reason) => Answer::ignored(reason),
         }
     }
@@ -88,13 +118,26 @@ impl Plugin for Alertmanager {
 fn read(request: &Request, settings: &Settings, notification: &Notification<'_>) -> Answer {
     let members = &notification.members;
     // One place is kept for the alert about what is left out.
-    let taken = if members.len() > MAX_ALERTS { MAX_ALERTS - 1 } else { members.len() };
-    let mut alerts: Vec<Alert> =
-        members[..taken].iter().map(|member| member::alert(member, notification, request, settings)).collect();
-    let left_out = left_out::LeftOut { by_sender: notification.truncated(), by_plugin: members.len() - taken };
+    let taken = if members.len() > MAX_ALERTS {
+        MAX_ALERTS - 1
+    } else {
+        members.len()
+    };
+    let mut alerts: Vec<Alert> = members[..taken]
+        .iter()
+        .map(|member| member::alert(member, notification, request, settings))
+        .collect();
+    let left_out = left_out::LeftOut {
+        by_sender: notification.truncated(),
+        by_plugin: members.len() - taken,
+    };
     if left_out.any() {
         // The contract orders priorities from the most urgent down.
-        let highest = alerts.iter().map(|alert| alert.priority).min().unwrap_or(settings.priority_without_word());
+        let highest = alerts
+            .iter()
+            .map(|alert| alert.priority)
+            .min()
+            .unwrap_or(settings.priority_without_word());
         alerts.truncate(MAX_ALERTS - 1);
         alerts.push(left_out::alert(&left_out, notification, request, highest));
     }
@@ -106,7 +149,10 @@ fn read(request: &Request, settings: &Settings, notification: &Notification<'_>)
     for (number, alert) in alerts.iter_mut().enumerate() {
         if !ids.insert(alert.event_id.clone()) {
             let member = members.get(number).map_or("", |member| member.get());
-            alert.event_id = format!("sha256:{}", sha256(format!("{} {member}", alert.event_id).as_bytes()).hex());
+            alert.event_id = format!(
+                "sha256:{}",
+                sha256(format!("{} {member}", alert.event_id).as_bytes()).hex()
+            );
         }
     }
     room::fit(&mut alerts, request.body.text().len());

@@ -18,21 +18,42 @@ const MAX_LABELS: usize = 64;
 const MAX_LINK: usize = 2048;
 
 /// The alert that a member is.
-pub fn alert(member: &RawValue, notification: &Notification<'_>, request: &Request, settings: &Settings) -> Alert {
+pub fn alert(
+    member: &RawValue,
+    notification: &Notification<'_>,
+    request: &Request,
+    settings: &Settings,
+) -> Alert {
     let fields = Object::read(member.get());
     let (labels, annotations) = (fields.object("labels"), fields.object("annotations"));
     let status = status(&fields, notification);
-    let identity = identity::of(member, &fields, &labels, status, settings.repeats, &request.received_at);
+    let identity = identity::of(
+        member,
+        &fields,
+        &labels,
+        status,
+        settings.repeats,
+        &request.received_at,
+    );
     let severity = labels.text(&settings.severity_label);
     let (priority, known) = settings.priority(severity.as_deref());
     let mut notes = Vec::new();
     if !known {
-        notes.push(Note::new(NoteKind::UnknownPriority, &settings.severity_label, &severity.unwrap_or_default()));
+        notes.push(Note::new(
+            NoteKind::UnknownPriority,
+            &settings.severity_label,
+            &severity.unwrap_or_default(),
+        ));
     }
     if let Some(word) = fields.text("status").filter(|word| !is_known(word)) {
         notes.push(Note::new(NoteKind::UnknownStatus, "status", &word));
     }
-    let words = Words { json: member.get(), fields: &fields, labels: &labels, annotations: &annotations };
+    let words = Words {
+        json: member.get(),
+        fields: &fields,
+        labels: &labels,
+        annotations: &annotations,
+    };
     let title = words.title();
     let when = match status {
         Status::Trigger => "startsAt",
@@ -55,26 +76,34 @@ pub fn alert(member: &RawValue, notification: &Notification<'_>, request: &Reque
     }
 }
 
-/// The status of a member, or of the notification. A word that is not known is better heard than missed: it closes nothing.
+/// The status of a member, or of the notification. A word that is not known is better heard than
+/// missed: it closes nothing.
 fn status(fields: &Object<'_>, notification: &Notification<'_>) -> Status {
-    let status = fields.text("status").or_else(|| notification.group.text("status"));
+    let status = fields
+        .text("status")
+        .or_else(|| notification.group.text("status"));
     match status.is_some_and(|status| status.eq_ignore_ascii_case("resolved")) {
         true => Status::Resolve,
         false => Status::Trigger,
     }
 }
 
-/// Returns whether a word is one of the two of Alertmanager's protocol. Those of other vendors are none of it.
+/// Returns whether a word is one of the two of Alertmanager's protocol. Those of other vendors are
+/// none of it.
 fn is_known(word: &str) -> bool {
-    ["firing", "resolved"].iter().any(|known| known.eq_ignore_ascii_case(word))
+    ["firing", "resolved"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(word))
 }
 
-/// The page about this very event: the query's graph, or Grafana's rule. Where the sender does not know its own address,
-/// the next best.
+/// The page about this very event: the query's graph, or Grafana's rule. Where the sender does not
+/// know its own address, the next best.
 fn link(fields: &Object<'_>, annotations: &Object<'_>, group: &Object<'_>) -> Option<String> {
     let is_link = |link: &str| {
         let plain = link.bytes().all(|byte| byte.is_ascii_graphic());
-        plain && link.len() <= MAX_LINK && (link.starts_with("https://") || link.starts_with("http://"))
+        plain
+            && link.len() <= MAX_LINK
+            && (link.starts_with("https://") || link.starts_with("http://"))
     };
     let candidates = [
         fields.text("generatorURL"),
@@ -96,7 +125,8 @@ fn passed_on(labels: &Object<'_>, severity_label: &str) -> BTreeMap<String, Stri
     if all.len() <= MAX_LABELS {
         return all;
     }
-    let tells = |name: &str| name == "alertname" || name == severity_label || PLACES.contains(&name);
+    let tells =
+        |name: &str| name == "alertname" || name == severity_label || PLACES.contains(&name);
     let mut passed = BTreeMap::new();
     for telling in [true, false] {
         for (name, value) in all.iter().filter(|(name, _)| tells(name) == telling) {

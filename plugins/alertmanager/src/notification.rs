@@ -1,6 +1,7 @@
 //! A notification as Alertmanager sends it: facts about a group of alerts, and the alerts.
 //!
-//! The structure is that of <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>. `version` is not
+//! The structure is that of
+//! <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>. `version` is not
 //! asked for: Grafana sends the same structure as version 1.
 
 use plugin_sdk::body::{self, Reading};
@@ -28,11 +29,14 @@ pub struct Notification<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Reads what the SDK has made of a body. Several notifications behind each other are no list of alerts.
+    /// Reads what the SDK has made of a body. Several notifications behind each other are no list
+    /// of alerts.
     pub fn of(reading: &'a Reading<'_>) -> Self {
         match &reading.body {
             body::Body::Json(json) => Self::read(json),
-            body::Body::Empty if reading.text.trim().is_empty() => Self::Nothing("the body is empty"),
+            body::Body::Empty if reading.text.trim().is_empty() => {
+                Self::Nothing("the body is empty")
+            }
             _ => Self::Strange,
         }
     }
@@ -47,25 +51,36 @@ impl<'a> Body<'a> {
             };
         };
         let members = match group.get("alerts") {
-            None if group.names().next().is_none() => return Self::Nothing("the body is empty JSON"),
+            None if group.names().next().is_none() => {
+                return Self::Nothing("the body is empty JSON");
+            }
             // As Go writes a list that was never made.
             Some("null") => Ok(Vec::new()),
             Some(list) => serde_json::from_str(list),
             None => return Self::Strange,
         };
-        members.map_or(Self::Strange, |members| Self::Notification(Notification { group, members }))
+        members.map_or(Self::Strange, |members| {
+            Self::Notification(Notification { group, members })
+        })
     }
 }
 
 impl Notification<'_> {
-    /// The number of alerts that Alertmanager left out of the group, because there were more than `max_alerts`.
+    /// The number of alerts that Alertmanager left out of the group, because there were more than
+    /// `max_alerts`.
     pub fn truncated(&self) -> u64 {
-        self.group.text("truncatedAlerts").and_then(|count| count.parse().ok()).unwrap_or_default()
+        self.group
+            .text("truncatedAlerts")
+            .and_then(|count| count.parse().ok())
+            .unwrap_or_default()
     }
 
     /// The key of the group.
     pub fn group_key(&self) -> String {
-        self.group.text("groupKey").or_else(|| self.group.text("receiver")).unwrap_or_default()
+        self.group
+            .text("groupKey")
+            .or_else(|| self.group.text("receiver"))
+            .unwrap_or_default()
     }
 }
 
@@ -81,7 +96,9 @@ mod tests {
             (r#"{"alerts":null}"#, 0),
             (r#" {"version":"1","alerts":[ null ]} "#, 1),
         ] {
-            let Body::Notification(notification) = Body::read(body) else { panic!("{body}") };
+            let Body::Notification(notification) = Body::read(body) else {
+                panic!("{body}")
+            };
             assert_eq!(notification.members.len(), count, "{body}");
         }
     }
@@ -89,18 +106,38 @@ mod tests {
     #[test]
     fn nothing_is_told_from_something_else() {
         for nothing in ["", " \n", "null", "[]", "{}"] {
-            assert!(matches!(Body::read(nothing), Body::Nothing(_)), "{nothing:?}");
+            assert!(
+                matches!(Body::read(nothing), Body::Nothing(_)),
+                "{nothing:?}"
+            );
         }
-        for strange in ["x", "1", "[1]", "{\"a\":1}", "{\"alerts\":{}}", "{\"alerts\":[}", "{\"alerts\":\"\"}"] {
+        for strange in [
+            "x",
+            "1",
+            "[1]",
+            "{\"a\":1}",
+            "{\"alerts\":{}}",
+            "{\"alerts\":[}",
+            "{\"alerts\":\"\"}",
+        ] {
             assert!(matches!(Body::read(strange), Body::Strange), "{strange:?}");
         }
     }
 
     #[test]
     fn what_was_left_out_is_a_number_or_none_of_it() {
-        for (field, count) in [("3", 3), ("\"3\"", 3), ("0", 0), ("null", 0), ("-1", 0), ("\"many\"", 0)] {
+        for (field, count) in [
+            ("3", 3),
+            ("\"3\"", 3),
+            ("0", 0),
+            ("null", 0),
+            ("-1", 0),
+            ("\"many\"", 0),
+        ] {
             let body = format!("{{\"alerts\":[],\"truncatedAlerts\":{field}}}");
-            let Body::Notification(notification) = Body::read(&body) else { panic!("{body}") };
+            let Body::Notification(notification) = Body::read(&body) else {
+                panic!("{body}")
+            };
             assert_eq!(notification.truncated(), count, "{field}");
         }
     }

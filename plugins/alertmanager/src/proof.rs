@@ -16,8 +16,16 @@ pub const WHERE: &str = "In Alertmanager it is `http_config` of the webhook (`au
 /// # Errors
 /// The rejection that sender and operator read.
 pub fn of(request: &Request, settings: &Settings) -> Result<(), Rejection> {
-    let tokens = settings.bearer_token.as_slice().iter().map(|token| bearer(request, token));
-    let logins = settings.basic.as_slice().iter().map(|login| basic(request, &login.user, &login.password));
+    let tokens = settings
+        .bearer_token
+        .as_slice()
+        .iter()
+        .map(|token| bearer(request, token));
+    let logins = settings
+        .basic
+        .as_slice()
+        .iter()
+        .map(|login| basic(request, &login.user, &login.password));
     let mut wrong = false;
     if request.proved.is_some() {
         return Ok(());
@@ -29,7 +37,11 @@ pub fn of(request: &Request, settings: &Settings) -> Result<(), Rejection> {
             Proof::Missing => {}
         }
     }
-    Err(if wrong { forbidden() } else { unauthenticated(request, settings) })
+    Err(if wrong {
+        forbidden()
+    } else {
+        unauthenticated(request, settings)
+    })
 }
 
 /// The proof that the sender must show.
@@ -57,7 +69,11 @@ fn unauthenticated(request: &Request, settings: &Settings) -> Rejection {
         None => "there is no Authorization header",
         Some(_) => "the Authorization header is of another kind",
     };
-    let scheme = if settings.basic.as_slice().is_empty() { Scheme::Bearer } else { Scheme::Login };
+    let scheme = if settings.basic.as_slice().is_empty() {
+        Scheme::Bearer
+    } else {
+        Scheme::Login
+    };
     Rejection {
         challenge: scheme.challenge().map(str::to_owned),
         ..Rejection::new(

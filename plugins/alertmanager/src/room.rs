@@ -1,8 +1,9 @@
 //! A storm of alerts in one notification, kept within the host's limit on an answer.
 //!
-//! An answer says most things twice (labels and message beside the whole member), so a notification of some hundreds of
-//! alerts can make one that the host refuses; then nobody is paged, in the very moment that matters. So what is too large
-//! loses what is worth least first. Nothing is lost for good: the host keeps the request.
+//! An answer says most things twice (labels and message beside the whole member), so a notification
+//! of some hundreds of alerts can make one that the host refuses; then nobody is paged, in the very
+//! moment that matters. So what is too large loses what is worth least first. Nothing is lost for
+//! good: the host keeps the request.
 
 use plugin_sdk::contract::Alert;
 
@@ -12,7 +13,8 @@ const MAX_ANSWER_BYTES: usize = 8_000 * 1024;
 /// So few alerts from so small a body never come near it.
 const FEW: (usize, usize) = (16, 64 * 1024);
 
-const LEFT_OUT: &str = "The notification is too large to show all of this alert: see the request it came in with.";
+const LEFT_OUT: &str =
+    "The notification is too large to show all of this alert: see the request it came in with.";
 
 /// Takes from the largest alerts, until all fit.
 pub fn fit(alerts: &mut [Alert], body_bytes: usize) {
@@ -24,13 +26,21 @@ pub fn fit(alerts: &mut [Alert], body_bytes: usize) {
         if alerts.iter().map(size).sum::<usize>() <= MAX_ANSWER_BYTES {
             return;
         }
-        alerts.iter_mut().filter(|alert| size(alert) > share).for_each(shed);
+        alerts
+            .iter_mut()
+            .filter(|alert| size(alert) > share)
+            .for_each(shed);
     }
 }
 
 fn without_details(alert: &mut Alert) {
     alert.details = None;
-    alert.message = Some(alert.message.take().map_or_else(|| LEFT_OUT.to_owned(), |said| said + "\n" + LEFT_OUT));
+    alert.message = Some(
+        alert
+            .message
+            .take()
+            .map_or_else(|| LEFT_OUT.to_owned(), |said| said + "\n" + LEFT_OUT),
+    );
 }
 
 fn without_words(alert: &mut Alert) {

@@ -36,8 +36,8 @@ pub struct Settings {
 pub enum Repeats {
     /// It is a duplicate.
     Drop,
-    /// It is an event of its own, for the same alert: what looks like a repeat may be a firing that was resolved by a
-    /// timeout meanwhile.
+    /// It is an event of its own, for the same alert: what looks like a repeat may be a firing that
+    /// was resolved by a timeout meanwhile.
     #[default]
     Send,
 }
@@ -55,7 +55,8 @@ fn severity_label() -> String {
     "severity".to_owned()
 }
 
-/// The priority of an alert without the label: a rule was written for it, so it is worth getting up for.
+/// The priority of an alert without the label: a rule was written for it, so it is worth getting up
+/// for.
 const WITHOUT_LABEL: Priority = Priority::High;
 
 /// The priority of a word that is not known: it never ranks below a known one.
@@ -72,9 +73,18 @@ impl Settings {
         let Some(severity) = severity.map(str::trim).filter(|word| !word.is_empty()) else {
             return (self.priority_without_word(), true);
         };
-        let own = self.severity.0.iter().find(|(word, _)| word.trim().eq_ignore_ascii_case(severity));
-        let known = own.map(|(_, priority)| *priority).or_else(|| Priority::from_word(severity));
-        (known.or(self.default_priority).unwrap_or(UNKNOWN_WORD), known.is_some())
+        let own = self
+            .severity
+            .0
+            .iter()
+            .find(|(word, _)| word.trim().eq_ignore_ascii_case(severity));
+        let known = own
+            .map(|(_, priority)| *priority)
+            .or_else(|| Priority::from_word(severity));
+        (
+            known.or(self.default_priority).unwrap_or(UNKNOWN_WORD),
+            known.is_some(),
+        )
     }
 }
 
@@ -166,18 +176,35 @@ mod tests {
 
     #[test]
     fn a_proof_is_one_or_several() {
-        assert_eq!(settings(r#"{"bearer_token": "a"}"#).bearer_token.as_slice(), ["a"]);
-        assert_eq!(settings(r#"{"bearer_token": ["a", "b"]}"#).bearer_token.as_slice(), ["a", "b"]);
+        assert_eq!(
+            settings(r#"{"bearer_token": "a"}"#).bearer_token.as_slice(),
+            ["a"]
+        );
+        assert_eq!(
+            settings(r#"{"bearer_token": ["a", "b"]}"#)
+                .bearer_token
+                .as_slice(),
+            ["a", "b"]
+        );
         let one = settings(r#"{"basic": {"user": "am", "password": "p"}}"#);
-        assert_eq!((one.bearer_token.as_slice().len(), one.basic.as_slice().len()), (0, 1));
-        let several = settings(r#"{"basic": [{"user": "a", "password": "p"}, {"user": "b", "password": "q"}]}"#);
+        assert_eq!(
+            (
+                one.bearer_token.as_slice().len(),
+                one.basic.as_slice().len()
+            ),
+            (0, 1)
+        );
+        let several = settings(
+            r#"{"basic": [{"user": "a", "password": "p"}, {"user": "b", "password": "q"}]}"#,
+        );
         assert_eq!(several.basic.as_slice()[1].user, "b");
     }
 
     #[test]
     fn the_operators_words_come_before_those_that_everybody_knows() {
-        let settings =
-            settings(r#"{"severity": {"Page": "critical", "warning": "low"}, "default_priority": "medium"}"#);
+        let settings = settings(
+            r#"{"severity": {"Page": "critical", "warning": "low"}, "default_priority": "medium"}"#,
+        );
         for (severity, priority) in [
             (Some("page"), Priority::Critical),
             (Some(" Warning "), Priority::Low),
@@ -206,16 +233,28 @@ mod tests {
             (Some(" "), Priority::High, true),
             (None, Priority::High, true),
         ] {
-            assert_eq!(settings.priority(severity), (priority, known), "{severity:?}");
+            assert_eq!(
+                settings.priority(severity),
+                (priority, known),
+                "{severity:?}"
+            );
         }
     }
 
     #[test]
     fn what_is_not_set_has_the_default_that_the_schema_names() {
-        let schema: serde_json::Value = serde_json::from_str(include_str!("settings.schema.json")).unwrap();
+        let schema: serde_json::Value =
+            serde_json::from_str(include_str!("settings.schema.json")).unwrap();
         let settings = settings("{}");
-        assert_eq!(settings.severity_label, schema["properties"]["severity_label"]["default"]);
-        assert!(schema["properties"]["default_priority"].get("default").is_none());
+        assert_eq!(
+            settings.severity_label,
+            schema["properties"]["severity_label"]["default"]
+        );
+        assert!(
+            schema["properties"]["default_priority"]
+                .get("default")
+                .is_none()
+        );
         assert_eq!(settings.default_priority, None);
         assert_eq!(
             settings.repeats,

@@ -15,10 +15,20 @@ const MAX_URL_CHARS: usize = 2_000;
 /// Lines of a description. Templates put whole tables into it.
 const MAX_DESCRIPTION_LINES: usize = 30;
 
-/// Labels that tell what an alert is about, the most telling first. `rulename` is Grafana's, whose rules all share the
-/// name `DatasourceNoData` while they find no data.
-pub const PLACES: [&str; 10] =
-    ["rulename", "instance", "host", "hostname", "node", "pod", "service", "job", "namespace", "cluster"];
+/// Labels that tell what an alert is about, the most telling first. `rulename` is Grafana's, whose
+/// rules all share the name `DatasourceNoData` while they find no data.
+pub const PLACES: [&str; 10] = [
+    "rulename",
+    "instance",
+    "host",
+    "hostname",
+    "node",
+    "pod",
+    "service",
+    "job",
+    "namespace",
+    "cluster",
+];
 
 /// The most of them in a message.
 const MAX_PLACES: usize = 4;
@@ -38,10 +48,20 @@ pub struct Words<'m, 'a> {
 impl Words<'_, '_> {
     /// The title, in one line: what the rule's author wrote, or the rule's name and where it is.
     pub fn title(&self) -> String {
-        let own = self.annotations.text("summary").or_else(|| self.annotations.text("title"));
+        let own = self
+            .annotations
+            .text("summary")
+            .or_else(|| self.annotations.text("title"));
         let title = own.or_else(|| self.rule(1)).or_else(|| self.description());
-        let title = title.map(|title| line(&title, MAX_TITLE_CHARS)).filter(|title| !title.is_empty());
-        title.unwrap_or_else(|| line(&format!("An alert without a name: {}", self.json), MAX_TITLE_CHARS))
+        let title = title
+            .map(|title| line(&title, MAX_TITLE_CHARS))
+            .filter(|title| !title.is_empty());
+        title.unwrap_or_else(|| {
+            line(
+                &format!("An alert without a name: {}", self.json),
+                MAX_TITLE_CHARS,
+            )
+        })
     }
 
     /// The message: all else that helps, apart from what the title says already.
@@ -55,11 +75,25 @@ impl Words<'_, '_> {
                 }
             }
         };
-        for text in self.description().as_deref().unwrap_or_default().lines().take(MAX_DESCRIPTION_LINES) {
+        for text in self
+            .description()
+            .as_deref()
+            .unwrap_or_default()
+            .lines()
+            .take(MAX_DESCRIPTION_LINES)
+        {
             say("", text, MAX_LINE_CHARS);
         }
-        say("", &self.rule(MAX_PLACES).unwrap_or_default(), MAX_LINE_CHARS);
-        say("Values: ", &self.values().unwrap_or_default(), MAX_LINE_CHARS);
+        say(
+            "",
+            &self.rule(MAX_PLACES).unwrap_or_default(),
+            MAX_LINE_CHARS,
+        );
+        say(
+            "Values: ",
+            &self.values().unwrap_or_default(),
+            MAX_LINE_CHARS,
+        );
         for (name, url) in [
             ("Runbook: ", self.annotations.text("runbook_url")),
             ("Source: ", self.fields.text("generatorURL")),
@@ -73,13 +107,17 @@ impl Words<'_, '_> {
     }
 
     fn description(&self) -> Option<String> {
-        self.annotations.text("description").or_else(|| self.annotations.text("message"))
+        self.annotations
+            .text("description")
+            .or_else(|| self.annotations.text("message"))
     }
 
     /// The rule's name and so many places: `InstanceDown (instance web-1:9100, job node)`.
     fn rule(&self, places: usize) -> Option<String> {
         let mut rule = self.labels.text("alertname")?;
-        let found = PLACES.iter().filter_map(|name| Some((name, self.labels.text(name)?)));
+        let found = PLACES
+            .iter()
+            .filter_map(|name| Some((name, self.labels.text(name)?)));
         let mut before = " (";
         for (name, place) in found.take(places) {
             for part in [before, name, " ", &place] {
@@ -95,7 +133,12 @@ impl Words<'_, '_> {
 
     /// Grafana's measurements.
     fn values(&self) -> Option<String> {
-        let values = self.fields.get("values").filter(|json| json.starts_with("{\""));
-        values.map(str::to_owned).or_else(|| self.fields.text("valueString"))
+        let values = self
+            .fields
+            .get("values")
+            .filter(|json| json.starts_with("{\""));
+        values
+            .map(str::to_owned)
+            .or_else(|| self.fields.text("valueString"))
     }
 }

@@ -12,5 +12,7 @@ fn every_case_is_answered_as_written() {
 #[test]
 fn ten_thousand_hostile_requests_are_answered() {
     let token = "0123456789abcdef0123456789abcdef";
-    hostile::survives::<Alertmanager>("cases", 10_000, |request| Scheme::Bearer.sign(request, token));
+    hostile::survives::<Alertmanager>("cases", 10_000, |request| {
+        Scheme::Bearer.sign(request, token)
+    });
 }

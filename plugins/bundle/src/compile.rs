@@ -1,8 +1,9 @@
-//! Compiles a plugin to wasm: target, flags and profile, independent of the gateway's own build and of the author's shell.
+//! Compiles a plugin to wasm: target, flags and profile, independent of the gateway's own build and
+//! of the author's shell.
 //!
-//! Two callers share this file: this crate's build script, and `alert-gateway plugin build`. So an author's plugin is
-//! compiled exactly as the bundled ones. The manifest needs only a library: crate type and profile are given on the command
-//! line.
+//! Two callers share this file: this crate's build script, and `alert-gateway plugin build`. So an
+//! author's plugin is compiled exactly as the bundled ones. The manifest needs only a library:
+//! crate type and profile are given on the command line.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ use serde::Deserialize;
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The profile of plugins. A plugin is instantiated for every request: size is speed, but for
-/// digests, which gain most from unrolled loops. The profile has a name of its own, so that no `[profile.release]` is changed.
+/// digests, which gain most from unrolled loops. The profile has a name of its own, so that no
+/// `[profile.release]` is changed.
 const PROFILE: [&str; 8] = [
     "profile.plugin.inherits='release'",
     "profile.plugin.opt-level='s'",
@@ -27,11 +29,15 @@ const PROFILE: [&str; 8] = [
     "profile.plugin.strip=true",
 ];
 
-/// Flags of the linker. By default it pads every address for a later link (15 % of the size), and it reserves 1 MiB for the
-/// stack, which the host would clear after every call.
-const LINKER: [&str; 2] = ["-Clink-arg=--compress-relocations", "-Clink-arg=-zstack-size=65536"];
+/// Flags of the linker. By default it pads every address for a later link (15 % of the size), and
+/// it reserves 1 MiB for the stack, which the host would clear after every call.
+const LINKER: [&str; 2] = [
+    "-Clink-arg=--compress-relocations",
+    "-Clink-arg=-zstack-size=65536",
+];
 
-/// Prefixes of environment variables that would change the wasm or its path. The wasm should be the same on every machine.
+/// Prefixes of environment variables that would change the wasm or its path. The wasm should be the
+/// same on every machine.
 const NOT_INHERITED: [&str; 9] = [
     "CARGO_BUILD_BUILD_DIR",
     "CARGO_BUILD_RUSTFLAGS",
@@ -78,7 +84,9 @@ pub enum CompileError {
         source: io::Error,
     },
     /// Rust is there, without the target.
-    #[error("plugins are compiled to {TARGET}, and this Rust does not have it. Run: rustup target add {TARGET}")]
+    #[error(
+        "plugins are compiled to {TARGET}, and this Rust does not have it. Run: rustup target add {TARGET}"
+    )]
     NoTarget,
     /// Compilation failed. Cargo has printed the reason on standard error.
     #[error("{} did not compile; cargo's words are above", folder.display())]
@@ -100,9 +108,15 @@ pub enum CompileError {
 /// See [`CompileError`]; each says what to do next.
 pub fn compile(plugin: &Crate<'_>) -> Result<PathBuf, CompileError> {
     let sysroot = sysroot(plugin.folder)?;
-    // The crate type as well: one that is an rlib too, for its tests, gets no link-time optimisation.
+    // The crate type as well: one that is an rlib too, for its tests, gets no link-time
+    // optimisation.
     let mut cargo = command(plugin.cargo, "rustc", plugin.folder, plugin.target_dir);
-    cargo.args(["--lib", "--crate-type", "cdylib", "--message-format=json-render-diagnostics"]);
+    cargo.args([
+        "--lib",
+        "--crate-type",
+        "cdylib",
+        "--message-format=json-render-diagnostics",
+    ]);
     if plugin.locked {
         cargo.arg("--locked");
     }
@@ -110,34 +124,51 @@ pub fn compile(plugin: &Crate<'_>) -> Result<PathBuf, CompileError> {
     let output = cargo.stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| not_run(&plugin.cargo.to_string_lossy(), error))?;
     if !output.status.success() {
-        return Err(CompileError::Failed { folder: plugin.folder.to_owned() });
+        return Err(CompileError::Failed {
+            folder: plugin.folder.to_owned(),
+        });
     }
-    last_wasm(&output.stdout).ok_or_else(|| CompileError::NoWasm { folder: plugin.folder.to_owned() })
+    last_wasm(&output.stdout).ok_or_else(|| CompileError::NoWasm {
+        folder: plugin.folder.to_owned(),
+    })
 }
 
 /// Returns a command of cargo, such as `rustc` or `clean`, for the artifacts of [`compile`].
 pub fn command(cargo: &OsStr, name: &str, folder: &Path, target_dir: &Path) -> Command {
     let mut command = Command::new(cargo);
     for (variable, _) in env::vars_os() {
-        if variable.to_str().is_some_and(|variable| NOT_INHERITED.iter().any(|start| variable.starts_with(start))) {
+        if variable.to_str().is_some_and(|variable| {
+            NOT_INHERITED
+                .iter()
+                .any(|start| variable.starts_with(start))
+        }) {
             command.env_remove(variable);
         }
     }
     // The folder decides which toolchain and which `.cargo/config.toml` apply.
-    command.current_dir(folder).arg(name).arg("--target-dir").arg(target_dir);
+    command
+        .current_dir(folder)
+        .arg(name)
+        .arg("--target-dir")
+        .arg(target_dir);
     command.args(["--target", TARGET, "--profile", "plugin"]);
-    command.args(PROFILE.iter().flat_map(|setting| ["--config", setting])).stdin(Stdio::null());
+    command
+        .args(PROFILE.iter().flat_map(|setting| ["--config", setting]))
+        .stdin(Stdio::null());
     command
 }
 
-/// Returns the compiler's flags. Panics name files of dependencies and of the standard library; the paths are remapped, so
-/// that the plugin's hash does not depend on the machine. Operators compare that hash.
+/// Returns the compiler's flags. Panics name files of dependencies and of the standard library; the
+/// paths are remapped, so that the plugin's hash does not depend on the machine. Operators compare
+/// that hash.
 fn flags(sysroot: &Path) -> Vec<String> {
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(env::home_dir()?.join(".cargo")));
     let folders = [(Some(sysroot.to_owned()), "rust"), (home, "cargo")];
-    let remap = folders
-        .into_iter()
-        .filter_map(|(folder, name)| folder.map(|folder| format!("--remap-path-prefix={}={name}", folder.display())));
+    let remap = folders.into_iter().filter_map(|(folder, name)| {
+        folder.map(|folder| format!("--remap-path-prefix={}={name}", folder.display()))
+    });
     remap.chain(LINKER.map(str::to_owned)).collect()
 }
 
@@ -145,15 +176,29 @@ fn flags(sysroot: &Path) -> Vec<String> {
 fn sysroot(folder: &Path) -> Result<PathBuf, CompileError> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut asked = Command::new(&rustc);
-    asked.current_dir(folder).args(["--print", "sysroot", "--print", "target-libdir", "--target", TARGET]);
-    let output = asked.stdin(Stdio::null()).output().map_err(|error| not_run(&rustc.to_string_lossy(), error))?;
+    asked.current_dir(folder).args([
+        "--print",
+        "sysroot",
+        "--print",
+        "target-libdir",
+        "--target",
+        TARGET,
+    ]);
+    let output = asked
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| not_run(&rustc.to_string_lossy(), error))?;
     let said = String::from_utf8_lossy(&output.stdout);
     match said.lines().collect::<Vec<_>>()[..] {
         [sysroot, libraries] if Path::new(libraries).is_dir() => Ok(sysroot.into()),
         _ if output.status.success() => Err(CompileError::NoTarget),
         _ => {
-            let source = io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned());
-            Err(CompileError::Program { program: rustc.to_string_lossy().into_owned(), source })
+            let source =
+                io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+            Err(CompileError::Program {
+                program: rustc.to_string_lossy().into_owned(),
+                source,
+            })
         }
     }
 }
@@ -173,8 +218,11 @@ fn last_wasm(messages: &[u8]) -> Option<PathBuf> {
         #[serde(default)]
         filenames: Vec<PathBuf>,
     }
-    let made = messages.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Message>(line).ok());
-    made.flat_map(|message| message.filenames).find(|path| path.extension() == Some(OsStr::new("wasm")))
+    let made = messages
+        .rsplit(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Message>(line).ok());
+    made.flat_map(|message| message.filenames)
+        .find(|path| path.extension() == Some(OsStr::new("wasm")))
 }
 
 #[cfg(test)]
@@ -194,21 +242,33 @@ mod tests {
             "\n"
         );
         assert_eq!(last_wasm(said.as_bytes()), Some("/t/bell.wasm".into()));
-        assert_eq!(last_wasm(b"{\"reason\":\"build-finished\",\"success\":true}\n"), None);
+        assert_eq!(
+            last_wasm(b"{\"reason\":\"build-finished\",\"success\":true}\n"),
+            None
+        );
     }
 
     #[test]
     fn folders_of_this_machine_are_renamed_in_the_wasm() {
         let flags = flags(Path::new("/opt/rust"));
         assert_eq!(flags[0], "--remap-path-prefix=/opt/rust=rust");
-        assert!(flags[1].starts_with("--remap-path-prefix=") && flags[1].ends_with("=cargo"), "{flags:?}");
+        assert!(
+            flags[1].starts_with("--remap-path-prefix=") && flags[1].ends_with("=cargo"),
+            "{flags:?}"
+        );
     }
 
     #[test]
     fn missing_rust_or_target_is_answered_with_its_command() {
         let missing = not_run("cargo", io::ErrorKind::NotFound.into()).to_string();
-        assert!(missing.contains("`cargo`") && missing.ends_with("https://sh.rustup.rs | sh"), "{missing}");
+        assert!(
+            missing.contains("`cargo`") && missing.ends_with("https://sh.rustup.rs | sh"),
+            "{missing}"
+        );
         let target = CompileError::NoTarget.to_string();
-        assert!(target.ends_with("Run: rustup target add wasm32-unknown-unknown"), "{target}");
+        assert!(
+            target.ends_with("Run: rustup target add wasm32-unknown-unknown"),
+            "{target}"
+        );
     }
 }

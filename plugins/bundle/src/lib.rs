@@ -1,7 +1,9 @@
-//! Every bundled plugin, compiled to wasm and embedded, so that the gateway is one self-contained binary.
+//! Every bundled plugin, compiled to wasm and embedded, so that the gateway is one self-contained
+//! binary.
 //!
-//! The build script [compiles](compile) each crate beside this one under `plugins/`: a new plugin is bundled by being there.
-//! Plugin authors compile theirs in the same way, with the [`sdk`] from here.
+//! The build script [compiles](compile) each crate beside this one under `plugins/`: a new plugin
+//! is bundled by being there. Plugin authors compile theirs in the same way, with the [`sdk`] from
+//! here.
 
 pub mod compile;
 pub mod sdk;
@@ -45,11 +47,13 @@ pub fn find(name: &str) -> Option<&'static Bundled> {
 mod tests {
     use super::*;
 
-    /// The most bytes of a plugin: compiling it at start and holding it in memory costs by the byte. The three
-    /// for Twilio carry its error codes, and all of them read bodies, words and times in every common spelling.
+    /// The most bytes of a plugin: compiling it at start and holding it in memory costs by the
+    /// byte. The three for Twilio carry its error codes, and all of them read bodies, words and
+    /// times in every common spelling.
     const MAX_WASM_BYTES: usize = 295 * 1024;
 
-    /// The most bytes of `webhook`, which has every signing scheme, regular expressions and an interpreter of mappings.
+    /// The most bytes of `webhook`, which has every signing scheme, regular expressions and an
+    /// interpreter of mappings.
     const MAX_WEBHOOK_BYTES: usize = 480 * 1024;
 
     #[test]
@@ -64,9 +68,22 @@ mod tests {
     #[test]
     fn every_plugin_is_wasm_and_small() {
         for plugin in all() {
-            assert!(plugin.wasm.starts_with(b"\0asm\x01\0\0\0"), "{}", plugin.name);
-            let max = if plugin.name == "webhook" { MAX_WEBHOOK_BYTES } else { MAX_WASM_BYTES };
-            assert!(plugin.wasm.len() <= max, "{} has {} bytes", plugin.name, plugin.wasm.len());
+            assert!(
+                plugin.wasm.starts_with(b"\0asm\x01\0\0\0"),
+                "{}",
+                plugin.name
+            );
+            let max = if plugin.name == "webhook" {
+                MAX_WEBHOOK_BYTES
+            } else {
+                MAX_WASM_BYTES
+            };
+            assert!(
+                plugin.wasm.len() <= max,
+                "{} has {} bytes",
+                plugin.name,
+                plugin.wasm.len()
+            );
         }
     }
 
@@ -74,7 +91,10 @@ mod tests {
     fn no_plugin_knows_the_machine_that_built_it() {
         for plugin in all() {
             for folder in [env!("CARGO_MANIFEST_DIR"), "/.cargo/registry"] {
-                let found = plugin.wasm.windows(folder.len()).any(|bytes| bytes == folder.as_bytes());
+                let found = plugin
+                    .wasm
+                    .windows(folder.len())
+                    .any(|bytes| bytes == folder.as_bytes());
                 assert!(!found, "{} holds {folder}", plugin.name);
             }
         }

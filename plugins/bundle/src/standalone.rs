@@ -1,19 +1,30 @@
 //! Makes a manifest independent of its workspace: inherited values are written out.
 //!
-//! The SDK needs it, because `plugin new` copies it to plugins elsewhere. Used by the build script and the tests.
+//! The SDK needs it, because `plugin new` copies it to plugins elsewhere. Used by the build script
+//! and the tests.
 
 use toml::{Table, Value};
 
 /// The tables of dependencies that are kept, of a manifest or of one of its targets.
 const DEPENDENCIES: [&str; 2] = ["dependencies", "build-dependencies"];
 
-/// Returns the manifest `member` without its workspace `root`. Lints, tests and their dependencies are dropped.
+/// Returns the manifest `member` without its workspace `root`. Lints, tests and their dependencies
+/// are dropped.
 ///
 /// # Errors
 /// Names the value that cannot be written out, with the reason.
 pub fn manifest(root: &Table, member: &Table) -> Result<Table, String> {
-    let workspace = root.get("workspace").and_then(Value::as_table).ok_or("the root has no [workspace]")?;
-    let shared = |name: &str| workspace.get(name).and_then(Value::as_table).cloned().unwrap_or_default();
+    let workspace = root
+        .get("workspace")
+        .and_then(Value::as_table)
+        .ok_or("the root has no [workspace]")?;
+    let shared = |name: &str| {
+        workspace
+            .get(name)
+            .and_then(Value::as_table)
+            .cloned()
+            .unwrap_or_default()
+    };
     let (package, dependencies) = (shared("package"), shared("dependencies"));
     let mut alone = member.clone();
     for dropped in ["dev-dependencies", "lints", "bench", "example", "test"] {
@@ -21,7 +32,10 @@ pub fn manifest(root: &Table, member: &Table) -> Result<Table, String> {
     }
     for (name, value) in table_of(&mut alone, "package").into_iter().flatten() {
         if inherits(value) {
-            *value = package.get(name).cloned().ok_or_else(|| format!("[workspace.package] has no `{name}`"))?;
+            *value = package
+                .get(name)
+                .cloned()
+                .ok_or_else(|| format!("[workspace.package] has no `{name}`"))?;
         }
     }
     write_out(&mut alone, &dependencies)?;
@@ -38,11 +52,15 @@ fn write_out(tables: &mut Table, shared: &Table) -> Result<(), String> {
     for kind in DEPENDENCIES {
         for (name, value) in table_of(tables, kind).into_iter().flatten() {
             if inherits(value) {
-                let shared = shared.get(name).ok_or_else(|| format!("[workspace.dependencies] has no `{name}`"))?;
+                let shared = shared
+                    .get(name)
+                    .ok_or_else(|| format!("[workspace.dependencies] has no `{name}`"))?;
                 *value = joined(shared, value);
             }
             if value.get("path").is_some() {
-                return Err(format!("`{name}` is a path, which leads nowhere from elsewhere"));
+                return Err(format!(
+                    "`{name}` is a path, which leads nowhere from elsewhere"
+                ));
             }
         }
     }
@@ -55,9 +73,16 @@ fn joined(shared: &Value, own: &Value) -> Value {
         Value::Table(shared) => shared.clone(),
         version => Table::from_iter([("version".to_owned(), version.clone())]),
     };
-    for (key, value) in own.as_table().into_iter().flatten().filter(|(key, _)| *key != "workspace") {
+    for (key, value) in own
+        .as_table()
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| *key != "workspace")
+    {
         match (all.get_mut(key), value) {
-            (Some(Value::Array(features)), Value::Array(more)) => features.extend(more.iter().cloned()),
+            (Some(Value::Array(features)), Value::Array(more)) => {
+                features.extend(more.iter().cloned())
+            }
             _ => drop(all.insert(key.clone(), value.clone())),
         }
     }

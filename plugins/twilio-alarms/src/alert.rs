@@ -1,7 +1,9 @@
 //! The alert of a firing, however odd the firing is.
 
 use plugin_sdk::body::unreadable;
-use plugin_sdk::contract::{Alert, Note, NoteKind, Priority, ProofIdentity, Proved, Request, Status};
+use plugin_sdk::contract::{
+    Alert, Note, NoteKind, Priority, ProofIdentity, Proved, Request, Status,
+};
 use plugin_sdk::text::line;
 use plugin_sdk::time;
 use twilio_webhooks::codes::{self, Code};
@@ -19,8 +21,8 @@ const MAX_LINE_CHARS: usize = 400;
 /// Labels are for rules; the details hold all of it.
 const MAX_LABEL_CHARS: usize = 128;
 
-/// A part of an id, or a key, of more than this is none of Twilio's. The host takes 256 bytes of an id, which may have
-/// two such parts and a word.
+/// A part of an id, or a key, of more than this is none of Twilio's. The host takes 256 bytes of an
+/// id, which may have two such parts and a word.
 const MAX_ID_BYTES: usize = 100;
 
 /// The labels, and the fields that they are.
@@ -36,16 +38,33 @@ const LABELS: [(&str, &str); 7] = [
 
 /// The names of the labels.
 pub fn labels() -> Vec<String> {
-    LABELS.iter().map(|(name, _)| *name).chain(["product", "claimed_account_sid"]).map(str::to_owned).collect()
+    LABELS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(["product", "claimed_account_sid"])
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The alert of a firing; before it, where wanted, what closes that of the firing before.
-pub fn from_firing(request: &Request, fields: &Fields, again: Again, proved: Option<&Proved>) -> Vec<Alert> {
+pub fn from_firing(
+    request: &Request,
+    fields: &Fields,
+    again: Again,
+    proved: Option<&Proved>,
+) -> Vec<Alert> {
     let proof = proved.and_then(|proved| proved.proof.as_ref());
-    let firing = Firing { fields, proof, code: fields.get("ErrorCode").and_then(codes::look_up) };
+    let firing = Firing {
+        fields,
+        proof,
+        code: fields.get("ErrorCode").and_then(codes::look_up),
+    };
     if let Some(why) = fields.unreadable().filter(|_| fields.is_empty()) {
         let id = firing.id();
-        let mut alert = Alert { event_id: id, ..unreadable::alert(request, why, firing.priority()) };
+        let mut alert = Alert {
+            event_id: id,
+            ..unreadable::alert(request, why, firing.priority())
+        };
         identity::bind_always(&mut alert, proved, None);
         return vec![alert];
     }
@@ -53,10 +72,17 @@ pub fn from_firing(request: &Request, fields: &Fields, again: Again, proved: Opt
     if let Some(why) = fields.unreadable() {
         alert.priority = alert.priority.min(Priority::High);
         alert.unreadable = Some(why.clone());
-        let said = alert.message.take().map_or_else(String::new, |said| said + "\n");
-        alert.message = Some(format!("{said}The body could not be read ({why}); what is known comes from the URL"));
+        let said = alert
+            .message
+            .take()
+            .map_or_else(String::new, |said| said + "\n");
+        alert.message = Some(format!(
+            "{said}The body could not be read ({why}); what is known comes from the URL"
+        ));
     }
-    let claimed = fields.get("AccountSid").map(|account| line(account, MAX_LABEL_CHARS));
+    let claimed = fields
+        .get("AccountSid")
+        .map(|account| line(account, MAX_LABEL_CHARS));
     // The Sid of an alarm is no secret: another account could close its alert.
     identity::bind_always(&mut alert, proved, claimed.as_deref());
     match (again, &alert.key) {
@@ -82,39 +108,59 @@ struct Firing<'a> {
 
 impl Firing<'_> {
     fn alert(&self) -> Alert {
-        let mut alert = Alert::new(self.id(), self.priority(), line(&self.title(), MAX_TITLE_CHARS));
+        let mut alert = Alert::new(
+            self.id(),
+            self.priority(),
+            line(&self.title(), MAX_TITLE_CHARS),
+        );
         // One alarm is one alert, however often it fires.
         alert.key = self.short("AppMonitorTriggerSid");
         alert.message = self.message();
         let date = self.fields.get("DateFired");
         alert.occurred_at = date.and_then(time::any);
         if alert.occurred_at.is_none() {
-            let kind = if date.is_some() { NoteKind::UnreadableTime } else { NoteKind::NoTime };
-            alert.notes.push(Note::new(kind, "occurred_at", date.unwrap_or_default()));
+            let kind = if date.is_some() {
+                NoteKind::UnreadableTime
+            } else {
+                NoteKind::NoTime
+            };
+            alert
+                .notes
+                .push(Note::new(kind, "occurred_at", date.unwrap_or_default()));
         }
         if alert.key.is_none() {
-            alert.notes.push(Note::new(NoteKind::IncompleteKey, "key", "no AppMonitorTriggerSid"));
+            alert.notes.push(Note::new(
+                NoteKind::IncompleteKey,
+                "key",
+                "no AppMonitorTriggerSid",
+            ));
         }
         alert.link = self.fields.get("ErrorCode").and_then(pages::of_code);
         for (label, field) in LABELS {
             if let Some(value) = self.fields.get(field) {
-                alert.labels.insert(label.to_owned(), line(value, MAX_LABEL_CHARS));
+                alert
+                    .labels
+                    .insert(label.to_owned(), line(value, MAX_LABEL_CHARS));
             }
         }
         if let Some(product) = self.code.as_ref().and_then(|code| code.product) {
-            alert.labels.insert("product".to_owned(), product.to_owned());
+            alert
+                .labels
+                .insert("product".to_owned(), product.to_owned());
         }
         alert.details = self.fields.details();
         alert
     }
 
-    /// The hash of what Twilio signed. Of what nobody signed, the token; it may repeat between firings, so the time belongs
-    /// to it.
+    /// The hash of what Twilio signed. Of what nobody signed, the token; it may repeat between
+    /// firings, so the time belongs to it.
     fn id(&self) -> String {
         if let Some(proof) = self.proof {
             return proof.id.clone();
         }
-        let token = self.short("IdempotencyToken").or_else(|| self.short("AppMonitorTriggerSid"));
+        let token = self
+            .short("IdempotencyToken")
+            .or_else(|| self.short("AppMonitorTriggerSid"));
         match (token, self.short("DateFired")) {
             (Some(token), Some(date)) => format!("{token} {date}"),
             _ => format!("sha256:{}", self.fields.hash()),
@@ -129,7 +175,11 @@ impl Firing<'_> {
     fn title(&self) -> String {
         let code = self.fields.get("ErrorCode").map(|code| line(code, 32));
         let name = self.code.as_ref().map(|code| code.name.as_str());
-        let what = self.fields.get("Description").or(name).unwrap_or("without a description");
+        let what = self
+            .fields
+            .get("Description")
+            .or(name)
+            .unwrap_or("without a description");
         let facts = match (code, self.count()) {
             (Some(code), Some(count)) => format!(" ({code}: {count})"),
             (Some(fact), None) | (None, Some(fact)) => format!(" ({fact})"),
@@ -150,21 +200,35 @@ impl Firing<'_> {
     }
 
     fn message(&self) -> Option<String> {
-        let threshold = self.fields.get("TriggerValue").map(|value| format!("The alarm fires from {value}"));
+        let threshold = self
+            .fields
+            .get("TriggerValue")
+            .map(|value| format!("The alarm fires from {value}"));
         let code = self.fields.get("ErrorCode").zip(self.code.as_ref());
         let lines = [
             code.map(|(code, known)| format!("Error {code}: {}", known.name)),
             threshold,
-            self.fields.get("AppMonitorTriggerSid").map(|sid| format!("Alarm {sid}")),
-            self.fields.get("AccountSid").map(|sid| format!("Account {sid}")),
+            self.fields
+                .get("AppMonitorTriggerSid")
+                .map(|sid| format!("Alarm {sid}")),
+            self.fields
+                .get("AccountSid")
+                .map(|sid| format!("Account {sid}")),
         ];
-        let lines: Vec<_> = lines.iter().flatten().map(|text| line(text, MAX_LINE_CHARS)).collect();
+        let lines: Vec<_> = lines
+            .iter()
+            .flatten()
+            .map(|text| line(text, MAX_LINE_CHARS))
+            .collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
     /// A field that can be an id: what was cut would be another one.
     fn short(&self, name: &str) -> Option<String> {
-        self.fields.get(name).filter(|value| value.len() <= MAX_ID_BYTES).map(str::to_owned)
+        self.fields
+            .get(name)
+            .filter(|value| value.len() <= MAX_ID_BYTES)
+            .map(str::to_owned)
     }
 }
 
@@ -180,7 +244,11 @@ mod tests {
 
     #[test]
     fn a_period_is_read_aloud() {
-        for (period, said) in [("FIVE_MINS", "five minutes"), ("ONE_HOUR", "one hour"), ("ONE_DAY", "one day")] {
+        for (period, said) in [
+            ("FIVE_MINS", "five minutes"),
+            ("ONE_HOUR", "one hour"),
+            ("ONE_DAY", "one day"),
+        ] {
             assert_eq!(words(period), said);
         }
     }

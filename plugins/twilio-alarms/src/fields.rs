@@ -31,14 +31,20 @@ impl Fields {
                 Body::Empty => {}
                 Body::Form(form) => extend(&mut fields, form),
                 Body::Multipart(parts) => {
-                    let parts = parts.iter().map(|part| (part.name.as_bytes().into(), part.value.clone()));
+                    let parts = parts
+                        .iter()
+                        .map(|part| (part.name.as_bytes().into(), part.value.clone()));
                     parts.for_each(|field: plugin_sdk::form::Field<'_>| add(&mut fields, &field));
                 }
                 Body::Text(text) => whole = json::details("body_text", text),
                 _ => {
                     let json = reading.json().unwrap_or_default();
                     let object = Object::read(&json);
-                    fields.extend(object.names().filter_map(|name| Some((name.to_owned(), object.text(name)?))));
+                    fields.extend(
+                        object
+                            .names()
+                            .filter_map(|name| Some((name.to_owned(), object.text(name)?))),
+                    );
                     whole = json::details("body_text", &json);
                 }
             },
@@ -48,22 +54,46 @@ impl Fields {
             }
         }
         extend(&mut fields, &request.query());
-        let details = whole.or_else(|| json::object(fields.iter().map(|(name, value)| (&**name, &**value))));
+        let details =
+            whole.or_else(|| json::object(fields.iter().map(|(name, value)| (&**name, &**value))));
         if fields.is_empty() && unreadable.is_none() {
-            let reason = if text.trim().is_empty() { "an empty body" } else { "no field of an alarm" };
-            unreadable = Some(Unreadable { reason: reason.to_owned(), at: String::new() });
+            let reason = if text.trim().is_empty() {
+                "an empty body"
+            } else {
+                "no field of an alarm"
+            };
+            unreadable = Some(Unreadable {
+                reason: reason.to_owned(),
+                at: String::new(),
+            });
         }
         // A byte that no text holds ends each part, so that no two requests are spelled alike.
-        let parts = fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
-        let hash = sha256(&iter::once(text.as_bytes()).chain(parts).collect::<Vec<_>>().join(&0xff)).hex();
-        Self { fields, details, hash, unreadable }
+        let parts = fields
+            .iter()
+            .flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let hash = sha256(
+            &iter::once(text.as_bytes())
+                .chain(parts)
+                .collect::<Vec<_>>()
+                .join(&0xff),
+        )
+        .hex();
+        Self {
+            fields,
+            details,
+            hash,
+            unreadable,
+        }
     }
 
     /// The value of a field, where it has one.
     // A dozen copies of it would be a twentieth of the plugin.
     #[inline(never)]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.fields
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// All that was sent, for the alert's details.
@@ -71,7 +101,8 @@ impl Fields {
         self.details.clone()
     }
 
-    /// What stands for a request without an id of its own: the SHA-256 of the body and of all fields, in hex.
+    /// What stands for a request without an id of its own: the SHA-256 of the body and of all
+    /// fields, in hex.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -93,10 +124,13 @@ fn extend(fields: &mut Vec<(String, String)>, form: &Form<'_>) {
 }
 
 fn add(fields: &mut Vec<(String, String)>, (name, value): &plugin_sdk::form::Field<'_>) {
-    let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+    let (name, value) = (
+        String::from_utf8_lossy(name),
+        String::from_utf8_lossy(value),
+    );
     let value = value.trim();
-    // What is no `name=value` is no field: a body of plain text, say. The gateway's own credential is none either, nor what
-    // Twilio adds to the URL.
+    // What is no `name=value` is no field: a body of plain text, say. The gateway's own credential
+    // is none either, nor what Twilio adds to the URL.
     let is_field = !name.is_empty() && !value.is_empty() && name != "token" && name != "bodySHA256";
     if is_field && !fields.iter().any(|(known, _)| *known == name) {
         fields.push((name.into_owned(), value.to_owned()));

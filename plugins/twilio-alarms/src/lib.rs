@@ -1,8 +1,10 @@
-//! Twilio's alarms: an alarm fires when errors or warnings of one code were too many within a period.
+//! Twilio's alarms: an alarm fires when errors or warnings of one code were too many within a
+//! period.
 //!
-//! Twilio documents the fields, and contradicts itself on how they travel: so [`fields`] takes a form, JSON, and the
-//! query string. [`alert`] makes the alert. Whether alarms are signed is documented nowhere; where the operator gives an
-//! auth token, the signature is demanded, and otherwise the source needs a token of its own.
+//! Twilio documents the fields, and contradicts itself on how they travel: so [`fields`] takes a
+//! form, JSON, and the query string. [`alert`] makes the alert. Whether alarms are signed is
+//! documented nowhere; where the operator gives an auth token, the signature is demanded, and
+//! otherwise the source needs a token of its own.
 
 mod alert;
 mod fields;
@@ -20,7 +22,8 @@ pub struct TwilioAlarms;
 
 export!(TwilioAlarms);
 
-/// The `settings` table of a source, as far as the plugin itself reads it; the proof of the sender reads the rest.
+/// The `settings` table of a source, as far as the plugin itself reads it; the proof of the sender
+/// reads the rest.
 #[derive(serde::Deserialize)]
 pub struct Settings {
     /// The keys of the signature, where one is demanded.
@@ -41,7 +44,8 @@ pub struct Settings {
 pub enum Again {
     /// It adds to the open alert, which pages nobody again.
     Update,
-    /// It closes the open alert and opens another: one that somebody left open last week must not swallow today's page.
+    /// It closes the open alert and opens another: one that somebody left open last week must not
+    /// swallow today's page.
     #[default]
     Reopen,
 }
@@ -62,14 +66,28 @@ impl Plugin for TwilioAlarms {
             // As for the Debugger's webhook: three retries, and on every kind of failure.
             url_suffix: "#rc=3&rp=all".to_owned(),
             setup: include_str!("setup.md").to_owned(),
-            ..Description::new("twilio-alarms", env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_DESCRIPTION"), settings)
+            ..Description::new(
+                "twilio-alarms",
+                env!("CARGO_PKG_VERSION"),
+                env!("CARGO_PKG_DESCRIPTION"),
+                settings,
+            )
         }
     }
 
     fn check(settings: &Settings) -> Checked {
-        let Settings { auth_token, shared_keys, basic, bearer_token, .. } = settings;
+        let Settings {
+            auth_token,
+            shared_keys,
+            basic,
+            bearer_token,
+            ..
+        } = settings;
         let proofs = [auth_token, shared_keys, basic, bearer_token];
-        Checked { authenticates: Some(proofs.iter().any(|proof| proof.is_some())), ..Checked::default() }
+        Checked {
+            authenticates: Some(proofs.iter().any(|proof| proof.is_some())),
+            ..Checked::default()
+        }
     }
 
     fn read(request: &Request, settings: Settings) -> Answer {

@@ -34,17 +34,27 @@ pub const LABELS: [&str; 9] = [
     "http_status",
 ];
 
-/// An event whose signature is right: its body, its form, and what tells its proof from every other.
+/// An event whose signature is right: its body, its form, and what tells its proof from every
+/// other.
 pub fn from_event(body: &[u8], form: &Form<'_>, proof: Option<&ProofIdentity>) -> Alert {
     let event = Event::read(body, form);
-    let mut alert = Alert::new(event.id(proof), level::priority(&event.level), event.title());
+    let mut alert = Alert::new(
+        event.id(proof),
+        level::priority(&event.level),
+        event.title(),
+    );
     alert.message = event.message();
     event.tell_time(&mut alert);
     if let Some(why) = &event.payload.unreadable {
         // What it says is not known, so it may be worse than its level.
         alert.priority = alert.priority.min(Priority::High);
-        let said = alert.message.take().map_or_else(String::new, |said| said + "\n");
-        alert.message = Some(format!("{said}The Payload could not be read ({why}); the details show it as it came"));
+        let said = alert
+            .message
+            .take()
+            .map_or_else(String::new, |said| said + "\n");
+        alert.message = Some(format!(
+            "{said}The Payload could not be read ({why}); the details show it as it came"
+        ));
         alert.unreadable = Some(why.clone());
     }
     alert.link = event.field("Sid").and_then(|sid| pages::of_event(&sid));
@@ -73,10 +83,22 @@ struct Event<'a> {
 
 impl<'a> Event<'a> {
     fn read(body: &'a [u8], form: &'a Form<'a>) -> Self {
-        let level = form.get("Level").map(|level| level.trim().to_ascii_lowercase()).unwrap_or_default();
-        let payload = form.get("Payload").map(|payload| Payload::read(&payload)).unwrap_or_default();
+        let level = form
+            .get("Level")
+            .map(|level| level.trim().to_ascii_lowercase())
+            .unwrap_or_default();
+        let payload = form
+            .get("Payload")
+            .map(|payload| Payload::read(&payload))
+            .unwrap_or_default();
         let code = payload.error_code.as_deref().and_then(codes::look_up);
-        Self { body, form, level, payload, code }
+        Self {
+            body,
+            form,
+            level,
+            payload,
+            code,
+        }
     }
 
     /// A form field without white space around it, where anything is left.
@@ -86,21 +108,28 @@ impl<'a> Event<'a> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// The Sid. One that cannot be one is no id, because the signature covers no borders between fields: somebody with a
-    /// recorded request could cut a new one out of it each time. Then it is the hash of the signed text.
+    /// The Sid. One that cannot be one is no id, because the signature covers no borders between
+    /// fields: somebody with a recorded request could cut a new one out of it each time. Then it is
+    /// the hash of the signed text.
     fn id(&self, proof: Option<&ProofIdentity>) -> String {
-        self.field("Sid").filter(|sid| identity::is_event_sid(sid)).unwrap_or_else(|| identity::of(proof, self.body))
+        self.field("Sid")
+            .filter(|sid| identity::is_event_sid(sid))
+            .unwrap_or_else(|| identity::of(proof, self.body))
     }
 
     fn tell_time(&self, alert: &mut Alert) {
         match self.field("Timestamp") {
-            None => alert.notes.push(Note::new(NoteKind::NoTime, "occurred_at", "")),
+            None => alert
+                .notes
+                .push(Note::new(NoteKind::NoTime, "occurred_at", "")),
             // As it was sent where it is RFC 3339 already.
             Some(time) if looks_like_a_time(&time) => alert.occurred_at = Some(time),
             Some(time) => {
                 alert.occurred_at = time::any(&time);
                 if alert.occurred_at.is_none() {
-                    alert.notes.push(Note::new(NoteKind::UnreadableTime, "occurred_at", &time));
+                    alert
+                        .notes
+                        .push(Note::new(NoteKind::UnreadableTime, "occurred_at", &time));
                 }
             }
         }
@@ -116,10 +145,18 @@ impl<'a> Event<'a> {
     }
 
     fn title(&self) -> String {
-        let level = if self.level.is_empty() { "event" } else { &self.level };
+        let level = if self.level.is_empty() {
+            "event"
+        } else {
+            &self.level
+        };
         let title = match (self.payload.error_code.as_deref(), self.words()) {
             (Some(code), Some(words)) => format!("Twilio {}: {words}", line(code, 32)),
-            (Some(code), None) => format!("Twilio {}: {} without a description", line(code, 32), line(level, 32)),
+            (Some(code), None) => format!(
+                "Twilio {}: {} without a description",
+                line(code, 32),
+                line(level, 32)
+            ),
             (None, Some(words)) => format!("Twilio {}: {words}", line(level, 32)),
             (None, None) => format!("Twilio {} without a code or a description", line(level, 32)),
         };
@@ -139,15 +176,26 @@ impl<'a> Event<'a> {
             (None, Some(target)) => Some(format!("At {target}")),
             (None, None) => None,
         };
-        let parent = self.field("ParentAccountSid").map(|parent| format!(", of {parent}")).unwrap_or_default();
+        let parent = self
+            .field("ParentAccountSid")
+            .map(|parent| format!(", of {parent}"))
+            .unwrap_or_default();
         let lines = [
             name.map(str::to_owned),
             webhook,
-            payload.resource_sid.as_ref().map(|sid| format!("Resource {sid}")),
-            self.field("AccountSid").map(|sid| format!("Account {sid}{parent}")),
+            payload
+                .resource_sid
+                .as_ref()
+                .map(|sid| format!("Resource {sid}")),
+            self.field("AccountSid")
+                .map(|sid| format!("Account {sid}{parent}")),
             payload.error_code.as_deref().and_then(pages::of_code),
         ];
-        let lines: Vec<_> = lines.iter().flatten().map(|text| line(text, MAX_LINE_CHARS)).collect();
+        let lines: Vec<_> = lines
+            .iter()
+            .flatten()
+            .map(|text| line(text, MAX_LINE_CHARS))
+            .collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
@@ -156,7 +204,10 @@ impl<'a> Event<'a> {
         let values = [
             Some(Cow::Borrowed(&*self.level)),
             said(&payload.error_code),
-            self.code.as_ref().and_then(|code| code.product).map(Cow::Borrowed),
+            self.code
+                .as_ref()
+                .and_then(|code| code.product)
+                .map(Cow::Borrowed),
             self.form.get("AccountSid"),
             self.form.get("ParentAccountSid"),
             said(&payload.resource_sid),
@@ -172,9 +223,16 @@ fn said(text: &Option<String>) -> Option<Cow<'_, str>> {
     text.as_deref().map(Cow::Borrowed)
 }
 
-/// Starts like an RFC 3339 time. The host parses it, and takes the time of receipt where that fails.
+/// Starts like an RFC 3339 time. The host parses it, and takes the time of receipt where that
+/// fails.
 fn looks_like_a_time(text: &str) -> bool {
     let shape = b"0000-00-00T00:00:00";
-    let fits = |(byte, shape): (u8, u8)| if shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
+    let fits = |(byte, shape): (u8, u8)| {
+        if shape == b'0' {
+            byte.is_ascii_digit()
+        } else {
+            byte == shape
+        }
+    };
     (shape.len() + 1..=40).contains(&text.len()) && text.bytes().zip(*shape).all(fits)
 }

@@ -1,13 +1,15 @@
 //! Twilio's Debugger webhook: one alert for every error or warning.
 //!
 //! Twilio posts a form of seven fields, signed with the account's auth token. The path of an event:
-//! [`twilio_webhooks::signature`] proves who sent it, [`payload`] reads what happened, and [`alert`] puts it together,
-//! with the whole Payload in its details.
+//! [`twilio_webhooks::signature`] proves who sent it, [`payload`] reads what happened, and
+//! [`alert`] puts it together, with the whole Payload in its details.
 
 mod alert;
 mod payload;
 
-use plugin_sdk::contract::{Alert, Answer, Description, Priority, ProofIdentity, Rejection, Request, Unreadable};
+use plugin_sdk::contract::{
+    Alert, Answer, Description, Priority, ProofIdentity, Rejection, Request, Unreadable,
+};
 use plugin_sdk::form::Form;
 use plugin_sdk::signature::{View, over_url};
 use plugin_sdk::{Plugin, body, export};
@@ -19,7 +21,8 @@ pub struct TwilioErrors;
 
 export!(TwilioErrors);
 
-/// The `settings` table of a source, as far as the plugin itself reads it; the proof of the sender reads the rest.
+/// The `settings` table of a source, as far as the plugin itself reads it; the proof of the sender
+/// reads the rest.
 #[derive(serde::Deserialize)]
 pub struct Settings {
     /// How old a signed time may be.
@@ -36,10 +39,16 @@ impl Plugin for TwilioErrors {
             authenticates: true,
             proof: signature::demands(),
             labels: alert::LABELS.map(str::to_owned).to_vec(),
-            // Twilio's connection overrides: three retries, and on every kind of failure, not only of a connection.
+            // Twilio's connection overrides: three retries, and on every kind of failure, not only
+            // of a connection.
             url_suffix: "#rc=3&rp=all".to_owned(),
             setup: include_str!("setup.md").to_owned(),
-            ..Description::new("twilio-errors", env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_DESCRIPTION"), settings)
+            ..Description::new(
+                "twilio-errors",
+                env!("CARGO_PKG_VERSION"),
+                env!("CARGO_PKG_DESCRIPTION"),
+                settings,
+            )
         }
     }
 
@@ -59,7 +68,12 @@ fn read(request: &Request, settings: Settings) -> Result<Answer, Rejection> {
     let view = View::from(request);
     let form = over_url::form(&view);
     if let Some(max_age) = &settings.max_age {
-        max_age.admit(request, form.as_ref().and_then(|form| form.get("Timestamp")).as_deref())?;
+        max_age.admit(
+            request,
+            form.as_ref()
+                .and_then(|form| form.get("Timestamp"))
+                .as_deref(),
+        )?;
     }
     let proof = proved.and_then(|proved| proved.proof);
     let alert = match &form {
@@ -72,12 +86,20 @@ fn read(request: &Request, settings: Settings) -> Result<Answer, Rejection> {
 /// Whether there is a field of an event in a form, or nothing at all.
 fn says_anything(form: &Form<'_>) -> bool {
     form.fields().is_empty()
-        || ["Sid", "Level", "Payload", "AccountSid", "Timestamp"].iter().any(|name| form.get(name).is_some())
+        || ["Sid", "Level", "Payload", "AccountSid", "Timestamp"]
+            .iter()
+            .any(|name| form.get(name).is_some())
 }
 
 /// What Twilio signed and what is no event.
 fn not_an_event(request: &Request, bytes: &[u8], proof: Option<&ProofIdentity>) -> Alert {
-    let no_event = || Unreadable { reason: "not a form with an event".to_owned(), at: String::new() };
+    let no_event = || Unreadable {
+        reason: "not a form with an event".to_owned(),
+        at: String::new(),
+    };
     let why = body::read(request).err().unwrap_or_else(no_event);
-    Alert { event_id: identity::of(proof, bytes), ..body::unreadable::alert(request, &why, Priority::High) }
+    Alert {
+        event_id: identity::of(proof, bytes),
+        ..body::unreadable::alert(request, &why, Priority::High)
+    }
 }

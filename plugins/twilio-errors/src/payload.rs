@@ -1,9 +1,9 @@
 //! The field `Payload` of Twilio's Debugger webhook: a JSON **text** that tells what happened.
 //!
-//! Twilio documents `resource_sid`, `service_sid`, `error_code`, `more_info` and `webhook`. Captured ones show that all
-//! of them may be absent, that `error_code` is a string of digits, that `more_info` spells its message `Msg` or `msg`,
-//! and that `webhook.response.status_code` is null even where the response was a 502: the real one is
-//! `more_info.httpResponse`.
+//! Twilio documents `resource_sid`, `service_sid`, `error_code`, `more_info` and `webhook`.
+//! Captured ones show that all of them may be absent, that `error_code` is a string of digits, that
+//! `more_info` spells its message `Msg` or `msg`, and that `webhook.response.status_code` is null
+//! even where the response was a 502: the real one is `more_info.httpResponse`.
 
 use plugin_sdk::body;
 use plugin_sdk::contract::Unreadable;
@@ -44,22 +44,32 @@ impl Payload {
             // Small mistakes are repaired.
             Ok(reading) => match &reading.body {
                 body::Body::Json(json) => return Self::of(json),
-                _ => Unreadable { reason: "not JSON".to_owned(), at: "line 1, column 1".to_owned() },
+                _ => Unreadable {
+                    reason: "not JSON".to_owned(),
+                    at: "line 1, column 1".to_owned(),
+                },
             },
             Err(why) => why,
         };
-        Self { unreadable: Some(unreadable), ..Self::of(text) }
+        Self {
+            unreadable: Some(unreadable),
+            ..Self::of(text)
+        }
     }
 
     fn of(text: &str) -> Self {
         let payload = Object::read(text);
         // A `more_info` of another make may be the message itself, or an object once more as text.
         let more_text = payload.text("more_info");
-        let more = more_text.as_deref().map_or_else(|| payload.object("more_info"), Object::read);
+        let more = more_text
+            .as_deref()
+            .map_or_else(|| payload.object("more_info"), Object::read);
         let request = payload.object("webhook").object("request");
         // `ErrorCode` can be `32009,Your TwiML tried to …`.
         let code_and_words = more.text("ErrorCode").unwrap_or_default();
-        let (code, words) = code_and_words.split_once(',').unwrap_or((&code_and_words, ""));
+        let (code, words) = code_and_words
+            .split_once(',')
+            .unwrap_or((&code_and_words, ""));
         let some = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
         let more_message = more_text.as_deref().filter(|text| !text.starts_with('{'));
         Self {

@@ -1,5 +1,5 @@
-//! A recorded request, cut elsewhere: what Twilio signs has no borders between names and values, so the signature fits, and
-//! nothing new may come of it.
+//! A recorded request, cut elsewhere: what Twilio signs has no borders between names and values, so
+//! the signature fits, and nothing new may come of it.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
@@ -19,7 +19,10 @@ fn fields() -> Vec<(String, String)> {
         ("AccountSid", "AC5ef8732a3c49700934481addd5ce1659"),
         ("Level", "ERROR"),
         ("ParentAccountSid", ""),
-        ("Payload", r#"{"resource_sid":"CA0123456789abcdef0123456789abcdef","error_code":"11200"}"#),
+        (
+            "Payload",
+            r#"{"resource_sid":"CA0123456789abcdef0123456789abcdef","error_code":"11200"}"#,
+        ),
         ("PayloadType", "application/json"),
         ("Sid", "NO0123456789abcdef0123456789abcdef"),
         ("Timestamp", "2026-01-01T00:00:00Z"),
@@ -29,7 +32,10 @@ fn fields() -> Vec<(String, String)> {
 }
 
 fn request(fields: &[(String, String)], signature: Option<&str>) -> Request {
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
     let mut request = testing::post(URL)
         .header("content-type", "application/x-www-form-urlencoded")
         .body(form::write(&fields))
@@ -42,15 +48,20 @@ fn request(fields: &[(String, String)], signature: Option<&str>) -> Request {
     request
 }
 
-/// Cuts the text of all fields at other places, with names in order, so that the signature still fits.
+/// Cuts the text of all fields at other places, with names in order, so that the signature still
+/// fits.
 fn recut(text: &str, random: &mut fastrand::Rng) -> Vec<(String, String)> {
     loop {
-        let mut cuts: Vec<usize> = (0..2 * random.usize(1..8) - 1).map(|_| random.usize(..=text.len())).collect();
+        let mut cuts: Vec<usize> = (0..2 * random.usize(1..8) - 1)
+            .map(|_| random.usize(..=text.len()))
+            .collect();
         cuts.extend([0, text.len()]);
         cuts.sort_unstable();
         let parts: Vec<&str> = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]).collect();
-        let fields: Vec<(String, String)> =
-            parts.chunks_exact(2).map(|field| (field[0].to_owned(), field[1].to_owned())).collect();
+        let fields: Vec<(String, String)> = parts
+            .chunks_exact(2)
+            .map(|field| (field[0].to_owned(), field[1].to_owned()))
+            .collect();
         if fields.windows(2).all(|pair| pair[0] < pair[1]) {
             return fields;
         }
@@ -61,14 +72,21 @@ fn recut(text: &str, random: &mut fastrand::Rng) -> Vec<(String, String)> {
 fn thousand_recuts_of_one_request_open_nothing_new() {
     let recorded = request(&fields(), None);
     let signature = recorded.header("x-twilio-signature").unwrap().to_owned();
-    let Answer::Alerts(first) = testing::read::<TwilioErrors>(&recorded) else { panic!("refused") };
+    let Answer::Alerts(first) = testing::read::<TwilioErrors>(&recorded) else {
+        panic!("refused")
+    };
     let proof = first.proof.clone().unwrap();
-    let text: String = fields().into_iter().flat_map(|(name, value)| [name, value]).collect();
+    let text: String = fields()
+        .into_iter()
+        .flat_map(|(name, value)| [name, value])
+        .collect();
     let mut random = fastrand::Rng::with_seed(0x5eed);
     let (mut ids, mut taken) = (HashSet::new(), 0);
     for _ in 0..1_000 {
         let cut = recut(&text, &mut random);
-        let Answer::Alerts(alerts) = testing::read::<TwilioErrors>(&request(&cut, Some(&signature))) else {
+        let Answer::Alerts(alerts) =
+            testing::read::<TwilioErrors>(&request(&cut, Some(&signature)))
+        else {
             panic!("the signature fits every cut: {cut:?}")
         };
         // The host takes a proof that it has seen for a repeat of the request.
@@ -79,23 +97,41 @@ fn thousand_recuts_of_one_request_open_nothing_new() {
     // And a host that remembers only event ids opens one alert beside the first at the most.
     ids.remove(&first[0].event_id);
     assert_eq!(taken, 1_000);
-    assert!(ids.len() <= 1 && ids.iter().all(|id| *id == proof.id), "{ids:?}");
+    assert!(
+        ids.len() <= 1 && ids.iter().all(|id| *id == proof.id),
+        "{ids:?}"
+    );
 }
 
 #[test]
 fn invented_sid_is_no_id() {
-    let text: String = fields().into_iter().flat_map(|(name, value)| [name, value]).collect();
-    let signature = request(&fields(), None).header("x-twilio-signature").unwrap().to_owned();
+    let text: String = fields()
+        .into_iter()
+        .flat_map(|(name, value)| [name, value])
+        .collect();
+    let signature = request(&fields(), None)
+        .header("x-twilio-signature")
+        .unwrap()
+        .to_owned();
     let at = text.find("Sid").unwrap() + 3;
     for end in at + 1..at + 30 {
-        let cut = [(text[..at - 3].to_owned(), String::new()), ("Sid".to_owned(), text[at..end].to_owned())];
+        let cut = [
+            (text[..at - 3].to_owned(), String::new()),
+            ("Sid".to_owned(), text[at..end].to_owned()),
+        ];
         let rest = (text[end..].to_owned(), String::new());
         let cut: Vec<_> = cut.into_iter().chain([rest]).collect();
         if cut.windows(2).any(|pair| pair[0] >= pair[1]) {
             continue;
         }
-        let Answer::Alerts(alerts) = testing::read::<TwilioErrors>(&request(&cut, Some(&signature))) else { continue };
-        let Some(ProofIdentity { id, .. }) = &alerts.proof else { panic!() };
+        let Answer::Alerts(alerts) =
+            testing::read::<TwilioErrors>(&request(&cut, Some(&signature)))
+        else {
+            continue;
+        };
+        let Some(ProofIdentity { id, .. }) = &alerts.proof else {
+            panic!()
+        };
         assert_eq!(&alerts[0].event_id, id);
     }
 }
@@ -104,21 +140,36 @@ fn invented_sid_is_no_id() {
 fn recorded_request_is_refused_once_it_is_too_old() {
     let with = |max_age: &str, received: &str| {
         let mut request = request(&fields(), None);
-        request.settings = serde_json::from_str(&format!(r#"{{"auth_token":"12345","max_age":"{max_age}"}}"#)).unwrap();
+        request.settings = serde_json::from_str(&format!(
+            r#"{{"auth_token":"12345","max_age":"{max_age}"}}"#
+        ))
+        .unwrap();
         received.clone_into(&mut request.received_at);
         testing::read::<TwilioErrors>(&request)
     };
-    assert!(matches!(with("10m", "2026-01-01T00:10:00.000Z"), Answer::Alerts(_)));
-    let Answer::Rejected(rejection) = with("10m", "2026-01-01T00:10:01.000Z") else { panic!("taken") };
-    assert!(rejection.help.contains("\"10m\"") && rejection.help.contains("2026-01-01T00:00:00Z"), "{rejection:?}");
+    assert!(matches!(
+        with("10m", "2026-01-01T00:10:00.000Z"),
+        Answer::Alerts(_)
+    ));
+    let Answer::Rejected(rejection) = with("10m", "2026-01-01T00:10:01.000Z") else {
+        panic!("taken")
+    };
+    assert!(
+        rejection.help.contains("\"10m\"") && rejection.help.contains("2026-01-01T00:00:00Z"),
+        "{rejection:?}"
+    );
 }
 
 #[test]
 fn accounts_and_signatures_are_refused_alike() {
-    let (own, other) = (format!("AC{}", "a".repeat(32)), format!("AC{}", "b".repeat(32)));
+    let (own, other) = (
+        format!("AC{}", "a".repeat(32)),
+        format!("AC{}", "b".repeat(32)),
+    );
     let refused = |account: &str, token: &str| {
         let mut request = request(&[("AccountSid".to_owned(), account.to_owned())], None);
-        request.settings = serde_json::from_str(&format!(r#"{{"auth_token":{{"{own}":"right"}}}}"#)).unwrap();
+        request.settings =
+            serde_json::from_str(&format!(r#"{{"auth_token":{{"{own}":"right"}}}}"#)).unwrap();
         Scheme::Twilio.sign(&mut request, token);
         match testing::read::<TwilioErrors>(&request) {
             Answer::Rejected(rejection) => rejection,

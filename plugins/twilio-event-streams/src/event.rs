@@ -37,7 +37,12 @@ const LABELS: [(&str, &str); 8] = [
 
 /// The names of the labels.
 pub fn labels() -> Vec<String> {
-    LABELS.iter().map(|(name, _)| *name).chain(["claimed_account_sid"]).map(str::to_owned).collect()
+    LABELS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(["claimed_account_sid"])
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What an event comes to.
@@ -49,17 +54,25 @@ pub enum Reading {
 
 /// Reads an event of an account that has proved itself.
 pub fn read(event: &CloudEvent<'_>, least: Level, proved: Option<&Proved>) -> Reading {
-    // A sink may be subscribed to more, and its test event is of another kind as well. What does not say its kind may be
-    // an error.
+    // A sink may be subscribed to more, and its test event is of another kind as well. What does
+    // not say its kind may be an error.
     if !event.kind.is_empty() && !event.kind.starts_with("com.twilio.error-logs.") {
-        return Reading::Ignored(format!("of the kind {}, which is no error log", line(&event.kind, MAX_LABEL_CHARS)));
+        return Reading::Ignored(format!(
+            "of the kind {}, which is no error log",
+            line(&event.kind, MAX_LABEL_CHARS)
+        ));
     }
     let log = Log::read(event);
     match log.known_level() {
-        Some(known) if known < least => Reading::Ignored(format!("of the level {}", line(&log.level, 32))),
+        Some(known) if known < least => {
+            Reading::Ignored(format!("of the level {}", line(&log.level, 32)))
+        }
         _ => {
             let mut alert = log.alert();
-            let claimed = log.data.text("account_sid").map(|account| line(&account, MAX_LABEL_CHARS));
+            let claimed = log
+                .data
+                .text("account_sid")
+                .map(|account| line(&account, MAX_LABEL_CHARS));
             identity::bind(&mut alert, proved, claimed.as_deref());
             Reading::Alert(Box::new(alert))
         }
@@ -68,11 +81,16 @@ pub fn read(event: &CloudEvent<'_>, least: Level, proved: Option<&Proved>) -> Re
 
 /// The alert of a member that is no event, and has no words: its place tells it from others.
 pub fn of_no_event(event: &CloudEvent<'_>, index: usize, request: &str) -> Alert {
-    let why = Unreadable { reason: "no event".to_owned(), at: format!("member {}", index + 1) };
+    let why = Unreadable {
+        reason: "no event".to_owned(),
+        at: format!("member {}", index + 1),
+    };
     let shown = line(event.whole, MAX_SHOWN_CHARS);
     Alert {
         details: event.details(),
-        message: Some("Twilio signed it, and it is no CloudEvent. The details show it as it came.".to_owned()),
+        message: Some(
+            "Twilio signed it, and it is no CloudEvent. The details show it as it came.".to_owned(),
+        ),
         unreadable: Some(why.clone()),
         ..Alert::new(
             format!("{request}/{index}"),
@@ -85,7 +103,11 @@ pub fn of_no_event(event: &CloudEvent<'_>, index: usize, request: &str) -> Alert
 /// One alert for the events of a request that are more than the host takes.
 pub fn of_the_rest(body: &str, rest: &[CloudEvent<'_>]) -> Alert {
     let title = format!("Twilio: {} more events in one request", rest.len());
-    let mut alert = Alert::new(format!("sha256:{}/rest", sha256(body.as_bytes()).hex()), Priority::High, title);
+    let mut alert = Alert::new(
+        format!("sha256:{}/rest", sha256(body.as_bytes()).hex()),
+        Priority::High,
+        title,
+    );
     alert.message = Some("The details hold them as they were sent.".to_owned());
     let rest: Vec<_> = rest.iter().map(|event| event.whole).collect();
     alert.details = json::details("body_text", &format!("[{}]", rest.join(",")));
@@ -94,7 +116,11 @@ pub fn of_the_rest(body: &str, rest: &[CloudEvent<'_>]) -> Alert {
 
 /// A time as it was sent, where that is RFC 3339, and else as it was read.
 fn as_sent(text: &str, read: String) -> String {
-    if time::rfc3339(text).is_some() { text.to_owned() } else { read }
+    if time::rfc3339(text).is_some() {
+        text.to_owned()
+    } else {
+        read
+    }
 }
 
 /// An entry of the error log, read as far as it can be.
@@ -113,9 +139,15 @@ impl<'a> Log<'a> {
         let data = event.data();
         // JSON as text, such as `{"error_code":93101,"message":"…"}`.
         let payload_text = data.text("payload");
-        let payload = payload_text.as_deref().map_or_else(|| data.object("payload"), Object::read);
-        let error_code = data.text("error_code").or_else(|| payload.text("error_code"));
-        let message = payload.text("message").or_else(|| payload_text.clone().filter(|text| !text.starts_with('{')));
+        let payload = payload_text
+            .as_deref()
+            .map_or_else(|| data.object("payload"), Object::read);
+        let error_code = data
+            .text("error_code")
+            .or_else(|| payload.text("error_code"));
+        let message = payload
+            .text("message")
+            .or_else(|| payload_text.clone().filter(|text| !text.starts_with('{')));
         Self {
             event,
             level: data.text("level").unwrap_or_default(),
@@ -136,10 +168,17 @@ impl<'a> Log<'a> {
     }
 
     fn alert(&self) -> Alert {
-        let mut alert = Alert::new(self.id(), level::priority(&self.level), line(&self.title(), MAX_TITLE_CHARS));
+        let mut alert = Alert::new(
+            self.id(),
+            level::priority(&self.level),
+            line(&self.title(), MAX_TITLE_CHARS),
+        );
         alert.message = self.message();
         let times = [self.event.time.clone(), self.data.text("date_created")];
-        alert.occurred_at = times.iter().flatten().find_map(|text| time::any(text).map(|read| as_sent(text, read)));
+        alert.occurred_at = times
+            .iter()
+            .flatten()
+            .find_map(|text| time::any(text).map(|read| as_sent(text, read)));
         if alert.occurred_at.is_none() {
             let (kind, found) = match times.iter().flatten().next() {
                 Some(found) => (NoteKind::UnreadableTime, &**found),
@@ -150,7 +189,9 @@ impl<'a> Log<'a> {
         alert.link = self.data.text("sid").and_then(|sid| pages::of_event(&sid));
         for (label, member) in LABELS {
             if let Some(value) = self.data.text(member) {
-                alert.labels.insert(label.to_owned(), line(&value, MAX_LABEL_CHARS));
+                alert
+                    .labels
+                    .insert(label.to_owned(), line(&value, MAX_LABEL_CHARS));
             }
         }
         alert.details = self.event.details();
@@ -160,19 +201,28 @@ impl<'a> Log<'a> {
     /// Twilio delivers at least once, and repeats the event's `id`.
     fn id(&self) -> String {
         // What is not UTF-8 reads as U+FFFD, and then two ids may look the same.
-        let plausible = |id: &String| (1..=MAX_LABEL_CHARS).contains(&id.len()) && !id.contains('\u{fffd}');
-        let own = Some(self.event.id.clone()).filter(plausible).or_else(|| self.data.text("sid").filter(plausible));
+        let plausible =
+            |id: &String| (1..=MAX_LABEL_CHARS).contains(&id.len()) && !id.contains('\u{fffd}');
+        let own = Some(self.event.id.clone())
+            .filter(plausible)
+            .or_else(|| self.data.text("sid").filter(plausible));
         own.unwrap_or_else(|| format!("sha256:{}", sha256(self.event.whole.as_bytes()).hex()))
     }
 
     /// The event's own words, or else the name of the code.
     fn words(&self) -> Option<&str> {
-        self.message.as_deref().or(self.code.as_ref().map(|code| code.name.as_str()))
+        self.message
+            .as_deref()
+            .or(self.code.as_ref().map(|code| code.name.as_str()))
     }
 
     fn title(&self) -> String {
         let code = self.error_code.as_deref().map(|code| line(code, 32));
-        let level = if self.level.is_empty() { "event".to_owned() } else { line(&self.level, 32).to_ascii_lowercase() };
+        let level = if self.level.is_empty() {
+            "event".to_owned()
+        } else {
+            line(&self.level, 32).to_ascii_lowercase()
+        };
         match (code, self.words()) {
             (Some(code), Some(words)) => format!("Twilio {code}: {words}"),
             (Some(code), None) => format!("Twilio {code}: {level} without a description"),
@@ -182,15 +232,29 @@ impl<'a> Log<'a> {
     }
 
     fn message(&self) -> Option<String> {
-        let name = self.code.as_ref().map(|code| code.name.clone()).filter(|name| Some(name.as_str()) != self.words());
+        let name = self
+            .code
+            .as_ref()
+            .map(|code| code.name.clone())
+            .filter(|name| Some(name.as_str()) != self.words());
         let lines = [
             name,
-            self.data.text("product_name").map(|product| format!("Product {product}")),
-            self.data.text("correlation_sid").map(|sid| format!("Resource {sid}")),
-            self.data.text("account_sid").map(|sid| format!("Account {sid}")),
+            self.data
+                .text("product_name")
+                .map(|product| format!("Product {product}")),
+            self.data
+                .text("correlation_sid")
+                .map(|sid| format!("Resource {sid}")),
+            self.data
+                .text("account_sid")
+                .map(|sid| format!("Account {sid}")),
             self.error_code.as_deref().and_then(pages::of_code),
         ];
-        let lines: Vec<_> = lines.iter().flatten().map(|text| line(text, MAX_LINE_CHARS)).collect();
+        let lines: Vec<_> = lines
+            .iter()
+            .flatten()
+            .map(|text| line(text, MAX_LINE_CHARS))
+            .collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 }

@@ -1,13 +1,15 @@
 //! Twilio Event Streams: one alert for each error or warning that a sink of the error logs is sent.
 //!
-//! A sink posts an array of CloudEvents, signed over the URL with the body's hash in it. [`event`] makes the alerts.
-//! Twilio tries again on 429 and 5xx, and drops an event for good on any other 4xx: so what its account signed is never
-//! refused, whatever it looks like.
+//! A sink posts an array of CloudEvents, signed over the URL with the body's hash in it. [`event`]
+//! makes the alerts. Twilio tries again on 429 and 5xx, and drops an event for good on any other
+//! 4xx: so what its account signed is never refused, whatever it looks like.
 
 mod event;
 
 use plugin_sdk::body::{self, Body};
-use plugin_sdk::contract::{Alert, Answer, Description, MAX_ALERTS, Priority, Proved, Rejection, Request, Unreadable};
+use plugin_sdk::contract::{
+    Alert, Answer, Description, MAX_ALERTS, Priority, Proved, Rejection, Request, Unreadable,
+};
 use plugin_sdk::signature::{View, over_url};
 use plugin_sdk::{Plugin, cloud_events, export, time};
 use twilio_webhooks::settings::{MaxAge, settings_schema};
@@ -20,7 +22,8 @@ pub struct TwilioEventStreams;
 
 export!(TwilioEventStreams);
 
-/// The `settings` table of a source, as far as the plugin itself reads it; the proof of the sender reads the rest.
+/// The `settings` table of a source, as far as the plugin itself reads it; the proof of the sender
+/// reads the rest.
 #[derive(serde::Deserialize)]
 pub struct Settings {
     /// How old the newest event of a request may be.
@@ -67,14 +70,19 @@ impl Plugin for TwilioEventStreams {
         if request.method != "POST" {
             return Answer::Rejected(rejection::not_a_post(&request.method));
         }
-        match signature::prove(request).and_then(|proved| read(request, &settings, proved.as_ref())) {
+        match signature::prove(request).and_then(|proved| read(request, &settings, proved.as_ref()))
+        {
             Ok(answer) => answer,
             Err(rejection) => Answer::Rejected(rejection),
         }
     }
 }
 
-fn read(request: &Request, settings: &Settings, proved: Option<&Proved>) -> Result<Answer, Rejection> {
+fn read(
+    request: &Request,
+    settings: &Settings,
+    proved: Option<&Proved>,
+) -> Result<Answer, Rejection> {
     let proof = proved.and_then(|proved| proved.proof.as_ref());
     let reading = body::read(request);
     // Twilio signs a form's fields without borders, and a body of any other type by its hash.
@@ -84,7 +92,10 @@ fn read(request: &Request, settings: &Settings, proved: Option<&Proved>) -> Resu
             Body::Json(json) => Ok(&**json),
             Body::Lines(json) => Ok(&**json),
             Body::Empty => return Ok(Answer::ignored("there is no event in it")),
-            _ => Err(Unreadable { reason: "not JSON".to_owned(), at: "line 1, column 1".to_owned() }),
+            _ => Err(Unreadable {
+                reason: "not JSON".to_owned(),
+                at: "line 1, column 1".to_owned(),
+            }),
         },
         Err(why) => Err(why.clone()),
     };
@@ -95,22 +106,34 @@ fn read(request: &Request, settings: &Settings, proved: Option<&Proved>) -> Resu
                 request,
                 settings,
                 proved,
-                &Unreadable { reason: "no event".to_owned(), at: String::new() },
+                &Unreadable {
+                    reason: "no event".to_owned(),
+                    at: String::new(),
+                },
             );
         }
         Err(why) => return unreadable(request, settings, proved, &why),
     };
-    // Headers are not signed: with an id in them, a recorded request would be a new event each time.
+    // Headers are not signed: with an id in them, a recorded request would be a new event each
+    // time.
     let events = cloud_events::structured(json);
     if let Some(max_age) = &settings.max_age {
-        let newest = events.iter().filter_map(|event| time::any(event.time.as_deref()?)).max();
+        let newest = events
+            .iter()
+            .filter_map(|event| time::any(event.time.as_deref()?))
+            .max();
         max_age.admit(request, newest.as_deref())?;
     }
     let (mut alerts, mut ignored) = (Vec::new(), Vec::new());
-    let (taken, rest) = events.split_at(if events.len() > MAX_ALERTS { MAX_ALERTS - 1 } else { events.len() });
+    let (taken, rest) = events.split_at(if events.len() > MAX_ALERTS {
+        MAX_ALERTS - 1
+    } else {
+        events.len()
+    });
     for (index, event) in taken.iter().enumerate() {
         if !event.whole.starts_with('{') {
-            let mut alert = event::of_no_event(event, index, &identity::of(proof, &request.body.bytes()));
+            let mut alert =
+                event::of_no_event(event, index, &identity::of(proof, &request.body.bytes()));
             identity::bind(&mut alert, proved, None);
             alerts.push(alert);
             continue;
@@ -127,7 +150,9 @@ fn read(request: &Request, settings: &Settings, proved: Option<&Proved>) -> Resu
         (false, _) => Answer::alerts(alerts).proved_by(proof.cloned()),
         (true, 0) => Answer::ignored("there is no event in it"),
         (true, 1) => Answer::ignored(ignored.swap_remove(0)),
-        (true, count) => Answer::ignored(format!("{count} events, the first of them {}", ignored[0])),
+        (true, count) => {
+            Answer::ignored(format!("{count} events, the first of them {}", ignored[0]))
+        }
     })
 }
 

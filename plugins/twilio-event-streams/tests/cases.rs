@@ -11,5 +11,7 @@ fn every_case_is_answered_as_written() {
 
 #[test]
 fn ten_thousand_hostile_requests_are_answered() {
-    hostile::survives::<TwilioEventStreams>("cases", 10_000, |request| Scheme::Twilio.sign(request, "12345"));
+    hostile::survives::<TwilioEventStreams>("cases", 10_000, |request| {
+        Scheme::Twilio.sign(request, "12345")
+    });
 }

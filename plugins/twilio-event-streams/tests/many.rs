@@ -13,14 +13,21 @@ fn event(number: usize) -> Value {
 }
 
 fn alerts(body: &str, headers: &[(&str, &str)]) -> Vec<Alert> {
-    let url = format!("https://alerts.example.com/in/x?bodySHA256={}", sha256(body.as_bytes()).hex());
-    let mut post = testing::post(&url).settings(r#"{"auth_token":"12345"}"#).json(body);
+    let url = format!(
+        "https://alerts.example.com/in/x?bodySHA256={}",
+        sha256(body.as_bytes()).hex()
+    );
+    let mut post = testing::post(&url)
+        .settings(r#"{"auth_token":"12345"}"#)
+        .json(body);
     for (name, value) in headers {
         post = post.header(name, value);
     }
     let mut request = post.build();
     Scheme::Twilio.sign(&mut request, "12345");
-    let Answer::Alerts(alerts) = testing::read::<TwilioEventStreams>(&request) else { panic!("no alerts") };
+    let Answer::Alerts(alerts) = testing::read::<TwilioEventStreams>(&request) else {
+        panic!("no alerts")
+    };
     alerts.list
 }
 
@@ -31,7 +38,10 @@ fn thousand_events_and_more_are_alerts_and_none_is_lost() {
     let alerts = alerts(&body(1_002), &[]);
     assert_eq!((alerts.len(), &*alerts[998].event_id), (1_000, "EZ998"));
     let rest = &alerts[999];
-    assert_eq!((&*rest.title, rest.priority), ("Twilio: 3 more events in one request", Priority::High));
+    assert_eq!(
+        (&*rest.title, rest.priority),
+        ("Twilio: 3 more events in one request", Priority::High)
+    );
     let details: Value = serde_json::from_str(rest.details.as_ref().unwrap().get()).unwrap();
     assert_eq!(details, json!([event(999), event(1_000), event(1_001)]));
 }
@@ -39,7 +49,11 @@ fn thousand_events_and_more_are_alerts_and_none_is_lost() {
 #[test]
 fn unsigned_headers_make_no_new_event_of_a_recorded_request() {
     let body = event(7).to_string();
-    let headers = [("ce-specversion", "1.0"), ("ce-id", "another"), ("ce-type", "com.example.other")];
+    let headers = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "another"),
+        ("ce-type", "com.example.other"),
+    ];
     let json = |alerts: Vec<Alert>| serde_json::to_value(alerts).unwrap();
     assert_eq!(json(alerts(&body, &headers)), json(alerts(&body, &[])));
     assert_eq!(alerts(&body, &headers)[0].event_id, "EZ7");

@@ -1,4 +1,5 @@
-//! What Twilio's error codes are called: 1,953 of them, as published up to May 2023 (`data/error-codes.tsv`).
+//! What Twilio's error codes are called: 1,953 of them, as published up to May 2023
+//! (`data/error-codes.tsv`).
 //!
 //! Newer codes exist, so an unknown one is nothing special.
 
@@ -16,13 +17,18 @@ pub struct Code {
 /// The entry of a code.
 pub fn look_up(code: &str) -> Option<Code> {
     let code: u32 = code.parse().ok()?;
-    let run = RUN_CODES.partition_point(|&first| first <= code).checked_sub(1)?;
+    let run = RUN_CODES
+        .partition_point(|&first| first <= code)
+        .checked_sub(1)?;
     let row = usize::from(RUN_ROWS[run]) + usize::try_from(code - RUN_CODES[run]).ok()?;
     if row >= RUN_ROWS.get(run + 1).map_or(ROWS, |&next| next.into()) {
         return None;
     }
     let product = PRODUCTS[usize::from(RUN_PRODUCTS[run])];
-    Some(Code { name: name(row), product: (!product.is_empty()).then_some(product) })
+    Some(Code {
+        name: name(row),
+        product: (!product.is_empty()).then_some(product),
+    })
 }
 
 fn name(row: usize) -> String {
@@ -66,15 +72,29 @@ mod tests {
     fn every_row_of_the_table_is_found() {
         let table = include_str!("../data/error-codes.tsv");
         for row in table.lines().skip(1) {
-            let [code, _, product, name] = row.split('\t').collect::<Vec<_>>()[..] else { panic!("{row}") };
+            let [code, _, product, name] = row.split('\t').collect::<Vec<_>>()[..] else {
+                panic!("{row}")
+            };
             let found = look_up(code).unwrap();
-            assert_eq!((&*found.name, found.product.unwrap_or_default()), (name, product), "{code}");
+            assert_eq!(
+                (&*found.name, found.product.unwrap_or_default()),
+                (name, product),
+                "{code}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_known_code_is_not_found() {
-        for code in ["", "0", "11201999", "99999999999", "-11200", "11200x", " 11200"] {
+        for code in [
+            "",
+            "0",
+            "11201999",
+            "99999999999",
+            "-11200",
+            "11200x",
+            " 11200",
+        ] {
             assert_eq!(look_up(code), None, "{code:?}");
         }
     }

@@ -1,8 +1,8 @@
 //! What the plugins for Twilio's webhooks have in common.
 //!
-//! [`signature`] proves that an account of the operator's sent a request, by the keys in the [`settings`], and [`identity`]
-//! names what is proved; [`rejection`] says why not; [`codes`] knows what an error code is called, [`pages`] where to read more, and [`level`]
-//! how urgent it is.
+//! [`signature`] proves that an account of the operator's sent a request, by the keys in the
+//! [`settings`], and [`identity`] names what is proved; [`rejection`] says why not; [`codes`] knows
+//! what an error code is called, [`pages`] where to read more, and [`level`] how urgent it is.
 
 pub mod codes;
 pub mod identity;

@@ -1,4 +1,5 @@
-//! The settings that every plugin for Twilio has: whose keys sign, what is demanded beside, and how old a request may be.
+//! The settings that every plugin for Twilio has: whose keys sign, what is demanded beside, and how
+//! old a request may be.
 
 use plugin_sdk::contract::{Rejection, Request};
 use plugin_sdk::time;
@@ -24,27 +25,37 @@ impl MaxAge {
         number.parse::<i64>().ok()?.checked_mul(unit)
     }
 
-    /// Lets a request in whose signed time is no older. One without a time that can be read is refused as well: a recorded
-    /// request can be cut so that its time is no longer found.
+    /// Lets a request in whose signed time is no older. One without a time that can be read is
+    /// refused as well: a recorded request can be cut so that its time is no longer found.
     ///
     /// # Errors
     /// The rejection that sender and operator read.
     pub fn admit(&self, request: &Request, signed_time: Option<&str>) -> Result<(), Rejection> {
-        let sent = signed_time.and_then(time::any).and_then(|time| time::seconds(&time));
+        let sent = signed_time
+            .and_then(time::any)
+            .and_then(|time| time::seconds(&time));
         let is_young = match (sent, time::seconds(&request.received_at), self.seconds()) {
             (Some(sent), Some(received), Some(most)) => received.saturating_sub(sent) <= most,
             _ => false,
         };
-        if is_young { Ok(()) } else { Err(rejection::too_old(signed_time, &self.0)) }
+        if is_young {
+            Ok(())
+        } else {
+            Err(rejection::too_old(signed_time, &self.0))
+        }
     }
 }
 
-/// A plugin's schema, with the properties that all have in place of `{twilio}`. What they bound, bounds the work that a
-/// forged signature can cause. `more` ends the description of `auth_token`.
+/// A plugin's schema, with the properties that all have in place of `{twilio}`. What they bound,
+/// bounds the work that a forged signature can cause. `more` ends the description of `auth_token`.
 pub fn settings_schema(schema: &str, more: &str) -> String {
     let properties = include_str!("settings.schema.json").replace("{more}", more);
     // The braces around them make the file JSON by itself.
-    let properties = properties.trim().strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or_default();
+    let properties = properties
+        .trim()
+        .strip_prefix('{')
+        .and_then(|inner| inner.strip_suffix('}'))
+        .unwrap_or_default();
     schema.replace("{twilio}", properties.trim())
 }
 
@@ -59,24 +70,61 @@ mod tests {
         let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
         let properties = schema["properties"].as_object().unwrap();
         let names: Vec<&str> = properties.keys().map(String::as_str).collect();
-        assert_eq!(names, ["auth_token", "basic", "bearer_token", "max_age", "own", "shared_keys"]);
+        assert_eq!(
+            names,
+            [
+                "auth_token",
+                "basic",
+                "bearer_token",
+                "max_age",
+                "own",
+                "shared_keys"
+            ]
+        );
         let description = properties["auth_token"]["description"].as_str().unwrap();
-        assert!(description.ends_with("signs with its own. More."), "{description}");
-        assert!(crate::signature::secrets().iter().all(|secret| properties.contains_key(secret)));
+        assert!(
+            description.ends_with("signs with its own. More."),
+            "{description}"
+        );
+        assert!(
+            crate::signature::secrets()
+                .iter()
+                .all(|secret| properties.contains_key(secret))
+        );
     }
 
     #[test]
     fn age_is_that_of_the_signed_time() {
-        let request = testing::post("https://a.example/").received_at("2026-01-01T00:10:00.000Z").build();
+        let request = testing::post("https://a.example/")
+            .received_at("2026-01-01T00:10:00.000Z")
+            .build();
         let age = |text: &str| MaxAge(text.to_owned());
-        assert!(age("600s").admit(&request, Some("2026-01-01T00:00:00Z")).is_ok());
-        assert!(age("10m").admit(&request, Some("Thu, 01 Jan 2026 00:00:00 +0000")).is_ok());
-        assert!(age("1h").admit(&request, Some("2026-01-01T00:20:00Z")).is_ok(), "a clock that is ahead");
+        assert!(
+            age("600s")
+                .admit(&request, Some("2026-01-01T00:00:00Z"))
+                .is_ok()
+        );
+        assert!(
+            age("10m")
+                .admit(&request, Some("Thu, 01 Jan 2026 00:00:00 +0000"))
+                .is_ok()
+        );
+        assert!(
+            age("1h")
+                .admit(&request, Some("2026-01-01T00:20:00Z"))
+                .is_ok(),
+            "a clock that is ahead"
+        );
         for time in [Some("2025-12-31T23:59:59Z"), Some("soon"), None] {
             assert!(age("10m").admit(&request, time).is_err(), "{time:?}");
         }
         for odd in ["", "m", "10", "10w", "99999999999999999999d"] {
-            assert!(age(odd).admit(&request, Some("2026-01-01T00:10:00Z")).is_err(), "{odd:?}");
+            assert!(
+                age(odd)
+                    .admit(&request, Some("2026-01-01T00:10:00Z"))
+                    .is_err(),
+                "{odd:?}"
+            );
         }
     }
 }

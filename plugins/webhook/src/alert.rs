@@ -14,15 +14,20 @@ use crate::labels;
 use crate::scope::Scope;
 use crate::tree::Node;
 
-/// The bytes that the messages, links, labels and long titles of an answer may take together, where it holds so many alerts with
-/// details of so many bytes in all: then it stays within the 1 MiB that the host takes. What comes later goes without.
+/// The bytes that the messages, links, labels and long titles of an answer may take together, where
+/// it holds so many alerts with details of so many bytes in all: then it stays within the 1 MiB
+/// that the host takes. What comes later goes without.
 pub fn room(alerts: usize, details: usize) -> usize {
-    /// Names and punctuation, a time, an order, a short title, a key and an id: what every alert may have.
+    /// Names and punctuation, a time, an order, a short title, a key and an id: what every alert
+    /// may have.
     const OF_EACH: usize = 270 + 2 * SHORT_TITLE_BYTES + IDS_BYTES;
-    (1024 * 1024_usize).saturating_sub(details).saturating_sub(alerts * OF_EACH)
+    (1024 * 1024_usize)
+        .saturating_sub(details)
+        .saturating_sub(alerts * OF_EACH)
 }
 
-/// The longest key and id, and the shortest that both must be counted as: a hash may yet take the place of an id.
+/// The longest key and id, and the shortest that both must be counted as: a hash may yet take the
+/// place of an id.
 const IDS_BYTES: usize = 2 * ("resolve ".len() + MAX_ID_BYTES);
 const HASH_BYTES: usize = "resolve sha256:".len() + 64;
 
@@ -42,8 +47,8 @@ const SHORT_TITLE_BYTES: usize = 60;
 /// A title is read on a lock screen.
 const MAX_TITLE_CHARS: usize = 200;
 
-/// A longer key is known by its hash, and an event with a longer id by its own: the host takes no more than 256
-/// bytes, and a thousand of either must fit.
+/// A longer key is known by its hash, and an event with a longer id by its own: the host takes no
+/// more than 256 bytes, and a thousand of either must fit.
 const MAX_ID_BYTES: usize = 200;
 
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
@@ -59,7 +64,9 @@ const NOTE_BYTES: usize = "{\"kind\":\"unreadable_time\",\"field\":\"\",\"found\
 const UNKNOWN_PRIORITY: Priority = Priority::Critical;
 
 /// The likely places of the words of an undescribed sender.
-const LIKELY_TITLES: [&str; 6] = ["/title", "/message", "/subject", "/summary", "/name", "/text"];
+const LIKELY_TITLES: [&str; 6] = [
+    "/title", "/message", "/subject", "/summary", "/name", "/text",
+];
 
 /// The settings of texts that an alert may do without.
 const OPTIONAL: [&str; 2] = ["link", "message"];
@@ -86,11 +93,17 @@ pub fn of<'a>(
     room: &mut usize,
 ) -> Alert {
     let scope = &event.scope;
-    let mut notes = Notes { list: Vec::new(), scope };
+    let mut notes = Notes {
+        list: Vec::new(),
+        scope,
+    };
     let choice = |name: &str| settings.get(name).map(Choice::new);
-    let status = choice("status").map_or(Word::Absent, |choice| choice.word(scope, Status::from_word));
+    let status =
+        choice("status").map_or(Word::Absent, |choice| choice.word(scope, Status::from_word));
     let status = notes.word(NoteKind::UnknownStatus, "status", status);
-    let priority = choice("priority").map_or(Word::Absent, |choice| choice.word(scope, Priority::from_word));
+    let priority = choice("priority").map_or(Word::Absent, |choice| {
+        choice.word(scope, Priority::from_word)
+    });
     let has_priority = !matches!(priority, Word::Absent);
     let priority = notes.word(NoteKind::UnknownPriority, "priority", priority);
     let priority = priority.unwrap_or(match (has_priority, event.unreadable) {
@@ -101,9 +114,18 @@ pub fn of<'a>(
     let title = title(&event, choice("title"));
     notes.missing(NoteKind::Nothing, "title");
     // Half an id would be that of many events.
-    let whole = Scope { whole: true, ..*scope };
+    let whole = Scope {
+        whole: true,
+        ..*scope
+    };
     let id = |name: &str| choice(name)?.text(&whole).map(Cow::into_owned);
-    let key = id("key").map(|key| if written(&key) <= MAX_ID_BYTES { key } else { hash(key.as_bytes()) });
+    let key = id("key").map(|key| {
+        if written(&key) <= MAX_ID_BYTES {
+            key
+        } else {
+            hash(key.as_bytes())
+        }
+    });
     notes.missing(NoteKind::IncompleteKey, "key");
     let event_id = id("event_id").filter(|id| written(id) <= MAX_ID_BYTES);
     notes.missing(NoteKind::IncompleteId, "event_id");
@@ -111,8 +133,14 @@ pub fn of<'a>(
     alert.status = status.unwrap_or(Status::Trigger);
     alert.key = key;
     // An id becomes the key of what has none, where it resolves or stands twice in a request.
-    let ids = [event_id.as_deref(), alert.key.as_deref().or(event_id.as_deref())];
-    let ids: usize = ids.map(|id| id.map_or(0, written).max(HASH_BYTES)).iter().sum();
+    let ids = [
+        event_id.as_deref(),
+        alert.key.as_deref().or(event_id.as_deref()),
+    ];
+    let ids: usize = ids
+        .map(|id| id.map_or(0, written).max(HASH_BYTES))
+        .iter()
+        .sum();
     *room += IDS_BYTES.saturating_sub(ids);
     if let Some(choice) = choice("time") {
         let time = choice.word(scope, time_of);
@@ -126,9 +154,17 @@ pub fn of<'a>(
         let order = choice.word(scope, |text| text.trim().parse().ok());
         alert.order = notes.word(NoteKind::UnreadableOrder, "order", order);
     }
-    let mut fits = |text: &str| room.checked_sub(written(text)).map(|left| *room = left).is_some();
+    let mut fits = |text: &str| {
+        room.checked_sub(written(text))
+            .map(|left| *room = left)
+            .is_some()
+    };
     if alert.title.len() > SHORT_TITLE_BYTES && !fits(&alert.title) {
-        alert.title.truncate(alert.title.floor_char_boundary(SHORT_TITLE_BYTES - '…'.len_utf8()));
+        alert.title.truncate(
+            alert
+                .title
+                .floor_char_boundary(SHORT_TITLE_BYTES - '…'.len_utf8()),
+        );
         alert.title.push('…');
     }
     alert.labels = labels::of(settings, scope, &mut fits);
@@ -139,17 +175,27 @@ pub fn of<'a>(
         text
     });
     alert.link = link.filter(|link| link.len() <= MAX_LINK_BYTES && fits(link));
-    let unread =
-        || event.unreadable.and_then(|why| body::unreadable::alert(scope.request, why, Priority::High).message);
-    alert.message = message.or_else(unread).map(|text| lines(&text, MAX_MESSAGE_BYTES)).filter(|text| fits(text));
+    let unread = || {
+        event
+            .unreadable
+            .and_then(|why| body::unreadable::alert(scope.request, why, Priority::High).message)
+    };
+    alert.message = message
+        .or_else(unread)
+        .map(|text| lines(&text, MAX_MESSAGE_BYTES))
+        .filter(|text| fits(text));
     alert.details = event.details;
     alert.unreadable = event.unreadable.cloned();
     identify(&mut alert, event_id, event.bytes, identity);
     // Of a body that cannot be read, every place holds nothing.
-    let list = notes.list.into_iter().filter(|_| event.unreadable.is_none()).filter(|note| {
-        let bytes = NOTE_BYTES + written(&note.field) + written(&note.found);
-        room.checked_sub(bytes).map(|left| *room = left).is_some()
-    });
+    let list = notes
+        .list
+        .into_iter()
+        .filter(|_| event.unreadable.is_none())
+        .filter(|note| {
+            let bytes = NOTE_BYTES + written(&note.field) + written(&note.found);
+            room.checked_sub(bytes).map(|left| *room = left).is_some()
+        });
     alert.notes = list.collect();
     alert
 }
@@ -190,7 +236,11 @@ impl Notes<'_, '_, '_> {
 
 /// One alert for the members of a list that are more than the host takes.
 pub fn of_the_rest(request: &Request, body: &[u8], rest: &[Node<'_>]) -> Alert {
-    let title = format!("{}: {} more events in one request", request.source, rest.len());
+    let title = format!(
+        "{}: {} more events in one request",
+        request.source,
+        rest.len()
+    );
     let mut alert = Alert::new(format!("{}/rest", hash(body)), Priority::High, title);
     alert.message = Some("The details hold them as they were sent.".to_owned());
     let rest: Vec<_> = rest.iter().map(Node::json).collect();
@@ -198,41 +248,76 @@ pub fn of_the_rest(request: &Request, body: &[u8], rest: &[Node<'_>]) -> Alert {
     alert
 }
 
-/// One alert for the events that the sender says it left out: they may be as urgent as the most urgent one that came.
+/// One alert for the events that the sender says it left out: they may be as urgent as the most
+/// urgent one that came.
 pub fn of_the_left_out(request: &Request, count: u64, priority: Priority) -> Alert {
     let key = format!("left-out/{}", request.source);
-    let noun = if count == 1 { "1 event is".to_owned() } else { format!("{count} events are") };
+    let noun = if count == 1 {
+        "1 event is".to_owned()
+    } else {
+        format!("{count} events are")
+    };
     let id = hash(&[request.received_at.as_bytes(), b"\n", &request.body.bytes()].concat());
     Alert {
         key: Some(key),
-        message: Some("The sender left them out of a request. Look there for what they are.".to_owned()),
-        ..Alert::new(format!("left-out {id}"), priority, format!("{}: {noun} missing", request.source))
+        message: Some(
+            "The sender left them out of a request. Look there for what they are.".to_owned(),
+        ),
+        ..Alert::new(
+            format!("left-out {id}"),
+            priority,
+            format!("{}: {noun} missing", request.source),
+        )
     }
 }
 
 /// The title that the settings make, or the best words that there are.
 fn title<'a>(event: &Event<'a, '_>, choice: Option<Choice<'a, '_>>) -> String {
     let scope = &event.scope;
-    let given = choice.and_then(|choice| choice.text(scope)).map(|text| line(&text, MAX_TITLE_CHARS));
+    let given = choice
+        .and_then(|choice| choice.text(scope))
+        .map(|text| line(&text, MAX_TITLE_CHARS));
     let source = &scope.request.source;
     if let Some(unreadable) = event.unreadable {
         return match given.filter(|title| !title.is_empty()) {
-            Some(title) => line(&format!("{title} (could not be read: {unreadable})"), MAX_TITLE_CHARS),
+            Some(title) => line(
+                &format!("{title} (could not be read: {unreadable})"),
+                MAX_TITLE_CHARS,
+            ),
             None => body::unreadable::alert(scope.request, unreadable, Priority::High).title,
         };
     }
     given.filter(|title| !title.is_empty()).unwrap_or_else(|| {
         let missing = scope.asked.missing.take();
-        let likely = || LIKELY_TITLES.iter().find_map(|place| scope.text(Cow::Borrowed(place)));
+        let likely = || {
+            LIKELY_TITLES
+                .iter()
+                .find_map(|place| scope.text(Cow::Borrowed(place)))
+        };
         let words = likely().unwrap_or(Cow::Borrowed(event.text));
         scope.asked.missing.replace(missing);
         let words = line(&words, MAX_TITLE_CHARS);
-        line(&format!("{source}: {}", if words.is_empty() { "an empty request" } else { &words }), MAX_TITLE_CHARS)
+        line(
+            &format!(
+                "{source}: {}",
+                if words.is_empty() {
+                    "an empty request"
+                } else {
+                    &words
+                }
+            ),
+            MAX_TITLE_CHARS,
+        )
     })
 }
 
 /// Gives an alert the id of its mapping, or one of its own.
-pub fn identify(alert: &mut Alert, given: Option<String>, bytes: &[u8], identity: &Identity<'_, '_, '_>) {
+pub fn identify(
+    alert: &mut Alert,
+    given: Option<String>,
+    bytes: &[u8],
+    identity: &Identity<'_, '_, '_>,
+) {
     let id = given.unwrap_or_else(|| identity.of(alert, bytes));
     alert.event_id = match alert.status {
         Status::Trigger => id,
@@ -248,7 +333,8 @@ fn hash(bytes: &[u8]) -> String {
     format!("sha256:{}", sha256(bytes).hex())
 }
 
-/// Several lines: other control characters than line ends and tabs become spaces, and a cut is shown.
+/// Several lines: other control characters than line ends and tabs become spaces, and a cut is
+/// shown.
 fn lines(text: &str, max_bytes: usize) -> String {
     let end = text.floor_char_boundary(max_bytes);
     let mut lines = text[..end].replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), " ");
@@ -269,8 +355,17 @@ mod tests {
 
     #[test]
     fn a_time_is_read_however_it_is_written() {
-        for time in ["2026-01-31T09:00:00+01:00", "1769846400", "1769846400000", "Sat, 31 Jan 2026 08:00:00 GMT"] {
-            assert_eq!(time_of(time).as_deref(), Some("2026-01-31T08:00:00Z"), "{time}");
+        for time in [
+            "2026-01-31T09:00:00+01:00",
+            "1769846400",
+            "1769846400000",
+            "Sat, 31 Jan 2026 08:00:00 GMT",
+        ] {
+            assert_eq!(
+                time_of(time).as_deref(),
+                Some("2026-01-31T08:00:00Z"),
+                "{time}"
+            );
         }
         assert_eq!(time_of("yesterday"), None);
     }

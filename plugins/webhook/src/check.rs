@@ -1,5 +1,5 @@
-//! The mistakes of a mapping, found when the gateway starts: the schema knows the shape of the settings, this knows
-//! what they mean.
+//! The mistakes of a mapping, found when the gateway starts: the schema knows the shape of the
+//! settings, this knows what they mean.
 
 use plugin_sdk::contract::{Mistake, Priority, Status};
 
@@ -15,8 +15,14 @@ use crate::tree::Node;
 
 /// Everything that is wrong, wherever it stands: one mistake hides no other.
 pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
-    let shown = settings.get("sender").and_then(|sender| sender.get("header")).map(text);
-    let mut check = Check { mistakes: Vec::new(), shown };
+    let shown = settings
+        .get("sender")
+        .and_then(|sender| sender.get("header"))
+        .map(text);
+    let mut check = Check {
+        mistakes: Vec::new(),
+        shown,
+    };
     check.sender(settings);
     let listed = |name| settings.get(name).and_then(Node::items).unwrap_or_default();
     for (index, place) in listed("decode").iter().enumerate() {
@@ -28,7 +34,11 @@ pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
         }
     }
     if settings.get("left_out").is_some() && settings.get("each").is_none() {
-        check.add("/left_out", "there is no list that something is left out of", "add each, as in each = \"/alerts\"");
+        check.add(
+            "/left_out",
+            "there is no list that something is left out of",
+            "add each, as in each = \"/alerts\"",
+        );
     }
     for (index, condition) in listed("ignore").iter().enumerate() {
         check.condition(&format!("/ignore/{index}"), condition, 0);
@@ -38,7 +48,11 @@ pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
             check.choice(&format!("/{name}"), setting, literal);
         }
     }
-    for (name, setting) in settings.get("labels").map(Node::members).unwrap_or_default() {
+    for (name, setting) in settings
+        .get("labels")
+        .map(Node::members)
+        .unwrap_or_default()
+    {
         check.choice(&format!("/labels/{}", escaped(name)), setting, any_text);
     }
     if let Some(setting) = settings.get("labels_from") {
@@ -47,7 +61,11 @@ pub fn mistakes(settings: &Node<'_>) -> Vec<Mistake> {
     check.resolving(settings);
     if settings.get("order").is_some() && settings.get("key").is_none() {
         let help = "let key name what the events that follow one another have in common";
-        check.add("/order", "nothing is ordered without a key: each event has its own", help);
+        check.add(
+            "/order",
+            "nothing is ordered without a key: each event has its own",
+            help,
+        );
     }
     check.mistakes
 }
@@ -57,9 +75,16 @@ pub fn warnings(settings: &Node<'_>) -> Vec<Mistake> {
     let mut warnings = Vec::new();
     let signs = settings.get("sender").is_some_and(sender::signs);
     let event_id = settings.get("event_id").map(Choice::new);
-    for source in event_id.iter().flat_map(|choice| choice.from).filter_map(Node::string) {
-        let Ok(source) = Source::parse(&source) else { continue };
-        let unsigned = |place: Place<'_>| matches!(place, Place::Header(_) | Place::Query(_) | Place::Method);
+    for source in event_id
+        .iter()
+        .flat_map(|choice| choice.from)
+        .filter_map(Node::string)
+    {
+        let Ok(source) = Source::parse(&source) else {
+            continue;
+        };
+        let unsigned =
+            |place: Place<'_>| matches!(place, Place::Header(_) | Place::Query(_) | Place::Method);
         if signs && source.asks().next().is_some() && source.asks().all(|ask| unsigned(ask.place)) {
             warnings.push(Mistake {
                 path: "/event_id".to_owned(),
@@ -84,11 +109,18 @@ const FIELDS: [(&str, Literal); 9] = [
     ("title", any_text),
     ("message", any_text),
     ("event_id", |text| {
-        let found = format!("{text:?} is the same for every event, so all but the first would be dropped as repeats");
-        Some((found, "name the place of an id, or leave event_id out: then it is a hash of the event".to_owned()))
+        let found = format!(
+            "{text:?} is the same for every event, so all but the first would be dropped as repeats"
+        );
+        Some((
+            found,
+            "name the place of an id, or leave event_id out: then it is a hash of the event"
+                .to_owned(),
+        ))
     }),
     ("key", |text| {
-        let found = format!("{text:?} is the same for every event, so all of them would be one alert");
+        let found =
+            format!("{text:?} is the same for every event, so all of them would be one alert");
         let help = "a place begins with /, as in /monitor/id; where that is meant, \"$source\" makes all events of the \
                     source one alert";
         Some((found, help.to_owned()))
@@ -100,19 +132,30 @@ const FIELDS: [(&str, Literal); 9] = [
     }),
     ("time", |text| {
         let help = "name the place of the time, as in /created_at, or leave it out";
-        Some((format!("{text:?} is the same for every event"), help.to_owned()))
+        Some((
+            format!("{text:?} is the same for every event"),
+            help.to_owned(),
+        ))
     }),
     ("order", |text| {
         let help = "name the place of a number that grows, as in /run_number, or leave it out";
-        Some((format!("{text:?} is the same for every event"), help.to_owned()))
+        Some((
+            format!("{text:?} is the same for every event"),
+            help.to_owned(),
+        ))
     }),
     ("status", |word| {
         let help = "the words are trigger and resolve; a place begins with /, as in /status";
-        Status::from_word(word).is_none().then(|| (format!("{word:?} is no status"), help.to_owned()))
+        Status::from_word(word)
+            .is_none()
+            .then(|| (format!("{word:?} is no status"), help.to_owned()))
     }),
     ("priority", |word| {
-        let help = "the words are critical, high, medium and low; a place begins with /, as in /severity";
-        Priority::from_word(word).is_none().then(|| (format!("{word:?} is no priority"), help.to_owned()))
+        let help =
+            "the words are critical, high, medium and low; a place begins with /, as in /severity";
+        Priority::from_word(word)
+            .is_none()
+            .then(|| (format!("{word:?} is no priority"), help.to_owned()))
     }),
 ];
 
@@ -133,7 +176,11 @@ struct Check {
 
 impl Check {
     fn add(&mut self, path: &str, found: impl Into<String>, help: impl Into<String>) {
-        self.mistakes.push(Mistake { path: path.to_owned(), found: found.into(), help: help.into() });
+        self.mistakes.push(Mistake {
+            path: path.to_owned(),
+            found: found.into(),
+            help: help.into(),
+        });
     }
 
     fn sender(&mut self, settings: &Node<'_>) {
@@ -141,7 +188,11 @@ impl Check {
         let needed = challenge::needs_secret(settings);
         match (has("sender"), has("secret")) {
             (true, false) => {
-                self.add("/sender", "there is no secret to prove the sender with", "add secret = { env = \"NAME\" }");
+                self.add(
+                    "/sender",
+                    "there is no secret to prove the sender with",
+                    "add secret = { env = \"NAME\" }",
+                );
             }
             (false, true) if !needed => self.add(
                 "/secret",
@@ -152,13 +203,25 @@ impl Check {
         }
         if needed && !has("challenge_secret") && !has("secret") {
             let help = "add challenge_secret = { env = \"NAME\" }: the text that is entered at the sender for this";
-            self.add("/challenge", "the answer to this challenge needs a secret", help);
+            self.add(
+                "/challenge",
+                "the answer to this challenge needs a secret",
+                help,
+            );
         }
         if has("challenge_secret") && !needed {
-            self.add("/challenge_secret", "no challenge needs this secret", "leave it out, or add challenge");
+            self.add(
+                "/challenge_secret",
+                "no challenge needs this secret",
+                "leave it out, or add challenge",
+            );
         }
         if let Some(found) = settings.get("sender").and_then(sender::flaw) {
-            self.add("/sender", found, "the vendor's documentation says what is signed, such as \"{time}.{body}\"");
+            self.add(
+                "/sender",
+                found,
+                "the vendor's documentation says what is signed, such as \"{time}.{body}\"",
+            );
         }
     }
 
@@ -167,7 +230,11 @@ impl Check {
         let place = text(place);
         match Place::parse(&place) {
             Ok(Place::Event(_) | Place::Body(_)) => {}
-            Ok(_) => self.add(path, format!("{place:?} is not in the body"), "write a JSON Pointer, as in /alerts"),
+            Ok(_) => self.add(
+                path,
+                format!("{place:?} is not in the body"),
+                "write a JSON Pointer, as in /alerts",
+            ),
             Err(error) => self.add(path, error.to_string(), error.help()),
         }
     }
@@ -178,14 +245,22 @@ impl Check {
             return self.add(path, found, "write fewer of them, or several in `ignore`");
         }
         for name in ["all", "any"] {
-            for (index, inner) in condition.get(name).and_then(Node::items).unwrap_or_default().iter().enumerate() {
+            for (index, inner) in condition
+                .get(name)
+                .and_then(Node::items)
+                .unwrap_or_default()
+                .iter()
+                .enumerate()
+            {
                 self.condition(&format!("{path}/{name}/{index}"), inner, depth + 1);
             }
         }
         if let Some(inner) = condition.get("not") {
             self.condition(&format!("{path}/not"), inner, depth + 1);
         }
-        let Some(when) = condition.get("when").map(text) else { return };
+        let Some(when) = condition.get("when").map(text) else {
+            return;
+        };
         let compares = |name: &str| condition.get(name).is_some();
         let numeric = NUMERIC.map(|(name, _)| name);
         let others = ["is", "is_not", "same_as", "matches"];
@@ -193,14 +268,23 @@ impl Check {
             let help = "add is = \"…\", is_not = [\"…\", \"…\"], above = 5, matches = \"…\" or present = false";
             self.add(path, "this condition compares with nothing", help);
         }
-        let absent = condition.get("present").is_some_and(|present| present.json().get() == "false");
-        if let Some(name) = others.iter().chain(&numeric).find(|name| absent && compares(name)) {
+        let absent = condition
+            .get("present")
+            .is_some_and(|present| present.json().get() == "false");
+        if let Some(name) = others
+            .iter()
+            .chain(&numeric)
+            .find(|name| absent && compares(name))
+        {
             let help = format!("leave out {name}, or present");
             self.add(path, "what is not there is equal to nothing", help);
         }
         let constant: Literal = |text| {
             let help = "a place begins with /, as in /action";
-            Some((format!("{text:?} is the same for every event"), help.to_owned()))
+            Some((
+                format!("{text:?} is the same for every event"),
+                help.to_owned(),
+            ))
         };
         self.source(&format!("{path}/when"), &when, constant);
         if let Some(other) = condition.get("same_as").map(text) {
@@ -216,9 +300,14 @@ impl Check {
 
     fn labels_from(&mut self, setting: &Node<'_>) {
         for (index, all) in setting.one_or_several().iter().enumerate() {
-            let path =
-                if setting.items().is_some() { format!("/labels_from/{index}") } else { "/labels_from".to_owned() };
-            let (path, from) = all.get("from").map_or((path.clone(), all), |from| (format!("{path}/from"), from));
+            let path = if setting.items().is_some() {
+                format!("/labels_from/{index}")
+            } else {
+                "/labels_from".to_owned()
+            };
+            let (path, from) = all
+                .get("from")
+                .map_or((path.clone(), all), |from| (format!("{path}/from"), from));
             for place in from.one_or_several() {
                 self.list_place(&path, place);
             }
@@ -226,25 +315,54 @@ impl Check {
     }
 
     fn choice(&mut self, path: &str, setting: &Node<'_>, literal: Literal) {
-        let Choice { from, values, default } = Choice::new(setting);
-        let list = setting.get("from").map_or((path.to_owned(), setting), |from| (format!("{path}/from"), from));
+        let Choice {
+            from,
+            values,
+            default,
+        } = Choice::new(setting);
+        let list = setting
+            .get("from")
+            .map_or((path.to_owned(), setting), |from| {
+                (format!("{path}/from"), from)
+            });
         for (index, source) in from.iter().enumerate() {
-            let path = if list.1.items().is_some() { format!("{}/{index}", list.0) } else { list.0.clone() };
+            let path = if list.1.items().is_some() {
+                format!("{}/{index}", list.0)
+            } else {
+                list.0.clone()
+            };
             if let Some(condition) = source.get("if") {
                 self.condition(&format!("{path}/if"), condition, 0);
-                self.source(&format!("{path}/then"), &source.get("then").map(text).unwrap_or_default(), literal);
+                self.source(
+                    &format!("{path}/then"),
+                    &source.get("then").map(text).unwrap_or_default(),
+                    literal,
+                );
                 continue;
             }
             let source = text(source);
             self.source(&path, &source, literal);
             let constant = matches!(Source::parse(&source), Ok(Source::Literal(_)));
             if constant && (!values.is_empty() || index + 1 < from.len()) {
-                let found = format!("{source:?} is the same for every event, so what follows is never used");
-                self.add(&path, found, format!("a place begins with /, as in /{}", source.replace([' ', '.'], "/")));
+                let found = format!(
+                    "{source:?} is the same for every event, so what follows is never used"
+                );
+                self.add(
+                    &path,
+                    found,
+                    format!(
+                        "a place begins with /, as in /{}",
+                        source.replace([' ', '.'], "/")
+                    ),
+                );
             }
         }
         for (name, source) in values {
-            self.source(&format!("{path}/values/{}", escaped(name)), &text(source), literal);
+            self.source(
+                &format!("{path}/values/{}", escaped(name)),
+                &text(source),
+                literal,
+            );
         }
         if let Some(source) = default {
             self.source(&format!("{path}/default"), &text(source), literal);
@@ -255,12 +373,22 @@ impl Check {
         match Source::parse(source) {
             Err(error) => self.add(path, error.found(), error.help()),
             Ok(Source::Literal(text)) if text.starts_with("$.") || text.starts_with('.') => {
-                let Err(error) = Place::parse(text) else { return };
-                self.add(path, format!("{text:?} is a path of another language"), error.help());
+                let Err(error) = Place::parse(text) else {
+                    return;
+                };
+                self.add(
+                    path,
+                    format!("{text:?} is a path of another language"),
+                    error.help(),
+                );
             }
             Ok(Source::Literal(text)) => self.literal(path, text, literal),
             Ok(other) => {
-                for error in other.asks().flat_map(|ask| &ask.filters).filter_map(filter::Filter::fault) {
+                for error in other
+                    .asks()
+                    .flat_map(|ask| &ask.filters)
+                    .filter_map(filter::Filter::fault)
+                {
                     self.add(path, error.to_string(), error.help());
                 }
                 let places: Vec<_> = other.asks().map(|ask| ask.place).collect();
@@ -282,7 +410,9 @@ impl Check {
 
     /// What the sender proves itself with is in no alert, and no reason to ignore one.
     fn credential(&mut self, path: &str, places: &[Place<'_>]) {
-        let Some(shown) = self.shown.as_deref() else { return };
+        let Some(shown) = self.shown.as_deref() else {
+            return;
+        };
         let of = |place: &Place<'_>| matches!(place, Place::Header(name) if name.eq_ignore_ascii_case(shown));
         if let Some(Place::Header(name)) = places.iter().find(|place| of(place)) {
             let error = NoPlace::Credential(name);
@@ -292,14 +422,20 @@ impl Check {
 
     /// An event that resolves closes the alert of its key.
     fn resolving(&mut self, settings: &Node<'_>) {
-        let Some(status) = settings.get("status").map(Choice::new) else { return };
+        let Some(status) = settings.get("status").map(Choice::new) else {
+            return;
+        };
         let always_triggers = matches!(status.from, [word] if Status::from_word(&text(word)) == Some(Status::Trigger));
         if always_triggers && status.values.is_empty() {
             return;
         }
         if settings.get("key").is_none() {
             let help = "let key name what the events that open and close one alert have in common";
-            self.add("/status", "nothing can be resolved without a key: each event has its own", help);
+            self.add(
+                "/status",
+                "nothing can be resolved without a key: each event has its own",
+                help,
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A setting that may be one source, several of which the first that yields something counts, or a table of values.
+//! A setting that may be one source, several of which the first that yields something counts, or a
+//! table of values.
 
 use std::borrow::Cow;
 
@@ -6,7 +7,8 @@ use crate::condition;
 use crate::scope::Scope;
 use crate::tree::Node;
 
-/// `"/level"`, `["/level", "/severity"]` or `{ from = "/level", values = { fatal = "critical" }, default = "medium" }`.
+/// `"/level"`, `["/level", "/severity"]` or
+/// `{ from = "/level", values = { fatal = "critical" }, default = "medium" }`.
 #[derive(Debug, Clone, Copy)]
 pub struct Choice<'a, 's> {
     /// Sources, the best first; one may be `{ if = condition, then = source }`.
@@ -22,7 +24,8 @@ pub struct Choice<'a, 's> {
 pub enum Word<T> {
     /// This one.
     Known(T),
-    /// There is a word, and neither the table nor anybody else knows it. The default stands for it, where there is one.
+    /// There is a word, and neither the table nor anybody else knows it. The default stands for it,
+    /// where there is one.
     Unknown(String, Option<T>),
     /// There is none.
     Absent,
@@ -32,7 +35,11 @@ impl<'a, 's: 'a> Choice<'a, 's> {
     /// A setting in any of its spellings.
     pub fn new(setting: &'a Node<'s>) -> Self {
         match setting.get("from") {
-            None => Self { from: setting.one_or_several(), values: &[], default: None },
+            None => Self {
+                from: setting.one_or_several(),
+                values: &[],
+                default: None,
+            },
             Some(from) => Self {
                 from: from.one_or_several(),
                 values: setting.get("values").map(Node::members).unwrap_or_default(),
@@ -41,7 +48,8 @@ impl<'a, 's: 'a> Choice<'a, 's> {
         }
     }
 
-    /// The text for an event. A value that `values` does not name is taken as it is where there is no default.
+    /// The text for an event. A value that `values` does not name is taken as it is where there is
+    /// no default.
     pub fn text(&self, scope: &Scope<'a, '_>) -> Option<Cow<'a, str>> {
         let found = self.from.iter().find_map(|source| yielded(source, scope));
         let meant = found.as_ref().and_then(|found| self.meaning(found));
@@ -52,12 +60,14 @@ impl<'a, 's: 'a> Choice<'a, 's> {
         }
     }
 
-    /// As [`Choice::text`], for one of a few words: `read` knows those that need no table. A word that is not known does
-    /// not stand in the way of the next source.
+    /// As [`Choice::text`], for one of a few words: `read` knows those that need no table. A word
+    /// that is not known does not stand in the way of the next source.
     pub fn word<T>(&self, scope: &Scope<'a, '_>, read: impl Fn(&str) -> Option<T>) -> Word<T> {
         let mut unknown = None;
         for source in self.from {
-            let Some(found) = yielded(source, scope) else { continue };
+            let Some(found) = yielded(source, scope) else {
+                continue;
+            };
             let meant = match self.meaning(&found) {
                 Some(meant) => yielded(meant, scope).and_then(|meant| read(&meant)),
                 None => read(&found),
@@ -67,7 +77,10 @@ impl<'a, 's: 'a> Choice<'a, 's> {
                 None => drop(unknown.get_or_insert(found)),
             }
         }
-        let default = self.default.and_then(|default| yielded(default, scope)).and_then(|word| read(&word));
+        let default = self
+            .default
+            .and_then(|default| yielded(default, scope))
+            .and_then(|word| read(&word));
         match (unknown, default) {
             (Some(unknown), default) => Word::Unknown(unknown.into_owned(), default),
             (None, Some(default)) => Word::Known(default),
@@ -79,12 +92,17 @@ impl<'a, 's: 'a> Choice<'a, 's> {
     fn meaning(&self, value: &str) -> Option<&'a Node<'s>> {
         let value = value.trim();
         let exact = self.values.iter().find(|(name, _)| name == value);
-        let same = || self.values.iter().find(|(name, _)| name.eq_ignore_ascii_case(value));
+        let same = || {
+            self.values
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(value))
+        };
         exact.or_else(same).map(|(_, meant)| meant)
     }
 }
 
-/// The text of a source. Where it yields something, what the sources before it lacked is of no interest.
+/// The text of a source. Where it yields something, what the sources before it lacked is of no
+/// interest.
 fn yielded<'a, 's: 'a>(source: &'a Node<'s>, scope: &Scope<'a, '_>) -> Option<Cow<'a, str>> {
     let source = match source.get("then") {
         None => source,
@@ -107,26 +125,44 @@ mod tests {
     use plugin_sdk::testing;
 
     /// Does something with the scope of an event.
-    fn within<T>(event: &str, settings: &str, read: impl Fn(Choice<'_, '_>, &Scope<'_, '_>) -> T) -> T {
+    fn within<T>(
+        event: &str,
+        settings: &str,
+        read: impl Fn(Choice<'_, '_>, &Scope<'_, '_>) -> T,
+    ) -> T {
         let (request, asked) = (testing::post("https://a.example/").build(), Asked::new(0));
         let event = Node::read(event).unwrap();
         let settings = Node::read(settings).unwrap();
-        let scope = Scope { whole: false, request: &request, body: Some(&event), event: Some(&event), asked: &asked };
+        let scope = Scope {
+            whole: false,
+            request: &request,
+            body: Some(&event),
+            event: Some(&event),
+            asked: &asked,
+        };
         read(Choice::new(&settings), &scope)
     }
 
     fn priority(event: &str, settings: &str) -> Word<Priority> {
-        within(event, settings, |choice, scope| choice.word(scope, Priority::from_word))
+        within(event, settings, |choice, scope| {
+            choice.word(scope, Priority::from_word)
+        })
     }
 
     fn text(event: &str, settings: &str) -> Option<String> {
-        within(event, settings, |choice, scope| choice.text(scope).map(Cow::into_owned))
+        within(event, settings, |choice, scope| {
+            choice.text(scope).map(Cow::into_owned)
+        })
     }
 
     #[test]
     fn the_first_source_that_gives_something_counts() {
         let sources = r#"["/a", "{/b}!", "literal"]"#;
-        for (event, found) in [(r#"{"a":"1","b":"2"}"#, "1"), (r#"{"a":"","b":"2"}"#, "2!"), ("[]", "literal")] {
+        for (event, found) in [
+            (r#"{"a":"1","b":"2"}"#, "1"),
+            (r#"{"a":"","b":"2"}"#, "2!"),
+            ("[]", "literal"),
+        ] {
             assert_eq!(text(event, sources).as_deref(), Some(found), "{event}");
         }
         assert_eq!(text("{}", r#""/a""#), None);
@@ -135,11 +171,17 @@ mod tests {
     #[test]
     fn a_table_gives_values_a_meaning_whatever_their_case() {
         let table = r#"{"from":"/a","values":{"new":"New: {/t}","gone":"/t"}}"#;
-        assert_eq!(text(r#"{"a":"NEW","t":"x"}"#, table).as_deref(), Some("New: x"));
+        assert_eq!(
+            text(r#"{"a":"NEW","t":"x"}"#, table).as_deref(),
+            Some("New: x")
+        );
         assert_eq!(text(r#"{"a":"gone","t":"x"}"#, table).as_deref(), Some("x"));
         assert_eq!(text(r#"{"a":"other"}"#, table).as_deref(), Some("other"));
         let strict = r#"{"from":"/a","values":{"new":"New"},"default":"{/t}?"}"#;
-        assert_eq!(text(r#"{"a":"other","t":"x"}"#, strict).as_deref(), Some("x?"));
+        assert_eq!(
+            text(r#"{"a":"other","t":"x"}"#, strict).as_deref(),
+            Some("x?")
+        );
         assert_eq!(text(r#"{"a":"other"}"#, strict), None);
     }
 
@@ -150,20 +192,32 @@ mod tests {
             (r#"{"l":0}"#, Word::Known(Priority::Critical)),
             (r#"{"l":"warning"}"#, Word::Known(Priority::Low)),
             (r#"{"l":"info"}"#, Word::Known(Priority::Low)),
-            (r#"{"l":"purple"}"#, Word::Unknown("purple".to_owned(), Some(Priority::High))),
+            (
+                r#"{"l":"purple"}"#,
+                Word::Unknown("purple".to_owned(), Some(Priority::High)),
+            ),
             ("{}", Word::Known(Priority::High)),
         ] {
             assert_eq!(priority(event, table), found, "{event}");
         }
-        assert_eq!(priority(r#"{"l":"purple"}"#, r#""/l""#), Word::Unknown("purple".to_owned(), None));
-        assert_eq!(priority("{}", r#""critical""#), Word::Known(Priority::Critical));
+        assert_eq!(
+            priority(r#"{"l":"purple"}"#, r#""/l""#),
+            Word::Unknown("purple".to_owned(), None)
+        );
+        assert_eq!(
+            priority("{}", r#""critical""#),
+            Word::Known(Priority::Critical)
+        );
         assert_eq!(priority("{}", r#""/l""#), Word::Absent);
     }
 
     #[test]
     fn an_unknown_word_does_not_hide_a_known_one() {
         let list = r#"["/a", "/b"]"#;
-        assert_eq!(priority(r#"{"a":"purple","b":"error"}"#, list), Word::Known(Priority::High));
+        assert_eq!(
+            priority(r#"{"a":"purple","b":"error"}"#, list),
+            Word::Known(Priority::High)
+        );
         let unknown = priority(r#"{"a":"purple","b":"mauve"}"#, list);
         assert_eq!(unknown, Word::Unknown("purple".to_owned(), None));
     }
@@ -171,7 +225,13 @@ mod tests {
     #[test]
     fn a_source_may_depend_on_a_condition() {
         let list = r#"[{"if":{"when":"/v","above":90},"then":"critical"},"/l"]"#;
-        assert_eq!(priority(r#"{"v":"93.2","l":"low"}"#, list), Word::Known(Priority::Critical));
-        assert_eq!(priority(r#"{"v":90,"l":"low"}"#, list), Word::Known(Priority::Low));
+        assert_eq!(
+            priority(r#"{"v":"93.2","l":"low"}"#, list),
+            Word::Known(Priority::Critical)
+        );
+        assert_eq!(
+            priority(r#"{"v":90,"l":"low"}"#, list),
+            Word::Known(Priority::Low)
+        );
     }
 }

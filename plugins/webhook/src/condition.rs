@@ -1,4 +1,5 @@
-//! Conditions: `{ when = "/action", is_not = ["completed"] }`, and several of them under `all`, `any` or `not`.
+//! Conditions: `{ when = "/action", is_not = ["completed"] }`, and several of them under `all`,
+//! `any` or `not`.
 
 use plugin_sdk::text::line;
 
@@ -23,8 +24,9 @@ pub const NUMERIC: [(&str, Compares); 4] = [
     ("at_most", |found, bound| found <= bound),
 ];
 
-/// Returns why a condition holds, if it does: where all that it says is true. Nothing but `present = false` is true of what
-/// is empty: a body that was cut off must not be ignored for what it lacks.
+/// Returns why a condition holds, if it does: where all that it says is true. Nothing but
+/// `present = false` is true of what is empty: a body that was cut off must not be ignored for what
+/// it lacks.
 pub fn holds(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     nested(condition, scope, 0)
 }
@@ -43,7 +45,9 @@ fn nested(condition: &Node<'_>, scope: &Scope<'_, '_>, depth: usize) -> Option<S
         return any.iter().find_map(inner);
     }
     if let Some(not) = condition.get("not") {
-        return inner(not).is_none().then(|| format!("not {}", spelled(not)));
+        return inner(not)
+            .is_none()
+            .then(|| format!("not {}", spelled(not)));
     }
     compared(condition, scope)
 }
@@ -53,26 +57,40 @@ fn compared(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     let found = scope.text(when.clone().into_owned().into());
     let of_found = |holds: &dyn Fn(&str) -> bool| found.as_deref().is_some_and(holds);
     let is_in = |words: &Node<'_>| {
-        let same = |word: &Node<'_>, found: &str| word.text().unwrap_or_default().eq_ignore_ascii_case(found.trim());
+        let same = |word: &Node<'_>, found: &str| {
+            word.text()
+                .unwrap_or_default()
+                .eq_ignore_ascii_case(found.trim())
+        };
         of_found(&|found| words.one_or_several().iter().any(|word| same(word, found)))
     };
     let same_as = |place: &Node<'_>| {
-        let other = place.string().and_then(|place| scope.text(place.into_owned().into()));
+        let other = place
+            .string()
+            .and_then(|place| scope.text(place.into_owned().into()));
         other.is_some_and(|other| of_found(&|found| found.trim() == other.trim()))
     };
     let matches = |pattern: &Node<'_>| {
-        let Some(Ok(regex)) = pattern.string().map(|pattern| filter::regex(&pattern)) else { return false };
+        let Some(Ok(regex)) = pattern.string().map(|pattern| filter::regex(&pattern)) else {
+            return false;
+        };
         of_found(&|found| filter::matches(&regex, found, &scope.asked.unread))
     };
     let number = || found.as_deref().and_then(number);
     let numeric = NUMERIC.iter().all(|(name, compare)| {
-        let Some(bound) = condition.get(name) else { return true };
+        let Some(bound) = condition.get(name) else {
+            return true;
+        };
         let bound = bound.json().get().parse::<f64>();
         matches!((number(), bound), (Some(found), Ok(bound)) if compare(found, bound))
     });
-    let present = condition.get("present").map(|present| present.json().get() == "true");
+    let present = condition
+        .get("present")
+        .map(|present| present.json().get() == "true");
     let holds = condition.get("is").is_none_or(is_in)
-        && condition.get("is_not").is_none_or(|words| found.is_some() && !is_in(words))
+        && condition
+            .get("is_not")
+            .is_none_or(|words| found.is_some() && !is_in(words))
         && condition.get("same_as").is_none_or(same_as)
         && condition.get("matches").is_none_or(matches)
         && numeric
@@ -86,7 +104,11 @@ fn compared(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
 /// A number as senders write it: `93.2`, ` 93.2 %`.
 fn number(text: &str) -> Option<f64> {
     let text = text.trim();
-    text.strip_suffix('%').unwrap_or(text).trim_end().parse().ok()
+    text.strip_suffix('%')
+        .unwrap_or(text)
+        .trim_end()
+        .parse()
+        .ok()
 }
 
 /// Spells a condition in a few words.
@@ -104,7 +126,13 @@ mod tests {
         let (request, asked) = (testing::post("https://a.example/").build(), Asked::new(0));
         let event = Node::read(event).unwrap();
         let condition = Node::read(condition).unwrap();
-        let scope = Scope { whole: false, request: &request, body: Some(&event), event: Some(&event), asked: &asked };
+        let scope = Scope {
+            whole: false,
+            request: &request,
+            body: Some(&event),
+            event: Some(&event),
+            asked: &asked,
+        };
         holds(&condition, &scope)
     }
 
@@ -115,7 +143,11 @@ mod tests {
             (r#"{"when":"/a","is":"x"}"#, r#"{"a":"y"}"#, false),
             (r#"{"when":"/a","is":"x"}"#, "{}", false),
             (r#"{"when":"/a","is":["x",200,true]}"#, r#"{"a":200}"#, true),
-            (r#"{"when":"/a","is":["x",200,true]}"#, r#"{"a":true}"#, true),
+            (
+                r#"{"when":"/a","is":["x",200,true]}"#,
+                r#"{"a":true}"#,
+                true,
+            ),
             (r#"{"when":"/a","is_not":["x","y"]}"#, r#"{"a":"y"}"#, false),
             (r#"{"when":"/a","is_not":["x","y"]}"#, r#"{"a":"z"}"#, true),
             (r#"{"when":"/a","is_not":"x"}"#, "{}", false),
@@ -123,9 +155,17 @@ mod tests {
             (r#"{"when":"/a","is_not":"x","present":true}"#, "{}", false),
             (r#"{"when":"/a","present":false}"#, r#"{"a":null}"#, true),
             (r#"{"when":"/a","present":true}"#, r#"{"a":[]}"#, true),
-            (r#"{"when":"{$method}/{/a}","is":"post/x"}"#, r#"{"a":"x"}"#, true),
+            (
+                r#"{"when":"{$method}/{/a}","is":"post/x"}"#,
+                r#"{"a":"x"}"#,
+                true,
+            ),
         ] {
-            assert_eq!(reason(event, condition).is_some(), holds, "{condition} {event}");
+            assert_eq!(
+                reason(event, condition).is_some(),
+                holds,
+                "{condition} {event}"
+            );
         }
     }
 
@@ -136,18 +176,46 @@ mod tests {
             (r#"{"when":"/a","above":5}"#, r#"{"a":5}"#, false),
             (r#"{"when":"/a","at_least":5}"#, r#"{"a":"5 %"}"#, true),
             (r#"{"when":"/a","below":-1.5}"#, r#"{"a":-2}"#, true),
-            (r#"{"when":"/a","at_least":2,"at_most":4}"#, r#"{"a":3}"#, true),
-            (r#"{"when":"/a","at_least":2,"at_most":4}"#, r#"{"a":5}"#, false),
+            (
+                r#"{"when":"/a","at_least":2,"at_most":4}"#,
+                r#"{"a":3}"#,
+                true,
+            ),
+            (
+                r#"{"when":"/a","at_least":2,"at_most":4}"#,
+                r#"{"a":5}"#,
+                false,
+            ),
             (r#"{"when":"/a","below":5}"#, r#"{"a":"four"}"#, false),
             (r#"{"when":"/a","below":5}"#, "{}", false),
-            (r#"{"when":"/a","matches":"^deploy-\\d+$"}"#, r#"{"a":"deploy-7"}"#, true),
-            (r#"{"when":"/a","matches":"^deploy-\\d+$"}"#, r#"{"a":"deploy"}"#, false),
+            (
+                r#"{"when":"/a","matches":"^deploy-\\d+$"}"#,
+                r#"{"a":"deploy-7"}"#,
+                true,
+            ),
+            (
+                r#"{"when":"/a","matches":"^deploy-\\d+$"}"#,
+                r#"{"a":"deploy"}"#,
+                false,
+            ),
             (r#"{"when":"/a","matches":"(?i)x"}"#, "{}", false),
-            (r#"{"when":"/a","same_as":"/b"}"#, r#"{"a":"x","b":"x"}"#, true),
-            (r#"{"when":"/a","same_as":"/b"}"#, r#"{"a":"x","b":"y"}"#, false),
+            (
+                r#"{"when":"/a","same_as":"/b"}"#,
+                r#"{"a":"x","b":"x"}"#,
+                true,
+            ),
+            (
+                r#"{"when":"/a","same_as":"/b"}"#,
+                r#"{"a":"x","b":"y"}"#,
+                false,
+            ),
             (r#"{"when":"/a","same_as":"/b"}"#, "{}", false),
         ] {
-            assert_eq!(reason(event, condition).is_some(), holds, "{condition} {event}");
+            assert_eq!(
+                reason(event, condition).is_some(),
+                holds,
+                "{condition} {event}"
+            );
         }
     }
 
@@ -158,11 +226,24 @@ mod tests {
             (format!(r#"{{"all":[{a},{b}]}}"#), [true, false, false]),
             (format!(r#"{{"any":[{a},{b}]}}"#), [true, true, false]),
             (format!(r#"{{"not":{a}}}"#), [false, false, true]),
-            (format!(r#"{{"all":[{a},{{"not":{b}}}]}}"#), [false, true, false]),
-            (format!(r#"{{"not":{{"any":[{a},{b}]}}}}"#), [false, false, true]),
+            (
+                format!(r#"{{"all":[{a},{{"not":{b}}}]}}"#),
+                [false, true, false],
+            ),
+            (
+                format!(r#"{{"not":{{"any":[{a},{b}]}}}}"#),
+                [false, false, true],
+            ),
         ] {
-            for (event, holds) in [r#"{"a":1,"b":1}"#, r#"{"a":1}"#, "{}"].into_iter().zip(holding) {
-                assert_eq!(reason(event, &condition).is_some(), holds, "{condition} {event}");
+            for (event, holds) in [r#"{"a":1,"b":1}"#, r#"{"a":1}"#, "{}"]
+                .into_iter()
+                .zip(holding)
+            {
+                assert_eq!(
+                    reason(event, &condition).is_some(),
+                    holds,
+                    "{condition} {event}"
+                );
             }
         }
         let deep = format!("{}{a}{}", r#"{"not":"#.repeat(100_000), "}".repeat(100_000));
@@ -171,9 +252,18 @@ mod tests {
 
     #[test]
     fn the_reason_names_the_place_and_the_value() {
-        assert_eq!(reason(r#"{"a":"x\ny"}"#, r#"{"when":"/a","present":true}"#).unwrap(), "/a is \"x y\"");
-        assert_eq!(reason("{}", r#"{"when":"/a","present":false}"#).unwrap(), "/a is empty");
+        assert_eq!(
+            reason(r#"{"a":"x\ny"}"#, r#"{"when":"/a","present":true}"#).unwrap(),
+            "/a is \"x y\""
+        );
+        assert_eq!(
+            reason("{}", r#"{"when":"/a","present":false}"#).unwrap(),
+            "/a is empty"
+        );
         let all = r#"{"all":[{"when":"/a","is":1},{"not":{"when":"/b","is":2}}]}"#;
-        assert_eq!(reason(r#"{"a":1}"#, all).unwrap(), r#"/a is "1", not {"when":"/b","is":2}"#);
+        assert_eq!(
+            reason(r#"{"a":1}"#, all).unwrap(),
+            r#"/a is "1", not {"when":"/b","is":2}"#
+        );
     }
 }

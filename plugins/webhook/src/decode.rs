@@ -10,20 +10,29 @@ use crate::tree::Node;
 pub fn all<'a>(json: Cow<'a, str>, places: Option<&Node<'_>>) -> Cow<'a, str> {
     let mut json = json;
     for pointer in places.and_then(Node::items).unwrap_or_default() {
-        if let Some(decoded) = pointer.string().and_then(|pointer| decoded(&json, &pointer)) {
+        if let Some(decoded) = pointer
+            .string()
+            .and_then(|pointer| decoded(&json, &pointer))
+        {
             json = Cow::Owned(decoded);
         }
     }
     json
 }
 
-/// The whole with the JSON that the text at `pointer` holds in place of that text; `None` where it holds none.
+/// The whole with the JSON that the text at `pointer` holds in place of that text; `None` where it
+/// holds none.
 fn decoded(json: &str, pointer: &str) -> Option<String> {
     let whole = Node::read(json)?;
-    let packed = whole.at(pointer.strip_prefix("$body").unwrap_or(pointer))?.json().get();
+    let packed = whole
+        .at(pointer.strip_prefix("$body").unwrap_or(pointer))?
+        .json()
+        .get();
     let text: String = serde_json::from_str(packed).ok()?;
     let reading = body::read_text(&text).ok()?;
-    let body::Body::Json(inner) = &reading.body else { return None };
+    let body::Body::Json(inner) = &reading.body else {
+        return None;
+    };
     let start = packed.as_ptr() as usize - json.as_ptr() as usize;
     Some([&json[..start], inner, &json[start + packed.len()..]].concat())
 }
@@ -35,8 +44,16 @@ mod tests {
     #[test]
     fn json_within_a_text_takes_its_place() {
         for (json, places, expected) in [
-            (r#"{"x":"1","payload":"{\"a\":1.10}"}"#, r#"["/payload"]"#, r#"{"x":"1","payload":{"a":1.10}}"#),
-            (r#"{"m":"{\"n\":\"[1]\"}","k":"[2]"}"#, r#"["/m","$body/m/n","/x"]"#, r#"{"m":{"n":[1]},"k":"[2]"}"#),
+            (
+                r#"{"x":"1","payload":"{\"a\":1.10}"}"#,
+                r#"["/payload"]"#,
+                r#"{"x":"1","payload":{"a":1.10}}"#,
+            ),
+            (
+                r#"{"m":"{\"n\":\"[1]\"}","k":"[2]"}"#,
+                r#"["/m","$body/m/n","/x"]"#,
+                r#"{"m":{"n":[1]},"k":"[2]"}"#,
+            ),
             (r#"{"m":"{oops"}"#, r#"["/m"]"#, r#"{"m":"{oops"}"#),
             (r#"{"m":"words"}"#, r#"["/m"]"#, r#"{"m":"words"}"#),
         ] {

@@ -1,6 +1,8 @@
-//! Filters: what a setting makes of what stands at a place, as in `/tags | split "," | item 0 | lower`.
+//! Filters: what a setting makes of what stands at a place, as in
+//! `/tags | split "," | item 0 | lower`.
 //!
-//! Nothing in, nothing out, but for `default`: so `{/disk | prefix " on "}` leaves out the words with the value.
+//! Nothing in, nothing out, but for `default`: so `{/disk | prefix " on "}` leaves out the words
+//! with the value.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -14,7 +16,8 @@ const MAX_MATCHED_BYTES: usize = 16 * 1024;
 /// A compiled pattern. One that repeats a long group a thousand times is larger.
 const MAX_REGEX_BYTES: usize = 32 * 1024;
 
-/// A text up to this length is matched at no charge: every member of a long list may need it for its status.
+/// A text up to this length is matched at no charge: every member of a long list may need it for
+/// its status.
 const FREE_MATCHED_BYTES: usize = 256;
 
 /// The number of times that the bytes of a matched text count against what a request may read.
@@ -36,7 +39,8 @@ pub enum Filter<'s> {
     Join(Cow<'s, str>),
     /// The item of this number; negative ones count from the end.
     Item(i32),
-    /// The first group of this regular expression, or all that it matches; of a list, in the first item that matches.
+    /// The first group of this regular expression, or all that it matches; of a list, in the first
+    /// item that matches.
     Match(Cow<'s, str>),
     /// This text where there is nothing.
     Default(Cow<'s, str>),
@@ -89,9 +93,15 @@ impl<'s> Filter<'s> {
     }
 
     fn parse_one(text: &'s str) -> Result<(Self, &'s str), NoFilter<'s>> {
-        let (name, after) = text.split_at(text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len()));
+        let (name, after) = text.split_at(
+            text.find(|c: char| !c.is_ascii_alphabetic())
+                .unwrap_or(text.len()),
+        );
         let (argument, after) = argument(after.trim_start())?;
-        let text = argument.clone().filter(|text| !text.is_empty()).ok_or(NoFilter::Argument(name));
+        let text = argument
+            .clone()
+            .filter(|text| !text.is_empty())
+            .ok_or(NoFilter::Argument(name));
         let filter = match name {
             "split" => Self::Split(text?),
             "join" => Self::Join(argument.ok_or(NoFilter::Argument(name))?),
@@ -110,29 +120,48 @@ impl<'s> Filter<'s> {
 
     /// The fault that shows only when the filter is used: a pattern that is none.
     pub fn fault(&self) -> Option<NoFilter<'s>> {
-        let Self::Match(pattern) = self else { return None };
-        regex(pattern).err().map(|error| NoFilter::Regex(pattern.clone(), error.to_string()))
+        let Self::Match(pattern) = self else {
+            return None;
+        };
+        regex(pattern)
+            .err()
+            .map(|error| NoFilter::Regex(pattern.clone(), error.to_string()))
     }
 
     /// Applies the filter to a value. Matching is charged to what may still be read.
     pub fn apply<'a>(&self, value: Value<'a>, unread: &Cell<usize>) -> Value<'a> {
         match (self, value) {
-            (Self::Default(text), Value::Nothing) => Value::Text(Cow::Owned(text.clone().into_owned())),
+            (Self::Default(text), Value::Nothing) => {
+                Value::Text(Cow::Owned(text.clone().into_owned()))
+            }
             (_, Value::Nothing) => Value::Nothing,
             (Self::Default(_), value) => value,
             (Self::Lower, value) => value.map(|text| Cow::Owned(text.to_lowercase())),
             (Self::Upper, value) => value.map(|text| Cow::Owned(text.to_uppercase())),
-            (Self::Prefix(before), value) => value.map(|text| Cow::Owned(format!("{before}{text}"))),
-            (Self::Suffix(behind), value) => value.map(|text| Cow::Owned(format!("{text}{behind}"))),
+            (Self::Prefix(before), value) => {
+                value.map(|text| Cow::Owned(format!("{before}{text}")))
+            }
+            (Self::Suffix(behind), value) => {
+                value.map(|text| Cow::Owned(format!("{text}{behind}")))
+            }
             (Self::Split(separator), value) => {
                 let mut parts = Vec::new();
                 for text in value.items() {
-                    let texts = text.split(&**separator).map(str::trim).filter(|part| !part.is_empty());
-                    parts.extend(texts.take(MAX_ITEMS).map(|part| Cow::Owned(part.to_owned())));
+                    let texts = text
+                        .split(&**separator)
+                        .map(str::trim)
+                        .filter(|part| !part.is_empty());
+                    parts.extend(
+                        texts
+                            .take(MAX_ITEMS)
+                            .map(|part| Cow::Owned(part.to_owned())),
+                    );
                 }
                 Value::List(parts).checked()
             }
-            (Self::Join(separator), value) => Value::Text(Cow::Owned(value.items().join(separator))).checked(),
+            (Self::Join(separator), value) => {
+                Value::Text(Cow::Owned(value.items().join(separator))).checked()
+            }
             (Self::Item(number), value) => {
                 let mut items = value.items();
                 let place = match usize::try_from(*number) {
@@ -140,14 +169,23 @@ impl<'s> Filter<'s> {
                     Err(_) => items.len().checked_sub(number.unsigned_abs() as usize),
                 };
                 match place {
-                    Some(place) if place < items.len() => Value::Text(items.swap_remove(place)).checked(),
+                    Some(place) if place < items.len() => {
+                        Value::Text(items.swap_remove(place)).checked()
+                    }
                     _ => Value::Nothing,
                 }
             }
             (Self::Match(pattern), value) => {
-                let Ok(regex) = regex(pattern) else { return Value::Nothing };
-                let found = value.items().iter().find_map(|text| captured(&regex, text, unread));
-                found.map_or(Value::Nothing, |found| Value::Text(Cow::Owned(found)).checked())
+                let Ok(regex) = regex(pattern) else {
+                    return Value::Nothing;
+                };
+                let found = value
+                    .items()
+                    .iter()
+                    .find_map(|text| captured(&regex, text, unread));
+                found.map_or(Value::Nothing, |found| {
+                    Value::Text(Cow::Owned(found)).checked()
+                })
             }
         }
     }
@@ -155,7 +193,9 @@ impl<'s> Filter<'s> {
 
 /// The compiled pattern. The engine takes time linear in the text, whatever the pattern.
 pub fn regex(pattern: &str) -> Result<Regex, regex_lite::Error> {
-    RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build()
+    RegexBuilder::new(pattern)
+        .size_limit(MAX_REGEX_BYTES)
+        .build()
 }
 
 /// Returns whether a pattern matches a text.
@@ -165,7 +205,12 @@ pub fn matches(regex: &Regex, text: &str, unread: &Cell<usize>) -> bool {
 
 fn captured(regex: &Regex, text: &str, unread: &Cell<usize>) -> Option<String> {
     let found = regex.captures(charged(text, unread)?)?;
-    let group = found.iter().skip(1).flatten().next().or_else(|| found.get(0))?;
+    let group = found
+        .iter()
+        .skip(1)
+        .flatten()
+        .next()
+        .or_else(|| found.get(0))?;
     Some(group.as_str().trim().to_owned())
 }
 
@@ -220,11 +265,17 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The argument at the start of a text, and what follows: in quotes, where `\"` is a quote, or a word.
+/// The argument at the start of a text, and what follows: in quotes, where `\"` is a quote, or a
+/// word.
 fn argument(text: &str) -> Result<(Option<Cow<'_, str>>, &str), NoFilter<'_>> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (word, after) = text.split_at(text.find([' ', '|']).unwrap_or(text.len()));
-        return Ok((Some(word).filter(|word| !word.is_empty()).map(Cow::Borrowed), after));
+        return Ok((
+            Some(word)
+                .filter(|word| !word.is_empty())
+                .map(Cow::Borrowed),
+            after,
+        ));
     };
     let mut end = None;
     for (at, _) in quoted.match_indices('"') {
@@ -234,7 +285,11 @@ fn argument(text: &str) -> Result<(Option<Cow<'_, str>>, &str), NoFilter<'_>> {
         }
     }
     let (inner, after) = quoted.split_at(end.ok_or(NoFilter::Quote(text))?);
-    let inner = if inner.contains("\\\"") { Cow::Owned(inner.replace("\\\"", "\"")) } else { Cow::Borrowed(inner) };
+    let inner = if inner.contains("\\\"") {
+        Cow::Owned(inner.replace("\\\"", "\""))
+    } else {
+        Cow::Borrowed(inner)
+    };
     Ok((Some(inner), &after[1..]))
 }
 
@@ -242,9 +297,13 @@ impl fmt::Display for NoFilter<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(name) => write!(out, "{name:?} is no filter"),
-            Self::Argument(name) => write!(out, "the filter {name} has not the argument that it takes"),
+            Self::Argument(name) => {
+                write!(out, "the filter {name} has not the argument that it takes")
+            }
             Self::Quote(text) => write!(out, "{text:?} is no filter's argument"),
-            Self::Regex(pattern, error) => write!(out, "{pattern:?} is no regular expression: {error}"),
+            Self::Regex(pattern, error) => {
+                write!(out, "{pattern:?} is no regular expression: {error}")
+            }
         }
     }
 }
@@ -281,8 +340,13 @@ mod tests {
             several => Value::list(several.iter().map(|text| Cow::Borrowed(*text))),
         };
         let filters = Filter::parse_all(filters).unwrap();
-        assert!(filters.iter().all(|filter| filter.fault().is_none()), "{filters:?}");
-        let value = filters.iter().fold(value, |value, filter| filter.apply(value, &unread));
+        assert!(
+            filters.iter().all(|filter| filter.fault().is_none()),
+            "{filters:?}"
+        );
+        let value = filters
+            .iter()
+            .fold(value, |value, filter| filter.apply(value, &unread));
         value.text().map(Cow::into_owned)
     }
 
@@ -296,7 +360,11 @@ mod tests {
             ("split , | item 3", &["a,b,c"], None),
             (r#"join " and ""#, &["a", "b"], Some("a and b")),
             (r#"split " " | join "_""#, &["a b  c"], Some("a_b_c")),
-            (r#"match "^env:(.*)$""#, &["team:x", "env:prod"], Some("prod")),
+            (
+                r#"match "^env:(.*)$""#,
+                &["team:x", "env:prod"],
+                Some("prod"),
+            ),
             (r#"match "\d{3,}""#, &["code 4045 of 7"], Some("4045")),
             (r#"match "(a)|(b)""#, &["xb"], Some("b")),
             (r#"match "x""#, &["y"], None),
@@ -324,8 +392,16 @@ mod tests {
             ("split", "the filter split has not", "write split \"…\""),
             ("item x", "the filter item has not", "item -1 for the last"),
             ("lower x", "the filter lower has not", "lower takes none"),
-            ("split \",", "\"\\\",\" is no filter's argument", "double quotes"),
-            ("split \",\" x", "\"x\" is no filter's argument", "double quotes"),
+            (
+                "split \",",
+                "\"\\\",\" is no filter's argument",
+                "double quotes",
+            ),
+            (
+                "split \",\" x",
+                "\"x\" is no filter's argument",
+                "double quotes",
+            ),
         ] {
             let error = Filter::parse_all(filters).unwrap_err();
             assert!(error.to_string().contains(found), "{error}");
@@ -333,7 +409,10 @@ mod tests {
         }
         for pattern in ["(a", "(?=a)", "(a{1000}){1000}"] {
             let error = Filter::Match(pattern.into()).fault().unwrap();
-            assert!(error.to_string().contains("is no regular expression: "), "{error}");
+            assert!(
+                error.to_string().contains("is no regular expression: "),
+                "{error}"
+            );
             assert!(error.help().contains("no look-around"));
         }
     }

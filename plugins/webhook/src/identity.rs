@@ -1,11 +1,12 @@
 //! The identity of an event, where its mapping names no id.
 //!
-//! An id is a hash over everything that the alert was made from: the event as it was sent, what the mapping reads beside
-//! it (headers, query parameters, and outside of the list that `each` names), and the alert that came of it. Two requests
-//! that differ in any of it never share an id.
+//! An id is a hash over everything that the alert was made from: the event as it was sent, what the
+//! mapping reads beside it (headers, query parameters, and outside of the list that `each` names),
+//! and the alert that came of it. Two requests that differ in any of it never share an id.
 //!
-//! The same request again is either the sender's second attempt or the same thing happening once more, and no body tells
-//! which. [`Repeats`] decides it: by the setting, or else by what is known of the request.
+//! The same request again is either the sender's second attempt or the same thing happening once
+//! more, and no body tells which. [`Repeats`] decides it: by the setting, or else by what is known
+//! of the request.
 
 use std::cell::OnceCell;
 
@@ -49,7 +50,13 @@ impl<'a, 's, 'j> Identity<'a, 's, 'j> {
         body: Option<&'a Node<'j>>,
         proof: Option<&'a ProofIdentity>,
     ) -> Self {
-        Self { request, settings, body, proof, outside: OnceCell::new() }
+        Self {
+            request,
+            settings,
+            body,
+            proof,
+            outside: OnceCell::new(),
+        }
     }
 
     /// The id of an alert that was made of this event.
@@ -77,7 +84,9 @@ impl<'a, 's, 'j> Identity<'a, 's, 'j> {
         match self.repeats(alert.key.is_some()) {
             Repeats::Drop => format!("sha256:{}", sha256(&made_of).hex()),
             Repeats::Send => {
-                let moment = self.proof.map_or(&*self.request.received_at, |proof| &proof.id);
+                let moment = self
+                    .proof
+                    .map_or(&*self.request.received_at, |proof| &proof.id);
                 made_of.extend_from_slice(moment.as_bytes());
                 format!("sha256:{}", sha256(&made_of).hex())
             }
@@ -85,18 +94,23 @@ impl<'a, 's, 'j> Identity<'a, 's, 'j> {
         }
     }
 
-    /// The mark by which the host knows a second attempt of this request. `None` where any of its alerts may happen again
-    /// within that time.
+    /// The mark by which the host knows a second attempt of this request. `None` where any of its
+    /// alerts may happen again within that time.
     pub fn attempt(&self, alerts: &[Alert]) -> Option<ProofIdentity> {
-        let for_a_while = |alert: &Alert| self.repeats(alert.key.is_some()) == Repeats::DropForAWhile;
-        if alerts.is_empty() || self.settings.get("event_id").is_some() || !alerts.iter().all(for_a_while) {
+        let for_a_while =
+            |alert: &Alert| self.repeats(alert.key.is_some()) == Repeats::DropForAWhile;
+        if alerts.is_empty()
+            || self.settings.get("event_id").is_some()
+            || !alerts.iter().all(for_a_while)
+        {
             return None;
         }
         attempt::mark(self.request, self.outside().as_bytes())
     }
 
-    /// A signature over the body alone is the same whenever it is sent: a repeat may be a recorded request, and only that
-    /// the sender signed it is known. Where a time is signed, a replay has the same proof, and a new event another.
+    /// A signature over the body alone is the same whenever it is sent: a repeat may be a recorded
+    /// request, and only that the sender signed it is known. Where a time is signed, a replay has
+    /// the same proof, and a new event another.
     fn repeats(&self, keyed: bool) -> Repeats {
         let setting = self.settings.get("repeats").and_then(Node::string);
         let timed = self.proof.is_some_and(|proof| proof.expires_at.is_some());
@@ -117,7 +131,11 @@ impl<'a, 's, 'j> Identity<'a, 's, 'j> {
             if !self.settings.json().get().contains('$') {
                 return String::new();
             }
-            let members = self.settings.members().iter().filter(|(name, _)| !APART.contains(&&**name));
+            let members = self
+                .settings
+                .members()
+                .iter()
+                .filter(|(name, _)| !APART.contains(&&**name));
             members.for_each(|(_, setting)| self.add_outside(setting, &mut read));
             if read.is_empty() {
                 return String::new();
@@ -128,20 +146,27 @@ impl<'a, 's, 'j> Identity<'a, 's, 'j> {
 
     fn add_outside(&self, setting: &Node<'_>, read: &mut Vec<u8>) {
         let inner = setting.members().iter().map(|(_, node)| node);
-        inner.chain(setting.items().unwrap_or_default()).for_each(|node| self.add_outside(node, read));
+        inner
+            .chain(setting.items().unwrap_or_default())
+            .for_each(|node| self.add_outside(node, read));
         let text = setting.string().filter(|text| text.contains('$'));
-        let Some(Ok(source)) = text.as_deref().map(Source::parse) else { return };
+        let Some(Ok(source)) = text.as_deref().map(Source::parse) else {
+            return;
+        };
         for ask in source.asks() {
             let query = self.request.query();
             let found = match ask.place {
                 Place::Header(name) => self.request.header(name).map(str::as_bytes),
                 Place::Method => Some(self.request.method.as_bytes()),
-                Place::Query(name) => {
-                    query.fields().iter().find(|(known, _)| **known == *name.as_bytes()).map(|f| &*f.1)
-                }
-                Place::Body(pointer) => {
-                    self.body.and_then(|body| body.at(pointer)).map(|node| node.json().get().as_bytes())
-                }
+                Place::Query(name) => query
+                    .fields()
+                    .iter()
+                    .find(|(known, _)| **known == *name.as_bytes())
+                    .map(|f| &*f.1),
+                Place::Body(pointer) => self
+                    .body
+                    .and_then(|body| body.at(pointer))
+                    .map(|node| node.json().get().as_bytes()),
                 Place::Event(_) | Place::Source | Place::ReceivedAt => continue,
             };
             for part in [ask.place.to_string().as_bytes(), found.unwrap_or_default()] {

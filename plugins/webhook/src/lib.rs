@@ -1,15 +1,17 @@
 //! Any JSON or form webhook, mapped to alerts by the source's settings alone: no code.
 //!
-//! The path of a request: [`challenge`] answers the sender's question before it sends anything, [`sender`] proves who sent
-//! it, the SDK makes one JSON text of the body ([`decode`] unpacks JSON within), and [`tree`] reads of it only what is
-//! asked for. The settings ask in one small language, [`place`]: `/labels/severity` is a value, and
-//! `{/labels/severity}` stands for it in a [`template`], through each [`filter`] behind it; [`scope`] answers. [`choice`]
-//! adds alternatives and a table of values, [`condition`] tells what needs nobody, [`labels`] gathers labels, and
-//! [`alert`] puts it together, once for each member of a list where the settings say so ([`members`]). [`identity`] says
-//! which event it is. [`check`] finds at the start what is wrong with a mapping.
+//! The path of a request: [`challenge`] answers the sender's question before it sends anything,
+//! [`sender`] proves who sent it, the SDK makes one JSON text of the body ([`decode`] unpacks JSON
+//! within), and [`tree`] reads of it only what is asked for. The settings ask in one small
+//! language, [`place`]: `/labels/severity` is a value, and `{/labels/severity}` stands for it in a
+//! [`template`], through each [`filter`] behind it; [`scope`] answers. [`choice`] adds alternatives
+//! and a table of values, [`condition`] tells what needs nobody, [`labels`] gathers labels, and
+//! [`alert`] puts it together, once for each member of a list where the settings say so
+//! ([`members`]). [`identity`] says which event it is. [`check`] finds at the start what is wrong
+//! with a mapping.
 //!
-//! Nothing in the settings can loop, and every text that an alert takes from a request is bounded, so the work grows
-//! with the size of the request and of the settings, and with nothing else.
+//! Nothing in the settings can loop, and every text that an alert takes from a request is bounded,
+//! so the work grows with the size of the request and of the settings, and with nothing else.
 
 mod alert;
 mod challenge;
@@ -47,7 +49,8 @@ impl Plugin for Webhook {
             // It is so where `sender` is set; `check` tells of each source.
             authenticates: false,
             setup: include_str!("setup.md").to_owned(),
-            // Some senders ask by it for an answer before they send anything, and some send their events so.
+            // Some senders ask by it for an answer before they send anything, and some send their
+            // events so.
             methods: vec!["GET".to_owned()],
             ..Description::new(
                 "webhook",
@@ -84,13 +87,16 @@ impl Plugin for Webhook {
             }
         }
         if is_a_look(request) {
-            return Answer::ignored("a GET that carries nothing: a look at the address, or a sender that tries it");
+            return Answer::ignored(
+                "a GET that carries nothing: a look at the address, or a sender that tries it",
+            );
         }
         members::read(request, &settings, proof.as_ref())
     }
 }
 
-/// Returns whether a request is a GET with neither a body nor anything in its URL but the source's token.
+/// Returns whether a request is a GET with neither a body nor anything in its URL but the source's
+/// token.
 fn is_a_look(request: &Request) -> bool {
     let query = request.query();
     let carries = query.fields().iter().any(|(name, _)| &**name != b"token");

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use plugin_sdk::contract::{Alert, Alerts, Answer, MAX_ALERTS, Note, NoteKind, Priority, ProofIdentity, Request};
+use plugin_sdk::contract::{
+    Alert, Alerts, Answer, MAX_ALERTS, Note, NoteKind, Priority, ProofIdentity, Request,
+};
 use plugin_sdk::{body, json};
 
 use crate::alert::{self, Event};
@@ -13,8 +15,8 @@ use crate::place::Place;
 use crate::scope::{Asked, Scope};
 use crate::tree::Node;
 
-/// Reads an authenticated request, which this proof covers where the sender signs: alerts, or a reason to
-/// ignore it.
+/// Reads an authenticated request, which this proof covers where the sender signs: alerts, or a
+/// reason to ignore it.
 pub fn read(request: &Request, settings: &Node<'_>, proof: Option<&ProofIdentity>) -> Answer {
     let bytes = request.body.bytes();
     let reading = body::read(request);
@@ -22,9 +24,18 @@ pub fn read(request: &Request, settings: &Node<'_>, proof: Option<&ProofIdentity
     let json = json.map(|json| decode::all(json, settings.get("decode")));
     let body = json.as_deref().and_then(Node::read);
     let start = settings.get("root").and_then(Node::string);
-    let start = start.as_deref().and_then(|root| body.as_ref()?.at(root)).or(body.as_ref());
+    let start = start
+        .as_deref()
+        .and_then(|root| body.as_ref()?.at(root))
+        .or(body.as_ref());
     let asked = Asked::new(json.as_ref().map_or(bytes.len(), |json| json.len()));
-    let whole = Scope { whole: false, request, body: body.as_ref(), event: start, asked: &asked };
+    let whole = Scope {
+        whole: false,
+        request,
+        body: body.as_ref(),
+        event: start,
+        asked: &asked,
+    };
     let identity = Identity::new(request, settings, body.as_ref(), proof);
     let mut alerts = match members(settings, &whole) {
         Some(members) => match of_members(members, whole, settings, &identity, &bytes) {
@@ -46,20 +57,36 @@ pub fn read(request: &Request, settings: &Node<'_>, proof: Option<&ProofIdentity
                 (None, None) => json::as_text("body_text", text),
             };
             let room = details.as_ref().map_or(0, |details| details.get().len());
-            let event = Event { scope: whole, bytes: &bytes, text, details, unreadable };
-            vec![alert::of(event, settings, &identity, &mut alert::room(1, room))]
+            let event = Event {
+                scope: whole,
+                bytes: &bytes,
+                text,
+                details,
+                unreadable,
+            };
+            vec![alert::of(
+                event,
+                settings,
+                &identity,
+                &mut alert::room(1, room),
+            )]
         }
     };
     let repairs = reading.iter().flat_map(|reading| &reading.repairs);
     if let Some(first) = alerts.first_mut() {
-        first.notes.extend(repairs.map(|repair| Note::new(NoteKind::Repaired, "", repair.as_str())));
+        first
+            .notes
+            .extend(repairs.map(|repair| Note::new(NoteKind::Repaired, "", repair.as_str())));
     }
     let proof = proof.cloned().or_else(|| identity.attempt(&alerts));
-    Answer::Alerts(Alerts { list: alerts, proof })
+    Answer::Alerts(Alerts {
+        list: alerts,
+        proof,
+    })
 }
 
-/// An alert of each member that is not ignored, and of those that the sender or the host's limit leave out; or why there
-/// is none.
+/// An alert of each member that is not ignored, and of those that the sender or the host's limit
+/// leave out; or why there is none.
 fn of_members<'a, 'j>(
     members: &'a [Node<'j>],
     whole: Scope<'a, 'j>,
@@ -73,16 +100,29 @@ fn of_members<'a, 'j>(
     let left_out = left_out(settings, &whole);
     // A place is kept for each alert about what is left out.
     let places = MAX_ALERTS - usize::from(left_out.is_some());
-    let (read, left) = members.split_at(if members.len() > places { places - 1 } else { members.len() });
+    let (read, left) = members.split_at(if members.len() > places {
+        places - 1
+    } else {
+        members.len()
+    });
     for member in read {
-        let scope = Scope { event: Some(member), ..whole };
+        let scope = Scope {
+            event: Some(member),
+            ..whole
+        };
         if let Some(ignored) = ignored(settings, &scope) {
             reason.get_or_insert(ignored);
             continue;
         }
         let text = member.json().get();
         let details = Some(member.json().to_owned());
-        let event = Event { scope, bytes: text.as_bytes(), text, details, unreadable: None };
+        let event = Event {
+            scope,
+            bytes: text.as_bytes(),
+            text,
+            details,
+            unreadable: None,
+        };
         let mut alert = alert::of(event, settings, identity, &mut room);
         // Two events of one request that are given the same id are two all the same.
         let given = alert.event_id.clone();
@@ -97,13 +137,20 @@ fn of_members<'a, 'j>(
     }
     if let Some(count) = left_out {
         let priority = alerts.iter().map(|alert| alert.priority).min();
-        alerts.push(alert::of_the_left_out(whole.request, count, priority.unwrap_or(Priority::High)));
+        alerts.push(alert::of_the_left_out(
+            whole.request,
+            count,
+            priority.unwrap_or(Priority::High),
+        ));
     }
     match (alerts.is_empty(), reason) {
         (false, _) => Ok(alerts),
         (true, Some(reason)) => Err(reason),
         (true, None) => {
-            let each = settings.get("each").and_then(Node::string).unwrap_or_default();
+            let each = settings
+                .get("each")
+                .and_then(Node::string)
+                .unwrap_or_default();
             Err(format!("the list at {each} is empty"))
         }
     }
@@ -127,7 +174,9 @@ fn members<'n, 'j>(settings: &Node<'_>, whole: &Scope<'n, 'j>) -> Option<&'n [No
 
 fn ignored(settings: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     let conditions = settings.get("ignore").and_then(Node::items)?;
-    let found = conditions.iter().find_map(|condition| condition::holds(condition, scope));
+    let found = conditions
+        .iter()
+        .find_map(|condition| condition::holds(condition, scope));
     scope.asked.missing.borrow_mut().clear();
     found
 }

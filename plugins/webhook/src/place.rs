@@ -63,12 +63,16 @@ impl<'s> Place<'s> {
         if text.starts_with('/') {
             return checked(text).map(Self::Event);
         }
-        let Some(around) = text.strip_prefix('$') else { return Err(NoPlace::Start(text)) };
+        let Some(around) = text.strip_prefix('$') else {
+            return Err(NoPlace::Start(text));
+        };
         let (name, pointer) = around.split_at(around.find('/').unwrap_or(around.len()));
         let named = pointer.strip_prefix('/').filter(|name| !name.is_empty());
         match (name, named) {
             ("body", _) => checked(pointer).map(Self::Body),
-            ("headers", Some(name)) if name.eq_ignore_ascii_case("authorization") => Err(NoPlace::Credential(text)),
+            ("headers", Some(name)) if name.eq_ignore_ascii_case("authorization") => {
+                Err(NoPlace::Credential(text))
+            }
             ("query", Some("token")) => Err(NoPlace::Credential(text)),
             ("headers", Some(name)) => Ok(Self::Header(name)),
             ("query", Some(name)) => Ok(Self::Query(name)),
@@ -112,10 +116,19 @@ impl NoPlace<'_> {
     pub fn help(&self) -> String {
         match self {
             Self::Start(text) => {
-                let steps = text.trim_start_matches(['$', '.']).replace(['.', '['], "/").replace(']', "");
-                format!("a place is a JSON Pointer, which begins with /, as in /{}", steps.trim_start_matches('/'))
+                let steps = text
+                    .trim_start_matches(['$', '.'])
+                    .replace(['.', '['], "/")
+                    .replace(']', "");
+                format!(
+                    "a place is a JSON Pointer, which begins with /, as in /{}",
+                    steps.trim_start_matches('/')
+                )
             }
-            Self::Unknown(_) => "there are $body/…, $headers/…, $query/…, $method, $source and $received_at".to_owned(),
+            Self::Unknown(_) => {
+                "there are $body/…, $headers/…, $query/…, $method, $source and $received_at"
+                    .to_owned()
+            }
             Self::Unnamed(text) => format!("write {}/name", text.trim_end_matches('/')),
             Self::Escape(_) => "in a JSON Pointer, ~0 stands for ~ and ~1 for /".to_owned(),
             Self::Deep(_) => "name something nearer to the top".to_owned(),
@@ -149,7 +162,11 @@ mod tests {
     #[test]
     fn what_is_no_place_is_told_with_what_would_be_right() {
         for (text, found, help) in [
-            ("a.b[0].c", "\"a.b[0].c\" is no place in a request", "begins with /, as in /a/b/0/c"),
+            (
+                "a.b[0].c",
+                "\"a.b[0].c\" is no place in a request",
+                "begins with /, as in /a/b/0/c",
+            ),
             (".a", "\".a\" is no place", "as in /a"),
             ("$.a", "\"$.a\" names nothing around a body", "$headers/…"),
             ("$header/x", "\"$header/x\" names nothing", "$headers/…"),
@@ -158,8 +175,16 @@ mod tests {
             ("$query/", "does not say which one", "write $query/name"),
             ("/a~2", "has a ~ that is neither", "~1 for /"),
             ("$body/a~", "has a ~ that is neither", "~1 for /"),
-            ("$headers/Authorization", "is what the sender proves itself with", "must not carry it"),
-            ("$query/token", "is what the sender proves itself with", "must not carry it"),
+            (
+                "$headers/Authorization",
+                "is what the sender proves itself with",
+                "must not carry it",
+            ),
+            (
+                "$query/token",
+                "is what the sender proves itself with",
+                "must not carry it",
+            ),
         ] {
             let error = Place::parse(text).unwrap_err();
             assert!(error.to_string().contains(found), "{error}");
@@ -172,7 +197,10 @@ mod tests {
         assert!(Place::parse(&"/a".repeat(MAX_STEPS)).is_ok());
         let deep = "/a".repeat(MAX_STEPS + 1);
         let error = Place::parse(&deep).unwrap_err();
-        assert!(error.to_string().ends_with("goes deeper than 16 levels"), "{error}");
+        assert!(
+            error.to_string().ends_with("goes deeper than 16 levels"),
+            "{error}"
+        );
         assert_eq!(error.help(), "name something nearer to the top");
     }
 }

@@ -28,26 +28,32 @@ pub struct Scope<'a, 'j> {
 /// The record of reads of a request.
 #[derive(Debug)]
 pub struct Asked {
-    /// The bytes of text that may still be read: a list of many members, each of which asks for much of the whole body,
-    /// would be read until the gateway stops it. What is read after that is empty.
+    /// The bytes of text that may still be read: a list of many members, each of which asks for
+    /// much of the whole body, would be read until the gateway stops it. What is read after that is
+    /// empty.
     pub unread: Cell<usize>,
     /// The places that held nothing, since it was last emptied.
     pub missing: RefCell<Vec<String>>,
 }
 
-/// A text up to this length costs nothing to read: a status must be read of every member, however long the list.
+/// A text up to this length costs nothing to read: a status must be read of every member, however
+/// long the list.
 const FREE_BYTES: usize = 256;
 
 /// More places than this are not told for one field.
 const MAX_MISSING: usize = 16;
 
 impl Asked {
-    /// The allowance of a request with a body of so many bytes: each of them more often than a sensible mapping does.
+    /// The allowance of a request with a body of so many bytes: each of them more often than a
+    /// sensible mapping does.
     pub fn new(body_bytes: usize) -> Self {
         const TIMES: usize = 16;
         const LEAST: usize = 1024 * 1024;
         let unread = Cell::new(body_bytes.saturating_mul(TIMES).max(LEAST));
-        Self { unread, missing: RefCell::default() }
+        Self {
+            unread,
+            missing: RefCell::default(),
+        }
     }
 
     fn misses(&self, place: Place<'_>) {
@@ -59,8 +65,8 @@ impl Asked {
 }
 
 impl<'a, 'j> Scope<'a, 'j> {
-    /// The text that a setting makes of this event. `None` where it is empty: a template is where all of its places
-    /// are, or where any is and it counts as a [`Scope::whole`].
+    /// The text that a setting makes of this event. `None` where it is empty: a template is where
+    /// all of its places are, or where any is and it counts as a [`Scope::whole`].
     pub fn text(&self, source: Cow<'a, str>) -> Option<Cow<'a, str>> {
         match Source::parse(&source) {
             Ok(Source::Place(ask)) => self.ask(&ask),
@@ -97,10 +103,19 @@ impl<'a, 'j> Scope<'a, 'j> {
             self.at(ask.place)
         } else {
             let value = self.value(ask.place);
-            ask.filters.iter().fold(value, |value, filter| filter.apply(value, &self.asked.unread)).text()
+            ask.filters
+                .iter()
+                .fold(value, |value, filter| {
+                    filter.apply(value, &self.asked.unread)
+                })
+                .text()
         };
         // What has words of its own to stand before or behind it may well be absent.
-        let optional = || ask.filters.iter().any(|filter| matches!(filter, Filter::Prefix(_) | Filter::Suffix(_)));
+        let optional = || {
+            ask.filters
+                .iter()
+                .any(|filter| matches!(filter, Filter::Prefix(_) | Filter::Suffix(_)))
+        };
         if found.is_none() && !optional() {
             self.asked.misses(ask.place);
         }
@@ -129,7 +144,9 @@ impl<'a, 'j> Scope<'a, 'j> {
         };
         let bytes = node.json().get().len();
         if bytes > FREE_BYTES {
-            self.asked.unread.set(self.asked.unread.get().checked_sub(bytes)?);
+            self.asked
+                .unread
+                .set(self.asked.unread.get().checked_sub(bytes)?);
         }
         Some(node)
     }
@@ -137,7 +154,9 @@ impl<'a, 'j> Scope<'a, 'j> {
     fn value(&self, place: Place<'_>) -> Value<'a> {
         match place {
             Place::Event(_) | Place::Body(_) => {
-                let Some(node) = self.node(place) else { return Value::Nothing };
+                let Some(node) = self.node(place) else {
+                    return Value::Nothing;
+                };
                 match node.items() {
                     Some(items) => Value::list(items.iter().filter_map(Node::text)),
                     None => node.text().map_or(Value::Nothing, Value::Text),
@@ -155,11 +174,21 @@ mod tests {
 
     #[test]
     fn a_source_asks_the_event_and_the_request_around_it() {
-        let request = testing::post("https://a.example/in/shop?env=a%20b&none=").header("X-Kind", "k").build();
-        let body = Node::read(r#"{"alerts":[{"n":1}],"n":2,"o":{"x":[]},"tags":["env:prod","team:Ops"]}"#).unwrap();
+        let request = testing::post("https://a.example/in/shop?env=a%20b&none=")
+            .header("X-Kind", "k")
+            .build();
+        let body =
+            Node::read(r#"{"alerts":[{"n":1}],"n":2,"o":{"x":[]},"tags":["env:prod","team:Ops"]}"#)
+                .unwrap();
         let asked = Asked::new(0);
         let event = body.at("/alerts/0");
-        let scope = Scope { whole: false, request: &request, body: Some(&body), event, asked: &asked };
+        let scope = Scope {
+            whole: false,
+            request: &request,
+            body: Some(&body),
+            event,
+            asked: &asked,
+        };
         for (source, text) in [
             ("/n", Some("1")),
             ("$body/n", Some("2")),
@@ -175,17 +204,27 @@ mod tests {
             (" ", None),
             ("/x", None),
             (r#"$body/tags | join "+""#, Some("env:prod+team:Ops")),
-            (r#"{$body/tags | match "^team:(.*)" | lower}!"#, Some("ops!")),
+            (
+                r#"{$body/tags | match "^team:(.*)" | lower}!"#,
+                Some("ops!"),
+            ),
             (r#"{/n}{/x | prefix " of "}"#, Some("1")),
             (r#"$query/env | split " " | item 1"#, Some("b")),
             (r#"/x | default "none""#, Some("none")),
         ] {
             assert_eq!(scope.text(source.into()).as_deref(), text, "{source}");
         }
-        let whole = Scope { whole: true, ..scope };
+        let whole = Scope {
+            whole: true,
+            ..scope
+        };
         assert_eq!(whole.text("{/n}/{/x}/{$body/n}".into()), None);
         assert_eq!(whole.text("{/n}/{$body/n}".into()).as_deref(), Some("1/2"));
-        let nothing = Scope { body: None, event: None, ..scope };
+        let nothing = Scope {
+            body: None,
+            event: None,
+            ..scope
+        };
         assert_eq!(nothing.text("/n".into()), None);
         assert_eq!(nothing.text("{/n}{$body}".into()), None);
         assert!(asked.missing.borrow().contains(&"$query/none".to_owned()));
@@ -195,13 +234,26 @@ mod tests {
     fn what_is_read_in_all_is_bounded() {
         let (request, asked) = (testing::post("https://a.example/").build(), Asked::new(0));
         asked.unread.set(400);
-        let body = format!(r#"{{"long":"{}","short":"{}"}}"#, "x".repeat(255), "y".repeat(254));
+        let body = format!(
+            r#"{{"long":"{}","short":"{}"}}"#,
+            "x".repeat(255),
+            "y".repeat(254)
+        );
         let body = Node::read(&body).unwrap();
-        let scope = Scope { whole: false, request: &request, body: Some(&body), event: Some(&body), asked: &asked };
+        let scope = Scope {
+            whole: false,
+            request: &request,
+            body: Some(&body),
+            event: Some(&body),
+            asked: &asked,
+        };
         assert_eq!(scope.text("/long".into()).map(|text| text.len()), Some(255));
         assert_eq!(scope.text("/long".into()), None);
         for _ in 0..9 {
-            assert_eq!(scope.text("/short".into()).map(|text| text.len()), Some(254));
+            assert_eq!(
+                scope.text("/short".into()).map(|text| text.len()),
+                Some(254)
+            );
         }
         assert_eq!(scope.text("$method".into()).as_deref(), Some("POST"));
     }

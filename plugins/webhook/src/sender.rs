@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use plugin_sdk::contract::{
-    Algorithm, Answer, Demand, Encoding, ProofIdentity, Rejection, RejectionKind, Request, Scheme, Signed, TimeIn, Way,
+    Algorithm, Answer, Demand, Encoding, ProofIdentity, Rejection, RejectionKind, Request, Scheme,
+    Signed, TimeIn, Way,
 };
 
 use plugin_sdk::signature::{Proof, View};
@@ -13,7 +14,8 @@ use crate::tree::Node;
 /// The setting that holds the secrets.
 pub const SECRET: &str = "secret";
 
-/// Returns the proof of a request that carries what the setting `sender` demands; `None` where that covers no body.
+/// Returns the proof of a request that carries what the setting `sender` demands; `None` where that
+/// covers no body.
 ///
 /// # Errors
 /// The rejection of every other request.
@@ -41,7 +43,9 @@ pub fn admit(
             return Ok(identity);
         }
     }
-    scheme.admit(request, secrets.iter().map(|secret| &**secret)).map(|()| None)
+    scheme
+        .admit(request, secrets.iter().map(|secret| &**secret))
+        .map(|()| None)
 }
 
 /// The proof that the host is to demand before it calls the plugin.
@@ -49,7 +53,10 @@ pub fn demands(settings: &Node<'_>) -> Vec<Demand> {
     let scheme = settings.get("sender").and_then(scheme);
     // A challenge comes before the sender can prove anything, and only the plugin knows it.
     let scheme = scheme.filter(|_| settings.get("challenge").is_none());
-    scheme.map(|scheme| Demand::any([Way::new(scheme, SECRET)])).into_iter().collect()
+    scheme
+        .map(|scheme| Demand::any([Way::new(scheme, SECRET)]))
+        .into_iter()
+        .collect()
 }
 
 /// Returns whether the sender signs what it sends.
@@ -58,7 +65,10 @@ pub fn signs(sender: &Node<'_>) -> bool {
 }
 
 fn is_signature(scheme: &Scheme) -> bool {
-    !matches!(scheme, Scheme::Bearer | Scheme::Basic { .. } | Scheme::Login | Scheme::Header { .. })
+    !matches!(
+        scheme,
+        Scheme::Bearer | Scheme::Basic { .. } | Scheme::Login | Scheme::Header { .. }
+    )
 }
 
 /// The fault of the signature that a table describes: where, and what.
@@ -69,7 +79,8 @@ pub fn flaw(sender: &Node<'_>) -> Option<String> {
     }
 }
 
-/// The setting `sender`: the name of a scheme, or a table. `None` for what the schema does not let through.
+/// The setting `sender`: the name of a scheme, or a table. `None` for what the schema does not let
+/// through.
 fn scheme(setting: &Node<'_>) -> Option<Scheme> {
     if let Some(name) = setting.string() {
         return named(&name);
@@ -79,7 +90,9 @@ fn scheme(setting: &Node<'_>) -> Option<Scheme> {
         return Some(Scheme::Basic { user });
     }
     if let Some(header) = text("header") {
-        return Some(Scheme::Header { header: header.to_ascii_lowercase() });
+        return Some(Scheme::Header {
+            header: header.to_ascii_lowercase(),
+        });
     }
     let mut signed = Signed::new(&text("hmac").or_else(|| text("signature"))?);
     signed.prefix = text("prefix").unwrap_or_default();
@@ -120,8 +133,8 @@ fn named(name: &str) -> Option<Scheme> {
     })
 }
 
-/// The answer to a first request that carries no event: Slack wants its challenge back, and GitHub pings. It goes by what
-/// is signed: a header alone must not turn an event into a ping.
+/// The answer to a first request that carries no event: Slack wants its challenge back, and GitHub
+/// pings. It goes by what is signed: a header alone must not turn an event into a ping.
 pub fn greeting(sender: &Node<'_>, request: &Request) -> Option<Answer> {
     let body = || plugin_sdk::body::read(request).ok();
     match sender.string().as_deref() {
@@ -138,8 +151,12 @@ pub fn greeting(sender: &Node<'_>, request: &Request) -> Option<Answer> {
             let json = crate::decode::all(body.json()?, Node::read("[\"/payload\"]").as_ref());
             let body = Node::read(&json)?;
             let body = body.get("payload").unwrap_or(&body);
-            let pings = body.get("zen").is_some() && body.get("hook_id").is_some() && body.get("action").is_none();
-            pings.then(|| Answer::ignored("GitHub's ping: the webhook is set up, and its secret is right"))
+            let pings = body.get("zen").is_some()
+                && body.get("hook_id").is_some()
+                && body.get("action").is_none();
+            pings.then(|| {
+                Answer::ignored("GitHub's ping: the webhook is set up, and its secret is right")
+            })
         }
         _ => None,
     }
@@ -152,16 +169,24 @@ mod tests {
 
     #[test]
     fn a_sender_that_is_set_and_not_understood_lets_nobody_in() {
-        let request = testing::post("https://a.example/in/x").header("authorization", "Bearer x").build();
+        let request = testing::post("https://a.example/in/x")
+            .header("authorization", "Bearer x")
+            .build();
         let secret = Node::read("\"x\"");
         for setting in [r#""gitlab""#, "{}", "null", "[]", r#"{"prefix":"x"}"#] {
             let sender = Node::read(setting).unwrap();
-            assert!(admit(&sender, &request, secret.as_ref()).is_err(), "{setting}");
+            assert!(
+                admit(&sender, &request, secret.as_ref()).is_err(),
+                "{setting}"
+            );
         }
         let bearer = Node::read("\"bearer\"").unwrap();
         assert!(admit(&bearer, &request, secret.as_ref()).unwrap().is_none());
         for none in [None, Node::read("[]")] {
-            assert!(admit(&bearer, &request, none.as_ref()).is_err(), "no secret is no proof");
+            assert!(
+                admit(&bearer, &request, none.as_ref()).is_err(),
+                "no secret is no proof"
+            );
         }
     }
 }

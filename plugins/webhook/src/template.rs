@@ -1,4 +1,5 @@
-//! The sources of a setting's text: a place with its filters, a template of several, or a text as it is.
+//! The sources of a setting's text: a place with its filters, a template of several, or a text as
+//! it is.
 
 use crate::filter::{Filter, NoFilter};
 use crate::place::{NoPlace, Place};
@@ -47,17 +48,22 @@ pub enum NoSource<'s> {
 const BAR: &str = " | ";
 
 impl<'s> Source<'s> {
-    /// Reads a source: braces make a template, `/` or `$` and a letter at the start make a place, and anything else
-    /// is a text.
+    /// Reads a source: braces make a template, `/` or `$` and a letter at the start make a place,
+    /// and anything else is a text.
     ///
     /// # Errors
     /// The fault.
     pub fn parse(text: &'s str) -> Result<Self, NoSource<'s>> {
-        let around = text.strip_prefix('$').is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()));
+        let around = text
+            .strip_prefix('$')
+            .is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()));
         let is_place = around || text.starts_with('/');
         let brace = text.find(['{', '}']);
         // A pattern may hold braces: those of a filter make no template.
-        let filtered = || text.find(BAR).is_some_and(|bar| brace.is_some_and(|brace| bar < brace));
+        let filtered = || {
+            text.find(BAR)
+                .is_some_and(|bar| brace.is_some_and(|brace| bar < brace))
+        };
         if brace.is_some() && !(is_place && filtered()) {
             return template(text).map(Self::Template);
         }
@@ -89,14 +95,21 @@ impl<'s> Ask<'s> {
     /// The fault.
     pub fn parse(text: &'s str) -> Result<Self, NoSource<'s>> {
         let Some((place, filters)) = text.split_once(BAR) else {
-            return Ok(Self { place: Place::parse(text).map_err(NoSource::Place)?, filters: Vec::new() });
+            return Ok(Self {
+                place: Place::parse(text).map_err(NoSource::Place)?,
+                filters: Vec::new(),
+            });
         };
         let place = Place::parse(place.trim_end()).map_err(NoSource::Place)?;
-        Ok(Self { place, filters: Filter::parse_all(filters).map_err(NoSource::Filter)? })
+        Ok(Self {
+            place,
+            filters: Filter::parse_all(filters).map_err(NoSource::Filter)?,
+        })
     }
 }
 
-/// Reads a template: places in braces, and between them texts in which `\` stands before a brace or another `\`.
+/// Reads a template: places in braces, and between them texts in which `\` stands before a brace or
+/// another `\`.
 fn template<'s>(text: &'s str) -> Result<Vec<Item<'s>>, NoSource<'s>> {
     let (mut pieces, mut at, mut start) = (Vec::with_capacity(8), 0, 0);
     let between = |from: usize, to: usize, pieces: &mut Vec<(bool, &'s str)>| {
@@ -129,7 +142,13 @@ fn template<'s>(text: &'s str) -> Result<Vec<Item<'s>>, NoSource<'s>> {
         }
     }
     between(start, text.len(), &mut pieces);
-    let item = |(asks, piece)| if asks { Ask::parse(piece).map(Item::Ask) } else { Ok(Item::Text(piece)) };
+    let item = |(asks, piece)| {
+        if asks {
+            Ask::parse(piece).map(Item::Ask)
+        } else {
+            Ok(Item::Text(piece))
+        }
+    };
     pieces.into_iter().map(item).collect()
 }
 
@@ -155,7 +174,10 @@ impl NoSource<'_> {
         match self {
             Self::Place(error) => error.to_string(),
             Self::Filter(error) => error.to_string(),
-            Self::Braces(at) => format!("the braces and backslashes do not fit together at byte {}", at + 1),
+            Self::Braces(at) => format!(
+                "the braces and backslashes do not fit together at byte {}",
+                at + 1
+            ),
         }
     }
 
@@ -177,13 +199,25 @@ mod tests {
 
     #[test]
     fn braces_a_slash_or_a_dollar_make_the_difference() {
-        let place = |place| Ask { place, filters: Vec::new() };
-        assert!(matches!(Source::parse("/a"), Ok(Source::Place(ask)) if ask == place(Place::Event("/a"))));
-        assert!(matches!(Source::parse("$method"), Ok(Source::Place(ask)) if ask == place(Place::Method)));
+        let place = |place| Ask {
+            place,
+            filters: Vec::new(),
+        };
+        assert!(
+            matches!(Source::parse("/a"), Ok(Source::Place(ask)) if ask == place(Place::Event("/a")))
+        );
+        assert!(
+            matches!(Source::parse("$method"), Ok(Source::Place(ask)) if ask == place(Place::Method))
+        );
         for literal in ["A literal", "$5 a month", "", "C:\\temp", "$", "a | lower"] {
-            assert!(matches!(Source::parse(literal), Ok(Source::Literal(text)) if text == literal), "{literal}");
+            assert!(
+                matches!(Source::parse(literal), Ok(Source::Literal(text)) if text == literal),
+                "{literal}"
+            );
         }
-        let Ok(Source::Template(items)) = Source::parse(r"/{ /a } of \{{$source}\}") else { panic!() };
+        let Ok(Source::Template(items)) = Source::parse(r"/{ /a } of \{{$source}\}") else {
+            panic!()
+        };
         assert_eq!(items.len(), 6);
         assert_eq!(items[1], Item::Ask(place(Place::Event("/a"))));
         assert_eq!(items[5], Item::Text("}"));
@@ -191,7 +225,11 @@ mod tests {
 
     #[test]
     fn braces_in_a_filter_are_no_templates() {
-        for text in [r#"/a | match "x{2}""#, r#"{/a | match "x{2}"}"#, r#"{ /a | match "x{2}" }"#] {
+        for text in [
+            r#"/a | match "x{2}""#,
+            r#"{/a | match "x{2}"}"#,
+            r#"{ /a | match "x{2}" }"#,
+        ] {
             let source = Source::parse(text).unwrap();
             let asks: Vec<_> = source.asks().collect();
             assert_eq!(asks.len(), 1, "{text}");
@@ -205,14 +243,30 @@ mod tests {
     #[test]
     fn a_bad_template_is_told_with_the_place() {
         for (text, found, help) in [
-            ("Disk of {/host", "do not fit together at byte 9", "in single braces"),
+            (
+                "Disk of {/host",
+                "do not fit together at byte 9",
+                "in single braces",
+            ),
             ("Disk of }", "at byte 9", "\\{"),
             ("Disk of {}", "at byte 9", "in single braces"),
             (r"C:\{/temp}", "at byte 10", r"a backslash \\"),
-            ("{{ alert.name }}", "at byte 16", "in single braces, as in \"Disk of {/host} is full\""),
-            ("Disk of {host}", "\"host\" is no place in a request", "as in /host"),
+            (
+                "{{ alert.name }}",
+                "at byte 16",
+                "in single braces, as in \"Disk of {/host} is full\"",
+            ),
+            (
+                "Disk of {host}",
+                "\"host\" is no place in a request",
+                "as in /host",
+            ),
             ("Disk of {$hosts}", "\"$hosts\" names nothing", "$source"),
-            ("Disk of {/host | shout}", "\"shout\" is no filter", "there are lower"),
+            (
+                "Disk of {/host | shout}",
+                "\"shout\" is no filter",
+                "there are lower",
+            ),
             ("/host | shout", "\"shout\" is no filter", "there are lower"),
         ] {
             let error = Source::parse(text).unwrap_err();

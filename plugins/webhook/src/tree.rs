@@ -1,7 +1,8 @@
-//! JSON, read lazily: an object or a list is taken apart when something in it is asked for, and once.
+//! JSON, read lazily: an object or a list is taken apart when something in it is asked for, and
+//! once.
 //!
-//! A webhook's body is often a hundred times what a mapping asks of it. Values are text until then, so numbers keep all
-//! their digits, and one odd value spoils nothing but itself.
+//! A webhook's body is often a hundred times what a mapping asks of it. Values are text until then,
+//! so numbers keep all their digits, and one odd value spoils nothing but itself.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -11,8 +12,8 @@ use plugin_sdk::json;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The most steps of a pointer: no sender nests half as deep, and each step may read nearly all of the body once
-/// more.
+/// The most steps of a pointer: no sender nests half as deep, and each step may read nearly all of
+/// the body once more.
 pub const MAX_STEPS: usize = 16;
 
 /// A value, and what is in it as soon as somebody has asked.
@@ -35,7 +36,10 @@ enum Parts<'a> {
 impl<'a> Node<'a> {
     /// The value that this is.
     pub fn new(json: &'a RawValue) -> Self {
-        Self { json, parts: OnceCell::new() }
+        Self {
+            json,
+            parts: OnceCell::new(),
+        }
     }
 
     /// The JSON text that a whole text is, if it is any.
@@ -61,27 +65,44 @@ impl<'a> Node<'a> {
         self.part(step).or_else(|| self.selected(step))
     }
 
-    /// `list[name=X]`: the first member of the list at `list` whose `name` reads X. Without a word before the bracket,
-    /// a member of this list itself.
+    /// `list[name=X]`: the first member of the list at `list` whose `name` reads X. Without a word
+    /// before the bracket, a member of this list itself.
     fn selected(&self, step: &str) -> Option<&Self> {
         let (list, selector) = step.strip_suffix(']')?.split_once('[')?;
         let (name, value) = selector.split_once('=')?;
-        let list = if list.is_empty() { self } else { self.part(list)? };
+        let list = if list.is_empty() {
+            self
+        } else {
+            self.part(list)?
+        };
         let value = unescaped(value);
-        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(&value);
-        let reads = |item: &&Self| item.part(name).and_then(Node::text).is_some_and(|text| text == value);
+        let value = value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'))
+            .unwrap_or(&value);
+        let reads = |item: &&Self| {
+            item.part(name)
+                .and_then(Node::text)
+                .is_some_and(|text| text == value)
+        };
         list.items()?.iter().find(reads)
     }
 
     fn part(&self, step: &str) -> Option<&Self> {
         match self.parts() {
             // The last one where a key occurs twice, as most parsers have it.
-            Parts::Members(members) if !step.contains('~') => {
-                members.iter().rev().find(|(name, _)| name == step).map(|(_, node)| node)
-            }
+            Parts::Members(members) if !step.contains('~') => members
+                .iter()
+                .rev()
+                .find(|(name, _)| name == step)
+                .map(|(_, node)| node),
             Parts::Members(members) => {
                 let step = unescaped(step);
-                members.iter().rev().find(|(name, _)| *name == step).map(|(_, node)| node)
+                members
+                    .iter()
+                    .rev()
+                    .find(|(name, _)| *name == step)
+                    .map(|(_, node)| node)
             }
             Parts::Items(items) => items.get(step.parse::<usize>().ok()?),
             Parts::Nothing => None,
@@ -90,7 +111,11 @@ impl<'a> Node<'a> {
 
     /// The member of this name of an object.
     pub fn get(&self, name: &str) -> Option<&Self> {
-        self.members().iter().rev().find(|(known, _)| known == name).map(|(_, node)| node)
+        self.members()
+            .iter()
+            .rev()
+            .find(|(known, _)| known == name)
+            .map(|(_, node)| node)
     }
 
     /// The members of an object, in their order; none where this is anything else.
@@ -114,14 +139,16 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The value as text: a scalar without white space around it, an object or a list as JSON; `None` for null and
-    /// where there is nothing to read.
+    /// The value as text: a scalar without white space around it, an object or a list as JSON;
+    /// `None` for null and where there is nothing to read.
     pub fn text(&self) -> Option<Cow<'a, str>> {
         let json = self.json.get();
         match json.as_bytes().first()? {
             b'{' | b'[' => Some(Cow::Borrowed(json)),
             b'"' => match self.string() {
-                Some(Cow::Borrowed(text)) => Some(Cow::Borrowed(text.trim())).filter(|text| !text.is_empty()),
+                Some(Cow::Borrowed(text)) => {
+                    Some(Cow::Borrowed(text.trim())).filter(|text| !text.is_empty())
+                }
                 _ => json::text(json).map(Cow::Owned),
             },
             _ => json::text(json).map(Cow::Owned),
@@ -151,7 +178,11 @@ impl<'a> Node<'a> {
 
 /// A step as a key: `~1` is a slash, and `~0` a tilde.
 fn unescaped(step: &str) -> Cow<'_, str> {
-    if step.contains('~') { Cow::Owned(step.replace("~1", "/").replace("~0", "~")) } else { Cow::Borrowed(step) }
+    if step.contains('~') {
+        Cow::Owned(step.replace("~1", "/").replace("~0", "~"))
+    } else {
+        Cow::Borrowed(step)
+    }
 }
 
 impl<'de> Deserialize<'de> for Node<'de> {
@@ -224,7 +255,11 @@ mod tests {
     use super::*;
 
     fn text(json: &str, pointer: &str) -> Option<String> {
-        Node::read(json).unwrap().at(pointer).and_then(Node::text).map(Cow::into_owned)
+        Node::read(json)
+            .unwrap()
+            .at(pointer)
+            .and_then(Node::text)
+            .map(Cow::into_owned)
     }
 
     #[test]
@@ -272,22 +307,39 @@ mod tests {
 
     #[test]
     fn scalars_keep_their_digits_and_empty_ones_are_nothing() {
-        let json = r#"{"n":12345678901234567890123,"f":1.10,"t":true,"null":null,"e":" ","s":" x "}"#;
+        let json =
+            r#"{"n":12345678901234567890123,"f":1.10,"t":true,"null":null,"e":" ","s":" x "}"#;
         let found = ["/n", "/f", "/t", "/null", "/e", "/s"].map(|pointer| text(json, pointer));
         let found: Vec<_> = found.iter().map(Option::as_deref).collect();
-        assert_eq!(found, [Some("12345678901234567890123"), Some("1.10"), Some("true"), None, None, Some("x")]);
+        assert_eq!(
+            found,
+            [
+                Some("12345678901234567890123"),
+                Some("1.10"),
+                Some("true"),
+                None,
+                None,
+                Some("x")
+            ]
+        );
     }
 
     #[test]
     fn one_odd_value_spoils_nothing_else_and_the_last_of_two_counts() {
-        assert_eq!(text(r#"{"a":"\ud800","b":"fine","b":"better"}"#, "/b").as_deref(), Some("better"));
+        assert_eq!(
+            text(r#"{"a":"\ud800","b":"fine","b":"better"}"#, "/b").as_deref(),
+            Some("better")
+        );
         assert!(Node::read("{\"a\":1} x").is_none() && Node::read("").is_none());
     }
 
     #[test]
     fn depth_does_not_matter() {
         let json = format!("{}7{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(text(&json, &"/0".repeat(16)).map(|text| text.len()), Some(200_001 - 32));
+        assert_eq!(
+            text(&json, &"/0".repeat(16)).map(|text| text.len()),
+            Some(200_001 - 32)
+        );
         assert_eq!(text(&json, &"/0".repeat(17)), None);
     }
 }

@@ -1,5 +1,5 @@
-//! The examples are what operators start from: their settings are right, and the cases that show what they make of real
-//! requests are read with these very settings.
+//! The examples are what operators start from: their settings are right, and the cases that show
+//! what they make of real requests are read with these very settings.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
@@ -29,7 +29,10 @@ fn settings(file: &str, source: &str) -> Value {
 fn the_settings_of_every_example_are_right() {
     for (file, source, _) in EXAMPLES {
         let mut settings = settings(file, source);
-        assert!(settings["secret"]["env"].is_string(), "{file} names no variable for its secret");
+        assert!(
+            settings["secret"]["env"].is_string(),
+            "{file} names no variable for its secret"
+        );
         settings["secret"] = "s3cret".into();
         let schema = testing::describe::<Webhook>().settings;
         let errors: Vec<_> = jsonschema::options()
@@ -41,7 +44,11 @@ fn the_settings_of_every_example_are_right() {
             .collect();
         assert_eq!(errors, [""; 0], "{file}");
         let checked = testing::check::<Webhook>(&settings.to_string());
-        assert_eq!((checked.mistakes, checked.warnings), (Vec::new(), Vec::new()), "{file}");
+        assert_eq!(
+            (checked.mistakes, checked.warnings),
+            (Vec::new(), Vec::new()),
+            "{file}"
+        );
     }
 }
 
@@ -49,20 +56,38 @@ fn the_settings_of_every_example_are_right() {
 #[test]
 fn the_cases_of_an_example_have_its_settings() {
     let mut counts = [0; EXAMPLES.len()];
-    let mut names: Vec<_> = fs::read_dir("cases").unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut names: Vec<_> = fs::read_dir("cases")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     names.sort();
-    for path in names.iter().filter(|path| path.to_string_lossy().ends_with(".http")) {
+    for path in names
+        .iter()
+        .filter(|path| path.to_string_lossy().ends_with(".http"))
+    {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let Some(number) = EXAMPLES.iter().position(|(.., prefix)| name.starts_with(prefix)) else { continue };
+        let Some(number) = EXAMPLES
+            .iter()
+            .position(|(.., prefix)| name.starts_with(prefix))
+        else {
+            continue;
+        };
         let (file, source, _) = EXAMPLES[number];
         let path = path.with_extension("settings.json");
         let found: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         let mut expected = settings(file, source);
         expected["secret"] = found["secret"].clone();
         if found != expected && std::env::var_os("BLESS").is_some() {
-            fs::write(&path, serde_json::to_string_pretty(&expected).unwrap() + "\n").unwrap();
+            fs::write(
+                &path,
+                serde_json::to_string_pretty(&expected).unwrap() + "\n",
+            )
+            .unwrap();
         } else {
-            assert_eq!(found, expected, "{name} is not read with the settings of {file}: BLESS=1 writes them");
+            assert_eq!(
+                found, expected,
+                "{name} is not read with the settings of {file}: BLESS=1 writes them"
+            );
         }
         counts[number] += 1;
     }

@@ -1,5 +1,5 @@
-//! An id is made of everything that the alert was made from: requests that differ in anything the mapping reads never share
-//! one, and the same request does.
+//! An id is made of everything that the alert was made from: requests that differ in anything the
+//! mapping reads never share one, and the same request does.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
@@ -38,10 +38,15 @@ struct Facts {
 
 impl Facts {
     fn request(&self, settings: &Value) -> Request {
-        let body = json!({ "host": self.host, "events": [{ "name": self.name, "state": self.state }] });
+        let body =
+            json!({ "host": self.host, "events": [{ "name": self.name, "state": self.state }] });
         let url = format!("https://a.example/in/x?token=t&monitor={}", self.monitor);
-        let post = testing::post(&url).method(self.method).header("x-site", &self.site);
-        post.settings(&settings.to_string()).json(&body.to_string()).build()
+        let post = testing::post(&url)
+            .method(self.method)
+            .header("x-site", &self.site);
+        post.settings(&settings.to_string())
+            .json(&body.to_string())
+            .build()
     }
 
     /// The value at each place that is read.
@@ -52,23 +57,50 @@ impl Facts {
             ("monitor", &self.monitor, "$query/monitor"),
             ("method", self.method, "$method"),
         ];
-        let read = facts.into_iter().filter(|(.., place)| settings.contains(place)).map(|(name, fact, _)| (name, fact));
-        read.chain([("name", &*self.name), ("state", &self.state)]).collect()
+        let read = facts
+            .into_iter()
+            .filter(|(.., place)| settings.contains(place))
+            .map(|(name, fact, _)| (name, fact));
+        read.chain([("name", &*self.name), ("state", &self.state)])
+            .collect()
     }
 }
 
 fn facts() -> impl Strategy<Value = Facts> {
-    let word = || select(&["a", "b", "ab", "a b", "firing", "resolved", "-", "ä"][..]).prop_map(str::to_owned);
+    let word = || {
+        select(&["a", "b", "ab", "a b", "firing", "resolved", "-", "ä"][..]).prop_map(str::to_owned)
+    };
     let safe = || select(&["1", "2", "12", "a", "-"][..]).prop_map(str::to_owned);
-    (word(), word(), word(), safe(), safe(), select(&["POST", "PUT"][..]))
-        .prop_map(|(name, state, host, site, monitor, method)| Facts { name, state, host, site, monitor, method })
+    (
+        word(),
+        word(),
+        word(),
+        safe(),
+        safe(),
+        select(&["POST", "PUT"][..]),
+    )
+        .prop_map(|(name, state, host, site, monitor, method)| Facts {
+            name,
+            state,
+            host,
+            site,
+            monitor,
+            method,
+        })
 }
 
 fn settings() -> impl Strategy<Value = Value> {
     let place = || select(&PLACES[..]).prop_map(Value::from);
     let optional = || proptest::option::of(select(&PLACES[..]).prop_map(Value::from));
-    (place(), optional(), optional(), optional(), optional(), any::<bool>()).prop_map(
-        |(title, key, message, label, ignored, repeats)| {
+    (
+        place(),
+        optional(),
+        optional(),
+        optional(),
+        optional(),
+        any::<bool>(),
+    )
+        .prop_map(|(title, key, message, label, ignored, repeats)| {
             let mut settings = json!({ "title": title, "each": "/events", "status": "/state" });
             for (name, place) in [("key", key), ("message", message)] {
                 if let Some(place) = place {
@@ -85,8 +117,7 @@ fn settings() -> impl Strategy<Value = Value> {
                 settings["repeats"] = "drop".into();
             }
             settings
-        },
-    )
+        })
 }
 
 fn ids(request: &Request) -> Vec<String> {
@@ -98,26 +129,38 @@ fn ids(request: &Request) -> Vec<String> {
 
 #[test]
 fn what_differs_in_anything_that_is_read_never_shares_an_id() {
-    let config = Config { cases: 4_000, failure_persistence: None, ..Config::default() };
-    let run = TestRunner::new(config).run(&(settings(), facts(), facts()), |(settings, one, other)| {
-        let text = settings.to_string();
-        let [first, again] = [&one, &one].map(|facts| ids(&facts.request(&settings)));
-        prop_assert_eq!(&first, &again);
-        let second = ids(&other.request(&settings));
-        if one.read(&text) == other.read(&text) {
-            prop_assert_eq!(first, second);
-        } else {
-            prop_assert!(first.iter().all(|id| !second.contains(id)), "{settings}");
-        }
-        Ok(())
-    });
+    let config = Config {
+        cases: 4_000,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let run =
+        TestRunner::new(config).run(&(settings(), facts(), facts()), |(settings, one, other)| {
+            let text = settings.to_string();
+            let [first, again] = [&one, &one].map(|facts| ids(&facts.request(&settings)));
+            prop_assert_eq!(&first, &again);
+            let second = ids(&other.request(&settings));
+            if one.read(&text) == other.read(&text) {
+                prop_assert_eq!(first, second);
+            } else {
+                prop_assert!(first.iter().all(|id| !second.contains(id)), "{settings}");
+            }
+            Ok(())
+        });
     run.unwrap_or_else(|error| panic!("{error}"));
 }
 
 fn single(settings: &Value, body: &str, received_at: &str) -> (String, Option<String>) {
-    let post = testing::post("https://a.example/in/x").settings(&settings.to_string()).received_at(received_at);
-    let Answer::Alerts(alerts) = testing::read::<Webhook>(&post.json(body).build()) else { panic!("no alerts") };
-    (alerts[0].event_id.clone(), alerts.proof.as_ref().map(|proof| proof.id.clone()))
+    let post = testing::post("https://a.example/in/x")
+        .settings(&settings.to_string())
+        .received_at(received_at);
+    let Answer::Alerts(alerts) = testing::read::<Webhook>(&post.json(body).build()) else {
+        panic!("no alerts")
+    };
+    (
+        alerts[0].event_id.clone(),
+        alerts.proof.as_ref().map(|proof| proof.id.clone()),
+    )
 }
 
 #[test]
@@ -126,11 +169,18 @@ fn second_attempt_is_a_repeat_and_a_day_later_news() {
     let at = |time: &str| single(&settings, r#"{"a":"backup failed"}"#, time);
     let first = at("2026-01-01T23:59:50.000Z");
     let attempt = at("2026-01-02T00:04:00.000Z");
-    assert!(first.0 == attempt.0 || first.1 == attempt.1, "whatever hour it is");
+    assert!(
+        first.0 == attempt.0 || first.1 == attempt.1,
+        "whatever hour it is"
+    );
     assert_eq!(first.1, attempt.1);
     let next_day = at("2026-01-02T23:59:50.000Z");
     assert_ne!(first.0, next_day.0);
-    let other = single(&settings, r#"{"a":"restore failed"}"#, "2026-01-01T23:59:50.000Z");
+    let other = single(
+        &settings,
+        r#"{"a":"restore failed"}"#,
+        "2026-01-01T23:59:50.000Z",
+    );
     assert!(first.0 != other.0 && first.1 != other.1);
 }
 
@@ -141,7 +191,11 @@ fn events_with_a_key_or_an_id_carry_no_mark() {
         json!({ "title": "/a", "event_id": "/a" }),
         json!({ "title": "/a", "repeats": "send" }),
     ] {
-        assert_eq!(single(&settings, r#"{"a":"x"}"#, "2026-01-01T00:00:00.000Z").1, None, "{settings}");
+        assert_eq!(
+            single(&settings, r#"{"a":"x"}"#, "2026-01-01T00:00:00.000Z").1,
+            None,
+            "{settings}"
+        );
     }
 }
 
@@ -153,17 +207,21 @@ fn repeats_are_what_the_setting_says() {
         one == other
     };
     assert!(twice(json!({ "title": "/a", "repeats": "drop" })));
-    assert!(twice(json!({ "title": "/a", "key": "/a", "repeats": "drop" })));
+    assert!(twice(
+        json!({ "title": "/a", "key": "/a", "repeats": "drop" })
+    ));
     assert!(!twice(json!({ "title": "/a", "repeats": "send" })));
     assert!(!twice(json!({ "title": "/a", "key": "/a" })));
-    assert!(twice(json!({ "title": "at {$received_at}", "repeats": "drop" })), "the time of receipt is no fact");
+    assert!(
+        twice(json!({ "title": "at {$received_at}", "repeats": "drop" })),
+        "the time of receipt is no fact"
+    );
 }
 
 #[test]
 fn replay_with_another_unsigned_header_is_a_repeat() {
     let settings = |key: bool| {
-        let mut settings =
-            json!({ "title": "{/a} {$headers/x-event}", "sender": "github", "secret": "s3cret-s3cret-s3c" });
+        let mut settings = json!({ "title": "{/a} {$headers/x-event}", "sender": "github", "secret": "s3cret-s3cret-s3c" });
         if key {
             settings["key"] = "/a".into();
         }
@@ -180,7 +238,9 @@ fn replay_with_another_unsigned_header_is_a_repeat() {
                 .json(r#"{"a":"x"}"#)
                 .signed(&plugin_sdk::contract::Scheme::github(), "s3cret-s3cret-s3c")
                 .build();
-            let Answer::Alerts(alerts) = testing::read::<Webhook>(&request) else { panic!("no alerts") };
+            let Answer::Alerts(alerts) = testing::read::<Webhook>(&request) else {
+                panic!("no alerts")
+            };
             (alerts[0].event_id.clone(), alerts.proof.clone().unwrap())
         };
         let first = read("1", "push", "2026-01-01T08:00:00.000Z");
@@ -188,6 +248,10 @@ fn replay_with_another_unsigned_header_is_a_repeat() {
         assert_eq!(first, replay, "key {key}");
         let changed = read("3", "pull", "2026-01-09T08:00:00.000Z");
         assert_ne!(first.0, changed.0, "the mapping reads the header");
-        assert_eq!((&first.1, &first.1.expires_at), (&changed.1, &None), "and the proof is the same");
+        assert_eq!(
+            (&first.1, &first.1.expires_at),
+            (&changed.1, &None),
+            "and the proof is the same"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Any calls of the host's functions, with any numbers: the host stands, and the next plugin finds nothing of it.
+//! Any calls of the host's functions, with any numbers: the host stands, and the next plugin finds
+//! nothing of it.
 #![no_main]
 
 use std::sync::LazyLock;

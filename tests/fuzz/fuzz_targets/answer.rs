@@ -13,7 +13,9 @@ use serde_json::value::RawValue;
 
 static BENCH: LazyLock<(Bench, Plugin)> = LazyLock::new(|| {
     let bench = Bench::new();
-    let echo = bench.load(&by_hand::echo()).unwrap_or_else(|error| panic!("{error}"));
+    let echo = bench
+        .load(&by_hand::echo())
+        .unwrap_or_else(|error| panic!("{error}"));
     (bench, echo)
 });
 

@@ -36,10 +36,15 @@ fn seed() -> io::Result<()> {
     let corpus = cases::corpus("configuration")?;
     for entry in fs::read_dir(cases::project().join("examples"))? {
         let path = entry?.path();
-        if let Some(name) = path.file_stem().filter(|_| path.extension().is_some_and(|ending| ending == "toml")) {
+        if let Some(name) = path
+            .file_stem()
+            .filter(|_| path.extension().is_some_and(|ending| ending == "toml"))
+        {
             // Its comments speak of files.
             let text = fs::read_to_string(&path)?;
-            let lines = text.split_inclusive('\n').filter(|line| !line.starts_with('#'));
+            let lines = text
+                .split_inclusive('\n')
+                .filter(|line| !line.starts_with('#'));
             fs::write(corpus.join(name), lines.collect::<String>())?;
         }
     }

@@ -1,4 +1,5 @@
-//! Any bytes on a connection: the answer is HTTP with one of the gateway's statuses, and the next request is accepted.
+//! Any bytes on a connection: the answer is HTTP with one of the gateway's statuses, and the next
+//! request is accepted.
 #![no_main]
 
 use std::cell::RefCell;
@@ -28,7 +29,9 @@ use tokio::runtime::Runtime;
 const INPUTS: usize = 20_000;
 
 /// The gateway's statuses; see docs/answers.md.
-const STATUSES: [&str; 12] = ["200", "202", "400", "401", "403", "404", "405", "408", "413", "429", "431", "503"];
+const STATUSES: [&str; 12] = [
+    "200", "202", "400", "401", "403", "404", "405", "408", "413", "429", "431", "503",
+];
 
 const CONFIGURATION: &str = r#"
 [gateway]
@@ -73,18 +76,35 @@ libfuzzer_sys::fuzz_target!(init: seed().expect("a corpus"), |data: &[u8]| HOUSE
 
 impl House {
     fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let data = tempfile::tempdir().expect("a folder");
-        let mut config = Config::parse(CONFIGURATION, Path::new("fuzz.toml"), &|_| None).expect("a configuration");
-        data.path().join("data").clone_into(&mut config.gateway.data_dir);
+        let mut config = Config::parse(CONFIGURATION, Path::new("fuzz.toml"), &|_| None)
+            .expect("a configuration");
+        data.path()
+            .join("data")
+            .clone_into(&mut config.gateway.data_dir);
         fs::create_dir(&config.gateway.data_dir).expect("a folder");
-        let sandbox = runtime.block_on(async { gateway::sandbox(&config, true) }).expect("a sandbox");
-        Self { runtime, config, sandbox, _data: data, open: None }
+        let sandbox = runtime
+            .block_on(async { gateway::sandbox(&config, true) })
+            .expect("a sandbox");
+        Self {
+            runtime,
+            config,
+            sandbox,
+            _data: data,
+            open: None,
+        }
     }
 
     fn take(&mut self, data: &[u8]) {
         if self.open.as_ref().is_none_or(|open| open.left == 0) {
-            if let Some(Open { way_in, closing, .. }) = self.open.take() {
+            if let Some(Open {
+                way_in, closing, ..
+            }) = self.open.take()
+            {
                 drop(way_in);
                 self.runtime.block_on(closing.close());
             }
@@ -98,24 +118,44 @@ impl House {
             assert!(STATUSES.contains(&status), "{said}");
         }
         let next = b"GET /in/any HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-        assert!(self.runtime.block_on(converse(&open.way_in, next)).starts_with("HTTP/1.1 405"));
+        assert!(
+            self.runtime
+                .block_on(converse(&open.way_in, next))
+                .starts_with("HTTP/1.1 405")
+        );
     }
 }
 
 async fn open(config: &Config, sandbox: &Sandbox) -> Open {
     let data = tempfile::tempdir().expect("a folder");
     let (metrics, health) = (Metrics::new(), Health::default());
-    let options = store::Options { sync: false, ..store::Options::default() };
+    let options = store::Options {
+        sync: false,
+        ..store::Options::default()
+    };
     let (store, closing) = Store::open(data.path(), &options, metrics.clone()).expect("a store");
     let way_in = Intake::new(config.gateway.memory, "", store.clone(), health, metrics);
     let mut sources = Vec::new();
-    for source in sources::load(config, sandbox).await.expect("the sources").sources {
-        let record = PluginRecord { name: "p".to_owned(), version: "1".to_owned(), sha256: String::new() };
+    for source in sources::load(config, sandbox)
+        .await
+        .expect("the sources")
+        .sources
+    {
+        let record = PluginRecord {
+            name: "p".to_owned(),
+            version: "1".to_owned(),
+            sha256: String::new(),
+        };
         let plugin = store.plugin(record).await.expect("a number");
         sources.push((source, plugin));
     }
     way_in.open(sources);
-    Open { way_in: Arc::new(way_in), closing, _data: data, left: INPUTS }
+    Open {
+        way_in: Arc::new(way_in),
+        closing,
+        _data: data,
+        left: INPUTS,
+    }
 }
 
 /// Returns the whole answer to a client that sends these bytes.
@@ -127,8 +167,10 @@ async fn converse(way_in: &Arc<Intake>, data: &[u8]) -> String {
         let from = Client::of(peer, hyper::Request::headers(&request), &Default::default());
         async move { Ok::<_, Infallible>(way_in.answer(request, from).await) }
     });
-    let serving =
-        http1::Builder::new().half_close(true).max_buf_size(32 * 1024).serve_connection(TokioIo::new(server), service);
+    let serving = http1::Builder::new()
+        .half_close(true)
+        .max_buf_size(32 * 1024)
+        .serve_connection(TokioIo::new(server), service);
     let talking = async {
         let _ = client.write_all(data).await;
         let _ = client.shutdown().await;
@@ -142,17 +184,29 @@ async fn converse(way_in: &Arc<Intake>, data: &[u8]) -> String {
 /// Seeds the corpus with the cases of two plugins, at the addresses of two sources.
 fn seed() -> std::io::Result<()> {
     let corpus = cases::corpus("request")?;
-    for (plugin, path) in [("twilio-errors", "/in/twilio"), ("webhook", "/in/any?token=secret")] {
+    for (plugin, path) in [
+        ("twilio-errors", "/in/twilio"),
+        ("webhook", "/in/any?token=secret"),
+    ] {
         for entry in fs::read_dir(cases::project().join("plugins").join(plugin).join("cases"))? {
             let case = entry?.path();
             if case.extension().is_none_or(|ending| ending != "http") {
                 continue;
             }
             let message = fs::read(&case)?;
-            let line = message.iter().position(|byte| *byte == b'\n').unwrap_or_default();
+            let line = message
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .unwrap_or_default();
             let head = format!("POST {path} HTTP/1.1");
-            let name = format!("{plugin}-{}", case.file_stem().unwrap_or_default().to_string_lossy());
-            fs::write(corpus.join(name), [head.as_bytes(), &message[line..]].concat())?;
+            let name = format!(
+                "{plugin}-{}",
+                case.file_stem().unwrap_or_default().to_string_lossy()
+            );
+            fs::write(
+                corpus.join(name),
+                [head.as_bytes(), &message[line..]].concat(),
+            )?;
         }
     }
     Ok(())

@@ -34,7 +34,8 @@ libfuzzer_sys::fuzz_target!(init: drop(cases::corpus("words").expect("a corpus")
     }
 });
 
-/// Whatever a body is, it is read as something that can be carried, or there is an alert that says why not.
+/// Whatever a body is, it is read as something that can be carried, or there is an alert that says
+/// why not.
 fn bodies(request: &Request) {
     match body::read(request) {
         Ok(reading) => {
@@ -44,7 +45,11 @@ fn bodies(request: &Request) {
         }
         Err(why) => {
             let alert = body::unreadable::alert(request, &why, Priority::Low);
-            assert!(alert.priority <= Priority::High && alert.details.is_some() && !alert.title.is_empty());
+            assert!(
+                alert.priority <= Priority::High
+                    && alert.details.is_some()
+                    && !alert.title.is_empty()
+            );
         }
     }
 }
@@ -55,10 +60,18 @@ fn forms(request: &Request, body: &[u8]) {
     let fields: Option<Vec<(&str, &str)>> = read
         .fields()
         .iter()
-        .map(|(name, value)| Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?)))
+        .map(|(name, value)| {
+            Some((
+                std::str::from_utf8(name).ok()?,
+                std::str::from_utf8(value).ok()?,
+            ))
+        })
         .collect();
     if let Some(fields) = fields {
-        assert_eq!(Form::parse(form::write(&fields).as_bytes()).fields(), read.fields());
+        assert_eq!(
+            Form::parse(form::write(&fields).as_bytes()).fields(),
+            read.fields()
+        );
     }
     let view = View::from(request);
     let form = over_url::form(&view);
@@ -69,9 +82,15 @@ fn forms(request: &Request, body: &[u8]) {
 fn proofs(request: &mut Request) {
     let schemes = [
         Scheme::Bearer,
-        Scheme::Basic { user: "user".to_owned() },
+        Scheme::Basic {
+            user: "user".to_owned(),
+        },
         Scheme::github(),
-        Scheme::Signed(Signed { algorithm: Algorithm::Sha1, encoding: Encoding::Base64, ..Signed::new("x-signature") }),
+        Scheme::Signed(Signed {
+            algorithm: Algorithm::Sha1,
+            encoding: Encoding::Base64,
+            ..Signed::new("x-signature")
+        }),
         Scheme::grafana(),
         Scheme::TwilioSharedKey,
         Scheme::Slack,
@@ -80,7 +99,10 @@ fn proofs(request: &mut Request) {
         Scheme::Twilio,
     ];
     for scheme in schemes {
-        assert!(!scheme.verify(request, SECRET).is_good(), "{scheme:?} took what nobody signed");
+        assert!(
+            !scheme.verify(request, SECRET).is_good(),
+            "{scheme:?} took what nobody signed"
+        );
         // More fields are refused, whoever signed them.
         if matches!(scheme, Scheme::Twilio | Scheme::TwilioSharedKey)
             && Form::parse(&request.body.bytes()).fields().len() > over_url::MAX_FIELDS
@@ -89,7 +111,13 @@ fn proofs(request: &mut Request) {
         }
         let mut signed = request.clone();
         scheme.sign(&mut signed, SECRET);
-        assert!(scheme.verify(&signed, SECRET).is_good(), "{scheme:?} does not take its own signature");
-        assert!(!scheme.verify(&signed, "another").is_good(), "{scheme:?} took the signature of another secret");
+        assert!(
+            scheme.verify(&signed, SECRET).is_good(),
+            "{scheme:?} does not take its own signature"
+        );
+        assert!(
+            !scheme.verify(&signed, "another").is_good(),
+            "{scheme:?} took the signature of another secret"
+        );
     }
 }

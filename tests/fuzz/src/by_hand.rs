@@ -10,12 +10,16 @@ use tokio::runtime::Runtime;
 const MIB: usize = 1024 * 1024;
 
 /// The limits of a call.
-pub const LIMITS: CallLimits = CallLimits { time: Duration::from_millis(500), memory: 4 * MIB, output: MIB };
+pub const LIMITS: CallLimits = CallLimits {
+    time: Duration::from_millis(500),
+    memory: 4 * MIB,
+    output: MIB,
+};
 
-const DESCRIPTION: &str =
-    r#"{"contract":1,"name":"by-hand","version":"1.0.0","summary":"For the fuzzer.","settings":{}}"#;
+const DESCRIPTION: &str = r#"{"contract":1,"name":"by-hand","version":"1.0.0","summary":"For the fuzzer.","settings":{}}"#;
 
-/// Each of Extism's functions by its name, what it takes (`l`: i64, `i`: i32) and whether it gives an i64 (`l`), an i32 (`i`) or nothing.
+/// Each of Extism's functions by its name, what it takes (`l`: i64, `i`: i32) and whether it gives
+/// an i64 (`l`), an i32 (`i`) or nothing.
 const FUNCTIONS: [(&str, &str, &str); 26] = [
     ("input_length", "", "l"),
     ("input_offset", "", "l"),
@@ -57,9 +61,19 @@ impl Bench {
     /// # Panics
     /// Where the machine does not give what it needs.
     pub fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let options = SandboxOptions { cache_dir: None, instances: 8, max_memory: LIMITS.memory };
-        Self { runtime, sandbox: Sandbox::new(options).expect("a sandbox") }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let options = SandboxOptions {
+            cache_dir: None,
+            instances: 8,
+            max_memory: LIMITS.memory,
+        };
+        Self {
+            runtime,
+            sandbox: Sandbox::new(options).expect("a sandbox"),
+        }
     }
 
     /// Loads a plugin.
@@ -75,11 +89,13 @@ impl Bench {
     /// # Errors
     /// The kind of the failure.
     pub fn read(&self, plugin: &Plugin, input: &[u8]) -> Result<Answer, &'static str> {
-        self.runtime.block_on(plugin.read("here", input, &LIMITS)).map_err(|error| {
-            // What is told to the operator can be told.
-            let _ = (error.to_string(), error.advice());
-            error.kind()
-        })
+        self.runtime
+            .block_on(plugin.read("here", input, &LIMITS))
+            .map_err(|error| {
+                // What is told to the operator can be told.
+                let _ = (error.to_string(), error.advice());
+                error.kind()
+            })
     }
 }
 
@@ -111,9 +127,10 @@ pub fn clean() -> Vec<u8> {
     ))
 }
 
-/// A plugin that interprets its input: instructions of four bytes, *operation, target, a, b*, over sixteen registers of
-/// 64 bits. Operation 0 sets the target to the next eight bytes, 1 to register *a* plus the signed byte *b*, 2 writes *a*
-/// into the plugin's own memory, 3 grows that; each further one calls a function of the host with registers *a* and *b*.
+/// A plugin that interprets its input: instructions of four bytes, *operation, target, a, b*, over
+/// sixteen registers of 64 bits. Operation 0 sets the target to the next eight bytes, 1 to register
+/// *a* plus the signed byte *b*, 2 writes *a* into the plugin's own memory, 3 grows that; each
+/// further one calls a function of the host with registers *a* and *b*.
 pub fn interpreter() -> Vec<u8> {
     let mut calls = String::new();
     for (number, (name, takes, gives)) in (4..).zip(FUNCTIONS) {
@@ -131,7 +148,10 @@ pub fn interpreter() -> Vec<u8> {
             "i" => format!("(i64.store (local.get $target) (i64.extend_i32_u {call}))"),
             _ => call,
         };
-        let _ = write!(calls, "(if (i32.eq (local.get $operation) (i32.const {number})) (then {step}))");
+        let _ = write!(
+            calls,
+            "(if (i32.eq (local.get $operation) (i32.const {number})) (then {step}))"
+        );
     }
     plugin(&format!(
         "(local $at i64) (local $operation i32) (local $target i32) (local $a i64) (local $b i64)
@@ -167,8 +187,14 @@ fn plugin(read: &str) -> Vec<u8> {
     for (name, takes, gives) in FUNCTIONS {
         let kind = |kind| if kind == 'l' { " i64" } else { " i32" };
         let takes: String = takes.chars().map(kind).collect();
-        let gives: String = gives.chars().map(|gives| format!("(result{})", kind(gives))).collect();
-        let _ = write!(imports, r#"(import "extism:host/env" "{name}" (func ${name} (param{takes}) {gives}))"#);
+        let gives: String = gives
+            .chars()
+            .map(|gives| format!("(result{})", kind(gives)))
+            .collect();
+        let _ = write!(
+            imports,
+            r#"(import "extism:host/env" "{name}" (func ${name} (param{takes}) {gives}))"#
+        );
     }
     let describe = says(16384, DESCRIPTION);
     let text = format!(
@@ -184,13 +210,20 @@ fn plugin(read: &str) -> Vec<u8> {
 
 /// Code that answers this text.
 fn says(at: usize, text: &str) -> String {
-    let mut code = format!("(i64.store (i32.const {at}) (call $alloc (i64.const {})))", text.len());
+    let mut code = format!(
+        "(i64.store (i32.const {at}) (call $alloc (i64.const {})))",
+        text.len()
+    );
     for (place, byte) in text.bytes().enumerate() {
         let _ = write!(
             code,
             "(call $store_u8 (i64.add (i64.load (i32.const {at})) (i64.const {place})) (i32.const {byte}))"
         );
     }
-    let _ = write!(code, "(call $output_set (i64.load (i32.const {at})) (i64.const {})) (i32.const 0)", text.len());
+    let _ = write!(
+        code,
+        "(call $output_set (i64.load (i32.const {at})) (i64.const {})) (i32.const 0)",
+        text.len()
+    );
     code
 }

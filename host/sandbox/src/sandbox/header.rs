@@ -1,5 +1,5 @@
-//! The first bytes of what is given as a plugin. A compiler's words for a wrong file are about bytes; these are about
-//! what the file most likely is.
+//! The first bytes of what is given as a plugin. A compiler's words for a wrong file are about
+//! bytes; these are about what the file most likely is.
 
 /// Every core module begins so: the magic number, and version 1 of the binary format.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -13,7 +13,9 @@ pub(super) fn mistaken(bytes: &[u8]) -> Option<&'static str> {
         _ if bytes.starts_with(b"\0asm") && bytes.get(6..8) == Some(&[1, 0]) => {
             Some("it is a WebAssembly component, such as wasm32-wasip2 makes")
         }
-        _ if text.starts_with(b"(") || text.starts_with(b";;") => Some("it is WebAssembly's text format"),
+        _ if text.starts_with(b"(") || text.starts_with(b";;") => {
+            Some("it is WebAssembly's text format")
+        }
         _ if MODULE.starts_with(bytes) => Some("it ends within its first bytes"),
         _ => Some("it does not begin as WebAssembly does"),
     }

@@ -1,5 +1,5 @@
-//! A call that is looked at: for the author of a plugin, who wants to know what it used and what exactly it put out.
-//! It goes the way of [`Plugin::read`], which for its part counts nothing.
+//! A call that is looked at: for the author of a plugin, who wants to know what it used and what
+//! exactly it put out. It goes the way of [`Plugin::read`], which for its part counts nothing.
 
 use super::Plugin;
 use crate::answer;
@@ -36,17 +36,38 @@ impl Plugin {
     pub async fn measure(&self, source: &str, request: &[u8], limits: &CallLimits) -> Measured {
         let loaded = &*self.0;
         let (sandbox, code) = (&loaded.sandbox, &loaded.code);
-        let places = async { Ok((sandbox.place(&loaded.places).await?, sandbox.place(&sandbox.0.places).await?)) };
+        let places = async {
+            Ok((
+                sandbox.place(&loaded.places).await?,
+                sandbox.place(&sandbox.0.places).await?,
+            ))
+        };
         let _places = match places.await {
             Ok(places) => places,
-            Err(error) => return Measured { answer: Err(error), output: Vec::new(), used: Used::default() },
+            Err(error) => {
+                return Measured {
+                    answer: Err(error),
+                    output: Vec::new(),
+                    used: Used::default(),
+                };
+            }
         };
         let log = sandbox.log(&loaded.name, source);
         let call = Call::new(&sandbox.0.clock, log, request, limits);
-        let (result, used) = call.measure(&code.instance, code.initialize.as_ref(), &code.read).await;
+        let (result, used) = call
+            .measure(&code.instance, code.initialize.as_ref(), &code.read)
+            .await;
         match result {
-            Ok(output) => Measured { answer: answer::answer(&output).map_err(CallError::from), output, used },
-            Err(error) => Measured { answer: Err(error), output: Vec::new(), used },
+            Ok(output) => Measured {
+                answer: answer::answer(&output).map_err(CallError::from),
+                output,
+                used,
+            },
+            Err(error) => Measured {
+                answer: Err(error),
+                output: Vec::new(),
+                used,
+            },
         }
     }
 }

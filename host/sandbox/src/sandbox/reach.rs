@@ -1,5 +1,6 @@
-//! The reach of a plugin: its imports, in words, and its exports. The list is complete: a function that is not imported cannot
-//! be called, and [`super::Sandbox::load`] refuses imports outside this list.
+//! The reach of a plugin: its imports, in words, and its exports. The list is complete: a function
+//! that is not imported cannot be called, and [`super::Sandbox::load`] refuses imports outside this
+//! list.
 
 use super::Plugin;
 use crate::{abi, wasi};
@@ -26,28 +27,40 @@ impl Plugin {
 
     /// Returns the names of its exports, in the order of the module.
     pub fn exports(&self) -> Vec<String> {
-        self.0.code.instance.module().exports().map(|export| export.name().to_owned()).collect()
+        self.0
+            .code
+            .instance
+            .module()
+            .exports()
+            .map(|export| export.name().to_owned())
+            .collect()
     }
 }
 
 /// Returns the capability of a function; empty for a function outside the sandbox.
 fn meaning(module: &str, name: &str) -> &'static str {
     match (module, name) {
-        (abi::MODULE, "input_length" | "input_offset" | "input_load_u8" | "input_load_u64") => "reads the request",
+        (abi::MODULE, "input_length" | "input_offset" | "input_load_u8" | "input_load_u64") => {
+            "reads the request"
+        }
         (
             abi::MODULE,
-            "length" | "length_unsafe" | "alloc" | "free" | "load_u8" | "load_u64" | "store_u8" | "store_u64",
+            "length" | "length_unsafe" | "alloc" | "free" | "load_u8" | "load_u64" | "store_u8"
+            | "store_u64",
         ) => "uses memory that the host lends for one call",
         (abi::MODULE, "output_set") => "answers",
         (abi::MODULE, "error_set") => "says why it failed",
-        (abi::MODULE, "config_get") => "asks for configuration, of which there is none beside the settings",
+        (abi::MODULE, "config_get") => {
+            "asks for configuration, of which there is none beside the settings"
+        }
         (abi::MODULE, "var_get" | "var_set") => "keeps variables, which end with the call",
         (abi::MODULE, "http_request" | "http_status_code" | "http_headers") => {
             "links HTTP, which it cannot use: asking for a request ends the call"
         }
-        (abi::MODULE, "log_trace" | "log_debug" | "log_info" | "log_warn" | "log_error" | "get_log_level") => {
-            "writes to the gateway's log"
-        }
+        (
+            abi::MODULE,
+            "log_trace" | "log_debug" | "log_info" | "log_warn" | "log_error" | "get_log_level",
+        ) => "writes to the gateway's log",
         (wasi::MODULE, "fd_write") => "prints, to the gateway's log",
         (wasi::MODULE, "proc_exit") => "may end itself",
         (wasi::MODULE, _) => "links WASI, which has nothing behind it",
@@ -61,7 +74,10 @@ mod tests {
 
     #[test]
     fn every_function_that_a_plugin_may_import_has_a_meaning() {
-        for (module, functions) in [(abi::MODULE, &abi::FUNCTIONS[..]), (wasi::MODULE, &wasi::FUNCTIONS)] {
+        for (module, functions) in [
+            (abi::MODULE, &abi::FUNCTIONS[..]),
+            (wasi::MODULE, &wasi::FUNCTIONS),
+        ] {
             for name in functions {
                 assert_ne!(meaning(module, name), "", "{module}.{name}");
             }

@@ -9,9 +9,15 @@ async fn the_input_is_read_by_bytes_and_by_words() {
         "",
         &[
             ("(call $input_length)", 10),
-            ("(i64.extend_i32_u (call $input_load_u8 (i64.const 9)))", u64::from(b'9')),
+            (
+                "(i64.extend_i32_u (call $input_load_u8 (i64.const 9)))",
+                u64::from(b'9'),
+            ),
             ("(call $input_load_u64 (i64.const 0))", word),
-            ("(call $input_load_u64 (i64.const 2))", u64::from_le_bytes(*b"23456789")),
+            (
+                "(call $input_load_u64 (i64.const 2))",
+                u64::from_le_bytes(*b"23456789"),
+            ),
         ],
     );
     assert_answered(&super::read(&read).await);
@@ -37,9 +43,15 @@ async fn the_input_is_a_block_of_the_hosts_memory_too() {
     let read = checked(
         "(local.set $a (call $input_offset))",
         &[
-            ("(i64.extend_i32_u (i64.ge_u (local.get $a) (i64.const 8)))", 1),
+            (
+                "(i64.extend_i32_u (i64.ge_u (local.get $a) (i64.const 8)))",
+                1,
+            ),
             ("(call $length (local.get $a))", 10),
-            ("(i64.extend_i32_u (call $load_u8 (i64.add (local.get $a) (i64.const 1))))", u64::from(b'1')),
+            (
+                "(i64.extend_i32_u (call $load_u8 (i64.add (local.get $a) (i64.const 1))))",
+                u64::from(b'1'),
+            ),
         ],
     );
     assert_answered(&super::read(&read).await);
@@ -47,8 +59,15 @@ async fn the_input_is_a_block_of_the_hosts_memory_too() {
 
 #[tokio::test]
 async fn an_empty_input_has_no_block() {
-    let read = checked("", &[("(call $input_length)", 0), ("(call $input_offset)", 0)]);
-    let plugin = load(ByHand { read: &read, ..ByHand::default() }).await;
+    let read = checked(
+        "",
+        &[("(call $input_length)", 0), ("(call $input_offset)", 0)],
+    );
+    let plugin = load(ByHand {
+        read: &read,
+        ..ByHand::default()
+    })
+    .await;
     assert_answered(&plugin.read("here", b"", &LIMITS).await);
 }
 
@@ -59,10 +78,16 @@ async fn a_block_holds_what_is_stored_in_it() {
          (call $store_u64 (local.get $a) (i64.const 0x1122334455667788))
          (call $store_u8 (i64.add (local.get $a) (i64.const 15)) (i32.const 0x1ff))",
         &[
-            ("(i64.extend_i32_u (i64.ge_u (local.get $a) (i64.const 8)))", 1),
+            (
+                "(i64.extend_i32_u (i64.ge_u (local.get $a) (i64.const 8)))",
+                1,
+            ),
             ("(call $load_u64 (local.get $a))", 0x1122_3344_5566_7788),
             ("(i64.extend_i32_u (call $load_u8 (local.get $a)))", 0x88),
-            ("(i64.extend_i32_u (call $load_u8 (i64.add (local.get $a) (i64.const 15))))", 0xff),
+            (
+                "(i64.extend_i32_u (call $load_u8 (i64.add (local.get $a) (i64.const 15))))",
+                0xff,
+            ),
         ],
     );
     assert_answered(&super::read(&read).await);
@@ -87,7 +112,10 @@ async fn loads_out_of_range_give_zero_and_stores_do_nothing() {
             ("(call $load_u64 (i64.const -1))", 0),
             ("(call $load_u64 (i64.const 0x4000000000000000))", 0),
             ("(i64.extend_i32_u (call $load_u8 (i64.const 7)))", 0),
-            ("(i64.extend_i32_u (call $load_u8 (i64.add (local.get $a) (i64.const 8))))", 0),
+            (
+                "(i64.extend_i32_u (call $load_u8 (i64.add (local.get $a) (i64.const 8))))",
+                0,
+            ),
         ],
     );
     assert_answered(&super::read(&read).await);
@@ -154,7 +182,10 @@ async fn free_of_nothing_of_the_unknown_and_of_the_freed_does_nothing() {
         &[
             ("(i64.sub (local.get $c) (local.get $a))", 0),
             ("(call $length (local.get $b))", 8),
-            ("(i64.extend_i32_u (i64.ne (call $alloc (i64.const 8)) (local.get $c)))", 1),
+            (
+                "(i64.extend_i32_u (i64.ne (call $alloc (i64.const 8)) (local.get $c)))",
+                1,
+            ),
         ],
     );
     assert_answered(&super::read(&read).await);
@@ -188,17 +219,36 @@ async fn a_megabyte_passes_through_in_and_out() {
             (br $next)))
         (call $output_set (local.get $a) (call $input_length))
         (i32.const 0)";
-    let plugin = load(ByHand { read, ..ByHand::default() }).await;
-    let limits = CallLimits { output: 2 * MIB, ..LIMITS };
+    let plugin = load(ByHand {
+        read,
+        ..ByHand::default()
+    })
+    .await;
+    let limits = CallLimits {
+        output: 2 * MIB,
+        ..LIMITS
+    };
     let answer = plugin.read("here", input.as_bytes(), &limits).await;
     assert!(matches!(answer, Ok(Answer::Ignored { reason }) if reason.starts_with("xxx")));
 }
 
 #[tokio::test]
 async fn running_out_of_bytes_ends_the_call() {
-    assert_failed(read("(drop (call $alloc (i64.const 0x40000000))) (call $answer)").await, "host_memory", "bytes");
-    assert_failed(read("(drop (call $alloc (i64.const -1))) (call $answer)").await, "host_memory", "bytes");
-    assert_failed(read("(drop (call $alloc (i64.const -8))) (call $answer)").await, "host_memory", "bytes");
+    assert_failed(
+        read("(drop (call $alloc (i64.const 0x40000000))) (call $answer)").await,
+        "host_memory",
+        "bytes",
+    );
+    assert_failed(
+        read("(drop (call $alloc (i64.const -1))) (call $answer)").await,
+        "host_memory",
+        "bytes",
+    );
+    assert_failed(
+        read("(drop (call $alloc (i64.const -8))) (call $answer)").await,
+        "host_memory",
+        "bytes",
+    );
     let forever = "(loop $next (drop (call $alloc (i64.const 0x100000))) (br $next)) (unreachable)";
     assert_failed(read(forever).await, "host_memory", "bytes");
 }
@@ -222,7 +272,10 @@ async fn the_output_must_lie_in_the_hosts_memory() {
         assert_failed(result, "output", "no range of the memory");
     }
     for length in ["0x7fffffffffffffff", "-1", "1048577"] {
-        let result = read(&format!("(call $output_set (i64.const 8) (i64.const {length})) (i32.const 0)")).await;
+        let result = read(&format!(
+            "(call $output_set (i64.const 8) (i64.const {length})) (i32.const 0)"
+        ))
+        .await;
         assert_failed(result, "output", "the limit is 1048576");
     }
 }
@@ -234,7 +287,11 @@ async fn an_answer_of_nothing_is_none() {
 
 #[tokio::test]
 async fn a_return_code_other_than_zero_is_a_failure() {
-    assert_failed(read("(drop (call $answer)) (i32.const 7)").await, "error", "(code 7)");
+    assert_failed(
+        read("(drop (call $answer)) (i32.const 7)").await,
+        "error",
+        "(code 7)",
+    );
 }
 
 const OOPS: &str = r#"(data (i32.const 32768) "oops\nagain")"#;
@@ -242,15 +299,29 @@ const OOPS: &str = r#"(data (i32.const 32768) "oops\nagain")"#;
 #[tokio::test]
 async fn error_set_is_a_failure_even_with_return_code_zero() {
     let read = "(call $error_set (call $text (i32.const 32768) (i32.const 10))) (call $answer)";
-    let plugin = load(ByHand { read, more: OOPS, ..ByHand::default() }).await;
-    assert_failed(plugin.read("here", INPUT, &LIMITS).await, "error", r"an error: oops\nagain");
+    let plugin = load(ByHand {
+        read,
+        more: OOPS,
+        ..ByHand::default()
+    })
+    .await;
+    assert_failed(
+        plugin.read("here", INPUT, &LIMITS).await,
+        "error",
+        r"an error: oops\nagain",
+    );
 }
 
 #[tokio::test]
 async fn an_error_can_be_taken_back() {
     let read = "(call $error_set (call $text (i32.const 32768) (i32.const 4)))
         (call $error_set (i64.const 0)) (call $answer)";
-    let plugin = load(ByHand { read, more: OOPS, ..ByHand::default() }).await;
+    let plugin = load(ByHand {
+        read,
+        more: OOPS,
+        ..ByHand::default()
+    })
+    .await;
     assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
 }
 
@@ -264,7 +335,11 @@ async fn an_error_at_no_handle_is_none() {
 async fn there_is_no_configuration_beside_the_settings() {
     let read = checked(
         "(local.set $a (call $alloc (i64.const 3))) (local.set $b (call $config_get (local.get $a)))",
-        &[("(local.get $b)", 0), ("(call $length (local.get $a))", 0), ("(call $config_get (i64.const -1))", 0)],
+        &[
+            ("(local.get $b)", 0),
+            ("(call $length (local.get $a))", 0),
+            ("(call $config_get (i64.const -1))", 0),
+        ],
     );
     assert_answered(&super::read(&read).await);
 }
@@ -287,7 +362,12 @@ async fn variables_last_for_one_call() {
             ("(call $var_get (i64.const -1))", 0),
         ],
     );
-    let plugin = load(ByHand { read: &read, more: NAME, ..ByHand::default() }).await;
+    let plugin = load(ByHand {
+        read: &read,
+        more: NAME,
+        ..ByHand::default()
+    })
+    .await;
     assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
     assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
 }
@@ -300,7 +380,12 @@ async fn a_variable_can_be_removed() {
          (call $var_set (i64.const -1) (i64.const -1))",
         &[("(call $var_get (call $name))", 0)],
     );
-    let plugin = load(ByHand { read: &read, more: NAME, ..ByHand::default() }).await;
+    let plugin = load(ByHand {
+        read: &read,
+        more: NAME,
+        ..ByHand::default()
+    })
+    .await;
     assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
 }
 
@@ -328,8 +413,19 @@ async fn variables_are_bounded_in_number_and_in_bytes() {
 
 #[tokio::test]
 async fn an_http_request_is_denied() {
-    let result = read("(drop (call $http_request (i64.const 8) (i64.const 0))) (call $answer)").await;
-    assert_failed(result, "denied", "an HTTP request, which no plugin may have");
-    let read = checked("", &[("(i64.extend_i32_s (call $http_status_code))", 0), ("(call $http_headers)", 0)]);
+    let result =
+        read("(drop (call $http_request (i64.const 8) (i64.const 0))) (call $answer)").await;
+    assert_failed(
+        result,
+        "denied",
+        "an HTTP request, which no plugin may have",
+    );
+    let read = checked(
+        "",
+        &[
+            ("(i64.extend_i32_s (call $http_status_code))", 0),
+            ("(call $http_headers)", 0),
+        ],
+    );
     assert_answered(&super::read(&read).await);
 }

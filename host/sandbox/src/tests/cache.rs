@@ -7,14 +7,25 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 async fn load_with(dir: &Path) -> Plugin {
-    let options = SandboxOptions { cache_dir: Some(dir.to_owned()), instances: 4, max_memory: MIB };
-    let plugin = Sandbox::new(options).unwrap().load("hand-made", &ByHand::default().wasm()).await.unwrap();
+    let options = SandboxOptions {
+        cache_dir: Some(dir.to_owned()),
+        instances: 4,
+        max_memory: MIB,
+    };
+    let plugin = Sandbox::new(options)
+        .unwrap()
+        .load("hand-made", &ByHand::default().wasm())
+        .await
+        .unwrap();
     assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
     plugin
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
-    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -36,8 +47,16 @@ async fn one_file() -> (TempDir, PathBuf, PathBuf) {
     let parent = TempDir::new().unwrap();
     let dir = parent.path().join("plugins");
     let plugin = load_with(&dir).await;
-    let [file] = &files(&dir)[..] else { panic!("{:?}", files(&dir)) };
-    assert!(file.file_name().unwrap().to_str().unwrap().starts_with(plugin.sha256()));
+    let [file] = &files(&dir)[..] else {
+        panic!("{:?}", files(&dir))
+    };
+    assert!(
+        file.file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with(plugin.sha256())
+    );
     (parent, dir, file.clone())
 }
 
@@ -54,7 +73,12 @@ async fn a_compiled_plugin_is_kept_for_its_owner_only_and_used_again() {
 async fn a_torn_file_is_compiled_again() {
     let (_parent, dir, file) = one_file().await;
     let whole = fs::read(&file).unwrap();
-    for torn in [&whole[..0], &whole[..7], &whole[..40], &whole[..whole.len() - 1]] {
+    for torn in [
+        &whole[..0],
+        &whole[..7],
+        &whole[..40],
+        &whole[..whole.len() - 1],
+    ] {
         fs::write(&file, torn).unwrap();
         load_with(&dir).await;
         assert_eq!(fs::read(&file).unwrap().len(), whole.len());

@@ -7,9 +7,16 @@ use tokio::task::yield_now;
 const LOOP: &str = "(loop $forever (br $forever)) (unreachable)";
 
 async fn two(sandbox: &Sandbox) -> (Plugin, Plugin) {
-    let hostile = ByHand { read: LOOP, ..ByHand::default() }.wasm();
+    let hostile = ByHand {
+        read: LOOP,
+        ..ByHand::default()
+    }
+    .wasm();
     let healthy = ByHand::default().wasm();
-    let (hostile, healthy) = tokio::join!(sandbox.load("hostile", &hostile), sandbox.load("healthy", &healthy));
+    let (hostile, healthy) = tokio::join!(
+        sandbox.load("hostile", &hostile),
+        sandbox.load("healthy", &healthy)
+    );
     (hostile.unwrap(), healthy.unwrap())
 }
 
@@ -85,7 +92,17 @@ async fn hostile_and_healthy_calls_mix_on_all_threads() {
     ];
     let mut tasks = JoinSet::new();
     for (read, kind) in broken.into_iter().zip(["trap", "host_memory", "memory"]) {
-        let plugin = sandbox.load(kind, &ByHand { read, ..ByHand::default() }.wasm()).await.unwrap();
+        let plugin = sandbox
+            .load(
+                kind,
+                &ByHand {
+                    read,
+                    ..ByHand::default()
+                }
+                .wasm(),
+            )
+            .await
+            .unwrap();
         tasks.spawn(async move {
             for _ in 0..50 {
                 assert_failed(plugin.read("there", INPUT, &LIMITS).await, kind, "");

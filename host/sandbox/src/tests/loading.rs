@@ -22,7 +22,10 @@ async fn the_hash_is_that_of_the_wasm() {
     let wasm = ByHand::default().wasm();
     let plugin = sandbox().load("hand-made", &wasm).await.unwrap();
     use sha2::{Digest, Sha256};
-    let expected: String = Sha256::digest(&wasm).iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected: String = Sha256::digest(&wasm)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     assert_eq!(plugin.sha256(), expected);
 }
 
@@ -31,7 +34,12 @@ async fn what_is_no_wasm_is_refused() {
     for bytes in [&b""[..], b"\0asm", b"(module)", b"\x7fELF"] {
         let error = refused(bytes).await;
         assert!(matches!(error, LoadError::Module { .. }), "{error}");
-        assert!(error.to_string().starts_with("plugin `hand-made` is not a WebAssembly module"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("plugin `hand-made` is not a WebAssembly module"),
+            "{error}"
+        );
     }
 }
 
@@ -67,34 +75,83 @@ async fn an_import_of_another_type_is_refused() {
 
 #[tokio::test]
 async fn a_missing_export_is_named() {
-    let error = refused(&parse(r#"(module (func (export "read") (result i32) (i32.const 0)))"#)).await.to_string();
+    let error = refused(&parse(
+        r#"(module (func (export "read") (result i32) (i32.const 0)))"#,
+    ))
+    .await
+    .to_string();
     assert!(error.contains("does not export `describe`"), "{error}");
-    let error = refused(&parse(r#"(module (func (export "describe") (result i32) (i32.const 0)))"#)).await.to_string();
+    let error = refused(&parse(
+        r#"(module (func (export "describe") (result i32) (i32.const 0)))"#,
+    ))
+    .await
+    .to_string();
     assert!(error.contains("does not export `read`"), "{error}");
     assert!(error.contains("plugin_sdk::export!"), "{error}");
 }
 
 #[tokio::test]
 async fn an_export_of_another_type_is_named() {
-    let error =
-        refused(&parse(r#"(module (func (export "describe") (param i64 i32) (result f32) (unreachable)))"#)).await;
-    assert!(error.to_string().contains("exports, as a function of type (i64, i32) -> (f32), `describe`"), "{error}");
-    let error = refused(&parse(r#"(module (memory (export "describe") 1))"#)).await.to_string();
-    assert!(error.contains("exports, but not as a function, `describe`"), "{error}");
+    let error = refused(&parse(
+        r#"(module (func (export "describe") (param i64 i32) (result f32) (unreachable)))"#,
+    ))
+    .await;
+    assert!(
+        error
+            .to_string()
+            .contains("exports, as a function of type (i64, i32) -> (f32), `describe`"),
+        "{error}"
+    );
+    let error = refused(&parse(r#"(module (memory (export "describe") 1))"#))
+        .await
+        .to_string();
+    assert!(
+        error.contains("exports, but not as a function, `describe`"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn another_version_of_the_contract_says_which_side_to_rebuild() {
-    let old = refused(&ByHand { description: r#"{"contract":0}"#, ..ByHand::default() }.wasm()).await;
+    let old = refused(
+        &ByHand {
+            description: r#"{"contract":0}"#,
+            ..ByHand::default()
+        }
+        .wasm(),
+    )
+    .await;
     assert!(matches!(old, LoadError::Contract { found: 0, .. }), "{old}");
-    assert!(old.to_string().contains("the plugin is the older side; rebuild it"), "{old}");
-    let new = refused(&ByHand { description: r#"{"contract":2,"other":[]}"#, ..ByHand::default() }.wasm()).await;
-    assert!(new.to_string().contains("the host is the older side; update the gateway"), "{new}");
+    assert!(
+        old.to_string()
+            .contains("the plugin is the older side; rebuild it"),
+        "{old}"
+    );
+    let new = refused(
+        &ByHand {
+            description: r#"{"contract":2,"other":[]}"#,
+            ..ByHand::default()
+        }
+        .wasm(),
+    )
+    .await;
+    assert!(
+        new.to_string()
+            .contains("the host is the older side; update the gateway"),
+        "{new}"
+    );
 }
 
 #[tokio::test]
 async fn a_description_that_is_none_is_named_by_its_field() {
-    let error = refused(&ByHand { description: r#"{"contract":1,"name":5}"#, ..ByHand::default() }.wasm()).await;
+    let error = refused(
+        &ByHand {
+            description: r#"{"contract":1,"name":5}"#,
+            ..ByHand::default()
+        }
+        .wasm(),
+    )
+    .await;
     assert_eq!(
         error.to_string(),
         "plugin `hand-made` failed in `describe`: the plugin's answer does not keep the contract: `name`: invalid type: \
@@ -111,12 +168,19 @@ async fn a_plugin_that_cannot_describe_itself_is_refused() {
             (func (export "read") (result i32) (unreachable)))"#,
     ))
     .await;
-    assert!(error.to_string().contains("failed in `describe`: the plugin crashed"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("failed in `describe`: the plugin crashed"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn more_memory_than_any_source_may_have_is_refused() {
-    let error = refused(&parse(r#"(module (memory 1000))"#)).await.to_string();
+    let error = refused(&parse(r#"(module (memory 1000))"#))
+        .await
+        .to_string();
     assert!(error.contains("memory"), "{error}");
 }
 
@@ -145,18 +209,41 @@ async fn every_function_that_is_listed_can_be_imported_and_no_other() {
 #[tokio::test]
 async fn plugin_that_exports_check_is_asked_about_settings() {
     let silent = load(ByHand::default()).await;
-    assert_eq!(silent.check("here", b"{}").await.unwrap(), Checked::default());
+    assert_eq!(
+        silent.check("here", b"{}").await.unwrap(),
+        Checked::default()
+    );
 
-    let verdict = r#"{"mistakes":[{"path":"/a","found":"odd","help":"even"}],"authenticates":true}"#;
+    let verdict =
+        r#"{"mistakes":[{"path":"/a","found":"odd","help":"even"}],"authenticates":true}"#;
     let check = r#"(func (export "check") (result i32) (call $answer))"#;
-    let plugin = load(ByHand { answer: verdict, more: check, ..ByHand::default() }).await;
+    let plugin = load(ByHand {
+        answer: verdict,
+        more: check,
+        ..ByHand::default()
+    })
+    .await;
     let checked = plugin.check("here", b"{}").await.unwrap();
-    assert_eq!((checked.mistakes[0].path.as_str(), checked.authenticates), ("/a", Some(true)));
+    assert_eq!(
+        (checked.mistakes[0].path.as_str(), checked.authenticates),
+        ("/a", Some(true))
+    );
 
-    let nonsense = load(ByHand { answer: "7", more: check, ..ByHand::default() }).await;
-    assert!(matches!(nonsense.check("here", b"{}").await, Err(CallError::Answer(_))));
+    let nonsense = load(ByHand {
+        answer: "7",
+        more: check,
+        ..ByHand::default()
+    })
+    .await;
+    assert!(matches!(
+        nonsense.check("here", b"{}").await,
+        Err(CallError::Answer(_))
+    ));
 
-    let wrong = ByHand { more: r#"(func (export "check") (param i32))"#, ..ByHand::default() };
+    let wrong = ByHand {
+        more: r#"(func (export "check") (param i32))"#,
+        ..ByHand::default()
+    };
     let error = refused(&wrong.wasm()).await.to_string();
     assert!(error.contains("of type (i32) -> (),"), "{error}");
 }

@@ -15,13 +15,20 @@ impl Log {
     fn at(level: Level) -> (Self, DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
-        let subscriber = fmt().with_ansi(false).with_max_level(level).with_writer(move || writer.clone()).finish();
+        let subscriber = fmt()
+            .with_ansi(false)
+            .with_max_level(level)
+            .with_writer(move || writer.clone())
+            .finish();
         (log, tracing::subscriber::set_default(subscriber))
     }
 
     fn lines(&self) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains("sandbox::log")).map(str::to_owned).collect()
+        text.lines()
+            .filter(|line| line.contains("sandbox::log"))
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -40,7 +47,12 @@ const TEXT: &str = r#"(data (i32.const 32768) "all is \1b[1mwell\nreally\ff")
     (func $line (result i64) (call $text (i32.const 32768) (i32.const 24)))"#;
 
 async fn log(read: &str) {
-    let plugin = load(ByHand { read, more: TEXT, ..ByHand::default() }).await;
+    let plugin = load(ByHand {
+        read,
+        more: TEXT,
+        ..ByHand::default()
+    })
+    .await;
     assert_answered(&plugin.read("twilio-prod", INPUT, &LIMITS).await);
 }
 
@@ -50,9 +62,18 @@ async fn a_line_names_its_source_and_its_plugin_and_stays_one_line() {
     log("(call $log_warn (call $line)) (call $log_trace (call $line)) (call $answer)").await;
     let lines = found.lines();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].contains(" WARN ") && lines[1].contains("TRACE "), "{lines:?}");
-    assert!(lines[0].contains(r#"all is \u{1b}[1mwell\nreally"#), "{lines:?}");
-    assert!(lines[0].contains(r#"source="twilio-prod" plugin="hand-made""#), "{lines:?}");
+    assert!(
+        lines[0].contains(" WARN ") && lines[1].contains("TRACE "),
+        "{lines:?}"
+    );
+    assert!(
+        lines[0].contains(r#"all is \u{1b}[1mwell\nreally"#),
+        "{lines:?}"
+    );
+    assert!(
+        lines[0].contains(r#"source="twilio-prod" plugin="hand-made""#),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -66,7 +87,10 @@ async fn a_flood_is_cut_off_and_said_so_in_one_line() {
     .await;
     let lines = found.lines();
     assert_eq!(lines.len(), 65, "{lines:?}");
-    assert!(lines[64].contains("4936 further lines were suppressed"), "{lines:?}");
+    assert!(
+        lines[64].contains("4936 further lines were suppressed"),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -75,7 +99,12 @@ async fn long_lines_are_cut_at_the_limit_of_bytes() {
     let more = format!(r##"(data (i32.const 32768) "{}")"##, "#".repeat(20_000));
     let read = "(call $log_error (call $text (i32.const 32768) (i32.const 20000)))
         (call $log_error (call $text (i32.const 32768) (i32.const 20000))) (call $answer)";
-    let plugin = load(ByHand { read, more: &more, ..ByHand::default() }).await;
+    let plugin = load(ByHand {
+        read,
+        more: &more,
+        ..ByHand::default()
+    })
+    .await;
     assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
     let lines = found.lines();
     assert_eq!(lines.len(), 2);
@@ -98,5 +127,11 @@ async fn a_message_is_freed_and_one_at_no_handle_is_ignored() {
 #[tokio::test]
 async fn the_level_is_one_that_extism_knows() {
     let (_log, _guard) = Log::at(Level::TRACE);
-    assert_answered(&read(&checked("", &[("(i64.extend_i32_s (call $get_log_level))", 0)])).await);
+    assert_answered(
+        &read(&checked(
+            "",
+            &[("(i64.extend_i32_s (call $get_log_level))", 0)],
+        ))
+        .await,
+    );
 }

@@ -18,10 +18,17 @@ use std::time::Duration;
 
 const MIB: usize = 1024 * 1024;
 
-const LIMITS: CallLimits = CallLimits { time: Duration::from_secs(20), memory: 4 * MIB, output: MIB };
+const LIMITS: CallLimits = CallLimits {
+    time: Duration::from_secs(20),
+    memory: 4 * MIB,
+    output: MIB,
+};
 
 /// For plugins that run until they are stopped.
-const BRIEF: CallLimits = CallLimits { time: Duration::from_millis(20), ..LIMITS };
+const BRIEF: CallLimits = CallLimits {
+    time: Duration::from_millis(20),
+    ..LIMITS
+};
 
 const DESCRIPTION: &str =
     r#"{"contract":1,"name":"hand-made","version":"1.0.0","summary":"For a test.","settings":{}}"#;
@@ -59,8 +66,9 @@ const IMPORTS: &str = r#"
     (import "extism:host/env" "log_error" (func $log_error (param i64)))
     (import "extism:host/env" "get_log_level" (func $get_log_level (result i32)))"#;
 
-/// A plugin by hand. In `read`, `$a`, `$b` and `$c` are i64 variables, `(call $answer)` answers and gives 0, and
-/// `(call $text (i32.const at) (i32.const length))` puts a piece of the plugin's memory into a block.
+/// A plugin by hand. In `read`, `$a`, `$b` and `$c` are i64 variables, `(call $answer)` answers and
+/// gives 0, and `(call $text (i32.const at) (i32.const length))` puts a piece of the plugin's
+/// memory into a block.
 struct ByHand<'a> {
     read: &'a str,
     answer: &'a str,
@@ -73,7 +81,13 @@ struct ByHand<'a> {
 
 impl Default for ByHand<'_> {
     fn default() -> Self {
-        Self { read: "(call $answer)", answer: ANSWER, description: DESCRIPTION, imports: "", more: "" }
+        Self {
+            read: "(call $answer)",
+            answer: ANSWER,
+            description: DESCRIPTION,
+            imports: "",
+            more: "",
+        }
     }
 }
 
@@ -123,7 +137,12 @@ fn escaped(text: &str) -> String {
 }
 
 fn sandbox() -> Sandbox {
-    Sandbox::new(SandboxOptions { cache_dir: None, instances: 16, max_memory: 16 * MIB }).unwrap()
+    Sandbox::new(SandboxOptions {
+        cache_dir: None,
+        instances: 16,
+        max_memory: 16 * MIB,
+    })
+    .unwrap()
 }
 
 async fn load(plugin: ByHand<'_>) -> Plugin {
@@ -136,11 +155,17 @@ async fn refused(wasm: &[u8]) -> LoadError {
 
 /// Returns the result of a plugin with this `read`.
 async fn read(read: &str) -> Result<Answer, CallError> {
-    load(ByHand { read, ..ByHand::default() }).await.read("here", INPUT, &LIMITS).await
+    load(ByHand {
+        read,
+        ..ByHand::default()
+    })
+    .await
+    .read("here", INPUT, &LIMITS)
+    .await
 }
 
-/// A `read` that does `steps`, and answers if each of these i64 expressions has its value; otherwise it returns the
-/// place of the first that has not, from 1.
+/// A `read` that does `steps`, and answers if each of these i64 expressions has its value;
+/// otherwise it returns the place of the first that has not, from 1.
 fn checked(steps: &str, expressions: &[(&str, u64)]) -> String {
     let checks = expressions.iter().zip(1..).fold(String::new(), |mut checks, ((expression, value), place)| {
         let _ = write!(
@@ -154,7 +179,10 @@ fn checked(steps: &str, expressions: &[(&str, u64)]) -> String {
 }
 
 fn assert_answered(result: &Result<Answer, CallError>) {
-    assert!(matches!(result, Ok(Answer::Alerts(alerts)) if alerts[0].event_id == "e1"), "{result:?}");
+    assert!(
+        matches!(result, Ok(Answer::Alerts(alerts)) if alerts[0].event_id == "e1"),
+        "{result:?}"
+    );
 }
 
 #[track_caller]

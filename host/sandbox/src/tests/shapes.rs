@@ -1,10 +1,19 @@
-//! Modules of shapes that no compiler of plugins makes, and calls that ask for more than anybody needs.
+//! Modules of shapes that no compiler of plugins makes, and calls that ask for more than anybody
+//! needs.
 
 use super::*;
 
 /// Returns the reason why a plugin with these further fields is refused.
 async fn refusal(more: &str) -> String {
-    refused(&ByHand { more, ..ByHand::default() }.wasm()).await.to_string()
+    refused(
+        &ByHand {
+            more,
+            ..ByHand::default()
+        }
+        .wasm(),
+    )
+    .await
+    .to_string()
 }
 
 /// Returns the reason why a module of this text, which may have no memory of its own, is refused.
@@ -41,16 +50,31 @@ async fn a_memory_is_not_needed() {
     );
     // It gets as far as its answer, which is empty.
     let error = refused(&wat::parse_str(text).unwrap()).await.to_string();
-    assert!(error.contains("failed in `describe`") && error.contains("answer"), "{error}");
+    assert!(
+        error.contains("failed in `describe`") && error.contains("answer"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn data_that_does_not_fit_is_refused_when_it_is_loaded() {
     // Past its end, past the limit of every source, and a segment of 20 MiB.
     for (fields, word) in [
-        (r#"(memory 1) (data (i32.const 65535) "ab")"#.to_owned(), "out of bounds memory access"),
-        (r#"(memory 1) (data (i32.const -1) "a")"#.to_owned(), "out of bounds memory access"),
-        (format!(r#"(memory 320) (data (i32.const 0) "{}")"#, "a".repeat(20 * MIB)), "memory"),
+        (
+            r#"(memory 1) (data (i32.const 65535) "ab")"#.to_owned(),
+            "out of bounds memory access",
+        ),
+        (
+            r#"(memory 1) (data (i32.const -1) "a")"#.to_owned(),
+            "out of bounds memory access",
+        ),
+        (
+            format!(
+                r#"(memory 320) (data (i32.const 0) "{}")"#,
+                "a".repeat(20 * MIB)
+            ),
+            "memory",
+        ),
     ] {
         let error = refusal_of(&fields).await;
         assert!(error.contains(word), "{error}");
@@ -60,14 +84,28 @@ async fn data_that_does_not_fit_is_refused_when_it_is_loaded() {
 #[tokio::test]
 async fn a_segment_that_is_copied_in_later_stays_within_the_memory() {
     let more = format!(r#"(data $large "{}")"#, "a".repeat(MIB));
-    let read = format!("(memory.init $large (i32.const 0) (i32.const 0) (i32.const {MIB})) (call $answer)");
-    let plugin = load(ByHand { read: &read, more: &more, ..ByHand::default() }).await;
-    assert_failed(plugin.read("here", INPUT, &LIMITS).await, "trap", "out of bounds memory access");
+    let read = format!(
+        "(memory.init $large (i32.const 0) (i32.const 0) (i32.const {MIB})) (call $answer)"
+    );
+    let plugin = load(ByHand {
+        read: &read,
+        more: &more,
+        ..ByHand::default()
+    })
+    .await;
+    assert_failed(
+        plugin.read("here", INPUT, &LIMITS).await,
+        "trap",
+        "out of bounds memory access",
+    );
 }
 
 #[tokio::test]
 async fn tables_are_few_and_small_from_the_start() {
-    for tables in ["(table 10001 funcref)".to_owned(), "(table 1 funcref)".repeat(5)] {
+    for tables in [
+        "(table 10001 funcref)".to_owned(),
+        "(table 1 funcref)".repeat(5),
+    ] {
         let error = refusal(&tables).await;
         assert!(error.contains("table"), "{error}");
     }
@@ -78,28 +116,54 @@ async fn tables_are_few_and_small_from_the_start() {
 #[tokio::test]
 async fn broken_start_function_is_found_at_load() {
     let error = refusal("(func $start (loop $forever (br $forever))) (start $start)").await;
-    assert!(error.contains("failed in `describe`") && error.contains("time limit"), "{error}");
+    assert!(
+        error.contains("failed in `describe`") && error.contains("time limit"),
+        "{error}"
+    );
     let error = refusal("(func $start (unreachable)) (start $start)").await;
-    assert!(error.contains("failed in `describe`") && error.contains("unreachable"), "{error}");
+    assert!(
+        error.contains("failed in `describe`") && error.contains("unreachable"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn an_indirect_call_of_another_type_or_of_nothing_is_a_trap() {
     for (read, word) in [
-        ("(call_indirect (param i64) (result i32) (i64.const 0) (i32.const 0))", "indirect call type mismatch"),
-        ("(call_indirect (result i32) (i32.const 1))", "uninitialized element"),
-        ("(call_indirect (result i32) (i32.const 7))", "out of bounds table access"),
+        (
+            "(call_indirect (param i64) (result i32) (i64.const 0) (i32.const 0))",
+            "indirect call type mismatch",
+        ),
+        (
+            "(call_indirect (result i32) (i32.const 1))",
+            "uninitialized element",
+        ),
+        (
+            "(call_indirect (result i32) (i32.const 7))",
+            "out of bounds table access",
+        ),
     ] {
-        let plugin =
-            load(ByHand { read, more: "(table 2 funcref) (elem (i32.const 0) func $answer)", ..ByHand::default() });
-        assert_failed(plugin.await.read("here", INPUT, &LIMITS).await, "trap", word);
+        let plugin = load(ByHand {
+            read,
+            more: "(table 2 funcref) (elem (i32.const 0) func $answer)",
+            ..ByHand::default()
+        });
+        assert_failed(
+            plugin.await.read("here", INPUT, &LIMITS).await,
+            "trap",
+            word,
+        );
     }
 }
 
 #[tokio::test]
 async fn exports_that_the_host_does_not_know_are_left_alone() {
     let more = r#"(global (export "_initialize") i32 (i32.const 0)) (func (export "alloc") (unreachable))"#;
-    let plugin = load(ByHand { more, ..ByHand::default() }).await;
+    let plugin = load(ByHand {
+        more,
+        ..ByHand::default()
+    })
+    .await;
     assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
 }
 
@@ -124,16 +188,24 @@ async fn flood_of_host_calls_ends_at_a_limit() {
                 (loop $forever {flood} (br $forever))))
              (call $answer)"
         );
-        let plugin = load(ByHand { read: &read, ..ByHand::default() }).await;
+        let plugin = load(ByHand {
+            read: &read,
+            ..ByHand::default()
+        })
+        .await;
         let error = plugin.read("here", b"x", &BRIEF).await.unwrap_err();
-        assert!(matches!(error.kind(), "time" | "host_memory"), "{flood}: {error}");
+        assert!(
+            matches!(error.kind(), "time" | "host_memory"),
+            "{flood}: {error}"
+        );
         assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_calls_never_read_each_others_memory() {
-    // The hostile one fills all that it can get with ones; the other looks for anything that is not zero.
+    // The hostile one fills all that it can get with ones; the other looks for anything that is not
+    // zero.
     let write = "(local.set $a (call $alloc (i64.const 65536)))
         (loop $next
             (call $store_u64 (i64.add (local.get $a) (local.get $b)) (i64.const -1))
@@ -149,12 +221,22 @@ async fn concurrent_calls_never_read_each_others_memory() {
             (br_if $next (i64.lt_u (local.tee $b (i64.add (local.get $b) (i64.const 8))) (i64.const 40000))))
         (call $answer)";
     let sandbox = sandbox();
-    let by_hand = |read| ByHand { read, ..ByHand::default() }.wasm();
+    let by_hand = |read| {
+        ByHand {
+            read,
+            ..ByHand::default()
+        }
+        .wasm()
+    };
     let hostile = sandbox.load("hostile", &by_hand(write)).await.unwrap();
     let healthy = sandbox.load("healthy", &by_hand(look)).await.unwrap();
     let breaking = tokio::spawn(async move {
         for _ in 0..40 {
-            assert_failed(hostile.read("here", INPUT, &LIMITS).await, "trap", "unreachable");
+            assert_failed(
+                hostile.read("here", INPUT, &LIMITS).await,
+                "trap",
+                "unreachable",
+            );
         }
     });
     for _ in 0..40 {

@@ -14,7 +14,15 @@ async fn read(read: &str) -> Result<Answer, CallError> {
     // At 32768 a piece of 5 bytes, at 32776 one outside the memory.
     let more = r#"(data (i32.const 32768) "\00\81\00\00\05\00\00\00" "\ff\ff\ff\7f\05\00\00\00")
         (data (i32.const 33024) "hello")"#;
-    load(ByHand { read, imports: WASI, more, ..ByHand::default() }).await.read("here", INPUT, &LIMITS).await
+    load(ByHand {
+        read,
+        imports: WASI,
+        more,
+        ..ByHand::default()
+    })
+    .await
+    .read("here", INPUT, &LIMITS)
+    .await
 }
 
 fn number(call: &str) -> String {
@@ -24,15 +32,39 @@ fn number(call: &str) -> String {
 #[tokio::test]
 async fn there_is_no_environment_clock_or_randomness() {
     let checks = [
-        (number("(call $environ_sizes_get (i32.const 40000) (i32.const 40004))"), 0),
+        (
+            number("(call $environ_sizes_get (i32.const 40000) (i32.const 40004))"),
+            0,
+        ),
         (number("(i32.load (i32.const 40000))"), 0),
-        (number("(call $environ_sizes_get (i32.const -1) (i32.const 40004))"), 21),
-        (number("(call $environ_get (i32.const 40000) (i32.const 40004))"), 0),
-        (number("(call $random_get (i32.const 40000) (i32.const 8))"), 52),
-        (number("(call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 40000))"), 52),
+        (
+            number("(call $environ_sizes_get (i32.const -1) (i32.const 40004))"),
+            21,
+        ),
+        (
+            number("(call $environ_get (i32.const 40000) (i32.const 40004))"),
+            0,
+        ),
+        (
+            number("(call $random_get (i32.const 40000) (i32.const 8))"),
+            52,
+        ),
+        (
+            number("(call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 40000))"),
+            52,
+        ),
     ];
-    let checks: Vec<_> = checks.iter().map(|(call, value)| (call.as_str(), *value)).collect();
-    assert_answered(&read(&checked("(i64.store (i32.const 40000) (i64.const -1))", &checks)).await);
+    let checks: Vec<_> = checks
+        .iter()
+        .map(|(call, value)| (call.as_str(), *value))
+        .collect();
+    assert_answered(
+        &read(&checked(
+            "(i64.store (i32.const 40000) (i64.const -1))",
+            &checks,
+        ))
+        .await,
+    );
 }
 
 #[tokio::test]
@@ -52,12 +84,23 @@ async fn what_is_printed_goes_to_the_log_and_other_files_do_not_exist() {
         (write(1, -1, 1, 40000), 21),
         (write(1, 32768, -1, 40000), 21),
     ];
-    let checks: Vec<_> = checks.iter().map(|(call, value)| (call.as_str(), *value)).collect();
+    let checks: Vec<_> = checks
+        .iter()
+        .map(|(call, value)| (call.as_str(), *value))
+        .collect();
     assert_answered(&read(&checked("", &checks)).await);
 }
 
 #[tokio::test]
 async fn a_plugin_that_exits_fails_its_call() {
-    assert_failed(read("(call $proc_exit (i32.const 3)) (call $answer)").await, "exit", "exit code 3");
-    assert_failed(read("(call $proc_exit (i32.const 0)) (call $answer)").await, "exit", "exit code 0");
+    assert_failed(
+        read("(call $proc_exit (i32.const 3)) (call $answer)").await,
+        "exit",
+        "exit code 3",
+    );
+    assert_failed(
+        read("(call $proc_exit (i32.const 0)) (call $answer)").await,
+        "exit",
+        "exit code 0",
+    );
 }

@@ -13,7 +13,9 @@ use crate::sources::Source;
 
 /// Prints it as text.
 pub fn text(path: &Path, examination: &Examination) -> std::io::Result<()> {
-    let Some((config, loaded)) = &examination.known else { return Ok(()) };
+    let Some((config, loaded)) = &examination.known else {
+        return Ok(());
+    };
     let mut out = std::io::stdout().lock();
     let verdict = match examination.warnings.len() {
         0 => "configuration OK".to_owned(),
@@ -22,7 +24,12 @@ pub fn text(path: &Path, examination: &Examination) -> std::io::Result<()> {
     writeln!(out, "{}: {verdict}\n", path.display())?;
     gateway(&mut out, config)?;
     for destination in &config.destinations {
-        writeln!(out, "\ndestination {}\n  {}", destination.name, destination.kind.shown())?;
+        writeln!(
+            out,
+            "\ndestination {}\n  {}",
+            destination.name,
+            destination.kind.shown()
+        )?;
     }
     // The steps of a plugin are the same for all its sources, but for the URL.
     let mut told = HashMap::new();
@@ -38,7 +45,11 @@ fn gateway(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
         out,
         "Listens at {}{} for {}; keeps its data in {}.",
         gateway.listen,
-        if gateway.tls.is_some() { " with TLS" } else { "" },
+        if gateway.tls.is_some() {
+            " with TLS"
+        } else {
+            ""
+        },
         gateway.public_url,
         gateway.data_dir.display()
     )?;
@@ -46,10 +57,20 @@ fn gateway(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
         && let Ok(credentials) = tls.read().and_then(|pem| tls.understand(&pem))
     {
         let names = credentials.names().join(", ");
-        writeln!(out, "Its certificate is for {}; it expires at {}.", plain::line(&names), credentials.validity.end())?;
+        writeln!(
+            out,
+            "Its certificate is for {}; it expires at {}.",
+            plain::line(&names),
+            credentials.validity.end()
+        )?;
     }
     match &gateway.admin {
-        Some(Admin { address, tokens, tls, .. }) => {
+        Some(Admin {
+            address,
+            tokens,
+            tls,
+            ..
+        }) => {
             let scheme = if tls.is_some() { "https" } else { "http" };
             let by_certificate = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
             let asked = match (by_certificate, !tokens.is_empty()) {
@@ -63,15 +84,25 @@ fn gateway(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
         None => writeln!(out, "Health and metrics are off.")?,
     }
     if let Some(destination) = &gateway.operator_destination {
-        writeln!(out, "Reports trouble with destinations and the disk at {destination}.")?;
+        writeln!(
+            out,
+            "Reports trouble with destinations and the disk at {destination}."
+        )?;
     }
     Ok(())
 }
 
-fn source<'s>(out: &mut impl Write, source: &'s Source, told: &mut HashMap<&'s str, &'s str>) -> std::io::Result<()> {
+fn source<'s>(
+    out: &mut impl Write,
+    source: &'s Source,
+    told: &mut HashMap<&'s str, &'s str>,
+) -> std::io::Result<()> {
     let description = source.plugin.description();
     writeln!(out, "\nsource {}", source.name)?;
-    let plugin = format!("{} {}: {}", description.name, description.version, description.summary);
+    let plugin = format!(
+        "{} {}: {}",
+        description.name, description.version, description.summary
+    );
     writeln!(out, "  plugin      {}", plain::line(&plugin))?;
     writeln!(out, "  sha256      {}", source.plugin.sha256())?;
     writeln!(out, "  destination {}", source.destination)?;
@@ -85,14 +116,22 @@ fn source<'s>(out: &mut impl Write, source: &'s Source, told: &mut HashMap<&'s s
         None => {
             told.insert(source.plugin.sha256(), &source.name);
             let steps = plain::lines(&description.setup.replace("{url}", &url));
-            writeln!(out, "  to set up   {}", steps.trim().replace('\n', "\n              "))
+            writeln!(
+                out,
+                "  to set up   {}",
+                steps.trim().replace('\n', "\n              ")
+            )
         }
     }
 }
 
 /// Prints it as one JSON document, whatever is wrong with it.
 pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
-    let Examination { known, errors, warnings } = examination;
+    let Examination {
+        known,
+        errors,
+        warnings,
+    } = examination;
     let mut document = json!({
         "file": path,
         "ok": errors.is_empty() && warnings.is_empty(),
@@ -124,7 +163,11 @@ pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
 
 fn cause(cause: &Cause<'_>) -> Value {
     let at = cause.first.position;
-    let also: Vec<_> = cause.others.iter().map(|at| json!({ "line": at.line, "column": at.column })).collect();
+    let also: Vec<_> = cause
+        .others
+        .iter()
+        .map(|at| json!({ "line": at.line, "column": at.column }))
+        .collect();
     json!({
         "file": cause.first.file,
         "line": at.map(|at| at.line),

@@ -1,7 +1,9 @@
-//! `events export`: makes a case of a plugin from a stored request, without the credentials that it came with.
+//! `events export`: makes a case of a plugin from a stored request, without the credentials that it
+//! came with.
 //!
-//! No secret is needed for it, and none goes into a file: each secret setting becomes a stand-in, and the request is signed
-//! anew with that stand-in where the SDK knows the scheme. Secrets that can be read are looked for in the request.
+//! No secret is needed for it, and none goes into a file: each secret setting becomes a stand-in,
+//! and the request is signed anew with that stand-in where the SDK knows the scheme. Secrets that
+//! can be read are looked for in the request.
 
 mod redaction;
 
@@ -40,7 +42,8 @@ pub struct Export {
     /// A request's id, as it was answered to the sender, or an event's
     #[arg(value_name = "ID|EVENT_ID")]
     id: String,
-    /// The name of the case: its files are NAME.http, NAME.json and, where it needs them, NAME.settings.json
+    /// The name of the case: its files are NAME.http, NAME.json and, where it needs them,
+    /// NAME.settings.json
     #[arg(long = "case", value_name = "NAME", value_parser = case_name)]
     name: String,
     /// The folder of the plugin's cases
@@ -55,12 +58,22 @@ pub fn export(what: &Export) -> Outcome {
     let path = what.file.path()?;
     let data_dir = what.file.data_dir()?;
     // The files of the case are written as the user who asks.
-    let mut found = owner::as_owner(&data_dir, || Ok(super::find(&History::open(&data_dir)?, &what.id)?))?;
+    let mut found = owner::as_owner(&data_dir, || {
+        Ok(super::find(&History::open(&data_dir)?, &what.id)?)
+    })?;
     let record = match found.pop() {
         Some(only) if found.is_empty() => only,
         other => {
-            let ids: Vec<_> = found.iter().chain(&other).map(|request| request.id.as_str()).collect();
-            return Err(Failure::Usage(format!("{} is in several requests; name one: {}", what.id, ids.join(" "))));
+            let ids: Vec<_> = found
+                .iter()
+                .chain(&other)
+                .map(|request| request.id.as_str())
+                .collect();
+            return Err(Failure::Usage(format!(
+                "{} is in several requests; name one: {}",
+                what.id,
+                ids.join(" ")
+            )));
         }
     };
     if record.source == OWN_SOURCE {
@@ -79,17 +92,39 @@ pub fn export(what: &Export) -> Outcome {
     })
 }
 
-/// Returns the secrets of the configuration that can be read; those of the others are known by their places only.
+/// Returns the secrets of the configuration that can be read; those of the others are known by
+/// their places only.
 fn known_secrets(path: &Path, source: &Source, variables: &Variables) -> Vec<String> {
-    let Ok(draft) = Config::draft(path, &|name| variables.get(name)) else { return Vec::new() };
+    let Ok(draft) = Config::draft(path, &|name| variables.get(name)) else {
+        return Vec::new();
+    };
     let config = draft.config;
-    let mut known: Vec<_> = config.sources.iter().flat_map(|source| &source.tokens).collect();
-    known.extend(config.destinations.iter().flat_map(|destination| destination.kind.secrets()));
+    let mut known: Vec<_> = config
+        .sources
+        .iter()
+        .flat_map(|source| &source.tokens)
+        .collect();
+    known.extend(
+        config
+            .destinations
+            .iter()
+            .flat_map(|destination| destination.kind.secrets()),
+    );
     known.extend(config.gateway.admin.iter().flat_map(|admin| &admin.tokens));
-    let mut known: Vec<_> = known.into_iter().map(|secret| secret.expose().to_owned()).collect();
-    let settings = config.sources.iter().find(|one| *one.name == *source.name).map(|one| &one.settings);
+    let mut known: Vec<_> = known
+        .into_iter()
+        .map(|secret| secret.expose().to_owned())
+        .collect();
+    let settings = config
+        .sources
+        .iter()
+        .find(|one| *one.name == *source.name)
+        .map(|one| &one.settings);
     for secret in &source.plugin.description().secrets {
-        texts(settings.and_then(|settings| settings.value().get(secret)), &mut known);
+        texts(
+            settings.and_then(|settings| settings.value().get(secret)),
+            &mut known,
+        );
     }
     known
 }
@@ -115,10 +150,14 @@ async fn source(config: &Path, name: &str) -> Result<Source, Failure> {
              plugin's schema wants secrets of another shape, and the case has to be written by hand."
         ))
     })?;
-    Ok(loaded.sources.pop().ok_or_else(|| anyhow!("the configuration has no source"))?)
+    Ok(loaded
+        .sources
+        .pop()
+        .ok_or_else(|| anyhow!("the configuration has no source"))?)
 }
 
-/// Returns the stored request as a case has it: redacted, at the time of every case, and signed with the stand-in.
+/// Returns the stored request as a case has it: redacted, at the time of every case, and signed
+/// with the stand-in.
 fn request(
     record: &RequestRecord,
     source: &Source,
@@ -138,7 +177,8 @@ fn request(
         proved: None,
         settings: redaction::settings(source.settings(), &source.plugin.description().secrets)?,
     };
-    let scheme = Scheme::of(&request).map(|scheme| redaction::scheme(scheme, request.settings.get()));
+    let scheme =
+        Scheme::of(&request).map(|scheme| redaction::scheme(scheme, request.settings.get()));
     let settings = source.settings().value();
     redaction.learn_request(&record.url, &request.headers, &record.body, settings);
     request.url = redaction.url(&record.url);
@@ -152,7 +192,12 @@ fn request(
 }
 
 /// Writes the files of the case, and says what became of it.
-async fn write(what: &Export, source: &Source, request: &Request, redaction: &Redaction) -> Result<String, Failure> {
+async fn write(
+    what: &Export,
+    source: &Source,
+    request: &Request,
+    redaction: &Redaction,
+) -> Result<String, Failure> {
     let file = |ending: &str| what.dir.join(format!("{}.{ending}", what.name));
     let (message, answer_file, settings_file) = (file("http"), file("json"), file("settings.json"));
     for path in [&message, &answer_file, &settings_file] {
@@ -161,20 +206,30 @@ async fn write(what: &Export, source: &Source, request: &Request, redaction: &Re
         }
     }
     let input = serde_json::to_vec(request)?;
-    let Measured { answer, output, .. } =
-        source.plugin.measure(&source.name, &input, &call_limits(source.limits())).await;
-    std::fs::create_dir_all(&what.dir).with_context(|| format!("cannot make the folder {}", what.dir.display()))?;
+    let Measured { answer, output, .. } = source
+        .plugin
+        .measure(&source.name, &input, &call_limits(source.limits()))
+        .await;
+    std::fs::create_dir_all(&what.dir)
+        .with_context(|| format!("cannot make the folder {}", what.dir.display()))?;
     create(&message, &case::write_request(request))?;
     let mut said = format!("wrote {}\n", message.display());
     let settings = case::pretty(request.settings.get())?;
     let shared = std::fs::read_to_string(what.dir.join("settings.json")).ok();
-    if shared.and_then(|shared| case::pretty(&shared).ok()).as_ref() != Some(&settings) {
+    if shared
+        .and_then(|shared| case::pretty(&shared).ok())
+        .as_ref()
+        != Some(&settings)
+    {
         create(&settings_file, settings.as_bytes())?;
         said += &format!("wrote {}\n", settings_file.display());
     }
     match answer {
         Ok(answer) => {
-            create(&answer_file, case::pretty(&String::from_utf8_lossy(&output))?.as_bytes())?;
+            create(
+                &answer_file,
+                case::pretty(&String::from_utf8_lossy(&output))?.as_bytes(),
+            )?;
             said += &format!("wrote {}\n", answer_file.display());
             if let Answer::Rejected(rejection) = answer {
                 said += &format!(
@@ -200,7 +255,9 @@ async fn write(what: &Export, source: &Source, request: &Request, redaction: &Re
 
 /// Says what was hidden, and what is left to look at.
 fn left(request: &Request, redaction: &Redaction) -> String {
-    let Redaction { places, left_out, .. } = redaction;
+    let Redaction {
+        places, left_out, ..
+    } = redaction;
     let mut said = format!(
         "credentials are replaced by {STAND_IN:?}, where they are called so and, in {places} more places, where their value \
          stands\n"
@@ -211,12 +268,26 @@ fn left(request: &Request, redaction: &Redaction) -> String {
             left_out.join(", ")
         );
     }
-    let names: Vec<_> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
-    let names = if names.is_empty() { "no header".to_owned() } else { format!("the headers {}", names.join(", ")) };
+    let names: Vec<_> = request
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let names = if names.is_empty() {
+        "no header".to_owned()
+    } else {
+        format!("the headers {}", names.join(", "))
+    };
     said += &format!("left in: the URL, {names}, and the body\n");
-    let encoding = request.headers.iter().find(|(name, _)| name == "content-encoding").map(|(_, value)| value.as_str());
+    let encoding = request
+        .headers
+        .iter()
+        .find(|(name, _)| name == "content-encoding")
+        .map(|(_, value)| value.as_str());
     if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
-        said += &format!("the body is compressed ({encoding}) and was NOT searched for credentials: look into it\n");
+        said += &format!(
+            "the body is compressed ({encoding}) and was NOT searched for credentials: look into it\n"
+        );
     }
     said + "look for personal data in what is left before you share the case\n"
 }
@@ -224,9 +295,13 @@ fn left(request: &Request, redaction: &Redaction) -> String {
 /// Writes a file that is not there yet.
 fn create(path: &Path, content: &[u8]) -> Outcome {
     match OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(mut file) => Ok(file.write_all(content).with_context(|| format!("cannot write {}", path.display()))?),
+        Ok(mut file) => Ok(file
+            .write_all(content)
+            .with_context(|| format!("cannot write {}", path.display()))?),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(taken(path)),
-        Err(error) => Err(anyhow!(error).context(format!("cannot write {}", path.display())).into()),
+        Err(error) => Err(anyhow!(error)
+            .context(format!("cannot write {}", path.display()))
+            .into()),
     }
 }
 
@@ -242,5 +317,7 @@ fn case_name(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     let reserved = "and not `settings`, which is what the settings of all cases are called";
-    Err(format!("a case is called by letters, digits, dashes and underscores, as in http-502, {reserved}"))
+    Err(format!(
+        "a case is called by letters, digits, dashes and underscores, as in http-502, {reserved}"
+    ))
 }

@@ -32,7 +32,8 @@ pub struct List {
     /// Only this state: pending, delivered, dead, failed, ignored or dismissed
     #[arg(long, value_parser = state)]
     state: Option<ListedState>,
-    /// Only what came in since: a duration, as in 90min, 24h or 7d, or a time, as in 2026-01-31T08:00:00Z
+    /// Only what came in since: a duration, as in 90min, 24h or 7d, or a time, as in
+    /// 2026-01-31T08:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Timestamp>,
     /// At most so many
@@ -68,76 +69,141 @@ pub fn list(what: &List) -> Outcome {
     } else if lines.is_empty() {
         writeln!(out, "no events")?;
     } else {
-        let width = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).map_or(WIDTH, |size| size.ws_col));
+        let width = out
+            .is_terminal()
+            .then(|| rustix::termios::tcgetwinsize(&out).map_or(WIDTH, |size| size.ws_col));
         writeln!(out, "{}", table(&lines, &TimeZone::system(), width))?;
     }
     if is_cut {
         out.flush()?;
-        eprintln!("there are more: these are the newest {}; see --limit, --since, --source and --state", what.limit);
+        eprintln!(
+            "there are more: these are the newest {}; see --limit, --since, --source and --state",
+            what.limit
+        );
     }
     Ok(())
 }
 
 /// Returns the lines as a table, each on one line and none wider than a terminal of `width`.
 fn table(lines: &[Line], zone: &TimeZone, width: Option<u16>) -> String {
-    let newest = lines.first().and_then(|line| line.received_at.parse::<Timestamp>().ok()).unwrap_or_default();
-    let zone_name = newest.to_zoned_datetime(zone.clone()).strftime("%Z").to_string();
+    let newest = lines
+        .first()
+        .and_then(|line| line.received_at.parse::<Timestamp>().ok())
+        .unwrap_or_default();
+    let zone_name = newest
+        .to_zoned_datetime(zone.clone())
+        .strftime("%Z")
+        .to_string();
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     if let Some(width) = width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
     }
     let received = format!("RECEIVED ({})", plain::line(&zone_name));
-    table.set_header([received.as_str(), "STATE", "PRIORITY", "SOURCE", "ID", "TITLE"]);
+    table.set_header([
+        received.as_str(),
+        "STATE",
+        "PRIORITY",
+        "SOURCE",
+        "ID",
+        "TITLE",
+    ]);
     for line in lines {
         let priority = line.priority.map_or("-", |priority| priority.as_str());
         let id = line.event_id.as_deref().unwrap_or(&line.request);
         let at = local(&line.received_at, zone);
         let title = match &line.last_at {
-            Some(last) => format!("{} (repeated {} times, last at {})", line.title, line.repeated, local(last, zone)),
+            Some(last) => format!(
+                "{} (repeated {} times, last at {})",
+                line.title,
+                line.repeated,
+                local(last, zone)
+            ),
             None => line.title.clone(),
         };
         let cells = [&*at, &*line.state, priority, &*line.source, id, &*title].map(plain::line);
         table.add_row(cells.map(|cell| cell.trim_end().to_owned()));
-        if let Some(row) = table.row_mut(table.row_count() - 1).filter(|_| width.is_some()) {
+        if let Some(row) = table
+            .row_mut(table.row_count() - 1)
+            .filter(|_| width.is_some())
+        {
             row.max_height(1);
         }
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Returns a time of the store as a clock on the wall of the reader shows it.
 fn local(time: &str, zone: &TimeZone) -> String {
     match time.parse::<Timestamp>() {
-        Ok(time) => time.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Ok(time) => time
+            .to_zoned_datetime(zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string(),
         Err(_) => time.to_owned(),
     }
 }
 
 /// Tells a source without events from one that nobody configured.
 fn is_known(source: &str, file: &ConfigFile) -> Outcome {
-    // Where the configuration is wrong elsewhere, its sources are not known, and nothing is to be said of them.
-    let Ok(config) = Config::load_without_secrets(&file.path()?, "unknown") else { return Ok(()) };
+    // Where the configuration is wrong elsewhere, its sources are not known, and nothing is to be
+    // said of them.
+    let Ok(config) = Config::load_without_secrets(&file.path()?, "unknown") else {
+        return Ok(());
+    };
     let names = || config.sources.iter().map(|source| source.name.as_str());
     if source == OWN_SOURCE || names().any(|name| name == source) {
         return Ok(());
     }
-    let near = did_you_mean(source, names()).map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+    let near = did_you_mean(source, names())
+        .map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
     let known = listed(names().chain([OWN_SOURCE]), "and");
-    Err(Failure::Usage(format!("no event is of a source {:?}; the sources are {known}{near}", plain::line(source))))
+    Err(Failure::Usage(format!(
+        "no event is of a source {:?}; the sources are {known}{near}",
+        plain::line(source)
+    )))
 }
 
 /// The states, and other words for them that a person may try.
 const STATES: [(&str, ListedState, &[&str]); 6] = [
-    ("pending", ListedState::Pending, &["waiting", "queued", "open", "due", "held", "retry"]),
-    ("delivered", ListedState::Delivered, &["sent", "accepted", "done", "ok", "success"]),
-    ("dead", ListedState::Dead, &["dead-letter", "dead-letters", "refused", "rejected", "set-aside", "set_aside"]),
+    (
+        "pending",
+        ListedState::Pending,
+        &["waiting", "queued", "open", "due", "held", "retry"],
+    ),
+    (
+        "delivered",
+        ListedState::Delivered,
+        &["sent", "accepted", "done", "ok", "success"],
+    ),
+    (
+        "dead",
+        ListedState::Dead,
+        &[
+            "dead-letter",
+            "dead-letters",
+            "refused",
+            "rejected",
+            "set-aside",
+            "set_aside",
+        ],
+    ),
     ("ignored", ListedState::Ignored, &["dropped", "skipped"]),
     ("dismissed", ListedState::Dismissed, &["given-up", "closed"]),
-    ("failed", ListedState::Failed, &["error", "errors", "crashed", "kept", "raw", "unread"]),
+    (
+        "failed",
+        ListedState::Failed,
+        &["error", "errors", "crashed", "kept", "raw", "unread"],
+    ),
 ];
 
 fn state(text: &str) -> anyhow::Result<ListedState> {
@@ -145,8 +211,13 @@ fn state(text: &str) -> anyhow::Result<ListedState> {
         return Ok(*state);
     }
     let words = STATES.iter().map(|(word, ..)| *word);
-    let other = STATES.iter().find(|(_, _, others)| others.contains(&text.to_lowercase().as_str()));
-    match other.map(|(word, ..)| *word).or_else(|| did_you_mean(text, words.clone())) {
+    let other = STATES
+        .iter()
+        .find(|(_, _, others)| others.contains(&text.to_lowercase().as_str()));
+    match other
+        .map(|(word, ..)| *word)
+        .or_else(|| did_you_mean(text, words.clone()))
+    {
         Some(near) => Err(anyhow!("did you mean {near:?}?")),
         None => Err(anyhow!("write {}", listed(words, "or"))),
     }
@@ -156,9 +227,11 @@ pub fn since(text: &str) -> anyhow::Result<Timestamp> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
-    let duration = parse_duration(text)
-        .ok_or_else(|| anyhow!("write a duration, as in 24h, or a time, as in 2026-01-31T08:00:00Z"))?;
-    let now = Timestamp::from_millisecond(clock::wall_ms()).context("the machine's clock is not set")?;
+    let duration = parse_duration(text).ok_or_else(|| {
+        anyhow!("write a duration, as in 24h, or a time, as in 2026-01-31T08:00:00Z")
+    })?;
+    let now =
+        Timestamp::from_millisecond(clock::wall_ms()).context("the machine's clock is not set")?;
     now.checked_sub(duration).context("that is too long ago")
 }
 
@@ -198,9 +271,18 @@ mod tests {
     #[test]
     fn a_table_is_no_wider_than_the_terminal() {
         for width in [100, 120] {
-            let shown = table(&[line(&"long ".repeat(100)), line("short")], &TimeZone::UTC, Some(width));
+            let shown = table(
+                &[line(&"long ".repeat(100)), line("short")],
+                &TimeZone::UTC,
+                Some(width),
+            );
             assert_eq!(shown.lines().count(), 3, "{shown}");
-            assert!(shown.lines().all(|line| line.chars().count() <= usize::from(width)), "{shown}");
+            assert!(
+                shown
+                    .lines()
+                    .all(|line| line.chars().count() <= usize::from(width)),
+                "{shown}"
+            );
         }
     }
 
@@ -212,7 +294,10 @@ mod tests {
             ("pendign", "did you mean \"pending\"?"),
             ("SENT", "did you mean \"delivered\"?"),
             ("set-aside", "did you mean \"dead\"?"),
-            ("colour", "write pending, delivered, dead, ignored, dismissed or failed"),
+            (
+                "colour",
+                "write pending, delivered, dead, ignored, dismissed or failed",
+            ),
         ] {
             assert_eq!(state(word).unwrap_err().to_string(), said);
         }

@@ -51,7 +51,11 @@ pub fn bench(what: &Bench) -> Outcome {
         let plugin = subject.load(&subject::sandbox()?).await?;
         Ok(measure_all(&plugin, &cases, what.time, &mut io::stdout().lock()).await?)
     })?;
-    if all_answered { Ok(()) } else { Err(Failure::Run(anyhow!("not every case can be measured"))) }
+    if all_answered {
+        Ok(())
+    } else {
+        Err(Failure::Run(anyhow!("not every case can be measured")))
+    }
 }
 
 async fn measure_all(
@@ -61,7 +65,10 @@ async fn measure_all(
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
     let (limits, description) = (Limits::default(), plugin.description());
-    let (name, version) = (plain::lines(&description.name), plain::lines(&description.version));
+    let (name, version) = (
+        plain::lines(&description.name),
+        plain::lines(&description.version),
+    );
     writeln!(
         out,
         "{name} {version}, one call at a time, each in a fresh instance: the request in, the answer out and checked"
@@ -72,7 +79,12 @@ async fn measure_all(
             "This is a debug build of the gateway: only a release build (cargo build --release) gives figures."
         )?;
     }
-    let width = cases.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default().max("limit".len());
+    let width = cases
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or_default()
+        .max("limit".len());
     let mut all_answered = true;
     writeln!(
         out,
@@ -81,7 +93,12 @@ async fn measure_all(
     )?;
     for (name, request) in cases {
         match measure(plugin, request, &call_limits(&limits), time).await {
-            Ok(Figures { calls, median, p99, used }) => writeln!(
+            Ok(Figures {
+                calls,
+                median,
+                p99,
+                used,
+            }) => writeln!(
                 out,
                 "{name:<width$} {:>10} {:>10} {:>10} {:>10} {calls:>10}",
                 figures::time(median),
@@ -95,14 +112,26 @@ async fn measure_all(
             }
         }
     }
-    let (time, memory, output) = (limits.time, figures::size(limits.memory), figures::size(limits.output));
-    writeln!(out, "{:<width$} {:>10} {:>10} {memory:>10} {output:>10}", "limit", "", figures::time(time))?;
+    let (time, memory, output) = (
+        limits.time,
+        figures::size(limits.memory),
+        figures::size(limits.output),
+    );
+    writeln!(
+        out,
+        "{:<width$} {:>10} {:>10} {memory:>10} {output:>10}",
+        "limit",
+        "",
+        figures::time(time)
+    )?;
     Ok(all_answered)
 }
 
 /// The cases of the plugin, or the sample that the gateway carries with it.
 fn requests(subject: &Subject, only: Option<&str>) -> Result<Vec<(String, Request)>, Failure> {
-    let Some(folder) = subject.cases() else { return Ok(vec![sample(subject, only)?]) };
+    let Some(folder) = subject.cases() else {
+        return Ok(vec![sample(subject, only)?]);
+    };
     let mut requests = Vec::new();
     for path in cases::selected(&folder, only)? {
         let case = case::load_one(&path)?;
@@ -122,17 +151,28 @@ fn sample(subject: &Subject, only: Option<&str>) -> Result<(String, Request), Fa
     if let Some(only) = only.filter(|only| *only != SAMPLE) {
         return Err(cases::unknown(only, &[SAMPLE.to_owned()]));
     }
-    let settings = serde_json::from_str(sample.settings).context("the sample's settings are not JSON")?;
+    let settings =
+        serde_json::from_str(sample.settings).context("the sample's settings are not JSON")?;
     let request = case::parse_request(sample.request, settings, None, case::RECEIVED_AT)?;
     Ok((SAMPLE.to_owned(), request))
 }
 
-async fn measure(plugin: &Plugin, request: &Request, limits: &CallLimits, time: Duration) -> Result<Figures, String> {
+async fn measure(
+    plugin: &Plugin,
+    request: &Request,
+    limits: &CallLimits,
+    time: Duration,
+) -> Result<Figures, String> {
     let source = request.source.as_str();
     let request = serde_json::to_vec(request).map_err(|error| error.to_string())?;
     let Measured { answer, used, .. } = plugin.measure(source, &request, limits).await;
     answer.map_err(|error| format!("cannot be measured: {error}"))?;
-    let call = async || plugin.read(source, &request, limits).await.map_err(|error| error.to_string());
+    let call = async || {
+        plugin
+            .read(source, &request, limits)
+            .await
+            .map_err(|error| error.to_string())
+    };
     for _ in 0..WARM_UP {
         call().await?;
     }
@@ -145,7 +185,12 @@ async fn measure(plugin: &Plugin, request: &Request, limits: &CallLimits, time: 
     times.sort_unstable();
     // The smallest time that so many of a hundred calls stay within.
     let within = |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1];
-    Ok(Figures { calls: times.len(), median: within(50), p99: within(99), used })
+    Ok(Figures {
+        calls: times.len(),
+        median: within(50),
+        p99: within(99),
+        used,
+    })
 }
 
 fn time(text: &str) -> anyhow::Result<Duration> {

@@ -36,6 +36,10 @@ pub fn selected(folder: &Path, only: Option<&str>) -> Result<Vec<PathBuf>, Failu
 /// There is no case of this name, only of these.
 pub fn unknown(only: &str, names: &[String]) -> Failure {
     let names = || names.iter().map(String::as_str);
-    let near = did_you_mean(only, names()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
-    Failure::Usage(format!("there is no case \"{only}\", only {}{near}", listed(names(), "and")))
+    let near = did_you_mean(only, names())
+        .map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+    Failure::Usage(format!(
+        "there is no case \"{only}\", only {}{near}",
+        listed(names(), "and")
+    ))
 }

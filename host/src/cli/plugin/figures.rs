@@ -22,7 +22,12 @@ pub fn time(time: Duration) -> String {
 
 /// The limits of a call, in one breath.
 pub fn limits(limits: &Limits) -> String {
-    format!("{:?}, {} of memory and {} of output", limits.time, size(limits.memory), size(limits.output))
+    format!(
+        "{:?}, {} of memory and {} of output",
+        limits.time,
+        size(limits.memory),
+        size(limits.output)
+    )
 }
 
 #[cfg(test)]
@@ -31,9 +36,21 @@ mod tests {
 
     #[test]
     fn figures_have_the_unit_that_keeps_them_short() {
-        assert_eq!([size(0), size(1536), size(16 << 20)], ["0 B", "1.5 KiB", "16 MiB"]);
-        let [micro, milli] = [time(Duration::from_nanos(23_149)), time(Duration::from_micros(1420))];
-        assert_eq!([micro, milli, time(Duration::from_secs(2))], ["23.1 µs", "1.42 ms", "2.00 s"]);
-        assert_eq!(limits(&Limits::default()), "100ms, 16 MiB of memory and 1 MiB of output");
+        assert_eq!(
+            [size(0), size(1536), size(16 << 20)],
+            ["0 B", "1.5 KiB", "16 MiB"]
+        );
+        let [micro, milli] = [
+            time(Duration::from_nanos(23_149)),
+            time(Duration::from_micros(1420)),
+        ];
+        assert_eq!(
+            [micro, milli, time(Duration::from_secs(2))],
+            ["23.1 µs", "1.42 ms", "2.00 s"]
+        );
+        assert_eq!(
+            limits(&Limits::default()),
+            "100ms, 16 MiB of memory and 1 MiB of output"
+        );
     }
 }

@@ -23,8 +23,8 @@ use snippet::{Named, snippet};
 pub struct Inspect {
     #[command(flatten)]
     plugin: subject::Which,
-    /// As one JSON object: the fields of the contract's Description, and size (bytes), sha256, imports (`module.name`),
-    /// exports and problems, which is empty where all is well
+    /// As one JSON object: the fields of the contract's Description, and size (bytes), sha256,
+    /// imports (`module.name`), exports and problems, which is empty where all is well
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
     /// As the page for the plugin's documentation
@@ -58,7 +58,11 @@ pub fn inspect(what: &Inspect) -> Outcome {
             description,
             size: subject.wasm.len(),
             sha256: plugin.sha256(),
-            imports: plugin.imports().into_iter().map(|import| import.function).collect(),
+            imports: plugin
+                .imports()
+                .into_iter()
+                .map(|import| import.function)
+                .collect(),
             exports: plugin.exports(),
             problems: &problems,
         };
@@ -71,7 +75,13 @@ pub fn inspect(what: &Inspect) -> Outcome {
     for problem in &problems {
         eprintln!("problem: {}", plain::lines(problem));
     }
-    if problems.is_empty() { Ok(()) } else { Err(Failure::Run(anyhow!("the plugin does not keep the contract"))) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Run(anyhow!(
+            "the plugin does not keep the contract"
+        )))
+    }
 }
 
 fn named<'a>(subject: &'a Subject, sha256: Option<&'a str>) -> Named<'a> {
@@ -83,15 +93,34 @@ fn named<'a>(subject: &'a Subject, sha256: Option<&'a str>) -> Named<'a> {
 
 fn shown(subject: &Subject, plugin: &Plugin) -> String {
     let description = plugin.description();
-    let Description { name, version, summary, contract, url_suffix, setup, authenticates, .. } = description;
+    let Description {
+        name,
+        version,
+        summary,
+        contract,
+        url_suffix,
+        setup,
+        authenticates,
+        ..
+    } = description;
     let sender = if *authenticates {
         "the plugin proves who sends; a source needs no token"
     } else {
         "a source needs a token, unless a setting makes the plugin prove who sends"
     };
-    let suffix = if url_suffix.is_empty() { "nothing" } else { url_suffix.as_str() };
-    let (size, sha256, exports) = (figures::size(subject.wasm.len()), plugin.sha256(), plugin.exports().join(", "));
-    let mut setup = setup.trim().replace("{url}", &format!("<public_url>/in/<source>{url_suffix}"));
+    let suffix = if url_suffix.is_empty() {
+        "nothing"
+    } else {
+        url_suffix.as_str()
+    };
+    let (size, sha256, exports) = (
+        figures::size(subject.wasm.len()),
+        plugin.sha256(),
+        plugin.exports().join(", "),
+    );
+    let mut setup = setup
+        .trim()
+        .replace("{url}", &format!("<public_url>/in/<source>{url_suffix}"));
     if setup.is_empty() {
         setup.push_str("The plugin says nothing of it.");
     }
@@ -110,10 +139,26 @@ fn shown(subject: &Subject, plugin: &Plugin) -> String {
 fn settings_shown(description: &Description) -> String {
     let settings = settings(description);
     let mut lines = String::new();
-    for Row { name, kind, required, secret, default, description } in &settings.rows {
+    for Row {
+        name,
+        kind,
+        required,
+        secret,
+        default,
+        description,
+    } in &settings.rows
+    {
         let marks = [(*required, "required"), (*secret, "secret")];
-        let marks: Vec<_> = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
-        let marks = if marks.is_empty() { String::new() } else { format!("  ({})", marks.join(", ")) };
+        let marks: Vec<_> = marks
+            .iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, mark)| *mark)
+            .collect();
+        let marks = if marks.is_empty() {
+            String::new()
+        } else {
+            format!("  ({})", marks.join(", "))
+        };
         lines += &format!("  {name}{marks}\n      {kind}\n");
         if let Some(default) = default {
             lines += &format!("      {default} where it is not given\n");
@@ -143,9 +188,16 @@ fn reach(imports: &[Import]) -> String {
     if meanings.is_empty() {
         return "  nothing: it imports no function\n".to_owned();
     }
-    meanings.iter().map(|(meaning, functions)| format!("  {meaning} ({})\n", functions.join(", "))).collect()
+    meanings
+        .iter()
+        .map(|(meaning, functions)| format!("  {meaning} ({})\n", functions.join(", ")))
+        .collect()
 }
 
 fn below(text: &str) -> String {
-    text.trim_end().lines().map(|line| format!("  {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    text.trim_end()
+        .lines()
+        .map(|line| format!("  {line}").trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }

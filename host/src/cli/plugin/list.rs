@@ -10,8 +10,8 @@ use super::{Outcome, block_on, figures};
 
 #[derive(Debug, Args)]
 pub struct List {
-    /// A JSON array of objects with name, version, summary, authenticates (where it is false, a source needs a token, or a
-    /// setting by which the plugin proves its sender) and size in bytes
+    /// A JSON array of objects with name, version, summary, authenticates (where it is false, a
+    /// source needs a token, or a setting by which the plugin proves its sender) and size in bytes
     #[arg(long)]
     json: bool,
 }
@@ -47,10 +47,29 @@ pub fn list(what: &List) -> Outcome {
         writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
         return Ok(());
     }
-    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
-    for Row { name, version, summary, authenticates, size } in &rows {
-        let sender = if *authenticates { "proves its sender" } else { "token or setting" };
-        writeln!(out, "{name:<width$}  {version:<7} {:>10}  {sender:<17}  {summary}", figures::size(*size))?;
+    let width = rows
+        .iter()
+        .map(|row| row.name.len())
+        .max()
+        .unwrap_or_default();
+    for Row {
+        name,
+        version,
+        summary,
+        authenticates,
+        size,
+    } in &rows
+    {
+        let sender = if *authenticates {
+            "proves its sender"
+        } else {
+            "token or setting"
+        };
+        writeln!(
+            out,
+            "{name:<width$}  {version:<7} {:>10}  {sender:<17}  {summary}",
+            figures::size(*size)
+        )?;
     }
     Ok(())
 }

@@ -22,11 +22,13 @@ pub enum Plugins {
     New(new::New),
     /// Compile a plugin to wasm, and print the line that configures it
     Build(build::Build),
-    /// Run a plugin's cases through the real sandbox, and compare the answers with those written down
+    /// Run a plugin's cases through the real sandbox, and compare the answers with those written
+    /// down
     ///
-    /// A case is a request in `cases/<case>.http` and the answer that it owes in `cases/<case>.json`, with the source's
-    /// settings in `cases/<case>.settings.json` or `cases/settings.json`. Each is read by a fresh instance, under the limits
-    /// of a source that has none of its own.
+    /// A case is a request in `cases/<case>.http` and the answer that it owes in
+    /// `cases/<case>.json`, with the source's settings in `cases/<case>.settings.json` or
+    /// `cases/settings.json`. Each is read by a fresh instance, under the limits of a source that
+    /// has none of its own.
     Test(test::Test),
     /// Show what a plugin is, what it wants to be told, and how far it reaches
     ///
@@ -34,12 +36,14 @@ pub enum Plugins {
     Inspect(inspect::Inspect),
     /// Measure what a call of a plugin takes, beside its limits
     ///
-    /// One call at a time, each in a fresh instance: from the request's JSON to the checked answer, as a source pays for
-    /// it. Only a release build of the gateway gives figures that mean anything.
+    /// One call at a time, each in a fresh instance: from the request's JSON to the checked answer,
+    /// as a source pays for it. Only a release build of the gateway gives figures that mean
+    /// anything.
     Bench(bench::Bench),
     /// The plugins that the gateway carries with it
     ///
-    /// Each of them can be named in a source's `plugin = "<name>"`. `plugin inspect NAME` tells more of one.
+    /// Each of them can be named in a source's `plugin = "<name>"`. `plugin inspect NAME` tells
+    /// more of one.
     List(list::List),
     /// Serve a plugin's source on this machine while you write it
     Dev(dev::Dev),

@@ -1,5 +1,5 @@
-//! `plugin test`: every case of a plugin through the real sandbox, under the limits of a real source, and compared with
-//! the answer that is written down.
+//! `plugin test`: every case of a plugin through the real sandbox, under the limits of a real
+//! source, and compared with the answer that is written down.
 
 mod trial;
 
@@ -21,7 +21,8 @@ use trial::{Trial, Verdict};
 pub struct Test {
     #[command(flatten)]
     plugin: subject::Which,
-    /// Where the cases are, instead of in the folder `cases` of the crate or beside the file; a bundled plugin has none
+    /// Where the cases are, instead of in the folder `cases` of the crate or beside the file; a
+    /// bundled plugin has none
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
     #[command(flatten)]
@@ -52,30 +53,61 @@ pub fn test(what: &Test) -> Outcome {
         let plugin = subject.load(&subject::sandbox()?).await?;
         run(&cases, &plugin, &what.chosen, &mut io::stdout().lock()).await
     })?;
-    if passed { Ok(()) } else { Err(Failure::Run(anyhow::anyhow!("not every case is answered as written"))) }
+    if passed {
+        Ok(())
+    } else {
+        Err(Failure::Run(anyhow::anyhow!(
+            "not every case is answered as written"
+        )))
+    }
 }
 
 /// Runs the cases of a folder, says of each what became of it, and gives whether all is well.
 ///
 /// # Errors
-/// Where there is nothing to run, or nowhere to say it. What is wrong with a case or with the plugin is said, and is no
-/// error.
-pub async fn run(folder: &Path, plugin: &Plugin, chosen: &Chosen, out: &mut impl Write) -> Result<bool, Failure> {
+/// Where there is nothing to run, or nowhere to say it. What is wrong with a case or with the
+/// plugin is said, and is no error.
+pub async fn run(
+    folder: &Path,
+    plugin: &Plugin,
+    chosen: &Chosen,
+    out: &mut impl Write,
+) -> Result<bool, Failure> {
     let paths = cases::selected(folder, chosen.only.as_deref())?;
     let (limits, description) = (Limits::default(), plugin.description());
-    let (name, version) = (plain::lines(&description.name), plain::lines(&description.version));
-    writeln!(out, "{name} {version}, each case in a fresh instance; limits: {}", figures::limits(&limits))?;
+    let (name, version) = (
+        plain::lines(&description.name),
+        plain::lines(&description.version),
+    );
+    writeln!(
+        out,
+        "{name} {version}, each case in a fresh instance; limits: {}",
+        figures::limits(&limits)
+    )?;
     let (mut passed, mut failed) = (0, 0);
-    for flaw in description.flaws().into_iter().chain(schema::flaw(description).map(settings_flaw)) {
+    for flaw in description
+        .flaws()
+        .into_iter()
+        .chain(schema::flaw(description).map(settings_flaw))
+    {
         writeln!(out, "failed   describe\n{}", indented(&flaw))?;
         failed += 1;
     }
-    let width = paths.iter().map(|path| case::name(path).chars().count()).max().unwrap_or_default();
+    let width = paths
+        .iter()
+        .map(|path| case::name(path).chars().count())
+        .max()
+        .unwrap_or_default();
     for path in &paths {
         let Trial { verdict, used } = trial::of(path, plugin, &limits, chosen.bless).await;
         let used = used.map_or_else(String::new, |used| {
             let (time, memory, output) = (used.time, used.memory, used.output);
-            format!("{:>10} {:>10} {:>10}", figures::time(time), figures::size(memory), figures::size(output))
+            format!(
+                "{:>10} {:>10} {:>10}",
+                figures::time(time),
+                figures::size(memory),
+                figures::size(output)
+            )
         });
         let line = format!("{:<8} {:<width$} {used}", verdict.word(), case::name(path));
         writeln!(out, "{}", line.trim_end())?;
@@ -83,7 +115,11 @@ pub async fn run(folder: &Path, plugin: &Plugin, chosen: &Chosen, out: &mut impl
             Verdict::Ok => passed += 1,
             Verdict::Written(file) => {
                 passed += 1;
-                writeln!(out, "    wrote {}: read it before you keep it", file.display())?;
+                writeln!(
+                    out,
+                    "    wrote {}: read it before you keep it",
+                    file.display()
+                )?;
             }
             Verdict::Changed(why) | Verdict::Failed(why) => {
                 failed += 1;
@@ -96,9 +132,16 @@ pub async fn run(folder: &Path, plugin: &Plugin, chosen: &Chosen, out: &mut impl
 }
 
 fn settings_flaw(flaw: String) -> String {
-    format!("its settings' schema is no JSON Schema (draft 2020-12), so no source could use it; {flaw}")
+    format!(
+        "its settings' schema is no JSON Schema (draft 2020-12), so no source could use it; {flaw}"
+    )
 }
 
 fn indented(text: &str) -> String {
-    plain::lines(text).trim_end().lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    plain::lines(text)
+        .trim_end()
+        .lines()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

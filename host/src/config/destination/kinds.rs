@@ -42,22 +42,46 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<DestinationKind> {
 }
 
 fn itoc360(table: &mut Table<'_>) -> Option<DestinationKind> {
-    let url = table.optional("url", Uri::from_static(ITOC360_URL), |value| value.destination_url());
-    let token = table.required("token", "token = { env = \"ITOC360_TOKEN\" }", |value| value.token());
-    let format = table.optional("format", Format::default(), |value| {
-        word(&value, &[Format::Alertmanager, Format::Zapier].map(|format| (format.as_str(), format)))
+    let url = table.optional("url", Uri::from_static(ITOC360_URL), |value| {
+        value.destination_url()
     });
-    Some(DestinationKind::Itoc360 { url: url?, token: token?, format: format? })
+    let token = table.required("token", "token = { env = \"ITOC360_TOKEN\" }", |value| {
+        value.token()
+    });
+    let format = table.optional("format", Format::default(), |value| {
+        word(
+            &value,
+            &[Format::Alertmanager, Format::Zapier].map(|format| (format.as_str(), format)),
+        )
+    });
+    Some(DestinationKind::Itoc360 {
+        url: url?,
+        token: token?,
+        format: format?,
+    })
 }
 
 fn webhook(table: &mut Table<'_>) -> Option<DestinationKind> {
-    let url = table.required("url", "url = \"https://hooks.example.com/alerts\"", |value| secret_url(&value));
+    let url = table.required(
+        "url",
+        "url = \"https://hooks.example.com/alerts\"",
+        |value| secret_url(&value),
+    );
     let methods = [Method::POST, Method::PUT, Method::PATCH];
-    let methods: Vec<_> = methods.iter().map(|method| (method.as_str(), method)).collect();
-    let method = table.optional("method", &Method::POST, |value| word(&value, &methods)).cloned();
+    let methods: Vec<_> = methods
+        .iter()
+        .map(|method| (method.as_str(), method))
+        .collect();
+    let method = table
+        .optional("method", &Method::POST, |value| word(&value, &methods))
+        .cloned();
     let headers = table.optional("headers", Vec::new(), |value| headers(&value));
-    let body =
-        table.optional("body", None, |value| value.text("{ \"text\": {{ title }} }").map(str::to_owned).map(Some));
+    let body = table.optional("body", None, |value| {
+        value
+            .text("{ \"text\": {{ title }} }")
+            .map(str::to_owned)
+            .map(Some)
+    });
     let success = table.optional("success", Vec::new(), |value| statuses(&value));
     let secret = table.optional("secret", None, |value| value.token().map(Some));
     Some(DestinationKind::Webhook(Webhook {
@@ -71,33 +95,60 @@ fn webhook(table: &mut Table<'_>) -> Option<DestinationKind> {
 }
 
 fn slack(table: &mut Table<'_>) -> Option<DestinationKind> {
-    let url = table.required("url", "url = { env = \"SLACK_URL\" }", |value| secret_url(&value));
+    let url = table.required("url", "url = { env = \"SLACK_URL\" }", |value| {
+        secret_url(&value)
+    });
     Some(DestinationKind::Slack { url: url? })
 }
 
 fn teams(table: &mut Table<'_>) -> Option<DestinationKind> {
-    let url = table.required("url", "url = { env = \"TEAMS_URL\" }", |value| secret_url(&value));
+    let url = table.required("url", "url = { env = \"TEAMS_URL\" }", |value| {
+        secret_url(&value)
+    });
     Some(DestinationKind::Teams { url: url? })
 }
 
 fn pagerduty(table: &mut Table<'_>) -> Option<DestinationKind> {
-    let url = table.optional("url", Uri::from_static(PAGERDUTY_URL), |value| value.destination_url());
-    let routing_key =
-        table.required("routing_key", "routing_key = { env = \"PAGERDUTY_ROUTING_KEY\" }", |value| value.token());
-    Some(DestinationKind::PagerDuty { url: url?, routing_key: routing_key? })
+    let url = table.optional("url", Uri::from_static(PAGERDUTY_URL), |value| {
+        value.destination_url()
+    });
+    let routing_key = table.required(
+        "routing_key",
+        "routing_key = { env = \"PAGERDUTY_ROUTING_KEY\" }",
+        |value| value.token(),
+    );
+    Some(DestinationKind::PagerDuty {
+        url: url?,
+        routing_key: routing_key?,
+    })
 }
 
 fn opsgenie(table: &mut Table<'_>) -> Option<DestinationKind> {
-    let url = table.optional("url", Uri::from_static(OPSGENIE_URL), |value| value.destination_url());
-    let api_key = table.required("api_key", "api_key = { env = \"OPSGENIE_API_KEY\" }", |value| value.token());
-    Some(DestinationKind::Opsgenie { url: url?, api_key: api_key? })
+    let url = table.optional("url", Uri::from_static(OPSGENIE_URL), |value| {
+        value.destination_url()
+    });
+    let api_key = table.required(
+        "api_key",
+        "api_key = { env = \"OPSGENIE_API_KEY\" }",
+        |value| value.token(),
+    );
+    Some(DestinationKind::Opsgenie {
+        url: url?,
+        api_key: api_key?,
+    })
 }
 
 fn alertmanager(table: &mut Table<'_>) -> Option<DestinationKind> {
-    let url = table.required("url", "url = \"http://localhost:9093\"", |value| value.destination_url());
+    let url = table.required("url", "url = \"http://localhost:9093\"", |value| {
+        value.destination_url()
+    });
     let token = table.optional("token", None, |value| value.token().map(Some));
     let expires = table.optional("expires", EXPIRES, |value| value.duration(&EXPIRES_RANGE));
-    Some(DestinationKind::Alertmanager { url: url?, token: token?, expires: expires? })
+    Some(DestinationKind::Alertmanager {
+        url: url?,
+        token: token?,
+        expires: expires?,
+    })
 }
 
 /// Reads a URL that is a credential, or may be one: it is never shown, and may have a query.
@@ -108,10 +159,14 @@ fn secret_url(value: &Value<'_>) -> Option<Secret> {
         return Some(secret);
     }
     let url = secret.expose().parse::<Uri>().ok();
-    let usable = url.filter(|url| matches!(url.scheme_str(), Some("https" | "http")) && url.host().is_some());
+    let usable = url
+        .filter(|url| matches!(url.scheme_str(), Some("https" | "http")) && url.host().is_some());
     if usable.is_none() || secret.expose().contains(['#', '@']) {
         let found = format!("{} is no URL that can be posted to", value.label);
-        value.problem(found, "write the whole of it, beginning with https://, without # and @");
+        value.problem(
+            found,
+            "write the whole of it, beginning with https://, without # and @",
+        );
         return None;
     }
     Some(secret)
@@ -125,7 +180,11 @@ fn headers(value: &Value<'_>) -> Option<Vec<(String, Secret)>> {
     };
     let mut headers = Vec::with_capacity(entries.len());
     for (name, entry) in entries.iter() {
-        let one = Value::new(format!("{} of {}", name.get_ref(), value.label), entry, value.reading);
+        let one = Value::new(
+            format!("{} of {}", name.get_ref(), value.label),
+            entry,
+            value.reading,
+        );
         // A value may hold blanks, as a token may not.
         let secret = match one.value {
             DeValue::Table(table) => one.reference(table).map(Secret::new),
@@ -140,8 +199,13 @@ fn headers(value: &Value<'_>) -> Option<Vec<(String, Secret)>> {
 fn statuses(value: &Value<'_>) -> Option<Vec<u16>> {
     let list = value.value.as_array().filter(|list| !list.is_empty());
     let statuses = list.and_then(|list| {
-        let status = |one: &DeValue<'_>| one.as_integer().and_then(|number| number.as_str().parse::<u16>().ok());
-        list.iter().map(|one| status(one.get_ref()).filter(|status| (200..600).contains(status))).collect()
+        let status = |one: &DeValue<'_>| {
+            one.as_integer()
+                .and_then(|number| number.as_str().parse::<u16>().ok())
+        };
+        list.iter()
+            .map(|one| status(one.get_ref()).filter(|status| (200..600).contains(status)))
+            .collect()
     });
     if statuses.is_none() {
         value.wrong_type("write a list of statuses such as [200, 202], each from 200 to 599");
@@ -152,7 +216,10 @@ fn statuses(value: &Value<'_>) -> Option<Vec<u16>> {
 /// Reads one of a few words.
 pub(super) fn word<T: Copy>(value: &Value<'_>, words: &[(&str, T)]) -> Option<T> {
     let text = value.text(words[0].0)?;
-    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+    let found = words
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, meaning)| *meaning);
     if found.is_none() {
         let known = words.iter().map(|(word, _)| *word);
         let help = match did_you_mean(text, known.clone()) {
@@ -168,7 +235,10 @@ impl Value<'_> {
     /// Returns the URL that alerts are sent to.
     fn destination_url(&self) -> Option<Uri> {
         let text = self.text(ITOC360_URL)?;
-        let url = self.url(text, "write it like \"https://api.itoc360.app/functions/v1/events\"")?;
+        let url = self.url(
+            text,
+            "write it like \"https://api.itoc360.app/functions/v1/events\"",
+        )?;
         if in_the_clear(&url) {
             let help = "the token can be read on the way; write https";
             self.warning(format!("{} is plain http", self.label), help);

@@ -13,7 +13,8 @@ use super::secret::Secret;
 
 /// ITOC360's own address for events.
 pub const ITOC360_URL: &str = "https://api.itoc360.app/functions/v1/events";
-/// Enough for thousands of alerts a second at the usual answer time, and few enough to be a polite client.
+/// Enough for thousands of alerts a second at the usual answer time, and few enough to be a polite
+/// client.
 pub const CONCURRENCY: usize = 32;
 /// Longer than ITOC360 ever takes when it is well.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,9 +26,11 @@ pub struct Destination {
     pub name: String,
     /// The service, and what only this kind of service needs.
     pub kind: DestinationKind,
-    /// The number of deliveries that may run at once when all is well, 1 to 256. Default [`CONCURRENCY`].
+    /// The number of deliveries that may run at once when all is well, 1 to 256. Default
+    /// [`CONCURRENCY`].
     pub concurrency: usize,
-    /// The time one delivery may take, from connecting to the end of the answer. Default [`TIMEOUT`].
+    /// The time one delivery may take, from connecting to the end of the answer. Default
+    /// [`TIMEOUT`].
     pub timeout: Duration,
     /// The way to it.
     pub network: Network,
@@ -102,11 +105,12 @@ pub struct Webhook {
 /// The type of the source that was created in ITOC360; it decides what a token takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// `"alertmanager"`: Alertmanager's webhook, version 4, for a source of type Prometheus, Grafana, Mimir, Cortex, Loki
-    /// or SigNoz. Carries labels and details.
+    /// `"alertmanager"`: Alertmanager's webhook, version 4, for a source of type Prometheus,
+    /// Grafana, Mimir, Cortex, Loki or SigNoz. Carries labels and details.
     #[default]
     Alertmanager,
-    /// `"zapier"`: ITOC360's vendor-neutral JSON, for a source of type Zapier. Carries title and message.
+    /// `"zapier"`: ITOC360's vendor-neutral JSON, for a source of type Zapier. Carries title and
+    /// message.
     Zapier,
 }
 
@@ -134,7 +138,8 @@ impl DestinationKind {
         }
     }
 
-    /// Returns the service and its address for people, without a part of a URL that is a credential.
+    /// Returns the service and its address for people, without a part of a URL that is a
+    /// credential.
     pub fn shown(&self) -> String {
         match self {
             Self::Itoc360 { url, format, .. } => format!("{url} ({})", format.as_str()),
@@ -148,7 +153,10 @@ impl DestinationKind {
             Self::Itoc360 { token, .. } => vec![token],
             Self::Webhook(webhook) => {
                 let headers = webhook.headers.iter().map(|(_, value)| value);
-                headers.chain(&webhook.secret).chain([&webhook.url]).collect()
+                headers
+                    .chain(&webhook.secret)
+                    .chain([&webhook.url])
+                    .collect()
             }
             Self::Slack { url } | Self::Teams { url } => vec![url],
             Self::PagerDuty { routing_key, .. } => vec![routing_key],
@@ -167,7 +175,9 @@ impl DestinationKind {
                 url.expose().parse().unwrap_or_default()
             }
         };
-        url.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default()
+        url.authority()
+            .map(|authority| authority.as_str().to_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -175,8 +185,9 @@ impl DestinationKind {
 pub(super) fn read(name: &str, mut table: Table<'_>) -> Option<Destination> {
     let kind = kinds::read(&mut table);
     let concurrency = table.optional("concurrency", CONCURRENCY, |value| value.count(&(1..=256)));
-    let timeout = table
-        .optional("timeout", TIMEOUT, |value| value.duration(&(Duration::from_millis(100)..=Duration::from_secs(300))));
+    let timeout = table.optional("timeout", TIMEOUT, |value| {
+        value.duration(&(Duration::from_millis(100)..=Duration::from_secs(300)))
+    });
     let network = network::read(&mut table);
     table.finish();
     Some(Destination {

@@ -10,9 +10,11 @@ use super::kinds::word;
 /// The way to a destination.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
-    /// `egress = "public"`: only addresses of the Internet may be reached, whatever a name stands for.
+    /// `egress = "public"`: only addresses of the Internet may be reached, whatever a name stands
+    /// for.
     pub public_only: bool,
-    /// `http://user:password@host:port`, in place of `HTTPS_PROXY` and `NO_PROXY` of the environment.
+    /// `http://user:password@host:port`, in place of `HTTPS_PROXY` and `NO_PROXY` of the
+    /// environment.
     pub proxy: Option<Secret>,
     /// PEM: the authorities that vouch for the destination, in place of the machine's.
     pub ca: Option<PathBuf>,
@@ -23,7 +25,9 @@ pub struct Network {
 /// Reads the keys that every kind of destination has.
 pub(super) fn read(table: &mut Table<'_>) -> Option<Network> {
     let (name, span) = (table.name.clone(), table.span.clone());
-    let public_only = table.optional("egress", false, |value| word(&value, &[("any", false), ("public", true)]));
+    let public_only = table.optional("egress", false, |value| {
+        word(&value, &[("any", false), ("public", true)])
+    });
     let proxy = table.optional("proxy", None, |value| value.token().map(Some));
     let ca = table.optional("ca", None, |value| file(&value, "ca.pem"));
     let cert = table.optional("client_cert", None, |value| file(&value, "cert.pem"));
@@ -42,11 +46,20 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Network> {
         (Some(cert), Some(key)) => Some((cert, key)),
         (None, None) => None,
         _ => {
-            table.reading.problem(span, format!("{name} has one of client_cert and client_key"), "add the other");
+            table.reading.problem(
+                span,
+                format!("{name} has one of client_cert and client_key"),
+                "add the other",
+            );
             return None;
         }
     };
-    Some(Network { public_only, proxy, ca, client })
+    Some(Network {
+        public_only,
+        proxy,
+        ca,
+        client,
+    })
 }
 
 fn file(value: &Value<'_>, example: &str) -> Option<Option<PathBuf>> {

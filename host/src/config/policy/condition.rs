@@ -12,7 +12,8 @@ use super::pattern::Pattern;
 /// How deep a `not` may stand in another one.
 const DEEPEST: usize = 8;
 
-/// A condition over one alert. Every term must hold, and `not` must not; an empty condition holds always.
+/// A condition over one alert. Every term must hold, and `not` must not; an empty condition holds
+/// always.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Condition {
     /// The terms, each over another field.
@@ -21,8 +22,8 @@ pub struct Condition {
     pub not: Option<Box<Condition>>,
 }
 
-/// One field of an alert, and the patterns of which at least one must match. A label that the alert does not have
-/// matches none.
+/// One field of an alert, and the patterns of which at least one must match. A label that the alert
+/// does not have matches none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Term {
     /// The field.
@@ -61,7 +62,11 @@ impl Field {
     fn words(&self) -> Option<Vec<&'static str>> {
         match self {
             Self::Priority => Some(Priority::ALL.map(Priority::as_str).to_vec()),
-            Self::Status => Some([Status::Trigger, Status::Resolve].map(Status::as_str).to_vec()),
+            Self::Status => Some(
+                [Status::Trigger, Status::Resolve]
+                    .map(Status::as_str)
+                    .to_vec(),
+            ),
             _ => None,
         }
     }
@@ -86,7 +91,8 @@ impl Condition {
             Field::Label(name) => Some(name.as_str()),
             _ => None,
         });
-        own.chain(self.not.iter().flat_map(|not| not.labels())).collect()
+        own.chain(self.not.iter().flat_map(|not| not.labels()))
+            .collect()
     }
 
     /// Returns whether the condition holds for every alert, as it asks for nothing.
@@ -102,18 +108,25 @@ pub(in crate::config) fn read(value: &Value<'_>) -> Option<Condition> {
 
 fn condition(value: &Value<'_>, depth: usize) -> Option<Condition> {
     let Some(entries) = value.value.as_table() else {
-        value.wrong_type("write a table such as { error_code = [\"30006\", \"30007\"], priority = \"low\" }");
+        value.wrong_type(
+            "write a table such as { error_code = [\"30006\", \"30007\"], priority = \"low\" }",
+        );
         return None;
     };
     if depth > DEEPEST {
-        value.problem(format!("{} stands too deep", value.label), "write a rule for each part");
+        value.problem(
+            format!("{} stands too deep", value.label),
+            "write a rule for each part",
+        );
         return None;
     }
     let mut condition = Condition::default();
     let mut sound = true;
     for (key, entry) in all(value, entries) {
         let read = match key.as_str() {
-            "not" => self::condition(&entry, depth + 1).map(|not| condition.not = Some(Box::new(not))),
+            "not" => {
+                self::condition(&entry, depth + 1).map(|not| condition.not = Some(Box::new(not)))
+            }
             // Labels whose names are those of other fields stand below `labels`.
             "labels" => labels(&entry, &mut condition),
             name => term(&entry, Field::named(name)).map(|term| condition.terms.push(term)),
@@ -139,8 +152,16 @@ fn labels(value: &Value<'_>, condition: &mut Condition) -> Option<()> {
 }
 
 fn all<'t>(value: &Value<'t>, entries: &'t DeTable<'t>) -> Vec<(String, Value<'t>)> {
-    let table = Table::new(value.label.clone(), value.span.clone(), Some(entries), value.reading);
-    table.entries().map(|(key, value)| (key.get_ref().to_string(), value)).collect()
+    let table = Table::new(
+        value.label.clone(),
+        value.span.clone(),
+        Some(entries),
+        value.reading,
+    );
+    table
+        .entries()
+        .map(|(key, value)| (key.get_ref().to_string(), value))
+        .collect()
 }
 
 fn term(value: &Value<'_>, field: Field) -> Option<Term> {
@@ -153,7 +174,12 @@ fn term(value: &Value<'_>, field: Field) -> Option<Term> {
         DeValue::Array(items) => {
             let read: Vec<_> = items
                 .iter()
-                .map(|item| pattern(&Value::new(value.label.clone(), item, value.reading), &field))
+                .map(|item| {
+                    pattern(
+                        &Value::new(value.label.clone(), item, value.reading),
+                        &field,
+                    )
+                })
                 .collect();
             read.into_iter().collect::<Option<_>>()?
         }
@@ -170,7 +196,9 @@ fn pattern(value: &Value<'_>, field: &Field) -> Option<Pattern> {
         DeValue::Float(number) => number.as_str().to_owned(),
         DeValue::Boolean(truth) => truth.to_string(),
         _ => {
-            value.wrong_type("write a text, a glob such as \"300*\", a range such as \"500..599\", or a list");
+            value.wrong_type(
+                "write a text, a glob such as \"300*\", a range such as \"500..599\", or a list",
+            );
             return None;
         }
     };

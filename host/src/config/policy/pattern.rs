@@ -76,28 +76,68 @@ impl Pattern {
 
 impl Range {
     fn contains(&self, number: f64) -> bool {
-        let above = if self.low_included { number >= self.low } else { number > self.low };
-        let below = if self.high_included { number <= self.high } else { number < self.high };
+        let above = if self.low_included {
+            number >= self.low
+        } else {
+            number > self.low
+        };
+        let below = if self.high_included {
+            number <= self.high
+        } else {
+            number < self.high
+        };
         above && below
     }
 }
 
 /// Reads `>= 500` and its like; `None` where no such sign stands at the start.
 fn comparison(text: &str) -> Option<Result<Range, PatternError>> {
-    let (sign, rest) = [">=", "<=", ">", "<"].iter().find_map(|sign| Some((*sign, text.strip_prefix(sign)?)))?;
-    let everything = Range { low: f64::NEG_INFINITY, low_included: true, high: f64::INFINITY, high_included: true };
-    Some(number(rest.trim()).ok_or(PatternError::NoNumber).map(|number| match sign {
-        ">=" => Range { low: number, ..everything },
-        ">" => Range { low: number, low_included: false, ..everything },
-        "<=" => Range { high: number, ..everything },
-        _ => Range { high: number, high_included: false, ..everything },
-    }))
+    let (sign, rest) = [">=", "<=", ">", "<"]
+        .iter()
+        .find_map(|sign| Some((*sign, text.strip_prefix(sign)?)))?;
+    let everything = Range {
+        low: f64::NEG_INFINITY,
+        low_included: true,
+        high: f64::INFINITY,
+        high_included: true,
+    };
+    Some(
+        number(rest.trim())
+            .ok_or(PatternError::NoNumber)
+            .map(|number| match sign {
+                ">=" => Range {
+                    low: number,
+                    ..everything
+                },
+                ">" => Range {
+                    low: number,
+                    low_included: false,
+                    ..everything
+                },
+                "<=" => Range {
+                    high: number,
+                    ..everything
+                },
+                _ => Range {
+                    high: number,
+                    high_included: false,
+                    ..everything
+                },
+            }),
+    )
 }
 
-/// Reads `low..high`, either end of which may be left out; `None` where the text is something else, such as a path.
+/// Reads `low..high`, either end of which may be left out; `None` where the text is something else,
+/// such as a path.
 fn between(text: &str) -> Option<Result<Range, PatternError>> {
     let (low, high) = text.split_once("..")?;
-    let end = |text: &str, absent| if text.is_empty() { Some(absent) } else { number(text) };
+    let end = |text: &str, absent| {
+        if text.is_empty() {
+            Some(absent)
+        } else {
+            number(text)
+        }
+    };
     let (low, high) = (end(low, f64::NEG_INFINITY)?, end(high, f64::INFINITY)?);
     if low == f64::NEG_INFINITY && high == f64::INFINITY {
         return None;
@@ -105,14 +145,22 @@ fn between(text: &str) -> Option<Result<Range, PatternError>> {
     if low > high {
         return Some(Err(PatternError::Inverted));
     }
-    Some(Ok(Range { low, low_included: true, high, high_included: true }))
+    Some(Ok(Range {
+        low,
+        low_included: true,
+        high,
+        high_included: true,
+    }))
 }
 
 /// Reads a finite decimal number. Rust's words for what is none, such as `inf`, are texts here.
 fn number(text: &str) -> Option<f64> {
     let digits = text.trim_start_matches(['-', '+']);
     let is_number = digits.starts_with(|first: char| first.is_ascii_digit() || first == '.');
-    is_number.then(|| text.parse().ok()).flatten().filter(|number: &f64| number.is_finite())
+    is_number
+        .then(|| text.parse().ok())
+        .flatten()
+        .filter(|number: &f64| number.is_finite())
 }
 
 #[cfg(test)]
@@ -127,7 +175,11 @@ mod tests {
             ("300*", &["300", "30006"], &["3", "x300"]),
             ("db-?", &["db-1"], &["db-", "db-12"]),
             ("*", &["anything", ""], &[]),
-            ("30000..30999", &["30000", "30500", "30999"], &["29999", "31000", "x", ""]),
+            (
+                "30000..30999",
+                &["30000", "30500", "30999"],
+                &["29999", "31000", "x", ""],
+            ),
             ("500..", &["500", "1e9"], &["499.9", "-1"]),
             ("..4", &["4", "-9"], &["4.01"]),
             (">= 500", &["500", "501"], &["499"]),

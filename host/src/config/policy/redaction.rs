@@ -8,7 +8,8 @@ use super::super::raw::Value;
 /// One thing to mask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redaction {
-    /// A member of the alert's details: the parts of a JSON Pointer (RFC 6901), unescaped. `*` is any member or index.
+    /// A member of the alert's details: the parts of a JSON Pointer (RFC 6901), unescaped. `*` is
+    /// any member or index.
     Details(Vec<String>),
     /// A label, by its name.
     Label(String),
@@ -19,7 +20,8 @@ pub enum Redaction {
 /// A kind of personal or secret data that is found by its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NamedPattern {
-    /// Telephone numbers: E.164 (`+14155550100`) and the common forms with blanks, dashes, dots and parentheses.
+    /// Telephone numbers: E.164 (`+14155550100`) and the common forms with blanks, dashes, dots and
+    /// parentheses.
     PhoneNumbers,
     /// E-mail addresses.
     EmailAddresses,
@@ -33,8 +35,13 @@ pub enum NamedPattern {
 
 impl NamedPattern {
     /// Every pattern.
-    pub const ALL: [Self; 5] =
-        [Self::UrlCredentials, Self::EmailAddresses, Self::CardNumbers, Self::IpAddresses, Self::PhoneNumbers];
+    pub const ALL: [Self; 5] = [
+        Self::UrlCredentials,
+        Self::EmailAddresses,
+        Self::CardNumbers,
+        Self::IpAddresses,
+        Self::PhoneNumbers,
+    ];
 
     /// The name in the configuration.
     pub fn as_str(self) -> &'static str {
@@ -52,8 +59,10 @@ impl NamedPattern {
 pub(in crate::config) fn read(value: &Value<'_>) -> Option<Vec<Redaction>> {
     match value.value {
         DeValue::Array(items) => {
-            let read: Vec<_> =
-                items.iter().map(|item| one(&Value::new(value.label.clone(), item, value.reading))).collect();
+            let read: Vec<_> = items
+                .iter()
+                .map(|item| one(&Value::new(value.label.clone(), item, value.reading)))
+                .collect();
             read.into_iter().collect()
         }
         _ => one(value).map(|redaction| vec![redaction]),
@@ -62,14 +71,22 @@ pub(in crate::config) fn read(value: &Value<'_>) -> Option<Vec<Redaction>> {
 
 fn one(value: &Value<'_>) -> Option<Redaction> {
     let text = value.text("phone-numbers")?;
-    if let Some(pattern) = NamedPattern::ALL.into_iter().find(|pattern| pattern.as_str() == text) {
+    if let Some(pattern) = NamedPattern::ALL
+        .into_iter()
+        .find(|pattern| pattern.as_str() == text)
+    {
         return Some(Redaction::Named(pattern));
     }
     if let Some(pointer) = text.strip_prefix('/') {
-        let parts = pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
+        let parts = pointer
+            .split('/')
+            .map(|part| part.replace("~1", "/").replace("~0", "~"));
         return Some(Redaction::Details(parts.collect()));
     }
-    if let Some(label) = text.strip_prefix("label:").filter(|label| !label.is_empty()) {
+    if let Some(label) = text
+        .strip_prefix("label:")
+        .filter(|label| !label.is_empty())
+    {
         return Some(Redaction::Label(label.to_owned()));
     }
     let names = NamedPattern::ALL.map(NamedPattern::as_str);

@@ -35,8 +35,8 @@ pub struct Rule {
     pub stop: bool,
 }
 
-/// A template for a key: text with names of labels in braces, such as `{service}/{error_code}`. `{key}` is the key that
-/// the plugin gave, and `{source}` the name of the source.
+/// A template for a key: text with names of labels in braces, such as `{service}/{error_code}`.
+/// `{key}` is the key that the plugin gave, and `{source}` the name of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyTemplate {
     parts: Vec<Part>,
@@ -59,7 +59,9 @@ impl KeyTemplate {
             Item::Text(text) => Part::Text(text.to_owned()),
             Item::Key(name) => Part::Name(name.to_owned()),
         };
-        Ok(Self { parts: template.items.iter().map(part).collect() })
+        Ok(Self {
+            parts: template.items.iter().map(part).collect(),
+        })
     }
 
     /// The names in braces.
@@ -70,7 +72,8 @@ impl KeyTemplate {
         })
     }
 
-    /// Writes the key. `None` where a name stands for nothing: a key with a hole would join what is apart.
+    /// Writes the key. `None` where a name stands for nothing: a key with a hole would join what is
+    /// apart.
     pub fn render<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Option<String> {
         self.parts.iter().try_fold(String::new(), |text, part| {
             Some(
@@ -92,7 +95,14 @@ pub(in crate::config) fn read(value: &Value<'_>, known: &[&str]) -> Option<Vec<R
     let read: Vec<_> = (1..)
         .zip(items)
         .map(|(number, item)| {
-            rule(&Value::new(format!("rule {number} of {}", value.label), item, value.reading), known)
+            rule(
+                &Value::new(
+                    format!("rule {number} of {}", value.label),
+                    item,
+                    value.reading,
+                ),
+                known,
+            )
         })
         .collect();
     read.into_iter().collect()
@@ -101,12 +111,21 @@ pub(in crate::config) fn read(value: &Value<'_>, known: &[&str]) -> Option<Vec<R
 fn rule(value: &Value<'_>, known: &[&str]) -> Option<Rule> {
     let entries = value.table("[[sources.<name>.rules]]")?;
     let position = value.reading.position(value.span.start);
-    let mut table = Table::new(value.label.clone(), value.span.clone(), Some(entries), value.reading);
-    let when = table.optional("when", Condition::default(), |value| condition::read(&value));
+    let mut table = Table::new(
+        value.label.clone(),
+        value.span.clone(),
+        Some(entries),
+        value.reading,
+    );
+    let when = table.optional("when", Condition::default(), |value| {
+        condition::read(&value)
+    });
     let drop = table.optional("drop", false, |value| value.boolean());
     let priority = table.optional("priority", None, |value| priority(&value).map(Some));
     let labels = table.optional("labels", BTreeMap::new(), |value| labels(&value));
-    let destinations = table.optional("destination", None, |value| of_destinations(&value, known).map(Some));
+    let destinations = table.optional("destination", None, |value| {
+        of_destinations(&value, known).map(Some)
+    });
     let redact = table.optional("redact", Vec::new(), |value| redaction::read(&value));
     let key = table.optional("key", None, |value| key(&value).map(Some));
     let stop = table.optional("stop", false, |value| value.boolean());
@@ -129,7 +148,10 @@ fn rule(value: &Value<'_>, known: &[&str]) -> Option<Rule> {
     }
     if rule.drop && rule.has_effects_beside_drop() {
         let help = "leave out the other effects, or drop";
-        value.problem(format!("{} drops the alert and changes it too", value.label), help);
+        value.problem(
+            format!("{} drops the alert and changes it too", value.label),
+            help,
+        );
         return None;
     }
     Some(rule)
@@ -151,7 +173,9 @@ impl Rule {
 
 fn priority(value: &Value<'_>) -> Option<Priority> {
     let text = value.text("low")?;
-    let found = Priority::ALL.into_iter().find(|priority| priority.as_str() == text);
+    let found = Priority::ALL
+        .into_iter()
+        .find(|priority| priority.as_str() == text);
     if found.is_none() {
         let words = Priority::ALL.map(Priority::as_str);
         let help = match did_you_mean(text, words) {
@@ -169,7 +193,12 @@ pub(in crate::config) fn labels(value: &Value<'_>) -> Option<BTreeMap<String, St
         value.wrong_type("write a table such as { team = \"voice\" }");
         return None;
     };
-    let table = Table::new(value.label.clone(), value.span.clone(), Some(entries), value.reading);
+    let table = Table::new(
+        value.label.clone(),
+        value.span.clone(),
+        Some(entries),
+        value.reading,
+    );
     let mut labels = BTreeMap::new();
     let mut sound = true;
     for (key, value) in table.entries() {
@@ -188,7 +217,10 @@ fn key(value: &Value<'_>) -> Option<KeyTemplate> {
     match KeyTemplate::parse(text) {
         Ok(template) if template.names().next().is_some() => Some(template),
         Ok(_) => {
-            value.wrong_text(text, "name at least one label in braces, or all alerts become one");
+            value.wrong_text(
+                text,
+                "name at least one label in braces, or all alerts become one",
+            );
             None
         }
         Err(error) => {
@@ -211,8 +243,15 @@ mod tests {
             _ => None,
         };
         assert_eq!(template.render(value).as_deref(), Some("sms/30006"));
-        assert_eq!(template.render(|name| value(name).filter(|_| name != "code")), None);
-        assert_eq!(template.render(|_| Some("")), None, "an empty part is a missing one");
+        assert_eq!(
+            template.render(|name| value(name).filter(|_| name != "code")),
+            None
+        );
+        assert_eq!(
+            template.render(|_| Some("")),
+            None,
+            "an empty part is a missing one"
+        );
         assert!(KeyTemplate::parse("{service").is_err());
     }
 }

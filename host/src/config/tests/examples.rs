@@ -20,7 +20,9 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     let folder = tempfile::tempdir().expect("a folder");
     super::listeners::write_pair(folder.path());
     let file = folder.path().join("gateway.toml");
-    let parse = |text: &str| Config::parse(text, &file, &environment).unwrap_or_else(|problems| panic!("{problems}"));
+    let parse = |text: &str| {
+        Config::parse(text, &file, &environment).unwrap_or_else(|problems| panic!("{problems}"))
+    };
     let (short, mut long) = (parse(EVERY_KEY), parse(&uncommented(EVERY_KEY)));
     // These have no default but none.
     assert!(long.gateway.tls.take().is_some() && short.gateway.tls.is_none());
@@ -28,23 +30,52 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     long.gateway.trusted_proxies = Networks::default();
     let admin = long.gateway.admin.as_mut().expect("an admin listener");
     assert!(admin.tls.take().is_some_and(|tls| tls.client_ca.is_some()));
-    assert_eq!((admin.tokens.drain(..).count(), admin.hosts.drain(..).count()), (1, 1));
+    assert_eq!(
+        (
+            admin.tokens.drain(..).count(),
+            admin.hosts.drain(..).count()
+        ),
+        (1, 1)
+    );
     assert!(!long.sources[0].clients.is_empty() && short.sources[0].clients.is_empty());
-    assert!(std::mem::take(&mut long.gateway.memory_is_written) && !short.gateway.memory_is_written);
-    assert_eq!(format!("{:?}", long.gateway), format!("{:?}", short.gateway));
-    assert_eq!(format!("{:?}", long.retention), format!("{:?}", short.retention));
+    assert!(
+        std::mem::take(&mut long.gateway.memory_is_written) && !short.gateway.memory_is_written
+    );
+    assert_eq!(
+        format!("{:?}", long.gateway),
+        format!("{:?}", short.gateway)
+    );
+    assert_eq!(
+        format!("{:?}", long.retention),
+        format!("{:?}", short.retention)
+    );
     let network = std::mem::take(&mut long.destinations[0].network);
-    assert!(network.proxy.is_some() && network.ca.is_some() && network.client.is_some() && !network.public_only);
-    assert_eq!(format!("{:?}", long.destinations), format!("{:?}", short.destinations));
-    assert_ne!(long.sources[0].limits.written, short.sources[0].limits.written);
+    assert!(
+        network.proxy.is_some()
+            && network.ca.is_some()
+            && network.client.is_some()
+            && !network.public_only
+    );
+    assert_eq!(
+        format!("{:?}", long.destinations),
+        format!("{:?}", short.destinations)
+    );
+    assert_ne!(
+        long.sources[0].limits.written,
+        short.sources[0].limits.written
+    );
     long.sources[0].limits.written = short.sources[0].limits.written;
     assert_eq!(long.sources[0].limits, short.sources[0].limits);
-    assert_eq!((short.sources[0].tokens.len(), long.sources[0].tokens.len()), (0, 2));
+    assert_eq!(
+        (short.sources[0].tokens.len(), long.sources[0].tokens.len()),
+        (0, 2)
+    );
 }
 
 #[test]
 fn the_example_shows_every_key() {
-    // A file that lacks nothing but has one key too many in each table is told which keys there are.
+    // A file that lacks nothing but has one key too many in each table is told which keys there
+    // are.
     let asked = uncommented(EVERY_KEY)
         .replace("]\n", "]\nzzzzzzzz = 1\n")
         .replace("}]\nzzzzzzzz = 1\n", "}]\n")
@@ -65,15 +96,27 @@ fn the_example_shows_every_key() {
             "[sources.twilio-prod]",
             "plugin, destination, clients, token, expect_every, labels, rules, redact, settings and limits",
         ),
-        ("[sources.twilio-prod.limits]", "body, time, memory, output and rate"),
+        (
+            "[sources.twilio-prod.limits]",
+            "body, time, memory, output and rate",
+        ),
     ] {
         let line = format!("unknown key \"zzzzzzzz\" in {table}; the keys here are {keys}");
         assert!(told.contains(&line), "{line}\nis not in\n{told}");
-        let section =
-            uncommented(EVERY_KEY).split(&format!("\n{table}\n")).nth(1).map(str::to_owned).unwrap_or_default();
+        let section = uncommented(EVERY_KEY)
+            .split(&format!("\n{table}\n"))
+            .nth(1)
+            .map(str::to_owned)
+            .unwrap_or_default();
         let section = format!("\n{}", section.split("\n[").next().unwrap_or_default());
-        for key in keys.split([',', ' ']).filter(|key| !["", "and", "rules", "settings", "limits"].contains(key)) {
-            assert!(section.contains(&format!("\n{key} = ")), "{table} does not show {key}");
+        for key in keys
+            .split([',', ' '])
+            .filter(|key| !["", "and", "rules", "settings", "limits"].contains(key))
+        {
+            assert!(
+                section.contains(&format!("\n{key} = ")),
+                "{table} does not show {key}"
+            );
         }
     }
 }
@@ -81,10 +124,16 @@ fn the_example_shows_every_key() {
 #[test]
 fn every_table_of_the_destinations_page_is_right() {
     let page = include_str!("../../../../docs/destinations.md");
-    let tables = page.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap_or_default());
+    let tables = page
+        .split("```toml\n")
+        .skip(1)
+        .map(|block| block.split("```").next().unwrap_or_default());
     let mut kinds = std::collections::BTreeSet::new();
     for table in tables {
-        let name = table.split(['.', ']']).nth(1).expect("a table of a destination");
+        let name = table
+            .split(['.', ']'])
+            .nth(1)
+            .expect("a table of a destination");
         let rest = format!(
             "[gateway]\npublic_url = \"https://gw.example.com\"\n[sources.s]\nplugin = \"twilio-errors\"\n\
              destination = \"{name}\"\nsettings.auth_token = \"t\"\n"
@@ -94,22 +143,32 @@ fn every_table_of_the_destinations_page_is_right() {
             .unwrap_or_else(|problems| panic!("{table}\n{problems}"));
         kinds.insert(config.destinations[0].kind.as_str());
     }
-    let heads: std::collections::BTreeSet<_> =
-        page.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`')).collect();
+    let heads: std::collections::BTreeSet<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`'))
+        .collect();
     assert!(kinds == heads && kinds.len() >= 7, "{kinds:?} {heads:?}");
 }
 
 #[test]
 fn a_token_may_be_one_a_list_or_one_for_each_account() {
     let accounts = good(TWO_ACCOUNTS);
-    let settings: Vec<_> = accounts.sources.iter().map(|source| source.settings.json().get()).collect();
+    let settings: Vec<_> = accounts
+        .sources
+        .iter()
+        .map(|source| source.settings.json().get())
+        .collect();
     let one = concat!(
         r#"{"auth_token":{"AC00000000000000000000000000000001":"value-of-TWILIO_SMS_TOKEN","#,
         r#""AC00000000000000000000000000000002":["value-of-TWILIO_SMS_EU_TOKEN","value-of-TWILIO_SMS_EU_TOKEN_NEXT"]}}"#
     );
-    let other = r#"{"auth_token":["value-of-TWILIO_VOICE_TOKEN","value-of-TWILIO_VOICE_TOKEN_NEXT"]}"#;
+    let other =
+        r#"{"auth_token":["value-of-TWILIO_VOICE_TOKEN","value-of-TWILIO_VOICE_TOKEN_NEXT"]}"#;
     assert_eq!(settings, [other, one]);
-    assert_eq!(good(SMALLEST).sources[0].settings.json().get(), r#"{"auth_token":"value-of-TWILIO_AUTH_TOKEN"}"#);
+    assert_eq!(
+        good(SMALLEST).sources[0].settings.json().get(),
+        r#"{"auth_token":"value-of-TWILIO_AUTH_TOKEN"}"#
+    );
 }
 
 /// The file with its commented-out keys written out.
@@ -117,7 +176,11 @@ fn uncommented(text: &str) -> String {
     let key = |line: &str| {
         let rest = line.strip_prefix("# ")?;
         let (name, _) = rest.split_once(" = ")?;
-        name.chars().all(|c| c.is_ascii_lowercase() || c == '_').then(|| rest.to_owned())
+        name.chars()
+            .all(|c| c.is_ascii_lowercase() || c == '_')
+            .then(|| rest.to_owned())
     };
-    text.lines().map(|line| key(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
+    text.lines()
+        .map(|line| key(line).unwrap_or_else(|| line.to_owned()) + "\n")
+        .collect()
 }

@@ -8,11 +8,17 @@ use crate::config::Config;
 /// Reads it, and holds what every reading promises.
 fn read(text: &str) {
     if let Err(problems) = parse(text) {
-        assert!(!problems.0.is_empty(), "no configuration, and no reason:\n{text}");
+        assert!(
+            !problems.0.is_empty(),
+            "no configuration, and no reason:\n{text}"
+        );
         let lines = text.matches('\n').count() + 1;
         for problem in &problems.0 {
             let position = problem.position.expect("a place");
-            assert!(position.line >= 1 && position.line <= lines && position.column >= 1, "{problem}");
+            assert!(
+                position.line >= 1 && position.line <= lines && position.column >= 1,
+                "{problem}"
+            );
             assert!(!problem.to_string().contains('\n'), "{problem}");
         }
     }
@@ -65,7 +71,10 @@ fn settings_nested_too_deep_are_refused() {
         let text = GOOD.replace("auth_token = { env = \"TWILIO_AUTH_TOKEN\" }", &nested);
         let problems = super::problems(&text);
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].contains("is nested too deep; 32 levels are the most"), "{problems:?}");
+        assert!(
+            problems[0].contains("is nested too deep; 32 levels are the most"),
+            "{problems:?}"
+        );
     }
     let bottomless = GOOD.replace("{ env = \"TWILIO_AUTH_TOKEN\" }", &"[".repeat(100_000));
     assert!(parse(&bottomless).is_err());
@@ -77,11 +86,26 @@ fn file_of_wrong_size_or_encoding_is_refused() {
     let load = |bytes: &[u8]| {
         std::fs::write(file.path(), bytes).expect("written");
         let problems = Config::load(file.path()).expect_err("problems").to_string();
-        problems.trim_start_matches(&file.path().display().to_string()).to_owned()
+        problems
+            .trim_start_matches(&file.path().display().to_string())
+            .to_owned()
     };
     let help = "name the configuration with --config FILE";
-    assert_eq!(load(&[b'#'; (1 << 20) + 1]), format!(": is larger than 1 MiB, so it is not a configuration; {help}"));
-    assert_eq!(load(b"[gateway]\na = \"\xff\""), format!(":2:6: is not UTF-8 text from here on; {help}"));
-    let missing = Config::load("none/gateway.toml".as_ref()).expect_err("problems").to_string();
-    assert_eq!(missing, format!("none/gateway.toml: cannot be read: No such file or directory (os error 2); {help}"));
+    assert_eq!(
+        load(&[b'#'; (1 << 20) + 1]),
+        format!(": is larger than 1 MiB, so it is not a configuration; {help}")
+    );
+    assert_eq!(
+        load(b"[gateway]\na = \"\xff\""),
+        format!(":2:6: is not UTF-8 text from here on; {help}")
+    );
+    let missing = Config::load("none/gateway.toml".as_ref())
+        .expect_err("problems")
+        .to_string();
+    assert_eq!(
+        missing,
+        format!(
+            "none/gateway.toml: cannot be read: No such file or directory (os error 2); {help}"
+        )
+    );
 }

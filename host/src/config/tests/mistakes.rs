@@ -18,7 +18,10 @@ fn every_mistake_is_reported_at_once_in_order() {
         .replace("\"ITOC360_TOKEN\"", "\"NO_TOKEN\"")
         .replace("destination = \"itoc360\"", "destination = \"itoc\"")
         .replace("\"200ms\"", "0");
-    let lines: Vec<_> = problems(&text).iter().filter_map(|said| Some(said.split_once(':')?.0.to_owned())).collect();
+    let lines: Vec<_> = problems(&text)
+        .iter()
+        .filter_map(|said| Some(said.split_once(':')?.0.to_owned()))
+        .collect();
     assert_eq!(lines, ["2", "9", "13", "21", "28", "35"]);
 }
 
@@ -51,9 +54,16 @@ fn a_port_that_is_taken_by_default_is_told() {
 
 #[test]
 fn a_duplicate_names_its_first_definition_in_the_same_table() {
-    let text = edited("concurrency = 32", "extra = { url = \"x\" }\nurl = \"https://b.example\"");
+    let text = edited(
+        "concurrency = 32",
+        "extra = { url = \"x\" }\nurl = \"https://b.example\"",
+    );
     let said = problems(&text);
-    assert!(said.iter().any(|said| said.starts_with("24:1: url is written twice, first at 20:1;")), "{said:?}");
+    assert!(
+        said.iter()
+            .any(|said| said.starts_with("24:1: url is written twice, first at 20:1;")),
+        "{said:?}"
+    );
 }
 
 /// The replaced text of [`GOOD`], its replacement, and the words of the problem.

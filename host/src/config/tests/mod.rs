@@ -70,15 +70,29 @@ fn good(text: &str) -> Config {
 
 /// [`GOOD`] with one piece of it replaced.
 fn edited(from: &str, to: &str) -> String {
-    assert_eq!(GOOD.matches(from).count(), 1, "{from:?} should stand in GOOD once");
+    assert_eq!(
+        GOOD.matches(from).count(),
+        1,
+        "{from:?} should stand in GOOD once"
+    );
     GOOD.replace(from, to)
 }
 
 /// Problems as they are printed, one a line, without the file's name.
 fn problems(text: &str) -> Vec<String> {
-    parse(text).err().map_or_else(Vec::new, |Problems(problems)| printed(&problems))
+    parse(text)
+        .err()
+        .map_or_else(Vec::new, |Problems(problems)| printed(&problems))
 }
 
 fn printed(problems: &[Problem]) -> Vec<String> {
-    problems.iter().map(|problem| problem.to_string().trim_start_matches("gateway.toml:").to_owned()).collect()
+    problems
+        .iter()
+        .map(|problem| {
+            problem
+                .to_string()
+                .trim_start_matches("gateway.toml:")
+                .to_owned()
+        })
+        .collect()
 }

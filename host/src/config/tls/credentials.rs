@@ -6,7 +6,9 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use tokio_rustls::rustls::client::{verify_server_cert_signed_by_trust_anchor as verify, verify_server_name};
+use tokio_rustls::rustls::client::{
+    verify_server_cert_signed_by_trust_anchor as verify, verify_server_name,
+};
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -19,7 +21,8 @@ use super::TlsFiles;
 const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
 
-/// A chain is a few KiB, and all the authorities of a machine are 200 KiB. A file beyond this is another file.
+/// A chain is a few KiB, and all the authorities of a machine are 200 KiB. A file beyond this is
+/// another file.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
 /// The content of the files, as it is. It has no `Debug`: one of them is a secret.
@@ -70,7 +73,13 @@ pub struct UnusableFiles(pub Vec<UnusableFile>);
 impl fmt::Display for UnusableFiles {
     /// `/etc/tls/key.pem is not the key of the certificate in /etc/tls/cert.pem; name the two that belong together`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, UnusableFile { path, found, help, .. }) in self.0.iter().enumerate() {
+        for (
+            index,
+            UnusableFile {
+                path, found, help, ..
+            },
+        ) in self.0.iter().enumerate()
+        {
             let and = if index > 0 { "; and " } else { "" };
             write!(f, "{and}{} {found}; {help}", path.display())?;
         }
@@ -85,10 +94,25 @@ impl TlsFiles {
     /// Those that cannot be read.
     pub fn read(&self) -> Result<Pem, UnusableFiles> {
         let mut unusable = Vec::new();
-        let mut read = |key, path| read(key, path).map_err(|error| unusable.push(error)).unwrap_or_default();
+        let mut read = |key, path| {
+            read(key, path)
+                .map_err(|error| unusable.push(error))
+                .unwrap_or_default()
+        };
         let (cert, key) = (read("cert", &self.cert), read("key", &self.key));
-        let client_ca = self.client_ca.as_deref().map(|path| read("client_ca", path));
-        if unusable.is_empty() { Ok(Pem { cert, key, client_ca }) } else { Err(UnusableFiles(unusable)) }
+        let client_ca = self
+            .client_ca
+            .as_deref()
+            .map(|path| read("client_ca", path));
+        if unusable.is_empty() {
+            Ok(Pem {
+                cert,
+                key,
+                client_ca,
+            })
+        } else {
+            Err(UnusableFiles(unusable))
+        }
     }
 
     /// Parses them.
@@ -99,7 +123,11 @@ impl TlsFiles {
         let own = self.own(pem);
         let client_authorities = self.client_authorities(pem);
         match (own, client_authorities) {
-            (Ok((own, validity)), Ok(client_authorities)) => Ok(Credentials { own, client_authorities, validity }),
+            (Ok((own, validity)), Ok(client_authorities)) => Ok(Credentials {
+                own,
+                client_authorities,
+                validity,
+            }),
             (own, authorities) => {
                 let unusable = own.err().into_iter().flatten().chain(authorities.err());
                 Err(UnusableFiles(unusable.collect()))
@@ -130,18 +158,23 @@ impl TlsFiles {
     fn chain(&self, pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Validity), UnusableFile> {
         const HELP: &str = "name a file that holds the listener's certificate after -----BEGIN CERTIFICATE-----, and \
             then those between it and an authority";
-        let unusable =
-            |found: &str| UnusableFile { key: "cert", path: self.cert.clone(), found: found.to_owned(), help: HELP };
+        let unusable = |found: &str| UnusableFile {
+            key: "cert",
+            path: self.cert.clone(),
+            found: found.to_owned(),
+            help: HELP,
+        };
         let chain = certificates(pem).map_err(unusable)?;
-        let validity =
-            Validity::of(&chain[0]).ok_or_else(|| unusable("holds a certificate that cannot be understood"))?;
+        let validity = Validity::of(&chain[0])
+            .ok_or_else(|| unusable("holds a certificate that cannot be understood"))?;
         Ok((chain, validity))
     }
 
     fn private_key(&self, pem: &[u8]) -> Result<PrivateKeyDer<'static>, UnusableFile> {
         PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
             if is_encrypted(pem) {
-                let help = "write it without its passphrase: openssl pkey -in encrypted.pem -out key.pem";
+                let help =
+                    "write it without its passphrase: openssl pkey -in encrypted.pem -out key.pem";
                 self.unusable_key("holds a key that is encrypted", help)
             } else {
                 let help = "name a file that holds the key after -----BEGIN PRIVATE KEY-----";
@@ -151,26 +184,45 @@ impl TlsFiles {
     }
 
     fn unusable_key(&self, found: impl Into<String>, help: &'static str) -> UnusableFile {
-        UnusableFile { key: "key", path: self.key.clone(), found: found.into(), help }
+        UnusableFile {
+            key: "key",
+            path: self.key.clone(),
+            found: found.into(),
+            help,
+        }
     }
 
     fn client_authorities(&self, pem: &Pem) -> Result<Option<RootCertStore>, UnusableFile> {
-        let Some((path, pem)) = self.client_ca.as_ref().zip(pem.client_ca.as_deref()) else { return Ok(None) };
+        let Some((path, pem)) = self.client_ca.as_ref().zip(pem.client_ca.as_deref()) else {
+            return Ok(None);
+        };
         let help = "name a file that holds the certificate of the authority which issues those of your clients";
-        let unusable =
-            |found: &str| UnusableFile { key: "client_ca", path: path.clone(), found: found.to_owned(), help };
+        let unusable = |found: &str| UnusableFile {
+            key: "client_ca",
+            path: path.clone(),
+            found: found.to_owned(),
+            help,
+        };
         let mut authorities = RootCertStore::empty();
         for authority in certificates(pem).map_err(unusable)? {
-            authorities.add(authority).map_err(|_| unusable("holds a certificate that cannot be understood"))?;
+            authorities
+                .add(authority)
+                .map_err(|_| unusable("holds a certificate that cannot be understood"))?;
         }
         Ok(Some(authorities))
     }
 }
 
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, UnusableFile> {
-    let unusable = |found: String, help| UnusableFile { key, path: path.to_owned(), found, help };
+    let unusable = |found: String, help| UnusableFile {
+        key,
+        path: path.to_owned(),
+        found,
+        help,
+    };
     let mut bytes = Vec::new();
-    let outcome = File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
+    let outcome =
+        File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
     outcome.map_err(|error| {
         let help = match error.kind() {
             ErrorKind::PermissionDenied => "let the user that the gateway runs as read it",
@@ -179,16 +231,25 @@ fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, UnusableFile> {
         unusable(format!("cannot be read: {error}"), help)
     })?;
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(unusable("is larger than 1 MiB".to_owned(), "name a file in PEM"));
+        return Err(unusable(
+            "is larger than 1 MiB".to_owned(),
+            "name a file in PEM",
+        ));
     }
     Ok(bytes)
 }
 
-/// The certificates of a file, at least one; or what is wrong, without what was found, which may be a key.
+/// The certificates of a file, at least one; or what is wrong, without what was found, which may be
+/// a key.
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
-    let certificates: Vec<_> =
-        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| "is torn, or is not PEM")?;
-    if certificates.is_empty() { Err("holds no certificate in PEM") } else { Ok(certificates) }
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| "is torn, or is not PEM")?;
+    if certificates.is_empty() {
+        Err("holds no certificate in PEM")
+    } else {
+        Ok(certificates)
+    }
 }
 
 fn is_encrypted(pem: &[u8]) -> bool {
@@ -199,9 +260,12 @@ fn is_encrypted(pem: &[u8]) -> bool {
 impl Credentials {
     /// Returns the names that the listener's own certificate is for: DNS names and IP addresses.
     pub fn names(&self) -> Vec<String> {
-        // The library tells them only as a reason for refusal, so it is asked about a name that no certificate has.
+        // The library tells them only as a reason for refusal, so it is asked about a name that no
+        // certificate has.
         let refusal = self.refusal("names-of-a-certificate.invalid");
-        let Some(CertificateError::NotValidForNameContext { presented, .. }) = refusal else { return Vec::new() };
+        let Some(CertificateError::NotValidForNameContext { presented, .. }) = refusal else {
+            return Vec::new();
+        };
         let name = |shown: &String| {
             let (kind, name) = shown.split_once('(')?;
             let name = name.strip_suffix(')')?.trim_matches('"');
@@ -210,7 +274,8 @@ impl Credentials {
         presented.iter().filter_map(name).collect()
     }
 
-    /// Returns true if the listener's own certificate is for this host, which is a name or an IP address.
+    /// Returns true if the listener's own certificate is for this host, which is a name or an IP
+    /// address.
     pub fn is_for(&self, host: &str) -> bool {
         self.refusal(host).is_none()
     }
@@ -226,8 +291,9 @@ impl Credentials {
 }
 
 impl Validity {
-    /// Returns that of a certificate. The library tells it only as a reason for refusal, so it is asked about the beginning and
-    /// the end of time: it looks at this before it looks for an issuer, of which there is none here.
+    /// Returns that of a certificate. The library tells it only as a reason for refusal, so it is
+    /// asked about the beginning and the end of time: it looks at this before it looks for an
+    /// issuer, of which there is none here.
     fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = ParsedCertificate::try_from(certificate).ok()?;
         let refusal = |seconds| {
@@ -242,27 +308,42 @@ impl Validity {
             _ => 0,
         };
         match refusal(u64::MAX) {
-            Some(CertificateError::ExpiredContext { not_after, .. }) => Some(Self { from, to: not_after.as_secs() }),
+            Some(CertificateError::ExpiredContext { not_after, .. }) => Some(Self {
+                from,
+                to: not_after.as_secs(),
+            }),
             _ => None,
         }
     }
 
-    /// Returns why the certificate is of no use at present, if that is so: to follow the name of its file.
+    /// Returns why the certificate is of no use at present, if that is so: to follow the name of
+    /// its file.
     pub fn objection(&self) -> Option<String> {
         let now = now();
         if now < self.from {
-            Some(format!("holds a certificate that is not valid before {}", rfc3339(self.from)))
+            Some(format!(
+                "holds a certificate that is not valid before {}",
+                rfc3339(self.from)
+            ))
         } else if now > self.to {
-            Some(format!("holds a certificate that expired at {}", self.end()))
+            Some(format!(
+                "holds a certificate that expired at {}",
+                self.end()
+            ))
         } else {
             None
         }
     }
 
-    /// Returns the time that is left, where it is less than a tenth of all: by then the renewal has failed.
+    /// Returns the time that is left, where it is less than a tenth of all: by then the renewal has
+    /// failed.
     pub fn ends_soon(&self) -> Option<String> {
         let left = self.to.saturating_sub(now());
-        let shown = if left < 2 * DAY { format!("{} hours", left / HOUR) } else { format!("{} days", left / DAY) };
+        let shown = if left < 2 * DAY {
+            format!("{} hours", left / HOUR)
+        } else {
+            format!("{} days", left / DAY)
+        };
         (left < self.to.saturating_sub(self.from) / 10).then_some(shown)
     }
 
@@ -273,12 +354,20 @@ impl Validity {
 }
 
 /// Returns the present, in seconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "the dates in a certificate are the wall clock's")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the dates in a certificate are the wall clock's"
+)]
 fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 fn rfc3339(seconds: u64) -> String {
-    let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let time = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.unwrap_or(jiff::Timestamp::MAX).to_string()
 }

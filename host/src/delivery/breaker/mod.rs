@@ -1,23 +1,29 @@
-//! The circuit breaker of one destination: it decides from the last outcomes whether the destination is tried.
+//! The circuit breaker of one destination: it decides from the last outcomes whether the
+//! destination is tried.
 //!
-//! **Closed**, traffic flows, as many attempts at once as the [concurrency limiter](ConcurrencyLimiter) permits.
+//! **Closed**, traffic flows, as many attempts at once as the
+//! [concurrency limiter](ConcurrencyLimiter) permits.
 //!
-//! **Held** is open because of an [`Outcome::Blocked`]: every alert would fare the same until the operator fixes something.
-//! A single probe goes at growing intervals, and while it is under way the breaker is half-open. Any outcome but another
-//! `Blocked` closes it.
+//! **Held** is open because of an [`Outcome::Blocked`]: every alert would fare the same until the
+//! operator fixes something. A single probe goes at growing intervals, and while it is under way
+//! the breaker is half-open. Any outcome but another `Blocked` closes it.
 //!
-//! **Failing** is open because several *different* alerts in a row were to be retried. It probes at shorter intervals, and
-//! closes when a probe is accepted or rejected. But where nothing at all was accepted for [`FAILING_AFTER`], the
-//! destination is reported as failing although the breaker is closed, however few alerts there are: each matters.
+//! **Failing** is open because several *different* alerts in a row were to be retried. It probes at
+//! shorter intervals, and closes when a probe is accepted or rejected. But where nothing at all was
+//! accepted for [`FAILING_AFTER`], the destination is reported as failing although the breaker is
+//! closed, however few alerts there are: each matters.
 //!
-//! An alert that fails again and again while others are accepted is a poison message: the destination answers an error to
-//! that one alone, or a firewall in front of it 403. Once others were accepted after it for [`POISON_AFTER`] times, its failures
-//! say nothing about the destination any more. It keeps its own backoff, and opens the breaker for no other alert.
+//! An alert that fails again and again while others are accepted is a poison message: the
+//! destination answers an error to that one alone, or a firewall in front of it 403. Once others
+//! were accepted after it for [`POISON_AFTER`] times, its failures say nothing about the
+//! destination any more. It keeps its own backoff, and opens the breaker for no other alert.
 //!
-//! A breaker that closes begins a slow start, like a new one: no recovered destination gets the whole backlog at once, nor does
-//! any destination after a restart. Each destination has a breaker of its own, also where several of them are one service.
+//! A breaker that closes begins a slow start, like a new one: no recovered destination gets the
+//! whole backlog at once, nor does any destination after a restart. Each destination has a breaker
+//! of its own, also where several of them are one service.
 //!
-//! It is a pure state machine: the caller brings the time, the outcomes and the randomness, and does the sending.
+//! It is a pure state machine: the caller brings the time, the outcomes and the randomness, and
+//! does the sending.
 
 mod open;
 #[cfg(test)]
@@ -33,17 +39,20 @@ use super::limiter::ConcurrencyLimiter;
 use crate::alert::Outcome;
 use crate::health::DestinationState;
 
-/// The number of different alerts that must fail, with none accepted between, until the breaker opens.
+/// The number of different alerts that must fail, with none accepted between, until the breaker
+/// opens.
 pub const FAILING_AFTER_ALERTS: usize = 5;
 
-/// The time for which alerts must fail, with none accepted between, until the destination is reported as failing.
+/// The time for which alerts must fail, with none accepted between, until the destination is
+/// reported as failing.
 pub const FAILING_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// The number of failures of an alert, with another one accepted after each, until it is a poison message. One failure is usual
-/// for an alert under way at the beginning of an outage.
+/// The number of failures of an alert, with another one accepted after each, until it is a poison
+/// message. One failure is usual for an alert under way at the beginning of an outage.
 pub const POISON_AFTER: u32 = 2;
 
-/// The most alerts remembered as failed. Beyond that, a poison message counts against the destination.
+/// The most alerts remembered as failed. Beyond that, a poison message counts against the
+/// destination.
 const REMEMBERED: usize = 10_000;
 
 /// The circuit breaker of one destination, and its concurrency limiter.
@@ -54,7 +63,8 @@ pub struct CircuitBreaker {
     failed: HashSet<i64>,
     /// The outage since the last alert was accepted: its beginning and the latest reason.
     outage: Option<(Instant, String)>,
-    /// For each failed alert, the number of times that another one was accepted after a failure of it.
+    /// For each failed alert, the number of times that another one was accepted after a failure of
+    /// it.
     overtaken: HashMap<i64, u32>,
     /// True once the destination has accepted or rejected an alert.
     answers: bool,
@@ -96,9 +106,13 @@ impl CircuitBreaker {
         }
     }
 
-    /// Returns when to ask for permits again although nothing has happened; none where only an outcome can change them.
+    /// Returns when to ask for permits again although nothing has happened; none where only an
+    /// outcome can change them.
     pub fn next_wake(&self, now: Instant) -> Option<Instant> {
-        self.open.as_ref().map(|open| open.next_probe).filter(|&probe| probe > now)
+        self.open
+            .as_ref()
+            .map(|open| open.next_probe)
+            .filter(|&probe| probe > now)
     }
 
     /// Returns whether the breaker is open, so that an attempt is a probe.
@@ -106,8 +120,15 @@ impl CircuitBreaker {
         self.open.is_some()
     }
 
-    /// Learns the outcome of an attempt; to be called once for each. Returns whether the alert is a poison message.
-    pub fn record(&mut self, now: Instant, alert_id: i64, outcome: &Outcome, rng: &mut fastrand::Rng) -> bool {
+    /// Learns the outcome of an attempt; to be called once for each. Returns whether the alert is a
+    /// poison message.
+    pub fn record(
+        &mut self,
+        now: Instant,
+        alert_id: i64,
+        outcome: &Outcome,
+        rng: &mut fastrand::Rng,
+    ) -> bool {
         match outcome {
             Outcome::Accepted(_) => {
                 self.answers = true;
@@ -121,7 +142,11 @@ impl CircuitBreaker {
                 }
             }
             Outcome::Retry { why, .. } | Outcome::Blocked { why } => {
-                if self.overtaken.get(&alert_id).is_some_and(|times| *times >= POISON_AFTER) {
+                if self
+                    .overtaken
+                    .get(&alert_id)
+                    .is_some_and(|times| *times >= POISON_AFTER)
+                {
                     match &mut self.open {
                         // As if it had not been sent: the next may go.
                         Some(open) => open.half_open = false,
@@ -136,8 +161,9 @@ impl CircuitBreaker {
         }
         match &mut self.open {
             None => self.record_closed(now, outcome, rng),
-            // Sent before the breaker opened. That it failed is no news. That it was accepted closes the breaker of a
-            // failing destination, but not of a held one: there the operator has to fix something first.
+            // Sent before the breaker opened. That it failed is no news. That it was accepted
+            // closes the breaker of a failing destination, but not of a held one: there the
+            // operator has to fix something first.
             Some(open) if !open.half_open => match outcome {
                 Outcome::Accepted(_) if open.state == DestinationState::Failing => self.recover(),
                 Outcome::Blocked { why } if open.state == DestinationState::Failing => {
@@ -152,7 +178,8 @@ impl CircuitBreaker {
                     open.failing_longer(now, why, *retry_after, rng);
                 }
                 (_, Outcome::Accepted(_)) => self.recover(),
-                // The answer is another than what opened the breaker, which is all that a probe is to find out.
+                // The answer is another than what opened the breaker, which is all that a probe is
+                // to find out.
                 (_, Outcome::Rejected { .. } | Outcome::Retry { .. }) => {
                     self.failed.retain(|failed| *failed == alert_id);
                     self.close();
@@ -170,10 +197,18 @@ impl CircuitBreaker {
             (None, Some((since, why))) if now.duration_since(*since) >= FAILING_AFTER => {
                 (DestinationState::Failing, Some(why.clone()))
             }
-            (None, outage) => (DestinationState::Healthy, outage.as_ref().map(|(_, why)| why.clone())),
+            (None, outage) => (
+                DestinationState::Healthy,
+                outage.as_ref().map(|(_, why)| why.clone()),
+            ),
         };
         let failing_since = self.outage.as_ref().map(|(since, _)| *since);
-        State { state, why, failing_since, proven: self.answers && self.open.is_none() && self.outage.is_none() }
+        State {
+            state,
+            why,
+            failing_since,
+            proven: self.answers && self.open.is_none() && self.outage.is_none(),
+        }
     }
 
     fn record_closed(&mut self, now: Instant, outcome: &Outcome, rng: &mut fastrand::Rng) {
@@ -208,7 +243,8 @@ impl CircuitBreaker {
         self.overtaken.remove(&alert_id);
     }
 
-    /// Counts one accepted alert against those that failed before it: they fare worse than others do.
+    /// Counts one accepted alert against those that failed before it: they fare worse than others
+    /// do.
     fn overtake(&mut self) {
         for alert_id in self.failed.drain() {
             if self.overtaken.len() < REMEMBERED || self.overtaken.contains_key(&alert_id) {

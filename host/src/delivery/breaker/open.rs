@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::DestinationState;
 use crate::destinations::LONGEST_RETRY_AFTER;
 
-/// The first wait of a held destination: long enough to spare it, short enough that an operator who has just fixed the
-/// token sees it work.
+/// The first wait of a held destination: long enough to spare it, short enough that an operator who
+/// has just fixed the token sees it work.
 pub const HELD_FIRST: Duration = Duration::from_secs(5);
 
 /// The longest wait of a held destination.
@@ -27,8 +27,8 @@ pub struct Open {
     pub state: DestinationState,
     pub why: String,
     pub next_probe: Instant,
-    /// True if the breaker is half-open. A probe is only sent when nothing else is under way, so the only outcome that can
-    /// come meanwhile is the probe's.
+    /// True if the breaker is half-open. A probe is only sent when nothing else is under way, so
+    /// the only outcome that can come meanwhile is the probe's.
     pub half_open: bool,
     interval: Duration,
 }
@@ -37,16 +37,34 @@ impl Open {
     pub fn held(now: Instant, why: &str) -> Self {
         let next_probe = now + HELD_FIRST;
         let state = DestinationState::Held;
-        Self { state, why: why.to_owned(), next_probe, half_open: false, interval: HELD_FIRST }
+        Self {
+            state,
+            why: why.to_owned(),
+            next_probe,
+            half_open: false,
+            interval: HELD_FIRST,
+        }
     }
 
-    pub fn failing(now: Instant, why: &str, retry_after: Option<Duration>, rng: &mut fastrand::Rng) -> Self {
+    pub fn failing(
+        now: Instant,
+        why: &str,
+        retry_after: Option<Duration>,
+        rng: &mut fastrand::Rng,
+    ) -> Self {
         let next_probe = now + wait(FAILING_FIRST, retry_after, rng);
         let state = DestinationState::Failing;
-        Self { state, why: why.to_owned(), next_probe, half_open: false, interval: FAILING_FIRST }
+        Self {
+            state,
+            why: why.to_owned(),
+            next_probe,
+            half_open: false,
+            interval: FAILING_FIRST,
+        }
     }
 
-    /// Returns whether a probe may go now. Where it may, the breaker is half-open until the next outcome.
+    /// Returns whether a probe may go now. Where it may, the breaker is half-open until the next
+    /// outcome.
     pub fn may_probe(&mut self, now: Instant, in_flight: usize) -> bool {
         let may = in_flight == 0 && now >= self.next_probe;
         self.half_open |= may;
@@ -60,7 +78,13 @@ impl Open {
     }
 
     /// Waits longer, because the probe of a failing destination failed too.
-    pub fn failing_longer(&mut self, now: Instant, why: &str, retry_after: Option<Duration>, rng: &mut fastrand::Rng) {
+    pub fn failing_longer(
+        &mut self,
+        now: Instant,
+        why: &str,
+        retry_after: Option<Duration>,
+        rng: &mut fastrand::Rng,
+    ) {
         self.interval = (self.interval * 2).min(FAILING_LAST);
         self.reopen(now + wait(self.interval, retry_after, rng), why);
     }
@@ -72,8 +96,10 @@ impl Open {
     }
 }
 
-/// Half of the interval to all of it, so that gateways that failed together do not probe together, and never shorter
-/// than what the destination asked for.
+/// Half of the interval to all of it, so that gateways that failed together do not probe together,
+/// and never shorter than what the destination asked for.
 fn wait(interval: Duration, retry_after: Option<Duration>, rng: &mut fastrand::Rng) -> Duration {
-    interval.mul_f64(0.5 + rng.f64() / 2.0).max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
+    interval
+        .mul_f64(0.5 + rng.f64() / 2.0)
+        .max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
 }

@@ -12,11 +12,17 @@ fn accepted() -> Outcome {
 }
 
 fn retry() -> Outcome {
-    Outcome::Retry { why: "500".into(), retry_after: None }
+    Outcome::Retry {
+        why: "500".into(),
+        retry_after: None,
+    }
 }
 
 fn retry_after(seconds: u64) -> Outcome {
-    Outcome::Retry { why: "429".into(), retry_after: Some(Duration::from_secs(seconds)) }
+    Outcome::Retry {
+        why: "429".into(),
+        retry_after: Some(Duration::from_secs(seconds)),
+    }
 }
 
 fn blocked() -> Outcome {
@@ -29,7 +35,12 @@ fn rejected() -> Outcome {
 
 /// The state of a destination that has failed since then.
 fn state(state: DestinationState, why: &str, failing_since: Instant) -> State {
-    State { state, why: Some(why.to_owned()), failing_since: Some(failing_since), proven: false }
+    State {
+        state,
+        why: Some(why.to_owned()),
+        failing_since: Some(failing_since),
+        proven: false,
+    }
 }
 
 /// A breaker with a clock and a seed of its own.
@@ -42,7 +53,11 @@ struct Bench {
 impl Bench {
     fn new(concurrency: usize) -> Self {
         let now = Instant::now();
-        Self { breaker: CircuitBreaker::new(concurrency), now, rng: fastrand::Rng::with_seed(7) }
+        Self {
+            breaker: CircuitBreaker::new(concurrency),
+            now,
+            rng: fastrand::Rng::with_seed(7),
+        }
     }
 
     /// A breaker whose destination took all that it was ever sent.
@@ -77,13 +92,24 @@ impl Bench {
     /// Waits for the next probe, and says how long that took.
     fn wait(&mut self) -> Duration {
         assert_eq!(self.permits(0), 0, "nothing goes before its time");
-        let wake = self.breaker.next_wake(self.now).expect("an open breaker wakes");
+        let wake = self
+            .breaker
+            .next_wake(self.now)
+            .expect("an open breaker wakes");
         let wait = wake - self.now;
         self.now = wake - Duration::from_nanos(1);
         assert_eq!(self.permits(0), 0, "nothing goes before its time");
         self.now = wake;
-        assert_eq!((self.permits(0), self.permits(1)), (1, 0), "one probe at a time");
-        assert_eq!(self.breaker.next_wake(self.now), None, "nothing but the probe's outcome is waited for");
+        assert_eq!(
+            (self.permits(0), self.permits(1)),
+            (1, 0),
+            "one probe at a time"
+        );
+        assert_eq!(
+            self.breaker.next_wake(self.now),
+            None,
+            "nothing but the probe's outcome is waited for"
+        );
         wait
     }
 }
@@ -96,30 +122,47 @@ fn few_failing_alerts_report_a_failure_and_keep_it_closed() {
     bench.record(1, &retry());
     assert_eq!(bench.condition(), DestinationState::Healthy);
     bench.now += Duration::from_secs(1);
-    assert_eq!(bench.breaker.state(bench.now), state(DestinationState::Failing, "500", bench.now - FAILING_AFTER));
+    assert_eq!(
+        bench.breaker.state(bench.now),
+        state(DestinationState::Failing, "500", bench.now - FAILING_AFTER)
+    );
     assert!(bench.breaker.permits(bench.now, 0) > 0, "others may pass");
     bench.record(3, &accepted());
     assert_eq!(bench.condition(), DestinationState::Healthy);
     bench.now += FAILING_AFTER;
     bench.record(1, &retry());
-    assert_eq!(bench.condition(), DestinationState::Healthy, "it counts from the last that was accepted");
+    assert_eq!(
+        bench.condition(),
+        DestinationState::Healthy,
+        "it counts from the last that was accepted"
+    );
 }
 
 #[test]
 fn new_breaker_starts_with_one_and_grows_by_one_each_round() {
     let mut bench = Bench::new(5);
-    let limits: Vec<_> = (0..14).map(|_| bench.record(1, &accepted()).permits(0)).collect();
+    let limits: Vec<_> = (0..14)
+        .map(|_| bench.record(1, &accepted()).permits(0))
+        .collect();
     assert_eq!(limits, [2, 2, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 5]);
 }
 
 #[test]
 fn closed_breaker_permits_the_configured_concurrency() {
     let mut bench = Bench::grown(8);
-    assert_eq!([0, 7, 8, 9].map(|in_flight| bench.permits(in_flight)), [8, 1, 0, 0]);
+    assert_eq!(
+        [0, 7, 8, 9].map(|in_flight| bench.permits(in_flight)),
+        [8, 1, 0, 0]
+    );
     assert_eq!(bench.breaker.next_wake(bench.now), None);
     assert_eq!(
         bench.breaker.state(bench.now),
-        State { state: DestinationState::Healthy, why: None, failing_since: None, proven: true }
+        State {
+            state: DestinationState::Healthy,
+            why: None,
+            failing_since: None,
+            proven: true
+        }
     );
     assert_eq!(Bench::new(0).permits(0), 1);
 }
@@ -128,7 +171,17 @@ fn closed_breaker_permits_the_configured_concurrency() {
 fn retry_halves_the_limit_and_an_accepted_round_raises_it() {
     let mut bench = Bench::grown(8);
     let mut limits = Vec::new();
-    let answers = [retry(), retry(), retry(), retry(), rejected(), accepted(), accepted(), accepted(), retry_after(9)];
+    let answers = [
+        retry(),
+        retry(),
+        retry(),
+        retry(),
+        rejected(),
+        accepted(),
+        accepted(),
+        accepted(),
+        retry_after(9),
+    ];
     for outcome in answers.into_iter().chain([accepted(), retry(), accepted()]) {
         limits.push(bench.record(1, &outcome).permits(0));
     }
@@ -150,7 +203,10 @@ fn blocked_alert_holds_the_destination_with_rarer_probes() {
         bench.record(1, &blocked());
     }
     assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
-    assert_eq!(bench.breaker.state(bench.now), state(DestinationState::Held, "402", began));
+    assert_eq!(
+        bench.breaker.state(bench.now),
+        state(DestinationState::Held, "402", began)
+    );
 }
 
 #[test]
@@ -159,8 +215,15 @@ fn held_breaker_closes_with_a_limit_of_one_on_any_other_answer() {
         let mut bench = Bench::new(8);
         bench.record(1, &blocked()).wait();
         bench.record(1, &outcome);
-        assert_eq!((bench.condition(), bench.permits(0)), (DestinationState::Healthy, 1), "{outcome:?}");
-        bench.record(2, &accepted()).record(3, &accepted()).record(4, &accepted());
+        assert_eq!(
+            (bench.condition(), bench.permits(0)),
+            (DestinationState::Healthy, 1),
+            "{outcome:?}"
+        );
+        bench
+            .record(2, &accepted())
+            .record(3, &accepted())
+            .record(4, &accepted());
         assert_eq!(bench.permits(0), 3, "{outcome:?}");
     }
 }
@@ -169,10 +232,19 @@ fn held_breaker_closes_with_a_limit_of_one_on_any_other_answer() {
 fn five_failed_alerts_in_a_row_open_the_breaker() {
     let mut bench = Bench::new(8);
     for alert in 0..4 {
-        assert_eq!(bench.record(alert, &retry()).condition(), DestinationState::Healthy);
+        assert_eq!(
+            bench.record(alert, &retry()).condition(),
+            DestinationState::Healthy
+        );
     }
-    assert_eq!(bench.record(4, &retry()).condition(), DestinationState::Failing);
-    assert_eq!(bench.breaker.state(bench.now), state(DestinationState::Failing, "500", bench.now));
+    assert_eq!(
+        bench.record(4, &retry()).condition(),
+        DestinationState::Failing
+    );
+    assert_eq!(
+        bench.breaker.state(bench.now),
+        state(DestinationState::Failing, "500", bench.now)
+    );
 }
 
 #[test]
@@ -212,16 +284,29 @@ fn poison_messages_open_the_breaker_twice_and_never_again() {
             opened += usize::from(bench.breaker.is_open());
             if bench.breaker.is_open() {
                 bench.now += HELD_LAST;
-                assert_eq!(bench.permits(0), 1, "what the poison met is no answer to a probe");
+                assert_eq!(
+                    bench.permits(0),
+                    1,
+                    "what the poison met is no answer to a probe"
+                );
             }
             bench.record(1_000, &accepted());
             assert!(!bench.breaker.is_open());
         }
         assert_eq!(opened, POISON_AFTER as usize, "{outcome:?}");
         // The destination itself is judged by all others, as before.
-        let others: Vec<_> =
-            (100..105).map(|alert| bench.breaker.record(bench.now, alert, &outcome, &mut bench.rng)).collect();
-        assert_eq!((bench.breaker.is_open(), others), (true, vec![false; 5]), "{outcome:?}");
+        let others: Vec<_> = (100..105)
+            .map(|alert| {
+                bench
+                    .breaker
+                    .record(bench.now, alert, &outcome, &mut bench.rng)
+            })
+            .collect();
+        assert_eq!(
+            (bench.breaker.is_open(), others),
+            (true, vec![false; 5]),
+            "{outcome:?}"
+        );
     }
 }
 
@@ -229,7 +314,11 @@ fn poison_messages_open_the_breaker_twice_and_never_again() {
 fn accepted_or_rejected_alert_is_no_poison_message_any_more() {
     for outcome in [accepted(), rejected()] {
         let mut bench = Bench::new(8);
-        let mut record = |alert, outcome: &Outcome| bench.breaker.record(bench.now, alert, outcome, &mut bench.rng);
+        let mut record = |alert, outcome: &Outcome| {
+            bench
+                .breaker
+                .record(bench.now, alert, outcome, &mut bench.rng)
+        };
         for _ in 0..POISON_AFTER {
             assert!(!record(1, &retry()));
             record(2, &accepted());
@@ -250,10 +339,17 @@ fn lone_poison_message_is_reported_as_failing() {
     }
     bench.record(1, &blocked());
     let began = bench.now;
-    assert_eq!(bench.breaker.state(began), state(DestinationState::Healthy, "402", began));
+    assert_eq!(
+        bench.breaker.state(began),
+        state(DestinationState::Healthy, "402", began)
+    );
     bench.now += FAILING_AFTER;
     let failing = state(DestinationState::Failing, "402", began);
-    assert_eq!((bench.breaker.state(bench.now), bench.breaker.is_open()), (failing, false), "others may pass");
+    assert_eq!(
+        (bench.breaker.state(bench.now), bench.breaker.is_open()),
+        (failing, false),
+        "others may pass"
+    );
 }
 
 #[test]
@@ -262,7 +358,10 @@ fn destination_is_proven_only_by_accepting_or_rejecting() {
     let proven = |bench: &Bench| bench.breaker.state(bench.now).proven;
     assert!(!proven(&bench), "it was not heard of");
     assert!(!proven(bench.record(1, &retry())));
-    assert!(!proven(bench.record(2, &retry()).record(2, &rejected())), "the first waits still");
+    assert!(
+        !proven(bench.record(2, &retry()).record(2, &rejected())),
+        "the first waits still"
+    );
     assert!(proven(bench.record(1, &rejected())));
     assert!(!proven(bench.record(3, &blocked())));
     bench.wait();
@@ -276,7 +375,10 @@ fn alert_rejected_in_the_end_leaves_the_destination_healthy() {
     bench.record(1, &retry());
     bench.now += FAILING_AFTER;
     assert_eq!(bench.condition(), DestinationState::Failing);
-    assert_eq!(bench.record(1, &rejected()).condition(), DestinationState::Healthy);
+    assert_eq!(
+        bench.record(1, &rejected()).condition(),
+        DestinationState::Healthy
+    );
 }
 
 #[test]
@@ -287,7 +389,10 @@ fn failing_destination_is_probed_more_rarely_with_jitter() {
     let mut waits = Vec::new();
     for _ in 0..20 {
         let wait = bench.wait();
-        assert!(wait >= interval / 2 && wait <= interval, "{wait:?} is not within {interval:?}");
+        assert!(
+            wait >= interval / 2 && wait <= interval,
+            "{wait:?} is not within {interval:?}"
+        );
         waits.push(wait);
         bench.record(9, &retry());
         interval = (interval * 2).min(FAILING_LAST);
@@ -312,11 +417,19 @@ fn failing_breaker_closes_when_a_probe_is_answered() {
         let mut bench = Bench::new(8);
         bench.fail().wait();
         bench.record(9, &outcome);
-        assert_eq!((bench.condition(), bench.permits(0)), (DestinationState::Healthy, 1), "{outcome:?}");
+        assert_eq!(
+            (bench.condition(), bench.permits(0)),
+            (DestinationState::Healthy, 1),
+            "{outcome:?}"
+        );
         for alert in 0..4 {
             bench.record(alert, &retry());
         }
-        assert_eq!(bench.condition(), DestinationState::Healthy, "what was before counts no more");
+        assert_eq!(
+            bench.condition(),
+            DestinationState::Healthy,
+            "what was before counts no more"
+        );
     }
 }
 
@@ -325,32 +438,52 @@ fn failing_destination_that_begins_to_block_is_held() {
     let mut bench = Bench::new(8);
     bench.fail().wait();
     bench.record(9, &blocked());
-    assert_eq!((bench.condition(), bench.wait()), (DestinationState::Held, HELD_FIRST));
+    assert_eq!(
+        (bench.condition(), bench.wait()),
+        (DestinationState::Held, HELD_FIRST)
+    );
 }
 
 #[test]
 fn attempt_from_before_the_breaker_opened_is_no_probe() {
     let mut bench = Bench::new(8);
     bench.record(1, &blocked());
-    assert_eq!(bench.breaker.permits(bench.now + HELD_LAST, 3), 0, "a probe goes when nothing else is under way");
-    bench.record(2, &blocked()).record(3, &retry()).record(4, &accepted());
-    assert_eq!((bench.condition(), bench.wait()), (DestinationState::Held, HELD_FIRST));
+    assert_eq!(
+        bench.breaker.permits(bench.now + HELD_LAST, 3),
+        0,
+        "a probe goes when nothing else is under way"
+    );
+    bench
+        .record(2, &blocked())
+        .record(3, &retry())
+        .record(4, &accepted());
+    assert_eq!(
+        (bench.condition(), bench.wait()),
+        (DestinationState::Held, HELD_FIRST)
+    );
 
     let mut bench = Bench::new(8);
-    bench.fail().record(6, &retry_after(50)).record(7, &rejected());
+    bench
+        .fail()
+        .record(6, &retry_after(50))
+        .record(7, &rejected());
     assert_eq!(bench.condition(), DestinationState::Failing);
     assert!(bench.wait() <= FAILING_FIRST);
 
     let mut bench = Bench::new(8);
     bench.fail().record(6, &accepted());
-    assert_eq!((bench.condition(), bench.permits(0)), (DestinationState::Healthy, 1));
+    assert_eq!(
+        (bench.condition(), bench.permits(0)),
+        (DestinationState::Healthy, 1)
+    );
 
     let mut bench = Bench::new(8);
     bench.fail().record(6, &blocked());
     assert_eq!(bench.condition(), DestinationState::Held);
 }
 
-/// A whole outage: the destination is met by one after it, by two after that, and never by a step of more than one.
+/// A whole outage: the destination is met by one after it, by two after that, and never by a step
+/// of more than one.
 #[test]
 fn backlog_goes_out_in_a_slow_start_after_an_outage() {
     for outage in [retry(), blocked()] {
@@ -369,7 +502,11 @@ fn backlog_goes_out_in_a_slow_start_after_an_outage() {
             rounds.push(round);
             sent += round;
         }
-        assert_eq!((rounds, sent), ((1..32).collect(), 31 * 32 / 2), "{outage:?}");
+        assert_eq!(
+            (rounds, sent),
+            ((1..32).collect(), 31 * 32 / 2),
+            "{outage:?}"
+        );
     }
 }
 
@@ -428,7 +565,8 @@ proptest! {
             prop_assert!(under_way.iter().filter(|(_, probe)| *probe).count() <= 1);
             let wake = bench.breaker.next_wake(bench.now);
             prop_assert!(wake.is_none_or(|wake| wake > bench.now && wake <= bench.now + LONGEST_RETRY_AFTER));
-            // Once nothing is under way, something may go: now, or at the time that the breaker names.
+            // Once nothing is under way, something may go: now, or at the time that the breaker
+            // names.
             let at = wake.unwrap_or(bench.now);
             prop_assert!(bench.breaker.clone().permits(at, 0) >= 1);
         }

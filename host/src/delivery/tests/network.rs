@@ -1,12 +1,14 @@
-//! The real delivery, over a network that is simulated: partitions of both kinds, loss, delay, messages held back and let
-//! go, ITOC360 crashing, the gateway crashing, and each answer that calls for another try.
+//! The real delivery, over a network that is simulated: partitions of both kinds, loss, delay,
+//! messages held back and let go, ITOC360 crashing, the gateway crashing, and each answer that
+//! calls for another try.
 //!
-//! Time is simulated too: a quarter of an hour passes in a second. The store is the real one, whose writer is a thread that
-//! knows of no simulation. Where the two meet, the disk takes as long as it takes, and meanwhile simulated time goes on: to
-//! delivery, a commit lasts for some tens of milliseconds, now more and now less. So a seed repeats the network, the
-//! misfortunes and all that is drawn by lot, and the order of two events that are closer together than a commit may differ
-//! between two runs of it. That weakens a repetition; it takes nothing from the test, which asserts only what must hold in
-//! every order.
+//! Time is simulated too: a quarter of an hour passes in a second. The store is the real one, whose
+//! writer is a thread that knows of no simulation. Where the two meet, the disk takes as long as it
+//! takes, and meanwhile simulated time goes on: to delivery, a commit lasts for some tens of
+//! milliseconds, now more and now less. So a seed repeats the network, the misfortunes and all that
+//! is drawn by lot, and the order of two events that are closer together than a commit may differ
+//! between two runs of it. That weakens a repetition; it takes nothing from the test, which asserts
+//! only what must hold in every order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -38,10 +40,11 @@ const EVENTS: usize = 150;
 const KEYS: usize = 4;
 /// The number of things that go wrong, one after another.
 const MISFORTUNES: usize = 14;
-/// The time the simulation may take to deliver all once everything is well: a failing destination's last probe and an
-/// alert's longest wait, a few times over.
+/// The time the simulation may take to deliver all once everything is well: a failing destination's
+/// last probe and an alert's longest wait, a few times over.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
-/// The time it may take in real time, if that is longer: on a busy machine the disk may be left far behind.
+/// The time it may take in real time, if that is longer: on a busy machine the disk may be left far
+/// behind.
 const REAL_PATIENCE: Duration = Duration::from_secs(60);
 /// The time when the simulation begins: Unix milliseconds.
 const EPOCH_MS: i64 = 1_767_225_600_000;
@@ -64,16 +67,31 @@ impl World {
     }
 
     fn delivered(&self) -> usize {
-        self.metrics.alerts.get_or_create(&StateLabel { state: "delivered" }).get() as usize
+        self.metrics
+            .alerts
+            .get_or_create(&StateLabel { state: "delivered" })
+            .get() as usize
     }
 }
 
 /// Two of three share a key with others.
 fn alert(number: usize) -> Alert {
-    let key = if number.is_multiple_of(3) { format!("own {number}") } else { format!("shared {}", number % KEYS) };
+    let key = if number.is_multiple_of(3) {
+        format!("own {number}")
+    } else {
+        format!("shared {}", number % KEYS)
+    };
     let event = contract::Alert::new(format!("{number}"), Priority::High, "t");
-    let event = contract::Alert { key: Some(key), ..event };
-    Alert { source: "s".into(), request: "r".into(), received_at: crate::clock::rfc3339(EPOCH_MS), event }
+    let event = contract::Alert {
+        key: Some(key),
+        ..event
+    };
+    Alert {
+        source: "s".into(),
+        request: "r".into(),
+        received_at: crate::clock::rfc3339(EPOCH_MS),
+        event,
+    }
 }
 
 async fn itoc360(world: Arc<World>) -> turmoil::Result {
@@ -109,12 +127,20 @@ async fn gateway(world: Arc<World>) -> turmoil::Result {
 
 /// As senders do: what was not confirmed comes again, and some of what was, too.
 async fn take_in(world: &World, store: &Store) -> Result<(), StoreError> {
-    let record = PluginRecord { name: "p".into(), version: "1".into(), sha256: "0".into() };
+    let record = PluginRecord {
+        name: "p".into(),
+        version: "1".into(),
+        sha256: "0".into(),
+    };
     let plugin = store.plugin(record).await?;
     while world.confirmed.load(Ordering::Relaxed) < EVENTS {
         tokio::time::sleep(Duration::from_millis(world.random(0..5000))).await;
         let confirmed = world.confirmed.load(Ordering::Relaxed);
-        let number = if world.random(0..10) == 0 { confirmed / 2 } else { confirmed };
+        let number = if world.random(0..10) == 0 {
+            confirmed / 2
+        } else {
+            confirmed
+        };
         let request = NewRequest {
             id: uuid::Uuid::now_v7().to_string(),
             source: "s".into(),
@@ -125,7 +151,12 @@ async fn take_in(world: &World, store: &Store) -> Result<(), StoreError> {
             body: Bytes::new(),
             plugin,
         };
-        store.append(request, Reading::alerts(vec![NewAlert::new(&alert(number), ["itoc360"]).unwrap()])).await?;
+        store
+            .append(
+                request,
+                Reading::alerts(vec![NewAlert::new(&alert(number), ["itoc360"]).unwrap()]),
+            )
+            .await?;
         if number == confirmed {
             world.confirmed.store(number + 1, Ordering::Relaxed);
         }
@@ -147,7 +178,10 @@ fn misfortune(sim: &mut Sim<'_>, world: &Arc<World>) {
         6 => sim.crash(ITOC360),
         7 => {
             sim.crash(GATEWAY);
-            world.clock_set.store(world.random(0..3) as i64 * 86_400_000 - 86_400_000, Ordering::Relaxed);
+            world.clock_set.store(
+                world.random(0..3) as i64 * 86_400_000 - 86_400_000,
+                Ordering::Relaxed,
+            );
         }
         8 => answers(world, 20),
         _ => answers(world, 60),
@@ -221,20 +255,36 @@ fn simulate(seed: u64) {
         assert!(in_time, "{} of {EVENTS} delivered", world.delivered());
         pass(&mut sim, Duration::from_secs(1));
     }
-    println!("all delivered {:?} after the last misfortune; {:?}", sim.elapsed() - well, world.itoc360.tally());
+    println!(
+        "all delivered {:?} after the last misfortune; {:?}",
+        sim.elapsed() - well,
+        world.itoc360.tally()
+    );
     each_arrived_in_order_and_opened_once(&world);
 }
 
 fn each_arrived_in_order_and_opened_once(world: &World) {
-    // The first time that ITOC360 took each. A late copy of one that came again may come after that, held back by the
-    // network; ITOC360 knows its fingerprint.
+    // The first time that ITOC360 took each. A late copy of one that came again may come after
+    // that, held back by the network; ITOC360 knows its fingerprint.
     let mut taken = BTreeSet::new();
     let mut newest = BTreeMap::new();
-    for one in world.itoc360.received().iter().filter(|one| one.answered == 200) {
-        let number: usize = one.json()["commonAnnotations"]["event_id"].as_str().unwrap().parse().unwrap();
+    for one in world
+        .itoc360
+        .received()
+        .iter()
+        .filter(|one| one.answered == 200)
+    {
+        let number: usize = one.json()["commonAnnotations"]["event_id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
         if taken.insert(number) {
             let before = newest.insert(alert(number).fingerprint(), number);
-            assert!(before.is_none_or(|before| before < number), "{number} came after {before:?}");
+            assert!(
+                before.is_none_or(|before| before < number),
+                "{number} came after {before:?}"
+            );
         }
     }
     assert_eq!(taken, (0..EVENTS).collect());

@@ -1,7 +1,8 @@
 //! Connections that are no real ones: between two ends in memory, or over a simulated network.
 //!
-//! The real pool takes only sockets of the operating system. This one keeps what delivery relies on: a connection serves
-//! one request after another, is kept for the next, and one that breaks takes its request with it.
+//! The real pool takes only sockets of the operating system. This one keeps what delivery relies
+//! on: a connection serves one request after another, is kept for the next, and one that breaks
+//! takes its request with it.
 
 use std::future::Future;
 use std::io;
@@ -26,7 +27,9 @@ use itoc360_double::{PATH, Setup};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes connections.
-type Dial = Box<dyn Fn() -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>> + Send + Sync>;
+type Dial = Box<
+    dyn Fn() -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>> + Send + Sync,
+>;
 
 /// A connection.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -44,7 +47,10 @@ where
     F: Future<Output = io::Result<Box<dyn Stream>>> + Send + 'static,
 {
     let dial: Dial = Box::new(move || Box::pin(dial()));
-    let wires = Wires { dial: Arc::new(dial), idle: Arc::default() };
+    let wires = Wires {
+        dial: Arc::new(dial),
+        idle: Arc::default(),
+    };
     let url = Uri::try_from(format!("http://itoc360{PATH}")).unwrap();
     let kind = Itoc360::new(url, &Setup::default().token, Format::default()).unwrap();
     Destination::over(kind, Box::new(wires), timeout).unwrap()
@@ -56,11 +62,17 @@ impl Pool for Wires {
         Box::pin(async move {
             let mut connection = match take(&idle) {
                 Some(connection) => connection,
-                None => connect(&dial).await.map_err(|cause| NoAnswer { connected: false, cause: cause.into() })?,
+                None => connect(&dial).await.map_err(|cause| NoAnswer {
+                    connected: false,
+                    cause: cause.into(),
+                })?,
             };
             let answer = connection.send_request(request).await;
             idle.lock().unwrap().push(connection);
-            answer.map_err(|error| NoAnswer { connected: true, cause: error.into() })
+            answer.map_err(|error| NoAnswer {
+                connected: true,
+                cause: error.into(),
+            })
         })
     }
 }
@@ -75,7 +87,9 @@ fn take(idle: &Mutex<Vec<SendRequest<Full<Bytes>>>>) -> Option<SendRequest<Full<
 
 async fn connect(dial: &Dial) -> io::Result<SendRequest<Full<Bytes>>> {
     let stream = timeout(CONNECT_TIMEOUT, dial()).await??;
-    let (connection, speaking) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let (connection, speaking) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
     tokio::spawn(speaking);
     Ok(connection)
 }

@@ -34,7 +34,8 @@ pub(crate) enum Judged {
     Accepted,
     /// 408, 429 and 5xx: not now.
     Retry,
-    /// 401 to 404, and a redirect or another status that no service answers a POST with: the operator has to fix something.
+    /// 401 to 404, and a redirect or another status that no service answers a POST with: the
+    /// operator has to fix something.
     Blocked,
     /// Any other: this one alert.
     Rejected,
@@ -53,7 +54,9 @@ impl Answer<'_> {
 
     /// Returns whether these words stand in the answer.
     pub(crate) fn contains(&self, words: &str) -> bool {
-        self.body.windows(words.len()).any(|window| window == words.as_bytes())
+        self.body
+            .windows(words.len())
+            .any(|window| window == words.as_bytes())
     }
 
     /// Returns a field of the answer as a receipt keeps it: one bounded line without secrets.
@@ -68,22 +71,35 @@ impl Answer<'_> {
             reason = "`Retry-After` may be a date, in an answer without a date of its own"
         )]
         let now = SystemTime::now();
-        Outcome::Retry { why: self.said(service), retry_after: retry_after(self.headers, now) }
+        Outcome::Retry {
+            why: self.said(service),
+            retry_after: retry_after(self.headers, now),
+        }
     }
 
-    /// Returns the outcome of an answer that the operator has to do something about: `fix` says what.
+    /// Returns the outcome of an answer that the operator has to do something about: `fix` says
+    /// what.
     pub(crate) fn blocked(&self, service: &str, fix: &str) -> Outcome {
         if self.status.is_redirection() || self.status.is_informational() {
-            let to = self.headers.get(LOCATION).map_or_else(String::new, |to| place(to.as_bytes(), self.mask));
+            let to = self
+                .headers
+                .get(LOCATION)
+                .map_or_else(String::new, |to| place(to.as_bytes(), self.mask));
             let said = Self { body: &[], ..*self }.said(service);
-            return Outcome::Blocked { why: format!("{said}: redirects{to} are not followed; check the url") };
+            return Outcome::Blocked {
+                why: format!("{said}: redirects{to} are not followed; check the url"),
+            };
         }
-        Outcome::Blocked { why: format!("{}: {fix}", self.said(service)) }
+        Outcome::Blocked {
+            why: format!("{}: {fix}", self.said(service)),
+        }
     }
 
     /// Returns the outcome of an answer that says that this alert will never be taken.
     pub(crate) fn rejected(&self, service: &str) -> Outcome {
-        Outcome::Rejected { why: self.said(service) }
+        Outcome::Rejected {
+            why: self.said(service),
+        }
     }
 
     /// Returns a line such as "ITOC360 answered 400 Bad Request (Invalid payload)".
@@ -98,8 +114,16 @@ impl Answer<'_> {
             Ok(Error { error }) => self.mask.excerpt(error.as_bytes(), SAID_MAX_CHARS),
             Err(_) => self.mask.excerpt(self.body, SAID_MAX_CHARS),
         };
-        let reason = self.status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
-        let words = if words.is_empty() { words } else { format!(" ({words})") };
+        let reason = self
+            .status
+            .canonical_reason()
+            .map(|reason| format!(" {reason}"))
+            .unwrap_or_default();
+        let words = if words.is_empty() {
+            words
+        } else {
+            format!(" ({words})")
+        };
         format!("{service} answered {}{reason}{words}", self.status.as_u16())
     }
 }
@@ -112,22 +136,33 @@ fn place(location: &[u8], mask: &Mask) -> String {
                 (Some(scheme), Some(_)) => format!("{scheme}://{}", uri.host().unwrap_or_default()),
                 _ => String::new(),
             };
-            format!(" to {}", mask.excerpt(format!("{origin}{}", uri.path()).as_bytes(), SAID_MAX_CHARS))
+            format!(
+                " to {}",
+                mask.excerpt(format!("{origin}{}", uri.path()).as_bytes(), SAID_MAX_CHARS)
+            )
         }
         Err(_) => String::new(),
     }
 }
 
-/// Reads seconds or a date (RFC 9110, 10.2.3) as a wait. A date is counted from the `Date` of the answer, because this
-/// machine's clock may differ; only where there is none, from `now`. One in the past asks for no wait.
+/// Reads seconds or a date (RFC 9110, 10.2.3) as a wait. A date is counted from the `Date` of the
+/// answer, because this machine's clock may differ; only where there is none, from `now`. One in
+/// the past asks for no wait.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name| Some(headers.get(name)?.to_str().ok()?.trim());
     let value = text(RETRY_AFTER)?;
     let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        value.parse().map_or(LONGEST_RETRY_AFTER, Duration::from_secs)
+        value
+            .parse()
+            .map_or(LONGEST_RETRY_AFTER, Duration::from_secs)
     } else {
-        let made = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
-        httpdate::parse_http_date(value).ok()?.duration_since(made).unwrap_or_default()
+        let made = text(DATE)
+            .and_then(|date| httpdate::parse_http_date(date).ok())
+            .unwrap_or(now);
+        httpdate::parse_http_date(value)
+            .ok()?
+            .duration_since(made)
+            .unwrap_or_default()
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
@@ -155,7 +190,11 @@ mod tests {
             ("", None),
         ] {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
-            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{value:?}");
+            assert_eq!(
+                retry_after(&headers, now),
+                expected.map(Duration::from_secs),
+                "{value:?}"
+            );
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
@@ -164,10 +203,18 @@ mod tests {
     fn retry_after_date_is_counted_from_the_answers_date() {
         let asks = |date: &'static str, now: &str| {
             let retry = HeaderValue::from_static("Sun, 06 Nov 1994 08:50:07 GMT");
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, retry), (DATE, HeaderValue::from_static(date))]);
-            retry_after(&headers, httpdate::parse_http_date(now).unwrap()).unwrap().as_secs()
+            let headers = HeaderMap::from_iter([
+                (RETRY_AFTER, retry),
+                (DATE, HeaderValue::from_static(date)),
+            ]);
+            retry_after(&headers, httpdate::parse_http_date(now).unwrap())
+                .unwrap()
+                .as_secs()
         };
-        for machine in ["Sat, 05 Nov 1994 08:49:37 GMT", "Mon, 07 Nov 1994 08:49:37 GMT"] {
+        for machine in [
+            "Sat, 05 Nov 1994 08:49:37 GMT",
+            "Mon, 07 Nov 1994 08:49:37 GMT",
+        ] {
             assert_eq!(asks("Sun, 06 Nov 1994 08:49:37 GMT", machine), 30);
         }
         assert_eq!(asks("yesterday", "Sun, 06 Nov 1994 08:49:57 GMT"), 10);

@@ -24,11 +24,12 @@ use crate::destinations::kind::NotUsable;
 /// The time a TCP connection may take. The TLS handshake counts towards the request's own limit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time an unused connection is kept: less than the 60 s after which load balancers usually drop one.
+/// The time an unused connection is kept: less than the 60 s after which load balancers usually
+/// drop one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most that a connection reads ahead, and the most that the head of an answer may take: as much as of its body is
-/// read, and not the six times as much that is hyper's default.
+/// The most that a connection reads ahead, and the most that the head of an answer may take: as
+/// much as of its body is read, and not the six times as much that is hyper's default.
 const BUFFER_MAX_BYTES: usize = ANSWER_MAX_BYTES;
 
 /// The idle time after which TCP asks whether a silent peer is still there.
@@ -41,7 +42,8 @@ pub(crate) trait Pool: Send + Sync {
 }
 
 /// An answer on its way.
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response<Incoming>, NoAnswer>> + Send>>;
+pub(crate) type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<Incoming>, NoAnswer>> + Send>>;
 
 /// The reason why no answer came.
 #[derive(Debug)]
@@ -55,13 +57,21 @@ impl<C: Connect + Clone + Send + Sync + 'static> Pool for Client<C, Full<Bytes>>
     fn request(&self, request: Request<Full<Bytes>>) -> Answering {
         let answering = self.request(request);
         Box::pin(async {
-            answering.await.map_err(|error| NoAnswer { connected: !error.is_connect(), cause: error.into() })
+            answering.await.map_err(|error| NoAnswer {
+                connected: !error.is_connect(),
+                cause: error.into(),
+            })
         })
     }
 }
 
-/// Returns connections of the real network to the host of `url`, up to `concurrency` of them kept while idle.
-pub(crate) fn pool(url: &Uri, concurrency: usize, network: &Network) -> Result<Box<dyn Pool>, NotUsable> {
+/// Returns connections of the real network to the host of `url`, up to `concurrency` of them kept
+/// while idle.
+pub(crate) fn pool(
+    url: &Uri,
+    concurrency: usize,
+    network: &Network,
+) -> Result<Box<dyn Pool>, NotUsable> {
     network::check_literal(url, network)?;
     let mut tcp = HttpConnector::new_with_resolver(Resolver::new(network));
     tcp.enforce_http(false);
@@ -90,13 +100,14 @@ where
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(concurrency.max(1))
         .http1_max_buf_size(BUFFER_MAX_BYTES)
-        // The default, named because delivery stands on it: only a request that was never written goes out again.
+        // The default, named because delivery stands on it: only a request that was never written
+        // goes out again.
         .retry_canceled_requests(true);
     Box::new(client.build::<_, Full<Bytes>>(connector))
 }
 
-/// Returns how connections become TLS ones. The machine's authorities are files to read and parse: not worth it where
-/// nothing will be verified.
+/// Returns how connections become TLS ones. The machine's authorities are files to read and parse:
+/// not worth it where nothing will be verified.
 fn tls(url: &Uri, network: &Network) -> Result<HttpsConnectorBuilder<WantsProtocols2>, NotUsable> {
     let builder = HttpsConnectorBuilder::new();
     let builder = match url.scheme_str() {

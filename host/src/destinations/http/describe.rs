@@ -2,7 +2,8 @@
 
 use super::connect::NoAnswer;
 
-/// What failed and its causes, outermost first, in one line. It may repeat what the peer sent, so it is to be masked.
+/// What failed and its causes, outermost first, in one line. It may repeat what the peer sent, so
+/// it is to be masked.
 pub(super) fn describe(error: &NoAnswer, host: &str) -> String {
     let mut text = match error.connected {
         false => format!("cannot connect to {host}"),
@@ -23,7 +24,9 @@ pub(super) fn describe(error: &NoAnswer, host: &str) -> String {
     if text.contains("dns error") {
         text.push_str("; check the host in the url, and this machine's DNS");
     } else if text.contains("invalid peer certificate") {
-        text.push_str("; check the url, this machine's clock, and the certificate authorities that it trusts");
+        text.push_str(
+            "; check the url, this machine's clock, and the certificate authorities that it trusts",
+        );
     }
     text
 }

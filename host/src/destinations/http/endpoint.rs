@@ -25,17 +25,27 @@ impl Endpoint {
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (USER_AGENT, HeaderValue::from_static(AGENT)),
         ]);
-        Self { url, mask: Mask::new(secrets.iter().copied()), headers }
+        Self {
+            url,
+            mask: Mask::new(secrets.iter().copied()),
+            headers,
+        }
     }
 
-    /// Returns an endpoint whose URL is a secret itself, as that of an incoming webhook: its path and query are masked.
+    /// Returns an endpoint whose URL is a secret itself, as that of an incoming webhook: its path
+    /// and query are masked.
     pub(crate) fn secret(url: &str) -> Result<Self, NotUsable> {
         let uri: Uri = url.parse().map_err(|_| NotUsable::Url)?;
         let path = uri.path().trim_matches('/').to_owned();
         let query = uri.query().unwrap_or_default().to_owned();
         // Of the query each value as well: an answer may quote the signature alone.
-        let values = form_urlencoded::parse(query.as_bytes()).map(|(_, value)| value.into_owned()).collect::<Vec<_>>();
-        let long = values.iter().map(String::as_str).filter(|value| value.len() >= 16);
+        let values = form_urlencoded::parse(query.as_bytes())
+            .map(|(_, value)| value.into_owned())
+            .collect::<Vec<_>>();
+        let long = values
+            .iter()
+            .map(String::as_str)
+            .filter(|value| value.len() >= 16);
         let secrets: Vec<_> = [url, &path, &query].into_iter().chain(long).collect();
         Ok(Self::new(uri.clone(), &secrets))
     }
@@ -45,7 +55,8 @@ impl Endpoint {
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(NotUsable::Token);
         }
-        let value = HeaderValue::try_from(format!("{scheme} {token}")).map_err(|_| NotUsable::Token)?;
+        let value =
+            HeaderValue::try_from(format!("{scheme} {token}")).map_err(|_| NotUsable::Token)?;
         Ok(self.with(AUTHORIZATION, value))
     }
 

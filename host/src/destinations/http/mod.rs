@@ -1,11 +1,12 @@
 //! Sending over HTTP, the same for every kind of destination that speaks it.
 //!
-//! HTTP/1.1 over a pool that keeps as many idle connections as deliveries run at once. Every wait has a limit, and an
-//! answer is read to [`ANSWER_MAX_BYTES`] at most. Redirects are not followed: a credential goes only where the operator
-//! sent it.
+//! HTTP/1.1 over a pool that keeps as many idle connections as deliveries run at once. Every wait
+//! has a limit, and an answer is read to [`ANSWER_MAX_BYTES`] at most. Redirects are not followed:
+//! a credential goes only where the operator sent it.
 //!
-//! A pooled connection that the other side closed while it was idle is replaced silently, as long as the request had not
-//! been written. Where it had, the result is unknown, and the outcome is [`Outcome::Retry`].
+//! A pooled connection that the other side closed while it was idle is replaced silently, as long
+//! as the request had not been written. Where it had, the result is unknown, and the outcome is
+//! [`Outcome::Retry`].
 
 mod answer;
 mod connect;
@@ -36,7 +37,8 @@ pub(crate) trait HttpKind: Send + Sync + 'static {
     /// True if an accepted alert without a receipt is worth a warning.
     const GIVES_RECEIPTS: bool = false;
 
-    /// Returns where alerts go, and the secrets that must not appear in anything that is kept or logged.
+    /// Returns where alerts go, and the secrets that must not appear in anything that is kept or
+    /// logged.
     fn endpoint(&self) -> &Endpoint;
 
     /// Renders the body that tells the service of `alert`.
@@ -62,7 +64,11 @@ impl<K: HttpKind> OverHttp<K> {
     pub(crate) fn new(kind: K, pool: Box<dyn Pool>, timeout: Duration) -> Result<Self, NotUsable> {
         let url = &kind.endpoint().url;
         match (url.scheme_str(), url.host()) {
-            (Some("https" | "http"), Some(_)) => Ok(Self { kind, pool, timeout }),
+            (Some("https" | "http"), Some(_)) => Ok(Self {
+                kind,
+                pool,
+                timeout,
+            }),
             _ => Err(NotUsable::Url),
         }
     }
@@ -76,43 +82,71 @@ impl<K: HttpKind> OverHttp<K> {
         let deadline = started + self.timeout;
         let why = match timeout_at(deadline, self.pool.request(request)).await {
             Ok(Ok(response)) => return self.answered(response, started, deadline).await,
-            Ok(Err(error)) => self.mask().hide(&describe(&error, &self.host())).into_owned(),
+            Ok(Err(error)) => self
+                .mask()
+                .hide(&describe(&error, &self.host()))
+                .into_owned(),
             Err(_) => format!("no answer from {} within {:?}", self.host(), self.timeout),
         };
         Sent::unanswered(why, started.elapsed())
     }
 
-    /// Reads and judges an answer. The status line decides: a body that breaks off or stalls takes nothing back. Were it
-    /// to, the same alert would be sent for ever wherever something on the way always cuts the answers.
-    async fn answered(&self, response: Response<Incoming>, started: Instant, deadline: Instant) -> Sent {
+    /// Reads and judges an answer. The status line decides: a body that breaks off or stalls takes
+    /// nothing back. Were it to, the same alert would be sent for ever wherever something on the
+    /// way always cuts the answers.
+    async fn answered(
+        &self,
+        response: Response<Incoming>,
+        started: Instant,
+        deadline: Instant,
+    ) -> Sent {
         let (head, body) = response.into_parts();
         let mut bytes = Vec::new();
-        let whole = timeout_at(deadline, read(body, &mut bytes)).await.unwrap_or(false);
+        let whole = timeout_at(deadline, read(body, &mut bytes))
+            .await
+            .unwrap_or(false);
         let mask = self.mask();
-        let answer = Answer { status: head.status, headers: &head.headers, body: &bytes, mask };
+        let answer = Answer {
+            status: head.status,
+            headers: &head.headers,
+            body: &bytes,
+            mask,
+        };
         let outcome = self.kind.judge(&answer);
         let answer_excerpt = match &outcome {
             Outcome::Accepted(receipt) if !receipt.id.is_empty() => String::new(),
             _ if bytes.is_empty() && !whole => "(the answer broke off)".to_owned(),
             _ => mask.excerpt(&bytes, EXCERPT_MAX_CHARS),
         };
-        let lacks_receipt = K::GIVES_RECEIPTS && outcome.receipt().is_some_and(|receipt| receipt.id.is_empty());
+        let lacks_receipt = K::GIVES_RECEIPTS
+            && outcome
+                .receipt()
+                .is_some_and(|receipt| receipt.id.is_empty());
         let status = Some(head.status.as_u16());
-        Sent { outcome, status, duration: started.elapsed(), answer_excerpt, lacks_receipt }
+        Sent {
+            outcome,
+            status,
+            duration: started.elapsed(),
+            answer_excerpt,
+            lacks_receipt,
+        }
     }
 
     /// Returns host and port, without what else a URL may hold.
     fn host(&self) -> String {
         let url = &self.kind.endpoint().url;
         let host = url.host().unwrap_or_default();
-        url.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        url.port_u16()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 }
 
 impl<K: HttpKind> Kind for OverHttp<K> {
     fn preview(&self, alert: &Alert) -> String {
         let body = self.kind.body(alert);
-        self.mask().hide(&String::from_utf8_lossy(&body)).into_owned()
+        self.mask()
+            .hide(&String::from_utf8_lossy(&body))
+            .into_owned()
     }
 
     fn send<'a>(&'a self, alert: &'a Alert) -> Sending<'a> {
@@ -122,11 +156,15 @@ impl<K: HttpKind> Kind for OverHttp<K> {
 
 impl<K: HttpKind> fmt::Debug for OverHttp<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OverHttp").field("host", &self.host()).field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("OverHttp")
+            .field("host", &self.host())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
-/// Reads `body` into `bytes`, and returns whether that is all of it. Past the limit it is dropped with its connection.
+/// Reads `body` into `bytes`, and returns whether that is all of it. Past the limit it is dropped
+/// with its connection.
 async fn read(mut body: Incoming, bytes: &mut Vec<u8>) -> bool {
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };

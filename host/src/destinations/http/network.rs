@@ -1,4 +1,5 @@
-//! The way out: which addresses may be reached, through which proxy, and which authorities vouch for the peer.
+//! The way out: which addresses may be reached, through which proxy, and which authorities vouch
+//! for the peer.
 
 use std::future::Future;
 use std::io;
@@ -27,7 +28,10 @@ pub(super) struct Resolver {
 
 impl Resolver {
     pub(super) fn new(network: &Network) -> Self {
-        Self { system: GaiResolver::new(), public_only: network.public_only }
+        Self {
+            system: GaiResolver::new(),
+            public_only: network.public_only,
+        }
     }
 }
 
@@ -65,7 +69,8 @@ pub(super) fn check_literal(url: &Uri, network: &Network) -> Result<(), NotUsabl
     }
 }
 
-/// Returns the proxy for `url`: the configured one, or that of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+/// Returns the proxy for `url`: the configured one, or that of `HTTPS_PROXY`, `HTTP_PROXY` and
+/// `NO_PROXY`.
 pub(super) fn proxy(url: &Uri, network: &Network) -> Result<Option<Intercept>, NotUsable> {
     let matcher = match &network.proxy {
         Some(proxy) => Matcher::builder().all(proxy.expose().to_owned()).build(),
@@ -79,24 +84,32 @@ pub(super) fn proxy(url: &Uri, network: &Network) -> Result<Option<Intercept>, N
     }
 }
 
-/// Returns the TLS configuration: the machine's authorities or the destination's own, and its client certificate.
+/// Returns the TLS configuration: the machine's authorities or the destination's own, and its
+/// client certificate.
 pub(super) fn tls(network: &Network) -> Result<ClientConfig, NotUsable> {
     let builder = ClientConfig::builder();
     let builder = match &network.ca {
         Some(path) => {
-            let unusable = |why: String| NotUsable::File { path: path.clone(), why };
+            let unusable = |why: String| NotUsable::File {
+                path: path.clone(),
+                why,
+            };
             let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))? {
+            for certificate in
+                CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?
+            {
                 let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-                roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+                roots
+                    .add(certificate)
+                    .map_err(|error| unusable(error.to_string()))?;
             }
             if roots.is_empty() {
                 return Err(unusable("it holds no certificate".to_owned()));
             }
             builder.with_root_certificates(roots)
         }
-        // The machine's own, so that an operator's private one counts; Mozilla's where the machine has none, as in an
-        // empty container.
+        // The machine's own, so that an operator's private one counts; Mozilla's where the machine
+        // has none, as in an empty container.
         None => match ClientConfig::builder().with_native_roots() {
             Ok(builder) => builder,
             Err(error) => {
@@ -105,15 +118,26 @@ pub(super) fn tls(network: &Network) -> Result<ClientConfig, NotUsable> {
             }
         },
     };
-    let Some((cert, key)) = &network.client else { return Ok(builder.with_no_client_auth()) };
+    let Some((cert, key)) = &network.client else {
+        return Ok(builder.with_no_client_auth());
+    };
     let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect);
-    let chain: Vec<_> = chain.map_err(|error| NotUsable::File { path: cert.clone(), why: error.to_string() })?;
-    let unusable = |why: String| NotUsable::File { path: key.clone(), why };
+    let chain: Vec<_> = chain.map_err(|error| NotUsable::File {
+        path: cert.clone(),
+        why: error.to_string(),
+    })?;
+    let unusable = |why: String| NotUsable::File {
+        path: key.clone(),
+        why,
+    };
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(error.to_string()))?;
-    builder.with_client_auth_cert(chain, secret).map_err(|error| unusable(error.to_string()))
+    builder
+        .with_client_auth_cert(chain, secret)
+        .map_err(|error| unusable(error.to_string()))
 }
 
-/// Returns whether an address can be reached over the Internet, and is none of this machine's or of a private network's.
+/// Returns whether an address can be reached over the Internet, and is none of this machine's or of
+/// a private network's.
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -134,7 +158,8 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Returns whether an address of IPv6 is public. Those that embed one of IPv4 are as public as that one.
+/// Returns whether an address of IPv6 is public. Those that embed one of IPv4 are as public as that
+/// one.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     let embedded = |high: u16, low: u16| {
@@ -181,31 +206,57 @@ mod tests {
         ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
-        for public in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "64:ff9b::101:101", "::ffff:8.8.8.8"]
-        {
+        for public in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "2606:4700::1111",
+            "64:ff9b::101:101",
+            "::ffff:8.8.8.8",
+        ] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
     }
 
     #[test]
     fn private_address_in_the_url_is_refused() {
-        let public = Network { public_only: true, ..Network::default() };
+        let public = Network {
+            public_only: true,
+            ..Network::default()
+        };
         for (url, network, expected) in [
             ("http://127.0.0.1:80/", &public, Err(NotUsable::Private)),
             ("http://[::1]/", &public, Err(NotUsable::Private)),
             ("https://1.1.1.1/", &public, Ok(())),
             ("http://127.0.0.1/", &Network::default(), Ok(())),
         ] {
-            assert_eq!(check_literal(&url.parse().unwrap(), network), expected, "{url}");
+            assert_eq!(
+                check_literal(&url.parse().unwrap(), network),
+                expected,
+                "{url}"
+            );
         }
     }
 
     #[tokio::test]
     async fn own_machine_is_not_reached_where_only_public_names_are() {
-        let mut resolver = Resolver::new(&Network { public_only: true, ..Network::default() });
-        let error = resolver.call("localhost".parse().unwrap()).await.unwrap_err();
+        let mut resolver = Resolver::new(&Network {
+            public_only: true,
+            ..Network::default()
+        });
+        let error = resolver
+            .call("localhost".parse().unwrap())
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("egress"), "{error}");
         let mut resolver = Resolver::new(&Network::default());
-        assert!(resolver.call("localhost".parse().unwrap()).await.unwrap().count() > 0);
+        assert!(
+            resolver
+                .call("localhost".parse().unwrap())
+                .await
+                .unwrap()
+                .count()
+                > 0
+        );
     }
 }

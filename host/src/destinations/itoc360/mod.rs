@@ -1,7 +1,7 @@
 //! ITOC360: an alert on its wire, and the meaning of each of its answers.
 //!
-//! [`format`](mod@format) turns an alert into a body. The body carries the alert's fingerprint, and ITOC360 updates the open
-//! alert of a fingerprint that it knows instead of opening another.
+//! [`format`](mod@format) turns an alert into a body. The body carries the alert's fingerprint, and
+//! ITOC360 updates the open alert of a fingerprint that it knows instead of opening another.
 
 pub mod format;
 mod receipt;
@@ -28,7 +28,10 @@ pub(crate) struct Itoc360 {
 impl Itoc360 {
     /// Returns the source of this token, which takes bodies of this format.
     pub(crate) fn new(url: Uri, token: &str, format: Format) -> Result<Self, NotUsable> {
-        Ok(Self { endpoint: Endpoint::new(url, &[token]).authorized("Bearer", token)?, format })
+        Ok(Self {
+            endpoint: Endpoint::new(url, &[token]).authorized("Bearer", token)?,
+            format,
+        })
     }
 }
 
@@ -45,7 +48,9 @@ impl HttpKind for Itoc360 {
 
     fn judge(&self, answer: &Answer<'_>) -> Outcome {
         match (answer.judged(), answer.status.as_u16()) {
-            (Judged::Accepted, _) => Outcome::Accepted(receipt::read(answer.body, &self.endpoint.mask)),
+            (Judged::Accepted, _) => {
+                Outcome::Accepted(receipt::read(answer.body, &self.endpoint.mask))
+            }
             (Judged::Retry, _) => answer.retry(SERVICE),
             (Judged::Rejected, _) => answer.rejected(SERVICE),
             (Judged::Blocked, status) => answer.blocked(SERVICE, fix(status)),

@@ -1,8 +1,9 @@
 //! Reads a receipt out of an accepting answer.
 //!
-//! ITOC360 echoes the whole payload in the middle of its answer, so the answer to a large alert may be cut off at the
-//! client's limit. Therefore the answer is read as far as it goes, and what came before the cut counts. An answer of
-//! another shape gives an empty receipt: the status has already said that the event was taken.
+//! ITOC360 echoes the whole payload in the middle of its answer, so the answer to a large alert may
+//! be cut off at the client's limit. Therefore the answer is read as far as it goes, and what came
+//! before the cut counts. An answer of another shape gives an empty receipt: the status has already
+//! said that the event was taken.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +20,11 @@ const FIELD_MAX_CHARS: usize = 128;
 pub(super) fn read(answer: &[u8], mask: &Mask) -> Receipt {
     let mut receipt = Receipt::default();
     // An error ends the reading, not the receipt.
-    let _ = Fields { receipt: &mut receipt, mask }.deserialize(&mut serde_json::Deserializer::from_slice(answer));
+    let _ = Fields {
+        receipt: &mut receipt,
+        mask,
+    }
+    .deserialize(&mut serde_json::Deserializer::from_slice(answer));
     receipt
 }
 
@@ -54,7 +59,9 @@ impl<'de> Visitor<'de> for Fields<'_> {
                     continue;
                 }
             };
-            *field = self.mask.excerpt(map.next_value::<String>()?.as_bytes(), FIELD_MAX_CHARS);
+            *field = self
+                .mask
+                .excerpt(map.next_value::<String>()?.as_bytes(), FIELD_MAX_CHARS);
         }
         Ok(())
     }
@@ -69,7 +76,11 @@ mod tests {
     }
 
     fn expected() -> Receipt {
-        Receipt { id: "e-1".into(), fingerprint: "f7d5".into(), kind: "ALERT".into() }
+        Receipt {
+            id: "e-1".into(),
+            fingerprint: "f7d5".into(),
+            kind: "ALERT".into(),
+        }
     }
 
     const ANSWER: &str = r#"{"id":"e-1","tenant_id":"t","provider_id":57,"source_id":"s","type":"ALERT",
@@ -88,7 +99,15 @@ mod tests {
 
     #[test]
     fn any_other_answer_gives_an_empty_receipt() {
-        for other in ["", "OK", "<html>", "[]", "null", r#"{"ok":true}"#, r#"{"id":7}"#] {
+        for other in [
+            "",
+            "OK",
+            "<html>",
+            "[]",
+            "null",
+            r#"{"ok":true}"#,
+            r#"{"id":7}"#,
+        ] {
             assert_eq!(receipt(other), Receipt::default(), "{other}");
         }
     }

@@ -46,14 +46,18 @@ async fn send(itoc360: &Destination) -> Sent {
 }
 
 fn why(sent: &Sent) -> &str {
-    sent.outcome.why().unwrap_or_else(|| panic!("accepted: {sent:?}"))
+    sent.outcome
+        .why()
+        .unwrap_or_else(|| panic!("accepted: {sent:?}"))
 }
 
 #[tokio::test]
 async fn accepted_alert_gives_a_receipt() {
     let (double, itoc360) = double().await;
     let sent = send(&itoc360).await;
-    let Outcome::Accepted(receipt) = &sent.outcome else { panic!("{sent:?}") };
+    let Outcome::Accepted(receipt) = &sent.outcome else {
+        panic!("{sent:?}")
+    };
     assert_eq!(receipt.fingerprint, alert("NO1").fingerprint());
     assert_eq!(receipt.kind, "ALERT");
     assert_eq!(receipt.id.len(), 36);
@@ -62,8 +66,14 @@ async fn accepted_alert_gives_a_receipt() {
     let received = double.received();
     assert_eq!(received[0].header("authorization"), "Bearer double-token");
     assert_eq!(received[0].header("content-type"), "application/json");
-    assert_eq!(received[0].header("user-agent"), concat!("alert-gateway/", env!("CARGO_PKG_VERSION")));
-    assert_eq!(received[0].body, format::body(Format::Alertmanager, &alert("NO1")));
+    assert_eq!(
+        received[0].header("user-agent"),
+        concat!("alert-gateway/", env!("CARGO_PKG_VERSION"))
+    );
+    assert_eq!(
+        received[0].body,
+        format::body(Format::Alertmanager, &alert("NO1"))
+    );
 }
 
 #[tokio::test]
@@ -86,11 +96,19 @@ async fn each_kind_of_answer_has_its_outcome() {
         (500, "retry"),
         (503, "retry"),
     ] {
-        double.script(move |_, _| Reply::Status { code, headers: vec![], body: String::new() });
+        double.script(move |_, _| Reply::Status {
+            code,
+            headers: vec![],
+            body: String::new(),
+        });
         let sent = send(&itoc360).await;
         assert_eq!((sent.outcome.as_str(), sent.status), (expected, Some(code)));
     }
-    assert_eq!(double.tally().connections, 1, "an answer of any status leaves the connection usable");
+    assert_eq!(
+        double.tally().connections,
+        1,
+        "an answer of any status leaves the connection usable"
+    );
 }
 
 #[tokio::test]
@@ -116,11 +134,18 @@ async fn accepting_answer_without_a_receipt_settles_the_alert() {
 async fn accepting_answer_that_breaks_off_settles_the_alert() {
     for (breaks_off, timeout) in [(true, PATIENT), (false, 5 * HASTY)] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let itoc360 = to(&format!("http://{}/", listener.local_addr().unwrap()), "t", timeout);
+        let itoc360 = to(
+            &format!("http://{}/", listener.local_addr().unwrap()),
+            "t",
+            timeout,
+        );
         let answer_in_part = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n").await.unwrap();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n")
+                .await
+                .unwrap();
             if breaks_off {
                 stream.shutdown().await.unwrap();
             }
@@ -138,7 +163,10 @@ async fn no_answer_in_time_is_retried() {
     double.script(|_, _| Reply::Hang);
     let sent = send(&to(&double.url(), "double-token", HASTY)).await;
     assert_eq!((sent.outcome.as_str(), sent.status), ("retry", None));
-    assert_eq!(why(&sent), format!("no answer from {} within 200ms", double.address()));
+    assert_eq!(
+        why(&sent),
+        format!("no answer from {} within 200ms", double.address())
+    );
     assert!(sent.duration >= HASTY);
 }
 
@@ -148,8 +176,15 @@ async fn connection_dropped_before_the_answer_is_retried() {
     double.script(|_, _| Reply::Close);
     let sent = send(&itoc360).await;
     assert_eq!((sent.outcome.as_str(), sent.status), ("retry", None));
-    assert!(why(&sent).starts_with(&format!("the connection to {} broke before an answer came: ", double.address())));
-    assert_eq!(double.tally().requests, 1, "what may have arrived is not sent again behind delivery's back");
+    assert!(why(&sent).starts_with(&format!(
+        "the connection to {} broke before an answer came: ",
+        double.address()
+    )));
+    assert_eq!(
+        double.tally().requests,
+        1,
+        "what may have arrived is not sent again behind delivery's back"
+    );
 }
 
 #[tokio::test]
@@ -157,29 +192,64 @@ async fn refused_connection_is_retried() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let sent = send(&to(&format!("http://{address}/?token=hidden"), "t0k3n", PATIENT)).await;
+    let sent = send(&to(
+        &format!("http://{address}/?token=hidden"),
+        "t0k3n",
+        PATIENT,
+    ))
+    .await;
     assert_eq!((sent.outcome.as_str(), sent.status), ("retry", None));
-    assert!(why(&sent).starts_with(&format!("cannot connect to {address}: ")), "{}", why(&sent));
-    assert!(why(&sent).contains("refused") && !why(&sent).contains("hidden"), "{}", why(&sent));
+    assert!(
+        why(&sent).starts_with(&format!("cannot connect to {address}: ")),
+        "{}",
+        why(&sent)
+    );
+    assert!(
+        why(&sent).contains("refused") && !why(&sent).contains("hidden"),
+        "{}",
+        why(&sent)
+    );
 }
 
 #[tokio::test]
 async fn peer_that_speaks_no_tls_is_retried() {
     let (double, _) = double().await;
-    let sent = send(&to(&double.url().replace("http:", "https:"), "double-token", PATIENT)).await;
+    let sent = send(&to(
+        &double.url().replace("http:", "https:"),
+        "double-token",
+        PATIENT,
+    ))
+    .await;
     assert_eq!(sent.outcome.as_str(), "retry");
-    assert!(why(&sent).starts_with("cannot connect to "), "{}", why(&sent));
+    assert!(
+        why(&sent).starts_with("cannot connect to "),
+        "{}",
+        why(&sent)
+    );
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "the date of an answer is the wall clock's")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the date of an answer is the wall clock's"
+)]
 async fn retry_after_is_honoured_in_both_forms() {
     let (double, itoc360) = double().await;
-    let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(2 * 60 * 60));
-    for (value, expected) in [("7".to_owned(), Duration::from_secs(7)), (date, LONGEST_RETRY_AFTER)] {
+    let date =
+        httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(2 * 60 * 60));
+    for (value, expected) in [
+        ("7".to_owned(), Duration::from_secs(7)),
+        (date, LONGEST_RETRY_AFTER),
+    ] {
         let headers = vec![("Retry-After".to_owned(), value)];
-        double.script(move |_, _| Reply::Status { code: 429, headers: headers.clone(), body: String::new() });
-        let Outcome::Retry { retry_after, .. } = send(&itoc360).await.outcome else { panic!("429 must mean later") };
+        double.script(move |_, _| Reply::Status {
+            code: 429,
+            headers: headers.clone(),
+            body: String::new(),
+        });
+        let Outcome::Retry { retry_after, .. } = send(&itoc360).await.outcome else {
+            panic!("429 must mean later")
+        };
         assert_eq!(retry_after, Some(expected));
     }
 }
@@ -197,13 +267,20 @@ async fn one_connection_serves_many_alerts() {
 #[tokio::test]
 async fn connection_closed_while_idle_is_replaced() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let itoc360 = to(&format!("http://{}/", listener.local_addr().unwrap()), "t", PATIENT);
+    let itoc360 = to(
+        &format!("http://{}/", listener.local_addr().unwrap()),
+        "t",
+        PATIENT,
+    );
     for _ in 0..3 {
         let answer_and_close = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 4096];
             assert!(stream.read(&mut request).await.unwrap() > 0);
-            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            stream
+                .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+                .await
+                .unwrap();
             stream.shutdown().await.unwrap();
             // The client closes its side as soon as it has noticed.
             while stream.read(&mut request).await.unwrap_or(0) > 0 {}
@@ -220,7 +297,12 @@ async fn recovered_peer_is_reached_over_a_new_connection() {
     assert_eq!(send(&itoc360).await.outcome.as_str(), "accepted");
     double.stop().await;
     assert_eq!(send(&itoc360).await.outcome.as_str(), "retry");
-    let _double = Double::start(Setup { listen, ..Setup::default() }).await.unwrap();
+    let _double = Double::start(Setup {
+        listen,
+        ..Setup::default()
+    })
+    .await
+    .unwrap();
     assert_eq!(send(&itoc360).await.outcome.as_str(), "accepted");
 }
 
@@ -228,11 +310,21 @@ async fn recovered_peer_is_reached_over_a_new_connection() {
 async fn echo_of_the_token_is_masked_everywhere() {
     let (double, itoc360) = double().await;
     for code in [200, 302, 400, 401, 503] {
-        let headers = vec![("Location".to_owned(), "https://x.example/double-token".to_owned())];
+        let headers = vec![(
+            "Location".to_owned(),
+            "https://x.example/double-token".to_owned(),
+        )];
         let body = r#"{"id":"double-token","error":"no double-token"}"#.to_owned();
-        double.script(move |_, _| Reply::Status { code, headers: headers.clone(), body: body.clone() });
+        double.script(move |_, _| Reply::Status {
+            code,
+            headers: headers.clone(),
+            body: body.clone(),
+        });
         let sent = format!("{:?}", send(&itoc360).await);
-        assert!(!sent.contains("double-token") && sent.contains("***"), "{code}: {sent}");
+        assert!(
+            !sent.contains("double-token") && sent.contains("***"),
+            "{code}: {sent}"
+        );
     }
     assert!(!format!("{itoc360:?}").contains("token"));
 }
@@ -240,7 +332,11 @@ async fn echo_of_the_token_is_masked_everywhere() {
 #[tokio::test]
 async fn answer_is_read_up_to_the_limit() {
     let (double, itoc360) = double().await;
-    double.script(|_, _| Reply::Status { code: 500, headers: vec![], body: "x".repeat(32 * ANSWER_MAX_BYTES) });
+    double.script(|_, _| Reply::Status {
+        code: 500,
+        headers: vec![],
+        body: "x".repeat(32 * ANSWER_MAX_BYTES),
+    });
     let sent = send(&itoc360).await;
     assert_eq!(sent.answer_excerpt.len(), EXCERPT_MAX_CHARS);
     assert!(why(&sent).len() < 300);
@@ -252,7 +348,9 @@ async fn receipt_is_found_in_an_answer_with_a_large_echo() {
     let mut large = alert("NO1");
     large.event.message = Some("x".repeat(ANSWER_MAX_BYTES));
     let sent = itoc360.send(&large).await;
-    let Outcome::Accepted(receipt) = sent.outcome else { panic!("{sent:?}") };
+    let Outcome::Accepted(receipt) = sent.outcome else {
+        panic!("{sent:?}")
+    };
     assert_eq!(receipt.fingerprint, large.fingerprint());
 }
 
@@ -271,10 +369,23 @@ fn unusable_url_or_token_is_reported_at_once() {
 }
 
 fn judged(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Outcome {
-    let itoc360 = Itoc360::new("http://localhost/".parse().unwrap(), "s3cret", Format::default()).unwrap();
-    let headers = headers.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+    let itoc360 = Itoc360::new(
+        "http://localhost/".parse().unwrap(),
+        "s3cret",
+        Format::default(),
+    )
+    .unwrap();
+    let headers = headers
+        .iter()
+        .map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect();
     let status = StatusCode::from_u16(status).unwrap();
-    itoc360.judge(&Answer { status, headers: &headers, body: body.as_bytes(), mask: &itoc360.endpoint.mask })
+    itoc360.judge(&Answer {
+        status,
+        headers: &headers,
+        body: body.as_bytes(),
+        mask: &itoc360.endpoint.mask,
+    })
 }
 
 #[test]
@@ -293,21 +404,37 @@ fn every_status_has_one_outcome() {
 #[test]
 fn reason_says_what_itoc360_said_and_what_to_fix() {
     let why = |status, body| judged(status, &[], body).why().unwrap().to_owned();
-    assert_eq!(why(400, r#"{"error":"Invalid payload"}"#), "ITOC360 answered 400 Bad Request (Invalid payload)");
-    assert_eq!(why(503, r#"{"message":"down"}"#), "ITOC360 answered 503 Service Unavailable (down)");
+    assert_eq!(
+        why(400, r#"{"error":"Invalid payload"}"#),
+        "ITOC360 answered 400 Bad Request (Invalid payload)"
+    );
+    assert_eq!(
+        why(503, r#"{"message":"down"}"#),
+        "ITOC360 answered 503 Service Unavailable (down)"
+    );
     assert_eq!(why(599, ""), "ITOC360 answered 599");
     assert!(why(401, "").contains("token is wrong"));
     assert!(why(402, "").contains("subscription is inactive"));
     assert!(why(404, "").contains("check the token"));
-    assert_eq!(why(400, "no s3cret\nhere"), "ITOC360 answered 400 Bad Request (no *** here)");
+    assert_eq!(
+        why(400, "no s3cret\nhere"),
+        "ITOC360 answered 400 Bad Request (no *** here)"
+    );
     assert!(why(400, &"x".repeat(70_000)).len() < 300);
 }
 
 #[test]
 fn redirect_names_its_target_without_the_query() {
-    let outcome = judged(308, &[("location", "https://u:p@new.example/s3cret?token=abc")], "");
+    let outcome = judged(
+        308,
+        &[("location", "https://u:p@new.example/s3cret?token=abc")],
+        "",
+    );
     let expected = "ITOC360 answered 308 Permanent Redirect: redirects to https://new.example/*** are not \
                     followed; check the url";
-    assert_eq!((outcome.as_str(), outcome.why()), ("blocked", Some(expected)));
+    assert_eq!(
+        (outcome.as_str(), outcome.why()),
+        ("blocked", Some(expected))
+    );
     assert_eq!(judged(302, &[("location", "::")], "").as_str(), "blocked");
 }

@@ -1,19 +1,23 @@
-//! The eviction policy: which connection goes first when its slot is needed, and when it may be cut off.
+//! The eviction policy: which connection goes first when its slot is needed, and when it may be cut
+//! off.
 //!
-//! It is a pure state machine. The caller brings the time, and wakes the connections that are named to it.
+//! It is a pure state machine. The caller brings the time, and wakes the connections that are named
+//! to it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// One slot in so many is kept free where there are idle connections: while some use their grace period, others can come
-/// in.
+/// One slot in so many is kept free where there are idle connections: while some use their grace
+/// period, others can come in.
 const SPARE: usize = 8;
-/// The time a connection is idle before it is evicted while there are slots: a TLS handshake from far away, and a request.
+/// The time a connection is idle before it is evicted while there are slots: a TLS handshake from
+/// far away, and a request.
 pub const IDLE_WHILE_SLOTS: Duration = Duration::from_secs(1);
-/// The time it is idle before it is evicted at all: what was sent with the connection is read by then. With more, strangers
-/// who fill all slots in this time, again and again, would keep the others waiting.
+/// The time it is idle before it is evicted at all: what was sent with the connection is read by
+/// then. With more, strangers who fill all slots in this time, again and again, would keep the
+/// others waiting.
 pub const MIN_IDLE: Duration = Duration::from_millis(100);
 
 /// The slots, and the connections in them.
@@ -23,7 +27,8 @@ pub struct Slots {
     /// The number of the next connection, and of the next time that one becomes idle.
     next: u64,
     slots: HashMap<u64, Slot>,
-    /// Idle connections that were not evicted, those idle for the longest first, by the time's number.
+    /// Idle connections that were not evicted, those idle for the longest first, by the time's
+    /// number.
     idle: BTreeMap<u64, u64>,
     /// Evicted connections that are still there, longest first.
     evicted: VecDeque<u64>,
@@ -57,7 +62,8 @@ pub enum Acquired {
 pub enum Ended {
     /// Nothing: others are under way, or the connection is idle and may stay.
     Stays,
-    /// The connection was evicted, and nothing holds it any more: it and the waiting listener look again.
+    /// The connection was evicted, and nothing holds it any more: it and the waiting listener look
+    /// again.
     Leaves,
 }
 
@@ -67,7 +73,13 @@ type Wake<'w> = &'w mut dyn FnMut(u64);
 impl Slots {
     /// So many slots, all free.
     pub fn new(most: usize) -> Self {
-        Self { most, next: 0, slots: HashMap::new(), idle: BTreeMap::new(), evicted: VecDeque::new() }
+        Self {
+            most,
+            next: 0,
+            slots: HashMap::new(),
+            idle: BTreeMap::new(),
+            evicted: VecDeque::new(),
+        }
     }
 
     /// Takes a free slot, and evicts a connection where few or none are free.
@@ -78,7 +90,9 @@ impl Slots {
         if self.slots.len() < self.most {
             return Acquired::Slot(self.add(now));
         }
-        if self.cut_one_off(now, wake) || (self.evict_idle(MIN_IDLE, now, wake) && self.cut_one_off(now, wake)) {
+        if self.cut_one_off(now, wake)
+            || (self.evict_idle(MIN_IDLE, now, wake) && self.cut_one_off(now, wake))
+        {
             // Unless a request of it came in at the last moment.
             return Acquired::Full(Some(now + MIN_IDLE));
         }
@@ -105,11 +119,14 @@ impl Slots {
         }
     }
 
-    /// Counts a request. Returns whether it holds the connection: not where that was evicted so long ago that the client must
-    /// have heard, or it could stay by asking on.
+    /// Counts a request. Returns whether it holds the connection: not where that was evicted so
+    /// long ago that the client must have heard, or it could stay by asking on.
     pub fn begin(&mut self, number: u64, now: Instant) -> bool {
         let slot = self.slots.get_mut(&number);
-        let slot = slot.filter(|slot| slot.evicted.is_none_or(|at| now.duration_since(at) < IDLE_WHILE_SLOTS));
+        let slot = slot.filter(|slot| {
+            slot.evicted
+                .is_none_or(|at| now.duration_since(at) < IDLE_WHILE_SLOTS)
+        });
         let Some(slot) = slot else { return false };
         slot.active += 1;
         slot.cut_off = false;
@@ -121,7 +138,9 @@ impl Slots {
 
     /// Counts the end of a request that [`Slots::begin`] has counted.
     pub fn end(&mut self, number: u64, now: Instant) -> Ended {
-        let Some(slot) = self.slots.get_mut(&number) else { return Ended::Stays };
+        let Some(slot) = self.slots.get_mut(&number) else {
+            return Ended::Stays;
+        };
         slot.active -= 1;
         if slot.active > 0 {
             return Ended::Stays;
@@ -130,8 +149,9 @@ impl Slots {
         if slot.evicted.is_some() {
             return Ended::Leaves;
         }
-        // Nothing is woken: a connection becomes evictable only after `MIN_IDLE`, and the waiting listener asks again at that
-        // time. To look at all slots with every answer would be too much.
+        // Nothing is woken: a connection becomes evictable only after `MIN_IDLE`, and the waiting
+        // listener asks again at that time. To look at all slots with every answer would be too
+        // much.
         self.next += 1;
         slot.turn = Some(self.next);
         self.idle.insert(self.next, number);
@@ -140,7 +160,9 @@ impl Slots {
 
     /// Frees a slot.
     pub fn release(&mut self, number: u64) {
-        let Some(slot) = self.slots.remove(&number) else { return };
+        let Some(slot) = self.slots.remove(&number) else {
+            return;
+        };
         if slot.evicted.is_some() {
             self.evicted.retain(|evicted| *evicted != number);
         }
@@ -151,22 +173,40 @@ impl Slots {
 
     /// Returns whether this connection is to leave.
     pub fn is_evicted(&self, number: u64) -> bool {
-        self.slots.get(&number).is_none_or(|slot| slot.evicted.is_some())
+        self.slots
+            .get(&number)
+            .is_none_or(|slot| slot.evicted.is_some())
     }
 
     /// Returns whether this connection's grace period is over, with nothing under way.
     pub fn is_cut_off(&self, number: u64) -> bool {
-        self.slots.get(&number).is_none_or(|slot| slot.cut_off && slot.active == 0)
+        self.slots
+            .get(&number)
+            .is_none_or(|slot| slot.cut_off && slot.active == 0)
     }
 
-    /// Returns since when this connection is idle: since now where it is not. None where it is gone.
+    /// Returns since when this connection is idle: since now where it is not. None where it is
+    /// gone.
     pub fn idle_since(&self, number: u64, now: Instant) -> Option<Instant> {
-        self.slots.get(&number).map(|slot| if slot.active > 0 { now } else { slot.idle_since })
+        self.slots.get(&number).map(|slot| {
+            if slot.active > 0 {
+                now
+            } else {
+                slot.idle_since
+            }
+        })
     }
 
     fn add(&mut self, now: Instant) -> u64 {
         self.next += 1;
-        let slot = Slot { arrived: None, active: 0, idle_since: now, turn: None, evicted: None, cut_off: false };
+        let slot = Slot {
+            arrived: None,
+            active: 0,
+            idle_since: now,
+            turn: None,
+            evicted: None,
+            cut_off: false,
+        };
         self.slots.insert(self.next, slot);
         self.next
     }
@@ -174,26 +214,38 @@ impl Slots {
     /// Since when the connection is idle that is so for the longest.
     fn longest_idle(&self) -> Option<(u64, Instant)> {
         let (_, number) = self.idle.first_key_value()?;
-        self.slots.get(number).map(|slot| (*number, slot.idle_since))
+        self.slots
+            .get(number)
+            .map(|slot| (*number, slot.idle_since))
     }
 
     /// Evicts the connection that is idle for the longest, if that is at least so long.
     fn evict_idle(&mut self, least: Duration, now: Instant, wake: Wake<'_>) -> bool {
         match self.longest_idle() {
-            Some((number, since)) if now.duration_since(since) >= least => self.evict(number, now, wake),
+            Some((number, since)) if now.duration_since(since) >= least => {
+                self.evict(number, now, wake)
+            }
             _ => false,
         }
     }
 
-    /// Evicts the oldest connection that had a moment to ask, first among those that are between two requests; but not while
-    /// the one that was evicted last still has its grace period.
+    /// Evicts the oldest connection that had a moment to ask, first among those that are between
+    /// two requests; but not while the one that was evicted last still has its grace period.
     fn evict_oldest(&mut self, now: Instant, wake: Wake<'_>) -> bool {
-        if self.last_evicted().is_some_and(|at| now.duration_since(at) < MIN_IDLE) {
+        if self
+            .last_evicted()
+            .is_some_and(|at| now.duration_since(at) < MIN_IDLE)
+        {
             return false;
         }
         let stay = self.slots.iter().filter(|(_, slot)| slot.evicted.is_none());
-        let old = stay.filter(|(_, slot)| slot.arrived.is_some_and(|at| now.duration_since(at) >= MIN_IDLE));
-        let oldest = old.min_by_key(|(number, slot)| (slot.active > 0, **number)).map(|(number, _)| *number);
+        let old = stay.filter(|(_, slot)| {
+            slot.arrived
+                .is_some_and(|at| now.duration_since(at) >= MIN_IDLE)
+        });
+        let oldest = old
+            .min_by_key(|(number, slot)| (slot.active > 0, **number))
+            .map(|(number, _)| *number);
         oldest.is_some_and(|number| self.evict(number, now, wake))
     }
 
@@ -203,17 +255,31 @@ impl Slots {
 
     /// Returns the time when a connection can be cut off, or evicted, that cannot now.
     fn next_change(&self, now: Instant) -> Option<Instant> {
-        let evicted = self.evicted.iter().filter_map(|number| self.slots.get(number));
-        let in_grace = self.last_evicted().filter(|at| now.duration_since(*at) < MIN_IDLE);
+        let evicted = self
+            .evicted
+            .iter()
+            .filter_map(|number| self.slots.get(number));
+        let in_grace = self
+            .last_evicted()
+            .filter(|at| now.duration_since(*at) < MIN_IDLE);
         let stay = self.slots.values().filter(|slot| slot.evicted.is_none());
         let oldest = in_grace.or_else(|| stay.filter_map(|slot| slot.arrived).min());
-        let answered = evicted.filter(|slot| slot.active == 0).map(|slot| slot.idle_since).min();
+        let answered = evicted
+            .filter(|slot| slot.active == 0)
+            .map(|slot| slot.idle_since)
+            .min();
         let longest_idle = self.longest_idle().map(|(_, since)| since);
-        [oldest, answered, longest_idle].into_iter().flatten().min().map(|since| since + MIN_IDLE)
+        [oldest, answered, longest_idle]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|since| since + MIN_IDLE)
     }
 
     fn evict(&mut self, number: u64, now: Instant, wake: Wake<'_>) -> bool {
-        let Some(slot) = self.slots.get_mut(&number) else { return false };
+        let Some(slot) = self.slots.get_mut(&number) else {
+            return false;
+        };
         slot.evicted = Some(now);
         if let Some(turn) = slot.turn.take() {
             self.idle.remove(&turn);
@@ -223,12 +289,15 @@ impl Slots {
         true
     }
 
-    /// Ends the grace period of an evicted connection. Returns whether one leaves now, this or one before it.
+    /// Ends the grace period of an evicted connection. Returns whether one leaves now, this or one
+    /// before it.
     fn cut_one_off(&mut self, now: Instant, wake: Wake<'_>) -> bool {
         let mut one_leaves = false;
         for number in &self.evicted {
             // One that was answered just now has a moment to say the answer.
-            let idle = |slot: &&mut Slot| slot.active == 0 && now.duration_since(slot.idle_since) >= MIN_IDLE;
+            let idle = |slot: &&mut Slot| {
+                slot.active == 0 && now.duration_since(slot.idle_since) >= MIN_IDLE
+            };
             if let Some(slot) = self.slots.get_mut(number).filter(idle) {
                 one_leaves = true;
                 if !slot.cut_off {
@@ -278,7 +347,8 @@ mod tests {
         for (at, step) in steps {
             let now = start + *at * MS;
             let said = format!("{name}, at {at} ms: {step:?}");
-            // Numbers count times of idleness as well; a table names connections in the order in which they came.
+            // Numbers count times of idleness as well; a table names connections in the order in
+            // which they came.
             let number = |nth: u64| numbers[nth as usize - 1];
             match *step {
                 Enters(nth) => match slots.acquire(now, &mut |_| {}) {
@@ -291,7 +361,11 @@ mod tests {
                 },
                 Full(until) => {
                     let until = until.map(|until| start + until * MS);
-                    assert_eq!(slots.acquire(now, &mut |_| {}), Acquired::Full(until), "{said}");
+                    assert_eq!(
+                        slots.acquire(now, &mut |_| {}),
+                        Acquired::Full(until),
+                        "{said}"
+                    );
                 }
                 Begins(nth) => drop(slots.begin(number(nth), now)),
                 Ends(nth) => drop(slots.end(number(nth), now)),

@@ -1,18 +1,21 @@
 //! Connection slots: a bounded number, in which old connections make room for new ones (eviction).
 //!
-//! A connection without a request under way is idle, whether it waits between two, has not made one, or is slow to say its
-//! head. When almost all slots are taken, each new connection evicts the one that is idle for the longest, so thousands of
-//! idle connections keep nobody out. An evicted connection has a grace period, because HTTP/2 says good-bye; when really all
-//! slots are taken, it is cut off. Until one leaves, new ones wait in the operating system's queue.
+//! A connection without a request under way is idle, whether it waits between two, has not made
+//! one, or is slow to say its head. When almost all slots are taken, each new connection evicts the
+//! one that is idle for the longest, so thousands of idle connections keep nobody out. An evicted
+//! connection has a grace period, because HTTP/2 says good-bye; when really all slots are taken, it
+//! is cut off. Until one leaves, new ones wait in the operating system's queue.
 //!
-//! A connection that has just come in, or was just answered, is the longest idle where all others are busy. It is left alone
-//! for [`IDLE_WHILE_SLOTS`](eviction::IDLE_WHILE_SLOTS) to make its request as long as there are slots, and for
-//! [`MIN_IDLE`](eviction::MIN_IDLE) in any case: new ones wait for that.
+//! A connection that has just come in, or was just answered, is the longest idle where all others
+//! are busy. It is left alone for [`IDLE_WHILE_SLOTS`](eviction::IDLE_WHILE_SLOTS) to make its
+//! request as long as there are slots, and for [`MIN_IDLE`](eviction::MIN_IDLE) in any case: new
+//! ones wait for that.
 //!
-//! Where all slots are taken by clients that ask again and again, the oldest of them is evicted, so that these keep nobody out
-//! either; one that is between two requests before one that is busy. A connection is never cut off while a request is under
-//! way that began before the eviction, so that no answer is lost: how long that may take is limited elsewhere. While the
-//! connection that was evicted last has not left, the next is evicted no sooner than after `MIN_IDLE`.
+//! Where all slots are taken by clients that ask again and again, the oldest of them is evicted, so
+//! that these keep nobody out either; one that is between two requests before one that is busy. A
+//! connection is never cut off while a request is under way that began before the eviction, so that
+//! no answer is lost: how long that may take is limited elsewhere. While the connection that was
+//! evicted last has not left, the next is evicted no sooner than after `MIN_IDLE`.
 
 mod eviction;
 
@@ -61,19 +64,33 @@ struct State {
 impl Connections {
     /// So many slots, all free.
     pub fn new(most: usize) -> Arc<Self> {
-        let state = State { slots: Slots::new(most), wake: HashMap::new() };
-        Arc::new(Self { state: Mutex::new(state), changed: Notify::new() })
+        let state = State {
+            slots: Slots::new(most),
+            wake: HashMap::new(),
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        })
     }
 
-    /// Waits for a slot, which is not evicted until a connection has [arrived](Slot::arrived). Only one task may wait.
+    /// Waits for a slot, which is not evicted until a connection has [arrived](Slot::arrived). Only
+    /// one task may wait.
     pub async fn acquire(self: &Arc<Self>) -> Arc<Slot> {
         loop {
-            // From before the look on, so that no change is missed; and of those before it, none is seen again.
+            // From before the look on, so that no change is missed; and of those before it, none is
+            // seen again.
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
             let acquired = self.state().acquire();
             match acquired {
-                Ok((number, wake)) => return Arc::new(Slot { connections: Arc::clone(self), number, wake }),
+                Ok((number, wake)) => {
+                    return Arc::new(Slot {
+                        connections: Arc::clone(self),
+                        number,
+                        wake,
+                    });
+                }
                 Err(Some(at)) => drop(tokio::time::timeout_at(at, changed).await),
                 Err(None) => changed.await,
             }
@@ -112,13 +129,24 @@ fn wake_up(wake: &HashMap<u64, Arc<Notify>>, number: u64) {
 impl Slot {
     /// Notes that a connection has come in. It is idle from now on.
     pub fn arrived(&self) {
-        self.connections.state().slots.arrive(self.number, Instant::now());
+        self.connections
+            .state()
+            .slots
+            .arrive(self.number, Instant::now());
     }
 
-    /// Counts a request. It holds the connection, unless that was evicted so long ago that the client must have heard.
+    /// Counts a request. It holds the connection, unless that was evicted so long ago that the
+    /// client must have heard.
     pub fn begin(self: &Arc<Self>) -> UnderWay {
-        let holds = self.connections.state().slots.begin(self.number, Instant::now());
-        UnderWay { slot: Arc::clone(self), holds }
+        let holds = self
+            .connections
+            .state()
+            .slots
+            .begin(self.number, Instant::now());
+        UnderWay {
+            slot: Arc::clone(self),
+            holds,
+        }
     }
 
     /// Returns when the connection is to leave, for another.
@@ -165,7 +193,11 @@ impl Drop for Slot {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let Slot { connections, number, wake } = &*self.slot;
+        let Slot {
+            connections,
+            number,
+            wake,
+        } = &*self.slot;
         if self.holds && connections.state().slots.end(*number, Instant::now()) == Ended::Leaves {
             wake.notify_one();
             connections.changed.notify_waiters();
@@ -221,7 +253,13 @@ mod tests {
         let _two = [arrives(&connections).await, arrives(&connections).await];
         assert!(enters(&connections).await.is_none(), "all slots are taken");
         // The third one that came was to be let in at once, so one has no moment to leave.
-        assert_eq!((those(&slots, is_evicted).await, those(&slots, is_cut_off).await), (vec![2, 3, 4], vec![2]));
+        assert_eq!(
+            (
+                those(&slots, is_evicted).await,
+                those(&slots, is_cut_off).await
+            ),
+            (vec![2, 3, 4], vec![2])
+        );
         drop((busy, slots.remove(2)));
         assert!(enters(&connections).await.is_some());
     }
@@ -241,7 +279,8 @@ mod tests {
         assert!(is_evicted(&pooled[0]).await, "it is idle for the longest");
         tokio::time::advance(IDLE_WHILE_SLOTS / 2).await;
         pooled[1..].iter().for_each(|slot| drop(slot.begin()));
-        // All the others are idle for a shorter time, and still it has a while as long as there are slots.
+        // All the others are idle for a shorter time, and still it has a while as long as there are
+        // slots.
         let _last = arrives(&connections).await;
         assert!(!is_evicted(&waiting).await);
         tokio::time::advance(IDLE_WHILE_SLOTS / 2).await;
@@ -252,9 +291,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn new_connections_are_evicted_in_turn_where_others_are_busy() {
         let connections = Connections::new(4);
-        let busy = [arrives(&connections).await, arrives(&connections).await].map(|slot| slot.begin());
-        let mut new =
-            vec![(arrives(&connections).await, Instant::now()), (arrives(&connections).await, Instant::now())];
+        let busy =
+            [arrives(&connections).await, arrives(&connections).await].map(|slot| slot.begin());
+        let mut new = vec![
+            (arrives(&connections).await, Instant::now()),
+            (arrives(&connections).await, Instant::now()),
+        ];
         for _ in 0..100 {
             let mut entering = pin!(connections.acquire());
             let (oldest, arrived) = new.remove(0);
@@ -291,7 +333,8 @@ mod tests {
         tokio::time::advance(IDLE_WHILE_SLOTS).await;
         let slots = [first, arrives(&connections).await];
         let mut busy = slots.each_ref().map(|slot| Some(slot.begin()));
-        // The first was asked to leave when the second came, while it was still idle; and is not cut off now.
+        // The first was asked to leave when the second came, while it was still idle; and is not
+        // cut off now.
         assert!(is_evicted(&slots[0]).await && !is_evicted(&slots[1]).await);
         assert!(enters(&connections).await.is_none());
         assert!(!is_cut_off(&slots[0]).await);
@@ -315,18 +358,31 @@ mod tests {
         }
         let _busy = slots[0].begin();
         assert!(enters(&connections).await.is_none());
-        assert_eq!(those(&slots, is_evicted).await, [0; 0], "each has a moment to ask");
+        assert_eq!(
+            those(&slots, is_evicted).await,
+            [0; 0],
+            "each has a moment to ask"
+        );
         tokio::time::advance(MIN_IDLE).await;
         slots[1..].iter().for_each(|slot| drop(slot.begin()));
         for _ in 0..2 {
             assert!(enters(&connections).await.is_none());
-            assert_eq!((those(&slots, is_evicted).await, those(&slots, is_cut_off).await), (vec![1], vec![]));
+            assert_eq!(
+                (
+                    those(&slots, is_evicted).await,
+                    those(&slots, is_cut_off).await
+                ),
+                (vec![1], vec![])
+            );
         }
         drop(slots.remove(1));
         let slot = enters(&connections).await.unwrap();
         slot.arrived();
         assert!(enters(&connections).await.is_none());
-        assert_eq!((those(&slots, is_evicted).await, is_evicted(&slot).await), (vec![1], false));
+        assert_eq!(
+            (those(&slots, is_evicted).await, is_evicted(&slot).await),
+            (vec![1], false)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -347,7 +403,11 @@ mod tests {
         assert_eq!(those(&slots, is_evicted).await, [0, 1]);
         drop(busy.remove(1));
         assert!(enters(&connections).await.is_none());
-        assert_eq!(those(&slots, is_cut_off).await, [0; 0], "its answer is on its way");
+        assert_eq!(
+            those(&slots, is_cut_off).await,
+            [0; 0],
+            "its answer is on its way"
+        );
         tokio::time::advance(MIN_IDLE).await;
         assert!(enters(&connections).await.is_none());
         assert_eq!(those(&slots, is_cut_off).await, [1]);

@@ -16,15 +16,21 @@ use super::super::listener::Stream;
 use super::{Counted, Tls};
 
 /// The time a handshake may take: a few round trips, and one more where a packet is lost.
-const HANDSHAKE_TIME: Duration = if cfg!(test) { Duration::from_secs(2) } else { Duration::from_secs(10) };
+const HANDSHAKE_TIME: Duration = if cfg!(test) {
+    Duration::from_secs(2)
+} else {
+    Duration::from_secs(10)
+};
 
-/// The most that is encrypted in advance for a client that does not read: one record. rustls would take four.
+/// The most that is encrypted in advance for a client that does not read: one record. rustls would
+/// take four.
 const UNREAD_BYTES: usize = 16 * 1024;
 
 /// The stream that HTTP is spoken over.
 ///
-/// The handshake is made by whoever reads or writes first. So it is a part of the connection for all that looks after
-/// connections: it runs in the connection's own task, takes one of the places, and ends when the connection is told to.
+/// The handshake is made by whoever reads or writes first. So it is a part of the connection for
+/// all that looks after connections: it runs in the connection's own task, takes one of the places,
+/// and ends when the connection is told to.
 pub struct Connection(State);
 
 enum State {
@@ -50,7 +56,10 @@ impl Connection {
     pub fn new(stream: Stream, tls: Option<&Tls>) -> Self {
         Self(match tls {
             Some(tls) => State::Handshake(Box::new(Handshake {
-                accept: tls.acceptor.borrow().accept_with(stream, |tls| tls.set_buffer_limit(Some(UNREAD_BYTES))),
+                accept: tls
+                    .acceptor
+                    .borrow()
+                    .accept_with(stream, |tls| tls.set_buffer_limit(Some(UNREAD_BYTES))),
                 limit: Box::pin(tokio::time::sleep(HANDSHAKE_TIME)),
                 counted: tls.counted.clone(),
             })),
@@ -84,7 +93,10 @@ impl Handshake {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => {
                 ready!(self.limit.as_mut().poll(cx));
-                Err(io::Error::new(ErrorKind::TimedOut, "the TLS handshake took too long"))
+                Err(io::Error::new(
+                    ErrorKind::TimedOut,
+                    "the TLS handshake took too long",
+                ))
             }
         };
         if let Err(error) = &outcome {
@@ -108,13 +120,21 @@ fn reason(error: &io::Error) -> &'static str {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         ready!(self.poll_open(cx))?.poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         ready!(self.poll_open(cx))?.poll_write(cx, buf)
     }
 
@@ -132,10 +152,12 @@ impl AsyncWrite for Connection {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Before it is open, nothing was written.
-        self.opened().map_or(Poll::Ready(Ok(())), |stream| stream.poll_flush(cx))
+        self.opened()
+            .map_or(Poll::Ready(Ok(())), |stream| stream.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.opened().map_or(Poll::Ready(Ok(())), |stream| stream.poll_shutdown(cx))
+        self.opened()
+            .map_or(Poll::Ready(Ok(())), |stream| stream.poll_shutdown(cx))
     }
 }

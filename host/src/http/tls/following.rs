@@ -1,9 +1,10 @@
 //! Follows a listener's certificate files.
 //!
-//! The files are polled every few seconds and compared by content. A certificate is renewed by overwriting it, by a rename, or
-//! by moving a symbolic link of the file or its folder; watching names misses one of these. The next handshake uses the new
-//! files, with a new session cache, so that no client of a removed authority resumes a session. Unusable files are ignored:
-//! the old ones stay.
+//! The files are polled every few seconds and compared by content. A certificate is renewed by
+//! overwriting it, by a rename, or by moving a symbolic link of the file or its folder; watching
+//! names misses one of these. The next handshake uses the new files, with a new session cache, so
+//! that no client of a removed authority resumes a session. Unusable files are ignored: the old
+//! ones stay.
 
 use std::time::Duration;
 
@@ -32,7 +33,14 @@ impl Following {
     pub(super) fn new(tls: Tls, files: TlsFiles, in_use: Pem, validity: Validity) -> Self {
         // What there is to object at the start was said of the configuration.
         let objection = validity.objection();
-        Self { tls, files, in_use, validity, objection, doubt: None }
+        Self {
+            tls,
+            files,
+            in_use,
+            validity,
+            objection,
+            doubt: None,
+        }
     }
 
     /// Polls the files until `stop` is cancelled.
@@ -58,8 +66,8 @@ impl Following {
         }
     }
 
-    /// Polls once. Unusable files are reported at the second time only, because a certificate and its key are not replaced at
-    /// the same moment.
+    /// Polls once. Unusable files are reported at the second time only, because a certificate and
+    /// its key are not replaced at the same moment.
     pub(super) fn look(&mut self) {
         let found = self.files.read().map_err(TlsError::from);
         if found.as_ref().is_ok_and(|pem| *pem == self.in_use) {
@@ -70,7 +78,10 @@ impl Following {
         let objection = self.validity.objection();
         if let Some(why) = objection.as_ref().filter(|_| self.objection.is_none()) {
             let (listener, cert) = (self.tls.counted.listener, self.files.cert.display());
-            tracing::error!(listener, "{cert} {why}: clients refuse it; put a renewed one in its place");
+            tracing::error!(
+                listener,
+                "{cert} {why}: clients refuse it; put a renewed one in its place"
+            );
         }
         self.objection = objection;
     }
@@ -80,10 +91,15 @@ impl Following {
         match found.and_then(|pem| Ok((acceptor(&self.files, &pem)?, pem))) {
             Ok(((acceptor, validity), pem)) => {
                 self.tls.acceptor.send_replace(acceptor);
-                (self.in_use, self.validity, self.objection, self.doubt) = (pem, validity, None, None);
+                (self.in_use, self.validity, self.objection, self.doubt) =
+                    (pem, validity, None, None);
                 counted.reloaded("replaced");
                 counted.valid(validity);
-                tracing::info!(listener = counted.listener, expires = validity.end(), "the certificate was replaced");
+                tracing::info!(
+                    listener = counted.listener,
+                    expires = validity.end(),
+                    "the certificate was replaced"
+                );
             }
             Err(error) => {
                 let why = error.to_string();
@@ -92,7 +108,11 @@ impl Following {
                         if !told {
                             counted.reloaded("refused");
                             let listener = counted.listener;
-                            tracing::error!(listener, why, "the new certificate cannot be used; the old one stays");
+                            tracing::error!(
+                                listener,
+                                why,
+                                "the new certificate cannot be used; the old one stays"
+                            );
                         }
                         true
                     }

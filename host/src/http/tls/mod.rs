@@ -1,7 +1,9 @@
-//! TLS for a listener: 1.2 and 1.3, HTTP/2 and HTTP/1.1, with files that may be replaced while it runs.
+//! TLS for a listener: 1.2 and 1.3, HTTP/2 and HTTP/1.1, with files that may be replaced while it
+//! runs.
 //!
-//! The implementation is rustls with the cryptography of ring. A handshake has a time limit and runs in its connection's own
-//! task, so a silent client delays no other. Failed handshakes are counted by reason.
+//! The implementation is rustls with the cryptography of ring. A handshake has a time limit and
+//! runs in its connection's own task, so a silent client delays no other. Failed handshakes are
+//! counted by reason.
 
 mod connection;
 mod following;
@@ -57,44 +59,79 @@ impl Tls {
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn load(files: &TlsFiles, listener: &'static str, metrics: &Metrics) -> Result<(Self, Following), TlsError> {
-        let counted = Counted { listener, metrics: metrics.clone() };
+    pub fn load(
+        files: &TlsFiles,
+        listener: &'static str,
+        metrics: &Metrics,
+    ) -> Result<(Self, Following), TlsError> {
+        let counted = Counted {
+            listener,
+            metrics: metrics.clone(),
+        };
         let in_use = files.read()?;
         let (acceptor, validity) = acceptor(files, &in_use)?;
         counted.valid(validity);
-        let tls = Self { acceptor: watch::Sender::new(acceptor), counted };
-        Ok((tls.clone(), Following::new(tls, files.clone(), in_use, validity)))
+        let tls = Self {
+            acceptor: watch::Sender::new(acceptor),
+            counted,
+        };
+        Ok((
+            tls.clone(),
+            Following::new(tls, files.clone(), in_use, validity),
+        ))
     }
 }
 
 impl Counted {
     fn valid(&self, validity: Validity) {
-        let label = ListenerLabel { listener: self.listener };
-        self.metrics.tls_certificate_expiry.get_or_create(&label).set(validity.to as f64);
+        let label = ListenerLabel {
+            listener: self.listener,
+        };
+        self.metrics
+            .tls_certificate_expiry
+            .get_or_create(&label)
+            .set(validity.to as f64);
     }
 
     fn reloaded(&self, outcome: &'static str) {
-        let labels = ReloadLabels { listener: self.listener, outcome };
+        let labels = ReloadLabels {
+            listener: self.listener,
+            outcome,
+        };
         self.metrics.tls_reloads.get_or_create(&labels).inc();
     }
 
     fn failed(&self, reason: &'static str) {
-        let labels = HandshakeLabels { listener: self.listener, reason };
-        self.metrics.tls_handshakes_failed.get_or_create(&labels).inc();
+        let labels = HandshakeLabels {
+            listener: self.listener,
+            reason,
+        };
+        self.metrics
+            .tls_handshakes_failed
+            .get_or_create(&labels)
+            .inc();
     }
 }
 
 /// Returns an acceptor for this content of the files, with the validity of its certificate.
 fn acceptor(files: &TlsFiles, pem: &Pem) -> Result<(TlsAcceptor, Validity), TlsError> {
-    let Credentials { own, client_authorities, validity } = files.understand(pem)?;
-    let library = |error: &dyn std::fmt::Display| TlsError::Library { why: error.to_string() };
+    let Credentials {
+        own,
+        client_authorities,
+        validity,
+    } = files.understand(pem)?;
+    let library = |error: &dyn std::fmt::Display| TlsError::Library {
+        why: error.to_string(),
+    };
     let provider = Arc::new(default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| library(&error))?;
     let builder = match client_authorities {
         Some(authorities) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider).build();
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider)
+                    .build();
             builder.with_client_cert_verifier(verifier.map_err(|error| library(&error))?)
         }
         None => builder.with_no_client_auth(),

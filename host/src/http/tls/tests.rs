@@ -22,13 +22,18 @@ fn renew(folder: &Path) -> CertificateDer<'static> {
 }
 
 fn load(folder: &Path) -> (Tls, Following, Metrics) {
-    let files = TlsFiles { cert: folder.join("cert.pem"), key: folder.join("key.pem"), client_ca: None };
+    let files = TlsFiles {
+        cert: folder.join("cert.pem"),
+        key: folder.join("key.pem"),
+        client_ca: None,
+    };
     let metrics = Metrics::new();
     let (tls, following) = Tls::load(&files, "listen", &metrics).unwrap();
     (tls, following, metrics)
 }
 
-/// Returns whether the handshake succeeds, which begins with whatever is asked of the connection first.
+/// Returns whether the handshake succeeds, which begins with whatever is asked of the connection
+/// first.
 async fn greet(tls: &Tls, stream: TcpStream) -> bool {
     let mut connection = Connection::new(Either::Left(stream), Some(tls));
     connection.write(&[]).await.is_ok()
@@ -37,26 +42,40 @@ async fn greet(tls: &Tls, stream: TcpStream) -> bool {
 /// Returns the one of `known` that a handshake shows, if any.
 async fn shown(tls: &Tls, known: &[&CertificateDer<'static>]) -> Option<usize> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
     let mut roots = RootCertStore::empty();
-    known.iter().for_each(|certificate| roots.add((*certificate).clone()).unwrap());
+    known
+        .iter()
+        .for_each(|certificate| roots.add((*certificate).clone()).unwrap());
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
     let connector = TlsConnector::from(Arc::new(config));
-    let (greeted, connected) =
-        tokio::join!(greet(tls, accepted), connector.connect(ServerName::try_from("localhost").unwrap(), stream));
+    let (greeted, connected) = tokio::join!(
+        greet(tls, accepted),
+        connector.connect(ServerName::try_from("localhost").unwrap(), stream)
+    );
     let connected = connected.ok()?;
     assert!(greeted);
     let certificates = connected.get_ref().1.peer_certificates().unwrap();
-    known.iter().position(|certificate| **certificate == certificates[0])
+    known
+        .iter()
+        .position(|certificate| **certificate == certificates[0])
 }
 
 fn reloads(metrics: &Metrics, outcome: &'static str) -> u64 {
-    metrics.tls_reloads.get_or_create(&ReloadLabels { listener: "listen", outcome }).get()
+    metrics
+        .tls_reloads
+        .get_or_create(&ReloadLabels {
+            listener: "listen",
+            outcome,
+        })
+        .get()
 }
 
 #[tokio::test]
@@ -71,7 +90,10 @@ async fn a_renewed_certificate_is_shown_from_the_next_handshake_on() {
     following.look();
     assert_eq!(shown(&tls, &[&first, &second]).await, Some(1));
     following.look();
-    assert_eq!((reloads(&metrics, "replaced"), reloads(&metrics, "refused")), (1, 0));
+    assert_eq!(
+        (reloads(&metrics, "replaced"), reloads(&metrics, "refused")),
+        (1, 0)
+    );
 }
 
 #[tokio::test]
@@ -86,20 +108,44 @@ async fn unusable_files_change_nothing_and_are_counted_once() {
     // The new certificate is there, and its key is not yet.
     fs::write(folder.path().join("key.pem"), &key).unwrap();
     following.look();
-    assert_eq!((reloads(&metrics, "refused"), shown(&tls, &[&first, &second]).await), (0, Some(0)));
+    assert_eq!(
+        (
+            reloads(&metrics, "refused"),
+            shown(&tls, &[&first, &second]).await
+        ),
+        (0, Some(0))
+    );
     for _ in 0..5 {
         following.look();
     }
-    assert_eq!((reloads(&metrics, "refused"), shown(&tls, &[&first, &second]).await), (1, Some(0)));
+    assert_eq!(
+        (
+            reloads(&metrics, "refused"),
+            shown(&tls, &[&first, &second]).await
+        ),
+        (1, Some(0))
+    );
     // Something else is wrong now.
     fs::remove_file(folder.path().join("key.pem")).unwrap();
     following.look();
     following.look();
-    assert_eq!((reloads(&metrics, "refused"), shown(&tls, &[&first, &second]).await), (2, Some(0)));
+    assert_eq!(
+        (
+            reloads(&metrics, "refused"),
+            shown(&tls, &[&first, &second]).await
+        ),
+        (2, Some(0))
+    );
 
     fs::write(folder.path().join("key.pem"), second_key).unwrap();
     following.look();
-    assert_eq!((reloads(&metrics, "replaced"), shown(&tls, &[&first, &second]).await), (1, Some(1)));
+    assert_eq!(
+        (
+            reloads(&metrics, "replaced"),
+            shown(&tls, &[&first, &second]).await
+        ),
+        (1, Some(1))
+    );
 }
 
 #[tokio::test]
@@ -110,17 +156,24 @@ async fn pair_behind_links_is_followed_when_the_folder_changes() {
         fs::create_dir(version).unwrap();
         renew(version)
     });
-    // As Kubernetes mounts a secret: the files are links into `data`, and `data` is a link that is renamed over.
+    // As Kubernetes mounts a secret: the files are links into `data`, and `data` is a link that is
+    // renamed over.
     std::os::unix::fs::symlink("1", folder.path().join("data")).unwrap();
     for name in ["cert.pem", "key.pem"] {
         std::os::unix::fs::symlink(format!("data/{name}"), folder.path().join(name)).unwrap();
     }
     let (tls, mut following, _) = load(folder.path());
-    assert_eq!(shown(&tls, &[&certificates[0], &certificates[1]]).await, Some(0));
+    assert_eq!(
+        shown(&tls, &[&certificates[0], &certificates[1]]).await,
+        Some(0)
+    );
     std::os::unix::fs::symlink("2", folder.path().join("new")).unwrap();
     fs::rename(folder.path().join("new"), folder.path().join("data")).unwrap();
     following.look();
-    assert_eq!(shown(&tls, &[&certificates[0], &certificates[1]]).await, Some(1));
+    assert_eq!(
+        shown(&tls, &[&certificates[0], &certificates[1]]).await,
+        Some(1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,7 +183,13 @@ async fn a_stop_does_not_wait_for_files_that_do_not_answer() {
     let (_, following, _) = load(folder.path());
     let cert = folder.path().join("cert.pem");
     fs::remove_file(&cert).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(&cert).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&cert)
+            .status()
+            .unwrap()
+            .success()
+    );
     let stop = CancellationToken::new();
     let following = tokio::spawn(following.run(stop.clone()));
     // It opens once it is read from, and what reads it waits until this is dropped.
@@ -163,14 +222,26 @@ async fn a_handshake_that_fails_is_told_apart_and_ends_the_connection() {
             client.shutdown().await.unwrap();
         }
         assert!(!greet(&tls, accepted).await);
-        let labels = HandshakeLabels { listener: "listen", reason };
-        assert!(metrics.tls_handshakes_failed.get_or_create(&labels).get() > 0, "{said:?}: {reason}");
+        let labels = HandshakeLabels {
+            listener: "listen",
+            reason,
+        };
+        assert!(
+            metrics.tls_handshakes_failed.get_or_create(&labels).get() > 0,
+            "{said:?}: {reason}"
+        );
         let mut answer = Vec::new();
         let _ = client.read_to_end(&mut answer).await;
         assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
     }
     let other = renew(folder.path());
     assert_eq!(shown(&tls, &[&other]).await, None);
-    let labels = HandshakeLabels { listener: "listen", reason: "refused_by_client" };
-    assert_eq!(metrics.tls_handshakes_failed.get_or_create(&labels).get(), 1);
+    let labels = HandshakeLabels {
+        listener: "listen",
+        reason: "refused_by_client",
+    };
+    assert_eq!(
+        metrics.tls_handshakes_failed.get_or_create(&labels).get(),
+        1
+    );
 }

@@ -24,16 +24,23 @@ impl Check<'_> {
         // A required setting that is there under a misspelt name is one problem, not two.
         let mut meant = Vec::new();
         for error in &errors {
-            if let Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } = error.kind()
+            if let Kind::AdditionalProperties { unexpected }
+            | Kind::UnevaluatedProperties { unexpected } = error.kind()
             {
-                problems.extend(unexpected.iter().map(|name| self.unknown(error, name, &mut meant)));
+                problems.extend(
+                    unexpected
+                        .iter()
+                        .map(|name| self.unknown(error, name, &mut meant)),
+                );
             }
         }
         for error in &errors {
             let at = error.instance_path().as_str();
             match error.kind() {
                 Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {}
-                Kind::Required { property: Json::String(name) } => {
+                Kind::Required {
+                    property: Json::String(name),
+                } => {
                     if !meant.contains(&pointer_to(at, name)) {
                         problems.push(self.missing(at, name));
                     }
@@ -44,12 +51,18 @@ impl Check<'_> {
         problems
     }
 
-    /// Converts a mistake found by the plugin. Its text is untrusted, so it becomes one line without control characters.
+    /// Converts a mistake found by the plugin. Its text is untrusted, so it becomes one line
+    /// without control characters.
     pub(super) fn mistake(&self, mistake: &Mistake) -> Problem {
         const LONGEST: usize = 500;
         let position = self.source.settings.place(&mistake.path).value;
-        let found = format!("{}: {}", self.label(&mistake.path), text::line(&mistake.found, LONGEST));
-        self.config.problem(position, found, text::line(&mistake.help, LONGEST))
+        let found = format!(
+            "{}: {}",
+            self.label(&mistake.path),
+            text::line(&mistake.found, LONGEST)
+        );
+        self.config
+            .problem(position, found, text::line(&mistake.help, LONGEST))
     }
 
     /// A setting that the schema does not know.
@@ -62,11 +75,21 @@ impl Check<'_> {
         }
         let schema_path = error.schema_path().as_str();
         let parent = schema_path.rfind('/').map_or("", |end| &schema_path[..end]);
-        let known = self.description.settings.pointer(parent).and_then(|schema| schema.get("properties"));
-        let known: Vec<&str> =
-            known.and_then(Json::as_object).into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();
+        let known = self
+            .description
+            .settings
+            .pointer(parent)
+            .and_then(|schema| schema.get("properties"));
+        let known: Vec<&str> = known
+            .and_then(Json::as_object)
+            .into_iter()
+            .flat_map(|map| map.keys().map(String::as_str))
+            .collect();
         let given = error.instance().as_object();
-        let free = known.iter().copied().filter(|name| given.is_none_or(|given| !given.contains_key(*name)));
+        let free = known
+            .iter()
+            .copied()
+            .filter(|name| given.is_none_or(|given| !given.contains_key(*name)));
         let help = match did_you_mean(name, free) {
             Some(near) => {
                 meant.push(pointer_to(at, near));
@@ -75,7 +98,11 @@ impl Check<'_> {
             None if known.is_empty() => "the plugin has no settings here".to_owned(),
             None => format!("the plugin knows {}", listed(known, "and")),
         };
-        self.config.problem(place.key, format!("unknown setting {name:?} in {}", self.label(at)), help)
+        self.config.problem(
+            place.key,
+            format!("unknown setting {name:?} in {}", self.label(at)),
+            help,
+        )
     }
 
     /// A setting that must be there.
@@ -88,8 +115,13 @@ impl Check<'_> {
             format!("{name} = …")
         };
         let meaning = self.meaning(&pointer);
-        let help = if meaning.is_empty() { format!("add {line}") } else { format!("add {line} ({meaning})") };
-        self.config.problem(place.key, format!("{} has no {name}", self.label(at)), help)
+        let help = if meaning.is_empty() {
+            format!("add {line}")
+        } else {
+            format!("add {line} ({meaning})")
+        };
+        self.config
+            .problem(place.key, format!("{} has no {name}", self.label(at)), help)
     }
 
     /// A value that is there and does not fit.
@@ -99,30 +131,49 @@ impl Check<'_> {
         let types = accepted(kind);
         if !types.is_empty() {
             let found = format!("{label} is {}", type_of(error.instance()));
-            return self.config.problem(position, found, format!("the plugin takes {}", listed(types, "or")));
+            return self.config.problem(
+                position,
+                found,
+                format!("the plugin takes {}", listed(types, "or")),
+            );
         }
         let shown = self.shown(error.instance(), at);
         let (position, what) = match kind {
             Kind::PropertyNames { error: name } => {
                 let key = name.instance().as_str().map(|name| pointer_to(at, name));
                 let position = key.map_or(position, |key| self.source.settings.place(&key).key);
-                let why = if self.names_secret(at) { String::new() } else { format!(": {name}") };
-                (position, format!("{label} has a key that does not fit{why}"))
+                let why = if self.names_secret(at) {
+                    String::new()
+                } else {
+                    format!(": {name}")
+                };
+                (
+                    position,
+                    format!("{label} has a key that does not fit{why}"),
+                )
             }
             // The only other message that shows what it complains of, whatever stands in its place.
-            Kind::FromUtf8 { .. } => (position, format!("{label} does not fit: {shown} is not base64 of text")),
-            _ => (position, format!("{label} does not fit: {}", error.masked_with(shown))),
+            Kind::FromUtf8 { .. } => (
+                position,
+                format!("{label} does not fit: {shown} is not base64 of text"),
+            ),
+            _ => (
+                position,
+                format!("{label} does not fit: {}", error.masked_with(shown)),
+            ),
         };
         self.config.problem(
             position,
             what,
-            self.nearest_option(error, kind, at).unwrap_or_else(|| self.meaning(at).into()),
+            self.nearest_option(error, kind, at)
+                .unwrap_or_else(|| self.meaning(at).into()),
         )
     }
 
     /// The word that was meant, where there are a few to choose from.
     fn nearest_option(&self, error: &ValidationError<'_>, kind: &Kind, at: &str) -> Option<String> {
-        let (Kind::Enum { options }, Json::String(found), false) = (kind, &**error.instance(), self.is_secret(at))
+        let (Kind::Enum { options }, Json::String(found), false) =
+            (kind, &**error.instance(), self.is_secret(at))
         else {
             return None;
         };
@@ -139,34 +190,51 @@ impl Check<'_> {
             _ if self.is_secret(at) => return "the secret".to_owned(),
             scalar => scalar.to_string(),
         };
-        if text.len() > LONGEST { "the text".to_owned() } else { text }
+        if text.len() > LONGEST {
+            "the text".to_owned()
+        } else {
+            text
+        }
     }
 
-    /// Returns whether the plugin declares a setting secret. Then the names below it are secret too.
+    /// Returns whether the plugin declares a setting secret. Then the names below it are secret
+    /// too.
     fn names_secret(&self, pointer: &str) -> bool {
         let top = pointer.split('/').nth(1).map(unescaped);
         top.is_some_and(|top| self.description.secrets.contains(&top))
     }
 
-    /// Returns whether a value is hidden: the plugin declares it secret, or the operator keeps it outside the file.
+    /// Returns whether a value is hidden: the plugin declares it secret, or the operator keeps it
+    /// outside the file.
     fn is_secret(&self, pointer: &str) -> bool {
         self.names_secret(pointer) || self.source.settings.is_referenced(pointer)
     }
 
-    /// `auth_token in [sources.twilio-prod.settings]`. Names below a secret's are as secret as it is.
+    /// `auth_token in [sources.twilio-prod.settings]`. Names below a secret's are as secret as it
+    /// is.
     pub(super) fn label(&self, pointer: &str) -> String {
         let parts = pointer.split('/').skip(1).map(unescaped);
-        let shown = if self.names_secret(pointer) { 1 } else { usize::MAX };
+        let shown = if self.names_secret(pointer) {
+            1
+        } else {
+            usize::MAX
+        };
         let path: Vec<_> = parts.take(shown).collect();
         let section = format!("[sources.{}.settings]", self.source.name);
-        if path.is_empty() { section } else { format!("{} in {section}", path.join(".")) }
+        if path.is_empty() {
+            section
+        } else {
+            format!("{} in {section}", path.join("."))
+        }
     }
 
     /// Returns the plugin's description of a top-level setting.
     fn meaning(&self, pointer: &str) -> &str {
         let top = pointer.split('/').nth(1).map(unescaped);
         let property = top.and_then(|top| self.description.settings.get("properties")?.get(&top));
-        property.and_then(|property| property.get("description")?.as_str()).unwrap_or_default()
+        property
+            .and_then(|property| property.get("description")?.as_str())
+            .unwrap_or_default()
     }
 
     /// A name for an environment variable: `TWILIO_PROD_AUTH_TOKEN`.

@@ -18,11 +18,16 @@ fn config(token: &str, settings: &str) -> Config {
          [sources.s]\nplugin = \"p\"\ndestination = \"d\"\n{token}[sources.s.settings]\n{settings}\n"
     );
     let env = |name: &str| (!name.starts_with("NO_")).then(|| CANARY.to_owned());
-    Config::parse(&text, Path::new("gateway.toml"), &env).unwrap_or_else(|problems| panic!("{problems}"))
+    Config::parse(&text, Path::new("gateway.toml"), &env)
+        .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn describe(schema: Json) -> Description {
-    Description { secrets: vec!["auth_token".into()], authenticates: true, ..Description::new("p", "1", "", schema) }
+    Description {
+        secrets: vec!["auth_token".into()],
+        authenticates: true,
+        ..Description::new("p", "1", "", schema)
+    }
 }
 
 /// The schema of a plugin much like Twilio's.
@@ -62,7 +67,15 @@ fn twilio() -> Description {
 fn told(settings: &str) -> Vec<String> {
     let config = config("", settings);
     let problems = check(&config.sources[0], &twilio(), &config);
-    problems.iter().map(|problem| problem.to_string().trim_start_matches("gateway.toml:").to_owned()).collect()
+    problems
+        .iter()
+        .map(|problem| {
+            problem
+                .to_string()
+                .trim_start_matches("gateway.toml:")
+                .to_owned()
+        })
+        .collect()
 }
 
 #[test]
@@ -92,11 +105,16 @@ fn a_source_whose_plugin_cannot_tell_its_sender_needs_a_token() {
     let problems = review(&without.sources[0], &open, &Checked::default(), &without);
     assert_eq!(
         problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["gateway.toml:6:1: the plugin \"p\" cannot tell who sends to it, and no token does; \
-          add token = { env = \"S_TOKEN\" } to [sources.s]"]
+        [
+            "gateway.toml:6:1: the plugin \"p\" cannot tell who sends to it, and no token does; \
+          add token = { env = \"S_TOKEN\" } to [sources.s]"
+        ]
     );
     let with = config("token = \"secret\"\n", "auth_token = \"12345\"");
-    assert_eq!(review(&with.sources[0], &open, &Checked::default(), &with), []);
+    assert_eq!(
+        review(&with.sources[0], &open, &Checked::default(), &with),
+        []
+    );
 }
 
 #[test]
@@ -105,9 +123,20 @@ fn proof_of_the_sender_may_depend_on_the_settings() {
     let mut plugin = twilio();
     for described in [true, false] {
         plugin.authenticates = described;
-        for (said, problems) in [(Some(true), 0), (Some(false), 1), (None, usize::from(!described))] {
-            let checked = Checked { authenticates: said, ..Checked::default() };
-            assert_eq!(review(&config.sources[0], &plugin, &checked, &config).len(), problems, "{described} {said:?}");
+        for (said, problems) in [
+            (Some(true), 0),
+            (Some(false), 1),
+            (None, usize::from(!described)),
+        ] {
+            let checked = Checked {
+                authenticates: said,
+                ..Checked::default()
+            };
+            assert_eq!(
+                review(&config.sources[0], &plugin, &checked, &config).len(),
+                problems,
+                "{described} {said:?}"
+            );
         }
     }
 }
@@ -115,23 +144,41 @@ fn proof_of_the_sender_may_depend_on_the_settings() {
 #[test]
 fn warning_of_a_plugin_is_told_at_its_line_and_refuses_nothing() {
     let config = config("", "auth_token = \"12345\"\nlevel = \"error\"");
-    let warning = Mistake { path: "/level".into(), found: "odd".into(), help: "try x".into() };
-    let checked = Checked { authenticates: Some(true), warnings: vec![warning; 1_000], ..Checked::default() };
+    let warning = Mistake {
+        path: "/level".into(),
+        found: "odd".into(),
+        help: "try x".into(),
+    };
+    let checked = Checked {
+        authenticates: Some(true),
+        warnings: vec![warning; 1_000],
+        ..Checked::default()
+    };
     assert_eq!(review(&config.sources[0], &twilio(), &checked, &config), []);
     let told = doubts(&config.sources[0], &twilio(), &checked, &config);
     assert_eq!(
         (told.len(), told[0].to_string()),
-        (100, "gateway.toml:11:9: level in [sources.s.settings]: odd; try x".to_owned())
+        (
+            100,
+            "gateway.toml:11:9: level in [sources.s.settings]: odd; try x".to_owned()
+        )
     );
 }
 
 #[test]
 fn what_a_plugin_finds_is_told_at_the_operators_line_and_on_one() {
     let config = config("", "auth_token = \"12345\"\nlevel = \"error\"");
-    let mistake = |path: &str, found: &str| Mistake { path: path.into(), found: found.into(), help: "try x".into() };
-    let found =
-        ["/level", "/auth_token/AC1", "/nowhere/at/all", "no pointer"].map(|path| mistake(path, "odd\n\u{1b}[1m"));
-    let checked = Checked { mistakes: found.to_vec(), ..Checked::default() };
+    let mistake = |path: &str, found: &str| Mistake {
+        path: path.into(),
+        found: found.into(),
+        help: "try x".into(),
+    };
+    let found = ["/level", "/auth_token/AC1", "/nowhere/at/all", "no pointer"]
+        .map(|path| mistake(path, "odd\n\u{1b}[1m"));
+    let checked = Checked {
+        mistakes: found.to_vec(),
+        ..Checked::default()
+    };
     let told = review(&config.sources[0], &twilio(), &checked, &config);
     assert_eq!(
         told.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -142,26 +189,38 @@ fn what_a_plugin_finds_is_told_at_the_operators_line_and_on_one() {
             "gateway.toml:11:9: level in [sources.s.settings]: odd [1m; try x",
         ]
     );
-    let many = Checked { mistakes: vec![mistake("", "odd"); 1_000], ..Checked::default() };
-    assert_eq!(review(&config.sources[0], &twilio(), &many, &config).len(), 100);
+    let many = Checked {
+        mistakes: vec![mistake("", "odd"); 1_000],
+        ..Checked::default()
+    };
+    assert_eq!(
+        review(&config.sources[0], &twilio(), &many, &config).len(),
+        100
+    );
 }
 
 #[test]
 fn a_schema_that_is_none_is_its_authors_to_mend() {
-    for schema in [json!({ "type": "strin" }), json!(7), json!({ "$ref": "https://example.com/schema.json" })] {
+    for schema in [
+        json!({ "type": "strin" }),
+        json!(7),
+        json!({ "$ref": "https://example.com/schema.json" }),
+    ] {
         let config = config("", "auth_token = \"12345\"");
         let problems = check(&config.sources[0], &describe(schema), &config);
         assert_eq!(problems.len(), 1);
         let said = problems[0].to_string();
-        let found =
-            "gateway.toml:7:10: the plugin \"p\" describes its settings with an invalid JSON Schema; tell its author: ";
+        let found = "gateway.toml:7:10: the plugin \"p\" describes its settings with an invalid JSON Schema; tell its author: ";
         assert!(said.starts_with(found), "{said}");
     }
 }
 
 #[test]
 fn a_schema_that_refers_to_itself_does_not_exhaust_the_stack() {
-    for schema in [json!({ "$ref": "#" }), json!({ "allOf": [{ "$ref": "#" }] })] {
+    for schema in [
+        json!({ "$ref": "#" }),
+        json!({ "allOf": [{ "$ref": "#" }] }),
+    ] {
         let config = config("", "auth_token = \"12345\"");
         let _ = check(&config.sources[0], &describe(schema), &config);
     }
@@ -169,7 +228,9 @@ fn a_schema_that_refers_to_itself_does_not_exhaust_the_stack() {
 
 #[test]
 fn no_secret_is_in_a_problem_whatever_the_schema_complains_of() {
-    let settings = format!("auth_token = {{ \"{CANARY}\" = [\"{CANARY}\"] }}\nother = {{ a = {{ env = \"A\" }} }}");
+    let settings = format!(
+        "auth_token = {{ \"{CANARY}\" = [\"{CANARY}\"] }}\nother = {{ a = {{ env = \"A\" }} }}"
+    );
     let config = config("", &settings);
     for keyword in [
         json!({ "type": "integer" }),
@@ -211,7 +272,10 @@ fn plain_secret_in_a_readable_file_is_warned_of() {
     let mut config = config("", "auth_token = \"0123456789abcdef\"\ncount = 1");
     assert_eq!(warnings(&config.sources[0], &twilio(), &config), []);
     config.exposed = true;
-    let said: Vec<_> = warnings(&config.sources[0], &twilio(), &config).iter().map(ToString::to_string).collect();
+    let said: Vec<_> = warnings(&config.sources[0], &twilio(), &config)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(
         said,
         [

@@ -6,13 +6,23 @@ use serde_json::Value as Json;
 
 /// The types that an error about types names, in an operator's words.
 pub(super) fn accepted(kind: &Kind) -> Vec<&'static str> {
-    let of_branch =
-        |errors: &Vec<ValidationError<'static>>| errors.iter().flat_map(|e| accepted(e.kind())).collect::<Vec<_>>();
+    let of_branch = |errors: &Vec<ValidationError<'static>>| {
+        errors
+            .iter()
+            .flat_map(|e| accepted(e.kind()))
+            .collect::<Vec<_>>()
+    };
     let types = match kind {
-        Kind::Type { kind: TypeKind::Single(one) } => vec![type_word(*one)],
-        Kind::Type { kind: TypeKind::Multiple(several) } => several.iter().map(type_word).collect(),
+        Kind::Type {
+            kind: TypeKind::Single(one),
+        } => vec![type_word(*one)],
+        Kind::Type {
+            kind: TypeKind::Multiple(several),
+        } => several.iter().map(type_word).collect(),
         // What is left of alternatives after `plain` is a type that fits none.
-        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => context.iter().flat_map(of_branch).collect(),
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+            context.iter().flat_map(of_branch).collect()
+        }
         _ => Vec::new(),
     };
     types.into_iter().filter(|word| !word.is_empty()).collect()

@@ -1,6 +1,7 @@
 //! The promises of the store, as queries that must find nothing.
 
-/// A rule: the query names, in its first column, each row that breaks it. The rest is for the operator.
+/// A rule: the query names, in its first column, each row that breaks it. The rest is for the
+/// operator.
 pub struct Rule {
     pub broken: &'static str,
     pub what: &'static str,

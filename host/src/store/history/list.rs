@@ -14,7 +14,9 @@ const ALERTS: &str = "alerts a JOIN requests r ON r.seq = a.id / 1024";
 /// Returns whether an alert has a delivery in a table: its deliveries are a range of ids.
 fn has(table: &str) -> String {
     let each = DELIVERIES_PER_ALERT;
-    format!("EXISTS (SELECT 1 FROM {table} q WHERE q.id BETWEEN a.id * {each} AND a.id * {each} + {each} - 1)")
+    format!(
+        "EXISTS (SELECT 1 FROM {table} q WHERE q.id BETWEEN a.id * {each} AND a.id * {each} + {each} - 1)"
+    )
 }
 
 /// Returns whether the last attempt at a delivery of an alert ended so.
@@ -36,19 +38,31 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Line>, Store
                  JOIN requests r ON r.seq = a.id / 1024"
         )
     };
-    let all = "requests r LEFT JOIN alerts a ON a.id BETWEEN r.seq * 1024 AND r.seq * 1024 + 1023".to_owned();
+    let all = "requests r LEFT JOIN alerts a ON a.id BETWEEN r.seq * 1024 AND r.seq * 1024 + 1023"
+        .to_owned();
     let (tables, condition, order) = match filter.state {
         None => (all, "1".to_owned(), "r.seq"),
         // The state is written out, so that SQLite can use the index that holds only those rows.
-        Some(ListedState::Failed) => {
-            ("requests r LEFT JOIN alerts a ON 0".to_owned(), "r.state = 'failed'".to_owned(), "r.seq")
-        }
+        Some(ListedState::Failed) => (
+            "requests r LEFT JOIN alerts a ON 0".to_owned(),
+            "r.state = 'failed'".to_owned(),
+            "r.seq",
+        ),
         Some(ListedState::Pending) => (distinct("queue"), "1".to_owned(), "a.id"),
         Some(ListedState::Dead) => (distinct("dead"), "1".to_owned(), "a.id"),
         Some(ListedState::Ignored) => (ALERTS.to_owned(), "a.ignored NOT NULL".to_owned(), "a.id"),
-        Some(ListedState::Dismissed) => (all, format!("(r.state = 'dismissed' OR {})", ended("dismissed")), "r.seq"),
+        Some(ListedState::Dismissed) => (
+            all,
+            format!("(r.state = 'dismissed' OR {})", ended("dismissed")),
+            "r.seq",
+        ),
         Some(ListedState::Delivered) => {
-            let settled = format!("NOT {} AND NOT {} AND {}", has("queue"), has("dead"), ended("accepted"));
+            let settled = format!(
+                "NOT {} AND NOT {} AND {}",
+                has("queue"),
+                has("dead"),
+                ended("accepted")
+            );
             (ALERTS.to_owned(), settled, "a.id")
         }
     };
@@ -75,7 +89,12 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Line>, Store
         let told = line(row)?;
         // The one alert of this request is internal, so the request has a line beside it.
         let bare = row.get::<_, Option<bool>>(11)? == Some(true) && filter.state.is_none();
-        if bare && filter.source.as_ref().is_none_or(|source| *source != told.source) {
+        if bare
+            && filter
+                .source
+                .as_ref()
+                .is_none_or(|source| *source != told.source)
+        {
             let title = without_alert(row)?;
             let beside = Line {
                 source: row.get(1)?,
@@ -97,9 +116,13 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Line>, Store
 }
 
 fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
-    let event_id = row.get::<_, Option<StoredEventId>>(6)?.map(|event_id| event_id.shown());
+    let event_id = row
+        .get::<_, Option<StoredEventId>>(6)?
+        .map(|event_id| event_id.shown());
     let rank: Option<i64> = row.get(10)?;
-    let event = event_id.as_deref().map(|event_id| event(row, 9, event_id, rank.unwrap_or_default()));
+    let event = event_id
+        .as_deref()
+        .map(|event_id| event(row, 9, event_id, rank.unwrap_or_default()));
     let state: String = row.get(3)?;
     let is_missing = matches!(row.get_ref(9)?, rusqlite::types::ValueRef::Null);
     let title = match &event {

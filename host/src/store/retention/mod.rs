@@ -1,17 +1,19 @@
 //! Retention: removal of old and of large data, in order.
 //!
-//! By age, a request goes whole, with its alerts and all by which they are known again. By size, content goes and identity
-//! stays: first what requests looked like when they came in, then what alerts say and all but their last attempts, the oldest
-//! first. What identifies an alert (its event id, its key, when it came, its receipt) goes for no size but its own bound,
-//! and before the first of these goes, the operator is told: from then on a repeat of it would open it again.
+//! By age, a request goes whole, with its alerts and all by which they are known again. By size,
+//! content goes and identity stays: first what requests looked like when they came in, then what
+//! alerts say and all but their last attempts, the oldest first. What identifies an alert (its
+//! event id, its key, when it came, its receipt) goes for no size but its own bound, and before the
+//! first of these goes, the operator is told: from then on a repeat of it would open it again.
 //!
-//! What is not delivered is never removed: not what waits, not a dead letter, not a failed request of a sender that has proved
-//! itself. None of these is bounded by anything but the disk, because each was accepted, and nobody has heard of it. Where
-//! they alone exceed the size, the log says so and what to do; where they fill the disk, senders are told 503. (A failed
-//! request whose sender has proved nothing is bounded when it comes in, and goes by age.)
+//! What is not delivered is never removed: not what waits, not a dead letter, not a failed request
+//! of a sender that has proved itself. None of these is bounded by anything but the disk, because
+//! each was accepted, and nobody has heard of it. Where they alone exceed the size, the log says so
+//! and what to do; where they fill the disk, senders are told 503. (A failed request whose sender
+//! has proved nothing is bounded when it comes in, and goes by age.)
 //!
-//! Sweeps follow growth: the writer says after each commit how much is in use. A sweep is made of slices, each a command of
-//! its own, so that commits of the day's work come between.
+//! Sweeps follow growth: the writer says after each commit how much is in use. A sweep is made of
+//! slices, each a command of its own, so that commits of the day's work come between.
 
 mod sweep;
 mod told;
@@ -35,8 +37,9 @@ const EVERY: Duration = Duration::from_secs(60);
 /// The interval at which counts of repeats are written down and the log is measured.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The number of slices in a row that may find nothing. What is not delivered may be millions of requests, and each
-/// slice over them takes the writer some milliseconds: the next sweep goes on where this one left off.
+/// The number of slices in a row that may find nothing. What is not delivered may be millions of
+/// requests, and each slice over them takes the writer some milliseconds: the next sweep goes on
+/// where this one left off.
 const FRUITLESS: u32 = 512;
 
 /// The time a sweep that could not reach the size waits for the next try: whatever may go is gone.
@@ -57,11 +60,23 @@ pub struct Retention {
 
 /// Removes what may go under `retention`, until `stop` says so.
 ///
-/// Age is counted by the earlier of two clocks: the steady one and the machine's. So a clock that is set forward by mistake
-/// removes nothing early. One that was behind when the gateway started, and was then put right, leaves the steady one
-/// behind until a restart: meanwhile all is kept for that much longer, within the size.
-pub async fn keep_within(store: Store, retention: Retention, metrics: Metrics, stop: CancellationToken) {
-    let mut keeper = Keeper { store, retention, metrics, told: Told::default(), cursors: [0; 4] };
+/// Age is counted by the earlier of two clocks: the steady one and the machine's. So a clock that
+/// is set forward by mistake removes nothing early. One that was behind when the gateway started,
+/// and was then put right, leaves the steady one behind until a restart: meanwhile all is kept for
+/// that much longer, within the size.
+pub async fn keep_within(
+    store: Store,
+    retention: Retention,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    let mut keeper = Keeper {
+        store,
+        retention,
+        metrics,
+        told: Told::default(),
+        cursors: [0; 4],
+    };
     tokio::select! {
         () = keeper.run() => {}
         () = stop.cancelled() => {}
@@ -71,7 +86,13 @@ pub async fn keep_within(store: Store, retention: Retention, metrics: Metrics, s
 /// Does once what [`keep_within`] does again and again.
 #[cfg(test)]
 pub async fn keep_once(store: Store, retention: Retention, metrics: Metrics) {
-    let mut keeper = Keeper { store, retention, metrics, told: Told::default(), cursors: [0; 4] };
+    let mut keeper = Keeper {
+        store,
+        retention,
+        metrics,
+        told: Told::default(),
+        cursors: [0; 4],
+    };
     keeper.old().await.unwrap();
     if *keeper.store.bytes().borrow() > keeper.retention.size {
         keeper.large().await.unwrap();
@@ -99,9 +120,13 @@ impl Keeper {
                 self.told.of_drift(&self.store);
                 match self.old().await {
                     Ok(()) => {
-                        self.metrics.retention_last_sweep.set(wall_ms() as f64 / 1000.0);
+                        self.metrics
+                            .retention_last_sweep
+                            .set(wall_ms() as f64 / 1000.0);
                     }
-                    Err(error) => tracing::warn!(%error, "retention could not remove what is old; it tries again"),
+                    Err(error) => {
+                        tracing::warn!(%error, "retention could not remove what is old; it tries again")
+                    }
                 }
             }
             let size = self.retention.size;
@@ -133,18 +158,35 @@ impl Keeper {
     }
 
     fn bounds(&self) -> Bounds {
-        let before_ms = self.store.clock().earliest_ms().saturating_sub(self.retention.age.as_millis() as i64);
-        Bounds { before_ms, now_ms: wall_ms(), size: self.retention.size, identities: self.retention.identities }
+        let before_ms = self
+            .store
+            .clock()
+            .earliest_ms()
+            .saturating_sub(self.retention.age.as_millis() as i64);
+        Bounds {
+            before_ms,
+            now_ms: wall_ms(),
+            size: self.retention.size,
+            identities: self.retention.identities,
+        }
     }
 
     /// Removes what is too old, and the oldest identities where these are too many.
     async fn old(&mut self) -> Result<(), StoreError> {
         let removed = self.stage(Stage::Age).await?.0;
         if removed > 0 {
-            tracing::info!(requests = removed, "retention removed old requests, all of them delivered");
+            tracing::info!(
+                requests = removed,
+                "retention removed old requests, all of them delivered"
+            );
         }
         let used = self.store.identities().saturating_mul(IDENTITY_BYTES);
-        if self.told.of_identities(&self.store, &self.retention, used).await? && used > self.retention.identities {
+        if self
+            .told
+            .of_identities(&self.store, &self.retention, used)
+            .await?
+            && used > self.retention.identities
+        {
             let removed = self.stage(Stage::Identities).await?.0;
             let bound = self.retention.identities;
             tracing::warn!(
@@ -180,7 +222,11 @@ impl Keeper {
             if !self.store.has_repeats() && spare <= self.retention.size / 20 {
                 return Ok(());
             }
-            let sweep = Sweep { stage: Stage::Space, from: 0, bounds: self.bounds() };
+            let sweep = Sweep {
+                stage: Stage::Space,
+                from: 0,
+                bounds: self.bounds(),
+            };
             let swept = self.store.sweep(sweep).await?;
             if swept.next.is_none() {
                 self.told.of_size(&swept, &self.retention);
@@ -189,21 +235,36 @@ impl Keeper {
         }
     }
 
-    /// Runs the slices of one stage until it has nothing more to do for now. Returns how much was removed, and what the last
-    /// slice said.
+    /// Runs the slices of one stage until it has nothing more to do for now. Returns how much was
+    /// removed, and what the last slice said.
     async fn stage(&mut self, stage: Stage) -> Result<(u64, Swept), StoreError> {
         let (mut removed, mut fruitless, mut began_at) = (0, 0, self.cursors[stage as usize]);
         loop {
             let from = self.cursors[stage as usize];
-            let swept = self.store.sweep(Sweep { stage, from, bounds: self.bounds() }).await?;
+            let swept = self
+                .store
+                .sweep(Sweep {
+                    stage,
+                    from,
+                    bounds: self.bounds(),
+                })
+                .await?;
             let Removed { by_age, by_size } = swept.removed;
-            // A request counts when its content goes, or all of it; and not again for what its alerts said.
+            // A request counts when its content goes, or all of it; and not again for what its
+            // alerts said.
             let requests = if stage == Stage::Events { 0 } else { by_size };
             for (cause, count) in [("age", by_age), ("size", requests)] {
-                self.metrics.retention_removed.get_or_create(&CauseLabel { cause }).inc_by(count);
+                self.metrics
+                    .retention_removed
+                    .get_or_create(&CauseLabel { cause })
+                    .inc_by(count);
             }
             removed += by_age + by_size;
-            fruitless = if by_age + by_size == 0 { fruitless + 1 } else { 0 };
+            fruitless = if by_age + by_size == 0 {
+                fruitless + 1
+            } else {
+                0
+            };
             match swept.next {
                 Some(next) => {
                     self.cursors[stage as usize] = next;
@@ -212,7 +273,9 @@ impl Keeper {
                     }
                 }
                 // What was delivered behind the place where it began may go as well.
-                None if began_at > 0 && !swept.is_enough => (self.cursors[stage as usize], began_at) = (0, 0),
+                None if began_at > 0 && !swept.is_enough => {
+                    (self.cursors[stage as usize], began_at) = (0, 0)
+                }
                 None => {
                     self.cursors[stage as usize] = 0;
                     return Ok((removed, swept));

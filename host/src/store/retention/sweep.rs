@@ -10,8 +10,9 @@ use crate::store::space::Space;
 use crate::store::step::Step;
 use crate::store::totals::Totals;
 
-/// The bytes that the identity of one alert takes on the disk, with its request, its receipt and all indexes. An estimate
-/// from the widths of the rows with Twilio's event ids; `cargo bench --bench load -- repeats` prints the size of a real file.
+/// The bytes that the identity of one alert takes on the disk, with its request, its receipt and
+/// all indexes. An estimate from the widths of the rows with Twilio's event ids;
+/// `cargo bench --bench load -- repeats` prints the size of a real file.
 pub const IDENTITY_BYTES: u64 = 256;
 
 /// The number of rows one slice looks at. A slice holds up the commits behind it, so it is short.
@@ -40,7 +41,8 @@ pub enum Stage {
 pub struct Bounds {
     /// Requests received before this may go: Unix milliseconds.
     pub before_ms: i64,
-    /// Requests received after this came in under a clock that was ahead, and say nothing of the age of those behind them.
+    /// Requests received after this came in under a clock that was ahead, and say nothing of the
+    /// age of those behind them.
     pub now_ms: i64,
     /// While more bytes than this are in use, content goes.
     pub size: u64,
@@ -79,7 +81,8 @@ pub struct Swept {
 pub struct Removed {
     /// Requests that were older than may be.
     pub by_age: u64,
-    /// Requests whose content, or identity, took more room than it may; or alerts that lost what they said.
+    /// Requests whose content, or identity, took more room than it may; or alerts that lost what
+    /// they said.
     pub by_size: u64,
 }
 
@@ -101,17 +104,29 @@ impl Command for Sweep {
             Stage::Bodies | Stage::Events => bytes <= self.bounds.size,
             Stage::Identities => !self.has_too_many(step),
         };
-        Ok(Swept { removed, next, is_enough, bytes, totals: *step.totals })
+        Ok(Swept {
+            removed,
+            next,
+            is_enough,
+            bytes,
+            totals: *step.totals,
+        })
     }
 }
 
 impl Sweep {
     fn old(&self, step: &mut Step<'_>, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
-        let Bounds { before_ms, now_ms, .. } = self.bounds;
+        let Bounds {
+            before_ms, now_ms, ..
+        } = self.bounds;
         let oldest: Vec<(i64, i64)> = step
             .transaction
-            .prepare_cached("SELECT seq, received_at FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?")?
-            .query_map(params![self.from, LOOK], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .prepare_cached(
+                "SELECT seq, received_at FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?",
+            )?
+            .query_map(params![self.from, LOOK], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
             .collect::<Result<_, _>>()?;
         let next = oldest.last().and_then(|(seq, _)| seq.checked_add(1));
         for (seq, received_at) in oldest {
@@ -126,13 +141,19 @@ impl Sweep {
         Ok(next)
     }
 
-    fn bodies(&self, step: &mut Step<'_>, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
+    fn bodies(
+        &self,
+        step: &mut Step<'_>,
+        removed: &mut Removed,
+    ) -> Result<Option<i64>, StoreError> {
         let mut select = step.transaction.prepare_cached(
             "SELECT b.seq, ifnull(r.state, '') <> 'failed' FROM bodies b LEFT JOIN requests r ON r.seq = b.seq
              WHERE b.seq >= ? ORDER BY b.seq LIMIT ?",
         )?;
         let oldest: Vec<(i64, bool)> = select
-            .query_map(params![self.from, LOOK], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map(params![self.from, LOOK], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
             .collect::<Result<_, _>>()?;
         let mut last = None;
         for (seq, settled) in oldest {
@@ -140,7 +161,9 @@ impl Sweep {
                 return Ok(Some(seq));
             }
             if settled && !is_undelivered(step, deliveries_of(seq))? {
-                step.transaction.prepare_cached("DELETE FROM bodies WHERE seq = ?")?.execute([seq])?;
+                step.transaction
+                    .prepare_cached("DELETE FROM bodies WHERE seq = ?")?
+                    .execute([seq])?;
                 removed.by_size += 1;
             }
             last = seq.checked_add(1);
@@ -148,11 +171,17 @@ impl Sweep {
         Ok(last)
     }
 
-    fn events(&self, step: &mut Step<'_>, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
-        let mut select =
-            step.transaction.prepare_cached("SELECT alert FROM events WHERE alert >= ? ORDER BY alert LIMIT ?")?;
-        let oldest: Vec<i64> =
-            select.query_map(params![self.from, LOOK], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    fn events(
+        &self,
+        step: &mut Step<'_>,
+        removed: &mut Removed,
+    ) -> Result<Option<i64>, StoreError> {
+        let mut select = step
+            .transaction
+            .prepare_cached("SELECT alert FROM events WHERE alert >= ? ORDER BY alert LIMIT ?")?;
+        let oldest: Vec<i64> = select
+            .query_map(params![self.from, LOOK], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
         let mut last = None;
         for alert in oldest {
             if Space::of(step.transaction)?.in_use <= self.bounds.size {
@@ -160,7 +189,9 @@ impl Sweep {
             }
             let deliveries = delivery_ids(alert);
             if !is_undelivered(step, deliveries)? {
-                step.transaction.prepare_cached("DELETE FROM events WHERE alert = ?")?.execute([alert])?;
+                step.transaction
+                    .prepare_cached("DELETE FROM events WHERE alert = ?")?
+                    .execute([alert])?;
                 for sql in [
                     "DELETE FROM attempts WHERE delivery BETWEEN ?1 AND ?2
                      AND n < (SELECT max(n) FROM attempts t WHERE t.delivery = attempts.delivery)",
@@ -175,11 +206,17 @@ impl Sweep {
         Ok(last)
     }
 
-    fn identities(&self, step: &mut Step<'_>, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
-        let mut select =
-            step.transaction.prepare_cached("SELECT seq FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?")?;
-        let oldest: Vec<i64> =
-            select.query_map(params![self.from, LOOK], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    fn identities(
+        &self,
+        step: &mut Step<'_>,
+        removed: &mut Removed,
+    ) -> Result<Option<i64>, StoreError> {
+        let mut select = step
+            .transaction
+            .prepare_cached("SELECT seq FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?")?;
+        let oldest: Vec<i64> = select
+            .query_map(params![self.from, LOOK], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
         let mut last = None;
         for seq in oldest {
             if !self.has_too_many(step) {
@@ -192,7 +229,11 @@ impl Sweep {
     }
 
     fn has_too_many(&self, step: &Step<'_>) -> bool {
-        step.totals.alerts.unsigned_abs().saturating_mul(IDENTITY_BYTES) > self.bounds.identities
+        step.totals
+            .alerts
+            .unsigned_abs()
+            .saturating_mul(IDENTITY_BYTES)
+            > self.bounds.identities
     }
 
     /// Gives some pages back to the disk.
@@ -201,7 +242,9 @@ impl Sweep {
         if spare <= self.bounds.size / 20 {
             return Ok(None);
         }
-        let mut vacuum = step.transaction.prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+        let mut vacuum = step
+            .transaction
+            .prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
         let mut pages = vacuum.query([])?;
         while pages.next()?.is_some() {}
         let left = Space::of(step.transaction)?.spare;
@@ -219,10 +262,12 @@ fn is_undelivered(step: &Step<'_>, [first, last]: [i64; 2]) -> Result<bool, Stor
     Ok(select.query_row([first, last], |row| row.get(0))?)
 }
 
-/// Removes a request and all that hangs on it, unless one of its alerts is not delivered, or its plugin failed on it. A failed
-/// request of a sender that has proved nothing goes where it is `old`. Returns whether it is gone.
+/// Removes a request and all that hangs on it, unless one of its alerts is not delivered, or its
+/// plugin failed on it. A failed request of a sender that has proved nothing goes where it is
+/// `old`. Returns whether it is gone.
 fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> {
-    // The newest request stays, whatever its age: the next number is one more than its own, so none is given twice.
+    // The newest request stays, whatever its age: the next number is one more than its own, so none
+    // is given twice.
     if seq >= *step.next_seq - 1 || is_undelivered(step, deliveries_of(seq))? {
         return Ok(false);
     }
@@ -232,21 +277,28 @@ fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> 
             "SELECT state, r.unproven NOT NULL, received_at, ifnull(name, '')
              FROM requests r LEFT JOIN sources s ON s.id = r.source WHERE seq = ?",
         )?
-        .query_row([seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        .query_row([seq], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
     if state == "failed" {
         if !(old && unproven) {
             return Ok(false);
         }
-        tracing::warn!(source, "a failed request whose sender had proved nothing was removed for its age");
+        tracing::warn!(
+            source,
+            "a failed request whose sender had proved nothing was removed for its age"
+        );
         internal::no_longer_failed(step, seq, &source, received_at, 0)?;
     }
     forget_identities(step, seq)?;
     let (alerts, deliveries) = (alert_ids(seq), deliveries_of(seq));
-    let mut delivered = step
-        .transaction
-        .prepare_cached("SELECT count(*) FROM attempts WHERE delivery BETWEEN ? AND ? AND outcome = 'accepted'")?;
+    let mut delivered = step.transaction.prepare_cached(
+        "SELECT count(*) FROM attempts WHERE delivery BETWEEN ? AND ? AND outcome = 'accepted'",
+    )?;
     step.totals.delivered -= delivered.query_row(deliveries, |row| row.get::<_, i64>(0))?;
-    step.transaction.prepare_cached("DELETE FROM attempts WHERE delivery BETWEEN ? AND ?")?.execute(deliveries)?;
+    step.transaction
+        .prepare_cached("DELETE FROM attempts WHERE delivery BETWEEN ? AND ?")?
+        .execute(deliveries)?;
     step.transaction
         .prepare_cached(
             "DELETE FROM orders WHERE alert BETWEEN ?1 AND ?2
@@ -257,10 +309,15 @@ fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> 
         let sql = format!("DELETE FROM {table} WHERE alert BETWEEN ? AND ?");
         step.transaction.prepare_cached(&sql)?.execute(alerts)?;
     }
-    let removed = step.transaction.prepare_cached("DELETE FROM alerts WHERE id BETWEEN ? AND ?")?.execute(alerts)?;
+    let removed = step
+        .transaction
+        .prepare_cached("DELETE FROM alerts WHERE id BETWEEN ? AND ?")?
+        .execute(alerts)?;
     step.totals.alerts -= removed as i64;
     for table in ["bodies", "requests"] {
-        step.transaction.prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?"))?.execute([seq])?;
+        step.transaction
+            .prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?"))?
+            .execute([seq])?;
     }
     Ok(true)
 }
@@ -274,22 +331,33 @@ fn forget_identities(step: &Step<'_>, seq: i64) -> Result<(), StoreError> {
     let mut rows = select.query(alerts)?;
     let mut hashes = Vec::new();
     while let Some(row) = rows.next()? {
-        // Where somebody has written another thing there, its identity stays: it is found by no event.
-        if let (Ok(source), Ok(event_id)) = (row.get::<_, String>(0), row.get::<_, StoredEventId>(1)) {
+        // Where somebody has written another thing there, its identity stays: it is found by no
+        // event.
+        if let (Ok(source), Ok(event_id)) =
+            (row.get::<_, String>(0), row.get::<_, StoredEventId>(1))
+        {
             hashes.push(event_id.identity(&source).0.to_vec());
         }
     }
     drop(rows);
-    let mut select =
-        step.transaction.prepare_cached("SELECT proofs FROM requests WHERE seq = ? AND proofs NOT NULL")?;
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT proofs FROM requests WHERE seq = ? AND proofs NOT NULL")?;
     let mut rows = select.query([seq])?;
     while let Some(row) = rows.next()? {
-        hashes.extend(row.get_ref(0)?.as_blob().unwrap_or_default().chunks(16).map(<[u8]>::to_vec));
+        hashes.extend(
+            row.get_ref(0)?
+                .as_blob()
+                .unwrap_or_default()
+                .chunks(16)
+                .map(<[u8]>::to_vec),
+        );
     }
     drop(rows);
     // Where another alert is known by the same by now, that one stays.
-    let mut delete =
-        step.transaction.prepare_cached("DELETE FROM identities WHERE hash = ?1 AND alert BETWEEN ?2 AND ?3")?;
+    let mut delete = step
+        .transaction
+        .prepare_cached("DELETE FROM identities WHERE hash = ?1 AND alert BETWEEN ?2 AND ?3")?;
     for hash in hashes {
         delete.execute(params![hash, alerts[0], alerts[1]])?;
     }

@@ -12,7 +12,8 @@ use crate::store::{Notice, Store, StoreError};
 /// The largest step of the machine's clock that is not reported.
 const DRIFT: Duration = Duration::from_secs(60);
 
-/// A log of more bytes than this says that it cannot be folded into the file. Well, it is some 16 MB.
+/// A log of more bytes than this says that it cannot be folded into the file. Well, it is some 16
+/// MB.
 const LONG_LOG: u64 = 256 * 1024 * 1024;
 
 /// The alerts that the operator was sent.
@@ -47,7 +48,13 @@ impl Told {
         if over_size == std::mem::replace(&mut self.over_size, over_size) {
             return;
         }
-        let Totals { pending, dead, failed, alerts, .. } = totals;
+        let Totals {
+            pending,
+            dead,
+            failed,
+            alerts,
+            ..
+        } = totals;
         if over_size {
             tracing::warn!(
                 bytes,
@@ -66,8 +73,14 @@ impl Told {
         }
     }
 
-    /// Tells where nine tenths of what identities may take are in use. Returns whether the operator knows.
-    pub async fn of_identities(&mut self, store: &Store, retention: &Retention, used: u64) -> Result<bool, StoreError> {
+    /// Tells where nine tenths of what identities may take are in use. Returns whether the operator
+    /// knows.
+    pub async fn of_identities(
+        &mut self,
+        store: &Store,
+        retention: &Retention,
+        used: u64,
+    ) -> Result<bool, StoreError> {
         let bound = retention.identities;
         let near = used > bound / 10 * 9;
         if near != self.identities {
@@ -80,11 +93,21 @@ impl Told {
                 );
                 internal::identities_full(used, bound)
             } else {
-                tracing::info!(bytes = used, bound, "identities keep to [retention] identities again");
+                tracing::info!(
+                    bytes = used,
+                    bound,
+                    "identities keep to [retention] identities again"
+                );
                 Topic::IdentitiesFull.resolves("")
             };
             if let Some(destination) = &retention.operator_destination {
-                store.tell(Notice { destination: destination.clone(), event, at_ms: wall_ms() }).await?;
+                store
+                    .tell(Notice {
+                        destination: destination.clone(),
+                        event,
+                        at_ms: wall_ms(),
+                    })
+                    .await?;
             }
             self.identities = near;
         }
@@ -93,7 +116,9 @@ impl Told {
 
     /// Tells where the log cannot be folded into the file.
     pub fn of_log(&mut self, bytes: u64, metrics: &Metrics) {
-        metrics.store_log_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        metrics
+            .store_log_size
+            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
         let long = bytes > LONG_LOG;
         if long && !self.long_log {
             tracing::warn!(

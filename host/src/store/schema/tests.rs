@@ -12,10 +12,13 @@ fn a_new_file_gets_the_newest_schema_and_keeps_it() {
     }
 }
 
-/// A file as a gateway of an older schema left it: a request that its plugin failed on, and one with an alert in each state.
+/// A file as a gateway of an older schema left it: a request that its plugin failed on, and one
+/// with an alert in each state.
 fn of_schema(path: &Path, version: usize) {
     let mut connection = Connection::open(path).unwrap();
-    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .unwrap();
     migrate(&mut connection, &OLDER[..1]).unwrap();
     let id = "0190d5f2-0000-7000-8000-000000000001";
     let rows = format!(
@@ -45,18 +48,30 @@ const KEPT: [(&str, &str); 8] = [
         "SELECT group_concat(r.seq || state || hex(body), ' ') FROM requests r JOIN bodies b ON b.seq = r.seq",
         "1failed01 2read02",
     ),
-    ("SELECT group_concat(length(id)) FROM (SELECT id FROM requests ORDER BY seq)", "2,16"),
+    (
+        "SELECT group_concat(length(id)) FROM (SELECT id FROM requests ORDER BY seq)",
+        "2,16",
+    ),
     (
         "SELECT group_concat(id || ':' || priority || typeof(event_id)) FROM alerts",
         "2048:3text,2049:3text,2050:3text,2051:3blob",
     ),
-    ("SELECT group_concat((id / 16) || ':' || ifnull(due_at, '-') || ':' || attempts) FROM queue", "2048:6:2,2049:-:0"),
-    ("SELECT group_concat((dead.id / 16) || name) FROM dead JOIN destinations d ON d.id = destination", "2050e"),
+    (
+        "SELECT group_concat((id / 16) || ':' || ifnull(due_at, '-') || ':' || attempts) FROM queue",
+        "2048:6:2,2049:-:0",
+    ),
+    (
+        "SELECT group_concat((dead.id / 16) || name) FROM dead JOIN destinations d ON d.id = destination",
+        "2050e",
+    ),
     (
         "SELECT group_concat((delivery / 16) || outcome) FROM attempts",
         "2048retry,2048blocked,2050rejected,2051accepted",
     ),
-    ("SELECT group_concat(kind || ifnull(request, '-') || asked_at) FROM jobs", "replay-10,replay111"),
+    (
+        "SELECT group_concat(kind || ifnull(request, '-') || asked_at) FROM jobs",
+        "replay-10,replay111",
+    ),
     ("SELECT group_concat(name || failed) FROM sources", "a1,b0"),
 ];
 
@@ -72,7 +87,9 @@ fn older_store_is_brought_up_and_keeps_everything() {
             for (sql, kept) in KEPT {
                 assert_eq!(text(&connection, sql), kept, "{older}: {sql}");
             }
-            let vacuum: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
+            let vacuum: i64 = connection
+                .pragma_query_value(None, "auto_vacuum", |row| row.get(0))
+                .unwrap();
             assert_eq!(vacuum, 2, "it gives space back");
         }
         let report = crate::store::check(&path, crate::store::Depth::IntegrityCheck).unwrap();
@@ -96,7 +113,10 @@ fn older_store_stays_as_it_was_where_the_copy_fails() {
     std::fs::write(beside(&path, ".new"), "half of it").unwrap();
     let connection = Connection::open(&path).unwrap();
     assert_eq!(
-        (version(&connection).unwrap(), text(&connection, "SELECT group_concat(id) FROM alerts").len()),
+        (
+            version(&connection).unwrap(),
+            text(&connection, "SELECT group_concat(id) FROM alerts").len()
+        ),
         (1, 19)
     );
     drop(connection);
@@ -110,7 +130,9 @@ fn older_store_that_another_program_has_open_is_waited_for() {
     let path = dir.path().join("a.db");
     of_schema(&path, 2);
     let other = Connection::open(&path).unwrap();
-    other.execute_batch("BEGIN; SELECT count(*) FROM alerts").unwrap();
+    other
+        .execute_batch("BEGIN; SELECT count(*) FROM alerts")
+        .unwrap();
     assert!(matches!(open(&path, true), Err(StoreError::Busy)));
     drop(other);
     assert_eq!(text(&open(&path, true).unwrap(), KEPT[0].0), KEPT[0].1);
@@ -121,7 +143,13 @@ fn reader_says_that_an_older_store_is_to_be_brought_up() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
     of_schema(&path, 2);
-    assert!(matches!(open_foreign(&path), Err(StoreError::Older { found: 2, known: VERSION })));
+    assert!(matches!(
+        open_foreign(&path),
+        Err(StoreError::Older {
+            found: 2,
+            known: VERSION
+        })
+    ));
 }
 
 /// A statement that is planned anew at each use costs more than its work.
@@ -138,12 +166,18 @@ fn no_statement_is_prepared_again_for_what_is_bound() {
         let mut statement = connection.prepare(sql).unwrap();
         for number in 0..20 {
             for index in 1..=statement.parameter_count() {
-                statement.raw_bind_parameter(index, number * index as i64).unwrap();
+                statement
+                    .raw_bind_parameter(index, number * index as i64)
+                    .unwrap();
             }
             let mut rows = statement.raw_query();
             while rows.next().unwrap().is_some() {}
         }
-        assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
+        assert_eq!(
+            statement.get_status(rusqlite::StatementStatus::RePrepare),
+            0,
+            "{sql}"
+        );
     }
 }
 
@@ -151,9 +185,18 @@ fn no_statement_is_prepared_again_for_what_is_bound() {
 fn a_file_of_a_newer_gateway_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    open(&path, true).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(open(&path, true), Err(StoreError::Newer { found: 99, .. })));
-    assert!(matches!(open_reader(&path), Err(StoreError::Newer { found: 99, .. })));
+    open(&path, true)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    assert!(matches!(
+        open(&path, true),
+        Err(StoreError::Newer { found: 99, .. })
+    ));
+    assert!(matches!(
+        open_reader(&path),
+        Err(StoreError::Newer { found: 99, .. })
+    ));
 }
 
 #[test]
@@ -164,8 +207,9 @@ fn a_file_that_is_not_there_is_not_made_by_a_reader() {
     assert!(!path.exists());
 }
 
-/// Without it, a program that opens the store and closes it again, as `sqlite3` does for a SELECT, takes itself for the last
-/// one, and removes the log: what is written to that from then on is lost.
+/// Without it, a program that opens the store and closes it again, as `sqlite3` does for a SELECT,
+/// takes itself for the last one, and removes the log: what is written to that from then on is
+/// lost.
 #[test]
 fn lock_that_protects_the_log_is_held_however_it_was_opened() {
     use std::os::unix::fs::MetadataExt;
@@ -175,7 +219,12 @@ fn lock_that_protects_the_log_is_held_however_it_was_opened() {
         let _connection = open(&path, true).unwrap();
         let inode = format!(":{} ", path.metadata().unwrap().ino());
         let locks = std::fs::read_to_string("/proc/locks").unwrap();
-        assert!(locks.lines().any(|lock| lock.contains("READ") && lock.contains(&inode)), "{time}:\n{locks}");
+        assert!(
+            locks
+                .lines()
+                .any(|lock| lock.contains("READ") && lock.contains(&inode)),
+            "{time}:\n{locks}"
+        );
     }
 }
 
@@ -185,5 +234,8 @@ fn the_file_is_for_its_owner_only() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
     drop(open(&path, true).unwrap());
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 }

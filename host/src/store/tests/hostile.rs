@@ -1,26 +1,38 @@
-//! A store that somebody else has written into: nothing in it brings the gateway down or holds up the other alerts.
+//! A store that somebody else has written into: nothing in it brings the gateway down or holds up
+//! the other alerts.
 
 use rusqlite::Connection;
 
 use super::*;
 
 /// The rules of a table, and their stand-ins while there are none.
-const RULES: [(&str, &str); 3] = [("STRICT,", "/*strict,*/"), ("STRICT", "/*strict*/"), ("NOT NULL", "/*not null*/")];
+const RULES: [(&str, &str); 3] = [
+    ("STRICT,", "/*strict,*/"),
+    ("STRICT", "/*strict*/"),
+    ("NOT NULL", "/*not null*/"),
+];
 
-/// Runs statements on a closed store as if its tables had no rules, and gives them their rules back.
+/// Runs statements on a closed store as if its tables had no rules, and gives them their rules
+/// back.
 fn tamper(path: &Path, statements: &str) {
     let redefine = |from_to: &dyn Fn(&(&str, &str)) -> [String; 2]| {
         let connection = Connection::open(path).unwrap();
-        connection.execute_batch("PRAGMA writable_schema = ON").unwrap();
+        connection
+            .execute_batch("PRAGMA writable_schema = ON")
+            .unwrap();
         for pair in &RULES {
             let sql = "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE type = 'table'";
             connection.execute(sql, from_to(pair)).unwrap();
         }
-        connection.execute_batch("PRAGMA writable_schema = RESET").unwrap();
+        connection
+            .execute_batch("PRAGMA writable_schema = RESET")
+            .unwrap();
     };
     redefine(&|(rule, none)| [(*rule).to_owned(), (*none).to_owned()]);
     let connection = Connection::open(path).unwrap();
-    connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    connection
+        .execute_batch("PRAGMA foreign_keys = OFF")
+        .unwrap();
     connection.execute_batch(statements).unwrap();
     drop(connection);
     redefine(&|(rule, none)| [(*none).to_owned(), (*rule).to_owned()]);
@@ -30,26 +42,43 @@ fn tamper(path: &Path, statements: &str) {
 async fn tampered(statements: &str) -> Bench {
     let mut bench = Bench::new().await;
     for number in 0..10 {
-        bench.append("a", number, &[(&number.to_string(), &number.to_string())]).await;
+        bench
+            .append("a", number, &[(&number.to_string(), &number.to_string())])
+            .await;
     }
     let (path, requests) = (file(bench.dir.path()), bench.requests);
     drop(bench.store);
     bench.closing.close().await;
     tamper(&path, statements);
     let bench = Bench::open(bench.dir, Clock::at(0)).await;
-    Bench { requests: requests + 1000, ..bench }
+    Bench {
+        requests: requests + 1000,
+        ..bench
+    }
 }
 
 /// Due events, and unreadable ones.
 fn look(bench: &Bench) -> (Vec<String>, Vec<i64>) {
     let mut reader = bench.store.due_reader().unwrap();
     let due = reader.due(DESTINATION, LATE, &HashSet::new(), 100).unwrap();
-    let unreadable = reader.take_unreadable().into_iter().map(|one| one.id / 16384 - 1).collect();
-    (due.into_iter().map(|due| due.alert.event.event_id).collect(), unreadable)
+    let unreadable = reader
+        .take_unreadable()
+        .into_iter()
+        .map(|one| one.id / 16384 - 1)
+        .collect();
+    (
+        due.into_iter()
+            .map(|due| due.alert.event.event_id)
+            .collect(),
+        unreadable,
+    )
 }
 
 fn without(gone: &[usize]) -> Vec<String> {
-    (0..10).filter(|number| !gone.contains(number)).map(|number| number.to_string()).collect()
+    (0..10)
+        .filter(|number| !gone.contains(number))
+        .map(|number| number.to_string())
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,7 +101,11 @@ async fn an_alert_that_cannot_be_read_is_told_and_the_others_go_on() {
         assert_eq!(look(&bench), (without(&[3]), vec![3]), "{statement}");
         let report = check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap();
         assert!(!report.whole, "{statement}");
-        assert_eq!(bench.append("a", 1, &[("new", "new")]).await.accepted, 1, "{statement}");
+        assert_eq!(
+            bench.append("a", 1, &[("new", "new")]).await.accepted,
+            1,
+            "{statement}"
+        );
         bench.settle("5", accepted()).await;
     }
 }
@@ -81,14 +114,40 @@ async fn an_alert_that_cannot_be_read_is_told_and_the_others_go_on() {
 async fn unreadable_alert_is_a_dead_letter_and_its_key_goes_on() {
     let mut bench = tampered("UPDATE events SET json = '{' WHERE alert = 4 * 1024").await;
     bench.append("a", 20, &[("behind", "3")]).await;
-    let unreadable = (Outcome::Rejected { why: "it cannot be read".into() }, 0);
-    bench.store.settle(settlement(4 * 16384, 50, None, unreadable)).await.unwrap();
+    let unreadable = (
+        Outcome::Rejected {
+            why: "it cannot be read".into(),
+        },
+        0,
+    );
+    bench
+        .store
+        .settle(settlement(4 * 16384, 50, None, unreadable))
+        .await
+        .unwrap();
     assert!(look(&bench).0.contains(&"behind".to_owned()));
-    let lines = bench.store.history().unwrap().list(&Filter { limit: 100, ..Filter::default() }).unwrap();
-    let line = lines.iter().find(|line| line.event_id.as_deref() == Some("3")).unwrap();
-    assert!(line.state == "dead" && line.title.contains("cannot be read"), "{line:?}");
+    let lines = bench
+        .store
+        .history()
+        .unwrap()
+        .list(&Filter {
+            limit: 100,
+            ..Filter::default()
+        })
+        .unwrap();
+    let line = lines
+        .iter()
+        .find(|line| line.event_id.as_deref() == Some("3"))
+        .unwrap();
+    assert!(
+        line.state == "dead" && line.title.contains("cannot be read"),
+        "{line:?}"
+    );
     let record = &bench.find("3").alerts[0];
-    assert_eq!(record.attempts[0].said.as_deref(), Some("it cannot be read"));
+    assert_eq!(
+        record.attempts[0].said.as_deref(),
+        Some("it cannot be read")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +216,8 @@ async fn absurd_figures_neither_stop_an_alert_nor_make_a_panic() {
 
 #[tokio::test(start_paused = true)]
 async fn an_alert_that_is_due_in_a_far_future_is_brought_back() {
-    let bench = tampered("UPDATE queue SET due_at = 9223372036854775807 WHERE id = 4 * 16384").await;
+    let bench =
+        tampered("UPDATE queue SET due_at = 9223372036854775807 WHERE id = 4 * 16384").await;
     let (mut due, unreadable) = look(&bench);
     due.sort();
     assert_eq!((due, unreadable), (without(&[]), vec![]));
@@ -166,9 +226,13 @@ async fn an_alert_that_is_due_in_a_far_future_is_brought_back() {
 #[tokio::test(start_paused = true)]
 async fn a_row_that_cannot_be_changed_costs_its_neighbours_nothing() {
     // A table with rules refuses every change of a row that breaks them.
-    let mut bench = tampered("UPDATE queue SET source = 'x', ordering_key = 'left' WHERE id = 4 * 16384").await;
+    let mut bench =
+        tampered("UPDATE queue SET source = 'x', ordering_key = 'left' WHERE id = 4 * 16384").await;
     let settlement = |delivery| settlement(delivery, 50, Some(200), later(60));
-    let (bad, good) = (bench.store.settle(settlement(4 * 16384)), bench.store.settle(settlement(5 * 16384)));
+    let (bad, good) = (
+        bench.store.settle(settlement(4 * 16384)),
+        bench.store.settle(settlement(5 * 16384)),
+    );
     let (bad, good) = tokio::join!(bad, good);
     assert!(matches!(bad, Err(StoreError::Row(_))), "{bad:?}");
     good.unwrap();

@@ -1,8 +1,8 @@
 //! Random actions on the store, each compared with a model in plain memory.
 //!
-//! The model also holds what must be true of eviction whatever the order of actions: what identifies an alert never goes
-//! before what it says, nor that before the request that brought it; nothing goes that is not delivered; and for the size
-//! alone no identity goes at all.
+//! The model also holds what must be true of eviction whatever the order of actions: what
+//! identifies an alert never goes before what it says, nor that before the request that brought it;
+//! nothing goes that is not delivered; and for the size alone no identity goes at all.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -13,7 +13,8 @@ use super::super::due::SHARE;
 use super::super::retention::IDENTITY_BYTES;
 use super::*;
 
-/// An event: its id, its key, its priority, whether it goes to both destinations, and its order among those of its key.
+/// An event: its id, its key, its priority, whether it goes to both destinations, and its order
+/// among those of its key.
 type Event = (u8, u8, u8, bool, Option<u8>);
 
 #[derive(Debug, Clone)]
@@ -107,7 +108,14 @@ impl Model {
         let seq = self.newest + 1;
         if let Some(alert) = proof.and_then(|proof| self.proofs.get(&(source, proof))) {
             *self.repeats.entry(*alert).or_default() += 1;
-            return self.stored(source, seq, Appended { accepted: 0, duplicates: events.len() });
+            return self.stored(
+                source,
+                seq,
+                Appended {
+                    accepted: 0,
+                    duplicates: events.len(),
+                },
+            );
         }
         let (mut appended, mut first) = (Appended::default(), None);
         for (place, &(event, key, priority, both, order)) in (0..).zip(events) {
@@ -123,7 +131,11 @@ impl Model {
             self.alerts.insert(alert, (source, event));
             self.events.insert(alert);
             if let Some(order) = order {
-                if self.orders.get(&(source, key)).is_some_and(|(greatest, _)| *greatest > order) {
+                if self
+                    .orders
+                    .get(&(source, key))
+                    .is_some_and(|(greatest, _)| *greatest > order)
+                {
                     self.ignored.insert(alert);
                     continue;
                 }
@@ -131,9 +143,20 @@ impl Model {
             }
             for destination in 0..=u8::from(both) {
                 let due_at = self.now;
-                let one =
-                    Delivery { destination, source, key, priority, urgency: priority, state: "pending", due_at: None };
-                self.enqueue(alert * DELIVERIES_PER_ALERT as i64 + i64::from(destination), one, due_at);
+                let one = Delivery {
+                    destination,
+                    source,
+                    key,
+                    priority,
+                    urgency: priority,
+                    state: "pending",
+                    due_at: None,
+                };
+                self.enqueue(
+                    alert * DELIVERIES_PER_ALERT as i64 + i64::from(destination),
+                    one,
+                    due_at,
+                );
             }
         }
         if let (Some(alert), Some(proof)) = (first, proof) {
@@ -155,8 +178,11 @@ impl Model {
     }
 
     fn enqueue(&mut self, id: i64, mut one: Delivery, due_at: i64) {
-        let behind: Option<u8> =
-            self.line(&one).filter(|(other, _)| **other > id).map(|(_, other)| other.urgency).min();
+        let behind: Option<u8> = self
+            .line(&one)
+            .filter(|(other, _)| **other > id)
+            .map(|(_, other)| other.urgency)
+            .min();
         one.urgency = behind.map_or(one.priority, |behind| behind.min(one.priority));
         let is_busy = self.line(&one).next().is_some();
         one.due_at = (!is_busy).then_some(due_at);
@@ -170,28 +196,52 @@ impl Model {
     }
 
     /// The pending ones of a source, key and destination.
-    fn line<'a>(&'a mut self, of: &Delivery) -> impl Iterator<Item = (&'a i64, &'a mut Delivery)> + use<'a> {
+    fn line<'a>(
+        &'a mut self,
+        of: &Delivery,
+    ) -> impl Iterator<Item = (&'a i64, &'a mut Delivery)> + use<'a> {
         let line = (of.source, of.key, of.destination);
-        let is_of = move |one: &Delivery| (one.source, one.key, one.destination) == line && one.state == "pending";
-        self.deliveries.iter_mut().filter(move |(_, one)| is_of(one))
+        let is_of = move |one: &Delivery| {
+            (one.source, one.key, one.destination) == line && one.state == "pending"
+        };
+        self.deliveries
+            .iter_mut()
+            .filter(move |(_, one)| is_of(one))
     }
 
     /// Due deliveries, in their order.
     fn due(&self, destination: u8) -> Vec<i64> {
         let mut levels: BTreeMap<u8, BTreeMap<usize, Vec<(i64, i64)>>> = BTreeMap::new();
         for (id, one) in &self.deliveries {
-            if one.destination == destination && one.due_at.is_some_and(|due_at| due_at <= self.now) {
-                let source = self.sources.iter().position(|source| *source == one.source).unwrap();
-                levels.entry(one.urgency).or_default().entry(source).or_default().push((one.due_at.unwrap(), *id));
+            if one.destination == destination && one.due_at.is_some_and(|due_at| due_at <= self.now)
+            {
+                let source = self
+                    .sources
+                    .iter()
+                    .position(|source| *source == one.source)
+                    .unwrap();
+                levels
+                    .entry(one.urgency)
+                    .or_default()
+                    .entry(source)
+                    .or_default()
+                    .push((one.due_at.unwrap(), *id));
             }
         }
         // The sources of a priority have one each, in turns.
         let mut levels: Vec<Vec<i64>> = levels
             .into_values()
             .map(|mut sources| {
-                sources.values_mut().for_each(|of_one| of_one.sort_unstable());
+                sources
+                    .values_mut()
+                    .for_each(|of_one| of_one.sort_unstable());
                 let longest = sources.values().map(Vec::len).max().unwrap();
-                let turn = |turn: usize| sources.values().filter_map(move |of_one| of_one.get(turn)).map(|(_, id)| *id);
+                let turn = |turn: usize| {
+                    sources
+                        .values()
+                        .filter_map(move |of_one| of_one.get(turn))
+                        .map(|(_, id)| *id)
+                };
                 (0..longest).flat_map(turn).collect()
             })
             .collect();
@@ -201,7 +251,9 @@ impl Model {
             if levels.is_empty() {
                 break;
             }
-            let below = (1..).take_while(|power| u64::is_multiple_of(place, SHARE.pow(*power))).count();
+            let below = (1..)
+                .take_while(|power| u64::is_multiple_of(place, SHARE.pow(*power)))
+                .count();
             let level = below.min(levels.len() - 1);
             due.push(levels[level].remove(0));
         }
@@ -226,19 +278,36 @@ impl Model {
     }
 
     fn requeue(&mut self) {
-        let dead: Vec<_> = self.deliveries.iter().filter(|(_, one)| one.state == "dead").map(|(id, _)| *id).collect();
+        let dead: Vec<_> = self
+            .deliveries
+            .iter()
+            .filter(|(_, one)| one.state == "dead")
+            .map(|(id, _)| *id)
+            .collect();
         for id in dead {
             let one = self.deliveries.remove(&id).unwrap();
-            self.enqueue(id, Delivery { state: "pending", urgency: one.priority, ..one }, 0);
+            self.enqueue(
+                id,
+                Delivery {
+                    state: "pending",
+                    urgency: one.priority,
+                    ..one
+                },
+                0,
+            );
         }
     }
 
     fn is_undelivered(&self, alert: i64) -> bool {
-        self.deliveries.iter().any(|(id, one)| alert_of(*id) == alert && matches!(one.state, "pending" | "dead"))
+        self.deliveries
+            .iter()
+            .any(|(id, one)| alert_of(*id) == alert && matches!(one.state, "pending" | "dead"))
     }
 
     fn is_open(&self, seq: i64) -> bool {
-        self.alerts.keys().any(|alert| request_of(*alert) == seq && self.is_undelivered(*alert))
+        self.alerts
+            .keys()
+            .any(|alert| request_of(*alert) == seq && self.is_undelivered(*alert))
     }
 
     fn remove(&mut self, seq: i64) {
@@ -250,28 +319,46 @@ impl Model {
         self.events.retain(|alert| request_of(*alert) != seq);
         self.alerts.retain(|alert, _| request_of(*alert) != seq);
         self.repeats.retain(|alert, _| request_of(*alert) != seq);
-        self.deliveries.retain(|id, _| request_of(alert_of(*id)) != seq);
+        self.deliveries
+            .retain(|id, _| request_of(alert_of(*id)) != seq);
         self.known.retain(|_, alert| request_of(*alert) != seq);
         self.proofs.retain(|_, alert| request_of(*alert) != seq);
-        self.orders.retain(|_, (_, alert)| request_of(*alert) != seq);
+        self.orders
+            .retain(|_, (_, alert)| request_of(*alert) != seq);
         self.ignored.retain(|alert| request_of(*alert) != seq);
     }
 
     fn evict(&mut self, events: bool) {
         let open = |model: &Self, seq: i64| model.is_open(seq);
-        let kept: BTreeSet<_> = self.bodies.iter().copied().filter(|seq| open(self, *seq)).collect();
+        let kept: BTreeSet<_> = self
+            .bodies
+            .iter()
+            .copied()
+            .filter(|seq| open(self, *seq))
+            .collect();
         self.bodies = kept;
         if events {
-            self.events = self.events.iter().copied().filter(|alert| self.is_undelivered(*alert)).collect();
+            self.events = self
+                .events
+                .iter()
+                .copied()
+                .filter(|alert| self.is_undelivered(*alert))
+                .collect();
         }
     }
 
     fn count(&self, state: &str) -> i64 {
-        self.deliveries.values().filter(|one| one.state == state).count() as i64
+        self.deliveries
+            .values()
+            .filter(|one| one.state == state)
+            .count() as i64
     }
 
     fn dismiss(&mut self) {
-        self.deliveries.values_mut().filter(|one| one.state == "dead").for_each(|one| one.state = "dismissed");
+        self.deliveries
+            .values_mut()
+            .filter(|one| one.state == "dead")
+            .for_each(|one| one.state = "dismissed");
     }
 }
 
@@ -284,36 +371,71 @@ fn numbers<C: FromIterator<i64>>(file: &Connection, sql: &str) -> C {
 fn reading(source: u8, events: &[Event], proof: Option<u8>) -> Reading {
     let source = source.to_string();
     let alerts = events.iter().map(|(event, key, priority, both, order)| {
-        let priority = [Priority::Critical, Priority::High, Priority::Medium, Priority::Low][usize::from(*priority)];
+        let priority = [
+            Priority::Critical,
+            Priority::High,
+            Priority::Medium,
+            Priority::Low,
+        ][usize::from(*priority)];
         let event = contract::Alert {
             key: Some(key.to_string()),
             order: order.map(i64::from),
             ..contract::Alert::new(event.to_string(), priority, "t")
         };
-        let alert = Alert { source: source.clone(), request: "r".into(), received_at: "x".into(), event };
+        let alert = Alert {
+            source: source.clone(),
+            request: "r".into(),
+            received_at: "x".into(),
+            event,
+        };
         NewAlert::new(&alert, &DESTINATIONS[..=usize::from(*both)]).unwrap()
     });
-    Reading::Alerts { alerts: alerts.collect(), proofs: Proofs::new(&source, proof.map(|proof| [proof]), None) }
+    Reading::Alerts {
+        alerts: alerts.collect(),
+        proofs: Proofs::new(&source, proof.map(|proof| [proof]), None),
+    }
 }
 
 async fn job(bench: &Bench, kind: JobKind, now: i64) -> Job {
-    ask_for(&file(bench.dir.path()), &kind, &[JobTarget::AllDead], now, None).unwrap();
+    ask_for(
+        &file(bench.dir.path()),
+        &kind,
+        &[JobTarget::AllDead],
+        now,
+        None,
+    )
+    .unwrap();
     bench.store.due_reader().unwrap().jobs().unwrap().remove(0)
 }
 
 async fn compare(actions: Vec<Action>) {
     let mut bench = Bench::new().await;
-    let mut model = Model { now: 100, ..Model::default() };
+    let mut model = Model {
+        now: 100,
+        ..Model::default()
+    };
     for action in actions {
         bench.wait_until(model.now).await;
         let identities = model.alerts.len();
         match action {
-            Action::Append { source, ref events, proof } => {
+            Action::Append {
+                source,
+                ref events,
+                proof,
+            } => {
                 let request = bench.request(&source.to_string(), model.now);
-                let appended = bench.store.append(request, reading(source, events, proof)).await.unwrap();
+                let appended = bench
+                    .store
+                    .append(request, reading(source, events, proof))
+                    .await
+                    .unwrap();
                 assert_eq!(appended, model.append(source, events, proof));
             }
-            Action::Settle { destination, nth, verdict } => {
+            Action::Settle {
+                destination,
+                nth,
+                verdict,
+            } => {
                 let due = model.due(destination);
                 if due.is_empty() {
                     continue;
@@ -331,10 +453,19 @@ async fn compare(actions: Vec<Action>) {
             }
             Action::Wait(time) => model.now += time,
             Action::Wake { destination } => {
-                bench.store.wake(DESTINATIONS[usize::from(destination)]).await.unwrap();
+                bench
+                    .store
+                    .wake(DESTINATIONS[usize::from(destination)])
+                    .await
+                    .unwrap();
                 let now = model.now;
-                let waiting = model.deliveries.values_mut().filter(|one| one.destination == destination);
-                waiting.filter(|one| one.due_at.is_some_and(|at| at > now)).for_each(|one| one.due_at = Some(0));
+                let waiting = model
+                    .deliveries
+                    .values_mut()
+                    .filter(|one| one.destination == destination);
+                waiting
+                    .filter(|one| one.due_at.is_some_and(|at| at > now))
+                    .for_each(|one| one.due_at = Some(0));
             }
             Action::Requeue => {
                 let job = job(&bench, JobKind::Replay, model.now).await;
@@ -343,13 +474,20 @@ async fn compare(actions: Vec<Action>) {
             }
             Action::Dismiss => {
                 let job = job(&bench, JobKind::Dismiss { why: "old".into() }, model.now).await;
-                assert_eq!(bench.store.dismiss(job).await.unwrap().dead as i64, model.count("dead"));
+                assert_eq!(
+                    bench.store.dismiss(job).await.unwrap().dead as i64,
+                    model.count("dead")
+                );
                 model.dismiss();
             }
             Action::Age(age) => {
                 retain(&bench, model.now - age).await;
-                let old: Vec<_> =
-                    model.requests.iter().filter(|(_, at)| **at < model.now - age).map(|(seq, _)| *seq).collect();
+                let old: Vec<_> = model
+                    .requests
+                    .iter()
+                    .filter(|(_, at)| **at < model.now - age)
+                    .map(|(seq, _)| *seq)
+                    .collect();
                 old.into_iter().for_each(|seq| model.remove(seq));
             }
             Action::Evict { events } => {
@@ -358,10 +496,17 @@ async fn compare(actions: Vec<Action>) {
                     sweep(&bench, Stage::Events, bounds(0, 0)).await;
                 }
                 model.evict(events);
-                assert_eq!(model.alerts.len(), identities, "no identity goes for the size");
+                assert_eq!(
+                    model.alerts.len(),
+                    identities,
+                    "no identity goes for the size"
+                );
             }
             Action::Forget { identities } => {
-                let most = Bounds { identities: u64::from(identities) * IDENTITY_BYTES, ..bounds(0, u64::MAX) };
+                let most = Bounds {
+                    identities: u64::from(identities) * IDENTITY_BYTES,
+                    ..bounds(0, u64::MAX)
+                };
                 sweep(&bench, Stage::Identities, most).await;
                 for seq in model.requests.keys().copied().collect::<Vec<_>>() {
                     if model.alerts.len() > usize::from(identities) {
@@ -381,8 +526,17 @@ async fn compare(actions: Vec<Action>) {
             }
         }
         for (number, name) in (0..).zip(DESTINATIONS) {
-            let due = bench.store.due_reader().unwrap().due(name, model.now, &HashSet::new(), 1000).unwrap();
-            assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), model.due(number), "{name}");
+            let due = bench
+                .store
+                .due_reader()
+                .unwrap()
+                .due(name, model.now, &HashSet::new(), 1000)
+                .unwrap();
+            assert_eq!(
+                due.iter().map(|due| due.id).collect::<Vec<_>>(),
+                model.due(number),
+                "{name}"
+            );
         }
         for state in ["pending", "delivered", "dead"] {
             assert_eq!(bench.total(state), model.count(state), "{state}");
@@ -394,8 +548,14 @@ async fn compare(actions: Vec<Action>) {
         assert_eq!((&bodies, &events), (&model.bodies, &model.events));
         assert_eq!(alerts, model.alerts.keys().copied().collect());
         let ignored: BTreeSet<i64> = numbers(&file, "SELECT id FROM alerts WHERE ignored NOT NULL");
-        assert_eq!(ignored, model.ignored, "what comes after something later is ignored, and nothing else");
-        assert!(events.is_subset(&alerts), "no identity goes while what it says is left");
+        assert_eq!(
+            ignored, model.ignored,
+            "what comes after something later is ignored, and nothing else"
+        );
+        assert!(
+            events.is_subset(&alerts),
+            "no identity goes while what it says is left"
+        );
     }
     let report = check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap();
     assert!(report.whole, "{:?}", report.findings);
@@ -408,7 +568,16 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Kind::Blocked),
         1 => Just(Kind::Rejected),
     ];
-    let events = prop::collection::vec((0..12_u8, 0..4_u8, 0..4_u8, any::<bool>(), prop::option::of(0..5_u8)), 0..4);
+    let events = prop::collection::vec(
+        (
+            0..12_u8,
+            0..4_u8,
+            0..4_u8,
+            any::<bool>(),
+            prop::option::of(0..5_u8),
+        ),
+        0..4,
+    );
     let proof = prop_oneof![2 => Just(None), 1 => (0..6_u8).prop_map(Some)];
     prop_oneof![
         6 => (0..3_u8, events, proof).prop_map(|(source, events, proof)| Action::Append { source, events, proof }),

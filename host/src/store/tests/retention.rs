@@ -11,7 +11,16 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Has retention do its work until it has nothing more to do.
 async fn swept(bench: &Bench, age: Duration, size: u64) {
-    swept_within(bench, Retention { age, size, identities: u64::MAX, operator_destination: None }).await;
+    swept_within(
+        bench,
+        Retention {
+            age,
+            size,
+            identities: u64::MAX,
+            operator_destination: None,
+        },
+    )
+    .await;
 }
 
 async fn swept_within(bench: &Bench, retention: Retention) {
@@ -19,13 +28,20 @@ async fn swept_within(bench: &Bench, retention: Retention) {
 }
 
 fn removed(bench: &Bench, cause: &'static str) -> u64 {
-    bench.metrics.retention_removed.get_or_create(&CauseLabel { cause }).get()
+    bench
+        .metrics
+        .retention_removed
+        .get_or_create(&CauseLabel { cause })
+        .get()
 }
 
 impl Bench {
     /// Appends a request with a body of so many bytes.
     async fn append_large(&mut self, bytes: usize, reading: Reading) -> Appended {
-        let request = NewRequest { body: vec![0; bytes].into(), ..self.request("a", LATE) };
+        let request = NewRequest {
+            body: vec![0; bytes].into(),
+            ..self.request("a", LATE)
+        };
         self.store.append(request, reading).await.unwrap()
     }
 }
@@ -37,14 +53,32 @@ async fn a_sweep_counts_what_it_removes_by_age_and_by_size() {
     for (at, event) in [(1, "old"), (2, "older"), (now, "young"), (now, "newest")] {
         bench.append("a", at, &[(event, event)]).await;
         let due = bench.due(i64::MAX)[0].0;
-        bench.store.settle(settlement(due, at, Some(200), accepted())).await.unwrap();
+        bench
+            .store
+            .settle(settlement(due, at, Some(200), accepted()))
+            .await
+            .unwrap();
     }
     swept(&bench, HOUR, u64::MAX).await;
-    assert_eq!((removed(&bench, "age"), removed(&bench, "size"), bench.total("delivered")), (2, 0, 2));
+    assert_eq!(
+        (
+            removed(&bench, "age"),
+            removed(&bench, "size"),
+            bench.total("delivered")
+        ),
+        (2, 0, 2)
+    );
     assert!(bench.metrics.store_size.get() > 8192);
     let bench = bench.reopen().await;
     swept(&bench, HOUR, 1).await;
-    assert_eq!((removed(&bench, "age"), removed(&bench, "size"), bench.total("delivered")), (0, 2, 2));
+    assert_eq!(
+        (
+            removed(&bench, "age"),
+            removed(&bench, "size"),
+            bench.total("delivered")
+        ),
+        (0, 2, 2)
+    );
     let text = bench.metrics.encode();
     for name in [
         "gateway_retention_removed_requests_total{cause=\"size\"} 2",
@@ -65,52 +99,113 @@ async fn what_is_not_delivered_stays_whatever_the_size_and_the_age() {
     bench.settle("rejected", rejected()).await;
     for _ in 0..2 {
         let raw = bench.request("a", 3);
-        bench.store.append(raw, Reading::Failed("trap".into())).await.unwrap();
+        bench
+            .store
+            .append(raw, Reading::Failed("trap".into()))
+            .await
+            .unwrap();
     }
     swept(&bench, Duration::ZERO, 1).await;
     assert_eq!((removed(&bench, "age"), removed(&bench, "size")), (0, 0));
-    assert_eq!((bench.total("pending"), bench.total("dead"), bench.metrics.requests_failed.get()), (1, 1, 2));
-    assert!(bench.metrics.store_size.get() > 1, "which is more than it may be");
-    assert!(check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap().whole);
+    assert_eq!(
+        (
+            bench.total("pending"),
+            bench.total("dead"),
+            bench.metrics.requests_failed.get()
+        ),
+        (1, 1, 2)
+    );
+    assert!(
+        bench.metrics.store_size.get() > 1,
+        "which is more than it may be"
+    );
+    assert!(
+        check(&file(bench.dir.path()), Depth::IntegrityCheck)
+            .unwrap()
+            .whole
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn identities_outlive_content_and_say_what_is_left() {
     let mut bench = Bench::new().await;
     for event in ["1", "2", "3"] {
-        bench.append_large(100_000, reading("a", &[(event, event)])).await;
+        bench
+            .append_large(100_000, reading("a", &[(event, event)]))
+            .await;
         bench.settle(event, later(60)).await;
         bench.settle(event, accepted()).await;
     }
-    bench.append_large(1_000_000, Reading::Failed("trap".into())).await;
+    bench
+        .append_large(1_000_000, Reading::Failed("trap".into()))
+        .await;
     swept(&bench, HOUR * 1_000_000, 70_000).await;
     let shown = bench.find("2");
     assert!(shown.evicted.unwrap().contains("[retention] size") && shown.body.is_empty());
     let alert = &shown.alerts[0];
-    assert!(alert.note.as_ref().unwrap().contains("[retention] size"), "{alert:?}");
-    assert_eq!((alert.event.event_id.as_str(), alert.state.as_str()), ("2", "delivered"));
+    assert!(
+        alert.note.as_ref().unwrap().contains("[retention] size"),
+        "{alert:?}"
+    );
+    assert_eq!(
+        (alert.event.event_id.as_str(), alert.state.as_str()),
+        ("2", "delivered")
+    );
     assert_eq!(alert.attempts.len(), 1, "the last attempt is the receipt");
     assert_eq!(alert.attempts[0].receipt.as_deref(), Some("uuid"));
-    let lines = bench.store.history().unwrap().list(&Filter { limit: 9, ..Filter::default() }).unwrap();
-    assert!(lines.iter().any(|line| line.event_id.as_deref() == Some("2") && line.title == "(evicted)"), "{lines:?}");
+    let lines = bench
+        .store
+        .history()
+        .unwrap()
+        .list(&Filter {
+            limit: 9,
+            ..Filter::default()
+        })
+        .unwrap();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.event_id.as_deref() == Some("2") && line.title == "(evicted)"),
+        "{lines:?}"
+    );
     for event in ["1", "2", "3"] {
-        assert_eq!(bench.append_large(10, reading("a", &[(event, "new")])).await.duplicates, 1, "{event}");
+        assert_eq!(
+            bench
+                .append_large(10, reading("a", &[(event, "new")]))
+                .await
+                .duplicates,
+            1,
+            "{event}"
+        );
     }
-    assert!(check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap().whole);
+    assert!(
+        check(&file(bench.dir.path()), Depth::IntegrityCheck)
+            .unwrap()
+            .whole
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn bodies_go_before_events_and_the_oldest_first() {
     let mut bench = Bench::new().await;
     for event in ["1", "2", "3", "4", "5", "6"] {
-        bench.append_large(100_000, reading("a", &[(event, event)])).await;
+        bench
+            .append_large(100_000, reading("a", &[(event, event)]))
+            .await;
         bench.settle(event, accepted()).await;
     }
     swept(&bench, HOUR * 1_000_000, 500_000).await;
     let with_body = |bench: &Bench, event: &str| bench.find(event).evicted.is_none();
-    let kept: Vec<_> = ["1", "2", "3", "4", "5", "6"].map(|event| with_body(&bench, event)).into();
+    let kept: Vec<_> = ["1", "2", "3", "4", "5", "6"]
+        .map(|event| with_body(&bench, event))
+        .into();
     assert!(!kept[0] && kept[5] && kept.is_sorted(), "{kept:?}");
-    assert!(["1", "2"].iter().all(|event| bench.find(event).alerts[0].note.is_none()), "what they say is kept");
+    assert!(
+        ["1", "2"]
+            .iter()
+            .all(|event| bench.find(event).alerts[0].note.is_none()),
+        "what they say is kept"
+    );
     assert!(bench.metrics.store_size.get() <= 500_000);
 }
 
@@ -118,7 +213,9 @@ async fn bodies_go_before_events_and_the_oldest_first() {
 async fn space_that_is_free_goes_back_to_the_disk() {
     let mut bench = Bench::new().await;
     for number in 0..40 {
-        bench.append_large(100_000, reading("a", &[(&number.to_string(), "k")])).await;
+        bench
+            .append_large(100_000, reading("a", &[(&number.to_string(), "k")]))
+            .await;
         bench.settle(&number.to_string(), accepted()).await;
     }
     swept(&bench, HOUR * 1_000_000, 1_000_000).await;
@@ -139,7 +236,9 @@ async fn space_that_is_free_goes_back_to_the_disk() {
 async fn operator_is_told_before_the_first_identity_is_forgotten() {
     let mut bench = Bench::new().await;
     for number in 0..100 {
-        bench.append("a", number, &[(&number.to_string(), &number.to_string())]).await;
+        bench
+            .append("a", number, &[(&number.to_string(), &number.to_string())])
+            .await;
         bench.settle(&number.to_string(), accepted()).await;
     }
     let within = |identities: u64| Retention {
@@ -149,17 +248,31 @@ async fn operator_is_told_before_the_first_identity_is_forgotten() {
         operator_destination: Some("ops".to_owned()),
     };
     let told = |bench: &Bench| {
-        let due = bench.store.due_reader().unwrap().due("ops", i64::MAX, &HashSet::new(), 9).unwrap();
-        due.into_iter().map(|due| due.alert.event.key().to_owned()).collect::<Vec<_>>()
+        let due = bench
+            .store
+            .due_reader()
+            .unwrap()
+            .due("ops", i64::MAX, &HashSet::new(), 9)
+            .unwrap();
+        due.into_iter()
+            .map(|due| due.alert.event.key().to_owned())
+            .collect::<Vec<_>>()
     };
     swept_within(&bench, within(112)).await;
     assert_eq!((told(&bench), removed(&bench, "size")), (vec![], 0));
     swept_within(&bench, within(105)).await;
-    assert_eq!((told(&bench), removed(&bench, "size")), (vec!["identities-full".to_owned()], 0));
+    assert_eq!(
+        (told(&bench), removed(&bench, "size")),
+        (vec!["identities-full".to_owned()], 0)
+    );
     swept_within(&bench, within(50)).await;
     // The alert that told of it is one, too.
     assert_eq!((told(&bench).len(), removed(&bench, "size")), (1, 51));
-    assert_eq!(bench.append("a", 100, &[("0", "0")]).await.accepted, 1, "the oldest is forgotten");
+    assert_eq!(
+        bench.append("a", 100, &[("0", "0")]).await.accepted,
+        1,
+        "the oldest is forgotten"
+    );
     assert_eq!(bench.append("a", 100, &[("99", "99")]).await.duplicates, 1);
 }
 
@@ -168,23 +281,54 @@ async fn failed_requests_that_nobody_proved_are_bounded() {
     let mut bench = Bench::new().await;
     let unproven = |count, bytes| {
         let unproven = Some(UnprovenBounds { count, bytes });
-        Reading::Failed(Failure { reason: "trap".into(), notice: None, unproven })
+        Reading::Failed(Failure {
+            reason: "trap".into(),
+            notice: None,
+            unproven,
+        })
     };
     for _ in 0..3 {
         bench.append_large(1000, unproven(3, 1_000_000)).await;
     }
     for bounds in [(3, 1_000_000), (99, 4000)] {
-        let request = NewRequest { body: vec![0; 1000].into(), ..bench.request("a", LATE) };
-        let refused = bench.store.append(request, unproven(bounds.0, bounds.1)).await;
-        assert!(matches!(refused, Err(StoreError::Unproven(source)) if source == "a"), "{bounds:?}");
+        let request = NewRequest {
+            body: vec![0; 1000].into(),
+            ..bench.request("a", LATE)
+        };
+        let refused = bench
+            .store
+            .append(request, unproven(bounds.0, bounds.1))
+            .await;
+        assert!(
+            matches!(refused, Err(StoreError::Unproven(source)) if source == "a"),
+            "{bounds:?}"
+        );
     }
     let request = bench.request("b", LATE);
-    bench.store.append(request, unproven(3, 1_000_000)).await.unwrap();
-    bench.append_large(1000, Reading::Failed("trap".into())).await;
-    assert_eq!(bench.metrics.requests_failed.get(), 5, "those of others, and those that were proved, are not bounded");
+    bench
+        .store
+        .append(request, unproven(3, 1_000_000))
+        .await
+        .unwrap();
+    bench
+        .append_large(1000, Reading::Failed("trap".into()))
+        .await;
+    assert_eq!(
+        bench.metrics.requests_failed.get(),
+        5,
+        "those of others, and those that were proved, are not bounded"
+    );
     bench.wait_until(2 * LATE).await;
     swept(&bench, Duration::ZERO, u64::MAX).await;
-    assert_eq!(bench.metrics.requests_failed.get(), 1, "by age those go that nobody proved");
+    assert_eq!(
+        bench.metrics.requests_failed.get(),
+        1,
+        "by age those go that nobody proved"
+    );
     bench.append_large(1000, unproven(3, 1_000_000)).await;
-    assert!(check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap().whole);
+    assert!(
+        check(&file(bench.dir.path()), Depth::IntegrityCheck)
+            .unwrap()
+            .whole
+    );
 }

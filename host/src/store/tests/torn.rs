@@ -1,5 +1,5 @@
-//! A disk that lied: the log is cut, or holds other bytes than were written. What is left is the store as it was at some
-//! moment before, whole.
+//! A disk that lied: the log is cut, or holds other bytes than were written. What is left is the
+//! store as it was at some moment before, whole.
 
 use std::fs;
 
@@ -28,7 +28,9 @@ fn spoil(log: &mut Vec<u8>, random: &mut fastrand::Rng) -> (&'static str, usize)
         }
         _ => {
             let end = (at + random.usize(1..100_000)).min(log.len());
-            log[at..end].iter_mut().for_each(|byte| *byte = random.u8(..));
+            log[at..end]
+                .iter_mut()
+                .for_each(|byte| *byte = random.u8(..));
             "garbage"
         }
     };
@@ -37,10 +39,22 @@ fn spoil(log: &mut Vec<u8>, random: &mut fastrand::Rng) -> (&'static str, usize)
 
 fn holding(store: &Store, metrics: &Metrics) -> Holding {
     let history = store.history().unwrap();
-    let lines = history.list(&Filter { limit: 10_000, ..Filter::default() }).unwrap();
+    let lines = history
+        .list(&Filter {
+            limit: 10_000,
+            ..Filter::default()
+        })
+        .unwrap();
     let requests: HashSet<_> = lines.iter().map(|line| &line.request).collect();
-    let delivered = metrics.alerts.get_or_create(&crate::metrics::StateLabel { state: "delivered" }).get();
-    (requests.len(), lines.iter().filter(|line| line.event_id.is_some()).count(), delivered)
+    let delivered = metrics
+        .alerts
+        .get_or_create(&crate::metrics::StateLabel { state: "delivered" })
+        .get();
+    (
+        requests.len(),
+        lines.iter().filter(|line| line.event_id.is_some()).count(),
+        delivered,
+    )
 }
 
 /// Opens a store with this log, and gives what it holds once it has been found whole.
@@ -63,7 +77,9 @@ async fn damaged_log_opens_as_the_store_of_an_earlier_moment() {
     let mut moments = vec![holding(&bench.store, &bench.metrics)];
     let mut events = Vec::new();
     for number in 0..50 {
-        let ids: Vec<_> = (0..random.usize(1..4)).map(|place| format!("{number}-{place}")).collect();
+        let ids: Vec<_> = (0..random.usize(1..4))
+            .map(|place| format!("{number}-{place}"))
+            .collect();
         let pairs: Vec<_> = ids.iter().map(|id| (id.as_str(), id.as_str())).collect();
         bench.append("a", number, &pairs).await;
         moments.push(holding(&bench.store, &bench.metrics));
@@ -74,8 +90,17 @@ async fn damaged_log_opens_as_the_store_of_an_earlier_moment() {
         events.extend(ids);
     }
     let path = file(bench.dir.path());
-    let (main, whole) = (fs::read(&path).unwrap(), fs::read(files::log(&path)).unwrap());
-    assert_eq!(holding(&opened(&bench.dir, &main, &whole).await.0.store, &bench.metrics), *moments.last().unwrap());
+    let (main, whole) = (
+        fs::read(&path).unwrap(),
+        fs::read(files::log(&path)).unwrap(),
+    );
+    assert_eq!(
+        holding(
+            &opened(&bench.dir, &main, &whole).await.0.store,
+            &bench.metrics
+        ),
+        *moments.last().unwrap()
+    );
 
     let mut lost = 0;
     for _ in 0..200 {
@@ -83,13 +108,24 @@ async fn damaged_log_opens_as_the_store_of_an_earlier_moment() {
         let (how, at) = spoil(&mut log, &mut random);
         let (mut left, held) = opened(&bench.dir, &main, &log).await;
         let moment = moments.iter().position(|moment| *moment == held);
-        assert!(moment.is_some(), "{how} at {at} of {}: {held:?} is no moment of {moments:?}", whole.len());
+        assert!(
+            moment.is_some(),
+            "{how} at {at} of {}: {held:?} is no moment of {moments:?}",
+            whole.len()
+        );
         lost += usize::from(moment != Some(moments.len() - 1));
         // Sent again, each event is accepted or known: none is there twice.
-        let again: Vec<_> = events.iter().map(|event| (event.as_str(), event.as_str())).collect();
+        let again: Vec<_> = events
+            .iter()
+            .map(|event| (event.as_str(), event.as_str()))
+            .collect();
         left.requests = 1_000_000;
         let appended = left.append("a", 99, &again).await;
-        assert_eq!((appended.accepted, appended.duplicates), (events.len() - held.1, held.1), "{how} at {at}");
+        assert_eq!(
+            (appended.accepted, appended.duplicates),
+            (events.len() - held.1, held.1),
+            "{how} at {at}"
+        );
         drop(left.store);
         left.closing.close().await;
     }

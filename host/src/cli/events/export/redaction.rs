@@ -1,8 +1,9 @@
 //! The credentials of a request and of its source's settings, and the text in the place of each.
 //!
-//! A credential is found by its place (a header, a parameter or a field that is called like one), and then hidden by its
-//! value wherever that stands, in every spelling: proxies copy the URL into headers, and senders repeat what they were told.
-//! Of the headers only those are kept that senders of webhooks are known to tell something by.
+//! A credential is found by its place (a header, a parameter or a field that is called like one),
+//! and then hidden by its value wherever that stands, in every spelling: proxies copy the URL into
+//! headers, and senders repeat what they were told. Of the headers only those are kept that senders
+//! of webhooks are known to tell something by.
 
 use std::collections::BTreeSet;
 
@@ -16,18 +17,28 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::config::Settings;
 use crate::mask::Mask;
 
-/// The text in the place of every credential. It is long enough for a plugin that refuses short ones.
+/// The text in the place of every credential. It is long enough for a plugin that refuses short
+/// ones.
 pub const STAND_IN: &str = "test-token-0123456789abcdef";
 
-/// Parts of the names of headers and parameters that carry credentials. A signature is none, but it was made with one, and
-/// lets a weak one be guessed.
-const CREDENTIALS: [&str; 8] =
-    ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey", "signature"];
+/// Parts of the names of headers and parameters that carry credentials. A signature is none, but it
+/// was made with one, and lets a weak one be guessed.
+const CREDENTIALS: [&str; 8] = [
+    "authorization",
+    "cookie",
+    "token",
+    "secret",
+    "password",
+    "api-key",
+    "apikey",
+    "signature",
+];
 
 /// The same, where they stand between dashes and underscores.
 const SEGMENTS: [&str; 7] = ["auth", "hmac", "key", "pass", "pw", "sig", "sign"];
 
-/// Names of credentials in a body. They are fewer, because there a key or a token can be an event's.
+/// Names of credentials in a body. They are fewer, because there a key or a token can be an
+/// event's.
 const IN_BODY: [&str; 14] = [
     "access_token",
     "api_key",
@@ -106,7 +117,13 @@ impl Redaction {
     }
 
     /// Learns the credentials of a request from their places.
-    pub fn learn_request(&mut self, url: &str, headers: &[(String, String)], body: &[u8], settings: &Value) {
+    pub fn learn_request(
+        &mut self,
+        url: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+        settings: &Value,
+    ) {
         for (name, value) in headers {
             if is_credential(name) || is_named(name, settings) {
                 self.learn_header(name, value);
@@ -125,7 +142,10 @@ impl Redaction {
             Ok(value) => self.learn_json(&value),
             Err(_) => {
                 for (name, value) in Form::parse(body).fields() {
-                    let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+                    let (name, value) = (
+                        String::from_utf8_lossy(name),
+                        String::from_utf8_lossy(value),
+                    );
                     if in_body(&name) {
                         self.learn(&value);
                     }
@@ -140,18 +160,26 @@ impl Redaction {
 
     fn learn_header(&mut self, name: &str, value: &str) {
         if name == "cookie" {
-            value.split(';').filter_map(|pair| pair.split_once('=')).for_each(|(_, value)| self.learn(value));
+            value
+                .split(';')
+                .filter_map(|pair| pair.split_once('='))
+                .for_each(|(_, value)| self.learn(value));
             return;
         }
         self.learn(value);
-        let Some((scheme, rest)) = value.split_once(' ') else { return };
+        let Some((scheme, rest)) = value.split_once(' ') else {
+            return;
+        };
         self.learn(rest);
         if scheme.eq_ignore_ascii_case("basic")
             && let Ok(decoded) = STANDARD.decode(rest.trim())
             && let Ok(decoded) = String::from_utf8(decoded)
         {
             self.learn(&decoded);
-            decoded.split_once(':').into_iter().for_each(|(_, password)| self.learn(password));
+            decoded
+                .split_once(':')
+                .into_iter()
+                .for_each(|(_, password)| self.learn(password));
         }
         // As in Digest, and in signatures with parameters.
         for part in rest.split(',').filter_map(|part| part.split_once('=')) {
@@ -162,8 +190,12 @@ impl Redaction {
     /// Learns JSON Web Tokens, by which proxies tell who a user is.
     fn learn_assertions(&mut self, text: &str) {
         for (start, _) in text.match_indices("eyJ") {
-            let is_of_it = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
-            let token = text[start..].split(|c| !is_of_it(c)).next().unwrap_or_default();
+            let is_of_it =
+                |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
+            let token = text[start..]
+                .split(|c| !is_of_it(c))
+                .next()
+                .unwrap_or_default();
             if token.matches('.').count() >= 2 {
                 self.learn(token);
             }
@@ -176,7 +208,9 @@ impl Redaction {
                 for (name, value) in table {
                     match value {
                         // A copy of a request, say.
-                        Value::String(text) if is_credential_header(name) => self.learn_header("authorization", text),
+                        Value::String(text) if is_credential_header(name) => {
+                            self.learn_header("authorization", text)
+                        }
                         Value::String(text) if in_body(name) => self.learn(text),
                         _ => self.learn_json(value),
                     }
@@ -187,7 +221,8 @@ impl Redaction {
         }
     }
 
-    /// Returns the headers that are kept, without credentials; `kept` are names that the caller wants to keep.
+    /// Returns the headers that are kept, without credentials; `kept` are names that the caller
+    /// wants to keep.
     pub fn headers(
         &mut self,
         headers: Vec<(String, String)>,
@@ -211,7 +246,8 @@ impl Redaction {
         left
     }
 
-    /// Returns a URL, with the stand-in for each credential in its query, and for each value wherever it stands.
+    /// Returns a URL, with the stand-in for each credential in its query, and for each value
+    /// wherever it stands.
     pub fn url(&mut self, url: &str) -> String {
         let url = in_query(url);
         self.text(&url)
@@ -242,13 +278,22 @@ fn is_credential(name: &str) -> bool {
     // Twilio's, for one, says "token" of an id.
     let is_id = name.contains("idempotency");
     let has_word = CREDENTIALS.iter().any(|word| name.contains(word));
-    !is_id && (has_word || name.split(['-', '_']).any(|segment| SEGMENTS.contains(&segment)))
+    !is_id
+        && (has_word
+            || name
+                .split(['-', '_'])
+                .any(|segment| SEGMENTS.contains(&segment)))
 }
 
 fn is_credential_header(name: &str) -> bool {
-    ["authorization", "proxy-authorization", "cookie", "set-cookie"]
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known))
+    [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+    ]
+    .iter()
+    .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 fn in_body(name: &str) -> bool {
@@ -260,13 +305,14 @@ fn is_known(header: &str) -> bool {
     HARMLESS.contains(&header) || header.split('-').any(|part| OF_EVENTS.contains(&part))
 }
 
-/// Returns true if the settings name a header alone, as they do where an operator says in which header a sender shows its
-/// secret.
+/// Returns true if the settings name a header alone, as they do where an operator says in which
+/// header a sender shows its secret.
 fn is_named(header: &str, settings: &Value) -> bool {
     in_settings(settings, &|text| text.eq_ignore_ascii_case(header))
 }
 
-/// Returns true if the settings name a header within a text, as they do where an alert is made from it.
+/// Returns true if the settings name a header within a text, as they do where an alert is made from
+/// it.
 fn is_mentioned(header: &str, settings: &Value) -> bool {
     in_settings(settings, &|text| text.to_ascii_lowercase().contains(header))
 }
@@ -280,13 +326,19 @@ fn in_settings(settings: &Value, is_meant: &dyn Fn(&str) -> bool) -> bool {
     }
 }
 
-/// Returns a URL with the stand-in for each parameter of its query that is called like a credential.
+/// Returns a URL with the stand-in for each parameter of its query that is called like a
+/// credential.
 fn in_query(url: &str) -> String {
-    let Some((start, query)) = url.split_once('?') else { return url.to_owned() };
+    let Some((start, query)) = url.split_once('?') else {
+        return url.to_owned();
+    };
     let fields = query.split('&').map(|field| {
         let form = Form::parse(field.as_bytes());
-        let name =
-            form.fields().first().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
+        let name = form
+            .fields()
+            .first()
+            .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+            .unwrap_or_default();
         if is_credential(&name) {
             format!("{}={STAND_IN}", field.split('=').next().unwrap_or_default())
         } else {
@@ -296,11 +348,14 @@ fn in_query(url: &str) -> String {
     format!("{start}?{}", fields.collect::<Vec<_>>().join("&"))
 }
 
-/// Returns settings with a stand-in for all that stands below one of these names, which are secrets.
+/// Returns settings with a stand-in for all that stands below one of these names, which are
+/// secrets.
 pub fn settings(settings: &Settings, secrets: &[String]) -> serde_json::Result<Box<RawValue>> {
     let mut value = settings.value().clone();
     if let Value::Object(settings) = &mut value {
-        let secret = settings.iter_mut().filter(|(name, _)| secrets.contains(name));
+        let secret = settings
+            .iter_mut()
+            .filter(|(name, _)| secrets.contains(name));
         secret.for_each(|(_, value)| replace(value));
     }
     to_raw_value(&value)
@@ -321,11 +376,14 @@ fn replace(value: &mut Value) {
     }
 }
 
-/// Returns the scheme as these settings have it: a user is replaced where it stands among the secrets.
+/// Returns the scheme as these settings have it: a user is replaced where it stands among the
+/// secrets.
 pub fn scheme(scheme: Scheme, settings: &str) -> Scheme {
     match scheme {
         Scheme::Basic { user } if !settings.contains(&Value::from(user.as_str()).to_string()) => {
-            Scheme::Basic { user: STAND_IN.to_owned() }
+            Scheme::Basic {
+                user: STAND_IN.to_owned(),
+            }
         }
         other => other,
     }
@@ -341,18 +399,46 @@ mod tests {
 
     #[test]
     fn headers_with_credentials_are_replaced_and_no_others() {
-        let settings = serde_json::json!({ "sender": { "header": "X-Proof" }, "title": "$headers/x-title" });
-        let header = |name: &str| Redaction::default().headers(vec![(name.to_owned(), "x".to_owned())], &settings, &[]);
-        for name in ["authorization", "proxy-authorization", "cookie", "x-gitlab-token", "x-api-key", "x-foo-signature"]
-        {
-            assert_eq!(header(name), [(name.to_owned(), STAND_IN.to_owned())], "{name}");
+        let settings =
+            serde_json::json!({ "sender": { "header": "X-Proof" }, "title": "$headers/x-title" });
+        let header = |name: &str| {
+            Redaction::default().headers(vec![(name.to_owned(), "x".to_owned())], &settings, &[])
+        };
+        for name in [
+            "authorization",
+            "proxy-authorization",
+            "cookie",
+            "x-gitlab-token",
+            "x-api-key",
+            "x-foo-signature",
+        ] {
+            assert_eq!(
+                header(name),
+                [(name.to_owned(), STAND_IN.to_owned())],
+                "{name}"
+            );
         }
-        for name in ["x-auth", "x-auth-key", "x-shopify-hmac-sha256", "ocp-apim-subscription-key", "x-proof"] {
-            assert_eq!(header(name), [(name.to_owned(), STAND_IN.to_owned())], "{name}");
+        for name in [
+            "x-auth",
+            "x-auth-key",
+            "x-shopify-hmac-sha256",
+            "ocp-apim-subscription-key",
+            "x-proof",
+        ] {
+            assert_eq!(
+                header(name),
+                [(name.to_owned(), STAND_IN.to_owned())],
+                "{name}"
+            );
         }
-        for name in
-            ["content-type", "i-twilio-idempotency-token", "x-github-event", "user-agent", "webhook-id", "x-title"]
-        {
+        for name in [
+            "content-type",
+            "i-twilio-idempotency-token",
+            "x-github-event",
+            "user-agent",
+            "webhook-id",
+            "x-title",
+        ] {
             assert_eq!(header(name), [(name.to_owned(), "x".to_owned())], "{name}");
         }
     }
@@ -372,7 +458,12 @@ mod tests {
             "x-custom",
         ];
         let mut redaction = Redaction::default();
-        let headers = || of_proxies.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+        let headers = || {
+            of_proxies
+                .iter()
+                .map(|name| ((*name).to_owned(), "x".to_owned()))
+                .collect()
+        };
         assert_eq!(redaction.headers(headers(), &no_settings(), &[]), []);
         assert_eq!(redaction.left_out, of_proxies);
         let kept = redaction.headers(headers(), &no_settings(), &["X-Custom".to_owned()]);
@@ -401,8 +492,19 @@ mod tests {
         let headers = redaction.headers(headers.into(), &no_settings(), &[]);
         let body = String::from_utf8(redaction.body(body.as_bytes())).unwrap();
         for text in [&url, &body, &format!("{headers:?}")] {
-            for secret in ["of-source", "of%2Dsource", "of-user", "secret", "eyJ", "t0ken", "QtoIGw"] {
-                assert!(!text.replace("secret\":", "").contains(secret), "{secret} is in {text}");
+            for secret in [
+                "of-source",
+                "of%2Dsource",
+                "of-user",
+                "secret",
+                "eyJ",
+                "t0ken",
+                "QtoIGw",
+            ] {
+                assert!(
+                    !text.replace("secret\":", "").contains(secret),
+                    "{secret} is in {text}"
+                );
             }
         }
         assert!(serde_json::from_str::<Value>(&body).is_ok(), "{body}");
@@ -411,26 +513,43 @@ mod tests {
 
     #[test]
     fn a_secret_is_replaced_whatever_its_type() {
-        let mut value = serde_json::json!({ "a": ["s", "t"], "b": { "AC1": "u" }, "c": 4711, "d": true });
+        let mut value =
+            serde_json::json!({ "a": ["s", "t"], "b": { "AC1": "u" }, "c": 4711, "d": true });
         replace(&mut value);
-        assert_eq!(value, serde_json::json!({ "a": [STAND_IN], "b": { "AC1": STAND_IN }, "c": 0, "d": true }));
+        assert_eq!(
+            value,
+            serde_json::json!({ "a": [STAND_IN], "b": { "AC1": STAND_IN }, "c": 0, "d": true })
+        );
     }
 
     #[test]
     fn parameters_with_credentials_are_replaced_alone() {
         assert_eq!(
-            in_query("https://a.example/in/x?a=%20b&token=s3&%74oken=s3&API_KEY=s3&bodySHA256=00&c"),
+            in_query(
+                "https://a.example/in/x?a=%20b&token=s3&%74oken=s3&API_KEY=s3&bodySHA256=00&c"
+            ),
             format!(
                 "https://a.example/in/x?a=%20b&token={STAND_IN}&%74oken={STAND_IN}&API_KEY={STAND_IN}&bodySHA256=00&c"
             )
         );
-        assert_eq!(in_query("https://a.example/in/token"), "https://a.example/in/token");
+        assert_eq!(
+            in_query("https://a.example/in/token"),
+            "https://a.example/in/token"
+        );
     }
 
     #[test]
     fn a_user_among_the_secrets_is_replaced_with_them() {
         let user = |settings| scheme(Scheme::Basic { user: "ann".into() }, settings);
-        assert_eq!(user(r#"{"basic":"ann"}"#), Scheme::Basic { user: "ann".into() });
-        assert_eq!(user(r#"{"basic":"annabel"}"#), Scheme::Basic { user: STAND_IN.into() });
+        assert_eq!(
+            user(r#"{"basic":"ann"}"#),
+            Scheme::Basic { user: "ann".into() }
+        );
+        assert_eq!(
+            user(r#"{"basic":"annabel"}"#),
+            Scheme::Basic {
+                user: STAND_IN.into()
+            }
+        );
     }
 }

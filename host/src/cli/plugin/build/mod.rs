@@ -14,8 +14,8 @@ use plugin_sdk::signature::sha256;
 use super::{Failure, Outcome};
 use cache::Cache;
 
-/// Cargo compiles the crate for wasm32-unknown-unknown, in the way of the bundled plugins: small, and with a small stack,
-/// which makes instances cheap. The manifest needs nothing for that.
+/// Cargo compiles the crate for wasm32-unknown-unknown, in the way of the bundled plugins: small,
+/// and with a small stack, which makes instances cheap. The manifest needs nothing for that.
 #[derive(Debug, Args)]
 pub struct Build {
     /// The folder of the plugin's Cargo.toml
@@ -28,8 +28,8 @@ pub struct Build {
 /// The option for cargo's target folder.
 #[derive(Debug, Clone, Args)]
 pub struct TargetDir {
-    /// Where cargo keeps what it makes on the way; one place of yours for all plugins unless this says more, so that
-    /// what they have in common is compiled once
+    /// Where cargo keeps what it makes on the way; one place of yours for all plugins unless this
+    /// says more, so that what they have in common is compiled once
     #[arg(long = "target-dir", value_name = "DIR")]
     pub target_dir: Option<PathBuf>,
 }
@@ -54,20 +54,32 @@ pub fn build(what: &Build) -> Outcome {
     writeln!(out, "sha256  {hash}")?;
     let path = std::path::absolute(&built.path)?;
     let path = toml::Value::from(path.to_string_lossy().into_owned());
-    writeln!(out, "\nIn a source of the configuration:\n\n    plugin = {{ path = {path}, sha256 = \"{hash}\" }}")?;
+    writeln!(
+        out,
+        "\nIn a source of the configuration:\n\n    plugin = {{ path = {path}, sha256 = \"{hash}\" }}"
+    )?;
     Ok(())
 }
 
-/// Compiles the plugin in `dir` and puts its wasm beside its `Cargo.toml`. What cargo has to say goes to standard error.
-/// A wasm file that was there before stays as it is where this fails.
+/// Compiles the plugin in `dir` and puts its wasm beside its `Cargo.toml`. What cargo has to say
+/// goes to standard error. A wasm file that was there before stays as it is where this fails.
 ///
 /// # Errors
 /// Each says what to do next.
 pub fn wasm_of(dir: &Path, target_dir: Option<&Path>) -> Result<Built, Failure> {
     let name = package_name(dir)?;
     let cache = Cache::open(dir, target_dir)?;
-    let (folder, target_dir, cargo) = (&std::path::absolute(dir)?, cache.path(), OsStr::new("cargo"));
-    let made = compile::compile(&Crate { folder, target_dir, cargo, locked: false })?;
+    let (folder, target_dir, cargo) = (
+        &std::path::absolute(dir)?,
+        cache.path(),
+        OsStr::new("cargo"),
+    );
+    let made = compile::compile(&Crate {
+        folder,
+        target_dir,
+        cargo,
+        locked: false,
+    })?;
     let wasm = std::fs::read(&made).with_context(|| format!("cannot read {}", made.display()))?;
     drop(cache);
     let path = dir.join(format!("{name}.wasm"));
@@ -81,10 +93,17 @@ fn package_name(dir: &Path) -> Result<String, Failure> {
         let help = "name the folder of a plugin; `alert-gateway plugin new NAME` makes one";
         Failure::Usage(format!("cannot read {}: {error}; {help}", path.display()))
     })?;
-    let manifest: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
-    let name = manifest.get("package").and_then(|package| package.get("name")?.as_str());
+    let manifest: toml::Table = text
+        .parse()
+        .with_context(|| format!("{} is not TOML", path.display()))?;
+    let name = manifest
+        .get("package")
+        .and_then(|package| package.get("name")?.as_str());
     Ok(name.map(str::to_owned).ok_or_else(|| {
-        anyhow!("{} has no [package] with a `name`; name the folder of the plugin itself", path.display())
+        anyhow!(
+            "{} has no [package] with a `name`; name the folder of the plugin itself",
+            path.display()
+        )
     })?)
 }
 
@@ -92,10 +111,15 @@ fn package_name(dir: &Path) -> Result<String, Failure> {
 fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     // For everybody to read, as the user's mask allows: a gateway is another user.
-    let mut file =
-        tempfile::Builder::new().prefix(".wasm-").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".wasm-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)?;
     file.write_all(content)?;
     file.persist(path)?;
     Ok(())

@@ -1,5 +1,5 @@
-//! `plugin dev`: a plugin runs while it is written. Every change is one round: build, load, test, serve. A round that fails
-//! changes nothing: what was built last and is sound goes on serving.
+//! `plugin dev`: a plugin runs while it is written. Every change is one round: build, load, test,
+//! serve. A round that fails changes nothing: what was built last and is sound goes on serving.
 
 mod serve;
 mod watch;
@@ -24,9 +24,10 @@ use crate::{gateway, http, sources};
 use serve::Serving;
 use watch::Watch;
 
-/// Watches the crate and the configuration, and at each change builds the plugin anew, runs its cases, and lets it serve
-/// its source at [gateway] listen, by plain HTTP. Every request is answered as the gateway would, under the source's limits, and the plugin's answer is
-/// printed; nothing is stored or sent. A broken build leaves the last good one serving. Ctrl-C ends it.
+/// Watches the crate and the configuration, and at each change builds the plugin anew, runs its
+/// cases, and lets it serve its source at [gateway] listen, by plain HTTP. Every request is
+/// answered as the gateway would, under the source's limits, and the plugin's answer is printed;
+/// nothing is stored or sent. A broken build leaves the last good one serving. Ctrl-C ends it.
 #[derive(Debug, Args)]
 pub struct Dev {
     /// The folder of the plugin's Cargo.toml
@@ -60,7 +61,10 @@ pub fn dev(what: &Dev) -> Outcome {
         for file in [&config, &what.dir.join("Cargo.toml")] {
             if !file.is_file() {
                 let help = "name the plugin's folder, and the configuration with --config FILE";
-                return Err(Failure::Usage(format!("there is no file {}; {help}", file.display())));
+                return Err(Failure::Usage(format!(
+                    "there is no file {}; {help}",
+                    file.display()
+                )));
             }
         }
         let rounds = async {
@@ -87,7 +91,11 @@ impl Dev {
             Ok(built) => built,
             Err(failure) => return broken(number, &failure, stage.as_ref()),
         };
-        say(&format!("build {number}: {}, {} bytes of wasm", built.name, built.wasm.len()))?;
+        say(&format!(
+            "build {number}: {}, {} bytes of wasm",
+            built.name,
+            built.wasm.len()
+        ))?;
         let config = match self.config(&built) {
             Ok(config) => config,
             Err(failure) if stage.is_none() => return Err(failure),
@@ -97,9 +105,16 @@ impl Dev {
             Ok(serving) => Arc::new(serving),
             Err(failure) => return broken(number, &failure, stage.as_ref()),
         };
-        // A case that is answered otherwise is what the author works on, and no reason to serve something older.
+        // A case that is answered otherwise is what the author works on, and no reason to serve
+        // something older.
         let cases = self.dir.join("cases");
-        let tested = test::run(&cases, &serving.source.plugin, &Chosen::default(), &mut std::io::stdout()).await;
+        let tested = test::run(
+            &cases,
+            &serving.source.plugin,
+            &Chosen::default(),
+            &mut std::io::stdout(),
+        )
+        .await;
         if let Err(failure) = tested {
             eprintln!("{failure}");
         }
@@ -112,7 +127,10 @@ impl Dev {
                 }
                 stage.address.clone()
             }
-            None => stage.insert(Stage::open(&config, serving).await?).address.clone(),
+            None => stage
+                .insert(Stage::open(&config, serving).await?)
+                .address
+                .clone(),
         };
         let path = config.gateway.public_url.path();
         say(&format!(
@@ -120,12 +138,15 @@ impl Dev {
         ))
     }
 
-    /// In a thread that is left where the program ends first: from a terminal, Ctrl-C ends cargo as well.
+    /// In a thread that is left where the program ends first: from a terminal, Ctrl-C ends cargo as
+    /// well.
     async fn build(&self) -> Result<Built, Failure> {
         let (done, built) = oneshot::channel();
         let (dir, target_dir) = (self.dir.clone(), self.target.target_dir.clone());
         std::thread::spawn(move || done.send(build::wasm_of(&dir, target_dir.as_deref())));
-        built.await.map_err(|_| anyhow!("the build ended without a word"))?
+        built
+            .await
+            .map_err(|_| anyhow!("the build ended without a word"))?
     }
 
     /// The configuration with the one source, and with what was built as its plugin.
@@ -137,7 +158,10 @@ impl Dev {
         };
         trial::narrow(&mut config, &name)?;
         for source in &mut config.sources {
-            source.plugin = PluginRef::File { path: built.path.clone(), sha256: None };
+            source.plugin = PluginRef::File {
+                path: built.path.clone(),
+                sha256: None,
+            };
         }
         Ok(config)
     }
@@ -146,26 +170,50 @@ impl Dev {
 impl Stage {
     async fn open(config: &Config, serving: Arc<Serving>) -> anyhow::Result<Self> {
         let listener = gateway::bind(&config.gateway.listen, "listen").await?;
-        let address = listener.address()?.map_or_else(|| config.gateway.listen.clone(), Listen::Tcp);
-        let listener = http::Listener { socket: listener, tls: None };
+        let address = listener
+            .address()?
+            .map_or_else(|| config.gateway.listen.clone(), Listen::Tcp);
+        let listener = http::Listener {
+            socket: listener,
+            tls: None,
+        };
         let (serving, shown) = latest::channel(serving);
         let stop = CancellationToken::new();
         let proxies = Arc::new(config.gateway.trusted_proxies.clone());
-        tokio::spawn(http::serve(listener, http::FEW, stop.clone(), Duration::ZERO, move |request, peer| {
-            let client = http::Client::of(peer, request.headers(), &proxies);
-            let serving = Arc::clone(&shown.borrow());
-            async move { serving.answer(request, client).await }
-        }));
-        Ok(Self { listen: config.gateway.listen.clone(), address, serving, _stop: stop.drop_guard() })
+        tokio::spawn(http::serve(
+            listener,
+            http::FEW,
+            stop.clone(),
+            Duration::ZERO,
+            move |request, peer| {
+                let client = http::Client::of(peer, request.headers(), &proxies);
+                let serving = Arc::clone(&shown.borrow());
+                async move { serving.answer(request, client).await }
+            },
+        ));
+        Ok(Self {
+            listen: config.gateway.listen.clone(),
+            address,
+            serving,
+            _stop: stop.drop_guard(),
+        })
     }
 }
 
 /// The one source whose plugin is the file at `wasm`.
 fn source_of(config: &Config, wasm: &Path) -> Result<String, Failure> {
     let wasm = std::path::absolute(wasm)?;
-    let same = |path: &Path| path.canonicalize().is_ok_and(|path| wasm.canonicalize().is_ok_and(|wasm| path == wasm));
+    let same = |path: &Path| {
+        path.canonicalize()
+            .is_ok_and(|path| wasm.canonicalize().is_ok_and(|wasm| path == wasm))
+    };
     let ours = |source: &&crate::config::Source| matches!(&source.plugin, PluginRef::File { path, .. } if same(path));
-    let names: Vec<&str> = config.sources.iter().filter(ours).map(|source| source.name.as_str()).collect();
+    let names: Vec<&str> = config
+        .sources
+        .iter()
+        .filter(ours)
+        .map(|source| source.name.as_str())
+        .collect();
     let file = config.path.display();
     match names[..] {
         [name] => Ok(name.to_owned()),
@@ -175,7 +223,9 @@ fn source_of(config: &Config, wasm: &Path) -> Result<String, Failure> {
         ))),
         _ => {
             let names = listed(names, "and");
-            Err(Failure::Usage(format!("{file} has several sources of this plugin: {names}; name one with --source")))
+            Err(Failure::Usage(format!(
+                "{file} has several sources of this plugin: {names}; name one with --source"
+            )))
         }
     }
 }
@@ -187,9 +237,20 @@ async fn load(config: &Config, build: u32) -> Result<Serving, Failure> {
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
-    let source = loaded.sources.pop().ok_or_else(|| anyhow!("the configuration has no source"))?;
-    let gate = Gate::new(Admission::within(config.gateway.memory).join(), source.limits());
-    Ok(Serving { build, source, gate, public_path: config.gateway.public_url.path().to_owned() })
+    let source = loaded
+        .sources
+        .pop()
+        .ok_or_else(|| anyhow!("the configuration has no source"))?;
+    let gate = Gate::new(
+        Admission::within(config.gateway.memory).join(),
+        source.limits(),
+    );
+    Ok(Serving {
+        build,
+        source,
+        gate,
+        public_path: config.gateway.public_url.path().to_owned(),
+    })
 }
 
 /// Tells why a round failed, and what holds now.
@@ -198,9 +259,13 @@ fn broken(number: u32, failure: &Failure, stage: Option<&Stage>) -> Outcome {
     match stage {
         Some(stage) => {
             let last = stage.serving.borrow().build;
-            say(&format!("build {number} is broken; build {last} goes on serving"))
+            say(&format!(
+                "build {number} is broken; build {last} goes on serving"
+            ))
         }
-        None => say(&format!("build {number} is broken; nothing is served until a change mends it")),
+        None => say(&format!(
+            "build {number} is broken; nothing is served until a change mends it"
+        )),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Answers senders as the gateway would, and tells the author what the plugin said. Nothing is stored.
+//! Answers senders as the gateway would, and tells the author what the plugin said. Nothing is
+//! stored.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -55,7 +56,8 @@ impl Serving {
         let said = match seen {
             Seen::Answer(answer) => answer,
             Seen::Failure(error) => error,
-            Seen::Nothing => serde_json::from_slice(&body).map_or_else(|_| String::new(), |body: Value| pretty(&body)),
+            Seen::Nothing => serde_json::from_slice(&body)
+                .map_or_else(|_| String::new(), |body: Value| pretty(&body)),
         };
         self.print(&format!("{asked}: {}", head.status), took, &said);
         Response::from_parts(head, Full::new(body))
@@ -63,23 +65,46 @@ impl Serving {
 
     async fn read(&self, id: &str, client: Client, request: Request<Incoming>) -> (Ending, Seen) {
         let path = request.uri().path().to_owned();
-        let Some(route) = route::find(&self.public_path, &path).filter(|route| *route.source == *self.source.name)
+        let Some(route) = route::find(&self.public_path, &path)
+            .filter(|route| *route.source == *self.source.name)
         else {
             return (Ending::NoSource, Seen::Nothing);
         };
-        let received = match intake::receive(id, &self.source, &self.gate, route.suffix, client, request).await {
+        let received = match intake::receive(
+            id,
+            &self.source,
+            &self.gate,
+            route.suffix,
+            client,
+            request,
+        )
+        .await
+        {
             Ok(received) => received,
             Err(refusal) => return (refusal.ending, Seen::Nothing),
         };
         match received.read(&self.source).await {
             Ok(answer) => {
                 let seen = Seen::Answer(pretty(&answer));
-                let accepted = |alerts: Vec<_>| Ending::Accepted { accepted: alerts.len(), duplicates: 0 };
-                (intake::alerts_of(answer).map_or_else(|ending| ending, accepted), seen)
+                let accepted = |alerts: Vec<_>| Ending::Accepted {
+                    accepted: alerts.len(),
+                    duplicates: 0,
+                };
+                (
+                    intake::alerts_of(answer).map_or_else(|ending| ending, accepted),
+                    seen,
+                )
             }
             Err(error) => {
                 let seen = Seen::Failure(error.to_string());
-                (if error.is_busy() { Ending::Busy(error) } else { Ending::Kept }, seen)
+                (
+                    if error.is_busy() {
+                        Ending::Busy(error)
+                    } else {
+                        Ending::Kept
+                    },
+                    seen,
+                )
             }
         }
     }
@@ -87,7 +112,11 @@ impl Serving {
     fn print(&self, line: &str, took: Duration, said: &str) {
         // Whoever reads no more has seen enough; the sender is answered nevertheless.
         let said = plain::lines(said);
-        let _ = writeln!(std::io::stdout().lock(), "\n{line} (build {}, {took:.1?})\n{said}", self.build);
+        let _ = writeln!(
+            std::io::stdout().lock(),
+            "\n{line} (build {}, {took:.1?})\n{said}",
+            self.build
+        );
     }
 }
 

@@ -10,7 +10,8 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-/// An editor saves in several steps, and a tool changes several files: it is over when nothing has changed for so long.
+/// An editor saves in several steps, and a tool changes several files: it is over when nothing has
+/// changed for so long.
 const QUIET: Duration = Duration::from_millis(100);
 /// Something that never rests is looked at nevertheless.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -34,7 +35,10 @@ impl Watch {
     /// Begins to watch. No change is missed from now on.
     pub fn start(dir: &Path, config: &Path) -> anyhow::Result<Self> {
         let ground = Ground::new(dir, config)?;
-        let (dir, beside) = (ground.dir.clone(), ground.config.parent().map(Path::to_owned));
+        let (dir, beside) = (
+            ground.dir.clone(),
+            ground.config.parent().map(Path::to_owned),
+        );
         let changed = Arc::new(Notify::new());
         let watcher = notify::recommended_watcher({
             let changed = Arc::clone(&changed);
@@ -45,8 +49,14 @@ impl Watch {
                 }
             }
         });
-        let mut watch = Self { watcher: watcher.context("cannot watch files")?, changed, dir };
-        beside.map_or(Ok(()), |beside| watch.add(&beside, RecursiveMode::NonRecursive))?;
+        let mut watch = Self {
+            watcher: watcher.context("cannot watch files")?,
+            changed,
+            dir,
+        };
+        beside.map_or(Ok(()), |beside| {
+            watch.add(&beside, RecursiveMode::NonRecursive)
+        })?;
         watch.spread()?;
         Ok(watch)
     }
@@ -63,7 +73,9 @@ impl Watch {
     fn spread(&mut self) -> anyhow::Result<()> {
         let dir = self.dir.clone();
         self.add(&dir, RecursiveMode::NonRecursive)?;
-        for entry in std::fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        for entry in
+            std::fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))?
+        {
             let path = entry?.path();
             if path.is_dir() && path.file_name().is_some_and(is_source) {
                 self.add(&path, RecursiveMode::Recursive)?;
@@ -74,28 +86,46 @@ impl Watch {
 
     fn add(&mut self, path: &Path, mode: RecursiveMode) -> anyhow::Result<()> {
         self.watcher.watch(path, mode).with_context(|| {
-            format!("cannot watch {}; does the machine allow so many? See fs.inotify.max_user_watches", path.display())
+            format!(
+                "cannot watch {}; does the machine allow so many? See fs.inotify.max_user_watches",
+                path.display()
+            )
         })
     }
 }
 
 impl Ground {
     fn new(dir: &Path, config: &Path) -> anyhow::Result<Self> {
-        let whole = |path: &Path| path.canonicalize().with_context(|| format!("cannot find {}", path.display()));
-        let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(Self { dir: whole(dir)?, config: whole(folder)?.join(config.file_name().unwrap_or_default()) })
+        let whole = |path: &Path| {
+            path.canonicalize()
+                .with_context(|| format!("cannot find {}", path.display()))
+        };
+        let folder = config
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        Ok(Self {
+            dir: whole(dir)?,
+            config: whole(folder)?.join(config.file_name().unwrap_or_default()),
+        })
     }
 
     fn concerns(&self, event: &Event) -> bool {
-        !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| self.holds(path))
+        !matches!(event.kind, EventKind::Access(_))
+            && event.paths.iter().any(|path| self.holds(path))
     }
 
     fn holds(&self, path: &Path) -> bool {
-        let Ok(within) = path.strip_prefix(&self.dir) else { return path == self.config };
+        let Ok(within) = path.strip_prefix(&self.dir) else {
+            return path == self.config;
+        };
         let mut parts = within.iter();
         match (parts.next(), parts.next()) {
             (Some(name), None) => {
-                name == "Cargo.toml" || name == "build.rs" || path == self.config || is_source(name) && path.is_dir()
+                name == "Cargo.toml"
+                    || name == "build.rs"
+                    || path == self.config
+                    || is_source(name) && path.is_dir()
             }
             (Some(_), Some(_)) => within.iter().all(is_source),
             _ => false,
@@ -115,10 +145,17 @@ mod tests {
 
     #[test]
     fn authors_changes_are_noticed_and_build_products_are_not() {
-        let ground = Ground { dir: "/bell".into(), config: "/etc/gateway.toml".into() };
-        for noticed in
-            ["/bell/src/lib.rs", "/bell/cases/a.http", "/bell/sdk/src/lib.rs", "/bell/Cargo.toml", "/etc/gateway.toml"]
-        {
+        let ground = Ground {
+            dir: "/bell".into(),
+            config: "/etc/gateway.toml".into(),
+        };
+        for noticed in [
+            "/bell/src/lib.rs",
+            "/bell/cases/a.http",
+            "/bell/sdk/src/lib.rs",
+            "/bell/Cargo.toml",
+            "/etc/gateway.toml",
+        ] {
             assert!(ground.holds(Path::new(noticed)), "{noticed}");
         }
         for unnoticed in [

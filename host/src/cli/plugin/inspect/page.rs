@@ -1,5 +1,5 @@
-//! The page of a plugin for its documentation, in Markdown. It leaves out size and hash: they change with the
-//! compiler, and the page should change with the plugin only.
+//! The page of a plugin for its documentation, in Markdown. It leaves out size and hash: they
+//! change with the compiler, and the page should change with the plugin only.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,13 @@ const PUBLIC_URL: &str = "https://alerts.example.com";
 
 /// The page.
 pub fn page(description: &Description, named: &Named<'_>) -> String {
-    let Description { name, version, summary, contract, .. } = description;
+    let Description {
+        name,
+        version,
+        summary,
+        contract,
+        ..
+    } = description;
     let mut page = format!("# {name}\n\n{}\n\n", summary.trim());
     let _ = writeln!(page, "Version {version}, contract {contract}.\n");
     page += if description.authenticates {
@@ -22,7 +28,11 @@ pub fn page(description: &Description, named: &Named<'_>) -> String {
         "A source that it reads needs a `token`, which the sender shows as `Authorization: Bearer …`, or as `?token=…` behind\n\
          the URL; unless a setting below makes the plugin prove by itself who sent a request.\n"
     };
-    let _ = writeln!(page, "\n## Configuration\n\n```toml\n{}```", snippet(description, named));
+    let _ = writeln!(
+        page,
+        "\n## Configuration\n\n```toml\n{}```",
+        snippet(description, named)
+    );
     if let Named::File(..) = named {
         page += "\nAdd `sha256 = \"…\"` beside the path, as `alert-gateway plugin inspect` prints it, and no other file is run.\n";
     }
@@ -42,17 +52,31 @@ fn table(description: &Description) -> String {
         table += "| setting | what it is | meaning |\n|---|---|---|\n";
     }
     for row in &settings.rows {
-        let Row { name, kind, required, secret, default, description } = row;
-        let default =
-            default.as_ref().map_or_else(String::new, |default| format!("; `{default}` where it is not given"));
+        let Row {
+            name,
+            kind,
+            required,
+            secret,
+            default,
+            description,
+        } = row;
+        let default = default.as_ref().map_or_else(String::new, |default| {
+            format!("; `{default}` where it is not given")
+        });
         let marks = match (required, secret) {
             (true, true) => "**required**, secret: ",
             (true, false) => "**required**: ",
             (false, true) => "secret: ",
             (false, false) => "",
         };
-        let _ =
-            writeln!(table, "| `{}` | {marks}{}{} | {} |", cell(name), cell(kind), cell(&default), cell(description));
+        let _ = writeln!(
+            table,
+            "| `{}` | {marks}{}{} | {} |",
+            cell(name),
+            cell(kind),
+            cell(&default),
+            cell(description)
+        );
     }
     if settings.rows.iter().any(|row| row.secret) {
         table += "\nA secret is `{ env = \"NAME\" }`, `{ file = \"path\" }` or plain text, and is never printed.\n";
@@ -69,7 +93,12 @@ fn table(description: &Description) -> String {
 }
 
 fn setup(description: &Description) -> String {
-    let Description { name, url_suffix, setup, .. } = description;
+    let Description {
+        name,
+        url_suffix,
+        setup,
+        ..
+    } = description;
     let url = format!("{PUBLIC_URL}/in/{name}{url_suffix}");
     match setup.trim() {
         "" => format!("Enter the source's URL at the sender: `{url}`"),
@@ -89,9 +118,17 @@ mod tests {
 
     #[test]
     fn page_has_the_schema_only_if_the_table_cannot_show_it() {
-        let page_of = |schema| page(&Description::new("bell", "1.0.0", "Rings.", schema), &Named::Bundled("bell"));
+        let page_of = |schema| {
+            page(
+                &Description::new("bell", "1.0.0", "Rings.", schema),
+                &Named::Bundled("bell"),
+            )
+        };
         let shown = page_of(json!({ "properties": { "a|b": { "enum": ["x|y"] } } }));
-        assert!(shown.contains("| `a\\|b` | `\"x\\|y\"` |  |") && !shown.contains("<details>"), "{shown}");
+        assert!(
+            shown.contains("| `a\\|b` | `\"x\\|y\"` |  |") && !shown.contains("<details>"),
+            "{shown}"
+        );
         assert!(shown.contains("needs a `token`"), "{shown}");
         assert!(page_of(json!({ "not": {} })).contains("<details>"));
         assert!(page_of(json!({ "type": "object" })).contains("There are none."));
@@ -99,9 +136,14 @@ mod tests {
 
     #[test]
     fn a_plugin_without_steps_has_at_least_its_url() {
-        let description =
-            Description { url_suffix: "#x".into(), ..Description::new("bell", "1.0.0", "Rings.", json!({})) };
+        let description = Description {
+            url_suffix: "#x".into(),
+            ..Description::new("bell", "1.0.0", "Rings.", json!({}))
+        };
         let shown = page(&description, &Named::Bundled("bell"));
-        assert!(shown.ends_with("at the sender: `https://alerts.example.com/in/bell#x`\n"), "{shown}");
+        assert!(
+            shown.ends_with("at the sender: `https://alerts.example.com/in/bell#x`\n"),
+            "{shown}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A settings schema as rows of a table, nested settings with their path: for operators without knowledge of JSON Schema.
+//! A settings schema as rows of a table, nested settings with their path: for operators without
+//! knowledge of JSON Schema.
 
 use std::cell::Cell;
 
@@ -41,10 +42,17 @@ pub struct Row {
 /// The settings that a plugin describes.
 pub fn settings(description: &Description) -> Settings {
     let complete = Cell::new(true);
-    let mut walk = Walk { kinds: Kinds::new(&description.settings, &complete), rows: Vec::new(), description };
+    let mut walk = Walk {
+        kinds: Kinds::new(&description.settings, &complete),
+        rows: Vec::new(),
+        description,
+    };
     walk.within(&description.settings, "", false, 0);
     let rows = walk.rows;
-    Settings { rows, complete: complete.get() }
+    Settings {
+        rows,
+        complete: complete.get(),
+    }
 }
 
 struct Walk<'d> {
@@ -61,7 +69,12 @@ impl<'d> Walk<'d> {
             return self.kinds.leave_out();
         }
         for name in ["anyOf", "oneOf"] {
-            for alternative in schema.get(name).and_then(Json::as_array).into_iter().flatten() {
+            for alternative in schema
+                .get(name)
+                .and_then(Json::as_array)
+                .into_iter()
+                .flatten()
+            {
                 self.within(alternative, path, secret, depth + 1);
             }
         }
@@ -72,7 +85,11 @@ impl<'d> Walk<'d> {
             self.within(items, &format!("{path}[]"), secret, depth + 1);
         }
         if let Some(others @ Json::Object(_)) = schema.get("additionalProperties") {
-            let path = if path.is_empty() { "<name>".to_owned() } else { format!("{path}.<name>") };
+            let path = if path.is_empty() {
+                "<name>".to_owned()
+            } else {
+                format!("{path}.<name>")
+            };
             self.within(others, &path, secret, depth + 1);
         }
     }
@@ -85,17 +102,26 @@ impl<'d> Walk<'d> {
         secret: bool,
         depth: usize,
     ) {
-        let is_required =
-            |name: &str| required.and_then(Json::as_array).is_some_and(|names| names.iter().any(|one| one == name));
-        let mut properties: Vec<_> =
-            properties.iter().map(|(name, schema)| (!is_required(name), name, schema)).collect();
+        let is_required = |name: &str| {
+            required
+                .and_then(Json::as_array)
+                .is_some_and(|names| names.iter().any(|one| one == name))
+        };
+        let mut properties: Vec<_> = properties
+            .iter()
+            .map(|(name, schema)| (!is_required(name), name, schema))
+            .collect();
         properties.sort_by_key(|(optional, name, _)| (*optional, *name));
         for (optional, name, schema) in properties {
             if self.rows.len() >= MOST_ROWS {
                 return self.kinds.leave_out();
             }
             let secret = secret || path.is_empty() && self.description.secrets.contains(name);
-            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let path = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
             let kind = self.kinds.of(schema);
             // What stands beside a reference is said of this use of it.
             let text = |key: &str| schema.get(key).or_else(|| self.kinds.look(schema).get(key));
@@ -104,7 +130,10 @@ impl<'d> Walk<'d> {
                 required: !optional,
                 secret,
                 default: text("default").map(Json::to_string),
-                description: text("description").and_then(Json::as_str).unwrap_or_default().to_owned(),
+                description: text("description")
+                    .and_then(Json::as_str)
+                    .unwrap_or_default()
+                    .to_owned(),
                 name: path.clone(),
             });
             self.within(schema, &path, secret, depth + 1);
@@ -118,7 +147,10 @@ mod tests {
     use serde_json::json;
 
     fn of(schema: Json) -> Settings {
-        settings(&Description { secrets: vec!["token".into()], ..Description::new("p", "1.0.0", "", schema) })
+        settings(&Description {
+            secrets: vec!["token".into()],
+            ..Description::new("p", "1.0.0", "", schema)
+        })
     }
 
     #[test]
@@ -133,7 +165,11 @@ mod tests {
             },
             "$defs": { "rule": { "required": ["when"], "properties": { "when": { "enum": ["a", "b"] } } } }
         }));
-        let names: Vec<_> = shown.rows.iter().map(|row| (row.name.as_str(), row.required, row.secret)).collect();
+        let names: Vec<_> = shown
+            .rows
+            .iter()
+            .map(|row| (row.name.as_str(), row.required, row.secret))
+            .collect();
         let expected = [
             ("token", true, true),
             ("accounts", false, false),
@@ -143,7 +179,10 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert_eq!(
-            (shown.rows[0].description.as_str(), shown.rows[0].default.as_deref()),
+            (
+                shown.rows[0].description.as_str(),
+                shown.rows[0].default.as_deref()
+            ),
             ("Of the sender.", Some("\"x\""))
         );
         assert!(shown.complete);
@@ -167,7 +206,10 @@ mod tests {
         let endless = of(json!({ "properties": { "a": { "$ref": "#" }, "b": { "$ref": "#" } } }));
         assert!(!endless.complete && endless.rows.len() <= MOST_ROWS);
         let alternatives: Vec<_> = (0..100).map(|_| json!({ "$ref": "#" })).collect();
-        assert!(!of(json!({ "anyOf": alternatives, "properties": { "a": { "anyOf": alternatives } } })).complete);
+        assert!(
+            !of(json!({ "anyOf": alternatives, "properties": { "a": { "anyOf": alternatives } } }))
+                .complete
+        );
         assert!(!of(json!({ "$ref": "#" })).complete);
     }
 }

@@ -21,24 +21,41 @@ pub enum Named<'a> {
 
 /// The source.
 pub fn snippet(description: &Description, named: &Named<'_>) -> String {
-    let source = if description.flaws().is_empty() { description.name.as_str() } else { "my-source" };
+    let source = if description.flaws().is_empty() {
+        description.name.as_str()
+    } else {
+        "my-source"
+    };
     let plugin = match named {
         Named::Bundled(name) => text(name),
         Named::File(path, sha256) => {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
-            let sha256 = sha256.map_or_else(String::new, |sha256| format!(", sha256 = \"{sha256}\""));
+            let sha256 =
+                sha256.map_or_else(String::new, |sha256| format!(", sha256 = \"{sha256}\""));
             format!("{{ path = {}{sha256} }}", text(&file))
         }
     };
-    let mut lines = format!("[sources.{source}]\nplugin      = {plugin}\ndestination = \"itoc360\"\n");
+    let mut lines =
+        format!("[sources.{source}]\nplugin      = {plugin}\ndestination = \"itoc360\"\n");
     if !description.authenticates {
-        let _ = writeln!(lines, "token       = {{ env = \"{}\" }}", variable(source, "token"));
+        let _ = writeln!(
+            lines,
+            "token       = {{ env = \"{}\" }}",
+            variable(source, "token")
+        );
     }
-    let needed = Needed { description, source };
+    let needed = Needed {
+        description,
+        source,
+    };
     let settings = needed.settings();
     if !settings.is_empty() {
         let _ = writeln!(lines, "\n[sources.{source}.settings]");
-        let width = settings.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+        let width = settings
+            .iter()
+            .map(|(name, _)| name.chars().count())
+            .max()
+            .unwrap_or_default();
         for (name, value) in settings {
             let _ = writeln!(lines, "{name:<width$} = {value}");
         }
@@ -56,18 +73,32 @@ impl<'d> Needed<'d> {
     fn settings(&self) -> Vec<(String, String)> {
         let secret = |name: &str| self.description.secrets.iter().any(|secret| secret == name);
         let value = |(name, schema)| (key(name), self.value(name, schema, secret(name), 0));
-        required(self.resolved(&self.description.settings)).into_iter().map(value).collect()
+        required(self.resolved(&self.description.settings))
+            .into_iter()
+            .map(value)
+            .collect()
     }
 
     /// A value of this schema, as TOML: what its author proposes, or something of the right type.
     fn value(&self, name: &str, schema: &'d Json, secret: bool, depth: usize) -> String {
         let schema = self.resolved(schema);
-        let proposed = ["default", "const"].iter().find_map(|keyword| schema.get(keyword));
-        let first = ["examples", "enum"].iter().find_map(|keyword| schema.get(keyword)?.get(0));
-        if let (Some(proposed), false) = (proposed.or(first).and_then(|value| Value::try_from(value).ok()), secret) {
+        let proposed = ["default", "const"]
+            .iter()
+            .find_map(|keyword| schema.get(keyword));
+        let first = ["examples", "enum"]
+            .iter()
+            .find_map(|keyword| schema.get(keyword)?.get(0));
+        if let (Some(proposed), false) = (
+            proposed
+                .or(first)
+                .and_then(|value| Value::try_from(value).ok()),
+            secret,
+        ) {
             return proposed.to_string();
         }
-        let alternative = ["anyOf", "oneOf"].iter().find_map(|keyword| schema.get(keyword)?.get(0));
+        let alternative = ["anyOf", "oneOf"]
+            .iter()
+            .find_map(|keyword| schema.get(keyword)?.get(0));
         if let (Some(alternative), true) = (alternative, depth < DEEPEST) {
             return self.value(name, alternative, secret, depth + 1);
         }
@@ -76,10 +107,14 @@ impl<'d> Needed<'d> {
             one => one.and_then(Json::as_str),
         };
         match kind {
-            Some("integer" | "number") => schema.get("minimum").map_or_else(|| "1".to_owned(), Json::to_string),
+            Some("integer" | "number") => schema
+                .get("minimum")
+                .map_or_else(|| "1".to_owned(), Json::to_string),
             Some("boolean") => "false".to_owned(),
             Some("array") => match schema.get("items") {
-                Some(items) if depth < DEEPEST => format!("[{}]", self.value(name, items, secret, depth + 1)),
+                Some(items) if depth < DEEPEST => {
+                    format!("[{}]", self.value(name, items, secret, depth + 1))
+                }
                 _ => "[]".to_owned(),
             },
             Some("object") if depth < DEEPEST => self.table(schema, secret, depth),
@@ -90,39 +125,61 @@ impl<'d> Needed<'d> {
 
     fn table(&self, schema: &'d Json, secret: bool, depth: usize) -> String {
         let value = |(name, schema): (&'d str, &'d Json)| {
-            format!("{} = {}", key(name), self.value(name, schema, secret, depth + 1))
+            format!(
+                "{} = {}",
+                key(name),
+                self.value(name, schema, secret, depth + 1)
+            )
         };
         let entries: Vec<_> = required(schema).into_iter().map(value).collect();
-        if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
+        if entries.is_empty() {
+            "{}".to_owned()
+        } else {
+            format!("{{ {} }}", entries.join(", "))
+        }
     }
 
     /// What the schema refers to, or itself.
     fn resolved(&self, schema: &'d Json) -> &'d Json {
-        let reference = schema.get("$ref").and_then(Json::as_str).and_then(|reference| reference.strip_prefix('#'));
-        reference.and_then(|pointer| self.description.settings.pointer(pointer)).unwrap_or(schema)
+        let reference = schema
+            .get("$ref")
+            .and_then(Json::as_str)
+            .and_then(|reference| reference.strip_prefix('#'));
+        reference
+            .and_then(|pointer| self.description.settings.pointer(pointer))
+            .unwrap_or(schema)
     }
 }
 
-/// The properties that must be there. Where one of several sets must be, it is the first; where it depends, it is what
-/// must be there without any other.
+/// The properties that must be there. Where one of several sets must be, it is the first; where it
+/// depends, it is what must be there without any other.
 fn required(schema: &Json) -> Vec<(&str, &Json)> {
     let properties: Option<&Map<String, Json>> = schema.get("properties").and_then(Json::as_object);
-    let alternative = ["anyOf", "oneOf"].iter().find_map(|keyword| schema.get(keyword)?.get(0));
+    let alternative = ["anyOf", "oneOf"]
+        .iter()
+        .find_map(|keyword| schema.get(keyword)?.get(0));
     let lists = [Some(schema), alternative, schema.get("else")]
         .into_iter()
         .flatten()
         .filter_map(|one| one.get("required")?.as_array());
     let names = lists.flatten().filter_map(Json::as_str);
-    names.filter_map(|name| Some((name, properties?.get(name)?))).collect()
+    names
+        .filter_map(|name| Some((name, properties?.get(name)?)))
+        .collect()
 }
 
 /// A variable for a secret, as `check` proposes it: `TWILIO_PROD_AUTH_TOKEN`.
 fn variable(source: &str, setting: &str) -> String {
-    format!("{source}_{setting}").to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+    format!("{source}_{setting}")
+        .to_uppercase()
+        .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
 
 fn key(name: &str) -> String {
-    let bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let bare = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if bare { name.to_owned() } else { text(name) }
 }
 
@@ -179,8 +236,12 @@ free  = ["x", 1]
 
     #[test]
     fn a_schema_without_end_has_a_source_all_the_same() {
-        let schema = json!({ "type": "object", "required": ["a"], "properties": { "a": { "$ref": "#" } } });
-        let description = Description { authenticates: true, ..Description::new("bell", "1.0.0", "", schema) };
+        let schema =
+            json!({ "type": "object", "required": ["a"], "properties": { "a": { "$ref": "#" } } });
+        let description = Description {
+            authenticates: true,
+            ..Description::new("bell", "1.0.0", "", schema)
+        };
         let written = snippet(&description, &Named::Bundled("bell"));
         assert!(toml::from_str::<toml::Table>(&written).is_ok(), "{written}");
         assert!(!written.contains("token"), "{written}");

@@ -12,8 +12,8 @@ use clap::Args;
 use super::{Failure, Outcome};
 use name::Name;
 
-/// The crate stands alone: it brings the SDK with it, as this program was made with it, and needs nothing else but
-/// crates.io.
+/// The crate stands alone: it brings the SDK with it, as this program was made with it, and needs
+/// nothing else but crates.io.
 #[derive(Debug, Args)]
 pub struct New {
     /// What the plugin is called: lower-case letters, digits and dashes
@@ -28,10 +28,20 @@ pub fn new(what: &New) -> Outcome {
     let folder = what.dir.clone().unwrap_or_else(|| name.package().into());
     make(&folder, &name)?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{} holds a plugin that compiles, and cases that pass. Next:\n", folder.display())?;
+    writeln!(
+        out,
+        "{} holds a plugin that compiles, and cases that pass. Next:\n",
+        folder.display()
+    )?;
     writeln!(out, "    cd {}", folder.display())?;
-    writeln!(out, "    alert-gateway plugin test .                             # its cases, through the sandbox")?;
-    writeln!(out, "    alert-gateway plugin dev . --config gateway.toml        # serve it here while you change it")?;
+    writeln!(
+        out,
+        "    alert-gateway plugin test .                             # its cases, through the sandbox"
+    )?;
+    writeln!(
+        out,
+        "    alert-gateway plugin dev . --config gateway.toml        # serve it here while you change it"
+    )?;
     writeln!(
         out,
         "    alert-gateway plugin build .                            # the wasm, and the line to configure it"
@@ -41,17 +51,34 @@ pub fn new(what: &New) -> Outcome {
 
 /// A folder that was not there is there as a whole, or not at all.
 fn make(folder: &Path, name: &Name) -> Result<(), Failure> {
-    if std::fs::read_dir(folder).map_or_else(|_| folder.exists(), |mut entries| entries.next().is_some()) {
-        let what = if folder.is_dir() { "is there already, and not empty" } else { "is there already, and no folder" };
+    if std::fs::read_dir(folder)
+        .map_or_else(|_| folder.exists(), |mut entries| entries.next().is_some())
+    {
+        let what = if folder.is_dir() {
+            "is there already, and not empty"
+        } else {
+            "is there already, and no folder"
+        };
         let help = "name another folder with --dir, or remove this one";
-        return Err(Failure::Usage(format!("{} {what}; {help}", folder.display())));
+        return Err(Failure::Usage(format!(
+            "{} {what}; {help}",
+            folder.display()
+        )));
     }
     let folder = std::path::absolute(folder)?;
-    let parent = folder.parent().ok_or_else(|| anyhow!("{} is no folder for a plugin", folder.display()))?;
-    let cannot = || format!("cannot write in {}; name another folder with --dir", parent.display());
+    let parent = folder
+        .parent()
+        .ok_or_else(|| anyhow!("{} is no folder for a plugin", folder.display()))?;
+    let cannot = || {
+        format!(
+            "cannot write in {}; name another folder with --dir",
+            parent.display()
+        )
+    };
     std::fs::create_dir_all(parent).with_context(cannot)?;
     let half = half_made(parent).with_context(cannot)?;
-    template::write(half.path(), name).map_err(|(path, error)| anyhow!("cannot write {}: {error}", path.display()))?;
+    template::write(half.path(), name)
+        .map_err(|(path, error)| anyhow!("cannot write {}: {error}", path.display()))?;
     if folder.is_dir() {
         // Into the empty one that is there: somebody may stand in it, or it may be a link.
         for entry in std::fs::read_dir(half.path()).with_context(cannot)? {
@@ -66,9 +93,13 @@ fn make(folder: &Path, name: &Name) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A folder that is removed again where the work is not finished, with the rights of any other new folder.
+/// A folder that is removed again where the work is not finished, with the rights of any other new
+/// folder.
 fn half_made(parent: &Path) -> std::io::Result<tempfile::TempDir> {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
-    tempfile::Builder::new().prefix(".plugin-").permissions(Permissions::from_mode(0o777)).tempdir_in(parent)
+    tempfile::Builder::new()
+        .prefix(".plugin-")
+        .permissions(Permissions::from_mode(0o777))
+        .tempdir_in(parent)
 }

@@ -5,15 +5,25 @@ const LONGEST: usize = 63;
 
 /// Words of Rust that are no name for a crate.
 const KEYWORDS: [&str; 50] = [
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
-    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
-    "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true",
-    "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while",
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate",
+    "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl",
+    "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref",
+    "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof",
+    "unsafe", "unsized", "use", "virtual", "where", "while",
 ];
 
 /// Crates of a plugin's dependencies, or of Rust itself.
-const CRATES: [&str; 9] =
-    ["alert-gateway-plugin-sdk", "alloc", "core", "plugin-sdk", "proc-macro", "serde", "serde-json", "std", "test"];
+const CRATES: [&str; 9] = [
+    "alert-gateway-plugin-sdk",
+    "alloc",
+    "core",
+    "plugin-sdk",
+    "proc-macro",
+    "serde",
+    "serde-json",
+    "std",
+    "test",
+];
 
 /// A name that is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +54,9 @@ impl Name {
     /// As a type in Rust: one that has another name than all in `source`.
     pub fn type_name(&self, source: &str) -> String {
         let camel: String = self.0.split('-').map(capitalised).collect();
-        let taken = source.split(|c: char| !c.is_alphanumeric()).any(|word| word == camel);
+        let taken = source
+            .split(|c: char| !c.is_alphanumeric())
+            .any(|word| word == camel);
         if taken { camel + "Plugin" } else { camel }
     }
 }
@@ -70,9 +82,16 @@ fn fault(name: &str) -> Option<&'static str> {
 fn help(name: &str) -> String {
     let rule = "lower-case letters, digits and single dashes, beginning with a letter, at most 63";
     let lower = name.to_lowercase();
-    let words: Vec<_> = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<_> = lower
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
     let plain = words.join("-");
-    let near = [plain.clone(), format!("{plain}-alerts"), format!("from-{plain}")];
+    let near = [
+        plain.clone(),
+        format!("{plain}-alerts"),
+        format!("from-{plain}"),
+    ];
     match near.iter().find(|near| fault(near).is_none()) {
         Some(near) => format!("name it {near:?} ({rule})"),
         None => format!("use {rule}"),
@@ -81,7 +100,9 @@ fn help(name: &str) -> String {
 
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_ascii_uppercase().to_string() + letters.as_str()
+    })
 }
 
 #[cfg(test)]
@@ -91,9 +112,20 @@ mod tests {
     #[test]
     fn a_name_is_one_for_a_package_a_crate_and_a_type() {
         let name = Name::new("door-bell-2").unwrap();
-        assert_eq!((name.package(), &*name.ident()), ("door-bell-2", "door_bell_2"));
-        assert_eq!(name.type_name("use plugin_sdk::contract::Alert;"), "DoorBell2");
-        assert_eq!(Name::new("alert").unwrap().type_name("use plugin_sdk::contract::Alert;"), "AlertPlugin");
+        assert_eq!(
+            (name.package(), &*name.ident()),
+            ("door-bell-2", "door_bell_2")
+        );
+        assert_eq!(
+            name.type_name("use plugin_sdk::contract::Alert;"),
+            "DoorBell2"
+        );
+        assert_eq!(
+            Name::new("alert")
+                .unwrap()
+                .type_name("use plugin_sdk::contract::Alert;"),
+            "AlertPlugin"
+        );
         assert!(Name::new(&"a".repeat(63)).is_ok());
     }
 
@@ -105,8 +137,14 @@ mod tests {
             ("door_bell", "name it \"door-bell\""),
             ("-door--bell-", "name it \"door-bell\""),
             ("3cx", "name it \"from-3cx\""),
-            ("match", "\"match\" is a word of Rust; name it \"match-alerts\""),
-            ("test", "is the name of a crate that plugins are made of; name it \"test-alerts\""),
+            (
+                "match",
+                "\"match\" is a word of Rust; name it \"match-alerts\"",
+            ),
+            (
+                "test",
+                "is the name of a crate that plugins are made of; name it \"test-alerts\"",
+            ),
             ("serde-json", "name it \"serde-json-alerts\""),
             ("../evil", "name it \"evil\""),
             ("", "use lower-case letters"),

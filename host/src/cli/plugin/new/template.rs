@@ -1,7 +1,7 @@
 //! The files of a new plugin.
 //!
-//! They stand in `template/` as a plugin would have them, under the name of `my-plugin`; a test makes one and has it
-//! compiled.
+//! They stand in `template/` as a plugin would have them, under the name of `my-plugin`; a test
+//! makes one and has it compiled.
 
 use std::path::{Path, PathBuf};
 
@@ -47,13 +47,19 @@ pub fn write(folder: &Path, name: &Name) -> Result<(), (PathBuf, std::io::Error)
             .replace("my_plugin", &name.ident())
             .replace("MyPlugin", &name.type_name(&others))
     };
-    let own = FILES.iter().map(|(path, text)| (folder.join(path), named(text)));
-    let sdk = sdk::files().iter().map(|file| (folder.join("sdk").join(file.path), file.text.to_owned()));
+    let own = FILES
+        .iter()
+        .map(|(path, text)| (folder.join(path), named(text)));
+    let sdk = sdk::files()
+        .iter()
+        .map(|file| (folder.join("sdk").join(file.path), file.text.to_owned()));
     // The versions that were tested, of more than a plugin needs: cargo drops the rest.
     let lock = [(folder.join("Cargo.lock"), sdk::LOCK.to_owned())];
     for (path, text) in own.chain(sdk).chain(lock) {
         let parent = path.parent().unwrap_or(folder);
-        std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, text)).map_err(|error| (path, error))?;
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::fs::write(&path, text))
+            .map_err(|error| (path, error))?;
     }
     Ok(())
 }

@@ -51,19 +51,42 @@ pub async fn of(path: &Path, plugin: &Plugin, limits: &Limits, bless: bool) -> T
     };
     let (case, request) = match prepared.await {
         Ok(prepared) => prepared,
-        Err(why) => return Trial { verdict: Verdict::Failed(why), used: None },
+        Err(why) => {
+            return Trial {
+                verdict: Verdict::Failed(why),
+                used: None,
+            };
+        }
     };
-    let Measured { answer, output, used } = plugin.measure(&case.request.source, &request, &call_limits(limits)).await;
+    let Measured {
+        answer,
+        output,
+        used,
+    } = plugin
+        .measure(&case.request.source, &request, &call_limits(limits))
+        .await;
     let verdict = match answer {
         Ok(_) => judge(&case, &String::from_utf8_lossy(&output), bless),
         // In a log it is one line; here an author reads it.
-        Err(error) => Verdict::Failed(format!("{}\n{}", error.to_string().replace("\\n", "\n"), error.advice())),
+        Err(error) => Verdict::Failed(format!(
+            "{}\n{}",
+            error.to_string().replace("\\n", "\n"),
+            error.advice()
+        )),
     };
-    Trial { verdict, used: Some(used) }
+    Trial {
+        verdict,
+        used: Some(used),
+    }
 }
 
 /// The request as the sandbox takes it, if a source would let it come that far.
-async fn prepare(case: &Case, path: &Path, plugin: &Plugin, limits: &Limits) -> Result<Vec<u8>, String> {
+async fn prepare(
+    case: &Case,
+    path: &Path,
+    plugin: &Plugin,
+    limits: &Limits,
+) -> Result<Vec<u8>, String> {
     let length = case.request.body.bytes().len();
     if length > limits.body {
         return Err(format!(
@@ -72,20 +95,34 @@ async fn prepare(case: &Case, path: &Path, plugin: &Plugin, limits: &Limits) -> 
             limits.body
         ));
     }
-    let settings: Value = serde_json::from_str(case.request.settings.get()).map_err(|error| error.to_string())?;
-    let (mut misfits, mut what) = (schema::misfits(plugin.description(), &settings), "fit the plugin's own schema");
+    let settings: Value =
+        serde_json::from_str(case.request.settings.get()).map_err(|error| error.to_string())?;
+    let (mut misfits, mut what) = (
+        schema::misfits(plugin.description(), &settings),
+        "fit the plugin's own schema",
+    );
     if misfits.is_empty() {
         what = "pass the plugin's own check";
-        let checked = plugin.check(&case.request.source, case.request.settings.get().as_bytes()).await;
-        let checked =
-            checked.map_err(|error| format!("it could not check the settings: {error}\n{}", error.advice()))?;
-        let told = |mistake: &Mistake| format!("{}: {}; {}", mistake.path, mistake.found, mistake.help);
+        let checked = plugin
+            .check(&case.request.source, case.request.settings.get().as_bytes())
+            .await;
+        let checked = checked.map_err(|error| {
+            format!(
+                "it could not check the settings: {error}\n{}",
+                error.advice()
+            )
+        })?;
+        let told =
+            |mistake: &Mistake| format!("{}: {}; {}", mistake.path, mistake.found, mistake.help);
         misfits.extend(checked.mistakes.iter().map(told));
     }
     if misfits.is_empty() {
         return serde_json::to_vec(&case.request).map_err(|error| error.to_string());
     }
-    let (own, shared) = (path.with_extension("settings.json"), path.with_file_name("settings.json"));
+    let (own, shared) = (
+        path.with_extension("settings.json"),
+        path.with_file_name("settings.json"),
+    );
     let place = if own.exists() {
         format!("{}, or the schema", own.display())
     } else if shared.exists() {
@@ -108,14 +145,18 @@ fn judge(case: &Case, output: &str, bless: bool) -> Verdict {
         Err(_) if bless => {
             let written = case::pretty(output).map_err(|error| error.to_string());
             let file = case.answer_path.clone();
-            match written.and_then(|text| std::fs::write(&file, text).map_err(|error| error.to_string())) {
+            match written
+                .and_then(|text| std::fs::write(&file, text).map_err(|error| error.to_string()))
+            {
                 Ok(()) => Verdict::Written(file),
                 Err(error) => Verdict::Failed(format!("cannot write {}: {error}", file.display())),
             }
         }
-        Err(missing @ Difference::Missing { .. }) => {
-            Verdict::Failed(format!("{missing}If it is right, write it down with --bless."))
-        }
-        Err(other) => Verdict::Changed(format!("{other}\nIf the new answer is right, write it down with --bless.")),
+        Err(missing @ Difference::Missing { .. }) => Verdict::Failed(format!(
+            "{missing}If it is right, write it down with --bless."
+        )),
+        Err(other) => Verdict::Changed(format!(
+            "{other}\nIf the new answer is right, write it down with --bless."
+        )),
     }
 }

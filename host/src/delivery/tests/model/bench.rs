@@ -18,8 +18,8 @@ use crate::delivery::tests::wire::{self, Stream};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::store::{
-    self, Appended, Bounds, Closing, Job, JobKind, JobTarget, NewAlert, NewRequest, PluginRecord, Reading, Reread,
-    Stage, Store, Sweep,
+    self, Appended, Bounds, Closing, Job, JobKind, JobTarget, NewAlert, NewRequest, PluginRecord,
+    Reading, Reread, Stage, Store, Sweep,
 };
 use itoc360_double::{Double, Setup};
 
@@ -46,14 +46,26 @@ struct Life {
 
 impl Bench {
     pub async fn new() -> Self {
-        let (model, itoc360) = (Arc::<Mutex<Model>>::default(), Arc::new(Double::unbound(Setup::default())));
+        let (model, itoc360) = (
+            Arc::<Mutex<Model>>::default(),
+            Arc::new(Double::unbound(Setup::default())),
+        );
         let asked = Arc::clone(&model);
         itoc360.script(move |_, body| {
             let body: serde_json::Value = serde_json::from_slice(body).unwrap();
-            let event = body["commonAnnotations"]["event_id"].as_str().unwrap().parse().unwrap();
+            let event = body["commonAnnotations"]["event_id"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .unwrap();
             asked.lock().unwrap().arrives(event)
         });
-        let mut bench = Self { model, folder: tempfile::tempdir().unwrap(), itoc360, life: None };
+        let mut bench = Self {
+            model,
+            folder: tempfile::tempdir().unwrap(),
+            itoc360,
+            life: None,
+        };
         bench.start(Clock::at(1_000_000_000_000)).await;
         bench
     }
@@ -62,7 +74,10 @@ impl Bench {
         self.model().clock = Some(clock);
         let options = store::Options { sync: false, clock };
         let (store, closing) = Store::open(self.folder.path(), &options, Metrics::new()).unwrap();
-        let (conversations, itoc360) = (Arc::<Mutex<JoinSet<()>>>::default(), Arc::clone(&self.itoc360));
+        let (conversations, itoc360) = (
+            Arc::<Mutex<JoinSet<()>>>::default(),
+            Arc::clone(&self.itoc360),
+        );
         let speaking = Arc::clone(&conversations);
         let client = wire::itoc360(Duration::from_secs(10), move || {
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
@@ -71,10 +86,18 @@ impl Bench {
         });
         let stop = CancellationToken::new();
         let (health, metrics) = (Health::default(), Metrics::new());
-        let delivery = Delivery::new("itoc360".into(), client, 4, store.clone(), health, metrics).unwrap();
+        let delivery =
+            Delivery::new("itoc360".into(), client, 4, store.clone(), health, metrics).unwrap();
         let disk = Connection::open(store::file(self.folder.path())).unwrap();
         let delivering = tokio::spawn(delivery.run(stop.clone()));
-        self.life = Some(Life { store, closing, conversations, stop, delivering, disk });
+        self.life = Some(Life {
+            store,
+            closing,
+            conversations,
+            stop,
+            delivering,
+            disk,
+        });
     }
 
     /// In order, so that all that was sent is written down.
@@ -82,14 +105,23 @@ impl Bench {
         let life = self.life.take().unwrap();
         life.stop.cancel();
         life.delivering.await.unwrap();
-        assert_eq!(rows(&life.disk), self.model().rows(), "after a stop in order");
+        assert_eq!(
+            rows(&life.disk),
+            self.model().rows(),
+            "after a stop in order"
+        );
         (life.store, life.closing)
     }
 
     async fn crash(&mut self) -> Clock {
         let life = self.life.take().unwrap();
         life.delivering.abort();
-        assert!(life.delivering.await.is_err_and(|error| error.is_cancelled()), "delivery panicked");
+        assert!(
+            life.delivering
+                .await
+                .is_err_and(|error| error.is_cancelled()),
+            "delivery panicked"
+        );
         // What was on its way does not outlive its sender here; the simulated network has that.
         life.conversations.lock().unwrap().abort_all();
         let clock = life.store.clock();
@@ -102,7 +134,11 @@ impl Bench {
 
     async fn append(&self, reading: Reading) -> Appended {
         let store = &self.life().store;
-        let record = PluginRecord { name: "p".into(), version: "1".into(), sha256: "0".into() };
+        let record = PluginRecord {
+            name: "p".into(),
+            version: "1".into(),
+            sha256: "0".into(),
+        };
         let request = NewRequest {
             id: uuid::Uuid::now_v7().to_string(),
             source: "s".into(),
@@ -152,9 +188,13 @@ impl Bench {
                 turn(turns).await;
                 let clock = self.crash().await;
                 if hours != 0 {
-                    self.model().alerts.values_mut().for_each(|one| one.not_before_ms = 0);
+                    self.model()
+                        .alerts
+                        .values_mut()
+                        .for_each(|one| one.not_before_ms = 0);
                 }
-                self.start(Clock::at(clock.now_ms() + hours * 3_600_000)).await;
+                self.start(Clock::at(clock.now_ms() + hours * 3_600_000))
+                    .await;
             }
             Action::Restart | Action::ReadAgain | Action::Requeue | Action::Retain => {
                 let (store, closing) = self.stop().await;
@@ -165,9 +205,20 @@ impl Bench {
                         assert_eq!(store.requeue(job).await.unwrap(), self.model().requeue());
                     }
                     Action::Retain => {
-                        let bounds =
-                            Bounds { before_ms: i64::MAX, now_ms: i64::MAX, size: u64::MAX, identities: u64::MAX };
-                        store.sweep(Sweep { stage: Stage::Age, from: 0, bounds }).await.unwrap();
+                        let bounds = Bounds {
+                            before_ms: i64::MAX,
+                            now_ms: i64::MAX,
+                            size: u64::MAX,
+                            identities: u64::MAX,
+                        };
+                        store
+                            .sweep(Sweep {
+                                stage: Stage::Age,
+                                from: 0,
+                                bounds,
+                            })
+                            .await
+                            .unwrap();
                         self.model().retain();
                     }
                     _ => {}
@@ -180,18 +231,33 @@ impl Bench {
         }
     }
 
-    /// While nothing is delivered: which alert of a key is next depends on whether an older one comes back before it or after.
+    /// While nothing is delivered: which alert of a key is next depends on whether an older one
+    /// comes back before it or after.
     async fn read_again(&self, store: &Store) {
-        let Some((seq, events)) = self.model().unread.pop_front() else { return };
+        let Some((seq, events)) = self.model().unread.pop_front() else {
+            return;
+        };
         let job = self.ask(store, JobTarget::Request(seq)).id;
-        let record = PluginRecord { name: "p".into(), version: "2".into(), sha256: "1".into() };
+        let record = PluginRecord {
+            name: "p".into(),
+            version: "2".into(),
+            sha256: "1".into(),
+        };
         let plugin = store.plugin(record).await.unwrap();
-        let reread = Reread { job, seq, source: "s".into(), at_ms: 0, plugin, reading: reading(&events) };
+        let reread = Reread {
+            job,
+            seq,
+            source: "s".into(),
+            at_ms: 0,
+            plugin,
+            reading: reading(&events),
+        };
         let appended = store.finish_replay(reread).await.unwrap();
         assert_eq!(appended, self.model().append(seq, &events));
     }
 
-    /// Waits until what is on the disk is what the model says, and ITOC360 has opened what it should have.
+    /// Waits until what is on the disk is what the model says, and ITOC360 has opened what it
+    /// should have.
     pub async fn catches_up(&self) {
         let life = self.life();
         let deadline = std::time::Instant::now() + PATIENCE;
@@ -203,12 +269,17 @@ impl Bench {
             if rows == model.rows() && self.itoc360.opened() == model.opened {
                 return;
             }
-            assert!(std::time::Instant::now() < deadline, "{rows:#?} is on the disk instead of {model:#?}");
+            assert!(
+                std::time::Instant::now() < deadline,
+                "{rows:#?} is on the disk instead of {model:#?}"
+            );
         }
     }
 
     pub fn model(&self) -> MutexGuard<'_, Model> {
-        self.model.lock().expect("the model saw what must never arrive")
+        self.model
+            .lock()
+            .expect("the model saw what must never arrive")
     }
 
     fn life(&self) -> &Life {
@@ -218,10 +289,23 @@ impl Bench {
 
 fn reading(events: &[(u8, u8)]) -> Reading {
     let alerts = events.iter().map(|&(event, key)| {
-        let status = if resolves(event) { Status::Resolve } else { Status::Trigger };
+        let status = if resolves(event) {
+            Status::Resolve
+        } else {
+            Status::Trigger
+        };
         let event = contract::Alert::new(event.to_string(), Priority::High, "t");
-        let event = contract::Alert { key: Some(key.to_string()), status, ..event };
-        let alert = Alert { source: "s".into(), request: "r".into(), received_at: crate::clock::rfc3339(1), event };
+        let event = contract::Alert {
+            key: Some(key.to_string()),
+            status,
+            ..event
+        };
+        let alert = Alert {
+            source: "s".into(),
+            request: "r".into(),
+            received_at: crate::clock::rfc3339(1),
+            event,
+        };
         NewAlert::new(&alert, ["itoc360"]).unwrap()
     });
     Reading::alerts(alerts.collect())
@@ -242,8 +326,16 @@ fn rows(disk: &Connection) -> Rows {
             _ => "dead",
         };
         let attempts = row.get(5)?;
-        assert!(row.get::<_, Option<i64>>(3)?.is_none_or(|counted| counted == attempts), "each is written down once");
-        let standing = Standing { state, attempts, head: row.get(4)? };
+        assert!(
+            row.get::<_, Option<i64>>(3)?
+                .is_none_or(|counted| counted == attempts),
+            "each is written down once"
+        );
+        let standing = Standing {
+            state,
+            attempts,
+            head: row.get(4)?,
+        };
         Ok((row.get(0)?, (row.get(1)?, standing)))
     });
     rows.unwrap().collect::<Result<_, _>>().unwrap()

@@ -1,11 +1,12 @@
 //! Random actions on delivery and its store, each compared with a model in plain memory.
 //!
-//! The model is played from both sides: it does what is done to the store, and it is asked by ITOC360 for each request
-//! that arrives. So it sees at once what must never arrive: an alert that is settled, one that is behind another of its
-//! key, one before its time. After each step, what is on the disk must become what the model says.
+//! The model is played from both sides: it does what is done to the store, and it is asked by
+//! ITOC360 for each request that arrives. So it sees at once what must never arrive: an alert that
+//! is settled, one that is behind another of its key, one before its time. After each step, what is
+//! on the disk must become what the model says.
 //!
-//! Time stands still but where an action moves it, and a crash may find the machine's clock set. The threads of the disk
-//! are real, so a step is over when they have caught up, not after a time.
+//! Time stands still but where an action moves it, and a crash may find the machine's clock set.
+//! The threads of the disk are real, so a step is over when they have caught up, not after a time.
 
 mod bench;
 mod plain;
@@ -17,7 +18,8 @@ use proptest::prelude::*;
 use bench::{Bench, PATIENCE, turn};
 use plain::Answer;
 
-/// The turns that all tasks get before it is taken for granted that the next request is not on its way.
+/// The turns that all tasks get before it is taken for granted that the next request is not on its
+/// way.
 const TURNS: usize = 200;
 
 #[derive(Debug, Clone)]
@@ -51,8 +53,17 @@ async fn compare(actions: Vec<Action>) {
     // Once ITOC360 is well, all that is pending is delivered.
     bench.model().answers.clear();
     let deadline = Instant::now() + PATIENCE;
-    while bench.model().alerts.values().any(|one| one.now.state == "pending") {
-        assert!(Instant::now() < deadline, "never delivered: {:#?}", bench.model());
+    while bench
+        .model()
+        .alerts
+        .values()
+        .any(|one| one.now.state == "pending")
+    {
+        assert!(
+            Instant::now() < deadline,
+            "never delivered: {:#?}",
+            bench.model()
+        );
         tokio::time::advance(Duration::from_secs(20)).await;
         turn(TURNS).await;
         bench.catches_up().await;

@@ -61,22 +61,39 @@ pub fn resolves(event: u8) -> bool {
 
 impl Model {
     pub fn append(&mut self, seq: i64, events: &[(u8, u8)]) -> Appended {
-        let mut appended = Appended { accepted: 0, duplicates: 0 };
+        let mut appended = Appended {
+            accepted: 0,
+            duplicates: 0,
+        };
         for (place, &(event, key)) in (0..).zip(events) {
             if !self.known.insert(event) {
                 appended.duplicates += 1;
                 continue;
             }
             appended.accepted += 1;
-            let now = Standing { state: "pending", attempts: 0, head: !self.is_busy(key) };
-            let entry = Entry { event, key, now, before: now, not_before_ms: 0, taken: false };
-            self.alerts.insert(seq * ALERTS_PER_REQUEST as i64 + place, entry);
+            let now = Standing {
+                state: "pending",
+                attempts: 0,
+                head: !self.is_busy(key),
+            };
+            let entry = Entry {
+                event,
+                key,
+                now,
+                before: now,
+                not_before_ms: 0,
+                taken: false,
+            };
+            self.alerts
+                .insert(seq * ALERTS_PER_REQUEST as i64 + place, entry);
         }
         appended
     }
 
     fn is_busy(&self, key: u8) -> bool {
-        self.alerts.values().any(|one| one.key == key && one.now.state == "pending")
+        self.alerts
+            .values()
+            .any(|one| one.key == key && one.now.state == "pending")
     }
 
     /// Returns ITOC360's answer to an event.
@@ -84,13 +101,26 @@ impl Model {
         self.arrived += 1;
         let now_ms = self.clock.unwrap().now_ms();
         let answer = self.answers.pop_front().unwrap_or(Answer::Accepted);
-        let entry = self.alerts.values_mut().find(|one| one.event == event).expect("an alert that is not kept");
-        assert!(entry.now.state == "pending" && entry.now.head, "it is not its turn: {entry:?}");
-        assert!(entry.not_before_ms <= now_ms, "{} ms too early: {entry:?}", entry.not_before_ms - now_ms);
+        let entry = self
+            .alerts
+            .values_mut()
+            .find(|one| one.event == event)
+            .expect("an alert that is not kept");
+        assert!(
+            entry.now.state == "pending" && entry.now.head,
+            "it is not its turn: {entry:?}"
+        );
+        assert!(
+            entry.not_before_ms <= now_ms,
+            "{} ms too early: {entry:?}",
+            entry.not_before_ms - now_ms
+        );
         entry.before = entry.now;
         entry.now.attempts += 1;
         let key = entry.key;
-        if matches!(answer, Answer::Accepted | Answer::Lost) && !std::mem::replace(&mut entry.taken, true) {
+        if matches!(answer, Answer::Accepted | Answer::Lost)
+            && !std::mem::replace(&mut entry.taken, true)
+        {
             let was_open = self.open.insert(key, !resolves(event)).unwrap_or_default();
             self.opened += usize::from(!was_open && !resolves(event));
         }
@@ -103,38 +133,61 @@ impl Model {
             Answer::RetryAfter(seconds) => {
                 entry.not_before_ms = now_ms + i64::from(seconds) * 1000;
                 let headers = vec![("Retry-After".to_owned(), seconds.to_string())];
-                Reply::Status { code: 429, headers, body: String::new() }
+                Reply::Status {
+                    code: 429,
+                    headers,
+                    body: String::new(),
+                }
             }
         }
     }
 
     fn settle(&mut self, event: u8, state: &'static str, reply: Reply) -> Reply {
-        let entry = self.alerts.values_mut().find(|one| one.event == event).unwrap();
+        let entry = self
+            .alerts
+            .values_mut()
+            .find(|one| one.event == event)
+            .unwrap();
         (entry.now.state, entry.now.head) = (state, false);
         let key = entry.key;
-        if let Some(next) = self.alerts.values_mut().find(|one| one.key == key && one.now.state == "pending") {
+        if let Some(next) = self
+            .alerts
+            .values_mut()
+            .find(|one| one.key == key && one.now.state == "pending")
+        {
             next.now.head = true;
         }
         reply
     }
 
     pub fn requeue(&mut self) -> usize {
-        let ids: Vec<_> = self.alerts.iter().filter(|(_, one)| one.now.state == "dead").map(|(id, _)| *id).collect();
+        let ids: Vec<_> = self
+            .alerts
+            .iter()
+            .filter(|(_, one)| one.now.state == "dead")
+            .map(|(id, _)| *id)
+            .collect();
         for id in &ids {
             let head = !self.is_busy(self.alerts[id].key);
             let entry = self.alerts.get_mut(id).unwrap();
             (entry.now.state, entry.now.head, entry.not_before_ms) = ("pending", head, 0);
-            // It was refused, but an earlier attempt may have been taken and its answer lost. Whoever asks for it again may
-            // find that its alert is closed by now, and opens it again.
+            // It was refused, but an earlier attempt may have been taken and its answer lost.
+            // Whoever asks for it again may find that its alert is closed by now, and opens it
+            // again.
             entry.taken = false;
         }
         ids.len()
     }
 
-    /// All requests that are read and have no undelivered alert go, but for the newest, and what they opened is forgotten.
+    /// All requests that are read and have no undelivered alert go, but for the newest, and what
+    /// they opened is forgotten.
     pub fn retain(&mut self) {
         let request = |id: i64| id / ALERTS_PER_REQUEST as i64;
-        let open = self.alerts.iter().filter(|(_, one)| one.now.state != "delivered").map(|(id, _)| request(*id));
+        let open = self
+            .alerts
+            .iter()
+            .filter(|(_, one)| one.now.state != "delivered")
+            .map(|(id, _)| request(*id));
         let open: HashSet<i64> = open.chain([self.requests]).collect();
         let known = &mut self.known;
         self.alerts.retain(|id, one| {
@@ -147,23 +200,42 @@ impl Model {
     }
 
     pub fn rows(&self) -> Rows {
-        self.alerts.iter().map(|(id, one)| (*id, (one.event.to_string(), one.now))).collect()
+        self.alerts
+            .iter()
+            .map(|(id, one)| (*id, (one.event.to_string(), one.now)))
+            .collect()
     }
 
     /// After a crash: the latest attempt at an alert may have left nothing, so that it comes again.
     pub fn crashed(&mut self, rows: &Rows) {
-        assert_eq!(rows.keys().collect::<Vec<_>>(), self.alerts.keys().collect::<Vec<_>>());
+        assert_eq!(
+            rows.keys().collect::<Vec<_>>(),
+            self.alerts.keys().collect::<Vec<_>>()
+        );
         for (id, entry) in &mut self.alerts {
             let (_, found) = &rows[id];
-            let is = |standing: Standing| (found.state, found.attempts) == (standing.state, standing.attempts);
-            assert!(is(entry.now) || is(entry.before), "{found:?} is on the disk instead of {entry:?}");
+            let is = |standing: Standing| {
+                (found.state, found.attempts) == (standing.state, standing.attempts)
+            };
+            assert!(
+                is(entry.now) || is(entry.before),
+                "{found:?} is on the disk instead of {entry:?}"
+            );
             if !is(entry.now) {
                 entry.not_before_ms = 0;
             }
             entry.now = *found;
         }
-        for entry in self.alerts.values().filter(|one| one.now.state == "pending") {
-            let heads = self.alerts.values().filter(|one| one.key == entry.key && one.now.head).count();
+        for entry in self
+            .alerts
+            .values()
+            .filter(|one| one.now.state == "pending")
+        {
+            let heads = self
+                .alerts
+                .values()
+                .filter(|one| one.key == entry.key && one.now.head)
+                .count();
             assert_eq!(heads, 1, "of the alerts of key {}", entry.key);
         }
     }

@@ -8,7 +8,8 @@ use serde::{Serialize, Serializer};
 use crate::alert::Alert;
 use crate::destinations::words::{link, occurred_at, title, write};
 
-/// The keys and words of a payload, without what the alert fills in: measured once, to allocate once.
+/// The keys and words of a payload, without what the alert fills in: measured once, to allocate
+/// once.
 const FRAME_LEN: usize = 1024;
 
 pub(super) fn body(alert: &Alert) -> Bytes {
@@ -17,7 +18,10 @@ pub(super) fn body(alert: &Alert) -> Bytes {
         Status::Resolve => "resolved",
     };
     let (title, occurred_at, fingerprint) = (title(alert), occurred_at(alert), alert.fingerprint());
-    let labels = Labels { alert, severity: severity(alert.event.priority) };
+    let labels = Labels {
+        alert,
+        severity: severity(alert.event.priority),
+    };
     let annotations = Annotations {
         summary: &title,
         description: alert.event.message.as_deref(),
@@ -39,7 +43,9 @@ pub(super) fn body(alert: &Alert) -> Bytes {
             fingerprint: &fingerprint,
             generator_url: link(alert),
         }],
-        group_labels: GroupLabels { fingerprint: &fingerprint },
+        group_labels: GroupLabels {
+            fingerprint: &fingerprint,
+        },
         common_labels: &labels,
         common_annotations: &annotations,
         version: "4",
@@ -113,8 +119,9 @@ impl Annotations<'_> {
     }
 }
 
-/// The host's labels, then the plugin's. The host's win, so that no plugin passes for another source; a label of the same
-/// name goes out as `exported_<name>`, as Prometheus has it, so that rules can match it.
+/// The host's labels, then the plugin's. The host's win, so that no plugin passes for another
+/// source; a label of the same name goes out as `exported_<name>`, as Prometheus has it, so that
+/// rules can match it.
 struct Labels<'a> {
     alert: &'a Alert,
     severity: &'static str,
@@ -122,8 +129,13 @@ struct Labels<'a> {
 
 impl Serialize for Labels<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Alertmanager's `alertname` names the rule, not the event: a title would be a label without bounds.
-        let own = [("alertname", &*self.alert.source), ("severity", self.severity), ("source", &self.alert.source)];
+        // Alertmanager's `alertname` names the rule, not the event: a title would be a label
+        // without bounds.
+        let own = [
+            ("alertname", &*self.alert.source),
+            ("severity", self.severity),
+            ("source", &self.alert.source),
+        ];
         let mut map = serializer.serialize_map(None)?;
         for (name, value) in own {
             map.serialize_entry(name, value)?;

@@ -59,7 +59,10 @@ fn an_alertmanager_body_is_this_to_the_byte() {
         r#","version":"4","groupKey":"{}:{fingerprint=\"FP\"}"}"#,
     ]
     .concat();
-    assert_eq!(text(Format::Alertmanager, &alert()), expected.replace("FP", FINGERPRINT));
+    assert_eq!(
+        text(Format::Alertmanager, &alert()),
+        expected.replace("FP", FINGERPRINT)
+    );
 }
 
 #[test]
@@ -71,7 +74,10 @@ fn a_zapier_body_is_this_to_the_byte() {
         r#""link":"https://www.twilio.com/console/debugger/NO1","labels":{"error_code":"11200"},"#,
         r#""details":{"a": 1.50}}"#,
     );
-    assert_eq!(text(Format::Zapier, &alert()), expected.replace("FP", FINGERPRINT));
+    assert_eq!(
+        text(Format::Zapier, &alert()),
+        expected.replace("FP", FINGERPRINT)
+    );
 }
 
 #[test]
@@ -82,17 +88,21 @@ fn every_priority_and_status_has_its_words_in_both_formats() {
         (Priority::Medium, "warning", "medium"),
         (Priority::Low, "info", "low"),
     ] {
-        for (status, am_status, zap_status) in
-            [(Status::Trigger, "firing", "trigger"), (Status::Resolve, "resolved", "resolve")]
-        {
+        for (status, am_status, zap_status) in [
+            (Status::Trigger, "firing", "trigger"),
+            (Status::Resolve, "resolved", "resolve"),
+        ] {
             let alert = bare(priority, status);
             let times = match status {
                 Status::Trigger => r#""startsAt":"2026-01-02T03:04:06Z""#,
-                Status::Resolve => r#""startsAt":"2026-01-02T03:04:06Z","endsAt":"2026-01-02T03:04:06Z""#,
+                Status::Resolve => {
+                    r#""startsAt":"2026-01-02T03:04:06Z","endsAt":"2026-01-02T03:04:06Z""#
+                }
             };
-            let labels = format!(r#"{{"alertname":"twilio-prod","severity":"{am}","source":"twilio-prod"}}"#);
-            let annotations =
-                r#"{"summary":"t","event_id":"NO1","request":"0197","received_at":"2026-01-02T03:04:06.001Z"}"#;
+            let labels = format!(
+                r#"{{"alertname":"twilio-prod","severity":"{am}","source":"twilio-prod"}}"#
+            );
+            let annotations = r#"{"summary":"t","event_id":"NO1","request":"0197","received_at":"2026-01-02T03:04:06.001Z"}"#;
             let expected = format!(
                 concat!(
                     r#"{{"receiver":"alert-gateway","status":"{s}","alerts":[{{"status":"{s}","labels":{l},"#,
@@ -126,7 +136,10 @@ fn every_priority_and_status_has_its_words_in_both_formats() {
 fn plugin_labels_cannot_replace_the_labels_of_the_host() {
     let mut alert = alert();
     for name in ["source", "severity", "alertname", "exported_source"] {
-        alert.event.labels.insert(name.into(), format!("its own {name}"));
+        alert
+            .event
+            .labels
+            .insert(name.into(), format!("its own {name}"));
     }
     let expected = json!({
         "alertname": "twilio-prod", "severity": "error", "source": "twilio-prod", "error_code": "11200",
@@ -142,13 +155,22 @@ fn empty_title_is_replaced_by_one_that_says_where_to_look() {
     let mut alert = alert();
     alert.event.title = " \n".into();
     let title = "Event NO1 from twilio-prod";
-    assert_eq!(read(Format::Alertmanager, &alert)["commonAnnotations"]["summary"], title);
+    assert_eq!(
+        read(Format::Alertmanager, &alert)["commonAnnotations"]["summary"],
+        title
+    );
     assert_eq!(read(Format::Zapier, &alert)["title"], title);
 }
 
 #[test]
 fn implausible_time_is_replaced_by_the_time_of_receipt() {
-    for odd in ["", "yesterday", "0001-01-01T00:00:00Z", "-009999-01-01T00:00:00Z", "2026-13-01T00:00:00Z"] {
+    for odd in [
+        "",
+        "yesterday",
+        "0001-01-01T00:00:00Z",
+        "-009999-01-01T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+    ] {
         let mut alert = alert();
         alert.event.occurred_at = Some(odd.into());
         assert_eq!(occurred_at(&alert), "2026-01-02T03:04:06Z", "{odd:?}");

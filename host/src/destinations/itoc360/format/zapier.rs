@@ -1,5 +1,5 @@
-//! ITOC360's vendor-neutral JSON. `id`, `title`, `status`, `severity` and `message` are documented; the other keys are
-//! the alert's own, for whoever reads the event in ITOC360.
+//! ITOC360's vendor-neutral JSON. `id`, `title`, `status`, `severity` and `message` are documented;
+//! the other keys are the alert's own, for whoever reads the event in ITOC360.
 
 use std::collections::BTreeMap;
 
@@ -30,8 +30,8 @@ pub(super) fn body(alert: &Alert) -> Bytes {
         labels: &event.labels,
         details: event.details.as_deref(),
     };
-    let long =
-        event.message.as_deref().map_or(0, str::len) + event.details.as_deref().map_or(0, |text| text.get().len());
+    let long = event.message.as_deref().map_or(0, str::len)
+        + event.details.as_deref().map_or(0, |text| text.get().len());
     write(&payload, FRAME_LEN + event.title.len() + long)
 }
 

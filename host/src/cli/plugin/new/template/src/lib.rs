@@ -1,7 +1,9 @@
 //! Makes alerts of the requests of `my-plugin`'s sender.
 //!
-//! As it stands, it reads `{"id": "17", "check": "db-1", "title": "…", "severity": "…", "ok": false}`. To make it yours:
-//! put a real request of your sender into `cases/`, and change `Event` and `known` until the answer is right.
+//! As it stands, it reads
+//! `{"id": "17", "check": "db-1", "title": "…", "severity": "…", "ok": false}`. To make it yours:
+//! put a real request of your sender into `cases/`, and change `Event` and `known` until the answer
+//! is right.
 
 use plugin_sdk::contract::{
     Alert, Answer, Description, Note, NoteKind, Priority, Request, Status, Unreadable,
@@ -10,13 +12,14 @@ use plugin_sdk::signature::sha256;
 use plugin_sdk::{Plugin, body, export, json, text};
 use serde::Deserialize;
 
-/// The plugin. Every request is read by a fresh instance of it, so nothing is kept from one to the next.
+/// The plugin. Every request is read by a fresh instance of it, so nothing is kept from one to the
+/// next.
 pub struct MyPlugin;
 
 export!(MyPlugin);
 
-/// The operator's `settings`. The gateway has checked them against the schema in `describe`, so this must accept all that the
-/// schema accepts.
+/// The operator's `settings`. The gateway has checked them against the schema in `describe`, so
+/// this must accept all that the schema accepts.
 #[derive(Deserialize)]
 pub struct Settings {
     /// The priority of an event without one.
@@ -46,10 +49,12 @@ impl Plugin for MyPlugin {
     type Settings = Settings;
 
     fn describe() -> Description {
-        // Strict (`additionalProperties`), so that the operator is told of a setting with a misspelt name.
+        // Strict (`additionalProperties`), so that the operator is told of a setting with a
+        // misspelt name.
         let settings = include_str!("settings.schema.json");
         Description {
-            // What the operator does at the sender. `{url}` becomes the address of the operator's source.
+            // What the operator does at the sender. `{url}` becomes the address of the operator's
+            // source.
             setup: include_str!("setup.md").to_owned(),
             ..Description::new(
                 env!("CARGO_PKG_NAME"),
@@ -58,14 +63,15 @@ impl Plugin for MyPlugin {
                 settings,
             )
         }
-        // This plugin does not say `authenticates: true`, so the gateway demands a token of every source that uses it.
-        // Where your sender signs its requests, declare that as `proof` (see `plugin_sdk::contract::Demand`); then say
-        // so here, and reject in `read` what `plugin_sdk::signature::verify` does not accept.
+        // This plugin does not say `authenticates: true`, so the gateway demands a token of every
+        // source that uses it. Where your sender signs its requests, declare that as `proof` (see
+        // `plugin_sdk::contract::Demand`); then say so here, and reject in `read` what
+        // `plugin_sdk::signature::verify` does not accept.
     }
 
     fn read(request: &Request, settings: Settings) -> Answer {
-        // From here on the sender has proved itself. Whatever it sends is an event that somebody must see, so what is
-        // not understood is carried on as it is, and never refused.
+        // From here on the sender has proved itself. Whatever it sends is an event that somebody
+        // must see, so what is not understood is carried on as it is, and never refused.
         let alert = match event(request) {
             Ok(event) => known(event, &settings),
             Err(why) => unknown(&request.body.bytes(), why),
@@ -122,8 +128,8 @@ fn known(event: Event, settings: &Settings) -> Alert {
     }
 }
 
-/// An event of another shape, whose meaning is not known: at least HIGH, so that a person looks. Its id is the hash of its
-/// body, so that a repeat is still known as one.
+/// An event of another shape, whose meaning is not known: at least HIGH, so that a person looks.
+/// Its id is the hash of its body, so that a repeat is still known as one.
 fn unknown(body: &[u8], why: Unreadable) -> Alert {
     let title = format!(
         "{}: an event of unknown shape ({why}); see its details",

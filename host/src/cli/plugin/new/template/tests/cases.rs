@@ -1,4 +1,5 @@
-//! The cases, natively: no wasm, and a debugger works. `alert-gateway plugin test .` runs them in the sandbox.
+//! The cases, natively: no wasm, and a debugger works. `alert-gateway plugin test .` runs them in
+//! the sandbox.
 
 use my_plugin::MyPlugin;
 use plugin_sdk::testing::{self, hostile};
