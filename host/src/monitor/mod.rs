@@ -321,7 +321,7 @@ impl Monitor {
         while let Some(work) = self.first.front() {
             match work.clone() {
                 Work::Tell(notice) => {
-                    drop(keep(&self.store, &notice.destination, notice.event).await?)
+                    keep(&self.store, &notice.destination, notice.event).await?;
                 }
                 Work::Forget(told) => self.store.forget(told).await?,
             }
