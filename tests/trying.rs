@@ -261,3 +261,50 @@ async fn what_cannot_be_tried_is_said_with_what_would_be_right() {
         assert!(output.stderr.contains(said), "{arguments:?}: {output:?}");
     }
 }
+
+/// Runs `try --settings` of the webhook plugin with a JSON body.
+async fn try_webhook(settings: &str, body: &str) -> Output {
+    let place = Place::of("");
+    let settings = place.write("settings.toml", settings);
+    let length = body.len();
+    let request = place.write(
+        "request.http",
+        format!(
+            "POST https://a.example/in/hook HTTP/1.1\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        ),
+    );
+    let (settings, request) = (settings.to_str().unwrap(), request.to_str().unwrap());
+    let arguments = [
+        "try",
+        "--plugin",
+        "webhook",
+        "--settings",
+        settings,
+        request,
+    ];
+    place.run_without_secrets(&arguments).await
+}
+
+#[tokio::test]
+async fn label_may_be_called_like_a_reference() {
+    let settings = "title = '/name'\nlabels = { env = '/env' }\n";
+    let output = try_webhook(settings, r#"{"name":"disk full","env":"NO_SUCH_VARIABLE"}"#).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let answer = printed(&output).swap_remove(0);
+    assert_eq!(
+        answer["alerts"][0]["labels"]["env"], "NO_SUCH_VARIABLE",
+        "{output:?}"
+    );
+}
+
+#[tokio::test]
+async fn mistake_in_settings_is_told_at_its_own_line() {
+    let settings = "# settings of our own\n\ntitle = '/name'\nlabls = { env = '/env' }\n\
+                    [priority]\nfrom = '/level'\nvalues = { file = 'nonsense' }\n";
+    let output = try_webhook(settings, "{}").await;
+    assert_eq!(output.code, Some(2), "{output:?}");
+    let told = |at: &str| output.stderr.contains(&format!("settings.toml:{at}"));
+    assert!(told("4:1: unknown setting \"labls\""), "{output:?}");
+    assert!(told("7:19: priority.values.file"), "{output:?}");
+}

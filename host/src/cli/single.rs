@@ -87,15 +87,18 @@ pub const TOKEN: &str = "demo-token";
 pub fn settings(path: &Path) -> anyhow::Result<Table> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let json = path
-        .extension()
-        .is_some_and(|extension| extension == "json");
-    if json {
+    if is_json(path) {
         from_json(&text)
     } else {
         Ok(text.parse()?)
     }
     .with_context(|| format!("{} does not hold settings", path.display()))
+}
+
+/// Returns whether a file of settings holds JSON, by its name.
+pub fn is_json(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "json")
 }
 
 /// Settings from JSON text.

@@ -13,7 +13,7 @@ use super::env_file::EnvFile;
 use super::single::{self, Single};
 use super::{ConfigFile, Failure, Outcome, block_on, plain};
 use crate::alert::Alert;
-use crate::config::{self, Config, DestinationKind, did_you_mean};
+use crate::config::{self, Config, DestinationKind, Settings, did_you_mean};
 use crate::destinations::Destination;
 use crate::gateway;
 use crate::policy::{Decision, Policy};
@@ -106,13 +106,19 @@ impl Try {
             let variables = self.env_file.read()?;
             return Ok(Config::draft(&self.file.path()?, &|name| variables.get(name))?.whole()?);
         };
+        let toml = self
+            .settings
+            .as_deref()
+            .filter(|path| !single::is_json(path));
         let (settings, file) = match &self.settings {
+            // TOML is read from its own text below, so that a mistake is told at its line.
+            Some(path) if toml.is_some() => (toml::Table::new(), path.as_path()),
             Some(path) => (single::settings(path)?, path.as_path()),
             None => (toml::Table::new(), Path::new("--settings")),
         };
         let (url, itoc360, format, data_dir) =
             (&*request.url, NOWHERE, &*self.format, Path::new("."));
-        Ok(Single {
+        let mut config = Single {
             plugin,
             url,
             settings,
@@ -121,7 +127,17 @@ impl Try {
             format,
             data_dir,
         }
-        .config()?)
+        .config()?;
+        if let Some(path) = toml {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let variables = self.env_file.read()?;
+            for source in &mut config.sources {
+                let name = &source.name;
+                source.settings = Settings::parse(&text, path, name, &|name| variables.get(name))?;
+            }
+        }
+        Ok(config)
     }
 }
 

@@ -60,6 +60,8 @@ pub use policy::{
 pub(crate) use problem::listed;
 pub use problem::{Cause, Position, Problem, Problems, causes, did_you_mean};
 pub use quantity::{Rate, parse_duration, shown_duration, size_text};
+pub use reading::Findings;
+pub use reference::looks_like_a_reference;
 pub use retention::{AGE, Retention, SIZE};
 pub use secret::{PLAIN, PLAIN_HELP, Secret};
 pub use settings::{Place, Settings};

@@ -33,6 +33,23 @@ pub(super) struct Reading<'a> {
     warnings: RefCell<Vec<Problem>>,
 }
 
+/// Problems and warnings that may turn out to be none.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// The mistakes.
+    pub problems: Vec<Problem>,
+    /// The things that are allowed and yet unwise.
+    pub warnings: Vec<Problem>,
+}
+
+impl Findings {
+    /// Adds others to them.
+    pub(super) fn extend(&mut self, others: Self) {
+        self.problems.extend(others.problems);
+        self.warnings.extend(others.warnings);
+    }
+}
+
 impl<'a> Reading<'a> {
     pub(super) fn new(
         text: &'a str,
@@ -54,6 +71,18 @@ impl<'a> Reading<'a> {
             problems: RefCell::default(),
             warnings: RefCell::default(),
         }
+    }
+
+    /// Runs `work`, and returns its findings beside its result instead of recording them.
+    pub(super) fn aside<T>(&self, work: impl FnOnce() -> T) -> (T, Findings) {
+        let problems = self.problems.take();
+        let warnings = self.warnings.take();
+        let result = work();
+        let findings = Findings {
+            problems: self.problems.replace(problems),
+            warnings: self.warnings.replace(warnings),
+        };
+        (result, findings)
     }
 
     /// Lets every reference to a variable or a file stand for this text.

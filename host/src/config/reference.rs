@@ -92,6 +92,12 @@ pub(super) fn is_reference(table: &DeTable<'_>) -> bool {
     table.len() == 1 && KEYS.iter().any(|key| table.contains_key(*key))
 }
 
+/// Returns whether a setting has the shape of a reference, although it is none.
+pub fn looks_like_a_reference(value: &serde_json::Value) -> bool {
+    let entries = value.as_object();
+    entries.is_some_and(|map| map.len() == 1 && KEYS.iter().any(|key| map.contains_key(*key)))
+}
+
 /// The text of a reference, and the safety of its place.
 struct Resolved {
     text: String,

@@ -2,18 +2,23 @@
 //! it.
 //!
 //! The gateway knows nothing of what settings mean; the plugin's schema does, and `sources::schema`
-//! checks them against it. A table with the one key `env`, `file` or `credential`, anywhere within,
-//! is replaced by the text that it stands for.
+//! checks them against it. A table with the one key `env`, `file` or `credential` is replaced by the
+//! text that it stands for, at and below the settings that the plugin calls secrets. Elsewhere it is
+//! a table: a label may be called `env`. The plugin is known later than the file, so such a table is
+//! read both ways, and [`Settings::settle`] chooses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Number, Value as Json};
 use toml::de::{DeTable, DeValue};
 
-use super::problem::Position;
+use super::Environment;
+use super::problem::{Position, Problems};
 use super::raw::{Table, Value};
+use super::reading::{Findings, Reading};
 use super::reference::{is_reference, shell_variable};
 
 /// The text in the place of a value that could not be read.
@@ -32,6 +37,19 @@ pub struct Settings {
     places: BTreeMap<String, Place>,
     /// The pointers of values that could not be read: a problem has been recorded for each.
     unread: BTreeSet<String>,
+    /// The tables that look like references, by JSON Pointer, until [`Settings::settle`].
+    references: BTreeMap<String, Reference>,
+}
+
+/// A table that looks like a reference.
+#[derive(Clone)]
+struct Reference {
+    /// The table as it was written.
+    table: Json,
+    /// The mistakes in it as a reference.
+    as_reference: Findings,
+    /// The mistakes in it as a table.
+    as_table: Findings,
 }
 
 /// The place where one value was written.
@@ -77,6 +95,56 @@ impl Settings {
             .any(|(at, place)| place.referenced && is_below(at, pointer))
     }
 
+    /// Reads the settings of the source `name` from a text of their own, the content of `file`.
+    ///
+    /// # Errors
+    /// All problems of the text.
+    pub fn parse(
+        text: &str,
+        file: &Path,
+        name: &str,
+        env: Environment<'_>,
+    ) -> Result<Self, Problems> {
+        let reading = Reading::new(text, file, env, false);
+        let document = reading.document();
+        let entries = Some(document.get_ref());
+        let title = format!("[sources.{name}.settings]");
+        let settings = read(&Table::new(title, document.span(), entries, &reading));
+        let (problems, _) = reading.end();
+        if problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    /// Settles which of the tables that look like references are references: those at and below
+    /// `secrets`, the names of settings that the plugin calls so. Returns the mistakes in them.
+    pub fn settle(&mut self, secrets: &[String]) -> Findings {
+        let mut findings = Findings::default();
+        for (pointer, reference) in std::mem::take(&mut self.references) {
+            // A table within another that turned out to be a reference stands for nothing.
+            let Some(value) = self.value.pointer_mut(&pointer) else {
+                continue;
+            };
+            if secrets.contains(&first_key(&pointer)) {
+                findings.extend(reference.as_reference);
+                self.unread
+                    .retain(|at| *at == pointer || !is_below(at, &pointer));
+                continue;
+            }
+            *value = reference.table;
+            findings.extend(reference.as_table);
+            self.unread.remove(&pointer);
+            if let Some(place) = self.places.get_mut(&pointer) {
+                place.referenced = false;
+            }
+        }
+        // A tree of JSON is always text.
+        self.text = to_raw_value(&self.value).unwrap_or_default();
+        findings
+    }
+
     /// Returns true if every value could be read.
     pub fn is_whole(&self) -> bool {
         self.unread.is_empty()
@@ -107,6 +175,12 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// Returns the first key of a JSON Pointer.
+fn first_key(pointer: &str) -> String {
+    let escaped = pointer.split('/').nth(1).unwrap_or_default();
+    escaped.replace("~1", "/").replace("~0", "~")
+}
+
 /// Returns true if a JSON Pointer is that of a value or of anything within it.
 fn is_below(pointer: &str, value: &str) -> bool {
     pointer
@@ -120,6 +194,7 @@ pub(super) fn read(table: &Table<'_>) -> Settings {
     let mut conversion = Conversion {
         places: BTreeMap::new(),
         unread: BTreeSet::new(),
+        references: BTreeMap::new(),
     };
     let start = table.reading.position(table.span.start);
     conversion.places.insert(
@@ -138,6 +213,7 @@ pub(super) fn read(table: &Table<'_>) -> Settings {
         value,
         places: conversion.places,
         unread: conversion.unread,
+        references: conversion.references,
     }
 }
 
@@ -145,6 +221,7 @@ pub(super) fn read(table: &Table<'_>) -> Settings {
 struct Conversion {
     places: BTreeMap<String, Place>,
     unread: BTreeSet<String>,
+    references: BTreeMap<String, Reference>,
 }
 
 impl Conversion {
@@ -221,7 +298,9 @@ impl Conversion {
                 });
                 Json::Array(items.collect())
             }
-            DeValue::Table(entries) if is_reference(entries) => self.resolve(value, entries, at),
+            DeValue::Table(entries) if is_reference(entries) => {
+                self.resolve(value, entries, table, at, depth)
+            }
             DeValue::Table(entries) => {
                 let table = Table::new(table, value.span.clone(), Some(entries), value.reading);
                 Json::Object(self.entries(&table, at, depth))
@@ -229,11 +308,30 @@ impl Conversion {
         }
     }
 
-    fn resolve<'t>(&mut self, value: &Value<'t>, entries: &'t DeTable<'t>, at: &str) -> Json {
+    /// Returns the text that a reference stands for, and keeps it as the table that it may be.
+    fn resolve<'t>(
+        &mut self,
+        value: &Value<'t>,
+        entries: &'t DeTable<'t>,
+        table: &str,
+        at: &str,
+        depth: usize,
+    ) -> Json {
+        let written = Table::new(table, value.span.clone(), Some(entries), value.reading);
+        let (table, as_table) = value
+            .reading
+            .aside(|| Json::Object(self.entries(&written, at, depth)));
+        let (text, as_reference) = value.reading.aside(|| value.reference(entries));
+        let reference = Reference {
+            table,
+            as_reference,
+            as_table,
+        };
+        self.references.insert(at.to_owned(), reference);
         if let Some(place) = self.places.get_mut(at) {
             place.referenced = true;
         }
-        match value.reference(entries) {
+        match text {
             Some(text) => Json::String(text),
             None => {
                 self.unread.insert(at.to_owned());

@@ -49,12 +49,17 @@ pub async fn examine(config: &Config, sandbox: &Sandbox) -> (Loaded, Vec<Problem
     let (mut sources, mut warnings) = (Vec::new(), Vec::new());
     let shared = Arc::new(config.clone());
     for source in &config.sources {
+        let mut source = source.clone();
         match &plugins[&source.plugin] {
             Err((found, help)) => {
                 problems.push(config.problem(source.plugin_position, found, help))
             }
             Ok(plugin) => {
-                let mut found = fits(source, plugin, &shared).await;
+                let settled = source.settings.settle(&plugin.description().secrets);
+                warnings.extend(settled.warnings);
+                let source = &source;
+                let mut found = settled.problems;
+                found.extend(fits(source, plugin, &shared).await);
                 let limits = limits::of(source, plugin.description(), config);
                 found.extend(limits::misfit(source, &limits, config));
                 // A plugin is only asked about settings that fit its schema, as it is only given

@@ -354,19 +354,10 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "29:28: token in [sources.twilio-prod] is empty; an empty secret protects nothing",
     ]),
     // Settings.
-    ("\"TWILIO_AUTH_TOKEN\"", "\"NO_TOKEN\"", &[
-        "32:22: auth_token in [sources.twilio-prod.settings] names the environment variable NO_TOKEN, which is not set; set it for the gateway's process",
-    ]),
     ("{ env = \"TWILIO_AUTH_TOKEN\" }", "nan", &[
         "32:14: auth_token in [sources.twilio-prod.settings] is not a finite number; plugins are given JSON, which has no other",
     ]),
     ("{ env = \"TWILIO_AUTH_TOKEN\" }", "99999999999999999999", &[
         "32:14: auth_token in [sources.twilio-prod.settings] is too large a number; 64 bits are the most",
-    ]),
-    ("{ env = \"TWILIO_AUTH_TOKEN\" }", "{ AC1 = { env = \"NO_TOKEN\" } }", &[
-        "32:30: AC1 in [sources.twilio-prod.settings] names the environment variable NO_TOKEN, which is not set; set it for the gateway's process",
-    ]),
-    ("{ env = \"TWILIO_AUTH_TOKEN\" }", "[{ file = \"none\" }]", &[
-        "32:24: auth_token in [sources.twilio-prod.settings] names a file that cannot be read: No such file or directory (os error 2); relative paths start at the configuration file's folder",
     ]),
 ];

@@ -6,6 +6,7 @@ mod listeners;
 mod meaning;
 mod mistakes;
 mod secrecy;
+mod settings;
 
 use std::path::Path;
 

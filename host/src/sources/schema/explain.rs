@@ -7,7 +7,7 @@ use plugin_sdk::text;
 use serde_json::Value as Json;
 
 use super::words::{accepted, type_of};
-use crate::config::{Config, Problem, Source, did_you_mean, listed};
+use crate::config::{Config, Problem, Source, did_you_mean, listed, looks_like_a_reference};
 use alert_gateway_sandbox::Description;
 
 /// One source with its plugin and its configuration.
@@ -129,13 +129,15 @@ impl Check<'_> {
         let position = self.source.settings.place(at).value;
         let label = self.label(at);
         let types = accepted(kind);
+        let hint = if looks_like_a_reference(error.instance()) && !self.names_secret(at) {
+            "; only what the plugin calls a secret can be a reference"
+        } else {
+            ""
+        };
         if !types.is_empty() {
             let found = format!("{label} is {}", type_of(error.instance()));
-            return self.config.problem(
-                position,
-                found,
-                format!("the plugin takes {}", listed(types, "or")),
-            );
+            let help = format!("the plugin takes {}{hint}", listed(types, "or"));
+            return self.config.problem(position, found, help);
         }
         let shown = self.shown(error.instance(), at);
         let (position, what) = match kind {
@@ -162,12 +164,10 @@ impl Check<'_> {
                 format!("{label} does not fit: {}", error.masked_with(shown)),
             ),
         };
-        self.config.problem(
-            position,
-            what,
-            self.nearest_option(error, kind, at)
-                .unwrap_or_else(|| self.meaning(at).into()),
-        )
+        let help = self
+            .nearest_option(error, kind, at)
+            .unwrap_or_else(|| self.meaning(at).into());
+        self.config.problem(position, what, help + hint)
     }
 
     /// The word that was meant, where there are a few to choose from.

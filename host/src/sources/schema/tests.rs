@@ -65,7 +65,9 @@ fn twilio() -> Description {
 }
 
 fn told(settings: &str) -> Vec<String> {
-    let config = config("", settings);
+    let mut config = config("", settings);
+    let found = config.sources[0].settings.settle(&twilio().secrets);
+    assert!(found.problems.is_empty(), "{found:?}");
     let problems = check(&config.sources[0], &twilio(), &config);
     problems
         .iter()
@@ -298,6 +300,9 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("auth_token = \"12345\"\ncolour = 1", &[
         "11:1: unknown setting \"colour\" in [sources.s.settings]; the plugin knows auth_token, count, level, link and nested",
     ]),
+    ("auth_token = \"12345\"\nlink = { env = \"LINK\" }", &[
+        "11:8: link in [sources.s.settings] is a table; the plugin takes text; only what the plugin calls a secret can be a reference",
+    ]),
     ("auth_token = 12345", &[
         "10:14: auth_token in [sources.s.settings] is an integer; the plugin takes text, an array or a table",
     ]),
@@ -323,7 +328,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
         "11:9: level in [sources.s.settings] does not fit: \"errr\" is not one of \"error\" or \"warning\"; did you mean \"error\"?",
     ]),
     ("auth_token = \"12345\"\nlevel = { env = \"A\" }", &[
-        "11:9: level in [sources.s.settings] does not fit: the secret is not one of \"error\" or \"warning\"; the least level to pass on",
+        "11:9: level in [sources.s.settings] does not fit: the table is not one of \"error\" or \"warning\"; the least level to pass on; only what the plugin calls a secret can be a reference",
     ]),
     ("auth_token = \"12345\"\ncount = 0", &[
         "11:9: count in [sources.s.settings] does not fit: 0 is less than the minimum of 1",
