@@ -10,7 +10,6 @@ pub mod over_url;
 #[cfg(all(not(target_family = "wasm"), feature = "public-keys"))]
 mod public_key;
 mod scheme;
-pub mod secret;
 mod signed;
 mod twilio;
 mod verifier;

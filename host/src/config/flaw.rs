@@ -122,6 +122,7 @@ fn is_placeholder(secret: &str) -> bool {
         ("<", ">"),
         ("{{", "}}"),
         ("${", "}"),
+        ("$(", ")"),
         ("[", "]"),
         ("%", "%"),
     ];
@@ -147,15 +148,15 @@ fn is_placeholder(secret: &str) -> bool {
     })
 }
 
-/// Returns true for an id of Twilio's: two letters and 32 hex digits. An account's begins with AC,
-/// a key's with SK.
+/// Returns true for an id of Twilio's: two letters and 32 hex digits. An account's begins with AC, a
+/// key's with SK, a user's with US, an organization's with OR.
 fn is_account(secret: &str) -> bool {
-    let digits = secret
-        .strip_prefix("AC")
-        .or_else(|| secret.strip_prefix("SK"));
-    digits.is_some_and(|digits| {
-        digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
+    let Some((kind, digits)) = secret.split_at_checked(2) else {
+        return false;
+    };
+    matches!(kind, "AC" | "SK" | "US" | "OR")
+        && digits.len() == 32
+        && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -178,6 +179,7 @@ mod tests {
             ("<the token of the account>", "placeholder"),
             ("{{ twilio_auth_token }}", "placeholder"),
             ("${lower_case_variable}", "placeholder"),
+            ("$(cat /run/secrets/token)", "placeholder"),
             ("…", "placeholder"),
             ("0123456789abcdef...", "placeholder"),
             ("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "placeholder"),
@@ -186,6 +188,7 @@ mod tests {
             ("please-change-me-soon", "placeholder"),
             ("AC0123456789abcdef0123456789abcdef", "Twilio SID"),
             ("SK0123456789ABCDEF0123456789ABCDEF", "Twilio SID"),
+            ("US0123456789abcdef0123456789abcdef", "Twilio SID"),
             ("0123456789abcde", "fewer than 16"),
             ("hunter2", "fewer than 16"),
             ("t", "fewer than 16"),
