@@ -42,6 +42,7 @@ mod prose;
 mod proxies;
 mod reload;
 mod repeats;
+mod replayed;
 mod requests;
 mod rules;
 mod secrecy;
