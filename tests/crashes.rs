@@ -367,6 +367,7 @@ async fn history(place: &Place, requests: usize) {
                 outcome,
                 answer: None,
                 due_at: 0,
+                not_before: 0,
             };
             store.settle(settlement).await.unwrap();
         }

@@ -13,6 +13,7 @@ mod answers;
 mod line;
 mod slow_start;
 mod tls;
+mod urgent;
 
 /// The number of events that come in while it is down: enough that five of them are put off, and
 /// one more that waits its turn.

@@ -16,6 +16,7 @@ mod limiter;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod window;
 
 use std::sync::Arc;
@@ -109,6 +110,7 @@ impl Delivery {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut sending: JoinSet<Attempt> = JoinSet::new();
         let mut settling: JoinSet<Settled> = JoinSet::new();
+        let mut waking: JoinSet<()> = JoinSet::new();
         loop {
             // At each turn: a destination that takes nothing is reported after a time, whether or
             // not it is tried meanwhile.
@@ -118,6 +120,9 @@ impl Delivery {
                 settling.spawn(settle::write_down(self.store.clone(), settlement));
             }
             let now = Instant::now();
+            if self.breaker.take_recovery() {
+                waking.spawn(settle::wake(self.store.clone(), Arc::clone(&self.name)));
+            }
             let room = UNSETTLED.saturating_sub(settling.len() + self.unwritten);
             for _ in 0..self.breaker.permits(now, sending.len()).min(room) {
                 let next = if self.breaker.is_open() {
@@ -135,6 +140,8 @@ impl Delivery {
             tokio::select! {
                 Some(attempt) = sending.join_next() => self.ended(attempt, &mut settling),
                 Some(Ok(settled)) = settling.join_next() => self.settled(settled),
+                // The window finds what is due by the commits.
+                Some(_) = waking.join_next() => {}
                 () = self.window.refilled() => {}
                 () = tokio::time::sleep(wake) => {}
                 () = stop.cancelled() => break,

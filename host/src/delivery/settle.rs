@@ -1,5 +1,6 @@
 //! Settling: turns an outcome into what the store keeps of it, and has it kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Attempt;
@@ -37,6 +38,10 @@ pub fn settlement(
         },
         outcome => outcome,
     };
+    let asked = match &outcome {
+        Outcome::Retry { retry_after, .. } => *retry_after,
+        _ => None,
+    };
     let mut answer = None;
     let wait = match &outcome {
         Outcome::Accepted(receipt) => {
@@ -70,6 +75,7 @@ pub fn settlement(
         outcome,
         answer,
         due_at: now_ms + wait.as_millis() as i64,
+        not_before: asked.map_or(0, |asked| now_ms + asked.as_millis() as i64),
     }
 }
 
@@ -109,6 +115,30 @@ pub fn dead_letter(
         outcome,
         answer: None,
         due_at: 0,
+        not_before: 0,
+    }
+}
+
+/// Makes due now what waits for a destination that has recovered. Where the disk does not take
+/// that, each alert goes at the end of its own backoff.
+pub async fn wake(store: Store, destination: Arc<str>) {
+    let destination = &*destination;
+    match store.wake(destination).await {
+        Ok(0) => {}
+        Ok(alerts) => {
+            tracing::info!(
+                destination,
+                alerts,
+                "the destination has recovered; what waits for it is due now"
+            );
+        }
+        Err(error) => {
+            tracing::warn!(
+                destination,
+                %error,
+                "what waits for the destination could not be made due; it goes out as it comes due"
+            );
+        }
     }
 }
 
@@ -178,6 +208,7 @@ mod tests {
             outcome,
             answer: None,
             due_at: 0,
+            not_before: 0,
         }
     }
 

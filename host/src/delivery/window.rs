@@ -1,15 +1,20 @@
 //! The prefetch window: due alerts of one destination, read ahead into memory, bounded in alerts
 //! and in bytes.
+//!
+//! Where it must yield to a later arrival, what waits is given back: that costs nothing, as it is
+//! only claimed. It is read anew in the order that holds now.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use plugin_sdk::contract::Priority;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::IDLE;
+use super::turns::must_yield;
 use crate::clock::Clock;
 use crate::store::{Due, DueReader, READ_BYTES, Store, StoreError, Unreadable};
 
@@ -19,6 +24,11 @@ const READ: usize = 256;
 const LOW: usize = 128;
 /// and they have no more bytes than this.
 const LOW_BYTES: usize = READ_BYTES / 2;
+/// The shortest time between two looks of a full window for later arrivals: much less than an
+/// attempt takes, and rare enough that looking costs little while every commit brings some.
+const PEEK: Duration = Duration::from_millis(20);
+/// The longest time between two such looks: an alert whose backoff ends comes without a commit.
+const LONGEST_PEEK: Duration = Duration::from_secs(1);
 /// The pause after a store could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -38,14 +48,31 @@ pub struct PrefetchWindow {
     more: bool,
     /// The time when the next alert becomes due, as far as is known.
     again: Instant,
+    /// Set where later arrivals may have to go before what waits.
+    arrivals: bool,
+    /// The earliest time of the next look for them.
+    peek_at: Instant,
 }
 
 /// The result of one look at the store.
 #[derive(Debug)]
 struct Read {
     reader: DueReader,
-    due: Result<(Vec<Due>, Option<i64>), StoreError>,
-    now_ms: i64,
+    found: Found,
+}
+
+#[derive(Debug)]
+enum Found {
+    /// What is due, and when the next alert becomes due.
+    Due {
+        due: Result<(Vec<Due>, Option<i64>), StoreError>,
+        now_ms: i64,
+    },
+    /// The priorities and sources of what is due and not claimed.
+    Unclaimed {
+        unclaimed: Result<Vec<(Priority, String)>, StoreError>,
+        took: Duration,
+    },
 }
 
 impl PrefetchWindow {
@@ -61,6 +88,8 @@ impl PrefetchWindow {
             clock: store.clock(),
             more: true,
             again: Instant::now(),
+            arrivals: false,
+            peek_at: Instant::now(),
         })
     }
 
@@ -114,9 +143,19 @@ impl PrefetchWindow {
                         std::future::pending::<()>().await;
                     }
                 }
+            } else if self.has_enough() && self.arrivals {
+                tokio::time::sleep_until(self.peek_at).await;
+                self.arrivals = false;
+                self.peek();
             } else if self.has_enough() {
-                // There is enough; the caller calls again after it has sent some.
-                std::future::pending::<()>().await;
+                // The caller calls again after it has sent some.
+                tokio::select! {
+                    changed = self.commits.changed() => match changed {
+                        Ok(()) => (self.more, self.arrivals) = (true, true),
+                        Err(_) => std::future::pending().await,
+                    },
+                    () = tokio::time::sleep_until(self.peek_at + LONGEST_PEEK) => self.arrivals = true,
+                }
             } else {
                 tokio::select! {
                     changed = self.commits.changed() => match changed {
@@ -161,28 +200,79 @@ impl PrefetchWindow {
                     };
                     Ok((due, next))
                 });
-            Read {
-                reader,
-                due,
-                now_ms,
-            }
+            let found = Found::Due { due, now_ms };
+            Read { reader, found }
         }));
     }
 
+    /// Starts to look for what must go before what waits.
+    fn peek(&mut self) {
+        let Some(mut reader) = self.reader.take() else {
+            return;
+        };
+        let (destination, claimed) = (Arc::clone(&self.destination), self.claimed.clone());
+        let now_ms = self.clock.now_ms();
+        self.reading = Some(tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
+            let unclaimed = reader.unclaimed(&destination, now_ms, &claimed);
+            let took = began.elapsed();
+            let found = Found::Unclaimed { unclaimed, took };
+            Read { reader, found }
+        }));
+    }
+
+    /// Gives back what waits, to be read anew, where it must yield to what is not claimed. Returns
+    /// whether it did.
+    fn yields_to(&mut self, unclaimed: &[(Priority, String)]) -> bool {
+        let yields = must_yield(&self.waiting, unclaimed);
+        if yields {
+            for due in self.waiting.drain(..) {
+                self.claimed.remove(&due.id);
+            }
+            self.more = true;
+        }
+        yields
+    }
+
     /// Takes in what was read. Returns whether there is something new.
-    fn take(&mut self, mut read: Read) -> bool {
-        let unreadable = read.reader.take_unreadable();
+    fn take(&mut self, read: Read) -> bool {
+        match read.found {
+            Found::Due { due, now_ms } => self.take_due(read.reader, due, now_ms),
+            Found::Unclaimed { unclaimed, took } => {
+                self.reader = Some(read.reader);
+                // However many sources wait, looking takes a small part of the time.
+                self.peek_at = Instant::now() + PEEK.max(took * 10);
+                // Where it cannot be read, the next look at what is due says so.
+                self.yields_to(&unclaimed.unwrap_or_default());
+                false
+            }
+        }
+    }
+
+    fn take_due(
+        &mut self,
+        mut reader: DueReader,
+        due: Result<(Vec<Due>, Option<i64>), StoreError>,
+        now_ms: i64,
+    ) -> bool {
+        let unreadable = reader.take_unreadable();
         self.claimed.extend(unreadable.iter().map(|one| one.id));
         self.unreadable.extend(unreadable);
-        let cut = read.reader.was_cut();
-        self.reader = Some(read.reader);
-        match read.due {
+        let cut = reader.was_cut();
+        self.reader = Some(reader);
+        match due {
             Ok((due, next)) => {
                 self.more |= cut || due.len() == READ;
                 let wait = next.map_or(IDLE, |next| {
-                    Duration::from_millis((next - read.now_ms).unsigned_abs())
+                    Duration::from_millis((next - now_ms).unsigned_abs())
                 });
                 self.again = Instant::now() + wait.min(IDLE);
+                let turns = due
+                    .iter()
+                    .map(|due| (due.priority, due.alert.source.clone()));
+                if self.yields_to(&turns.collect::<Vec<_>>()) {
+                    return !self.unreadable.is_empty();
+                }
                 self.claimed.extend(due.iter().map(|due| due.id));
                 let any = !due.is_empty() || !self.unreadable.is_empty();
                 self.waiting.extend(due);
@@ -270,6 +360,7 @@ pub(super) mod tests {
             outcome,
             answer: None,
             due_at,
+            not_before: 0,
         };
         store.settle(settlement).await.unwrap();
         // The plugin, the request and this: when the last of them was announced, nothing more will
@@ -308,6 +399,63 @@ pub(super) mod tests {
         let (mut window, alert, _closing, _folder) = blocked().await;
         window.settled(alert, true);
         comes_again(window, alert).await;
+    }
+
+    /// Appends one alert of another source.
+    async fn append(store: &Store, source: &str, event_id: &str, priority: Priority) {
+        let alert = Alert {
+            source: source.to_owned(),
+            request: "r".to_owned(),
+            received_at: crate::clock::rfc3339(wall_ms()),
+            event: contract::Alert::new(event_id, priority, "Hello"),
+        };
+        let plugin = PluginRecord {
+            name: "p".into(),
+            version: "1".into(),
+            sha256: "0".into(),
+        };
+        let request = NewRequest {
+            id: uuid::Uuid::now_v7().to_string(),
+            source: source.to_owned(),
+            received_at: wall_ms(),
+            method: "POST".into(),
+            url: String::new(),
+            headers: "[]".into(),
+            body: Bytes::new(),
+            plugin: store.plugin(plugin).await.unwrap(),
+        };
+        let alerts = vec![NewAlert::new(&alert, ["d"]).unwrap()];
+        store
+            .append(request, Reading::alerts(alerts))
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn later_alert_that_must_go_first_does_so() {
+        let cases = [Priority::Critical, Priority::High]
+            .into_iter()
+            .flat_map(|priority| [(LOW + 1, priority), (10, priority)]);
+        for (waiting, priority) in cases {
+            let (mut window, store, _closing, _folder) = with(waiting, 0).await;
+            let first = window.next().unwrap();
+            append(&store, "other", "later", priority).await;
+            let place = loop {
+                let mut ids = window.waiting.iter().map(|due| &due.alert.event.event_id);
+                match ids.position(|id| id == "later") {
+                    Some(place) => break place,
+                    None => window.refilled().await,
+                }
+            };
+            assert!(place <= 1, "{place} of {waiting}, {priority:?}");
+            let mut sent = HashSet::from([first.id]);
+            while sent.len() < waiting + 1 {
+                match window.next() {
+                    Some(due) => assert!(sent.insert(due.id), "each goes out once"),
+                    None => window.refilled().await,
+                }
+            }
+        }
     }
 
     #[tokio::test]

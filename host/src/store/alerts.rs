@@ -161,6 +161,7 @@ pub fn insert(
                 source,
                 ordering_key: alert.ordering_key,
                 priority,
+                resolves: alert.resolves,
                 attempts: 0,
             },
             now_ms,
@@ -176,13 +177,15 @@ pub struct Pending {
     pub source: i64,
     pub ordering_key: i64,
     pub priority: i64,
+    /// True if it is as urgent as what waits before it, which it resolves.
+    pub resolves: bool,
     /// The number of earlier attempts.
     pub attempts: i64,
 }
 
 /// Adds a delivery to the queue, due since `due_at`; or behind the others of its ordering key,
 /// where there are any. It hands its priority on to those before it that are less urgent, as it
-/// goes out no sooner than they do.
+/// goes out no sooner than they do. One that resolves those before it is as urgent as they are.
 pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<(), StoreError> {
     let Pending {
         delivery,
@@ -190,17 +193,19 @@ pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<()
         source,
         ordering_key,
         priority,
+        resolves,
         attempts,
     } = pending;
     let mut select = step.transaction.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM queue WHERE ordering_key = ?1 AND destination = ?2),
-                (SELECT min(priority) FROM queue WHERE ordering_key = ?1 AND destination = ?2 AND id > ?3)",
+                (SELECT min(priority) FROM queue WHERE ordering_key = ?1 AND destination = ?2
+                 AND (id > ?3 OR ?4))",
     )?;
-    let (is_busy, behind): (bool, Option<i64>) = select
-        .query_row(params![ordering_key, destination, delivery], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-    let urgency = behind.map_or(*priority, |behind| behind.min(*priority));
+    let (is_busy, beside): (bool, Option<i64>) = select.query_row(
+        params![ordering_key, destination, delivery, resolves],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let urgency = beside.map_or(*priority, |beside| beside.min(*priority));
     if is_busy {
         step.transaction
             .prepare_cached(

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 
 use plugin_sdk::contract::Priority;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, request_id_text};
 use super::jobs::{self, Job};
@@ -231,37 +231,38 @@ impl DueReader {
         std::mem::take(&mut self.unreadable)
     }
 
-    /// The most urgent priority of which something is due for `destination` at `now_ms`, whether or
-    /// not it is claimed. It asks an index once for each source that waits.
+    /// Each priority and source of which something is due for `destination` at `now_ms` and not in
+    /// `claimed`, the most urgent first. It asks an index once for each source that waits.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn most_urgent(
+    pub fn unclaimed(
         &mut self,
         destination: &str,
         now_ms: i64,
-    ) -> Result<Option<Priority>, StoreError> {
+        claimed: &HashSet<i64>,
+    ) -> Result<Vec<(Priority, String)>, StoreError> {
         let transaction = self.connection.transaction()?;
         let Some(destination) = number(&transaction, destination)? else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
-        let claimed = HashSet::new();
         let queued = Queued {
             transaction: &transaction,
             destination,
             now_ms,
-            claimed: &claimed,
+            claimed,
         };
+        let mut name = transaction.prepare_cached("SELECT name FROM sources WHERE id = ?")?;
+        let mut unclaimed = Vec::new();
         for (rank, source) in queued.sources()? {
-            if !queued
-                .of_source(rank, source, (i64::MIN, i64::MIN), 1)?
-                .0
-                .is_empty()
+            let (due, _) = queued.of_source(rank, source, (i64::MIN, i64::MIN), 1)?;
+            if !due.is_empty()
+                && let Some(name) = name.query_row([source], |row| row.get(0)).optional()?
             {
-                return Ok(Some(priority(rank)));
+                unclaimed.push((priority(rank), name));
             }
         }
-        Ok(None)
+        Ok(unclaimed)
     }
 
     /// Returns the time when the next alert of `destination` after `now_ms` becomes due: Unix

@@ -159,8 +159,8 @@ impl Store {
         .await
     }
 
-    /// Makes due now all that waits for `destination`, because it takes alerts again. What has
-    /// waited longest goes first. Returns how many deliveries that were.
+    /// Makes due now all that waits for `destination`, because it takes alerts again; but for the
+    /// time that it asked for itself. What has waited longest goes first. Returns how many deliveries that were.
     ///
     /// # Errors
     /// What the disk said; some may be due already.

@@ -135,7 +135,7 @@ pub use backup::{Backup, Written};
 pub use check::{Depth, Finding, Report, check};
 pub use closing::Closing;
 pub use dismiss::Dismissed;
-pub use due::{DAMAGED, Due, DueReader, READ_BYTES, Unreadable};
+pub use due::{DAMAGED, Due, DueReader, READ_BYTES, SHARE, Unreadable};
 pub use error::StoreError;
 pub use handle::{Options, Store};
 pub use history::{

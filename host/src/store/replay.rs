@@ -148,6 +148,7 @@ pub fn dead_letters(step: &Step<'_>, job: &Job, wall_ms: i64) -> Result<Vec<Pend
                 source: row.get(2)?,
                 ordering_key: row.get(3)?,
                 priority: row.get(4)?,
+                resolves: false,
                 attempts: row.get(5)?,
             })
         },

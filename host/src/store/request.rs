@@ -1,7 +1,7 @@
 //! The words of intake: a request, and the alerts that were read from it.
 
 use hyper::body::Bytes;
-use plugin_sdk::contract::Priority;
+use plugin_sdk::contract::{Priority, Status};
 
 use super::ids::{Identity, StoredEventId};
 use super::notice::Notice;
@@ -130,6 +130,8 @@ pub struct NewAlert {
     pub(super) destinations: Vec<String>,
     pub(super) ordering_key: i64,
     pub(super) priority: Priority,
+    /// True if it resolves what was opened before under its key.
+    pub(super) resolves: bool,
     pub(super) order: Option<i64>,
     pub(super) ignored: Option<String>,
     pub(super) json: String,
@@ -180,6 +182,7 @@ impl NewAlert {
             destinations: destinations.map(|name| name.as_ref().to_owned()).collect(),
             ordering_key: ordering_key(alert),
             priority: alert.event.priority,
+            resolves: alert.event.status == Status::Resolve,
             order: alert.event.order,
             ignored: None,
             json: serde_json::to_string(&alert.event)?,

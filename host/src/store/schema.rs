@@ -5,7 +5,8 @@
 //! 2 is brought up in the same way: it is copied into a new file, which takes its name when it is
 //! whole and on disk. So a crash in the midst leaves the older store as it was, and the new file
 //! has what only a new one can have: pages that are given back to the disk. The copy takes as much
-//! room as the store, and some seconds for each GiB; the log says so.
+//! room as the store, and some seconds for each GiB; the log says so. One of schema 3 or later is
+//! brought up in place, each step in one transaction.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,10 +16,10 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::files::{beside, log, sync_folder};
-use super::tables::{BUSY, NEWEST, OLDER, VERSION, harden, migrate, version};
+use super::tables::{BUSY, IN_PLACE, OLDER, VERSION, harden, make, migrate, step_up, version};
 use super::{StoreError, functions, preflight};
 
-/// The migration of rows from the schema before it.
+/// The migration of rows from schema 2.
 const COPY: &str = include_str!("schema/from_2.sql");
 
 /// The time a command that reads the store of another process may take for a question.
@@ -45,15 +46,16 @@ pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
         None => build(path, sync, |_| Ok(()))?,
         Some(connection) => {
             let version = version(connection)?;
-            if version < VERSION {
+            if version < IN_PLACE {
                 // SQLite leaves a log only where no connection is open.
                 found = None;
                 upgrade(path, version, sync)?;
             }
         }
     }
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare(&connection, sync)?;
+    step_up(&mut connection)?;
     // From the first look on, SQLite holds the lock that keeps other programs from removing the
     // log.
     version(&connection)?;
@@ -108,7 +110,7 @@ fn build(
         connection.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "OFF")?;
         connection.pragma_update(None, "cache_size", -64_000)?;
-        connection.execute_batch(NEWEST)?;
+        make(&mut connection, VERSION)?;
         connection.pragma_update(None, "user_version", VERSION)?;
         fill(&mut connection)?;
         connection

@@ -26,6 +26,9 @@ pub struct Settlement {
     /// The time when an alert that is to be sent again is due: Unix milliseconds on the store's
     /// clock.
     pub due_at: i64,
+    /// The time before which the destination asked not to be sent it again, on the same clock; 0
+    /// where it did not.
+    pub not_before: i64,
 }
 
 /// Settles an attempt that ended at `now_ms`, on the store's clock.
@@ -115,12 +118,12 @@ fn take(
         }
         Some(due_at) => {
             let sql = format!(
-                "UPDATE queue SET due_at = ?2, attempts = {ATTEMPTS} WHERE id = ?1
+                "UPDATE queue SET due_at = ?2, not_before = ?3, attempts = {ATTEMPTS} WHERE id = ?1
                  RETURNING attempts, ordering_key, destination"
             );
             step.transaction
                 .prepare_cached(&sql)?
-                .query_row([delivery, due_at], row)
+                .query_row([delivery, due_at, settlement.not_before], row)
         }
     };
     Ok(taken.optional()?)

@@ -2,19 +2,25 @@
 
 use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
 
-/// The schemas before the newest, each as the step from the one before it.
+/// The first schemas, each as the step from the one before it. A store of theirs is copied.
 pub const OLDER: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
-/// The newest schema, whole.
-pub const NEWEST: &str = include_str!("schema/3.sql");
+/// The schema after those, whole. A store of it or of a later one is brought up in place.
+const BASE: &str = include_str!("schema/3.sql");
+
+/// The number of [`BASE`].
+pub const IN_PLACE: i64 = OLDER.len() as i64 + 1;
+
+/// The schemas after that, each as the step from the one before it.
+const STEPS: [&str; 1] = [include_str!("schema/4.sql")];
 
 /// The number of the newest schema.
-pub const VERSION: i64 = OLDER.len() as i64 + 1;
+pub const VERSION: i64 = IN_PLACE + STEPS.len() as i64;
 
 /// The time a connection waits for another process, such as `events replay`, that is writing.
 pub const BUSY: Duration = Duration::from_secs(5);
@@ -30,13 +36,39 @@ pub fn harden(connection: &Connection) -> Result<(), StoreError> {
 
 /// Makes the tables of a schema in an empty database.
 pub fn make(connection: &mut Connection, version: i64) -> Result<(), StoreError> {
-    match version {
-        VERSION => Ok(connection.execute_batch(NEWEST)?),
-        older => migrate(
-            connection,
-            &OLDER[..usize::try_from(older).unwrap_or_default()],
-        ),
+    if version < IN_PLACE {
+        let steps = usize::try_from(version).unwrap_or_default();
+        return migrate(connection, &OLDER[..steps]);
     }
+    connection.execute_batch(BASE)?;
+    for (_, step) in steps_from(IN_PLACE).filter(|(number, _)| *number <= version) {
+        connection.execute_batch(step)?;
+    }
+    Ok(())
+}
+
+/// Brings a store of [`BASE`] or a later schema to the newest one, each step in a transaction with
+/// its number.
+pub fn step_up(connection: &mut Connection) -> Result<(), StoreError> {
+    let found = version(connection)?;
+    for (number, step) in steps_from(found) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.commit()?;
+        tracing::info!(
+            number,
+            "the store was brought up to a newer schema in place"
+        );
+    }
+    Ok(())
+}
+
+/// Returns the steps after a schema, with the number that each leads to.
+fn steps_from(version: i64) -> impl Iterator<Item = (i64, &'static str)> {
+    (IN_PLACE + 1..)
+        .zip(STEPS)
+        .filter(move |(number, _)| *number > version)
 }
 
 /// Runs those of these steps that have not run, each in a transaction with its number.

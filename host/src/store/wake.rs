@@ -1,4 +1,5 @@
-//! Making all waiting deliveries of a recovered destination due at once.
+//! Making all waiting deliveries of a recovered destination due at once, but for the time that the
+//! destination itself asked for.
 
 use rusqlite::params;
 
@@ -34,16 +35,17 @@ impl Command for Wake {
         let waiting: Vec<i64> = step
             .transaction
             .prepare_cached(
-                "SELECT id FROM queue WHERE id >= ?1 AND destination = ?2 AND due_at > ?3 ORDER BY id LIMIT ?4",
+                "SELECT id FROM queue WHERE id >= ?1 AND destination = ?2 AND due_at > max(?3, not_before)
+                 ORDER BY id LIMIT ?4",
             )?
             .query_map(params![self.from, destination, self.now_ms, BATCH as i64], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         // Before all that came in meanwhile: what has waited longest goes first.
-        let mut update = step
-            .transaction
-            .prepare_cached("UPDATE queue SET due_at = 0 WHERE id = ?")?;
+        let mut update = step.transaction.prepare_cached(
+            "UPDATE queue SET due_at = iif(not_before > ?2, not_before, 0) WHERE id = ?1",
+        )?;
         for id in &waiting {
-            update.execute([id])?;
+            update.execute([*id, self.now_ms])?;
         }
         let next = waiting
             .last()

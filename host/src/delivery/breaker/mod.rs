@@ -22,6 +22,10 @@
 //! whole backlog at once, nor does any destination after a restart. Each destination has a breaker
 //! of its own, also where several of them are one service.
 //!
+//! The first accepted attempt after an outage is a *recovery*: what waits for the destination need
+//! not wait for its own backoff any longer. An outage is one that opened the breaker, or in which
+//! nothing was accepted for [`OUTAGE`].
+//!
 //! It is a pure state machine: the caller brings the time, the outcomes and the randomness, and
 //! does the sending.
 
@@ -51,6 +55,10 @@ pub const FAILING_AFTER: Duration = Duration::from_secs(5 * 60);
 /// message. One failure is usual for an alert under way at the beginning of an outage.
 pub const POISON_AFTER: u32 = 2;
 
+/// The time for which attempts must fail, with none accepted between, until the next accepted one
+/// is a recovery although the breaker never opened.
+pub const OUTAGE: Duration = Duration::from_secs(5);
+
 /// The most alerts remembered as failed. Beyond that, a poison message counts against the
 /// destination.
 const REMEMBERED: usize = 10_000;
@@ -70,6 +78,12 @@ pub struct CircuitBreaker {
     answers: bool,
     /// None while the breaker is closed.
     open: Option<Open>,
+    /// The first failure since an alert was accepted, whatever was rejected between.
+    unaccepted_since: Option<Instant>,
+    /// True if the breaker has opened since an alert was accepted.
+    has_opened: bool,
+    /// True after a recovery, until the caller has taken it.
+    has_recovered: bool,
 }
 
 /// The state of a destination, as its breaker knows it.
@@ -95,7 +109,15 @@ impl CircuitBreaker {
             overtaken: HashMap::new(),
             answers: false,
             open: None,
+            unaccepted_since: None,
+            has_opened: false,
+            has_recovered: false,
         }
+    }
+
+    /// Returns true once after a recovery.
+    pub fn take_recovery(&mut self) -> bool {
+        std::mem::take(&mut self.has_recovered)
     }
 
     /// Returns how many more attempts may begin now, while `in_flight` are under way.
@@ -123,6 +145,22 @@ impl CircuitBreaker {
     /// Learns the outcome of an attempt; to be called once for each. Returns whether the alert is a
     /// poison message.
     pub fn record(
+        &mut self,
+        now: Instant,
+        alert_id: i64,
+        outcome: &Outcome,
+        rng: &mut fastrand::Rng,
+    ) -> bool {
+        let poison = self.judge(now, alert_id, outcome, rng);
+        // One that was accepted while the breaker is held was sent before that.
+        if matches!(outcome, Outcome::Accepted(_)) && self.open.is_none() {
+            self.note_accepted(now);
+        }
+        self.has_opened |= self.open.is_some();
+        poison
+    }
+
+    fn judge(
         &mut self,
         now: Instant,
         alert_id: i64,
@@ -157,6 +195,7 @@ impl CircuitBreaker {
                 if self.failed.len() < REMEMBERED {
                     self.failed.insert(alert_id);
                 }
+                self.unaccepted_since.get_or_insert(now);
             }
         }
         match &mut self.open {
@@ -235,6 +274,15 @@ impl CircuitBreaker {
     fn note_failure(&mut self, now: Instant, why: &str) {
         let since = self.outage.as_ref().map_or(now, |(since, _)| *since);
         self.outage = Some((since, why.to_owned()));
+    }
+
+    /// Notes an accepted attempt, which is a recovery after an outage.
+    fn note_accepted(&mut self, now: Instant) {
+        let lasted = self
+            .unaccepted_since
+            .take()
+            .is_some_and(|since| now.duration_since(since) >= OUTAGE);
+        self.has_recovered |= std::mem::take(&mut self.has_opened) || lasted;
     }
 
     /// Forgets an alert that was accepted or rejected: it waits no longer.

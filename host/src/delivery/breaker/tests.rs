@@ -89,6 +89,10 @@ impl Bench {
         self.breaker.state(self.now).state
     }
 
+    fn recovers(&mut self) -> bool {
+        self.breaker.take_recovery()
+    }
+
     /// Waits for the next probe, and says how long that took.
     fn wait(&mut self) -> Duration {
         assert_eq!(self.permits(0), 0, "nothing goes before its time");
@@ -480,6 +484,49 @@ fn attempt_from_before_the_breaker_opened_is_no_probe() {
     let mut bench = Bench::new(8);
     bench.fail().record(6, &blocked());
     assert_eq!(bench.condition(), DestinationState::Held);
+}
+
+#[test]
+fn first_accepted_attempt_after_an_outage_is_a_recovery() {
+    let mut bench = Bench::new(8);
+    bench
+        .record(1, &accepted())
+        .record(2, &retry())
+        .record(3, &accepted());
+    assert!(!bench.recovers(), "a single failure is no outage");
+    bench.record(2, &retry());
+    bench.now += OUTAGE;
+    bench.record(2, &retry()).record(2, &accepted());
+    assert!(bench.recovers() && !bench.recovers());
+    for outage in [retry(), blocked()] {
+        for alert in 10..15 {
+            bench.record(alert, &outage);
+        }
+        bench.wait();
+        bench.record(10, &rejected());
+        assert!(!bench.recovers(), "{outage:?}: nothing was accepted");
+        bench.record(11, &accepted());
+        assert!(
+            bench.recovers(),
+            "{outage:?}: it is, though the breaker closed before"
+        );
+        for alert in 20..25 {
+            bench.record(alert, &outage);
+        }
+        bench.wait();
+        bench.record(20, &accepted());
+        assert!(bench.recovers(), "{outage:?}");
+    }
+}
+
+#[test]
+fn alert_accepted_while_the_breaker_is_held_is_no_recovery() {
+    let mut bench = Bench::new(8);
+    bench.record(1, &blocked()).record(2, &accepted());
+    assert!(!bench.recovers(), "it was sent before");
+    bench.wait();
+    bench.record(1, &accepted());
+    assert!(bench.recovers());
 }
 
 /// A whole outage: the destination is met by one after it, by two after that, and never by a step

@@ -1,4 +1,4 @@
--- Copies a store of schema 2, attached as `old`, into an empty one of schema 3. Functions in capitals are the gateway's own.
+-- Copies a store of schema 2, attached as `old`, into an empty one of the newest schema. Functions in capitals are the gateway's own.
 INSERT INTO plugins SELECT id, name, version, sha256 FROM old.plugins;
 
 INSERT INTO sources (name)

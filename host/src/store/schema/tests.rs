@@ -100,6 +100,37 @@ fn older_store_is_brought_up_and_keeps_everything() {
 }
 
 #[test]
+fn store_of_schema_3_is_brought_up_in_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let mut connection = Connection::open(&path).unwrap();
+    make(&mut connection, IN_PLACE).unwrap();
+    let rows = "INSERT INTO sources (id, name) VALUES (1, 'a');
+        INSERT INTO destinations (id, name) VALUES (1, 'd');
+        INSERT INTO plugins VALUES (1, 'p', '1', '00');
+        INSERT INTO requests VALUES (1, x'01', 1, 6, 'read', NULL, 1, 0, NULL, NULL, NULL);
+        INSERT INTO bodies VALUES (1, 'POST', '', '[]', x'02');
+        INSERT INTO alerts VALUES (1024, 1, 'e', 7, 3, NULL);
+        INSERT INTO events VALUES (1024, '{\"event_id\":\"e\",\"priority\":\"low\",\"title\":\"t\"}');
+        INSERT INTO queue VALUES (16384, 1, 1, 7, 3, 6, 2);
+        UPDATE totals SET n = 1 WHERE state IN ('pending', 'alerts');
+        PRAGMA user_version = 3";
+    connection.execute_batch(rows).unwrap();
+    functions::add(&connection).unwrap();
+    let identity = "INSERT INTO identities SELECT EVENT_IDENTITY('a', 'e'), 1024";
+    connection.execute(identity, []).unwrap();
+    drop(connection);
+    for _ in 0..2 {
+        let connection = open(&path, true).unwrap();
+        assert_eq!(version(&connection).unwrap(), VERSION);
+        let kept = "SELECT id || ':' || due_at || ':' || attempts || ':' || not_before FROM queue";
+        assert_eq!(text(&connection, kept), "16384:6:2:0");
+    }
+    let report = crate::store::check(&path, crate::store::Depth::IntegrityCheck).unwrap();
+    assert!(report.whole, "{:?}", report.findings);
+}
+
+#[test]
 fn older_store_stays_as_it_was_where_the_copy_fails() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");

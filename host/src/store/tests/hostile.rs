@@ -174,13 +174,13 @@ async fn absurd_figures_neither_stop_an_alert_nor_make_a_panic() {
         "INSERT INTO alerts VALUES (11 * 1024, 1, 'x', 1, 1, NULL)",
         "INSERT INTO events VALUES (11 * 1024, '{}')",
         "INSERT INTO bodies VALUES (11, '', '', '', x'')",
-        "INSERT INTO queue VALUES (11 * 16384, 99, 1, 1, 1, 1, 0)",
-        "INSERT INTO queue VALUES (9223372036854775807, 99, 1, 1, 1, NULL, 0)",
-        "INSERT INTO queue VALUES (-5, 99, 1, 1, 1, 1, 0)",
+        "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts) VALUES (11 * 16384, 99, 1, 1, 1, 1, 0)",
+        "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts) VALUES (9223372036854775807, 99, 1, 1, 1, NULL, 0)",
+        "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts) VALUES (-5, 99, 1, 1, 1, 1, 0)",
         "INSERT INTO dead VALUES (9223372036854775807, 99), (-9223372036854775808, 1)",
         "INSERT INTO alerts VALUES (9223372036854775807, 1, 'x', 1, 1, NULL)",
         "INSERT INTO alerts VALUES (-5, 1, 'x', 1, 1, NULL)",
-        "INSERT INTO destinations VALUES (99, x'00ff'); INSERT INTO queue VALUES (12 * 16384, 99, 1, 1, 1, 1, 0)",
+        "INSERT INTO destinations VALUES (99, x'00ff'); INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts) VALUES (12 * 16384, 99, 1, 1, 1, 1, 0)",
         "INSERT INTO requests SELECT 9223372036854775807, x'01', source, 1, state, reason, plugin, 0, NULL, x'01', 7
          FROM requests WHERE seq = 1",
         "INSERT INTO requests SELECT -9223372036854775808, x'01', source, 1, state, reason, plugin, 0, 7, NULL, NULL

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use plugin_sdk::contract::{self, Priority};
+use plugin_sdk::contract::{self, Priority, Status};
 use tempfile::TempDir;
 
 use super::closing::Closing;
@@ -194,6 +194,7 @@ fn settlement(
         outcome,
         answer: None,
         due_at,
+        not_before: 0,
     }
 }
 

@@ -53,6 +53,8 @@ enum Action {
 enum Kind {
     Accepted,
     Retry(i64),
+    /// The destination asks for so long.
+    RetryAfter(i64),
     Blocked,
     Rejected,
 }
@@ -88,11 +90,17 @@ struct Delivery {
     source: u8,
     key: u8,
     priority: u8,
-    /// The most urgent that it had to stand in for.
+    /// The most urgent that it had to stand in for, or that it resolves.
     urgency: u8,
     state: &'static str,
     /// The position of the head of its ordering key.
     due_at: Option<i64>,
+    /// The time before which its destination asked not to be sent it.
+    not_before: i64,
+}
+
+fn resolves(event: u8) -> bool {
+    event % 4 == 3
 }
 
 fn request_of(alert: i64) -> i64 {
@@ -151,11 +159,13 @@ impl Model {
                     urgency: priority,
                     state: "pending",
                     due_at: None,
+                    not_before: 0,
                 };
                 self.enqueue(
                     alert * DELIVERIES_PER_ALERT as i64 + i64::from(destination),
                     one,
                     due_at,
+                    resolves(event),
                 );
             }
         }
@@ -177,13 +187,13 @@ impl Model {
         appended
     }
 
-    fn enqueue(&mut self, id: i64, mut one: Delivery, due_at: i64) {
-        let behind: Option<u8> = self
+    fn enqueue(&mut self, id: i64, mut one: Delivery, due_at: i64, resolves: bool) {
+        let beside: Option<u8> = self
             .line(&one)
-            .filter(|(other, _)| **other > id)
+            .filter(|(other, _)| **other > id || resolves)
             .map(|(_, other)| other.urgency)
             .min();
-        one.urgency = behind.map_or(one.priority, |behind| behind.min(one.priority));
+        one.urgency = beside.map_or(one.priority, |beside| beside.min(one.priority));
         let is_busy = self.line(&one).next().is_some();
         one.due_at = (!is_busy).then_some(due_at);
         let urgency = one.urgency;
@@ -266,8 +276,12 @@ impl Model {
         (one.state, one.due_at) = match kind {
             Kind::Accepted => ("delivered", None),
             Kind::Rejected => ("dead", None),
-            Kind::Retry(wait) => ("pending", Some(now + wait)),
+            Kind::Retry(wait) | Kind::RetryAfter(wait) => ("pending", Some(now + wait)),
             Kind::Blocked => ("pending", Some(now)),
+        };
+        one.not_before = match kind {
+            Kind::RetryAfter(wait) => now + wait,
+            _ => 0,
         };
         if one.state != "pending" {
             let one = one.clone();
@@ -291,9 +305,11 @@ impl Model {
                 Delivery {
                     state: "pending",
                     urgency: one.priority,
+                    not_before: 0,
                     ..one
                 },
                 0,
+                false,
             );
         }
     }
@@ -377,8 +393,14 @@ fn reading(source: u8, events: &[Event], proof: Option<u8>) -> Reading {
             Priority::Medium,
             Priority::Low,
         ][usize::from(*priority)];
+        let status = if resolves(*event) {
+            Status::Resolve
+        } else {
+            Status::Trigger
+        };
         let event = contract::Alert {
             key: Some(key.to_string()),
+            status,
             order: order.map(i64::from),
             ..contract::Alert::new(event.to_string(), priority, "t")
         };
@@ -443,11 +465,14 @@ async fn compare(actions: Vec<Action>) {
                 let delivery = due[nth as usize % due.len()];
                 let words = match verdict {
                     Kind::Accepted => accepted(),
-                    Kind::Retry(wait) => later(model.now + wait),
+                    Kind::Retry(wait) | Kind::RetryAfter(wait) => later(model.now + wait),
                     Kind::Blocked => (Outcome::Blocked { why: "401".into() }, model.now),
                     Kind::Rejected => rejected(),
                 };
-                let settled = settlement(delivery, model.now, None, words);
+                let mut settled = settlement(delivery, model.now, None, words);
+                if let Kind::RetryAfter(wait) = verdict {
+                    settled.not_before = model.now + wait;
+                }
                 bench.store.settle(settled).await.unwrap();
                 model.settle(delivery, verdict);
             }
@@ -464,8 +489,11 @@ async fn compare(actions: Vec<Action>) {
                     .values_mut()
                     .filter(|one| one.destination == destination);
                 waiting
-                    .filter(|one| one.due_at.is_some_and(|at| at > now))
-                    .for_each(|one| one.due_at = Some(0));
+                    .filter(|one| one.due_at.is_some_and(|at| at > now.max(one.not_before)))
+                    .for_each(|one| {
+                        let asked = Some(one.not_before).filter(|at| *at > now);
+                        one.due_at = asked.or(Some(0));
+                    });
             }
             Action::Requeue => {
                 let job = job(&bench, JobKind::Replay, model.now).await;
@@ -565,6 +593,7 @@ fn action() -> impl Strategy<Value = Action> {
     let kind = prop_oneof![
         4 => Just(Kind::Accepted),
         2 => (0..50_i64).prop_map(Kind::Retry),
+        1 => (0..50_i64).prop_map(Kind::RetryAfter),
         1 => Just(Kind::Blocked),
         1 => Just(Kind::Rejected),
     ];

@@ -195,7 +195,7 @@ fn backlog(alerts: i64) -> TempDir {
     connection
         .execute_batch(
             "INSERT INTO alerts SELECT seq * 1024, 1, 'e' || seq, seq / 2, 1, NULL FROM requests;
-             INSERT INTO queue SELECT seq * 16384, 1, 1, seq / 2, 1, CASE WHEN seq % 2 THEN NULL ELSE 1 END, 0 FROM requests;
+             INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts) SELECT seq * 16384, 1, 1, seq / 2, 1, CASE WHEN seq % 2 THEN NULL ELSE 1 END, 0 FROM requests;
              INSERT INTO events SELECT seq * 1024, '{\"event_id\":\"e\",\"priority\":\"high\",\"title\":\"t\"}' FROM requests",
         )
         .unwrap();

@@ -294,7 +294,9 @@ fn reading(events: &[(u8, u8)]) -> Reading {
         } else {
             Status::Trigger
         };
-        let event = contract::Alert::new(event.to_string(), Priority::High, "t");
+        // Alerts of one ordering key differ in it.
+        let priority = Priority::ALL[usize::from(event) % Priority::ALL.len()];
+        let event = contract::Alert::new(event.to_string(), priority, "t");
         let event = contract::Alert {
             key: Some(key.to_string()),
             status,

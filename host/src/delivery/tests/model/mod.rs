@@ -95,6 +95,55 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// Runs a test in time that stands still but where it moves it.
+fn frozen(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    // As long as something blocks a thread, time does not go on by itself.
+    let (frozen, until) = std::sync::mpsc::channel::<()>();
+    runtime.spawn_blocking(move || until.recv());
+    runtime.block_on(test);
+    drop(frozen);
+}
+
+/// So few alerts that the breaker stays closed, and each has a backoff of its own.
+#[test]
+fn recovery_makes_what_waits_due_without_a_wait() {
+    frozen(async {
+        const ALERTS: u8 = 4;
+        let mut bench = Bench::new().await;
+        bench.model().answers = std::iter::repeat_n(Answer::Retry, 200).collect();
+        let events = (0..ALERTS).map(|number| (number * 4, number));
+        bench.act(Action::Append(events.collect())).await;
+        let pending = |bench: &Bench| {
+            let alerts = &bench.model().alerts;
+            let pending = alerts.values().filter(|one| one.now.state == "pending");
+            pending.map(|one| one.now.attempts).collect::<Vec<_>>()
+        };
+        while pending(&bench).iter().any(|attempts| *attempts < 9) {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            turn(TURNS).await;
+            bench.catches_up().await;
+        }
+        bench.model().answers.clear();
+        while pending(&bench).len() == usize::from(ALERTS) {
+            tokio::time::advance(Duration::from_millis(100)).await;
+            turn(TURNS).await;
+            bench.catches_up().await;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while !pending(&bench).is_empty() {
+            assert!(Instant::now() < deadline, "they wait out their backoff");
+            turn(1).await;
+        }
+        bench.catches_up().await;
+        bench.stop().await.1.close().await;
+    });
+}
+
 proptest! {
     // PROPTEST_CASES says how many, for a long run.
     #![proptest_config(ProptestConfig {
@@ -105,11 +154,6 @@ proptest! {
 
     #[test]
     fn delivery_and_its_store_follow_a_plain_model(actions in prop::collection::vec(action(), 1..40)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        // As long as something blocks a thread, time does not go on by itself.
-        let (frozen, until) = std::sync::mpsc::channel::<()>();
-        runtime.spawn_blocking(move || until.recv());
-        runtime.block_on(compare(actions));
-        drop(frozen);
+        frozen(compare(actions));
     }
 }
