@@ -1,10 +1,10 @@
-//! From the bytes that a plugin answered to an answer that the rest of the gateway can rely on.
+//! Validates a plugin's answer: its bytes become an answer on which the gateway can rely.
 //!
-//! The contract says what an answer looks like; this is what the host makes of one that does not
-//! keep to it. Two rules. What decides **whether** somebody is paged, and about which event, must
-//! be right: an answer whose event ids, keys, statuses or priorities cannot be used is an error,
-//! the request is kept, and it can be replayed with a mended plugin. What only decides how the page
-//! **reads** is mended, because a page with a shortened title is better than none.
+//! The contract describes a correct answer. For one that is incorrect there are two rules. Event
+//! ids, keys, statuses and priorities decide **whether** the operator is paged, and about which
+//! event, so they must be right: where one of them cannot be used, the call fails and the failed
+//! request is kept, for replay with a fixed plugin. The other fields only decide how the page
+//! **reads**: they are corrected, because a page with a shortened title is better than none.
 //!
 //! | part | an error | mended |
 //! |---|---|---|
@@ -43,8 +43,8 @@ const MAX_DEPTH: usize = 64;
 const MAX_REASON: usize = 2 * 1024;
 const MAX_HEADERS: usize = 64;
 
-/// The headers that a reply may have, beside those that begin with `x-` or `webhook-`: what senders
-/// ask for when a webhook is registered. Nothing else is the plugin's to say for the whole origin
+/// The headers of a reply, beside those that begin with `x-` or `webhook-`. Senders ask for these
+/// when a webhook is registered. Nothing else is the plugin's to say for the whole origin
 /// (`set-cookie`, `access-control-*`, `strict-transport-security`) or for the connection.
 const REPLY: [&str; 5] = [
     "content-language",
@@ -54,8 +54,8 @@ const REPLY: [&str; 5] = [
     "www-authenticate",
 ];
 
-/// The beginnings of headers that a server in front obeys, such as nginx's `X-Accel-Redirect`, or
-/// that are the host's.
+/// Prefixes of headers that a reply may not have: a server in front obeys them, such as nginx's
+/// `X-Accel-Redirect`, or they are the host's.
 const NOT_IN_A_REPLY: [&str; 8] = [
     "x-accel-",
     "x-content-type-options",
@@ -67,7 +67,7 @@ const NOT_IN_A_REPLY: [&str; 8] = [
     "x-sendfile",
 ];
 
-/// The media types that a reply may have: none that a browser runs.
+/// The media types of a reply. A browser runs none of them.
 const MEDIA_TYPES: [&str; 6] = [
     "application/json",
     "application/octet-stream",

@@ -1,11 +1,11 @@
 //! Compiled plugins, kept between starts: compiling takes a tenth of a second for each plugin,
 //! reading a compiled one back takes less than a millisecond.
 //!
-//! A compiled plugin is machine code that the host runs without a further look, so only what this
-//! host wrote itself is believed. The directory and the file must belong to the user that the host
-//! runs as, and no other user may write to them. Each file starts with a SHA-256 over its content,
-//! the hash of its plugin and that of the engine: so a torn file is noticed, and one that was
-//! renamed or copied over another is no other plugin's. Whatever is wrong with the cache, the
+//! A compiled plugin is machine code, and the host runs it without a further check, so only files
+//! of this host's own writing are trusted. The directory and the file must belong to the user that
+//! the host runs as, and no other user may write to them. Each file starts with a SHA-256 over its
+//! content, its plugin's hash and the engine's hash. So a torn file is noticed, and a file renamed
+//! or copied over another does not pass for another plugin's. Whatever is wrong with the cache, the
 //! plugin is compiled anew, with a warning; nothing ever fails because of the cache.
 //!
 //! A file's name holds the hash of the plugin and one of the engine's settings and version: another
@@ -71,7 +71,8 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The compiled plugin whose WebAssembly has this hash, if there is one that can be believed.
+    /// Returns the compiled plugin of the WebAssembly with this hash, if the cache has one and its
+    /// file can be trusted.
     pub(super) fn load(&self, engine: &Engine, sha256: &str) -> Option<Module> {
         let path = self.path(sha256);
         match self.try_load(engine, &path, sha256) {
@@ -136,7 +137,7 @@ impl Cache {
         Ok(())
     }
 
-    /// The hash that binds compiled code to its plugin and to the engine that compiled it.
+    /// Returns the hash that binds compiled code to its plugin and to its engine.
     fn seal(&self, sha256: &str, code: &[u8]) -> [u8; 32] {
         // Neither name has a NUL.
         let name = [sha256.as_bytes(), b"\0", self.suffix.as_bytes(), b"\0"].concat();
@@ -147,7 +148,7 @@ impl Cache {
             .into()
     }
 
-    /// Removes what no engine of this build can read, and the oldest of what is too much.
+    /// Removes files that no engine of this build can read, then the oldest beyond the limit.
     fn prune(&self, just_written: &Path) -> io::Result<()> {
         let mut kept = Vec::new();
         for entry in fs::read_dir(&self.dir)? {

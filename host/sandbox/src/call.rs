@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::{Engine, InstancePre, ModuleExport, Store, Trap, WasmBacktrace};
 
-/// Variables that one call may set, and bytes that they may hold together with their names.
+/// The most variables of one call, and the most bytes of them together with their names.
 const MAX_VARIABLES: usize = 64;
 const MAX_VARIABLE_BYTES: usize = 64 * 1024;
 
@@ -128,8 +128,8 @@ impl Call {
         Ok(handle)
     }
 
-    /// Sets the variable that this block names to the value of that one, or removes it where the
-    /// value's handle is 0.
+    /// Sets the variable named in block `name` to the bytes of block `value`, or removes it where
+    /// the handle `value` is 0.
     pub(super) fn set_variable(&mut self, name: u64, value: u64) -> Result<(), CallError> {
         let Some(key) = self.memory.block(name) else {
             return Ok(());

@@ -31,8 +31,8 @@ pub(super) const FIRST_TICKS: u64 = 2;
 /// Later turns end with the next tick.
 const NEXT_TICKS: u64 = 1;
 
-/// The most that one turn counts: its length on an idle machine. Beyond that the machine was busy
-/// or paused, which must not cost a healthy plugin its call.
+/// The most that one turn counts: its length on an idle machine. A longer turn means that the
+/// machine was busy or paused; this must not cost a healthy plugin its call.
 const LONGEST_TURN: Duration = TICK.saturating_mul(FIRST_TICKS as u32);
 
 /// After a second without a call the clock stops, and the first call starts it again. At once under

@@ -1,13 +1,13 @@
-//! The engine's settings: what plugins may be, and what makes a fresh instance for each request
-//! cheap.
+//! The engine's settings: the kinds of plugin that are allowed, and a cheap fresh instance for each
+//! request.
 //!
 //! # Where the time of a call goes
 //!
-//! Instantiating takes 3 µs. What a naive set-up pays for is the memory behind it: wasmtime gives
-//! used memory back to the system after each call (`madvise`), so that each call takes a page fault
-//! for every page that it touches, and both interrupt all other processors. Measured on two shared
-//! cores with twilio-errors (256 KiB of initial memory, a request of 1.2 KB, an answer of 2 KB),
-//! processor time a call, median of 40 runs of 500 calls:
+//! Instantiating takes 3 µs. A naive set-up pays for the memory behind it. Wasmtime gives used
+//! memory back to the system after each call (`madvise`), so each call takes a page fault for every
+//! page that it touches. Both interrupt all other processors. Measured on two shared cores with
+//! twilio-errors (256 KiB of initial memory, a request of 1.2 KB, an answer of 2 KB), processor
+//! time a call, median of 40 runs of 500 calls:
 //!
 //! | kept resident | µs | `madvise` a call |
 //! |---|---|---|
@@ -15,12 +15,12 @@
 //! | the memory | 54.1 | 1 |
 //! | the memory and the table | 40.4 | 0 |
 //!
-//! Of the last figure half is the plugin's own code (which takes 14 µs natively), a fifth is the
-//! `memset` and `memcpy` that put the memory back as it was, and 0.6 % is the kernel; two threads
-//! then take 41 µs a call each, so they are not in each other's way. Also tried: no copy-on-write
-//! images (46.3: the data is copied when the instance starts as well as when it ends), and small
-//! reservations without guard pages, which save the `mprotect` of a memory that grows and then
-//! shrinks, but need a check at each access (50.3).
+//! Of the last figure half is the plugin's own code (14 µs natively), a fifth is the `memset` and
+//! `memcpy` that put the memory back as it was, and 0.6 % is the kernel. Two threads then take 41
+//! µs a call each, so they are not in each other's way. Also tried: no copy-on-write images (46.3:
+//! the data is copied when the instance starts as well as when it ends), and small reservations
+//! without guard pages (50.3). The latter save the `mprotect` of a memory that grows and then
+//! shrinks, but need a check at each access.
 //!
 //! So a plugin is fast if its memory is small from the start (each 64 KiB cost about 2 µs a call)
 //! and does not have to grow: a stack of 64 KiB instead of Rust's 1 MiB, and an allocator with room
@@ -38,18 +38,18 @@ const WASM_STACK: usize = 512 * 1024;
 /// (a log line goes through the whole of tracing). Only the pages that are touched exist.
 const CALL_STACK: usize = 2 * WASM_STACK;
 
-/// The first bytes of a plugin's memory, which are cleared by hand after a call; what is beyond
-/// goes back to the system. Twice what a plugin of ours has. It bounds what a place in the pool
-/// keeps: 64 places that were all used at once hold 32 MiB if their plugins have as much, and ours
-/// hold half of that.
+/// The first bytes of a plugin's memory, cleared by hand after a call; the rest goes back to the
+/// system. Twice what a plugin of ours has. It bounds the memory of an idle place in the pool: 64
+/// places, all of them used at once before, hold 32 MiB if their plugins have as much. The bundled
+/// plugins hold half of that.
 const KEPT_MEMORY: usize = 512 * 1024;
 
 /// The same for the table of functions: all of it, that is some KiB. It costs a system call
 /// otherwise.
 const KEPT_TABLE: usize = MAX_TABLE_ELEMENTS * size_of::<usize>();
 
-/// The part of a call's stack that is cleared by hand after it; what is beyond goes back to the
-/// system. A call of ours touches less than half of it.
+/// The part of a call's stack that is cleared by hand after it; the rest goes back to the system. A
+/// call of ours touches less than half of it.
 const KEPT_STACK: usize = 32 * 1024;
 
 /// The engine for at most `instances` calls at once, none with more memory than `max_memory` bytes.
@@ -69,8 +69,8 @@ pub(super) fn engine(instances: u32, max_memory: usize) -> Result<Engine, Sandbo
     Engine::new(&config).map_err(|error| SandboxError::Engine(format!("{error:#}")))
 }
 
-/// Never `pagemap_scan` here: on wasmtime 48 it takes a page that was swapped out for an untouched
-/// one, and so can show a call what another one wrote.
+/// Returns the settings of the instance pool. `pagemap_scan` is never among them: wasmtime 48 then
+/// takes a swapped-out page for an untouched one, and so can show a call the data of another.
 fn pool(instances: u32, max_memory: usize) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(instances)

@@ -3,15 +3,15 @@
 //! # What it promises
 //!
 //! A plugin is somebody else's code over a stranger's bytes. It may crash, loop, ask for memory
-//! without end, flood the log, or answer nonsense; and then the one call that did it fails, with an
-//! error that says what happened, and nothing else happens. Every other call, of the same plugin
-//! too, goes on as if it had not been. In particular:
+//! without end, flood the log, or answer nonsense. Then this one call fails, with an error that
+//! says what happened, and nothing else happens. Every other call, of the same plugin too, goes on
+//! as if it had not been. In particular:
 //!
 //! - **Nothing survives a call.** Each has a fresh instance and a fresh host memory, so no request
 //!   can be seen from another, and a plugin that is broken is whole again the next time.
 //! - **Everything is limited**: time, memory, tables, stack, the answer, the host's memory (bytes
 //!   and blocks), variables, log lines, the number of calls at once and each plugin's share of it.
-//! - **Nobody waits for a loop.** A call that takes long comes back to the scheduler every few
+//! - **No other call waits for a loop.** A long call yields to the scheduler every few
 //!   milliseconds, and the long ones take turns on fewer processors than there are.
 //! - **There is nothing to reach**: no files, network, clock, randomness or environment. What a
 //!   plugin imports beside Extism's functions and a harmless bit of WASI is refused when it is
@@ -21,11 +21,11 @@
 //!
 //! [`Sandbox::load`] compiles a plugin (or takes it from the cache), links it and asks it to
 //! describe itself. Then, for each [`Plugin::read`]: a place is taken, a [`call`] gets the request
-//! into its [`memory`], wasmtime's pool hands out a clean instance, the export runs in the caller's
-//! task with the [`clock`] and the [`limits`] watching, asks for its input and gives its output
-//! through the functions of [`abi`], and [`answer`] makes sure that what came out keeps the
-//! contract. The whole takes some tens of microseconds; what that is made of, and why the engine is
-//! set up as it is, stands in [`engine`].
+//! into its [`memory`], and wasmtime's pool hands out a clean instance. The export runs in the
+//! caller's task with the [`clock`] and the [`limits`] watching; it asks for its input and returns
+//! its output through the functions of [`abi`]. [`answer`] then makes sure that the output keeps
+//! the contract. The whole takes some tens of microseconds; [`engine`] breaks the figure down and
+//! gives the reasons for the engine's settings.
 
 #[forbid(unsafe_code)]
 mod abi;

@@ -14,11 +14,11 @@ use tracing::{Level, debug, error, info, trace, warn};
 /// Lines that one call may log. What is beyond is counted, and said in one line.
 pub(super) const MAX_LINES: u32 = 64;
 
-/// Bytes that one call may log; the line that passes the limit is cut there.
+/// The most bytes that one call may log; its last line is cut there.
 pub(super) const MAX_BYTES: usize = 8 * 1024;
 
-/// Lines and bytes that the calls of one source may log at one level within [`PERIOD`]: two calls
-/// that log all they may.
+/// The most lines and bytes that one source's calls may log at one level within [`PERIOD`]: two
+/// calls' full allowance.
 const PERIOD_LINES: u32 = 2 * MAX_LINES;
 const PERIOD_BYTES: usize = 2 * MAX_BYTES;
 
@@ -29,7 +29,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 const MAX_ERROR: usize = 4 * 1024;
 
 /// The recent log lines of one plugin's sources. A request costs a stranger little, so a plugin
-/// that logs a line for each must not fill the disk that the log is on.
+/// with a log line for each must not fill the log's disk.
 #[derive(Default)]
 pub(super) struct Throttle(Mutex<HashMap<(Arc<str>, Level), Period>>);
 

@@ -316,8 +316,8 @@ impl Plugin {
         self.0.code.check.is_some()
     }
 
-    /// Returns its objections to a source's settings, which are JSON text that fits its schema. A
-    /// plugin without the optional export `check` has nothing to say.
+    /// Returns the plugin's objections to a source's `settings`, a JSON text that fits its schema.
+    /// A plugin without the optional export `check` has nothing to say.
     pub async fn check(&self, source: &str, settings: &[u8]) -> Result<Checked, CallError> {
         let Loaded {
             sandbox,

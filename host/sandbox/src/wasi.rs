@@ -1,7 +1,7 @@
 //! The little of WASI that a module built for `wasm32-wasip1` imports whether it needs it or not.
-//! There is nothing behind it: no files, no environment, no clock, no randomness. What a program
-//! prints goes to the log; everything else answers an error number, which the languages' libraries
-//! know how to take.
+//! There is nothing behind it: no files, no environment, no clock, no randomness. A program's
+//! output goes to the log; every other function returns an error number, and the languages'
+//! libraries can handle that.
 
 use super::call::Call;
 use super::error::CallError;

@@ -18,8 +18,8 @@ use crate::destinations::Destination;
 use crate::gateway;
 use crate::sources::{self, Loaded};
 
-/// Says what a configuration means, or all that is wrong with it. Nothing is started, and nothing
-/// is left behind.
+/// Explains a configuration, or lists everything that is wrong with it. Nothing is started, and
+/// nothing is left behind.
 ///
 /// Exit codes: 0, the gateway can run with it; 2, it cannot, or, with --strict, there is a warning.
 #[derive(Debug, Args)]
@@ -77,8 +77,7 @@ pub fn check(what: &Check) -> Outcome {
     }
 }
 
-/// Returns the failure of a configuration that cannot be run, with everything that is wrong with
-/// it.
+/// Returns the failure of a faulty configuration, with everything that is wrong with it.
 pub fn failure(path: &Path) -> Result<Failure, Failure> {
     Ok(examine(path, &Variables::default())?.failure())
 }

@@ -1,5 +1,5 @@
 //! `--env-file`: the variables of a systemd `EnvironmentFile`, so that a command sees the secrets
-//! that the service sees.
+//! of the service.
 //!
 //! The rules are systemd's (systemd.exec(5)) and not a shell's: nothing is expanded, so that a `$`
 //! in a secret stays one.
@@ -31,7 +31,7 @@ impl EnvFile {
     /// Reads the file, if one is named.
     ///
     /// # Errors
-    /// What is wrong with the file, without anything that stands in it.
+    /// The flaw of the file, without any of its content.
     pub fn read(&self) -> Result<Variables, Failure> {
         let Some(path) = &self.env_file else {
             return Ok(Variables::default());

@@ -1,5 +1,5 @@
-//! `events`: shows what came in and what became of it. It reads the store beside a gateway that
-//! runs, or one that does not.
+//! `events`: shows requests and the outcome of their alerts. It reads the store, whether the
+//! gateway runs or not.
 
 mod export;
 mod list;
@@ -22,15 +22,14 @@ pub enum Events {
     List(list::List),
     /// Show one request or event, from the sender to ITOC360's receipt: did the page go out?
     Show(Show),
-    /// Have requests read again that their plugin failed on, and alerts sent again that ITOC360
-    /// refused
+    /// Have failed requests read again, and dead letters sent again
     ///
-    /// It may be done while the gateway runs, and twice: an event that ITOC360 has taken is not
+    /// It may be done while the gateway runs, and twice: an event that ITOC360 has accepted is not
     /// sent again. The gateway does it within a second, or as soon as it starts.
     ///
-    /// What is replayed comes after what was delivered meanwhile. An old resolve then ends what a
-    /// younger alert with the same key opened, and an old alert opens again what is over: look
-    /// first whether it still says how things are.
+    /// A replayed alert comes after those delivered meanwhile. So an old resolve ends the incident
+    /// of a younger alert with the same key, and an old alert reopens one that is over: look first
+    /// whether it is still true.
     Replay(Replay),
     /// Give up failed requests and dead letters on purpose, with a reason
     ///
@@ -371,7 +370,7 @@ fn dismiss(what: &Dismiss) -> Outcome {
     Ok(writeln!(std::io::stdout(), "{} {asked}", targets.len())?)
 }
 
-/// Whether a replay would change anything.
+/// Returns whether a replay would change anything.
 fn is_open(request: &RequestRecord) -> bool {
     request.state == "failed" || request.alerts.iter().any(|alert| alert.state == "dead")
 }

@@ -29,8 +29,8 @@ enum Format {
 }
 
 impl Logging {
-    /// Starts logging. A command that is not the gateway itself says only what went wrong, unless
-    /// it is asked for more.
+    /// Starts logging. A command other than the gateway itself logs only errors, unless it is asked
+    /// for more.
     pub fn start(&self, gateway: bool) {
         let default = if gateway { "info" } else { "error" };
         let wanted = self.log.as_deref().unwrap_or(default);

@@ -56,7 +56,7 @@ enum Command {
     /// as they were at the start.
     #[command(after_help = RUN_EXAMPLES)]
     Run(ConfigFile),
-    /// Say what a configuration means, or all that is wrong with it
+    /// Explain a configuration, or list everything that is wrong with it
     Check(check::Check),
     /// Read a request from a file through the real sandbox, and show what would be sent; nothing is
     /// stored or sent
@@ -90,7 +90,7 @@ const COMPLETIONS_EXAMPLES: &str = "Examples:
   alert-gateway completions bash > /etc/bash_completion.d/alert-gateway
   alert-gateway completions zsh > ~/.zfunc/_alert-gateway";
 
-/// The longest that a read whose answer is not wanted any more may hold up the end.
+/// The longest time that an abandoned read may delay the end.
 const LEFT_OVER: Duration = Duration::from_secs(1);
 
 /// The failure of a command: an exit code and a message.
@@ -107,7 +107,7 @@ enum Failure {
     },
     /// The configuration is wrong, and the output says so already.
     Told,
-    /// It failed while it ran.
+    /// The command failed while it ran.
     Run(anyhow::Error),
 }
 

@@ -1,8 +1,8 @@
 //! Root reads the store as the user that owns it.
 //!
-//! The rows of a store came from senders, and its file belongs to a user that other programs may
-//! run as. A command that root starts therefore gives its privileges up before it opens the file,
-//! where that user can reach the file.
+//! The rows of a store came from senders, and other programs may run as the file's user. So a
+//! command started by root gives its privileges up before it opens the file, where that user can
+//! reach the file.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

@@ -33,8 +33,8 @@ pub fn json(text: &str) -> String {
     escaped
 }
 
-/// Returns true for control characters (C0, DEL and C1), for those that change the direction of
-/// text, for those that are not seen, and for line ends that only some programs know.
+/// Returns true for control characters (C0, DEL and C1), changes of text direction, invisible
+/// characters, and line ends known only to some programs.
 fn steers(c: char) -> bool {
     c.is_control()
         || matches!(

@@ -53,8 +53,8 @@ fn no_dumps() {
     }
 }
 
-/// Reloads at each signal. One that comes during a reload is remembered and leads to another, which
-/// reads what is written by then.
+/// Reloads at each signal. A signal during a reload leads to another reload, which reads the files
+/// as they are by then.
 async fn reload_at(mut hangup: Signal, gateway: &mut Gateway) -> Infallible {
     loop {
         hangup.recv().await;

@@ -1,4 +1,4 @@
-//! `store`: checks and copies the store, beside a gateway that runs or one that does not.
+//! `store`: checks and copies the store, whether the gateway runs or not.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,10 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{ConfigFile, Failure, Outcome, block_on, owner, plain};
 use crate::store::{self, Backup, Depth, Report};
 
-/// What to do with the store.
+/// The commands for the store.
 #[derive(Debug, Subcommand)]
 pub enum Stores {
-    /// Check that the store is whole, and say what to do where it is not
+    /// Check that the store is whole, and advise where it is not
     ///
     /// Safe while the gateway runs. It reads every page and every index (SQLite's integrity_check),
     /// and then looks whether the rows agree with each other: totals, due times, alerts and their
@@ -24,14 +24,13 @@ pub enum Stores {
     ///
     /// The copy is of one moment and needs no other file. It is readable by its owner only (it
     /// holds requests as they came), synced and checked before it gets its name, and never written
-    /// over another file. A process that is killed leaves a folder FILE.….partial, which can be
-    /// removed.
+    /// over another file. A killed process leaves a folder FILE.….partial, which can be removed.
     ///
     /// To restore: stop the gateway; move gateway.db, gateway.db-wal and gateway.db-shm out of
     /// data_dir; copy the backup there as gateway.db, owned by the gateway's user; start the
-    /// gateway. What came in after the backup is not in it. What was delivered after it is
-    /// delivered again, with the same fingerprint: an alert that is open is updated, and one that
-    /// was closed meanwhile opens again.
+    /// gateway. Requests after the backup are not in it. Alerts delivered after it are delivered
+    /// again, with the same fingerprint: an open alert is updated, and one that was closed
+    /// meanwhile opens again.
     Backup(BackUp),
 }
 

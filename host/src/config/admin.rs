@@ -62,7 +62,7 @@ pub(super) fn read(table: &mut Table<'_>, listen: Option<SocketAddr>) -> Option<
     }))
 }
 
-/// Reports that `listen` has the port which this listener has by default.
+/// Reports a clash of `listen` with this listener's default port.
 fn default_is_free(table: &mut Table<'_>, listen: Option<SocketAddr>) -> Option<()> {
     if !listen.is_some_and(|listen| clash(listen, ADMIN)) {
         return Some(());

@@ -34,9 +34,9 @@ pub(super) fn gateway<'t>(
     gateway::read(section(&mut root, "gateway"), None).ok()
 }
 
-/// Reads every section, right or wrong. A part that could not be read is left out, or an assumption
-/// stands in its place, so that the rest can be judged in the same pass; then a problem was
-/// recorded. `None` means that there is nothing.
+/// Reads every section, right or wrong. An unreadable part is left out, or replaced by an
+/// assumption, so that the rest can be judged in the same pass; its problem is recorded. `None`
+/// means that there is nothing.
 pub(super) fn assemble<'t>(
     document: &'t Spanned<DeTable<'t>>,
     reading: &'t Reading<'t>,
@@ -108,9 +108,8 @@ pub(super) fn assemble<'t>(
     })
 }
 
-/// Returns a section of the file. One with a misspelt name is a problem already; its keys are read
-/// nevertheless, so that mistakes in them are told too, and those that are there are not called
-/// missing.
+/// Returns a section of the file. A misspelt name is a problem already. The section's keys are read
+/// nevertheless: mistakes in them are reported too, and none of the keys present is called missing.
 fn section<'t>(root: &mut Table<'t>, key: &'static str) -> Table<'t> {
     let name = format!("[{key}]");
     match root.misspelt(key, &SECTIONS) {
@@ -167,8 +166,8 @@ fn warn_of_long_urls(sources: &[(Span, Option<Source>)], gateway: &Gateway, read
     }
 }
 
-/// What listens on loopback hears a proxy only. Where that is not trusted, its own address is all
-/// that is known.
+/// Warns of sources that cannot see their clients. A listener on loopback hears only a proxy; where
+/// the proxy is not trusted, its own address is the only one known.
 fn warn_of_hidden_clients(
     sources: &[(Span, Option<Source>)],
     gateway: &Gateway,
@@ -203,8 +202,8 @@ fn warn_of_hidden_clients(
     }
 }
 
-/// A body that the memory has no room for could never be taken, and what a plugin makes of it could
-/// never be kept.
+/// Makes the memory large enough for the largest body and output of each source. Otherwise such a
+/// body could never be accepted, and its alerts could never be stored.
 fn make_room(sources: &[(Span, Option<Source>)], gateway: &mut Gateway, reading: &Reading<'_>) {
     for (span, source) in sources {
         let Some(source) = source else { continue };

@@ -1,5 +1,5 @@
-//! Flaws of secrets that a person can be told of before the first request fails: what surrounds
-//! them, what stands in the place of one, and what is too short to be one.
+//! Flaws of secrets, found before the first request fails: text around a secret, a placeholder in
+//! its place, and a secret that is too short.
 //!
 //! The judgement is pure, and its words show nothing of the secret.
 
@@ -35,9 +35,9 @@ const PLACEHOLDERS: [&str; 16] = [
 /// A flaw of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flaw {
-    /// What was found, to follow the secret's name.
+    /// The flaw, worded to follow the secret's name.
     pub found: &'static str,
-    /// What to do.
+    /// The advice.
     pub help: &'static str,
 }
 
@@ -148,8 +148,8 @@ fn is_placeholder(secret: &str) -> bool {
     })
 }
 
-/// Returns true for an id of Twilio's: two letters and 32 hex digits. An account's begins with AC, a
-/// key's with SK, a user's with US, an organization's with OR.
+/// Returns true for an id of Twilio's: two letters and 32 hex digits. An account's begins with AC,
+/// a key's with SK, a user's with US, an organization's with OR.
 fn is_account(secret: &str) -> bool {
     let Some((kind, digits)) = secret.split_at_checked(2) else {
         return false;

@@ -1,5 +1,4 @@
-//! `[gateway]`: where the gateway listens, what it is called outside, and where it keeps what it
-//! took.
+//! `[gateway]`: the gateway's addresses, its public name, and its folder for requests and alerts.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -28,15 +27,15 @@ const LONGEST_SOCKET_PATH: usize = 107;
 /// is.
 const LISTEN_MODE: u32 = 0o660;
 
-/// What `[gateway]` means.
+/// The meaning of `[gateway]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
     /// The address for senders' requests. Default [`LISTEN`].
     pub listen: Listen,
-    /// The files with which that place speaks TLS. Default none: plain HTTP, for a proxy in front
+    /// The TLS certificate and key of that address. Default none: plain HTTP, for a proxy in front
     /// that ends TLS.
     pub tls: Option<TlsFiles>,
-    /// The peers that may say, in `X-Forwarded-For`, for whom they ask. Default none.
+    /// The trusted proxies: peers that may name their client in `X-Forwarded-For`. Default none.
     pub trusted_proxies: Networks,
     /// The same place as senders see it.
     pub public_url: PublicUrl,
@@ -53,8 +52,8 @@ pub struct Gateway {
     pub operator_destination: Option<String>,
     /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for
     /// connections. Alerts that wait on disk are not counted: of these a destination has a bounded
-    /// window in memory. Default [`MEMORY`], or what the largest body and output of a source need,
-    /// where that is more: [`BODIES`], [`OUTPUTS`].
+    /// window in memory. Default [`MEMORY`], or more where the largest body and output of a source
+    /// need it: [`BODIES`], [`OUTPUTS`].
     pub memory: usize,
     /// True if the value was written, and so does not follow the sources.
     pub memory_is_written: bool,
@@ -105,9 +104,9 @@ impl Gateway {
     }
 }
 
-/// The least memory of a gateway, in largest bodies. Requests get a sixth of it, a body counts
-/// twice there, and beside a source that takes all it can get, which is half and one request more,
-/// one of another source must still fit.
+/// The least memory of a gateway, in largest bodies. Requests get a sixth of it, and a body counts
+/// twice there. A source can take at most half of that sixth and one request more; beside it a
+/// request of another source must still fit.
 pub(super) const BODIES: usize = 56;
 /// The least memory of a gateway, in largest outputs with their bodies: half of what requests get
 /// must have room for one. Few are as large, so that it need not be more.
@@ -117,8 +116,8 @@ pub(super) const OUTPUTS: usize = 12;
 /// are not to be judged.
 ///
 /// # Errors
-/// The gateway with an assumption in the place of each value that could not be read, so that the
-/// rest can be judged in the same pass.
+/// The gateway with an assumption in the place of each unreadable value, so that the rest can be
+/// judged in the same pass.
 pub(super) fn read(
     mut table: Table<'_>,
     destinations: Option<&[&str]>,

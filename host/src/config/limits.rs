@@ -38,9 +38,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Each is some hundred times what a webhook needs; beyond that something is wrong. There is no
-    /// rate: how many events a sender has is not the gateway's to know, and what is too many for it
-    /// is refused without one.
+    /// Each is some hundred times the need of a webhook; beyond that something is wrong. There is
+    /// no rate: the gateway cannot know the number of a sender's events, and it refuses an excess
+    /// without one.
     fn default() -> Self {
         Self {
             body: 256 * KIB,

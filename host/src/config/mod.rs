@@ -12,8 +12,8 @@
 //! `{ credential = "…" }` or plain text, become a [`Secret`], and appear in no message: therefore a
 //! [`Problem`] names line and column and does not show the line.
 //!
-//! Paths in the file start at the file's own folder. What the settings of a source may be is the
-//! plugin's to say; that check stands in `sources::schema`.
+//! Paths in the file start at the file's own folder. The plugin decides which settings a source may
+//! have; `sources::schema` checks them.
 
 mod admin;
 mod assemble;
@@ -83,9 +83,9 @@ pub struct Config {
     pub gateway: Gateway,
     /// The limits of retention.
     pub retention: Retention,
-    /// Where alerts go, in the order of the file. At least one.
+    /// The destinations of alerts, in the order of the file. At least one.
     pub destinations: Vec<Destination>,
-    /// Where alerts come from, in the order of the file. At least one.
+    /// The sources of alerts, in the order of the file. At least one.
     pub sources: Vec<Source>,
     /// The warnings: allowed and yet unwise settings, in the order of the file.
     pub warnings: Vec<Problem>,
@@ -95,9 +95,8 @@ pub struct Config {
 
 /// A configuration as far as it could be made out, and everything that is wrong with it.
 ///
-/// A mistake in one table hides none in another: a part that could not be read is left out, or an
-/// assumption stands in its place, so that plugins can judge the settings of their sources in the
-/// same pass.
+/// A mistake in one table hides none in another. An unreadable part is left out, or replaced by an
+/// assumption, so that plugins can judge the settings of their sources in the same pass.
 #[derive(Debug)]
 pub struct Draft {
     /// The configuration; not to be run where there are problems.
@@ -121,7 +120,7 @@ impl Config {
     /// Reads a file as far as it can be made out. `env` looks up environment variables.
     ///
     /// # Errors
-    /// The problem of a file that cannot be read at all, or in which there is nothing.
+    /// The problem of an unreadable or empty file.
     pub fn draft(path: &Path, env: Environment<'_>) -> Result<Draft, Problems> {
         let (text, exposed) = read_text(path)?;
         Self::understand(Reading::new(&text, path, env, exposed), path)

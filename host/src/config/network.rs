@@ -1,4 +1,5 @@
-//! Networks: who may post to a source, and which peers are proxies that may say who posts.
+//! Networks: the allowed clients of a source, and the trusted proxies, which may name their
+//! clients.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,8 +1,7 @@
 //! The mistakes of a configuration, told so that the operator can fix them without a manual.
 //!
-//! A problem names the place, what was found there, and what would have been right. It never shows
-//! the operator's line itself: that line may hold a secret. One cause in many places is one
-//! [`Cause`].
+//! A problem names the place, the mistake found there, and the remedy. It never shows the
+//! operator's line itself: that line may hold a secret. One cause in many places is one [`Cause`].
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -37,8 +36,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Returns what was found without the name of the source or destination, so that one cause in
-    /// many places is known.
+    /// Returns the mistake without the name of its source or destination: one cause in many places
+    /// then reads the same.
     fn cause(&self) -> String {
         let mut cause = String::with_capacity(self.found.len());
         let mut rest = self.found.as_str();

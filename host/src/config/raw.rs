@@ -1,8 +1,8 @@
 //! The raw configuration: the TOML document with the place of every key and value, before anything
 //! is made of it.
 //!
-//! A [`Table`] is read by asking for its keys. What was asked for is what is known, so a key that
-//! nobody asked for is an unknown key, and there is no second list of names to keep in step.
+//! A [`Table`] is read by asking for its keys. The keys asked for are the known keys, and any other
+//! is unknown, so there is no second list of names to keep in step.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ pub(super) struct Table<'t> {
     pub(super) reading: &'t Reading<'t>,
     /// Its name in a problem: `[destinations.itoc360]`.
     pub(super) name: String,
-    /// Its header, or, where it was not written, that of the table that would hold it.
+    /// Its header, or, where the table was not written, the header of its parent.
     pub(super) span: Span,
     entries: Option<&'t DeTable<'t>>,
     asked: Vec<&'static str>,
@@ -74,8 +74,8 @@ impl<'t> Table<'t> {
         ))
     }
 
-    /// Returns the value of a key that stands in the table under a near name which is none of the
-    /// `known` ones.
+    /// Returns the value of a key under a misspelt name: one near to it and none of the `known`
+    /// ones.
     pub(super) fn misspelt(&self, key: &str, known: &[&str]) -> Option<Value<'t>> {
         let entries = self.entries.filter(|entries| !entries.contains_key(key))?;
         let mut others = entries
@@ -123,8 +123,8 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Ends the reading: reports keys that were not asked for and required ones that are not there.
-    /// A required key that is there under a misspelt name is one problem, not two.
+    /// Ends the reading: reports unknown keys and missing ones. A required key under a misspelt
+    /// name is one problem, not two.
     pub(super) fn finish(self) {
         let mut meant = BTreeSet::new();
         for (key, _) in self.entries.into_iter().flat_map(DeTable::iter) {
@@ -220,7 +220,7 @@ impl<'t> Value<'t> {
         self.reading.problem(self.span.clone(), found, help);
     }
 
-    /// Records that it names something which is not there.
+    /// Records that it names something absent.
     pub(super) fn absent(&self, found: impl Into<String>, help: impl Into<String>) {
         self.reading.absent(self.span.clone(), found, help);
     }

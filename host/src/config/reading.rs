@@ -162,8 +162,9 @@ impl<'a> Reading<'a> {
         document
     }
 
-    /// Returns where a key was first defined that `again` defines a second time: the nearest key of
-    /// that name before it which does not stand in an inline table that ends before it.
+    /// Returns the place of a key's first definition, where `again` is its second. This is the
+    /// nearest key of that name before `again`, except those in an inline table that ends before
+    /// it.
     fn definition_before(&self, table: &DeTable<'_>, key: &str, again: &Span) -> Option<Position> {
         let mut found = None;
         let mut tables = vec![table];
@@ -209,8 +210,7 @@ impl<'a> Reading<'a> {
         Some(self.lines[first] + (again.start - self.lines[last]))
     }
 
-    /// Returns the line on which something was opened that is still open on `line`, as far as can
-    /// be told.
+    /// Returns the line of a bracket that is still open on `line`, as far as can be told.
     fn opening_line(&self, line: usize) -> Option<usize> {
         let before = self.text.lines().take(line.saturating_sub(1)).enumerate();
         let opening =
@@ -254,8 +254,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Returns the path that was meant: one that is relative starts at the folder of the
-    /// configuration file.
+    /// Resolves a path: a relative one starts at the folder of the configuration file.
     pub(super) fn path(&self, written: &str) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(written)
     }

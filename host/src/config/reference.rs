@@ -1,7 +1,7 @@
-//! `{ env = "…" }`, `{ file = "…" }` and `{ credential = "…" }`: values that stand outside the
-//! configuration, so that it can be shown to others.
+//! `{ env = "…" }`, `{ file = "…" }` and `{ credential = "…" }`: values outside the configuration,
+//! so that it can be shown to others.
 //!
-//! Nothing here shows what it read, nor a name that may be a secret pasted into the wrong place.
+//! No message here shows a value, nor a name that may be a secret pasted into the wrong place.
 
 use std::fs::File;
 use std::io::Read;

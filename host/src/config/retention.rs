@@ -1,5 +1,5 @@
-//! `[retention]`: the age and size up to which delivered alerts are kept, so that `events show` can
-//! answer for them.
+//! `[retention]`: the age and size limits of delivered alerts, which `events show` can answer for
+//! until then.
 
 use std::time::Duration;
 
@@ -14,9 +14,8 @@ pub const SIZE: u64 = 4 * GIB as u64;
 /// 30 days at a million events a day.
 pub const IDENTITIES: u64 = 8 * GIB as u64;
 
-/// The meaning of `[retention]`. What was not delivered is never removed, whatever its age and
-/// size: neither what waits, nor a dead letter, nor a failed request of a sender that has proved
-/// itself.
+/// The meaning of `[retention]`. Undelivered alerts are never removed, whatever their age and size:
+/// neither pending ones, nor dead letters, nor failed requests of authentic senders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
     /// The time a delivered alert and its request are kept. Default [`AGE`].

@@ -2,10 +2,10 @@
 //! it.
 //!
 //! The gateway knows nothing of what settings mean; the plugin's schema does, and `sources::schema`
-//! checks them against it. A table with the one key `env`, `file` or `credential` is replaced by the
-//! text that it stands for, at and below the settings that the plugin calls secrets. Elsewhere it is
-//! a table: a label may be called `env`. The plugin is known later than the file, so such a table is
-//! read both ways, and [`Settings::settle`] chooses.
+//! checks them against it. At and below the settings that the plugin calls secrets, a table with
+//! the one key `env`, `file` or `credential` is a reference, and is replaced by its text. Elsewhere
+//! it is a table: a label may be called `env`. The plugin is known later than the file, so such a
+//! table is read both ways, and [`Settings::settle`] chooses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -118,8 +118,8 @@ impl Settings {
         }
     }
 
-    /// Settles which of the tables that look like references are references: those at and below
-    /// `secrets`, the names of settings that the plugin calls so. Returns the mistakes in them.
+    /// Settles which tables are references: those at and below `secrets`, the plugin's names of
+    /// secret settings. Returns the mistakes in them.
     pub fn settle(&mut self, secrets: &[String]) -> Findings {
         let mut findings = Findings::default();
         for (pointer, reference) in std::mem::take(&mut self.references) {
@@ -188,8 +188,8 @@ fn is_below(pointer: &str, value: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Reads the settings of one source. In the place of a value that cannot be read stands a text like
-/// it, so that its neighbours can be judged in the same pass.
+/// Reads the settings of one source. An unreadable value is replaced by a text like it, so that its
+/// neighbours can be judged in the same pass.
 pub(super) fn read(table: &Table<'_>) -> Settings {
     let mut conversion = Conversion {
         places: BTreeMap::new(),
@@ -308,7 +308,8 @@ impl Conversion {
         }
     }
 
-    /// Returns the text that a reference stands for, and keeps it as the table that it may be.
+    /// Returns the text of a reference, and keeps the table too, since it may be no reference after
+    /// all.
     fn resolve<'t>(
         &mut self,
         value: &Value<'t>,

@@ -17,8 +17,8 @@ use super::secret::Secret;
 use super::settings::{self, Settings};
 use super::url::PublicUrl;
 
-/// The time a source may be expected to be silent. Less than a minute is a sender's pause; beyond a
-/// quarter nobody knows any more what was expected.
+/// The time a source may be expected to be silent. Less than a minute is a sender's pause; after a
+/// quarter of a year an expectation is forgotten.
 const EXPECT_EVERY: RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(90 * 24 * 60 * 60);
 
@@ -46,9 +46,9 @@ pub struct Source {
     pub expect_every: Option<Duration>,
     /// Labels that every alert gets, in place of the sender's of the same names.
     pub labels: BTreeMap<String, String>,
-    /// What an operator changes about its alerts, in order.
+    /// The operator's rules for its alerts, in order.
     pub rules: Vec<Rule>,
-    /// What is masked in its alerts.
+    /// The redactions of its alerts.
     pub redact: Vec<Redaction>,
     /// The place where the source begins in the configuration.
     pub position: Position,
@@ -87,9 +87,9 @@ impl Source {
 
 /// Reads one source. `destinations` are the names of those that were written, right or wrong.
 ///
-/// A source of which anything but its plugin could be read is returned, so that its plugin can
-/// judge the rest in the same pass; its problems are recorded, and keep the gateway from running
-/// it.
+/// A source is returned as soon as its plugin is known, whatever else is wrong with it, so that the
+/// plugin can judge the rest in the same pass. Its problems are recorded, and keep the gateway from
+/// running it.
 pub(super) fn read(
     name: &str,
     mut table: Table<'_>,

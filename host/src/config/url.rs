@@ -30,8 +30,7 @@ impl PublicUrl {
 }
 
 impl PublicUrl {
-    /// Returns the URL that stands in the place of one which could not be read, while the rest is
-    /// looked at.
+    /// Returns the stand-in for an unreadable URL, while the rest is judged.
     pub(super) fn unknown() -> Self {
         Self("https://unknown.invalid".into())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes, Incoming};
 
-/// The most bytes read of a body that is refused, so that its sender hears why.
+/// The most bytes read of a refused body, so that its sender hears the reason.
 const DISCARD_BYTES: usize = 1024 * 1024;
 /// The time that may take.
 const DISCARD_TIME: Duration = Duration::from_secs(if cfg!(test) { 30 } else { 1 });
@@ -44,8 +44,8 @@ pub async fn read_body<E: From<BodyError>>(
     taken
 }
 
-/// Reads what little there is of a body that nobody wants, in the background. A connection that is
-/// closed on a sender which still writes is reset, and the answer that explains why is lost with
+/// Reads and discards a refused body in the background, where it is small. Otherwise the connection
+/// would be closed on a sender in mid-write: it would be reset, and the explaining answer lost with
 /// it.
 pub fn discard(mut body: Incoming) {
     if body.is_end_stream() || announced(&body) > DISCARD_BYTES as u64 {
@@ -68,8 +68,8 @@ pub fn announced(body: &Incoming) -> u64 {
     body.size_hint().lower()
 }
 
-/// One buffer, whatever pieces the body comes in: a piece that is kept as it came holds all of what
-/// it was read with.
+/// Collects a body into one buffer, whatever pieces it comes in. A piece kept as it came would hold
+/// the whole buffer with which it was read.
 async fn collect<E: From<BodyError>>(
     body: &mut Incoming,
     limit: usize,

@@ -1,5 +1,5 @@
-//! The sender of a request: the peer, or the client for which a trusted proxy says it asks; and the
-//! token that it shows.
+//! The sender of a request, and its token. The sender is the peer, or the client named by a trusted
+//! proxy.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -9,8 +9,8 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use crate::config::Networks;
 
 /// Each proxy appends the address of its own peer to this. `Forwarded` (RFC 7239) and `X-Real-IP`
-/// are not read: one header that proxies agree on is enough, and with two a client could set the
-/// one that its proxy does not overwrite.
+/// are not read: one header is enough, and of two a client could set the one that its proxy does
+/// not overwrite.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The other end of a connection.
@@ -18,8 +18,8 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub enum Peer {
     /// The connection came over the network.
     Network(SocketAddr),
-    /// The connection came through a Unix socket, which only a proxy of this machine opens: who
-    /// that is, is the operator's to say by the mode of the socket's file, so it is trusted as if
+    /// The connection came through a Unix socket. Only a proxy of this machine opens it, and the
+    /// operator chooses that proxy by the mode of the socket's file, so it is trusted as if
     /// `trusted_proxies` named it.
     Unix,
 }
@@ -27,21 +27,21 @@ pub enum Peer {
 /// The sender of a request, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// Its address; none where it came through a Unix socket, and the proxy does not say for whom
-    /// it asks. An IPv4 address is one, whatever the socket it came through.
+    /// Its address; none where the request came through a Unix socket, and the proxy names no
+    /// client. An IPv4 address is one, whatever the socket it came through.
     pub address: Option<IpAddr>,
-    /// True if the peer says that it asks for somebody else, and is not trusted to say so: a proxy
-    /// that the operator has not named, or somebody who would like to be taken for another.
+    /// True if the peer names another client without being trusted to: a proxy that the operator
+    /// has not named, or an impostor.
     pub claims_another: bool,
 }
 
 impl Client {
     /// Returns the sender of a request with these headers that came from `peer`.
     ///
-    /// Only one of `proxies` is believed. The list is read from its end, where the nearest proxy
-    /// has written, up to the first address that is no proxy: what stands before it is what the
-    /// client says of itself. An entry that is no address was written by no proxy that can be
-    /// relied on, so the last address before it counts.
+    /// Only `proxies` are believed. The list is read from its end, where the nearest proxy has
+    /// written, up to the first address that is no proxy: any entry before it is the client's own
+    /// claim. An entry that is no address comes from no reliable proxy, so the address read last
+    /// counts.
     pub fn of(peer: Peer, headers: &HeaderMap, proxies: &Networks) -> Self {
         let mut address = match peer {
             Peer::Network(peer) => Some(peer.ip().to_canonical()),

@@ -39,7 +39,7 @@ pub enum Socket {
 pub struct UnixSocket {
     listener: UnixListener,
     path: PathBuf,
-    /// The device and number of the file, so that no other file of that name is removed.
+    /// The file's device and inode number: no other file of the same name is removed.
     file: (u64, u64),
 }
 
@@ -81,8 +81,8 @@ impl Socket {
 }
 
 impl UnixSocket {
-    /// Listens at this path, which gets these permissions. The file that a killed gateway has left
-    /// is replaced; one where something answers, or that is no socket, is left alone.
+    /// Listens at this path, which gets these permissions. The file of a killed gateway is
+    /// replaced. A file is left alone where something answers, or where it is no socket.
     ///
     /// # Errors
     /// What the system said, or `AddrInUse` where the path is taken.

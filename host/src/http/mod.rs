@@ -37,13 +37,13 @@
 //! - a sixth is for requests: heads, bodies and what is made of them until the disk has it, as
 //!   `intake::admission` charges them. What waits for the plugin's turn or in the store's queue is
 //!   charged until it is done;
-//! - the rest is for connections, 160 KiB for each. In HTTP/1 the worst is a read buffer that grows
-//!   in steps to at most twice [`serve::HEAD_BYTES`] for a head that does not end: with all else it
-//!   was measured at 50 KiB. In HTTP/2 it is [`serve::STREAMS`] answers that are not read, while a
-//!   head of [`serve::HEADER_LIST`] or a frame of 16 KiB is being put together: 127 KiB. What may
-//!   come in before it is read ([`serve::WINDOW`]) is read into a body that is charged, or thrown
-//!   away. What is left is for TLS: a handshake that does not end was measured at 75 KiB in all,
-//!   and what it leaves behind at 17 KiB.
+//! - the rest is for connections, 160 KiB for each. In HTTP/1 the worst is an endless head: its
+//!   read buffer grows in steps to at most twice [`serve::HEAD_BYTES`], measured with all else at
+//!   50 KiB. In HTTP/2 it is [`serve::STREAMS`] answers that are not read, while a head of
+//!   [`serve::HEADER_LIST`] or a frame of 16 KiB is being put together: 127 KiB. Bytes that come in
+//!   before they are read ([`serve::WINDOW`]) go into a body, which is charged, or are thrown away.
+//!   The rest is for TLS: an endless handshake was measured at 75 KiB in all, and its remains at 17
+//!   KiB.
 //!
 //! Beside it, and not in a stranger's hands: for each source the memory of its two plugin calls
 //! with their input and output, and what the gateway holds without a request. The operating
@@ -70,13 +70,12 @@ pub use listener::{Listener, Socket, UnixSocket};
 pub use serve::serve;
 pub use tls::{Following, Tls, TlsError};
 
-/// The memory that there is for each connection, of all that senders may use: a sixth for a
-/// request, the rest its own.
+/// The share of a connection in the memory of senders: a sixth for a request, the rest its own.
 pub const CONNECTION_MEMORY: usize = 192 * 1024;
 /// The number of connections of a listener for few clients.
 pub const FEW: usize = 64;
 
-/// Returns the number of connections that senders may have, within the memory that they may use.
+/// Returns the number of connections for which the memory of senders has room.
 pub fn connections_within(memory: usize) -> usize {
     (memory / CONNECTION_MEMORY).max(1)
 }

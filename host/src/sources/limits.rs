@@ -1,4 +1,4 @@
-//! The limits of a source: what the operator wrote, and beside it what the plugin asks for.
+//! The limits of a source: the operator's, or else those that the plugin asks for.
 
 use std::time::Duration;
 
@@ -8,21 +8,19 @@ use alert_gateway_sandbox::Description;
 /// The most memory that a plugin may ask for. An operator may grant more.
 pub const LARGEST_ASKED_MEMORY: usize = 256 * 1024 * 1024;
 
-/// Memory that a plugin needs besides what it reads: its code's data, its stack, and what its
-/// runtime holds.
+/// The memory of a plugin besides its input: its code's data, its stack, and its runtime's.
 const PLUGIN: usize = 2 * 1024 * 1024;
 
-/// The memory that a request takes in a plugin, as a multiple of its body: the input as JSON, at
-/// most two and a third times the body; the body out of it; and what is parsed of that, kept as
-/// details and written as an answer.
+/// The memory of a request in a plugin, as a multiple of its body: the input as JSON, at most two
+/// and a third times the body; the body out of it; and the parsed value, kept as details and
+/// written as an answer.
 const TIMES: usize = 6;
 
 /// The longest time that a plugin may ask for: few senders wait for longer.
 const LONGEST_ASKED_TIME: Duration = Duration::from_secs(10);
 
-/// Returns the limits that hold for a source of this plugin: the operator's where they are written,
-/// otherwise the larger ones that the plugin asks for, as far as the gateway's memory has room for
-/// them.
+/// Returns the limits of a source of this plugin: the operator's where they are written, otherwise
+/// the larger ones that the plugin asks for, as far as the gateway's memory has room for them.
 pub fn of(source: &Source, description: &Description, config: &Config) -> Limits {
     let mut limits = source.limits;
     let written = limits.written;
@@ -63,7 +61,7 @@ pub fn of(source: &Source, description: &Description, config: &Config) -> Limits
     limits
 }
 
-/// Returns what is wrong with limits that do not fit each other.
+/// Returns the problem of limits that do not fit each other.
 pub fn misfit(source: &Source, limits: &Limits, config: &Config) -> Option<Problem> {
     let needed = PLUGIN + TIMES * limits.body;
     (limits.memory < needed).then(|| {

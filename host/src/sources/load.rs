@@ -1,5 +1,4 @@
-//! Loading: the plugins that a configuration names, each once, and what each of them says of its
-//! sources.
+//! Loads the plugins of a configuration, each once, and has each of them check its sources.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -118,7 +117,7 @@ pub async fn examine(config: &Config, sandbox: &Sandbox) -> (Loaded, Vec<Problem
     (Loaded { sources, warnings }, problems)
 }
 
-/// Asks the plugin about the settings that fit its schema, where others do not, so that one mistake
+/// Asks the plugin about the settings that fit its schema, even where others do not: one mistake
 /// hides no other.
 async fn check_the_rest(plugin: &Plugin, source: &config::Source) -> Result<Checked, CallError> {
     let (asked, its_plugin) = (source.clone(), plugin.clone());
@@ -147,8 +146,8 @@ async fn check_the_rest(plugin: &Plugin, source: &config::Source) -> Result<Chec
     })
 }
 
-/// Returns everything in a source's settings that does not fit its plugin's schema. A schema may
-/// take its time, which is no work for a thread that answers senders.
+/// Returns everything in a source's settings that does not fit its plugin's schema. It runs on a
+/// thread of its own, because a schema may take long and the caller's thread answers senders.
 async fn fits(source: &config::Source, plugin: &Plugin, config: &Arc<Config>) -> Vec<Problem> {
     let position = source.position;
     let (source, plugin, shared) = (source.clone(), plugin.clone(), Arc::clone(config));

@@ -1,4 +1,4 @@
-//! Sources: what the operator wrote, joined with the plugin that it names.
+//! Sources: each joins the operator's settings with the plugin that they name.
 
 mod limits;
 mod load;
@@ -24,9 +24,9 @@ pub use limits::LARGEST_ASKED_MEMORY;
 pub use load::{Loaded, examine, load};
 pub use request::{Body, Request};
 
-/// The number of calls of one source that run at once. Calls run on the threads that answer senders
-/// and a healthy one takes some 20 µs without a pause, so more would gain nothing; fewer than all
-/// the time slices there are go to a source that loops.
+/// The number of calls of one source that run at once. A call runs on a thread that answers
+/// senders, and a healthy one takes some 20 µs without a pause, so more would gain nothing. The
+/// limit also leaves time slices to others where a source's plugin loops.
 pub const CALLS: usize = 2;
 /// The time a request waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
@@ -185,7 +185,7 @@ impl Source {
     }
 }
 
-/// The body for reading, where that is another than the one that was sent. Nearly every body is
+/// Returns the body for reading, where it differs from the body as sent. Nearly every body is
 /// plainly fit to be read, and then the headers are not looked into.
 fn content(headers: &RawValue, body: &[u8], limit: usize) -> Option<Content> {
     let is_coded = headers.get().contains("\"content-encoding\"");

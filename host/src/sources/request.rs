@@ -5,7 +5,7 @@ use plugin_sdk::contract::{Content, Proved};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// Bytes that JSON spends on a control character beyond the one that it is: `\\u0001`.
+/// Bytes of a control character in JSON, beyond its own one: `\\u0001`.
 const ESCAPE: usize = 5;
 
 /// A request: [`plugin_sdk::contract::Request`] without its copies.

@@ -1,6 +1,5 @@
-//! Checks a source's settings against the schema that its plugin describes, and says what is wrong
-//! in the operator's own words: with the line and column in the configuration, "did you mean", and
-//! no secret.
+//! Checks a source's settings against its plugin's schema, and reports mistakes in the operator's
+//! own words: with the line and column in the configuration, "did you mean", and no secret.
 //!
 //! Both sides are strangers to each other here. The operator has never seen the schema, so its
 //! keywords are not quoted at them; the plugin is not trusted, so its schema may fetch nothing,
@@ -34,8 +33,8 @@ const MAX_MISTAKES: usize = 100;
 /// The time a schema may take to compile and to be applied. The largest of the bundled plugins
 /// takes some milliseconds.
 const TIME: Duration = Duration::from_secs(5);
-/// The largest compiled pattern, in bytes: what the engine's own default is, which a nested
-/// repetition exceeds.
+/// The largest compiled pattern, in bytes. It is the engine's own default; a nested repetition
+/// exceeds it.
 const LARGEST_PATTERN: usize = 1024 * 1024;
 
 /// Returns everything in a source's settings that does not fit its plugin's schema, in the order of
@@ -101,7 +100,7 @@ pub fn fitting(source: &Source, description: &Description) -> Option<Json> {
         .then_some(settings)
 }
 
-/// Returns false for an error that a value caused which could not be read: that is told already.
+/// Returns false for an error caused by an unreadable value: its problem is reported already.
 fn is_of_what_was_read(error: &ValidationError<'_>, source: &Source) -> bool {
     let at = error.instance_path().as_str();
     let is_of_keys = matches!(
@@ -113,8 +112,8 @@ fn is_of_what_was_read(error: &ValidationError<'_>, source: &Source) -> bool {
     source.settings.is_whole() || is_of_keys || !source.settings.is_unread(at)
 }
 
-/// Returns the mistakes that the plugin finds in settings that fit its schema, in the operator's
-/// own words and at their line; and one more where nothing proves the source's sender.
+/// Returns the plugin's objections to settings that fit its schema, in the operator's own words and
+/// at their line. One more is added where nothing proves the source's sender.
 pub fn review(
     source: &Source,
     description: &Description,
@@ -170,11 +169,11 @@ pub fn doubts(
         .collect()
 }
 
-/// Returns what of these settings does not fit a plugin's schema; or what is wrong with the schema,
-/// and where.
+/// Returns the parts of these settings that do not fit a plugin's schema. Fails where the schema
+/// itself is wrong, and names the place.
 ///
 /// The schema is a stranger's program of a kind. [`bounds`] and the engine of its patterns keep it
-/// small, and what they do not foresee is left to itself after [`TIME`], in a thread of its own:
+/// small. A check that takes long all the same is abandoned after [`TIME`], in a thread of its own:
 /// the gateway's other work does not wait for it.
 fn errors(
     description: &Description,
@@ -230,8 +229,7 @@ fn validator(schema: &Json) -> Result<Validator, String> {
         })
 }
 
-/// Returns warnings of a source's secrets: one in a file that every user of the machine can read,
-/// and one that has a flaw.
+/// Warns of secrets with a flaw, and of secrets in a file that every user of the machine can read.
 pub fn warnings(source: &Source, description: &Description, config: &Config) -> Vec<Problem> {
     let check = Check {
         source,
@@ -280,8 +278,8 @@ fn flaws(value: &Json, pointer: &str, check: &Check<'_>, warnings: &mut Vec<Prob
     }
 }
 
-/// An error as it is, or, where several alternatives failed, the errors of the one that was meant:
-/// the one whose type is right. Where the type fits none, the failure of all is told as one.
+/// Returns an error as it is. Where several alternatives failed, it returns the errors of the
+/// intended one, the one of the right type; where the type fits none, one error for all.
 fn plain(error: ValidationError<'_>) -> Vec<ValidationError<'_>> {
     let here = error.instance_path().as_str().to_owned();
     let wrong_type = |error: &ValidationError| {

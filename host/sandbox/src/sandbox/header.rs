@@ -4,7 +4,7 @@
 /// Every core module begins so: the magic number, and version 1 of the binary format.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
-/// What these bytes are, where they are no core module; `None` where they begin as one.
+/// Names the kind of these bytes where they are no core module; `None` where they begin as one.
 pub(super) fn mistaken(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.trim_ascii_start();
     match bytes {

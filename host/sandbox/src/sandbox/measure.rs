@@ -1,5 +1,5 @@
-//! A call that is looked at: for the author of a plugin, who wants to know what it used and what
-//! exactly it put out. It goes the way of [`Plugin::read`], which for its part counts nothing.
+//! A measured call: shows the author of a plugin its use of resources and its exact output. It
+//! takes the path of [`Plugin::read`], which for its part counts nothing.
 
 use super::Plugin;
 use crate::answer;
@@ -32,7 +32,7 @@ pub struct Used {
 }
 
 impl Plugin {
-    /// Reads a request as [`Plugin::read`] does, and tells what that took.
+    /// Reads a request as [`Plugin::read`] does, and returns the resources used.
     pub async fn measure(&self, source: &str, request: &[u8], limits: &CallLimits) -> Measured {
         let loaded = &*self.0;
         let (sandbox, code) = (&loaded.sandbox, &loaded.code);

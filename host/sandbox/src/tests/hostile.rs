@@ -1,4 +1,4 @@
-//! Plugins that break, and that only they break.
+//! Tests of plugins that break: nothing else breaks with them.
 
 use super::*;
 

@@ -164,8 +164,8 @@ async fn read(read: &str) -> Result<Answer, CallError> {
     .await
 }
 
-/// A `read` that does `steps`, and answers if each of these i64 expressions has its value;
-/// otherwise it returns the place of the first that has not, from 1.
+/// A `read` that does `steps` and then compares each of these i64 expressions with its value. It
+/// answers if all are equal; otherwise it returns the place of the first unequal one, from 1.
 fn checked(steps: &str, expressions: &[(&str, u64)]) -> String {
     let checks = expressions.iter().zip(1..).fold(String::new(), |mut checks, ((expression, value), place)| {
         let _ = write!(

@@ -1,5 +1,5 @@
-//! Modules of shapes that no compiler of plugins makes, and calls that ask for more than anybody
-//! needs.
+//! Tests of modules in shapes that no compiler of plugins makes, and of calls with excessive
+//! demands.
 
 use super::*;
 

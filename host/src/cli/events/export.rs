@@ -253,7 +253,7 @@ async fn write(
     Ok(said + &left(request, redaction))
 }
 
-/// Says what was hidden, and what is left to look at.
+/// Describes the hidden parts, and those left for the operator to look at.
 fn left(request: &Request, redaction: &Redaction) -> String {
     let Redaction {
         places, left_out, ..

@@ -31,7 +31,7 @@ pub struct Bench {
     /// Only this case
     #[arg(long, value_name = "NAME")]
     case: Option<String>,
-    /// How long each case is measured, at most a minute
+    /// The time to measure each case, at most a minute
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = time)]
     time: Duration,
 }

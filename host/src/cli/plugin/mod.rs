@@ -30,7 +30,7 @@ pub enum Plugins {
     /// `cases/settings.json`. Each is read by a fresh instance, under the limits of a source that
     /// has none of its own.
     Test(test::Test),
-    /// Show what a plugin is, what it wants to be told, and how far it reaches
+    /// Show a plugin's description, its settings, and the reach of its imports
     ///
     /// The plugin is compiled and asked to describe itself, in the sandbox; it reads no request.
     Inspect(inspect::Inspect),

@@ -21,8 +21,8 @@ use trial::{Trial, Verdict};
 pub struct Test {
     #[command(flatten)]
     plugin: subject::Which,
-    /// Where the cases are, instead of in the folder `cases` of the crate or beside the file; a
-    /// bundled plugin has none
+    /// The folder of the cases, instead of `cases` in the crate or beside the file; a bundled
+    /// plugin has none
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
     #[command(flatten)]

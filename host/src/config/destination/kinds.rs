@@ -11,7 +11,7 @@ use crate::config::raw::{Table, Value};
 use crate::config::secret::Secret;
 use crate::config::url::in_the_clear;
 
-/// Where PagerDuty and Opsgenie take alerts; both have another address in Europe.
+/// The default addresses of PagerDuty and Opsgenie; both have another one in Europe.
 const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
 const OPSGENIE_URL: &str = "https://api.opsgenie.com/v2/alerts";
 /// The time an alert stays open in an Alertmanager without a resolve, and its bounds.

@@ -102,7 +102,7 @@ pub struct Webhook {
     pub secret: Option<Secret>,
 }
 
-/// The type of the source that was created in ITOC360; it decides what a token takes.
+/// The type of the source in ITOC360; it decides the format that its token accepts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Format {
     /// `"alertmanager"`: Alertmanager's webhook, version 4, for a source of type Prometheus,

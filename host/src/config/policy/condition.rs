@@ -9,7 +9,7 @@ use super::super::problem::did_you_mean;
 use super::super::raw::{Table, Value};
 use super::pattern::Pattern;
 
-/// How deep a `not` may stand in another one.
+/// The most `not`s, one within another.
 const DEEPEST: usize = 8;
 
 /// A condition over one alert. Every term must hold, and `not` must not; an empty condition holds

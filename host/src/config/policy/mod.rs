@@ -1,6 +1,6 @@
-//! What an operator writes to reduce noise: labels, rules and redactions.
+//! The operator's means to reduce noise: labels, rules and redactions.
 //!
-//! These are the words. Their effect on an alert is decided by [`crate::policy`].
+//! This module reads them. [`crate::policy`] applies them to an alert.
 
 pub(super) mod condition;
 mod pattern;

@@ -15,11 +15,11 @@ use super::redaction::{self, Redaction};
 /// One rule. Its effects apply to each alert for which its condition holds.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// Where it begins in the configuration.
+    /// The place where the rule begins in the configuration.
     pub position: Position,
     /// The alerts that it applies to.
     pub when: Condition,
-    /// Whether the alert is dropped: acknowledged, and stored as ignored.
+    /// True if the alert is dropped: acknowledged, and stored as ignored.
     pub drop: bool,
     /// The priority that the alert gets.
     pub priority: Option<Priority>,
@@ -27,11 +27,11 @@ pub struct Rule {
     pub labels: BTreeMap<String, String>,
     /// The destinations that the alert goes to, in place of the source's.
     pub destinations: Option<Vec<String>>,
-    /// What is masked in the alert, beside what its source masks.
+    /// The redactions of the alert, beside those of its source.
     pub redact: Vec<Redaction>,
     /// The key that the alert gets.
     pub key: Option<KeyTemplate>,
-    /// Whether the rules after this one are passed over.
+    /// True if the rules after this one are skipped.
     pub stop: bool,
 }
 

@@ -1,4 +1,4 @@
-//! TLS, who guards the admin listener, and networks: what they mean, and each mistake.
+//! TLS, the admin listener's guard, and networks: their meaning, and each mistake.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

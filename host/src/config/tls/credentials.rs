@@ -36,7 +36,7 @@ pub struct Pem {
 /// The meaning of the files.
 #[derive(Debug)]
 pub struct Credentials {
-    /// The listener's certificates, and the key which is that of the first.
+    /// The listener's certificates, and the key of the first.
     pub own: CertifiedKey,
     /// The issuers of clients' certificates, if clients must have one.
     pub client_authorities: Option<RootCertStore>,
@@ -239,8 +239,8 @@ fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, UnusableFile> {
     Ok(bytes)
 }
 
-/// The certificates of a file, at least one; or what is wrong, without what was found, which may be
-/// a key.
+/// Returns the certificates of a file, at least one. An error does not show the content, which may
+/// be a key.
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()

@@ -1,5 +1,5 @@
-//! `tls = { cert = "…", key = "…" }`: the files by which a listener proves itself, and, where there
-//! is a `client_ca`, the authorities by which its clients do.
+//! `tls = { cert = "…", key = "…" }`: the files by which a listener proves itself, and, with
+//! `client_ca`, the authorities for its clients' certificates.
 //!
 //! They are read with the configuration, so that a mistake in them is told at its line, and by the
 //! listener whenever they change.

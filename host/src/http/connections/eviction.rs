@@ -119,8 +119,8 @@ impl Slots {
         }
     }
 
-    /// Counts a request. Returns whether it holds the connection: not where that was evicted so
-    /// long ago that the client must have heard, or it could stay by asking on.
+    /// Counts a request. Returns whether it holds the connection. It does not where the eviction is
+    /// so old that the client must know of it: otherwise a client could stay by asking on.
     pub fn begin(&mut self, number: u64, now: Instant) -> bool {
         let slot = self.slots.get_mut(&number);
         let slot = slot.filter(|slot| {
@@ -219,7 +219,7 @@ impl Slots {
             .map(|slot| (*number, slot.idle_since))
     }
 
-    /// Evicts the connection that is idle for the longest, if that is at least so long.
+    /// Evicts the longest idle connection, if it is idle for at least this time.
     fn evict_idle(&mut self, least: Duration, now: Instant, wake: Wake<'_>) -> bool {
         match self.longest_idle() {
             Some((number, since)) if now.duration_since(since) >= least => {
@@ -229,8 +229,9 @@ impl Slots {
         }
     }
 
-    /// Evicts the oldest connection that had a moment to ask, first among those that are between
-    /// two requests; but not while the one that was evicted last still has its grace period.
+    /// Evicts the oldest connection, one between two requests before a busy one. It spares
+    /// connections younger than [`MIN_IDLE`], and does nothing within the grace period of the last
+    /// eviction.
     fn evict_oldest(&mut self, now: Instant, wake: Wake<'_>) -> bool {
         if self
             .last_evicted()
@@ -253,7 +254,7 @@ impl Slots {
         self.slots.get(self.evicted.back()?)?.evicted
     }
 
-    /// Returns the time when a connection can be cut off, or evicted, that cannot now.
+    /// Returns the time at which the next connection can be cut off or evicted.
     fn next_change(&self, now: Instant) -> Option<Instant> {
         let evicted = self
             .evicted

@@ -2,9 +2,9 @@
 //!
 //! A connection without a request under way is idle, whether it waits between two, has not made
 //! one, or is slow to say its head. When almost all slots are taken, each new connection evicts the
-//! one that is idle for the longest, so thousands of idle connections keep nobody out. An evicted
-//! connection has a grace period, because HTTP/2 says good-bye; when really all slots are taken, it
-//! is cut off. Until one leaves, new ones wait in the operating system's queue.
+//! one that is idle for the longest, so thousands of idle connections keep no client out. An
+//! evicted connection has a grace period, because HTTP/2 says good-bye; when really all slots are
+//! taken, it is cut off. Until one leaves, new ones wait in the operating system's queue.
 //!
 //! A connection that has just come in, or was just answered, is the longest idle where all others
 //! are busy. It is left alone for [`IDLE_WHILE_SLOTS`](eviction::IDLE_WHILE_SLOTS) to make its
@@ -12,10 +12,10 @@
 //! ones wait for that.
 //!
 //! Where all slots are taken by clients that ask again and again, the oldest of them is evicted, so
-//! that these keep nobody out either; one that is between two requests before one that is busy. A
-//! connection is never cut off while a request is under way that began before the eviction, so that
-//! no answer is lost: how long that may take is limited elsewhere. While the connection that was
-//! evicted last has not left, the next is evicted no sooner than after `MIN_IDLE`.
+//! these keep no client out either. One between two requests goes before a busy one. A connection
+//! is never cut off during a request that began before the eviction, so no answer is lost; the
+//! duration of a request is limited elsewhere. While the last evicted connection has not left, the
+//! next is evicted no sooner than after `MIN_IDLE`.
 
 mod eviction;
 
@@ -135,8 +135,8 @@ impl Slot {
             .arrive(self.number, Instant::now());
     }
 
-    /// Counts a request. It holds the connection, unless that was evicted so long ago that the
-    /// client must have heard.
+    /// Counts a request. It holds the connection, unless the eviction is so old that the client
+    /// must know of it.
     pub fn begin(self: &Arc<Self>) -> UnderWay {
         let holds = self
             .connections

@@ -22,7 +22,7 @@ const HANDSHAKE_TIME: Duration = if cfg!(test) {
     Duration::from_secs(10)
 };
 
-/// The most that is encrypted in advance for a client that does not read: one record. rustls would
+/// The most bytes encrypted in advance for a client that does not read: one record. rustls would
 /// take four.
 const UNREAD_BYTES: usize = 16 * 1024;
 

@@ -1,6 +1,5 @@
-//! The same schema, for those who wrote it: is it one, and do the settings of a case fit it?
-//! Authors are told in the words of JSON Schema, and by JSON Pointers, because that is what they
-//! have before them.
+//! Checks a schema for its author: is it valid, and do the settings of a case fit it? Authors get
+//! the words of JSON Schema and JSON Pointers, because these stand in their own files.
 
 use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value as Json;
@@ -9,14 +8,14 @@ use super::explain::unescaped;
 use super::{errors, plain};
 use alert_gateway_sandbox::Description;
 
-/// What is wrong with the schema by which a plugin describes its settings, and where in it; `None`
-/// where it can be used.
+/// Returns the flaw of a plugin's settings schema and its place, or `None` where the schema can be
+/// used.
 pub fn flaw(description: &Description) -> Option<String> {
     errors(description, &Json::Null).err()
 }
 
-/// What of these settings does not fit the plugin's schema. Nothing is said of a schema that is
-/// none: see [`flaw`].
+/// Lists the parts of these settings that do not fit the plugin's schema. It is empty for an
+/// invalid schema: see [`flaw`].
 pub fn misfits(description: &Description, settings: &Json) -> Vec<String> {
     let Ok(errors) = errors(description, settings) else {
         return Vec::new();

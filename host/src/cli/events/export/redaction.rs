@@ -1,9 +1,9 @@
 //! The credentials of a request and of its source's settings, and the text in the place of each.
 //!
-//! A credential is found by its place (a header, a parameter or a field that is called like one),
-//! and then hidden by its value wherever that stands, in every spelling: proxies copy the URL into
-//! headers, and senders repeat what they were told. Of the headers only those are kept that senders
-//! of webhooks are known to tell something by.
+//! A credential is found by its place (a header, a parameter or a field of a telling name), and
+//! then hidden by its value, at each place and in every spelling: proxies copy the URL into
+//! headers, and senders repeat values. Of the headers only those are kept by which senders of
+//! webhooks are known to tell something.
 
 use std::collections::BTreeSet;
 
@@ -187,7 +187,7 @@ impl Redaction {
         }
     }
 
-    /// Learns JSON Web Tokens, by which proxies tell who a user is.
+    /// Learns JSON Web Tokens, by which proxies identify a user.
     fn learn_assertions(&mut self, text: &str) {
         for (start, _) in text.match_indices("eyJ") {
             let is_of_it =
@@ -348,8 +348,7 @@ fn in_query(url: &str) -> String {
     format!("{start}?{}", fields.collect::<Vec<_>>().join("&"))
 }
 
-/// Returns settings with a stand-in for all that stands below one of these names, which are
-/// secrets.
+/// Returns settings with a stand-in for every value at or below one of the names in `secrets`.
 pub fn settings(settings: &Settings, secrets: &[String]) -> serde_json::Result<Box<RawValue>> {
     let mut value = settings.value().clone();
     if let Value::Object(settings) = &mut value {

@@ -28,8 +28,8 @@ pub struct Build {
 /// The option for cargo's target folder.
 #[derive(Debug, Clone, Args)]
 pub struct TargetDir {
-    /// Where cargo keeps what it makes on the way; one place of yours for all plugins unless this
-    /// says more, so that what they have in common is compiled once
+    /// The folder for cargo's intermediate files; by default one of yours for all plugins, so that
+    /// their common dependencies are compiled once
     #[arg(long = "target-dir", value_name = "DIR")]
     pub target_dir: Option<PathBuf>,
 }

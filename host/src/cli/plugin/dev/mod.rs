@@ -1,5 +1,5 @@
 //! `plugin dev`: a plugin runs while it is written. Every change is one round: build, load, test,
-//! serve. A round that fails changes nothing: what was built last and is sound goes on serving.
+//! serve. A failed round changes nothing: the last sound build goes on serving.
 
 mod serve;
 mod watch;
@@ -42,7 +42,7 @@ pub struct Dev {
     target: TargetDir,
 }
 
-/// What is served, once there is something.
+/// The listener, and the plugin served there once there is one.
 struct Stage {
     listen: Listen,
     address: Listen,

@@ -29,11 +29,11 @@ pub struct Serving {
     pub public_path: String,
 }
 
-/// What the author sees of a request.
+/// The author's view of a request.
 enum Seen {
     /// The plugin's answer.
     Answer(String),
-    /// Why there is none.
+    /// The reason why there is no answer.
     Failure(String),
     /// The plugin was not asked.
     Nothing,

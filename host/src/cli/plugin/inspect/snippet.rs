@@ -1,4 +1,4 @@
-//! What an operator writes to use a plugin: a source with the settings that it must have.
+//! A snippet of configuration to use a plugin: a source with the required settings.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,11 +11,11 @@ use alert_gateway_sandbox::Description;
 /// Settings within settings; one that needs more than this is shown with a gap.
 const DEEPEST: usize = 8;
 
-/// How the source names the plugin.
+/// The plugin's name in the source.
 pub enum Named<'a> {
-    /// It is bundled.
+    /// A bundled plugin's name.
     Bundled(&'a str),
-    /// It is in a file, which has this hash where the hash is wanted.
+    /// A file, with its hash where that is wanted.
     File(&'a Path, Option<&'a str>),
 }
 
@@ -139,7 +139,7 @@ impl<'d> Needed<'d> {
         }
     }
 
-    /// What the schema refers to, or itself.
+    /// Follows the schema's reference, or returns the schema itself.
     fn resolved(&self, schema: &'d Json) -> &'d Json {
         let reference = schema
             .get("$ref")

@@ -16,7 +16,7 @@ use name::Name;
 /// nothing else but crates.io.
 #[derive(Debug, Args)]
 pub struct New {
-    /// What the plugin is called: lower-case letters, digits and dashes
+    /// The plugin's name: lower-case letters, digits and dashes
     name: String,
     /// The folder to make; one of the plugin's name unless this says more
     #[arg(long, value_name = "DIR")]

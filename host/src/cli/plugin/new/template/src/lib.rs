@@ -128,8 +128,8 @@ fn known(event: Event, settings: &Settings) -> Alert {
     }
 }
 
-/// An event of another shape, whose meaning is not known: at least HIGH, so that a person looks.
-/// Its id is the hash of its body, so that a repeat is still known as one.
+/// Makes an alert of an event of unknown shape: at least HIGH, so that a person looks. Its id is
+/// the hash of its body, so that a repeat is still known as one.
 fn unknown(body: &[u8], why: Unreadable) -> Alert {
     let title = format!(
         "{}: an event of unknown shape ({why}); see its details",
