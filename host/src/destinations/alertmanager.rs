@@ -80,8 +80,8 @@ impl HttpKind for Alertmanager {
         &self.endpoint
     }
 
-    fn body(&self, alert: &Alert) -> Bytes {
-        write(&self.payload(alert), 2048)
+    fn body(&self, alert: &Alert) -> Result<Bytes, String> {
+        Ok(write(&self.payload(alert), 2048))
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Outcome {

@@ -44,6 +44,17 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// Returns the result of an attempt with an alert that cannot be rendered.
+    pub(crate) fn unsent(why: String) -> Self {
+        Self {
+            outcome: Outcome::Rejected { why },
+            status: None,
+            duration: Duration::ZERO,
+            answer_excerpt: String::new(),
+            lacks_receipt: false,
+        }
+    }
+
     /// Returns the result of an attempt that no answer came to.
     pub(crate) fn unanswered(why: String, duration: Duration) -> Self {
         let outcome = Outcome::Retry {

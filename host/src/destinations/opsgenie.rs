@@ -62,18 +62,16 @@ impl HttpKind for Opsgenie {
         &self.endpoint
     }
 
-    fn body(&self, alert: &Alert) -> Bytes {
+    fn body(&self, alert: &Alert) -> Result<Bytes, String> {
         if alert.event.status == Status::Trigger {
-            return write(&payload(alert), 2048);
+            return Ok(write(&payload(alert), 2048));
         }
         let note = cut(
             alert.event.message.as_deref().unwrap_or(&alert.event.title),
             DESCRIPTION_MAX,
         );
-        write(
-            &json!({ "source": cut(&alert.source, SOURCE_MAX), "user": "alert-gateway", "note": note }),
-            256,
-        )
+        let close = json!({ "source": cut(&alert.source, SOURCE_MAX), "user": "alert-gateway", "note": note });
+        Ok(write(&close, 256))
     }
 
     fn render(&self, alert: &Alert, body: Bytes) -> Request<Full<Bytes>> {

@@ -45,8 +45,8 @@ impl HttpKind for Slack {
         &self.endpoint
     }
 
-    fn body(&self, alert: &Alert) -> Bytes {
-        write(&body(alert), 2048)
+    fn body(&self, alert: &Alert) -> Result<Bytes, String> {
+        Ok(write(&body(alert), 2048))
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Outcome {

@@ -46,8 +46,8 @@ impl HttpKind for Teams {
         &self.endpoint
     }
 
-    fn body(&self, alert: &Alert) -> Bytes {
-        write(&body(alert), 4096)
+    fn body(&self, alert: &Alert) -> Result<Bytes, String> {
+        Ok(write(&body(alert), 4096))
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Outcome {

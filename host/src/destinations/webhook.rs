@@ -108,7 +108,7 @@ impl Webhook {
         })
     }
 
-    fn rendered(&self, alert: &Alert) -> Bytes {
+    fn rendered(&self, alert: &Alert) -> Result<Bytes, String> {
         let (title, fingerprint, occurred_at) =
             (title(alert), alert.fingerprint(), occurred_at(alert));
         let fields = Fields {
@@ -133,7 +133,7 @@ impl Webhook {
             details: alert.event.details.as_deref(),
         };
         let Some(template) = &self.template else {
-            return write(&fields, 1024);
+            return Ok(write(&fields, 1024));
         };
         // `RawValue` means something to serde_json alone.
         let fields =
@@ -141,10 +141,9 @@ impl Webhook {
         let rendered = template
             .get_template(TEMPLATE)
             .and_then(|template| template.render(minijinja::value::Serde(&fields)));
-        rendered.map_or_else(
-            |error| write(&serde_json::json!({ "error": error.to_string() }), 256),
-            Into::into,
-        )
+        rendered.map(Bytes::from).map_err(|error| {
+            format!("the body's template fails on this alert: {error}; fix it, and send it again")
+        })
     }
 }
 
@@ -153,7 +152,7 @@ impl HttpKind for Webhook {
         &self.endpoint
     }
 
-    fn body(&self, alert: &Alert) -> Bytes {
+    fn body(&self, alert: &Alert) -> Result<Bytes, String> {
         self.rendered(alert)
     }
 
@@ -258,7 +257,7 @@ mod tests {
     }
 
     fn text(webhook: &Webhook, alert: &Alert) -> String {
-        String::from_utf8(webhook.body(alert).to_vec()).unwrap()
+        String::from_utf8(webhook.body(alert).unwrap().to_vec()).unwrap()
     }
 
     #[test]
@@ -315,6 +314,14 @@ mod tests {
                 .headers()["content-type"],
             "text/plain"
         );
+    }
+
+    #[test]
+    fn template_that_fails_on_an_alert_renders_nothing() {
+        let body = Some("{ \"code\": {{ labels.absent.code }} }".into());
+        let webhook = Webhook::new(&config::Webhook { body, ..config() }).unwrap();
+        let why = webhook.body(&alert(Status::Trigger)).unwrap_err();
+        assert!(why.contains("template fails on this alert"), "{why}");
     }
 
     #[test]

@@ -42,7 +42,10 @@ pub(crate) trait HttpKind: Send + Sync + 'static {
     fn endpoint(&self) -> &Endpoint;
 
     /// Renders the body that tells the service of `alert`.
-    fn body(&self, alert: &Alert) -> Bytes;
+    ///
+    /// # Errors
+    /// The reason why it cannot: the alert is rejected, and nothing is sent.
+    fn body(&self, alert: &Alert) -> Result<Bytes, String>;
 
     /// Returns the request that carries the body of `alert`.
     fn render(&self, _alert: &Alert, body: Bytes) -> Request<Full<Bytes>> {
@@ -143,14 +146,20 @@ impl<K: HttpKind> OverHttp<K> {
 
 impl<K: HttpKind> Kind for OverHttp<K> {
     fn preview(&self, alert: &Alert) -> String {
-        let body = self.kind.body(alert);
-        self.mask()
-            .hide(&String::from_utf8_lossy(&body))
-            .into_owned()
+        let shown = match self.kind.body(alert) {
+            Ok(body) => String::from_utf8_lossy(&body).into_owned(),
+            Err(why) => format!("(nothing is sent, and the alert becomes a dead letter: {why})"),
+        };
+        self.mask().hide(&shown).into_owned()
     }
 
     fn send<'a>(&'a self, alert: &'a Alert) -> Sending<'a> {
-        Box::pin(self.send_once(self.kind.render(alert, self.kind.body(alert))))
+        Box::pin(async move {
+            match self.kind.body(alert) {
+                Ok(body) => self.send_once(self.kind.render(alert, body)).await,
+                Err(why) => Sent::unsent(self.mask().hide(&why).into_owned()),
+            }
+        })
     }
 }
 

@@ -42,8 +42,8 @@ impl HttpKind for Itoc360 {
         &self.endpoint
     }
 
-    fn body(&self, alert: &Alert) -> Bytes {
-        format::body(self.format, alert)
+    fn body(&self, alert: &Alert) -> Result<Bytes, String> {
+        Ok(format::body(self.format, alert))
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Outcome {
