@@ -20,6 +20,7 @@ mod crashes;
 mod disk;
 mod drills;
 mod exporting;
+mod fallback;
 mod github_payloads;
 mod guide;
 mod harness;

@@ -22,11 +22,14 @@ pub struct Health {
 pub struct Board {
     /// True while requests are accepted.
     pub ready: bool,
-    /// The reason why they are not; or something that the operator should look at.
+    /// The reason why they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// By name.
     pub destinations: BTreeMap<String, DestinationHealth>,
+    /// The reason why nothing can be stored, while that is so.
+    #[serde(skip)]
+    pub unstored: Option<String>,
 }
 
 /// The state of a destination.
@@ -100,6 +103,22 @@ impl Health {
             .send_modify(|board| (board.ready, board.note) = (ready, note));
     }
 
+    /// Sets the reason why nothing can be stored. Meanwhile the board says that no requests are
+    /// accepted. `why` is asked while the board is held, so that the latest state is shown.
+    pub fn set_unstored(&self, why: impl FnOnce() -> Option<String>) {
+        self.board.send_if_modified(|board| {
+            let why = why();
+            let changes = board.unstored != why;
+            board.unstored = why;
+            changes
+        });
+    }
+
+    /// Returns whether the board says that nothing can be stored.
+    pub fn is_unstored(&self) -> bool {
+        self.board.borrow().unstored.is_some()
+    }
+
     /// Sets the state of a destination.
     pub fn set_destination(&self, name: &str, health: DestinationHealth) {
         self.board
@@ -108,7 +127,12 @@ impl Health {
 
     /// Returns a snapshot of the board.
     pub fn read(&self) -> Board {
-        self.board.borrow().clone()
+        let mut board = self.board.borrow().clone();
+        if let (true, Some(why)) = (board.ready, &board.unstored) {
+            board.note = Some(format!("nothing can be stored: {why}"));
+            board.ready = false;
+        }
+        board
     }
 
     /// Returns a receiver that changes whenever something is written on the board.

@@ -49,6 +49,12 @@ pub struct Metrics {
     /// The first failed attempt since each destination accepted an alert: Unix time, 0 where none
     /// has failed.
     pub destination_failing_since: Family<DestinationLabel, Seconds>,
+    /// Alerts that wait for each destination.
+    pub destination_pending: Family<DestinationLabel, Gauge<i64, AtomicI64>>,
+    /// The age of the oldest of them; 0 where there is none.
+    pub destination_oldest_pending: Family<DestinationLabel, Seconds>,
+    /// Alerts that went to the fallback of a destination.
+    pub fallbacks: Family<FallbackLabels, Counter>,
     /// Alerts in the store, by state.
     pub alerts: Family<StateLabel, Gauge<i64, AtomicI64>>,
     /// Failed requests: stored for replay because their plugin failed.
@@ -162,6 +168,15 @@ pub struct DestinationStateLabels {
     pub state: &'static str,
 }
 
+/// A destination and its fallback.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FallbackLabels {
+    /// The destination's name.
+    pub destination: Arc<str>,
+    /// The name of its fallback.
+    pub fallback: Arc<str>,
+}
+
 /// The listener.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ListenerLabel {
@@ -222,6 +237,9 @@ impl Metrics {
             delivery_duration: Family::new_with_constructor(histogram),
             destination_failing_since: Family::default(),
             destination_state: Family::default(),
+            destination_pending: Family::default(),
+            destination_oldest_pending: Family::default(),
+            fallbacks: Family::default(),
             alerts: Family::default(),
             requests_failed: Gauge::default(),
             oldest_undelivered: Seconds::default(),
@@ -307,6 +325,17 @@ impl Metrics {
             Unit::Seconds,
             self.delivery_duration.clone(),
         );
+        let help = "Alerts that went to the fallback of a destination, because it did not take them in time or rejected them";
+        r.register("fallbacks", help, self.fallbacks.clone());
+        let help = "Alerts that wait for a destination";
+        r.register(
+            "destination_pending",
+            help,
+            self.destination_pending.clone(),
+        );
+        let help = "The age of the oldest alert that waits for a destination, 0 where none does";
+        let oldest = self.destination_oldest_pending.clone();
+        r.register_with_unit("destination_oldest_pending", help, Unit::Seconds, oldest);
         let help = "1 for the state that the destination is in";
         r.register("destination_state", help, self.destination_state.clone());
         let help = "The first failed attempt since the destination accepted an alert, in Unix time; 0 where none has failed";

@@ -194,12 +194,22 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
             writeln!(out, "          {}{own}", clean(&alert.state))?;
         }
         for delivery in &alert.deliveries {
-            writeln!(
+            write!(
                 out,
                 "          {} for destination {}{own}",
                 clean(&delivery.state),
                 clean(&delivery.destination)
             )?;
+            if let (Some(first), Some(reason)) = (&delivery.fallback_for, &delivery.fallback_reason)
+            {
+                write!(
+                    out,
+                    ", the fallback for {} ({})",
+                    clean(first),
+                    clean(reason)
+                )?;
+            }
+            writeln!(out)?;
         }
         if let Some(note) = &alert.note {
             writeln!(out, "          {}", clean(note))?;

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::destination::Written;
 use super::problem::Span;
 use super::quantity::size_text;
 use super::raw::Table;
 use super::reading::Reading;
 use super::{
-    Config, Destination, Gateway, Limits, Source, destination, gateway, limits, name, retention,
-    source,
+    Config, Gateway, Limits, Source, destination, gateway, limits, name, retention, source,
 };
+
+/// The most destinations that one alert may have, fallbacks included; the store has room for so many.
+pub(crate) const DELIVERIES_PER_ALERT: usize = 16;
 
 /// The tables that a configuration is made of.
 const SECTIONS: [&str; 5] = ["gateway", "retention", "limits", "destinations", "sources"];
@@ -80,8 +83,10 @@ pub(super) fn assemble<'t>(
         .collect();
     let destinations: Vec<_> = destinations
         .into_iter()
-        .map(|(name, table)| (table.span.clone(), destination::read(name, table)))
+        .map(|(name, table)| destination::read(name, table, &names))
         .collect();
+    destination::check_fallbacks(&destinations, reading);
+    leave_places(&sources, &destinations, reading);
     warn_of_long_urls(&sources, &gateway, reading);
     warn_of_hidden_clients(&sources, &gateway, reading);
     make_room(&sources, &mut gateway, reading);
@@ -97,7 +102,7 @@ pub(super) fn assemble<'t>(
         retention,
         destinations: destinations
             .into_iter()
-            .filter_map(|(_, destination)| destination)
+            .filter_map(|one| one.destination)
             .collect(),
         sources: sources
             .into_iter()
@@ -237,28 +242,58 @@ fn make_room(sources: &[(Span, Option<Source>)], gateway: &mut Gateway, reading:
     }
 }
 
+/// An alert has so many deliveries at most, those to fallbacks included.
+fn leave_places(
+    sources: &[(Span, Option<Source>)],
+    destinations: &[Written<'_>],
+    reading: &Reading<'_>,
+) {
+    let places = |names: &Vec<String>| -> usize {
+        let each = names
+            .iter()
+            .map(|name| destination::places(destinations, name));
+        each.sum()
+    };
+    for (span, source) in sources {
+        let Some(source) = source else { continue };
+        let chosen = source
+            .rules
+            .iter()
+            .filter_map(|rule| rule.destinations.as_ref());
+        let most = chosen.chain([&source.destinations]).map(places).max();
+        let most = most.unwrap_or_default();
+        if most > DELIVERIES_PER_ALERT {
+            let found = format!(
+                "an alert of [sources.{}] may have {most} deliveries with those to fallbacks, and {DELIVERIES_PER_ALERT} are the most",
+                source.name
+            );
+            let help = "name fewer destinations, or shorten the chain of fallbacks";
+            reading.problem(span.clone(), found, help);
+        }
+    }
+}
+
 fn warn_of_idle_destinations(
-    destinations: &[(Span, Option<Destination>)],
+    destinations: &[Written<'_>],
     sources: &[(Span, Option<Source>)],
     operator: Option<&str>,
     reading: &Reading<'_>,
 ) {
-    for (span, destination) in destinations {
-        let Some(destination) = destination else {
-            continue;
-        };
+    for Written { name, span, .. } in destinations {
         // A source whose destination could not be read may send to this one.
         let used = |(_, source): &(_, Option<Source>)| {
-            source.as_ref().is_none_or(|source| {
-                source.sends_to(&destination.name) || source.destination.is_empty()
-            })
+            source
+                .as_ref()
+                .is_none_or(|source| source.sends_to(name) || source.destinations.is_empty())
         };
-        if !sources.iter().any(used) && operator != Some(&destination.name) {
-            let found = format!("no source sends to [destinations.{}]", destination.name);
+        let stands_in = |one: &Written<'_>| one.fallback.as_ref().is_some_and(|one| one.0 == *name);
+        let is_used = sources.iter().any(used) || destinations.iter().any(stands_in);
+        if !is_used && operator != Some(*name) {
+            let found = format!("no source sends to [destinations.{name}]");
             reading.warning(
                 span.clone(),
                 found,
-                format!("write destination = {:?} in a source", destination.name),
+                format!("write destination = {name:?} in a source"),
             );
         }
     }

@@ -45,8 +45,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use admin::{ADMIN, Admin};
+pub(crate) use assemble::DELIVERIES_PER_ALERT;
 pub use destination::{
-    CONCURRENCY, Destination, DestinationKind, Format, ITOC360_URL, Network, TIMEOUT, Webhook,
+    CONCURRENCY, Destination, DestinationKind, FALLBACK_AFTER, Fallback, Format, ITOC360_URL,
+    Network, TIMEOUT, Webhook,
 };
 pub use flaw::{Flaw, secret_flaw};
 pub use gateway::{Gateway, LISTEN, Listen, MEMORY, SHUTDOWN_GRACE};

@@ -31,8 +31,8 @@ pub struct Source {
     pub plugin: PluginRef,
     /// The line of the configuration that names the plugin.
     pub plugin_position: Position,
-    /// The name of the destination that its alerts go to. It exists.
-    pub destination: String,
+    /// The names of the destinations that its alerts go to. They exist.
+    pub destinations: Vec<String>,
     /// The networks from which requests are taken; none where it takes them from anywhere.
     pub clients: Networks,
     /// Any one of these proves the sender; empty where the plugin proves it by itself.
@@ -76,7 +76,14 @@ impl Source {
             .iter()
             .filter_map(|rule| rule.destinations.as_ref())
             .flatten();
-        self.destination == destination || chosen.into_iter().any(|name| name == destination)
+        let mut names = self.destinations.iter().chain(chosen);
+        names.any(|name| name == destination)
+    }
+
+    /// Returns the destination of internal alerts about this source, where no other is configured
+    /// for those: the first one.
+    pub fn destination(&self) -> &str {
+        self.destinations.first().map_or("", String::as_str)
     }
 
     /// Returns the URL at which senders reach this source: `<public_url>/in/<name>`.
@@ -108,8 +115,8 @@ pub(super) fn read(
         "destination = {:?}",
         destinations.first().unwrap_or(&"itoc360")
     );
-    let destination = table.required("destination", example, |value| {
-        name::of_destination(&value, destinations)
+    let chosen = table.required("destination", example, |value| {
+        name::of_destinations(&value, destinations)
     });
     let clients = table.optional("clients", Networks::default(), |value| {
         value.networks("54.172.60.0/23")
@@ -133,7 +140,7 @@ pub(super) fn read(
         name: name.to_owned(),
         plugin,
         plugin_position,
-        destination: destination.unwrap_or_default(),
+        destinations: chosen.unwrap_or_default(),
         clients: clients.unwrap_or_default(),
         // One that cannot be read is there nevertheless.
         tokens: tokens.unwrap_or_else(|| vec![Secret::new("unreadable")]),

@@ -11,7 +11,9 @@
 //! A crash between the destination's answer and the commit of the settlement sends the alert again,
 //! with the same fingerprint: the destination updates the alert that is open and opens none.
 
+mod backlog;
 mod breaker;
+mod fallback;
 mod limiter;
 mod settle;
 #[cfg(test)]
@@ -32,9 +34,10 @@ use crate::destinations::{Destination, Sent};
 use crate::health::{DestinationHealth, DestinationState, Health};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, Metrics};
-use crate::store::{Due, Store, StoreError};
+use crate::store::{Due, Settlement, Store, StoreError};
 
 use breaker::{CircuitBreaker, State};
+use fallback::FallbackTimer;
 use settle::Settled;
 use window::PrefetchWindow;
 
@@ -111,6 +114,11 @@ impl Delivery {
         let mut sending: JoinSet<Attempt> = JoinSet::new();
         let mut settling: JoinSet<Settled> = JoinSet::new();
         let mut waking: JoinSet<()> = JoinSet::new();
+        let mut timer = self.timer();
+        backlog::set(&self.metrics, &self.name, 0, 0.0);
+        let (name, store) = (Arc::clone(&self.name), self.store.clone());
+        let mut showing = JoinSet::new();
+        showing.spawn(backlog::show(name, store, self.metrics.clone()));
         loop {
             // At each turn: a destination that takes nothing is reported after a time, whether or
             // not it is tried meanwhile.
@@ -142,6 +150,9 @@ impl Delivery {
                 Some(Ok(settled)) = settling.join_next() => self.settled(settled),
                 // The window finds what is due by the commits.
                 Some(_) = waking.join_next() => {}
+                Some(Err(error)) = timer.join_next() => {
+                    tracing::error!(%error, destination = &*self.name, "the fallback's timer panicked");
+                }
                 () = self.window.refilled() => {}
                 () = tokio::time::sleep(wake) => {}
                 () = stop.cancelled() => break,
@@ -151,6 +162,17 @@ impl Delivery {
             self.ended(attempt, &mut settling);
         }
         while settling.join_next().await.is_some() {}
+    }
+
+    /// Starts the timer of the fallback, where there is one.
+    fn timer(&self) -> JoinSet<()> {
+        let mut timer = JoinSet::new();
+        if let Some(fallback) = self.destination.fallback() {
+            let (store, metrics) = (self.store.clone(), self.metrics.clone());
+            let one = FallbackTimer::new(Arc::clone(&self.name), fallback.clone(), store, metrics);
+            timer.spawn(one.run());
+        }
+        timer
     }
 
     /// Counts an attempt, teaches the breaker, and has the outcome written down.
@@ -182,14 +204,20 @@ impl Delivery {
             .breaker
             .record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
         let now_ms = self.store.clock().now_ms();
-        let settlement = settle::settlement(
-            attempt,
-            poison,
-            now_ms,
-            &mut self.rng,
-            &self.name,
-            &self.throttle,
-        );
+        let settlement = Settlement {
+            fallback: self
+                .destination
+                .fallback()
+                .map(|one| one.destination.clone()),
+            ..settle::settlement(
+                attempt,
+                poison,
+                now_ms,
+                &mut self.rng,
+                &self.name,
+                &self.throttle,
+            )
+        };
         settling.spawn(settle::write_down(self.store.clone(), settlement));
     }
 
@@ -220,8 +248,21 @@ impl Delivery {
             written,
         }: Settled,
     ) {
-        let Err(error) = written else {
-            return self.window.settled(alert, pending);
+        let error = match written {
+            Ok(fell_back) => {
+                if fell_back && let Some(fallback) = self.destination.fallback() {
+                    let why = "its destination rejected it";
+                    fallback::note(
+                        &self.metrics,
+                        &self.throttle,
+                        (&self.name, fallback),
+                        1,
+                        why,
+                    );
+                }
+                return self.window.settled(alert, pending);
+            }
+            Err(error) => error,
         };
         let destination = &*self.name;
         if let Some(suppressed) = self.throttle.due(destination, "unwritten") {

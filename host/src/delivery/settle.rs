@@ -76,6 +76,7 @@ pub fn settlement(
         answer,
         due_at: now_ms + wait.as_millis() as i64,
         not_before: asked.map_or(0, |asked| now_ms + asked.as_millis() as i64),
+        fallback: None,
     }
 }
 
@@ -116,6 +117,7 @@ pub fn dead_letter(
         answer: None,
         due_at: 0,
         not_before: 0,
+        fallback: None,
     }
 }
 
@@ -148,9 +150,9 @@ pub struct Settled {
     pub alert: i64,
     /// True if the alert is to be sent again.
     pub pending: bool,
-    /// True if the store has the outcome. Where not, the alert must not be touched again by this
-    /// process.
-    pub written: Result<(), StoreError>,
+    /// True if the alert went to a fallback with its outcome. Where the store does not have that, the
+    /// alert must not be touched again by this process.
+    pub written: Result<bool, StoreError>,
 }
 
 /// Has the store keep a settlement, however long the disk takes to recover: a lost outcome is an
@@ -172,7 +174,7 @@ pub async fn write_down(store: Store, settlement: Settlement) -> Settled {
             Err(StoreError::Damaged(_)) if damaged < DAMAGED => {}
             // A row that cannot be written never can: another try would take a place from those
             // that can.
-            Ok(()) | Err(StoreError::Closed | StoreError::Row(_) | StoreError::Damaged(_)) => {
+            Ok(_) | Err(StoreError::Closed | StoreError::Row(_) | StoreError::Damaged(_)) => {
                 return Settled {
                     alert: settlement.delivery,
                     pending,
@@ -209,6 +211,7 @@ mod tests {
             answer: None,
             due_at: 0,
             not_before: 0,
+            fallback: None,
         }
     }
 

@@ -361,6 +361,7 @@ pub(super) mod tests {
             answer: None,
             due_at,
             not_before: 0,
+            fallback: None,
         };
         store.settle(settlement).await.unwrap();
         // The plugin, the request and this: when the last of them was announced, nothing more will

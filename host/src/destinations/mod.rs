@@ -43,6 +43,7 @@ use webhook::Webhook;
 #[derive(Debug, Clone)]
 pub struct Destination {
     kind: Arc<dyn Kind>,
+    fallback: Option<config::Fallback>,
 }
 
 impl Destination {
@@ -51,6 +52,13 @@ impl Destination {
     /// # Errors
     /// The configuration names something that can never be sent to.
     pub fn new(config: &config::Destination) -> Result<Self, NotUsable> {
+        Ok(Self {
+            fallback: config.fallback.clone(),
+            ..Self::of_kind(config)?
+        })
+    }
+
+    fn of_kind(config: &config::Destination) -> Result<Self, NotUsable> {
         match &config.kind {
             DestinationKind::Itoc360 { url, token, format } => {
                 Self::http(Itoc360::new(url.clone(), token.expose(), *format)?, config)
@@ -89,7 +97,13 @@ impl Destination {
     ) -> Result<Self, NotUsable> {
         Ok(Self {
             kind: Arc::new(OverHttp::new(kind, pool, timeout)?),
+            fallback: None,
         })
+    }
+
+    /// Returns the destination that gets what this one does not take.
+    pub fn fallback(&self) -> Option<&config::Fallback> {
+        self.fallback.as_ref()
     }
 
     /// Returns the message for an alert as people may see it, without secrets.

@@ -178,7 +178,7 @@ pub(super) fn prepare(
         };
         let destinations = decision
             .destinations
-            .unwrap_or_else(|| vec![source.destination.to_string()]);
+            .unwrap_or_else(|| source.configured.destinations.clone());
         let alert = NewAlert::new(&alert, destinations).map_err(|error| error.to_string())?;
         Ok(match decision.dropped_by {
             Some(rule) => alert.ignored(format!("dropped by rule {rule} of its source")),

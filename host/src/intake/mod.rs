@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
@@ -36,7 +36,7 @@ use crate::log_throttle::LogThrottle;
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
 use crate::policy::Policy;
 use crate::sources::{ReadError, Source};
-use crate::store::{Notice, PluginId, Store, StoreError};
+use crate::store::{Notice, PluginId, Store};
 use conditions::Condition;
 use notes::Reasons;
 
@@ -54,8 +54,6 @@ pub struct Intake {
     public_path: String,
     store: Store,
     health: Health,
-    /// True if the last request that was to be kept could not be.
-    failing: Mutex<bool>,
     metrics: Metrics,
     throttle: LogThrottle,
 }
@@ -99,18 +97,13 @@ impl Intake {
         metrics: Metrics,
     ) -> Self {
         let (sources, admission) = (RwLock::default(), Admission::within(memory));
-        let (public_path, failing, throttle) = (
-            public_path.to_owned(),
-            Mutex::default(),
-            LogThrottle::default(),
-        );
+        let (public_path, throttle) = (public_path.to_owned(), LogThrottle::default());
         Self {
             sources,
             admission,
             public_path,
             store,
             health,
-            failing,
             metrics,
             throttle,
         }
@@ -277,22 +270,16 @@ impl Intake {
         answer
     }
 
-    /// Tells `/readyz` whether requests can be kept. A disk that fails is only noted: were the
-    /// gateway called unready, a proxy might send it nothing more, and only a request can find out
-    /// that the disk is well again.
+    /// Tells `/readyz` whether requests can be kept. A proxy may send nothing more to a gateway that
+    /// is not ready; then the monitor's probe finds out that the disk is well again.
     fn tell(&self, ending: &Ending) {
-        let failure = match ending {
-            Ending::Store(error) => Some(error),
-            Ending::Accepted { .. } | Ending::Kept => None,
-            _ => return,
+        let may_have_changed = match ending {
+            Ending::Store(_) => true,
+            Ending::Accepted { .. } | Ending::Kept => self.health.is_unstored(),
+            _ => false,
         };
-        // Held until it is told, or two requests at a time could leave what the earlier one found.
-        let mut failing = self.failing.lock();
-        if *failing != failure.is_some() {
-            *failing = failure.is_some();
-            let ready = !matches!(failure, Some(StoreError::Closed));
-            self.health
-                .set_ready(ready, failure.map(ToString::to_string));
+        if may_have_changed {
+            self.health.set_unstored(|| self.store.unstored());
         }
     }
 

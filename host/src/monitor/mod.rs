@@ -161,6 +161,7 @@ impl Monitor {
                 self.learn(&shown, now);
             }
             let in_trouble = trouble.borrow_and_update().lasts;
+            self.health.set_unstored(|| self.store.unstored());
             if write_at <= now || self.heartbeats.is_outdated() {
                 unless_written(self.write(in_trouble).await);
                 write_at = now + WRITE;

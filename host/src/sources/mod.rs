@@ -38,7 +38,7 @@ pub struct Source {
     pub name: Arc<str>,
     /// The URL for its senders: `<public_url>/in/<name>`.
     pub url: String,
-    /// The destination of its alerts.
+    /// The destination of internal alerts about it; its own go to all that are configured.
     pub destination: Arc<str>,
     /// The plugin that reads its requests.
     pub plugin: Plugin,
@@ -95,7 +95,7 @@ impl Source {
         Self {
             name: source.name.as_str().into(),
             url: source.url(&config.gateway.public_url),
-            destination: source.destination.as_str().into(),
+            destination: source.destination().into(),
             plugin: plugin.clone(),
             mask: Mask::new(&source.tokens),
             verifier: Verifier::new(proof, source.settings.json().get()),

@@ -163,6 +163,8 @@ pub fn insert(
                 priority,
                 resolves: alert.resolves,
                 attempts: 0,
+                since: now_ms,
+                fell_back: false,
             },
             now_ms,
         )?;
@@ -181,6 +183,10 @@ pub struct Pending {
     pub resolves: bool,
     /// The number of earlier attempts.
     pub attempts: i64,
+    /// The time since when it waits, by the store's clock.
+    pub since: i64,
+    /// True if it is not to go to the fallback of its destination.
+    pub fell_back: bool,
 }
 
 /// Adds a delivery to the queue, due since `due_at`; or behind the others of its ordering key,
@@ -195,6 +201,8 @@ pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<()
         priority,
         resolves,
         attempts,
+        since,
+        fell_back,
     } = pending;
     let mut select = step.transaction.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM queue WHERE ordering_key = ?1 AND destination = ?2),
@@ -216,8 +224,8 @@ pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<()
     }
     step.transaction
         .prepare_cached(
-            "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts, since, fell_back)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             delivery,
@@ -226,7 +234,9 @@ pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<()
             ordering_key,
             urgency,
             (!is_busy).then_some(due_at),
-            attempts
+            attempts,
+            since,
+            fell_back
         ])?;
     step.totals.pending += 1;
     Ok(())

@@ -13,6 +13,7 @@ use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, request_id_text};
 use super::jobs::{self, Job};
 use super::{StoreError, schema};
 use crate::alert::Alert;
+use crate::alert::fallback::{self, Reason};
 use crate::clock::{LONGEST_WAIT, rfc3339};
 use crate::config::OWN_SOURCE;
 
@@ -91,30 +92,69 @@ pub(super) const WAITING_FOR: &str = "WITH RECURSIVE waiting (number) AS (
 /// to come due and was never tried, as that was due when it came in.
 pub fn bring_back(connection: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
-    let ahead: Vec<i64> = transaction
-        .prepare("SELECT id FROM queue WHERE due_at > ?1 AND (due_at > ?1 + ?2 OR attempts = 0)")?
-        .query_map(params![now_ms, LONGEST_WAIT.as_millis() as i64], |row| {
-            row.get(0)
-        })?
-        .collect::<Result<_, _>>()?;
+    let ahead = later_than(
+        &transaction,
+        "SELECT id FROM queue WHERE due_at > ?1 AND (due_at > ?1 + ?2 OR attempts = 0)",
+        params![now_ms, LONGEST_WAIT.as_millis() as i64],
+    )?;
+    set_back(
+        &transaction,
+        "UPDATE queue SET due_at = ? WHERE id = ?",
+        &ahead,
+        now_ms,
+    )?;
     let deliveries = ahead.len();
-    let mut update = transaction.prepare("UPDATE queue SET due_at = ? WHERE id = ?")?;
-    for id in ahead {
-        match update.execute([now_ms, id]).map_err(StoreError::from) {
-            // Nothing can be changed in it. It waits, and holds nothing up.
-            Err(StoreError::Row(why)) => {
-                tracing::warn!(delivery = id, why, "an alert that is due too late stays so")
-            }
-            done => drop(done?),
-        }
-    }
-    drop(update);
+    // By destination, so that only what is to be changed is read.
+    let ahead = later_than(
+        &transaction,
+        "SELECT q.id FROM destinations d CROSS JOIN (SELECT 0 AS fell_back UNION ALL SELECT 1) f
+         CROSS JOIN queue q INDEXED BY queue_since
+         ON q.destination = d.id AND q.fell_back = f.fell_back AND q.since > ?1",
+        params![now_ms],
+    )?;
+    set_back(
+        &transaction,
+        "UPDATE queue SET since = ? WHERE id = ?",
+        &ahead,
+        now_ms,
+    )?;
     transaction.commit()?;
     if deliveries > 0 {
         tracing::warn!(
             deliveries,
             "alerts were due in the future: the machine's clock was set back; they are due now"
         );
+    }
+    Ok(())
+}
+
+/// Returns the deliveries whose times are later than they can be.
+fn later_than(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    params: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<i64>, StoreError> {
+    let mut select = transaction.prepare(sql)?;
+    let rows = select.query_map(params, |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Sets a time of deliveries to `now_ms`.
+fn set_back(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    deliveries: &[i64],
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let mut update = transaction.prepare(sql)?;
+    for id in deliveries {
+        match update.execute([now_ms, *id]).map_err(StoreError::from) {
+            // Nothing can be changed in it. It waits, and holds nothing up.
+            Err(StoreError::Row(why)) => {
+                tracing::warn!(delivery = id, why, "an alert whose time is wrong keeps it")
+            }
+            done => drop(done?),
+        }
     }
     Ok(())
 }
@@ -161,9 +201,11 @@ impl DueReader {
         };
         let ids = queued.order(limit, &mut self.places, &mut self.turns)?;
         let mut rows = transaction.prepare_cached(
-            "SELECT q.attempts, s.name, r.id, r.received_at, e.json, q.priority
+            "SELECT q.attempts, s.name, r.id, r.received_at, e.json, q.priority, f.reason, d.name
              FROM queue q JOIN alerts a ON a.id = q.id / ?3 JOIN sources s ON s.id = a.source
-             JOIN events e ON e.alert = a.id JOIN requests r ON r.seq = a.id / ?2 WHERE q.id = ?1",
+             JOIN events e ON e.alert = a.id JOIN requests r ON r.seq = a.id / ?2
+             LEFT JOIN fallbacks f ON f.id = q.id LEFT JOIN destinations d ON d.id = f.destination
+             WHERE q.id = ?1",
         )?;
         let (mut due, mut suspected, mut bytes) = (Vec::with_capacity(ids.len()), None, 0);
         for id in ids {
@@ -175,7 +217,13 @@ impl DueReader {
                 params![id, ALERTS_PER_REQUEST as i64, DELIVERIES_PER_ALERT as i64],
                 |row| {
                     let received_at = rfc3339(row.get(3)?);
-                    let (event, bytes) = (super::event(row, 4)?, row.get_ref(4)?.as_bytes()?.len());
+                    let bytes = row.get_ref(4)?.as_bytes()?.len();
+                    let mut event = super::event(row, 4)?;
+                    if let Some(reason) = row.get::<_, Option<String>>(6)? {
+                        let stands_for: Option<String> = row.get(7)?;
+                        let stands_for = stands_for.as_deref().unwrap_or("another destination");
+                        fallback::mark(&mut event, Reason::of(&reason), stands_for);
+                    }
                     let request = request_id_text(row.get_ref(2)?.as_blob()?);
                     let alert = Alert {
                         source: row.get(1)?,
@@ -297,6 +345,32 @@ impl DueReader {
             earliest = [earliest, found].into_iter().flatten().min();
         }
         Ok(earliest)
+    }
+
+    /// Returns the time since when the oldest alert waits for `destination` that has not gone to its
+    /// fallback: Unix milliseconds on the store's clock.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn not_fallen_back_since(&self, destination: &str) -> Result<Option<i64>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT min(since) FROM queue INDEXED BY queue_since
+             WHERE destination = (SELECT id FROM destinations WHERE name = ?) AND fell_back = 0",
+        )?;
+        Ok(statement.query_row([destination], |row| row.get(0))?)
+    }
+
+    /// Returns the number of alerts that wait for `destination`, and since when the oldest of them
+    /// does: Unix milliseconds on the store's clock. It looks at all that wait.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn backlog(&self, destination: &str) -> Result<(i64, Option<i64>), StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*), min(since) FROM queue INDEXED BY queue_since
+             WHERE destination = (SELECT id FROM destinations WHERE name = ?)",
+        )?;
+        Ok(statement.query_row([destination], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 
     /// Returns the time when the oldest request with an undelivered, pending alert came in: Unix

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -11,6 +12,7 @@ use super::audit::{Audit, Entry};
 use super::closing::Closing;
 use super::command::{Command, queued};
 use super::dismiss::{Dismiss, Dismissed};
+use super::fallback::FallBack;
 use super::files::{self, Place};
 use super::internal::{Forget, Tell};
 use super::jobs::Job;
@@ -147,11 +149,11 @@ impl Store {
     }
 
     /// Keeps the outcome of an attempt at delivery, and makes the next delivery of the ordering key
-    /// due where this one is settled.
+    /// due where this one is settled. Returns whether the alert went to a fallback with it.
     ///
     /// # Errors
     /// What the disk said; the delivery is then as it was before the attempt.
-    pub async fn settle(&self, settlement: Settlement) -> Result<(), StoreError> {
+    pub async fn settle(&self, settlement: Settlement) -> Result<bool, StoreError> {
         self.ask(Settle {
             settlement,
             now_ms: self.clock.now_ms(),
@@ -181,6 +183,36 @@ impl Store {
         }
     }
 
+    /// Sends to `fallback` what `destination` has not taken within `after`, each alert once. Returns
+    /// the number of these alerts.
+    ///
+    /// # Errors
+    /// What the disk said; some may have gone already.
+    pub async fn fall_back(
+        &self,
+        destination: &str,
+        fallback: &str,
+        after: Duration,
+    ) -> Result<usize, StoreError> {
+        let mut deliveries = 0;
+        loop {
+            let now_ms = self.clock.now_ms();
+            let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+            let fell_back = self
+                .ask(FallBack {
+                    destination: destination.to_owned(),
+                    fallback: fallback.to_owned(),
+                    since_ms: now_ms.saturating_sub(after_ms),
+                    now_ms,
+                })
+                .await?;
+            deliveries += fell_back.deliveries;
+            if !fell_back.more {
+                return Ok(deliveries);
+            }
+        }
+    }
+
     /// Keeps what a second reading of a failed request came to, and takes the job off the list.
     ///
     /// # Errors
@@ -202,6 +234,7 @@ impl Store {
         self.ask(Requeue {
             job,
             wall_ms: wall_ms(),
+            now_ms: self.clock.now_ms(),
         })
         .await
     }
@@ -280,6 +313,13 @@ impl Store {
     /// Changes with every commit that the disk does not take, and when it takes one again.
     pub fn trouble(&self) -> watch::Receiver<Trouble> {
         self.signals.trouble.subscribe()
+    }
+
+    /// Returns the error of the last commit, where the disk did not take it.
+    pub fn unstored(&self) -> Option<String> {
+        let trouble = self.signals.trouble.borrow();
+        let said = trouble.said.as_ref().filter(|_| trouble.lasts);
+        said.map(ToString::to_string)
     }
 
     /// Takes down that the caller has waited too long for an answer: a disk that hangs says nothing

@@ -78,6 +78,21 @@ pub struct Line {
     pub repeated: i64,
     /// The time when it came again last: RFC 3339.
     pub last_at: Option<String>,
+    /// The destinations that have accepted it, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<ListedReceipt>,
+}
+
+/// A destination that has accepted an alert.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListedReceipt {
+    /// The destination.
+    pub destination: String,
+    /// Its id of the event; empty where it gives none.
+    pub receipt: String,
+    /// The destination that it stands in for, where it is the fallback of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_for: Option<String>,
 }
 
 /// A kept request and all that came of it: the chain from the sender to the receipt.
@@ -169,6 +184,13 @@ pub struct DeliveryRecord {
     /// The time when it is tried next: RFC 3339. Absent where it is settled, or behind another with
     /// the same key.
     pub due_at: Option<String>,
+    /// The destination that it stands in for, where it is the fallback of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_for: Option<String>,
+    /// The reason for that: `late`, `rejected`; `taken` tells the fallback that the other one has
+    /// the alert after all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_reason: Option<String>,
 }
 
 /// One attempt at delivery.
@@ -334,7 +356,8 @@ impl History {
                      WHERE delivery BETWEEN ?1 AND ?2 AND delivery NOT IN (SELECT id FROM queue WHERE id BETWEEN ?1 AND ?2)
                      AND delivery NOT IN (SELECT id FROM dead WHERE id BETWEEN ?1 AND ?2)
                      AND n = (SELECT max(n) FROM attempts l WHERE l.delivery = t.delivery))
-             SELECT name, state, due_at FROM deliveries x JOIN destinations d ON d.id = destination ORDER BY x.id",
+             SELECT d.name, state, due_at, o.name, f.reason FROM deliveries x JOIN destinations d ON d.id = x.destination
+             LEFT JOIN fallbacks f ON f.id = x.id LEFT JOIN destinations o ON o.id = f.destination ORDER BY x.id",
         )?;
         let rows = statement.query_map(delivery_ids(id), |row| {
             let due_at = row.get::<_, Option<i64>>(2)?.map(rfc3339);
@@ -342,6 +365,8 @@ impl History {
                 destination: row.get(0)?,
                 state: row.get(1)?,
                 due_at,
+                fallback_for: row.get(3)?,
+                fallback_reason: row.get(4)?,
             })
         })?;
         alert.deliveries = rows.collect::<Result<_, _>>()?;

@@ -13,7 +13,7 @@ pub const ALERTS_PER_REQUEST: usize = 1024;
 
 /// The most destinations that one alert may have; the distance between the ids of two alerts' first
 /// deliveries.
-pub const DELIVERIES_PER_ALERT: usize = 16;
+pub const DELIVERIES_PER_ALERT: usize = crate::config::DELIVERIES_PER_ALERT;
 
 /// An event id of more bytes than this is kept as its hash.
 const LONG_EVENT_ID: usize = 64;

@@ -52,6 +52,9 @@
 //! source and priority of which something waits, however long the backlog and however many alerts
 //! share a key. A head is as urgent as the most urgent one behind it.
 //!
+//! What a destination does not take in time goes to its fallback as well: a delivery more, at the
+//! next place of the alert's range, which `fallbacks` tells from the others.
+//!
 //! An internal alert is an alert like any other. That its plugin failed on a request is kept with
 //! the request, in one transaction, at the last place of its range; anything else hangs on a
 //! request that nobody sent.
@@ -101,6 +104,7 @@ mod command;
 mod dismiss;
 mod due;
 mod error;
+mod fallback;
 mod files;
 mod functions;
 mod handle;
@@ -139,7 +143,8 @@ pub use due::{DAMAGED, Due, DueReader, READ_BYTES, SHARE, Unreadable};
 pub use error::StoreError;
 pub use handle::{Options, Store};
 pub use history::{
-    AlertRecord, AttemptRecord, DeliveryRecord, Filter, History, Line, ListedState, RequestRecord,
+    AlertRecord, AttemptRecord, DeliveryRecord, Filter, History, Line, ListedReceipt, ListedState,
+    RequestRecord,
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
 pub use jobs::{Job, JobKind, JobTarget, ask as ask_for};

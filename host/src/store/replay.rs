@@ -38,11 +38,12 @@ pub struct FinishReplay {
     pub now_ms: i64,
 }
 
-/// Sends dead letters again, at `wall_ms` on the machine's clock.
+/// Sends dead letters again, at `wall_ms` on the machine's clock and `now_ms` on the store's.
 #[derive(Debug)]
 pub struct Requeue {
     pub job: Job,
     pub wall_ms: i64,
+    pub now_ms: i64,
 }
 
 impl Command for FinishReplay {
@@ -101,17 +102,22 @@ impl Command for Requeue {
         let mut delete = step
             .transaction
             .prepare_cached("DELETE FROM dead WHERE id = ?")?;
-        for pending in &dead {
-            delete.execute([pending.delivery])?;
+        let count = dead.len();
+        for letter in dead {
+            delete.execute([letter.delivery])?;
             // Behind a younger one of its ordering key that is already on its way, an old one
             // waits; else it is the head.
-            enqueue(step, pending, 0)?;
+            let pending = Pending {
+                since: self.now_ms,
+                ..letter
+            };
+            enqueue(step, &pending, 0)?;
         }
-        step.totals.dead -= dead.len() as i64;
-        if dead.len() < BATCH {
+        step.totals.dead -= count as i64;
+        if count < BATCH {
             done(step, self.job.id)?;
         }
-        Ok(dead.len())
+        Ok(count)
     }
 }
 
@@ -125,7 +131,8 @@ pub fn dead_letters(step: &Step<'_>, job: &Job, wall_ms: i64) -> Result<Vec<Pend
     };
     let mut select = step.transaction.prepare_cached(
         "SELECT dead.id, dead.destination, a.source, a.ordering_key, a.priority,
-                (SELECT ifnull(max(n), 0) FROM attempts t WHERE t.delivery = dead.id)
+                (SELECT ifnull(max(n), 0) FROM attempts t WHERE t.delivery = dead.id),
+                EXISTS (SELECT 1 FROM fallbacks f WHERE f.id = dead.id AND reason = 'taken')
          FROM dead JOIN alerts a ON a.id = dead.id / ?6
          WHERE dead.id BETWEEN ?1 AND ?2
          AND (SELECT at <= (SELECT asked_at FROM jobs WHERE id = ?3) OR at > ?5
@@ -150,6 +157,8 @@ pub fn dead_letters(step: &Step<'_>, job: &Job, wall_ms: i64) -> Result<Vec<Pend
                 priority: row.get(4)?,
                 resolves: false,
                 attempts: row.get(5)?,
+                since: 0,
+                fell_back: row.get(6)?,
             })
         },
     )?;

@@ -5,8 +5,10 @@ use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
 use super::command::Command;
+use super::fallback::{self, To};
 use super::step::Step;
 use crate::alert::Outcome;
+use crate::alert::fallback::Reason;
 
 /// The outcome of one attempt at one delivery, as it is written down.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct Settlement {
     /// The time before which the destination asked not to be sent it again, on the same clock; 0
     /// where it did not.
     pub not_before: i64,
+    /// The destination that gets an alert which this one rejects for good.
+    pub fallback: Option<String>,
 }
 
 /// Settles an attempt that ended at `now_ms`, on the store's clock.
@@ -43,9 +47,10 @@ pub struct Settle {
 const ATTEMPTS: &str = "CASE WHEN attempts BETWEEN 0 AND 1000000000 THEN attempts ELSE 0 END + 1";
 
 impl Command for Settle {
-    type Output = ();
+    /// True if the alert went to a fallback.
+    type Output = bool;
 
-    fn run(&self, step: &mut Step<'_>) -> Result<(), StoreError> {
+    fn run(&self, step: &mut Step<'_>) -> Result<bool, StoreError> {
         let Settlement {
             delivery,
             at,
@@ -56,9 +61,15 @@ impl Command for Settle {
             ..
         } = &self.settlement;
         // Only what is pending is attempted, and only its attempt settles it.
-        let Some((n, ordering_key, destination)) = take(step, &self.settlement)? else {
-            return Ok(());
+        let Some(taken) = take(step, &self.settlement)? else {
+            return Ok(false);
         };
+        let Taken {
+            n,
+            ordering_key,
+            destination,
+            ..
+        } = &taken;
         let receipt = outcome.receipt();
         step.transaction
             .prepare_cached(
@@ -88,29 +99,76 @@ impl Command for Settle {
                     .prepare_cached("INSERT OR REPLACE INTO dead (id, destination) VALUES (?, ?)")?
                     .execute(params![delivery, destination])?;
             }
-            Outcome::Retry { .. } | Outcome::Blocked { .. } => return Ok(()),
+            Outcome::Retry { .. } | Outcome::Blocked { .. } => return Ok(false),
         }
         step.totals.pending -= 1;
-        promote(step, &ordering_key, &destination, self.now_ms)
+        let fell_back = self.fall_back(step, &taken)?;
+        promote(step, ordering_key, destination, self.now_ms)?;
+        Ok(fell_back)
     }
 }
 
-/// Takes a delivery from the queue, or puts it back there. Returns the number of the attempt, and
-/// what it is queued by.
-fn take(
-    step: &Step<'_>,
-    settlement: &Settlement,
-) -> Result<Option<(i64, Value, Value)>, StoreError> {
+impl Settle {
+    /// Sends what was rejected to the fallback, or tells that of what was accepted. Returns whether
+    /// the alert went to a fallback.
+    fn fall_back(&self, step: &mut Step<'_>, taken: &Taken) -> Result<bool, StoreError> {
+        let queued = [&taken.source, &taken.ordering_key, &taken.priority];
+        let (Some(late), Value::Integer(destination)) = (
+            fallback::late(self.settlement.delivery, queued),
+            &taken.destination,
+        ) else {
+            return Ok(false);
+        };
+        match (&self.settlement.outcome, &self.settlement.fallback) {
+            (Outcome::Accepted(_), _) => {
+                fallback::taken(step, &late, *destination, self.now_ms)?;
+                Ok(false)
+            }
+            (Outcome::Rejected { .. }, Some(fallback)) => {
+                let to = To {
+                    destination: *destination,
+                    fallback,
+                    reason: Reason::Rejected,
+                    now_ms: self.now_ms,
+                };
+                fallback::fall_back(step, &late, &to)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+/// A delivery whose attempt is settled, as it was queued.
+struct Taken {
+    /// The number of the attempt.
+    n: i64,
+    ordering_key: Value,
+    destination: Value,
+    source: Value,
+    priority: Value,
+}
+
+/// Takes a delivery from the queue, or puts it back there.
+fn take(step: &Step<'_>, settlement: &Settlement) -> Result<Option<Taken>, StoreError> {
     let delivery = settlement.delivery;
     let due_at = match settlement.outcome {
         Outcome::Accepted(_) | Outcome::Rejected { .. } => None,
         Outcome::Retry { .. } | Outcome::Blocked { .. } => Some(settlement.due_at),
     };
-    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok(Taken {
+            n: row.get(0)?,
+            ordering_key: row.get(1)?,
+            destination: row.get(2)?,
+            source: row.get(3)?,
+            priority: row.get(4)?,
+        })
+    };
     let taken = match due_at {
         None => {
             let sql = format!(
-                "DELETE FROM queue WHERE id = ? RETURNING {ATTEMPTS}, ordering_key, destination"
+                "DELETE FROM queue WHERE id = ?
+                 RETURNING {ATTEMPTS}, ordering_key, destination, source, priority"
             );
             step.transaction
                 .prepare_cached(&sql)?
@@ -119,7 +177,7 @@ fn take(
         Some(due_at) => {
             let sql = format!(
                 "UPDATE queue SET due_at = ?2, not_before = ?3, attempts = {ATTEMPTS} WHERE id = ?1
-                 RETURNING attempts, ordering_key, destination"
+                 RETURNING attempts, ordering_key, destination, source, priority"
             );
             step.transaction
                 .prepare_cached(&sql)?

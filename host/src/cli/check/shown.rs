@@ -105,7 +105,8 @@ fn source<'s>(
     );
     writeln!(out, "  plugin      {}", plain::line(&plugin))?;
     writeln!(out, "  sha256      {}", source.plugin.sha256())?;
-    writeln!(out, "  destination {}", source.destination)?;
+    let destinations = source.configured.destinations.join(", ");
+    writeln!(out, "  destination {destinations}")?;
     if let Some(every) = source.configured.expect_every {
         writeln!(out, "  expected    every {}", shown_duration(every))?;
     }
@@ -185,6 +186,7 @@ fn source_json(source: &Source) -> Value {
         "name": &*source.name,
         "url": url,
         "destination": &*source.destination,
+        "destinations": &source.configured.destinations,
         "plugin": description.name,
         "version": description.version,
         "sha256": source.plugin.sha256(),

@@ -114,7 +114,7 @@ fn table(lines: &[Line], zone: &TimeZone, width: Option<u16>) -> String {
         let priority = line.priority.map_or("-", |priority| priority.as_str());
         let id = line.event_id.as_deref().unwrap_or(&line.request);
         let at = local(&line.received_at, zone);
-        let title = match &line.last_at {
+        let mut title = match &line.last_at {
             Some(last) => format!(
                 "{} (repeated {} times, last at {})",
                 line.title,
@@ -123,6 +123,11 @@ fn table(lines: &[Line], zone: &TimeZone, width: Option<u16>) -> String {
             ),
             None => line.title.clone(),
         };
+        for receipt in &line.receipts {
+            if let Some(first) = &receipt.fallback_for {
+                title += &format!(" (delivered to {}, for {first})", receipt.destination);
+            }
+        }
         let cells = [&*at, &*line.state, priority, &*line.source, id, &*title].map(plain::line);
         table.add_row(cells.map(|cell| cell.trim_end().to_owned()));
         if let Some(row) = table
@@ -250,6 +255,7 @@ mod tests {
             title: title.to_owned(),
             repeated: 0,
             last_at: None,
+            receipts: Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! `[destinations.<name>]`: a service that alerts are sent to.
 
+mod fallback;
 mod kinds;
 mod network;
 
@@ -7,7 +8,9 @@ use std::time::Duration;
 
 use hyper::{Method, Uri};
 
+pub(super) use self::fallback::{check as check_fallbacks, places};
 pub use self::network::Network;
+use super::problem::Span;
 use super::raw::Table;
 use super::secret::Secret;
 
@@ -18,6 +21,8 @@ pub const ITOC360_URL: &str = "https://api.itoc360.app/functions/v1/events";
 pub const CONCURRENCY: usize = 32;
 /// Longer than ITOC360 ever takes when it is well.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// Long enough for a restart of the destination, and short enough for a page.
+pub const FALLBACK_AFTER: Duration = Duration::from_secs(120);
 
 /// A `[destinations.<name>]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +39,17 @@ pub struct Destination {
     pub timeout: Duration,
     /// The way to it.
     pub network: Network,
+    /// The destination that gets what this one does not take.
+    pub fallback: Option<Fallback>,
+}
+
+/// The fallback of a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// The name of another destination.
+    pub destination: String,
+    /// The time for which an alert was not taken, until it goes there. Default [`FALLBACK_AFTER`].
+    pub after: Duration,
 }
 
 /// The services that alerts can be delivered to.
@@ -165,8 +181,9 @@ impl DestinationKind {
         }
     }
 
-    fn host(&self) -> String {
-        let url = match self {
+    /// Returns the URL that alerts are sent to, which may be a credential.
+    fn url(&self) -> Uri {
+        match self {
             Self::Itoc360 { url, .. }
             | Self::PagerDuty { url, .. }
             | Self::Opsgenie { url, .. }
@@ -174,27 +191,54 @@ impl DestinationKind {
             Self::Webhook(Webhook { url, .. }) | Self::Slack { url } | Self::Teams { url } => {
                 url.expose().parse().unwrap_or_default()
             }
-        };
+        }
+    }
+
+    fn host(&self) -> String {
+        let url = self.url();
         url.authority()
             .map(|authority| authority.as_str().to_owned())
             .unwrap_or_default()
     }
 }
 
-/// Reads one destination.
-pub(super) fn read(name: &str, mut table: Table<'_>) -> Option<Destination> {
+/// A destination as it was written.
+pub(super) struct Written<'t> {
+    pub name: &'t str,
+    /// The place where it begins.
+    pub span: Span,
+    /// None where something in it is wrong.
+    pub destination: Option<Destination>,
+    /// The name of its fallback, and the place where that is written.
+    pub fallback: Option<(String, Span)>,
+}
+
+/// Reads one destination. `known` are the names of all that were written, right or wrong.
+pub(super) fn read<'t>(name: &'t str, mut table: Table<'_>, known: &[&str]) -> Written<'t> {
+    let span = table.span.clone();
     let kind = kinds::read(&mut table);
     let concurrency = table.optional("concurrency", CONCURRENCY, |value| value.count(&(1..=256)));
     let timeout = table.optional("timeout", TIMEOUT, |value| {
         value.duration(&(Duration::from_millis(100)..=Duration::from_secs(300)))
     });
     let network = network::read(&mut table);
+    let fallback = fallback::read(&mut table, known);
     table.finish();
-    Some(Destination {
-        name: name.to_owned(),
-        kind: kind?,
-        concurrency: concurrency?,
-        timeout: timeout?,
-        network: network?,
-    })
+    let written = fallback.as_ref().and_then(|fallback| fallback.1.clone());
+    let whole = || {
+        Some(Destination {
+            name: name.to_owned(),
+            kind: kind?,
+            concurrency: concurrency?,
+            timeout: timeout?,
+            network: network?,
+            fallback: fallback?.0,
+        })
+    };
+    Written {
+        name,
+        span,
+        destination: whole(),
+        fallback: written,
+    }
 }

@@ -56,6 +56,11 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
             && network.client.is_some()
             && !network.public_only
     );
+    let fallback = long.destinations[0].fallback.take();
+    assert_eq!(
+        fallback.map(|fallback| fallback.after),
+        Some(crate::config::FALLBACK_AFTER)
+    );
     assert_eq!(
         format!("{:?}", long.destinations),
         format!("{:?}", short.destinations)
@@ -90,7 +95,7 @@ fn the_example_shows_every_key() {
         ("[limits]", "body, time, memory, output and rate"),
         (
             "[destinations.itoc360]",
-            "kind, url, token, format, concurrency, timeout, egress, proxy, ca, client_cert and client_key",
+            "kind, url, token, format, concurrency, timeout, egress, proxy, ca, client_cert, client_key, fallback and fallback_after",
         ),
         (
             "[sources.twilio-prod]",

@@ -98,7 +98,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "22:1: unknown key \"formt\" in [destinations.itoc360]; did you mean \"format\"?",
     ]),
     ("concurrency = 32", "colour = 32", &[
-        "23:1: unknown key \"colour\" in [destinations.itoc360]; the keys here are kind, url, token, format, concurrency, timeout, egress, proxy, ca, client_cert and client_key",
+        "23:1: unknown key \"colour\" in [destinations.itoc360]; the keys here are kind, url, token, format, concurrency, timeout, egress, proxy, ca, client_cert, client_key, fallback and fallback_after",
     ]),
     ("public_url =", "public-url =", &[
         "3:1: unknown key \"public-url\" in [gateway]; did you mean \"public_url\"?",

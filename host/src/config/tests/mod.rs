@@ -1,6 +1,7 @@
 //! The configuration from the outside: text in, meaning or problems out.
 
 mod examples;
+mod fallbacks;
 mod hostile;
 mod listeners;
 mod meaning;

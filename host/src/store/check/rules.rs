@@ -139,6 +139,14 @@ pub const RULES: &[Rule] = &[
         cure: Some("DELETE FROM attempts WHERE delivery / 16 NOT IN (SELECT id FROM alerts)"),
     },
     Rule {
+        broken: "SELECT id FROM fallbacks WHERE id / 16 NOT IN (SELECT id FROM alerts) OR id / 16 <> of / 16",
+        what: "fallbacks of no alert",
+        advice: "they take room, and are shown nowhere",
+        cure: Some(
+            "DELETE FROM fallbacks WHERE id / 16 NOT IN (SELECT id FROM alerts) OR id / 16 <> of / 16",
+        ),
+    },
+    Rule {
         broken: "SELECT alert FROM events WHERE alert NOT IN (SELECT id FROM alerts)",
         what: "events of no alert",
         advice: "they take room, and are shown nowhere",

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Filter, Line, ListedState, MISSING, event};
+use super::{Filter, Line, ListedReceipt, ListedState, MISSING, event};
 use crate::clock::rfc3339;
 use crate::store::StoreError;
 use crate::store::due::priority;
-use crate::store::ids::{DELIVERIES_PER_ALERT, StoredEventId, request_id_text};
+use crate::store::ids::{DELIVERIES_PER_ALERT, StoredEventId, delivery_ids, request_id_text};
 
 /// Alerts joined with their requests, so that SQLite goes through the alerts.
 const ALERTS: &str = "alerts a JOIN requests r ON r.seq = a.id / 1024";
@@ -77,7 +77,7 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Line>, Store
         "SELECT r.received_at, s.name, own.name, {state}, r.state, r.id, a.event_id, r.reason, r.duplicates,
                 (SELECT json FROM events e WHERE e.alert = a.id), a.priority,
                 a.source <> r.source AND NOT EXISTS (SELECT 1 FROM alerts b WHERE b.id >= r.seq * 1024 AND b.id < a.id),
-                (SELECT times FROM repeats t WHERE t.alert = a.id), (SELECT last_at FROM repeats t WHERE t.alert = a.id)
+                (SELECT times FROM repeats t WHERE t.alert = a.id), (SELECT last_at FROM repeats t WHERE t.alert = a.id), a.id
          FROM {tables} JOIN sources s ON s.id = r.source LEFT JOIN sources own ON own.id = a.source
          WHERE {condition} AND r.received_at >= ?1 AND (?2 IS NULL OR s.name = ?2 OR own.name = ?2)
          ORDER BY {order} DESC LIMIT ?3"
@@ -86,7 +86,10 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Line>, Store
     let mut rows = statement.query(params![filter.since_ms, filter.source, filter.limit as i64])?;
     let mut lines = Vec::new();
     while let Some(row) = rows.next()? {
-        let told = line(row)?;
+        let mut told = line(row)?;
+        if let Some(alert) = row.get(14)? {
+            told.receipts = receipts(connection, alert)?;
+        }
         // The one alert of this request is internal, so the request has a line beside it.
         let bare = row.get::<_, Option<bool>>(11)? == Some(true) && filter.state.is_none();
         if bare
@@ -104,6 +107,7 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Line>, Store
                 title,
                 repeated: 0,
                 last_at: None,
+                receipts: Vec::new(),
                 ..told.clone()
             };
             lines.extend([told, beside]);
@@ -142,7 +146,28 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
         title,
         repeated: row.get::<_, Option<i64>>(12)?.unwrap_or_default(),
         last_at: row.get::<_, Option<i64>>(13)?.map(rfc3339),
+        receipts: Vec::new(),
     })
+}
+
+/// The destinations that have accepted an alert; to be told that another one has it is no receipt.
+fn receipts(connection: &Connection, alert: i64) -> rusqlite::Result<Vec<ListedReceipt>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.name, ifnull(t.receipt, ''), o.name FROM attempts t JOIN destinations d ON d.id = t.destination
+         LEFT JOIN fallbacks f ON f.id = t.delivery LEFT JOIN destinations o ON o.id = f.destination
+         WHERE t.delivery BETWEEN ?1 AND ?2 AND t.outcome = 'accepted' AND f.reason IS NOT 'taken' ORDER BY t.delivery",
+    )?;
+    let rows = statement.query_map(delivery_ids(alert), |row| {
+        let text = |index| -> rusqlite::Result<String> {
+            Ok(String::from_utf8_lossy(row.get_ref(index)?.as_bytes()?).into_owned())
+        };
+        Ok(ListedReceipt {
+            destination: text(0)?,
+            receipt: text(1)?,
+            fallback_for: row.get(2)?,
+        })
+    })?;
+    rows.collect()
 }
 
 /// The text in place of a title where a request has no alert.

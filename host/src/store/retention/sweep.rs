@@ -296,9 +296,12 @@ fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> 
         "SELECT count(*) FROM attempts WHERE delivery BETWEEN ? AND ? AND outcome = 'accepted'",
     )?;
     step.totals.delivered -= delivered.query_row(deliveries, |row| row.get::<_, i64>(0))?;
-    step.transaction
-        .prepare_cached("DELETE FROM attempts WHERE delivery BETWEEN ? AND ?")?
-        .execute(deliveries)?;
+    for sql in [
+        "DELETE FROM attempts WHERE delivery BETWEEN ? AND ?",
+        "DELETE FROM fallbacks WHERE id BETWEEN ? AND ?",
+    ] {
+        step.transaction.prepare_cached(sql)?.execute(deliveries)?;
+    }
     step.transaction
         .prepare_cached(
             "DELETE FROM orders WHERE alert BETWEEN ?1 AND ?2

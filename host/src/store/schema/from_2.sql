@@ -31,6 +31,7 @@ INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, atte
            ifnull(CAST(was.attempts AS INTEGER), 0)
     FROM old.alerts was JOIN destinations d ON d.name = CAST(was.destination AS TEXT) JOIN alerts a ON a.id = was.id
     WHERE was.state NOT IN ('delivered', 'set_aside') ORDER BY was.id;
+UPDATE queue SET since = ifnull((SELECT received_at FROM requests WHERE seq = queue.id / 16384), 0);
 INSERT INTO dead
     SELECT was.id * 16, d.id FROM old.alerts was JOIN destinations d ON d.name = CAST(was.destination AS TEXT)
     WHERE was.state = 'set_aside' ORDER BY was.id;

@@ -43,7 +43,7 @@ fn text(connection: &Connection, sql: &str) -> String {
 }
 
 /// Questions to a store of the newest schema made of [`of_schema`], and their answers.
-const KEPT: [(&str, &str); 8] = [
+const KEPT: [(&str, &str); 9] = [
     (
         "SELECT group_concat(r.seq || state || hex(body), ' ') FROM requests r JOIN bodies b ON b.seq = r.seq",
         "1failed01 2read02",
@@ -73,6 +73,10 @@ const KEPT: [(&str, &str); 8] = [
         "replay-10,replay111",
     ),
     ("SELECT group_concat(name || failed) FROM sources", "a1,b0"),
+    (
+        "SELECT group_concat(since || fell_back) FROM queue",
+        "60,60",
+    ),
 ];
 
 #[test]
@@ -123,8 +127,9 @@ fn store_of_schema_3_is_brought_up_in_place() {
     for _ in 0..2 {
         let connection = open(&path, true).unwrap();
         assert_eq!(version(&connection).unwrap(), VERSION);
-        let kept = "SELECT id || ':' || due_at || ':' || attempts || ':' || not_before FROM queue";
-        assert_eq!(text(&connection, kept), "16384:6:2:0");
+        let kept =
+            "SELECT id || ':' || due_at || ':' || attempts || ':' || since || fell_back FROM queue";
+        assert_eq!(text(&connection, kept), "16384:6:2:60");
     }
     let report = crate::store::check(&path, crate::store::Depth::IntegrityCheck).unwrap();
     assert!(report.whole, "{:?}", report.findings);

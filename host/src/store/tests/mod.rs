@@ -195,6 +195,7 @@ fn settlement(
         answer: None,
         due_at,
         not_before: 0,
+        fallback: None,
     }
 }
 

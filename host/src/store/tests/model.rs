@@ -34,6 +34,8 @@ enum Action {
     Wake {
         destination: u8,
     },
+    /// What has waited for the first destination for so long goes to its fallback.
+    FallBack(i64),
     Requeue,
     Dismiss,
     /// What is older than so much goes.
@@ -59,7 +61,9 @@ enum Kind {
     Rejected,
 }
 
-const DESTINATIONS: [&str; 2] = [DESTINATION, "other"];
+/// The last one is the fallback of the first; no alert names it.
+const DESTINATIONS: [&str; 3] = [DESTINATION, "other", "fallback"];
+const FALLBACK: u8 = 2;
 
 /// The expected content of the store.
 #[derive(Debug, Default)]
@@ -73,6 +77,7 @@ struct Model {
     ignored: BTreeSet<i64>,
     repeats: BTreeMap<i64, i64>,
     alerts: BTreeMap<i64, (u8, u8)>,
+    priorities: BTreeMap<i64, u8>,
     deliveries: BTreeMap<i64, Delivery>,
     /// By number, when it came in.
     requests: BTreeMap<i64, i64>,
@@ -97,6 +102,11 @@ struct Delivery {
     due_at: Option<i64>,
     /// The time before which its destination asked not to be sent it.
     not_before: i64,
+    since: i64,
+    fell_back: bool,
+    /// The delivery that it stands in for, and whether it tells that this one was taken.
+    stands_for: Option<(i64, bool)>,
+    resolves: bool,
 }
 
 fn resolves(event: u8) -> bool {
@@ -137,6 +147,7 @@ impl Model {
             first.get_or_insert(alert);
             self.known.insert((source, event), alert);
             self.alerts.insert(alert, (source, event));
+            self.priorities.insert(alert, priority);
             self.events.insert(alert);
             if let Some(order) = order {
                 if self
@@ -160,6 +171,10 @@ impl Model {
                     state: "pending",
                     due_at: None,
                     not_before: 0,
+                    since: self.now,
+                    fell_back: false,
+                    stands_for: None,
+                    resolves: resolves(event),
                 };
                 self.enqueue(
                     alert * DELIVERIES_PER_ALERT as i64 + i64::from(destination),
@@ -285,9 +300,81 @@ impl Model {
         };
         if one.state != "pending" {
             let one = one.clone();
+            match (one.destination, one.state) {
+                (0, "dead") => self.stand_in(id, false),
+                (0, _) => self.taken(id, &one),
+                _ => {}
+            }
             if let Some((_, head)) = self.line(&one).next() {
                 head.due_at.get_or_insert(now);
             }
+        }
+    }
+
+    /// Adds a delivery to the fallback, at the next place of its alert; one that sends the alert,
+    /// once.
+    fn stand_in(&mut self, id: i64, taken: bool) {
+        let alert = alert_of(id);
+        let of_alert = || {
+            self.deliveries
+                .iter()
+                .filter(|(other, _)| alert_of(**other) == alert)
+        };
+        if !taken && of_alert().any(|(_, one)| one.destination == FALLBACK) {
+            return;
+        }
+        let place = of_alert().map(|(other, _)| *other + 1).max().unwrap();
+        let one = self.deliveries[&id].clone();
+        let stand_in = Delivery {
+            destination: FALLBACK,
+            // As urgent as it was at its destination.
+            priority: one.urgency,
+            urgency: one.urgency,
+            state: "pending",
+            due_at: None,
+            not_before: 0,
+            since: self.now,
+            fell_back: taken,
+            stands_for: Some((id, taken)),
+            ..one
+        };
+        self.enqueue(place, stand_in, self.now, taken);
+    }
+
+    /// Tells the fallback that a delivery was taken, unless one behind it will.
+    fn taken(&mut self, id: i64, one: &Delivery) {
+        let stands_for = |of: i64| {
+            let is_it = move |other: &&Delivery| other.stands_for == Some((of, false));
+            self.deliveries.values().find(is_it)
+        };
+        let Some(fallback) = stands_for(id) else {
+            return;
+        };
+        let waits = |(other, behind): (&i64, &Delivery)| {
+            (behind.source, behind.key, behind.destination, behind.state)
+                == (one.source, one.key, one.destination, "pending")
+                && behind.fell_back
+                && stands_for(*other).is_some()
+        };
+        if fallback.state != "dead" && !one.resolves && !self.deliveries.iter().any(waits) {
+            self.stand_in(id, true);
+        }
+    }
+
+    fn fall_back(&mut self, after: i64) {
+        let (now, late) = (self.now, |one: &Delivery| {
+            one.destination == 0 && one.state == "pending" && !one.fell_back
+        });
+        let mut ids: Vec<_> = self
+            .deliveries
+            .iter()
+            .filter(|(_, one)| late(one) && one.since <= now - after)
+            .map(|(id, one)| (one.since, *id))
+            .collect();
+        ids.sort_unstable();
+        for (_, id) in ids {
+            self.deliveries.get_mut(&id).unwrap().fell_back = true;
+            self.stand_in(id, false);
         }
     }
 
@@ -304,8 +391,10 @@ impl Model {
                 id,
                 Delivery {
                     state: "pending",
-                    urgency: one.priority,
+                    priority: self.priorities[&alert_of(id)],
                     not_before: 0,
+                    since: self.now,
+                    fell_back: one.stands_for.is_some_and(|(_, taken)| taken),
                     ..one
                 },
                 0,
@@ -470,6 +559,7 @@ async fn compare(actions: Vec<Action>) {
                     Kind::Rejected => rejected(),
                 };
                 let mut settled = settlement(delivery, model.now, None, words);
+                settled.fallback = (destination == 0).then(|| DESTINATIONS[2].to_owned());
                 if let Kind::RetryAfter(wait) = verdict {
                     settled.not_before = model.now + wait;
                 }
@@ -494,6 +584,16 @@ async fn compare(actions: Vec<Action>) {
                         let asked = Some(one.not_before).filter(|at| *at > now);
                         one.due_at = asked.or(Some(0));
                     });
+            }
+            Action::FallBack(after) => {
+                let after_ms = Duration::from_millis(after.unsigned_abs());
+                let [destination, _, fallback] = DESTINATIONS;
+                let store = &bench.store;
+                store
+                    .fall_back(destination, fallback, after_ms)
+                    .await
+                    .unwrap();
+                model.fall_back(after);
             }
             Action::Requeue => {
                 let job = job(&bench, JobKind::Replay, model.now).await;
@@ -566,10 +666,14 @@ async fn compare(actions: Vec<Action>) {
                 "{name}"
             );
         }
+        let file = Connection::open(file(bench.dir.path())).unwrap();
+        let fallbacks: Vec<i64> = numbers(&file, "SELECT of FROM fallbacks ORDER BY id");
+        let stand_ins = model.deliveries.values();
+        let stand_ins = stand_ins.filter_map(|one| one.stands_for.map(|(of, _)| of));
+        assert_eq!(fallbacks, stand_ins.collect::<Vec<_>>());
         for state in ["pending", "delivered", "dead"] {
             assert_eq!(bench.total(state), model.count(state), "{state}");
         }
-        let file = Connection::open(file(bench.dir.path())).unwrap();
         let bodies: BTreeSet<i64> = numbers(&file, "SELECT seq FROM bodies");
         let events: BTreeSet<i64> = numbers(&file, "SELECT alert FROM events");
         let alerts: BTreeSet<i64> = numbers(&file, "SELECT id FROM alerts");
@@ -610,10 +714,11 @@ fn action() -> impl Strategy<Value = Action> {
     let proof = prop_oneof![2 => Just(None), 1 => (0..6_u8).prop_map(Some)];
     prop_oneof![
         6 => (0..3_u8, events, proof).prop_map(|(source, events, proof)| Action::Append { source, events, proof }),
-        8 => (0..2_u8, any::<u8>(), kind)
+        8 => (0..3_u8, any::<u8>(), kind)
             .prop_map(|(destination, nth, verdict)| Action::Settle { destination, nth, verdict }),
         3 => (1..60_i64).prop_map(Action::Wait),
-        1 => (0..2_u8).prop_map(|destination| Action::Wake { destination }),
+        1 => (0..3_u8).prop_map(|destination| Action::Wake { destination }),
+        2 => (0..60_i64).prop_map(Action::FallBack),
         1 => Just(Action::Requeue),
         1 => Just(Action::Dismiss),
         1 => (0..200_i64).prop_map(Action::Age),

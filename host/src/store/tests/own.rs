@@ -87,10 +87,7 @@ impl Bench {
                 return delivered;
             };
             let event = due.alert.event;
-            delivered.push((
-                event.key().to_owned(),
-                event.status == contract::Status::Trigger,
-            ));
+            delivered.push((event.key().to_owned(), event.status == Status::Trigger));
             self.store
                 .settle(settlement(due.id, 1, None, accepted()))
                 .await

@@ -1,0 +1,225 @@
+//! Falling back: an alert that its destination has not taken in time, or has rejected, goes to
+//! another destination as well.
+//!
+//! It goes there once, in the transaction that notes it, so that neither a crash nor a repetition
+//! sends it twice. It stays pending at its own destination. Where that takes it after all, the
+//! fallback is told, behind what it was sent before.
+
+use rusqlite::types::Value;
+use rusqlite::{OptionalExtension, params};
+
+use super::StoreError;
+use super::alerts::{Pending, enqueue};
+use super::command::Command;
+use super::ids::{DELIVERIES_PER_ALERT, delivery_ids};
+use super::step::Step;
+use crate::alert::fallback::Reason;
+
+/// The number of deliveries that fall back in one commit. More would hold up the commits behind it.
+const BATCH: usize = 500;
+
+/// Sends to `fallback` what has waited for `destination` since `since_ms` or longer.
+#[derive(Debug)]
+pub struct FallBack {
+    pub destination: String,
+    pub fallback: String,
+    pub since_ms: i64,
+    pub now_ms: i64,
+}
+
+/// The result of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FellBack {
+    /// The number of deliveries that the fallback got.
+    pub deliveries: usize,
+    /// True if there may be more.
+    pub more: bool,
+}
+
+impl Command for FallBack {
+    type Output = FellBack;
+
+    fn run(&self, step: &mut Step<'_>) -> Result<FellBack, StoreError> {
+        let destination = step.destination(&self.destination)?;
+        let late: Vec<Late> = step
+            .transaction
+            .prepare_cached(
+                "SELECT id, source, ordering_key, priority FROM queue INDEXED BY queue_since
+                 WHERE destination = ?1 AND fell_back = 0 AND since <= ?2 ORDER BY since, id LIMIT ?3",
+            )?
+            .query_map(params![destination, self.since_ms, BATCH as i64], |row| {
+                Ok(Late {
+                    delivery: row.get(0)?,
+                    source: row.get(1)?,
+                    ordering_key: row.get(2)?,
+                    priority: row.get(3)?,
+                })
+            })?
+            .collect::<Result<_, _>>()?;
+        let mut deliveries = 0;
+        for one in &late {
+            step.transaction
+                .prepare_cached("UPDATE queue SET fell_back = 1 WHERE id = ?")?
+                .execute([one.delivery])?;
+            let to = To {
+                destination,
+                fallback: &self.fallback,
+                reason: Reason::Late,
+                now_ms: self.now_ms,
+            };
+            deliveries += usize::from(fall_back(step, one, &to)?);
+        }
+        let more = late.len() == BATCH;
+        Ok(FellBack { deliveries, more })
+    }
+}
+
+/// A delivery that its destination does not take.
+pub struct Late {
+    pub delivery: i64,
+    pub source: i64,
+    pub ordering_key: i64,
+    pub priority: i64,
+}
+
+/// Where a delivery falls back to, and why.
+pub struct To<'a> {
+    /// The destination that does not take it.
+    pub destination: i64,
+    pub fallback: &'a str,
+    pub reason: Reason,
+    pub now_ms: i64,
+}
+
+/// Sends an alert to a fallback too. Returns whether that is news there: an alert goes to each
+/// destination once.
+pub fn fall_back(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<bool, StoreError> {
+    let fallback = step.destination(to.fallback)?;
+    let [first, last] = delivery_ids(late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64));
+    let has_it: bool = step
+        .transaction
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM queue WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)
+                 OR EXISTS (SELECT 1 FROM dead WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)
+                 OR EXISTS (SELECT 1 FROM attempts WHERE delivery BETWEEN ?1 AND ?2 AND destination = ?3)",
+        )?
+        .query_row([first, last, fallback], |row| row.get(0))?;
+    if has_it {
+        return Ok(false);
+    }
+    add(step, late, fallback, to)
+}
+
+/// Tells the fallback of a delivery, where it has one, that its destination has taken it after all.
+/// Where more of its ordering key waits there and fell back too, the last of them tells it.
+pub fn taken(
+    step: &mut Step<'_>,
+    late: &Late,
+    destination: i64,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let alert = late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64);
+    let [first, last] = delivery_ids(alert);
+    let fallback: Option<i64> = step
+        .transaction
+        .prepare_cached(
+            "SELECT ifnull((SELECT destination FROM queue WHERE id = f.id),
+                           (SELECT destination FROM attempts WHERE delivery = f.id LIMIT 1))
+             FROM fallbacks f WHERE id BETWEEN ?1 AND ?2 AND of = ?3 AND reason <> 'taken'
+             AND NOT EXISTS (SELECT 1 FROM dead WHERE dead.id = f.id)",
+        )?
+        .query_row([first, last, late.delivery], |row| row.get(0))
+        .optional()?
+        .flatten();
+    let Some(fallback) = fallback else {
+        return Ok(());
+    };
+    let each = DELIVERIES_PER_ALERT as i64;
+    let others_wait: bool = step
+        .transaction
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM queue q WHERE ordering_key = ?1 AND destination = ?2 AND fell_back = 1
+                 AND EXISTS (SELECT 1 FROM fallbacks f WHERE f.of = q.id
+                             AND f.id BETWEEN q.id / ?3 * ?3 AND q.id / ?3 * ?3 + ?3 - 1))",
+        )?
+        .query_row([late.ordering_key, destination, each], |row| row.get(0))?;
+    // A resolve has closed there what it was sent for.
+    let resolves: Option<bool> = step
+        .transaction
+        .prepare_cached(
+            "SELECT iif(json_valid(json), json ->> '$.status' = 'resolve', 0) FROM events WHERE alert = ?",
+        )?
+        .query_row([alert], |row| row.get::<_, Option<bool>>(0))
+        .optional()?
+        .flatten();
+    if others_wait || resolves == Some(true) {
+        return Ok(());
+    }
+    let to = To {
+        destination,
+        fallback: "",
+        reason: Reason::Taken,
+        now_ms,
+    };
+    add(step, late, fallback, &to)?;
+    Ok(())
+}
+
+/// Adds a delivery to a fallback, at the next place of its alert.
+fn add(step: &mut Step<'_>, late: &Late, fallback: i64, to: &To<'_>) -> Result<bool, StoreError> {
+    let [first, last] = delivery_ids(late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64));
+    let place: i64 = step
+        .transaction
+        .prepare_cached(
+            "SELECT 1 + max(ifnull((SELECT max(id) FROM queue WHERE id BETWEEN ?1 AND ?2), ?3),
+                            ifnull((SELECT max(id) FROM dead WHERE id BETWEEN ?1 AND ?2), ?3),
+                            ifnull((SELECT max(id) FROM fallbacks WHERE id BETWEEN ?1 AND ?2), ?3),
+                            ifnull((SELECT max(delivery) FROM attempts WHERE delivery BETWEEN ?1 AND ?2), ?3))",
+        )?
+        .query_row([first, last, late.delivery], |row| row.get(0))?;
+    if place > last {
+        // The configuration is checked for it; but it may have been another one when this came in.
+        tracing::warn!(
+            delivery = late.delivery,
+            "an alert has no place left for its fallback; it waits for its own destination"
+        );
+        return Ok(false);
+    }
+    step.transaction
+        .prepare_cached("INSERT INTO fallbacks (id, of, destination, reason) VALUES (?, ?, ?, ?)")?
+        .execute(params![
+            place,
+            late.delivery,
+            to.destination,
+            to.reason.as_str()
+        ])?;
+    let pending = Pending {
+        delivery: place,
+        destination: fallback,
+        source: late.source,
+        ordering_key: late.ordering_key,
+        priority: late.priority,
+        resolves: to.reason == Reason::Taken,
+        attempts: 0,
+        since: to.now_ms,
+        // What is told to a fallback is no alert of its own.
+        fell_back: to.reason == Reason::Taken,
+    };
+    enqueue(step, &pending, to.now_ms)?;
+    Ok(true)
+}
+
+/// Reads what a queue row is found by; whatever somebody wrote there that is no number does not
+/// fall back.
+pub fn late(delivery: i64, [source, ordering_key, priority]: [&Value; 3]) -> Option<Late> {
+    let number = |value: &Value| match value {
+        Value::Integer(number) => Some(*number),
+        _ => None,
+    };
+    Some(Late {
+        delivery,
+        source: number(source)?,
+        ordering_key: number(ordering_key)?,
+        priority: number(priority)?,
+    })
+}
