@@ -31,6 +31,10 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for file in fs::read_dir(from).unwrap().map(|file| file.unwrap().path()) {
         let target = to.join(file.file_name().unwrap());
+        // The control socket is no content.
+        if !file.is_dir() && !file.is_file() {
+            continue;
+        }
         if file.is_dir() {
             copy(&file, &target);
         } else {

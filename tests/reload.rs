@@ -1,8 +1,9 @@
-//! Hot reload by SIGHUP while requests come in. The whole configuration is applied or nothing, and
-//! no request notices.
+//! Hot reload while requests come in: by SIGHUP, by the command, and when the file of a secret has
+//! changed. The whole configuration is applied or nothing, and no request notices.
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
 use plugin_sdk::signature::sha256;
@@ -12,8 +13,10 @@ use tokio::time::timeout;
 
 use crate::harness::{
     Gateway, Itoc360, Load, PATIENCE, Place, Post, Setup, each_opened_once, events, plugin, read,
-    twilio,
+    twilio, until,
 };
+
+mod destinations;
 
 const TAKEN_UP: &str = "gateway_reloads_total{outcome=\"taken_up\"}";
 const REFUSED: &str = "gateway_reloads_total{outcome=\"refused\"}";
@@ -101,7 +104,7 @@ async fn added_source_answers_and_removed_one_is_404() {
 }
 
 #[tokio::test]
-async fn changed_token_counts_after_the_reload() {
+async fn changed_token_file_of_a_source_counts_without_a_signal() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360)
         .file("token", "canary-old\n")
@@ -118,9 +121,11 @@ async fn changed_token_counts_after_the_reload() {
     };
     gateway.accept(&post("1", "canary-old")).await;
     place.write("token", "canary-new\n");
-    gateway.post(&post("2", "canary-new")).await.is_problem(403);
-    taken_up(&gateway, 1).await;
-    gateway.accept(&post("2", "canary-new")).await;
+    until("the new token counts", async || {
+        let answer = gateway.post(&post("2", "canary-new")).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
     gateway.post(&post("3", "canary-old")).await.is_problem(403);
 }
 
@@ -249,12 +254,14 @@ async fn change_that_needs_a_restart_is_named_and_not_applied() {
             "token = { env = \"ITOC360_TOKEN\" }",
             "token = \"canary-of-a-new-one\"",
         );
-        text.replace("[limits]", "shutdown_grace = \"11s\"\n\n[limits]") + &with_source("new")
+        text.replace("[limits]", "shutdown_grace = \"11s\"\n\n[limits]")
+            + "\n[retention]\nage = \"9d\"\n"
+            + &with_source("new")
     });
     let why = refused(&mut gateway).await;
     assert_eq!(
         why,
-        "what has changed in [gateway] and [destinations.itoc360] needs a restart, and a restart loses nothing"
+        "what has changed in [gateway] and [retention] needs a restart, and a restart loses nothing"
     );
     gateway.post(&event(1, "new")).await.is_problem(404);
     gateway.accept(&event(1, "twilio")).await;
@@ -402,4 +409,122 @@ async fn stop_does_not_wait_for_a_reload() {
     );
     drop(pipe);
     assert_eq!(place.list(&[]).await.len(), 1);
+}
+
+#[tokio::test]
+async fn reload_command_waits_for_the_outcome_with_admin_off() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let stopped = place.run(&["reload"]).await;
+    assert_eq!(stopped.code, Some(1));
+    assert!(
+        stopped
+            .stderr
+            .contains("no gateway runs with the data directory"),
+        "{}",
+        stopped.stderr
+    );
+
+    change(&place, |text| {
+        text.replace("admin = \"127.0.0.1:0\"", "admin = \"off\"")
+    });
+    let mut process = place.launch(&["run"]);
+    let ready = |line: &Value| (line["message"] == "ready").then_some(());
+    process.log("ready", ready).await;
+    change(&place, |text| text + &with_source("new"));
+    let reloaded = place.run_without_secrets(&["reload"]).await;
+    assert_eq!(
+        (reloaded.code, &*reloaded.stdout),
+        (Some(0), "reloaded: 2 sources, 1 destination\n"),
+        "{}",
+        reloaded.stderr
+    );
+
+    // Two mistakes, both of which are named, and a change that needs a restart.
+    let good = std::fs::read_to_string(place.config()).unwrap();
+    change(&place, |text| {
+        text + "colour = \"red\"\n" + &with_source("old").replace("auth_token", "auth_tokn")
+    });
+    let refused = place.run_without_secrets(&["reload"]).await;
+    assert_eq!((refused.code, &*refused.stdout), (Some(1), ""));
+    assert!(
+        refused.stderr.contains("unknown key \"colour\"")
+            && refused.stderr.contains("all goes on as it was"),
+        "{}",
+        refused.stderr
+    );
+    place.write(
+        "gateway.toml",
+        good.replace("[limits]", "shutdown_grace = \"11s\"\n[limits]"),
+    );
+    let refused = place.run_without_secrets(&["reload"]).await;
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.stderr.contains("[gateway] needs a restart"),
+        "{}",
+        refused.stderr
+    );
+    process.terminate();
+    assert_eq!(process.output().await.code, Some(0));
+    assert!(!place.path("data/control.sock").exists());
+}
+
+#[tokio::test]
+async fn metrics_say_whether_the_last_reload_succeeded() {
+    const SUCCESSFUL: &str = "gateway_config_last_reload_successful";
+    const SUCCESS: &str = "gateway_config_last_reload_success_timestamp_seconds";
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, mut gateway) = Setup::new(&itoc360).start().await;
+    let start = gateway.metrics().await;
+    assert_eq!(start[SUCCESSFUL], 1.0);
+    change(&place, |text| text + "colour = \"red\"\n");
+    refused(&mut gateway).await;
+    let after = gateway.metrics().await;
+    assert_eq!((after[SUCCESSFUL], after[SUCCESS]), (0.0, start[SUCCESS]));
+    change(&place, |text| text.replace("colour = \"red\"\n", ""));
+    taken_up(&gateway, 1).await;
+    let after = gateway.metrics().await;
+    assert!(after[SUCCESSFUL] == 1.0 && after[SUCCESS] > start[SUCCESS]);
+}
+
+#[tokio::test]
+async fn systemd_hears_of_start_reload_watchdog_and_stop() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let path = place.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let next = move |prefix: &str| loop {
+        let mut bytes = [0; 4096];
+        let length = socket.recv(&mut bytes).unwrap();
+        let said = String::from_utf8(bytes[..length].to_vec()).unwrap();
+        if said.starts_with(prefix) {
+            return said;
+        }
+        assert_eq!(said.trim_end(), "WATCHDOG=1", "before {prefix}");
+    };
+    let mut command = place.launch_with(
+        &["run"],
+        [
+            ("NOTIFY_SOCKET", path.to_str().unwrap()),
+            ("WATCHDOG_USEC", "100000"),
+        ],
+    );
+    assert!(next("READY=1").contains("STATUS=1 source, 1 destination"));
+    next("WATCHDOG=1");
+    command.hang_up();
+    let reloading = next("RELOADING=1");
+    let now = reloading.split_once("MONOTONIC_USEC=").unwrap().1;
+    assert!(now.trim_end().parse::<u64>().is_ok(), "{reloading}");
+    next("READY=1");
+    // One that is refused ends as well.
+    change(&place, |text| text + "colour = \"red\"\n");
+    command.hang_up();
+    next("RELOADING=1");
+    assert!(next("READY=1").contains("refused"));
+    let ready = |line: &Value| (line["message"] == "ready").then_some(());
+    command.log("ready", ready).await;
+    command.terminate();
+    next("STOPPING=1");
+    assert_eq!(command.output().await.code, Some(0));
 }

@@ -4,7 +4,11 @@
 //! delivery of the backlog of earlier runs. Shutdown: no new connections, drain the requests under
 //! way, drain the deliveries under way, store the sources' heartbeats, close the store.
 
+pub mod control;
+mod deliveries;
 mod reload;
+mod secrets;
+mod systemd;
 
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -14,13 +18,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Admin, Guard};
-use crate::config::{Config, Destination, Listen, Problem, TlsFiles, causes};
-use crate::delivery::Delivery;
-use crate::destinations;
+use crate::config::{Config, Listen, Problem, TlsFiles, causes};
 use crate::health::Health;
 use crate::http::{self, Client, Following, Listener, Socket, Tls, UnixSocket};
 use crate::intake::{Intake, Replayer};
@@ -33,6 +36,8 @@ use crate::store::{
 };
 use alert_gateway_sandbox::{Sandbox, SandboxOptions};
 
+use control::Asked;
+use deliveries::Deliveries;
 use reload::Reloading;
 
 /// The instances that a source adds to the sandbox: four times its calls, because one plugin may
@@ -56,6 +61,8 @@ pub struct Gateway {
     monitor: Hallway,
     monitoring: Hallway,
     reloading: Reloading,
+    deliveries: Deliveries,
+    asked: mpsc::Receiver<Asked>,
     health: Health,
     closing: Closing,
     grace: Duration,
@@ -166,17 +173,14 @@ impl Gateway {
         let replayer = Replayer::new(Arc::clone(&way_in), store.due_reader()?, store.history()?);
         let plan = Plan {
             sources: expected,
-            destinations: config
-                .destinations
-                .iter()
-                .map(|destination| destination.name.clone())
-                .collect(),
+            destinations: destination_names(config),
             operator_destination: config.gateway.operator_destination.clone(),
             waiting,
             gone,
         };
         let reloaded = Reloaded {
             sources: plan.sources.clone(),
+            destinations: plan.destinations.clone(),
             since: tokio::time::Instant::now(),
         };
         let reloading = Reloading::new(
@@ -187,26 +191,8 @@ impl Gateway {
             metrics.clone(),
         );
         let monitor = Monitor::new(&plan, store.clone(), health.clone(), metrics.clone())?;
-        let mut ways_out = Vec::with_capacity(config.destinations.len());
-        let mut direct = None;
-        for destination in &config.destinations {
-            let client = client(destination)?;
-            if plan.operator_destination.as_ref() == Some(&destination.name) {
-                direct = Some(Direct::new(client.clone(), &store));
-            }
-            let Destination {
-                name, concurrency, ..
-            } = destination;
-            let (store, health, metrics) = (store.clone(), health.clone(), metrics.clone());
-            ways_out.push(Delivery::new(
-                name.as_str().into(),
-                client,
-                *concurrency,
-                store,
-                health,
-                metrics,
-            )?);
-        }
+        let mut deliveries = Deliveries::new(store.clone(), health.clone(), metrics.clone());
+        let change = deliveries.change(config).await?;
 
         // From here on nothing fails: what is sent now will be settled.
         let broken = CancellationToken::new();
@@ -220,9 +206,24 @@ impl Gateway {
             }
         });
         let grace = config.gateway.shutdown_grace;
-        for way_out in ways_out {
-            delivery.spawn("deliveries", |stop| way_out.run(stop));
+        deliveries.apply(change, &mut delivery);
+        let direct = plan
+            .operator_destination
+            .as_ref()
+            .and_then(|name| deliveries.client(name));
+        let direct = direct.map(|client| Direct::new(client, &store));
+        let (asks, asked) = mpsc::channel(1);
+        match control::bind(data_dir) {
+            Ok(socket) => intake.spawn("the control socket", |stop| {
+                control::serve(socket, asks, stop)
+            }),
+            // SIGHUP does the same.
+            Err(error) => {
+                tracing::warn!(%error, "`alert-gateway reload` does not reach this gateway: its socket cannot be made in data_dir");
+            }
         }
+        let watched = broken.clone();
+        monitor_tasks.spawn("the watchdog", |stop| systemd::watchdog(watched, stop));
         monitor_tasks.spawn("the monitor", |stop| {
             monitor.run(reloading.subscribe(), stop)
         });
@@ -249,13 +250,13 @@ impl Gateway {
         intake.follow(certificate);
         intake.spawn("replays", |stop| replayer.run(stop));
         let proxies = Arc::new(config.gateway.trusted_proxies.clone());
-        let deliveries: usize = config
+        let attempts: usize = config
             .destinations
             .iter()
             .map(|destination| destination.concurrency)
             .sum();
         let wanted = http::connections_within(config.gateway.memory);
-        let connections = http::connections_beside(http::FEW + deliveries, wanted);
+        let connections = http::connections_beside(http::FEW + attempts, wanted);
         intake.spawn("the listener", |stop| {
             http::serve(listener, connections, stop, grace, move |request, peer| {
                 let client = Client::of(peer, request.headers(), &proxies);
@@ -266,6 +267,7 @@ impl Gateway {
         health.set_ready(true, None);
         let took_ms = started.elapsed().as_millis() as u64;
         tracing::info!(%address, admin = admin_address.map(tracing::field::display), took_ms, "ready");
+        systemd::ready(&reload::summary(config));
         let monitoring = admin;
         let admin = admin_address;
         Ok(Self {
@@ -276,6 +278,8 @@ impl Gateway {
             monitor: monitor_tasks,
             monitoring,
             reloading,
+            deliveries,
+            asked,
             health,
             closing,
             grace,
@@ -293,6 +297,7 @@ impl Gateway {
     /// closes the store.
     pub async fn stop(self) {
         tracing::info!(grace = ?self.grace, "stopping: finishing what is under way");
+        systemd::stopping();
         self.health
             .set_ready(false, Some("the gateway is stopping".to_owned()));
         let deadline = Instant::now() + self.grace;
@@ -329,10 +334,21 @@ impl Hallway {
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        let task = begin(self.stop.clone());
+        let stop = self.stop.clone();
+        let task = begin(stop.clone());
+        self.spawn_until(what, stop, task);
+    }
+
+    /// Runs a task that is to end once `stopped` is cancelled.
+    fn spawn_until(
+        &mut self,
+        what: &'static str,
+        stopped: CancellationToken,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         let alarm = Alarm {
             what,
-            stopped: self.stop.clone(),
+            stopped,
             broken: self.broken.clone(),
         };
         self.tasks.spawn(async move {
@@ -409,9 +425,9 @@ pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
     })?)
 }
 
-fn client(destination: &Destination) -> anyhow::Result<destinations::Destination> {
-    destinations::Destination::new(destination)
-        .with_context(|| format!("cannot use destination \"{}\"", destination.name))
+fn destination_names(config: &Config) -> Vec<String> {
+    let names = config.destinations.iter();
+    names.map(|destination| destination.name.clone()).collect()
 }
 
 fn expected(source: &Source) -> Expected {

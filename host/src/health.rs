@@ -125,6 +125,12 @@ impl Health {
             .send_modify(|board| drop(board.destinations.insert(name.to_owned(), health)));
     }
 
+    /// Removes a destination that is not configured any more.
+    pub fn remove_destination(&self, name: &str) {
+        self.board
+            .send_modify(|board| drop(board.destinations.remove(name)));
+    }
+
     /// Returns a snapshot of the board.
     pub fn read(&self) -> Board {
         let mut board = self.board.borrow().clone();

@@ -83,6 +83,10 @@ pub struct Metrics {
     pub tls_handshakes_failed: Family<HandshakeLabels, Counter>,
     /// Configurations read again, by outcome.
     pub reloads: Family<OutcomeLabel, Counter>,
+    /// 1 where the last configuration that was read is in use, 0 where it was refused.
+    pub last_reload_successful: Gauge,
+    /// The time when the configuration in use was taken up: Unix time.
+    pub last_reload_success: Seconds,
     registry: Arc<Registry>,
 }
 
@@ -256,6 +260,8 @@ impl Metrics {
             tls_reloads: Family::default(),
             tls_handshakes_failed: Family::default(),
             reloads: Family::default(),
+            last_reload_successful: Gauge::default(),
+            last_reload_success: Seconds::default(),
             registry: Arc::default(),
         };
         metrics.register(&mut registry);
@@ -404,11 +410,44 @@ impl Metrics {
             "TLS handshakes that failed",
             self.tls_handshakes_failed.clone(),
         );
+        r.register("reloads", "Configurations read again", self.reloads.clone());
+        let help = "1 where the last configuration that was read is in use, 0 where it was refused";
         r.register(
-            "reloads",
-            "Configurations read again because of SIGHUP",
-            self.reloads.clone(),
+            "config_last_reload_successful",
+            help,
+            self.last_reload_successful.clone(),
         );
+        let help = "When the configuration in use was taken up, in Unix time";
+        r.register(
+            "config_last_reload_success_timestamp_seconds",
+            help,
+            self.last_reload_success.clone(),
+        );
+    }
+
+    /// Removes the series of a destination that is not configured any more. Its counters begin anew
+    /// where it is configured again.
+    pub fn remove_destination(&self, name: &Arc<str>) {
+        let destination = || Arc::clone(name);
+        let label = DestinationLabel {
+            destination: destination(),
+        };
+        self.delivery_duration.remove(&label);
+        self.destination_failing_since.remove(&label);
+        self.destination_pending.remove(&label);
+        self.destination_oldest_pending.remove(&label);
+        for outcome in ["accepted", "retry", "blocked", "rejected"] {
+            self.deliveries.remove(&DeliveryLabels {
+                destination: destination(),
+                outcome,
+            });
+        }
+        for state in ["healthy", "failing", "held"] {
+            self.destination_state.remove(&DestinationStateLabels {
+                destination: destination(),
+                state,
+            });
+        }
     }
 
     /// Returns all metrics in the OpenMetrics text format.

@@ -196,9 +196,7 @@ impl Place {
         environment: impl IntoIterator<Item = (&'static str, V)>,
     ) -> Gateway {
         warm(&self.path("data")).await;
-        let mut command = self.command(&["run"]);
-        command.envs(environment);
-        Gateway::ready(Process::start(with_secrets(command))).await
+        Gateway::ready(self.launch_with(&["run"], environment)).await
     }
 
     /// Starts the gateway as one to whom it is all the same who reads its files, and waits until it
@@ -244,6 +242,17 @@ impl Place {
         Process::start(with_secrets(self.command(arguments)))
     }
 
+    /// Starts the program with more in its environment, and waits for nothing.
+    pub fn launch_with<V: AsRef<OsStr>>(
+        &self,
+        arguments: &[&str],
+        environment: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Process {
+        let mut command = self.command(arguments);
+        command.envs(environment);
+        Process::start(with_secrets(command))
+    }
+
     /// Starts the program for a reader who is gone before it prints anything.
     pub fn launch_unread(&self, arguments: &[&str]) -> Process {
         Process::start_unread(self.command(arguments))
@@ -260,9 +269,7 @@ impl Place {
         arguments: &[&str],
         environment: impl IntoIterator<Item = (&'static str, V)>,
     ) -> Output {
-        let mut command = self.command(arguments);
-        command.envs(environment);
-        Process::start(with_secrets(command)).output().await
+        self.launch_with(arguments, environment).output().await
     }
 
     /// Runs the program to its end, as one who has not the gateway's environment.

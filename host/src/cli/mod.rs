@@ -12,6 +12,7 @@ mod logging;
 mod owner;
 mod plain;
 mod plugin;
+mod reload;
 mod run;
 mod single;
 mod store;
@@ -49,13 +50,19 @@ struct Cli {
 enum Command {
     /// Run the gateway until SIGTERM or SIGINT; SIGHUP has it read its configuration again
     ///
-    /// SIGHUP (systemctl reload) takes up `[sources]`, with their plugins and the files that
-    /// secrets are in, and `[limits]`, all in one step; no request is lost, and none is refused for
-    /// it. If anything in the configuration is wrong, or something has changed in another table,
-    /// nothing is taken up, the log says why, and all goes on as it was. Environment variables stay
-    /// as they were at the start.
+    /// SIGHUP takes up `[destinations]`, `[sources]` with their plugins, and `[limits]`, all in one
+    /// step; no request is lost, and none is refused for it. If anything in the configuration is
+    /// wrong, or something has changed in another table, nothing is taken up, the log says why, and
+    /// all goes on as it was. The files that secrets are in are followed: a replaced one is taken
+    /// up within seconds. Environment variables stay as they were at the start.
+    ///
+    /// `alert-gateway reload` does the same, and waits for the outcome. Under systemd
+    /// (`Type=notify-reload`) the gateway says when it is ready, reloads and stops, and pings the
+    /// watchdog while all of its parts run.
     #[command(after_help = RUN_EXAMPLES)]
     Run(ConfigFile),
+    /// Have the gateway that runs here read its configuration again, and wait for the outcome
+    Reload(reload::Reload),
     /// Explain a configuration, or list everything that is wrong with it
     Check(check::Check),
     /// Read a request from a file through the real sandbox, and show what would be sent; nothing is
@@ -84,7 +91,7 @@ enum Command {
 const RUN_EXAMPLES: &str = "Examples:
   alert-gateway run
   alert-gateway run --config /etc/alert-gateway/gateway.toml --log debug
-  kill -HUP $(pidof alert-gateway)";
+  alert-gateway reload";
 
 const COMPLETIONS_EXAMPLES: &str = "Examples:
   alert-gateway completions bash > /etc/bash_completion.d/alert-gateway
@@ -119,6 +126,7 @@ pub fn main() -> ExitCode {
     cli.logging.start(matches!(cli.command, Command::Run(_)));
     let outcome = match cli.command {
         Command::Run(file) => run::run(&file),
+        Command::Reload(what) => reload::reload(&what),
         Command::Check(what) => check::check(&what),
         Command::Try(what) => trial::try_out(&what),
         Command::Events(what) => events::events(&what),

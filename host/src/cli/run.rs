@@ -1,9 +1,7 @@
 //! `run`: the gateway itself.
 
-use std::convert::Infallible;
-
 use anyhow::{Context, anyhow};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigFile, Outcome, block_on, check};
 use crate::config::Config;
@@ -28,7 +26,7 @@ pub fn run(file: &ConfigFile) -> Outcome {
             _ = terminate.recv() => true,
             _ = interrupt.recv() => true,
             () = broken.cancelled() => false,
-            never = reload_at(hangup, &mut gateway) => match never {},
+            never = gateway.attend(hangup) => match never {},
         };
         gateway.stop().await;
         if whole {
@@ -50,14 +48,5 @@ fn no_dumps() {
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
     {
         tracing::warn!(%error, "a core dump of this process would hold its secrets");
-    }
-}
-
-/// Reloads at each signal. A signal during a reload leads to another reload, which reads the files
-/// as they are by then.
-async fn reload_at(mut hangup: Signal, gateway: &mut Gateway) -> Infallible {
-    loop {
-        hangup.recv().await;
-        gateway.reload().await;
     }
 }

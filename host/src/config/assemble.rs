@@ -1,5 +1,6 @@
 //! The whole from its sections, and what only shows when they stand side by side.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use toml::Spanned;
@@ -11,7 +12,7 @@ use super::quantity::size_text;
 use super::raw::Table;
 use super::reading::Reading;
 use super::{
-    Config, Gateway, Limits, Source, destination, gateway, limits, name, retention, source,
+    Config, Gateway, Limits, Secret, Source, destination, gateway, limits, name, retention, source,
 };
 
 /// The most destinations that one alert may have, fallbacks included; the store has room for so many.
@@ -110,6 +111,8 @@ pub(super) fn assemble<'t>(
             .collect(),
         warnings: Vec::new(),
         exposed: reading.exposed,
+        text: Secret::new(""),
+        files: BTreeMap::new(),
     })
 }
 

@@ -19,6 +19,7 @@ mod admin;
 mod assemble;
 mod change;
 mod destination;
+mod files;
 mod flaw;
 mod gateway;
 mod limits;
@@ -40,6 +41,7 @@ mod url;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,7 @@ pub use destination::{
     CONCURRENCY, Destination, DestinationKind, FALLBACK_AFTER, Fallback, Format, ITOC360_URL,
     Network, TIMEOUT, Webhook,
 };
+pub use files::{Digest, Look, look};
 pub use flaw::{Flaw, secret_flaw};
 pub use gateway::{Gateway, LISTEN, Listen, MEMORY, SHUTDOWN_GRACE};
 pub use limits::{Limits, Written};
@@ -93,6 +96,11 @@ pub struct Config {
     pub warnings: Vec<Problem>,
     /// True if every user of the machine can read the file.
     pub exposed: bool,
+    /// The text of the file. It may hold secrets, so it is one.
+    pub text: Secret,
+    /// The files outside of it that were read with it, such as those of secrets, by the digest of
+    /// their content.
+    pub files: BTreeMap<PathBuf, Digest>,
 }
 
 /// A configuration as far as it could be made out, and everything that is wrong with it.
@@ -117,6 +125,27 @@ impl Config {
     /// All problems of the file.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         Self::draft(path, &of_process)?.whole()
+    }
+
+    /// Reads the text of this configuration again, with the environment of this process and the
+    /// present content of the files that it names. The file itself is not looked at.
+    ///
+    /// # Errors
+    /// All problems of the text.
+    pub fn again(&self) -> Result<Self, Problems> {
+        let reading = Reading::new(self.text.expose(), &self.path, &of_process, self.exposed);
+        Self::understand(reading, &self.path)?.whole()
+    }
+
+    /// Returns the configuration without its text, sources and destinations, and so without their
+    /// secrets: a replaced token must not stay in memory.
+    pub fn without_secrets(self) -> Self {
+        Self {
+            sources: Vec::new(),
+            destinations: Vec::new(),
+            text: Secret::new(""),
+            ..self
+        }
     }
 
     /// Reads a file as far as it can be made out. `env` looks up environment variables.
@@ -183,12 +212,16 @@ impl Config {
     fn understand(reading: Reading<'_>, path: &Path) -> Result<Draft, Problems> {
         let document = reading.document();
         let config = assemble::assemble(&document, &reading);
+        let text = Secret::new(reading.text());
+        let files = reading.files();
         let (problems, warnings) = reading.end();
         match config {
             Some(config) => Ok(Draft {
                 config: Self {
                     path: path.to_owned(),
                     warnings,
+                    text,
+                    files,
                     ..config
                 },
                 problems,

@@ -5,12 +5,13 @@
 //! so that a problem is recorded where it is found.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::files::Digest;
 use super::problem::{Position, Problem, Span};
 
 /// Collects problems while sections are read, so that none hides another.
@@ -29,6 +30,7 @@ pub(super) struct Reading<'a> {
     pub(super) stand_in: Option<&'a str>,
     /// True if users other than the owner and the group can read the file.
     pub(super) exposed: bool,
+    files: RefCell<BTreeMap<PathBuf, Digest>>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
 }
@@ -68,6 +70,7 @@ impl<'a> Reading<'a> {
             env,
             stand_in: None,
             exposed,
+            files: RefCell::default(),
             problems: RefCell::default(),
             warnings: RefCell::default(),
         }
@@ -91,6 +94,21 @@ impl<'a> Reading<'a> {
             stand_in: Some(stand_in),
             ..self
         }
+    }
+
+    /// Notes the content of a file that the text names.
+    pub(super) fn note_file(&self, path: &Path, content: Digest) {
+        self.files.borrow_mut().insert(path.to_owned(), content);
+    }
+
+    /// Returns the files that were noted.
+    pub(super) fn files(&self) -> BTreeMap<PathBuf, Digest> {
+        self.files.take()
+    }
+
+    /// Returns the text, which may hold secrets.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
     }
 
     /// Returns all problems and all warnings, each in the order of the file.

@@ -10,12 +10,10 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::exposed;
+use super::files::{Digest, LONGEST};
 use super::problem::did_you_mean;
 use super::raw::{Value, kind};
 use super::reading::Reading;
-
-/// No secret is longer. A file that is, is another file.
-const LONGEST: u64 = 64 * 1024;
 
 /// The keys of a reference.
 const KEYS: [&str; 3] = ["env", "file", "credential"];
@@ -60,7 +58,7 @@ impl<'t> Value<'t> {
         }
         let resolved = match key_name {
             "env" => variable(written, reading),
-            "file" => file(&reading.path(written)),
+            "file" => file(&reading.path(written), reading),
             _ => credential(written, reading),
         };
         match resolved {
@@ -129,9 +127,9 @@ fn variable(name: &str, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
     }
 }
 
-fn file(path: &Path) -> Result<Resolved, Unresolved> {
+fn file(path: &Path, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
     let relative = || "relative paths start at the configuration file's folder".to_owned();
-    match read(path) {
+    match read(path, reading) {
         Ok(read) if read.text.is_empty() => {
             Err(("a file that is empty".to_owned(), EMPTY.to_owned()))
         }
@@ -142,7 +140,7 @@ fn file(path: &Path) -> Result<Resolved, Unresolved> {
 
 fn credential(name: &str, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
     let path = credential_path(name, reading)?;
-    match read(&path) {
+    match read(&path, reading) {
         Ok(read) if read.text.is_empty() => {
             Err(("a credential that is empty".to_owned(), EMPTY.to_owned()))
         }
@@ -182,18 +180,21 @@ fn load_credential(name: &str) -> String {
 }
 
 /// Reads a file, without the line break at its end, which editors and `echo` put there.
-fn read(path: &Path) -> Result<Resolved, String> {
+fn read(path: &Path, reading: &Reading<'_>) -> Result<Resolved, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    let is_exposed = file
-        .metadata()
-        .is_ok_and(|metadata| metadata.is_file() && exposed(&metadata));
+    let metadata = file.metadata().map_err(unreadable)?;
+    let is_exposed = metadata.is_file() && exposed(&metadata);
     file.take(LONGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     if bytes.len() as u64 > LONGEST {
         return Err("is larger than 64 KiB".to_owned());
+    }
+    // Another reading of a pipe would take what is not for it.
+    if metadata.is_file() {
+        reading.note_file(path, Digest::of(&bytes));
     }
     let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
     text.truncate(text.strip_suffix('\n').map_or(text.len(), |rest| {

@@ -24,6 +24,7 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +54,10 @@ const IDLE: Duration = Duration::from_secs(60);
 pub struct Delivery {
     name: Arc<str>,
     destination: Destination,
+    /// The destination as the configuration in use has it, where that may change.
+    configured: Option<watch::Receiver<Destination>>,
+    /// The number of times that another configuration of it was taken up.
+    generation: u64,
     store: Store,
     window: PrefetchWindow,
     breaker: CircuitBreaker,
@@ -69,6 +74,8 @@ pub struct Delivery {
 
 /// An attempt that has ended.
 struct Attempt {
+    /// The configuration of the destination that it was made with.
+    generation: u64,
     alert: i64,
     attempts: u32,
     at_ms: i64,
@@ -95,6 +102,8 @@ impl Delivery {
         Ok(Self {
             name,
             destination,
+            configured: None,
+            generation: 0,
             store,
             window,
             breaker,
@@ -106,6 +115,14 @@ impl Delivery {
             health,
             metrics,
         })
+    }
+
+    /// Sends with the latest of `configured` from each change on.
+    pub fn following(self, configured: watch::Receiver<Destination>) -> Self {
+        Self {
+            configured: Some(configured),
+            ..self
+        }
     }
 
     /// Runs until `stop` is cancelled; then the attempts under way are finished and settled, for
@@ -139,7 +156,7 @@ impl Delivery {
                     self.window.next()
                 };
                 let Some(due) = next else { break };
-                sending.spawn(attempt(self.destination.clone(), due));
+                sending.spawn(attempt(self.destination.clone(), self.generation, due));
             }
             let wake = self
                 .breaker
@@ -154,6 +171,10 @@ impl Delivery {
                     tracing::error!(%error, destination = &*self.name, "the fallback's timer panicked");
                 }
                 () = self.window.refilled() => {}
+                destination = changed(&mut self.configured) => {
+                    self.take_up(destination);
+                    timer = self.timer();
+                }
                 () = tokio::time::sleep(wake) => {}
                 () = stop.cancelled() => break,
             }
@@ -162,6 +183,8 @@ impl Delivery {
             self.ended(attempt, &mut settling);
         }
         while settling.join_next().await.is_some() {}
+        // Ended, and not only told to: the metrics of a removed destination are removed after this.
+        showing.shutdown().await;
     }
 
     /// Starts the timer of the fallback, where there is one.
@@ -173,6 +196,22 @@ impl Delivery {
             timer.spawn(one.run());
         }
         timer
+    }
+
+    /// Takes up another configuration of the destination: a new token, for example. Nothing is known
+    /// of it yet, so the breaker begins anew, and what waits for the next attempt is due now.
+    fn take_up(&mut self, destination: Destination) {
+        self.destination = destination;
+        self.breaker = CircuitBreaker::new(self.destination.concurrency());
+        self.generation += 1;
+        // Otherwise the log would say that it takes alerts again.
+        self.shown = None;
+        let (store, name) = (self.store.clone(), Arc::clone(&self.name));
+        tokio::spawn(async move {
+            if let Err(error) = store.wake(&name).await {
+                tracing::warn!(%error, destination = &*name, "what waits could not be made due; each alert is tried at its own time");
+            }
+        });
     }
 
     /// Counts an attempt, teaches the breaker, and has the outcome written down.
@@ -200,9 +239,11 @@ impl Delivery {
             .delivery_duration
             .get_or_create(&label)
             .observe(sent.duration.as_secs_f64());
-        let poison = self
-            .breaker
-            .record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
+        // What was sent with an earlier configuration says nothing of this one.
+        let poison = attempt.generation == self.generation
+            && self
+                .breaker
+                .record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
         let now_ms = self.store.clock().now_ms();
         let settlement = Settlement {
             fallback: self
@@ -381,10 +422,21 @@ impl Delivery {
     }
 }
 
-async fn attempt(destination: Destination, due: Due) -> Attempt {
+/// Returns the next change of a destination's configuration, if one can come.
+async fn changed(configured: &mut Option<watch::Receiver<Destination>>) -> Destination {
+    if let Some(configured) = configured
+        && configured.changed().await.is_ok()
+    {
+        return configured.borrow_and_update().clone();
+    }
+    std::future::pending().await
+}
+
+async fn attempt(destination: Destination, generation: u64, due: Due) -> Attempt {
     let at_ms = clock::wall_ms();
     let sent = destination.send(&due.alert).await;
     Attempt {
+        generation,
         alert: due.id,
         attempts: due.attempts,
         at_ms,

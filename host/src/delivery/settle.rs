@@ -29,6 +29,7 @@ pub fn settlement(
         attempts,
         at_ms,
         sent,
+        ..
     } = attempt;
     let outcome = match sent.outcome {
         // The breaker stays closed for a poison message, so it must wait by itself.

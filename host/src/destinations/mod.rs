@@ -44,6 +44,7 @@ use webhook::Webhook;
 pub struct Destination {
     kind: Arc<dyn Kind>,
     fallback: Option<config::Fallback>,
+    concurrency: usize,
 }
 
 impl Destination {
@@ -85,7 +86,11 @@ impl Destination {
 
     fn http(kind: impl HttpKind, config: &config::Destination) -> Result<Self, NotUsable> {
         let pool = http::pool(&kind.endpoint().url, config.concurrency, &config.network)?;
-        Self::over(kind, pool, config.timeout)
+        let destination = Self::over(kind, pool, config.timeout)?;
+        Ok(Self {
+            concurrency: config.concurrency,
+            ..destination
+        })
     }
 
     /// Returns a destination that speaks HTTP over the connections of `pool`. `timeout` bounds a
@@ -98,12 +103,18 @@ impl Destination {
         Ok(Self {
             kind: Arc::new(OverHttp::new(kind, pool, timeout)?),
             fallback: None,
+            concurrency: config::CONCURRENCY,
         })
     }
 
     /// Returns the destination that gets what this one does not take.
     pub fn fallback(&self) -> Option<&config::Fallback> {
         self.fallback.as_ref()
+    }
+
+    /// Returns the number of attempts that may run at once when all is well.
+    pub fn concurrency(&self) -> usize {
+        self.concurrency
     }
 
     /// Returns the message for an alert as people may see it, without secrets.

@@ -1,21 +1,31 @@
 //! Hot reload: applies a changed configuration while requests come in.
 //!
 //! The whole file is read and checked first, as at a start, in a sandbox of its own with the new
-//! limits. Then the new sources replace the old ones in one step: no request sees half a
-//! configuration, or none. The old sandbox is dropped with the last request that began in it. The
-//! store knows sources by name only, so a reload neither loses nor reopens anything.
+//! limits. Then the destinations and the sources replace the old ones in one step: no request sees
+//! half a configuration, or none. The old sandbox is dropped with the last request that began in
+//! it. The store knows sources and destinations by name only, so a reload neither loses nor reopens
+//! anything.
 //!
 //! If anything is wrong, or a change needs a restart, nothing is applied: half of a configuration
 //! is one that no operator wrote.
+//!
+//! Three things lead to a reload: SIGHUP, the command `reload`, and the changed file of a secret.
+//! The last one reads the text that is in use, and not the file, which may be half edited.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 
-use super::{Gateway, announce, expected, known, sandbox};
+use super::control::{Answer, Asked, Question};
+use super::deliveries::Deliveries;
+use super::secrets::Secrets;
+use super::{Gateway, Hallway, announce, expected, known, sandbox, systemd};
+use crate::clock::wall_ms;
 use crate::config::{Config, Problems, causes, listed};
 use crate::intake::Intake;
 use crate::metrics::{Metrics, OutcomeLabel};
@@ -26,7 +36,11 @@ use crate::store::Store;
 /// The parts of a running gateway that a reload changes or asks.
 #[derive(Debug)]
 pub struct Reloading {
+    /// The configuration at the start, without secrets: what of it has changed needs a restart.
     started_with: Config,
+    /// The configuration in use, without its sources and destinations.
+    in_use: Config,
+    secrets: Secrets,
     intake: Arc<Intake>,
     store: Store,
     taken: watch::Sender<Reloaded>,
@@ -44,21 +58,77 @@ enum Refused {
     Failed(#[from] anyhow::Error),
 }
 
+/// The text that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// That of the file.
+    File,
+    /// That which is in use, with the present secrets.
+    Secrets,
+}
+
+/// A configuration that was applied.
+struct Taken {
+    summary: String,
+    destinations: usize,
+    warnings: Vec<String>,
+}
+
 impl Gateway {
-    /// Reads the configuration again and applies its sources and limits, or nothing. The log has
-    /// the outcome. If this is dropped before it ends, nothing was applied.
-    pub async fn reload(&mut self) {
-        let Reloading { taken, metrics, .. } = &self.reloading;
-        let (started, before) = (Instant::now(), names(&taken.borrow()));
-        let taken_up = self.reloading.take_up(&before).await;
+    /// Reloads at each SIGHUP, at each question of `alert-gateway reload`, and when the file of a
+    /// secret has changed. One that comes during a reload leads to another, which reads what is
+    /// written by then. If this is dropped before a reload ends, that one applied nothing.
+    pub async fn attend(&mut self, mut hangup: Signal) -> Infallible {
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => drop(self.reload(From::File).await),
+                Some(Asked { question, answer }) = self.asked.recv() => {
+                    let Question::Reload = question;
+                    // A client that has left has the log.
+                    let _ = answer.send(self.reload(From::File).await);
+                }
+                () = self.reloading.secrets.changed() => {
+                    tracing::info!("the file of a secret has changed");
+                    self.reload(From::Secrets).await;
+                }
+            }
+        }
+    }
+
+    /// Reads the configuration again and applies its destinations, sources and limits, or nothing.
+    /// The log has the outcome.
+    async fn reload(&mut self, from: From) -> Answer {
+        systemd::reloading();
+        let (started, before) = (Instant::now(), names(&self.reloading.taken.borrow()));
+        let Self {
+            reloading,
+            deliveries,
+            delivery,
+            ..
+        } = self;
+        let taken_up = reloading.take_up(from, &before, deliveries, delivery).await;
         let outcome = if taken_up.is_ok() {
             "taken_up"
         } else {
             "refused"
         };
+        let metrics = &reloading.metrics;
+        metrics
+            .last_reload_successful
+            .set(i64::from(taken_up.is_ok()));
+        metrics
+            .reloads
+            .get_or_create(&OutcomeLabel { outcome })
+            .inc();
         match taken_up {
-            Ok(()) => {
-                let (now, took_ms) = (names(&taken.borrow()), started.elapsed().as_millis() as u64);
+            Ok(Taken {
+                summary,
+                destinations,
+                warnings,
+            }) => {
+                metrics.last_reload_success.set(wall_ms() as f64 / 1000.0);
+                let now = names(&reloading.taken.borrow());
+                let took_ms = started.elapsed().as_millis() as u64;
                 let list = |names: Vec<&Arc<str>>| {
                     names
                         .iter()
@@ -73,23 +143,31 @@ impl Gateway {
                     sources = now.len(),
                     new,
                     gone,
+                    destinations,
                     took_ms,
                     "the configuration was read again"
                 );
+                systemd::ready(&summary);
+                Answer::Reloaded { summary, warnings }
             }
             Err(refused) => {
-                if let Refused::Problems(Problems(problems)) = &refused {
-                    causes(problems)
-                        .iter()
-                        .for_each(|cause| tracing::error!("{cause}"));
-                }
+                let problems: Vec<_> = match &refused {
+                    Refused::Problems(Problems(problems)) => {
+                        causes(problems).iter().map(ToString::to_string).collect()
+                    }
+                    _ => Vec::new(),
+                };
+                problems
+                    .iter()
+                    .for_each(|problem| tracing::error!("{problem}"));
                 tracing::error!(outcome, why = %refused, "the configuration was read again; all goes on as it was");
+                systemd::ready("the changed configuration was refused; the one before is in use");
+                Answer::Refused {
+                    problems,
+                    why: refused.to_string(),
+                }
             }
         }
-        metrics
-            .reloads
-            .get_or_create(&OutcomeLabel { outcome })
-            .inc();
     }
 }
 
@@ -103,13 +181,14 @@ impl Reloading {
         store: Store,
         metrics: Metrics,
     ) -> Self {
-        // Its sources are dropped: a replaced token must not stay in memory.
-        let started_with = Config {
-            sources: Vec::new(),
-            ..config.clone()
-        };
+        let mut secrets = Secrets::default();
+        secrets.follow(config.files.clone());
+        metrics.last_reload_successful.set(1);
+        metrics.last_reload_success.set(wall_ms() as f64 / 1000.0);
         Self {
-            started_with,
+            started_with: config.clone().without_secrets(),
+            in_use: in_use(config),
+            secrets,
             intake,
             store,
             taken: watch::Sender::new(taken),
@@ -117,16 +196,25 @@ impl Reloading {
         }
     }
 
-    /// Watches the sources of the latest applied configuration.
+    /// Watches the sources and destinations of the latest applied configuration.
     pub fn subscribe(&self) -> watch::Receiver<Reloaded> {
         self.taken.subscribe()
     }
 
-    async fn take_up(&self, before: &BTreeSet<Arc<str>>) -> Result<(), Refused> {
-        let path = self.started_with.path.clone();
+    async fn take_up(
+        &mut self,
+        from: From,
+        before: &BTreeSet<Arc<str>>,
+        deliveries: &mut Deliveries,
+        hallway: &mut Hallway,
+    ) -> Result<Taken, Refused> {
+        let in_use = self.in_use.clone();
         // The file and its secrets may be on a disk that does not answer.
-        let read = tokio::task::spawn_blocking(move || Config::load(&path)).await;
-        let config = read.context("reading the configuration panicked")??;
+        let read = tokio::task::spawn_blocking(move || match from {
+            From::File => Config::load(&in_use.path),
+            From::Secrets => in_use.again(),
+        });
+        let config = read.await.context("reading the configuration panicked")??;
         let tables = self.started_with.restarts_for(&config);
         if !tables.is_empty() {
             return Err(Refused::Restart(tables));
@@ -138,21 +226,62 @@ impl Reloading {
         let sources = known(sources, &self.store)
             .await
             .context("the plugins cannot be written down")?;
-        for cause in causes(&warnings) {
-            tracing::warn!("{cause}");
-        }
+        let change = deliveries.change(&config).await?;
+        let mut warnings: Vec<_> = causes(&warnings).iter().map(ToString::to_string).collect();
+        warnings
+            .iter()
+            .for_each(|warning| tracing::warn!("{warning}"));
+        // The log has these as errors.
+        let left = change.removed.iter().filter(|(_, alerts)| *alerts > 0);
+        warnings.extend(left.map(|(name, alerts)| {
+            format!(
+                "{alerts} alerts wait for [destinations.{name}], which is removed; \
+                they are kept, and go out once a destination has this name again"
+            )
+        }));
         sources
             .iter()
             .filter(|(source, _)| !before.contains(&source.name))
             .for_each(|(source, _)| announce(source));
         // From here on nothing fails, and nothing waits.
         let since = tokio::time::Instant::now();
+        let destinations = change.count();
+        deliveries.apply(change, hallway);
         self.intake.open(sources);
         self.taken.send_replace(Reloaded {
             sources: expected,
+            destinations: super::destination_names(&config),
             since,
         });
-        Ok(())
+        self.secrets.follow(config.files.clone());
+        self.in_use = self::in_use(&config);
+        Ok(Taken {
+            summary: summary(&config),
+            destinations,
+            warnings,
+        })
+    }
+}
+
+/// Says in one line what a configuration has.
+pub fn summary(config: &Config) -> String {
+    let counted = |count: usize, noun: &str| {
+        let ending = if count == 1 { "" } else { "s" };
+        format!("{count} {noun}{ending}")
+    };
+    format!(
+        "{}, {}",
+        counted(config.sources.len(), "source"),
+        counted(config.destinations.len(), "destination")
+    )
+}
+
+/// Returns what a later reload needs of the configuration in use: its text above all.
+fn in_use(config: &Config) -> Config {
+    let text = config.text.clone();
+    Config {
+        text,
+        ..config.clone().without_secrets()
     }
 }
 

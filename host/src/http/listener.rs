@@ -101,6 +101,16 @@ impl UnixSocket {
     }
 }
 
+impl UnixSocket {
+    /// Returns the next connection.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(self.listener.accept().await?.0)
+    }
+}
+
 impl Drop for UnixSocket {
     fn drop(&mut self) {
         let is_ours = |found: fs::Metadata| (found.dev(), found.ino()) == self.file;

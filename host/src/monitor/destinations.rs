@@ -48,6 +48,32 @@ impl Destinations {
         }
     }
 
+    /// Watches these destinations from now on. One that stays keeps its conditions, and a new one is
+    /// well. Returns those that are gone.
+    pub fn take(&mut self, names: impl IntoIterator<Item = String>, now: Instant) -> Ended {
+        let mut before = std::mem::replace(self, Self::new(names, now)).watched;
+        for (name, watched) in &mut self.watched {
+            if let Some(same) = before.remove(name) {
+                *watched = same;
+            }
+        }
+        let topics = [Topic::DestinationHeld, Topic::DestinationFailing];
+        let told = before.iter_mut().flat_map(|(name, watched)| {
+            let told = topics.map(|topic| watched.condition(topic).is_told().then_some(topic));
+            told.into_iter().flatten().map(move |topic| {
+                let mut event = topic.resolves(name);
+                event.title = format!("Destination {name} is not configured any more");
+                event.message = None;
+                event
+            })
+        });
+        let told = told.collect();
+        Ended {
+            told,
+            gone: before.into_keys().collect(),
+        }
+    }
+
     /// Takes over a condition of an earlier run. Returns whether it is about one of these
     /// destinations.
     pub fn was_told(&mut self, topic: Topic, name: &str) -> bool {
@@ -141,6 +167,15 @@ impl Destinations {
             watched.condition(done.topic).done(done.act, now);
         }
     }
+}
+
+/// Destinations that are not watched any more.
+#[derive(Debug)]
+pub struct Ended {
+    /// The alerts that resolve what had fired about them.
+    pub told: Vec<contract::Alert>,
+    /// Their names.
+    pub gone: Vec<String>,
 }
 
 /// An alert that was raised.
@@ -258,6 +293,27 @@ mod tests {
             .map(|key| (key.to_owned(), Status::Resolve));
         assert_eq!(told(&mut destinations, later), both);
     }
+
+    #[test]
+    fn removed_destination_resolves_and_others_stay() {
+        let start = Instant::now();
+        let mut destinations = Destinations::new(["d".to_owned(), "other".to_owned()], start);
+        destinations.find(&board(DestinationState::Held), start);
+        told(&mut destinations, start);
+        let Ended { told: over, gone } =
+            destinations.take(["other".to_owned(), "new".to_owned()], start);
+        assert_eq!(gone, ["d"]);
+        let over: Vec<_> = over
+            .iter()
+            .map(|event| (event.key(), event.status))
+            .collect();
+        assert_eq!(over, [("destination-held/d", Status::Resolve)]);
+        assert!(destinations.contains("new") && !destinations.contains("d"));
+        // What is well says nothing when it goes.
+        let Ended { told: over, gone } = destinations.take(["d".to_owned()], start);
+        assert_eq!((over.len(), gone.len()), (0, 2));
+    }
+
     #[test]
     fn inherited_condition_resolves_only_after_an_accepted_alert() {
         let start = Instant::now();

@@ -29,7 +29,7 @@ const CALM: Duration = Duration::from_secs(5);
 /// Tells of the store, past the store.
 #[derive(Debug)]
 pub struct Direct {
-    destination: Destination,
+    destination: watch::Receiver<Destination>,
     trouble: watch::Receiver<Trouble>,
     /// There while it may be told that the store fails, so that a later run can tell the end of it.
     mark: PathBuf,
@@ -42,8 +42,8 @@ pub struct Direct {
 }
 
 impl Direct {
-    /// Tells of `store` at `destination`.
-    pub fn new(destination: Destination, store: &Store) -> Self {
+    /// Tells of `store` at `destination`, as the configuration in use has it.
+    pub fn new(destination: watch::Receiver<Destination>, store: &Store) -> Self {
         let (now, mark) = (Instant::now(), store.told_of_trouble());
         let mut condition = Condition::new(Duration::ZERO, CALM, now);
         if mark.exists() {
@@ -130,7 +130,8 @@ impl Direct {
         };
         let at_ms = wall_ms();
         event.event_id = format!("{}/{at_ms}", event.key());
-        self.destination.send(&alert(event, at_ms)).await.outcome
+        let destination = self.destination.borrow().clone();
+        destination.send(&alert(event, at_ms)).await.outcome
     }
 
     fn sent(&mut self, act: Act, outcome: Outcome) {
@@ -217,6 +218,7 @@ mod tests {
         )
         .unwrap();
         let destination = Destination::over(itoc360, pool, CALM).unwrap();
+        let (_configured, destination) = watch::channel(destination);
         let mut direct = Direct::new(destination, &store);
         let start = Instant::now();
         let trouble = |failures, lasts| Trouble {

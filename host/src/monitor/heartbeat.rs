@@ -42,11 +42,13 @@ pub struct Heartbeats {
     others: HashMap<String, Seen>,
 }
 
-/// The sources of a configuration that was taken up.
+/// The parts of a configuration that was taken up which the monitor watches.
 #[derive(Debug, Clone)]
 pub struct Reloaded {
     /// Every one.
     pub sources: Vec<Expected>,
+    /// The names of all destinations.
+    pub destinations: Vec<String>,
     /// The time from which they are watched.
     pub since: Instant,
 }
@@ -78,16 +80,13 @@ impl Heartbeats {
             sources: Vec::new(),
             others,
         };
-        heartbeats.take(Reloaded {
-            sources,
-            since: now,
-        });
+        heartbeats.take(sources, now);
         heartbeats
     }
 
     /// Replaces the sources. A source that stays keeps its heartbeat; a new one begins as at a
     /// start. Returns the removed ones.
-    pub fn take(&mut self, Reloaded { sources, since }: Reloaded) -> Vec<Gone> {
+    pub fn take(&mut self, sources: Vec<Expected>, since: Instant) -> Vec<Gone> {
         let mut before: HashMap<_, _> = self
             .sources
             .drain(..)
@@ -398,10 +397,9 @@ mod tests {
         let start = Instant::now();
         let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
         heartbeats.hear(&heard(start + HOUR, 7));
-        let taken = |sources, since| Reloaded { sources, since };
         assert!(
             heartbeats
-                .take(taken(expected(Some(2 * HOUR)), start + 2 * HOUR))
+                .take(expected(Some(2 * HOUR)), start + 2 * HOUR)
                 .is_empty()
         );
         assert_eq!(
@@ -414,7 +412,7 @@ mod tests {
             Some(Status::Trigger)
         );
 
-        let gone = heartbeats.take(taken(Vec::new(), start + 5 * HOUR));
+        let gone = heartbeats.take(Vec::new(), start + 5 * HOUR);
         let remembered = Seen {
             source: "s".into(),
             last_seen: Some(7),
@@ -432,7 +430,7 @@ mod tests {
         // What came under its name while it was still another's does not count.
         assert!(
             heartbeats
-                .take(taken(expected(Some(6 * HOUR)), start + 100 * HOUR))
+                .take(expected(Some(6 * HOUR)), start + 100 * HOUR)
                 .is_empty()
         );
         heartbeats.hear(&heard(start + 99 * HOUR, 8));
@@ -486,10 +484,7 @@ mod tests {
             (heartbeats.awaited().count(), heartbeats.is_outdated()),
             (0, false)
         );
-        heartbeats.take(Reloaded {
-            sources: expected(None),
-            since: start + 4 * HOUR,
-        });
+        heartbeats.take(expected(None), start + 4 * HOUR);
         heartbeats.written(start + 5 * HOUR);
         assert_eq!(heartbeats.awaited().count(), 0, "nothing is expected");
     }
@@ -502,10 +497,7 @@ mod tests {
             assert_eq!(told(&mut heartbeats, start + HOUR), Some(Status::Trigger));
             let mut elsewhere = expected(Some(HOUR));
             elsewhere[0].destination = "e".into();
-            heartbeats.take(Reloaded {
-                sources: elsewhere,
-                since: start + 2 * HOUR,
-            });
+            heartbeats.take(elsewhere, start + 2 * HOUR);
             if comes {
                 heartbeats.hear(&heard(start + 2 * HOUR, 1));
             }

@@ -72,6 +72,9 @@ struct Ops {
     others: Destinations,
     /// The number of dead letters of each destination that the last alert said.
     dead_letters: BTreeMap<String, i64>,
+    /// Destinations that are not configured any more, and whether it fired that alerts wait for
+    /// them.
+    gone: BTreeMap<String, bool>,
 }
 
 /// A change that the store is asked for.
@@ -127,6 +130,11 @@ impl Monitor {
             name: name.clone(),
             others,
             dead_letters,
+            gone: plan
+                .gone
+                .iter()
+                .map(|(name, _)| (name.clone(), true))
+                .collect(),
         });
         let remembered = Arc::new(Mutex::new(remembered));
         let monitor = Self {
@@ -159,6 +167,7 @@ impl Monitor {
                 let taken = taken.borrow_and_update().clone();
                 self.take(taken).await;
                 self.learn(&shown, now);
+                count_at = Some(now);
             }
             let in_trouble = trouble.borrow_and_update().lasts;
             self.health.set_unstored(|| self.store.unstored());
@@ -254,6 +263,7 @@ impl Monitor {
         let expected =
             |heartbeats: &Heartbeats| -> HashSet<_> { heartbeats.expected().cloned().collect() };
         let before = expected(&self.heartbeats);
+        self.take_destinations(&taken.destinations, taken.since);
         let mut seen = Vec::new();
         for Gone {
             expected:
@@ -264,7 +274,7 @@ impl Monitor {
                 },
             seen: last,
             told,
-        } in self.heartbeats.take(taken)
+        } in self.heartbeats.take(taken.sources, taken.since)
         {
             if told {
                 let (destination, event) = (
@@ -293,6 +303,29 @@ impl Monitor {
         {
             tracing::warn!(%error, "it could not be written down when the sources that are gone were heard of");
         }
+    }
+
+    /// Watches these destinations from now on. Alerts about one that is gone resolve, and it is
+    /// watched whether anything waits for it.
+    fn take_destinations(&mut self, names: &[String], now: Instant) {
+        let Some(ops) = &mut self.ops else { return };
+        let present = names.iter().filter(|name| **name != ops.name).cloned();
+        let ended = ops.others.take(present, now);
+        let mut over: Vec<_> = ended.told;
+        ops.gone
+            .extend(ended.gone.into_iter().map(|name| (name, false)));
+        for name in names {
+            if ops.gone.remove(name) == Some(true) {
+                over.push(Topic::DestinationGone.resolves(name));
+            }
+        }
+        let notices = over.into_iter().map(|event| Notice {
+            destination: ops.name.clone(),
+            event,
+            at_ms: wall_ms(),
+        });
+        self.first
+            .extend(notices.map(|notice| Work::Tell(Box::new(notice))));
     }
 
     fn show_last_seen(&self) {
@@ -392,7 +425,9 @@ impl Monitor {
             keep(&self.store, &ops.name, Topic::DeadLetters.resolves(&name)).await?;
             ops.dead_letters.remove(&name);
         }
-        Ok(all_told)
+        // Again and again while there is one: a request that began before a reload may still bring
+        // alerts for it, and what waits may be dismissed.
+        Ok(ops.count_gone(&self.store).await? && all_told)
     }
 
     /// Writes down when sources were heard: `all` of them, or those that have news.
@@ -404,6 +439,36 @@ impl Monitor {
             self.heartbeats.written(now);
         }
         Ok(())
+    }
+}
+
+impl Ops {
+    /// Counts what waits for destinations that are gone, and fires or resolves where that is news.
+    /// Returns whether there is none.
+    async fn count_gone(&mut self, store: &Store) -> Result<bool, StoreError> {
+        if self.gone.is_empty() {
+            return Ok(true);
+        }
+        let (reader, names) = (store.due_reader()?, self.gone.keys().cloned());
+        let names: Vec<_> = names.collect();
+        let count = move || {
+            let count = |name: String| Ok((reader.count_waiting_for(&name)?, name));
+            names.into_iter().map(count).collect()
+        };
+        let counted: Result<Vec<_>, StoreError> = tokio::task::spawn_blocking(count)
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        for (alerts, name) in counted? {
+            let told = self.gone.get(&name).copied().unwrap_or_default();
+            let event = match (alerts, told) {
+                (0, true) => Topic::DestinationGone.resolves(&name),
+                (1.., false) => internal::destination_gone(&name, alerts),
+                _ => continue,
+            };
+            keep(store, &self.name, event).await?;
+            self.gone.insert(name, !told);
+        }
+        Ok(false)
     }
 }
 

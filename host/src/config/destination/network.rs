@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::config::files::{Look, look};
 use crate::config::raw::{Table, Value};
 use crate::config::secret::Secret;
 
@@ -20,6 +21,14 @@ pub struct Network {
     pub ca: Option<PathBuf>,
     /// PEM: the certificate by which the gateway proves itself, and its key.
     pub client: Option<(PathBuf, PathBuf)>,
+}
+
+impl Network {
+    /// Returns the files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let client = self.client.iter().flat_map(|(cert, key)| [cert, key]);
+        self.ca.iter().chain(client)
+    }
 }
 
 /// Reads the keys that every kind of destination has.
@@ -64,5 +73,10 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Network> {
 
 fn file(value: &Value<'_>, example: &str) -> Option<Option<PathBuf>> {
     let written = value.text(example)?;
-    Some(Some(value.reading.path(written)))
+    let path = value.reading.path(written);
+    // What is wrong with it shows when it is used.
+    if let Look::Content(content) = look(&path) {
+        value.reading.note_file(&path, content);
+    }
+    Some(Some(path))
 }
