@@ -24,11 +24,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Admin, Guard};
 use crate::config::{Config, Listen, Problem, TlsFiles, causes};
+use crate::destinations::Ping;
 use crate::health::Health;
 use crate::http::{self, Client, Following, Listener, Socket, Tls, UnixSocket};
 use crate::intake::{Intake, Replayer};
 use crate::metrics::Metrics;
-use crate::monitor::{Direct, Expected, Monitor, Plan, Reloaded};
+use crate::monitor::{Direct, Expected, Monitor, Pings, Plan, Reloaded};
 use crate::policy;
 use crate::sources::{self, Loaded, Source};
 use crate::store::{
@@ -191,6 +192,7 @@ impl Gateway {
             metrics.clone(),
         );
         let monitor = Monitor::new(&plan, store.clone(), health.clone(), metrics.clone())?;
+        let pings = pings(config, &store, &health, &metrics)?;
         let mut deliveries = Deliveries::new(store.clone(), health.clone(), metrics.clone());
         let change = deliveries.change(config).await?;
 
@@ -221,6 +223,9 @@ impl Gateway {
             Err(error) => {
                 tracing::warn!(%error, "`alert-gateway reload` does not reach this gateway: its socket cannot be made in data_dir");
             }
+        }
+        if let Some(pings) = pings {
+            monitor_tasks.spawn("the heartbeat", |stop| pings.run(stop));
         }
         let watched = broken.clone();
         monitor_tasks.spawn("the watchdog", |stop| systemd::watchdog(watched, stop));
@@ -423,6 +428,27 @@ pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
         instances,
         max_memory,
     })?)
+}
+
+/// Returns the outgoing heartbeat, where one is configured.
+fn pings(
+    config: &Config,
+    store: &Store,
+    health: &Health,
+    metrics: &Metrics,
+) -> anyhow::Result<Option<Pings>> {
+    let Some(heartbeat) = &config.gateway.heartbeat else {
+        return Ok(None);
+    };
+    let ping = Ping::new(heartbeat.url.expose()).context("cannot use the heartbeat's url")?;
+    let reads = (store.clone(), store.due_reader()?);
+    Ok(Some(Pings::new(
+        heartbeat,
+        ping,
+        health.clone(),
+        reads,
+        metrics.clone(),
+    )))
 }
 
 fn destination_names(config: &Config) -> Vec<String> {

@@ -87,6 +87,10 @@ pub struct Metrics {
     pub last_reload_successful: Gauge,
     /// The time when the configuration in use was taken up: Unix time.
     pub last_reload_success: Seconds,
+    /// Outgoing heartbeats, by outcome.
+    pub pings: Family<PingLabel, Counter>,
+    /// The time of the last heartbeat that was taken: Unix time, 0 where none was.
+    pub ping_last_sent: Seconds,
     registry: Arc<Registry>,
 }
 
@@ -197,6 +201,13 @@ pub struct ReloadLabels {
     pub outcome: &'static str,
 }
 
+/// The outcome of an outgoing heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PingLabel {
+    /// `sent`, `failed`, or `withheld` while the gateway is not well.
+    pub outcome: &'static str,
+}
+
 /// The outcome of a reload of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabel {
@@ -262,6 +273,8 @@ impl Metrics {
             reloads: Family::default(),
             last_reload_successful: Gauge::default(),
             last_reload_success: Seconds::default(),
+            pings: Family::default(),
+            ping_last_sent: Seconds::default(),
             registry: Arc::default(),
         };
         metrics.register(&mut registry);
@@ -411,6 +424,17 @@ impl Metrics {
             self.tls_handshakes_failed.clone(),
         );
         r.register("reloads", "Configurations read again", self.reloads.clone());
+        r.register(
+            "heartbeats_sent",
+            "Heartbeats of the gateway itself",
+            self.pings.clone(),
+        );
+        let help = "When the last heartbeat of the gateway itself was taken, in Unix time";
+        r.register(
+            "heartbeat_last_sent_timestamp_seconds",
+            help,
+            self.ping_last_sent.clone(),
+        );
         let help = "1 where the last configuration that was read is in use, 0 where it was refused";
         r.register(
             "config_last_reload_successful",

@@ -90,6 +90,11 @@ impl Gateway {
         self.client.request(self.admin, method, path).await
     }
 
+    /// Requests a page of another server.
+    pub async fn elsewhere(&self, address: SocketAddr, path: &str) -> Answer {
+        self.client.request(address, Method::GET, path).await
+    }
+
     /// Returns every sample of `/metrics`, by its name and labels.
     pub async fn metrics(&self) -> BTreeMap<String, f64> {
         let page = self.admin(Method::GET, "/metrics").await;

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::Itoc360;
 
-/// A proxy to an ITOC360. A change of its state breaks the connections over it; new ones meet the
+/// A proxy to an ITOC360 or another server. A change of its state breaks the connections over it; new ones meet the
 /// new state.
 pub struct Line {
     address: SocketAddr,
@@ -47,13 +47,18 @@ pub enum State {
 impl Line {
     /// Creates a line without a fault.
     pub fn to(itoc360: &Itoc360) -> Self {
+        Self::between(itoc360.address())
+    }
+
+    /// Creates a line without a fault to this address.
+    pub fn between(to: SocketAddr) -> Self {
         // Bound and never listening, so that the port stays its own while it refuses connections.
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = socket.local_addr().unwrap();
         let state = watch::Sender::new(State::Well);
-        let carrying = carry_all(socket, itoc360.address(), state.subscribe());
+        let carrying = carry_all(socket, to, state.subscribe());
         Self {
             address,
             state,
@@ -64,6 +69,11 @@ impl Line {
     /// Changes its state.
     pub fn is(&self, state: State) {
         self.state.send_replace(state);
+    }
+
+    /// Returns the address at which it begins.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Returns the destination's URL.

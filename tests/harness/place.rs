@@ -85,6 +85,13 @@ impl Setup {
         self
     }
 
+    /// One destination more, of these lines.
+    pub fn destination_of(mut self, name: &str, lines: &str) -> Self {
+        self.destinations
+            .push((name.to_owned(), format!("{lines}\n")));
+        self
+    }
+
     /// Adds lines to the latest destination.
     pub fn delivery(mut self, lines: &str) -> Self {
         let (_, table) = self.destinations.last_mut().unwrap();

@@ -19,6 +19,8 @@ use std::sync::{Mutex, Once};
 /// A program that a test starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
+    /// aiosmtpd for Debian's Python, a mail server.
+    Aiosmtpd,
     /// Prometheus Alertmanager, as a sender.
     Alertmanager,
     /// `fiu-run` and `fiu-ctrl`, which make calls of the disk fail.
@@ -65,6 +67,7 @@ impl Program {
     /// Its name, and Debian's package that has it.
     fn names(self) -> (&'static str, &'static str) {
         match self {
+            Self::Aiosmtpd => ("aiosmtpd", "python3-aiosmtpd"),
             Self::Alertmanager => ("prometheus-alertmanager", "prometheus-alertmanager"),
             Self::FiuRun => ("fiu-run", "fiu-utils"),
             Self::Haproxy => ("haproxy", "haproxy"),

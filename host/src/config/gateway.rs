@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::admin::{self, Admin};
+use super::heartbeat::{self, Heartbeat};
 use super::name;
 use super::network::{LOOPBACK, Networks};
 use super::quantity::{GIB, HOUR, MIB};
@@ -50,6 +51,8 @@ pub struct Gateway {
     /// The name of the destination at which the operator hears of trouble with the others, and with
     /// the store. It exists. None by default: then the log and the metrics tell.
     pub operator_destination: Option<String>,
+    /// The heartbeat that the gateway sends. Default none.
+    pub heartbeat: Option<Heartbeat>,
     /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for
     /// connections. Alerts that wait on disk are not counted: of these a destination has a bounded
     /// window in memory. Default [`MEMORY`], or more where the largest body and output of a source
@@ -153,6 +156,7 @@ pub(super) fn read(
             Some(known) => name::of_destination(&value, known).map(Some),
             None => Some(None),
         });
+    let heartbeat = table.optional("heartbeat", None, |value| heartbeat::read(&value).map(Some));
     let memory_is_written = table.entries().any(|(key, _)| key.get_ref() == "memory");
     let memory = table.optional("memory", MEMORY, |value| value.size(&(16 * MIB..=64 * GIB)));
     table.finish();
@@ -164,6 +168,7 @@ pub(super) fn read(
         && data_dir.is_some()
         && shutdown_grace.is_some()
         && operator_destination.is_some()
+        && heartbeat.is_some()
         && memory.is_some();
     let gateway = Gateway {
         listen: listen.unwrap_or(Listen::Tcp(LISTEN)),
@@ -174,6 +179,7 @@ pub(super) fn read(
         data_dir: data_dir.unwrap_or_else(|| reading.path("data")),
         shutdown_grace: shutdown_grace.unwrap_or(SHUTDOWN_GRACE),
         operator_destination: operator_destination.unwrap_or_default(),
+        heartbeat: heartbeat.unwrap_or_default(),
         memory: memory.unwrap_or(MEMORY),
         memory_is_written: memory_is_written && memory.is_some(),
     };

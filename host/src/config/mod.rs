@@ -22,6 +22,7 @@ mod destination;
 mod files;
 mod flaw;
 mod gateway;
+mod heartbeat;
 mod limits;
 mod name;
 mod network;
@@ -50,11 +51,12 @@ pub use admin::{ADMIN, Admin};
 pub(crate) use assemble::DELIVERIES_PER_ALERT;
 pub use destination::{
     CONCURRENCY, Destination, DestinationKind, FALLBACK_AFTER, Fallback, Format, ITOC360_URL,
-    Network, TIMEOUT, Webhook,
+    Network, Smtp, SmtpTls, TIMEOUT, Webhook,
 };
 pub use files::{Digest, Look, look};
 pub use flaw::{Flaw, secret_flaw};
 pub use gateway::{Gateway, LISTEN, Listen, MEMORY, SHUTDOWN_GRACE};
+pub use heartbeat::{EVERY, Heartbeat, OLDEST};
 pub use limits::{Limits, Written};
 pub use name::OWN_SOURCE;
 pub use network::Networks;

@@ -80,6 +80,30 @@ impl<'t> Value<'t> {
         Some(Secret::new(text))
     }
 
+    /// Reads a password, which may hold any character but those that control a terminal or a
+    /// protocol: a reference or plain text.
+    pub(super) fn password(&self) -> Option<Secret> {
+        let text = match self.value {
+            DeValue::String(text) => self.plain(text)?,
+            DeValue::Table(table) => self.reference(table)?,
+            _ => {
+                self.wrong_type(reference::HELP);
+                return None;
+            }
+        };
+        if text.chars().any(char::is_control) {
+            self.problem(
+                format!(
+                    "{} holds a line break or another control character",
+                    self.label
+                ),
+                "copy it again, without what surrounds it",
+            );
+            return None;
+        }
+        Some(Secret::new(text))
+    }
+
     /// Reads one token, or a list of them while one is being replaced by another.
     pub(super) fn tokens(&self) -> Option<Vec<Secret>> {
         let DeValue::Array(list) = self.value else {

@@ -95,6 +95,12 @@ pub enum NotUsable {
     /// The host is an address that `egress = "public"` forbids.
     #[error("the url names a private address, and `egress = \"public\"` forbids those")]
     Private,
+    /// A proxy where none can be used.
+    #[error("mail goes through no proxy: leave out `proxy`")]
+    SmtpProxy,
+    /// The host of a mail server is no name.
+    #[error("the host in the url is no name of a server")]
+    Host,
     /// The proxy is none, or of another scheme.
     #[error("the proxy must be http://host:port")]
     Proxy,

@@ -17,7 +17,9 @@ pub mod itoc360;
 mod kind;
 mod opsgenie;
 mod pagerduty;
+mod ping;
 mod slack;
+mod smtp;
 mod teams;
 mod webhook;
 mod words;
@@ -35,7 +37,9 @@ use kind::Kind;
 pub use kind::{EXCERPT_MAX_CHARS, LONGEST_RETRY_AFTER, NotUsable, Sent};
 use opsgenie::Opsgenie;
 use pagerduty::PagerDuty;
+pub use ping::Ping;
 use slack::Slack;
+use smtp::Smtp;
 use teams::Teams;
 use webhook::Webhook;
 
@@ -81,6 +85,11 @@ impl Destination {
                 let token = token.as_ref().map(config::Secret::expose);
                 Self::http(Alertmanager::new(url, token, *expires)?, config)
             }
+            DestinationKind::Smtp(smtp) => Ok(Self {
+                kind: Arc::new(Smtp::new(smtp, &config.network, config.timeout)?),
+                fallback: None,
+                concurrency: config.concurrency,
+            }),
         }
     }
 

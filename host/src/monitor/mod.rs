@@ -16,6 +16,7 @@ mod destinations;
 mod direct;
 mod heartbeat;
 mod inherit;
+mod pings;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::store::{Notice, Snapshot, Store, StoreError, Told};
 
 pub use direct::Direct;
 pub use heartbeat::{Expected, Reloaded};
+pub use pings::Pings;
 
 use destinations::Destinations;
 use heartbeat::{Gone, Heartbeats, WRITE};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use hyper::{Method, Uri};
 use toml::de::DeValue;
 
+use super::word::word;
 use super::{DestinationKind, Format, ITOC360_URL, Webhook};
-use crate::config::problem::{did_you_mean, listed};
 use crate::config::raw::{Table, Value};
 use crate::config::secret::Secret;
 use crate::config::url::in_the_clear;
@@ -22,7 +22,7 @@ const EXPIRES_RANGE: std::ops::RangeInclusive<Duration> =
 type Read = fn(&mut Table<'_>) -> Option<DestinationKind>;
 
 /// Every kind, by its word.
-const KINDS: [(&str, Read); 7] = [
+const KINDS: [(&str, Read); 8] = [
     ("itoc360", itoc360),
     ("webhook", webhook),
     ("slack", slack),
@@ -30,6 +30,7 @@ const KINDS: [(&str, Read); 7] = [
     ("pagerduty", pagerduty),
     ("opsgenie", opsgenie),
     ("alertmanager", alertmanager),
+    ("smtp", smtp),
 ];
 
 /// Reads the kind and its keys.
@@ -151,8 +152,12 @@ fn alertmanager(table: &mut Table<'_>) -> Option<DestinationKind> {
     })
 }
 
+fn smtp(table: &mut Table<'_>) -> Option<DestinationKind> {
+    super::smtp::read(table).map(DestinationKind::Smtp)
+}
+
 /// Reads a URL that is a credential, or may be one: it is never shown, and may have a query.
-fn secret_url(value: &Value<'_>) -> Option<Secret> {
+pub(in crate::config) fn secret_url(value: &Value<'_>) -> Option<Secret> {
     let secret = value.token()?;
     // What stands for a secret that is not to be known is no URL.
     if value.reading.stand_in.is_some() {
@@ -211,24 +216,6 @@ fn statuses(value: &Value<'_>) -> Option<Vec<u16>> {
         value.wrong_type("write a list of statuses such as [200, 202], each from 200 to 599");
     }
     statuses
-}
-
-/// Reads one of a few words.
-pub(super) fn word<T: Copy>(value: &Value<'_>, words: &[(&str, T)]) -> Option<T> {
-    let text = value.text(words[0].0)?;
-    let found = words
-        .iter()
-        .find(|(word, _)| *word == text)
-        .map(|(_, meaning)| *meaning);
-    if found.is_none() {
-        let known = words.iter().map(|(word, _)| *word);
-        let help = match did_you_mean(text, known.clone()) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => format!("write {}", listed(known, "or")),
-        };
-        value.wrong_text(text, help);
-    }
-    found
 }
 
 impl Value<'_> {

@@ -3,13 +3,17 @@
 mod fallback;
 mod kinds;
 mod network;
+mod smtp;
+mod word;
 
 use std::time::Duration;
 
 use hyper::{Method, Uri};
 
 pub(super) use self::fallback::{check as check_fallbacks, places};
+pub(super) use self::kinds::secret_url;
 pub use self::network::Network;
+pub use self::smtp::{Smtp, SmtpTls};
 use super::problem::Span;
 use super::raw::Table;
 use super::secret::Secret;
@@ -32,7 +36,7 @@ pub struct Destination {
     /// The service, and what only this kind of service needs.
     pub kind: DestinationKind,
     /// The number of deliveries that may run at once when all is well, 1 to 256. Default
-    /// [`CONCURRENCY`].
+    /// [`CONCURRENCY`], and 4 for mail.
     pub concurrency: usize,
     /// The time one delivery may take, from connecting to the end of the answer. Default
     /// [`TIMEOUT`].
@@ -99,6 +103,8 @@ pub enum DestinationKind {
         /// The time an alert stays open there without a resolve.
         expires: Duration,
     },
+    /// A mail server, `kind = "smtp"`.
+    Smtp(Smtp),
 }
 
 /// An HTTP endpoint of the operator's own.
@@ -151,6 +157,7 @@ impl DestinationKind {
             Self::PagerDuty { .. } => "pagerduty",
             Self::Opsgenie { .. } => "opsgenie",
             Self::Alertmanager { .. } => "alertmanager",
+            Self::Smtp(_) => "smtp",
         }
     }
 
@@ -178,6 +185,7 @@ impl DestinationKind {
             Self::PagerDuty { routing_key, .. } => vec![routing_key],
             Self::Opsgenie { api_key, .. } => vec![api_key],
             Self::Alertmanager { token, .. } => token.iter().collect(),
+            Self::Smtp(smtp) => smtp.login.iter().map(|(_, password)| password).collect(),
         }
     }
 
@@ -190,6 +198,15 @@ impl DestinationKind {
             | Self::Alertmanager { url, .. } => url.clone(),
             Self::Webhook(Webhook { url, .. }) | Self::Slack { url } | Self::Teams { url } => {
                 url.expose().parse().unwrap_or_default()
+            }
+            // A host that the configuration took is one.
+            Self::Smtp(Smtp { host, port, .. }) => {
+                let host = if host.contains(':') {
+                    format!("[{host}]")
+                } else {
+                    host.clone()
+                };
+                format!("smtp://{host}:{port}").parse().unwrap_or_default()
             }
         }
     }
@@ -217,7 +234,11 @@ pub(super) struct Written<'t> {
 pub(super) fn read<'t>(name: &'t str, mut table: Table<'_>, known: &[&str]) -> Written<'t> {
     let span = table.span.clone();
     let kind = kinds::read(&mut table);
-    let concurrency = table.optional("concurrency", CONCURRENCY, |value| value.count(&(1..=256)));
+    let usual = match kind {
+        Some(DestinationKind::Smtp(_)) => smtp::CONCURRENCY,
+        _ => CONCURRENCY,
+    };
+    let concurrency = table.optional("concurrency", usual, |value| value.count(&(1..=256)));
     let timeout = table.optional("timeout", TIMEOUT, |value| {
         value.duration(&(Duration::from_millis(100)..=Duration::from_secs(300)))
     });

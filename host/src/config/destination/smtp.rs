@@ -5,7 +5,7 @@ use lettre::message::Mailbox;
 use percent_encoding::percent_decode_str;
 use std::net::IpAddr;
 
-use super::kinds::word;
+use super::word::word;
 use crate::config::raw::{Table, Value};
 use crate::config::secret::Secret;
 
@@ -17,8 +17,7 @@ const RECIPIENTS: usize = 100;
 
 const URL_HELP: &str =
     "write it like \"smtps://user@mail.example.com\", or smtp:// for STARTTLS, without a path";
-const ADDRESS_HELP: &str =
-    "write an address of ASCII characters like \"alerts@example.com\" or \"Alerts <alerts@example.com>\"";
+const ADDRESS_HELP: &str = "write an address of ASCII characters like \"alerts@example.com\" or \"Alerts <alerts@example.com>\"";
 
 /// A mail server, the sender and the recipients.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,6 +28,12 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert!(long.gateway.tls.take().is_some() && short.gateway.tls.is_none());
     assert!(long.gateway.trusted_proxies != Networks::default());
     long.gateway.trusted_proxies = Networks::default();
+    let heartbeat = long.gateway.heartbeat.take().expect("a heartbeat");
+    assert_eq!(
+        (heartbeat.every, heartbeat.oldest),
+        (crate::config::EVERY, crate::config::OLDEST)
+    );
+    assert!(short.gateway.heartbeat.is_none());
     let admin = long.gateway.admin.as_mut().expect("an admin listener");
     assert!(admin.tls.take().is_some_and(|tls| tls.client_ca.is_some()));
     assert_eq!(
@@ -89,7 +95,7 @@ fn the_example_shows_every_key() {
     for (table, keys) in [
         (
             "[gateway]",
-            "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination and memory",
+            "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat and memory",
         ),
         ("[retention]", "age, size and identities"),
         ("[limits]", "body, time, memory, output and rate"),

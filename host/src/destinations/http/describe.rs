@@ -4,7 +4,7 @@ use super::connect::NoAnswer;
 
 /// What failed and its causes, outermost first, in one line. It may repeat what the peer sent, so
 /// it is to be masked.
-pub(super) fn describe(error: &NoAnswer, host: &str) -> String {
+pub(crate) fn describe(error: &NoAnswer, host: &str) -> String {
     let mut text = match error.connected {
         false => format!("cannot connect to {host}"),
         true => format!("the connection to {host} broke before an answer came"),

@@ -13,6 +13,7 @@ mod connect;
 mod describe;
 mod endpoint;
 mod network;
+mod tls;
 
 use std::fmt;
 use std::time::Duration;
@@ -26,8 +27,10 @@ pub(crate) use self::answer::{ANSWER_MAX_BYTES, Answer, Judged};
 #[cfg(test)]
 pub(crate) use self::connect::{Answering, NoAnswer};
 pub(crate) use self::connect::{Pool, pool};
-use self::describe::describe;
+pub(crate) use self::describe::describe;
 pub(crate) use self::endpoint::Endpoint;
+pub(crate) use self::network::{is_private_literal, is_public};
+pub(crate) use self::tls::ClientTls;
 use super::kind::{EXCERPT_MAX_CHARS, Kind, NotUsable, Sending, Sent};
 use crate::alert::{Alert, Outcome};
 use crate::mask::Mask;

@@ -63,10 +63,15 @@ impl Service<Name> for Resolver {
 /// Checks an address that stands in the URL itself, which is never resolved.
 pub(super) fn check_literal(url: &Uri, network: &Network) -> Result<(), NotUsable> {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    match host.parse::<IpAddr>() {
-        Ok(address) if network.public_only && !is_public(address) => Err(NotUsable::Private),
-        _ => Ok(()),
+    if network.public_only && is_private_literal(host) {
+        return Err(NotUsable::Private);
     }
+    Ok(())
+}
+
+/// Returns whether a host is an address, and none of the Internet.
+pub(crate) fn is_private_literal(host: &str) -> bool {
+    host.parse().is_ok_and(|address| !is_public(address))
 }
 
 /// Returns the proxy for `url`: the configured one, or that of `HTTPS_PROXY`, `HTTP_PROXY` and
@@ -138,7 +143,7 @@ pub(super) fn tls(network: &Network) -> Result<ClientConfig, NotUsable> {
 
 /// Returns whether an address can be reached over the Internet, and is none of this machine's or of
 /// a private network's.
-fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
             let [first, second, third, _] = address.octets();

@@ -24,7 +24,7 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::session::{Session, Trouble};
-use super::http::ClientTls;
+use super::http::{ClientTls, is_private_literal};
 use super::kind::{EXCERPT_MAX_CHARS, Kind, NotUsable, Sending, Sent};
 use crate::alert::{Alert, Outcome, Receipt};
 use crate::config::{self, Network};
@@ -52,6 +52,9 @@ impl Smtp {
     ) -> Result<Self, NotUsable> {
         if network.proxy.is_some() {
             return Err(NotUsable::SmtpProxy);
+        }
+        if network.public_only && is_private_literal(&config.host) {
+            return Err(NotUsable::Private);
         }
         let tls = match config.tls {
             config::SmtpTls::Off => None,
@@ -118,7 +121,9 @@ impl Smtp {
         let mut session = Session::open(&self.config, self.public_only, self.tls.as_ref()).await?;
         session.log_in(self.config.login.as_ref()).await?;
         let sender = self.config.from.email.clone();
-        let from = session.command("MAIL FROM", Mail::new(Some(sender), vec![])).await;
+        let from = session
+            .command("MAIL FROM", Mail::new(Some(sender), vec![]))
+            .await;
         from.map_err(|trouble| trouble.blocks("the server refuses the sender; check from"))?;
         let mut refused = Vec::new();
         for to in &self.config.to {
@@ -141,7 +146,10 @@ impl Smtp {
         let said = session.message(&mail.bytes).await?;
         let mut said = self.mask.excerpt(said.as_bytes(), RECEIPT_MAX_CHARS);
         if count > 0 {
-            said = format!("{said} ({count} of {} recipients refused)", self.config.to.len());
+            said = format!(
+                "{said} ({count} of {} recipients refused)",
+                self.config.to.len()
+            );
         }
         let receipt = Receipt {
             id: said,

@@ -13,7 +13,9 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
+use tokio::io::{
+    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf,
+};
 use tokio::net::TcpStream;
 
 use super::super::http::{ClientTls, is_public};
@@ -154,7 +156,12 @@ impl Session {
             return Ok(());
         };
         let mechanisms = [Mechanism::Plain, Mechanism::Login];
-        if self.0.server_info().get_auth_mechanism(&mechanisms).is_none() {
+        if self
+            .0
+            .server_info()
+            .get_auth_mechanism(&mechanisms)
+            .is_none()
+        {
             return Err(Trouble::blocked(
                 "the mail server offers no login by PLAIN or LOGIN: \
                 leave user and password out, or name another server"
@@ -245,7 +252,9 @@ async fn encrypt(tls: &ClientTls, tcp: TcpStream, place: &str) -> Result<Box<dyn
             if why.contains("invalid peer certificate") {
                 why.push_str("; check the url, this machine's clock, and the certificate authorities that it trusts, or ca");
             } else if why.contains("corrupt message") {
-                why.push_str("; the port speaks no TLS from the first byte: write smtp:// for STARTTLS");
+                why.push_str(
+                    "; the port speaks no TLS from the first byte: write smtp:// for STARTTLS",
+                );
             }
             Err(Trouble::retry(why))
         }
@@ -256,7 +265,9 @@ async fn encrypt(tls: &ClientTls, tcp: TcpStream, place: &str) -> Result<Box<dyn
 async fn start_tls(tcp: TcpStream, name: &ClientId) -> Result<(TcpStream, bool), Trouble> {
     let mut tcp = BufReader::new(tcp);
     let fix = "check the host and the port in url";
-    let said = reply(&mut tcp, "the greeting").await.map_err(|trouble| trouble.blocks(fix));
+    let said = reply(&mut tcp, "the greeting")
+        .await
+        .map_err(|trouble| trouble.blocks(fix));
     said?;
     let offers = exchange(&mut tcp, &format!("EHLO {name}")).await;
     let offers = offers.map_err(|trouble| trouble.blocks(fix))?;
@@ -297,7 +308,9 @@ async fn reply(tcp: &mut BufReader<TcpStream>, step: &str) -> Result<String, Tro
         let Some(line) = line.strip_suffix('\n') else {
             return Err(broken("the reply broke off, or is too long"));
         };
-        let code = line.get(..3).filter(|code| code.bytes().all(|b| b.is_ascii_digit()));
+        let code = line
+            .get(..3)
+            .filter(|code| code.bytes().all(|b| b.is_ascii_digit()));
         let Some(code) = code.and_then(|code| code.parse::<u16>().ok()) else {
             return Err(broken("what came is no reply of SMTP"));
         };
@@ -342,7 +355,9 @@ impl AsyncRead for Stream {
         if self.ahead.is_empty() {
             return Pin::new(&mut self.wire).poll_read(context, buffer);
         }
-        let (now, later) = self.ahead.split_at(self.ahead.len().min(buffer.remaining()));
+        let (now, later) = self
+            .ahead
+            .split_at(self.ahead.len().min(buffer.remaining()));
         buffer.put_slice(now);
         self.ahead = later;
         Poll::Ready(Ok(()))
