@@ -8,6 +8,7 @@
     reason = "a peer of the program has the machine's clock"
 )]
 
+mod admin_api;
 mod alertmanager;
 mod author;
 mod catalogue;

@@ -30,6 +30,8 @@ const FLOORS: [(u8, &[&str]); 6] = [
             "clock",
             "log_throttle",
             "mask",
+            "credential",
+            "recent",
         ],
     ),
 ];

@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{Admin, Guard};
+use crate::admin::{About, Admin};
 use crate::config::{Config, Listen, Problem, TlsFiles, causes};
 use crate::destinations::Ping;
 use crate::health::Health;
@@ -31,7 +31,8 @@ use crate::intake::{Intake, Replayer};
 use crate::metrics::Metrics;
 use crate::monitor::{Direct, Expected, Monitor, Pings, Plan, Reloaded};
 use crate::policy;
-use crate::sources::{self, Loaded, Source};
+use crate::recent::Recent;
+use crate::sources::{self, Loaded, Source, Summary};
 use crate::store::{
     self, Closing, DueReader, PluginId, PluginRecord, Retention, Store, StoreError,
 };
@@ -112,6 +113,7 @@ impl Gateway {
     pub async fn start(config: &Config, options: &Options) -> anyhow::Result<Self> {
         let started = Instant::now();
         let (metrics, health) = (Metrics::new(), Health::default());
+        let recent = Recent::default();
         let data_dir = &config.gateway.data_dir;
         let (store, closing) = Store::open(data_dir, &options.store, metrics.clone())
             .with_context(|| format!("cannot open the store in {}", data_dir.display()))?;
@@ -119,6 +121,7 @@ impl Gateway {
         for cause in causes(&warnings(config, &loaded)) {
             tracing::warn!("{cause}");
         }
+        let catalogue = watch::Sender::new(summaries(&loaded.sources));
 
         let (listener, certificate) = open(
             &config.gateway.listen,
@@ -133,12 +136,14 @@ impl Gateway {
             .map_or_else(|| config.gateway.listen.clone(), Listen::Tcp);
         let monitoring = match &config.gateway.admin {
             Some(admin) => {
-                let pages = Admin::new(
-                    Guard::new(admin),
-                    health.clone(),
-                    metrics.clone(),
-                    store.due_reader()?,
-                );
+                let about = About {
+                    metrics: metrics.clone(),
+                    health: health.clone(),
+                    store: store.clone(),
+                    recent: recent.clone(),
+                    sources: catalogue.subscribe(),
+                };
+                let pages = Admin::new(config, admin, about)?;
                 Some((
                     open(
                         &Listen::Tcp(admin.address),
@@ -169,6 +174,7 @@ impl Gateway {
             store.clone(),
             health.clone(),
             metrics.clone(),
+            recent,
         ));
         way_in.open(known(loaded.sources, &store).await?);
         let replayer = Replayer::new(Arc::clone(&way_in), store.due_reader()?, store.history()?);
@@ -190,6 +196,7 @@ impl Gateway {
             Arc::clone(&way_in),
             store.clone(),
             metrics.clone(),
+            catalogue,
         );
         let monitor = Monitor::new(&plan, store.clone(), health.clone(), metrics.clone())?;
         let pings = pings(config, &store, &health, &metrics)?;
@@ -248,7 +255,8 @@ impl Gateway {
             admin.follow(certificate);
             admin.spawn("monitoring", |stop| {
                 http::serve(listener, http::FEW, stop, grace, move |request, peer| {
-                    pages.clone().answer(request.into_parts().0, peer)
+                    let (head, body) = request.into_parts();
+                    pages.clone().answer(head, Some(body), peer)
                 })
             });
         }
@@ -463,6 +471,11 @@ fn expected(source: &Source) -> Expected {
         destination,
         every: source.configured.expect_every,
     }
+}
+
+/// Returns the sources as operators see them.
+fn summaries(sources: &[Source]) -> Arc<[Summary]> {
+    sources.iter().map(Summary::of).collect()
 }
 
 /// Opens the listener of `key` in `[gateway]`, with the task that follows its certificate's files.

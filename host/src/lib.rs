@@ -21,7 +21,7 @@
 //! | 3 | [`intake`], [`delivery`], [`monitor`], [`admin`] | one direction of the traffic each; none imports another |
 //! | 2 | [`sources`], [`destinations`], [`policy`] | configuration joined with what it configures |
 //! | 1 | [`store`], [`http`] | one outside thing each: disk, network in; for wasm, the crate [`alert_gateway_sandbox`] |
-//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`clock`], [`log_throttle`], [`mask`] | words, no deeds |
+//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`recent`], [`clock`], [`log_throttle`], [`mask`], [`credential`] | words, no deeds |
 //!
 //! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code,
 //! follow a request: start at [`intake`], go on with the essay of [`store`], then [`delivery`].
@@ -36,6 +36,8 @@ pub mod cli;
 pub mod clock;
 #[forbid(unsafe_code)]
 pub mod config;
+#[forbid(unsafe_code)]
+pub mod credential;
 #[forbid(unsafe_code)]
 pub mod delivery;
 #[forbid(unsafe_code)]
@@ -58,6 +60,8 @@ pub mod metrics;
 pub mod monitor;
 #[forbid(unsafe_code)]
 pub mod policy;
+#[forbid(unsafe_code)]
+pub mod recent;
 #[forbid(unsafe_code)]
 pub mod sources;
 #[forbid(unsafe_code)]

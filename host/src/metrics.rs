@@ -5,6 +5,8 @@
 //! destinations) or of this code (outcomes, kinds, states), so that no sender can grow the number
 //! of series.
 
+mod activity;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
@@ -15,6 +17,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+pub use activity::{Activity, BUCKET, BUCKETS, Counts, Series};
 
 /// A gauge of seconds, or of a point in time in seconds.
 pub type Seconds = Gauge<f64, AtomicU64>;
@@ -91,6 +95,8 @@ pub struct Metrics {
     pub pings: Family<PingLabel, Counter>,
     /// The time of the last heartbeat that was taken: Unix time, 0 where none was.
     pub ping_last_sent: Seconds,
+    /// Requests and deliveries of the last day, for the pages.
+    pub activity: Activity,
     registry: Arc<Registry>,
 }
 
@@ -275,6 +281,7 @@ impl Metrics {
             last_reload_success: Seconds::default(),
             pings: Family::default(),
             ping_last_sent: Seconds::default(),
+            activity: Activity::default(),
             registry: Arc::default(),
         };
         metrics.register(&mut registry);

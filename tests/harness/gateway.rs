@@ -95,6 +95,24 @@ impl Gateway {
         self.client.request(address, Method::GET, path).await
     }
 
+    /// Sends a request with these headers and this body to the admin listener.
+    pub async fn admin_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.admin));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::from(body.to_owned())).unwrap();
+        self.client.send(request).await.unwrap()
+    }
+
     /// Returns every sample of `/metrics`, by its name and labels.
     pub async fn metrics(&self) -> BTreeMap<String, f64> {
         let page = self.admin(Method::GET, "/metrics").await;

@@ -14,8 +14,9 @@ use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, StatusCode};
 
+use super::caller::{Caller, KnownBy, Role};
 use crate::config::{Admin, Secret};
-use crate::http::{self, Answer};
+use crate::http::{self, Answer, Client};
 
 /// Says only that the process answers, which a probe may ask: it can hold no secret.
 pub(super) const OPEN: &str = "/healthz";
@@ -24,6 +25,8 @@ pub(super) const OPEN: &str = "/healthz";
 #[derive(Debug)]
 pub struct Guard {
     tokens: Vec<Secret>,
+    /// True if every connection has shown a client certificate.
+    certificate: bool,
     hosts: Vec<String>,
 }
 
@@ -45,15 +48,50 @@ impl Guard {
     pub fn new(admin: &Admin) -> Self {
         Self {
             tokens: admin.tokens.clone(),
+            certificate: admin
+                .tls
+                .as_ref()
+                .is_some_and(|tls| tls.client_ca.is_some()),
             hosts: admin.hosts.clone(),
         }
     }
 
-    /// Returns whether a request with this head is answered.
+    /// Returns the caller of a request with this head.
     ///
     /// # Errors
-    /// Why not.
-    pub fn admit(&self, head: &Parts) -> Result<(), Refusal> {
+    /// Why it is not answered.
+    pub fn admit(&self, head: &Parts, client: Client) -> Result<Caller, Refusal> {
+        self.is_at_home(head)?;
+        let caller = |who: &str, role, known_by| Caller {
+            who: who.to_owned(),
+            role,
+            origin: client.to_string(),
+            known_by,
+        };
+        if head.uri.path() == OPEN {
+            return Ok(caller("nobody", Role::Viewer, KnownBy::Nothing));
+        }
+        if self.tokens.is_empty() {
+            return Ok(if self.certificate {
+                caller("client certificate", Role::Operator, KnownBy::Certificate)
+            } else {
+                caller("nobody", Role::Viewer, KnownBy::Nothing)
+            });
+        }
+        let shown = http::bearer(&head.headers).ok_or(Refusal::NoToken)?;
+        let known = self
+            .tokens
+            .iter()
+            .any(|token| token.matches(shown.as_bytes()));
+        if known {
+            Ok(caller("admin token", Role::Operator, KnownBy::Token))
+        } else {
+            Err(Refusal::WrongToken)
+        }
+    }
+
+    /// Checks that a request means this listener, and that no other page has a browser ask.
+    fn is_at_home(&self, head: &Parts) -> Result<(), Refusal> {
         // HTTP/2 names the host in the URL, HTTP/1.1 in a header, and odd clients in both. One that
         // names none is no browser.
         let mut named = Vec::new();
@@ -81,19 +119,7 @@ impl Guard {
         if is_embedded(head) {
             return Err(Refusal::ForeignOrigin);
         }
-        if self.tokens.is_empty() || head.uri.path() == OPEN {
-            return Ok(());
-        }
-        let shown = http::bearer(&head.headers).ok_or(Refusal::NoToken)?;
-        let known = self
-            .tokens
-            .iter()
-            .any(|token| token.matches(shown.as_bytes()));
-        if known {
-            Ok(())
-        } else {
-            Err(Refusal::WrongToken)
-        }
+        Ok(())
     }
 
     /// An address is no name that could be pointed elsewhere.
@@ -177,13 +203,19 @@ mod tests {
         let tokens = tokens.iter().map(|token| Secret::new(*token)).collect();
         let guard = Guard {
             tokens,
+            certificate: false,
             hosts: vec!["gateway.internal".to_owned()],
         };
         let mut request = Request::get(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        guard.admit(&request.body(()).unwrap().into_parts().0)
+        let client = Client {
+            address: None,
+            claims_another: false,
+        };
+        let head = request.body(()).unwrap().into_parts().0;
+        guard.admit(&head, client).map(drop)
     }
 
     #[test]

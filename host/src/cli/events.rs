@@ -316,6 +316,7 @@ fn dismiss(what: &Dismiss) -> Outcome {
                 state,
                 since_ms: i64::MIN,
                 limit: usize::MAX >> 1,
+                ..Filter::default()
             })?;
             let before = what.older_than.map(|time| format!("{time:.3}"));
             for line in lines.iter().filter(|line| {

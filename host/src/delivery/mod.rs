@@ -231,6 +231,9 @@ impl Delivery {
             outcome: sent.outcome.as_str(),
         };
         self.metrics.deliveries.get_or_create(&labels).inc();
+        if matches!(sent.outcome, Outcome::Accepted(_)) {
+            self.metrics.activity.delivered(&self.name);
+        }
         self.warn_of_failure(&attempt);
         let label = DestinationLabel {
             destination: destination(),

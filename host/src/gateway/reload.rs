@@ -24,13 +24,13 @@ use tokio::sync::watch;
 use super::control::{Answer, Asked, Question};
 use super::deliveries::Deliveries;
 use super::secrets::Secrets;
-use super::{Gateway, Hallway, announce, expected, known, sandbox, systemd};
+use super::{Gateway, Hallway, announce, expected, known, sandbox, summaries, systemd};
 use crate::clock::wall_ms;
 use crate::config::{Config, Problems, causes, listed};
 use crate::intake::Intake;
 use crate::metrics::{Metrics, OutcomeLabel};
 use crate::monitor::Reloaded;
-use crate::sources;
+use crate::sources::{self, Summary};
 use crate::store::Store;
 
 /// The parts of a running gateway that a reload changes or asks.
@@ -45,6 +45,8 @@ pub struct Reloading {
     store: Store,
     taken: watch::Sender<Reloaded>,
     metrics: Metrics,
+    /// The sources as the admin listener shows them.
+    catalogue: watch::Sender<Arc<[Summary]>>,
 }
 
 /// The reason why a configuration was not applied.
@@ -180,6 +182,7 @@ impl Reloading {
         intake: Arc<Intake>,
         store: Store,
         metrics: Metrics,
+        catalogue: watch::Sender<Arc<[Summary]>>,
     ) -> Self {
         let mut secrets = Secrets::default();
         secrets.follow(config.files.clone());
@@ -193,6 +196,7 @@ impl Reloading {
             store,
             taken: watch::Sender::new(taken),
             metrics,
+            catalogue,
         }
     }
 
@@ -223,6 +227,7 @@ impl Reloading {
         let warnings = super::warnings(&config, &loaded);
         let sources = loaded.sources;
         let expected = sources.iter().map(expected).collect();
+        let summaries = summaries(&sources);
         let sources = known(sources, &self.store)
             .await
             .context("the plugins cannot be written down")?;
@@ -248,6 +253,7 @@ impl Reloading {
         let destinations = change.count();
         deliveries.apply(change, hallway);
         self.intake.open(sources);
+        self.catalogue.send_replace(summaries);
         self.taken.send_replace(Reloaded {
             sources: expected,
             destinations: super::destination_names(&config),

@@ -15,6 +15,7 @@ mod received;
 mod replay;
 mod report;
 pub mod route;
+mod trace;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::http::{self, Client};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
 use crate::policy::Policy;
+use crate::recent::Recent;
 use crate::sources::{ReadError, Source};
 use crate::store::{Notice, PluginId, Store};
 use conditions::Condition;
@@ -55,6 +57,8 @@ pub struct Intake {
     store: Store,
     health: Health,
     metrics: Metrics,
+    /// What leaves nothing in the store.
+    recent: Recent,
     throttle: LogThrottle,
 }
 
@@ -95,6 +99,7 @@ impl Intake {
         store: Store,
         health: Health,
         metrics: Metrics,
+        recent: Recent,
     ) -> Self {
         let (sources, admission) = (RwLock::default(), Admission::within(memory));
         let (public_path, throttle) = (public_path.to_owned(), LogThrottle::default());
@@ -105,6 +110,7 @@ impl Intake {
             store,
             health,
             metrics,
+            recent,
             throttle,
         }
     }
@@ -138,8 +144,9 @@ impl Intake {
                 },
             )
         };
-        let entrances = Arc::new(sources.into_iter().map(enter).collect());
-        *self.sources.write() = entrances;
+        let entrances: Arc<Entrances> = Arc::new(sources.into_iter().map(enter).collect());
+        *self.sources.write() = Arc::clone(&entrances);
+        self.recent.keep(|source| entrances.contains_key(source));
     }
 
     /// The sources as they are now.
@@ -150,7 +157,7 @@ impl Intake {
     /// Answers a request of `client`, once all that it carries is on disk.
     pub async fn answer(&self, request: Request<Incoming>, client: Client) -> http::Answer {
         let started = Instant::now();
-        let uri = request.uri().clone();
+        let (uri, method) = (request.uri().clone(), request.method().clone());
         if uri.path() == HEALTH
             || uri.path().strip_prefix(self.public_path.as_str()) == Some(HEALTH)
         {
@@ -171,7 +178,9 @@ impl Intake {
             Some((entrance, _)) => self.judge(entrance, &id, &ending, proved),
             None => {
                 let sources = entrances.values().map(|entrance| &entrance.source);
-                report::report_path(&id, uri.path(), client, sources, &self.throttle);
+                let lost = report::Lost::of(uri.path(), sources);
+                report::report_path(&id, &lost, client, &self.throttle);
+                self.trace_lost(&id, client, method.as_str(), &lost);
             }
         }
         report::report(&id, source, client, &ending, &self.throttle);
@@ -197,13 +206,20 @@ impl Intake {
         .await
         {
             Ok(received) => received,
-            Err(Refusal { ending, proved }) => return (ending, proved),
+            Err(Refusal {
+                ending,
+                proved,
+                head,
+            }) => {
+                self.trace_refused(id, entrance, suffix, client, &head, &ending);
+                return (ending, proved);
+            }
         };
         let proved = received.proved;
-        (self.take_in(entrance, received).await, proved)
+        (self.take_in(entrance, received, client).await, proved)
     }
 
-    async fn take_in(&self, entrance: &Entrance, received: Received) -> Ending {
+    async fn take_in(&self, entrance: &Entrance, received: Received, client: Client) -> Ending {
         match self.read(&entrance.source, &received).await {
             Ok(contract::Answer::Reply {
                 status,
@@ -221,7 +237,8 @@ impl Intake {
                     contract::Answer::Alerts(alerts) => alerts.proof.take(),
                     _ => None,
                 });
-                self.take_alerts(entrance, received, answer, proof).await
+                self.take_alerts(entrance, received, client, answer, proof)
+                    .await
             }
             // Not the plugin's fault, and nothing that an operator could fix: the sender is to send
             // it again.
@@ -234,6 +251,7 @@ impl Intake {
         &self,
         entrance: &Entrance,
         received: Received,
+        client: Client,
         answer: contract::Answer,
         proof: Option<ProofIdentity>,
     ) -> Ending {
@@ -242,7 +260,10 @@ impl Intake {
                 self.note(entrance, &received.id, &alerts);
                 self.keep_alerts(entrance, received, alerts, proof).await
             }
-            Err(ending) => ending,
+            Err(ending) => {
+                self.trace_read(entrance, &received, client, &ending);
+                ending
+            }
         }
     }
 
@@ -367,6 +388,7 @@ impl Intake {
                 .set(now_ms as f64 / 1000.0);
             self.health.heard(&source, now_ms);
         }
+        self.count_activity(&source, ending);
         self.metrics
             .requests
             .get_or_create(&RequestLabels {

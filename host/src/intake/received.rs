@@ -101,6 +101,8 @@ pub struct Refusal {
     pub ending: Ending,
     /// True if it showed the source's token, so that its sender is one that the operator waits for.
     pub proved: bool,
+    /// The head of the request.
+    pub head: Box<Parts>,
 }
 
 /// Takes in all of a request of `client` for `source`, whose path has `suffix` behind the source's
@@ -129,12 +131,27 @@ pub async fn receive(
             if !head.headers.contains_key(EXPECT) {
                 http::discard(body);
             }
-            return Err(Refusal { ending, proved });
+            let head = Box::new(head);
+            return Err(Refusal {
+                ending,
+                proved,
+                head,
+            });
         }
     };
     let room = |bytes| charge.cover(admission::cost(bytes)).map_err(Ending::NoRoom);
     let body = http::read_body(body, source.limits().body, BODY_TIME, room).await;
-    let body = body.map_err(|ending| Refusal { ending, proved })?;
+    let body = match body {
+        Ok(body) => body,
+        Err(ending) => {
+            let head = Box::new(head);
+            return Err(Refusal {
+                ending,
+                proved,
+                head,
+            });
+        }
+    };
     let at_ms = wall_ms();
     let url = route::public_url(&source.url, suffix, head.uri.query());
     let proof = match verify(source, at_ms, &head, &url, &body) {
@@ -143,6 +160,7 @@ pub async fn receive(
             return Err(Refusal {
                 ending: Ending::Rejected(rejection),
                 proved,
+                head: Box::new(head),
             });
         }
     };
@@ -196,7 +214,7 @@ fn verify(
 }
 
 /// Returns the value of a header as text; bytes above 0x7f are read as Latin-1.
-fn latin1(value: &HeaderValue) -> Cow<'_, str> {
+pub(super) fn latin1(value: &HeaderValue) -> Cow<'_, str> {
     value.to_str().map_or_else(
         |_| {
             value

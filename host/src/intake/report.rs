@@ -8,30 +8,65 @@ use crate::http::{BodyError, Client};
 use crate::log_throttle::LogThrottle;
 use crate::sources::Source;
 
+/// A path that no source has.
+#[derive(Debug)]
+pub struct Lost {
+    /// The beginning of the path, without a token of any source.
+    pub path: String,
+    /// The source that was probably meant.
+    pub near: Option<String>,
+}
+
+impl Lost {
+    /// Looks for the source that was probably meant.
+    pub fn of<'n>(path: &str, sources: impl Iterator<Item = &'n Source> + Clone) -> Self {
+        /// Characters of a path that are shown.
+        const SHOWN: usize = 80;
+        let names = sources.clone().map(|source| &*source.name);
+        let named = path
+            .strip_prefix("/in/")
+            .map(|rest| rest.split('/').next().unwrap_or_default());
+        let mut candidates = named.map_or_else(|| path.split('/').collect(), |named| vec![named]);
+        candidates.retain(|segment| (1..=SHOWN).contains(&segment.len()));
+        let near = candidates
+            .into_iter()
+            .take(8)
+            .find_map(|segment| did_you_mean(segment, names.clone()));
+        // What follows the name is the sender's own, and may be a secret, such as the token of a
+        // source that is misspelt.
+        let named = path
+            .match_indices('/')
+            .nth(2)
+            .map_or(path, |(end, _)| &path[..end]);
+        let named = sources.fold(named.as_bytes().to_vec(), |named, source| {
+            source.mask.clean(&named).into_owned()
+        });
+        let path = String::from_utf8_lossy(&named)
+            .chars()
+            .take(SHOWN)
+            .flat_map(char::escape_default)
+            .collect();
+        Self {
+            path,
+            near: near.map(str::to_owned),
+        }
+    }
+
+    /// Returns the advice to the operator.
+    pub fn help(&self) -> String {
+        match &self.near {
+            Some(near) => format!("did you mean /in/{near}?"),
+            None => "senders post to /in/<source>, with a name from the configuration".to_owned(),
+        }
+    }
+}
+
 /// Writes the line for a path that no source has, where one is due, with the source that was
 /// probably meant.
-pub fn report_path<'n>(
-    id: &str,
-    path: &str,
-    from: Client,
-    sources: impl Iterator<Item = &'n Source> + Clone,
-    throttle: &LogThrottle,
-) {
-    /// Characters of a path that stand in the log.
-    const SHOWN: usize = 80;
-    let names = sources.clone().map(|source| &*source.name);
-    let named = path
-        .strip_prefix("/in/")
-        .map(|rest| rest.split('/').next().unwrap_or_default());
-    let mut candidates = named.map_or_else(|| path.split('/').collect(), |named| vec![named]);
-    candidates.retain(|segment| (1..=SHOWN).contains(&segment.len()));
-    let near = candidates
-        .into_iter()
-        .take(8)
-        .find_map(|segment| did_you_mean(segment, names.clone()));
+pub fn report_path(id: &str, lost: &Lost, from: Client, throttle: &LogThrottle) {
     // A near miss is a sender's configuration; any other path may be a scanner's, and must not hide
     // it.
-    let outcome = if near.is_some() {
+    let outcome = if lost.near.is_some() {
         "near_miss"
     } else {
         "unknown_source"
@@ -40,29 +75,11 @@ pub fn report_path<'n>(
         return;
     };
     let client = tracing::field::display(from);
-    // What follows the name is the sender's own, and may be a secret, such as the token of a source
-    // that is misspelt.
-    let named = path
-        .match_indices('/')
-        .nth(2)
-        .map_or(path, |(end, _)| &path[..end]);
-    let named = sources.fold(named.as_bytes().to_vec(), |named, source| {
-        source.mask.clean(&named).into_owned()
-    });
-    let shown: String = String::from_utf8_lossy(&named)
-        .chars()
-        .take(SHOWN)
-        .flat_map(char::escape_default)
-        .collect();
-    let help = match near {
-        Some(near) => format!("did you mean /in/{near}?"),
-        None => "senders post to /in/<source>, with a name from the configuration".to_owned(),
-    };
     tracing::warn!(
         request = id,
         client,
-        path = shown,
-        help,
+        path = lost.path,
+        help = lost.help(),
         left_out,
         "no source has this path"
     );

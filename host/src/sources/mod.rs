@@ -3,7 +3,9 @@
 mod limits;
 mod load;
 mod request;
+mod request_mask;
 pub mod schema;
+mod summary;
 pub mod token;
 
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use token::Mask;
 pub use limits::LARGEST_ASKED_MEMORY;
 pub use load::{Loaded, examine, load};
 pub use request::{Body, Request};
+pub use request_mask::RequestMask;
+pub use summary::Summary;
 
 /// The number of calls of one source that run at once. A call runs on a thread that answers
 /// senders, and a healthy one takes some 20 µs without a pause, so more would gain nothing. The
@@ -46,6 +50,7 @@ pub struct Source {
     pub configured: config::Source,
     /// Removes its tokens from what is handed on.
     pub mask: Mask,
+    request_mask: Arc<RequestMask>,
     verifier: Verifier,
     calls: Semaphore,
 }
@@ -98,6 +103,7 @@ impl Source {
             destination: source.destination().into(),
             plugin: plugin.clone(),
             mask: Mask::new(&source.tokens),
+            request_mask: Arc::new(RequestMask::of(source, plugin.description())),
             verifier: Verifier::new(proof, source.settings.json().get()),
             configured: config::Source {
                 limits,

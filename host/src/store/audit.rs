@@ -55,20 +55,26 @@ impl Entry {
     }
 }
 
-/// Reads the newest actions, newest first.
-pub fn list(connection: &Connection, limit: usize) -> Result<Vec<Entry>, StoreError> {
+/// Reads the newest actions before number `before`, newest first, each with its number.
+pub fn list(
+    connection: &Connection,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<(i64, Entry)>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT at, who, origin, action, about, why FROM audit ORDER BY id DESC LIMIT ?",
+        "SELECT at, who, origin, action, about, why, id FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
     )?;
-    let rows = statement.query_map([limit as i64], |row| {
-        Ok(Entry {
+    let bounds = [before.unwrap_or(i64::MAX), limit as i64];
+    let rows = statement.query_map(bounds, |row| {
+        let entry = Entry {
             at_ms: row.get(0)?,
             who: row.get(1)?,
             origin: row.get(2)?,
             action: row.get(3)?,
             about: row.get(4)?,
             why: row.get(5)?,
-        })
+        };
+        Ok((row.get(6)?, entry))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -15,7 +15,7 @@ use super::dismiss::{Dismiss, Dismissed};
 use super::fallback::FallBack;
 use super::files::{self, Place};
 use super::internal::{Forget, Tell};
-use super::jobs::Job;
+use super::jobs::{Ask, Job, JobKind, JobTarget};
 use super::notice::{Notice, Told};
 use super::replay::{FinishReplay, Requeue, Reread};
 use super::request::{Appended, NewRequest, PluginId, PluginRecord, Reading};
@@ -249,6 +249,25 @@ impl Store {
             job,
             at_ms: wall_ms(),
             now_ms: self.clock.now_ms(),
+        })
+        .await
+    }
+
+    /// Puts jobs on the list that are not on it yet, with an entry in the audit: both or nothing.
+    /// Returns the number of those that are new.
+    ///
+    /// # Errors
+    /// What the disk said; nothing is on the list then.
+    pub async fn ask_for(
+        &self,
+        kind: JobKind,
+        targets: Vec<JobTarget>,
+        entry: Entry,
+    ) -> Result<usize, StoreError> {
+        self.ask(Ask {
+            kind,
+            targets,
+            entry,
         })
         .await
     }

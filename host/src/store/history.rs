@@ -1,12 +1,17 @@
 //! The history: for the operator's question "did the page go out?".
 
 mod list;
+mod overview;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use plugin_sdk::contract;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
+use uuid::Uuid;
+
+pub use overview::{Attempted, Backlog, OpenCondition, SourceRecord};
 
 use super::audit;
 use super::ids::{Identity, StoredEventId, alert_ids, delivery_ids, request_id, request_id_text};
@@ -34,10 +39,29 @@ pub struct Filter {
     pub source: Option<String>,
     /// Only this state.
     pub state: Option<ListedState>,
+    /// Only alerts with these labels.
+    pub labels: Vec<(String, String)>,
+    /// Only what has this text in its title, message, labels or event id; or the id itself.
+    pub text: Option<String>,
     /// Only what was received at or after this: Unix milliseconds.
     pub since_ms: i64,
+    /// Only what was received before this: Unix milliseconds.
+    pub until_ms: Option<i64>,
+    /// Only what comes after this place, which is an earlier page's [`Page::next`].
+    pub before: Option<i64>,
     /// At most so many, newest first.
     pub limit: usize,
+    /// The time after which a page ends although it is not full. None: it is looked for to the end.
+    pub patience: Option<Duration>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The lines, newest first.
+    pub lines: Vec<Line>,
+    /// The place where the next page begins; none where this is the last one.
+    pub next: Option<i64>,
 }
 
 /// The states that a list can be narrowed to.
@@ -51,15 +75,47 @@ pub enum ListedState {
     Dead,
     /// A request that its plugin failed on.
     Failed,
-    /// An alert that is delivered nowhere, as a rule says.
+    /// An alert that is delivered nowhere, as a rule says; or a request that has no alert.
     Ignored,
+    /// A request that its plugin rejected when it was read again.
+    Rejected,
     /// An alert or a request that an operator gave up.
     Dismissed,
+}
+
+impl ListedState {
+    /// Every state.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Delivered,
+        Self::Dead,
+        Self::Failed,
+        Self::Ignored,
+        Self::Rejected,
+        Self::Dismissed,
+    ];
+
+    /// Returns its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Failed => "failed",
+            Self::Ignored => "ignored",
+            Self::Rejected => "rejected",
+            Self::Dismissed => "dismissed",
+        }
+    }
 }
 
 /// One line of a list: an alert, or a request without one.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
+    /// Its place in the order of all lines: the id of the alert, or the first one that an alert of
+    /// the request could have.
+    #[serde(skip)]
+    pub place: i64,
     /// The time the request came in: RFC 3339.
     pub received_at: String,
     /// The source; the gateway's own where it tells of itself.
@@ -81,6 +137,9 @@ pub struct Line {
     /// The destinations that have accepted it, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<ListedReceipt>,
+    /// The reason why an alert is delivered nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// A destination that has accepted an alert.
@@ -175,7 +234,7 @@ pub struct AlertRecord {
 }
 
 /// The state of a kept alert at one destination.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct DeliveryRecord {
     /// The destination.
     pub destination: String,
@@ -194,7 +253,7 @@ pub struct DeliveryRecord {
 }
 
 /// One attempt at delivery.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct AttemptRecord {
     /// The destination.
     pub destination: String,
@@ -241,15 +300,39 @@ impl History {
     /// # Errors
     /// What the disk said.
     pub fn list(&self, filter: &Filter) -> Result<Vec<Line>, StoreError> {
-        list::list(&self.connection, filter)
+        Ok(self.page(filter)?.lines)
     }
 
-    /// Returns the actions of operators, newest first, at most `limit`.
+    /// A page of the lines that fit the filter, newest first.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn audit(&self, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        audit::list(&self.connection, limit)
+    pub fn page(&self, filter: &Filter) -> Result<Page, StoreError> {
+        list::page(&self.connection, filter)
+    }
+
+    /// Returns the actions of operators that came before number `before`, newest first, at most
+    /// `limit`, each with its number.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn audit(
+        &self,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<(i64, Entry)>, StoreError> {
+        audit::list(&self.connection, before, limit)
+    }
+
+    /// Sets the time that every question from now on may take together.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn hurry(&mut self, within: Duration) -> Result<(), StoreError> {
+        let deadline = Instant::now() + within;
+        // Some microseconds' worth of steps between two looks at the clock.
+        let late = move || Instant::now() > deadline;
+        Ok(self.connection.progress_handler(1000, Some(late))?)
     }
 
     /// The requests that `id` names: one by its own id; or those that hold an event with that id,
@@ -258,41 +341,24 @@ impl History {
     /// # Errors
     /// What the disk said.
     pub fn find(&self, id: &str) -> Result<Vec<RequestRecord>, StoreError> {
-        let stored = request_id(id);
-        let mut seqs: Vec<i64> = Vec::new();
-        let sql = "SELECT seq FROM requests WHERE id = ?1
-                   UNION SELECT alert / 1024 FROM repeats WHERE last_request = ?1";
-        seqs.extend(
-            self.connection
-                .prepare_cached(sql)?
-                .query_map([&stored], |row| row.get::<_, i64>(0))?
-                .flatten(),
-        );
-        let mut sources = self.connection.prepare_cached("SELECT name FROM sources")?;
-        let mut names = sources.query([])?;
-        let mut find = self
-            .connection
-            .prepare_cached("SELECT alert / 1024 FROM identities WHERE hash = ?")?;
-        while let Some(row) = names.next()? {
-            let Ok(source) = row.get::<_, String>(0) else {
-                continue;
-            };
-            let hash = Identity::of_event(&source, id).0;
-            seqs.extend(
-                find.query_row([hash], |row| row.get::<_, i64>(0))
-                    .optional()?,
-            );
-        }
-        seqs.sort_unstable();
-        seqs.dedup();
+        let seqs = named(&self.connection, id)?;
         let mut requests = Vec::new();
         for seq in seqs {
-            if let Some(mut request) = self.request(seq)? {
-                request.alerts = self.alerts(seq)?;
-                requests.push(request);
-            }
+            requests.extend(self.chain(seq)?);
         }
         Ok(requests)
+    }
+
+    /// A request by its number, with all that came of it.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn chain(&self, seq: i64) -> Result<Option<RequestRecord>, StoreError> {
+        let Some(mut request) = self.request(seq)? else {
+            return Ok(None);
+        };
+        request.alerts = self.alerts(seq)?;
+        Ok(Some(request))
     }
 
     /// A request by its number, without its alerts.
@@ -306,13 +372,25 @@ impl History {
             .optional()?)
     }
 
+    /// The alert at a place of a list.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn alert(&self, place: i64) -> Result<Option<AlertRecord>, StoreError> {
+        Ok(self.alerts_between([place, place])?.pop())
+    }
+
     fn alerts(&self, seq: i64) -> Result<Vec<AlertRecord>, StoreError> {
+        self.alerts_between(alert_ids(seq))
+    }
+
+    fn alerts_between(&self, ids: [i64; 2]) -> Result<Vec<AlertRecord>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT a.id, s.name, a.event_id, e.json, a.priority, a.ignored, t.times, t.last_at, t.last_request
              FROM alerts a JOIN sources s ON s.id = a.source LEFT JOIN events e ON e.alert = a.id
              LEFT JOIN repeats t ON t.alert = a.id WHERE a.id BETWEEN ? AND ? ORDER BY a.id",
         )?;
-        let rows = statement.query_map(alert_ids(seq), |row| {
+        let rows = statement.query_map(ids, |row| {
             let event_id: StoredEventId = row.get(2)?;
             let evicted = matches!(row.get_ref(3)?, rusqlite::types::ValueRef::Null);
             let ignored: Option<String> = row.get(5)?;
@@ -340,14 +418,17 @@ impl History {
         })?;
         rows.map(|row| {
             let (id, mut alert) = row?;
-            self.deliveries(id, &mut alert)?;
+            self.settled(id, &mut alert)?;
             Ok(alert)
         })
         .collect()
     }
 
-    /// Adds where an alert stands with each of its destinations, and its attempts.
-    fn deliveries(&self, id: i64, alert: &mut AlertRecord) -> Result<(), StoreError> {
+    /// Where an alert stands with each of its destinations.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn deliveries(&self, alert: i64) -> Result<Vec<DeliveryRecord>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "WITH deliveries AS (
                  SELECT id, destination, 'pending' AS state, due_at FROM queue WHERE id BETWEEN ?1 AND ?2
@@ -359,7 +440,7 @@ impl History {
              SELECT d.name, state, due_at, o.name, f.reason FROM deliveries x JOIN destinations d ON d.id = x.destination
              LEFT JOIN fallbacks f ON f.id = x.id LEFT JOIN destinations o ON o.id = f.destination ORDER BY x.id",
         )?;
-        let rows = statement.query_map(delivery_ids(id), |row| {
+        let rows = statement.query_map(delivery_ids(alert), |row| {
             let due_at = row.get::<_, Option<i64>>(2)?.map(rfc3339);
             Ok(DeliveryRecord {
                 destination: row.get(0)?,
@@ -369,7 +450,12 @@ impl History {
                 fallback_reason: row.get(4)?,
             })
         })?;
-        alert.deliveries = rows.collect::<Result<_, _>>()?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Adds where an alert stands with each of its destinations, and its attempts.
+    fn settled(&self, id: i64, alert: &mut AlertRecord) -> Result<(), StoreError> {
+        alert.deliveries = self.deliveries(id)?;
         if let Some(first) = alert.deliveries.first() {
             alert.destination.clone_from(&first.destination);
         }
@@ -416,6 +502,44 @@ impl History {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+/// Returns the numbers of the requests that an id names, in order.
+fn named(connection: &Connection, id: &str) -> Result<Vec<i64>, StoreError> {
+    let stored = request_id(id);
+    let one = |sql: &str| -> Result<Option<i64>, StoreError> {
+        Ok(connection
+            .prepare_cached(sql)?
+            .query_row([&stored], |row| row.get(0))
+            .optional()?)
+    };
+    let mut seqs: Vec<i64> = one("SELECT seq FROM requests WHERE id = ?")?
+        .into_iter()
+        .collect();
+    let mut sources = connection.prepare_cached("SELECT name FROM sources")?;
+    let mut names = sources.query([])?;
+    let mut find =
+        connection.prepare_cached("SELECT alert / 1024 FROM identities WHERE hash = ?")?;
+    while let Some(row) = names.next()? {
+        let Ok(source) = row.get::<_, String>(0) else {
+            continue;
+        };
+        let hash = Identity::of_event(&source, id).0;
+        seqs.extend(
+            find.query_row([hash], |row| row.get::<_, i64>(0))
+                .optional()?,
+        );
+    }
+    // Repeats have no index by their request: they are looked through for nothing but such an id.
+    if seqs.is_empty() && id.parse::<Uuid>().is_ok() {
+        let sql = "SELECT alert / 1024 FROM repeats WHERE last_request = ?";
+        let mut statement = connection.prepare_cached(sql)?;
+        let found = statement.query_map([&stored], |row| row.get::<_, i64>(0))?;
+        seqs.extend(found.flatten());
+    }
+    seqs.sort_unstable();
+    seqs.dedup();
+    Ok(seqs)
 }
 
 /// The event in column `index`; where it was evicted, or is none, one that says so, as a list must

@@ -4,11 +4,13 @@
 //! So they only write down what is wanted; the gateway does it, with the plugin and the
 //! configuration that it has, now or when it starts.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::audit::Entry;
+use super::command::Command;
 use super::step::Step;
 use super::{StoreError, schema};
 
@@ -58,22 +60,81 @@ pub fn ask(
 ) -> Result<(), StoreError> {
     let mut connection = schema::open_existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let transaction = connection.transaction()?;
-    let (word, why) = match kind {
-        JobKind::Replay => ("replay", None),
-        JobKind::Dismiss { why } => ("dismiss", Some(why)),
-    };
     for target in targets {
-        let seq = match target {
-            JobTarget::Request(seq) => Some(*seq),
-            JobTarget::AllDead => None,
-        };
-        let sql = "INSERT INTO jobs (kind, request, asked_at, why) VALUES (?, ?, ?, ?)";
-        transaction.execute(sql, params![word, seq, now_ms, why])?;
+        insert(&transaction, kind, *target, now_ms)?;
     }
     if let Some(entry) = audit {
         entry.insert(&transaction)?;
     }
     Ok(transaction.commit()?)
+}
+
+/// Puts jobs on the list that are not on it yet, with an entry in the audit. For the gateway
+/// itself.
+#[derive(Debug)]
+pub struct Ask {
+    pub kind: JobKind,
+    pub targets: Vec<JobTarget>,
+    pub entry: Entry,
+}
+
+impl Command for Ask {
+    /// The number of jobs that are new on the list. Where there is none, the audit has no entry.
+    type Output = usize;
+
+    fn run(&self, step: &mut Step<'_>) -> Result<usize, StoreError> {
+        let mut select = step
+            .transaction
+            .prepare_cached("SELECT request FROM jobs WHERE kind = ?")?;
+        let listed = select.query_map([self.kind.as_str()], |row| row.get(0))?;
+        let mut listed: HashSet<Option<i64>> = listed.collect::<Result<_, _>>()?;
+        let mut new = 0;
+        for target in &self.targets {
+            if listed.insert(target.seq()) {
+                insert(step.transaction, &self.kind, *target, self.entry.at_ms)?;
+                new += 1;
+            }
+        }
+        if new > 0 {
+            self.entry.insert(step.transaction)?;
+        }
+        Ok(new)
+    }
+}
+
+impl JobKind {
+    /// Returns its word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Dismiss { .. } => "dismiss",
+        }
+    }
+}
+
+impl JobTarget {
+    fn seq(self) -> Option<i64> {
+        match self {
+            Self::Request(seq) => Some(seq),
+            Self::AllDead => None,
+        }
+    }
+}
+
+fn insert(
+    connection: &Connection,
+    kind: &JobKind,
+    target: JobTarget,
+    asked_at: i64,
+) -> Result<(), StoreError> {
+    let why = match kind {
+        JobKind::Replay => None,
+        JobKind::Dismiss { why } => Some(why),
+    };
+    connection
+        .prepare_cached("INSERT INTO jobs (kind, request, asked_at, why) VALUES (?, ?, ?, ?)")?
+        .execute(params![kind.as_str(), target.seq(), asked_at, why])?;
+    Ok(())
 }
 
 /// Reads the jobs that are to be done, oldest first.

@@ -143,8 +143,8 @@ pub use due::{DAMAGED, Due, DueReader, READ_BYTES, SHARE, Unreadable};
 pub use error::StoreError;
 pub use handle::{Options, Store};
 pub use history::{
-    AlertRecord, AttemptRecord, DeliveryRecord, Filter, History, Line, ListedReceipt, ListedState,
-    RequestRecord,
+    AlertRecord, AttemptRecord, Attempted, Backlog, DeliveryRecord, Filter, History, Line,
+    ListedReceipt, ListedState, OpenCondition, Page, RequestRecord, SourceRecord,
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
 pub use jobs::{Job, JobKind, JobTarget, ask as ask_for};
@@ -160,6 +160,7 @@ pub use retention::{Bounds, Stage, Sweep};
 pub use retention::{IDENTITY_BYTES, Retention, keep_within};
 pub use settle::Settlement;
 pub use snapshot::{Seen, Snapshot};
+pub use totals::Totals;
 pub use writer::Trouble;
 
 /// The name of the file in the data directory.

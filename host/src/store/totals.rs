@@ -9,8 +9,11 @@ use crate::metrics::{Metrics, StateLabel};
 /// Numbers of rows, by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
+    /// Deliveries that wait.
     pub pending: i64,
+    /// Deliveries that their destinations have accepted.
     pub delivered: i64,
+    /// Dead letters.
     pub dead: i64,
     /// Requests, not deliveries: those that a plugin failed on.
     pub failed: i64,
@@ -19,7 +22,8 @@ pub struct Totals {
 }
 
 impl Totals {
-    pub fn read(connection: &Connection) -> Result<Self, StoreError> {
+    /// Reads them from the store.
+    pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
         let mut statement = connection.prepare("SELECT n FROM totals WHERE state = ?")?;
         let mut read = |state: &str| -> Result<i64, StoreError> {
             // Figures for a page: whatever else stands there is no reason not to start.
@@ -38,7 +42,11 @@ impl Totals {
     }
 
     /// Writes what differs from `before`.
-    pub fn write(&self, before: &Self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    pub(super) fn write(
+        &self,
+        before: &Self,
+        transaction: &Transaction<'_>,
+    ) -> Result<(), StoreError> {
         for ((state, now), (_, then)) in self.rows().into_iter().zip(before.rows()) {
             if now != then {
                 transaction
@@ -49,7 +57,8 @@ impl Totals {
         Ok(())
     }
 
-    pub fn show(&self, metrics: &Metrics) {
+    /// Sets the metrics that show them.
+    pub(super) fn show(&self, metrics: &Metrics) {
         for (state, n) in self.rows() {
             match state {
                 "failed" => metrics.requests_failed.set(n),

@@ -17,11 +17,11 @@ use plugin_sdk::body::decode;
 use plugin_sdk::case;
 use plugin_sdk::contract::{Answer, Body, Request};
 use plugin_sdk::signature::Scheme;
-use serde_json::Value;
 
 use super::super::env_file::{EnvFile, Variables};
 use super::super::{ConfigFile, Failure, Outcome, block_on, owner, plain, trial};
 use crate::config::{Config, OWN_SOURCE};
+use crate::credential::texts;
 use crate::gateway;
 use crate::sources::{self, Source, call_limits};
 use crate::store::{History, RequestRecord};
@@ -127,16 +127,6 @@ fn known_secrets(path: &Path, source: &Source, variables: &Variables) -> Vec<Str
         );
     }
     known
-}
-
-/// Collects every text in a value.
-fn texts(value: Option<&Value>, found: &mut Vec<String>) {
-    match value {
-        Some(Value::String(text)) => found.push(text.clone()),
-        Some(Value::Array(list)) => list.iter().for_each(|value| texts(Some(value), found)),
-        Some(Value::Object(table)) => table.values().for_each(|value| texts(Some(value), found)),
-        _ => {}
-    }
 }
 
 /// Loads the source that took the request, with a stand-in for each of its secrets.

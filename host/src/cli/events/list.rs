@@ -53,6 +53,7 @@ pub fn list(what: &List) -> Outcome {
         since_ms: what.since.map_or(i64::MIN, Timestamp::as_millisecond),
         // One more, to know whether there are more.
         limit: what.limit.saturating_add(1),
+        ..Filter::default()
     })?;
     let is_cut = lines.len() > what.limit;
     lines.truncate(what.limit);
@@ -246,6 +247,8 @@ mod tests {
 
     fn line(title: &str) -> Line {
         Line {
+            place: 0,
+            note: None,
             received_at: "2026-01-31T23:30:00.123Z".to_owned(),
             source: "twilio".to_owned(),
             state: "delivered".to_owned(),

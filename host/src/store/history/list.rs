@@ -1,125 +1,484 @@
-//! Lists of what is kept, newest first.
+//! Lists of what is kept, newest first, a page at a time.
+//!
+//! A page costs the same whatever is stored. A walk goes through a primary key or a small index in
+//! windows of [`WINDOW`] rows, and stops at the end of a window once the page is full or its
+//! patience is over. The position where it stopped is the cursor of the next page, so a search for
+//! something rare comes as several short pages and holds up nobody.
 
-use rusqlite::{Connection, Row, params};
+use std::time::Instant;
 
-use super::{Filter, Line, ListedReceipt, ListedState, MISSING, event};
+use plugin_sdk::contract::Alert;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+
+use super::{Filter, Line, ListedReceipt, ListedState, MISSING, Page, event};
 use crate::clock::rfc3339;
 use crate::store::StoreError;
 use crate::store::due::priority;
-use crate::store::ids::{DELIVERIES_PER_ALERT, StoredEventId, delivery_ids, request_id_text};
+use crate::store::ids::{
+    ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, StoredEventId, delivery_ids, request_id,
+    request_id_text,
+};
 
-/// Alerts joined with their requests, so that SQLite goes through the alerts.
-const ALERTS: &str = "alerts a JOIN requests r ON r.seq = a.id / 1024";
+/// Rows of a window: some milliseconds' worth.
+const WINDOW: i64 = 500;
+/// The most by which the order of acceptance may differ from the order of receipt, because the
+/// machine's clock was set: a filter by time looks as far beyond its bounds.
+const CLOCK_SLACK_MS: i64 = 24 * 60 * 60 * 1000;
+
+const PER_REQUEST: i64 = ALERTS_PER_REQUEST as i64;
+const PER_ALERT: i64 = DELIVERIES_PER_ALERT as i64;
+
+/// The rows that a list walks through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Walk {
+    /// Requests, by `seq`.
+    Requests,
+    /// Failed requests, by the index that holds only those.
+    Failed,
+    /// A small table of deliveries, by their ids.
+    Deliveries(&'static str),
+}
+
+impl Walk {
+    fn of(state: Option<ListedState>) -> Self {
+        match state {
+            Some(ListedState::Failed) => Self::Failed,
+            Some(ListedState::Pending) => Self::Deliveries("queue"),
+            Some(ListedState::Dead) => Self::Deliveries("dead"),
+            _ => Self::Requests,
+        }
+    }
+
+    /// Returns the greatest key whose rows may have a place before `place`.
+    fn key_before(self, place: i64) -> i64 {
+        match self {
+            Self::Requests | Self::Failed => place.saturating_sub(1).div_euclid(PER_REQUEST),
+            Self::Deliveries(_) => place.saturating_mul(PER_ALERT).saturating_sub(1),
+        }
+    }
+
+    /// Returns the first place of the rows with this key.
+    fn place(self, key: i64) -> i64 {
+        match self {
+            Self::Requests | Self::Failed => key.saturating_mul(PER_REQUEST),
+            Self::Deliveries(_) => key.div_euclid(PER_ALERT),
+        }
+    }
+
+    /// Returns the least key of the window that ends with `last`; none where it is the last one.
+    fn window(self, connection: &Connection, last: i64) -> Result<Option<i64>, StoreError> {
+        let (key, rows) = match self {
+            Self::Requests => ("seq", "requests WHERE 1".to_owned()),
+            Self::Failed => ("seq", "requests WHERE state = 'failed'".to_owned()),
+            Self::Deliveries(table) => ("id", format!("{table} WHERE 1")),
+        };
+        let sql = format!(
+            "SELECT {key} FROM {rows} AND {key} <= ? ORDER BY {key} DESC LIMIT 1 OFFSET {WINDOW}"
+        );
+        let first = connection
+            .prepare_cached(&sql)?
+            .query_row([last], |row| row.get::<_, i64>(0))
+            .optional()?;
+        // A window holds all deliveries of its alerts.
+        Ok(first.map(|first| match self {
+            Self::Deliveries(_) => first.div_euclid(PER_ALERT).saturating_mul(PER_ALERT),
+            _ => first,
+        }))
+    }
+
+    fn tables(self) -> String {
+        match self {
+            Self::Requests => {
+                "(SELECT * FROM requests WHERE seq BETWEEN ?1 AND ?2) r LEFT JOIN alerts a
+                 ON a.id BETWEEN r.seq * 1024 AND r.seq * 1024 + 1023"
+                    .to_owned()
+            }
+            // The state is written out, so that SQLite can use the index that holds only those.
+            Self::Failed => {
+                "(SELECT * FROM requests WHERE state = 'failed' AND seq BETWEEN ?1 AND ?2) r
+                 LEFT JOIN alerts a ON 0"
+                    .to_owned()
+            }
+            Self::Deliveries(table) => format!(
+                "(SELECT DISTINCT id / {PER_ALERT} AS alert FROM {table} WHERE id BETWEEN ?1 AND ?2) q
+                 CROSS JOIN alerts a ON a.id = q.alert JOIN requests r ON r.seq = a.id / 1024"
+            ),
+        }
+    }
+}
 
 /// Returns whether an alert has a delivery in a table: its deliveries are a range of ids.
 fn has(table: &str) -> String {
-    let each = DELIVERIES_PER_ALERT;
     format!(
-        "EXISTS (SELECT 1 FROM {table} q WHERE q.id BETWEEN a.id * {each} AND a.id * {each} + {each} - 1)"
+        "EXISTS (SELECT 1 FROM {table} q WHERE q.id BETWEEN a.id * {PER_ALERT} AND a.id * {PER_ALERT} + {PER_ALERT} - 1)"
     )
 }
 
 /// Returns whether the last attempt at a delivery of an alert ended so.
 fn ended(outcome: &str) -> String {
-    let each = DELIVERIES_PER_ALERT;
     format!(
-        "EXISTS (SELECT 1 FROM attempts q WHERE q.delivery BETWEEN a.id * {each} AND a.id * {each} + {each} - 1
+        "EXISTS (SELECT 1 FROM attempts q WHERE q.delivery BETWEEN a.id * {PER_ALERT} AND a.id * {PER_ALERT} + {PER_ALERT} - 1
                  AND outcome = '{outcome}')"
     )
 }
 
-/// The newest lines that fit the filter.
-pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Line>, StoreError> {
-    let each = DELIVERIES_PER_ALERT;
-    // Through the small table, whose rows are what is looked for.
-    let distinct = |table: &str| {
-        format!(
-            "(SELECT DISTINCT id / {each} AS alert FROM {table}) q CROSS JOIN alerts a ON a.id = q.alert
-                 JOIN requests r ON r.seq = a.id / 1024"
-        )
-    };
-    let all = "requests r LEFT JOIN alerts a ON a.id BETWEEN r.seq * 1024 AND r.seq * 1024 + 1023"
-        .to_owned();
-    let (tables, condition, order) = match filter.state {
-        None => (all, "1".to_owned(), "r.seq"),
-        // The state is written out, so that SQLite can use the index that holds only those rows.
-        Some(ListedState::Failed) => (
-            "requests r LEFT JOIN alerts a ON 0".to_owned(),
-            "r.state = 'failed'".to_owned(),
-            "r.seq",
+/// Returns the condition that a row of the walk is in a state.
+fn condition(state: Option<ListedState>) -> String {
+    match state {
+        None | Some(ListedState::Failed | ListedState::Pending | ListedState::Dead) => {
+            "1".to_owned()
+        }
+        Some(ListedState::Ignored) => {
+            "(a.ignored NOT NULL OR (a.id IS NULL AND r.state = 'ignored'))".to_owned()
+        }
+        Some(ListedState::Rejected) => "(a.id IS NULL AND r.state = 'rejected')".to_owned(),
+        Some(ListedState::Dismissed) => {
+            format!("(r.state = 'dismissed' OR {})", ended("dismissed"))
+        }
+        Some(ListedState::Delivered) => format!(
+            "(a.id NOT NULL AND NOT {} AND NOT {} AND {})",
+            has("queue"),
+            has("dead"),
+            ended("accepted")
         ),
-        Some(ListedState::Pending) => (distinct("queue"), "1".to_owned(), "a.id"),
-        Some(ListedState::Dead) => (distinct("dead"), "1".to_owned(), "a.id"),
-        Some(ListedState::Ignored) => (ALERTS.to_owned(), "a.ignored NOT NULL".to_owned(), "a.id"),
-        Some(ListedState::Dismissed) => (
-            all,
-            format!("(r.state = 'dismissed' OR {})", ended("dismissed")),
-            "r.seq",
-        ),
-        Some(ListedState::Delivered) => {
-            let settled = format!(
-                "NOT {} AND NOT {} AND {}",
-                has("queue"),
-                has("dead"),
-                ended("accepted")
-            );
-            (ALERTS.to_owned(), settled, "a.id")
-        }
-    };
-    let state = format!(
-        "CASE WHEN a.id IS NULL THEN r.state WHEN a.ignored NOT NULL THEN 'ignored' WHEN {} THEN 'pending' WHEN {} THEN 'dead'
-              WHEN {} THEN 'dismissed' ELSE 'delivered' END",
-        has("queue"),
-        has("dead"),
-        ended("dismissed")
-    );
-    let sql = format!(
-        "SELECT r.received_at, s.name, own.name, {state}, r.state, r.id, a.event_id, r.reason, r.duplicates,
-                (SELECT json FROM events e WHERE e.alert = a.id), a.priority,
-                a.source <> r.source AND NOT EXISTS (SELECT 1 FROM alerts b WHERE b.id >= r.seq * 1024 AND b.id < a.id),
-                (SELECT times FROM repeats t WHERE t.alert = a.id), (SELECT last_at FROM repeats t WHERE t.alert = a.id), a.id
-         FROM {tables} JOIN sources s ON s.id = r.source LEFT JOIN sources own ON own.id = a.source
-         WHERE {condition} AND r.received_at >= ?1 AND (?2 IS NULL OR s.name = ?2 OR own.name = ?2)
-         ORDER BY {order} DESC LIMIT ?3"
-    );
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(params![filter.since_ms, filter.source, filter.limit as i64])?;
-    let mut lines = Vec::new();
-    while let Some(row) = rows.next()? {
-        let mut told = line(row)?;
-        if let Some(alert) = row.get(14)? {
-            told.receipts = receipts(connection, alert)?;
-        }
-        // The one alert of this request is internal, so the request has a line beside it.
-        let bare = row.get::<_, Option<bool>>(11)? == Some(true) && filter.state.is_none();
-        if bare
-            && filter
-                .source
-                .as_ref()
-                .is_none_or(|source| *source != told.source)
-        {
-            let title = without_alert(row)?;
-            let beside = Line {
-                source: row.get(1)?,
-                state: row.get(4)?,
-                event_id: None,
-                priority: None,
-                title,
-                repeated: 0,
-                last_at: None,
-                receipts: Vec::new(),
-                ..told.clone()
-            };
-            lines.extend([told, beside]);
-        } else {
-            lines.push(told);
-        }
     }
-    lines.truncate(filter.limit);
-    Ok(lines)
 }
 
-fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
+/// The one internal alert of a request that has no other: the request has a line beside it.
+const BARE: &str = "(a.id NOT NULL AND a.source <> r.source
+    AND NOT EXISTS (SELECT 1 FROM alerts b WHERE b.id >= r.seq * 1024 AND b.id < a.id))";
+
+/// A list under way.
+struct Listing<'a> {
+    connection: &'a Connection,
+    filter: &'a Filter,
+    walk: Walk,
+    sql: String,
+    /// What stands in the statement after the window, the place and the limit.
+    values: Vec<Value>,
+    lines: Vec<Line>,
+}
+
+/// The newest lines that fit the filter, and where the next page begins.
+pub fn page(connection: &Connection, filter: &Filter) -> Result<Page, StoreError> {
+    let source = match &filter.source {
+        None => None,
+        Some(name) => match source(connection, name)? {
+            Some(id) => Some(id),
+            None => return Ok(Page::default()),
+        },
+    };
+    let walk = Walk::of(filter.state);
+    let mut listing = Listing::new(connection, filter, walk, source);
+    if let (Some(text), None) = (&filter.text, filter.before)
+        && listing.known_by_id(text)?
+    {
+        return Ok(listing.end(None));
+    }
+    listing.walk()
+}
+
+fn source(connection: &Connection, name: &str) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT id FROM sources WHERE name = ?";
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
+}
+
+impl<'a> Listing<'a> {
+    fn new(
+        connection: &'a Connection,
+        filter: &'a Filter,
+        walk: Walk,
+        source: Option<i64>,
+    ) -> Self {
+        let mut conditions = vec![condition(filter.state)];
+        let mut values: Vec<Value> = Vec::new();
+        // The window, the place and the limit come first.
+        let mut bind = |value: Value| {
+            values.push(value);
+            format!("?{}", values.len() + 4)
+        };
+        if filter.since_ms > i64::MIN {
+            let since = bind(filter.since_ms.into());
+            conditions.push(format!("r.received_at >= {since}"));
+        }
+        if let Some(until_ms) = filter.until_ms {
+            conditions.push(format!("r.received_at < {}", bind(until_ms.into())));
+        }
+        if let Some(source) = source {
+            let source = bind(source.into());
+            conditions.push(format!("(r.source = {source} OR a.source = {source})"));
+        }
+        let json = "(SELECT json FROM events e WHERE e.alert = a.id)";
+        for (name, value) in &filter.labels {
+            // As it is written into the row; the line is looked at again once it is read.
+            let pair = bind(format!("{}:{}", quoted(name), quoted(value)).into());
+            conditions.push(format!("instr({json}, {pair}) > 0"));
+        }
+        if let Some(text) = &filter.text {
+            let within = bind(like(unquoted(&quoted(text))).into());
+            // A label, as `name=value`.
+            let label = text.split_once('=').map(|(name, value)| {
+                like(unquoted(&format!("{}:{}", quoted(name), quoted(value))))
+            });
+            let label = bind(label.map_or(Value::Null, Value::from));
+            let plain = bind(like(text).into());
+            conditions.push(format!(
+                "({json} LIKE {within} ESCAPE '\\' OR {json} LIKE {label} ESCAPE '\\'
+                  OR a.event_id LIKE {plain} ESCAPE '\\' OR r.reason LIKE {plain} ESCAPE '\\'
+                  OR a.ignored LIKE {plain} ESCAPE '\\')"
+            ));
+        }
+        let state = format!(
+            "CASE WHEN a.id IS NULL THEN r.state WHEN a.ignored NOT NULL THEN 'ignored' WHEN {} THEN 'pending' WHEN {} THEN 'dead'
+                  WHEN {} THEN 'dismissed' ELSE 'delivered' END",
+            has("queue"),
+            has("dead"),
+            ended("dismissed")
+        );
+        // A request beside its internal alert has the last place of the two.
+        let place = match walk {
+            Walk::Requests => format!("iif({BARE}, r.seq * 1024, ifnull(a.id, r.seq * 1024))"),
+            Walk::Failed => "r.seq * 1024".to_owned(),
+            Walk::Deliveries(_) => "a.id".to_owned(),
+        };
+        let sql = format!(
+            "SELECT r.received_at, s.name, own.name, {state}, r.state, r.id, a.event_id, r.reason, r.duplicates,
+                    {json}, a.priority, {BARE}, a.id, r.seq, a.ignored,
+                    (SELECT times FROM repeats t WHERE t.alert = a.id), (SELECT last_at FROM repeats t WHERE t.alert = a.id)
+             FROM {} JOIN sources s ON s.id = r.source LEFT JOIN sources own ON own.id = a.source
+             WHERE {place} < ?3 AND {} ORDER BY r.seq DESC, a.id DESC LIMIT ?4",
+            walk.tables(),
+            conditions.join(" AND ")
+        );
+        Self {
+            connection,
+            filter,
+            walk,
+            sql,
+            values,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Reads the lines of the requests that `text` names by an id. Returns whether there are any.
+    fn known_by_id(&mut self, text: &str) -> Result<bool, StoreError> {
+        let seqs = super::named(self.connection, text)?;
+        let known: Vec<i64> = seqs.iter().rev().copied().collect();
+        if known.is_empty() {
+            return Ok(false);
+        }
+        // The id stands for the text: the rest of the filter holds.
+        let filter = Filter {
+            text: None,
+            before: None,
+            ..self.filter.clone()
+        };
+        let id = request_id(text);
+        for seq in known {
+            let source = match &filter.source {
+                Some(name) => source(self.connection, name)?,
+                None => None,
+            };
+            let mut one = Listing::new(self.connection, &filter, Walk::Requests, source);
+            one.window(seq, seq, i64::MAX)?;
+            let is_named = |line: &Line| {
+                request_id(&line.request) == id || line.event_id.as_deref() == Some(text)
+            };
+            let state = filter.state.map(ListedState::as_str);
+            self.lines.extend(
+                one.lines
+                    .into_iter()
+                    .filter(|line| is_named(line) && state.is_none_or(|state| state == line.state)),
+            );
+        }
+        Ok(!self.lines.is_empty())
+    }
+
+    fn walk(mut self) -> Result<Page, StoreError> {
+        let started = Instant::now();
+        let mut place = self.filter.before.unwrap_or(i64::MAX);
+        if let Some(until_ms) = self.filter.until_ms {
+            place = place.min(self.place_after(until_ms.saturating_add(CLOCK_SLACK_MS))?);
+        }
+        loop {
+            let last = self.walk.key_before(place);
+            let first = self.walk.window(self.connection, last)?;
+            self.window(first.unwrap_or(i64::MIN), last, place)?;
+            if self.lines.len() > self.filter.limit {
+                self.lines.truncate(self.filter.limit);
+                let next = self.lines.last().map_or(place, |line| line.place);
+                return Ok(self.end(Some(next)));
+            }
+            let Some(first) = first else {
+                return Ok(self.end(None));
+            };
+            place = self.walk.place(first);
+            if self.is_before_all(place)? {
+                return Ok(self.end(None));
+            }
+            if self
+                .filter
+                .patience
+                .is_some_and(|patience| started.elapsed() >= patience)
+            {
+                return Ok(self.end(Some(place)));
+            }
+        }
+    }
+
+    fn end(self, next: Option<i64>) -> Page {
+        Page {
+            lines: self.lines,
+            next,
+        }
+    }
+
+    /// Reads the lines of a window that have a place before `place`, up to one more than the limit.
+    fn window(&mut self, first: i64, last: i64, place: i64) -> Result<(), StoreError> {
+        let limit = (self.filter.limit as i64).saturating_add(1);
+        let window = [first, last, place, limit].map(Value::from);
+        let mut statement = self.connection.prepare_cached(&self.sql)?;
+        let mut rows =
+            statement.query(params_from_iter(window.iter().chain(self.values.iter())))?;
+        while let Some(row) = rows.next()? {
+            if self.lines.len() > self.filter.limit {
+                break;
+            }
+            let (mut line, event) = line(row)?;
+            let bare = row.get::<_, Option<bool>>(11)? == Some(true) && self.filter.state.is_none();
+            let beside = if bare && self.filter.source.as_ref() != Some(&line.source) {
+                let seq: i64 = row.get(13)?;
+                Some(Line {
+                    place: seq.saturating_mul(PER_REQUEST),
+                    source: row.get(1)?,
+                    state: row.get(4)?,
+                    event_id: None,
+                    priority: None,
+                    title: without_alert(row)?,
+                    repeated: 0,
+                    last_at: None,
+                    ..line.clone()
+                })
+            } else {
+                None
+            };
+            if line.place < place && self.fits(&line, event.as_ref()) {
+                if line.event_id.is_some() {
+                    line.receipts = receipts(self.connection, line.place)?;
+                }
+                self.lines.push(line);
+            }
+            if let Some(beside) = beside
+                && beside.place < place
+                && self.fits(&beside, None)
+            {
+                self.lines.push(beside);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether a line has the labels and the text that are looked for. The statement has
+    /// compared what a row looks like; this compares what it says.
+    fn fits(&self, line: &Line, event: Option<&Alert>) -> bool {
+        let labels = event.map(|event| &event.labels);
+        let has = |(name, value): &(String, String)| {
+            labels.is_some_and(|labels| labels.get(name) == Some(value))
+        };
+        if !self.filter.labels.iter().all(has) {
+            return false;
+        }
+        let Some(text) = &self.filter.text else {
+            return true;
+        };
+        let text = text.to_lowercase();
+        let within = |found: &str| found.to_lowercase().contains(&text);
+        within(&line.title)
+            || line.event_id.as_deref().is_some_and(within)
+            || line.note.as_deref().is_some_and(within)
+            || event.is_some_and(|event| {
+                event.message.as_deref().is_some_and(within)
+                    || event
+                        .labels
+                        .iter()
+                        .any(|(name, value)| within(&format!("{name}={value}")))
+            })
+    }
+
+    /// Returns whether all that is left was received before the filter begins.
+    fn is_before_all(&self, place: i64) -> Result<bool, StoreError> {
+        if self.filter.since_ms == i64::MIN {
+            return Ok(false);
+        }
+        let sql = "SELECT received_at FROM requests WHERE seq <= ? ORDER BY seq DESC LIMIT 1";
+        let received_at: Option<i64> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([place.div_euclid(PER_REQUEST)], |row| row.get(0))
+            .optional()?;
+        let earliest = self.filter.since_ms.saturating_sub(CLOCK_SLACK_MS);
+        Ok(received_at.is_none_or(|received_at| received_at < earliest))
+    }
+
+    /// Returns a place beyond all that was received up to `at_ms`: a binary search by the order of
+    /// acceptance.
+    fn place_after(&self, at_ms: i64) -> Result<i64, StoreError> {
+        let (mut low, mut high): (i64, i64) = self.connection.query_row(
+            "SELECT ifnull((SELECT min(seq) FROM requests), 0), ifnull((SELECT max(seq) FROM requests), 0) + 1",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let mut later = self
+            .connection
+            .prepare_cached("SELECT received_at FROM requests WHERE seq >= ? LIMIT 1")?;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let received_at: Option<i64> =
+                later.query_row([middle], |row| row.get(0)).optional()?;
+            if received_at.is_some_and(|received_at| received_at <= at_ms) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low.saturating_add(1).saturating_mul(PER_REQUEST))
+    }
+}
+
+/// Returns a text as JSON has it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Returns a text of JSON without the first and the last quote, which stand at the ends of more
+/// than what is looked for.
+fn unquoted(json: &str) -> &str {
+    json.strip_prefix('"')
+        .and_then(|json| json.strip_suffix('"'))
+        .unwrap_or(json)
+}
+
+/// Returns the pattern of `LIKE` for a text that stands within another.
+fn like(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for char in text.chars() {
+        if matches!(char, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        // Only ASCII is compared without case by SQLite: any other letter fits, and is compared
+        // once the row is read.
+        pattern.push(if char.is_ascii() { char } else { '_' });
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn line(row: &Row<'_>) -> rusqlite::Result<(Line, Option<Alert>)> {
     let event_id = row
         .get::<_, Option<StoredEventId>>(6)?
         .map(|event_id| event_id.shown());
@@ -136,7 +495,11 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
         None => without_alert(row)?,
     };
     let own: Option<String> = row.get(2)?;
-    Ok(Line {
+    let seq: i64 = row.get(13)?;
+    let line = Line {
+        place: row
+            .get::<_, Option<i64>>(12)?
+            .unwrap_or_else(|| seq.saturating_mul(PER_REQUEST)),
         received_at: rfc3339(row.get(0)?),
         source: own.map_or_else(|| row.get(1), Ok)?,
         state,
@@ -144,10 +507,12 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
         event_id: event.as_ref().map(|event| event.event_id.clone()),
         priority: rank.map(priority),
         title,
-        repeated: row.get::<_, Option<i64>>(12)?.unwrap_or_default(),
-        last_at: row.get::<_, Option<i64>>(13)?.map(rfc3339),
+        repeated: row.get::<_, Option<i64>>(15)?.unwrap_or_default(),
+        last_at: row.get::<_, Option<i64>>(16)?.map(rfc3339),
+        note: row.get(14)?,
         receipts: Vec::new(),
-    })
+    };
+    Ok((line, event))
 }
 
 /// The destinations that have accepted an alert; to be told that another one has it is no receipt.

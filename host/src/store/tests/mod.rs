@@ -5,6 +5,7 @@ mod hostile;
 mod model;
 mod opening;
 mod own;
+mod pages;
 mod retention;
 mod torn;
 

@@ -24,7 +24,7 @@ fn well(at_ms: i64) -> Notice {
 
 impl Bench {
     /// Appends a request of `a` that its plugin failed on.
-    async fn fail(&mut self, at: i64) -> String {
+    pub(super) async fn fail(&mut self, at: i64) -> String {
         let request = self.request("a", at);
         let id = request.id.clone();
         let notice = notice(

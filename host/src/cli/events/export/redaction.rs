@@ -15,27 +15,12 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::config::Settings;
+use crate::credential::{is_credential, is_named, is_said};
 use crate::mask::Mask;
 
 /// The text in the place of every credential. It is long enough for a plugin that refuses short
 /// ones.
 pub const STAND_IN: &str = "test-token-0123456789abcdef";
-
-/// Parts of the names of headers and parameters that carry credentials. A signature is none, but it
-/// was made with one, and lets a weak one be guessed.
-const CREDENTIALS: [&str; 8] = [
-    "authorization",
-    "cookie",
-    "token",
-    "secret",
-    "password",
-    "api-key",
-    "apikey",
-    "signature",
-];
-
-/// The same, where they stand between dashes and underscores.
-const SEGMENTS: [&str; 7] = ["auth", "hmac", "key", "pass", "pw", "sig", "sign"];
 
 /// Names of credentials in a body. They are fewer, because there a key or a token can be an
 /// event's.
@@ -273,18 +258,6 @@ impl Redaction {
     }
 }
 
-fn is_credential(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    // Twilio's, for one, says "token" of an id.
-    let is_id = name.contains("idempotency");
-    let has_word = CREDENTIALS.iter().any(|word| name.contains(word));
-    !is_id
-        && (has_word
-            || name
-                .split(['-', '_'])
-                .any(|segment| SEGMENTS.contains(&segment)))
-}
-
 fn is_credential_header(name: &str) -> bool {
     [
         "authorization",
@@ -305,25 +278,10 @@ fn is_known(header: &str) -> bool {
     HARMLESS.contains(&header) || header.split('-').any(|part| OF_EVENTS.contains(&part))
 }
 
-/// Returns true if the settings name a header alone, as they do where an operator says in which
-/// header a sender shows its secret.
-fn is_named(header: &str, settings: &Value) -> bool {
-    in_settings(settings, &|text| text.eq_ignore_ascii_case(header))
-}
-
 /// Returns true if the settings name a header within a text, as they do where an alert is made from
 /// it.
 fn is_mentioned(header: &str, settings: &Value) -> bool {
-    in_settings(settings, &|text| text.to_ascii_lowercase().contains(header))
-}
-
-fn in_settings(settings: &Value, is_meant: &dyn Fn(&str) -> bool) -> bool {
-    match settings {
-        Value::String(text) => is_meant(text),
-        Value::Array(list) => list.iter().any(|value| in_settings(value, is_meant)),
-        Value::Object(table) => table.values().any(|value| in_settings(value, is_meant)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
+    is_said(settings, &|text| text.to_ascii_lowercase().contains(header))
 }
 
 /// Returns a URL with the stand-in for each parameter of its query that is called like a

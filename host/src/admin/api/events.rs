@@ -1,0 +1,396 @@
+//! Events: what came in and what became of it, from the store and from memory in one list.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue};
+use serde::Serialize;
+
+use super::super::cursor::{Cursor, END};
+use super::super::desk::Desk;
+use super::super::problem::Problem;
+use super::super::query::Query;
+use super::super::readers::PATIENCE;
+use super::Paged;
+use crate::clock::rfc3339;
+use crate::config::{did_you_mean, listed};
+use crate::http::{self, Answer};
+use crate::recent::{Entry, Kind};
+use crate::sources::RequestMask;
+use crate::store::{
+    AttemptRecord, DeliveryRecord, Filter, History, Line, ListedState, RequestRecord, StoreError,
+};
+
+/// The letters of the lists in their cursors.
+const EVENTS: u8 = b'e';
+const FAILED: u8 = b'f';
+const DEAD: u8 = b'd';
+
+/// The parameters of `events`.
+const PARAMETERS: [&str; 8] = [
+    "source", "state", "label", "since", "until", "q", "limit", "cursor",
+];
+
+/// A row of a list of events.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    /// The event, or a request without one.
+    #[serde(flatten)]
+    pub line: Line,
+    /// The state of each delivery.
+    pub deliveries: Vec<DeliveryRecord>,
+    /// The last attempt at each delivery that is a dead letter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rejected_by: Vec<AttemptRecord>,
+    /// The request itself, where only memory has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Box<Entry>>,
+}
+
+/// A request that only memory has.
+#[derive(Debug, Serialize)]
+pub struct Traced {
+    /// RFC 3339.
+    pub received_at: String,
+    /// `rejected` or `ignored`.
+    pub state: &'static str,
+    /// The request.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// All that is known of an event or a request.
+#[derive(Debug, Serialize)]
+pub struct Chain {
+    /// The id that was asked for.
+    pub id: String,
+    /// The requests that it names, from the store.
+    pub requests: Vec<Shown>,
+    /// The request that it names, where only memory has it.
+    pub traced: Vec<Traced>,
+}
+
+/// A request as it may be seen.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    /// The request, and what came of it.
+    #[serde(flatten)]
+    pub record: RequestRecord,
+    /// Its URL, without credentials.
+    pub url: String,
+    /// Its headers, without credentials.
+    pub headers: Vec<(String, String)>,
+    /// The number of bytes of its body.
+    pub body_bytes: usize,
+}
+
+impl Traced {
+    /// A request in the list of what memory has.
+    pub fn of(entry: &Arc<Entry>) -> Self {
+        Self {
+            received_at: rfc3339(entry.at_ms),
+            state: entry.kind.state(),
+            entry: Entry::clone(entry),
+        }
+    }
+}
+
+impl Shown {
+    fn of(record: RequestRecord, mask: &RequestMask) -> Self {
+        let headers: Vec<(String, String)> =
+            serde_json::from_str(&record.headers).unwrap_or_default();
+        Self {
+            url: mask.url(&record.url),
+            headers: mask.headers(headers),
+            body_bytes: record.body.len(),
+            record,
+        }
+    }
+}
+
+/// Returns the state that a word means.
+pub fn state(text: &str) -> Result<ListedState, Problem> {
+    let words = || ListedState::ALL.into_iter().map(ListedState::as_str);
+    let found = ListedState::ALL
+        .into_iter()
+        .find(|state| state.as_str() == text);
+    found.ok_or_else(|| {
+        let near = did_you_mean(text, words())
+            .map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        Problem::wrong(format!("state: write {}{near}", listed(words(), "or")))
+    })
+}
+
+/// A page of events, newest first.
+pub async fn list(desk: &Desk, query: &[u8]) -> Result<Paged<Listed>, Problem> {
+    let query = Query::parse(query, &PARAMETERS)?;
+    let state = query.get("state").map(state).transpose()?;
+    let cursor = match query.get("cursor") {
+        Some(text) => Cursor::read(EVENTS, text)?,
+        None => Cursor::default(),
+    };
+    let filter = Filter {
+        source: query.get("source").map(str::to_owned),
+        state,
+        labels: query.labels()?,
+        text: query.get("q").map(|text| text.trim().to_owned()),
+        since_ms: query.time("since")?.unwrap_or(i64::MIN),
+        until_ms: query.time("until")?,
+        before: cursor.place,
+        limit: query.limit()?,
+        patience: Some(PATIENCE),
+    };
+    let traced = traced(desk, &filter, cursor.number);
+    let limit = filter.limit;
+    let (lines, next) = page(desk, filter).await?;
+    Ok(merged(lines, next, &traced, cursor, limit))
+}
+
+/// Returns what memory has of a list, newest first.
+fn traced(desk: &Desk, filter: &Filter, before: Option<u64>) -> Vec<Arc<Entry>> {
+    let kinds: &[Kind] = match filter.state {
+        // What scanners ask for would bury all else.
+        None => &[Kind::Rejected, Kind::Ignored, Kind::NearMiss],
+        Some(ListedState::Rejected) => &[Kind::Rejected, Kind::NearMiss, Kind::NoSource],
+        Some(ListedState::Ignored) => &[Kind::Ignored],
+        Some(_) => return Vec::new(),
+    };
+    let text = filter.text.as_ref().map(|text| text.to_lowercase());
+    let says = |entry: &Entry| {
+        text.as_ref().is_none_or(|text| {
+            [&*entry.reason, &*entry.url, &*entry.client, &*entry.request]
+                .iter()
+                .any(|found| found.to_lowercase().contains(text))
+        })
+    };
+    desk.about.recent.list(|entry| {
+        kinds.contains(&entry.kind)
+            && filter.labels.is_empty()
+            && filter
+                .source
+                .as_ref()
+                .is_none_or(|source| **source == *entry.source)
+            && entry.at_ms >= filter.since_ms
+            && filter.until_ms.is_none_or(|until| entry.at_ms < until)
+            && before.is_none_or(|before| entry.number < before)
+            && says(entry)
+    })
+}
+
+/// Joins what the store and what memory have, newest first.
+fn merged(
+    lines: Vec<Listed>,
+    next: Option<i64>,
+    traced: &[Arc<Entry>],
+    cursor: Cursor,
+    limit: usize,
+) -> Paged<Listed> {
+    let mut rows = Vec::with_capacity(limit);
+    let mut cursor = cursor;
+    let mut lines = lines.into_iter().peekable();
+    let mut traced = traced.iter().peekable();
+    while rows.len() < limit {
+        let is_older = |line: &Listed, entry: &Entry| line.line.received_at < rfc3339(entry.at_ms);
+        let from_memory = match (lines.peek(), traced.peek()) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(line), Some(entry)) => is_older(line, entry),
+        };
+        if from_memory {
+            let Some(entry) = traced.next() else { break };
+            cursor.number = Some(entry.number);
+            rows.push(Listed::traced(entry));
+        } else {
+            let Some(line) = lines.next() else { break };
+            cursor.place = Some(line.line.place);
+            rows.push(line);
+        }
+    }
+    let store_is_done = lines.peek().is_none();
+    if store_is_done {
+        cursor.place = Some(next.unwrap_or(END));
+    }
+    let more = !store_is_done || next.is_some() || traced.peek().is_some();
+    Paged {
+        name: "events",
+        rows,
+        next: more.then(|| cursor.write(EVENTS)),
+    }
+}
+
+impl Listed {
+    fn traced(entry: &Arc<Entry>) -> Self {
+        Self {
+            line: Line {
+                place: 0,
+                received_at: rfc3339(entry.at_ms),
+                source: entry.source.to_string(),
+                state: entry.kind.state().to_owned(),
+                request: entry.request.clone(),
+                event_id: None,
+                priority: None,
+                title: entry.reason.clone(),
+                repeated: 0,
+                last_at: None,
+                note: entry.help.clone(),
+                receipts: Vec::new(),
+            },
+            deliveries: Vec::new(),
+            rejected_by: Vec::new(),
+            trace: Some(Box::new(Entry::clone(entry))),
+        }
+    }
+
+    fn stored(history: &History, line: Line) -> Result<Self, StoreError> {
+        let deliveries = match line.event_id {
+            Some(_) => history.deliveries(line.place)?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            line,
+            deliveries,
+            rejected_by: Vec::new(),
+            trace: None,
+        })
+    }
+
+    /// Adds the last attempt at each delivery that is a dead letter.
+    fn with_rejections(mut self, history: &History) -> Result<Self, StoreError> {
+        let alert = history.alert(self.line.place)?;
+        let attempts = alert.map(|alert| alert.attempts).unwrap_or_default();
+        for delivery in self.deliveries.iter().filter(|one| one.state == "dead") {
+            let last = attempts
+                .iter()
+                .rfind(|attempt| attempt.destination == delivery.destination);
+            self.rejected_by.extend(last.cloned());
+        }
+        Ok(self)
+    }
+}
+
+async fn page(desk: &Desk, filter: Filter) -> Result<(Vec<Listed>, Option<i64>), Problem> {
+    let read = move |history: &History| {
+        let page = history.page(&filter)?;
+        let is_dead = filter.state == Some(ListedState::Dead);
+        let rows = page.lines.into_iter().map(|line| {
+            let row = Listed::stored(history, line)?;
+            if is_dead {
+                row.with_rejections(history)
+            } else {
+                Ok(row)
+            }
+        });
+        let rows: Vec<_> = rows.collect::<Result<_, StoreError>>()?;
+        Ok((rows, page.next))
+    };
+    desk.readers.read(read).await
+}
+
+/// A page of failed requests, newest first.
+pub async fn failed(desk: &Desk, query: &[u8]) -> Result<Paged<Listed>, Problem> {
+    waiting(desk, query, ListedState::Failed, FAILED, "failed").await
+}
+
+/// A page of dead letters, newest first.
+pub async fn dead_letters(desk: &Desk, query: &[u8]) -> Result<Paged<Listed>, Problem> {
+    waiting(desk, query, ListedState::Dead, DEAD, "dead_letters").await
+}
+
+async fn waiting(
+    desk: &Desk,
+    query: &[u8],
+    state: ListedState,
+    letter: u8,
+    name: &'static str,
+) -> Result<Paged<Listed>, Problem> {
+    let query = Query::parse(query, &["source", "limit", "cursor"])?;
+    let cursor = match query.get("cursor") {
+        Some(text) => Cursor::read(letter, text)?,
+        None => Cursor::default(),
+    };
+    let filter = Filter {
+        source: query.get("source").map(str::to_owned),
+        state: Some(state),
+        since_ms: i64::MIN,
+        before: cursor.place,
+        limit: query.limit()?,
+        patience: Some(PATIENCE),
+        ..Filter::default()
+    };
+    let (rows, next) = page(desk, filter).await?;
+    let next = next.map(|place| {
+        let cursor = Cursor {
+            place: Some(place),
+            number: None,
+        };
+        cursor.write(letter)
+    });
+    Ok(Paged { name, rows, next })
+}
+
+/// All that is known of the event or the request with this id.
+pub async fn find(desk: &Desk, id: &str) -> Result<Chain, Problem> {
+    let traced = desk.about.recent.list(|entry| entry.request == id);
+    let asked = id.to_owned();
+    let found = desk
+        .readers
+        .read(move |history| history.find(&asked))
+        .await?;
+    if found.is_empty() && traced.is_empty() {
+        return Err(unknown(id));
+    }
+    let requests = found
+        .into_iter()
+        .map(|record| {
+            let mask = desk.mask(&record.source);
+            Shown::of(record, &mask)
+        })
+        .collect();
+    Ok(Chain {
+        id: id.to_owned(),
+        requests,
+        traced: traced.iter().map(Traced::of).collect(),
+    })
+}
+
+/// The answer where nothing has this id.
+pub fn unknown(id: &str) -> Problem {
+    let id: String = id.chars().take(100).collect();
+    Problem::missing(format!(
+        "no event and no request has the id {id:?}, or it is kept no longer"
+    ))
+}
+
+/// The body of one request, byte for byte.
+pub async fn body(desk: &Desk, id: &str) -> Result<Answer, Problem> {
+    let asked = id.to_owned();
+    let mut found = desk
+        .readers
+        .read(move |history| history.find(&asked))
+        .await?;
+    let Some(record) = found.pop() else {
+        return Err(unknown(id));
+    };
+    if !found.is_empty() {
+        let ids = found.iter().chain([&record]).map(|record| &*record.id);
+        return Err(Problem::conflict(format!(
+            "it is in several requests; name one: {}",
+            listed(ids, "or")
+        )));
+    }
+    if let Some(evicted) = record.evicted {
+        return Err(Problem::new(StatusCode::GONE, evicted));
+    }
+    // Anything may stand in it, so that no browser is to take it for a page.
+    let mut answer = http::answer(StatusCode::OK, "application/octet-stream", record.body);
+    let headers = answer.headers_mut();
+    headers.insert(
+        CONTENT_DISPOSITION,
+        HeaderValue::from_static("attachment; filename=\"body\""),
+    );
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; sandbox"),
+    );
+    Ok(answer)
+}

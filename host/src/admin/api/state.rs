@@ -1,0 +1,287 @@
+//! The state of sources, destinations and this node; and the audit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::super::cursor::Cursor;
+use super::super::desk::{Desk, DestinationFacts};
+use super::super::problem::Problem;
+use super::super::query::Query;
+use super::Paged;
+use super::events::Traced;
+use crate::clock::{rfc3339, wall_ms};
+use crate::config::{did_you_mean, listed};
+use crate::health::DestinationState;
+use crate::metrics::Counts;
+use crate::recent::Kind;
+use crate::sources::Summary;
+use crate::store::Entry;
+
+/// The letter of the audit in its cursors.
+const AUDIT: u8 = b'a';
+
+/// All sources.
+#[derive(Debug, Serialize)]
+pub struct Sources {
+    /// Those that are configured, in the order of their names.
+    pub sources: Vec<SourceState>,
+    /// Requests to paths that no source has, newest first.
+    pub unknown_paths: Vec<Traced>,
+}
+
+/// A source and how it does.
+#[derive(Debug, Serialize)]
+pub struct SourceState {
+    /// As it is configured.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// The time when it was heard last: RFC 3339.
+    pub last_heard: Option<String>,
+    /// True if nothing came for longer than it is expected.
+    pub missed_heartbeat: bool,
+    /// Its failed requests.
+    pub failed: i64,
+    /// The last hour.
+    pub last_hour: Counts,
+    /// The last day.
+    pub last_day: Counts,
+    /// The last requests that were rejected, newest first.
+    pub rejected: Vec<Traced>,
+}
+
+/// A destination and how it does.
+#[derive(Debug, Serialize)]
+pub struct Destination {
+    /// As it is configured.
+    #[serde(flatten)]
+    pub facts: DestinationFacts,
+    /// The state of its circuit breaker; none before it has started.
+    pub state: Option<DestinationState>,
+    /// The beginning of that state: RFC 3339.
+    pub since: Option<String>,
+    /// The first failed attempt since it accepted an alert: RFC 3339.
+    pub failing_since: Option<String>,
+    /// The reason of the last failed attempt, and what fixes it.
+    pub why: Option<String>,
+    /// The alerts that wait for it.
+    pub pending: i64,
+    /// True if more may wait than were counted.
+    pub pending_is_at_least: bool,
+    /// The time when the oldest of them was received: RFC 3339.
+    pub oldest_pending: Option<String>,
+    /// Its dead letters.
+    pub dead: i64,
+    /// The alerts that it accepted in the last hour.
+    pub delivered_last_hour: u32,
+    /// The alerts that it accepted in the last day.
+    pub delivered_last_day: u32,
+}
+
+/// This node.
+#[derive(Debug, Serialize)]
+pub struct Node {
+    /// The name of the machine.
+    pub name: String,
+    /// The version of the program.
+    pub version: &'static str,
+    /// The start of the program: RFC 3339.
+    pub started_at: String,
+    /// The seconds since.
+    pub uptime_s: i64,
+    /// True while requests are accepted.
+    pub ready: bool,
+    /// The reason why they are not, or what an operator should look at.
+    pub note: Option<String>,
+    /// The deliveries that wait.
+    pub pending: i64,
+    /// The dead letters.
+    pub dead: i64,
+    /// The failed requests.
+    pub failed: i64,
+    /// The bytes of the store in use.
+    pub store_bytes: i64,
+}
+
+/// An entry of the audit.
+#[derive(Debug, Serialize)]
+pub struct Audited {
+    /// RFC 3339.
+    pub at: String,
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// All sources, and requests to none.
+pub async fn sources(desk: &Desk) -> Result<Sources, Problem> {
+    let (records, conditions) = desk
+        .readers
+        .read(|history| Ok((history.sources()?, history.conditions()?)))
+        .await?;
+    let heard = desk.about.health.last_heard();
+    let activity = &desk.about.metrics.activity;
+    let mut sources: Vec<SourceState> = desk
+        .sources()
+        .iter()
+        .map(|summary| {
+            let name = &summary.name;
+            let record = records.iter().find(|record| record.name == **name);
+            let last_heard_ms = heard
+                .get(name)
+                .map(|heard| heard.at_ms)
+                .or_else(|| record.and_then(|record| record.last_seen));
+            let series = activity.of(name);
+            let key = format!("missed-heartbeat/{name}");
+            let rejected = desk
+                .about
+                .recent
+                .list(|entry| entry.kind == Kind::Rejected && entry.source == *name);
+            SourceState {
+                last_heard: last_heard_ms.map(rfc3339),
+                missed_heartbeat: conditions.iter().any(|condition| condition.key == key),
+                failed: record.map_or(0, |record| record.failed),
+                last_hour: series.hour(),
+                last_day: series.day(),
+                rejected: rejected.iter().map(Traced::of).collect(),
+                summary: summary.clone(),
+            }
+        })
+        .collect();
+    sources.sort_by(|one, other| one.summary.name.cmp(&other.summary.name));
+    let unknown = desk
+        .about
+        .recent
+        .list(|entry| matches!(entry.kind, Kind::NearMiss | Kind::NoSource));
+    Ok(Sources {
+        sources,
+        unknown_paths: unknown.iter().map(Traced::of).collect(),
+    })
+}
+
+/// One source.
+pub async fn source(desk: &Desk, name: &str) -> Result<SourceState, Problem> {
+    let found = sources(desk).await?.sources.into_iter();
+    let known: Vec<Arc<str>> = desk
+        .sources()
+        .iter()
+        .map(|one| Arc::clone(&one.name))
+        .collect();
+    let mut found = found.filter(|source| *source.summary.name == *name);
+    found.next().ok_or_else(|| {
+        let names = || known.iter().map(|name| &**name);
+        let near = did_you_mean(name, names())
+            .map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        Problem::missing(format!(
+            "no source has this name; there are {}{near}",
+            listed(names(), "and")
+        ))
+    })
+}
+
+/// All destinations, in the order of the configuration.
+pub async fn destinations(desk: &Desk) -> Result<Vec<Destination>, Problem> {
+    let ((backlog, is_cut), dead) = desk
+        .readers
+        .read(|history| Ok((history.backlog()?, history.dead()?)))
+        .await?;
+    let board = desk.about.health.read();
+    let activity = &desk.about.metrics.activity;
+    let destinations = desk.facts.destinations.iter().map(|facts| {
+        let health = board.destinations.get(&facts.name);
+        let waiting = backlog.iter().find(|one| one.destination == facts.name);
+        let series = activity.of(&facts.name);
+        Destination {
+            state: health.map(|health| health.state),
+            since: health.map(|health| health.since.clone()),
+            failing_since: health.and_then(|health| health.failing_since.clone()),
+            why: health.and_then(|health| health.why.clone()),
+            pending: waiting.map_or(0, |waiting| waiting.pending),
+            pending_is_at_least: is_cut,
+            oldest_pending: waiting.map(|waiting| waiting.oldest.clone()),
+            dead: dead
+                .iter()
+                .find(|(name, _)| *name == facts.name)
+                .map_or(0, |(_, dead)| *dead),
+            delivered_last_hour: series.hour().delivered,
+            delivered_last_day: series.day().delivered,
+            facts: facts.clone(),
+        }
+    });
+    Ok(destinations.collect())
+}
+
+/// A page of the audit, newest first.
+pub async fn audit(desk: &Desk, query: &[u8]) -> Result<Paged<Audited>, Problem> {
+    let query = Query::parse(query, &["limit", "cursor"])?;
+    let before = match query.get("cursor") {
+        Some(text) => Cursor::read(AUDIT, text)?.place,
+        None => None,
+    };
+    let limit = query.limit()?;
+    let mut entries = desk
+        .readers
+        .read(move |history| history.audit(before, limit + 1))
+        .await?;
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let next = entries.last().filter(|_| more).map(|(id, _)| {
+        let cursor = Cursor {
+            place: Some(*id),
+            number: None,
+        };
+        cursor.write(AUDIT)
+    });
+    let rows = entries.into_iter().map(|(_, entry)| Audited {
+        at: rfc3339(entry.at_ms),
+        entry,
+    });
+    Ok(Paged {
+        name: "audit",
+        rows: rows.collect(),
+        next,
+    })
+}
+
+/// The configuration as understood, without secrets.
+#[derive(Debug, Serialize)]
+pub struct Configuration {
+    /// The file.
+    pub file: String,
+    /// Keys and what they mean.
+    pub settings: BTreeMap<&'static str, String>,
+    /// The destinations, in the order of the file.
+    pub destinations: Vec<DestinationFacts>,
+    /// The sources of the configuration in force.
+    pub sources: Vec<Summary>,
+}
+
+/// The configuration as understood.
+pub fn configuration(desk: &Desk) -> Configuration {
+    Configuration {
+        file: desk.facts.file.clone(),
+        settings: desk.facts.settings.iter().cloned().collect(),
+        destinations: desk.facts.destinations.clone(),
+        sources: desk.sources().to_vec(),
+    }
+}
+
+/// This node.
+pub async fn node(desk: &Desk) -> Result<Node, Problem> {
+    let totals = desk.readers.read(|history| history.totals()).await?;
+    let board = desk.about.health.read();
+    let started_ms = desk.facts.started_ms;
+    Ok(Node {
+        name: desk.facts.node.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: rfc3339(started_ms),
+        uptime_s: (wall_ms() - started_ms).max(0) / 1000,
+        ready: board.ready,
+        note: board.note,
+        pending: totals.pending,
+        dead: totals.dead,
+        failed: totals.failed,
+        store_bytes: desk.about.metrics.store_size.get(),
+    })
+}

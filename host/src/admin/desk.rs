@@ -1,0 +1,156 @@
+//! What the admin listener looks at: the running gateway, its store, and its configuration as
+//! understood.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::readers::Readers;
+use crate::clock::wall_ms;
+use crate::config::{self, Config};
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::recent::Recent;
+use crate::sources::{RequestMask, Summary};
+use crate::store::Store;
+
+/// The parts of a running gateway that the admin listener shows.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The health board.
+    pub health: Health,
+    /// The store.
+    pub store: Store,
+    /// The last requests that left nothing in the store.
+    pub recent: Recent,
+    /// The sources of the configuration in force.
+    pub sources: watch::Receiver<Arc<[Summary]>>,
+}
+
+/// All that an answer is made from.
+#[derive(Debug)]
+pub struct Desk {
+    /// The running gateway.
+    pub about: About,
+    /// The readers of its store.
+    pub readers: Readers,
+    /// The facts of its configuration that do not change while it runs.
+    pub facts: Facts,
+}
+
+/// Facts that need a restart to change; no secret.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The name of this machine.
+    pub node: String,
+    /// The start of the gateway: Unix milliseconds.
+    pub started_ms: i64,
+    /// The file of the configuration.
+    pub file: String,
+    /// The destinations, in the order of the file.
+    pub destinations: Vec<DestinationFacts>,
+    /// The keys of `[gateway]`, `[admin]` and `[retention]`, as understood.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+/// A destination as it is configured.
+#[derive(Debug, Clone, Serialize)]
+pub struct DestinationFacts {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its address, without a credential.
+    pub address: String,
+    /// The number of deliveries that may run at once.
+    pub concurrency: usize,
+    /// True if internal alerts about other destinations go there.
+    pub operator: bool,
+}
+
+impl Desk {
+    /// Looks at a gateway that runs with this configuration.
+    pub fn new(config: &Config, admin: &config::Admin, about: About) -> Self {
+        let readers = Readers::new(about.store.clone());
+        Self {
+            readers,
+            facts: Facts::of(config, admin),
+            about,
+        }
+    }
+
+    /// Returns the sources of the configuration in force.
+    pub fn sources(&self) -> Arc<[Summary]> {
+        Arc::clone(&self.about.sources.borrow())
+    }
+
+    /// Returns what hides the credentials in requests of a source.
+    pub fn mask(&self, source: &str) -> Arc<RequestMask> {
+        let sources = self.sources();
+        let found = sources.iter().find(|one| *one.name == *source);
+        found.map_or_else(Arc::default, |found| Arc::clone(&found.mask))
+    }
+}
+
+impl Facts {
+    fn of(config: &Config, admin: &config::Admin) -> Self {
+        let gateway = &config.gateway;
+        let operator = gateway.operator_destination.as_deref();
+        let destinations = config
+            .destinations
+            .iter()
+            .map(|destination| DestinationFacts {
+                name: destination.name.clone(),
+                kind: destination.kind.as_str(),
+                address: destination.kind.shown(),
+                concurrency: destination.concurrency,
+                operator: operator == Some(&destination.name),
+            });
+        // The kernel's own; a machine without it has no name.
+        let node = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let yes = |is_so: bool, word: &str| if is_so { word } else { "none" }.to_owned();
+        let certificate = admin
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.client_ca.is_some());
+        let asked = match (admin.tokens.is_empty(), certificate) {
+            (true, true) => "a client certificate",
+            (true, false) => "nothing, because only this machine reaches it",
+            (false, true) => "a client certificate and a token",
+            (false, false) => "a token",
+        };
+        let retention = &config.retention;
+        let settings = vec![
+            ("listen", gateway.listen.to_string()),
+            ("tls", yes(gateway.tls.is_some(), "a certificate in a file")),
+            ("public_url", gateway.public_url.to_string()),
+            ("data_dir", gateway.data_dir.display().to_string()),
+            ("memory", config::size_text(gateway.memory)),
+            (
+                "shutdown_grace",
+                config::shown_duration(gateway.shutdown_grace),
+            ),
+            (
+                "operator_destination",
+                operator.unwrap_or("none").to_owned(),
+            ),
+            ("admin", admin.address.to_string()),
+            ("admin asks for", asked.to_owned()),
+            ("retention age", config::shown_duration(retention.age)),
+            (
+                "retention size",
+                config::size_text(usize::try_from(retention.size).unwrap_or(usize::MAX)),
+            ),
+        ];
+        Self {
+            node: node.trim().to_owned(),
+            started_ms: wall_ms(),
+            file: config.path.display().to_string(),
+            destinations: destinations.collect(),
+            settings,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Names by which a header or a parameter is known to carry a credential.
+
+use serde_json::Value;
+
+/// Parts of the names of headers and parameters that carry credentials. A signature is none, but it
+/// was made with one, and lets a weak one be guessed.
+const CREDENTIALS: [&str; 8] = [
+    "authorization",
+    "cookie",
+    "token",
+    "secret",
+    "password",
+    "api-key",
+    "apikey",
+    "signature",
+];
+
+/// The same, where they stand between dashes and underscores.
+const SEGMENTS: [&str; 7] = ["auth", "hmac", "key", "pass", "pw", "sig", "sign"];
+
+/// Returns true if a header or a parameter of this name carries a credential.
+pub fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    // Twilio's, for one, says "token" of an id.
+    let is_id = name.contains("idempotency");
+    let has_word = CREDENTIALS.iter().any(|word| name.contains(word));
+    !is_id
+        && (has_word
+            || name
+                .split(['-', '_'])
+                .any(|segment| SEGMENTS.contains(&segment)))
+}
+
+/// Returns true if the settings of a source name a header alone, as they do where an operator says
+/// in which header a sender shows its secret.
+pub fn is_named(header: &str, settings: &Value) -> bool {
+    is_said(settings, &|text| text.eq_ignore_ascii_case(header))
+}
+
+/// Returns true if a text of the settings is meant.
+pub fn is_said(settings: &Value, is_meant: &dyn Fn(&str) -> bool) -> bool {
+    match settings {
+        Value::String(text) => is_meant(text),
+        Value::Array(list) => list.iter().any(|value| is_said(value, is_meant)),
+        Value::Object(table) => table.values().any(|value| is_said(value, is_meant)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Collects every text in a value.
+pub fn texts(value: Option<&Value>, found: &mut Vec<String>) {
+    match value {
+        Some(Value::String(text)) => found.push(text.clone()),
+        Some(Value::Array(list)) => list.iter().for_each(|value| texts(Some(value), found)),
+        Some(Value::Object(table)) => table.values().for_each(|value| texts(Some(value), found)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_credentials_are_known_by_their_words() {
+        for name in [
+            "Authorization",
+            "X-Twilio-Signature",
+            "x-hub-signature-256",
+            "Cookie",
+            "X-Gitlab-Token",
+            "x-auth",
+            "sig",
+            "api_key",
+        ] {
+            assert!(is_credential(name), "{name}");
+        }
+        for name in ["content-type", "idempotency-token", "x-monkey", "design"] {
+            assert!(!is_credential(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! How many requests of each source ended how, and how many alerts each destination accepted, in
+//! each five minutes of the last day.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::time::Instant;
+
+/// The time that one count is about.
+pub const BUCKET: Duration = Duration::from_secs(5 * 60);
+/// The number of counts: a day of them.
+pub const BUCKETS: usize = 288;
+
+/// Counts of requests by how they ended, or of deliveries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Requests whose alerts were stored, and repeats.
+    pub accepted: u32,
+    /// Requests of no interest to anybody.
+    pub ignored: u32,
+    /// Requests that were refused.
+    pub rejected: u32,
+    /// Requests that their plugin failed on.
+    pub failed: u32,
+    /// Alerts that a destination accepted.
+    pub delivered: u32,
+}
+
+/// The counts of the last day. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Activity {
+    started: Instant,
+    names: Arc<Mutex<HashMap<Arc<str>, Line>>>,
+}
+
+/// The counts of one source or destination, by the number of the bucket modulo [`BUCKETS`].
+#[derive(Debug)]
+struct Line {
+    counts: Box<[Counts; BUCKETS]>,
+    /// The number of the bucket that was written last.
+    last: usize,
+}
+
+/// The counts of all or of one, oldest first, the last one under way.
+#[derive(Debug, Clone)]
+pub struct Series(pub Vec<Counts>);
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            names: Arc::default(),
+        }
+    }
+}
+
+impl Activity {
+    /// Adds to the counts of a source or destination. `name` is a word of the configuration, or
+    /// empty for requests to no source.
+    pub fn count(&self, name: &Arc<str>, add: impl FnOnce(&mut Counts)) {
+        let now = self.bucket();
+        let mut names = self.names.lock();
+        let line = match names.get_mut(name) {
+            Some(line) => line,
+            None => names.entry(Arc::clone(name)).or_insert_with(|| Line {
+                counts: Box::new([Counts::default(); BUCKETS]),
+                last: now,
+            }),
+        };
+        line.advance(now);
+        add(&mut line.counts[now % BUCKETS]);
+    }
+
+    /// Counts an alert that a destination accepted.
+    pub fn delivered(&self, destination: &Arc<str>) {
+        self.count(destination, |counts| {
+            counts.delivered = counts.delivered.saturating_add(1);
+        });
+    }
+
+    /// Returns the counts of one name.
+    pub fn of(&self, name: &str) -> Series {
+        self.sum(|one| one == name)
+    }
+
+    /// Returns the counts of all.
+    pub fn all(&self) -> Series {
+        self.sum(|_| true)
+    }
+
+    /// Returns since when there are counts, at most a day.
+    pub fn counted_for(&self) -> Duration {
+        self.started.elapsed().min(BUCKET * BUCKETS as u32)
+    }
+
+    fn bucket(&self) -> usize {
+        (self.started.elapsed().as_secs() / BUCKET.as_secs()) as usize
+    }
+
+    fn sum(&self, is_wanted: impl Fn(&str) -> bool) -> Series {
+        let now = self.bucket();
+        let first = (now + 1).saturating_sub(BUCKETS);
+        let mut series = vec![Counts::default(); now + 1 - first];
+        let mut names = self.names.lock();
+        for (_, line) in names.iter_mut().filter(|(name, _)| is_wanted(name)) {
+            line.advance(now);
+            for (sum, number) in series.iter_mut().zip(first..) {
+                sum.add(&line.counts[number % BUCKETS]);
+            }
+        }
+        Series(series)
+    }
+}
+
+impl Line {
+    /// Empties the buckets between the last one and this one.
+    fn advance(&mut self, now: usize) {
+        let passed = (now - self.last).min(BUCKETS);
+        for number in now + 1 - passed..=now {
+            self.counts[number % BUCKETS] = Counts::default();
+        }
+        self.last = now;
+    }
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.accepted = self.accepted.saturating_add(other.accepted);
+        self.ignored = self.ignored.saturating_add(other.ignored);
+        self.rejected = self.rejected.saturating_add(other.rejected);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.delivered = self.delivered.saturating_add(other.delivered);
+    }
+
+    /// Returns the number of requests.
+    pub fn requests(&self) -> u32 {
+        self.accepted + self.ignored + self.rejected + self.failed
+    }
+}
+
+impl Series {
+    /// Returns the sum of the last hour, to five minutes.
+    pub fn hour(&self) -> Counts {
+        self.last(12)
+    }
+
+    /// Returns the sum of the last day.
+    pub fn day(&self) -> Counts {
+        self.last(BUCKETS)
+    }
+
+    fn last(&self, buckets: usize) -> Counts {
+        let mut sum = Counts::default();
+        self.0
+            .iter()
+            .rev()
+            .take(buckets)
+            .for_each(|counts| sum.add(counts));
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn counts_move_out_of_the_hour_and_the_day() {
+        let activity = Activity::default();
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        activity.count(&a, |counts| counts.accepted += 1);
+        activity.count(&b, |counts| counts.rejected += 2);
+        assert_eq!(activity.of("a").hour().accepted, 1);
+        assert_eq!(activity.all().day().requests(), 3);
+        tokio::time::advance(BUCKET * 12).await;
+        activity.count(&a, |counts| counts.accepted += 1);
+        assert_eq!(activity.of("a").hour().accepted, 1);
+        assert_eq!(activity.of("a").day().accepted, 2);
+        assert_eq!(activity.all().0.len(), 13);
+        tokio::time::advance(BUCKET * (BUCKETS as u32 - 12)).await;
+        assert_eq!(
+            activity.all().day().requests(),
+            1,
+            "the first ones are a day old"
+        );
+        assert_eq!(activity.all().0.len(), BUCKETS);
+        tokio::time::advance(BUCKET * BUCKETS as u32 * 3).await;
+        assert_eq!(activity.all().day(), Counts::default());
+    }
+}

@@ -1,0 +1,238 @@
+//! The last requests of each source that left nothing in the store: rejected or ignored. Written by
+//! intake, read by the admin listener; a restart begins anew.
+//!
+//! Strangers write here, so that all is bounded: the entries of a source, the bytes of an entry,
+//! and the bytes of all. A flood at one source pushes out its own entries first.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Serialize, Serializer};
+
+/// Entries of one source and kind.
+const ENTRIES: usize = 20;
+/// Bytes of one entry.
+const ENTRY_BYTES: usize = 4 * 1024;
+/// Bytes of a reason, an advice or a URL.
+const TEXT_BYTES: usize = 1024;
+/// Bytes of all entries.
+const BYTES: usize = 8 * 1024 * 1024;
+
+/// The last requests that were rejected or ignored. Clones share the same entries.
+#[derive(Debug, Clone, Default)]
+pub struct Recent(Arc<Mutex<Rings>>);
+
+#[derive(Debug, Default)]
+struct Rings {
+    rings: HashMap<(Arc<str>, Kind), VecDeque<Arc<Entry>>>,
+    bytes: usize,
+    next: u64,
+}
+
+/// The kinds of entries, each with a ring of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Refused by a source.
+    Rejected,
+    /// Genuine, and of no interest to anybody.
+    Ignored,
+    /// Sent to a path that no source has, and that looks like a source's.
+    NearMiss,
+    /// Sent to any other path.
+    NoSource,
+}
+
+/// A request that was rejected or ignored.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// The order in which entries came.
+    #[serde(skip)]
+    pub number: u64,
+    /// Unix milliseconds.
+    #[serde(skip)]
+    pub at_ms: i64,
+    /// The kind.
+    #[serde(skip)]
+    pub kind: Kind,
+    /// The source; empty where the path is no source's.
+    #[serde(serialize_with = "as_text")]
+    pub source: Arc<str>,
+    /// The request's id, as answered to the sender.
+    pub request: String,
+    /// The word for the ending, as in metrics.
+    pub outcome: &'static str,
+    /// The reason.
+    pub reason: String,
+    /// The advice to the operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The sender's address.
+    pub client: String,
+    /// The method.
+    pub method: String,
+    /// The URL that a signature is checked over, without credentials; of a request for no source,
+    /// the beginning of its path.
+    pub url: String,
+    /// The headers, without credentials.
+    pub headers: Vec<(String, String)>,
+}
+
+fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+impl Kind {
+    /// Returns the state of a request of this kind.
+    pub fn state(self) -> &'static str {
+        match self {
+            Self::Ignored => "ignored",
+            Self::Rejected | Self::NearMiss | Self::NoSource => "rejected",
+        }
+    }
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + size_of::<(String, String)>());
+        size_of::<Self>()
+            + self.request.len()
+            + self.reason.len()
+            + self.help.as_ref().map_or(0, String::len)
+            + self.client.len()
+            + self.method.len()
+            + self.url.len()
+            + headers.sum::<usize>()
+    }
+
+    /// Cuts what is longer than an entry may be.
+    fn cut(&mut self) {
+        for text in [&mut self.reason, &mut self.url, &mut self.method] {
+            text.truncate(text.floor_char_boundary(TEXT_BYTES));
+        }
+        if let Some(help) = &mut self.help {
+            help.truncate(help.floor_char_boundary(TEXT_BYTES));
+        }
+        while self.bytes() > ENTRY_BYTES && self.headers.pop().is_some() {}
+    }
+}
+
+impl Recent {
+    /// Keeps an entry, which is numbered and cut to its bounds, and drops older ones for it.
+    pub fn push(&self, mut entry: Entry) {
+        entry.cut();
+        let mut rings = self.0.lock();
+        let rings = &mut *rings;
+        entry.number = rings.next;
+        rings.next += 1;
+        let bytes = entry.bytes();
+        let key = (Arc::clone(&entry.source), entry.kind);
+        let ring = rings.rings.entry(key).or_default();
+        ring.push_back(Arc::new(entry));
+        rings.bytes += bytes;
+        if ring.len() > ENTRIES
+            && let Some(old) = ring.pop_front()
+        {
+            rings.bytes -= old.bytes();
+        }
+        while rings.bytes > BYTES {
+            let longest = rings.rings.values_mut().max_by_key(|ring| ring.len());
+            let Some(old) = longest.and_then(VecDeque::pop_front) else {
+                return;
+            };
+            rings.bytes -= old.bytes();
+        }
+    }
+
+    /// Drops the entries of sources that are not configured any more.
+    pub fn keep(&self, is_configured: impl Fn(&str) -> bool) {
+        let mut rings = self.0.lock();
+        rings
+            .rings
+            .retain(|(source, _), _| source.is_empty() || is_configured(source));
+        rings.bytes = rings.rings.values().flatten().map(|one| one.bytes()).sum();
+    }
+
+    /// Returns the entries that are wanted, newest first.
+    pub fn list(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
+        let rings = self.0.lock();
+        let mut found: Vec<_> = rings
+            .rings
+            .values()
+            .flatten()
+            .filter(|entry| is_wanted(entry))
+            .map(Arc::clone)
+            .collect();
+        found.sort_by_key(|entry| std::cmp::Reverse(entry.number));
+        found
+    }
+
+    /// Returns the number that the next entry will have: it changes with every one.
+    pub fn next(&self) -> u64 {
+        self.0.lock().next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(source: &str, kind: Kind, reason: &str) -> Entry {
+        Entry {
+            number: 0,
+            at_ms: 0,
+            kind,
+            source: source.into(),
+            request: "r".into(),
+            outcome: "forbidden",
+            reason: reason.into(),
+            help: None,
+            client: "192.0.2.1".into(),
+            method: "POST".into(),
+            url: "https://x.example/in/a".into(),
+            headers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_source_keeps_its_last_of_each_kind() {
+        let recent = Recent::default();
+        recent.push(entry("calm", Kind::Rejected, "first"));
+        recent.push(entry("loud", Kind::Ignored, "ignored"));
+        for number in 0..100 {
+            recent.push(entry("loud", Kind::Rejected, &number.to_string()));
+        }
+        let of = |source: &str| recent.list(|entry| &*entry.source == source);
+        assert_eq!(of("calm").len(), 1);
+        let loud = of("loud");
+        assert_eq!(loud.len(), ENTRIES + 1);
+        assert_eq!(
+            (&*loud[0].reason, &*loud[ENTRIES].reason),
+            ("99", "ignored")
+        );
+        assert_eq!(recent.next(), 102);
+        recent.keep(|source| source == "calm");
+        assert_eq!(recent.list(|_| true).len(), 1);
+    }
+
+    #[test]
+    fn entries_are_bounded_in_bytes_each_and_together() {
+        let recent = Recent::default();
+        let mut large = entry("a", Kind::Rejected, &"é".repeat(10_000));
+        large.url = "u".repeat(100_000);
+        large.headers = vec![("n".to_owned(), "v".repeat(1000)); 50];
+        for source in 0..2000 {
+            recent.push(Entry {
+                source: source.to_string().into(),
+                ..large.clone()
+            });
+        }
+        let kept = recent.list(|_| true);
+        assert!(kept.iter().all(|entry| entry.bytes() <= ENTRY_BYTES));
+        assert!(kept.len() > 1000 && kept.iter().map(|one| one.bytes()).sum::<usize>() <= BYTES);
+        assert_eq!(&*kept[0].source, "1999", "the newest is there");
+    }
+}

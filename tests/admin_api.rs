@@ -1,0 +1,345 @@
+//! The API of the admin listener: its answers fit its description, its actions are audited, and what
+//! is hostile is refused.
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Gateway, Itoc360, Place, Setup, plugin, twilio, until};
+
+const TOKEN: &str = "admin-token-4f1c9a7e2b";
+
+/// A gateway whose admin listener asks for a token.
+async fn guarded(itoc360: &Itoc360) -> (Place, Gateway) {
+    let setup = Setup::new(itoc360).gateway(&format!("admin_token = \"{TOKEN}\""));
+    setup.start().await
+}
+
+/// Asks at the admin listener, with the token.
+async fn ask(gateway: &Gateway, method: Method, path: &str, body: &str) -> Answer {
+    let token = format!("Bearer {TOKEN}");
+    let headers = [
+        ("authorization", token.as_str()),
+        ("content-type", "application/json"),
+    ];
+    gateway.admin_with(method, path, &headers, body).await
+}
+
+async fn get(gateway: &Gateway, path: &str) -> Answer {
+    ask(gateway, Method::GET, path, "").await
+}
+
+/// The description of the API.
+fn openapi() -> Value {
+    let text = include_str!("../host/src/admin/api/openapi.json");
+    serde_json::from_str(text).unwrap()
+}
+
+/// Asserts that an answer fits what the description says of the address.
+#[track_caller]
+fn fits(openapi: &Value, method: &str, address: &str, answer: &Answer) {
+    let responses = &openapi["paths"][address][method]["responses"];
+    let response = &responses[answer.status.to_string()];
+    assert!(
+        response.is_object(),
+        "{method} {address} answers {}, which is not described: {}",
+        answer.status,
+        answer.body
+    );
+    let media_type = answer.header("content-type");
+    let mut schema = response["content"][media_type]["schema"].clone();
+    assert!(
+        schema.is_object(),
+        "{method} {address}: {media_type} is not described"
+    );
+    schema["components"] = openapi["components"].clone();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<_> = validator
+        .iter_errors(&answer.json())
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(
+        errors.is_empty(),
+        "{method} {address}: {errors:#?}\n{}",
+        answer.body
+    );
+}
+
+#[tokio::test]
+async fn every_answer_fits_the_description_of_the_api() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let broken = plugin::hostile("(unreachable)");
+    let (_place, gateway) = Setup::new(&itoc360)
+        .gateway(&format!("admin_token = \"{TOKEN}\""))
+        .plugin("broken", &broken, "")
+        .start()
+        .await;
+    let openapi = openapi();
+    let sid = twilio::sid(1);
+    let id = gateway.accept(&twilio::error(&sid).to("twilio")).await;
+    gateway
+        .post(&twilio::unsigned("/in/twilio?token=canary-wrong", "a=b"))
+        .await
+        .is_problem(401);
+    gateway
+        .post(&twilio::unsigned("/in/twillio", "a=b"))
+        .await
+        .is_problem(404);
+    assert_eq!(
+        gateway.post(&plugin::alerts("broken", &[])).await.status,
+        202
+    );
+    gateway
+        .metric("gateway_alerts{state=\"delivered\"}", |delivered| {
+            delivered >= 1.0
+        })
+        .await;
+    for (address, path) in [
+        ("/sources", "/sources".to_owned()),
+        ("/sources/{name}", "/sources/twilio".to_owned()),
+        ("/sources/{name}", "/sources/nope".to_owned()),
+        ("/events", "/events".to_owned()),
+        ("/events", "/events?state=rejected&limit=1".to_owned()),
+        (
+            "/events",
+            "/events?state=delivered&source=twilio&since=1h".to_owned(),
+        ),
+        ("/events", "/events?nope=1".to_owned()),
+        ("/events/{id}", format!("/events/{id}")),
+        ("/events/{id}", format!("/events/{sid}")),
+        ("/events/{id}", "/events/nope".to_owned()),
+        ("/failed", "/failed".to_owned()),
+        ("/dead-letters", "/dead-letters".to_owned()),
+        ("/destinations", "/destinations".to_owned()),
+        ("/configuration", "/configuration".to_owned()),
+        ("/audit", "/audit".to_owned()),
+        ("/nodes", "/nodes".to_owned()),
+    ] {
+        let answer = get(&gateway, &format!("/api/v1{path}")).await;
+        fits(&openapi, "get", address, &answer);
+    }
+    let described = get(&gateway, "/api/v1/openapi.json").await;
+    assert_eq!(described.json(), openapi);
+    // The chain tells the whole way, and the body is as it came.
+    let chain = get(&gateway, &format!("/api/v1/events/{sid}")).await.json();
+    let request = &chain["requests"][0];
+    assert_eq!(request["id"], id.as_str());
+    assert_eq!(request["alerts"][0]["attempts"][0]["outcome"], "accepted");
+    let signature = |headers: &Value| {
+        let headers = headers.as_array().unwrap().clone();
+        headers
+            .into_iter()
+            .find(|header| header[0] == "x-twilio-signature")
+            .map(|header| header[1].clone())
+    };
+    assert_eq!(
+        signature(&request["headers"]),
+        Some("(credential, not shown)".into())
+    );
+    let body = get(&gateway, &format!("/api/v1/events/{id}/body")).await;
+    assert_eq!(body.body.as_bytes(), twilio::error(&sid).to("twilio").body);
+    assert_eq!(body.header("content-type"), "application/octet-stream");
+
+    // What was refused is in memory, with its reason and without what it showed.
+    let rejected = get(&gateway, "/api/v1/events?state=rejected").await.json();
+    let rows = rejected["events"].as_array().unwrap();
+    assert_eq!(rows.len(), 2, "{rejected:#}");
+    assert_eq!(rows[0]["note"], "did you mean /in/twilio?");
+    assert_eq!(rows[1]["trace"]["outcome"], "unauthenticated");
+    assert!(
+        rows[1]["trace"]["url"]
+            .as_str()
+            .unwrap()
+            .ends_with("/in/twilio?token=***")
+    );
+    assert!(!rejected.to_string().contains("canary"));
+    let refused = rows[1]["request"].as_str().unwrap();
+    let chain = get(&gateway, &format!("/api/v1/events/{refused}")).await;
+    assert_eq!(chain.json()["traced"][0]["reason"], rows[1]["title"]);
+}
+
+#[tokio::test]
+async fn replay_and_dismiss_are_previewed_done_and_audited() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let broken = plugin::hostile("(unreachable)");
+    let (place, gateway) = Setup::new(&itoc360)
+        .gateway(&format!("admin_token = \"{TOKEN}\""))
+        .plugin("broken", &broken, "")
+        .start()
+        .await;
+    let openapi = openapi();
+    let answer = gateway.post(&plugin::alerts("broken", &[])).await;
+    let id = answer.json()["request"].as_str().unwrap().to_owned();
+    let act = async |path: &str, body: Value| {
+        ask(
+            &gateway,
+            Method::POST,
+            &format!("/api/v1{path}"),
+            &body.to_string(),
+        )
+        .await
+    };
+    let preview = act("/failed/dismiss", json!({ "all": true, "preview": true })).await;
+    fits(&openapi, "post", "/failed/dismiss", &preview);
+    assert_eq!(preview.status, 200);
+    assert_eq!(preview.json()["requests"][0]["request"], id.as_str());
+    for (path, body, status) in [
+        ("/failed/dismiss", json!({ "all": true }), 400),
+        ("/failed/replay", json!({}), 400),
+        ("/failed/replay", json!({ "all": true, "ids": ["x"] }), 400),
+        ("/failed/replay", json!({ "ids": ["nope"] }), 404),
+        ("/failed/replay", json!({ "everything": true }), 400),
+        ("/dead-letters/replay", json!({ "all": true }), 409),
+        ("/dead-letters/replay", json!({ "ids": [id] }), 409),
+    ] {
+        let answer = act(path, body.clone()).await;
+        assert_eq!(answer.status, status, "{path} {body}: {}", answer.body);
+        fits(&openapi, "post", path, &answer);
+    }
+    let audit = async || get(&gateway, "/api/v1/audit").await.json()["audit"].clone();
+    assert_eq!(audit().await, json!([]), "nothing was done");
+
+    let dismissed = act(
+        &format!("/events/{id}/dismiss"),
+        json!({ "reason": "a test of the plugin" }),
+    )
+    .await;
+    fits(&openapi, "post", "/events/{id}/dismiss", &dismissed);
+    assert_eq!(
+        (dismissed.status, &dismissed.json()["asked"]),
+        (202, &json!(1))
+    );
+    until("it is dismissed", async || {
+        let request = place.event(&id).await;
+        (request["state"] == "dismissed").then_some(())
+    })
+    .await;
+    let entries = audit().await;
+    assert_eq!(entries.as_array().unwrap().len(), 1);
+    assert_eq!(
+        [
+            &entries[0]["who"],
+            &entries[0]["origin"],
+            &entries[0]["action"],
+            &entries[0]["why"]
+        ],
+        [
+            "admin token",
+            "127.0.0.1",
+            "dismiss",
+            "a test of the plugin"
+        ]
+    );
+    let again = act(&format!("/events/{id}/replay"), json!({})).await;
+    assert_eq!(again.status, 409);
+    assert!(
+        again.json()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("admin token asked for dismiss"),
+        "{}",
+        again.body
+    );
+}
+
+#[tokio::test]
+async fn acting_needs_a_credential_and_the_own_origin() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, open) = Setup::new(&itoc360).start().await;
+    assert_eq!(
+        open.admin(Method::GET, "/api/v1/events").await.status,
+        200,
+        "loopback reads without a token"
+    );
+    let refused = open
+        .admin(Method::POST, "/api/v1/dead-letters/replay")
+        .await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.body.contains("admin_token"), "{}", refused.body);
+
+    let (_place, gateway) = guarded(&itoc360).await;
+    let token = format!("Bearer {TOKEN}");
+    let with = async |method: Method, path: &str, headers: &[(&str, &str)]| {
+        gateway.admin_with(method, path, headers, "").await.status
+    };
+    assert_eq!(with(Method::GET, "/api/v1/events", &[]).await, 401);
+    assert_eq!(
+        with(
+            Method::GET,
+            "/api/v1/events",
+            &[("authorization", "Bearer wrong")]
+        )
+        .await,
+        403
+    );
+    let authorized = ("authorization", token.as_str());
+    let replay = "/api/v1/dead-letters/replay";
+    for (header, status) in [
+        (("origin", "https://evil.example"), 403),
+        (("sec-fetch-site", "cross-site"), 403),
+        (("host", "evil.example"), 403),
+    ] {
+        let answer = with(Method::POST, replay, &[authorized, header]).await;
+        assert_eq!(answer, status, "{header:?}");
+    }
+    assert_eq!(with(Method::GET, replay, &[authorized]).await, 405);
+    assert_eq!(
+        with(Method::POST, "/api/v1/events", &[authorized]).await,
+        405
+    );
+    assert_eq!(with(Method::GET, "/api/v1/nope", &[authorized]).await, 404);
+    let form = [
+        authorized,
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    let posted = gateway.admin_with(Method::POST, replay, &form, "all=true");
+    assert_eq!(posted.await.status, 415);
+}
+
+#[tokio::test]
+async fn hostile_ids_cursors_and_parameters_are_refused_politely() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, gateway) = guarded(&itoc360).await;
+    for (path, status) in [
+        ("/events/%00", 404),
+        ("/events/%27%20OR%201=1--", 404),
+        ("/events/..%2F..%2Fetc%2Fpasswd", 404),
+        ("/events/%ff", 400),
+        ("/events/a/body", 404),
+        ("/events/a/nope", 404),
+        ("/events/a/b/c", 404),
+        ("/events?cursor=", 200),
+        ("/events?cursor=AAAA", 400),
+        ("/events?cursor=%00", 400),
+        ("/audit?cursor=ZQAAAAAAAAAAAAAAAAAAAAA", 400),
+        ("/events?cursor=ZQAAAAAAAAAAAAAAAAAAAAA", 200),
+        ("/events?cursor=ZYAAAAAAAAAAAAAAAAAAAAA", 200),
+        ("/events?limit=0", 400),
+        ("/events?limit=201", 400),
+        ("/events?limit=200", 200),
+        ("/events?state=nope", 400),
+        ("/events?state=delivered&state=dead", 400),
+        ("/events?since=yesterday", 400),
+        ("/events?until=1970-01-01T00:00:00Z", 200),
+        ("/events?label=x", 400),
+        ("/events?label=x%3Dy&label=z%3D", 200),
+        ("/events?q=%25_%5C%22%27", 200),
+        ("/events?source=nope", 200),
+        ("/nodes?x=1", 400),
+        ("//events", 200),
+        ("", 404),
+    ] {
+        let answer = get(&gateway, &format!("/api/v1{path}")).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        if status >= 400 {
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+            assert!(
+                answer.json()["detail"]
+                    .as_str()
+                    .is_some_and(|detail| !detail.is_empty())
+            );
+        }
+    }
+    let long = "a".repeat(2000);
+    let answer = get(&gateway, &format!("/api/v1/events?q={long}")).await;
+    assert_eq!(answer.status, 400);
+}
