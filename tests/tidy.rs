@@ -27,11 +27,11 @@ const FLOORS: [(u8, &[&str]); 6] = [
             "alert",
             "metrics",
             "health",
+            "recent",
             "clock",
             "log_throttle",
             "mask",
             "credential",
-            "recent",
         ],
     ),
 ];

@@ -78,7 +78,9 @@ impl Admin {
         let caller = match guard.admit(&head, client) {
             Ok(caller) => caller,
             Err(refusal) => {
-                body.map(http::discard);
+                if let Some(body) = body {
+                    http::discard(body);
+                }
                 report(refusal, client, throttle);
                 return refusal.into_answer();
             }

@@ -311,6 +311,12 @@ impl History {
         list::page(&self.connection, filter)
     }
 
+    /// The steps by which SQLite reads a window of a list.
+    #[cfg(test)]
+    pub fn plan(&self, filter: &Filter) -> Result<Vec<String>, StoreError> {
+        list::plan(&self.connection, filter)
+    }
+
     /// Returns the actions of operators that came before number `before`, newest first, at most
     /// `limit`, each with its number.
     ///

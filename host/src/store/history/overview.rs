@@ -76,9 +76,10 @@ impl History {
     pub fn backlog(&self) -> Result<(Vec<Backlog>, bool), StoreError> {
         let per_request = (ALERTS_PER_REQUEST * DELIVERIES_PER_ALERT) as i64;
         let mut statement = self.connection.prepare_cached(
-            "SELECT d.name, count(*), (SELECT received_at FROM requests r WHERE r.seq = min(q.id) / ?2)
-             FROM (SELECT id, destination FROM queue ORDER BY id LIMIT ?1) q
-             JOIN destinations d ON d.id = q.destination GROUP BY d.name ORDER BY d.name",
+            "SELECT d.name, q.n, (SELECT received_at FROM requests r WHERE r.seq = q.oldest / ?2)
+             FROM (SELECT destination, count(*) AS n, min(id) AS oldest
+                   FROM (SELECT id, destination FROM queue ORDER BY id LIMIT ?1) GROUP BY destination) q
+             JOIN destinations d ON d.id = q.destination ORDER BY d.name",
         )?;
         let rows = statement.query_map([BACKLOG, per_request], |row| {
             Ok(Backlog {

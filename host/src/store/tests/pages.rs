@@ -208,9 +208,58 @@ async fn job_asked_for_twice_is_listed_and_audited_once() {
     let (newest, _) = history.audit(None, 1).unwrap()[0].clone();
     assert_eq!(history.audit(Some(newest), 10).unwrap().len(), 1);
     assert_eq!(history.totals().unwrap().dead, 1);
+    assert_eq!(history.backlog().unwrap(), (Vec::new(), false));
     assert_eq!(history.dead().unwrap(), [("itoc360".to_owned(), 1)]);
     assert_eq!(
         history.attempted(10).unwrap()[0].attempt.outcome,
         "rejected"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn backlog_counts_what_waits_and_names_the_oldest() {
+    let mut bench = Bench::new().await;
+    for number in 1..=3 {
+        let event = number.to_string();
+        bench.append("a", number * 1000, &[(&event, &event)]).await;
+    }
+    let (backlog, is_cut) = bench.store.history().unwrap().backlog().unwrap();
+    let expected = Backlog {
+        destination: DESTINATION.to_owned(),
+        pending: 3,
+        oldest: "1970-01-01T00:00:01.000Z".to_owned(),
+    };
+    assert_eq!((backlog, is_cut), (vec![expected], false));
+}
+
+#[test]
+fn no_list_looks_at_more_than_its_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, closing) = Store::open(
+        folder.path(),
+        &Options {
+            sync: false,
+            clock: Clock::at(0),
+        },
+        Metrics::new(),
+    )
+    .unwrap();
+    let history = store.history().unwrap();
+    for state in ListedState::ALL.map(Some).into_iter().chain([None]) {
+        let filter = Filter {
+            state,
+            labels: vec![("a".to_owned(), "b".to_owned())],
+            text: Some("text".to_owned()),
+            since_ms: 0,
+            until_ms: Some(i64::MAX),
+            limit: 10,
+            ..Filter::default()
+        };
+        for step in history.plan(&filter).unwrap() {
+            // The window of deliveries is read once, and then walked as it is.
+            let scans = step.starts_with("SCAN") && step != "SCAN walked";
+            assert!(!scans, "{state:?}: {step}");
+        }
+    }
+    drop((store, closing));
 }
