@@ -24,6 +24,7 @@ mod drills;
 mod exporting;
 mod fallback;
 mod github_payloads;
+mod grouping;
 mod guide;
 mod harness;
 mod heartbeat;

@@ -2,6 +2,7 @@
 //! request it came from.
 
 pub mod fallback;
+pub mod group;
 pub mod internal;
 mod outcome;
 

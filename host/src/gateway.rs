@@ -27,7 +27,7 @@ use crate::config::{Config, Listen, Problem, TlsFiles, causes};
 use crate::destinations::Ping;
 use crate::health::Health;
 use crate::http::{self, Client, Following, Listener, Socket, Tls, UnixSocket};
-use crate::intake::{Intake, Replayer};
+use crate::intake::{Intake, Muter, Replayer};
 use crate::metrics::Metrics;
 use crate::monitor::{Direct, Expected, Monitor, Pings, Plan, Reloaded};
 use crate::policy;
@@ -171,12 +171,14 @@ impl Gateway {
         let way_in = Arc::new(Intake::new(
             memory,
             public_path,
+            config.gateway.operator_destination.clone(),
             store.clone(),
             health.clone(),
             metrics.clone(),
             recent,
         ));
-        way_in.open(known(loaded.sources, &store).await?);
+        way_in.open(known(loaded.sources, &store).await?, config.mutes.clone());
+        let muter = Muter::new(Arc::clone(&way_in), store.snapshot()?)?;
         let replayer = Replayer::new(Arc::clone(&way_in), store.due_reader()?, store.history()?);
         let plan = Plan {
             sources: expected,
@@ -202,6 +204,8 @@ impl Gateway {
         let pings = pings(config, &store, &health, &metrics)?;
         let mut deliveries = Deliveries::new(store.clone(), health.clone(), metrics.clone());
         let change = deliveries.change(config).await?;
+
+        let passing = store.snapshot()?;
 
         // From here on nothing fails: what is sent now will be settled.
         let broken = CancellationToken::new();
@@ -251,6 +255,9 @@ impl Gateway {
         delivery.spawn("retention", |stop| {
             store::keep_within(store.clone(), retention, metrics.clone(), stop)
         });
+        delivery.spawn("groups and timers", |stop| {
+            store::pass_time(store.clone(), passing, stop)
+        });
         if let Some(((listener, certificate), pages)) = monitoring {
             admin.follow(certificate);
             admin.spawn("monitoring", |stop| {
@@ -262,6 +269,7 @@ impl Gateway {
         }
         intake.follow(certificate);
         intake.spawn("replays", |stop| replayer.run(stop));
+        intake.spawn("mutes", |stop| muter.run(stop));
         let proxies = Arc::new(config.gateway.trusted_proxies.clone());
         let attempts: usize = config
             .destinations

@@ -84,6 +84,17 @@ impl<'q> Query<'q> {
             })
     }
 
+    /// Returns a parameter that is a whole number.
+    pub fn number(&self, name: &str) -> Result<Option<i64>, Problem> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        let number = text.parse();
+        number
+            .map(Some)
+            .map_err(|_| Problem::wrong(format!("{name}: write a whole number")))
+    }
+
     /// Returns a point in time, in Unix milliseconds: RFC 3339, or a duration before now.
     ///
     /// # Errors

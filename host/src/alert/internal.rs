@@ -4,7 +4,12 @@
 //! alert that fires and the one that resolves it meet at the destination. None repeats what a
 //! sender or a plugin said: that stays with `events show`, which needs the store.
 
+use std::time::Duration;
+
 use plugin_sdk::contract::{Alert, Priority, Status};
+
+use super::group::{Guard, Shared};
+use crate::config::shown_duration;
 
 /// The label by which rules find internal alerts of a topic.
 const ABOUT: &str = "about";
@@ -28,6 +33,8 @@ pub enum Topic {
     Rejected,
     /// A source that keeps no more failed requests of unproved senders.
     QuotaUsedUp,
+    /// A source that sends so much that its events are grouped.
+    Storm,
     /// Nothing can be stored.
     StoreFailing,
     /// The identities of events exceed their bound.
@@ -46,6 +53,7 @@ impl Topic {
             Self::DeadLetters => "dead-letters",
             Self::Rejected => "rejected",
             Self::QuotaUsedUp => "quota-used-up",
+            Self::Storm => "storm",
             Self::StoreFailing => "store-failing",
             Self::IdentitiesFull => "identities-full",
         }
@@ -110,6 +118,12 @@ impl Topic {
             Self::QuotaUsedUp => (
                 format!("Requests of source {name} are accepted again"),
                 "There is room for failed requests again.".to_owned(),
+            ),
+            Self::Storm => (
+                format!("The storm of source {name} is over"),
+                "Its rate has been below the threshold for long enough. Its events are alerts of \
+                 their own again."
+                    .to_owned(),
             ),
             Self::StoreFailing => (
                 "The alert gateway stores requests again".to_owned(),
@@ -262,6 +276,28 @@ pub fn quota_used_up(source: &str, requests: i64, mebibytes: i64) -> Alert {
     )
 }
 
+/// A source sends more than its threshold, and its events are grouped. `by` names the labels.
+pub fn storm(source: &str, guard: Guard, by: &Shared) -> Alert {
+    let Guard {
+        count,
+        within_ms,
+        calm_after_ms,
+    } = guard;
+    let time = |ms: i64| shown_duration(Duration::from_millis(ms.unsigned_abs()));
+    let by: Vec<_> = by.iter().map(|(name, _)| name.as_str()).collect();
+    Topic::Storm.fires(
+        source,
+        format!("Source {source} has sent more than {count} events in {}", time(within_ms)),
+        format!(
+            "From now on its events are grouped by {}, one alert for each group, until the rate has been below the threshold \
+             for {}. Each event is stored.\n\
+             See: alert-gateway events list --source {source} --state grouped",
+            by.join(", "),
+            time(calm_after_ms)
+        ),
+    )
+}
+
 /// Nothing can be stored.
 pub fn store_failing(why: &str) -> Alert {
     let mut alert = Topic::StoreFailing.fires(
@@ -309,6 +345,18 @@ mod tests {
             (Topic::DeadLetters, dead_letters("x", 1)),
             (Topic::Rejected, rejected("x", "too_large", "r")),
             (Topic::QuotaUsedUp, quota_used_up("x", 1, 1)),
+            (
+                Topic::Storm,
+                storm(
+                    "x",
+                    Guard {
+                        count: 20,
+                        within_ms: 300_000,
+                        calm_after_ms: 600_000,
+                    },
+                    &Vec::new(),
+                ),
+            ),
         ];
         for (topic, opens) in pairs {
             let ends = topic.resolves("x");

@@ -193,6 +193,19 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         if alert.deliveries.is_empty() {
             writeln!(out, "          {}{own}", clean(&alert.state))?;
         }
+        if let Some(group) = &alert.group {
+            let (key, state) = (clean(&group.key), clean(&group.state));
+            writeln!(
+                out,
+                "group     {} {key}, {state}, of {} kept events",
+                group.id, group.members
+            )?;
+        }
+        if let Some(mute) = &alert.mute {
+            let (why, who) = (clean(&mute.why), clean(&mute.who));
+            let held = if mute.holds { "holds it" } else { "held it" };
+            writeln!(out, "mute      {} {held}: {why} ({who})", mute.id)?;
+        }
         for delivery in &alert.deliveries {
             write!(
                 out,

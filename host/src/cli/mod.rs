@@ -9,6 +9,7 @@ mod env_file;
 mod events;
 mod location;
 mod logging;
+mod mute;
 mod owner;
 mod plain;
 mod plugin;
@@ -71,6 +72,9 @@ enum Command {
     /// List, show, replay and export what came in
     #[command(subcommand)]
     Events(events::Events),
+    /// Hold alerts back for a time: add, list and end mutes
+    #[command(subcommand)]
+    Mute(mute::Mute),
     /// Check the store, or copy it while the gateway runs
     #[command(subcommand)]
     Store(store::Stores),
@@ -130,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Check(what) => check::check(&what),
         Command::Try(what) => trial::try_out(&what),
         Command::Events(what) => events::events(&what),
+        Command::Mute(what) => mute::mute(&what),
         Command::Store(what) => store::store(&what),
         Command::Plugin(what) => plugin::plugin(&what),
         Command::Demo(what) => demo::demo(&what),

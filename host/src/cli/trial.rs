@@ -12,8 +12,8 @@ use plugin_sdk::contract::{Answer, Request};
 use super::env_file::EnvFile;
 use super::single::{self, Single};
 use super::{ConfigFile, Failure, Outcome, block_on, plain};
-use crate::alert::Alert;
-use crate::config::{self, Config, DestinationKind, Settings, did_you_mean};
+use crate::alert::{Alert, group};
+use crate::config::{self, Config, DestinationKind, Settings, did_you_mean, shown_duration};
 use crate::destinations::Destination;
 use crate::gateway;
 use crate::policy::{Decision, Policy};
@@ -250,6 +250,22 @@ fn told(decision: &Decision, out: &mut impl Write) -> std::io::Result<()> {
     }
     if decision.redacted > 0 {
         writeln!(out, "\nMasked places: {}.", decision.redacted)?;
+    }
+    if let Some(group) = &decision.group {
+        let key = plain::line(&group::key(&group.shared));
+        let when = if group.guard.is_some() {
+            " during a storm"
+        } else {
+            ""
+        };
+        writeln!(out, "\nIt is a member of {key}{when}.")?;
+    }
+    if let Some(time) = decision.resolve_after {
+        let time = shown_duration(time);
+        writeln!(
+            out,
+            "\nDelivered by itself, it is resolved after {time} without another event of its key."
+        )?;
     }
     match decision.dropped_by {
         Some(rule) => {

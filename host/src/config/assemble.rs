@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::destination::Written;
+use super::policy::mute;
 use super::problem::Span;
 use super::quantity::size_text;
 use super::raw::Table;
@@ -19,7 +20,14 @@ use super::{
 pub(crate) const DELIVERIES_PER_ALERT: usize = 16;
 
 /// The tables that a configuration is made of.
-const SECTIONS: [&str; 5] = ["gateway", "retention", "limits", "destinations", "sources"];
+const SECTIONS: [&str; 6] = [
+    "gateway",
+    "retention",
+    "limits",
+    "destinations",
+    "sources",
+    "mutes",
+];
 
 /// An early document of Twilio's names this limit for the URL of a webhook.
 const LONGEST_SOURCE_URL: usize = 100;
@@ -64,6 +72,7 @@ pub(super) fn assemble<'t>(
     let limits = section(&mut root, "limits");
     let destinations = section(&mut root, "destinations");
     let sources = section(&mut root, "sources");
+    let mutes = root.optional("mutes", Vec::new(), |value| mute::read(&value));
     root.finish();
 
     let retention = retention::read(retention).unwrap_or_default();
@@ -109,6 +118,7 @@ pub(super) fn assemble<'t>(
             .into_iter()
             .filter_map(|(_, source)| source)
             .collect(),
+        mutes: mutes.unwrap_or_default(),
         warnings: Vec::new(),
         exposed: reading.exposed,
         text: Secret::new(""),

@@ -61,8 +61,8 @@ pub use limits::{Limits, Written};
 pub use name::OWN_SOURCE;
 pub use network::Networks;
 pub use policy::{
-    Condition, Field, KeyTemplate, NamedPattern, Pattern, PatternError, REDACTED, Redaction, Rule,
-    Term, mark,
+    Condition, Field, Group, KeyTemplate, Mute, NamedPattern, Pattern, PatternError, REDACTED,
+    Redaction, Rule, Schedule, Term, Threshold, Weekly, mark,
 };
 pub(crate) use problem::listed;
 pub use problem::{Cause, Position, Problem, Problems, causes, did_you_mean};
@@ -94,6 +94,8 @@ pub struct Config {
     pub destinations: Vec<Destination>,
     /// The sources of alerts, in the order of the file. At least one.
     pub sources: Vec<Source>,
+    /// The times in which alerts are kept and not delivered.
+    pub mutes: Vec<Mute>,
     /// The warnings: allowed and yet unwise settings, in the order of the file.
     pub warnings: Vec<Problem>,
     /// True if every user of the machine can read the file.

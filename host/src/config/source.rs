@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::limits::{self, Limits};
 use super::name;
 use super::network::Networks;
-use super::policy::{Redaction, Rule, redaction, rule};
+use super::policy::{Group, Redaction, Rule, group, redaction, rule};
 use super::problem::Position;
 use super::raw::{Table, Value};
 use super::secret::Secret;
@@ -50,6 +50,10 @@ pub struct Source {
     pub rules: Vec<Rule>,
     /// The redactions of its alerts.
     pub redact: Vec<Redaction>,
+    /// The time without an event of its key until the gateway resolves an alert. `None`: never.
+    pub resolve_after: Option<Duration>,
+    /// The grouping of its alerts. `None`: each event is an alert.
+    pub group: Option<Group>,
     /// The place where the source begins in the configuration.
     pub position: Position,
 }
@@ -130,6 +134,12 @@ pub(super) fn read(
         rule::read(&value, destinations)
     });
     let redact = table.optional("redact", Vec::new(), |value| redaction::read(&value));
+    let resolve_after = table.optional("resolve_after", None, |value| {
+        value.duration(&rule::RESOLVE_AFTER).map(Some)
+    });
+    let group = table.optional("group", None, |value| {
+        group::read(&value, &format!("{section}.group]")).map(Some)
+    });
     let settings = table.table("settings", format!("{section}.settings]"));
     let settings = settings::read(&settings);
     let limits = table.table("limits", format!("{section}.limits]"));
@@ -150,6 +160,8 @@ pub(super) fn read(
         labels: labels.unwrap_or_default(),
         rules: rules.unwrap_or_default(),
         redact: redact.unwrap_or_default(),
+        resolve_after: resolve_after.unwrap_or_default(),
+        group: group.unwrap_or_default(),
         position,
     })
 }

@@ -252,7 +252,7 @@ impl Reloading {
         let since = tokio::time::Instant::now();
         let destinations = change.count();
         deliveries.apply(change, hallway);
-        self.intake.open(sources);
+        self.intake.open(sources, config.mutes.clone());
         self.catalogue.send_replace(summaries);
         self.taken.send_replace(Reloaded {
             sources: expected,

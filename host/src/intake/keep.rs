@@ -8,7 +8,9 @@ use plugin_sdk::contract::{self, ProofIdentity};
 use super::admission::REQUEST;
 use super::{Ending, Entrance, Intake, Received};
 use crate::alert::{Alert, internal};
+use crate::clock::wall_ms;
 use crate::metrics::PriorityLabels;
+use crate::policy::Mutes;
 use crate::sources::{ReadError, Source};
 use crate::store::{
     Appended, Failure, NewAlert, NewRequest, Notice, PluginId, Proofs, Reading, StoreError,
@@ -42,6 +44,7 @@ impl Intake {
             &received.id,
             &crate::clock::rfc3339(received.at_ms),
             alerts,
+            &self.mutes(),
         );
         let reading = prepared.map_or_else(
             |reason| {
@@ -161,8 +164,15 @@ pub(super) fn prepare(
     request: &str,
     received_at: &str,
     alerts: Vec<contract::Alert>,
+    mutes: &Mutes,
 ) -> Result<Vec<NewAlert>, String> {
-    let Entrance { source, policy, .. } = entrance;
+    let now_ms = wall_ms();
+    let Entrance {
+        source,
+        policy,
+        operator_destination,
+        ..
+    } = entrance;
     let prepared = alerts.into_iter().map(|event| {
         let (source_name, request, received_at) = (
             source.name.to_string(),
@@ -179,11 +189,20 @@ pub(super) fn prepare(
         let destinations = decision
             .destinations
             .unwrap_or_else(|| source.configured.destinations.clone());
-        let alert = NewAlert::new(&alert, destinations).map_err(|error| error.to_string())?;
-        Ok(match decision.dropped_by {
-            Some(rule) => alert.ignored(format!("dropped by rule {rule} of its source")),
-            None => alert,
-        })
+        let mut new = NewAlert::new(&alert, destinations).map_err(|error| error.to_string())?;
+        if let Some(rule) = decision.dropped_by {
+            return Ok(new.ignored(format!("dropped by rule {rule} of its source")));
+        }
+        if let Some(group) = decision.group {
+            new = new.grouped(&alert, group, operator_destination.as_deref());
+        }
+        if let Some(mute) = mutes.of(&source.name, &alert.event, now_ms) {
+            new = new.muted(mute);
+        }
+        if let Some(time) = decision.resolve_after {
+            new = new.resolved_after(time);
+        }
+        Ok(new)
     });
     prepared.collect()
 }

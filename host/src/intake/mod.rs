@@ -9,6 +9,7 @@ mod admission;
 mod conditions;
 mod ending;
 mod keep;
+mod mutes;
 mod notes;
 mod rate;
 mod received;
@@ -31,6 +32,7 @@ use uuid::Uuid;
 
 use crate::alert::internal::{self, Topic};
 use crate::clock::wall_ms;
+use crate::config::Mute;
 use crate::health::Health;
 use crate::http::{self, Client};
 use crate::log_throttle::LogThrottle;
@@ -44,6 +46,7 @@ use notes::Reasons;
 
 pub use admission::Admission;
 pub use ending::{Ending, alerts_of};
+pub use mutes::Muter;
 pub use received::{Gate, Received, Refusal, receive};
 pub use replay::Replayer;
 
@@ -52,9 +55,12 @@ pub use replay::Replayer;
 pub struct Intake {
     /// Taken out once for each request, so that all of it goes by the same.
     sources: RwLock<Arc<Entrances>>,
+    mutes: RwLock<mutes::Held>,
     admission: Arc<Admission>,
     public_path: String,
     store: Store,
+    /// The destination that is told of a storm.
+    operator_destination: Option<String>,
     health: Health,
     metrics: Metrics,
     /// What leaves nothing in the store.
@@ -71,6 +77,8 @@ const HEALTH: &str = "/healthz";
 struct Entrance {
     source: Source,
     policy: Policy,
+    /// The destination that is told of a storm.
+    operator_destination: Option<String>,
     gate: Gate,
     plugin: PluginId,
     standing: Arc<Standing>,
@@ -96,6 +104,7 @@ impl Intake {
     pub fn new(
         memory: usize,
         public_path: &str,
+        operator_destination: Option<String>,
         store: Store,
         health: Health,
         metrics: Metrics,
@@ -105,9 +114,11 @@ impl Intake {
         let (public_path, throttle) = (public_path.to_owned(), LogThrottle::default());
         Self {
             sources,
+            mutes: RwLock::default(),
             admission,
             public_path,
             store,
+            operator_destination,
             health,
             metrics,
             recent,
@@ -119,7 +130,8 @@ impl Intake {
     /// others, in one step. A request under way ends with the source that it began with. One of the
     /// same name as before holds what that held, and has as much of its rate left: a new
     /// configuration is no new allowance.
-    pub fn open(&self, sources: Vec<(Source, PluginId)>) {
+    pub fn open(&self, sources: Vec<(Source, PluginId)>, mutes: Vec<Mute>) {
+        self.configure_mutes(mutes);
         let before = self.entrances();
         let enter = |(source, plugin): (Source, PluginId)| {
             let (gate, standing) = match before.get(&source.name) {
@@ -138,6 +150,7 @@ impl Intake {
                 Entrance {
                     source,
                     policy,
+                    operator_destination: self.operator_destination.clone(),
                     gate,
                     plugin,
                     standing,

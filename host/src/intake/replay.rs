@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Entrance, Intake, keep};
 use crate::clock::wall_ms;
+use crate::policy::Mutes;
 use crate::sources::Source;
 use crate::store::{
     DueReader, History, Job, JobKind, JobTarget, Reading, RequestRecord, Reread, StoreError,
@@ -117,7 +118,7 @@ impl Intake {
         let (source, id) = (request.source.as_str(), request.id.as_str());
         let entrances = self.entrances();
         let (reading, plugin) = match entrances.get(source) {
-            Some(entrance) => match read(entrance, &request).await {
+            Some(entrance) => match read(entrance, &request, &self.mutes()).await {
                 Some(reading) => (reading, entrance.plugin),
                 // It stays on the list, and has its turn at the next look.
                 None => return Ok(()),
@@ -189,7 +190,7 @@ fn verify(source: &Source, request: &RequestRecord) -> Result<Option<Proved>, Re
 
 /// What the plugin makes of it now; nothing where too much else waits for it. That it fails again
 /// is told by the log alone: the alert that told it first is open still.
-async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
+async fn read(entrance: &Entrance, request: &RequestRecord, mutes: &Mutes) -> Option<Reading> {
     let source = &entrance.source;
     let Ok(headers) = serde_json::from_str::<Box<RawValue>>(&request.headers) else {
         return Some(Reading::Failed("the kept headers are not JSON".into()));
@@ -209,10 +210,14 @@ async fn read(entrance: &Entrance, request: &RequestRecord) -> Option<Reading> {
         .read(received_at, method, url, &headers, body, proof.as_ref())
         .await;
     Some(match answer {
-        Ok(Answer::Alerts(alerts)) => {
-            keep::prepare(entrance, &request.id, &request.received_at, alerts.list)
-                .map_or_else(|reason| Reading::Failed(reason.into()), Reading::alerts)
-        }
+        Ok(Answer::Alerts(alerts)) => keep::prepare(
+            entrance,
+            &request.id,
+            &request.received_at,
+            alerts.list,
+            mutes,
+        )
+        .map_or_else(|reason| Reading::Failed(reason.into()), Reading::alerts),
         Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
         Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),
         Ok(Answer::Reply { .. }) => {

@@ -9,7 +9,7 @@ use crate::alert::internal::{self, Topic};
 use crate::clock::wall_ms;
 use crate::store::{Notice, Told};
 
-/// The topics that the monitor watches; plugin failures are found by intake.
+/// The topics that the monitor watches.
 const FOUND_HERE: [Topic; 5] = [
     Topic::MissedHeartbeat,
     Topic::DestinationHeld,
@@ -17,6 +17,10 @@ const FOUND_HERE: [Topic; 5] = [
     Topic::DestinationGone,
     Topic::DeadLetters,
 ];
+
+/// The topics that the store itself opens and resolves, in step with the events that they are
+/// about.
+const FOUND_BY_EVENTS: [Topic; 2] = [Topic::PluginFailed, Topic::Storm];
 
 /// Returns the work to be done before anything else, and the destinations whose dead letters are
 /// reported. Watchers learn of the conditions that go on. A condition that would fire elsewhere now
@@ -38,7 +42,10 @@ pub fn inherit(
             // Its end would wait for a destination that may never come back.
             if !is_there {
                 first.push_back(Work::Forget(told));
-            } else if Topic::PluginFailed.name_in(&told.key).is_none() {
+            } else if FOUND_BY_EVENTS
+                .iter()
+                .all(|topic| topic.name_in(&told.key).is_none())
+            {
                 // A topic of an earlier version: nothing watches it any more.
                 let event = internal::obsolete(&told.key);
                 first.push_back(Work::Tell(Box::new(Notice {

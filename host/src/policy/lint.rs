@@ -16,10 +16,12 @@ pub struct Finding {
 }
 
 /// Finds rules of a source that can never match: they name a label that nothing sets, another
-/// source, or an alert that an earlier rule has stopped or dropped. `declared` are the labels that
+/// source, or an alert that an earlier rule has stopped or dropped. So is a group by a label that
+/// nothing sets. `declared` are the labels that
 /// the plugin says it sets, `None` where it does not say.
 pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
     let (rules, own) = (&source.rules, source.labels.keys().map(String::as_str));
+    let group = source.group.as_ref();
     let source = source.name.as_str();
     let mut findings = Vec::new();
     let mut known: Option<BTreeSet<&str>> =
@@ -80,6 +82,19 @@ pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
         if let Some(known) = &mut known {
             known.extend(rule.labels.keys().map(String::as_str));
         }
+    }
+    if let (Some(group), Some(known)) = (group, &known) {
+        let missing = group
+            .by
+            .iter()
+            .filter(|name| !known.contains(name.as_str()));
+        findings.extend(missing.map(|name| Finding {
+            position: group.position,
+            found: format!(
+                "the group of {source} asks for a label that no alert of it has: {name:?}"
+            ),
+            help: labels(name, known),
+        }));
     }
     findings
 }

@@ -11,8 +11,9 @@
 //! 2. The rules run in the order of the file. A rule sees the alert as the rules before it left it.
 //!    Each rule that matches applies; one with `stop = true` is the last one.
 //! 3. The first rule that drops the alert ends it.
-//! 4. What the source and the matching rules redact is masked, last, so that rules can match what
-//!    nobody will see.
+//! 4. What the source and the matching rules redact is masked, so that rules can match what nobody
+//!    will see.
+//! 5. The group of the alert is chosen by the labels that it has then.
 //!
 //! # What a rule cannot do
 //!
@@ -23,19 +24,23 @@
 mod condition;
 mod details;
 mod lint;
+mod mutes;
 mod redact;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use plugin_sdk::contract::{Alert, Status};
 
+use crate::alert::group::{self, Grouping};
 use crate::config::{self, KeyTemplate, Rule};
 
 pub use condition::matches;
 pub use lint::{Finding, lint};
+pub use mutes::Mutes;
 pub use redact::Redactor;
 
 /// The policy of one source.
@@ -44,6 +49,8 @@ pub struct Policy {
     labels: BTreeMap<String, String>,
     rules: Vec<Rule>,
     redactor: Redactor,
+    resolve_after: Option<Duration>,
+    group: Option<config::Group>,
 }
 
 /// What a policy decided about one alert.
@@ -59,6 +66,10 @@ pub struct Decision {
     pub destinations: Option<Vec<String>>,
     /// How many places were masked.
     pub redacted: usize,
+    /// The group that the alert belongs to. A resolve belongs to the group of what it resolves.
+    pub group: Option<Grouping>,
+    /// The time without an event of its key until the gateway resolves the alert.
+    pub resolve_after: Option<Duration>,
 }
 
 impl Policy {
@@ -69,24 +80,39 @@ impl Policy {
             labels,
             rules,
             redactor: Redactor::new(source.redact.clone()),
+            resolve_after: source.resolve_after,
+            group: source.group.clone(),
         }
     }
 
     /// Returns whether the policy leaves every alert as it is.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.rules.is_empty() && self.redactor.is_empty()
     }
 
     /// Decides about an alert of the source of this name.
-    pub fn decide(&self, source: &str, mut alert: Alert) -> Decision {
-        alert.labels.extend(self.labels.clone());
+    pub fn decide(&self, source: &str, alert: Alert) -> Decision {
         let mut decision = Decision {
             alert,
             applied: Vec::new(),
             dropped_by: None,
             destinations: None,
             redacted: 0,
+            group: None,
+            resolve_after: self.resolve_after,
         };
+        if !self.is_empty() {
+            self.apply(source, &mut decision);
+        }
+        if decision.alert.status == Status::Trigger && decision.dropped_by.is_none() {
+            let grouping = |config| grouping(config, &decision.alert);
+            decision.group = self.group.as_ref().map(grouping);
+        }
+        decision
+    }
+
+    fn apply(&self, source: &str, decision: &mut Decision) {
+        decision.alert.labels.extend(self.labels.clone());
         let mut redactions = Vec::new();
         for (number, rule) in (1..).zip(&self.rules) {
             if !matches(&rule.when, source, &decision.alert) {
@@ -100,15 +126,36 @@ impl Policy {
                 decision.dropped_by = Some(number);
                 break;
             }
-            apply(rule, source, &mut decision);
+            apply(rule, source, decision);
             redactions.extend_from_slice(&rule.redact);
             if rule.stop {
                 break;
             }
         }
         decision.redacted = self.redactor.with(redactions).redact(&mut decision.alert);
-        decision
     }
+}
+
+/// Returns the group of an alert, by the labels that are left after rules and redaction.
+fn grouping(config: &config::Group, alert: &Alert) -> Grouping {
+    let update_every_ms = milliseconds(config.update_every);
+    Grouping {
+        shared: group::shared(&config.by, alert),
+        terms: group::Terms {
+            update_every_ms,
+            resolve_after_ms: milliseconds(config.resolve_after),
+            in_storm: config.above.is_some(),
+        },
+        guard: config.above.map(|above| group::Guard {
+            count: u64::from(above.count.get()),
+            within_ms: milliseconds(above.within),
+            calm_after_ms: update_every_ms,
+        }),
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Returns whether a rule that matches and drops may drop this alert: a resolve only where its
@@ -137,6 +184,9 @@ fn apply(rule: &Rule, source: &str, decision: &mut Decision) {
         alert.key = Some(key);
     }
     alert.labels.extend(rule.labels.clone());
+    if rule.resolve_after.is_some() {
+        decision.resolve_after = rule.resolve_after;
+    }
     if let Some(destinations) = &rule.destinations {
         decision.destinations = Some(destinations.clone());
     }

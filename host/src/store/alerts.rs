@@ -2,10 +2,12 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::groups::After;
 use super::ids::{alert_ids, delivery_ids};
 use super::repeats::Repeat;
 use super::request::{Appended, NewAlert, PluginId, PluginRecord, Proofs, rank};
 use super::step::Step;
+use super::tracking::{self, Way};
 use super::{ALERTS_PER_REQUEST, StoreError};
 
 /// The origin of alerts: the part that all alerts of one request share.
@@ -15,16 +17,16 @@ pub struct Origin<'a> {
     pub request: &'a [u8],
     /// Unix milliseconds, by the machine's clock.
     pub at_ms: i64,
-    /// Since when they are due, by the store's clock.
-    pub now_ms: i64,
 }
 
 /// Adds what was read from a request. Where one of its proofs was seen before, nothing is added.
+/// `after` is to be finished once the request itself is in the store.
 pub fn keep_alerts(
     step: &mut Step<'_>,
     origin: &Origin<'_>,
     alerts: &[NewAlert],
     proofs: &Proofs,
+    after: &mut After,
 ) -> Result<Appended, StoreError> {
     if let Some(alert) = seen(step, proofs, origin.at_ms)? {
         repeat(step, alert, origin);
@@ -39,7 +41,7 @@ pub fn keep_alerts(
         match known(step, id, alert)? {
             Some(earlier) => repeat(step, earlier, origin),
             None => {
-                insert(step, id, alert, origin.now_ms)?;
+                insert(step, id, alert, after)?;
                 accepted += 1;
                 first_new.get_or_insert(id);
             }
@@ -129,17 +131,39 @@ fn is_too_late(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<bool, Store
 }
 
 /// Adds an alert whose identity was taken down, and a delivery for each of its destinations. One
-/// that comes too late in the order of its key has none.
-pub fn insert(
+/// that comes too late in the order of its key has none, and neither has a member of a group.
+fn insert(
     step: &mut Step<'_>,
     id: i64,
     alert: &NewAlert,
+    after: &mut After,
+) -> Result<(), StoreError> {
+    let now_ms = after.now_ms();
+    let too_late = is_too_late(step, id, alert)?;
+    if let Some(ignored) = alert.ignored.as_deref().or(too_late.then_some(TOO_LATE)) {
+        return put(step, id, alert, Some(ignored), !too_late, now_ms);
+    }
+    let source = step.source(&alert.source)?;
+    let (ignored, is_sent) = match tracking::place(step, id, source, alert, after)? {
+        Way::Out => (None, true),
+        Way::Group | Way::Muted => (None, false),
+        Way::Nowhere(why) => (Some(why), false),
+    };
+    put(step, id, alert, ignored, is_sent, now_ms)
+}
+
+/// Adds an alert whose identity was taken down, whatever became of it. `is_sent` says that it has a
+/// delivery for each of its destinations.
+pub fn put(
+    step: &mut Step<'_>,
+    id: i64,
+    alert: &NewAlert,
+    ignored: Option<&str>,
+    is_sent: bool,
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let source = step.source(&alert.source)?;
     let priority = rank(alert.priority);
-    let too_late = is_too_late(step, id, alert)?;
-    let ignored = alert.ignored.as_deref().or(too_late.then_some(TOO_LATE));
     step.transaction
         .prepare_cached(
             "INSERT INTO alerts (id, source, event_id, ordering_key, priority, ignored) VALUES (?, ?, ?, ?, ?, ?)",
@@ -149,9 +173,22 @@ pub fn insert(
         .prepare_cached("INSERT INTO events (alert, json) VALUES (?, ?)")?
         .execute(params![id, alert.json])?;
     step.totals.alerts += 1;
+    if is_sent {
+        deliver(step, id, source, alert, now_ms)?;
+    }
+    Ok(())
+}
+
+/// Adds a delivery of an alert for each of its destinations.
+pub fn deliver(
+    step: &mut Step<'_>,
+    id: i64,
+    source: i64,
+    alert: &NewAlert,
+    now_ms: i64,
+) -> Result<(), StoreError> {
     let [first, _] = delivery_ids(id);
-    let destinations = alert.destinations.iter().filter(|_| !too_late);
-    for (delivery, name) in (first..).zip(destinations) {
+    for (delivery, name) in (first..).zip(&alert.destinations) {
         let destination = step.destination(name)?;
         enqueue(
             step,
@@ -160,7 +197,7 @@ pub fn insert(
                 destination,
                 source,
                 ordering_key: alert.ordering_key,
-                priority,
+                priority: rank(alert.priority),
                 resolves: alert.resolves,
                 attempts: 0,
                 since: now_ms,

@@ -16,15 +16,17 @@ use super::fallback::FallBack;
 use super::files::{self, Place};
 use super::internal::{Forget, Tell};
 use super::jobs::{Ask, Job, JobKind, JobTarget};
+use super::mutes::{EndMute, Still};
 use super::notice::{Notice, Told};
 use super::replay::{FinishReplay, Requeue, Reread};
 use super::request::{Appended, NewRequest, PluginId, PluginRecord, Reading};
 use super::retention::{Sweep, Swept};
 use super::settle::{Settle, Settlement};
 use super::snapshot::{Remember, Seen, Snapshot};
+use super::timers::Pass;
 use super::wake::Wake;
 use super::writer::{Message, Signals, Trouble, Writer};
-use super::{DueReader, History, StoreError, due, schema};
+use super::{DueReader, History, StoreError, due, groups, schema, timers};
 use crate::clock::{Clock, wall_ms};
 use crate::metrics::Metrics;
 
@@ -86,6 +88,8 @@ impl Store {
         let clock = options.clock;
         let mut connection = schema::open(&path, options.sync)?;
         due::bring_back(&mut connection, clock.now_ms())?;
+        groups::bring_back(&connection, clock.now_ms())?;
+        timers::bring_back(&connection, clock.now_ms())?;
         let signals = Signals::default();
         let (messages, queue) = mpsc::channel(QUEUE);
         let writer = Writer::new(
@@ -322,6 +326,33 @@ impl Store {
     /// The disk's error; the earlier times stand.
     pub async fn remember(&self, seen: Vec<Seen>) -> Result<(), StoreError> {
         self.ask(Remember(seen)).await
+    }
+
+    /// Lets time pass over some of the groups and timers that are due; `wall_ms` is the machine's
+    /// time. Returns whether more are due.
+    ///
+    /// # Errors
+    /// What the disk said; nothing has passed then.
+    pub async fn pass(&self, wall_ms: i64) -> Result<bool, StoreError> {
+        self.ask(Pass {
+            at_ms: wall_ms,
+            now_ms: self.clock.now_ms(),
+        })
+        .await
+    }
+
+    /// Ends a mute, or a part of it. Returns whether it holds more.
+    ///
+    /// # Errors
+    /// What the disk said; what it holds stays held then.
+    pub async fn end_mute(&self, mute: i64, still: Arc<Still>) -> Result<bool, StoreError> {
+        self.ask(EndMute {
+            mute,
+            still,
+            at_ms: wall_ms(),
+            now_ms: self.clock.now_ms(),
+        })
+        .await
     }
 
     /// Returns when the writer is gone: at the end, or because it panicked.

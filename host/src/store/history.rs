@@ -15,7 +15,7 @@ pub use overview::{Attempted, Backlog, OpenCondition, SourceRecord};
 
 use super::audit;
 use super::ids::{Identity, StoredEventId, alert_ids, delivery_ids, request_id, request_id_text};
-use super::{Entry, PluginId, StoreError, schema};
+use super::{Entry, MuteRecord, PluginId, StoreError, mutes, schema};
 use crate::clock::rfc3339;
 
 /// The text in place of a title where an alert is not delivered, and nothing of it is kept but the
@@ -49,6 +49,10 @@ pub struct Filter {
     pub until_ms: Option<i64>,
     /// Only what comes after this place, which is an earlier page's [`Page::next`].
     pub before: Option<i64>,
+    /// Only members of this group: its id, or the key of all groups that had it.
+    pub group: Option<String>,
+    /// Only what this mute has held.
+    pub mute: Option<i64>,
     /// At most so many, newest first.
     pub limit: usize,
     /// The time after which a page ends although it is not full. None: it is looked for to the end.
@@ -79,19 +83,25 @@ pub enum ListedState {
     Ignored,
     /// A request that its plugin rejected when it was read again.
     Rejected,
+    /// A member of a group, which is delivered in its place.
+    Grouped,
+    /// An alert that a mute kept from its destinations.
+    Muted,
     /// An alert or a request that an operator gave up.
     Dismissed,
 }
 
 impl ListedState {
     /// Every state.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Pending,
         Self::Delivered,
         Self::Dead,
         Self::Failed,
         Self::Ignored,
         Self::Rejected,
+        Self::Grouped,
+        Self::Muted,
         Self::Dismissed,
     ];
 
@@ -104,6 +114,8 @@ impl ListedState {
             Self::Failed => "failed",
             Self::Ignored => "ignored",
             Self::Rejected => "rejected",
+            Self::Grouped => "grouped",
+            Self::Muted => "muted",
             Self::Dismissed => "dismissed",
         }
     }
@@ -207,8 +219,14 @@ pub struct AlertRecord {
     /// The first destination that it goes to, or went to.
     pub destination: String,
     /// The least settled state of its deliveries: `pending`, `dead`, `delivered` or `dismissed`; or
-    /// `ignored`.
+    /// `ignored`, `grouped` or `muted`.
     pub state: String,
+    /// The group that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupRecord>,
+    /// The mute that holds it, or did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mute: Option<MutedBy>,
     /// The time when it is tried next: RFC 3339. Absent where it is settled, or behind another with
     /// the same key.
     pub due_at: Option<String>,
@@ -231,6 +249,32 @@ pub struct AlertRecord {
     /// Every attempt at delivering it, wherever to, in the order of deliveries; of an evicted alert
     /// the last one of each.
     pub attempts: Vec<AttemptRecord>,
+}
+
+/// The mute of an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MutedBy {
+    /// Its number.
+    pub id: i64,
+    /// The reason.
+    pub why: String,
+    /// The operator, or `configuration`.
+    pub who: String,
+    /// True if it holds the alert now.
+    pub holds: bool,
+}
+
+/// The group of an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupRecord {
+    /// Its number.
+    pub id: i64,
+    /// Its key at the destination.
+    pub key: String,
+    /// `open` or `resolved`.
+    pub state: String,
+    /// The number of its members that are kept.
+    pub members: i64,
 }
 
 /// The state of a kept alert at one destination.
@@ -341,6 +385,16 @@ impl History {
         Ok(self.connection.progress_handler(1000, Some(late))?)
     }
 
+    /// Returns the mutes, newest first; without `all`, those that hold now, or will.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn mutes(&self, all: bool) -> Result<Vec<MuteRecord>, StoreError> {
+        let mut mutes = mutes::list(&self.connection, true)?;
+        mutes.retain(|mute| all || mute.holds || (mute.name.is_none() && mute.ended_ms.is_none()));
+        Ok(mutes)
+    }
+
     /// The requests that `id` names: one by its own id; or those that hold an event with that id,
     /// one for each source; or the one whose event the request with that id brought again last.
     ///
@@ -392,23 +446,48 @@ impl History {
 
     fn alerts_between(&self, ids: [i64; 2]) -> Result<Vec<AlertRecord>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT a.id, s.name, a.event_id, e.json, a.priority, a.ignored, t.times, t.last_at, t.last_request
+            "SELECT a.id, s.name, a.event_id, e.json, a.priority, a.ignored, t.times, t.last_at, t.last_request,
+                    g.id, g.key, iif(g.look_at IS NULL, 'resolved', 'open'), (SELECT count(*) FROM members WHERE grp = g.id),
+                    u.id, u.why, u.who, x.held IS NOT NULL
              FROM alerts a JOIN sources s ON s.id = a.source LEFT JOIN events e ON e.alert = a.id
-             LEFT JOIN repeats t ON t.alert = a.id WHERE a.id BETWEEN ? AND ? ORDER BY a.id",
+             LEFT JOIN repeats t ON t.alert = a.id LEFT JOIN members m ON m.alert = a.id LEFT JOIN groups g ON g.id = m.grp
+             LEFT JOIN muted x ON x.alert = a.id LEFT JOIN mutes u ON u.id = x.mute
+             WHERE a.id BETWEEN ? AND ? ORDER BY a.id",
         )?;
         let rows = statement.query_map(ids, |row| {
             let event_id: StoredEventId = row.get(2)?;
             let evicted = matches!(row.get_ref(3)?, rusqlite::types::ValueRef::Null);
             let ignored: Option<String> = row.get(5)?;
+            let group = match row.get::<_, Option<i64>>(9)? {
+                Some(id) => Some(GroupRecord {
+                    id,
+                    key: row.get(10)?,
+                    state: row.get(11)?,
+                    members: row.get(12)?,
+                }),
+                None => None,
+            };
+            let mute = match row.get::<_, Option<i64>>(13)? {
+                Some(id) => Some(MutedBy {
+                    id,
+                    why: row.get(14)?,
+                    who: row.get(15)?,
+                    holds: row.get(16)?,
+                }),
+                None => None,
+            };
             let alert = AlertRecord {
                 source: row.get(1)?,
                 destination: String::new(),
-                state: if ignored.is_some() {
-                    "ignored"
-                } else {
-                    "delivered"
+                state: match (&group, &mute) {
+                    _ if ignored.is_some() => "ignored",
+                    (Some(_), _) => "grouped",
+                    (None, Some(_)) => "muted",
+                    (None, None) => "delivered",
                 }
                 .to_owned(),
+                group,
+                mute,
                 due_at: None,
                 event: event(row, 3, &event_id.shown(), row.get(4)?),
                 note: ignored.or_else(|| evicted.then(|| EVICTED.to_owned())),

@@ -204,16 +204,16 @@ fn open(step: &mut Step<'_>, notice: &Notice, now_ms: i64) -> Result<bool, Store
 
 /// Keeps a notice as the alert of a request of its own.
 fn say(step: &mut Step<'_>, notice: Notice, now_ms: i64) -> Result<(), StoreError> {
-    let seq = request(step, notice.at_ms)?;
+    let seq = request(step, OWN_SOURCE, notice.at_ms)?;
     let [first, _] = alert_ids(seq);
     keep(step, seq, first, notice, now_ms)
 }
 
-/// A request without a sender, so that an internal alert is listed, delivered and removed like
-/// every other.
-fn request(step: &mut Step<'_>, at_ms: i64) -> Result<i64, StoreError> {
+/// Adds a request without a sender, so that an alert that the gateway makes is listed, delivered
+/// and removed like every other. Returns its number.
+pub fn request(step: &mut Step<'_>, source: &str, at_ms: i64) -> Result<i64, StoreError> {
     let seq = step.take_seq();
-    let source = step.source(OWN_SOURCE)?;
+    let source = step.source(source)?;
     let record = PluginRecord {
         name: OWN_SOURCE.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -260,7 +260,7 @@ fn keep(
     let alert = NewAlert::new(&alert, [destination])
         .map_err(|error| StoreError::Disk(error.to_string()))?;
     match alerts::known(step, id, &alert)? {
-        None => alerts::insert(step, id, &alert, now_ms),
+        None => alerts::put(step, id, &alert, None, true, now_ms),
         // Somebody wrote it there.
         Some(_) => Ok(()),
     }

@@ -107,11 +107,13 @@ mod error;
 mod fallback;
 mod files;
 mod functions;
+mod groups;
 mod handle;
 mod history;
 mod ids;
 mod internal;
 mod jobs;
+mod mutes;
 mod notice;
 mod permissions;
 mod preflight;
@@ -125,7 +127,9 @@ mod snapshot;
 mod space;
 mod step;
 mod tables;
+mod timers;
 mod totals;
+mod tracking;
 mod wake;
 mod writer;
 
@@ -143,11 +147,12 @@ pub use due::{DAMAGED, Due, DueReader, READ_BYTES, SHARE, Unreadable};
 pub use error::StoreError;
 pub use handle::{Options, Store};
 pub use history::{
-    AlertRecord, AttemptRecord, Attempted, Backlog, DeliveryRecord, Filter, History, Line,
-    ListedReceipt, ListedState, OpenCondition, Page, RequestRecord, SourceRecord,
+    AlertRecord, AttemptRecord, Attempted, Backlog, DeliveryRecord, Filter, GroupRecord, History,
+    Line, ListedReceipt, ListedState, MutedBy, OpenCondition, Page, RequestRecord, SourceRecord,
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
 pub use jobs::{Job, JobKind, JobTarget, ask as ask_for};
+pub use mutes::{MuteRecord, MuteRef, NewMute, Still, add as add_mute, end as end_mute};
 pub use notice::{Notice, Told};
 pub use permissions::{Exposed, exposed};
 pub use replay::Reread;
@@ -160,6 +165,7 @@ pub use retention::{Bounds, Stage, Sweep};
 pub use retention::{IDENTITY_BYTES, Retention, keep_within};
 pub use settle::Settlement;
 pub use snapshot::{Seen, Snapshot};
+pub use timers::pass_time;
 pub use totals::Totals;
 pub use writer::Trouble;
 

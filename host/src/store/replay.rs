@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, params};
 use super::StoreError;
 use super::alerts::{Origin, Pending, enqueue, keep_alerts};
 use super::command::Command;
+use super::groups::After;
 use super::ids::{DELIVERIES_PER_ALERT, deliveries_of};
 use super::internal;
 use super::jobs::{Job, JobTarget, done};
@@ -75,14 +76,14 @@ impl Command for FinishReplay {
         }
         let mut appended = Appended::default();
         let (mut stored, mut until) = (None, None);
+        let mut after = After::new(*at_ms, *now_ms);
         if let Reading::Alerts { alerts, proofs } = reading {
             let origin = Origin {
                 seq: *seq,
                 request: &id,
                 at_ms: *at_ms,
-                now_ms: *now_ms,
             };
-            appended = keep_alerts(step, &origin, alerts, proofs)?;
+            appended = keep_alerts(step, &origin, alerts, proofs, &mut after)?;
             (stored, until) = (proofs.stored(), proofs.until_ms());
         }
         step.transaction.execute(
@@ -90,6 +91,7 @@ impl Command for FinishReplay {
                                  unproven = iif(?2 = 'failed', unproven, NULL) WHERE seq = ?1",
             params![seq, state, reason, plugin.0, appended.duplicates as i64, stored, until],
         )?;
+        after.finish(step)?;
         Ok(appended)
     }
 }

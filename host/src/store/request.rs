@@ -1,11 +1,15 @@
 //! The words of intake: a request, and the alerts that were read from it.
 
+use std::time::Duration;
+
 use hyper::body::Bytes;
 use plugin_sdk::contract::{Priority, Status};
 
 use super::ids::{Identity, StoredEventId};
+use super::mutes::MuteRef;
 use super::notice::Notice;
 use crate::alert::Alert;
+use crate::alert::group::{self, Grouping, Member};
 
 /// A request to keep, as it came in.
 #[derive(Debug)]
@@ -134,7 +138,37 @@ pub struct NewAlert {
     pub(super) resolves: bool,
     pub(super) order: Option<i64>,
     pub(super) ignored: Option<String>,
+    pub(super) handling: Handling,
     pub(super) json: String,
+}
+
+/// The ways in which a policy has an alert delivered otherwise than by itself and for ever.
+#[derive(Debug, Default)]
+pub(super) struct Handling {
+    /// The group that it goes into.
+    pub group: Option<Box<Grouped>>,
+    /// The time without an event of its key until the gateway resolves it, in milliseconds.
+    pub resolve_after_ms: Option<i64>,
+    /// The mute that holds it.
+    pub mute: Option<MuteRef>,
+}
+
+/// The group of an alert, and what the alert brings to it.
+#[derive(Debug)]
+pub(super) struct Grouped {
+    pub grouping: Grouping,
+    /// The key of the group at its destination.
+    pub key: String,
+    pub member: Member,
+    /// The destination that is told of a storm.
+    pub operator: Option<String>,
+}
+
+impl Handling {
+    /// Returns whether the alert is delivered by itself.
+    pub fn is_default(&self) -> bool {
+        self.group.is_none() && self.resolve_after_ms.is_none() && self.mute.is_none()
+    }
 }
 
 /// The number of a plugin in the store.
@@ -185,6 +219,7 @@ impl NewAlert {
             resolves: alert.event.status == Status::Resolve,
             order: alert.event.order,
             ignored: None,
+            handling: Handling::default(),
             json: serde_json::to_string(&alert.event)?,
         })
     }
@@ -200,8 +235,42 @@ impl NewAlert {
         }
     }
 
+    /// The same alert, as a member of a group of its source, where that is on. `operator` is the
+    /// destination that is told of a storm.
+    #[must_use]
+    pub fn grouped(mut self, alert: &Alert, grouping: Grouping, operator: Option<&str>) -> Self {
+        self.handling.group = Some(Box::new(Grouped {
+            key: group::key(&grouping.shared),
+            member: Member::of(&alert.event, &alert.received_at),
+            operator: operator.map(str::to_owned),
+            grouping,
+        }));
+        self
+    }
+
+    /// The same alert, resolved by the gateway where no event of its key comes for `time`.
+    #[must_use]
+    pub fn resolved_after(mut self, time: Duration) -> Self {
+        self.handling.resolve_after_ms = i64::try_from(time.as_millis()).ok();
+        self
+    }
+
+    /// The same alert, held by a mute.
+    #[must_use]
+    pub fn muted(mut self, mute: MuteRef) -> Self {
+        self.handling.mute = Some(mute);
+        self
+    }
+
     fn bytes(&self) -> usize {
-        let text = self.source.capacity() + self.json.capacity() + self.event_id.shown().len();
+        // What a group mentions of it stands in its JSON as well.
+        let member = if self.handling.group.is_some() {
+            self.json.len()
+        } else {
+            0
+        };
+        let text =
+            member + self.source.capacity() + self.json.capacity() + self.event_id.shown().len();
         size_of::<Self>()
             + text
             + self

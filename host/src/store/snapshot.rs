@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use super::command::Command;
 use super::notice::Told;
 use super::step::Step;
-use super::{StoreError, schema};
+use super::{MuteRecord, StoreError, mutes, schema};
 
 /// The time when a source was heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +68,28 @@ impl Snapshot {
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Returns the time at which a group, a storm or a timer is to be looked at next, by the store's
+    /// clock: Unix milliseconds.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn next_change(&self) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT min(at) FROM (
+                       SELECT min(look_at) AS at FROM groups WHERE look_at IS NOT NULL
+                       UNION ALL SELECT min(look_at) FROM storms WHERE look_at IS NOT NULL
+                       UNION ALL SELECT min(at) FROM timers)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
+    /// Returns the mutes that hold now, will, or have something to sum up.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn mutes(&self) -> Result<Vec<MuteRecord>, StoreError> {
+        mutes::list(&self.connection, false)
     }
 
     /// Destinations that have dead letters, and how many.

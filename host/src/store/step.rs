@@ -14,6 +14,8 @@ use super::totals::Totals;
 pub struct Names {
     sources: HashMap<String, i64>,
     destinations: HashMap<String, i64>,
+    /// By the number of a source, whether its keys are tracked.
+    pub tracked: HashMap<i64, bool>,
 }
 
 /// The part of a transaction that a command works on.

@@ -134,7 +134,7 @@ async fn open(config: &Config, sandbox: &Sandbox) -> Open {
         ..store::Options::default()
     };
     let (store, closing) = Store::open(data.path(), &options, metrics.clone()).expect("a store");
-    let way_in = Intake::new(config.gateway.memory, "", store.clone(), health, metrics);
+    let way_in = Intake::new(config.gateway.memory, "", None, store.clone(), health, metrics);
     let mut sources = Vec::new();
     for source in sources::load(config, sandbox)
         .await
@@ -149,7 +149,7 @@ async fn open(config: &Config, sandbox: &Sandbox) -> Open {
         let plugin = store.plugin(record).await.expect("a number");
         sources.push((source, plugin));
     }
-    way_in.open(sources);
+    way_in.open(sources, Vec::new());
     Open {
         way_in: Arc::new(way_in),
         closing,

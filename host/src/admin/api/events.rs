@@ -27,8 +27,8 @@ const FAILED: u8 = b'f';
 const DEAD: u8 = b'd';
 
 /// The parameters of `events`.
-const PARAMETERS: [&str; 8] = [
-    "source", "state", "label", "since", "until", "q", "limit", "cursor",
+const PARAMETERS: [&str; 10] = [
+    "source", "state", "label", "since", "until", "q", "group", "mute", "limit", "cursor",
 ];
 
 /// A row of a list of events.
@@ -137,6 +137,8 @@ pub async fn list(desk: &Desk, query: &[u8]) -> Result<Paged<Listed>, Problem> {
         since_ms: query.time("since")?.unwrap_or(i64::MIN),
         until_ms: query.time("until")?,
         before: cursor.place,
+        group: query.get("group").map(str::to_owned),
+        mute: query.number("mute")?,
         limit: query.limit()?,
         patience: Some(PATIENCE),
     };

@@ -22,6 +22,7 @@ const WIDTH: u16 = 80;
   alert-gateway events list
   alert-gateway events list --source twilio-prod --since 24h
   alert-gateway events list --state failed --limit 500
+  alert-gateway events list --group group/error_code=30006
   alert-gateway events list --json | jq -r .event_id")]
 pub struct List {
     #[command(flatten)]
@@ -29,9 +30,16 @@ pub struct List {
     /// Only this source
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Only this state: pending, delivered, dead, failed, ignored or dismissed
+    /// Only this state: pending, delivered, dead, failed, ignored, grouped, muted or
+    /// dismissed
     #[arg(long, value_parser = state)]
     state: Option<ListedState>,
+    /// Only members of this group: its number, or its key, as in group/error_code=30006
+    #[arg(long, value_name = "KEY|ID")]
+    group: Option<String>,
+    /// Only what this mute has held
+    #[arg(long, value_name = "ID")]
+    mute: Option<i64>,
     /// Only what came in since: a duration, as in 90min, 24h or 7d, or a time, as in
     /// 2026-01-31T08:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = since)]
@@ -50,6 +58,8 @@ pub fn list(what: &List) -> Outcome {
     let mut lines = history.list(&Filter {
         source: what.source.clone(),
         state: what.state,
+        group: what.group.clone(),
+        mute: what.mute,
         since_ms: what.since.map_or(i64::MIN, Timestamp::as_millisecond),
         // One more, to know whether there are more.
         limit: what.limit.saturating_add(1),
@@ -180,7 +190,7 @@ fn is_known(source: &str, file: &ConfigFile) -> Outcome {
 }
 
 /// The states, and other words for them that a person may try.
-const STATES: [(&str, ListedState, &[&str]); 6] = [
+const STATES: [(&str, ListedState, &[&str]); 8] = [
     (
         "pending",
         ListedState::Pending,
@@ -204,6 +214,8 @@ const STATES: [(&str, ListedState, &[&str]); 6] = [
         ],
     ),
     ("ignored", ListedState::Ignored, &["dropped", "skipped"]),
+    ("grouped", ListedState::Grouped, &["member", "joined"]),
+    ("muted", ListedState::Muted, &["silenced", "snoozed"]),
     ("dismissed", ListedState::Dismissed, &["given-up", "closed"]),
     (
         "failed",
@@ -305,7 +317,7 @@ mod tests {
             ("set-aside", "did you mean \"dead\"?"),
             (
                 "colour",
-                "write pending, delivered, dead, ignored, dismissed or failed",
+                "write pending, delivered, dead, ignored, grouped, muted, dismissed or failed",
             ),
         ] {
             assert_eq!(state(word).unwrap_err().to_string(), said);

@@ -84,7 +84,52 @@ impl fmt::Display for Field {
     }
 }
 
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for term in &self.terms {
+            let any: Vec<_> = term.any.iter().map(ToString::to_string).collect();
+            write!(f, "{separator}{}={}", term.field, any.join("|"))?;
+            separator = " ";
+        }
+        match &self.not {
+            Some(not) => write!(f, "{separator}not({not})"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Condition {
+    /// Makes a condition of names and patterns, as a command line has them. Of a name that comes
+    /// more than once, one of the patterns must match.
+    ///
+    /// # Errors
+    /// What is wrong with a pattern, in words.
+    pub fn of_pairs<'t>(
+        pairs: impl IntoIterator<Item = (&'t str, &'t str)>,
+    ) -> Result<Self, String> {
+        let mut condition = Self::default();
+        for (name, text) in pairs {
+            let field = match name.strip_prefix("label:") {
+                Some(label) => Field::Label(label.to_owned()),
+                None => Field::named(name),
+            };
+            if let Some(words) = field.words().filter(|words| !words.contains(&text)) {
+                return Err(format!("{name} is one of {}", words.join(", ")));
+            }
+            let pattern = Pattern::parse(text)
+                .map_err(|error| format!("{text:?} cannot be matched: {error}"))?;
+            match condition.terms.iter_mut().find(|term| term.field == field) {
+                Some(term) => term.any.push(pattern),
+                None => condition.terms.push(Term {
+                    field,
+                    any: vec![pattern],
+                }),
+            }
+        }
+        Ok(condition)
+    }
+
     /// The names of the labels that the condition looks at, those of its `not` as well.
     pub fn labels(&self) -> Vec<&str> {
         let own = self.terms.iter().filter_map(|term| match &term.field {

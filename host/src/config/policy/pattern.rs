@@ -1,5 +1,7 @@
 //! Patterns over one text: an exact text, a glob, or a range of numbers.
 
+use std::fmt;
+
 use wildmatch::WildMatch;
 
 /// A pattern that an operator writes for a label, a title, or another text of an alert.
@@ -70,6 +72,29 @@ impl Pattern {
             Self::Exact(exact) => exact == text,
             Self::Glob(glob) => glob.matches(text),
             Self::Range(range) => number(text).is_some_and(|number| range.contains(number)),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => f.write_str(text),
+            Self::Glob(glob) => glob.fmt(f),
+            Self::Range(range) => range.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { low, high, .. } = self;
+        match (low.is_finite(), high.is_finite()) {
+            (true, true) => write!(f, "{low}..{high}"),
+            (true, false) if self.low_included => write!(f, ">= {low}"),
+            (true, false) => write!(f, "> {low}"),
+            _ if self.high_included => write!(f, "<= {high}"),
+            _ => write!(f, "< {high}"),
         }
     }
 }
@@ -194,6 +219,23 @@ mod tests {
             for text in others {
                 assert!(!pattern.matches(text), "{written} leaves {text:?}");
             }
+        }
+    }
+
+    #[test]
+    fn pattern_is_shown_as_one_that_matches_the_same() {
+        for text in [
+            "30006",
+            "db-?",
+            "30000..30999",
+            ">= 500",
+            "< 3.5",
+            "..4",
+            "500..",
+        ] {
+            let pattern = Pattern::parse(text).unwrap();
+            let again = Pattern::parse(&pattern.to_string()).unwrap();
+            assert_eq!(again, pattern, "{text}");
         }
     }
 

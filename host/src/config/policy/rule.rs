@@ -1,6 +1,8 @@
 //! `[[sources.<name>.rules]]`: what an operator changes about the alerts of a source.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use leon::{Item, Template};
 use plugin_sdk::contract::Priority;
@@ -11,6 +13,10 @@ use super::super::problem::{Position, did_you_mean};
 use super::super::raw::{Table, Value};
 use super::condition::{self, Condition};
 use super::redaction::{self, Redaction};
+
+/// The time without an event until the gateway resolves an alert.
+pub(in crate::config) const RESOLVE_AFTER: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(90 * 24 * 60 * 60);
 
 /// One rule. Its effects apply to each alert for which its condition holds.
 #[derive(Debug, Clone)]
@@ -27,6 +33,9 @@ pub struct Rule {
     pub labels: BTreeMap<String, String>,
     /// The destinations that the alert goes to, in place of the source's.
     pub destinations: Option<Vec<String>>,
+    /// The time without an event of its key until the gateway resolves the alert, in place of the
+    /// source's.
+    pub resolve_after: Option<Duration>,
     /// The redactions of the alert, beside those of its source.
     pub redact: Vec<Redaction>,
     /// The key that the alert gets.
@@ -126,6 +135,9 @@ fn rule(value: &Value<'_>, known: &[&str]) -> Option<Rule> {
     let destinations = table.optional("destination", None, |value| {
         of_destinations(&value, known).map(Some)
     });
+    let resolve_after = table.optional("resolve_after", None, |value| {
+        value.duration(&RESOLVE_AFTER).map(Some)
+    });
     let redact = table.optional("redact", Vec::new(), |value| redaction::read(&value));
     let key = table.optional("key", None, |value| key(&value).map(Some));
     let stop = table.optional("stop", false, |value| value.boolean());
@@ -137,12 +149,13 @@ fn rule(value: &Value<'_>, known: &[&str]) -> Option<Rule> {
         priority: priority?,
         labels: labels?,
         destinations: destinations?,
+        resolve_after: resolve_after?,
         redact: redact?,
         key: key?,
         stop: stop?,
     };
     if rule.changes_nothing() {
-        let help = "add drop, priority, labels, destination, redact, key or stop";
+        let help = "add drop, priority, labels, destination, resolve_after, redact, key or stop";
         value.problem(format!("{} changes nothing", value.label), help);
         return None;
     }
@@ -166,6 +179,7 @@ impl Rule {
         self.priority.is_some()
             || !self.labels.is_empty()
             || self.destinations.is_some()
+            || self.resolve_after.is_some()
             || !self.redact.is_empty()
             || self.key.is_some()
     }

@@ -105,7 +105,11 @@ fn the_example_shows_every_key() {
         ),
         (
             "[sources.twilio-prod]",
-            "plugin, destination, clients, token, expect_every, labels, rules, redact, settings and limits",
+            "plugin, destination, clients, token, expect_every, labels, rules, redact, resolve_after, group, settings and limits",
+        ),
+        (
+            "[sources.twilio-prod.group]",
+            "by, above, update_every and resolve_after",
         ),
         (
             "[sources.twilio-prod.limits]",
@@ -122,7 +126,7 @@ fn the_example_shows_every_key() {
         let section = format!("\n{}", section.split("\n[").next().unwrap_or_default());
         for key in keys
             .split([',', ' '])
-            .filter(|key| !["", "and", "rules", "settings", "limits"].contains(key))
+            .filter(|key| !["", "and", "rules", "group", "settings", "limits"].contains(key))
         {
             assert!(
                 section.contains(&format!("\n{key} = ")),

@@ -159,6 +159,34 @@ pub const RULES: &[Rule] = &[
         cure: Some("DELETE FROM orders WHERE alert NOT IN (SELECT id FROM alerts)"),
     },
     Rule {
+        broken: "SELECT alert FROM members WHERE alert NOT IN (SELECT id FROM alerts)
+                 OR grp NOT IN (SELECT id FROM groups)
+                 UNION ALL SELECT alert FROM keys WHERE alert NOT IN (SELECT id FROM alerts)
+                 UNION ALL SELECT alert FROM muted WHERE alert NOT IN (SELECT id FROM alerts)
+                 OR mute NOT IN (SELECT id FROM mutes)",
+        what: "members of no group, alerts of no mute, or rows about alerts that are not there",
+        advice: "they take room, and are shown nowhere",
+        cure: Some(
+            "DELETE FROM members WHERE alert NOT IN (SELECT id FROM alerts) OR grp NOT IN (SELECT id FROM groups); \
+             DELETE FROM keys WHERE alert NOT IN (SELECT id FROM alerts); \
+             DELETE FROM muted WHERE alert NOT IN (SELECT id FROM alerts) OR mute NOT IN (SELECT id FROM mutes)",
+        ),
+    },
+    Rule {
+        broken: "SELECT alert FROM members m JOIN alerts a ON a.id = m.alert WHERE a.ignored IS NULL
+                 AND EXISTS (SELECT 1 FROM queue q WHERE q.id BETWEEN a.id * 16 AND a.id * 16 + 15)",
+        what: "members of a group that are delivered by themselves as well",
+        advice: "the destination shows the event twice. Another program wrote them",
+        cure: None,
+    },
+    Rule {
+        broken: "SELECT id FROM groups WHERE (look_at IS NULL) <> (closed_at IS NOT NULL)
+                 OR source NOT IN (SELECT id FROM sources)",
+        what: "groups that are neither open nor resolved",
+        advice: "they are shown as what they are not. Another program wrote them",
+        cure: None,
+    },
+    Rule {
         broken: "SELECT seq FROM bodies WHERE seq NOT IN (SELECT seq FROM requests)
                  UNION ALL SELECT alert FROM repeats WHERE alert NOT IN (SELECT id FROM alerts)",
         what: "bodies of no request, or repeats of no alert",

@@ -38,14 +38,20 @@ enum Walk {
     Failed,
     /// A small table of deliveries, by their ids.
     Deliveries(&'static str),
+    /// A table of what became of some alerts, by their ids.
+    Alerts(&'static str),
 }
 
 impl Walk {
-    fn of(state: Option<ListedState>) -> Self {
-        match state {
+    fn of(filter: &Filter) -> Self {
+        match filter.state {
             Some(ListedState::Failed) => Self::Failed,
             Some(ListedState::Pending) => Self::Deliveries("queue"),
             Some(ListedState::Dead) => Self::Deliveries("dead"),
+            Some(ListedState::Grouped) => Self::Alerts("members"),
+            Some(ListedState::Muted) => Self::Alerts("muted"),
+            _ if filter.group.is_some() => Self::Alerts("members"),
+            _ if filter.mute.is_some() => Self::Alerts("muted"),
             _ => Self::Requests,
         }
     }
@@ -55,6 +61,7 @@ impl Walk {
         match self {
             Self::Requests | Self::Failed => place.saturating_sub(1).div_euclid(PER_REQUEST),
             Self::Deliveries(_) => place.saturating_mul(PER_ALERT).saturating_sub(1),
+            Self::Alerts(_) => place.saturating_sub(1),
         }
     }
 
@@ -63,6 +70,7 @@ impl Walk {
         match self {
             Self::Requests | Self::Failed => key.saturating_mul(PER_REQUEST),
             Self::Deliveries(_) => key.div_euclid(PER_ALERT),
+            Self::Alerts(_) => key,
         }
     }
 
@@ -72,6 +80,7 @@ impl Walk {
             Self::Requests => ("seq", "requests WHERE 1".to_owned()),
             Self::Failed => ("seq", "requests WHERE state = 'failed'".to_owned()),
             Self::Deliveries(table) => ("id", format!("{table} WHERE 1")),
+            Self::Alerts(table) => ("alert", format!("{table} WHERE 1")),
         };
         let sql = format!(
             "SELECT {key} FROM {rows} AND {key} <= ? ORDER BY {key} DESC LIMIT 1 OFFSET {WINDOW}"
@@ -104,6 +113,10 @@ impl Walk {
                 "(SELECT DISTINCT id / {PER_ALERT} AS alert FROM {table} WHERE id BETWEEN ?1 AND ?2) walked
                  CROSS JOIN alerts a ON a.id = walked.alert JOIN requests r ON r.seq = a.id / 1024"
             ),
+            Self::Alerts(table) => format!(
+                "(SELECT alert FROM {table} WHERE alert BETWEEN ?1 AND ?2) walked
+                 CROSS JOIN alerts a ON a.id = walked.alert JOIN requests r ON r.seq = a.id / 1024"
+            ),
         }
     }
 }
@@ -123,12 +136,25 @@ fn ended(outcome: &str) -> String {
     )
 }
 
+/// Returns whether a mute has held an alert.
+const MUTED: &str = "EXISTS (SELECT 1 FROM muted m WHERE m.alert = a.id)";
+
+/// Returns whether an alert belongs to a group.
+const GROUPED: &str = "EXISTS (SELECT 1 FROM members m WHERE m.alert = a.id)";
+
 /// Returns the condition that a row of the walk is in a state.
 fn condition(state: Option<ListedState>) -> String {
     match state {
-        None | Some(ListedState::Failed | ListedState::Pending | ListedState::Dead) => {
-            "1".to_owned()
-        }
+        None
+        | Some(
+            ListedState::Failed | ListedState::Pending | ListedState::Dead | ListedState::Grouped,
+        ) => "1".to_owned(),
+        Some(ListedState::Muted) => format!(
+            "(NOT {} AND NOT {} AND NOT {} AND NOT {GROUPED})",
+            has("queue"),
+            has("dead"),
+            ended("accepted")
+        ),
         Some(ListedState::Ignored) => {
             "(a.ignored NOT NULL OR (a.id IS NULL AND r.state = 'ignored'))".to_owned()
         }
@@ -171,7 +197,7 @@ pub fn page(connection: &Connection, filter: &Filter) -> Result<Page, StoreError
             None => return Ok(Page::default()),
         },
     };
-    let walk = Walk::of(filter.state);
+    let walk = Walk::of(filter);
     let mut listing = Listing::new(connection, filter, walk, source);
     if let (Some(text), None) = (&filter.text, filter.before)
         && listing.known_by_id(text)?
@@ -184,7 +210,7 @@ pub fn page(connection: &Connection, filter: &Filter) -> Result<Page, StoreError
 /// The steps by which SQLite reads a window of a list.
 #[cfg(test)]
 pub fn plan(connection: &Connection, filter: &Filter) -> Result<Vec<String>, StoreError> {
-    let listing = Listing::new(connection, filter, Walk::of(filter.state), Some(1));
+    let listing = Listing::new(connection, filter, Walk::of(filter), Some(1));
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", listing.sql))?;
     let window = [Value::from(1), 2.into(), 3.into(), 4.into()];
     let values = params_from_iter(window.iter().chain(listing.values.iter()));
@@ -225,6 +251,19 @@ impl<'a> Listing<'a> {
             let source = bind(source.into());
             conditions.push(format!("(r.source = {source} OR a.source = {source})"));
         }
+        if let Some(group) = &filter.group {
+            let group = bind(group.clone().into());
+            conditions.push(format!(
+                "a.id IN (SELECT alert FROM members m JOIN groups g ON g.id = m.grp
+                          WHERE g.key = {group} OR g.id = CAST({group} AS INTEGER))"
+            ));
+        }
+        if let Some(mute) = filter.mute {
+            let mute = bind(mute.into());
+            conditions.push(format!(
+                "a.id IN (SELECT alert FROM muted WHERE mute = {mute})"
+            ));
+        }
         let json = "(SELECT json FROM events e WHERE e.alert = a.id)";
         for (name, value) in &filter.labels {
             // As it is written into the row; the line is looked at again once it is read.
@@ -247,16 +286,18 @@ impl<'a> Listing<'a> {
         }
         let state = format!(
             "CASE WHEN a.id IS NULL THEN r.state WHEN a.ignored NOT NULL THEN 'ignored' WHEN {} THEN 'pending' WHEN {} THEN 'dead'
-                  WHEN {} THEN 'dismissed' ELSE 'delivered' END",
+                  WHEN {} THEN 'dismissed' WHEN {GROUPED} THEN 'grouped' WHEN {} THEN 'delivered' WHEN {MUTED} THEN 'muted'
+                  ELSE 'delivered' END",
             has("queue"),
             has("dead"),
-            ended("dismissed")
+            ended("dismissed"),
+            ended("accepted")
         );
         // A request beside its internal alert has the last place of the two.
         let place = match walk {
             Walk::Requests => format!("iif({BARE}, r.seq * 1024, ifnull(a.id, r.seq * 1024))"),
             Walk::Failed => "r.seq * 1024".to_owned(),
-            Walk::Deliveries(_) => "a.id".to_owned(),
+            Walk::Deliveries(_) | Walk::Alerts(_) => "a.id".to_owned(),
         };
         let sql = format!(
             "SELECT r.received_at, s.name, own.name, {state}, r.state, r.id, a.event_id, r.reason, r.duplicates,

@@ -5,10 +5,10 @@ use rusqlite::params;
 use crate::store::StoreError;
 use crate::store::command::Command;
 use crate::store::ids::{StoredEventId, alert_ids, deliveries_of, delivery_ids};
-use crate::store::internal;
 use crate::store::space::Space;
 use crate::store::step::Step;
 use crate::store::totals::Totals;
+use crate::store::{DELIVERIES_PER_ALERT, groups, internal, mutes, tracking};
 
 /// The bytes that the identity of one alert takes on the disk, with its request, its receipt and
 /// all indexes. An estimate from the widths of the rows with Twilio's event ids;
@@ -253,8 +253,14 @@ impl Sweep {
     }
 }
 
-/// Returns whether one of these deliveries is pending, or a dead letter.
+/// Returns whether one of these deliveries is pending, or a dead letter, or its alert held by a mute.
 fn is_undelivered(step: &Step<'_>, [first, last]: [i64; 2]) -> Result<bool, StoreError> {
+    if mutes::is_held(
+        step,
+        [first, last].map(|id| id / DELIVERIES_PER_ALERT as i64),
+    )? {
+        return Ok(true);
+    }
     let mut select = step.transaction.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM queue WHERE id BETWEEN ?1 AND ?2)
              OR EXISTS (SELECT 1 FROM dead WHERE id BETWEEN ?1 AND ?2)",
@@ -269,6 +275,10 @@ fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> 
     // The newest request stays, whatever its age: the next number is one more than its own, so none
     // is given twice.
     if seq >= *step.next_seq - 1 || is_undelivered(step, deliveries_of(seq))? {
+        return Ok(false);
+    }
+    // The group is an alert that is open, and its members are what it is about.
+    if old && groups::is_open(step, seq)? {
         return Ok(false);
     }
     let (state, unproven, received_at, source): (String, bool, i64, String) = step
@@ -291,6 +301,9 @@ fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> 
         internal::no_longer_failed(step, seq, &source, received_at, 0)?;
     }
     forget_identities(step, seq)?;
+    tracking::forget(step, seq)?;
+    groups::forget(step, seq)?;
+    mutes::forget(step, seq)?;
     let (alerts, deliveries) = (alert_ids(seq), deliveries_of(seq));
     let mut delivered = step.transaction.prepare_cached(
         "SELECT count(*) FROM attempts WHERE delivery BETWEEN ? AND ? AND outcome = 'accepted'",

@@ -1,6 +1,7 @@
 //! The promises of the store, one test a promise.
 
 mod checks;
+mod groups;
 mod hostile;
 mod model;
 mod opening;

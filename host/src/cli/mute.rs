@@ -1,0 +1,220 @@
+//! `mute`: holds alerts back for a time, at run time.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+
+use super::{ConfigFile, Failure, Outcome, owner, plain};
+use crate::clock::{rfc3339, wall_ms};
+use crate::config::{Condition, parse_duration};
+use crate::store::{self, Entry, History, MuteRecord, NewMute};
+
+/// The commands for mutes.
+#[derive(Debug, Subcommand)]
+pub enum Mute {
+    /// Hold alerts back for a time
+    ///
+    /// They are stored and listed as muted, and their senders are answered as always. At the end
+    /// each source is sent one summary, and what is still open is delivered. A resolve of a muted
+    /// alert closes it silently; one of an alert that was delivered before is delivered. A gateway
+    /// that runs takes it up within a second. `[[mutes]]` in the configuration does the same for
+    /// times that are known before.
+    Add(Add),
+    /// List the mutes that hold now, or will
+    List(List),
+    /// End a mute before its time
+    End(End),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway mute add --when source=twilio-prod --for 2h --why \"moving to the new number\"
+  alert-gateway mute add --when error_code=30006 --when error_code=30007 --until 2026-12-24T18:00:00+01:00 --why \"carrier outage\"")]
+pub struct Add {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The alerts: source, priority, title or a label, with a text, a glob or a range. All names
+    /// must match; of a name that is given twice, one of the patterns
+    #[arg(long, value_name = "NAME=PATTERN", required = true, value_parser = pair)]
+    when: Vec<(String, String)>,
+    /// For so long from now on, as in 30m or 2h
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, required_unless_present = "until", conflicts_with = "until")]
+    time: Option<Duration>,
+    /// Until then: RFC 3339, with its offset
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
+    /// The reason, for whoever looks at it later
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Those that have ended as well
+    #[arg(long)]
+    all: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  alert-gateway mute end 3")]
+pub struct End {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The number of the mute, as `mute add` and `mute list` print it
+    #[arg(value_name = "ID")]
+    id: i64,
+    /// The reason
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+}
+
+pub fn mute(what: &Mute) -> Outcome {
+    match what {
+        Mute::Add(what) => add(what),
+        Mute::List(what) => list(what),
+        Mute::End(what) => end(what),
+    }
+}
+
+fn add(what: &Add) -> Outcome {
+    let pairs = what.when.iter();
+    let pairs = pairs.map(|(name, pattern)| (name.as_str(), pattern.as_str()));
+    Condition::of_pairs(pairs).map_err(Failure::Usage)?;
+    let now_ms = wall_ms();
+    let until_ms = match (what.until, what.time) {
+        (Some(until), _) => until.as_millisecond(),
+        (None, Some(time)) => {
+            now_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+        }
+        (None, None) => now_ms,
+    };
+    if until_ms <= now_ms {
+        return Err(Failure::Usage(
+            "the mute would end before it begins".to_owned(),
+        ));
+    }
+    let data_dir = what.file.data_dir()?;
+    owner::become_owner(&data_dir)?;
+    let mute = NewMute {
+        conditions: what.when.clone(),
+        from_ms: now_ms,
+        until_ms,
+        why: what.why.clone(),
+        who: user(),
+    };
+    let about = format!("{} until {}", shown(&mute.conditions), rfc3339(until_ms));
+    let entry = entry("mute", about, Some(what.why.clone()), now_ms);
+    let id = store::add_mute(&store::file(&data_dir), &mute, &entry)?;
+    let said = format!(
+        "mute {id} holds until {}; end it before: alert-gateway mute end {id}",
+        rfc3339(until_ms)
+    );
+    Ok(writeln!(std::io::stdout(), "{said}")?)
+}
+
+fn list(what: &List) -> Outcome {
+    let data_dir = what.file.data_dir()?;
+    owner::become_owner(&data_dir)?;
+    let mutes = History::open(&data_dir)?.mutes(what.all)?;
+    let mut out = std::io::stdout().lock();
+    if what.json {
+        for mute in &mutes {
+            writeln!(out, "{}", plain::json(&serde_json::to_string(mute)?))?;
+        }
+        return Ok(());
+    }
+    if mutes.is_empty() {
+        writeln!(out, "no mutes")?;
+    }
+    for mute in &mutes {
+        let MuteRecord {
+            id,
+            events,
+            why,
+            who,
+            ..
+        } = mute;
+        let (words, time) = match &mute.name {
+            Some(name) => (plain::line(name), "in the configuration".to_owned()),
+            None => (
+                plain::line(&shown(&mute.conditions)),
+                match mute.ended_ms {
+                    Some(ended) => format!("ended {}", rfc3339(ended)),
+                    None => format!("until {}", rfc3339(mute.until_ms)),
+                },
+            ),
+        };
+        writeln!(
+            out,
+            "{id}  {words}  {time}, {events} events: {} ({})",
+            plain::line(why),
+            plain::line(who)
+        )?;
+    }
+    Ok(())
+}
+
+fn end(what: &End) -> Outcome {
+    let data_dir = what.file.data_dir()?;
+    owner::become_owner(&data_dir)?;
+    let entry = entry("unmute", what.id.to_string(), what.why.clone(), wall_ms());
+    if !store::end_mute(&store::file(&data_dir), what.id, &entry)? {
+        return Err(anyhow!(
+            "no mute {} of an operator holds; see: alert-gateway mute list",
+            what.id
+        )
+        .into());
+    }
+    let said =
+        "ended; what it holds is summed up and opened within a second, or when the gateway starts";
+    Ok(writeln!(std::io::stdout(), "{said}")?)
+}
+
+fn entry(action: &str, about: String, why: Option<String>, at_ms: i64) -> Entry {
+    Entry {
+        at_ms,
+        who: user(),
+        origin: "command line".to_owned(),
+        action: action.to_owned(),
+        about,
+        why,
+    }
+}
+
+/// The user of this machine, behind sudo as well.
+fn user() -> String {
+    std::env::var("SUDO_USER")
+        .or_else(|_| std::env::var("USER"))
+        .unwrap_or_else(|_| "unknown".to_owned())
+}
+
+fn shown(conditions: &[(String, String)]) -> String {
+    let shown: Vec<_> = conditions
+        .iter()
+        .map(|(name, pattern)| format!("{name}={pattern}"))
+        .collect();
+    shown.join(" ")
+}
+
+fn pair(text: &str) -> anyhow::Result<(String, String)> {
+    let (name, pattern) = text
+        .split_once('=')
+        .filter(|(name, pattern)| !name.is_empty() && !pattern.is_empty())
+        .context("write a name and a pattern, as in source=twilio-prod")?;
+    Ok((name.to_owned(), pattern.to_owned()))
+}
+
+fn duration(text: &str) -> anyhow::Result<Duration> {
+    parse_duration(text)
+        .filter(|time| !time.is_zero())
+        .context("write a duration, as in 30m or 2h")
+}

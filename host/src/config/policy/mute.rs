@@ -1,0 +1,347 @@
+//! `[[mutes]]`: times in which alerts that match are kept and not delivered.
+
+use std::fmt;
+
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan, ZonedDateTime};
+use toml::de::DeValue;
+
+use super::super::raw::Value;
+use super::condition::{self, Condition};
+
+/// A mute that the configuration holds.
+#[derive(Debug, Clone)]
+pub struct Mute {
+    /// Its words, by which the store knows it again: condition, times and reason.
+    pub name: String,
+    /// The alerts that it keeps back.
+    pub when: Condition,
+    /// The times in which it does.
+    pub schedule: Schedule,
+    /// The reason.
+    pub why: String,
+}
+
+/// The times of a mute.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Schedule {
+    /// From one moment, included, to another, excluded.
+    Once {
+        /// The start.
+        from: Timestamp,
+        /// The end.
+        until: Timestamp,
+    },
+    /// Every week.
+    Weekly(Weekly),
+}
+
+/// A part of every week, by the clocks of a place: `Sat 22:00 - Sun 06:00 Europe/Berlin`.
+#[derive(Clone, PartialEq)]
+pub struct Weekly {
+    start: (Weekday, Time),
+    end: (Weekday, Time),
+    zone: TimeZone,
+}
+
+impl Schedule {
+    /// Returns the time at which the mute that holds at `now` ends; `None` where none holds.
+    pub fn active_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Once { from, until } => (*from <= now && now < *until).then_some(*until),
+            Self::Weekly(weekly) => weekly.active_until(now),
+        }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Once { from, until } if *from == Timestamp::MIN => write!(f, "until {until}"),
+            Self::Once { from, until } => write!(f, "{from} - {until}"),
+            Self::Weekly(weekly) => weekly.fmt(f),
+        }
+    }
+}
+
+impl Weekly {
+    /// Reads `Sat 22:00 - Sun 06:00 Europe/Berlin`.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        const FORM: &str = "write it like \"Sat 22:00 - Sun 06:00 Europe/Berlin\"";
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [start_day, start_time, "-", end_day, end_time, zone] = words[..] else {
+            return Err(FORM.to_owned());
+        };
+        let point = |day: &str, time: &str| Some((weekday(day)?, clock(time)?));
+        let (Some(start), Some(end)) = (point(start_day, start_time), point(end_day, end_time))
+        else {
+            return Err(FORM.to_owned());
+        };
+        if start == end {
+            return Err("it begins and ends at the same moment of the week".to_owned());
+        }
+        let zone = TimeZone::get(zone).map_err(|_| {
+            format!("{zone:?} is not the name of an IANA time zone, such as Europe/Berlin or UTC")
+        })?;
+        Ok(Self { start, end, zone })
+    }
+
+    fn active_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let local = now.to_zoned_datetime(self.zone.clone());
+        // By the clock on the wall: a night in which it is set has an hour more or less, as its
+        // people expect.
+        let (start, end) = (minutes(self.start), minutes(self.end));
+        let at = minutes((local.weekday(), local.time()));
+        let active = if start < end {
+            (start..end).contains(&at)
+        } else {
+            at >= start || at < end
+        };
+        active.then(|| self.end_after(&local)).flatten()
+    }
+
+    fn end_after(&self, local: &ZonedDateTime) -> Option<Timestamp> {
+        let days = (0..=7_i64).find(|days| {
+            local.date().checked_add(days.days()).is_ok_and(|date| {
+                date.weekday() == self.end.0 && (*days > 0 || self.end.1 > local.time())
+            })
+        })?;
+        let date = local.date().checked_add(days.days()).ok()?;
+        Some(
+            date.to_datetime(self.end.1)
+                .to_zoned_datetime(self.zone.clone())
+                .ok()?
+                .timestamp(),
+        )
+    }
+}
+
+impl fmt::Debug for Weekly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Display for Weekly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let point = |(day, time): (Weekday, Time)| {
+            format!("{} {:02}:{:02}", short(day), time.hour(), time.minute())
+        };
+        let zone = self.zone.iana_name().unwrap_or("UTC");
+        write!(f, "{} - {} {zone}", point(self.start), point(self.end))
+    }
+}
+
+const DAYS: [(&str, Weekday); 7] = [
+    ("Mon", Weekday::Monday),
+    ("Tue", Weekday::Tuesday),
+    ("Wed", Weekday::Wednesday),
+    ("Thu", Weekday::Thursday),
+    ("Fri", Weekday::Friday),
+    ("Sat", Weekday::Saturday),
+    ("Sun", Weekday::Sunday),
+];
+
+/// Reads a day by its first three letters or its whole English name.
+fn weekday(text: &str) -> Option<Weekday> {
+    let is_it = |short: &str, day: Weekday| {
+        text.eq_ignore_ascii_case(short) || text.eq_ignore_ascii_case(&format!("{day:?}"))
+    };
+    DAYS.into_iter()
+        .find(|(short, day)| is_it(short, *day))
+        .map(|(_, day)| day)
+}
+
+fn short(day: Weekday) -> &'static str {
+    DAYS.into_iter()
+        .find(|(_, known)| *known == day)
+        .map_or("", |(short, _)| short)
+}
+
+/// Reads `22:00`, with the hour's leading zero or without.
+fn clock(text: &str) -> Option<Time> {
+    let (hour, minute) = text.split_once(':')?;
+    let number = |text: &str, most_digits| {
+        let plain = (1..=most_digits).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| text.parse().ok()).flatten()
+    };
+    let minute = number(minute, 2).filter(|_| minute.len() == 2)?;
+    Time::new(number(hour, 2)?, minute, 0, 0).ok()
+}
+
+fn minutes((day, time): (Weekday, Time)) -> i32 {
+    i32::from(day.to_monday_zero_offset()) * 24 * 60
+        + i32::from(time.hour()) * 60
+        + i32::from(time.minute())
+}
+
+/// Reads all `[[mutes]]`.
+pub(in crate::config) fn read(value: &Value<'_>) -> Option<Vec<Mute>> {
+    let DeValue::Array(items) = value.value else {
+        value.wrong_type("write each mute as a table of its own, below [[mutes]]");
+        return None;
+    };
+    let numbered = (1..).zip(items);
+    let read: Vec<_> = numbered
+        .map(|(number, item)| mute(&Value::new(format!("mute {number}"), item, value.reading)))
+        .collect();
+    read.into_iter().collect()
+}
+
+fn mute(value: &Value<'_>) -> Option<Mute> {
+    let mut table = value.inner(value.table("[[mutes]]")?);
+    let when = table.required("when", "when = { source = \"twilio-prod\" }", |value| {
+        condition::read(&value)
+    });
+    let from = table.optional("from", None, |value| moment(&value).map(Some));
+    let until = table.optional("until", None, |value| moment(&value).map(Some));
+    let weekly = table.optional("weekly", None, |value| weekly(&value).map(Some));
+    let why = table.required(
+        "why",
+        "why = \"maintenance of the SMS provider\"",
+        |value| {
+            value
+                .text("maintenance of the SMS provider")
+                .map(str::to_owned)
+        },
+    );
+    table.finish();
+    let schedule = match (from?, until?, weekly?) {
+        (None, None, Some(weekly)) => Schedule::Weekly(weekly),
+        (from, Some(until), None) => {
+            let from = from.unwrap_or(Timestamp::MIN);
+            if from >= until {
+                value.problem(
+                    format!("{} ends before it begins", value.label),
+                    "swap from and until",
+                );
+                return None;
+            }
+            Schedule::Once { from, until }
+        }
+        _ => {
+            let found = format!("{} has no time of its own", value.label);
+            let help = "write until (and from) as RFC 3339, or weekly = \"Sat 22:00 - Sun 06:00 Europe/Berlin\"";
+            value.problem(found, help);
+            return None;
+        }
+    };
+    let (when, why) = (when?, why?);
+    Some(Mute {
+        name: format!("{schedule} {when} {why}"),
+        when,
+        schedule,
+        why,
+    })
+}
+
+fn moment(value: &Value<'_>) -> Option<Timestamp> {
+    const HELP: &str = "write a time with its offset, like 2026-12-24T18:00:00+01:00";
+    let text = match value.value {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Datetime(moment) => moment.to_string(),
+        _ => {
+            value.wrong_type(HELP);
+            return None;
+        }
+    };
+    let moment = text.parse().ok();
+    if moment.is_none() {
+        value.wrong_text(&text, HELP);
+    }
+    moment
+}
+
+fn weekly(value: &Value<'_>) -> Option<Weekly> {
+    let text = value.text("Sat 22:00 - Sun 06:00 Europe/Berlin")?;
+    Weekly::parse(text)
+        .map_err(|help| value.wrong_text(text, help))
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn until(weekly: &str, now: &str) -> Option<String> {
+        Weekly::parse(weekly)
+            .unwrap()
+            .active_until(at(now))
+            .map(|end| end.to_string())
+    }
+
+    #[test]
+    fn weekly_mute_holds_by_the_clocks_of_its_zone() {
+        let night = "Sat 22:00 - Sun 06:00 Europe/Berlin";
+        assert_eq!(until(night, "2026-11-28T20:59:59Z"), None);
+        assert_eq!(
+            until(night, "2026-11-28T21:00:00Z").as_deref(),
+            Some("2026-11-29T05:00:00Z")
+        );
+        assert_eq!(
+            until(night, "2026-11-29T04:59:59Z").as_deref(),
+            Some("2026-11-29T05:00:00Z")
+        );
+        assert_eq!(until(night, "2026-11-29T05:00:00Z"), None);
+    }
+
+    #[test]
+    fn weekly_mute_over_the_end_of_the_week_goes_on() {
+        let weekend = "Fri 18:00 - Mon 08:00 UTC";
+        assert_eq!(
+            until(weekend, "2026-11-29T12:00:00Z").as_deref(),
+            Some("2026-11-30T08:00:00Z")
+        );
+        assert_eq!(
+            until(weekend, "2026-11-30T07:59:00Z").as_deref(),
+            Some("2026-11-30T08:00:00Z")
+        );
+        assert_eq!(until(weekend, "2026-11-30T08:00:00Z"), None);
+        assert_eq!(until(weekend, "2026-11-26T12:00:00Z"), None);
+    }
+
+    #[test]
+    fn night_of_the_clock_change_ends_at_its_hour() {
+        // The clocks of Berlin go from 03:00 back to 02:00 on 25 October 2026.
+        let night = "Sat 22:00 - Sun 06:00 Europe/Berlin";
+        assert_eq!(
+            until(night, "2026-10-24T21:00:00Z").as_deref(),
+            Some("2026-10-25T05:00:00Z")
+        );
+    }
+
+    #[test]
+    fn nearly_a_whole_week_ends_next_week() {
+        let week = "Mon 09:00 - Mon 08:00 UTC";
+        assert_eq!(
+            until(week, "2026-11-30T09:00:00Z").as_deref(),
+            Some("2026-12-07T08:00:00Z")
+        );
+        assert_eq!(until(week, "2026-11-30T08:30:00Z"), None);
+    }
+
+    #[test]
+    fn text_that_is_no_weekly_time_is_refused() {
+        for wrong in [
+            "",
+            "Sat 22:00 Sun 06:00 UTC",
+            "Sat 22 - Sun 06:00 UTC",
+            "Sat 25:00 - Sun 06:00 UTC",
+            "Sat 22:00 - Sun 06:00",
+            "Sat 22:00 - Sat 22:00 UTC",
+            "Sat 22:00 - Sun 06:00 Europe/Atlantis",
+            "Sam 22:00 - Son 06:00 Europe/Berlin",
+        ] {
+            assert!(Weekly::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! Groups in the store: an event joins one in its own transaction, and time passes over them.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use plugin_sdk::contract;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::StoreError;
+use super::alerts;
+use super::ids::alert_ids;
+use super::internal;
+use super::notice::Notice;
+use super::request::{Grouped, NewAlert};
+use super::step::Step;
+use super::timers;
+use crate::alert::Alert;
+use crate::alert::group::{Group, Storm};
+use crate::alert::internal::{Topic, storm};
+
+/// The groups and storms that the alerts of one transaction step have changed. They are written,
+/// and told, once all of its alerts are in the store.
+#[derive(Debug)]
+pub struct After {
+    /// The machine's time: Unix milliseconds.
+    at_ms: i64,
+    /// The store's time.
+    now_ms: i64,
+    groups: BTreeMap<i64, Group>,
+    storms: BTreeMap<i64, Storm>,
+    begun: Vec<(String, contract::Alert)>,
+}
+
+impl After {
+    /// Begins a step at `at_ms` on the machine's clock and `now_ms` on the store's.
+    pub fn new(at_ms: i64, now_ms: i64) -> Self {
+        Self {
+            at_ms,
+            now_ms,
+            groups: BTreeMap::new(),
+            storms: BTreeMap::new(),
+            begun: Vec::new(),
+        }
+    }
+
+    /// The time by the store's clock.
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// Writes what has changed, and adds the alerts that tell of it.
+    pub fn finish(self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        let Self {
+            at_ms,
+            now_ms,
+            groups,
+            storms,
+            begun,
+        } = self;
+        for (source, storm) in &storms {
+            write_storm(step, *source, storm)?;
+        }
+        for (destination, event) in begun {
+            let notice = Notice {
+                destination,
+                event,
+                at_ms,
+            };
+            internal::tell(step, &notice, now_ms)?;
+        }
+        for (id, mut group) in groups {
+            let (source, name, destinations) = address(step, id)?;
+            let is_storm = is_storm(step, source)?;
+            let notice = group.look(is_storm, now_ms);
+            let ends = notice.as_ref().is_some_and(|notice| notice.ends);
+            write_group(step, id, &group, ends.then_some(at_ms))?;
+            if let Some(notice) = notice {
+                tell(step, id, &name, &destinations, notice.event, at_ms, now_ms)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a group into work, unless it is already. One whose state is no state any more, because
+    /// another program wrote it, ends here: its next event opens another.
+    fn load(&mut self, step: &Step<'_>, id: i64) -> Result<Option<&mut Group>, StoreError> {
+        let new = match self.groups.entry(id) {
+            Entry::Occupied(known) => return Ok(Some(known.into_mut())),
+            Entry::Vacant(new) => new,
+        };
+        let mut select = step
+            .transaction
+            .prepare_cached("SELECT state FROM groups WHERE id = ? AND look_at IS NOT NULL")?;
+        let state = select.query_row([id], |row| Ok(json(row, 0))).optional()?;
+        match state {
+            None => Ok(None),
+            Some(Ok(group)) => Ok(Some(new.insert(group))),
+            Some(Err(error)) => {
+                tracing::error!(group = id, %error, "the state of a group cannot be read; the group is closed");
+                step.transaction
+                    .prepare_cached(
+                        "UPDATE groups SET look_at = NULL, closed_at = opened_at WHERE id = ?",
+                    )?
+                    .execute([id])?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Counts an event of a source. Returns whether it goes into its group: without a threshold always,
+/// else during a storm.
+pub fn is_on(
+    step: &mut Step<'_>,
+    source: i64,
+    alert: &NewAlert,
+    group: &Grouped,
+    after: &mut After,
+) -> Result<bool, StoreError> {
+    let Some(guard) = group.grouping.guard else {
+        return Ok(true);
+    };
+    let storm = match after.storms.entry(source) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => {
+            new.insert(read_storm(step, source)?.unwrap_or_else(|| Storm::new(guard)))
+        }
+    };
+    let begins = storm.event(guard, after.now_ms);
+    if begins && let Some(operator) = &group.operator {
+        let event = self::storm(&alert.source, guard, &group.grouping.shared);
+        after.begun.push((operator.clone(), event));
+    }
+    Ok(storm.is_on())
+}
+
+/// Adds an alert to its group, which opens where it is not open. `before` is the group in which its
+/// key is open. Returns the group.
+pub fn join(
+    step: &mut Step<'_>,
+    id: i64,
+    source: i64,
+    alert: &NewAlert,
+    grouped: &Grouped,
+    before: Option<i64>,
+    after: &mut After,
+) -> Result<i64, StoreError> {
+    let Grouped {
+        grouping,
+        key,
+        member,
+        ..
+    } = grouped;
+    let destinations = serde_json::to_string(&alert.destinations)
+        .map_err(|error| StoreError::Disk(error.to_string()))?;
+    let mut select = step.transaction.prepare_cached(
+        "SELECT id FROM groups WHERE source = ? AND key = ? AND destinations = ? AND look_at IS NOT NULL",
+    )?;
+    let (at_ms, now_ms) = (after.at_ms, after.now_ms);
+    let found: Option<i64> = select
+        .query_row(params![source, key, destinations], |row| row.get(0))
+        .optional()?;
+    let opened = match found {
+        Some(found) => match after.load(step, found)? {
+            Some(group) => {
+                group.join(member, before != Some(found), grouping.terms, now_ms);
+                Some(found)
+            }
+            None => None,
+        },
+        None => None,
+    };
+    let group = match opened {
+        Some(group) => group,
+        None => {
+            let group = Group::open(grouping.shared.clone(), grouping.terms, member, now_ms);
+            step.transaction
+                .prepare_cached(
+                    "INSERT INTO groups (source, key, destinations, state, opened_at, look_at, resolve_after)
+                     VALUES (?, ?, ?, '', ?, ?, ?)",
+                )?
+                .execute(params![
+                    source,
+                    key,
+                    destinations,
+                    at_ms,
+                    group.look_at(),
+                    grouping.terms.resolve_after_ms
+                ])?;
+            let number = step.transaction.last_insert_rowid();
+            after.groups.insert(number, group);
+            number
+        }
+    };
+    link(step, id, group)?;
+    Ok(group)
+}
+
+/// Takes down that an alert belongs to a group.
+pub fn link(step: &Step<'_>, alert: i64, group: i64) -> Result<(), StoreError> {
+    step.transaction
+        .prepare_cached("INSERT OR REPLACE INTO members (alert, grp) VALUES (?, ?)")?
+        .execute([alert, group])?;
+    Ok(())
+}
+
+/// Takes down that the sender has resolved a key of a group, where that is open still.
+pub fn resolve_key(step: &Step<'_>, group: i64, after: &mut After) -> Result<(), StoreError> {
+    if let Some(group) = after.load(step, group)? {
+        group.resolve_key();
+    }
+    Ok(())
+}
+
+/// Looks at the groups and storms that time may have changed, at most `most` groups. Returns
+/// whether more are left.
+pub fn pass(step: &mut Step<'_>, at_ms: i64, now_ms: i64, most: usize) -> Result<bool, StoreError> {
+    let storms: Vec<i64> = numbers(
+        step.transaction,
+        "SELECT source FROM storms WHERE look_at <= ?1 LIMIT ?2",
+        now_ms,
+        most,
+    )?;
+    for source in storms {
+        let Some(mut storm) = read_storm(step, source)? else {
+            step.transaction
+                .prepare_cached("DELETE FROM storms WHERE source = ?")?
+                .execute([source])?;
+            continue;
+        };
+        let ends = storm.look(now_ms);
+        write_storm(step, source, &storm)?;
+        if ends {
+            let event = Topic::Storm.resolves(&source_name(step, source)?);
+            let notice = Notice {
+                destination: String::new(),
+                event,
+                at_ms,
+            };
+            internal::tell(step, &notice, now_ms)?;
+            step.transaction
+                .prepare_cached(
+                    "UPDATE groups SET look_at = ?2 WHERE source = ?1 AND look_at > ?2",
+                )?
+                .execute([source, now_ms])?;
+        }
+    }
+    let due: Vec<i64> = numbers(
+        step.transaction,
+        "SELECT id FROM groups WHERE look_at <= ?1 ORDER BY look_at LIMIT ?2",
+        now_ms,
+        most,
+    )?;
+    let mut after = After::new(at_ms, now_ms);
+    for id in &due {
+        after.load(step, *id)?;
+    }
+    after.finish(step)?;
+    Ok(due.len() == most)
+}
+
+/// Moves times that another clock took to `now_ms`, where they lie further ahead than time can
+/// have put them.
+pub fn bring_back(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
+    let ahead = numbers(
+        connection,
+        "SELECT id FROM groups WHERE look_at > ?1 + resolve_after LIMIT ?2",
+        now_ms,
+        usize::MAX >> 1,
+    )?;
+    for id in ahead {
+        let mut select = connection.prepare_cached("SELECT state FROM groups WHERE id = ?")?;
+        let state = select.query_row([id], |row| Ok(json::<Group>(row, 0)))?;
+        let Ok(mut group) = state else {
+            continue;
+        };
+        group.bring_back(now_ms);
+        connection
+            .prepare_cached("UPDATE groups SET state = ?2, look_at = ?3 WHERE id = ?1")?
+            .execute(params![id, text(&group)?, group.look_at()])?;
+    }
+    let storms = numbers(
+        connection,
+        "SELECT source FROM storms WHERE look_at > ?1 LIMIT ?2",
+        now_ms,
+        usize::MAX >> 1,
+    )?;
+    for source in storms {
+        let mut select = connection.prepare_cached("SELECT state FROM storms WHERE source = ?")?;
+        let state = select.query_row([source], |row| Ok(json::<Storm>(row, 0)))?;
+        let Ok(mut storm) = state else {
+            continue;
+        };
+        storm.bring_back(now_ms);
+        connection
+            .prepare_cached("UPDATE storms SET state = ?2, look_at = ?3 WHERE source = ?1")?
+            .execute(params![source, text(&storm)?, storm.look_at()])?;
+    }
+    Ok(())
+}
+
+/// Returns whether an alert of request `seq` belongs to a group that is open.
+pub fn is_open(step: &Step<'_>, seq: i64) -> Result<bool, StoreError> {
+    let mut select = step.transaction.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM members m JOIN groups g ON g.id = m.grp
+                        WHERE m.alert BETWEEN ? AND ? AND g.look_at IS NOT NULL)",
+    )?;
+    Ok(select.query_row(alert_ids(seq), |row| row.get(0))?)
+}
+
+/// Removes the alerts of request `seq` from their groups, and groups that are closed and have no
+/// other.
+pub fn forget(step: &Step<'_>, seq: i64) -> Result<(), StoreError> {
+    let mut delete = step
+        .transaction
+        .prepare_cached("DELETE FROM members WHERE alert BETWEEN ? AND ? RETURNING grp")?;
+    let groups: Vec<i64> = delete
+        .query_map(alert_ids(seq), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for group in groups {
+        step.transaction
+            .prepare_cached(
+                "DELETE FROM groups WHERE id = ?1 AND look_at IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM members WHERE grp = ?1)",
+            )?
+            .execute([group])?;
+    }
+    Ok(())
+}
+
+/// Adds an alert about a group, as one of its source.
+fn tell(
+    step: &mut Step<'_>,
+    id: i64,
+    source: &str,
+    destinations: &[String],
+    mut event: contract::Alert,
+    at_ms: i64,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let group = id.to_string();
+    let message = event.message.get_or_insert_default();
+    *message += &format!("\nEach of them: alert-gateway events list --group {group}");
+    event.labels.insert("group".to_owned(), group);
+    own(step, source, destinations, event, None, at_ms, now_ms)
+}
+
+/// Adds an alert that the gateway made for a source, as that of a request that nobody sent. It is
+/// resolved after a time, where that is not `None`.
+pub fn own(
+    step: &mut Step<'_>,
+    source: &str,
+    destinations: &[String],
+    mut event: contract::Alert,
+    resolve_after_ms: Option<i64>,
+    at_ms: i64,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let seq = internal::request(step, source, at_ms)?;
+    let [first, _] = alert_ids(seq);
+    // No number is given twice.
+    event.event_id = format!("alert-gateway/{seq}");
+    let alert = Alert {
+        source: source.to_owned(),
+        request: String::new(),
+        received_at: String::new(),
+        event,
+    };
+    let alert =
+        NewAlert::new(&alert, destinations).map_err(|error| StoreError::Disk(error.to_string()))?;
+    if resolve_after_ms.is_some() {
+        let source = step.source(source)?;
+        timers::set(step, source, &alert, resolve_after_ms, now_ms)?;
+    }
+    match alerts::known(step, first, &alert)? {
+        None => alerts::put(step, first, &alert, None, true, now_ms),
+        // A plugin has made an event of that id.
+        Some(_) => Ok(()),
+    }
+}
+
+/// Reads the addresses of an alert about a group: its source, by number and name, and its
+/// destinations.
+fn address(step: &Step<'_>, id: i64) -> Result<(i64, String, Vec<String>), StoreError> {
+    let mut select = step.transaction.prepare_cached(
+        "SELECT g.source, s.name, g.destinations FROM groups g JOIN sources s ON s.id = g.source WHERE g.id = ?",
+    )?;
+    Ok(select.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, json(row, 2)?)))?)
+}
+
+fn write_group(
+    step: &Step<'_>,
+    id: i64,
+    group: &Group,
+    closed_at: Option<i64>,
+) -> Result<(), StoreError> {
+    step.transaction
+        .prepare_cached(
+            "UPDATE groups SET state = ?2, look_at = ?3, resolve_after = ?4, closed_at = ?5 WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            text(group)?,
+            closed_at.is_none().then(|| group.look_at()),
+            group.terms().resolve_after_ms,
+            closed_at
+        ])?;
+    Ok(())
+}
+
+fn read_storm(step: &Step<'_>, source: i64) -> Result<Option<Storm>, StoreError> {
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT state FROM storms WHERE source = ?")?;
+    // One that cannot be read is a storm that is over.
+    Ok(select
+        .query_row([source], |row| Ok(json(row, 0).ok()))
+        .optional()?
+        .flatten())
+}
+
+fn write_storm(step: &Step<'_>, source: i64, storm: &Storm) -> Result<(), StoreError> {
+    step.transaction
+        .prepare_cached("INSERT OR REPLACE INTO storms (source, state, look_at) VALUES (?, ?, ?)")?
+        .execute(params![source, text(storm)?, storm.look_at()])?;
+    Ok(())
+}
+
+fn is_storm(step: &Step<'_>, source: i64) -> Result<bool, StoreError> {
+    let mut select = step.transaction.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM storms WHERE source = ? AND look_at IS NOT NULL)",
+    )?;
+    Ok(select.query_row([source], |row| row.get(0))?)
+}
+
+fn source_name(step: &Step<'_>, source: i64) -> Result<String, StoreError> {
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT name FROM sources WHERE id = ?")?;
+    Ok(select.query_row([source], |row| row.get(0))?)
+}
+
+fn numbers(
+    connection: &Connection,
+    sql: &str,
+    now_ms: i64,
+    most: usize,
+) -> Result<Vec<i64>, StoreError> {
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select.query_map(params![now_ms, most as i64], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn text<T: serde::Serialize>(state: &T) -> Result<String, StoreError> {
+    serde_json::to_string(state).map_err(|error| StoreError::Disk(error.to_string()))
+}
+
+/// Reads a column that holds JSON.
+pub fn json<T: serde::de::DeserializeOwned>(
+    row: &rusqlite::Row<'_>,
+    index: usize,
+) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(index)?.as_str()?).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into())
+    })
+}

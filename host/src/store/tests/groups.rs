@@ -1,0 +1,514 @@
+//! Groups, storms and timers: what the destination sees, and what the store keeps.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::alert::group::{self, Grouping, Guard, Terms};
+
+const MINUTE: i64 = 60_000;
+const TERMS: Terms = Terms {
+    update_every_ms: 10 * MINUTE,
+    resolve_after_ms: 30 * MINUTE,
+    in_storm: false,
+};
+const GUARD: Guard = Guard {
+    count: 3,
+    within_ms: 5 * MINUTE,
+    calm_after_ms: 10 * MINUTE,
+};
+
+/// The policy of the source of a test.
+#[derive(Debug, Clone, Copy, Default)]
+struct Policy {
+    /// The number of the mute that holds its alerts.
+    mute: Option<i64>,
+    group: bool,
+    guard: Option<Guard>,
+    resolve_after: Option<i64>,
+}
+
+const GROUPED: Policy = Policy {
+    mute: None,
+    group: true,
+    guard: None,
+    resolve_after: None,
+};
+const STORMY: Policy = Policy {
+    mute: None,
+    group: true,
+    guard: Some(GUARD),
+    resolve_after: None,
+};
+const TIMED: Policy = Policy {
+    mute: None,
+    group: false,
+    guard: None,
+    resolve_after: Some(60 * MINUTE),
+};
+
+fn alert(event: contract::Alert, policy: Policy) -> NewAlert {
+    let alert = Alert {
+        source: "a".into(),
+        request: "r".into(),
+        received_at: "2026-11-28T10:00:00.000Z".into(),
+        event,
+    };
+    let mut new = NewAlert::new(&alert, [DESTINATION]).unwrap();
+    if policy.group && alert.event.status == Status::Trigger {
+        let grouping = Grouping {
+            shared: group::shared(&["code".to_owned()], &alert.event),
+            terms: Terms {
+                in_storm: policy.guard.is_some(),
+                ..TERMS
+            },
+            guard: policy.guard,
+        };
+        new = new.grouped(&alert, grouping, Some("ops"));
+    }
+    if let Some(mute) = policy.mute {
+        new = new.muted(MuteRef::Stored(mute));
+    }
+    if let Some(ms) = policy.resolve_after {
+        new = new.resolved_after(Duration::from_millis(ms.unsigned_abs()));
+    }
+    new
+}
+
+/// An event of a code; its key is the part of its id before the dash.
+fn event(id: &str, code: &str, status: Status) -> contract::Alert {
+    let mut event = contract::Alert::new(id, Priority::Medium, format!("event {id}"));
+    event.key = id.split('-').next().map(str::to_owned);
+    event.status = status;
+    event.labels.insert("code".to_owned(), code.to_owned());
+    event
+}
+
+impl Bench {
+    async fn keep(&mut self, policy: Policy, events: &[(&str, &str)]) -> Appended {
+        let now = self.store.clock().now_ms();
+        let request = self.request("a", now);
+        let alerts = events
+            .iter()
+            .map(|(id, code)| alert(event(id, code, Status::Trigger), policy));
+        let reading = Reading::alerts(alerts.collect());
+        self.store.append(request, reading).await.unwrap()
+    }
+
+    async fn close(&mut self, policy: Policy, id: &str) {
+        let now = self.store.clock().now_ms();
+        let request = self.request("a", now);
+        let reading = Reading::alerts(vec![alert(event(id, "1", Status::Resolve), policy)]);
+        self.store.append(request, reading).await.unwrap();
+    }
+
+    /// Lets time pass up to this, as the gateway does.
+    async fn pass_until(&self, ms: i64) {
+        let reader = self.store.snapshot().unwrap();
+        let mut passes = 0;
+        loop {
+            match reader.next_change().unwrap() {
+                Some(at) if at <= ms => self.wait_until(at.max(0)).await,
+                _ => break,
+            }
+            while self.store.pass(self.store.clock().now_ms()).await.unwrap() {}
+            passes += 1;
+            assert!(passes < 10_000, "time comes to an end");
+        }
+        self.wait_until(ms).await;
+    }
+
+    /// Delivers all that is due, and returns what the destination sees: the key, the status, and
+    /// the first words of the title.
+    async fn take(&self, destination: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        loop {
+            let now = self.store.clock().now_ms();
+            let mut reader = self.store.due_reader().unwrap();
+            let due = reader.due(destination, now, &HashSet::new(), 100).unwrap();
+            if due.is_empty() {
+                return seen;
+            }
+            for due in due {
+                let event = &due.alert.event;
+                let words: Vec<_> = event.title.split(' ').take(2).collect();
+                let status = event.status.as_str();
+                seen.push(format!("{} {status}: {}", event.key(), words.join(" ")));
+                let settled = settlement(due.id, now, Some(200), accepted());
+                self.store.settle(settled).await.unwrap();
+            }
+        }
+    }
+
+    fn whole(&self) {
+        let report = check(&file(self.dir.path()), Depth::IntegrityCheck).unwrap();
+        assert!(report.whole, "{:?}", report.findings);
+    }
+
+    fn listed(&self, state: Option<ListedState>, group: Option<&str>) -> Vec<String> {
+        let history = self.store.history().unwrap();
+        let filter = Filter {
+            state,
+            group: group.map(str::to_owned),
+            since_ms: i64::MIN,
+            limit: 100,
+            ..Filter::default()
+        };
+        let lines = history.list(&filter).unwrap();
+        lines
+            .into_iter()
+            .map(|line| format!("{} {}", line.event_id.unwrap_or_default(), line.state))
+            .collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn group_opens_once_is_updated_and_resolves_once() {
+    let mut bench = Bench::new().await;
+    let appended = bench
+        .keep(GROUPED, &[("e1", "1"), ("e2", "2"), ("e3", "1")])
+        .await;
+    assert_eq!((appended.accepted, appended.duplicates), (3, 0));
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        [
+            "group/code=1 trigger: 2 events",
+            "group/code=2 trigger: 1 event"
+        ]
+    );
+    bench.keep(GROUPED, &[("e4", "1"), ("e1", "1")]).await;
+    assert!(bench.take(DESTINATION).await.is_empty());
+    bench.pass_until(10 * MINUTE).await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["group/code=1 trigger: 3 events"],
+        "a repeat counts once"
+    );
+    bench.pass_until(24 * 60 * MINUTE).await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        [
+            "group/code=1 resolve: 3 events",
+            "group/code=2 resolve: 1 event"
+        ]
+    );
+    assert_eq!(
+        bench.listed(Some(ListedState::Grouped), None),
+        ["e4 grouped", "e3 grouped", "e2 grouped", "e1 grouped"]
+    );
+    let of_one = ["e4 grouped", "e3 grouped", "e1 grouped"];
+    assert_eq!(bench.listed(None, Some("group/code=1")), of_one);
+    assert_eq!(bench.listed(None, Some("1")), of_one);
+    let shown = &bench.find("e3").alerts[2];
+    assert_eq!(shown.state, "grouped");
+    let group = shown.group.as_ref().unwrap();
+    assert_eq!(
+        (group.id, group.state.as_str(), group.members),
+        (1, "resolved", 3)
+    );
+    bench.keep(GROUPED, &[("e5", "1")]).await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["group/code=1 trigger: 1 event"],
+        "what comes later opens anew"
+    );
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn resolve_of_a_member_is_silent_and_the_last_one_ends_the_group() {
+    let mut bench = Bench::new().await;
+    bench
+        .keep(GROUPED, &[("k1-1", "1"), ("k2-1", "1"), ("k1-2", "1")])
+        .await;
+    bench.take(DESTINATION).await;
+    bench.close(GROUPED, "k1-3").await;
+    assert!(bench.take(DESTINATION).await.is_empty());
+    bench.close(GROUPED, "k1-4").await;
+    bench.close(GROUPED, "k2-2").await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["group/code=1 resolve: 3 events"]
+    );
+    assert_eq!(
+        bench.listed(Some(ListedState::Ignored), None),
+        ["k1-4 ignored"]
+    );
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn alert_that_was_open_before_the_group_is_resolved_where_it_is() {
+    let mut bench = Bench::new().await;
+    bench.append("a", 1, &[("k1-1", "k1")]).await;
+    bench.keep(GROUPED, &[("k1-2", "1"), ("k2-1", "1")]).await;
+    bench.take(DESTINATION).await;
+    bench.close(GROUPED, "k1-3").await;
+    assert_eq!(bench.take(DESTINATION).await, ["k1 resolve: event k1-3"]);
+    // The group is gone from the configuration, and its members are closed silently all the same.
+    bench.close(Policy::default(), "k2-2").await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["group/code=1 resolve: 2 events"]
+    );
+    bench.keep(Policy::default(), &[("k2-3", "1")]).await;
+    bench.close(Policy::default(), "k2-4").await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["k2 trigger: event k2-3", "k2 resolve: event k2-4"]
+    );
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn storm_groups_what_comes_until_it_is_over() {
+    let mut bench = Bench::new().await;
+    for number in 1..=3 {
+        let (id, code) = (format!("e{number}"), number.to_string());
+        bench.keep(STORMY, &[(&id, &code)]).await;
+    }
+    assert_eq!(bench.take(DESTINATION).await.len(), 3);
+    for number in 4..=9 {
+        bench.keep(STORMY, &[(&format!("e{number}"), "1")]).await;
+    }
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["group/code=1 trigger: 1 event"]
+    );
+    assert_eq!(bench.take("ops").await, ["storm/a trigger: Source a"]);
+    bench = bench.reopen().await;
+    bench.pass_until(16 * MINUTE).await;
+    assert_eq!(bench.take("ops").await, ["storm/a resolve: The storm"]);
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        [
+            "group/code=1 trigger: 6 events",
+            "group/code=1 resolve: 6 events"
+        ]
+    );
+    bench.keep(STORMY, &[("e10", "1")]).await;
+    assert_eq!(bench.take(DESTINATION).await, ["e10 trigger: event e10"]);
+    bench.pass_until(24 * 60 * MINUTE).await;
+    assert!(bench.take(DESTINATION).await.is_empty());
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn alert_without_a_new_event_is_resolved_by_the_gateway() {
+    let mut bench = Bench::new().await;
+    bench.keep(TIMED, &[("k1-1", "1"), ("k2-1", "1")]).await;
+    bench.take(DESTINATION).await;
+    bench.pass_until(40 * MINUTE).await;
+    bench.keep(TIMED, &[("k1-2", "1")]).await;
+    bench.take(DESTINATION).await;
+    bench.pass_until(60 * MINUTE).await;
+    let mut reader = bench.store.due_reader().unwrap();
+    let due = reader
+        .due(DESTINATION, 60 * MINUTE, &HashSet::new(), 10)
+        .unwrap();
+    assert_eq!(
+        due[0].alert.event.message.as_deref(),
+        Some("Resolved by the gateway: no event of this key for 1h.")
+    );
+    assert_eq!(bench.take(DESTINATION).await, ["k2 resolve: event k2-1"]);
+    // A timer that passes while the gateway is down fires once, at the start.
+    bench = bench.reopen().await;
+    bench.wait_until(200 * MINUTE).await;
+    bench.pass_until(200 * MINUTE).await;
+    assert_eq!(bench.take(DESTINATION).await, ["k1 resolve: event k1-2"]);
+    bench.pass_until(24 * 60 * MINUTE).await;
+    assert!(bench.take(DESTINATION).await.is_empty());
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn resolve_of_the_sender_cancels_the_timer() {
+    let mut bench = Bench::new().await;
+    bench.keep(TIMED, &[("k1-1", "1")]).await;
+    bench.close(TIMED, "k1-2").await;
+    bench.pass_until(24 * 60 * MINUTE).await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["k1 trigger: event k1-1", "k1 resolve: event k1-2"]
+    );
+    bench.keep(TIMED, &[("k1-3", "1")]).await;
+    bench.keep(Policy::default(), &[("k1-4", "1")]).await;
+    bench.take(DESTINATION).await;
+    bench.pass_until(48 * 60 * MINUTE).await;
+    assert!(
+        bench.take(DESTINATION).await.is_empty(),
+        "the newest event has no timer"
+    );
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn clock_set_back_between_runs_delays_no_timer() {
+    let mut bench = Bench::new().await;
+    bench.wait_until(10_000 * MINUTE).await;
+    bench.keep(TIMED, &[("k1-1", "1")]).await;
+    bench.keep(GROUPED, &[("k2-1", "1")]).await;
+    bench.take(DESTINATION).await;
+    bench = bench.reopen_under(Clock::at(0)).await;
+    bench.pass_until(61 * MINUTE).await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["group/code=1 resolve: 1 event", "k1 resolve: event k1-1"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_of_an_open_group_outlive_their_age() {
+    let mut bench = Bench::new().await;
+    bench.keep(GROUPED, &[("e1", "1")]).await;
+    bench.take(DESTINATION).await;
+    bench.append("b", 1, &[("last", "last")]).await;
+    retain(&bench, i64::MAX).await;
+    assert_eq!(bench.listed(None, Some("1")), ["e1 grouped"]);
+    bench.pass_until(60 * MINUTE).await;
+    bench.take(DESTINATION).await;
+    bench.append("b", 2, &[("last2", "last2")]).await;
+    retain(&bench, i64::MAX).await;
+    assert!(bench.listed(None, Some("1")).is_empty());
+    let connection = rusqlite::Connection::open(file(bench.dir.path())).unwrap();
+    let left: i64 = connection
+        .query_row(
+            "SELECT (SELECT count(*) FROM groups) + (SELECT count(*) FROM members) + (SELECT count(*) FROM keys)",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(left, 0);
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn state_that_cannot_be_read_stops_nothing() {
+    let mut bench = Bench::new().await;
+    bench.keep(GROUPED, &[("e1", "1")]).await;
+    bench.keep(TIMED, &[("k1-1", "1")]).await;
+    bench.take(DESTINATION).await;
+    let connection = rusqlite::Connection::open(file(bench.dir.path())).unwrap();
+    connection
+        .execute_batch("UPDATE groups SET state = 'x'; UPDATE timers SET json = 'x'")
+        .unwrap();
+    bench.keep(GROUPED, &[("e2", "1")]).await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["group/code=1 trigger: 1 event"]
+    );
+    bench.pass_until(24 * 60 * MINUTE).await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["group/code=1 resolve: 1 event"]
+    );
+}
+
+impl Bench {
+    /// Makes a mute of an operator, and returns its number.
+    fn mute(&self) -> i64 {
+        let mute = NewMute {
+            conditions: vec![("source".to_owned(), "a".to_owned())],
+            from_ms: 0,
+            until_ms: 1000,
+            why: "maintenance".to_owned(),
+            who: "me".to_owned(),
+        };
+        let audit = Entry {
+            at_ms: 0,
+            who: "me".to_owned(),
+            origin: "command line".to_owned(),
+            action: "mute".to_owned(),
+            about: String::new(),
+            why: None,
+        };
+        add_mute(&file(self.dir.path()), &mute, &audit).unwrap()
+    }
+
+    async fn unmute(&self, mute: i64, other: Option<i64>) {
+        let still = Arc::new(move |_: &str, _: &contract::Alert| other.map(MuteRef::Stored));
+        while self.store.end_mute(mute, still.clone()).await.unwrap() {}
+    }
+}
+
+const MUTED: Policy = Policy {
+    mute: Some(1),
+    group: false,
+    guard: None,
+    resolve_after: None,
+};
+
+#[tokio::test(start_paused = true)]
+async fn mute_holds_sums_up_and_opens_what_is_still_open() {
+    let mut bench = Bench::new().await;
+    bench.keep(Policy::default(), &[("k0-1", "1")]).await;
+    bench.take(DESTINATION).await;
+    let mute = bench.mute();
+    bench
+        .keep(
+            MUTED,
+            &[("k1-1", "1"), ("k2-1", "1"), ("k1-2", "1"), ("k0-2", "1")],
+        )
+        .await;
+    bench.close(MUTED, "k2-2").await;
+    bench.close(MUTED, "k0-3").await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["k0 resolve: event k0-3"],
+        "it was open before the mute"
+    );
+    let muted = [
+        "k2-2 muted",
+        "k0-2 muted",
+        "k1-2 muted",
+        "k2-1 muted",
+        "k1-1 muted",
+    ];
+    assert_eq!(bench.listed(Some(ListedState::Muted), None), muted);
+    bench.append("b", 1, &[("last", "last")]).await;
+    bench.take(DESTINATION).await;
+    retain(&bench, i64::MAX).await;
+    assert!(
+        bench.find("k1-1").alerts[0].mute.as_ref().unwrap().holds,
+        "it is kept"
+    );
+    bench = bench.reopen().await;
+    bench.unmute(mute, None).await;
+    bench.unmute(mute, None).await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["k1 trigger: event k1-2", "mute/1 trigger: 4 muted"]
+    );
+    let shown = &bench.find("k1-2").alerts[2];
+    assert_eq!(shown.state, "delivered");
+    assert!(!shown.mute.as_ref().unwrap().holds);
+    bench.close(Policy::default(), "k1-3").await;
+    assert_eq!(bench.take(DESTINATION).await, ["k1 resolve: event k1-3"]);
+    bench.pass_until(25 * 60 * MINUTE).await;
+    assert_eq!(bench.take(DESTINATION).await, ["mute/1 resolve: 4 muted"]);
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn end_of_a_mute_opens_into_groups_and_leaves_other_mutes() {
+    let mut bench = Bench::new().await;
+    let (first, second) = (bench.mute(), bench.mute());
+    let policy = Policy {
+        mute: Some(first),
+        ..GROUPED
+    };
+    bench.keep(policy, &[("k1-1", "1"), ("k2-1", "1")]).await;
+    bench.unmute(first, Some(second)).await;
+    assert_eq!(bench.take(DESTINATION).await, ["mute/1 trigger: 2 muted"]);
+    bench.unmute(second, None).await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["mute/2 trigger: 2 muted", "group/code=1 trigger: 2 events"]
+    );
+    bench.close(GROUPED, "k1-2").await;
+    bench.close(GROUPED, "k2-2").await;
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["group/code=1 resolve: 2 events"]
+    );
+    bench.whole();
+}
