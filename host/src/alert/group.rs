@@ -195,6 +195,16 @@ impl Group {
     }
 }
 
+/// Returns a time as an operator writes it: `2d`, or `1h 30m`.
+pub fn shown_time(time: Duration) -> String {
+    let days = time.as_secs() / (24 * 60 * 60);
+    if days > 0 && time == Duration::from_secs(days * 24 * 60 * 60) {
+        return format!("{days}d");
+    }
+    jiff::SignedDuration::try_from(time)
+        .map_or_else(|_| format!("{time:?}"), |signed| format!("{signed:#}"))
+}
+
 fn milliseconds(ms: i64) -> Duration {
     Duration::from_millis(ms.unsigned_abs())
 }

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use plugin_sdk::contract::{Alert, Priority, Status};
 
-use super::group::{Guard, Shared};
-use crate::config::shown_duration;
+use super::group::{Guard, Shared, shown_time};
 
 /// The label by which rules find internal alerts of a topic.
 const ABOUT: &str = "about";
@@ -283,7 +282,7 @@ pub fn storm(source: &str, guard: Guard, by: &Shared) -> Alert {
         within_ms,
         calm_after_ms,
     } = guard;
-    let time = |ms: i64| shown_duration(Duration::from_millis(ms.unsigned_abs()));
+    let time = |ms: i64| shown_time(Duration::from_millis(ms.unsigned_abs()));
     let by: Vec<_> = by.iter().map(|(name, _)| name.as_str()).collect();
     Topic::Storm.fires(
         source,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use sha2::{Digest, Sha256};
 
-use crate::config::shown_duration;
+use super::shown_time;
 
 /// The number of labels whose values a tally counts.
 const MOST_LABELS: usize = 16;
@@ -193,12 +193,12 @@ impl Tally {
             ),
             Phase::Quiet(time) => format!(
                 "Resolved by the gateway: no event of this group for {}. It had {span}.",
-                shown_duration(time)
+                shown_time(time)
             ),
             Phase::Calm(time) => format!(
                 "Resolved by the gateway: the rate of the source has been normal for {}, and its \
                  events are alerts of their own again. The group had {span}.",
-                shown_duration(time)
+                shown_time(time)
             ),
             Phase::Resolved => {
                 format!("Resolved: the sender has resolved every key of this group. It had {span}.")

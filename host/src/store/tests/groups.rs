@@ -215,7 +215,7 @@ async fn group_opens_once_is_updated_and_resolves_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn resolve_of_a_member_is_silent_and_the_last_one_ends_the_group() {
+async fn last_resolve_of_a_member_ends_its_group() {
     let mut bench = Bench::new().await;
     bench
         .keep(GROUPED, &[("k1-1", "1"), ("k2-1", "1"), ("k1-2", "1")])
