@@ -32,7 +32,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::contract::{Content, Request, Unreadable};
+use crate::contract::{self, Content, Request, Unreadable};
 use crate::form::Form;
 use crate::json::is_deeper;
 
@@ -77,21 +77,21 @@ pub enum Body<'a> {
 /// What cannot be read, and where.
 pub fn read(request: &Request) -> Result<Reading<'_>, Unreadable> {
     let declared = Declared::of(request);
-    let bytes = match &request.content {
-        Some(Content::Unreadable(why)) => return Err(why.clone()),
-        Some(Content::Text(text)) => Cow::Borrowed(text.as_bytes()),
-        Some(Content::Base64(text)) => crate::contract::Body::Base64(text.clone())
-            .bytes()
-            .into_owned()
-            .into(),
-        None => request.body.bytes(),
+    // Text is UTF-8 already, and is neither copied nor looked through.
+    let sent = match (&request.content, &request.body) {
+        (Some(Content::Unreadable(why)), _) => return Err(why.clone()),
+        (Some(Content::Text(text)), _) | (None, contract::Body::Text(text)) => Ok(&**text),
+        (Some(Content::Base64(text)), _) | (None, contract::Body::Base64(text)) => {
+            Err(contract::base64(text))
+        }
     };
     if let Declared::Multipart(boundary) = &declared {
+        let bytes = sent.map_or_else(Cow::Owned, |text| Cow::Borrowed(text.as_bytes()));
         return multipart::read(bytes, boundary);
     }
-    let text = match bytes {
-        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    let text = match sent {
+        Ok(text) => Cow::Borrowed(text),
+        Err(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
     };
     of_text(text, &declared)
 }

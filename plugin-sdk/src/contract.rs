@@ -23,6 +23,7 @@ pub use answer::{
 };
 pub use description::{Checked, Description, Limits, Mistake, Schema};
 pub use proof::{Algorithm, Demand, Encoding, Scheme, Signed, TimeIn, Way};
+pub(crate) use request::base64;
 pub use request::{Body, Content, Proved, Request};
 
 /// The version of the contract that this crate speaks. The host refuses a plugin that names

@@ -55,12 +55,7 @@ pub fn printable(text: &str) -> String {
 pub fn is_deeper(json: &str, max: usize) -> bool {
     // Few brackets cannot nest deeply, whether they stand in strings or not. That settles almost
     // every event.
-    if json
-        .bytes()
-        .filter(|byte| matches!(byte, b'[' | b'{'))
-        .count()
-        <= max
-    {
+    if brackets(json.as_bytes()) <= max {
         return false;
     }
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -80,6 +75,23 @@ pub fn is_deeper(json: &str, max: usize) -> bool {
         }
     }
     false
+}
+
+/// The number of `[` and `{`, counted eight bytes at a time: every body is looked through for them.
+fn brackets(json: &[u8]) -> usize {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let (words, rest) = json.as_chunks::<8>();
+    let of_words: u32 = words
+        .iter()
+        .map(|word| {
+            // `[` and `{` differ in one bit; with that set, what is left of either is a zero byte.
+            let word = (u64::from_le_bytes(*word) | 0x2020_2020_2020_2020) ^ 0x7b7b_7b7b_7b7b_7b7b;
+            // A byte keeps its high bit clear where it is zero, and no byte carries into the next.
+            (!(((word & LOW) + LOW) | word | LOW)).count_ones()
+        })
+        .sum();
+    let of_rest = rest.iter().filter(|byte| matches!(byte, b'[' | b'{'));
+    of_words as usize + of_rest.count()
 }
 
 #[cfg(test)]
@@ -121,6 +133,22 @@ mod tests {
             object([("a\"", "1"), ("b", "\u{1}\n")]).unwrap().get(),
             "{\"a\\\"\":\"1\",\"b\":\"\u{fffd}\\n\"}"
         );
+    }
+
+    #[test]
+    fn brackets_are_counted_among_all_bytes() {
+        for byte in 0..=u8::MAX {
+            let is_one = usize::from(matches!(byte, b'[' | b'{'));
+            for length in [1, 7, 8, 9, 16, 23] {
+                assert_eq!(brackets(&vec![byte; length]), is_one * length, "{byte}");
+            }
+            // Beside every other byte, so that none counts for its neighbour.
+            for other in 0..=u8::MAX {
+                let is_other = usize::from(matches!(other, b'[' | b'{'));
+                let both = [byte, other, byte, other, other, byte, byte, other];
+                assert_eq!(brackets(&both), 4 * (is_one + is_other), "{byte} {other}");
+            }
+        }
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Body {
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
             Self::Text(text) => Cow::Borrowed(text.as_bytes()),
-            Self::Base64(text) => Cow::Owned(STANDARD.decode(text).unwrap_or_default()),
+            Self::Base64(text) => Cow::Owned(base64(text)),
         }
     }
 
@@ -102,4 +102,9 @@ impl Body {
             Self::Base64(_) => Cow::Owned(String::from_utf8_lossy(&self.bytes()).into_owned()),
         }
     }
+}
+
+/// The bytes of a text in base64. No host writes what does not decode, and that reads as empty.
+pub(crate) fn base64(text: &str) -> Vec<u8> {
+    STANDARD.decode(text).unwrap_or_default()
 }
