@@ -17,9 +17,6 @@ use crate::settings::Repeats;
 /// Alertmanager's and Grafana's fingerprints have 16.
 const MAX_FINGERPRINT: usize = 64;
 
-/// As many digits of a hash as tell the notifications of one moment apart.
-const SAID_DIGITS: usize = 16;
-
 /// The host takes 256.
 const MAX_EVENT_ID: usize = 200;
 
@@ -57,11 +54,8 @@ pub fn of(
         (Status::Trigger, Repeats::Drop) => format!("{key}/firing/{start}"),
         (Status::Trigger, Repeats::Send) => {
             // Two notifications of one moment that say something else of a firing are two.
-            let said = sha256(member.get().as_bytes()).hex();
-            format!(
-                "{key}/firing/{start}/{received_at}/{}",
-                &said[..SAID_DIGITS]
-            )
+            let said = fnv1a(member.get().as_bytes());
+            format!("{key}/firing/{start}/{received_at}/{said:016x}")
         }
         (Status::Resolve, _) => {
             format!(
@@ -106,6 +100,14 @@ fn key(member: &RawValue, fields: &Object<'_>, labels: &Object<'_>) -> String {
     format!("labels:{}", sha256(&bytes).hex())
 }
 
+/// The hash FNV-1a of 64 bits. It tells apart what one sender, which is proved, says of
+/// one firing in one millisecond, and costs a sixth of a SHA-256: that was a tenth of the plugin.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +129,17 @@ mod tests {
 
     fn firing(json: &str) -> Identity {
         identity(json, Status::Trigger)
+    }
+
+    #[test]
+    fn hash_is_the_one_of_the_standard() {
+        for (text, hash) in [
+            ("", 0xcbf2_9ce4_8422_2325),
+            ("a", 0xaf63_dc4c_8601_ec8c),
+            ("foobar", 0x8594_4171_f739_67e8),
+        ] {
+            assert_eq!(fnv1a(text.as_bytes()), hash, "{text}");
+        }
     }
 
     #[test]
