@@ -5,7 +5,7 @@ mod object;
 
 use serde_json::value::RawValue;
 
-pub use object::{Object, text};
+pub use object::{Name, Object, text};
 
 /// Deeper JSON is carried as text: most parsers give up somewhere above this.
 const MAX_DEPTH: usize = 64;

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -27,6 +28,16 @@ impl<'a> Object<'a> {
             .rev()
             .find(|(name, _)| name == key)
             .map(|(_, value)| value.get())
+    }
+
+    /// Adds a member, for an author's own reading of an object.
+    pub fn push(&mut self, name: Name<'a>, value: &'a RawValue) {
+        self.0.push((name.0, value));
+    }
+
+    /// Returns whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The names of the members, in their order; one that occurs twice is there twice.
@@ -54,18 +65,26 @@ impl<'a> Object<'a> {
 /// A scalar as text. A string that JSON allows and Unicode does not (half a surrogate pair) is
 /// shown as it is spelled.
 pub fn text(json: &str) -> Option<String> {
-    let text = match json.as_bytes().first()? {
-        // Without an escape, it is spelled as it is meant.
-        b'"' if !json.contains('\\') => json.trim_matches('"').to_owned(),
-        b'"' => serde_json::from_str(json).unwrap_or_else(|_| json.trim_matches('"').to_owned()),
+    let spelled = match json.as_bytes().first()? {
+        b'"' => json.trim_matches('"'),
         b'{' | b'[' | b'n' => return None,
-        _ => json.to_owned(),
+        _ => json,
     };
-    let trimmed = text.trim();
-    match trimmed.len() {
-        0 => None,
-        length if length == text.len() => Some(text),
-        _ => Some(trimmed.to_owned()),
+    // Without an escape, it is spelled as it is meant.
+    let decoded = if spelled.as_bytes().contains(&b'\\') {
+        serde_json::from_str::<String>(json).ok()
+    } else {
+        None
+    };
+    let trimmed = trimmed(decoded.as_deref().unwrap_or(spelled));
+    (!trimmed.is_empty()).then(|| trimmed.to_owned())
+}
+
+/// As [`str::trim`], which decodes characters. Nearly every text begins and ends with ASCII.
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
     }
 }
 
@@ -81,11 +100,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(8);
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    members.push((name, value));
+                let mut object = Object(Vec::with_capacity(8));
+                while let Some((name, value)) = map.next_entry()? {
+                    object.push(name, value);
                 }
-                Ok(Object(members))
+                Ok(object)
             }
         }
 
@@ -93,8 +112,18 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// A name. serde copies every `Cow` that it is not shown how to borrow.
-struct Name<'a>(Cow<'a, str>);
+/// The name of a member, borrowed where it is written without escapes: serde copies every `Cow`
+/// that it is not shown how to borrow.
+#[derive(Debug)]
+pub struct Name<'a>(Cow<'a, str>);
+
+impl Deref for Name<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
 
 impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

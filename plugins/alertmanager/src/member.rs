@@ -106,12 +106,15 @@ fn link(fields: &Object<'_>, annotations: &Object<'_>, group: &Object<'_>) -> Op
             && (link.starts_with("https://") || link.starts_with("http://"))
     };
     let candidates = [
-        fields.text("generatorURL"),
-        annotations.text("runbook_url"),
-        fields.text("dashboardURL"),
-        group.text("externalURL"),
+        (fields, "generatorURL"),
+        (annotations, "runbook_url"),
+        (fields, "dashboardURL"),
+        (group, "externalURL"),
     ];
-    candidates.into_iter().flatten().find(|link| is_link(link))
+    candidates
+        .into_iter()
+        .filter_map(|(of, name)| of.text(name))
+        .find(|link| is_link(link))
 }
 
 /// The labels. Of more than the host keeps, those go first that say least about where it is.

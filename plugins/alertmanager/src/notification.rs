@@ -4,8 +4,11 @@
 //! <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>. `version` is not
 //! asked for: Grafana sends the same structure as version 1.
 
+use std::fmt;
+
 use plugin_sdk::body::{self, Reading};
-use plugin_sdk::json::Object;
+use plugin_sdk::json::{Name, Object};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The kinds of bodies.
@@ -43,6 +46,15 @@ impl<'a> Body<'a> {
 
     /// Reads a JSON text.
     fn read(text: &'a str) -> Self {
+        // Nearly every body is read in one pass. Another is taken apart member by member: the last
+        // of two counts, whatever the first one is.
+        if let Ok(Parts {
+            group,
+            members: Some(members),
+        }) = serde_json::from_str(text)
+        {
+            return Self::Notification(Notification { group, members });
+        }
         let Ok(group) = serde_json::from_str::<Object<'_>>(text) else {
             return match text.trim() {
                 "" => Self::Nothing("the body is empty"),
@@ -51,17 +63,54 @@ impl<'a> Body<'a> {
             };
         };
         let members = match group.get("alerts") {
-            None if group.names().next().is_none() => {
-                return Self::Nothing("the body is empty JSON");
-            }
-            // As Go writes a list that was never made.
-            Some("null") => Ok(Vec::new()),
+            None if group.is_empty() => return Self::Nothing("the body is empty JSON"),
             Some(list) => serde_json::from_str(list),
             None => return Self::Strange,
         };
         members.map_or(Self::Strange, |members| {
             Self::Notification(Notification { group, members })
         })
+    }
+}
+
+/// A notification as its JSON is read.
+struct Parts<'a> {
+    group: Object<'a>,
+    /// `None` where there is no list of alerts.
+    members: Option<Vec<&'a RawValue>>,
+}
+
+impl<'de> Deserialize<'de> for Parts<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Parts<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a notification")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut parts = Parts {
+                    group: Object::default(),
+                    members: None,
+                };
+                while let Some(name) = map.next_key::<Name<'de>>()? {
+                    if &*name == "alerts" {
+                        // The last one counts where the key occurs twice. Go writes a list that was
+                        // never made as null.
+                        let list: Option<Vec<&RawValue>> = map.next_value()?;
+                        parts.members = Some(list.unwrap_or_default());
+                    } else {
+                        parts.group.push(name, map.next_value()?);
+                    }
+                }
+                Ok(parts)
+            }
+        }
+
+        deserializer.deserialize_map(Members)
     }
 }
 
@@ -95,6 +144,9 @@ mod tests {
             (r#"{"alerts":[]}"#, 0),
             (r#"{"alerts":null}"#, 0),
             (r#" {"version":"1","alerts":[ null ]} "#, 1),
+            (r#"{"alerts":[{}],"a":1,"alerts":[1,2]}"#, 2),
+            (r#"{"alerts":{"a":1},"alerts":[1,2]}"#, 2),
+            (r#"{"alerts":[1],"\u0061lerts":null}"#, 0),
         ] {
             let Body::Notification(notification) = Body::read(body) else {
                 panic!("{body}")
@@ -119,6 +171,7 @@ mod tests {
             "{\"alerts\":{}}",
             "{\"alerts\":[}",
             "{\"alerts\":\"\"}",
+            "{\"alerts\":[1],\"alerts\":{}}",
         ] {
             assert!(matches!(Body::read(strange), Body::Strange), "{strange:?}");
         }
