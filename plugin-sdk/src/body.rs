@@ -51,6 +51,17 @@ pub struct Reading<'a> {
     pub text: Cow<'a, str>,
     /// The repairs, each once.
     pub repairs: Vec<Repair>,
+    checked: Option<Checked<'a>>,
+}
+
+/// JSON that was checked, so that it need not be checked again.
+#[derive(Debug, Clone, Copy)]
+struct Checked<'a>(&'a RawValue);
+
+impl PartialEq for Checked<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
 }
 
 /// The kinds of bodies.
@@ -113,16 +124,18 @@ fn of_text<'a>(text: Cow<'a, str>, declared: &Declared) -> Result<Reading<'a>, U
             body: Body::Empty,
             text,
             repairs: Vec::new(),
+            checked: None,
         });
     }
     let must_be_json = matches!(declared, Declared::Json) || looks_like_json(trimmed);
     if must_be_json || may_be_json(trimmed, declared) {
         match json(&text) {
-            Ok((body, repairs)) => {
+            Ok((body, repairs, checked)) => {
                 return Ok(Reading {
                     body,
                     text,
                     repairs,
+                    checked,
                 });
             }
             Err(why) if must_be_json => return Err(why),
@@ -143,20 +156,30 @@ fn of_text<'a>(text: Cow<'a, str>, declared: &Declared) -> Result<Reading<'a>, U
         body,
         text,
         repairs: Vec::new(),
+        checked: None,
     })
 }
 
 /// Reads JSON: as it is; else repaired; else as several values. The error is that of the text as it
 /// was sent.
-fn json<'a>(text: &Cow<'a, str>) -> Result<(Body<'a>, Vec<Repair>), Unreadable> {
-    let error = match serde_json::from_str::<&RawValue>(text) {
-        Ok(value) if is_deeper(value.get(), MAX_DEPTH) => {
+fn json<'a>(
+    text: &Cow<'a, str>,
+) -> Result<(Body<'a>, Vec<Repair>, Option<Checked<'a>>), Unreadable> {
+    let checked = match text {
+        Cow::Borrowed(text) => serde_json::from_str(text).map(|value| Some(Checked(value))),
+        Cow::Owned(text) => serde_json::from_str::<&RawValue>(text).map(|_| None),
+    };
+    let error = match checked {
+        Ok(_) if is_deeper(text, MAX_DEPTH) => {
             return Err(Unreadable {
                 reason: "JSON that nests too deeply".to_owned(),
                 at: String::new(),
             });
         }
-        Ok(_) => return Ok((Body::Json(cut(text.clone(), str::trim)), Vec::new())),
+        Ok(checked) => {
+            let json = cut(text.clone(), str::trim);
+            return Ok((Body::Json(json), Vec::new(), checked));
+        }
         Err(error) => error,
     };
     let (repaired, repairs) = repair::repair(text);
@@ -170,7 +193,7 @@ fn json<'a>(text: &Cow<'a, str>) -> Result<(Body<'a>, Vec<Repair>), Unreadable> 
         if let Some(body) = body
             && !is_deeper(text, MAX_DEPTH)
         {
-            return Ok((body, repairs.to_vec()));
+            return Ok((body, repairs.to_vec(), None));
         }
     }
     Err(Unreadable {
@@ -290,6 +313,12 @@ fn cut<'a>(text: Cow<'a, str>, part: impl Fn(&str) -> &str) -> Cow<'a, str> {
 }
 
 impl Reading<'_> {
+    /// The JSON of the body as it was sent, checked. `None` where [`Reading::json`] is made of
+    /// something else, or was decoded: then it is read from that.
+    pub fn checked(&self) -> Option<&RawValue> {
+        self.checked.map(|checked| checked.0)
+    }
+
     /// One JSON text of the body, whatever its form: JSON as it was sent; of a form or of parts an
     /// object of texts, with a list where a field is repeated. `None` for a text and for nothing.
     pub fn json(&self) -> Option<Cow<'_, str>> {

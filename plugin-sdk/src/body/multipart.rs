@@ -46,6 +46,7 @@ pub(super) fn read<'a>(body: Cow<'a, [u8]>, boundary: &str) -> Result<Reading<'a
         body: Body::Multipart(parts),
         text,
         repairs: Vec::new(),
+        checked: None,
     })
 }
 

@@ -22,7 +22,12 @@ pub fn read(request: &Request, settings: &Node<'_>, proof: Option<&ProofIdentity
     let reading = body::read(request);
     let json = reading.as_ref().ok().and_then(|reading| reading.json());
     let json = json.map(|json| decode::all(json, settings.get("decode")));
-    let body = json.as_deref().and_then(Node::read);
+    let unpacks = settings.get("decode").is_some();
+    let checked = reading.as_ref().ok().and_then(|reading| reading.checked());
+    let body = match checked.filter(|_| !unpacks) {
+        Some(checked) => Some(Node::new(checked)),
+        None => json.as_deref().and_then(Node::read),
+    };
     let start = settings.get("root").and_then(Node::string);
     let start = start
         .as_deref()

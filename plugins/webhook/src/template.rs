@@ -47,6 +47,12 @@ pub enum NoSource<'s> {
 /// The separator between a place from a filter, and a filter from the next.
 const BAR: &str = " | ";
 
+/// Finds the first bar. Few settings have one, and looking for a byte needs no preparation.
+fn bar(text: &str) -> Option<usize> {
+    let has_one = text.bytes().any(|byte| byte == b'|');
+    if has_one { text.find(BAR) } else { None }
+}
+
 impl<'s> Source<'s> {
     /// Reads a source: braces make a template, `/` or `$` and a letter at the start make a place,
     /// and anything else is a text.
@@ -58,12 +64,9 @@ impl<'s> Source<'s> {
             .strip_prefix('$')
             .is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()));
         let is_place = around || text.starts_with('/');
-        let brace = text.find(['{', '}']);
+        let brace = text.bytes().position(|byte| matches!(byte, b'{' | b'}'));
         // A pattern may hold braces: those of a filter make no template.
-        let filtered = || {
-            text.find(BAR)
-                .is_some_and(|bar| brace.is_some_and(|brace| bar < brace))
-        };
+        let filtered = || bar(text).is_some_and(|bar| brace.is_some_and(|brace| bar < brace));
         if brace.is_some() && !(is_place && filtered()) {
             return template(text).map(Self::Template);
         }
@@ -94,7 +97,8 @@ impl<'s> Ask<'s> {
     /// # Errors
     /// The fault.
     pub fn parse(text: &'s str) -> Result<Self, NoSource<'s>> {
-        let Some((place, filters)) = text.split_once(BAR) else {
+        let Some((place, filters)) = bar(text).map(|at| (&text[..at], &text[at + BAR.len()..]))
+        else {
             return Ok(Self {
                 place: Place::parse(text).map_err(NoSource::Place)?,
                 filters: Vec::new(),
@@ -154,7 +158,7 @@ fn template<'s>(text: &'s str) -> Result<Vec<Item<'s>>, NoSource<'s>> {
 
 /// Finds the closing brace. One in the quotes of a filter's argument is part of that.
 fn closing(text: &str) -> Option<usize> {
-    let filters = text.find(BAR).unwrap_or(text.len());
+    let filters = bar(text).unwrap_or(text.len());
     let (mut quoted, mut escaped) = (false, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
