@@ -86,22 +86,26 @@ fn decode(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.iter().any(|&byte| byte == b'+' || byte == b'%') {
         return Cow::Borrowed(text);
     }
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [byte, after @ ..] = rest {
-        rest = after;
-        decoded.push(match (byte, after) {
-            (b'+', _) => b' ',
-            (b'%', [high, low, after @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => {
-                    rest = after;
-                    high << 4 | low
-                }
-                _ => b'%',
-            },
-            (byte, _) => *byte,
-        });
+    // What is decoded is never longer.
+    let mut decoded = vec![0; text.len()];
+    let mut at = 0;
+    let mut length = 0;
+    while let Some(&byte) = text.get(at) {
+        at += 1;
+        let mut byte = byte;
+        if byte == b'+' {
+            byte = b' ';
+        } else if byte == b'%'
+            && let Some([high, low]) = text.get(at..at + 2)
+            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
+        {
+            byte = high << 4 | low;
+            at += 2;
+        }
+        decoded[length] = byte;
+        length += 1;
     }
+    decoded.truncate(length);
     Cow::Owned(decoded)
 }
 
@@ -109,8 +113,7 @@ fn decode(text: &[u8]) -> Cow<'_, [u8]> {
 fn digit(byte: u8) -> Option<u8> {
     match byte {
         b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
+        b'a'..=b'f' | b'A'..=b'F' => Some((byte & 7) + 9),
         _ => None,
     }
 }
@@ -148,6 +151,19 @@ mod tests {
         assert_eq!(form.get("raw").as_deref(), Some("\u{fffd}A"));
         assert_eq!(form.get("odd").as_deref(), Some("100%"));
         assert_eq!(form.get("%zz").as_deref(), Some("%4"));
+    }
+
+    #[test]
+    fn every_byte_is_decoded_in_both_spellings() {
+        for byte in 0..=u8::MAX {
+            for escape in [format!("%{byte:02x}"), format!("%{byte:02X}")] {
+                assert_eq!(&*decode(escape.as_bytes()), [byte], "{escape}");
+            }
+        }
+        for other in [b'/', b':', b'@', b'G', b'`', b'g', b' ', b'%'] {
+            let text = [b'%', other, b'1'];
+            assert_eq!(&*decode(&text), text);
+        }
     }
 
     #[test]
