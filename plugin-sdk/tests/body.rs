@@ -40,6 +40,27 @@ const JSON: &str = "application/json; charset=utf-8";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[test]
+fn checked_json_is_what_was_sent_and_nothing_made_of_it() {
+    for (body, checked) in [
+        (" {\"a\": [1]}\n", Some("{\"a\": [1]}")),
+        ("\u{feff}[]", Some("[]")),
+        ("7", Some("7")),
+        ("{\"a\":1,}", None),
+        ("{}\n{}", None),
+        ("a=1", None),
+        ("words", None),
+        ("", None),
+    ] {
+        let request = request("", body);
+        let reading = body::read(&request).unwrap();
+        assert_eq!(reading.checked().map(RawValue::get), checked, "{body}");
+        if checked.is_some() {
+            assert_eq!(reading.json().as_deref(), checked, "{body}");
+        }
+    }
+}
+
+#[test]
 fn json_is_json_under_every_type_and_to_the_letter() {
     let sent = r#"{"z":1.10, "a":12345678901234567890123,"z":[ 1 ]}"#;
     for media_type in [
