@@ -46,8 +46,9 @@ impl Answer {
         }
     }
 
-    /// What of the answer the host cannot use, though it is one of the contract: it keeps the
-    /// request then, and nobody is paged. `None` where it will do.
+    /// Returns the part of the answer that the host cannot use, though the contract has it, or
+    /// `None` where all is well. With a flaw the host keeps the request as a failed one, and pages
+    /// for none of its alerts.
     pub fn flaw(&self) -> Option<String> {
         let Self::Alerts(alerts) = self else {
             return None;
@@ -73,7 +74,7 @@ impl Answer {
         })
     }
 
-    /// Not taken: `reason` is what the sender reads, `help` what the operator can do.
+    /// Rejects the request: `reason` is for the sender, `help` advises the operator.
     pub fn rejected(
         kind: RejectionKind,
         reason: impl Into<String>,

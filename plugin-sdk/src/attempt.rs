@@ -4,8 +4,8 @@
 //! Where nothing in a request tells one event from the next, the same bytes a little later are such
 //! an attempt, and the same bytes a day later are news. A plugin has no memory, so two things tell
 //! them apart. [`event_id`] cuts time into a grid, with an offset of its own for each event, so
-//! that no hour of the day cuts all of them; and [`mark`] is what the host remembers, so that an
-//! attempt is known on either side of a cut.
+//! that no hour of the day cuts all of them. The host remembers [`mark`], so that an attempt is
+//! known on either side of a cut.
 //!
 //! The same request within [`SECONDS`] is a duplicate; after twice as long it never is.
 

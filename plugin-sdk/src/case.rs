@@ -18,7 +18,7 @@ use crate::contract::{Body, Request};
 
 pub use difference::{Difference, pretty};
 
-/// The time at which every case is received, so that answers do not change from run to run.
+/// The time of receipt of every case; it is fixed, so that answers are equal from run to run.
 pub const RECEIVED_AT: &str = "2026-01-01T00:00:00.000Z";
 
 /// The source of a request whose URL names none.
@@ -49,25 +49,25 @@ pub enum CaseError {
     /// A file or the folder cannot be read.
     #[error("{}: {source}", path.display())]
     Unreadable {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// A `.http` file holds no request.
     #[error("{}: {source}", path.display())]
     NotARequest {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The flaw of the message.
         source: MessageError,
     },
     /// A settings file holds no JSON.
     #[error("{}: the settings are not JSON: {source}; write a source's settings as one JSON object", path.display())]
     NotSettings {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Where and why.
+        /// The mistake and its place.
         source: serde_json::Error,
     },
 }
@@ -201,7 +201,7 @@ fn read_if_there(path: &Path) -> Result<Option<String>, CaseError> {
 /// URL's path, or [`SOURCE`].
 ///
 /// # Errors
-/// What of the message has to be mended.
+/// The part of the message to fix.
 pub fn parse_request(
     message: &[u8],
     settings: Box<RawValue>,

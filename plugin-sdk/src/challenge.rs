@@ -1,9 +1,9 @@
 //! Challenges: the request by which a sender asks whether an address is the operator's, before it
 //! sends anything.
 //!
-//! Each function returns the answer that the sender demands, or `None` for a request that is no
-//! challenge of it. A sender that asks by GET needs `methods: vec!["GET".to_owned()]` in the
-//! plugin's description.
+//! Each function returns the answer that the sender demands, or `None` for any request but its
+//! challenge. A sender that asks by GET needs `methods: vec!["GET".to_owned()]` in the plugin's
+//! description.
 //!
 //! Sources: Meta, "Getting started with webhooks"; Okta, "Event hooks: one-time verification
 //! request"; Netdata, "Webhook agent notifications: challenge"; Azure, "Event Grid: endpoint
@@ -43,8 +43,8 @@ pub fn okta(request: &Request) -> Option<Answer> {
     object(json!({ "verification": short(challenge)? }))
 }
 
-/// Azure Event Grid: a POST with an event that holds a code; with the schema of CloudEvents an
-/// OPTIONS request, which does not reach a plugin.
+/// Azure Event Grid: a POST with an event that holds a code. With the schema of CloudEvents it is
+/// an OPTIONS request, which does not reach a plugin.
 pub fn event_grid(request: &Request) -> Option<Answer> {
     let reading = body::read(request).ok()?;
     let json = reading.json()?;

@@ -9,8 +9,8 @@
 //! A plugin is a function: it has no clock, no files, no network and no randomness, and nothing
 //! survives a call, because the host starts a fresh instance for every request.
 //!
-//! Fields that were added after the first release are optional on both sides: a host that does not
-//! know one ignores it, and a plugin that does not send one gets the behaviour of before.
+//! Fields added after the first release are optional on both sides: a host ignores one that it does
+//! not know, and a plugin without one gets the behaviour of before.
 
 mod answer;
 mod description;

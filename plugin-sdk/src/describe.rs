@@ -27,8 +27,7 @@ impl<S> Description<S> {
 }
 
 impl Description<Value> {
-    /// What is wrong with it that its types do not rule out, each with what would be right. Empty
-    /// where all is well.
+    /// Lists flaws that its types do not rule out, each with its remedy. Empty where all is well.
     pub fn flaws(&self) -> Vec<String> {
         let mut flaws = Vec::new();
         let name = &self.name;

@@ -36,8 +36,8 @@ fn finish(result: Result<Vec<u8>, String>) -> i32 {
     }
 }
 
-/// A panic aborts, and a trap carries no words: so the hook leaves `panicked at src/lib.rs:12:5: …`
-/// as the error, and the host that sees a trap with an error set knows what it was.
+/// Installs a hook that leaves `panicked at src/lib.rs:12:5: …` as the error. A panic aborts, and a
+/// trap carries no words; from the error the host knows the cause of the trap.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| set_error(&panic.to_string())));
 }

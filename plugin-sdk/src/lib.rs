@@ -36,16 +36,15 @@ use contract::{Answer, Checked, Description, Request};
 /// One kind of webhook, read.
 pub trait Plugin {
     /// The source's `settings`, as the plugin wants them. The host has checked them against
-    /// [`Description::settings`], so a type that accepts all that the schema accepts never fails to
-    /// decode.
+    /// [`Description::settings`], so a type never fails to decode if it accepts everything that the
+    /// schema does.
     type Settings: DeserializeOwned;
 
     /// Returns the plugin's description of itself. The host asks once, when it loads the plugin.
     fn describe() -> Description;
 
-    /// What is wrong with a source's settings that the schema cannot say, such as a template that
-    /// does not parse. The host asks once for each source, and shows every mistake at the
-    /// operator's line.
+    /// Finds mistakes in a source's settings beyond the schema, such as a template that does not
+    /// parse. The host asks once for each source, and shows every mistake at the operator's line.
     fn check(_settings: &Self::Settings) -> Checked {
         Checked::default()
     }
@@ -58,7 +57,7 @@ pub trait Plugin {
 /// crate.
 ///
 /// On wasm it writes the exports `describe`, `check` and `read` that the host calls. Elsewhere it
-/// only checks that the type is a plugin, so that `cargo test` runs natively.
+/// only checks that the type is a plugin: `cargo test` runs natively.
 #[macro_export]
 macro_rules! export {
     ($plugin:ty) => {

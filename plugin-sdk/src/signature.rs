@@ -152,8 +152,8 @@ pub fn basic(request: &Request, user: &str, password: &str) -> Proof {
     credentials(request, "basic").map_or(Proof::Missing, |given| Proof::of(same(given, &expected)))
 }
 
-/// What follows the scheme in `Authorization`, where it is of this scheme. By itself, so that a
-/// plugin whose sender only shows a token carries no other scheme.
+/// Returns the credentials of this scheme in `Authorization`. It is a function of its own, so that
+/// a plugin for tokens only carries no other scheme.
 fn credentials<'a>(request: &'a Request, scheme: &str) -> Option<&'a str> {
     let (given, credentials) = request.header("authorization")?.trim().split_once(' ')?;
     given

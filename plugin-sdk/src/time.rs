@@ -1,4 +1,4 @@
-//! Times as senders write them, made RFC 3339 in UTC, which is what the contract speaks.
+//! Converts times in the senders' formats to the contract's: RFC 3339 in UTC.
 //!
 //! [`any`] reads them all. A plugin has no clock: the only "now" is
 //! [`Request::received_at`](crate::contract::Request::received_at).
@@ -17,8 +17,8 @@ use time::{OffsetDateTime, UtcOffset};
 /// | a count since 1970 | seconds, milliseconds, microseconds or nanoseconds, by its size |
 /// | `/Date(…)/` | `/Date(1769846400000)/` |
 ///
-/// A time without a zone counts as UTC. `None` for a day without a time, for `01/02/2026`, which is
-/// two days, and for what is no time: the caller looks at its next place then.
+/// A time without a zone counts as UTC. `None` for a day without a time, for `01/02/2026` (one of
+/// two days), and for any other text: the caller looks at its next place then.
 pub fn any(text: &str) -> Option<String> {
     let text = text.trim().trim_matches('"').trim();
     if let Some(count) = text

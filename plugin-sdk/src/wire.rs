@@ -1,5 +1,4 @@
-//! A plugin as bytes in and bytes out: what the wasm exports do, and what the test kit does
-//! natively.
+//! A plugin as bytes in and bytes out, for the wasm exports and, natively, for the test kit.
 
 use std::mem::forget;
 
@@ -66,8 +65,8 @@ fn settings<P: Plugin>(json: &str) -> Result<P::Settings, String> {
     })
 }
 
-/// Where JSON did not decode. Never serde's own words: they quote the value, and a setting's value
-/// may be a secret.
+/// Describes the place at which JSON did not decode. It has none of serde's own words: they quote
+/// the value, and a setting's value may be a secret.
 fn place(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Data => "a value of another shape or a missing one",

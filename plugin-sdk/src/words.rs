@@ -1,5 +1,5 @@
-//! The words that senders use for how urgent something is, and for whether it begins or ends: one
-//! table of each, gathered from what the vendors document.
+//! The senders' words for priorities and for statuses: one table of each, gathered from the
+//! vendors' documentation.
 //!
 //! | vendor | priorities | statuses |
 //! |---|---|---|
@@ -22,11 +22,11 @@
 //! | syslog | emerg … debug | |
 //! | Zabbix | Disaster, High, Average, Warning, Information | PROBLEM, RESOLVED |
 //!
-//! Two rules. A word never means its opposite: what ends with another word in front of it
-//! (`not ok`, `unresolved`) is not read as the end. And what several vendors mean differently has
-//! the more urgent meaning: Azure's `Sev1` is an error, and everybody else's is the worst there is.
-//! A word that is not here means nothing: the caller has a default for it that is not below what a
-//! known word would have given, and says so in a [`Note`](crate::contract::Note).
+//! Two rules. A word never means its opposite: what ends with another word in front of it (`not
+//! ok`, `unresolved`) is not read as the end. And what several vendors mean differently has the
+//! more urgent meaning: Azure's `Sev1` is an error, and everybody else's is the worst there is. A
+//! word that is not here means nothing: the caller takes a default no lower than a known word's,
+//! and adds a [`Note`](crate::contract::Note).
 
 use crate::contract::{Priority, Status};
 
@@ -127,7 +127,7 @@ static PRIORITIES: [(&str, u8); 91] = [
     ("s4", b'l'),
 ];
 
-/// Words that say nothing beside one that does: `High priority`, `1 - Critical`.
+/// Words without a meaning beside a known one: `High priority`, `1 - Critical`.
 static NOISE: [&str; 6] = [
     "priority",
     "severity",

@@ -1,5 +1,5 @@
-//! Bodies, as senders, proxies and strangers send them: each is read as what it is, or there is an
-//! alert that says why not.
+//! Bodies from senders, proxies and strangers: each is read by its real type, or an alert gives the
+//! reason why not.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
@@ -300,8 +300,7 @@ fn containers() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever comes is read, and what is called JSON is JSON; or there is an alert that can be
-    /// delivered.
+    /// Every body is read, or becomes an alert that can be delivered. A body read as JSON is JSON.
     #[test]
     fn no_body_is_too_strange(media_type in "[ -~]{0,40}", coding in "[ -~]{0,12}", body in any::<Vec<u8>>()) {
         let request = testing::post("https://a.example/in/hook")
@@ -341,7 +340,7 @@ proptest! {
         prop_assert_eq!(read, serde_json::from_str::<Value>(&sent).unwrap());
     }
 
-    /// Two requests that differ in anything that an alert shows never share an id.
+    /// Two requests never share an id if they differ in any shown part.
     #[test]
     fn ids_of_unreadable_requests_tell_them_apart(one in "[a-c]{0,4}", other in "[a-c]{0,4}", url in "[a-c]{0,2}") {
         let id = |body: &str, url: &str| {

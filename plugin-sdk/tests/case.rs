@@ -1,4 +1,4 @@
-//! The files of a case: what is read from them, and what is said where they cannot be read.
+//! The files of a case: their meaning, and the errors where they cannot be read.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 

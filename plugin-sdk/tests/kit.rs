@@ -1,4 +1,4 @@
-//! The test kit tells an author what is wrong, and what to do.
+//! The test kit names the mistake and the remedy to an author.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 

@@ -14,7 +14,8 @@ const TABLE: &str = "data/error-codes.tsv";
 /// Words below this number take one byte; the others two, of which the first is this or more.
 const ONE_BYTE: usize = 0xc0;
 
-/// Where every so many-th entry of a sequence begins is kept; the others are counted from there.
+/// The step of the index: it has the start of every `STRIDE`th entry of a sequence, and the others
+/// are counted from there.
 const STRIDE: usize = 16;
 
 fn main() -> io::Result<()> {

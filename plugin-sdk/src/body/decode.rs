@@ -16,8 +16,8 @@ use super::multipart;
 /// More codings, one around the other, are none of a sender's.
 const MAX_CODINGS: usize = 3;
 
-/// Puts the body for reading into a request, where that is another than the one that was sent. For
-/// tests and tools that make requests: the host does the same with [`content`].
+/// Puts the body for reading into a request, where it differs from the body as sent. For tests and
+/// tools that make requests: the host does the same with [`content`].
 pub fn fill(request: &mut Request, limit: usize) {
     let header = |name: &str| {
         let all = request.header_all(name).collect::<Vec<_>>();
@@ -32,8 +32,8 @@ pub fn fill(request: &mut Request, limit: usize) {
     );
 }
 
-/// The body for reading, of a body as it was sent; `None` where that is fit to be read as it is,
-/// which is nearly always. `limit` bounds the bytes of what is decoded.
+/// The body for reading, of a body as it was sent; `None` where it is fit to be read as it is:
+/// nearly always. `limit` bounds the bytes of what is decoded.
 pub fn content(
     coding: Option<&str>,
     media_type: Option<&str>,

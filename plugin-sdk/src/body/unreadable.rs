@@ -1,4 +1,4 @@
-//! The alert that says that a request could not be read.
+//! The alert of an unreadable request.
 
 use serde_json::value::RawValue;
 
@@ -34,8 +34,8 @@ const LIKELY: [&str; 10] = [
 ];
 
 /// The alert of a request that proved its sender and cannot be read. It is at least HIGH, because
-/// what it says is not known; its title is what can be made out; its id is hashed over all that it
-/// was made from, so that the same request again is a repeat and any other is not.
+/// the meaning of the request is not known, and its title is the readable part. Its id is a hash
+/// over the whole request: the same request again is a repeat, and any other is not.
 pub fn alert(request: &Request, why: &Unreadable, priority: Priority) -> Alert {
     let bytes = request.body.bytes();
     let text = String::from_utf8_lossy(&bytes);

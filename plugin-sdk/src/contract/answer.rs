@@ -185,7 +185,7 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// An alert that opens, with nothing but what every alert must have.
+    /// An alert that opens, with the required fields only.
     pub fn new(event_id: impl Into<String>, priority: Priority, title: impl Into<String>) -> Self {
         Self {
             event_id: event_id.into(),
@@ -240,7 +240,7 @@ pub struct Note {
     /// The part of the alert that it is about, or the setting: `status`, `key`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub field: String,
-    /// What was found there, cut to a line. It must hold no secret.
+    /// The text found there, cut to a line. It must hold no secret.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub found: String,
 }
@@ -266,7 +266,7 @@ pub enum NoteKind {
     UnknownPriority,
     /// There is no time: that of receipt stands.
     NoTime,
-    /// A time that cannot be read: that of receipt stands.
+    /// An unreadable time: the time of receipt stands.
     UnreadableTime,
     /// An order that is no whole number: the alert counts whatever came before.
     UnreadableOrder,

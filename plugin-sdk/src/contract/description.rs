@@ -17,7 +17,7 @@ pub struct Description<S = Schema> {
     pub name: String,
     /// The plugin's own version, as in its `Cargo.toml`.
     pub version: String,
-    /// One line for a catalogue: what the plugin reads, and from whom.
+    /// One line for a catalogue: the plugin's sender and the kind of its requests.
     pub summary: String,
     /// JSON Schema (draft 2020-12) of the source's `settings` table. The host checks the operator's
     /// settings against it before the plugin ever sees a request.
@@ -38,19 +38,19 @@ pub struct Description<S = Schema> {
     /// paste.
     #[serde(default)]
     pub setup: String,
-    /// The limits that the plugin asks for, where the usual ones are too small for what its sender
-    /// sends. The operator's own come first.
+    /// The limits that the plugin asks for, where the usual ones are too small for its sender's
+    /// requests. The operator's own come first.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
-    /// The methods beyond POST (and PUT and PATCH, which are read like it) that reach the plugin,
-    /// in upper case: `GET`, for a sender that asks by it whether the address is the operator's.
+    /// The methods that reach the plugin beside POST, PUT and PATCH, in upper case: `GET`, where
+    /// the sender uses it to ask whether the address is the operator's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
     /// The names of the labels that the plugin sets, for `check` to compare an operator's rules
     /// with. Empty where they are not known beforehand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
-    /// The proof that the sender owes, so that the host can check it before it calls the plugin
+    /// The proof owed by the sender, so that the host can check it before it calls the plugin
     /// (declarative proof). All demands must be met. Empty where only the plugin can tell;
     /// [`Checked::proof`] comes first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -81,16 +81,16 @@ impl Limits {
     }
 }
 
-/// A JSON Schema as text. A plugin only hands it over, and the code that would build it as a tree
-/// is a tenth of a typical plugin: so `Schema::from(include_str!("settings.schema.json"))` is
-/// better than `Schema::from(serde_json::json!(…))`, which works as well.
+/// A JSON Schema as text. A plugin only hands it over, and the code to build it as a tree is a
+/// tenth of a typical plugin. So `Schema::from(include_str!("settings.schema.json"))` is better
+/// than `Schema::from(serde_json::json!(…))`, which works as well.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Schema(Box<RawValue>);
 
 impl From<String> for Schema {
     /// # Panics
-    /// Where the text is no JSON. That is found by the first caller that asks for the description:
-    /// a test, or the build.
+    /// Where the text is no JSON. The first caller that asks for the description meets it: a test,
+    /// or the build.
     fn from(text: String) -> Self {
         Self(RawValue::from_string(text).expect("a schema is JSON"))
     }
@@ -110,21 +110,22 @@ impl From<serde_json::Value> for Schema {
     }
 }
 
-/// What a plugin says of one source's settings, beyond what their schema can say: the answer of the
-/// optional export `check`. The host asks once for each source, when it loads the configuration.
+/// The plugin's judgement of one source's settings, beyond their schema: the answer of the optional
+/// export `check`. The host asks once for each source, when it loads the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
     /// The mistakes. With any, the configuration is refused.
     #[serde(default)]
     pub mistakes: Vec<Mistake>,
-    /// What is allowed and probably not meant. It is shown, and refuses nothing.
+    /// Warnings of settings that are allowed and probably not meant. They are shown, and refuse
+    /// nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Mistake>,
     /// True if the plugin proves the sender with these settings, where that depends on them;
     /// otherwise [`Description::authenticates`] holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authenticates: Option<bool>,
-    /// The proof that the sender owes with these settings, where that depends on them; otherwise
+    /// The proof owed by the sender with these settings, where it depends on them; otherwise
     /// [`Description::proof`] holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Vec<Demand>>,

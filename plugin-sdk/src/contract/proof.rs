@@ -23,9 +23,9 @@ pub struct Demand {
 pub struct Way {
     /// The way in which the secret proves the sender.
     pub scheme: Scheme,
-    /// The name of the top-level setting that holds the secrets: a text; a list of texts, of which
-    /// any counts (while one is being rotated); or a table from the name of an account or a key to
-    /// either. For [`Scheme::Login`], `{ user, password }` or a list of them.
+    /// The name of the top-level setting that holds the secrets: a text; a list of texts (while one
+    /// is being rotated, each counts); or a table from the name of an account or a key to either.
+    /// For [`Scheme::Login`], `{ user, password }` or a list of them.
     pub secret: String,
 }
 
@@ -58,8 +58,7 @@ impl Demand {
     }
 }
 
-/// The way in which a sender proves itself by a secret that it shares with the operator, or by a
-/// key of its own.
+/// A sender's method of proof: by a secret shared with the operator, or by a key of its own.
 ///
 /// Each scheme can [`verify`](Scheme::verify) a proof and (but for public keys) make one
 /// ([`sign`](Scheme::sign)), so that tests need no recorded secrets; and [`of`](Scheme::of)
@@ -88,8 +87,8 @@ pub enum Scheme {
     Slack,
     /// Stripe's: a header with the time, and an HMAC of the time and the body.
     Stripe,
-    /// That of the Standard Webhooks specification (Svix): headers with an id and the time, and an
-    /// HMAC of them and the body.
+    /// Standard Webhooks' (the specification by Svix): headers with an id and the time, and an HMAC
+    /// of them and the body.
     StandardWebhooks,
     /// Twilio's by the account's auth token: an HMAC of the URL and the form's fields, or of the
     /// URL with the body's hash in it; see [`over_url`](crate::signature::over_url).
@@ -118,8 +117,7 @@ pub struct Signed {
     /// it covers the body, the signature proves no body.
     #[serde(default = "over_body")]
     pub over: String,
-    /// Where the time stands that is signed. With one, a proof is stale after
-    /// [`Signed::tolerance`].
+    /// The place of the signed time. With one, a proof is stale after [`Signed::tolerance`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeIn>,
     /// The largest difference between the sender's clock and the time of receipt, in seconds.

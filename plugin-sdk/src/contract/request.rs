@@ -26,13 +26,13 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body as it was sent: what signatures are over.
     pub body: Body,
-    /// The body for reading, where that is another than the one that was sent: without its
+    /// The body for reading, where it differs from the body as sent: without its
     /// `Content-Encoding`, and as UTF-8. Absent where the body is fit to be read as it is.
     /// [`crate::body::read`] takes the right one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
-    /// The proof of the sender that the host has checked, by the demands that the plugin declared.
-    /// Where it is absent, the plugin checks.
+    /// The proof of the sender, as checked by the host against the plugin's declared demands. Where
+    /// it is absent, the plugin checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proved: Option<Proved>,
     /// The source's settings, already checked against
@@ -44,13 +44,13 @@ pub struct Request {
 /// The proof of the sender that the host has checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proved {
-    /// Where in the settings the secret stands that proved the request: a JSON Pointer (RFC 6901).
+    /// The place of the proving secret in the settings: a JSON Pointer (RFC 6901).
     pub secret: String,
     /// The account or key that this secret is of, where secrets stand in a table by account or key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// What tells the proof from every other: two requests that carry the same proof are one, sent
-    /// again. Absent for a scheme that signs nothing, such as a token.
+    /// The identity of the proof: two requests with the same proof are one, sent again. Absent for
+    /// a scheme that signs nothing, such as a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<ProofIdentity>,
 }

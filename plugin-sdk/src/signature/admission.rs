@@ -9,8 +9,8 @@ use super::{Proof, View};
 const MAX_URL_CHARS: usize = 500;
 
 impl Scheme {
-    /// Lets a request in that was signed with any of the secrets, of which there are several while
-    /// one is rotated.
+    /// Admits a request signed with any of the secrets. There are several while one is being
+    /// rotated.
     ///
     /// # Errors
     /// The rejection for everyone else. It holds no secret.

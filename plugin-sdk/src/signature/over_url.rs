@@ -49,7 +49,7 @@ pub enum NotCovered {
     AnotherBody,
 }
 
-/// What the settings header says: `key=webhooks_sharedkey_…,algorithm=HMAC_SHA256`.
+/// The content of the settings header: `key=webhooks_sharedkey_…,algorithm=HMAC_SHA256`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SharedKey<'a> {
     /// The id of the key; empty where the header names none.
@@ -96,7 +96,7 @@ impl<'a> SharedKey<'a> {
     }
 }
 
-/// The form that a body is. One that does not say what it is counts as one.
+/// Returns the form in a body. A body without a `Content-Type` counts as a form.
 pub fn form<'a>(view: &'a View<'_>) -> Option<Form<'a>> {
     let essence = view
         .header("content-type")
@@ -110,10 +110,10 @@ pub fn form<'a>(view: &'a View<'_>) -> Option<Form<'a>> {
 }
 
 impl<'a> SignedText<'a> {
-    /// What is signed of a request whose body is this form, or no form.
+    /// Returns the signed text of a request with this form as its body, or with another body.
     ///
     /// # Errors
-    /// Where nothing that could be signed would cover the body.
+    /// Where no signed text would cover the body.
     pub fn of(view: &View<'_>, form: Option<&'a Form<'_>>) -> Result<Self, NotCovered> {
         let params = match form {
             Some(form) => params(form)?,
@@ -135,9 +135,9 @@ impl<'a> SignedText<'a> {
         self.signed_url(given, algorithm, secret).is_some()
     }
 
-    /// What tells the proof from every other, where this is the signature that the owner of the
-    /// secret made: the hash of the text that is signed. The same text has many cuts into names and
-    /// values, and one identity.
+    /// Returns the identity of the proof, where the signature is by the owner of the secret: the
+    /// hash of the signed text. The same text has many cuts into names and values, and one
+    /// identity.
     pub fn identity(
         &self,
         given: &str,

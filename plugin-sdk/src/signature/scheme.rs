@@ -1,4 +1,4 @@
-//! The ways in which senders commonly prove who they are.
+//! The common methods of proof of senders.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 

@@ -1,5 +1,5 @@
-//! Signatures in a header, over a text that a template makes of the request; and the vendors' own
-//! that are such.
+//! Signatures in a header, over a text that a template makes of the request. Some vendors' own
+//! schemes are of this kind.
 //!
 //! Sources: GitHub, "Validating webhook deliveries"; Slack, "Verifying requests from Slack";
 //! Stripe, "Resolve webhook signature verification errors"; the Standard Webhooks specification and
@@ -33,7 +33,7 @@ pub const TOLERANCE_SECONDS: i64 = 300;
 const SVIX: [&str; 3] = ["svix-signature", "svix-id", "svix-timestamp"];
 const STANDARD_WEBHOOKS: [&str; 3] = ["webhook-signature", "webhook-id", "webhook-timestamp"];
 
-/// The header that shows that a request is signed by a vendor's own scheme.
+/// The headers by which a vendor's own scheme is recognised.
 pub(super) const MARKS: [(&str, Scheme); 4] = [
     ("x-slack-signature", Scheme::Slack),
     ("stripe-signature", Scheme::Stripe),
@@ -272,8 +272,8 @@ fn is_plausible(signed: &Signed, given: &str) -> bool {
     }
 }
 
-/// The signatures in a header: what stands behind each prefix that begins the header or follows a
-/// comma, a semicolon or a space, up to the next of these.
+/// Returns the signatures in a header: each begins behind a prefix at the start or after a comma, a
+/// semicolon or a space, and ends before the next of these.
 fn signatures<'a>(header: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     const SEPARATORS: [char; 4] = [',', ';', ' ', '\t'];
     let mut rest = Some(header);
@@ -370,8 +370,8 @@ fn text<'a>(
 }
 
 impl Signed {
-    /// What is wrong with this signature's template, for a plugin's `check`: a place that does not
-    /// exist, a time that is found nowhere, a body that is not covered.
+    /// Returns the flaw of this signature's template, for a plugin's `check`: an unknown place, a
+    /// missing time, a body that is not covered.
     pub fn flaw(&self) -> Option<String> {
         let mut covers_body = false;
         for piece in pieces(&self.over) {

@@ -1,9 +1,9 @@
-//! Twilio's schemes, with the secrets of a source: which of them may have signed, and why a request
-//! is refused.
+//! Twilio's schemes, with the secrets of a source: the possible signers, and the reasons to reject
+//! a request.
 //!
-//! The sender reads one answer for an account that is unknown and a signature that is wrong, so
-//! that a stranger learns nothing of the accounts; only the operator's log says which it was. No
-//! word here holds a secret.
+//! The sender reads one answer for an unknown account and a wrong signature, so a stranger learns
+//! nothing of the accounts; only the operator's log tells the two apart. No word here holds a
+//! secret.
 
 use crate::contract::{Algorithm, Proved, Rejection, RejectionKind, Scheme};
 use crate::text::line;

@@ -65,8 +65,8 @@ impl fmt::Debug for Verifier {
 /// settings once.
 ///
 /// # Errors
-/// The rejection that sender and operator read. Its `reason` is the same for an account that is
-/// unknown and a signature that is wrong; its `help`, which only the operator sees, says which.
+/// The rejection that sender and operator read. Its `reason` is the same for an unknown account and
+/// a wrong signature; its `help`, which only the operator sees, tells them apart.
 pub fn verify(
     demands: &[Demand],
     settings: &str,
@@ -153,7 +153,8 @@ impl Verifier {
     }
 }
 
-/// How much a refusal says: a way that the sender did not choose says nothing of one that it did.
+/// The rank of a refusal by its value as advice: the refusal of a method not chosen by the sender
+/// is worth nothing beside that of the chosen one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     /// The request is proved in another way.

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use crate::contract::Request;
 use crate::form::Form;
 
-/// What a proof is over, borrowed: the host checks a request before it makes one of the contract's.
+/// The parts of a request that a proof is over, borrowed: the host checks them before it makes a
+/// request of the contract.
 #[derive(Debug, Clone)]
 pub struct View<'a> {
     /// See [`Request`]; so for all fields.
@@ -56,7 +57,7 @@ impl View<'_> {
         crate::request::query(self.url)
     }
 
-    /// What follows the scheme in `Authorization`, where it is of this scheme.
+    /// Returns the credentials of this scheme in `Authorization`.
     pub(super) fn credentials(&self, scheme: &str) -> Option<&str> {
         let (given, credentials) = self.header("authorization")?.trim().split_once(' ')?;
         given

@@ -63,7 +63,7 @@ struct Parts {
     offset: Option<i32>,
 }
 
-/// Reads a time of which nothing remains that is not understood.
+/// Reads a time. It fails where any part of the text is not understood.
 pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
     if text.len() > MAX_BYTES || !text.is_ascii() {
         return None;

@@ -1,5 +1,4 @@
-//! All that the sender said of an alert, as JSON: the member to the letter, and what is known of
-//! its group.
+//! The details of an alert, as JSON: the member to the letter, and the known parts of its group.
 
 use plugin_sdk::json::Object;
 use serde::Serialize;

@@ -1,9 +1,9 @@
 //! The identity of a member of a notification.
 //!
 //! Alertmanager repeats a whole group whenever anything in it changes, and every `repeat_interval`.
-//! So the same firing comes many times: what stays the same is the fingerprint (a hash of the
-//! labels), which is the key, and the time when it began. Where repeats are to be dropped, these
-//! two are the event; otherwise the time of receipt belongs to it.
+//! So the same firing comes many times. Two parts of it stay the same: the fingerprint (a hash of
+//! the labels), which is the key, and the start time. Where repeats are to be dropped, these two
+//! are the event; otherwise the time of receipt belongs to it.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,11 @@
 //! The webhook of Prometheus Alertmanager, version 4: one alert for every alert in a notification.
 //!
 //! Grafana's contact points, Mimir and Loki send the same structure with fields more or fewer. The
-//! path of a notification: [`proof`] tells who sent it, [`notification`] reads it, [`member`] puts
-//! one alert of it together ([`identity`] says which event it is, [`words`] what a person reads,
-//! [`details`] holds all of it). What the sender left out is an alert of its own ([`left_out`]),
-//! what is no notification is carried whole ([`strange`]), and [`room`] keeps the largest one
-//! within the limit on an answer.
+//! path of a notification: [`proof`] authenticates the sender, [`notification`] reads it, and
+//! [`member`] puts one alert of it together: [`identity`] names the event, [`words`] writes for a
+//! person, [`details`] holds everything. Members cut by the sender make an alert of their own
+//! ([`left_out`]), a body of another kind is carried whole ([`strange`]), and [`room`] keeps the
+//! largest answer within its limit.
 
 mod details;
 mod identity;

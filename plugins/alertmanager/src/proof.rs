@@ -1,6 +1,6 @@
 //! The proof of the sender. Alertmanager and Grafana sign nothing, but can show a token or a login.
 //!
-//! No word here holds what was shown or what would have been right.
+//! No word here holds the shown secret or the right one.
 
 use plugin_sdk::contract::{Rejection, RejectionKind, Request, Scheme};
 use plugin_sdk::signature::{Proof, basic, bearer};

@@ -1,9 +1,9 @@
 //! A storm of alerts in one notification, kept within the host's limit on an answer.
 //!
 //! An answer says most things twice (labels and message beside the whole member), so a notification
-//! of some hundreds of alerts can make one that the host refuses; then nobody is paged, in the very
-//! moment that matters. So what is too large loses what is worth least first. Nothing is lost for
-//! good: the host keeps the request.
+//! of some hundreds of alerts can exceed the limit. The host would refuse the answer, and no page
+//! would go out in the very moment that matters. So an answer that is too large loses its least
+//! valuable parts first. Nothing is lost for good: the host keeps the request.
 
 use plugin_sdk::contract::Alert;
 

@@ -19,10 +19,10 @@ pub struct Settings {
     /// The label that tells how urgent an alert is.
     #[serde(default = "severity_label")]
     pub severity_label: String,
-    /// Priorities by that label's values, before the words that everybody knows.
+    /// Priorities by that label's values, before the commonly known words.
     #[serde(default)]
     pub severity: Priorities,
-    /// The priority where that label is absent, or has a word that is not known.
+    /// The priority where that label is absent, or has an unknown word.
     #[serde(default)]
     pub default_priority: Option<Priority>,
     /// The fate of a firing that is told again.
@@ -34,10 +34,10 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Repeats {
-    /// It is a duplicate.
+    /// A duplicate.
     Drop,
-    /// It is an event of its own, for the same alert: what looks like a repeat may be a firing that
-    /// was resolved by a timeout meanwhile.
+    /// An event of its own, for the same alert: an apparent repeat may be a new firing after a
+    /// resolve by timeout.
     #[default]
     Send,
 }

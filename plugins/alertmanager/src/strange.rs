@@ -27,7 +27,7 @@ pub fn alert(request: &Request, text: &str, priority: Priority) -> Alert {
     }
 }
 
-/// The alert that a body is which cannot be read: it may be any alert, cut off.
+/// The alert of an unreadable body: it may be any alert, cut off.
 pub fn unreadable(request: &Request, why: &Unreadable, priority: Priority) -> Alert {
     Alert {
         event_id: event_id(request),

@@ -15,7 +15,7 @@ const MAX_URL_CHARS: usize = 2_000;
 /// Lines of a description. Templates put whole tables into it.
 const MAX_DESCRIPTION_LINES: usize = 30;
 
-/// Labels that tell what an alert is about, the most telling first. `rulename` is Grafana's, whose
+/// Labels that name the subject of an alert, the most telling first. `rulename` is Grafana's, whose
 /// rules all share the name `DatasourceNoData` while they find no data.
 pub const PLACES: [&str; 10] = [
     "rulename",
@@ -64,7 +64,7 @@ impl Words<'_, '_> {
         })
     }
 
-    /// The message: all else that helps, apart from what the title says already.
+    /// The message: everything helpful, apart from the title's own words.
     pub fn message(&self, title: &str) -> Option<String> {
         let mut message = String::with_capacity(1024);
         let mut say = |name: &str, text: &str, max_chars: usize| {

@@ -46,7 +46,8 @@ pub fn labels() -> Vec<String> {
         .collect()
 }
 
-/// The alert of a firing; before it, where wanted, what closes that of the firing before.
+/// Returns the alert of a firing; before it, where wanted, the resolve of the previous firing's
+/// alert.
 pub fn from_firing(
     request: &Request,
     fields: &Fields,
@@ -223,7 +224,7 @@ impl Firing<'_> {
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
-    /// A field that can be an id: what was cut would be another one.
+    /// A field that can be an id. It is not cut: a cut id would be another one.
     fn short(&self, name: &str) -> Option<String> {
         self.fields
             .get(name)

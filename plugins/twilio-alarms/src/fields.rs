@@ -9,7 +9,7 @@ use plugin_sdk::json::{self, Object};
 use plugin_sdk::signature::sha256;
 use serde_json::value::RawValue;
 
-/// What a request says.
+/// The fields of a request.
 pub struct Fields {
     /// Each name once; white space around a value is gone, and blank values with it.
     fields: Vec<(String, String)>,
@@ -101,18 +101,18 @@ impl Fields {
         self.details.clone()
     }
 
-    /// What stands for a request without an id of its own: the SHA-256 of the body and of all
-    /// fields, in hex.
+    /// The id of a request without one of its own: the SHA-256 of the body and of all fields, in
+    /// hex.
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
-    /// Whether the request says nothing.
+    /// Returns whether the request says nothing.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
 
-    /// Why there is nothing of an alarm in the request.
+    /// Returns the reason why the request holds nothing of an alarm.
     pub fn unreadable(&self) -> Option<&Unreadable> {
         self.unreadable.as_ref()
     }

@@ -31,21 +31,21 @@ pub struct Settings {
     shared_keys: Option<Box<RawValue>>,
     basic: Option<Box<RawValue>>,
     bearer_token: Option<Box<RawValue>>,
-    /// How old the time of a firing may be.
+    /// The greatest age of a firing's time.
     max_age: Option<MaxAge>,
-    /// What another firing does to the alert of the one before.
+    /// The effect of another firing on the alert of the one before.
     #[serde(default)]
     again: Again,
 }
 
-/// What happens when an alarm fires whose last alert is still open.
+/// The effect of a firing on the last alert of its alarm, where that is still open.
 #[derive(Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Again {
-    /// It adds to the open alert, which pages nobody again.
+    /// Adds to the open alert, without another page.
     Update,
-    /// It closes the open alert and opens another: one that somebody left open last week must not
-    /// swallow today's page.
+    /// Closes the open alert and opens another: an alert left open last week must not swallow
+    /// today's page.
     #[default]
     Reopen,
 }

@@ -34,8 +34,7 @@ pub const LABELS: [&str; 9] = [
     "http_status",
 ];
 
-/// An event whose signature is right: its body, its form, and what tells its proof from every
-/// other.
+/// Returns the alert of an authentic event, from its body, its form, and the identity of its proof.
 pub fn from_event(body: &[u8], form: &Form<'_>, proof: Option<&ProofIdentity>) -> Alert {
     let event = Event::read(body, form);
     let mut alert = Alert::new(
@@ -135,7 +134,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// What happened: the event's own words, or else the name of the code.
+    /// The event in words: its own, or else the name of the code.
     fn words(&self) -> Option<&str> {
         self.payload.message.as_deref().or(self.code_name())
     }

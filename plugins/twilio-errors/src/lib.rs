@@ -1,8 +1,8 @@
 //! Twilio's Debugger webhook: one alert for every error or warning.
 //!
 //! Twilio posts a form of seven fields, signed with the account's auth token. The path of an event:
-//! [`twilio_webhooks::signature`] proves who sent it, [`payload`] reads what happened, and
-//! [`alert`] puts it together, with the whole Payload in its details.
+//! [`twilio_webhooks::signature`] proves its sender, [`payload`] reads it, and [`alert`] makes the
+//! alert, with the whole Payload in its details.
 
 mod alert;
 mod payload;
@@ -25,7 +25,7 @@ export!(TwilioErrors);
 /// reads the rest.
 #[derive(serde::Deserialize)]
 pub struct Settings {
-    /// How old a signed time may be.
+    /// The greatest age of a signed time.
     max_age: Option<MaxAge>,
 }
 
@@ -83,7 +83,7 @@ fn read(request: &Request, settings: Settings) -> Result<Answer, Rejection> {
     Ok(Answer::alert(alert).proved_by(proof))
 }
 
-/// Whether there is a field of an event in a form, or nothing at all.
+/// Returns whether a form has any field of an event.
 fn says_anything(form: &Form<'_>) -> bool {
     form.fields().is_empty()
         || ["Sid", "Level", "Payload", "AccountSid", "Timestamp"]
@@ -91,7 +91,7 @@ fn says_anything(form: &Form<'_>) -> bool {
             .any(|name| form.get(name).is_some())
 }
 
-/// What Twilio signed and what is no event.
+/// Makes the alert of a signed request that is no event.
 fn not_an_event(request: &Request, bytes: &[u8], proof: Option<&ProofIdentity>) -> Alert {
     let no_event = || Unreadable {
         reason: "not a form with an event".to_owned(),

@@ -1,21 +1,21 @@
-//! The field `Payload` of Twilio's Debugger webhook: a JSON **text** that tells what happened.
+//! The field `Payload` of Twilio's Debugger webhook: a JSON **text** that describes the event.
 //!
 //! Twilio documents `resource_sid`, `service_sid`, `error_code`, `more_info` and `webhook`.
-//! Captured ones show that all of them may be absent, that `error_code` is a string of digits, that
-//! `more_info` spells its message `Msg` or `msg`, and that `webhook.response.status_code` is null
-//! even where the response was a 502: the real one is `more_info.httpResponse`.
+//! Captured ones show more: all of them may be absent, `error_code` is a string of digits,
+//! `more_info` spells its message `Msg` or `msg`, and `webhook.response.status_code` is null even
+//! where the response was a 502. The real status is `more_info.httpResponse`.
 
 use plugin_sdk::body;
 use plugin_sdk::contract::Unreadable;
 use plugin_sdk::json::{self, Object};
 use serde_json::value::RawValue;
 
-/// What a Payload says, as far as it says it. Every text is as sent, and may be long.
+/// The known parts of a Payload. Every text is as sent, and may be long.
 #[derive(Debug, Default)]
 pub struct Payload {
     /// The error code, mostly digits.
     pub error_code: Option<String>,
-    /// What happened, in Twilio's words or those of the failing server.
+    /// The event, in Twilio's words or those of the failing server.
     pub message: Option<String>,
     /// The SID of the call, message, … that it happened to.
     pub resource_sid: Option<String>,
@@ -29,7 +29,7 @@ pub struct Payload {
     pub url: Option<String>,
     /// The method of that webhook.
     pub method: Option<String>,
-    /// Why it could not be read, where it was no JSON.
+    /// The reason why it could not be read, where it was no JSON.
     pub unreadable: Option<Unreadable>,
 }
 

@@ -1,5 +1,5 @@
-//! Twilio's shared keys, by vectors that the vendor's own library made, and what stands beside the
-//! signature.
+//! Twilio's shared keys, by vectors from the vendor's own library, and the other parts of a signed
+//! request.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 

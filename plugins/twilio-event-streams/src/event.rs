@@ -45,10 +45,10 @@ pub fn labels() -> Vec<String> {
         .collect()
 }
 
-/// What an event comes to.
+/// The result of reading an event.
 pub enum Reading {
     Alert(Box<Alert>),
-    /// Why it is none.
+    /// The reason why it makes no alert.
     Ignored(String),
 }
 

@@ -26,9 +26,9 @@ export!(TwilioEventStreams);
 /// reads the rest.
 #[derive(serde::Deserialize)]
 pub struct Settings {
-    /// How old the newest event of a request may be.
+    /// The greatest age of a request's newest event.
     max_age: Option<MaxAge>,
-    /// What is below is ignored.
+    /// The lowest level of an alert; events below it are ignored.
     #[serde(default)]
     least_level: Level,
 }
@@ -156,7 +156,7 @@ fn read(
     })
 }
 
-/// What Twilio signed and what holds no event.
+/// Makes the alert of a signed request without an event.
 fn unreadable(
     request: &Request,
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! What Twilio's error codes are called: 1,953 of them, as published up to May 2023
+//! The names of Twilio's error codes: 1,953 of them, as published up to May 2023
 //! (`data/error-codes.tsv`).
 //!
 //! Newer codes exist, so an unknown one is nothing special.
@@ -8,7 +8,7 @@ include!(concat!(env!("OUT_DIR"), "/table.rs"));
 /// A code of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Code {
-    /// What it is called, such as `HTTP retrieval failure`.
+    /// Its name, such as `HTTP retrieval failure`.
     pub name: String,
     /// The product it belongs to, such as `Programmable Voice`; `None` where the table names none.
     pub product: Option<&'static str>,
@@ -50,7 +50,7 @@ fn name(row: usize) -> String {
 /// Pieces one after the other, each behind its length.
 struct Sequence {
     bytes: &'static [u8],
-    /// Where every [`STRIDE`]th piece begins.
+    /// The start of every [`STRIDE`]th piece.
     starts: &'static [u16],
 }
 

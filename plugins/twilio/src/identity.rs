@@ -1,18 +1,18 @@
-//! Ids that hold against recorded requests: they come from what is proved.
+//! Ids that hold against recorded requests: they come from the signed text.
 //!
 //! Twilio signs names and values without anything between them, so one signature fits every body
-//! that is cut elsewhere. What is the same in all of them is the signed text: its hash is the id of
-//! whatever has no id of its own.
+//! that is cut elsewhere. The signed text is the same in all of them: its hash is the id of a
+//! request without one of its own.
 
 use plugin_sdk::contract::{Alert, ProofIdentity, Proved};
 use plugin_sdk::signature::sha256;
 
-/// Whether this is the Sid of an event of the Debugger's: `NO` and 32 hex digits.
+/// Returns whether this is the Sid of a Debugger event: `NO` and 32 hex digits.
 pub fn is_event_sid(text: &str) -> bool {
     is_sid(text, "NO")
 }
 
-/// Whether this is a Sid of this kind: two letters, and 32 hex digits.
+/// Returns whether this is a Sid of this kind: two letters, and 32 hex digits.
 pub fn is_sid(text: &str, kind: &str) -> bool {
     let digits = text.strip_prefix(kind);
     digits.is_some_and(|digits| {
@@ -28,11 +28,10 @@ pub fn of(proof: Option<&ProofIdentity>, body: &[u8]) -> String {
     )
 }
 
-/// Binds an alert to the account whose own key proved it, where keys are set by account: its id and
-/// its key get the account in front unless the alert is the account's own word for word
-/// (`claimed`), so that one account's requests neither repeat nor close another's alerts. The label
-/// `account_sid` is the account that is proved; what the request claims besides is
-/// `claimed_account_sid`.
+/// Binds an alert to the account whose own key proved it, where keys are set by account. Its id and
+/// its key get the account in front, unless the request claims this very account (`claimed`). So
+/// one account's requests neither repeat nor close another's alerts. The label `account_sid` is the
+/// proved account; another one claimed by the request is `claimed_account_sid`.
 pub fn bind(alert: &mut Alert, proved: Option<&Proved>, claimed: Option<&str>) {
     let Some(account) = proved
         .and_then(|proved| proved.account.as_deref())
@@ -56,7 +55,7 @@ pub fn bind(alert: &mut Alert, proved: Option<&Proved>, claimed: Option<&str>) {
 }
 
 /// Binds an alert's id and key to the account whose own key proved it, whatever it claims: for ids
-/// that others may know.
+/// known to others.
 pub fn bind_always(alert: &mut Alert, proved: Option<&Proved>, claimed: Option<&str>) {
     bind(alert, proved, claimed);
     let account = proved

@@ -1,4 +1,4 @@
-//! What Twilio's levels mean: an ERROR is HIGH, a WARNING is MEDIUM, and anything else is LOW.
+//! The meaning of Twilio's levels: an ERROR is HIGH, a WARNING is MEDIUM, and anything else is LOW.
 
 use plugin_sdk::contract::Priority;
 

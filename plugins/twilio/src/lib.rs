@@ -1,8 +1,8 @@
-//! What the plugins for Twilio's webhooks have in common.
+//! The common parts of the plugins for Twilio's webhooks.
 //!
-//! [`signature`] proves that an account of the operator's sent a request, by the keys in the
-//! [`settings`], and [`identity`] names what is proved; [`rejection`] says why not; [`codes`] knows
-//! what an error code is called, [`pages`] where to read more, and [`level`] how urgent it is.
+//! [`signature`] proves a request to be from an account of the operator's, by the keys in the
+//! [`settings`], and [`identity`] makes ids of the proof; [`rejection`] says why not; [`codes`] has
+//! the names of error codes, [`pages`] where to read more, and [`level`] how urgent it is.
 
 pub mod codes;
 pub mod identity;

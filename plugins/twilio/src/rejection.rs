@@ -1,4 +1,4 @@
-//! Why a request is not taken, beyond what its proof says.
+//! The rejections of a request, beyond those of its proof.
 
 use plugin_sdk::contract::{Rejection, RejectionKind};
 use plugin_sdk::text::line;

@@ -1,12 +1,12 @@
-//! The settings that every plugin for Twilio has: whose keys sign, what is demanded beside, and how
-//! old a request may be.
+//! The settings of every plugin for Twilio: the signing keys, further demands, and the greatest age
+//! of a request.
 
 use plugin_sdk::contract::{Rejection, Request};
 use plugin_sdk::time;
 
 use crate::rejection;
 
-/// How old a signed time may be, as `10m`.
+/// The greatest age of a signed time, as `10m`.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(transparent)]
 pub struct MaxAge(String);
@@ -25,8 +25,8 @@ impl MaxAge {
         number.parse::<i64>().ok()?.checked_mul(unit)
     }
 
-    /// Lets a request in whose signed time is no older. One without a time that can be read is
-    /// refused as well: a recorded request can be cut so that its time is no longer found.
+    /// Lets a request in whose signed time is no older. One without a readable time is refused as
+    /// well: a recorded request can be cut in a way that hides its time.
     ///
     /// # Errors
     /// The rejection that sender and operator read.
@@ -46,8 +46,8 @@ impl MaxAge {
     }
 }
 
-/// A plugin's schema, with the properties that all have in place of `{twilio}`. What they bound,
-/// bounds the work that a forged signature can cause. `more` ends the description of `auth_token`.
+/// A plugin's schema, with the properties that all have in place of `{twilio}`. Their limits bound
+/// the work of a forged signature. `more` ends the description of `auth_token`.
 pub fn settings_schema(schema: &str, more: &str) -> String {
     let properties = include_str!("settings.schema.json").replace("{more}", more);
     // The braces around them make the file JSON by itself.

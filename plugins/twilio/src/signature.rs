@@ -1,10 +1,10 @@
-//! The proof that Twilio sent a request, declared so that the host can check it:
+//! The proof of Twilio as the sender, declared so that the host can check it:
 //! [`plugin_sdk::signature`] has the rules.
 
 use plugin_sdk::contract::{Demand, Proved, Rejection, Request, Scheme, Way};
 use plugin_sdk::signature;
 
-/// What a request must carry: Twilio's signature, by an auth token or a shared key; and beside it,
+/// The demands on a request: Twilio's signature, by an auth token or a shared key, and beside it,
 /// where the settings ask for it, the login or token that Twilio was told to show.
 pub fn demands() -> Vec<Demand> {
     vec![
@@ -26,8 +26,8 @@ pub fn secrets() -> Vec<String> {
         .to_vec()
 }
 
-/// What proves a request: the host's word, or else the same check made here. `None` where the
-/// settings demand nothing.
+/// Returns the proof of a request: the host's, or else that of the same check made here. `None`
+/// where the settings demand nothing.
 ///
 /// # Errors
 /// The rejection that sender and operator read.

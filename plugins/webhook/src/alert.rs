@@ -14,9 +14,9 @@ use crate::labels;
 use crate::scope::Scope;
 use crate::tree::Node;
 
-/// The bytes that the messages, links, labels and long titles of an answer may take together, where
-/// it holds so many alerts with details of so many bytes in all: then it stays within the 1 MiB
-/// that the host takes. What comes later goes without.
+/// Returns the bytes for the messages, links, labels and long titles of an answer of so many
+/// alerts, with details of so many bytes in all. So the answer stays within the host's limit of 1
+/// MiB; parts beyond it are left out.
 pub fn room(alerts: usize, details: usize) -> usize {
     /// Names and punctuation, a time, an order, a short title, a key and an id: what every alert
     /// may have.
@@ -60,7 +60,7 @@ const MAX_NOTES: usize = 16;
 /// A note beside its texts.
 const NOTE_BYTES: usize = "{\"kind\":\"unreadable_time\",\"field\":\"\",\"found\":\"\"},".len();
 
-/// The priority of a word that nobody knows: it must never rank below one that is known.
+/// The priority of an unknown word: it must never rank below a known one.
 const UNKNOWN_PRIORITY: Priority = Priority::Critical;
 
 /// The likely places of the words of an undescribed sender.
@@ -248,7 +248,7 @@ pub fn of_the_rest(request: &Request, body: &[u8], rest: &[Node<'_>]) -> Alert {
     alert
 }
 
-/// One alert for the events that the sender says it left out: they may be as urgent as the most
+/// One alert for the events left out by the sender, as it says: they may be as urgent as the most
 /// urgent one that came.
 pub fn of_the_left_out(request: &Request, count: u64, priority: Priority) -> Alert {
     let key = format!("left-out/{}", request.source);
@@ -271,7 +271,7 @@ pub fn of_the_left_out(request: &Request, count: u64, priority: Priority) -> Ale
     }
 }
 
-/// The title that the settings make, or the best words that there are.
+/// The title by the settings, or else the best words of the event.
 fn title<'a>(event: &Event<'a, '_>, choice: Option<Choice<'a, '_>>) -> String {
     let scope = &event.scope;
     let given = choice

@@ -1,21 +1,20 @@
 //! The question that a sender asks before it sends anything: whether the address is the operator's.
 //!
-//! The setting `challenge` names the sender. A challenge carries no event, and its answer says
-//! nothing that the sender does not know: it is the sender's own text, or a text that only the
-//! owner of the secret can make. So it is answered before the sender has proved itself, which most
-//! cannot do in this request.
+//! The setting `challenge` names the sender. A challenge carries no event, and its answer tells the
+//! sender nothing new: it is the sender's own text, or a text that only the owner of the secret can
+//! make. So it is answered before the sender has proved itself, which most cannot do in this
+//! request.
 
 use plugin_sdk::challenge;
 use plugin_sdk::contract::{Answer, Request};
 
 use crate::tree::Node;
 
-/// Senders whose challenge is answered with a text that only the owner of a secret can make, or
-/// only to one that shows it.
+/// Senders whose challenge needs the secret: the answer is made with it, or goes only to a sender
+/// that shows it.
 const WITH_SECRET: [&str; 4] = ["meta", "netdata", "twitter", "zoom"];
 
-/// The answer to a request that is a challenge of the sender that the settings name; `None` for any
-/// other request.
+/// Returns the answer to a challenge of the sender in the settings; `None` for any other request.
 pub fn answer(settings: &Node<'_>, request: &Request) -> Option<Answer> {
     let name = settings.get("challenge")?.string()?;
     let secret = || {

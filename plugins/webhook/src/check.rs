@@ -98,7 +98,7 @@ pub fn warnings(settings: &Node<'_>) -> Vec<Mistake> {
     warnings
 }
 
-/// The fault of a text that is neither a place nor a template, and what would be right.
+/// The fault of a text that is neither a place nor a template, and its remedy.
 type Fault = Option<(String, String)>;
 
 /// The judge of a text that is the same for every event.
@@ -408,7 +408,8 @@ impl Check {
         }
     }
 
-    /// What the sender proves itself with is in no alert, and no reason to ignore one.
+    /// Refuses a mapping that reads the sender's credential: it is in no alert, and no reason to
+    /// ignore one.
     fn credential(&mut self, path: &str, places: &[Place<'_>]) {
         let Some(shown) = self.shown.as_deref() else {
             return;

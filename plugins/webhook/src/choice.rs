@@ -1,5 +1,5 @@
-//! A setting that may be one source, several of which the first that yields something counts, or a
-//! table of values.
+//! A setting of one source, of several in order (the first with a value counts), or of a table of
+//! values.
 
 use std::borrow::Cow;
 

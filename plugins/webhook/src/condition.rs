@@ -24,9 +24,9 @@ pub const NUMERIC: [(&str, Compares); 4] = [
     ("at_most", |found, bound| found <= bound),
 ];
 
-/// Returns why a condition holds, if it does: where all that it says is true. Nothing but
-/// `present = false` is true of what is empty: a body that was cut off must not be ignored for what
-/// it lacks.
+/// Returns why a condition holds, if it does: where all that it says is true. Only `present =
+/// false` is true of an empty value: a body that was cut off must not be ignored for its missing
+/// parts.
 pub fn holds(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     nested(condition, scope, 0)
 }

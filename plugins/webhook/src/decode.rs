@@ -20,8 +20,8 @@ pub fn all<'a>(json: Cow<'a, str>, places: Option<&Node<'_>>) -> Cow<'a, str> {
     json
 }
 
-/// The whole with the JSON that the text at `pointer` holds in place of that text; `None` where it
-/// holds none.
+/// Returns the whole, with the text at `pointer` replaced by the JSON in it; `None` where it holds
+/// none.
 fn decoded(json: &str, pointer: &str) -> Option<String> {
     let whole = Node::read(json)?;
     let packed = whole

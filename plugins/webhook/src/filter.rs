@@ -1,5 +1,4 @@
-//! Filters: what a setting makes of what stands at a place, as in
-//! `/tags | split "," | item 0 | lower`.
+//! Filters: they change the value at a place, as in `/tags | split "," | item 0 | lower`.
 //!
 //! Nothing in, nothing out, but for `default`: so `{/disk | prefix " on "}` leaves out the words
 //! with the value.
@@ -20,7 +19,7 @@ const MAX_REGEX_BYTES: usize = 32 * 1024;
 /// its status.
 const FREE_MATCHED_BYTES: usize = 256;
 
-/// The number of times that the bytes of a matched text count against what a request may read.
+/// The factor by which the bytes of a matched text count against a request's reading limit.
 const MATCHING_COSTS: usize = 16;
 
 /// A list is joined and searched up to here.
@@ -39,8 +38,8 @@ pub enum Filter<'s> {
     Join(Cow<'s, str>),
     /// The item of this number; negative ones count from the end.
     Item(i32),
-    /// The first group of this regular expression, or all that it matches; of a list, in the first
-    /// item that matches.
+    /// The first group of this regular expression, or its whole match; of a list, in the first
+    /// matching item.
     Match(Cow<'s, str>),
     /// This text where there is nothing.
     Default(Cow<'s, str>),
@@ -118,7 +117,7 @@ impl<'s> Filter<'s> {
         Ok((filter, after))
     }
 
-    /// The fault that shows only when the filter is used: a pattern that is none.
+    /// The fault that shows only when the filter is used: an invalid pattern.
     pub fn fault(&self) -> Option<NoFilter<'s>> {
         let Self::Match(pattern) = self else {
             return None;

@@ -1,8 +1,8 @@
 //! The identity of an event, where its mapping names no id.
 //!
-//! An id is a hash over everything that the alert was made from: the event as it was sent, what the
-//! mapping reads beside it (headers, query parameters, and outside of the list that `each` names),
-//! and the alert that came of it. Two requests that differ in any of it never share an id.
+//! An id is a hash over the alert and everything that it was made from: the event as sent, and the
+//! other parts read by the mapping (headers, query parameters, and those outside the list of
+//! `each`). Two requests that differ in any of it never share an id.
 //!
 //! The same request again is either the sender's second attempt or the same thing happening once
 //! more, and no body tells which. [`Repeats`] decides it: by the setting, or else by what is known
@@ -24,11 +24,11 @@ const APART: [&str; 4] = ["sender", "secret", "challenge", "challenge_secret"];
 /// The fate of the same event sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Repeats {
-    /// It is a duplicate for as long as the gateway remembers the first.
+    /// A duplicate for as long as the gateway remembers the first.
     Drop,
-    /// It is an event of its own; where it has a key, it only updates the alert while that is open.
+    /// An event of its own; where it has a key, it only updates the alert while that is open.
     Send,
-    /// It is a duplicate within [`attempt::SECONDS`], and afterwards an event of its own.
+    /// A duplicate within [`attempt::SECONDS`], and afterwards an event of its own.
     DropForAWhile,
 }
 

@@ -1,12 +1,12 @@
 //! Any JSON or form webhook, mapped to alerts by the source's settings alone: no code.
 //!
 //! The path of a request: [`challenge`] answers the sender's question before it sends anything,
-//! [`sender`] proves who sent it, the SDK makes one JSON text of the body ([`decode`] unpacks JSON
-//! within), and [`tree`] reads of it only what is asked for. The settings ask in one small
-//! language, [`place`]: `/labels/severity` is a value, and `{/labels/severity}` stands for it in a
-//! [`template`], through each [`filter`] behind it; [`scope`] answers. [`choice`] adds alternatives
-//! and a table of values, [`condition`] tells what needs nobody, [`labels`] gathers labels, and
-//! [`alert`] puts it together, once for each member of a list where the settings say so
+//! [`sender`] authenticates the request, the SDK makes one JSON text of the body ([`decode`]
+//! unpacks JSON within), and [`tree`] reads only the wanted parts of it. The settings ask in one
+//! small language, [`place`]: `/labels/severity` is a value, and `{/labels/severity}` stands for it
+//! in a [`template`], through each [`filter`] behind it; [`scope`] answers. [`choice`] adds
+//! alternatives and a table of values, [`condition`] tells what needs nobody, [`labels`] gathers
+//! labels, and [`alert`] puts it together, once for each member of a list where the settings say so
 //! ([`members`]). [`identity`] says which event it is. [`check`] finds at the start what is wrong
 //! with a mapping.
 //!

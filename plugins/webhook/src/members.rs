@@ -90,8 +90,8 @@ pub fn read(request: &Request, settings: &Node<'_>, proof: Option<&ProofIdentity
     })
 }
 
-/// An alert of each member that is not ignored, and of those that the sender or the host's limit
-/// leave out; or why there is none.
+/// Returns an alert for each member, except ignored ones, and one for members left out by the
+/// sender or the host's limit; or the reason why there is none.
 fn of_members<'a, 'j>(
     members: &'a [Node<'j>],
     whole: Scope<'a, 'j>,

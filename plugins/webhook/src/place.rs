@@ -19,14 +19,14 @@ pub enum Place<'s> {
     Method,
     /// The name of the source.
     Source,
-    /// When the gateway received the request.
+    /// The time at which the gateway received the request.
     ReceivedAt,
 }
 
 /// The reason why a text names no place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoPlace<'s> {
-    /// It begins with neither `/` nor `$`.
+    /// A text that begins with neither `/` nor `$`.
     Start(&'s str),
     /// `$` and a name that means nothing.
     Unknown(&'s str),

@@ -28,9 +28,9 @@ pub struct Scope<'a, 'j> {
 /// The record of reads of a request.
 #[derive(Debug)]
 pub struct Asked {
-    /// The bytes of text that may still be read: a list of many members, each of which asks for
-    /// much of the whole body, would be read until the gateway stops it. What is read after that is
-    /// empty.
+    /// The bytes of text that may still be read; any place read after that is empty. Without it, a
+    /// list of many members, each with large parts of the whole body, would be read until the
+    /// gateway stops the call.
     pub unread: Cell<usize>,
     /// The places that held nothing, since it was last emptied.
     pub missing: RefCell<Vec<String>>,

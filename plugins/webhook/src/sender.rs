@@ -14,8 +14,8 @@ use crate::tree::Node;
 /// The setting that holds the secrets.
 pub const SECRET: &str = "secret";
 
-/// Returns the proof of a request that carries what the setting `sender` demands; `None` where that
-/// covers no body.
+/// Returns the proof of a request that meets the setting `sender`; `None` where that covers no
+/// body.
 ///
 /// # Errors
 /// The rejection of every other request.
@@ -71,7 +71,7 @@ fn is_signature(scheme: &Scheme) -> bool {
     )
 }
 
-/// The fault of the signature that a table describes: where, and what.
+/// Returns the fault of a table's signature, and its place.
 pub fn flaw(sender: &Node<'_>) -> Option<String> {
     match scheme(sender)? {
         Scheme::Signed(signed) => signed.flaw(),

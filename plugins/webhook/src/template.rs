@@ -24,7 +24,7 @@ pub enum Item<'s> {
     Ask(Ask<'s>),
 }
 
-/// A place, and the filters that what stands there goes through.
+/// A place, and the filters for its value.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ask<'s> {
     /// The place.

@@ -1,5 +1,5 @@
-//! The examples are what operators start from: their settings are right, and the cases that show
-//! what they make of real requests are read with these very settings.
+//! The examples for operators to start from: their settings are right, and their cases, made of
+//! real requests, are read with these very settings.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 

@@ -1,5 +1,5 @@
-//! An id is made of everything that the alert was made from: requests that differ in anything the
-//! mapping reads never share one, and the same request does.
+//! An id covers everything that the alert was made from. Requests with a difference in any part
+//! read by the mapping never share one; the same request does.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
