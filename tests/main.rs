@@ -30,6 +30,7 @@ mod harness;
 mod heartbeat;
 mod hostile_http;
 mod hostile_plugins;
+mod init;
 mod listeners;
 mod mail;
 mod main_job;

@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod env_file;
 mod events;
+mod init;
 mod location;
 mod logging;
 mod mute;
@@ -32,11 +33,13 @@ use location::ConfigFile;
 /// has them.
 ///
 /// Start with `alert-gateway demo`, which shows one alert going all the way on this machine alone.
-/// Then write a gateway.toml, see what `alert-gateway check` thinks of it, and `alert-gateway run`.
+/// Then let `alert-gateway init` write a gateway.toml, see what `alert-gateway check` thinks of it,
+/// and `alert-gateway run`.
 #[derive(Debug, Parser)]
 #[command(name = "alert-gateway", version, max_term_width = 100)]
 #[command(after_help = "Examples:
   alert-gateway demo
+  alert-gateway init
   alert-gateway check --config gateway.toml
   alert-gateway run --config gateway.toml
   alert-gateway events list --state pending")]
@@ -49,6 +52,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first configuration, with a folder for its secrets and one for its data
+    Init(init::Init),
     /// Run the gateway until SIGTERM or SIGINT; SIGHUP has it read its configuration again
     ///
     /// SIGHUP takes up `[destinations]`, `[sources]` with their plugins, and `[limits]`, all in one
@@ -129,6 +134,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.logging.start(matches!(cli.command, Command::Run(_)));
     let outcome = match cli.command {
+        Command::Init(what) => init::init(&what),
         Command::Run(file) => run::run(&file),
         Command::Reload(what) => reload::reload(&what),
         Command::Check(what) => check::check(&what),

@@ -174,6 +174,20 @@ impl Config {
         .whole()
     }
 
+    /// Reads a text that could be in the file `path`, and no secret that stands outside it: each
+    /// reference stands for `stand_in`.
+    ///
+    /// # Errors
+    /// All problems of the text.
+    pub fn parse_without_secrets(
+        text: &str,
+        path: &Path,
+        stand_in: &str,
+    ) -> Result<Self, Problems> {
+        let reading = Reading::new(text, path, &|_| None, false).with_stand_in(stand_in);
+        Self::understand(reading, path)?.whole()
+    }
+
     /// Returns where the configuration in a file has its data kept, for a command that only looks
     /// at them. Nothing but `[gateway]` has to be right, and its secrets need not be known.
     ///

@@ -3,7 +3,6 @@
 mod kind;
 mod page;
 mod settings;
-mod snippet;
 
 use std::io::{self, Write};
 
@@ -11,13 +10,13 @@ use anyhow::anyhow;
 use clap::Args;
 use serde::Serialize;
 
+use super::snippet::{Named, snippet};
 use super::subject::{self, Origin, Subject};
 use super::{Failure, Outcome, block_on, figures};
 use crate::cli::plain;
 use crate::sources::schema;
 use alert_gateway_sandbox::{Description, Import, Plugin};
 use settings::{Row, settings};
-use snippet::{Named, snippet};
 
 #[derive(Debug, Args)]
 pub struct Inspect {

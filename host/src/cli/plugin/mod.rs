@@ -8,7 +8,8 @@ mod figures;
 mod inspect;
 mod list;
 mod new;
-mod subject;
+pub mod snippet;
+pub mod subject;
 mod test;
 
 use clap::Subcommand;

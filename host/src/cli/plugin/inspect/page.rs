@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use super::settings::{Row, settings};
-use super::snippet::{Named, snippet};
 use crate::cli::plain;
+use crate::cli::plugin::snippet::{Named, snippet};
 use alert_gateway_sandbox::Description;
 
 /// The public URL of the page's examples.

@@ -19,13 +19,24 @@ pub enum Named<'a> {
     File(&'a Path, Option<&'a str>),
 }
 
-/// The source.
+/// Returns a source that is called like its plugin; its secrets are in environment variables.
 pub fn snippet(description: &Description, named: &Named<'_>) -> String {
     let source = if description.flaws().is_empty() {
         description.name.as_str()
     } else {
         "my-source"
     };
+    let reference = |setting: &str| format!("{{ env = \"{}\" }}", variable(source, setting));
+    write_source(source, description, named, &reference)
+}
+
+/// Returns a source of this name. `reference` writes where the secret of a setting is.
+pub fn write_source(
+    source: &str,
+    description: &Description,
+    named: &Named<'_>,
+    reference: &dyn Fn(&str) -> String,
+) -> String {
     let plugin = match named {
         Named::Bundled(name) => text(name),
         Named::File(path, sha256) => {
@@ -35,22 +46,18 @@ pub fn snippet(description: &Description, named: &Named<'_>) -> String {
             format!("{{ path = {}{sha256} }}", text(&file))
         }
     };
-    let mut lines =
-        format!("[sources.{source}]\nplugin      = {plugin}\ndestination = \"itoc360\"\n");
+    let table = format!("sources.{}", key(source));
+    let mut lines = format!("[{table}]\nplugin      = {plugin}\ndestination = \"itoc360\"\n");
     if !description.authenticates {
-        let _ = writeln!(
-            lines,
-            "token       = {{ env = \"{}\" }}",
-            variable(source, "token")
-        );
+        let _ = writeln!(lines, "token       = {}", reference("token"));
     }
     let needed = Needed {
         description,
-        source,
+        reference,
     };
     let settings = needed.settings();
     if !settings.is_empty() {
-        let _ = writeln!(lines, "\n[sources.{source}.settings]");
+        let _ = writeln!(lines, "\n[{table}.settings]");
         let width = settings
             .iter()
             .map(|(name, _)| name.chars().count())
@@ -66,7 +73,7 @@ pub fn snippet(description: &Description, named: &Named<'_>) -> String {
 /// The settings that a source must have.
 struct Needed<'d> {
     description: &'d Description,
-    source: &'d str,
+    reference: &'d dyn Fn(&str) -> String,
 }
 
 impl<'d> Needed<'d> {
@@ -118,7 +125,7 @@ impl<'d> Needed<'d> {
                 _ => "[]".to_owned(),
             },
             Some("object") if depth < DEEPEST => self.table(schema, secret, depth),
-            _ if secret => format!("{{ env = \"{}\" }}", variable(self.source, name)),
+            _ if secret => (self.reference)(name),
             _ => "\"…\"".to_owned(),
         }
     }

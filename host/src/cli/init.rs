@@ -1,0 +1,355 @@
+//! `init`: a first configuration, with a place for its secrets and its data.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{IsTerminal, Write, stdin, stdout};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+
+use super::plugin::snippet::{Named, write_source};
+use super::plugin::subject::{Subject, sandbox};
+use super::{Failure, Outcome, block_on, plain};
+use crate::config::{Config, Problems, did_you_mean, listed};
+use alert_gateway_sandbox::Description;
+
+/// The name of the file.
+const CONFIG: &str = "gateway.toml";
+/// The folder of the secrets, beside the file.
+const SECRETS: &str = "secrets";
+/// The plugin that is proposed.
+const PLUGIN: &str = "twilio-errors";
+/// Random bytes of a token that the gateway chooses.
+const TOKEN_BYTES: usize = 32;
+
+/// Without a flag for it, a question is asked where there is a terminal to answer at. Nothing that
+/// exists is written over.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway init
+  alert-gateway init --public-url https://alerts.example.com --plugin twilio-errors
+  sudo alert-gateway init --dir /etc/alert-gateway --data-dir /var/lib/alert-gateway \\
+      --public-url https://alerts.example.com --plugin webhook --source doorbell --proxy nginx")]
+pub struct Init {
+    /// The folder to write gateway.toml and the secrets into; it is made if need be
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// The address of the gateway as senders write it, without /in/...
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// The bundled plugin that reads the first source; `plugin list` shows them all
+    #[arg(long, value_name = "NAME")]
+    plugin: Option<String>,
+    /// The name of that source, the last part of its URL [default: the plugin's name]
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// The folder for requests and alerts, on a disk that survives [default: data, in DIR]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Print a configuration of this reverse proxy as well
+    #[arg(long, value_name = "PROXY")]
+    proxy: Option<Proxy>,
+}
+
+/// A reverse proxy with a snippet of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Proxy {
+    Caddy,
+    Nginx,
+    Traefik,
+}
+
+/// Writes the first configuration.
+pub fn init(what: &Init) -> Outcome {
+    let file = what.dir.join(CONFIG);
+    if file.symlink_metadata().is_ok() {
+        let found = format!(
+            "{} exists; see what is wrong with it: alert-gateway check --config {}",
+            file.display(),
+            file.display()
+        );
+        return Err(Failure::Usage(found));
+    }
+    let public_url = what.public_url()?;
+    let bundled = what.plugin()?;
+    let plugin = block_on(async { Subject::bundled(bundled).load(&sandbox()?).await })?;
+    let description = plugin.description();
+    let source = what.source.as_deref().unwrap_or(bundled.name);
+    let first = First::new(source, bundled.name, description);
+    let data_dir = what.data_dir.clone().unwrap_or_else(|| "data".into());
+    let text = first.text(&public_url, &data_dir);
+    let config = judged(&text, &file)?;
+
+    let secrets = what.dir.join(SECRETS);
+    folder(&secrets)?;
+    folder(&config.gateway.data_dir)?;
+    for (name, secret) in &first.secrets {
+        let text = match secret {
+            Secret::Chosen => token()?,
+            Secret::Asked(_) => String::new(),
+        };
+        write_new(&secrets.join(name), &text, 0o600)?;
+    }
+    write_new(&file, &text, 0o640)?;
+    let mut out = stdout().lock();
+    first.tell(&config, &file, &mut out)?;
+    if let Some(proxy) = what.proxy {
+        writeln!(out, "\n{}", proxy.snippet(&config))?;
+    }
+    Ok(())
+}
+
+impl Init {
+    /// Returns the public URL, asked for if need be.
+    fn public_url(&self) -> Result<String, Failure> {
+        let question =
+            "The address of the gateway as senders write it, such as https://alerts.example.com";
+        match &self.public_url {
+            Some(url) => Ok(url.clone()),
+            None => ask(question, None, "--public-url https://alerts.example.com"),
+        }
+    }
+
+    /// Returns the plugin, asked for if need be.
+    fn plugin(&self) -> Result<&'static alert_gateway_plugins::Bundled, Failure> {
+        let names = || alert_gateway_plugins::all().iter().map(|one| one.name);
+        let all = listed(names(), "or");
+        let name = match &self.plugin {
+            Some(name) => name.clone(),
+            None => ask(
+                &format!("The kind of sender: {all}"),
+                Some(PLUGIN),
+                "--plugin twilio-errors",
+            )?,
+        };
+        alert_gateway_plugins::find(&name).ok_or_else(|| {
+            let near = did_you_mean(&name, names())
+                .map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+            Failure::Usage(format!("{name:?} is not bundled; there is {all}{near}"))
+        })
+    }
+}
+
+/// Asks a question at the terminal. An empty answer is the default.
+///
+/// # Errors
+/// There is no terminal, or no answer; `flag` says it without one.
+fn ask(question: &str, default: Option<&str>, flag: &str) -> Result<String, Failure> {
+    let missing = || Failure::Usage(format!("there is no answer to a question; add {flag}"));
+    if !stdin().is_terminal() {
+        return Err(missing());
+    }
+    let proposed = default.map_or_else(String::new, |default| format!(" [{default}]"));
+    print!("{question}{proposed}: ");
+    stdout().flush()?;
+    let mut line = String::new();
+    stdin().read_line(&mut line)?;
+    match (line.trim(), default) {
+        ("", Some(default)) => Ok(default.to_owned()),
+        ("", None) => Err(missing()),
+        (answer, _) => Ok(answer.to_owned()),
+    }
+}
+
+/// A secret of the first configuration.
+enum Secret {
+    /// The operator has it; this is what it is.
+    Asked(String),
+    /// The gateway chose it at random.
+    Chosen,
+}
+
+/// The first source and the secrets of the configuration.
+struct First {
+    source: String,
+    /// The source's tables.
+    tables: String,
+    /// By the names of their files.
+    secrets: BTreeMap<String, Secret>,
+}
+
+impl First {
+    fn new(source: &str, plugin: &str, description: &Description) -> Self {
+        let itoc360 = "the token of the source that you created in ITOC360".to_owned();
+        let secrets = RefCell::new(BTreeMap::from([(
+            "itoc360-token".to_owned(),
+            Secret::Asked(itoc360),
+        )]));
+        let reference = |setting: &str| {
+            let name = format!("{source}-{}", setting.replace('_', "-"));
+            let is_own = setting == "token" && !description.authenticates;
+            let secret = if is_own {
+                Secret::Chosen
+            } else {
+                Secret::Asked(format!("{setting} of the source {source}"))
+            };
+            secrets.borrow_mut().insert(name.clone(), secret);
+            format!("{{ file = \"{SECRETS}/{name}\" }}")
+        };
+        let tables = write_source(source, description, &Named::Bundled(plugin), &reference);
+        Self {
+            source: source.to_owned(),
+            tables,
+            secrets: secrets.into_inner(),
+        }
+    }
+
+    /// Returns the configuration.
+    fn text(&self, public_url: &str, data_dir: &Path) -> String {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let (public_url, data_dir) = (quoted(public_url), quoted(&data_dir.to_string_lossy()));
+        format!(
+            "# The alert gateway's configuration. examples/gateway.toml in its repository has every key.
+# Relative paths start at the folder of this file.
+
+[gateway]
+# The address of the gateway as senders write it. Signatures are made over it.
+public_url = {public_url}
+# Requests are taken here; a reverse proxy with TLS stands in front.
+listen = \"127.0.0.1:8080\"
+# Health, metrics and pages for operators.
+admin = \"127.0.0.1:9090\"
+# Requests and alerts are kept here before a sender is answered: a disk that survives.
+data_dir = {data_dir}
+
+[destinations.itoc360]
+kind = \"itoc360\"
+token = {{ file = \"{SECRETS}/itoc360-token\" }}
+
+# Its URL for the sender is the public_url with /in/{} behind it.
+{}",
+            self.source, self.tables
+        )
+    }
+
+    /// Prints the next steps.
+    fn tell(&self, config: &Config, file: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let path = |path: &Path| plain::line(&path.display().to_string());
+        writeln!(out, "{} is written. The next steps:\n", path(file))?;
+        writeln!(out, "1. Write each secret into its file, with an editor:")?;
+        for (name, secret) in &self.secrets {
+            let meaning = match secret {
+                Secret::Asked(meaning) => meaning,
+                Secret::Chosen => "chosen at random; the sender shows it",
+            };
+            let secret = path(&folder.join(SECRETS).join(name));
+            writeln!(out, "     {secret}: {meaning}")?;
+        }
+        let name = path(file);
+        writeln!(out, "2. alert-gateway check --config {name}")?;
+        writeln!(
+            out,
+            "   says what is wrong, and the steps at the sender, with this URL:"
+        )?;
+        for source in &config.sources {
+            writeln!(out, "     {}", source.url(&config.gateway.public_url))?;
+        }
+        writeln!(out, "3. alert-gateway run --config {name}")?;
+        Ok(())
+    }
+}
+
+/// Returns the configuration of a text whose secrets are not there yet.
+///
+/// # Errors
+/// What is wrong with what the operator answered.
+fn judged(text: &str, file: &Path) -> Result<Config, Failure> {
+    Config::parse_without_secrets(text, file, "unknown-0123456789abcdef").map_err(|problems| {
+        let Problems(problems) = problems;
+        // The file is not there, so its lines say nothing.
+        let told: Vec<String> = problems
+            .into_iter()
+            .map(|problem| [problem.found, problem.help].join("; "))
+            .collect();
+        Failure::Usage(told.join("\nerror: "))
+    })
+}
+
+/// Returns a token of 256 random bits, in hex.
+fn token() -> anyhow::Result<String> {
+    let mut bytes = [0; TOKEN_BYTES];
+    let read = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())?;
+    if read < TOKEN_BYTES {
+        return Err(anyhow!("the system gave {read} random bytes"));
+    }
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Makes a folder that is its owner's alone; one that exists stays as it is.
+fn folder(path: &Path) -> anyhow::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let failed = || format!("cannot make the folder {}", path.display());
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above).with_context(failed)?;
+    }
+    DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .with_context(failed)
+}
+
+/// Writes a file that does not exist yet.
+fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+impl Proxy {
+    /// Returns a configuration that passes the URL on byte for byte, because signatures cover it.
+    fn snippet(self, config: &Config) -> String {
+        let public_url = config.gateway.public_url.to_string();
+        let host = public_url
+            .split_once("://")
+            .map_or(&*public_url, |(_, rest)| rest);
+        let host = host.split('/').next().unwrap_or(host);
+        match self {
+            Self::Caddy => format!(
+                "# Caddyfile
+{host} {{
+    reverse_proxy 127.0.0.1:8080
+}}"
+            ),
+            Self::Nginx => format!(
+                "# nginx, in the http block
+server {{
+    listen 443 ssl;
+    server_name {host};
+    ssl_certificate     /etc/ssl/{host}.pem;
+    ssl_certificate_key /etc/ssl/{host}.key;
+    client_max_body_size 2m;
+    location / {{
+        proxy_pass http://127.0.0.1:8080;
+        proxy_set_header Host $host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }}
+}}"
+            ),
+            Self::Traefik => format!(
+                "# Traefik, in a file of its dynamic configuration
+http:
+  routers:
+    alert-gateway:
+      rule: Host(`{host}`)
+      service: alert-gateway
+      tls: {{}}
+  services:
+    alert-gateway:
+      loadBalancer:
+        servers:
+          - url: http://127.0.0.1:8080"
+            ),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `init`: the first configuration.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::harness::{Output, Place};
+
+async fn init(place: &Place, arguments: &[&str]) -> Output {
+    let dir = place.path("new");
+    let mut all = vec!["init", "--dir", dir.to_str().unwrap()];
+    all.extend(arguments);
+    place.run_without_secrets(&all).await
+}
+
+fn mode(place: &Place, name: &str) -> u32 {
+    fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o777
+}
+
+const URL: [&str; 2] = ["--public-url", "https://alerts.example.com"];
+
+#[tokio::test]
+async fn written_configuration_lacks_its_secrets_alone() {
+    let place = Place::of("");
+    let output = init(&place, &[&URL[..], &["--plugin", "twilio-errors"]].concat()).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let url = "https://alerts.example.com/in/twilio-errors";
+    assert!(output.stdout.contains(url), "{output:?}");
+    let config = place.path("new/gateway.toml");
+    let config = config.to_str().unwrap();
+    let check = ["check", "--config", config];
+    let before = place.run_without_secrets(&check).await;
+    assert_eq!(before.code, Some(2), "{before:?}");
+    assert_eq!(before.stderr.matches("error: ").count(), 2, "{before:?}");
+    assert_eq!(
+        before.stderr.matches("a file that is empty").count(),
+        2,
+        "{before:?}"
+    );
+    for name in ["itoc360-token", "twilio-errors-auth-token"] {
+        let name = format!("new/secrets/{name}");
+        assert_eq!(mode(&place, &name), 0o600);
+        place.write(&name, "4f1c0a9be7d2436c8f5512ab90de77c1\n");
+    }
+    assert_eq!(
+        (mode(&place, "new/secrets"), mode(&place, "new/data")),
+        (0o700, 0o700)
+    );
+    let after = place.run_without_secrets(&check).await;
+    assert_eq!(
+        (after.code, after.stderr.as_str()),
+        (Some(0), ""),
+        "{after:?}"
+    );
+}
+
+#[tokio::test]
+async fn token_of_a_source_is_chosen_at_random() {
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let place = Place::of("");
+        let source = ["--plugin", "webhook", "--source", "door"];
+        let output = init(&place, &[&URL[..], &source].concat()).await;
+        assert_eq!(output.code, Some(0), "{output:?}");
+        let token = fs::read_to_string(place.path("new/secrets/door-token")).unwrap();
+        assert!(
+            token.len() == 64 && !output.stdout.contains(&token),
+            "{output:?}"
+        );
+        tokens.push(token);
+    }
+    assert_ne!(tokens[0], tokens[1]);
+}
+
+#[tokio::test]
+async fn nothing_is_written_over_or_half_done() {
+    let place = Place::of("");
+    for (arguments, said) in [
+        (&["--plugin", "webhook"][..], "add --public-url"),
+        (&URL[..], "add --plugin"),
+        (
+            &[URL[0], URL[1], "--plugin", "twilio-error"],
+            "did you mean \"twilio-errors\"?",
+        ),
+        (
+            &[URL[0], "alerts.example.com", "--plugin", "webhook"],
+            "public_url",
+        ),
+        (
+            &[URL[0], URL[1], "--plugin", "webhook", "--source", "No name"],
+            "not a name for a source",
+        ),
+    ] {
+        let output = init(&place, arguments).await;
+        assert_eq!(output.code, Some(2), "{output:?}");
+        assert!(output.stderr.contains(said), "{said}: {output:?}");
+        assert!(!place.path("new").exists(), "{said}");
+    }
+    let right = [&URL[..], &["--plugin", "webhook"]].concat();
+    assert_eq!(init(&place, &right).await.code, Some(0));
+    let again = init(&place, &right).await;
+    assert_eq!(again.code, Some(2), "{again:?}");
+    assert!(again.stderr.contains("exists"), "{again:?}");
+}
+
+#[tokio::test]
+async fn proxy_has_a_snippet_for_the_host() {
+    for (proxy, line) in [
+        ("caddy", "reverse_proxy 127.0.0.1:8080"),
+        ("nginx", "server_name alerts.example.com;"),
+        ("traefik", "rule: Host(`alerts.example.com`)"),
+    ] {
+        let place = Place::of("");
+        let arguments = [&URL[..], &["--plugin", "webhook", "--proxy", proxy]].concat();
+        let output = init(&place, &arguments).await;
+        assert!(output.stdout.contains(line), "{output:?}");
+    }
+}
