@@ -14,7 +14,7 @@ use crate::tidy::files;
 
 /// Of 1,000 doc comments, the most that may open with one of [`OPENINGS`]. The aim is 30; well-kept
 /// crates have 4 to 40.
-const OPENINGS_MAX: usize = 9;
+const OPENINGS_MAX: usize = 10;
 /// Of 1,000 sentences, the most that may have two or more of [`RELATIVES`]. The aim is 40;
 /// well-kept crates have 11 to 39.
 const NESTED_MAX: usize = 40;

@@ -1,6 +1,8 @@
 //! Endings of requests, and the answers to their senders: the only place that turns an ending into
 //! HTTP.
 
+use std::time::Duration;
+
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -8,10 +10,12 @@ use plugin_sdk::contract::{self, Alert, Rejection, RejectionKind};
 use serde::Serialize;
 
 use super::admission::NoRoom;
-use super::received::BODY_TIME;
 use crate::http::{self, BodyError};
 use crate::sources::{ReadError, Source};
 use crate::store::StoreError;
+
+/// The time a sender may take for its body.
+pub const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// The `Retry-After` where the store is busy, in seconds.
 const RETRY_BUSY: u64 = 1;

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{EXPECT, HeaderMap, HeaderName, HeaderValue};
@@ -14,8 +13,9 @@ use plugin_sdk::signature::View;
 use serde_json::value::RawValue;
 
 use super::admission::{self, Charge, Member, NoRoom};
+use super::ending::{BODY_TIME, Ending};
 use super::rate::Pace;
-use super::{Ending, route};
+use super::route;
 use crate::clock::wall_ms;
 use crate::config::{Limits, Rate};
 use crate::http::{self, BodyError, Client};
@@ -25,9 +25,6 @@ use crate::sources::{ReadError, Source};
 /// The longest path and query. Proxies and libraries take 8 KiB and less, so no sender relies on
 /// more.
 const URL_BYTES: usize = 8 * 1024;
-
-/// The time a sender may take for its body.
-pub const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A request before it is read.
 #[derive(Debug)]

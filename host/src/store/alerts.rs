@@ -3,9 +3,10 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::groups::After;
-use super::ids::{alert_ids, delivery_ids};
+use super::ids::alert_ids;
+use super::put::{known, put};
 use super::repeats::Repeat;
-use super::request::{Appended, NewAlert, PluginId, PluginRecord, Proofs, rank};
+use super::request::{Appended, NewAlert, Proofs};
 use super::step::Step;
 use super::tracking::{self, Way};
 use super::{ALERTS_PER_REQUEST, StoreError};
@@ -80,26 +81,6 @@ fn seen(step: &Step<'_>, proofs: &Proofs, at_ms: i64) -> Result<Option<i64>, Sto
     Ok(None)
 }
 
-/// Takes down the identity of alert `id`, unless it is known already; then it returns the alert
-/// that has it.
-pub fn known(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<Option<i64>, StoreError> {
-    let new = step
-        .transaction
-        .prepare_cached(
-            "INSERT INTO identities (hash, alert) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING",
-        )?
-        .execute(params![alert.identity.0, id])?;
-    if new > 0 {
-        return Ok(None);
-    }
-    let mut select = step
-        .transaction
-        .prepare_cached("SELECT alert FROM identities WHERE hash = ?")?;
-    Ok(Some(
-        select.query_row([alert.identity.0], |row| row.get(0))?,
-    ))
-}
-
 fn repeat(step: &mut Step<'_>, alert: i64, origin: &Origin<'_>) {
     step.repeats.push((
         alert,
@@ -150,142 +131,4 @@ fn insert(
         Way::Nowhere(why) => (Some(why), false),
     };
     put(step, id, alert, ignored, is_sent, now_ms)
-}
-
-/// Adds an alert whose identity was taken down, whatever became of it. `is_sent` says that it has a
-/// delivery for each of its destinations.
-pub fn put(
-    step: &mut Step<'_>,
-    id: i64,
-    alert: &NewAlert,
-    ignored: Option<&str>,
-    is_sent: bool,
-    now_ms: i64,
-) -> Result<(), StoreError> {
-    let source = step.source(&alert.source)?;
-    let priority = rank(alert.priority);
-    step.transaction
-        .prepare_cached(
-            "INSERT INTO alerts (id, source, event_id, ordering_key, priority, ignored) VALUES (?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![id, source, alert.event_id, alert.ordering_key, priority, ignored])?;
-    step.transaction
-        .prepare_cached("INSERT INTO events (alert, json) VALUES (?, ?)")?
-        .execute(params![id, alert.json])?;
-    step.totals.alerts += 1;
-    if is_sent {
-        deliver(step, id, source, alert, now_ms)?;
-    }
-    Ok(())
-}
-
-/// Adds a delivery of an alert for each of its destinations.
-pub fn deliver(
-    step: &mut Step<'_>,
-    id: i64,
-    source: i64,
-    alert: &NewAlert,
-    now_ms: i64,
-) -> Result<(), StoreError> {
-    let [first, _] = delivery_ids(id);
-    for (delivery, name) in (first..).zip(&alert.destinations) {
-        let destination = step.destination(name)?;
-        enqueue(
-            step,
-            &Pending {
-                delivery,
-                destination,
-                source,
-                ordering_key: alert.ordering_key,
-                priority: rank(alert.priority),
-                resolves: alert.resolves,
-                attempts: 0,
-                since: now_ms,
-                fell_back: false,
-            },
-            now_ms,
-        )?;
-    }
-    Ok(())
-}
-
-/// A delivery on its way into the queue.
-pub struct Pending {
-    pub delivery: i64,
-    pub destination: i64,
-    pub source: i64,
-    pub ordering_key: i64,
-    pub priority: i64,
-    /// True if it is as urgent as what waits before it, which it resolves.
-    pub resolves: bool,
-    /// The number of earlier attempts.
-    pub attempts: i64,
-    /// The time since when it waits, by the store's clock.
-    pub since: i64,
-    /// True if it is not to go to the fallback of its destination.
-    pub fell_back: bool,
-}
-
-/// Adds a delivery to the queue, due since `due_at`; or behind the others of its ordering key,
-/// where there are any. It hands its priority on to those before it that are less urgent, as it
-/// goes out no sooner than they do. One that resolves those before it is as urgent as they are.
-pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<(), StoreError> {
-    let Pending {
-        delivery,
-        destination,
-        source,
-        ordering_key,
-        priority,
-        resolves,
-        attempts,
-        since,
-        fell_back,
-    } = pending;
-    let mut select = step.transaction.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM queue WHERE ordering_key = ?1 AND destination = ?2),
-                (SELECT min(priority) FROM queue WHERE ordering_key = ?1 AND destination = ?2
-                 AND (id > ?3 OR ?4))",
-    )?;
-    let (is_busy, beside): (bool, Option<i64>) = select.query_row(
-        params![ordering_key, destination, delivery, resolves],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    let urgency = beside.map_or(*priority, |beside| beside.min(*priority));
-    if is_busy {
-        step.transaction
-            .prepare_cached(
-                "UPDATE queue SET priority = ?3 WHERE ordering_key = ?1 AND destination = ?2 AND priority > ?3
-                 AND (id < ?4 OR due_at IS NOT NULL)",
-            )?
-            .execute(params![ordering_key, destination, urgency, delivery])?;
-    }
-    step.transaction
-        .prepare_cached(
-            "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts, since, fell_back)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            delivery,
-            destination,
-            source,
-            ordering_key,
-            urgency,
-            (!is_busy).then_some(due_at),
-            attempts,
-            since,
-            fell_back
-        ])?;
-    step.totals.pending += 1;
-    Ok(())
-}
-
-/// Makes a plugin known, or finds it.
-pub fn plugin(step: &Step<'_>, plugin: &PluginRecord) -> Result<PluginId, StoreError> {
-    let id = step.transaction.query_row(
-        "INSERT INTO plugins (sha256, name, version) VALUES (?1, ?2, ?3)
-         ON CONFLICT (sha256, name) DO UPDATE SET version = ?3 RETURNING id",
-        params![plugin.sha256, plugin.name, plugin.version],
-        |row| row.get(0),
-    )?;
-    Ok(PluginId(id))
 }

@@ -3,11 +3,12 @@
 use rusqlite::params;
 
 use super::StoreError;
-use super::alerts::{Origin, keep_alerts, plugin};
+use super::alerts::{Origin, keep_alerts};
 use super::command::Command;
 use super::groups::After;
 use super::ids::request_id;
 use super::internal;
+use super::put::plugin;
 use super::request::{Appended, Failure, NewRequest, PluginId, PluginRecord, Reading};
 use super::step::Step;
 

@@ -7,14 +7,13 @@
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
 use tempfile::{NamedTempFile, PersistError, TempDir};
 
 use super::check::{self, Depth, Report};
 use super::files::sync_folder;
+use super::stop::Stop;
 use super::{StoreError, preflight};
 
 /// A backup that can be made.
@@ -28,14 +27,6 @@ pub struct Backup {
     target: PathBuf,
     stop: Stop,
 }
-
-/// Ends [`Backup::write`] from another thread.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-/// The number of its own instructions that SQLite executes between two looks at that: some
-/// microseconds.
-const INSTRUCTIONS: i32 = 1000;
 
 /// The result of a backup.
 #[derive(Debug)]
@@ -143,27 +134,5 @@ impl Backup {
             bytes,
             report,
         })
-    }
-}
-
-impl Stop {
-    /// Nothing more is written, and what was written is removed.
-    pub fn now(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Ends what SQLite does on a connection once it is told to stop.
-    pub(super) fn watches(&self, connection: &mut Connection) -> Result<(), StoreError> {
-        let stopped = Arc::clone(&self.0);
-        Ok(connection
-            .progress_handler(INSTRUCTIONS, Some(move || stopped.load(Ordering::Relaxed)))?)
-    }
-
-    fn check(&self) -> Result<(), StoreError> {
-        if self.0.load(Ordering::Relaxed) {
-            Err(StoreError::Disk("interrupted".to_owned()))
-        } else {
-            Ok(())
-        }
     }
 }

@@ -14,7 +14,7 @@ use rusqlite::{Connection, Transaction};
 use serde::Serialize;
 
 use self::rules::{RULES, Rule};
-use super::backup::Stop;
+use super::stop::Stop;
 use super::{StoreError, files, functions, preflight, tables};
 
 /// The number of examples named of each kind.

@@ -218,7 +218,7 @@ impl DueReader {
                 |row| {
                     let received_at = rfc3339(row.get(3)?);
                     let bytes = row.get_ref(4)?.as_bytes()?.len();
-                    let mut event = super::event(row, 4)?;
+                    let mut event = super::json(row, 4)?;
                     if let Some(reason) = row.get::<_, Option<String>>(6)? {
                         let stands_for: Option<String> = row.get(7)?;
                         let stands_for = stands_for.as_deref().unwrap_or("another destination");

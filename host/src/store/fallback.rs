@@ -9,9 +9,9 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
-use super::alerts::{Pending, enqueue};
 use super::command::Command;
 use super::ids::{DELIVERIES_PER_ALERT, delivery_ids};
+use super::put::{Pending, enqueue};
 use super::step::Step;
 use crate::alert::fallback::Reason;
 

@@ -7,14 +7,13 @@ use plugin_sdk::contract;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
-use super::alerts;
 use super::ids::alert_ids;
 use super::internal;
+use super::json;
 use super::notice::Notice;
+use super::own::own;
 use super::request::{Grouped, NewAlert};
 use super::step::Step;
-use super::timers;
-use crate::alert::Alert;
 use crate::alert::group::{Group, Storm};
 use crate::alert::internal::{Topic, storm};
 
@@ -345,40 +344,6 @@ fn tell(
     own(step, source, destinations, event, None, at_ms, now_ms)
 }
 
-/// Adds an alert that the gateway made for a source, as that of a request that nobody sent. It is
-/// resolved after a time, where that is not `None`.
-pub fn own(
-    step: &mut Step<'_>,
-    source: &str,
-    destinations: &[String],
-    mut event: contract::Alert,
-    resolve_after_ms: Option<i64>,
-    at_ms: i64,
-    now_ms: i64,
-) -> Result<(), StoreError> {
-    let seq = internal::request(step, source, at_ms)?;
-    let [first, _] = alert_ids(seq);
-    // No number is given twice.
-    event.event_id = format!("alert-gateway/{seq}");
-    let alert = Alert {
-        source: source.to_owned(),
-        request: String::new(),
-        received_at: String::new(),
-        event,
-    };
-    let alert =
-        NewAlert::new(&alert, destinations).map_err(|error| StoreError::Disk(error.to_string()))?;
-    if resolve_after_ms.is_some() {
-        let source = step.source(source)?;
-        timers::set(step, source, &alert, resolve_after_ms, now_ms)?;
-    }
-    match alerts::known(step, first, &alert)? {
-        None => alerts::put(step, first, &alert, None, true, now_ms),
-        // A plugin has made an event of that id.
-        Some(_) => Ok(()),
-    }
-}
-
 /// Reads the addresses of an alert about a group: its source, by number and name, and its
 /// destinations.
 fn address(step: &Step<'_>, id: i64) -> Result<(i64, String, Vec<String>), StoreError> {
@@ -453,14 +418,4 @@ fn numbers(
 
 fn text<T: serde::Serialize>(state: &T) -> Result<String, StoreError> {
     serde_json::to_string(state).map_err(|error| StoreError::Disk(error.to_string()))
-}
-
-/// Reads a column that holds JSON.
-pub fn json<T: serde::de::DeserializeOwned>(
-    row: &rusqlite::Row<'_>,
-    index: usize,
-) -> rusqlite::Result<T> {
-    serde_json::from_str(row.get_ref(index)?.as_str()?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into())
-    })
 }

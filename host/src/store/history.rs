@@ -636,7 +636,7 @@ fn event(row: &Row<'_>, index: usize, event_id: &str, rank: i64) -> contract::Al
     };
     match row.get_ref(index) {
         Ok(rusqlite::types::ValueRef::Null) => stand_in("(evicted)".to_owned()),
-        _ => super::event(row, index).unwrap_or_else(|error| {
+        _ => super::json(row, index).unwrap_or_else(|error| {
             stand_in(format!(
                 "this event cannot be read ({error}): see `alert-gateway store check`"
             ))

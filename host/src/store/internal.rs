@@ -8,10 +8,10 @@ use plugin_sdk::contract::Status;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
-use super::alerts;
 use super::command::Command;
 use super::ids::{alert_ids, request_id};
 use super::notice::{Notice, Told};
+use super::put;
 use super::request::{Failure, NewAlert, NewRequest, PluginRecord};
 use super::step::Step;
 use crate::alert::Alert;
@@ -219,7 +219,7 @@ pub fn request(step: &mut Step<'_>, source: &str, at_ms: i64) -> Result<i64, Sto
         version: env!("CARGO_PKG_VERSION").to_owned(),
         sha256: String::new(),
     };
-    let plugin = alerts::plugin(step, &record)?;
+    let plugin = put::plugin(step, &record)?;
     step.transaction
         .prepare_cached(
             "INSERT INTO requests (seq, id, source, received_at, state, plugin, duplicates) VALUES (?, ?, ?, ?, 'read', ?, 0)",
@@ -259,8 +259,8 @@ fn keep(
     };
     let alert = NewAlert::new(&alert, [destination])
         .map_err(|error| StoreError::Disk(error.to_string()))?;
-    match alerts::known(step, id, &alert)? {
-        None => alerts::put(step, id, &alert, None, true, now_ms),
+    match put::known(step, id, &alert)? {
+        None => put::put(step, id, &alert, None, true, now_ms),
         // Somebody wrote it there.
         Some(_) => Ok(()),
     }

@@ -6,19 +6,17 @@
 //!    is sent after the transaction is committed *and* synced.
 //! 2. An event opens once per source: a repeat is counted and nothing else, for as long as the age
 //!    of retention. So is a request whose proof, such as its signature, came with another before.
-//!    Neither the size of what is kept nor any number of repeats shortens that; the bound on
-//!    identities does, and the operator is told before it does.
-//! 3. Alerts with the same key are handed to each destination in the order in which they were
-//!    accepted, one at a time; but one that an operator has replayed comes after those that were
-//!    handed over before.
+//!    Neither the size of the store nor any number of repeats shortens that; the bound on
+//!    identities does, after a warning to the operator.
+//! 3. Alerts with the same key are handed to each destination in the order of acceptance, one at a
+//!    time; but a replayed one comes after those that were handed over before.
 //! 4. Where the disk is full or fails, nothing is confirmed: the whole group is rolled back, and
 //!    each caller is told.
-//! 5. What is kept is bounded by age and by size, and what is not delivered is never removed:
-//!    neither a pending alert, nor a dead letter, nor a failed request of a sender that has proved
-//!    itself. For the size content goes, the oldest first; what identifies an alert, and its
-//!    receipt, stay.
-//! 6. Nothing that stands in the file makes the gateway panic, or keeps it from delivering the
-//!    alerts that can be read.
+//! 5. The store is bounded by age and by size, and undelivered rows are never removed: neither a
+//!    pending alert, nor a dead letter, nor a failed request of a proved sender. For the size
+//!    content goes, the oldest first; what identifies an alert, and its receipt, stay.
+//! 6. No content of the file makes the gateway panic, or keeps it from delivering the readable
+//!    alerts.
 //!
 //! # How
 //!
@@ -31,41 +29,41 @@
 //! writer. `sqlite3 gateway.db` may look on while the gateway runs.
 //!
 //! A number, `seq`, orders the requests. The alerts of a request, and the deliveries of an alert,
-//! have [ids] that follow from it, so that ids are in the order of acceptance, and what belongs to
-//! a request is a range that needs no index of its own.
+//! have [ids] that follow from it. So ids are in the order of acceptance, and the rows of a request
+//! are a range without an index of its own.
 //!
-//! *Identity outlives content.* What came in (`bodies`) and what alerts say (`events`) are large,
-//! and evicted for the size. `requests`, `alerts` and the last of their `attempts` are small, and
-//! kept for the age: they say what it was, when it came and what its receipt is. `identities` holds
-//! a hash of each event id with its source, and of each proof; whatever comes again is found there,
+//! *Identity outlives content.* The content of requests (`bodies`) and of alerts (`events`) is
+//! large, and evicted for the size. `requests`, `alerts` and the last of their `attempts` are
+//! small, and kept for the age: they tell the event, its time and its receipt. `identities` holds a
+//! hash of each event id with its source, and of each proof; whatever comes again is found there,
 //! and counted in `repeats`.
 //!
 //! An alert has a delivery for each of its destinations. One that is pending stands in `queue`, a
 //! dead letter in `dead`; whatever else there is is settled, and its last attempt says how. So all
-//! that changes is in a small table, and what a backlog of any length costs is a row in it.
+//! changes are in a small table, and each delivery of a backlog costs one row of it.
 //!
 //! An alert's `ordering_key` is half of its fingerprint, which is a hash of its source and its key.
 //! Of the pending deliveries that share an ordering key and a destination one, the *head of line*,
 //! has a `due_at`; the others have none. Settling a head makes the oldest of them the head. That is
 //! the order of acceptance, unless a replay brings back an older one while a younger is the head:
 //! then it waits for that one. So the question "what is due?" is a step in one index for each
-//! source and priority of which something waits, however long the backlog and however many alerts
-//! share a key. A head is as urgent as the most urgent one behind it.
+//! source and priority with a waiting alert, however long the backlog and however many alerts share
+//! a key. A head is as urgent as the most urgent one behind it.
 //!
-//! What a destination does not take in time goes to its fallback as well: a delivery more, at the
-//! next place of the alert's range, which `fallbacks` tells from the others.
+//! An alert that its destination does not take in time goes to the fallback as well: a delivery
+//! more, at the next place of the alert's range. `fallbacks` tells it from the others.
 //!
-//! An internal alert is an alert like any other. That its plugin failed on a request is kept with
-//! the request, in one transaction, at the last place of its range; anything else hangs on a
-//! request that nobody sent.
+//! An internal alert is an alert like any other. The notice of a failed request is kept with the
+//! request, in one transaction, at the last place of its range; any other notice hangs on a request
+//! without a sender.
 //!
 //! # When the disk fails
 //!
 //! A commit whose write or sync fails is rolled back, and its callers are told. The connection
 //! stays open, and the next commit finds out whether the disk is well: nothing needs to be
-//! restarted. That is safe although a kernel may forget, after a failed sync, what it could not
-//! write, and call the next sync a success, for these reasons (`walFrames` and `walCheckpoint` in
-//! `sqlite3.c`):
+//! restarted. A kernel may forget unwritten pages after a failed sync, and call the next sync a
+//! success. The next commit is safe all the same, for these reasons (`walFrames` and
+//! `walCheckpoint` in `sqlite3.c`):
 //!
 //! - SQLite moves the end of the log (`mxFrame`) only after the sync. So the next commit writes
 //!   over the frames of the one that failed and syncs them itself. Every frame before them was
@@ -73,19 +71,19 @@
 //! - A checkpoint syncs the log, writes the pages into the file and syncs that, and only then
 //!   counts the frames as done. If one of these fails, the next checkpoint writes all of these
 //!   pages once more, and meanwhile the log has them.
-//! - To close and open the connection would change nothing: what would be read again is what the
-//!   kernel holds.
+//! - To close and open the connection would change nothing: it would read again the pages of the
+//!   kernel's cache.
 //!
 //! The frames of a failed commit can still be found after a crash, whole, where nothing was written
 //! over them. Then a request is kept whose sender was told 503: the sender sends it again, and its
 //! events are duplicates.
 //!
-//! A log that lost its end, because the disk called a sync done that was not, opens as the store of
-//! an earlier moment: frames carry checksums that build on each other. If the end was lost while a
+//! A disk may call a sync done too early. A log without its end then opens as the store of an
+//! earlier moment: frames carry checksums that build on each other. If the end was lost while a
 //! checkpoint was half done, the file may be damaged; `store check` finds that.
 //!
 //! A file that was moved, removed or replaced under a running gateway is noticed before each
-//! commit, as SQLite would go on writing to what nobody finds again.
+//! commit: SQLite would go on writing to a file without a name.
 //!
 //! # Time
 //!
@@ -103,6 +101,7 @@ mod closing;
 mod command;
 mod dismiss;
 mod due;
+mod end_mute;
 mod error;
 mod fallback;
 mod files;
@@ -115,8 +114,12 @@ mod internal;
 mod jobs;
 mod mutes;
 mod notice;
+mod own;
+mod pass;
+mod passing;
 mod permissions;
 mod preflight;
+mod put;
 mod repeats;
 mod replay;
 mod request;
@@ -126,6 +129,7 @@ mod settle;
 mod snapshot;
 mod space;
 mod step;
+mod stop;
 mod tables;
 mod timers;
 mod totals;
@@ -144,6 +148,7 @@ pub use check::{Depth, Finding, Report, check};
 pub use closing::Closing;
 pub use dismiss::Dismissed;
 pub use due::{DAMAGED, Due, DueReader, READ_BYTES, SHARE, Unreadable};
+pub use end_mute::Still;
 pub use error::StoreError;
 pub use handle::{Options, Store};
 pub use history::{
@@ -152,12 +157,13 @@ pub use history::{
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
 pub use jobs::{Job, JobKind, JobTarget, ask as ask_for};
-pub use mutes::{MuteRecord, MuteRef, NewMute, Still, add as add_mute, end as end_mute};
+pub use mutes::{MuteRecord, NewMute, add as add_mute, end as end_mute};
 pub use notice::{Notice, Told};
+pub use passing::pass_time;
 pub use permissions::{Exposed, exposed};
 pub use replay::Reread;
 pub use request::{
-    Appended, Failure, NewAlert, NewRequest, PluginId, PluginRecord, Proofs, Reading,
+    Appended, Failure, MuteRef, NewAlert, NewRequest, PluginId, PluginRecord, Proofs, Reading,
     UnprovenBounds,
 };
 #[cfg(test)]
@@ -165,7 +171,6 @@ pub use retention::{Bounds, Stage, Sweep};
 pub use retention::{IDENTITY_BYTES, Retention, keep_within};
 pub use settle::Settlement;
 pub use snapshot::{Seen, Snapshot};
-pub use timers::pass_time;
 pub use totals::Totals;
 pub use writer::Trouble;
 
@@ -177,8 +182,11 @@ pub fn file(data_dir: &Path) -> PathBuf {
     data_dir.join(FILE)
 }
 
-/// Reads the event that column `index` holds as JSON.
-fn event(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<plugin_sdk::contract::Alert> {
+/// Reads a column that holds JSON.
+fn json<T: serde::de::DeserializeOwned>(
+    row: &rusqlite::Row<'_>,
+    index: usize,
+) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(index)?.as_str()?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into())
     })

@@ -3,12 +3,13 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
-use super::alerts::{Origin, Pending, enqueue, keep_alerts};
+use super::alerts::{Origin, keep_alerts};
 use super::command::Command;
 use super::groups::After;
 use super::ids::{DELIVERIES_PER_ALERT, deliveries_of};
 use super::internal;
 use super::jobs::{Job, JobTarget, done};
+use super::put::{Pending, enqueue};
 use super::request::{Appended, PluginId, Reading};
 use super::step::Step;
 

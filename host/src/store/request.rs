@@ -6,10 +6,23 @@ use hyper::body::Bytes;
 use plugin_sdk::contract::{Priority, Status};
 
 use super::ids::{Identity, StoredEventId};
-use super::mutes::MuteRef;
 use super::notice::Notice;
 use crate::alert::Alert;
 use crate::alert::group::{self, Grouping, Member};
+
+/// A mute that holds an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MuteRef {
+    /// One that an operator made at run time, by its number.
+    Stored(i64),
+    /// One of the configuration.
+    Configured {
+        /// Its words.
+        name: String,
+        /// The reason.
+        why: String,
+    },
+}
 
 /// A request to keep, as it came in.
 #[derive(Debug)]

@@ -7,64 +7,11 @@ use std::time::Duration;
 
 use plugin_sdk::contract::{Alert, Status};
 use rusqlite::{Connection, params};
-use tokio_util::sync::CancellationToken;
 
-use super::command::Command;
-use super::groups::{self, json};
+use super::StoreError;
 use super::request::NewAlert;
 use super::step::Step;
-use super::{Snapshot, Store, StoreError, tracking};
-use crate::clock::wall_ms;
 use crate::config::shown_duration;
-
-/// The time between two looks at what is due.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// The number of groups, and of timers, that one commit passes. More would hold up the commits
-/// behind it.
-const BATCH: usize = 256;
-
-/// Lets time pass over groups, storms and timers.
-#[derive(Debug)]
-pub struct Pass {
-    /// By the machine's clock.
-    pub at_ms: i64,
-    /// By the store's clock.
-    pub now_ms: i64,
-}
-
-impl Command for Pass {
-    /// True if more is due.
-    type Output = bool;
-
-    fn run(&self, step: &mut Step<'_>) -> Result<bool, StoreError> {
-        let groups = groups::pass(step, self.at_ms, self.now_ms, BATCH)?;
-        Ok(fire(step, self.at_ms, self.now_ms)? || groups)
-    }
-}
-
-/// Lets time pass in the store until `stop` is cancelled.
-pub async fn pass_time(store: Store, reader: Snapshot, stop: CancellationToken) {
-    loop {
-        let next = reader.next_change();
-        let passed = match next {
-            Ok(Some(at)) if at <= store.clock().now_ms() => store.pass(wall_ms()).await,
-            Ok(_) => Ok(false),
-            Err(error) => Err(error),
-        };
-        match passed {
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(%error, "groups and timers that are due could not be passed; it tries again");
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            () = stop.cancelled() => return,
-        }
-    }
-}
 
 /// Sets the timer of an alert that is delivered by itself, or removes that of its key where the
 /// newest alert has none.
@@ -119,35 +66,6 @@ pub fn bring_back(connection: &Connection, now_ms: i64) -> Result<(), StoreError
         .prepare("UPDATE timers SET at = ?1 + resolve_after WHERE at > ?1 + resolve_after")?
         .execute([now_ms])?;
     Ok(())
-}
-
-/// The source, the destinations and the alert of a timer.
-type Due = (String, Vec<String>, Alert);
-
-/// Fires timers that are due. Returns whether more are.
-fn fire(step: &mut Step<'_>, at_ms: i64, now_ms: i64) -> Result<bool, StoreError> {
-    let mut delete = step.transaction.prepare_cached(
-        "DELETE FROM timers WHERE ordering_key IN (SELECT ordering_key FROM timers WHERE at <= ? ORDER BY at LIMIT ?)
-         RETURNING ordering_key, (SELECT name FROM sources s WHERE s.id = source), destinations, json",
-    )?;
-    let due: Vec<(i64, Option<Due>)> = delete
-        .query_map(params![now_ms, BATCH as i64], |row| {
-            // Whatever another program wrote there, it fires once and is gone.
-            let due =
-                || -> rusqlite::Result<Due> { Ok((row.get(1)?, json(row, 2)?, json(row, 3)?)) };
-            Ok((row.get(0)?, due().ok()))
-        })?
-        .collect::<Result<_, _>>()?;
-    let fired = due.len();
-    for (ordering_key, due) in due {
-        let Some((source, destinations, event)) = due else {
-            tracing::error!(ordering_key, "a timer cannot be read; its alert stays open");
-            continue;
-        };
-        tracking::close(step, ordering_key)?;
-        groups::own(step, &source, &destinations, event, None, at_ms, now_ms)?;
-    }
-    Ok(fired == BATCH)
 }
 
 /// Returns the alert that resolves an event of which nothing more comes.

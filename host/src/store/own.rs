@@ -1,0 +1,43 @@
+//! Alerts that the gateway makes for a source of its configuration.
+
+use plugin_sdk::contract;
+
+use super::ids::alert_ids;
+use super::request::NewAlert;
+use super::step::Step;
+use super::{StoreError, internal, put, timers};
+use crate::alert::Alert;
+
+/// Adds an alert that the gateway made for a source, as that of a request that nobody sent. It is
+/// resolved after a time, where that is not `None`.
+pub fn own(
+    step: &mut Step<'_>,
+    source: &str,
+    destinations: &[String],
+    mut event: contract::Alert,
+    resolve_after_ms: Option<i64>,
+    at_ms: i64,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let seq = internal::request(step, source, at_ms)?;
+    let [first, _] = alert_ids(seq);
+    // No number is given twice.
+    event.event_id = format!("alert-gateway/{seq}");
+    let alert = Alert {
+        source: source.to_owned(),
+        request: String::new(),
+        received_at: String::new(),
+        event,
+    };
+    let alert =
+        NewAlert::new(&alert, destinations).map_err(|error| StoreError::Disk(error.to_string()))?;
+    if resolve_after_ms.is_some() {
+        let source = step.source(source)?;
+        timers::set(step, source, &alert, resolve_after_ms, now_ms)?;
+    }
+    match put::known(step, first, &alert)? {
+        None => put::put(step, first, &alert, None, true, now_ms),
+        // A plugin has made an event of that id.
+        Some(_) => Ok(()),
+    }
+}
