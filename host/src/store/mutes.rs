@@ -1,5 +1,5 @@
 //! Mutes in the store, and the alerts that they hold. A held alert is stored and listed like any
-//! other; [`end_mute`](super::end_mute) has what becomes of it.
+//! other; [`end_mute`](mod@super::end_mute) has what becomes of it.
 
 use std::path::Path;
 

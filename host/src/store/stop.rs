@@ -11,7 +11,7 @@ use super::StoreError;
 /// microseconds.
 const INSTRUCTIONS: i32 = 1000;
 
-/// Ends [`Backup::write`] from another thread.
+/// Ends [`Backup::write`](super::Backup::write) from another thread.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 

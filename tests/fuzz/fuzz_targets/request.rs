@@ -14,6 +14,7 @@ use alert_gateway::health::Health;
 use alert_gateway::http::{Client, Peer};
 use alert_gateway::intake::Intake;
 use alert_gateway::metrics::Metrics;
+use alert_gateway::recent::Recent;
 use alert_gateway::store::{self, Closing, PluginRecord, Store};
 use alert_gateway::{gateway, sources};
 use alert_gateway_fuzz::cases;
@@ -134,7 +135,15 @@ async fn open(config: &Config, sandbox: &Sandbox) -> Open {
         ..store::Options::default()
     };
     let (store, closing) = Store::open(data.path(), &options, metrics.clone()).expect("a store");
-    let way_in = Intake::new(config.gateway.memory, "", None, store.clone(), health, metrics);
+    let way_in = Intake::new(
+        config.gateway.memory,
+        "",
+        None,
+        store.clone(),
+        health,
+        metrics,
+        Recent::default(),
+    );
     let mut sources = Vec::new();
     for source in sources::load(config, sandbox)
         .await
