@@ -109,6 +109,12 @@ async fn every_answer_fits_the_description_of_the_api() {
         ("/destinations", "/destinations".to_owned(), 200),
         ("/configuration", "/configuration".to_owned(), 200),
         ("/audit", "/audit".to_owned(), 200),
+        ("/groups", "/groups".to_owned(), 200),
+        ("/groups", "/groups?state=shut".to_owned(), 400),
+        ("/groups/{id}", "/groups/1".to_owned(), 404),
+        ("/groups/{id}", "/groups/x".to_owned(), 404),
+        ("/mutes", "/mutes?all=true".to_owned(), 200),
+        ("/mutes", "/mutes?all=1".to_owned(), 400),
         ("/nodes", "/nodes".to_owned(), 200),
     ] {
         let answer = get(&gateway, &format!("/api/v1{path}")).await;
@@ -340,4 +346,159 @@ async fn hostile_ids_cursors_and_parameters_are_refused_politely() {
     let long = "a".repeat(2000);
     let answer = get(&gateway, &format!("/api/v1/events?q={long}")).await;
     assert_eq!(answer.status, 400);
+}
+
+/// Acts at an address of the API, and asserts that the answer has this status and is described.
+async fn act(
+    gateway: &Gateway,
+    address: &str,
+    path: &str,
+    body: Value,
+    status: u16,
+) -> serde_json::Value {
+    let path = format!("/api/v1{path}");
+    let answer = ask(gateway, Method::POST, &path, &body.to_string()).await;
+    assert_eq!(answer.status, status, "{path} {body}: {}", answer.body);
+    fits(&openapi(), "post", address, &answer);
+    answer.json()
+}
+
+#[tokio::test]
+async fn group_and_alert_are_resolved_once_by_an_operator() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let grouped = "plugin = \"twilio-errors\"\nsettings.auth_token = { env = \"TWILIO_AUTH_TOKEN\" }\n\
+        [sources.grouped.group]\nby = [\"error_code\"]";
+    let (place, gateway) = Setup::new(&itoc360)
+        .gateway(&format!("admin_token = \"{TOKEN}\""))
+        .source("grouped", grouped)
+        .start()
+        .await;
+    let alone = gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
+    let member = gateway.accept(&twilio::error(&twilio::sid(2)).to("grouped")).await;
+    gateway.accept(&twilio::error(&twilio::sid(3)).to("grouped")).await;
+    place.event_in_state(&alone, "delivered").await;
+
+    let listed = get(&gateway, "/api/v1/groups?state=open&source=grouped").await;
+    fits(&openapi(), "get", "/groups", &listed);
+    let listed = listed.json();
+    let group = &listed["groups"][0];
+    assert_eq!(
+        (&group["key"], &group["events"], &group["state"]),
+        (&json!("group/error_code=11200"), &json!(2), &json!("open"))
+    );
+    let path = format!("/groups/{}", group["id"]);
+    let one = get(&gateway, &format!("/api/v1{path}")).await;
+    fits(&openapi(), "get", "/groups/{id}", &one);
+    assert_eq!(one.json()["first"]["event_id"], twilio::sid(2));
+    for of_another in ["source=twilio", "source=nope", "state=resolved"] {
+        let none = get(&gateway, &format!("/api/v1/groups?{of_another}")).await;
+        assert_eq!(none.json()["groups"], json!([]), "{of_another}");
+    }
+
+    // A member is no alert at the destination: its group is.
+    let events = "/events/{id}/resolve";
+    let of_member = format!("/events/{member}/resolve");
+    let refused = act(&gateway, events, &of_member, json!({}), 409).await;
+    let said = refused["detail"].as_str().unwrap();
+    assert!(said.contains(&format!("group {}", group["id"])), "{said}");
+
+    let why = json!({ "reason": "fixed by hand" });
+    let groups = "/groups/{id}/resolve";
+    let resolve = format!("{path}/resolve");
+    let done = act(&gateway, groups, &resolve, why.clone(), 202).await;
+    assert_eq!(done["resolved"], 1);
+    act(&gateway, groups, &resolve, why.clone(), 409).await;
+    let resolve = format!("/events/{alone}/resolve");
+    act(&gateway, events, &resolve, why.clone(), 202).await;
+    act(&gateway, events, &resolve, why.clone(), 409).await;
+    act(&gateway, events, "/events/nope/resolve", why, 404).await;
+
+    let resolved = |name: &str| {
+        let received = itoc360.received();
+        let said = received.iter().map(|one| one.json());
+        said.filter(|said| said["status"] == "resolved")
+            .filter(|said| said.to_string().contains(name))
+            .count()
+    };
+    until("both are resolved at the destination", async || {
+        (resolved("Resolved at the gateway by admin token: fixed by hand") == 2).then_some(())
+    })
+    .await;
+    let audit = get(&gateway, "/api/v1/audit").await.json();
+    let entries = audit["audit"].as_array().unwrap();
+    assert_eq!(entries.len(), 2, "{audit:#}");
+    assert!(entries.iter().all(|entry| entry["action"] == "resolve"));
+    // The next event opens a group anew.
+    gateway.accept(&twilio::error(&twilio::sid(4)).to("grouped")).await;
+    let open = get(&gateway, "/api/v1/groups?state=open").await.json();
+    assert_eq!(open["groups"][0]["events"], 1);
+    let page = get(&gateway, "/api/v1/groups?limit=1").await.json();
+    let next = page["next"].as_str().unwrap();
+    let older = get(&gateway, &format!("/api/v1/groups?cursor={next}")).await;
+    assert_eq!(older.json()["groups"][0]["state"], "resolved");
+    gateway.stop().await;
+    place.is_whole().await;
+}
+
+#[tokio::test]
+async fn mute_is_made_listed_and_ended_by_an_operator() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let config = "[[mutes]]\nwhen = { source = \"elsewhere\" }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"backups\"\n";
+    let place = Setup::new(&itoc360)
+        .gateway(&format!("admin_token = \"{TOKEN}\""))
+        .place();
+    let text = std::fs::read_to_string(place.config()).unwrap();
+    place.write("gateway.toml", format!("{text}\n{config}"));
+    let gateway = place.start().await;
+    let mutes = async |query: &str| {
+        let answer = get(&gateway, &format!("/api/v1/mutes{query}")).await;
+        fits(&openapi(), "get", "/mutes", &answer);
+        answer.json()["mutes"].as_array().unwrap().clone()
+    };
+    let when = json!({ "source": "twilio", "error_code": ["11200", "3*"] });
+    for (body, what) in [
+        (json!({ "when": when, "for": "1h", "why": " " }), "why"),
+        (json!({ "when": when, "why": "w" }), "for or until"),
+        (json!({ "when": when, "for": "1h", "until": "2099-01-01T00:00:00Z", "why": "w" }), "for or until"),
+        (json!({ "when": when, "until": "2020-01-01T00:00:00Z", "why": "w" }), "end before"),
+        (json!({ "when": when, "for": "10000d", "why": "w" }), "year"),
+        (json!({ "when": {}, "for": "1h", "why": "w" }), "when"),
+        (json!({ "when": { "priority": "urgent" }, "for": "1h", "why": "w" }), "priority"),
+        (json!({ "when": { "source": "" }, "for": "1h", "why": "w" }), "bytes"),
+        (json!({ "when": when, "for": "1h", "why": "w", "who": "me" }), "who"),
+    ] {
+        let refused = act(&gateway, "/mutes", "/mutes", body, 400).await;
+        let said = refused["detail"].as_str().unwrap();
+        assert!(said.contains(what), "{said}");
+    }
+    let asked = json!({ "when": when, "for": "1h", "why": "carrier outage" });
+    let made = act(&gateway, "/mutes", "/mutes", asked, 201).await;
+    assert_eq!(made["when"], "error_code=11200|3* source=twilio");
+    let listed = mutes("").await;
+    assert_eq!(listed.len(), 2, "{listed:#?}");
+    assert!(listed.contains(&made));
+    assert!(listed.iter().any(|mute| mute["weekly"] == "Sat 22:00 - Sun 06:00 UTC"));
+
+    // It holds within a second.
+    let number = std::cell::Cell::new(0);
+    until("an event is muted", async || {
+        number.set(number.get() + 1);
+        let event = twilio::error(&twilio::sid(number.get())).to("twilio");
+        let id = gateway.accept(&event).await;
+        (place.event(&id).await["alerts"][0]["state"] == "muted").then_some(())
+    })
+    .await;
+    let id = made["id"].to_string();
+    let end = format!("/mutes/{id}/end");
+    let ended = act(&gateway, "/mutes/{id}/end", &end, json!({ "reason": "over" }), 200).await;
+    assert_eq!((&ended["state"], &ended["events"]), (&json!("ended"), &json!(1)));
+    act(&gateway, "/mutes/{id}/end", &end, json!({}), 409).await;
+    act(&gateway, "/mutes/{id}/end", "/mutes/99/end", json!({}), 404).await;
+    let last = twilio::sid(number.get());
+    place.event_in_state(&last, "delivered").await;
+    assert_eq!(mutes("").await.len(), 1);
+    assert_eq!(mutes("?all=true").await.len(), 2);
+    let audit = get(&gateway, "/api/v1/audit").await.json();
+    let actions = [&audit["audit"][0]["action"], &audit["audit"][1]["action"]];
+    assert_eq!(actions, ["unmute", "mute"]);
 }

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{About, Admin};
+use crate::admin::{About, Admin, Catalogue};
 use crate::config::{Config, Listen, Problem, TlsFiles, causes};
 use crate::destinations::Ping;
 use crate::health::Health;
@@ -32,7 +32,7 @@ use crate::metrics::Metrics;
 use crate::monitor::{Direct, Expected, Monitor, Pings, Plan, Reloaded};
 use crate::policy;
 use crate::recent::Recent;
-use crate::sources::{self, Loaded, Source, Summary};
+use crate::sources::{self, Loaded, Source};
 use crate::store::{
     self, Closing, DueReader, PluginId, PluginRecord, Retention, Store, StoreError,
 };
@@ -121,7 +121,7 @@ impl Gateway {
         for cause in causes(&warnings(config, &loaded)) {
             tracing::warn!("{cause}");
         }
-        let catalogue = watch::Sender::new(summaries(&loaded.sources));
+        let catalogue = watch::Sender::new(Catalogue::of(config, &loaded.sources));
 
         let (listener, certificate) = open(
             &config.gateway.listen,
@@ -141,7 +141,7 @@ impl Gateway {
                     health: health.clone(),
                     store: store.clone(),
                     recent: recent.clone(),
-                    sources: catalogue.subscribe(),
+                    catalogue: catalogue.subscribe(),
                 };
                 let pages = Admin::new(config, admin, about)?;
                 Some((
@@ -479,11 +479,6 @@ fn expected(source: &Source) -> Expected {
         destination,
         every: source.configured.expect_every,
     }
-}
-
-/// Returns the sources as operators see them.
-fn summaries(sources: &[Source]) -> Arc<[Summary]> {
-    sources.iter().map(Summary::of).collect()
 }
 
 /// Opens the listener of `key` in `[gateway]`, with the task that follows its certificate's files.

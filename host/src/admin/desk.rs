@@ -12,7 +12,7 @@ use crate::config::{self, Config};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::recent::Recent;
-use crate::sources::{RequestMask, Summary};
+use crate::sources::{RequestMask, Source, Summary};
 use crate::store::Store;
 
 /// The parts of a running gateway that the admin listener shows.
@@ -26,8 +26,19 @@ pub struct About {
     pub store: Store,
     /// The last requests that left nothing in the store.
     pub recent: Recent,
-    /// The sources of the configuration in force.
-    pub sources: watch::Receiver<Arc<[Summary]>>,
+    /// The configuration in force, as far as a reload changes it.
+    pub catalogue: watch::Receiver<Arc<Catalogue>>,
+}
+
+/// The part of a configuration that a reload changes, as operators see it; no secret.
+#[derive(Debug)]
+pub struct Catalogue {
+    /// The sources, in the order of the file.
+    pub sources: Arc<[Summary]>,
+    /// The destinations, in the order of the file.
+    pub destinations: Vec<DestinationFacts>,
+    /// The mutes, in the order of the file.
+    pub mutes: Vec<config::Mute>,
 }
 
 /// All that an answer is made from.
@@ -50,8 +61,6 @@ pub struct Facts {
     pub started_ms: i64,
     /// The file of the configuration.
     pub file: String,
-    /// The destinations, in the order of the file.
-    pub destinations: Vec<DestinationFacts>,
     /// The keys of `[gateway]`, `[admin]` and `[retention]`, as understood.
     pub settings: Vec<(&'static str, String)>,
 }
@@ -67,6 +76,8 @@ pub struct DestinationFacts {
     pub address: String,
     /// The number of deliveries that may run at once.
     pub concurrency: usize,
+    /// The destination that gets what this one does not take.
+    pub fallback: Option<String>,
     /// True if internal alerts about other destinations go there.
     pub operator: bool,
 }
@@ -84,7 +95,12 @@ impl Desk {
 
     /// Returns the sources of the configuration in force.
     pub fn sources(&self) -> Arc<[Summary]> {
-        Arc::clone(&self.about.sources.borrow())
+        Arc::clone(&self.catalogue().sources)
+    }
+
+    /// Returns the configuration in force, as far as a reload changes it.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.about.catalogue.borrow())
     }
 
     /// Returns what hides the credentials in requests of a source.
@@ -95,20 +111,34 @@ impl Desk {
     }
 }
 
+impl Catalogue {
+    /// The facts of this configuration, whose sources were loaded.
+    pub fn of(config: &Config, sources: &[Source]) -> Arc<Self> {
+        let operator = config.gateway.operator_destination.as_deref();
+        let destinations = config.destinations.iter();
+        let destinations = destinations.map(|destination| DestinationFacts {
+            name: destination.name.clone(),
+            kind: destination.kind.as_str(),
+            address: destination.kind.shown(),
+            concurrency: destination.concurrency,
+            fallback: destination
+                .fallback
+                .as_ref()
+                .map(|fallback| fallback.destination.clone()),
+            operator: operator == Some(&destination.name),
+        });
+        Arc::new(Self {
+            sources: sources.iter().map(Summary::of).collect(),
+            destinations: destinations.collect(),
+            mutes: config.mutes.clone(),
+        })
+    }
+}
+
 impl Facts {
     fn of(config: &Config, admin: &config::Admin) -> Self {
         let gateway = &config.gateway;
         let operator = gateway.operator_destination.as_deref();
-        let destinations = config
-            .destinations
-            .iter()
-            .map(|destination| DestinationFacts {
-                name: destination.name.clone(),
-                kind: destination.kind.as_str(),
-                address: destination.kind.shown(),
-                concurrency: destination.concurrency,
-                operator: operator == Some(&destination.name),
-            });
         // The kernel's own; a machine without it has no name.
         let node = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let yes = |is_so: bool, word: &str| if is_so { word } else { "none" }.to_owned();
@@ -149,7 +179,6 @@ impl Facts {
             node: node.trim().to_owned(),
             started_ms: wall_ms(),
             file: config.path.display().to_string(),
-            destinations: destinations.collect(),
             settings,
         }
     }

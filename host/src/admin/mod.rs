@@ -23,7 +23,7 @@ use crate::http::{self, Answer, Client, Peer};
 use crate::log_throttle::LogThrottle;
 use crate::store::StoreError;
 
-pub use desk::About;
+pub use desk::{About, Catalogue};
 pub use guard::{Guard, Refusal};
 
 use asked::Asked;

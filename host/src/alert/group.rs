@@ -146,11 +146,21 @@ impl Group {
             priority: self.tally.priority,
             count: self.tally.count,
         });
-        let minutes = now_ms.saturating_sub(self.opened_ms) as f64 / 60_000.0;
         Some(Notice {
-            event: self.tally.alert(&self.shared, phase, minutes),
+            event: self.alert(phase, now_ms),
             ends: phase != Phase::Open,
         })
+    }
+
+    /// Returns the alert that resolves the group at its destination, because an operator `said` so.
+    pub fn resolve(&mut self, said: &str, now_ms: i64) -> contract::Alert {
+        self.open_keys = 0;
+        self.alert(Phase::Operator(said), now_ms)
+    }
+
+    fn alert(&self, phase: Phase<'_>, now_ms: i64) -> contract::Alert {
+        let minutes = now_ms.saturating_sub(self.opened_ms) as f64 / 60_000.0;
+        self.tally.alert(&self.shared, phase, minutes)
     }
 
     /// Returns the time at which the group is to be looked at next.
@@ -166,6 +176,11 @@ impl Group {
     /// The times of the group.
     pub fn terms(&self) -> Terms {
         self.terms
+    }
+
+    /// The label values that its events share.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The events of the group so far.

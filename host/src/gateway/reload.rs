@@ -24,13 +24,14 @@ use tokio::sync::watch;
 use super::control::{Answer, Asked, Question};
 use super::deliveries::Deliveries;
 use super::secrets::Secrets;
-use super::{Gateway, Hallway, announce, expected, known, sandbox, summaries, systemd};
+use super::{Gateway, Hallway, announce, expected, known, sandbox, systemd};
+use crate::admin::Catalogue;
 use crate::clock::wall_ms;
 use crate::config::{Config, Problems, causes, listed};
 use crate::intake::Intake;
 use crate::metrics::{Metrics, OutcomeLabel};
 use crate::monitor::Reloaded;
-use crate::sources::{self, Summary};
+use crate::sources;
 use crate::store::Store;
 
 /// The parts of a running gateway that a reload changes or asks.
@@ -45,8 +46,8 @@ pub struct Reloading {
     store: Store,
     taken: watch::Sender<Reloaded>,
     metrics: Metrics,
-    /// The sources as the admin listener shows them.
-    catalogue: watch::Sender<Arc<[Summary]>>,
+    /// The configuration as the admin listener shows it.
+    catalogue: watch::Sender<Arc<Catalogue>>,
 }
 
 /// The reason why a configuration was not applied.
@@ -182,7 +183,7 @@ impl Reloading {
         intake: Arc<Intake>,
         store: Store,
         metrics: Metrics,
-        catalogue: watch::Sender<Arc<[Summary]>>,
+        catalogue: watch::Sender<Arc<Catalogue>>,
     ) -> Self {
         let mut secrets = Secrets::default();
         secrets.follow(config.files.clone());
@@ -227,7 +228,7 @@ impl Reloading {
         let warnings = super::warnings(&config, &loaded);
         let sources = loaded.sources;
         let expected = sources.iter().map(expected).collect();
-        let summaries = summaries(&sources);
+        let catalogue = Catalogue::of(&config, &sources);
         let sources = known(sources, &self.store)
             .await
             .context("the plugins cannot be written down")?;
@@ -253,7 +254,7 @@ impl Reloading {
         let destinations = change.count();
         deliveries.apply(change, hallway);
         self.intake.open(sources, config.mutes.clone());
-        self.catalogue.send_replace(summaries);
+        self.catalogue.send_replace(catalogue);
         self.taken.send_replace(Reloaded {
             sources: expected,
             destinations: super::destination_names(&config),

@@ -211,6 +211,25 @@ pub fn resolve_key(step: &Step<'_>, group: i64, after: &mut After) -> Result<(),
     Ok(())
 }
 
+/// Resolves a group because an operator says so. Returns whether it was open.
+pub fn resolve(
+    step: &mut Step<'_>,
+    id: i64,
+    said: &str,
+    at_ms: i64,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let mut after = After::new(at_ms, now_ms);
+    let Some(group) = after.load(step, id)? else {
+        return Ok(false);
+    };
+    let event = group.resolve(said, now_ms);
+    let (_, source, destinations) = address(step, id)?;
+    write_group(step, id, group, Some(at_ms))?;
+    tell(step, id, &source, &destinations, event, at_ms, now_ms)?;
+    Ok(true)
+}
+
 /// Looks at the groups and storms that time may have changed, at most `most` groups. Returns
 /// whether more are left.
 pub fn pass(step: &mut Step<'_>, at_ms: i64, now_ms: i64, most: usize) -> Result<bool, StoreError> {

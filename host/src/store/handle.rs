@@ -17,10 +17,12 @@ use super::fallback::FallBack;
 use super::files::{self, Place};
 use super::internal::{Forget, Tell};
 use super::jobs::{Ask, Job, JobKind, JobTarget};
+use super::mutes::{AddMute, NewMute, StopMute};
 use super::notice::{Notice, Told};
 use super::pass::Pass;
 use super::replay::{FinishReplay, Requeue, Reread};
 use super::request::{Appended, NewRequest, PluginId, PluginRecord, Reading};
+use super::resolve::{Resolution, ResolveAlert, ResolveGroup};
 use super::retention::{Sweep, Swept};
 use super::settle::{Settle, Settlement};
 use super::snapshot::{Remember, Seen, Snapshot};
@@ -350,6 +352,49 @@ impl Store {
             mute,
             still,
             at_ms: wall_ms(),
+            now_ms: self.clock.now_ms(),
+        })
+        .await
+    }
+
+    /// Makes a mute, with an entry in the audit: both or nothing. Returns its number.
+    ///
+    /// # Errors
+    /// What the disk said; nothing is muted then.
+    pub async fn add_mute(&self, mute: NewMute, entry: Entry) -> Result<i64, StoreError> {
+        self.ask(AddMute(mute, entry)).await
+    }
+
+    /// Ends a mute that an operator made, with an entry in the audit. Returns whether there was one
+    /// that had not ended; what it holds is delivered within a second.
+    ///
+    /// # Errors
+    /// What the disk said; the mute goes on then.
+    pub async fn stop_mute(&self, mute: i64, entry: Entry) -> Result<bool, StoreError> {
+        self.ask(StopMute(mute, entry)).await
+    }
+
+    /// Resolves an alert at its destinations, with an entry in the audit; `alert` is its id.
+    ///
+    /// # Errors
+    /// What the disk said; nothing is resolved then.
+    pub async fn resolve_alert(&self, alert: i64, entry: Entry) -> Result<Resolution, StoreError> {
+        self.ask(ResolveAlert {
+            alert,
+            entry,
+            now_ms: self.clock.now_ms(),
+        })
+        .await
+    }
+
+    /// Resolves an open group, with an entry in the audit.
+    ///
+    /// # Errors
+    /// What the disk said; nothing is resolved then.
+    pub async fn resolve_group(&self, group: i64, entry: Entry) -> Result<Resolution, StoreError> {
+        self.ask(ResolveGroup {
+            group,
+            entry,
             now_ms: self.clock.now_ms(),
         })
         .await

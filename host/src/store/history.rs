@@ -1,5 +1,6 @@
 //! The history: for the operator's question "did the page go out?".
 
+mod groups;
 mod list;
 mod overview;
 
@@ -11,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 use uuid::Uuid;
 
+pub use groups::{GroupFilter, GroupState};
 pub use overview::{Attempted, Backlog, OpenCondition, SourceRecord};
 
 use super::audit;
@@ -214,6 +216,9 @@ pub struct RequestRecord {
 /// A kept alert.
 #[derive(Debug, Serialize)]
 pub struct AlertRecord {
+    /// Its id in the store.
+    #[serde(skip)]
+    pub id: i64,
     /// The source of the request, or the gateway's own where it tells of itself.
     pub source: String,
     /// The first destination that it goes to, or went to.
@@ -477,6 +482,7 @@ impl History {
                 None => None,
             };
             let alert = AlertRecord {
+                id: row.get(0)?,
                 source: row.get(1)?,
                 destination: String::new(),
                 state: match (&group, &mute) {
@@ -499,11 +505,11 @@ impl History {
                 deliveries: Vec::new(),
                 attempts: Vec::new(),
             };
-            Ok((row.get::<_, i64>(0)?, alert))
+            Ok(alert)
         })?;
         rows.map(|row| {
-            let (id, mut alert) = row?;
-            self.settled(id, &mut alert)?;
+            let mut alert = row?;
+            self.settled(alert.id, &mut alert)?;
             Ok(alert)
         })
         .collect()

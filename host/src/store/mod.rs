@@ -123,6 +123,7 @@ mod put;
 mod repeats;
 mod replay;
 mod request;
+mod resolve;
 mod retention;
 mod schema;
 mod settle;
@@ -152,7 +153,8 @@ pub use end_mute::Still;
 pub use error::StoreError;
 pub use handle::{Options, Store};
 pub use history::{
-    AlertRecord, AttemptRecord, Attempted, Backlog, DeliveryRecord, Filter, GroupRecord, History,
+    AlertRecord, AttemptRecord, Attempted, Backlog, DeliveryRecord, Filter, GroupFilter,
+    GroupRecord, GroupState, History,
     Line, ListedReceipt, ListedState, MutedBy, OpenCondition, Page, RequestRecord, SourceRecord,
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
@@ -166,6 +168,7 @@ pub use request::{
     Appended, Failure, MuteRef, NewAlert, NewRequest, PluginId, PluginRecord, Proofs, Reading,
     UnprovenBounds,
 };
+pub use resolve::Resolution;
 #[cfg(test)]
 pub use retention::{Bounds, Stage, Sweep};
 pub use retention::{IDENTITY_BYTES, Retention, keep_within};

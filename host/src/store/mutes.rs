@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+use super::command::Command;
 use super::ids::alert_ids;
 use super::request::{MuteRef, NewAlert};
 use super::step::Step;
@@ -150,20 +151,25 @@ pub fn list(connection: &Connection, all: bool) -> Result<Vec<MuteRecord>, Store
 pub fn add(path: &Path, mute: &NewMute, audit: &Entry) -> Result<i64, StoreError> {
     let mut connection = schema::open_existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let transaction = connection.transaction()?;
+    let id = insert(&transaction, mute, audit)?;
+    transaction.commit()?;
+    Ok(id)
+}
+
+fn insert(connection: &Connection, mute: &NewMute, audit: &Entry) -> Result<i64, StoreError> {
     let conditions = serde_json::to_string(&mute.conditions)
         .map_err(|error| StoreError::Disk(error.to_string()))?;
-    transaction.execute(
+    connection.execute(
         "INSERT INTO mutes (conditions, from_at, until_at, why, who) VALUES (?, ?, ?, ?, ?)",
         params![conditions, mute.from_ms, mute.until_ms, mute.why, mute.who],
     )?;
-    let id = transaction.last_insert_rowid();
+    let id = connection.last_insert_rowid();
     let about = format!("{id}: {}", audit.about);
     Entry {
         about,
         ..audit.clone()
     }
-    .insert(&transaction)?;
-    transaction.commit()?;
+    .insert(connection)?;
     Ok(id)
 }
 
@@ -175,15 +181,45 @@ pub fn add(path: &Path, mute: &NewMute, audit: &Entry) -> Result<i64, StoreError
 pub fn end(path: &Path, id: i64, audit: &Entry) -> Result<bool, StoreError> {
     let mut connection = schema::open_existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let transaction = connection.transaction()?;
-    let ended = transaction.execute(
+    let ended = stop(&transaction, id, audit)?;
+    transaction.commit()?;
+    Ok(ended)
+}
+
+fn stop(connection: &Connection, id: i64, audit: &Entry) -> Result<bool, StoreError> {
+    let ended = connection.execute(
         "UPDATE mutes SET ended_at = ?2 WHERE id = ?1 AND name IS NULL AND ended_at IS NULL",
         [id, audit.at_ms],
     )?;
     if ended > 0 {
-        audit.insert(&transaction)?;
+        audit.insert(connection)?;
     }
-    transaction.commit()?;
     Ok(ended > 0)
+}
+
+/// Makes a mute. Returns its number. For the gateway itself.
+#[derive(Debug)]
+pub struct AddMute(pub NewMute, pub Entry);
+
+impl Command for AddMute {
+    type Output = i64;
+
+    fn run(&self, step: &mut Step<'_>) -> Result<i64, StoreError> {
+        insert(step.transaction, &self.0, &self.1)
+    }
+}
+
+/// Ends a mute that an operator made. Returns whether there was one that had not ended. For the
+/// gateway itself.
+#[derive(Debug)]
+pub struct StopMute(pub i64, pub Entry);
+
+impl Command for StopMute {
+    type Output = bool;
+
+    fn run(&self, step: &mut Step<'_>) -> Result<bool, StoreError> {
+        stop(step.transaction, self.0, &self.1)
+    }
 }
 
 /// Returns the number of a mute, which is a new one where the configuration has it and no alert has

@@ -19,10 +19,31 @@ pub fn own(
     at_ms: i64,
     now_ms: i64,
 ) -> Result<(), StoreError> {
+    // No number is given twice.
+    event.event_id = format!("alert-gateway/{}", *step.next_seq);
+    own_as(
+        step,
+        source,
+        destinations,
+        event,
+        resolve_after_ms,
+        at_ms,
+        now_ms,
+    )
+}
+
+/// Adds an alert that the gateway made for a source, under the event id that it has.
+pub fn own_as(
+    step: &mut Step<'_>,
+    source: &str,
+    destinations: &[String],
+    event: contract::Alert,
+    resolve_after_ms: Option<i64>,
+    at_ms: i64,
+    now_ms: i64,
+) -> Result<(), StoreError> {
     let seq = internal::request(step, source, at_ms)?;
     let [first, _] = alert_ids(seq);
-    // No number is given twice.
-    event.event_id = format!("alert-gateway/{seq}");
     let alert = Alert {
         source: source.to_owned(),
         request: String::new(),

@@ -122,17 +122,13 @@ pub async fn act(
     asking: Asking,
     caller: &Caller,
 ) -> Result<Done, Problem> {
-    let reason = asking.reason.as_deref().map(str::trim).unwrap_or_default();
+    let reason = reason(asking.reason.as_deref())?.unwrap_or_default();
     if act == Act::Dismiss && reason.is_empty() && !asking.preview {
         return Err(Problem::wrong(
             "reason: say why it is dismissed, for whoever looks at it later",
         ));
     }
-    if reason.len() > REASON {
-        return Err(Problem::wrong(format!("reason: at most {REASON} bytes")));
-    }
     check(&target, &asking)?;
-    let reason = reason.to_owned();
     let (affected, more) = affected(desk, act, &target, &asking).await?;
     if affected.is_empty() {
         return Err(nothing(desk, &target, &asking).await?);
@@ -172,6 +168,15 @@ pub async fn act(
         ));
     }
     Ok(done)
+}
+
+/// Returns an operator's reason; none where it is empty.
+pub fn reason(text: Option<&str>) -> Result<Option<String>, Problem> {
+    let reason = text.map(str::trim).unwrap_or_default();
+    if reason.len() > REASON {
+        return Err(Problem::wrong(format!("reason: at most {REASON} bytes")));
+    }
+    Ok((!reason.is_empty()).then(|| reason.to_owned()))
 }
 
 /// Checks that what is asked fits its subject.

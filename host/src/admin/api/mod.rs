@@ -2,9 +2,11 @@
 
 mod act;
 mod events;
+mod groups;
+mod mutes;
 mod state;
 
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
@@ -19,7 +21,7 @@ use act::{Act, Asking};
 const OPENAPI: &str = include_str!("openapi.json");
 
 /// The addresses, for those who ask for another.
-const ADDRESSES: &str = "there are sources, events, failed, dead-letters, destinations, configuration, audit, nodes and openapi.json below \
+const ADDRESSES: &str = "there are sources, events, failed, dead-letters, groups, mutes, destinations, configuration, audit, nodes and openapi.json below \
                          /api/v1/";
 
 /// A page of a list.
@@ -68,6 +70,33 @@ pub async fn answer(desk: &Desk, path: &str, mut asked: Asked) -> Result<Answer,
         };
         return Ok(http::json(status, &done));
     }
+    match *segments.as_slice() {
+        ["events", id, "resolve"] => {
+            asked.acts()?;
+            let what = asked.json().await?;
+            let done = groups::resolve_event(desk, id, &what, &asked.caller).await?;
+            return Ok(http::json(StatusCode::ACCEPTED, &done));
+        }
+        ["groups", id, "resolve"] => {
+            asked.acts()?;
+            let what = asked.json().await?;
+            let done = groups::resolve(desk, id, &what, &asked.caller).await?;
+            return Ok(http::json(StatusCode::ACCEPTED, &done));
+        }
+        ["mutes"] if asked.method() == Method::POST => {
+            asked.acts()?;
+            let what = asked.json().await?;
+            let mute = mutes::add(desk, &what, &asked.caller).await?;
+            return Ok(http::json(StatusCode::CREATED, &mute));
+        }
+        ["mutes", id, "end"] => {
+            asked.acts()?;
+            let what = asked.json().await?;
+            let mute = mutes::end(desk, id, &what, &asked.caller).await?;
+            return Ok(http::json(StatusCode::OK, &mute));
+        }
+        _ => {}
+    }
     asked.reads()?;
     let query = asked.query();
     match *segments.as_slice() {
@@ -77,6 +106,15 @@ pub async fn answer(desk: &Desk, path: &str, mut asked: Asked) -> Result<Answer,
         ["events", id, "body"] => events::body(desk, id).await,
         ["failed"] => Ok(events::failed(desk, query).await?.into_answer()),
         ["dead-letters"] => Ok(events::dead_letters(desk, query).await?.into_answer()),
+        ["groups"] => Ok(groups::list(desk, query).await?.into_answer()),
+        ["groups", id] => {
+            no_parameters(query)?;
+            Ok(http::json(StatusCode::OK, &groups::find(desk, id).await?))
+        }
+        ["mutes"] => {
+            let body = serde_json::json!({ "mutes": mutes::list(desk, query).await? });
+            Ok(http::json(StatusCode::OK, &body))
+        }
         ["sources"] => {
             no_parameters(query)?;
             let sources = state::sources(desk).await?;

@@ -188,7 +188,8 @@ pub async fn destinations(desk: &Desk) -> Result<Vec<Destination>, Problem> {
         .await?;
     let board = desk.about.health.read();
     let activity = &desk.about.metrics.activity;
-    let destinations = desk.facts.destinations.iter().map(|facts| {
+    let catalogue = desk.catalogue();
+    let destinations = catalogue.destinations.iter().map(|facts| {
         let health = board.destinations.get(&facts.name);
         let waiting = backlog.iter().find(|one| one.destination == facts.name);
         let series = activity.of(&facts.name);
@@ -259,11 +260,12 @@ pub struct Configuration {
 
 /// The configuration as understood.
 pub fn configuration(desk: &Desk) -> Configuration {
+    let catalogue = desk.catalogue();
     Configuration {
         file: desk.facts.file.clone(),
         settings: desk.facts.settings.iter().cloned().collect(),
-        destinations: desk.facts.destinations.clone(),
-        sources: desk.sources().to_vec(),
+        destinations: catalogue.destinations.clone(),
+        sources: catalogue.sources.to_vec(),
     }
 }
 

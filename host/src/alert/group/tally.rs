@@ -74,7 +74,7 @@ struct Values {
 
 /// The reason of an alert about a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum Phase<'a> {
     /// The group opens, or has news.
     Open,
     /// The group has been quiet for this long.
@@ -83,6 +83,8 @@ pub enum Phase {
     Calm(Duration),
     /// The sender has resolved every key of the group.
     Resolved,
+    /// An operator has ended it; the sentence that says so.
+    Operator(&'a str),
 }
 
 /// The details of a group's alert.
@@ -162,7 +164,7 @@ impl Tally {
 
     /// Returns the alert that a destination is sent about the group; `minutes` is the time for
     /// which it has been open. It has no event id yet.
-    pub fn alert(&self, shared: &Shared, phase: Phase, minutes: f64) -> Alert {
+    pub fn alert(&self, shared: &Shared, phase: Phase<'_>, minutes: f64) -> Alert {
         let mut alert = Alert::new("", self.priority, self.title(shared));
         alert.key = Some(key(shared));
         alert.labels = shared
@@ -179,7 +181,7 @@ impl Tally {
         alert
     }
 
-    fn message(&self, phase: Phase) -> String {
+    fn message(&self, phase: Phase<'_>) -> String {
         let span = format!(
             "{} from {} to {}",
             events(self.count),
@@ -203,6 +205,7 @@ impl Tally {
             Phase::Resolved => {
                 format!("Resolved: the sender has resolved every key of this group. It had {span}.")
             }
+            Phase::Operator(said) => format!("{said}. The group had {span}."),
         }
     }
 

@@ -1,0 +1,298 @@
+//! Mutes: those of the configuration and those of operators; making and ending them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::super::caller::Caller;
+use super::super::desk::Desk;
+use super::super::problem::Problem;
+use super::super::query::Query;
+use super::act::reason;
+use super::groups::Reason;
+use crate::clock::{rfc3339, wall_ms};
+use crate::config::{self, Condition, Schedule, parse_duration};
+use crate::store::{Entry, MuteRecord, NewMute};
+
+/// The most patterns of a mute.
+const PATTERNS: usize = 32;
+/// The longest name or pattern.
+const LONGEST: usize = 256;
+/// The longest time that a mute may hold.
+const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// A mute, and how it stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct MuteState {
+    /// Its number; none for one of the configuration that no alert has met.
+    pub id: Option<i64>,
+    /// `active`, `planned`, or `ended`.
+    pub state: &'static str,
+    /// The alerts that it holds: `source=twilio-prod error_code=30006|30007`.
+    pub when: String,
+    /// RFC 3339; none where it holds in a part of every week.
+    pub from: Option<String>,
+    /// The end of this time: RFC 3339.
+    pub until: Option<String>,
+    /// The part of every week, as it is written.
+    pub weekly: Option<String>,
+    /// The time at which an operator ended it: RFC 3339.
+    pub ended_at: Option<String>,
+    /// The reason.
+    pub why: String,
+    /// The operator, or `configuration`.
+    pub who: String,
+    /// The number of alerts that it has held, and that are kept.
+    pub events: i64,
+    /// True if it holds alerts now.
+    pub holds: bool,
+}
+
+/// The body that makes a mute.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asking {
+    /// Names of fields or labels, each with a pattern, or a list of which one must match.
+    pub when: BTreeMap<String, Patterns>,
+    /// For so long from now on.
+    #[serde(default, rename = "for")]
+    pub time: Option<String>,
+    /// Until then: RFC 3339.
+    #[serde(default)]
+    pub until: Option<String>,
+    /// The reason.
+    pub why: String,
+}
+
+/// One pattern, or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Patterns {
+    /// One.
+    One(String),
+    /// Several, of which one must match.
+    Any(Vec<String>),
+}
+
+/// The mutes: what holds now, what will, and with `all` what has ended.
+pub async fn list(desk: &Desk, query: &[u8]) -> Result<Vec<MuteState>, Problem> {
+    let query = Query::parse(query, &["all"])?;
+    let all = match query.get("all") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Problem::wrong("all: write true or false")),
+    };
+    let records = desk.readers.read(|history| history.mutes(true)).await?;
+    let catalogue = desk.catalogue();
+    let now_ms = wall_ms();
+    let configured = catalogue.mutes.iter().map(|mute| {
+        let record = records
+            .iter()
+            .find(|one| one.name.as_ref() == Some(&mute.name));
+        of_configuration(mute, record, now_ms)
+    });
+    let mut mutes: Vec<MuteState> = configured.collect();
+    let is_configured =
+        |record: &MuteRecord| catalogue.mutes.iter().any(|one| Some(&one.name) == record.name.as_ref());
+    let stored = records.iter().filter(|record| !is_configured(record));
+    mutes.extend(stored.map(|record| of_store(record, now_ms)));
+    mutes.retain(|mute| all || mute.state != "ended" || mute.holds);
+    mutes.sort_by_key(|mute| match mute.state {
+        "active" => 0,
+        "planned" => 1,
+        _ => 2,
+    });
+    Ok(mutes)
+}
+
+fn of_configuration(mute: &config::Mute, record: Option<&MuteRecord>, now_ms: i64) -> MuteState {
+    let now = Timestamp::from_millisecond(now_ms).unwrap_or_default();
+    let active_until = mute.schedule.active_until(now);
+    let shown = |time: Timestamp| rfc3339(time.as_millisecond());
+    let (from, until, weekly) = match &mute.schedule {
+        Schedule::Once { from, until } => {
+            let from = (*from != Timestamp::MIN).then(|| shown(*from));
+            (from, Some(shown(*until)), None)
+        }
+        Schedule::Weekly(weekly) => (None, active_until.map(shown), Some(weekly.to_string())),
+    };
+    let state = match (&mute.schedule, active_until) {
+        (_, Some(_)) => "active",
+        (Schedule::Once { until, .. }, None) if *until <= now => "ended",
+        (_, None) => "planned",
+    };
+    MuteState {
+        id: record.map(|record| record.id),
+        state,
+        when: mute.when.to_string(),
+        from,
+        until,
+        weekly,
+        ended_at: None,
+        why: mute.why.clone(),
+        who: "configuration".to_owned(),
+        events: record.map_or(0, |record| record.events),
+        holds: record.is_some_and(|record| record.holds),
+    }
+}
+
+fn of_store(record: &MuteRecord, now_ms: i64) -> MuteState {
+    let pairs = record.conditions.iter();
+    let pairs = pairs.map(|(name, pattern)| (name.as_str(), pattern.as_str()));
+    let when = Condition::of_pairs(pairs).map_or_else(|error| error, |when| when.to_string());
+    let is_gone = record.name.is_some();
+    let state = if is_gone || record.ended_ms.is_some() || record.until_ms <= now_ms {
+        "ended"
+    } else if record.from_ms > now_ms {
+        "planned"
+    } else {
+        "active"
+    };
+    MuteState {
+        id: Some(record.id),
+        state,
+        when: record.name.clone().unwrap_or(when),
+        from: (!is_gone).then(|| rfc3339(record.from_ms)),
+        until: (!is_gone).then(|| rfc3339(record.until_ms)),
+        weekly: None,
+        ended_at: record.ended_ms.map(rfc3339),
+        why: record.why.clone(),
+        who: record.who.clone(),
+        events: record.events,
+        holds: record.holds,
+    }
+}
+
+impl Asking {
+    fn pairs(&self) -> Result<Vec<(String, String)>, Problem> {
+        let mut pairs = Vec::new();
+        for (name, patterns) in &self.when {
+            let patterns = match patterns {
+                Patterns::One(pattern) => std::slice::from_ref(pattern),
+                Patterns::Any(patterns) => patterns,
+            };
+            for pattern in patterns {
+                let fits = |text: &str| (1..=LONGEST).contains(&text.len());
+                if !fits(name) || !fits(pattern) {
+                    return Err(Problem::wrong(format!(
+                        "when: a name and a pattern have 1 to {LONGEST} bytes"
+                    )));
+                }
+                pairs.push((name.clone(), pattern.clone()));
+            }
+        }
+        if !(1..=PATTERNS).contains(&pairs.len()) {
+            return Err(Problem::wrong(format!(
+                "when: name 1 to {PATTERNS} patterns, as in {{\"source\": \"twilio-prod\"}}"
+            )));
+        }
+        let words = pairs.iter().map(|(name, pattern)| (&**name, &**pattern));
+        Condition::of_pairs(words).map_err(|why| Problem::wrong(format!("when: {why}")))?;
+        Ok(pairs)
+    }
+
+    fn until_ms(&self, now_ms: i64) -> Result<i64, Problem> {
+        let wrong = || Problem::wrong("for: write a duration, as in 30m or 2h");
+        let until_ms = match (&self.time, &self.until) {
+            (Some(time), None) => {
+                let time = parse_duration(time.trim()).ok_or_else(wrong)?;
+                now_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+            }
+            (None, Some(until)) => until
+                .trim()
+                .parse::<Timestamp>()
+                .map_err(|_| Problem::wrong("until: write a time, as in 2026-12-24T18:00:00+01:00"))?
+                .as_millisecond(),
+            _ => return Err(Problem::wrong("write either for or until")),
+        };
+        if until_ms <= now_ms {
+            return Err(Problem::wrong("the mute would end before it begins"));
+        }
+        if until_ms - now_ms > YEAR.as_millis() as i64 {
+            return Err(Problem::wrong("a mute holds for a year at most"));
+        }
+        Ok(until_ms)
+    }
+}
+
+/// Makes a mute.
+pub async fn add(desk: &Desk, asking: &Asking, caller: &Caller) -> Result<MuteState, Problem> {
+    let conditions = asking.pairs()?;
+    let now_ms = wall_ms();
+    let until_ms = asking.until_ms(now_ms)?;
+    let Some(why) = reason(Some(&asking.why))? else {
+        return Err(Problem::wrong(
+            "why: say why, for whoever looks at it later",
+        ));
+    };
+    let mute = NewMute {
+        conditions,
+        from_ms: now_ms,
+        until_ms,
+        why: why.clone(),
+        who: caller.who.clone(),
+    };
+    let mut record = MuteRecord {
+        id: 0,
+        name: None,
+        conditions: mute.conditions.clone(),
+        from_ms: now_ms,
+        until_ms,
+        why: why.clone(),
+        who: caller.who.clone(),
+        ended_ms: None,
+        events: 0,
+        holds: false,
+    };
+    let shown = of_store(&record, now_ms).when;
+    let about = format!("{shown} until {}", rfc3339(until_ms));
+    let entry = entry(caller, "mute", about, Some(why), now_ms);
+    record.id = desk.about.store.add_mute(mute, entry).await?;
+    Ok(of_store(&record, now_ms))
+}
+
+/// Ends a mute of an operator before its time.
+pub async fn end(
+    desk: &Desk,
+    id: &str,
+    what: &Reason,
+    caller: &Caller,
+) -> Result<MuteState, Problem> {
+    let missing = || {
+        let id: String = id.chars().take(40).collect();
+        Problem::missing(format!("no mute has the number {id:?}"))
+    };
+    let number: i64 = id.parse().map_err(|_| missing())?;
+    let now_ms = wall_ms();
+    let why = reason(what.reason.as_deref())?;
+    let entry = entry(caller, "unmute", number.to_string(), why, now_ms);
+    let ended = desk.about.store.stop_mute(number, entry).await?;
+    let records = desk.readers.read(|history| history.mutes(true)).await?;
+    let record = records.iter().find(|record| record.id == number);
+    let record = record.ok_or_else(missing)?;
+    if ended {
+        return Ok(of_store(record, now_ms));
+    }
+    Err(Problem::new(
+        StatusCode::CONFLICT,
+        if record.name.is_some() {
+            "it stands in the configuration: end it there, and reload"
+        } else {
+            "it has ended already"
+        },
+    ))
+}
+
+fn entry(caller: &Caller, action: &str, about: String, why: Option<String>, at_ms: i64) -> Entry {
+    Entry {
+        at_ms,
+        who: caller.who.clone(),
+        origin: caller.origin.clone(),
+        action: action.to_owned(),
+        about,
+        why,
+    }
+}

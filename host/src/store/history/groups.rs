@@ -1,0 +1,102 @@
+//! Lists of groups, newest first.
+
+use plugin_sdk::contract::Priority;
+use rusqlite::{Row, params};
+use serde::Serialize;
+
+use super::History;
+use crate::alert::group::{Group, Mention};
+use crate::clock::rfc3339;
+use crate::store::{StoreError, json};
+
+/// A filter for a list of groups.
+#[derive(Debug, Clone, Default)]
+pub struct GroupFilter {
+    /// Only this one.
+    pub id: Option<i64>,
+    /// Only those of this source.
+    pub source: Option<String>,
+    /// Only those that are open, or only those that are not.
+    pub is_open: Option<bool>,
+    /// Only those with a smaller number.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A group: one alert at the destination for many events.
+#[derive(Debug, Clone, Serialize)]
+pub struct GroupState {
+    /// Its number.
+    pub id: i64,
+    /// The source.
+    pub source: String,
+    /// Its key at the destination.
+    pub key: String,
+    /// `open` or `resolved`.
+    pub state: &'static str,
+    /// The destinations of its alert.
+    pub destinations: Vec<String>,
+    /// RFC 3339.
+    pub opened_at: String,
+    /// RFC 3339; none while it is open.
+    pub resolved_at: Option<String>,
+    /// The label values that its events share.
+    pub labels: Vec<(String, String)>,
+    /// The number of its events, those that are kept no longer as well.
+    pub events: u64,
+    /// The highest priority of them; none where the state of the group cannot be read.
+    pub priority: Option<Priority>,
+    /// The first event.
+    pub first: Option<Mention>,
+    /// The newest event.
+    pub last: Option<Mention>,
+}
+
+impl History {
+    /// Returns the groups that fit a filter, newest first.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn groups(&self, filter: &GroupFilter) -> Result<Vec<GroupState>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT g.id, s.name, g.key, g.look_at IS NOT NULL, g.destinations, g.opened_at, g.closed_at, g.state
+             FROM groups g JOIN sources s ON s.id = g.source
+             WHERE g.id < ?1 AND (?2 IS NULL OR g.id = ?2) AND (?3 IS NULL OR s.name = ?3)
+               AND (?4 IS NULL OR (g.look_at IS NOT NULL) = ?4)
+             ORDER BY g.id DESC LIMIT ?5",
+        )?;
+        let values = params![
+            filter.before.unwrap_or(i64::MAX),
+            filter.id,
+            filter.source,
+            filter.is_open,
+            filter.limit as i64
+        ];
+        let rows = statement.query_map(values, group)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn group(row: &Row<'_>) -> rusqlite::Result<GroupState> {
+    let is_open: bool = row.get(3)?;
+    // A list must not end at a bad row.
+    let group: Option<Group> = json(row, 7).ok();
+    let tally = group.as_ref().map(Group::tally);
+    Ok(GroupState {
+        id: row.get(0)?,
+        source: row.get(1)?,
+        key: row.get(2)?,
+        state: if is_open { "open" } else { "resolved" },
+        destinations: json(row, 4).unwrap_or_default(),
+        opened_at: rfc3339(row.get(5)?),
+        resolved_at: row.get::<_, Option<i64>>(6)?.map(rfc3339),
+        labels: group
+            .as_ref()
+            .map_or_else(Vec::new, |group| group.shared().clone()),
+        events: tally.map_or(0, |tally| tally.count),
+        priority: tally.map(|tally| tally.priority),
+        first: tally.map(|tally| tally.first.clone()),
+        last: tally.map(|tally| tally.last.clone()),
+    })
+}
