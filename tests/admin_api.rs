@@ -373,9 +373,15 @@ async fn group_and_alert_are_resolved_once_by_an_operator() {
         .source("grouped", grouped)
         .start()
         .await;
-    let alone = gateway.accept(&twilio::error(&twilio::sid(1)).to("twilio")).await;
-    let member = gateway.accept(&twilio::error(&twilio::sid(2)).to("grouped")).await;
-    gateway.accept(&twilio::error(&twilio::sid(3)).to("grouped")).await;
+    let alone = gateway
+        .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
+        .await;
+    let member = gateway
+        .accept(&twilio::error(&twilio::sid(2)).to("grouped"))
+        .await;
+    gateway
+        .accept(&twilio::error(&twilio::sid(3)).to("grouped"))
+        .await;
     place.event_in_state(&alone, "delivered").await;
 
     let listed = get(&gateway, "/api/v1/groups?state=open&source=grouped").await;
@@ -429,7 +435,9 @@ async fn group_and_alert_are_resolved_once_by_an_operator() {
     assert_eq!(entries.len(), 2, "{audit:#}");
     assert!(entries.iter().all(|entry| entry["action"] == "resolve"));
     // The next event opens a group anew.
-    gateway.accept(&twilio::error(&twilio::sid(4)).to("grouped")).await;
+    gateway
+        .accept(&twilio::error(&twilio::sid(4)).to("grouped"))
+        .await;
     let open = get(&gateway, "/api/v1/groups?state=open").await.json();
     assert_eq!(open["groups"][0]["events"], 1);
     let page = get(&gateway, "/api/v1/groups?limit=1").await.json();
@@ -459,13 +467,28 @@ async fn mute_is_made_listed_and_ended_by_an_operator() {
     for (body, what) in [
         (json!({ "when": when, "for": "1h", "why": " " }), "why"),
         (json!({ "when": when, "why": "w" }), "for or until"),
-        (json!({ "when": when, "for": "1h", "until": "2099-01-01T00:00:00Z", "why": "w" }), "for or until"),
-        (json!({ "when": when, "until": "2020-01-01T00:00:00Z", "why": "w" }), "end before"),
+        (
+            json!({ "when": when, "for": "1h", "until": "2099-01-01T00:00:00Z", "why": "w" }),
+            "for or until",
+        ),
+        (
+            json!({ "when": when, "until": "2020-01-01T00:00:00Z", "why": "w" }),
+            "end before",
+        ),
         (json!({ "when": when, "for": "10000d", "why": "w" }), "year"),
         (json!({ "when": {}, "for": "1h", "why": "w" }), "when"),
-        (json!({ "when": { "priority": "urgent" }, "for": "1h", "why": "w" }), "priority"),
-        (json!({ "when": { "source": "" }, "for": "1h", "why": "w" }), "bytes"),
-        (json!({ "when": when, "for": "1h", "why": "w", "who": "me" }), "who"),
+        (
+            json!({ "when": { "priority": "urgent" }, "for": "1h", "why": "w" }),
+            "priority",
+        ),
+        (
+            json!({ "when": { "source": "" }, "for": "1h", "why": "w" }),
+            "bytes",
+        ),
+        (
+            json!({ "when": when, "for": "1h", "why": "w", "who": "me" }),
+            "who",
+        ),
     ] {
         let refused = act(&gateway, "/mutes", "/mutes", body, 400).await;
         let said = refused["detail"].as_str().unwrap();
@@ -477,7 +500,11 @@ async fn mute_is_made_listed_and_ended_by_an_operator() {
     let listed = mutes("").await;
     assert_eq!(listed.len(), 2, "{listed:#?}");
     assert!(listed.contains(&made));
-    assert!(listed.iter().any(|mute| mute["weekly"] == "Sat 22:00 - Sun 06:00 UTC"));
+    assert!(
+        listed
+            .iter()
+            .any(|mute| mute["weekly"] == "Sat 22:00 - Sun 06:00 UTC")
+    );
 
     // It holds within a second.
     let number = std::cell::Cell::new(0);
@@ -490,8 +517,18 @@ async fn mute_is_made_listed_and_ended_by_an_operator() {
     .await;
     let id = made["id"].to_string();
     let end = format!("/mutes/{id}/end");
-    let ended = act(&gateway, "/mutes/{id}/end", &end, json!({ "reason": "over" }), 200).await;
-    assert_eq!((&ended["state"], &ended["events"]), (&json!("ended"), &json!(1)));
+    let ended = act(
+        &gateway,
+        "/mutes/{id}/end",
+        &end,
+        json!({ "reason": "over" }),
+        200,
+    )
+    .await;
+    assert_eq!(
+        (&ended["state"], &ended["events"]),
+        (&json!("ended"), &json!(1))
+    );
     act(&gateway, "/mutes/{id}/end", &end, json!({}), 409).await;
     act(&gateway, "/mutes/{id}/end", "/mutes/99/end", json!({}), 404).await;
     let last = twilio::sid(number.get());

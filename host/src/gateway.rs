@@ -260,8 +260,10 @@ impl Gateway {
         });
         if let Some(((listener, certificate), pages)) = monitoring {
             admin.follow(certificate);
+            let live = pages.clone();
+            admin.spawn("live updates", |stop| live.watch(stop));
             admin.spawn("monitoring", |stop| {
-                http::serve(listener, http::FEW, stop, grace, move |request, peer| {
+                http::serve(listener, http::ADMIN, stop, grace, move |request, peer| {
                     let (head, body) = request.into_parts();
                     pages.clone().answer(head, Some(body), peer)
                 })
@@ -277,7 +279,7 @@ impl Gateway {
             .map(|destination| destination.concurrency)
             .sum();
         let wanted = http::connections_within(config.gateway.memory);
-        let connections = http::connections_beside(http::FEW + attempts, wanted);
+        let connections = http::connections_beside(http::ADMIN + attempts, wanted);
         intake.spawn("the listener", |stop| {
             http::serve(listener, connections, stop, grace, move |request, peer| {
                 let client = Client::of(peer, request.headers(), &proxies);

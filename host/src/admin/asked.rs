@@ -32,6 +32,11 @@ impl Asked {
         Self { head, body, caller }
     }
 
+    /// Returns its head.
+    pub fn head(&self) -> &Parts {
+        &self.head
+    }
+
     /// Returns its path.
     pub fn path(&self) -> &str {
         self.head.uri.path()

@@ -13,10 +13,12 @@ pub struct Caller {
     pub origin: String,
     /// The way in which it is known.
     pub known_by: KnownBy,
+    /// The token that its forms carry.
+    pub csrf: String,
 }
 
 /// The rights of a caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Reads.
@@ -35,6 +37,10 @@ pub enum KnownBy {
     Token,
     /// A client certificate of the connection.
     Certificate,
+    /// The cookie of a session.
+    Session,
+    /// The word of a trusted proxy.
+    Proxy,
 }
 
 impl KnownBy {
@@ -43,15 +49,13 @@ impl KnownBy {
     pub fn is_ambient(self) -> bool {
         self != Self::Token
     }
-}
 
-impl KnownBy {
     /// Returns the advice where a caller may not act.
     pub fn advice(self) -> &'static str {
         match self {
             Self::Nothing => {
-                "this listener asks for no credential, and then nobody may act: write admin_token in [gateway], and show \
-                 it as Authorization: Bearer <token>"
+                "this listener asks for no credential, and then nobody may act: write admin_token in [gateway] or \
+                 [[admin.users]], and log in, or show a token as Authorization: Bearer <token>"
             }
             _ => "this needs the role operator",
         }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use hyper::header::HeaderName;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -61,6 +62,8 @@ pub struct Facts {
     pub started_ms: i64,
     /// The file of the configuration.
     pub file: String,
+    /// True if there is a token or a user to log in with.
+    pub has_login: bool,
     /// The keys of `[gateway]`, `[admin]` and `[retention]`, as understood.
     pub settings: Vec<(&'static str, String)>,
 }
@@ -146,12 +149,22 @@ impl Facts {
             .tls
             .as_ref()
             .is_some_and(|tls| tls.client_ca.is_some());
-        let asked = match (admin.tokens.is_empty(), certificate) {
-            (true, true) => "a client certificate",
-            (true, false) => "nothing, because only this machine reaches it",
-            (false, true) => "a client certificate and a token",
-            (false, false) => "a token",
+        let asks = !admin.tokens.is_empty() || !admin.users.is_empty();
+        let asked = match (asks, certificate) {
+            (false, true) => "a client certificate",
+            (false, false) => "nothing, because only this machine reaches it",
+            (true, true) => "a client certificate and a token or a user",
+            (true, false) => "a token or a user",
         };
+        let users = admin.users.list.iter();
+        let users = users.map(|user| {
+            format!(
+                "{} ({})",
+                user.name,
+                if user.operates { "operator" } else { "viewer" }
+            )
+        });
+        let users: Vec<_> = users.collect();
         let retention = &config.retention;
         let settings = vec![
             ("listen", gateway.listen.to_string()),
@@ -169,6 +182,23 @@ impl Facts {
             ),
             ("admin", admin.address.to_string()),
             ("admin asks for", asked.to_owned()),
+            (
+                "admin users",
+                if users.is_empty() {
+                    "none".to_owned()
+                } else {
+                    users.join(", ")
+                },
+            ),
+            (
+                "admin user_header",
+                admin
+                    .users
+                    .header
+                    .as_ref()
+                    .map_or("none", HeaderName::as_str)
+                    .to_owned(),
+            ),
             ("retention age", config::shown_duration(retention.age)),
             (
                 "retention size",
@@ -179,6 +209,7 @@ impl Facts {
             node: node.trim().to_owned(),
             started_ms: wall_ms(),
             file: config.path.display().to_string(),
+            has_login: !admin.tokens.is_empty() || !admin.users.list.is_empty(),
             settings,
         }
     }

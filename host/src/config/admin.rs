@@ -9,6 +9,7 @@ use super::network::LOOPBACK;
 use super::raw::{Table, Value};
 use super::secret::Secret;
 use super::tls::{self, TlsFiles};
+use super::users::Users;
 
 /// The default place: no other machine reaches it, so that it may be asked without a credential.
 pub const ADMIN: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
@@ -26,11 +27,17 @@ pub struct Admin {
     /// The names, in lower case, by which it may be addressed besides IP addresses and `localhost`.
     /// Default none.
     pub hosts: Vec<String>,
+    /// The people who use it, as `[admin]` has them.
+    pub users: Users,
 }
 
 /// Reads the keys of `[gateway]` that begin with `admin`. `Some(None)` means that there is to be no
 /// such listener.
-pub(super) fn read(table: &mut Table<'_>, listen: Option<SocketAddr>) -> Option<Option<Admin>> {
+pub(super) fn read(
+    table: &mut Table<'_>,
+    listen: Option<SocketAddr>,
+    users: Option<Users>,
+) -> Option<Option<Admin>> {
     let written = table.value("admin");
     let tokens = table.optional("admin_token", Vec::new(), |value| value.tokens());
     let tls = table.optional("admin_tls", None, |value| tls::read(&value, true).map(Some));
@@ -39,7 +46,9 @@ pub(super) fn read(table: &mut Table<'_>, listen: Option<SocketAddr>) -> Option<
     let knows_clients = tls
         .as_ref()
         .is_none_or(|tls| tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
-    let guarded = knows_clients || tokens.as_ref().is_none_or(|tokens| !tokens.is_empty());
+    let guarded = knows_clients
+        || tokens.as_ref().is_none_or(|tokens| !tokens.is_empty())
+        || users.as_ref().is_none_or(|users| !users.is_empty());
     let speaks_tls = tls.as_ref().is_none_or(Option::is_some);
     let address = match written {
         None => {
@@ -53,12 +62,13 @@ pub(super) fn read(table: &mut Table<'_>, listen: Option<SocketAddr>) -> Option<
             Some(address)
         }
     };
-    let (tokens, tls, hosts) = (tokens?, tls?, hosts?);
+    let (tokens, tls, hosts, users) = (tokens?, tls?, hosts?, users?);
     Some(address.map(|address| Admin {
         address,
         tokens,
         tls,
         hosts,
+        users,
     }))
 }
 
@@ -95,7 +105,7 @@ fn judge(
     }
     if !guarded {
         let help = "nobody who reaches it is asked who they are: put it on loopback, like \"127.0.0.1:9090\", or add \
-            admin_token = { env = \"ADMIN_TOKEN\" }, or admin_tls with a client_ca";
+            admin_token = { env = \"ADMIN_TOKEN\" }, or [[admin.users]], or admin_tls with a client_ca";
         value.wrong_text(&text, help);
         return None;
     }

@@ -14,14 +14,16 @@ use super::raw::Table;
 use super::reading::Reading;
 use super::{
     Config, Gateway, Limits, Secret, Source, destination, gateway, limits, name, retention, source,
+    users,
 };
 
 /// The most destinations that one alert may have, fallbacks included; the store has room for so many.
 pub(crate) const DELIVERIES_PER_ALERT: usize = 16;
 
 /// The tables that a configuration is made of.
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 7] = [
     "gateway",
+    "admin",
     "retention",
     "limits",
     "destinations",
@@ -43,7 +45,8 @@ pub(super) fn gateway<'t>(
         Some(document.get_ref()),
         reading,
     );
-    gateway::read(section(&mut root, "gateway"), None).ok()
+    let users = users::read(section(&mut root, "admin"));
+    gateway::read(section(&mut root, "gateway"), users, None).ok()
 }
 
 /// Reads every section, right or wrong. An unreadable part is left out, or replaced by an
@@ -68,6 +71,7 @@ pub(super) fn assemble<'t>(
         return None;
     }
     let gateway = section(&mut root, "gateway");
+    let admin = section(&mut root, "admin");
     let retention = section(&mut root, "retention");
     let limits = section(&mut root, "limits");
     let destinations = section(&mut root, "destinations");
@@ -81,7 +85,9 @@ pub(super) fn assemble<'t>(
     let sources = children(&sources, "source", "twilio-prod");
 
     let names: Vec<&str> = destinations.iter().map(|(name, _)| *name).collect();
-    let mut gateway = gateway::read(gateway, Some(&names)).unwrap_or_else(|assumed| *assumed);
+    let users = users::read(admin);
+    let mut gateway =
+        gateway::read(gateway, users, Some(&names)).unwrap_or_else(|assumed| *assumed);
     let sources: Vec<_> = sources
         .into_iter()
         .map(|(name, table)| {

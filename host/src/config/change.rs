@@ -4,7 +4,7 @@
 //! its destination between two attempts. All else is held by what was started with it: sockets and
 //! the store.
 
-use super::{Config, Gateway};
+use super::{Config, Gateway, Users};
 
 impl Config {
     /// Returns the tables, as the operator writes them, that changed in `new` and need a restart.
@@ -13,10 +13,19 @@ impl Config {
         if let Some(what) = self.gateway.differs_from(&new.gateway) {
             tables.push(what.to_owned());
         }
+        if self.users() != new.users() {
+            tables.push("[admin]".to_owned());
+        }
         if self.retention != new.retention {
             tables.push("[retention]".to_owned());
         }
         tables
+    }
+}
+
+impl Config {
+    fn users(&self) -> Option<&Users> {
+        self.gateway.admin.as_ref().map(|admin| &admin.users)
     }
 }
 
@@ -26,6 +35,10 @@ impl Gateway {
             memory: self.memory,
             ..new.clone()
         };
+        // They stand in a table of their own.
+        if let (Some(rest), Some(admin)) = (&mut rest.admin, &self.admin) {
+            rest.users = admin.users.clone();
+        }
         let follows = !self.memory_is_written && !new.memory_is_written;
         // More memory than the sources need does no harm. Less leaves no room for what they are to
         // take.

@@ -13,6 +13,7 @@ use super::quantity::{GIB, HOUR, MIB};
 use super::raw::{Table, Value};
 use super::tls::{self, TlsFiles};
 use super::url::PublicUrl;
+use super::users::Users;
 
 /// A reverse proxy with TLS stands in front, so by default nothing outside the machine reaches the
 /// gateway itself.
@@ -115,7 +116,8 @@ pub(super) const BODIES: usize = 56;
 /// must have room for one. Few are as large, so that it need not be more.
 pub(super) const OUTPUTS: usize = 12;
 
-/// Reads `[gateway]`. `destinations` are the names of those that were written; `None` where they
+/// Reads `[gateway]`. `users` are those of `[admin]`; `None` where they have a problem.
+/// `destinations` are the names of those that were written; `None` where they
 /// are not to be judged.
 ///
 /// # Errors
@@ -123,6 +125,7 @@ pub(super) const OUTPUTS: usize = 12;
 /// judged in the same pass.
 pub(super) fn read(
     mut table: Table<'_>,
+    users: Option<Users>,
     destinations: Option<&[&str]>,
 ) -> Result<Gateway, Box<Gateway>> {
     let reading = table.reading;
@@ -139,7 +142,7 @@ pub(super) fn read(
         |value| value.public_url(speaks_tls),
     );
     let address = listen.as_ref().and_then(Listen::address);
-    let admin = admin::read(&mut table, address);
+    let admin = admin::read(&mut table, address, users);
     let data_dir = table.optional("data_dir", reading.path("data"), |value| {
         let text = value.text("data")?;
         if text.is_empty() {

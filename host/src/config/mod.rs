@@ -38,6 +38,7 @@ mod settings;
 mod source;
 mod tls;
 mod url;
+mod users;
 
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,7 @@ pub use settings::{Place, Settings};
 pub use source::{PluginRef, Source};
 pub use tls::{Credentials, Pem, TlsFiles, UnusableFile, UnusableFiles, Validity};
 pub use url::PublicUrl;
+pub use users::{User, Users};
 
 use reading::Reading;
 

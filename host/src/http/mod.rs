@@ -62,7 +62,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, answer, json, problem};
+pub use answer::{Answer, AnswerBody, answer, json, problem};
 pub use body::{BodyError, announced, discard, read_body};
 pub use client::{Client, Peer, bearer};
 pub use descriptors::connections_beside;
@@ -74,6 +74,9 @@ pub use tls::{Following, Tls, TlsError};
 pub const CONNECTION_MEMORY: usize = 192 * 1024;
 /// The number of connections of a listener for few clients.
 pub const FEW: usize = 64;
+/// The number of connections of the admin listener: monitoring, and some hundred people who look at
+/// pages, each with one connection that stays open.
+pub const ADMIN: usize = 256;
 
 /// Returns the number of connections for which the memory of senders has room.
 pub fn connections_within(memory: usize) -> usize {

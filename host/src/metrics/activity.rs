@@ -83,12 +83,20 @@ impl Activity {
 
     /// Returns the counts of one name.
     pub fn of(&self, name: &str) -> Series {
-        self.sum(|one| one == name)
+        let (now, mut series) = self.empty();
+        if let Some(line) = self.names.lock().get_mut(name) {
+            line.add_to(&mut series, now);
+        }
+        Series(series)
     }
 
     /// Returns the counts of all.
     pub fn all(&self) -> Series {
-        self.sum(|_| true)
+        let (now, mut series) = self.empty();
+        for line in self.names.lock().values_mut() {
+            line.add_to(&mut series, now);
+        }
+        Series(series)
     }
 
     /// Returns since when there are counts, at most a day.
@@ -100,22 +108,23 @@ impl Activity {
         (self.started.elapsed().as_secs() / BUCKET.as_secs()) as usize
     }
 
-    fn sum(&self, is_wanted: impl Fn(&str) -> bool) -> Series {
+    /// Returns the number of the bucket under way, and a zero for each bucket of the last day.
+    fn empty(&self) -> (usize, Vec<Counts>) {
         let now = self.bucket();
-        let first = (now + 1).saturating_sub(BUCKETS);
-        let mut series = vec![Counts::default(); now + 1 - first];
-        let mut names = self.names.lock();
-        for (_, line) in names.iter_mut().filter(|(name, _)| is_wanted(name)) {
-            line.advance(now);
-            for (sum, number) in series.iter_mut().zip(first..) {
-                sum.add(&line.counts[number % BUCKETS]);
-            }
-        }
-        Series(series)
+        (now, vec![Counts::default(); BUCKETS.min(now + 1)])
     }
 }
 
 impl Line {
+    /// Adds its counts to those of a series that ends with bucket `now`.
+    fn add_to(&mut self, series: &mut [Counts], now: usize) {
+        self.advance(now);
+        let first = now + 1 - series.len();
+        for (sum, number) in series.iter_mut().zip(first..) {
+            sum.add(&self.counts[number % BUCKETS]);
+        }
+    }
+
     /// Empties the buckets between the last one and this one.
     fn advance(&mut self, now: usize) {
         let passed = (now - self.last).min(BUCKETS);
@@ -127,7 +136,8 @@ impl Line {
 }
 
 impl Counts {
-    fn add(&mut self, other: &Self) {
+    /// Adds other counts.
+    pub fn add(&mut self, other: &Self) {
         self.accepted = self.accepted.saturating_add(other.accepted);
         self.ignored = self.ignored.saturating_add(other.ignored);
         self.rejected = self.rejected.saturating_add(other.rejected);

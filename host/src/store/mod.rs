@@ -154,8 +154,8 @@ pub use error::StoreError;
 pub use handle::{Options, Store};
 pub use history::{
     AlertRecord, AttemptRecord, Attempted, Backlog, DeliveryRecord, Filter, GroupFilter,
-    GroupRecord, GroupState, History,
-    Line, ListedReceipt, ListedState, MutedBy, OpenCondition, Page, RequestRecord, SourceRecord,
+    GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy, OpenCondition,
+    Page, RequestRecord, SourceRecord,
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
 pub use jobs::{Job, JobKind, JobTarget, ask as ask_for};

@@ -95,8 +95,12 @@ pub async fn list(desk: &Desk, query: &[u8]) -> Result<Vec<MuteState>, Problem> 
         of_configuration(mute, record, now_ms)
     });
     let mut mutes: Vec<MuteState> = configured.collect();
-    let is_configured =
-        |record: &MuteRecord| catalogue.mutes.iter().any(|one| Some(&one.name) == record.name.as_ref());
+    let is_configured = |record: &MuteRecord| {
+        catalogue
+            .mutes
+            .iter()
+            .any(|one| Some(&one.name) == record.name.as_ref())
+    };
     let stored = records.iter().filter(|record| !is_configured(record));
     mutes.extend(stored.map(|record| of_store(record, now_ms)));
     mutes.retain(|mute| all || mute.state != "ended" || mute.holds);
@@ -204,7 +208,9 @@ impl Asking {
             (None, Some(until)) => until
                 .trim()
                 .parse::<Timestamp>()
-                .map_err(|_| Problem::wrong("until: write a time, as in 2026-12-24T18:00:00+01:00"))?
+                .map_err(|_| {
+                    Problem::wrong("until: write a time, as in 2026-12-24T18:00:00+01:00")
+                })?
                 .as_millisecond(),
             _ => return Err(Problem::wrong("write either for or until")),
         };

@@ -122,6 +122,8 @@ pub async fn sources(desk: &Desk) -> Result<Sources, Problem> {
         .await?;
     let heard = desk.about.health.last_heard();
     let activity = &desk.about.metrics.activity;
+    let recent = &desk.about.recent;
+    let all_rejected = recent.list(|entry| entry.kind == Kind::Rejected);
     let mut sources: Vec<SourceState> = desk
         .sources()
         .iter()
@@ -134,26 +136,20 @@ pub async fn sources(desk: &Desk) -> Result<Sources, Problem> {
                 .or_else(|| record.and_then(|record| record.last_seen));
             let series = activity.of(name);
             let key = format!("missed-heartbeat/{name}");
-            let rejected = desk
-                .about
-                .recent
-                .list(|entry| entry.kind == Kind::Rejected && entry.source == *name);
+            let rejected = all_rejected.iter().filter(|entry| entry.source == *name);
             SourceState {
                 last_heard: last_heard_ms.map(rfc3339),
                 missed_heartbeat: conditions.iter().any(|condition| condition.key == key),
                 failed: record.map_or(0, |record| record.failed),
                 last_hour: series.hour(),
                 last_day: series.day(),
-                rejected: rejected.iter().map(Traced::of).collect(),
+                rejected: rejected.map(Traced::of).collect(),
                 summary: summary.clone(),
             }
         })
         .collect();
     sources.sort_by(|one, other| one.summary.name.cmp(&other.summary.name));
-    let unknown = desk
-        .about
-        .recent
-        .list(|entry| matches!(entry.kind, Kind::NearMiss | Kind::NoSource));
+    let unknown = recent.list(|entry| matches!(entry.kind, Kind::NearMiss | Kind::NoSource));
     Ok(Sources {
         sources,
         unknown_paths: unknown.iter().map(Traced::of).collect(),

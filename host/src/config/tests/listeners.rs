@@ -255,7 +255,7 @@ fn an_admin_listener_beyond_loopback_knows_who_asks() {
     let mutual =
         "admin_tls = { cert = \"cert.pem\", key = \"key.pem\", client_ca = \"client-ca.pem\" }";
     let refused = "; nobody who reaches it is asked who they are: put it on loopback, like \"127.0.0.1:9090\", or add \
-        admin_token = { env = \"ADMIN_TOKEN\" }, or admin_tls with a client_ca";
+        admin_token = { env = \"ADMIN_TOKEN\" }, or [[admin.users]], or admin_tls with a client_ca";
     let plain = "by plain http; the token can be read on the way; add admin_tls";
     for (lines, part) in [
         ("", None),

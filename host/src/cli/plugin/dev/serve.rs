@@ -60,7 +60,7 @@ impl Serving {
                 .map_or_else(|_| String::new(), |body: Value| pretty(&body)),
         };
         self.print(&format!("{asked}: {}", head.status), took, &said);
-        Response::from_parts(head, Full::new(body))
+        Response::from_parts(head, http::AnswerBody::Whole(Full::new(body)))
     }
 
     async fn read(&self, id: &str, client: Client, request: Request<Incoming>) -> (Ending, Seen) {

@@ -1,0 +1,259 @@
+//! Logins: the proof of a person, bounded against guessing.
+//!
+//! The hash of a password is slow to compute on purpose. So few are computed at once, and each
+//! client and all of them together have a rate of wrong tries: a guesser is answered 429 before
+//! anything is computed.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use argon2::{Argon2, PasswordVerifier};
+use governor::clock::{Clock, DefaultClock};
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::Semaphore;
+
+use super::caller::Role;
+use crate::config::{Secret, User, Users};
+
+/// Hashes that are computed at once.
+const AT_ONCE: usize = 2;
+/// Tries of one client at first, and the time for one more.
+const TRIES: u32 = 5;
+const MORE: Duration = Duration::from_secs(10);
+/// Tries of all clients at first, and the time for one more.
+const TRIES_OF_ALL: u32 = 50;
+const MORE_OF_ALL: Duration = Duration::from_secs(1);
+/// The clients that are remembered before those are dropped that may try freely again.
+const CLIENTS: usize = 1000;
+/// The name under which the holder of an admin token acts.
+pub const ADMIN_TOKEN: &str = "admin token";
+/// A hash of nothing, so that an unknown name costs as much as a known one.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm8gc3VjaCB1c2VyLi4$Yp6SLxMrjJ2m6DHkWsaXrNJxKVvyEN4wLPjuG2mrXlM";
+
+/// The people who can log in, and the bounds on their tries.
+pub struct Logins {
+    tokens: Vec<Secret>,
+    users: Vec<User>,
+    of_client: RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock>,
+    of_all: DefaultDirectRateLimiter,
+    turns: Semaphore,
+}
+
+/// The outcome of a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    /// The person and the rights.
+    Known(String, Role),
+    /// Name or secret are wrong.
+    Wrong,
+    /// Too many were wrong before. The seconds to wait.
+    TooMany(u64),
+}
+
+impl std::fmt::Debug for Logins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[logins]")
+    }
+}
+
+/// Returns the rights of a user.
+pub fn role(user: &User) -> Role {
+    if user.operates {
+        Role::Operator
+    } else {
+        Role::Viewer
+    }
+}
+
+impl Logins {
+    /// Lets in the holders of these tokens, and these users.
+    pub fn new(tokens: &[Secret], users: &Users) -> Self {
+        let quota = |more: Duration, tries: u32| {
+            let tries = NonZeroU32::new(tries).unwrap_or(NonZeroU32::MIN);
+            // Only no time at all would be no quota.
+            Quota::with_period(more)
+                .unwrap_or(Quota::per_second(NonZeroU32::MIN))
+                .allow_burst(tries)
+        };
+        Self {
+            tokens: tokens.to_vec(),
+            users: users.list.clone(),
+            of_client: RateLimiter::keyed(quota(MORE, TRIES)),
+            of_all: RateLimiter::direct(quota(MORE_OF_ALL, TRIES_OF_ALL)),
+            turns: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// Returns whether there is a password to ask for.
+    pub fn have_passwords(&self) -> bool {
+        self.users.iter().any(|user| user.password.is_some())
+    }
+
+    /// Returns whether there is anything to log in with.
+    pub fn are_possible(&self) -> bool {
+        !self.tokens.is_empty()
+            || self
+                .users
+                .iter()
+                .any(|user| user.password.is_some() || !user.tokens.is_empty())
+    }
+
+    /// Returns the holder of a token.
+    pub fn by_token(&self, shown: &str) -> Option<(String, Role)> {
+        let is_one = |tokens: &[Secret]| {
+            // All of them are compared, so that the time tells nothing.
+            let matching = tokens.iter().filter(|one| one.matches(shown.as_bytes()));
+            matching.count() > 0
+        };
+        let admin = is_one(&self.tokens).then(|| (ADMIN_TOKEN.to_owned(), Role::Operator));
+        let users = self.users.iter().filter(|user| is_one(&user.tokens));
+        let users: Vec<_> = users.map(|user| (user.name.clone(), role(user))).collect();
+        admin.or_else(|| users.into_iter().next())
+    }
+
+    /// Returns the person who has this name and this password or token; a token needs no name.
+    pub async fn check(&self, name: &str, secret: &str, client: Option<IpAddr>) -> Login {
+        let client = client.map_or(IpAddr::from([0, 0, 0, 0]), network);
+        if let Err(seconds) = self.try_once(client) {
+            return Login::TooMany(seconds);
+        }
+        if let Some((who, role)) = self.by_token(secret)
+            && (name.is_empty() || name == who)
+        {
+            return Login::Known(who, role);
+        }
+        let user = self.users.iter().find(|user| user.name == name);
+        let hash = user.and_then(|user| user.password.as_ref());
+        if hash.is_none() && !self.have_passwords() {
+            return Login::Wrong;
+        }
+        let hash = hash.map_or(NOBODY, Secret::expose).to_owned();
+        let secret = Secret::new(secret);
+        let Ok(_turn) = self.turns.acquire().await else {
+            return Login::Wrong;
+        };
+        let verified = tokio::task::spawn_blocking(move || {
+            let argon2 = Argon2::default();
+            PasswordVerifier::<str>::verify_password(&argon2, secret.expose().as_bytes(), &hash)
+                .is_ok()
+        });
+        match (verified.await, user) {
+            (Ok(true), Some(user)) if user.password.is_some() => {
+                Login::Known(user.name.clone(), role(user))
+            }
+            _ => Login::Wrong,
+        }
+    }
+
+    /// Counts a try.
+    fn try_once(&self, client: IpAddr) -> Result<(), u64> {
+        let clock = DefaultClock::default();
+        let seconds = |wait: Duration| wait.as_secs() + 1;
+        if self.of_client.len() > CLIENTS {
+            self.of_client.retain_recent();
+        }
+        self.of_client
+            .check_key(&client)
+            .map_err(|early| seconds(early.wait_time_from(clock.now())))?;
+        self.of_all
+            .check()
+            .map_err(|early| seconds(early.wait_time_from(clock.now())))
+    }
+}
+
+/// Returns the network that one client can choose addresses from: 64 bits of an IPv6 address.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(six) => {
+            let [a, b, c, d, ..] = six.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::{Params, PasswordHasher};
+
+    use super::*;
+
+    fn user(name: &str, password: Option<&str>, token: Option<&str>) -> User {
+        let weak = Argon2::from(Params::new(8, 1, 1, None).unwrap());
+        let hash = |password: &str| {
+            let hash = weak.hash_password_with_salt(password.as_bytes(), b"0123456789abcdef");
+            Secret::new(hash.unwrap().to_string())
+        };
+        User {
+            name: name.to_owned(),
+            operates: name == "kim",
+            password: password.map(hash),
+            tokens: token.map(Secret::new).into_iter().collect(),
+        }
+    }
+
+    fn logins() -> Logins {
+        let list = vec![
+            user("kim", Some("correct horse"), None),
+            user("lee", None, Some("lees-token")),
+        ];
+        Logins::new(
+            &[Secret::new("the-admin-token")],
+            &Users { header: None, list },
+        )
+    }
+
+    #[tokio::test]
+    async fn person_is_known_by_password_or_token() {
+        let logins = logins();
+        let known = |who: &str, role| Login::Known(who.to_owned(), role);
+        for (number, (name, secret, outcome)) in [
+            ("kim", "correct horse", known("kim", Role::Operator)),
+            ("kim", "correct hors", Login::Wrong),
+            ("kim", "", Login::Wrong),
+            ("", "correct horse", Login::Wrong),
+            ("nobody", "correct horse", Login::Wrong),
+            ("lee", "lees-token", known("lee", Role::Viewer)),
+            ("", "lees-token", known("lee", Role::Viewer)),
+            ("kim", "lees-token", Login::Wrong),
+            ("", "the-admin-token", known(ADMIN_TOKEN, Role::Operator)),
+            ("lee", "the-admin-token", Login::Wrong),
+            ("", "", Login::Wrong),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let client = Some(IpAddr::from([192, 0, 2, number as u8]));
+            assert_eq!(logins.check(name, secret, client).await, outcome, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn guesser_is_slowed_down_and_others_are_not() {
+        let logins = logins();
+        let guesser = |last: u16| Some(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]));
+        for number in 0..TRIES {
+            let tried = logins.check("kim", "guess", guesser(number as u16)).await;
+            assert_eq!(tried, Login::Wrong);
+        }
+        let tried = logins.check("kim", "correct horse", guesser(99)).await;
+        assert!(matches!(tried, Login::TooMany(1..=11)), "{tried:?}");
+        let other = Some(IpAddr::from([192, 0, 2, 1]));
+        let tried = logins.check("kim", "correct horse", other).await;
+        assert_eq!(tried, Login::Known("kim".to_owned(), Role::Operator));
+    }
+
+    #[tokio::test]
+    async fn guessers_from_many_places_share_one_rate() {
+        let logins = logins();
+        let mut refused = 0;
+        for number in 0..TRIES_OF_ALL + 20 {
+            let client = Some(IpAddr::from([10, 0, 0, number as u8]));
+            let tried = logins.check("", "guess", client).await;
+            refused += u32::from(matches!(tried, Login::TooMany(_)));
+        }
+        assert!(refused > 0);
+    }
+}

@@ -1,0 +1,104 @@
+//! Destinations: does it take alerts; if not, since when, why, and what waits?
+
+use maud::{Markup, html};
+
+use super::event::said;
+use super::sources::fact;
+use super::words::{badge, clip, counted, head, number};
+use super::{Page, form};
+use crate::admin::api::Destination;
+use crate::health::DestinationState;
+use crate::store::Attempted;
+
+/// The attempts that are shown of one destination.
+const ATTEMPTS: usize = 5;
+/// The destinations that are shown with their attempts; of more, the rest is on the page *Now*.
+const CARDS: usize = 25;
+
+/// Returns the shape and the word for the state of a destination.
+pub fn state(destination: &Destination) -> (&'static str, &'static str) {
+    match destination.state {
+        Some(DestinationState::Healthy) => ("ok", "healthy"),
+        Some(DestinationState::Failing) => ("bad", "failing"),
+        Some(DestinationState::Held) => ("bad", "held"),
+        None => ("idle", "not tried yet"),
+    }
+}
+
+/// Draws the page: what is unhealthy comes first.
+pub fn draw(page: &Page<'_>, found: &[Destination], attempts: &[Attempted]) -> Markup {
+    let mut destinations: Vec<&Destination> = found.iter().collect();
+    destinations.sort_by_key(|one| match one.state {
+        Some(DestinationState::Held) => 0,
+        Some(DestinationState::Failing) => 1,
+        Some(DestinationState::Healthy) | None => 2,
+    });
+    html! {
+        div.head { h1 { "Destinations" } small { (counted(found.len() as i64, "destination")) } }
+        @for destination in destinations.into_iter().take(CARDS) {
+            @let name = destination.facts.name.as_str();
+            @let of_it = attempts.iter().filter(|one| one.attempt.destination == name).take(ATTEMPTS);
+            (card(page, destination, &of_it.collect::<Vec<_>>()))
+        }
+    }
+}
+
+fn card(page: &Page<'_>, destination: &Destination, attempts: &[&Attempted]) -> Markup {
+    let facts = &destination.facts;
+    let (shape, word) = state(destination);
+    let at_least = if destination.pending_is_at_least {
+        " or more"
+    } else {
+        ""
+    };
+    html! {
+        section.card id=(facts.name) data-card {
+            div.head {
+                h2 { (facts.name) }
+                span.s.(shape) {
+                    (word)
+                    @if let Some(since) = destination.failing_since.as_ref().or(destination.since.as_ref()) {
+                        " since " (page.when.clock(since))
+                    }
+                }
+            }
+            dl.facts {
+                (fact("Kind", facts.kind))
+                (fact("Address", &clip(&facts.address, 200)))
+                div { dt { "Waiting" } dd {
+                    b { (number(destination.pending)) (at_least) }
+                    @if let Some(oldest) = &destination.oldest_pending { ", oldest " (page.when.ago(oldest)) }
+                } }
+                div { dt { "Dead letters" } dd { a href="/dead-letters#dead" { (number(destination.dead)) } } }
+                (fact("Last hour", &format!("{} delivered", number(i64::from(destination.delivered_last_hour)))))
+                (fact("24 hours", &format!("{} delivered", number(i64::from(destination.delivered_last_day)))))
+                @if let Some(fallback) = &facts.fallback { (fact("Fallback", fallback)) }
+                @if facts.operator { (fact("Role", "hears of trouble")) }
+            }
+            @if let Some(why) = destination.why.as_ref().filter(|_| shape == "bad") {
+                p.note.(shape) { (clip(why, 1000)) }
+                p { "Its alerts wait, and go out by themselves once it takes them." }
+            }
+            @if !attempts.is_empty() {
+                details {
+                    summary { "Last attempts at " (facts.name) }
+                    table.cards role="table" {
+                        (head(&["Attempt", "Outcome", "Alert", "Answer"]))
+                        tbody role="rowgroup" {
+                            @for one in attempts {
+                                tr role="row" {
+                                    td.nw role="cell" { (page.when.clock(&one.attempt.at)) }
+                                    td role="cell" { (badge(&one.attempt.outcome)) }
+                                    td.main role="cell" {
+                                        a href=(form::event(&one.request)) { (clip(one.title.as_deref().unwrap_or("(evicted)"), 150)) }
+                                    }
+                                    td role="cell" { (said(&one.attempt)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The pages by their addresses: what each is drawn from.
+
+use hyper::StatusCode;
+use maud::Markup;
+use percent_encoding::percent_decode_str;
+
+use super::kept::{Drawn, Kept};
+use super::{
+    Page, audit, configuration, destinations, event, events, form, now, quiet, sources, waiting,
+};
+use crate::admin::api;
+use crate::admin::asked::Asked;
+use crate::admin::desk::Desk;
+use crate::admin::problem::Problem;
+use crate::store::GroupFilter;
+
+/// Attempts among which those of each destination are looked for.
+const ATTEMPTS: usize = 200;
+/// Rows of a list.
+const ROWS: (&str, &str) = ("limit", "25");
+
+/// A page as it was drawn: its title, its entry in the navigation, and the part within the frame.
+type Found = (StatusCode, String, &'static str, Markup);
+
+/// Draws a page, or the problem that there is none.
+pub async fn draw(desk: &Desk, kept: &Kept, asked: &Asked) -> Drawn {
+    let address = asked.path().to_owned();
+    let page = Page::new(desk, Some(&asked.caller), kept.mark(), address);
+    let (node, found) = tokio::join!(api::node(desk), find(desk, asked, &page));
+    let waiting = node.map_or(0, |node| node.dead + node.failed);
+    let (status, title, here, content) = found.unwrap_or_else(|problem| {
+        let title = problem.status.canonical_reason().unwrap_or("Error");
+        let content = super::said(title, &problem);
+        (problem.status, title.to_owned(), "", content)
+    });
+    Drawn {
+        status,
+        title,
+        here,
+        content,
+        waiting,
+    }
+}
+
+async fn find(desk: &Desk, asked: &Asked, page: &Page<'_>) -> Result<Found, Problem> {
+    let parameters = &form::parameters(asked.query());
+    let ok = |title: &str, here, content| Ok((StatusCode::OK, title.to_owned(), here, content));
+    let path = asked.path().trim_end_matches('/');
+    match path {
+        "" => {
+            let now = now(desk).await?;
+            let (title, content) = now::draw(page, desk, &now);
+            ok(&title, "/", content)
+        }
+        "/events" => {
+            let query = form::address("", parameters, &[ROWS]);
+            let found = api::list(desk, query.trim_start_matches('?').as_bytes()).await;
+            let sources = desk.sources();
+            let names: Vec<String> = sources.iter().map(|one| one.name.to_string()).collect();
+            let content = events::draw(page, parameters, found.as_ref(), &names);
+            let status = found
+                .as_ref()
+                .err()
+                .map_or(StatusCode::OK, |problem| problem.status);
+            Ok((status, "Events".to_owned(), "/events", content))
+        }
+        "/dead-letters" => {
+            let query = |name: &str| {
+                let cursor = form::value(parameters, name);
+                let query = form::address("", &[], &[("cursor", cursor), ROWS]);
+                query.trim_start_matches('?').to_owned().into_bytes()
+            };
+            let waiting = waiting::Waiting {
+                dead: api::dead_letters(desk, &query("dead")).await?,
+                failed: api::failed(desk, &query("failed")).await?,
+                done: api::audit(desk, b"limit=5").await?.rows,
+            };
+            let content = waiting::draw(page, &waiting);
+            ok("Dead letters and failed requests", "/dead-letters", content)
+        }
+        "/sources" => {
+            let found = api::sources(desk).await?;
+            let content = sources::draw(page, parameters, &found);
+            ok("Sources", "/sources", content)
+        }
+        "/destinations" => {
+            let found = api::destinations(desk).await?;
+            let attempts = desk
+                .readers
+                .read(|history| history.attempted(ATTEMPTS))
+                .await?;
+            let content = destinations::draw(page, &found, &attempts);
+            ok("Destinations", "/destinations", content)
+        }
+        "/mutes" => {
+            let cursor = form::value(parameters, "cursor");
+            let groups = form::address("", &[], &[("cursor", cursor), ROWS]);
+            let mutes = form::address("", &[], &[("all", form::value(parameters, "all"))]);
+            let quiet = quiet::Quiet {
+                groups: api::groups(desk, groups.trim_start_matches('?').as_bytes()).await?,
+                mutes: api::mutes(desk, mutes.trim_start_matches('?').as_bytes()).await?,
+            };
+            let content = quiet::draw(page, parameters, &quiet);
+            ok("Groups and mutes", "/mutes", content)
+        }
+        "/configuration" => {
+            let content = configuration::draw(&api::configuration(desk));
+            ok("Configuration", "", content)
+        }
+        "/audit" => {
+            let found = api::audit(desk, &form::query(parameters)).await?;
+            ok("Audit", "", audit::draw(page, parameters, &found))
+        }
+        path => one(desk, page, path).await,
+    }
+}
+
+/// Draws the page of one event or one source.
+async fn one(desk: &Desk, page: &Page<'_>, path: &str) -> Result<Found, Problem> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    if let Some(id) = path.strip_prefix("/events/") {
+        let chain = api::find(desk, &decoded(id)).await?;
+        let (title, content) = event::draw(page, &chain);
+        return Ok((StatusCode::OK, title, "/events", content));
+    }
+    if let Some(name) = path.strip_prefix("/sources/") {
+        let source = api::source(desk, &decoded(name)).await?;
+        let content = sources::draw_one(page, &source);
+        let title = source.summary.name.to_string();
+        return Ok((StatusCode::OK, title, "/sources", content));
+    }
+    Err(Problem::missing("there is no such page"))
+}
+
+async fn now(desk: &Desk) -> Result<now::Now, Problem> {
+    let open = GroupFilter {
+        is_open: Some(true),
+        limit: 20,
+        ..GroupFilter::default()
+    };
+    Ok(now::Now {
+        node: api::node(desk).await?,
+        sources: api::sources(desk).await?.sources,
+        destinations: api::destinations(desk).await?,
+        groups: desk
+            .readers
+            .read(move |history| history.groups(&open))
+            .await?,
+        mutes: api::mutes(desk, b"").await?,
+    })
+}

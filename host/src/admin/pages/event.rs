@@ -1,0 +1,363 @@
+//! One event: did the page go out? The chain from the sender to the receipt.
+
+use maud::{Markup, html};
+
+use super::words::{badge, clip, copied, counted, span};
+use super::{Page, form, waiting};
+use crate::admin::api::{Chain, Shown, Traced};
+use crate::store::{AlertRecord, AttemptRecord};
+
+/// The attempts that are shown at the beginning and at the end of many.
+const ENDS: usize = 3;
+/// The most attempts that are all shown.
+const MANY: usize = 8;
+/// The attempts between those ends that are shown.
+const BETWEEN: usize = 40;
+/// The alerts of a request that are shown; all of them are in the API.
+const ALERTS: usize = 8;
+/// The requests of an id that are shown.
+const REQUESTS: usize = 4;
+/// The bytes of headers that are shown, and of a message.
+const HEADERS: usize = 6000;
+const MESSAGE: usize = 4000;
+
+/// Draws all that is known of an id, and returns its title.
+pub fn draw(page: &Page<'_>, chain: &Chain) -> (String, Markup) {
+    let title = chain
+        .requests
+        .iter()
+        .flat_map(|request| &request.record.alerts)
+        .map(|alert| alert.event.title.clone())
+        .next()
+        .or_else(|| chain.traced.first().map(|one| one.entry.reason.clone()))
+        .unwrap_or_else(|| format!("Request {}", chain.id));
+    let content = html! {
+        nav aria-label="Breadcrumb" { a href="/events" { "Events" } " / " (clip(&chain.id, 100)) }
+        h1 { (clip(&title, 300)) }
+        @for request in chain.requests.iter().take(REQUESTS) { (stored(page, request)) }
+        @for traced in &chain.traced { (refused(page, traced)) }
+    };
+    (title, content)
+}
+
+fn stored(page: &Page<'_>, request: &Shown) -> Markup {
+    let record = &request.record;
+    let (shape, answer) = answer(page, request);
+    html! {
+        section.verdict.(shape) { h2.s.(shape) { (answer) } }
+        div.two {
+            section.card {
+                div.head { h2 { "Receipt chain" } small { (page.when.clock(&record.received_at)) } }
+                ol.chain {
+                    (received(page, request))
+                    li.(if record.state == "failed" { "bad" } else { "ok" }) {
+                        h3 { "Plugin" }
+                        p {
+                            (record.plugin) " " (record.plugin_version)
+                            ", " (counted(record.alerts.len() as i64, "alert"))
+                            @if record.duplicates > 0 { ", " (record.duplicates) " known already" }
+                        }
+                        @if let Some(reason) = &record.reason { p { (badge(&record.state)) ": " (clip(reason, 1000)) } }
+                        small { "sha256 " code { (record.plugin_sha256.get(..16).unwrap_or(&record.plugin_sha256)) "…" } }
+                    }
+                    @for alert in record.alerts.iter().take(ALERTS) { (alert_chain(page, record.received_at.as_str(), alert)) }
+                    @if record.alerts.len() > ALERTS {
+                        li.idle {
+                            h3 { (counted((record.alerts.len() - ALERTS) as i64, "alert")) " more" }
+                            p { a href={ "/api/v1" (form::event(&record.id)) } { "All of them as JSON" } }
+                        }
+                    }
+                }
+            }
+            div.col {
+                (waiting::actions(page, request))
+                @for alert in record.alerts.iter().take(ALERTS) { (facts(page, alert)) }
+                (case(&record.id))
+            }
+        }
+    }
+}
+
+fn received(page: &Page<'_>, request: &Shown) -> Markup {
+    let record = &request.record;
+    html! {
+        li.ok {
+            span.at { (page.when.clock(&record.received_at)) "+0\u{a0}ms" }
+            h3 { "Request" }
+            p { (record.method) " " code { (clip(&request.url, 500)) } ", " (request.body_bytes) " bytes, to source " (record.source) }
+            small { "Request " code { (record.id) } }
+            @match &record.evicted {
+                Some(evicted) => p { small { "URL, headers and body: " (evicted) } },
+                None => details {
+                    summary { "Headers and body" }
+                    (headers(&request.headers))
+                    p { a href={ "/api/v1" (form::event(&record.id)) "/body" } download { "Download the body" } }
+                },
+            }
+        }
+    }
+}
+
+fn alert_chain(page: &Page<'_>, received_at: &str, alert: &AlertRecord) -> Markup {
+    html! {
+        li.(if alert.state == "ignored" { "idle" } else { "ok" }) {
+            h3 { "Alert" }
+            p { span.(alert.event.priority.as_str()) { (alert.event.priority.as_str()) } ", " (alert.event.status.as_str()) ": " (clip(&alert.event.title, 300)) }
+            @if let Some(note) = &alert.note { p { small { (clip(note, 500)) } } }
+            @if let Some(group) = &alert.group {
+                p { span.s.grp { "in a group" } ", " (group.state) ": " a href={ "/events?group=" (group.id) } { (counted(group.members, "event")) } }
+            }
+            @if let Some(mute) = &alert.mute {
+                p {
+                    span.s.hush { @if mute.holds { "held by" } @else { "was held by" } " mute " (mute.id) } ": "
+                    a href={ "/events?mute=" (mute.id) } { (clip(&mute.why, 200)) } " (" (mute.who) ")"
+                }
+            }
+            @if let Some(last_at) = &alert.last_at {
+                p { small { "Repeated " (alert.repeated) " times, last at " (page.when.clock(last_at)) } }
+            }
+        }
+        @for delivery in &alert.deliveries {
+            @let attempts: Vec<_> = alert.attempts.iter().filter(|one| one.destination == delivery.destination).collect();
+            li.lane { div.head { h3 { "To " (delivery.destination) } (badge(&delivery.state)) }
+                @if let Some(other) = &delivery.fallback_for { p { small { "The fallback of " (other) ": " (delivery.fallback_reason.as_deref().unwrap_or_default()) } } }
+            }
+            (tries(page, received_at, &attempts))
+            @if delivery.state == "pending" {
+                li.wait {
+                    h3 { "Next" }
+                    p {
+                        @match &delivery.due_at {
+                            Some(due_at) => { "Tried at " (page.when.clock(due_at)) },
+                            None => "After the alert with the same key that is before it",
+                        }
+                    }
+                }
+            }
+            @if delivery.state == "dead" {
+                li.dead { h3 { "Dead letter" } p { "Rejected for good. It waits for a replay or a dismissal." } }
+            }
+        }
+    }
+}
+
+/// Draws the attempts at one destination; of many, the first and the last.
+fn tries(page: &Page<'_>, received_at: &str, attempts: &[&AttemptRecord]) -> Markup {
+    let one = |number: usize| attempt(page, received_at, number + 1, attempts[number]);
+    let count = attempts.len();
+    html! {
+        @if count <= MANY {
+            @for number in 0..count { (one(number)) }
+        } @else {
+            @for number in 0..ENDS { (one(number)) }
+            li.idle {
+                details {
+                    summary { (count - 2 * ENDS) " more attempts" @if count - 2 * ENDS > BETWEEN { ", the first " (BETWEEN) } }
+                    table { tbody { @for number in (ENDS..count - ENDS).take(BETWEEN) {
+                        @let attempt = attempts[number];
+                        tr { td.nw { (page.when.clock(&attempt.at)) } td { (badge(&attempt.outcome)) } td { (said(attempt)) } }
+                    } } }
+                }
+            }
+            @for number in count - ENDS..count { (one(number)) }
+        }
+    }
+}
+
+fn attempt(page: &Page<'_>, received_at: &str, number: usize, attempt: &AttemptRecord) -> Markup {
+    let shape = super::words::state(&attempt.outcome).0;
+    let after = page
+        .when
+        .since_ms(received_at)
+        .zip(page.when.since_ms(&attempt.at))
+        .map(|(received, tried)| span(received - tried));
+    html! {
+        li.(shape) {
+            span.at { (page.when.clock(&attempt.at)) @if let Some(after) = after { "+" (after) } }
+            @if attempt.outcome == "dismissed" {
+                h3 { "Dismissed" }
+                p { (clip(attempt.said.as_deref().unwrap_or_default(), 500)) }
+            } @else {
+                h3 { "Attempt " (number) ": " (attempt.outcome) }
+                p { (said(attempt)) }
+            }
+            @if let Some(receipt) = attempt.receipt.as_ref().filter(|receipt| !receipt.is_empty()) {
+                p { "Receipt " b { (clip(receipt, 200)) } }
+            }
+            @if let Some(fingerprint) = &attempt.fingerprint { small { "Fingerprint " code { (clip(fingerprint, 100)) } } }
+        }
+    }
+}
+
+/// Returns what a destination answered, in a sentence.
+pub fn said(attempt: &AttemptRecord) -> Markup {
+    let ms = attempt.duration_us / 1000;
+    html! {
+        @match attempt.status {
+            Some(status) => { (status) " after " (span(ms)) }
+            None => { "No answer within " (span(ms)) }
+        }
+        @if let Some(said) = attempt.said.as_ref().filter(|said| !said.is_empty()) { ": " q { (clip(said, 300)) } }
+    }
+}
+
+/// Draws headers, as many as there is room for.
+fn headers(headers: &[(String, String)]) -> Markup {
+    let mut room = HEADERS;
+    let shown = headers.iter().take_while(|(name, value)| {
+        let fits = room > 0;
+        room = room.saturating_sub(name.len() + value.len());
+        fits
+    });
+    html! {
+        pre tabindex="0" aria-label="Headers" {
+            @for (name, value) in shown { (name) ": " (clip(value, 500)) "\n" }
+        }
+    }
+}
+
+/// Draws the command that makes a test case of a request.
+fn case(id: &str) -> Markup {
+    let command = format!("alert-gateway events export {id} --case NAME");
+    html! {
+        section.card {
+            h2 { "Make a case" }
+            p { "For the author of the plugin: the request and its alerts as a test, without credentials." }
+            (copied(&format!("case-{id}"), &command, "the command"))
+        }
+    }
+}
+
+fn facts(page: &Page<'_>, alert: &AlertRecord) -> Markup {
+    let event = &alert.event;
+    html! {
+        section.card {
+            div.head {
+                h2 { "Alert" }
+                @if let Some(link) = event.link.as_deref().filter(|link| link.starts_with("https://") || link.starts_with("http://")) {
+                    a href=(link) rel="noreferrer noopener" { "At the sender" }
+                }
+            }
+            dl.kv {
+                dt { "State" } dd { (badge(&alert.state)) }
+                dt { "Priority" } dd.(event.priority.as_str()) { (event.priority.as_str()) }
+                dt { "Source" } dd { a href=(form::source(&alert.source)) { (alert.source) } }
+                dt { "Event id" } dd { code { (clip(&event.event_id, 256)) } }
+                @if let Some(key) = &event.key { dt { "Key" } dd { code { (clip(key, 256)) } } }
+                @if let Some(occurred_at) = &event.occurred_at { dt { "Occurred" } dd { (page.when.clock(&occurred_at.to_string())) } }
+            }
+            @if let Some(message) = &event.message { p.steps { (clip(message, MESSAGE)) } }
+            @if !event.labels.is_empty() {
+                ul.chips aria-label="Labels" {
+                    @for (name, value) in event.labels.iter().take(30) {
+                        @let label = format!("{name}={value}");
+                        li { a href=(form::address("/events", &[], &[("label", &label)])) { (clip(&label, 120)) } }
+                    }
+                }
+                @let when = format!("source={}", alert.source);
+                p { a href={ (form::address("/mutes", &[], &[("when", &when)])) "#new" } { "Mute this source…" } }
+            }
+        }
+    }
+}
+
+fn refused(page: &Page<'_>, traced: &Traced) -> Markup {
+    let entry = &traced.entry;
+    html! {
+        section.verdict.(if traced.state == "ignored" { "ok" } else { "bad" }) {
+            h2 { (badge(traced.state)) " at " (page.when.clock(&traced.received_at)) }
+            p { (entry.reason) }
+            @if let Some(help) = &entry.help { p { (help) } }
+        }
+        section.card {
+            h2 { "Request" }
+            dl.kv {
+                dt { "Source" } dd { (entry.source) }
+                dt { "Client" } dd { (entry.client) }
+                dt { "Outcome" } dd { (entry.outcome) }
+                dt { "Method" } dd { (entry.method) }
+                dt { "URL" } dd { code { (entry.url) } }
+                dt { "Request" } dd { (entry.request) }
+            }
+            @if !entry.headers.is_empty() { (headers(&entry.headers)) }
+            p { small { "Kept in memory without its body; a restart forgets it." } }
+        }
+    }
+}
+
+/// Returns the answer to the question of the page: its shape and its words.
+fn answer(page: &Page<'_>, request: &Shown) -> (&'static str, String) {
+    let record = &request.record;
+    if record.state == "failed" {
+        return (
+            "bad",
+            "No alert yet: the plugin failed on this request".to_owned(),
+        );
+    }
+    let deliveries: Vec<_> = record
+        .alerts
+        .iter()
+        .flat_map(|alert| &alert.deliveries)
+        .collect();
+    let in_state = |state: &str| {
+        let found = deliveries.iter().filter(|one| one.state == state);
+        let mut names: Vec<_> = found.map(|one| one.destination.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.join(", ")
+    };
+    let (dead, pending, delivered) = (in_state("dead"), in_state("pending"), in_state("delivered"));
+    let first = record
+        .alerts
+        .iter()
+        .flat_map(|alert| &alert.attempts)
+        .find(|attempt| attempt.outcome == "accepted");
+    let after = first.and_then(|attempt| {
+        let received = page.when.since_ms(&record.received_at)?;
+        let ended = page.when.since_ms(&attempt.at)? - attempt.duration_us / 1000;
+        Some(format!(", after {}", span(received - ended)))
+    });
+    let after = after.unwrap_or_default();
+    match (dead.is_empty(), pending.is_empty(), delivered.is_empty()) {
+        (false, _, false) => (
+            "dead",
+            format!("{delivered} has it{after}; {dead} rejected it for good"),
+        ),
+        (false, _, true) => (
+            "dead",
+            format!("It did not go out: {dead} rejected it for good"),
+        ),
+        (true, false, false) => (
+            "wait",
+            format!("{delivered} has it{after}; it waits for {pending}"),
+        ),
+        (true, false, true) => (
+            "wait",
+            format!("It has not gone out yet: it waits for {pending}"),
+        ),
+        (true, true, false) => ("ok", format!("It went out: {delivered} has it{after}")),
+        (true, true, true) => nowhere(request),
+    }
+}
+
+/// Returns the answer for a request of which nothing was to be delivered, or nothing more is.
+fn nowhere(request: &Shown) -> (&'static str, String) {
+    let record = &request.record;
+    let alert = record.alerts.first();
+    match alert.map(|alert| alert.state.as_str()) {
+        Some("grouped") => ("grp", "It went out with its group".to_owned()),
+        Some("muted") => ("hush", "It was muted".to_owned()),
+        Some("dismissed") => ("hush", "It was dismissed".to_owned()),
+        Some(_) => ("idle", "It was to go nowhere".to_owned()),
+        None => match record.state.as_str() {
+            "dismissed" => ("hush", "The request was dismissed".to_owned()),
+            "ignored" => ("idle", "The plugin ignored it".to_owned()),
+            "rejected" => (
+                "rej",
+                "The plugin rejected it when it was read again".to_owned(),
+            ),
+            _ if record.duplicates > 0 => ("idle", "It brought nothing new".to_owned()),
+            _ => ("idle", "It has no alert".to_owned()),
+        },
+    }
+}

@@ -1,0 +1,409 @@
+//! Now: is anything on fire, what waits, what was refused, when was each source last heard?
+
+use maud::{Markup, html};
+
+use super::words::{clip, counted, head, number, span};
+use super::{Page, chart, form};
+use crate::admin::api::{Destination, MuteState, Node, SourceState};
+use crate::admin::desk::Desk;
+use crate::health::DestinationState;
+use crate::store::GroupState;
+
+/// The time for which an alert may wait for a destination that fails before alerts do not get
+/// through.
+const STUCK_MS: i64 = 2 * 60 * 1000;
+
+/// What the page shows.
+#[derive(Debug)]
+pub struct Now {
+    /// This node.
+    pub node: Node,
+    /// The sources.
+    pub sources: Vec<SourceState>,
+    /// The destinations.
+    pub destinations: Vec<Destination>,
+    /// The open groups, newest first; one more than are shown.
+    pub groups: Vec<GroupState>,
+    /// The mutes that hold or will.
+    pub mutes: Vec<MuteState>,
+}
+
+/// The rows of each list.
+const ROWS: usize = 12;
+
+/// Something that an operator should look at.
+struct Trouble {
+    shape: &'static str,
+    title: String,
+    since: Option<String>,
+    text: String,
+    link: (String, String),
+}
+
+/// The verdict over all.
+struct Verdict {
+    shape: &'static str,
+    title: String,
+}
+
+/// Draws the page, and returns its title.
+pub fn draw(page: &Page<'_>, desk: &Desk, now: &Now) -> (String, Markup) {
+    let troubles = troubles(page, now);
+    let verdict = verdict(page, now, troubles.len());
+    let activity = &desk.about.metrics.activity;
+    let series = activity.all();
+    let hour = series.hour();
+    let title = match troubles.len() {
+        0 => "Now".to_owned(),
+        1 => "1 needs attention".to_owned(),
+        count => format!("{count} need attention"),
+    };
+    let node = &now.node;
+    let rejected: u32 = now.sources.iter().map(|one| one.last_hour.rejected).sum();
+    let counts = [
+        (
+            "/events?state=pending",
+            "wait",
+            "waiting",
+            node.pending,
+            "for a destination",
+        ),
+        (
+            "/dead-letters#dead",
+            "dead",
+            "dead letters",
+            node.dead,
+            "until replayed or dismissed",
+        ),
+        (
+            "/dead-letters#failed",
+            "bad",
+            "failed",
+            node.failed,
+            "requests to replay",
+        ),
+        (
+            "/events?state=rejected",
+            "rej",
+            "rejected",
+            i64::from(rejected),
+            "in the last hour",
+        ),
+        (
+            "/mutes",
+            "hush",
+            "muted",
+            now.mutes.iter().filter(|one| one.state == "active").count() as i64,
+            "mutes that hold",
+        ),
+        (
+            "/events?state=delivered&since=1h",
+            "ok",
+            "delivered",
+            i64::from(hour.delivered),
+            "in the last hour",
+        ),
+    ];
+    let content = html! {
+        section.verdict.(verdict.shape) id="verdict" data-card {
+            h1.s.(verdict.shape) aria-live="polite" { (verdict.title) }
+            p { (sentence(page, now)) }
+        }
+        ul.strip id="counts" data-card {
+            @for (address, shape, word, count, note) in counts {
+                li { a href=(address) {
+                    b { (number(count)) } span.s.(shape) { (word) } small { (note) }
+                } }
+            }
+        }
+        div.two {
+            div.col {
+                section.card id="attention" data-card {
+                    @if troubles.is_empty() {
+                        h2 { "Nothing needs attention" }
+                        p { "What a destination does not take, a source that is silent, and what was refused stand here." }
+                    } @else {
+                        h2 { "Needs attention" }
+                        ul.todo {
+                            @for trouble in troubles.iter().take(2 * ROWS) {
+                                li {
+                                    div {
+                                        div.head {
+                                            span.s.(trouble.shape) { (trouble.title) }
+                                            @if let Some(since) = &trouble.since {
+                                                small { "since " (page.when.clock(since)) }
+                                            }
+                                        }
+                                        p { (trouble.text) }
+                                    }
+                                    a.btn href=(trouble.link.0) { (trouble.link.1) }
+                                }
+                            }
+                        }
+                    }
+                }
+                section.card id="day" data-card { (chart::draw(&series, activity.counted_for())) }
+            }
+            div.col {
+                (sources(page, &now.sources))
+                (destinations(page, &now.destinations))
+                (quiet(page, now))
+            }
+        }
+    };
+    (title, content)
+}
+
+fn verdict(page: &Page<'_>, now: &Now, troubles: usize) -> Verdict {
+    let is_stuck = |destination: &Destination| {
+        destination
+            .state
+            .is_some_and(|state| state != DestinationState::Healthy)
+            && destination
+                .oldest_pending
+                .as_deref()
+                .and_then(|oldest| page.when.since_ms(oldest))
+                .is_some_and(|waits| waits > STUCK_MS)
+    };
+    let things = match troubles {
+        1 => "1 thing needs attention".to_owned(),
+        count => format!("{count} things need attention"),
+    };
+    if !now.node.ready {
+        let title = "Requests are not accepted".to_owned();
+        Verdict {
+            shape: "bad",
+            title,
+        }
+    } else if now.destinations.iter().any(is_stuck) {
+        let title = "Alerts are not getting through".to_owned();
+        Verdict {
+            shape: "bad",
+            title,
+        }
+    } else if troubles > 0 {
+        let title = format!("Alerts are getting through; {things}");
+        Verdict {
+            shape: "warn",
+            title,
+        }
+    } else {
+        let title = "All is well".to_owned();
+        Verdict { shape: "ok", title }
+    }
+}
+
+fn sentence(page: &Page<'_>, now: &Now) -> Markup {
+    let heard = now
+        .sources
+        .iter()
+        .filter_map(|source| Some((source.last_heard.as_deref()?, &source.summary.name)))
+        .max();
+    html! {
+        @match heard {
+            Some((at, name)) => { (name) " was heard " b { (page.when.ago(at)) } ". " }
+            None => { "No request has come yet. " }
+        }
+        @match now.node.pending {
+            0 => "No alert waits.",
+            1 => "1 alert waits.",
+            count => { (number(count)) " alerts wait." }
+        }
+        @if let Some(note) = &now.node.note { " " (note) "." }
+    }
+}
+
+fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
+    let mut troubles = Vec::new();
+    if !now.node.ready {
+        troubles.push(Trouble {
+            shape: "bad",
+            title: "Nothing can be stored".to_owned(),
+            since: None,
+            text: now.node.note.clone().unwrap_or_default(),
+            link: ("/configuration".to_owned(), "Configuration".to_owned()),
+        });
+    }
+    let mut failing: Vec<_> = now.destinations.iter().collect();
+    // What only an operator can fix comes first.
+    failing.sort_by_key(|one| one.state != Some(DestinationState::Held));
+    for destination in failing {
+        let name = &destination.facts.name;
+        let word = match destination.state {
+            Some(DestinationState::Held) => "is held",
+            Some(DestinationState::Failing) => "is failing",
+            Some(DestinationState::Healthy) | None => continue,
+        };
+        let waits = match destination.pending {
+            0 => "Nothing waits for it.".to_owned(),
+            1 => "1 alert waits for it.".to_owned(),
+            count => format!("{} alerts wait for it.", number(count)),
+        };
+        let why = destination.why.clone().unwrap_or_default();
+        troubles.push(Trouble {
+            shape: "bad",
+            title: format!("{name} {word}"),
+            since: destination
+                .failing_since
+                .clone()
+                .or(destination.since.clone()),
+            text: format!("{} {waits}", clip(&why, 400)),
+            link: (format!("/destinations#{name}"), format!("Open {name}")),
+        });
+    }
+    for source in now.sources.iter().filter(|source| source.missed_heartbeat) {
+        let (name, expected) = (&source.summary.name, &source.summary.expected);
+        let silent = source
+            .last_heard
+            .as_deref()
+            .and_then(|at| page.when.since_ms(at));
+        let silent = silent.map_or("ever".to_owned(), |ms| format!("for {}", span(ms)));
+        troubles.push(Trouble {
+            shape: "warn",
+            title: format!("{name} missed its heartbeat"),
+            since: source.last_heard.clone(),
+            text: format!(
+                "Nothing {silent}; expected every {}.",
+                expected.as_deref().unwrap_or_default()
+            ),
+            link: (form::source(name), format!("Open {name}")),
+        });
+    }
+    let waiting = [
+        (
+            now.node.failed,
+            "bad",
+            "failed request",
+            "Their plugin failed on them. They are kept for a replay with a fixed plugin.",
+            "/dead-letters#failed",
+        ),
+        (
+            now.node.dead,
+            "dead",
+            "dead letter",
+            "Rejected for good. They stay until replayed or dismissed.",
+            "/dead-letters#dead",
+        ),
+    ];
+    for (count, shape, word, text, address) in waiting {
+        if count > 0 {
+            troubles.push(Trouble {
+                shape,
+                title: counted(count, word),
+                since: None,
+                text: text.to_owned(),
+                link: (address.to_owned(), format!("Review {}", number(count))),
+            });
+        }
+    }
+    for source in now.sources.iter().filter(|one| one.last_hour.rejected > 0) {
+        let name = &source.summary.name;
+        let why = source
+            .rejected
+            .first()
+            .map(|last| last.entry.reason.as_str());
+        troubles.push(Trouble {
+            shape: "rej",
+            title: format!(
+                "{} to {name} rejected",
+                counted(i64::from(source.last_hour.rejected), "request")
+            ),
+            since: None,
+            text: format!(
+                "The last one: {}.",
+                clip(why.unwrap_or("its reason is kept no longer"), 300)
+            ),
+            link: (form::source(name), "Reasons".to_owned()),
+        });
+    }
+    troubles
+}
+
+fn sources(page: &Page<'_>, sources: &[SourceState]) -> Markup {
+    let mut oldest_first: Vec<_> = sources.iter().collect();
+    oldest_first.sort_by_key(|one| (!one.missed_heartbeat, one.last_heard.clone()));
+    html! {
+        section.card id="sources" data-card {
+            div.head { h2 { "Sources" } a href="/sources" { "All sources" } }
+            table {
+                (head(&["Source", "#Last heard", "#Last hour"]))
+                tbody {
+                    @for source in oldest_first.iter().take(ROWS) {
+                        @let name = &source.summary.name;
+                        @let shape = if source.missed_heartbeat { "warn" } else if source.last_heard.is_none() { "idle" } else { "ok" };
+                        tr {
+                            td {
+                                a.s.(shape) href=(form::source(name)) { (name) }
+                                @if source.missed_heartbeat { small { "missed heartbeat" } }
+                                @if source.last_hour.rejected > 0 { small { (source.last_hour.rejected) " rejected" } }
+                            }
+                            td.num {
+                                @match &source.last_heard {
+                                    Some(at) => (page.when.ago(at)),
+                                    None => "never",
+                                }
+                                @if let Some(expected) = &source.summary.expected { small { "expected every " (expected) } }
+                            }
+                            td.num { (number(i64::from(source.last_hour.requests()))) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn destinations(page: &Page<'_>, destinations: &[Destination]) -> Markup {
+    html! {
+        section.card id="destinations" data-card {
+            div.head { h2 { "Destinations" } a href="/destinations" { "All destinations" } }
+            table {
+                (head(&["Destination", "#Last hour", "#Waiting"]))
+                tbody {
+                    @for destination in destinations.iter().take(ROWS) {
+                        @let (shape, word) = super::destinations::state(destination);
+                        tr {
+                            td {
+                                a.s.(shape) href={ "/destinations#" (destination.facts.name) } { (destination.facts.name) }
+                                small { (word) }
+                            }
+                            td.num { (destination.delivered_last_hour) }
+                            td.num {
+                                (number(destination.pending))
+                                @if let Some(oldest) = &destination.oldest_pending { small { "oldest " (page.when.ago(oldest)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn quiet(page: &Page<'_>, now: &Now) -> Markup {
+    let active = || now.mutes.iter().filter(|one| one.state == "active");
+    html! {
+        @if !now.groups.is_empty() || active().next().is_some() {
+            section.card id="quiet" data-card {
+                div.head { h2 { "Quiet on purpose" } a href="/mutes" { "Groups and mutes" } }
+                ul.plain {
+                    @for group in now.groups.iter().take(ROWS) {
+                        li {
+                            a.s.grp href={ "/events?group=" (group.id) } { (clip(&super::quiet::words(group), 100)) }
+                            small { (counted(i64::try_from(group.events).unwrap_or(i64::MAX), "event")) " of " (group.source) " in one alert" }
+                        }
+                    }
+                    @for mute in active().take(ROWS) {
+                        li {
+                            span.s.hush { (clip(&mute.when, 100)) }
+                            small {
+                                "muted" @if let Some(until) = &mute.until { " until " (page.when.clock(until)) }
+                                ": " (clip(&mute.why, 100))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

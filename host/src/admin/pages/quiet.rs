@@ -1,0 +1,194 @@
+//! Groups and mutes: what is quiet on purpose, until when, and who said so?
+
+use maud::{Markup, html};
+
+use super::words::{badge, clip, head, number};
+use super::{Page, form};
+use crate::admin::api::{MuteState, Paged};
+use crate::store::GroupState;
+
+/// The mutes that are shown; all of them are in the API.
+const MUTES: usize = 50;
+/// The times that are offered for a mute.
+const TIMES: [(&str, &str); 6] = [
+    ("30m", "30 minutes"),
+    ("1h", "1 hour"),
+    ("2h", "2 hours"),
+    ("8h", "8 hours"),
+    ("24h", "1 day"),
+    ("7d", "7 days"),
+];
+
+/// What the page shows.
+#[derive(Debug)]
+pub struct Quiet {
+    /// The groups, newest first.
+    pub groups: Paged<GroupState>,
+    /// The mutes, active ones first.
+    pub mutes: Vec<MuteState>,
+}
+
+/// Draws the page.
+pub fn draw(page: &Page<'_>, parameters: &[(String, String)], quiet: &Quiet) -> Markup {
+    let all = form::value(parameters, "all") == "true";
+    html! {
+        div.head { h1 { "Groups and mutes" } small { "Quiet on purpose" } }
+        section.card id="mutes" data-card {
+            (mutes(page, &quiet.mutes))
+            p {
+                @if all { a href="/mutes" { "Without those that have ended" } }
+                @else { a href="/mutes?all=true" { "With those that have ended" } }
+            }
+        }
+        section.card id="new" {
+            h2 { "New mute" }
+            @match page.may_act() {
+                Err(advice) => p { (advice) },
+                Ok(()) => (new(page, parameters)),
+            }
+        }
+        section.card id="groups" data-card {
+            (groups(page, &quiet.groups.rows))
+            @if let Some(next) = &quiet.groups.next {
+                p { a.btn rel="next" href=(form::address("/mutes", parameters, &[("cursor", next)])) { "Older groups" } }
+            }
+        }
+    }
+}
+
+fn mutes(page: &Page<'_>, mutes: &[MuteState]) -> Markup {
+    html! {
+        @if mutes.is_empty() {
+            h2 { "No mute" }
+            p { "A mute keeps alerts from their destinations for a time. They are stored, and summed up at its end." }
+        } @else {
+            h2 { "Mutes" }
+            table.cards role="table" {
+                (head(&["State", "Alerts", "Until", "#Held", "Reason", "Action"]))
+                tbody role="rowgroup" {
+                    @for mute in mutes.iter().take(MUTES) {
+                        tr role="row" {
+                            td role="cell" { (badge(mute.state)) }
+                            td.main role="cell" { code { (clip(&mute.when, 200)) } }
+                            td role="cell" { (time(page, mute)) }
+                            td.num role="cell" data-l="held" {
+                                @match mute.id {
+                                    Some(id) if mute.events > 0 => a href={ "/events?mute=" (id) } { (number(mute.events)) },
+                                    _ => (number(mute.events)),
+                                }
+                            }
+                            td role="cell" { (clip(&mute.why, 200)) small { (mute.who) } }
+                            td role="cell" { (end(page, mute)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn time(page: &Page<'_>, mute: &MuteState) -> Markup {
+    html! {
+        @if let Some(ended) = &mute.ended_at { "ended " (page.when.clock(ended)) }
+        @else if let Some(until) = &mute.until { (page.when.clock(until)) }
+        @if let Some(weekly) = &mute.weekly { small { (weekly) } }
+        @if let Some(from) = mute.from.as_ref().filter(|_| mute.state == "planned") { small { "from " (page.when.clock(from)) } }
+    }
+}
+
+fn end(page: &Page<'_>, mute: &MuteState) -> Markup {
+    html! {
+        @match mute.id {
+            Some(id) if mute.state != "ended" && mute.who != "configuration" && page.may_act().is_ok() => {
+                form method="post" action="/mutes/end" {
+                    input type="hidden" name="csrf" value=(page.csrf);
+                    input type="hidden" name="id" value=(id);
+                    button { "End" span.hide { " mute " (id) } }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn new(page: &Page<'_>, parameters: &[(String, String)]) -> Markup {
+    html! {
+        form.row method="post" action="/mutes/add" {
+            input type="hidden" name="csrf" value=(page.csrf);
+            div.grow {
+                label for="when" { "Alerts, as name=pattern; several with spaces" }
+                input id="when" name="when" required maxlength="1000" value=(form::value(parameters, "when")) placeholder="source=twilio-prod error_code=3000*";
+            }
+            div {
+                label for="for" { "For" }
+                select id="for" name="for" { @for (time, words) in TIMES { option value=(time) { (words) } } }
+            }
+            div.grow {
+                label for="why" { "Reason, for whoever looks at it later" }
+                input id="why" name="why" required maxlength="500";
+            }
+            div { button.primary { "Mute" } }
+        }
+    }
+}
+
+fn groups(page: &Page<'_>, groups: &[GroupState]) -> Markup {
+    html! {
+        @if groups.is_empty() {
+            h2 { "No group" }
+            p { "A group is one alert at the destination for many events with equal labels: " code { "[sources.<name>.group]" } "." }
+        } @else {
+            h2 { "Groups" }
+            table.cards role="table" {
+                (head(&["State", "Group", "#Events", "Priority", "Opened", "Newest event", "Action"]))
+                tbody role="rowgroup" {
+                    @for group in groups {
+                        @let priority = group.priority.map_or("", |priority| priority.as_str());
+                        tr role="row" {
+                            td role="cell" { (badge(group.state)) }
+                            td.main role="cell" {
+                                a href={ "/events?group=" (group.id) } { (clip(&words(group), 150)) }
+                                small { (group.source) " to " (clip(&group.destinations.join(", "), 80)) }
+                            }
+                            td.num role="cell" data-l="events" { (counted_events(group)) }
+                            td.(priority) role="cell" { (priority) }
+                            td.nw role="cell" { (page.when.clock(&group.opened_at)) }
+                            td role="cell" {
+                                @if let Some(last) = &group.last {
+                                    (page.when.ago(&last.received_at)) small { (clip(&last.title, 120)) }
+                                }
+                            }
+                            td role="cell" {
+                                @if group.state == "open" && page.may_act().is_ok() {
+                                    form method="post" action="/groups/resolve" {
+                                        input type="hidden" name="csrf" value=(page.csrf);
+                                        input type="hidden" name="id" value=(group.id);
+                                        button { "Resolve" span.hide { " group " (group.id) } }
+                                    }
+                                } @else if let Some(at) = &group.resolved_at { "resolved " (page.when.clock(at)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn counted_events(group: &GroupState) -> String {
+    number(i64::try_from(group.events).unwrap_or(i64::MAX))
+}
+
+/// Returns the words for a group: what its events share.
+pub fn words(group: &GroupState) -> String {
+    let labels: Vec<_> = group
+        .labels
+        .iter()
+        .map(|(name, value)| format!("{name} {}", if value.is_empty() { "(none)" } else { value }))
+        .collect();
+    if labels.is_empty() {
+        "all of its source".to_owned()
+    } else {
+        labels.join(", ")
+    }
+}
