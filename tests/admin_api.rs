@@ -349,13 +349,7 @@ async fn hostile_ids_cursors_and_parameters_are_refused_politely() {
 }
 
 /// Acts at an address of the API, and asserts that the answer has this status and is described.
-async fn act(
-    gateway: &Gateway,
-    address: &str,
-    path: &str,
-    body: Value,
-    status: u16,
-) -> serde_json::Value {
+async fn act(gateway: &Gateway, address: &str, path: &str, body: Value, status: u16) -> Value {
     let path = format!("/api/v1{path}");
     let answer = ask(gateway, Method::POST, &path, &body.to_string()).await;
     assert_eq!(answer.status, status, "{path} {body}: {}", answer.body);

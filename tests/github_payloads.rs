@@ -2,8 +2,7 @@
 //! 300 payloads is decided by its type, whether it comes as JSON or in a form.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 
 use alert_gateway_sandbox::{CallLimits, Plugin, Sandbox, SandboxOptions};
 use plugin_sdk::contract::{Answer, Priority, Request, Scheme, Status};
@@ -24,36 +23,7 @@ const LIMITS: CallLimits = CallLimits {
 
 /// Returns the payloads of GitHub's documentation: a list of event types with examples of each.
 fn payloads(npm: &Installed) -> Vec<(String, Value)> {
-    let from = root().join("tests/octokit");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("github-payloads");
-    fs::create_dir_all(&folder).unwrap();
-    let lock = |folder: &Path| fs::read(folder.join("package-lock.json")).ok();
-    let installed =
-        folder.join("node_modules/.package-lock.json").is_file() && lock(&folder) == lock(&from);
-    for file in ["package.json", "package-lock.json"] {
-        fs::copy(from.join(file), folder.join(file)).unwrap();
-    }
-    if !installed {
-        let arguments = [
-            "ci",
-            "--prefer-offline",
-            "--no-audit",
-            "--no-fund",
-            "--ignore-scripts",
-        ];
-        let done = npm
-            .command()
-            .current_dir(&folder)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(
-            done.status.success(),
-            "npm ci\n{}",
-            String::from_utf8_lossy(&[done.stdout, done.stderr].concat())
-        );
-    }
+    let folder = npm.install(&root().join("tests/octokit"), "github-payloads");
     let index: PathBuf =
         folder.join("node_modules/@octokit/webhooks-examples/api.github.com/index.json");
     let types: Vec<Value> = serde_json::from_slice(&fs::read(index).unwrap()).unwrap();

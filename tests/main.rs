@@ -11,6 +11,7 @@
 mod admin_api;
 mod alertmanager;
 mod author;
+mod browser;
 mod catalogue;
 mod checking;
 mod clients;
@@ -58,4 +59,5 @@ mod store_file;
 mod strangers;
 mod tidy;
 mod trying;
+mod web;
 mod webhook;

@@ -7,7 +7,7 @@
 //! with the same words.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
@@ -23,6 +23,8 @@ pub enum Program {
     Aiosmtpd,
     /// Prometheus Alertmanager, as a sender.
     Alertmanager,
+    /// Chromium, a browser.
+    Chromium,
     /// `fiu-run` and `fiu-ctrl`, which make calls of the disk fail.
     FiuRun,
     /// HAProxy, as a proxy in front.
@@ -69,6 +71,7 @@ impl Program {
         match self {
             Self::Aiosmtpd => ("aiosmtpd", "python3-aiosmtpd"),
             Self::Alertmanager => ("prometheus-alertmanager", "prometheus-alertmanager"),
+            Self::Chromium => ("chromium", "chromium"),
             Self::FiuRun => ("fiu-run", "fiu-utils"),
             Self::Haproxy => ("haproxy", "haproxy"),
             Self::Nginx => ("nginx", "nginx-light"),
@@ -109,6 +112,42 @@ impl Installed {
     /// A command that starts it.
     pub fn command(&self) -> Command {
         Command::new(&self.path)
+    }
+
+    /// Has this npm install the packages that the lock file in `from` names, into a folder of this
+    /// name below the tests' own, and returns that folder. Those of an earlier run serve again.
+    pub fn install(&self, from: &Path, name: &str) -> PathBuf {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let lock = |folder: &Path| fs::read(folder.join("package-lock.json")).ok();
+        let installed =
+            folder.join("node_modules/.package-lock.json").is_file() && lock(&folder) == lock(from);
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(from.join(file), folder.join(file)).unwrap();
+        }
+        if installed {
+            return folder;
+        }
+        let arguments = [
+            "ci",
+            "--prefer-offline",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+        ];
+        let done = self
+            .command()
+            .current_dir(&folder)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "npm ci\n{}",
+            String::from_utf8_lossy(&[done.stdout, done.stderr].concat())
+        );
+        folder
     }
 
     /// Returns the place where it is.

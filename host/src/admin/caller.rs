@@ -7,7 +7,7 @@ use serde::Serialize;
 pub struct Caller {
     /// Its name, as the audit has it.
     pub who: String,
-    /// What it may do.
+    /// Its rights.
     pub role: Role,
     /// The address that it asks from.
     pub origin: String,

@@ -79,7 +79,7 @@ pub struct DestinationFacts {
     pub address: String,
     /// The number of deliveries that may run at once.
     pub concurrency: usize,
-    /// The destination that gets what this one does not take.
+    /// The destination in its place for alerts that it does not take.
     pub fallback: Option<String>,
     /// True if internal alerts about other destinations go there.
     pub operator: bool,

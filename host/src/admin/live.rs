@@ -1,8 +1,8 @@
-//! Live updates of pages: server-sent events that say that something has changed, and no more.
+//! Live updates of pages: server-sent events, each of which says only: something has changed.
 //!
 //! One task watches the store's commits and the health board for all viewers. A viewer costs a
-//! waiting task and no question to the store: its browser then fetches the page that it shows,
-//! which is drawn at most once a second for all.
+//! waiting task and no question to the store. Its browser then fetches its page again, and a page
+//! is drawn at most once a second for all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::http::{self, Answer, AnswerBody};
 
 /// The shortest time between two events of one viewer.
 const PAUSE: Duration = Duration::from_secs(2);
-/// The longest: what a page says of the time that has passed grows old.
+/// The longest: the ages on a page grow old.
 const TICK: Duration = Duration::from_secs(15);
-/// The time after which a stream ends, and the browser asks for another: a listener that is to
-/// stop, or a session that has ended, is noticed by then.
+/// The time after which a stream ends, and the browser asks for another. By then it notices the
+/// end of its session.
 const LASTS: Duration = Duration::from_secs(60);
 /// The most viewers.
 const VIEWERS: usize = 200;

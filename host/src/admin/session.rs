@@ -114,7 +114,7 @@ impl Sessions {
     }
 }
 
-/// Only its hash is kept, so that what is read of the memory opens nothing.
+/// Only its hash is kept: a copy of the memory opens nothing.
 fn hash(cookie: &str) -> [u8; 32] {
     Sha256::digest(cookie.as_bytes()).into()
 }
@@ -149,7 +149,7 @@ pub fn cookie(headers: &HeaderMap, over_tls: bool) -> Option<&str> {
         .next()
 }
 
-/// Returns the header that has a browser keep a session; an empty one that has it forgotten.
+/// Returns the header by which a browser keeps a session; with no value, forgets it.
 pub fn set_cookie(value: &str, over_tls: bool) -> String {
     let age = if value.is_empty() { 0 } else { LASTS.as_secs() };
     let [over, plain] = COOKIES;

@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod env_file;
 mod events;
+mod hash_password;
 mod init;
 mod location;
 mod logging;
@@ -80,6 +81,11 @@ enum Command {
     /// Hold alerts back for a time: add, list and end mutes
     #[command(subcommand)]
     Mute(mute::Mute),
+    /// Print the hash of a password, for `password` in [[admin.users]]
+    ///
+    /// It reads the password from the terminal, which does not show it, or one line of the standard
+    /// input.
+    HashPassword(hash_password::HashPassword),
     /// Check the store, or copy it while the gateway runs
     #[command(subcommand)]
     Store(store::Stores),
@@ -141,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Try(what) => trial::try_out(&what),
         Command::Events(what) => events::events(&what),
         Command::Mute(what) => mute::mute(&what),
+        Command::HashPassword(what) => hash_password::hash_password(&what),
         Command::Store(what) => store::store(&what),
         Command::Plugin(what) => plugin::plugin(&what),
         Command::Demo(what) => demo::demo(&what),

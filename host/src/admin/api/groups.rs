@@ -115,7 +115,7 @@ pub async fn resolve(
     }
 }
 
-/// Resolves the alerts that an id names, at the destinations that have them or will.
+/// Resolves the alerts of an id, at the destinations that have them or will.
 pub async fn resolve_event(
     desk: &Desk,
     id: &str,

@@ -45,7 +45,7 @@ pub struct MuteState {
     pub why: String,
     /// The operator, or `configuration`.
     pub who: String,
-    /// The number of alerts that it has held, and that are kept.
+    /// The number of kept alerts that it has held.
     pub events: i64,
     /// True if it holds alerts now.
     pub holds: bool,
@@ -77,7 +77,7 @@ pub enum Patterns {
     Any(Vec<String>),
 }
 
-/// The mutes: what holds now, what will, and with `all` what has ended.
+/// The mutes: those of now and of the future, and with `all` those of the past.
 pub async fn list(desk: &Desk, query: &[u8]) -> Result<Vec<MuteState>, Problem> {
     let query = Query::parse(query, &["all"])?;
     let all = match query.get("all") {

@@ -1,4 +1,4 @@
-//! Audit: who did what, when, from where, and why?
+//! Audit: the actions of operators, with time, place and reason.
 
 use maud::{Markup, html};
 

@@ -2,9 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::event::said;
 use super::sources::fact;
-use super::words::{badge, clip, counted, head, number};
+use super::words::{badge, clip, counted, head, number, said};
 use super::{Page, form};
 use crate::admin::api::Destination;
 use crate::health::DestinationState;

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::words::{badge, clip, copied, counted, span};
+use super::words::{badge, clip, copied, counted, said, span};
 use super::{Page, form, waiting};
 use crate::admin::api::{Chain, Shown, Traced};
 use crate::store::{AlertRecord, AttemptRecord};
@@ -15,11 +15,16 @@ const MANY: usize = 8;
 const BETWEEN: usize = 40;
 /// The alerts of a request that are shown; all of them are in the API.
 const ALERTS: usize = 8;
+/// The alerts of a request that are shown with all they say.
+const WHOLE: usize = 2;
 /// The requests of an id that are shown.
-const REQUESTS: usize = 4;
+const REQUESTS: usize = 2;
 /// The bytes of headers that are shown, and of a message.
-const HEADERS: usize = 6000;
-const MESSAGE: usize = 4000;
+const HEADERS: usize = 4000;
+const MESSAGE: usize = 1500;
+/// The number of labels that are shown, and the longest one with a link to a search.
+const LABELS: usize = 12;
+const LONGEST_LABEL: usize = 100;
 
 /// Draws all that is known of an id, and returns its title.
 pub fn draw(page: &Page<'_>, chain: &Chain) -> (String, Markup) {
@@ -35,6 +40,12 @@ pub fn draw(page: &Page<'_>, chain: &Chain) -> (String, Markup) {
         nav aria-label="Breadcrumb" { a href="/events" { "Events" } " / " (clip(&chain.id, 100)) }
         h1 { (clip(&title, 300)) }
         @for request in chain.requests.iter().take(REQUESTS) { (stored(page, request)) }
+        @if chain.requests.len() > REQUESTS {
+            p {
+                "Other sources have the same id: "
+                @for request in chain.requests.iter().skip(REQUESTS).take(10) { a href=(form::event(&request.record.id)) { (request.record.source) } " " }
+            }
+        }
         @for traced in &chain.traced { (refused(page, traced)) }
     };
     (title, content)
@@ -71,7 +82,7 @@ fn stored(page: &Page<'_>, request: &Shown) -> Markup {
             }
             div.col {
                 (waiting::actions(page, request))
-                @for alert in record.alerts.iter().take(ALERTS) { (facts(page, alert)) }
+                @for alert in record.alerts.iter().take(WHOLE) { (facts(page, alert)) }
                 (case(&record.id))
             }
         }
@@ -184,20 +195,8 @@ fn attempt(page: &Page<'_>, received_at: &str, number: usize, attempt: &AttemptR
             @if let Some(receipt) = attempt.receipt.as_ref().filter(|receipt| !receipt.is_empty()) {
                 p { "Receipt " b { (clip(receipt, 200)) } }
             }
-            @if let Some(fingerprint) = &attempt.fingerprint { small { "Fingerprint " code { (clip(fingerprint, 100)) } } }
+            @if let Some(fingerprint) = attempt.fingerprint.as_ref().filter(|it| !it.is_empty()) { small { "Fingerprint " code { (clip(fingerprint, 100)) } } }
         }
-    }
-}
-
-/// Returns what a destination answered, in a sentence.
-pub fn said(attempt: &AttemptRecord) -> Markup {
-    let ms = attempt.duration_us / 1000;
-    html! {
-        @match attempt.status {
-            Some(status) => { (status) " after " (span(ms)) }
-            None => { "No answer within " (span(ms)) }
-        }
-        @if let Some(said) = attempt.said.as_ref().filter(|said| !said.is_empty()) { ": " q { (clip(said, 300)) } }
     }
 }
 
@@ -249,9 +248,12 @@ fn facts(page: &Page<'_>, alert: &AlertRecord) -> Markup {
             @if let Some(message) = &event.message { p.steps { (clip(message, MESSAGE)) } }
             @if !event.labels.is_empty() {
                 ul.chips aria-label="Labels" {
-                    @for (name, value) in event.labels.iter().take(30) {
+                    @for (name, value) in event.labels.iter().take(LABELS) {
                         @let label = format!("{name}={value}");
-                        li { a href=(form::address("/events", &[], &[("label", &label)])) { (clip(&label, 120)) } }
+                        li {
+                            @if label.len() <= LONGEST_LABEL { a href=(form::address("/events", &[], &[("label", &label)])) { (label) } }
+                            @else { (clip(&label, LONGEST_LABEL)) }
+                        }
                     }
                 }
                 @let when = format!("source={}", alert.source);
@@ -293,6 +295,9 @@ fn answer(page: &Page<'_>, request: &Shown) -> (&'static str, String) {
             "bad",
             "No alert yet: the plugin failed on this request".to_owned(),
         );
+    }
+    if record.state == "dismissed" {
+        return ("hush", "The request was dismissed".to_owned());
     }
     let deliveries: Vec<_> = record
         .alerts
@@ -350,7 +355,6 @@ fn nowhere(request: &Shown) -> (&'static str, String) {
         Some("dismissed") => ("hush", "It was dismissed".to_owned()),
         Some(_) => ("idle", "It was to go nowhere".to_owned()),
         None => match record.state.as_str() {
-            "dismissed" => ("hush", "The request was dismissed".to_owned()),
             "ignored" => ("idle", "The plugin ignored it".to_owned()),
             "rejected" => (
                 "rej",

@@ -32,8 +32,8 @@ pub fn draw(page: &Page<'_>, next: &str, wrong: Option<&str>, has_passwords: boo
     }
 }
 
-/// Draws the page that leads a browser which came by another site's link to `address` once more:
-/// only then does it show its cookie.
+/// Draws the page that leads a browser from another site's link to `address` once more. Only then
+/// does it show its cookie.
 pub fn doorway(address: &str) -> Markup {
     html! {
         (DOCTYPE)

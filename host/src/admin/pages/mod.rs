@@ -1,8 +1,8 @@
 //! Pages for people over the same functions as the API: drawn on the server, readable without
 //! JavaScript. A small script updates what has changed, and copies.
 //!
-//! A page is drawn at most once a second for all who look at it: its forms carry a mark in the
-//! place of the caller's own token, which is put in as the page is sent.
+//! A page is drawn at most once a second for all its viewers. Its forms carry a mark in the place
+//! of the caller's own token, and the token is put in as the page is sent.
 
 mod audit;
 mod chart;
@@ -39,7 +39,7 @@ use words::When;
 pub use kept::Kept;
 pub use submit::submit;
 
-/// What a browser may do with a page: nothing but with what comes from here.
+/// The content security policy of a page: everything comes from this listener.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// The media type of a page.
@@ -56,7 +56,7 @@ pub const FORMS: [&str; 5] = [
 const ICON: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 20 20\"><path fill=\"#2f7de1\" \
                     d=\"M2 2h3v16H2zM15 2h3v16h-3zM7 8.5h3V5l4 5-4 5v-3.5H7z\"/></svg>";
 
-/// What the frame of a page shows, and what its parts are drawn with.
+/// The facts for the frame of a page and for its parts.
 #[derive(Debug)]
 struct Page<'p> {
     when: When,
@@ -165,7 +165,7 @@ pub fn login(
     page(status, frame.framed("Log in", "", &content))
 }
 
-/// Returns the page that leads a browser which came by another site's link to where it was going.
+/// Returns the page that leads a browser from another site's link to its goal.
 pub fn doorway(address: &str) -> Answer {
     page(StatusCode::OK, login::doorway(address).into_string())
 }

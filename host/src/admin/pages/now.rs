@@ -1,4 +1,4 @@
-//! Now: is anything on fire, what waits, what was refused, when was each source last heard?
+//! Now: trouble first, then counts, sources, destinations and the last day.
 
 use maud::{Markup, html};
 
@@ -9,11 +9,11 @@ use crate::admin::desk::Desk;
 use crate::health::DestinationState;
 use crate::store::GroupState;
 
-/// The time for which an alert may wait for a destination that fails before alerts do not get
+/// The time for which an alert may wait for a failing destination. Beyond it, alerts do not get
 /// through.
 const STUCK_MS: i64 = 2 * 60 * 1000;
 
-/// What the page shows.
+/// The facts of the page.
 #[derive(Debug)]
 pub struct Now {
     /// This node.

@@ -1,4 +1,4 @@
-//! Groups and mutes: what is quiet on purpose, until when, and who said so?
+//! Groups and mutes: the alerts that are quiet on purpose, until when, and by whose word.
 
 use maud::{Markup, html};
 
@@ -19,7 +19,7 @@ const TIMES: [(&str, &str); 6] = [
     ("7d", "7 days"),
 ];
 
-/// What the page shows.
+/// The facts of the page.
 #[derive(Debug)]
 pub struct Quiet {
     /// The groups, newest first.

@@ -14,7 +14,7 @@ use crate::admin::guard::Guard;
 use crate::admin::problem::Problem;
 use crate::http::Answer;
 
-/// Does what a form asks, or draws what it would do.
+/// Acts as a form asks, or draws the effects of it.
 pub async fn submit(desk: &Desk, kept: &Kept, guard: &Guard, asked: &mut Asked) -> Answer {
     let body = asked.body().await;
     let path = asked.path().to_owned();

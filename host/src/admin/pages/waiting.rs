@@ -1,10 +1,9 @@
-//! Dead letters and failed requests: what waits for a person, and what does a replay do?
+//! Dead letters and failed requests: the things that wait for a person, and the effect of a replay.
 
 use maud::{Markup, html};
 use plugin_sdk::contract::Status;
 
-use super::event::said;
-use super::words::{clip, counted, head, number};
+use super::words::{clip, counted, head, number, said};
 use super::{Page, form};
 use crate::admin::api::{Act, Affected, Audited, Done, Listed, Paged, Shown};
 use crate::store::RequestRecord;
@@ -12,14 +11,14 @@ use crate::store::RequestRecord;
 /// The requests whose effect is shown before an action.
 const EFFECTS: usize = 100;
 
-/// What the page shows.
+/// The facts of the page.
 #[derive(Debug)]
 pub struct Waiting {
     /// Dead letters.
     pub dead: Paged<Listed>,
     /// Failed requests.
     pub failed: Paged<Listed>,
-    /// What operators did lately.
+    /// The latest actions of operators.
     pub done: Vec<Audited>,
 }
 
@@ -113,7 +112,7 @@ fn list(page: &Page<'_>, what: &str, found: &Paged<Listed>, name: &str, empty: &
     }
 }
 
-/// Draws what an action would do, with the button that does it.
+/// Draws the effects of an action, with the button for it.
 pub fn preview(
     page: &Page<'_>,
     act: Act,

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use crate::clock::wall_ms;
-use crate::store::ListedState;
+use crate::store::{AttemptRecord, ListedState};
 
 /// The clock of a page: now, and the time zone of the gateway.
 #[derive(Debug, Clone)]
@@ -115,12 +115,34 @@ pub fn counted(count: i64, noun: &str) -> String {
     format!("{} {noun}{ending}", number(count))
 }
 
-/// Returns a text from outside, cut where a list has no room for more.
+/// Returns a text from outside, cut where it would take more than `most` bytes of a page.
 pub fn clip(text: &str, most: usize) -> Cow<'_, str> {
-    if text.len() <= most {
-        return text.into();
+    let mut room = most;
+    for (place, char) in text.char_indices() {
+        let bytes = match char {
+            '&' => 5,
+            '<' | '>' => 4,
+            '"' => 6,
+            _ => char.len_utf8(),
+        };
+        match room.checked_sub(bytes) {
+            Some(rest) => room = rest,
+            None => return format!("{}…", &text[..place]).into(),
+        }
     }
-    format!("{}…", &text[..text.floor_char_boundary(most)]).into()
+    text.into()
+}
+
+/// Returns what a destination answered, in a sentence.
+pub fn said(attempt: &AttemptRecord) -> Markup {
+    let ms = attempt.duration_us / 1000;
+    html! {
+        @match attempt.status {
+            Some(status) => { (status) " after " (span(ms)) }
+            None => { "No answer within " (span(ms)) }
+        }
+        @if let Some(said) = attempt.said.as_ref().filter(|said| !said.is_empty()) { ": " q { (clip(said, 300)) } }
+    }
 }
 
 /// Returns the shape and the word of a state.
@@ -202,8 +224,9 @@ mod tests {
     }
 
     #[test]
-    fn text_is_cut_at_the_end_of_a_character() {
+    fn text_is_cut_by_what_it_takes_when_escaped() {
         assert_eq!(clip("abc", 3), "abc");
         assert_eq!(clip("aéb", 2), "a…");
+        assert_eq!(clip("<<<", 8), "<<…");
     }
 }

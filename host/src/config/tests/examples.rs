@@ -43,6 +43,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
         ),
         (1, 1)
     );
+    assert!(admin.users.header.take().is_some());
     assert!(!long.sources[0].clients.is_empty() && short.sources[0].clients.is_empty());
     assert!(
         std::mem::take(&mut long.gateway.memory_is_written) && !short.gateway.memory_is_written
@@ -97,6 +98,7 @@ fn the_example_shows_every_key() {
             "[gateway]",
             "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat and memory",
         ),
+        ("[admin]", "user_header and users"),
         ("[retention]", "age, size and identities"),
         ("[limits]", "body, time, memory, output and rate"),
         (

@@ -1,0 +1,565 @@
+//! The pages of the admin listener, as a browser asks for them: roles, logins, forms, escaping,
+//! paging and sizes.
+
+use hyper::Method;
+use serde_json::json;
+
+use crate::harness::{Answer, Gateway, Itoc360, Place, Setup, plugin, twilio, until};
+
+const TOKEN: &str = "admin-token-4f1c9a7e2b";
+const USERS: &str = "[[admin.users]]\nname = \"kim\"\nrole = \"operator\"\ntoken = \"kims-token-8c2d91f0a3\"\n\
+                     [[admin.users]]\nname = \"lee\"\nrole = \"viewer\"\ntoken = \"lees-token-77ab01c9e4\"\n";
+/// What a script would begin with, if it were let in.
+const HOSTILE: &str = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&amp;'";
+/// The most bytes of a page.
+const LARGEST: usize = 60 * 1024;
+const PAGES: [&str; 9] = [
+    "/",
+    "/events",
+    "/dead-letters",
+    "/sources",
+    "/sources/twilio",
+    "/destinations",
+    "/mutes",
+    "/configuration",
+    "/audit",
+];
+
+/// A browser with its cookie.
+struct Browser<'g> {
+    gateway: &'g Gateway,
+    cookie: String,
+}
+
+impl<'g> Browser<'g> {
+    fn new(gateway: &'g Gateway) -> Self {
+        Self {
+            gateway,
+            cookie: String::new(),
+        }
+    }
+
+    /// One that has logged in.
+    async fn of(gateway: &'g Gateway, name: &str, secret: &str) -> Self {
+        let mut browser = Self::new(gateway);
+        let answer = browser.log_in(name, secret, "/").await;
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        browser
+    }
+
+    async fn log_in(&mut self, name: &str, secret: &str, next: &str) -> Answer {
+        let form = self.get("/login").await;
+        let csrf = field(&form.body, "csrf").to_owned();
+        let fields = [
+            ("csrf", &*csrf),
+            ("name", name),
+            ("secret", secret),
+            ("next", next),
+        ];
+        let answer = self.post("/login", &fields).await;
+        if let Some(cookie) = answer.headers.get("set-cookie") {
+            let cookie = cookie.to_str().unwrap();
+            self.cookie = cookie.split(';').next().unwrap().to_owned();
+        }
+        answer
+    }
+
+    async fn ask(&self, method: Method, path: &str, more: &[(&str, &str)], body: &str) -> Answer {
+        let mut headers = vec![("accept", "text/html,application/xhtml+xml")];
+        if !self.cookie.is_empty() {
+            headers.push(("cookie", &self.cookie));
+        }
+        headers.extend(more);
+        self.gateway.admin_with(method, path, &headers, body).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &[], "").await
+    }
+
+    async fn page(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let origin = format!("http://{}", self.gateway.admin);
+        let headers = [
+            ("origin", origin.as_str()),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        self.ask(Method::POST, path, &headers, &form.finish()).await
+    }
+
+    /// Submits a form with the token that the pages of this browser carry.
+    async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let page = self.page("/mutes").await;
+        let csrf = field(&page, "csrf").to_owned();
+        let mut fields = fields.to_vec();
+        fields.push(("csrf", &csrf));
+        self.post(path, &fields).await
+    }
+}
+
+/// The value of the first field of this name in a page.
+#[track_caller]
+fn field<'p>(page: &'p str, name: &str) -> &'p str {
+    let (_, rest) = page
+        .split_once(&format!("name=\"{name}\" value=\""))
+        .unwrap_or_else(|| panic!("there is no field {name} in {page}"));
+    rest.split_once('"').unwrap().0
+}
+
+async fn guarded(itoc360: &Itoc360) -> (Place, Gateway) {
+    let setup = Setup::new(itoc360).gateway(&format!("admin_token = \"{TOKEN}\"\n{USERS}"));
+    setup.start().await
+}
+
+#[tokio::test]
+async fn browser_without_a_session_is_led_to_the_login_and_back() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, gateway) = guarded(&itoc360).await;
+    let mut browser = Browser::new(&gateway);
+    for path in PAGES {
+        let answer = browser.get(path).await;
+        assert_eq!(answer.status, 303, "{path}");
+        assert!(answer.header("location").starts_with("/login?next="));
+    }
+    let next = "/events?q=a%20b";
+    let led = browser.get(next).await;
+    let login = browser.get(led.header("location")).await;
+    assert_eq!((login.status, field(&login.body, "next")), (200, next));
+    for (name, secret) in [("", "wrong"), ("kim", ""), ("lee", "kims-token-8c2d91f0a3")] {
+        let refused = browser.log_in(name, secret, next).await;
+        assert_eq!(refused.status, 403, "{name}");
+        assert!(browser.cookie.is_empty());
+    }
+    let answer = browser.log_in("kim", "kims-token-8c2d91f0a3", next).await;
+    assert_eq!((answer.status, answer.header("location")), (303, next));
+    let cookie = answer.header("set-cookie");
+    for word in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"] {
+        assert!(cookie.contains(word), "{cookie}");
+    }
+    assert!(browser.page("/").await.contains("kim, operator"));
+    // Where a link of another site leads here, the cookie stays behind at first.
+    let foreign = [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ];
+    let stranger = Browser::new(&gateway);
+    let doorway = stranger.ask(Method::GET, next, &foreign, "").await;
+    assert_eq!(doorway.status, 200);
+    assert!(
+        doorway.body.contains("url=/events?q=a%20b"),
+        "{}",
+        doorway.body
+    );
+    let led = browser.log_in("", TOKEN, "//evil.example/").await;
+    assert_eq!(led.header("location"), "/");
+
+    let csrf = field(&browser.page("/").await, "csrf").to_owned();
+    let stays = browser.post("/logout", &[("csrf", "x")]).await;
+    assert_eq!(stays.status, 403);
+    let out = browser.post("/logout", &[("csrf", &csrf)]).await;
+    assert_eq!((out.status, out.header("location")), (303, "/login"));
+    assert_eq!(browser.get("/").await.status, 303, "the session has ended");
+    // A program is told so in its own language.
+    let refused = gateway.admin(Method::GET, "/api/v1/events").await;
+    assert_eq!(refused.status, 401);
+    let limited = gateway.stop().await;
+    assert!(limited.stderr.contains("wrong_login") || limited.stdout.contains("wrong_login"));
+}
+
+#[tokio::test]
+async fn guesses_at_a_login_are_slowed_down() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, gateway) = guarded(&itoc360).await;
+    let mut browser = Browser::new(&gateway);
+    let mut last = None;
+    for number in 0..20 {
+        last = Some(browser.log_in("kim", &format!("guess-{number}"), "/").await);
+        if last.as_ref().is_some_and(|answer| answer.status == 429) {
+            break;
+        }
+    }
+    let last = last.unwrap();
+    assert_eq!(last.status, 429);
+    assert!(last.header("retry-after").parse::<u64>().unwrap() >= 1);
+    let right = browser.log_in("kim", "kims-token-8c2d91f0a3", "/").await;
+    assert_eq!(right.status, 429, "the right one waits as well");
+    // Sessions, and programs with a token, notice nothing.
+    let token = format!("Bearer {TOKEN}");
+    let asked = [("authorization", token.as_str())];
+    let answer = gateway
+        .admin_with(Method::GET, "/api/v1/nodes", &asked, "")
+        .await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn viewer_reads_and_only_operator_acts() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = guarded(&itoc360).await;
+    let sid = twilio::sid(1);
+    let id = gateway.accept(&twilio::error(&sid).to("twilio")).await;
+    place.event_in_state(&id, "delivered").await;
+    let viewer = Browser::of(&gateway, "lee", "lees-token-77ab01c9e4").await;
+    let operator = Browser::of(&gateway, "kim", "kims-token-8c2d91f0a3").await;
+    let mute = [
+        ("when", "source=elsewhere title=\"a *\""),
+        ("for", "1h"),
+        ("why", "a test"),
+    ];
+    let page = viewer.page("/mutes").await;
+    assert!(!page.contains("/mutes/add") && page.contains("this needs the role operator"));
+    assert_eq!(viewer.submit("/mutes/add", &mute).await.status, 403);
+    let event = viewer.page(&format!("/events/{sid}")).await;
+    assert!(event.contains("It went out: itoc360 has it"), "{event}");
+    assert!(!event.contains("/events/resolve"));
+
+    let made = operator.submit("/mutes/add", &mute).await;
+    assert_eq!(
+        (made.status, made.header("location")),
+        (303, "/mutes?did=mute&n=1")
+    );
+    let told = operator.page("/mutes?did=mute&n=1").await;
+    assert!(told.contains("The mute holds within a second"));
+    assert!(told.contains("source=elsewhere title=a *"), "{told}");
+    let ended = operator.submit("/mutes/end", &[("id", "1")]).await;
+    assert_eq!(ended.status, 303);
+    let resolved = operator
+        .submit("/events/resolve", &[("id", &id), ("reason", "by hand")])
+        .await;
+    assert_eq!(resolved.status, 303, "{}", resolved.body);
+    let again = operator.submit("/events/resolve", &[("id", &id)]).await;
+    assert_eq!(again.status, 409);
+    assert!(again.body.contains("an operator has resolved it before"));
+
+    // The own token, the own origin, the own session: each is asked for.
+    let own = field(&operator.page("/mutes").await, "csrf").to_owned();
+    let foreign = field(&viewer.page("/mutes").await, "csrf").to_owned();
+    let fields = |csrf| [("csrf", csrf), ("id", "1")];
+    for csrf in ["", "x", &foreign] {
+        let refused = operator.post("/mutes/end", &fields(csrf)).await;
+        assert_eq!(refused.status, 403, "{csrf}");
+    }
+    let form = format!("csrf={own}&id=1");
+    let media_type = ("content-type", "application/x-www-form-urlencoded");
+    for origin in [None, Some("https://evil.example"), Some("null")] {
+        let headers: Vec<_> = origin
+            .map(|origin| ("origin", origin))
+            .into_iter()
+            .chain([media_type])
+            .collect();
+        let refused = operator
+            .ask(Method::POST, "/mutes/end", &headers, &form)
+            .await;
+        assert_eq!(refused.status, 403, "{origin:?}");
+    }
+    assert_eq!(operator.get("/mutes/end").await.status, 405);
+
+    let audit = viewer.page("/audit").await;
+    for word in ["kim", "127.0.0.1", "a test", "by hand", "unmute"] {
+        assert!(audit.contains(word), "{word}: {audit}");
+    }
+    assert!(!audit.contains("lee</td>"));
+}
+
+#[tokio::test]
+async fn dead_letters_are_previewed_before_they_are_dismissed() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let broken = plugin::hostile("(unreachable)");
+    let (place, gateway) = Setup::new(&itoc360)
+        .gateway(&format!("admin_token = \"{TOKEN}\""))
+        .plugin("broken", &broken, "")
+        .start()
+        .await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let answer = gateway.post(&plugin::alerts("broken", &[])).await;
+        ids.push(answer.json()["request"].as_str().unwrap().to_owned());
+    }
+    let operator = Browser::of(&gateway, "", TOKEN).await;
+    let page = operator.page("/dead-letters").await;
+    assert!(ids.iter().all(|id| page.contains(id)) && page.contains("3"));
+    let fields = [
+        ("what", "failed"),
+        ("do", "dismiss"),
+        ("id", &*ids[0]),
+        ("reason", "a try"),
+    ];
+    let preview = operator.submit("/act", &fields).await;
+    assert_eq!(preview.status, 200, "{}", preview.body);
+    assert!(
+        preview.body.contains("Dismiss 1 request?")
+            && preview.body.contains("no alert is made of it")
+    );
+    assert_eq!(
+        place.event(&ids[0]).await["state"],
+        "failed",
+        "nothing was done yet"
+    );
+    let none = operator
+        .submit("/act", &[("what", "failed"), ("do", "replay")])
+        .await;
+    assert_eq!(none.status, 400);
+    let all = [("what", "failed"), ("do", "dismiss-all"), ("reason", "all")];
+    let preview = operator.submit("/act", &all).await;
+    assert!(
+        preview.body.contains("Dismiss 3 requests?"),
+        "{}",
+        preview.body
+    );
+    let confirmed = [all.as_slice(), &[("confirmed", "yes")]].concat();
+    let done = operator.submit("/act", &confirmed).await;
+    assert_eq!(done.header("location"), "/dead-letters?did=dismiss&n=3");
+    for id in &ids {
+        until("it is dismissed", async || {
+            (place.event(id).await["state"] == "dismissed").then_some(())
+        })
+        .await;
+    }
+    let page = operator.page(&format!("/events/{}", ids[0])).await;
+    assert!(page.contains("The request was dismissed"), "{page}");
+}
+
+#[tokio::test]
+async fn nothing_from_the_network_is_taken_for_markup() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360)
+        .plugin("odd", &plugin::parrot(), "")
+        .start()
+        .await;
+    let alert = json!({
+        "event_id": HOSTILE,
+        "key": HOSTILE,
+        "priority": "high",
+        "title": HOSTILE,
+        "message": HOSTILE.repeat(20),
+        "link": "javascript:alert(1)",
+        "labels": { "name": HOSTILE },
+    });
+    let post = plugin::alerts("odd", &[alert]).header("X-Odd", HOSTILE);
+    let id = gateway.accept(&post).await;
+    place.event_in_state(&id, "delivered").await;
+    gateway
+        .post(&twilio::unsigned(
+            "/in/twillio?a=%3Cscript%3Ealert(1)%3C/script%3E",
+            "a",
+        ))
+        .await;
+    let path = "/in/twilio?token=%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
+    gateway.post(&twilio::unsigned(path, "a")).await;
+
+    let browser = Browser::new(&gateway);
+    let encoded = form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect::<String>();
+    let event = percent(HOSTILE);
+    let mut pages: Vec<String> = PAGES.iter().map(ToString::to_string).collect();
+    pages.extend([
+        format!("/events/{id}"),
+        format!("/events/{event}"),
+        "/sources/odd".to_owned(),
+        format!("/sources/{event}"),
+        format!("/events?q={encoded}&source={encoded}"),
+        format!("/events?label=name%3D{encoded}&state=delivered"),
+        format!("/events?state={encoded}&cursor={encoded}"),
+        format!("/mutes?when={encoded}"),
+        format!("/{event}"),
+        format!("/?did={encoded}&n=1"),
+        "/events?state=rejected".to_owned(),
+    ]);
+    for path in pages {
+        let answer = browser.get(&path).await;
+        let page = &answer.body;
+        assert!(page.starts_with("<!DOCTYPE html>"), "{path}: {page}");
+        assert_eq!(page.matches("<script").count(), 1, "{path}: {page}");
+        for markup in [
+            "<img",
+            "onerror=alert(1)>",
+            "javascript:",
+            "href=\"javascript",
+        ] {
+            assert!(!page.contains(markup), "{path} has {markup}: {page}");
+        }
+        let policy = answer.header("content-security-policy");
+        assert!(
+            policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+        assert!(page.len() <= LARGEST, "{path} has {} bytes", page.len());
+        assert!(!page.contains(" style="), "{path}");
+    }
+    let found = browser
+        .page(&format!("/events?label=name%3D{encoded}"))
+        .await;
+    assert!(
+        found.contains(&id) || found.contains("&lt;script&gt;"),
+        "{found}"
+    );
+}
+
+/// Every byte of a text, as a path has it.
+fn percent(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+#[tokio::test]
+async fn long_lists_and_texts_stay_within_the_size_of_a_page() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let mut setup = Setup::new(&itoc360).plugin("odd", &plugin::parrot(), "");
+    for number in 0..60 {
+        setup = setup.twilio(&format!("account-number-{number:03}"));
+    }
+    let (place, gateway) = setup.start().await;
+    let long = |number: usize| {
+        let labels: serde_json::Map<_, _> = (0..15)
+            .map(|label| (format!("l{label}"), "\"".repeat(60).into()))
+            .collect();
+        let title = format!("{number} {}", "&".repeat(400));
+        json!({ "event_id": number.to_string(), "priority": "low", "title": title,
+                "message": "<".repeat(3000), "labels": labels })
+    };
+    let mut last = String::new();
+    for request in 0..12 {
+        let alerts: Vec<_> = (0..10).map(|number| long(10 * request + number)).collect();
+        let answer = gateway.post(&plugin::alerts("odd", &alerts)).await;
+        assert_eq!(answer.json()["accepted"], 10, "{}", answer.body);
+        answer.json()["request"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut last);
+    }
+    let browser = Browser::new(&gateway);
+    let sizes = async |path: &str| {
+        let page = browser.page(path).await;
+        assert!(page.len() <= LARGEST, "{path} has {} bytes", page.len());
+        page
+    };
+    for path in PAGES {
+        sizes(path).await;
+    }
+    sizes(&format!("/events/{last}")).await;
+    assert!(sizes("/sources?page=2").await.contains("account-number-0"));
+    assert!(
+        sizes("/sources?q=number-059")
+            .await
+            .contains("account-number-059")
+    );
+    // Every event is on one page, and on no other.
+    let mut seen = std::collections::BTreeSet::new();
+    let mut path = "/events?source=odd".to_owned();
+    loop {
+        let page = sizes(&path).await;
+        let links = page.split("href=\"/events/").skip(1);
+        for link in links.map(|rest| rest.split('"').next().unwrap().to_owned()) {
+            assert!(seen.insert(link.clone()), "{link} twice");
+        }
+        match page.split_once("rel=\"next\" href=\"") {
+            Some((_, rest)) => path = rest.split('"').next().unwrap().replace("&amp;", "&"),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 120);
+    for name in ["/style.css", "/live.js", "/icon.svg"] {
+        let file = browser.get(name).await;
+        assert_eq!(file.status, 200);
+        assert!(
+            file.body.len() < 20 * 1024,
+            "{name} has {} bytes",
+            file.body.len()
+        );
+    }
+    drop(place);
+}
+
+#[tokio::test]
+async fn loopback_without_credential_shows_pages_and_lets_none_act() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, gateway) = Setup::new(&itoc360).start().await;
+    let browser = Browser::new(&gateway);
+    let page = browser.page("/mutes").await;
+    assert!(
+        page.contains("this listener asks for no credential"),
+        "{page}"
+    );
+    assert!(page.contains("nobody, viewer"));
+    let refused = browser
+        .post("/mutes/end", &[("csrf", "x"), ("id", "1")])
+        .await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(
+        browser.get("/login").await.status,
+        404,
+        "there is nothing to log in with"
+    );
+    assert_eq!(browser.get("/nothing").await.status, 404);
+    // What is no browser reads the index as ever.
+    let index = gateway.admin(Method::GET, "/").await;
+    assert!(index.body.starts_with("alert gateway"));
+}
+
+#[tokio::test]
+async fn user_that_a_trusted_proxy_names_is_in_the_audit() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let proxy = "trusted_proxies = [\"127.0.0.1\"]\n[admin]\nuser_header = \"X-Forwarded-User\"\n\
+                 [[admin.users]]\nname = \"kim\"\nrole = \"operator\"\n";
+    let (_place, gateway) = Setup::new(&itoc360).gateway(proxy).start().await;
+    let browser = Browser::new(&gateway);
+    let as_user = async |user: &str, path: &str| {
+        let headers = [("x-forwarded-user", user), ("x-forwarded-for", "192.0.2.7")];
+        browser.ask(Method::GET, path, &headers, "").await
+    };
+    assert_eq!(browser.get("/api/v1/nodes").await.status, 401);
+    assert!(as_user("sam", "/").await.body.contains("sam, viewer"));
+    let page = as_user("kim", "/mutes").await.body;
+    let csrf = field(&page, "csrf").to_owned();
+    let origin = format!("http://{}", gateway.admin);
+    let headers = [
+        ("x-forwarded-user", "kim"),
+        ("x-forwarded-for", "192.0.2.7"),
+        ("origin", &origin),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    let form = format!("csrf={csrf}&when=source%3Dx&for=1h&why=w");
+    let made = browser
+        .ask(Method::POST, "/mutes/add", &headers, &form)
+        .await;
+    assert_eq!(made.status, 303, "{}", made.body);
+    let audit = as_user("kim", "/audit").await.body;
+    assert!(
+        audit.contains(">kim<") && audit.contains(">192.0.2.7<"),
+        "{audit}"
+    );
+}
+
+#[tokio::test]
+async fn viewers_are_told_of_a_change() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, gateway) = Setup::new(&itoc360).start().await;
+    let mut viewers = Vec::new();
+    for _ in 0..100 {
+        let mut viewer = tokio::net::TcpStream::connect(gateway.admin).await.unwrap();
+        let asked = format!("GET /live HTTP/1.1\r\nHost: {}\r\n\r\n", gateway.admin);
+        viewer.write_all(asked.as_bytes()).await.unwrap();
+        viewers.push(viewer);
+    }
+    gateway
+        .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
+        .await;
+    for mut viewer in viewers {
+        let mut text = String::new();
+        while !text.contains("event: changed") {
+            let mut bytes = [0; 1024];
+            let read = viewer.read(&mut bytes).await.unwrap();
+            assert_ne!(read, 0, "{text}");
+            text += &String::from_utf8_lossy(&bytes[..read]);
+        }
+        assert!(text.contains("content-type: text/event-stream"), "{text}");
+    }
+}
