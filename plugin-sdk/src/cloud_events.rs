@@ -80,7 +80,7 @@ fn in_headers<'a>(request: &Request, body: &'a str) -> CloudEvent<'a> {
 }
 
 impl CloudEvent<'_> {
-    /// The members of the data, where it is an object or holds one as text.
+    /// The members of the data, where it is an object.
     pub fn data(&self) -> Object<'_> {
         self.data.map(Object::read).unwrap_or_default()
     }

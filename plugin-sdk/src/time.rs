@@ -38,6 +38,16 @@ pub fn any(text: &str) -> Option<String> {
     rfc3339(text).or_else(|| spell(written::parse(text)?))
 }
 
+/// As [`any`], and to the letter where that is RFC 3339: for
+/// [`Alert::occurred_at`](crate::contract::Alert::occurred_at).
+pub fn as_sent(text: &str) -> Option<String> {
+    if OffsetDateTime::parse(text, &Rfc3339).is_ok() {
+        Some(text.to_owned())
+    } else {
+        any(text)
+    }
+}
+
 /// The time that is so many seconds after 1970, or other units where there are too many digits. By
 /// whole numbers, because the code that reads others is a twentieth of a plugin.
 fn of_count(whole: &str, fraction: &str) -> Option<String> {

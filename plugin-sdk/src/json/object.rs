@@ -125,6 +125,14 @@ impl Deref for Name<'_> {
     }
 }
 
+impl<'a> From<Name<'a>> for Cow<'a, str> {
+    fn from(name: Name<'a>) -> Self {
+        name.0
+    }
+}
+
+/// As bytes, because half a surrogate pair in one name must not spoil all of an object: it becomes
+/// U+FFFD.
 impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
@@ -136,8 +144,12 @@ impl<'de> Deserialize<'de> for Name<'de> {
                 out.write_str("a name")
             }
 
-            fn visit_borrowed_str<E: de::Error>(self, name: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Borrowed(name)))
+            fn visit_borrowed_bytes<E: de::Error>(self, name: &'de [u8]) -> Result<Name<'de>, E> {
+                Ok(Name(String::from_utf8_lossy(name)))
+            }
+
+            fn visit_bytes<E: de::Error>(self, name: &[u8]) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(String::from_utf8_lossy(name).into_owned())))
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Name<'de>, E> {
@@ -145,7 +157,7 @@ impl<'de> Deserialize<'de> for Name<'de> {
             }
         }
 
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_bytes(Text)
     }
 }
 
@@ -198,6 +210,18 @@ mod tests {
         let object = Object::read(r#"{"a":"\ud800!","b":"fine"}"#);
         assert_eq!(object.text("a").as_deref(), Some(r"\ud800!"));
         assert_eq!(object.text("b").as_deref(), Some("fine"));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_in_a_name_spoils_nothing_else() {
+        let object = Object::read(r#"{"\ud800x":1,"\ud83d\ude00":2,"a":"3"}"#);
+        assert_eq!(object.text("a").as_deref(), Some("3"));
+        assert_eq!(object.text("😀").as_deref(), Some("2"));
+        let first = object.names().next().unwrap();
+        assert!(
+            first.starts_with('\u{fffd}') && first.ends_with('x'),
+            "{first}"
+        );
     }
 
     #[test]

@@ -65,14 +65,14 @@ pub fn alert(
     if *by_sender > 0 {
         lines.push(format!(
             "Alertmanager cut {by_sender} off its notification, because the group has more than the receiver's \
-             `max_alerts`. What is missing may be firing: look at Alertmanager. To mend it, set `max_alerts: 0` (no \
+             `max_alerts`. What is missing may be firing: look at Alertmanager. To fix it, set `max_alerts: 0` (no \
              limit), or group by more labels."
         ));
     }
     if *by_plugin > 0 {
         lines.push(format!(
             "One notification can open {MAX_ALERTS} alerts at most, and {by_plugin} of this one did not fit. What is \
-             missing may be firing: look at Alertmanager. To mend it, group by more labels."
+             missing may be firing: look at Alertmanager. To fix it, group by more labels."
         ));
     }
     lines.extend(

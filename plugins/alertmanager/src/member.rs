@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use plugin_sdk::contract::{Alert, Note, NoteKind, Request, Status};
 use plugin_sdk::json::{Object, text};
+use plugin_sdk::time;
 use serde_json::value::RawValue;
 
 use crate::notification::Notification;
@@ -26,6 +27,7 @@ pub fn alert(
 ) -> Alert {
     let fields = Object::read(member.get());
     let (labels, annotations) = (fields.object("labels"), fields.object("annotations"));
+    let group = &notification.group;
     let status = status(&fields, notification);
     let identity = identity::of(
         member,
@@ -45,7 +47,8 @@ pub fn alert(
             &severity.unwrap_or_default(),
         ));
     }
-    if let Some(word) = fields.text("status").filter(|word| !is_known(word)) {
+    let word = fields.text("status").or_else(|| group.text("status"));
+    if let Some(word) = word.filter(|word| !is_known(word)) {
         notes.push(Note::new(NoteKind::UnknownStatus, "status", &word));
     }
     let words = Words {
@@ -59,9 +62,14 @@ pub fn alert(
         Status::Trigger => "startsAt",
         Status::Resolve => "endsAt",
     };
-    let occurred_at = identity::time(&fields, when);
+    let sent = identity::time(&fields, when);
+    let occurred_at = sent.as_deref().and_then(time::as_sent);
     if occurred_at.is_none() {
-        notes.push(Note::new(NoteKind::NoTime, when, ""));
+        let (kind, found) = match &sent {
+            Some(sent) => (NoteKind::UnreadableTime, &**sent),
+            None => (NoteKind::NoTime, ""),
+        };
+        notes.push(Note::new(kind, when, found));
     }
     Alert {
         key: Some(identity.key),

@@ -120,7 +120,11 @@ impl Notification<'_> {
     pub fn truncated(&self) -> u64 {
         self.group
             .text("truncatedAlerts")
-            .and_then(|count| count.parse().ok())
+            .and_then(|count| match count.split_once('.') {
+                // Some libraries write every number with a fraction.
+                Some((whole, _)) => whole.parse().ok(),
+                None => count.parse().ok(),
+            })
             .unwrap_or_default()
     }
 
@@ -182,6 +186,7 @@ mod tests {
         for (field, count) in [
             ("3", 3),
             ("\"3\"", 3),
+            ("3.0", 3),
             ("0", 0),
             ("null", 0),
             ("-1", 0),

@@ -117,6 +117,7 @@ impl Firing<'_> {
         // One alarm is one alert, however often it fires.
         alert.key = self.short("AppMonitorTriggerSid");
         alert.message = self.message();
+        level::tell(&mut alert, self.fields.get("Log").unwrap_or_default());
         let date = self.fields.get("DateFired");
         alert.occurred_at = date.and_then(time::any);
         if alert.occurred_at.is_none() {

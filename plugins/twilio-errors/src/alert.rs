@@ -44,6 +44,7 @@ pub fn from_event(body: &[u8], form: &Form<'_>, proof: Option<&ProofIdentity>) -
     );
     alert.message = event.message();
     event.tell_time(&mut alert);
+    level::tell(&mut alert, &event.level);
     if let Some(why) = &event.payload.unreadable {
         // What it says is not known, so it may be worse than its level.
         alert.priority = alert.priority.min(Priority::High);
@@ -121,10 +122,8 @@ impl<'a> Event<'a> {
             None => alert
                 .notes
                 .push(Note::new(NoteKind::NoTime, "occurred_at", "")),
-            // As it was sent where it is RFC 3339 already.
-            Some(time) if looks_like_a_time(&time) => alert.occurred_at = Some(time),
             Some(time) => {
-                alert.occurred_at = time::any(&time);
+                alert.occurred_at = time::as_sent(&time);
                 if alert.occurred_at.is_none() {
                     alert
                         .notes
@@ -220,18 +219,4 @@ impl<'a> Event<'a> {
 
 fn said(text: &Option<String>) -> Option<Cow<'_, str>> {
     text.as_deref().map(Cow::Borrowed)
-}
-
-/// Starts like an RFC 3339 time. The host parses it, and takes the time of receipt where that
-/// fails.
-fn looks_like_a_time(text: &str) -> bool {
-    let shape = b"0000-00-00T00:00:00";
-    let fits = |(byte, shape): (u8, u8)| {
-        if shape == b'0' {
-            byte.is_ascii_digit()
-        } else {
-            byte == shape
-        }
-    };
-    (shape.len() + 1..=40).contains(&text.len()) && text.bytes().zip(*shape).all(fits)
 }

@@ -48,8 +48,9 @@ fn the_priority_follows_the_level_however_it_is_written() {
         (" error\n", Priority::High),
         ("Warning", Priority::Medium),
         ("NOTICE", Priority::Low),
-        ("CRITICAL", Priority::Low),
-        ("", Priority::Low),
+        ("CRITICAL", Priority::Critical),
+        ("Fehler", Priority::High),
+        ("", Priority::High),
     ] {
         assert_eq!(
             alert_with(&[("Level", level)]).priority,
@@ -57,7 +58,7 @@ fn the_priority_follows_the_level_however_it_is_written() {
             "{level:?}"
         );
     }
-    assert_eq!(alert_with(&[]).priority, Priority::Low);
+    assert_eq!(alert_with(&[]).priority, Priority::High);
 }
 
 #[test]

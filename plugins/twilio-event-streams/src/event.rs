@@ -62,7 +62,13 @@ pub fn read(event: &CloudEvent<'_>, least: Level, proved: Option<&Proved>) -> Re
             line(&event.kind, MAX_LABEL_CHARS)
         ));
     }
-    let log = Log::read(event);
+    // JSON as text, such as `"{\"level\":\"ERROR\"}"`.
+    let text = event
+        .data
+        .filter(|data| data.starts_with('"'))
+        .and_then(json::text);
+    let data = text.as_deref().or(event.data).map(Object::read);
+    let log = Log::read(event, data.unwrap_or_default());
     match log.known_level() {
         Some(known) if known < least => {
             Reading::Ignored(format!("of the level {}", line(&log.level, 32)))
@@ -114,15 +120,6 @@ pub fn of_the_rest(body: &str, rest: &[CloudEvent<'_>]) -> Alert {
     alert
 }
 
-/// A time as it was sent, where that is RFC 3339, and else as it was read.
-fn as_sent(text: &str, read: String) -> String {
-    if time::rfc3339(text).is_some() {
-        text.to_owned()
-    } else {
-        read
-    }
-}
-
 /// An entry of the error log, read as far as it can be.
 struct Log<'a> {
     event: &'a CloudEvent<'a>,
@@ -135,8 +132,7 @@ struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    fn read(event: &'a CloudEvent<'a>) -> Self {
-        let data = event.data();
+    fn read(event: &'a CloudEvent<'a>, data: Object<'a>) -> Self {
         // JSON as text, such as `{"error_code":93101,"message":"…"}`.
         let payload_text = data.text("payload");
         let payload = payload_text
@@ -174,11 +170,16 @@ impl<'a> Log<'a> {
             line(&self.title(), MAX_TITLE_CHARS),
         );
         alert.message = self.message();
+        level::tell(&mut alert, &self.level);
+        if self.data.is_empty() {
+            // What it says is not known. A level that nobody reads ranks as high already.
+            alert.unreadable = Some(Unreadable {
+                reason: "an event without data that could be read".to_owned(),
+                at: String::new(),
+            });
+        }
         let times = [self.event.time.clone(), self.data.text("date_created")];
-        alert.occurred_at = times
-            .iter()
-            .flatten()
-            .find_map(|text| time::any(text).map(|read| as_sent(text, read)));
+        alert.occurred_at = times.iter().flatten().find_map(|text| time::as_sent(text));
         if alert.occurred_at.is_none() {
             let (kind, found) = match times.iter().flatten().next() {
                 Some(found) => (NoteKind::UnreadableTime, &**found),

@@ -47,6 +47,40 @@ fn thousand_events_and_more_are_alerts_and_none_is_lost() {
 }
 
 #[test]
+fn another_event_with_the_same_id_is_another_event() {
+    let mut other = event(7);
+    other["data"]["error_code"] = json!("30007");
+    let body = json!([event(7), other, event(7)]).to_string();
+    let ids = |alerts: &[Alert]| {
+        alerts
+            .iter()
+            .map(|a| a.event_id.clone())
+            .collect::<Vec<_>>()
+    };
+    let sent = ids(&alerts(&body, &[]));
+    assert_eq!((&*sent[0], &*sent[2]), ("EZ7", "EZ7"));
+    assert!(sent[1].starts_with("sha256:"), "{sent:?}");
+    assert_eq!(ids(&alerts(&body, &[])), sent, "sent again, it is a repeat");
+}
+
+#[test]
+fn data_as_text_is_read_and_data_of_nothing_is_told() {
+    let with = |data: Value| {
+        let mut event = event(7);
+        event["data"] = data;
+        alerts(&event.to_string(), &[]).remove(0)
+    };
+    let as_text = with(json!(event(7)["data"].to_string()));
+    assert_eq!(as_text.labels["error_code"], "11200");
+    assert!(as_text.unreadable.is_none());
+    for data in [json!(null), json!("words"), json!([1]), json!(7), json!({})] {
+        let alert = with(data.clone());
+        assert_eq!(alert.priority, Priority::High, "{data}");
+        assert!(alert.unreadable.is_some(), "{data}");
+    }
+}
+
+#[test]
 fn unsigned_headers_make_no_new_event_of_a_recorded_request() {
     let body = event(7).to_string();
     let headers = [

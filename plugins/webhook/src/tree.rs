@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 use std::fmt;
 
 use plugin_sdk::json;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The most steps of a pointer: no sender nests half as deep, and each step may read nearly all of
@@ -204,8 +204,8 @@ impl<'de> Deserialize<'de> for Parts<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::with_capacity(16);
-                while let Some(name) = map.next_key_seed(Name)? {
-                    members.push((name, map.next_value()?));
+                while let Some((name, node)) = map.next_entry::<json::Name<'_>, _>()? {
+                    members.push((name.into(), node));
                 }
                 Ok(Parts::Members(members))
             }
@@ -220,33 +220,6 @@ impl<'de> Deserialize<'de> for Parts<'de> {
         }
 
         deserializer.deserialize_any(OneLevel)
-    }
-}
-
-/// A key, borrowed where it is written without escapes: serde's own `Cow` always copies.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
     }
 }
 
@@ -329,6 +302,10 @@ mod tests {
         assert_eq!(
             text(r#"{"a":"\ud800","b":"fine","b":"better"}"#, "/b").as_deref(),
             Some("better")
+        );
+        assert_eq!(
+            text(r#"{"\ud800":1,"b":"fine"}"#, "/b").as_deref(),
+            Some("fine")
         );
         assert!(Node::read("{\"a\":1} x").is_none() && Node::read("").is_none());
     }
