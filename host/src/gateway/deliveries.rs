@@ -11,7 +11,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Hallway;
+use super::tasks::Tasks;
 use crate::config::{self, Config, Digest};
 use crate::delivery::Delivery;
 use crate::destinations::Destination;
@@ -120,8 +120,8 @@ impl Deliveries {
         Ok(change)
     }
 
-    /// Makes a change, with tasks that stop together with those of `hallway`.
-    pub fn apply(&mut self, change: Change, hallway: &mut Hallway) {
+    /// Makes a change, with tasks that stop together with those of `tasks`.
+    pub fn apply(&mut self, change: Change, tasks: &mut Tasks) {
         self.ending.retain(|_, ended| !ended.is_cancelled());
         for (wanted, client) in change.changed {
             if let Some(running) = self.running.get_mut(&wanted.configured.name) {
@@ -145,12 +145,15 @@ impl Deliveries {
         }
         for (wanted, client, delivery) in change.added {
             let name = wanted.configured.name.clone();
-            let (stop, ended) = (hallway.stop.child_token(), CancellationToken::new());
-            let all = hallway.stop.clone();
+            let fallback = wanted.configured.fallback.as_ref();
+            self.metrics
+                .add_destination(&Arc::from(&*name), fallback.map(|one| &*one.destination));
+            let (stop, ended) = (tasks.stopped().child_token(), CancellationToken::new());
+            let all = tasks.stopped().clone();
             let (health, metrics) = (self.health.clone(), self.metrics.clone());
             let (label, guard) = (Arc::<str>::from(&*name), ended.clone().drop_guard());
             let running = stop.clone();
-            hallway.spawn_until("deliveries", stop.clone(), async move {
+            tasks.spawn_until("deliveries", stop.clone(), async move {
                 delivery.run(running).await;
                 if !all.is_cancelled() {
                     health.remove_destination(&label);

@@ -24,7 +24,8 @@ use tokio::sync::watch;
 use super::control::{Answer, Asked, Question};
 use super::deliveries::Deliveries;
 use super::secrets::Secrets;
-use super::{Gateway, Hallway, announce, expected, known, sandbox, systemd};
+use super::tasks::Tasks;
+use super::{Gateway, setup, systemd};
 use crate::admin::Catalogue;
 use crate::clock::wall_ms;
 use crate::config::{Config, Problems, causes, listed};
@@ -211,7 +212,7 @@ impl Reloading {
         from: From,
         before: &BTreeSet<Arc<str>>,
         deliveries: &mut Deliveries,
-        hallway: &mut Hallway,
+        tasks: &mut Tasks,
     ) -> Result<Taken, Refused> {
         let in_use = self.in_use.clone();
         // The file and its secrets may be on a disk that does not answer.
@@ -224,12 +225,12 @@ impl Reloading {
         if !tables.is_empty() {
             return Err(Refused::Restart(tables));
         }
-        let loaded = sources::load(&config, &sandbox(&config, true)?).await?;
-        let warnings = super::warnings(&config, &loaded);
+        let loaded = sources::load(&config, &setup::sandbox(&config, true)?).await?;
+        let warnings = setup::warnings(&config, &loaded);
         let sources = loaded.sources;
-        let expected = sources.iter().map(expected).collect();
+        let expected = sources.iter().map(setup::expected).collect();
         let catalogue = Catalogue::of(&config, &sources);
-        let sources = known(sources, &self.store)
+        let sources = setup::known(sources, &self.store)
             .await
             .context("the plugins cannot be written down")?;
         let change = deliveries.change(&config).await?;
@@ -248,16 +249,16 @@ impl Reloading {
         sources
             .iter()
             .filter(|(source, _)| !before.contains(&source.name))
-            .for_each(|(source, _)| announce(source));
+            .for_each(|(source, _)| setup::announce(source));
         // From here on nothing fails, and nothing waits.
         let since = tokio::time::Instant::now();
         let destinations = change.count();
-        deliveries.apply(change, hallway);
+        deliveries.apply(change, tasks);
         self.intake.open(sources, config.mutes.clone());
         self.catalogue.send_replace(catalogue);
         self.taken.send_replace(Reloaded {
             sources: expected,
-            destinations: super::destination_names(&config),
+            destinations: setup::destination_names(&config),
             since,
         });
         self.secrets.follow(config.files.clone());

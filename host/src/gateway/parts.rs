@@ -1,0 +1,166 @@
+//! The parts of a gateway, assembled from its configuration. Nothing of them runs yet, so whatever
+//! fails leaves nothing behind.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::sync::watch;
+
+use super::deliveries::{Change, Deliveries};
+use super::listening::{self, Opened};
+use super::reload::Reloading;
+use super::setup;
+use crate::admin::{About, Admin, Catalogue};
+use crate::config::{Config, Listen, causes};
+use crate::destinations::Ping;
+use crate::health::Health;
+use crate::intake::{Intake, Muter, Replayer};
+use crate::metrics::Metrics;
+use crate::monitor::{Monitor, Pings, Plan, Reloaded};
+use crate::recent::Recent;
+use crate::sources;
+use crate::store::{self, Closing, Snapshot, Store};
+
+/// The parts of a gateway.
+pub struct Parts {
+    pub store: Store,
+    pub closing: Closing,
+    pub metrics: Metrics,
+    pub health: Health,
+    pub intake: Arc<Intake>,
+    pub muter: Muter,
+    pub replayer: Replayer,
+    pub monitor: Monitor,
+    pub pings: Option<Pings>,
+    pub reloading: Reloading,
+    pub deliveries: Deliveries,
+    /// The first change of the deliveries: all of them begin.
+    pub change: Change,
+    /// The reader of the task of groups and timers.
+    pub timers: Snapshot,
+    /// The listener for senders.
+    pub senders: Opened,
+    /// The listener for monitoring, and its pages.
+    pub admin: Option<(Opened, Admin)>,
+}
+
+impl Parts {
+    /// Assembles the parts: the store first, so that a second gateway stops here, then the plugins
+    /// and the listeners.
+    ///
+    /// # Errors
+    /// Anything that keeps the gateway from working as configured.
+    pub async fn assemble(config: &Config, options: &store::Options) -> anyhow::Result<Self> {
+        let metrics = Metrics::new();
+        let health = Health::default();
+        let recent = Recent::default();
+        let data_dir = &config.gateway.data_dir;
+        let (store, closing) = Store::open(data_dir, options, metrics.clone())
+            .with_context(|| format!("cannot open the store in {}", data_dir.display()))?;
+        let loaded = sources::load(config, &setup::sandbox(config, true)?).await?;
+        for cause in causes(&setup::warnings(config, &loaded)) {
+            tracing::warn!("{cause}");
+        }
+        let catalogue = watch::Sender::new(Catalogue::of(config, &loaded.sources));
+        let listen = &config.gateway.listen;
+        let tls = config.gateway.tls.as_ref();
+        let senders = listening::open(listen, tls, "listen", &metrics).await?;
+        let about = About {
+            metrics: metrics.clone(),
+            health: health.clone(),
+            store: store.clone(),
+            recent: recent.clone(),
+            catalogue: catalogue.subscribe(),
+        };
+        let admin = admin(config, about).await?;
+
+        let reader = store.due_reader()?;
+        let waiting = reader.waiting_for()?;
+        let gone = setup::strays(config, &reader, &waiting)?;
+        let plan = Plan {
+            sources: loaded.sources.iter().map(setup::expected).collect(),
+            destinations: setup::destination_names(config),
+            operator_destination: config.gateway.operator_destination.clone(),
+            waiting,
+            gone,
+        };
+        loaded.sources.iter().for_each(setup::announce);
+        let intake = Arc::new(Intake::new(
+            config.gateway.memory,
+            config.gateway.public_url.path(),
+            config.gateway.operator_destination.clone(),
+            store.clone(),
+            health.clone(),
+            metrics.clone(),
+            recent,
+        ));
+        let known = setup::known(loaded.sources, &store).await?;
+        intake.open(known, config.mutes.clone());
+        let muter = Muter::new(Arc::clone(&intake), store.snapshot()?)?;
+        let replayer = Replayer::new(Arc::clone(&intake), store.due_reader()?, store.history()?);
+        let reloaded = Reloaded {
+            sources: plan.sources.clone(),
+            destinations: plan.destinations.clone(),
+            since: tokio::time::Instant::now(),
+        };
+        let reloading = Reloading::new(
+            config,
+            reloaded,
+            Arc::clone(&intake),
+            store.clone(),
+            metrics.clone(),
+            catalogue,
+        );
+        let deliveries = Deliveries::new(store.clone(), health.clone(), metrics.clone());
+        Ok(Self {
+            muter,
+            replayer,
+            monitor: Monitor::new(&plan, store.clone(), health.clone(), metrics.clone())?,
+            pings: pings(config, &store, &health, &metrics)?,
+            reloading,
+            change: deliveries.change(config).await?,
+            deliveries,
+            timers: store.snapshot()?,
+            senders,
+            admin,
+            intake,
+            store,
+            closing,
+            metrics,
+            health,
+        })
+    }
+}
+
+/// Returns the listener for monitoring with its pages, where one is configured.
+async fn admin(config: &Config, about: About) -> anyhow::Result<Option<(Opened, Admin)>> {
+    let Some(admin) = &config.gateway.admin else {
+        return Ok(None);
+    };
+    let metrics = about.metrics.clone();
+    let pages = Admin::new(config, admin, about)?;
+    let listen = Listen::Tcp(admin.address);
+    let opened = listening::open(&listen, admin.tls.as_ref(), "admin", &metrics).await?;
+    Ok(Some((opened, pages)))
+}
+
+/// Returns the outgoing heartbeat, where one is configured.
+fn pings(
+    config: &Config,
+    store: &Store,
+    health: &Health,
+    metrics: &Metrics,
+) -> anyhow::Result<Option<Pings>> {
+    let Some(heartbeat) = &config.gateway.heartbeat else {
+        return Ok(None);
+    };
+    let ping = Ping::new(heartbeat.url.expose()).context("cannot use the heartbeat's url")?;
+    let reads = (store.clone(), store.due_reader()?);
+    Ok(Some(Pings::new(
+        heartbeat,
+        ping,
+        health.clone(),
+        reads,
+        metrics.clone(),
+    )))
+}

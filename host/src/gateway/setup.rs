@@ -1,0 +1,148 @@
+//! A configuration, turned into what the parts of the gateway are made of. A start and a reload share
+//! it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::config::{Config, Problem};
+use crate::monitor::Expected;
+use crate::policy;
+use crate::sources::{self, Loaded, Source};
+use crate::store::{DueReader, PluginId, PluginRecord, Store, StoreError};
+use alert_gateway_sandbox::{Sandbox, SandboxOptions};
+
+/// The instances that a source adds to the sandbox: four times its calls, because one plugin may
+/// use a quarter of all.
+const INSTANCES_PER_SOURCE: u32 = 4 * sources::CALLS as u32;
+/// The most instances, for any number of sources: each reserves some GiB of address space.
+const INSTANCES: u32 = 256;
+
+/// Returns everything in a configuration that is allowed and yet unwise, rules that can never match
+/// included.
+pub fn warnings(config: &Config, loaded: &Loaded) -> Vec<Problem> {
+    let unmatched = loaded.sources.iter().flat_map(|source| {
+        let declared = &source.plugin.description().labels;
+        // A plugin that declares no labels may set any.
+        policy::lint(
+            &source.configured,
+            (!declared.is_empty()).then_some(declared.as_slice()),
+        )
+    });
+    let unmatched =
+        unmatched.map(|finding| config.problem(finding.position, finding.found, finding.help));
+    config
+        .warnings
+        .iter()
+        .chain(&loaded.warnings)
+        .cloned()
+        .chain(unmatched)
+        .collect()
+}
+
+/// Creates the sandbox for a configuration. `cached` keeps compiled plugins in the data directory.
+///
+/// # Errors
+/// The machine lacks memory or processor features for it.
+pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
+    let granted = config
+        .sources
+        .iter()
+        .map(|source| source.limits.memory)
+        .max()
+        .unwrap_or_default();
+    let max_memory = granted.max(sources::LARGEST_ASKED_MEMORY);
+    let cache_dir = cached.then(|| config.gateway.data_dir.join("cache"));
+    let instances = (config.sources.len() as u32)
+        .saturating_mul(INSTANCES_PER_SOURCE)
+        .clamp(INSTANCES_PER_SOURCE, INSTANCES);
+    Ok(Sandbox::new(SandboxOptions {
+        cache_dir,
+        instances,
+        max_memory,
+    })?)
+}
+
+/// Returns the names of the destinations.
+pub fn destination_names(config: &Config) -> Vec<String> {
+    let names = config.destinations.iter();
+    names.map(|destination| destination.name.clone()).collect()
+}
+
+/// Returns what the monitor expects of a source.
+pub fn expected(source: &Source) -> Expected {
+    let (name, destination) = (Arc::clone(&source.name), Arc::clone(&source.destination));
+    Expected {
+        source: name,
+        destination,
+        every: source.configured.expect_every,
+    }
+}
+
+/// Logs each source with the URL to paste at its sender.
+pub fn announce(source: &Source) {
+    let description = source.plugin.description();
+    let paste = format!("{}{}", source.url, description.url_suffix);
+    tracing::info!(
+        source = &*source.name,
+        plugin = source.plugin.name(),
+        version = description.version,
+        destination = &*source.destination,
+        "paste this URL at the sender: {paste}"
+    );
+}
+
+/// Returns the sources, each with the number of its plugin in the store.
+pub async fn known(
+    sources: Vec<Source>,
+    store: &Store,
+) -> Result<Vec<(Source, PluginId)>, StoreError> {
+    let mut known = Vec::with_capacity(sources.len());
+    for source in sources {
+        let (name, sha256) = (
+            source.plugin.name().to_owned(),
+            source.plugin.sha256().to_owned(),
+        );
+        let record = PluginRecord {
+            name,
+            version: source.plugin.description().version.clone(),
+            sha256,
+        };
+        let plugin = store.plugin(record).await?;
+        known.push((source, plugin));
+    }
+    Ok(known)
+}
+
+/// Returns the destinations that were renamed or removed while alerts of senders wait for them,
+/// with the number of these alerts. They stay in the store; the operator must know.
+///
+/// Internal alerts do not count. They fire anew at the present `operator_destination`. An alert
+/// about them could stay open for ever, although nothing is lost.
+pub fn strays(
+    config: &Config,
+    reader: &DueReader,
+    waiting: &[String],
+) -> anyhow::Result<Vec<(String, i64)>> {
+    let known: HashSet<&str> = config
+        .destinations
+        .iter()
+        .map(|destination| destination.name.as_str())
+        .collect();
+    let mut gone = Vec::new();
+    for destination in waiting {
+        if !known.contains(destination.as_str()) {
+            let alerts = reader.count_waiting_for(destination)?;
+            if alerts == 0 {
+                continue;
+            }
+            tracing::error!(
+                destination,
+                alerts,
+                "alerts wait for a destination that is not configured any more; \
+                they are kept, and go out once a destination has this name again"
+            );
+            gone.push((destination.clone(), alerts));
+        }
+    }
+    Ok(gone)
+}
