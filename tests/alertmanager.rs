@@ -123,7 +123,7 @@ async fn start(lines: &str) -> (Itoc360, Place, Gateway) {
 async fn notifications(gateway: &Gateway, count: f64) {
     gateway
         .metric(
-            "gateway_requests_total{source=\"prometheus\",outcome=\"accepted\"}",
+            "alert_gateway_requests_total{source=\"prometheus\",outcome=\"accepted\"}",
             |taken| taken >= count,
         )
         .await;

@@ -74,7 +74,7 @@ async fn clients_refuses_other_networks_before_reading() {
 
     let metrics = gateway.metrics().await;
     assert_eq!(
-        metrics["gateway_requests_total{source=\"far\",outcome=\"foreign_client\"}"],
+        metrics["alert_gateway_requests_total{source=\"far\",outcome=\"foreign_client\"}"],
         4.0
     );
     let line = rejected(&mut gateway, refused.json()["request"].as_str().unwrap()).await;

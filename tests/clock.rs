@@ -35,7 +35,7 @@ async fn clock_set_either_way_leaves_deliveries_alone() {
         gateway.destination("itoc360", "failing").await;
         machine.set_clock(set);
         post(&gateway, 6..12).await;
-        itoc360.mends();
+        itoc360.recovers();
         itoc360.opens_only(12).await;
         // What a person reads follows the clock, and what was read then stays what it was.
         let (before, after) = (
@@ -74,7 +74,7 @@ async fn change_of_summer_time_leaves_deliveries_alone() {
         gateway.destination("itoc360", "failing").await;
         machine.set_clock(until_then + 60);
         post(&gateway, 6..12).await;
-        itoc360.mends();
+        itoc360.recovers();
         itoc360.opens_only(12).await;
         let (before, after) = (
             place.event(&twilio::sid(0)).await,
@@ -106,7 +106,7 @@ async fn clock_set_forward_shortens_no_wait() {
     post(&gateway, 0..1).await;
     gateway
         .metric(
-            "gateway_delivery_attempts_total{destination=\"itoc360\",outcome=\"retry\"}",
+            "alert_gateway_delivery_attempts_total{destination=\"itoc360\",outcome=\"retry\"}",
             |count| count == 1.0,
         )
         .await;
@@ -134,7 +134,7 @@ async fn clock_set_back_allows_replay_of_dead_letters() {
     post(&gateway, 0..1).await;
     place.event_in_state(&twilio::sid(0), "dead").await;
     machine.set_clock(0);
-    itoc360.mends();
+    itoc360.recovers();
     // A process of its own, on the real machine.
     assert_eq!(
         place
@@ -156,7 +156,7 @@ async fn clock_set_back_between_runs_delays_no_alert() {
     gateway.destination("itoc360", "failing").await;
     gateway.kill().await;
     machine.set_clock(0);
-    itoc360.mends();
+    itoc360.recovers();
     let mut gateway = place.start_with(machine.environment()).await;
     gateway
         .log("what was done about it", |line| {
@@ -178,7 +178,7 @@ async fn clock_set_forward_between_runs_makes_alerts_due() {
     gateway.destination("itoc360", "failing").await;
     gateway.kill().await;
     machine.set_clock(DAY);
-    itoc360.mends();
+    itoc360.recovers();
     let _gateway = place.start_with(machine.environment()).await;
     itoc360.opens_only(6).await;
 }

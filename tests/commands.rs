@@ -249,7 +249,7 @@ async fn events_are_listed_newest_first_and_filtered() {
         .accept(&twilio::warning(&twilio::sid(3)).to("other"))
         .await;
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |delivered| {
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |delivered| {
             delivered == 4.0
         })
         .await;

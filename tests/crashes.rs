@@ -28,7 +28,7 @@ enum Moment {
     Start,
     /// While a backlog goes out.
     Backlog,
-    /// While what was set aside is sent again.
+    /// While dead letters are sent again.
     Replay,
     /// While a backup is made; the backup is killed as well.
     Backup,
@@ -155,7 +155,7 @@ async fn killed_at_any_moment_loses_nothing_opens_nothing_twice() {
     // And after it, some more.
     let count = (100 * kills).max(accepted + 200);
     keep_first(&waiting, count);
-    itoc360.mends();
+    itoc360.recovers();
     let gateway = place.start().await;
     let load = Load::on(&gateway, &waiting);
     assert!(load.end().await);
@@ -166,10 +166,12 @@ async fn killed_at_any_moment_loses_nothing_opens_nothing_twice() {
             .code,
         Some(0)
     );
-    let set_aside = "gateway_alerts{state=\"dead\"}";
-    gateway.metric(set_aside, |count| count == 0.0).await;
+    let dead = "alert_gateway_alerts{state=\"dead\"}";
+    gateway.metric(dead, |count| count == 0.0).await;
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0)
+        .metric("alert_gateway_alerts{state=\"pending\"}", |count| {
+            count == 0.0
+        })
         .await;
     each_opened_once(&itoc360, &place, count).await;
     println!(
@@ -305,7 +307,7 @@ async fn killed_while_an_older_store_is_brought_up_it_loses_nothing() {
         midst >= 10,
         "killed {killed} times, {midst} of them in the midst of the migration"
     );
-    itoc360.mends();
+    itoc360.recovers();
     let _gateway = place.start().await;
     each_opened_once(&itoc360, &place, 1).await;
 }
@@ -393,8 +395,9 @@ async fn killed_in_retention(
         // The sweep may have ended before it is looked at, or have found nothing to remove.
         until("a sweep that removes or has ended", async || {
             let metrics = gateway.metrics().await;
-            let removed = metrics.get("gateway_retention_removed_requests_total{cause=\"age\"}");
-            let swept = metrics.get("gateway_retention_last_sweep_timestamp_seconds");
+            let removed =
+                metrics.get("alert_gateway_retention_removed_requests_total{cause=\"age\"}");
+            let swept = metrics.get("alert_gateway_retention_last_sweep_timestamp_seconds");
             removed
                 .into_iter()
                 .chain(swept)
@@ -442,12 +445,13 @@ async fn killed_during_retention_removes_only_delivered_alerts() {
             .any(|left| (swept + 1..requests as u64).contains(left));
         requests *= if midst { 1 } else { 2 };
     }
-    itoc360.mends();
+    itoc360.recovers();
     let gateway = place.start().await;
     gateway
-        .metric("gateway_retention_last_sweep_timestamp_seconds", |at| {
-            at > 0.0
-        })
+        .metric(
+            "alert_gateway_retention_last_sweep_timestamp_seconds",
+            |at| at > 0.0,
+        )
         .await;
     itoc360.opens_only(requests / 4).await;
     let events: BTreeSet<_> = itoc360
@@ -502,12 +506,14 @@ async fn backlog_outlives_the_gateway_and_is_delivered_later() {
     assert_eq!(gateway.stop().await.code, Some(0));
     let gateway = place.start().await;
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |count| count == 200.0)
+        .metric("alert_gateway_alerts{state=\"pending\"}", |count| {
+            count == 200.0
+        })
         .await;
     itoc360.up().await;
     each_opened_once(&itoc360, &place, 200).await;
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |count| {
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |count| {
             count == 200.0
         })
         .await;

@@ -97,7 +97,7 @@ impl Kind {
         format!("kind = \"{}\"\n{table}", self.name)
     }
 
-    fn mend(&self, sink: &Sink) {
+    fn recover(&self, sink: &Sink) {
         sink.answers_with(self.accepts.0, self.accepts.1);
     }
 }
@@ -118,7 +118,7 @@ async fn accept(gateway: &Gateway, event_id: &str, key: &str, status: &str) -> S
 }
 
 fn attempts(outcome: &str) -> String {
-    format!("gateway_delivery_attempts_total{{destination=\"way\",outcome=\"{outcome}\"}}")
+    format!("alert_gateway_delivery_attempts_total{{destination=\"way\",outcome=\"{outcome}\"}}")
 }
 
 /// Waits until there was one more attempt with this outcome than before.
@@ -136,7 +136,7 @@ async fn count(gateway: &Gateway, outcome: &str) -> f64 {
 /// Runs the answers of a kind.
 async fn answers(kind: &Kind) {
     let sink = Sink::start().await;
-    kind.mend(&sink);
+    kind.recover(&sink);
     let (place, gateway) = start(&kind.table(&sink.url(""))).await;
     let elsewhere = Sink::start().await;
     for (number, (status, body, outcome)) in ANSWERS.iter().chain(kind.answers).enumerate() {
@@ -157,7 +157,7 @@ async fn answers(kind: &Kind) {
         )
         .await;
         one_more(&gateway, outcome, before).await;
-        kind.mend(&sink);
+        kind.recover(&sink);
         let state = if *outcome == "rejected" {
             "dead"
         } else {
@@ -189,7 +189,7 @@ async fn answers(kind: &Kind) {
 /// Runs the faults of the line of a kind.
 async fn faults(kind: &Kind) {
     let sink = Sink::start().await;
-    kind.mend(&sink);
+    kind.recover(&sink);
     let line = Line::between(sink.address());
     let table = kind.table(&format!("http://{}", line.address()));
     let (place, gateway) = start(&format!("{table}\ntimeout = \"500ms\"")).await;
@@ -414,7 +414,9 @@ async fn two_destinations_are_told_apart_in_metrics() {
         gateway.accept(&post).await;
     }
     let since = |name: &str| {
-        format!("gateway_destination_failing_since_timestamp_seconds{{destination=\"{name}\"}}")
+        format!(
+            "alert_gateway_destination_failing_since_timestamp_seconds{{destination=\"{name}\"}}"
+        )
     };
     gateway.metric(&since("second"), |at| at > 0.0).await;
     first.open(1).await;

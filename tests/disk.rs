@@ -1,4 +1,4 @@
-//! The disk fails in every way that it can, and mends: nothing is acknowledged falsely, nothing
+//! The disk fails in every way that it can, and recovers: nothing is acknowledged falsely, nothing
 //! acknowledged is lost, nobody restarts anything.
 
 use std::fs;
@@ -284,7 +284,7 @@ async fn log_without_its_end_opens_with_all_that_was_before() {
         // Sent again, all of it is there once.
         assert!(Load::on(&gateway, &events(60)).end().await);
         gateway
-            .metric("gateway_alerts{state=\"pending\"}", |pending| {
+            .metric("alert_gateway_alerts{state=\"pending\"}", |pending| {
                 pending == 0.0
             })
             .await;
@@ -338,17 +338,17 @@ async fn undelivered_alerts_exceed_the_size_until_delivered() {
         "{warned}"
     );
     gateway
-        .metric("gateway_store_size_bytes", |bytes| {
+        .metric("alert_gateway_store_size_bytes", |bytes| {
             bytes > 16.0 * 1024.0 * 1024.0
         })
         .await;
-    let removed = "gateway_retention_removed_requests_total{cause=\"size\"}";
+    let removed = "alert_gateway_retention_removed_requests_total{cause=\"size\"}";
     gateway.metric(removed, |requests| requests == 0.0).await;
-    itoc360.mends();
+    itoc360.recovers();
     itoc360.opens_only(count).await;
     // On a slow machine the next sweep, a minute later, finds some of them delivered.
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+        .metric("alert_gateway_alerts{state=\"pending\"}", |pending| {
             pending == 0.0
         })
         .await;
@@ -362,12 +362,13 @@ async fn undelivered_alerts_exceed_the_size_until_delivered() {
 
     let gateway = place.start().await;
     gateway
-        .metric("gateway_retention_last_sweep_timestamp_seconds", |at| {
-            at > 0.0
-        })
+        .metric(
+            "alert_gateway_retention_last_sweep_timestamp_seconds",
+            |at| at > 0.0,
+        )
         .await;
     gateway
-        .metric("gateway_store_size_bytes", |bytes| {
+        .metric("alert_gateway_store_size_bytes", |bytes| {
             bytes <= 16.0 * 1024.0 * 1024.0
         })
         .await;
@@ -388,7 +389,7 @@ async fn store_taken_away_takes_nothing_until_it_is_back() {
     gateway.accept(&post(0)).await;
     itoc360.opens_only(1).await;
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |delivered| {
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |delivered| {
             delivered == 1.0
         })
         .await;

@@ -64,10 +64,10 @@ async fn alert_not_taken_in_time_goes_to_the_fallback_once() {
     .await;
     assert_eq!(waits[0]["state"], "pending");
     assert_eq!(waits[1]["fallback_for"], "itoc360");
-    let gone = "gateway_fallbacks_total{destination=\"itoc360\",fallback=\"backup\"}";
+    let gone = "alert_gateway_fallbacks_total{destination=\"itoc360\",fallback=\"backup\"}";
     gateway.metric(gone, |alerts| alerts == 1.0).await;
 
-    itoc360.mends();
+    itoc360.recovers();
     itoc360.open(1).await;
     until("the fallback is told", async || {
         (backup.tally().open == 0).then_some(())
@@ -117,7 +117,7 @@ async fn alert_not_taken_in_time_goes_to_the_fallback_once() {
 #[tokio::test]
 async fn alert_taken_in_time_never_reaches_the_fallback() {
     let (itoc360, backup, _place, gateway) = start("1s", |setup| setup).await;
-    itoc360.mends();
+    itoc360.recovers();
     post(&gateway, 0).await;
     itoc360.open(1).await;
     post(&gateway, 1).await;
@@ -153,7 +153,7 @@ async fn rejected_alert_goes_to_the_fallback_at_once() {
         "rejected"
     );
     // It is still a dead letter; sent again, it is taken, and the fallback is told.
-    itoc360.mends();
+    itoc360.recovers();
     let asked = place
         .run_without_secrets(&["events", "replay", "--dead"])
         .await;
@@ -190,7 +190,7 @@ async fn killed_gateway_opens_each_alert_once_at_each_way_out() {
     for print in prints(&backup).await {
         assert_eq!(backup.times_opened(&print), 1, "{print}");
     }
-    itoc360.mends();
+    itoc360.recovers();
     let taken = prints(&itoc360).await;
     gateway.kill().await;
     let _gateway = place.start().await;
@@ -232,7 +232,7 @@ async fn alert_goes_to_each_destination_of_a_list_at_its_own_pace() {
     let both = event["alerts"][0]["deliveries"].as_array().unwrap();
     let names: Vec<_> = both.iter().map(|one| one["destination"].clone()).collect();
     assert_eq!(names, ["slow", "fast"]);
-    slow.mends();
+    slow.recovers();
     slow.opens_only(1).await;
     place.event_in_state("one", "delivered").await;
 }

@@ -51,7 +51,7 @@ fn told(itoc360: &Itoc360, title: &str) -> BTreeMap<String, Vec<(String, String)
 
 async fn all_delivered(gateway: &Gateway) {
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+        .metric("alert_gateway_alerts{state=\"pending\"}", |pending| {
             pending == 0.0
         })
         .await;

@@ -18,8 +18,8 @@ fn two_hours_pass(place: &Place) {
     );
 }
 
-const SEEN: &str = "gateway_source_last_seen_timestamp_seconds{source=\"parrot\"}";
-const SILENT: &str = "gateway_source_heartbeat_missed{source=\"parrot\"}";
+const SEEN: &str = "alert_gateway_source_last_seen_timestamp_seconds{source=\"parrot\"}";
+const SILENT: &str = "alert_gateway_source_heartbeat_missed{source=\"parrot\"}";
 
 #[tokio::test]
 async fn missed_heartbeat_fires_once_and_resolves_at_the_next_request() {
@@ -203,8 +203,9 @@ async fn failed_request_counts_as_a_heartbeat_only_with_a_token() {
         let answer = gateway.post(&post).await;
         assert_eq!(answer.status, 202, "{}", answer.body);
     }
-    let seen =
-        |source: &str| format!("gateway_source_last_seen_timestamp_seconds{{source=\"{source}\"}}");
+    let seen = |source: &str| {
+        format!("alert_gateway_source_last_seen_timestamp_seconds{{source=\"{source}\"}}")
+    };
     let metrics = gateway.metrics().await;
     assert!(
         !metrics.contains_key(&seen("anyone")) && metrics.contains_key(&seen("known")),

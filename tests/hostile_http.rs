@@ -27,7 +27,7 @@ const HIDDEN: &str = "POST /in/nobody HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r
 async fn hidden(gateway: &Gateway) -> f64 {
     let metrics = gateway.metrics().await;
     metrics
-        .get("gateway_requests_total{source=\"\",outcome=\"unknown_source\"}")
+        .get("alert_gateway_requests_total{source=\"\",outcome=\"unknown_source\"}")
         .copied()
         .unwrap_or_default()
 }
@@ -172,7 +172,7 @@ async fn what_is_odd_and_clear_is_one_request_and_not_two() {
     itoc360.opens_only(1).await;
     let metrics = gateway.metrics().await;
     assert_eq!(
-        metrics["gateway_requests_total{source=\"twilio\",outcome=\"accepted\"}"],
+        metrics["alert_gateway_requests_total{source=\"twilio\",outcome=\"accepted\"}"],
         4.0
     );
 }

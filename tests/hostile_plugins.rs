@@ -91,11 +91,11 @@ async fn breaking_plugins_lose_nothing_and_delay_no_other_source() {
             .filter(|(key, _)| key.contains(name) && key.contains("_total"))
             .collect();
         let failures =
-            format!("gateway_plugin_failures_total{{source=\"{name}\",kind=\"{kind}\"}}");
-        let kept = format!("gateway_requests_total{{source=\"{name}\",outcome=\"kept\"}}");
+            format!("alert_gateway_plugin_failures_total{{source=\"{name}\",kind=\"{kind}\"}}");
+        let kept = format!("alert_gateway_requests_total{{source=\"{name}\",outcome=\"kept\"}}");
         assert_eq!(about, [(&failures, &5.0), (&kept, &5.0)]);
     }
-    assert_eq!(metrics["gateway_requests_failed"], 30.0);
+    assert_eq!(metrics["alert_gateway_requests_failed"], 30.0);
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn what_is_kept_is_read_again_once_its_plugin_is_mended() {
     );
     assert_eq!(place.run_without_secrets(&replay).await.code, Some(0));
     gateway
-        .metric("gateway_requests_failed", |failed| failed == 0.0)
+        .metric("alert_gateway_requests_failed", |failed| failed == 0.0)
         .await;
     for ((name, ..), id) in HOSTILE.iter().zip(&kept) {
         let event = place.event_in_state(name, "delivered").await;
@@ -159,7 +159,7 @@ async fn what_is_kept_is_read_again_once_its_plugin_is_mended() {
         );
     }
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+        .metric("alert_gateway_alerts{state=\"pending\"}", |pending| {
             pending == 0.0
         })
         .await;

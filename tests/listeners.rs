@@ -87,7 +87,7 @@ async fn tls_carries_alerts_in_both_versions_of_http_and_of_tls() {
     );
     gateway
         .metric(
-            "gateway_tls_handshakes_failed_total{listener=\"listen\",reason=\"refused_by_client\"}",
+            "alert_gateway_tls_handshakes_failed_total{listener=\"listen\",reason=\"refused_by_client\"}",
             |n| n == 1.0,
         )
         .await;
@@ -102,7 +102,9 @@ async fn renewed_certificate_is_loaded_and_a_broken_one_is_not() {
     let reload = async |outcome: &str, count: f64| {
         gateway
             .metric(
-                &format!("gateway_tls_reloads_total{{listener=\"listen\",outcome=\"{outcome}\"}}"),
+                &format!(
+                    "alert_gateway_tls_reloads_total{{listener=\"listen\",outcome=\"{outcome}\"}}"
+                ),
                 |n| n == count,
             )
             .await;
@@ -159,7 +161,7 @@ async fn connection_survives_an_exchange_of_its_certificate() {
     put(&place, &authority.issue());
     gateway
         .metric(
-            "gateway_tls_reloads_total{listener=\"listen\",outcome=\"replaced\"}",
+            "alert_gateway_tls_reloads_total{listener=\"listen\",outcome=\"replaced\"}",
             |n| n == 1.0,
         )
         .await;
@@ -199,12 +201,13 @@ async fn plain_http_and_silence_at_the_tls_port_are_closed() {
     let metrics = gateway.metrics().await;
     let failed = |reason| {
         metrics[&format!(
-            "gateway_tls_handshakes_failed_total{{listener=\"listen\",reason=\"{reason}\"}}"
+            "alert_gateway_tls_handshakes_failed_total{{listener=\"listen\",reason=\"{reason}\"}}"
         )]
     };
     assert_eq!((failed("not_tls"), failed("too_slow")), (1.0, 50.0));
     assert!(
-        metrics["gateway_tls_certificate_expiry_timestamp_seconds{listener=\"listen\"}"] > 1.7e9
+        metrics["alert_gateway_tls_certificate_expiry_timestamp_seconds{listener=\"listen\"}"]
+            > 1.7e9
     );
     itoc360.opens_only(1).await;
 }
@@ -340,8 +343,7 @@ async fn admin_listener_with_client_ca_requires_its_certificate() {
         .await
         .unwrap()
         .body;
-    let failed =
-        "gateway_tls_handshakes_failed_total{listener=\"admin\",reason=\"client_certificate\"} 6";
+    let failed = "alert_gateway_tls_handshakes_failed_total{listener=\"admin\",reason=\"client_certificate\"} 6";
     assert!(metrics.contains(failed), "{metrics}");
     assert_eq!(
         known

@@ -163,11 +163,11 @@ async fn every_reply_of_a_mail_server_has_its_outcome() {
         let (place, gateway) = start(&certificates, &user_url("smtp", &server), &lines).await;
         let id = accept(&gateway, "1", "trigger").await;
         let metric = format!(
-            "gateway_delivery_attempts_total{{destination=\"mail\",outcome=\"{expected}\"}}"
+            "alert_gateway_delivery_attempts_total{{destination=\"mail\",outcome=\"{expected}\"}}"
         );
         gateway.metric(&metric, |count| count >= 1.0).await;
         assert!(server.mails(0).await.is_empty(), "{step:?} {reply:?}");
-        server.mends();
+        server.recovers();
         if expected == "rejected" {
             place.event_in_state(&id, "dead").await;
             let replayed = place.run(&["events", "replay", &id]).await;
@@ -277,7 +277,7 @@ async fn private_mail_server_is_not_reached_by_public_egress() {
     let id = accept(&gateway, "1", "trigger").await;
     gateway
         .metric(
-            "gateway_delivery_attempts_total{destination=\"mail\",outcome=\"retry\"}",
+            "alert_gateway_delivery_attempts_total{destination=\"mail\",outcome=\"retry\"}",
             |count| count >= 1.0,
         )
         .await;

@@ -59,21 +59,25 @@ async fn plugin_failing_fifty_times_fires_once_and_resolves() {
         "{said}"
     );
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |count| count == 1.0)
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |count| {
+            count == 1.0
+        })
         .await;
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0)
+        .metric("alert_gateway_alerts{state=\"pending\"}", |count| {
+            count == 0.0
+        })
         .await;
     itoc360.opens_only(1).await;
     let counted = gateway.metrics().await;
     assert_eq!(
-        counted["gateway_requests_total{source=\"broken\",outcome=\"kept\"}"],
+        counted["alert_gateway_requests_total{source=\"broken\",outcome=\"kept\"}"],
         50.0
     );
     assert!(
         !counted
             .keys()
-            .any(|name| name.starts_with("gateway_alerts_accepted")),
+            .any(|name| name.starts_with("alert_gateway_alerts_accepted")),
         "it is none of the sender's"
     );
 
@@ -98,7 +102,7 @@ async fn plugin_failing_fifty_times_fires_once_and_resolves() {
     let gateway = place.start().await;
     replay(&place, &requests[1..]).await;
     gateway
-        .metric("gateway_requests_failed", |failed| failed == 1.0)
+        .metric("alert_gateway_requests_failed", |failed| failed == 1.0)
         .await;
     assert!(
         itoc360.own("plugin-failed", "resolved").is_empty(),
@@ -109,7 +113,9 @@ async fn plugin_failing_fifty_times_fires_once_and_resolves() {
     assert_eq!(over["groupLabels"], said["groupLabels"]);
     itoc360.open(50).await;
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0)
+        .metric("alert_gateway_alerts{state=\"pending\"}", |count| {
+            count == 0.0
+        })
         .await;
     let tally = itoc360.tally();
     assert_eq!(
@@ -169,12 +175,14 @@ async fn held_destination_fires_at_the_operators_and_resolves() {
     assert!(description(&said).contains("the token is wrong"), "{said}");
     // Another run finds it held still, which is no news.
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |count| count == 1.0)
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |count| {
+            count == 1.0
+        })
         .await;
     gateway.kill().await;
     let gateway = place.start().await;
     gateway.destination("itoc360", "held").await;
-    itoc360.mends();
+    itoc360.recovers();
     let over = ops.told("destination-held", "resolved").await;
     assert_eq!(over["groupLabels"], said["groupLabels"]);
     itoc360.opens_only(1).await;
@@ -185,7 +193,7 @@ async fn held_destination_fires_at_the_operators_and_resolves() {
 #[tokio::test]
 async fn renamed_operator_destination_leaves_nothing_open() {
     let (itoc360, ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
-    // One alert is set aside, and the next finds the destination held.
+    // One alert is a dead letter, and the next finds the circuit breaker open.
     itoc360.answers(|number| {
         if number == 1 {
             Reply::error(400, "Invalid")
@@ -204,7 +212,9 @@ async fn renamed_operator_destination_leaves_nothing_open() {
         .await;
     ops.told("destination-held", "firing").await;
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |count| count == 2.0)
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |count| {
+            count == 2.0
+        })
         .await;
     gateway.kill().await;
     // One name is gone with its place, and one stays where it is and hears no more of it.
@@ -217,7 +227,9 @@ async fn renamed_operator_destination_leaves_nothing_open() {
     let gateway = place.start().await;
     let said = others.told("destination-held", "firing").await;
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |count| count == 4.0)
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |count| {
+            count == 4.0
+        })
         .await;
     gateway.kill().await;
     let table = renamed.find("[destinations.ops2]").unwrap();
@@ -247,13 +259,17 @@ async fn renamed_operator_destination_leaves_nothing_open() {
         "{moved}"
     );
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |count| count == 8.0)
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |count| {
+            count == 8.0
+        })
         .await;
-    itoc360.mends();
+    itoc360.recovers();
     ops.told("destination-held", "resolved").await;
     itoc360.opens_only(1).await;
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0)
+        .metric("alert_gateway_alerts{state=\"pending\"}", |count| {
+            count == 0.0
+        })
         .await;
     assert!(
         ops.own("destination-gone", "firing").is_empty()
@@ -261,7 +277,7 @@ async fn renamed_operator_destination_leaves_nothing_open() {
     );
     assert!(
         ops.own("dead-letters", "resolved").is_empty(),
-        "one is set aside still"
+        "one is a dead letter still"
     );
     assert_eq!((ops.tally().open, others.tally().open), (1, 0));
 }
@@ -277,7 +293,9 @@ async fn internal_alerts_at_a_removed_destination_raise_no_alert() {
         .accept(&twilio::error(&twilio::sid(0)).to("twilio"))
         .await;
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |count| count == 2.0)
+        .metric("alert_gateway_alerts{state=\"pending\"}", |count| {
+            count == 2.0
+        })
         .await;
     gateway.kill().await;
     ops.up().await;
@@ -290,7 +308,7 @@ async fn internal_alerts_at_a_removed_destination_raise_no_alert() {
     );
     let gateway = place.start().await;
     ops.told("destination-held", "firing").await;
-    itoc360.mends();
+    itoc360.recovers();
     ops.told("destination-held", "resolved").await;
     assert_eq!(gateway.stop().await.code, Some(0));
     assert_eq!(
@@ -440,7 +458,7 @@ async fn dead_letters_fire_at_the_operators_and_resolve_after_replay() {
     ] {
         assert!(description(&said).contains(help), "{said}");
     }
-    itoc360.mends();
+    itoc360.recovers();
     assert_eq!(
         place
             .run_without_secrets(&["events", "replay", "--dead"])

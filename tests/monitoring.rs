@@ -1,9 +1,14 @@
 //! The admin listener: metrics, health and readiness.
 
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
 use hyper::Method;
 use serde_json::json;
 
-use crate::harness::{Itoc360, Setup, plugin, twilio};
+use crate::harness::{Itoc360, Program, Setup, needs, plugin, twilio};
 
 #[tokio::test]
 async fn every_metric_has_a_sane_value_after_one_delivery() {
@@ -21,7 +26,7 @@ async fn every_metric_has_a_sane_value_after_one_delivery() {
         .await
         .is_problem(401);
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |delivered| {
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |delivered| {
             delivered == 1.0
         })
         .await;
@@ -35,69 +40,69 @@ async fn every_metric_has_a_sane_value_after_one_delivery() {
     for (name, expected) in [
         (
             concat!(
-                "gateway_build_info{version=\"",
+                "alert_gateway_build_info{version=\"",
                 env!("CARGO_PKG_VERSION"),
                 "\"}"
             ),
             1.0,
         ),
         (
-            "gateway_requests_total{source=\"twilio\",outcome=\"accepted\"}",
+            "alert_gateway_requests_total{source=\"twilio\",outcome=\"accepted\"}",
             1.0,
         ),
         (
-            "gateway_requests_total{source=\"twilio\",outcome=\"unauthenticated\"}",
+            "alert_gateway_requests_total{source=\"twilio\",outcome=\"unauthenticated\"}",
             1.0,
         ),
         (
-            "gateway_request_duration_seconds_count{source=\"twilio\"}",
+            "alert_gateway_request_duration_seconds_count{source=\"twilio\"}",
             2.0,
         ),
         (
-            "gateway_request_duration_seconds_bucket{le=\"+Inf\",source=\"twilio\"}",
+            "alert_gateway_request_duration_seconds_bucket{le=\"+Inf\",source=\"twilio\"}",
             2.0,
         ),
         // The unsigned request never reached the plugin.
         (
-            "gateway_plugin_duration_seconds_count{source=\"twilio\"}",
+            "alert_gateway_plugin_duration_seconds_count{source=\"twilio\"}",
             1.0,
         ),
         (
-            "gateway_alerts_accepted_total{source=\"twilio\",priority=\"high\"}",
+            "alert_gateway_alerts_accepted_total{source=\"twilio\",priority=\"high\"}",
             1.0,
         ),
         (
-            "gateway_delivery_attempts_total{destination=\"itoc360\",outcome=\"accepted\"}",
+            "alert_gateway_delivery_attempts_total{destination=\"itoc360\",outcome=\"accepted\"}",
             1.0,
         ),
         (
-            "gateway_delivery_duration_seconds_count{destination=\"itoc360\"}",
+            "alert_gateway_delivery_duration_seconds_count{destination=\"itoc360\"}",
             1.0,
         ),
         (
-            "gateway_destination_state{destination=\"itoc360\",state=\"healthy\"}",
+            "alert_gateway_destination_state{destination=\"itoc360\",state=\"healthy\"}",
             1.0,
         ),
         (
-            "gateway_destination_state{destination=\"itoc360\",state=\"failing\"}",
+            "alert_gateway_destination_state{destination=\"itoc360\",state=\"failing\"}",
             0.0,
         ),
         (
-            "gateway_destination_state{destination=\"itoc360\",state=\"held\"}",
+            "alert_gateway_destination_state{destination=\"itoc360\",state=\"held\"}",
             0.0,
         ),
-        ("gateway_alerts{state=\"pending\"}", 0.0),
-        ("gateway_alerts{state=\"dead\"}", 0.0),
-        ("gateway_requests_failed", 0.0),
-        ("gateway_oldest_undelivered_seconds", 0.0),
+        ("alert_gateway_alerts{state=\"pending\"}", 0.0),
+        ("alert_gateway_alerts{state=\"dead\"}", 0.0),
+        ("alert_gateway_requests_failed", 0.0),
+        ("alert_gateway_oldest_undelivered_seconds", 0.0),
     ] {
         assert_eq!(value(name), expected, "{name}");
     }
     for duration in [
-        "gateway_request_duration_seconds_sum{source=\"twilio\"}",
-        "gateway_plugin_duration_seconds_sum{source=\"twilio\"}",
-        "gateway_delivery_duration_seconds_sum{destination=\"itoc360\"}",
-        "gateway_store_commit_duration_seconds_sum",
+        "alert_gateway_request_duration_seconds_sum{source=\"twilio\"}",
+        "alert_gateway_plugin_duration_seconds_sum{source=\"twilio\"}",
+        "alert_gateway_delivery_duration_seconds_sum{destination=\"itoc360\"}",
+        "alert_gateway_store_commit_duration_seconds_sum",
     ] {
         assert!(
             value(duration) > 0.0 && value(duration) < 60.0,
@@ -105,10 +110,10 @@ async fn every_metric_has_a_sane_value_after_one_delivery() {
             value(duration)
         );
     }
-    let commits = value("gateway_store_commit_duration_seconds_count");
-    assert!(commits >= 2.0 && value("gateway_store_commit_group_size_count") == commits);
-    assert!(value("gateway_store_commit_group_size_sum") >= commits);
-    let seen = value("gateway_source_last_seen_timestamp_seconds{source=\"twilio\"}");
+    let commits = value("alert_gateway_store_commit_duration_seconds_count");
+    assert!(commits >= 2.0 && value("alert_gateway_store_commit_group_size_count") == commits);
+    assert!(value("alert_gateway_store_commit_group_size_sum") >= commits);
+    let seen = value("alert_gateway_source_last_seen_timestamp_seconds{source=\"twilio\"}");
     assert!((before - 1.0..before + 60.0).contains(&seen), "{seen}");
 }
 
@@ -129,11 +134,14 @@ async fn metrics_are_openmetrics_text_with_help_and_type_for_each() {
     );
     // The event's alert, and the gateway's own of the plugin that failed.
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |delivered| {
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |delivered| {
             delivered == 2.0
         })
         .await;
-    let page = gateway.admin(Method::GET, "/metrics").await;
+    let accept = [("accept", "application/openmetrics-text; version=1.0.0")];
+    let page = gateway
+        .admin_with(Method::GET, "/metrics", &accept, "")
+        .await;
     assert_eq!(
         page.header("content-type"),
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -162,12 +170,157 @@ async fn metrics_are_openmetrics_text_with_help_and_type_for_each() {
     ] {
         for word in ["HELP", "TYPE"] {
             assert!(
-                page.body.contains(&format!("# {word} gateway_{name} ")),
+                page.body
+                    .contains(&format!("# {word} alert_gateway_{name} ")),
                 "no {word} of {name} in\n{}",
                 page.body
             );
         }
     }
+}
+
+#[tokio::test]
+async fn series_of_sources_and_destinations_begin_at_zero() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, gateway) = Setup::new(&itoc360).start().await;
+    let metrics = gateway.metrics().await;
+    for name in [
+        "alert_gateway_requests_total{source=\"twilio\",outcome=\"accepted\"}",
+        "alert_gateway_requests_total{source=\"twilio\",outcome=\"forbidden\"}",
+        "alert_gateway_requests_total{source=\"\",outcome=\"unknown_source\"}",
+        "alert_gateway_request_duration_seconds_count{source=\"twilio\"}",
+        "alert_gateway_plugin_failures_total{source=\"twilio\",kind=\"trap\"}",
+        "alert_gateway_alerts_accepted_total{source=\"twilio\",priority=\"critical\"}",
+        "alert_gateway_delivery_attempts_total{destination=\"itoc360\",outcome=\"rejected\"}",
+        "alert_gateway_destination_pending{destination=\"itoc360\"}",
+        "alert_gateway_destination_oldest_pending_seconds{destination=\"itoc360\"}",
+        "alert_gateway_reloads_total{outcome=\"refused\"}",
+        "alert_gateway_heartbeats_sent_total{outcome=\"failed\"}",
+        "alert_gateway_retention_removed_requests_total{cause=\"size\"}",
+    ] {
+        assert_eq!(metrics.get(name), Some(&0.0), "{name} in {metrics:#?}");
+    }
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+        "process_threads",
+        "process_open_fds",
+        "process_max_fds",
+        "process_start_time_seconds",
+    ] {
+        assert!(
+            metrics.get(name).is_some_and(|value| *value > 0.0),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn metrics_in_the_older_format_are_clean_for_promtool() {
+    let Some(promtool) = needs(Program::Promtool) else {
+        return;
+    };
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, gateway) = Setup::new(&itoc360).start().await;
+    gateway
+        .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
+        .await;
+    let page = gateway.admin(Method::GET, "/metrics").await;
+    assert_eq!(
+        page.header("content-type"),
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    let mut check = promtool
+        .command()
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = check.stdin.take().unwrap();
+    stdin.write_all(page.body.as_bytes()).unwrap();
+    drop(stdin);
+    let checked = check.wait_with_output().unwrap();
+    let said = [checked.stdout, checked.stderr].concat();
+    assert!(
+        checked.status.success() && said.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
+}
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/monitoring")
+}
+
+#[test]
+fn example_rules_fire_as_their_cases_say() {
+    let Some(promtool) = needs(Program::Promtool) else {
+        return;
+    };
+    let tested = promtool
+        .command()
+        .args(["test", "rules", "alert-gateway.rules.test.yml"])
+        .current_dir(examples())
+        .output()
+        .unwrap();
+    assert!(
+        tested.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&tested.stdout),
+        String::from_utf8_lossy(&tested.stderr)
+    );
+}
+
+/// Families that appear with their first event.
+const LATER: [&str; 6] = [
+    "alert_gateway_fallbacks",
+    "alert_gateway_notes",
+    "alert_gateway_source_heartbeat_missed",
+    "alert_gateway_source_last_seen_timestamp_seconds",
+    "alert_gateway_tls_certificate_expiry_timestamp_seconds",
+    "alert_gateway_unreadable",
+];
+
+#[tokio::test]
+async fn examples_for_monitoring_use_only_metrics_that_exist() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (_place, gateway) = Setup::new(&itoc360).start().await;
+    let accept = [("accept", "application/openmetrics-text")];
+    let page = gateway
+        .admin_with(Method::GET, "/metrics", &accept, "")
+        .await
+        .body;
+    let families: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    let dashboard = std::fs::read_to_string(examples().join("grafana-dashboard.json")).unwrap();
+    let parsed: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+    assert!(
+        parsed["panels"]
+            .as_array()
+            .is_some_and(|all| all.len() > 10)
+    );
+    let rules = std::fs::read_to_string(examples().join("alert-gateway.rules.yml")).unwrap();
+    let mut used = 0;
+    for text in [dashboard, rules] {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for word in words.filter(|word| word.starts_with("alert_gateway_")) {
+            let family = ["_bucket", "_total", "_info"]
+                .iter()
+                .find_map(|suffix| word.strip_suffix(suffix))
+                .unwrap_or(word);
+            assert!(
+                families.contains(family) || LATER.contains(&family),
+                "{word} is no metric"
+            );
+            used += 1;
+        }
+    }
+    assert!(used > 30, "{used}");
 }
 
 #[tokio::test]

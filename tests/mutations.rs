@@ -99,15 +99,13 @@ async fn mutated_bodies_are_alerts_if_signed_and_refused_if_not() {
         .await;
     // All that was taken goes out: nothing odd is refused by ITOC360 or gets stuck.
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+        .metric("alert_gateway_alerts{state=\"pending\"}", |pending| {
             pending == 0.0
         })
         .await;
     gateway
-        .metric("gateway_alerts{state=\"dead\"}", |set_aside| {
-            set_aside == 0.0
-        })
+        .metric("alert_gateway_alerts{state=\"dead\"}", |dead| dead == 0.0)
         .await;
-    let delivered = gateway.metrics().await["gateway_alerts{state=\"delivered\"}"] as usize;
+    let delivered = gateway.metrics().await["alert_gateway_alerts{state=\"delivered\"}"] as usize;
     itoc360.opens_only(delivered).await;
 }

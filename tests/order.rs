@@ -121,7 +121,7 @@ async fn alerts_of_one_key_arrive_in_order_across_a_crash() {
     }
     // What was taken and not yet written down is sent again first; so the newest number that was
     // taken never goes back.
-    itoc360.mends();
+    itoc360.recovers();
     itoc360.open(KEYS).await;
     let newest = |key: usize| format!("\"event_id\":\"{key}-{:03}\"", EVENTS_PER_KEY - 1);
     crate::harness::until("all events arrived", async || {

@@ -1,4 +1,4 @@
-//! ITOC360 fails in every way that it can, and mends: nothing is lost, nothing is opened twice,
+//! ITOC360 fails in every way that it can, and recovers: nothing is lost, nothing is opened twice,
 //! nobody restarts anything.
 
 use std::time::Duration;
@@ -41,7 +41,9 @@ fn statuses(event: &Value) -> Vec<Option<u64>> {
 }
 
 fn delivery(outcome: &str) -> String {
-    format!("gateway_delivery_attempts_total{{destination=\"itoc360\",outcome=\"{outcome}\"}}")
+    format!(
+        "alert_gateway_delivery_attempts_total{{destination=\"itoc360\",outcome=\"{outcome}\"}}"
+    )
 }
 
 /// Waits until the destination is failing for this reason, and asserts that it is to be seen
@@ -50,7 +52,7 @@ async fn failing_because(place: &Place, gateway: &Gateway, said: &str) {
     let failing = gateway.destination("itoc360", "failing").await;
     assert!(failing["why"].as_str().unwrap().contains(said), "{failing}");
     let state = |state: &str| {
-        format!("gateway_destination_state{{destination=\"itoc360\",state=\"{state}\"}}")
+        format!("alert_gateway_destination_state{{destination=\"itoc360\",state=\"{state}\"}}")
     };
     gateway
         .metric(&state("failing"), |failing| failing == 1.0)
@@ -83,12 +85,14 @@ async fn recovers(gateway: &Gateway, itoc360: &Itoc360, events: usize) {
     itoc360.opens_only(events).await;
     gateway.destination("itoc360", "healthy").await;
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |count| {
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |count| {
             count == events as f64
         })
         .await;
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0)
+        .metric("alert_gateway_alerts{state=\"pending\"}", |count| {
+            count == 0.0
+        })
         .await;
     assert_eq!(itoc360.tally().opened, events);
 }
@@ -130,22 +134,26 @@ async fn alerts_wait_out_500s_and_go_out_after_recovery() {
         .metric(&delivery("retry"), |count| count >= 5.0)
         .await;
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |count| count == 8.0)
+        .metric("alert_gateway_alerts{state=\"pending\"}", |count| {
+            count == 8.0
+        })
         .await;
     gateway
-        .metric("gateway_oldest_undelivered_seconds", |age| age > 0.0)
+        .metric("alert_gateway_oldest_undelivered_seconds", |age| age > 0.0)
         .await;
     assert_eq!(place.list(&["--state", "pending"]).await.len(), 8);
     first_attempt_said(&place, "database is down").await;
 
-    itoc360.mends();
+    itoc360.recovers();
     itoc360.opens_only(8).await;
     gateway.destination("itoc360", "healthy").await;
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |count| count == 8.0)
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |count| {
+            count == 8.0
+        })
         .await;
     gateway
-        .metric("gateway_oldest_undelivered_seconds", |age| age == 0.0)
+        .metric("alert_gateway_oldest_undelivered_seconds", |age| age == 0.0)
         .await;
     let event = place.event_in_state(&twilio::sid(0), "delivered").await;
     let statuses = statuses(&event);
@@ -188,7 +196,7 @@ async fn alert_blocked_among_accepted_ones_holds_them_up_only_twice() {
         1,
         "it is not given up"
     );
-    itoc360.mends();
+    itoc360.recovers();
     itoc360.opens_only(others + 9).await;
     let said = gateway.stop().await.stderr;
     assert_eq!(said.matches("the destination is held").count(), 2, "{said}");
@@ -224,7 +232,7 @@ async fn unanswered_attempt_ends_at_the_configured_timeout() {
         .await;
     post(&gateway, "twilio", 0..1).await;
     first_attempt_said(&place, "within 300ms").await;
-    itoc360.mends();
+    itoc360.recovers();
     itoc360.opens_only(1).await;
     assert_eq!(
         statuses(&place.event_in_state(&twilio::sid(0), "delivered").await)[0],
@@ -300,7 +308,8 @@ async fn blocking_answer_holds_its_destination_alone_until_fixed() {
             why.contains(&status.to_string()) && why.contains(hint),
             "{why}"
         );
-        let state = format!("gateway_destination_state{{destination=\"{name}\",state=\"held\"}}");
+        let state =
+            format!("alert_gateway_destination_state{{destination=\"{name}\",state=\"held\"}}");
         gateway.metric(&state, |held| held == 1.0).await;
         let event = attempted(&place, number * 3).await;
         assert_eq!(
@@ -319,20 +328,20 @@ async fn blocking_answer_holds_its_destination_alone_until_fixed() {
         "senders are still served"
     );
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+        .metric("alert_gateway_alerts{state=\"pending\"}", |pending| {
             pending == 12.0
         })
         .await;
 
     for (_, itoc360, ..) in &held {
-        itoc360.mends();
+        itoc360.recovers();
     }
     for (name, itoc360, ..) in &held {
         itoc360.opens_only(3).await;
         gateway.destination(name, "healthy").await;
     }
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+        .metric("alert_gateway_alerts{state=\"pending\"}", |pending| {
             pending == 0.0
         })
         .await;
@@ -370,7 +379,7 @@ async fn rejected_alert_is_a_dead_letter_and_a_replay_resends_it() {
     itoc360.opens_only(2).await;
     gateway.destination("itoc360", "healthy").await;
     gateway
-        .metric("gateway_alerts{state=\"dead\"}", |count| count == 1.0)
+        .metric("alert_gateway_alerts{state=\"dead\"}", |count| count == 1.0)
         .await;
     let hint = |line: &Value| {
         line["message"]
@@ -385,7 +394,7 @@ async fn rejected_alert_is_a_dead_letter_and_a_replay_resends_it() {
         (1, &json!(twilio::sid(1)))
     );
 
-    itoc360.mends();
+    itoc360.recovers();
     let asked = place
         .run_without_secrets(&["events", "replay", "--dead"])
         .await;
@@ -393,7 +402,7 @@ async fn rejected_alert_is_a_dead_letter_and_a_replay_resends_it() {
     itoc360.opens_only(3).await;
     place.event_in_state(&twilio::sid(1), "delivered").await;
     gateway
-        .metric("gateway_alerts{state=\"dead\"}", |count| count == 0.0)
+        .metric("alert_gateway_alerts{state=\"dead\"}", |count| count == 0.0)
         .await;
 }
 
@@ -406,7 +415,7 @@ async fn replay_by_id_sends_that_event_alone() {
     for number in 0..2 {
         place.event_in_state(&twilio::sid(number), "dead").await;
     }
-    itoc360.mends();
+    itoc360.recovers();
     assert_eq!(
         place.run(&["events", "replay", &twilio::sid(1)]).await.code,
         Some(0)
@@ -429,7 +438,7 @@ async fn replay_by_id_sends_that_event_alone() {
 #[tokio::test]
 async fn first_failed_attempt_shows_in_log_readyz_and_metrics() {
     const FAILING_SINCE: &str =
-        "gateway_destination_failing_since_timestamp_seconds{destination=\"itoc360\"}";
+        "alert_gateway_destination_failing_since_timestamp_seconds{destination=\"itoc360\"}";
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(503, "busy"));
     let (_place, mut gateway) = Setup::new(&itoc360).start().await;
@@ -461,7 +470,7 @@ async fn first_failed_attempt_shows_in_log_readyz_and_metrics() {
         "{began} {why}"
     );
     gateway.metric(FAILING_SINCE, |since| since > 1.7e9).await;
-    itoc360.mends();
+    itoc360.recovers();
     itoc360.open(1).await;
     gateway.metric(FAILING_SINCE, |since| since == 0.0).await;
     assert!(since().await.is_none());

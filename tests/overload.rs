@@ -22,7 +22,7 @@ fn large(number: usize) -> twilio::Event {
 }
 
 fn requests(source: &str, outcome: &str) -> String {
-    format!("gateway_requests_total{{source=\"{source}\",outcome=\"{outcome}\"}}")
+    format!("alert_gateway_requests_total{{source=\"{source}\",outcome=\"{outcome}\"}}")
 }
 
 /// Asserts that a request is refused by the budget or the rate limit, with `Retry-After`.
@@ -116,7 +116,7 @@ async fn flood_on_one_source_loses_nothing_and_reaches_no_other() {
     let count = 1 + accepted.len() + calm;
     itoc360.opens_only(count).await;
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |delivered| {
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |delivered| {
             delivered == count as f64
         })
         .await;

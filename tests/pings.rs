@@ -3,7 +3,7 @@
 use crate::harness::{Itoc360, Setup, Sink, twilio};
 
 fn pings(outcome: &str) -> String {
-    format!("gateway_heartbeats_sent_total{{outcome=\"{outcome}\"}}")
+    format!("alert_gateway_heartbeats_sent_total{{outcome=\"{outcome}\"}}")
 }
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn heartbeat_is_sent_only_while_nothing_waits_too_long() {
     assert_eq!(ping.method, "GET");
     assert_eq!(ping.uri.path(), "/ping/canary-of-a-heartbeat");
     assert!(ping.header("user-agent").starts_with("alert-gateway/"));
-    const LAST: &str = "gateway_heartbeat_last_sent_timestamp_seconds";
+    const LAST: &str = "alert_gateway_heartbeat_last_sent_timestamp_seconds";
     gateway.metric(LAST, |at| at > 0.0).await;
 
     itoc360.down().await;

@@ -18,8 +18,8 @@ use crate::harness::{
 
 mod destinations;
 
-const TAKEN_UP: &str = "gateway_reloads_total{outcome=\"taken_up\"}";
-const REFUSED: &str = "gateway_reloads_total{outcome=\"refused\"}";
+const TAKEN_UP: &str = "alert_gateway_reloads_total{outcome=\"taken_up\"}";
+const REFUSED: &str = "alert_gateway_reloads_total{outcome=\"refused\"}";
 
 /// Writes another configuration.
 fn change(place: &Place, change: impl FnOnce(String) -> String) {
@@ -471,8 +471,8 @@ async fn reload_command_waits_for_the_outcome_with_admin_off() {
 
 #[tokio::test]
 async fn metrics_say_whether_the_last_reload_succeeded() {
-    const SUCCESSFUL: &str = "gateway_config_last_reload_successful";
-    const SUCCESS: &str = "gateway_config_last_reload_success_timestamp_seconds";
+    const SUCCESSFUL: &str = "alert_gateway_config_last_reload_successful";
+    const SUCCESS: &str = "alert_gateway_config_last_reload_success_timestamp_seconds";
     let itoc360 = Itoc360::alertmanager().await;
     let (place, mut gateway) = Setup::new(&itoc360).start().await;
     let start = gateway.metrics().await;

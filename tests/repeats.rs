@@ -54,7 +54,7 @@ async fn nothing_opens_again(gateway: &Gateway, itoc360: &Itoc360, place: &Place
     let accepted = |metrics: &BTreeMap<String, f64>| -> f64 {
         metrics
             .iter()
-            .filter(|(name, _)| name.starts_with("gateway_alerts_accepted_total"))
+            .filter(|(name, _)| name.starts_with("alert_gateway_alerts_accepted_total"))
             .map(|(_, value)| value)
             .sum()
     };
@@ -66,7 +66,7 @@ async fn nothing_opens_again(gateway: &Gateway, itoc360: &Itoc360, place: &Place
         "what was paged for was accepted as new"
     );
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+        .metric("alert_gateway_alerts{state=\"pending\"}", |pending| {
             pending == 0.0
         })
         .await;
@@ -85,7 +85,7 @@ async fn flood_of_repeats_makes_the_gateway_forget_nothing() {
     fill(&gateway, 0..EVENTS).await;
     itoc360.opens_only(EVENTS).await;
     gateway
-        .metric("gateway_alerts{state=\"delivered\"}", |delivered| {
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |delivered| {
             delivered == EVENTS as f64
         })
         .await;
@@ -94,18 +94,18 @@ async fn flood_of_repeats_makes_the_gateway_forget_nothing() {
 
     // The size holds although content exceeded it, and the content of the oldest is gone.
     gateway
-        .metric("gateway_store_size_bytes", |bytes| {
+        .metric("alert_gateway_store_size_bytes", |bytes| {
             bytes <= 16.0 * 1024.0 * 1024.0
         })
         .await;
     gateway
         .metric(
-            "gateway_retention_removed_requests_total{cause=\"size\"}",
+            "alert_gateway_retention_removed_requests_total{cause=\"size\"}",
             |removed| removed > 0.0,
         )
         .await;
     gateway
-        .metric("gateway_store_identities", |identities| {
+        .metric("alert_gateway_store_identities", |identities| {
             identities == EVENTS as f64
         })
         .await;
@@ -153,7 +153,7 @@ async fn killed_in_a_flood_of_repeats_the_gateway_forgets_nothing() {
     itoc360.answers(|_| Reply::error(503, "not now"));
     fill(&gateway, EVENTS / 2..EVENTS).await;
     gateway.kill().await;
-    itoc360.mends();
+    itoc360.recovers();
     for round in 1..=3 {
         let gateway = place.start().await;
         let mut load = Load::on(&gateway, &repeats(times()));
@@ -164,12 +164,12 @@ async fn killed_in_a_flood_of_repeats_the_gateway_forgets_nothing() {
     let gateway = place.start().await;
     itoc360.opens_only(EVENTS).await;
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+        .metric("alert_gateway_alerts{state=\"pending\"}", |pending| {
             pending == 0.0
         })
         .await;
     gateway
-        .metric("gateway_store_size_bytes", |bytes| {
+        .metric("alert_gateway_store_size_bytes", |bytes| {
             bytes <= 16.0 * 1024.0 * 1024.0
         })
         .await;

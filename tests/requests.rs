@@ -41,7 +41,7 @@ async fn an_unknown_source_is_404_and_makes_no_series_of_its_name() {
     }
     let metrics = gateway.metrics().await;
     assert_eq!(
-        metrics["gateway_requests_total{source=\"\",outcome=\"unknown_source\"}"],
+        metrics["alert_gateway_requests_total{source=\"\",outcome=\"unknown_source\"}"],
         8.0
     );
     assert!(metrics.keys().all(|name| !name.contains("nobody")));

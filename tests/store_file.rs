@@ -129,14 +129,14 @@ async fn file_that_is_no_store_is_refused_with_advice() {
     ] {
         fs::write(&store, &bytes).unwrap();
         let before = content(&place.path("data"));
-        let mend = [
+        let advice = [
             "gateway.db is not a store",
             why,
             "Nothing was changed",
             "Restore a backup",
             "store backup --help",
         ];
-        refused(&place.run(&["run"]).await, &mend);
+        refused(&place.run(&["run"]).await, &advice);
         assert!(
             content(&place.path("data")) == before,
             "{why}: the files changed"
@@ -273,7 +273,7 @@ async fn a_backup_is_made_under_load_and_a_gateway_goes_on_from_it() {
     // What came after the backup comes again, and what was delivered after it opens nothing new.
     assert!(Load::on(&gateway, &events(1_500)).end().await);
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+        .metric("alert_gateway_alerts{state=\"pending\"}", |pending| {
             pending == 0.0
         })
         .await;
@@ -373,14 +373,16 @@ async fn foreign_writing_becomes_a_dead_letter_others_are_delivered() {
             checked.stdout
         );
     }
-    itoc360.mends();
+    itoc360.recovers();
     let mut gateway = place.start().await;
     itoc360.opens_only(18).await;
     gateway
-        .metric("gateway_alerts{state=\"dead\"}", |count| count == 2.0)
+        .metric("alert_gateway_alerts{state=\"dead\"}", |count| count == 2.0)
         .await;
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |count| count == 0.0)
+        .metric("alert_gateway_alerts{state=\"pending\"}", |count| {
+            count == 0.0
+        })
         .await;
     let hint = |line: &Value| {
         line["message"]

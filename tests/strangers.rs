@@ -109,7 +109,7 @@ async fn load_balancer_is_answered_on_the_public_listener() {
         .metrics()
         .await
         .into_keys()
-        .filter(|name| name.starts_with("gateway_requests_total"));
+        .filter(|name| name.starts_with("alert_gateway_requests_total"));
     assert_eq!(requests.count(), 0, "it is no sender");
 }
 
@@ -255,7 +255,7 @@ async fn token_is_taken_as_sent_and_decoded() {
 async fn forged_request_starts_no_sandbox() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).start().await;
-    const CALLS: &str = "gateway_plugin_duration_seconds_count{source=\"twilio\"}";
+    const CALLS: &str = "alert_gateway_plugin_duration_seconds_count{source=\"twilio\"}";
     let genuine = twilio::error(&twilio::sid(1)).to("twilio");
     for signature in [
         "",
@@ -342,7 +342,9 @@ async fn strangers_fill_their_quota_and_no_more() {
         .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
         .await;
     let metrics = gateway.metrics().await;
-    assert!(metrics["gateway_requests_total{source=\"open\",outcome=\"quota_used_up\"}"] >= 1.0);
+    assert!(
+        metrics["alert_gateway_requests_total{source=\"open\",outcome=\"quota_used_up\"}"] >= 1.0
+    );
     // The quota is as full after a restart.
     gateway.kill().await;
     let gateway = place.start().await;
@@ -394,7 +396,7 @@ async fn proved_sender_that_is_refused_fires_an_alert() {
             .is_problem(400);
     }
     until("nothing more is under way", async || {
-        (gateway.metrics().await["gateway_alerts{state=\"pending\"}"] == 0.0).then_some(())
+        (gateway.metrics().await["alert_gateway_alerts{state=\"pending\"}"] == 0.0).then_some(())
     })
     .await;
     assert_eq!(

@@ -3,14 +3,19 @@
 //! Names follow Prometheus' conventions: base units, `_seconds`, and `_total` (which the text
 //! encoder appends to counters). Labels hold only words of the operator (names of sources and
 //! destinations) or of this code (outcomes, kinds, states), so that no sender can grow the number
-//! of series.
+//! of series. A series whose labels are known is there from the start, at zero: a rate needs a value
+//! before the first event.
 
 mod activity;
+mod exposition;
+mod labels;
+#[cfg(target_os = "linux")]
+mod process;
+mod series;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -19,6 +24,12 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use activity::{Activity, BUCKET, BUCKETS, Counts, Series};
+pub use exposition::Format;
+pub use labels::{
+    CauseLabel, DeliveryLabels, DestinationLabel, DestinationStateLabels, FailureLabels,
+    FallbackLabels, HandshakeLabels, ListenerLabel, OutcomeLabel, PingLabel, PriorityLabels,
+    ReasonLabels, ReloadLabels, RequestLabels, SourceLabel, StateLabel,
+};
 
 /// A gauge of seconds, or of a point in time in seconds.
 pub type Seconds = Gauge<f64, AtomicU64>;
@@ -100,137 +111,6 @@ pub struct Metrics {
     registry: Arc<Registry>,
 }
 
-/// The source.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct SourceLabel {
-    /// Its name in the configuration.
-    pub source: Arc<str>,
-}
-
-/// The destination.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct DestinationLabel {
-    /// Its name in the configuration.
-    pub destination: Arc<str>,
-}
-
-/// The state of an alert.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StateLabel {
-    /// `pending`, `delivered` or `dead`.
-    pub state: &'static str,
-}
-
-/// The source and the end of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RequestLabels {
-    /// The source's name; empty where the request named none that exists.
-    pub source: Arc<str>,
-    /// `accepted`, `ignored`, `kept`, `replied`, or the reason of the refusal.
-    pub outcome: &'static str,
-}
-
-/// The reason for which a request could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReasonLabels {
-    /// The source's name.
-    pub source: Arc<str>,
-    /// The plugin's word for it, of which each source has a bounded number.
-    pub reason: Arc<str>,
-}
-
-/// The source and the kind of a plugin's failure.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct FailureLabels {
-    /// The source's name.
-    pub source: Arc<str>,
-    /// The kind of failure, such as `trap` or `time`.
-    pub kind: &'static str,
-}
-
-/// The source and the priority of an alert.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct PriorityLabels {
-    /// The source's name.
-    pub source: Arc<str>,
-    /// `critical`, `high`, `medium` or `low`.
-    pub priority: &'static str,
-}
-
-/// The cause of a removal by retention.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct CauseLabel {
-    /// `age` or `size`.
-    pub cause: &'static str,
-}
-
-/// The destination and the outcome of a delivery attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct DeliveryLabels {
-    /// The destination's name.
-    pub destination: Arc<str>,
-    /// `accepted`, `retry`, `blocked` or `rejected`.
-    pub outcome: &'static str,
-}
-
-/// A destination, and one of its possible states.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct DestinationStateLabels {
-    /// The destination's name.
-    pub destination: Arc<str>,
-    /// `healthy`, `failing` or `held`.
-    pub state: &'static str,
-}
-
-/// A destination and its fallback.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct FallbackLabels {
-    /// The destination's name.
-    pub destination: Arc<str>,
-    /// The name of its fallback.
-    pub fallback: Arc<str>,
-}
-
-/// The listener.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ListenerLabel {
-    /// `listen` or `admin`, as in the configuration.
-    pub listener: &'static str,
-}
-
-/// The listener, and the outcome of loading a new certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReloadLabels {
-    /// `listen` or `admin`.
-    pub listener: &'static str,
-    /// `replaced`, or `refused` where the old one stays.
-    pub outcome: &'static str,
-}
-
-/// The outcome of an outgoing heartbeat.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct PingLabel {
-    /// `sent`, `failed`, or `withheld` while the gateway is not well.
-    pub outcome: &'static str,
-}
-
-/// The outcome of a reload of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OutcomeLabel {
-    /// `taken_up`, or `refused` where all stays as it was.
-    pub outcome: &'static str,
-}
-
-/// The listener, and the reason why a TLS handshake failed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct HandshakeLabels {
-    /// `listen` or `admin`.
-    pub listener: &'static str,
-    /// `not_tls`, `client_certificate`, `refused_by_client`, `incompatible`, `too_slow` or
-    /// `broken`.
-    pub reason: &'static str,
-}
-
 /// 50 µs to 10 s: a plugin's call at one end, a slow destination at the other.
 fn durations() -> Histogram {
     Histogram::new([
@@ -242,7 +122,7 @@ fn durations() -> Histogram {
 impl Metrics {
     /// Creates and registers all metrics, at zero.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("gateway");
+        let mut registry = Registry::default();
         let histogram: fn() -> Histogram = durations;
         let mut metrics = Self {
             requests: Family::default(),
@@ -284,8 +164,11 @@ impl Metrics {
             activity: Activity::default(),
             registry: Arc::default(),
         };
-        metrics.register(&mut registry);
+        metrics.register(registry.sub_registry_with_prefix("alert_gateway"));
+        #[cfg(target_os = "linux")]
+        registry.register_collector(Box::new(process::OfProcess::new()));
         metrics.registry = Arc::new(registry);
+        metrics.begin();
         metrics
     }
 
@@ -372,8 +255,7 @@ impl Metrics {
             failing_since,
         );
         r.register("alerts", "Alerts kept, by state", self.alerts.clone());
-        let help =
-            "Requests kept raw because their plugin failed; `events replay` reads them again";
+        let help = "Failed requests: their plugin failed and they are stored; `events replay` reads them again";
         r.register("requests_failed", help, self.requests_failed.clone());
         let help = "The age of the oldest alert that is not delivered";
         r.register_with_unit(
@@ -454,39 +336,6 @@ impl Metrics {
             help,
             self.last_reload_success.clone(),
         );
-    }
-
-    /// Removes the series of a destination that is not configured any more. Its counters begin anew
-    /// where it is configured again.
-    pub fn remove_destination(&self, name: &Arc<str>) {
-        let destination = || Arc::clone(name);
-        let label = DestinationLabel {
-            destination: destination(),
-        };
-        self.delivery_duration.remove(&label);
-        self.destination_failing_since.remove(&label);
-        self.destination_pending.remove(&label);
-        self.destination_oldest_pending.remove(&label);
-        for outcome in ["accepted", "retry", "blocked", "rejected"] {
-            self.deliveries.remove(&DeliveryLabels {
-                destination: destination(),
-                outcome,
-            });
-        }
-        for state in ["healthy", "failing", "held"] {
-            self.destination_state.remove(&DestinationStateLabels {
-                destination: destination(),
-                state,
-            });
-        }
-    }
-
-    /// Returns all metrics in the OpenMetrics text format.
-    pub fn encode(&self) -> String {
-        let mut text = String::with_capacity(16 * 1024);
-        // Writing into a String fails only where a collector does, and these do not.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
-        text
     }
 }
 

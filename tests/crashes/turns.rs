@@ -109,7 +109,7 @@ async fn killed_while_alerts_reopen_it_opens_each_exactly_as_fired() {
     let gateway = place.start().await;
     send(&gateway, &turns).join_all().await;
     gateway
-        .metric("gateway_alerts{state=\"pending\"}", |pending| {
+        .metric("alert_gateway_alerts{state=\"pending\"}", |pending| {
             pending == 0.0
         })
         .await;

@@ -83,7 +83,7 @@ impl Itoc360 {
     }
 
     /// From now on answers as ITOC360 does.
-    pub fn mends(&self) {
+    pub fn recovers(&self) {
         self.answers(|_| Reply::Ok);
     }
 

@@ -108,7 +108,7 @@ impl MailServer {
     }
 
     /// From now on takes every message.
-    pub fn mends(&self) {
+    pub fn recovers(&self) {
         self.shared.script.lock().clear();
     }
 

@@ -35,6 +35,8 @@ pub enum Program {
     Node,
     /// npm, which installs and runs the build of a plugin in AssemblyScript.
     Npm,
+    /// promtool of Prometheus, which judges metrics and rules.
+    Promtool,
     /// `unshare` with the right to mount, which needs root or a user namespace.
     Unshare,
 }
@@ -77,6 +79,7 @@ impl Program {
             Self::Nginx => ("nginx", "nginx-light"),
             Self::Node => ("node", "nodejs"),
             Self::Npm => ("npm", "npm"),
+            Self::Promtool => ("promtool", "prometheus"),
             Self::Unshare => ("unshare", "util-linux"),
         }
     }

@@ -278,7 +278,7 @@ async fn answers_without_a_window_delay_no_other_sender() {
         })
         .collect();
     connection.write_all(&ask).await.unwrap();
-    let answered = "gateway_requests_total{source=\"twilio\",outcome=\"unauthenticated\"}";
+    let answered = "alert_gateway_requests_total{source=\"twilio\",outcome=\"unauthenticated\"}";
     gateway.metric(answered, |count| count == 32.0).await;
     works(&itoc360, &gateway, 1).await;
     connection

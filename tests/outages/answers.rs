@@ -50,13 +50,15 @@ async fn redirect_holds_the_destination_and_leaks_no_token() {
         );
         gateway
             .metric(
-                &format!("gateway_destination_state{{destination=\"{name}\",state=\"held\"}}"),
+                &format!(
+                    "alert_gateway_destination_state{{destination=\"{name}\",state=\"held\"}}"
+                ),
                 |held| held == 1.0,
             )
             .await;
     }
     for (_, itoc360, _) in &held {
-        itoc360.mends();
+        itoc360.recovers();
     }
     for (name, itoc360, _) in &held {
         itoc360.opens_only(1).await;
@@ -85,7 +87,7 @@ async fn answers_of_ten_megabytes_cost_no_memory_and_lose_nothing() {
     )
     .await;
     itoc360.requests(16 + 8).await;
-    itoc360.mends();
+    itoc360.recovers();
     recovers(&gateway, &itoc360, 32).await;
     let after = gateway.memory_kib(true);
     println!("at most {before} KiB before, {after} KiB after");

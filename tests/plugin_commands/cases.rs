@@ -234,7 +234,7 @@ async fn a_broken_file_fails_its_own_case_and_the_others_are_run() {
             "failed   unfit\n    its settings do not fit the plugin's own schema, so `check` would refuse",
             "`/port`: \"eighty\" is not of type \"integer\"",
             "'prot' was unexpected",
-            "Mend cases/unfit.settings.json, or the schema.",
+            "Fix cases/unfit.settings.json, or the schema.",
             "`/token`: the secret is not of type \"string\"",
             "1 passed, 7 failed\n",
         ],

@@ -26,7 +26,7 @@ async fn crash_shows_case_place_message_and_advice() {
         &[
             "the plugin crashed: wasm `unreachable` instruction executed",
             "panicked at src/lib.rs:31:9: no title in the payload",
-            "Mend the line that it names",
+            "Fix the line that it names",
             "`cargo test` runs the same case natively",
         ],
     );

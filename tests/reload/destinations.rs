@@ -70,7 +70,7 @@ async fn changed_url_takes_what_waits_and_ends_attempts_under_way() {
     }
     gateway
         .metric(
-            "gateway_delivery_attempts_total{destination=\"itoc360\",outcome=\"retry\"}",
+            "alert_gateway_delivery_attempts_total{destination=\"itoc360\",outcome=\"retry\"}",
             |count| count >= 1.0,
         )
         .await;
@@ -142,7 +142,7 @@ async fn added_destination_takes_alerts_and_removed_one_is_told() {
     assert_eq!(place.event(&waits).await["alerts"][0]["state"], "pending");
 
     // It is back, and well.
-    second.mends();
+    second.recovers();
     change(&place, |text| text + &table(&second.url()));
     taken_up(&gateway, 3).await;
     place.event_in_state(&waits, "delivered").await;

@@ -14,7 +14,7 @@ impl CallError {
             Self::Trap {
                 message: Some(_), ..
             } => {
-                "Mend the line that it names: whatever comes in, a plugin answers, with `rejected` where it is not its \
+                "Fix the line that it names: whatever comes in, a plugin answers, with `rejected` where it is not its \
                  own. `cargo test` runs the same case natively, and with RUST_BACKTRACE=1 shows how it came there."
             }
             Self::Trap { message: None, .. } => {

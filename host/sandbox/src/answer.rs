@@ -6,7 +6,7 @@
 //! request is kept, for replay with a fixed plugin. The other fields only decide how the page
 //! **reads**: they are corrected, because a page with a shortened title is better than none.
 //!
-//! | part | an error | mended |
+//! | part | an error | repaired |
 //! |---|---|---|
 //! | the whole | no JSON, another shape, more than 1,000 alerts | |
 //! | `event_id` | empty, or more than 256 bytes | |
@@ -161,7 +161,7 @@ fn check_alerts(alerts: &mut [Alert]) -> Result<(), AnswerError> {
     }
     for (number, alert) in alerts.iter_mut().enumerate() {
         check_identity(number, alert)?;
-        mend(alert);
+        repair(alert);
     }
     Ok(())
 }
@@ -187,7 +187,7 @@ fn check_identity(number: usize, alert: &Alert) -> Result<(), AnswerError> {
     }
 }
 
-fn mend(alert: &mut Alert) {
+fn repair(alert: &mut Alert) {
     if alert.title.trim().is_empty() {
         alert.title.clone_from(&alert.event_id);
     }

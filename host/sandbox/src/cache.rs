@@ -183,7 +183,7 @@ impl Cache {
         }
         if found.mode() & OTHERS_WRITE != 0 {
             return Err(io::Error::other(
-                "other users may write to it; `chmod go-w` mends that",
+                "other users may write to it; `chmod go-w` fixes that",
             ));
         }
         Ok(())

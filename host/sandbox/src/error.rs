@@ -186,6 +186,22 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The label values for metrics.
+    pub const KINDS: [&str; 12] = [
+        "trap",
+        "time",
+        "memory",
+        "table",
+        "output",
+        "host_memory",
+        "denied",
+        "exit",
+        "error",
+        "answer",
+        "busy",
+        "host",
+    ];
+
     /// Returns the label value for metrics.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::caller::{Caller, Role};
 use super::problem::Problem;
 use crate::http::{self, BodyError};
+use crate::metrics::Format;
 
 /// The bytes that the body of an action may have.
 const BODY: usize = 64 * 1024;
@@ -55,6 +56,12 @@ impl Asked {
     /// Returns its headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
+    }
+
+    /// Returns the format of metrics that it accepts.
+    pub fn format_of_metrics(&self) -> Format {
+        let values = self.headers().get_all(ACCEPT).iter();
+        Format::accepted(values.filter_map(|value| value.to_str().ok()))
     }
 
     /// Demands that it only reads.

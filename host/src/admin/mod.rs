@@ -149,7 +149,7 @@ impl Inner {
             "/" => http::answer(StatusCode::OK, TEXT, INDEX),
             guard::OPEN => http::answer(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" => self.monitoring.readiness(),
-            "/metrics" => self.monitoring.metrics().await,
+            "/metrics" => self.monitoring.metrics(asked.format_of_metrics()).await,
             "/live" => self.live.stream()?,
             _ => {
                 return Err(Problem::missing(

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::clock::wall_ms;
 use crate::health::Health;
 use crate::http::{self, Answer};
-use crate::metrics::Metrics;
+use crate::metrics::{Format, Metrics};
 use crate::store::DueReader;
 
 /// The time a scrape waits for the disk: less than Prometheus waits for a scrape.
@@ -53,12 +53,11 @@ impl Monitoring {
         http::json(status, &board)
     }
 
-    /// The answer of `/metrics`.
-    pub async fn metrics(&self) -> Answer {
-        const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    /// The answer of `/metrics` in a format.
+    pub async fn metrics(&self, format: Format) -> Answer {
         let this = self.clone();
         // A scrape reads the disk, which is no work for a thread that answers senders. Where the
-        // disk hangs, it shows what is known: that is when somebody needs it.
+        // disk hangs, it shows what is known: that is when it is needed.
         let looked =
             tokio::time::timeout(DISK_TIME, tokio::task::spawn_blocking(move || this.look())).await;
         if looked.is_err() {
@@ -66,7 +65,11 @@ impl Monitoring {
                 "the age of the oldest alert could not be read: the disk does not answer"
             );
         }
-        http::answer(StatusCode::OK, TYPE, self.metrics.encode())
+        http::answer(
+            StatusCode::OK,
+            format.content_type(),
+            self.metrics.encode(format),
+        )
     }
 
     /// Looks for the oldest alert that waits, unless another is looking.
@@ -118,7 +121,12 @@ mod tests {
         let monitoring = Monitoring::new(Health::default(), metrics, store.due_reader().unwrap());
         let other = Arc::clone(&monitoring.reader);
         let waits = other.lock();
-        let scrape = async { assert_eq!(monitoring.metrics().await.status(), StatusCode::OK) };
+        let scrape = async {
+            assert_eq!(
+                monitoring.metrics(Format::Text).await.status(),
+                StatusCode::OK
+            )
+        };
         tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()

@@ -196,7 +196,7 @@ pub fn missed_heartbeat(source: &str, expect_every: &str, last_seen: Option<&str
         format!(
             "{last_seen} Time during which the gateway did not run is not counted.\n\
              Look whether the sender still has this source's URL, and whether its requests are rejected, or its plugin fails \
-             on them: the gateway's log and gateway_requests_total{{source=\"{source}\"}} tell."
+             on them: the gateway's log and alert_gateway_requests_total{{source=\"{source}\"}} tell."
         ),
     )
 }
@@ -252,7 +252,7 @@ pub fn rejected(source: &str, outcome: &str, request: &str) -> Alert {
             "The sender proved itself, and what it sends is not what the source is set up for, so events are lost.\n\
              The log has the reason under request {request}. too_large: raise `body` in [sources.{source}.limits]; method: \
              have it send POST; malformed: look whether the source has the right plugin.\n\
-             How many: gateway_requests_total{{source=\"{source}\",outcome=\"{outcome}\"}}"
+             How many: alert_gateway_requests_total{{source=\"{source}\",outcome=\"{outcome}\"}}"
         ),
     );
     for (name, value) in [("outcome", outcome), ("request", request)] {

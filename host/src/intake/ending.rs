@@ -99,6 +99,29 @@ pub fn alerts_of(answer: contract::Answer) -> Result<Vec<Alert>, Ending> {
 }
 
 impl Ending {
+    /// The words for metrics of the requests to one source.
+    pub const OUTCOMES: [&str; 19] = [
+        "accepted",
+        "ignored",
+        "kept",
+        "replied",
+        "malformed",
+        "unauthenticated",
+        "forbidden",
+        "foreign_client",
+        "method",
+        "uri_too_long",
+        "quota_used_up",
+        "rate_limited",
+        "over_share",
+        "overloaded",
+        "too_large",
+        "too_slow",
+        "broken",
+        "busy",
+        "unavailable",
+    ];
+
     /// The word for metrics.
     pub fn outcome(&self) -> &'static str {
         match self {

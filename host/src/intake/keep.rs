@@ -103,7 +103,7 @@ impl Intake {
         kept.unwrap_or_else(|_| Err(self.store.hangs()))
     }
 
-    /// Keeps a request that could not be read, so that it can be when the plugin is mended.
+    /// Stores a request that could not be read, so that it can be once the plugin is fixed.
     pub(super) async fn keep_raw(
         &self,
         entrance: &Entrance,
@@ -130,12 +130,12 @@ impl Intake {
                 // `events list` shows it.
                 if let Some(left_out) = self.throttle.due(source, kind) {
                     let help = format!(
-                        "mend the plugin, reload (SIGHUP) or restart, then: alert-gateway events replay {id}"
+                        "fix the plugin, reload (SIGHUP) or restart, then: alert-gateway events replay {id}"
                     );
                     tracing::error!(source, request = id, kind, %error, help, left_out,
-                        "the plugin failed; the request is kept raw");
+                        "the plugin failed; the request is stored as failed");
                 } else {
-                    tracing::debug!(source, request = id, kind, %error, "the plugin failed again; the request is kept raw");
+                    tracing::debug!(source, request = id, kind, %error, "the plugin failed again; the request is stored as failed");
                 }
                 Ending::Kept
             }
@@ -158,7 +158,7 @@ pub(super) fn proofs(source: &str, proof: Option<ProofIdentity>) -> Proofs {
 /// Alerts as the store takes them.
 ///
 /// # Errors
-/// Why one cannot be written down. That is a failure to read the request: it is kept raw.
+/// Why one cannot be written down. That is a failure to read the request: it is stored as failed.
 pub(super) fn prepare(
     entrance: &Entrance,
     request: &str,

@@ -41,6 +41,7 @@ use crate::policy::Policy;
 use crate::recent::Recent;
 use crate::sources::{ReadError, Source};
 use crate::store::{Notice, PluginId, Store};
+use alert_gateway_sandbox::CallError;
 use conditions::Condition;
 use notes::Reasons;
 
@@ -159,6 +160,14 @@ impl Intake {
         };
         let entrances: Arc<Entrances> = Arc::new(sources.into_iter().map(enter).collect());
         *self.sources.write() = Arc::clone(&entrances);
+        for source in entrances.keys() {
+            self.metrics
+                .add_source(source, &Ending::OUTCOMES, &CallError::KINDS);
+        }
+        for source in before.keys().filter(|name| !entrances.contains_key(*name)) {
+            self.metrics
+                .remove_source(source, &Ending::OUTCOMES, &CallError::KINDS);
+        }
         self.recent.keep(|source| entrances.contains_key(source));
     }
 

@@ -31,7 +31,8 @@ pub fn inherit(
     heartbeats: &mut Heartbeats,
     mut watched: Option<&mut Destinations>,
 ) -> (VecDeque<Work>, BTreeMap<String, i64>) {
-    let (mut first, mut set_aside) = (VecDeque::new(), BTreeMap::new());
+    let mut first = VecDeque::new();
+    let mut dead_letters = BTreeMap::new();
     for told in told {
         let is_gone = |name: &str| plan.gone.iter().any(|(gone, _)| gone == name);
         let is_there = plan.destinations.contains(&told.destination);
@@ -68,7 +69,7 @@ pub fn inherit(
             (_, Some(watched)) => plan.waits_for(name) && watched.was_told(topic, name),
         };
         if goes_on && topic == Topic::DeadLetters {
-            set_aside.insert(name.to_owned(), 0);
+            dead_letters.insert(name.to_owned(), 0);
         }
         if !goes_on {
             // It is not watched any more, so it resolves where it fired, if that destination still
@@ -99,7 +100,7 @@ pub fn inherit(
             }))
         }));
     }
-    (first, set_aside)
+    (first, dead_letters)
 }
 
 impl Plan {
@@ -255,13 +256,13 @@ mod tests {
                 told("missed-heartbeat/s", place),
                 told("dead-letters/d", if tells { place } else { "ops" }),
             ];
-            let (_, set_aside) = inherit(known, &plan, &mut heartbeats, Some(&mut watched));
+            let (_, dead_letters) = inherit(known, &plan, &mut heartbeats, Some(&mut watched));
             assert_eq!(
                 heartbeats.due(now + Duration::from_secs(60)).is_some(),
                 tells,
                 "{place}"
             );
-            assert_eq!(set_aside.is_empty(), tells, "{place}");
+            assert_eq!(dead_letters.is_empty(), tells, "{place}");
         }
     }
 

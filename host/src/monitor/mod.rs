@@ -156,7 +156,7 @@ impl Monitor {
     /// of `taken`, which may change.
     pub async fn run(mut self, mut taken: watch::Receiver<Reloaded>, stop: CancellationToken) {
         let (mut board, mut trouble) = (self.health.watch(), self.store.trouble());
-        let mut set_aside = self.store.dead();
+        let mut dead = self.store.dead();
         let start = Instant::now();
         let (mut write_at, mut count_at, mut counted_at, mut not_before) =
             (start + WRITE, Some(start), start, start);
@@ -224,7 +224,7 @@ impl Monitor {
                 changed = board.changed() => if changed.is_err() { return },
                 // Not with every commit that fails, because internal alerts fail with them.
                 changed = trouble.wait_for(|trouble| trouble.lasts != in_trouble) => if changed.is_err() { return },
-                changed = set_aside.changed(), if count_at.is_none() => match changed {
+                changed = dead.changed(), if count_at.is_none() => match changed {
                     Ok(()) => count_at = Some(Instant::now().max(counted_at + GATHER)),
                     Err(_) => return,
                 },

@@ -70,6 +70,7 @@ impl Tls {
         };
         let in_use = files.read()?;
         let (acceptor, validity) = acceptor(files, &in_use)?;
+        metrics.add_tls_listener(listener);
         counted.valid(validity);
         let tls = Self {
             acceptor: watch::Sender::new(acceptor),

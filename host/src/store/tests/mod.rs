@@ -367,7 +367,7 @@ async fn alerts_with_one_key_are_due_one_at_a_time_and_in_order() {
     assert_eq!(
         bench.due_events(LATE),
         ["x", "3"],
-        "one that is set aside holds nothing up"
+        "a dead letter holds nothing up"
     );
 }
 

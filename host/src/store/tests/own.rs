@@ -28,7 +28,7 @@ impl Bench {
         let request = self.request("a", at);
         let id = request.id.clone();
         let notice = notice(
-            internal::plugin_failed("a", "p", "trap", "Mend it.", &id),
+            internal::plugin_failed("a", "p", "trap", "Fix it.", &id),
             at,
         );
         let reading = Reading::Failed(Failure {
@@ -211,7 +211,7 @@ async fn what_is_told_elsewhere_is_ended_where_it_was_told_before() {
     let mut failed = bench.request("a", HOUR);
     failed.id = "late".into();
     let notice = elsewhere(notice(
-        internal::plugin_failed("a", "p", "trap", "Mend it.", "late"),
+        internal::plugin_failed("a", "p", "trap", "Fix it.", "late"),
         HOUR,
     ));
     let reading = Reading::Failed(Failure {

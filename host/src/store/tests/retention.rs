@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::metrics::CauseLabel;
+use crate::metrics::{CauseLabel, Format};
 
 use super::super::retention::keep_once;
 use super::*;
@@ -79,13 +79,13 @@ async fn a_sweep_counts_what_it_removes_by_age_and_by_size() {
         ),
         (0, 2, 2)
     );
-    let text = bench.metrics.encode();
+    let text = bench.metrics.encode(Format::OpenMetrics);
     for name in [
-        "gateway_retention_removed_requests_total{cause=\"size\"} 2",
-        "gateway_retention_last_sweep_timestamp_seconds ",
-        "gateway_store_identities 2",
-        "gateway_store_size_bytes ",
-        "gateway_store_log_size_bytes ",
+        "alert_gateway_retention_removed_requests_total{cause=\"size\"} 2",
+        "alert_gateway_retention_last_sweep_timestamp_seconds ",
+        "alert_gateway_store_identities 2",
+        "alert_gateway_store_size_bytes ",
+        "alert_gateway_store_log_size_bytes ",
     ] {
         assert!(text.contains(name), "{name} is not in\n{text}");
     }

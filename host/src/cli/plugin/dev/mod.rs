@@ -56,7 +56,7 @@ pub fn dev(what: &Dev) -> Outcome {
         // Before anything is said, so that who reads it can rely on it.
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        // What no build would mend, before the first one.
+        // What no build would fix, before the first one.
         let config = what.file.path()?;
         for file in [&config, &what.dir.join("Cargo.toml")] {
             if !file.is_file() {
@@ -264,7 +264,7 @@ fn broken(number: u32, failure: &Failure, stage: Option<&Stage>) -> Outcome {
             ))
         }
         None => say(&format!(
-            "build {number} is broken; nothing is served until a change mends it"
+            "build {number} is broken; nothing is served until a change fixes it"
         )),
     }
 }
