@@ -51,6 +51,7 @@ mod proxies;
 mod reload;
 mod repeats;
 mod replayed;
+mod replaying;
 mod requests;
 mod rules;
 mod secrecy;

@@ -11,6 +11,7 @@ mod parts;
 mod reload;
 mod secrets;
 mod setup;
+pub mod shadow;
 mod systemd;
 mod tasks;
 

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use crate::body::decode;
 use crate::contract::{Body, Request};
 
-pub use difference::{Difference, pretty};
+pub use difference::{Difference, pretty, unified};
 
 /// The time of receipt of every case; it is fixed, so that answers are equal from run to run.
 pub const RECEIVED_AT: &str = "2026-01-01T00:00:00.000Z";

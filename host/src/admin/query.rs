@@ -100,21 +100,7 @@ impl<'q> Query<'q> {
     /// # Errors
     /// Where it is neither.
     pub fn time(&self, name: &str) -> Result<Option<i64>, Problem> {
-        let Some(text) = self.get(name) else {
-            return Ok(None);
-        };
-        if let Ok(time) = text.parse::<jiff::Timestamp>() {
-            return Ok(Some(time.as_millisecond()));
-        }
-        match parse_duration(text) {
-            Some(duration) => {
-                let ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-                Ok(Some(wall_ms().saturating_sub(ms)))
-            }
-            None => Err(Problem::wrong(format!(
-                "{name}: write a duration, as in 24h, or a time, as in 2026-01-31T08:00:00Z"
-            ))),
-        }
+        time(name, self.get(name))
     }
 
     /// Returns the labels that a list is narrowed by, each as `name=value`.
@@ -134,6 +120,29 @@ impl<'q> Query<'q> {
             return Err(Problem::wrong(format!("label: at most {LABELS}")));
         }
         Ok(labels)
+    }
+}
+
+/// Returns the point in time of a parameter, in Unix milliseconds: RFC 3339, or a duration before
+/// now.
+///
+/// # Errors
+/// Where it is neither.
+pub fn time(name: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(Some(time.as_millisecond()));
+    }
+    match parse_duration(text) {
+        Some(duration) => {
+            let ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+            Ok(Some(wall_ms().saturating_sub(ms)))
+        }
+        None => Err(Problem::wrong(format!(
+            "{name}: write a duration, as in 24h, or a time, as in 2026-01-31T08:00:00Z"
+        ))),
     }
 }
 

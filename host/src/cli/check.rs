@@ -12,11 +12,13 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::env_file::{EnvFile, Variables};
-use super::{ConfigFile, Failure, Outcome, block_on};
+use super::{ConfigFile, Failure, Outcome, block_on, owner, plain};
 use crate::config::{Config, Problem, Problems, causes};
 use crate::destinations::Destination;
 use crate::gateway;
+use crate::gateway::shadow::{self, Summary};
 use crate::sources::{self, Loaded};
+use crate::store::{History, StoreError};
 
 /// Explains a configuration, or lists everything that is wrong with it. Nothing is started, and
 /// nothing is left behind.
@@ -26,12 +28,17 @@ use crate::sources::{self, Loaded};
 #[command(after_help = "Examples:
   alert-gateway check
   sudo alert-gateway check --env-file /etc/alert-gateway/env
+  alert-gateway check --config new.toml --against-store
   alert-gateway check --config new.toml --strict --json")]
 pub struct Check {
     #[command(flatten)]
     file: ConfigFile,
     #[command(flatten)]
     env_file: EnvFile,
+    /// Read the newest stored requests of each source once more, and compare the alerts with those
+    /// that are stored; nothing is sent
+    #[arg(long)]
+    against_store: bool,
     /// Fail where there are warnings, too
     #[arg(long)]
     strict: bool,
@@ -46,11 +53,16 @@ pub struct Examination {
     known: Option<(Config, Loaded)>,
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
+    /// The comparison with the store, where it was asked for.
+    against_store: Vec<Summary>,
 }
 
 pub fn check(what: &Check) -> Outcome {
     let path = what.file.path()?;
-    let examination = examine(&path, &what.env_file.read()?)?;
+    let mut examination = examine(&path, &what.env_file.read()?)?;
+    if what.against_store {
+        examination.compare()?;
+    }
     if what.json {
         shown::json(&path, &examination)?;
     } else {
@@ -90,6 +102,7 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
                 known: None,
                 errors,
                 warnings: Vec::new(),
+                against_store: Vec::new(),
             });
         }
     };
@@ -118,10 +131,38 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
         known: Some((config, loaded)),
         errors,
         warnings,
+        against_store: Vec::new(),
     })
 }
 
 impl Examination {
+    /// Compares the sources with the store. Plugins that fail, and senders that are not believed,
+    /// are warnings.
+    fn compare(&mut self) -> Outcome {
+        let Some((config, loaded)) = self.known.as_ref().filter(|_| self.errors.is_empty()) else {
+            return Ok(());
+        };
+        let data_dir = &config.gateway.data_dir;
+        owner::become_owner(data_dir)?;
+        let history = match History::open(data_dir) {
+            // A gateway that has never run has stored nothing.
+            Err(StoreError::Missing(_)) => return Ok(()),
+            opened => opened?,
+        };
+        let sources = &loaded.sources;
+        self.against_store =
+            block_on(async { Ok(shadow::against_store(&history, sources).await?) })?;
+        for (source, summary) in sources.iter().zip(&self.against_store) {
+            if summary.fails + summary.rejected > 0 {
+                let help = "look at them with `alert-gateway events replay --diff`";
+                let position = source.configured.position;
+                let found = plain::line(&summary.to_string());
+                self.warnings.push(config.problem(position, found, help));
+            }
+        }
+        Ok(())
+    }
+
     fn failure(self) -> Failure {
         Failure::Configuration {
             errors: self.errors,

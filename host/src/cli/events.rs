@@ -1,6 +1,8 @@
 //! `events`: shows requests and the outcome of their alerts. It reads the store, whether the
 //! gateway runs or not.
 
+mod act;
+mod difference;
 mod export;
 mod list;
 
@@ -10,10 +12,8 @@ use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
 use super::{ConfigFile, Failure, Outcome, owner, plain};
-use crate::clock;
 use crate::config::OWN_SOURCE;
-use crate::store::{self, Entry, Filter, History, JobKind, JobTarget, ListedState, RequestRecord};
-use list::since;
+use crate::store::{History, RequestRecord};
 
 /// The commands for events.
 #[derive(Debug, Subcommand)]
@@ -30,13 +30,16 @@ pub enum Events {
     /// A replayed alert comes after those delivered meanwhile. So an old resolve ends the incident
     /// of a younger alert with the same key, and an old alert reopens one that is over: look first
     /// whether it is still true.
-    Replay(Replay),
+    ///
+    /// With --diff nothing is sent: stored requests are read once more, by the plugin and the rules
+    /// of the configuration or by another plugin, and the alerts before and after are compared.
+    Replay(act::Replay),
     /// Give up failed requests and dead letters on purpose, with a reason
     ///
     /// They are kept and shown as dismissed, with the reason, and retention removes them like what
     /// was delivered. The reason and the user stand in the store's audit. The gateway does it
     /// within a second, or as soon as it starts.
-    Dismiss(Dismiss),
+    Dismiss(act::Dismiss),
     /// Make a test case of a stored request, for the author of its plugin
     ///
     /// Writes the request and the plugin's answer as `cases/<NAME>.http` and `cases/<NAME>.json`.
@@ -61,54 +64,12 @@ pub struct Show {
     json: bool,
 }
 
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  alert-gateway events replay 01890a5d-ac96-774b-bcce-b302099a8057
-  alert-gateway events replay --dead")]
-pub struct Replay {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Requests' ids, or events' ids
-    #[arg(value_name = "ID", required_unless_present = "dead")]
-    ids: Vec<String>,
-    /// Every dead letter
-    #[arg(long, conflicts_with = "ids")]
-    dead: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  alert-gateway events dismiss NO0123456789abcdef0123456789abcdef --why \"known, see ticket 4711\"
-  alert-gateway events dismiss --dead --older-than 7d --why \"too old to page anybody\"")]
-pub struct Dismiss {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Requests' ids, or events' ids
-    #[arg(value_name = "ID", required_unless_present_any = ["failed", "dead"])]
-    ids: Vec<String>,
-    /// Every failed request
-    #[arg(long, conflicts_with = "ids")]
-    failed: bool,
-    /// Every dead letter
-    #[arg(long, conflicts_with = "ids")]
-    dead: bool,
-    /// With --failed or --dead, only what came in at this source
-    #[arg(long, value_name = "NAME", conflicts_with = "ids")]
-    source: Option<String>,
-    /// With --failed or --dead, only what came in before: a duration, as in 24h or 7d, or a time
-    #[arg(long, value_name = "WHEN", value_parser = since, conflicts_with = "ids")]
-    older_than: Option<jiff::Timestamp>,
-    /// The reason, for whoever looks at it later
-    #[arg(long, value_name = "TEXT")]
-    why: String,
-}
-
 pub fn events(what: &Events) -> Outcome {
     match what {
         Events::List(what) => list::list(what),
         Events::Show(show) => self::show(show),
-        Events::Replay(replay) => self::replay(replay),
-        Events::Dismiss(dismiss) => self::dismiss(dismiss),
+        Events::Replay(replay) => act::replay(replay),
+        Events::Dismiss(dismiss) => act::dismiss(dismiss),
         Events::Export(export) => export::export(export),
     }
 }
@@ -275,130 +236,6 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
     Ok(())
 }
 
-fn replay(what: &Replay) -> Outcome {
-    let data_dir = what.file.data_dir()?;
-    owner::become_owner(&data_dir)?;
-    let targets = if what.dead {
-        vec![JobTarget::AllDead]
-    } else {
-        let history = History::open(&data_dir)?;
-        let mut targets = Vec::new();
-        for id in &what.ids {
-            let requests = find(&history, id)?;
-            targets.extend(
-                requests
-                    .iter()
-                    .filter(|request| is_open(request))
-                    .map(|request| JobTarget::Request(request.seq)),
-            );
-        }
-        targets
-    };
-    if targets.is_empty() {
-        let nothing =
-            "nothing to do: none of these failed, and none of their alerts is a dead letter";
-        return Ok(writeln!(std::io::stdout(), "{nothing}")?);
-    }
-    store::ask_for(
-        &store::file(&data_dir),
-        &JobKind::Replay,
-        &targets,
-        clock::wall_ms(),
-        None,
-    )?;
-    let asked = "asked for; the gateway does it within a second, or when it starts. See: alert-gateway events list";
-    Ok(writeln!(std::io::stdout(), "{asked}")?)
-}
-
-fn dismiss(what: &Dismiss) -> Outcome {
-    let data_dir = what.file.data_dir()?;
-    owner::become_owner(&data_dir)?;
-    let history = History::open(&data_dir)?;
-    let mut requests = Vec::new();
-    for id in &what.ids {
-        requests.extend(find(&history, id)?);
-    }
-    for (wanted, state) in [
-        (what.failed, ListedState::Failed),
-        (what.dead, ListedState::Dead),
-    ] {
-        if wanted {
-            let (source, state) = (what.source.clone(), Some(state));
-            let lines = history.list(&Filter {
-                source,
-                state,
-                since_ms: i64::MIN,
-                limit: usize::MAX >> 1,
-                ..Filter::default()
-            })?;
-            let before = what.older_than.map(|time| format!("{time:.3}"));
-            for line in lines.iter().filter(|line| {
-                before
-                    .as_ref()
-                    .is_none_or(|before| line.received_at < *before)
-            }) {
-                requests.extend(history.find(&line.request)?);
-            }
-        }
-    }
-    let mut targets: Vec<_> = requests
-        .iter()
-        .filter(|request| is_open(request))
-        .map(|request| JobTarget::Request(request.seq))
-        .collect();
-    targets.dedup();
-    if targets.is_empty() {
-        let nothing =
-            "nothing to do: none of these failed, and none of their alerts is a dead letter";
-        return Ok(writeln!(std::io::stdout(), "{nothing}")?);
-    }
-    let about = match (what.failed, what.dead) {
-        (false, false) => what.ids.join(" "),
-        (failed, dead) => {
-            let which = if failed && dead {
-                "failed, dead"
-            } else if failed {
-                "failed"
-            } else {
-                "dead"
-            };
-            format!(
-                "{} of state {which}, source {}",
-                targets.len(),
-                what.source.as_deref().unwrap_or("any")
-            )
-        }
-    };
-    let at_ms = clock::wall_ms();
-    let entry = Entry {
-        at_ms,
-        who: std::env::var("SUDO_USER")
-            .or_else(|_| std::env::var("USER"))
-            .unwrap_or_else(|_| "unknown".to_owned()),
-        origin: "command line".to_owned(),
-        action: "dismiss".to_owned(),
-        about,
-        why: Some(what.why.clone()),
-    };
-    let kind = JobKind::Dismiss {
-        why: what.why.clone(),
-    };
-    store::ask_for(
-        &store::file(&data_dir),
-        &kind,
-        &targets,
-        at_ms,
-        Some(&entry),
-    )?;
-    let asked = "asked for; the gateway does it within a second, or when it starts. See: alert-gateway events list";
-    Ok(writeln!(std::io::stdout(), "{} {asked}", targets.len())?)
-}
-
-/// Returns whether a replay would change anything.
-fn is_open(request: &RequestRecord) -> bool {
-    request.state == "failed" || request.alerts.iter().any(|alert| alert.state == "dead")
-}
-
 /// Opens the store of the configuration, as its owner.
 fn open(file: &ConfigFile) -> Result<History, Failure> {
     let data_dir = file.data_dir()?;
@@ -409,9 +246,12 @@ fn open(file: &ConfigFile) -> Result<History, Failure> {
 fn find(history: &History, id: &str) -> anyhow::Result<Vec<RequestRecord>> {
     let found = history.find(id)?;
     if found.is_empty() {
-        return Err(anyhow!(
-            "no request and no event has the id {id}; see: alert-gateway events list"
-        ));
+        return Err(unknown(id));
     }
     Ok(found)
+}
+
+fn unknown(id: &str) -> anyhow::Error {
+    let id = plain::line(id);
+    anyhow!("no request and no event has the id {id}; see: alert-gateway events list")
 }

@@ -3,6 +3,7 @@
 //! Exit codes: 0, it worked; 1, it failed while it ran; 2, the arguments or the configuration are
 //! wrong.
 
+mod audit;
 mod check;
 mod demo;
 mod env_file;

@@ -7,10 +7,11 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
+use super::audit::{entry, user};
 use super::{ConfigFile, Failure, Outcome, owner, plain};
 use crate::clock::{rfc3339, wall_ms};
 use crate::config::{Condition, parse_duration};
-use crate::store::{self, Entry, History, MuteRecord, NewMute};
+use crate::store::{self, History, MuteRecord, NewMute};
 
 /// The commands for mutes.
 #[derive(Debug, Subcommand)]
@@ -177,24 +178,6 @@ fn end(what: &End) -> Outcome {
     let said =
         "ended; what it holds is summed up and opened within a second, or when the gateway starts";
     Ok(writeln!(std::io::stdout(), "{said}")?)
-}
-
-fn entry(action: &str, about: String, why: Option<String>, at_ms: i64) -> Entry {
-    Entry {
-        at_ms,
-        who: user(),
-        origin: "command line".to_owned(),
-        action: action.to_owned(),
-        about,
-        why,
-    }
-}
-
-/// The user of this machine, behind sudo as well.
-fn user() -> String {
-    std::env::var("SUDO_USER")
-        .or_else(|_| std::env::var("USER"))
-        .unwrap_or_else(|_| "unknown".to_owned())
 }
 
 fn shown(conditions: &[(String, String)]) -> String {

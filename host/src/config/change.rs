@@ -33,6 +33,8 @@ impl Gateway {
     fn differs_from(&self, new: &Self) -> Option<&'static str> {
         let mut rest = Self {
             memory: self.memory,
+            // Read by each reload anew.
+            reload: self.reload,
             ..new.clone()
         };
         // They stand in a table of their own.

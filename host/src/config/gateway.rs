@@ -14,6 +14,7 @@ use super::raw::{Table, Value};
 use super::tls::{self, TlsFiles};
 use super::url::PublicUrl;
 use super::users::Users;
+use super::word::word;
 
 /// A reverse proxy with TLS stands in front, so by default nothing outside the machine reaches the
 /// gateway itself.
@@ -54,6 +55,8 @@ pub struct Gateway {
     pub operator_destination: Option<String>,
     /// The heartbeat that the gateway sends. Default none.
     pub heartbeat: Option<Heartbeat>,
+    /// The way in which a reload judges a changed plugin. Default [`ReloadMode::Lenient`].
+    pub reload: ReloadMode,
     /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for
     /// connections. Alerts that wait on disk are not counted: of these a destination has a bounded
     /// window in memory. Default [`MEMORY`], or more where the largest body and output of a source
@@ -61,6 +64,16 @@ pub struct Gateway {
     pub memory: usize,
     /// True if the value was written, and so does not follow the sources.
     pub memory_is_written: bool,
+}
+
+/// The way in which a reload judges a plugin that fails on stored requests, unlike the one in use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReloadMode {
+    /// The plugin is used, with a warning.
+    #[default]
+    Lenient,
+    /// The reload is refused.
+    Strict,
 }
 
 /// A place to listen at.
@@ -162,6 +175,13 @@ pub(super) fn read(
     let heartbeat = table.optional("heartbeat", None, |value| heartbeat::read(&value).map(Some));
     let memory_is_written = table.entries().any(|(key, _)| key.get_ref() == "memory");
     let memory = table.optional("memory", MEMORY, |value| value.size(&(16 * MIB..=64 * GIB)));
+    let modes = [
+        ("strict", ReloadMode::Strict),
+        ("lenient", ReloadMode::Lenient),
+    ];
+    let reload = table.optional("reload", ReloadMode::default(), |value| {
+        word(&value, &modes)
+    });
     table.finish();
     let whole = listen.is_some()
         && tls.is_some()
@@ -172,6 +192,7 @@ pub(super) fn read(
         && shutdown_grace.is_some()
         && operator_destination.is_some()
         && heartbeat.is_some()
+        && reload.is_some()
         && memory.is_some();
     let gateway = Gateway {
         listen: listen.unwrap_or(Listen::Tcp(LISTEN)),
@@ -183,6 +204,7 @@ pub(super) fn read(
         shutdown_grace: shutdown_grace.unwrap_or(SHUTDOWN_GRACE),
         operator_destination: operator_destination.unwrap_or_default(),
         heartbeat: heartbeat.unwrap_or_default(),
+        reload: reload.unwrap_or_default(),
         memory: memory.unwrap_or(MEMORY),
         memory_is_written: memory_is_written && memory.is_some(),
     };

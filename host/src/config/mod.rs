@@ -39,6 +39,7 @@ mod source;
 mod tls;
 mod url;
 mod users;
+mod word;
 
 #[cfg(test)]
 mod tests;
@@ -56,7 +57,7 @@ pub use destination::{
 };
 pub use files::{Digest, Look, look};
 pub use flaw::{Flaw, secret_flaw};
-pub use gateway::{Gateway, LISTEN, Listen, MEMORY, SHUTDOWN_GRACE};
+pub use gateway::{Gateway, LISTEN, Listen, MEMORY, ReloadMode, SHUTDOWN_GRACE};
 pub use heartbeat::{EVERY, Heartbeat, OLDEST};
 pub use limits::{Limits, Written};
 pub use name::OWN_SOURCE;

@@ -25,14 +25,14 @@ use super::control::{Answer, Asked, Question};
 use super::deliveries::Deliveries;
 use super::secrets::Secrets;
 use super::tasks::Tasks;
-use super::{Gateway, setup, systemd};
+use super::{Gateway, setup, shadow, systemd};
 use crate::admin::Catalogue;
 use crate::clock::wall_ms;
-use crate::config::{Config, Problems, causes, listed};
+use crate::config::{Config, Problems, ReloadMode, causes, listed};
 use crate::intake::Intake;
 use crate::metrics::{Metrics, OutcomeLabel};
 use crate::monitor::Reloaded;
-use crate::sources;
+use crate::sources::{self, Source};
 use crate::store::Store;
 
 /// The parts of a running gateway that a reload changes or asks.
@@ -228,6 +228,9 @@ impl Reloading {
         let loaded = sources::load(&config, &setup::sandbox(&config, true)?).await?;
         let warnings = setup::warnings(&config, &loaded);
         let sources = loaded.sources;
+        let strict = config.gateway.reload == ReloadMode::Strict;
+        let changes = self.changes(&sources, strict).await?;
+        let differences = shadow::judge(&changes, strict)?;
         let expected = sources.iter().map(setup::expected).collect();
         let catalogue = Catalogue::of(&config, &sources);
         let sources = setup::known(sources, &self.store)
@@ -238,7 +241,8 @@ impl Reloading {
         warnings
             .iter()
             .for_each(|warning| tracing::warn!("{warning}"));
-        // The log has these as errors.
+        // The log has these already.
+        warnings.extend(differences);
         let left = change.removed.iter().filter(|(_, alerts)| *alerts > 0);
         warnings.extend(left.map(|(name, alerts)| {
             format!(
@@ -268,6 +272,30 @@ impl Reloading {
             destinations,
             warnings,
         })
+    }
+}
+
+impl Reloading {
+    /// Tries changed plugins and rules on stored requests. A store that cannot be read keeps back
+    /// only a reload that must not go wrong.
+    async fn changes(
+        &self,
+        sources: &[Source],
+        strict: bool,
+    ) -> anyhow::Result<Vec<shadow::Summary>> {
+        let changes = match self.store.history() {
+            Ok(history) => shadow::changes(&self.intake, history, sources).await,
+            Err(error) => Err(error),
+        };
+        match changes {
+            Err(error) if !strict => {
+                tracing::warn!(%error, "changed plugins and rules could not be tried on stored requests");
+                Ok(Vec::new())
+            }
+            changes => {
+                changes.context("changed plugins and rules cannot be tried on stored requests")
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use plugin_sdk::contract::{self, ProofIdentity};
 
 use super::admission::REQUEST;
+use super::shadow::DROPPED;
 use super::{Ending, Entrance, Intake, Received};
 use crate::alert::{Alert, internal};
 use crate::clock::wall_ms;
@@ -191,7 +192,7 @@ pub(super) fn prepare(
             .unwrap_or_else(|| source.configured.destinations.clone());
         let mut new = NewAlert::new(&alert, destinations).map_err(|error| error.to_string())?;
         if let Some(rule) = decision.dropped_by {
-            return Ok(new.ignored(format!("dropped by rule {rule} of its source")));
+            return Ok(new.ignored(format!("{DROPPED}{rule} of its source")));
         }
         if let Some(group) = decision.group {
             new = new.grouped(&alert, group, operator_destination.as_deref());

@@ -16,6 +16,7 @@ mod received;
 mod replay;
 mod report;
 pub mod route;
+pub mod shadow;
 mod trace;
 
 use std::collections::HashMap;

@@ -1,21 +1,17 @@
 //! Doing what an operator asked for: reading a failed request with the plugin as it is now, sending
 //! dead letters again, and dismissing both.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_sdk::contract::{Answer, Proved, Rejection};
-use plugin_sdk::signature::View;
-use serde_json::value::RawValue;
+use plugin_sdk::contract::Answer;
 use tokio_util::sync::CancellationToken;
 
 use super::{Entrance, Intake, keep};
 use crate::clock::wall_ms;
 use crate::policy::Mutes;
-use crate::sources::Source;
 use crate::store::{
-    DueReader, History, Job, JobKind, JobTarget, Reading, RequestRecord, Reread, StoreError,
+    DueReader, History, Job, JobKind, JobTarget, Part, Reading, RequestRecord, Reread, StoreError,
 };
 
 /// The pause between two looks at the list. `events replay` and `events dismiss` run in another
@@ -71,8 +67,10 @@ impl Replayer {
             return self.intake.dismiss(job).await;
         }
         let request = match job.target {
-            JobTarget::Request(seq) => self.look(move |_, history| request(history, seq)).await?,
-            JobTarget::AllDead => None,
+            JobTarget::Request { seq, part } if part != Part::Dead => {
+                self.look(move |_, history| request(history, seq)).await?
+            }
+            _ => None,
         };
         self.intake.replay(job, request).await
     }
@@ -164,51 +162,10 @@ fn request(history: &History, seq: i64) -> Result<Option<RequestRecord>, StoreEr
     }
 }
 
-/// Checks the proof of the sender once more, at the time of receipt and over the request as it
-/// came: with the source's token in it, of which the store has the hash.
-fn verify(source: &Source, request: &RequestRecord) -> Result<Option<Proved>, Rejection> {
-    if !source.demands_proof() {
-        return Ok(None);
-    }
-    let headers: Vec<(String, String)> =
-        serde_json::from_str(&source.mask.restore(&request.headers)).unwrap_or_default();
-    let body = match std::str::from_utf8(&request.body) {
-        Ok(text) => Cow::Owned(source.mask.restore(text).into_bytes()),
-        Err(_) => Cow::Borrowed(&request.body[..]),
-    };
-    source.verify(&View {
-        received_at: &request.received_at,
-        method: &request.method,
-        url: &source.mask.restore(&request.url),
-        headers: headers
-            .iter()
-            .map(|(name, value)| (&**name, Cow::Borrowed(&**value)))
-            .collect(),
-        body,
-    })
-}
-
 /// What the plugin makes of it now; nothing where too much else waits for it. That it fails again
 /// is told by the log alone: the alert that told it first is open still.
 async fn read(entrance: &Entrance, request: &RequestRecord, mutes: &Mutes) -> Option<Reading> {
-    let source = &entrance.source;
-    let Ok(headers) = serde_json::from_str::<Box<RawValue>>(&request.headers) else {
-        return Some(Reading::Failed("the kept headers are not JSON".into()));
-    };
-    let proof = match verify(source, request) {
-        Ok(proof) => proof,
-        Err(rejection) => return Some(Reading::Rejected(rejection.reason)),
-    };
-    let RequestRecord {
-        received_at,
-        method,
-        url,
-        body,
-        ..
-    } = request;
-    let answer = source
-        .read(received_at, method, url, &headers, body, proof.as_ref())
-        .await;
+    let answer = entrance.source.read_stored(request).await;
     Some(match answer {
         Ok(Answer::Alerts(alerts)) => keep::prepare(
             entrance,

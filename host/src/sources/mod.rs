@@ -5,6 +5,7 @@ mod load;
 mod request;
 mod request_mask;
 pub mod schema;
+mod stored;
 mod summary;
 pub mod token;
 
@@ -64,6 +65,9 @@ pub enum ReadError {
     /// Too many requests of this source wait for the plugin.
     #[error("the plugin was busy with other requests of this source for {} s", TURN.as_secs())]
     Busy,
+    /// The headers of a stored request are damaged.
+    #[error("the kept headers are not JSON")]
+    Headers,
 }
 
 impl ReadError {
@@ -77,6 +81,7 @@ impl ReadError {
         match self {
             Self::Call(error) => error.kind(),
             Self::Busy => "busy",
+            Self::Headers => "headers",
         }
     }
 
@@ -85,6 +90,7 @@ impl ReadError {
         match self {
             Self::Call(error) => error.advice(),
             Self::Busy => "Nothing: too much was asked for at once.",
+            Self::Headers => "Nothing: the store is damaged; see `alert-gateway store check`.",
         }
     }
 }

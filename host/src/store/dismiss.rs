@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 use super::StoreError;
 use super::command::Command;
 use super::internal;
-use super::jobs::{Job, JobKind, JobTarget, done};
+use super::jobs::{Job, JobKind, JobTarget, Part, done};
 use super::replay::{BATCH, dead_letters};
 use super::step::Step;
 
@@ -34,7 +34,9 @@ impl Command for Dismiss {
             return Ok(Dismissed::default());
         };
         let mut dismissed = Dismissed::default();
-        if let JobTarget::Request(seq) = self.job.target {
+        if let JobTarget::Request { seq, part } = self.job.target
+            && part != Part::Dead
+        {
             dismissed.requests += usize::from(self.request(step, seq, why)?);
         }
         let dead = dead_letters(step, &self.job, self.at_ms)?;

@@ -2,7 +2,9 @@
 
 mod groups;
 mod list;
+mod newest;
 mod overview;
+mod waiting;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,7 +15,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use groups::{GroupFilter, GroupState};
+pub use newest::Newest;
 pub use overview::{Attempted, Backlog, OpenCondition, SourceRecord};
+pub use waiting::{Selection, UnknownId, Waiting, WaitingRequest};
 
 use super::audit;
 use super::ids::{Identity, StoredEventId, alert_ids, delivery_ids, request_id, request_id_text};
@@ -254,6 +258,13 @@ pub struct AlertRecord {
     /// Every attempt at delivering it, wherever to, in the order of deliveries; of an evicted alert
     /// the last one of each.
     pub attempts: Vec<AttemptRecord>,
+}
+
+impl AlertRecord {
+    /// Returns whether nothing is left of what it said.
+    pub fn is_evicted(&self) -> bool {
+        self.note.as_deref() == Some(EVICTED)
+    }
 }
 
 /// The mute of an alert.

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Row, params};
 
 use super::audit::Entry;
 use super::command::Command;
@@ -38,12 +38,29 @@ pub enum JobKind {
 }
 
 /// The subject of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JobTarget {
-    /// One request, by its `seq`, where it failed; and its dead letters.
-    Request(i64),
+    /// One request.
+    Request {
+        /// Its number.
+        seq: i64,
+        /// The part of it that is meant.
+        part: Part,
+    },
     /// Every dead letter.
     AllDead,
+}
+
+/// The parts of a request that wait for an operator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The request, where it failed, and its dead letters.
+    #[default]
+    All,
+    /// The request alone, where it failed.
+    Failed,
+    /// Its dead letters alone.
+    Dead,
 }
 
 /// Puts jobs on the list, and what the operator did into the audit; the gateway takes them from
@@ -85,12 +102,12 @@ impl Command for Ask {
     fn run(&self, step: &mut Step<'_>) -> Result<usize, StoreError> {
         let mut select = step
             .transaction
-            .prepare_cached("SELECT request FROM jobs WHERE kind = ?")?;
-        let listed = select.query_map([self.kind.as_str()], |row| row.get(0))?;
-        let mut listed: HashSet<Option<i64>> = listed.collect::<Result<_, _>>()?;
+            .prepare_cached("SELECT request, part FROM jobs WHERE kind = ?")?;
+        let listed = select.query_map([self.kind.as_str()], |row| target(row, 0))?;
+        let mut listed: HashSet<JobTarget> = listed.collect::<Result<_, _>>()?;
         let mut new = 0;
         for target in &self.targets {
-            if listed.insert(target.seq()) {
+            if listed.insert(*target) {
                 insert(step.transaction, &self.kind, *target, self.entry.at_ms)?;
                 new += 1;
             }
@@ -113,12 +130,42 @@ impl JobKind {
 }
 
 impl JobTarget {
-    fn seq(self) -> Option<i64> {
+    /// The whole of a request.
+    pub fn request(seq: i64) -> Self {
+        let part = Part::All;
+        Self::Request { seq, part }
+    }
+
+    /// Returns the columns `request` and `part`.
+    fn stored(self) -> (Option<i64>, Option<&'static str>) {
         match self {
-            Self::Request(seq) => Some(seq),
-            Self::AllDead => None,
+            Self::Request { seq, part } => (Some(seq), part.as_str()),
+            Self::AllDead => (None, None),
         }
     }
+}
+
+impl Part {
+    fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::All => None,
+            Self::Failed => Some("failed"),
+            Self::Dead => Some("dead"),
+        }
+    }
+}
+
+/// Reads the columns `request` and `part`, which begin at `index`.
+fn target(row: &Row<'_>, index: usize) -> rusqlite::Result<JobTarget> {
+    let Some(seq) = row.get::<_, Option<i64>>(index)? else {
+        return Ok(JobTarget::AllDead);
+    };
+    let part = match row.get_ref(index + 1)?.as_str_or_null()? {
+        Some("failed") => Part::Failed,
+        Some("dead") => Part::Dead,
+        _ => Part::All,
+    };
+    Ok(JobTarget::Request { seq, part })
 }
 
 fn insert(
@@ -131,31 +178,30 @@ fn insert(
         JobKind::Replay => None,
         JobKind::Dismiss { why } => Some(why),
     };
+    let (seq, part) = target.stored();
+    let sql = "INSERT INTO jobs (kind, request, asked_at, why, part) VALUES (?, ?, ?, ?, ?)";
     connection
-        .prepare_cached("INSERT INTO jobs (kind, request, asked_at, why) VALUES (?, ?, ?, ?)")?
-        .execute(params![kind.as_str(), target.seq(), asked_at, why])?;
+        .prepare_cached(sql)?
+        .execute(params![kind.as_str(), seq, asked_at, why, part])?;
     Ok(())
 }
 
 /// Reads the jobs that are to be done, oldest first.
 pub fn list(connection: &Connection) -> Result<Vec<Job>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, kind, request, why FROM jobs WHERE kind IN ('replay', 'dismiss') ORDER BY id LIMIT 100",
+        "SELECT id, kind, why, request, part FROM jobs WHERE kind IN ('replay', 'dismiss') ORDER BY id LIMIT 100",
     )?;
     let rows = statement.query_map([], |row| {
         let kind = match row.get_ref(1)?.as_str()? {
             "dismiss" => JobKind::Dismiss {
-                why: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+                why: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
             },
             _ => JobKind::Replay,
         };
-        let target = row
-            .get::<_, Option<i64>>(2)?
-            .map_or(JobTarget::AllDead, JobTarget::Request);
         Ok(Job {
             id: row.get(0)?,
             kind,
-            target,
+            target: target(row, 3)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

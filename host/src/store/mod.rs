@@ -154,11 +154,12 @@ pub use error::StoreError;
 pub use handle::{Options, Store};
 pub use history::{
     AlertRecord, AttemptRecord, Attempted, Backlog, DeliveryRecord, Filter, GroupFilter,
-    GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy, OpenCondition,
-    Page, RequestRecord, SourceRecord,
+    GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy, Newest,
+    OpenCondition, Page, RequestRecord, Selection, SourceRecord, UnknownId, Waiting,
+    WaitingRequest,
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
-pub use jobs::{Job, JobKind, JobTarget, ask as ask_for};
+pub use jobs::{Job, JobKind, JobTarget, Part, ask as ask_for};
 pub use mutes::{MuteRecord, NewMute, add as add_mute, end as end_mute};
 pub use notice::{Notice, Told};
 pub use passing::pass_time;

@@ -8,7 +8,7 @@ use super::command::Command;
 use super::groups::After;
 use super::ids::{DELIVERIES_PER_ALERT, deliveries_of};
 use super::internal;
-use super::jobs::{Job, JobTarget, done};
+use super::jobs::{Job, JobTarget, Part, done};
 use super::put::{Pending, enqueue};
 use super::request::{Appended, PluginId, Reading};
 use super::step::Step;
@@ -129,7 +129,10 @@ impl Command for Requeue {
 /// so before the machine's clock was set back, and before that.
 pub fn dead_letters(step: &Step<'_>, job: &Job, wall_ms: i64) -> Result<Vec<Pending>, StoreError> {
     let [first, last] = match job.target {
-        JobTarget::Request(seq) => deliveries_of(seq),
+        JobTarget::Request {
+            part: Part::Failed, ..
+        } => return Ok(Vec::new()),
+        JobTarget::Request { seq, .. } => deliveries_of(seq),
         JobTarget::AllDead => [i64::MIN, i64::MAX],
     };
     let mut select = step.transaction.prepare_cached(

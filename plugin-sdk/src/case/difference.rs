@@ -63,15 +63,19 @@ impl Case {
         if expected == found {
             return Ok(());
         }
-        let diff = TextDiff::from_lines(&expected, &found);
         let header = path.display().to_string();
-        let diff = diff
-            .unified_diff()
-            .context_radius(AROUND)
-            .header(&header, "the answer")
-            .to_string();
+        let diff = unified([&header, &expected], ["the answer", &found]);
         Err(Difference::Another { diff })
     }
+}
+
+/// Returns the unified diff of two texts, each behind its name: `-` before, `+` after.
+pub fn unified(before: [&str; 2], after: [&str; 2]) -> String {
+    let diff = TextDiff::from_lines(before[1], after[1]);
+    diff.unified_diff()
+        .context_radius(AROUND)
+        .header(before[0], after[0])
+        .to_string()
 }
 
 /// JSON in the one spelling in which answers are written down and compared: pretty, keys in

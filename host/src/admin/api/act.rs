@@ -5,16 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::super::caller::Caller;
 use super::super::desk::Desk;
 use super::super::problem::Problem;
+use super::super::query::time;
 use super::events::unknown;
 use crate::clock::{rfc3339, wall_ms};
-use crate::store::{
-    Entry, Filter, History, JobKind, JobTarget, ListedState, RequestRecord, StoreError,
-};
+use crate::store::{Entry, History, JobKind, Part, Selection, UnknownId, WaitingRequest};
 
 /// The most requests that one action is about.
 const MOST: usize = 1000;
-/// The ids that the audit names of an action.
-const NAMED: usize = 20;
 /// The longest reason.
 const REASON: usize = 500;
 /// The entries of the audit among which the one is looked for that came before.
@@ -53,6 +50,12 @@ pub struct Asking {
     /// Only what came in at this source; with `all`.
     #[serde(default)]
     pub source: Option<String>,
+    /// Only what came in since: RFC 3339, or a duration before now; with `all`.
+    #[serde(default)]
+    pub since: Option<String>,
+    /// Only what came in before: RFC 3339, or a duration before now; with `all`.
+    #[serde(default)]
+    pub until: Option<String>,
     /// The reason of a dismissal.
     #[serde(default)]
     pub reason: Option<String>,
@@ -85,8 +88,6 @@ pub struct Affected {
     pub received_at: String,
     /// What the action does with it.
     pub effect: String,
-    #[serde(skip)]
-    seq: i64,
 }
 
 impl Act {
@@ -129,15 +130,20 @@ pub async fn act(
         ));
     }
     check(&target, &asking)?;
-    let (affected, more) = affected(desk, act, &target, &asking).await?;
-    if affected.is_empty() {
+    let selection = selection(&target, &asking)?;
+    let chosen = selection.clone();
+    let read = move |history: &History| history.waiting(&chosen);
+    let found = desk.readers.read(read).await?;
+    let waiting = found.map_err(|UnknownId(id)| unknown(&id))?;
+    if waiting.requests.is_empty() {
         return Err(nothing(desk, &target, &asking).await?);
     }
+    let affected = waiting.requests.iter().map(|one| Affected::of(act, one));
     let mut done = Done {
         preview: asking.preview,
-        requests: affected,
+        requests: affected.collect(),
         asked: 0,
-        more,
+        more: waiting.more,
     };
     if asking.preview {
         return Ok(done);
@@ -153,10 +159,10 @@ pub async fn act(
         who: caller.who.clone(),
         origin: caller.origin.clone(),
         action: act.as_str().to_owned(),
-        about: about(&target, &done.requests),
+        about: selection.about(&waiting.requests),
         why: (act == Act::Dismiss).then_some(reason),
     };
-    let targets = done.requests.iter().map(|one| JobTarget::Request(one.seq));
+    let targets = waiting.requests.iter().flat_map(WaitingRequest::targets);
     done.asked = desk
         .about
         .store
@@ -182,126 +188,56 @@ pub fn reason(text: Option<&str>) -> Result<Option<String>, Problem> {
 /// Checks that what is asked fits its subject.
 fn check(target: &Target, asking: &Asking) -> Result<(), Problem> {
     let names = !asking.ids.is_empty();
+    let narrows = [&asking.source, &asking.since, &asking.until]
+        .into_iter()
+        .any(Option::is_some);
     match target {
-        Target::One(_) if names || asking.all || asking.source.is_some() => Err(Problem::wrong(
-            "the address names the event: ids, all and source are for failed and dead-letters",
+        Target::One(_) if names || asking.all || narrows => Err(Problem::wrong(
+            "the address names the event: ids, all, source, since and until are for failed and dead-letters",
         )),
         Target::One(_) => Ok(()),
         _ if names == asking.all => Err(Problem::wrong(
             "write ids, a list of events or requests, or \"all\": true",
         )),
-        _ if names && asking.source.is_some() => Err(Problem::wrong("source is for \"all\": true")),
+        _ if names && narrows => Err(Problem::wrong(
+            "source, since and until are for \"all\": true",
+        )),
         _ if asking.ids.len() > MOST => Err(Problem::wrong(format!("ids: at most {MOST}"))),
         _ => Ok(()),
     }
 }
 
-/// Returns the requests that an action is about, and whether there are more.
-async fn affected(
-    desk: &Desk,
-    act: Act,
-    target: &Target,
-    asking: &Asking,
-) -> Result<(Vec<Affected>, bool), Problem> {
-    let (target, asking) = (target.clone(), asking.clone());
-    let read = move |history: &History| -> Result<Result<_, String>, StoreError> {
-        let state = match target {
-            Target::Failed => Some(ListedState::Failed),
-            Target::Dead => Some(ListedState::Dead),
-            Target::One(_) => None,
-        };
-        let ids = match &target {
+/// Returns what an action is about.
+fn selection(target: &Target, asking: &Asking) -> Result<Selection, Problem> {
+    Ok(Selection {
+        ids: match target {
             Target::One(id) => vec![id.clone()],
-            _ => asking.ids,
-        };
-        let mut affected: Vec<Affected> = Vec::new();
-        let mut add = |record: &RequestRecord| {
-            if let Some(effect) = effect(act, record, state)
-                && affected.iter().all(|one| one.seq != record.seq)
-            {
-                affected.push(Affected {
-                    request: record.id.clone(),
-                    source: record.source.clone(),
-                    received_at: record.received_at.clone(),
-                    effect,
-                    seq: record.seq,
-                });
-            }
-        };
-        if !asking.all {
-            for id in ids {
-                let found = history.find(&id)?;
-                if found.is_empty() {
-                    return Ok(Err(id));
-                }
-                found.iter().for_each(&mut add);
-            }
-            return Ok(Ok((affected, false)));
-        }
-        let page = history.page(&Filter {
-            source: asking.source,
-            state,
-            since_ms: i64::MIN,
-            limit: MOST,
-            ..Filter::default()
-        })?;
-        let mut seqs: Vec<i64> = page
-            .lines
-            .iter()
-            .map(|line| line.place.div_euclid(1024))
-            .collect();
-        seqs.dedup();
-        for seq in seqs {
-            history.chain(seq)?.iter().for_each(&mut add);
-        }
-        Ok(Ok((affected, page.next.is_some())))
-    };
-    desk.readers.read(read).await?.map_err(|id| unknown(&id))
+            _ => asking.ids.clone(),
+        },
+        part: match target {
+            Target::One(_) => Part::All,
+            Target::Failed => Part::Failed,
+            Target::Dead => Part::Dead,
+        },
+        source: asking.source.clone(),
+        since_ms: time("since", asking.since.as_deref())?,
+        until_ms: time("until", asking.until.as_deref())?,
+        limit: Some(MOST),
+    })
 }
 
-/// Returns what an action does with a request; none where there is nothing to do.
-fn effect(act: Act, record: &RequestRecord, state: Option<ListedState>) -> Option<String> {
-    let is_failed = record.state == "failed" && state != Some(ListedState::Dead);
-    let mut dead: Vec<&str> = record
-        .alerts
-        .iter()
-        .flat_map(|alert| &alert.deliveries)
-        .filter(|delivery| delivery.state == "dead")
-        .map(|delivery| &*delivery.destination)
-        .collect();
-    if state == Some(ListedState::Failed) {
-        dead.clear();
+impl Affected {
+    fn of(act: Act, one: &WaitingRequest) -> Self {
+        Self {
+            request: one.request.clone(),
+            source: one.source.clone(),
+            received_at: one.received_at.clone(),
+            effect: match act {
+                Act::Replay => one.replayed(),
+                Act::Dismiss => one.dismissed(),
+            },
+        }
     }
-    dead.sort_unstable();
-    dead.dedup();
-    let names = dead.join(", ");
-    match (act, is_failed, dead.is_empty()) {
-        (_, false, true) => None,
-        (Act::Replay, true, _) => Some("its plugin reads it again".to_owned()),
-        (Act::Replay, false, false) => Some(format!(
-            "sent to {names} again, after what was delivered meanwhile"
-        )),
-        (Act::Dismiss, true, _) => Some("given up: no alert is made of it".to_owned()),
-        (Act::Dismiss, false, false) => Some(format!("given up: it is not sent to {names}")),
-    }
-}
-
-/// Returns the words for the audit.
-fn about(target: &Target, affected: &[Affected]) -> String {
-    let ids: Vec<&str> = affected
-        .iter()
-        .take(NAMED)
-        .map(|one| &*one.request)
-        .collect();
-    let mut about = match target {
-        Target::One(id) => id.clone(),
-        Target::Failed => format!("failed requests: {}", ids.join(" ")),
-        Target::Dead => format!("dead letters: {}", ids.join(" ")),
-    };
-    if affected.len() > NAMED {
-        about += &format!(" and {} more", affected.len() - NAMED);
-    }
-    about
 }
 
 /// Returns the problem that there is nothing to do, with the operator who did it before.

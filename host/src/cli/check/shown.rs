@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::plain;
 use super::{Examination, counted};
 use crate::config::{Admin, Cause, Config, causes, shown_duration};
+use crate::gateway::shadow::Summary;
 use crate::sources::Source;
 
 /// Prints it as text.
@@ -35,6 +36,12 @@ pub fn text(path: &Path, examination: &Examination) -> std::io::Result<()> {
     let mut told = HashMap::new();
     for source in &loaded.sources {
         self::source(&mut out, source, &mut told)?;
+    }
+    if !examination.against_store.is_empty() {
+        writeln!(out, "\nagainst the store")?;
+    }
+    for summary in &examination.against_store {
+        writeln!(out, "  {}", plain::line(&summary.to_string()))?;
     }
     Ok(())
 }
@@ -132,6 +139,7 @@ pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
         known,
         errors,
         warnings,
+        against_store,
     } = examination;
     let mut document = json!({
         "file": path,
@@ -158,8 +166,23 @@ pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
         document["destinations"] = destinations.collect();
         document["sources"] = loaded.sources.iter().map(source_json).collect();
     }
+    if !against_store.is_empty() {
+        document["against_store"] = against_store.iter().map(summary).collect();
+    }
     let text = plain::json(&serde_json::to_string_pretty(&document)?);
     writeln!(std::io::stdout(), "{text}")
+}
+
+fn summary(summary: &Summary) -> Value {
+    json!({
+        "source": summary.source,
+        "read": summary.read,
+        "changed": summary.changed,
+        "fails": summary.fails,
+        "recovers": summary.recovers,
+        "rejected": summary.rejected,
+        "unread": summary.unread,
+    })
 }
 
 fn cause(cause: &Cause<'_>) -> Value {

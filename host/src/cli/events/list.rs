@@ -169,8 +169,8 @@ fn local(time: &str, zone: &TimeZone) -> String {
     }
 }
 
-/// Tells a source without events from one that nobody configured.
-fn is_known(source: &str, file: &ConfigFile) -> Outcome {
+/// Tells a source without events from one that is not configured.
+pub fn is_known(source: &str, file: &ConfigFile) -> Outcome {
     // Where the configuration is wrong elsewhere, its sources are not known, and nothing is to be
     // said of them.
     let Ok(config) = Config::load_without_secrets(&file.path()?, "unknown") else {
@@ -224,7 +224,8 @@ const STATES: [(&str, ListedState, &[&str]); 8] = [
     ),
 ];
 
-fn state(text: &str) -> anyhow::Result<ListedState> {
+/// Reads a state, and suggests one for a near word.
+pub fn state(text: &str) -> anyhow::Result<ListedState> {
     if let Some((_, state, _)) = STATES.iter().find(|(word, ..)| *word == text) {
         return Ok(*state);
     }
@@ -241,6 +242,7 @@ fn state(text: &str) -> anyhow::Result<ListedState> {
     }
 }
 
+/// Reads a point in time, as a time or as a duration before now.
 pub fn since(text: &str) -> anyhow::Result<Timestamp> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);

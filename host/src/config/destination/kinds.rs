@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::{Method, Uri};
 use toml::de::DeValue;
 
-use super::word::word;
+use super::super::word::word;
 use super::{DestinationKind, Format, ITOC360_URL, Webhook};
 use crate::config::raw::{Table, Value};
 use crate::config::secret::Secret;

@@ -4,7 +4,6 @@ mod fallback;
 mod kinds;
 mod network;
 mod smtp;
-mod word;
 
 use std::time::Duration;
 

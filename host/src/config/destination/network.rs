@@ -6,7 +6,7 @@ use crate::config::files::{Look, look};
 use crate::config::raw::{Table, Value};
 use crate::config::secret::Secret;
 
-use super::word::word;
+use super::super::word::word;
 
 /// The way to a destination.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use lettre::message::Mailbox;
 use percent_encoding::percent_decode_str;
 use std::net::IpAddr;
 
-use super::word::word;
+use super::super::word::word;
 use crate::config::raw::{Table, Value};
 use crate::config::secret::Secret;
 

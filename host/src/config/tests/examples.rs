@@ -96,7 +96,7 @@ fn the_example_shows_every_key() {
     for (table, keys) in [
         (
             "[gateway]",
-            "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat and memory",
+            "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat, memory and reload",
         ),
         ("[admin]", "user_header and users"),
         ("[retention]", "age, size and identities"),

@@ -92,3 +92,6 @@ CREATE TABLE muted (
 ) STRICT;
 CREATE INDEX muted_mute ON muted (mute, alert);
 CREATE INDEX muted_held ON muted (mute, alert) WHERE held IS NOT NULL;
+
+-- The part of the request that a job is about: failed | dead; NULL: both.
+ALTER TABLE jobs ADD COLUMN part TEXT;

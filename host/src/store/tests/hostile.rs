@@ -185,8 +185,8 @@ async fn absurd_figures_neither_stop_an_alert_nor_make_a_panic() {
          FROM requests WHERE seq = 1",
         "INSERT INTO requests SELECT -9223372036854775808, x'01', source, 1, state, reason, plugin, 0, 7, NULL, NULL
          FROM requests WHERE seq = 1",
-        "INSERT INTO jobs VALUES (1, 'replay', 9223372036854775807, 1, NULL), (2, 'replay', -9223372036854775808, 1, NULL),
-                                 (3, 'replay', NULL, -1, NULL), (4, 'replay', 4, 1, NULL)",
+        "INSERT INTO jobs VALUES (1, 'replay', 9223372036854775807, 1, NULL, NULL), (2, 'replay', -9223372036854775808, 1, NULL, 'dead'),
+                                 (3, 'replay', NULL, -1, NULL, 'failed'), (4, 'replay', 4, 1, NULL, 'neither')",
     ] {
         let mut bench = tampered(statement).await;
         let (mut due, unreadable) = look(&bench);

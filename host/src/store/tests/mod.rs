@@ -503,7 +503,7 @@ async fn a_request_whose_plugin_failed_is_kept_and_can_be_read_again() {
     ask_for(
         &path,
         &JobKind::Replay,
-        &[JobTarget::Request(kept.seq), JobTarget::Request(kept.seq)],
+        &[JobTarget::request(kept.seq), JobTarget::request(kept.seq)],
         5,
         None,
     )

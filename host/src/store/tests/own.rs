@@ -52,7 +52,7 @@ impl Bench {
         ask_for(
             &file(self.dir.path()),
             &JobKind::Replay,
-            &[JobTarget::Request(seq)],
+            &[JobTarget::request(seq)],
             5,
             None,
         )

@@ -190,7 +190,7 @@ async fn job_asked_for_twice_is_listed_and_audited_once() {
         about: about.into(),
         why: None,
     };
-    let target = vec![JobTarget::Request(seq)];
+    let target = vec![JobTarget::request(seq)];
     for (kind, expected) in [
         (JobKind::Replay, 1),
         (JobKind::Replay, 0),

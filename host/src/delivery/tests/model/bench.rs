@@ -237,7 +237,7 @@ impl Bench {
         let Some((seq, events)) = self.model().unread.pop_front() else {
             return;
         };
-        let job = self.ask(store, JobTarget::Request(seq)).id;
+        let job = self.ask(store, JobTarget::request(seq)).id;
         let record = PluginRecord {
             name: "p".into(),
             version: "2".into(),

@@ -1,7 +1,7 @@
 //! Keys whose value is one of a few words.
 
-use crate::config::problem::{did_you_mean, listed};
-use crate::config::raw::Value;
+use super::problem::{did_you_mean, listed};
+use super::raw::Value;
 
 /// Reads one of a few words.
 pub(super) fn word<T: Copy>(value: &Value<'_>, words: &[(&str, T)]) -> Option<T> {

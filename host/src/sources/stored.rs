@@ -1,0 +1,60 @@
+//! Reading stored requests once more: for a replay, and to compare plugins.
+
+use std::borrow::Cow;
+
+use plugin_sdk::contract::{Answer, Proved, Rejection};
+use plugin_sdk::signature::View;
+use serde_json::value::RawValue;
+
+use super::{ReadError, Source};
+use crate::store::RequestRecord;
+
+impl Source {
+    /// Returns what the plugin makes of a stored request. The proof of its sender is checked once
+    /// more, at the time of receipt.
+    ///
+    /// # Errors
+    /// Where the plugin fails, or is busy for too long.
+    pub async fn read_stored(&self, request: &RequestRecord) -> Result<Answer, ReadError> {
+        let Ok(headers) = serde_json::from_str::<Box<RawValue>>(&request.headers) else {
+            return Err(ReadError::Headers);
+        };
+        let proof = match self.verify_stored(request) {
+            Ok(proof) => proof,
+            Err(rejection) => return Ok(Answer::Rejected(rejection)),
+        };
+        let RequestRecord {
+            received_at,
+            method,
+            url,
+            body,
+            ..
+        } = request;
+        self.read(received_at, method, url, &headers, body, proof.as_ref())
+            .await
+    }
+
+    /// Checks the proof of the sender over the request as it came: with the source's token in it,
+    /// of which the store has the hash.
+    fn verify_stored(&self, request: &RequestRecord) -> Result<Option<Proved>, Rejection> {
+        if !self.demands_proof() {
+            return Ok(None);
+        }
+        let headers: Vec<(String, String)> =
+            serde_json::from_str(&self.mask.restore(&request.headers)).unwrap_or_default();
+        let body = match std::str::from_utf8(&request.body) {
+            Ok(text) => Cow::Owned(self.mask.restore(text).into_bytes()),
+            Err(_) => Cow::Borrowed(&request.body[..]),
+        };
+        self.verify(&View {
+            received_at: &request.received_at,
+            method: &request.method,
+            url: &self.mask.restore(&request.url),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (&**name, Cow::Borrowed(&**value)))
+                .collect(),
+            body,
+        })
+    }
+}
