@@ -3,7 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Output, Place};
+use std::process::Command;
+
+use crate::harness::tls::Authority;
+use crate::harness::{Output, Place, Program, needs};
 
 async fn init(place: &Place, arguments: &[&str]) -> Output {
     let dir = place.path("new");
@@ -114,4 +117,130 @@ async fn proxy_has_a_snippet_for_the_host() {
         let output = init(&place, &arguments).await;
         assert!(output.stdout.contains(line), "{output:?}");
     }
+}
+
+#[tokio::test]
+async fn proxy_and_unit_are_written_beside_the_configuration() {
+    for (proxy, file) in [
+        ("caddy", "Caddyfile"),
+        ("nginx", "nginx.conf"),
+        ("traefik", "traefik.yml"),
+    ] {
+        let place = Place::of("");
+        let arguments = [&URL[..], &["--plugin", "webhook", "--proxy", proxy]].concat();
+        let output = init(&place, &arguments).await;
+        let snippet = fs::read_to_string(place.path(&format!("new/{file}"))).unwrap();
+        assert!(output.stdout.contains(&snippet), "{output:?}");
+        let unit = fs::read_to_string(place.path("new/alert-gateway.service")).unwrap();
+        let config = place.path("new/gateway.toml");
+        assert!(
+            unit.contains(&format!("run --config {}\n", config.display())),
+            "{unit}"
+        );
+        let data = place.path("new/data");
+        assert!(
+            unit.contains(&format!("ReadWritePaths={}\n", data.display())),
+            "{unit}"
+        );
+        assert!(
+            unit.contains("\nUser=") && !unit.contains("DynamicUser"),
+            "{unit}"
+        );
+        assert!(!unit.contains("/usr/local/bin"), "{unit}");
+    }
+    let place = Place::of("");
+    fs::create_dir(place.path("new")).unwrap();
+    place.write("new/Caddyfile", "mine");
+    let output = init(
+        &place,
+        &[&URL[..], &["--plugin", "webhook", "--proxy", "caddy"]].concat(),
+    )
+    .await;
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(
+        !place.path("new/gateway.toml").exists(),
+        "nothing is half done"
+    );
+    assert_eq!(
+        fs::read_to_string(place.path("new/Caddyfile")).unwrap(),
+        "mine"
+    );
+}
+
+#[tokio::test]
+async fn nginx_takes_the_configuration_that_is_written_for_it() {
+    let Some(nginx) = needs(Program::Nginx) else {
+        return;
+    };
+    let place = Place::of("");
+    let url = ["--public-url", "https://gw.example.com/alerts"];
+    let output = init(
+        &place,
+        &[&url[..], &["--plugin", "webhook", "--proxy", "nginx"]].concat(),
+    )
+    .await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let issued = Authority::new().issue();
+    place.write("gw.example.com.pem", &issued.cert);
+    place.write("gw.example.com.key", &issued.key);
+    let folder = place.path("").display().to_string();
+    let written = fs::read_to_string(place.path("new/nginx.conf")).unwrap();
+    assert!(written.contains("location /alerts/in/ {"), "{written}");
+    // Port 443 takes root, and the certificate is another machine's.
+    let written = written
+        .replace("/etc/ssl/", &folder)
+        .replace("listen 443", "listen 127.0.0.1:8443")
+        .replace("listen [::]:443", "listen [::1]:8443");
+    let whole =
+        format!("pid {folder}nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{written}}}\n");
+    let file = place.write("whole.conf", whole);
+    let mut command: Command = nginx.command();
+    command
+        .args(["-t", "-e", "stderr", "-p", &folder, "-c"])
+        .arg(&file);
+    let tested = command.output().unwrap();
+    assert!(
+        tested.status.success(),
+        "{}",
+        String::from_utf8_lossy(&tested.stderr)
+    );
+}
+
+#[tokio::test]
+async fn file_of_comments_only_is_moved_aside() {
+    let place = Place::of("");
+    fs::create_dir(place.path("new")).unwrap();
+    let packaged = include_str!("../packaging/linux/gateway.toml");
+    place.write("new/gateway.toml", packaged);
+    let right = [&URL[..], &["--plugin", "webhook"]].concat();
+    let output = init(&place, &right).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert_eq!(
+        fs::read_to_string(place.path("new/gateway.toml.orig")).unwrap(),
+        packaged
+    );
+    assert!(
+        fs::read_to_string(place.path("new/gateway.toml"))
+            .unwrap()
+            .contains("[gateway]")
+    );
+}
+
+#[tokio::test]
+async fn included_files_count_when_a_configuration_is_written() {
+    let place = Place::of("");
+    fs::create_dir_all(place.path("new/conf.d")).unwrap();
+    place.write(
+        "new/conf.d/a.toml",
+        "[destinations.itoc360]\nkind = \"slack\"\n",
+    );
+    let output = init(&place, &[&URL[..], &["--plugin", "webhook"]].concat()).await;
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(
+        output
+            .stderr
+            .contains("itoc360 in [destinations] is written twice"),
+        "{output:?}"
+    );
+    assert!(!place.path("new/gateway.toml").exists());
 }

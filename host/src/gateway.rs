@@ -78,6 +78,7 @@ impl Gateway {
     /// Anything that keeps it from working as configured; nothing runs then.
     pub async fn start(config: &Config, options: &Options) -> anyhow::Result<Self> {
         let started = Instant::now();
+        let starting = systemd::starting();
         let parts = Parts::assemble(config, &options.store).await?;
         let listening = parts.senders.listener.socket.address()?;
         let address = listening.map_or_else(|| config.gateway.listen.clone(), Listen::Tcp);
@@ -92,6 +93,7 @@ impl Gateway {
         let admin = admin.map(tracing::field::display);
         let took_ms = started.elapsed().as_millis() as u64;
         tracing::info!(%address, admin, took_ms, "ready");
+        drop(starting);
         systemd::ready(&reload::summary(config));
         Ok(gateway)
     }

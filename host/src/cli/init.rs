@@ -1,5 +1,9 @@
 //! `init`: a first configuration, with a place for its secrets and its data.
 
+mod proxy;
+mod unit;
+mod user;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -15,9 +19,13 @@ use super::plugin::subject::{Subject, sandbox};
 use super::{Failure, Outcome, block_on, plain};
 use crate::config::{Config, Problems, did_you_mean, listed};
 use alert_gateway_sandbox::Description;
+use proxy::Proxy;
+use user::User;
 
 /// The name of the file.
 const CONFIG: &str = "gateway.toml";
+/// The name of a file without a key that stood in its place.
+const ASIDE: &str = "gateway.toml.orig";
 /// The folder of the secrets, beside the file.
 const SECRETS: &str = "secrets";
 /// The plugin that is proposed.
@@ -26,7 +34,7 @@ const PLUGIN: &str = "twilio-errors";
 const TOKEN_BYTES: usize = 32;
 
 /// Without a flag for it, a question is asked where there is a terminal to answer at. Nothing that
-/// exists is written over.
+/// exists is written over, but for a gateway.toml of comments only, as in the packages.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alert-gateway init
@@ -49,23 +57,20 @@ pub struct Init {
     /// The folder for requests and alerts, on a disk that survives [default: data, in DIR]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Print a configuration of this reverse proxy as well
+    /// Write a configuration of this reverse proxy as well, and a systemd unit
     #[arg(long, value_name = "PROXY")]
     proxy: Option<Proxy>,
-}
-
-/// A reverse proxy with a snippet of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Proxy {
-    Caddy,
-    Nginx,
-    Traefik,
+    /// The user that is to run the gateway and own its secrets and its data [default: this one; for
+    /// root alert-gateway]
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
 }
 
 /// Writes the first configuration.
 pub fn init(what: &Init) -> Outcome {
     let file = what.dir.join(CONFIG);
-    if file.symlink_metadata().is_ok() {
+    let unused = holds_comments_only(&file);
+    if file.symlink_metadata().is_ok() && !unused {
         let found = format!(
             "{} exists; see what is wrong with it: alert-gateway check --config {}",
             file.display(),
@@ -83,23 +88,83 @@ pub fn init(what: &Init) -> Outcome {
     let text = first.text(&public_url, &data_dir);
     let config = judged(&text, &file)?;
 
+    let user = User::find(what.user.as_deref())?;
+    let mut files = Vec::new();
+    if let Some(proxy) = what.proxy {
+        let unit = unit::unit(&user, &file, &config.gateway.data_dir)?;
+        files.push((what.dir.join(proxy.file()), proxy.snippet(&config)));
+        files.push((what.dir.join(unit::FILE), unit));
+    }
     let secrets = what.dir.join(SECRETS);
-    folder(&secrets)?;
-    folder(&config.gateway.data_dir)?;
+    let taken = files.iter().map(|(path, _)| path.clone());
+    let taken = taken.chain(first.secrets.keys().map(|name| secrets.join(name)));
+    if let Some(taken) = taken
+        .into_iter()
+        .find(|path| path.symlink_metadata().is_ok())
+    {
+        let found = format!("{} exists, and nothing is written over", taken.display());
+        return Err(Failure::Usage(found));
+    }
+    for path in [&secrets, &config.gateway.data_dir] {
+        if folder(path)? {
+            user.own(path)?;
+        }
+    }
     for (name, secret) in &first.secrets {
         let text = match secret {
             Secret::Chosen => token()?,
             Secret::Asked(_) => String::new(),
         };
         write_new(&secrets.join(name), &text, 0o600)?;
+        user.own(&secrets.join(name))?;
+    }
+    if unused {
+        let aside = what.dir.join(ASIDE);
+        fs::rename(&file, &aside).with_context(|| format!("cannot make {}", aside.display()))?;
     }
     write_new(&file, &text, 0o640)?;
+    user.read(&file)?;
+    for (path, text) in &files {
+        write_new(path, text, 0o644)?;
+    }
     let mut out = stdout().lock();
     first.tell(&config, &file, &mut out)?;
+    if !user.exists() {
+        let (name, data_dir) = (&user.name, config.gateway.data_dir.display());
+        writeln!(
+            out,
+            "\nThere is no user {name} yet, and what was written is root's:\n\
+             sudo useradd --system --home-dir / --shell /usr/sbin/nologin {name}\n\
+             sudo chown -R {name}: {} {data_dir}\n\
+             sudo chgrp {name} {}",
+            secrets.display(),
+            file.display(),
+        )?;
+    }
     if let Some(proxy) = what.proxy {
-        writeln!(out, "\n{}", proxy.snippet(&config))?;
+        let unit = what.dir.join(unit::FILE);
+        let snippet = what.dir.join(proxy.file());
+        writeln!(
+            out,
+            "\nAs a service behind the proxy:\n\
+             {} belongs to /etc/systemd/system/; then: sudo systemctl enable --now alert-gateway\n\
+             {} belongs to {}:\n\n{}",
+            plain::line(&unit.display().to_string()),
+            plain::line(&snippet.display().to_string()),
+            proxy.place(),
+            proxy.snippet(&config)
+        )?;
     }
     Ok(())
+}
+
+/// Returns true if a file is TOML without a key, so that nothing is lost with it.
+fn holds_comments_only(file: &Path) -> bool {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    !text.trim().is_empty()
+        && text
+            .parse::<toml::Table>()
+            .is_ok_and(|table| table.is_empty())
 }
 
 impl Init {
@@ -203,7 +268,7 @@ impl First {
         let (public_url, data_dir) = (quoted(public_url), quoted(&data_dir.to_string_lossy()));
         format!(
             "# The alert gateway's configuration. examples/gateway.toml in its repository has every key.
-# Relative paths start at the folder of this file.
+# Relative paths start at the folder of this file. Further files are conf.d/*.toml beside it.
 
 [gateway]
 # The address of the gateway as senders write it. Signatures are made over it.
@@ -279,10 +344,10 @@ fn token() -> anyhow::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Makes a folder that is its owner's alone; one that exists stays as it is.
-fn folder(path: &Path) -> anyhow::Result<()> {
+/// Makes a folder that is its owner's alone, and returns true; one that exists stays as it is.
+fn folder(path: &Path) -> anyhow::Result<bool> {
     if path.is_dir() {
-        return Ok(());
+        return Ok(false);
     }
     let failed = || format!("cannot make the folder {}", path.display());
     if let Some(above) = path.parent() {
@@ -291,7 +356,8 @@ fn folder(path: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .mode(0o700)
         .create(path)
-        .with_context(failed)
+        .with_context(failed)?;
+    Ok(true)
 }
 
 /// Writes a file that does not exist yet.
@@ -304,52 +370,4 @@ fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(text.as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-impl Proxy {
-    /// Returns a configuration that passes the URL on byte for byte, because signatures cover it.
-    fn snippet(self, config: &Config) -> String {
-        let public_url = config.gateway.public_url.to_string();
-        let host = public_url
-            .split_once("://")
-            .map_or(&*public_url, |(_, rest)| rest);
-        let host = host.split('/').next().unwrap_or(host);
-        match self {
-            Self::Caddy => format!(
-                "# Caddyfile
-{host} {{
-    reverse_proxy 127.0.0.1:8080
-}}"
-            ),
-            Self::Nginx => format!(
-                "# nginx, in the http block
-server {{
-    listen 443 ssl;
-    server_name {host};
-    ssl_certificate     /etc/ssl/{host}.pem;
-    ssl_certificate_key /etc/ssl/{host}.key;
-    client_max_body_size 2m;
-    location / {{
-        proxy_pass http://127.0.0.1:8080;
-        proxy_set_header Host $host;
-        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    }}
-}}"
-            ),
-            Self::Traefik => format!(
-                "# Traefik, in a file of its dynamic configuration
-http:
-  routers:
-    alert-gateway:
-      rule: Host(`{host}`)
-      service: alert-gateway
-      tls: {{}}
-  services:
-    alert-gateway:
-      loadBalancer:
-        servers:
-          - url: http://127.0.0.1:8080"
-            ),
-        }
-    }
 }

@@ -9,15 +9,18 @@ mod demo;
 mod env_file;
 mod events;
 mod hash_password;
+mod health;
 mod init;
 mod location;
 mod logging;
+mod manual;
 mod mute;
 mod owner;
 mod plain;
 mod plugin;
 mod reload;
 mod run;
+mod schema;
 mod single;
 mod store;
 mod trial;
@@ -68,11 +71,13 @@ enum Command {
     /// (`Type=notify-reload`) the gateway says when it is ready, reloads and stops, and pings the
     /// watchdog while all of its parts run.
     #[command(after_help = RUN_EXAMPLES)]
-    Run(ConfigFile),
+    Run(run::Run),
     /// Have the gateway that runs here read its configuration again, and wait for the outcome
     Reload(reload::Reload),
     /// Explain a configuration, or list everything that is wrong with it
     Check(check::Check),
+    /// Ask the gateway that runs here whether it answers: exit code 0 or 1, and one line
+    Health(health::Health),
     /// Read a request from a file through the real sandbox, and show what would be sent; nothing is
     /// stored or sent
     Try(trial::Try),
@@ -96,6 +101,12 @@ enum Command {
     /// Show one alert going all the way, on this machine alone: sender, gateway, a stand-in for
     /// ITOC360
     Demo(demo::Demo),
+    /// Print the JSON Schema of the configuration, for editors; the settings of bundled plugins are in
+    /// it
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema,
+    /// Write the man pages
+    Man(manual::Manual),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -108,6 +119,11 @@ const RUN_EXAMPLES: &str = "Examples:
   alert-gateway run
   alert-gateway run --config /etc/alert-gateway/gateway.toml --log debug
   alert-gateway reload";
+
+const SCHEMA_EXAMPLES: &str = "Examples:
+  alert-gateway schema > gateway.schema.json
+  # then, as the first line of gateway.toml:
+  #:schema ./gateway.schema.json";
 
 const COMPLETIONS_EXAMPLES: &str = "Examples:
   alert-gateway completions bash > /etc/bash_completion.d/alert-gateway
@@ -142,7 +158,7 @@ pub fn main() -> ExitCode {
     cli.logging.start(matches!(cli.command, Command::Run(_)));
     let outcome = match cli.command {
         Command::Init(what) => init::init(&what),
-        Command::Run(file) => run::run(&file),
+        Command::Run(what) => run::run(&what),
         Command::Reload(what) => reload::reload(&what),
         Command::Check(what) => check::check(&what),
         Command::Try(what) => trial::try_out(&what),
@@ -151,6 +167,9 @@ pub fn main() -> ExitCode {
         Command::HashPassword(what) => hash_password::hash_password(&what),
         Command::Store(what) => store::store(&what),
         Command::Plugin(what) => plugin::plugin(&what),
+        Command::Health(what) => health::health(&what),
+        Command::Schema => schema::schema(),
+        Command::Man(what) => manual::manual(&what),
         Command::Demo(what) => demo::demo(&what),
         Command::Completions { shell } => {
             // Into memory first, because it panics where it cannot write.

@@ -1,15 +1,27 @@
 //! `run`: the gateway itself.
 
 use anyhow::{Context, anyhow};
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigFile, Outcome, block_on, check};
 use crate::config::Config;
 use crate::gateway::{Gateway, Options};
 
-pub fn run(file: &ConfigFile) -> Outcome {
+/// The arguments of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Bring up a store of an older schema without a copy of it: there is a backup
+    #[arg(long)]
+    no_copy: bool,
+}
+
+/// Runs the gateway until it is told to stop.
+pub fn run(what: &Run) -> Outcome {
     no_dumps();
-    let path = file.path()?;
+    let path = what.file.path()?;
     let config = match Config::load(&path) {
         Ok(config) => config,
         // The plugins say in the same pass what is wrong with their settings.
@@ -20,7 +32,9 @@ pub fn run(file: &ConfigFile) -> Outcome {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-        let mut gateway = Gateway::start(&config, &Options::default()).await?;
+        let mut options = Options::default();
+        options.store.copy_for = (!what.no_copy).then_some(config.retention.age);
+        let mut gateway = Gateway::start(&config, &options).await?;
         let broken = gateway.broken();
         let whole = tokio::select! {
             _ = terminate.recv() => true,

@@ -55,7 +55,7 @@ pub(super) fn read(
             default_is_free(table, listen)?;
             Some(ADMIN)
         }
-        Some(value) if value.value.as_str() == Some("off") => None,
+        Some(value) if value.string()? == Some("off") => None,
         Some(value) => {
             let address = value.address("127.0.0.1:9090")?;
             judge(&value, address, listen, guarded, speaks_tls)?;

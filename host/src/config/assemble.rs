@@ -13,15 +13,15 @@ use super::quantity::size_text;
 use super::raw::Table;
 use super::reading::Reading;
 use super::{
-    Config, Gateway, Limits, Secret, Source, destination, gateway, limits, name, retention, source,
-    users,
+    Config, Gateway, Limits, Source, destination, gateway, include, limits, name, retention,
+    source, users,
 };
 
 /// The most destinations that one alert may have, fallbacks included; the store has room for so many.
 pub(crate) const DELIVERIES_PER_ALERT: usize = 16;
 
 /// The tables that a configuration is made of.
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "gateway",
     "admin",
     "retention",
@@ -29,16 +29,20 @@ const SECTIONS: [&str; 7] = [
     "destinations",
     "sources",
     "mutes",
+    "include",
 ];
 
 /// An early document of Twilio's names this limit for the URL of a webhook.
 const LONGEST_SOURCE_URL: usize = 100;
 
-/// Reads `[gateway]` alone; `None` means that a problem was recorded.
+/// Reads `[gateway]` alone.
+///
+/// # Errors
+/// The gateway with assumptions in the places of what could not be read.
 pub(super) fn gateway<'t>(
     document: &'t Spanned<DeTable<'t>>,
     reading: &'t Reading<'t>,
-) -> Option<Gateway> {
+) -> Result<Gateway, Box<Gateway>> {
     let mut root = Table::new(
         "the file",
         document.span(),
@@ -46,7 +50,7 @@ pub(super) fn gateway<'t>(
         reading,
     );
     let users = users::read(section(&mut root, "admin"));
-    gateway::read(section(&mut root, "gateway"), users, None).ok()
+    gateway::read(section(&mut root, "gateway"), users, None)
 }
 
 /// Reads every section, right or wrong. An unreadable part is left out, or replaced by an
@@ -77,6 +81,8 @@ pub(super) fn assemble<'t>(
     let destinations = section(&mut root, "destinations");
     let sources = section(&mut root, "sources");
     let mutes = root.optional("mutes", Vec::new(), |value| mute::read(&value));
+    // The files are read already; here its mistakes are told.
+    root.optional("include", Vec::new(), |value| include::read(&value));
     root.finish();
 
     let retention = retention::read(retention).unwrap_or_default();
@@ -126,8 +132,7 @@ pub(super) fn assemble<'t>(
             .collect(),
         mutes: mutes.unwrap_or_default(),
         warnings: Vec::new(),
-        exposed: reading.exposed,
-        text: Secret::new(""),
+        text: reading.text().clone(),
         files: BTreeMap::new(),
     })
 }

@@ -157,6 +157,18 @@ pub(super) fn read(
     let address = listen.as_ref().and_then(Listen::address);
     let admin = admin::read(&mut table, address, users);
     let data_dir = table.optional("data_dir", reading.path("data"), |value| {
+        // A folder that is not known is not to be taken for the usual one.
+        let is_unset = |name: &str| reading.stand_in.is_some() && (reading.env)(name).is_none();
+        if value.variable().is_some_and(is_unset) {
+            value.problem(
+                format!(
+                    "{} names an environment variable that is not set",
+                    value.label
+                ),
+                "set it for this command as for the gateway's process",
+            );
+            return None;
+        }
         let text = value.text("data")?;
         if text.is_empty() {
             value.wrong_text(text, "name a folder");
@@ -218,7 +230,7 @@ pub(super) fn read(
 /// Reads `listen` and, for a Unix socket, `listen_mode`.
 fn listen(table: &mut Table<'_>) -> Option<Listen> {
     let listen = table.optional("listen", Listen::Tcp(LISTEN), |value| {
-        let Some(path) = value.value.as_str().and_then(|text| text.strip_prefix("unix:")) else {
+        let Some(path) = value.string()?.and_then(|text| text.strip_prefix("unix:")) else {
             return value.address("127.0.0.1:8080").map(Listen::Tcp);
         };
         if path.is_empty() || path.len() > LONGEST_SOCKET_PATH {

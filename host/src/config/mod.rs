@@ -1,7 +1,8 @@
-//! The configuration: one TOML file, read in two steps, with every problem told at once.
+//! The configuration: a TOML file and those that it includes (`include`), read in two steps, with
+//! every problem told at once.
 //!
-//! 1. The document (`raw`), with the line and column of every key and value, as far as it can be
-//!    made out at all.
+//! 1. The document (`text`, `syntax`, `join`, `raw`), with the place of every key and value, as far
+//!    as it can be made out at all.
 //! 2. Its meaning: one file for each section below (`gateway` with `admin`, `retention`,
 //!    `destination`, `source`, `limits`, `settings`). Each key is named in one place, together with
 //!    its default, its limits and what to write instead of something wrong. `assemble` puts them
@@ -12,7 +13,7 @@
 //! `{ credential = "…" }` or plain text, become a [`Secret`], and appear in no message: therefore a
 //! [`Problem`] names line and column and does not show the line.
 //!
-//! Paths in the file start at the file's own folder. The plugin decides which settings a source may
+//! Any text can be `{ env = "…" }`. Paths start at the main file's folder. The plugin decides which settings a source may
 //! have; `sources::schema` checks them.
 
 mod admin;
@@ -23,7 +24,10 @@ mod files;
 mod flaw;
 mod gateway;
 mod heartbeat;
+mod include;
+mod join;
 mod limits;
+mod lines;
 mod name;
 mod network;
 mod policy;
@@ -33,9 +37,12 @@ mod raw;
 mod reading;
 mod reference;
 mod retention;
+mod schema;
 mod secret;
 mod settings;
 mod source;
+mod syntax;
+mod text;
 mod tls;
 mod url;
 mod users;
@@ -45,8 +52,6 @@ mod word;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use admin::{ADMIN, Admin};
@@ -72,17 +77,16 @@ pub use quantity::{Rate, parse_duration, shown_duration, size_text};
 pub use reading::Findings;
 pub use reference::looks_like_a_reference;
 pub use retention::{AGE, Retention, SIZE};
+pub use schema::{PluginSettings, schema};
 pub use secret::{PLAIN, PLAIN_HELP, Secret};
 pub use settings::{Place, Settings};
 pub use source::{PluginRef, Source};
+pub use text::Text;
 pub use tls::{Credentials, Pem, TlsFiles, UnusableFile, UnusableFiles, Validity};
 pub use url::PublicUrl;
 pub use users::{User, Users};
 
 use reading::Reading;
-
-/// A configuration is a few pages; a file beyond this is another file.
-const LARGEST_FILE: u64 = 1024 * 1024;
 
 /// A configuration without problems.
 #[derive(Debug, Clone)]
@@ -101,10 +105,8 @@ pub struct Config {
     pub mutes: Vec<Mute>,
     /// The warnings: allowed and yet unwise settings, in the order of the file.
     pub warnings: Vec<Problem>,
-    /// True if every user of the machine can read the file.
-    pub exposed: bool,
-    /// The text of the file. It may hold secrets, so it is one.
-    pub text: Secret,
+    /// The text of the file, and of those that it includes.
+    pub text: Text,
     /// The files outside of it that were read with it, such as those of secrets, by the digest of
     /// their content.
     pub files: BTreeMap<PathBuf, Digest>,
@@ -140,8 +142,7 @@ impl Config {
     /// # Errors
     /// All problems of the text.
     pub fn again(&self) -> Result<Self, Problems> {
-        let reading = Reading::new(self.text.expose(), &self.path, &of_process, self.exposed);
-        Self::understand(reading, &self.path)?.whole()
+        Self::understand(Reading::new(&self.text, &of_process), &self.path)?.whole()
     }
 
     /// Returns the configuration without its text, sources and destinations, and so without their
@@ -150,18 +151,19 @@ impl Config {
         Self {
             sources: Vec::new(),
             destinations: Vec::new(),
-            text: Secret::new(""),
+            text: self.text.without_content(),
             ..self
         }
     }
 
-    /// Reads a file as far as it can be made out. `env` looks up environment variables.
+    /// Reads a file and those that it includes, as far as they can be made out. `env` looks up
+    /// environment variables.
     ///
     /// # Errors
     /// The problem of an unreadable or empty file.
     pub fn draft(path: &Path, env: Environment<'_>) -> Result<Draft, Problems> {
-        let (text, exposed) = read_text(path)?;
-        Self::understand(Reading::new(&text, path, env, exposed), path)
+        let text = include::load(path, env)?;
+        Self::understand(Reading::new(&text, env), path)
     }
 
     /// Reads a file, and no secret that stands outside it: each reference stands for `stand_in`.
@@ -169,16 +171,16 @@ impl Config {
     /// # Errors
     /// All problems of the file.
     pub fn load_without_secrets(path: &Path, stand_in: &str) -> Result<Self, Problems> {
-        let (text, exposed) = read_text(path)?;
+        let text = include::load(path, &of_process)?;
         Self::understand(
-            Reading::new(&text, path, &|_| None, exposed).with_stand_in(stand_in),
+            Reading::new(&text, &of_process).with_stand_in(stand_in),
             path,
         )?
         .whole()
     }
 
-    /// Reads a text that could be in the file `path`, and no secret that stands outside it: each
-    /// reference stands for `stand_in`.
+    /// Reads a text that could be in the file `path`, with the files that it includes, and no secret
+    /// that stands outside them: each reference stands for `stand_in`.
     ///
     /// # Errors
     /// All problems of the text.
@@ -187,31 +189,72 @@ impl Config {
         path: &Path,
         stand_in: &str,
     ) -> Result<Self, Problems> {
-        let reading = Reading::new(text, path, &|_| None, false).with_stand_in(stand_in);
+        let text = include::with_included(Text::of(text, path), &of_process);
+        let reading = Reading::new(&text, &of_process).with_stand_in(stand_in);
         Self::understand(reading, path)?.whole()
     }
 
     /// Returns where the configuration in a file has its data kept, for a command that only looks
-    /// at them. Nothing but `[gateway]` has to be right, and its secrets need not be known.
+    /// at them. Nothing but `[gateway]` has to be right, and of what stands outside the files only
+    /// the folder itself need be known.
     ///
     /// # Errors
     /// The problems of `[gateway]`.
     pub fn data_dir(path: &Path) -> Result<PathBuf, Problems> {
-        let (text, exposed) = read_text(path)?;
-        let reading = Reading::new(&text, path, &|_| None, exposed).with_stand_in("unknown");
-        let document = reading.document();
-        match assemble::gateway(&document, &reading) {
-            Some(gateway) => Ok(gateway.data_dir),
-            None => Err(Problems(reading.end().0)),
+        let (gateway, problems) = Self::gateway_alone(path, Some("unknown"))?;
+        match gateway {
+            Ok(gateway) => Ok(gateway.data_dir),
+            Err(gateway) if problems.is_empty() => Ok(gateway.data_dir),
+            Err(_) => Err(Problems(problems)),
         }
     }
 
-    /// Reads a text that is, or could be, in the file `path`. `env` looks up environment variables.
+    /// Reads `[gateway]` alone, for a command that asks the running gateway. Where there is a
+    /// `stand_in`, every secret is that.
+    ///
+    /// # Errors
+    /// The problems of `[gateway]`, or the variables that are not set here.
+    pub fn gateway(path: &Path, stand_in: Option<&str>) -> Result<Gateway, Problems> {
+        let (gateway, problems) = Self::gateway_alone(path, stand_in)?;
+        gateway.map_err(|_| {
+            if problems.is_empty() {
+                let found = "[gateway] names environment variables that are not set here";
+                Problems(vec![Problem {
+                    file: path.to_owned(),
+                    position: None,
+                    found: found.to_owned(),
+                    help: "set them for this command as for the gateway's process".to_owned(),
+                }])
+            } else {
+                Problems(problems)
+            }
+        })
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "both are what two callers tell apart"
+    )]
+    fn gateway_alone(
+        path: &Path,
+        stand_in: Option<&str>,
+    ) -> Result<(Result<Gateway, Box<Gateway>>, Vec<Problem>), Problems> {
+        let text = include::load(path, &of_process)?;
+        let mut reading = Reading::new(&text, &of_process);
+        reading.stand_in = stand_in;
+        let document = reading.document();
+        let gateway = assemble::gateway(&document, &reading);
+        Ok((gateway, reading.end().0))
+    }
+
+    /// Reads a text that is, or could be, in the file `path`, and no other file of the
+    /// configuration. `env` looks up environment variables.
     ///
     /// # Errors
     /// All problems of the text.
     pub fn parse(text: &str, path: &Path, env: Environment<'_>) -> Result<Self, Problems> {
-        Self::understand(Reading::new(text, path, env, false), path)?.whole()
+        let text = Text::of(text, path);
+        Self::understand(Reading::new(&text, env), path)?.whole()
     }
 
     /// Makes a problem at a place in this configuration, for a judge that knows more than the
@@ -223,7 +266,7 @@ impl Config {
         help: impl Into<String>,
     ) -> Problem {
         Problem {
-            file: self.path.clone(),
+            file: self.text.file(position).to_owned(),
             position: Some(position),
             found: found.into(),
             help: help.into(),
@@ -233,15 +276,16 @@ impl Config {
     fn understand(reading: Reading<'_>, path: &Path) -> Result<Draft, Problems> {
         let document = reading.document();
         let config = assemble::assemble(&document, &reading);
-        let text = Secret::new(reading.text());
+        let text = reading.text();
         let files = reading.files();
-        let (problems, warnings) = reading.end();
+        let (mut problems, warnings) = reading.end();
+        problems.extend(text.unread.iter().cloned());
+        problems.sort_by_key(|problem| problem.position);
         match config {
             Some(config) => Ok(Draft {
                 config: Self {
                     path: path.to_owned(),
                     warnings,
-                    text,
                     files,
                     ..config
                 },
@@ -271,42 +315,7 @@ pub fn of_process(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Reads the text of a file, and returns true beside it if every user of the machine can read it.
-fn read_text(path: &Path) -> Result<(String, bool), Problems> {
-    let unreadable = |found: String, position| {
-        let help = "name the configuration with --config FILE".to_owned();
-        Problems(vec![Problem {
-            file: path.to_owned(),
-            position,
-            found,
-            help,
-        }])
-    };
-    let (bytes, exposed) =
-        read(path).map_err(|why| unreadable(format!("cannot be read: {why}"), None))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(unreadable(
-            "is larger than 1 MiB, so it is not a configuration".to_owned(),
-            None,
-        ));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
-        let position = Reading::new(&before, path, &|_| None, false).position(before.len());
-        unreadable("is not UTF-8 text from here on".to_owned(), Some(position))
-    })?;
-    Ok((text, exposed))
-}
-
-/// Reads the bytes of a file, one more than allowed at most, as [`read_text`] does.
-fn read(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
-    let file = File::open(path)?;
-    let exposed = exposed(&file.metadata()?);
-    let mut bytes = Vec::new();
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-    Ok((bytes, exposed))
-}
-
+/// Returns true if every user of the machine can read a file.
 #[cfg(unix)]
 fn exposed(metadata: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;

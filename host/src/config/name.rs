@@ -68,7 +68,10 @@ pub(super) fn of_destination(value: &Value<'_>, known: &[&str]) -> Option<String
     }
     let help = match did_you_mean(name, known.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
-        None if known.is_empty() => format!("add [destinations.{name}]"),
+        None if known.is_empty() && value.variable().is_none() => {
+            format!("add [destinations.{name}]")
+        }
+        None if known.is_empty() => "add a table [destinations.<name>]".to_owned(),
         None => format!(
             "the destinations are {}",
             listed(known.iter().copied(), "and")
@@ -78,7 +81,7 @@ pub(super) fn of_destination(value: &Value<'_>, known: &[&str]) -> Option<String
         format!(
             "{} is {}, which is not configured",
             value.label,
-            quoted(name)
+            value.shown(name)
         ),
         help,
     );

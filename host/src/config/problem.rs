@@ -12,10 +12,11 @@ use std::path::PathBuf;
 /// Bytes of the document, from and to.
 pub(super) type Span = Range<usize>;
 
-/// A place in the configuration file. Both numbers count from 1; columns count characters, not
-/// bytes.
+/// A place in the configuration. Line and column count from 1; columns count characters, not bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
+    /// The number of the file: 0 is the main one, and those that it includes follow.
+    pub file: usize,
     /// The line.
     pub line: usize,
     /// The column.
@@ -25,7 +26,7 @@ pub struct Position {
 /// One thing that is wrong, or, among a configuration's warnings, unwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The configuration file, as it was named to the gateway.
+    /// The configuration file, as it was named to the gateway, or the included one.
     pub file: PathBuf,
     /// The place in that file; absent where the file could not be read at all.
     pub position: Option<Position>,
@@ -73,8 +74,8 @@ impl fmt::Display for Problem {
 pub struct Cause<'p> {
     /// The first of them in the file.
     pub first: &'p Problem,
-    /// The places of the others.
-    pub others: Vec<Position>,
+    /// The others that have a place.
+    pub others: Vec<&'p Problem>,
 }
 
 /// Groups problems by their cause, in the order of each cause's first problem.
@@ -83,9 +84,9 @@ pub fn causes(problems: &[Problem]) -> Vec<Cause<'_>> {
     let mut known = HashMap::new();
     for problem in problems {
         match (known.get(&problem.cause()), problem.position) {
-            (Some(index), Some(position)) => {
+            (Some(index), Some(_)) => {
                 let cause: &mut Cause<'_> = &mut causes[*index];
-                cause.others.push(position);
+                cause.others.push(problem);
             }
             _ => {
                 known.insert(problem.cause(), causes.len());
@@ -111,21 +112,26 @@ impl fmt::Display for Cause<'_> {
             help,
         } = self.first;
         write!(f, "{}:", printable(&file.to_string_lossy()))?;
-        if let Some(Position { line, column }) = position {
+        if let Some(Position { line, column, .. }) = position {
             write!(f, "{line}:{column}:")?;
         }
         write!(f, " {}", printable(found))?;
         if !self.others.is_empty() {
-            let lines: Vec<_> = self
-                .others
-                .iter()
-                .take(NAMED)
-                .map(|position| position.line.to_string())
-                .collect();
-            let (places, line) = if self.others.len() == 1 {
-                ("1 other place", "line")
-            } else {
-                ("other places", "lines")
+            let is_one_file = self.others.iter().all(|other| other.file == *file);
+            let place = |other: &&Problem| {
+                let line = other.position.map_or(0, |position| position.line);
+                if is_one_file {
+                    line.to_string()
+                } else {
+                    format!("{}:{line}", printable(&other.file.to_string_lossy()))
+                }
+            };
+            let lines: Vec<_> = self.others.iter().take(NAMED).map(place).collect();
+            let (places, line) = match (self.others.len(), is_one_file) {
+                (1, true) => ("1 other place", "line "),
+                (1, false) => ("1 other place", ""),
+                (_, true) => ("other places", "lines "),
+                (_, false) => ("other places", ""),
             };
             let count = if self.others.len() == 1 {
                 String::new()
@@ -139,7 +145,7 @@ impl fmt::Display for Cause<'_> {
             };
             write!(
                 f,
-                " (and so in {count}{places}: {line} {}{more})",
+                " (and so in {count}{places}: {line}{}{more})",
                 lines.join(", ")
             )?;
         }
@@ -241,7 +247,11 @@ mod tests {
     fn a_problem_is_one_line_whatever_it_quotes() {
         let problem = Problem {
             file: "gateway.toml".into(),
-            position: Some(Position { line: 3, column: 1 }),
+            position: Some(Position {
+                file: 0,
+                line: 3,
+                column: 1,
+            }),
             found: "unknown key \"\u{1b}[2J\n\"".into(),
             help: String::new(),
         };
@@ -255,7 +265,11 @@ mod tests {
     fn one_cause_in_many_places_is_one_line() {
         let at = |line, found: &str| Problem {
             file: "gateway.toml".into(),
-            position: Some(Position { line, column: 9 }),
+            position: Some(Position {
+                file: 0,
+                line,
+                column: 9,
+            }),
             found: found.to_owned(),
             help: "shorten it".to_owned(),
         };

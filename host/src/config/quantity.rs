@@ -43,7 +43,7 @@ impl Value<'_> {
                 shown(*allowed.end())
             )
         };
-        let Some(text) = self.value.as_str() else {
+        let Some(text) = self.string()? else {
             self.wrong_type(help());
             return None;
         };
@@ -63,12 +63,12 @@ impl Value<'_> {
                 size_text(*allowed.end())
             )
         };
-        let (written, size) = match self.value {
-            DeValue::String(text) => (
-                text.to_string(),
+        let (written, size) = match (self.string()?, self.value) {
+            (Some(text), _) => (
+                text.to_owned(),
                 text.parse::<ByteSize>().ok().map(|size| size.as_u64()),
             ),
-            DeValue::Integer(number) => (
+            (None, DeValue::Integer(number)) => (
                 number.to_string(),
                 u64::from_str_radix(number.as_str(), number.radix()).ok(),
             ),
@@ -110,7 +110,7 @@ impl Value<'_> {
     pub(super) fn rate(&self) -> Option<Option<Rate>> {
         const HELP: &str =
             "write a count from 1 to 1000000 for each s, min or h, like \"100/s\", or \"off\"";
-        let Some(text) = self.value.as_str() else {
+        let Some(text) = self.string()? else {
             self.wrong_type(HELP);
             return None;
         };

@@ -232,11 +232,26 @@ impl<'t> Value<'t> {
 
     /// Returns its text; `example` could have been written.
     pub(super) fn text(&self, example: &str) -> Option<&'t str> {
-        let text = self.value.as_str();
+        let text = self.string()?;
         if text.is_none() {
             self.wrong_type(format!("write text such as {example:?}"));
         }
         text
+    }
+
+    /// Returns its text, or the variable's in `{ env = "…" }`; `Some(None)` where it is of another
+    /// type. `None` means that a problem was recorded.
+    pub(super) fn string(&self) -> Option<Option<&'t str>> {
+        match self.variable() {
+            None => Some(self.value.as_str()),
+            Some(name) => self.fetched(name).map(Some),
+        }
+    }
+
+    /// Returns the name in `{ env = "…" }`.
+    pub(super) fn variable(&self) -> Option<&'t str> {
+        let table = self.value.as_table().filter(|table| table.len() == 1)?;
+        table.get("env")?.get_ref().as_str()
     }
 
     /// Returns its truth, where it is a boolean.
@@ -264,7 +279,16 @@ impl<'t> Value<'t> {
 
     /// Reports a text of a right type and a wrong meaning, and shows it. Not for secrets.
     pub(super) fn wrong_text(&self, text: &str, help: impl Into<String>) {
-        self.problem(format!("{} is {}", self.label, quoted(text)), help);
+        self.problem(format!("{} is {}", self.label, self.shown(text)), help);
+    }
+
+    /// Returns its text in quotes. A variable's is not shown: the wrong name may be a
+    /// secret's.
+    pub(super) fn shown(&self, text: &str) -> String {
+        match self.variable() {
+            None => quoted(text),
+            Some(_) => "the text of its environment variable, which is not shown".to_owned(),
+        }
     }
 }
 

@@ -8,28 +8,29 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use bumpalo::Bump;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::files::Digest;
+use super::join::Clash;
 use super::problem::{Position, Problem, Span};
+use super::text::Text;
+use super::{Environment, join, syntax};
 
 /// Collects problems while sections are read, so that none hides another.
 pub(super) struct Reading<'a> {
-    file: &'a Path,
-    text: &'a str,
-    /// The offset at which each line starts.
-    lines: Vec<usize>,
-    /// Lines that are not TOML. What was recovered of them is a guess, so nothing more is said of
-    /// them.
-    broken: RefCell<BTreeSet<usize>>,
+    text: &'a Text,
+    /// Lines that are not TOML, each with the number of its file. What was recovered of them is a
+    /// guess, so nothing more is said of them.
+    broken: RefCell<BTreeSet<(usize, usize)>>,
     /// Looks up the variable of `{ env = "…" }`.
-    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) env: Environment<'a>,
     /// The text that every reference to a variable or a file stands for, where the real ones are
     /// not to be known.
     pub(super) stand_in: Option<&'a str>,
-    /// True if users other than the owner and the group can read the file.
-    pub(super) exposed: bool,
+    /// Texts that stand outside of the files, as long as the reading lasts.
+    fetched: Bump,
     files: RefCell<BTreeMap<PathBuf, Digest>>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
@@ -53,23 +54,13 @@ impl Findings {
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(
-        text: &'a str,
-        file: &'a Path,
-        env: &'a dyn Fn(&str) -> Option<String>,
-        exposed: bool,
-    ) -> Self {
-        let lines = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-            .collect();
+    pub(super) fn new(text: &'a Text, env: Environment<'a>) -> Self {
         Self {
-            file,
             text,
-            lines,
             broken: RefCell::default(),
             env,
             stand_in: None,
-            exposed,
+            fetched: Bump::new(),
             files: RefCell::default(),
             problems: RefCell::default(),
             warnings: RefCell::default(),
@@ -106,9 +97,19 @@ impl<'a> Reading<'a> {
         self.files.take()
     }
 
-    /// Returns the text, which may hold secrets.
-    pub(super) fn text(&self) -> &'a str {
+    /// Returns the text that is read.
+    pub(super) fn text(&self) -> &'a Text {
         self.text
+    }
+
+    /// Keeps a text that does not stand in the files.
+    pub(super) fn fetched(&self, text: &str) -> &str {
+        self.fetched.alloc_str(text)
+    }
+
+    /// Returns true if every user of the machine can read the file of this place.
+    pub(super) fn is_exposed(&self, span: &Span) -> bool {
+        self.text.is_exposed(self.position(span.start))
     }
 
     /// Returns all problems and all warnings, each in the order of the file.
@@ -121,125 +122,52 @@ impl<'a> Reading<'a> {
         (sorted(self.problems), sorted(self.warnings))
     }
 
-    /// Parses the document, as far as it can be made out. Whatever is not TOML has become a
-    /// problem.
+    /// Parses the files into one document, as far as they can be made out. Whatever is not TOML has
+    /// become a problem.
     pub(super) fn document(&self) -> Spanned<DeTable<'a>> {
-        let (document, errors) = DeTable::parse_recoverable(self.text);
-        let mut open = false;
-        for error in errors {
-            let span = error.span().unwrap_or_default();
-            let position = self.position(span.start);
-            let (found, expected) = error
-                .message()
-                .split_once(", expected ")
-                .unwrap_or((error.message(), ""));
-            // A brace or bracket that is never closed upsets every line after it.
-            let goes_on = found.ends_with("between key-value pairs")
-                || found.ends_with("between array elements")
-                || found.ends_with("for inline table element");
-            let known = open && goes_on;
-            if goes_on && !open {
-                open = true;
-                self.broken
-                    .borrow_mut()
-                    .extend(self.opening_line(position.line));
+        let mut whole = DeTable::new();
+        let mut end = 0;
+        for (file, (start, text)) in self.text.parts().enumerate() {
+            let parsed = syntax::parse(text);
+            let broken = parsed.broken.into_iter().map(|line| (file, line));
+            self.broken.borrow_mut().extend(broken);
+            for mistake in parsed.mistakes {
+                let (line, column) = mistake.place;
+                let position = Position { file, line, column };
+                self.record(position, mistake.found, mistake.help);
             }
-            // One slip of the pen can upset the parser several times; the first of a line says what
-            // it was.
-            if !self.broken.borrow_mut().insert(position.line) || known {
-                continue;
-            }
-            let (found, help) = match (found, expected) {
-                ("duplicate key", _) => {
-                    let key = self.text.get(span.clone()).unwrap_or_default();
-                    let first = self.definition_before(document.get_ref(), key, &span);
-                    let first = first.map_or_else(String::new, |Position { line, column }| {
-                        format!(", first at {line}:{column}")
-                    });
-                    (
-                        format!("{key} is written twice{first}"),
-                        "keep one of the two".to_owned(),
-                    )
-                }
-                _ if goes_on => (
-                    format!("this is not TOML: {found}"),
-                    "close what an earlier line opens".to_owned(),
-                ),
-                (_, "nothing" | "literal string") => (
-                    format!("this is not TOML: {found}"),
-                    "put text in quotes".to_owned(),
-                ),
-                (_, "") => (format!("this is not TOML: {found}"), String::new()),
-                _ => (
-                    format!("this is not TOML: {found}"),
-                    format!("expected {expected}"),
-                ),
-            };
-            self.record(position, found, help);
-        }
-        document
-    }
-
-    /// Returns the place of a key's first definition, where `again` is its second. This is the
-    /// nearest key of that name before `again`, except those in an inline table that ends before
-    /// it.
-    fn definition_before(&self, table: &DeTable<'_>, key: &str, again: &Span) -> Option<Position> {
-        let mut found = None;
-        let mut tables = vec![table];
-        while let Some(table) = tables.pop() {
-            for (name, value) in table {
-                let here = name.span();
-                if name.get_ref() == unquoted(key) && here.start < again.start {
-                    found = found.max(Some(here.start));
-                }
-                let span = value.span();
-                let is_inline = self
-                    .text
-                    .get(span.clone())
-                    .is_some_and(|text| text.starts_with('{'));
-                match value.get_ref() {
-                    DeValue::Table(inner) if !is_inline || span.contains(&again.start) => {
-                        tables.push(inner)
-                    }
-                    _ => {}
-                }
+            if file == 0 {
+                (whole, end) = (parsed.document, text.len());
+            } else {
+                let clashes = join::add(&mut whole, join::shifted(parsed.document, start));
+                clashes.into_iter().for_each(|clash| self.clash(clash));
             }
         }
-        found
-            .or_else(|| self.header_before(again))
-            .map(|start| self.position(start))
+        Spanned::new(0..end, whole)
     }
 
-    /// Returns the offset of the key in the first header that is written again at a later place.
-    /// The document has only the latter.
-    fn header_before(&self, again: &Span) -> Option<usize> {
-        let line = |number: usize| {
-            let end = self
-                .lines
-                .get(number + 1)
-                .copied()
-                .unwrap_or(self.text.len());
-            self.text.get(self.lines[number]..end).unwrap_or_default()
-        };
-        let last = self.lines.partition_point(|start| *start <= again.start) - 1;
-        let header = line(last).trim();
-        let first =
-            (0..last).find(|number| header.starts_with('[') && line(*number).trim() == header)?;
-        Some(self.lines[first] + (again.start - self.lines[last]))
-    }
-
-    /// Returns the line of a bracket that is still open on `line`, as far as can be told.
-    fn opening_line(&self, line: usize) -> Option<usize> {
-        let before = self.text.lines().take(line.saturating_sub(1)).enumerate();
-        let opening =
-            before.filter(|(_, text)| text.contains(['{', '[']) && !text.starts_with('['));
-        opening.last().map(|(index, _)| index + 1)
+    fn clash(&self, clash: Clash) {
+        match clash {
+            Clash::Includes(span) => {
+                let found = "an included file includes others";
+                self.problem(span, found, "name them in the main file");
+            }
+            Clash::Twice { name, first, again } => {
+                let first = self.shown(first, again.start);
+                let found = format!("{name} is written twice, first at {first}");
+                self.problem(again, found, "keep one of the two");
+            }
+        }
     }
 
     /// Records a mistake at a place.
     pub(super) fn problem(&self, span: Span, found: impl Into<String>, help: impl Into<String>) {
         let position = self.position(span.start);
-        if !self.broken.borrow().contains(&position.line) {
+        if !self
+            .broken
+            .borrow()
+            .contains(&(position.file, position.line))
+        {
             self.record(position, found.into(), help.into());
         }
     }
@@ -258,23 +186,29 @@ impl<'a> Reading<'a> {
         self.warnings.borrow_mut().push(warning);
     }
 
-    /// Returns the line and column of an offset.
+    /// Returns the place of an offset.
     pub(super) fn position(&self, offset: usize) -> Position {
-        let line = self.lines.partition_point(|start| *start <= offset);
-        let start = self.lines[line - 1];
-        let before = self
-            .text
-            .get(start..offset.min(self.text.len()))
-            .unwrap_or_default();
-        Position {
-            line,
-            column: before.chars().count() + 1,
+        self.text.position(offset)
+    }
+
+    /// Returns the line and column of an offset for people, with the file's name where it is another
+    /// than that of the offset `beside`.
+    pub(super) fn shown(&self, offset: usize, beside: usize) -> String {
+        let position = self.position(offset);
+        let Position { file, line, column } = position;
+        if file == self.position(beside).file {
+            format!("{line}:{column}")
+        } else {
+            format!("{}:{line}:{column}", self.text.file(position).display())
         }
     }
 
-    /// Resolves a path: a relative one starts at the folder of the configuration file.
+    /// Resolves a path: a relative one starts at the folder of the main file, whichever file it
+    /// stands in.
     pub(super) fn path(&self, written: &str) -> PathBuf {
-        self.file.parent().unwrap_or(Path::new("")).join(written)
+        let main = self.text.files().next();
+        let folder = main.and_then(Path::parent).unwrap_or(Path::new(""));
+        folder.join(written)
     }
 
     fn record(&self, position: Position, found: String, help: String) {
@@ -285,16 +219,10 @@ impl<'a> Reading<'a> {
 
     fn say(&self, position: Position, found: String, help: String) -> Problem {
         Problem {
-            file: self.file.to_owned(),
+            file: self.text.file(position).to_owned(),
             position: Some(position),
             found,
             help,
         }
     }
-}
-
-/// Returns a key without its quotes.
-fn unquoted(key: &str) -> &str {
-    let quoted = |quote: char| key.strip_prefix(quote)?.strip_suffix(quote);
-    quoted('"').or_else(|| quoted('\'')).unwrap_or(key)
 }

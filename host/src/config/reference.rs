@@ -25,6 +25,24 @@ pub(super) const HELP: &str =
     "write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }";
 
 impl<'t> Value<'t> {
+    /// Returns the text of an environment variable, for a value that is no secret. `None` means that
+    /// a problem was recorded, or, where references are stand-ins, that it is not set.
+    pub(super) fn fetched(&self, name: &str) -> Option<&'t str> {
+        let reading = self.reading;
+        match (reading.env)(name) {
+            Some(text) if !text.is_empty() => Some(reading.fetched(&text)),
+            None if reading.stand_in.is_some() => None,
+            found => {
+                let named = named(name);
+                let is = if found.is_none() { "not set" } else { "empty" };
+                let found = format!("{} names {named} is {is}", self.label);
+                let help = "set it for the gateway's process, or write the text itself";
+                self.problem(found, help);
+                None
+            }
+        }
+    }
+
     /// Returns the text that a reference stands for. It is never empty: what is empty is a problem.
     pub(super) fn reference(&self, table: &'t DeTable<'t>) -> Option<String> {
         let reading = self.reading;
@@ -108,12 +126,17 @@ type Unresolved = (String, String);
 const UNNAMED: &str = "an environment variable that";
 const EMPTY: &str = "an empty secret protects nothing";
 
-fn variable(name: &str, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
-    let named = if conventional(name) {
+/// Returns how a variable is named in a problem: a name that is none may be a secret.
+fn named(name: &str) -> String {
+    if conventional(name) {
         format!("the environment variable {name}, which")
     } else {
         UNNAMED.to_owned()
-    };
+    }
+}
+
+fn variable(name: &str, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
+    let named = named(name);
     match (reading.env)(name) {
         None => Err((
             format!("{named} is not set"),

@@ -138,7 +138,7 @@ impl<'t> Value<'t> {
             self.problem(found, format!("write {{ env = {name:?} }}"));
             return None;
         }
-        if self.reading.exposed {
+        if self.reading.is_exposed(&self.span) {
             self.warning(format!("{} {PLAIN}", self.label), PLAIN_HELP);
         }
         Some(text.to_owned())

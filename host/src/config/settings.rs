@@ -20,6 +20,7 @@ use super::problem::{Position, Problems};
 use super::raw::{Table, Value};
 use super::reading::{Findings, Reading};
 use super::reference::{is_reference, shell_variable};
+use super::text::Text;
 
 /// The text in the place of a value that could not be read.
 const UNREAD: &str = "unread-0123456789abcdef";
@@ -105,7 +106,8 @@ impl Settings {
         name: &str,
         env: Environment<'_>,
     ) -> Result<Self, Problems> {
-        let reading = Reading::new(text, file, env, false);
+        let text = Text::of(text, file);
+        let reading = Reading::new(&text, env);
         let document = reading.document();
         let entries = Some(document.get_ref());
         let title = format!("[sources.{name}.settings]");
@@ -161,8 +163,16 @@ impl Settings {
 
 impl Place {
     const START: Self = Self {
-        key: Position { line: 1, column: 1 },
-        value: Position { line: 1, column: 1 },
+        key: Position {
+            file: 0,
+            line: 1,
+            column: 1,
+        },
+        value: Position {
+            file: 0,
+            line: 1,
+            column: 1,
+        },
         referenced: false,
     };
 }

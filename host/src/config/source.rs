@@ -167,9 +167,9 @@ pub(super) fn read(
 }
 
 fn plugin(value: &Value<'_>) -> Option<PluginRef> {
-    match value.value {
-        DeValue::String(name) => bundled(value, name),
-        DeValue::Table(table) => file(value, table),
+    match (value.string()?, value.value) {
+        (Some(name), _) => bundled(value, name),
+        (None, DeValue::Table(table)) => file(value, table),
         _ => {
             value.wrong_type("write the name of a bundled plugin, or { path = \"my.wasm\" }");
             None
@@ -185,7 +185,7 @@ fn bundled(value: &Value<'_>, name: &str) -> Option<PluginRef> {
     {
         return Some(PluginRef::Bundled(name.to_owned()));
     }
-    let help = if name.contains(['/', '.']) {
+    let help = if name.contains(['/', '.']) && value.variable().is_none() {
         format!("write {{ path = {name:?} }} for a file of your own")
     } else {
         "write the name of a bundled plugin, like \"twilio-errors\"".to_owned()
@@ -203,7 +203,11 @@ fn file<'t>(value: &Value<'t>, table: &'t DeTable<'t>) -> Option<PluginRef> {
             return Some(path);
         }
         let help = "relative paths start at the configuration file's folder";
-        value.problem(format!("there is no file {}", path.display()), help);
+        let found = match value.variable() {
+            None => format!("there is no file {}", path.display()),
+            Some(_) => format!("{} is {}, and no file", value.label, value.shown(text)),
+        };
+        value.problem(found, help);
         None
     });
     let sha256 = table.optional("sha256", None, |value| {

@@ -11,6 +11,32 @@ pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// Asks for more time to start, again and again until the guard is dropped: an older store is copied
+/// and brought up, which takes as long as it is large.
+pub fn starting() -> Starting {
+    let task = tokio::spawn(async {
+        loop {
+            tokio::time::sleep(STEP).await;
+            let more = u32::try_from(3 * STEP.as_micros()).unwrap_or(u32::MAX);
+            tell(&[NotifyState::ExtendTimeoutUsec(more)]);
+        }
+    });
+    Starting(task)
+}
+
+/// The time between two of these requests: less than any usual `TimeoutStartSec=`.
+const STEP: Duration = Duration::from_secs(20);
+
+/// A start under way.
+#[derive(Debug)]
+pub struct Starting(tokio::task::JoinHandle<()>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Says that the configuration is being read again. [`ready`] must follow.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {

@@ -241,9 +241,10 @@ pub fn warnings(source: &Source, description: &Description, config: &Config) -> 
         let Some(value) = source.settings.value().pointer(&pointer) else {
             continue;
         };
-        if config.exposed && !source.settings.is_referenced(&pointer) {
+        let at = source.settings.place(&pointer).value;
+        if config.text.is_exposed(at) && !source.settings.is_referenced(&pointer) {
             let found = format!("{} {PLAIN}", check.label(&pointer));
-            warnings.push(config.problem(source.settings.place(&pointer).value, found, PLAIN_HELP));
+            warnings.push(config.problem(at, found, PLAIN_HELP));
         }
         flaws(value, &pointer, &check, &mut warnings);
     }

@@ -77,7 +77,9 @@ pub enum StoreError {
     },
     /// The file was written by a newer gateway. Nothing was changed.
     #[error(
-        "the store has schema {found}, and this gateway knows up to {known}: run the newer gateway that wrote it"
+        "the store has schema {found}, and this gateway knows up to {known}: run the newer gateway that wrote it. Or, to go \
+         back, stop, move the store away, and put the copy that the upgrade has left beside it, gateway.db.schema-{known}, \
+         in its place as gateway.db: what came in since is not in it"
     )]
     Newer {
         /// The schema of the file.

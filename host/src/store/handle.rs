@@ -28,7 +28,7 @@ use super::settle::{Settle, Settlement};
 use super::snapshot::{Remember, Seen, Snapshot};
 use super::wake::Wake;
 use super::writer::{Message, Signals, Trouble, Writer};
-use super::{DueReader, History, StoreError, due, groups, schema, timers};
+use super::{DueReader, History, StoreError, due, groups, older, schema, timers};
 use crate::clock::{Clock, wall_ms};
 use crate::metrics::Metrics;
 
@@ -44,6 +44,9 @@ pub struct Options {
     pub sync: bool,
     /// The clock by which alerts become due.
     pub clock: Clock,
+    /// The time for which the copy of a store is kept that was made before the store was brought up
+    /// to a newer schema; `None` makes no copy.
+    pub copy_for: Option<Duration>,
 }
 
 impl Default for Options {
@@ -51,6 +54,7 @@ impl Default for Options {
         Self {
             sync: true,
             clock: Clock::start(),
+            copy_for: Some(crate::config::AGE),
         }
     }
 }
@@ -88,7 +92,8 @@ impl Store {
         let lock = files::acquire(data_dir)?;
         let path: Arc<Path> = super::file(data_dir).into();
         let clock = options.clock;
-        let mut connection = schema::open(&path, options.sync)?;
+        let mut connection = schema::open(&path, options.sync, options.copy_for.is_some())?;
+        older::sweep(&path, options.copy_for.unwrap_or(crate::config::AGE));
         due::bring_back(&mut connection, clock.now_ms())?;
         groups::bring_back(&connection, clock.now_ms())?;
         timers::bring_back(&connection, clock.now_ms())?;

@@ -114,6 +114,7 @@ mod internal;
 mod jobs;
 mod mutes;
 mod notice;
+mod older;
 mod own;
 mod pass;
 mod passing;

@@ -6,7 +6,8 @@
 //! whole and on disk. So a crash in the midst leaves the older store as it was, and the new file
 //! has what only a new one can have: pages that are given back to the disk. The copy takes as much
 //! room as the store, and some seconds for each GiB; the log says so. One of schema 3 or later is
-//! brought up in place, each step in one transaction.
+//! brought up in place, each step in one transaction. A copy of the older store is made before
+//! either (`older`), as no gateway reads a schema that is newer than its own.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,7 +18,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::files::{beside, log, sync_folder};
 use super::tables::{BUSY, IN_PLACE, OLDER, VERSION, harden, make, migrate, step_up, version};
-use super::{StoreError, functions, preflight};
+use super::{StoreError, functions, older, preflight};
 
 /// The migration of rows from schema 2.
 const COPY: &str = include_str!("schema/from_2.sql");
@@ -26,7 +27,8 @@ const COPY: &str = include_str!("schema/from_2.sql");
 const READ_TIME: Duration = Duration::from_secs(60);
 
 /// Opens the file for writing, making it where it is not there, and brings it to the newest schema.
-pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
+/// An older one is copied first, if `copies` says so.
+pub fn open(path: &Path, sync: bool, copies: bool) -> Result<Connection, StoreError> {
     // SQLite would silently make do with a file that it may only read. This comes before SQLite has
     // the file open: whoever closes a file gives back every lock that the process has on it,
     // SQLite's as well, and without these another program that opens the store would fold in its
@@ -46,6 +48,9 @@ pub fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
         None => build(path, sync, |_| Ok(()))?,
         Some(connection) => {
             let version = version(connection)?;
+            if version < VERSION && copies {
+                older::keep(connection, path, version, sync)?;
+            }
             if version < IN_PLACE {
                 // SQLite leaves a log only where no connection is open.
                 found = None;

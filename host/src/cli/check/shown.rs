@@ -190,7 +190,14 @@ fn cause(cause: &Cause<'_>) -> Value {
     let also: Vec<_> = cause
         .others
         .iter()
-        .map(|at| json!({ "line": at.line, "column": at.column }))
+        .map(|other| {
+            let at = other.position;
+            json!({
+                "file": other.file,
+                "line": at.map(|at| at.line),
+                "column": at.map(|at| at.column),
+            })
+        })
         .collect();
     json!({
         "file": cause.first.file,

@@ -81,11 +81,10 @@ pub(in crate::config) fn check(all: &[Written<'_>], reading: &Reading<'_>) {
 }
 
 fn report_circle(name: &str, span: &Span, chain: &[(&str, Span)], reading: &Reading<'_>) {
-    let steps = chain.iter().map(|(name, span)| {
-        let position = reading.position(span.start);
-        format!("{name} ({}:{})", position.line, position.column)
-    });
-    let steps: Vec<_> = steps.collect();
+    let step = |(name, place): &(&str, Span)| {
+        format!("{name} ({})", reading.shown(place.start, span.start))
+    };
+    let steps: Vec<_> = chain.iter().map(step).collect();
     let found = format!(
         "the fallbacks go in a circle: {name} to {}",
         listed(steps.iter().map(String::as_str), "and then to").replace(", ", ", to ")

@@ -234,12 +234,12 @@ fn term(value: &Value<'_>, field: Field) -> Option<Term> {
 }
 
 fn pattern(value: &Value<'_>, field: &Field) -> Option<Pattern> {
-    let text = match value.value {
-        DeValue::String(text) => text.to_string(),
+    let text = match (value.string()?, value.value) {
+        (Some(text), _) => text.to_owned(),
         // A number or a boolean means the text that a label holds for it.
-        DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
-        DeValue::Float(number) => number.as_str().to_owned(),
-        DeValue::Boolean(truth) => truth.to_string(),
+        (None, DeValue::Integer(number)) if number.radix() == 10 => number.as_str().to_owned(),
+        (None, DeValue::Float(number)) => number.as_str().to_owned(),
+        (None, DeValue::Boolean(truth)) => truth.to_string(),
         _ => {
             value.wrong_type(
                 "write a text, a glob such as \"300*\", a range such as \"500..599\", or a list",

@@ -94,9 +94,9 @@ pub(in crate::config) fn read(value: &Value<'_>, name: &str) -> Option<Group> {
 }
 
 fn by(value: &Value<'_>) -> Option<Vec<String>> {
-    let names: Vec<String> = match value.value {
-        DeValue::String(name) => vec![name.to_string()],
-        DeValue::Array(items) if items.len() <= MOST_LABELS => {
+    let names: Vec<String> = match (value.string()?, value.value) {
+        (Some(name), _) => vec![name.to_owned()],
+        (None, DeValue::Array(items)) if items.len() <= MOST_LABELS => {
             let read: Vec<_> = items
                 .iter()
                 .map(|item| value.item(item).text("error_code").map(str::to_owned))
@@ -123,7 +123,7 @@ fn by(value: &Value<'_>) -> Option<Vec<String>> {
 
 fn threshold(value: &Value<'_>) -> Option<Threshold> {
     const HELP: &str = "write a count and a time of at most a day, like \"20/5m\"";
-    let Some(text) = value.value.as_str() else {
+    let Some(text) = value.string()? else {
         value.wrong_type(HELP);
         return None;
     };

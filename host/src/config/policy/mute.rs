@@ -242,9 +242,9 @@ fn mute(value: &Value<'_>) -> Option<Mute> {
 
 fn moment(value: &Value<'_>) -> Option<Timestamp> {
     const HELP: &str = "write a time with its offset, like 2026-12-24T18:00:00+01:00";
-    let text = match value.value {
-        DeValue::String(text) => text.to_string(),
-        DeValue::Datetime(moment) => moment.to_string(),
+    let text = match (value.string()?, value.value) {
+        (Some(text), _) => text.to_owned(),
+        (None, DeValue::Datetime(moment)) => moment.to_string(),
         _ => {
             value.wrong_type(HELP);
             return None;

@@ -101,6 +101,7 @@ fn sources_are_in_the_order_of_the_file_and_know_their_place() {
     assert_eq!(
         config.sources[1].plugin_position,
         Position {
+            file: 0,
             line: 11,
             column: 10
         }
@@ -351,6 +352,7 @@ env = { env = "B" }
     assert_eq!(
         settings.place("/list/1").value,
         Position {
+            file: 0,
             line: 37,
             column: 12
         }
@@ -358,6 +360,7 @@ env = { env = "B" }
     assert_eq!(
         settings.place("/a~1b~0c/deep").key,
         Position {
+            file: 0,
             line: 39,
             column: 13
         }
@@ -365,6 +368,7 @@ env = { env = "B" }
     assert_eq!(
         settings.place("/number/nothing/here").key,
         Position {
+            file: 0,
             line: 33,
             column: 1
         }
@@ -372,6 +376,7 @@ env = { env = "B" }
     assert_eq!(
         settings.place("").key,
         Position {
+            file: 0,
             line: 31,
             column: 1
         }

@@ -3,11 +3,13 @@
 mod examples;
 mod fallbacks;
 mod hostile;
+mod included;
 mod listeners;
 mod meaning;
 mod mistakes;
 mod secrecy;
 mod settings;
+mod variables;
 
 use std::path::Path;
 

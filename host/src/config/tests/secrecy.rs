@@ -133,7 +133,11 @@ fn a_plain_token_in_a_file_that_everybody_can_read_is_warned_of() {
             .iter()
             .filter_map(|warning| Some(warning.position?.line))
             .collect();
-        assert_eq!((config.exposed, warned), (mode == 0o644, lines));
+        let whole_file = config.sources[0].position;
+        assert_eq!(
+            (config.text.is_exposed(whole_file), warned),
+            (mode == 0o644, lines)
+        );
     }
 }
 

@@ -108,7 +108,11 @@ async fn gateway(world: Arc<World>) -> turmoil::Result {
     let simulated = turmoil::sim_elapsed().unwrap().as_millis() as i64;
     let clock = Clock::at(EPOCH_MS + simulated + world.clock_set.load(Ordering::Relaxed));
     let (store, _closing) = loop {
-        let options = store::Options { sync: false, clock };
+        let options = store::Options {
+            sync: false,
+            clock,
+            ..store::Options::default()
+        };
         match Store::open(world.folder.path(), &options, world.metrics.clone()) {
             // The writer of the life before is finishing its last commit, in real time.
             Err(StoreError::Locked(_)) => std::thread::yield_now(),

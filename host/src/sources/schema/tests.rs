@@ -273,7 +273,7 @@ fn no_secret_is_in_a_problem_whatever_the_schema_complains_of() {
 fn plain_secret_in_a_readable_file_is_warned_of() {
     let mut config = config("", "auth_token = \"0123456789abcdef\"\ncount = 1");
     assert_eq!(warnings(&config.sources[0], &twilio(), &config), []);
-    config.exposed = true;
+    config.text.expose_to_all();
     let said: Vec<_> = warnings(&config.sources[0], &twilio(), &config)
         .iter()
         .map(ToString::to_string)

@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// Opens a store as a gateway does.
+fn open(path: &Path, sync: bool) -> Result<Connection, StoreError> {
+    super::open(path, sync, true)
+}
+
 #[test]
 fn a_new_file_gets_the_newest_schema_and_keeps_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -99,7 +104,11 @@ fn older_store_is_brought_up_and_keeps_everything() {
         let report = crate::store::check(&path, crate::store::Depth::IntegrityCheck).unwrap();
         assert!(report.whole, "{:?}", report.findings);
         let left = std::fs::read_dir(dir.path()).unwrap().count();
-        assert!(left <= 3, "nothing is left of the older file");
+        assert!(left <= 4, "one copy is left of the older file");
+        let copy = Connection::open(beside(&path, &format!(".schema-{older}"))).unwrap();
+        assert_eq!(version(&copy).unwrap(), older as i64);
+        let alerts = "SELECT group_concat(id) FROM alerts";
+        assert_eq!(text(&copy, alerts), "2048,2049,2050,2051");
     }
 }
 
@@ -131,6 +140,14 @@ fn store_of_schema_3_is_brought_up_in_place() {
             "SELECT id || ':' || due_at || ':' || attempts || ':' || since || fell_back FROM queue";
         assert_eq!(text(&connection, kept), "16384:6:2:60");
     }
+    let copy = beside(&path, ".schema-3");
+    assert!(
+        preflight::look(&copy)
+            .unwrap()
+            .is_some_and(|found| version(&found).unwrap() == 3)
+    );
+    let mode = std::os::unix::fs::PermissionsExt::mode(&copy.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
     let report = crate::store::check(&path, crate::store::Depth::IntegrityCheck).unwrap();
     assert!(report.whole, "{:?}", report.findings);
 }
@@ -274,4 +291,49 @@ fn the_file_is_for_its_owner_only() {
         std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
+}
+
+#[test]
+fn copy_is_made_where_asked_and_removed_after_its_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    of_schema(&path, 2);
+    let copy = beside(&path, ".schema-2");
+    std::fs::write(beside(&copy, ".partial"), "half of one").unwrap();
+    drop(super::open(&path, true, false).unwrap());
+    assert!(!copy.exists(), "none was asked for");
+
+    std::fs::remove_file(&path).unwrap();
+    of_schema(&path, 2);
+    std::fs::write(&copy, "of an earlier try").unwrap();
+    drop(open(&path, true).unwrap());
+    assert!(preflight::look(&copy).unwrap().is_some());
+    assert!(!beside(&copy, ".partial").exists());
+    // A store of the newest schema needs none, and leaves the one that is there.
+    let made = copy.metadata().unwrap().modified().unwrap();
+    drop(open(&path, true).unwrap());
+    assert_eq!(copy.metadata().unwrap().modified().unwrap(), made);
+
+    older::sweep(&path, Duration::from_secs(60));
+    assert!(copy.exists());
+    older::sweep(&path, Duration::ZERO);
+    assert!(!copy.exists() && path.exists());
+}
+
+#[test]
+fn older_store_stays_as_it_was_where_it_cannot_be_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    of_schema(&path, 2);
+    // A folder in the place of the copy.
+    let copy = beside(&path, ".schema-2");
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::write(copy.join("in it"), "").unwrap();
+    let error = open(&path, true).unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Disk(why) if why.contains("a.db.schema-2")),
+        "{error}"
+    );
+    assert_eq!(version(&Connection::open(&path).unwrap()).unwrap(), 2);
+    assert!(!beside(&copy, ".partial").exists());
 }

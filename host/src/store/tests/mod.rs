@@ -48,8 +48,12 @@ impl Bench {
 
     async fn open(dir: TempDir, clock: Clock) -> Self {
         let metrics = Metrics::new();
-        let (store, closing) =
-            Store::open(dir.path(), &Options { sync: false, clock }, metrics.clone()).unwrap();
+        let options = Options {
+            sync: false,
+            clock,
+            ..Options::default()
+        };
+        let (store, closing) = Store::open(dir.path(), &options, metrics.clone()).unwrap();
         let record = PluginRecord {
             name: "p".into(),
             version: "1".into(),

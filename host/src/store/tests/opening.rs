@@ -178,7 +178,7 @@ async fn what_a_crash_leaves_while_a_store_is_made_is_made_anew() {
 /// A store with so many alerts that wait, half of them behind others.
 fn backlog(alerts: i64) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let connection = schema::open(&file(dir.path()), false).unwrap();
+    let connection = schema::open(&file(dir.path()), false, false).unwrap();
     connection
         .execute_batch(
             "INSERT INTO plugins VALUES (1, 'p', '1', '00'); INSERT INTO sources (id, name) VALUES (1, 'a');

@@ -240,6 +240,7 @@ fn no_list_looks_at_more_than_its_window() {
         &Options {
             sync: false,
             clock: Clock::at(0),
+            ..Options::default()
         },
         Metrics::new(),
     )

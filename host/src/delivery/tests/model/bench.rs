@@ -72,7 +72,11 @@ impl Bench {
 
     async fn start(&mut self, clock: Clock) {
         self.model().clock = Some(clock);
-        let options = store::Options { sync: false, clock };
+        let options = store::Options {
+            sync: false,
+            clock,
+            ..store::Options::default()
+        };
         let (store, closing) = Store::open(self.folder.path(), &options, Metrics::new()).unwrap();
         let (conversations, itoc360) = (
             Arc::<Mutex<JoinSet<()>>>::default(),
