@@ -1,6 +1,6 @@
 //! The commands, and their answers.
 
-use itoc360_double::Format;
+use itoc360_double::{Format, Reply};
 
 use crate::harness::{Itoc360, Place, Setup, twilio};
 
@@ -368,6 +368,50 @@ async fn a_reader_that_has_seen_enough_is_no_error() {
 }
 
 #[tokio::test]
+async fn tail_prints_events_and_their_changes_of_state() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::error(503, "down"));
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    let mut tail = place.launch(&["events", "tail", "--json"]);
+    gateway
+        .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
+        .await;
+    let pending = tail.said("\"state\":\"pending\"").await;
+    assert!(pending.contains(&twilio::sid(1)), "{pending}");
+    itoc360.recovers();
+    let delivered = tail.said("\"state\":\"delivered\"").await;
+    assert!(delivered.contains(&twilio::sid(1)), "{delivered}");
+}
+
+#[tokio::test]
+async fn audit_lists_who_did_what_and_why() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, _gateway) = Setup::new(&itoc360).start().await;
+    let none = place.run_without_secrets(&["audit"]).await;
+    assert_eq!(none.stdout, "no actions\n");
+    let mute = ["mute", "add", "--when", "source=twilio", "--for", "1h"];
+    for why in ["first", "second"] {
+        let made = place
+            .run_without_secrets(&[&mute[..], &["--why", why]].concat())
+            .await;
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+    }
+    let listed = place.run_without_secrets(&["audit", "--limit", "1"]).await;
+    let line = listed.stdout.trim_end();
+    assert!(
+        line.contains("(command line)  mute") && line.ends_with("why: second"),
+        "{line}"
+    );
+    assert!(listed.stderr.contains("--limit"), "{}", listed.stderr);
+    let json = place.run_without_secrets(&["audit", "--json"]).await.stdout;
+    let whys: Vec<serde_json::Value> = json
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["why"].clone())
+        .collect();
+    assert_eq!(whys, ["second", "first"]);
+}
+
+#[tokio::test]
 async fn every_command_explains_itself() {
     let place = Place::of("");
     for command in [
@@ -380,6 +424,8 @@ async fn every_command_explains_itself() {
         &["events", "show"],
         &["events", "replay"],
         &["events", "export"],
+        &["events", "tail"],
+        &["audit"],
         &["store", "check"],
         &["store", "backup"],
         &["demo"],

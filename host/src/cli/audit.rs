@@ -1,6 +1,80 @@
-//! The entries of the audit that commands make.
+//! `audit`: the actions of operators, from the command line and the admin listener; and the entries
+//! that commands make.
 
-use crate::store::Entry;
+use std::io::Write;
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{ConfigFile, Outcome, owner, plain};
+use crate::store::{Entry, History};
+
+/// The arguments of `audit`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway audit
+  alert-gateway audit --limit 1000 --json | jq -r 'select(.action == \"dismiss\")'")]
+pub struct Audit {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// One JSON object a line, with times in Unix milliseconds
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the newest actions, newest first.
+pub fn audit(what: &Audit) -> Outcome {
+    let data_dir = what.file.data_dir()?;
+    owner::become_owner(&data_dir)?;
+    let history = History::open(&data_dir)?;
+    // One more, to know whether there are more.
+    let mut entries = history.audit(None, what.limit.saturating_add(1))?;
+    let is_cut = entries.len() > what.limit;
+    entries.truncate(what.limit);
+    let mut out = std::io::stdout().lock();
+    if entries.is_empty() && !what.json {
+        writeln!(out, "no actions")?;
+    }
+    let zone = TimeZone::system();
+    for (_, entry) in &entries {
+        if what.json {
+            writeln!(out, "{}", plain::json(&serde_json::to_string(entry)?))?;
+        } else {
+            writeln!(out, "{}", shown(entry, &zone))?;
+        }
+    }
+    if is_cut {
+        out.flush()?;
+        eprintln!(
+            "there are more: these are the newest {}; see --limit",
+            what.limit
+        );
+    }
+    Ok(())
+}
+
+/// Returns an action as one line, with the reason last.
+fn shown(entry: &Entry, zone: &TimeZone) -> String {
+    let at = match Timestamp::from_millisecond(entry.at_ms) {
+        Ok(at) => at
+            .to_zoned_datetime(zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S %Z")
+            .to_string(),
+        Err(_) => entry.at_ms.to_string(),
+    };
+    let mut line = format!(
+        "{at}  {} ({})  {}  {}",
+        entry.who, entry.origin, entry.action, entry.about
+    );
+    if let Some(why) = &entry.why {
+        line += &format!("  why: {why}");
+    }
+    plain::line(&line)
+}
 
 /// Returns the entry of an action at the command line.
 pub fn entry(action: &str, about: String, why: Option<String>, at_ms: i64) -> Entry {
@@ -19,4 +93,29 @@ pub fn user() -> String {
     std::env::var("SUDO_USER")
         .or_else(|_| std::env::var("USER"))
         .unwrap_or_else(|_| "unknown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_is_one_line_that_a_terminal_can_show() {
+        let entry = Entry {
+            at_ms: 1_769_846_400_000,
+            who: "ada".to_owned(),
+            origin: "192.0.2.7".to_owned(),
+            action: "dismiss".to_owned(),
+            about: "dead of twilio".to_owned(),
+            why: Some("known\n\u{1b}[31mred".to_owned()),
+        };
+        let line = shown(&entry, &TimeZone::UTC);
+        assert!(
+            line.starts_with(
+                "2026-01-31 08:00:00 UTC  ada (192.0.2.7)  dismiss  dead of twilio  why: known"
+            ),
+            "{line}"
+        );
+        assert!(!line.contains(['\n', '\u{1b}']), "{line:?}");
+    }
 }

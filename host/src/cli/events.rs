@@ -5,6 +5,7 @@ mod act;
 mod difference;
 mod export;
 mod list;
+mod tail;
 
 use std::io::Write;
 
@@ -20,6 +21,8 @@ use crate::store::{History, RequestRecord};
 pub enum Events {
     /// List the newest events, newest first
     List(list::List),
+    /// Print events as they come in, and again when their state changes
+    Tail(tail::Tail),
     /// Show one request or event, from the sender to ITOC360's receipt: did the page go out?
     Show(Show),
     /// Have failed requests read again, and dead letters sent again
@@ -67,6 +70,7 @@ pub struct Show {
 pub fn events(what: &Events) -> Outcome {
     match what {
         Events::List(what) => list::list(what),
+        Events::Tail(what) => tail::tail(what),
         Events::Show(show) => self::show(show),
         Events::Replay(replay) => act::replay(replay),
         Events::Dismiss(dismiss) => act::dismiss(dismiss),

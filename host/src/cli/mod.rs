@@ -84,6 +84,8 @@ enum Command {
     /// List, show, replay and export what came in
     #[command(subcommand)]
     Events(events::Events),
+    /// List the actions of operators: who did what, when, from where, why
+    Audit(audit::Audit),
     /// Hold alerts back for a time: add, list and end mutes
     #[command(subcommand)]
     Mute(mute::Mute),
@@ -163,6 +165,7 @@ pub fn main() -> ExitCode {
         Command::Check(what) => check::check(&what),
         Command::Try(what) => trial::try_out(&what),
         Command::Events(what) => events::events(&what),
+        Command::Audit(what) => audit::audit(&what),
         Command::Mute(what) => mute::mute(&what),
         Command::HashPassword(what) => hash_password::hash_password(&what),
         Command::Store(what) => store::store(&what),

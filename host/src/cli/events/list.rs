@@ -122,24 +122,7 @@ fn table(lines: &[Line], zone: &TimeZone, width: Option<u16>) -> String {
         "TITLE",
     ]);
     for line in lines {
-        let priority = line.priority.map_or("-", |priority| priority.as_str());
-        let id = line.event_id.as_deref().unwrap_or(&line.request);
-        let at = local(&line.received_at, zone);
-        let mut title = match &line.last_at {
-            Some(last) => format!(
-                "{} (repeated {} times, last at {})",
-                line.title,
-                line.repeated,
-                local(last, zone)
-            ),
-            None => line.title.clone(),
-        };
-        for receipt in &line.receipts {
-            if let Some(first) = &receipt.fallback_for {
-                title += &format!(" (delivered to {}, for {first})", receipt.destination);
-            }
-        }
-        let cells = [&*at, &*line.state, priority, &*line.source, id, &*title].map(plain::line);
+        let cells = cells(line, zone).map(|cell| plain::line(&cell));
         table.add_row(cells.map(|cell| cell.trim_end().to_owned()));
         if let Some(row) = table
             .row_mut(table.row_count() - 1)
@@ -156,6 +139,35 @@ fn table(lines: &[Line], zone: &TimeZone, width: Option<u16>) -> String {
         .map(|line| line.trim_end().to_owned())
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// Returns the time, state, priority, source, id and title of a line, as a person reads them.
+pub fn cells(line: &Line, zone: &TimeZone) -> [String; 6] {
+    let priority = line.priority.map_or("-", |priority| priority.as_str());
+    let id = line.event_id.as_deref().unwrap_or(&line.request);
+    let at = local(&line.received_at, zone);
+    let mut title = match &line.last_at {
+        Some(last) => format!(
+            "{} (repeated {} times, last at {})",
+            line.title,
+            line.repeated,
+            local(last, zone)
+        ),
+        None => line.title.clone(),
+    };
+    for receipt in &line.receipts {
+        if let Some(first) = &receipt.fallback_for {
+            title += &format!(" (delivered to {}, for {first})", receipt.destination);
+        }
+    }
+    [
+        at,
+        line.state.clone(),
+        priority.to_owned(),
+        line.source.clone(),
+        id.to_owned(),
+        title,
+    ]
 }
 
 /// Returns a time of the store as a clock on the wall of the reader shows it.
