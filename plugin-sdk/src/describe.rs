@@ -15,6 +15,7 @@ impl<S> Description<S> {
             summary: summary.to_owned(),
             settings: settings.into(),
             secrets: Vec::new(),
+            files: Vec::new(),
             authenticates: false,
             url_suffix: String::new(),
             setup: String::new(),

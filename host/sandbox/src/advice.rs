@@ -18,8 +18,8 @@ impl CallError {
                  own. `cargo test` runs the same case natively, and with RUST_BACKTRACE=1 shows how it came there."
             }
             Self::Trap { message: None, .. } => {
-                "It left no message. A plugin of the Rust SDK says where it panicked; in another language, hand a message \
-                 to Extism's `error_set` before you abort. An access outside its memory is often a stack that is too \
+                "It left no message. A plugin of the Rust SDK says where it panicked; in another language, print one to \
+                 standard error before you abort, or hand it to Extism's `error_set`. An access outside its memory is often a stack that is too \
                  small for deep recursion."
             }
             Self::Time { .. } => {
@@ -27,14 +27,14 @@ impl CallError {
                  take; the limit of a source is `time` in its limits, and few senders wait for longer."
             }
             Self::Memory { .. } => {
-                "Look for a collection that grows with the request, or a memory that is large from the start. The limit \
-                 of a source is `memory` in its limits."
+                "Look for a collection that grows with the request. The limit of a source is `memory` in its limits; a \
+                 plugin that starts with more is to be linked with less: `--initial-memory=1048576` of wasm-ld."
             }
             Self::Table { .. } => {
                 "A plugin needs some hundred elements; grow no table while it runs."
             }
             Self::Output(_) => {
-                "Hand `output_set` a block that `alloc` gave, whole. An answer repeats its request at most: cut what is \
+                "Hand `output_set` a block that `alloc` gave, whole; a command writes its answer to standard output. An answer repeats its request at most: cut what is \
                  long before it goes into an alert. The limit of a source is `output` in its limits."
             }
             Self::HostMemory { .. } => {
@@ -42,7 +42,10 @@ impl CallError {
                  the limit of the output."
             }
             Self::Denied(_) => "Take what is needed from the request, or from the settings.",
-            Self::Exit { .. } => "Return from `read` instead of ending the program.",
+            Self::Exit { .. } => {
+                "A library returns from `read` instead of ending the program; a command ends with 0 whatever comes in, with \
+                 `rejected` where it is not its own."
+            }
             Self::Failed { .. } => {
                 "The plugin returned an error instead of an answer. Settings that fit its schema and not its code are a \
                  schema that allows too much; any other request is answered, with `rejected` where it is not its own."

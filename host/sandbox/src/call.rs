@@ -6,6 +6,7 @@ use super::limits::{CallLimits, Guard};
 use super::log::{CallLog, said};
 use super::memory::HostMemory;
 use super::sandbox::Used;
+use super::wasi::Wasi;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::{Engine, InstancePre, ModuleExport, Store, Trap, WasmBacktrace};
@@ -14,10 +15,31 @@ use wasmtime::{Engine, InstancePre, ModuleExport, Store, Trap, WasmBacktrace};
 const MAX_VARIABLES: usize = 64;
 const MAX_VARIABLE_BYTES: usize = 64 * 1024;
 
-/// The state of a call: what the functions of [`super::abi`] work on.
+/// The function of a plugin that a call enters, by the plugin's ABI.
+#[derive(Clone, Copy)]
+pub(super) enum Entry<'p> {
+    /// An export of a library, after its initializer. It asks for its input, and hands over its
+    /// output, by Extism's functions.
+    Export {
+        /// The initializer, where there is one.
+        initialize: Option<&'p ModuleExport>,
+        /// The export.
+        export: &'p ModuleExport,
+    },
+    /// A whole program: the input is its standard input, and its standard output is the output.
+    Command {
+        /// Its `_start`.
+        start: &'p ModuleExport,
+        /// Its one argument: the name of the export that a library would have.
+        argument: &'static str,
+    },
+}
+
+/// The state of a call: what the functions of [`super::abi`] and [`super::wasi`] work on.
 pub(super) struct Call {
     pub(super) memory: HostMemory,
     pub(super) log: CallLog,
+    pub(super) wasi: Wasi,
     guard: Guard,
     turn: Turn,
     max_output: usize,
@@ -29,10 +51,18 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(clock: &Arc<Clock>, log: CallLog, input: &[u8], limits: &CallLimits) -> Self {
+    /// The state of a call of the plugin with this SHA-256.
+    pub(super) fn new(
+        clock: &Arc<Clock>,
+        log: CallLog,
+        hash: [u8; 32],
+        input: &[u8],
+        limits: &CallLimits,
+    ) -> Self {
         Self {
             memory: HostMemory::new(input, limits.host_memory()),
             log,
+            wasi: Wasi::new(hash),
             guard: Guard::new(limits.memory),
             turn: clock.turn(limits.time),
             max_output: limits.output,
@@ -43,17 +73,16 @@ impl Call {
         }
     }
 
-    /// Runs `export` of a fresh instance, and lets `answer` read what it put out. The instance is
+    /// Enters a fresh instance, and lets `answer` read what it put out. The instance is
     /// gone when this returns, or when the future is dropped; no other call notices either.
     pub(super) async fn run<T>(
         self,
         plugin: &InstancePre<Self>,
-        initialize: Option<&ModuleExport>,
-        export: &ModuleExport,
+        entry: Entry<'_>,
         answer: impl FnOnce(&[u8]) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
         let mut store = self.store(plugin.module().engine())?;
-        answer(output(&mut store, plugin, initialize, export).await?)
+        answer(output(&mut store, plugin, entry).await?)
     }
 
     /// Runs like [`Call::run`], and also returns a copy of the output and the used resources,
@@ -61,16 +90,13 @@ impl Call {
     pub(super) async fn measure(
         self,
         plugin: &InstancePre<Self>,
-        initialize: Option<&ModuleExport>,
-        export: &ModuleExport,
+        entry: Entry<'_>,
     ) -> (Result<Vec<u8>, CallError>, Used) {
         let mut store = match self.store(plugin.module().engine()) {
             Ok(store) => store,
             Err(error) => return (Err(error), Used::default()),
         };
-        let output = output(&mut store, plugin, initialize, export)
-            .await
-            .map(<[u8]>::to_vec);
+        let output = output(&mut store, plugin, entry).await.map(<[u8]>::to_vec);
         let Self { turn, guard, .. } = store.data();
         let (time, memory) = (turn.ran(), guard.memory());
         let used = Used {
@@ -93,18 +119,31 @@ impl Call {
 
     /// Takes note of where the answer lies.
     pub(super) fn set_output(&mut self, address: u64, length: u64) -> Result<(), CallError> {
-        if length > self.max_output as u64 {
-            return Err(CallError::Output(format!(
-                "it has {length} bytes, and the limit is {}",
-                self.max_output
-            )));
-        }
+        self.within_output(length)?;
         if self.memory.range(address, length).is_none() {
             return Err(CallError::Output(
                 "it is no range of the memory that the plugin allocated for it".into(),
             ));
         }
         self.output = (address, length);
+        Ok(())
+    }
+
+    /// Adds to what a command writes to its standard output.
+    pub(super) fn print(&mut self, text: &[u8]) -> Result<(), CallError> {
+        let printed = self.wasi.printed().len();
+        self.within_output(printed.saturating_add(text.len()) as u64)?;
+        self.wasi.print(text);
+        Ok(())
+    }
+
+    fn within_output(&self, length: u64) -> Result<(), CallError> {
+        if length > self.max_output as u64 {
+            return Err(CallError::Output(format!(
+                "it has {length} bytes, and the limit is {}",
+                self.max_output
+            )));
+        }
         Ok(())
     }
 
@@ -159,35 +198,50 @@ impl Call {
     }
 }
 
-/// Runs `export` of a fresh instance, and gives what it put out.
+/// Enters a fresh instance, and gives what it put out.
 async fn output<'s>(
     store: &'s mut Store<Call>,
     plugin: &InstancePre<Call>,
-    initialize: Option<&ModuleExport>,
-    export: &ModuleExport,
+    entry: Entry<'_>,
 ) -> Result<&'s [u8], CallError> {
-    let code = match enter(store, plugin, initialize, export).await {
-        Ok(code) => code,
-        Err(error) => return Err(failure(error).with_message(store.data_mut().error.take())),
-    };
+    if let Entry::Command { argument, .. } = entry {
+        store.data_mut().wasi.start(argument);
+    }
+    let entered = enter(store, plugin, entry).await.map_err(failure);
     let call = store.data_mut();
+    call.wasi.flush(&mut call.log);
+    let code = match (entered, entry) {
+        (Ok(code), _) => code,
+        (Err(CallError::Exit { code: 0, .. }), Entry::Command { .. }) => 0,
+        (Err(error), _) => {
+            let said = call.error.take().or_else(|| call.wasi.last_words());
+            return Err(error.with_message(said));
+        }
+    };
     if code != 0 || call.error.is_some() {
         return Err(CallError::Failed {
             code,
-            message: call.error.take(),
+            message: call.error.take().or_else(|| call.wasi.last_words()),
         });
     }
-    let (address, length) = call.output;
-    // The plugin cannot have made the memory smaller since it named the range.
-    Ok(call.memory.range(address, length).unwrap_or_default())
+    match entry {
+        Entry::Export { .. } => {
+            let (address, length) = call.output;
+            // The plugin cannot have made the memory smaller since it named the range.
+            Ok(call.memory.range(address, length).unwrap_or_default())
+        }
+        Entry::Command { .. } if call.wasi.printed().is_empty() => Err(CallError::Output(
+            "the program wrote nothing to its standard output".into(),
+        )),
+        Entry::Command { .. } => Ok(call.wasi.printed()),
+    }
 }
 
 /// Instantiates (which runs a start function, if there is one), initializes and calls.
 async fn enter(
     store: &mut Store<Call>,
     plugin: &InstancePre<Call>,
-    initialize: Option<&ModuleExport>,
-    export: &ModuleExport,
+    entry: Entry<'_>,
 ) -> wasmtime::Result<i32> {
     let instance = plugin.instantiate_async(&mut *store).await?;
     let function = |store: &mut Store<Call>, export| {
@@ -198,16 +252,25 @@ async fn enter(
                 wasmtime::Error::msg("an export that was there when the plugin was loaded is gone")
             })
     };
-    if let Some(initialize) = initialize {
-        function(store, initialize)?
+    let first = match entry {
+        Entry::Export { initialize, .. } => initialize,
+        Entry::Command { start, .. } => Some(start),
+    };
+    if let Some(first) = first {
+        function(store, first)?
             .typed::<(), ()>(&store)?
             .call_async(&mut *store, ())
             .await?;
     }
-    function(store, export)?
-        .typed::<(), i32>(&store)?
-        .call_async(&mut *store, ())
-        .await
+    match entry {
+        Entry::Export { export, .. } => {
+            function(store, export)?
+                .typed::<(), i32>(&store)?
+                .call_async(&mut *store, ())
+                .await
+        }
+        Entry::Command { .. } => Ok(0),
+    }
 }
 
 /// Converts the engine's error into the error of the call.

@@ -44,9 +44,9 @@ const CALL_STACK: usize = 2 * WASM_STACK;
 /// plugins hold half of that.
 const KEPT_MEMORY: usize = 512 * 1024;
 
-/// The same for the table of functions: all of it, that is some KiB. It costs a system call
-/// otherwise.
-const KEPT_TABLE: usize = MAX_TABLE_ELEMENTS * size_of::<usize>();
+/// The same for the table of functions: all of it where it has some hundred elements, as that of
+/// most languages. It costs a system call otherwise.
+const KEPT_TABLE: usize = 10_000 * size_of::<usize>();
 
 /// The part of a call's stack that is cleared by hand after it; the rest goes back to the system. A
 /// call of ours touches less than half of it.

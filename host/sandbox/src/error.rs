@@ -36,12 +36,23 @@ pub enum LoadError {
         /// The compiler's message.
         reason: String,
     },
+    /// The module starts with more memory than any call may have.
+    #[error(
+        "plugin `{plugin}` starts with {} of memory, and no call may have more than {}. Operator: take a smaller build of \
+         it, or grant `memory` in a source's limits. Author: {SMALLER_MEMORY}", mebibytes(*.asked), mebibytes(*.limit as u64)
+    )]
+    Memory {
+        /// The plugin's name.
+        plugin: String,
+        /// The size at the start, in bytes.
+        asked: u64,
+        /// The largest memory of any call, in bytes.
+        limit: usize,
+    },
     /// The module wants functions that this host does not offer.
     #[error(
         "plugin `{plugin}` imports {}, which this host does not offer. Operator: take a build of the plugin that was made \
-         for the alert gateway, or an older one. Author: a plugin may import `extism:host/env` and the harmless part of \
-         `wasi_snapshot_preview1`; build for wasm32-unknown-unknown with an Extism PDK, and declare no host functions of \
-         your own", list(.imports)
+         for the alert gateway, or an older one. Author: {}", list(.imports), without(.imports)
     )]
     Imports {
         /// The plugin's name.
@@ -62,7 +73,8 @@ pub enum LoadError {
     /// An export that the contract demands is missing or has another type.
     #[error(
         "plugin `{plugin}` {found} `{export}`, and the host needs a function `{export}` of type () -> i32. Author: with \
-         Rust, `plugin_sdk::export!` makes it; with another language, mark a function of that name as exported"
+         Rust, `plugin_sdk::export!` makes it; with another language, mark a function of that name as exported, or build \
+         a command, whose `_start` reads a request from standard input and writes the answer to standard output"
     )]
     Export {
         /// The plugin's name.
@@ -233,6 +245,33 @@ impl CallError {
             },
             other => other,
         }
+    }
+}
+
+/// Advice on a memory that is large from the start.
+pub const SMALLER_MEMORY: &str = "link it with less to start with, as it can grow: `--initial-memory=1048576` of wasm-ld \
+    (`-Clink-arg=…` for rustc, `-Wl,…` for clang and zig cc), `--initialMemory 16` of asc; and with a smaller stack, \
+    `-zstack-size=65536`";
+
+/// `20 MiB`, `1.1 MiB`.
+fn mebibytes(bytes: u64) -> String {
+    let text = format!("{:.1}", bytes as f64 / (1024.0 * 1024.0));
+    format!("{} MiB", text.strip_suffix(".0").unwrap_or(&text))
+}
+
+/// Advice on imports that the host does not offer.
+fn without(imports: &[String]) -> &'static str {
+    let of_javascript =
+        |import: &String| import.starts_with("__wbindgen") || import.starts_with("wbg.");
+    let of_abort = |import: &String| import == "env.abort";
+    if imports.iter().any(of_javascript) {
+        "a crate asks JavaScript for the time or for random bytes, as chrono, uuid and getrandom do with their features \
+         for the web; switch that feature off (`cargo tree -e features -i wasm-bindgen` shows whose it is), or build for \
+         wasm32-wasip1, where both are there"
+    } else if imports.iter().any(of_abort) {
+        "AssemblyScript imports `env.abort` unless it is told of another function: `--use abort=assembly/host/abort`"
+    } else {
+        "a plugin may import `extism:host/env` and `wasi_snapshot_preview1`, and no host functions of its own"
     }
 }
 

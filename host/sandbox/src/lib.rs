@@ -13,9 +13,9 @@
 //!   and blocks), variables, log lines, the number of calls at once and each plugin's share of it.
 //! - **No other call waits for a loop.** A long call yields to the scheduler every few
 //!   milliseconds, and the long ones take turns on fewer processors than there are.
-//! - **There is nothing to reach**: no files, network, clock, randomness or environment. What a
-//!   plugin imports beside Extism's functions and a harmless bit of WASI is refused when it is
-//!   loaded, by name.
+//! - **There is nothing to reach**: no files, network or environment. The clock and the random bytes
+//!   of [`wasi`] are functions of the request. What a plugin imports beside Extism's functions and
+//!   WASI's is refused when it is loaded, by name.
 //!
 //! # How a call goes
 //!
@@ -58,6 +58,6 @@ mod wasi;
 mod tests;
 
 pub use answer::AnswerError;
-pub use error::{CallError, LoadError, SandboxError};
+pub use error::{CallError, LoadError, SMALLER_MEMORY, SandboxError};
 pub use limits::CallLimits;
 pub use sandbox::{Description, Import, Measured, Plugin, Sandbox, SandboxOptions, Used};

@@ -7,8 +7,9 @@ use super::error::CallError;
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
-/// Elements that a plugin's table of functions may have. A plugin of 2 MB has some hundreds.
-pub(super) const MAX_TABLE_ELEMENTS: usize = 10_000;
+/// Elements that a plugin's table of functions may have. A plugin of 2 MB in Rust has some hundreds;
+/// a language whose every method is a table's element, such as Swift or C#, has ten thousands.
+pub(super) const MAX_TABLE_ELEMENTS: usize = 65_536;
 
 /// Tables that one plugin may have; compilers make one.
 pub(super) const MAX_TABLES: u32 = 4;

@@ -26,7 +26,7 @@ const PERIOD_BYTES: usize = 2 * MAX_BYTES;
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// Bytes of an error that are kept.
-const MAX_ERROR: usize = 4 * 1024;
+pub(super) const MAX_ERROR: usize = 4 * 1024;
 
 /// The recent log lines of one plugin's sources. A request costs a stranger little, so a plugin
 /// with a log line for each must not fill the log's disk.

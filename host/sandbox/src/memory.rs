@@ -66,6 +66,11 @@ impl HostMemory {
         }
     }
 
+    /// The input.
+    pub(super) fn input(&self) -> &[u8] {
+        self.bytes.get(..self.input).unwrap_or_default()
+    }
+
     /// The length of the input.
     pub(super) fn input_length(&self) -> u64 {
         self.input as u64
@@ -78,8 +83,7 @@ impl HostMemory {
 
     /// `N` bytes of the input, or zeros where not all of them are inside it.
     pub(super) fn load_input<const N: usize>(&self, offset: u64) -> [u8; N] {
-        let input = self.bytes.get(..self.input).unwrap_or_default();
-        read(input, offset)
+        read(self.input(), offset)
     }
 
     /// `N` bytes at this address, or zeros where not all of them are inside the memory.

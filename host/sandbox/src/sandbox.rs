@@ -1,5 +1,6 @@
 //! The sandbox, and the plugins that were loaded into it.
 
+mod code;
 mod header;
 mod measure;
 mod reach;
@@ -9,21 +10,23 @@ pub use reach::Import;
 
 use super::answer;
 use super::cache::Cache;
-use super::call::Call;
+use super::call::{Call, Entry};
 use super::clock::Clock;
 use super::error::{CallError, LoadError, SandboxError};
 use super::limits::CallLimits;
 use super::log::{CallLog, Throttle};
 use super::{abi, engine, wasi};
+use code::Code;
 use plugin_sdk::contract::{Answer, CONTRACT_VERSION, Checked};
 use plugin_sdk::signature::sha256;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, TryAcquireError};
-use wasmtime::{Engine, ExternType, InstancePre, Linker, Module, ModuleExport};
+use wasmtime::{Engine, Linker, Module};
 
 /// One plugin may have this part of the places, so that a slow one leaves some to the others.
 const SHARE: usize = 4;
@@ -64,6 +67,7 @@ struct Inner {
     cache: Option<Cache>,
     places: Semaphore,
     instances: usize,
+    max_memory: usize,
     log: Arc<Throttle>,
 }
 
@@ -75,6 +79,7 @@ struct Loaded {
     sandbox: Sandbox,
     name: Arc<str>,
     sha256: String,
+    initial_memory: u64,
     description: Description,
     code: Code,
     places: Semaphore,
@@ -82,15 +87,6 @@ struct Loaded {
 
 /// A plugin's description of itself, with its schema as a tree to look into.
 pub type Description = plugin_sdk::contract::Description<serde_json::Value>;
-
-/// The compiled and linked module, and where its exports are.
-struct Code {
-    instance: InstancePre<Call>,
-    initialize: Option<ModuleExport>,
-    describe: ModuleExport,
-    check: Option<ModuleExport>,
-    read: ModuleExport,
-}
 
 impl Sandbox {
     /// Sets up the engine and its clock, and opens the cache.
@@ -106,6 +102,7 @@ impl Sandbox {
             cache: options.cache_dir.and_then(|dir| Cache::open(&dir, &engine)),
             places: Semaphore::new(instances as usize),
             instances: instances as usize,
+            max_memory: options.max_memory,
             log: Arc::default(),
             engine,
             linker,
@@ -116,6 +113,7 @@ impl Sandbox {
     /// what it is. Several can be loaded at once.
     pub async fn load(&self, name: &str, wasm: &[u8]) -> Result<Plugin, LoadError> {
         let sha256 = sha256(wasm).hex();
+        let initial_memory = self.initial_memory(name, wasm)?;
         let compiled = tokio::task::spawn_blocking({
             let (sandbox, name, wasm, sha256) =
                 (self.clone(), name.to_owned(), wasm.to_vec(), sha256.clone());
@@ -124,7 +122,8 @@ impl Sandbox {
         let module = compiled.await.map_err(|_| LoadError::Stopped {
             plugin: name.to_owned(),
         })??;
-        let code = self.link(name, &module)?;
+        let hash = Sha256::digest(wasm).into();
+        let code = Code::link(&self.0.linker, name, &module, hash)?;
         let name: Arc<str> = name.into();
         let description = self.describe(&name, &code).await?;
         let places = Semaphore::new((self.0.instances / SHARE).max(1));
@@ -132,10 +131,25 @@ impl Sandbox {
             sandbox: self.clone(),
             name,
             sha256,
+            initial_memory,
             description,
             code,
             places,
         })))
+    }
+
+    /// Returns the bytes of memory that the module starts with, unless no call may have so many.
+    fn initial_memory(&self, name: &str, wasm: &[u8]) -> Result<u64, LoadError> {
+        let asked = header::initial_memory(wasm);
+        let limit = self.0.max_memory;
+        if usize::try_from(asked).is_ok_and(|asked| asked <= limit) {
+            return Ok(asked);
+        }
+        Err(LoadError::Memory {
+            plugin: name.to_owned(),
+            asked,
+            limit,
+        })
     }
 
     fn compile(&self, name: &str, wasm: &[u8], sha256: &str) -> Result<Module, LoadError> {
@@ -169,50 +183,6 @@ impl Sandbox {
         Ok(module)
     }
 
-    fn link(&self, name: &str, module: &Module) -> Result<Code, LoadError> {
-        let unknown: Vec<String> = module
-            .imports()
-            .filter(|import| match import.module() {
-                abi::MODULE => !abi::FUNCTIONS.contains(&import.name()),
-                wasi::MODULE => !wasi::FUNCTIONS.contains(&import.name()),
-                _ => true,
-            })
-            .map(|import| format!("{}.{}", import.module(), import.name()))
-            .collect();
-        if !unknown.is_empty() {
-            return Err(LoadError::Imports {
-                plugin: name.to_owned(),
-                imports: unknown,
-            });
-        }
-        let instance = self
-            .0
-            .linker
-            .instantiate_pre(module)
-            .map_err(|error| LoadError::Link {
-                plugin: name.to_owned(),
-                reason: format!("{error:#}"),
-            })?;
-        // A module built as a library has one of these to set itself up before the first call.
-        let initialize = ["_initialize", "__wasm_call_ctors"]
-            .iter()
-            .filter(|export| {
-                matches!(module.get_export(export), Some(ExternType::Func(found))
-                if found.params().len() == 0 && found.results().len() == 0)
-            })
-            .find_map(|export| module.get_export_index(export));
-        Ok(Code {
-            initialize,
-            describe: export(name, module, "describe")?,
-            check: match module.get_export("check") {
-                Some(_) => Some(export(name, module, "check")?),
-                None => None,
-            },
-            read: export(name, module, "read")?,
-            instance,
-        })
-    }
-
     async fn describe(&self, name: &Arc<str>, code: &Code) -> Result<Description, LoadError> {
         #[derive(Deserialize)]
         struct Version {
@@ -224,7 +194,13 @@ impl Sandbox {
         };
         let log = self.log(name, "");
         let answer = self
-            .ask(code, &code.describe, log, &[], |answer| Ok(answer.to_vec()))
+            .ask(
+                code,
+                code.describe(),
+                log,
+                &[],
+                |answer| Ok(answer.to_vec()),
+            )
             .await
             .map_err(failed)?;
         // The version first: what another version of the contract has beside it is its own affair.
@@ -252,14 +228,14 @@ impl Sandbox {
     async fn ask<T>(
         &self,
         code: &Code,
-        export: &ModuleExport,
+        entry: Entry<'_>,
         log: CallLog,
         input: &[u8],
         answer: impl FnOnce(&[u8]) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
         let _place = self.place(&self.0.places).await?;
-        Call::new(&self.0.clock, log, input, &DESCRIBE)
-            .run(&code.instance, code.initialize.as_ref(), export, answer)
+        Call::new(&self.0.clock, log, code.hash, input, &DESCRIBE)
+            .run(&code.instance, entry, answer)
             .await
     }
 
@@ -275,7 +251,7 @@ impl Sandbox {
         let log = self.log(&"none".into(), "");
         let mut store = wasmtime::Store::new(
             &self.0.engine,
-            Call::new(&self.0.clock, log, &[], &DESCRIBE),
+            Call::new(&self.0.clock, log, [0; 32], &[], &DESCRIBE),
         );
         self.0.linker.iter(&mut store).count()
     }
@@ -311,9 +287,14 @@ impl Plugin {
         &self.0.sha256
     }
 
+    /// Returns the bytes of memory of its own that it starts with.
+    pub fn initial_memory(&self) -> u64 {
+        self.0.initial_memory
+    }
+
     /// Returns whether it has something to say of settings.
     pub fn has_check(&self) -> bool {
-        self.0.code.check.is_some()
+        self.0.code.check().is_some()
     }
 
     /// Returns the plugin's objections to a source's `settings`, a JSON text that fits its schema.
@@ -325,7 +306,7 @@ impl Plugin {
             code,
             ..
         } = &*self.0;
-        let Some(check) = &code.check else {
+        let Some(check) = code.check() else {
             return Ok(Checked::default());
         };
         let log = sandbox.log(name, source);
@@ -357,13 +338,10 @@ impl Plugin {
         let _share = sandbox.place(places).await?;
         let _place = sandbox.place(&sandbox.0.places).await?;
         let log = sandbox.log(name, source);
-        Call::new(&sandbox.0.clock, log, request, limits)
-            .run(
-                &code.instance,
-                code.initialize.as_ref(),
-                &code.read,
-                |bytes| Ok(answer::answer(bytes)?),
-            )
+        Call::new(&sandbox.0.clock, log, code.hash, request, limits)
+            .run(&code.instance, code.read(), |bytes| {
+                Ok(answer::answer(bytes)?)
+            })
             .await
     }
 }
@@ -383,35 +361,4 @@ impl fmt::Debug for Plugin {
             .field("sha256", &self.sha256())
             .finish_non_exhaustive()
     }
-}
-
-fn export(plugin: &str, module: &Module, name: &'static str) -> Result<ModuleExport, LoadError> {
-    let wrong = |found: String| LoadError::Export {
-        plugin: plugin.to_owned(),
-        export: name,
-        found,
-    };
-    match module.get_export(name) {
-        Some(ExternType::Func(found))
-            if found.params().len() == 0 && is_one_i32(found.results()) =>
-        {
-            module
-                .get_export_index(name)
-                .ok_or_else(|| wrong("does not export".into()))
-        }
-        Some(ExternType::Func(found)) => {
-            let types = |types: Vec<String>| types.join(", ");
-            let params = types(found.params().map(|found| found.to_string()).collect());
-            let results = types(found.results().map(|found| found.to_string()).collect());
-            Err(wrong(format!(
-                "exports, as a function of type ({params}) -> ({results}),"
-            )))
-        }
-        Some(_) => Err(wrong("exports, but not as a function,".into())),
-        None => Err(wrong("does not export".into())),
-    }
-}
-
-fn is_one_i32(mut types: impl ExactSizeIterator<Item = wasmtime::ValType>) -> bool {
-    types.len() == 1 && types.next().is_some_and(|found| found.is_i32())
 }

@@ -1,19 +1,60 @@
-//! The little of WASI that a module built for `wasm32-wasip1` imports whether it needs it or not.
-//! There is nothing behind it: no files, no environment, no clock, no randomness. A program's
-//! output goes to the log; every other function returns an error number, and the languages'
-//! libraries can handle that.
+//! WASI preview1, as far as it has a meaning for a function of the request.
+//!
+//! All 46 functions are there, because compilers import them whether a program needs them or not.
+//! Nothing behind them is the machine's: a call gives the same answer whenever it is replayed.
+//!
+//! | asked for | answered |
+//! |---|---|
+//! | a clock | the time of receipt, plus the time that was slept: [`clock`] |
+//! | a sleep | the clock moves, and nothing waits |
+//! | random bytes | a stream that is a function of the request and the plugin: [`random`] |
+//! | standard input | the request |
+//! | standard output | a command's answer; of a library it goes to the log |
+//! | standard error | the log; its last lines stand in the error of a call that fails |
+//! | arguments | `plugin`, and for a command `describe` or `read` |
+//! | the environment | nothing |
+//! | files, folders, sockets | EBADF: there are none |
+//! | all else | ENOSYS |
+//!
+//! Every address is hostile: what lies outside the plugin's memory is EFAULT, and changes nothing.
+//! What a call may make the host keep is bounded: an answer by the source's limit, the log by
+//! [`super::log`], and the last lines of standard error by [`super::log::MAX_ERROR`].
+
+mod arguments;
+mod clock;
+mod guest;
+mod random;
+mod streams;
 
 use super::call::Call;
 use super::error::CallError;
-use super::log::MAX_BYTES;
-use tracing::Level;
-use wasmtime::{AsContextMut, Caller, Extern, Linker};
+use super::log::CallLog;
+use clock::VirtualClock;
+use random::Random;
+use streams::Streams;
+use wasmtime::{Caller, FuncType, Linker, Val, ValType};
 
 /// The module that the functions are imported from.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
-/// All of the functions; every other one is refused when the plugin is loaded.
-pub(super) const FUNCTIONS: [&str; 16] = [
+/// An error number of preview1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Errno(i32);
+
+const SUCCESS: Errno = Errno(0);
+/// No such file, folder or socket.
+const BADF: Errno = Errno(8);
+/// An address outside the plugin's memory.
+const FAULT: Errno = Errno(21);
+/// A value that has no meaning.
+const INVAL: Errno = Errno(28);
+/// The host does not offer this.
+const NOSYS: Errno = Errno(52);
+/// A stream has no position.
+const SPIPE: Errno = Errno(70);
+
+/// The functions with a meaning.
+const MEANT: [&str; 18] = [
     "args_get",
     "args_sizes_get",
     "environ_get",
@@ -22,43 +63,123 @@ pub(super) const FUNCTIONS: [&str; 16] = [
     "clock_time_get",
     "fd_close",
     "fd_fdstat_get",
-    "fd_prestat_get",
-    "fd_prestat_dir_name",
+    "fd_fdstat_set_flags",
+    "fd_filestat_get",
     "fd_read",
-    "fd_seek",
+    "fd_renumber",
     "fd_write",
+    "poll_oneoff",
     "proc_exit",
+    "proc_raise",
     "random_get",
     "sched_yield",
 ];
 
-const SUCCESS: i32 = 0;
-/// No such file: there are none.
-const BADF: i32 = 8;
-/// An address outside the plugin's memory.
-const FAULT: i32 = 21;
-/// The host does not offer this.
-const NOSYS: i32 = 52;
+/// The functions on an open file that make no sense on a standard stream: their parameters (`i` of
+/// 32 bits, `I` of 64), and the answer for a standard stream. Any other file is none.
+const ON_FILES: [(&str, &str, Errno); 14] = [
+    ("fd_advise", "iIIi", SPIPE),
+    ("fd_allocate", "iII", SPIPE),
+    ("fd_datasync", "i", INVAL),
+    ("fd_fdstat_set_rights", "iII", NOSYS),
+    ("fd_filestat_set_size", "iI", INVAL),
+    ("fd_filestat_set_times", "iIIi", NOSYS),
+    ("fd_pread", "iiiIi", SPIPE),
+    ("fd_prestat_dir_name", "iii", BADF),
+    ("fd_prestat_get", "ii", BADF),
+    ("fd_pwrite", "iiiIi", SPIPE),
+    ("fd_readdir", "iiiIi", BADF),
+    ("fd_seek", "iIii", SPIPE),
+    ("fd_sync", "i", INVAL),
+    ("fd_tell", "ii", SPIPE),
+];
 
-/// Pieces of one write that are looked at. Libraries use one or two.
-const MAX_PIECES: u32 = 16;
+/// The functions on folders and sockets, of which there are none, with their parameters.
+const ON_NOTHING: [(&str, &str); 14] = [
+    ("path_create_directory", "iii"),
+    ("path_filestat_get", "iiiii"),
+    ("path_filestat_set_times", "iiiiIIi"),
+    ("path_link", "iiiiiii"),
+    ("path_open", "iiiiiIIii"),
+    ("path_readlink", "iiiiii"),
+    ("path_remove_directory", "iii"),
+    ("path_rename", "iiiiii"),
+    ("path_symlink", "iiiii"),
+    ("path_unlink_file", "iii"),
+    ("sock_accept", "iii"),
+    ("sock_recv", "iiiiii"),
+    ("sock_send", "iiiii"),
+    ("sock_shutdown", "ii"),
+];
+
+/// Returns the names of all functions.
+pub(super) fn functions() -> impl Iterator<Item = &'static str> {
+    MEANT
+        .into_iter()
+        .chain(ON_FILES.into_iter().map(|(name, ..)| name))
+        .chain(ON_NOTHING.into_iter().map(|(name, _)| name))
+}
+
+/// The state of one call. It costs nothing until a function is called.
+pub(super) struct Wasi {
+    hash: [u8; 32],
+    argument: Option<&'static str>,
+    clock: VirtualClock,
+    random: Option<Random>,
+    streams: Streams,
+}
+
+impl Wasi {
+    /// The state at the start of a call of the plugin with this SHA-256.
+    pub(super) fn new(hash: [u8; 32]) -> Self {
+        Self {
+            hash,
+            argument: None,
+            clock: VirtualClock::default(),
+            random: None,
+            streams: Streams::default(),
+        }
+    }
+
+    /// Makes the plugin a command with this argument: its standard output is its answer.
+    pub(super) fn start(&mut self, argument: &'static str) {
+        self.argument = Some(argument);
+    }
+
+    /// Adds to the answer of a command.
+    pub(super) fn print(&mut self, text: &[u8]) {
+        self.streams.printed.extend_from_slice(text);
+    }
+
+    /// The answer of a command, as far as it is written.
+    pub(super) fn printed(&self) -> &[u8] {
+        &self.streams.printed
+    }
+
+    /// Logs the lines that were begun and not ended.
+    pub(super) fn flush(&mut self, log: &mut CallLog) {
+        self.streams.flush(log);
+    }
+
+    /// Returns the last lines of standard error, in one; `None` where nothing was written there.
+    pub(super) fn last_words(&self) -> Option<String> {
+        self.streams.last_words()
+    }
+}
 
 /// Offers the functions to plugins.
 pub(super) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
+    arguments::link(linker)?;
+    clock::link(linker)?;
+    random::link(linker)?;
+    streams::link(linker)?;
+    for (name, parameters, on_stream) in ON_FILES {
+        answer(linker, name, parameters, on_stream)?;
+    }
+    for (name, parameters) in ON_NOTHING {
+        answer(linker, name, parameters, BADF)?;
+    }
     linker
-        .func_wrap(MODULE, "args_get", |_: i32, _: i32| SUCCESS)?
-        .func_wrap(MODULE, "args_sizes_get", nothing)?
-        .func_wrap(MODULE, "environ_get", |_: i32, _: i32| SUCCESS)?
-        .func_wrap(MODULE, "environ_sizes_get", nothing)?
-        .func_wrap(MODULE, "clock_res_get", |_: i32, _: i32| NOSYS)?
-        .func_wrap(MODULE, "clock_time_get", |_: i32, _: i64, _: i32| NOSYS)?
-        .func_wrap(MODULE, "fd_close", |_: i32| BADF)?
-        .func_wrap(MODULE, "fd_fdstat_get", |_: i32, _: i32| BADF)?
-        .func_wrap(MODULE, "fd_prestat_get", |_: i32, _: i32| BADF)?
-        .func_wrap(MODULE, "fd_prestat_dir_name", |_: i32, _: i32, _: i32| BADF)?
-        .func_wrap(MODULE, "fd_read", |_: i32, _: i32, _: i32, _: i32| BADF)?
-        .func_wrap(MODULE, "fd_seek", |_: i32, _: i64, _: i32, _: i32| BADF)?
-        .func_wrap(MODULE, "fd_write", write)?
         .func_wrap(
             MODULE,
             "proc_exit",
@@ -70,65 +191,35 @@ pub(super) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
                 .into())
             },
         )?
-        .func_wrap(MODULE, "random_get", |_: i32, _: i32| NOSYS)?
-        .func_wrap(MODULE, "sched_yield", || SUCCESS)?;
+        .func_wrap(MODULE, "proc_raise", |_: i32| NOSYS.0)?
+        .func_wrap(MODULE, "sched_yield", || SUCCESS.0)?;
     Ok(())
 }
 
-/// No arguments, no variables: both sizes are 0.
-fn nothing(mut call: Caller<'_, Call>, count: u32, bytes: u32) -> i32 {
-    match put(&mut call, count, 0).and_then(|()| put(&mut call, bytes, 0)) {
-        Some(()) => SUCCESS,
-        None => FAULT,
-    }
-}
-
-/// Standard output and error go to the log, where the limits of [`super::log`] hold.
-fn write(mut call: Caller<'_, Call>, file: i32, pieces: u32, count: u32, written: u32) -> i32 {
-    let level = match file {
-        1 => Level::INFO,
-        2 => Level::WARN,
-        _ => return BADF,
-    };
-    let Some((text, length)) = gather(&mut call, pieces, count.min(MAX_PIECES)) else {
-        return FAULT;
-    };
-    call.data_mut().log.write(level, &text);
-    match put(&mut call, written, length) {
-        Some(()) => SUCCESS,
-        None => FAULT,
-    }
-}
-
-/// The text of these pieces as far as a log line may hold it, and the length of all of it.
-fn gather(call: &mut Caller<'_, Call>, pieces: u32, count: u32) -> Option<(Vec<u8>, u32)> {
-    let memory = memory(call)?;
-    let memory = memory.data(call);
-    let mut text = Vec::new();
-    let mut length = 0_u32;
-    for piece in 0..count {
-        let at = pieces.checked_add(piece.checked_mul(8)?)?;
-        let (start, size) = (word(memory, at)?, word(memory, at.checked_add(4)?)?);
-        let bytes = memory.get(start as usize..(start as usize).checked_add(size as usize)?)?;
-        text.extend_from_slice(&bytes[..bytes.len().min(MAX_BYTES - text.len())]);
-        length = length.checked_add(size)?;
-    }
-    Some((text, length))
-}
-
-fn word(memory: &[u8], at: u32) -> Option<u32> {
-    let at = at as usize;
-    Some(u32::from_le_bytes(
-        memory.get(at..at.checked_add(4)?)?.try_into().ok()?,
-    ))
-}
-
-fn put(call: &mut Caller<'_, Call>, at: u32, value: u32) -> Option<()> {
-    memory(call)?
-        .write(call.as_context_mut(), at as usize, &value.to_le_bytes())
-        .ok()
-}
-
-fn memory(call: &mut Caller<'_, Call>) -> Option<wasmtime::Memory> {
-    call.get_export("memory").and_then(Extern::into_memory)
+/// Offers a function that does nothing: it answers `on_stream` where its first parameter is a
+/// standard stream, and EBADF otherwise.
+fn answer(
+    linker: &mut Linker<Call>,
+    name: &str,
+    parameters: &str,
+    on_stream: Errno,
+) -> wasmtime::Result<()> {
+    let parameters = parameters.chars().map(|parameter| match parameter {
+        'I' => ValType::I64,
+        _ => ValType::I32,
+    });
+    let of_type = FuncType::new(linker.engine(), parameters, [ValType::I32]);
+    linker.func_new(MODULE, name, of_type, move |_, parameters, results| {
+        let file = parameters.first().and_then(Val::i32);
+        let errno = if file.is_some_and(streams::is_standard) {
+            on_stream
+        } else {
+            BADF
+        };
+        if let Some(result) = results.first_mut() {
+            *result = Val::I32(errno.0);
+        }
+        Ok(())
+    })?;
+    Ok(())
 }

@@ -3,8 +3,9 @@
 //!
 //! The gateway knows nothing of what settings mean; the plugin's schema does, and `sources::schema`
 //! checks them against it. At and below the settings that the plugin calls secrets, a table with
-//! the one key `env`, `file` or `credential` is a reference, and is replaced by its text. Elsewhere
-//! it is a table: a label may be called `env`. The plugin is known later than the file, so such a
+//! the one key `env`, `file` or `credential` is a reference, and is replaced by its text; so is one
+//! with the key `file` where the plugin takes a file. Elsewhere it is a table: a label may be called
+//! `env`. The plugin is known later than the file, so such a
 //! table is read both ways, and [`Settings::settle`] chooses.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,16 +122,25 @@ impl Settings {
     }
 
     /// Settles which tables are references: those at and below `secrets`, the plugin's names of
-    /// secret settings. Returns the mistakes in them.
-    pub fn settle(&mut self, secrets: &[String]) -> Findings {
+    /// secret settings, and files at those that it names in `files`. Returns the mistakes in them.
+    pub fn settle(&mut self, secrets: &[String], files: &[String]) -> Findings {
         let mut findings = Findings::default();
         for (pointer, reference) in std::mem::take(&mut self.references) {
             // A table within another that turned out to be a reference stands for nothing.
             let Some(value) = self.value.pointer_mut(&pointer) else {
                 continue;
             };
-            if secrets.contains(&first_key(&pointer)) {
-                findings.extend(reference.as_reference);
+            let name = first_key(&pointer);
+            let is_file =
+                reference.table.get("file").is_some() && pointer.matches('/').count() == 1;
+            let is_secret = secrets.contains(&name);
+            if is_secret || (is_file && files.contains(&name)) {
+                let mut found = reference.as_reference;
+                if !is_secret {
+                    // It is warned of a file that everybody can read, and this one may be.
+                    found.warnings.clear();
+                }
+                findings.extend(found);
                 self.unread
                     .retain(|at| *at == pointer || !is_below(at, &pointer));
                 continue;

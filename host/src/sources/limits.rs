@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::{Config, Limits, Problem, Source, size_text};
-use alert_gateway_sandbox::Description;
+use alert_gateway_sandbox::{Description, SMALLER_MEMORY};
 
 /// The most memory that a plugin may ask for. An operator may grant more.
 pub const LARGEST_ASKED_MEMORY: usize = 256 * 1024 * 1024;
@@ -59,6 +59,30 @@ pub fn of(source: &Source, description: &Description, config: &Config) -> Limits
         limits.time = limits.time.max(time.min(LONGEST_ASKED_TIME));
     }
     limits
+}
+
+/// Returns the problem of a plugin that starts with more memory than the source's limit: every call
+/// would fail.
+pub fn too_small(
+    source: &Source,
+    limits: &Limits,
+    initial_memory: u64,
+    config: &Config,
+) -> Option<Problem> {
+    let initial = usize::try_from(initial_memory).unwrap_or(usize::MAX);
+    (initial > limits.memory).then(|| {
+        let found = format!(
+            "the plugin starts with {} of memory, and the limit of this source is {}",
+            size_text(initial),
+            size_text(limits.memory)
+        );
+        let help = format!(
+            "write memory = {} in [sources.{}.limits]; or its author: {SMALLER_MEMORY}",
+            size_text(initial.saturating_mul(2)),
+            source.name
+        );
+        config.problem(source.plugin_position, found, help)
+    })
 }
 
 /// Returns the problem of limits that do not fit each other.

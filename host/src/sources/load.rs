@@ -54,13 +54,22 @@ pub async fn examine(config: &Config, sandbox: &Sandbox) -> (Loaded, Vec<Problem
                 problems.push(config.problem(source.plugin_position, found, help))
             }
             Ok(plugin) => {
-                let settled = source.settings.settle(&plugin.description().secrets);
+                let description = plugin.description();
+                let settled = source
+                    .settings
+                    .settle(&description.secrets, &description.files);
                 warnings.extend(settled.warnings);
                 let source = &source;
                 let mut found = settled.problems;
                 found.extend(fits(source, plugin, &shared).await);
                 let limits = limits::of(source, plugin.description(), config);
                 found.extend(limits::misfit(source, &limits, config));
+                found.extend(limits::too_small(
+                    source,
+                    &limits,
+                    plugin.initial_memory(),
+                    config,
+                ));
                 // A plugin is only asked about settings that fit its schema, as it is only given
                 // such.
                 let is_fit = found.is_empty() && source.settings.is_whole();

@@ -26,6 +26,10 @@ pub struct Description<S = Schema> {
     /// never printed.
     #[serde(default)]
     pub secrets: Vec<String>,
+    /// The names of the top-level settings that may be given as `{ file = "…" }` although they are no
+    /// secrets: a script, a template.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
     /// True if the plugin proves by itself who sent a request (a signature, say). Where it does
     /// not, the host demands a `token` for the source.
     #[serde(default)]
@@ -140,4 +144,19 @@ pub struct Mistake {
     pub found: String,
     /// The right form.
     pub help: String,
+    /// The line of the mistake within a setting of several lines, such as a script; the first is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+impl Mistake {
+    /// A mistake at this place, with the right form.
+    pub fn new(path: impl Into<String>, found: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            found: found.into(),
+            help: help.into(),
+            line: None,
+        }
+    }
 }

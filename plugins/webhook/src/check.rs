@@ -86,13 +86,12 @@ pub fn warnings(settings: &Node<'_>) -> Vec<Mistake> {
         let unsigned =
             |place: Place<'_>| matches!(place, Place::Header(_) | Place::Query(_) | Place::Method);
         if signs && source.asks().next().is_some() && source.asks().all(|ask| unsigned(ask.place)) {
-            warnings.push(Mistake {
-                path: "/event_id".to_owned(),
-                found: "the sender signs the body, and this is not in it: a recorded request that is sent again with \
-                        another one counts as a new event"
-                    .to_owned(),
-                help: "leave event_id out: then the id is made of what is signed".to_owned(),
-            });
+            warnings.push(Mistake::new(
+                "/event_id",
+                "the sender signs the body, and this is not in it: a recorded request that is sent again with \
+                 another one counts as a new event",
+                "leave event_id out: then the id is made of what is signed",
+            ));
         }
     }
     warnings
@@ -176,11 +175,7 @@ struct Check {
 
 impl Check {
     fn add(&mut self, path: &str, found: impl Into<String>, help: impl Into<String>) {
-        self.mistakes.push(Mistake {
-            path: path.to_owned(),
-            found: found.into(),
-            help: help.into(),
-        });
+        self.mistakes.push(Mistake::new(path, found, help));
     }
 
     fn sender(&mut self, settings: &Node<'_>) {

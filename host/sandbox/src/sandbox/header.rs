@@ -1,5 +1,10 @@
-//! The first bytes of what is given as a plugin. A compiler's words for a wrong file are about
-//! bytes; these are about what the file most likely is.
+//! The first bytes of what is given as a plugin, and the memory that it starts with. A compiler's
+//! words for a wrong file are about bytes; these are about what the file most likely is.
+
+use wasmparser::{Parser, Payload};
+
+/// The size of a page of memory, in bytes.
+const PAGE: u64 = 64 * 1024;
 
 /// Every core module begins so: the magic number, and version 1 of the binary format.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -19,6 +24,27 @@ pub(super) fn mistaken(bytes: &[u8]) -> Option<&'static str> {
         _ if MODULE.starts_with(bytes) => Some("it ends within its first bytes"),
         _ => Some("it does not begin as WebAssembly does"),
     }
+}
+
+/// Returns the bytes of memory that a module starts with; 0 where it has none, or where it is broken
+/// before that is said.
+pub(super) fn initial_memory(wasm: &[u8]) -> u64 {
+    Parser::new(0)
+        .parse_all(wasm)
+        .map_while(Result::ok)
+        .find_map(|section| match section {
+            Payload::MemorySection(memories) => Some(
+                memories
+                    .into_iter()
+                    .map_while(Result::ok)
+                    .map(|memory| memory.initial.saturating_mul(PAGE))
+                    .max()
+                    .unwrap_or_default(),
+            ),
+            Payload::CodeSectionStart { .. } => Some(0),
+            _ => None,
+        })
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -41,5 +67,16 @@ mod tests {
                 (found, said) => assert_eq!(found, said, "{bytes:?}"),
             }
         }
+    }
+
+    #[test]
+    fn initial_memory_is_read_without_compiling() {
+        let of = |fields: &str| {
+            initial_memory(&wat::parse_str(format!("(module (func) {fields})")).unwrap())
+        };
+        assert_eq!(of(""), 0);
+        assert_eq!(of("(memory 3 9)"), 3 * PAGE);
+        assert_eq!(initial_memory(b"\0asm\x01\0\0\0\x05\xff"), 0);
+        assert_eq!(initial_memory(b""), 0);
     }
 }

@@ -53,10 +53,8 @@ impl Plugin {
             }
         };
         let log = sandbox.log(&loaded.name, source);
-        let call = Call::new(&sandbox.0.clock, log, request, limits);
-        let (result, used) = call
-            .measure(&code.instance, code.initialize.as_ref(), &code.read)
-            .await;
+        let call = Call::new(&sandbox.0.clock, log, code.hash, request, limits);
+        let (result, used) = call.measure(&code.instance, code.read()).await;
         match result {
             Ok(output) => Measured {
                 answer: answer::answer(&output).map_err(CallError::from),

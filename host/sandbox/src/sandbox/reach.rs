@@ -61,9 +61,22 @@ fn meaning(module: &str, name: &str) -> &'static str {
             abi::MODULE,
             "log_trace" | "log_debug" | "log_info" | "log_warn" | "log_error" | "get_log_level",
         ) => "writes to the gateway's log",
-        (wasi::MODULE, "fd_write") => "prints, to the gateway's log",
+        (wasi::MODULE, "fd_write") => {
+            "prints: a command its answer, and all else to the gateway's log"
+        }
+        (wasi::MODULE, "fd_read") => "reads the request, from standard input",
+        (wasi::MODULE, "args_get" | "args_sizes_get") => {
+            "asks for its arguments: a command is asked to `describe` or to `read`"
+        }
+        (wasi::MODULE, "clock_res_get" | "clock_time_get") => {
+            "reads a clock, which stands at the time of receipt"
+        }
+        (wasi::MODULE, "poll_oneoff") => "sleeps, which moves its clock and takes no time",
+        (wasi::MODULE, "random_get") => {
+            "asks for random bytes, which are a function of the request and the plugin"
+        }
         (wasi::MODULE, "proc_exit") => "may end itself",
-        (wasi::MODULE, _) => "links WASI, which has nothing behind it",
+        (wasi::MODULE, _) => "links files, sockets and an environment, of which there are none",
         _ => "",
     }
 }
@@ -74,13 +87,10 @@ mod tests {
 
     #[test]
     fn every_function_that_a_plugin_may_import_has_a_meaning() {
-        for (module, functions) in [
-            (abi::MODULE, &abi::FUNCTIONS[..]),
-            (wasi::MODULE, &wasi::FUNCTIONS),
-        ] {
-            for name in functions {
-                assert_ne!(meaning(module, name), "", "{module}.{name}");
-            }
+        let of_extism = abi::FUNCTIONS.map(|name| (abi::MODULE, name));
+        let of_wasi = wasi::functions().map(|name| (wasi::MODULE, name));
+        for (module, name) in of_extism.into_iter().chain(of_wasi) {
+            assert_ne!(meaning(module, name), "", "{module}.{name}");
         }
         assert_eq!(meaning("env", "abort"), "");
     }

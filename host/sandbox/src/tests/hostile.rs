@@ -122,7 +122,7 @@ async fn tables_are_limited() {
     assert_failed(
         plugin.read("here", INPUT, &LIMITS).await,
         "table",
-        "the limit is 10000",
+        "the limit is 65536",
     );
 }
 

@@ -49,12 +49,12 @@ async fn every_unknown_import_is_refused_by_name() {
         imports: r#"(import "env" "abort" (func (param i32)))
             (import "extism:host/user" "fetch" (func (param i64) (result i64)))
             (import "extism:host/env" "launch" (func))
-            (import "wasi_snapshot_preview1" "path_open" (func))"#,
+            (import "wasi_snapshot_preview1" "path_fly" (func))"#,
         ..ByHand::default()
     };
     let error = refused(&plugin.wasm()).await.to_string();
     for expected in [
-        "`env.abort`, `extism:host/user.fetch`, `extism:host/env.launch`, `wasi_snapshot_preview1.path_open`",
+        "`env.abort`, `extism:host/user.fetch`, `extism:host/env.launch`, `wasi_snapshot_preview1.path_fly`",
         "Operator: ",
         "Author: ",
     ] {
@@ -178,10 +178,47 @@ async fn a_plugin_that_cannot_describe_itself_is_refused() {
 
 #[tokio::test]
 async fn more_memory_than_any_source_may_have_is_refused() {
-    let error = refused(&parse(r#"(module (memory 1000))"#))
-        .await
-        .to_string();
-    assert!(error.contains("memory"), "{error}");
+    let error = refused(&parse(r#"(module (memory 1000))"#)).await;
+    assert!(matches!(error, LoadError::Memory { .. }), "{error}");
+    let error = error.to_string();
+    for expected in [
+        "starts with 62.5 MiB of memory, and no call may have more than 16 MiB",
+        "`--initial-memory=1048576` of wasm-ld",
+    ] {
+        assert!(error.contains(expected), "{error}");
+    }
+    // More pages than there are addresses.
+    let error =
+        refused(b"\0asm\x01\0\0\0\x05\x0b\x01\x04\xff\xff\xff\xff\xff\xff\xff\xff\x7f").await;
+    assert!(
+        matches!(error, LoadError::Memory { .. } | LoadError::Module { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn imports_of_javascript_are_explained() {
+    for (module, name, hint) in [
+        (
+            "__wbindgen_placeholder__",
+            "__wbg_now_1",
+            "chrono, uuid and getrandom",
+        ),
+        (
+            "wbg",
+            "__wbg_now_1",
+            "cargo tree -e features -i wasm-bindgen",
+        ),
+        ("env", "abort", "--use abort="),
+    ] {
+        let imports = format!(r#"(import "{module}" "{name}" (func))"#);
+        let plugin = ByHand {
+            imports: &imports,
+            ..ByHand::default()
+        };
+        let error = refused(&plugin.wasm()).await.to_string();
+        assert!(error.contains(hint), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -202,7 +239,7 @@ async fn a_module_that_is_a_library_is_set_up_before_each_call() {
 
 #[tokio::test]
 async fn every_function_that_is_listed_can_be_imported_and_no_other() {
-    let listed = crate::wasi::FUNCTIONS.len() + crate::abi::FUNCTIONS.len();
+    let listed = crate::wasi::functions().count() + crate::abi::FUNCTIONS.len();
     assert_eq!(sandbox().functions(), listed);
 }
 

@@ -103,7 +103,7 @@ async fn a_segment_that_is_copied_in_later_stays_within_the_memory() {
 #[tokio::test]
 async fn tables_are_few_and_small_from_the_start() {
     for tables in [
-        "(table 10001 funcref)".to_owned(),
+        "(table 65537 funcref)".to_owned(),
         "(table 1 funcref)".repeat(5),
     ] {
         let error = refusal(&tables).await;

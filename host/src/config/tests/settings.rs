@@ -14,7 +14,7 @@ fn settings(text: &str) -> Settings {
 
 /// The problems of `text` where the plugin calls `secret` a secret.
 fn problems(text: &str) -> Vec<String> {
-    let found = settings(text).settle(&["secret".to_owned()]);
+    let found = settings(text).settle(&["secret".to_owned()], &["script".to_owned()]);
     found.problems.iter().map(ToString::to_string).collect()
 }
 
@@ -25,7 +25,7 @@ fn reference_is_one_only_within_a_secret() {
          labels = { env = 'prod' }\nvalues = [{ file = 'core' }, { credential = 'x' }]\n\
          nested = { env = { env = { file = 'deep' } } }\n",
     );
-    let found = settings.settle(&["secret".to_owned()]);
+    let found = settings.settle(&["secret".to_owned()], &["script".to_owned()]);
     assert!(found.problems.is_empty() && found.warnings.is_empty());
     let expected = json!({
         "secret": { "AC1": "value-of-A", "AC2": ["value-of-B"] },
@@ -87,7 +87,7 @@ fn mistake_in_a_reference_counts_only_within_a_secret() {
 #[test]
 fn unread_reference_is_whole_as_a_table() {
     let mut settings = settings("labels = { env = 'NO_A' }\nsecret = { env = 'NO_B' }");
-    settings.settle(&["secret".to_owned()]);
+    settings.settle(&["secret".to_owned()], &["script".to_owned()]);
     assert!(!settings.is_unread("/labels"));
     assert!(settings.is_unread("/secret"));
 }

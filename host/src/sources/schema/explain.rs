@@ -7,8 +7,13 @@ use plugin_sdk::text;
 use serde_json::Value as Json;
 
 use super::words::{accepted, type_of};
-use crate::config::{Config, Problem, Source, did_you_mean, listed, looks_like_a_reference};
+use crate::config::{
+    Config, Position, Problem, Source, did_you_mean, listed, looks_like_a_reference,
+};
 use alert_gateway_sandbox::Description;
+
+/// Lines of a setting; a file of settings has no more bytes.
+const LONGEST_SCRIPT_LINES: usize = 1024 * 1024;
 
 /// One source with its plugin and its configuration.
 pub(super) struct Check<'c> {
@@ -55,7 +60,20 @@ impl Check<'_> {
     /// without control characters.
     pub(super) fn mistake(&self, mistake: &Mistake) -> Problem {
         const LONGEST: usize = 500;
-        let position = self.source.settings.place(&mistake.path).value;
+        let place = self.source.settings.place(&mistake.path);
+        let mut position = place.value;
+        // A file has lines of its own, which the mistake names in words.
+        if let (Some(line), false) = (mistake.line, place.referenced) {
+            let within = usize::try_from(line)
+                .unwrap_or(usize::MAX)
+                .saturating_sub(1);
+            position = Position {
+                line: position.line
+                    + self.lines_before_text(position)
+                    + within.min(LONGEST_SCRIPT_LINES),
+                column: 1,
+            };
+        }
         let found = format!(
             "{}: {}",
             self.label(&mistake.path),
@@ -63,6 +81,18 @@ impl Check<'_> {
         );
         self.config
             .problem(position, found, text::line(&mistake.help, LONGEST))
+    }
+
+    /// Returns 1 where the text of a value begins on the line after its quotes, as a text of several
+    /// lines does.
+    fn lines_before_text(&self, at: Position) -> usize {
+        let line = self.config.text.expose().lines().nth(at.line - 1);
+        let value: String = line
+            .unwrap_or_default()
+            .chars()
+            .skip(at.column - 1)
+            .collect();
+        usize::from(["'''", "\"\"\""].contains(&value.trim_end()))
     }
 
     /// A setting that the schema does not know.

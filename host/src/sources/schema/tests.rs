@@ -66,7 +66,7 @@ fn twilio() -> Description {
 
 fn told(settings: &str) -> Vec<String> {
     let mut config = config("", settings);
-    let found = config.sources[0].settings.settle(&twilio().secrets);
+    let found = config.sources[0].settings.settle(&twilio().secrets, &[]);
     assert!(found.problems.is_empty(), "{found:?}");
     let problems = check(&config.sources[0], &twilio(), &config);
     problems
@@ -146,11 +146,7 @@ fn proof_of_the_sender_may_depend_on_the_settings() {
 #[test]
 fn warning_of_a_plugin_is_told_at_its_line_and_refuses_nothing() {
     let config = config("", "auth_token = \"12345\"\nlevel = \"error\"");
-    let warning = Mistake {
-        path: "/level".into(),
-        found: "odd".into(),
-        help: "try x".into(),
-    };
+    let warning = Mistake::new("/level", "odd", "try x");
     let checked = Checked {
         authenticates: Some(true),
         warnings: vec![warning; 1_000],
@@ -170,11 +166,7 @@ fn warning_of_a_plugin_is_told_at_its_line_and_refuses_nothing() {
 #[test]
 fn what_a_plugin_finds_is_told_at_the_operators_line_and_on_one() {
     let config = config("", "auth_token = \"12345\"\nlevel = \"error\"");
-    let mistake = |path: &str, found: &str| Mistake {
-        path: path.into(),
-        found: found.into(),
-        help: "try x".into(),
-    };
+    let mistake = |path: &str, found: &str| Mistake::new(path, found, "try x");
     let found = ["/level", "/auth_token/AC1", "/nowhere/at/all", "no pointer"]
         .map(|path| mistake(path, "odd\n\u{1b}[1m"));
     let checked = Checked {
