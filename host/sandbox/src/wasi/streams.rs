@@ -1,5 +1,5 @@
 //! The standard streams. A command reads its request from standard input and writes its answer to
-//! standard output; what else a program prints goes to the log, line by line.
+//! standard output. All else that is printed goes to the log, line by line.
 
 use super::guest::{Guest, element, with};
 use super::{BADF, Errno, FAULT, INVAL, MODULE, NOSYS, SUCCESS};
@@ -16,11 +16,11 @@ const ERROR: i32 = 2;
 /// Pieces of one read or write; Linux takes as many.
 const MAX_PIECES: u32 = 1024;
 
-/// Lines of standard error that go into the error of a call that fails. A panic of Go with its
-/// stack has about as many.
+/// Lines of standard error in the error of a failed call. A panic of Go with its stack has about as
+/// many.
 const LAST_LINES: usize = 16;
 
-/// Bytes that a stream takes at once, as a program that polls is told: those of a pipe.
+/// Bytes that a stream takes at once, as a polling program is told: those of a pipe.
 const PIPE: u64 = 65_536;
 
 /// Preview1's rights to read, to write, to set flags and to poll.
@@ -42,8 +42,8 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// Logs the whole lines of this text, and keeps the rest for what follows it. No more is looked
-    /// at than a call may log.
+    /// Logs the whole lines of this text, and keeps the rest for the next text. No more is looked at
+    /// than a call may log.
     fn log(&mut self, log: &mut CallLog, file: i32, text: &[u8]) {
         let (line, level) = match file {
             ERROR => (&mut self.lines[1], Level::WARN),
@@ -137,7 +137,7 @@ pub(super) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Writes preview1's `fdstat`: of unknown type, which is no terminal, so that libraries write whole
+/// Writes preview1's `fdstat`. The type is unknown, and so no terminal: libraries write whole
 /// buffers.
 fn status(mut caller: Caller<'_, Call>, file: i32, at: u32) -> i32 {
     with(&mut caller, |mut guest, _| {
@@ -152,7 +152,7 @@ fn status(mut caller: Caller<'_, Call>, file: i32, at: u32) -> i32 {
     })
 }
 
-/// Writes preview1's `filestat`, of which all is unknown but that there is one link.
+/// Writes preview1's `filestat`: all is unknown but the one link.
 fn facts(mut caller: Caller<'_, Call>, file: i32, at: u32) -> i32 {
     with(&mut caller, |mut guest, _| {
         if !is_standard(file) {
@@ -195,7 +195,7 @@ fn read(mut caller: Caller<'_, Call>, file: i32, list: u32, count: u32, read: u3
     })
 }
 
-/// An answer that becomes too long ends the call; anything else that is wrong is an errno.
+/// Too long an answer ends the call; any other mistake is an errno.
 fn write(
     mut caller: Caller<'_, Call>,
     file: i32,
