@@ -4,10 +4,11 @@
 use std::fs;
 use std::path::Path;
 
+use hyper::Method;
 use itoc360_double::Format;
 use serde_json::{Value, json};
 
-use crate::harness::{Itoc360, Program, Setup, needs, plugin, root, twilio};
+use crate::harness::{Itoc360, Program, Setup, needs, plugin, root, twilio, until};
 
 const TOKEN: &str = "admin-token-4f1c9a7e2b";
 
@@ -49,7 +50,17 @@ async fn pages_are_right_in_a_real_browser() {
         .await;
     gateway.post(&twilio::unsigned("/in/twillio", "a=b")).await;
     place.event_in_state(&id, "delivered").await;
-    gateway.destination("down", "failing").await;
+    until("an attempt has failed", async || {
+        let token = format!("Bearer {TOKEN}");
+        let headers = [("authorization", token.as_str())];
+        let board = gateway
+            .admin_with(Method::GET, "/readyz", &headers, "")
+            .await;
+        board.json()["destinations"]["down"]["failing_since"]
+            .is_string()
+            .then_some(())
+    })
+    .await;
 
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
     fs::create_dir_all(&shots).unwrap();

@@ -166,12 +166,14 @@ impl Facts {
         });
         let users: Vec<_> = users.collect();
         let retention = &config.retention;
+        // As it is written in the file, without the quotes.
+        let size = |bytes| config::size_text(bytes).trim_matches('"').to_owned();
         let settings = vec![
             ("listen", gateway.listen.to_string()),
             ("tls", yes(gateway.tls.is_some(), "a certificate in a file")),
             ("public_url", gateway.public_url.to_string()),
             ("data_dir", gateway.data_dir.display().to_string()),
-            ("memory", config::size_text(gateway.memory)),
+            ("memory", size(gateway.memory)),
             (
                 "shutdown_grace",
                 config::shown_duration(gateway.shutdown_grace),
@@ -202,7 +204,7 @@ impl Facts {
             ("retention age", config::shown_duration(retention.age)),
             (
                 "retention size",
-                config::size_text(usize::try_from(retention.size).unwrap_or(usize::MAX)),
+                size(usize::try_from(retention.size).unwrap_or(usize::MAX)),
             ),
         ];
         Self {

@@ -17,6 +17,9 @@ const CARDS: usize = 25;
 /// Returns the shape and the word for the state of a destination.
 pub fn state(destination: &Destination) -> (&'static str, &'static str) {
     match destination.state {
+        Some(DestinationState::Healthy) if destination.failing_since.is_some() => {
+            ("warn", "retrying")
+        }
         Some(DestinationState::Healthy) => ("ok", "healthy"),
         Some(DestinationState::Failing) => ("bad", "failing"),
         Some(DestinationState::Held) => ("bad", "held"),
@@ -30,7 +33,8 @@ pub fn draw(page: &Page<'_>, found: &[Destination], attempts: &[Attempted]) -> M
     destinations.sort_by_key(|one| match one.state {
         Some(DestinationState::Held) => 0,
         Some(DestinationState::Failing) => 1,
-        Some(DestinationState::Healthy) | None => 2,
+        _ if one.failing_since.is_some() => 2,
+        Some(DestinationState::Healthy) | None => 3,
     });
     html! {
         div.head { h1 { "Destinations" } small { (counted(found.len() as i64, "destination")) } }
@@ -74,7 +78,7 @@ fn card(page: &Page<'_>, destination: &Destination, attempts: &[&Attempted]) -> 
                 @if let Some(fallback) = &facts.fallback { (fact("Fallback", fallback)) }
                 @if facts.operator { (fact("Role", "hears of trouble")) }
             }
-            @if let Some(why) = destination.why.as_ref().filter(|_| shape == "bad") {
+            @if let Some(why) = destination.why.as_ref().filter(|_| shape != "ok") {
                 p.note.(shape) { (clip(why, 1000)) }
                 p { "Its alerts wait, and go out by themselves once it takes them." }
             }

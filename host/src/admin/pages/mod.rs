@@ -15,6 +15,7 @@ mod form;
 mod frame;
 mod kept;
 mod login;
+mod markdown;
 mod now;
 mod quiet;
 mod sources;

@@ -154,11 +154,24 @@ pub fn draw(page: &Page<'_>, desk: &Desk, now: &Now) -> (String, Markup) {
     (title, content)
 }
 
+/// Returns whether the last attempt at a destination has failed, whatever its circuit breaker says.
+fn does_not_take(destination: &Destination) -> bool {
+    let is_healthy = matches!(destination.state, Some(DestinationState::Healthy) | None);
+    !is_healthy || destination.failing_since.is_some()
+}
+
 fn verdict(page: &Page<'_>, now: &Now, troubles: usize) -> Verdict {
+    let is_healthy = |name: &String| {
+        let mut named = now
+            .destinations
+            .iter()
+            .filter(|one| one.facts.name == *name);
+        named.any(|one| one.state == Some(DestinationState::Healthy))
+    };
+    // Alerts for a destination with a fallback that works reach somebody.
     let is_stuck = |destination: &Destination| {
-        destination
-            .state
-            .is_some_and(|state| state != DestinationState::Healthy)
+        !destination.facts.fallback.as_ref().is_some_and(is_healthy)
+            && does_not_take(destination)
             && destination
                 .oldest_pending
                 .as_deref()
@@ -229,10 +242,13 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
     failing.sort_by_key(|one| one.state != Some(DestinationState::Held));
     for destination in failing {
         let name = &destination.facts.name;
-        let word = match destination.state {
-            Some(DestinationState::Held) => "is held",
-            Some(DestinationState::Failing) => "is failing",
-            Some(DestinationState::Healthy) | None => continue,
+        if !does_not_take(destination) {
+            continue;
+        }
+        let (shape, word) = match destination.state {
+            Some(DestinationState::Held) => ("bad", "is held"),
+            Some(DestinationState::Failing) => ("bad", "is failing"),
+            Some(DestinationState::Healthy) | None => ("warn", "is tried again"),
         };
         let waits = match destination.pending {
             0 => "Nothing waits for it.".to_owned(),
@@ -241,7 +257,7 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
         };
         let why = destination.why.clone().unwrap_or_default();
         troubles.push(Trouble {
-            shape: "bad",
+            shape,
             title: format!("{name} {word}"),
             since: destination
                 .failing_since

@@ -3,13 +3,15 @@
 use maud::{Markup, html};
 
 use super::words::{clip, copied, counted, head, number};
-use super::{Page, form};
+use super::{Page, form, markdown};
 use crate::admin::api::{SourceState, Sources, Traced};
 
 /// The sources of a page.
 const ROWS: usize = 25;
 /// The rejected requests that are shown of one source.
 const REJECTED: usize = 10;
+/// The bytes of setup steps that are shown; `plugin inspect` prints all.
+const SETUP: usize = 12_000;
 /// The requests to unknown paths that are shown.
 const UNKNOWN: usize = 15;
 
@@ -158,7 +160,7 @@ pub fn draw_one(page: &Page<'_>, source: &SourceState) -> Markup {
             h2 { "Set up at the sender" }
             @if summary.setup.trim().is_empty() {
                 p { "Its plugin says no more than this: have the sender post to the address above." }
-            } @else { div.steps { (clip(summary.setup.trim(), 8000)) } }
+            } @else { div.prose { (markdown::draw(&clip(summary.setup.trim(), SETUP))) } }
         }
     }
 }

@@ -223,20 +223,20 @@ pub fn actions(page: &Page<'_>, request: &Shown) -> Markup {
 
 fn again(page: &Page<'_>, record: &RequestRecord, is_failed: bool, subject: &str) -> Markup {
     html! {
-                        form method="post" action="/act" {
-                            (one(page, &record.id))
-                            button.primary name="do" value="replay" {
-                                @if is_failed { "Read it again" } @else { "Send it again" }
-                            }
-                        }
-                        form method="post" action="/act" {
-                            (one(page, &record.id))
-                            label for={ "why-" (record.id) } { "Dismiss " (subject) "; the reason is recorded" }
-                            div.row {
-                                div.grow { input id={ "why-" (record.id) } name="reason" required maxlength="500"; }
-                                button.danger name="do" value="dismiss" { "Dismiss" }
-                            }
-                        }
+        form method="post" action="/act" {
+            (one(page, &record.id))
+            button.primary name="do" value="replay" {
+                @if is_failed { "Read it again" } @else { "Send it again" }
+            }
+        }
+        form method="post" action="/act" {
+            (one(page, &record.id))
+            label for={ "why-" (record.id) } { "Dismiss " (subject) "; the reason is recorded" }
+            div.row {
+                div.grow { input id={ "why-" (record.id) } name="reason" required maxlength="500"; }
+                button.danger name="do" value="dismiss" { "Dismiss" }
+            }
+        }
     }
 }
 

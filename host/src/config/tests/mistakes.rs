@@ -165,7 +165,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "2:10: listen in [gateway] is \"localhost:8080\"; write an IP address and a port, like \"127.0.0.1:8080\"",
     ]),
     ("\"127.0.0.1:9090\"", "\"0.0.0.0:9090\"", &[
-        "4:9: admin in [gateway] is \"0.0.0.0:9090\"; nobody who reaches it is asked who they are: put it on loopback, like \"127.0.0.1:9090\", or add admin_token = { env = \"ADMIN_TOKEN\" }, or admin_tls with a client_ca",
+        "4:9: admin in [gateway] is \"0.0.0.0:9090\"; nobody who reaches it is asked who they are: put it on loopback, like \"127.0.0.1:9090\", or add admin_token = { env = \"ADMIN_TOKEN\" }, or [[admin.users]], or admin_tls with a client_ca",
     ]),
     ("\"127.0.0.1:9090\"", "\"127.0.0.1:8080\"", &[
         "4:9: admin in [gateway] is \"127.0.0.1:8080\"; listen has that port already; choose another",
