@@ -21,12 +21,15 @@ const MOST: usize = 64;
 #[derive(Debug)]
 pub struct Kept {
     mark: String,
-    pages: Mutex<HashMap<Key, (Instant, Arc<OnceCell<Arc<Drawn>>>)>>,
+    pages: Mutex<HashMap<Key, (Instant, Cell)>>,
 }
 
 /// Callers for whom a page is the same: their rights, and the reason why they may not act; and its
 /// address.
 type Key = (Role, bool, String);
+
+/// A page that is drawn, or is being drawn.
+type Cell = Arc<OnceCell<Arc<Drawn>>>;
 
 /// A page without its frame.
 #[derive(Debug)]
