@@ -89,6 +89,14 @@ impl Text {
         Position { file, line, column }
     }
 
+    /// Returns the line that a place is in.
+    pub fn line(&self, position: Position) -> &str {
+        let part = self.parts().nth(position.file);
+        let text = part.map_or("", |(_, text)| text);
+        let line = text.lines().nth(position.line.saturating_sub(1));
+        line.unwrap_or_default()
+    }
+
     /// Returns the files, the main one first.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.parts.iter().map(|part| part.path.as_path())

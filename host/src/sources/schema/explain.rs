@@ -72,6 +72,7 @@ impl Check<'_> {
                     + self.lines_before_text(position)
                     + within.min(LONGEST_SCRIPT_LINES),
                 column: 1,
+                ..position
             };
         }
         let found = format!(
@@ -86,12 +87,8 @@ impl Check<'_> {
     /// Returns 1 where the text of a value begins on the line after its quotes, as a text of several
     /// lines does.
     fn lines_before_text(&self, at: Position) -> usize {
-        let line = self.config.text.expose().lines().nth(at.line - 1);
-        let value: String = line
-            .unwrap_or_default()
-            .chars()
-            .skip(at.column - 1)
-            .collect();
+        let line = self.config.text.line(at);
+        let value: String = line.chars().skip(at.column - 1).collect();
         usize::from(["'''", "\"\"\""].contains(&value.trim_end()))
     }
 
