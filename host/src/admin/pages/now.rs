@@ -263,7 +263,7 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
                 .failing_since
                 .clone()
                 .or(destination.since.clone()),
-            text: format!("{} {waits}", clip(&why, 400)),
+            text: format!("{}. {waits}", clip(why.trim_end_matches('.'), 400)),
             link: (format!("/destinations#{name}"), format!("Open {name}")),
         });
     }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use plugin_sdk::contract::Status;
 
-use super::words::{clip, counted, head, number, said};
+use super::words::{clip, counted, head, said};
 use super::{Page, form};
 use crate::admin::api::{Act, Affected, Audited, Done, Listed, Paged, Shown};
 use crate::store::RequestRecord;
@@ -27,11 +27,11 @@ pub fn draw(page: &Page<'_>, waiting: &Waiting) -> Markup {
     html! {
         div.head { h1 { "Dead letters and failed requests" } small { "Kept until replayed or dismissed" } }
         (list(
-            page, "dead", &waiting.dead, "dead letters",
+            page, "dead", &waiting.dead, "dead letter",
             "An alert stands here when its destination rejected it for good. Nothing is lost: it can be sent again.",
         ))
         (list(
-            page, "failed", &waiting.failed, "failed requests",
+            page, "failed", &waiting.failed, "failed request",
             "A request stands here when its plugin failed on it: the sender was answered 202, and the request is kept for a \
              replay with a fixed plugin.",
         ))
@@ -48,10 +48,10 @@ fn list(page: &Page<'_>, what: &str, found: &Paged<Listed>, name: &str, empty: &
     html! {
         section.card id=(what) data-card {
             @if found.rows.is_empty() {
-                h2 { "No " (name) }
+                h2 { "No " (name) "s" }
                 p { (empty) }
             } @else {
-                h2 { (number(found.rows.len() as i64)) @if found.next.is_some() { " newest " } " " (name) }
+                h2 { @if found.next.is_some() { "The newest " } (counted(found.rows.len() as i64, name)) }
                 form method="post" action="/act" {
                     (hidden(page, what))
                     table.cards role="table" {
