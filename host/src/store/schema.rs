@@ -60,7 +60,12 @@ pub fn open(path: &Path, sync: bool, copies: bool) -> Result<Connection, StoreEr
     }
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare(&connection, sync)?;
-    step_up(&mut connection)?;
+    if version(&connection)? < VERSION {
+        step_up(&mut connection)?;
+        // The file itself has the new number from here on, and not only its log: a package of an
+        // older gateway reads it there.
+        connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(()))?;
+    }
     // From the first look on, SQLite holds the lock that keeps other programs from removing the
     // log.
     version(&connection)?;

@@ -139,6 +139,12 @@ fn store_of_schema_3_is_brought_up_in_place() {
         let kept =
             "SELECT id || ':' || due_at || ':' || attempts || ':' || since || fell_back FROM queue";
         assert_eq!(text(&connection, kept), "16384:6:2:60");
+        let number = std::fs::read(&path).unwrap()[60..64].to_vec();
+        assert_eq!(
+            number,
+            [0, 0, 0, VERSION as u8],
+            "the file has it while it is open"
+        );
     }
     let copy = beside(&path, ".schema-3");
     assert!(
