@@ -50,6 +50,10 @@ pub(super) fn gateway() -> Json {
                 &["lenient", "strict"],
             ),
             "memory": size(memory),
+            "reload": word(
+                "What a reload does with a plugin that fails on stored requests. Default lenient.",
+                &["strict", "lenient"],
+            ),
         }),
     )
 }

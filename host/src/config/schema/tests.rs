@@ -160,6 +160,10 @@ fn schema_and_reader_know_the_same_words() {
             "[destinations.a]\nkind = \"webhook\"\nmethod = \"zzz\"".to_owned(),
         ),
         (
+            words("/properties/gateway/properties/reload/anyOf/0/enum"),
+            "[gateway]\nreload = \"zzz\"".to_owned(),
+        ),
+        (
             words(&word("tls", 7)),
             "[destinations.a]\nkind = \"smtp\"\ntls = \"zzz\"".to_owned(),
         ),
