@@ -45,10 +45,6 @@ pub(super) fn gateway() -> Json {
             "shutdown_grace": duration(grace),
             "operator_destination": text("The destination at which the operator hears of trouble."),
             "heartbeat": heartbeat(),
-            "reload": word(
-                "The way in which a reload judges a plugin that fails on stored requests, unlike the one in use. Default lenient.",
-                &["lenient", "strict"],
-            ),
             "memory": size(memory),
             "reload": word(
                 "What a reload does with a plugin that fails on stored requests. Default lenient.",
