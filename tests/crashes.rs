@@ -340,6 +340,7 @@ async fn history(place: &Place, requests: usize) {
             event,
         };
         let request = NewRequest {
+            redacted: None,
             id,
             source,
             received_at: 1,

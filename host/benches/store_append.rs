@@ -84,6 +84,7 @@ fn request(number: u64, plugin: PluginId) -> (NewRequest, Reading) {
         event,
     };
     let request = NewRequest {
+        redacted: None,
         id: uuid::Uuid::now_v7().to_string(),
         source: "twilio".to_owned(),
         received_at: 0,

@@ -134,6 +134,12 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
     if let Some(evicted) = &request.evicted {
         writeln!(out, "content   URL, headers and body: {evicted}")?;
     }
+    if let Some(places) = request.redacted {
+        writeln!(
+            out,
+            "content   redacted before it was stored, in {places} places: its signature fits no more, and a replay reads what is left"
+        )?;
+    }
     if request.duplicates > 0 {
         writeln!(
             out,

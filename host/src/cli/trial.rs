@@ -16,7 +16,7 @@ use crate::alert::{Alert, group};
 use crate::config::{self, Config, DestinationKind, Settings, did_you_mean, shown_duration};
 use crate::destinations::Destination;
 use crate::gateway;
-use crate::policy::{Decision, Policy};
+use crate::policy::{Decision, Policy, Stored};
 use crate::sources::{self, Source};
 
 /// The destination of `try --plugin`, at which nothing is delivered.
@@ -205,9 +205,11 @@ fn show(
         return Ok(());
     };
     let policy = Policy::of(&source.configured);
+    let mut masked = Vec::new();
     for event in alerts {
         let decision = policy.decide(&source.name, event.clone());
         told(&decision, &mut out)?;
+        masked.extend(decision.masked.clone());
         if decision.dropped_by.is_some() {
             continue;
         }
@@ -233,7 +235,32 @@ fn show(
         };
         writeln!(out, "\n{service}:\n{}", plain::lines(&body))?;
     }
+    if let Some(redactor) = policy.stored() {
+        let Request {
+            url, headers, body, ..
+        } = request;
+        let stored = redactor.redact(url, headers, &body.bytes(), &masked);
+        kept(&request.method, &stored, &mut out)?;
+    }
     Ok(())
+}
+
+/// Writes the request as it would be stored.
+fn kept(method: &str, stored: &Stored, out: &mut impl Write) -> std::io::Result<()> {
+    let places = stored.places;
+    writeln!(
+        out,
+        "\nThe request would be stored like this, with {places} masked places (redact_stored):"
+    )?;
+    writeln!(out, "{} {}", plain::line(method), plain::line(&stored.url))?;
+    for (name, value) in &stored.headers {
+        writeln!(out, "{}: {}", plain::line(name), plain::line(value))?;
+    }
+    writeln!(
+        out,
+        "\n{}",
+        plain::lines(&String::from_utf8_lossy(&stored.body))
+    )
 }
 
 /// Writes which of the operator's rules applied to an alert.

@@ -50,6 +50,8 @@ pub struct Source {
     pub rules: Vec<Rule>,
     /// The redactions of its alerts.
     pub redact: Vec<Redaction>,
+    /// True if the same is masked in its requests before they are stored.
+    pub redact_stored: bool,
     /// The time without an event of its key until the gateway resolves an alert. `None`: never.
     pub resolve_after: Option<Duration>,
     /// The grouping of its alerts. `None`: each event is an alert.
@@ -134,6 +136,16 @@ pub(super) fn read(
         rule::read(&value, destinations)
     });
     let redact = table.optional("redact", Vec::new(), |value| redaction::read(&value));
+    let redact_stored = table.optional("redact_stored", false, |value| {
+        let stored = value.boolean()?;
+        let masks_nothing = redact.as_ref().is_some_and(Vec::is_empty)
+            && rules.iter().flatten().all(|rule| rule.redact.is_empty());
+        if stored && masks_nothing {
+            let found = format!("{} is true, and nothing is redacted", value.label);
+            value.warning(found, "say what is masked with redact = [ … ]");
+        }
+        Some(stored)
+    });
     let resolve_after = table.optional("resolve_after", None, |value| {
         value.duration(&rule::RESOLVE_AFTER).map(Some)
     });
@@ -160,6 +172,7 @@ pub(super) fn read(
         labels: labels.unwrap_or_default(),
         rules: rules.unwrap_or_default(),
         redact: redact.unwrap_or_default(),
+        redact_stored: redact_stored.unwrap_or_default(),
         resolve_after: resolve_after.unwrap_or_default(),
         group: group.unwrap_or_default(),
         position,

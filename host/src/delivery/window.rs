@@ -329,6 +329,7 @@ pub(super) mod tests {
         });
         let alerts = Reading::alerts(alerts.collect());
         let request = NewRequest {
+            redacted: None,
             id,
             source,
             received_at,
@@ -416,6 +417,7 @@ pub(super) mod tests {
             sha256: "0".into(),
         };
         let request = NewRequest {
+            redacted: None,
             id: uuid::Uuid::now_v7().to_string(),
             source: source.to_owned(),
             received_at: wall_ms(),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_sdk::contract::{self, ProofIdentity};
+use hyper::body::Bytes;
+use plugin_sdk::contract::{self, ProofIdentity, Proved};
 
 use super::admission::REQUEST;
 use super::shadow::DROPPED;
@@ -14,7 +15,7 @@ use crate::metrics::PriorityLabels;
 use crate::policy::Mutes;
 use crate::sources::{ReadError, Source};
 use crate::store::{
-    Appended, Failure, NewAlert, NewRequest, Notice, PluginId, Proofs, Reading, StoreError,
+    Appended, Failure, NewAlert, NewRequest, Notice, Proofs, Reading, RedactedRequest, StoreError,
     UnprovenBounds,
 };
 
@@ -47,6 +48,10 @@ impl Intake {
             alerts,
             &self.mutes(),
         );
+        let masked = match &prepared {
+            Ok(prepared) => prepared.masked.clone(),
+            Err(_) => Vec::new(),
+        };
         let reading = prepared.map_or_else(
             |reason| {
                 let advice = "An alert must become JSON; look at its details.";
@@ -63,7 +68,7 @@ impl Intake {
                     unproven: None,
                 })
             },
-            |alerts| Reading::Alerts { alerts, proofs },
+            |Prepared { alerts, .. }| Reading::Alerts { alerts, proofs },
         );
         let failed = matches!(reading, Reading::Failed(_));
         // A plugin may make more of a request than came in.
@@ -74,7 +79,7 @@ impl Intake {
             return Ending::NoRoom(why);
         }
         match self
-            .append(received.into_request(source, entrance.plugin), reading)
+            .append(received.into_request(entrance, &masked), reading)
             .await
         {
             Err(error) => Ending::Store(error),
@@ -115,12 +120,16 @@ impl Intake {
         let unproven = (!received.proved).then_some(UNPROVEN);
         let notice = notice(source, &id, received.at_ms, error.kind(), error.advice());
         let reading = Reading::Failed(Failure {
-            reason: error.to_string(),
+            // A plugin may repeat what it was given.
+            reason: match entrance.policy.stored() {
+                Some(redactor) => redactor.text(&error.to_string()).0,
+                None => error.to_string(),
+            },
             notice: Some(Box::new(notice)),
             unproven,
         });
         match self
-            .append(received.into_request(source, entrance.plugin), reading)
+            .append(received.into_request(entrance, &[]), reading)
             .await
         {
             Err(StoreError::Unproven(_)) => Ending::QuotaUsedUp,
@@ -156,7 +165,16 @@ pub(super) fn proofs(source: &str, proof: Option<ProofIdentity>) -> Proofs {
     Proofs::new(source, [id], until)
 }
 
-/// Alerts as the store takes them.
+/// The alerts of a request, ready for the store.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// The alerts.
+    pub alerts: Vec<NewAlert>,
+    /// The texts that were masked in them, where the stored request is masked as well.
+    pub masked: Vec<String>,
+}
+
+/// Returns alerts as the store takes them.
 ///
 /// # Errors
 /// Why one cannot be written down. That is a failure to read the request: it is stored as failed.
@@ -166,7 +184,8 @@ pub(super) fn prepare(
     received_at: &str,
     alerts: Vec<contract::Alert>,
     mutes: &Mutes,
-) -> Result<Vec<NewAlert>, String> {
+) -> Result<Prepared, String> {
+    let mut masked = Vec::new();
     let now_ms = wall_ms();
     let Entrance {
         source,
@@ -181,6 +200,7 @@ pub(super) fn prepare(
             received_at.to_owned(),
         );
         let decision = policy.decide(&source.name, event);
+        masked.extend(decision.masked);
         let alert = Alert {
             source: source_name,
             request,
@@ -205,7 +225,8 @@ pub(super) fn prepare(
         }
         Ok(new)
     });
-    prepared.collect()
+    let alerts = prepared.collect::<Result<_, String>>()?;
+    Ok(Prepared { alerts, masked })
 }
 
 /// Returns the internal alert about a request that `source` could not read.
@@ -219,16 +240,38 @@ fn notice(source: &Source, request: &str, at_ms: i64, kind: &str, advice: &str) 
 }
 
 impl Received {
-    fn into_request(self, source: &Source, plugin: PluginId) -> NewRequest {
-        NewRequest {
+    /// Returns the request as it is stored. `masked` are the texts that were masked in its alerts.
+    fn into_request(self, entrance: &Entrance, masked: &[String]) -> NewRequest {
+        let mut request = NewRequest {
             id: self.id,
-            source: source.name.to_string(),
+            source: entrance.source.name.to_string(),
             received_at: self.at_ms,
             method: self.method.as_str().to_owned(),
             url: self.url,
             headers: self.headers.get().to_owned(),
-            body: self.charge.on(self.body),
-            plugin,
-        }
+            body: Bytes::new(),
+            plugin: entrance.plugin,
+            redacted: None,
+        };
+        let Some(redactor) = entrance.policy.stored() else {
+            request.body = self.charge.on(self.body);
+            return request;
+        };
+        let headers: Vec<(String, String)> =
+            serde_json::from_str(&request.headers).unwrap_or_default();
+        let stored = redactor.redact(&request.url, &headers, &self.body, masked);
+        // The identity of the proof is a signature over what is masked here.
+        let proved = self.proof.map(|proved| Proved {
+            proof: None,
+            ..proved
+        });
+        request.url = stored.url;
+        request.headers = serde_json::to_string(&stored.headers).unwrap_or_default();
+        request.body = self.charge.on(stored.body);
+        request.redacted = Some(RedactedRequest {
+            places: i64::try_from(stored.places).unwrap_or(i64::MAX),
+            proved: proved.and_then(|proved| serde_json::to_string(&proved).ok()),
+        });
+        request
     }
 }

@@ -174,7 +174,10 @@ async fn read(entrance: &Entrance, request: &RequestRecord, mutes: &Mutes) -> Op
             alerts.list,
             mutes,
         )
-        .map_or_else(|reason| Reading::Failed(reason.into()), Reading::alerts),
+        .map_or_else(
+            |reason| Reading::Failed(reason.into()),
+            |prepared| Reading::alerts(prepared.alerts),
+        ),
         Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
         Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),
         Ok(Answer::Reply { .. }) => {

@@ -2,6 +2,7 @@
 //! members, repeated names and the spelling of numbers stay as the sender wrote them.
 
 use plugin_sdk::json::{Object, text};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::config::REDACTED;
@@ -22,6 +23,27 @@ pub(super) fn masked<F: Fn(&mut String) -> usize>(
     let mut out = String::with_capacity(json.len());
     let count = write(json.trim(), &masks.pointers, &masks.text, &mut out);
     (out, count)
+}
+
+/// Adds the texts and numbers below a pointer.
+pub(super) fn leaves(value: &Value, pointer: &[String], found: &mut Vec<String>) {
+    let below: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, one)| (name.clone(), one))
+            .collect(),
+        Value::Array(list) => (0..).map(|at: usize| at.to_string()).zip(list).collect(),
+        Value::String(text) if pointer.is_empty() => return found.push(text.clone()),
+        Value::Number(number) if pointer.is_empty() => return found.push(number.to_string()),
+        _ => return,
+    };
+    for (name, value) in below {
+        match pointer.split_first() {
+            Some((first, rest)) if *first == name || first == "*" => leaves(value, rest, found),
+            Some(_) => {}
+            None => leaves(value, pointer, found),
+        }
+    }
 }
 
 fn write(
@@ -109,7 +131,7 @@ fn below<'a>(pointers: &[&'a [String]], name: &str) -> Vec<&'a [String]> {
 }
 
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }
 
 #[cfg(test)]

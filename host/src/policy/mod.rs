@@ -26,6 +26,7 @@ mod details;
 mod lint;
 mod mutes;
 mod redact;
+mod stored;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ pub use condition::matches;
 pub use lint::{Finding, lint};
 pub use mutes::Mutes;
 pub use redact::Redactor;
+pub use stored::{Stored, StoredRedactor};
 
 /// The policy of one source.
 #[derive(Debug, Clone)]
@@ -51,6 +53,7 @@ pub struct Policy {
     redactor: Redactor,
     resolve_after: Option<Duration>,
     group: Option<config::Group>,
+    stored: Option<StoredRedactor>,
 }
 
 /// What a policy decided about one alert.
@@ -66,6 +69,8 @@ pub struct Decision {
     pub destinations: Option<Vec<String>>,
     /// How many places were masked.
     pub redacted: usize,
+    /// The texts that were masked, where the stored request is masked as well.
+    pub masked: Vec<String>,
     /// The group that the alert belongs to. A resolve belongs to the group of what it resolves.
     pub group: Option<Grouping>,
     /// The time without an event of its key until the gateway resolves the alert.
@@ -82,7 +87,16 @@ impl Policy {
             redactor: Redactor::new(source.redact.clone()),
             resolve_after: source.resolve_after,
             group: source.group.clone(),
+            stored: source.redact_stored.then(|| {
+                let of_rules = source.rules.iter().flat_map(|rule| rule.redact.clone());
+                StoredRedactor::new(source.redact.iter().cloned().chain(of_rules).collect())
+            }),
         }
+    }
+
+    /// Returns what masks requests before they are stored; none where they are stored as they came.
+    pub fn stored(&self) -> Option<&StoredRedactor> {
+        self.stored.as_ref()
     }
 
     /// Returns whether the policy leaves every alert as it is.
@@ -98,6 +112,7 @@ impl Policy {
             dropped_by: None,
             destinations: None,
             redacted: 0,
+            masked: Vec::new(),
             group: None,
             resolve_after: self.resolve_after,
         };
@@ -132,7 +147,12 @@ impl Policy {
                 break;
             }
         }
-        decision.redacted = self.redactor.with(redactions).redact(&mut decision.alert);
+        let redactor = self.redactor.with(redactions);
+        if self.stored.is_some() {
+            decision.masked = redactor.masked_texts(&decision.alert);
+        }
+        decision.redacted = redactor.redact(&mut decision.alert);
+        decision.redacted += StoredRedactor::hide(&mut decision.alert, &decision.masked);
     }
 }
 

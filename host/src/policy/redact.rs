@@ -5,6 +5,7 @@
 //! place, so that two keys that differ only in a telephone number stay two.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -48,20 +49,77 @@ impl Redactor {
         Cow::Owned(Self::new([self.redactions.clone(), more].concat()))
     }
 
+    /// Returns the pointers into details that are masked.
+    pub(super) fn pointers(&self) -> impl Iterator<Item = &[String]> {
+        self.redactions
+            .iter()
+            .filter_map(|redaction| match redaction {
+                Redaction::Details(pointer) => Some(pointer.as_slice()),
+                _ => None,
+            })
+    }
+
+    fn patterns(&self) -> Vec<NamedPattern> {
+        let named = self
+            .redactions
+            .iter()
+            .filter_map(|redaction| match redaction {
+                Redaction::Named(pattern) => Some(*pattern),
+                _ => None,
+            });
+        named.collect()
+    }
+
+    /// Masks what is found in a text by its form, and returns the number of places.
+    pub(super) fn replace(&self, text: &mut String) -> usize {
+        replace_in(text, &self.patterns(), |pattern, _| mark(pattern))
+    }
+
+    /// Returns the texts that [`Self::redact`] would mask.
+    pub(super) fn masked_texts(&self, alert: &Alert) -> Vec<String> {
+        let found = RefCell::new(Vec::new());
+        let patterns = self.patterns();
+        let find = |text: &mut String| {
+            replace_in(text, &patterns, |pattern, secret| {
+                found.borrow_mut().push(secret.to_owned());
+                mark(pattern)
+            })
+        };
+        for redaction in &self.redactions {
+            if let Redaction::Label(name) = redaction {
+                found.borrow_mut().extend(alert.labels.get(name).cloned());
+            }
+        }
+        let texts = [&alert.title, &alert.event_id].into_iter();
+        let texts = texts.chain(
+            [&alert.message, &alert.link, &alert.key]
+                .into_iter()
+                .flatten(),
+        );
+        for text in texts.chain(alert.labels.values()) {
+            find(&mut text.clone());
+        }
+        if let Some(details) = &alert.details {
+            for pointer in self.pointers() {
+                let value = serde_json::from_str(details.get()).unwrap_or_default();
+                details::leaves(&value, pointer, &mut found.borrow_mut());
+            }
+            let masks = Masks {
+                pointers: Vec::new(),
+                text: find,
+            };
+            details::masked(details.get(), &masks);
+        }
+        found.into_inner()
+    }
+
     /// Masks an alert, and returns how many places were masked.
     pub fn redact(&self, alert: &mut Alert) -> usize {
         if self.is_empty() {
             return 0;
         }
         let mut masked = 0;
-        let patterns: Vec<_> = self
-            .redactions
-            .iter()
-            .filter_map(|redaction| match redaction {
-                Redaction::Named(pattern) => Some(*pattern),
-                _ => None,
-            })
-            .collect();
+        let patterns = self.patterns();
         for redaction in &self.redactions {
             if let Redaction::Label(name) = redaction
                 && let Some(value) = alert.labels.get_mut(name)
@@ -91,18 +149,11 @@ impl Redactor {
         let Some(details) = &alert.details else {
             return 0;
         };
-        let pointers = self
-            .redactions
-            .iter()
-            .filter_map(|redaction| match redaction {
-                Redaction::Details(pointer) => Some(pointer.as_slice()),
-                _ => None,
-            });
         let text = |text: &mut String| replace_in(text, patterns, |pattern, _| mark(pattern));
         let (json, masked) = details::masked(
             details.get(),
             &Masks {
-                pointers: pointers.collect(),
+                pointers: self.pointers().collect(),
                 text,
             },
         );
@@ -176,7 +227,7 @@ fn luhn(text: &str) -> bool {
 }
 
 /// Returns a digest that keeps what is different different, and tells nothing else apart.
-fn digest(text: &str) -> String {
+pub(super) fn digest(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
     hash.iter()
         .take(8)

@@ -68,6 +68,12 @@ pub enum ReadError {
     /// The headers of a stored request are damaged.
     #[error("the kept headers are not JSON")]
     Headers,
+    /// A stored request was masked before it was stored, and its sender cannot prove itself by what
+    /// is left.
+    #[error(
+        "it was redacted before it was stored, so the proof of its sender cannot be checked: {0}"
+    )]
+    Redacted(String),
 }
 
 impl ReadError {
@@ -82,6 +88,7 @@ impl ReadError {
             Self::Call(error) => error.kind(),
             Self::Busy => "busy",
             Self::Headers => "headers",
+            Self::Redacted(_) => "redacted",
         }
     }
 
@@ -90,6 +97,7 @@ impl ReadError {
         match self {
             Self::Call(error) => error.advice(),
             Self::Busy => "Nothing: too much was asked for at once.",
+            Self::Redacted(_) => "Nothing: the operator has the request redacted.",
             Self::Headers => "Nothing: the store is damaged; see `alert-gateway store check`.",
         }
     }

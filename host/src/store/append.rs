@@ -101,14 +101,16 @@ fn insert_request(
         ])?;
     step.transaction
         .prepare_cached(
-            "INSERT INTO bodies (seq, method, url, headers, body) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO bodies (seq, method, url, headers, body, redacted, proved) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             seq,
             request.method,
             request.url,
             request.headers,
-            &request.body[..]
+            &request.body[..],
+            request.redacted.as_ref().map(|redacted| redacted.places),
+            request.redacted.as_ref().and_then(|redacted| redacted.proved.as_ref())
         ])?;
     Ok(())
 }

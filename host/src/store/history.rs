@@ -204,6 +204,12 @@ pub struct RequestRecord {
     /// The reason why its URL, headers and body are gone, where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evicted: Option<String>,
+    /// The number of places that were masked before it was stored; none where it stands as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redacted: Option<i64>,
+    /// The proof of the sender of a masked request: JSON.
+    #[serde(skip)]
+    pub proved: Option<String>,
     /// The URL; it may hold a credential, so it is not for printing.
     #[serde(skip)]
     pub url: String,
@@ -334,7 +340,7 @@ pub struct AttemptRecord {
 }
 
 const REQUEST: &str = "SELECT r.seq, r.id, s.name, r.received_at, r.state, r.reason, p.name, p.version, p.sha256, r.duplicates,
-        p.id, b.method, b.url, b.headers, b.body
+        p.id, b.method, b.url, b.headers, b.body, b.redacted, b.proved
     FROM requests r JOIN plugins p ON p.id = r.plugin JOIN sources s ON s.id = r.source LEFT JOIN bodies b ON b.seq = r.seq";
 
 impl History {
@@ -677,6 +683,8 @@ fn request(row: &Row<'_>) -> rusqlite::Result<RequestRecord> {
         duplicates: row.get(9)?,
         evicted: method.is_none().then(|| EVICTED.to_owned()),
         method: method.unwrap_or_default(),
+        redacted: row.get(15)?,
+        proved: row.get(16)?,
         url: row.get::<_, Option<_>>(12)?.unwrap_or_default(),
         headers: row.get::<_, Option<_>>(13)?.unwrap_or_default(),
         body: row.get::<_, Option<_>>(14)?.unwrap_or_default(),

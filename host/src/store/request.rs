@@ -43,6 +43,17 @@ pub struct NewRequest {
     pub body: Bytes,
     /// The plugin that read it.
     pub plugin: PluginId,
+    /// The redaction, where it does not stand as it came in.
+    pub redacted: Option<RedactedRequest>,
+}
+
+/// A redaction of a request before it was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedactedRequest {
+    /// The number of masked places.
+    pub places: i64,
+    /// The proof of the sender, as JSON: it cannot be checked again.
+    pub proved: Option<String>,
 }
 
 /// The result of reading a request.

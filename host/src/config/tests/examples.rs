@@ -107,7 +107,7 @@ fn the_example_shows_every_key() {
         ),
         (
             "[sources.twilio-prod]",
-            "plugin, destination, clients, token, expect_every, labels, rules, redact, resolve_after, group, settings and limits",
+            "plugin, destination, clients, token, expect_every, labels, rules, redact, redact_stored, resolve_after, group, settings and limits",
         ),
         (
             "[sources.twilio-prod.group]",

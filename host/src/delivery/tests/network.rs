@@ -146,6 +146,7 @@ async fn take_in(world: &World, store: &Store) -> Result<(), StoreError> {
             confirmed
         };
         let request = NewRequest {
+            redacted: None,
             id: uuid::Uuid::now_v7().to_string(),
             source: "s".into(),
             received_at: EPOCH_MS,

@@ -48,7 +48,7 @@ pub struct MadeAlert {
 }
 
 impl Made {
-    /// Reads a stored request; none where the plugin is too busy for it.
+    /// Reads a stored request; none where it cannot be, or the plugin is busy.
     pub async fn of(source: &Source, policy: &Policy, request: &RequestRecord) -> Option<Self> {
         Some(match source.read_stored(request).await {
             Ok(Answer::Alerts(alerts)) => {
@@ -59,14 +59,16 @@ impl Made {
             Ok(Answer::Rejected(rejection)) => Self::Rejected(rejection.reason),
             Ok(Answer::Reply { status, .. }) => Self::Ignored(format!("a reply, {status}")),
             Err(error) if error.is_busy() => return None,
+            Err(ReadError::Redacted(_)) => return None,
             Err(error @ ReadError::Headers) => Self::Rejected(error.to_string()),
             Err(error) => Self::Failed(error.to_string()),
         })
     }
 
-    /// Returns what the store has of a request; none where its content is gone.
+    /// Returns the stored outcome of a request; none where its content is gone or masked.
     pub fn stored(request: &RequestRecord) -> Option<Self> {
-        if request.evicted.is_some() {
+        // A masked request is not the one that was read.
+        if request.evicted.is_some() || request.redacted.is_some() {
             return None;
         }
         let reason = request.reason.clone().unwrap_or_default();

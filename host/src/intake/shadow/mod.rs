@@ -61,7 +61,7 @@ pub struct Summary {
     pub recovers: usize,
     /// Requests whose senders are not believed any more.
     pub rejected: usize,
-    /// Requests that were not read: their content is gone, or the plugin was busy.
+    /// Requests that were not read: their content is gone or masked, or the plugin was busy.
     pub unread: usize,
     /// The first request on which the plugin fails now, and why.
     pub first_failure: Option<(String, String)>,
@@ -283,6 +283,7 @@ impl Intake {
             || old.destinations != new.destinations
             || old.labels != new.labels
             || old.redact != new.redact
+            || old.redact_stored != new.redact_stored
             || old.resolve_after != new.resolve_after
             || format!("{:?}{:?}", old.rules, old.group)
                 != format!("{:?}{:?}", new.rules, new.group)

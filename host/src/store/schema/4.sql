@@ -95,3 +95,8 @@ CREATE INDEX muted_held ON muted (mute, alert) WHERE held IS NOT NULL;
 
 -- The part of the request that a job is about: failed | dead; NULL: both.
 ALTER TABLE jobs ADD COLUMN part TEXT;
+
+-- The number of places that were masked before a request was stored; NULL: it stands as it came.
+ALTER TABLE bodies ADD COLUMN redacted INTEGER;
+-- JSON: the proof of the sender of a masked request, which fits the masked text no more; without what identifies it.
+ALTER TABLE bodies ADD COLUMN proved TEXT;

@@ -13,7 +13,7 @@ INSERT OR IGNORE INTO requests (seq, id, source, received_at, state, reason, plu
     SELECT r.seq, REQUEST_ID(r.id), s.id, CAST(r.received_at AS INTEGER), CAST(r.state AS TEXT), CAST(r.reason AS TEXT),
            CAST(r.plugin AS INTEGER), CAST(r.duplicates AS INTEGER)
     FROM old.requests r JOIN sources s ON s.name = CAST(r.source AS TEXT) ORDER BY r.seq;
-INSERT OR IGNORE INTO bodies
+INSERT OR IGNORE INTO bodies (seq, method, url, headers, body)
     SELECT seq, CAST(method AS TEXT), CAST(url AS TEXT), CAST(headers AS TEXT), CAST(body AS BLOB)
     FROM old.requests ORDER BY seq;
 

@@ -96,7 +96,7 @@ async fn contradiction_is_found_and_its_statement_fixes_it() {
             "identities of no alert",
         ),
         (
-            "INSERT INTO bodies VALUES (777, '', '', '', x'')",
+            "INSERT INTO bodies VALUES (777, '', '', '', x'', NULL, NULL)",
             "bodies of no request",
         ),
         (
@@ -239,7 +239,7 @@ async fn only_the_thorough_check_sees_an_index_without_a_row() {
     connection
         .execute_batch(
             "INSERT INTO requests SELECT 3, x'03', source, 1, 'failed', '', plugin, 0, NULL, NULL, NULL FROM requests WHERE seq = 1;
-             INSERT INTO bodies VALUES (3, '', '', '', x'')",
+             INSERT INTO bodies VALUES (3, '', '', '', x'', NULL, NULL)",
         )
         .unwrap();
     redefine("nothing''", "failed''");

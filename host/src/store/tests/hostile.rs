@@ -173,7 +173,7 @@ async fn absurd_figures_neither_stop_an_alert_nor_make_a_panic() {
         // Rows that stand where new ones are to go.
         "INSERT INTO alerts VALUES (11 * 1024, 1, 'x', 1, 1, NULL)",
         "INSERT INTO events VALUES (11 * 1024, '{}')",
-        "INSERT INTO bodies VALUES (11, '', '', '', x'')",
+        "INSERT INTO bodies VALUES (11, '', '', '', x'', NULL, NULL)",
         "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts) VALUES (11 * 16384, 99, 1, 1, 1, 1, 0)",
         "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts) VALUES (9223372036854775807, 99, 1, 1, 1, NULL, 0)",
         "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts) VALUES (-5, 99, 1, 1, 1, 1, 0)",

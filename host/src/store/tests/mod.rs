@@ -98,6 +98,7 @@ impl Bench {
     fn request(&mut self, source: &str, at: i64) -> NewRequest {
         self.requests += 1;
         NewRequest {
+            redacted: None,
             id: format!("request-{}", self.requests),
             source: source.into(),
             received_at: at,

@@ -39,6 +39,7 @@ impl Bench {
     /// Appends a request with a body of so many bytes.
     async fn append_large(&mut self, bytes: usize, reading: Reading) -> Appended {
         let request = NewRequest {
+            redacted: None,
             body: vec![0; bytes].into(),
             ..self.request("a", LATE)
         };
@@ -292,6 +293,7 @@ async fn failed_requests_that_nobody_proved_are_bounded() {
     }
     for bounds in [(3, 1_000_000), (99, 4000)] {
         let request = NewRequest {
+            redacted: None,
             body: vec![0; 1000].into(),
             ..bench.request("a", LATE)
         };

@@ -144,6 +144,7 @@ impl Bench {
             sha256: "0".into(),
         };
         let request = NewRequest {
+            redacted: None,
             id: uuid::Uuid::now_v7().to_string(),
             source: "s".into(),
             received_at: 1,

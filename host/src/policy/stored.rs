@@ -1,0 +1,319 @@
+//! Redaction of a request before it is stored: `redact_stored = true`.
+//!
+//! What is masked in the alerts is masked in the URL, the headers and the body that they were read
+//! from: by its form, by its place where the body or a field of a form is JSON, and by its value,
+//! in every spelling, wherever else it stands. What cannot be read as text is left out whole, as
+//! nothing can be looked for in it.
+
+use std::borrow::Cow;
+
+use plugin_sdk::contract::Alert;
+use serde_json::value::RawValue;
+
+use super::details::{self, Masks};
+use super::redact::{Redactor, digest};
+use crate::config::{REDACTED, Redaction};
+use crate::mask::Mask;
+
+/// A value that is shorter than this stands in any text: it is masked by its place alone.
+const SHORTEST: usize = 4;
+
+/// What is masked in the stored requests of one source.
+#[derive(Debug, Clone)]
+pub struct StoredRedactor {
+    redactor: Redactor,
+}
+
+/// The parts of a request that are masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The URL.
+    pub url: String,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The number of masked places.
+    pub places: usize,
+}
+
+impl StoredRedactor {
+    /// Masks what these redactions mask in alerts.
+    pub(super) fn new(redactions: Vec<Redaction>) -> Self {
+        Self {
+            redactor: Redactor::new(redactions),
+        }
+    }
+
+    /// Masks a request. `masked` are the texts that were masked in its alerts.
+    pub fn redact(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+        masked: &[String],
+    ) -> Stored {
+        let values = masked.iter().filter(|text| text.len() >= SHORTEST);
+        let mask = Mask::new(values.map(String::as_str));
+        let mut places = 0;
+        let mut by_value = |text: String| match mask.replace(text.as_bytes(), REDACTED.as_bytes()) {
+            Some((hidden, count)) => {
+                places += count;
+                String::from_utf8_lossy(&hidden).into_owned()
+            }
+            None => text,
+        };
+        let (url, mut count) = self.url(url);
+        let url = by_value(url);
+        let headers = headers.iter().map(|(name, value)| {
+            let (value, more) = self.text(value);
+            count += more;
+            (name.clone(), by_value(value))
+        });
+        let headers = headers.collect();
+        let body = match std::str::from_utf8(body) {
+            Ok(text) => {
+                let (text, more) = self.body(text);
+                count += more;
+                by_value(text).into_bytes()
+            }
+            Err(_) => {
+                count += 1;
+                REDACTED.as_bytes().to_vec()
+            }
+        };
+        Stored {
+            url,
+            headers,
+            body,
+            places: count + places,
+        }
+    }
+
+    /// Masks texts that were masked in an alert wherever else they stand in it. Identity survives:
+    /// within a key or an event id a digest takes their place. Returns the number of places.
+    pub(super) fn hide(alert: &mut Alert, masked: &[String]) -> usize {
+        let mut values: Vec<&String> = masked
+            .iter()
+            .filter(|text| text.len() >= SHORTEST)
+            .collect();
+        values.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        let mask = Mask::new(values.iter().map(|text| text.as_str()));
+        let by_value = |text: &mut String| match mask.replace(text.as_bytes(), REDACTED.as_bytes())
+        {
+            Some((hidden, places)) => {
+                *text = String::from_utf8_lossy(&hidden).into_owned();
+                places
+            }
+            None => 0,
+        };
+        let mut places = 0;
+        for text in [Some(&mut alert.event_id), alert.key.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            for value in &values {
+                if text.contains(value.as_str()) {
+                    *text = text.replace(value.as_str(), &digest(value));
+                    places += 1;
+                }
+            }
+        }
+        let texts = [
+            Some(&mut alert.title),
+            alert.message.as_mut(),
+            alert.link.as_mut(),
+        ];
+        for text in texts.into_iter().flatten().chain(alert.labels.values_mut()) {
+            places += by_value(text);
+        }
+        if let Some(details) = &alert.details {
+            let masks = Masks {
+                pointers: Vec::new(),
+                text: by_value,
+            };
+            let (json, count) = details::masked(details.get(), &masks);
+            if count > 0 {
+                alert.details = RawValue::from_string(json).ok();
+            }
+            places += count;
+        }
+        places
+    }
+
+    /// Masks what is found in a text by its form, and returns the number of places.
+    pub fn text(&self, text: &str) -> (String, usize) {
+        let mut text = text.to_owned();
+        let places = self.redactor.replace(&mut text);
+        (text, places)
+    }
+
+    fn url(&self, url: &str) -> (String, usize) {
+        let Some((path, query)) = url.split_once('?') else {
+            return self.text(url);
+        };
+        let (path, in_path) = self.text(path);
+        let (query, in_query) = self.form(query);
+        (format!("{path}?{query}"), in_path + in_query)
+    }
+
+    fn body(&self, text: &str) -> (String, usize) {
+        if let Some(masked) = self.json(text) {
+            return masked;
+        }
+        let is_form = text.contains('=') && !text.contains(|c: char| c.is_whitespace() || c == '<');
+        if is_form {
+            self.form(text)
+        } else {
+            self.text(text)
+        }
+    }
+
+    /// Masks within JSON, by form and by place; none where the text is none.
+    fn json(&self, text: &str) -> Option<(String, usize)> {
+        let is_container = text.trim_start().starts_with(['{', '[']);
+        if !is_container || serde_json::from_str::<serde_json::Value>(text).is_err() {
+            return None;
+        }
+        let mask = |text: &mut String| match self.json(text) {
+            Some((masked, places)) => {
+                if places > 0 {
+                    *text = masked;
+                }
+                places
+            }
+            None => self.redactor.replace(text),
+        };
+        let pointers = self.redactor.pointers().collect();
+        Some(details::masked(
+            text,
+            &Masks {
+                pointers,
+                text: mask,
+            },
+        ))
+    }
+
+    /// Masks within a form, field by field. Fields in which nothing is masked stay as they are.
+    fn form(&self, text: &str) -> (String, usize) {
+        let mut places = 0;
+        let fields = text.split('&').map(|field| {
+            let Some((name, value)) = form_urlencoded::parse(field.as_bytes()).next() else {
+                return Cow::Borrowed(field);
+            };
+            let (masked_name, in_name) = self.text(&name);
+            let (masked, in_value) = match self.json(&value) {
+                Some(masked) => masked,
+                None => self.parameter(&masked_name, &value),
+            };
+            if in_name + in_value == 0 {
+                return Cow::Borrowed(field);
+            }
+            places += in_name + in_value;
+            let mut written = form_urlencoded::Serializer::new(String::new());
+            written.append_pair(&masked_name, &masked);
+            Cow::Owned(written.finish())
+        });
+        let fields: Vec<_> = fields.collect();
+        (fields.join("&"), places)
+    }
+
+    /// Masks the value of a parameter, whose name may say that it is a credential.
+    fn parameter(&self, name: &str, value: &str) -> (String, usize) {
+        let before = format!("&{name}=");
+        let (masked, places) = self.text(&format!("{before}{value}"));
+        match masked.strip_prefix(&before) {
+            Some(masked) => (masked.to_owned(), places),
+            None => self.text(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{NamedPattern, mark};
+
+    fn redactor() -> StoredRedactor {
+        let pointer = ["a", "From"].map(str::to_owned).to_vec();
+        let mut redactions: Vec<_> = NamedPattern::ALL.map(Redaction::Named).to_vec();
+        redactions.push(Redaction::Details(pointer));
+        StoredRedactor::new(redactions)
+    }
+
+    fn body(text: &str, masked: &[&str]) -> String {
+        let masked: Vec<_> = masked.iter().map(ToString::to_string).collect();
+        let stored = redactor().redact("https://x.example/in/a", &[], text.as_bytes(), &masked);
+        String::from_utf8(stored.body).unwrap()
+    }
+
+    #[test]
+    fn json_form_and_text_are_masked_in_their_form() {
+        let phone = mark(NamedPattern::PhoneNumbers);
+        let json = body(r#"{"a":{"From":"x1","n":4111111111111111},"b":1.50}"#, &[]);
+        let expected = format!(
+            r#"{{"a":{{"From":"{REDACTED}","n":"{}"}},"b":1.50}}"#,
+            mark(NamedPattern::CardNumbers)
+        );
+        assert_eq!(json, expected);
+        let form = body(
+            "Sid=1&To=%2B1+415+555+0100&P=%7B%22a%22%3A%7B%22From%22%3A%22x%22%7D%7D&z=%2A",
+            &[],
+        );
+        let fields: Vec<_> = form_urlencoded::parse(form.as_bytes())
+            .into_owned()
+            .collect();
+        assert_eq!(fields[1].1, phone);
+        assert_eq!(fields[2].1, format!(r#"{{"a":{{"From":"{REDACTED}"}}}}"#));
+        assert!(
+            form.starts_with("Sid=1&") && form.ends_with("&z=%2A"),
+            "{form}"
+        );
+        assert_eq!(
+            body("call +14155550100\nnow", &[]),
+            format!("call {phone}\nnow")
+        );
+    }
+
+    #[test]
+    fn masked_value_is_found_in_every_spelling() {
+        for text in [
+            r#"{"x":"order 77-alpha"}"#,
+            r#"{"x":"order 77\u002dalpha"}"#,
+            "x=order+77%2Dalpha",
+            "eD03Ny1hbHBoYQ 77-alpha",
+        ] {
+            let masked = body(text, &["77-alpha"]);
+            assert!(
+                !masked.contains("alpha") && masked.contains(REDACTED),
+                "{masked}"
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_left_out() {
+        let stored = redactor().redact("https://x.example/", &[], b"\x1f\x8b\x08\xff", &[]);
+        assert_eq!(
+            (stored.body.as_slice(), stored.places),
+            (REDACTED.as_bytes(), 1)
+        );
+    }
+
+    #[test]
+    fn url_and_headers_are_masked() {
+        let headers = [("x-forwarded-for", "203.0.113.7, 10.0.0.1"), ("x", "plain")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let url = "https://x.example/in/a?mail=ann%40example.com&sig=s3cr3t&n=1";
+        let stored = redactor().redact(url, &headers, b"", &[]);
+        let ip = mark(NamedPattern::IpAddresses);
+        assert_eq!(stored.headers[0].1, format!("{ip}, {ip}"));
+        assert_eq!(stored.headers[1].1, "plain");
+        assert!(stored.url.ends_with("&n=1"), "{}", stored.url);
+        assert!(
+            !stored.url.contains("example.com&") && !stored.url.contains("s3cr3t"),
+            "{}",
+            stored.url
+        );
+    }
+}
