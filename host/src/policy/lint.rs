@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{Condition, Field, Pattern, Position, Rule, Source, Term, did_you_mean};
+use crate::config::{
+    Condition, Field, Pattern, Position, Redaction, Rule, Source, Term, did_you_mean,
+};
 
 /// A rule that has no effect, as far as reading tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +18,14 @@ pub struct Finding {
 }
 
 /// Finds rules of a source that can never match: they name a label that nothing sets, another
-/// source, or an alert that an earlier rule has stopped or dropped. So is a group by a label that
-/// nothing sets. `declared` are the labels that
-/// the plugin says it sets, `None` where it does not say.
+/// source, or an alert that an earlier rule has stopped or dropped. A `not`, a redaction or a group
+/// of a label that nothing sets is found as well. `declared` are the labels that the plugin says it
+/// sets, `None` where it does not say.
 pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
     let (rules, own) = (&source.rules, source.labels.keys().map(String::as_str));
     let group = source.group.as_ref();
+    let redact = &source.redact;
+    let position = source.position;
     let source = source.name.as_str();
     let mut findings = Vec::new();
     let mut known: Option<BTreeSet<&str>> =
@@ -45,6 +49,19 @@ pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
                     labels(&label, known),
                 );
             }
+            let excluded = rule.when.not.iter().flat_map(|not| not.labels());
+            for name in excluded.filter(|name| !known.contains(name)) {
+                let found = format!(
+                    "the not of this rule excludes nothing: no alert of {source} has the label {name:?}"
+                );
+                find(found, labels(name, known));
+            }
+            for name in redacted(&rule.redact).filter(|name| !known.contains(name)) {
+                let found = format!(
+                    "this rule redacts nothing there: no alert of {source} has the label {name:?}"
+                );
+                find(found, labels(name, known));
+            }
             for name in rule.key.iter().flat_map(|key| key.names()) {
                 if !known.contains(name) && !["key", "source"].contains(&name) {
                     let found = format!(
@@ -66,8 +83,11 @@ pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
             );
             find(found, "leave the source out".to_owned());
         }
-        let ends =
-            |earlier: &&Rule| (earlier.stop || earlier.drop) && covers(&earlier.when, &rule.when);
+        // A rule drops resolves only where its condition names the status.
+        let ends = |earlier: &&Rule| {
+            let drops = earlier.drop && (asks_for_status(earlier) || !asks_for_status(rule));
+            (earlier.stop && !earlier.drop || drops) && covers(&earlier.when, &rule.when)
+        };
         if let Some(earlier) = rules[..at].iter().find(ends) {
             let does = if earlier.drop { "drops" } else { "stops at" };
             let found = format!(
@@ -83,6 +103,14 @@ pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
             known.extend(rule.labels.keys().map(String::as_str));
         }
     }
+    if let Some(known) = &known {
+        let missing = redacted(redact).filter(|name| !known.contains(name));
+        findings.extend(missing.map(|name| Finding {
+            position,
+            found: format!("{source} redacts a label that no alert of it has: {name:?}"),
+            help: labels(name, known),
+        }));
+    }
     if let (Some(group), Some(known)) = (group, &known) {
         let missing = group
             .by
@@ -97,6 +125,19 @@ pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// Returns the names of the labels that are redacted.
+fn redacted(redactions: &[Redaction]) -> impl Iterator<Item = &str> {
+    redactions.iter().filter_map(|redaction| match redaction {
+        Redaction::Label(name) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+fn asks_for_status(rule: &Rule) -> bool {
+    let mut terms = rule.when.terms.iter();
+    terms.any(|term| term.field == Field::Status)
 }
 
 fn labels(name: &str, known: &BTreeSet<&str>) -> String {

@@ -256,26 +256,29 @@ static EXPRESSIONS: LazyLock<[Vec<Regex>; 5]> = LazyLock::new(|| {
 /// With a plus sign, its percent form or `00`: any grouping. Without: the usual marks of a national
 /// number, so that ids, times and prices are left alone.
 const PHONE: &[&str] = &[r"(?x) (?: ^ | [^0-9A-Za-z+] ) (?P<secret>
-      (?: \+ | (?i:%2B) | 00 ) [1-9] (?: [\ .\-\u{a0}/()]{0,3} [0-9] ){6,14}
+      (?: \+ | (?i:%2B) | 00 ) [1-9] (?: [\ .\-\u{a0}\u{202f}\u{2010}-\u{2015}/()]{0,3} [0-9] ){6,14}
     | \( [0-9]{2,5} \) [\ .\-]{0,2} [0-9]{3,4} [\ .\-]? [0-9]{3,4}
     | (?: 1 [\ .\-] )? [0-9]{3} [\ .\-] [0-9]{3} [\ .\-] [0-9]{4}
+    | 0 [1-9] (?: [\ .\-] [0-9]{2} ){4}
+    | 0 [0-9]{2} \  [0-9]{3} \  [0-9]{2} \  [0-9]{2}
+    | 0 [0-9] [\ \-] [0-9]{4} [\ \-] [0-9]{4}
     | 0 [0-9]{2,4} [\ /\-] [0-9]{3,4} [\ \-]? [0-9]{3,4}
-    ) \b"];
+    ) (?: \b | _ )"];
 
 const EMAIL: &[&str] = &[
-    r"(?P<secret>[\p{L}\p{N}._%+\-]+(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.\-]*[\p{L}\p{N}])?\.\p{L}{2,})",
+    r"(?P<secret>[\p{L}\p{N}._%+\-]+(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.\-]*[\p{L}\p{N}])?\.(?:xn--[0-9A-Za-z\-]+|\p{L}{2,}))",
 ];
 
 const URL: &[&str] = &[
-    r"(?i)[a-z][a-z0-9+.\-]*://(?P<secret>[^\s/@?#]+)@",
+    r"(?i)[a-z][a-z0-9+.\-]*://(?P<secret>[^\s/?#]+)@",
     r#"(?ix) [?&;\#] (?: [a-z0-9_\-]* (?: token | secret | password | passwd | passphrase | api_?key | auth | signature
        | credential ) [a-z0-9_\-]* | sig | key | pwd ) = (?P<secret> [^\s&\#"'<>]+ )"#,
 ];
 
-const CARD: &[&str] = &[r"\b(?P<secret>[0-9](?:[ \-]?[0-9]){12,18})\b"];
+const CARD: &[&str] = &[r"(?:\b|_)(?P<secret>[0-9](?:[ \-]?[0-9]){12,18})(?:\b|_)"];
 
 const IP: &[&str] = &[
-    r"(?:^|[^0-9A-Za-z.])(?P<secret>[0-9]{1,3}(?:\.[0-9]{1,3}){3})\b",
+    r"(?:^|[^0-9A-Za-z.])(?P<secret>[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?:\b|_)",
     r"(?x) (?: ^ | [^0-9A-Za-z:.] )
        (?P<secret> (?: [0-9A-Fa-f]{0,4} : ){2,7} (?: [0-9]{1,3} (?: \. [0-9]{1,3} ){3} | [0-9A-Fa-f]{0,4} ) )",
 ];
@@ -335,7 +338,20 @@ mod tests {
                 "took 1200 ms, 3.50 USD, +5 items",
                 "took 1200 ms, 3.50 USD, +5 items",
             ),
+            (PhoneNumbers, "01 23 45 67 89, 01.23.45.67.89", "#, #"),
+            (PhoneNumbers, "044 668 18 00 or 03-1234-5678", "# or #"),
+            (
+                PhoneNumbers,
+                "from_+14155550100_to +1\u{2011}415\u{2011}555\u{2011}0100",
+                "from_#_to #",
+            ),
+            (
+                PhoneNumbers,
+                "on 01-02-2026 at 01:23:45",
+                "on 01-02-2026 at 01:23:45",
+            ),
             (EmailAddresses, "ask ann.o+x@example.co.uk.", "ask #."),
+            (EmailAddresses, "ann@example.xn--p1ai!", "#!"),
             (EmailAddresses, "user=ann%40example.com&x=1", "user=#&x=1"),
             (EmailAddresses, "a@b and @handle", "a@b and @handle"),
             (
@@ -343,6 +359,7 @@ mod tests {
                 "https://user:pa%40ss@host/x",
                 "https://#@host/x",
             ),
+            (UrlCredentials, "redis://:p@ss@host/0", "redis://#@host/0"),
             (
                 UrlCredentials,
                 "https://host/x?a=1&api_key=k1&Access-Token=t",
@@ -350,6 +367,7 @@ mod tests {
             ),
             (UrlCredentials, "https://host/x?a=1", "https://host/x?a=1"),
             (CardNumbers, "card 4111 1111 1111 1111 used", "card # used"),
+            (CardNumbers, "card_4111-1111-1111-1111_used", "card_#_used"),
             (
                 CardNumbers,
                 "card 4111 1111 1111 1112 used",
@@ -359,6 +377,11 @@ mod tests {
                 IpAddresses,
                 "from 203.0.113.7:443 and [2001:db8::1]",
                 "from #:443 and [#]",
+            ),
+            (
+                IpAddresses,
+                "ip_203.0.113.7_x, ::ffff:192.0.2.1",
+                "ip_#_x, ::ffff:#",
             ),
             (
                 IpAddresses,

@@ -209,3 +209,59 @@ fn rule_that_can_never_match_is_found() {
         "a plugin that declares nothing may set any label"
     );
 }
+
+#[test]
+fn misspelt_label_of_a_not_or_redaction_is_found() {
+    let source = source(
+        "redact = [\"label:form\"]\n
+         [[sources.a.rules]]\nwhen = { not = { eror_code = \"1\" } }\npriority = \"low\"\nredact = \"label:too\"",
+    );
+    let declared = ["error_code".to_owned(), "from".to_owned(), "to".to_owned()];
+    let found = lint(&source, Some(&declared));
+    let found: Vec<_> = found.iter().map(|finding| finding.found.as_str()).collect();
+    let expected = [
+        "the not of this rule excludes nothing: no alert of a has the label \"eror_code\"",
+        "this rule redacts nothing there: no alert of a has the label \"too\"",
+        "a redacts a label that no alert of it has: \"form\"",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn rule_for_resolves_is_not_shadowed_by_a_drop() {
+    let source = source(
+        "[[sources.a.rules]]\ndrop = true\n
+         [[sources.a.rules]]\nwhen = { status = \"resolve\" }\npriority = \"low\"\n
+         [[sources.a.rules]]\nwhen = { level = \"warning\" }\npriority = \"low\"",
+    );
+    let found = lint(&source, None);
+    let lines: Vec<_> = found.iter().map(|finding| finding.found.as_str()).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("drops every alert"), "{lines:?}");
+}
+
+#[test]
+fn stored_request_is_masked_by_what_is_masked_in_its_alert() {
+    let policy =
+        policy("redact = [\"/from\", \"label:street\", \"phone-numbers\"]\nredact_stored = true");
+    let mut before = alert(&[("street", "Long Lane 7")]);
+    before.title = "From agent-77 in Long Lane 7".to_owned();
+    before.key = Some("call/agent-77".to_owned());
+    let details = r#"{"from":"agent-77","again":"agent-77"}"#;
+    before.details = Some(RawValue::from_string(details.to_owned()).unwrap());
+    let decision = policy.decide("a", before);
+    let after = decision.alert;
+    assert_eq!(after.title, "From [redacted] in [redacted]");
+    assert!(after.key().starts_with("call/redacted-"), "{}", after.key());
+    assert_eq!(
+        after.details.as_ref().unwrap().get(),
+        r#"{"from":"[redacted]","again":"[redacted]"}"#
+    );
+    let body = br#"{"from":"agent-77","note":"agent\u002d77 of Long Lane 7","to":"+14155550100"}"#;
+    let redactor = policy.stored().unwrap();
+    let stored = redactor.redact("https://x.example/in/a", &[], body, &decision.masked);
+    assert_eq!(
+        String::from_utf8(stored.body).unwrap(),
+        r#"{"from":"[redacted]","note":"[redacted] of [redacted]","to":"[redacted phone-numbers]"}"#
+    );
+}
