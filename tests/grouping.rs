@@ -80,13 +80,24 @@ fn send(gateway: &Gateway, waiting: &Arc<Mutex<VecDeque<usize>>>) -> JoinSet<()>
     sending.collect()
 }
 
+/// The number of events of a storm: `STORM_EVENTS=100000 cargo test …` for the long run.
+fn storm() -> usize {
+    let events = std::env::var("STORM_EVENTS");
+    let events = events.map_or(5000, |events| {
+        events.parse().expect("STORM_EVENTS is a number")
+    });
+    events / CODES.len() * CODES.len()
+}
+
 #[tokio::test]
 async fn five_thousand_events_of_five_codes_open_five_alerts() {
     let mut random = random();
+    let events = storm();
+    let of_each = events / CODES.len();
     let itoc360 = Itoc360::alertmanager().await;
     let group = "[sources.twilio.group]\nby = [\"error_code\"]\nupdate_every = \"1s\"\nresolve_after = \"1h\"";
     let place = setup(&itoc360, group).place();
-    let waiting = Arc::new(Mutex::new((0..5000).collect::<VecDeque<_>>()));
+    let waiting = Arc::new(Mutex::new((0..events).collect::<VecDeque<_>>()));
     for _ in 0..5 {
         let gateway = place.start().await;
         let sending = send(&gateway, &waiting);
@@ -94,7 +105,7 @@ async fn five_thousand_events_of_five_codes_open_five_alerts() {
             .lock()
             .unwrap()
             .len()
-            .saturating_sub(random.usize(1..800));
+            .saturating_sub(random.usize(1..events / 6));
         until("some are accepted", async || {
             (waiting.lock().unwrap().len() <= left).then_some(())
         })
@@ -109,7 +120,7 @@ async fn five_thousand_events_of_five_codes_open_five_alerts() {
         let told = told(&itoc360, "events with error_code");
         let newest = told.values().filter_map(|messages| messages.last());
         let full = newest
-            .filter(|(_, title)| title.starts_with("1000 events"))
+            .filter(|(_, title)| title.starts_with(&format!("{of_each} events")))
             .count();
         (full == CODES.len()).then_some(())
     })
@@ -117,16 +128,37 @@ async fn five_thousand_events_of_five_codes_open_five_alerts() {
     all_delivered(&gateway).await;
     let tally = itoc360.tally();
     assert_eq!((tally.opened, tally.open), (5, 5), "{tally:?}");
+    // Each group has opened once, and every message after that was an update of it.
+    for messages in told(&itoc360, "error_code").values() {
+        assert!(messages.iter().all(|(status, _)| status == "firing"));
+    }
     gateway.stop().await;
     let all = ["--state", "grouped"];
-    assert_eq!(place.list(&all).await.len(), 5000, "each event is stored");
+    assert_eq!(place.list(&all).await.len(), events, "each event is stored");
     let one = ["--group", "group/error_code=30006"];
-    assert_eq!(place.list(&one).await.len(), 1000);
+    assert_eq!(place.list(&one).await.len(), of_each);
     let shown = place.event(&twilio::sid(3)).await;
     assert_eq!(shown["alerts"][0]["state"], "grouped");
     assert_eq!(shown["alerts"][0]["group"]["key"], "group/error_code=30006");
-    assert_eq!(shown["alerts"][0]["group"]["members"], 1000);
+    assert_eq!(shown["alerts"][0]["group"]["members"], of_each);
     place.is_whole().await;
+
+    // Their time passes while the gateway is down.
+    let machine = Machine::new();
+    machine.set_clock(2 * HOUR);
+    for _ in 0..2 {
+        let gateway = place.start_with(machine.environment()).await;
+        until("all groups are resolved", async || {
+            (itoc360.tally().open == 0).then_some(())
+        })
+        .await;
+        a_moment().await;
+        gateway.kill().await;
+    }
+    assert_eq!(
+        (resolved_by_gateway(&itoc360), itoc360.tally().opened),
+        (5, 5)
+    );
 }
 
 #[tokio::test]
