@@ -33,6 +33,7 @@ mod heartbeat;
 mod hostile_http;
 mod hostile_plugins;
 mod init;
+mod javascript;
 mod listeners;
 mod mail;
 mod main_job;

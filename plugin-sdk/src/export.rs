@@ -4,24 +4,43 @@
 
 use extism_pdk::{Memory, extism, input_bytes};
 
+use crate::log::Level;
 use crate::{Plugin, wire};
+
+/// Runs an export: `answer` makes the output of the input, or says why there is none.
+pub fn run(answer: impl FnOnce(&[u8]) -> Result<Vec<u8>, String>) -> i32 {
+    report_panics();
+    finish(answer(&input_bytes()))
+}
+
+/// Writes a line to the gateway's log.
+pub fn log(level: Level, text: &str) {
+    if let Ok(memory) = Memory::from_bytes(text) {
+        // SAFETY: the offset is that of a block which the host allocated just now, and frees.
+        unsafe {
+            match level {
+                Level::Debug => extism::log_debug(memory.offset()),
+                Level::Info => extism::log_info(memory.offset()),
+                Level::Warn => extism::log_warn(memory.offset()),
+                Level::Error => extism::log_error(memory.offset()),
+            }
+        }
+    }
+}
 
 /// Runs the export `describe`.
 pub fn describe<P: Plugin>() -> i32 {
-    report_panics();
-    finish(wire::describe::<P>())
+    run(|_| wire::describe::<P>())
 }
 
 /// Runs the export `check`.
 pub fn check<P: Plugin>() -> i32 {
-    report_panics();
-    finish(wire::check::<P>(&input_bytes()))
+    run(wire::check::<P>)
 }
 
 /// Runs the export `read`.
 pub fn read<P: Plugin>() -> i32 {
-    report_panics();
-    finish(wire::read::<P>(&input_bytes()))
+    run(wire::read::<P>)
 }
 
 fn finish(result: Result<Vec<u8>, String>) -> i32 {

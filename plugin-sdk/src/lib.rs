@@ -7,6 +7,7 @@ pub mod cloud_events;
 pub mod contract;
 pub mod form;
 pub mod json;
+pub mod log;
 pub mod signature;
 pub mod text;
 pub mod time;

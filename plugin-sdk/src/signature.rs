@@ -10,6 +10,7 @@ pub mod over_url;
 #[cfg(all(not(target_family = "wasm"), feature = "public-keys"))]
 mod public_key;
 mod scheme;
+mod setting;
 mod signed;
 mod twilio;
 mod verifier;

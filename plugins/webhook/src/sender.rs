@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use plugin_sdk::contract::{
-    Algorithm, Answer, Demand, Encoding, ProofIdentity, Rejection, RejectionKind, Request, Scheme,
-    Signed, TimeIn, Way,
+    Answer, Demand, ProofIdentity, Rejection, RejectionKind, Request, Scheme, Way,
 };
 
 use plugin_sdk::signature::{Proof, View};
@@ -82,55 +81,10 @@ pub fn flaw(sender: &Node<'_>) -> Option<String> {
 /// The setting `sender`: the name of a scheme, or a table. `None` for what the schema does not let
 /// through.
 fn scheme(setting: &Node<'_>) -> Option<Scheme> {
-    if let Some(name) = setting.string() {
-        return named(&name);
+    match setting.string() {
+        Some(name) => Scheme::named(&name),
+        None => Scheme::of_fields(|name| setting.get(name)?.string().map(Cow::into_owned)),
     }
-    let text = |name: &str| setting.get(name)?.string().map(Cow::into_owned);
-    if let Some(user) = text("basic") {
-        return Some(Scheme::Basic { user });
-    }
-    if let Some(header) = text("header") {
-        return Some(Scheme::Header {
-            header: header.to_ascii_lowercase(),
-        });
-    }
-    let mut signed = Signed::new(&text("hmac").or_else(|| text("signature"))?);
-    signed.prefix = text("prefix").unwrap_or_default();
-    signed.algorithm = match text("algorithm").as_deref() {
-        Some("sha1") => Algorithm::Sha1,
-        Some("sha512") => Algorithm::Sha512,
-        Some("ed25519") => Algorithm::Ed25519,
-        Some("ecdsa-p256") => Algorithm::EcdsaP256,
-        Some("rsa-sha256") => Algorithm::RsaSha256,
-        _ => Algorithm::Sha256,
-    };
-    if text("encoding").as_deref() == Some("base64") {
-        signed.encoding = Encoding::Base64;
-    }
-    if let Some(over) = text("over") {
-        signed.over = over;
-    }
-    signed.time = match (text("time"), text("time_field")) {
-        (Some(header), _) => Some(TimeIn::Header(header.to_ascii_lowercase())),
-        (None, Some(field)) => Some(TimeIn::Field(field)),
-        (None, None) => None,
-    };
-    Some(Scheme::Signed(signed))
-}
-
-fn named(name: &str) -> Option<Scheme> {
-    Some(match name {
-        "github" => Scheme::github(),
-        "slack" => Scheme::Slack,
-        "stripe" => Scheme::Stripe,
-        "standard-webhooks" => Scheme::StandardWebhooks,
-        "bearer" => Scheme::Bearer,
-        "pagerduty" => Scheme::pagerduty(),
-        "grafana" => Scheme::grafana(),
-        "sendgrid" => Scheme::sendgrid(),
-        "discord" => Scheme::discord(),
-        _ => return None,
-    })
 }
 
 /// The answer to a first request that carries no event: Slack wants its challenge back, and GitHub

@@ -134,7 +134,8 @@ fn requests(subject: &Subject, only: Option<&str>) -> Result<Vec<(String, Reques
     };
     let mut requests = Vec::new();
     for path in cases::selected(&folder, only)? {
-        let case = case::load_one(&path)?;
+        let mut case = case::load_one(&path)?;
+        subject.complete(&mut case.request);
         requests.push((case.name, case.request));
     }
     Ok(requests)

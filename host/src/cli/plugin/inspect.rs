@@ -87,6 +87,7 @@ fn named<'a>(subject: &'a Subject, sha256: Option<&'a str>) -> Named<'a> {
     match &subject.origin {
         Origin::Bundled(bundled) => Named::Bundled(bundled.name),
         Origin::File(path) => Named::File(path, sha256),
+        Origin::Script(_) => Named::Bundled(subject::SCRIPTS),
     }
 }
 

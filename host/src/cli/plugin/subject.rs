@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use alert_gateway_plugins::Bundled;
 
 use clap::Args;
+use plugin_sdk::contract::Request;
+use serde_json::value::to_raw_value;
+use serde_json::{Map, Value};
 
 use super::Failure;
 use super::build::{self, TargetDir};
@@ -15,12 +18,15 @@ use alert_gateway_sandbox::{Plugin, Sandbox, SandboxOptions};
 /// Concurrent calls: `list` calls `describe` of several plugins, every other command calls one.
 const INSTANCES: u32 = 4;
 
+/// The bundled plugin that runs scripts.
+pub const SCRIPTS: &str = "javascript";
+
 /// The argument that names a plugin.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// The plugin: its crate's folder, which is built first, a wasm file, or the name of a bundled
-    /// one
-    #[arg(value_name = "DIR|FILE.wasm|NAME", default_value = ".")]
+    /// The plugin: its crate's folder, which is built first, a wasm file, a script for the plugin
+    /// `javascript`, or the name of a bundled one
+    #[arg(value_name = "DIR|FILE.wasm|FILE.js|NAME", default_value = ".")]
     plugin: PathBuf,
     #[command(flatten)]
     target: TargetDir,
@@ -34,6 +40,8 @@ pub struct Subject {
     pub wasm: Cow<'static, [u8]>,
     /// Its origin.
     pub origin: Origin,
+    /// The script under inspection, where the plugin is the bundled one that runs scripts.
+    pub script: Option<String>,
 }
 
 /// The origin of a plugin.
@@ -42,12 +50,18 @@ pub enum Origin {
     File(PathBuf),
     /// The gateway carries it.
     Bundled(&'static Bundled),
+    /// A script, for the plugin that the gateway carries for them.
+    Script(PathBuf),
 }
 
 impl Subject {
     /// The plugin that is meant. A bundled one steps back behind a crate's folder of the same name.
     pub fn find(which: &Which) -> Result<Self, Failure> {
         let what = which.plugin.as_path();
+        let is_script = what.extension().is_some_and(|end| end == "js");
+        if what.is_file() && is_script {
+            return Self::of_script(what);
+        }
         if what.is_file() {
             let wasm = std::fs::read(what).map_err(|error| {
                 Failure::Usage(format!("cannot read {}: {error}", what.display()))
@@ -61,6 +75,7 @@ impl Subject {
                 name,
                 wasm: wasm.into(),
                 origin: Origin::File(what.to_owned()),
+                script: None,
             });
         }
         let bundled = what.to_str().and_then(alert_gateway_plugins::find);
@@ -72,10 +87,33 @@ impl Subject {
                     name: built.name,
                     wasm: built.wasm.into(),
                     origin: Origin::File(built.path),
+                    script: None,
                 })
             }
             None => Err(unknown(what)),
         }
+    }
+
+    /// The script in this file.
+    fn of_script(path: &Path) -> Result<Self, Failure> {
+        let script = std::fs::read_to_string(path)
+            .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
+        let engine = alert_gateway_plugins::find(SCRIPTS).ok_or_else(|| unknown(path))?;
+        Ok(Self {
+            origin: Origin::Script(path.to_owned()),
+            script: Some(script),
+            ..Self::bundled(engine)
+        })
+    }
+
+    /// Puts the script into a request's settings, where there is one.
+    pub fn complete(&self, request: &mut Request) {
+        let Some(script) = &self.script else { return };
+        let settings = serde_json::from_str(request.settings.get());
+        let mut settings: Map<String, Value> = settings.unwrap_or_default();
+        settings.insert("script".to_owned(), Value::from(script.as_str()));
+        // A tree of JSON is always text.
+        request.settings = to_raw_value(&settings).unwrap_or_default();
     }
 
     /// One that the gateway carries.
@@ -84,13 +122,14 @@ impl Subject {
             name: bundled.name.to_owned(),
             wasm: bundled.wasm.into(),
             origin: Origin::Bundled(bundled),
+            script: None,
         }
     }
 
     /// Returns the folder of its cases.
     pub fn cases(&self) -> Option<PathBuf> {
         match &self.origin {
-            Origin::File(file) => Some(file.with_file_name("cases")),
+            Origin::File(file) | Origin::Script(file) => Some(file.with_file_name("cases")),
             Origin::Bundled(_) => None,
         }
     }
@@ -121,7 +160,7 @@ fn unknown(what: &Path) -> Failure {
     let near = did_you_mean(&name, names())
         .map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
     Failure::Usage(format!(
-        "{} is neither a plugin's folder, nor a wasm file, nor a bundled plugin, of which there are {}{near}",
+        "{} is neither a plugin's folder, nor a wasm file, nor a script, nor a bundled plugin, of which there are {}{near}",
         what.display(),
         listed(names(), "and")
     ))

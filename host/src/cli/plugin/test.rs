@@ -51,7 +51,14 @@ pub fn test(what: &Test) -> Outcome {
     };
     let passed = block_on(async {
         let plugin = subject.load(&subject::sandbox()?).await?;
-        run(&cases, &plugin, &what.chosen, &mut io::stdout().lock()).await
+        run(
+            &cases,
+            &plugin,
+            Some(&subject),
+            &what.chosen,
+            &mut io::stdout().lock(),
+        )
+        .await
     })?;
     if passed {
         Ok(())
@@ -70,6 +77,7 @@ pub fn test(what: &Test) -> Outcome {
 pub async fn run(
     folder: &Path,
     plugin: &Plugin,
+    subject: Option<&Subject>,
     chosen: &Chosen,
     out: &mut impl Write,
 ) -> Result<bool, Failure> {
@@ -99,7 +107,7 @@ pub async fn run(
         .max()
         .unwrap_or_default();
     for path in &paths {
-        let Trial { verdict, used } = trial::of(path, plugin, &limits, chosen.bless).await;
+        let Trial { verdict, used } = trial::of(path, plugin, subject, &limits, chosen.bless).await;
         let used = used.map_or_else(String::new, |used| {
             let (time, memory, output) = (used.time, used.memory, used.output);
             format!(

@@ -111,6 +111,7 @@ impl Dev {
         let tested = test::run(
             &cases,
             &serving.source.plugin,
+            None,
             &Chosen::default(),
             &mut std::io::stdout(),
         )

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{Failure, Outcome};
 use name::Name;
@@ -21,13 +21,41 @@ pub struct New {
     /// The folder to make; one of the plugin's name unless this says more
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// The language: a crate in Rust, or a script for the plugin `javascript`, which needs no
+    /// toolchain
+    #[arg(long, value_enum, default_value_t = Lang::Rust)]
+    lang: Lang,
+}
+
+/// The languages of a new plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    /// A crate with the SDK inside
+    Rust,
+    /// A script
+    #[value(alias = "javascript")]
+    Js,
 }
 
 pub fn new(what: &New) -> Outcome {
     let name = Name::new(&what.name).map_err(Failure::Usage)?;
     let folder = what.dir.clone().unwrap_or_else(|| name.package().into());
-    make(&folder, &name)?;
+    make(&folder, &name, what.lang)?;
     let mut out = std::io::stdout().lock();
+    if what.lang == Lang::Js {
+        let (shown, name) = (folder.display(), name.package());
+        writeln!(out, "{shown} holds a script, and cases that pass. Next:\n")?;
+        writeln!(out, "    cd {shown}")?;
+        writeln!(
+            out,
+            "    alert-gateway plugin test {name}.js        # its cases, through the sandbox"
+        )?;
+        writeln!(
+            out,
+            "    alert-gateway check --config gateway.toml  # mistakes in the script, at their line"
+        )?;
+        return Ok(());
+    }
     writeln!(
         out,
         "{} holds a plugin that compiles, and cases that pass. Next:\n",
@@ -50,7 +78,7 @@ pub fn new(what: &New) -> Outcome {
 }
 
 /// A folder that was not there is there as a whole, or not at all.
-fn make(folder: &Path, name: &Name) -> Result<(), Failure> {
+fn make(folder: &Path, name: &Name, lang: Lang) -> Result<(), Failure> {
     if std::fs::read_dir(folder)
         .map_or_else(|_| folder.exists(), |mut entries| entries.next().is_some())
     {
@@ -77,7 +105,7 @@ fn make(folder: &Path, name: &Name) -> Result<(), Failure> {
     };
     std::fs::create_dir_all(parent).with_context(cannot)?;
     let half = half_made(parent).with_context(cannot)?;
-    template::write(half.path(), name)
+    template::write(half.path(), name, lang)
         .map_err(|(path, error)| anyhow!("cannot write {}: {error}", path.display()))?;
     if folder.is_dir() {
         // Into the empty one that is there: somebody may stand in it, or it may be a link.

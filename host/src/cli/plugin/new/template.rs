@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use alert_gateway_plugins::sdk;
 
+use super::Lang;
 use super::name::Name;
 
 /// A file of the template.
@@ -36,17 +37,41 @@ const FILES: [(&str, &str); 14] = [
     file!("tests/cases.rs"),
 ];
 
+/// A file of the template of a script.
+macro_rules! script {
+    ($name:literal, $path:literal) => {
+        ($name, include_str!(concat!("javascript/", $path)))
+    };
+}
+
+const SCRIPT: [(&str, &str); 7] = [
+    script!("my-plugin.js", "plugin.js"),
+    script!("README.md", "README.md"),
+    script!("gateway.d.ts", "gateway.d.ts"),
+    script!("gateway.toml", "gateway.toml"),
+    script!("cases/sample.http", "cases/sample.http"),
+    script!("cases/sample.json", "cases/sample.json"),
+    script!("cases/settings.json", "cases/settings.json"),
+];
+
 /// Writes all files of a new plugin into a folder.
 ///
 /// # Errors
 /// What could not be written, and why.
-pub fn write(folder: &Path, name: &Name) -> Result<(), (PathBuf, std::io::Error)> {
+pub fn write(folder: &Path, name: &Name, lang: Lang) -> Result<(), (PathBuf, std::io::Error)> {
     let others = SOURCE.1.replace("MyPlugin", "");
     let named = |text: &str| {
         text.replace("my-plugin", name.package())
             .replace("my_plugin", &name.ident())
             .replace("MyPlugin", &name.type_name(&others))
     };
+    if lang == Lang::Js {
+        let files = SCRIPT.iter().map(|(path, text)| {
+            let path = path.replace("my-plugin", name.package());
+            (folder.join(path), named(text))
+        });
+        return write_all(folder, files);
+    }
     let own = FILES
         .iter()
         .map(|(path, text)| (folder.join(path), named(text)));
@@ -55,7 +80,14 @@ pub fn write(folder: &Path, name: &Name) -> Result<(), (PathBuf, std::io::Error)
         .map(|file| (folder.join("sdk").join(file.path), file.text.to_owned()));
     // The versions that were tested, of more than a plugin needs: cargo drops the rest.
     let lock = [(folder.join("Cargo.lock"), sdk::LOCK.to_owned())];
-    for (path, text) in own.chain(sdk).chain(lock) {
+    write_all(folder, own.chain(sdk).chain(lock))
+}
+
+fn write_all(
+    folder: &Path,
+    files: impl Iterator<Item = (PathBuf, String)>,
+) -> Result<(), (PathBuf, std::io::Error)> {
+    for (path, text) in files {
         let parent = path.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent)
             .and_then(|()| std::fs::write(&path, text))

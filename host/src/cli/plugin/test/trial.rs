@@ -6,6 +6,7 @@ use plugin_sdk::case::{self, Case, Difference};
 use plugin_sdk::contract::Mistake;
 use serde_json::Value;
 
+use crate::cli::plugin::subject::Subject;
 use crate::config::Limits;
 use crate::sources::{call_limits, schema};
 use alert_gateway_sandbox::{Measured, Plugin, Used};
@@ -43,9 +44,16 @@ impl Verdict {
 }
 
 /// Tries the case of this `.http` file.
-pub async fn of(path: &Path, plugin: &Plugin, limits: &Limits, bless: bool) -> Trial {
+pub async fn of(
+    path: &Path,
+    plugin: &Plugin,
+    subject: Option<&Subject>,
+    limits: &Limits,
+    bless: bool,
+) -> Trial {
     let prepared = async {
-        let case = case::load_one(path).map_err(|error| error.to_string())?;
+        let mut case = case::load_one(path).map_err(|error| error.to_string())?;
+        subject.complete(&mut case.request);
         let request = prepare(&case, path, plugin, limits).await?;
         Ok((case, request))
     };

@@ -1,0 +1,185 @@
+//! The functions of the prelude that are the SDK's. Each takes one value as JSON, and returns one.
+
+use plugin_sdk::contract::{Priority, Request, Status, Unreadable};
+use plugin_sdk::form::Form;
+use plugin_sdk::signature::{hmac_sha1, hmac_sha256, same, sha256};
+use plugin_sdk::{body, json, text, time};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The longest line that a script logs.
+const LONGEST_LINE: usize = 2000;
+
+/// A call of a helper that failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The script gave it what it cannot take.
+    Misused(String),
+    /// The body of the request cannot be read.
+    Unreadable(Unreadable),
+}
+
+#[derive(Deserialize)]
+struct Signed {
+    algorithm: String,
+    key: String,
+    text: String,
+    #[serde(default)]
+    encoding: String,
+}
+
+/// Answers a call of a helper by a script that reads `request`; there is none while the script is
+/// only checked.
+pub(crate) fn call(
+    name: &str,
+    argument: &str,
+    request: Option<&Request>,
+) -> Result<String, Failure> {
+    let misused = |error: serde_json::Error| Failure::Misused(format!("{name}: {error}"));
+    let value = match name {
+        "priority" => json!(Priority::from_word(&string(argument)?)),
+        "status" => json!(Status::from_word(&string(argument)?)),
+        "time" => json!(time::any(&string(argument)?)),
+        "form" => {
+            let text = string(argument)?;
+            let form = Form::parse(text.as_bytes());
+            let fields = form.fields().iter().map(|(name, value)| {
+                [name, value].map(|part| String::from_utf8_lossy(part).into_owned())
+            });
+            json!(fields.collect::<Vec<_>>())
+        }
+        "sha256" => json!(sha256(string(argument)?.as_bytes()).hex()),
+        "same" => {
+            let [given, expected]: [String; 2] = serde_json::from_str(argument).map_err(misused)?;
+            json!(same(&given, &expected))
+        }
+        "bounded" => {
+            let [text, bytes]: [String; 2] = serde_json::from_str(argument).map_err(misused)?;
+            let fits = bytes.parse().is_ok_and(|bytes: usize| text.len() <= bytes);
+            json!(if fits {
+                text
+            } else {
+                format!("sha256:{}", sha256(text.as_bytes()).hex())
+            })
+        }
+        "hmac" => {
+            let signed: Signed = serde_json::from_str(argument).map_err(misused)?;
+            json!(hmac(&signed)?)
+        }
+        "line" => json!(text::line(&string(argument)?, LONGEST_LINE)),
+        // The whole body, as JSON to the letter, or as the one text of an object.
+        "details" => {
+            let text = string(argument)?;
+            return Ok(json::details("body_text", &text)
+                .map_or_else(|| "null".to_owned(), |json| json.get().to_owned()));
+        }
+        "text" => json!(of(request)?.text()),
+        "json" => {
+            let reading = body::read(of(request)?).map_err(Failure::Unreadable)?;
+            return Ok(reading
+                .json()
+                .map_or_else(|| "null".to_owned(), std::borrow::Cow::into_owned));
+        }
+        _ => return Err(Failure::Misused(format!("there is no helper {name}"))),
+    };
+    Ok(value.to_string())
+}
+
+fn string(argument: &str) -> Result<String, Failure> {
+    match serde_json::from_str(argument) {
+        Ok(Value::String(text)) => Ok(text),
+        Ok(other) => Ok(other.to_string()),
+        Err(error) => Err(Failure::Misused(error.to_string())),
+    }
+}
+
+fn of(request: Option<&Request>) -> Result<&Request, Failure> {
+    request.ok_or_else(|| Failure::Misused("there is no request outside of `read`".to_owned()))
+}
+
+fn hmac(signed: &Signed) -> Result<String, Failure> {
+    let (key, parts) = (signed.key.as_bytes(), [signed.text.as_bytes()]);
+    let (hex, base64) = match signed.algorithm.as_str() {
+        "sha1" => {
+            let digest = hmac_sha1(key, &parts);
+            (digest.hex(), digest.base64())
+        }
+        "sha256" => {
+            let digest = hmac_sha256(key, &parts);
+            (digest.hex(), digest.base64())
+        }
+        other => {
+            return Err(Failure::Misused(format!(
+                "hmac takes \"sha256\" or \"sha1\", not {other:?}"
+            )));
+        }
+    };
+    match signed.encoding.as_str() {
+        "" | "hex" => Ok(hex),
+        "base64" => Ok(base64),
+        other => Err(Failure::Misused(format!(
+            "hmac writes \"hex\" or \"base64\", not {other:?}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plugin_sdk::testing;
+
+    #[test]
+    fn helpers_are_the_sdks() {
+        let is = |name: &str, argument: &str| call(name, argument, None).unwrap();
+        assert_eq!(is("priority", r#""P1""#), r#""critical""#);
+        assert_eq!(is("priority", r#""odd""#), "null");
+        assert_eq!(is("priority", "1"), is("priority", r#""1""#));
+        assert_eq!(is("status", r#""Recovered""#), r#""resolve""#);
+        assert_eq!(is("time", "1769846400"), r#""2026-01-31T08:00:00Z""#);
+        assert_eq!(is("form", r#""a=1&b=%20x""#), r#"[["a","1"],["b"," x"]]"#);
+        assert_eq!(is("bounded", r#"["ab","2"]"#), r#""ab""#);
+        assert!(is("bounded", r#"["abc","2"]"#).starts_with("\"sha256:ba7816bf"));
+        assert_eq!(is("same", r#"["a","a"]"#), "true");
+        assert_eq!(is("same", r#"["a","b"]"#), "false");
+        assert_eq!(
+            is(
+                "hmac",
+                r#"{"algorithm":"sha256","key":"key","text":"The quick brown fox jumps over the lazy dog"}"#
+            ),
+            r#""f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8""#
+        );
+        assert_eq!(is("details", r#""{\"a\": 1.0}""#), r#"{"a": 1.0}"#);
+        assert_eq!(is("details", r#""x""#), r#"{"body_text":"x"}"#);
+    }
+
+    #[test]
+    fn misuse_of_a_helper_is_told() {
+        for (name, argument) in [
+            ("hmac", r#"{"algorithm":"md5","key":"","text":""}"#),
+            (
+                "hmac",
+                r#"{"algorithm":"sha1","key":"","text":"","encoding":"x"}"#,
+            ),
+            ("hmac", "1"),
+            ("same", "[]"),
+            ("json", ""),
+            ("launch", ""),
+        ] {
+            assert!(
+                matches!(call(name, argument, None), Err(Failure::Misused(_))),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn body_is_read_as_every_plugin_reads_it() {
+        let of_body = |body: &str| {
+            let request = testing::post("https://a.example/in/x").body(body).build();
+            call("json", "", Some(&request))
+        };
+        assert_eq!(of_body(r#"{"a": 1}"#).unwrap(), r#"{"a": 1}"#);
+        assert_eq!(of_body("").unwrap(), "null");
+        assert!(matches!(of_body(r#"{"a": "#), Err(Failure::Unreadable(_))));
+    }
+}

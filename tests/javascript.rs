@@ -1,0 +1,88 @@
+//! The plugin `javascript`: scripts in the settings, through the real binary.
+
+use std::fs;
+
+use crate::harness::{Output, Place, root};
+
+async fn plugin(place: &Place, arguments: &[&str]) -> Output {
+    place
+        .run_without_secrets(&[&["plugin"], arguments].concat())
+        .await
+}
+
+/// A configuration with this setting `script`.
+fn config(script: &str) -> String {
+    format!(
+        "[gateway]\npublic_url = \"https://alerts.example.com\"\n\n[destinations.itoc360]\nkind = \"itoc360\"\n\
+         token = \"unused\"\n\n[sources.js]\nplugin = \"javascript\"\ndestination = \"itoc360\"\n\
+         token = \"0123456789abcdef0123456789abcdef\"\n\n[sources.js.settings]\nscript = {script}\n"
+    )
+}
+
+async fn checked(place: &Place) -> String {
+    let output = place.run_without_secrets(&["check"]).await;
+    format!("{}{}", output.stdout, output.stderr)
+}
+
+#[tokio::test]
+async fn cases_of_the_bundled_engine_are_answered() {
+    let cases = root().join("plugins/javascript/cases");
+    let cases = cases.to_str().unwrap();
+    let tested = plugin(&Place::of(""), &["test", "javascript", "--cases", cases]).await;
+    assert_eq!(tested.code, Some(0), "{tested:?}");
+}
+
+#[tokio::test]
+async fn new_script_passes_its_cases_without_a_toolchain() {
+    let place = Place::of("");
+    let made = plugin(&place, &["new", "door-bell", "--lang", "js"]).await;
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let tested = plugin(&place, &["test", "door-bell/door-bell.js"]).await;
+    assert_eq!(tested.code, Some(0), "{tested:?}");
+    assert!(tested.stdout.contains("1 passed, 0 failed"), "{tested:?}");
+}
+
+#[tokio::test]
+async fn mistake_in_a_script_is_told_at_its_line_of_toml() {
+    // The script begins on the line after its quotes, which is line 15.
+    let place = Place::of(&config(
+        "'''\nfunction read(request) {\n  return {,};\n}\n'''",
+    ));
+    let said = checked(&place).await;
+    assert!(
+        said.contains("gateway.toml:17:") && said.contains("line 2, column"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn script_may_stand_in_a_file() {
+    let place = Place::of(&config("{ file = \"read.js\" }"));
+    place.write("read.js", "function read() { return 'nothing' }\n");
+    let said = checked(&place).await;
+    assert!(said.contains("configuration OK"), "{said}");
+    assert!(!said.contains("every user"), "{said}");
+    place.write("read.js", "const x = 1;\n");
+    let said = checked(&place).await;
+    assert!(
+        said.contains("no function read(request, options)"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn failed_script_names_line_and_column() {
+    let place = Place::of("");
+    fs::create_dir(place.path("cases")).unwrap();
+    place.write(
+        "bad.js",
+        "function read(request) {\n  return request.x.y;\n}\n",
+    );
+    place.write(
+        "cases/one.http",
+        "POST https://alerts.example.com/in/js HTTP/1.1\n\n{}",
+    );
+    let tested = plugin(&place, &["test", "bad.js"]).await;
+    assert_eq!(tested.code, Some(1), "{tested:?}");
+    assert!(tested.stdout.contains("(line 2, column"), "{tested:?}");
+}
