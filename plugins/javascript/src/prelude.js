@@ -74,6 +74,7 @@
       const whole_request = () => `${request.method} ${request.url}\n${index}\n${request.text()}`;
       rest.event_id = bounded(rest.event_id, 256) ?? `sha256:${sha256(whole_request())}`;
       rest.key = bounded(rest.key, 1024);
+      rest.status ??= undefined;
       rest.priority ??= "high";
       rest.title = String(rest.title ?? request.source);
       rest.labels = Object.fromEntries(
