@@ -53,7 +53,9 @@ pub async fn of(
 ) -> Trial {
     let prepared = async {
         let mut case = case::load_one(path).map_err(|error| error.to_string())?;
-        subject.complete(&mut case.request);
+        if let Some(subject) = subject {
+            subject.complete(&mut case.request);
+        }
         let request = prepare(&case, path, plugin, limits).await?;
         Ok((case, request))
     };
