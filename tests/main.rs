@@ -63,5 +63,6 @@ mod store_file;
 mod strangers;
 mod tidy;
 mod trying;
+mod ways;
 mod web;
 mod webhook;

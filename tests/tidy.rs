@@ -27,6 +27,7 @@ const FLOORS: [(u8, &[&str]); 6] = [
             "alert",
             "metrics",
             "health",
+            "hops",
             "recent",
             "clock",
             "log_throttle",

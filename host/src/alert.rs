@@ -5,6 +5,7 @@ pub mod fallback;
 pub mod group;
 pub mod internal;
 mod outcome;
+pub mod test;
 
 use plugin_sdk::contract;
 use serde::{Deserialize, Serialize};

@@ -14,6 +14,7 @@ mod setup;
 pub mod shadow;
 mod systemd;
 mod tasks;
+mod testing;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,21 +22,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::config::{Config, Listen};
 use crate::health::Health;
+use crate::hops::{self, Hop};
 use crate::http::{self, Client, Listener};
 use crate::intake::Intake;
 use crate::monitor::Direct;
 use crate::store::{self, Closing, Retention};
 
-use control::Asked;
+use control::{Asked, Asking};
 use deliveries::Deliveries;
 use parts::Parts;
 use reload::Reloading;
 use tasks::Tasks;
+use testing::Tester;
 
 pub use listening::bind;
 pub use setup::{sandbox, warnings};
@@ -58,6 +62,9 @@ pub struct Gateway {
     reloading: Reloading,
     deliveries: Deliveries,
     asked: mpsc::Receiver<Asked>,
+    tests: mpsc::Receiver<hops::Asked>,
+    tester: Tester,
+    testing: JoinSet<()>,
     health: Health,
     closing: Closing,
     grace: Duration,
@@ -152,7 +159,7 @@ impl Gateway {
             });
         }
 
-        let asked = serve_control(&config.gateway.data_dir, &mut intake);
+        let asked = serve_control(&config.gateway.data_dir, parts.tests, &mut intake);
         intake.follow(parts.senders.certificate);
         intake.spawn("replays", |stop| parts.replayer.run(stop));
         intake.spawn("mutes", |stop| parts.muter.run(stop));
@@ -171,6 +178,9 @@ impl Gateway {
             reloading: parts.reloading,
             deliveries,
             asked,
+            tests: parts.asked_tests,
+            tester: parts.tester,
+            testing: JoinSet::new(),
             health: parts.health,
             closing: parts.closing,
             grace,
@@ -182,6 +192,20 @@ impl Gateway {
     /// not.
     pub fn broken(&self) -> CancellationToken {
         self.broken.clone()
+    }
+
+    /// Begins a test that an operator asks for, beside all else.
+    fn test(&mut self, asked: hops::Asked) {
+        if self.testing.len() >= testing::TESTS {
+            let found = format!("{} other tests run", testing::TESTS);
+            // The one who asked hears nothing else.
+            let _ = asked
+                .hops
+                .try_send(Hop::failed("test", found, "ask again in a minute"));
+            return;
+        }
+        let clients = self.deliveries.clients();
+        self.testing.spawn(self.tester.clone().run(asked, clients));
     }
 
     /// Shuts down: refuses new connections, drains requests and deliveries within the grace period,
@@ -248,11 +272,16 @@ fn serve_senders(
 }
 
 /// Serves the control socket, and returns what is asked there.
-fn serve_control(data_dir: &Path, tasks: &mut Tasks) -> mpsc::Receiver<Asked> {
+fn serve_control(
+    data_dir: &Path,
+    tests: mpsc::Sender<hops::Asked>,
+    tasks: &mut Tasks,
+) -> mpsc::Receiver<Asked> {
     let (asks, asked) = mpsc::channel(1);
+    let asking = Asking { asked: asks, tests };
     match control::bind(data_dir) {
         Ok(socket) => tasks.spawn("the control socket", |stop| {
-            control::serve(socket, asks, stop)
+            control::serve(socket, asking, stop)
         }),
         // SIGHUP does the same.
         Err(error) => {

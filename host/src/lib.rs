@@ -21,7 +21,7 @@
 //! | 3 | [`intake`], [`delivery`], [`monitor`], [`admin`] | one direction of the traffic each; none imports another |
 //! | 2 | [`sources`], [`destinations`], [`policy`] | configuration joined with what it configures |
 //! | 1 | [`store`], [`http`] | one outside thing each: disk, network in; for wasm, the crate [`alert_gateway_sandbox`] |
-//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`recent`], [`clock`], [`log_throttle`], [`mask`], [`credential`] | words, no deeds |
+//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`hops`], [`recent`], [`clock`], [`log_throttle`], [`mask`], [`credential`] | words, no deeds |
 //!
 //! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code,
 //! follow a request: start at [`intake`], go on with the essay of [`store`], then [`delivery`].
@@ -46,6 +46,8 @@ pub mod destinations;
 pub mod gateway;
 #[forbid(unsafe_code)]
 pub mod health;
+#[forbid(unsafe_code)]
+pub mod hops;
 #[forbid(unsafe_code)]
 pub mod http;
 #[forbid(unsafe_code)]

@@ -7,6 +7,7 @@
 //! own tests, `alert-gateway plugin test` through the sandbox, and `alert-gateway try` by hand.
 
 mod difference;
+mod refresh;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -17,6 +18,7 @@ use crate::body::decode;
 use crate::contract::{Body, Request};
 
 pub use difference::{Difference, pretty, unified};
+pub use refresh::refresh_times;
 
 /// The time of receipt of every case; it is fixed, so that answers are equal from run to run.
 pub const RECEIVED_AT: &str = "2026-01-01T00:00:00.000Z";

@@ -12,11 +12,15 @@ mod public_key;
 mod scheme;
 mod setting;
 mod signed;
+#[cfg(not(target_family = "wasm"))]
+mod signing;
 mod twilio;
 mod verifier;
 mod view;
 
 pub use signed::TOLERANCE_SECONDS;
+#[cfg(not(target_family = "wasm"))]
+pub use signing::Unsigned;
 pub use verifier::{Verifier, verify, verify_by};
 pub use view::View;
 

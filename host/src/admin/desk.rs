@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use hyper::header::HeaderName;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::readers::Readers;
 use crate::clock::wall_ms;
 use crate::config::{self, Config};
 use crate::health::Health;
+use crate::hops;
 use crate::metrics::Metrics;
 use crate::recent::Recent;
 use crate::sources::{RequestMask, Source, Summary};
@@ -29,6 +30,8 @@ pub struct About {
     pub recent: Recent,
     /// The configuration in force, as far as a reload changes it.
     pub catalogue: watch::Receiver<Arc<Catalogue>>,
+    /// Takes the tests that operators ask for.
+    pub tests: mpsc::Sender<hops::Asked>,
 }
 
 /// The part of a configuration that a reload changes, as operators see it; no secret.

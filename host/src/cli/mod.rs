@@ -23,6 +23,7 @@ mod run;
 mod schema;
 mod single;
 mod store;
+mod test;
 mod trial;
 
 use std::io::Write;
@@ -81,6 +82,8 @@ enum Command {
     /// Read a request from a file through the real sandbox, and show what would be sent; nothing is
     /// stored or sent
     Try(trial::Try),
+    /// Try the way of an alert with a genuine one: from the sender's side of the proxy to the receipt
+    Test(test::Test),
     /// List, show, replay and export what came in
     #[command(subcommand)]
     Events(events::Events),
@@ -164,6 +167,7 @@ pub fn main() -> ExitCode {
         Command::Reload(what) => reload::reload(&what),
         Command::Check(what) => check::check(&what),
         Command::Try(what) => trial::try_out(&what),
+        Command::Test(what) => test::test(&what),
         Command::Events(what) => events::events(&what),
         Command::Audit(what) => audit::audit(&what),
         Command::Mute(what) => mute::mute(&what),

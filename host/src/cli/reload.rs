@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::{ConfigFile, Failure, Outcome, block_on};
-use crate::gateway::control::{Answer, Question, ask};
+use crate::gateway::control::{Answer, NoAnswer, Question, ask};
 
 /// Has the gateway that runs here read its configuration again, and waits for the outcome.
 ///
@@ -39,6 +39,7 @@ pub fn reload(what: &Reload) -> Outcome {
             writeln!(std::io::stdout(), "reloaded: {summary}")?;
             Ok(())
         }
+        Answer::Hop(_) | Answer::Tested => Err(NoAnswer::Stopped.into()),
         Answer::Refused { problems, why } => {
             if problems.is_empty() {
                 return Err(Failure::Run(anyhow!("{why}; all goes on as it was")));

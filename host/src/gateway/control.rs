@@ -17,14 +17,15 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::hops::{self, Hop, Way};
 use crate::http::UnixSocket;
 
 /// The name of the socket in the data directory.
 const NAME: &str = "control.sock";
 /// The permissions of the socket.
 const MODE: u32 = 0o600;
-/// The longest question, in bytes.
-const LONGEST: u64 = 4096;
+/// The longest question, in bytes: a test may bring its request.
+const LONGEST: u64 = 4 * 1024 * 1024;
 /// The time in which a client must have asked.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The number of clients that are heard at a time.
@@ -36,6 +37,13 @@ const CLIENTS: usize = 8;
 pub enum Question {
     /// To read its configuration again.
     Reload,
+    /// To test a way.
+    Test {
+        /// The way.
+        way: Way,
+        /// The user who asks.
+        who: String,
+    },
 }
 
 /// The answer of a gateway that runs.
@@ -56,6 +64,10 @@ pub enum Answer {
         /// The reason, in one line.
         why: String,
     },
+    /// A hop of a test, after which others may come.
+    Hop(Hop),
+    /// All hops of a test have been told.
+    Tested,
 }
 
 /// The reason why a gateway gave no answer.
@@ -86,6 +98,15 @@ pub struct Asked {
     pub answer: oneshot::Sender<Answer>,
 }
 
+/// The ways in which questions reach the gateway.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// Takes questions that have one answer.
+    pub asked: mpsc::Sender<Asked>,
+    /// Takes tests.
+    pub tests: mpsc::Sender<hops::Asked>,
+}
+
 /// Returns the path of the socket.
 fn path(data_dir: &Path) -> PathBuf {
     data_dir.join(NAME)
@@ -100,7 +121,7 @@ pub fn bind(data_dir: &Path) -> io::Result<UnixSocket> {
 }
 
 /// Hears clients until `stop` is cancelled, and hands their questions on.
-pub async fn serve(socket: UnixSocket, asked: mpsc::Sender<Asked>, stop: CancellationToken) {
+pub async fn serve(socket: UnixSocket, asking: Asking, stop: CancellationToken) {
     let mut clients = JoinSet::new();
     let room = Arc::new(Semaphore::new(CLIENTS));
     loop {
@@ -112,11 +133,11 @@ pub async fn serve(socket: UnixSocket, asked: mpsc::Sender<Asked>, stop: Cancell
             accepted = next => accepted,
             () = stop.cancelled() => return,
         };
-        let asked = asked.clone();
+        let asking = asking.clone();
         match accepted {
             Ok((stream, place)) => drop(clients.spawn(async move {
                 // A client that has left wants no answer.
-                let _ = converse(stream, asked).await;
+                let _ = converse(stream, asking).await;
                 drop(place);
             })),
             Err(error) => {
@@ -128,7 +149,7 @@ pub async fn serve(socket: UnixSocket, asked: mpsc::Sender<Asked>, stop: Cancell
     }
 }
 
-async fn converse(mut stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Result<()> {
+async fn converse(mut stream: UnixStream, asking: Asking) -> io::Result<()> {
     let (read, mut write) = stream.split();
     let mut line = String::new();
     timeout(
@@ -137,15 +158,32 @@ async fn converse(mut stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Res
     )
     .await??;
     let question = serde_json::from_str(&line)?;
+    let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+    if let Question::Test { way, who } = question {
+        let (hops, mut told) = mpsc::channel(1);
+        let origin = "command line".to_owned();
+        let asked = hops::Asked {
+            way,
+            who,
+            origin,
+            hops,
+        };
+        asking.tests.send(asked).await.map_err(|_| gone())?;
+        while let Some(hop) = told.recv().await {
+            say(&mut write, &Answer::Hop(hop)).await?;
+        }
+        return say(&mut write, &Answer::Tested).await;
+    }
     let (answer, answered) = oneshot::channel();
-    let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-    asked
-        .send(Asked { question, answer })
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-    let mut text = serde_json::to_vec(&answered.await.map_err(gone)?)?;
+    let asked = Asked { question, answer };
+    asking.asked.send(asked).await.map_err(|_| gone())?;
+    say(&mut write, &answered.await.map_err(|_| gone())?).await
+}
+
+async fn say(to: &mut (impl AsyncWriteExt + Unpin), answer: &Answer) -> io::Result<()> {
+    let mut text = serde_json::to_vec(answer)?;
     text.push(b'\n');
-    write.write_all(&text).await
+    to.write_all(&text).await
 }
 
 /// Asks the gateway that runs with this data directory, and waits for its answer.
@@ -153,27 +191,51 @@ async fn converse(mut stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Res
 /// # Errors
 /// None runs, or it cannot be reached, or it stopped.
 pub async fn ask(data_dir: &Path, question: &Question) -> Result<Answer, NoAnswer> {
-    let path = path(data_dir);
-    let mut stream = match UnixStream::connect(&path).await {
-        Ok(stream) => stream,
-        Err(error) => {
-            return Err(match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                    NoAnswer::NotRunning(data_dir.to_owned())
-                }
-                _ => NoAnswer::Unreachable { path, error },
-            });
-        }
-    };
-    let conversation = async {
-        let mut text = serde_json::to_vec(question)?;
-        text.push(b'\n');
-        stream.write_all(&text).await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        Ok::<_, io::Error>(serde_json::from_slice(&answer)?)
-    };
-    conversation.await.map_err(|_| NoAnswer::Stopped)
+    let mut conversation = Conversation::begin(data_dir, question).await?;
+    conversation.next().await
+}
+
+/// A question that has several answers.
+#[derive(Debug)]
+pub struct Conversation(BufReader<UnixStream>);
+
+impl Conversation {
+    /// Asks the gateway that runs with this data directory.
+    ///
+    /// # Errors
+    /// None runs, or it cannot be reached, or it stopped.
+    pub async fn begin(data_dir: &Path, question: &Question) -> Result<Self, NoAnswer> {
+        let path = path(data_dir);
+        let mut stream = match UnixStream::connect(&path).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                return Err(match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                        NoAnswer::NotRunning(data_dir.to_owned())
+                    }
+                    _ => NoAnswer::Unreachable { path, error },
+                });
+            }
+        };
+        let asking = async {
+            let mut text = serde_json::to_vec(question)?;
+            text.push(b'\n');
+            stream.write_all(&text).await
+        };
+        asking.await.map_err(|_| NoAnswer::Stopped)?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Returns the next answer.
+    ///
+    /// # Errors
+    /// The gateway stopped.
+    pub async fn next(&mut self) -> Result<Answer, NoAnswer> {
+        let mut answer = String::new();
+        let read = self.0.read_line(&mut answer).await;
+        let answer = read.ok().and_then(|_| serde_json::from_str(&answer).ok());
+        answer.ok_or(NoAnswer::Stopped)
+    }
 }
 
 #[cfg(test)]
@@ -189,11 +251,17 @@ mod tests {
         ));
         let (sender, mut asked) = mpsc::channel(1);
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(bind(folder.path()).unwrap(), sender, stop.clone()));
+        let (tests, _) = mpsc::channel(1);
+        let asking = Asking {
+            asked: sender,
+            tests,
+        };
+        let serving = tokio::spawn(serve(bind(folder.path()).unwrap(), asking, stop.clone()));
         let garbage = [
             &b"\n"[..],
             b"{\"ask\":\"money\"}\n",
             &[b'x'; 10_000],
+            b"{\"ask\":\"test\",\"who\":\"\"}\n",
             b"\xff\n",
         ];
         for garbage in garbage {

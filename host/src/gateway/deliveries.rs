@@ -171,6 +171,14 @@ impl Deliveries {
         }
     }
 
+    /// Returns the destinations, by name.
+    pub fn clients(&self) -> Vec<(String, Destination)> {
+        let running = self.running.iter();
+        running
+            .map(|(name, running)| (name.clone(), running.client.borrow().clone()))
+            .collect()
+    }
+
     /// Returns the client of a destination, and each later one.
     pub fn client(&self, name: &str) -> Option<watch::Receiver<Destination>> {
         Some(self.running.get(name)?.client.subscribe())

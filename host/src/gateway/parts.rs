@@ -4,16 +4,18 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::deliveries::{Change, Deliveries};
 use super::listening::{self, Opened};
 use super::reload::Reloading;
 use super::setup;
+use super::testing::Tester;
 use crate::admin::{About, Admin, Catalogue};
 use crate::config::{Config, Listen, causes};
 use crate::destinations::Ping;
 use crate::health::Health;
+use crate::hops;
 use crate::intake::{Intake, Muter, Replayer};
 use crate::metrics::Metrics;
 use crate::monitor::{Monitor, Pings, Plan, Reloaded};
@@ -38,6 +40,12 @@ pub struct Parts {
     pub change: Change,
     /// The reader of the task of groups and timers.
     pub timers: Snapshot,
+    /// Takes tests, for the control socket.
+    pub tests: mpsc::Sender<hops::Asked>,
+    /// Has those that are asked for.
+    pub asked_tests: mpsc::Receiver<hops::Asked>,
+    /// Makes them.
+    pub tester: Tester,
     /// The listener for senders.
     pub senders: Opened,
     /// The listener for monitoring, and its pages.
@@ -65,12 +73,14 @@ impl Parts {
         let listen = &config.gateway.listen;
         let tls = config.gateway.tls.as_ref();
         let senders = listening::open(listen, tls, "listen", &metrics).await?;
+        let (tests, asked_tests) = mpsc::channel(1);
         let about = About {
             metrics: metrics.clone(),
             health: health.clone(),
             store: store.clone(),
             recent: recent.clone(),
             catalogue: catalogue.subscribe(),
+            tests: tests.clone(),
         };
         let admin = admin(config, about).await?;
 
@@ -92,10 +102,20 @@ impl Parts {
             store.clone(),
             health.clone(),
             metrics.clone(),
-            recent,
+            recent.clone(),
         ));
         let known = setup::known(loaded.sources, &store).await?;
         intake.open(known, config.mutes.clone());
+        let listening = senders.listener.socket.address()?;
+        let tester = Tester {
+            intake: Arc::clone(&intake),
+            store: store.clone(),
+            health: health.clone(),
+            recent,
+            listen: listening.map_or_else(|| listen.clone(), Listen::Tcp),
+            speaks_tls: tls.is_some(),
+            public_url: config.gateway.public_url.clone(),
+        };
         let muter = Muter::new(Arc::clone(&intake), store.snapshot()?)?;
         let replayer = Replayer::new(Arc::clone(&intake), store.due_reader()?, store.history()?);
         let reloaded = Reloaded {
@@ -121,6 +141,9 @@ impl Parts {
             change: deliveries.change(config).await?,
             deliveries,
             timers: store.snapshot()?,
+            tests,
+            asked_tests,
+            tester,
             senders,
             admin,
             intake,

@@ -87,10 +87,13 @@ impl Gateway {
             tokio::select! {
                 _ = hangup.recv() => drop(self.reload(From::File).await),
                 Some(Asked { question, answer }) = self.asked.recv() => {
-                    let Question::Reload = question;
-                    // A client that has left has the log.
-                    let _ = answer.send(self.reload(From::File).await);
+                    if matches!(question, Question::Reload) {
+                        // A client that has left has the log.
+                        let _ = answer.send(self.reload(From::File).await);
+                    }
                 }
+                Some(asked) = self.tests.recv() => self.test(asked),
+                Some(_) = self.testing.join_next() => {}
                 () = self.reloading.secrets.changed() => {
                     tracing::info!("the file of a secret has changed");
                     self.reload(From::Secrets).await;

@@ -8,7 +8,7 @@ use plugin_sdk::contract::{self, ProofIdentity, Proved};
 
 use super::admission::REQUEST;
 use super::shadow::DROPPED;
-use super::{Ending, Entrance, Intake, Received};
+use super::{Ending, Entrance, Intake, Received, trial};
 use crate::alert::{Alert, internal};
 use crate::clock::wall_ms;
 use crate::metrics::PriorityLabels;
@@ -39,15 +39,16 @@ impl Intake {
         proof: Option<ProofIdentity>,
     ) -> Ending {
         let source = &entrance.source;
-        let proofs = proofs(&source.name, proof);
+        let mut proofs = proofs(&source.name, proof);
         let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
-        let prepared = prepare(
-            entrance,
-            &received.id,
-            &crate::clock::rfc3339(received.at_ms),
-            alerts,
-            &self.mutes(),
-        );
+        let at = crate::clock::rfc3339(received.at_ms);
+        let prepared = if received.is_test {
+            // The sample is signed alike each time.
+            proofs = proofs.again();
+            trial::prepare(entrance, &received.id, &at, alerts, &self.mutes())
+        } else {
+            prepare(entrance, &received.id, &at, alerts, &self.mutes())
+        };
         let masked = match &prepared {
             Ok(prepared) => prepared.masked.clone(),
             Err(_) => Vec::new(),

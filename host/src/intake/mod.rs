@@ -6,6 +6,7 @@
 //! whole, because the store's writer does not depend on the one who asked.
 
 mod admission;
+mod awaited;
 mod conditions;
 mod ending;
 mod keep;
@@ -18,6 +19,7 @@ mod report;
 pub mod route;
 pub mod shadow;
 mod trace;
+mod trial;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,10 +45,12 @@ use crate::recent::Recent;
 use crate::sources::{ReadError, Source};
 use crate::store::{Notice, PluginId, Store};
 use alert_gateway_sandbox::CallError;
+use awaited::{Awaited, Marked};
 use conditions::Condition;
 use notes::Reasons;
 
 pub use admission::Admission;
+pub use awaited::{Awaiting, HEADER as TEST_HEADER, Seen};
 pub use ending::{Ending, alerts_of};
 pub use mutes::Muter;
 pub use received::{Gate, Received, Refusal, receive};
@@ -67,6 +71,8 @@ pub struct Intake {
     metrics: Metrics,
     /// What leaves nothing in the store.
     recent: Recent,
+    /// The tests whose requests are on their way.
+    awaited: Awaited,
     throttle: LogThrottle,
 }
 
@@ -124,6 +130,7 @@ impl Intake {
             health,
             metrics,
             recent,
+            awaited: Awaited::default(),
             throttle,
         }
     }
@@ -178,7 +185,7 @@ impl Intake {
     }
 
     /// Answers a request of `client`, once all that it carries is on disk.
-    pub async fn answer(&self, request: Request<Incoming>, client: Client) -> http::Answer {
+    pub async fn answer(&self, mut request: Request<Incoming>, client: Client) -> http::Answer {
         let started = Instant::now();
         let (uri, method) = (request.uri().clone(), request.method().clone());
         if uri.path() == HEALTH
@@ -190,14 +197,23 @@ impl Intake {
         let entrances = self.entrances();
         let found = route::find(&self.public_path, uri.path())
             .and_then(|route| Some((entrances.get(route.source)?, route.suffix)));
+        let mut test = self.awaited.by_header(request.headers_mut());
         let (ending, proved) = match found {
             None => (Ending::NoSource, false),
-            Some((entrance, suffix)) => self.take(&id, entrance, suffix, client, request).await,
+            Some((entrance, suffix)) => {
+                self.take(&id, entrance, suffix, client, request, &mut test)
+                    .await
+            }
         };
         let source = found.map(|(entrance, _)| &entrance.source);
-        self.count(source, &ending, proved, started);
+        self.count(source, &ending, started);
+        if test.is_none() {
+            self.hear(source, &ending, proved);
+        }
         self.tell(&ending);
         match found {
+            // A test says nothing of the sender.
+            Some(_) if test.is_some() => {}
             Some((entrance, _)) => self.judge(entrance, &id, &ending, proved),
             None => {
                 let sources = entrances.values().map(|entrance| &entrance.source);
@@ -207,6 +223,11 @@ impl Intake {
             }
         }
         report::report(&id, source, client, &ending, &self.throttle);
+        if let Some(test) = test {
+            let refused = trace::refused(&ending, source);
+            let source = source.map(|source| &*source.name);
+            test.tell(&id, source, client, ending.outcome(), refused);
+        }
         ending.into_answer(&id, source)
     }
 
@@ -217,8 +238,9 @@ impl Intake {
         suffix: &str,
         client: Client,
         request: Request<Incoming>,
+        test: &mut Option<Marked>,
     ) -> (Ending, bool) {
-        let received = match receive(
+        let mut received = match receive(
             id,
             &entrance.source,
             &entrance.gate,
@@ -238,6 +260,11 @@ impl Intake {
                 return (ending, proved);
             }
         };
+        if test.is_none() {
+            let source = &entrance.source.name;
+            *test = self.awaited.by_body(source, &received.body);
+        }
+        received.is_test = test.is_some();
         let proved = received.proved;
         (self.take_in(entrance, received, client).await, proved)
     }
@@ -266,6 +293,10 @@ impl Intake {
             // Not the plugin's fault, and nothing that an operator could fix: the sender is to send
             // it again.
             Err(error) if error.is_busy() => Ending::Busy(error),
+            // Read again later, it would be no test any more.
+            Err(error) if received.is_test => {
+                Ending::Ignored(format!("the plugin failed: {error}"))
+            }
             Err(error) => self.keep_raw(entrance, received, &error).await,
         }
     }
@@ -392,34 +423,41 @@ impl Intake {
         }
     }
 
-    fn count(&self, source: Option<&Source>, ending: &Ending, proved: bool, started: Instant) {
-        // A request for nobody has an empty source: its path is the sender's to choose, and must
-        // make no series.
-        let source: Arc<str> = source.map_or_else(|| "".into(), |source| Arc::clone(&source.name));
-        let label = SourceLabel {
-            source: Arc::clone(&source),
-        };
+    fn count(&self, source: Option<&Source>, ending: &Ending, started: Instant) {
+        let label = label(source);
         self.metrics
             .request_duration
             .get_or_create(&label)
             .observe(started.elapsed().as_secs_f64());
+        self.count_activity(&label.source, ending);
+        self.metrics
+            .requests
+            .get_or_create(&RequestLabels {
+                source: label.source,
+                outcome: ending.outcome(),
+            })
+            .inc();
+    }
+
+    /// Takes down that the sender of a source is alive, where a request that ended so shows it.
+    fn hear(&self, source: Option<&Source>, ending: &Ending, proved: bool) {
         if ending.shows_the_sender(proved) {
+            let label = label(source);
             let now_ms = wall_ms();
             self.metrics
                 .source_last_seen
                 .get_or_create(&label)
                 .set(now_ms as f64 / 1000.0);
-            self.health.heard(&source, now_ms);
+            self.health.heard(&label.source, now_ms);
         }
-        self.count_activity(&source, ending);
-        self.metrics
-            .requests
-            .get_or_create(&RequestLabels {
-                source,
-                outcome: ending.outcome(),
-            })
-            .inc();
     }
+}
+
+/// Returns the label of a source. A request for nobody has an empty source: its path is the
+/// sender's to choose, and must make no series.
+fn label(source: Option<&Source>) -> SourceLabel {
+    let source = source.map_or_else(|| "".into(), |source| Arc::clone(&source.name));
+    SourceLabel { source }
 }
 
 /// Answers a load balancer, which asks only whether the process answers.

@@ -45,6 +45,8 @@ pub struct Received {
     pub proved: bool,
     /// That proof.
     pub proof: Option<Proved>,
+    /// True if an operator's test sent it.
+    pub is_test: bool,
     /// The memory charged for it while it is held.
     pub(super) charge: Charge,
 }
@@ -181,6 +183,7 @@ pub async fn receive(
         method: head.method,
         proved: proved || proof.is_some(),
         proof,
+        is_test: false,
         charge,
     })
 }

@@ -109,6 +109,20 @@ impl Intake {
     }
 }
 
+/// Returns the reason why no alert was made of a request that ended so, and the advice.
+pub fn refused(ending: &Ending, source: Option<&Source>) -> Option<(String, String)> {
+    let Some(source) = source else {
+        return Some(("no source has this path".to_owned(), String::new()));
+    };
+    if let Ending::Replied(_) = ending {
+        let reason = "the plugin has a reply to it, and no alert".to_owned();
+        return Some((reason, String::new()));
+    }
+    let Told { reason, help, .. } = Told::of(ending, source)?;
+    let mask = source.request_mask();
+    Some((mask.text(&reason), mask.text(&help.unwrap_or_default())))
+}
+
 /// The words for the operator about a request that is not kept.
 struct Told {
     kind: Kind,

@@ -4,6 +4,7 @@ mod limits;
 mod load;
 mod request;
 mod request_mask;
+mod sample;
 pub mod schema;
 mod stored;
 mod summary;
@@ -27,6 +28,7 @@ pub use limits::LARGEST_ASKED_MEMORY;
 pub use load::{Loaded, examine, load};
 pub use request::{Body, Request};
 pub use request_mask::RequestMask;
+pub use sample::{NoSample, Sample};
 pub use summary::Summary;
 
 /// The number of calls of one source that run at once. A call runs on a thread that answers

@@ -85,6 +85,8 @@ pub enum Reading {
 pub struct Proofs {
     hashes: Vec<Identity>,
     until_ms: Option<i64>,
+    /// True if they may have been seen before.
+    again: bool,
 }
 
 /// The most proofs that are remembered of one request. A header with more signatures than that is
@@ -107,7 +109,22 @@ impl Proofs {
         Self {
             hashes: hashes.collect(),
             until_ms,
+            again: false,
         }
+    }
+
+    /// The same proofs, which may prove one more request and none after it: for a request of the
+    /// operator's own.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self {
+            again: true,
+            ..self
+        }
+    }
+
+    pub(super) fn may_be_known(&self) -> bool {
+        self.again
     }
 
     pub(super) fn hashes(&self) -> &[Identity] {

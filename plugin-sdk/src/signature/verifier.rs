@@ -14,12 +14,12 @@ use super::{Proof, View, twilio};
 
 /// Demands with the secrets that meet them, read once for a source.
 pub struct Verifier {
-    demands: Vec<Demanded>,
+    pub(super) demands: Vec<Demanded>,
 }
 
 /// A demand with its secrets.
-struct Demanded {
-    ways: Vec<Way>,
+pub(super) struct Demanded {
+    pub(super) ways: Vec<Way>,
     /// The demand's own words, to follow those of the scheme.
     help: String,
 }

@@ -6,6 +6,7 @@ mod groups;
 mod mutes;
 mod route;
 mod state;
+mod test;
 
 use serde::Serialize;
 

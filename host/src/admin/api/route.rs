@@ -9,7 +9,7 @@ use super::super::desk::Desk;
 use super::super::problem::Problem;
 use super::super::query::Query;
 use super::act::{self, Act, Asking};
-use super::{Paged, events, groups, mutes, state};
+use super::{Paged, events, groups, mutes, state, test};
 use crate::http::{self, Answer};
 
 /// The description of the API.
@@ -70,6 +70,12 @@ pub async fn answer(desk: &Desk, path: &str, mut asked: Asked) -> Result<Answer,
             let what = asked.json().await?;
             let mute = mutes::add(desk, &what, &asked.caller).await?;
             return Ok(http::json(StatusCode::CREATED, &mute));
+        }
+        [kind @ ("sources" | "destinations"), name, "test"] => {
+            asked.acts()?;
+            let what = asked.json().await?;
+            let tested = test::test(desk, kind, name, what, &asked.caller).await?;
+            return Ok(http::json(StatusCode::OK, &tested));
         }
         ["mutes", id, "end"] => {
             asked.acts()?;

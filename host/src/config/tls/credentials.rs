@@ -294,7 +294,7 @@ impl Validity {
     /// Returns that of a certificate. The library tells it only as a reason for refusal, so it is
     /// asked about the beginning and the end of time: it looks at this before it looks for an
     /// issuer, of which there is none here.
-    fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+    pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = ParsedCertificate::try_from(certificate).ok()?;
         let refusal = |seconds| {
             let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
