@@ -483,7 +483,8 @@ async fn a_build_waits_for_another_in_the_same_folder_and_says_so() {
 async fn a_plugin_of_ones_own_is_compiled_as_the_bundled_ones_are() {
     let _builder = builder().await;
     let compiling = tokio::task::spawn_blocking(|| {
-        let (folder, target_dir) = (root().join("plugins/twilio-errors"), target_dir());
+        let folder = root().join("plugins/twilio-errors");
+        let target_dir = target_dir();
         let plugin = Crate {
             folder: &folder,
             target_dir: &target_dir,

@@ -14,11 +14,9 @@ const TOKEN: &str = "admin-token-4f1c9a7e2b";
 
 #[tokio::test]
 async fn pages_are_right_in_a_real_browser() {
-    let (chromium, node, npm) = (
-        needs(Program::Chromium),
-        needs(Program::Node),
-        needs(Program::Npm),
-    );
+    let chromium = needs(Program::Chromium);
+    let node = needs(Program::Node);
+    let npm = needs(Program::Npm);
     let (Some(chromium), Some(node), Some(npm)) = (chromium, node, npm) else {
         return;
     };

@@ -28,7 +28,8 @@ fn received_at(event: &Value) -> jiff::Timestamp {
 #[tokio::test]
 async fn clock_set_either_way_leaves_deliveries_alone() {
     for set in [-DAY, DAY, -1, 1] {
-        let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
+        let itoc360 = Itoc360::alertmanager().await;
+        let machine = Machine::new();
         itoc360.answers(|_| Reply::error(503, "down"));
         let (place, gateway) = start(&itoc360, &machine).await;
         post(&gateway, 0..6).await;
@@ -38,10 +39,8 @@ async fn clock_set_either_way_leaves_deliveries_alone() {
         itoc360.recovers();
         itoc360.opens_only(12).await;
         // What a person reads follows the clock, and what was read then stays what it was.
-        let (before, after) = (
-            place.event(&twilio::sid(0)).await,
-            place.event(&twilio::sid(11)).await,
-        );
+        let before = place.event(&twilio::sid(0)).await;
+        let after = place.event(&twilio::sid(11)).await;
         let between = received_at(&after)
             .duration_since(received_at(&before))
             .as_secs();
@@ -57,7 +56,8 @@ async fn change_of_summer_time_leaves_deliveries_alone() {
     let zone = "CET-1CEST,M3.5.0,M10.5.0/3";
     let changes = jiff::tz::TimeZone::posix(zone).unwrap();
     for change in changes.following(jiff::Timestamp::now()).take(2) {
-        let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
+        let itoc360 = Itoc360::alertmanager().await;
+        let machine = Machine::new();
         itoc360.answers(|_| Reply::error(503, "down"));
         let until_then = change
             .timestamp()
@@ -76,10 +76,8 @@ async fn change_of_summer_time_leaves_deliveries_alone() {
         post(&gateway, 6..12).await;
         itoc360.recovers();
         itoc360.opens_only(12).await;
-        let (before, after) = (
-            place.event(&twilio::sid(0)).await,
-            place.event(&twilio::sid(11)).await,
-        );
+        let before = place.event(&twilio::sid(0)).await;
+        let after = place.event(&twilio::sid(11)).await;
         let between = received_at(&after)
             .duration_since(received_at(&before))
             .as_secs();
@@ -92,7 +90,8 @@ async fn change_of_summer_time_leaves_deliveries_alone() {
 
 #[tokio::test]
 async fn clock_set_forward_shortens_no_wait() {
-    let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let machine = Machine::new();
     let patience = ("Retry-After".to_owned(), "3600".to_owned());
     itoc360.answers(move |number| match number {
         1 => Reply::Status {
@@ -127,7 +126,8 @@ async fn clock_set_forward_shortens_no_wait() {
 
 #[tokio::test]
 async fn clock_set_back_allows_replay_of_dead_letters() {
-    let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let machine = Machine::new();
     itoc360.answers(|_| Reply::error(400, "Invalid payload"));
     machine.set_clock(DAY);
     let (place, gateway) = start(&itoc360, &machine).await;
@@ -148,7 +148,8 @@ async fn clock_set_back_allows_replay_of_dead_letters() {
 
 #[tokio::test]
 async fn clock_set_back_between_runs_delays_no_alert() {
-    let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let machine = Machine::new();
     itoc360.answers(|_| Reply::error(503, "down"));
     machine.set_clock(DAY);
     let (place, gateway) = start(&itoc360, &machine).await;
@@ -171,7 +172,8 @@ async fn clock_set_back_between_runs_delays_no_alert() {
 
 #[tokio::test]
 async fn clock_set_forward_between_runs_makes_alerts_due() {
-    let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let machine = Machine::new();
     itoc360.answers(|_| Reply::error(503, "down"));
     let (place, gateway) = start(&itoc360, &machine).await;
     post(&gateway, 0..6).await;

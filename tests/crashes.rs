@@ -71,7 +71,8 @@ fn refuses(body: &str) -> bool {
 
 #[tokio::test]
 async fn killed_at_any_moment_loses_nothing_opens_nothing_twice() {
-    let (mut random, kills) = (random(), kills());
+    let mut random = random();
+    let kills = kills();
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
     let refusing = |body: &str| {
@@ -95,7 +96,8 @@ async fn killed_at_any_moment_loses_nothing_opens_nothing_twice() {
             starting.kill().await;
             continue;
         }
-        let (gateway, mut backlog) = (place.start().await, false);
+        let gateway = place.start().await;
+        let mut backlog = false;
         if let Moment::Backlog = moment {
             itoc360.answers(|_| Reply::error(402, "not now"));
         }
@@ -258,7 +260,8 @@ async fn killed_while_an_older_store_is_brought_up_it_loses_nothing() {
     itoc360.answers(|_| Reply::error(503, "not now"));
     let (place, gateway) = Setup::new(&itoc360).start().await;
     gateway.kill().await;
-    let (mut killed, mut midst) = (0, 0);
+    let mut killed = 0;
+    let mut midst = 0;
     let sizes = || {
         (4..32)
             .step_by(4)
@@ -331,7 +334,8 @@ async fn history(place: &Place, requests: usize) {
     };
     let plugin = store.plugin(plugin).await.unwrap();
     for number in 0..requests {
-        let (id, source) = (format!("r{number}"), "twilio".to_owned());
+        let id = format!("r{number}");
+        let source = "twilio".to_owned();
         let event = contract::Alert::new(twilio::sid(number), Priority::High, "Hello");
         let alert = Alert {
             source: source.clone(),
@@ -435,7 +439,8 @@ async fn killed_during_retention_removes_only_delivered_alerts() {
     std::fs::write(place.config(), config + "\n[retention]\nage = \"1h\"\n").unwrap();
     // A sweep may end before the first kill, on a quick machine and on one that stalls. A larger
     // store takes it longer.
-    let (mut requests, mut midst) = (6_000, false);
+    let mut requests = 6_000;
+    let mut midst = false;
     while !midst {
         assert!(requests <= 96_000, "it was never killed in the midst of it");
         let left = killed_in_retention(&place, &mut random, requests).await;
@@ -473,7 +478,8 @@ async fn killed_during_retention_removes_only_delivered_alerts() {
 async fn stopped_under_load_drains_and_exits_in_order() {
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).place();
-    let (count, waiting) = (600, events(600));
+    let count = 600;
+    let waiting = events(600);
     for _ in 0..3 {
         let gateway = place.start().await;
         let mut load = Load::on(&gateway, &waiting);

@@ -83,7 +83,7 @@ async fn full_disk_acknowledges_nothing_and_recovers_with_room() {
         .await;
     }
     // What is under way is still answered.
-    waiting.lock().unwrap().clear();
+    waiting.lock().clear();
     let accepted = load.until(|_| false).await.accepted;
     gateway
         .log("what is wrong", |line| {

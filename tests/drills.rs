@@ -55,7 +55,8 @@ fn list_of_drills_names_the_tests_as_they_are() {
     }
     let found = fs::read_to_string(root().join(LIST)).unwrap();
     let lines = |text: &'_ str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
-    let (found_lines, expected_lines) = (lines(&found), lines(&expected));
+    let found_lines = lines(&found);
+    let expected_lines = lines(&expected);
     assert!(
         found == expected,
         "{LIST} does not list the tests as they are; `BLESS=1 cargo test -p alert-gateway --test system drills` writes it \

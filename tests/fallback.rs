@@ -16,7 +16,8 @@ async fn start(
     after: &str,
     sources: impl Fn(Setup) -> Setup,
 ) -> (Itoc360, Itoc360, Place, Gateway) {
-    let (itoc360, backup) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let itoc360 = Itoc360::alertmanager().await;
+    let backup = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(503, "busy"));
     let keys = format!("fallback = \"backup\"\nfallback_after = \"{after}\"");
     let setup = sources(Setup::new(&itoc360).delivery(&keys)).destination("backup", &backup);
@@ -210,7 +211,8 @@ async fn killed_gateway_opens_each_alert_once_at_each_way_out() {
 
 #[tokio::test]
 async fn alert_goes_to_each_destination_of_a_list_at_its_own_pace() {
-    let (slow, fast) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let slow = Itoc360::alertmanager().await;
+    let fast = Itoc360::alertmanager().await;
     slow.answers(|_| Reply::error(503, "busy"));
     let wasm = plugin::parrot();
     let setup = Setup::empty()

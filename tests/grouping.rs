@@ -2,8 +2,9 @@
 //! and reloads between.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -60,17 +61,18 @@ async fn all_delivered(gateway: &Gateway) {
 /// Sends all that waits from several senders, until the gateway is gone or nothing is left.
 fn send(gateway: &Gateway, waiting: &Arc<Mutex<VecDeque<usize>>>) -> JoinSet<()> {
     let sending = (0..8).map(|_| {
-        let (sender, waiting) = (gateway.sender(), Arc::clone(waiting));
+        let sender = gateway.sender();
+        let waiting = Arc::clone(waiting);
         async move {
             loop {
-                let Some(number) = waiting.lock().unwrap().pop_front() else {
+                let Some(number) = waiting.lock().pop_front() else {
                     return;
                 };
                 match sender.post(&event(number)).await {
                     Ok(answer) => assert_eq!(answer.status, 200, "{}", answer.body),
                     // Where no answer comes it may be stored, and is sent again.
                     Err(_) => {
-                        waiting.lock().unwrap().push_front(number);
+                        waiting.lock().push_front(number);
                         return;
                     }
                 }
@@ -103,11 +105,10 @@ async fn five_thousand_events_of_five_codes_open_five_alerts() {
         let sending = send(&gateway, &waiting);
         let left = waiting
             .lock()
-            .unwrap()
             .len()
             .saturating_sub(random.usize(1..events / 6));
         until("some are accepted", async || {
-            (waiting.lock().unwrap().len() <= left).then_some(())
+            (waiting.lock().len() <= left).then_some(())
         })
         .await;
         gateway.kill().await;
@@ -163,7 +164,8 @@ async fn five_thousand_events_of_five_codes_open_five_alerts() {
 
 #[tokio::test]
 async fn storm_is_grouped_reported_and_over_after_a_kill() {
-    let (itoc360, ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let itoc360 = Itoc360::alertmanager().await;
+    let ops = Itoc360::alertmanager().await;
     let group = "[sources.twilio.group]\nby = [\"error_code\"]\nabove = \"10/2s\"\nupdate_every = \"1s\"\nresolve_after = \"1h\"";
     let place = setup(&itoc360, group).operator(&ops).place();
     let gateway = place.start().await;
@@ -211,7 +213,8 @@ fn resolved_by_gateway(itoc360: &Itoc360) -> usize {
 
 #[tokio::test]
 async fn timer_that_passed_while_it_was_down_fires_once() {
-    let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let machine = Machine::new();
     let place = setup(&itoc360, "resolve_after = \"4h\"").place();
     let gateway = place.start_with(machine.environment()).await;
     gateway.accept(&event(1)).await;

@@ -383,7 +383,8 @@ async fn a_sender_that_asks_and_never_reads_is_not_read_either() {
 /// Writes the same bytes until the gateway reads no more, while it answers others. Returns their
 /// number.
 pub async fn fill(gateway: &Gateway, connection: &mut TcpStream, bytes: &[u8]) -> usize {
-    let (mut sent, mut refused) = (0, 0);
+    let mut sent = 0;
+    let mut refused = 0;
     while refused < 20 {
         match connection.try_write(bytes) {
             Ok(written) => (sent, refused) = (sent + written, 0),

@@ -54,10 +54,8 @@ async fn breaking_plugins_lose_nothing_and_delay_no_other_source() {
     let mut breaking = tokio::task::JoinSet::new();
     for number in 0..5 {
         for (name, ..) in HOSTILE {
-            let (sender, post) = (
-                gateway.sender(),
-                plugin::alerts(name, &[plugin::alert(&format!("{name}-{number}"))]),
-            );
+            let sender = gateway.sender();
+            let post = plugin::alerts(name, &[plugin::alert(&format!("{name}-{number}"))]);
             breaking.spawn(async move { sender.post(&post).await.unwrap() });
         }
     }
@@ -297,10 +295,8 @@ async fn overloaded_source_asks_to_retry_and_stores_nothing() {
         .await;
     let mut breaking = tokio::task::JoinSet::new();
     for number in 0..3 {
-        let (sender, post) = (
-            gateway.sender(),
-            plugin::alerts("loops", &[plugin::alert(&number.to_string())]),
-        );
+        let sender = gateway.sender();
+        let post = plugin::alerts("loops", &[plugin::alert(&number.to_string())]);
         breaking.spawn(async move { sender.post(&post).await.unwrap() });
     }
     let first = breaking.join_next().await.unwrap().unwrap();

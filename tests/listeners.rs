@@ -51,7 +51,8 @@ async fn page(gateway: &Gateway, path: &str, lines: &str) -> (u16, String) {
 
 #[tokio::test]
 async fn tls_carries_alerts_in_both_versions_of_http_and_of_tls() {
-    let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let authority = Authority::new();
     let (_place, gateway, _) = start_with(&authority, &itoc360).await;
     let mut number = 0;
     for tls in [&TLS12, &TLS13] {
@@ -95,9 +96,11 @@ async fn tls_carries_alerts_in_both_versions_of_http_and_of_tls() {
 
 #[tokio::test]
 async fn renewed_certificate_is_loaded_and_a_broken_one_is_not() {
-    let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let authority = Authority::new();
     let (place, mut gateway, first) = start_with(&authority, &itoc360).await;
-    let (client, address) = (authority.client(), gateway.address);
+    let client = authority.client();
+    let address = gateway.address;
     assert!(first.is_shown(&client, address).await);
     let reload = async |outcome: &str, count: f64| {
         gateway
@@ -151,7 +154,8 @@ async fn renewed_certificate_is_loaded_and_a_broken_one_is_not() {
 
 #[tokio::test]
 async fn connection_survives_an_exchange_of_its_certificate() {
-    let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let authority = Authority::new();
     let (place, gateway, _) = start_with(&authority, &itoc360).await;
     let client = authority.client();
     let mut open = client
@@ -178,7 +182,8 @@ async fn connection_survives_an_exchange_of_its_certificate() {
 
 #[tokio::test]
 async fn plain_http_and_silence_at_the_tls_port_are_closed() {
-    let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let authority = Authority::new();
     let (_place, gateway, _) = start_with(&authority, &itoc360).await;
     let mut silent = Vec::new();
     for _ in 0..50 {
@@ -214,7 +219,8 @@ async fn plain_http_and_silence_at_the_tls_port_are_closed() {
 
 #[tokio::test]
 async fn a_stop_does_not_wait_for_handshakes() {
-    let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let authority = Authority::new();
     let (_place, gateway, _) = start_with(&authority, &itoc360).await;
     let silent = gateway.connect().await;
     // It is accepted in the order of arrival, so that the silent one is in its handshake when this
@@ -239,7 +245,8 @@ async fn a_stop_does_not_wait_for_handshakes() {
 
 #[tokio::test]
 async fn shutdown_does_not_wait_for_a_certificate_on_a_hung_disk() {
-    let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let authority = Authority::new();
     let (place, gateway, _) = start_with(&authority, &itoc360).await;
     let cert = place.path("tls/cert.pem");
     fs::remove_file(&cert).unwrap();
@@ -265,7 +272,8 @@ async fn shutdown_does_not_wait_for_a_certificate_on_a_hung_disk() {
 
 #[tokio::test]
 async fn check_and_run_tell_what_is_wrong_with_tls_at_its_line() {
-    let (itoc360, authority) = (Itoc360::alertmanager().await, Authority::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let authority = Authority::new();
     let place = Setup::new(&itoc360).gateway(TLS).place();
     put(
         &place,
@@ -304,11 +312,9 @@ async fn check_and_run_tell_what_is_wrong_with_tls_at_its_line() {
 
 #[tokio::test]
 async fn admin_listener_with_client_ca_requires_its_certificate() {
-    let (itoc360, authority, foreign) = (
-        Itoc360::alertmanager().await,
-        Authority::new(),
-        Authority::new(),
-    );
+    let itoc360 = Itoc360::alertmanager().await;
+    let authority = Authority::new();
+    let foreign = Authority::new();
     let own = authority.issue();
     let place = Setup::new(&itoc360)
         .gateway("admin_tls = { cert = \"cert.pem\", key = \"key.pem\", client_ca = \"ca.pem\" }\nadmin_hosts = \"gw.example.com\"")

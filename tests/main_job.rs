@@ -33,7 +33,8 @@ fn error_labels() -> Value {
 async fn error_is_a_high_alert_in_alertmanagers_format() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
-    let (sid, event) = (twilio::sid(1), twilio::error(&twilio::sid(1)));
+    let sid = twilio::sid(1);
+    let event = twilio::error(&sid);
     let request = gateway.accept(&event.to("twilio")).await;
     let received = itoc360.requests(1).await.remove(0);
     assert_eq!(received.header("content-type"), "application/json");
@@ -79,7 +80,8 @@ async fn error_is_a_high_alert_in_alertmanagers_format() {
 async fn error_is_a_high_alert_in_zapiers_format() {
     let itoc360 = Itoc360::start(Format::Zapier).await;
     let (place, gateway) = Setup::new(&itoc360).start().await;
-    let (sid, event) = (twilio::sid(1), twilio::error(&twilio::sid(1)));
+    let sid = twilio::sid(1);
+    let event = twilio::error(&sid);
     let request = gateway.accept(&event.to("twilio")).await;
     let expected = json!({
         "id": fingerprint("twilio", &sid),
@@ -229,7 +231,8 @@ async fn same_sid_fifty_times_at_once_is_one_alert() {
     let post = twilio::error(&twilio::sid(1)).to("twilio");
     let mut sending = tokio::task::JoinSet::new();
     for _ in 0..50 {
-        let (sender, post) = (gateway.sender(), post.clone());
+        let sender = gateway.sender();
+        let post = post.clone();
         sending.spawn(async move { sender.post(&post).await.unwrap().json() });
     }
     let answers = sending.join_all().await;

@@ -41,7 +41,8 @@ async fn plugin_failing_fifty_times_fires_once_and_resolves() {
         requests.push(kept(&gateway, "broken", &format!("event-{number}")).await);
     }
     let said = itoc360.told("plugin-failed", "firing").await;
-    let (labels, first) = (&said["commonLabels"], &requests[0]);
+    let labels = &said["commonLabels"];
+    let first = &requests[0];
     assert_eq!(
         (&labels["name"], &labels["kind"]),
         (&json!("broken"), &json!("trap"))
@@ -163,7 +164,8 @@ async fn plugin_failure_is_reported_after_a_kill() {
 
 #[tokio::test]
 async fn held_destination_fires_at_the_operators_and_resolves() {
-    let (itoc360, ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let itoc360 = Itoc360::alertmanager().await;
+    let ops = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(401, "Unauthorized"));
     let place = Setup::new(&itoc360).operator(&ops).place();
     let gateway = place.start().await;
@@ -192,7 +194,8 @@ async fn held_destination_fires_at_the_operators_and_resolves() {
 
 #[tokio::test]
 async fn renamed_operator_destination_leaves_nothing_open() {
-    let (itoc360, ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let itoc360 = Itoc360::alertmanager().await;
+    let ops = Itoc360::alertmanager().await;
     // One alert is a dead letter, and the next finds the circuit breaker open.
     itoc360.answers(|number| {
         if number == 1 {
@@ -284,7 +287,8 @@ async fn renamed_operator_destination_leaves_nothing_open() {
 
 #[tokio::test]
 async fn internal_alerts_at_a_removed_destination_raise_no_alert() {
-    let (itoc360, mut ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let itoc360 = Itoc360::alertmanager().await;
+    let mut ops = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(401, "Unauthorized"));
     let place = Setup::new(&itoc360).operator(&ops).place();
     ops.down().await;
@@ -406,7 +410,8 @@ async fn remembers(place: &Place, told: bool) {
 
 #[tokio::test]
 async fn full_disk_is_reported_past_the_store_and_resolves() {
-    let (itoc360, ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let itoc360 = Itoc360::alertmanager().await;
+    let ops = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).operator(&ops).place();
     // It is in trouble itself at first, and is told again until it takes it.
     ops.answers(|number| {
@@ -430,7 +435,8 @@ async fn full_disk_is_reported_past_the_store_and_resolves() {
 
 #[tokio::test]
 async fn full_disk_resolves_after_a_kill_and_a_new_disk() {
-    let (itoc360, ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let itoc360 = Itoc360::alertmanager().await;
+    let ops = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).operator(&ops).place();
     let gateway = place.start_on_a_small_disk().await;
     fills_the_disk(&gateway, &place, &ops).await;
@@ -444,7 +450,8 @@ async fn full_disk_resolves_after_a_kill_and_a_new_disk() {
 
 #[tokio::test]
 async fn dead_letters_fire_at_the_operators_and_resolve_after_replay() {
-    let (itoc360, ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let itoc360 = Itoc360::alertmanager().await;
+    let ops = Itoc360::alertmanager().await;
     itoc360.answers(|_| Reply::error(400, "Invalid payload"));
     let (place, gateway) = Setup::new(&itoc360).operator(&ops).start().await;
     gateway
@@ -473,7 +480,8 @@ async fn dead_letters_fire_at_the_operators_and_resolve_after_replay() {
 
 #[tokio::test]
 async fn removed_destination_with_a_backlog_fires_until_it_is_back() {
-    let (mut itoc360, ops) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let mut itoc360 = Itoc360::alertmanager().await;
+    let ops = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360).operator(&ops).place();
     itoc360.down().await;
     let gateway = place.start().await;

@@ -1,8 +1,9 @@
 //! Ten thousand mutations of real bodies, against the running gateway.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use crate::harness::{Itoc360, Setup, random, twilio};
@@ -53,12 +54,13 @@ async fn mutated_bodies_are_alerts_if_signed_and_refused_if_not() {
     let random = Arc::new(Mutex::new((random(), 0)));
     let mut sending = JoinSet::new();
     for _ in 0..SENDERS {
-        let (sender, random) = (gateway.sender(), Arc::clone(&random));
+        let sender = gateway.sender();
+        let random = Arc::clone(&random);
         sending.spawn(async move {
             let mut answers = BTreeMap::<(bool, u16), usize>::new();
             loop {
                 let (body, signed) = {
-                    let (random, made) = &mut *random.lock().unwrap();
+                    let (random, made) = &mut *random.lock();
                     *made += 1;
                     if *made > BODIES {
                         return answers;

@@ -18,7 +18,8 @@ const FAILURES: u32 = 3;
 /// A gateway, and an ITOC360 that fails every seventh request and loses the answer of every tenth.
 async fn start() -> (Itoc360, Place, Gateway) {
     let itoc360 = Itoc360::alertmanager().await;
-    let (mut random, mut failures) = (random(), HashMap::<String, u32>::new());
+    let mut random = random();
+    let mut failures = HashMap::<String, u32>::new();
     itoc360.answers_to(move |alert| {
         let reply = match random.u8(..21) {
             0..3 => Reply::error(503, "busy"),
@@ -141,10 +142,8 @@ async fn alerts_of_one_key_arrive_in_order_across_a_crash() {
             .unwrap()
             .to_owned();
         let (key, number) = event_id.split_once('-').unwrap();
-        let (next, number) = (
-            &mut next[key.parse::<usize>().unwrap()],
-            number.parse::<usize>().unwrap(),
-        );
+        let next = &mut next[key.parse::<usize>().unwrap()];
+        let number = number.parse::<usize>().unwrap();
         assert!(
             number == *next || number + 1 == *next,
             "{event_id} came where {next} was next"

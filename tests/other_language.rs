@@ -21,8 +21,10 @@ fn example() -> PathBuf {
 /// nothing in the project.
 async fn wasm() -> Option<PathBuf> {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    let (node, npm) = (needs(Program::Node), needs(Program::Npm));
-    let (_node, npm) = (node?, npm?);
+    let node = needs(Program::Node);
+    let npm = needs(Program::Npm);
+    let _node = node?;
+    let npm = npm?;
     let build = async || {
         tokio::task::spawn_blocking(move || build(&npm))
             .await

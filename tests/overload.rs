@@ -63,8 +63,9 @@ async fn flood_on_one_source_loses_nothing_and_reaches_no_other() {
     let refused = Arc::new(AtomicUsize::new(0));
     let mut flood = JoinSet::new();
     for flooder in 0..64 {
-        let (sender, enough, refused) =
-            (gateway.sender(), Arc::clone(&enough), Arc::clone(&refused));
+        let sender = gateway.sender();
+        let enough = Arc::clone(&enough);
+        let refused = Arc::clone(&refused);
         flood.spawn(async move {
             let mut accepted = Vec::new();
             for number in 0.. {
@@ -275,7 +276,8 @@ async fn new_senders_are_answered_beside_busy_pooled_connections() {
     for _ in 0..128 {
         let enough = Arc::clone(&enough);
         pooled.spawn(async move {
-            let (mut asked, mut answered_first) = (0, 0);
+            let mut asked = 0;
+            let mut answered_first = 0;
             while !enough.load(Ordering::Relaxed) {
                 let mut connection = BufReader::new(TcpStream::connect(address).await.unwrap());
                 asked += 1;
@@ -321,7 +323,8 @@ async fn new_senders_are_answered_beside_busy_pooled_connections() {
 
 /// Returns whether a whole answer comes over this connection, and leaves it open.
 async fn is_answered(connection: &mut BufReader<TcpStream>) -> bool {
-    let (mut line, mut length) = (String::new(), 0);
+    let mut line = String::new();
+    let mut length = 0;
     while line != "\r\n" {
         line.clear();
         if !matches!(connection.read_line(&mut line).await, Ok(1..)) {

@@ -131,7 +131,8 @@ fn layers(rows: impl Iterator<Item = impl AsRef<str>>) -> BTreeMap<u8, BTreeSet<
 
 #[test]
 fn architecture_shows_the_layers_of_the_code() {
-    let (page, code) = (text("ARCHITECTURE.md"), text("host/src/lib.rs"));
+    let page = text("ARCHITECTURE.md");
+    let code = text("host/src/lib.rs");
     let expected = layers(code.lines());
     assert_eq!(expected.len(), 6);
     assert_eq!(layers(page.lines()), expected);
@@ -145,7 +146,8 @@ fn readme_is_short() {
 
 #[test]
 fn configuration_page_names_every_key() {
-    let (page, example) = (text("docs/configuration.md"), text("examples/gateway.toml"));
+    let page = text("docs/configuration.md");
+    let example = text("examples/gateway.toml");
     let mut missing = Vec::new();
     let mut settings = false;
     for line in example.lines() {

@@ -2,9 +2,10 @@
 //! the size makes the gateway forget.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use itoc360_double::Reply;
+use parking_lot::Mutex;
 
 use crate::harness::{Gateway, Itoc360, Load, Place, Setup, events, twilio, until};
 
@@ -58,7 +59,8 @@ async fn nothing_opens_again(gateway: &Gateway, itoc360: &Itoc360, place: &Place
             .map(|(_, value)| value)
             .sum()
     };
-    let (before, sent) = (accepted(&gateway.metrics().await), itoc360.tally().requests);
+    let before = accepted(&gateway.metrics().await);
+    let sent = itoc360.tally().requests;
     assert!(Load::on(gateway, &events(EVENTS)).end().await);
     assert_eq!(
         accepted(&gateway.metrics().await),

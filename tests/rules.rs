@@ -26,7 +26,8 @@ fn setup(day: &Itoc360, night: &Itoc360) -> Setup {
 
 #[tokio::test]
 async fn rules_drop_route_and_mask_what_is_delivered() {
-    let (day, night) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let day = Itoc360::alertmanager().await;
+    let night = Itoc360::alertmanager().await;
     let (place, gateway) = setup(&day, &night).start().await;
     let dropped = gateway
         .accept(&twilio::warning(&twilio::sid(1)).to("twilio"))
@@ -78,7 +79,8 @@ async fn rules_drop_route_and_mask_what_is_delivered() {
 
 #[tokio::test]
 async fn dropped_event_stays_dropped_when_its_rule_is_gone() {
-    let (day, night) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let day = Itoc360::alertmanager().await;
+    let night = Itoc360::alertmanager().await;
     let (place, gateway) = setup(&day, &night).start().await;
     let event = twilio::warning(&twilio::sid(1)).to("twilio");
     gateway.accept(&event).await;
@@ -104,7 +106,8 @@ async fn dropped_event_stays_dropped_when_its_rule_is_gone() {
 
 #[tokio::test]
 async fn check_finds_a_rule_that_can_never_match() {
-    let (day, night) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let day = Itoc360::alertmanager().await;
+    let night = Itoc360::alertmanager().await;
     let place = Setup::empty()
         .destination("night", &night)
         .destination("day", &day);

@@ -178,7 +178,9 @@ async fn token_in_forty_places_of_a_request_is_nowhere_afterwards() {
     let mut gateway =
         crate::harness::Gateway::ready(place.launch(&["run", "--log", "trace"])).await;
 
-    let (mut places, mut headers, mut ids) = (0, Vec::new(), Vec::new());
+    let mut places = 0;
+    let mut headers = Vec::new();
+    let mut ids = Vec::new();
     let names = [
         "Cookie",
         "Referer",
@@ -319,7 +321,8 @@ async fn what_is_kept_on_disk_is_for_its_owner_alone() {
     gateway
         .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
         .await;
-    let (mut folders, mut files) = (vec![place.path("data")], Vec::new());
+    let mut folders = vec![place.path("data")];
+    let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         assert_eq!(
             folder.metadata().unwrap().permissions().mode() & 0o777,

@@ -254,7 +254,7 @@ async fn a_backup_is_made_under_load_and_a_gateway_goes_on_from_it() {
     );
     assert!(load.end().await);
     // What the copy cannot have, however long it took to make.
-    waiting.lock().unwrap().extend(1_200..1_500);
+    waiting.lock().extend(1_200..1_500);
     assert!(Load::on(&gateway, &waiting).end().await);
     each_opened_once(&itoc360, &place, 1_500).await;
     place.is_whole().await;
@@ -308,7 +308,8 @@ async fn backup_stopped_or_without_room_leaves_nothing_behind() {
         "{}",
         full.stderr
     );
-    let (mut stopped, mut tries) = (0, 0);
+    let mut stopped = 0;
+    let mut tries = 0;
     while tries < 10 || stopped == 0 {
         tries += 1;
         assert!(tries < 40, "each was done before it was told to stop");

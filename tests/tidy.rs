@@ -11,6 +11,7 @@ use crate::harness::root;
 
 mod circles;
 mod imports;
+mod lets;
 
 /// The floors, as `host/src/lib.rs` shows them. An import goes to a lower floor, or stays in its
 /// module.
@@ -84,7 +85,8 @@ fn imports_go_down_never_up_and_never_sideways() {
         for import in imports.found.iter().filter(|import| import.path[0] != *own) {
             let other = &import.path[0];
             if floor(other).is_none_or(|floor| floor >= own_floor) {
-                let (module, line) = (module.join("::"), import.line);
+                let module = module.join("::");
+                let line = import.line;
                 wrong.push(format!(
                     "{module}, line {line}: `{own}` (floor {own_floor}) imports `{other}`"
                 ));
@@ -106,6 +108,15 @@ fn files_of_the_host_import_in_no_circle() {
         )
     });
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_let_binds_one_name() {
+    let folders = ["host", "plugin-sdk", "plugins", "tests", "examples"];
+    for path in folders.iter().flat_map(|folder| files(folder, ".rs")) {
+        let lines = lets::of_tuples(&fs::read_to_string(&path).unwrap()).unwrap();
+        assert!(lines.is_empty(), "{}: lines {lines:?}", path.display());
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! `try`: the plugin's cases and the published signatures, by hand, through the real sandbox.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use plugin_sdk::case::{self, Case};
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,10 +39,11 @@ async fn each<T: Send + 'static, F: Future<Output = ()> + Send>(
     let all = Arc::new(Mutex::new(all));
     let mut working = JoinSet::new();
     for _ in 0..AT_ONCE {
-        let (all, one) = (Arc::clone(&all), one.clone());
+        let all = Arc::clone(&all);
+        let one = one.clone();
         working.spawn(async move {
             loop {
-                let Some(next) = all.lock().unwrap().pop() else {
+                let Some(next) = all.lock().pop() else {
                     return;
                 };
                 one(next).await;
@@ -274,7 +276,8 @@ async fn try_webhook(settings: &str, body: &str) -> Output {
              Content-Length: {length}\r\n\r\n{body}"
         ),
     );
-    let (settings, request) = (settings.to_str().unwrap(), request.to_str().unwrap());
+    let settings = settings.to_str().unwrap();
+    let request = request.to_str().unwrap();
     let arguments = [
         "try",
         "--plugin",

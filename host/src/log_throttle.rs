@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn first_line_is_due_at_once_then_one_a_minute() {
-        let (throttle, start) = (LogThrottle::default(), Instant::now());
+        let throttle = LogThrottle::default();
+        let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(throttle.due_at("a", "forbidden", start), Some(0));
         assert!((0..59).all(|second| throttle.due_at("a", "forbidden", after(second)).is_none()));
@@ -67,7 +68,8 @@ mod tests {
 
     #[test]
     fn flood_of_one_kind_suppresses_no_other() {
-        let (throttle, now) = (LogThrottle::default(), Instant::now());
+        let throttle = LogThrottle::default();
+        let now = Instant::now();
         assert_eq!(throttle.due_at("a", "forbidden", now), Some(0));
         assert_eq!(throttle.due_at("a", "too_large", now), Some(0));
         assert_eq!(throttle.due_at("b", "forbidden", now), Some(0));

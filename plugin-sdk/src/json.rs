@@ -58,7 +58,9 @@ pub fn is_deeper(json: &str, max: usize) -> bool {
     if brackets(json.as_bytes()) <= max {
         return false;
     }
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut escaped = false;
     for byte in json.bytes() {
         match byte {
             _ if escaped => escaped = false,

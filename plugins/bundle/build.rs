@@ -111,7 +111,8 @@ fn installed() -> bool {
 /// A `Bundled { … },` as Rust.
 fn row(folder: &Path, name: &str, wasm: &Path) -> String {
     let cases = folder.join("cases");
-    let (request, settings) = (cases.join("sample.http"), cases.join("settings.json"));
+    let request = cases.join("sample.http");
+    let settings = cases.join("settings.json");
     let sample = if request.is_file() && settings.is_file() {
         format!(
             "Some(Sample {{ request: include_bytes!({request:?}), settings: include_str!({settings:?}) }})"

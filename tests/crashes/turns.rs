@@ -39,7 +39,8 @@ fn event(key: usize, number: usize) -> Post {
 /// Sends, for each key, one event after the other until the gateway is gone.
 fn send(gateway: &Gateway, turns: &Arc<Turns>) -> JoinSet<()> {
     let sending = (0..KEYS).map(|key| {
-        let (sender, turns) = (gateway.sender(), Arc::clone(turns));
+        let sender = gateway.sender();
+        let turns = Arc::clone(turns);
         async move {
             let mut number = turns.next[key].load(Ordering::Relaxed);
             while number <= turns.last.load(Ordering::Relaxed) {
@@ -73,7 +74,8 @@ fn fingerprints(itoc360: &Itoc360, key: usize) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn killed_while_alerts_reopen_it_opens_each_exactly_as_fired() {
-    let (mut random, kills) = (random(), kills().div_ceil(2));
+    let mut random = random();
+    let kills = kills().div_ceil(2);
     let itoc360 = Itoc360::alertmanager().await;
     let place = Setup::new(&itoc360)
         .plugin("parrot", &plugin::parrot(), "")

@@ -1,9 +1,10 @@
 //! A load of events, each sent until it is accepted, and assertions about their alerts.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use itoc360_double::Received;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,7 +26,7 @@ pub fn events(count: usize) -> Waiting {
 /// Takes back the events beyond this number. A load that must not run dry has more than any machine
 /// sends meanwhile.
 pub fn keep_first(waiting: &Waiting, count: usize) {
-    waiting.lock().unwrap().retain(|number| *number < count);
+    waiting.lock().retain(|number| *number < count);
 }
 
 /// A load: events, each sent until it is answered 200.
@@ -65,11 +66,12 @@ impl Load {
             sending: JoinSet::new(),
         };
         for _ in 0..SENDERS {
-            let (sender, waiting, answered) =
-                (gateway.sender(), Arc::clone(waiting), load.answered.clone());
+            let sender = gateway.sender();
+            let waiting = Arc::clone(waiting);
+            let answered = load.answered.clone();
             load.sending.spawn(async move {
                 loop {
-                    let Some(number) = waiting.lock().unwrap().pop_front() else {
+                    let Some(number) = waiting.lock().pop_front() else {
                         return;
                     };
                     match sender
@@ -79,7 +81,7 @@ impl Load {
                         Ok(answer) if answer.status == 503 && bad_disk => {
                             answer.is_problem(503);
                             assert!(!answer.header("retry-after").is_empty());
-                            waiting.lock().unwrap().push_front(number);
+                            waiting.lock().push_front(number);
                             answered.send_modify(|answered| answered.refused += 1);
                         }
                         Ok(answer) => {
@@ -89,7 +91,7 @@ impl Load {
                         // Nobody knows whether it was kept. Twilio, told `#rc=3&rp=all`, sends it
                         // again.
                         Err(_) => {
-                            waiting.lock().unwrap().push_front(number);
+                            waiting.lock().push_front(number);
                             answered.send_modify(|answered| answered.broken += 1);
                             return;
                         }
@@ -144,7 +146,7 @@ impl Load {
     /// whether everything was sent.
     pub async fn end(self) -> bool {
         self.sending.join_all().await;
-        self.waiting.lock().unwrap().is_empty()
+        self.waiting.lock().is_empty()
     }
 }
 

@@ -52,10 +52,8 @@ fn library() -> PathBuf {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     let compile = || {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        let (source, made) = (
-            super::root().join("tests/harness/machine.c"),
-            folder.join("machine.so"),
-        );
+        let source = super::root().join("tests/harness/machine.c");
+        let made = folder.join("machine.so");
         let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
         // Beside it, and then in its place: another run of the tests may be using it.
         let new = folder.join(format!("machine-{}.so", std::process::id()));

@@ -215,7 +215,8 @@ impl Session<'_> {
 
     async fn run(mut self) -> Result<(), Left> {
         self.reply(Step::Greeting, "220 mail.test ESMTP").await?;
-        let (mut from, mut to) = (String::new(), Vec::new());
+        let mut from = String::new();
+        let mut to = Vec::new();
         loop {
             let line = self.line().await?;
             let word = line.split([' ', ':']).next().unwrap().to_uppercase();

@@ -32,10 +32,8 @@ impl Process {
     /// Starts the program.
     pub fn start(command: Command) -> Self {
         let mut child = spawn(command);
-        let (stdout, stderr) = (
-            Said::hear(child.stdout.take().unwrap()),
-            Said::hear(child.stderr.take().unwrap()),
-        );
+        let stdout = Said::hear(child.stdout.take().unwrap());
+        let stderr = Said::hear(child.stderr.take().unwrap());
         Self {
             child,
             stdout,

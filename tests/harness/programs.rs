@@ -14,7 +14,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, Once};
+use std::sync::Once;
+
+use parking_lot::Mutex;
 
 /// A program that a test starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,14 +213,14 @@ static SKIPPED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 fn skip(missing: String) {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(at_exit);
-    SKIPPED.lock().unwrap().insert(missing);
+    SKIPPED.lock().insert(missing);
 }
 
 /// The test harness prints nothing after its results, and offers no place to do so.
 #[allow(unsafe_code, reason = "no kept crate offers atexit as a safe function")]
 fn at_exit() {
     extern "C" fn summary() {
-        let _ = summarise(&SKIPPED.lock().unwrap());
+        let _ = summarise(&SKIPPED.lock());
     }
     // SAFETY: `summary` never unwinds: it takes a lock that no test holds while it panics, and
     // ignores errors of writing.

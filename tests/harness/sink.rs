@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -71,7 +72,7 @@ impl Sink {
 
     /// From now on answers as `script` says.
     pub fn answers(&self, script: impl FnMut(&Sent) -> Reply + Send + 'static) {
-        *self.shared.script.lock().unwrap() = Box::new(script);
+        *self.shared.script.lock() = Box::new(script);
     }
 
     /// From now on answers with this status and body.
@@ -81,7 +82,7 @@ impl Sink {
     }
 
     pub fn received(&self) -> Vec<Sent> {
-        self.shared.received.lock().unwrap().clone()
+        self.shared.received.lock().clone()
     }
 
     /// Waits until there were `count` requests, and gives all of them.
@@ -158,7 +159,7 @@ async fn answer(
         .map(|body| body.to_bytes())
         .unwrap_or_default();
     let sent = keep(&shared, &head, body);
-    let (status, headers, body) = (shared.script.lock().unwrap())(&sent);
+    let (status, headers, body) = (shared.script.lock())(&sent);
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(name, value);
@@ -173,6 +174,6 @@ fn keep(shared: &Shared, head: &hyper::http::request::Parts, body: Bytes) -> Sen
         headers: head.headers.clone(),
         body,
     };
-    shared.received.lock().unwrap().push(sent.clone());
+    shared.received.lock().push(sent.clone());
     sent
 }

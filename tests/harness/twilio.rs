@@ -83,7 +83,8 @@ impl Event {
 
 /// A form, signed with this token for the source of this name.
 pub fn signed(source: &str, token: &str, body: impl Into<Vec<u8>>) -> Post {
-    let (path, body) = (format!("/in/{source}"), body.into());
+    let path = format!("/in/{source}");
+    let body = body.into();
     let signature = signature(&format!("{PUBLIC_URL}{path}"), token, &body);
     unsigned(path, body).header("X-Twilio-Signature", &signature)
 }

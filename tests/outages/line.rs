@@ -116,7 +116,8 @@ async fn flapping_destination_loses_nothing_and_opens_nothing_twice() {
 
 #[tokio::test]
 async fn alerts_wait_while_the_host_name_is_unknown() {
-    let (itoc360, machine) = (Itoc360::alertmanager().await, Machine::new());
+    let itoc360 = Itoc360::alertmanager().await;
+    let machine = Machine::new();
     let line = Line::to(&itoc360);
     let url = line.url_as("http", "itoc360.invalid");
     let place = Setup::empty()

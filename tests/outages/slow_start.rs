@@ -1,8 +1,9 @@
 //! After an outage, ITOC360 is met by a few, and then by more.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use itoc360_double::Reply;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::post;
@@ -37,17 +38,19 @@ fn bound(accepted: usize, probes: usize) -> usize {
 /// on; and for a moment more, so that each that comes beyond them is seen.
 fn hold(itoc360: &Itoc360, probes: usize) -> Arc<Mutex<Seen>> {
     let seen = Arc::<Mutex<Seen>>::default();
-    let (told, permits) = (Arc::clone(&seen), Arc::new(Semaphore::new(0)));
+    let told = Arc::clone(&seen);
+    let permits = Arc::new(Semaphore::new(0));
     itoc360.answers(move |_| {
-        let mut seen = told.lock().unwrap();
+        let mut seen = told.lock();
         seen.under_way += 1;
         let met = (seen.answered, seen.under_way);
         seen.met.push(met);
         if seen.under_way == bound(seen.answered, probes) || seen.met.len() == BACKLOG {
-            let (told, permits) = (Arc::clone(&told), Arc::clone(&permits));
+            let told = Arc::clone(&told);
+            let permits = Arc::clone(&permits);
             tokio::spawn(async move {
                 a_moment().await;
-                let mut seen = told.lock().unwrap();
+                let mut seen = told.lock();
                 permits.add_permits(seen.under_way);
                 seen.answered += std::mem::take(&mut seen.under_way);
             });
@@ -82,7 +85,7 @@ async fn backlog_goes_out_in_a_slow_start_after_an_outage() {
     gateway.destination("itoc360", "failing").await;
     let seen = hold(&itoc360, 1);
     itoc360.opens_only(BACKLOG).await;
-    is_a_ramp(&seen.lock().unwrap(), 1);
+    is_a_ramp(&seen.lock(), 1);
 }
 
 #[tokio::test]
@@ -97,5 +100,5 @@ async fn backlog_goes_out_in_a_slow_start_after_a_restart() {
     let seen = hold(&itoc360, 0);
     let _gateway = place.start().await;
     itoc360.opens_only(BACKLOG).await;
-    is_a_ramp(&seen.lock().unwrap(), 0);
+    is_a_ramp(&seen.lock(), 0);
 }

@@ -33,10 +33,8 @@ fn shows(
     expired: bool,
     authority: Option<&CertifiedIssuer<'static, KeyPair>>,
 ) -> State {
-    let (key, mut params) = (
-        KeyPair::generate().unwrap(),
-        CertificateParams::new([name.to_owned()]).unwrap(),
-    );
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     if expired {
         params.not_after = date_time_ymd(2026, 1, 1);
     }
@@ -56,7 +54,8 @@ fn shows(
 /// Alerts come in while the line shows a certificate that is not to be trusted; the reason is
 /// shown; and they go out when it shows one that is, without a restart.
 async fn drill(wrong: impl FnOnce(&CertifiedIssuer<'static, KeyPair>) -> State, said: &str) {
-    let (itoc360, authority) = (Itoc360::alertmanager().await, authority());
+    let itoc360 = Itoc360::alertmanager().await;
+    let authority = authority();
     let line = Line::to(&itoc360);
     line.is(wrong(&authority));
     let (place, gateway) = start(&line, &authority).await;

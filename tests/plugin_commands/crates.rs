@@ -7,7 +7,8 @@ use crate::author::{builder, target_dir};
 #[tokio::test]
 async fn a_crate_is_built_and_tested_and_a_panic_is_shown_by_its_line() {
     let _builder = builder().await;
-    let (place, target_dir) = (Place::of(""), target_dir());
+    let place = Place::of("");
+    let target_dir = target_dir();
     let target_dir = target_dir.to_str().unwrap();
     assert_eq!(run(&place, &["new", "door-bell"]).await.code, Some(0));
     let green = run(&place, &["test", "door-bell", "--target-dir", target_dir]).await;

@@ -13,7 +13,8 @@ async fn file_that_is_no_plugin_is_told_what_it_lacks() {
         description["contract"] = version.into();
         plugin::made_of(&description.to_string(), "(call $parrot)", "")
     };
-    let (no_name, no_json) = (json!({ "contract": 1 }).to_string(), "hello".to_owned());
+    let no_name = json!({ "contract": 1 }).to_string();
+    let no_json = "hello".to_owned();
     for (wasm, said) in [
         (
             b"#!/bin/sh".to_vec(),

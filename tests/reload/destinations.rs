@@ -59,7 +59,8 @@ async fn unusable_secret_file_leaves_the_token_in_use() {
 
 #[tokio::test]
 async fn changed_url_takes_what_waits_and_ends_attempts_under_way() {
-    let (mut old, new) = (Itoc360::alertmanager().await, Itoc360::alertmanager().await);
+    let mut old = Itoc360::alertmanager().await;
+    let new = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&old).start().await;
     gateway.accept(&event(1, "twilio")).await;
     old.opens_only(1).await;
@@ -81,11 +82,9 @@ async fn changed_url_takes_what_waits_and_ends_attempts_under_way() {
 
 #[tokio::test]
 async fn added_destination_takes_alerts_and_removed_one_is_told() {
-    let (ops, first, second) = (
-        Itoc360::alertmanager().await,
-        Itoc360::alertmanager().await,
-        Itoc360::alertmanager().await,
-    );
+    let ops = Itoc360::alertmanager().await;
+    let first = Itoc360::alertmanager().await;
+    let second = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::empty()
         .destination("first", &first)
         .twilio("twilio")

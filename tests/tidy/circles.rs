@@ -117,7 +117,8 @@ pub fn circles(graph: &Graph) -> Vec<Vec<String>> {
 
 /// The files that lie ahead of one.
 fn reach<'a>(graph: &'a Graph, file: &String) -> BTreeSet<&'a String> {
-    let (mut reached, mut ahead) = (BTreeSet::new(), vec![file]);
+    let mut reached = BTreeSet::new();
+    let mut ahead = vec![file];
     while let Some(file) = ahead.pop() {
         for next in graph.get(file).into_iter().flat_map(BTreeMap::keys) {
             if reached.insert(next) {

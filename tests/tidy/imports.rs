@@ -207,7 +207,9 @@ impl Reader {
 
     /// Reads the paths in what a macro is given.
     fn tokens(&mut self, tokens: TokenStream) {
-        let (mut path, mut line, mut colons) = (Vec::new(), 0, 0);
+        let mut path = Vec::new();
+        let mut line = 0;
+        let mut colons = 0;
         for token in tokens {
             match token {
                 TokenTree::Ident(ident) => {

@@ -138,10 +138,8 @@ async fn measure(folder: &Path, seconds: u64) {
 /// Measures a backlog of an outage, delivered by a gateway after `kill -9` and a restart.
 async fn backlog(folder: &Path, script: &Script, seconds: u64) {
     let gone = double(ANY_PORT).await;
-    let (address, config) = (
-        gone.address(),
-        requests::configuration(&folder.join("backlog"), &gone.url(), MEMORY),
-    );
+    let address = gone.address();
+    let config = requests::configuration(&folder.join("backlog"), &gone.url(), MEMORY);
     gone.stop().await;
     let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
     let report = wrk::run(
@@ -156,9 +154,11 @@ async fn backlog(folder: &Path, script: &Script, seconds: u64) {
     let double = double(address).await;
     let started = Instant::now();
     let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
-    let (ready, before) = (gateway.ready.as_millis(), gateway.rss_kib() / 1024);
+    let ready = gateway.ready.as_millis();
+    let before = gateway.rss_kib() / 1024;
     let delivered = drained(&double, report.accepted, started).await;
-    let (count, after) = (report.accepted, gateway.rss_kib() / 1024);
+    let count = report.accepted;
+    let after = gateway.rss_kib() / 1024;
     println!(
         "backlog of {count}: ready after {ready} ms, {delivered:.0} delivered/s, {before} MB before and {after} MB after"
     );
@@ -177,7 +177,8 @@ async fn overload(folder: &Path, seconds: u64) {
         );
         Child::start(&[SERVE, &config.to_string_lossy(), "sync"]).stop();
         let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
-        let (idle, url) = (gateway.rss_kib(), format!("http://{}", gateway.address));
+        let idle = gateway.rss_kib();
+        let url = format!("http://{}", gateway.address);
         let flood = async {
             match connections {
                 0 => None,

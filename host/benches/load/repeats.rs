@@ -29,7 +29,8 @@ pub async fn measure(folder: &Path, seconds: u64) {
     Child::start(&[SERVE, &config.to_string_lossy(), "sync"]).stop();
     let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
 
-    let (started, url) = (Instant::now(), format!("http://{}", gateway.address));
+    let started = Instant::now();
+    let url = format!("http://{}", gateway.address);
     let (report, largest) = watched(&url, &script, seconds, &data).await;
     drained(&double, report.accepted, started).await;
     println!(
@@ -41,7 +42,8 @@ pub async fn measure(folder: &Path, seconds: u64) {
         gateway.rss_kib() / 1024
     );
 
-    let (before, cpu) = (gateway.written(), gateway.cpu());
+    let before = gateway.written();
+    let cpu = gateway.cpu();
     let report = wrk::run(&url, &script, USUAL, seconds).await;
     let requests = report.requests.max(1);
     println!(

@@ -22,7 +22,8 @@ impl Report {
 
 /// Runs `wrk` over the prepared requests, on so many connections.
 pub async fn run(url: &str, script: &Script, connections: usize, seconds: u64) -> Report {
-    let (url, path) = (url.to_owned(), script.lua.clone());
+    let url = url.to_owned();
+    let path = script.lua.clone();
     let output = tokio::task::spawn_blocking(move || {
         std::process::Command::new("wrk")
             .args([

@@ -209,10 +209,8 @@ fn json(code: u16, body: Bytes) -> Decision {
 /// ITOC360's documented answer. The payload is JSON already, so it is echoed as it came.
 fn accepted(event: &Event<'_>, body: &[u8]) -> Bytes {
     let fingerprint = serde_json::Value::from(&*event.fingerprint);
-    let (id, kind) = (
-        Uuid::now_v7(),
-        if event.opens { "ALERT" } else { "RESOLVE" },
-    );
+    let id = Uuid::now_v7();
+    let kind = if event.opens { "ALERT" } else { "RESOLVE" };
     let head = format!(
         r#"{{"id":"{id}","tenant_id":"{TENANT}","provider_id":57,"source_id":"{SOURCE}","type":"{kind}","#
     );

@@ -122,7 +122,8 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AnswerError> 
         match serde_path_to_error::deserialize::<_, T>(&mut json) {
             Err(error) if error.path().iter().next().is_some() => {
                 // Both repeat what the plugin wrote, whole values with it.
-                let (path, reason) = (error.path().to_string(), error.inner().to_string());
+                let path = error.path().to_string();
+                let reason = error.inner().to_string();
                 AnswerError::Shape {
                     path: said(path.as_bytes()),
                     reason: said(reason.as_bytes()),

@@ -98,7 +98,8 @@ impl Call {
         };
         let output = output(&mut store, plugin, entry).await.map(<[u8]>::to_vec);
         let Self { turn, guard, .. } = store.data();
-        let (time, memory) = (turn.ran(), guard.memory());
+        let time = turn.ran();
+        let memory = guard.memory();
         let used = Used {
             time,
             memory,

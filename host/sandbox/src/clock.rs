@@ -60,7 +60,8 @@ impl Clock {
     pub(super) fn start(engine: &Engine) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("plugin-clock".into()).spawn({
-            let (shared, engine) = (Arc::clone(&shared), engine.clone());
+            let shared = Arc::clone(&shared);
+            let engine = engine.clone();
             move || shared.tick(&engine)
         })?;
         let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -218,10 +219,8 @@ mod tests {
     #[test]
     fn paused_machine_costs_a_call_one_turn_only() {
         let clock = Arc::new(Clock::start(&Engine::default()).unwrap());
-        let (limit, long_ago) = (
-            LONGEST_TURN * 5,
-            Instant::now().checked_sub(Duration::from_secs(1)).unwrap(),
-        );
+        let limit = LONGEST_TURN * 5;
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
         let mut turn = clock.turn(limit);
         for stalls in 1..=5 {
             turn.slice = Slice::Fast(long_ago);

@@ -115,8 +115,10 @@ impl Sandbox {
         let sha256 = sha256(wasm).hex();
         let initial_memory = self.initial_memory(name, wasm)?;
         let compiled = tokio::task::spawn_blocking({
-            let (sandbox, name, wasm, sha256) =
-                (self.clone(), name.to_owned(), wasm.to_vec(), sha256.clone());
+            let sandbox = self.clone();
+            let name = name.to_owned();
+            let wasm = wasm.to_vec();
+            let sha256 = sha256.clone();
             move || sandbox.compile(&name, &wasm, &sha256)
         });
         let module = compiled.await.map_err(|_| LoadError::Stopped {

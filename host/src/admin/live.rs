@@ -48,7 +48,8 @@ impl Default for Live {
 impl Live {
     /// Watches a gateway for all viewers, until `stop` is cancelled.
     pub async fn run(self, about: About, stop: CancellationToken) {
-        let (mut commits, mut board) = (about.store.commits(), about.health.watch());
+        let mut commits = about.store.commits();
+        let mut board = about.health.watch();
         let mut recent = about.recent.next();
         let mut told = Instant::now();
         loop {

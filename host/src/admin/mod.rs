@@ -95,7 +95,8 @@ impl Admin {
 
     /// Watches the gateway for the viewers of pages, until `stop` is cancelled.
     pub async fn watch(self, stop: CancellationToken) {
-        let (live, about) = (self.0.live.clone(), self.0.desk.about.clone());
+        let live = self.0.live.clone();
+        let about = self.0.desk.about.clone();
         live.run(about, stop).await;
     }
 
@@ -174,7 +175,8 @@ fn is_for_page(head: &Parts) -> bool {
 
 /// Writes the line for a refused request, where one is due.
 fn report(refusal: Refusal, client: Client, throttle: &LogThrottle) {
-    let (client, outcome) = (tracing::field::display(client), refusal.outcome());
+    let client = tracing::field::display(client);
+    let outcome = refusal.outcome();
     if let Some(left_out) = throttle.due("", outcome) {
         tracing::warn!(
             client,

@@ -53,7 +53,8 @@ impl Readers {
         let Ok(Ok(turn)) = turn else {
             return Err(unavailable("too many questions are asked at once"));
         };
-        let (store, idle) = (self.store.clone(), Arc::clone(&self.idle));
+        let store = self.store.clone();
+        let idle = Arc::clone(&self.idle);
         let started = Instant::now();
         let read = tokio::task::spawn_blocking(move || {
             let waiting = idle.lock().pop();

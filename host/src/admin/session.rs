@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn form_is_own_only_for_its_caller_and_this_run() {
-        let (sessions, other) = (Sessions::new().unwrap(), Sessions::new().unwrap());
+        let sessions = Sessions::new().unwrap();
+        let other = Sessions::new().unwrap();
         let token = sessions.csrf("kim");
         assert!(sessions.is_own("kim", &token));
         for (subject, token) in [("lee", &*token), ("kim", ""), ("kim", "AAAA"), ("kim", "é")] {

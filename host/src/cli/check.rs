@@ -106,7 +106,8 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
             });
         }
     };
-    let (config, mut errors) = (draft.config, draft.problems);
+    let config = draft.config;
+    let mut errors = draft.problems;
     let (loaded, problems) = block_on(async {
         let sandbox = gateway::sandbox(&config, false)?;
         Ok(sources::examine(&config, &sandbox).await)

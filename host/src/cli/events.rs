@@ -107,11 +107,9 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
             clean(&request.plugin_version)
         )?;
     } else {
-        let (at, source, state) = (
-            clean(&request.received_at),
-            clean(&request.source),
-            clean(&request.state),
-        );
+        let at = clean(&request.received_at);
+        let source = clean(&request.source);
+        let state = clean(&request.state);
         writeln!(out, "          {at} to source {source}, {state}")?;
     }
     if let Some(reason) = &request.reason {
@@ -149,7 +147,8 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
     }
     for alert in &request.alerts {
         let event = &alert.event;
-        let (priority, status) = (event.priority.as_str(), event.status.as_str());
+        let priority = event.priority.as_str();
+        let status = event.status.as_str();
         writeln!(
             out,
             "alert     {} {priority} {status}: {}",
@@ -165,7 +164,8 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
             writeln!(out, "          {}{own}", clean(&alert.state))?;
         }
         if let Some(group) = &alert.group {
-            let (key, state) = (clean(&group.key), clean(&group.state));
+            let key = clean(&group.key);
+            let state = clean(&group.state);
             writeln!(
                 out,
                 "group     {} {key}, {state}, of {} kept events",
@@ -173,7 +173,8 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
             )?;
         }
         if let Some(mute) = &alert.mute {
-            let (why, who) = (clean(&mute.why), clean(&mute.who));
+            let why = clean(&mute.why);
+            let who = clean(&mute.who);
             let held = if mute.holds { "holds it" } else { "held it" };
             writeln!(out, "mute      {} {held}: {why} ({who})", mute.id)?;
         }
@@ -211,7 +212,8 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
                 .status
                 .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
             let ms = attempt.duration_us as f64 / 1000.0;
-            let (at, outcome) = (clean(&attempt.at), clean(&attempt.outcome));
+            let at = clean(&attempt.at);
+            let outcome = clean(&attempt.outcome);
             writeln!(out, "attempt   {at} {outcome}, {status} after {ms:.1} ms")?;
             if let Some(said) = &attempt.said {
                 let no_receipt = if attempt.outcome == "accepted" {

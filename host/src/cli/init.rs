@@ -130,7 +130,8 @@ pub fn init(what: &Init) -> Outcome {
     let mut out = stdout().lock();
     first.tell(&config, &file, &mut out)?;
     if !user.exists() {
-        let (name, data_dir) = (&user.name, config.gateway.data_dir.display());
+        let name = &user.name;
+        let data_dir = config.gateway.data_dir.display();
         writeln!(
             out,
             "\nThere is no user {name} yet, and what was written is root's:\n\
@@ -265,7 +266,8 @@ impl First {
     /// Returns the configuration.
     fn text(&self, public_url: &str, data_dir: &Path) -> String {
         let quoted = |text: &str| toml::Value::from(text).to_string();
-        let (public_url, data_dir) = (quoted(public_url), quoted(&data_dir.to_string_lossy()));
+        let public_url = quoted(public_url);
+        let data_dir = quoted(&data_dir.to_string_lossy());
         format!(
             "# The alert gateway's configuration. examples/gateway.toml in its repository has every key.
 # Relative paths start at the folder of this file. Further files are conf.d/*.toml beside it.

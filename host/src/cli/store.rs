@@ -113,7 +113,8 @@ fn print(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
         bytes,
         ..
     } = report;
-    let (path, size) = (path.display(), ByteSize(*bytes));
+    let path = path.display();
+    let size = ByteSize(*bytes);
     writeln!(
         out,
         "{path}, {size}: {requests} requests, {alerts} alerts, {pending} of them pending"
@@ -173,7 +174,8 @@ fn backup(what: &BackUp) -> Outcome {
         Ok(written??)
     })?;
     let mut out = std::io::stdout().lock();
-    let (path, size) = (written.path.display(), ByteSize(written.bytes));
+    let path = written.path.display();
+    let size = ByteSize(written.bytes);
     writeln!(
         out,
         "{path}, {size}: {} requests, {} alerts",

@@ -114,7 +114,8 @@ fn show(hop: &Hop, json: bool) -> std::io::Result<()> {
         .took_ms
         .map_or_else(String::new, |took| format!("{took} ms"));
     let verdict = if hop.ok { "ok" } else { "FAILED" };
-    let (name, found) = (plain::line(&hop.hop), plain::line(&hop.found));
+    let name = plain::line(&hop.hop);
+    let found = plain::line(&hop.found);
     writeln!(out, "{verdict:<6} {name:<10} {took:>8}  {found}")?;
     if let Some(fix) = &hop.fix {
         writeln!(out, "{:26} fix: {}", "", plain::line(fix))?;

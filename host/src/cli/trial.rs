@@ -116,8 +116,10 @@ impl Try {
             Some(path) => (single::settings(path)?, path.as_path()),
             None => (toml::Table::new(), Path::new("--settings")),
         };
-        let (url, itoc360, format, data_dir) =
-            (&*request.url, NOWHERE, &*self.format, Path::new("."));
+        let url = &*request.url;
+        let itoc360 = NOWHERE;
+        let format = &*self.format;
+        let data_dir = Path::new(".");
         let mut config = Single {
             plugin,
             url,
@@ -186,10 +188,8 @@ fn show(
 ) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let description = source.plugin.description();
-    let (name, version) = (
-        plain::line(&description.name),
-        plain::line(&description.version),
-    );
+    let name = plain::line(&description.name);
+    let version = plain::line(&description.version);
     writeln!(
         out,
         "plugin {name} {version} (sha256 {}) answers:",

@@ -62,7 +62,10 @@ pub(super) fn read(
             Some(address)
         }
     };
-    let (tokens, tls, hosts, users) = (tokens?, tls?, hosts?, users?);
+    let tokens = tokens?;
+    let tls = tls?;
+    let hosts = hosts?;
+    let users = users?;
     Some(address.map(|address| Admin {
         address,
         tokens,

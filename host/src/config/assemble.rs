@@ -255,7 +255,8 @@ fn make_room(sources: &[(Span, Option<Source>)], gateway: &mut Gateway, reading:
             if !gateway.memory_is_written {
                 gateway.memory = gateway.memory.max(needed);
             } else if gateway.memory < needed {
-                let (limit, memory) = (size_text(limit), size_text(gateway.memory));
+                let limit = size_text(limit);
+                let memory = size_text(gateway.memory);
                 let found = format!(
                     "this source {does} {limit}, which memory = {memory} in [gateway] has no room for"
                 );

@@ -77,7 +77,8 @@ impl Value<'_> {
         };
         // Either less or more was meant than this says, and nobody can know which.
         if network != network.trunc() {
-            let (whole, single) = (network.trunc().to_string(), network.addr().to_string());
+            let whole = network.trunc().to_string();
+            let single = network.addr().to_string();
             self.wrong_text(
                 text,
                 format!("write {whole:?} for the network, or {single:?} for the address"),

@@ -53,7 +53,8 @@ impl<'t> Table<'t> {
     pub(super) fn entries(
         &self,
     ) -> impl Iterator<Item = (&'t Spanned<Cow<'t, str>>, Value<'t>)> + use<'t> {
-        let (name, reading) = (self.name.clone(), self.reading);
+        let name = self.name.clone();
+        let reading = self.reading;
         let entries = self.entries.into_iter().flat_map(DeTable::iter);
         entries.map(move |(key, value)| {
             (

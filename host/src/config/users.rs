@@ -115,7 +115,10 @@ fn user(value: &Value<'_>, by_proxy: bool) -> Option<User> {
     let password = table.optional("password", None, |value| password(&value).map(Some));
     let tokens = table.optional("token", Vec::new(), |value| value.tokens());
     table.finish();
-    let (name, operates, password, tokens) = (name?, operates?, password?, tokens?);
+    let name = name?;
+    let operates = operates?;
+    let password = password?;
+    let tokens = tokens?;
     if password.is_none() && tokens.is_empty() && !by_proxy {
         value.problem(
             format!("user {name:?} in [admin] has neither a password nor a token"),

@@ -15,7 +15,8 @@ const PART: u32 = 50;
 /// Shows the backlog of a destination until it is dropped; first of all, that it is empty.
 pub async fn show(destination: Arc<str>, store: Store, metrics: Metrics) {
     loop {
-        let (reading, name) = (store.clone(), Arc::clone(&destination));
+        let reading = store.clone();
+        let name = Arc::clone(&destination);
         let began = Instant::now();
         let read = tokio::task::spawn_blocking(move || {
             let reader = reading.due_reader()?;

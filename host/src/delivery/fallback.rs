@@ -112,7 +112,8 @@ pub fn note(
         .fallbacks
         .get_or_create(&labels)
         .inc_by(alerts as u64);
-    let (destination, fallback) = (&**destination, &*fallback.destination);
+    let destination = &**destination;
+    let fallback = &*fallback.destination;
     if let Some(suppressed) = throttle.due(destination, "fallback") {
         tracing::warn!(
             destination,

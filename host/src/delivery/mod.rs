@@ -133,7 +133,8 @@ impl Delivery {
         let mut waking: JoinSet<()> = JoinSet::new();
         let mut timer = self.timer();
         backlog::set(&self.metrics, &self.name, 0, 0.0);
-        let (name, store) = (Arc::clone(&self.name), self.store.clone());
+        let name = Arc::clone(&self.name);
+        let store = self.store.clone();
         let mut showing = JoinSet::new();
         showing.spawn(backlog::show(name, store, self.metrics.clone()));
         loop {
@@ -191,7 +192,8 @@ impl Delivery {
     fn timer(&self) -> JoinSet<()> {
         let mut timer = JoinSet::new();
         if let Some(fallback) = self.destination.fallback() {
-            let (store, metrics) = (self.store.clone(), self.metrics.clone());
+            let store = self.store.clone();
+            let metrics = self.metrics.clone();
             let one = FallbackTimer::new(Arc::clone(&self.name), fallback.clone(), store, metrics);
             timer.spawn(one.run());
         }
@@ -206,7 +208,8 @@ impl Delivery {
         self.generation += 1;
         // Otherwise the log would say that it takes alerts again.
         self.shown = None;
-        let (store, name) = (self.store.clone(), Arc::clone(&self.name));
+        let store = self.store.clone();
+        let name = Arc::clone(&self.name);
         tokio::spawn(async move {
             if let Err(error) = store.wake(&name).await {
                 tracing::warn!(%error, destination = &*name, "what waits could not be made due; each alert is tried at its own time");
@@ -271,7 +274,8 @@ impl Delivery {
         if let Outcome::Retry { why, .. } | Outcome::Blocked { why } = &sent.outcome
             && let Some(suppressed) = self.throttle.due(&self.name, "failed attempt")
         {
-            let (destination, outcome) = (&*self.name, sent.outcome.as_str());
+            let destination = &*self.name;
+            let outcome = sent.outcome.as_str();
             tracing::warn!(
                 destination,
                 outcome,

@@ -187,7 +187,8 @@ impl PrefetchWindow {
         // Before the reading: a commit that comes meanwhile must be seen again.
         self.commits.mark_unchanged();
         self.more = false;
-        let (destination, claimed) = (Arc::clone(&self.destination), self.claimed.clone());
+        let destination = Arc::clone(&self.destination);
+        let claimed = self.claimed.clone();
         let now_ms = self.clock.now_ms();
         self.reading = Some(tokio::task::spawn_blocking(move || {
             let due = reader
@@ -210,7 +211,8 @@ impl PrefetchWindow {
         let Some(mut reader) = self.reader.take() else {
             return;
         };
-        let (destination, claimed) = (Arc::clone(&self.destination), self.claimed.clone());
+        let destination = Arc::clone(&self.destination);
+        let claimed = self.claimed.clone();
         let now_ms = self.clock.now_ms();
         self.reading = Some(tokio::task::spawn_blocking(move || {
             let began = Instant::now();
@@ -311,7 +313,9 @@ pub(super) mod tests {
             version: "1".into(),
             sha256: "0".into(),
         };
-        let (id, source, received_at) = ("r".to_owned(), "s".to_owned(), wall_ms());
+        let id = "r".to_owned();
+        let source = "s".to_owned();
+        let received_at = wall_ms();
         let alerts = (0..alerts).map(|number| {
             let event = contract::Alert::new(format!("e{number}"), Priority::High, "Hello");
             let event = contract::Alert {
@@ -352,7 +356,8 @@ pub(super) mod tests {
         let outcome = Outcome::Blocked {
             why: "not now".into(),
         };
-        let (at, due_at) = (wall_ms(), window.clock.now_ms());
+        let at = wall_ms();
+        let due_at = window.clock.now_ms();
         let settlement = Settlement {
             delivery: alert,
             at,

@@ -164,10 +164,8 @@ mod tests {
 
     #[test]
     fn resolve_has_the_labels_of_its_trigger_and_an_end() {
-        let (opened, resolved) = (
-            alertmanager().payload(&alert(Status::Trigger)),
-            alertmanager().payload(&alert(Status::Resolve)),
-        );
+        let opened = alertmanager().payload(&alert(Status::Trigger));
+        let resolved = alertmanager().payload(&alert(Status::Resolve));
         assert_eq!(opened[0]["labels"], resolved[0]["labels"]);
         assert_eq!(
             (&opened[0]["startsAt"], &resolved[0]["endsAt"]),

@@ -43,7 +43,8 @@ pub(super) fn long() -> Alert {
 
 /// The outcome of an answer.
 pub(super) fn judged(kind: &impl HttpKind, status: u16, body: &str) -> Outcome {
-    let (status, headers) = (StatusCode::from_u16(status).unwrap(), HeaderMap::new());
+    let status = StatusCode::from_u16(status).unwrap();
+    let headers = HeaderMap::new();
     kind.judge(&Answer {
         status,
         headers: &headers,

@@ -157,10 +157,8 @@ mod tests {
 
     #[test]
     fn trigger_and_resolve_share_a_dedup_key() {
-        let (opened, resolved) = (
-            pagerduty().payload(&alert(Status::Trigger)),
-            pagerduty().payload(&alert(Status::Resolve)),
-        );
+        let opened = pagerduty().payload(&alert(Status::Trigger));
+        let resolved = pagerduty().payload(&alert(Status::Resolve));
         assert_eq!(
             (&opened["event_action"], &resolved["event_action"]),
             (&json!("trigger"), &json!("resolve"))

@@ -109,8 +109,9 @@ impl Webhook {
     }
 
     fn rendered(&self, alert: &Alert) -> Result<Bytes, String> {
-        let (title, fingerprint, occurred_at) =
-            (title(alert), alert.fingerprint(), occurred_at(alert));
+        let title = title(alert);
+        let fingerprint = alert.fingerprint();
+        let occurred_at = occurred_at(alert);
         let fields = Fields {
             version: 1,
             status: if alert.event.status == Status::Trigger {
@@ -160,7 +161,8 @@ impl HttpKind for Webhook {
         let mut request = self.endpoint.post(body.clone());
         *request.method_mut() = self.config.method.clone();
         if let Some(key) = &self.key {
-            let (id, at) = (message_id(alert), (wall_ms() / 1000).to_string());
+            let id = message_id(alert);
+            let at = (wall_ms() / 1000).to_string();
             let signature = signature(key, &id, &at, &body);
             for (name, value) in [
                 ("webhook-id", id),
@@ -340,7 +342,8 @@ mod tests {
 
     #[test]
     fn repeat_of_an_event_has_the_same_message_id() {
-        let (one, mut other) = (alert(Status::Trigger), alert(Status::Trigger));
+        let one = alert(Status::Trigger);
+        let mut other = alert(Status::Trigger);
         assert_eq!(message_id(&one), message_id(&other));
         other.event.event_id = "NO2".into();
         assert_ne!(message_id(&one), message_id(&other));

@@ -93,7 +93,8 @@ impl Deliveries {
             }
             let concurrency = client.concurrency();
             let (sender, following) = watch::channel(client.clone());
-            let (health, metrics) = (self.health.clone(), self.metrics.clone());
+            let health = self.health.clone();
+            let metrics = self.metrics.clone();
             let store = self.store.clone();
             let delivery = Delivery::new(
                 name.as_str().into(),
@@ -109,7 +110,8 @@ impl Deliveries {
         }
         for name in self.running.keys() {
             if config.destinations.iter().all(|one| one.name != *name) {
-                let (reader, counted) = (self.store.due_reader()?, name.clone());
+                let reader = self.store.due_reader()?;
+                let counted = name.clone();
                 let count = move || reader.count_waiting_for(&counted);
                 let alerts = tokio::task::spawn_blocking(count)
                     .await
@@ -148,10 +150,13 @@ impl Deliveries {
             let fallback = wanted.configured.fallback.as_ref();
             self.metrics
                 .add_destination(&Arc::from(&*name), fallback.map(|one| &*one.destination));
-            let (stop, ended) = (tasks.stopped().child_token(), CancellationToken::new());
+            let stop = tasks.stopped().child_token();
+            let ended = CancellationToken::new();
             let all = tasks.stopped().clone();
-            let (health, metrics) = (self.health.clone(), self.metrics.clone());
-            let (label, guard) = (Arc::<str>::from(&*name), ended.clone().drop_guard());
+            let health = self.health.clone();
+            let metrics = self.metrics.clone();
+            let label = Arc::<str>::from(&*name);
+            let guard = ended.clone().drop_guard();
             let running = stop.clone();
             tasks.spawn_until("deliveries", stop.clone(), async move {
                 delivery.run(running).await;

@@ -106,7 +106,8 @@ impl Gateway {
     /// The log has the outcome.
     async fn reload(&mut self, from: From) -> Answer {
         systemd::reloading();
-        let (started, before) = (Instant::now(), names(&self.reloading.taken.borrow()));
+        let started = Instant::now();
+        let before = names(&self.reloading.taken.borrow());
         let Self {
             reloading,
             deliveries,

@@ -70,7 +70,8 @@ pub fn destination_names(config: &Config) -> Vec<String> {
 
 /// Returns what the monitor expects of a source.
 pub fn expected(source: &Source) -> Expected {
-    let (name, destination) = (Arc::clone(&source.name), Arc::clone(&source.destination));
+    let name = Arc::clone(&source.name);
+    let destination = Arc::clone(&source.destination);
     Expected {
         source: name,
         destination,
@@ -98,10 +99,8 @@ pub async fn known(
 ) -> Result<Vec<(Source, PluginId)>, StoreError> {
     let mut known = Vec::with_capacity(sources.len());
     for source in sources {
-        let (name, sha256) = (
-            source.plugin.name().to_owned(),
-            source.plugin.sha256().to_owned(),
-        );
+        let name = source.plugin.name().to_owned();
+        let sha256 = source.plugin.sha256().to_owned();
         let record = PluginRecord {
             name,
             version: source.plugin.description().version.clone(),

@@ -75,7 +75,8 @@ async fn collect<E: From<BodyError>>(
     limit: usize,
     mut room: impl FnMut(usize) -> Result<(), E>,
 ) -> Result<Vec<u8>, E> {
-    let (mut bytes, mut capacity) = (Vec::new(), 0);
+    let mut bytes = Vec::new();
+    let mut capacity = 0;
     let announced = usize::try_from(announced(body)).unwrap_or(usize::MAX);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {

@@ -200,7 +200,8 @@ mod tests {
     #[test]
     fn a_source_that_floods_holds_half_and_one_request_more() {
         let admission = budget(100 * REQUEST);
-        let (flooding, other) = (admission.join(), admission.join());
+        let flooding = admission.join();
+        let other = admission.join();
         let held: Vec<_> = std::iter::from_fn(|| flooding.admit(0).ok()).collect();
         assert_eq!(held.len(), 51);
         assert_eq!(flooding.admit(0).unwrap_err(), NoRoom::Share);
@@ -213,7 +214,8 @@ mod tests {
     #[test]
     fn full_budget_differs_from_an_exceeded_share() {
         let admission = budget(4 * REQUEST);
-        let (one, other) = (admission.join(), admission.join());
+        let one = admission.join();
+        let other = admission.join();
         let first = one.admit(REQUEST).unwrap();
         assert_eq!(one.admit(0).unwrap_err(), NoRoom::Share);
         assert_eq!(other.admit(REQUEST).unwrap_err(), NoRoom::Whole);
@@ -224,7 +226,8 @@ mod tests {
     #[test]
     fn reservation_grows_and_a_refused_growth_changes_nothing() {
         let admission = budget(10 * REQUEST);
-        let (one, other) = (admission.join(), admission.join());
+        let one = admission.join();
+        let other = admission.join();
         let mut charge = one.admit(REQUEST).unwrap();
         charge.cover(REQUEST).unwrap();
         assert_eq!(free(&admission), 7 * REQUEST);
@@ -260,7 +263,8 @@ mod tests {
                     let (source, bytes) = taken.swap_remove(which.index(taken.len()));
                     ledger.give(source, bytes);
                 } else {
-                    let (free, held) = (ledger.free, ledger.held[source]);
+                    let free = ledger.free;
+                    let held = ledger.held[source];
                     match ledger.take(source, bytes) {
                         Ok(()) => {
                             prop_assert!(held <= free, "it took more than its share");

@@ -117,7 +117,8 @@ impl Intake {
         received: Received,
         error: &ReadError,
     ) -> Ending {
-        let (source, id) = (&entrance.source, received.id.clone());
+        let source = &entrance.source;
+        let id = received.id.clone();
         let unproven = (!received.proved).then_some(UNPROVEN);
         let notice = notice(source, &id, received.at_ms, error.kind(), error.advice());
         let reading = Reading::Failed(Failure {
@@ -136,7 +137,8 @@ impl Intake {
             Err(StoreError::Unproven(_)) => Ending::QuotaUsedUp,
             Err(error) => Ending::Store(error),
             Ok(_) => {
-                let (source, kind) = (&*source.name, error.kind());
+                let source = &*source.name;
+                let kind = error.kind();
                 // Senders can cause it as often as they like. Each request is in the store, and
                 // `events list` shows it.
                 if let Some(left_out) = self.throttle.due(source, kind) {
@@ -195,11 +197,9 @@ pub(super) fn prepare(
         ..
     } = entrance;
     let prepared = alerts.into_iter().map(|event| {
-        let (source_name, request, received_at) = (
-            source.name.to_string(),
-            request.to_owned(),
-            received_at.to_owned(),
-        );
+        let source_name = source.name.to_string();
+        let request = request.to_owned();
+        let received_at = received_at.to_owned();
         let decision = policy.decide(&source.name, event);
         masked.extend(decision.masked);
         let alert = Alert {

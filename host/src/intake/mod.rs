@@ -118,8 +118,10 @@ impl Intake {
         metrics: Metrics,
         recent: Recent,
     ) -> Self {
-        let (sources, admission) = (RwLock::default(), Admission::within(memory));
-        let (public_path, throttle) = (public_path.to_owned(), LogThrottle::default());
+        let sources = RwLock::default();
+        let admission = Admission::within(memory);
+        let public_path = public_path.to_owned();
+        let throttle = LogThrottle::default();
         Self {
             sources,
             mutes: RwLock::default(),
@@ -187,7 +189,8 @@ impl Intake {
     /// Answers a request of `client`, once all that it carries is on disk.
     pub async fn answer(&self, mut request: Request<Incoming>, client: Client) -> http::Answer {
         let started = Instant::now();
-        let (uri, method) = (request.uri().clone(), request.method().clone());
+        let uri = request.uri().clone();
+        let method = request.method().clone();
         if uri.path() == HEALTH
             || uri.path().strip_prefix(self.public_path.as_str()) == Some(HEALTH)
         {
@@ -372,7 +375,8 @@ impl Intake {
                 events.extend(told.then(|| internal::rejected(&source.name, ending.outcome(), id)));
             }
             Ending::QuotaUsedUp => {
-                let (count, mib) = (keep::UNPROVEN.count, keep::UNPROVEN.bytes >> 20);
+                let count = keep::UNPROVEN.count;
+                let mib = keep::UNPROVEN.bytes >> 20;
                 let told = standing.full.is_wrong(now);
                 events.extend(told.then(|| internal::quota_used_up(&source.name, count, mib)));
             }

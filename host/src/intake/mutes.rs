@@ -91,7 +91,8 @@ impl Intake {
 
     async fn end_mutes(&self, over: Vec<i64>) -> Result<(), StoreError> {
         for mute in over {
-            let (mutes, now_ms) = (self.mutes(), wall_ms());
+            let mutes = self.mutes();
+            let now_ms = wall_ms();
             let still = Arc::new(move |source: &str, alert: &contract::Alert| {
                 mutes.of(source, alert, now_ms)
             });

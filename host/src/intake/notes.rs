@@ -70,7 +70,8 @@ impl Intake {
                 };
                 self.metrics.notes.get_or_create(&labels).inc();
                 if let Some(left_out) = self.throttle.due(source, kind) {
-                    let (field, found) = (&*note.field, &*note.found);
+                    let field = &*note.field;
+                    let found = &*note.found;
                     tracing::warn!(
                         source = &**source,
                         request,

@@ -67,10 +67,8 @@ mod tests {
     use super::*;
 
     fn pace(count: u32, seconds: u64) -> (Pace<FakeRelativeClock>, FakeRelativeClock) {
-        let (clock, count) = (
-            FakeRelativeClock::default(),
-            NonZeroU32::new(count).unwrap(),
-        );
+        let clock = FakeRelativeClock::default();
+        let count = NonZeroU32::new(count).unwrap();
         (
             Pace::by(
                 Rate {

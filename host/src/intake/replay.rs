@@ -113,7 +113,8 @@ impl Intake {
     }
 
     async fn read_again(&self, job: Job, request: RequestRecord) -> Result<(), StoreError> {
-        let (source, id) = (request.source.as_str(), request.id.as_str());
+        let source = request.source.as_str();
+        let id = request.id.as_str();
         let entrances = self.entrances();
         let (reading, plugin) = match entrances.get(source) {
             Some(entrance) => match read(entrance, &request, &self.mutes()).await {

@@ -170,7 +170,8 @@ pub fn report(
         }
         Ending::Body(BodyError::TooLarge) => {
             if let (Some(left_out), Some(limit)) = (due(), limit) {
-                let (larger, section) = (size_text(2 * limit), section());
+                let larger = size_text(2 * limit);
+                let section = section();
                 let help = format!(
                     "if such a request is meant to come in, write body = {larger} or more in {section}"
                 );

@@ -44,7 +44,8 @@ pub struct Direct {
 impl Direct {
     /// Tells of `store` at `destination`, as the configuration in use has it.
     pub fn new(destination: watch::Receiver<Destination>, store: &Store) -> Self {
-        let (now, mark) = (Instant::now(), store.told_of_trouble());
+        let now = Instant::now();
+        let mark = store.told_of_trouble();
         let mut condition = Condition::new(Duration::ZERO, CALM, now);
         if mark.exists() {
             // That the store was opened shows that it is well: there is no need to wait for more.
@@ -176,10 +177,8 @@ impl Direct {
 }
 
 fn alert(event: contract::Alert, at_ms: i64) -> Alert {
-    let (request, received_at) = (
-        uuid::Uuid::now_v7().to_string(),
-        crate::clock::rfc3339(at_ms),
-    );
+    let request = uuid::Uuid::now_v7().to_string();
+    let received_at = crate::clock::rfc3339(at_ms);
     Alert {
         source: OWN_SOURCE.to_owned(),
         request,

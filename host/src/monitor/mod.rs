@@ -155,11 +155,14 @@ impl Monitor {
     /// Runs until `stop` is cancelled; then the heartbeats are written down. The sources are those
     /// of `taken`, which may change.
     pub async fn run(mut self, mut taken: watch::Receiver<Reloaded>, stop: CancellationToken) {
-        let (mut board, mut trouble) = (self.health.watch(), self.store.trouble());
+        let mut board = self.health.watch();
+        let mut trouble = self.store.trouble();
         let mut dead = self.store.dead();
         let start = Instant::now();
-        let (mut write_at, mut count_at, mut counted_at, mut not_before) =
-            (start + WRITE, Some(start), start, start);
+        let mut write_at = start + WRITE;
+        let mut count_at = Some(start);
+        let mut counted_at = start;
+        let mut not_before = start;
         let mut recount_at: Option<Instant> = None;
         loop {
             let now = Instant::now();
@@ -279,10 +282,8 @@ impl Monitor {
         } in self.heartbeats.take(taken.sources, taken.since)
         {
             if told {
-                let (destination, event) = (
-                    destination.to_string(),
-                    Topic::MissedHeartbeat.resolves(&source),
-                );
+                let destination = destination.to_string();
+                let event = Topic::MissedHeartbeat.resolves(&source);
                 self.first.push_back(Work::Tell(Box::new(Notice {
                     destination,
                     event,
@@ -451,7 +452,8 @@ impl Ops {
         if self.gone.is_empty() {
             return Ok(true);
         }
-        let (reader, names) = (store.due_reader()?, self.gone.keys().cloned());
+        let reader = store.due_reader()?;
+        let names = self.gone.keys().cloned();
         let names: Vec<_> = names.collect();
         let count = move || {
             let count = |name: String| Ok((reader.count_waiting_for(&name)?, name));
@@ -486,11 +488,9 @@ async fn keep(
     destination: &str,
     event: contract::Alert,
 ) -> Result<bool, StoreError> {
-    let (key, status, title) = (
-        event.key().to_owned(),
-        event.status.as_str(),
-        event.title.clone(),
-    );
+    let key = event.key().to_owned();
+    let status = event.status.as_str();
+    let title = event.title.clone();
     let news = store
         .tell(Notice {
             destination: destination.to_owned(),

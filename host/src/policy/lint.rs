@@ -22,7 +22,8 @@ pub struct Finding {
 /// of a label that nothing sets is found as well. `declared` are the labels that the plugin says it
 /// sets, `None` where it does not say.
 pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
-    let (rules, own) = (&source.rules, source.labels.keys().map(String::as_str));
+    let rules = &source.rules;
+    let own = source.labels.keys().map(String::as_str);
     let group = source.group.as_ref();
     let redact = &source.redact;
     let position = source.position;

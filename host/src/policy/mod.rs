@@ -80,7 +80,8 @@ pub struct Decision {
 impl Policy {
     /// Returns what the operator wrote for a source.
     pub fn of(source: &config::Source) -> Self {
-        let (labels, rules) = (source.labels.clone(), source.rules.clone());
+        let labels = source.labels.clone();
+        let rules = source.rules.clone();
         Self {
             labels,
             rules,

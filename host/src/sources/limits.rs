@@ -89,7 +89,8 @@ pub fn too_small(
 pub fn misfit(source: &Source, limits: &Limits, config: &Config) -> Option<Problem> {
     let needed = PLUGIN + TIMES * limits.body;
     (limits.memory < needed).then(|| {
-        let (body, memory) = (size_text(limits.body), size_text(limits.memory));
+        let body = size_text(limits.body);
+        let memory = size_text(limits.memory);
         let found = format!("a plugin with memory = {memory} cannot read a body of {body}, and this source takes such");
         let largest = size_text((limits.memory.saturating_sub(PLUGIN) / TIMES / 1024).max(1) * 1024);
         let help = format!(

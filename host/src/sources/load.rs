@@ -45,7 +45,8 @@ pub async fn load(config: &Config, sandbox: &Sandbox) -> Result<Loaded, Problems
 pub async fn examine(config: &Config, sandbox: &Sandbox) -> (Loaded, Vec<Problem>) {
     let plugins = load_plugins(config, sandbox).await;
     let mut problems = Vec::new();
-    let (mut sources, mut warnings) = (Vec::new(), Vec::new());
+    let mut sources = Vec::new();
+    let mut warnings = Vec::new();
     let shared = Arc::new(config.clone());
     for source in &config.sources {
         let mut source = source.clone();
@@ -129,7 +130,8 @@ pub async fn examine(config: &Config, sandbox: &Sandbox) -> (Loaded, Vec<Problem
 /// Asks the plugin about the settings that fit its schema, even where others do not: one mistake
 /// hides no other.
 async fn check_the_rest(plugin: &Plugin, source: &config::Source) -> Result<Checked, CallError> {
-    let (asked, its_plugin) = (source.clone(), plugin.clone());
+    let asked = source.clone();
+    let its_plugin = plugin.clone();
     let fitting =
         tokio::task::spawn_blocking(move || schema::fitting(&asked, its_plugin.description()))
             .await;
@@ -159,7 +161,9 @@ async fn check_the_rest(plugin: &Plugin, source: &config::Source) -> Result<Chec
 /// thread of its own, because a schema may take long and the caller's thread answers senders.
 async fn fits(source: &config::Source, plugin: &Plugin, config: &Arc<Config>) -> Vec<Problem> {
     let position = source.position;
-    let (source, plugin, shared) = (source.clone(), plugin.clone(), Arc::clone(config));
+    let source = source.clone();
+    let plugin = plugin.clone();
+    let shared = Arc::clone(config);
     let checked =
         tokio::task::spawn_blocking(move || schema::check(&source, plugin.description(), &shared));
     checked.await.unwrap_or_else(|error| {
@@ -179,7 +183,8 @@ async fn load_plugins(
             .insert(source.plugin.clone(), Err(Unusable::default()))
             .is_none()
         {
-            let (sandbox, plugin) = (sandbox.clone(), source.plugin.clone());
+            let sandbox = sandbox.clone();
+            let plugin = source.plugin.clone();
             loading.spawn(async move { (load_plugin(&sandbox, &plugin).await, plugin) });
         }
     }

@@ -51,7 +51,8 @@ impl RequestMask {
         headers: impl IntoIterator<Item = (N, V)>,
     ) -> Vec<(String, String)> {
         let shown = headers.into_iter().map(|(name, value)| {
-            let (name, value) = (name.as_ref(), value.as_ref());
+            let name = name.as_ref();
+            let value = value.as_ref();
             let is_secret = is_credential(name) || is_named(name, &self.settings);
             let value = if is_secret {
                 HIDDEN.to_owned()

@@ -180,7 +180,8 @@ fn errors(
     settings: &Json,
 ) -> Result<Vec<ValidationError<'static>>, String> {
     bounds::check(&description.settings)?;
-    let (schema, settings) = (description.settings.clone(), settings.clone());
+    let schema = description.settings.clone();
+    let settings = settings.clone();
     within(TIME, move || {
         let validator = validator(&schema)?;
         Ok(validator

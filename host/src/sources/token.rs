@@ -137,7 +137,8 @@ impl Token {
         let hash = format!("sha256-{}", &sha256(text).hex()[..HASH_DIGITS]);
         let base64 = [0, 1, 2].map(|before| {
             let encoded = STANDARD_NO_PAD.encode([&[0; 2][..before], text].concat());
-            let (first, end) = ((8 * before).div_ceil(6), 8 * (before + text.len()) / 6);
+            let first = (8 * before).div_ceil(6);
+            let end = 8 * (before + text.len()) / 6;
             Secret::new(&encoded[first..end])
         });
         Self {
@@ -151,7 +152,8 @@ impl Token {
     /// is none.
     fn replaced(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut without = Vec::new();
-        let (mut copied, mut at) = (0, 0);
+        let mut copied = 0;
+        let mut at = 0;
         while at < bytes.len() {
             match self.spelled(&bytes[at..]) {
                 Some(length) => {

@@ -39,7 +39,8 @@ pub fn keep_alerts(
         });
     }
     let [first, _] = alert_ids(origin.seq);
-    let (mut accepted, mut first_new) = (0, None);
+    let mut accepted = 0;
+    let mut first_new = None;
     for (id, alert) in (first..).zip(alerts.iter().take(ALERTS_PER_REQUEST - 1)) {
         match known(step, id, alert)? {
             Some(earlier) => repeat(step, earlier, origin),

@@ -162,7 +162,9 @@ fn set_back(
 impl DueReader {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = schema::open_reader(path)?;
-        let (unreadable, suspects, turns) = (Vec::new(), HashMap::new(), HashMap::new());
+        let unreadable = Vec::new();
+        let suspects = HashMap::new();
+        let turns = HashMap::new();
         Ok(Self {
             connection,
             unreadable,
@@ -207,7 +209,9 @@ impl DueReader {
              LEFT JOIN fallbacks f ON f.id = q.id LEFT JOIN destinations d ON d.id = f.destination
              WHERE q.id = ?1",
         )?;
-        let (mut due, mut suspected, mut bytes) = (Vec::with_capacity(ids.len()), None, 0);
+        let mut due = Vec::with_capacity(ids.len());
+        let mut suspected = None;
+        let mut bytes = 0;
         for id in ids {
             if bytes >= READ_BYTES {
                 self.cut = true;

@@ -155,7 +155,8 @@ pub fn join(
     let mut select = step.transaction.prepare_cached(
         "SELECT id FROM groups WHERE source = ? AND key = ? AND destinations = ? AND look_at IS NOT NULL",
     )?;
-    let (at_ms, now_ms) = (after.at_ms, after.now_ms);
+    let at_ms = after.at_ms;
+    let now_ms = after.now_ms;
     let found: Option<i64> = select
         .query_row(params![source, key, destinations], |row| row.get(0))
         .optional()?;

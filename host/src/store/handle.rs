@@ -178,7 +178,8 @@ impl Store {
     /// # Errors
     /// What the disk said; some may be due already.
     pub async fn wake(&self, destination: &str) -> Result<usize, StoreError> {
-        let (mut from, mut deliveries) = (i64::MIN, 0);
+        let mut from = i64::MIN;
+        let mut deliveries = 0;
         loop {
             let wake = Wake {
                 destination: destination.to_owned(),

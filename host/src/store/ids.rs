@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn long_event_ids_are_kept_by_their_hash() {
-        let (short, long) = ("x".repeat(LONG_EVENT_ID), "x".repeat(LONG_EVENT_ID + 1));
+        let short = "x".repeat(LONG_EVENT_ID);
+        let long = "x".repeat(LONG_EVENT_ID + 1);
         assert_eq!(StoredEventId::new("a", &short).shown(), short);
         let stored = StoredEventId::new("a", &long);
         assert_eq!(

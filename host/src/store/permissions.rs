@@ -111,7 +111,8 @@ pub fn repair(data_dir: &Path) -> Result<(), StoreError> {
 }
 
 fn judge(path: &Path, place: Place, metadata: &Metadata, user: u32) -> Option<Exposed> {
-    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    let owner = metadata.uid();
+    let mode = metadata.mode() & 0o7777;
     let exposed = |found: String, repair| {
         Some(Exposed {
             path: path.to_owned(),

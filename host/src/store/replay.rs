@@ -76,7 +76,8 @@ impl Command for FinishReplay {
             internal::no_longer_failed(step, *seq, source, *at_ms, *now_ms)?;
         }
         let mut appended = Appended::default();
-        let (mut stored, mut until) = (None, None);
+        let mut stored = None;
+        let mut until = None;
         let mut after = After::new(*at_ms, *now_ms);
         if let Reading::Alerts { alerts, proofs } = reading {
             let origin = Origin {

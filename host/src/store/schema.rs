@@ -143,7 +143,8 @@ fn build(
 
 /// Puts a store of the newest schema in the place of an older one.
 fn upgrade(path: &Path, found: i64, sync: bool) -> Result<(), StoreError> {
-    let (bytes, started) = (path.metadata().map_or(0, |file| file.len()), Instant::now());
+    let bytes = path.metadata().map_or(0, |file| file.len());
+    let started = Instant::now();
     tracing::warn!(
         found,
         newest = VERSION,

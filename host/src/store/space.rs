@@ -25,11 +25,9 @@ impl Space {
                 .query_row([], |row| row.get(0))?;
             Ok(number.unsigned_abs())
         };
-        let (pages, free, size) = (
-            pragma("PRAGMA page_count")?,
-            pragma("PRAGMA freelist_count")?,
-            pragma("PRAGMA page_size")?,
-        );
+        let pages = pragma("PRAGMA page_count")?;
+        let free = pragma("PRAGMA freelist_count")?;
+        let size = pragma("PRAGMA page_size")?;
         Ok(Self {
             in_use: pages.saturating_sub(free) * size,
             spare: free * size,

@@ -136,7 +136,8 @@ impl Writer {
     /// Works until [`Message::Close`], or until there is no handle left that could ask for
     /// anything.
     pub fn run(mut self, mut queue: mpsc::Receiver<Message>) {
-        let (mut messages, mut group) = (Vec::with_capacity(GROUP), Vec::with_capacity(GROUP));
+        let mut messages = Vec::with_capacity(GROUP);
+        let mut group = Vec::with_capacity(GROUP);
         while queue.blocking_recv_many(&mut messages, GROUP) > 0 {
             for message in messages.drain(..) {
                 match message {
@@ -155,7 +156,8 @@ impl Writer {
         if group.is_empty() && !(last && self.repeats.any()) {
             return;
         }
-        let (started, changes) = (Instant::now(), self.connection.total_changes());
+        let started = Instant::now();
+        let changes = self.connection.total_changes();
         let outcome = self.transact(group, last);
         self.signals.tell(&outcome);
         match &outcome {
@@ -193,7 +195,9 @@ impl Writer {
     }
 
     fn transact(&mut self, group: &mut [Box<dyn Queued>], last: bool) -> Result<(), StoreError> {
-        let (mut next_seq, mut totals, mut met) = (self.next_seq, self.totals, Vec::new());
+        let mut next_seq = self.next_seq;
+        let mut totals = self.totals;
+        let mut met = Vec::new();
         // IMMEDIATE, so that waiting for another process happens here and not in the midst.
         let transaction = self
             .connection

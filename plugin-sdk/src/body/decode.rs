@@ -23,7 +23,8 @@ pub fn fill(request: &mut Request, limit: usize) {
         let all = request.header_all(name).collect::<Vec<_>>();
         (!all.is_empty()).then(|| all.join(", "))
     };
-    let (coding, media_type) = (header("content-encoding"), header("content-type"));
+    let coding = header("content-encoding");
+    let media_type = header("content-type");
     request.content = content(
         coding.as_deref(),
         media_type.as_deref(),

@@ -423,7 +423,9 @@ impl<'de> Deserialize<'de> for Answer {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
-                let (mut answer, mut proof, mut answers) = (None, None, 0);
+                let mut answer = None;
+                let mut proof = None;
+                let mut answers = 0;
                 // A text, so that an error names the place below it.
                 while let Some(key) = map.next_key::<String>()? {
                     answers += usize::from(key != "proof");

@@ -167,7 +167,8 @@ impl<'a> SignedText<'a> {
     }
 
     fn signature(&self, url: &str, algorithm: Algorithm, secret: &str) -> String {
-        let (key, text) = (secret.as_bytes(), self.text(url));
+        let key = secret.as_bytes();
+        let text = self.text(url);
         match algorithm {
             Algorithm::Sha256 => hmac_sha256(key, &text).base64(),
             _ => hmac_sha1(key, &text).base64(),

@@ -113,7 +113,7 @@ mod tests {
     fn form(account: &str) -> Request {
         testing::post("https://a.example/in/x")
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(&format!("AccountSid={account}&Sid=NO1"))
+            .body(format!("AccountSid={account}&Sid=NO1"))
             .build()
     }
 

@@ -215,7 +215,8 @@ impl Parts {
         let (clock, behind) = word.split_at(end);
         let (clock, fraction) = clock.split_once(['.', ',']).unwrap_or((clock, ""));
         let mut numbers = clock.split(':').map(|number| number.parse::<u8>().ok());
-        let (hour, minute) = (numbers.next()??, numbers.next()??);
+        let hour = numbers.next()??;
+        let minute = numbers.next()??;
         let second = numbers.next().unwrap_or(Some(0))?;
         // A leap second has no name in what follows.
         let second = if second == 60 { 59 } else { second };
@@ -249,7 +250,8 @@ impl Parts {
         let (year, month, day) = if first.len() == 4 {
             (first, number(second)?, number(third)?)
         } else if third.len() == 4 {
-            let (one, other) = (number(first)?, number(second)?);
+            let one = number(first)?;
+            let other = number(second)?;
             match (word.contains('.') || one > 12, other > 12) {
                 (true, false) => (third, other, one),
                 (false, true) => (third, one, other),

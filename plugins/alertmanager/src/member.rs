@@ -26,7 +26,8 @@ pub fn alert(
     settings: &Settings,
 ) -> Alert {
     let fields = Object::read(member.get());
-    let (labels, annotations) = (fields.object("labels"), fields.object("annotations"));
+    let labels = fields.object("labels");
+    let annotations = fields.object("annotations");
     let group = &notification.group;
     let status = status(&fields, notification);
     let identity = identity::of(

@@ -25,7 +25,8 @@ pub fn manifest(root: &Table, member: &Table) -> Result<Table, String> {
             .cloned()
             .unwrap_or_default()
     };
-    let (package, dependencies) = (shared("package"), shared("dependencies"));
+    let package = shared("package");
+    let dependencies = shared("dependencies");
     let mut alone = member.clone();
     for dropped in ["dev-dependencies", "lints", "bench", "example", "test"] {
         alone.remove(dropped);

@@ -65,7 +65,9 @@ impl Engine {
 
     /// Runs a script.
     pub(crate) fn run(&mut self, name: &str, text: &str) -> Result<(), Thrown> {
-        let (name, text, length) = (c_text(name), c_text(text), text.len());
+        let length = text.len();
+        let name = c_text(name);
+        let text = c_text(text);
         // SAFETY: both texts end with a zero, and outlive the call.
         match unsafe { engine_eval(text.as_ptr(), length, name.as_ptr(), 0) } {
             0 => Ok(()),
@@ -75,7 +77,8 @@ impl Engine {
 
     /// Calls a function of the prelude with a value in JSON, and returns its text.
     pub(crate) fn call(&mut self, function: &str, json: &str) -> Result<String, Thrown> {
-        let (function, text) = (c_text(function), c_text(json));
+        let function = c_text(function);
+        let text = c_text(json);
         // SAFETY: both texts end with a zero, and outlive the call.
         match unsafe { engine_call(function.as_ptr(), text.as_ptr(), json.len()) } {
             0 => Ok(text_at(0)),

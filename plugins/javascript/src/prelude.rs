@@ -12,6 +12,10 @@ const LONGEST_LINE: usize = 2000;
 
 /// A call of a helper that failed.
 #[derive(Debug)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    expect(dead_code, reason = "only the engine, which is wasm, reads them")
+)]
 pub(crate) enum Failure {
     /// The script gave it what it cannot take.
     Misused(String),
@@ -98,7 +102,8 @@ fn of(request: Option<&Request>) -> Result<&Request, Failure> {
 }
 
 fn hmac(signed: &Signed) -> Result<String, Failure> {
-    let (key, parts) = (signed.key.as_bytes(), [signed.text.as_bytes()]);
+    let key = signed.key.as_bytes();
+    let parts = [signed.text.as_bytes()];
     let (hex, base64) = match signed.algorithm.as_str() {
         "sha1" => {
             let digest = hmac_sha1(key, &parts);

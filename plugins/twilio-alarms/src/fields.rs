@@ -124,10 +124,8 @@ fn extend(fields: &mut Vec<(String, String)>, form: &Form<'_>) {
 }
 
 fn add(fields: &mut Vec<(String, String)>, (name, value): &plugin_sdk::form::Field<'_>) {
-    let (name, value) = (
-        String::from_utf8_lossy(name),
-        String::from_utf8_lossy(value),
-    );
+    let name = String::from_utf8_lossy(name);
+    let value = String::from_utf8_lossy(value);
     let value = value.trim();
     // What is no `name=value` is no field: a body of plain text, say. The gateway's own credential
     // is none either, nor what Twilio adds to the URL.

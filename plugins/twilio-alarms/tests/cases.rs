@@ -83,11 +83,9 @@ fn account_cannot_close_the_alarm_of_another() {
             other => panic!("{other:?}"),
         }
     };
-    let (genuine, forged, posing) = (
-        alerts(OTHER, "token-of-b"),
-        alerts(OTHER, "token-of-a"),
-        alerts(OWN, "token-of-a"),
-    );
+    let genuine = alerts(OTHER, "token-of-b");
+    let forged = alerts(OTHER, "token-of-a");
+    let posing = alerts(OWN, "token-of-a");
     for alert in forged.iter().chain(&posing) {
         assert!(
             genuine

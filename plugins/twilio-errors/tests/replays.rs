@@ -81,7 +81,8 @@ fn thousand_recuts_of_one_request_open_nothing_new() {
         .flat_map(|(name, value)| [name, value])
         .collect();
     let mut random = fastrand::Rng::with_seed(0x5eed);
-    let (mut ids, mut taken) = (HashSet::new(), 0);
+    let mut ids = HashSet::new();
+    let mut taken = 0;
     for _ in 0..1_000 {
         let cut = recut(&text, &mut random);
         let Answer::Alerts(alerts) =
@@ -162,10 +163,8 @@ fn recorded_request_is_refused_once_it_is_too_old() {
 
 #[test]
 fn accounts_and_signatures_are_refused_alike() {
-    let (own, other) = (
-        format!("AC{}", "a".repeat(32)),
-        format!("AC{}", "b".repeat(32)),
-    );
+    let own = format!("AC{}", "a".repeat(32));
+    let other = format!("AC{}", "b".repeat(32));
     let refused = |account: &str, token: &str| {
         let mut request = request(&[("AccountSid".to_owned(), account.to_owned())], None);
         request.settings =
@@ -176,7 +175,8 @@ fn accounts_and_signatures_are_refused_alike() {
             other => panic!("{other:?}"),
         }
     };
-    let (wrong, unknown) = (refused(&own, "wrong"), refused(&other, "right"));
+    let wrong = refused(&own, "wrong");
+    let unknown = refused(&other, "right");
     assert_eq!((wrong.kind, wrong.reason), (unknown.kind, unknown.reason));
     assert!(unknown.help.contains(&other) && wrong.help.contains("Usual causes"));
 }

@@ -126,7 +126,8 @@ fn read(
             .max();
         max_age.admit(request, newest.as_deref())?;
     }
-    let (mut alerts, mut ignored) = (Vec::new(), Vec::new());
+    let mut alerts = Vec::new();
+    let mut ignored = Vec::new();
     let mut known = BTreeMap::new();
     let (taken, rest) = events.split_at(if events.len() > MAX_ALERTS {
         MAX_ALERTS - 1

@@ -95,10 +95,8 @@ mod tests {
 
     #[test]
     fn alert_is_bound_to_the_account_that_is_proved() {
-        let (own, other) = (
-            format!("AC{}", "a".repeat(32)),
-            format!("AC{}", "b".repeat(32)),
-        );
+        let own = format!("AC{}", "a".repeat(32));
+        let other = format!("AC{}", "b".repeat(32));
         let proved = |account: &str| Proved {
             secret: String::new(),
             account: Some(account.to_owned()),

@@ -130,7 +130,8 @@ mod tests {
         settings: &str,
         read: impl Fn(Choice<'_, '_>, &Scope<'_, '_>) -> T,
     ) -> T {
-        let (request, asked) = (testing::post("https://a.example/").build(), Asked::new(0));
+        let request = testing::post("https://a.example/").build();
+        let asked = Asked::new(0);
         let event = Node::read(event).unwrap();
         let settings = Node::read(settings).unwrap();
         let scope = Scope {

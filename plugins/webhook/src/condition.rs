@@ -123,7 +123,8 @@ mod tests {
     use plugin_sdk::testing;
 
     fn reason(event: &str, condition: &str) -> Option<String> {
-        let (request, asked) = (testing::post("https://a.example/").build(), Asked::new(0));
+        let request = testing::post("https://a.example/").build();
+        let asked = Asked::new(0);
         let event = Node::read(event).unwrap();
         let condition = Node::read(condition).unwrap();
         let scope = Scope {
@@ -221,7 +222,8 @@ mod tests {
 
     #[test]
     fn conditions_are_joined() {
-        let (a, b) = (r#"{"when":"/a","is":1}"#, r#"{"when":"/b","is":1}"#);
+        let a = r#"{"when":"/a","is":1}"#;
+        let b = r#"{"when":"/b","is":1}"#;
         for (condition, holding) in [
             (format!(r#"{{"all":[{a},{b}]}}"#), [true, false, false]),
             (format!(r#"{{"any":[{a},{b}]}}"#), [true, true, false]),

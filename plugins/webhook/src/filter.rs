@@ -79,7 +79,8 @@ impl<'s> Filter<'s> {
     /// # Errors
     /// The first fault.
     pub fn parse_all(text: &'s str) -> Result<Vec<Self>, NoFilter<'s>> {
-        let (mut filters, mut rest) = (Vec::new(), text);
+        let mut filters = Vec::new();
+        let mut rest = text;
         loop {
             let (filter, after) = Self::parse_one(rest.trim_start())?;
             filters.push(filter);
@@ -418,7 +419,8 @@ mod tests {
 
     #[test]
     fn matching_long_texts_is_bounded() {
-        let (unread, long) = (Cell::new(MATCHING_COSTS * 300), "x".repeat(300));
+        let unread = Cell::new(MATCHING_COSTS * 300);
+        let long = "x".repeat(300);
         let regex = regex("x$").unwrap();
         assert!(matches(&regex, &long, &unread));
         assert!(!matches(&regex, &long, &unread));

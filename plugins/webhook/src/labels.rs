@@ -149,7 +149,8 @@ mod tests {
     use plugin_sdk::testing;
 
     fn labels(event: &str, settings: &str) -> String {
-        let (request, asked) = (testing::post("https://a.example/").build(), Asked::new(0));
+        let request = testing::post("https://a.example/").build();
+        let asked = Asked::new(0);
         let event = Node::read(event).unwrap();
         let settings = Node::read(settings).unwrap();
         let scope = Scope {

@@ -101,7 +101,9 @@ fn of_members<'a, 'j>(
 ) -> Result<Vec<Alert>, String> {
     let sent = whole.body.map_or(0, |body| body.json().get().len());
     let mut room = alert::room(members.len().min(MAX_ALERTS), sent);
-    let (mut alerts, mut ids, mut reason) = (Vec::new(), BTreeSet::new(), None);
+    let mut alerts = Vec::new();
+    let mut ids = BTreeSet::new();
+    let mut reason = None;
     let left_out = left_out(settings, &whole);
     // A place is kept for each alert about what is left out.
     let places = MAX_ALERTS - usize::from(left_out.is_some());

@@ -77,7 +77,9 @@ impl<'a, 'j> Scope<'a, 'j> {
     }
 
     fn render(&self, items: &[Item<'_>]) -> Option<String> {
-        let (mut text, mut empty, mut has_place) = (String::with_capacity(120), true, false);
+        let mut text = String::with_capacity(120);
+        let mut empty = true;
+        let mut has_place = false;
         for item in items {
             match item {
                 Item::Text(literal) => text.push_str(literal),
@@ -232,7 +234,8 @@ mod tests {
 
     #[test]
     fn what_is_read_in_all_is_bounded() {
-        let (request, asked) = (testing::post("https://a.example/").build(), Asked::new(0));
+        let request = testing::post("https://a.example/").build();
+        let asked = Asked::new(0);
         asked.unread.set(400);
         let body = format!(
             r#"{{"long":"{}","short":"{}"}}"#,

@@ -115,7 +115,9 @@ impl<'s> Ask<'s> {
 /// Reads a template: places in braces, and between them texts in which `\` stands before a brace or
 /// another `\`.
 fn template<'s>(text: &'s str) -> Result<Vec<Item<'s>>, NoSource<'s>> {
-    let (mut pieces, mut at, mut start) = (Vec::with_capacity(8), 0, 0);
+    let mut pieces = Vec::with_capacity(8);
+    let mut at = 0;
+    let mut start = 0;
     let between = |from: usize, to: usize, pieces: &mut Vec<(bool, &'s str)>| {
         if from < to {
             pieces.push((false, &text[from..to]));
@@ -159,7 +161,8 @@ fn template<'s>(text: &'s str) -> Result<Vec<Item<'s>>, NoSource<'s>> {
 /// Finds the closing brace. One in the quotes of a filter's argument is part of that.
 fn closing(text: &str) -> Option<usize> {
     let filters = bar(text).unwrap_or(text.len());
-    let (mut quoted, mut escaped) = (false, false);
+    let mut quoted = false;
+    let mut escaped = false;
     for (at, byte) in text.bytes().enumerate() {
         match byte {
             _ if escaped => escaped = false,

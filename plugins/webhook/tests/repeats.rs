@@ -75,7 +75,8 @@ fn what_resolves_is_never_a_repeat_of_what_it_ends() {
             EIGHT,
         )
     };
-    let (opens, closes) = (of("down"), of("up"));
+    let opens = of("down");
+    let closes = of("up");
     assert_eq!(
         (&opens.event_id, &closes.event_id),
         (&id, &format!("resolve {id}"))

@@ -12,7 +12,8 @@ use plugin_sdk::contract::Answer;
 static BENCH: LazyLock<(Bench, Plugin, Plugin)> = LazyLock::new(|| {
     let bench = Bench::new();
     let load = |wasm: &[u8]| bench.load(wasm).unwrap_or_else(|error| panic!("{error}"));
-    let (hostile, clean) = (load(&by_hand::interpreter()), load(&by_hand::clean()));
+    let hostile = load(&by_hand::interpreter());
+    let clean = load(&by_hand::clean());
     (bench, hostile, clean)
 });
 

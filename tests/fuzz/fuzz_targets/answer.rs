@@ -23,7 +23,8 @@ libfuzzer_sys::fuzz_target!(init: drop(cases::corpus("answer").expect("a corpus"
     let (bench, echo) = &*BENCH;
     let Ok(Answer::Alerts(alerts)) = bench.read(echo, data) else { return };
     for event in alerts {
-        let (source, request) = ("here".to_owned(), "0".to_owned());
+        let source = "here".to_owned();
+        let request = "0".to_owned();
         let alert = Alert { source, request, received_at: "2026-01-01T00:00:00.000Z".to_owned(), event };
         for kind in [Format::Alertmanager, Format::Zapier] {
             let sent = format::body(kind, &alert);

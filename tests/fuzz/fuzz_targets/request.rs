@@ -129,7 +129,8 @@ impl House {
 
 async fn open(config: &Config, sandbox: &Sandbox) -> Open {
     let data = tempfile::tempdir().expect("a folder");
-    let (metrics, health) = (Metrics::new(), Health::default());
+    let metrics = Metrics::new();
+    let health = Health::default();
     let options = store::Options {
         sync: false,
         ..store::Options::default()

@@ -124,10 +124,8 @@ pub fn project() -> PathBuf {
 /// What the disk says.
 pub fn corpus(target: &str) -> io::Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (folder, seeds) = (
-        here.join("corpus").join(target),
-        here.join("seeds").join(target),
-    );
+    let folder = here.join("corpus").join(target);
+    let seeds = here.join("seeds").join(target);
     fs::create_dir_all(&folder)?;
     if seeds.is_dir() {
         for seed in fs::read_dir(seeds)? {

@@ -35,7 +35,8 @@ impl Plugin {
     /// Reads a request as [`Plugin::read`] does, and returns the resources used.
     pub async fn measure(&self, source: &str, request: &[u8], limits: &CallLimits) -> Measured {
         let loaded = &*self.0;
-        let (sandbox, code) = (&loaded.sandbox, &loaded.code);
+        let sandbox = &loaded.sandbox;
+        let code = &loaded.code;
         let places = async {
             Ok((
                 sandbox.place(&loaded.places).await?,

@@ -123,7 +123,8 @@ async fn a_cache_that_cannot_be_made_is_done_without() {
 async fn files_of_another_build_are_removed_and_other_files_are_not() {
     let (_parent, dir, file) = one_file().await;
     fs::remove_file(&file).unwrap();
-    let (old, other) = (dir.join("0123-0000000000000000.cwasm"), dir.join("README"));
+    let old = dir.join("0123-0000000000000000.cwasm");
+    let other = dir.join("README");
     fs::write(&old, "").unwrap();
     fs::write(&other, "").unwrap();
     load_with(&dir).await;

@@ -29,7 +29,8 @@ pub(super) fn with(
 impl Guest<'_> {
     /// These bytes.
     pub(super) fn bytes(&self, at: u32, length: u32) -> Result<&[u8], Errno> {
-        let (at, length) = (at as usize, length as usize);
+        let at = at as usize;
+        let length = length as usize;
         at.checked_add(length)
             .and_then(|end| self.0.get(at..end))
             .ok_or(FAULT)
@@ -37,7 +38,8 @@ impl Guest<'_> {
 
     /// These bytes, to be written.
     pub(super) fn bytes_mut(&mut self, at: u32, length: u32) -> Result<&mut [u8], Errno> {
-        let (at, length) = (at as usize, length as usize);
+        let at = at as usize;
+        let length = length as usize;
         at.checked_add(length)
             .and_then(|end| self.0.get_mut(at..end))
             .ok_or(FAULT)

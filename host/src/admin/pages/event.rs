@@ -311,7 +311,9 @@ fn answer(page: &Page<'_>, request: &Shown) -> (&'static str, String) {
         names.dedup();
         names.join(", ")
     };
-    let (dead, pending, delivered) = (in_state("dead"), in_state("pending"), in_state("delivered"));
+    let dead = in_state("dead");
+    let pending = in_state("pending");
+    let delivered = in_state("delivered");
     let first = record
         .alerts
         .iter()

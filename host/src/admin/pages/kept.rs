@@ -123,7 +123,8 @@ mod tests {
                 waiting: 0,
             }
         };
-        let (viewer, operator) = (caller(Role::Viewer), caller(Role::Operator));
+        let viewer = caller(Role::Viewer);
+        let operator = caller(Role::Operator);
         let ask = async |caller, address| drop(kept.drawn(caller, address, draw()).await);
         let count = || drawn.load(Ordering::Relaxed);
         tokio::join!(ask(&viewer, "/"), ask(&viewer, "/"), ask(&viewer, "/"));

@@ -268,7 +268,8 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
         });
     }
     for source in now.sources.iter().filter(|source| source.missed_heartbeat) {
-        let (name, expected) = (&source.summary.name, &source.summary.expected);
+        let name = &source.summary.name;
+        let expected = &source.summary.expected;
         let silent = source
             .last_heard
             .as_deref()

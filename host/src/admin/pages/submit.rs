@@ -166,7 +166,8 @@ async fn replay_or_dismiss(
     };
     let done = api::act(desk, act, target, asking, &asked.caller).await?;
     if done.preview {
-        let (what, reason) = (value("what"), value("reason"));
+        let what = value("what");
+        let reason = value("reason");
         let content = waiting::preview(frame, act, what, is_all, reason, &done);
         let text = frame.framed("Confirm", "/dead-letters", &content);
         return Ok(page(StatusCode::OK, text));

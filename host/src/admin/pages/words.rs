@@ -80,7 +80,9 @@ impl When {
 /// Returns a span of time in at most two units.
 pub fn span(ms: i64) -> String {
     let seconds = ms.max(0) / 1000;
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let minutes = seconds / 60;
+    let hours = seconds / 3600;
+    let days = seconds / 86_400;
     // No-break spaces keep a number and its unit together.
     match seconds {
         0 => format!("{}\u{a0}ms", ms.max(0)),

@@ -172,7 +172,8 @@ proptest! {
     ) {
         let terms = Terms { in_storm, ..ALWAYS };
         let mut group = open(terms, 0);
-        let (mut now, mut ended) = (0, false);
+        let mut now = 0;
+        let mut ended = false;
         let see = |notice: Option<Notice>, ended: &mut bool| {
             if let Some(notice) = notice {
                 prop_assert!(!*ended);

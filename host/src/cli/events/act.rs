@@ -153,7 +153,9 @@ impl Which {
             return Ok(Some(waiting));
         }
         for one in &waiting.requests {
-            let (at, source, id) = (&one.received_at, &one.source, &one.request);
+            let at = &one.received_at;
+            let source = &one.source;
+            let id = &one.request;
             let line = format!("{id}  {at}  {source}: {}", effect(one));
             writeln!(out, "{}", plain::line(&line))?;
         }

@@ -189,7 +189,9 @@ async fn write(
     redaction: &Redaction,
 ) -> Result<String, Failure> {
     let file = |ending: &str| what.dir.join(format!("{}.{ending}", what.name));
-    let (message, answer_file, settings_file) = (file("http"), file("json"), file("settings.json"));
+    let message = file("http");
+    let answer_file = file("json");
+    let settings_file = file("settings.json");
     for path in [&message, &answer_file, &settings_file] {
         if path.exists() {
             return Err(taken(path));

@@ -64,11 +64,10 @@ async fn measure_all(
     time: Duration,
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
-    let (limits, description) = (Limits::default(), plugin.description());
-    let (name, version) = (
-        plain::lines(&description.name),
-        plain::lines(&description.version),
-    );
+    let limits = Limits::default();
+    let description = plugin.description();
+    let name = plain::lines(&description.name);
+    let version = plain::lines(&description.version);
     writeln!(
         out,
         "{name} {version}, one call at a time, each in a fresh instance: the request in, the answer out and checked"
@@ -112,11 +111,9 @@ async fn measure_all(
             }
         }
     }
-    let (time, memory, output) = (
-        limits.time,
-        figures::size(limits.memory),
-        figures::size(limits.output),
-    );
+    let time = limits.time;
+    let memory = figures::size(limits.memory);
+    let output = figures::size(limits.output);
     writeln!(
         out,
         "{:<width$} {:>10} {:>10} {memory:>10} {output:>10}",
@@ -177,7 +174,8 @@ async fn measure(
     for _ in 0..WARM_UP {
         call().await?;
     }
-    let (end, mut times) = (Instant::now() + time, Vec::new());
+    let end = Instant::now() + time;
+    let mut times = Vec::new();
     while times.is_empty() || (times.len() < MOST_CALLS && Instant::now() < end) {
         let start = Instant::now();
         call().await?;

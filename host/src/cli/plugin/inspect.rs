@@ -113,11 +113,9 @@ fn shown(subject: &Subject, plugin: &Plugin) -> String {
     } else {
         url_suffix.as_str()
     };
-    let (size, sha256, exports) = (
-        figures::size(subject.wasm.len()),
-        plugin.sha256(),
-        plugin.exports().join(", "),
-    );
+    let size = figures::size(subject.wasm.len());
+    let sha256 = plugin.sha256();
+    let exports = plugin.exports().join(", ");
     let mut setup = setup
         .trim()
         .replace("{url}", &format!("<public_url>/in/<source>{url_suffix}"));

@@ -82,17 +82,17 @@ pub async fn run(
     out: &mut impl Write,
 ) -> Result<bool, Failure> {
     let paths = cases::selected(folder, chosen.only.as_deref())?;
-    let (limits, description) = (Limits::default(), plugin.description());
-    let (name, version) = (
-        plain::lines(&description.name),
-        plain::lines(&description.version),
-    );
+    let limits = Limits::default();
+    let description = plugin.description();
+    let name = plain::lines(&description.name);
+    let version = plain::lines(&description.version);
     writeln!(
         out,
         "{name} {version}, each case in a fresh instance; limits: {}",
         figures::limits(&limits)
     )?;
-    let (mut passed, mut failed) = (0, 0);
+    let mut passed = 0;
+    let mut failed = 0;
     for flaw in description
         .flaws()
         .into_iter()
@@ -109,7 +109,9 @@ pub async fn run(
     for path in &paths {
         let Trial { verdict, used } = trial::of(path, plugin, subject, &limits, chosen.bless).await;
         let used = used.map_or_else(String::new, |used| {
-            let (time, memory, output) = (used.time, used.memory, used.output);
+            let time = used.time;
+            let memory = used.memory;
+            let output = used.output;
             format!(
                 "{:>10} {:>10} {:>10}",
                 figures::time(time),

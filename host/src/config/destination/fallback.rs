@@ -33,7 +33,8 @@ pub(super) fn read(table: &mut Table<'_>, known: &[&str]) -> Option<Read> {
         }
         value.duration(&AFTER)
     });
-    let (written, after) = (written?, after?);
+    let written = written?;
+    let after = after?;
     let fallback = written.as_ref().map(|(destination, _)| Fallback {
         destination: destination.clone(),
         after,

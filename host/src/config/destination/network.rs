@@ -33,7 +33,8 @@ impl Network {
 
 /// Reads the keys that every kind of destination has.
 pub(super) fn read(table: &mut Table<'_>) -> Option<Network> {
-    let (name, span) = (table.name.clone(), table.span.clone());
+    let name = table.name.clone();
+    let span = table.span.clone();
     let public_only = table.optional("egress", false, |value| {
         word(&value, &[("any", false), ("public", true)])
     });
@@ -41,7 +42,11 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Network> {
     let ca = table.optional("ca", None, |value| file(&value, "ca.pem"));
     let cert = table.optional("client_cert", None, |value| file(&value, "cert.pem"));
     let key = table.optional("client_key", None, |value| file(&value, "key.pem"));
-    let (public_only, proxy, ca, cert, key) = (public_only?, proxy?, ca?, cert?, key?);
+    let public_only = public_only?;
+    let proxy = proxy?;
+    let ca = ca?;
+    let cert = cert?;
+    let key = key?;
     if public_only && proxy.is_some() {
         let found = format!("{name} has egress = \"public\" and a proxy");
         table.reading.problem(

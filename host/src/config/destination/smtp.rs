@@ -51,7 +51,8 @@ pub enum SmtpTls {
 
 /// Reads the keys of this kind.
 pub(super) fn read(table: &mut Table<'_>) -> Option<Smtp> {
-    let (name, span) = (table.name.clone(), table.span.clone());
+    let name = table.name.clone();
+    let span = table.span.clone();
     let url = table.required("url", "url = \"smtps://user@mail.example.com\"", |value| {
         url(&value)
     });
@@ -71,7 +72,9 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Smtp> {
     let to = table.required("to", "to = [\"on-call@example.com\"]", |value| {
         mailboxes(&value)
     });
-    let (url, tls, password) = (url?, tls?, password?);
+    let url = url?;
+    let tls = tls?;
+    let password = password?;
     let problem = |found: String, help: &str| {
         table.reading.problem(span.clone(), found, help);
     };

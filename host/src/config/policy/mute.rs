@@ -94,7 +94,8 @@ impl Weekly {
         let local = now.to_zoned_datetime(self.zone.clone());
         // By the clock on the wall: a night in which it is set has an hour more or less, as its
         // people expect.
-        let (start, end) = (minutes(self.start), minutes(self.end));
+        let start = minutes(self.start);
+        let end = minutes(self.end);
         let at = minutes((local.weekday(), local.time()));
         let active = if start < end {
             (start..end).contains(&at)
@@ -231,7 +232,8 @@ fn mute(value: &Value<'_>) -> Option<Mute> {
             return None;
         }
     };
-    let (when, why) = (when?, why?);
+    let when = when?;
+    let why = why?;
     Some(Mute {
         name: format!("{schedule} {when} {why}"),
         when,

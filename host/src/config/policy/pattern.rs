@@ -163,7 +163,8 @@ fn between(text: &str) -> Option<Result<Range, PatternError>> {
             number(text)
         }
     };
-    let (low, high) = (end(low, f64::NEG_INFINITY)?, end(high, f64::INFINITY)?);
+    let low = end(low, f64::NEG_INFINITY)?;
+    let high = end(high, f64::INFINITY)?;
     if low == f64::NEG_INFINITY && high == f64::INFINITY {
         return None;
     }

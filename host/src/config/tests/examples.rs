@@ -23,7 +23,8 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     let parse = |text: &str| {
         Config::parse(text, &file, &environment).unwrap_or_else(|problems| panic!("{problems}"))
     };
-    let (short, mut long) = (parse(EVERY_KEY), parse(&uncommented(EVERY_KEY)));
+    let short = parse(EVERY_KEY);
+    let mut long = parse(&uncommented(EVERY_KEY));
     // These have no default but none.
     assert!(long.gateway.tls.take().is_some() && short.gateway.tls.is_none());
     assert!(long.gateway.trusted_proxies != Networks::default());

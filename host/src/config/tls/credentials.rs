@@ -99,7 +99,8 @@ impl TlsFiles {
                 .map_err(|error| unusable.push(error))
                 .unwrap_or_default()
         };
-        let (cert, key) = (read("cert", &self.cert), read("key", &self.key));
+        let cert = read("cert", &self.cert);
+        let key = read("key", &self.key);
         let client_ca = self
             .client_ca
             .as_deref()

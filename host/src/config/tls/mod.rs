@@ -81,7 +81,8 @@ pub(super) fn read(value: &Value<'_>, asks_clients: bool) -> Option<TlsFiles> {
                 );
             }
             if std::fs::metadata(&files.key).is_ok_and(|metadata| exposed(&metadata)) {
-                let (label, path) = (&value.label, files.key.display());
+                let label = &value.label;
+                let path = files.key.display();
                 let found = format!(
                     "key in {label} names {path}, which every user of this machine can read"
                 );

@@ -540,7 +540,8 @@ fn backlog_goes_out_in_a_slow_start_after_an_outage() {
         }
         bench.wait();
         bench.record(32, &accepted());
-        let (mut rounds, mut sent) = (Vec::new(), 0);
+        let mut rounds = Vec::new();
+        let mut sent = 0;
         while bench.permits(0) < 32 {
             let round = bench.permits(0);
             for alert in 0..round {

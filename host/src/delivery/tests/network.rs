@@ -12,11 +12,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
+use parking_lot::Mutex;
 use plugin_sdk::contract::{self, Priority};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +64,7 @@ struct World {
 
 impl World {
     fn random(&self, range: std::ops::Range<u64>) -> u64 {
-        self.random.lock().unwrap().u64(range)
+        self.random.lock().u64(range)
     }
 
     fn delivered(&self) -> usize {
@@ -122,7 +123,8 @@ async fn gateway(world: Arc<World>) -> turmoil::Result {
     let client = wire::itoc360(Duration::from_secs(10), async || {
         Ok(Box::new(turmoil::net::TcpStream::connect((ITOC360, PORT)).await?) as Box<dyn Stream>)
     });
-    let (health, metrics) = (Health::default(), Metrics::new());
+    let health = Health::default();
+    let metrics = Metrics::new();
     let delivery = Delivery::new("itoc360".into(), client, 8, store.clone(), health, metrics)?;
     let delivering = tokio::spawn(delivery.run(CancellationToken::new()));
     take_in(&world, &store).await?;
@@ -207,7 +209,7 @@ fn misfortune(sim: &mut Sim<'_>, world: &Arc<World>) {
 
 /// So many of a hundred requests are answered as by an ITOC360 that is not well.
 fn answers(world: &World, percent: u8) {
-    let mut random = world.random.lock().unwrap().fork();
+    let mut random = world.random.lock().fork();
     world.itoc360.script(move |_, _| match random.u8(..100) {
         lot if lot >= percent => Reply::Ok,
         lot => match lot % 5 {
@@ -246,7 +248,8 @@ fn simulate(seed: u64) {
         .tick_duration(Duration::from_millis(20))
         .simulation_duration(Duration::from_secs(24 * 60 * 60))
         .build();
-    let (one, other) = (Arc::clone(&world), Arc::clone(&world));
+    let one = Arc::clone(&world);
+    let other = Arc::clone(&world);
     sim.host(ITOC360, move || itoc360(Arc::clone(&one)));
     sim.host(GATEWAY, move || gateway(Arc::clone(&other)));
     for _ in 0..MISFORTUNES {
@@ -254,7 +257,8 @@ fn simulate(seed: u64) {
         pass(&mut sim, Duration::from_secs(seconds));
         misfortune(&mut sim, &world);
     }
-    let (well, really) = (sim.elapsed(), Instant::now());
+    let well = sim.elapsed();
+    let really = Instant::now();
     while world.delivered() < EVENTS {
         let in_time = sim.elapsed() < well + PATIENCE || really.elapsed() < REAL_PATIENCE;
         assert!(in_time, "{} of {EVENTS} delivered", world.delivered());

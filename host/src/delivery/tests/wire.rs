@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -15,6 +15,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -58,7 +59,8 @@ where
 
 impl Pool for Wires {
     fn request(&self, request: Request<Full<Bytes>>) -> Answering {
-        let (dial, idle) = (Arc::clone(&self.dial), Arc::clone(&self.idle));
+        let dial = Arc::clone(&self.dial);
+        let idle = Arc::clone(&self.idle);
         Box::pin(async move {
             let mut connection = match take(&idle) {
                 Some(connection) => connection,
@@ -68,7 +70,7 @@ impl Pool for Wires {
                 })?,
             };
             let answer = connection.send_request(request).await;
-            idle.lock().unwrap().push(connection);
+            idle.lock().push(connection);
             answer.map_err(|error| NoAnswer {
                 connected: true,
                 cause: error.into(),
@@ -79,7 +81,7 @@ impl Pool for Wires {
 
 /// One whose last answer was read to its end.
 fn take(idle: &Mutex<Vec<SendRequest<Full<Bytes>>>>) -> Option<SendRequest<Full<Bytes>>> {
-    let mut idle = idle.lock().unwrap();
+    let mut idle = idle.lock();
     idle.retain(|connection| !connection.is_closed());
     let ready = idle.iter().position(SendRequest::is_ready)?;
     Some(idle.swap_remove(ready))

@@ -45,7 +45,8 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let (resolving, public_only) = (self.system.call(name), self.public_only);
+        let resolving = self.system.call(name);
+        let public_only = self.public_only;
         Box::pin(async move {
             let mut addresses: Vec<_> = resolving.await?.collect();
             if public_only {

@@ -71,7 +71,8 @@ impl Tester {
             connect_publicly(&url, hops).await?
         };
         let bytes = sample.request.body.bytes().into_owned();
-        let (length, to) = (bytes.len(), shown(&url));
+        let length = bytes.len();
+        let to = shown(&url);
         let request = request(sample, &url, number, bytes);
         let started = Instant::now();
         match timeout(ANSWER, exchange(stream, request)).await {

@@ -77,7 +77,8 @@ impl Following {
         }
         let objection = self.validity.objection();
         if let Some(why) = objection.as_ref().filter(|_| self.objection.is_none()) {
-            let (listener, cert) = (self.tls.counted.listener, self.files.cert.display());
+            let listener = self.tls.counted.listener;
+            let cert = self.files.cert.display();
             tracing::error!(
                 listener,
                 "{cert} {why}: clients refuse it; put a renewed one in its place"

@@ -276,8 +276,10 @@ impl Intake {
         let Some(Entrance { source: old, .. }) = entrances.get(&source.name) else {
             return false;
         };
-        let (old_plugin, plugin) = (old.plugin.sha256(), source.plugin.sha256());
-        let (old, new) = (&old.configured, &source.configured);
+        let old_plugin = old.plugin.sha256();
+        let plugin = source.plugin.sha256();
+        let old = &old.configured;
+        let new = &source.configured;
         old_plugin != plugin
             || old.settings.json().get() != new.settings.json().get()
             || old.destinations != new.destinations

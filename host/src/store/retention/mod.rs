@@ -111,7 +111,8 @@ struct Keeper {
 
 impl Keeper {
     async fn run(&mut self) {
-        let (mut age_at, mut size_at) = (Instant::now(), Instant::now());
+        let mut age_at = Instant::now();
+        let mut size_at = Instant::now();
         let mut bytes = self.store.bytes();
         loop {
             let now = Instant::now();
@@ -238,7 +239,9 @@ impl Keeper {
     /// Runs the slices of one stage until it has nothing more to do for now. Returns how much was
     /// removed, and what the last slice said.
     async fn stage(&mut self, stage: Stage) -> Result<(u64, Swept), StoreError> {
-        let (mut removed, mut fruitless, mut began_at) = (0, 0, self.cursors[stage as usize]);
+        let mut removed = 0;
+        let mut fruitless = 0;
+        let mut began_at = self.cursors[stage as usize];
         loop {
             let from = self.cursors[stage as usize];
             let swept = self

@@ -304,7 +304,8 @@ fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> 
     tracking::forget(step, seq)?;
     groups::forget(step, seq)?;
     mutes::forget(step, seq)?;
-    let (alerts, deliveries) = (alert_ids(seq), deliveries_of(seq));
+    let alerts = alert_ids(seq);
+    let deliveries = deliveries_of(seq);
     let mut delivered = step.transaction.prepare_cached(
         "SELECT count(*) FROM attempts WHERE delivery BETWEEN ? AND ? AND outcome = 'accepted'",
     )?;

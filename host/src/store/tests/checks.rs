@@ -293,7 +293,8 @@ async fn backup_of_a_store_at_work_is_whole_and_can_replace_it() {
 async fn backup_overwrites_no_file_and_leaves_none_if_it_fails() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1")]).await;
-    let (source, folder) = (file(bench.dir.path()), tempfile::tempdir().unwrap());
+    let source = file(bench.dir.path());
+    let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("copy.db");
     fs::write(&target, "mine").unwrap();
     assert!(matches!(
@@ -335,7 +336,8 @@ async fn stopped_backup_ends_before_it_has_a_name() {
                 .collect::<Vec<_>>(),
         )
         .await;
-    let (source, folder) = (file(bench.dir.path()), tempfile::tempdir().unwrap());
+    let source = file(bench.dir.path());
+    let folder = tempfile::tempdir().unwrap();
     let backup = Backup::prepare(&source, &folder.path().join("copy.db")).unwrap();
     let stop = backup.stop();
     stop.now();

@@ -263,7 +263,8 @@ async fn alert_that_was_open_before_the_group_is_resolved_where_it_is() {
 async fn storm_groups_what_comes_until_it_is_over() {
     let mut bench = Bench::new().await;
     for number in 1..=3 {
-        let (id, code) = (format!("e{number}"), number.to_string());
+        let id = format!("e{number}");
+        let code = number.to_string();
         bench.keep(STORMY, &[(&id, &code)]).await;
     }
     assert_eq!(bench.take(DESTINATION).await.len(), 3);
@@ -491,7 +492,8 @@ async fn mute_holds_sums_up_and_opens_what_is_still_open() {
 #[tokio::test(start_paused = true)]
 async fn end_of_a_mute_opens_into_groups_and_leaves_other_mutes() {
     let mut bench = Bench::new().await;
-    let (first, second) = (bench.mute(), bench.mute());
+    let first = bench.mute();
+    let second = bench.mute();
     let policy = Policy {
         mute: Some(first),
         ..GROUPED

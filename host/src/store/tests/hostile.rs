@@ -46,7 +46,8 @@ async fn tampered(statements: &str) -> Bench {
             .append("a", number, &[(&number.to_string(), &number.to_string())])
             .await;
     }
-    let (path, requests) = (file(bench.dir.path()), bench.requests);
+    let path = file(bench.dir.path());
+    let requests = bench.requests;
     drop(bench.store);
     bench.closing.close().await;
     tamper(&path, statements);
@@ -229,10 +230,8 @@ async fn a_row_that_cannot_be_changed_costs_its_neighbours_nothing() {
     let mut bench =
         tampered("UPDATE queue SET source = 'x', ordering_key = 'left' WHERE id = 4 * 16384").await;
     let settlement = |delivery| settlement(delivery, 50, Some(200), later(60));
-    let (bad, good) = (
-        bench.store.settle(settlement(4 * 16384)),
-        bench.store.settle(settlement(5 * 16384)),
-    );
+    let bad = bench.store.settle(settlement(4 * 16384));
+    let good = bench.store.settle(settlement(5 * 16384));
     let (bad, good) = tokio::join!(bad, good);
     assert!(matches!(bad, Err(StoreError::Row(_))), "{bad:?}");
     good.unwrap();

@@ -297,7 +297,8 @@ async fn more_than_may_wait_is_told_so_and_not_kept() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut appending = tokio::task::JoinSet::new();
     for number in 0..2 * QUEUE {
-        let (store, request) = (bench.store.clone(), bench.request("a", 1));
+        let store = bench.store.clone();
+        let request = bench.request("a", 1);
         appending.spawn(async move {
             store
                 .append(request, reading("a", &[(&number.to_string(), "k")]))
@@ -579,7 +580,8 @@ async fn dead_letter_is_never_replayed_beside_a_younger_of_its_key() {
 /// Runs the slices of a stage until it has nothing more to look at, or enough. Returns how much was
 /// removed.
 async fn sweep(bench: &Bench, stage: Stage, bounds: Bounds) -> u64 {
-    let (mut from, mut removed) = (0, 0);
+    let mut from = 0;
+    let mut removed = 0;
     loop {
         let Swept {
             removed: more,
@@ -731,7 +733,8 @@ async fn keep_within_days(bench: &Bench, days: u64) {
 #[tokio::test(start_paused = true)]
 async fn retention_believes_the_clock_that_is_behind() {
     const DAY: i64 = 24 * 60 * 60 * 1000;
-    let (mut bench, today) = (Bench::new().await, wall_ms());
+    let mut bench = Bench::new().await;
+    let today = wall_ms();
     let request = bench.request("a", today - 10 * DAY);
     bench
         .store

@@ -135,7 +135,8 @@ impl Model {
                 },
             );
         }
-        let (mut appended, mut first) = (Appended::default(), None);
+        let mut appended = Appended::default();
+        let mut first = None;
         for (place, &(event, key, priority, both, order)) in (0..).zip(events) {
             if let Some(alert) = self.known.get(&(source, event)) {
                 *self.repeats.entry(*alert).or_default() += 1;
@@ -362,9 +363,9 @@ impl Model {
     }
 
     fn fall_back(&mut self, after: i64) {
-        let (now, late) = (self.now, |one: &Delivery| {
-            one.destination == 0 && one.state == "pending" && !one.fell_back
-        });
+        let now = self.now;
+        let late =
+            |one: &Delivery| one.destination == 0 && one.state == "pending" && !one.fell_back;
         let mut ids: Vec<_> = self
             .deliveries
             .iter()

@@ -147,7 +147,8 @@ async fn a_log_without_its_store_is_not_thrown_away() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1")]).await;
     let dir = tempfile::tempdir().unwrap();
-    let (path, log) = (file(dir.path()), files::log(&file(bench.dir.path())));
+    let path = file(dir.path());
+    let log = files::log(&file(bench.dir.path()));
     fs::copy(log, files::log(&path)).unwrap();
     refused(dir.path(), "it is missing, while the log");
     fs::write(&path, "").unwrap();
@@ -239,7 +240,8 @@ fn work(dir: &TempDir) -> Vec<i32> {
 
 #[test]
 fn what_a_start_reads_does_not_grow_with_the_backlog() {
-    let (short, long) = (backlog(2_000), backlog(40_000));
+    let short = backlog(2_000);
+    let long = backlog(40_000);
     assert_eq!(work(&short), work(&long));
     let (store, _closing) = Store::open(
         long.path(),

@@ -220,7 +220,8 @@ async fn what_is_told_elsewhere_is_ended_where_it_was_told_before() {
         unproven: None,
     });
     bench.store.append(failed, reading).await.unwrap();
-    let (held, failed) = ("destination-held/d", "plugin-failed/a");
+    let held = "destination-held/d";
+    let failed = "plugin-failed/a";
     assert_eq!(
         bench.deliver().await,
         [opens(held), ends(held), opens(failed), ends(failed)]
@@ -334,7 +335,8 @@ async fn a_list_shows_the_failed_request_and_what_was_told_of_it() {
         limit: 10,
         ..Filter::default()
     };
-    let (own, failed) = (pair(OWN_SOURCE, "pending"), pair("a", "failed"));
+    let own = pair(OWN_SOURCE, "pending");
+    let failed = pair("a", "failed");
     assert_eq!(
         list(all.clone()),
         [failed.clone(), own.clone(), failed.clone()]

@@ -32,7 +32,8 @@ fn by_pages(bench: &Bench, filter: &Filter, limit: usize) -> Vec<(i64, String, S
 async fn pages_of_any_size_hold_each_line_once_in_order() {
     let mut bench = Bench::new().await;
     for number in 0..20 {
-        let (one, two) = (format!("{number}-1"), format!("{number}-2"));
+        let one = format!("{number}-1");
+        let two = format!("{number}-2");
         bench
             .append("a", number, &[(&one, &one), (&two, &two)])
             .await;

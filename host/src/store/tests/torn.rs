@@ -90,10 +90,8 @@ async fn damaged_log_opens_as_the_store_of_an_earlier_moment() {
         events.extend(ids);
     }
     let path = file(bench.dir.path());
-    let (main, whole) = (
-        fs::read(&path).unwrap(),
-        fs::read(files::log(&path)).unwrap(),
-    );
+    let main = fs::read(&path).unwrap();
+    let whole = fs::read(files::log(&path)).unwrap();
     assert_eq!(
         holding(
             &opened(&bench.dir, &main, &whole).await.0.store,

@@ -127,10 +127,8 @@ impl Redaction {
             Ok(value) => self.learn_json(&value),
             Err(_) => {
                 for (name, value) in Form::parse(body).fields() {
-                    let (name, value) = (
-                        String::from_utf8_lossy(name),
-                        String::from_utf8_lossy(value),
-                    );
+                    let name = String::from_utf8_lossy(name);
+                    let value = String::from_utf8_lossy(value);
                     if in_body(&name) {
                         self.learn(&value);
                     }

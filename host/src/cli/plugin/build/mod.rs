@@ -69,11 +69,9 @@ pub fn build(what: &Build) -> Outcome {
 pub fn wasm_of(dir: &Path, target_dir: Option<&Path>) -> Result<Built, Failure> {
     let name = package_name(dir)?;
     let cache = Cache::open(dir, target_dir)?;
-    let (folder, target_dir, cargo) = (
-        &std::path::absolute(dir)?,
-        cache.path(),
-        OsStr::new("cargo"),
-    );
+    let folder = &std::path::absolute(dir)?;
+    let target_dir = cache.path();
+    let cargo = OsStr::new("cargo");
     let made = compile::compile(&Crate {
         folder,
         target_dir,

@@ -143,7 +143,8 @@ impl Dev {
     /// well.
     async fn build(&self) -> Result<Built, Failure> {
         let (done, built) = oneshot::channel();
-        let (dir, target_dir) = (self.dir.clone(), self.target.target_dir.clone());
+        let dir = self.dir.clone();
+        let target_dir = self.target.target_dir.clone();
         std::thread::spawn(move || done.send(build::wasm_of(&dir, target_dir.as_deref())));
         built
             .await

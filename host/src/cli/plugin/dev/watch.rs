@@ -35,10 +35,8 @@ impl Watch {
     /// Begins to watch. No change is missed from now on.
     pub fn start(dir: &Path, config: &Path) -> anyhow::Result<Self> {
         let ground = Ground::new(dir, config)?;
-        let (dir, beside) = (
-            ground.dir.clone(),
-            ground.config.parent().map(Path::to_owned),
-        );
+        let dir = ground.dir.clone();
+        let beside = ground.config.parent().map(Path::to_owned);
         let changed = Arc::new(Notify::new());
         let watcher = notify::recommended_watcher({
             let changed = Arc::clone(&changed);

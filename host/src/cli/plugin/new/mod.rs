@@ -43,7 +43,8 @@ pub fn new(what: &New) -> Outcome {
     make(&folder, &name, what.lang)?;
     let mut out = std::io::stdout().lock();
     if what.lang == Lang::Js {
-        let (shown, name) = (folder.display(), name.package());
+        let shown = folder.display();
+        let name = name.package();
         writeln!(out, "{shown} holds a script, and cases that pass. Next:\n")?;
         writeln!(out, "    cd {shown}")?;
         writeln!(

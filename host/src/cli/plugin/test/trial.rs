@@ -107,10 +107,8 @@ async fn prepare(
     }
     let settings: Value =
         serde_json::from_str(case.request.settings.get()).map_err(|error| error.to_string())?;
-    let (mut misfits, mut what) = (
-        schema::misfits(plugin.description(), &settings),
-        "fit the plugin's own schema",
-    );
+    let mut misfits = schema::misfits(plugin.description(), &settings);
+    let mut what = "fit the plugin's own schema";
     if misfits.is_empty() {
         what = "pass the plugin's own check";
         let checked = plugin
@@ -129,10 +127,8 @@ async fn prepare(
     if misfits.is_empty() {
         return serde_json::to_vec(&case.request).map_err(|error| error.to_string());
     }
-    let (own, shared) = (
-        path.with_extension("settings.json"),
-        path.with_file_name("settings.json"),
-    );
+    let own = path.with_extension("settings.json");
+    let shared = path.with_file_name("settings.json");
     let place = if own.exists() {
         format!("{}, or the schema", own.display())
     } else if shared.exists() {

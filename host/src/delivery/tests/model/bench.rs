@@ -1,5 +1,10 @@
 //! The gateway's store and delivery, an ITOC360, and the model of both.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "a panic of the model must poison it, so that the test fails"
+)]
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -46,10 +51,8 @@ struct Life {
 
 impl Bench {
     pub async fn new() -> Self {
-        let (model, itoc360) = (
-            Arc::<Mutex<Model>>::default(),
-            Arc::new(Double::unbound(Setup::default())),
-        );
+        let model = Arc::<Mutex<Model>>::default();
+        let itoc360 = Arc::new(Double::unbound(Setup::default()));
         let asked = Arc::clone(&model);
         itoc360.script(move |_, body| {
             let body: serde_json::Value = serde_json::from_slice(body).unwrap();
@@ -78,10 +81,8 @@ impl Bench {
             ..store::Options::default()
         };
         let (store, closing) = Store::open(self.folder.path(), &options, Metrics::new()).unwrap();
-        let (conversations, itoc360) = (
-            Arc::<Mutex<JoinSet<()>>>::default(),
-            Arc::clone(&self.itoc360),
-        );
+        let conversations = Arc::<Mutex<JoinSet<()>>>::default();
+        let itoc360 = Arc::clone(&self.itoc360);
         let speaking = Arc::clone(&conversations);
         let client = wire::itoc360(Duration::from_secs(10), move || {
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
@@ -89,7 +90,8 @@ impl Bench {
             std::future::ready(Ok(Box::new(ours) as Box<dyn Stream>))
         });
         let stop = CancellationToken::new();
-        let (health, metrics) = (Health::default(), Metrics::new());
+        let health = Health::default();
+        let metrics = Metrics::new();
         let delivery =
             Delivery::new("itoc360".into(), client, 4, store.clone(), health, metrics).unwrap();
         let disk = Connection::open(store::file(self.folder.path())).unwrap();

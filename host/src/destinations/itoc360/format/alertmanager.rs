@@ -17,7 +17,9 @@ pub(super) fn body(alert: &Alert) -> Bytes {
         Status::Trigger => "firing",
         Status::Resolve => "resolved",
     };
-    let (title, occurred_at, fingerprint) = (title(alert), occurred_at(alert), alert.fingerprint());
+    let title = title(alert);
+    let occurred_at = occurred_at(alert);
+    let fingerprint = alert.fingerprint();
     let labels = Labels {
         alert,
         severity: severity(alert.event.priority),
