@@ -21,6 +21,10 @@ pub(super) fn source(plugins: &[PluginSettings<'_>]) -> Json {
             "labels": labels("Labels that every alert gets."),
             "rules": policy::rules(),
             "redact": policy::redact(),
+            "redact_stored": {
+                "description": "Masks what `redact` names before a request is stored. It cannot be replayed as it came then, and its signature fits no more.",
+                "type": "boolean",
+            },
             "resolve_after": duration("The time without an event until the gateway resolves an alert."),
             "group": policy::group(),
             "settings": {
