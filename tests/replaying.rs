@@ -389,7 +389,8 @@ async fn redacted_text_is_in_no_column_of_the_store() {
     place.write("torn.wasm", plugin::parrot());
     assert_eq!(reload(&place).await.code, Some(0));
     run(&place, &["events", "replay", "--failed"]).await;
-    place.event_in_state("e2", "delivered").await;
+    let id = failed.json()["request"].as_str().unwrap().to_owned();
+    place.event_in_state(&id, "delivered").await;
     gateway.stop().await;
     holds_none(&place);
     place.is_whole().await;

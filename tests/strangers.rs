@@ -105,11 +105,10 @@ async fn load_balancer_is_answered_on_the_public_listener() {
         200,
         "haproxy's own check"
     );
-    let requests = gateway
-        .metrics()
-        .await
-        .into_keys()
-        .filter(|name| name.starts_with("alert_gateway_requests_total"));
+    let requests =
+        gateway.metrics().await.into_iter().filter(|(name, count)| {
+            name.starts_with("alert_gateway_requests_total") && *count > 0.0
+        });
     assert_eq!(requests.count(), 0, "it is no sender");
 }
 
@@ -279,11 +278,7 @@ async fn forged_request_starts_no_sandbox() {
         .post(&genuine.clone().without("X-Twilio-Signature"))
         .await
         .is_problem(401);
-    assert_eq!(
-        gateway.metrics().await.get(CALLS),
-        None,
-        "the plugin was called"
-    );
+    assert_eq!(gateway.metrics().await[CALLS], 0.0, "the plugin was called");
     gateway.accept(&genuine).await;
     assert_eq!(gateway.metrics().await[CALLS], 1.0);
 }

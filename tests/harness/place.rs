@@ -218,10 +218,11 @@ impl Place {
 
     /// Starts the gateway where the system kills it at the write that makes a file larger than so
     /// many KiB. Where none does, it is told to stop as soon as it takes requests.
-    pub async fn launch_until_a_file_has(&self, kib: u32) -> Output {
+    pub async fn launch_until_a_file_has(&self, kib: u32, options: &str) -> Output {
         warm(&self.path("data")).await;
         let mut command = program("sh");
-        let script = format!("ulimit -f {}; ulimit -c 0; exec '{PROGRAM}' run", kib * 2);
+        let blocks = kib * 2;
+        let script = format!("ulimit -f {blocks}; ulimit -c 0; exec '{PROGRAM}' run {options}");
         command
             .current_dir(self.folder.path())
             .args(["-c", &script]);

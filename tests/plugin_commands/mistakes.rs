@@ -44,7 +44,7 @@ async fn file_that_is_no_plugin_is_told_what_it_lacks() {
             wat(r#"(module (import "env" "now" (func (result i64))))"#),
             &[
                 "imports `env.now`, which this host does not offer",
-                "declare no host functions of your own",
+                "and no host functions of its own",
             ],
         ),
         (

@@ -7,15 +7,13 @@ use hyper::body::Bytes;
 use plugin_sdk::contract::{self, ProofIdentity, Proved};
 
 use super::admission::REQUEST;
-use super::shadow::DROPPED;
+use super::prepare::{Prepared, prepare};
 use super::{Ending, Entrance, Intake, Received, trial};
-use crate::alert::{Alert, internal};
-use crate::clock::wall_ms;
+use crate::alert::internal;
 use crate::metrics::PriorityLabels;
-use crate::policy::Mutes;
 use crate::sources::{ReadError, Source};
 use crate::store::{
-    Appended, Failure, NewAlert, NewRequest, Notice, Proofs, Reading, RedactedRequest, StoreError,
+    Appended, Failure, NewRequest, Notice, Proofs, Reading, RedactedRequest, StoreError,
     UnprovenBounds,
 };
 
@@ -166,68 +164,6 @@ pub(super) fn proofs(source: &str, proof: Option<ProofIdentity>) -> Proofs {
         .and_then(|time| time.parse::<jiff::Timestamp>().ok())
         .map(jiff::Timestamp::as_millisecond);
     Proofs::new(source, [id], until)
-}
-
-/// The alerts of a request, ready for the store.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    /// The alerts.
-    pub alerts: Vec<NewAlert>,
-    /// The texts that were masked in them, where the stored request is masked as well.
-    pub masked: Vec<String>,
-}
-
-/// Returns alerts as the store takes them.
-///
-/// # Errors
-/// Why one cannot be written down. That is a failure to read the request: it is stored as failed.
-pub(super) fn prepare(
-    entrance: &Entrance,
-    request: &str,
-    received_at: &str,
-    alerts: Vec<contract::Alert>,
-    mutes: &Mutes,
-) -> Result<Prepared, String> {
-    let mut masked = Vec::new();
-    let now_ms = wall_ms();
-    let Entrance {
-        source,
-        policy,
-        operator_destination,
-        ..
-    } = entrance;
-    let prepared = alerts.into_iter().map(|event| {
-        let source_name = source.name.to_string();
-        let request = request.to_owned();
-        let received_at = received_at.to_owned();
-        let decision = policy.decide(&source.name, event);
-        masked.extend(decision.masked);
-        let alert = Alert {
-            source: source_name,
-            request,
-            received_at,
-            event: decision.alert,
-        };
-        let destinations = decision
-            .destinations
-            .unwrap_or_else(|| source.configured.destinations.clone());
-        let mut new = NewAlert::new(&alert, destinations).map_err(|error| error.to_string())?;
-        if let Some(rule) = decision.dropped_by {
-            return Ok(new.ignored(format!("{DROPPED}{rule} of its source")));
-        }
-        if let Some(group) = decision.group {
-            new = new.grouped(&alert, group, operator_destination.as_deref());
-        }
-        if let Some(mute) = mutes.of(&source.name, &alert.event, now_ms) {
-            new = new.muted(mute);
-        }
-        if let Some(time) = decision.resolve_after {
-            new = new.resolved_after(time);
-        }
-        Ok(new)
-    });
-    let alerts = prepared.collect::<Result<_, String>>()?;
-    Ok(Prepared { alerts, masked })
 }
 
 /// Returns the internal alert about a request that `source` could not read.

@@ -12,6 +12,7 @@ mod ending;
 mod keep;
 mod mutes;
 mod notes;
+mod prepare;
 mod rate;
 mod received;
 mod replay;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use plugin_sdk::contract::Answer;
 use tokio_util::sync::CancellationToken;
 
-use super::{Entrance, Intake, keep};
+use super::{Entrance, Intake, prepare};
 use crate::clock::wall_ms;
 use crate::policy::Mutes;
 use crate::store::{
@@ -168,7 +168,7 @@ fn request(history: &History, seq: i64) -> Result<Option<RequestRecord>, StoreEr
 async fn read(entrance: &Entrance, request: &RequestRecord, mutes: &Mutes) -> Option<Reading> {
     let answer = entrance.source.read_stored(request).await;
     Some(match answer {
-        Ok(Answer::Alerts(alerts)) => keep::prepare(
+        Ok(Answer::Alerts(alerts)) => prepare::prepare(
             entrance,
             &request.id,
             &request.received_at,

@@ -3,7 +3,7 @@
 use plugin_sdk::contract;
 
 use super::awaited::Awaiting;
-use super::keep::Prepared;
+use super::prepare::Prepared;
 use super::shadow::DROPPED;
 use super::{Entrance, Intake};
 use crate::alert::{Alert, test};

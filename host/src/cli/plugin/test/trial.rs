@@ -137,7 +137,7 @@ async fn prepare(
         format!("the schema, or write settings into {}", shared.display())
     };
     Err(format!(
-        "its settings do not {what}, so `check` would refuse a source that has them:\n  {}\nMend {place}.",
+        "its settings do not {what}, so `check` would refuse a source that has them:\n  {}\nFix {place}.",
         misfits.join("\n  ")
     ))
 }
