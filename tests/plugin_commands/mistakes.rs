@@ -58,8 +58,8 @@ async fn file_that_is_no_plugin_is_told_what_it_lacks() {
         (
             wat("(module (memory 300))"),
             &[
-                "exceeds the limit of 0x1000000 bytes",
-                "let its memory start within the limit",
+                "starts with 18.8 MiB of memory, and no call may have more than 16 MiB",
+                "link it with less to start with",
             ],
         ),
         (

@@ -140,7 +140,7 @@ pub struct Checked {
 pub struct Mistake {
     /// The place where it is: a JSON Pointer (RFC 6901) into the settings; empty for all of them.
     pub path: String,
-    /// A contradiction in the store. It must hold no secret.
+    /// The wrong value, or a contradiction. It must hold no secret.
     pub found: String,
     /// The right form.
     pub help: String,
