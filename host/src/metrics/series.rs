@@ -51,29 +51,18 @@ impl Metrics {
         outcomes: &[&'static str],
         failures: &[&'static str],
     ) {
-        let source = || Arc::clone(name);
-        let label = SourceLabel { source: source() };
+        let label = SourceLabel {
+            source: Arc::clone(name),
+        };
         drop(self.request_duration.get_or_create(&label));
         drop(self.plugin_duration.get_or_create(&label));
-        for &outcome in outcomes {
-            let labels = RequestLabels {
-                source: source(),
-                outcome,
-            };
+        for labels in requests(name, outcomes) {
             drop(self.requests.get_or_create(&labels));
         }
-        for &kind in failures {
-            let labels = FailureLabels {
-                source: source(),
-                kind,
-            };
+        for labels in plugin_failures(name, failures) {
             drop(self.plugin_failures.get_or_create(&labels));
         }
-        for priority in PRIORITIES {
-            let labels = PriorityLabels {
-                source: source(),
-                priority,
-            };
+        for labels in alerts_accepted(name) {
             drop(self.alerts_accepted.get_or_create(&labels));
         }
     }
@@ -86,27 +75,19 @@ impl Metrics {
         outcomes: &[&'static str],
         failures: &[&'static str],
     ) {
-        let source = || Arc::clone(name);
-        let label = SourceLabel { source: source() };
+        let label = SourceLabel {
+            source: Arc::clone(name),
+        };
         self.request_duration.remove(&label);
         self.plugin_duration.remove(&label);
-        for &outcome in outcomes {
-            self.requests.remove(&RequestLabels {
-                source: source(),
-                outcome,
-            });
+        for labels in requests(name, outcomes) {
+            self.requests.remove(&labels);
         }
-        for &kind in failures {
-            self.plugin_failures.remove(&FailureLabels {
-                source: source(),
-                kind,
-            });
+        for labels in plugin_failures(name, failures) {
+            self.plugin_failures.remove(&labels);
         }
-        for priority in PRIORITIES {
-            self.alerts_accepted.remove(&PriorityLabels {
-                source: source(),
-                priority,
-            });
+        for labels in alerts_accepted(name) {
+            self.alerts_accepted.remove(&labels);
         }
     }
 
@@ -120,11 +101,7 @@ impl Metrics {
         drop(self.destination_failing_since.get_or_create(&label));
         drop(self.destination_pending.get_or_create(&label));
         drop(self.destination_oldest_pending.get_or_create(&label));
-        for outcome in ATTEMPTS {
-            let labels = DeliveryLabels {
-                destination: destination(),
-                outcome,
-            };
+        for labels in deliveries(name) {
             drop(self.deliveries.get_or_create(&labels));
         }
         if let Some(fallback) = fallback {
@@ -147,11 +124,8 @@ impl Metrics {
         self.destination_failing_since.remove(&label);
         self.destination_pending.remove(&label);
         self.destination_oldest_pending.remove(&label);
-        for outcome in ATTEMPTS {
-            self.deliveries.remove(&DeliveryLabels {
-                destination: destination(),
-                outcome,
-            });
+        for labels in deliveries(name) {
+            self.deliveries.remove(&labels);
         }
         for state in STATES {
             self.destination_state.remove(&DestinationStateLabels {
@@ -180,4 +154,39 @@ impl Metrics {
             );
         }
     }
+}
+
+/// Returns the labels of a source's requests, one for each outcome.
+fn requests(source: &Arc<str>, outcomes: &[&'static str]) -> impl Iterator<Item = RequestLabels> {
+    outcomes.iter().map(|outcome| RequestLabels {
+        source: Arc::clone(source),
+        outcome,
+    })
+}
+
+/// Returns the labels of the failures of a source's plugin, one for each kind.
+fn plugin_failures(
+    source: &Arc<str>,
+    kinds: &[&'static str],
+) -> impl Iterator<Item = FailureLabels> {
+    kinds.iter().map(|kind| FailureLabels {
+        source: Arc::clone(source),
+        kind,
+    })
+}
+
+/// Returns the labels of a source's alerts, one for each priority.
+fn alerts_accepted(source: &Arc<str>) -> impl Iterator<Item = PriorityLabels> {
+    PRIORITIES.iter().map(|priority| PriorityLabels {
+        source: Arc::clone(source),
+        priority,
+    })
+}
+
+/// Returns the labels of the attempts at a destination, one for each outcome.
+fn deliveries(destination: &Arc<str>) -> impl Iterator<Item = DeliveryLabels> {
+    ATTEMPTS.iter().map(|outcome| DeliveryLabels {
+        destination: Arc::clone(destination),
+        outcome,
+    })
 }
