@@ -18,12 +18,15 @@
 //! `cargo bench --bench load -- repeats` measures what a repeat costs and whether the store keeps
 //! to its size.
 //!
+//! `cargo bench --bench load -- strangers` measures a source beside forged requests to another.
+//!
 //! `cargo bench --bench load -- 20` runs for 20 seconds each instead of 10.
 
 mod bare;
 mod child;
 mod repeats;
 mod requests;
+mod strangers;
 mod wrk;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -68,6 +71,7 @@ fn main() {
     }
     let overload_only = arguments.iter().any(|argument| argument == "overload");
     let repeats_only = arguments.iter().any(|argument| argument == "repeats");
+    let strangers_only = arguments.iter().any(|argument| argument == "strangers");
     let seconds = arguments
         .iter()
         .find_map(|text| text.parse().ok())
@@ -81,6 +85,9 @@ fn main() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         if repeats_only {
             return repeats::measure(folder.path(), seconds).await;
+        }
+        if strangers_only {
+            return strangers::measure(folder.path(), seconds).await;
         }
         if !overload_only {
             measure(folder.path(), seconds).await;

@@ -11,6 +11,8 @@ use super::TOKEN;
 /// requests for a second time.
 const PER_SECOND: u64 = 20_000;
 const AUTH_TOKEN: &str = "12345";
+/// What a stranger signs with.
+const GUESSED_TOKEN: &str = "54321";
 /// The sources of the configuration: the first is measured and flooded, the second sends calmly
 /// meanwhile.
 pub const SOURCES: [&str; 2] = ["twilio", "calm"];
@@ -28,6 +30,26 @@ pub struct Script {
 
 /// Writes the requests to a source one after the other, and a script that sends them in order.
 pub fn write(folder: &Path, source: &str, seconds: u64) -> Script {
+    write_signed(folder, source, seconds, AUTH_TOKEN, None)
+}
+
+/// As [`write`], signed by someone who does not know the token.
+pub fn write_forged(folder: &Path, source: &str, seconds: u64) -> Script {
+    write_signed(folder, source, seconds, GUESSED_TOKEN, None)
+}
+
+/// As [`write`], with a pause of so many milliseconds before each request of a connection.
+pub fn write_paced(folder: &Path, source: &str, seconds: u64, pause_ms: u64) -> Script {
+    write_signed(folder, source, seconds, AUTH_TOKEN, Some(pause_ms))
+}
+
+fn write_signed(
+    folder: &Path,
+    source: &str,
+    seconds: u64,
+    token: &str,
+    pause_ms: Option<u64>,
+) -> Script {
     let count = seconds * PER_SECOND;
     let path = folder.join(source);
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file"));
@@ -39,7 +61,7 @@ pub fn write(folder: &Path, source: &str, seconds: u64) -> Script {
              Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\nContent-Length: {}\r\n\
              I-Twilio-Idempotency-Token: 7c2a5a3e-6d8f-4f0e-9d57-4f3f0b7c1a55\r\nX-Twilio-Signature: {}\r\n\r\n{body}",
             body.len(),
-            signature(source, &body),
+            signature(source, &body, token),
         );
         request_bytes = request.len();
         file.write_all(request.as_bytes())
@@ -47,7 +69,11 @@ pub fn write(folder: &Path, source: &str, seconds: u64) -> Script {
     }
     file.flush().expect("room on the disk");
     let lua = folder.join(source).with_extension("lua");
-    std::fs::write(&lua, script(&path, count, request_bytes)).expect("room on the disk");
+    let mut script = script(&path, count, request_bytes);
+    if let Some(pause_ms) = pause_ms {
+        script.push_str(&format!("function delay() return {pause_ms} end\n"));
+    }
+    std::fs::write(&lua, script).expect("room on the disk");
     Script {
         lua,
         count,
@@ -76,7 +102,7 @@ end
 }
 
 /// Signs the URL, then each field's name and value, by name.
-fn signature(source: &str, body: &str) -> String {
+fn signature(source: &str, body: &str, token: &str) -> String {
     let mut fields: Vec<_> = form_urlencoded::parse(body.as_bytes()).collect();
     fields.sort();
     let mut signed = format!("https://alerts.example.com/in/{source}");
@@ -84,7 +110,7 @@ fn signature(source: &str, body: &str) -> String {
         signed.push_str(&name);
         signed.push_str(&value);
     }
-    hmac_sha1(AUTH_TOKEN.as_bytes(), &[signed.as_bytes()]).base64()
+    hmac_sha1(token.as_bytes(), &[signed.as_bytes()]).base64()
 }
 
 /// A configuration for the gateway, as an operator would write it.
