@@ -2,6 +2,7 @@
 //! knowledge of JSON Schema.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json};
 
@@ -35,7 +36,8 @@ pub struct Row {
     pub secret: bool,
     /// The default, as JSON.
     pub default: Option<String>,
-    /// The plugin's description of it.
+    /// The plugin's description of it, and the settings that are written in the same way: a part of
+    /// a schema that is used in several places has rows in the first one only.
     pub description: String,
 }
 
@@ -45,6 +47,7 @@ pub fn settings(description: &Description) -> Settings {
     let mut walk = Walk {
         kinds: Kinds::new(&description.settings, &complete),
         rows: Vec::new(),
+        shown: HashMap::new(),
         description,
     };
     walk.within(&description.settings, "", false, 0);
@@ -58,6 +61,8 @@ pub fn settings(description: &Description) -> Settings {
 struct Walk<'d> {
     kinds: Kinds<'d>,
     rows: Vec<Row>,
+    /// Where the properties of an object have their rows, by the object's address.
+    shown: HashMap<*const Json, String>,
     description: &'d Description,
 }
 
@@ -79,7 +84,14 @@ impl<'d> Walk<'d> {
             }
         }
         if let Some(properties) = schema.get("properties").and_then(Json::as_object) {
-            self.properties(properties, schema.get("required"), path, secret, depth);
+            match self.shown.get(&std::ptr::from_ref(schema)) {
+                Some(first) => self.refer(path, &first.clone()),
+                None => {
+                    self.shown
+                        .insert(std::ptr::from_ref(schema), setting(path).to_owned());
+                    self.properties(properties, schema.get("required"), path, secret, depth);
+                }
+            }
         }
         if let Some(items) = schema.get("items") {
             self.within(items, &format!("{path}[]"), secret, depth + 1);
@@ -92,6 +104,25 @@ impl<'d> Walk<'d> {
             };
             self.within(others, &path, secret, depth + 1);
         }
+    }
+
+    /// Says at the setting of this path that it is written like the first one.
+    fn refer(&mut self, path: &str, first: &str) {
+        if first.is_empty() {
+            return self.kinds.leave_out();
+        }
+        let name = setting(path);
+        let Some(row) = self.rows.iter_mut().rev().find(|row| row.name == name) else {
+            return;
+        };
+        let reference = format!("Written like `{first}`.");
+        if row.description.ends_with(&reference) || first == name {
+            return;
+        }
+        if !row.description.is_empty() {
+            row.description.push(' ');
+        }
+        row.description += &reference;
     }
 
     fn properties(
@@ -141,6 +172,15 @@ impl<'d> Walk<'d> {
     }
 }
 
+/// The setting that a path within it belongs to: `rules` for `rules[]`, the members of a list.
+fn setting(path: &str) -> &str {
+    let mut path = path;
+    while let Some(outer) = path.strip_suffix("[]").or(path.strip_suffix(".<name>")) {
+        path = outer;
+    }
+    path
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +225,33 @@ mod tests {
             ),
             ("Of the sender.", Some("\"x\""))
         );
+        assert!(shown.complete);
+    }
+
+    #[test]
+    fn part_used_twice_has_its_rows_once() {
+        let shown = of(json!({
+            "properties": {
+                "keep": { "$ref": "#/$defs/condition", "description": "What counts." },
+                "skip": { "type": "array", "items": { "$ref": "#/$defs/condition" } }
+            },
+            "$defs": { "condition": { "properties": {
+                "all": { "type": "array", "items": { "$ref": "#/$defs/condition" } },
+                "is": { "type": "string" }
+            } } }
+        }));
+        let rows: Vec<_> = shown
+            .rows
+            .iter()
+            .map(|row| (row.name.as_str(), row.description.as_str()))
+            .collect();
+        let expected = [
+            ("keep", "What counts."),
+            ("keep.all", "Written like `keep`."),
+            ("keep.is", ""),
+            ("skip", "Written like `keep`."),
+        ];
+        assert_eq!(rows, expected);
         assert!(shown.complete);
     }
 
