@@ -32,6 +32,7 @@ const FLOORS: [(u8, &[&str]); 6] = [
             "recent",
             "clock",
             "log_throttle",
+            "log_filter",
             "mask",
             "credential",
         ],

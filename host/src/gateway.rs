@@ -7,6 +7,7 @@
 pub mod control;
 mod deliveries;
 mod listening;
+mod logging;
 mod parts;
 mod reload;
 mod secrets;
@@ -31,7 +32,9 @@ use crate::health::Health;
 use crate::hops::{self, Hop};
 use crate::http::{self, Client, Listener};
 use crate::intake::Intake;
+use crate::log_filter::LogFilter;
 use crate::monitor::Direct;
+use crate::recent::Recent;
 use crate::store::{self, Closing, Retention};
 
 use control::{Asked, Asking};
@@ -67,6 +70,7 @@ pub struct Gateway {
     testing: JoinSet<()>,
     health: Health,
     closing: Closing,
+    log: LogFilter,
     grace: Duration,
     broken: CancellationToken,
 }
@@ -76,6 +80,8 @@ pub struct Gateway {
 pub struct Options {
     /// Options of the store.
     pub store: store::Options,
+    /// The filter of the log.
+    pub log: LogFilter,
 }
 
 impl Gateway {
@@ -86,7 +92,7 @@ impl Gateway {
     pub async fn start(config: &Config, options: &Options) -> anyhow::Result<Self> {
         let started = Instant::now();
         let starting = systemd::starting();
-        let parts = Parts::assemble(config, &options.store).await?;
+        let parts = Parts::assemble(config, options).await?;
         let listening = parts.senders.listener.socket.address()?;
         let address = listening.map_or_else(|| config.gateway.listen.clone(), Listen::Tcp);
         let admin = match &parts.admin {
@@ -94,7 +100,7 @@ impl Gateway {
             None => None,
         };
         // From here on nothing fails: what is sent now will be settled.
-        let gateway = Self::run(config, parts, address, admin);
+        let gateway = Self::run(config, parts, address, admin, options.log.clone());
         gateway.health.set_ready(true, None);
         let address = &gateway.address;
         let admin = admin.map(tracing::field::display);
@@ -106,7 +112,13 @@ impl Gateway {
     }
 
     /// Runs the parts: the store and the deliveries first, the listener for senders last.
-    fn run(config: &Config, parts: Parts, address: Listen, admin: Option<SocketAddr>) -> Self {
+    fn run(
+        config: &Config,
+        parts: Parts,
+        address: Listen,
+        admin: Option<SocketAddr>,
+        log: LogFilter,
+    ) -> Self {
         let grace = config.gateway.shutdown_grace;
         let broken = CancellationToken::new();
         let [mut intake, mut delivery, mut monitor, mut monitoring] =
@@ -159,7 +171,12 @@ impl Gateway {
             });
         }
 
-        let asked = serve_control(&config.gateway.data_dir, parts.tests, &mut intake);
+        let asked = serve_control(
+            &config.gateway.data_dir,
+            parts.tests,
+            parts.recent,
+            &mut intake,
+        );
         intake.follow(parts.senders.certificate);
         intake.spawn("replays", |stop| parts.replayer.run(stop));
         intake.spawn("mutes", |stop| parts.muter.run(stop));
@@ -183,6 +200,7 @@ impl Gateway {
             testing: JoinSet::new(),
             health: parts.health,
             closing: parts.closing,
+            log,
             grace,
             broken,
         }
@@ -275,10 +293,15 @@ fn serve_senders(
 fn serve_control(
     data_dir: &Path,
     tests: mpsc::Sender<hops::Asked>,
+    recent: Recent,
     tasks: &mut Tasks,
 ) -> mpsc::Receiver<Asked> {
     let (asks, asked) = mpsc::channel(1);
-    let asking = Asking { asked: asks, tests };
+    let asking = Asking {
+        asked: asks,
+        tests,
+        recent,
+    };
     match control::bind(data_dir) {
         Ok(socket) => tasks.spawn("the control socket", |stop| {
             control::serve(socket, asking, stop)

@@ -21,7 +21,7 @@
 //! | 3 | [`intake`], [`delivery`], [`monitor`], [`admin`] | one direction of the traffic each; none imports another |
 //! | 2 | [`sources`], [`destinations`], [`policy`] | configuration joined with what it configures |
 //! | 1 | [`store`], [`http`] | one outside thing each: disk, network in; for wasm, the crate [`alert_gateway_sandbox`] |
-//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`hops`], [`recent`], [`clock`], [`log_throttle`], [`mask`], [`credential`] | words, no deeds |
+//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`hops`], [`recent`], [`clock`], [`log_throttle`], [`log_filter`], [`mask`], [`credential`] | words, no deeds |
 //!
 //! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code,
 //! follow a request: start at [`intake`], go on with the essay of [`store`], then [`delivery`].
@@ -52,6 +52,8 @@ pub mod hops;
 pub mod http;
 #[forbid(unsafe_code)]
 pub mod intake;
+#[forbid(unsafe_code)]
+pub mod log_filter;
 #[forbid(unsafe_code)]
 pub mod log_throttle;
 #[forbid(unsafe_code)]

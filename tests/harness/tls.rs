@@ -70,6 +70,15 @@ impl Authority {
         self.issue_with(|_| {})
     }
 
+    /// Issues a certificate for another name or address.
+    pub fn issue_for(&self, name: &str) -> Issued {
+        self.issue_with(|params| {
+            params.subject_alt_names = CertificateParams::new([name.to_owned()])
+                .unwrap()
+                .subject_alt_names;
+        })
+    }
+
     /// Issues an expired certificate.
     pub fn issue_expired(&self) -> Issued {
         self.issue_with(|params| params.not_after = date_time_ymd(2020, 1, 1))

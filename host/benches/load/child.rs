@@ -121,6 +121,7 @@ pub fn serve_gateway(config: &Path, sync: bool) {
                 sync,
                 ..store::Options::default()
             },
+            ..Options::default()
         };
         let gateway = Gateway::start(&config, &options)
             .await

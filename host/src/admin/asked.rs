@@ -132,6 +132,10 @@ impl Asked {
                 "send JSON, with Content-Type: application/json",
             ));
         }
+        // A list of the values alone would be read as well.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::wrong("the body: write a JSON object"));
+        }
         serde_json::from_slice(&body).map_err(|error| Problem::wrong(format!("the body: {error}")))
     }
 }

@@ -12,6 +12,7 @@ use crate::clock::wall_ms;
 use crate::config::{self, Config};
 use crate::health::Health;
 use crate::hops;
+use crate::log_filter::LogFilter;
 use crate::metrics::Metrics;
 use crate::recent::Recent;
 use crate::sources::{RequestMask, Source, Summary};
@@ -32,6 +33,8 @@ pub struct About {
     pub catalogue: watch::Receiver<Arc<Catalogue>>,
     /// Takes the tests that operators ask for.
     pub tests: mpsc::Sender<hops::Asked>,
+    /// The filter of the log.
+    pub log: LogFilter,
 }
 
 /// The part of a configuration that a reload changes, as operators see it; no secret.

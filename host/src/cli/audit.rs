@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{ConfigFile, Outcome, owner, plain};
+use super::{Failure, Outcome, Place, block_on, owner, plain, remote};
 use crate::store::{Entry, History};
 
 /// The arguments of `audit`.
@@ -17,7 +17,7 @@ use crate::store::{Entry, History};
   alert-gateway audit --limit 1000 --json | jq -r 'select(.action == \"dismiss\")'")]
 pub struct Audit {
     #[command(flatten)]
-    file: ConfigFile,
+    place: Place,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
@@ -28,19 +28,13 @@ pub struct Audit {
 
 /// Prints the newest actions, newest first.
 pub fn audit(what: &Audit) -> Outcome {
-    let data_dir = what.file.data_dir()?;
-    owner::become_owner(&data_dir)?;
-    let history = History::open(&data_dir)?;
-    // One more, to know whether there are more.
-    let mut entries = history.audit(None, what.limit.saturating_add(1))?;
-    let is_cut = entries.len() > what.limit;
-    entries.truncate(what.limit);
+    let (entries, is_cut) = entries(what)?;
     let mut out = std::io::stdout().lock();
     if entries.is_empty() && !what.json {
         writeln!(out, "no actions")?;
     }
     let zone = TimeZone::system();
-    for (_, entry) in &entries {
+    for entry in &entries {
         if what.json {
             writeln!(out, "{}", plain::json(&serde_json::to_string(entry)?))?;
         } else {
@@ -55,6 +49,21 @@ pub fn audit(what: &Audit) -> Outcome {
         );
     }
     Ok(())
+}
+
+/// Returns the newest actions, and whether there are more.
+fn entries(what: &Audit) -> Result<(Vec<Entry>, bool), Failure> {
+    if let Some(client) = what.place.remote()? {
+        return block_on(remote::rows(&client, "audit", &[], what.limit, |_| true));
+    }
+    let data_dir = what.place.file.data_dir()?;
+    owner::become_owner(&data_dir)?;
+    let history = History::open(&data_dir)?;
+    // One more, to know whether there are more.
+    let entries = history.audit(None, what.limit.saturating_add(1))?;
+    let is_cut = entries.len() > what.limit;
+    let entries = entries.into_iter().take(what.limit);
+    Ok((entries.map(|(_, entry)| entry).collect(), is_cut))
 }
 
 /// Returns an action as one line, with the reason last.

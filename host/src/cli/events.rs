@@ -2,19 +2,24 @@
 //! gateway runs or not.
 
 mod act;
+mod choice;
 mod difference;
 mod export;
+mod lines;
 mod list;
+mod memory;
 mod tail;
 
 use std::io::Write;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
+use serde::Deserialize;
 
-use super::{ConfigFile, Failure, Outcome, owner, plain};
+use super::remote::segment;
+use super::{ConfigFile, Failure, Outcome, Place, block_on, owner, plain};
 use crate::config::OWN_SOURCE;
-use crate::store::{History, RequestRecord};
+use crate::store::{History, RequestRecord, Traced};
 
 /// The commands for events.
 #[derive(Debug, Subcommand)]
@@ -58,7 +63,7 @@ pub enum Events {
   alert-gateway events show 01890a5d-ac96-774b-bcce-b302099a8057 --json")]
 pub struct Show {
     #[command(flatten)]
-    file: ConfigFile,
+    place: Place,
     /// A request's id, as it was answered to the sender, or an event's, such as Twilio's NO…
     #[arg(value_name = "ID|EVENT_ID")]
     id: String,
@@ -78,21 +83,87 @@ pub fn events(what: &Events) -> Outcome {
     }
 }
 
+/// All that is known of an id.
+#[derive(Debug, Deserialize)]
+struct Found {
+    requests: Vec<RequestRecord>,
+    traced: Vec<Traced>,
+}
+
+impl Found {
+    /// Looks for an id, in the store and in the memory of the gateway.
+    async fn of(what: &Show) -> Result<Self, Failure> {
+        if let Some(client) = what.place.remote()? {
+            return client.get(&format!("/events/{}", segment(&what.id))).await;
+        }
+        let data_dir = what.place.file.data_dir()?;
+        let history = open(&what.place.file)?;
+        let requests = history.find(&what.id)?;
+        let mut traced = Vec::new();
+        if requests.is_empty() {
+            traced = memory::traced(&data_dir).await.unwrap_or_default();
+            traced.retain(|one| one.request == what.id);
+        }
+        if requests.is_empty() && traced.is_empty() {
+            return Err(unknown(&what.id).into());
+        }
+        Ok(Self { requests, traced })
+    }
+}
+
 fn show(what: &Show) -> Outcome {
-    let found = find(&open(&what.file)?, &what.id)?;
+    let Found { requests, traced } = block_on(Found::of(what))?;
     let mut out = std::io::stdout().lock();
     if what.json {
-        writeln!(
-            out,
-            "{}",
-            plain::json(&serde_json::to_string_pretty(&found)?)
-        )?;
+        let shown = if traced.is_empty() {
+            serde_json::to_string_pretty(&requests)?
+        } else if requests.is_empty() {
+            serde_json::to_string_pretty(&traced)?
+        } else {
+            serde_json::to_string_pretty(&(requests, traced))?
+        };
+        writeln!(out, "{}", plain::json(&shown))?;
         return Ok(());
     }
-    for request in &found {
+    for request in &requests {
         chain(&mut out, request)?;
     }
+    for traced in &traced {
+        refused(&mut out, traced)?;
+    }
     Ok(())
+}
+
+/// Prints a request that only memory has.
+fn refused(out: &mut impl Write, traced: &Traced) -> std::io::Result<()> {
+    let clean = |text: &str| plain::line(text);
+    let at = clean(&traced.received_at);
+    let state = clean(&traced.state);
+    let to = match traced.source.as_str() {
+        "" => "no source".to_owned(),
+        source => format!("source {}", clean(source)),
+    };
+    writeln!(out, "request   {}", clean(&traced.request))?;
+    writeln!(out, "          {at} to {to}, {state}")?;
+    writeln!(out, "          {}", clean(&traced.reason))?;
+    if let Some(help) = &traced.help {
+        writeln!(out, "          {}", clean(help))?;
+    }
+    let outcome = clean(&traced.outcome);
+    writeln!(
+        out,
+        "client    {}, answered as {outcome}",
+        clean(&traced.client)
+    )?;
+    let method = clean(&traced.method);
+    writeln!(out, "url       {method} {}", clean(&traced.url))?;
+    for (name, value) in &traced.headers {
+        writeln!(out, "header    {}: {}", clean(name), clean(value))?;
+    }
+    writeln!(
+        out,
+        "content   in memory without its body; a restart of the gateway forgets it"
+    )
 }
 
 /// Prints the receipt chain of one request.

@@ -22,7 +22,7 @@ use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-use super::{ConfigFile, Outcome, block_on};
+use super::{Outcome, Place, block_on};
 use crate::config::{Config, Gateway, Listen};
 
 /// A gateway that is well answers within milliseconds.
@@ -39,10 +39,11 @@ const TIME: Duration = Duration::from_secs(5);
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alert-gateway health
-  alert-gateway health --config /etc/alert-gateway/gateway.toml")]
+  alert-gateway health --config /etc/alert-gateway/gateway.toml
+  alert-gateway health --ready --remote https://gateway.example.com:9090")]
 pub struct Health {
     #[command(flatten)]
-    file: ConfigFile,
+    place: Place,
     /// Ask whether requests are taken, and not only whether the process answers
     #[arg(long)]
     ready: bool,
@@ -50,9 +51,14 @@ pub struct Health {
 
 /// Asks, and says the answer in one line.
 pub fn health(what: &Health) -> Outcome {
+    if let Some(client) = what.place.remote()? {
+        let path = if what.ready { "/readyz" } else { "/healthz" };
+        let status = block_on(client.status(path))?;
+        return told(&format!("{}{path}", client.base()), status);
+    }
     // The token of the admin listener is needed for `/readyz` only.
     let stand_in = (!what.ready).then_some("unknown");
-    let gateway = Config::gateway(&what.file.path()?, stand_in)?;
+    let gateway = Config::gateway(&what.place.file.path()?, stand_in)?;
     let asked = Asked::of(&gateway, what.ready)?;
     let outcome: anyhow::Result<StatusCode> = block_on(async {
         let answer = tokio::time::timeout(TIME, asked.ask()).await;
@@ -60,17 +66,21 @@ pub fn health(what: &Health) -> Outcome {
     })?;
     let place = format!("{}{}", asked.place, asked.path);
     match outcome {
-        Ok(status) if status.is_success() => {
-            writeln!(
-                std::io::stdout(),
-                "healthy: {place} answers {}",
-                status.as_u16()
-            )?;
-            Ok(())
-        }
-        Ok(status) => Err(anyhow!("unhealthy: {place} answers {}", status.as_u16()).into()),
+        Ok(status) => told(&place, status),
         Err(error) => Err(error.context(format!("unhealthy: {place}")).into()),
     }
+}
+
+/// Says the answer of a place.
+fn told(place: &str, status: StatusCode) -> Outcome {
+    let status_code = status.as_u16();
+    if !status.is_success() {
+        return Err(anyhow!("unhealthy: {place} answers {status_code}").into());
+    }
+    Ok(writeln!(
+        std::io::stdout(),
+        "healthy: {place} answers {status_code}"
+    )?)
 }
 
 /// The place that is asked.

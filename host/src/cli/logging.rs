@@ -1,9 +1,21 @@
-//! Logs, to standard error: text for a person, JSON for a machine.
+//! Logs, to standard error: text for a person, JSON for a machine. The journal of systemd is told
+//! the level of each line, and keeps the time itself.
 
+use std::fmt;
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Writer};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::log_filter::LogFilter;
 
 /// The options of every command have a heading of their own, behind those of the command.
 const GLOBAL: &str = "Global options";
@@ -20,7 +32,7 @@ pub struct Logging {
     log: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For a person
     Text,
@@ -29,27 +41,95 @@ enum Format {
 }
 
 impl Logging {
-    /// Starts logging. A command other than the gateway itself logs only errors, unless it is asked
-    /// for more.
-    pub fn start(&self, gateway: bool) {
+    /// Starts logging, and returns the filter. A command other than the gateway itself logs only
+    /// errors, unless it is asked for more.
+    pub fn start(&self, gateway: bool) -> LogFilter {
         let default = if gateway { "info" } else { "error" };
         let wanted = self.log.as_deref().unwrap_or(default);
-        let filter = EnvFilter::try_new(wanted).unwrap_or_else(|error| {
+        let made = LogFilter::new(wanted).or_else(|error| {
             eprintln!("--log {wanted}: {error}; logging at {default}");
-            EnvFilter::new(default)
+            LogFilter::new(default)
         });
+        let Ok((filter, layer)) = made else {
+            return LogFilter::default();
+        };
         let terminal = std::io::stderr().is_terminal();
         let format = self.log_format.unwrap_or(if terminal || !gateway {
             Format::Text
         } else {
             Format::Json
         });
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr);
-        match format {
-            Format::Text => subscriber.with_ansi(terminal).with_target(false).init(),
-            Format::Json => subscriber.json().flatten_event(true).init(),
-        }
+        let lines = lines(format, terminal, goes_to_the_journal());
+        Registry::default().with(layer).with(lines).init();
+        filter
+    }
+}
+
+type Filtered = tracing_subscriber::layer::Layered<
+    tracing_subscriber::reload::Layer<tracing_subscriber::EnvFilter, Registry>,
+    Registry,
+>;
+
+/// Returns the layer that writes lines.
+fn lines(format: Format, ansi: bool, journal: bool) -> Box<dyn Layer<Filtered> + Send + Sync> {
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let text = format::format().with_target(false).with_ansi(ansi);
+    let json = format::format().json().flatten_event(true);
+    match (format, journal) {
+        (Format::Text, false) => layer.with_ansi(ansi).event_format(text).boxed(),
+        (Format::Json, false) => layer
+            .fmt_fields(format::JsonFields::new())
+            .event_format(json)
+            .boxed(),
+        (Format::Text, true) => layer
+            .with_ansi(false)
+            .event_format(Journal(text.with_ansi(false).without_time()))
+            .boxed(),
+        (Format::Json, true) => layer
+            .fmt_fields(format::JsonFields::new())
+            .event_format(Journal(json.without_time()))
+            .boxed(),
+    }
+}
+
+/// Returns whether standard error is a stream of the journal, as systemd says in `JOURNAL_STREAM`.
+fn goes_to_the_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    let metadata = std::io::stderr()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(|stderr| std::fs::File::from(stderr).metadata());
+    metadata.is_ok_and(|found| stream == format!("{}:{}", found.dev(), found.ino()))
+}
+
+/// A line for the journal: it begins with its level, as sd-daemon(3) says.
+struct Journal<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for Journal<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        writer.write_str(prefix(*event.metadata().level()))?;
+        self.0.format_event(context, writer, event)
+    }
+}
+
+/// Returns the words by which the journal knows a level.
+fn prefix(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "<3>",
+        Level::WARN => "<4>",
+        Level::INFO => "<6>",
+        Level::DEBUG | Level::TRACE => "<7>",
     }
 }

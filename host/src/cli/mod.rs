@@ -8,10 +8,12 @@ mod check;
 mod demo;
 mod env_file;
 mod events;
+mod groups;
 mod hash_password;
 mod health;
 mod init;
 mod location;
+mod log_level;
 mod logging;
 mod manual;
 mod mute;
@@ -19,6 +21,7 @@ mod owner;
 mod plain;
 mod plugin;
 mod reload;
+mod remote;
 mod run;
 mod schema;
 mod single;
@@ -34,6 +37,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Problem, Problems, causes};
 use location::ConfigFile;
+use remote::Place;
 
 /// Takes webhooks, lets sandboxed plugins read them, and delivers the alerts to ITOC360 until it
 /// has them.
@@ -75,6 +79,8 @@ enum Command {
     Run(run::Run),
     /// Have the gateway that runs here read its configuration again, and wait for the outcome
     Reload(reload::Reload),
+    /// Show or change which lines the running gateway logs, without a restart
+    LogLevel(log_level::LogLevel),
     /// Explain a configuration, or list everything that is wrong with it
     Check(check::Check),
     /// Ask the gateway that runs here whether it answers: exit code 0 or 1, and one line
@@ -92,6 +98,8 @@ enum Command {
     /// Hold alerts back for a time: add, list and end mutes
     #[command(subcommand)]
     Mute(mute::Mute),
+    /// List groups: each is one alert at the destination for many events
+    Groups(groups::Groups),
     /// Print the hash of a password, for `password` in [[admin.users]]
     ///
     /// It reads the password from the terminal, which does not show it, or one line of the standard
@@ -160,17 +168,19 @@ type Outcome = Result<(), Failure>;
 /// Does what the command line asks.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    cli.logging.start(matches!(cli.command, Command::Run(_)));
+    let log = cli.logging.start(matches!(cli.command, Command::Run(_)));
     let outcome = match cli.command {
         Command::Init(what) => init::init(&what),
-        Command::Run(what) => run::run(&what),
+        Command::Run(what) => run::run(&what, log),
         Command::Reload(what) => reload::reload(&what),
+        Command::LogLevel(what) => log_level::log_level(&what),
         Command::Check(what) => check::check(&what),
         Command::Try(what) => trial::try_out(&what),
         Command::Test(what) => test::test(&what),
         Command::Events(what) => events::events(&what),
         Command::Audit(what) => audit::audit(&what),
         Command::Mute(what) => mute::mute(&what),
+        Command::Groups(what) => groups::groups(&what),
         Command::HashPassword(what) => hash_password::hash_password(&what),
         Command::Store(what) => store::store(&what),
         Command::Plugin(what) => plugin::plugin(&what),

@@ -1,14 +1,17 @@
 //! `mute`: holds alerts back for a time, at run time.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::audit::{entry, user};
-use super::{ConfigFile, Failure, Outcome, owner, plain};
+use super::{Failure, Outcome, Place, block_on, owner, plain};
 use crate::clock::{rfc3339, wall_ms};
 use crate::config::{Condition, parse_duration};
 use crate::store::{self, History, MuteRecord, NewMute};
@@ -36,7 +39,7 @@ pub enum Mute {
   alert-gateway mute add --when error_code=30006 --when error_code=30007 --until 2026-12-24T18:00:00+01:00 --why \"carrier outage\"")]
 pub struct Add {
     #[command(flatten)]
-    file: ConfigFile,
+    place: Place,
     /// The alerts: source, priority, title or a label, with a text, a glob or a range. All names
     /// must match; of a name that is given twice, one of the patterns
     #[arg(long, value_name = "NAME=PATTERN", required = true, value_parser = pair)]
@@ -53,9 +56,13 @@ pub struct Add {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway mute list
+  alert-gateway mute list --all --json | jq -r .why
+  alert-gateway mute list --remote https://gateway.example.com:9090")]
 pub struct List {
     #[command(flatten)]
-    file: ConfigFile,
+    place: Place,
     /// Those that have ended as well
     #[arg(long)]
     all: bool,
@@ -65,11 +72,12 @@ pub struct List {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  alert-gateway mute end 3")]
+#[command(after_help = "Examples:
+  alert-gateway mute end 3
+  alert-gateway mute end 3 --why \"moved\" --remote https://gateway.example.com:9090")]
 pub struct End {
     #[command(flatten)]
-    file: ConfigFile,
+    place: Place,
     /// The number of the mute, as `mute add` and `mute list` print it
     #[arg(value_name = "ID")]
     id: i64,
@@ -103,7 +111,18 @@ fn add(what: &Add) -> Outcome {
             "the mute would end before it begins".to_owned(),
         ));
     }
-    let data_dir = what.file.data_dir()?;
+    if let Some(client) = what.place.remote()? {
+        let mut when: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, pattern) in &what.when {
+            when.entry(name).or_default().push(pattern);
+        }
+        let until = rfc3339(until_ms);
+        let body = serde_json::json!({ "when": when, "until": until, "why": what.why });
+        let made = block_on(client.act::<There>("/mutes", body))?;
+        let made = made.map_err(|why| anyhow!(why))?;
+        return told(made.id.unwrap_or_default(), until_ms);
+    }
+    let data_dir = what.place.file.data_dir()?;
     owner::become_owner(&data_dir)?;
     let mute = NewMute {
         conditions: what.when.clone(),
@@ -115,6 +134,11 @@ fn add(what: &Add) -> Outcome {
     let about = format!("{} until {}", shown(&mute.conditions), rfc3339(until_ms));
     let entry = entry("mute", about, Some(what.why.clone()), now_ms);
     let id = store::add_mute(&store::file(&data_dir), &mute, &entry)?;
+    told(id, until_ms)
+}
+
+/// Says that a mute was made.
+fn told(id: i64, until_ms: i64) -> Outcome {
     let said = format!(
         "mute {id} holds until {}; end it before: alert-gateway mute end {id}",
         rfc3339(until_ms)
@@ -122,10 +146,65 @@ fn add(what: &Add) -> Outcome {
     Ok(writeln!(std::io::stdout(), "{said}")?)
 }
 
+/// The mutes of another gateway.
+#[derive(Deserialize)]
+struct Mutes {
+    mutes: Vec<There>,
+}
+
+/// A mute of another gateway.
+#[derive(Deserialize)]
+struct There {
+    id: Option<i64>,
+    when: String,
+    conditions: Vec<(String, String)>,
+    from: Option<String>,
+    until: Option<String>,
+    ended_at: Option<String>,
+    why: String,
+    who: String,
+    events: i64,
+    holds: bool,
+}
+
+impl There {
+    /// Returns it as the store there has it; none where the store there has none yet.
+    fn record(self) -> Option<MuteRecord> {
+        let ms = |time: Option<String>| {
+            let time = time?.parse::<Timestamp>().ok()?;
+            Some(time.as_millisecond())
+        };
+        Some(MuteRecord {
+            id: self.id?,
+            name: self.conditions.is_empty().then_some(self.when),
+            conditions: self.conditions,
+            from_ms: ms(self.from).unwrap_or_default(),
+            until_ms: ms(self.until).unwrap_or_default(),
+            why: self.why,
+            who: self.who,
+            ended_ms: ms(self.ended_at),
+            events: self.events,
+            holds: self.holds,
+        })
+    }
+}
+
+/// Returns the mutes, newest first.
+fn mutes(what: &List) -> Result<Vec<MuteRecord>, Failure> {
+    let Some(client) = what.place.remote()? else {
+        let data_dir = what.place.file.data_dir()?;
+        owner::become_owner(&data_dir)?;
+        return Ok(History::open(&data_dir)?.mutes(what.all)?);
+    };
+    let path = format!("/mutes?all={}", what.all);
+    let Mutes { mutes } = block_on(client.get(&path))?;
+    let mut records: Vec<_> = mutes.into_iter().filter_map(There::record).collect();
+    records.sort_by_key(|record| std::cmp::Reverse(record.id));
+    Ok(records)
+}
+
 fn list(what: &List) -> Outcome {
-    let data_dir = what.file.data_dir()?;
-    owner::become_owner(&data_dir)?;
-    let mutes = History::open(&data_dir)?.mutes(what.all)?;
+    let mutes = mutes(what)?;
     let mut out = std::io::stdout().lock();
     if what.json {
         for mute in &mutes {
@@ -165,7 +244,16 @@ fn list(what: &List) -> Outcome {
 }
 
 fn end(what: &End) -> Outcome {
-    let data_dir = what.file.data_dir()?;
+    let said =
+        "ended; what it holds is summed up and opened within a second, or when the gateway starts";
+    if let Some(client) = what.place.remote()? {
+        let body = serde_json::json!({ "reason": what.why });
+        let path = format!("/mutes/{}/end", what.id);
+        let ended = block_on(client.act::<IgnoredAny>(&path, body))?;
+        ended.map_err(|why| anyhow!("mute {} was not ended: {why}", what.id))?;
+        return Ok(writeln!(std::io::stdout(), "{said}")?);
+    }
+    let data_dir = what.place.file.data_dir()?;
     owner::become_owner(&data_dir)?;
     let entry = entry("unmute", what.id.to_string(), what.why.clone(), wall_ms());
     if !store::end_mute(&store::file(&data_dir), what.id, &entry)? {
@@ -175,8 +263,6 @@ fn end(what: &End) -> Outcome {
         )
         .into());
     }
-    let said =
-        "ended; what it holds is summed up and opened within a second, or when the gateway starts";
     Ok(writeln!(std::io::stdout(), "{said}")?)
 }
 

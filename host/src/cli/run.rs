@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{ConfigFile, Outcome, block_on, check};
 use crate::config::Config;
 use crate::gateway::{Gateway, Options};
+use crate::log_filter::LogFilter;
 
 /// The arguments of `run`.
 #[derive(Debug, Args)]
@@ -19,7 +20,7 @@ pub struct Run {
 }
 
 /// Runs the gateway until it is told to stop.
-pub fn run(what: &Run) -> Outcome {
+pub fn run(what: &Run, log: LogFilter) -> Outcome {
     no_dumps();
     let path = what.file.path()?;
     let config = match Config::load(&path) {
@@ -32,7 +33,10 @@ pub fn run(what: &Run) -> Outcome {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-        let mut options = Options::default();
+        let mut options = Options {
+            log,
+            ..Options::default()
+        };
         options.store.copy_for = (!what.no_copy).then_some(config.retention.age);
         let mut gateway = Gateway::start(&config, &options).await?;
         let broken = gateway.broken();

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use serde::Deserialize;
 
-use super::{ConfigFile, Failure, Outcome, audit, block_on, plain};
+use super::remote::{Client, segment};
+use super::{Failure, Outcome, Place, audit, block_on, plain};
 use crate::gateway::control::{Answer, Conversation, NoAnswer, Question};
 use crate::hops::{Hop, UNKNOWN, Way};
 
@@ -22,7 +24,7 @@ use crate::hops::{Hop, UNKNOWN, Way};
 /// With --destination only the last hop is tried, with an alert of the gateway's own.
 ///
 /// It needs a gateway that runs: it is reached by a Unix socket in `data_dir`, so the command runs
-/// as root or as the gateway's user.
+/// as root or as the gateway's user; or, with --remote, by its admin listener.
 ///
 /// Exit codes: 0, every hop was passed; 1, one was not, or no gateway runs; 2, the arguments are
 /// wrong, or there is no such source or destination.
@@ -35,7 +37,7 @@ use crate::hops::{Hop, UNKNOWN, Way};
   alert-gateway test --destination itoc360")]
 pub struct Test {
     #[command(flatten)]
-    file: ConfigFile,
+    place: Place,
     /// Test the whole way of this source
     #[arg(long, value_name = "NAME", group = "way")]
     source: Option<String>,
@@ -51,6 +53,12 @@ pub struct Test {
     /// One JSON object a hop
     #[arg(long)]
     json: bool,
+}
+
+/// The answer of another gateway.
+#[derive(Deserialize)]
+struct Tested {
+    hops: Vec<Hop>,
 }
 
 pub fn test(what: &Test) -> Outcome {
@@ -72,8 +80,12 @@ pub fn test(what: &Test) -> Outcome {
         (None, Some(name)) => Way::Destination { name: name.clone() },
         (None, None) => return Err(Failure::Usage("name a source or a destination".to_owned())),
     };
-    let data_dir = what.file.data_dir()?;
     let shown = way.shown();
+    if let Some(client) = what.place.remote()? {
+        let stopped = block_on(there(&client, &way, what.json))?;
+        return told(&shown, stopped, what.json);
+    }
+    let data_dir = what.place.file.data_dir()?;
     let who = audit::user();
     let question = Question::Test { way, who };
     let stopped = block_on(async {
@@ -95,8 +107,37 @@ pub fn test(what: &Test) -> Outcome {
             }
         }
     })?;
+    told(&shown, stopped, what.json)
+}
+
+/// Has another gateway test the way, and returns the first hop that was not passed.
+async fn there(client: &Client, way: &Way, json: bool) -> Result<Option<Hop>, Failure> {
+    let (path, body) = match way {
+        Way::Source {
+            name,
+            local,
+            request,
+        } => (
+            format!("/sources/{}/test", segment(name)),
+            serde_json::json!({ "local": local, "request": request }),
+        ),
+        Way::Destination { name } => (
+            format!("/destinations/{}/test", segment(name)),
+            serde_json::json!({}),
+        ),
+    };
+    let tested = client.act::<Tested>(&path, body).await?;
+    let Tested { hops } = tested.map_err(|why| Failure::Run(anyhow!(why)))?;
+    for hop in &hops {
+        show(hop, json)?;
+    }
+    Ok(hops.into_iter().find(|hop| !hop.ok))
+}
+
+/// Prints how the test ended.
+fn told(shown: &str, stopped: Option<Hop>, json: bool) -> Outcome {
     match stopped {
-        None if what.json => Ok(()),
+        None if json => Ok(()),
         None => Ok(writeln!(std::io::stdout(), "\nthe way of {shown} works")?),
         Some(hop) => {
             Err(anyhow!("the test of {shown} failed at: {}", plain::line(&hop.hop)).into())

@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hops::{self, Hop, Way};
 use crate::http::UnixSocket;
+use crate::recent::Recent;
+use crate::store::Traced;
 
 /// The name of the socket in the data directory.
 const NAME: &str = "control.sock";
@@ -44,6 +46,17 @@ pub enum Question {
         /// The user who asks.
         who: String,
     },
+    /// To tell the filter of the log.
+    LogShown,
+    /// To change the filter of the log; to the first one where there is none.
+    Log {
+        /// The filter.
+        filter: Option<String>,
+        /// The user who asks.
+        who: String,
+    },
+    /// To tell the last requests that it rejected or ignored, newest first.
+    Traced,
 }
 
 /// The answer of a gateway that runs.
@@ -68,6 +81,16 @@ pub enum Answer {
     Hop(Hop),
     /// All hops of a test have been told.
     Tested,
+    /// The last requests that were rejected or ignored, newest first.
+    Traced {
+        /// The requests.
+        requests: Vec<Traced>,
+    },
+    /// The filter of the log.
+    Log {
+        /// The filter.
+        filter: String,
+    },
 }
 
 /// The reason why a gateway gave no answer.
@@ -105,6 +128,8 @@ pub struct Asking {
     pub asked: mpsc::Sender<Asked>,
     /// Takes tests.
     pub tests: mpsc::Sender<hops::Asked>,
+    /// Has the last requests that left nothing in the store.
+    pub recent: Recent,
 }
 
 /// Returns the path of the socket.
@@ -173,6 +198,11 @@ async fn converse(mut stream: UnixStream, asking: Asking) -> io::Result<()> {
             say(&mut write, &Answer::Hop(hop)).await?;
         }
         return say(&mut write, &Answer::Tested).await;
+    }
+    if matches!(question, Question::Traced) {
+        let entries = asking.recent.list(|_| true);
+        let requests = entries.iter().map(|entry| Traced::of(entry)).collect();
+        return say(&mut write, &Answer::Traced { requests }).await;
     }
     let (answer, answered) = oneshot::channel();
     let asked = Asked { question, answer };
@@ -255,6 +285,7 @@ mod tests {
         let asking = Asking {
             asked: sender,
             tests,
+            recent: Recent::default(),
         };
         let serving = tokio::spawn(serve(bind(folder.path()).unwrap(), asking, stop.clone()));
         let garbage = [

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
+use super::Options;
 use super::deliveries::{Change, Deliveries};
 use super::listening::{self, Opened};
 use super::reload::Reloading;
@@ -21,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::monitor::{Monitor, Pings, Plan, Reloaded};
 use crate::recent::Recent;
 use crate::sources;
-use crate::store::{self, Closing, Snapshot, Store};
+use crate::store::{Closing, Snapshot, Store};
 
 /// The parts of a gateway.
 pub struct Parts {
@@ -46,6 +47,8 @@ pub struct Parts {
     pub asked_tests: mpsc::Receiver<hops::Asked>,
     /// Makes them.
     pub tester: Tester,
+    /// The last requests that left nothing in the store.
+    pub recent: Recent,
     /// The listener for senders.
     pub senders: Opened,
     /// The listener for monitoring, and its pages.
@@ -58,12 +61,12 @@ impl Parts {
     ///
     /// # Errors
     /// Anything that keeps the gateway from working as configured.
-    pub async fn assemble(config: &Config, options: &store::Options) -> anyhow::Result<Self> {
+    pub async fn assemble(config: &Config, options: &Options) -> anyhow::Result<Self> {
         let metrics = Metrics::new();
         let health = Health::default();
         let recent = Recent::default();
         let data_dir = &config.gateway.data_dir;
-        let (store, closing) = Store::open(data_dir, options, metrics.clone())
+        let (store, closing) = Store::open(data_dir, &options.store, metrics.clone())
             .with_context(|| format!("cannot open the store in {}", data_dir.display()))?;
         let loaded = sources::load(config, &setup::sandbox(config, true)?).await?;
         for cause in causes(&setup::warnings(config, &loaded)) {
@@ -81,6 +84,7 @@ impl Parts {
             recent: recent.clone(),
             catalogue: catalogue.subscribe(),
             tests: tests.clone(),
+            log: options.log.clone(),
         };
         let admin = admin(config, about).await?;
 
@@ -111,7 +115,7 @@ impl Parts {
             intake: Arc::clone(&intake),
             store: store.clone(),
             health: health.clone(),
-            recent,
+            recent: recent.clone(),
             listen: listening.map_or_else(|| listen.clone(), Listen::Tcp),
             speaks_tls: tls.is_some(),
             public_url: config.gateway.public_url.clone(),
@@ -144,6 +148,7 @@ impl Parts {
             tests,
             asked_tests,
             tester,
+            recent,
             senders,
             admin,
             intake,

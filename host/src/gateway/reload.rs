@@ -87,10 +87,17 @@ impl Gateway {
             tokio::select! {
                 _ = hangup.recv() => drop(self.reload(From::File).await),
                 Some(Asked { question, answer }) = self.asked.recv() => {
-                    if matches!(question, Question::Reload) {
-                        // A client that has left has the log.
-                        let _ = answer.send(self.reload(From::File).await);
-                    }
+                    let answered = match question {
+                        Question::Reload => self.reload(From::File).await,
+                        Question::LogShown => self.log(),
+                        Question::Log { filter, who } => {
+                            self.change_log(filter.as_deref(), who).await
+                        }
+                        // The socket answers them itself.
+                        Question::Test { .. } | Question::Traced => continue,
+                    };
+                    // A client that has left has the log.
+                    let _ = answer.send(answered);
                 }
                 Some(asked) = self.tests.recv() => self.test(asked),
                 Some(_) = self.testing.join_next() => {}
@@ -180,6 +187,11 @@ impl Gateway {
 }
 
 impl Reloading {
+    /// Returns the store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Prepares reloads of a gateway that was started with `config`, and so with the sources of
     /// `taken`.
     pub fn new(

@@ -1,14 +1,14 @@
 //! The audit: the actions of operators on the store.
 
 use rusqlite::{Connection, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::command::Command;
 use super::step::Step;
 
 /// One action of an operator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Unix milliseconds.
     pub at_ms: i64,

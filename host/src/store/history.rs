@@ -4,6 +4,7 @@ mod groups;
 mod list;
 mod newest;
 mod overview;
+mod traced;
 mod waiting;
 
 use std::path::Path;
@@ -11,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use plugin_sdk::contract;
 use rusqlite::{Connection, OptionalExtension, Row};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use groups::{GroupFilter, GroupState};
 pub use newest::Newest;
 pub use overview::{Attempted, Backlog, OpenCondition, SourceRecord};
+pub use traced::Traced;
 pub use waiting::{Selection, UnknownId, Waiting, WaitingRequest};
 
 use super::audit;
@@ -128,7 +130,7 @@ impl ListedState {
 }
 
 /// One line of a list: an alert, or a request without one.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Line {
     /// Its place in the order of all lines: the id of the alert, or the first one that an alert of
     /// the request could have.
@@ -153,7 +155,7 @@ pub struct Line {
     /// The time when it came again last: RFC 3339.
     pub last_at: Option<String>,
     /// The destinations that have accepted it, in their order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<ListedReceipt>,
     /// The reason why an alert is delivered nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,7 +163,7 @@ pub struct Line {
 }
 
 /// A destination that has accepted an alert.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ListedReceipt {
     /// The destination.
     pub destination: String,
@@ -173,7 +175,7 @@ pub struct ListedReceipt {
 }
 
 /// A kept request and all that came of it: the chain from the sender to the receipt.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// Order of acceptance; the store's own number.
     #[serde(skip)]
@@ -224,7 +226,7 @@ pub struct RequestRecord {
 }
 
 /// A kept alert.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct AlertRecord {
     /// Its id in the store.
     #[serde(skip)]
@@ -274,7 +276,7 @@ impl AlertRecord {
 }
 
 /// The mute of an alert.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MutedBy {
     /// Its number.
     pub id: i64,
@@ -287,7 +289,7 @@ pub struct MutedBy {
 }
 
 /// The group of an alert.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupRecord {
     /// Its number.
     pub id: i64,
@@ -300,7 +302,7 @@ pub struct GroupRecord {
 }
 
 /// The state of a kept alert at one destination.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeliveryRecord {
     /// The destination.
     pub destination: String,
@@ -319,7 +321,7 @@ pub struct DeliveryRecord {
 }
 
 /// One attempt at delivery.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// The destination.
     pub destination: String,

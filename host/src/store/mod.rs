@@ -156,7 +156,7 @@ pub use handle::{Options, Store};
 pub use history::{
     AlertRecord, AttemptRecord, Attempted, Backlog, DeliveryRecord, Filter, GroupFilter,
     GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy, Newest,
-    OpenCondition, Page, RequestRecord, Selection, SourceRecord, UnknownId, Waiting,
+    OpenCondition, Page, RequestRecord, Selection, SourceRecord, Traced, UnknownId, Waiting,
     WaitingRequest,
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};

@@ -14,7 +14,7 @@ use super::{Entry, StoreError, json, schema};
 use crate::alert::group::Grouping;
 
 /// A mute as the store has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MuteRecord {
     /// Its number.
     pub id: i64,

@@ -213,7 +213,7 @@ impl Handling {
 }
 
 /// The number of a plugin in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PluginId(pub(super) i64);
 
 /// The SHA-256 of its wasm.

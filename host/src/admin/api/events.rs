@@ -19,6 +19,7 @@ use crate::recent::{Entry, Kind};
 use crate::sources::RequestMask;
 use crate::store::{
     AttemptRecord, DeliveryRecord, Filter, History, Line, ListedState, RequestRecord, StoreError,
+    Traced,
 };
 
 /// The letters of the lists in their cursors.
@@ -47,18 +48,6 @@ pub struct Listed {
     pub trace: Option<Box<Entry>>,
 }
 
-/// A request that only memory has.
-#[derive(Debug, Serialize)]
-pub struct Traced {
-    /// RFC 3339.
-    pub received_at: String,
-    /// `rejected` or `ignored`.
-    pub state: &'static str,
-    /// The request.
-    #[serde(flatten)]
-    pub entry: Entry,
-}
-
 /// All that is known of an event or a request.
 #[derive(Debug, Serialize)]
 pub struct Chain {
@@ -82,17 +71,6 @@ pub struct Shown {
     pub headers: Vec<(String, String)>,
     /// The number of bytes of its body.
     pub body_bytes: usize,
-}
-
-impl Traced {
-    /// A request in the list of what memory has.
-    pub fn of(entry: &Arc<Entry>) -> Self {
-        Self {
-            received_at: rfc3339(entry.at_ms),
-            state: entry.kind.state(),
-            entry: Entry::clone(entry),
-        }
-    }
 }
 
 impl Shown {
@@ -223,20 +201,7 @@ fn merged(
 impl Listed {
     fn traced(entry: &Arc<Entry>) -> Self {
         Self {
-            line: Line {
-                place: 0,
-                received_at: rfc3339(entry.at_ms),
-                source: entry.source.to_string(),
-                state: entry.kind.state().to_owned(),
-                request: entry.request.clone(),
-                event_id: None,
-                priority: None,
-                title: entry.reason.clone(),
-                repeated: 0,
-                last_at: None,
-                note: entry.help.clone(),
-                receipts: Vec::new(),
-            },
+            line: Traced::of(entry).line(),
             deliveries: Vec::new(),
             rejected_by: Vec::new(),
             trace: Some(Box::new(Entry::clone(entry))),
@@ -351,7 +316,7 @@ pub async fn find(desk: &Desk, id: &str) -> Result<Chain, Problem> {
     Ok(Chain {
         id: id.to_owned(),
         requests,
-        traced: traced.iter().map(Traced::of).collect(),
+        traced: traced.iter().map(|entry| Traced::of(entry)).collect(),
     })
 }
 

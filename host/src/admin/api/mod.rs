@@ -3,6 +3,7 @@
 mod act;
 mod events;
 mod groups;
+mod log;
 mod mutes;
 mod route;
 mod state;
@@ -11,7 +12,7 @@ mod test;
 use serde::Serialize;
 
 pub use act::{Act, Affected, Asking, Done, Target, act};
-pub use events::{Chain, Listed, Shown, Traced, dead_letters, failed, find, list};
+pub use events::{Chain, Listed, Shown, dead_letters, failed, find, list};
 pub use groups::{Reason, list as groups, resolve as resolve_group, resolve_event};
 pub use mutes::{
     Asking as AskingMute, MuteState, Patterns, add as add_mute, end as end_mute, list as mutes,

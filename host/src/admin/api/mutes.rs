@@ -33,6 +33,8 @@ pub struct MuteState {
     pub state: &'static str,
     /// The alerts that it holds: `source=twilio-prod error_code=30006|30007`.
     pub when: String,
+    /// The same as pairs of a name and a pattern; none for one of the configuration.
+    pub conditions: Vec<(String, String)>,
     /// RFC 3339; none where it holds in a part of every week.
     pub from: Option<String>,
     /// The end of this time: RFC 3339.
@@ -132,6 +134,7 @@ fn of_configuration(mute: &config::Mute, record: Option<&MuteRecord>, now_ms: i6
         id: record.map(|record| record.id),
         state,
         when: mute.when.to_string(),
+        conditions: Vec::new(),
         from,
         until,
         weekly,
@@ -159,6 +162,7 @@ fn of_store(record: &MuteRecord, now_ms: i64) -> MuteState {
         id: Some(record.id),
         state,
         when: record.name.clone().unwrap_or(when),
+        conditions: record.conditions.clone(),
         from: (!is_gone).then(|| rfc3339(record.from_ms)),
         until: (!is_gone).then(|| rfc3339(record.until_ms)),
         weekly: None,

@@ -9,14 +9,14 @@ use super::super::desk::Desk;
 use super::super::problem::Problem;
 use super::super::query::Query;
 use super::act::{self, Act, Asking};
-use super::{Paged, events, groups, mutes, state, test};
+use super::{Paged, events, groups, log, mutes, state, test};
 use crate::http::{self, Answer};
 
 /// The description of the API.
 const OPENAPI: &str = include_str!("openapi.json");
 
 /// The addresses, for those who ask for another.
-const ADDRESSES: &str = "there are sources, events, failed, dead-letters, groups, mutes, destinations, configuration, audit, nodes and openapi.json below \
+const ADDRESSES: &str = "there are sources, events, failed, dead-letters, groups, mutes, destinations, configuration, audit, log, nodes and openapi.json below \
                          /api/v1/";
 
 impl<T: Serialize> Paged<T> {
@@ -71,6 +71,12 @@ pub async fn answer(desk: &Desk, path: &str, mut asked: Asked) -> Result<Answer,
             let mute = mutes::add(desk, &what, &asked.caller).await?;
             return Ok(http::json(StatusCode::CREATED, &mute));
         }
+        ["log"] if asked.method() == Method::POST => {
+            asked.acts()?;
+            let what = asked.json().await?;
+            let filter = log::change(desk, what, &asked.caller).await?;
+            return Ok(http::json(StatusCode::OK, &filter));
+        }
         [kind @ ("sources" | "destinations"), name, "test"] => {
             asked.acts()?;
             let what = asked.json().await?;
@@ -84,6 +90,9 @@ pub async fn answer(desk: &Desk, path: &str, mut asked: Asked) -> Result<Answer,
             return Ok(http::json(StatusCode::OK, &mute));
         }
         _ => {}
+    }
+    if matches!(*segments, ["mutes" | "log"]) && asked.reads().is_err() {
+        return Err(Problem::method("GET, HEAD, POST"));
     }
     asked.reads()?;
     let query = asked.query();
@@ -124,6 +133,10 @@ pub async fn answer(desk: &Desk, path: &str, mut asked: Asked) -> Result<Answer,
         ["configuration"] => {
             no_parameters(query)?;
             Ok(http::json(StatusCode::OK, &state::configuration(desk)))
+        }
+        ["log"] => {
+            no_parameters(query)?;
+            Ok(http::json(StatusCode::OK, &log::shown(desk)?))
         }
         ["audit"] => Ok(state::audit(desk, query).await?.into_answer()),
         ["nodes"] => {

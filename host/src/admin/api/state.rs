@@ -10,14 +10,13 @@ use super::super::desk::{Desk, DestinationFacts};
 use super::super::problem::Problem;
 use super::super::query::Query;
 use super::Paged;
-use super::events::Traced;
 use crate::clock::{rfc3339, wall_ms};
 use crate::config::{did_you_mean, listed};
 use crate::health::DestinationState;
 use crate::metrics::Counts;
 use crate::recent::Kind;
 use crate::sources::Summary;
-use crate::store::Entry;
+use crate::store::{Entry, Traced};
 
 /// The letter of the audit in its cursors.
 const AUDIT: u8 = b'a';
@@ -143,7 +142,7 @@ pub async fn sources(desk: &Desk) -> Result<Sources, Problem> {
                 failed: record.map_or(0, |record| record.failed),
                 last_hour: series.hour(),
                 last_day: series.day(),
-                rejected: rejected.map(Traced::of).collect(),
+                rejected: rejected.map(|entry| Traced::of(entry)).collect(),
                 summary: summary.clone(),
             }
         })
@@ -152,7 +151,7 @@ pub async fn sources(desk: &Desk) -> Result<Sources, Problem> {
     let unknown = recent.list(|entry| matches!(entry.kind, Kind::NearMiss | Kind::NoSource));
     Ok(Sources {
         sources,
-        unknown_paths: unknown.iter().map(Traced::of).collect(),
+        unknown_paths: unknown.iter().map(|entry| Traced::of(entry)).collect(),
     })
 }
 

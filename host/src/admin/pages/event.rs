@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::words::{badge, clip, copied, counted, said, span};
 use super::{Page, form, waiting};
-use crate::admin::api::{Chain, Shown, Traced};
-use crate::store::{AlertRecord, AttemptRecord};
+use crate::admin::api::{Chain, Shown};
+use crate::store::{AlertRecord, AttemptRecord, Traced};
 
 /// The attempts that are shown at the beginning and at the end of many.
 const ENDS: usize = 3;
@@ -34,7 +34,7 @@ pub fn draw(page: &Page<'_>, chain: &Chain) -> (String, Markup) {
         .flat_map(|request| &request.record.alerts)
         .map(|alert| alert.event.title.clone())
         .next()
-        .or_else(|| chain.traced.first().map(|one| one.entry.reason.clone()))
+        .or_else(|| chain.traced.first().map(|one| one.reason.clone()))
         .unwrap_or_else(|| format!("Request {}", chain.id));
     let content = html! {
         nav aria-label="Breadcrumb" { a href="/events" { "Events" } " / " (clip(&chain.id, 100)) }
@@ -264,24 +264,23 @@ fn facts(page: &Page<'_>, alert: &AlertRecord) -> Markup {
 }
 
 fn refused(page: &Page<'_>, traced: &Traced) -> Markup {
-    let entry = &traced.entry;
     html! {
         section.verdict.(if traced.state == "ignored" { "ok" } else { "bad" }) {
-            h2 { (badge(traced.state)) " at " (page.when.clock(&traced.received_at)) }
-            p { (entry.reason) }
-            @if let Some(help) = &entry.help { p { (help) } }
+            h2 { (badge(&traced.state)) " at " (page.when.clock(&traced.received_at)) }
+            p { (traced.reason) }
+            @if let Some(help) = &traced.help { p { (help) } }
         }
         section.card {
             h2 { "Request" }
             dl.kv {
-                dt { "Source" } dd { (entry.source) }
-                dt { "Client" } dd { (entry.client) }
-                dt { "Outcome" } dd { (entry.outcome) }
-                dt { "Method" } dd { (entry.method) }
-                dt { "URL" } dd { code { (entry.url) } }
-                dt { "Request" } dd { (entry.request) }
+                dt { "Source" } dd { (traced.source) }
+                dt { "Client" } dd { (traced.client) }
+                dt { "Outcome" } dd { (traced.outcome) }
+                dt { "Method" } dd { (traced.method) }
+                dt { "URL" } dd { code { (traced.url) } }
+                dt { "Request" } dd { (traced.request) }
             }
-            @if !entry.headers.is_empty() { (headers(&entry.headers)) }
+            @if !traced.headers.is_empty() { (headers(&traced.headers)) }
             p { small { "Kept in memory without its body; a restart forgets it." } }
         }
     }

@@ -145,7 +145,7 @@ fn groups(page: &Page<'_>, groups: &[GroupState]) -> Markup {
                     @for group in groups {
                         @let priority = group.priority.map_or("", |priority| priority.as_str());
                         tr role="row" {
-                            td role="cell" { (badge(group.state)) }
+                            td role="cell" { (badge(&group.state)) }
                             td.main role="cell" {
                                 a href={ "/events?group=" (group.id) } { (clip(&words(group), 150)) }
                                 small { (group.source) " to " (clip(&group.destinations.join(", "), 80)) }

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::words::{clip, copied, counted, head, number};
 use super::{Page, form, markdown};
-use crate::admin::api::{SourceState, Sources, Traced};
+use crate::admin::api::{SourceState, Sources};
+use crate::store::Traced;
 
 /// The sources of a page.
 const ROWS: usize = 25;
@@ -97,12 +98,11 @@ fn unknown(page: &Page<'_>, unknown: &[Traced]) -> Markup {
                 (head(&["Path", "Received", "Client", "Advice"]))
                 tbody role="rowgroup" {
                     @for traced in unknown.iter().take(UNKNOWN) {
-                        @let entry = &traced.entry;
                         tr role="row" {
-                            td.main role="cell" { code { (entry.method) " " (clip(&entry.url, 120)) } }
+                            td.main role="cell" { code { (traced.method) " " (clip(&traced.url, 120)) } }
                             td.nw role="cell" { (page.when.clock(&traced.received_at)) }
-                            td role="cell" { (entry.client) }
-                            td role="cell" { (clip(entry.help.as_deref().unwrap_or_default(), 200)) }
+                            td role="cell" { (traced.client) }
+                            td role="cell" { (clip(traced.help.as_deref().unwrap_or_default(), 200)) }
                         }
                     }
                 }
@@ -185,18 +185,17 @@ fn rejected(page: &Page<'_>, source: &SourceState) -> Markup {
     let last = &source.rejected[0];
     html! {
         h2 { "Rejected requests" }
-        p { "The last one: " b { (last.entry.reason) } }
-        @if let Some(help) = &last.entry.help { p { (help) } }
+        p { "The last one: " b { (last.reason) } }
+        @if let Some(help) = &last.help { p { (help) } }
         table.cards role="table" {
             (head(&["Received", "Reason", "Client", "URL"]))
             tbody role="rowgroup" {
                 @for traced in source.rejected.iter().take(REJECTED) {
-                    @let entry = &traced.entry;
                     tr role="row" {
                         td.nw role="cell" { (page.when.clock(&traced.received_at)) }
-                        td.main role="cell" { a href=(form::event(&entry.request)) { (clip(&entry.reason, 200)) } }
-                        td role="cell" { (entry.client) }
-                        td role="cell" { code { (clip(&entry.url, 200)) } }
+                        td.main role="cell" { a href=(form::event(&traced.request)) { (clip(&traced.reason, 200)) } }
+                        td role="cell" { (traced.client) }
+                        td role="cell" { code { (clip(&traced.url, 200)) } }
                     }
                 }
             }

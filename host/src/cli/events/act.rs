@@ -5,12 +5,14 @@ use std::io::Write;
 
 use clap::Args;
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::super::audit::entry;
 use super::super::env_file::EnvFile;
-use super::super::{ConfigFile, Failure, Outcome, check, plain};
+use super::super::remote::{Client, Place, segment};
+use super::super::{ConfigFile, Failure, Outcome, block_on, check, plain};
+use super::choice::{is_known, since, state};
 use super::difference::{self, Difference};
-use super::list::{is_known, since, state};
 use crate::clock;
 use crate::store::{
     self, JobKind, JobTarget, ListedState, Part, Selection, UnknownId, Waiting, WaitingRequest,
@@ -26,7 +28,7 @@ use crate::store::{
   alert-gateway events replay --diff --config new.toml")]
 pub struct Replay {
     #[command(flatten)]
-    file: ConfigFile,
+    place: Place,
     #[command(flatten)]
     env_file: EnvFile,
     #[command(flatten)]
@@ -50,7 +52,7 @@ pub struct Replay {
   alert-gateway events dismiss --failed --source twilio-test --why \"a test\" --dry-run")]
 pub struct Dismiss {
     #[command(flatten)]
-    file: ConfigFile,
+    place: Place,
     #[command(flatten)]
     which: Which,
     /// The reason, for a later reader of the audit
@@ -152,15 +154,13 @@ impl Which {
         if !self.dry_run {
             return Ok(Some(waiting));
         }
-        for one in &waiting.requests {
-            let at = &one.received_at;
-            let source = &one.source;
-            let id = &one.request;
-            let line = format!("{id}  {at}  {source}: {}", effect(one));
-            writeln!(out, "{}", plain::line(&line))?;
-        }
-        let count = check::counted(waiting.requests.len(), "request");
-        writeln!(out, "{count}; nothing was done, because of --dry-run")?;
+        let affected = waiting.requests.iter().map(|one| Affected {
+            request: one.request.clone(),
+            source: one.source.clone(),
+            received_at: one.received_at.clone(),
+            effect: effect(one),
+        });
+        preview(&mut out, &affected.collect::<Vec<_>>())?;
         Ok(None)
     }
 
@@ -188,8 +188,14 @@ pub fn replay(what: &Replay) -> Outcome {
                 ));
             }
         };
+        if what.place.remote()?.is_some() {
+            return Err(Failure::Usage(
+                "--diff reads the store and the plugins of this machine: run it where the gateway runs"
+                    .to_owned(),
+            ));
+        }
         return difference::show(&Difference {
-            file: &what.file,
+            file: &what.place.file,
             env_file: &what.env_file,
             plugin: what.plugin.as_deref(),
             ids: &which.ids,
@@ -201,11 +207,15 @@ pub fn replay(what: &Replay) -> Outcome {
         });
     }
     let selection = which.selection()?;
+    if let Some(client) = what.place.remote()? {
+        return block_on(there(&client, "replay", which, &selection, None));
+    }
+    let file = &what.place.file;
     // One job stands for all dead letters, however many they are.
     let is_all_dead = selection.part == Part::Dead
         && [selection.since_ms, selection.until_ms] == [None, None]
         && selection.source.is_none();
-    let Some(waiting) = which.find(&what.file, &selection, WaitingRequest::replayed)? else {
+    let Some(waiting) = which.find(file, &selection, WaitingRequest::replayed)? else {
         return Ok(());
     };
     let targets = if is_all_dead {
@@ -213,7 +223,7 @@ pub fn replay(what: &Replay) -> Outcome {
     } else {
         targets(&waiting)
     };
-    ask(&what.file, &JobKind::Replay, &selection, &waiting, &targets)
+    ask(file, &JobKind::Replay, &selection, &waiting, &targets)
 }
 
 /// Dismisses.
@@ -225,13 +235,23 @@ pub fn dismiss(what: &Dismiss) -> Outcome {
         ));
     }
     let selection = what.which.selection()?;
+    if let Some(client) = what.place.remote()? {
+        return block_on(there(
+            &client,
+            "dismiss",
+            &what.which,
+            &selection,
+            Some(why),
+        ));
+    }
+    let file = &what.place.file;
     let effect = WaitingRequest::dismissed;
-    let Some(waiting) = what.which.find(&what.file, &selection, effect)? else {
+    let Some(waiting) = what.which.find(file, &selection, effect)? else {
         return Ok(());
     };
     let why = why.to_owned();
     let kind = JobKind::Dismiss { why };
-    ask(&what.file, &kind, &selection, &waiting, &targets(&waiting))
+    ask(file, &kind, &selection, &waiting, &targets(&waiting))
 }
 
 fn targets(waiting: &Waiting) -> Vec<JobTarget> {
@@ -256,7 +276,102 @@ fn ask(
     let entry = entry(kind.as_str(), about, why, at_ms);
     let store = store::file(&file.data_dir()?);
     store::ask_for(&store, kind, targets, at_ms, Some(&entry))?;
-    let count = check::counted(waiting.requests.len(), "request");
+    told(waiting.requests.len())
+}
+
+/// A request that an action is about.
+#[derive(Debug, Deserialize)]
+struct Affected {
+    request: String,
+    source: String,
+    received_at: String,
+    effect: String,
+}
+
+/// The answer of another gateway.
+#[derive(Debug, Deserialize)]
+struct Done {
+    requests: Vec<Affected>,
+    more: bool,
+}
+
+/// Has another gateway do it, or say what it would do.
+async fn there(
+    client: &Client,
+    act: &str,
+    which: &Which,
+    selection: &Selection,
+    why: Option<&str>,
+) -> Outcome {
+    let time = |ms: Option<i64>| ms.map(clock::rfc3339);
+    let mut body = serde_json::json!({ "preview": which.dry_run });
+    if let Some(why) = why {
+        body["reason"] = why.into();
+    }
+    let mut paths = Vec::new();
+    if selection.ids.is_empty() {
+        body["all"] = true.into();
+        body["source"] = selection.source.clone().into();
+        body["since"] = time(selection.since_ms).into();
+        body["until"] = time(selection.until_ms).into();
+        if selection.part != Part::Dead {
+            paths.push(format!("/failed/{act}"));
+        }
+        if selection.part != Part::Failed {
+            paths.push(format!("/dead-letters/{act}"));
+        }
+    } else {
+        let ids = selection.ids.iter();
+        paths.extend(ids.map(|id| format!("/events/{}/{act}", segment(id))));
+    }
+    let mut affected: Vec<Affected> = Vec::new();
+    let mut more = false;
+    let mut nothing = None;
+    for path in paths {
+        match client.act::<Done>(&path, body.clone()).await? {
+            Ok(done) => {
+                more |= done.more;
+                affected.extend(done.requests);
+            }
+            Err(why) => nothing = Some(why),
+        }
+    }
+    let mut out = std::io::stdout();
+    if affected.is_empty() {
+        let said = nothing.unwrap_or_else(|| which.nothing().to_owned());
+        return Ok(writeln!(out, "{said}")?);
+    }
+    // A request may have failed, and have dead letters.
+    let key = |one: &Affected| (one.received_at.clone(), one.request.clone());
+    affected.sort_by_key(key);
+    if which.dry_run {
+        preview(&mut out, &affected)?;
+    } else {
+        affected.dedup_by_key(|one| one.request.clone());
+        told(affected.len())?;
+    }
+    if more {
+        eprintln!("there are more than these: run it again in a second for the rest");
+    }
+    Ok(())
+}
+
+/// Prints what would be done.
+fn preview(out: &mut impl Write, affected: &[Affected]) -> std::io::Result<()> {
+    for one in affected {
+        let at = &one.received_at;
+        let source = &one.source;
+        let id = &one.request;
+        let line = format!("{id}  {at}  {source}: {}", one.effect);
+        writeln!(out, "{}", plain::line(&line))?;
+    }
+    let count = check::counted(affected.len(), "request");
+    writeln!(out, "{count}; nothing was done, because of --dry-run")
+}
+
+/// Says that it was asked for.
+fn told(requests: usize) -> Outcome {
+    let count = check::counted(requests, "request");
     writeln!(
         std::io::stdout(),
         "{count}: asked for; the gateway does it within a second, or when it starts. \

@@ -2,16 +2,14 @@
 
 use std::io::{IsTerminal, Write};
 
-use anyhow::{Context, anyhow};
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::super::{ConfigFile, Failure, Outcome, plain};
-use crate::clock;
-use crate::config::{Config, OWN_SOURCE, did_you_mean, listed, parse_duration};
-use crate::store::{Filter, Line, ListedState};
+use super::super::{Outcome, Place, block_on, plain};
+use super::lines::{Newest, Wanted};
+use crate::store::Line;
 
 /// The width of a terminal that does not say it.
 const WIDTH: u16 = 80;
@@ -22,28 +20,15 @@ const WIDTH: u16 = 80;
   alert-gateway events list
   alert-gateway events list --source twilio-prod --since 24h
   alert-gateway events list --state failed --limit 500
+  alert-gateway events list --state rejected --source twilio-prod
   alert-gateway events list --group group/error_code=30006
-  alert-gateway events list --json | jq -r .event_id")]
+  alert-gateway events list --json | jq -r .event_id
+  alert-gateway events list --remote https://gateway.example.com:9090 --token-file token.txt")]
 pub struct List {
     #[command(flatten)]
-    file: ConfigFile,
-    /// Only this source
-    #[arg(long, value_name = "NAME")]
-    source: Option<String>,
-    /// Only this state: pending, delivered, dead, failed, ignored, grouped, muted or
-    /// dismissed
-    #[arg(long, value_parser = state)]
-    state: Option<ListedState>,
-    /// Only members of this group: its number, or its key, as in group/error_code=30006
-    #[arg(long, value_name = "KEY|ID")]
-    group: Option<String>,
-    /// Only what this mute has held
-    #[arg(long, value_name = "ID")]
-    mute: Option<i64>,
-    /// Only what came in since: a duration, as in 90min, 24h or 7d, or a time, as in
-    /// 2026-01-31T08:00:00Z
-    #[arg(long, value_name = "WHEN", value_parser = since)]
-    since: Option<Timestamp>,
+    place: Place,
+    #[command(flatten)]
+    wanted: Wanted,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
@@ -54,24 +39,18 @@ pub struct List {
 
 /// Prints the newest events.
 pub fn list(what: &List) -> Outcome {
-    let history = super::open(&what.file)?;
-    let mut lines = history.list(&Filter {
-        source: what.source.clone(),
-        state: what.state,
-        group: what.group.clone(),
-        mute: what.mute,
-        since_ms: what.since.map_or(i64::MIN, Timestamp::as_millisecond),
-        // One more, to know whether there are more.
-        limit: what.limit.saturating_add(1),
-        ..Filter::default()
+    let lines = what.wanted.open(&what.place)?;
+    let Newest {
+        lines,
+        is_cut,
+        forgotten,
+    } = block_on(async {
+        let newest = lines.newest(&what.wanted, what.limit).await?;
+        if newest.lines.is_empty() {
+            what.wanted.is_known(&what.place, &lines).await?;
+        }
+        Ok(newest)
     })?;
-    let is_cut = lines.len() > what.limit;
-    lines.truncate(what.limit);
-    if lines.is_empty()
-        && let Some(source) = &what.source
-    {
-        is_known(source, &what.file)?;
-    }
     let mut out = std::io::stdout().lock();
     if what.json {
         for line in &lines {
@@ -91,6 +70,10 @@ pub fn list(what: &List) -> Outcome {
             "there are more: these are the newest {}; see --limit, --since, --source and --state",
             what.limit
         );
+    }
+    if let Some(why) = forgotten {
+        out.flush()?;
+        eprintln!("without those in the memory of the gateway: {why}");
     }
     Ok(())
 }
@@ -181,92 +164,6 @@ fn local(time: &str, zone: &TimeZone) -> String {
     }
 }
 
-/// Tells a source without events from one that is not configured.
-pub fn is_known(source: &str, file: &ConfigFile) -> Outcome {
-    // Where the configuration is wrong elsewhere, its sources are not known, and nothing is to be
-    // said of them.
-    let Ok(config) = Config::load_without_secrets(&file.path()?, "unknown") else {
-        return Ok(());
-    };
-    let names = || config.sources.iter().map(|source| source.name.as_str());
-    if source == OWN_SOURCE || names().any(|name| name == source) {
-        return Ok(());
-    }
-    let near = did_you_mean(source, names())
-        .map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
-    let known = listed(names().chain([OWN_SOURCE]), "and");
-    Err(Failure::Usage(format!(
-        "no event is of a source {:?}; the sources are {known}{near}",
-        plain::line(source)
-    )))
-}
-
-/// The states, and other words for them that a person may try.
-const STATES: [(&str, ListedState, &[&str]); 8] = [
-    (
-        "pending",
-        ListedState::Pending,
-        &["waiting", "queued", "open", "due", "held", "retry"],
-    ),
-    (
-        "delivered",
-        ListedState::Delivered,
-        &["sent", "accepted", "done", "ok", "success"],
-    ),
-    (
-        "dead",
-        ListedState::Dead,
-        &[
-            "dead-letter",
-            "dead-letters",
-            "refused",
-            "rejected",
-            "set-aside",
-            "set_aside",
-        ],
-    ),
-    ("ignored", ListedState::Ignored, &["dropped", "skipped"]),
-    ("grouped", ListedState::Grouped, &["member", "joined"]),
-    ("muted", ListedState::Muted, &["silenced", "snoozed"]),
-    ("dismissed", ListedState::Dismissed, &["given-up", "closed"]),
-    (
-        "failed",
-        ListedState::Failed,
-        &["error", "errors", "crashed", "kept", "raw", "unread"],
-    ),
-];
-
-/// Reads a state, and suggests one for a near word.
-pub fn state(text: &str) -> anyhow::Result<ListedState> {
-    if let Some((_, state, _)) = STATES.iter().find(|(word, ..)| *word == text) {
-        return Ok(*state);
-    }
-    let words = STATES.iter().map(|(word, ..)| *word);
-    let other = STATES
-        .iter()
-        .find(|(_, _, others)| others.contains(&text.to_lowercase().as_str()));
-    match other
-        .map(|(word, ..)| *word)
-        .or_else(|| did_you_mean(text, words.clone()))
-    {
-        Some(near) => Err(anyhow!("did you mean {near:?}?")),
-        None => Err(anyhow!("write {}", listed(words, "or"))),
-    }
-}
-
-/// Reads a point in time, as a time or as a duration before now.
-pub fn since(text: &str) -> anyhow::Result<Timestamp> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
-    }
-    let duration = parse_duration(text).ok_or_else(|| {
-        anyhow!("write a duration, as in 24h, or a time, as in 2026-01-31T08:00:00Z")
-    })?;
-    let now =
-        Timestamp::from_millisecond(clock::wall_ms()).context("the machine's clock is not set")?;
-    now.checked_sub(duration).context("that is too long ago")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,23 +215,6 @@ mod tests {
                     .all(|line| line.chars().count() <= usize::from(width)),
                 "{shown}"
             );
-        }
-    }
-
-    #[test]
-    fn a_near_word_for_a_state_is_suggested() {
-        assert_eq!(state("pending").unwrap(), ListedState::Pending);
-        for (word, said) in [
-            ("waiting", "did you mean \"pending\"?"),
-            ("pendign", "did you mean \"pending\"?"),
-            ("SENT", "did you mean \"delivered\"?"),
-            ("set-aside", "did you mean \"dead\"?"),
-            (
-                "colour",
-                "write pending, delivered, dead, ignored, grouped, muted, dismissed or failed",
-            ),
-        ] {
-            assert_eq!(state(word).unwrap_err().to_string(), said);
         }
     }
 }

@@ -7,31 +7,31 @@ use std::time::Duration;
 use clap::Args;
 use jiff::tz::TimeZone;
 
-use super::super::{ConfigFile, Failure, Outcome, block_on, plain};
-use super::list::{cells, is_known, state};
-use crate::store::{Filter, Line, ListedState};
+use super::super::{Failure, Outcome, Place, block_on, plain};
+use super::lines::{Lines, Wanted};
+use super::list::cells;
+use crate::store::Line;
 
 /// The interval between two looks at the store.
 const EVERY: Duration = Duration::from_millis(500);
 /// The newest events that are looked at: one that is older changes its state unseen.
 const WATCHED: usize = 1_000;
+/// The same for another gateway, which has to answer each time.
+const EVERY_THERE: Duration = Duration::from_secs(2);
+const WATCHED_THERE: usize = 199;
 
 /// The arguments of `events tail`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alert-gateway events tail
   alert-gateway events tail --source twilio-prod --lines 100
+  alert-gateway events tail --state rejected
   alert-gateway events tail --json | jq -r .title")]
 pub struct Tail {
     #[command(flatten)]
-    file: ConfigFile,
-    /// Only this source
-    #[arg(long, value_name = "NAME")]
-    source: Option<String>,
-    /// Only this state: pending, delivered, dead, failed, ignored, grouped, muted or
-    /// dismissed
-    #[arg(long, value_parser = state)]
-    state: Option<ListedState>,
+    place: Place,
+    #[command(flatten)]
+    wanted: Wanted,
     /// So many of the newest events first
     #[arg(long, value_name = "N", default_value_t = 10)]
     lines: usize,
@@ -42,22 +42,18 @@ pub struct Tail {
 
 /// Prints events until it is interrupted.
 pub fn tail(what: &Tail) -> Outcome {
-    if let Some(source) = &what.source {
-        is_known(source, &what.file)?;
-    }
-    let history = super::open(&what.file)?;
+    let lines = what.wanted.open(&what.place)?;
     let zone = TimeZone::system();
-    let filter = Filter {
-        source: what.source.clone(),
-        state: what.state,
-        since_ms: i64::MIN,
-        limit: WATCHED,
-        ..Filter::default()
-    };
     let mut seen = Seen::default();
     block_on(async {
+        what.wanted.is_known(&what.place, &lines).await?;
+        let (watched, every) = match lines {
+            Lines::Here { .. } => (WATCHED, EVERY),
+            Lines::There { .. } => (WATCHED_THERE, EVERY_THERE),
+        };
         loop {
-            let fresh = seen.news(history.list(&filter)?, what.lines);
+            let newest = lines.newest(&what.wanted, watched).await?;
+            let fresh = seen.news(newest.lines, what.lines);
             let mut out = std::io::stdout().lock();
             for line in &fresh {
                 if what.json {
@@ -72,17 +68,25 @@ pub fn tail(what: &Tail) -> Outcome {
             }
             out.flush()?;
             drop(out);
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(every).await;
         }
         #[expect(unreachable_code, reason = "it names the type of the block")]
         Ok::<(), Failure>(())
     })
 }
 
+/// A line's request and event.
+type Key = (String, Option<String>);
+
+/// Returns what tells a line from all others.
+fn key(line: &Line) -> Key {
+    (line.request.clone(), line.event_id.clone())
+}
+
 /// The events that were printed, with their states: those of the newest lines alone.
 #[derive(Debug, Default)]
 struct Seen {
-    states: BTreeMap<i64, String>,
+    states: BTreeMap<Key, String>,
     begun: bool,
 }
 
@@ -92,9 +96,9 @@ impl Seen {
     fn news(&mut self, lines: Vec<Line>, first: usize) -> Vec<Line> {
         let states: BTreeMap<_, _> = lines
             .iter()
-            .map(|line| (line.place, line.state.clone()))
+            .map(|line| (key(line), line.state.clone()))
             .collect();
-        let is_new = |line: &Line| self.states.get(&line.place) != Some(&line.state);
+        let is_new = |line: &Line| self.states.get(&key(line)) != Some(&line.state);
         let mut fresh: Vec<_> = lines.into_iter().filter(is_new).collect();
         if !self.begun {
             fresh.truncate(first);
@@ -113,10 +117,10 @@ mod tests {
     fn line(place: i64, state: &str) -> Line {
         Line {
             place,
+            request: place.to_string(),
             received_at: String::new(),
             source: "s".to_owned(),
             state: state.to_owned(),
-            request: String::new(),
             event_id: None,
             priority: None,
             title: String::new(),

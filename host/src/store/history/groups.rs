@@ -2,7 +2,7 @@
 
 use plugin_sdk::contract::Priority;
 use rusqlite::{Row, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::History;
 use crate::alert::group::{Group, Mention};
@@ -25,7 +25,7 @@ pub struct GroupFilter {
 }
 
 /// A group: one alert at the destination for many events.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GroupState {
     /// Its number.
     pub id: i64,
@@ -34,7 +34,7 @@ pub struct GroupState {
     /// Its key at the destination.
     pub key: String,
     /// `open` or `resolved`.
-    pub state: &'static str,
+    pub state: String,
     /// The destinations of its alert.
     pub destinations: Vec<String>,
     /// RFC 3339.
@@ -87,7 +87,7 @@ fn group(row: &Row<'_>) -> rusqlite::Result<GroupState> {
         id: row.get(0)?,
         source: row.get(1)?,
         key: row.get(2)?,
-        state: if is_open { "open" } else { "resolved" },
+        state: if is_open { "open" } else { "resolved" }.to_owned(),
         destinations: json(row, 4).unwrap_or_default(),
         opened_at: rfc3339(row.get(5)?),
         resolved_at: row.get::<_, Option<i64>>(6)?.map(rfc3339),

@@ -1,0 +1,218 @@
+//! The lines that `events list` and `events tail` print: from the store and the memory of the
+//! gateway on this machine, or from the API of another.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::super::remote::{self, Client, Place, segment};
+use super::super::{Failure, Outcome, owner};
+use super::choice::{is_known, since, state};
+use super::memory;
+use crate::clock::rfc3339;
+use crate::config::OWN_SOURCE;
+use crate::store::{Filter, History, Line, ListedState};
+
+/// The choice of lines.
+#[derive(Debug, Args)]
+pub struct Wanted {
+    /// Only this source
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Only this state: pending, delivered, dead, failed, rejected, ignored, grouped, muted or
+    /// dismissed. The last rejected and ignored requests of each source are in the memory of the
+    /// gateway that runs, which is asked for them
+    #[arg(long, value_parser = state)]
+    pub state: Option<ListedState>,
+    /// Only members of this group: its number, or its key, as in group/error_code=30006
+    #[arg(long, value_name = "KEY|ID")]
+    group: Option<String>,
+    /// Only what this mute has held
+    #[arg(long, value_name = "ID")]
+    mute: Option<i64>,
+    /// Only what came in since: a duration, as in 90min, 24h or 7d, or a time, as in
+    /// 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    since: Option<Timestamp>,
+}
+
+/// The place where lines come from.
+pub enum Lines {
+    /// The store on this machine, and the gateway that runs with it.
+    Here {
+        history: History,
+        data_dir: PathBuf,
+        filter: Filter,
+    },
+    /// Another gateway.
+    There {
+        client: Client,
+        parameters: Vec<(&'static str, String)>,
+        /// True if requests that only memory has are wanted.
+        traced: bool,
+    },
+}
+
+/// The newest lines.
+#[derive(Debug, Default)]
+pub struct Newest {
+    /// The lines, newest first.
+    pub lines: Vec<Line>,
+    /// True if there are more.
+    pub is_cut: bool,
+    /// The reason why those of memory are missing, where they are wanted.
+    pub forgotten: Option<String>,
+}
+
+/// A row of the API.
+#[derive(Deserialize)]
+struct Row {
+    #[serde(flatten)]
+    line: Line,
+    trace: Option<IgnoredAny>,
+}
+
+impl Wanted {
+    /// Opens the place where its lines come from.
+    ///
+    /// # Errors
+    /// There is no store, or another gateway cannot be asked.
+    pub fn open(&self, place: &Place) -> Result<Lines, Failure> {
+        if let Some(client) = place.remote()? {
+            return Ok(Lines::There {
+                client,
+                parameters: self.parameters(),
+                traced: self.is_of_memory(),
+            });
+        }
+        let data_dir = place.file.data_dir()?;
+        owner::become_owner(&data_dir)?;
+        Ok(Lines::Here {
+            history: History::open(&data_dir)?,
+            data_dir,
+            filter: Filter {
+                source: self.source.clone(),
+                state: self.state,
+                group: self.group.clone(),
+                mute: self.mute,
+                since_ms: self.since.map_or(i64::MIN, Timestamp::as_millisecond),
+                ..Filter::default()
+            },
+        })
+    }
+
+    /// Tells a source without events from one that is not configured.
+    ///
+    /// # Errors
+    /// The sources that are.
+    pub async fn is_known(&self, place: &Place, lines: &Lines) -> Outcome {
+        let Some(source) = &self.source else {
+            return Ok(());
+        };
+        match lines {
+            Lines::Here { .. } => is_known(source, &place.file),
+            Lines::There { .. } if source == OWN_SOURCE => Ok(()),
+            Lines::There { client, .. } => {
+                let path = format!("/sources/{}", segment(source));
+                client.get::<IgnoredAny>(&path).await.map(drop)
+            }
+        }
+    }
+
+    fn is_of_memory(&self) -> bool {
+        matches!(
+            self.state,
+            Some(ListedState::Rejected | ListedState::Ignored)
+        ) && self.group.is_none()
+            && self.mute.is_none()
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        let since = self.since.map(|since| rfc3339(since.as_millisecond()));
+        let mute = self.mute.map(|mute| mute.to_string());
+        let state = self.state.map(|state| state.as_str().to_owned());
+        let all = [
+            ("source", self.source.clone()),
+            ("state", state),
+            ("group", self.group.clone()),
+            ("mute", mute),
+            ("since", since),
+        ];
+        let given = all.into_iter();
+        given
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+}
+
+impl Lines {
+    /// Returns the newest lines, at most `limit` of them.
+    ///
+    /// # Errors
+    /// What the disk or another gateway said.
+    pub async fn newest(&self, wanted: &Wanted, limit: usize) -> Result<Newest, Failure> {
+        match self {
+            Self::Here {
+                history,
+                data_dir,
+                filter,
+            } => {
+                let mut filter = filter.clone();
+                // One more, to know whether there are more.
+                filter.limit = limit.saturating_add(1);
+                let mut lines = history.list(&filter)?;
+                let mut forgotten = None;
+                if wanted.is_of_memory() {
+                    match memory::traced(data_dir).await {
+                        Ok(traced) => {
+                            let traced = traced.iter().map(|traced| traced.line());
+                            lines.extend(traced.filter(|line| wanted.fits(line)));
+                            // RFC 3339 in UTC sorts like time.
+                            lines.sort_by(|a, b| b.received_at.cmp(&a.received_at));
+                        }
+                        Err(why) => forgotten = Some(why.to_string()),
+                    }
+                }
+                let is_cut = lines.len() > limit;
+                lines.truncate(limit);
+                Ok(Newest {
+                    lines,
+                    is_cut,
+                    forgotten,
+                })
+            }
+            Self::There {
+                client,
+                parameters,
+                traced,
+            } => {
+                let is_wanted = |row: &Row| *traced || row.trace.is_none();
+                let (rows, is_cut) =
+                    remote::rows(client, "events", parameters, limit, is_wanted).await?;
+                Ok(Newest {
+                    lines: rows.into_iter().map(|row| row.line).collect(),
+                    is_cut,
+                    forgotten: None,
+                })
+            }
+        }
+    }
+}
+
+impl Wanted {
+    /// Returns whether a line of memory is chosen.
+    fn fits(&self, line: &Line) -> bool {
+        self.state.is_none_or(|state| state.as_str() == line.state)
+            && self
+                .source
+                .as_ref()
+                .is_none_or(|source| *source == line.source)
+            && self.since.is_none_or(|since| {
+                let at = line.received_at.parse::<Timestamp>();
+                at.is_ok_and(|at| at >= since)
+            })
+    }
+}

@@ -1,0 +1,118 @@
+//! `groups`: lists groups, of which each is one alert at the destination for many events.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+
+use super::{Failure, Outcome, Place, block_on, owner, plain, remote};
+use crate::store::{GroupFilter, GroupState, History};
+
+/// The arguments of `groups`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway groups
+  alert-gateway groups --state open --source twilio-prod
+  alert-gateway events list --group 7
+  alert-gateway groups --json | jq -r .key")]
+pub struct Groups {
+    #[command(flatten)]
+    place: Place,
+    /// Only those of this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Only those in this state
+    #[arg(long)]
+    state: Option<State>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// One JSON object a line, with times in UTC
+    #[arg(long)]
+    json: bool,
+}
+
+/// The states of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum State {
+    /// Its alert is open at the destination
+    Open,
+    /// It is over
+    Resolved,
+}
+
+/// Prints the newest groups, newest first.
+pub fn groups(what: &Groups) -> Outcome {
+    let (groups, is_cut) = newest(what)?;
+    let mut out = std::io::stdout().lock();
+    if groups.is_empty() && !what.json {
+        writeln!(out, "no groups")?;
+    }
+    for group in &groups {
+        let line = if what.json {
+            plain::json(&serde_json::to_string(group)?)
+        } else {
+            plain::line(&shown(group))
+        };
+        writeln!(out, "{line}")?;
+    }
+    if is_cut {
+        out.flush()?;
+        eprintln!(
+            "there are more: these are the newest {}; see --limit, --source and --state",
+            what.limit
+        );
+    }
+    Ok(())
+}
+
+fn newest(what: &Groups) -> Result<(Vec<GroupState>, bool), Failure> {
+    let is_open = what.state.map(|state| state == State::Open);
+    if let Some(client) = what.place.remote()? {
+        let state = is_open.map(|open| if open { "open" } else { "resolved" });
+        let all = [
+            ("source", what.source.clone()),
+            ("state", state.map(str::to_owned)),
+        ];
+        let given = all.into_iter();
+        let given = given.filter_map(|(name, value)| Some((name, value?)));
+        let parameters: Vec<_> = given.collect();
+        return block_on(remote::rows(
+            &client,
+            "groups",
+            &parameters,
+            what.limit,
+            |_| true,
+        ));
+    }
+    let data_dir = what.place.file.data_dir()?;
+    owner::become_owner(&data_dir)?;
+    let mut groups = History::open(&data_dir)?.groups(&GroupFilter {
+        source: what.source.clone(),
+        is_open,
+        // One more, to know whether there are more.
+        limit: what.limit.saturating_add(1),
+        ..GroupFilter::default()
+    })?;
+    let is_cut = groups.len() > what.limit;
+    groups.truncate(what.limit);
+    Ok((groups, is_cut))
+}
+
+/// Returns a group as one line: number, state, source, key, count, and the newest event.
+fn shown(group: &GroupState) -> String {
+    let last = group.last.as_ref();
+    let last = last.map_or_else(String::new, |last| format!(": {}", last.title));
+    let since = match &group.resolved_at {
+        Some(resolved) => format!("{} to {resolved}", group.opened_at),
+        None => format!("since {}", group.opened_at),
+    };
+    let state = &group.state;
+    let source = &group.source;
+    let key = &group.key;
+    let events =
+        super::check::counted(usize::try_from(group.events).unwrap_or(usize::MAX), "event");
+    format!(
+        "{}  {state}  {source}  {key}  {since}  {events}{last}",
+        group.id
+    )
+}
