@@ -45,20 +45,18 @@ impl Child {
 
     /// Returns the processor time of all its threads.
     pub fn cpu(&self) -> Duration {
-        let stat = self.proc("stat");
-        // After the name in parentheses, which may hold anything: user and system time are fields
-        // 14 and 15 of all.
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .collect();
-        let ticks: u64 = fields[11..13]
-            .iter()
-            .filter_map(|field| field.parse::<u64>().ok())
-            .sum();
-        Duration::from_millis(ticks * 1000 / TICKS)
+        processor_time(&self.proc("stat"))
+    }
+
+    /// Returns the processor time of its store's writer.
+    pub fn writer_cpu(&self) -> Duration {
+        let tasks = format!("/proc/{}/task", self.process.id());
+        let tasks = std::fs::read_dir(tasks).into_iter().flatten().flatten();
+        let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+        stats
+            .filter(|stat| stat.contains("(store-writer)"))
+            .map(|stat| processor_time(&stat))
+            .sum()
     }
 
     /// Returns its resident memory.
@@ -99,6 +97,19 @@ impl Child {
     fn proc(&self, file: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).unwrap_or_default()
     }
+}
+
+/// Returns the user and system time that a `stat` of Linux tells.
+fn processor_time(stat: &str) -> Duration {
+    // After the name in parentheses, which may hold anything, they are fields 14 and 15 of all.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(ticks * 1000 / TICKS)
 }
 
 impl Drop for Child {

@@ -2,11 +2,13 @@
 //!
 //! `wrk` (the load generator, from the system's packages) posts distinct, correctly signed Twilio
 //! requests over 64 connections for some seconds, while a double ITOC360 in this process takes the
-//! alerts. The same body goes to a bare hyper server in the same run, so that figures can be
-//! compared as ratios: all of it shares the machine's processors.
+//! alerts. The same body goes in the same run to a bare hyper server, and to the [floor]: the
+//! gateway's job as one straight program. So figures can be compared as ratios: all of it shares
+//! the machine's processors.
 //!
 //! Printed for each server: accepted per second, delivered per second (until the last alert has
-//! arrived), the answer's p50 and p99, processor time for each request, and the gateway's memory.
+//! arrived), the answer's p50 and p99, processor time for each request, that of the store's writer
+//! alone, and the memory.
 //! The gateway runs twice: as it is, and without waiting for the disk. Last, a backlog builds up
 //! while ITOC360 is down; the gateway is killed, started again, and delivers it.
 //!
@@ -14,6 +16,9 @@
 //! sends over 64 connections, and floods over 640, with memory for some 800 requests at a time, of
 //! which a source gets half. The calm source's p50 and p99 are those of accepted requests only, for
 //! it is never refused. `cargo bench --bench load -- overload` runs only this.
+//!
+//! `cargo bench --bench load -- floor` runs only the floor and the gateway, in turns, and prints the
+//! medians of five rounds.
 //!
 //! `cargo bench --bench load -- repeats` measures what a repeat costs and whether the store keeps
 //! to its size.
@@ -24,8 +29,10 @@
 
 mod bare;
 mod child;
+mod floor;
 mod repeats;
 mod requests;
+mod rounds;
 mod strangers;
 mod wrk;
 
@@ -37,11 +44,11 @@ use itoc360_double::{Double, Setup};
 
 use child::Child;
 use requests::Script;
-use wrk::Report;
 
 /// The first argument of a child process: its role.
 const SERVE: &str = "serve-gateway";
 const BARE: &str = "serve-bare";
+const FLOOR: &str = "serve-floor";
 /// The token of the double.
 const TOKEN: &str = "double-token";
 /// Loopback, with any free port.
@@ -67,11 +74,10 @@ fn main() {
             return child::serve_gateway(Path::new(&arguments[1]), arguments[2] == "sync");
         }
         Some(BARE) => return bare::serve(),
+        Some(FLOOR) => return floor::serve(Path::new(&arguments[1]), &arguments[2]),
         _ => {}
     }
-    let overload_only = arguments.iter().any(|argument| argument == "overload");
-    let repeats_only = arguments.iter().any(|argument| argument == "repeats");
-    let strangers_only = arguments.iter().any(|argument| argument == "strangers");
+    let only = |part: &str| arguments.iter().any(|argument| argument == part);
     let seconds = arguments
         .iter()
         .find_map(|text| text.parse().ok())
@@ -83,13 +89,16 @@ fn main() {
         .expect("a runtime");
     runtime.block_on(async {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        if repeats_only {
+        if only("repeats") {
             return repeats::measure(folder.path(), seconds).await;
         }
-        if strangers_only {
+        if only("strangers") {
             return strangers::measure(folder.path(), seconds).await;
         }
-        if !overload_only {
+        if only("floor") {
+            return rounds::measure(folder.path(), seconds).await;
+        }
+        if !only("overload") {
             measure(folder.path(), seconds).await;
         }
         overload(folder.path(), seconds).await;
@@ -105,39 +114,18 @@ async fn measure(folder: &Path, seconds: u64) {
 
     let bare = Child::start(&[BARE]);
     let report = wrk::run(&format!("http://{}", bare.address), &script, USUAL, seconds).await;
-    println!("bare hyper        {}", line(&report, &bare, None));
-    let baseline = report.per_second();
+    println!(
+        "bare hyper        {}",
+        rounds::Figures::of(&report, &bare, 0.0)
+    );
     bare.stop();
+    let floor = rounds::floor(folder, &script, seconds).await;
+    println!("floor             {floor}");
 
     for sync in ["sync", "no-sync"] {
-        let double = double(ANY_PORT).await;
-        let config = requests::configuration(&folder.join(sync), &double.url(), MEMORY);
-        // Once to compile the plugins, which is kept; a gateway in service has that behind it.
-        Child::start(&[SERVE, &config.to_string_lossy(), sync]).stop();
-        let gateway = Child::start(&[SERVE, &config.to_string_lossy(), sync]);
-        println!(
-            "ready after {} ms, {} MB",
-            gateway.ready.as_millis(),
-            gateway.rss_kib() / 1024
-        );
-        let started = Instant::now();
-        let report = wrk::run(
-            &format!("http://{}", gateway.address),
-            &script,
-            USUAL,
-            seconds,
-        )
-        .await;
-        let delivered = drained(&double, report.accepted, started).await;
-        println!(
-            "gateway, {sync:<8} {}",
-            line(&report, &gateway, Some(delivered))
-        );
-        println!(
-            "                  {:.2} of the bare server",
-            report.per_second() / baseline
-        );
-        gateway.stop();
+        let gateway = rounds::gateway(folder, &script, seconds, sync).await;
+        println!("gateway, {sync:<8} {gateway}");
+        println!("                  {}", gateway.beside(&floor));
     }
     backlog(folder, &script, seconds).await;
 }
@@ -237,18 +225,4 @@ async fn drained(double: &Double, accepted: u64, started: Instant) -> f64 {
         double.opened()
     );
     double.opened() as f64 / started.elapsed().as_secs_f64()
-}
-
-fn line(report: &Report, child: &Child, delivered: Option<f64>) -> String {
-    let cpu_us = child.cpu().as_secs_f64() * 1e6 / report.requests.max(1) as f64;
-    let delivered = delivered.map_or_else(String::new, |delivered| {
-        format!("{delivered:>8.0} delivered/s")
-    });
-    format!(
-        "{:>8.0} accepted/s {delivered}  p50 {:.2} ms  p99 {:.2} ms  {cpu_us:.0} µs of processor a request  {} MB",
-        report.per_second(),
-        report.p50_ms,
-        report.p99_ms,
-        child.rss_kib() / 1024,
-    )
 }

@@ -10,7 +10,8 @@ use super::TOKEN;
 /// No gateway takes more than this in a second on two processors; one that did would be sent
 /// requests for a second time.
 const PER_SECOND: u64 = 20_000;
-const AUTH_TOKEN: &str = "12345";
+/// The token that signs them.
+pub const AUTH_TOKEN: &str = "12345";
 /// What a stranger signs with.
 const GUESSED_TOKEN: &str = "54321";
 /// The sources of the configuration: the first is measured and flooded, the second sends calmly
