@@ -1,6 +1,6 @@
 //! Adding alerts and their deliveries to a request, or counting what they repeat.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::groups::After;
 use super::ids::alert_ids;
@@ -52,11 +52,8 @@ pub fn keep_alerts(
         }
     }
     if let Some(first_new) = first_new {
-        let mut remember = step
-            .transaction
-            .prepare_cached("INSERT OR REPLACE INTO identities (hash, alert) VALUES (?, ?)")?;
         for hash in proofs.hashes() {
-            remember.execute(params![hash.0, first_new])?;
+            step.identify(*hash, first_new)?;
         }
     }
     Ok(Appended {
@@ -68,17 +65,14 @@ pub fn keep_alerts(
 /// Returns the alert of an earlier request with one of these proofs. It counts still at `at_ms`.
 fn seen(step: &Step<'_>, proofs: &Proofs, at_ms: i64) -> Result<Option<i64>, StoreError> {
     for hash in proofs.hashes() {
+        let Some(alert) = step.known_as(*hash)? else {
+            continue;
+        };
         let mut select = step.transaction.prepare_cached(
-            "SELECT alert FROM identities JOIN requests ON seq = alert / ?2
-             WHERE hash = ?1 AND (proofs_until IS NULL OR proofs_until >= ?3)",
+            "SELECT 1 FROM requests WHERE seq = ?1 AND (proofs_until IS NULL OR proofs_until >= ?2)",
         )?;
-        let alert = select
-            .query_row(params![hash.0, ALERTS_PER_REQUEST as i64, at_ms], |row| {
-                row.get(0)
-            })
-            .optional()?;
-        if alert.is_some() {
-            return Ok(alert);
+        if select.exists([alert / ALERTS_PER_REQUEST as i64, at_ms])? {
+            return Ok(Some(alert));
         }
     }
     Ok(None)

@@ -22,8 +22,8 @@ pub use traced::Traced;
 pub use waiting::{Selection, UnknownId, Waiting, WaitingRequest};
 
 use super::audit;
-use super::ids::{Identity, StoredEventId, alert_ids, delivery_ids, request_id, request_id_text};
-use super::{Entry, MuteRecord, PluginId, StoreError, mutes, schema};
+use super::ids::{StoredEventId, alert_ids, delivery_ids, request_id, request_id_text};
+use super::{Entry, MuteRecord, PluginId, StoreError, identities, mutes, schema};
 use crate::clock::rfc3339;
 
 /// The text in place of a title where an alert is not delivered, and nothing of it is kept but the
@@ -626,20 +626,7 @@ fn named(connection: &Connection, id: &str) -> Result<Vec<i64>, StoreError> {
     let mut seqs: Vec<i64> = one("SELECT seq FROM requests WHERE id = ?")?
         .into_iter()
         .collect();
-    let mut sources = connection.prepare_cached("SELECT name FROM sources")?;
-    let mut names = sources.query([])?;
-    let mut find =
-        connection.prepare_cached("SELECT alert / 1024 FROM identities WHERE hash = ?")?;
-    while let Some(row) = names.next()? {
-        let Ok(source) = row.get::<_, String>(0) else {
-            continue;
-        };
-        let hash = Identity::of_event(&source, id).0;
-        seqs.extend(
-            find.query_row([hash], |row| row.get::<_, i64>(0))
-                .optional()?,
-        );
-    }
+    seqs.extend(identities::requests_of(connection, id)?);
     // Repeats have no index by their request: they are looked through for nothing but such an id.
     if seqs.is_empty() && id.parse::<Uuid>().is_ok() {
         let sql = "SELECT alert / 1024 FROM repeats WHERE last_request = ?";

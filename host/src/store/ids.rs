@@ -88,7 +88,7 @@ impl Identity {
 }
 
 /// An event id as `alerts.event_id` holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StoredEventId {
     /// As it is.
     Text(String),

@@ -36,7 +36,8 @@
 //! large, and evicted for the size. `requests`, `alerts` and the last of their `attempts` are
 //! small, and kept for the age: they tell the event, its time and its receipt. `identities` holds a
 //! hash of each event id with its source, and of each proof; whatever comes again is found there,
-//! and counted in `repeats`.
+//! and counted in `repeats`. The latest of them wait in [memory](identities) until many can be
+//! written together.
 //!
 //! An alert has a delivery for each of its destinations. One that is pending stands in `queue`, a
 //! dead letter in `dead`; whatever else there is is settled, and its last attempt says how. So all
@@ -109,6 +110,7 @@ mod functions;
 mod groups;
 mod handle;
 mod history;
+mod identities;
 mod ids;
 mod internal;
 mod jobs;

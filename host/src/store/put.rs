@@ -9,22 +9,12 @@ use super::step::Step;
 
 /// Takes down the identity of alert `id`, unless it is known already; then it returns the alert
 /// that has it.
-pub fn known(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<Option<i64>, StoreError> {
-    let new = step
-        .transaction
-        .prepare_cached(
-            "INSERT INTO identities (hash, alert) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING",
-        )?
-        .execute(params![alert.identity.0, id])?;
-    if new > 0 {
-        return Ok(None);
+pub fn known(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Option<i64>, StoreError> {
+    let known = step.known_as(alert.identity)?;
+    if known.is_none() {
+        step.identify(alert.identity, id)?;
     }
-    let mut select = step
-        .transaction
-        .prepare_cached("SELECT alert FROM identities WHERE hash = ?")?;
-    Ok(Some(
-        select.query_row([alert.identity.0], |row| row.get(0))?,
-    ))
+    Ok(known)
 }
 
 /// Adds an alert whose identity was taken down, whatever became of it. `is_sent` says that it has a
@@ -117,16 +107,19 @@ pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<()
         fell_back,
     } = pending;
     let mut select = step.transaction.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM queue WHERE ordering_key = ?1 AND destination = ?2),
-                (SELECT min(priority) FROM queue WHERE ordering_key = ?1 AND destination = ?2
-                 AND (id > ?3 OR ?4))",
+        "SELECT EXISTS (SELECT 1 FROM queue WHERE ordering_key = ?1 AND destination = ?2)",
     )?;
-    let (is_busy, beside): (bool, Option<i64>) = select.query_row(
-        params![ordering_key, destination, delivery, resolves],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    let urgency = beside.map_or(*priority, |beside| beside.min(*priority));
+    let is_busy: bool = select.query_row([ordering_key, destination], |row| row.get(0))?;
+    let mut urgency = *priority;
     if is_busy {
+        let mut select = step.transaction.prepare_cached(
+            "SELECT min(priority) FROM queue WHERE ordering_key = ?1 AND destination = ?2 AND (id > ?3 OR ?4)",
+        )?;
+        let beside: Option<i64> = select.query_row(
+            params![ordering_key, destination, delivery, resolves],
+            |row| row.get(0),
+        )?;
+        urgency = beside.map_or(urgency, |beside| beside.min(urgency));
         step.transaction
             .prepare_cached(
                 "UPDATE queue SET priority = ?3 WHERE ordering_key = ?1 AND destination = ?2 AND priority > ?3

@@ -65,10 +65,8 @@ impl Command for ResolveAlert {
         }
         // One for each alert, however often it is asked for.
         let event_id = format!("alert-gateway/resolved/{}", self.alert);
-        let mut select = step
-            .transaction
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM identities WHERE hash = ?)")?;
-        if select.query_row([Identity::of_event(&source, &event_id).0], |row| row.get(0))? {
+        let identity = Identity::of_event(&source, &event_id);
+        if step.known_as(identity)?.is_some() {
             return Ok(Resolution::Before);
         }
         let resolve = Alert {

@@ -58,7 +58,9 @@ pub fn open(path: &Path, sync: bool, copies: bool) -> Result<Connection, StoreEr
             }
         }
     }
-    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Its owner uses it from one thread at a time.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
     prepare(&connection, sync)?;
     if version(&connection)? < VERSION {
         step_up(&mut connection)?;

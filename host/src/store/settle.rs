@@ -42,9 +42,11 @@ pub struct Settle {
     pub now_ms: i64,
 }
 
-/// The number of times a delivery was attempted; whatever somebody wrote there, it can be counted
-/// on from.
-const ATTEMPTS: &str = "CASE WHEN attempts BETWEEN 0 AND 1000000000 THEN attempts ELSE 0 END + 1";
+/// A delivery in the queue, with the number of this attempt at it; whatever somebody wrote there, it
+/// can be counted on from.
+const TAKEN: &str =
+    "SELECT CASE WHEN attempts BETWEEN 0 AND 1000000000 THEN attempts ELSE 0 END + 1,
+    ordering_key, destination, source, priority FROM queue WHERE id = ?";
 
 impl Command for Settle {
     /// True if the alert went to a fallback.
@@ -151,40 +153,36 @@ struct Taken {
 /// Takes a delivery from the queue, or puts it back there.
 fn take(step: &Step<'_>, settlement: &Settlement) -> Result<Option<Taken>, StoreError> {
     let delivery = settlement.delivery;
-    let due_at = match settlement.outcome {
-        Outcome::Accepted(_) | Outcome::Rejected { .. } => None,
-        Outcome::Retry { .. } | Outcome::Blocked { .. } => Some(settlement.due_at),
-    };
-    let row = |row: &rusqlite::Row<'_>| {
-        Ok(Taken {
-            n: row.get(0)?,
-            ordering_key: row.get(1)?,
-            destination: row.get(2)?,
-            source: row.get(3)?,
-            priority: row.get(4)?,
+    // Not by RETURNING, for which SQLite makes a table in memory at each use.
+    let taken = step
+        .transaction
+        .prepare_cached(TAKEN)?
+        .query_row([delivery], |row| {
+            Ok(Taken {
+                n: row.get(0)?,
+                ordering_key: row.get(1)?,
+                destination: row.get(2)?,
+                source: row.get(3)?,
+                priority: row.get(4)?,
+            })
         })
+        .optional()?;
+    let Some(taken) = taken else {
+        return Ok(None);
     };
-    let taken = match due_at {
-        None => {
-            let sql = format!(
-                "DELETE FROM queue WHERE id = ?
-                 RETURNING {ATTEMPTS}, ordering_key, destination, source, priority"
-            );
-            step.transaction
-                .prepare_cached(&sql)?
-                .query_row([delivery], row)
-        }
-        Some(due_at) => {
-            let sql = format!(
-                "UPDATE queue SET due_at = ?2, not_before = ?3, attempts = {ATTEMPTS} WHERE id = ?1
-                 RETURNING attempts, ordering_key, destination, source, priority"
-            );
-            step.transaction
-                .prepare_cached(&sql)?
-                .query_row([delivery, due_at, settlement.not_before], row)
-        }
+    match settlement.outcome {
+        Outcome::Accepted(_) | Outcome::Rejected { .. } => step
+            .transaction
+            .prepare_cached("DELETE FROM queue WHERE id = ?")?
+            .execute([delivery])?,
+        Outcome::Retry { .. } | Outcome::Blocked { .. } => step
+            .transaction
+            .prepare_cached(
+                "UPDATE queue SET due_at = ?2, not_before = ?3, attempts = ?4 WHERE id = ?1",
+            )?
+            .execute([delivery, settlement.due_at, settlement.not_before, taken.n])?,
     };
-    Ok(taken.optional()?)
+    Ok(Some(taken))
 }
 
 /// Makes the oldest pending delivery of an ordering key its head, due since `now_ms`.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::StoreError;
+use super::identities::{Changes, Identities};
 use super::repeats::Repeat;
 use super::totals::Totals;
 
@@ -27,6 +28,12 @@ pub struct Step<'a> {
     pub names: &'a mut Names,
     /// Repeats that the commands of this transaction met.
     pub repeats: &'a mut Vec<(i64, Repeat)>,
+    /// The first request that is new in this transaction.
+    pub first_seq: i64,
+    /// The identities that wait in memory,
+    pub waiting: &'a Identities,
+    /// and what the commands of this transaction changed in them.
+    pub changes: &'a mut Changes,
 }
 
 impl Step<'_> {

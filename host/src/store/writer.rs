@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::command::Queued;
 use super::files::{Lock, Place};
+use super::identities::{Changes, Identities, Written};
 use super::repeats::Repeats;
 use super::space::Space;
 use super::step::{Names, Step};
@@ -49,6 +50,7 @@ pub struct Writer {
     totals: Totals,
     names: Names,
     repeats: Repeats,
+    identities: Identities,
     groups: u64,
     signals: Signals,
     throttle: LogThrottle,
@@ -103,7 +105,7 @@ impl Writer {
     /// # Errors
     /// What the disk said.
     pub fn new(
-        connection: Connection,
+        mut connection: Connection,
         place: Place,
         signals: Signals,
         metrics: Metrics,
@@ -116,6 +118,7 @@ impl Writer {
         ];
         let next_seq = connection.query_row(NEXT_SEQ, numbers, |row| row.get(0))?;
         let totals = Totals::read(&connection)?;
+        let identities = Identities::read(&mut connection, next_seq)?;
         let writer = Self {
             connection,
             place,
@@ -123,6 +126,7 @@ impl Writer {
             totals,
             names: Names::default(),
             repeats: Repeats::default(),
+            identities,
             groups: 0,
             signals,
             throttle: LogThrottle::default(),
@@ -153,7 +157,7 @@ impl Writer {
     }
 
     fn commit(&mut self, group: &mut Vec<Box<dyn Queued>>, last: bool) {
-        if group.is_empty() && !(last && self.repeats.any()) {
+        if group.is_empty() && !(last && (self.repeats.any() || self.identities.any())) {
             return;
         }
         let started = Instant::now();
@@ -198,11 +202,12 @@ impl Writer {
         let mut next_seq = self.next_seq;
         let mut totals = self.totals;
         let mut met = Vec::new();
+        let mut changes = Changes::new();
         // IMMEDIATE, so that waiting for another process happens here and not in the midst.
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let run = || -> Result<bool, StoreError> {
+        let run = || -> Result<(bool, Option<Written>), StoreError> {
             for command in group {
                 command.run(&mut Step {
                     transaction: &transaction,
@@ -210,24 +215,31 @@ impl Writer {
                     totals: &mut totals,
                     names: &mut self.names,
                     repeats: &mut met,
+                    first_seq: self.next_seq,
+                    waiting: &self.identities,
+                    changes: &mut changes,
                 })?;
             }
             let counts = last || self.repeats.are_due();
             if counts {
                 self.repeats.write(&transaction)?;
             }
+            let written = self
+                .identities
+                .write(&transaction, &changes, next_seq, last)?;
             totals.write(&self.totals, &transaction)?;
             self.place.check()?;
             transaction.commit()?;
-            Ok(counts)
+            Ok((counts, written))
         };
         match run() {
-            Ok(counts) => {
+            Ok((counts, written)) => {
                 (self.next_seq, self.totals) = (next_seq, totals);
                 if counts {
                     self.repeats.written();
                 }
                 self.repeats.add(met);
+                self.identities.committed(written, changes);
                 Ok(())
             }
             Err(error) => {

@@ -117,7 +117,8 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         broken: "SELECT a.id FROM alerts a JOIN sources s ON s.id = a.source
-                 WHERE NOT EXISTS (SELECT 1 FROM identities i WHERE i.hash = event_identity(s.name, a.event_id))",
+                 WHERE a.id / 1024 < ifnull((SELECT before FROM identified), 0)
+                 AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.hash = event_identity(s.name, a.event_id))",
         what: "alerts whose event is not known again",
         advice: "a repeat of them opens again",
         cure: None,

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::OptionalExtension;
-
 use super::History;
-use crate::store::StoreError;
-use crate::store::ids::Identity;
+use crate::store::{StoreError, identities};
 
 /// The rows that one look goes through at most, some tenths of a second's worth: a source that is
 /// silent for longer than that counts as one without requests.
@@ -86,11 +83,6 @@ impl History {
         source: &str,
         event_id: &str,
     ) -> Result<Option<i64>, StoreError> {
-        let hash = Identity::of_event(source, event_id).0;
-        Ok(self
-            .connection
-            .prepare_cached("SELECT alert / 1024 FROM identities WHERE hash = ?")?
-            .query_row([hash], |row| row.get(0))
-            .optional()?)
+        identities::first_request_of(&self.connection, source, event_id)
     }
 }

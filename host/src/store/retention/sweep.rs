@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use crate::store::StoreError;
 use crate::store::command::Command;
-use crate::store::ids::{StoredEventId, alert_ids, deliveries_of, delivery_ids};
+use crate::store::ids::{Identity, StoredEventId, alert_ids, deliveries_of, delivery_ids};
 use crate::store::space::Space;
 use crate::store::step::Step;
 use crate::store::totals::Totals;
@@ -340,7 +340,7 @@ fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> 
 }
 
 /// Removes what the events and the proofs of a request are known by.
-fn forget_identities(step: &Step<'_>, seq: i64) -> Result<(), StoreError> {
+fn forget_identities(step: &mut Step<'_>, seq: i64) -> Result<(), StoreError> {
     let alerts = alert_ids(seq);
     let mut select = step.transaction.prepare_cached(
         "SELECT name, event_id FROM alerts a JOIN sources s ON s.id = a.source WHERE a.id BETWEEN ? AND ?",
@@ -353,7 +353,7 @@ fn forget_identities(step: &Step<'_>, seq: i64) -> Result<(), StoreError> {
         if let (Ok(source), Ok(event_id)) =
             (row.get::<_, String>(0), row.get::<_, StoredEventId>(1))
         {
-            hashes.push(event_id.identity(&source).0.to_vec());
+            hashes.push(event_id.identity(&source));
         }
     }
     drop(rows);
@@ -362,21 +362,14 @@ fn forget_identities(step: &Step<'_>, seq: i64) -> Result<(), StoreError> {
         .prepare_cached("SELECT proofs FROM requests WHERE seq = ? AND proofs NOT NULL")?;
     let mut rows = select.query([seq])?;
     while let Some(row) = rows.next()? {
-        hashes.extend(
-            row.get_ref(0)?
-                .as_blob()
-                .unwrap_or_default()
-                .chunks(16)
-                .map(<[u8]>::to_vec),
-        );
+        let (proofs, _) = row.get_ref(0)?.as_blob().unwrap_or_default().as_chunks();
+        hashes.extend(proofs.iter().copied().map(Identity));
     }
     drop(rows);
+    drop(select);
     // Where another alert is known by the same by now, that one stays.
-    let mut delete = step
-        .transaction
-        .prepare_cached("DELETE FROM identities WHERE hash = ?1 AND alert BETWEEN ?2 AND ?3")?;
     for hash in hashes {
-        delete.execute(params![hash, alerts[0], alerts[1]])?;
+        step.forget(hash, alerts)?;
     }
     Ok(())
 }

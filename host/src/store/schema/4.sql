@@ -100,3 +100,11 @@ ALTER TABLE jobs ADD COLUMN part TEXT;
 ALTER TABLE bodies ADD COLUMN redacted INTEGER;
 -- JSON: the proof of the sender of a masked request, which fits the masked text no more; without what identifies it.
 ALTER TABLE bodies ADD COLUMN proved TEXT;
+
+-- Identities are written many at once, in the order of their hashes. All of the requests before this one are in their table;
+-- a start reads those of the later ones from their alerts and proofs.
+CREATE TABLE identified (
+    id     INTEGER PRIMARY KEY,         -- 1
+    before INTEGER NOT NULL
+) STRICT;
+INSERT INTO identified SELECT 1, ifnull(max(seq), 0) + 1 FROM requests;

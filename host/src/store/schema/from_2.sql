@@ -49,3 +49,4 @@ INSERT OR REPLACE INTO totals
     UNION ALL SELECT 'delivered', count(*) FROM attempts WHERE outcome = 'accepted'
     UNION ALL SELECT 'failed', count(*) FROM requests WHERE state = 'failed'
     UNION ALL SELECT 'alerts', count(*) FROM alerts;
+INSERT OR REPLACE INTO identified SELECT 1, ifnull(max(seq), 0) + 1 FROM requests;

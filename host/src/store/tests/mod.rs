@@ -3,6 +3,7 @@
 mod checks;
 mod groups;
 mod hostile;
+mod identities;
 mod model;
 mod opening;
 mod own;
@@ -83,6 +84,22 @@ impl Bench {
         Self {
             requests,
             ..Self::open(self.dir, clock).await
+        }
+    }
+
+    /// Opens what a kill leaves behind: the files as they are while the store is open.
+    async fn crash(self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [FILE.to_owned(), format!("{FILE}-wal")] {
+            std::fs::copy(self.dir.path().join(&name), dir.path().join(&name)).unwrap();
+        }
+        let clock = self.store.clock();
+        let requests = self.requests;
+        drop(self.store);
+        self.closing.close().await;
+        Self {
+            requests,
+            ..Self::open(dir, clock).await
         }
     }
 

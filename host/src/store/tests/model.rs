@@ -49,6 +49,8 @@ enum Action {
         identities: u8,
     },
     Reopen,
+    /// The gateway is killed.
+    Crash,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -653,6 +655,18 @@ async fn compare(actions: Vec<Action>) {
                     "counts are written down at the end"
                 );
             }
+            Action::Crash => {
+                bench = bench.crash().await;
+                let file = Connection::open(file(bench.dir.path())).unwrap();
+                let alerts: Vec<i64> = numbers(&file, "SELECT alert FROM repeats ORDER BY alert");
+                let times: Vec<i64> = numbers(&file, "SELECT times FROM repeats ORDER BY alert");
+                let kept: BTreeMap<_, _> = alerts.into_iter().zip(times).collect();
+                // Only what was not written down yet may be lost.
+                for (alert, times) in &kept {
+                    assert!(*times <= model.repeats[alert], "{alert}");
+                }
+                model.repeats = kept;
+            }
         }
         for (number, name) in (0..).zip(DESTINATIONS) {
             let due = bench
@@ -726,6 +740,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => any::<bool>().prop_map(|events| Action::Evict { events }),
         1 => (0..6_u8).prop_map(|identities| Action::Forget { identities }),
         1 => Just(Action::Reopen),
+        1 => Just(Action::Crash),
     ]
 }
 
