@@ -225,8 +225,10 @@ fn deliver(
     let client = Client::builder(TokioExecutor::new()).build::<_, Full<Bytes>>(connector);
     let due = Arc::new(Mutex::new(due));
     for _ in 0..CONCURRENCY {
-        let (client, due) = (client.clone(), Arc::clone(&due));
-        let (itoc360, writes) = (itoc360.clone(), writes.clone());
+        let client = client.clone();
+        let due = Arc::clone(&due);
+        let itoc360 = itoc360.clone();
+        let writes = writes.clone();
         tokio::spawn(async move {
             loop {
                 let Some((row, alert)) = due.lock().await.recv().await else {

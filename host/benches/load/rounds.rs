@@ -98,7 +98,8 @@ impl fmt::Display for Figures {
 /// Runs the floor and the gateway in turns.
 pub async fn measure(folder: &Path, seconds: u64) {
     let script = requests::write(folder, requests::SOURCES[0], seconds);
-    let (mut floors, mut gateways) = (Vec::new(), Vec::new());
+    let mut floors = Vec::new();
+    let mut gateways = Vec::new();
     for round in 0..ROUNDS {
         let folder = folder.join(round.to_string());
         std::fs::create_dir_all(&folder).expect("a folder");
@@ -109,7 +110,8 @@ pub async fn measure(folder: &Path, seconds: u64) {
         println!("{round} floor    {}", floors[round]);
         println!("{round} gateway  {}", gateways[round]);
     }
-    let (floor, gateway) = (Figures::median(&floors), Figures::median(&gateways));
+    let floor = Figures::median(&floors);
+    let gateway = Figures::median(&gateways);
     println!("floor      {floor}");
     println!("gateway    {gateway}");
     println!("           {}", gateway.beside(&floor));

@@ -32,6 +32,8 @@ pub fn must_yield(waiting: &VecDeque<Due>, unclaimed: &[(Priority, String)]) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use plugin_sdk::contract;
 
     use super::*;
@@ -45,12 +47,12 @@ mod tests {
             attempts: 0,
             priority,
             bytes: 1,
-            alert: Alert {
+            alert: Arc::new(Alert {
                 source: source.to_owned(),
                 request: "r".to_owned(),
                 received_at: String::new(),
                 event: contract::Alert::new("e", priority, "t"),
-            },
+            }),
         };
         let all = turns
             .iter()

@@ -1,22 +1,26 @@
 //! The prefetch window: due alerts of one destination, read ahead into memory, bounded in alerts
 //! and in bytes.
 //!
+//! What has just come due is handed over by the store's writer. It is taken where all else that is
+//! due has been read and the window has room; otherwise it is read from the store in its turn. A
+//! claim is released only after the offer was looked at: an alert that is offered and has been read
+//! as well is recognised by its claim.
+//!
 //! Where it must yield to a later arrival, what waits is given back: that costs nothing, as it is
 //! only claimed. It is read anew in the order that holds now.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_sdk::contract::Priority;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::IDLE;
 use super::turns::must_yield;
 use crate::clock::Clock;
-use crate::store::{Due, DueReader, READ_BYTES, Store, StoreError, Unreadable};
+use crate::store::{Due, DueReader, Handover, Offer, READ_BYTES, Store, StoreError, Unreadable};
 
 /// The number of alerts that are read at once, unless they come to [`READ_BYTES`] before.
 const READ: usize = 256;
@@ -42,7 +46,7 @@ pub struct PrefetchWindow {
     claimed: HashSet<i64>,
     reader: Option<DueReader>,
     reading: Option<JoinHandle<Read>>,
-    commits: watch::Receiver<u64>,
+    handover: Handover,
     clock: Clock,
     /// Set where the store may hold more than was read.
     more: bool,
@@ -78,13 +82,13 @@ enum Found {
 impl PrefetchWindow {
     pub fn new(destination: Arc<str>, store: &Store) -> Result<Self, StoreError> {
         Ok(Self {
-            destination,
             waiting: VecDeque::new(),
             unreadable: Vec::new(),
             claimed: HashSet::new(),
             reader: Some(store.due_reader()?),
             reading: None,
-            commits: store.commits(),
+            handover: store.handover(&destination),
+            destination,
             clock: store.clock(),
             more: true,
             again: Instant::now(),
@@ -117,6 +121,7 @@ impl PrefetchWindow {
     /// Releases the claim on an alert whose outcome the store has; `pending` says that it is to be
     /// sent again.
     pub fn settled(&mut self, alert: i64, pending: bool) {
+        self.take_offer();
         self.claimed.remove(&alert);
         // The store may have been read between that commit and now, when the claim hid what was due
         // again already.
@@ -126,6 +131,9 @@ impl PrefetchWindow {
     /// Returns when more alerts wait than before. Safe to drop at any point and call again.
     pub async fn refilled(&mut self) {
         loop {
+            if self.take_offer() {
+                return;
+            }
             self.look();
             if let Some(reading) = &mut self.reading {
                 let read = reading.await;
@@ -150,18 +158,12 @@ impl PrefetchWindow {
             } else if self.has_enough() {
                 // The caller calls again after it has sent some.
                 tokio::select! {
-                    changed = self.commits.changed() => match changed {
-                        Ok(()) => (self.more, self.arrivals) = (true, true),
-                        Err(_) => std::future::pending().await,
-                    },
+                    () = self.handover.changed() => {}
                     () = tokio::time::sleep_until(self.peek_at + LONGEST_PEEK) => self.arrivals = true,
                 }
             } else {
                 tokio::select! {
-                    changed = self.commits.changed() => match changed {
-                        Ok(()) => self.more = true,
-                        Err(_) => std::future::pending().await,
-                    },
+                    () = self.handover.changed() => {}
                     () = tokio::time::sleep_until(self.again) => self.more = true,
                 }
             }
@@ -184,8 +186,6 @@ impl PrefetchWindow {
             self.again = Instant::now() + IDLE;
             return;
         };
-        // Before the reading: a commit that comes meanwhile must be seen again.
-        self.commits.mark_unchanged();
         self.more = false;
         let destination = Arc::clone(&self.destination);
         let claimed = self.claimed.clone();
@@ -204,6 +204,27 @@ impl PrefetchWindow {
             let found = Found::Due { due, now_ms };
             Read { reader, found }
         }));
+    }
+
+    /// Takes what the writer offers, where all else that is due has been read. Returns whether more
+    /// waits than before.
+    fn take_offer(&mut self) -> bool {
+        let Offer { mut due, more, .. } = self.handover.take();
+        due.retain(|due| !self.claimed.contains(&due.id));
+        if more || (!due.is_empty() && (self.more || self.reading.is_some() || self.has_enough())) {
+            // What is read meanwhile may be older than this.
+            (self.more, self.arrivals) = (true, true);
+            return false;
+        }
+        let turns = due
+            .iter()
+            .map(|due| (due.priority, due.alert.source.clone()));
+        if due.is_empty() || self.yields_to(&turns.collect::<Vec<_>>()) {
+            return false;
+        }
+        self.claimed.extend(due.iter().map(|due| due.id));
+        self.waiting.extend(in_turns(due));
+        true
     }
 
     /// Starts to look for what must go before what waits.
@@ -289,13 +310,27 @@ impl PrefetchWindow {
     }
 }
 
+/// Brings alerts that came at once into the order in which they are to go out: by priority, within
+/// it the sources in turns.
+fn in_turns(mut due: Vec<Due>) -> Vec<Due> {
+    let mut places = HashMap::<(Priority, String), usize>::new();
+    due.sort_by_cached_key(|due| {
+        let place = places
+            .entry((due.priority, due.alert.source.clone()))
+            .or_default();
+        *place += 1;
+        (due.priority, *place)
+    });
+    due
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use hyper::body::Bytes;
     use plugin_sdk::contract::{self, Priority};
 
     use super::*;
-    use crate::alert::{Alert, Outcome};
+    use crate::alert::{Alert, Outcome, Receipt};
     use crate::clock::wall_ms;
     use crate::metrics::Metrics;
     use crate::store::{self, Closing, NewAlert, NewRequest, PluginRecord, Reading, Settlement};
@@ -372,11 +407,8 @@ pub(super) mod tests {
         store.settle(settlement).await.unwrap();
         // The plugin, the request and this: when the last of them was announced, nothing more will
         // wake the window.
-        window
-            .commits
-            .wait_for(|commits| *commits == 3)
-            .await
-            .unwrap();
+        let mut commits = store.commits();
+        commits.wait_for(|commits| *commits == 3).await.unwrap();
         window.more = true;
         window.look();
         (window, alert, closing, folder)
@@ -432,7 +464,7 @@ pub(super) mod tests {
             body: Bytes::new(),
             plugin: store.plugin(plugin).await.unwrap(),
         };
-        let alerts = vec![NewAlert::new(&alert, ["d"]).unwrap()];
+        let alerts = vec![NewAlert::new(&alert, ["d"]).unwrap().at_hand(alert)];
         store
             .append(request, Reading::alerts(alerts))
             .await
@@ -464,6 +496,95 @@ pub(super) mod tests {
                 }
             }
         }
+    }
+
+    /// Settles an alert that was accepted, in the store and then in the window.
+    async fn accept(window: &mut PrefetchWindow, store: &Store, alert: i64) {
+        let settlement = Settlement {
+            delivery: alert,
+            at: wall_ms(),
+            duration_us: 1,
+            status: Some(200),
+            outcome: Outcome::Accepted(Receipt::default()),
+            answer: None,
+            due_at: 0,
+            not_before: 0,
+            fallback: None,
+        };
+        store.settle(settlement).await.unwrap();
+        window.settled(alert, false);
+    }
+
+    /// A window that has read all that there was.
+    async fn caught_up() -> (PrefetchWindow, Store, Closing, tempfile::TempDir) {
+        let (mut window, store, closing, folder) = with(1, 0).await;
+        let first = window.next().unwrap().id;
+        accept(&mut window, &store, first).await;
+        tokio::time::timeout(Duration::from_millis(200), window.refilled())
+            .await
+            .expect_err("there is nothing more");
+        assert!(window.reading.is_none() && !window.more);
+        (window, store, closing, folder)
+    }
+
+    #[tokio::test]
+    async fn fresh_alert_is_taken_without_a_read_where_all_else_was() {
+        let (mut window, store, _closing, _folder) = caught_up().await;
+        append(&store, "s", "fresh", Priority::High).await;
+        assert!(window.take_offer());
+        assert!(window.reading.is_none());
+        let due = window.next().unwrap();
+        assert_eq!(due.alert.event.event_id, "fresh");
+        accept(&mut window, &store, due.id).await;
+        assert!(!window.take_offer() && !window.more && window.claimed.is_empty());
+    }
+
+    #[tokio::test]
+    async fn alert_that_is_offered_and_read_goes_out_once() {
+        let (mut window, store, _closing, _folder) = caught_up().await;
+        append(&store, "s", "fresh", Priority::High).await;
+        window.more = true;
+        window.look();
+        let read = window.reading.take().unwrap().await.unwrap();
+        assert!(window.take(read));
+        let due = window.next().unwrap();
+        accept(&mut window, &store, due.id).await;
+        assert!(!window.take_offer() && window.next().is_none());
+    }
+
+    #[tokio::test]
+    async fn offer_during_a_read_is_left_to_the_next_one() {
+        let (mut window, store, _closing, _folder) = caught_up().await;
+        window.more = true;
+        window.look();
+        append(&store, "s", "fresh", Priority::High).await;
+        assert!(!window.take_offer() && window.more);
+        let mut sent = Vec::new();
+        while sent.is_empty() {
+            window.refilled().await;
+            sent.extend(std::iter::from_fn(|| window.next()));
+        }
+        assert_eq!(sent.len(), 1);
+        accept(&mut window, &store, sent[0].id).await;
+        assert!(window.next().is_none());
+    }
+
+    #[tokio::test]
+    async fn fresh_alerts_go_out_by_priority_and_in_turns() {
+        let (mut window, store, _closing, _folder) = caught_up().await;
+        for (source, event, priority) in [
+            ("a", "1", Priority::Low),
+            ("a", "2", Priority::High),
+            ("a", "3", Priority::High),
+            ("b", "4", Priority::High),
+            ("b", "5", Priority::Critical),
+        ] {
+            append(&store, source, event, priority).await;
+        }
+        assert!(window.take_offer());
+        let sent = std::iter::from_fn(|| window.next());
+        let sent: Vec<_> = sent.map(|due| due.alert.event.event_id.clone()).collect();
+        assert_eq!(sent, ["5", "2", "4", "3", "1"]);
     }
 
     #[tokio::test]

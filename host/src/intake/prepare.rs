@@ -65,7 +65,7 @@ pub(super) fn prepare(
         if let Some(time) = decision.resolve_after {
             new = new.resolved_after(time);
         }
-        Ok(new)
+        Ok(new.at_hand(alert))
     });
     let alerts = prepared.collect::<Result<_, String>>()?;
     Ok(Prepared { alerts, masked })

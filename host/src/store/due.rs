@@ -5,10 +5,12 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
+use std::sync::Arc;
 
 use plugin_sdk::contract::Priority;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::handover::{Due, READ_BYTES};
 use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, request_id_text};
 use super::jobs::{self, Job};
 use super::{StoreError, schema};
@@ -20,10 +22,6 @@ use crate::config::OWN_SOURCE;
 /// How often in a row a place in the file must be found damaged until that is taken for its end: a
 /// disk that fails may recover.
 pub const DAMAGED: u32 = 5;
-
-/// The number of bytes of alerts that are read at once: a plugin may make large ones, and all that
-/// is read is in memory.
-pub const READ_BYTES: usize = 8 * 1024 * 1024;
 
 /// Of so many places in a row, one is for lower priorities.
 pub const SHARE: u64 = 8;
@@ -41,21 +39,6 @@ pub struct DueReader {
     places: u64,
     /// By destination and priority, the source that had a place last.
     turns: HashMap<(i64, i64), i64>,
-}
-
-/// An alert that may be delivered now.
-#[derive(Debug)]
-pub struct Due {
-    /// The delivery's id in the store.
-    pub id: i64,
-    /// The number of earlier attempts.
-    pub attempts: u32,
-    /// Its priority: the alert's own, or that of a more urgent one behind it.
-    pub priority: Priority,
-    /// The number of bytes the alert has, as JSON.
-    pub bytes: usize,
-    /// The alert.
-    pub alert: Alert,
 }
 
 /// A due delivery whose alert cannot be read from the store.
@@ -242,7 +225,7 @@ impl DueReader {
                         attempts,
                         priority: priority(row.get(5)?),
                         bytes,
-                        alert,
+                        alert: Arc::new(alert),
                     })
                 },
             );

@@ -15,6 +15,7 @@ use super::dismiss::{Dismiss, Dismissed};
 use super::end_mute::{EndMute, Still};
 use super::fallback::FallBack;
 use super::files::{self, Place};
+use super::handover::Handover;
 use super::internal::{Forget, Tell};
 use super::jobs::{Ask, Job, JobKind, JobTarget};
 use super::mutes::{AddMute, NewMute, StopMute};
@@ -193,6 +194,11 @@ impl Store {
                 None => return Ok(deliveries),
             }
         }
+    }
+
+    /// Has what comes due for a destination offered from memory, from now on.
+    pub fn handover(&self, destination: &str) -> Handover {
+        self.signals.handovers.to(destination)
     }
 
     /// Sends to `fallback` what `destination` has not taken within `after`, each alert once. Returns

@@ -13,7 +13,6 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::StoreError;
 use super::ids::{ALERTS_PER_REQUEST, Identity, StoredEventId};
-use super::step::Step;
 
 /// The number of identities that wait: 1.5 MB, and 10 ms of reading after a crash. The more wait,
 /// the more share a page: of a table with a million, each commit of 64 requests writes some 20
@@ -116,6 +115,11 @@ impl Identities {
         Ok(())
     }
 
+    /// Returns the alert that is known by this and waits.
+    pub fn get(&self, identity: Identity) -> Option<i64> {
+        self.waiting.get(&identity.0).copied()
+    }
+
     /// Returns whether any waits.
     pub fn any(&self) -> bool {
         !self.waiting.is_empty()
@@ -199,61 +203,6 @@ impl Identities {
     }
 }
 
-impl Step<'_> {
-    /// Returns the alert that is known by this.
-    ///
-    /// # Errors
-    /// What the disk said.
-    pub fn known_as(&self, identity: Identity) -> Result<Option<i64>, StoreError> {
-        match self.in_memory(identity) {
-            Some(alert) => Ok(Some(alert)),
-            None => find(self.transaction, identity),
-        }
-    }
-
-    /// Takes down that an alert is known by this.
-    ///
-    /// # Errors
-    /// What the disk said.
-    pub fn identify(&mut self, identity: Identity, alert: i64) -> Result<(), StoreError> {
-        // A start reads those of new requests only.
-        let is_new = alert.div_euclid(ALERTS_PER_REQUEST as i64) >= self.first_seq;
-        if !is_new {
-            insert(self.transaction, identity.0, alert)?;
-        }
-        self.changes.insert(identity.0, is_new.then_some(alert));
-        Ok(())
-    }
-
-    /// Forgets an identity, if it is that of one of these alerts.
-    ///
-    /// # Errors
-    /// What the disk said.
-    pub fn forget(
-        &mut self,
-        identity: Identity,
-        [first, last]: [i64; 2],
-    ) -> Result<(), StoreError> {
-        if self
-            .in_memory(identity)
-            .is_some_and(|alert| (first..=last).contains(&alert))
-        {
-            self.changes.insert(identity.0, None);
-        }
-        self.transaction
-            .prepare_cached("DELETE FROM identities WHERE hash = ?1 AND alert BETWEEN ?2 AND ?3")?
-            .execute(params![identity.0, first, last])?;
-        Ok(())
-    }
-
-    fn in_memory(&self, identity: Identity) -> Option<i64> {
-        match self.changes.get(&identity.0) {
-            Some(changed) => *changed,
-            None => self.waiting.waiting.get(&identity.0).copied(),
-        }
-    }
-}
-
 /// Returns the request that brought an event of a source first.
 ///
 /// # Errors
@@ -325,14 +274,22 @@ fn before(connection: &Connection) -> Result<i64, StoreError> {
     Ok(before.unwrap_or_default())
 }
 
-fn find(connection: &Connection, identity: Identity) -> Result<Option<i64>, StoreError> {
+/// Returns the alert that the table knows by this.
+///
+/// # Errors
+/// What the disk said.
+pub fn find(connection: &Connection, identity: Identity) -> Result<Option<i64>, StoreError> {
     Ok(connection
         .prepare_cached("SELECT alert FROM identities WHERE hash = ?")?
         .query_row([identity.0], |row| row.get(0))
         .optional()?)
 }
 
-fn insert(transaction: &Transaction<'_>, hash: [u8; 16], alert: i64) -> Result<(), StoreError> {
+/// Writes an identity into the table.
+///
+/// # Errors
+/// What the disk said.
+pub fn insert(transaction: &Transaction<'_>, hash: [u8; 16], alert: i64) -> Result<(), StoreError> {
     transaction
         .prepare_cached("INSERT OR REPLACE INTO identities (hash, alert) VALUES (?, ?)")?
         .execute(params![hash, alert])?;

@@ -51,6 +51,9 @@
 //! source and priority with a waiting alert, however long the backlog and however many alerts share
 //! a key. A head is as urgent as the most urgent one behind it.
 //!
+//! What is due with its commit is [handed over](handover) to its delivery from memory, and is read
+//! back only where it has to wait.
+//!
 //! An alert that its destination does not take in time goes to the fallback as well: a delivery
 //! more, at the next place of the alert's range. `fallbacks` tells it from the others.
 //!
@@ -109,6 +112,7 @@ mod files;
 mod functions;
 mod groups;
 mod handle;
+mod handover;
 mod history;
 mod identities;
 mod ids;
@@ -151,10 +155,11 @@ pub use backup::{Backup, Written};
 pub use check::{Depth, Finding, Report, check};
 pub use closing::Closing;
 pub use dismiss::Dismissed;
-pub use due::{DAMAGED, Due, DueReader, READ_BYTES, SHARE, Unreadable};
+pub use due::{DAMAGED, DueReader, SHARE, Unreadable};
 pub use end_mute::Still;
 pub use error::StoreError;
 pub use handle::{Options, Store};
+pub use handover::{Due, Handover, Offer, READ_BYTES};
 pub use history::{
     AlertRecord, AttemptRecord, Attempted, Backlog, DeliveryRecord, Filter, GroupFilter,
     GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy, Newest,

@@ -1,8 +1,11 @@
 //! The rows of an alert: its identity, itself, and a delivery for each of its destinations.
 
+use std::sync::Arc;
+
 use rusqlite::params;
 
 use super::StoreError;
+use super::handover::Due;
 use super::ids::delivery_ids;
 use super::request::{NewAlert, PluginId, PluginRecord, rank};
 use super::step::Step;
@@ -55,21 +58,31 @@ pub fn deliver(
     let [first, _] = delivery_ids(id);
     for (delivery, name) in (first..).zip(&alert.destinations) {
         let destination = step.destination(name)?;
-        enqueue(
-            step,
-            &Pending {
-                delivery,
-                destination,
-                source,
-                ordering_key: alert.ordering_key,
-                priority: rank(alert.priority),
-                resolves: alert.resolves,
-                attempts: 0,
-                since: now_ms,
-                fell_back: false,
-            },
-            now_ms,
-        )?;
+        let pending = Pending {
+            delivery,
+            destination,
+            source,
+            ordering_key: alert.ordering_key,
+            priority: rank(alert.priority),
+            resolves: alert.resolves,
+            attempts: 0,
+            since: now_ms,
+            fell_back: false,
+        };
+        let is_due = insert(step, &pending, now_ms)?;
+        match &alert.whole {
+            Some(whole) if is_due => step.made_due.offered.push((
+                name.clone(),
+                Due {
+                    id: delivery,
+                    attempts: 0,
+                    priority: alert.priority,
+                    bytes: alert.json.len(),
+                    alert: Arc::clone(whole),
+                },
+            )),
+            _ => step.made_due.others |= is_due,
+        }
     }
     Ok(())
 }
@@ -95,6 +108,13 @@ pub struct Pending {
 /// where there are any. It hands its priority on to those before it that are less urgent, as it
 /// goes out no sooner than they do. One that resolves those before it is as urgent as they are.
 pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<(), StoreError> {
+    let is_due = insert(step, pending, due_at)?;
+    step.made_due.others |= is_due;
+    Ok(())
+}
+
+/// The same, but for an alert that can be handed over: returns whether it is due.
+fn insert(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<bool, StoreError> {
     let Pending {
         delivery,
         destination,
@@ -120,12 +140,14 @@ pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<()
             |row| row.get(0),
         )?;
         urgency = beside.map_or(urgency, |beside| beside.min(urgency));
-        step.transaction
+        let raised = step
+            .transaction
             .prepare_cached(
                 "UPDATE queue SET priority = ?3 WHERE ordering_key = ?1 AND destination = ?2 AND priority > ?3
                  AND (id < ?4 OR due_at IS NOT NULL)",
             )?
             .execute(params![ordering_key, destination, urgency, delivery])?;
+        step.made_due.others |= raised > 0;
     }
     step.transaction
         .prepare_cached(
@@ -144,7 +166,7 @@ pub fn enqueue(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<()
             fell_back
         ])?;
     step.totals.pending += 1;
-    Ok(())
+    Ok(!is_busy)
 }
 
 /// Makes a plugin known, or finds it.

@@ -1,5 +1,6 @@
 //! The words of intake: a request, and the alerts that were read from it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Bytes;
@@ -181,6 +182,8 @@ pub struct NewAlert {
     pub(super) ignored: Option<String>,
     pub(super) handling: Handling,
     pub(super) json: String,
+    /// The alert itself, where it may go to its destinations without being read back.
+    pub(super) whole: Option<Arc<Alert>>,
 }
 
 /// The ways in which a policy has an alert delivered otherwise than by itself and for ever.
@@ -262,7 +265,17 @@ impl NewAlert {
             ignored: None,
             handling: Handling::default(),
             json: serde_json::to_string(&alert.event)?,
+            whole: None,
         })
+    }
+
+    /// The same, with the alert itself at hand for those that deliver it: it need not be read back.
+    #[must_use]
+    pub fn at_hand(self, alert: Alert) -> Self {
+        Self {
+            whole: Some(Arc::new(alert)),
+            ..self
+        }
     }
 
     /// The same alert, delivered nowhere, with the reason. It is stored and listed, and its event
@@ -310,8 +323,17 @@ impl NewAlert {
         } else {
             0
         };
-        let text =
-            member + self.source.capacity() + self.json.capacity() + self.event_id.shown().len();
+        // Its texts are those of the JSON.
+        let whole = if self.whole.is_some() {
+            size_of::<Alert>() + 2 * self.json.len()
+        } else {
+            0
+        };
+        let text = member
+            + whole
+            + self.source.capacity()
+            + self.json.capacity()
+            + self.event_id.shown().len();
         size_of::<Self>()
             + text
             + self

@@ -186,17 +186,19 @@ fn take(step: &Step<'_>, settlement: &Settlement) -> Result<Option<Taken>, Store
 }
 
 /// Makes the oldest pending delivery of an ordering key its head, due since `now_ms`.
-pub fn promote(
-    step: &Step<'_>,
+fn promote(
+    step: &mut Step<'_>,
     ordering_key: &Value,
     destination: &Value,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    step.transaction
+    let promoted = step
+        .transaction
         .prepare_cached(
             "UPDATE queue SET due_at = ?3 WHERE due_at IS NULL AND id =
              (SELECT id FROM queue WHERE ordering_key = ?1 AND destination = ?2 ORDER BY id LIMIT 1)",
         )?
         .execute(params![ordering_key, destination, now_ms])?;
+    step.made_due.others |= promoted > 0;
     Ok(())
 }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::StoreError;
-use super::identities::{Changes, Identities};
+use super::handover::MadeDue;
+use super::identities::{self, Changes, Identities};
+use super::ids::{ALERTS_PER_REQUEST, Identity};
 use super::repeats::Repeat;
 use super::totals::Totals;
 
@@ -28,6 +30,8 @@ pub struct Step<'a> {
     pub names: &'a mut Names,
     /// Repeats that the commands of this transaction met.
     pub repeats: &'a mut Vec<(i64, Repeat)>,
+    /// What the commands of this transaction made due.
+    pub made_due: &'a mut MadeDue,
     /// The first request that is new in this transaction.
     pub first_seq: i64,
     /// The identities that wait in memory,
@@ -63,6 +67,59 @@ impl Step<'_> {
         let seq = *self.next_seq;
         *self.next_seq += 1;
         seq
+    }
+
+    /// Returns the alert that is known by this.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn known_as(&self, identity: Identity) -> Result<Option<i64>, StoreError> {
+        match self.in_memory(identity) {
+            Some(alert) => Ok(Some(alert)),
+            None => identities::find(self.transaction, identity),
+        }
+    }
+
+    /// Takes down that an alert is known by this.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn identify(&mut self, identity: Identity, alert: i64) -> Result<(), StoreError> {
+        // A start reads those of new requests only.
+        let is_new = alert.div_euclid(ALERTS_PER_REQUEST as i64) >= self.first_seq;
+        if !is_new {
+            identities::insert(self.transaction, identity.0, alert)?;
+        }
+        self.changes.insert(identity.0, is_new.then_some(alert));
+        Ok(())
+    }
+
+    /// Forgets an identity, if it is that of one of these alerts.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn forget(
+        &mut self,
+        identity: Identity,
+        [first, last]: [i64; 2],
+    ) -> Result<(), StoreError> {
+        if self
+            .in_memory(identity)
+            .is_some_and(|alert| (first..=last).contains(&alert))
+        {
+            self.changes.insert(identity.0, None);
+        }
+        self.transaction
+            .prepare_cached("DELETE FROM identities WHERE hash = ?1 AND alert BETWEEN ?2 AND ?3")?
+            .execute(params![identity.0, first, last])?;
+        Ok(())
+    }
+
+    fn in_memory(&self, identity: Identity) -> Option<i64> {
+        match self.changes.get(&identity.0) {
+            Some(changed) => *changed,
+            None => self.waiting.get(identity),
+        }
     }
 }
 

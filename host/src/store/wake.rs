@@ -47,6 +47,8 @@ impl Command for Wake {
         for id in &waiting {
             update.execute([*id, self.now_ms])?;
         }
+        drop(update);
+        step.made_due.others |= !waiting.is_empty();
         let next = waiting
             .last()
             .filter(|_| waiting.len() == BATCH)

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::command::Queued;
 use super::files::{Lock, Place};
+use super::handover::{Handovers, MadeDue};
 use super::identities::{Changes, Identities, Written};
 use super::repeats::Repeats;
 use super::space::Space;
@@ -83,6 +84,8 @@ impl Trouble {
 /// The signals of the writer.
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
+    /// The tasks that deliver.
+    pub handovers: Handovers,
     /// The number of the last commit.
     pub committed: watch::Sender<u64>,
     /// The state of the disk.
@@ -203,6 +206,7 @@ impl Writer {
         let mut totals = self.totals;
         let mut met = Vec::new();
         let mut changes = Changes::new();
+        let mut made_due = MadeDue::default();
         // IMMEDIATE, so that waiting for another process happens here and not in the midst.
         let transaction = self
             .connection
@@ -215,6 +219,7 @@ impl Writer {
                     totals: &mut totals,
                     names: &mut self.names,
                     repeats: &mut met,
+                    made_due: &mut made_due,
                     first_seq: self.next_seq,
                     waiting: &self.identities,
                     changes: &mut changes,
@@ -240,6 +245,7 @@ impl Writer {
                 }
                 self.repeats.add(met);
                 self.identities.committed(written, changes);
+                self.signals.handovers.offer(made_due);
                 Ok(())
             }
             Err(error) => {

@@ -69,7 +69,7 @@ fn look(bench: &Bench) -> (Vec<String>, Vec<i64>) {
         .collect();
     (
         due.into_iter()
-            .map(|due| due.alert.event.event_id)
+            .map(|due| due.alert.event.event_id.clone())
             .collect(),
         unreadable,
     )

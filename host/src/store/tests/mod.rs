@@ -145,7 +145,7 @@ impl Bench {
             .due(DESTINATION, now, &HashSet::new(), 100)
             .unwrap();
         due.into_iter()
-            .map(|due| (due.id, due.alert.event.event_id))
+            .map(|due| (due.id, due.alert.event.event_id.clone()))
             .collect()
     }
 

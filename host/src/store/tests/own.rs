@@ -86,7 +86,7 @@ impl Bench {
             let Some(due) = due.into_iter().next() else {
                 return delivered;
             };
-            let event = due.alert.event;
+            let event = due.alert.event.clone();
             delivered.push((event.key().to_owned(), event.status == Status::Trigger));
             self.store
                 .settle(settlement(due.id, 1, None, accepted()))
