@@ -41,6 +41,7 @@ mod main_job;
 mod monitor;
 mod monitoring;
 mod mutations;
+mod online;
 mod order;
 mod other_language;
 mod outages;

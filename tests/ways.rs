@@ -9,7 +9,7 @@ use crate::harness::{Gateway, Itoc360, Output, Place, Setup, Sink, twilio, until
 const HEADER: &str = "alert-gateway-test";
 
 /// An address on loopback that is free now.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -15,7 +15,7 @@ mod setup;
 pub mod shadow;
 mod systemd;
 mod tasks;
-mod testing;
+pub mod testing;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -44,7 +44,7 @@ use reload::Reloading;
 use tasks::Tasks;
 use testing::Tester;
 
-pub use listening::bind;
+pub use listening::{bind, open};
 pub use setup::{sandbox, warnings};
 
 /// The least time for the last steps of a shutdown, even if the earlier ones used up the grace

@@ -27,6 +27,8 @@ pub enum Way {
         /// The destination.
         name: String,
     },
+    /// From the public URL to the gateway.
+    PublicUrl,
 }
 
 /// One hop.
@@ -65,6 +67,7 @@ impl Way {
         match self {
             Self::Source { name, .. } => format!("source {name}"),
             Self::Destination { name } => format!("destination {name}"),
+            Self::PublicUrl => "public_url".to_owned(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! certificate, and at the data directory. A mistake in one table hides none in another.
 
 mod machine;
+mod online;
 mod shown;
 
 use std::path::Path;
@@ -17,19 +18,22 @@ use crate::config::{Config, Problem, Problems, causes};
 use crate::destinations::Destination;
 use crate::gateway;
 use crate::gateway::shadow::{self, Summary};
+use crate::hops::Hop;
 use crate::sources::{self, Loaded};
 use crate::store::{History, StoreError};
 
 /// Explains a configuration, or lists everything that is wrong with it. Nothing is started, and
 /// nothing is left behind.
 ///
-/// Exit codes: 0, the gateway can run with it; 2, it cannot, or, with --strict, there is a warning.
+/// Exit codes: 0, the gateway can run with it; 2, it cannot, or, with --strict, there is a warning,
+/// or, with --online, something on the network is not as it should be.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alert-gateway check
   sudo alert-gateway check --env-file /etc/alert-gateway/env
   alert-gateway check --config new.toml --against-store
-  alert-gateway check --config new.toml --strict --json")]
+  alert-gateway check --config new.toml --strict --json
+  sudo alert-gateway check --online --env-file /etc/alert-gateway/env")]
 pub struct Check {
     #[command(flatten)]
     file: ConfigFile,
@@ -45,6 +49,13 @@ pub struct Check {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// Look at the network as well: the listeners, the public URL, every destination, the clock
+    ///
+    /// The public URL is followed to this very gateway: to the one that runs, or to this check, which
+    /// listens in its place for a moment. Destinations are asked what opens nothing there, with
+    /// their credential where the service has such a question.
+    #[arg(long)]
+    online: bool,
 }
 
 /// Everything that is known of a configuration without running it.
@@ -55,6 +66,8 @@ pub struct Examination {
     warnings: Vec<Problem>,
     /// The comparison with the store, where it was asked for.
     against_store: Vec<Summary>,
+    /// What was found on the network, where that was looked at.
+    online: Option<Vec<Hop>>,
 }
 
 pub fn check(what: &Check) -> Outcome {
@@ -62,6 +75,12 @@ pub fn check(what: &Check) -> Outcome {
     let mut examination = examine(&path, &what.env_file.read()?)?;
     if what.against_store {
         examination.compare()?;
+    }
+    if what.online
+        && examination.errors.is_empty()
+        && let Some((config, _)) = &examination.known
+    {
+        examination.online = Some(block_on(async { Ok(online::look(config).await) })?);
     }
     if what.json {
         shown::json(&path, &examination)?;
@@ -71,11 +90,16 @@ pub fn check(what: &Check) -> Outcome {
         }
         if examination.errors.is_empty() {
             shown::text(&path, &examination)?;
+            shown::online(&examination)?;
         }
     }
     let refused = what.strict && !examination.warnings.is_empty();
     match (examination.errors.is_empty(), what.json) {
-        (true, _) if !refused => Ok(()),
+        (true, false) if examination.failed_online() > 0 => {
+            let found = counted(examination.failed_online(), "finding");
+            Err(Failure::Usage(format!("{found} on the network")))
+        }
+        (true, _) if !refused && examination.failed_online() == 0 => Ok(()),
         // The document says it.
         (_, true) => Err(Failure::Told),
         (true, false) => {
@@ -103,6 +127,7 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
                 errors,
                 warnings: Vec::new(),
                 against_store: Vec::new(),
+                online: None,
             });
         }
     };
@@ -133,6 +158,7 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
         errors,
         warnings,
         against_store: Vec::new(),
+        online: None,
     })
 }
 
@@ -162,6 +188,12 @@ impl Examination {
             }
         }
         Ok(())
+    }
+
+    /// Returns the number of hops on the network that were not passed.
+    fn failed_online(&self) -> usize {
+        let hops = self.online.iter().flatten();
+        hops.filter(|hop| !hop.ok).count()
     }
 
     fn failure(self) -> Failure {

@@ -145,8 +145,8 @@ fn told(shown: &str, stopped: Option<Hop>, json: bool) -> Outcome {
     }
 }
 
-/// Prints a hop as soon as it is known.
-fn show(hop: &Hop, json: bool) -> std::io::Result<()> {
+/// Prints a hop.
+pub fn show(hop: &Hop, json: bool) -> std::io::Result<()> {
     let mut out = std::io::stdout();
     if json {
         return writeln!(out, "{}", plain::json(&serde_json::to_string(hop)?));

@@ -84,11 +84,7 @@ pub fn try_out(what: &Try) -> Outcome {
             .pop()
             .ok_or_else(|| anyhow!("the configuration has no source"))?;
         let answer = read(&source, &request).await?;
-        let destination = config
-            .destinations
-            .iter()
-            .find(|one| *one.name == *source.destination);
-        show(&source, &request, &answer, destination)?;
+        show(&source, &request, &answer, &config.destinations)?;
         Ok(answer)
     })?;
     match answer {
@@ -184,7 +180,7 @@ fn show(
     source: &Source,
     request: &Request,
     answer: &Answer,
-    destination: Option<&config::Destination>,
+    destinations: &[config::Destination],
 ) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let description = source.plugin.description();
@@ -219,21 +215,16 @@ fn show(
             received_at: request.received_at.clone(),
             event: decision.alert,
         };
-        let Some(destination) = destination else {
-            continue;
-        };
-        let body = Destination::new(destination)?.preview(&alert);
-        let body = match serde_json::from_str::<serde_json::Value>(&body) {
-            Ok(json) => serde_json::to_string_pretty(&json)?,
-            Err(_) => body,
-        };
-        let service = match &destination.kind {
-            DestinationKind::Itoc360 { format, .. } => {
-                format!("ITOC360 would be sent ({})", format.as_str())
-            }
-            other => format!("{} would be sent ({})", destination.name, other.as_str()),
-        };
-        writeln!(out, "\n{service}:\n{}", plain::lines(&body))?;
+        let names = decision
+            .destinations
+            .as_ref()
+            .unwrap_or(&source.configured.destinations);
+        for destination in names
+            .iter()
+            .filter_map(|name| destinations.iter().find(|one| one.name == *name))
+        {
+            sent(&alert, destination, names.len() > 1, &mut out)?;
+        }
     }
     if let Some(redactor) = policy.stored() {
         let Request {
@@ -261,6 +252,32 @@ fn kept(method: &str, stored: &Stored, out: &mut impl Write) -> std::io::Result<
         "\n{}",
         plain::lines(&String::from_utf8_lossy(&stored.body))
     )
+}
+
+/// Writes the message for an alert as a destination would be sent it; `named` by its name, where
+/// there are several.
+fn sent(
+    alert: &Alert,
+    destination: &config::Destination,
+    named: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let body = Destination::new(destination)?.preview(alert);
+    let body = match serde_json::from_str::<serde_json::Value>(&body) {
+        Ok(json) => serde_json::to_string_pretty(&json)?,
+        Err(_) => body,
+    };
+    let service = match &destination.kind {
+        DestinationKind::Itoc360 { format, .. } if !named => {
+            format!("ITOC360 would be sent ({})", format.as_str())
+        }
+        DestinationKind::Itoc360 { format, .. } => {
+            format!("{} would be sent ({})", destination.name, format.as_str())
+        }
+        other => format!("{} would be sent ({})", destination.name, other.as_str()),
+    };
+    writeln!(out, "\n{service}:\n{}", plain::lines(&body))?;
+    Ok(())
 }
 
 /// Writes which of the operator's rules applied to an alert.

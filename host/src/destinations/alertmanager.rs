@@ -14,8 +14,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hyper::Uri;
+use http_body_util::Full;
 use hyper::body::Bytes;
+use hyper::{Method, Request, Uri};
 use jiff::{SignedDuration, Timestamp};
 use plugin_sdk::contract::Status;
 use serde_json::{Value, json};
@@ -30,6 +31,8 @@ const SERVICE: &str = "Alertmanager";
 /// An Alertmanager.
 pub(crate) struct Alertmanager {
     endpoint: Endpoint,
+    /// The address of its state.
+    status: Uri,
     expires: SignedDuration,
 }
 
@@ -40,14 +43,22 @@ impl Alertmanager {
         token: Option<&str>,
         expires: Duration,
     ) -> Result<Self, NotUsable> {
-        let api = format!("{}/api/v2/alerts", url.to_string().trim_end_matches('/'));
-        let endpoint = Endpoint::new(api.parse().map_err(|_| NotUsable::Url)?, token.as_slice());
+        let api = |of: &str| -> Result<Uri, NotUsable> {
+            let api = format!("{}/api/v2/{of}", url.to_string().trim_end_matches('/'));
+            api.parse().map_err(|_| NotUsable::Url)
+        };
+        let status = api("status")?;
+        let endpoint = Endpoint::new(api("alerts")?, token.as_slice());
         let endpoint = match token {
             Some(token) => endpoint.authorized("Bearer", token)?,
             None => endpoint,
         };
         let expires = SignedDuration::try_from(expires).unwrap_or(SignedDuration::MAX);
-        Ok(Self { endpoint, expires })
+        Ok(Self {
+            endpoint,
+            status,
+            expires,
+        })
     }
 
     fn payload(&self, alert: &Alert) -> Value {
@@ -94,6 +105,14 @@ impl HttpKind for Alertmanager {
             ),
             Judged::Rejected => answer.rejected(SERVICE),
         }
+    }
+
+    /// Asks for its state.
+    fn harmless(&self) -> Option<Request<Full<Bytes>>> {
+        let mut request = self.endpoint.post(Bytes::new());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = self.status.clone();
+        Some(request)
     }
 }
 

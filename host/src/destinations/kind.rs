@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::alert::{Alert, Outcome};
 use crate::clock::LONGEST_WAIT;
@@ -22,10 +22,38 @@ pub(crate) trait Kind: fmt::Debug + Send + Sync {
 
     /// Sends an alert, once.
     fn send<'a>(&'a self, alert: &'a Alert) -> Sending<'a>;
+
+    /// Reaches the service without an alert, once.
+    fn probe(&self) -> Probing<'_>;
 }
 
 /// An attempt under way.
 pub(crate) type Sending<'a> = Pin<Box<dyn Future<Output = Sent> + Send + 'a>>;
+
+/// A probe under way.
+pub(crate) type Probing<'a> = Pin<Box<dyn Future<Output = Probe> + Send + 'a>>;
+
+/// The result of reaching a service without an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// What it shows; or the reason why no alert would be taken.
+    pub shown: Result<Shown, String>,
+    /// The service's clock, where its answer tells.
+    pub date: Option<SystemTime>,
+    /// From the start to the end of the answer.
+    pub duration: Duration,
+}
+
+/// What a service shows by its answer to a harmless request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// It takes the credential.
+    Credential,
+    /// It answered with this status, and nothing harmless shows more.
+    Reached(u16),
+    /// It is reached, and asks for no credential.
+    Open,
+}
 
 /// The result of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]

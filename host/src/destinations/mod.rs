@@ -34,7 +34,7 @@ use alertmanager::Alertmanager;
 use http::{HttpKind, OverHttp, Pool};
 use itoc360::Itoc360;
 use kind::Kind;
-pub use kind::{EXCERPT_MAX_CHARS, LONGEST_RETRY_AFTER, NotUsable, Sent};
+pub use kind::{EXCERPT_MAX_CHARS, LONGEST_RETRY_AFTER, NotUsable, Probe, Sent, Shown};
 use opsgenie::Opsgenie;
 use pagerduty::PagerDuty;
 pub use ping::Ping;
@@ -134,5 +134,10 @@ impl Destination {
     /// Sends an alert, once.
     pub async fn send(&self, alert: &Alert) -> Sent {
         self.kind.send(alert).await
+    }
+
+    /// Reaches the service by a request that opens and changes nothing, once.
+    pub async fn probe(&self) -> Probe {
+        self.kind.probe().await
     }
 }

@@ -44,7 +44,7 @@ impl Opsgenie {
         })
     }
 
-    /// Returns the URL that closes the alert of an alias, which is hexadecimal.
+    /// Returns the URL that closes the alert of an alias, which is hexadecimal, or stands for none.
     fn close_url(&self, alias: &str) -> Uri {
         let url = self.endpoint.url.to_string();
         let close = format!(
@@ -92,6 +92,13 @@ impl HttpKind for Opsgenie {
             ),
             Judged::Rejected => answer.rejected(SERVICE),
         }
+    }
+
+    /// Closes what was never opened, which Opsgenie drops.
+    fn harmless(&self) -> Option<Request<Full<Bytes>>> {
+        let mut request = self.endpoint.post("{}");
+        *request.uri_mut() = self.close_url("alert-gateway-check");
+        Some(request)
     }
 }
 

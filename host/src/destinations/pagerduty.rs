@@ -8,8 +8,9 @@
 //! | any other 400, 413, and any other 4xx | rejected |
 //! | 408, 429, 5xx, no answer | retry |
 
-use hyper::Uri;
+use http_body_util::Full;
 use hyper::body::Bytes;
+use hyper::{Request, Uri};
 use plugin_sdk::contract::Status;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -26,6 +27,9 @@ const DETAILS_MAX: usize = 256 * 1024;
 const MESSAGE_MAX: usize = 16 * 1024;
 const LABELS_MAX: usize = 50;
 const LABEL_MAX: usize = 500;
+
+/// A key that no alert has: a fingerprint is hexadecimal.
+const NEVER_OPENED: &str = "alert-gateway-check";
 
 /// A service of PagerDuty.
 pub(crate) struct PagerDuty {
@@ -94,6 +98,14 @@ impl HttpKind for PagerDuty {
             }
             (Judged::Rejected, _) => answer.rejected(SERVICE),
         }
+    }
+
+    /// Resolves what was never opened, which PagerDuty drops.
+    fn harmless(&self) -> Option<Request<Full<Bytes>>> {
+        let resolve = json!({
+            "routing_key": self.routing_key, "event_action": "resolve", "dedup_key": NEVER_OPENED,
+        });
+        Some(self.endpoint.post(resolve.to_string()))
     }
 }
 

@@ -9,6 +9,8 @@ mod arrival;
 mod connect;
 mod follow;
 
+pub use arrival::by_public_url;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,14 +39,19 @@ const AGAIN: [u64; 3] = [1, 3, 10];
 /// The parts of a running gateway that tests go through.
 #[derive(Debug, Clone)]
 pub struct Tester {
+    /// The way in, which knows of each test.
     pub intake: Arc<Intake>,
+    /// The store, for the audit.
     pub store: Store,
+    /// The state of the destinations.
     pub health: Health,
+    /// The requests that were rejected last.
     pub recent: Recent,
     /// The address of the listener for senders.
     pub listen: Listen,
     /// True if it speaks TLS.
     pub speaks_tls: bool,
+    /// The URL that senders use.
     pub public_url: PublicUrl,
 }
 
@@ -53,6 +60,11 @@ pub struct Tester {
 pub struct Hops(mpsc::Sender<Hop>);
 
 impl Hops {
+    /// Tells hops to this one.
+    pub fn new(told: mpsc::Sender<Hop>) -> Self {
+        Self(told)
+    }
+
     /// Tells a hop, and returns whether it was passed. A test goes on although the one who asked
     /// has left.
     pub async fn tell(&self, hop: Hop) -> bool {
@@ -78,6 +90,7 @@ impl Tester {
                 let names = clients.iter().map(|(name, _)| name.clone()).collect();
                 (name, names, "destination")
             }
+            Way::PublicUrl => return self.public_url(&hops).await,
         };
         if !names.contains(name) {
             hops.tell(unknown(is_known, name, &names)).await;
@@ -104,6 +117,7 @@ impl Tester {
                 local,
                 request,
             } => self.source(&name, local, request.as_deref(), &hops).await,
+            Way::PublicUrl => {}
             Way::Destination { name } => {
                 if let Some((_, client)) = clients.iter().find(|(known, _)| *known == name) {
                     destination(&name, client, &hops).await;
@@ -130,13 +144,9 @@ impl Tester {
                 return;
             }
         };
-        let mut number = [0; 16];
-        if let Err(error) = getrandom(&mut number, GetRandomFlags::empty()) {
-            let found = format!("the system has no random numbers: {error}");
-            hops.tell(Hop::failed("sample", found, "")).await;
+        let Some(number) = number(hops).await else {
             return;
-        }
-        let number = Uuid::from_bytes(number).simple().to_string();
+        };
         let body = sample.request.body.bytes().into_owned();
         let mut awaiting = self.intake.await_test(number, name, body);
         let Some(answered) = self.post(&sample, local, &awaiting.number, hops).await else {
@@ -147,6 +157,51 @@ impl Tester {
             .await
         {
             self.follow(&request, hops).await;
+        }
+    }
+
+    /// Tries whether the public URL leads to this gateway, by a GET to the first source. It makes
+    /// no alert.
+    async fn public_url(&self, hops: &Hops) {
+        let names = self.intake.source_names();
+        let number = number(hops).await;
+        let (Some(name), Some(number)) = (names.first(), number) else {
+            return;
+        };
+        let mut awaiting = self.intake.await_test(number, name, Vec::new());
+        by_public_url(name, &self.place(), &mut awaiting, hops).await;
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            recent: &self.recent,
+            listen: &self.listen,
+            public_url: &self.public_url,
+        }
+    }
+}
+
+/// The place that a public URL is to lead to.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The last requests that were refused there.
+    pub recent: &'a Recent,
+    /// The address of the listener.
+    pub listen: &'a Listen,
+    /// The URL.
+    pub public_url: &'a PublicUrl,
+}
+
+/// Returns the random number that marks the request of a test. `None` where there is none, which
+/// was told then.
+pub async fn number(hops: &Hops) -> Option<String> {
+    let mut number = [0; 16];
+    match getrandom(&mut number, GetRandomFlags::empty()) {
+        Ok(_) => Some(Uuid::from_bytes(number).simple().to_string()),
+        Err(error) => {
+            let found = format!("the system has no random numbers: {error}");
+            hops.tell(Hop::failed("request", found, "")).await;
+            None
         }
     }
 }

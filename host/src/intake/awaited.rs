@@ -97,7 +97,10 @@ impl Awaited {
 
     /// Returns the mark of a request that lost it on the way.
     pub fn by_body(&self, source: &str, body: &[u8]) -> Option<Marked> {
-        self.take(|waiting| waiting.source == source && waiting.body == body)
+        let is_it = |waiting: &Waiting| {
+            !body.is_empty() && waiting.source == source && waiting.body == body
+        };
+        self.take(is_it)
     }
 
     fn take(&self, is_it: impl Fn(&Waiting) -> bool) -> Option<Marked> {

@@ -46,12 +46,11 @@ use crate::recent::Recent;
 use crate::sources::{ReadError, Source};
 use crate::store::{Notice, PluginId, Store};
 use alert_gateway_sandbox::CallError;
-use awaited::{Awaited, Marked};
 use conditions::Condition;
 use notes::Reasons;
 
 pub use admission::Admission;
-pub use awaited::{Awaiting, HEADER as TEST_HEADER, Seen};
+pub use awaited::{Awaited, Awaiting, HEADER as TEST_HEADER, Marked, Seen};
 pub use ending::{Ending, alerts_of};
 pub use mutes::Muter;
 pub use received::{Gate, Received, Refusal, receive};
@@ -226,11 +225,14 @@ impl Intake {
                 self.trace_lost(&id, client, method.as_str(), &lost);
             }
         }
-        report::report(&id, source, client, &ending, &self.throttle);
-        if let Some(test) = test {
-            let refused = trace::refused(&ending, source);
-            let source = source.map(|source| &*source.name);
-            test.tell(&id, source, client, ending.outcome(), refused);
+        match test {
+            // The one who tests is told, and the log is not filled.
+            Some(test) => {
+                let refused = trace::refused(&ending, source);
+                let source = source.map(|source| &*source.name);
+                test.tell(&id, source, client, ending.outcome(), refused);
+            }
+            None => report::report(&id, source, client, &ending, &self.throttle),
         }
         ending.into_answer(&id, source)
     }
@@ -260,7 +262,9 @@ impl Intake {
                 proved,
                 head,
             }) => {
-                self.trace_refused(id, entrance, suffix, client, &head, &ending);
+                if test.is_none() {
+                    self.trace_refused(id, entrance, suffix, client, &head, &ending);
+                }
                 return (ending, proved);
             }
         };

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::super::plain;
+use super::super::{plain, test};
 use super::{Examination, counted};
 use crate::config::{Admin, Cause, Config, causes, shown_duration};
 use crate::gateway::shadow::Summary;
@@ -133,6 +133,15 @@ fn source<'s>(
     }
 }
 
+/// Prints what was found on the network.
+pub fn online(examination: &Examination) -> std::io::Result<()> {
+    let Some(hops) = &examination.online else {
+        return Ok(());
+    };
+    writeln!(std::io::stdout(), "\nonline")?;
+    hops.iter().try_for_each(|hop| test::show(hop, false))
+}
+
 /// Prints it as one JSON document, whatever is wrong with it.
 pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
     let Examination {
@@ -140,10 +149,11 @@ pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
         errors,
         warnings,
         against_store,
+        online,
     } = examination;
     let mut document = json!({
         "file": path,
-        "ok": errors.is_empty() && warnings.is_empty(),
+        "ok": errors.is_empty() && warnings.is_empty() && examination.failed_online() == 0,
         "errors": causes(errors).iter().map(cause).collect::<Vec<_>>(),
         "warnings": causes(warnings).iter().map(cause).collect::<Vec<_>>(),
     });
@@ -168,6 +178,9 @@ pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
     }
     if !against_store.is_empty() {
         document["against_store"] = against_store.iter().map(summary).collect();
+    }
+    if let Some(hops) = online {
+        document["online"] = serde_json::to_value(hops)?;
     }
     let text = plain::json(&serde_json::to_string_pretty(&document)?);
     writeln!(std::io::stdout(), "{text}")

@@ -59,6 +59,12 @@ impl Answer<'_> {
             .any(|window| window == words.as_bytes())
     }
 
+    /// Returns the service's clock.
+    pub(crate) fn date(&self) -> Option<SystemTime> {
+        let date = self.headers.get(DATE)?.to_str().ok()?;
+        httpdate::parse_http_date(date.trim()).ok()
+    }
+
     /// Returns a field of the answer as a receipt keeps it: one bounded line without secrets.
     pub(crate) fn excerpt(&self, field: &str) -> String {
         self.mask.excerpt(field.as_bytes(), FIELD_MAX_CHARS)

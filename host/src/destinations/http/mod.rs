@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::answer::{ANSWER_MAX_BYTES, Answer, Judged};
@@ -31,7 +31,7 @@ pub(crate) use self::describe::describe;
 pub(crate) use self::endpoint::{AGENT, Endpoint};
 pub(crate) use self::network::{is_private_literal, is_public};
 pub(crate) use self::tls::ClientTls;
-use super::kind::{EXCERPT_MAX_CHARS, Kind, NotUsable, Sending, Sent};
+use super::kind::{EXCERPT_MAX_CHARS, Kind, NotUsable, Probe, Probing, Sending, Sent, Shown};
 use crate::alert::{Alert, Outcome};
 use crate::mask::Mask;
 
@@ -57,6 +57,17 @@ pub(crate) trait HttpKind: Send + Sync + 'static {
 
     /// Judges an answer.
     fn judge(&self, answer: &Answer<'_>) -> Outcome;
+
+    /// Returns a request that opens and changes nothing, and whose answer shows whether the
+    /// credential is right. `None` where the service has none.
+    fn harmless(&self) -> Option<Request<Full<Bytes>>> {
+        None
+    }
+
+    /// Judges the answer to the harmless request: accepted where the credential is right.
+    fn judge_harmless(&self, answer: &Answer<'_>) -> Outcome {
+        self.judge(answer)
+    }
 }
 
 /// A destination of an HTTP kind.
@@ -138,6 +149,60 @@ impl<K: HttpKind> OverHttp<K> {
         }
     }
 
+    /// Sends the harmless request of the kind; or, where it has none, OPTIONS, which by HTTP changes
+    /// nothing.
+    async fn probe_once(&self) -> Probe {
+        let started = Instant::now();
+        let deadline = started + self.timeout;
+        let harmless = self.kind.harmless();
+        let proves = harmless.is_some();
+        let request = harmless.unwrap_or_else(|| {
+            let mut request = self.kind.endpoint().post(Bytes::new());
+            *request.method_mut() = Method::OPTIONS;
+            request
+        });
+        let (date, shown) = match timeout_at(deadline, self.pool.request(request)).await {
+            Ok(Ok(response)) => {
+                let (head, body) = response.into_parts();
+                let mut bytes = Vec::new();
+                // The status line decides.
+                let _ = timeout_at(deadline, read(body, &mut bytes)).await;
+                let answer = Answer {
+                    status: head.status,
+                    headers: &head.headers,
+                    body: &bytes,
+                    mask: self.mask(),
+                };
+                (answer.date(), self.shown(proves, &answer))
+            }
+            Ok(Err(error)) => {
+                let why = describe(&error, &self.host());
+                (None, Err(self.mask().hide(&why).into_owned()))
+            }
+            Err(_) => {
+                let why = format!("no answer from {} within {:?}", self.host(), self.timeout);
+                (None, Err(why))
+            }
+        };
+        Probe {
+            shown,
+            date,
+            duration: started.elapsed(),
+        }
+    }
+
+    fn shown(&self, proves: bool, answer: &Answer<'_>) -> Result<Shown, String> {
+        if !proves {
+            return Ok(Shown::Reached(answer.status.as_u16()));
+        }
+        match self.kind.judge_harmless(answer) {
+            Outcome::Accepted(_) => Ok(Shown::Credential),
+            Outcome::Retry { why, .. } | Outcome::Blocked { why } | Outcome::Rejected { why } => {
+                Err(why)
+            }
+        }
+    }
+
     /// Returns host and port, without what else a URL may hold.
     fn host(&self) -> String {
         let url = &self.kind.endpoint().url;
@@ -163,6 +228,10 @@ impl<K: HttpKind> Kind for OverHttp<K> {
                 Err(why) => Sent::unsent(self.mask().hide(&why).into_owned()),
             }
         })
+    }
+
+    fn probe(&self) -> Probing<'_> {
+        Box::pin(self.probe_once())
     }
 }
 

@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::session::{Session, Trouble};
 use super::http::{ClientTls, is_private_literal};
-use super::kind::{EXCERPT_MAX_CHARS, Kind, NotUsable, Sending, Sent};
+use super::kind::{EXCERPT_MAX_CHARS, Kind, NotUsable, Probe, Probing, Sending, Sent, Shown};
 use crate::alert::{Alert, Outcome, Receipt};
 use crate::config::{self, Network};
 use crate::mask::Mask;
@@ -159,6 +159,41 @@ impl Smtp {
         Ok((session, receipt))
     }
 
+    /// Connects and logs in, and sends nothing.
+    async fn probe_once(&self) -> Probe {
+        let started = Instant::now();
+        let reach = async {
+            let mut session =
+                Session::open(&self.config, self.public_only, self.tls.as_ref()).await?;
+            session.log_in(self.config.login.as_ref()).await?;
+            Ok::<_, Trouble>(session)
+        };
+        let shown = match timeout_at(started + self.timeout, reach).await {
+            Ok(Ok(session)) => {
+                let _ = timeout(GOODBYE, session.quit()).await;
+                Ok(if self.config.login.is_some() {
+                    Shown::Credential
+                } else {
+                    Shown::Open
+                })
+            }
+            Ok(Err(trouble)) => {
+                let why = trouble.outcome.why().unwrap_or_default();
+                Err(self.mask.excerpt(why.as_bytes(), EXCERPT_MAX_CHARS))
+            }
+            Err(_) => Err(format!(
+                "no answer from {} within {:?}",
+                self.place(),
+                self.timeout
+            )),
+        };
+        Probe {
+            shown,
+            date: None,
+            duration: started.elapsed(),
+        }
+    }
+
     fn place(&self) -> String {
         format!("{}:{}", self.config.host, self.config.port)
     }
@@ -174,6 +209,10 @@ impl Kind for Smtp {
 
     fn send<'a>(&'a self, alert: &'a Alert) -> Sending<'a> {
         Box::pin(self.send_once(alert))
+    }
+
+    fn probe(&self) -> Probing<'_> {
+        Box::pin(self.probe_once())
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::connect::Answered;
-use super::{Hops, Tester};
+use super::connect::{Answered, get};
+use super::{Hops, Place, Tester};
 use crate::hops::Hop;
 use crate::intake::{Awaiting, Seen};
 use crate::sources::Sample;
@@ -25,7 +25,7 @@ impl Tester {
         hops: &Hops,
     ) -> Option<String> {
         let Ok(Ok(seen)) = timeout(MOMENT, &mut awaiting.seen).await else {
-            hops.tell(self.lost(answered)).await;
+            hops.tell(lost(&self.place(), answered)).await;
             return None;
         };
         if !hops.tell(arrival(name, &seen, answered)).await {
@@ -37,53 +37,68 @@ impl Tester {
             None
         }
     }
+}
 
-    /// Returns the hop of a request that this gateway has not known again.
-    fn lost(&self, answered: &Answered) -> Hop {
-        let known = answered.request.as_deref().and_then(|id| {
-            let found = self.recent.list(|entry| entry.request == id);
-            found.into_iter().next()
-        });
-        if let Some(entry) = known {
-            let help = entry.help.clone().unwrap_or_default();
-            let dropped =
-                "what stands before the gateway drops headers: let it pass all of them on";
-            let fix = if help.is_empty() {
-                dropped.to_owned()
-            } else {
-                format!("{help}; and {dropped}")
-            };
-            return Hop::failed("arrival", entry.reason.clone(), fix);
-        }
-        let by = answered
-            .server
-            .as_ref()
-            .map_or_else(String::new, |server| format!(" ({server})"));
-        let found = format!(
-            "something else than this gateway answered {}{by}",
-            answered.status
-        );
-        let fix = if matches!(answered.status.as_u16(), 502..=504) {
-            format!(
-                "what stands before the gateway does not reach it: let it pass requests on to {}",
-                self.listen
-            )
-        } else if answered.status.is_redirection() {
-            "senders do not follow redirects: write the URL that it leads to as public_url"
-                .to_owned()
+/// Tries whether a public URL leads to a gateway that waits for a request, by a GET to this source.
+pub async fn by_public_url(source: &str, place: &Place<'_>, awaiting: &mut Awaiting, hops: &Hops) {
+    let url = format!("{}/in/{source}", place.public_url);
+    let Some(answered) = get(&url, &awaiting.number, hops).await else {
+        return;
+    };
+    let hop = match timeout(MOMENT, &mut awaiting.seen).await {
+        Ok(Ok(seen)) => arrival(source, &seen, &answered),
+        _ => lost(place, &answered),
+    };
+    hops.tell(hop).await;
+}
+
+/// Returns the hop of a request that this gateway has not known again.
+fn lost(place: &Place<'_>, answered: &Answered) -> Hop {
+    let Place {
+        recent,
+        listen,
+        public_url,
+    } = *place;
+    let known = answered.request.as_deref().and_then(|id| {
+        let found = recent.list(|entry| entry.request == id);
+        found.into_iter().next()
+    });
+    if let Some(entry) = known {
+        let help = entry.help.clone().unwrap_or_default();
+        let dropped = "what stands before the gateway drops headers: let it pass all of them on";
+        let fix = if help.is_empty() {
+            dropped.to_owned()
         } else {
-            format!(
-                "let what stands before the gateway pass {} on to {}, and everything below it; or correct public_url",
-                if self.public_url.path().is_empty() {
-                    "/in/".to_owned()
-                } else {
-                    format!("{}/in/", self.public_url.path())
-                },
-                self.listen
-            )
+            format!("{help}; and {dropped}")
         };
-        Hop::failed("arrival", found, fix)
+        return Hop::failed("arrival", entry.reason.clone(), fix);
     }
+    let by = answered
+        .server
+        .as_ref()
+        .map_or_else(String::new, |server| format!(" ({server})"));
+    let found = format!(
+        "something else than this gateway answered {}{by}",
+        answered.status
+    );
+    let fix = if matches!(answered.status.as_u16(), 502..=504) {
+        format!(
+            "what stands before the gateway does not reach it: let it pass requests on to {listen}"
+        )
+    } else if answered.status.is_redirection() {
+        "senders do not follow redirects: write the URL that it leads to as public_url".to_owned()
+    } else {
+        format!(
+            "let what stands before the gateway pass {} on to {}, and everything below it; or correct public_url",
+            if public_url.path().is_empty() {
+                "/in/".to_owned()
+            } else {
+                format!("{}/in/", public_url.path())
+            },
+            listen
+        )
+    };
+    Hop::failed("arrival", found, fix)
 }
 
 /// Judges where a request came in.

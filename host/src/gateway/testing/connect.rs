@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderName, HeaderValue, SERVER, USER_AGENT};
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
@@ -52,19 +52,7 @@ impl Tester {
         number: &str,
         hops: &Hops,
     ) -> Option<Answered> {
-        let url: Uri = match sample.request.url.parse() {
-            Ok(url) => url,
-            Err(error) => {
-                let found = format!("{} is no URL: {error}", self.public_url);
-                hops.tell(Hop::failed(
-                    "request",
-                    found,
-                    "correct public_url in [gateway]",
-                ))
-                .await;
-                return None;
-            }
-        };
+        let url = parse(&sample.request.url, hops).await?;
         let stream = if local {
             self.connect_locally(&url, hops).await?
         } else {
@@ -74,27 +62,8 @@ impl Tester {
         let length = bytes.len();
         let to = shown(&url);
         let request = request(sample, &url, number, bytes);
-        let started = Instant::now();
-        match timeout(ANSWER, exchange(stream, request)).await {
-            Ok(Ok(answered)) => {
-                let found = format!("{length} bytes to {to}, answered {}", answered.status);
-                hops.tell(Hop::passed("request", found).after(started.elapsed()))
-                    .await;
-                Some(answered)
-            }
-            Ok(Err(error)) => {
-                let found = format!("the connection broke before an answer came: {error}");
-                let fix = "look at the log of what stands before the gateway: does it speak HTTP/1.1 there?";
-                hops.tell(Hop::failed("request", found, fix)).await;
-                None
-            }
-            Err(_) => {
-                let found = format!("no answer within {} s", ANSWER.as_secs());
-                let fix = "does the proxy reach the gateway? Compare its upstream with `listen` in [gateway]";
-                hops.tell(Hop::failed("request", found, fix)).await;
-                None
-            }
-        }
+        let what = format!("{length} bytes to {to}");
+        send(stream, request, &what, hops).await
     }
 
     /// Connects to the listener itself.
@@ -134,6 +103,59 @@ impl Tester {
             .await
         } else {
             Some(stream)
+        }
+    }
+}
+
+/// Sends a GET that carries `number` to this URL, as a sender would. `None` where it did not come to
+/// an answer, which was told then.
+pub async fn get(url: &str, number: &str, hops: &Hops) -> Option<Answered> {
+    let url = parse(url, hops).await?;
+    let stream = connect_publicly(&url, hops).await?;
+    let request = bare(&url, Method::GET, number, Vec::new());
+    send(stream, request, &format!("GET {}", shown(&url)), hops).await
+}
+
+async fn parse(url: &str, hops: &Hops) -> Option<Uri> {
+    match url.parse() {
+        Ok(url) => Some(url),
+        Err(error) => {
+            let found = format!("the URL of the source is none: {error}");
+            let fix = "correct public_url in [gateway]";
+            hops.tell(Hop::failed("request", found, fix)).await;
+            None
+        }
+    }
+}
+
+/// Sends a request, and tells the hop.
+async fn send(
+    stream: Stream,
+    request: Request<Full<Bytes>>,
+    what: &str,
+    hops: &Hops,
+) -> Option<Answered> {
+    let started = Instant::now();
+    match timeout(ANSWER, exchange(stream, request)).await {
+        Ok(Ok(answered)) => {
+            let found = format!("{what}, answered {}", answered.status);
+            hops.tell(Hop::passed("request", found).after(started.elapsed()))
+                .await;
+            Some(answered)
+        }
+        Ok(Err(error)) => {
+            let found = format!("the connection broke before an answer came: {error}");
+            let fix =
+                "look at the log of what stands before the gateway: does it speak HTTP/1.1 there?";
+            hops.tell(Hop::failed("request", found, fix)).await;
+            None
+        }
+        Err(_) => {
+            let found = format!("no answer within {} s", ANSWER.as_secs());
+            let fix =
+                "does the proxy reach the gateway? Compare its upstream with `listen` in [gateway]";
+            hops.tell(Hop::failed("request", found, fix)).await;
+            None
         }
     }
 }
@@ -241,8 +263,30 @@ async fn tls(host: &str, stream: Stream, fix: &str, hops: &Hops) -> Option<Strea
 }
 
 fn request(sample: &Sample, url: &Uri, number: &str, body: Vec<u8>) -> Request<Full<Bytes>> {
+    let method = sample.request.method.parse().unwrap_or(Method::POST);
+    let mut request = bare(url, method, number, body);
+    let headers = request.headers_mut();
+    for (name, value) in &sample.request.headers {
+        // Latin-1, so no character is above 0xff.
+        let value: Vec<u8> = value.chars().map(|char| char as u8).collect();
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::try_from(name.as_str()),
+            HeaderValue::try_from(value),
+        ) {
+            if name == USER_AGENT {
+                headers.insert(name, value);
+            } else {
+                headers.append(name, value);
+            }
+        }
+    }
+    request
+}
+
+/// Returns a request without a sender's headers.
+fn bare(url: &Uri, method: Method, number: &str, body: Vec<u8>) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::from(body));
-    *request.method_mut() = sample.request.method.parse().unwrap_or(hyper::Method::POST);
+    *request.method_mut() = method;
     // Only the path: the other side is no forward proxy.
     let path = url.path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse().unwrap_or_default();
@@ -256,20 +300,6 @@ fn request(sample: &Sample, url: &Uri, number: &str, body: Vec<u8>) -> Request<F
     for (name, value) in fixed {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
-        }
-    }
-    for (name, value) in &sample.request.headers {
-        // Latin-1, so no character is above 0xff.
-        let value: Vec<u8> = value.chars().map(|char| char as u8).collect();
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::try_from(name.as_str()),
-            HeaderValue::try_from(value),
-        ) {
-            if name == USER_AGENT {
-                headers.insert(name, value);
-            } else {
-                headers.append(name, value);
-            }
         }
     }
     request
