@@ -43,6 +43,7 @@ mod monitoring;
 mod mutations;
 mod online;
 mod order;
+mod original;
 mod other_language;
 mod outages;
 mod overload;

@@ -223,6 +223,16 @@ fn show(
             .iter()
             .filter_map(|name| destinations.iter().find(|one| one.name == *name))
         {
+            if destination.kind.is_original() {
+                let body = request.body.bytes();
+                writeln!(
+                    out,
+                    "\n{} would be sent the request's own body ({} bytes), once for all of its alerts",
+                    destination.name,
+                    body.len()
+                )?;
+                continue;
+            }
             sent(&alert, destination, names.len() > 1, &mut out)?;
         }
     }

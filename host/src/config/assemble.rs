@@ -94,7 +94,7 @@ pub(super) fn assemble<'t>(
     let users = users::read(admin);
     let mut gateway =
         gateway::read(gateway, users, Some(&names)).unwrap_or_else(|assumed| *assumed);
-    let sources: Vec<_> = sources
+    let mut sources: Vec<_> = sources
         .into_iter()
         .map(|(name, table)| {
             (
@@ -108,6 +108,12 @@ pub(super) fn assemble<'t>(
         .map(|(name, table)| destination::read(name, table, &names))
         .collect();
     destination::check_fallbacks(&destinations, reading);
+    destination::check_originals(
+        &destinations,
+        &mut sources,
+        gateway.operator_destination.as_deref(),
+        reading,
+    );
     leave_places(&sources, &destinations, reading);
     warn_of_long_urls(&sources, &gateway, reading);
     warn_of_hidden_clients(&sources, &gateway, reading);

@@ -33,6 +33,10 @@ pub struct Source {
     pub plugin_position: Position,
     /// The names of the destinations that its alerts go to. They exist.
     pub destinations: Vec<String>,
+    /// Those of them, and of its rules, that are sent its requests as they came.
+    pub originals: Vec<String>,
+    /// The destination of internal alerts about it, where the first one takes none; empty otherwise.
+    pub internal: String,
     /// The networks from which requests are taken; none where it takes them from anywhere.
     pub clients: Networks,
     /// Any one of these proves the sender; empty where the plugin proves it by itself.
@@ -87,8 +91,11 @@ impl Source {
     }
 
     /// Returns the destination of internal alerts about this source, where no other is configured
-    /// for those: the first one.
+    /// for those: the first one that takes alerts.
     pub fn destination(&self) -> &str {
+        if !self.internal.is_empty() {
+            return &self.internal;
+        }
         self.destinations.first().map_or("", String::as_str)
     }
 
@@ -163,6 +170,8 @@ pub(super) fn read(
         plugin,
         plugin_position,
         destinations: chosen.unwrap_or_default(),
+        originals: Vec::new(),
+        internal: String::new(),
         clients: clients.unwrap_or_default(),
         // One that cannot be read is there nevertheless.
         tokens: tokens.unwrap_or_else(|| vec![Secret::new("unreadable")]),

@@ -15,6 +15,7 @@ mod backlog;
 mod breaker;
 mod fallback;
 mod limiter;
+mod original;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -157,7 +158,13 @@ impl Delivery {
                     self.window.next()
                 };
                 let Some(due) = next else { break };
-                sending.spawn(attempt(self.destination.clone(), self.generation, due));
+                let destination = self.destination.clone();
+                sending.spawn(attempt(
+                    destination,
+                    self.generation,
+                    due,
+                    self.store.clone(),
+                ));
             }
             let wake = self
                 .breaker
@@ -250,6 +257,7 @@ impl Delivery {
             && self
                 .breaker
                 .record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
+        let longest = (!poison).then(|| self.breaker.longest_wait(Instant::now()));
         let now_ms = self.store.clock().now_ms();
         let settlement = Settlement {
             fallback: self
@@ -258,7 +266,7 @@ impl Delivery {
                 .map(|one| one.destination.clone()),
             ..settle::settlement(
                 attempt,
-                poison,
+                longest,
                 now_ms,
                 &mut self.rng,
                 &self.name,
@@ -439,9 +447,13 @@ async fn changed(configured: &mut Option<watch::Receiver<Destination>>) -> Desti
     std::future::pending().await
 }
 
-async fn attempt(destination: Destination, generation: u64, due: Due) -> Attempt {
+async fn attempt(destination: Destination, generation: u64, due: Due, store: Store) -> Attempt {
     let at_ms = clock::wall_ms();
-    let sent = destination.send(&due.alert).await;
+    let sent = if destination.takes_original() {
+        original::send(&destination, &due, store).await
+    } else {
+        destination.send(&due.alert).await
+    };
     Attempt {
         generation,
         alert: due.id,

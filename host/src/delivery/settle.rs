@@ -13,12 +13,13 @@ use crate::store::{DAMAGED, Settlement, Store, StoreError, Unreadable};
 /// The wait before an outcome that could not be written down is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Returns what the store keeps of an attempt that ended at `now_ms` on the store's clock; `poison`
-/// says that the alert fails, and not the destination. `throttle` bounds what is logged: a whole
+/// Returns what the store keeps of an attempt that ended at `now_ms` on the store's clock. An alert
+/// that is to be sent again waits no longer than `longest`, where the destination fails; where there
+/// is none, the alert does. `throttle` bounds what is logged: a whole
 /// backlog may meet a wrong url or format.
 pub fn settlement(
     attempt: Attempt,
-    poison: bool,
+    longest: Option<Duration>,
     now_ms: i64,
     rng: &mut fastrand::Rng,
     destination: &str,
@@ -33,7 +34,7 @@ pub fn settlement(
     } = attempt;
     let outcome = match sent.outcome {
         // The breaker stays closed for a poison message, so it must wait by itself.
-        Outcome::Blocked { why } if poison => Outcome::Retry {
+        Outcome::Blocked { why } if longest.is_none() => Outcome::Retry {
             why,
             retry_after: None,
         },
@@ -52,7 +53,10 @@ pub fn settlement(
             answer = receipt.id.is_empty().then_some(sent.answer_excerpt);
             Duration::ZERO
         }
-        Outcome::Retry { retry_after, .. } => backoff::delay(attempts + 1, *retry_after, rng),
+        Outcome::Retry { retry_after, .. } => {
+            let longest = longest.unwrap_or(backoff::LAST_CEILING);
+            backoff::delay(attempts + 1, *retry_after, longest, rng)
+        }
         Outcome::Blocked { .. } => Duration::ZERO,
         Outcome::Rejected { why } => {
             if let Some(suppressed) = throttle.due(destination, "rejected") {

@@ -9,14 +9,20 @@ use std::time::Duration;
 /// The ceiling after the first attempt.
 pub const FIRST_CEILING: Duration = Duration::from_secs(1);
 
-/// The ceiling that is never exceeded. It is also how long, at most, an alert waits for a
-/// destination that is well again.
+/// The ceiling that is never exceeded. An alert that fails while others are accepted waits so long,
+/// at most.
 pub const LAST_CEILING: Duration = Duration::from_secs(5 * 60);
 
-/// The wait after attempt number `attempt`, the first being 1, came to nothing; never shorter than
-/// what the destination asked for in `retry_after`.
-pub fn delay(attempt: u32, retry_after: Option<Duration>, rng: &mut fastrand::Rng) -> Duration {
+/// The wait after attempt number `attempt`, the first being 1, came to nothing; below `longest`, but
+/// never shorter than what the destination asked for in `retry_after`.
+pub fn delay(
+    attempt: u32,
+    retry_after: Option<Duration>,
+    longest: Duration,
+    rng: &mut fastrand::Rng,
+) -> Duration {
     ceiling(attempt)
+        .min(longest)
         .mul_f64(rng.f64())
         .max(retry_after.unwrap_or_default())
 }
@@ -43,7 +49,9 @@ mod tests {
     #[test]
     fn wait_is_spread_evenly_below_the_ceiling() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let waits: Vec<_> = (0..1000).map(|_| delay(4, None, &mut rng)).collect();
+        let waits: Vec<_> = (0..1000)
+            .map(|_| delay(4, None, LAST_CEILING, &mut rng))
+            .collect();
         let shares = waits.iter().fold([0; 4], |mut shares, wait| {
             shares[wait.as_secs() as usize / 2] += 1;
             shares
@@ -57,10 +65,10 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(2);
         for attempt in 1..100 {
             let asked = Duration::from_secs(10);
-            assert!(delay(attempt, Some(asked), &mut rng) >= asked);
+            assert!(delay(attempt, Some(asked), LAST_CEILING, &mut rng) >= asked);
         }
         assert_eq!(
-            delay(1, Some(Duration::from_secs(3600)), &mut rng),
+            delay(1, Some(Duration::from_secs(3600)), FIRST_CEILING, &mut rng),
             Duration::from_secs(3600)
         );
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use crate::alert::{Alert, Outcome};
+use hyper::body::Bytes;
+
+use crate::alert::{Alert, Outcome, Receipt};
 use crate::clock::LONGEST_WAIT;
 
 /// The longest wait that a `Retry-After` can ask for: beyond it the header says more about its
@@ -23,8 +25,29 @@ pub(crate) trait Kind: fmt::Debug + Send + Sync {
     /// Sends an alert, once.
     fn send<'a>(&'a self, alert: &'a Alert) -> Sending<'a>;
 
+    /// Returns whether requests of senders are sent as they came, in place of alerts.
+    fn takes_original(&self) -> bool {
+        false
+    }
+
+    /// Sends a sender's request as it came, once, where [`Kind::takes_original`].
+    fn send_original<'a>(&'a self, _original: &'a Original) -> Sending<'a> {
+        Box::pin(async { Sent::unsent("it takes alerts alone".to_owned()) })
+    }
+
     /// Reaches the service without an alert, once.
     fn probe(&self) -> Probing<'_>;
+}
+
+/// A sender's request, as far as it is sent on: no credential is part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    /// The `Content-Type` of the sender.
+    pub content_type: Option<String>,
+    /// The `Content-Encoding` of the body.
+    pub content_encoding: Option<String>,
+    /// The bytes.
+    pub body: Bytes,
 }
 
 /// An attempt under way.
@@ -36,7 +59,7 @@ pub(crate) type Probing<'a> = Pin<Box<dyn Future<Output = Probe> + Send + 'a>>;
 /// The result of reaching a service without an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// What it shows; or the reason why no alert would be taken.
+    /// The answer's meaning; or the reason why no alert would be taken.
     pub shown: Result<Shown, String>,
     /// The service's clock, where its answer tells.
     pub date: Option<SystemTime>,
@@ -44,14 +67,14 @@ pub struct Probe {
     pub duration: Duration,
 }
 
-/// What a service shows by its answer to a harmless request.
+/// The meaning of a service's answer to a harmless request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
-    /// It takes the credential.
+    /// The credential is taken.
     Credential,
-    /// It answered with this status, and nothing harmless shows more.
+    /// An answer came, with this status, and nothing harmless shows more.
     Reached(u16),
-    /// It is reached, and asks for no credential.
+    /// An answer came, and no credential is asked for.
     Open,
 }
 
@@ -73,7 +96,7 @@ pub struct Sent {
 
 impl Sent {
     /// Returns the result of an attempt with an alert that cannot be rendered.
-    pub(crate) fn unsent(why: String) -> Self {
+    pub fn unsent(why: String) -> Self {
         Self {
             outcome: Outcome::Rejected { why },
             status: None,
@@ -83,8 +106,19 @@ impl Sent {
         }
     }
 
+    /// Returns the result for an alert that a destination of originals is not meant to get.
+    pub fn not_meant() -> Self {
+        Self {
+            outcome: Outcome::Accepted(Receipt {
+                id: "not sent: it is no request of a sender".to_owned(),
+                ..Receipt::default()
+            }),
+            ..Self::unsent(String::new())
+        }
+    }
+
     /// Returns the result of an attempt that no answer came to.
-    pub(crate) fn unanswered(why: String, duration: Duration) -> Self {
+    pub fn unanswered(why: String, duration: Duration) -> Self {
         let outcome = Outcome::Retry {
             why,
             retry_after: None,

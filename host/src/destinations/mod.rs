@@ -34,7 +34,7 @@ use alertmanager::Alertmanager;
 use http::{HttpKind, OverHttp, Pool};
 use itoc360::Itoc360;
 use kind::Kind;
-pub use kind::{EXCERPT_MAX_CHARS, LONGEST_RETRY_AFTER, NotUsable, Probe, Sent, Shown};
+pub use kind::{EXCERPT_MAX_CHARS, LONGEST_RETRY_AFTER, NotUsable, Original, Probe, Sent, Shown};
 use opsgenie::Opsgenie;
 use pagerduty::PagerDuty;
 pub use ping::Ping;
@@ -134,6 +134,16 @@ impl Destination {
     /// Sends an alert, once.
     pub async fn send(&self, alert: &Alert) -> Sent {
         self.kind.send(alert).await
+    }
+
+    /// Returns whether requests of senders are sent as they came, in place of alerts.
+    pub fn takes_original(&self) -> bool {
+        self.kind.takes_original()
+    }
+
+    /// Sends a sender's request as it came, once, where [`Self::takes_original`].
+    pub async fn send_original(&self, original: &Original) -> Sent {
+        self.kind.send_original(original).await
     }
 
     /// Reaches the service by a request that opens and changes nothing, once.

@@ -218,6 +218,13 @@ fn unknown(kind: &str, name: &str, names: &[String]) -> Hop {
 
 /// Tests the last hop: sends an alert, and resolves it.
 async fn destination(name: &str, client: &Destination, hops: &Hops) {
+    if client.takes_original() {
+        let found =
+            format!("{name} is sent senders' requests as they came (format = \"original\")");
+        let fix = "only a sender can test it: have it send a test event";
+        hops.tell(Hop::failed("delivery", found, fix)).await;
+        return;
+    }
     let id = Uuid::now_v7().to_string();
     let mut event = Alert::new("", Priority::Low, format!("Destination {name} is reached"));
     test::mark(&mut event, &format!("destination {name}"));

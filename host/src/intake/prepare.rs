@@ -52,7 +52,12 @@ pub(super) fn prepare(
         let destinations = decision
             .destinations
             .unwrap_or_else(|| source.configured.destinations.clone());
-        let mut new = NewAlert::new(&alert, destinations).map_err(|error| error.to_string())?;
+        let mut new = NewAlert::new(&alert, destinations)
+            .map_err(|error| error.to_string())?
+            .carried(
+                &source.configured.originals,
+                source.configured.destination(),
+            );
         if let Some(rule) = decision.dropped_by {
             return Ok(new.ignored(format!("{DROPPED}{rule} of its source")));
         }

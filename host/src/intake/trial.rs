@@ -55,9 +55,11 @@ pub fn prepare(
         let mut decision = policy.decide(&source.name, event);
         test::identify(&mut decision.alert, request, number);
         masked.append(&mut decision.masked);
-        let destinations = decision
+        let mut destinations = decision
             .destinations
             .unwrap_or_else(|| source.configured.destinations.clone());
+        // There a test could not be told from what it tests.
+        destinations.retain(|name| !source.configured.originals.contains(name));
         let of = |event| Alert {
             source: source.name.to_string(),
             request: request.to_owned(),
@@ -70,6 +72,12 @@ pub fn prepare(
         let opens = new(&alert)?;
         if let Some(rule) = decision.dropped_by {
             prepared.push(opens.ignored(format!("{DROPPED}{rule} of its source")));
+            continue;
+        }
+        if destinations.is_empty() {
+            let why =
+                "its destination is sent requests as they came, so only the sender can test it";
+            prepared.push(opens.ignored(why));
             continue;
         }
         prepared.push(match mutes.of(&source.name, &alert.event, wall_ms()) {

@@ -156,7 +156,13 @@ impl Direct {
             "the operator could not be told how the store is; it is tried again"
         );
         self.attempts = self.attempts.saturating_add(1);
-        self.not_before = now + backoff::delay(self.attempts, retry_after, &mut self.rng);
+        self.not_before = now
+            + backoff::delay(
+                self.attempts,
+                retry_after,
+                backoff::LAST_CEILING,
+                &mut self.rng,
+            );
     }
 
     fn remember(&self, act: Act) {

@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::groups::After;
 use super::ids::alert_ids;
-use super::put::{known, put};
+use super::put::{CARRIED, all_carried, known, put};
 use super::repeats::Repeat;
 use super::request::{Appended, NewAlert, Proofs};
 use super::step::Step;
@@ -127,5 +127,8 @@ fn insert(
         Way::Group | Way::Muted => (None, false),
         Way::Nowhere(why) => (Some(why), false),
     };
+    if is_sent && all_carried(step, id, alert)? {
+        return put(step, id, alert, Some(CARRIED), false, now_ms);
+    }
     put(step, id, alert, ignored, is_sent, now_ms)
 }

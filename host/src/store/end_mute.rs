@@ -136,7 +136,7 @@ impl EndMute {
             };
             let titles = self.titles(step, source)?;
             let event = self.summary(&why, events, open, rank, &titles);
-            let destinations = &held.destinations;
+            let destinations = &held.originals.told(&held.destinations);
             own(
                 step,
                 &name,
@@ -218,6 +218,7 @@ impl EndMute {
             new = new.grouped(alert, group.clone(), held.operator.as_deref());
         }
         new.handling.resolve_after_ms = held.resolve_after_ms;
+        new.originals = held.originals.clone();
         if tracking::open(step, *id, *source, &new, after)? == Way::Out {
             deliver(step, *id, *source, &new, self.now_ms)?;
         }

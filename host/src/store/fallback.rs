@@ -10,8 +10,10 @@ use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
 use super::command::Command;
-use super::ids::{DELIVERIES_PER_ALERT, delivery_ids};
-use super::put::{Pending, enqueue};
+use super::ids::{
+    ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, alert_ids, deliveries_of, delivery_ids,
+};
+use super::put::{CARRIED, Pending, enqueue};
 use super::step::Step;
 use crate::alert::fallback::Reason;
 
@@ -107,7 +109,35 @@ pub fn fall_back(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<bool, 
     if has_it {
         return Ok(false);
     }
+    for one in carried(step, late)? {
+        add(step, &one, fallback, to)?;
+    }
     add(step, late, fallback, to)
+}
+
+/// Returns the alerts that a delivery carries besides its own, as it sends their request as it came.
+/// They are delivered by themselves from now on, wherever that was not taken.
+fn carried(step: &Step<'_>, late: &Late) -> Result<Vec<Late>, StoreError> {
+    let [first, last] = alert_ids(request_of(late));
+    let mut update = step.transaction.prepare_cached(
+        "UPDATE alerts SET ignored = NULL WHERE id BETWEEN ?1 AND ?2 AND ignored = ?3
+         RETURNING id, source, ordering_key, priority",
+    )?;
+    let rows = update.query_map(params![first, last, CARRIED], |row| {
+        let id: i64 = row.get(0)?;
+        Ok(Late {
+            delivery: delivery_ids(id)[0],
+            source: row.get(1)?,
+            ordering_key: row.get(2)?,
+            priority: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn request_of(late: &Late) -> i64 {
+    late.delivery
+        .div_euclid((ALERTS_PER_REQUEST * DELIVERIES_PER_ALERT) as i64)
 }
 
 /// Tells the fallback of a delivery, where it has one, that its destination has taken it after all.
@@ -134,6 +164,47 @@ pub fn taken(
     let Some(fallback) = fallback else {
         return Ok(());
     };
+    for one in carried_before(step, late, destination)? {
+        tell(step, &one, destination, fallback, now_ms)?;
+    }
+    tell(step, late, destination, fallback, now_ms)
+}
+
+/// Returns the alerts that fell back beside that of a delivery, because it carried them.
+fn carried_before(step: &Step<'_>, late: &Late, destination: i64) -> Result<Vec<Late>, StoreError> {
+    let [first, last] = deliveries_of(request_of(late));
+    let mut select = step.transaction.prepare_cached(
+        "SELECT f.of, a.source, a.ordering_key, a.priority FROM fallbacks f JOIN alerts a ON a.id = f.of / ?5
+         WHERE f.id BETWEEN ?1 AND ?2 AND f.destination = ?3 AND f.of <> ?4 AND f.reason <> 'taken'
+         AND NOT EXISTS (SELECT 1 FROM queue WHERE id = f.of) AND NOT EXISTS (SELECT 1 FROM dead WHERE id IN (f.id, f.of))
+         AND NOT EXISTS (SELECT 1 FROM attempts WHERE delivery = f.of)
+         AND NOT EXISTS (SELECT 1 FROM fallbacks t WHERE t.of = f.of AND t.reason = 'taken'
+                         AND t.id BETWEEN f.of AND f.of + ?5 - 1)",
+    )?;
+    let each = DELIVERIES_PER_ALERT as i64;
+    let rows = select.query_map(
+        params![first, last, destination, late.delivery, each],
+        |row| {
+            Ok(Late {
+                delivery: row.get(0)?,
+                source: row.get(1)?,
+                ordering_key: row.get(2)?,
+                priority: row.get(3)?,
+            })
+        },
+    )?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Tells a fallback of an alert that its destination has taken it.
+fn tell(
+    step: &mut Step<'_>,
+    late: &Late,
+    destination: i64,
+    fallback: i64,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let alert = late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64);
     let each = DELIVERIES_PER_ALERT as i64;
     let others_wait: bool = step
         .transaction

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Command;
 use super::ids::alert_ids;
-use super::request::{MuteRef, NewAlert};
+use super::request::{MuteRef, NewAlert, Originals};
 use super::step::Step;
 use super::{Entry, StoreError, json, schema};
 use crate::alert::group::Grouping;
@@ -61,6 +61,8 @@ pub struct Held {
     pub group: Option<Grouping>,
     pub operator: Option<String>,
     pub resolve_after_ms: Option<i64>,
+    #[serde(default)]
+    pub originals: Originals,
 }
 
 /// Holds an alert that a mute matches. Returns the mute's number.
@@ -82,6 +84,7 @@ pub fn hold(
             .as_ref()
             .and_then(|group| group.operator.clone()),
         resolve_after_ms: handling.resolve_after_ms,
+        originals: alert.originals.clone(),
     };
     let held = serde_json::to_string(&held).map_err(|error| StoreError::Disk(error.to_string()))?;
     step.transaction

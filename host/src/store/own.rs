@@ -13,7 +13,7 @@ use crate::alert::Alert;
 pub fn own(
     step: &mut Step<'_>,
     source: &str,
-    destinations: &[String],
+    destinations: &[impl AsRef<str>],
     mut event: contract::Alert,
     resolve_after_ms: Option<i64>,
     at_ms: i64,
@@ -36,7 +36,7 @@ pub fn own(
 pub fn own_as(
     step: &mut Step<'_>,
     source: &str,
-    destinations: &[String],
+    destinations: &[impl AsRef<str>],
     event: contract::Alert,
     resolve_after_ms: Option<i64>,
     at_ms: i64,

@@ -6,9 +6,12 @@ use rusqlite::params;
 
 use super::StoreError;
 use super::handover::Due;
-use super::ids::delivery_ids;
+use super::ids::{ALERTS_PER_REQUEST, deliveries_of, delivery_ids};
 use super::request::{NewAlert, PluginId, PluginRecord, rank};
 use super::step::Step;
+
+/// The reason for which an alert has no delivery whose request is sent as it came, with another.
+pub const CARRIED: &str = "its request is sent as it came, with its first alert";
 
 /// Takes down the identity of alert `id`, unless it is known already; then it returns the alert
 /// that has it.
@@ -58,6 +61,9 @@ pub fn deliver(
     let [first, _] = delivery_ids(id);
     for (delivery, name) in (first..).zip(&alert.destinations) {
         let destination = step.destination(name)?;
+        if is_carried(step, id, destination, name, alert)? {
+            continue;
+        }
         let pending = Pending {
             delivery,
             destination,
@@ -85,6 +91,37 @@ pub fn deliver(
         }
     }
     Ok(())
+}
+
+/// Returns whether every delivery of an alert is that of an earlier alert of its request.
+pub fn all_carried(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<bool, StoreError> {
+    for name in &alert.destinations {
+        let destination = step.destination(name)?;
+        if !is_carried(step, id, destination, name, alert)? {
+            return Ok(false);
+        }
+    }
+    Ok(!alert.destinations.is_empty())
+}
+
+/// Returns whether a destination gets the request of an alert with an earlier alert of it.
+fn is_carried(
+    step: &Step<'_>,
+    id: i64,
+    destination: i64,
+    name: &str,
+    alert: &NewAlert,
+) -> Result<bool, StoreError> {
+    if !alert.originals.have(name) {
+        return Ok(false);
+    }
+    let [first, last] = deliveries_of(id / ALERTS_PER_REQUEST as i64);
+    let mut select = step.transaction.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM queue WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)
+             OR EXISTS (SELECT 1 FROM dead WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)
+             OR EXISTS (SELECT 1 FROM attempts WHERE delivery BETWEEN ?1 AND ?2 AND destination = ?3)",
+    )?;
+    Ok(select.query_row([first, last, destination], |row| row.get(0))?)
 }
 
 /// A delivery on its way into the queue.

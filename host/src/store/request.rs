@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hyper::body::Bytes;
 use plugin_sdk::contract::{Priority, Status};
+use serde::{Deserialize, Serialize};
 
 use super::ids::{Identity, StoredEventId};
 use super::notice::Notice;
@@ -174,6 +175,8 @@ pub struct NewAlert {
     pub(super) event_id: StoredEventId,
     pub(super) identity: Identity,
     pub(super) destinations: Vec<String>,
+    /// Those of them that are sent the request as it came.
+    pub(super) originals: Originals,
     pub(super) ordering_key: i64,
     pub(super) priority: Priority,
     /// True if it resolves what was opened before under its key.
@@ -195,6 +198,32 @@ pub(super) struct Handling {
     pub resolve_after_ms: Option<i64>,
     /// The mute that holds it.
     pub mute: Option<MuteRef>,
+}
+
+/// The destinations of an alert that are sent its request as it came.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Originals {
+    /// Their names.
+    pub names: Vec<String>,
+    /// The destination that is told of it what the gateway has to say.
+    pub instead: String,
+}
+
+impl Originals {
+    /// Returns whether a destination is one of them.
+    pub fn have(&self, destination: &str) -> bool {
+        self.names.iter().any(|name| name == destination)
+    }
+
+    /// Returns those of some destinations that can be told what the gateway has to say.
+    pub fn told<'a>(&'a self, destinations: &'a [String]) -> Vec<&'a str> {
+        let takes = destinations.iter().map(String::as_str);
+        let takes: Vec<_> = takes.filter(|name| !self.have(name)).collect();
+        if takes.is_empty() && !self.instead.is_empty() {
+            return vec![&self.instead];
+        }
+        takes
+    }
 }
 
 /// The group of an alert, and what the alert brings to it.
@@ -258,6 +287,7 @@ impl NewAlert {
             identity: event_id.identity(&alert.source),
             event_id,
             destinations: destinations.map(|name| name.as_ref().to_owned()).collect(),
+            originals: Originals::default(),
             ordering_key: ordering_key(alert),
             priority: alert.event.priority,
             resolves: alert.event.status == Status::Resolve,
@@ -285,6 +315,22 @@ impl NewAlert {
         Self {
             destinations: Vec::new(),
             ignored: Some(why.into()),
+            ..self
+        }
+    }
+
+    /// The same alert, where each of these destinations is sent its request as it came, and so gets no
+    /// more than one delivery of it. `instead` is told what the gateway has to say.
+    #[must_use]
+    pub fn carried(self, originals: &[String], instead: &str) -> Self {
+        if originals.is_empty() {
+            return self;
+        }
+        Self {
+            originals: Originals {
+                names: originals.to_vec(),
+                instead: instead.to_owned(),
+            },
             ..self
         }
     }

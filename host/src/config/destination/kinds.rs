@@ -52,7 +52,8 @@ fn itoc360(table: &mut Table<'_>) -> Option<DestinationKind> {
     let format = table.optional("format", Format::default(), |value| {
         word(
             &value,
-            &[Format::Alertmanager, Format::Zapier].map(|format| (format.as_str(), format)),
+            &[Format::Alertmanager, Format::Zapier, Format::Original]
+                .map(|format| (format.as_str(), format)),
         )
     });
     Some(DestinationKind::Itoc360 {

@@ -3,6 +3,7 @@
 mod fallback;
 mod kinds;
 mod network;
+mod original;
 mod smtp;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use hyper::{Method, Uri};
 pub(super) use self::fallback::{check as check_fallbacks, places};
 pub(super) use self::kinds::secret_url;
 pub use self::network::Network;
+pub(super) use self::original::check as check_originals;
 pub use self::smtp::{Smtp, SmtpTls};
 use super::problem::Span;
 use super::raw::Table;
@@ -133,6 +135,9 @@ pub enum Format {
     /// `"zapier"`: ITOC360's vendor-neutral JSON, for a source of type Zapier. Carries title and
     /// message.
     Zapier,
+    /// `"original"`: the sender's own body and content type, for a source of the sender's type in
+    /// ITOC360.
+    Original,
 }
 
 impl Format {
@@ -141,6 +146,7 @@ impl Format {
         match self {
             Self::Alertmanager => "alertmanager",
             Self::Zapier => "zapier",
+            Self::Original => "original",
         }
     }
 }
@@ -167,6 +173,17 @@ impl DestinationKind {
             Self::Itoc360 { url, format, .. } => format!("{url} ({})", format.as_str()),
             other => format!("{} at {}", other.as_str(), other.host()),
         }
+    }
+
+    /// Returns whether senders' requests are sent as they came, in place of alerts.
+    pub fn is_original(&self) -> bool {
+        matches!(
+            self,
+            Self::Itoc360 {
+                format: Format::Original,
+                ..
+            }
+        )
     }
 
     /// Returns everything in it that is a credential.

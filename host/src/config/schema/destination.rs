@@ -89,7 +89,7 @@ pub(super) fn kinds() -> [(&'static str, &'static [&'static str], Json); 8] {
 }
 
 /// The words of `format`.
-pub(super) const FORMATS: [&str; 2] = ["alertmanager", "zapier"];
+pub(super) const FORMATS: [&str; 3] = ["alertmanager", "zapier", "original"];
 
 pub(super) fn destination() -> Json {
     let each = kinds().map(|(kind, required, own)| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{GOOD, good, problems};
-use crate::config::FALLBACK_AFTER;
+use crate::config::{FALLBACK_AFTER, Problem};
 
 /// [`GOOD`] with more destinations: the name of each, its URL's path and its fallback.
 fn with(more: &[(&str, &str)]) -> String {
@@ -116,4 +116,74 @@ fn list_of_destinations_leaves_places_for_their_fallbacks() {
         "destination = [\"d0\", \"d0\"]",
     );
     assert!(problems(&twice)[0].contains("write each destination once"));
+}
+
+#[test]
+fn original_format_stands_beside_nothing_that_changes_alerts() {
+    let native = "format = \"original\"";
+    let with_source = |lines: &str, operator: &str| {
+        let source = format!(
+            "[sources.native]\nplugin = \"twilio-errors\"\ndestination = \"a\"\n{lines}\n\
+             [sources.native.settings]\nauth_token = {{ env = \"T\" }}\n"
+        );
+        let text = with(&[("a", native), ("b", "")]) + &source;
+        text.replace("[gateway]\n", &format!("[gateway]\n{operator}\n"))
+    };
+    let operator = "operator_destination = \"b\"";
+    let config = good(&with_source("", operator));
+    let source = config
+        .sources
+        .iter()
+        .find(|one| one.name == "native")
+        .unwrap();
+    assert_eq!(
+        (source.destination(), &*source.originals),
+        ("b", &["a".to_owned()][..])
+    );
+    let routed = "rules = [{ when = { level = \"x\" }, drop = true }, { when = { level = \"y\" }, destination = \"b\" }]";
+    good(&with_source(routed, operator));
+
+    for (lines, operator, found) in [
+        ("", "", "nothing takes the internal alerts about it"),
+        (
+            "",
+            "operator_destination = \"a\"",
+            "operator_destination is [destinations.a]",
+        ),
+        (
+            "redact = [\"/x\"]",
+            operator,
+            "redact of [sources.native] does nothing at a",
+        ),
+        (
+            "group = { by = [\"x\"] }",
+            operator,
+            "group of [sources.native] does nothing",
+        ),
+        (
+            "rules = [{ when = { level = \"x\" }, redact = [\"ip-addresses\"] }]",
+            operator,
+            "rule 1 of [sources.native]",
+        ),
+    ] {
+        let problems = problems(&with_source(lines, operator));
+        assert!(
+            problems.iter().any(|problem| problem.contains(found)),
+            "{lines} {operator}: {problems:#?}"
+        );
+    }
+    for lines in [
+        "labels = { a = \"b\" }",
+        "resolve_after = \"1h\"",
+        "rules = [{ when = { level = \"x\" }, priority = \"low\" }]",
+    ] {
+        let warnings = good(&with_source(lines, operator)).warnings;
+        let is_told = |one: &Problem| one.found.contains("of [sources.native] does nothing at a");
+        assert!(warnings.iter().any(is_told), "{lines}: {warnings:?}");
+    }
+    let fallback = problems(&with(&[("a", native), ("b", "fallback = \"a\"")]));
+    assert!(
+        fallback[0].contains("the fallback a has format = \"original\""),
+        "{fallback:#?}"
+    );
 }

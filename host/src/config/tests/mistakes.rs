@@ -270,7 +270,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "19:8: kind in [destinations.itoc360] is \"carrier-pigeon\"; write itoc360, webhook, slack, teams, pagerduty, opsgenie, alertmanager or smtp",
     ]),
     ("\"alertmanager\"", "\"prometheus\"", &[
-        "22:10: format in [destinations.itoc360] is \"prometheus\"; write alertmanager or zapier",
+        "22:10: format in [destinations.itoc360] is \"prometheus\"; write alertmanager, zapier or original",
     ]),
     ("plugin = \"twilio-errors\"", "plugin = \"twilio.wasm\"", &[
         "27:10: plugin in [sources.twilio-prod] is \"twilio.wasm\"; write { path = \"twilio.wasm\" } for a file of your own",

@@ -137,6 +137,13 @@ impl CircuitBreaker {
             .filter(|&probe| probe > now)
     }
 
+    /// Returns the longest wait between two attempts at a destination that accepts nothing, for a
+    /// probe as well as for an alert.
+    pub fn longest_wait(&self, now: Instant) -> Duration {
+        let since = self.unaccepted_since.unwrap_or(now);
+        open::longest(now.duration_since(since))
+    }
+
     /// Returns whether the breaker is open, so that an attempt is a probe.
     pub fn is_open(&self) -> bool {
         self.open.is_some()
@@ -198,6 +205,7 @@ impl CircuitBreaker {
                 self.unaccepted_since.get_or_insert(now);
             }
         }
+        let longest = self.longest_wait(now);
         match &mut self.open {
             None => self.record_closed(now, outcome, rng),
             // Sent before the breaker opened. That it failed is no news. That it was accepted
@@ -214,7 +222,7 @@ impl CircuitBreaker {
                 (DestinationState::Held, Outcome::Blocked { why }) => open.held_longer(now, why),
                 (_, Outcome::Blocked { why }) => self.open = Some(Open::held(now, why)),
                 (DestinationState::Failing, Outcome::Retry { why, retry_after }) => {
-                    open.failing_longer(now, why, *retry_after, rng);
+                    open.failing_longer(now, why, *retry_after, longest, rng);
                 }
                 (_, Outcome::Accepted(_)) => self.recover(),
                 // The answer is another than what opened the breaker, which is all that a probe is

@@ -17,8 +17,25 @@ pub const HELD_LAST: Duration = Duration::from_secs(60);
 /// The first wait of a failing destination, before jitter.
 pub const FAILING_FIRST: Duration = Duration::from_secs(1);
 
-/// The longest wait of a failing destination that asks for no longer one.
+/// The longest wait of a failing destination that asks for no longer one, once the outage is no
+/// [`SHORT_OUTAGE`] any more.
 pub const FAILING_LAST: Duration = Duration::from_secs(30);
+
+/// The longest wait before that: a page that has waited out a short outage is to go out within
+/// seconds of its end, and one small request every few seconds is no burden.
+pub const FAILING_SOON: Duration = Duration::from_secs(4);
+
+/// The time for which an outage is a short one.
+pub const SHORT_OUTAGE: Duration = Duration::from_secs(10 * 60);
+
+/// Returns the longest wait of a destination that has accepted nothing for this long.
+pub fn longest(outage: Duration) -> Duration {
+    if outage < SHORT_OUTAGE {
+        FAILING_SOON
+    } else {
+        FAILING_LAST
+    }
+}
 
 /// An open circuit breaker. It is half-open while its probe is under way.
 #[derive(Debug, Clone)]
@@ -83,9 +100,10 @@ impl Open {
         now: Instant,
         why: &str,
         retry_after: Option<Duration>,
+        longest: Duration,
         rng: &mut fastrand::Rng,
     ) {
-        self.interval = (self.interval * 2).min(FAILING_LAST);
+        self.interval = (self.interval * 2).min(longest);
         self.reopen(now + wait(self.interval, retry_after, rng), why);
     }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::open::{FAILING_FIRST, FAILING_LAST, HELD_FIRST, HELD_LAST};
+use super::open::{FAILING_FIRST, FAILING_LAST, FAILING_SOON, HELD_FIRST, HELD_LAST, SHORT_OUTAGE};
 use super::*;
 use crate::alert::Receipt;
 use crate::destinations::LONGEST_RETRY_AFTER;
@@ -389,9 +389,10 @@ fn alert_rejected_in_the_end_leaves_the_destination_healthy() {
 fn failing_destination_is_probed_more_rarely_with_jitter() {
     let mut bench = Bench::new(8);
     bench.fail();
+    let begun = bench.now;
     let mut interval = FAILING_FIRST;
     let mut waits = Vec::new();
-    for _ in 0..20 {
+    while waits.last() < Some(&(FAILING_LAST / 2)) {
         let wait = bench.wait();
         assert!(
             wait >= interval / 2 && wait <= interval,
@@ -399,9 +400,14 @@ fn failing_destination_is_probed_more_rarely_with_jitter() {
         );
         waits.push(wait);
         bench.record(9, &retry());
-        interval = (interval * 2).min(FAILING_LAST);
+        let is_short = bench.now - begun < SHORT_OUTAGE;
+        interval = (interval * 2).min(if is_short { FAILING_SOON } else { FAILING_LAST });
     }
     assert_ne!(waits[18], waits[19], "there is jitter");
+    assert!(
+        bench.now - begun > SHORT_OUTAGE,
+        "the first ten minutes are probed often"
+    );
 }
 
 #[test]

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
 
@@ -31,7 +32,9 @@ pub(crate) use self::describe::describe;
 pub(crate) use self::endpoint::{AGENT, Endpoint};
 pub(crate) use self::network::{is_private_literal, is_public};
 pub(crate) use self::tls::ClientTls;
-use super::kind::{EXCERPT_MAX_CHARS, Kind, NotUsable, Probe, Probing, Sending, Sent, Shown};
+use super::kind::{
+    EXCERPT_MAX_CHARS, Kind, NotUsable, Original, Probe, Probing, Sending, Sent, Shown,
+};
 use crate::alert::{Alert, Outcome};
 use crate::mask::Mask;
 
@@ -55,11 +58,16 @@ pub(crate) trait HttpKind: Send + Sync + 'static {
         self.endpoint().post(body)
     }
 
+    /// Returns whether requests of senders are sent as they came, in place of alerts.
+    fn takes_original(&self) -> bool {
+        false
+    }
+
     /// Judges an answer.
     fn judge(&self, answer: &Answer<'_>) -> Outcome;
 
-    /// Returns a request that opens and changes nothing, and whose answer shows whether the
-    /// credential is right. `None` where the service has none.
+    /// Returns a request that opens and changes nothing. Its answer shows whether the credential is
+    /// right. `None` where the service has none.
     fn harmless(&self) -> Option<Request<Full<Bytes>>> {
         None
     }
@@ -228,6 +236,26 @@ impl<K: HttpKind> Kind for OverHttp<K> {
                 Err(why) => Sent::unsent(self.mask().hide(&why).into_owned()),
             }
         })
+    }
+
+    fn takes_original(&self) -> bool {
+        self.kind.takes_original()
+    }
+
+    fn send_original<'a>(&'a self, original: &'a Original) -> Sending<'a> {
+        let mut request = self.kind.endpoint().post(original.body.clone());
+        let headers = request.headers_mut();
+        headers.remove(CONTENT_TYPE);
+        for (name, value) in [
+            (CONTENT_TYPE, &original.content_type),
+            (CONTENT_ENCODING, &original.content_encoding),
+        ] {
+            let value = value.as_ref().map(HeaderValue::try_from);
+            if let Some(Ok(value)) = value {
+                headers.insert(name, value);
+            }
+        }
+        Box::pin(self.send_once(request))
     }
 
     fn probe(&self) -> Probing<'_> {

@@ -44,7 +44,12 @@ impl HttpKind for Itoc360 {
     }
 
     fn body(&self, alert: &Alert) -> Result<Bytes, String> {
-        Ok(format::body(self.format, alert))
+        format::body(self.format, alert)
+            .ok_or_else(|| "it is sent requests as they came, and no alerts".to_owned())
+    }
+
+    fn takes_original(&self) -> bool {
+        self.format == Format::Original
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Outcome {
@@ -59,7 +64,8 @@ impl HttpKind for Itoc360 {
     }
 
     fn harmless(&self) -> Option<Request<Full<Bytes>>> {
-        Some(self.endpoint.post("{}"))
+        // The sender's own source may take anything for an event.
+        (self.format != Format::Original).then(|| self.endpoint.post("{}"))
     }
 
     /// The token is looked at first, and an event without anything in it is none.

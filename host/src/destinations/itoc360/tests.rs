@@ -72,7 +72,7 @@ async fn accepted_alert_gives_a_receipt() {
     );
     assert_eq!(
         received[0].body,
-        format::body(Format::Alertmanager, &alert("NO1"))
+        format::body(Format::Alertmanager, &alert("NO1")).unwrap()
     );
 }
 

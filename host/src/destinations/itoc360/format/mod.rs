@@ -18,9 +18,11 @@ use crate::alert::Alert;
 pub use crate::config::Format;
 
 /// Returns the body that tells ITOC360 of `alert`. The same alert always gives the same bytes.
-pub fn body(format: Format, alert: &Alert) -> Bytes {
+/// `None` for the format that knows no alerts.
+pub fn body(format: Format, alert: &Alert) -> Option<Bytes> {
     match format {
-        Format::Alertmanager => alertmanager::body(alert),
-        Format::Zapier => zapier::body(alert),
+        Format::Alertmanager => Some(alertmanager::body(alert)),
+        Format::Zapier => Some(zapier::body(alert)),
+        Format::Original => None,
     }
 }

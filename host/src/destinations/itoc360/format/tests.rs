@@ -30,11 +30,11 @@ fn bare(priority: Priority, status: Status) -> Alert {
 }
 
 fn text(format: Format, alert: &Alert) -> String {
-    String::from_utf8(body(format, alert).to_vec()).unwrap()
+    String::from_utf8(body(format, alert).unwrap().to_vec()).unwrap()
 }
 
 fn read(format: Format, alert: &Alert) -> Value {
-    serde_json::from_slice(&body(format, alert)).unwrap()
+    serde_json::from_slice(&body(format, alert).unwrap()).unwrap()
 }
 
 #[test]
