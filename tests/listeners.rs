@@ -447,6 +447,19 @@ async fn admin_listener_with_a_token_requires_it() {
         Some(0),
         "who looks at the store needs no token: {looked:?}"
     );
+    // A replaced file is followed.
+    place.write("token", "canary-admin-newer\n");
+    let with = async |token: &str| {
+        let headers = format!("Host: localhost\r\nAuthorization: Bearer {token}\r\n");
+        page(&gateway, "/", &headers).await
+    };
+    let taken =
+        async || Some(with("canary-admin-newer").await).filter(|(status, _)| *status == 200);
+    said.push(until("the new token counts", taken).await.1);
+    let (status, answer) = with("canary-admin-old").await;
+    assert_eq!(status, 403);
+    said.push(answer);
+    assert_eq!(with("canary-admin-next").await.0, 200);
     let ended = gateway.stop().await;
     said.extend([ended.stdout, ended.stderr]);
     let shown = said

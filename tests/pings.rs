@@ -1,6 +1,6 @@
 //! The gateway's own heartbeat: sent while all is well, and withheld while it is not.
 
-use crate::harness::{Itoc360, Setup, Sink, twilio};
+use crate::harness::{Itoc360, Setup, Sink, twilio, until};
 
 fn pings(outcome: &str) -> String {
     format!("alert_gateway_heartbeats_sent_total{{outcome=\"{outcome}\"}}")
@@ -11,7 +11,7 @@ async fn heartbeat_is_sent_only_while_nothing_waits_too_long() {
     let mut itoc360 = Itoc360::alertmanager().await;
     let sink = Sink::start().await;
     let url = sink.url("/ping/canary-of-a-heartbeat");
-    let (_place, gateway) = Setup::new(&itoc360)
+    let (place, gateway) = Setup::new(&itoc360)
         .file("url", url)
         .gateway("heartbeat = { url = { file = \"url\" }, every = \"1s\", oldest = \"1s\" }")
         .start()
@@ -36,9 +36,19 @@ async fn heartbeat_is_sent_only_while_nothing_waits_too_long() {
         .await;
     assert_eq!(sink.received().len(), before);
 
+    // A reload takes up the file of another URL, here by itself.
+    place.write("url", sink.url("/ping/canary-of-another"));
     itoc360.up().await;
     itoc360.opens_only(1).await;
     sink.requests(before + 1).await;
+    let other = async || {
+        let received = sink.received();
+        received
+            .iter()
+            .any(|ping| ping.uri.path() == "/ping/canary-of-another")
+            .then_some(())
+    };
+    until("the other URL is pinged", other).await;
     sink.answers_with(500, "");
     gateway.metric(&pings("failed"), |count| count >= 1.0).await;
     let said = gateway.stop().await.stderr;

@@ -119,6 +119,47 @@ async fn guarded(itoc360: &Itoc360) -> (Place, Gateway) {
 }
 
 #[tokio::test]
+async fn reload_ends_sessions_of_changed_credentials() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = guarded(&itoc360).await;
+    let kim = Browser::of(&gateway, "kim", "kims-token-8c2d91f0a3").await;
+    let lee = Browser::of(&gateway, "lee", "lees-token-77ab01c9e4").await;
+    let admin = Browser::of(&gateway, "", TOKEN).await;
+    let before = std::fs::read_to_string(place.config()).unwrap();
+    let after = before
+        .replace("kims-token-8c2d91f0a3", "kims-other-token-51")
+        .replace(
+            "[[admin.users]]\nname = \"lee\"",
+            "[[admin.users]]\nname = \"ann\"\nrole = \"viewer\"\ntoken = \"anns-token-0f3b7799\"\n\
+             [[admin.users]]\nname = \"lee\"",
+        );
+    place.write(
+        "gateway.toml",
+        after.replace(TOKEN, "another-admin-token-9"),
+    );
+    let reloaded = place.run(&["reload"]).await;
+    assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
+    for gone in [&kim, &admin] {
+        assert_eq!(gone.get("/mutes").await.status, 303);
+    }
+    assert!(lee.page("/").await.contains("lee, viewer"));
+    Browser::of(&gateway, "ann", "anns-token-0f3b7799").await;
+    for (token, status) in [
+        (TOKEN, 403),
+        ("another-admin-token-9", 200),
+        ("kims-token-8c2d91f0a3", 403),
+        ("kims-other-token-51", 200),
+    ] {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", &*bearer)];
+        let answer = gateway
+            .admin_with(Method::GET, "/api/v1/sources", &headers, "")
+            .await;
+        assert_eq!(answer.status, status, "{token}");
+    }
+}
+
+#[tokio::test]
 async fn browser_without_a_session_is_led_to_the_login_and_back() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = guarded(&itoc360).await;

@@ -156,9 +156,7 @@ impl Gateway {
             let direct = Direct::new(client, &store);
             monitor.spawn("the monitor of the store", |stop| direct.run(stop));
         }
-        if let Some(pings) = parts.pings {
-            monitor.spawn("the heartbeat", |stop| pings.run(stop));
-        }
+        monitor.spawn("the heartbeat", |stop| parts.pings.run(stop));
         let watched = broken.clone();
         monitor.spawn("the watchdog", |stop| systemd::watchdog(watched, stop));
 

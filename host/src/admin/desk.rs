@@ -46,6 +46,10 @@ pub struct Catalogue {
     pub destinations: Vec<DestinationFacts>,
     /// The mutes, in the order of the file.
     pub mutes: Vec<config::Mute>,
+    /// True if there is a token or a user to log in with.
+    pub has_login: bool,
+    /// The keys of `[gateway]`, `[admin]` and `[retention]`, as understood.
+    pub settings: Vec<(&'static str, String)>,
 }
 
 /// All that an answer is made from.
@@ -68,10 +72,6 @@ pub struct Facts {
     pub started_ms: i64,
     /// The file of the configuration.
     pub file: String,
-    /// True if there is a token or a user to log in with.
-    pub has_login: bool,
-    /// The keys of `[gateway]`, `[admin]` and `[retention]`, as understood.
-    pub settings: Vec<(&'static str, String)>,
 }
 
 /// A destination as it is configured.
@@ -93,11 +93,11 @@ pub struct DestinationFacts {
 
 impl Desk {
     /// Looks at a gateway that runs with this configuration.
-    pub fn new(config: &Config, admin: &config::Admin, about: About) -> Self {
+    pub fn new(config: &Config, about: About) -> Self {
         let readers = Readers::new(about.store.clone());
         Self {
             readers,
-            facts: Facts::of(config, admin),
+            facts: Facts::of(config),
             about,
         }
     }
@@ -140,85 +140,96 @@ impl Catalogue {
             sources: sources.iter().map(Summary::of).collect(),
             destinations: destinations.collect(),
             mutes: config.mutes.clone(),
+            has_login: config
+                .gateway
+                .admin
+                .as_ref()
+                .is_some_and(|admin| !admin.tokens.is_empty() || !admin.users.list.is_empty()),
+            settings: settings(config),
         })
     }
 }
 
 impl Facts {
-    fn of(config: &Config, admin: &config::Admin) -> Self {
-        let gateway = &config.gateway;
-        let operator = gateway.operator_destination.as_deref();
+    fn of(config: &Config) -> Self {
         // The kernel's own; a machine without it has no name.
         let node = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let yes = |is_so: bool, word: &str| if is_so { word } else { "none" }.to_owned();
-        let certificate = admin
-            .tls
-            .as_ref()
-            .is_some_and(|tls| tls.client_ca.is_some());
-        let asks = !admin.tokens.is_empty() || !admin.users.is_empty();
-        let asked = match (asks, certificate) {
-            (false, true) => "a client certificate",
-            (false, false) => "nothing, because only this machine reaches it",
-            (true, true) => "a client certificate and a token or a user",
-            (true, false) => "a token or a user",
-        };
-        let users = admin.users.list.iter();
-        let users = users.map(|user| {
-            format!(
-                "{} ({})",
-                user.name,
-                if user.operates { "operator" } else { "viewer" }
-            )
-        });
-        let users: Vec<_> = users.collect();
-        let retention = &config.retention;
-        // As it is written in the file, without the quotes.
-        let size = |bytes| config::size_text(bytes).trim_matches('"').to_owned();
-        let settings = vec![
-            ("listen", gateway.listen.to_string()),
-            ("tls", yes(gateway.tls.is_some(), "a certificate in a file")),
-            ("public_url", gateway.public_url.to_string()),
-            ("data_dir", gateway.data_dir.display().to_string()),
-            ("memory", size(gateway.memory)),
-            (
-                "shutdown_grace",
-                config::shown_duration(gateway.shutdown_grace),
-            ),
-            (
-                "operator_destination",
-                operator.unwrap_or("none").to_owned(),
-            ),
-            ("admin", admin.address.to_string()),
-            ("admin asks for", asked.to_owned()),
-            (
-                "admin users",
-                if users.is_empty() {
-                    "none".to_owned()
-                } else {
-                    users.join(", ")
-                },
-            ),
-            (
-                "admin user_header",
-                admin
-                    .users
-                    .header
-                    .as_ref()
-                    .map_or("none", HeaderName::as_str)
-                    .to_owned(),
-            ),
-            ("retention age", config::shown_duration(retention.age)),
-            (
-                "retention size",
-                size(usize::try_from(retention.size).unwrap_or(usize::MAX)),
-            ),
-        ];
         Self {
             node: node.trim().to_owned(),
             started_ms: wall_ms(),
             file: config.path.display().to_string(),
-            has_login: !admin.tokens.is_empty() || !admin.users.list.is_empty(),
-            settings,
         }
     }
+}
+
+/// Returns the keys that are shown; none where nobody can look at them.
+fn settings(config: &Config) -> Vec<(&'static str, String)> {
+    let gateway = &config.gateway;
+    let Some(admin) = &gateway.admin else {
+        return Vec::new();
+    };
+    let operator = gateway.operator_destination.as_deref();
+    let yes = |is_so: bool, word: &str| if is_so { word } else { "none" }.to_owned();
+    let certificate = admin
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_ca.is_some());
+    let asks = !admin.tokens.is_empty() || !admin.users.is_empty();
+    let asked = match (asks, certificate) {
+        (false, true) => "a client certificate",
+        (false, false) => "nothing, because only this machine reaches it",
+        (true, true) => "a client certificate and a token or a user",
+        (true, false) => "a token or a user",
+    };
+    let users = admin.users.list.iter();
+    let users = users.map(|user| {
+        format!(
+            "{} ({})",
+            user.name,
+            if user.operates { "operator" } else { "viewer" }
+        )
+    });
+    let users: Vec<_> = users.collect();
+    let retention = &config.retention;
+    // As it is written in the file, without the quotes.
+    let size = |bytes| config::size_text(bytes).trim_matches('"').to_owned();
+    vec![
+        ("listen", gateway.listen.to_string()),
+        ("tls", yes(gateway.tls.is_some(), "a certificate in a file")),
+        ("public_url", gateway.public_url.to_string()),
+        ("data_dir", gateway.data_dir.display().to_string()),
+        ("memory", size(gateway.memory)),
+        (
+            "shutdown_grace",
+            config::shown_duration(gateway.shutdown_grace),
+        ),
+        (
+            "operator_destination",
+            operator.unwrap_or("none").to_owned(),
+        ),
+        ("admin", admin.address.to_string()),
+        ("admin asks for", asked.to_owned()),
+        (
+            "admin users",
+            if users.is_empty() {
+                "none".to_owned()
+            } else {
+                users.join(", ")
+            },
+        ),
+        (
+            "admin user_header",
+            admin
+                .users
+                .header
+                .as_ref()
+                .map_or("none", HeaderName::as_str)
+                .to_owned(),
+        ),
+        ("retention age", config::shown_duration(retention.age)),
+        (
+            "retention size",
+            size(usize::try_from(retention.size).unwrap_or(usize::MAX)),
+        ),
+    ]
 }

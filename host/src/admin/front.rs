@@ -58,12 +58,12 @@ impl Inner {
     /// Answers the login and the logout.
     pub(super) async fn log_in_or_out(&self, mut asked: Asked, client: Client) -> Answer {
         let is_logout = asked.path() == "/logout";
-        let logins = self.guard.logins();
+        let people = self.guard.logins().people();
         let shown = |next: &str, wrong: Option<(StatusCode, &str)>| {
             let csrf = self.guard.login_csrf();
-            pages::login(&self.desk, &csrf, next, wrong, logins.have_passwords())
+            pages::login(&self.desk, &csrf, next, wrong, people.have_passwords())
         };
-        if !logins.are_possible() {
+        if !people.can_log_in() {
             let none = "there is nothing to log in with: write admin_token in [gateway], or [[admin.users]]";
             return Problem::missing(none).into_answer();
         }

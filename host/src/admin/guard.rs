@@ -19,7 +19,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, StatusCode};
@@ -27,7 +27,7 @@ use hyper::{Method, StatusCode};
 use super::caller::{Caller, KnownBy, Role};
 use super::logins::{Login, Logins, role};
 use super::session::{self, Sessions};
-use crate::config::{Admin, Networks, User};
+use crate::config::{Admin, Networks, Users};
 use crate::http::{self, Answer, Client, Peer};
 
 /// The longest name that a proxy may give.
@@ -43,12 +43,7 @@ pub(super) const OPEN: &str = "/healthz";
 pub struct Guard {
     logins: Logins,
     sessions: Sessions,
-    /// The header in which a trusted proxy names the user.
-    header: Option<HeaderName>,
-    users: Vec<User>,
     proxies: Networks,
-    /// True if a caller must have a credential.
-    asks: bool,
     /// True if every connection has shown a client certificate.
     certificate: bool,
     over_tls: bool,
@@ -83,10 +78,7 @@ impl Guard {
         Ok(Self {
             logins: Logins::new(&admin.tokens, &admin.users),
             sessions: Sessions::new()?,
-            header: admin.users.header.clone(),
-            users: admin.users.list.clone(),
             proxies: proxies.clone(),
-            asks: !admin.tokens.is_empty() || !admin.users.is_empty(),
             certificate: admin
                 .tls
                 .as_ref()
@@ -94,6 +86,13 @@ impl Guard {
             over_tls: admin.tls.is_some(),
             hosts: admin.hosts.clone(),
         })
+    }
+
+    /// Takes up the tokens and users of another configuration. Sessions end whose person it does not
+    /// know any more, or by another credential, or with other rights.
+    pub fn take_up(&self, admin: &Admin) {
+        let (before, now) = self.logins.replace(&admin.tokens, &admin.users);
+        self.sessions.retain(|who| before.stays(who, &now));
     }
 
     /// Returns the caller of a request with this head.
@@ -106,8 +105,9 @@ impl Guard {
         if head.uri.path() == OPEN {
             return Ok(caller("nobody", Role::Viewer, KnownBy::Nothing));
         }
-        if let Some(shown) = http::bearer(&head.headers).filter(|_| self.asks) {
-            let (who, role) = self.logins.by_token(shown).ok_or(Refusal::WrongToken)?;
+        let people = self.logins.people();
+        if let Some(shown) = http::bearer(&head.headers).filter(|_| people.ask()) {
+            let (who, role) = people.by_token(shown).ok_or(Refusal::WrongToken)?;
             return Ok(caller(&who, role, KnownBy::Token));
         }
         if let Some(cookie) = session::cookie(&head.headers, self.over_tls)
@@ -116,15 +116,15 @@ impl Guard {
             let known_by = KnownBy::Session;
             return Ok(self.caller(&session.who, session.role, known_by, cookie, client));
         }
-        if let Some(name) = self.named_by_proxy(head, peer) {
-            let user = self.users.iter().find(|user| user.name == name);
+        if let Some(name) = self.named_by_proxy(people.users(), head, peer) {
+            let user = people.users().list.iter().find(|user| user.name == name);
             return Ok(caller(
                 &name,
                 user.map_or(Role::Viewer, role),
                 KnownBy::Proxy,
             ));
         }
-        if self.asks {
+        if people.ask() {
             Err(Refusal::NoToken)
         } else if self.certificate {
             Ok(caller(
@@ -156,8 +156,8 @@ impl Guard {
     }
 
     /// Returns the name of the user that a trusted proxy gives.
-    fn named_by_proxy(&self, head: &Parts, peer: Peer) -> Option<String> {
-        let header = self.header.as_ref()?;
+    fn named_by_proxy(&self, users: &Users, head: &Parts, peer: Peer) -> Option<String> {
+        let header = users.header.as_ref()?;
         let is_trusted = match peer {
             Peer::Network(peer) => self.proxies.contains(peer.ip().to_canonical()),
             Peer::Unix => true,
@@ -352,10 +352,10 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use hyper::Request;
-    use hyper::header::AUTHORIZATION;
+    use hyper::header::{AUTHORIZATION, HeaderName};
 
     use super::*;
-    use crate::config::{Secret, Users};
+    use crate::config::{Secret, User};
 
     fn admitted(uri: &str, headers: &[(&str, &str)], tokens: &[&str]) -> Result<(), Refusal> {
         let admin = Admin {

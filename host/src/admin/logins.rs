@@ -6,12 +6,14 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::{Argon2, PasswordVerifier};
 use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
 use super::caller::Role;
@@ -34,11 +36,85 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm8gc3VjaCB1c2VyLi4$Yp6SLxM
 
 /// The people who can log in, and the bounds on their tries.
 pub struct Logins {
-    tokens: Vec<Secret>,
-    users: Vec<User>,
+    people: RwLock<Arc<People>>,
     of_client: RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock>,
     of_all: DefaultDirectRateLimiter,
     turns: Semaphore,
+}
+
+/// The people whom a configuration knows.
+#[derive(Debug, PartialEq, Eq)]
+pub struct People {
+    /// Any one of these stands for an operator.
+    tokens: Vec<Secret>,
+    users: Users,
+}
+
+impl People {
+    fn of(tokens: &[Secret], users: &Users) -> Self {
+        Self {
+            tokens: tokens.to_vec(),
+            users: users.clone(),
+        }
+    }
+
+    /// Returns the users.
+    pub fn users(&self) -> &Users {
+        &self.users
+    }
+
+    /// Returns whether a caller must have a credential.
+    pub fn ask(&self) -> bool {
+        !self.tokens.is_empty() || !self.users.is_empty()
+    }
+
+    /// Returns whether there is a password to ask for.
+    pub fn have_passwords(&self) -> bool {
+        self.users.list.iter().any(|user| user.password.is_some())
+    }
+
+    /// Returns whether there is anything to log in with.
+    pub fn can_log_in(&self) -> bool {
+        let can = |user: &User| user.password.is_some() || !user.tokens.is_empty();
+        !self.tokens.is_empty() || self.users.list.iter().any(can)
+    }
+
+    /// Returns the holder of a token.
+    pub fn by_token(&self, shown: &str) -> Option<(String, Role)> {
+        let is_one = |tokens: &[Secret]| {
+            // All of them are compared, so that the time tells nothing.
+            let matching = tokens.iter().filter(|one| one.matches(shown.as_bytes()));
+            matching.count() > 0
+        };
+        let admin = is_one(&self.tokens).then(|| (ADMIN_TOKEN.to_owned(), Role::Operator));
+        let users = self.users.list.iter().filter(|user| is_one(&user.tokens));
+        let users: Vec<_> = users.map(|user| (user.name.clone(), role(user))).collect();
+        admin.or_else(|| users.into_iter().next())
+    }
+
+    /// Returns whether `now` knows a person by every credential that this one does, with the same
+    /// rights.
+    pub fn stays(&self, who: &str, now: &Self) -> bool {
+        let all = |before: &[Secret], now: &[Secret]| before.iter().all(|one| now.contains(one));
+        let of = |people: &Self| {
+            people
+                .users
+                .list
+                .iter()
+                .find(|user| user.name == who)
+                .cloned()
+        };
+        let user_stays = match (of(self), of(now)) {
+            (None, None) => true,
+            (Some(before), Some(now)) => {
+                before.operates == now.operates
+                    && before.password == now.password
+                    && all(&before.tokens, &now.tokens)
+            }
+            _ => false,
+        };
+        user_stays && (who != ADMIN_TOKEN || all(&self.tokens, &now.tokens))
+    }
 }
 
 /// The outcome of a login.
@@ -78,39 +154,24 @@ impl Logins {
                 .allow_burst(tries)
         };
         Self {
-            tokens: tokens.to_vec(),
-            users: users.list.clone(),
+            people: RwLock::new(Arc::new(People::of(tokens, users))),
             of_client: RateLimiter::keyed(quota(MORE, TRIES)),
             of_all: RateLimiter::direct(quota(MORE_OF_ALL, TRIES_OF_ALL)),
             turns: Semaphore::new(AT_ONCE),
         }
     }
 
-    /// Returns whether there is a password to ask for.
-    pub fn have_passwords(&self) -> bool {
-        self.users.iter().any(|user| user.password.is_some())
+    /// Returns those who can log in now.
+    pub fn people(&self) -> Arc<People> {
+        Arc::clone(&self.people.read())
     }
 
-    /// Returns whether there is anything to log in with.
-    pub fn are_possible(&self) -> bool {
-        !self.tokens.is_empty()
-            || self
-                .users
-                .iter()
-                .any(|user| user.password.is_some() || !user.tokens.is_empty())
-    }
-
-    /// Returns the holder of a token.
-    pub fn by_token(&self, shown: &str) -> Option<(String, Role)> {
-        let is_one = |tokens: &[Secret]| {
-            // All of them are compared, so that the time tells nothing.
-            let matching = tokens.iter().filter(|one| one.matches(shown.as_bytes()));
-            matching.count() > 0
-        };
-        let admin = is_one(&self.tokens).then(|| (ADMIN_TOKEN.to_owned(), Role::Operator));
-        let users = self.users.iter().filter(|user| is_one(&user.tokens));
-        let users: Vec<_> = users.map(|user| (user.name.clone(), role(user))).collect();
-        admin.or_else(|| users.into_iter().next())
+    /// Lets in other people from now on. Returns those before, and those now. The tries still count.
+    pub fn replace(&self, tokens: &[Secret], users: &Users) -> (Arc<People>, Arc<People>) {
+        let now = Arc::new(People::of(tokens, users));
+        let mut people = self.people.write();
+        let before = std::mem::replace(&mut *people, Arc::clone(&now));
+        (before, now)
     }
 
     /// Returns the person who has this name and this password or token; a token needs no name.
@@ -119,14 +180,15 @@ impl Logins {
         if let Err(seconds) = self.try_once(client) {
             return Login::TooMany(seconds);
         }
-        if let Some((who, role)) = self.by_token(secret)
+        let people = self.people();
+        if let Some((who, role)) = people.by_token(secret)
             && (name.is_empty() || name == who)
         {
             return Login::Known(who, role);
         }
-        let user = self.users.iter().find(|user| user.name == name);
+        let user = people.users.list.iter().find(|user| user.name == name);
         let hash = user.and_then(|user| user.password.as_ref());
-        if hash.is_none() && !self.have_passwords() {
+        if hash.is_none() && !people.have_passwords() {
             return Login::Wrong;
         }
         let hash = hash.map_or(NOBODY, Secret::expose).to_owned();
@@ -243,6 +305,31 @@ mod tests {
         let other = Some(IpAddr::from([192, 0, 2, 1]));
         let tried = logins.check("kim", "correct horse", other).await;
         assert_eq!(tried, Login::Known("kim".to_owned(), Role::Operator));
+    }
+
+    #[test]
+    fn person_stays_with_the_same_rights_and_every_credential() {
+        let of = |tokens: &[&str], list: Vec<User>| {
+            let tokens: Vec<_> = tokens.iter().copied().map(Secret::new).collect();
+            People::of(&tokens, &Users { header: None, list })
+        };
+        let lee = |token: &str| user("lee", None, Some(token));
+        let before = of(&["a"], vec![lee("l")]);
+        let mut promoted = lee("l");
+        promoted.operates = true;
+        let mut more = lee("l");
+        more.tokens.push(Secret::new("l2"));
+        for (now, admin, user) in [
+            (of(&["a"], vec![lee("l")]), true, true),
+            (of(&["b", "a"], vec![more]), true, true),
+            (of(&["b"], vec![lee("m")]), false, false),
+            (of(&[], vec![promoted]), false, false),
+            (of(&["a"], vec![]), true, false),
+        ] {
+            assert_eq!(before.stays(ADMIN_TOKEN, &now), admin, "{now:?}");
+            assert_eq!(before.stays("lee", &now), user, "{now:?}");
+            assert!(before.stays("a name of the proxy's", &now));
+        }
     }
 
     #[test]

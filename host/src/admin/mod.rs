@@ -87,10 +87,16 @@ impl Admin {
             guard,
             proxies: config.gateway.trusted_proxies.clone(),
             monitoring,
-            desk: Desk::new(config, admin, about),
+            desk: Desk::new(config, about),
             live: Live::default(),
             throttle: LogThrottle::default(),
         })))
+    }
+
+    /// Takes up the tokens and users of another configuration.
+    pub fn take_up(&self, admin: &config::Admin) {
+        self.0.guard.take_up(admin);
+        self.0.kept.clear();
     }
 
     /// Watches the gateway for the viewers of pages, until `stop` is cancelled.

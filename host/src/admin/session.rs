@@ -85,6 +85,11 @@ impl Sessions {
         (session.until > Instant::now()).then(|| session.clone())
     }
 
+    /// Ends all but these sessions.
+    pub fn retain(&self, stays: impl Fn(&str) -> bool) {
+        self.open.lock().retain(|_, session| stays(&session.who));
+    }
+
     /// Ends the session of a cookie.
     pub fn end(&self, cookie: &str) {
         self.open.lock().remove(&hash(cookie));

@@ -1,10 +1,10 @@
 //! The difference between two configurations: hot reload or restart.
 //!
-//! Sources and limits are looked up anew by each request, and a delivery takes up another client for
-//! its destination between two attempts. All else is held by what was started with it: sockets and
-//! the store.
+//! Sources and limits are looked up anew by each request, and so are the credentials of the admin
+//! listener. A delivery takes up another client for its destination between two attempts, and the
+//! heartbeat another URL. All else is held by what was started with it: sockets and the store.
 
-use super::{Config, Gateway, Users};
+use super::{Config, Gateway};
 
 impl Config {
     /// Returns the tables, as the operator writes them, that changed in `new` and need a restart.
@@ -13,19 +13,10 @@ impl Config {
         if let Some(what) = self.gateway.differs_from(&new.gateway) {
             tables.push(what.to_owned());
         }
-        if self.users() != new.users() {
-            tables.push("[admin]".to_owned());
-        }
         if self.retention != new.retention {
             tables.push("[retention]".to_owned());
         }
         tables
-    }
-}
-
-impl Config {
-    fn users(&self) -> Option<&Users> {
-        self.gateway.admin.as_ref().map(|admin| &admin.users)
     }
 }
 
@@ -35,11 +26,12 @@ impl Gateway {
             memory: self.memory,
             // Read by each reload anew.
             reload: self.reload,
+            heartbeat: self.heartbeat.clone(),
             ..new.clone()
         };
-        // They stand in a table of their own.
         if let (Some(rest), Some(admin)) = (&mut rest.admin, &self.admin) {
             rest.users = admin.users.clone();
+            rest.tokens = admin.tokens.clone();
         }
         let follows = !self.memory_is_written && !new.memory_is_written;
         // More memory than the sources need does no harm. Less leaves no room for what they are to
@@ -120,12 +112,26 @@ mod tests {
     }
 
     #[test]
+    fn heartbeat_and_admin_credentials_need_no_restart() {
+        for more in [
+            "heartbeat.url = \"https://hc.example/1\"",
+            "admin_token = \"canary-5\"",
+            "[admin]\nusers = [{ name = \"kim\", role = \"viewer\", token = \"canary-6\" }]",
+        ] {
+            let after = format!("public_url = \"https://gw.example.com\"\n{more}\n");
+            let none = [""; 0];
+            let before = "public_url = \"https://gw.example.com\"\n";
+            assert_eq!(restarts(&[(before, &after)]), none, "{more}");
+        }
+    }
+
+    #[test]
     fn every_other_table_is_named() {
         assert_eq!(restarts(&[("gw.example", "gx.example")]), ["[gateway]"]);
         assert_eq!(
             restarts(&[(
                 "[gateway]",
-                "[retention]\nage = \"2h\"\n[gateway]\nadmin_token = \"canary-5\""
+                "[retention]\nage = \"2h\"\n[gateway]\nadmin_hosts = [\"gw.internal\"]"
             )]),
             ["[gateway]", "[retention]"]
         );

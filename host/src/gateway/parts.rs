@@ -9,17 +9,16 @@ use tokio::sync::{mpsc, watch};
 use super::Options;
 use super::deliveries::{Change, Deliveries};
 use super::listening::{self, Opened};
-use super::reload::Reloading;
+use super::reload::{Followers, Reloading};
 use super::setup;
 use super::testing::Tester;
 use crate::admin::{About, Admin, Catalogue};
 use crate::config::{Config, Listen, causes};
-use crate::destinations::Ping;
 use crate::health::Health;
 use crate::hops;
 use crate::intake::{Intake, Muter, Replayer};
 use crate::metrics::Metrics;
-use crate::monitor::{Monitor, Pings, Plan, Reloaded};
+use crate::monitor::{Beat, Monitor, Pings, Plan, Reloaded};
 use crate::recent::Recent;
 use crate::sources;
 use crate::store::{Closing, Snapshot, Store};
@@ -34,7 +33,7 @@ pub struct Parts {
     pub muter: Muter,
     pub replayer: Replayer,
     pub monitor: Monitor,
-    pub pings: Option<Pings>,
+    pub pings: Pings,
     pub reloading: Reloading,
     pub deliveries: Deliveries,
     /// The first change of the deliveries: all of them begin.
@@ -127,20 +126,34 @@ impl Parts {
             destinations: plan.destinations.clone(),
             since: tokio::time::Instant::now(),
         };
+        let beat = config.gateway.heartbeat.as_ref().map(Beat::new);
+        let beat = beat.transpose().context("cannot use the heartbeat's url")?;
+        let heartbeat = watch::Sender::new(beat);
+        let pings = Pings::new(
+            heartbeat.subscribe(),
+            health.clone(),
+            store.clone(),
+            metrics.clone(),
+        );
+        let followers = Followers {
+            catalogue,
+            admin: admin.as_ref().map(|(_, pages)| pages.clone()),
+            heartbeat,
+        };
         let reloading = Reloading::new(
             config,
             reloaded,
             Arc::clone(&intake),
             store.clone(),
             metrics.clone(),
-            catalogue,
+            followers,
         );
         let deliveries = Deliveries::new(store.clone(), health.clone(), metrics.clone());
         Ok(Self {
             muter,
             replayer,
             monitor: Monitor::new(&plan, store.clone(), health.clone(), metrics.clone())?,
-            pings: pings(config, &store, &health, &metrics)?,
+            pings,
             reloading,
             change: deliveries.change(config).await?,
             deliveries,
@@ -170,25 +183,4 @@ async fn admin(config: &Config, about: About) -> anyhow::Result<Option<(Opened, 
     let listen = Listen::Tcp(admin.address);
     let opened = listening::open(&listen, admin.tls.as_ref(), "admin", &metrics).await?;
     Ok(Some((opened, pages)))
-}
-
-/// Returns the outgoing heartbeat, where one is configured.
-fn pings(
-    config: &Config,
-    store: &Store,
-    health: &Health,
-    metrics: &Metrics,
-) -> anyhow::Result<Option<Pings>> {
-    let Some(heartbeat) = &config.gateway.heartbeat else {
-        return Ok(None);
-    };
-    let ping = Ping::new(heartbeat.url.expose()).context("cannot use the heartbeat's url")?;
-    let reads = (store.clone(), store.due_reader()?);
-    Ok(Some(Pings::new(
-        heartbeat,
-        ping,
-        health.clone(),
-        reads,
-        metrics.clone(),
-    )))
 }

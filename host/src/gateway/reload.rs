@@ -1,8 +1,8 @@
 //! Hot reload: applies a changed configuration while requests come in.
 //!
 //! The whole file is read and checked first, as at a start, in a sandbox of its own with the new
-//! limits. Then the destinations and the sources replace the old ones in one step: no request sees
-//! half a configuration, or none. The old sandbox is dropped with the last request that began in
+//! limits. Then the destinations, the sources, the credentials of the admin listener and the
+//! heartbeat replace the old ones in one step: no request sees half a configuration, or none. The old sandbox is dropped with the last request that began in
 //! it. The store knows sources and destinations by name only, so a reload neither loses nor reopens
 //! anything.
 //!
@@ -26,12 +26,12 @@ use super::deliveries::Deliveries;
 use super::secrets::Secrets;
 use super::tasks::Tasks;
 use super::{Gateway, setup, shadow, systemd};
-use crate::admin::Catalogue;
+use crate::admin::{Admin, Catalogue};
 use crate::clock::wall_ms;
 use crate::config::{Config, Problems, ReloadMode, causes, listed};
 use crate::intake::Intake;
 use crate::metrics::{Metrics, OutcomeLabel};
-use crate::monitor::Reloaded;
+use crate::monitor::{Beat, Reloaded};
 use crate::sources::{self, Source};
 use crate::store::Store;
 
@@ -47,8 +47,30 @@ pub struct Reloading {
     store: Store,
     taken: watch::Sender<Reloaded>,
     metrics: Metrics,
-    /// The configuration as the admin listener shows it.
-    catalogue: watch::Sender<Arc<Catalogue>>,
+    followers: Followers,
+}
+
+/// The parts that take up their share of a configuration as soon as it is applied.
+#[derive(Debug)]
+pub struct Followers {
+    /// Has the configuration as the admin listener shows it.
+    pub catalogue: watch::Sender<Arc<Catalogue>>,
+    /// The admin listener, where there is one.
+    pub admin: Option<Admin>,
+    /// Has the outgoing heartbeat.
+    pub heartbeat: watch::Sender<Option<Beat>>,
+}
+
+impl Followers {
+    fn take_up(&self, config: &Config, catalogue: Arc<Catalogue>, beat: Option<Option<Beat>>) {
+        self.catalogue.send_replace(catalogue);
+        if let (Some(pages), Some(admin)) = (&self.admin, &config.gateway.admin) {
+            pages.take_up(admin);
+        }
+        if let Some(beat) = beat {
+            self.heartbeat.send_replace(beat);
+        }
+    }
 }
 
 /// The reason why a configuration was not applied.
@@ -200,7 +222,7 @@ impl Reloading {
         intake: Arc<Intake>,
         store: Store,
         metrics: Metrics,
-        catalogue: watch::Sender<Arc<Catalogue>>,
+        followers: Followers,
     ) -> Self {
         let mut secrets = Secrets::default();
         secrets.follow(config.files.clone());
@@ -214,7 +236,7 @@ impl Reloading {
             store,
             taken: watch::Sender::new(taken),
             metrics,
-            catalogue,
+            followers,
         }
     }
 
@@ -253,6 +275,7 @@ impl Reloading {
             .await
             .context("the plugins cannot be written down")?;
         let change = deliveries.change(&config).await?;
+        let beat = self.changed_beat(&config)?;
         let mut warnings: Vec<_> = causes(&warnings).iter().map(ToString::to_string).collect();
         warnings
             .iter()
@@ -275,7 +298,7 @@ impl Reloading {
         let destinations = change.count();
         deliveries.apply(change, tasks);
         self.intake.open(sources, config.mutes.clone());
-        self.catalogue.send_replace(catalogue);
+        self.followers.take_up(&config, catalogue, beat);
         self.taken.send_replace(Reloaded {
             sources: expected,
             destinations: setup::destination_names(&config),
@@ -292,6 +315,16 @@ impl Reloading {
 }
 
 impl Reloading {
+    /// Returns the heartbeat of a configuration, where that differs from the one in use.
+    fn changed_beat(&self, config: &Config) -> anyhow::Result<Option<Option<Beat>>> {
+        let heartbeat = &config.gateway.heartbeat;
+        if self.in_use.gateway.heartbeat == *heartbeat {
+            return Ok(None);
+        }
+        let beat = heartbeat.as_ref().map(Beat::new).transpose();
+        beat.map(Some).context("cannot use the heartbeat's url")
+    }
+
     /// Tries changed plugins and rules on stored requests. A store that cannot be read keeps back
     /// only a reload that must not go wrong.
     async fn changes(

@@ -37,7 +37,7 @@ use crate::store::{Notice, Snapshot, Store, StoreError, Told};
 
 pub use direct::Direct;
 pub use heartbeat::{Expected, Reloaded};
-pub use pings::Pings;
+pub use pings::{Beat, Pings};
 
 use destinations::Destinations;
 use heartbeat::{Gone, Heartbeats, WRITE};

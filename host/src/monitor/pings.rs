@@ -5,28 +5,52 @@
 //! waits longer than a bound. While that is not so, none is sent: the service on the other side
 //! then calls, by a way that the gateway has no part in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::wall_ms;
 use crate::config::{Heartbeat, shown_duration};
-use crate::destinations::Ping;
+use crate::destinations::{NotUsable, Ping};
 use crate::health::Health;
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{Metrics, PingLabel};
 use crate::store::{DueReader, Store};
 
+/// A heartbeat as it is configured.
+#[derive(Debug, Clone)]
+pub struct Beat {
+    ping: Arc<Ping>,
+    every: Duration,
+    /// No ping is sent while an alert waits longer.
+    oldest: Duration,
+}
+
+impl Beat {
+    /// Returns the heartbeat of a configuration. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// Its URL is none.
+    pub fn new(heartbeat: &Heartbeat) -> Result<Self, NotUsable> {
+        Ok(Self {
+            ping: Arc::new(Ping::new(heartbeat.url.expose())?),
+            every: heartbeat.every,
+            oldest: heartbeat.oldest,
+        })
+    }
+}
+
 /// Sends pings.
 #[derive(Debug)]
 pub struct Pings {
-    ping: Ping,
-    every: Duration,
-    bound: Duration,
+    /// The heartbeat of the configuration in force, where it has one.
+    configured: watch::Receiver<Option<Beat>>,
     health: Health,
     store: Store,
-    /// `None` while it is being asked, or after that has panicked.
+    /// `None` before it is asked, meanwhile, and after that has panicked.
     reader: Option<DueReader>,
     oldest: Option<Oldest>,
     metrics: Metrics,
@@ -58,21 +82,18 @@ impl Oldest {
 }
 
 impl Pings {
-    /// Returns the pings of this heartbeat.
+    /// Returns the pings of the heartbeat that is configured at any time.
     pub fn new(
-        heartbeat: &Heartbeat,
-        ping: Ping,
+        configured: watch::Receiver<Option<Beat>>,
         health: Health,
-        (store, reader): (Store, DueReader),
+        store: Store,
         metrics: Metrics,
     ) -> Self {
         Self {
-            ping,
-            every: heartbeat.every,
-            bound: heartbeat.oldest,
+            configured,
             health,
             store,
-            reader: Some(reader),
+            reader: None,
             oldest: None,
             metrics,
             throttle: LogThrottle::default(),
@@ -81,29 +102,43 @@ impl Pings {
 
     /// Runs until `stop` is cancelled.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut tick = interval(self.every);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut configured = self.configured.clone();
         loop {
+            let beat = configured.borrow_and_update().clone();
             tokio::select! {
-                _ = tick.tick() => {}
-                () = stop.cancelled() => return,
-            }
-            tokio::select! {
-                () = self.beat() => {}
+                () = self.send(beat) => {}
+                changed = configured.changed() => {
+                    if changed.is_err() {
+                        return stop.cancelled().await;
+                    }
+                }
                 () = stop.cancelled() => return,
             }
         }
     }
 
-    async fn beat(&mut self) {
-        let outcome = match self.objection().await {
+    /// Sends the pings of one heartbeat, for as long as that is in force.
+    async fn send(&mut self, beat: Option<Beat>) {
+        let Some(beat) = beat else {
+            return std::future::pending().await;
+        };
+        let mut tick = interval(beat.every);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.beat(&beat).await;
+        }
+    }
+
+    async fn beat(&mut self, Beat { ping, oldest, .. }: &Beat) {
+        let outcome = match self.objection(*oldest).await {
             Some(why) => {
                 if let Some(suppressed) = self.throttle.due("", "withheld") {
                     tracing::warn!(why, suppressed, "no heartbeat is sent while this lasts");
                 }
                 "withheld"
             }
-            None => match self.ping.send().await {
+            None => match ping.send().await {
                 Ok(()) => {
                     self.metrics.ping_last_sent.set(wall_ms() as f64 / 1000.0);
                     "sent"
@@ -123,7 +158,7 @@ impl Pings {
     }
 
     /// Returns the reason why the gateway is not well.
-    async fn objection(&mut self) -> Option<String> {
+    async fn objection(&mut self, bound: Duration) -> Option<String> {
         let board = self.health.read();
         if !board.ready {
             let note = board.note.unwrap_or_default();
@@ -136,8 +171,13 @@ impl Pings {
         if self.store.trouble().borrow().lasts {
             return Some("the disk takes nothing".to_owned());
         }
-        let Some(reader) = self.reader.take() else {
-            return Some("the store is not read any more".to_owned());
+        let reader = match self.reader.take() {
+            Some(reader) => Ok(reader),
+            None => self.store.due_reader(),
+        };
+        let reader = match reader {
+            Ok(reader) => reader,
+            Err(error) => return Some(format!("the store cannot be read: {error}")),
         };
         let looked = tokio::task::spawn_blocking(move || (reader.oldest_pending(), reader)).await;
         let Ok((oldest, reader)) = looked else {
@@ -150,8 +190,8 @@ impl Pings {
                 let seen = |at| Oldest::seen(at, self.oldest, wall_ms());
                 self.oldest = received_at.map(seen);
                 let waits = self.oldest?.waits();
-                (waits > self.bound).then(|| {
-                    let bound = shown_duration(self.bound);
+                (waits > bound).then(|| {
+                    let bound = shown_duration(bound);
                     format!("an alert has waited for longer than {bound}")
                 })
             }

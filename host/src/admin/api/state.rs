@@ -258,7 +258,7 @@ pub fn configuration(desk: &Desk) -> Configuration {
     let catalogue = desk.catalogue();
     Configuration {
         file: desk.facts.file.clone(),
-        settings: desk.facts.settings.iter().cloned().collect(),
+        settings: catalogue.settings.iter().cloned().collect(),
         destinations: catalogue.destinations.clone(),
         sources: catalogue.sources.to_vec(),
     }

@@ -82,7 +82,7 @@ impl<'p> Page<'p> {
             caller,
             csrf,
             node: &desk.facts.node,
-            has_login: desk.facts.has_login,
+            has_login: desk.catalogue().has_login,
             waiting: 0,
             address,
             outcome: None,
