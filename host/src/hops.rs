@@ -36,10 +36,13 @@ pub enum Way {
 pub struct Hop {
     /// Its name.
     pub hop: String,
-    /// True if it was passed.
+    /// True unless it was not passed.
     pub ok: bool,
     /// The finding, or the reason why it was not passed.
     pub found: String,
+    /// True if it is not passed yet, and waited for. The same hop is told again when it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// The advice, where it was not passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
@@ -79,8 +82,17 @@ impl Hop {
             hop: hop.to_owned(),
             ok: true,
             found: found.into(),
+            waits: false,
             fix: None,
             took_ms: None,
+        }
+    }
+
+    /// A hop that is waited for, with the reason.
+    pub fn waiting(hop: &str, found: impl Into<String>) -> Self {
+        Self {
+            waits: true,
+            ..Self::passed(hop, found)
         }
     }
 

@@ -154,7 +154,11 @@ pub fn show(hop: &Hop, json: bool) -> std::io::Result<()> {
     let took = hop
         .took_ms
         .map_or_else(String::new, |took| format!("{took} ms"));
-    let verdict = if hop.ok { "ok" } else { "FAILED" };
+    let verdict = match (hop.ok, hop.waits) {
+        (false, _) => "FAILED",
+        (true, true) => "...",
+        (true, false) => "ok",
+    };
     let name = plain::line(&hop.hop);
     let found = plain::line(&hop.found);
     writeln!(out, "{verdict:<6} {name:<10} {took:>8}  {found}")?;

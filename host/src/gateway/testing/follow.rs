@@ -13,6 +13,8 @@ use crate::store::{AlertRecord, AttemptRecord, DeliveryRecord, RequestRecord, St
 
 /// The time in which a destination must have taken an alert and its end.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Added to the number of a delivery that is told of while it waits.
+const WAITS: usize = 1 << 16;
 /// The longest time between two looks at the store.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -46,7 +48,18 @@ impl Tester {
                 }
                 for (number, delivery) in (1..).zip(&alert.deliveries) {
                     match settled(alert, delivery) {
-                        None => waiting = true,
+                        None => {
+                            waiting = true;
+                            if let Some(why) = self.obstacle(alert, delivery)
+                                && told.insert((place, number + WAITS))
+                            {
+                                let found = format!(
+                                    "{} has not taken it yet, and is waited for: {why}",
+                                    delivery.destination
+                                );
+                                hops.tell(Hop::waiting(hop(alert), found)).await;
+                            }
+                        }
                         Some(hop) => {
                             if told.insert((place, number)) {
                                 hops.tell(hop).await;
@@ -67,15 +80,12 @@ impl Tester {
 
     /// Tells where an alert waits that was not taken in time.
     async fn late(&self, record: Option<&RequestRecord>, hops: &Hops) {
-        let board = self.health.read();
         let alerts = record.map_or(&[][..], |record| &record.alerts);
         for alert in alerts {
             for delivery in alert.deliveries.iter().filter(|one| one.state == "pending") {
                 let name = &delivery.destination;
-                let said = last(alert, delivery).and_then(|attempt| attempt.said.clone());
-                let health = board.destinations.get(name).and_then(|one| one.why.clone());
-                let why = said
-                    .or(health)
+                let why = self
+                    .obstacle(alert, delivery)
                     .unwrap_or_else(|| "others are sent before it".to_owned());
                 let found = format!(
                     "{name} has not taken it within {} s: {why}",
@@ -91,6 +101,18 @@ impl Tester {
                 }
             }
         }
+    }
+}
+
+impl Tester {
+    /// Returns the reason why a delivery waits: of its last attempt, or of its destination.
+    fn obstacle(&self, alert: &AlertRecord, delivery: &DeliveryRecord) -> Option<String> {
+        let said = last(alert, delivery).and_then(|attempt| attempt.said.clone());
+        said.or_else(|| {
+            let board = self.health.read();
+            let health = board.destinations.get(&delivery.destination)?;
+            health.why.clone()
+        })
     }
 }
 
