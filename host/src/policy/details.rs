@@ -1,6 +1,8 @@
 //! Masking within an alert's details: JSON that is rewritten member by member, so that the order of
 //! members, repeated names and the spelling of numbers stay as the sender wrote them.
 
+use std::cell::RefCell;
+
 use plugin_sdk::json::{Object, text};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -11,6 +13,9 @@ use crate::config::REDACTED;
 pub(super) struct Masks<'a, F> {
     /// Pointers into the details, by their parts; `*` is any member or element.
     pub(super) pointers: Vec<&'a [String]>,
+    /// Where pointers begin at any depth, because the details may stand anywhere in the JSON: the
+    /// list to which the masked texts are added.
+    pub(super) anywhere: Option<&'a RefCell<Vec<String>>>,
     /// Masks a text and returns how many places it masked.
     pub(super) text: F,
 }
@@ -21,7 +26,7 @@ pub(super) fn masked<F: Fn(&mut String) -> usize>(
     masks: &Masks<'_, F>,
 ) -> (String, usize) {
     let mut out = String::with_capacity(json.len());
-    let count = write(json.trim(), &masks.pointers, &masks.text, &mut out);
+    let count = write(json.trim(), &masks.pointers, masks, &mut out);
     (out, count)
 }
 
@@ -49,24 +54,28 @@ pub(super) fn leaves(value: &Value, pointer: &[String], found: &mut Vec<String>)
 fn write(
     json: &str,
     pointers: &[&[String]],
-    mask: &impl Fn(&mut String) -> usize,
+    masks: &Masks<'_, impl Fn(&mut String) -> usize>,
     out: &mut String,
 ) -> usize {
     if pointers.iter().any(|pointer| pointer.is_empty()) && !["null", "\"\""].contains(&json) {
+        if let Some(found) = masks.anywhere {
+            let value = serde_json::from_str(json).unwrap_or_default();
+            leaves(&value, &[], &mut found.borrow_mut());
+        }
         out.push_str(&quoted(REDACTED));
         return 1;
     }
     match json.as_bytes().first() {
-        Some(b'{') => members(json, pointers, mask, out),
-        Some(b'[') => elements(json, pointers, mask, out),
-        _ => scalar(json, mask, out),
+        Some(b'{') => members(json, pointers, masks, out),
+        Some(b'[') => elements(json, pointers, masks, out),
+        _ => scalar(json, &masks.text, out),
     }
 }
 
 fn members(
     json: &str,
     pointers: &[&[String]],
-    mask: &impl Fn(&mut String) -> usize,
+    masks: &Masks<'_, impl Fn(&mut String) -> usize>,
     out: &mut String,
 ) -> usize {
     let mut count = 0;
@@ -75,12 +84,12 @@ fn members(
         if at > 0 {
             out.push(',');
         }
-        let below = below(pointers, name);
+        let below = below(pointers, name, masks);
         let mut name = name.to_owned();
-        count += mask(&mut name);
+        count += (masks.text)(&mut name);
         out.push_str(&quoted(&name));
         out.push(':');
-        count += write(value, &below, mask, out);
+        count += write(value, &below, masks, out);
     }
     out.push('}');
     count
@@ -89,7 +98,7 @@ fn members(
 fn elements(
     json: &str,
     pointers: &[&[String]],
-    mask: &impl Fn(&mut String) -> usize,
+    masks: &Masks<'_, impl Fn(&mut String) -> usize>,
     out: &mut String,
 ) -> usize {
     let mut count = 0;
@@ -102,7 +111,12 @@ fn elements(
         if at > 0 {
             out.push(',');
         }
-        count += write(value.get(), &below(pointers, &at.to_string()), mask, out);
+        count += write(
+            value.get(),
+            &below(pointers, &at.to_string(), masks),
+            masks,
+            out,
+        );
     }
     out.push(']');
     count
@@ -121,13 +135,18 @@ fn scalar(json: &str, mask: &impl Fn(&mut String) -> usize, out: &mut String) ->
     count
 }
 
-/// Returns the rest of the pointers that go through a member of this name.
-fn below<'a>(pointers: &[&'a [String]], name: &str) -> Vec<&'a [String]> {
+/// Returns the rest of the pointers that go through a member of this name, and those that may begin
+/// there.
+fn below<'a, F>(pointers: &[&'a [String]], name: &str, masks: &Masks<'a, F>) -> Vec<&'a [String]> {
     let goes_on = |pointer: &&'a [String]| {
         let (first, rest) = pointer.split_first()?;
         (first == name || first == "*").then_some(rest)
     };
-    pointers.iter().filter_map(goes_on).collect()
+    let begin = masks
+        .anywhere
+        .iter()
+        .flat_map(|_| masks.pointers.iter().copied());
+    pointers.iter().filter_map(goes_on).chain(begin).collect()
 }
 
 fn quoted(text: &str) -> String {
@@ -152,6 +171,7 @@ mod tests {
             json,
             &Masks {
                 pointers: pointers.iter().map(Vec::as_slice).collect(),
+                anywhere: None,
                 text: mask,
             },
         )

@@ -106,6 +106,7 @@ impl Redactor {
             }
             let masks = Masks {
                 pointers: Vec::new(),
+                anywhere: None,
                 text: find,
             };
             details::masked(details.get(), &masks);
@@ -154,6 +155,7 @@ impl Redactor {
             details.get(),
             &Masks {
                 pointers: self.pointers().collect(),
+                anywhere: None,
                 text,
             },
         );

@@ -6,6 +6,7 @@
 //! nothing can be looked for in it.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use plugin_sdk::contract::Alert;
 use serde_json::value::RawValue;
@@ -53,9 +54,29 @@ impl StoredRedactor {
         body: &[u8],
         masked: &[String],
     ) -> Stored {
-        let values = masked.iter().filter(|text| text.len() >= SHORTEST);
+        let found = RefCell::new(masked.to_vec());
+        let (url, mut places) = self.url(url, &found);
+        let mut masked_headers = Vec::with_capacity(headers.len());
+        for (name, value) in headers {
+            let (value, count) = self.text(value);
+            places += count;
+            masked_headers.push((name.clone(), value));
+        }
+        let body = match std::str::from_utf8(body) {
+            Ok(text) => {
+                let (text, count) = self.body(text, &found);
+                places += count;
+                text
+            }
+            Err(_) => {
+                places += 1;
+                REDACTED.to_owned()
+            }
+        };
+        // Now every text is known that is masked somewhere.
+        let found = found.into_inner();
+        let values = found.iter().filter(|text| text.len() >= SHORTEST);
         let mask = Mask::new(values.map(String::as_str));
-        let mut places = 0;
         let mut by_value = |text: String| match mask.replace(text.as_bytes(), REDACTED.as_bytes()) {
             Some((hidden, count)) => {
                 places += count;
@@ -63,30 +84,17 @@ impl StoredRedactor {
             }
             None => text,
         };
-        let (url, mut count) = self.url(url);
         let url = by_value(url);
-        let headers = headers.iter().map(|(name, value)| {
-            let (value, more) = self.text(value);
-            count += more;
-            (name.clone(), by_value(value))
-        });
-        let headers = headers.collect();
-        let body = match std::str::from_utf8(body) {
-            Ok(text) => {
-                let (text, more) = self.body(text);
-                count += more;
-                by_value(text).into_bytes()
-            }
-            Err(_) => {
-                count += 1;
-                REDACTED.as_bytes().to_vec()
-            }
-        };
+        let body = by_value(body).into_bytes();
+        let headers = masked_headers
+            .into_iter()
+            .map(|(name, value)| (name, by_value(value)))
+            .collect();
         Stored {
             url,
             headers,
             body,
-            places: count + places,
+            places,
         }
     }
 
@@ -130,6 +138,7 @@ impl StoredRedactor {
         if let Some(details) = &alert.details {
             let masks = Masks {
                 pointers: Vec::new(),
+                anywhere: None,
                 text: by_value,
             };
             let (json, count) = details::masked(details.get(), &masks);
@@ -148,34 +157,34 @@ impl StoredRedactor {
         (text, places)
     }
 
-    fn url(&self, url: &str) -> (String, usize) {
+    fn url(&self, url: &str, found: &RefCell<Vec<String>>) -> (String, usize) {
         let Some((path, query)) = url.split_once('?') else {
             return self.text(url);
         };
         let (path, in_path) = self.text(path);
-        let (query, in_query) = self.form(query);
+        let (query, in_query) = self.form(query, found);
         (format!("{path}?{query}"), in_path + in_query)
     }
 
-    fn body(&self, text: &str) -> (String, usize) {
-        if let Some(masked) = self.json(text) {
+    fn body(&self, text: &str, found: &RefCell<Vec<String>>) -> (String, usize) {
+        if let Some(masked) = self.json(text, found) {
             return masked;
         }
         let is_form = text.contains('=') && !text.contains(|c: char| c.is_whitespace() || c == '<');
         if is_form {
-            self.form(text)
+            self.form(text, found)
         } else {
             self.text(text)
         }
     }
 
     /// Masks within JSON, by form and by place; none where the text is none.
-    fn json(&self, text: &str) -> Option<(String, usize)> {
+    fn json(&self, text: &str, found: &RefCell<Vec<String>>) -> Option<(String, usize)> {
         let is_container = text.trim_start().starts_with(['{', '[']);
         if !is_container || serde_json::from_str::<serde_json::Value>(text).is_err() {
             return None;
         }
-        let mask = |text: &mut String| match self.json(text) {
+        let mask = |text: &mut String| match self.json(text, found) {
             Some((masked, places)) => {
                 if places > 0 {
                     *text = masked;
@@ -189,20 +198,21 @@ impl StoredRedactor {
             text,
             &Masks {
                 pointers,
+                anywhere: Some(found),
                 text: mask,
             },
         ))
     }
 
     /// Masks within a form, field by field. Fields in which nothing is masked stay as they are.
-    fn form(&self, text: &str) -> (String, usize) {
+    fn form(&self, text: &str, found: &RefCell<Vec<String>>) -> (String, usize) {
         let mut places = 0;
         let fields = text.split('&').map(|field| {
             let Some((name, value)) = form_urlencoded::parse(field.as_bytes()).next() else {
                 return Cow::Borrowed(field);
             };
             let (masked_name, in_name) = self.text(&name);
-            let (masked, in_value) = match self.json(&value) {
+            let (masked, in_value) = match self.json(&value, found) {
                 Some(masked) => masked,
                 None => self.parameter(&masked_name, &value),
             };
@@ -273,6 +283,18 @@ mod tests {
             body("call +14155550100\nnow", &[]),
             format!("call {phone}\nnow")
         );
+    }
+
+    #[test]
+    fn place_counts_at_any_depth_and_its_text_everywhere() {
+        let json = body(
+            r#"{"event":[{"a":{"From":"ann of 5"}}],"note":"by ann of 5","a":{"To":"x"}}"#,
+            &[],
+        );
+        let expected = format!(
+            r#"{{"event":[{{"a":{{"From":"{REDACTED}"}}}}],"note":"by {REDACTED}","a":{{"To":"x"}}}}"#
+        );
+        assert_eq!(json, expected);
     }
 
     #[test]
