@@ -11,7 +11,8 @@ use super::{Entrance, Intake, prepare};
 use crate::clock::wall_ms;
 use crate::policy::Mutes;
 use crate::store::{
-    DueReader, History, Job, JobKind, JobTarget, Part, Reading, RequestRecord, Reread, StoreError,
+    DueReader, History, JOBS, Job, JobKind, JobTarget, Part, Reading, RequestRecord, Reread,
+    StoreError,
 };
 
 /// The pause between two looks at the list. `events replay` and `events dismiss` run in another
@@ -39,10 +40,9 @@ impl Replayer {
         loop {
             match self.list().await {
                 Ok(list) => {
-                    for job in list {
-                        if let Err(error) = self.run_job(job).await {
-                            tracing::warn!(%error, "what an operator asked for could not be done; it is tried again");
-                        }
+                    let is_full = list.len() == JOBS;
+                    if self.run_jobs(list, &stop).await && is_full {
+                        continue;
                     }
                 }
                 Err(error) => {
@@ -56,15 +56,34 @@ impl Replayer {
         }
     }
 
+    /// Does these until `stop` is cancelled. Returns whether any was done, so that there is room for
+    /// others in the next list.
+    async fn run_jobs(&mut self, jobs: Vec<Job>, stop: &CancellationToken) -> bool {
+        let mut any = false;
+        for job in jobs {
+            if stop.is_cancelled() {
+                return false;
+            }
+            match self.run_job(job).await {
+                Ok(done) => any |= done,
+                Err(error) => {
+                    tracing::warn!(%error, "what an operator asked for could not be done; it is tried again");
+                }
+            }
+        }
+        any
+    }
+
     async fn list(&mut self) -> Result<Vec<Job>, StoreError> {
         self.look(|list, _| list.jobs()).await
     }
 
-    /// Does one. What it needs of the request is read only now, because a list of them may be more
+    /// Does one, and returns whether it is off the list. What it needs of the request is read only now, because a list of them may be more
     /// than the memory holds.
-    async fn run_job(&mut self, job: Job) -> Result<(), StoreError> {
+    async fn run_job(&mut self, job: Job) -> Result<bool, StoreError> {
         if let JobKind::Dismiss { .. } = job.kind {
-            return self.intake.dismiss(job).await;
+            self.intake.dismiss(job).await?;
+            return Ok(true);
         }
         let request = match job.target {
             JobTarget::Request { seq, part } if part != Part::Dead => {
@@ -101,18 +120,18 @@ impl Intake {
         Ok(())
     }
 
-    async fn replay(&self, job: Job, request: Option<RequestRecord>) -> Result<(), StoreError> {
+    async fn replay(&self, job: Job, request: Option<RequestRecord>) -> Result<bool, StoreError> {
         match request {
             Some(request) if request.state == "failed" => self.read_again(job, request).await,
             _ => {
                 let alerts = self.store.requeue(job).await?;
                 tracing::info!(alerts, "dead letters are sent again");
-                Ok(())
+                Ok(true)
             }
         }
     }
 
-    async fn read_again(&self, job: Job, request: RequestRecord) -> Result<(), StoreError> {
+    async fn read_again(&self, job: Job, request: RequestRecord) -> Result<bool, StoreError> {
         let source = request.source.as_str();
         let id = request.id.as_str();
         let entrances = self.entrances();
@@ -120,7 +139,7 @@ impl Intake {
             Some(entrance) => match read(entrance, &request, &self.mutes()).await {
                 Some(reading) => (reading, entrance.plugin),
                 // It stays on the list, and has its turn at the next look.
-                None => return Ok(()),
+                None => return Ok(false),
             },
             None => (
                 Reading::Failed(format!("no source is called \"{source}\" any more").into()),
@@ -144,7 +163,7 @@ impl Intake {
             reading,
         };
         self.store.finish_replay(reread).await?;
-        Ok(())
+        Ok(true)
     }
 }
 

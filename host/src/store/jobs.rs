@@ -14,6 +14,9 @@ use super::command::Command;
 use super::step::Step;
 use super::{StoreError, schema};
 
+/// The jobs that are read at once.
+pub const JOBS: usize = 100;
+
 /// Something that an operator asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
@@ -189,9 +192,9 @@ fn insert(
 /// Reads the jobs that are to be done, oldest first.
 pub fn list(connection: &Connection) -> Result<Vec<Job>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, kind, why, request, part FROM jobs WHERE kind IN ('replay', 'dismiss') ORDER BY id LIMIT 100",
+        "SELECT id, kind, why, request, part FROM jobs WHERE kind IN ('replay', 'dismiss') ORDER BY id LIMIT ?",
     )?;
-    let rows = statement.query_map([], |row| {
+    let rows = statement.query_map([JOBS as i64], |row| {
         let kind = match row.get_ref(1)?.as_str()? {
             "dismiss" => JobKind::Dismiss {
                 why: row.get::<_, Option<String>>(2)?.unwrap_or_default(),

@@ -167,7 +167,7 @@ pub use history::{
     WaitingRequest,
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
-pub use jobs::{Job, JobKind, JobTarget, Part, ask as ask_for};
+pub use jobs::{JOBS, Job, JobKind, JobTarget, Part, ask as ask_for};
 pub use mutes::{MuteRecord, NewMute, add as add_mute, end as end_mute};
 pub use notice::{Notice, Told};
 pub use passing::pass_time;

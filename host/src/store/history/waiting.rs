@@ -9,6 +9,9 @@ use crate::store::{ALERTS_PER_REQUEST, StoreError};
 /// The ids that a description names.
 const NAMED: usize = 20;
 
+/// The lines that are read at once.
+const PAGE: usize = 1000;
+
 /// The choice of an operator.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
@@ -22,7 +25,8 @@ pub struct Selection {
     pub since_ms: Option<i64>,
     /// Only what was received before this: Unix milliseconds.
     pub until_ms: Option<i64>,
-    /// The most requests that a filter chooses, the newest ones; all where there is none.
+    /// The most requests that a filter chooses, the oldest ones, so that one choice after the other
+    /// keeps their order; all where there is none.
     pub limit: Option<usize>,
 }
 
@@ -67,14 +71,7 @@ impl History {
         let mut seqs: Vec<i64> = Vec::new();
         if selection.ids.is_empty() {
             for state in selection.part.states() {
-                let page = self.page(&selection.filter(state))?;
-                waiting.more |= page.next.is_some();
-                let per_request = ALERTS_PER_REQUEST as i64;
-                seqs.extend(
-                    page.lines
-                        .iter()
-                        .map(|line| line.place.div_euclid(per_request)),
-                );
+                self.chosen(selection.filter(state), &mut seqs)?;
             }
         } else {
             for id in &selection.ids {
@@ -87,6 +84,10 @@ impl History {
         }
         seqs.sort_unstable();
         seqs.dedup();
+        if let Some(limit) = selection.limit.filter(|_| selection.ids.is_empty()) {
+            waiting.more = seqs.len() > limit;
+            seqs.truncate(limit);
+        }
         for seq in seqs {
             if let Some(record) = self.chain(seq)? {
                 waiting
@@ -95,6 +96,20 @@ impl History {
             }
         }
         Ok(Ok(waiting))
+    }
+
+    /// Adds the numbers of all requests that fit a filter. Their lines are read a page at a time, as
+    /// they may be more than the memory holds.
+    fn chosen(&self, mut filter: Filter, seqs: &mut Vec<i64>) -> Result<(), StoreError> {
+        loop {
+            let page = self.page(&filter)?;
+            let places = page.lines.iter().map(|line| line.place);
+            seqs.extend(places.map(|place| place.div_euclid(ALERTS_PER_REQUEST as i64)));
+            if page.next.is_none() {
+                return Ok(());
+            }
+            filter.before = page.next;
+        }
     }
 }
 
@@ -105,7 +120,7 @@ impl Selection {
             state: Some(state),
             since_ms: self.since_ms.unwrap_or(i64::MIN),
             until_ms: self.until_ms,
-            limit: self.limit.unwrap_or(usize::MAX >> 1),
+            limit: PAGE,
             ..Filter::default()
         }
     }
