@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use jiff::civil::{Time, Weekday};
+use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, ZonedDateTime};
+use jiff::{Timestamp, ToSpan};
 use toml::de::DeValue;
 
 use super::super::raw::Value;
@@ -90,34 +90,29 @@ impl Weekly {
         Ok(Self { start, end, zone })
     }
 
+    /// Returns the end of the mute that has begun last, where that lies ahead of `now`. A time that
+    /// the change of the clocks skips comes as much later, and one that it repeats counts once.
     fn active_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let local = now.to_zoned_datetime(self.zone.clone());
-        // By the clock on the wall: a night in which it is set has an hour more or less, as its
-        // people expect.
-        let start = minutes(self.start);
-        let end = minutes(self.end);
-        let at = minutes((local.weekday(), local.time()));
-        let active = if start < end {
-            (start..end).contains(&at)
-        } else {
-            at >= start || at < end
-        };
-        active.then(|| self.end_after(&local)).flatten()
+        let today = now.to_zoned_datetime(self.zone.clone()).date();
+        let begun = (0..=7_i64).find_map(|days| {
+            let date = today.checked_sub(days.days()).ok()?;
+            let is_one = date.weekday() == self.start.0;
+            (is_one && self.moment(date, self.start.1)? <= now).then_some(date)
+        })?;
+        let end = self.moment(begun.checked_add(self.days().days()).ok()?, self.end.1)?;
+        (now < end).then_some(end)
     }
 
-    fn end_after(&self, local: &ZonedDateTime) -> Option<Timestamp> {
-        let days = (0..=7_i64).find(|days| {
-            local.date().checked_add(days.days()).is_ok_and(|date| {
-                date.weekday() == self.end.0 && (*days > 0 || self.end.1 > local.time())
-            })
-        })?;
-        let date = local.date().checked_add(days.days()).ok()?;
-        Some(
-            date.to_datetime(self.end.1)
-                .to_zoned_datetime(self.zone.clone())
-                .ok()?
-                .timestamp(),
-        )
+    /// Returns the days from the date of the start to that of the end.
+    fn days(&self) -> i64 {
+        let length = minutes(self.end) - minutes(self.start);
+        let length = if length > 0 { length } else { length + 7 * DAY };
+        i64::from((minutes((Weekday::Monday, self.start.1)) + length) / DAY)
+    }
+
+    fn moment(&self, date: Date, time: Time) -> Option<Timestamp> {
+        let moment = date.to_datetime(time).to_zoned_datetime(self.zone.clone());
+        Some(moment.ok()?.timestamp())
     }
 }
 
@@ -175,8 +170,11 @@ fn clock(text: &str) -> Option<Time> {
     Time::new(number(hour, 2)?, minute, 0, 0).ok()
 }
 
+/// The minutes of a day.
+const DAY: i32 = 24 * 60;
+
 fn minutes((day, time): (Weekday, Time)) -> i32 {
-    i32::from(day.to_monday_zero_offset()) * 24 * 60
+    i32::from(day.to_monday_zero_offset()) * DAY
         + i32::from(time.hour()) * 60
         + i32::from(time.minute())
 }
@@ -319,6 +317,28 @@ mod tests {
             until(night, "2026-10-24T21:00:00Z").as_deref(),
             Some("2026-10-25T05:00:00Z")
         );
+    }
+
+    #[test]
+    fn time_that_the_clock_change_skips_or_repeats_counts_once() {
+        // From 02:00 on to 03:00 on 29 March 2026.
+        let skipped = "Sun 02:30 - Sun 04:00 Europe/Berlin";
+        assert_eq!(until(skipped, "2026-03-29T00:59:59Z"), None);
+        let end = Some("2026-03-29T02:00:00Z");
+        assert_eq!(until(skipped, "2026-03-29T01:45:00Z").as_deref(), end);
+        assert_eq!(until(skipped, "2026-03-29T02:00:00Z"), None);
+        // One within the hour that there is not comes an hour later.
+        let within = "Sun 02:10 - Sun 02:50 Europe/Berlin";
+        let end = Some("2026-03-29T01:50:00Z");
+        assert_eq!(until(within, "2026-03-29T01:20:00Z").as_deref(), end);
+        assert_eq!(until(within, "2026-03-30T12:00:00Z"), None);
+        // From 03:00 back to 02:00 on 25 October 2026: 02:30 comes twice.
+        let repeated = "Sun 01:00 - Sun 02:30 Europe/Berlin";
+        assert!(until(repeated, "2026-10-24T23:30:00Z").is_some());
+        assert_eq!(until(repeated, "2026-10-25T01:10:00Z"), None);
+        let over = "Sun 02:30 - Sun 04:00 Europe/Berlin";
+        let end = Some("2026-10-25T03:00:00Z");
+        assert_eq!(until(over, "2026-10-25T01:10:00Z").as_deref(), end);
     }
 
     #[test]
