@@ -166,6 +166,40 @@ async fn rejected_alert_goes_to_the_fallback_at_once() {
     .await;
 }
 
+/// The times that a destination comes or goes in a drill, and the gateway is killed: a tenth of
+/// `DRILL_KILLS`.
+fn flaps() -> usize {
+    let kills = std::env::var("DRILL_KILLS");
+    kills.map_or(30, |kills| kills.parse().expect("DRILL_KILLS is a number")) / 10
+}
+
+#[tokio::test]
+async fn group_falls_back_once_and_its_fallback_is_told() {
+    let group = "group = { by = [\"code\"], update_every = \"1h\" }";
+    let sources = |setup: Setup| setup.plugin("grouped", &plugin::parrot(), group);
+    let (itoc360, backup, place, gateway) = start("1s", sources).await;
+    let alerts = ["e1", "e2", "e3"].map(|id| {
+        let mut alert = plugin::alert(id);
+        alert["labels"] = json!({ "code": "7" });
+        alert
+    });
+    gateway.accept(&plugin::alerts("grouped", &alerts)).await;
+    let first = &backup.open(1).await[0];
+    let title = first["commonAnnotations"]["summary"].as_str().unwrap();
+    assert!(
+        title.starts_with("[fallback for itoc360] 3 events"),
+        "{first}"
+    );
+    itoc360.recovers();
+    itoc360.open(1).await;
+    until("the fallback is told", async || {
+        (backup.tally().open == 0).then_some(())
+    })
+    .await;
+    assert_eq!((itoc360.tally().opened, backup.tally().opened), (1, 1));
+    place.is_whole().await;
+}
+
 #[tokio::test]
 async fn killed_gateway_opens_each_alert_once_at_each_way_out() {
     let (itoc360, backup, place, mut gateway) = start("1s", |setup| setup).await;
@@ -190,6 +224,17 @@ async fn killed_gateway_opens_each_alert_once_at_each_way_out() {
     };
     for print in prints(&backup).await {
         assert_eq!(backup.times_opened(&print), 1, "{print}");
+    }
+    // It comes and goes, and the gateway with it.
+    for _ in 0..flaps() {
+        if random.bool() {
+            itoc360.recovers();
+        } else {
+            itoc360.answers(|_| Reply::error(503, "busy"));
+        }
+        a_moment().await;
+        gateway.kill().await;
+        gateway = place.start().await;
     }
     itoc360.recovers();
     let taken = prints(&itoc360).await;

@@ -1,6 +1,7 @@
 //! Urgent alerts go first, and no source waits behind another one's storm.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use itoc360_double::{Received, Reply};
 use serde_json::Value;
@@ -44,6 +45,13 @@ async fn accept(gateway: &Gateway, source: &str, alert: Value) {
     gateway.accept(&plugin::alerts(source, &[alert])).await;
 }
 
+/// The length of an outage, where one of minutes is asked for: `OUTAGE_SECONDS=180 cargo test …`.
+fn outage() -> Option<Duration> {
+    let seconds = std::env::var("OUTAGE_SECONDS").ok()?;
+    let seconds = seconds.parse().expect("OUTAGE_SECONDS is a number");
+    Some(Duration::from_secs(seconds))
+}
+
 #[tokio::test]
 async fn what_waited_out_an_outage_goes_out_once_and_urgent_first() {
     let itoc360 = Itoc360::alertmanager().await;
@@ -55,14 +63,26 @@ async fn what_waited_out_an_outage_goes_out_once_and_urgent_first() {
         accept(&gateway, "parrot", alert(&number.to_string(), "low")).await;
     }
     gateway.destination("itoc360", "failing").await;
+    let begun = Instant::now();
+    while begun.elapsed() < outage().unwrap_or_default() {
+        a_moment().await;
+    }
     let in_vain = itoc360.received().len();
     let permits = hold(&itoc360);
+    let recovered = Instant::now();
     accept(&gateway, "parrot", alert("urgent", "critical")).await;
     // The probe is held, so that the critical one has the time to be the next.
     itoc360.requests(in_vain + 1).await;
+    let held = Instant::now();
     moments().await;
+    let moments_ended = held.elapsed();
     permits.add_permits(WAITING * 2);
     itoc360.open(WAITING).await;
+    let took = recovered.elapsed() - moments_ended;
+    assert!(
+        outage().is_none() || took < Duration::from_secs(5),
+        "{took:?}"
+    );
     let received = itoc360.received();
     let accepted: Vec<_> = received
         .iter()
