@@ -1,5 +1,7 @@
 //! Groups, storms and timers: what the destination sees, and what the store keeps.
 
+mod model;
+
 use std::sync::Arc;
 
 use super::*;
