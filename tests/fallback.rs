@@ -183,7 +183,8 @@ async fn group_falls_back_once_and_its_fallback_is_told() {
         alert["labels"] = json!({ "code": "7" });
         alert
     });
-    gateway.accept(&plugin::alerts("grouped", &alerts)).await;
+    let answer = gateway.post(&plugin::alerts("grouped", &alerts)).await;
+    assert_eq!(answer.json()["accepted"], 3, "{}", answer.body);
     let first = &backup.open(1).await[0];
     let title = first["commonAnnotations"]["summary"].as_str().unwrap();
     assert!(

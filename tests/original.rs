@@ -33,7 +33,8 @@ fn post(first: &str, second: &str) -> Post {
 
 #[tokio::test]
 async fn request_is_sent_once_as_it_came_and_without_credentials() {
-    let (ops, sink) = (Itoc360::alertmanager().await, Sink::start().await);
+    let ops = Itoc360::alertmanager().await;
+    let sink = Sink::start().await;
     let (place, gateway) = native(&ops, &sink, "").await;
     let post = post("e1", "e2");
     let id = gateway.post(&post).await.json()["request"]
@@ -76,7 +77,8 @@ async fn request_is_sent_once_as_it_came_and_without_credentials() {
 
 #[tokio::test]
 async fn request_that_is_not_taken_survives_a_kill() {
-    let (ops, sink) = (Itoc360::alertmanager().await, Sink::start().await);
+    let ops = Itoc360::alertmanager().await;
+    let sink = Sink::start().await;
     sink.answers_with(503, "later");
     let (place, gateway) = native(&ops, &sink, "").await;
     let post = post("e1", "e2");
@@ -99,7 +101,8 @@ fn receipt(event: &Value) -> &str {
 
 #[tokio::test]
 async fn answers_mean_what_they_mean_for_alerts() {
-    let (ops, sink) = (Itoc360::alertmanager().await, Sink::start().await);
+    let ops = Itoc360::alertmanager().await;
+    let sink = Sink::start().await;
     sink.answers_with(422, "no such shape");
     let (place, gateway) = native(&ops, &sink, "").await;
     gateway.post(&post("e1", "e2")).await;
@@ -118,7 +121,8 @@ async fn answers_mean_what_they_mean_for_alerts() {
 
 #[tokio::test]
 async fn request_falls_back_as_each_of_its_alerts() {
-    let (ops, sink) = (Itoc360::alertmanager().await, Sink::start().await);
+    let ops = Itoc360::alertmanager().await;
+    let sink = Sink::start().await;
     sink.answers_with(503, "later");
     let more = "fallback = \"ops\"\nfallback_after = \"1s\"";
     let (place, gateway) = native(&ops, &sink, more).await;
@@ -141,7 +145,8 @@ async fn request_falls_back_as_each_of_its_alerts() {
 
 #[tokio::test]
 async fn muted_request_is_sent_once_when_the_mute_ends() {
-    let (ops, sink) = (Itoc360::alertmanager().await, Sink::start().await);
+    let ops = Itoc360::alertmanager().await;
+    let sink = Sink::start().await;
     let (place, gateway) = native(&ops, &sink, "").await;
     let mute = [
         "mute",
@@ -155,8 +160,11 @@ async fn muted_request_is_sent_once_when_the_mute_ends() {
     ];
     assert_eq!(place.run(&mute).await.code, Some(0));
     let post = post("e1", "e2");
+    let mut tries = 0;
     until("the mute holds", async || {
-        gateway.post(&self::post("e0", "e0b")).await;
+        tries += 1;
+        let other = self::post(&format!("try-{tries}"), &format!("try-{tries}b"));
+        gateway.post(&other).await;
         let muted = place.list(&["--state", "muted"]).await;
         (!muted.is_empty()).then_some(())
     })

@@ -421,11 +421,12 @@ async fn compare(actions: Vec<Action>) {
         }
         let seen = by_key(bench.take(DESTINATION).await);
         assert_eq!(seen, std::mem::take(&mut model.seen), "after {action:?}");
-        for (id, state) in &model.states {
-            let record = bench.find(id);
-            let found = record.alerts.iter().find(|one| one.event.event_id == *id);
-            assert_eq!(found.unwrap().state, *state, "{id} after {action:?}");
-        }
+    }
+    let history = bench.store.history().unwrap();
+    for (id, state) in &model.states {
+        let record = history.find(id).unwrap().remove(0);
+        let found = record.alerts.iter().find(|one| one.event.event_id == *id);
+        assert_eq!(found.unwrap().state, *state, "{id}");
     }
     bench.whole();
 }
