@@ -66,7 +66,7 @@ pub struct Examination {
     warnings: Vec<Problem>,
     /// The comparison with the store, where it was asked for.
     against_store: Vec<Summary>,
-    /// What was found on the network, where that was looked at.
+    /// The findings on the network, where `--online` asked for them.
     online: Option<Vec<Hop>>,
 }
 

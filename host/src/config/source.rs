@@ -33,7 +33,7 @@ pub struct Source {
     pub plugin_position: Position,
     /// The names of the destinations that its alerts go to. They exist.
     pub destinations: Vec<String>,
-    /// Those of them, and of its rules, that are sent its requests as they came.
+    /// The destinations, its rules' as well, that are sent its requests as they came.
     pub originals: Vec<String>,
     /// The destination of internal alerts about it, where the first one takes none; empty otherwise.
     pub internal: String,

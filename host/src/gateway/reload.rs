@@ -87,9 +87,9 @@ enum Refused {
 /// The text that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum From {
-    /// That of the file.
+    /// The text of the file.
     File,
-    /// That which is in use, with the present secrets.
+    /// The text that is in use, with the present secrets.
     Secrets,
 }
 

@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 
 use crate::config::REDACTED;
 
-/// What is masked where.
+/// The places that are masked.
 pub(super) struct Masks<'a, F> {
     /// Pointers into the details, by their parts; `*` is any member or element.
     pub(super) pointers: Vec<&'a [String]>,
-    /// Where pointers begin at any depth, because the details may stand anywhere in the JSON: the
+    /// The mode in which pointers begin at any depth, because the details may stand anywhere in the JSON: the
     /// list to which the masked texts are added.
     pub(super) anywhere: Option<&'a RefCell<Vec<String>>>,
     /// Masks a text and returns how many places it masked.

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::details::{self, Masks};
 use crate::config::{NamedPattern, REDACTED, Redaction, mark};
 
-/// What is to be masked in the alerts of one source.
+/// The masking of the alerts of one source.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
     redactions: Vec<Redaction>,

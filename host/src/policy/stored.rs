@@ -19,7 +19,7 @@ use crate::mask::Mask;
 /// A value that is shorter than this stands in any text: it is masked by its place alone.
 const SHORTEST: usize = 4;
 
-/// What is masked in the stored requests of one source.
+/// The masking of the stored requests of one source.
 #[derive(Debug, Clone)]
 pub struct StoredRedactor {
     redactor: Redactor,

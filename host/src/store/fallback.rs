@@ -84,7 +84,7 @@ pub struct Late {
     pub priority: i64,
 }
 
-/// Where a delivery falls back to, and why.
+/// The place that a delivery falls back to, and the reason.
 pub struct To<'a> {
     /// The destination that does not take it.
     pub destination: i64,

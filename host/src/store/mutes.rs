@@ -54,7 +54,7 @@ pub struct NewMute {
     pub who: String,
 }
 
-/// Where a held alert would have gone.
+/// The way that a held alert would have gone.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Held {
     pub destinations: Vec<String>,

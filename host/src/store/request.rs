@@ -175,7 +175,7 @@ pub struct NewAlert {
     pub(super) event_id: StoredEventId,
     pub(super) identity: Identity,
     pub(super) destinations: Vec<String>,
-    /// Those of them that are sent the request as it came.
+    /// The destinations that are sent the request as it came.
     pub(super) originals: Originals,
     pub(super) ordering_key: i64,
     pub(super) priority: Priority,

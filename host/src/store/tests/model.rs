@@ -34,11 +34,11 @@ enum Action {
     Wake {
         destination: u8,
     },
-    /// What has waited for the first destination for so long goes to its fallback.
+    /// Alerts that have waited for the first destination for so long go to its fallback.
     FallBack(i64),
     Requeue,
     Dismiss,
-    /// What is older than so much goes.
+    /// Requests that are older than so much go.
     Age(i64),
     /// Content goes: bodies, or events as well.
     Evict {

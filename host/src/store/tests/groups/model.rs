@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What the destination sees of each key, in order.
+/// The lines that the destination sees of each key, in order.
 type Seen = BTreeMap<String, Vec<String>>;
 
 /// An event: its key, its number within that, and its code. Every third of a key resolves it.
@@ -21,7 +21,7 @@ enum Action {
     },
     /// A mute of an operator begins.
     Mute,
-    /// It ends; whatever it holds that a new one holds too stays held.
+    /// The mute ends; a new one may hold on to what it held.
     Unmute {
         again: bool,
     },
