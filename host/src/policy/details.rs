@@ -13,8 +13,8 @@ use crate::config::REDACTED;
 pub(super) struct Masks<'a, F> {
     /// Pointers into the details, by their parts; `*` is any member or element.
     pub(super) pointers: Vec<&'a [String]>,
-    /// The mode in which pointers begin at any depth, because the details may stand anywhere in the JSON: the
-    /// list to which the masked texts are added.
+    /// The mode in which pointers begin at any depth, because the details may stand anywhere in the
+    /// JSON: the list to which the masked texts are added.
     pub(super) anywhere: Option<&'a RefCell<Vec<String>>>,
     /// Masks a text and returns how many places it masked.
     pub(super) text: F,
