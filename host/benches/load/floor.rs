@@ -239,7 +239,9 @@ fn deliver(
                     .uri(&itoc360)
                     .header("authorization", format!("Bearer {TOKEN}"))
                     .header("content-type", "application/json")
-                    .body(Full::new(format::body(Format::Alertmanager, &alert)))
+                    .body(Full::new(
+                        format::body(Format::Alertmanager, &alert).expect("a body"),
+                    ))
                     .expect("a request");
                 let response = client.request(request).await.expect("an answer");
                 assert!(response.status().is_success(), "{}", response.status());

@@ -125,6 +125,10 @@ async fn there(client: &Client, way: &Way, json: bool) -> Result<Option<Hop>, Fa
             format!("/destinations/{}/test", segment(name)),
             serde_json::json!({}),
         ),
+        Way::PublicUrl => {
+            let found = "only the gateway's own machine looks at the public URL: check --online";
+            return Err(Failure::Usage(found.to_owned()));
+        }
     };
     let tested = client.act::<Tested>(&path, body).await?;
     let Tested { hops } = tested.map_err(|why| Failure::Run(anyhow!(why)))?;
