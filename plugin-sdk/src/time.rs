@@ -17,7 +17,7 @@ use time::{OffsetDateTime, UtcOffset};
 /// | a count since 1970 | seconds, milliseconds, microseconds or nanoseconds, by its size |
 /// | `/Date(…)/` | `/Date(1769846400000)/` |
 ///
-/// A time without a zone counts as UTC. `None` for a day without a time, for `01/02/2026` (one of
+/// A time without a zone counts as UTC. `None` for what stands for no time (`0001-01-01T00:00:00Z`), a day without a time, for `01/02/2026` (one of
 /// two days), and for any other text: the caller looks at its next place then.
 pub fn any(text: &str) -> Option<String> {
     let text = text.trim().trim_matches('"').trim();
@@ -35,13 +35,25 @@ pub fn any(text: &str) -> Option<String> {
     if is_number(whole) && is_number(fraction) && whole.len() != 14 {
         return of_count(whole, fraction);
     }
-    rfc3339(text).or_else(|| spell(written::parse(text)?))
+    let time = OffsetDateTime::parse(text, &Rfc3339)
+        .ok()
+        .or_else(|| written::parse(text))?;
+    is_set(time).then(|| spell(time))?
 }
+
+/// False for what programs write for no time: the first second of 1970, Go's of the year 1, .NET's.
+/// As for a count, 1973 is the first year that is a time.
+fn is_set(time: OffsetDateTime) -> bool {
+    time.unix_timestamp() >= EARLIEST
+}
+
+/// 1973, in seconds after 1970.
+const EARLIEST: i64 = 100_000_000;
 
 /// As [`any`], and to the letter where that is RFC 3339: for
 /// [`Alert::occurred_at`](crate::contract::Alert::occurred_at).
 pub fn as_sent(text: &str) -> Option<String> {
-    if OffsetDateTime::parse(text, &Rfc3339).is_ok() {
+    if OffsetDateTime::parse(text, &Rfc3339).is_ok_and(is_set) {
         Some(text.to_owned())
     } else {
         any(text)
@@ -189,6 +201,9 @@ mod tests {
             "/Date(1769846400000)/",
             "/Date(1769846400000+0100)/",
             "\"2026-01-31T08:00:00Z\"",
+            "2026-01-31T09:00:00+01:00[Europe/Berlin]",
+            "2026-01-31T08:00:00[UTC]",
+            "2026-01-31T08:00:00Z[Etc/UTC]",
         ] {
             assert_eq!(any(text).as_deref(), Some("2026-01-31T08:00:00Z"), "{text}");
         }
@@ -223,6 +238,11 @@ mod tests {
             "",
             "now",
             "5 minutes ago",
+            "0001-01-01T00:00:00Z",
+            "1970-01-01T00:00:00Z",
+            "1970-01-01T01:00:00+01:00",
+            "2026-01-31T08:00:00[Europe/Berlin]",
+            "[UTC]",
             "2026-01-31",
             "08:00:00",
             "01/02/2026 08:00:00",

@@ -20,7 +20,7 @@
 //! | Splunk, CVSS, ServiceNow | info, low, medium, high, critical; `1 - Critical` | |
 //! | Statuspage | none, minor, major, critical | investigating, identified, monitoring, resolved; major_outage, operational |
 //! | syslog | emerg … debug | |
-//! | Zabbix | Disaster, High, Average, Warning, Information | PROBLEM, RESOLVED |
+//! | Zabbix | Disaster, High, Average, Warning, Information, Not classified | PROBLEM, RESOLVED |
 //!
 //! Two rules. A word never means its opposite: what ends with another word in front of it (`not
 //! ok`, `unresolved`) is not read as the end. And what several vendors mean differently has the
@@ -33,7 +33,7 @@ use crate::contract::{Priority, Status};
 /// Words without their spaces and punctuation, in lower case, and what they mean: `c`ritical,
 /// `h`igh, `m`edium or `l`ow. One flat table, because the code of several would be larger than they
 /// are.
-static PRIORITIES: [(&str, u8); 91] = [
+static PRIORITIES: [(&str, u8); 101] = [
     ("critical", b'c'),
     ("crit", b'c'),
     ("fatal", b'c'),
@@ -78,6 +78,7 @@ static PRIORITIES: [(&str, u8); 91] = [
     ("unreachable", b'h'),
     ("partialoutage", b'h'),
     ("monitoringunavailable", b'h'),
+    ("trouble", b'h'),
     ("customalert", b'h'),
     ("orange", b'h'),
     ("p2", b'h'),
@@ -98,6 +99,7 @@ static PRIORITIES: [(&str, u8); 91] = [
     ("performance", b'm'),
     ("resourcecontention", b'm'),
     ("unstable", b'm'),
+    ("ticket", b'm'),
     ("yellow", b'm'),
     ("amber", b'm'),
     ("p3", b'm'),
@@ -125,6 +127,14 @@ static PRIORITIES: [(&str, u8); 91] = [
     ("sev4", b'l'),
     ("sev5", b'l'),
     ("s4", b'l'),
+    ("s5", b'l'),
+    ("severity4", b'l'),
+    ("severity5", b'l'),
+    ("priority4", b'l'),
+    ("priority5", b'l'),
+    ("verylow", b'l'),
+    ("maintenance", b'l'),
+    ("notclassified", b'l'),
 ];
 
 /// Words without a meaning beside a known one: `High priority`, `1 - Critical`.
@@ -398,7 +408,26 @@ mod tests {
             &["P0", "P1", "P2", "P3", "P4", "P5"][..],
             &["Sev0", "Sev1", "Sev2", "Sev3", "Sev4", "Sev5"],
             &["SEV-1", "SEV-2", "SEV-3"],
-            &["Disaster", "High", "Average", "Warning", "Information"],
+            &[
+                "Disaster",
+                "High",
+                "Average",
+                "Warning",
+                "Information",
+                "Not classified",
+            ],
+            &[
+                "Severity 1",
+                "Severity 2",
+                "Severity 3",
+                "Severity 4",
+                "Severity 5",
+            ],
+            &["S1", "S2", "S3", "S4", "S5"],
+            &["Priority 1", "Priority 3", "Priority 4", "Priority 5"],
+            &["DOWN", "TROUBLE"],
+            &["critical", "major", "minor", "maintenance"],
+            &["page", "ticket"],
             &[
                 "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
             ],
@@ -458,7 +487,6 @@ mod tests {
             ("1", None),
             ("", None),
             ("–", None),
-            ("Not classified", None),
         ] {
             assert_eq!(Priority::from_word(word), priority, "{word:?}");
         }

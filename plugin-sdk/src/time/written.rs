@@ -69,6 +69,12 @@ pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
         return None;
     }
     let mut text = text.to_ascii_lowercase();
+    let mut named_zone = false;
+    // Java's name of the zone, which may stand behind the offset: `…+01:00[Europe/Berlin]`.
+    if let Some((time, zone)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) {
+        named_zone = !ZONES.contains(&(zone, 0));
+        text = time.to_owned();
+    }
     // Go's monotonic clock, and the zone's long name.
     for mark in [" m=", " ("] {
         if let Some(at) = text.find(mark) {
@@ -86,6 +92,10 @@ pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
     let mut parts = Parts::default();
     for word in split(&text).split_ascii_whitespace() {
         parts.take(word)?;
+    }
+    // The name alone gives no offset: that takes the world's table of zones.
+    if named_zone && parts.offset.is_none() {
+        return None;
     }
     parts.join()
 }
