@@ -35,6 +35,7 @@ use serde_json::value::RawValue;
 use crate::contract::{self, Content, Request, Unreadable};
 use crate::form::Form;
 use crate::json::is_deeper;
+use crate::text;
 
 pub use multipart::Part;
 pub use repair::Repair;
@@ -102,7 +103,7 @@ pub fn read(request: &Request) -> Result<Reading<'_>, Unreadable> {
     }
     let text = match sent {
         Ok(text) => Cow::Borrowed(text),
-        Err(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(bytes) => Cow::Owned(text::of_bytes(&bytes).into_owned()),
     };
     of_text(text, &declared)
 }

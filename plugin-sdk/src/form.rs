@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::text;
+
 /// The fields of a form body or of a query string.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Form<'a> {
@@ -36,7 +38,8 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// The value of the first field of this name. Bytes that are not UTF-8 become U+FFFD.
+    /// The value of the first field of this name. Bytes that are not UTF-8 are
+    /// read as [`text::of_bytes`] does.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         self.all(name).next()
     }
@@ -47,10 +50,7 @@ impl<'a> Form<'a> {
             .fields
             .iter()
             .filter(move |(field, _)| **field == *name.as_bytes());
-        // Checking first has a fast path for ASCII, and most values are that.
-        named.map(|(_, value)| {
-            str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
-        })
+        named.map(|(_, value)| text::of_bytes(value))
     }
 
     /// The form with copies of what it borrows.
@@ -148,7 +148,7 @@ mod tests {
         let form = Form::parse(b"a%20b=%2B1+555&raw=%ff%41&odd=100%&%zz=%4");
         assert_eq!(form.get("a b").as_deref(), Some("+1 555"));
         assert_eq!(&*form.fields()[1].1, b"\xffA");
-        assert_eq!(form.get("raw").as_deref(), Some("\u{fffd}A"));
+        assert_eq!(form.get("raw").as_deref(), Some("ÿA"));
         assert_eq!(form.get("odd").as_deref(), Some("100%"));
         assert_eq!(form.get("%zz").as_deref(), Some("%4"));
     }

@@ -1,5 +1,33 @@
 //! Text from outside, made fit to be read.
 
+use std::borrow::Cow;
+
+/// What Windows-1252 has in the place of the control characters from 0x80 to 0x9F; five are
+/// themselves. Source: the WHATWG's index of the encoding.
+const WINDOWS_1252: [char; 32] = [
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
+    '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+];
+
+/// Bytes as text: UTF-8, and each byte that is none as Windows-1252 has it, as browsers read what
+/// declares no charset. No two bytes become the same character, as they would with U+FFFD, so two
+/// names that differ stay two names.
+pub fn of_bytes(bytes: &[u8]) -> Cow<'_, str> {
+    // Checking first has a fast path for ASCII, and most texts are that.
+    if let Ok(text) = str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len() + bytes.len() / 4);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| match byte {
+            0x80..=0x9f => WINDOWS_1252[usize::from(byte - 0x80)],
+            byte => char::from(*byte),
+        }));
+    }
+    Cow::Owned(text)
+}
+
 /// One line of at most `max_chars` characters: runs of white space and control characters become
 /// one space, and a cut is shown by `…`. Characters that turn the direction of writing are dropped,
 /// because they can make a title read as another.
@@ -52,6 +80,29 @@ fn turns_direction(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_that_are_no_utf_8_stay_apart() {
+        assert_eq!(of_bytes("Zoë – 🔥".as_bytes()), "Zoë – 🔥");
+        assert_eq!(of_bytes(b"K\xf6ln \x96 \x80"), "Köln – €");
+        assert_eq!(of_bytes(b"caf\xe9 \xc3\xa9"), "café é", "both in one text");
+        let all: Vec<u8> = (0..=255).collect();
+        let mut read: Vec<char> = all
+            .iter()
+            .map(|byte| of_bytes(&[*byte]).chars().next().unwrap())
+            .collect();
+        read.sort_unstable();
+        read.dedup();
+        assert_eq!(read.len(), 256, "no two bytes are read as one");
+        let theirs = encoding_rs::WINDOWS_1252.decode_without_bom_handling(&all[0x80..]);
+        assert_eq!(
+            all[0x80..]
+                .iter()
+                .map(|byte| of_bytes(&[*byte]).into_owned())
+                .collect::<String>(),
+            theirs.0
+        );
+    }
 
     #[test]
     fn white_space_and_control_characters_become_one_space() {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::form::Form;
 use crate::json::printable;
+use crate::text;
 
 use super::multipart::Part;
 
@@ -12,11 +13,11 @@ const MAX_FIELDS: usize = 1_000;
 
 /// An object of texts, with a list where a field is repeated.
 pub(super) fn of_form(form: &Form<'_>) -> String {
-    let text = |bytes: &Cow<'_, [u8]>| printable(&String::from_utf8_lossy(bytes));
+    let shown = |bytes: &Cow<'_, [u8]>| printable(&text::of_bytes(bytes));
     object(
         form.fields()
             .iter()
-            .map(|(name, value)| (text(name), string(&text(value)))),
+            .map(|(name, value)| (shown(name), string(&shown(value)))),
     )
 }
 
@@ -33,7 +34,7 @@ pub(super) fn of_parts(parts: &[Part<'_>]) -> String {
 fn value(part: &Part<'_>) -> String {
     let text = str::from_utf8(&part.value).ok();
     let Some(file) = &part.filename else {
-        return string(&printable(&String::from_utf8_lossy(&part.value)));
+        return string(&printable(&text::of_bytes(&part.value)));
     };
     let mut json = format!(
         "{{\"filename\":{},\"size\":{}",

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::contract::Unreadable;
-use crate::text::line;
+use crate::text::{self, line};
 
 use super::{Body, Reading};
 
@@ -34,7 +34,7 @@ pub fn boundary(content_type: &str) -> Option<String> {
 
 /// Reads the parts of a body.
 pub(super) fn read<'a>(body: Cow<'a, [u8]>, boundary: &str) -> Result<Reading<'a>, Unreadable> {
-    let text = Cow::Owned(String::from_utf8_lossy(&body).into_owned());
+    let text = Cow::Owned(text::of_bytes(&body).into_owned());
     let parts = match &body {
         Cow::Borrowed(body) => parts(body, boundary)?,
         Cow::Owned(body) => parts(body, boundary)?
@@ -114,7 +114,7 @@ fn part(bytes: &[u8]) -> Part<'_> {
             None => (rest, &[][..]),
         };
         rest = after;
-        let header = String::from_utf8_lossy(header);
+        let header = text::of_bytes(header);
         let header = header.trim_end_matches('\r');
         if header.is_empty() {
             break;

@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use crate::contract::{Alert, Priority, Request, Unreadable};
 use crate::json;
 use crate::signature::sha256;
-use crate::text::line;
+use crate::text::{self, line};
 
 /// A title is read on a lock screen.
 const MAX_TITLE_CHARS: usize = 200;
@@ -38,7 +38,7 @@ const LIKELY: [&str; 10] = [
 /// over the whole request: the same request again is a repeat, and any other is not.
 pub fn alert(request: &Request, why: &Unreadable, priority: Priority) -> Alert {
     let bytes = request.body.bytes();
-    let text = String::from_utf8_lossy(&bytes);
+    let text = text::of_bytes(&bytes);
     let what = format!("could not be read: {why}");
     let title = match words(&text) {
         Some(words) => format!(

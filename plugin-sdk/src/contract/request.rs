@@ -95,11 +95,12 @@ impl Body {
         }
     }
 
-    /// The body as text. Bytes that are not UTF-8 become U+FFFD.
+    /// The body as text. Bytes that are not UTF-8 are read as
+    /// [`text::of_bytes`](crate::text::of_bytes) does.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
-            Self::Base64(_) => Cow::Owned(String::from_utf8_lossy(&self.bytes()).into_owned()),
+            Self::Base64(_) => Cow::Owned(crate::text::of_bytes(&self.bytes()).into_owned()),
         }
     }
 }

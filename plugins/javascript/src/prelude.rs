@@ -47,9 +47,10 @@ pub(crate) fn call(
         "form" => {
             let text = string(argument)?;
             let form = Form::parse(text.as_bytes());
-            let fields = form.fields().iter().map(|(name, value)| {
-                [name, value].map(|part| String::from_utf8_lossy(part).into_owned())
-            });
+            let fields = form
+                .fields()
+                .iter()
+                .map(|(name, value)| [name, value].map(|part| text::of_bytes(part).into_owned()));
             json!(fields.collect::<Vec<_>>())
         }
         "sha256" => json!(sha256(string(argument)?.as_bytes()).hex()),

@@ -7,6 +7,7 @@ use plugin_sdk::contract::{Request, Unreadable};
 use plugin_sdk::form::Form;
 use plugin_sdk::json::{self, Object};
 use plugin_sdk::signature::sha256;
+use plugin_sdk::text;
 use serde_json::value::RawValue;
 
 /// The fields of a request.
@@ -124,8 +125,8 @@ fn extend(fields: &mut Vec<(String, String)>, form: &Form<'_>) {
 }
 
 fn add(fields: &mut Vec<(String, String)>, (name, value): &plugin_sdk::form::Field<'_>) {
-    let name = String::from_utf8_lossy(name);
-    let value = String::from_utf8_lossy(value);
+    let name = text::of_bytes(name);
+    let value = text::of_bytes(value);
     let value = value.trim();
     // What is no `name=value` is no field: a body of plain text, say. The gateway's own credential
     // is none either, nor what Twilio adds to the URL.

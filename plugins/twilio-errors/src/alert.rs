@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use plugin_sdk::contract::{Alert, Note, NoteKind, Priority, ProofIdentity};
 use plugin_sdk::form::Form;
 use plugin_sdk::json;
-use plugin_sdk::text::line;
+use plugin_sdk::text::{self, line};
 use plugin_sdk::time;
 use twilio_webhooks::codes::{self, Code};
 use twilio_webhooks::{identity, level, pages};
@@ -66,7 +66,7 @@ pub fn from_event(body: &[u8], form: &Form<'_>, proof: Option<&ProofIdentity>) -
     }
     alert.details = match event.form.get("Payload") {
         Some(payload) => json::details("payload_text", &payload),
-        None => json::as_text("body_text", &String::from_utf8_lossy(body)),
+        None => json::as_text("body_text", &text::of_bytes(body)),
     };
     alert
 }

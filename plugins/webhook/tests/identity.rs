@@ -150,6 +150,45 @@ fn what_differs_in_anything_that_is_read_never_shares_an_id() {
     run.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// Whatever bytes a sender that declares no charset puts into a name, two names are two events with
+/// a key each.
+#[test]
+fn names_of_bytes_in_no_known_charset_stay_apart() {
+    let settings = json!({ "title": "{/name}", "key": "/name" }).to_string();
+    let read = |media_type: &str, body: Vec<u8>| {
+        let request = testing::post("https://a.example/in/x")
+            .settings(&settings)
+            .header("content-type", media_type)
+            .body(body)
+            .build();
+        match testing::read::<Webhook>(&request) {
+            Answer::Alerts(alerts) => (alerts[0].event_id.clone(), alerts[0].key.clone()),
+            other => panic!("{other:?}"),
+        }
+    };
+    type Write = fn(u8) -> Vec<u8>;
+    let forms: [(&str, Write); 3] = [
+        ("application/json", |byte| {
+            [b"{\"name\":\"K", &[byte][..], b"ln\"}"].concat()
+        }),
+        ("application/x-www-form-urlencoded", |byte| {
+            format!("name=K%{byte:02X}ln").into_bytes()
+        }),
+        ("multipart/form-data; boundary=b", |byte| {
+            let head = b"--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nK";
+            [head, &[byte][..], b"ln\r\n--b--\r\n"].concat()
+        }),
+    ];
+    for (media_type, write) in forms {
+        let first = read(media_type, write(0xf6));
+        let again = read(media_type, write(0xf6));
+        let other = read(media_type, write(0xe4));
+        assert_eq!(first, again, "{media_type}");
+        assert_eq!(first.1.as_deref(), Some("Köln"), "{media_type}");
+        assert!(first.0 != other.0 && first.1 != other.1, "{media_type}");
+    }
+}
+
 fn single(settings: &Value, body: &str, received_at: &str) -> (String, Option<String>) {
     let post = testing::post("https://a.example/in/x")
         .settings(&settings.to_string())
