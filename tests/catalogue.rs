@@ -1,10 +1,12 @@
-//! Every bundled plugin in the real sandbox, against ten thousand mutations of real requests.
+//! Every bundled plugin in the real sandbox, against ten thousand mutations of real requests; and the
+//! cases of the scripts.
 
 use std::sync::Arc;
 
-use alert_gateway_sandbox::{CallLimits, Plugin, Sandbox, SandboxOptions};
-use plugin_sdk::case;
-use plugin_sdk::contract::Request;
+use alert_gateway_plugins::Bundled;
+use alert_gateway_sandbox::{CallLimits, Description, Plugin, Sandbox, SandboxOptions};
+use plugin_sdk::case::{self, Case};
+use plugin_sdk::contract::{Alert, Answer, Request, Status};
 use plugin_sdk::signature::{Scheme, sha256};
 use plugin_sdk::testing::hostile;
 use proptest::strategy::{Strategy, ValueTree};
@@ -15,6 +17,10 @@ use tokio::task::JoinSet;
 use crate::harness::{random, root};
 
 const REQUESTS: usize = 10_000;
+
+/// The requests of a script, which takes some fifty times as long for each. There are many scripts,
+/// and their engine meets all of them.
+const REQUESTS_OF_A_SCRIPT: usize = 500;
 
 const MIB: usize = 1024 * 1024;
 
@@ -29,38 +35,102 @@ const LIMITS: CallLimits = CallLimits {
 /// sender.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_hostile_request_breaks_a_plugin() {
-    let sandbox = Sandbox::new(SandboxOptions {
-        cache_dir: None,
-        instances: 16,
-        max_memory: LIMITS.memory,
-    })
-    .unwrap();
+    let sandbox = sandbox();
     let seed: [u8; 32] = std::array::from_fn({
         let mut random = random();
         move |_| random.u8(..)
     });
     let mut plugins = JoinSet::new();
     for bundled in alert_gateway_plugins::all() {
-        let plugin = Arc::new(sandbox.load(bundled.name, bundled.wasm).await.unwrap());
-        let cases = root().join("plugins").join(bundled.name).join("cases");
-        let real = case::load(&cases)
-            .unwrap()
+        let plugin = Arc::new(load(&sandbox, bundled).await);
+        let real = cases_of(bundled)
             .into_iter()
             .map(|case| case.request)
             .collect();
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let runner = TestRunner::new_with_rng(proptest::test_runner::Config::default(), rng);
-        plugins.spawn(survives(plugin, real, runner));
+        let count = match bundled.configuration {
+            [] => REQUESTS,
+            _ => REQUESTS_OF_A_SCRIPT,
+        };
+        plugins.spawn(survives(plugin, real, runner, count));
     }
     plugins.join_all().await;
 }
 
-async fn survives(plugin: Arc<Plugin>, real: Vec<Request>, mut runner: TestRunner) {
+/// A script's cases name no limits: `every_bundled_case_passes_under_a_sources_limits` does.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_of_a_script_is_answered() {
+    let sandbox = sandbox();
+    let all = alert_gateway_plugins::all();
+    let mut loaded = Vec::new();
+    for bundled in all.iter().filter(|one| !one.configuration.is_empty()) {
+        let plugin = load(&sandbox, bundled).await;
+        let mut statuses = Vec::new();
+        for case in cases_of(bundled) {
+            let input = serde_json::to_vec(&case.request).unwrap();
+            let measured = plugin.measure("case", &input, &LIMITS).await;
+            let name = format!("{}/{}", bundled.name, case.name);
+            let answer = measured
+                .answer
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            if let Err(difference) = case.compare(&String::from_utf8_lossy(&measured.output)) {
+                panic!("{name}: {difference}");
+            }
+            if let Answer::Alerts(alerts) = answer {
+                statuses.extend(
+                    alerts
+                        .into_iter()
+                        .map(|alert| (alert.key().to_owned(), alert)),
+                );
+            }
+        }
+        closes_what_it_opens(bundled.name, &statuses);
+        loaded.push(plugin);
+    }
+    assert!(loaded.len() >= 10, "{} scripts", loaded.len());
+}
+
+/// Asserts that a case closes what another opens: the key is stable.
+fn closes_what_it_opens(name: &str, alerts: &[(String, Alert)]) {
+    let closes = alerts
+        .iter()
+        .filter(|(_, alert)| alert.status == Status::Resolve)
+        .any(|(key, _)| {
+            let opened =
+                |(other, alert): &(String, Alert)| other == key && alert.status == Status::Trigger;
+            alerts.iter().any(opened)
+        });
+    assert!(closes, "{name}: no case closes what another opens");
+}
+
+fn sandbox() -> Sandbox {
+    Sandbox::new(SandboxOptions {
+        cache_dir: None,
+        instances: 16,
+        max_memory: LIMITS.memory,
+    })
+    .unwrap()
+}
+
+async fn load(sandbox: &Sandbox, bundled: &Bundled) -> Plugin {
+    sandbox
+        .load_configured(bundled.name, bundled.wasm, bundled.configuration)
+        .await
+        .unwrap()
+}
+
+fn cases_of(bundled: &Bundled) -> Vec<Case> {
+    let cases = root().join("plugins").join(bundled.name).join("cases");
+    case::load(&cases).unwrap()
+}
+
+async fn survives(plugin: Arc<Plugin>, real: Vec<Request>, mut runner: TestRunner, count: usize) {
     let requests = hostile::requests(real);
-    for number in 0..REQUESTS {
+    for number in 0..count {
         let mut request = requests.new_tree(&mut runner).unwrap().current();
         if number % 2 == 0 {
-            sign(&mut request, &plugin.description().secrets);
+            sign(&mut request, plugin.description());
         }
         let input = serde_json::to_vec(&request).unwrap();
         let answer = plugin.read("hostile", &input, &LIMITS).await;
@@ -73,14 +143,21 @@ async fn survives(plugin: Arc<Plugin>, real: Vec<Request>, mut runner: TestRunne
     }
 }
 
-/// Signs with the secret in the request's settings.
-fn sign(request: &mut Request, secrets: &[String]) {
+/// Signs with the secret in the request's settings: by the scheme that the request shows, or else
+/// by one that the plugin declares.
+fn sign(request: &mut Request, description: &Description) {
     let settings: Value = serde_json::from_str(request.settings.get()).unwrap();
-    let secret = secrets
+    let secret = description
+        .secrets
         .iter()
         .filter_map(|name| last_text(settings.get(name)?))
         .next_back();
-    let (Some(scheme), Some(secret)) = (Scheme::of(request), secret) else {
+    let ways = description.proof.iter().flat_map(|demand| &demand.any);
+    let declared = ways
+        .filter(|way| settings.get(&way.secret).is_some())
+        .map(|way| way.scheme.clone())
+        .next();
+    let (Some(scheme), Some(secret)) = (Scheme::of(request).or(declared), secret) else {
         return;
     };
     if scheme == Scheme::Twilio && request.url.contains("bodySHA256") {

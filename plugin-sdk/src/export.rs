@@ -13,6 +13,13 @@ pub fn run(answer: impl FnOnce(&[u8]) -> Result<Vec<u8>, String>) -> i32 {
     finish(answer(&input_bytes()))
 }
 
+/// Returns the text of this name that the host configures the plugin with, such as the script of an
+/// engine.
+pub fn configured(name: &str) -> Option<String> {
+    let memory = extism_pdk::config::get_memory(name).ok()??;
+    String::from_utf8(memory.to_vec()).ok()
+}
+
 /// Writes a line to the gateway's log.
 pub fn log(level: Level, text: &str) {
     if let Ok(memory) = Memory::from_bytes(text) {

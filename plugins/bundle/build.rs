@@ -1,11 +1,13 @@
-//! Compiles every plugin beside this crate to wasm, and writes the tables that embed them and the
-//! SDK.
+//! Compiles every plugin beside this crate to wasm, and writes the tables that embed them, the
+//! scripts and the SDK.
 //!
 //! A plugin is another target than the gateway, so it takes a cargo of its own, with a target
 //! folder of its own: cargo holds a lock on the outer one.
 
 #[path = "src/compile.rs"]
 mod compile;
+#[path = "src/script.rs"]
+mod script;
 #[path = "src/standalone.rs"]
 mod standalone;
 
@@ -35,14 +37,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     watch(root);
     fs::write(out.join("sdk.rs"), sdk(root, &out)?)?;
     let mut rows = String::new();
+    let mut engine = PathBuf::new();
     for name in &plugin_names(plugins)? {
-        rows += &row(
-            &plugins.join(name),
-            name,
-            &compiled(&plugins.join(name), &out.join("target"))?,
-        );
+        let folder = plugins.join(name);
+        if folder.join(script::SCRIPT).is_file() {
+            rows += &row(&folder, name, "ENGINE", &configuration(&folder, name)?);
+            continue;
+        }
+        let wasm = compiled(&folder, &out.join("target"))?;
+        if name == script::ENGINE {
+            rows += &row(&folder, name, "ENGINE", "&[]");
+            engine = wasm;
+        } else {
+            rows += &row(&folder, name, &format!("include_bytes!({wasm:?})"), "&[]");
+        }
     }
-    fs::write(out.join("plugins.rs"), format!("&[\n{rows}]\n"))?;
+    let table = format!(
+        "{{\n    const ENGINE: &[u8] = include_bytes!({engine:?});\n    &[\n{rows}    ]\n}}\n"
+    );
+    fs::write(out.join("plugins.rs"), table)?;
     Ok(())
 }
 
@@ -67,7 +80,8 @@ fn watch(root: &Path) {
     }
 }
 
-/// A plugin is a folder whose crate makes a cdylib; folder, package and plugin have the same name.
+/// A plugin is a folder whose crate makes a cdylib, or one with a script; folder, package and plugin
+/// have the same name.
 fn plugin_names(plugins: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(plugins)? {
@@ -77,7 +91,7 @@ fn plugin_names(plugins: &Path) -> Result<Vec<String>, Box<dyn Error>> {
             .into_string()
             .map_err(|name| format!("plugins/{} is not UTF-8", name.display()))?;
         let manifest = fs::read_to_string(entry.path().join("Cargo.toml")).unwrap_or_default();
-        if manifest.contains("\"cdylib\"") {
+        if manifest.contains("\"cdylib\"") || entry.path().join(script::SCRIPT).is_file() {
             names.push(name);
         }
     }
@@ -109,7 +123,7 @@ fn installed() -> bool {
 }
 
 /// A `Bundled { … },` as Rust.
-fn row(folder: &Path, name: &str, wasm: &Path) -> String {
+fn row(folder: &Path, name: &str, wasm: &str, configuration: &str) -> String {
     let cases = folder.join("cases");
     let request = cases.join("sample.http");
     let settings = cases.join("settings.json");
@@ -120,7 +134,18 @@ fn row(folder: &Path, name: &str, wasm: &Path) -> String {
     } else {
         "None".to_owned()
     };
-    format!("    Bundled {{ name: {name:?}, wasm: include_bytes!({wasm:?}), sample: {sample} }},\n")
+    format!(
+        "    Bundled {{ name: {name:?}, wasm: {wasm}, configuration: {configuration}, sample: {sample} }},\n"
+    )
+}
+
+/// The files of a script, as `&[("script", …), …]` in Rust.
+fn configuration(folder: &Path, name: &str) -> Result<String, Box<dyn Error>> {
+    let mut rust = String::from("&[");
+    for (asked, text) in script::read(folder, name)? {
+        write!(rust, "({asked:?}, {text:?}), ")?;
+    }
+    Ok(rust + "]")
 }
 
 /// The SDK's files, as `&[File { … }, …]` in Rust.

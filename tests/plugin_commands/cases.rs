@@ -1,10 +1,16 @@
 //! `plugin test`: whether the cases of a plugin are answered as written.
 
 use super::*;
+use alert_gateway_plugins::Bundled;
 
 #[tokio::test]
 async fn every_bundled_case_passes_under_a_sources_limits() {
-    for bundled in alert_gateway_plugins::all() {
+    // One script speaks for all: their cases are read in `catalogue`, where their engine is compiled
+    // once.
+    let scripts = |bundled: &&Bundled| !bundled.configuration.is_empty();
+    let all = alert_gateway_plugins::all();
+    let one = all.iter().find(scripts);
+    for bundled in all.iter().filter(|one| !scripts(one)).chain(one) {
         let cases = root().join("plugins").join(bundled.name).join("cases");
         let output = run(
             &Place::of(""),

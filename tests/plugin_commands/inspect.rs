@@ -117,9 +117,8 @@ async fn bundled_plugins_docs_are_what_the_plugins_say_of_themselves() {
 #[tokio::test]
 async fn the_configuration_in_a_bundled_plugins_page_is_right() {
     for bundled in alert_gateway_plugins::all() {
-        let page = run(&Place::of(""), &["inspect", bundled.name, "--markdown"])
-            .await
-            .stdout;
+        let page = root().join("plugins").join(bundled.name).join("README.md");
+        let page = fs::read_to_string(page).unwrap();
         let place = Place::of(&format!(
             "[gateway]\npublic_url = \"https://alerts.example.com\"\n\n[destinations.itoc360]\nkind = \"itoc360\"\n\
              token = \"unused\"\n\n{}",
@@ -137,6 +136,27 @@ async fn the_configuration_in_a_bundled_plugins_page_is_right() {
 }
 
 #[tokio::test]
+async fn page_of_the_catalogue_lists_every_plugin() {
+    let listed = run(&Place::of(""), &["list", "--markdown"]).await;
+    assert_eq!((listed.code, &*listed.stderr), (Some(0), ""), "{listed:?}");
+    let path = root().join("docs/catalogue.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once("| `plugin = ").unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    let expected = format!("{before}{}\n{after}", listed.stdout);
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, &expected).unwrap();
+        return;
+    }
+    assert!(
+        page == expected,
+        "docs/catalogue.md is not what the plugins say of themselves. `BLESS=1 cargo test --workspace page_of_the_catalogue` \
+         writes it anew; its table would be:\n{}",
+        listed.stdout
+    );
+}
+
+#[tokio::test]
 async fn the_catalogue_is_listed_for_people_and_for_programs() {
     let place = Place::of("");
     let output = run(&place, &["list"]).await;
@@ -151,7 +171,7 @@ async fn the_catalogue_is_listed_for_people_and_for_programs() {
     for (plugin, (row, line)) in plugins.iter().zip(rows.iter().zip(output.stdout.lines())) {
         assert_eq!(
             (&row["name"], &row["size"]),
-            (&plugin.name.into(), &plugin.wasm.len().into())
+            (&plugin.name.into(), &plugin.size().into())
         );
         let token = if row["authenticates"] == true {
             "proves its sender"

@@ -144,17 +144,14 @@ fn answer(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Variables last for one call. There is no configuration beside the settings, which are part of
-/// the request.
+/// Variables last for one call. The configuration is the plugin's own, as the script of an engine is;
+/// a source's settings are part of the request.
 fn variables(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     linker
         .func_wrap(
             MODULE,
             "config_get",
-            |mut call: Caller<'_, Call>, name: u64| {
-                call.data_mut().memory.free(name);
-                0_u64
-            },
+            |mut call: Caller<'_, Call>, name: u64| Ok(call.data_mut().configured(name)?),
         )?
         .func_wrap(
             MODULE,

@@ -5,7 +5,7 @@ use super::error::CallError;
 use super::limits::{CallLimits, Guard};
 use super::log::{CallLog, said};
 use super::memory::HostMemory;
-use super::sandbox::Used;
+use super::sandbox::{Configuration, Identity, Used};
 use super::wasi::Wasi;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,6 +40,7 @@ pub(super) struct Call {
     pub(super) memory: HostMemory,
     pub(super) log: CallLog,
     pub(super) wasi: Wasi,
+    configuration: Configuration,
     guard: Guard,
     turn: Turn,
     max_output: usize,
@@ -51,18 +52,19 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// The state of a call of the plugin with this SHA-256.
+    /// The state of a call of this plugin.
     pub(super) fn new(
         clock: &Arc<Clock>,
         log: CallLog,
-        hash: [u8; 32],
+        plugin: &Identity,
         input: &[u8],
         limits: &CallLimits,
     ) -> Self {
         Self {
             memory: HostMemory::new(input, limits.host_memory()),
             log,
-            wasi: Wasi::new(hash),
+            wasi: Wasi::new(plugin.hash),
+            configuration: Arc::clone(&plugin.configuration),
             guard: Guard::new(limits.memory),
             turn: clock.turn(limits.time),
             max_output: limits.output,
@@ -152,6 +154,20 @@ impl Call {
     pub(super) fn set_error(&mut self, handle: u64) {
         let text = self.memory.block(handle).unwrap_or_default();
         self.error = (!text.is_empty()).then(|| said(text));
+    }
+
+    /// A new block with the configured text that this block names; 0 where there is none.
+    pub(super) fn configured(&mut self, name: u64) -> Result<u64, CallError> {
+        let text = self.memory.block(name).and_then(|name| {
+            let mut all = self.configuration.iter();
+            all.find(|(known, _)| known.as_bytes() == name)
+        });
+        let handle = match text {
+            Some((_, text)) => self.memory.alloc_from(text.as_bytes())?,
+            None => 0,
+        };
+        self.memory.free(name);
+        Ok(handle)
     }
 
     /// A new block with the value of the variable that this block names; 0 where there is none.

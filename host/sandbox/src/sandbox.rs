@@ -2,9 +2,12 @@
 
 mod code;
 mod header;
+mod identity;
 mod measure;
+mod modules;
 mod reach;
 
+pub(crate) use identity::{Configuration, Identity};
 pub use measure::{Measured, Used};
 pub use reach::Import;
 
@@ -17,6 +20,7 @@ use super::limits::CallLimits;
 use super::log::{CallLog, Throttle};
 use super::{abi, engine, wasi};
 use code::Code;
+use modules::{Compiled, Modules};
 use plugin_sdk::contract::{Answer, CONTRACT_VERSION, Checked};
 use plugin_sdk::signature::sha256;
 use serde::Deserialize;
@@ -65,6 +69,7 @@ struct Inner {
     linker: Linker<Call>,
     clock: Arc<Clock>,
     cache: Option<Cache>,
+    modules: Modules,
     places: Semaphore,
     instances: usize,
     max_memory: usize,
@@ -82,6 +87,8 @@ struct Loaded {
     initial_memory: u64,
     description: Description,
     code: Code,
+    /// Kept, so that the same wasm is compiled once for all plugins that are loaded.
+    _compiled: Compiled,
     places: Semaphore,
 }
 
@@ -100,6 +107,7 @@ impl Sandbox {
         Ok(Self(Arc::new(Inner {
             clock: Arc::new(Clock::start(&engine).map_err(SandboxError::Clock)?),
             cache: options.cache_dir.and_then(|dir| Cache::open(&dir, &engine)),
+            modules: Modules::default(),
             places: Semaphore::new(instances as usize),
             instances: instances as usize,
             max_memory: options.max_memory,
@@ -112,20 +120,34 @@ impl Sandbox {
     /// Compiles a plugin, or takes it from the cache; checks its imports and exports; and asks it
     /// what it is. Several can be loaded at once.
     pub async fn load(&self, name: &str, wasm: &[u8]) -> Result<Plugin, LoadError> {
-        let sha256 = sha256(wasm).hex();
+        self.load_configured(name, wasm, &[]).await
+    }
+
+    /// As [`Sandbox::load`], with texts that the plugin may ask for by name (Extism's `config_get`):
+    /// the script of an engine. However many plugins there are of one wasm, it is compiled once.
+    pub async fn load_configured(
+        &self,
+        name: &str,
+        wasm: &[u8],
+        configuration: &[(&str, &str)],
+    ) -> Result<Plugin, LoadError> {
         let initial_memory = self.initial_memory(name, wasm)?;
-        let compiled = tokio::task::spawn_blocking({
-            let sandbox = self.clone();
-            let name = name.to_owned();
-            let wasm = wasm.to_vec();
-            let sha256 = sha256.clone();
-            move || sandbox.compile(&name, &wasm, &sha256)
-        });
-        let module = compiled.await.map_err(|_| LoadError::Stopped {
-            plugin: name.to_owned(),
-        })??;
-        let hash = Sha256::digest(wasm).into();
-        let code = Code::link(&self.0.linker, name, &module, hash)?;
+        let compiled = self.0.modules.of(Sha256::digest(wasm).into());
+        let compiling = || async {
+            let compiling = tokio::task::spawn_blocking({
+                let sandbox = self.clone();
+                let name = name.to_owned();
+                let wasm = wasm.to_vec();
+                move || sandbox.compile(&name, &wasm, &sha256(&wasm).hex())
+            });
+            compiling.await.map_err(|_| LoadError::Stopped {
+                plugin: name.to_owned(),
+            })?
+        };
+        let module = compiled.get_or_try_init(compiling).await?;
+        let identity = Identity::new(wasm, configuration);
+        let sha256 = identity.hex();
+        let code = Code::link(&self.0.linker, name, module, identity)?;
         let name: Arc<str> = name.into();
         let description = self.describe(&name, &code).await?;
         let places = Semaphore::new((self.0.instances / SHARE).max(1));
@@ -136,6 +158,7 @@ impl Sandbox {
             initial_memory,
             description,
             code,
+            _compiled: compiled,
             places,
         })))
     }
@@ -236,7 +259,7 @@ impl Sandbox {
         answer: impl FnOnce(&[u8]) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
         let _place = self.place(&self.0.places).await?;
-        Call::new(&self.0.clock, log, code.hash, input, &DESCRIBE)
+        Call::new(&self.0.clock, log, &code.identity, input, &DESCRIBE)
             .run(&code.instance, entry, answer)
             .await
     }
@@ -253,7 +276,7 @@ impl Sandbox {
         let log = self.log(&"none".into(), "");
         let mut store = wasmtime::Store::new(
             &self.0.engine,
-            Call::new(&self.0.clock, log, [0; 32], &[], &DESCRIBE),
+            Call::new(&self.0.clock, log, &Identity::default(), &[], &DESCRIBE),
         );
         self.0.linker.iter(&mut store).count()
     }
@@ -284,7 +307,7 @@ impl Plugin {
         &self.0.description
     }
 
-    /// The SHA-256 of its WebAssembly, in hex.
+    /// The SHA-256 of its WebAssembly, and of its configuration where it has one, in hex.
     pub fn sha256(&self) -> &str {
         &self.0.sha256
     }
@@ -340,7 +363,7 @@ impl Plugin {
         let _share = sandbox.place(places).await?;
         let _place = sandbox.place(&sandbox.0.places).await?;
         let log = sandbox.log(name, source);
-        Call::new(&sandbox.0.clock, log, code.hash, request, limits)
+        Call::new(&sandbox.0.clock, log, &code.identity, request, limits)
             .run(&code.instance, code.read(), |bytes| {
                 Ok(answer::answer(bytes)?)
             })

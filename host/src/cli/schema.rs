@@ -8,21 +8,21 @@ use crate::config::{self, PluginSettings};
 
 /// Prints the schema with the settings of all bundled plugins.
 pub fn schema() -> Outcome {
-    let descriptions = block_on(async {
+    let loaded = block_on(async {
         let sandbox = sandbox()?;
-        let mut descriptions = Vec::new();
+        let mut loaded = Vec::new();
         for bundled in alert_gateway_plugins::all() {
             let plugin = Subject::bundled(bundled).load(&sandbox).await?;
-            descriptions.push((bundled.name, plugin.description().clone()));
+            loaded.push((bundled.name, plugin));
         }
-        Ok(descriptions)
+        Ok(loaded)
     })?;
-    let plugins: Vec<_> = descriptions
+    let plugins: Vec<_> = loaded
         .iter()
-        .map(|(name, description)| PluginSettings {
+        .map(|(name, plugin)| PluginSettings {
             name,
-            settings: &description.settings,
-            secrets: &description.secrets,
+            settings: &plugin.description().settings,
+            secrets: &plugin.description().secrets,
         })
         .collect();
     let text = serde_json::to_string_pretty(&config::schema(&plugins))?;

@@ -205,7 +205,7 @@ async fn load_plugin(sandbox: &Sandbox, plugin: &PluginRef) -> Result<Plugin, Un
     match plugin {
         PluginRef::Bundled(name) => match alert_gateway_plugins::find(name) {
             Some(bundled) => sandbox
-                .load(name, bundled.wasm)
+                .load_configured(name, bundled.wasm, bundled.configuration)
                 .await
                 .map_err(|error| (error.to_string(), String::new())),
             None => Err(unknown_plugin(name)),

@@ -1,11 +1,12 @@
 //! Every bundled plugin, compiled to wasm and embedded, so that the gateway is one self-contained
 //! binary.
 //!
-//! The build script [compiles](compile) each crate beside this one under `plugins/`: a new plugin
-//! is bundled by being there. Plugin authors compile theirs in the same way, with the [`sdk`] from
-//! here.
+//! The build script [compiles](compile) each crate beside this one under `plugins/`, and embeds each
+//! [script]: a new plugin is bundled by being there. Plugin authors compile theirs in the same way,
+//! with the [`sdk`] from here.
 
 pub mod compile;
+pub mod script;
 pub mod sdk;
 #[cfg(test)]
 mod standalone;
@@ -15,10 +16,22 @@ mod standalone;
 pub struct Bundled {
     /// The name in `plugin = "<name>"`; also that of the plugin's folder and package.
     pub name: &'static str,
-    /// The compiled plugin.
+    /// The compiled plugin; of a script, the engine that all scripts share.
     pub wasm: &'static [u8],
+    /// The texts that the wasm is configured with, by name; empty but for a script.
+    pub configuration: &'static [(&'static str, &'static str)],
     /// A request to show it with, where the plugin has `cases/sample.http`.
     pub sample: Option<Sample>,
+}
+
+impl Bundled {
+    /// Returns the bytes that the plugin adds to the gateway.
+    pub fn size(&self) -> usize {
+        if self.configuration.is_empty() {
+            return self.wasm.len();
+        }
+        self.configuration.iter().map(|(_, text)| text.len()).sum()
+    }
 }
 
 /// A typical request of a plugin, with settings that accept it.
@@ -59,6 +72,9 @@ mod tests {
     /// The most bytes of `javascript`, which carries an engine.
     const MAX_JAVASCRIPT_BYTES: usize = 1536 * 1024;
 
+    /// The most bytes of a script, with its description, schema and setup.
+    const MAX_SCRIPT_BYTES: usize = 24 * 1024;
+
     #[test]
     fn twilio_errors_is_bundled_with_a_sample() {
         let plugin = find("twilio-errors").unwrap();
@@ -66,6 +82,19 @@ mod tests {
         assert!(sample.request.starts_with(b"POST https://"));
         assert!(sample.settings.contains("auth_token"));
         assert!(find("bundle").is_none());
+    }
+
+    #[test]
+    fn scripts_share_one_engine() {
+        let engine = find(script::ENGINE).unwrap();
+        for plugin in all()
+            .iter()
+            .filter(|plugin| !plugin.configuration.is_empty())
+        {
+            assert!(std::ptr::eq(plugin.wasm, engine.wasm), "{}", plugin.name);
+            assert!(plugin.size() < MAX_SCRIPT_BYTES, "{}", plugin.name);
+            assert!(plugin.sample.is_some(), "{}", plugin.name);
+        }
     }
 
     #[test]
@@ -77,7 +106,8 @@ mod tests {
                 plugin.name
             );
             let max = match plugin.name {
-                "javascript" => MAX_JAVASCRIPT_BYTES,
+                _ if !plugin.configuration.is_empty() => MAX_JAVASCRIPT_BYTES,
+                script::ENGINE => MAX_JAVASCRIPT_BYTES,
                 "webhook" => MAX_WEBHOOK_BYTES,
                 _ => MAX_WASM_BYTES,
             };

@@ -8,7 +8,11 @@
 //!
 //! The sender is proved before the script sees anything, by `settings.sender` and
 //! `settings.secret`, as in the plugin `webhook`.
+//!
+//! The host carries scripts of its own as well, each a plugin with settings of its own: it runs this
+//! engine configured with the files of such a plugin ([`Carried`]).
 
+mod carried;
 #[cfg(target_family = "wasm")]
 mod engine;
 #[cfg(any(test, target_family = "wasm"))]
@@ -19,4 +23,5 @@ mod plugin;
 mod prelude;
 mod settings;
 
+pub use carried::Carried;
 pub use settings::{Settings, describe};

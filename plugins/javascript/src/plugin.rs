@@ -2,21 +2,32 @@
 
 #![allow(unsafe_code, reason = "a wasm export has a fixed name")]
 
-use plugin_sdk::contract::{Answer, Checked, Mistake, Priority, Rejection, RejectionKind, Request};
+use plugin_sdk::contract::{
+    Answer, Checked, Demand, Mistake, Priority, Rejection, RejectionKind, Request,
+};
+use plugin_sdk::export::configured;
 use plugin_sdk::{body, export, signature};
+use serde::de::DeserializeOwned;
 
+use crate::carried::Carried;
 use crate::engine::{Engine, Thrown};
 use crate::place;
 use crate::settings::{Settings, describe as description};
 
 #[unsafe(no_mangle)]
 extern "C" fn describe() -> i32 {
-    export::run(|_| json(&description()))
+    export::run(|_| match carried()? {
+        Some(carried) => {
+            let file = |name: &str| configured(name).unwrap_or_default();
+            json(&carried.describe(&file("name"), &file("settings"), &file("setup")))
+        }
+        None => json(&description()),
+    })
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn check() -> i32 {
-    export::run(|input| json(&checked(&parsed(input)?)))
+    export::run(|input| json(&checked(&Script::of(input)?)))
 }
 
 #[unsafe(no_mangle)]
@@ -28,17 +39,56 @@ fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, String> {
     serde_json::to_vec(value).map_err(|error| error.to_string())
 }
 
-fn parsed(settings: &[u8]) -> Result<Settings, String> {
+/// The script that the host carries as a plugin, where it does.
+fn carried() -> Result<Option<Carried>, String> {
+    let read = |text: String| {
+        serde_json::from_str(&text).map_err(|error| format!("description.json: {error}"))
+    };
+    configured("description").map(read).transpose()
+}
+
+/// The script of a call, and the proof that its sender owes.
+struct Script {
+    text: String,
+    demands: Vec<Demand>,
+    /// The secrets that the script is not given, of one that is given all other settings; `None` of
+    /// one that is given `options` alone.
+    withheld: Option<Vec<String>>,
+    /// True where the settings name a way to prove the sender.
+    names_sender: bool,
+}
+
+impl Script {
+    fn of(settings: &[u8]) -> Result<Self, String> {
+        if let Some(carried) = carried()? {
+            let demands = carried.demands(&parsed(settings)?);
+            return Ok(Self {
+                text: configured("script").unwrap_or_default(),
+                names_sender: !demands.is_empty(),
+                demands,
+                withheld: Some(carried.secrets),
+            });
+        }
+        let settings: Settings = parsed(settings)?;
+        Ok(Self {
+            demands: settings.demands(),
+            names_sender: settings.sender.is_some(),
+            text: settings.script,
+            withheld: None,
+        })
+    }
+}
+
+fn parsed<T: DeserializeOwned>(settings: &[u8]) -> Result<T, String> {
     serde_json::from_slice(settings).map_err(|error| {
         format!("the settings fit the plugin's schema, but not the plugin: {error}")
     })
 }
 
 /// Runs the script, without a request: a mistake in it is one of the settings.
-fn checked(settings: &Settings) -> Checked {
-    let demands = settings.demands();
+fn checked(script: &Script) -> Checked {
     let mut mistakes = Vec::new();
-    if let Err(Thrown { message, stack, .. }) = start(settings) {
+    if let Err(Thrown { message, stack, .. }) = start(script) {
         let found = place::told(&message, &stack);
         let help = "a script is plain JavaScript, without `import` and `export`";
         mistakes.push(Mistake {
@@ -46,7 +96,7 @@ fn checked(settings: &Settings) -> Checked {
             ..Mistake::new("/script", found, help)
         });
     }
-    if settings.sender.is_some() && demands.is_empty() {
+    if script.names_sender && script.demands.is_empty() {
         mistakes.push(Mistake::new(
             "/sender",
             "names no way to prove a sender",
@@ -55,29 +105,30 @@ fn checked(settings: &Settings) -> Checked {
     }
     Checked {
         mistakes,
-        authenticates: Some(!demands.is_empty()),
-        proof: Some(demands),
+        authenticates: Some(!script.demands.is_empty()),
+        proof: Some(script.demands.clone()),
         ..Checked::default()
     }
 }
 
 /// Starts the engine and runs the script.
-fn start(settings: &Settings) -> Result<Engine, Thrown> {
+fn start(script: &Script) -> Result<Engine, Thrown> {
     let mut engine = Engine::open()?;
-    engine.run(place::SCRIPT, &settings.script)?;
-    engine.call("__prepare", "null")?;
+    engine.run(place::SCRIPT, &script.text)?;
+    let withheld = serde_json::to_string(&script.withheld).unwrap_or_default();
+    engine.call("__prepare", &withheld)?;
     Ok(engine)
 }
 
 fn answered(input: &[u8]) -> Result<Vec<u8>, String> {
     let request: Request = serde_json::from_slice(input)
         .map_err(|error| format!("the host sent what is no request of contract 1: {error}"))?;
-    let settings = parsed(request.settings.get().as_bytes())?;
-    let proof = match proved(&settings, &request) {
+    let script = Script::of(request.settings.get().as_bytes())?;
+    let proof = match proved(&script, &request) {
         Ok(proof) => proof,
         Err(rejection) => return json(&Answer::Rejected(rejection)),
     };
-    let result = start(&settings).and_then(|mut engine| {
+    let result = start(&script).and_then(|mut engine| {
         engine.set_request(request);
         let input = std::str::from_utf8(input).unwrap_or_default();
         engine.call("__answer", input)
@@ -104,13 +155,13 @@ fn answered(input: &[u8]) -> Result<Vec<u8>, String> {
 
 /// Returns the identity of the proof, where the host has not checked it already.
 fn proved(
-    settings: &Settings,
+    script: &Script,
     request: &Request,
 ) -> Result<Option<plugin_sdk::contract::ProofIdentity>, Rejection> {
-    if settings.sender.is_none() || request.proved.is_some() {
+    if !script.names_sender || request.proved.is_some() {
         return Ok(None);
     }
-    match signature::verify(&settings.demands(), request.settings.get(), request)? {
+    match signature::verify(&script.demands, request.settings.get(), request)? {
         Some(proved) => Ok(proved.proof),
         None => Err(Rejection::new(
             RejectionKind::Forbidden,

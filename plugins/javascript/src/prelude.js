@@ -30,6 +30,7 @@
     status: (word, otherwise = null) => ask("status", word) ?? otherwise,
     time: (text, otherwise = null) => ask("time", text instanceof Date ? text.toISOString() : text) ?? otherwise,
     form: (text) => ask("form", text),
+    attempt: (text) => ask("attempt", String(text)),
     hmac: (algorithm, key, text, encoding = "hex") => ask("hmac", { algorithm, key, text, encoding }),
     timingSafeEqual: (given, expected) => ask("same", [String(given), String(expected)]),
   });
@@ -89,14 +90,21 @@
     return `{"alerts":[${alerts.join(",")}]}`;
   };
 
+  /* The secrets that the script is not given; null where it is given `options` alone. */
+  let withheld = null;
+  const without = (settings, names) =>
+    Object.fromEntries(Object.entries(settings).filter(([name]) => !names.includes(name)));
+
   define(globalThis, {
-    __prepare() {
+    __prepare(secrets) {
+      withheld = secrets;
       if (typeof read !== "function")
         throw new TypeError("the script has no function read(request, options)");
       return "";
     },
     __answer(request) {
-      const options = request.settings.options ?? {};
+      const settings = request.settings;
+      const options = withheld === null ? settings.options ?? {} : without(settings, withheld);
       delete request.settings;
       Object.setPrototypeOf(request, methods);
       const result = read(request, options);

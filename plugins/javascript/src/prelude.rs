@@ -3,7 +3,7 @@
 use plugin_sdk::contract::{Priority, Request, Status, Unreadable};
 use plugin_sdk::form::Form;
 use plugin_sdk::signature::{hmac_sha1, hmac_sha256, same, sha256};
-use plugin_sdk::{body, json, text, time};
+use plugin_sdk::{attempt, body, json, text, time};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -52,6 +52,10 @@ pub(crate) fn call(
                 .iter()
                 .map(|(name, value)| [name, value].map(|part| text::of_bytes(part).into_owned()));
             json!(fields.collect::<Vec<_>>())
+        }
+        "attempt" => {
+            let received_at = &of(request)?.received_at;
+            json!(attempt::event_id(string(argument)?.as_bytes(), received_at))
         }
         "sha256" => json!(sha256(string(argument)?.as_bytes()).hex()),
         "same" => {
@@ -156,6 +160,14 @@ mod tests {
         );
         assert_eq!(is("details", r#""{\"a\": 1.0}""#), r#"{"a": 1.0}"#);
         assert_eq!(is("details", r#""x""#), r#"{"body_text":"x"}"#);
+    }
+
+    #[test]
+    fn event_without_an_id_is_known_for_some_minutes() {
+        let request = testing::post("https://a.example/in/x").build();
+        let id = |text: &str| call("attempt", text, Some(&request)).unwrap();
+        assert_eq!(id(r#""a""#), id(r#""a""#));
+        assert_ne!(id(r#""a""#), id(r#""b""#));
     }
 
     #[test]

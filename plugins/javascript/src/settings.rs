@@ -8,7 +8,7 @@ use serde_json::Value;
 const SECRET: &str = "secret";
 
 /// Milliseconds of a call. A script runs some fifty times slower than compiled code.
-const TIME_MS: u64 = 500;
+pub(crate) const TIME_MS: u64 = 500;
 
 /// The `settings` table of a source. The script reads its own `options` from the request.
 #[derive(Debug, Deserialize)]

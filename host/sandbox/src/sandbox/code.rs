@@ -3,6 +3,7 @@
 //! Extism's ABI is a library with an export for each question. A module without them, and with a
 //! `_start`, is a command: a whole program, as compilers make that know WASI and no PDK.
 
+use super::identity::Identity;
 use crate::call::{Call, Entry};
 use crate::error::LoadError;
 use crate::{abi, wasi};
@@ -11,8 +12,7 @@ use wasmtime::{ExternType, InstancePre, Linker, Module, ModuleExport};
 /// A plugin's code.
 pub(super) struct Code {
     pub(super) instance: InstancePre<Call>,
-    /// The SHA-256 of the wasm.
-    pub(super) hash: [u8; 32],
+    pub(super) identity: Identity,
     exports: Exports,
 }
 
@@ -34,7 +34,7 @@ impl Code {
         linker: &Linker<Call>,
         name: &str,
         module: &Module,
-        hash: [u8; 32],
+        identity: Identity,
     ) -> Result<Self, LoadError> {
         let unknown: Vec<String> = module
             .imports()
@@ -60,7 +60,7 @@ impl Code {
         Ok(Self {
             exports: exports(name, module)?,
             instance,
-            hash,
+            identity,
         })
     }
 

@@ -54,7 +54,7 @@ impl Plugin {
             }
         };
         let log = sandbox.log(&loaded.name, source);
-        let call = Call::new(&sandbox.0.clock, log, code.hash, request, limits);
+        let call = Call::new(&sandbox.0.clock, log, &code.identity, request, limits);
         let (result, used) = call.measure(&code.instance, code.read()).await;
         match result {
             Ok(output) => Measured {

@@ -344,6 +344,38 @@ async fn there_is_no_configuration_beside_the_settings() {
     assert_answered(&super::read(&read).await);
 }
 
+#[tokio::test]
+async fn configuration_is_had_by_name_and_changes_the_hash() {
+    let read = checked(
+        "(local.set $a (call $config_get (call $name)))",
+        &[
+            ("(call $length (local.get $a))", 5),
+            (
+                "(i64.extend_i32_u (call $load_u8 (local.get $a)))",
+                u64::from(b'v'),
+            ),
+        ],
+    );
+    let wasm = ByHand {
+        read: &read,
+        more: NAME,
+        ..ByHand::default()
+    }
+    .wasm();
+    let sandbox = sandbox();
+    let load = async |configuration: &[(&str, &str)]| {
+        let plugin = sandbox.load_configured("hand-made", &wasm, configuration);
+        plugin.await.unwrap()
+    };
+    let configured = load(&[("other", "x"), ("name", "value")]).await;
+    assert_answered(&configured.read("here", INPUT, &LIMITS).await);
+    let another = load(&[("name", "val")]).await;
+    assert_failed(another.read("here", INPUT, &LIMITS).await, "failed", "1");
+    let plain = load(&[]).await;
+    assert_eq!(plain.sha256(), plugin_sdk::signature::sha256(&wasm).hex());
+    assert!(configured.sha256() != plain.sha256() && configured.sha256() != another.sha256());
+}
+
 const NAME: &str = r#"(data (i32.const 32768) "name")
     (func $name (result i64) (call $text (i32.const 32768) (i32.const 4)))"#;
 

@@ -15,6 +15,7 @@ use super::subject::{self, Origin, Subject};
 use super::{Failure, Outcome, block_on, figures};
 use crate::cli::plain;
 use crate::sources::schema;
+use alert_gateway_plugins::script;
 use alert_gateway_sandbox::{Description, Import, Plugin};
 use settings::{Row, settings};
 
@@ -55,7 +56,7 @@ pub fn inspect(what: &Inspect) -> Outcome {
     if what.json {
         let known = Known {
             description,
-            size: subject.wasm.len(),
+            size: subject.size(),
             sha256: plugin.sha256(),
             imports: plugin
                 .imports()
@@ -87,7 +88,8 @@ fn named<'a>(subject: &'a Subject, sha256: Option<&'a str>) -> Named<'a> {
     match &subject.origin {
         Origin::Bundled(bundled) => Named::Bundled(bundled.name),
         Origin::File(path) => Named::File(path, sha256),
-        Origin::Script(_) => Named::Bundled(subject::SCRIPTS),
+        Origin::Script(_) => Named::Bundled(script::ENGINE),
+        Origin::Folder(_) => Named::Bundled(&subject.name),
     }
 }
 
@@ -113,7 +115,7 @@ fn shown(subject: &Subject, plugin: &Plugin) -> String {
     } else {
         url_suffix.as_str()
     };
-    let size = figures::size(subject.wasm.len());
+    let size = figures::size(subject.size());
     let sha256 = plugin.sha256();
     let exports = plugin.exports().join(", ");
     let mut setup = setup

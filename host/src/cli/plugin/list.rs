@@ -6,14 +6,18 @@ use clap::Args;
 use serde::Serialize;
 
 use super::subject::{self, Subject};
-use super::{Outcome, block_on, figures};
+use super::{Outcome, block_on, figures, proof};
+use crate::cli::plain;
 
 #[derive(Debug, Args)]
 pub struct List {
     /// A JSON array of objects with name, version, summary, authenticates (where it is false, a
     /// source needs a token, or a setting by which the plugin proves its sender) and size in bytes
-    #[arg(long)]
+    #[arg(long, conflicts_with = "markdown")]
     json: bool,
+    /// The table of the catalogue's page, in Markdown
+    #[arg(long)]
+    markdown: bool,
 }
 
 #[derive(Serialize)]
@@ -23,12 +27,16 @@ struct Row {
     summary: String,
     authenticates: bool,
     size: usize,
+    #[serde(skip)]
+    proof: String,
 }
 
 pub fn list(what: &List) -> Outcome {
     let rows = block_on(async {
         let sandbox = subject::sandbox()?;
         let mut rows = Vec::new();
+        // Kept until the end: the engine of several is compiled once.
+        let mut loaded = Vec::new();
         for bundled in alert_gateway_plugins::all() {
             let plugin = Subject::bundled(bundled).load(&sandbox).await?;
             let description = plugin.description();
@@ -37,14 +45,32 @@ pub fn list(what: &List) -> Outcome {
                 version: description.version.clone(),
                 summary: description.summary.clone(),
                 authenticates: description.authenticates,
-                size: bundled.wasm.len(),
+                size: bundled.size(),
+                proof: proof::words(description),
             });
+            loaded.push(plugin);
         }
         Ok(rows)
     })?;
     let mut out = std::io::stdout().lock();
     if what.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
+        return Ok(());
+    }
+    if what.markdown {
+        writeln!(
+            out,
+            "| `plugin = \"…\"` | reads | proof of the sender |\n|---|---|---|"
+        )?;
+        for row in &rows {
+            let name = row.name;
+            writeln!(
+                out,
+                "| [`{name}`](../plugins/{name}/README.md) | {} | {} |",
+                plain::lines(&row.summary),
+                row.proof
+            )?;
+        }
         return Ok(());
     }
     let width = rows
@@ -58,6 +84,7 @@ pub fn list(what: &List) -> Outcome {
         summary,
         authenticates,
         size,
+        proof: _,
     } in &rows
     {
         let sender = if *authenticates {

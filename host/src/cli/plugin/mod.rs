@@ -8,6 +8,7 @@ mod figures;
 mod inspect;
 mod list;
 mod new;
+mod proof;
 pub mod snippet;
 pub mod subject;
 mod test;

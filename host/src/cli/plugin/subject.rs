@@ -1,9 +1,10 @@
-//! The plugin under inspection: a crate's folder, a wasm file, or the name of a bundled one.
+//! The plugin under inspection: a folder with a crate or a script, a wasm file, or the name of a
+//! bundled one.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use alert_gateway_plugins::Bundled;
+use alert_gateway_plugins::{Bundled, script};
 
 use clap::Args;
 use plugin_sdk::contract::Request;
@@ -18,13 +19,10 @@ use alert_gateway_sandbox::{Plugin, Sandbox, SandboxOptions};
 /// Concurrent calls: `list` calls `describe` of several plugins, every other command calls one.
 const INSTANCES: u32 = 4;
 
-/// The bundled plugin that runs scripts.
-pub const SCRIPTS: &str = "javascript";
-
 /// The argument that names a plugin.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// The plugin: its crate's folder, which is built first, a wasm file, a script for the plugin
+    /// The plugin: its folder, of which a crate is built first, a wasm file, a script for the plugin
     /// `javascript`, or the name of a bundled one
     #[arg(value_name = "DIR|FILE.wasm|FILE.js|NAME", default_value = ".")]
     plugin: PathBuf,
@@ -38,6 +36,8 @@ pub struct Subject {
     pub name: String,
     /// Its WebAssembly.
     pub wasm: Cow<'static, [u8]>,
+    /// The texts that the WebAssembly is configured with, by name.
+    pub configuration: Vec<(&'static str, Cow<'static, str>)>,
     /// Its origin.
     pub origin: Origin,
     /// The script under inspection, where the plugin is the bundled one that runs scripts.
@@ -48,6 +48,8 @@ pub struct Subject {
 pub enum Origin {
     /// A file; that of a crate stands beside its `Cargo.toml`.
     File(PathBuf),
+    /// A script with the files of a plugin beside it.
+    Folder(PathBuf),
     /// The gateway carries it.
     Bundled(&'static Bundled),
     /// A script, for the plugin that the gateway carries for them.
@@ -55,7 +57,7 @@ pub enum Origin {
 }
 
 impl Subject {
-    /// The plugin that is meant. A bundled one steps back behind a crate's folder of the same name.
+    /// The plugin that is meant. A bundled one steps back behind a plugin's folder of the same name.
     pub fn find(which: &Which) -> Result<Self, Failure> {
         let what = which.plugin.as_path();
         let is_script = what.extension().is_some_and(|end| end == "js");
@@ -74,9 +76,13 @@ impl Subject {
             return Ok(Self {
                 name,
                 wasm: wasm.into(),
+                configuration: Vec::new(),
                 origin: Origin::File(what.to_owned()),
                 script: None,
             });
+        }
+        if what.join(script::SCRIPT).is_file() {
+            return Self::of_folder(what);
         }
         let bundled = what.to_str().and_then(alert_gateway_plugins::find);
         match bundled.filter(|_| !what.join("Cargo.toml").exists()) {
@@ -86,6 +92,7 @@ impl Subject {
                 Ok(Self {
                     name: built.name,
                     wasm: built.wasm.into(),
+                    configuration: Vec::new(),
                     origin: Origin::File(built.path),
                     script: None,
                 })
@@ -98,11 +105,32 @@ impl Subject {
     fn of_script(path: &Path) -> Result<Self, Failure> {
         let script = std::fs::read_to_string(path)
             .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
-        let engine = alert_gateway_plugins::find(SCRIPTS).ok_or_else(|| unknown(path))?;
         Ok(Self {
             origin: Origin::Script(path.to_owned()),
             script: Some(script),
-            ..Self::bundled(engine)
+            ..Self::bundled(engine(path)?)
+        })
+    }
+
+    /// The script in this folder, as the plugin that it is where the gateway carries it.
+    fn of_folder(folder: &Path) -> Result<Self, Failure> {
+        let whole = std::path::absolute(folder)
+            .map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?;
+        let name = whole
+            .file_name()
+            .unwrap_or(folder.as_os_str())
+            .to_string_lossy()
+            .into_owned();
+        let files = script::read(folder, &name)
+            .map_err(|error| Failure::Usage(format!("cannot read the plugin: {error}")))?;
+        Ok(Self {
+            name,
+            configuration: files
+                .into_iter()
+                .map(|(name, text)| (name, text.into()))
+                .collect(),
+            origin: Origin::Folder(folder.to_owned()),
+            ..Self::bundled(engine(folder)?)
         })
     }
 
@@ -121,6 +149,11 @@ impl Subject {
         Self {
             name: bundled.name.to_owned(),
             wasm: bundled.wasm.into(),
+            configuration: bundled
+                .configuration
+                .iter()
+                .map(|(name, text)| (*name, Cow::from(*text)))
+                .collect(),
             origin: Origin::Bundled(bundled),
             script: None,
         }
@@ -130,13 +163,29 @@ impl Subject {
     pub fn cases(&self) -> Option<PathBuf> {
         match &self.origin {
             Origin::File(file) | Origin::Script(file) => Some(file.with_file_name("cases")),
+            Origin::Folder(folder) => Some(folder.join("cases")),
             Origin::Bundled(_) => None,
         }
     }
 
     /// Makes it ready to be called.
     pub async fn load(&self, sandbox: &Sandbox) -> Result<Plugin, Failure> {
-        Ok(sandbox.load(&self.name, &self.wasm).await?)
+        let configuration: Vec<_> = self
+            .configuration
+            .iter()
+            .map(|(name, text)| (*name, &**text))
+            .collect();
+        Ok(sandbox
+            .load_configured(&self.name, &self.wasm, &configuration)
+            .await?)
+    }
+
+    /// Returns the bytes of its WebAssembly, or of a script that shares its engine with others.
+    pub fn size(&self) -> usize {
+        match &self.configuration[..] {
+            [] => self.wasm.len(),
+            configuration => configuration.iter().map(|(_, text)| text.len()).sum(),
+        }
     }
 }
 
@@ -148,6 +197,11 @@ pub fn sandbox() -> Result<Sandbox, Failure> {
         instances: INSTANCES,
         max_memory,
     })?)
+}
+
+/// The bundled plugin that runs scripts.
+fn engine(asked: &Path) -> Result<&'static Bundled, Failure> {
+    alert_gateway_plugins::find(script::ENGINE).ok_or_else(|| unknown(asked))
 }
 
 fn unknown(what: &Path) -> Failure {

@@ -65,6 +65,9 @@ declare function status(word: unknown, otherwise?: Status): Status | null;
 /** Any sender's time, as RFC 3339 in UTC. */
 declare function time(text: unknown, otherwise?: string): string | null;
 declare function form(text: string): [string, string][];
+
+/** An event id for what has none of its own: the same text within 15 minutes is a repeat. */
+declare function attempt(text: string): string;
 declare function sha256(text: string): string;
 declare function hmac(algorithm: "sha256" | "sha1", key: string, text: string, encoding?: "hex" | "base64"): string;
 declare function timingSafeEqual(given: string, expected: string): boolean;

@@ -1,0 +1,89 @@
+/* CloudEvents 1.0 over HTTP: structured, batched and binary. */
+
+const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : undefined);
+const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
+
+const MOST = 1000;
+
+function read(request, options) {
+  if (request.method === "OPTIONS") return handshake(request);
+  const events = eventsOf(request);
+  if (events === undefined) return strange(request, "no CloudEvent");
+  const alerts = events.slice(0, MOST - 1).map((event) => alertOf(request, event, options)).filter((alert) => alert !== undefined);
+  if (events.length >= MOST) alerts.push(strange(request, `a batch of ${events.length} CloudEvents, more than fit`));
+  return alerts.length > 0 ? alerts : "events of types that the settings ignore, or an empty batch";
+}
+
+/* The sender asks whether it may send here. */
+function handshake(request) {
+  const origin = request.header("webhook-request-origin");
+  if (origin === undefined) return "an OPTIONS without WebHook-Request-Origin";
+  const headers = [["WebHook-Allowed-Origin", origin.replace(/[^ -~]/g, "")], ["WebHook-Allowed-Rate", "*"]];
+  return { reply: { status: 200, headers, body: { text: "" } } };
+}
+
+function eventsOf(request) {
+  if (request.header("ce-specversion") !== undefined) return [inHeaders(request)];
+  const body = request.json();
+  const events = Array.isArray(body) ? body : [body];
+  return events.every((event) => text(event?.specversion) !== undefined) ? events : undefined;
+}
+
+/* Binary mode: the attributes stand in headers, percent-encoded, and the body is the data. */
+function inHeaders(request) {
+  const event = {};
+  for (const [name, value] of request.headers) {
+    if (!/^ce-[a-z0-9]+$/.test(name)) continue;
+    try {
+      event[name.slice(3)] = decodeURIComponent(value);
+    } catch {
+      event[name.slice(3)] = value;
+    }
+  }
+  const type = request.header("content-type");
+  if (type !== undefined) event.datacontenttype = type;
+  if (/json/i.test(type ?? "")) event.data = request.json();
+  else event.data = request.text();
+  return event;
+}
+
+function alertOf(request, event, options) {
+  const type = text(event.type) ?? "";
+  const ruled = options.types !== undefined && Object.hasOwn(options.types, type) ? options.types[type] : undefined;
+  if (ruled === "ignore") return undefined;
+  const data = event.data;
+  const source = text(event.source) ?? "";
+  const subject = text(event.subject);
+  const word = text(event.severity) ?? text(data?.severity) ?? text(event.priority) ?? text(data?.priority);
+  const urgent = priority(word ?? "");
+  const notes = [];
+  if (word !== undefined && urgent === null)
+    notes.push({ kind: "unknown_priority", field: "priority", found: word.slice(0, 100) });
+  if (text(event.id) === undefined) notes.push({ kind: "incomplete_id", field: "event_id" });
+  const name = text(data?.title) ?? text(data?.summary) ?? text(data?.message) ?? text(data?.name);
+  return {
+    event_id: `${source} ${text(event.id) ?? ""} sha256:${sha256(JSON.stringify(event))}`,
+    key: subject === undefined ? undefined : `${source} ${subject}`,
+    status: ruled ?? said(data, type),
+    priority: urgent ?? options.priority ?? "high",
+    title: [name ?? type, subject && `(${subject})`].filter(Boolean).join(" ") || "a CloudEvent",
+    message: name === undefined ? undefined : type,
+    occurred_at: time(text(event.time) ?? ""),
+    link: page(data?.url) ?? page(data?.link) ?? page(source),
+    labels: { type, source, subject, datacontenttype: text(event.datacontenttype) },
+    details: event,
+    notes,
+  };
+}
+
+/* An event opens, unless its words say that something is over. */
+function said(data, type) {
+  const last = type.split(/[.:/]/).at(-1);
+  return status(text(data?.status) ?? "") ?? status(text(data?.state) ?? "") ?? status(last) ?? "trigger";
+}
+
+const strange = (request, reason) => ({
+  priority: "high",
+  title: `${request.source}: ${reason}`,
+  unreadable: { reason },
+});

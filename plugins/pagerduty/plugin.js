@@ -1,0 +1,70 @@
+/* Webhooks v3 of PagerDuty: one event of an incident each. */
+
+const OPENS = ["triggered", "reopened", "escalated", "unacknowledged", "priority_updated", "delegated", "reassigned"];
+const CLOSES = ["resolved"];
+const NOBODY = [
+  "acknowledged", "annotated", "conference_bridge.updated", "custom_field_values.updated", "incident_type.changed",
+  "responder.added", "responder.replied", "role.assigned", "service_updated", "status_update_published",
+  "workflow.started", "workflow.completed",
+];
+
+const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : undefined);
+const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
+
+function read(request) {
+  const event = request.json()?.event;
+  const type = text(event?.event_type);
+  if (type === undefined) return strange(request, "no webhook event of PagerDuty");
+  if (type === "pagey.ping") return "PagerDuty's test event";
+  if (!type.startsWith("incident.")) return known(type) ? `${type} is no incident` : strange(request, "an unknown event of PagerDuty");
+  const what = type.slice("incident.".length);
+  if (NOBODY.includes(what)) return `${type} needs nobody`;
+  const incident = event.data?.incident ?? event.data;
+  const id = text(incident?.id);
+  if (id === undefined) return strange(request, "an incident of PagerDuty without an id");
+  return alertOf(request, event, what, incident, id);
+}
+
+/* Events of other resources, which open nothing. */
+const known = (type) => ["pagey.", "service.", "action_invocation.", "workflow."].some((kind) => type.startsWith(kind));
+
+function alertOf(request, event, what, incident, id) {
+  const notes = [];
+  let state = CLOSES.includes(what) ? "resolve" : OPENS.includes(what) ? "trigger" : undefined;
+  if (state === undefined) {
+    notes.push({ kind: "unknown_status", field: "status", found: what.slice(0, 100) });
+    state = "trigger";
+  }
+  const word = text(incident.priority?.summary) ?? text(incident.priority?.name);
+  const urgency = text(incident.urgency);
+  if (word !== undefined && priority(word) === null)
+    notes.push({ kind: "unknown_priority", field: "priority", found: word.slice(0, 100) });
+  const occurred = time(text(event.occurred_at) ?? "");
+  const order = Date.parse(occurred);
+  const title = text(incident.title) ?? text(incident.summary) ?? `incident ${id}`;
+  const service = text(incident.service?.summary);
+  return {
+    key: `incident ${id}`,
+    status: state,
+    priority: priority(word ?? "") ?? priority(urgency ?? "") ?? "high",
+    title: service === undefined ? title : `${service}: ${title}`,
+    occurred_at: occurred,
+    order: Number.isSafeInteger(order) ? order : undefined,
+    link: page(incident.html_url),
+    labels: {
+      event: what,
+      service,
+      urgency,
+      priority: word,
+      team: text(incident.teams?.[0]?.summary),
+      escalation_policy: text(incident.escalation_policy?.summary),
+    },
+    notes,
+  };
+}
+
+const strange = (request, reason) => ({
+  priority: "high",
+  title: `${request.source}: ${reason}`,
+  unreadable: { reason },
+});
