@@ -14,6 +14,8 @@ mod setting;
 mod signed;
 #[cfg(not(target_family = "wasm"))]
 mod signing;
+#[cfg(all(not(target_family = "wasm"), feature = "public-keys"))]
+mod sns;
 mod twilio;
 mod verifier;
 mod view;

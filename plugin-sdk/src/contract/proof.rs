@@ -95,6 +95,9 @@ pub enum Scheme {
     Twilio,
     /// The same by one of Twilio's shared keys, which a header of the request names.
     TwilioSharedKey,
+    /// Amazon SNS's: a signature (version 2) in the body, over fields of the body; the secret is
+    /// Amazon's certificate or its public key, in PEM.
+    AwsSns,
 }
 
 /// A signature in a header, over a text that a template makes of the request.

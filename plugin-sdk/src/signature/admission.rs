@@ -78,6 +78,7 @@ impl Scheme {
                     .to_owned()
             }
             Self::Twilio | Self::TwilioSharedKey => "signature in the header X-Twilio-Signature".to_owned(),
+            Self::AwsSns => "message of Amazon SNS with a signature of version 2".to_owned(),
         }
     }
 

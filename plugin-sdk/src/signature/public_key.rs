@@ -36,7 +36,10 @@ pub(super) fn verify(algorithm: Algorithm, key: &[u8], message: &[u8], signature
             Some(key.strip_prefix(P256_SPKI).unwrap_or(&key)),
             &ECDSA_P256_SHA256_ASN1,
         ),
-        Algorithm::RsaSha256 => (rsa_key(&key), &RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::RsaSha256 => (
+            rsa_key(of_certificate(&key).unwrap_or(&key)),
+            &RSA_PKCS1_2048_8192_SHA256,
+        ),
         Algorithm::Sha1 | Algorithm::Sha256 | Algorithm::Sha512 => (None, &ED25519),
     };
     key.is_some_and(|key| {
@@ -65,6 +68,21 @@ fn bytes(key: &[u8]) -> Option<Vec<u8>> {
             .collect();
     }
     LENIENT.decode(text).ok()
+}
+
+/// The `SubjectPublicKeyInfo` of a certificate (RFC 5280), where these bytes are one.
+fn of_certificate(der: &[u8]) -> Option<&[u8]> {
+    // Before it stand the version, the serial number, the algorithm, the issuer, the validity and
+    // the subject.
+    const BEFORE: [u8; 6] = [0xa0, 0x02, 0x30, 0x30, 0x30, 0x30];
+    let mut rest = content(content(der, 0x30)?, 0x30)?;
+    for tag in BEFORE {
+        let inner = content(rest, tag)?;
+        // The content lies within the element, so the difference of the ends is what follows.
+        let end = inner.as_ptr_range().end as usize - rest.as_ptr() as usize;
+        rest = rest.get(end..)?;
+    }
+    Some(rest)
 }
 
 /// The `RSAPublicKey` within a `SubjectPublicKeyInfo`, or the one that the bytes are.

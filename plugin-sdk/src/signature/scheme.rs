@@ -90,6 +90,11 @@ impl Scheme {
             Self::Bearer | Self::Basic { .. } | Self::Login | Self::Header { .. } => {
                 self.check_shown(view, secret)
             }
+            #[cfg(all(not(target_family = "wasm"), feature = "public-keys"))]
+            Self::AwsSns => super::sns::verify(view, secret),
+            // The host checks public keys, so that no plugin carries them.
+            #[cfg(not(all(not(target_family = "wasm"), feature = "public-keys")))]
+            Self::AwsSns => (Proof::Wrong, None),
             Self::Twilio | Self::TwilioSharedKey => {
                 let Some(given) = view.header(over_url::HEADER) else {
                     return (Proof::Missing, None);
@@ -158,6 +163,8 @@ impl Scheme {
             Self::Signed(_) | Self::Slack | Self::Stripe | Self::StandardWebhooks => {
                 signed::sign(self, request, secret);
             }
+            // Only Amazon can.
+            Self::AwsSns => {}
         }
     }
 

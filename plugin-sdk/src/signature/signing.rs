@@ -43,12 +43,14 @@ impl Verifier {
 
 /// Signs by the first secret of a way, and returns its place.
 fn sign(way: &Way, request: &mut Request) -> Result<String, Unsigned> {
-    if let Scheme::Signed(signed) = &way.scheme
-        && matches!(
+    let is_private = match &way.scheme {
+        Scheme::Signed(signed) => matches!(
             signed.algorithm,
             Algorithm::Ed25519 | Algorithm::EcdsaP256 | Algorithm::RsaSha256
-        )
-    {
+        ),
+        scheme => matches!(scheme, Scheme::AwsSns),
+    };
+    if is_private {
         return Err(Unsigned::PrivateKey);
     }
     let (account, secret) = way.secrets.all().next().ok_or(Unsigned::NoSecret)?;

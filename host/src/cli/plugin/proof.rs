@@ -37,6 +37,7 @@ fn scheme(scheme: &Scheme) -> String {
         Scheme::Slack => "Slack's signature".to_owned(),
         Scheme::Stripe => "Stripe's signature".to_owned(),
         Scheme::StandardWebhooks => "a signature by Standard Webhooks".to_owned(),
+        Scheme::AwsSns => "Amazon's signature".to_owned(),
         Scheme::Twilio | Scheme::TwilioSharedKey => "Twilio's signature".to_owned(),
     }
 }

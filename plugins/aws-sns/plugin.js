@@ -1,0 +1,145 @@
+/* Amazon SNS over HTTPS: alarms of CloudWatch, events of EventBridge, and plain messages. */
+
+const text = (value) =>
+  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
+const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
+
+function read(request, options) {
+  const body = request.json();
+  const type = text(body?.Type);
+  const topic = text(body?.TopicArn);
+  if (type === undefined || topic === undefined)
+    return strange(request, "no message of Amazon SNS");
+  if (options.topics !== undefined && !options.topics.includes(topic))
+    return {
+      rejected: {
+        kind: "forbidden",
+        reason: "this topic is none of this source's",
+        help: `The message is of ${topic.slice(0, 200)}; add it to topics in this source's settings if it is yours.`,
+      },
+    };
+  if (type === "UnsubscribeConfirmation") return unsubscribed(body, topic);
+  if (type === "SubscriptionConfirmation") return subscribed(body, topic);
+  if (type !== "Notification") return strange(request, "an unknown type of message of Amazon SNS");
+  const message = parsed(body.Message);
+  if (text(message?.AlarmName) !== undefined && text(message?.NewStateValue) !== undefined)
+    return alarm(body, topic, message, options);
+  if (text(message?.["detail-type"]) !== undefined) return event(body, topic, message, options);
+  const said = text(body.Message) ?? "";
+  return {
+    ...common(body, topic, "message"),
+    priority: options.priority ?? "high",
+    title: text(body.Subject) || said.split("\n")[0] || `a message of ${nameOf(topic)}`,
+    message: said,
+  };
+}
+
+function alarm(body, topic, message, options) {
+  const word = text(message.NewStateValue);
+  const notes = [];
+  let state = { ALARM: "trigger", OK: "resolve", INSUFFICIENT_DATA: "trigger" }[word];
+  const isBlind = word === "INSUFFICIENT_DATA";
+  if (isBlind && options.insufficient_data === "ignore") return "an alarm without data";
+  if (typeof state !== "string") {
+    notes.push({ kind: "unknown_status", field: "status", found: word.slice(0, 100) });
+    state = "trigger";
+  }
+  const arn = text(message.AlarmArn);
+  const at = time(text(message.StateChangeTime) ?? text(body.Timestamp) ?? "");
+  const order = Date.parse(at);
+  const name = text(message.AlarmName);
+  const shared = common(body, topic, "alarm");
+  return {
+    ...shared,
+    key: arn ?? `${text(message.AWSAccountId)} ${text(message.Region)} ${name}`,
+    status: state,
+    order: Number.isSafeInteger(order) ? order : undefined,
+    priority: isBlind ? "medium" : (options.priority ?? "high"),
+    title: `${name} is ${word}`,
+    message:
+      [text(message.AlarmDescription), text(message.NewStateReason)].filter(Boolean).join("\n") ||
+      undefined,
+    occurred_at: at,
+    link: consoleOf(arn, name),
+    labels: {
+      ...shared.labels,
+      alarm: name,
+      account: text(message.AWSAccountId),
+      namespace:
+        text(message.Trigger?.Namespace) ??
+        text(message.Trigger?.Metrics?.[0]?.MetricStat?.Metric?.Namespace),
+    },
+    notes,
+  };
+}
+
+function event(body, topic, message, options) {
+  const shared = common(body, topic, "event");
+  const word = text(message.detail?.severity);
+  return {
+    ...shared,
+    priority: priority(word ?? "") ?? options.priority ?? "high",
+    title:
+      text(message.detail?.title) ?? `${text(message["detail-type"])} (${text(message.source)})`,
+    message: text(message.detail?.description) ?? text(body.Subject),
+    occurred_at: time(text(message.time) ?? text(body.Timestamp) ?? ""),
+    labels: { ...shared.labels, account: text(message.account) },
+  };
+}
+
+/* The link confirms the subscription, so it must lead to Amazon. */
+function subscribed(body, topic) {
+  const url = text(body.SubscribeURL);
+  const isAmazons = /^https:\/\/sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?\/\?/.test(url);
+  return {
+    ...common(body, topic, "subscription"),
+    key: `subscription ${topic}`,
+    priority: "medium",
+    title: `Confirm the subscription to ${nameOf(topic)}`,
+    message: isAmazons
+      ? "Opening the link confirms it."
+      : "Its link does not lead to Amazon: do not open it.",
+    link: isAmazons ? url : undefined,
+  };
+}
+
+const unsubscribed = (body, topic) => ({
+  ...common(body, topic, "subscription"),
+  key: `subscription ${topic}`,
+  priority: "high",
+  title: `The subscription to ${nameOf(topic)} has ended`,
+  message: text(body.Message),
+});
+
+const common = (body, topic, kind) => ({
+  occurred_at: time(text(body.Timestamp) ?? ""),
+  labels: {
+    kind,
+    topic: nameOf(topic),
+    region: topic.split(":")[3] || undefined,
+    account: topic.split(":")[4] || undefined,
+  },
+});
+
+const nameOf = (topic) => topic.split(":").at(-1);
+
+function parsed(written) {
+  try {
+    return typeof written === "string" ? JSON.parse(written) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function consoleOf(arn, name) {
+  const region = arn?.split(":")[3];
+  if (!/^[a-z0-9-]+$/.test(region)) return undefined;
+  const encoded = encodeURIComponent(name.toWellFormed());
+  return `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#alarmsV2:alarm/${encoded}`;
+}
+
+const strange = (request, reason) => ({
+  priority: "high",
+  title: `${request.source}: ${reason}`,
+  unreadable: { reason },
+});
