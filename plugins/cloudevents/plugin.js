@@ -1,6 +1,7 @@
 /* CloudEvents 1.0 over HTTP: structured, batched and binary. */
 
-const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : undefined);
+const text = (value) =>
+  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
 
 const MOST = 1000;
@@ -9,8 +10,12 @@ function read(request, options) {
   if (request.method === "OPTIONS") return handshake(request);
   const events = eventsOf(request);
   if (events === undefined) return strange(request, "no CloudEvent");
-  const alerts = events.slice(0, MOST - 1).map((event) => alertOf(request, event, options)).filter((alert) => alert !== undefined);
-  if (events.length >= MOST) alerts.push(strange(request, `a batch of ${events.length} CloudEvents, more than fit`));
+  const alerts = events
+    .slice(0, MOST - 1)
+    .map((event) => alertOf(request, event, options))
+    .filter((alert) => alert !== undefined);
+  if (events.length >= MOST)
+    alerts.push(strange(request, `a batch of ${events.length} CloudEvents, more than fit`));
   return alerts.length > 0 ? alerts : "events of types that the settings ignore, or an empty batch";
 }
 
@@ -18,7 +23,10 @@ function read(request, options) {
 function handshake(request) {
   const origin = request.header("webhook-request-origin");
   if (origin === undefined) return "an OPTIONS without WebHook-Request-Origin";
-  const headers = [["WebHook-Allowed-Origin", origin.replace(/[^ -~]/g, "")], ["WebHook-Allowed-Rate", "*"]];
+  const headers = [
+    ["WebHook-Allowed-Origin", origin.replace(/[^ -~]/g, "")],
+    ["WebHook-Allowed-Rate", "*"],
+  ];
   return { reply: { status: 200, headers, body: { text: "" } } };
 }
 
@@ -49,12 +57,16 @@ function inHeaders(request) {
 
 function alertOf(request, event, options) {
   const type = text(event.type) ?? "";
-  const ruled = options.types !== undefined && Object.hasOwn(options.types, type) ? options.types[type] : undefined;
+  const ruled =
+    options.types !== undefined && Object.hasOwn(options.types, type)
+      ? options.types[type]
+      : undefined;
   if (ruled === "ignore") return undefined;
   const data = event.data;
   const source = text(event.source) ?? "";
   const subject = text(event.subject);
-  const word = text(event.severity) ?? text(data?.severity) ?? text(event.priority) ?? text(data?.priority);
+  const word =
+    text(event.severity) ?? text(data?.severity) ?? text(event.priority) ?? text(data?.priority);
   const urgent = priority(word ?? "");
   const notes = [];
   if (word !== undefined && urgent === null)
@@ -79,7 +91,9 @@ function alertOf(request, event, options) {
 /* An event opens, unless its words say that something is over. */
 function said(data, type) {
   const last = type.split(/[.:/]/).at(-1);
-  return status(text(data?.status) ?? "") ?? status(text(data?.state) ?? "") ?? status(last) ?? "trigger";
+  return (
+    status(text(data?.status) ?? "") ?? status(text(data?.state) ?? "") ?? status(last) ?? "trigger"
+  );
 }
 
 const strange = (request, reason) => ({

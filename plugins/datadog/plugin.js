@@ -1,7 +1,12 @@
 /* Datadog's webhooks, with the payload of setup.md, or Datadog's own. */
 
 /* Transitions that common words do not cover. */
-const TRANSITIONS = { "re-warn": "trigger", "warn recovered": "resolve", "alert recovered": "resolve", "no data recovered": "resolve" };
+const TRANSITIONS = {
+  "re-warn": "trigger",
+  "warn recovered": "resolve",
+  "alert recovered": "resolve",
+  "no data recovered": "resolve",
+};
 
 /* A variable that Datadog does not know comes as it was written, and an empty one as nothing. */
 const text = (value) => {
@@ -49,7 +54,9 @@ function read(request, options) {
 
 /* Datadog's titles begin with the transition: [Triggered on {host:web-1}] …, behind [TEST] where it is one. */
 const transitionIn = (title) => {
-  const found = /^(?:\[TEST\] ?)?(?:\[P[1-5]\] ?)?\[([A-Za-z -]+?)(?: on [^\]]*)?\]/.exec(title ?? "");
+  const found = /^(?:\[TEST\] ?)?(?:\[P[1-5]\] ?)?\[([A-Za-z -]+?)(?: on [^\]]*)?\]/.exec(
+    title ?? "",
+  );
   return found?.[1];
 };
 

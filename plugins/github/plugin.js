@@ -2,17 +2,42 @@
 
 /* Runs that a stranger can start. */
 const STRANGERS = [
-  "pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment", "pull_request_comment",
-  "issues", "issue_comment", "discussion", "discussion_comment", "fork", "watch", "gollum",
+  "pull_request",
+  "pull_request_target",
+  "pull_request_review",
+  "pull_request_review_comment",
+  "pull_request_comment",
+  "issues",
+  "issue_comment",
+  "discussion",
+  "discussion_comment",
+  "fork",
+  "watch",
+  "gollum",
 ];
 const NOBODY = ["cancelled", "skipped", "neutral", "stale", "action_required"];
 const OPENS = [
-  "created", "reopened", "reopened_by_user", "reintroduced", "auto_reopened", "appeared_in_branch", "publicly_leaked",
+  "created",
+  "reopened",
+  "reopened_by_user",
+  "reintroduced",
+  "auto_reopened",
+  "appeared_in_branch",
+  "publicly_leaked",
+  "create",
+  "reopen",
 ];
-const CLOSES = ["fixed", "dismissed", "auto_dismissed", "closed_by_user", "resolved", "revoked"];
-const NO_CHANGE = ["assigned", "unassigned", "updated_assignment", "assignees_changed", "validated"];
+const CLOSES = ["fixed", "dismissed", "auto_dismissed", "closed_by_user", "resolved", "revoked", "dismiss", "resolve"];
+const NO_CHANGE = [
+  "assigned",
+  "unassigned",
+  "updated_assignment",
+  "assignees_changed",
+  "validated",
+];
 
-const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : undefined);
+const text = (value) =>
+  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
 
 function read(request, options) {
@@ -27,16 +52,23 @@ function read(request, options) {
       return strange(request, "a form of GitHub's whose payload is no JSON");
     }
   }
-  if (event === null || typeof event !== "object" || Array.isArray(event)) return strange(request, "no event of GitHub");
+  if (event === null || typeof event !== "object" || Array.isArray(event))
+    return strange(request, "no event of GitHub");
   if (event.workflow_run?.id !== undefined) return completed(run(request, event, options), details);
   if (event.alert !== undefined) return completed(scanned(request, event), details);
   if (text(event.zen) !== undefined) return "GitHub's ping";
-  if (event.sender === undefined && event.repository === undefined && event.organization === undefined)
+  if (event.security_advisory !== undefined) return "an advisory to everybody";
+  if (
+    event.sender === undefined &&
+    event.repository === undefined &&
+    event.organization === undefined
+  )
     return strange(request, "no event of GitHub");
   return "neither a workflow's run nor an alert";
 }
 
-const completed = (result, details) => (typeof result === "string" ? result : { details, ...result });
+const completed = (result, details) =>
+  typeof result === "string" ? result : { details, ...result };
 
 function run(request, event, options) {
   const run = event.workflow_run;
@@ -49,15 +81,28 @@ function run(request, event, options) {
   if (STRANGERS.includes(run.event)) return "a stranger can start such a run";
   const head = text(run.head_repository?.full_name);
   if (head !== undefined && head !== repository) return "a run of a fork";
-  if (options.branches !== undefined && !options.branches.includes(branch)) return "a branch that the settings leave out";
+  if (options.branches !== undefined && !options.branches.includes(branch))
+    return "a branch that the settings leave out";
   const notes = [];
-  let state = { success: "resolve", failure: "trigger", timed_out: "trigger", startup_failure: "trigger" }[conclusion];
+  let state = {
+    success: "resolve",
+    failure: "trigger",
+    timed_out: "trigger",
+    startup_failure: "trigger",
+  }[conclusion];
   if (state === undefined) {
-    notes.push({ kind: "unknown_status", field: "status", found: String(conclusion).slice(0, 100) });
+    notes.push({
+      kind: "unknown_status",
+      field: "status",
+      found: String(conclusion).slice(0, 100),
+    });
     state = "trigger";
   }
-  const isDefault = branch !== undefined && [text(event.repository?.default_branch), "main", "master"].includes(branch);
-  const workflow = text(run.name) ?? text(event.workflow?.name);
+  const isDefault =
+    branch !== undefined &&
+    [text(event.repository?.default_branch), "main", "master"].includes(branch);
+  const workflow =
+    text(run.name) || text(event.workflow?.name) || text(run.path) || "a workflow";
   // A run that is tried again keeps its number.
   const order = run.run_number * 1000 + Math.min(Number(run.run_attempt) || 0, 999);
   return {
@@ -66,7 +111,9 @@ function run(request, event, options) {
     status: state,
     priority: isDefault ? "high" : "low",
     title: `${repository}: ${workflow} on ${branch}: ${conclusion}`,
-    message: [text(run.display_title), `by ${text(run.actor?.login)}, run ${text(run.run_number)}`].filter(Boolean).join("\n"),
+    message: [text(run.display_title), `by ${text(run.actor?.login)}, run ${text(run.run_number)}`]
+      .filter(Boolean)
+      .join("\n"),
     occurred_at: time(text(run.updated_at) ?? ""),
     link: page(run.html_url),
     labels: { kind: "workflow_run", repository, branch, workflow },
@@ -78,19 +125,28 @@ function run(request, event, options) {
 function scanned(request, event) {
   const alert = event.alert;
   const repository = text(event.repository?.full_name);
-  const number = text(alert?.number);
-  if (number === undefined || repository === undefined) return strange(request, "an alert of GitHub without a number");
+  const number = text(alert?.number) ?? text(alert?.id);
+  if (number === undefined || repository === undefined)
+    return strange(request, "an alert of GitHub without a number");
   const ref = text(event.ref) ?? text(alert.most_recent_instance?.ref);
   if (ref?.startsWith("refs/pull/")) return "found in a pull request";
   if (NO_CHANGE.includes(event.action)) return `an alert that was ${event.action} needs nobody`;
   const notes = [];
-  let state = CLOSES.includes(event.action) ? "resolve" : OPENS.includes(event.action) ? "trigger" : undefined;
+  let state = CLOSES.includes(event.action)
+    ? "resolve"
+    : OPENS.includes(event.action)
+      ? "trigger"
+      : undefined;
   if (state === undefined) {
-    notes.push({ kind: "unknown_status", field: "status", found: String(text(event.action)).slice(0, 100) });
+    notes.push({
+      kind: "unknown_status",
+      field: "status",
+      found: String(text(event.action)).slice(0, 100),
+    });
     state = "trigger";
   }
   const { kind, severity, title, labels } = described(alert);
-  const urgent = priority(severity ?? "");
+  const urgent = severity === "note" ? "low" : priority(severity ?? "");
   if (severity !== undefined && urgent === null)
     notes.push({ kind: "unknown_priority", field: "priority", found: severity.slice(0, 100) });
   return {
@@ -109,18 +165,40 @@ function scanned(request, event) {
 function described(alert) {
   if (alert.secret_type !== undefined) {
     const name = text(alert.secret_type_display_name) ?? text(alert.secret_type);
-    return { kind: "secret_scanning_alert", severity: "critical", title: `secret found: ${name}`, labels: { rule: text(alert.secret_type) } };
+    return {
+      kind: "secret_scanning_alert",
+      severity: "critical",
+      title: `secret found: ${name}`,
+      labels: { rule: text(alert.secret_type) },
+    };
   }
   if (alert.security_advisory !== undefined || alert.dependency !== undefined) {
     const name = text(alert.dependency?.package?.name);
-    const severity = text(alert.security_vulnerability?.severity) ?? text(alert.security_advisory?.severity);
+    const severity =
+      text(alert.security_vulnerability?.severity) ?? text(alert.security_advisory?.severity);
     const summary = text(alert.security_advisory?.summary) ?? "vulnerable dependency";
-    return { kind: "dependabot_alert", severity, title: name === undefined ? summary : `${name}: ${summary}`, labels: { package: name } };
+    return {
+      kind: "dependabot_alert",
+      severity,
+      title: name === undefined ? summary : `${name}: ${summary}`,
+      labels: { package: name },
+    };
+  }
+  if (alert.affected_package_name !== undefined) {
+    const name = text(alert.affected_package_name);
+    const title = `${name}: ${text(alert.external_identifier) ?? "vulnerable dependency"}`;
+    const severity = text(alert.severity);
+    return { kind: "repository_vulnerability_alert", severity, title, labels: { package: name } };
   }
   const severity = text(alert.rule?.security_severity_level) ?? text(alert.rule?.severity);
   const rule = text(alert.rule?.id);
   const title = text(alert.rule?.description) ?? rule ?? "code scanning alert";
-  return { kind: "code_scanning_alert", severity, title, labels: { rule, tool: text(alert.tool?.name) } };
+  return {
+    kind: "code_scanning_alert",
+    severity,
+    title,
+    labels: { rule, tool: text(alert.tool?.name) },
+  };
 }
 
 /* Of a secret that was found, the details hold all but the secret. */

@@ -1,15 +1,20 @@
 /* Notifications of Grafana's unified alerting: a list of alerts. */
 
-const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : undefined);
+const text = (value) =>
+  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
 
 const MOST = 999;
 
 function read(request, options) {
   const body = request.json();
-  if (!Array.isArray(body?.alerts)) return strange(request, "no notification of Grafana's alerting");
+  if (!Array.isArray(body?.alerts))
+    return strange(request, "no notification of Grafana's alerting");
   const alerts = body.alerts.slice(0, MOST).map((alert) => alertOf(request, body, alert, options));
-  const left = body.alerts.length - alerts.length + (Number.isSafeInteger(body.truncatedAlerts) ? Math.max(body.truncatedAlerts, 0) : 0);
+  const left =
+    body.alerts.length -
+    alerts.length +
+    (Number.isSafeInteger(body.truncatedAlerts) ? Math.max(body.truncatedAlerts, 0) : 0);
   if (left > 0) alerts.push(leftOut(request, body, left));
   return alerts.length > 0 ? alerts : "a notification without alerts";
 }
@@ -34,8 +39,12 @@ function alertOf(request, body, alert, options) {
     key: fingerprint ?? (Object.keys(labels).length > 0 ? JSON.stringify(labels) : undefined),
     status: state,
     priority: urgency(alert, labels, annotations, options, notes),
-    title: text(annotations.summary) || [name ?? "an alert of Grafana", instance && `(${instance})`].filter(Boolean).join(" "),
-    message: [text(annotations.description), text(alert?.valueString)].filter(Boolean).join("\n") || undefined,
+    title:
+      text(annotations.summary) ||
+      [name ?? "an alert of Grafana", instance && `(${instance})`].filter(Boolean).join(" "),
+    message:
+      [text(annotations.description), text(alert?.valueString)].filter(Boolean).join("\n") ||
+      undefined,
     occurred_at: time(text(state === "resolve" ? alert?.endsAt : alert?.startsAt) ?? ""),
     link: page(alert?.panelURL) ?? page(alert?.dashboardURL) ?? page(alert?.generatorURL),
     labels: {
@@ -53,14 +62,18 @@ function alertOf(request, body, alert, options) {
 }
 
 function urgency(alert, labels, annotations, options, notes) {
-  const isTest = labels.alertname === "TestAlert" && labels.instance === "Grafana" && annotations.summary === "Notification test";
+  const isTest =
+    labels.alertname === "TestAlert" &&
+    labels.instance === "Grafana" &&
+    annotations.summary === "Notification test";
   if (isTest) return "low";
   const word = text(labels[options.severity_label ?? "severity"]);
   if (word === undefined || word === "") return "high";
   const own = options.severity;
   if (own !== undefined && Object.hasOwn(own, word)) return own[word];
   const known = priority(word);
-  if (known === null) notes.push({ kind: "unknown_priority", field: "priority", found: word.slice(0, 100) });
+  if (known === null)
+    notes.push({ kind: "unknown_priority", field: "priority", found: word.slice(0, 100) });
   return known ?? "critical";
 }
 

@@ -1,12 +1,14 @@
 /* Webhooks of Healthchecks, with the body of setup.md. */
 
-const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : undefined);
+const text = (value) =>
+  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
 
 function read(request, options) {
   const body = request.json();
   const check = body?.check ?? body;
-  const id = text(body?.code) ?? text(check?.uuid) ?? text(check?.unique_key) ?? idIn(check?.ping_url);
+  const id =
+    text(body?.code) ?? text(check?.uuid) ?? text(check?.unique_key) ?? idIn(check?.ping_url);
   const word = text(body?.status) ?? text(check?.status);
   if (id === undefined || word === undefined) return strange(request, "no check of Healthchecks");
   if (word === "grace" || word === "new" || word === "paused") return `a check that is ${word}`;
@@ -24,7 +26,7 @@ function read(request, options) {
     event_id: attempt(JSON.stringify(body)),
     key: `check ${id}`,
     status: state,
-    priority: isTest ? "low" : options.priority ?? "high",
+    priority: isTest ? "low" : (options.priority ?? "high"),
     title: `${name} is ${word}`,
     message: [text(check.desc), last(check)].filter(Boolean).join("\n") || undefined,
     occurred_at: occurred,

@@ -1,14 +1,32 @@
 /* Webhooks v3 of PagerDuty: one event of an incident each. */
 
-const OPENS = ["triggered", "reopened", "escalated", "unacknowledged", "priority_updated", "delegated", "reassigned"];
+const OPENS = [
+  "triggered",
+  "reopened",
+  "escalated",
+  "unacknowledged",
+  "priority_updated",
+  "delegated",
+  "reassigned",
+];
 const CLOSES = ["resolved"];
 const NOBODY = [
-  "acknowledged", "annotated", "conference_bridge.updated", "custom_field_values.updated", "incident_type.changed",
-  "responder.added", "responder.replied", "role.assigned", "service_updated", "status_update_published",
-  "workflow.started", "workflow.completed",
+  "acknowledged",
+  "annotated",
+  "conference_bridge.updated",
+  "custom_field_values.updated",
+  "incident_type.changed",
+  "responder.added",
+  "responder.replied",
+  "role.assigned",
+  "service_updated",
+  "status_update_published",
+  "workflow.started",
+  "workflow.completed",
 ];
 
-const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : undefined);
+const text = (value) =>
+  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
 
 function read(request) {
@@ -16,7 +34,10 @@ function read(request) {
   const type = text(event?.event_type);
   if (type === undefined) return strange(request, "no webhook event of PagerDuty");
   if (type === "pagey.ping") return "PagerDuty's test event";
-  if (!type.startsWith("incident.")) return known(type) ? `${type} is no incident` : strange(request, "an unknown event of PagerDuty");
+  if (!type.startsWith("incident."))
+    return known(type)
+      ? `${type} is no incident`
+      : strange(request, "an unknown event of PagerDuty");
   const what = type.slice("incident.".length);
   if (NOBODY.includes(what)) return `${type} needs nobody`;
   const incident = event.data?.incident ?? event.data;
@@ -26,7 +47,8 @@ function read(request) {
 }
 
 /* Events of other resources, which open nothing. */
-const known = (type) => ["pagey.", "service.", "action_invocation.", "workflow."].some((kind) => type.startsWith(kind));
+const known = (type) =>
+  ["pagey.", "service.", "action_invocation.", "workflow."].some((kind) => type.startsWith(kind));
 
 function alertOf(request, event, what, incident, id) {
   const notes = [];

@@ -1,6 +1,7 @@
 /* Webhooks of Atlassian Statuspage: an update of an incident, or of a component. */
 
-const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : undefined);
+const text = (value) =>
+  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
 
 const MAINTENANCE = ["scheduled", "in_progress", "verifying", "completed"];
@@ -21,7 +22,12 @@ function incidentOf(body, incident, options) {
   if (isMaintenance && options.maintenance !== true) return "scheduled maintenance";
   if (word === "scheduled") return "maintenance that has not begun";
   const notes = [];
-  const known = { in_progress: "trigger", verifying: "trigger", completed: "resolve", postmortem: "resolve" };
+  const known = {
+    in_progress: "trigger",
+    verifying: "trigger",
+    completed: "resolve",
+    postmortem: "resolve",
+  };
   let state = status(word ?? "") ?? known[word];
   if (typeof state !== "string") {
     notes.push({ kind: "unknown_status", field: "status", found: String(word).slice(0, 100) });
@@ -29,7 +35,12 @@ function incidentOf(body, incident, options) {
   }
   const impact = text(incident.impact_override) ?? text(incident.impact);
   const urgent = isMaintenance ? "low" : priority(impact ?? "");
-  if (urgent === null) notes.push({ kind: "unknown_priority", field: "priority", found: String(impact).slice(0, 100) });
+  if (urgent === null)
+    notes.push({
+      kind: "unknown_priority",
+      field: "priority",
+      found: String(impact).slice(0, 100),
+    });
   const updates = Array.isArray(incident.incident_updates) ? incident.incident_updates : [];
   return {
     key: `incident ${text(incident.id)}`,
@@ -48,7 +59,8 @@ function incidentOf(body, incident, options) {
 function componentOf(body, component, id, options) {
   if (options.components === false) return "components are left to incidents";
   const word = text(body.component_update?.new_status) ?? text(component?.status);
-  if (word === "under_maintenance" && options.maintenance !== true) return "a component under maintenance";
+  if (word === "under_maintenance" && options.maintenance !== true)
+    return "a component under maintenance";
   const notes = [];
   let state = word === "under_maintenance" ? "trigger" : status(word ?? "");
   if (state === null) {
@@ -60,7 +72,10 @@ function componentOf(body, component, id, options) {
   return {
     key: `component ${id}`,
     status: state,
-    priority: word === "under_maintenance" ? "low" : priority(word ?? "") ?? (state === "resolve" ? "low" : "high"),
+    priority:
+      word === "under_maintenance"
+        ? "low"
+        : (priority(word ?? "") ?? (state === "resolve" ? "low" : "high")),
     title: `${pageOf(body) ?? "Statuspage"}: ${name}: ${(word ?? "an unknown state").replaceAll("_", " ")}`,
     occurred_at: at,
     order: number(Date.parse(at ?? "")),

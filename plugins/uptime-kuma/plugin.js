@@ -4,7 +4,8 @@
 const STATES = { 0: "trigger", 1: "resolve" };
 const NOBODY = { 2: "a monitor that is tried again", 3: "a monitor under maintenance" };
 
-const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : undefined);
+const text = (value) =>
+  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
 
 function read(request, options) {
@@ -21,7 +22,10 @@ function read(request, options) {
   const beat = body?.heartbeat;
   const monitor = body?.monitor;
   const id = text(monitor?.id) ?? text(beat?.monitorID);
-  if (id === undefined) return message === undefined ? strange(request, "no notification of Uptime Kuma") : plain(message);
+  if (id === undefined)
+    return message === undefined
+      ? strange(request, "no notification of Uptime Kuma")
+      : plain(message);
   const word = text(beat?.status);
   if (Object.hasOwn(NOBODY, word)) return NOBODY[word];
   const notes = [];
@@ -40,7 +44,12 @@ function read(request, options) {
     message,
     occurred_at: when(beat),
     link: page(monitor?.url),
-    labels: { ...tagsOf(monitor?.tags), monitor: name, type: text(monitor?.type), group: text(monitor?.pathName) },
+    labels: {
+      ...tagsOf(monitor?.tags),
+      monitor: name,
+      type: text(monitor?.type),
+      group: text(monitor?.pathName),
+    },
     details: body,
     notes,
   };
@@ -57,13 +66,17 @@ const plain = (message) => ({
 /* Uptime Kuma writes UTC with a space and without a zone. */
 function when(beat) {
   const written = text(beat?.time);
-  return written === undefined ? null : time(/[zZ]|[+-]\d\d:?\d\d$/.test(written) ? written : `${written}Z`);
+  return written === undefined
+    ? null
+    : time(/[zZ]|[+-]\d\d:?\d\d$/.test(written) ? written : `${written}Z`);
 }
 
 function tagsOf(list) {
   if (!Array.isArray(list)) return {};
   const named = list.map((tag) => [text(tag?.name), text(tag?.value)]);
-  return Object.fromEntries(named.filter(([name, value]) => name && name.length <= 64 && value).slice(0, 20));
+  return Object.fromEntries(
+    named.filter(([name, value]) => name && name.length <= 64 && value).slice(0, 20),
+  );
 }
 
 const strange = (request, reason) => ({

@@ -11,16 +11,23 @@ const text = (value) => {
 function read(request, options) {
   const body = request.json();
   const id = text(body?.event_id);
-  if (id === undefined || !/^[0-9]+$/.test(id)) return strange(request, "no event of Zabbix, or its macros were not expanded");
+  if (id === undefined || !/^[0-9]+$/.test(id))
+    return strange(request, "no event of Zabbix, or its macros were not expanded");
   const notes = [];
   // Services and triggers have 1 for a problem and 0 for its end; what has neither is a plain event.
   const value = text(body.event_value);
   const state = value === "0" ? "resolve" : "trigger";
-  if (value !== "0" && value !== "1") notes.push({ kind: "unknown_status", field: "status", found: String(value).slice(0, 100) });
+  if (value !== "0" && value !== "1")
+    notes.push({ kind: "unknown_status", field: "status", found: String(value).slice(0, 100) });
   const number = text(body.event_nseverity);
   const word = text(body.event_severity);
   const urgent = /^[0-5]$/.test(number) ? SEVERITIES[number] : priority(word ?? "");
-  if (urgent === null) notes.push({ kind: "unknown_priority", field: "priority", found: String(word ?? number).slice(0, 100) });
+  if (urgent === null)
+    notes.push({
+      kind: "unknown_priority",
+      field: "priority",
+      found: String(word ?? number).slice(0, 100),
+    });
   const host = text(body.host);
   const name = text(body.event_name) || text(body.subject) || `event ${id}`;
   const trigger = text(body.trigger_id);
@@ -56,7 +63,9 @@ function tagsOf(written) {
   }
   if (!Array.isArray(list)) return {};
   const named = list.map((tag) => [text(tag?.tag), text(tag?.value)]);
-  return Object.fromEntries(named.filter(([name, value]) => name && name.length <= 64 && value).slice(0, 20));
+  return Object.fromEntries(
+    named.filter(([name, value]) => name && name.length <= 64 && value).slice(0, 20),
+  );
 }
 
 function linkTo(url, trigger, id) {
