@@ -1,6 +1,8 @@
 //! Proof of the sender: only Twilio's signature is accepted.
 
-use crate::harness::{Answer, Gateway, Itoc360, Place, Post, Setup, twilio};
+use std::fs;
+
+use crate::harness::{Answer, Gateway, Itoc360, Place, Post, Setup, root, twilio};
 
 async fn start() -> (Itoc360, Place, Gateway) {
     let itoc360 = Itoc360::alertmanager().await;
@@ -207,5 +209,28 @@ async fn url_is_signed_with_query_and_suffix_byte_for_byte() {
     gateway
         .accept(&twilio::unsigned(path, good().body).header("X-Twilio-Signature", &signature))
         .await;
+    itoc360.opens_only(1).await;
+}
+
+/// The gateway alone checks public keys: no plugin carries them.
+#[tokio::test]
+async fn message_signed_by_amazons_key_is_taken_and_no_other() {
+    let folder = root().join("plugin-sdk/src/signature/sns");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let itoc360 = Itoc360::alertmanager().await;
+    let lines = "plugin = \"aws-sns\"\nsettings.certificate = { file = \"sns.pem\" }";
+    let setup = Setup::new(&itoc360).file("sns.pem", read("certificate.pem"));
+    let (_place, gateway) = setup.source("sns", lines).start().await;
+    let message = read("notification.json");
+    let post = |body: &str| Post {
+        path: "/in/sns".to_owned(),
+        headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+        body: body.into(),
+    };
+    gateway
+        .post(&post(&message.replace("is down", "is up")))
+        .await
+        .is_problem(403);
+    gateway.accept(&post(&message)).await;
     itoc360.opens_only(1).await;
 }
