@@ -280,6 +280,28 @@ async fn viewer_reads_and_only_operator_acts() {
     assert_eq!(again.status, 409);
     assert!(again.body.contains("an operator has resolved it before"));
 
+    // A test of a way is drawn hop by hop.
+    let sources = viewer.page("/sources/twilio").await;
+    assert!(!sources.contains("action=\"/test\""), "{sources}");
+    let way = [("kind", "destinations"), ("name", "itoc360")];
+    assert_eq!(viewer.submit("/test", &way).await.status, 403);
+    assert!(
+        operator
+            .page("/destinations")
+            .await
+            .contains("action=\"/test\"")
+    );
+    let tested = operator.submit("/test", &way).await;
+    assert_eq!(tested.status, 200, "{}", tested.body);
+    assert!(tested.body.contains("The way works"), "{}", tested.body);
+    let way = [("kind", "sources"), ("name", "twilio"), ("local", "yes")];
+    let tested = operator.submit("/test", &way).await;
+    assert!(tested.body.contains("The way works"), "{}", tested.body);
+    let nothing = [("kind", "sources"), ("name", "<b>nope")];
+    let nothing = operator.submit("/test", &nothing).await;
+    assert_eq!(nothing.status, 404);
+    assert!(!nothing.body.contains("<b>"), "{}", nothing.body);
+
     // The own token, the own origin, the own session: each is asked for.
     let own = field(&operator.page("/mutes").await, "csrf").to_owned();
     let foreign = field(&viewer.page("/mutes").await, "csrf").to_owned();

@@ -43,6 +43,9 @@ pub struct Check {
     /// that are stored; nothing is sent
     #[arg(long)]
     against_store: bool,
+    /// Print the whole setup page of each plugin, and not its beginning alone
+    #[arg(long, conflicts_with = "json")]
+    setup: bool,
     /// Fail where there are warnings, too
     #[arg(long)]
     strict: bool,
@@ -89,7 +92,7 @@ pub fn check(what: &Check) -> Outcome {
             eprintln!("warning: {cause}");
         }
         if examination.errors.is_empty() {
-            shown::text(&path, &examination)?;
+            shown::text(&path, &examination, what.setup)?;
             shown::online(&examination)?;
         }
     }

@@ -22,6 +22,7 @@ pub use state::{
     Audited, Configuration, Destination, Node, SourceState, Sources, audit, configuration,
     destinations, node, source, sources,
 };
+pub use test::{Asking as AskingTest, Tested, test as test_way};
 
 /// A page of a list.
 #[derive(Debug, Serialize)]

@@ -15,18 +15,19 @@ use crate::hops::{Asked, Hop, UNKNOWN, Way};
 pub struct Asking {
     /// True if the request goes to the listener itself, past what stands before the gateway.
     #[serde(default)]
-    local: bool,
+    pub local: bool,
     /// The request in place of the plugin's sample: an HTTP/1.1 message.
     #[serde(default)]
-    request: Option<String>,
+    pub request: Option<String>,
 }
 
 /// The outcome of the action.
 #[derive(Debug, Serialize)]
 pub struct Tested {
     /// True if every hop was passed.
-    ok: bool,
-    hops: Vec<Hop>,
+    pub ok: bool,
+    /// The hops, in their order.
+    pub hops: Vec<Hop>,
 }
 
 /// Tests what a path names, and waits for the end of it.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::sources::fact;
 use super::words::{badge, clip, counted, head, number, said};
-use super::{Page, form};
+use super::{Page, form, tested};
 use crate::admin::api::Destination;
 use crate::health::DestinationState;
 use crate::store::Attempted;
@@ -82,6 +82,7 @@ fn card(page: &Page<'_>, destination: &Destination, attempts: &[&Attempted]) -> 
                 p.note.(shape) { (clip(why, 1000)) }
                 p { "Its alerts wait, and go out by themselves once it takes them." }
             }
+            (tested::button(page, "destinations", &facts.name))
             @if !attempts.is_empty() {
                 details {
                     summary { "Last attempts at " (facts.name) }

@@ -20,6 +20,7 @@ mod now;
 mod quiet;
 mod sources;
 mod submit;
+mod tested;
 mod waiting;
 mod words;
 
@@ -46,12 +47,13 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; scri
 /// The media type of a page.
 const HTML: &str = "text/html; charset=utf-8";
 /// The addresses at which forms are submitted.
-pub const FORMS: [&str; 5] = [
+pub const FORMS: [&str; 6] = [
     "/act",
     "/events/resolve",
     "/groups/resolve",
     "/mutes/add",
     "/mutes/end",
+    "/test",
 ];
 /// The sign of the gateway, for the tab of a browser.
 const ICON: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 20 20\"><path fill=\"#2f7de1\" \

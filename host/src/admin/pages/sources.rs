@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::words::{clip, copied, counted, head, number};
-use super::{Page, form, markdown};
+use super::{Page, form, markdown, tested};
 use crate::admin::api::{SourceState, Sources};
 use crate::store::Traced;
 
@@ -150,6 +150,7 @@ pub fn draw_one(page: &Page<'_>, source: &SourceState) -> Markup {
             }
             p { a href=(form::address("/events", &[], &[("source", name)])) { "Events of " (name) } }
         }
+        section.card { h2 { "Test" } (tested::button(page, "sources", name)) }
         section.card id="rejected" data-card {
             @if source.rejected.is_empty() {
                 h2 { "No request was rejected" }

@@ -6,8 +6,8 @@ use hyper::StatusCode;
 
 use super::kept::Kept;
 use super::words::counted;
-use super::{Page, form, page, problem, see, waiting};
-use crate::admin::api::{self, Act, Asking, AskingMute, Patterns, Reason, Target};
+use super::{Page, form, page, problem, see, tested, waiting};
+use crate::admin::api::{self, Act, Asking, AskingMute, AskingTest, Patterns, Reason, Target};
 use crate::admin::asked::Asked;
 use crate::admin::desk::Desk;
 use crate::admin::guard::Guard;
@@ -26,6 +26,9 @@ pub async fn submit(desk: &Desk, kept: &Kept, guard: &Guard, asked: &mut Asked) 
     );
     if path.starts_with("/mutes") || path.starts_with("/groups") {
         frame.address = "/mutes".to_owned();
+    }
+    if path == "/test" {
+        frame.address = "/".to_owned();
     }
     let done = match body {
         Ok(body) => {
@@ -82,8 +85,36 @@ async fn act(
             api::end_mute(desk, id, &reason, caller).await?;
             done("/mutes", "unmute", 1)
         }
+        "/test" => test(desk, asked, frame, form).await?,
         _ => replay_or_dismiss(desk, asked, frame, form).await?,
     })
+}
+
+/// Tests a way, and draws its hops.
+async fn test(
+    desk: &Desk,
+    asked: &Asked,
+    frame: &Page<'_>,
+    form: &[(String, String)],
+) -> Result<Answer, Problem> {
+    let kind = match form::value(form, "kind") {
+        kind @ ("sources" | "destinations") => kind,
+        _ => return Err(Problem::wrong("kind: sources or destinations")),
+    };
+    let name = form::value(form, "name");
+    let asking = AskingTest {
+        local: form::value(form, "local") == "yes",
+        request: None,
+    };
+    let found = api::test_way(desk, kind, name, asking, &asked.caller).await?;
+    let here = if kind == "sources" {
+        "/sources"
+    } else {
+        "/destinations"
+    };
+    let content = tested::draw(kind, name, &found);
+    let text = frame.framed(&format!("Test of {name}"), here, &content);
+    Ok(page(StatusCode::OK, text))
 }
 
 /// Reads the form of a mute: patterns stand in one line, as on the command line.

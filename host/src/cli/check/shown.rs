@@ -12,8 +12,11 @@ use crate::config::{Admin, Cause, Config, causes, shown_duration};
 use crate::gateway::shadow::Summary;
 use crate::sources::Source;
 
-/// Prints it as text.
-pub fn text(path: &Path, examination: &Examination) -> std::io::Result<()> {
+/// The lines that are shown of a plugin's setup page.
+const LINES: usize = 12;
+
+/// Prints it as text, `whole` with all of the plugins' setup pages.
+pub fn text(path: &Path, examination: &Examination, whole: bool) -> std::io::Result<()> {
     let Some((config, loaded)) = &examination.known else {
         return Ok(());
     };
@@ -35,7 +38,7 @@ pub fn text(path: &Path, examination: &Examination) -> std::io::Result<()> {
     // The steps of a plugin are the same for all its sources, but for the URL.
     let mut told = HashMap::new();
     for source in &loaded.sources {
-        self::source(&mut out, source, &mut told)?;
+        self::source(&mut out, source, &mut told, whole)?;
     }
     if !examination.against_store.is_empty() {
         writeln!(out, "\nagainst the store")?;
@@ -103,6 +106,7 @@ fn source<'s>(
     out: &mut impl Write,
     source: &'s Source,
     told: &mut HashMap<&'s str, &'s str>,
+    whole: bool,
 ) -> std::io::Result<()> {
     let description = source.plugin.description();
     writeln!(out, "\nsource {}", source.name)?;
@@ -124,10 +128,15 @@ fn source<'s>(
         None => {
             told.insert(source.plugin.sha256(), &source.name);
             let steps = plain::lines(&description.setup.replace("{url}", &url));
+            let shown = if whole {
+                steps.trim().to_owned()
+            } else {
+                beginning(steps.trim())
+            };
             writeln!(
                 out,
                 "  to set up   {}",
-                steps.trim().replace('\n', "\n              ")
+                shown.replace('\n', "\n              ")
             )
         }
     }
@@ -140,6 +149,24 @@ pub fn online(examination: &Examination) -> std::io::Result<()> {
     };
     writeln!(std::io::stdout(), "\nonline")?;
     hops.iter().try_for_each(|hop| test::show(hop, false))
+}
+
+/// Returns the beginning of a setup page, and how to read the rest.
+fn beginning(page: &str) -> String {
+    let count = page.lines().count();
+    // A rest of two lines is no longer than the advice.
+    if count <= LINES + 2 {
+        return page.to_owned();
+    }
+    let mut shown: Vec<_> = page.lines().take(LINES).collect();
+    while shown.last().is_some_and(|line| line.trim().is_empty()) {
+        shown.pop();
+    }
+    let more = count - shown.len();
+    format!(
+        "{}\n… {more} more lines: alert-gateway check --setup",
+        shown.join("\n")
+    )
 }
 
 /// Prints it as one JSON document, whatever is wrong with it.
@@ -236,4 +263,22 @@ fn source_json(source: &Source) -> Value {
         "expect_every_s": source.configured.expect_every.map(|every| every.as_secs()),
         "setup": description.setup.replace("{url}", &url),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_setup_page_is_cut_with_the_way_to_the_rest() {
+        let page = |lines: usize| {
+            let lines: Vec<_> = (1..=lines).map(|line| format!("step {line}")).collect();
+            lines.join("\n")
+        };
+        assert_eq!(beginning(&page(14)), page(14));
+        assert_eq!(
+            beginning(&page(100)),
+            format!("{}\n… 88 more lines: alert-gateway check --setup", page(12))
+        );
+    }
 }
