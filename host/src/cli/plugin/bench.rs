@@ -25,6 +25,9 @@ const WARM_UP: usize = 20;
 const SAMPLE: &str = "sample";
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway plugin bench
+  alert-gateway plugin bench twilio-errors --time 5s")]
 pub struct Bench {
     #[command(flatten)]
     plugin: subject::Which,

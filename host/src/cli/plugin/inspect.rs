@@ -20,6 +20,9 @@ use alert_gateway_sandbox::{Description, Import, Plugin};
 use settings::{Row, settings};
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway plugin inspect twilio-errors
+  alert-gateway plugin inspect my-sender.wasm --json | jq .problems")]
 pub struct Inspect {
     #[command(flatten)]
     plugin: subject::Which,

@@ -10,6 +10,9 @@ use super::{Outcome, block_on, figures, proof};
 use crate::cli::plain;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway plugin list
+  alert-gateway plugin list --json | jq -r .[].name")]
 pub struct List {
     /// A JSON array of objects with name, version, summary, authenticates (where it is false, a
     /// source needs a token, or a setting by which the plugin proves its sender) and size in bytes

@@ -18,6 +18,10 @@ use alert_gateway_sandbox::Plugin;
 use trial::{Trial, Verdict};
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway plugin test
+  alert-gateway plugin test --case http-502 --bless
+  alert-gateway plugin test alertmanager")]
 pub struct Test {
     #[command(flatten)]
     plugin: subject::Which,

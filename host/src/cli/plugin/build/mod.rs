@@ -17,6 +17,9 @@ use cache::Cache;
 /// Cargo compiles the crate for wasm32-unknown-unknown, in the way of the bundled plugins: small,
 /// and with a small stack, which makes instances cheap. The manifest needs nothing for that.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway plugin build
+  alert-gateway plugin build my-sender")]
 pub struct Build {
     /// The folder of the plugin's Cargo.toml
     #[arg(value_name = "DIR", default_value = ".")]

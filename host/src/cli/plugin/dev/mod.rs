@@ -29,6 +29,9 @@ use watch::Watch;
 /// answered as the gateway would, under the source's limits, and the plugin's answer is printed;
 /// nothing is stored or sent. A broken build leaves the last good one serving. Ctrl-C ends it.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway plugin dev
+  alert-gateway plugin dev my-sender --source my-source")]
 pub struct Dev {
     /// The folder of the plugin's Cargo.toml
     #[arg(value_name = "DIR", default_value = ".")]

@@ -15,6 +15,9 @@ use name::Name;
 /// The crate stands alone: it brings the SDK with it, as this program was made with it, and needs
 /// nothing else but crates.io.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway plugin new my-sender
+  alert-gateway plugin new my-sender --lang js")]
 pub struct New {
     /// The plugin's name: lower-case letters, digits and dashes
     name: String,
