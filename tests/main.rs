@@ -66,6 +66,7 @@ mod signatures;
 mod store_file;
 mod strangers;
 mod tidy;
+mod traces;
 mod trying;
 mod ways;
 mod web;

@@ -12,6 +12,7 @@ use crate::harness::root;
 mod circles;
 mod imports;
 mod lets;
+mod words;
 
 /// The floors, as `host/src/lib.rs` shows them. An import goes to a lower floor, or stays in its
 /// module.
@@ -20,7 +21,7 @@ const FLOORS: [(u8, &[&str]); 6] = [
     (4, &["gateway"]),
     (3, &["intake", "delivery", "monitor", "admin"]),
     (2, &["sources", "destinations", "policy"]),
-    (1, &["store", "http"]),
+    (1, &["store", "http", "spans"]),
     (
         0,
         &[
@@ -117,6 +118,42 @@ fn a_let_binds_one_name() {
     for path in folders.iter().flat_map(|folder| files(folder, ".rs")) {
         let lines = lets::of_tuples(&fs::read_to_string(&path).unwrap()).unwrap();
         assert!(lines.is_empty(), "{}: lines {lines:?}", path.display());
+    }
+}
+
+#[test]
+fn series_begin_for_each_word_that_is_counted() {
+    for (list, name, file, function, beside) in [
+        (
+            "host/src/intake/ending.rs",
+            "OUTCOMES",
+            "host/src/intake/ending.rs",
+            "outcome",
+            // Of no source.
+            Some("unknown_source"),
+        ),
+        (
+            "host/sandbox/src/error.rs",
+            "KINDS",
+            "host/sandbox/src/error.rs",
+            "kind",
+            None,
+        ),
+        (
+            "host/src/metrics/series.rs",
+            "HANDSHAKES",
+            "host/src/http/tls/connection.rs",
+            "reason",
+            None,
+        ),
+    ] {
+        let mut counted = words::within(&read(file), function).unwrap();
+        if let Some(beside) = beside {
+            assert!(counted.remove(beside));
+        }
+        let begun = words::within(&read(list), name).unwrap();
+        assert!(!counted.is_empty());
+        assert_eq!(begun, counted, "{list}");
     }
 }
 

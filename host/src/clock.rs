@@ -62,14 +62,22 @@ impl Clock {
 }
 
 /// Returns the machine's clock, which may be set at any time, in Unix milliseconds; 0 before 1970.
+pub fn wall_ms() -> i64 {
+    since_1970().as_millis() as i64
+}
+
+/// Returns the machine's clock in Unix nanoseconds, as spans have them; 0 before 1970.
+pub fn wall_ns() -> u64 {
+    since_1970().as_nanos() as u64
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place for all of the gateway"
 )]
-pub fn wall_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |now| now.as_millis() as i64)
+fn since_1970() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default()
 }
 
 /// Unix milliseconds as RFC 3339 in UTC, with milliseconds.

@@ -16,6 +16,7 @@ pub mod shadow;
 mod systemd;
 mod tasks;
 pub mod testing;
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -157,6 +158,10 @@ impl Gateway {
             monitor.spawn("the monitor of the store", |stop| direct.run(stop));
         }
         monitor.spawn("the heartbeat", |stop| parts.pings.run(stop));
+        if let Some(exporter) = parts.exporter {
+            // It ends with monitoring, after the last attempt.
+            monitoring.spawn("the export of spans", |stop| exporter.run(stop));
+        }
         let watched = broken.clone();
         monitor.spawn("the watchdog", |stop| systemd::watchdog(watched, stop));
 

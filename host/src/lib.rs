@@ -20,7 +20,7 @@
 //! | 4 | [`gateway`] | assembles, runs, reloads, shuts down |
 //! | 3 | [`intake`], [`delivery`], [`monitor`], [`admin`] | one direction of the traffic each; none imports another |
 //! | 2 | [`sources`], [`destinations`], [`policy`] | configuration joined with what it configures |
-//! | 1 | [`store`], [`http`] | one outside thing each: disk, network in; for wasm, the crate [`alert_gateway_sandbox`] |
+//! | 1 | [`store`], [`http`], [`spans`] | one outside thing each: disk, network in, spans out; for wasm, the crate [`alert_gateway_sandbox`] |
 //! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`hops`], [`recent`], [`clock`], [`log_throttle`], [`log_filter`], [`mask`], [`credential`] | words, no deeds |
 //!
 //! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code,
@@ -68,6 +68,8 @@ pub mod policy;
 pub mod recent;
 #[forbid(unsafe_code)]
 pub mod sources;
+#[forbid(unsafe_code)]
+pub mod spans;
 #[forbid(unsafe_code)]
 pub mod store;
 

@@ -12,6 +12,7 @@ use super::network::{LOOPBACK, Networks};
 use super::quantity::{GIB, HOUR, MIB};
 use super::raw::{Table, Value};
 use super::tls::{self, TlsFiles};
+use super::traces::{self, Traces};
 use super::url::PublicUrl;
 use super::users::Users;
 use super::word::word;
@@ -55,6 +56,8 @@ pub struct Gateway {
     pub operator_destination: Option<String>,
     /// The heartbeat that the gateway sends. Default none.
     pub heartbeat: Option<Heartbeat>,
+    /// Where spans go. Default nowhere.
+    pub traces: Option<Traces>,
     /// The way in which a reload judges a changed plugin. Default [`ReloadMode::Lenient`].
     pub reload: ReloadMode,
     /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for
@@ -185,6 +188,7 @@ pub(super) fn read(
             None => Some(None),
         });
     let heartbeat = table.optional("heartbeat", None, |value| heartbeat::read(&value).map(Some));
+    let traces = table.optional("traces", None, |value| traces::read(&value).map(Some));
     let memory_is_written = table.entries().any(|(key, _)| key.get_ref() == "memory");
     let memory = table.optional("memory", MEMORY, |value| value.size(&(16 * MIB..=64 * GIB)));
     let modes = [
@@ -204,6 +208,7 @@ pub(super) fn read(
         && shutdown_grace.is_some()
         && operator_destination.is_some()
         && heartbeat.is_some()
+        && traces.is_some()
         && reload.is_some()
         && memory.is_some();
     let gateway = Gateway {
@@ -216,6 +221,7 @@ pub(super) fn read(
         shutdown_grace: shutdown_grace.unwrap_or(SHUTDOWN_GRACE),
         operator_destination: operator_destination.unwrap_or_default(),
         heartbeat: heartbeat.unwrap_or_default(),
+        traces: traces.unwrap_or_default(),
         reload: reload.unwrap_or_default(),
         memory: memory.unwrap_or(MEMORY),
         memory_is_written: memory_is_written && memory.is_some(),

@@ -44,6 +44,7 @@ mod source;
 mod syntax;
 mod text;
 mod tls;
+mod traces;
 mod url;
 mod users;
 mod word;
@@ -83,6 +84,7 @@ pub use settings::{Place, Settings};
 pub use source::{PluginRef, Source};
 pub use text::Text;
 pub use tls::{Credentials, Pem, TlsFiles, UnusableFile, UnusableFiles, Validity};
+pub use traces::Traces;
 pub use url::PublicUrl;
 pub use users::{User, Users};
 

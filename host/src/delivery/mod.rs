@@ -36,6 +36,7 @@ use crate::destinations::{Destination, Sent};
 use crate::health::{DestinationHealth, DestinationState, Health};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, Metrics};
+use crate::spans::{Active, Spans};
 use crate::store::{Due, Settlement, Store, StoreError};
 
 use breaker::{CircuitBreaker, State};
@@ -71,6 +72,7 @@ pub struct Delivery {
     failing_since: Option<Instant>,
     health: Health,
     metrics: Metrics,
+    spans: Spans,
 }
 
 /// An attempt that has ended.
@@ -115,6 +117,7 @@ impl Delivery {
             failing_since: None,
             health,
             metrics,
+            spans: Spans::default(),
         })
     }
 
@@ -124,6 +127,11 @@ impl Delivery {
             configured: Some(configured),
             ..self
         }
+    }
+
+    /// Records a span for each attempt.
+    pub fn traced(self, spans: Spans) -> Self {
+        Self { spans, ..self }
     }
 
     /// Runs until `stop` is cancelled; then the attempts under way are finished and settled, for
@@ -159,11 +167,13 @@ impl Delivery {
                 };
                 let Some(due) = next else { break };
                 let destination = self.destination.clone();
+                let span = self.begin(&due);
                 sending.spawn(attempt(
                     destination,
                     self.generation,
                     due,
                     self.store.clone(),
+                    span,
                 ));
             }
             let wake = self
@@ -437,6 +447,20 @@ impl Delivery {
     }
 }
 
+impl Delivery {
+    /// Begins the span of an attempt.
+    fn begin(&self, due: &Due) -> Active {
+        let alert = &due.alert;
+        let mut span = self.spans.attempt(&alert.request);
+        span.set("alert_gateway.request_id", &*alert.request);
+        span.set("alert_gateway.source", &*alert.source);
+        span.set("alert_gateway.destination", &*self.name);
+        span.set("alert_gateway.event_id", &*alert.event.event_id);
+        span.set("alert_gateway.attempts_before", i64::from(due.attempts));
+        span
+    }
+}
+
 /// Returns the next change of a destination's configuration, if one can come.
 async fn changed(configured: &mut Option<watch::Receiver<Destination>>) -> Destination {
     if let Some(configured) = configured
@@ -447,13 +471,30 @@ async fn changed(configured: &mut Option<watch::Receiver<Destination>>) -> Desti
     std::future::pending().await
 }
 
-async fn attempt(destination: Destination, generation: u64, due: Due, store: Store) -> Attempt {
+async fn attempt(
+    destination: Destination,
+    generation: u64,
+    due: Due,
+    store: Store,
+    mut span: Active,
+) -> Attempt {
     let at_ms = clock::wall_ms();
-    let sent = if destination.takes_original() {
-        original::send(&destination, &due, store).await
-    } else {
-        destination.send(&due.alert).await
+    let sending = async {
+        if destination.takes_original() {
+            original::send(&destination, &due, store).await
+        } else {
+            destination.send(&due.alert).await
+        }
     };
+    let sent = span.sent(sending).await;
+    span.set("alert_gateway.outcome", sent.outcome.as_str());
+    if let Some(status) = sent.status {
+        span.set("http.response.status_code", i64::from(status));
+    }
+    if let Some(why) = sent.outcome.why() {
+        span.fail(|| why.to_owned());
+    }
+    drop(span);
     Attempt {
         generation,
         alert: due.id,

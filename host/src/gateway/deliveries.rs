@@ -17,6 +17,7 @@ use crate::delivery::Delivery;
 use crate::destinations::Destination;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::spans::Spans;
 use crate::store::Store;
 
 /// The deliveries that run.
@@ -28,6 +29,7 @@ pub struct Deliveries {
     store: Store,
     health: Health,
     metrics: Metrics,
+    spans: Spans,
 }
 
 #[derive(Debug)]
@@ -58,13 +60,14 @@ pub struct Change {
 
 impl Deliveries {
     /// Returns none yet.
-    pub fn new(store: Store, health: Health, metrics: Metrics) -> Self {
+    pub fn new(store: Store, health: Health, metrics: Metrics, spans: Spans) -> Self {
         Self {
             running: BTreeMap::new(),
             ending: BTreeMap::new(),
             store,
             health,
             metrics,
+            spans,
         }
     }
 
@@ -104,9 +107,11 @@ impl Deliveries {
                 health,
                 metrics,
             )?;
-            change
-                .added
-                .push((wanted, sender, delivery.following(following)));
+            change.added.push((
+                wanted,
+                sender,
+                delivery.following(following).traced(self.spans.clone()),
+            ));
         }
         for name in self.running.keys() {
             if config.destinations.iter().all(|one| one.name != *name) {

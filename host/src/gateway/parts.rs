@@ -12,6 +12,7 @@ use super::listening::{self, Opened};
 use super::reload::{Followers, Reloading};
 use super::setup;
 use super::testing::Tester;
+use super::traces::Exporter;
 use crate::admin::{About, Admin, Catalogue};
 use crate::config::{Config, Listen, causes};
 use crate::health::Health;
@@ -21,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::monitor::{Beat, Monitor, Pings, Plan, Reloaded};
 use crate::recent::Recent;
 use crate::sources;
+use crate::spans::Spans;
 use crate::store::{Closing, Snapshot, Store};
 
 /// The parts of a gateway.
@@ -48,6 +50,8 @@ pub struct Parts {
     pub tester: Tester,
     /// The last requests that left nothing in the store.
     pub recent: Recent,
+    /// The export of spans, where one is configured.
+    pub exporter: Option<Exporter>,
     /// The listener for senders.
     pub senders: Opened,
     /// The listener for monitoring, and its pages.
@@ -98,7 +102,15 @@ impl Parts {
             gone,
         };
         loaded.sources.iter().for_each(setup::announce);
-        let intake = Arc::new(Intake::new(
+        let (spans, exporter) = match &config.gateway.traces {
+            Some(traces) => {
+                let (spans, exporter) =
+                    Exporter::new(traces).context("cannot use traces in [gateway]")?;
+                (spans, Some(exporter))
+            }
+            None => (Spans::default(), None),
+        };
+        let intake = Intake::new(
             config.gateway.memory,
             config.gateway.public_url.path(),
             config.gateway.operator_destination.clone(),
@@ -106,7 +118,8 @@ impl Parts {
             health.clone(),
             metrics.clone(),
             recent.clone(),
-        ));
+        );
+        let intake = Arc::new(intake.traced(spans.clone()));
         let known = setup::known(loaded.sources, &store).await?;
         intake.open(known, config.mutes.clone());
         let listening = senders.listener.socket.address()?;
@@ -148,7 +161,7 @@ impl Parts {
             metrics.clone(),
             followers,
         );
-        let deliveries = Deliveries::new(store.clone(), health.clone(), metrics.clone());
+        let deliveries = Deliveries::new(store.clone(), health.clone(), metrics.clone(), spans);
         Ok(Self {
             muter,
             replayer,
@@ -162,6 +175,7 @@ impl Parts {
             asked_tests,
             tester,
             recent,
+            exporter,
             senders,
             admin,
             intake,

@@ -12,6 +12,7 @@ use super::{Ending, Entrance, Intake, Received, trial};
 use crate::alert::internal;
 use crate::metrics::PriorityLabels;
 use crate::sources::{ReadError, Source};
+use crate::spans::Below;
 use crate::store::{
     Appended, Failure, NewRequest, Notice, Proofs, Reading, RedactedRequest, StoreError,
     UnprovenBounds,
@@ -77,10 +78,9 @@ impl Intake {
         {
             return Ending::NoRoom(why);
         }
-        match self
-            .append(received.into_request(entrance, &masked), reading)
-            .await
-        {
+        let below = received.below.clone();
+        let request = received.into_request(entrance, &masked);
+        match self.append(request, reading, &below).await {
             Err(error) => Ending::Store(error),
             Ok(_) if failed => Ending::Kept,
             Ok(appended) => {
@@ -103,9 +103,20 @@ impl Intake {
 
     /// Has the store keep a request, unless the disk hangs. A sender that is told so sends it
     /// again; if it was kept after all, its events are known then.
-    async fn append(&self, request: NewRequest, reading: Reading) -> Result<Appended, StoreError> {
+    async fn append(
+        &self,
+        request: NewRequest,
+        reading: Reading,
+        below: &Below,
+    ) -> Result<Appended, StoreError> {
+        let mut span = below.part("append");
         let kept = tokio::time::timeout(DISK_TIME, self.store.append(request, reading)).await;
-        kept.unwrap_or_else(|_| Err(self.store.hangs()))
+        let kept = kept.unwrap_or_else(|_| Err(self.store.hangs()));
+        match &kept {
+            Ok(appended) => span.set("alert_gateway.accepted", appended.accepted as i64),
+            Err(error) => span.fail(|| error.to_string()),
+        }
+        kept
     }
 
     /// Stores a request that could not be read, so that it can be once the plugin is fixed.
@@ -128,10 +139,9 @@ impl Intake {
             notice: Some(Box::new(notice)),
             unproven,
         });
-        match self
-            .append(received.into_request(entrance, &[]), reading)
-            .await
-        {
+        let below = received.below.clone();
+        let request = received.into_request(entrance, &[]);
+        match self.append(request, reading, &below).await {
             Err(StoreError::Unproven(_)) => Ending::QuotaUsedUp,
             Err(error) => Ending::Store(error),
             Ok(_) => {

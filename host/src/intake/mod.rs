@@ -44,6 +44,7 @@ use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
 use crate::policy::Policy;
 use crate::recent::Recent;
 use crate::sources::{ReadError, Source};
+use crate::spans::{self, Active, Spans};
 use crate::store::{Notice, PluginId, Store};
 use alert_gateway_sandbox::CallError;
 use conditions::Condition;
@@ -74,6 +75,7 @@ pub struct Intake {
     /// The tests whose requests are on their way.
     awaited: Awaited,
     throttle: LogThrottle,
+    spans: Spans,
 }
 
 /// The path where a load balancer asks whether the process answers. No source has this path.
@@ -134,7 +136,13 @@ impl Intake {
             recent,
             awaited: Awaited::default(),
             throttle,
+            spans: Spans::default(),
         }
+    }
+
+    /// Records spans of each request to a source.
+    pub fn traced(self, spans: Spans) -> Self {
+        Self { spans, ..self }
     }
 
     /// Opens the way to these sources, each with the number of its plugin, and closes it to all
@@ -174,9 +182,11 @@ impl Intake {
             self.metrics
                 .add_source(source, &Ending::OUTCOMES, &CallError::KINDS);
         }
-        for source in before.keys().filter(|name| !entrances.contains_key(*name)) {
+        let gone = before.iter();
+        for (source, entrance) in gone.filter(|(name, _)| !entrances.contains_key(*name)) {
             self.metrics
                 .remove_source(source, &Ending::OUTCOMES, &CallError::KINDS);
+            entrance.standing.reasons.end(source, &self.metrics);
         }
         self.recent.keep(|source| entrances.contains_key(source));
     }
@@ -201,6 +211,10 @@ impl Intake {
         let found = route::find(&self.public_path, uri.path())
             .and_then(|route| Some((entrances.get(route.source)?, route.suffix)));
         let mut test = self.awaited.by_header(request.headers_mut());
+        let mut span = match found {
+            Some((entrance, _)) => self.begin(&id, &entrance.source, &mut request),
+            None => Active::default(),
+        };
         let (ending, proved) = match found {
             None => (Ending::NoSource, false),
             Some((entrance, suffix)) => {
@@ -234,7 +248,30 @@ impl Intake {
             }
             None => report::report(&id, source, client, &ending, &self.throttle),
         }
-        ending.into_answer(&id, source)
+        span.set("alert_gateway.outcome", ending.outcome());
+        let answer = ending.into_answer(&id, source);
+        let status = answer.status();
+        span.set("http.response.status_code", i64::from(status.as_u16()));
+        if status.is_server_error() {
+            span.fail(|| status.to_string());
+        }
+        answer
+    }
+
+    /// Begins the span of a request, whose parts find it in the request's extensions.
+    fn begin(&self, id: &str, source: &Source, request: &mut Request<Incoming>) -> Active {
+        if !self.spans.are_on() {
+            return Active::default();
+        }
+        let traceparent = request.headers().get(spans::TRACEPARENT);
+        let mut span = self
+            .spans
+            .request(id, traceparent.map(HeaderValue::as_bytes));
+        span.set("alert_gateway.request_id", id);
+        span.set("alert_gateway.source", &*source.name);
+        span.set("http.request.method", request.method().as_str());
+        request.extensions_mut().insert(span.below());
+        span
     }
 
     async fn take(
@@ -335,7 +372,13 @@ impl Intake {
         received: &Received,
     ) -> Result<contract::Answer, ReadError> {
         let started = Instant::now();
+        let mut span = received.below.part("plugin");
+        span.set("alert_gateway.plugin", source.plugin.name());
         let answer = received.read(source).await;
+        if let Err(error) = &answer {
+            span.fail(|| error.to_string());
+        }
+        drop(span);
         let label = SourceLabel {
             source: Arc::clone(&source.name),
         };

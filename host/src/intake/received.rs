@@ -21,6 +21,7 @@ use crate::config::{Limits, Rate};
 use crate::http::{self, BodyError, Client};
 use crate::sources::token::{self, Mask};
 use crate::sources::{ReadError, Source};
+use crate::spans::Below;
 
 /// The longest path and query. Proxies and libraries take 8 KiB and less, so no sender relies on
 /// more.
@@ -47,6 +48,8 @@ pub struct Received {
     pub proof: Option<Proved>,
     /// True if an operator's test sent it.
     pub is_test: bool,
+    /// The place of its span's parts.
+    pub(super) below: Below,
     /// The memory charged for it while it is held.
     pub(super) charge: Charge,
 }
@@ -184,6 +187,7 @@ pub async fn receive(
         proved: proved || proof.is_some(),
         proof,
         is_test: false,
+        below: head.extensions.get().cloned().unwrap_or_default(),
         charge,
     })
 }

@@ -43,9 +43,9 @@ pub struct Wanted {
 pub enum Lines {
     /// The store on this machine, and the gateway that runs with it.
     Here {
-        history: History,
+        history: Box<History>,
         data_dir: PathBuf,
-        filter: Filter,
+        filter: Box<Filter>,
     },
     /// Another gateway.
     There {
@@ -91,16 +91,16 @@ impl Wanted {
         let data_dir = place.file.data_dir()?;
         owner::become_owner(&data_dir)?;
         Ok(Lines::Here {
-            history: History::open(&data_dir)?,
+            history: Box::new(History::open(&data_dir)?),
             data_dir,
-            filter: Filter {
+            filter: Box::new(Filter {
                 source: self.source.clone(),
                 state: self.state,
                 group: self.group.clone(),
                 mute: self.mute,
                 since_ms: self.since.map_or(i64::MIN, Timestamp::as_millisecond),
                 ..Filter::default()
-            },
+            }),
         })
     }
 
@@ -160,7 +160,7 @@ impl Lines {
                 data_dir,
                 filter,
             } => {
-                let mut filter = filter.clone();
+                let mut filter = Filter::clone(filter);
                 // One more, to know whether there are more.
                 filter.limit = limit.saturating_add(1);
                 let mut lines = history.list(&filter)?;

@@ -45,6 +45,7 @@ pub(super) fn gateway() -> Json {
             "shutdown_grace": duration(grace),
             "operator_destination": text("The destination at which the operator hears of trouble."),
             "heartbeat": heartbeat(),
+            "traces": traces(),
             "memory": size(memory),
             "reload": word(
                 "What a reload does with a plugin that fails on stored requests. Default lenient.",
@@ -115,6 +116,23 @@ fn heartbeat() -> Json {
             "url": secret("The URL that is asked by GET."),
             "every": duration(every),
             "oldest": duration(oldest),
+        }),
+    )
+}
+
+fn traces() -> Json {
+    closed(
+        "Where spans of distributed tracing go, by OTLP over HTTP.",
+        &["url"],
+        json!({
+            "url": text("The collector's address; /v1/traces may be left out."),
+            "token": secret("The token that the collector wants, as Authorization: Bearer."),
+            "percent": {
+                "description": "The percentage of requests that are traced, where their senders do not say. Default 100.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 100,
+            },
         }),
     )
 }

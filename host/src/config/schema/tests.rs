@@ -27,6 +27,10 @@ const TABLES: &[(&str, &str)] = &[
         "/properties/gateway/properties/heartbeat",
         "[gateway]\nheartbeat = { zzzzzzzz = 1 }",
     ),
+    (
+        "/properties/gateway/properties/traces",
+        "[gateway]\ntraces = { zzzzzzzz = 1 }",
+    ),
     ("/properties/admin", "[admin]\nzzzzzzzz = 1"),
     (
         "/properties/admin/properties/users/items",

@@ -35,6 +35,9 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
         (crate::config::EVERY, crate::config::OLDEST)
     );
     assert!(short.gateway.heartbeat.is_none());
+    let traces = long.gateway.traces.take().expect("traces");
+    assert_eq!((traces.url.path(), traces.percent), ("/v1/traces", 100));
+    assert!(short.gateway.traces.is_none());
     let admin = long.gateway.admin.as_mut().expect("an admin listener");
     assert!(admin.tls.take().is_some_and(|tls| tls.client_ca.is_some()));
     assert_eq!(
@@ -97,7 +100,7 @@ fn the_example_shows_every_key() {
     for (table, keys) in [
         (
             "[gateway]",
-            "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat, memory and reload",
+            "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat, traces, memory and reload",
         ),
         ("[admin]", "user_header and users"),
         ("[retention]", "age, size and identities"),

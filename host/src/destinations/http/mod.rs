@@ -37,6 +37,7 @@ use super::kind::{
 };
 use crate::alert::{Alert, Outcome};
 use crate::mask::Mask;
+use crate::spans;
 
 /// A kind of destination that speaks HTTP.
 pub(crate) trait HttpKind: Send + Sync + 'static {
@@ -102,7 +103,11 @@ impl<K: HttpKind> OverHttp<K> {
         &self.kind.endpoint().mask
     }
 
-    async fn send_once(&self, request: Request<Full<Bytes>>) -> Sent {
+    async fn send_once(&self, mut request: Request<Full<Bytes>>) -> Sent {
+        let traced = spans::traceparent().and_then(|value| HeaderValue::try_from(value).ok());
+        if let Some(value) = traced {
+            request.headers_mut().insert(spans::TRACEPARENT, value);
+        }
         let started = Instant::now();
         let deadline = started + self.timeout;
         let why = match timeout_at(deadline, self.pool.request(request)).await {
