@@ -87,7 +87,7 @@ struct Loaded {
     initial_memory: u64,
     description: Description,
     code: Code,
-    /// Kept, so that the same wasm is compiled once for all plugins that are loaded.
+    /// Kept, so that the same wasm is compiled once for all loaded plugins.
     _compiled: Compiled,
     places: Semaphore,
 }

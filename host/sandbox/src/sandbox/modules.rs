@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::OnceCell;
 use wasmtime::Module;
 
-/// A module that is compiled, or will be by the first that asks.
+/// A module, compiled by the first plugin of its wasm.
 pub(super) type Compiled = Arc<OnceCell<Module>>;
 
 /// The modules in use, by the SHA-256 of their wasm. A module goes with its last plugin.

@@ -23,10 +23,10 @@ pub fn page(description: &Description, named: &Named<'_>) -> String {
     let mut page = format!("# {name}\n\n{}\n\n", summary.trim());
     let _ = writeln!(page, "Version {version}, contract {contract}.\n");
     page += if description.authenticates {
-        "The plugin proves by itself who sent a request: a source that it reads needs no `token`.\n"
+        "The plugin proves the sender by itself: its sources need no `token`.\n"
     } else {
-        "A source that it reads needs a `token`, which the sender shows as `Authorization: Bearer …`, or as `?token=…` behind\n\
-         the URL; unless a setting below makes the plugin prove by itself who sent a request.\n"
+        "Its sources need a `token`, shown by the sender as `Authorization: Bearer …`, or as `?token=…` behind the URL; unless a\n\
+         setting below makes the plugin prove the sender by itself.\n"
     };
     let _ = writeln!(
         page,
