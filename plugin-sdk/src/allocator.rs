@@ -4,7 +4,8 @@
 //! microseconds: growing linear memory is a system call and a page fault for each page, and the
 //! allocator of Rust's standard library always grows it before it hands out the first byte. Here
 //! the first [`ARENA_BYTES`] are part of the memory that an instance starts with, and a typical
-//! request needs no more. A larger one grows memory in steps, as far as the host allows.
+//! request needs no more. A larger one grows memory in steps, as far as the host allows. Small
+//! blocks come from [lists](super::small) before that.
 
 #![allow(unsafe_code, reason = "an allocator is handed raw memory")]
 
@@ -18,8 +19,11 @@ use talc::cell::TalcSyncCell;
 use talc::source::Source;
 use talc::wasm::WasmBinning;
 
+use super::small::Small;
+
 #[global_allocator]
-static ALLOCATOR: TalcSyncCell<Memory, WasmBinning> = TalcSyncCell::new_wasm(Memory::Untouched);
+static ALLOCATOR: Small<TalcSyncCell<Memory, WasmBinning>> =
+    Small::before(TalcSyncCell::new_wasm(Memory::Untouched));
 
 /// Every case of twilio-errors fits in 16 KiB, its answer included. The host clears this much after
 /// every call.

@@ -24,6 +24,9 @@ mod allocator;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod export;
+#[cfg(any(test, target_family = "wasm"))]
+#[path = "allocator/small.rs"]
+mod small;
 
 #[cfg(not(target_family = "wasm"))]
 pub mod case;
