@@ -204,8 +204,8 @@ impl Spans {
 
 impl Recorder {
     fn samples(&self, id: Uuid) -> bool {
-        // The last eight bytes are random but for the two bits of the variant.
-        (id.as_u64_pair().1 << 2) <= self.below
+        // The last four bytes are random; those before them count within a millisecond.
+        (id.as_u64_pair().1 << 32) <= self.below
     }
 
     fn begin(
