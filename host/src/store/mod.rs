@@ -142,6 +142,7 @@ mod tables;
 mod timers;
 mod totals;
 mod tracking;
+mod urgent;
 mod wake;
 mod writer;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::params;
 
 use super::StoreError;
+use super::due;
 use super::handover::Due;
 use super::ids::{ALERTS_PER_REQUEST, deliveries_of, delivery_ids};
 use super::request::{NewAlert, PluginId, PluginRecord, rank};
@@ -59,6 +60,13 @@ pub fn deliver(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let [first, _] = delivery_ids(id);
+    let urgent = &mut step.names.urgent;
+    let mut priority = rank(alert.priority);
+    if alert.resolves {
+        priority = urgent.closes(alert.ordering_key, priority);
+    } else {
+        urgent.opens(alert.ordering_key, priority);
+    }
     for (delivery, name) in (first..).zip(&alert.destinations) {
         let destination = step.destination(name)?;
         if is_carried(step, id, destination, name, alert)? {
@@ -69,7 +77,7 @@ pub fn deliver(
             destination,
             source,
             ordering_key: alert.ordering_key,
-            priority: rank(alert.priority),
+            priority,
             resolves: alert.resolves,
             attempts: 0,
             since: now_ms,
@@ -82,7 +90,7 @@ pub fn deliver(
                 Due {
                     id: delivery,
                     attempts: 0,
-                    priority: alert.priority,
+                    priority: due::priority(priority),
                     bytes: alert.json.len(),
                     alert: Arc::clone(whole),
                 },

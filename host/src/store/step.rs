@@ -10,15 +10,18 @@ use super::identities::{self, Changes, Identities};
 use super::ids::{ALERTS_PER_REQUEST, Identity};
 use super::repeats::Repeat;
 use super::totals::Totals;
+use super::urgent::Urgent;
 
-/// Names of sources and destinations, by the numbers under which rows have them. There are few, and
-/// they are never removed.
+/// The memory of the writer between transactions: above all names of sources and destinations, by
+/// the numbers under which rows have them. There are few, and they are never removed.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     sources: HashMap<String, i64>,
     destinations: HashMap<String, i64>,
     /// By the number of a source, whether its keys are tracked.
     pub tracked: HashMap<i64, bool>,
+    /// The urgency of the newest keys.
+    pub urgent: Urgent,
 }
 
 /// The part of a transaction that a command works on.

@@ -80,6 +80,8 @@ struct Model {
     repeats: BTreeMap<i64, i64>,
     alerts: BTreeMap<i64, (u8, u8)>,
     priorities: BTreeMap<i64, u8>,
+    /// By source and key, the most urgent priority since it was resolved.
+    urgent: HashMap<(u8, u8), u8>,
     deliveries: BTreeMap<i64, Delivery>,
     /// By number, when it came in.
     requests: BTreeMap<i64, i64>,
@@ -163,6 +165,12 @@ impl Model {
                 }
                 self.orders.insert((source, key), (order, alert));
             }
+            let before = self.urgent.remove(&(source, key)).unwrap_or(priority);
+            let urgency = priority.min(before);
+            if !resolves(event) {
+                self.urgent.insert((source, key), urgency);
+            }
+            let priority = if resolves(event) { urgency } else { priority };
             for destination in 0..=u8::from(both) {
                 let due_at = self.now;
                 let one = Delivery {
@@ -647,6 +655,7 @@ async fn compare(actions: Vec<Action>) {
             }
             Action::Reopen => {
                 bench = bench.reopen().await;
+                model.urgent.clear();
                 let file = Connection::open(file(bench.dir.path())).unwrap();
                 let times: Vec<i64> = numbers(&file, "SELECT times FROM repeats ORDER BY alert");
                 assert_eq!(
