@@ -50,7 +50,9 @@ impl Tester {
                     match settled(alert, delivery) {
                         None => {
                             waiting = true;
-                            if let Some(why) = self.obstacle(alert, delivery)
+                            // The end of an alert waits for the same reason.
+                            if alert.event.status == Status::Trigger
+                                && let Some(why) = self.obstacle(alert, delivery)
                                 && told.insert((place, number + WAITS))
                             {
                                 let found = format!(
