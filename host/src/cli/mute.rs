@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -13,7 +14,8 @@ use serde::de::IgnoredAny;
 use super::audit::{entry, user};
 use super::{Failure, Outcome, Place, block_on, owner, plain};
 use crate::clock::{rfc3339, wall_ms};
-use crate::config::{Condition, parse_duration};
+use crate::config::{Condition, Config, parse_duration};
+use crate::policy::unknown_source;
 use crate::store::{self, History, MuteRecord, NewMute};
 
 /// The commands for mutes.
@@ -97,7 +99,7 @@ pub fn mute(what: &Mute) -> Outcome {
 fn add(what: &Add) -> Outcome {
     let pairs = what.when.iter();
     let pairs = pairs.map(|(name, pattern)| (name.as_str(), pattern.as_str()));
-    Condition::of_pairs(pairs).map_err(Failure::Usage)?;
+    let when = Condition::of_pairs(pairs).map_err(Failure::Usage)?;
     let now_ms = wall_ms();
     let until_ms = match (what.until, what.time) {
         (Some(until), _) => until.as_millisecond(),
@@ -123,6 +125,7 @@ fn add(what: &Add) -> Outcome {
         return told(made.id.unwrap_or_default(), until_ms);
     }
     let data_dir = what.place.file.data_dir()?;
+    warn_of_unknown_source(&when, &what.place.file.path()?);
     owner::become_owner(&data_dir)?;
     let mute = NewMute {
         conditions: what.when.clone(),
@@ -135,6 +138,17 @@ fn add(what: &Add) -> Outcome {
     let entry = entry("mute", about, Some(what.why.clone()), now_ms);
     let id = store::add_mute(&store::file(&data_dir), &mute, &entry)?;
     told(id, until_ms)
+}
+
+/// Warns where a mute asks for a source that the configuration does not have, if that can be read.
+fn warn_of_unknown_source(when: &Condition, config: &Path) {
+    let Ok(config) = Config::load_without_secrets(config, "unknown") else {
+        return;
+    };
+    let names = config.sources.iter().map(|source| source.name.as_str());
+    if let Some(help) = unknown_source(when, &names.collect::<Vec<_>>()) {
+        eprintln!("warning: no source is called so, and the mute holds nothing; {help}");
+    }
 }
 
 /// Says that a mute was made.

@@ -4,6 +4,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use crate::clock::wall_ms;
 use crate::config::{Config, Problem};
 use crate::monitor::Expected;
 use crate::policy;
@@ -17,19 +20,24 @@ const INSTANCES_PER_SOURCE: u32 = 4 * sources::CALLS as u32;
 /// The most instances, for any number of sources: each reserves some GiB of address space.
 const INSTANCES: u32 = 256;
 
-/// Returns everything in a configuration that is allowed and yet unwise, rules that can never match
-/// included.
+/// Returns everything in a configuration that is allowed and yet unwise, rules and mutes without an
+/// effect included.
 pub fn warnings(config: &Config, loaded: &Loaded) -> Vec<Problem> {
-    let unmatched = loaded.sources.iter().flat_map(|source| {
+    let sources = loaded.sources.iter().map(|source| {
         let declared = &source.plugin.description().labels;
         // A plugin that declares no labels may set any.
-        policy::lint(
-            &source.configured,
-            (!declared.is_empty()).then_some(declared.as_slice()),
-        )
+        let declared = (!declared.is_empty()).then_some(declared.as_slice());
+        (&source.configured, declared)
     });
-    let unmatched =
-        unmatched.map(|finding| config.problem(finding.position, finding.found, finding.help));
+    let sources: Vec<_> = sources.collect();
+    let rules = sources
+        .iter()
+        .flat_map(|(source, declared)| policy::lint(source, *declared));
+    let now = Timestamp::from_millisecond(wall_ms()).unwrap_or_default();
+    let mutes = policy::lint_mutes(&config.mutes, &sources, now);
+    let unmatched = rules
+        .chain(mutes)
+        .map(|finding| config.problem(finding.position, finding.found, finding.help));
     config
         .warnings
         .iter()

@@ -1,19 +1,23 @@
-//! Rules that can never match, found by reading them.
+//! Rules that can never match, and mutes that never hold anything, found by reading them.
+
+mod mutes;
 
 use std::collections::BTreeSet;
+
+pub use mutes::{lint_mutes, unknown_source};
 
 use crate::config::{
     Condition, Field, Pattern, Position, Redaction, Rule, Source, Term, did_you_mean,
 };
 
-/// A rule that has no effect, as far as reading tells.
+/// A rule or mute that has no effect, as far as reading tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where the rule begins.
+    /// The place of it.
     pub position: Position,
     /// The reason.
     pub found: String,
-    /// What would be right.
+    /// The advice.
     pub help: String,
 }
 

@@ -40,7 +40,7 @@ use crate::alert::group::{self, Grouping};
 use crate::config::{self, KeyTemplate, Rule};
 
 pub use condition::matches;
-pub use lint::{Finding, lint};
+pub use lint::{Finding, lint, lint_mutes, unknown_source};
 pub use mutes::Mutes;
 pub use redact::Redactor;
 pub use stored::{Stored, StoredRedactor};

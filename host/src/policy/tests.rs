@@ -6,16 +6,20 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::config::{Config, Source};
 
-/// The policy of a source with these lines, as a configuration holds it.
-fn source(lines: &str) -> Source {
+/// A configuration whose source has these lines.
+fn config(lines: &str) -> Config {
     let text = format!(
         "[gateway]\npublic_url = \"https://a.example\"\ndata_dir = \"d\"\n
          [destinations.main]\nkind = \"itoc360\"\ntoken = \"0123456789abcdef\"\n
          [destinations.night]\nkind = \"itoc360\"\ntoken = \"0123456789abcdef\"\n
          [sources.a]\nplugin = \"webhook\"\ndestination = \"main\"\n{lines}\n"
     );
-    let config = Config::parse(&text, Path::new("gateway.toml"), &|_| None).unwrap();
-    config.sources.into_iter().next().unwrap()
+    Config::parse(&text, Path::new("gateway.toml"), &|_| None).unwrap()
+}
+
+/// The source of it.
+fn source(lines: &str) -> Source {
+    config(lines).sources.into_iter().next().unwrap()
 }
 
 fn policy(lines: &str) -> Policy {
@@ -263,5 +267,45 @@ fn stored_request_is_masked_by_what_is_masked_in_its_alert() {
     assert_eq!(
         String::from_utf8(stored.body).unwrap(),
         r#"{"from":"[redacted]","note":"[redacted] of [redacted]","to":"[redacted phone-numbers]"}"#
+    );
+}
+
+#[test]
+fn mute_that_never_holds_anything_is_found() {
+    let config = config(
+        "labels = { team = \"voice\" }
+         [[mutes]]\nwhen = { source = \"b\" }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"x\"
+         [[mutes]]\nwhen = { source = \"a*\", eror_code = \"1\" }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"x\"
+         [[mutes]]\nwhen = { source = \"a\" }\nuntil = 2020-01-01T00:00:00Z\nwhy = \"x\"
+         [[mutes]]\nwhen = { error_code = \"1\", team = \"voice\" }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"x\"",
+    );
+    let declared = ["error_code".to_owned()];
+    let sources = [(&config.sources[0], Some(&declared[..]))];
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let found = lint_mutes(&config.mutes, &sources, now);
+    let found: Vec<_> = found
+        .iter()
+        .map(|one| (one.found.split(": ").last().unwrap(), one.help.as_str()))
+        .collect();
+    let expected = [
+        (
+            "it asks for a source that there is not",
+            "the sources are a",
+        ),
+        (
+            "no alert of its sources has the label \"eror_code\"",
+            "did you mean \"error_code\"?",
+        ),
+        (
+            "it ended at 2020-01-01T00:00:00Z",
+            "remove it, or write another time",
+        ),
+    ];
+    assert_eq!(found, expected);
+    let any = lint_mutes(&config.mutes, &[(&config.sources[0], None)], now);
+    assert_eq!(
+        any.len(),
+        2,
+        "a plugin that declares nothing may set any label"
     );
 }

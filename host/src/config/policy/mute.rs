@@ -7,12 +7,15 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use toml::de::DeValue;
 
+use super::super::problem::Position;
 use super::super::raw::Value;
 use super::condition::{self, Condition};
 
 /// A mute that the configuration holds.
 #[derive(Debug, Clone)]
 pub struct Mute {
+    /// The place of the table.
+    pub position: Position,
     /// Its words, by which the store knows it again: condition, times and reason.
     pub name: String,
     /// The alerts that it keeps back.
@@ -233,6 +236,7 @@ fn mute(value: &Value<'_>) -> Option<Mute> {
     let when = when?;
     let why = why?;
     Some(Mute {
+        position: value.reading.position(value.span.start),
         name: format!("{schedule} {when} {why}"),
         when,
         schedule,
