@@ -285,7 +285,7 @@ fn mute_that_never_holds_anything_is_found() {
     let found = lint_mutes(&config.mutes, &sources, now);
     let found: Vec<_> = found
         .iter()
-        .map(|one| (one.found.split(": ").last().unwrap(), one.help.as_str()))
+        .map(|one| (one.found.rsplit(": ").next().unwrap(), one.help.as_str()))
         .collect();
     let expected = [
         (

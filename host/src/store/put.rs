@@ -59,6 +59,9 @@ pub fn deliver(
     alert: &NewAlert,
     now_ms: i64,
 ) -> Result<(), StoreError> {
+    if alert.destinations.is_empty() {
+        return Ok(());
+    }
     let [first, _] = delivery_ids(id);
     let urgent = &mut step.names.urgent;
     let mut priority = rank(alert.priority);
