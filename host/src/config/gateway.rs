@@ -112,16 +112,14 @@ impl fmt::Display for Listen {
     }
 }
 
-impl Gateway {
-    /// Returns the largest body for which the memory has room.
-    pub fn largest_body(&self) -> usize {
-        self.memory / BODIES
-    }
+/// Returns the largest body for which this memory of a gateway has room.
+pub fn largest_body(memory: usize) -> usize {
+    memory / BODIES
+}
 
-    /// Returns the largest output for which the memory has room beside such a body.
-    pub fn largest_output(&self, body: usize) -> usize {
-        (self.memory / OUTPUTS).saturating_sub(body)
-    }
+/// Returns the largest output for which this memory has room beside such a body.
+pub fn largest_output(memory: usize, body: usize) -> usize {
+    (memory / OUTPUTS).saturating_sub(body)
 }
 
 /// The least memory of a gateway, in largest bodies. Requests get a sixth of it, and a body counts

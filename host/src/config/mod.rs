@@ -63,7 +63,9 @@ pub use destination::{
 };
 pub use files::{Digest, Look, look};
 pub use flaw::{Flaw, secret_flaw};
-pub use gateway::{Gateway, LISTEN, Listen, MEMORY, ReloadMode, SHUTDOWN_GRACE};
+pub use gateway::{
+    Gateway, LISTEN, Listen, MEMORY, ReloadMode, SHUTDOWN_GRACE, largest_body, largest_output,
+};
 pub use heartbeat::{EVERY, Heartbeat, OLDEST};
 pub use limits::{Limits, Written};
 pub use name::OWN_SOURCE;

@@ -64,10 +64,7 @@ impl Value<'_> {
             )
         };
         let (written, size) = match (self.string()?, self.value) {
-            (Some(text), _) => (
-                text.to_owned(),
-                text.parse::<ByteSize>().ok().map(|size| size.as_u64()),
-            ),
+            (Some(text), _) => (text.to_owned(), parse_size(text).map(|size| size as u64)),
             (None, DeValue::Integer(number)) => (
                 number.to_string(),
                 u64::from_str_radix(number.as_str(), number.radix()).ok(),
@@ -150,6 +147,12 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     Duration::try_from(duration).ok()
+}
+
+/// A size as the operator writes it, in bytes: `256KiB`.
+pub fn parse_size(text: &str) -> Option<usize> {
+    let size = text.parse::<ByteSize>().ok()?;
+    usize::try_from(size.as_u64()).ok()
 }
 
 /// A duration as it could be written: `10ms`, `1h`, `3650d`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Config, Limits, Problem, Source, size_text};
+use crate::config::{Config, Limits, Problem, Source, largest_body, largest_output, size_text};
 use alert_gateway_sandbox::{Description, SMALLER_MEMORY};
 
 /// The most memory that a plugin may ask for. An operator may grant more.
@@ -22,7 +22,13 @@ const LONGEST_ASKED_TIME: Duration = Duration::from_secs(10);
 /// Returns the limits of a source of this plugin: the operator's where they are written, otherwise
 /// the larger ones that the plugin asks for, as far as the gateway's memory has room for them.
 pub fn of(source: &Source, description: &Description, config: &Config) -> Limits {
-    let mut limits = source.limits;
+    extended(source.limits, description, config.gateway.memory)
+}
+
+/// Returns `given` limits with the larger ones that the plugin asks for, where none are written.
+/// `gateway` is the memory of the gateway.
+pub fn extended(given: Limits, description: &Description, gateway: usize) -> Limits {
+    let mut limits = given;
     let written = limits.written;
     let asked = description.limits;
     let bytes =
@@ -33,15 +39,13 @@ pub fn of(source: &Source, description: &Description, config: &Config) -> Limits
         usize::MAX
     };
     if !written.body {
-        limits.body = limits.body.max(
-            bytes(asked.body)
-                .min(config.gateway.largest_body())
-                .min(fits),
-        );
+        limits.body = limits
+            .body
+            .max(bytes(asked.body).min(largest_body(gateway)).min(fits));
     }
     if !written.memory {
         // With a larger body comes the memory that it needs.
-        let needed = if limits.body > source.limits.body {
+        let needed = if limits.body > given.body {
             PLUGIN + TIMES * limits.body
         } else {
             0
@@ -51,7 +55,7 @@ pub fn of(source: &Source, description: &Description, config: &Config) -> Limits
             .max(bytes(asked.memory).max(needed).min(LARGEST_ASKED_MEMORY));
     }
     if !written.output {
-        let room = config.gateway.largest_output(limits.body);
+        let room = largest_output(gateway, limits.body);
         limits.output = limits.output.max(bytes(asked.output).min(room));
     }
     if !written.time {

@@ -21,10 +21,11 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use crate::config::{self, Config, Limits};
+use crate::credential::texts;
 use alert_gateway_sandbox::{CallError, CallLimits, Plugin};
 use token::Mask;
 
-pub use limits::LARGEST_ASKED_MEMORY;
+pub use limits::{LARGEST_ASKED_MEMORY, extended as extended_limits};
 pub use load::{Loaded, examine, load};
 pub use request::{Body, Request};
 pub use request_mask::RequestMask;
@@ -132,6 +133,16 @@ impl Source {
     /// Returns what the operator set for the plugin.
     pub fn settings(&self) -> &config::Settings {
         &self.configured.settings
+    }
+
+    /// Returns the secrets of its sender: its tokens, and the settings that its plugin calls secrets.
+    pub fn secrets(&self) -> Vec<String> {
+        let tokens = self.configured.tokens.iter();
+        let mut found: Vec<_> = tokens.map(|token| token.expose().to_owned()).collect();
+        for secret in &self.plugin.description().secrets {
+            texts(self.settings().value().get(secret), &mut found);
+        }
+        found
     }
 
     /// Returns what a request and a plugin call may use.

@@ -5,28 +5,22 @@
 //! and the request is signed anew with that stand-in where the SDK knows the scheme. Secrets that
 //! can be read are looked for in the request.
 
-mod redaction;
-
-use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::Args;
-use plugin_sdk::body::decode;
-use plugin_sdk::case;
-use plugin_sdk::contract::{Answer, Body, Request};
-use plugin_sdk::signature::Scheme;
+use plugin_sdk::contract::Request;
 
 use super::super::env_file::{EnvFile, Variables};
+use super::super::recorded::{CaseFiles, Recorded};
+use super::super::redaction::{Redaction, STAND_IN};
 use super::super::{ConfigFile, Failure, Outcome, block_on, owner, plain, trial};
 use crate::config::{Config, OWN_SOURCE};
 use crate::credential::texts;
 use crate::gateway;
-use crate::sources::{self, Source, call_limits};
-use crate::store::{History, RequestRecord};
-use alert_gateway_sandbox::Measured;
-use redaction::{Redaction, STAND_IN};
+use crate::sources::{self, Source};
+use crate::store::History;
 
 /// The arguments of `events export`.
 #[derive(Debug, Args)]
@@ -86,8 +80,16 @@ pub fn export(what: &Export) -> Outcome {
         for secret in known_secrets(&path, &source, &what.env_file.read()?) {
             redaction.learn(&secret);
         }
-        let request = request(&record, &source, &what.keep_header, &mut redaction)?;
-        let written = write(what, &source, &request, &redaction).await?;
+        let recorded = Recorded {
+            source: &record.source,
+            method: &record.method,
+            url: &record.url,
+            headers: &record.headers,
+            body: &record.body,
+        };
+        let request = recorded.request(&source, &what.keep_header, &mut redaction)?;
+        let files = CaseFiles::new(&what.dir, &what.name);
+        let written = files.write(&source, &request).await? + &left(&request, &redaction);
         Ok(std::io::stdout().write_all(plain::lines(&written).as_bytes())?)
     })
 }
@@ -146,105 +148,6 @@ async fn source(config: &Path, name: &str) -> Result<Source, Failure> {
         .ok_or_else(|| anyhow!("the configuration has no source"))?)
 }
 
-/// Returns the stored request as a case has it: redacted, at the time of every case, and signed
-/// with the stand-in.
-fn request(
-    record: &RequestRecord,
-    source: &Source,
-    kept: &[String],
-    redaction: &mut Redaction,
-) -> anyhow::Result<Request> {
-    let headers: Vec<(String, String)> =
-        serde_json::from_str(&record.headers).context("the kept headers are not JSON")?;
-    let mut request = Request {
-        source: record.source.clone(),
-        received_at: case::RECEIVED_AT.to_owned(),
-        method: record.method.clone(),
-        url: record.url.clone(),
-        headers,
-        body: Body::from_bytes(record.body.clone()),
-        content: None,
-        proved: None,
-        settings: redaction::settings(source.settings(), &source.plugin.description().secrets)?,
-    };
-    let scheme =
-        Scheme::of(&request).map(|scheme| redaction::scheme(scheme, request.settings.get()));
-    let settings = source.settings().value();
-    redaction.learn_request(&record.url, &request.headers, &record.body, settings);
-    request.url = redaction.url(&record.url);
-    request.headers = redaction.headers(request.headers, settings, kept);
-    request.body = Body::from_bytes(redaction.body(&record.body));
-    if let Some(scheme) = scheme {
-        scheme.sign(&mut request, STAND_IN);
-    }
-    decode::fill(&mut request, source.limits().body);
-    Ok(request)
-}
-
-/// Writes the files of the case, and says what became of it.
-async fn write(
-    what: &Export,
-    source: &Source,
-    request: &Request,
-    redaction: &Redaction,
-) -> Result<String, Failure> {
-    let file = |ending: &str| what.dir.join(format!("{}.{ending}", what.name));
-    let message = file("http");
-    let answer_file = file("json");
-    let settings_file = file("settings.json");
-    for path in [&message, &answer_file, &settings_file] {
-        if path.exists() {
-            return Err(taken(path));
-        }
-    }
-    let input = serde_json::to_vec(request)?;
-    let Measured { answer, output, .. } = source
-        .plugin
-        .measure(&source.name, &input, &call_limits(source.limits()))
-        .await;
-    std::fs::create_dir_all(&what.dir)
-        .with_context(|| format!("cannot make the folder {}", what.dir.display()))?;
-    create(&message, &case::write_request(request))?;
-    let mut said = format!("wrote {}\n", message.display());
-    let settings = case::pretty(request.settings.get())?;
-    let shared = std::fs::read_to_string(what.dir.join("settings.json")).ok();
-    if shared
-        .and_then(|shared| case::pretty(&shared).ok())
-        .as_ref()
-        != Some(&settings)
-    {
-        create(&settings_file, settings.as_bytes())?;
-        said += &format!("wrote {}\n", settings_file.display());
-    }
-    match answer {
-        Ok(answer) => {
-            create(
-                &answer_file,
-                case::pretty(&String::from_utf8_lossy(&output))?.as_bytes(),
-            )?;
-            said += &format!("wrote {}\n", answer_file.display());
-            if let Answer::Rejected(rejection) = answer {
-                said += &format!(
-                    "the answer is a rejection ({}): the sender proves itself in a way that this program cannot sign \
-                     anew. Make the proof in {} by hand, for the secret {STAND_IN:?}, and bless the answer with \
-                     `alert-gateway plugin test --case {} --bless`\n",
-                    rejection.reason,
-                    message.display(),
-                    what.name
-                );
-            }
-        }
-        Err(error) => {
-            said += &format!(
-                "the plugin fails on it: {error}\nFix the plugin until `alert-gateway plugin test --case {}` shows the \
-                 answer that you want, and write that down with --bless\n",
-                what.name
-            );
-        }
-    }
-    Ok(said + &left(request, redaction))
-}
-
 /// Describes the hidden parts, and those left for the operator to look at.
 fn left(request: &Request, redaction: &Redaction) -> String {
     let Redaction {
@@ -282,24 +185,6 @@ fn left(request: &Request, redaction: &Redaction) -> String {
         );
     }
     said + "look for personal data in what is left before you share the case\n"
-}
-
-/// Writes a file that is not there yet.
-fn create(path: &Path, content: &[u8]) -> Outcome {
-    match OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(mut file) => Ok(file
-            .write_all(content)
-            .with_context(|| format!("cannot write {}", path.display()))?),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(taken(path)),
-        Err(error) => Err(anyhow!(error)
-            .context(format!("cannot write {}", path.display()))
-            .into()),
-    }
-}
-
-fn taken(path: &Path) -> Failure {
-    let help = "give the case another name with --case, or remove it";
-    Failure::Usage(format!("{} is there already; {help}", path.display()))
 }
 
 /// Accepts a name that makes three files in one folder, and no other.

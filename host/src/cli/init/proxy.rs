@@ -1,6 +1,6 @@
 //! `init --proxy`: the configuration of a reverse proxy before the gateway.
 
-use crate::config::Config;
+use crate::config::{self, Config};
 
 /// A reverse proxy with a configuration of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -39,7 +39,7 @@ impl Proxy {
         let body = config.sources.iter().map(|source| source.limits.body);
         let body = body
             .max()
-            .unwrap_or(config.gateway.largest_body())
+            .unwrap_or(config::largest_body(config.gateway.memory))
             .div_ceil(1024);
         match self {
             Self::Caddy => format!(

@@ -1,6 +1,7 @@
 //! `plugin bench`: the time of a call.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
@@ -31,6 +32,9 @@ const SAMPLE: &str = "sample";
 pub struct Bench {
     #[command(flatten)]
     plugin: subject::Which,
+    /// The folder of the cases, instead of `cases` in the plugin's folder or beside the file
+    #[arg(long, value_name = "DIR")]
+    cases: Option<PathBuf>,
     /// Only this case
     #[arg(long, value_name = "NAME")]
     case: Option<String>,
@@ -49,10 +53,15 @@ struct Figures {
 
 pub fn bench(what: &Bench) -> Outcome {
     let subject = Subject::find(&what.plugin)?;
-    let cases = requests(&subject, what.case.as_deref())?;
+    let folder = what.cases.as_ref().or(subject.cases.as_ref());
+    let cases = match folder {
+        Some(folder) => requests(&subject, folder, what.case.as_deref())?,
+        None => vec![sample(&subject, what.case.as_deref())?],
+    };
     let all_answered = block_on(async {
-        let plugin = subject.load(&subject::sandbox()?).await?;
-        Ok(measure_all(&plugin, &cases, what.time, &mut io::stdout().lock()).await?)
+        let (plugin, limits) = subject.ready(what.plugin.limits).await?;
+        let out = &mut io::stdout().lock();
+        Ok(measure_all(&plugin, &limits, &cases, what.time, out).await?)
     })?;
     if all_answered {
         Ok(())
@@ -63,11 +72,11 @@ pub fn bench(what: &Bench) -> Outcome {
 
 async fn measure_all(
     plugin: &Plugin,
+    limits: &Limits,
     cases: &[(String, Request)],
     time: Duration,
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
-    let limits = Limits::default();
     let description = plugin.description();
     let name = plain::lines(&description.name);
     let version = plain::lines(&description.version);
@@ -94,7 +103,7 @@ async fn measure_all(
         "case", "median", "p99", "memory", "output", "calls"
     )?;
     for (name, request) in cases {
-        match measure(plugin, request, &call_limits(&limits), time).await {
+        match measure(plugin, request, &call_limits(limits), time).await {
             Ok(Figures {
                 calls,
                 median,
@@ -127,13 +136,14 @@ async fn measure_all(
     Ok(all_answered)
 }
 
-/// The cases of the plugin, or the sample that the gateway carries with it.
-fn requests(subject: &Subject, only: Option<&str>) -> Result<Vec<(String, Request)>, Failure> {
-    let Some(folder) = subject.cases() else {
-        return Ok(vec![sample(subject, only)?]);
-    };
+/// The requests of a folder's cases.
+fn requests(
+    subject: &Subject,
+    folder: &Path,
+    only: Option<&str>,
+) -> Result<Vec<(String, Request)>, Failure> {
     let mut requests = Vec::new();
-    for path in cases::selected(&folder, only)? {
+    for path in cases::selected(folder, only)? {
         let mut case = case::load_one(&path)?;
         subject.complete(&mut case.request);
         requests.push((case.name, case.request));
@@ -145,8 +155,8 @@ fn sample(subject: &Subject, only: Option<&str>) -> Result<(String, Request), Fa
     let name = &subject.name;
     let Some(sample) = alert_gateway_plugins::find(name).and_then(|bundled| bundled.sample) else {
         return Err(Failure::Usage(format!(
-            "the gateway carries no sample of {name}: measure its crate, as in `alert-gateway plugin bench \
-             plugins/{name}`"
+            "the gateway carries no sample of {name}: name a folder of cases with --cases DIR, or measure its crate, as in \
+             `alert-gateway plugin bench plugins/{name}`"
         )));
     };
     if let Some(only) = only.filter(|only| *only != SAMPLE) {

@@ -10,10 +10,12 @@ use anyhow::anyhow;
 use clap::Args;
 use serde::Serialize;
 
+use super::contract::unknown;
 use super::snippet::{Named, snippet};
 use super::subject::{self, Origin, Subject};
 use super::{Failure, Outcome, block_on, figures};
 use crate::cli::plain;
+use crate::config::Limits;
 use crate::sources::schema;
 use alert_gateway_plugins::script;
 use alert_gateway_sandbox::{Description, Import, Plugin};
@@ -49,7 +51,11 @@ struct Known<'a> {
 
 pub fn inspect(what: &Inspect) -> Outcome {
     let subject = Subject::find(&what.plugin)?;
-    let plugin = block_on(async { subject.load(&subject::sandbox()?).await })?;
+    let (plugin, limits, warnings) = block_on(async {
+        let (plugin, limits) = subject.ready(what.plugin.limits).await?;
+        let warnings = unknown::of_description(&plugin).await;
+        Ok((plugin, limits, warnings))
+    })?;
     let description = plugin.description();
     let mut problems = description.flaws();
     problems.extend(schema::flaw(description).map(|flaw| {
@@ -73,7 +79,10 @@ pub fn inspect(what: &Inspect) -> Outcome {
     } else if what.markdown {
         write!(out, "{}", page::page(description, &named(&subject, None)))?;
     } else {
-        write!(out, "{}", plain::lines(&shown(&subject, &plugin)))?;
+        write!(out, "{}", plain::lines(&shown(&subject, &plugin, &limits)))?;
+    }
+    for warning in &warnings {
+        eprintln!("warning: {}", plain::lines(warning));
     }
     for problem in &problems {
         eprintln!("problem: {}", plain::lines(problem));
@@ -91,12 +100,12 @@ fn named<'a>(subject: &'a Subject, sha256: Option<&'a str>) -> Named<'a> {
     match &subject.origin {
         Origin::Bundled(bundled) => Named::Bundled(bundled.name),
         Origin::File(path) => Named::File(path, sha256),
-        Origin::Script(_) => Named::Bundled(script::ENGINE),
+        Origin::Script => Named::Bundled(script::ENGINE),
         Origin::Folder(_) => Named::Bundled(&subject.name),
     }
 }
 
-fn shown(subject: &Subject, plugin: &Plugin) -> String {
+fn shown(subject: &Subject, plugin: &Plugin, limits: &Limits) -> String {
     let description = plugin.description();
     let Description {
         name,
@@ -119,6 +128,7 @@ fn shown(subject: &Subject, plugin: &Plugin) -> String {
         url_suffix.as_str()
     };
     let size = figures::size(subject.size());
+    let limits = figures::limits(limits);
     let sha256 = plugin.sha256();
     let exports = plugin.exports().join(", ");
     let mut setup = setup
@@ -129,7 +139,7 @@ fn shown(subject: &Subject, plugin: &Plugin) -> String {
     }
     format!(
         "{name} {version}\n{summary}\n\ncontract    {contract}\nsender      {sender}\nURL suffix  {suffix}\n\
-         size        {size}\nsha256      {sha256}\nexports     {exports}\n\nSettings\n{}\nWhat it can do\n{}\n\
+         limits      {limits}\nsize        {size}\nsha256      {sha256}\nexports     {exports}\n\nSettings\n{}\nWhat it can do\n{}\n\
          What it cannot do\n  See a clock, a file, the network, the environment or a random number; or keep anything from\n  \
          one request to the next.\n\nSetup\n{}\n\nConfiguration\n{}",
         settings_shown(description),

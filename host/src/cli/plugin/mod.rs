@@ -3,12 +3,15 @@
 mod bench;
 pub mod build;
 mod cases;
+mod contract;
 mod dev;
 mod figures;
+mod folder;
 mod inspect;
 mod list;
 mod new;
 mod proof;
+mod sign;
 pub mod snippet;
 pub mod subject;
 mod test;
@@ -22,7 +25,7 @@ use super::{ConfigFile, Failure, Outcome, block_on, trial};
 pub enum Plugins {
     /// Make a plugin to start from
     New(new::New),
-    /// Compile a plugin to wasm, and print the line that configures it
+    /// Make a plugin's wasm, and print the line that configures it
     Build(build::Build),
     /// Run a plugin's cases through the real sandbox, and compare the answers with those written
     /// down
@@ -49,6 +52,10 @@ pub enum Plugins {
     List(list::List),
     /// Serve a plugin's source on this machine while you write it
     Dev(dev::Dev),
+    /// Sign the requests of a plugin's cases as their sender would
+    Sign(sign::Sign),
+    /// Print the contract between gateway and plugin, as types of your language
+    Contract(contract::Contract),
 }
 
 pub fn plugin(what: &Plugins) -> Outcome {
@@ -60,5 +67,7 @@ pub fn plugin(what: &Plugins) -> Outcome {
         Plugins::Bench(what) => bench::bench(what),
         Plugins::List(what) => list::list(what),
         Plugins::Dev(what) => dev::dev(what),
+        Plugins::Sign(what) => sign::sign(what),
+        Plugins::Contract(what) => contract::contract(what),
     }
 }

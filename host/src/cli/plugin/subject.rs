@@ -1,11 +1,11 @@
-//! The plugin under inspection: a folder with a crate or a script, a wasm file, or the name of a
-//! bundled one.
+//! The plugin under inspection: a folder, a wasm file, a script, or the name of a bundled one.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use alert_gateway_plugins::{Bundled, script};
 
+use anyhow::anyhow;
 use clap::Args;
 use plugin_sdk::contract::Request;
 use serde_json::value::to_raw_value;
@@ -13,8 +13,10 @@ use serde_json::{Map, Value};
 
 use super::Failure;
 use super::build::{self, TargetDir};
-use crate::config::{Limits, did_you_mean, listed};
-use alert_gateway_sandbox::{Plugin, Sandbox, SandboxOptions};
+use super::folder::{self, Recipe};
+use crate::config::{Limits, MEMORY, did_you_mean, listed};
+use crate::sources::{LARGEST_ASKED_MEMORY, extended_limits};
+use alert_gateway_sandbox::{LoadError, Plugin, Sandbox, SandboxOptions};
 
 /// Concurrent calls: `list` calls `describe` of several plugins, every other command calls one.
 const INSTANCES: u32 = 4;
@@ -22,12 +24,16 @@ const INSTANCES: u32 = 4;
 /// The argument that names a plugin.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// The plugin: its folder, of which a crate is built first, a wasm file, a script for the plugin
-    /// `javascript`, or the name of a bundled one
+    /// The plugin: its folder, with a plugin.toml or a Cargo.toml, which is built first; a wasm
+    /// file; a script for the plugin `javascript`; or the name of a bundled one
     #[arg(value_name = "DIR|FILE.wasm|FILE.js|NAME", default_value = ".")]
     plugin: PathBuf,
     #[command(flatten)]
     target: TargetDir,
+    /// Other limits than a source has without any, as in `time=50ms,memory=32MiB`: of body, time,
+    /// memory and output
+    #[arg(long, value_name = "LIMITS")]
+    pub limits: Option<Limits>,
 }
 
 /// A plugin that can be loaded.
@@ -42,18 +48,20 @@ pub struct Subject {
     pub origin: Origin,
     /// The script under inspection, where the plugin is the bundled one that runs scripts.
     pub script: Option<String>,
+    /// The folder of its cases; a bundled plugin has none.
+    pub cases: Option<PathBuf>,
 }
 
 /// The origin of a plugin.
 pub enum Origin {
-    /// A file; that of a crate stands beside its `Cargo.toml`.
+    /// A wasm file.
     File(PathBuf),
     /// A script with the files of a plugin beside it.
     Folder(PathBuf),
     /// The gateway carries it.
     Bundled(&'static Bundled),
     /// A script, for the plugin that the gateway carries for them.
-    Script(PathBuf),
+    Script,
 }
 
 impl Subject {
@@ -79,15 +87,22 @@ impl Subject {
                 configuration: Vec::new(),
                 origin: Origin::File(what.to_owned()),
                 script: None,
+                cases: Some(what.with_file_name("cases")),
             });
         }
         if what.join(script::SCRIPT).is_file() {
             return Self::of_folder(what);
         }
         let bundled = what.to_str().and_then(alert_gateway_plugins::find);
-        match bundled.filter(|_| !what.join("Cargo.toml").exists()) {
+        match bundled.filter(|_| !folder::is_plugin(what)) {
             Some(bundled) => Ok(Self::bundled(bundled)),
             None if what.is_dir() => {
+                if let Recipe::Script(script) = folder::recipe(what)? {
+                    return Ok(Self {
+                        cases: Some(what.join("cases")),
+                        ..Self::of_script(&script)?
+                    });
+                }
                 let built = build::wasm_of(what, which.target.target_dir.as_deref())?;
                 Ok(Self {
                     name: built.name,
@@ -95,6 +110,7 @@ impl Subject {
                     configuration: Vec::new(),
                     origin: Origin::File(built.path),
                     script: None,
+                    cases: Some(what.join("cases")),
                 })
             }
             None => Err(unknown(what)),
@@ -102,12 +118,13 @@ impl Subject {
     }
 
     /// The script in this file.
-    fn of_script(path: &Path) -> Result<Self, Failure> {
+    pub fn of_script(path: &Path) -> Result<Self, Failure> {
         let script = std::fs::read_to_string(path)
             .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
         Ok(Self {
-            origin: Origin::Script(path.to_owned()),
+            origin: Origin::Script,
             script: Some(script),
+            cases: Some(path.with_file_name("cases")),
             ..Self::bundled(engine(path)?)
         })
     }
@@ -130,6 +147,7 @@ impl Subject {
                 .map(|(name, text)| (name, text.into()))
                 .collect(),
             origin: Origin::Folder(folder.to_owned()),
+            cases: Some(folder.join("cases")),
             ..Self::bundled(engine(folder)?)
         })
     }
@@ -156,28 +174,20 @@ impl Subject {
                 .collect(),
             origin: Origin::Bundled(bundled),
             script: None,
+            cases: None,
         }
     }
 
-    /// Returns the folder of its cases.
-    pub fn cases(&self) -> Option<PathBuf> {
-        match &self.origin {
-            Origin::File(file) | Origin::Script(file) => Some(file.with_file_name("cases")),
-            Origin::Folder(folder) => Some(folder.join("cases")),
-            Origin::Bundled(_) => None,
-        }
-    }
-
-    /// Makes it ready to be called.
-    pub async fn load(&self, sandbox: &Sandbox) -> Result<Plugin, Failure> {
+    /// Loads it into a sandbox.
+    pub async fn load(&self, sandbox: &Sandbox) -> Result<Plugin, LoadError> {
         let configuration: Vec<_> = self
             .configuration
             .iter()
             .map(|(name, text)| (*name, &**text))
             .collect();
-        Ok(sandbox
+        sandbox
             .load_configured(&self.name, &self.wasm, &configuration)
-            .await?)
+            .await
     }
 
     /// Returns the bytes of its WebAssembly, or of a script that shares its engine with others.
@@ -187,15 +197,48 @@ impl Subject {
             configuration => configuration.iter().map(|(_, text)| text.len()).sum(),
         }
     }
+
+    /// Loads it into a sandbox of its own, and returns the limits of its calls: those given, or else
+    /// those of a source that has none of its own.
+    pub async fn ready(&self, given: Option<Limits>) -> Result<(Plugin, Limits), Failure> {
+        let given = given.unwrap_or_default();
+        let refusal = match self.load(&sandbox_of(given.memory)?).await {
+            Ok(plugin) => {
+                let limits = extended_limits(given, plugin.description(), MEMORY);
+                if limits.memory <= given.memory {
+                    return Ok((plugin, limits));
+                }
+                None
+            }
+            Err(refusal @ LoadError::Memory { .. }) => Some(refusal),
+            Err(error) => return Err(error.into()),
+        };
+        // It may ask for more memory, and only itself can say so.
+        let sandbox = sandbox_of(given.memory.max(LARGEST_ASKED_MEMORY))?;
+        let loaded = self.load(&sandbox).await;
+        let ready = loaded.ok().and_then(|plugin| {
+            let limits = extended_limits(given, plugin.description(), MEMORY);
+            let fits = usize::try_from(plugin.initial_memory()).is_ok_and(|it| it <= limits.memory);
+            fits.then_some((plugin, limits))
+        });
+        match (ready, refusal) {
+            (Some(ready), _) => Ok(ready),
+            (None, Some(refusal)) => Err(refusal.into()),
+            (None, None) => Err(anyhow!("the plugin {} does not load twice", self.name).into()),
+        }
+    }
 }
 
 /// A sandbox in which a source without limits of its own would run.
 pub fn sandbox() -> Result<Sandbox, Failure> {
-    let max_memory = Limits::default().memory;
+    sandbox_of(Limits::default().memory)
+}
+
+fn sandbox_of(memory: usize) -> Result<Sandbox, Failure> {
     Ok(Sandbox::new(SandboxOptions {
         cache_dir: None,
         instances: INSTANCES,
-        max_memory,
+        max_memory: memory,
     })?)
 }
 

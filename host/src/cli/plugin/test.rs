@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use plugin_sdk::case;
 
+use super::contract::unknown;
 use super::subject::{self, Subject};
 use super::{Failure, Outcome, block_on, cases, figures};
 use crate::cli::plain;
@@ -25,8 +26,8 @@ use trial::{Trial, Verdict};
 pub struct Test {
     #[command(flatten)]
     plugin: subject::Which,
-    /// The folder of the cases, instead of `cases` in the crate or beside the file; a bundled
-    /// plugin has none
+    /// The folder of the cases, instead of `cases` in the plugin's folder or beside the file; a
+    /// bundled plugin has none
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
     #[command(flatten)]
@@ -46,7 +47,7 @@ pub struct Chosen {
 
 pub fn test(what: &Test) -> Outcome {
     let subject = Subject::find(&what.plugin)?;
-    let Some(cases) = what.cases.clone().or_else(|| subject.cases()) else {
+    let Some(cases) = what.cases.as_ref().or(subject.cases.as_ref()) else {
         let name = &subject.name;
         return Err(Failure::Usage(format!(
             "the gateway carries {name} without its cases: name their folder with --cases DIR, or test the crate, as in \
@@ -54,11 +55,12 @@ pub fn test(what: &Test) -> Outcome {
         )));
     };
     let passed = block_on(async {
-        let plugin = subject.load(&subject::sandbox()?).await?;
+        let (plugin, limits) = subject.ready(what.plugin.limits).await?;
         run(
-            &cases,
+            cases,
             &plugin,
             Some(&subject),
+            &limits,
             &what.chosen,
             &mut io::stdout().lock(),
         )
@@ -82,25 +84,29 @@ pub async fn run(
     folder: &Path,
     plugin: &Plugin,
     subject: Option<&Subject>,
+    limits: &Limits,
     chosen: &Chosen,
     out: &mut impl Write,
 ) -> Result<bool, Failure> {
     let paths = cases::selected(folder, chosen.only.as_deref())?;
-    let limits = Limits::default();
     let description = plugin.description();
     let name = plain::lines(&description.name);
     let version = plain::lines(&description.version);
     writeln!(
         out,
         "{name} {version}, each case in a fresh instance; limits: {}",
-        figures::limits(&limits)
+        figures::limits(limits)
     )?;
     let mut passed = 0;
     let mut failed = 0;
+    let mut new = 0;
+    for warning in unknown::of_description(plugin).await {
+        writeln!(out, "warning  {}", plain::lines(&warning))?;
+    }
     for flaw in description
         .flaws()
         .into_iter()
-        .chain(schema::flaw(description).map(settings_flaw))
+        .chain(schema::flaw(description).map(|flaw| settings_flaw(folder, &flaw)))
     {
         writeln!(out, "failed   describe\n{}", indented(&flaw))?;
         failed += 1;
@@ -111,7 +117,11 @@ pub async fn run(
         .max()
         .unwrap_or_default();
     for path in &paths {
-        let Trial { verdict, used } = trial::of(path, plugin, subject, &limits, chosen.bless).await;
+        let Trial {
+            verdict,
+            used,
+            warnings,
+        } = trial::of(path, plugin, subject, limits, chosen.bless).await;
         let used = used.map_or_else(String::new, |used| {
             let time = used.time;
             let memory = used.memory;
@@ -135,20 +145,43 @@ pub async fn run(
                     file.display()
                 )?;
             }
+            Verdict::New(why) => {
+                new += 1;
+                writeln!(out, "{}", indented(&why))?;
+            }
             Verdict::Changed(why) | Verdict::Failed(why) => {
                 failed += 1;
                 writeln!(out, "{}", indented(&why))?;
             }
         }
+        for warning in warnings {
+            writeln!(out, "{}", indented(&format!("warning: {warning}")))?;
+        }
     }
-    writeln!(out, "{passed} passed, {failed} failed")?;
-    Ok(failed == 0)
+    let news = if new == 0 {
+        String::new()
+    } else {
+        format!(", {new} new")
+    };
+    writeln!(out, "{passed} passed, {failed} failed{news}")?;
+    Ok(failed + new == 0)
 }
 
-fn settings_flaw(flaw: String) -> String {
-    format!(
-        "its settings' schema is no JSON Schema (draft 2020-12), so no source could use it; {flaw}"
-    )
+fn settings_flaw(cases: &Path, flaw: &str) -> String {
+    let place = schema_file(cases).map_or_else(
+        || "its settings' schema".to_owned(),
+        |file| format!("its settings' schema, {},", file.display()),
+    );
+    format!("{place} is no JSON Schema (draft 2020-12), so no source could use it; {flaw}")
+}
+
+/// The file in which the author of these cases keeps the schema, where it has the usual name.
+fn schema_file(cases: &Path) -> Option<PathBuf> {
+    let folder = cases.parent()?;
+    ["src/settings.schema.json", "settings.schema.json"]
+        .iter()
+        .map(|name| folder.join(name))
+        .find(|path| path.is_file())
 }
 
 fn indented(text: &str) -> String {

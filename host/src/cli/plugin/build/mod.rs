@@ -1,6 +1,7 @@
-//! `plugin build`: compiles a plugin's crate to wasm.
+//! `plugin build`: makes the wasm of a plugin's folder.
 
 mod cache;
+mod command;
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -11,17 +12,19 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use plugin_sdk::signature::sha256;
 
+use super::folder::{self, MANIFEST, Recipe};
 use super::{Failure, Outcome};
 use cache::Cache;
 
-/// Cargo compiles the crate for wasm32-unknown-unknown, in the way of the bundled plugins: small,
+/// A folder with a plugin.toml is built by its `build`, a command, which leaves the file that
+/// `wasm` names. Otherwise Cargo compiles the crate for wasm32-unknown-unknown, in the way of the bundled plugins: small,
 /// and with a small stack, which makes instances cheap. The manifest needs nothing for that.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alert-gateway plugin build
   alert-gateway plugin build my-sender")]
 pub struct Build {
-    /// The folder of the plugin's Cargo.toml
+    /// The folder of the plugin's plugin.toml or Cargo.toml
     #[arg(value_name = "DIR", default_value = ".")]
     dir: PathBuf,
     #[command(flatten)]
@@ -40,9 +43,9 @@ pub struct TargetDir {
 /// A plugin that was compiled.
 #[derive(Debug)]
 pub struct Built {
-    /// The name of its package.
+    /// The name of its package, or of its file.
     pub name: String,
-    /// Its wasm file, beside its `Cargo.toml`: `<name>.wasm`.
+    /// Its wasm file: of a crate, `<name>.wasm` beside its `Cargo.toml`.
     pub path: PathBuf,
     /// The content of that file.
     pub wasm: Vec<u8>,
@@ -64,12 +67,26 @@ pub fn build(what: &Build) -> Outcome {
     Ok(())
 }
 
-/// Compiles the plugin in `dir` and puts its wasm beside its `Cargo.toml`. What cargo has to say
-/// goes to standard error. A wasm file that was there before stays as it is where this fails.
+/// Makes the wasm of the plugin in `dir`, by its `plugin.toml` or as a crate.
 ///
 /// # Errors
 /// Each says what to do next.
 pub fn wasm_of(dir: &Path, target_dir: Option<&Path>) -> Result<Built, Failure> {
+    match folder::recipe(dir)? {
+        Recipe::Crate => wasm_of_crate(dir, target_dir),
+        Recipe::Command { build, wasm } => command::wasm_of(dir, build.as_deref(), &wasm),
+        Recipe::Script(script) => Err(Failure::Usage(format!(
+            "a script needs no build: {} is the setting `script` of a source with plugin = \"javascript\", as `alert-gateway \
+             plugin inspect {}` shows",
+            script.display(),
+            dir.display()
+        ))),
+    }
+}
+
+/// Compiles the crate in `dir` and puts its wasm beside its `Cargo.toml`. Cargo's words go to
+/// standard error. A wasm file that was there before stays as it is where this fails.
+fn wasm_of_crate(dir: &Path, target_dir: Option<&Path>) -> Result<Built, Failure> {
     let name = package_name(dir)?;
     let cache = Cache::open(dir, target_dir)?;
     let folder = &std::path::absolute(dir)?;
@@ -91,8 +108,12 @@ pub fn wasm_of(dir: &Path, target_dir: Option<&Path>) -> Result<Built, Failure> 
 fn package_name(dir: &Path) -> Result<String, Failure> {
     let path = dir.join("Cargo.toml");
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        let help = "name the folder of a plugin; `alert-gateway plugin new NAME` makes one";
-        Failure::Usage(format!("cannot read {}: {error}; {help}", path.display()))
+        let help = "name the folder of a plugin, a crate or one with a";
+        let more = "`alert-gateway plugin new NAME` makes one";
+        Failure::Usage(format!(
+            "cannot read {}: {error}; {help} {MANIFEST}; {more}",
+            path.display()
+        ))
     })?;
     let manifest: toml::Table = text
         .parse()

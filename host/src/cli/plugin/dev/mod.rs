@@ -5,10 +5,11 @@ mod serve;
 mod watch;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alert_gateway_plugins::script;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,6 +17,8 @@ use tokio::sync::{oneshot, watch as latest};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::build::{self, Built, TargetDir};
+use super::folder::{self, MANIFEST, Recipe};
+use super::subject::Subject;
 use super::test::Chosen;
 use super::{ConfigFile, Failure, Outcome, block_on, test, trial};
 use crate::config::{Config, Listen, PluginRef, listed};
@@ -24,7 +27,7 @@ use crate::{gateway, http, sources};
 use serve::Serving;
 use watch::Watch;
 
-/// Watches the crate and the configuration, and at each change builds the plugin anew, runs its
+/// Watches the folder and the configuration, and at each change builds the plugin anew, runs its
 /// cases, and lets it serve its source at [gateway] listen, by plain HTTP. Every request is
 /// answered as the gateway would, under the source's limits, and the plugin's answer is printed;
 /// nothing is stored or sent. A broken build leaves the last good one serving. Ctrl-C ends it.
@@ -33,16 +36,48 @@ use watch::Watch;
   alert-gateway plugin dev
   alert-gateway plugin dev my-sender --source my-source")]
 pub struct Dev {
-    /// The folder of the plugin's Cargo.toml
+    /// The folder of the plugin's plugin.toml or Cargo.toml
     #[arg(value_name = "DIR", default_value = ".")]
     dir: PathBuf,
     #[command(flatten)]
     file: ConfigFile,
-    /// The source to serve, where it is not the one whose plugin is this crate's wasm
+    /// The source to serve, where it is not the only one of this plugin
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
+    /// Make a case of each request that comes, in this folder: live-001.http with the plugin's answer
+    /// in live-001.json; credentials are replaced, as `events export` does
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
     #[command(flatten)]
     target: TargetDir,
+}
+
+/// The product of a round.
+enum Made {
+    /// A wasm file.
+    Wasm(Built),
+    /// A script, which needs no build: it is in the settings of its source.
+    Script(PathBuf),
+}
+
+impl Made {
+    fn shown(&self) -> String {
+        match self {
+            Self::Wasm(built) => format!("{}, {} bytes of wasm", built.name, built.wasm.len()),
+            Self::Script(script) => script.display().to_string(),
+        }
+    }
+
+    /// Returns whether a source that names this plugin is read by the product.
+    fn is_plugin(&self, plugin: &PluginRef) -> bool {
+        match (self, plugin) {
+            (Self::Wasm(built), PluginRef::File { path, .. }) => path
+                .canonicalize()
+                .is_ok_and(|path| built.path.canonicalize().is_ok_and(|wasm| path == wasm)),
+            (Self::Script(_), PluginRef::Bundled(name)) => name == script::ENGINE,
+            _ => false,
+        }
+    }
 }
 
 /// The listener, and the plugin served there once there is one.
@@ -61,14 +96,16 @@ pub fn dev(what: &Dev) -> Outcome {
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         // What no build would fix, before the first one.
         let config = what.file.path()?;
-        for file in [&config, &what.dir.join("Cargo.toml")] {
-            if !file.is_file() {
-                let help = "name the plugin's folder, and the configuration with --config FILE";
-                return Err(Failure::Usage(format!(
-                    "there is no file {}; {help}",
-                    file.display()
-                )));
-            }
+        let help = "name the plugin's folder, and the configuration with --config FILE";
+        if !config.is_file() {
+            let config = config.display();
+            return Err(Failure::Usage(format!("there is no file {config}; {help}")));
+        }
+        if !folder::is_plugin(&what.dir) {
+            return Err(Failure::Usage(format!(
+                "there is neither a {MANIFEST} nor a Cargo.toml in {}; {help}",
+                what.dir.display()
+            )));
         }
         let rounds = async {
             let mut watch = Watch::start(&what.dir, &config)?;
@@ -90,31 +127,32 @@ pub fn dev(what: &Dev) -> Outcome {
 impl Dev {
     /// One round. It fails only where no later one could succeed.
     async fn round(&self, number: u32, stage: &mut Option<Stage>) -> Outcome {
-        let built = match self.build().await {
-            Ok(built) => built,
+        let made = match self.make().await {
+            Ok(made) => made,
             Err(failure) => return broken(number, &failure, stage.as_ref()),
         };
-        say(&format!(
-            "build {number}: {}, {} bytes of wasm",
-            built.name,
-            built.wasm.len()
-        ))?;
-        let config = match self.config(&built) {
+        say(&format!("build {number}: {}", made.shown()))?;
+        let config = match self.config(&made) {
             Ok(config) => config,
             Err(failure) if stage.is_none() => return Err(failure),
             Err(failure) => return broken(number, &failure, stage.as_ref()),
         };
-        let serving = match load(&config, number).await {
+        let serving = match load(&config, number, self.record.clone()).await {
             Ok(serving) => Arc::new(serving),
             Err(failure) => return broken(number, &failure, stage.as_ref()),
         };
         // A case that is answered otherwise is what the author works on, and no reason to serve
         // something older.
         let cases = self.dir.join("cases");
+        let subject = match &made {
+            Made::Script(script) => Subject::of_script(script).ok(),
+            Made::Wasm(_) => None,
+        };
         let tested = test::run(
             &cases,
             &serving.source.plugin,
-            None,
+            subject.as_ref(),
+            serving.source.limits(),
             &Chosen::default(),
             &mut std::io::stdout(),
         )
@@ -144,24 +182,31 @@ impl Dev {
 
     /// In a thread that is left where the program ends first: from a terminal, Ctrl-C ends cargo as
     /// well.
-    async fn build(&self) -> Result<Built, Failure> {
+    async fn make(&self) -> Result<Made, Failure> {
+        if let Recipe::Script(script) = folder::recipe(&self.dir)? {
+            return Ok(Made::Script(script));
+        }
         let (done, built) = oneshot::channel();
         let dir = self.dir.clone();
         let target_dir = self.target.target_dir.clone();
         std::thread::spawn(move || done.send(build::wasm_of(&dir, target_dir.as_deref())));
-        built
+        let built = built
             .await
-            .map_err(|_| anyhow!("the build ended without a word"))?
+            .map_err(|_| anyhow!("the build ended without a word"))??;
+        Ok(Made::Wasm(built))
     }
 
     /// The configuration with the one source, and with what was built as its plugin.
-    fn config(&self, built: &Built) -> Result<Config, Failure> {
+    fn config(&self, made: &Made) -> Result<Config, Failure> {
         let mut config = self.file.load()?;
         let name = match &self.source {
             Some(name) => name.clone(),
-            None => source_of(&config, &built.path)?,
+            None => source_of(&config, made)?,
         };
         trial::narrow(&mut config, &name)?;
+        let Made::Wasm(built) = made else {
+            return Ok(config);
+        };
         for source in &mut config.sources {
             source.plugin = PluginRef::File {
                 path: built.path.clone(),
@@ -205,26 +250,26 @@ impl Stage {
     }
 }
 
-/// The one source whose plugin is the file at `wasm`.
-fn source_of(config: &Config, wasm: &Path) -> Result<String, Failure> {
-    let wasm = std::path::absolute(wasm)?;
-    let same = |path: &Path| {
-        path.canonicalize()
-            .is_ok_and(|path| wasm.canonicalize().is_ok_and(|wasm| path == wasm))
+/// The one source that is read by what was made.
+fn source_of(config: &Config, made: &Made) -> Result<String, Failure> {
+    let line = match made {
+        Made::Wasm(built) => {
+            let wasm = std::path::absolute(&built.path)?;
+            format!("plugin = {{ path = {wasm:?} }}")
+        }
+        Made::Script(_) => format!("plugin = {:?}", script::ENGINE),
     };
-    let ours = |source: &&crate::config::Source| matches!(&source.plugin, PluginRef::File { path, .. } if same(path));
     let names: Vec<&str> = config
         .sources
         .iter()
-        .filter(ours)
+        .filter(|source| made.is_plugin(&source.plugin))
         .map(|source| source.name.as_str())
         .collect();
     let file = config.path.display();
     match names[..] {
         [name] => Ok(name.to_owned()),
         [] => Err(Failure::Usage(format!(
-            "no source of {file} is read by {wasm}; write plugin = {{ path = {wasm:?} }} in one, or name one with --source",
-            wasm = wasm.display()
+            "no source of {file} is read by this plugin; write {line} in one, or name one with --source"
         ))),
         _ => {
             let names = listed(names, "and");
@@ -235,7 +280,7 @@ fn source_of(config: &Config, wasm: &Path) -> Result<String, Failure> {
     }
 }
 
-async fn load(config: &Config, build: u32) -> Result<Serving, Failure> {
+async fn load(config: &Config, build: u32, record: Option<PathBuf>) -> Result<Serving, Failure> {
     // One of its own for each round, because the limits may be others.
     let sandbox = gateway::sandbox(config, false)?;
     let mut loaded = sources::load(config, &sandbox).await?;
@@ -255,6 +300,7 @@ async fn load(config: &Config, build: u32) -> Result<Serving, Failure> {
         source,
         gate,
         public_path: config.gateway.public_url.path().to_owned(),
+        record,
     })
 }
 

@@ -2,8 +2,10 @@
 //! stored.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -11,9 +13,12 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::watch::RECORDED;
 use crate::cli::plain;
+use crate::cli::recorded::{CaseFiles, Recorded};
+use crate::cli::redaction::Redaction;
 use crate::http::{self, Client};
-use crate::intake::{self, Ending, Gate, route};
+use crate::intake::{self, Ending, Gate, Received, route};
 use crate::sources::Source;
 
 /// The source, read by one build of its plugin.
@@ -27,6 +32,8 @@ pub struct Serving {
     pub gate: Gate,
     /// The path of the public URL.
     pub public_path: String,
+    /// The folder in which each request becomes a case.
+    pub record: Option<PathBuf>,
 }
 
 /// The author's view of a request.
@@ -83,6 +90,7 @@ impl Serving {
             Ok(received) => received,
             Err(refusal) => return (refusal.ending, Seen::Nothing),
         };
+        self.record(&received).await;
         match received.read(&self.source).await {
             Ok(answer) => {
                 let seen = Seen::Answer(pretty(&answer));
@@ -107,6 +115,35 @@ impl Serving {
                 )
             }
         }
+    }
+
+    /// Makes a case of a request, where that is asked for. Its sender is answered all the same.
+    async fn record(&self, received: &Received) {
+        let Some(dir) = &self.record else { return };
+        let mut redaction = Redaction::default();
+        for secret in self.source.secrets() {
+            redaction.learn(&secret);
+        }
+        let recorded = Recorded {
+            source: &self.source.name,
+            method: received.method.as_str(),
+            url: &received.url,
+            headers: received.headers.get(),
+            body: &received.body,
+        };
+        let written = async {
+            let request = recorded.request(&self.source, &[], &mut redaction)?;
+            let files = (1..u32::MAX)
+                .map(|number| CaseFiles::new(dir, &format!("{RECORDED}{number:03}")))
+                .find(|files| files.taken().is_none())
+                .ok_or_else(|| anyhow!("there is no free name"))?;
+            files.write(&self.source, &request).await
+        };
+        let said = match written.await {
+            Ok(said) => said,
+            Err(failure) => format!("not recorded: {failure}\n"),
+        };
+        let _ = write!(std::io::stdout().lock(), "\n{}", plain::lines(&said));
     }
 
     fn print(&self, line: &str, took: Duration, said: &str) {

@@ -119,22 +119,34 @@ impl Ground {
         };
         let mut parts = within.iter();
         match (parts.next(), parts.next()) {
-            (Some(name), None) => {
-                name == "Cargo.toml"
-                    || name == "build.rs"
-                    || path == self.config
-                    || is_source(name) && path.is_dir()
-            }
-            (Some(_), Some(_)) => within.iter().all(is_source),
+            (Some(_), None) if path == self.config => true,
+            (Some(name), None) => is_source(name) && (!is_product(path) || path.is_dir()),
+            (Some(_), Some(_)) => within.iter().all(is_source) && !is_product(path),
             _ => false,
         }
     }
 }
 
-/// Not what cargo, git and editors keep.
+/// The beginning of the names of recorded cases, which begin no round: each request would.
+pub const RECORDED: &str = "live-";
+
+/// Folders of what compilers and package managers make.
+const PRODUCTS: [&str; 5] = ["target", "node_modules", "build", "dist", "zig-out"];
+
+/// Endings of what they make beside the sources.
+const PRODUCT_ENDINGS: [&str; 6] = ["wasm", "wat", "o", "map", "lock", "sum"];
+
+/// Not what compilers, git and editors keep.
 fn is_source(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    name != "target" && !name.starts_with('.') && !name.ends_with('~')
+    !PRODUCTS.contains(&&*name) && !name.starts_with('.') && !name.ends_with('~')
+}
+
+/// A file that a build or a request leaves, which must not begin another round.
+fn is_product(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    PRODUCT_ENDINGS.iter().any(|product| ending == *product) || name.starts_with(RECORDED)
 }
 
 #[cfg(test)]
@@ -152,6 +164,10 @@ mod tests {
             "/bell/cases/a.http",
             "/bell/sdk/src/lib.rs",
             "/bell/Cargo.toml",
+            "/bell/plugin.toml",
+            "/bell/bell.js",
+            "/bell/plugin.c",
+            "/bell/assembly/index.ts",
             "/etc/gateway.toml",
         ] {
             assert!(ground.holds(Path::new(noticed)), "{noticed}");
@@ -161,6 +177,10 @@ mod tests {
             "/bell/bell.wasm",
             "/bell/Cargo.lock",
             "/bell/.git/index",
+            "/bell/build/bell.wasm",
+            "/bell/node_modules/x/index.js",
+            "/bell/src/lib.o",
+            "/bell/cases/live-001.http",
             "/bell/src/.lib.rs.swp",
             "/bell/src/lib.rs~",
             "/etc/passwd",

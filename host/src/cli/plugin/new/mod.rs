@@ -12,8 +12,9 @@ use clap::{Args, ValueEnum};
 use super::{Failure, Outcome};
 use name::Name;
 
-/// The crate stands alone: it brings the SDK with it, as this program was made with it, and needs
-/// nothing else but crates.io.
+/// The same plugin in each language, with the same cases. A crate brings the SDK with it, as this
+/// program was made with it, and needs nothing else but crates.io; a script needs no toolchain; the
+/// others are built by the command in their plugin.toml.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alert-gateway plugin new my-sender
@@ -24,8 +25,7 @@ pub struct New {
     /// The folder to make; one of the plugin's name unless this says more
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// The language: a crate in Rust, or a script for the plugin `javascript`, which needs no
-    /// toolchain
+    /// The language
     #[arg(long, value_enum, default_value_t = Lang::Rust)]
     lang: Lang,
 }
@@ -35,9 +35,18 @@ pub struct New {
 pub enum Lang {
     /// A crate with the SDK inside
     Rust,
-    /// A script
+    /// A script for the plugin `javascript`
     #[value(alias = "javascript")]
     Js,
+    /// Go 1.24 or later, with the Extism functions that it needs
+    Go,
+    /// C, built by `zig cc` or a clang for WASI
+    C,
+    /// Zig
+    Zig,
+    /// AssemblyScript, by npm
+    #[value(alias = "as")]
+    Assemblyscript,
 }
 
 pub fn new(what: &New) -> Outcome {
@@ -45,41 +54,53 @@ pub fn new(what: &New) -> Outcome {
     let folder = what.dir.clone().unwrap_or_else(|| name.package().into());
     make(&folder, &name, what.lang)?;
     let mut out = std::io::stdout().lock();
-    if what.lang == Lang::Js {
-        let shown = folder.display();
-        let name = name.package();
-        writeln!(out, "{shown} holds a script, and cases that pass. Next:\n")?;
-        writeln!(out, "    cd {shown}")?;
-        writeln!(
-            out,
-            "    alert-gateway plugin test {name}.js        # its cases, through the sandbox"
-        )?;
-        writeln!(
-            out,
-            "    alert-gateway check --config gateway.toml  # mistakes in the script, at their line"
-        )?;
-        return Ok(());
+    let shown = folder.display();
+    let (content, next): (_, [(&str, &str); 3]) = match what.lang {
+        Lang::Js => (
+            "a script, and cases that pass",
+            [
+                ("plugin test .", "its cases, through the sandbox"),
+                SERVE,
+                (
+                    "check --config gateway.toml",
+                    "mistakes in the script, at their line",
+                ),
+            ],
+        ),
+        Lang::Rust => (
+            "a plugin that compiles, and cases that pass",
+            [
+                ("plugin test .", "its cases, through the sandbox"),
+                SERVE,
+                BUILD,
+            ],
+        ),
+        _ => (
+            "a plugin, and cases that pass; README.md names the compiler that it needs",
+            [
+                (
+                    "plugin test .",
+                    "builds it, and its cases through the sandbox",
+                ),
+                SERVE,
+                BUILD,
+            ],
+        ),
+    };
+    writeln!(out, "{shown} holds {content}. Next:\n\n    cd {shown}")?;
+    for (command, purpose) in next {
+        writeln!(out, "    alert-gateway {command:<40}  # {purpose}")?;
     }
-    writeln!(
-        out,
-        "{} holds a plugin that compiles, and cases that pass. Next:\n",
-        folder.display()
-    )?;
-    writeln!(out, "    cd {}", folder.display())?;
-    writeln!(
-        out,
-        "    alert-gateway plugin test .                             # its cases, through the sandbox"
-    )?;
-    writeln!(
-        out,
-        "    alert-gateway plugin dev . --config gateway.toml        # serve it here while you change it"
-    )?;
-    writeln!(
-        out,
-        "    alert-gateway plugin build .                            # the wasm, and the line to configure it"
-    )?;
     Ok(())
 }
+
+/// The command that serves a plugin.
+const SERVE: (&str, &str) = (
+    "plugin dev . --config gateway.toml",
+    "serve it here while you change it",
+);
+/// The command that builds a plugin.
+const BUILD: (&str, &str) = ("plugin build .", "the wasm, and the line to configure it");
 
 /// A folder that was not there is there as a whole, or not at all.
 fn make(folder: &Path, name: &Name, lang: Lang) -> Result<(), Failure> {

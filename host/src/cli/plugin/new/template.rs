@@ -1,7 +1,8 @@
 //! The files of a new plugin.
 //!
-//! They stand in `template/` as a plugin would have them, under the name of `my-plugin`; a test
-//! makes one and has it compiled.
+//! They stand in folders beside this file as a plugin would have them, under the name of
+//! `my-plugin`. Tests make each of them and have it built. The same door-bell is written in every
+//! language, and its cases are the same.
 
 use std::path::{Path, PathBuf};
 
@@ -9,49 +10,109 @@ use alert_gateway_plugins::sdk;
 
 use super::Lang;
 use super::name::Name;
+use crate::cli::plugin::contract::{self, Format};
 
-/// A file of the template.
+/// A file of a template: its path in the new folder, and its text.
+type File = (&'static str, &'static str);
+
+/// A file that has the same path in its template.
 macro_rules! file {
-    ($path:literal) => {
-        ($path, include_str!(concat!("template/", $path)))
+    ($folder:literal, $path:literal) => {
+        ($path, include_str!(concat!($folder, "/", $path)))
     };
 }
 
-const SOURCE: (&str, &str) = file!("src/lib.rs");
+const SOURCE: File = file!("template", "src/lib.rs");
+const SCHEMA: &str = include_str!("template/src/settings.schema.json");
+const SETUP: &str = include_str!("template/src/setup.md");
+const CONFIG: File = file!("template", "gateway.toml");
 
-const FILES: [(&str, &str); 14] = [
+/// The cases of the door-bell, in each language but that of scripts.
+const CASES: [File; 5] = [
+    file!("template", "cases/another-shape.http"),
+    file!("template", "cases/another-shape.json"),
+    file!("template", "cases/sample.http"),
+    file!("template", "cases/sample.json"),
+    file!("template", "cases/settings.json"),
+];
+
+const RUST: [File; 8] = [
     SOURCE,
     // Under another name here, where it would be obeyed.
     (".gitignore", include_str!("template/gitignore")),
-    file!(".cargo/config.toml"),
-    file!("Cargo.toml"),
-    file!("README.md"),
-    file!("cases/another-shape.http"),
-    file!("cases/another-shape.json"),
-    file!("cases/sample.http"),
-    file!("cases/sample.json"),
-    file!("cases/settings.json"),
-    file!("gateway.toml"),
-    file!("src/settings.schema.json"),
-    file!("src/setup.md"),
-    file!("tests/cases.rs"),
+    file!("template", ".cargo/config.toml"),
+    file!("template", "Cargo.toml"),
+    file!("template", "README.md"),
+    ("src/settings.schema.json", SCHEMA),
+    ("src/setup.md", SETUP),
+    file!("template", "tests/cases.rs"),
 ];
 
-/// A file of the template of a script.
-macro_rules! script {
-    ($name:literal, $path:literal) => {
-        ($name, include_str!(concat!("javascript/", $path)))
+const SCRIPT: [File; 8] = [
+    ("my-plugin.js", include_str!("javascript/plugin.js")),
+    file!("javascript", "README.md"),
+    file!("javascript", "gateway.d.ts"),
+    file!("javascript", "gateway.toml"),
+    file!("javascript", "plugin.toml"),
+    file!("javascript", "cases/sample.http"),
+    file!("javascript", "cases/sample.json"),
+    file!("javascript", "cases/settings.json"),
+];
+
+const GO: [File; 8] = [
+    (".gitignore", include_str!("go/gitignore")),
+    ("go.mod", include_str!("go/gomod")),
+    file!("go", "README.md"),
+    file!("go", "host.go"),
+    file!("go", "main.go"),
+    file!("go", "plugin.toml"),
+    ("settings.schema.json", SCHEMA),
+    ("setup.md", SETUP),
+];
+
+const C: [File; 6] = [
+    (".gitignore", include_str!("c/gitignore")),
+    file!("c", "README.md"),
+    file!("c", "json.h"),
+    file!("c", "plugin.c"),
+    file!("c", "plugin.toml"),
+    file!("c", "sha256.h"),
+];
+
+const ZIG: [File; 5] = [
+    (".gitignore", include_str!("zig/gitignore")),
+    file!("zig", "README.md"),
+    file!("zig", "description.json"),
+    file!("zig", "plugin.toml"),
+    file!("zig", "plugin.zig"),
+];
+
+/// A file of the example in AssemblyScript that serves every plugin.
+macro_rules! example {
+    ($path:literal) => {
+        (
+            $path,
+            include_str!(concat!(
+                "../../../../../examples/assemblyscript-plugin/",
+                $path
+            )),
+        )
     };
 }
 
-const SCRIPT: [(&str, &str); 7] = [
-    script!("my-plugin.js", "plugin.js"),
-    script!("README.md", "README.md"),
-    script!("gateway.d.ts", "gateway.d.ts"),
-    script!("gateway.toml", "gateway.toml"),
-    script!("cases/sample.http", "cases/sample.http"),
-    script!("cases/sample.json", "cases/sample.json"),
-    script!("cases/settings.json", "cases/settings.json"),
+const ASSEMBLYSCRIPT: [File; 12] = [
+    (".gitignore", include_str!("assemblyscript/gitignore")),
+    example!(".npmrc"),
+    file!("assemblyscript", "README.md"),
+    file!("assemblyscript", "asconfig.json"),
+    file!("assemblyscript", "assembly/description.ts"),
+    file!("assemblyscript", "assembly/index.ts"),
+    file!("assemblyscript", "assembly/plugin.ts"),
+    file!("assemblyscript", "assembly/sha256.ts"),
+    example!("assembly/host.ts"),
+    example!("assembly/json.ts"),
+    file!("assemblyscript", "package.json"),
+    file!("assemblyscript", "package-lock.json"),
 ];
 
 /// Writes all files of a new plugin into a folder.
@@ -65,28 +126,43 @@ pub fn write(folder: &Path, name: &Name, lang: Lang) -> Result<(), (PathBuf, std
             .replace("my_plugin", &name.ident())
             .replace("MyPlugin", &name.type_name(&others))
     };
-    if lang == Lang::Js {
-        let files = SCRIPT.iter().map(|(path, text)| {
-            let path = path.replace("my-plugin", name.package());
-            (folder.join(path), named(text))
-        });
-        return write_all(folder, files);
+    let own: &[File] = match lang {
+        Lang::Rust => &RUST,
+        Lang::Js => &SCRIPT,
+        Lang::Go => &GO,
+        Lang::C => &C,
+        Lang::Zig => &ZIG,
+        Lang::Assemblyscript => &ASSEMBLYSCRIPT,
+    };
+    let common: &[File] = if lang == Lang::Js { &[] } else { &CASES };
+    let files = own
+        .iter()
+        .chain(common)
+        .map(|(path, text)| (folder.join(named(path)), named(text)));
+    let mut files: Vec<_> = files.collect();
+    let mut add = |path: &str, text: String| files.push((folder.join(path), text));
+    match lang {
+        Lang::Rust => {
+            for file in sdk::files() {
+                add(&format!("sdk/{}", file.path), file.text.to_owned());
+            }
+            // The versions that were tested, of more than a plugin needs: cargo drops the rest.
+            add("Cargo.lock", sdk::LOCK.to_owned());
+        }
+        Lang::Go => add("contract.go", contract::text(Format::Go)),
+        Lang::C => add("contract.h", contract::text(Format::C)),
+        Lang::Js | Lang::Zig | Lang::Assemblyscript => {}
     }
-    let own = FILES
-        .iter()
-        .map(|(path, text)| (folder.join(path), named(text)));
-    let sdk = sdk::files()
-        .iter()
-        .map(|file| (folder.join("sdk").join(file.path), file.text.to_owned()));
-    // The versions that were tested, of more than a plugin needs: cargo drops the rest.
-    let lock = [(folder.join("Cargo.lock"), sdk::LOCK.to_owned())];
-    write_all(folder, own.chain(sdk).chain(lock))
-}
-
-fn write_all(
-    folder: &Path,
-    files: impl Iterator<Item = (PathBuf, String)>,
-) -> Result<(), (PathBuf, std::io::Error)> {
+    match lang {
+        Lang::Js => {}
+        Lang::Assemblyscript => {
+            let config = CONFIG
+                .1
+                .replace("\"my-plugin.wasm\"", "\"build/my-plugin.wasm\"");
+            add(CONFIG.0, named(&config));
+        }
+        _ => add(CONFIG.0, named(CONFIG.1)),
+    }
     for (path, text) in files {
         let parent = path.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent)

@@ -6,6 +6,7 @@ use plugin_sdk::case::{self, Case, Difference};
 use plugin_sdk::contract::Mistake;
 use serde_json::Value;
 
+use crate::cli::plugin::contract::unknown;
 use crate::cli::plugin::subject::Subject;
 use crate::config::Limits;
 use crate::sources::{call_limits, schema};
@@ -17,6 +18,8 @@ pub struct Trial {
     pub verdict: Verdict,
     /// The resources of the call, if there was one.
     pub used: Option<Used>,
+    /// The parts of the answer that the host ignores.
+    pub warnings: Vec<String>,
 }
 
 /// The comparison of an answer with the expected one.
@@ -25,6 +28,8 @@ pub enum Verdict {
     Ok,
     /// The answer was written into this file as the expected one.
     Written(PathBuf),
+    /// No answer is expected yet.
+    New(String),
     /// The answer differs from the expected one.
     Changed(String),
     /// There is no valid answer.
@@ -37,6 +42,7 @@ impl Verdict {
         match self {
             Self::Ok => "ok",
             Self::Written(_) => "written",
+            Self::New(_) => "new",
             Self::Changed(_) => "changed",
             Self::Failed(_) => "failed",
         }
@@ -65,6 +71,7 @@ pub async fn of(
             return Trial {
                 verdict: Verdict::Failed(why),
                 used: None,
+                warnings: Vec::new(),
             };
         }
     };
@@ -75,6 +82,13 @@ pub async fn of(
     } = plugin
         .measure(&case.request.source, &request, &call_limits(limits))
         .await;
+    let warnings = match answer {
+        Ok(_) => unknown::fields(
+            "Answer",
+            &serde_json::from_slice(&output).unwrap_or_default(),
+        ),
+        Err(_) => Vec::new(),
+    };
     let verdict = match answer {
         Ok(_) => judge(&case, &String::from_utf8_lossy(&output), bless),
         // In a log it is one line; here an author reads it.
@@ -87,6 +101,7 @@ pub async fn of(
     Trial {
         verdict,
         used: Some(used),
+        warnings,
     }
 }
 
@@ -127,14 +142,19 @@ async fn prepare(
     if misfits.is_empty() {
         return serde_json::to_vec(&case.request).map_err(|error| error.to_string());
     }
+    let schema = path.parent().and_then(super::schema_file);
+    let schema = schema.map_or_else(
+        || "the schema".to_owned(),
+        |file| format!("the schema in {}", file.display()),
+    );
     let own = path.with_extension("settings.json");
     let shared = path.with_file_name("settings.json");
     let place = if own.exists() {
-        format!("{}, or the schema", own.display())
+        format!("{}, or {schema}", own.display())
     } else if shared.exists() {
-        format!("{}, or the schema", shared.display())
+        format!("{}, or {schema}", shared.display())
     } else {
-        format!("the schema, or write settings into {}", shared.display())
+        format!("{schema}, or write settings into {}", shared.display())
     };
     Err(format!(
         "its settings do not {what}, so `check` would refuse a source that has them:\n  {}\nFix {place}.",
@@ -158,7 +178,7 @@ fn judge(case: &Case, output: &str, bless: bool) -> Verdict {
                 Err(error) => Verdict::Failed(format!("cannot write {}: {error}", file.display())),
             }
         }
-        Err(missing @ Difference::Missing { .. }) => Verdict::Failed(format!(
+        Err(missing @ Difference::Missing { .. }) => Verdict::New(format!(
             "{missing}If it is right, write it down with --bless."
         )),
         Err(other) => Verdict::Changed(format!(
