@@ -100,7 +100,7 @@ macro_rules! example {
     };
 }
 
-const ASSEMBLYSCRIPT: [File; 12] = [
+const ASSEMBLYSCRIPT: [File; 13] = [
     (".gitignore", include_str!("assemblyscript/gitignore")),
     example!(".npmrc"),
     file!("assemblyscript", "README.md"),
@@ -113,6 +113,7 @@ const ASSEMBLYSCRIPT: [File; 12] = [
     example!("assembly/json.ts"),
     file!("assemblyscript", "package.json"),
     file!("assemblyscript", "package-lock.json"),
+    file!("assemblyscript", "plugin.toml"),
 ];
 
 /// Writes all files of a new plugin into a folder.
