@@ -86,3 +86,43 @@ async fn failed_script_names_line_and_column() {
     assert_eq!(tested.code, Some(1), "{tested:?}");
     assert!(tested.stdout.contains("(line 2, column"), "{tested:?}");
 }
+
+#[tokio::test]
+async fn script_that_calls_itself_for_ever_throws_at_its_line() {
+    let place = Place::of("");
+    fs::create_dir(place.path("cases")).unwrap();
+    place.write(
+        "cases/a.http",
+        "POST https://alerts.example.com/in/js HTTP/1.1\n\n{}",
+    );
+    for (body, line) in [
+        ("const f = (n) =>\n  f(n + 1) + 1;\n", "line 2, column"),
+        (
+            "const f = (n) =>\n  [1].map(() => f(n + 1));\n",
+            "line 2, column",
+        ),
+        (
+            "const f = (n) =>\n  'a'.replace(/a/, () => f(n + 1));\n",
+            "line 2, column",
+        ),
+    ] {
+        place.write(
+            "deep.js",
+            format!("{body}function read() {{\n  return f(0);\n}}\n"),
+        );
+        let tested = plugin(&place, &["test", "deep.js"]).await;
+        assert_eq!(tested.code, Some(1), "{tested:?}");
+        for part in ["RangeError: Maximum call stack size exceeded", line] {
+            assert!(tested.stdout.contains(part), "{tested:?}");
+        }
+    }
+    // A script may catch it, and go on.
+    place.write(
+        "deep.js",
+        "const f = () => f();\nfunction read() {\n  try { f(); } catch (error) { return error.name; }\n}\n",
+    );
+    let caught = plugin(&place, &["test", "deep.js", "--bless"]).await;
+    assert_eq!(caught.code, Some(0), "{caught:?}");
+    let answer = fs::read_to_string(place.path("cases/a.json")).unwrap();
+    assert!(answer.contains("RangeError"), "{answer}");
+}
