@@ -80,7 +80,7 @@ pub fn init(what: &Init) -> Outcome {
     }
     let public_url = what.public_url()?;
     let bundled = what.plugin()?;
-    let plugin = block_on(async { Subject::bundled(bundled).load(&sandbox()?).await })?;
+    let plugin = block_on(async { Ok(Subject::bundled(bundled).load(&sandbox()?).await?) })?;
     let description = plugin.description();
     let source = what.source.as_deref().unwrap_or(bundled.name);
     let first = First::new(source, bundled.name, description);
