@@ -101,7 +101,7 @@ fn named<'a>(subject: &'a Subject, sha256: Option<&'a str>) -> Named<'a> {
         Origin::Bundled(bundled) => Named::Bundled(bundled.name),
         Origin::File(path) => Named::File(path, sha256),
         Origin::Script => Named::Bundled(script::ENGINE),
-        Origin::Folder(_) => Named::Bundled(&subject.name),
+        Origin::Folder => Named::Bundled(&subject.name),
     }
 }
 

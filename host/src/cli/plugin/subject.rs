@@ -57,7 +57,7 @@ pub enum Origin {
     /// A wasm file.
     File(PathBuf),
     /// A script with the files of a plugin beside it.
-    Folder(PathBuf),
+    Folder,
     /// The gateway carries it.
     Bundled(&'static Bundled),
     /// A script, for the plugin that the gateway carries for them.
@@ -146,7 +146,7 @@ impl Subject {
                 .into_iter()
                 .map(|(name, text)| (name, text.into()))
                 .collect(),
-            origin: Origin::Folder(folder.to_owned()),
+            origin: Origin::Folder,
             cases: Some(folder.join("cases")),
             ..Self::bundled(engine(folder)?)
         })
