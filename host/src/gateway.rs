@@ -250,6 +250,9 @@ impl Gateway {
         self.monitoring
             .stop(Instant::now() + MOMENT, "monitoring")
             .await;
+        // It holds the admin listener's readers. The writer closes the file last, or else the log
+        // stays beside it.
+        drop(self.reloading);
         if self.closing.close().await {
             tracing::info!("stopped; all that was accepted is on disk");
         }
