@@ -321,7 +321,7 @@ async fn what_is_no_plugins_folder_is_told() {
         (
             "nowhere",
             2,
-            "name the folder of a plugin; `alert-gateway plugin new NAME` makes one",
+            "a crate or one with a plugin.toml; `alert-gateway plugin new NAME` makes one",
         ),
         (
             ".",

@@ -78,7 +78,7 @@ async fn a_file_is_inspected_with_the_lines_that_name_it() {
         &[
             "plugin      = { path = \"hand.wasm\" }\n",
             "Add `sha256 = \"…\"`",
-            "needs a `token`",
+            "need a `token`",
         ],
     );
     assert!(!page.contains(&sha256), "{page}");

@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn description_is_made_of_the_files() {
-        let description = carried().describe("bell", r#"{"type": "object"}"#, "Push {url}.");
+        let schema = r#"{"type": "object", "properties": {"secret": {"type": "string"}}}"#;
+        let description = carried().describe("bell", schema, "Push {url}.");
         let json = serde_json::to_string(&description).unwrap();
         let description: Description<Value> = serde_json::from_str(&json).unwrap();
         assert_eq!(description.flaws(), Vec::<String>::new());

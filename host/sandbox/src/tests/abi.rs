@@ -370,7 +370,7 @@ async fn configuration_is_had_by_name_and_changes_the_hash() {
     let configured = load(&[("other", "x"), ("name", "value")]).await;
     assert_answered(&configured.read("here", INPUT, &LIMITS).await);
     let another = load(&[("name", "val")]).await;
-    assert_failed(another.read("here", INPUT, &LIMITS).await, "failed", "1");
+    assert_failed(another.read("here", INPUT, &LIMITS).await, "error", "1");
     let plain = load(&[]).await;
     assert_eq!(plain.sha256(), plugin_sdk::signature::sha256(&wasm).hex());
     assert!(configured.sha256() != plain.sha256() && configured.sha256() != another.sha256());

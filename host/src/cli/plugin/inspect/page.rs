@@ -129,7 +129,7 @@ mod tests {
             shown.contains("| `a\\|b` | `\"x\\|y\"` |  |") && !shown.contains("<details>"),
             "{shown}"
         );
-        assert!(shown.contains("needs a `token`"), "{shown}");
+        assert!(shown.contains("need a `token`"), "{shown}");
         assert!(page_of(json!({ "not": {} })).contains("<details>"));
         assert!(page_of(json!({ "type": "object" })).contains("There are none."));
     }
