@@ -39,7 +39,7 @@ const QUEUE: usize = 4096;
 /// A row to write, or the receipt of one.
 enum Write {
     Event {
-        alert: Alert,
+        alert: Box<Alert>,
         body: Bytes,
         json: String,
         reply: oneshot::Sender<()>,
@@ -125,12 +125,12 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<By
     };
     for event in alerts {
         let json = serde_json::to_string(&event).expect("JSON");
-        let alert = Alert {
+        let alert = Box::new(Alert {
             source: "twilio".to_owned(),
             request: uuid::Uuid::now_v7().to_string(),
             received_at: received_at.clone(),
             event,
-        };
+        });
         let (reply, stored) = oneshot::channel();
         let write = Write::Event {
             alert,
@@ -155,7 +155,7 @@ fn respond(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
 fn write(
     file: &PathBuf,
     mut queue: mpsc::Receiver<Write>,
-    stored: &mpsc::UnboundedSender<(i64, Alert)>,
+    stored: &mpsc::UnboundedSender<(i64, Box<Alert>)>,
 ) {
     let connection = Connection::open(file).expect("a file");
     for (name, value) in [
@@ -217,7 +217,7 @@ fn write(
 /// Sends what was committed, as many at once as the gateway does.
 fn deliver(
     itoc360: String,
-    due: mpsc::UnboundedReceiver<(i64, Alert)>,
+    due: mpsc::UnboundedReceiver<(i64, Box<Alert>)>,
     writes: &mpsc::Sender<Write>,
 ) {
     let mut connector = HttpConnector::new();

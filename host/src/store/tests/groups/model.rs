@@ -263,7 +263,7 @@ impl Model {
                 .told
                 .is_none_or(|(at, _)| now >= at + TERMS.update_every_ms);
             let ends = is_over && group.told.is_some();
-            if !ends && !(has_news && may) {
+            if !(ends || has_news && may) {
                 continue;
             }
             group.told = Some((now, group.count));
