@@ -38,7 +38,7 @@ pub struct Place {
 #[derive(Debug, Clone, Args)]
 struct Remote {
     /// Ask the gateway whose admin listener has this address, in place of the one of this machine,
-    /// as in https://gateway.example.com:9090
+    /// as in `https://gateway.example.com:9090`
     #[arg(long, value_name = "URL", help_heading = HEADING)]
     remote: Option<String>,
     /// The token for it: `admin_token`, or that of a user. Other users of this machine can see it
