@@ -17,9 +17,14 @@ use time::{OffsetDateTime, UtcOffset};
 /// | a count since 1970 | seconds, milliseconds, microseconds or nanoseconds, by its size |
 /// | `/Date(…)/` | `/Date(1769846400000)/` |
 ///
-/// A time without a zone counts as UTC. `None` for what stands for no time (`0001-01-01T00:00:00Z`), a day without a time, for `01/02/2026` (one of
-/// two days), and for any other text: the caller looks at its next place then.
+/// A time without a zone counts as UTC. `None` for what stands for no time, as a small count or
+/// `0001-01-01T00:00:00Z` does, for a day without a time, for `01/02/2026` (one of two days), and
+/// for any other text: the caller looks at its next place then.
 pub fn any(text: &str) -> Option<String> {
+    spell(moment(text).filter(|time| is_set(*time))?)
+}
+
+fn moment(text: &str) -> Option<OffsetDateTime> {
     let text = text.trim().trim_matches('"').trim();
     if let Some(count) = text
         .strip_prefix("/Date(")
@@ -35,20 +40,18 @@ pub fn any(text: &str) -> Option<String> {
     if is_number(whole) && is_number(fraction) && whole.len() != 14 {
         return of_count(whole, fraction);
     }
-    let time = OffsetDateTime::parse(text, &Rfc3339)
+    OffsetDateTime::parse(text, &Rfc3339)
         .ok()
-        .or_else(|| written::parse(text))?;
-    is_set(time).then(|| spell(time))?
+        .or_else(|| written::parse(text))
 }
 
-/// False for what programs write for no time: the first second of 1970, Go's of the year 1, .NET's.
-/// As for a count, 1973 is the first year that is a time.
+/// 1973, in seconds after 1970. A smaller count is no time of this century, in any unit; an earlier
+/// time is what programs write for none, such as Go's first second of the year 1.
+const EARLIEST: i64 = 100_000_000;
+
 fn is_set(time: OffsetDateTime) -> bool {
     time.unix_timestamp() >= EARLIEST
 }
-
-/// 1973, in seconds after 1970.
-const EARLIEST: i64 = 100_000_000;
 
 /// As [`any`], and to the letter where that is RFC 3339: for
 /// [`Alert::occurred_at`](crate::contract::Alert::occurred_at).
@@ -62,12 +65,11 @@ pub fn as_sent(text: &str) -> Option<String> {
 
 /// The time that is so many seconds after 1970, or other units where there are too many digits. By
 /// whole numbers, because the code that reads others is a twentieth of a plugin.
-fn of_count(whole: &str, fraction: &str) -> Option<String> {
+fn of_count(whole: &str, fraction: &str) -> Option<OffsetDateTime> {
     let count: i128 = whole.parse().ok().filter(|_| whole.len() <= 20)?;
-    // 1973: what is less is no time of this century, in any unit. The other bounds are the year
-    // 5138.
+    // Up to the year 5138, in each unit.
     let nanoseconds = match count {
-        100_000_000..100_000_000_000 => {
+        0..100_000_000_000 => {
             let fraction: i128 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
             count * 1_000_000_000 + fraction * 1_000_000
         }
@@ -76,7 +78,7 @@ fn of_count(whole: &str, fraction: &str) -> Option<String> {
         100_000_000_000_000_000.. => count,
         _ => return None,
     };
-    spell(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?)
+    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()
 }
 
 /// A time of RFC 3339, such as `2026-01-31T08:00:00.5+01:00`; in UTC.
