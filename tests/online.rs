@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::{Itoc360, Output, Place, Setup, Sink, twilio};
-use crate::ways::free_port;
+use crate::ways::{free_port, own_public_url};
 
 /// Looks at the network, and returns the hops by name.
 async fn online(place: &Place) -> (Output, Vec<Value>) {
@@ -23,22 +23,10 @@ fn hop<'a>(hops: &'a [Value], name: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no hop {name} in {hops:#?}"))
 }
 
-/// A place whose gateway would be its own public URL.
-fn reached(setup: Setup, port: u16) -> Place {
-    let place = setup.place();
-    let text = std::fs::read_to_string(place.config()).unwrap();
-    let url = format!("http://127.0.0.1:{port}");
-    let text = text
-        .replacen("127.0.0.1:0", &format!("127.0.0.1:{port}"), 1)
-        .replace(twilio::PUBLIC_URL, &url);
-    place.write("gateway.toml", text);
-    place
-}
-
 #[tokio::test]
 async fn public_url_is_followed_to_the_gateway_or_the_check() {
     let itoc360 = Itoc360::alertmanager().await;
-    let place = reached(Setup::new(&itoc360), free_port());
+    let place = own_public_url(Setup::new(&itoc360), free_port());
     for running in [false, true] {
         let gateway = if running {
             Some(place.start().await)
@@ -107,7 +95,7 @@ async fn credential_is_tried_by_what_opens_nothing() {
         )
         .destination_of("webhook", &format!("kind = \"webhook\"\nurl = \"{}\"", services.url("/hook")))
         .destination_of("down", "kind = \"webhook\"\nurl = \"http://127.0.0.1:1/\"");
-    let place = reached(setup, free_port());
+    let place = own_public_url(setup, free_port());
     services.answers(|sent| {
         // It repeats the credential that it was shown.
         let shown = sent.headers.get("authorization");
@@ -149,7 +137,7 @@ async fn taken_address_is_told_and_nothing_is_left_behind() {
     let itoc360 = Itoc360::alertmanager().await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let place = reached(Setup::new(&itoc360), port);
+    let place = own_public_url(Setup::new(&itoc360), port);
     let (output, hops) = online(&place).await;
     let listen = hop(&hops, "listen");
     assert_eq!((output.code, &listen["ok"]), (Some(2), &false.into()));

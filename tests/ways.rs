@@ -14,9 +14,8 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Starts a gateway that is its own public URL.
-async fn reached(setup: Setup) -> (Place, Gateway, String) {
-    let port = free_port();
+/// A place whose gateway would be its own public URL.
+pub fn own_public_url(setup: Setup, port: u16) -> Place {
     let place = setup.place();
     let text = std::fs::read_to_string(place.config()).unwrap();
     let url = format!("http://127.0.0.1:{port}");
@@ -24,8 +23,15 @@ async fn reached(setup: Setup) -> (Place, Gateway, String) {
         .replacen("127.0.0.1:0", &format!("127.0.0.1:{port}"), 1)
         .replace(twilio::PUBLIC_URL, &url);
     place.write("gateway.toml", text);
+    place
+}
+
+/// Starts a gateway that is its own public URL.
+async fn reached(setup: Setup) -> (Place, Gateway, String) {
+    let port = free_port();
+    let place = own_public_url(setup, port);
     let gateway = place.start().await;
-    (place, gateway, url)
+    (place, gateway, format!("http://127.0.0.1:{port}"))
 }
 
 /// Tests a way, and returns its hops.

@@ -287,12 +287,7 @@ fn leave_places(
     };
     for (span, source) in sources {
         let Some(source) = source else { continue };
-        let chosen = source
-            .rules
-            .iter()
-            .filter_map(|rule| rule.destinations.as_ref());
-        let most = chosen.chain([&source.destinations]).map(places).max();
-        let most = most.unwrap_or_default();
+        let most = source.routes().map(places).max().unwrap_or_default();
         if most > DELIVERIES_PER_ALERT {
             let found = format!(
                 "an alert of [sources.{}] may have {most} deliveries with those to fallbacks, and {DELIVERIES_PER_ALERT} are the most",

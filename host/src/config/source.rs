@@ -81,13 +81,17 @@ pub enum PluginRef {
 impl Source {
     /// Returns whether alerts of this source can go to the destination of this name.
     pub fn sends_to(&self, destination: &str) -> bool {
+        self.routes().flatten().any(|name| name == destination)
+    }
+
+    /// Returns each list of destinations that an alert of this source may go to: those that rules
+    /// choose, and its own.
+    pub fn routes(&self) -> impl Iterator<Item = &Vec<String>> {
         let chosen = self
             .rules
             .iter()
-            .filter_map(|rule| rule.destinations.as_ref())
-            .flatten();
-        let mut names = self.destinations.iter().chain(chosen);
-        names.any(|name| name == destination)
+            .filter_map(|rule| rule.destinations.as_ref());
+        chosen.chain([&self.destinations])
     }
 
     /// Returns the destination of internal alerts about this source, where no other is configured

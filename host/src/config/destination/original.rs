@@ -41,13 +41,9 @@ pub(in crate::config) fn check(
     }
     for (span, source) in sources {
         let Some(source) = source else { continue };
-        let chosen = source
-            .rules
-            .iter()
-            .filter_map(|rule| rule.destinations.as_ref());
-        let mut originals: Vec<String> = chosen
+        let mut originals: Vec<String> = source
+            .routes()
             .flatten()
-            .chain(&source.destinations)
             .filter(|name| is_original(name))
             .cloned()
             .collect();
