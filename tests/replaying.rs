@@ -124,7 +124,11 @@ async fn what_waits_for_nobody_is_not_replayed() {
             &["replay", "--diff", "--source", "onee"],
             "did you mean \"one\"?",
         ),
-        (&["replay", "--diff", "--plugin", "none.wasm"], "none.wasm"),
+        (&["replay", "--diff", "--plugin", "none.wasm"], "--plugin: "),
+        (
+            &["replay", "--diff", "--plugin", "webhok"],
+            "--plugin: there is no bundled plugin \"webhok\", and a file of yours ends in .wasm; did you mean \"webhook\"?",
+        ),
         (&["dismiss", "--failed"], "--why"),
         (&["dismiss", "--failed", "--why", " "], "--why"),
     ] {

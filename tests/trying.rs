@@ -6,9 +6,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use plugin_sdk::case::{self, Case};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::harness::registry::SigningKey;
 use crate::harness::{Output, Place, root};
 
 /// The number of concurrent processes: each compiles the plugin anew.
@@ -109,6 +110,38 @@ async fn a_case_is_answered_as_written() {
         },
     )
     .await;
+}
+
+#[tokio::test]
+async fn proof_by_a_public_key_is_checked_as_at_the_entrance() {
+    let key = SigningKey::new();
+    let place = Place::of("");
+    let proof =
+        json!({ "signature": "x-signature", "algorithm": "ecdsa-p256", "encoding": "base64" });
+    let settings = json!({ "sender": proof, "secret": key.der(), "title": "/msg" });
+    place.write("settings.json", settings.to_string());
+    let signature = key.sign(br#"{"msg":"The door"}"#);
+    for (body, code, part) in [
+        (r#"{"msg":"The door"}"#, 0, "The door"),
+        (r#"{"msg":"Another"}"#, 1, "the request would be rejected"),
+    ] {
+        let head = "POST https://alerts.example.com/in/bell HTTP/1.1";
+        let http =
+            format!("{head}\nContent-Type: application/json\nX-Signature: {signature}\n\n{body}");
+        place.write("request.http", http);
+        let arguments = [
+            "try",
+            "--plugin",
+            "webhook",
+            "--settings",
+            "settings.json",
+            "request.http",
+        ];
+        let output = place.run_without_secrets(&arguments).await;
+        let said = format!("{}{}", output.stdout, output.stderr);
+        assert_eq!(output.code, Some(code), "{said}");
+        assert!(said.contains(part), "{said}");
+    }
 }
 
 const CONFIG: &str = r#"

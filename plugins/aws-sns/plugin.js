@@ -1,15 +1,11 @@
 /* Amazon SNS over HTTPS: alarms of CloudWatch, events of EventBridge, and plain messages. */
 
-const text = (value) =>
-  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
-
 function read(request, options) {
   const body = request.json();
   const type = text(body?.Type);
   const topic = text(body?.TopicArn);
   if (type === undefined || topic === undefined)
-    return strange(request, "no message of Amazon SNS");
+    return unreadable(request, "no message of Amazon SNS");
   if (options.topics !== undefined && !options.topics.includes(topic))
     return {
       rejected: {
@@ -20,7 +16,7 @@ function read(request, options) {
     };
   if (type === "UnsubscribeConfirmation") return unsubscribed(body, topic);
   if (type === "SubscriptionConfirmation") return subscribed(body, topic);
-  if (type !== "Notification") return strange(request, "an unknown type of message of Amazon SNS");
+  if (type !== "Notification") return unreadable(request, "an unknown type of message of Amazon SNS");
   const message = parsed(body.Message);
   if (text(message?.AlarmName) !== undefined && text(message?.NewStateValue) !== undefined)
     return alarm(body, topic, message, options);
@@ -137,9 +133,3 @@ function consoleOf(arn, name) {
   const encoded = encodeURIComponent(name.toWellFormed());
   return `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#alarmsV2:alarm/${encoded}`;
 }
-
-const strange = (request, reason) => ({
-  priority: "high",
-  title: `${request.source}: ${reason}`,
-  unreadable: { reason },
-});

@@ -1,21 +1,17 @@
 /* CloudEvents 1.0 over HTTP: structured, batched and binary. */
 
-const text = (value) =>
-  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
-
 const MOST = 1000;
 
 function read(request, options) {
   if (request.method === "OPTIONS") return handshake(request);
   const events = eventsOf(request);
-  if (events === undefined) return strange(request, "no CloudEvent");
+  if (events === undefined) return unreadable(request, "no CloudEvent");
   const alerts = events
     .slice(0, MOST - 1)
     .map((event) => alertOf(request, event, options))
     .filter((alert) => alert !== undefined);
   if (events.length >= MOST)
-    alerts.push(strange(request, `a batch of ${events.length} CloudEvents, more than fit`));
+    alerts.push(unreadable(request, `a batch of ${events.length} CloudEvents, more than fit`));
   return alerts.length > 0 ? alerts : "events of types that the settings ignore, or an empty batch";
 }
 
@@ -81,7 +77,7 @@ function alertOf(request, event, options) {
     title: [name ?? type, subject && `(${subject})`].filter(Boolean).join(" ") || "a CloudEvent",
     message: name === undefined ? undefined : type,
     occurred_at: time(text(event.time) ?? ""),
-    link: page(data?.url) ?? page(data?.link) ?? page(source),
+    link: link(data?.url) ?? link(data?.link) ?? link(source),
     labels: { type, source, subject, datacontenttype: text(event.datacontenttype) },
     details: event,
     notes,
@@ -95,9 +91,3 @@ function said(data, type) {
     status(text(data?.status) ?? "") ?? status(text(data?.state) ?? "") ?? status(last) ?? "trigger"
   );
 }
-
-const strange = (request, reason) => ({
-  priority: "high",
-  title: `${request.source}: ${reason}`,
-  unreadable: { reason },
-});

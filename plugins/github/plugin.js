@@ -36,10 +36,6 @@ const NO_CHANGE = [
   "validated",
 ];
 
-const text = (value) =>
-  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
-
 function read(request, options) {
   let event = request.json();
   let details;
@@ -49,11 +45,11 @@ function read(request, options) {
       details = verbatim(event.payload);
       event = JSON.parse(event.payload);
     } catch {
-      return strange(request, "a form of GitHub's whose payload is no JSON");
+      return unreadable(request, "a form of GitHub's whose payload is no JSON");
     }
   }
   if (event === null || typeof event !== "object" || Array.isArray(event))
-    return strange(request, "no event of GitHub");
+    return unreadable(request, "no event of GitHub");
   if (event.workflow_run?.id !== undefined) return completed(run(request, event, options), details);
   if (event.alert !== undefined) return completed(scanned(request, event), details);
   if (text(event.zen) !== undefined) return "GitHub's ping";
@@ -63,7 +59,7 @@ function read(request, options) {
     event.repository === undefined &&
     event.organization === undefined
   )
-    return strange(request, "no event of GitHub");
+    return unreadable(request, "no event of GitHub");
   return "neither a workflow's run nor an alert";
 }
 
@@ -75,7 +71,7 @@ function run(request, event, options) {
   const repository = text(event.repository?.full_name);
   const conclusion = text(run.conclusion);
   const branch = text(run.head_branch);
-  if (repository === undefined) return strange(request, "a run of GitHub without a repository");
+  if (repository === undefined) return unreadable(request, "a run of GitHub without a repository");
   if (event.action !== "completed") return "the run has not ended";
   if (NOBODY.includes(conclusion)) return `a run that was ${conclusion} needs nobody`;
   if (STRANGERS.includes(run.event)) return "a stranger can start such a run";
@@ -115,7 +111,7 @@ function run(request, event, options) {
       .filter(Boolean)
       .join("\n"),
     occurred_at: time(text(run.updated_at) ?? ""),
-    link: page(run.html_url),
+    link: link(run.html_url),
     labels: { kind: "workflow_run", repository, branch, workflow },
     notes,
   };
@@ -127,7 +123,7 @@ function scanned(request, event) {
   const repository = text(event.repository?.full_name);
   const number = text(alert?.number) ?? text(alert?.id);
   if (number === undefined || repository === undefined)
-    return strange(request, "an alert of GitHub without a number");
+    return unreadable(request, "an alert of GitHub without a number");
   const ref = text(event.ref) ?? text(alert.most_recent_instance?.ref);
   if (ref?.startsWith("refs/pull/")) return "found in a pull request";
   if (NO_CHANGE.includes(event.action)) return `an alert that was ${event.action} needs nobody`;
@@ -155,7 +151,7 @@ function scanned(request, event) {
     priority: urgent ?? "high",
     title: `${repository}: ${title}`,
     occurred_at: time(text(alert.updated_at) ?? text(alert.created_at) ?? ""),
-    link: page(alert.html_url),
+    link: link(alert.html_url),
     labels: { kind, repository, severity, ...labels },
     notes,
     ...withoutSecret(event),
@@ -206,9 +202,3 @@ const withoutSecret = (event) => {
   if (event.alert.secret === undefined) return {};
   return { details: { ...event, alert: { ...event.alert, secret: "(left out)" } } };
 };
-
-const strange = (request, reason) => ({
-  priority: "high",
-  title: `${request.source}: ${reason}`,
-  unreadable: { reason },
-});

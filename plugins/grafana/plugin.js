@@ -1,15 +1,11 @@
 /* Notifications of Grafana's unified alerting: a list of alerts. */
 
-const text = (value) =>
-  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
-
 const MOST = 999;
 
 function read(request, options) {
   const body = request.json();
   if (!Array.isArray(body?.alerts))
-    return strange(request, "no notification of Grafana's alerting");
+    return unreadable(request, "no notification of Grafana's alerting");
   const alerts = body.alerts.slice(0, MOST).map((alert) => alertOf(request, body, alert, options));
   const left =
     body.alerts.length -
@@ -46,7 +42,7 @@ function alertOf(request, body, alert, options) {
       [text(annotations.description), text(alert?.valueString)].filter(Boolean).join("\n") ||
       undefined,
     occurred_at: time(text(state === "resolve" ? alert?.endsAt : alert?.startsAt) ?? ""),
-    link: page(alert?.panelURL) ?? page(alert?.dashboardURL) ?? page(alert?.generatorURL),
+    link: link(alert?.panelURL) ?? link(alert?.dashboardURL) ?? link(alert?.generatorURL),
     labels: {
       alertname: name,
       instance,
@@ -84,14 +80,8 @@ function leftOut(request, body, count) {
     key: `left out ${named}`,
     priority: "high",
     title: `${request.source}: Grafana left out ${count} alerts of a notification`,
-    link: page(body.externalURL),
+    link: link(body.externalURL),
     labels: { receiver: text(body.receiver) },
     details: { truncatedAlerts: body.truncatedAlerts ?? null, groupKey: body.groupKey ?? null },
   };
 }
-
-const strange = (request, reason) => ({
-  priority: "high",
-  title: `${request.source}: ${reason}`,
-  unreadable: { reason },
-});

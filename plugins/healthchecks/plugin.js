@@ -1,16 +1,12 @@
 /* Webhooks of Healthchecks, with the body of setup.md. */
 
-const text = (value) =>
-  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
-
 function read(request, options) {
   const body = request.json();
   const check = body?.check ?? body;
   const id =
     text(body?.code) ?? text(check?.uuid) ?? text(check?.unique_key) ?? idIn(check?.ping_url);
   const word = text(body?.status) ?? text(check?.status);
-  if (id === undefined || word === undefined) return strange(request, "no check of Healthchecks");
+  if (id === undefined || word === undefined) return unreadable(request, "no check of Healthchecks");
   if (word === "grace" || word === "new" || word === "paused") return `a check that is ${word}`;
   const notes = [];
   let state = status(word);
@@ -31,7 +27,7 @@ function read(request, options) {
     message: [text(check.desc), last(check)].filter(Boolean).join("\n") || undefined,
     occurred_at: occurred,
     order: Number.isSafeInteger(order) ? order : undefined,
-    link: page(check.details_url),
+    link: link(check.details_url),
     labels: {
       check: name,
       slug: text(check.slug),
@@ -45,9 +41,3 @@ function read(request, options) {
 const idIn = (url) => /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(text(url) ?? "")?.[0];
 
 const last = (check) => text(check.last_ping) && `last ping ${text(check.last_ping)}`;
-
-const strange = (request, reason) => ({
-  priority: "high",
-  title: `${request.source}: ${reason}`,
-  unreadable: { reason },
-});

@@ -25,24 +25,20 @@ const NOBODY = [
   "workflow.completed",
 ];
 
-const text = (value) =>
-  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
-
 function read(request) {
   const event = request.json()?.event;
   const type = text(event?.event_type);
-  if (type === undefined) return strange(request, "no webhook event of PagerDuty");
+  if (type === undefined) return unreadable(request, "no webhook event of PagerDuty");
   if (type === "pagey.ping") return "PagerDuty's test event";
   if (!type.startsWith("incident."))
     return known(type)
       ? `${type} is no incident`
-      : strange(request, "an unknown event of PagerDuty");
+      : unreadable(request, "an unknown event of PagerDuty");
   const what = type.slice("incident.".length);
   if (NOBODY.includes(what)) return `${type} needs nobody`;
   const incident = event.data?.incident ?? event.data;
   const id = text(incident?.id);
-  if (id === undefined) return strange(request, "an incident of PagerDuty without an id");
+  if (id === undefined) return unreadable(request, "an incident of PagerDuty without an id");
   return alertOf(request, event, what, incident, id);
 }
 
@@ -72,7 +68,7 @@ function alertOf(request, event, what, incident, id) {
     title: service === undefined ? title : `${service}: ${title}`,
     occurred_at: occurred,
     order: Number.isSafeInteger(order) ? order : undefined,
-    link: page(incident.html_url),
+    link: link(incident.html_url),
     labels: {
       event: what,
       service,
@@ -84,9 +80,3 @@ function alertOf(request, event, what, incident, id) {
     notes,
   };
 }
-
-const strange = (request, reason) => ({
-  priority: "high",
-  title: `${request.source}: ${reason}`,
-  unreadable: { reason },
-});

@@ -12,23 +12,19 @@ const STATES = {
 };
 const NOBODY = ["created", "assigned", "updated", "deleted"];
 
-const text = (value) =>
-  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
-
 function read(request) {
   const body = request.json();
   const action = text(body?.action);
   const data = body?.data;
   if (action === undefined || data === null || typeof data !== "object")
-    return strange(request, "no webhook of Sentry");
+    return unreadable(request, "no webhook of Sentry");
   if (NOBODY.includes(action)) return `what was ${action} needs nobody`;
   const issue = data.issue ?? data.event;
   const id = text(data.issue?.id) ?? text(data.event?.issue_id);
   const metric = data.metric_alert;
   const metricId = text(metric?.id);
   if (id === undefined && metricId === undefined)
-    return strange(request, "a webhook of Sentry without an issue");
+    return unreadable(request, "a webhook of Sentry without an issue");
   const notes = [];
   let state = STATES[action];
   if (state === undefined || !Object.hasOwn(STATES, action)) {
@@ -55,7 +51,7 @@ function read(request) {
     title,
     message: text(issue?.culprit) ?? text(data.description_text),
     occurred_at: when(state, issue, metric),
-    link: page(issue?.web_url) ?? page(data.web_url),
+    link: link(issue?.web_url) ?? link(data.web_url),
     labels: {
       action,
       project,
@@ -82,9 +78,3 @@ function when(state, issue, metric) {
       "",
   );
 }
-
-const strange = (request, reason) => ({
-  priority: "high",
-  title: `${request.source}: ${reason}`,
-  unreadable: { reason },
-});

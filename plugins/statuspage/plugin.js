@@ -1,9 +1,5 @@
 /* Webhooks of Atlassian Statuspage: an update of an incident, or of a component. */
 
-const text = (value) =>
-  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
-
 const MAINTENANCE = ["scheduled", "in_progress", "verifying", "completed"];
 
 function read(request, options) {
@@ -13,7 +9,7 @@ function read(request, options) {
   const component = body?.component;
   const id = text(component?.id) ?? text(body?.component_update?.component_id);
   if (id !== undefined) return componentOf(body, component, id, options);
-  return strange(request, "no webhook of Statuspage");
+  return unreadable(request, "no webhook of Statuspage");
 }
 
 function incidentOf(body, incident, options) {
@@ -50,7 +46,7 @@ function incidentOf(body, incident, options) {
     message: text(updates[0]?.body),
     occurred_at: time(text(incident.updated_at) ?? text(incident.created_at) ?? ""),
     order: number(Date.parse(time(text(incident.updated_at) ?? "") ?? "")),
-    link: page(incident.shortlink),
+    link: link(incident.shortlink),
     labels: { kind: "incident", page: text(body.page?.id), status: word, impact },
     notes,
   };
@@ -91,9 +87,3 @@ function pageOf(body) {
   const link = text(body.meta?.unsubscribe) ?? text(body.incident?.shortlink);
   return /^https?:\/\/([^/?#:]+)/.exec(link ?? "")?.[1];
 }
-
-const strange = (request, reason) => ({
-  priority: "high",
-  title: `${request.source}: ${reason}`,
-  unreadable: { reason },
-});

@@ -4,10 +4,6 @@
 const STATES = { 0: "trigger", 1: "resolve" };
 const NOBODY = { 2: "a monitor that is tried again", 3: "a monitor under maintenance" };
 
-const text = (value) =>
-  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-const page = (value) => (/^https?:\/\//.test(text(value)) ? value : undefined);
-
 function read(request, options) {
   let body = request.json();
   // The preset multipart/form-data puts the same JSON into a field.
@@ -15,7 +11,7 @@ function read(request, options) {
     try {
       body = JSON.parse(body.data);
     } catch {
-      return strange(request, "a form of Uptime Kuma whose data is no JSON");
+      return unreadable(request, "a form of Uptime Kuma whose data is no JSON");
     }
   }
   const message = text(body?.msg);
@@ -24,7 +20,7 @@ function read(request, options) {
   const id = text(monitor?.id) ?? text(beat?.monitorID);
   if (id === undefined)
     return message === undefined
-      ? strange(request, "no notification of Uptime Kuma")
+      ? unreadable(request, "no notification of Uptime Kuma")
       : plain(message);
   const word = text(beat?.status);
   if (Object.hasOwn(NOBODY, word)) return NOBODY[word];
@@ -43,7 +39,7 @@ function read(request, options) {
     title: `${name}: ${text(beat?.msg) || { trigger: "is down", resolve: "is up" }[state]}`,
     message,
     occurred_at: when(beat),
-    link: page(monitor?.url),
+    link: link(monitor?.url),
     labels: {
       ...tagsOf(monitor?.tags),
       monitor: name,
@@ -78,9 +74,3 @@ function tagsOf(list) {
     named.filter(([name, value]) => name && name.length <= 64 && value).slice(0, 20),
   );
 }
-
-const strange = (request, reason) => ({
-  priority: "high",
-  title: `${request.source}: ${reason}`,
-  unreadable: { reason },
-});

@@ -1,6 +1,6 @@
 //! The vocabulary: a [`Place`] with a configuration, a [`Gateway`] that runs there, a scripted
 //! [`Itoc360`], [`twilio`] events with their signatures, a [`Load`] of them, [`tls`] authorities
-//! and clients, [`plugin`]s made for one purpose, and [`disk`]s that fail. A test that starts a
+//! and clients, [`plugin`]s made for one purpose, a [`registry`] of them, and [`disk`]s that fail. A test that starts a
 //! program of others [`needs`] it.
 //!
 //! Nothing here waits for a time to pass. Tests follow another process by its output, by its
@@ -18,6 +18,7 @@ pub mod plugin;
 mod process;
 pub mod programs;
 pub mod proxy;
+pub mod registry;
 mod sink;
 pub mod tls;
 pub mod twilio;

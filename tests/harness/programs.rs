@@ -27,6 +27,8 @@ pub enum Program {
     Alertmanager,
     /// Chromium, a browser.
     Chromium,
+    /// Docker's registry, for plugins.
+    DockerRegistry,
     /// `fiu-run` and `fiu-ctrl`, which make calls of the disk fail.
     FiuRun,
     /// Go, which builds a plugin; of those that only `.ci/run languages` installs.
@@ -82,6 +84,7 @@ impl Program {
             Self::Aiosmtpd => ("aiosmtpd", "python3-aiosmtpd"),
             Self::Alertmanager => ("prometheus-alertmanager", "prometheus-alertmanager"),
             Self::Chromium => ("chromium", "chromium"),
+            Self::DockerRegistry => ("docker-registry", "docker-registry"),
             Self::FiuRun => ("fiu-run", "fiu-utils"),
             Self::Haproxy => ("haproxy", "haproxy"),
             Self::Nginx => ("nginx", "nginx-light"),

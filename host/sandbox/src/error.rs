@@ -250,8 +250,8 @@ impl CallError {
 
 /// Advice on a memory that is large from the start.
 pub const SMALLER_MEMORY: &str = "link it with less to start with, as it can grow: `--initial-memory=1048576` of wasm-ld \
-    (`-Clink-arg=…` for rustc, `-Wl,…` for clang and zig cc), `--initialMemory 16` of asc; and with a smaller stack, \
-    `-zstack-size=65536`";
+    (`-Clink-arg=…` for rustc, `-Wl,…` for clang and zig cc), `--initialMemory 16` of asc; and with a smaller stack: \
+    `-Clink-arg=-zstack-size=65536` of rustc, `-Wl,-z,stack-size=65536` of clang, `-Wl,--stack,65536` of zig cc";
 
 /// `20 MiB`, `1.1 MiB`.
 fn mebibytes(bytes: u64) -> String {

@@ -49,17 +49,41 @@ pub fn as_owner<T>(
     data_dir: &Path,
     read: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let Some(owner) = Owner::of(data_dir) else {
-        return read();
+    as_owner_where(data_dir, &store::file(data_dir), read)
+}
+
+/// Runs `write` as the owner of the folder that is to hold `folder`, and goes on as root. It is to
+/// wait for nothing, because it changes the thread that it runs on.
+///
+/// # Errors
+/// Those of `write`, and what the system did not let it.
+pub fn as_owner_of<T>(
+    folder: &Path,
+    write: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let whole = std::path::absolute(folder)?;
+    let existing = whole.ancestors().find(|folder| folder.is_dir());
+    let existing = existing.unwrap_or(&whole);
+    as_owner_where(existing, existing, write)
+}
+
+/// Runs `act` as the owner of `folder` where that user can reach `reached`, and goes on as root.
+fn as_owner_where<T>(
+    folder: &Path,
+    reached: &Path,
+    act: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let Some(owner) = Owner::of(folder) else {
+        return act();
     };
     let root = owner
         .try_on()
         .context("cannot become the owner of data_dir")?;
-    if store::file(data_dir).metadata().is_err() {
+    if reached.metadata().is_err() {
         root.again()?;
-        return read();
+        return act();
     }
-    let outcome = read();
+    let outcome = act();
     root.again()?;
     outcome
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use plugin_sdk::case;
 use plugin_sdk::contract::{Answer, Request};
+use plugin_sdk::signature::View;
 
 use super::env_file::EnvFile;
 use super::single::{self, Single};
@@ -171,8 +172,14 @@ async fn read(source: &Source, request: &Request) -> anyhow::Result<Answer> {
         body,
         ..
     } = request;
+    // As at the entrance: some proofs only the host can check.
+    let proved = match source.verify(&View::from(request)) {
+        Ok(proved) => proved,
+        Err(rejection) => return Ok(Answer::Rejected(rejection)),
+    };
+    let proved = proved.as_ref();
     Ok(source
-        .read(received_at, method, url, &headers, &body.bytes(), None)
+        .read(received_at, method, url, &headers, &body.bytes(), proved)
         .await?)
 }
 

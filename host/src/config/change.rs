@@ -26,6 +26,8 @@ impl Gateway {
             memory: self.memory,
             // Read by each reload anew.
             reload: self.reload,
+            plugin_keys: self.plugin_keys.clone(),
+            plugin_store: self.plugin_store.clone(),
             heartbeat: self.heartbeat.clone(),
             ..new.clone()
         };
@@ -112,9 +114,10 @@ mod tests {
     }
 
     #[test]
-    fn heartbeat_and_admin_credentials_need_no_restart() {
+    fn heartbeat_plugins_and_credentials_need_no_restart() {
         for more in [
             "heartbeat.url = \"https://hc.example/1\"",
+            "plugin_store = \"plugins\"",
             "admin_token = \"canary-5\"",
             "[admin]\nusers = [{ name = \"kim\", role = \"viewer\", token = \"canary-6\" }]",
         ] {

@@ -9,6 +9,7 @@ use super::admin::{self, Admin};
 use super::heartbeat::{self, Heartbeat};
 use super::name;
 use super::network::{LOOPBACK, Networks};
+use super::plugin_keys::{self, PluginKey};
 use super::quantity::{GIB, HOUR, MIB};
 use super::raw::{Table, Value};
 use super::tls::{self, TlsFiles};
@@ -58,6 +59,10 @@ pub struct Gateway {
     pub heartbeat: Option<Heartbeat>,
     /// Where spans go. Default nowhere.
     pub traces: Option<Traces>,
+    /// The keys by which fetched plugins must be signed. None by default: their digests suffice.
+    pub plugin_keys: Vec<PluginKey>,
+    /// The folder of fetched plugins. Default `plugins` within `data_dir`.
+    pub plugin_store: PathBuf,
     /// The way in which a reload judges a changed plugin. Default [`ReloadMode::Lenient`].
     pub reload: ReloadMode,
     /// The most bytes that senders can make the gateway hold: a sixth for requests, the rest for
@@ -170,12 +175,7 @@ pub(super) fn read(
             );
             return None;
         }
-        let text = value.text("data")?;
-        if text.is_empty() {
-            value.wrong_text(text, "name a folder");
-            return None;
-        }
-        Some(value.reading.path(text))
+        folder(&value, "data")
     });
     let shutdown_grace = table.optional("shutdown_grace", SHUTDOWN_GRACE, |value| {
         value.duration(&(Duration::ZERO..=HOUR))
@@ -189,6 +189,10 @@ pub(super) fn read(
     let traces = table.optional("traces", None, |value| traces::read(&value).map(Some));
     let memory_is_written = table.entries().any(|(key, _)| key.get_ref() == "memory");
     let memory = table.optional("memory", MEMORY, |value| value.size(&(16 * MIB..=64 * GIB)));
+    let plugin_keys = table.optional("plugin_keys", Vec::new(), |value| plugin_keys::read(&value));
+    let plugin_store = table.optional("plugin_store", None, |value| {
+        folder(&value, "plugins").map(Some)
+    });
     let modes = [
         ("strict", ReloadMode::Strict),
         ("lenient", ReloadMode::Lenient),
@@ -207,15 +211,22 @@ pub(super) fn read(
         && operator_destination.is_some()
         && heartbeat.is_some()
         && traces.is_some()
+        && plugin_keys.is_some()
+        && plugin_store.is_some()
         && reload.is_some()
         && memory.is_some();
+    let data_dir = data_dir.unwrap_or_else(|| reading.path("data"));
     let gateway = Gateway {
         listen: listen.unwrap_or(Listen::Tcp(LISTEN)),
         tls: tls.unwrap_or_default(),
         trusted_proxies: trusted_proxies.unwrap_or_default(),
         public_url: public_url.unwrap_or_else(PublicUrl::unknown),
         admin: admin.unwrap_or_default(),
-        data_dir: data_dir.unwrap_or_else(|| reading.path("data")),
+        plugin_keys: plugin_keys.unwrap_or_default(),
+        plugin_store: plugin_store
+            .flatten()
+            .unwrap_or_else(|| data_dir.join("plugins")),
+        data_dir,
         shutdown_grace: shutdown_grace.unwrap_or(SHUTDOWN_GRACE),
         operator_destination: operator_destination.unwrap_or_default(),
         heartbeat: heartbeat.unwrap_or_default(),
@@ -229,6 +240,16 @@ pub(super) fn read(
     } else {
         Err(Box::new(gateway))
     }
+}
+
+/// Reads the path of a folder.
+fn folder(value: &Value<'_>, example: &str) -> Option<PathBuf> {
+    let text = value.text(example)?;
+    if text.is_empty() {
+        value.wrong_text(text, "name a folder");
+        return None;
+    }
+    Some(value.reading.path(text))
 }
 
 /// Reads `listen` and, for a Unix socket, `listen_mode`.

@@ -30,6 +30,9 @@ mod limits;
 mod lines;
 mod name;
 mod network;
+mod oci;
+mod plugin;
+mod plugin_keys;
 mod policy;
 mod problem;
 mod quantity;
@@ -40,6 +43,7 @@ mod retention;
 mod schema;
 mod secret;
 mod settings;
+mod sha256;
 mod source;
 mod syntax;
 mod text;
@@ -70,6 +74,9 @@ pub use heartbeat::{EVERY, Heartbeat, OLDEST};
 pub use limits::{Limits, Written};
 pub use name::OWN_SOURCE;
 pub use network::Networks;
+pub use oci::OciImage;
+pub use plugin::{Fetched, FetchedFrom, PluginRef};
+pub use plugin_keys::{KeyAlgorithm, PluginKey};
 pub use policy::{
     Condition, Field, Group, KeyTemplate, Mute, NamedPattern, Pattern, PatternError, REDACTED,
     Redaction, Rule, Schedule, Term, Threshold, Weekly, mark,
@@ -83,11 +90,12 @@ pub use retention::{AGE, Retention, SIZE};
 pub use schema::{PluginSettings, schema};
 pub use secret::{PLAIN, PLAIN_HELP, Secret};
 pub use settings::{Place, Settings};
-pub use source::{PluginRef, Source};
+pub use sha256::ContentHash;
+pub use source::Source;
 pub use text::Text;
 pub use tls::{Credentials, Pem, TlsFiles, UnusableFile, UnusableFiles, Validity};
 pub use traces::Traces;
-pub use url::PublicUrl;
+pub use url::{PublicUrl, in_the_clear as is_in_the_clear};
 pub use users::{User, Users};
 
 use reading::Reading;

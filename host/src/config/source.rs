@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
-
-use toml::de::{DeTable, DeValue};
 
 use super::limits::{self, Limits};
 use super::name;
 use super::network::Networks;
+use super::plugin::{self, PluginRef};
 use super::policy::{Group, Redaction, Rule, group, redaction, rule};
 use super::problem::Position;
-use super::raw::{Table, Value};
+use super::raw::Table;
 use super::secret::Secret;
 use super::settings::{self, Settings};
 use super::url::PublicUrl;
@@ -64,20 +62,6 @@ pub struct Source {
     pub position: Position,
 }
 
-/// The plugin.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum PluginRef {
-    /// One that is part of the gateway, by its name.
-    Bundled(String),
-    /// A wasm file of the operator's.
-    File {
-        /// Its path. A relative path starts at the configuration file's folder.
-        path: PathBuf,
-        /// The SHA-256 that the file must have, if the operator named one.
-        sha256: Option<[u8; 32]>,
-    },
-}
-
 impl Source {
     /// Returns whether alerts of this source can go to the destination of this name.
     pub fn sends_to(&self, destination: &str) -> bool {
@@ -126,7 +110,7 @@ pub(super) fn read(
     let plugin = table.required(
         "plugin",
         "plugin = \"twilio-errors\", or whichever reads this sender",
-        |value| Some((plugin(&value)?, reading.position(value.span.start))),
+        |value| Some((plugin::read(&value)?, reading.position(value.span.start))),
     );
     let example = format!(
         "destination = {:?}",
@@ -190,74 +174,4 @@ pub(super) fn read(
         group: group.unwrap_or_default(),
         position,
     })
-}
-
-fn plugin(value: &Value<'_>) -> Option<PluginRef> {
-    match (value.string()?, value.value) {
-        (Some(name), _) => bundled(value, name),
-        (None, DeValue::Table(table)) => file(value, table),
-        _ => {
-            value.wrong_type("write the name of a bundled plugin, or { path = \"my.wasm\" }");
-            None
-        }
-    }
-}
-
-fn bundled(value: &Value<'_>, name: &str) -> Option<PluginRef> {
-    if !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    {
-        return Some(PluginRef::Bundled(name.to_owned()));
-    }
-    let help = if name.contains(['/', '.']) && value.variable().is_none() {
-        format!("write {{ path = {name:?} }} for a file of your own")
-    } else {
-        "write the name of a bundled plugin, like \"twilio-errors\"".to_owned()
-    };
-    value.wrong_text(name, help);
-    None
-}
-
-fn file<'t>(value: &Value<'t>, table: &'t DeTable<'t>) -> Option<PluginRef> {
-    let mut table = value.inner(table);
-    let path = table.required("path", "path = \"my.wasm\"", |value| {
-        let text = value.text("my.wasm")?;
-        let path = value.reading.path(text);
-        if path.is_file() {
-            return Some(path);
-        }
-        let help = "relative paths start at the configuration file's folder";
-        let found = match value.variable() {
-            None => format!("there is no file {}", path.display()),
-            Some(_) => format!("{} is {}, and no file", value.label, value.shown(text)),
-        };
-        value.problem(found, help);
-        None
-    });
-    let sha256 = table.optional("sha256", None, |value| {
-        let text = value.text("64 hex digits")?;
-        let hash = sha256(text);
-        if hash.is_none() {
-            value.wrong_text(text, "write the 64 hex digits that sha256sum prints");
-        }
-        hash.map(Some)
-    });
-    table.finish();
-    Some(PluginRef::File {
-        path: path?,
-        sha256: sha256?,
-    })
-}
-
-fn sha256(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut hash = [0; 32];
-    for (index, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
-    }
-    Some(hash)
 }

@@ -118,7 +118,7 @@ fn parse(text: &str) -> Result<Uri, &'static str> {
 }
 
 /// Returns true if others can read it on the way: plain http, and not within this machine.
-pub(super) fn in_the_clear(url: &Uri) -> bool {
+pub fn in_the_clear(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let local = host == "localhost"
         || host

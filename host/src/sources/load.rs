@@ -1,22 +1,13 @@
 //! Loads the plugins of a configuration, each once, and has each of them check its sources.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use plugin_sdk::contract::Checked;
-use plugin_sdk::signature;
-use sha2::{Digest, Sha256};
-use tokio::task::JoinSet;
 
+use super::plugins::load_plugins;
 use super::{Source, limits, schema};
-use crate::config::{self, Config, PluginRef, Problem, Problems};
+use crate::config::{self, Config, Problem, Problems};
 use alert_gateway_sandbox::{CallError, Plugin, Sandbox};
-
-/// The most bytes of a plugin's file. A whole JavaScript engine has some two million.
-const LARGEST_PLUGIN: u64 = 64 * 1024 * 1024;
 
 /// The sources of a configuration.
 #[derive(Debug)]
@@ -169,114 +160,4 @@ async fn fits(source: &config::Source, plugin: &Plugin, config: &Arc<Config>) ->
     checked.await.unwrap_or_else(|error| {
         vec![config.problem(position, format!("checking the settings: {error}"), "")]
     })
-}
-
-/// All that the configuration names, in parallel, each once however many sources name it.
-async fn load_plugins(
-    config: &Config,
-    sandbox: &Sandbox,
-) -> HashMap<PluginRef, Result<Plugin, Unusable>> {
-    let mut loading = JoinSet::new();
-    let mut plugins = HashMap::new();
-    for source in &config.sources {
-        if plugins
-            .insert(source.plugin.clone(), Err(Unusable::default()))
-            .is_none()
-        {
-            let sandbox = sandbox.clone();
-            let plugin = source.plugin.clone();
-            loading.spawn(async move { (load_plugin(&sandbox, &plugin).await, plugin) });
-        }
-    }
-    while let Some(loaded) = loading.join_next().await {
-        match loaded {
-            Ok((result, plugin)) => drop(plugins.insert(plugin, result)),
-            Err(error) => tracing::error!(%error, "loading a plugin panicked"),
-        }
-    }
-    plugins
-}
-
-/// The fault of a plugin, and the advice.
-type Unusable = (String, String);
-
-/// One plugin, bundled or from a file.
-async fn load_plugin(sandbox: &Sandbox, plugin: &PluginRef) -> Result<Plugin, Unusable> {
-    match plugin {
-        PluginRef::Bundled(name) => match alert_gateway_plugins::find(name) {
-            Some(bundled) => sandbox
-                .load_configured(name, bundled.wasm, bundled.configuration)
-                .await
-                .map_err(|error| (error.to_string(), String::new())),
-            None => Err(unknown_plugin(name)),
-        },
-        PluginRef::File { path, sha256 } => {
-            let wasm = read_wasm(path.clone()).await.map_err(|error| {
-                let help = "a relative path starts at the configuration's folder".to_owned();
-                (
-                    format!("cannot read the plugin {}: {error}", path.display()),
-                    help,
-                )
-            })?;
-            if wasm.len() as u64 > LARGEST_PLUGIN {
-                let help =
-                    "the bundled ones have a quarter of a MiB; build it in release, and strip it"
-                        .to_owned();
-                return Err((
-                    format!("the plugin {} is larger than 64 MiB", path.display()),
-                    help,
-                ));
-            }
-            if let Some(expected) = sha256
-                && Sha256::digest(&wasm)[..] != expected[..]
-            {
-                let found = signature::sha256(&wasm).hex();
-                let help = format!("if you trust it as it is now, write sha256 = \"{found}\"");
-                return Err((
-                    format!("{} is not the file that its sha256 names", path.display()),
-                    help,
-                ));
-            }
-            let name = path
-                .file_stem()
-                .unwrap_or(path.as_os_str())
-                .to_string_lossy();
-            sandbox
-                .load(&name, &wasm)
-                .await
-                .map_err(|error| (format!("{}: {error}", path.display()), String::new()))
-        }
-    }
-}
-
-/// The bytes of a file, one more than a plugin may have at most. Beside the threads that answer
-/// senders, because a plugin is also read while they do.
-async fn read_wasm(path: PathBuf) -> std::io::Result<Vec<u8>> {
-    let read = move || {
-        let mut wasm = Vec::new();
-        File::open(path)?
-            .take(LARGEST_PLUGIN + 1)
-            .read_to_end(&mut wasm)?;
-        Ok(wasm)
-    };
-    tokio::task::spawn_blocking(read).await?
-}
-
-fn unknown_plugin(name: &str) -> Unusable {
-    let names = || {
-        alert_gateway_plugins::all()
-            .iter()
-            .map(|plugin| plugin.name)
-    };
-    let help = match config::did_you_mean(name, names()) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => "for a plugin of your own, write { path = \"my.wasm\" }".to_owned(),
-    };
-    (
-        format!(
-            "there is no bundled plugin \"{name}\", only {}",
-            config::listed(names(), "and")
-        ),
-        help,
-    )
 }

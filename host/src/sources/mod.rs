@@ -1,7 +1,9 @@
 //! Sources: each joins the operator's settings with the plugin that they name.
 
+pub mod fetched;
 mod limits;
 mod load;
+mod plugins;
 mod request;
 mod request_mask;
 mod sample;

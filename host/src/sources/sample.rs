@@ -98,6 +98,7 @@ impl Source {
                 .and_then(|plugin| plugin.sample)
                 .map(|sample| sample.request.to_vec())
                 .ok_or_else(|| NoSample::None(name.clone())),
+            PluginRef::Fetched(fetched) => Err(NoSample::None(fetched.from.to_string())),
             PluginRef::File { path, .. } => {
                 let path = path.with_file_name("cases").join("sample.http");
                 std::fs::read(&path).map_err(|error| NoSample::Unreadable { path, error })

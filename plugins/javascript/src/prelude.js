@@ -22,7 +22,16 @@
   const log = (level) => (...values) => { host(`log ${level}`, values.map(shown).join(" ")); };
   const sha256 = (text) => ask("sha256", String(text));
   const verbatim = (text) => new Verbatim(host("details", JSON.stringify(String(text).toWellFormed())));
+  /* The text of a field that may hold anything. */
+  const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : undefined);
   define(globalThis, {
+    text,
+    link: (value) => (/^https?:\/\//.test(text(value)) ? text(value) : undefined),
+    unreadable: (request, reason) => ({
+      priority: "high",
+      title: `${request.source}: ${reason}`,
+      unreadable: { reason: String(reason) },
+    }),
     sha256,
     verbatim,
     console: { debug: log("debug"), log: log("info"), info: log("info"), warn: log("warn"), error: log("error") },

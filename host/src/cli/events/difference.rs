@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::super::env_file::EnvFile;
 use super::super::{ConfigFile, Failure, Outcome, block_on, owner, plain, trial};
-use crate::config::{Config, PluginRef, listed};
+use crate::config::{Config, PluginRef, did_you_mean, listed};
 use crate::gateway;
 use crate::intake::shadow::{Compared, Reader, Summary, Verdict};
 use crate::sources;
@@ -124,8 +124,15 @@ impl Difference<'_> {
             .is_some_and(|extension| extension == "wasm");
         let replacement = if is_file {
             let path = std::path::absolute(path)?;
+            if let Err(error) = std::fs::metadata(&path) {
+                let path = path.display();
+                return Err(Failure::Usage(format!("--plugin: {path}: {error}")));
+            }
             PluginRef::File { path, sha256: None }
         } else {
+            if alert_gateway_plugins::find(plugin).is_none() {
+                return Err(unknown(plugin));
+            }
             PluginRef::Bundled(plugin.to_owned())
         };
         if config.sources.len() > 1 && self.source.is_none() && self.ids.is_empty() {
@@ -162,6 +169,19 @@ impl Difference<'_> {
         }
         Ok(())
     }
+}
+
+fn unknown(plugin: &str) -> Failure {
+    let names = || {
+        let all = alert_gateway_plugins::all().iter();
+        all.map(|plugin| plugin.name)
+    };
+    let near = did_you_mean(plugin, names());
+    let near = near.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+    Failure::Usage(format!(
+        "--plugin: there is no bundled plugin {:?}, and a file of yours ends in .wasm{near}",
+        plain::line(plugin)
+    ))
 }
 
 async fn compare(

@@ -1,20 +1,24 @@
 //! `plugin`: the commands for plugin authors, from an empty folder to a running plugin.
 
+mod add;
 mod bench;
 pub mod build;
 mod cases;
 mod contract;
 mod dev;
+mod fetch;
 mod figures;
 mod folder;
 mod inspect;
 mod list;
 mod new;
+mod outdated;
 mod proof;
 mod sign;
 pub mod snippet;
 pub mod subject;
 mod test;
+mod upgrade;
 
 use clap::Subcommand;
 
@@ -54,6 +58,20 @@ pub enum Plugins {
     Dev(dev::Dev),
     /// Sign the requests of a plugin's cases as their sender would
     Sign(sign::Sign),
+    /// Fetch the plugins that the configuration names by URL or registry, or one more
+    ///
+    /// The gateway that runs never fetches a plugin: this does, before the start or a reload. Each is
+    /// held to its digest, and to a signature where [gateway] has plugin_keys; from then on at each
+    /// start as well.
+    Add(add::Add),
+    /// List fetched plugins, and whether there are newer ones where they came from
+    Outdated(outdated::Outdated),
+    /// Fetch newer versions of fetched plugins, and write them into the configuration
+    ///
+    /// Of a registry's artifact that is the newest tag of the same form that is compatible by its
+    /// number, or what the tag names now; of a URL what stands there now. A plugin that does not take
+    /// the settings of its sources is left as it is.
+    Upgrade(upgrade::Upgrade),
     /// Print the contract between gateway and plugin, as types of your language
     Contract(contract::Contract),
 }
@@ -68,6 +86,9 @@ pub fn plugin(what: &Plugins) -> Outcome {
         Plugins::List(what) => list::list(what),
         Plugins::Dev(what) => dev::dev(what),
         Plugins::Sign(what) => sign::sign(what),
+        Plugins::Add(what) => add::add(what),
+        Plugins::Outdated(what) => outdated::outdated(what),
+        Plugins::Upgrade(what) => upgrade::upgrade(what),
         Plugins::Contract(what) => contract::contract(what),
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value as Json};
 use toml::Value;
 
+use crate::config::Fetched;
 use alert_gateway_sandbox::Description;
 
 /// Settings within settings; one that needs more than this is shown with a gap.
@@ -17,6 +18,8 @@ pub enum Named<'a> {
     Bundled(&'a str),
     /// A file, with its hash where that is wanted.
     File(&'a Path, Option<&'a str>),
+    /// One that was fetched.
+    Fetched(&'a Fetched),
 }
 
 /// Returns a source that is called like its plugin; its secrets are in environment variables.
@@ -39,6 +42,7 @@ pub fn write_source(
 ) -> String {
     let plugin = match named {
         Named::Bundled(name) => text(name),
+        Named::Fetched(fetched) => fetched.toml(),
         Named::File(path, sha256) => {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
             let sha256 =

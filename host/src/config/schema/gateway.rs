@@ -47,6 +47,11 @@ pub(super) fn gateway() -> Json {
             "heartbeat": heartbeat(),
             "traces": traces(),
             "memory": size(memory),
+            "plugin_keys": some(
+                "Fetched plugins must be signed by one of these keys. Default none: their digests suffice.",
+                text("A public key of cosign in PEM, or the path of its file."),
+            ),
+            "plugin_store": text("The folder of fetched plugins. Default plugins, in data_dir."),
             "reload": word(
                 "What a reload does with a plugin that fails on stored requests. Default lenient.",
                 &["strict", "lenient"],

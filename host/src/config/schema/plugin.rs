@@ -14,8 +14,29 @@ pub(super) fn definition(name: &str) -> String {
 /// `plugin`.
 pub(super) fn named(plugins: &[PluginSettings<'_>]) -> Json {
     let names: Vec<_> = plugins.iter().map(|plugin| plugin.name).collect();
+    let fetched = |required: &[&str], properties: Json| {
+        json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": required,
+            "properties": properties,
+        })
+    };
+    let of_url = fetched(
+        &["url", "sha256"],
+        json!({
+            "url": text("Where `alert-gateway plugin add` fetches the wasm file from."),
+            "sha256": text("The SHA-256 that it must have."),
+        }),
+    );
+    let of_registry = fetched(
+        &["oci"],
+        json!({
+            "oci": text("A registry's artifact that `alert-gateway plugin add` fetches, as in ghcr.io/acme/bell:1.2@sha256:…"),
+        }),
+    );
     json!({
-        "description": "A bundled plugin, or a wasm file of your own.",
+        "description": "A bundled plugin, a wasm file of your own, or one that `alert-gateway plugin add` fetched.",
         "anyOf": [
             { "enum": names },
             {
@@ -27,6 +48,8 @@ pub(super) fn named(plugins: &[PluginSettings<'_>]) -> Json {
                     "sha256": text("The SHA-256 that it must have, as sha256sum prints it."),
                 },
             },
+            of_url,
+            of_registry,
             { "$ref": "#/definitions/variable" },
         ],
     })

@@ -47,6 +47,10 @@ const TABLES: &[(&str, &str)] = &[
         "[sources.a]\nplugin = { path = \"a.wasm\", zzzzzzzz = 1 }",
     ),
     (
+        "/properties/sources/additionalProperties/properties/plugin/anyOf/2",
+        "[sources.a]\nplugin = { url = \"https://a.example/a.wasm\", zzzzzzzz = 1 }",
+    ),
+    (
         "/properties/sources/additionalProperties/properties/limits",
         "[sources.a.limits]\nzzzzzzzz = 1",
     ),

@@ -19,6 +19,9 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     // The files of TLS must be there.
     let folder = tempfile::tempdir().expect("a folder");
     super::listeners::write_pair(folder.path());
+    let key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+    let key = format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----\n");
+    std::fs::write(folder.path().join("cosign.pub"), key).expect("a key");
     let file = folder.path().join("gateway.toml");
     let parse = |text: &str| {
         Config::parse(text, &file, &environment).unwrap_or_else(|problems| panic!("{problems}"))
@@ -38,6 +41,13 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     let traces = long.gateway.traces.take().expect("traces");
     assert_eq!((traces.url.path(), traces.percent), ("/v1/traces", 100));
     assert!(short.gateway.traces.is_none());
+    assert_eq!(
+        (
+            std::mem::take(&mut long.gateway.plugin_keys).len(),
+            short.gateway.plugin_keys.len()
+        ),
+        (1, 0)
+    );
     let admin = long.gateway.admin.as_mut().expect("an admin listener");
     assert!(admin.tls.take().is_some_and(|tls| tls.client_ca.is_some()));
     assert_eq!(
@@ -100,7 +110,7 @@ fn the_example_shows_every_key() {
     for (table, keys) in [
         (
             "[gateway]",
-            "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat, traces, memory and reload",
+            "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat, traces, memory, plugin_keys, plugin_store and reload",
         ),
         ("[admin]", "user_header and users"),
         ("[retention]", "age, size and identities"),

@@ -319,7 +319,7 @@ fn paths_start_at_the_folder_of_the_file() {
         panic!("a file")
     };
     assert_eq!(
-        (path, sha256[0], sha256[31]),
+        (path, sha256.bytes()[0], sha256.bytes()[31]),
         (&folder.path().join("my.wasm"), 0x01, 0xcd)
     );
 }

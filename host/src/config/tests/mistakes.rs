@@ -87,8 +87,8 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ]),
     ("[retention]", "[gateway]", &[
         "8:2: gateway is written twice, first at 1:2; keep one of the two",
-        "9:1: unknown key \"age\" in [gateway]; the keys here are listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat, traces, memory and reload",
-        "10:1: unknown key \"size\" in [gateway]; the keys here are listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat, traces, memory and reload",
+        "9:1: unknown key \"age\" in [gateway]; the keys here are listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat, traces, memory, plugin_keys, plugin_store and reload",
+        "10:1: unknown key \"size\" in [gateway]; the keys here are listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat, traces, memory, plugin_keys, plugin_store and reload",
     ]),
     ("{ env = \"ITOC360_TOKEN\" }", "{ env = \"ITOC360_TOKEN\"", &[
         "22:1: this is not TOML: missing comma between key-value pairs; close what an earlier line opens",

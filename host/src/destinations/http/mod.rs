@@ -30,7 +30,7 @@ pub(crate) use self::connect::{Answering, NoAnswer};
 pub(crate) use self::connect::{Pool, pool};
 pub(crate) use self::describe::describe;
 pub(crate) use self::endpoint::{AGENT, Endpoint};
-pub(crate) use self::network::{is_private_literal, is_public};
+pub(crate) use self::network::{is_private_literal, is_proxied, is_public};
 pub(crate) use self::tls::ClientTls;
 use super::kind::{
     EXCERPT_MAX_CHARS, Kind, NotUsable, Original, Probe, Probing, Sending, Sent, Shown,

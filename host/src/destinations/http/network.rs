@@ -75,6 +75,11 @@ pub(crate) fn is_private_literal(host: &str) -> bool {
     host.parse().is_ok_and(|address| !is_public(address))
 }
 
+/// Returns whether the environment names a proxy for `url`.
+pub(crate) fn is_proxied(url: &Uri) -> bool {
+    Matcher::from_env().intercept(url).is_some()
+}
+
 /// Returns the proxy for `url`: the configured one, or that of `HTTPS_PROXY`, `HTTP_PROXY` and
 /// `NO_PROXY`.
 pub(super) fn proxy(url: &Uri, network: &Network) -> Result<Option<Intercept>, NotUsable> {

@@ -64,6 +64,12 @@ declare function priority(word: unknown, otherwise?: Priority): Priority | null;
 declare function status(word: unknown, otherwise?: Status): Status | null;
 /** Any sender's time, as RFC 3339 in UTC. */
 declare function time(text: unknown, otherwise?: string): string | null;
+/** The text of a field that may hold anything: a text or a number; of all else nothing. */
+declare function text(value: unknown): string | undefined;
+/** The same, where it is a URL of a web page. */
+declare function link(value: unknown): string | undefined;
+/** An alert for a request that is not what its sender should send. */
+declare function unreadable(request: Request, reason: string): Alert;
 declare function form(text: string): [string, string][];
 
 /** An event id for what has none of its own: the same text within 15 minutes is a repeat. */
