@@ -103,14 +103,6 @@ pub fn link(step: &Step<'_>, id: i64, mute: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Returns whether an alert of request `seq` is held.
-pub fn is_held(step: &Step<'_>, [first, last]: [i64; 2]) -> Result<bool, StoreError> {
-    let mut select = step.transaction.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM muted WHERE alert BETWEEN ? AND ? AND held IS NOT NULL)",
-    )?;
-    Ok(select.query_row([first, last], |row| row.get(0))?)
-}
-
 /// Removes what is known of muted alerts that are about to go: those of request `seq`.
 pub fn forget(step: &Step<'_>, seq: i64) -> Result<(), StoreError> {
     step.transaction

@@ -40,7 +40,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// The number of slices in a row that may find nothing. What is not delivered may be millions of
 /// requests, and each slice over them takes the writer some milliseconds: the next sweep goes on
 /// where this one left off.
-const FRUITLESS: u32 = 512;
+const FRUITLESS: u32 = 64;
 
 /// The time a sweep that could not reach the size waits for the next try: whatever may go is gone.
 const IN_VAIN: Duration = Duration::from_secs(10);

@@ -8,15 +8,19 @@ use crate::store::ids::{Identity, StoredEventId, alert_ids, deliveries_of, deliv
 use crate::store::space::Space;
 use crate::store::step::Step;
 use crate::store::totals::Totals;
-use crate::store::{DELIVERIES_PER_ALERT, groups, internal, mutes, tracking};
+use crate::store::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, groups, internal, mutes, tracking};
 
 /// The bytes that the identity of one alert takes on the disk, with its request, its receipt and
 /// all indexes. An estimate from the widths of the rows with Twilio's event ids;
 /// `cargo bench --bench load -- repeats` prints the size of a real file.
 pub const IDENTITY_BYTES: u64 = 256;
 
-/// The number of rows one slice looks at. A slice holds up the commits behind it, so it is short.
+/// The number of rows one slice removes. A slice holds up the commits behind it, so it is short.
 const LOOK: i64 = 256;
+
+/// The number of rows one slice looks at for content that may go. At full speed some thousand
+/// alerts are on their way: to pass over them must not take commits in which as much comes in.
+const PASS: i64 = 8 * LOOK;
 
 /// The number of pages one slice gives back.
 const PAGES: u32 = 256;
@@ -146,29 +150,25 @@ impl Sweep {
         step: &mut Step<'_>,
         removed: &mut Removed,
     ) -> Result<Option<i64>, StoreError> {
-        let mut select = step.transaction.prepare_cached(
-            "SELECT b.seq, ifnull(r.state, '') <> 'failed' FROM bodies b LEFT JOIN requests r ON r.seq = b.seq
-             WHERE b.seq >= ? ORDER BY b.seq LIMIT ?",
+        let is_undelivered = undelivered("b.seq * ?3", "(b.seq + 1) * ?3 - 1");
+        let (settled, next) = self.settled(
+            step,
+            &format!(
+                "SELECT b.seq, ifnull(r.state, '') <> 'failed' AND NOT ({is_undelivered})
+                 FROM bodies b LEFT JOIN requests r ON r.seq = b.seq WHERE b.seq >= ?1 ORDER BY b.seq LIMIT ?2"
+            ),
+            (ALERTS_PER_REQUEST * DELIVERIES_PER_ALERT) as i64,
         )?;
-        let oldest: Vec<(i64, bool)> = select
-            .query_map(params![self.from, LOOK], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?
-            .collect::<Result<_, _>>()?;
-        let mut last = None;
-        for (seq, settled) in oldest {
+        for seq in settled {
             if Space::of(step.transaction)?.in_use <= self.bounds.size {
                 return Ok(Some(seq));
             }
-            if settled && !is_undelivered(step, deliveries_of(seq))? {
-                step.transaction
-                    .prepare_cached("DELETE FROM bodies WHERE seq = ?")?
-                    .execute([seq])?;
-                removed.by_size += 1;
-            }
-            last = seq.checked_add(1);
+            step.transaction
+                .prepare_cached("DELETE FROM bodies WHERE seq = ?")?
+                .execute([seq])?;
+            removed.by_size += 1;
         }
-        Ok(last)
+        Ok(next)
     }
 
     fn events(
@@ -176,34 +176,59 @@ impl Sweep {
         step: &mut Step<'_>,
         removed: &mut Removed,
     ) -> Result<Option<i64>, StoreError> {
-        let mut select = step
-            .transaction
-            .prepare_cached("SELECT alert FROM events WHERE alert >= ? ORDER BY alert LIMIT ?")?;
-        let oldest: Vec<i64> = select
-            .query_map(params![self.from, LOOK], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        let mut last = None;
-        for alert in oldest {
+        let is_undelivered = undelivered("alert * ?3", "(alert + 1) * ?3 - 1");
+        let (settled, next) = self.settled(
+            step,
+            &format!(
+                "SELECT alert, NOT ({is_undelivered}) FROM events e WHERE alert >= ?1 ORDER BY alert LIMIT ?2"
+            ),
+            DELIVERIES_PER_ALERT as i64,
+        )?;
+        for alert in settled {
             if Space::of(step.transaction)?.in_use <= self.bounds.size {
                 return Ok(Some(alert));
             }
+            step.transaction
+                .prepare_cached("DELETE FROM events WHERE alert = ?")?
+                .execute([alert])?;
             let deliveries = delivery_ids(alert);
-            if !is_undelivered(step, deliveries)? {
-                step.transaction
-                    .prepare_cached("DELETE FROM events WHERE alert = ?")?
-                    .execute([alert])?;
-                for sql in [
-                    "DELETE FROM attempts WHERE delivery BETWEEN ?1 AND ?2
-                     AND n < (SELECT max(n) FROM attempts t WHERE t.delivery = attempts.delivery)",
-                    "UPDATE attempts SET fingerprint = NULL, said = NULL WHERE delivery BETWEEN ?1 AND ?2",
-                ] {
-                    step.transaction.prepare_cached(sql)?.execute(deliveries)?;
-                }
-                removed.by_size += 1;
+            for sql in [
+                "DELETE FROM attempts WHERE delivery BETWEEN ?1 AND ?2
+                 AND n < (SELECT max(n) FROM attempts t WHERE t.delivery = attempts.delivery)",
+                "UPDATE attempts SET fingerprint = NULL, said = NULL WHERE delivery BETWEEN ?1 AND ?2",
+            ] {
+                step.transaction.prepare_cached(sql)?.execute(deliveries)?;
             }
-            last = alert.checked_add(1);
+            removed.by_size += 1;
         }
-        Ok(last)
+        Ok(next)
+    }
+
+    /// Returns the next rows that may go, and the place of the row behind those that were looked
+    /// at, if there may be one.
+    fn settled(
+        &self,
+        step: &Step<'_>,
+        sql: &str,
+        deliveries_per_row: i64,
+    ) -> Result<(Vec<i64>, Option<i64>), StoreError> {
+        let mut select = step.transaction.prepare_cached(sql)?;
+        let mut rows = select.query(params![self.from, PASS, deliveries_per_row])?;
+        let mut settled = Vec::new();
+        let mut last = None;
+        let mut looked = 0;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            last = id.checked_add(1);
+            looked += 1;
+            if row.get(1)? {
+                settled.push(id);
+            }
+            if settled.len() as i64 == LOOK {
+                return Ok((settled, last));
+            }
+        }
+        Ok((settled, last.filter(|_| looked == PASS)))
     }
 
     fn identities(
@@ -253,19 +278,23 @@ impl Sweep {
     }
 }
 
+/// Returns the condition that one of the deliveries from `first` to `last` is pending, or a dead
+/// letter, or its alert held by a mute.
+fn undelivered(first: &str, last: &str) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM queue WHERE id BETWEEN {first} AND {last})
+         OR EXISTS (SELECT 1 FROM dead WHERE id BETWEEN {first} AND {last})
+         OR EXISTS (SELECT 1 FROM muted WHERE held IS NOT NULL
+                    AND muted.alert BETWEEN ({first}) / {DELIVERIES_PER_ALERT} AND ({last}) / {DELIVERIES_PER_ALERT})"
+    )
+}
+
 /// Returns whether one of these deliveries is pending, or a dead letter, or its alert held by a mute.
-fn is_undelivered(step: &Step<'_>, [first, last]: [i64; 2]) -> Result<bool, StoreError> {
-    if mutes::is_held(
-        step,
-        [first, last].map(|id| id / DELIVERIES_PER_ALERT as i64),
-    )? {
-        return Ok(true);
-    }
-    let mut select = step.transaction.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM queue WHERE id BETWEEN ?1 AND ?2)
-             OR EXISTS (SELECT 1 FROM dead WHERE id BETWEEN ?1 AND ?2)",
-    )?;
-    Ok(select.query_row([first, last], |row| row.get(0))?)
+fn is_undelivered(step: &Step<'_>, deliveries: [i64; 2]) -> Result<bool, StoreError> {
+    let mut select = step
+        .transaction
+        .prepare_cached(&format!("SELECT {}", undelivered("?1", "?2")))?;
+    Ok(select.query_row(deliveries, |row| row.get(0))?)
 }
 
 /// Removes a request and all that hangs on it, unless one of its alerts is not delivered, or its

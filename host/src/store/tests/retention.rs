@@ -211,6 +211,27 @@ async fn bodies_go_before_events_and_the_oldest_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_slice_passes_over_what_is_on_its_way() {
+    let mut bench = Bench::new().await;
+    for number in 0..600 {
+        let event = number.to_string();
+        bench.append("a", LATE, &[(&event, &event)]).await;
+    }
+    bench.settle("599", accepted()).await;
+    for stage in [Stage::Bodies, Stage::Events] {
+        let from = 0;
+        let bounds = bounds(0, 0);
+        let slice = Sweep {
+            stage,
+            from,
+            bounds,
+        };
+        let swept = bench.store.sweep(slice).await.unwrap();
+        assert_eq!((swept.removed.by_size, swept.next), (1, None), "{stage:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn space_that_is_free_goes_back_to_the_disk() {
     let mut bench = Bench::new().await;
     for number in 0..40 {
