@@ -666,6 +666,7 @@ async fn compare(actions: Vec<Action>) {
             }
             Action::Crash => {
                 bench = bench.crash().await;
+                model.urgent.clear();
                 let file = Connection::open(file(bench.dir.path())).unwrap();
                 let alerts: Vec<i64> = numbers(&file, "SELECT alert FROM repeats ORDER BY alert");
                 let times: Vec<i64> = numbers(&file, "SELECT times FROM repeats ORDER BY alert");

@@ -217,7 +217,9 @@ async fn one_slice_passes_over_what_is_on_its_way() {
         let event = number.to_string();
         bench.append("a", LATE, &[(&event, &event)]).await;
     }
-    bench.settle("599", accepted()).await;
+    // The turn of another source comes early.
+    bench.append("b", LATE, &[("last", "last")]).await;
+    bench.settle("last", accepted()).await;
     for stage in [Stage::Bodies, Stage::Events] {
         let from = 0;
         let bounds = bounds(0, 0);

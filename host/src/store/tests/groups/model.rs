@@ -36,6 +36,8 @@ enum Action {
 enum How {
     Plain,
     Grouped,
+    /// Grouped in a storm alone.
+    Stormy,
     Timed,
 }
 
@@ -44,6 +46,7 @@ impl How {
         let policy = match self {
             Self::Plain => Policy::default(),
             Self::Grouped => GROUPED,
+            Self::Stormy => STORMY,
             Self::Timed => TIMED,
         };
         Policy { mute, ..policy }
@@ -80,6 +83,58 @@ struct Group {
     last: i64,
     open_keys: u64,
     is_open: bool,
+    /// True if it ends with the storm, by the policy of its newest event.
+    in_storm: bool,
+}
+
+/// The storm of the source.
+#[derive(Debug, Default)]
+struct Storm {
+    /// The times of the events that were counted.
+    events: Vec<i64>,
+    is_on: bool,
+    calm_since: Option<i64>,
+    looked_at: i64,
+}
+
+impl Storm {
+    fn is_over_threshold(&self, now: i64) -> bool {
+        let recent = self.events.iter().filter(|at| now - **at < GUARD.within_ms);
+        recent.count() as u64 > GUARD.count
+    }
+
+    /// Counts an event. Returns whether a storm lasts.
+    fn counts(&mut self, now: i64) -> bool {
+        self.events.push(now);
+        if self.is_over_threshold(now) {
+            if !self.is_on {
+                self.looked_at = now;
+            }
+            (self.is_on, self.calm_since) = (true, None);
+        }
+        self.is_on
+    }
+
+    /// Returns the time of the next look, ten within the shorter time of the guard.
+    fn look_at(&self) -> Option<i64> {
+        let between = GUARD.within_ms.min(GUARD.calm_after_ms) / 10;
+        self.is_on.then_some(self.looked_at + between)
+    }
+
+    /// Looks at the rate. Returns whether the storm ends.
+    fn ends(&mut self, now: i64) -> bool {
+        self.looked_at = now;
+        if self.is_over_threshold(now) {
+            self.calm_since = None;
+            return false;
+        }
+        let since = *self.calm_since.get_or_insert(now);
+        if now - since < GUARD.calm_after_ms {
+            return false;
+        }
+        (self.is_on, self.calm_since) = (false, None);
+        true
+    }
 }
 
 /// An event that a mute holds, in the order in which they came.
@@ -100,6 +155,7 @@ struct Model {
     before: BTreeSet<String>,
     keys: BTreeMap<String, Key>,
     groups: Vec<Group>,
+    storm: Storm,
     held: Vec<Held>,
     /// Mutes that have something to sum up.
     unsummed: BTreeSet<i64>,
@@ -128,8 +184,8 @@ impl Model {
 
     fn keep(&mut self, how: How, mute: Option<i64>, event: Event, touched: &mut BTreeSet<usize>) {
         // A resolve is no member by itself.
-        let is_plain =
-            mute.is_none() && (how == How::Plain || how == How::Grouped && resolves(event));
+        let is_grouped = matches!(how, How::Grouped | How::Stormy);
+        let is_plain = mute.is_none() && (how == How::Plain || is_grouped && resolves(event));
         if !self.is_tracked && !is_plain {
             self.is_tracked = true;
             for key in std::mem::take(&mut self.before) {
@@ -189,7 +245,12 @@ impl Model {
             newest: Some(event),
             ..before
         };
-        if how != How::Grouped {
+        let joins = match how {
+            How::Grouped => true,
+            How::Stormy => self.storm.counts(self.now),
+            How::Plain | How::Timed => false,
+        };
+        if !joins {
             self.timers.remove(&name);
             if let (How::Timed, Some(after)) = (how, TIMED.resolve_after) {
                 let words = format!("event {}", id(event));
@@ -215,11 +276,13 @@ impl Model {
                 last: self.now,
                 open_keys: 0,
                 is_open: true,
+                in_storm: false,
             });
         }
         let group = &mut self.groups[number];
         group.count += 1;
         group.last = self.now;
+        group.in_storm = how == How::Stormy;
         group.open_keys += u64::from(before.group != Some(number));
         touched.insert(number);
         after.group = Some(number);
@@ -257,7 +320,9 @@ impl Model {
         for number in numbers {
             let now = self.now;
             let group = &mut self.groups[number];
-            let is_over = group.open_keys == 0 || now >= group.last + TERMS.resolve_after_ms;
+            let is_over = group.open_keys == 0
+                || now >= group.last + TERMS.resolve_after_ms
+                || group.in_storm && !self.storm.is_on;
             let has_news = group.told.is_none_or(|(_, count)| count < group.count);
             let may = group
                 .told
@@ -294,15 +359,17 @@ impl Model {
                 .filter(|group| group.is_open)
                 .map(Self::look_at);
             let timers = self.timers.values().map(|(at, ..)| *at);
-            match groups.chain(timers).min() {
+            match groups.chain(timers).chain(self.storm.look_at()).min() {
                 Some(at) if at <= until => self.now = self.now.max(at),
                 _ => break,
             }
             let now = self.now;
+            let is_due = self.storm.look_at().is_some_and(|at| at <= now);
+            let all = is_due && self.storm.ends(now);
             let due: Vec<usize> = (0..self.groups.len())
                 .filter(|number| {
                     let group = &self.groups[*number];
-                    group.is_open && Self::look_at(group) <= now
+                    group.is_open && (all || Self::look_at(group) <= now)
                 })
                 .collect();
             self.look(due);
@@ -432,7 +499,12 @@ async fn compare(actions: Vec<Action>) {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    let policy = prop_oneof![Just(How::Plain), Just(How::Grouped), Just(How::Timed)];
+    let policy = prop_oneof![
+        Just(How::Plain),
+        Just(How::Grouped),
+        Just(How::Stormy),
+        Just(How::Timed)
+    ];
     let events = prop::collection::vec((0..3_u8, 0..12_u8, 0..2_u8), 1..4);
     prop_oneof![
         6 => (policy, events).prop_map(|(policy, events)| Action::Append { policy, events }),
@@ -449,7 +521,7 @@ proptest! {
     ))]
 
     #[test]
-    fn groups_timers_and_mutes_do_what_a_plain_model_does(
+    fn groups_storms_timers_and_mutes_do_what_a_plain_model_does(
         actions in prop::collection::vec(action(), 1..40)
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
