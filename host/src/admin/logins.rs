@@ -5,30 +5,19 @@
 //! anything is computed.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use argon2::{Argon2, PasswordVerifier};
-use governor::clock::{Clock, DefaultClock};
-use governor::state::keyed::DefaultKeyedStateStore;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::caller::Role;
+use super::tries::Tries;
 use crate::config::{Secret, User, Users};
 
 /// Hashes that are computed at once.
 const AT_ONCE: usize = 2;
-/// Tries of one client at first, and the time for one more.
-const TRIES: u32 = 5;
-const MORE: Duration = Duration::from_secs(10);
-/// Tries of all clients at first, and the time for one more.
-const TRIES_OF_ALL: u32 = 50;
-const MORE_OF_ALL: Duration = Duration::from_secs(1);
-/// The clients that are remembered before the innocent ones are forgotten.
-const CLIENTS: usize = 1000;
 /// The name under which the holder of an admin token acts.
 pub const ADMIN_TOKEN: &str = "admin token";
 /// A hash of nothing, so that an unknown name costs as much as a known one.
@@ -37,8 +26,7 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm8gc3VjaCB1c2VyLi4$Yp6SLxM
 /// The people who can log in, and the bounds on their tries.
 pub struct Logins {
     people: RwLock<Arc<People>>,
-    of_client: RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock>,
-    of_all: DefaultDirectRateLimiter,
+    tries: Mutex<Tries>,
     turns: Semaphore,
 }
 
@@ -146,17 +134,9 @@ pub fn role(user: &User) -> Role {
 impl Logins {
     /// Lets in the holders of these tokens, and these users.
     pub fn new(tokens: &[Secret], users: &Users) -> Self {
-        let quota = |more: Duration, tries: u32| {
-            let tries = NonZeroU32::new(tries).unwrap_or(NonZeroU32::MIN);
-            // Only no time at all would be no quota.
-            Quota::with_period(more)
-                .unwrap_or(Quota::per_second(NonZeroU32::MIN))
-                .allow_burst(tries)
-        };
         Self {
             people: RwLock::new(Arc::new(People::of(tokens, users))),
-            of_client: RateLimiter::keyed(quota(MORE, TRIES)),
-            of_all: RateLimiter::direct(quota(MORE_OF_ALL, TRIES_OF_ALL)),
+            tries: Mutex::new(Tries::new(Instant::now())),
             turns: Semaphore::new(AT_ONCE),
         }
     }
@@ -174,12 +154,21 @@ impl Logins {
         (before, now)
     }
 
-    /// Returns the person who has this name and this password or token; a token needs no name.
+    /// Returns the person who has this name and this password or token; a token needs no name. Only
+    /// wrong tries count.
     pub async fn check(&self, name: &str, secret: &str, client: Option<IpAddr>) -> Login {
         let client = client.map_or(IpAddr::from([0, 0, 0, 0]), network);
-        if let Err(seconds) = self.try_once(client) {
-            return Login::TooMany(seconds);
+        if let Err(early) = self.tries.lock().count(client, Instant::now()) {
+            return Login::TooMany(early.as_secs() + 1);
         }
+        let login = self.compared(name, secret).await;
+        if matches!(login, Login::Known(..)) {
+            self.tries.lock().give_back(client);
+        }
+        login
+    }
+
+    async fn compared(&self, name: &str, secret: &str) -> Login {
         let people = self.people();
         if let Some((who, role)) = people.by_token(secret)
             && (name.is_empty() || name == who)
@@ -208,21 +197,6 @@ impl Logins {
             _ => Login::Wrong,
         }
     }
-
-    /// Counts a try.
-    fn try_once(&self, client: IpAddr) -> Result<(), u64> {
-        let clock = DefaultClock::default();
-        let seconds = |wait: Duration| wait.as_secs() + 1;
-        if self.of_client.len() > CLIENTS {
-            self.of_client.retain_recent();
-        }
-        self.of_client
-            .check_key(&client)
-            .map_err(|early| seconds(early.wait_time_from(clock.now())))?;
-        self.of_all
-            .check()
-            .map_err(|early| seconds(early.wait_time_from(clock.now())))
-    }
 }
 
 /// Returns the network that one client can choose addresses from: 64 bits of an IPv6 address.
@@ -240,6 +214,7 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use argon2::{Params, PasswordHasher};
 
+    use super::super::tries::OF_CLIENT;
     use super::*;
 
     fn user(name: &str, password: Option<&str>, token: Option<&str>) -> User {
@@ -296,15 +271,17 @@ mod tests {
     async fn guesser_is_slowed_down_and_others_are_not() {
         let logins = logins();
         let guesser = |last: u16| Some(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]));
-        for number in 0..TRIES {
+        for number in 0..OF_CLIENT.most {
             let tried = logins.check("kim", "guess", guesser(number as u16)).await;
             assert_eq!(tried, Login::Wrong);
         }
         let tried = logins.check("kim", "correct horse", guesser(99)).await;
         assert!(matches!(tried, Login::TooMany(1..=11)), "{tried:?}");
         let other = Some(IpAddr::from([192, 0, 2, 1]));
-        let tried = logins.check("kim", "correct horse", other).await;
-        assert_eq!(tried, Login::Known("kim".to_owned(), Role::Operator));
+        for _ in 0..2 * OF_CLIENT.most {
+            let tried = logins.check("kim", "correct horse", other).await;
+            assert_eq!(tried, Login::Known("kim".to_owned(), Role::Operator));
+        }
     }
 
     #[test]
@@ -330,17 +307,6 @@ mod tests {
             assert_eq!(before.stays("lee", &now), user, "{now:?}");
             assert!(before.stays("a name of the proxy's", &now));
         }
-    }
-
-    #[test]
-    fn guessers_from_many_places_share_one_rate() {
-        let logins = logins();
-        let tries = (0..TRIES_OF_ALL + 20).map(|number| IpAddr::from([10, 0, 0, number as u8]));
-        assert!(
-            tries
-                .map(|client| logins.try_once(client))
-                .any(|tried| tried.is_err())
-        );
     }
 
     #[test]

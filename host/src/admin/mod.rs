@@ -16,6 +16,7 @@ mod problem;
 mod query;
 mod readers;
 mod session;
+mod tries;
 
 use std::io;
 use std::sync::Arc;
