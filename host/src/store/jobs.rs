@@ -103,11 +103,7 @@ impl Command for Ask {
     type Output = usize;
 
     fn run(&self, step: &mut Step<'_>) -> Result<usize, StoreError> {
-        let mut select = step
-            .transaction
-            .prepare_cached("SELECT request, part FROM jobs WHERE kind = ?")?;
-        let listed = select.query_map([self.kind.as_str()], |row| target(row, 0))?;
-        let mut listed: HashSet<JobTarget> = listed.collect::<Result<_, _>>()?;
+        let mut listed = asked_for(step.transaction, self.kind.as_str())?;
         let mut new = 0;
         for target in &self.targets {
             if listed.insert(*target) {
@@ -169,6 +165,13 @@ fn target(row: &Row<'_>, index: usize) -> rusqlite::Result<JobTarget> {
         _ => Part::All,
     };
     Ok(JobTarget::Request { seq, part })
+}
+
+/// Returns what is on the list for a kind of job.
+pub fn asked_for(connection: &Connection, kind: &str) -> Result<HashSet<JobTarget>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT request, part FROM jobs WHERE kind = ?")?;
+    let listed = select.query_map([kind], |row| target(row, 0))?;
+    Ok(listed.collect::<Result<_, _>>()?)
 }
 
 fn insert(

@@ -73,7 +73,7 @@ pub struct Done {
     pub requests: Vec<Affected>,
     /// The number of those that nobody had asked for yet.
     pub asked: usize,
-    /// True if there are more, for which it has to be asked again.
+    /// True if there are more, for which it is to be asked again, at once.
     pub more: bool,
 }
 
@@ -130,7 +130,7 @@ pub async fn act(
         ));
     }
     check(&target, &asking)?;
-    let selection = selection(&target, &asking)?;
+    let selection = selection(act, &target, &asking)?;
     let chosen = selection.clone();
     let read = move |history: &History| history.waiting(&chosen);
     let found = desk.readers.read(read).await?;
@@ -208,7 +208,7 @@ fn check(target: &Target, asking: &Asking) -> Result<(), Problem> {
 }
 
 /// Returns what an action is about.
-fn selection(target: &Target, asking: &Asking) -> Result<Selection, Problem> {
+fn selection(act: Act, target: &Target, asking: &Asking) -> Result<Selection, Problem> {
     Ok(Selection {
         ids: match target {
             Target::One(id) => vec![id.clone()],
@@ -223,6 +223,7 @@ fn selection(target: &Target, asking: &Asking) -> Result<Selection, Problem> {
         since_ms: time("since", asking.since.as_deref())?,
         until_ms: time("until", asking.until.as_deref())?,
         limit: Some(MOST),
+        unasked: Some(act.as_str()),
     })
 }
 

@@ -117,6 +117,7 @@ impl Which {
             since_ms: self.since.map(Timestamp::as_millisecond),
             until_ms: self.older_than.map(Timestamp::as_millisecond),
             limit: None,
+            unasked: None,
         })
     }
 
@@ -328,12 +329,19 @@ async fn there(
     let mut more = false;
     let mut nothing = None;
     for path in paths {
-        match client.act::<Done>(&path, body.clone()).await? {
-            Ok(done) => {
-                more |= done.more;
-                affected.extend(done.requests);
+        // So many at a time, each time the oldest that nobody asked for.
+        loop {
+            match client.act::<Done>(&path, body.clone()).await? {
+                Ok(done) => {
+                    affected.extend(done.requests);
+                    if done.more && !which.dry_run {
+                        continue;
+                    }
+                    more |= done.more;
+                }
+                Err(why) => nothing = Some(why),
             }
-            Err(why) => nothing = Some(why),
+            break;
         }
     }
     let mut out = std::io::stdout();
@@ -351,7 +359,7 @@ async fn there(
         told(affected.len())?;
     }
     if more {
-        eprintln!("there are more than these: run it again in a second for the rest");
+        eprintln!("there are more than these, which come next");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use super::{Filter, History, ListedState, RequestRecord};
 use crate::clock::rfc3339;
-use crate::store::jobs::{JobTarget, Part};
+use crate::store::jobs::{self, JobTarget, Part};
 use crate::store::{ALERTS_PER_REQUEST, StoreError};
 
 /// The ids that a description names.
@@ -28,6 +28,9 @@ pub struct Selection {
     /// The most requests that a filter chooses, the oldest ones, so that one choice after the other
     /// keeps their order; all where there is none.
     pub limit: Option<usize>,
+    /// The kind of job for which a filter leaves out what it was asked for already, where anything
+    /// else is left.
+    pub unasked: Option<&'static str>,
 }
 
 /// The requests of a selection for which there is something to do.
@@ -84,6 +87,16 @@ impl History {
         }
         seqs.sort_unstable();
         seqs.dedup();
+        if let Some(kind) = selection.unasked.filter(|_| selection.ids.is_empty()) {
+            let asked = jobs::asked_for(&self.connection, kind)?;
+            let is_asked = |seq: &i64| {
+                let target = |part| JobTarget::Request { seq: *seq, part };
+                asked.contains(&target(Part::All)) || asked.contains(&target(selection.part))
+            };
+            if !seqs.iter().all(is_asked) {
+                seqs.retain(|seq| !is_asked(seq));
+            }
+        }
         if let Some(limit) = selection.limit.filter(|_| selection.ids.is_empty()) {
             waiting.more = seqs.len() > limit;
             seqs.truncate(limit);
