@@ -25,6 +25,8 @@
 //!
 //! `cargo bench --bench load -- strangers` measures a source beside forged requests to another.
 //!
+//! `cargo bench --bench load -- viewers` measures a source beside people who look at pages.
+//!
 //! `cargo bench --bench load -- 20` runs for 20 seconds each instead of 10.
 
 mod bare;
@@ -34,6 +36,7 @@ mod repeats;
 mod requests;
 mod rounds;
 mod strangers;
+mod viewers;
 mod wrk;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -94,6 +97,9 @@ fn main() {
         }
         if only("strangers") {
             return strangers::measure(folder.path(), seconds).await;
+        }
+        if only("viewers") {
+            return viewers::measure(folder.path(), seconds).await;
         }
         if only("floor") {
             return rounds::measure(folder.path(), seconds).await;
