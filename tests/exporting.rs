@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use hyper::Method;
+
 use crate::harness::{Itoc360, Output, Place, Setup, twilio};
 
 async fn export(place: &Place, id: &str, name: &str) -> Output {
@@ -268,4 +270,56 @@ async fn secret_in_forty_places_is_in_no_exported_case() {
     let message = fs::read_to_string(place.path("cases/kept.http")).unwrap();
     assert!(message.contains("\nx-original-uri: "), "{message}");
     assert!(!message.contains("8d8d"), "{message}");
+}
+
+#[tokio::test]
+async fn case_made_by_another_gateway_passes_and_holds_no_secret() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    let sid = twilio::sid(1);
+    gateway.accept(&twilio::error(&sid).to("twilio")).await;
+
+    let url = format!("http://{}", gateway.admin);
+    let there = ["events", "export", &sid, "--remote", &url, "--case"];
+    let exported = place
+        .run_without_secrets(&[&there[..], &["far"]].concat())
+        .await;
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    assert!(exported.stdout.contains("personal data"), "{exported:?}");
+    let named = format!("/api/v1/events/{sid}/case.tar?case=near");
+    let archive = gateway.admin(Method::GET, &named).await;
+    assert_eq!(archive.status, 200, "{}", archive.body);
+    assert_eq!(
+        archive.header("content-disposition"),
+        "attachment; filename=\"near.tar\""
+    );
+    tar::Archive::new(archive.body.as_bytes())
+        .unpack(place.path("cases"))
+        .unwrap();
+    assert_eq!(
+        files(&place),
+        [
+            "far.http",
+            "far.json",
+            "far.settings.json",
+            "near.http",
+            "near.json",
+            "near.settings.json",
+            "near.txt"
+        ]
+    );
+    for file in files(&place) {
+        let text = fs::read_to_string(place.path("cases").join(&file)).unwrap();
+        assert!(!text.contains(twilio::AUTH_TOKEN), "{file}: {text}");
+    }
+    let tested = place
+        .run_without_secrets(&["plugin", "test", "twilio-errors", "--cases", "cases"])
+        .await;
+    assert!(tested.stdout.contains("2 passed, 0 failed"), "{tested:?}");
+    let missing = place
+        .run_without_secrets(&[
+            "events", "export", "nobody", "--remote", &url, "--case", "a",
+        ])
+        .await;
+    assert_eq!(missing.code, Some(2), "{missing:?}");
 }

@@ -122,6 +122,21 @@ async fn commands_print_the_same_from_elsewhere() {
     assert!(shown.contains("to source twilio, rejected"), "{shown}");
     assert!(!shown.contains("canary"), "{shown}");
 
+    // Without a terminal all of it is printed once.
+    let output = there.remotely(&["top"]).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    for said in [
+        "\nSOURCE",
+        "\nDESTINATION",
+        "\nRECEIVED",
+        "1 failed request",
+        &sid,
+    ] {
+        assert!(output.stdout.contains(said), "{said}: {}", output.stdout);
+    }
+    let hasty = there.remotely(&["top", "--every", "1ms"]).await;
+    assert_eq!(hasty.code, Some(2), "{hasty:?}");
+
     // What is done from elsewhere is audited with the address that asked.
     let ended = there.remotely(&["mute", "end", "1", "--why", "over"]).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

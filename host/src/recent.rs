@@ -4,11 +4,12 @@
 //! Strangers write here, so that all is bounded: the entries of a source, the bytes of an entry,
 //! and the bytes of all. A flood at one source pushes out its own entries first.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Entries of one source and kind.
 const ENTRIES: usize = 20;
@@ -43,25 +44,29 @@ pub enum Kind {
     NoSource,
 }
 
-/// A request that was rejected or ignored.
-#[derive(Debug, Clone, Serialize)]
+/// A request that was rejected or ignored, in its ring.
+#[derive(Debug, Clone)]
 pub struct Entry {
     /// The order in which entries came.
-    #[serde(skip)]
     pub number: u64,
     /// Unix milliseconds.
-    #[serde(skip)]
     pub at_ms: i64,
     /// The kind.
-    #[serde(skip)]
     pub kind: Kind,
+    /// The request.
+    pub trace: Trace,
+}
+
+/// The facts about a request that was rejected or ignored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Trace {
     /// The source; empty where the path is no source's.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     pub source: Arc<str>,
     /// The request's id, as answered to the sender.
     pub request: String,
     /// The word for the ending, as in metrics.
-    pub outcome: &'static str,
+    pub outcome: Cow<'static, str>,
     /// The reason.
     pub reason: String,
     /// The advice to the operator.
@@ -82,6 +87,10 @@ fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_str(text)
 }
 
+fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    String::deserialize(deserializer).map(Into::into)
+}
+
 impl Kind {
     /// Returns the state of a request of this kind.
     pub fn state(self) -> &'static str {
@@ -94,29 +103,31 @@ impl Kind {
 
 impl Entry {
     fn bytes(&self) -> usize {
-        let headers = self
+        let trace = &self.trace;
+        let headers = trace
             .headers
             .iter()
             .map(|(name, value)| name.len() + value.len() + size_of::<(String, String)>());
         size_of::<Self>()
-            + self.request.len()
-            + self.reason.len()
-            + self.help.as_ref().map_or(0, String::len)
-            + self.client.len()
-            + self.method.len()
-            + self.url.len()
+            + trace.request.len()
+            + trace.reason.len()
+            + trace.help.as_ref().map_or(0, String::len)
+            + trace.client.len()
+            + trace.method.len()
+            + trace.url.len()
             + headers.sum::<usize>()
     }
 
     /// Cuts what is longer than an entry may be.
     fn cut(&mut self) {
-        for text in [&mut self.reason, &mut self.url, &mut self.method] {
+        let trace = &mut self.trace;
+        for text in [&mut trace.reason, &mut trace.url, &mut trace.method] {
             text.truncate(text.floor_char_boundary(TEXT_BYTES));
         }
-        if let Some(help) = &mut self.help {
+        if let Some(help) = &mut trace.help {
             help.truncate(help.floor_char_boundary(TEXT_BYTES));
         }
-        while self.bytes() > ENTRY_BYTES && self.headers.pop().is_some() {}
+        while self.bytes() > ENTRY_BYTES && self.trace.headers.pop().is_some() {}
     }
 }
 
@@ -129,7 +140,7 @@ impl Recent {
         entry.number = rings.next;
         rings.next += 1;
         let bytes = entry.bytes();
-        let key = (Arc::clone(&entry.source), entry.kind);
+        let key = (Arc::clone(&entry.trace.source), entry.kind);
         let ring = rings.rings.entry(key).or_default();
         ring.push_back(Arc::new(entry));
         rings.bytes += bytes;
@@ -185,15 +196,17 @@ mod tests {
             number: 0,
             at_ms: 0,
             kind,
-            source: source.into(),
-            request: "r".into(),
-            outcome: "forbidden",
-            reason: reason.into(),
-            help: None,
-            client: "192.0.2.1".into(),
-            method: "POST".into(),
-            url: "https://x.example/in/a".into(),
-            headers: Vec::new(),
+            trace: Trace {
+                source: source.into(),
+                request: "r".into(),
+                outcome: "forbidden".into(),
+                reason: reason.into(),
+                help: None,
+                client: "192.0.2.1".into(),
+                method: "POST".into(),
+                url: "https://x.example/in/a".into(),
+                headers: Vec::new(),
+            },
         }
     }
 
@@ -205,12 +218,12 @@ mod tests {
         for number in 0..100 {
             recent.push(entry("loud", Kind::Rejected, &number.to_string()));
         }
-        let of = |source: &str| recent.list(|entry| &*entry.source == source);
+        let of = |source: &str| recent.list(|entry| &*entry.trace.source == source);
         assert_eq!(of("calm").len(), 1);
         let loud = of("loud");
         assert_eq!(loud.len(), ENTRIES + 1);
         assert_eq!(
-            (&*loud[0].reason, &*loud[ENTRIES].reason),
+            (&*loud[0].trace.reason, &*loud[ENTRIES].trace.reason),
             ("99", "ignored")
         );
         assert_eq!(recent.next(), 102);
@@ -222,17 +235,16 @@ mod tests {
     fn entries_are_bounded_in_bytes_each_and_together() {
         let recent = Recent::default();
         let mut large = entry("a", Kind::Rejected, &"é".repeat(10_000));
-        large.url = "u".repeat(100_000);
-        large.headers = vec![("n".to_owned(), "v".repeat(1000)); 50];
+        large.trace.url = "u".repeat(100_000);
+        large.trace.headers = vec![("n".to_owned(), "v".repeat(1000)); 50];
         for source in 0..2000 {
-            recent.push(Entry {
-                source: source.to_string().into(),
-                ..large.clone()
-            });
+            let mut entry = large.clone();
+            entry.trace.source = source.to_string().into();
+            recent.push(entry);
         }
         let kept = recent.list(|_| true);
         assert!(kept.iter().all(|entry| entry.bytes() <= ENTRY_BYTES));
         assert!(kept.len() > 1000 && kept.iter().map(|one| one.bytes()).sum::<usize>() <= BYTES);
-        assert_eq!(&*kept[0].source, "1999", "the newest is there");
+        assert_eq!(&*kept[0].trace.source, "1999", "the newest is there");
     }
 }

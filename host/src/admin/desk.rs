@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::readers::Readers;
 use crate::clock::wall_ms;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Secret};
 use crate::health::Health;
 use crate::hops;
 use crate::log_filter::LogFilter;
@@ -37,7 +37,7 @@ pub struct About {
     pub log: LogFilter,
 }
 
-/// The part of a configuration that a reload changes, as operators see it; no secret.
+/// The part of a configuration that a reload changes, as operators see it.
 #[derive(Debug)]
 pub struct Catalogue {
     /// The sources, in the order of the file.
@@ -46,6 +46,8 @@ pub struct Catalogue {
     pub destinations: Vec<DestinationFacts>,
     /// The mutes, in the order of the file.
     pub mutes: Vec<config::Mute>,
+    /// Its secrets, to be hidden in what leaves.
+    pub secrets: Vec<Secret>,
     /// True if there is a token or a user to log in with.
     pub has_login: bool,
     /// The keys of `[gateway]`, `[admin]` and `[retention]`, as understood.
@@ -140,6 +142,7 @@ impl Catalogue {
             sources: sources.iter().map(Summary::of).collect(),
             destinations: destinations.collect(),
             mutes: config.mutes.clone(),
+            secrets: config.secrets(),
             has_login: config
                 .gateway
                 .admin

@@ -20,8 +20,8 @@ const LONGEST: usize = 1024;
 pub struct Query<'q>(Vec<(Cow<'q, str>, Cow<'q, str>)>);
 
 impl<'q> Query<'q> {
-    /// Reads a query, or a form. `known` are the parameters of this address; only `label` and `id`
-    /// may come more than once. An empty value counts as none, because a form sends each of its
+    /// Reads a query, or a form. `known` are the parameters of this address; only `label`, `id` and
+    /// `keep_header` may come more than once. An empty value counts as none, because a form sends each of its
     /// fields.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl<'q> Query<'q> {
                     "there is no parameter {name:?} here; {names}{near}"
                 )));
             }
-            let repeats = matches!(&*name, "label" | "id");
+            let repeats = matches!(&*name, "label" | "id" | "keep_header");
             if !repeats && found.iter().any(|(other, _)| *other == name) {
                 return Err(Problem::wrong(format!("{name} is given twice")));
             }

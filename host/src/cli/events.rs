@@ -21,6 +21,8 @@ use super::{ConfigFile, Failure, Outcome, Place, block_on, owner, plain};
 use crate::config::OWN_SOURCE;
 use crate::store::{History, RequestRecord, Traced};
 
+pub use list::cells;
+
 /// The commands for events.
 #[derive(Debug, Subcommand)]
 pub enum Events {
@@ -102,7 +104,7 @@ impl Found {
         let mut traced = Vec::new();
         if requests.is_empty() {
             traced = memory::traced(&data_dir).await.unwrap_or_default();
-            traced.retain(|one| one.request == what.id);
+            traced.retain(|one| one.trace.request == what.id);
         }
         if requests.is_empty() && traced.is_empty() {
             return Err(unknown(&what.id).into());
@@ -139,25 +141,25 @@ fn refused(out: &mut impl Write, traced: &Traced) -> std::io::Result<()> {
     let clean = |text: &str| plain::line(text);
     let at = clean(&traced.received_at);
     let state = clean(&traced.state);
-    let to = match traced.source.as_str() {
+    let to = match &*traced.trace.source {
         "" => "no source".to_owned(),
         source => format!("source {}", clean(source)),
     };
-    writeln!(out, "request   {}", clean(&traced.request))?;
+    writeln!(out, "request   {}", clean(&traced.trace.request))?;
     writeln!(out, "          {at} to {to}, {state}")?;
-    writeln!(out, "          {}", clean(&traced.reason))?;
-    if let Some(help) = &traced.help {
+    writeln!(out, "          {}", clean(&traced.trace.reason))?;
+    if let Some(help) = &traced.trace.help {
         writeln!(out, "          {}", clean(help))?;
     }
-    let outcome = clean(&traced.outcome);
+    let outcome = clean(&traced.trace.outcome);
     writeln!(
         out,
         "client    {}, answered as {outcome}",
-        clean(&traced.client)
+        clean(&traced.trace.client)
     )?;
-    let method = clean(&traced.method);
-    writeln!(out, "url       {method} {}", clean(&traced.url))?;
-    for (name, value) in &traced.headers {
+    let method = clean(&traced.trace.method);
+    writeln!(out, "url       {method} {}", clean(&traced.trace.url))?;
+    for (name, value) in &traced.trace.headers {
         writeln!(out, "header    {}: {}", clean(name), clean(value))?;
     }
     writeln!(

@@ -4,7 +4,9 @@
 //! wrong.
 
 mod audit;
+mod case_files;
 mod check;
+mod columns;
 mod demo;
 mod env_file;
 mod events;
@@ -20,8 +22,6 @@ mod mute;
 mod owner;
 mod plain;
 mod plugin;
-mod recorded;
-mod redaction;
 mod reload;
 mod remote;
 mod run;
@@ -29,6 +29,7 @@ mod schema;
 mod single;
 mod store;
 mod test;
+mod top;
 mod trial;
 
 use std::io::Write;
@@ -102,6 +103,8 @@ enum Command {
     Mute(mute::Mute),
     /// List groups: each is one alert at the destination for many events
     Groups(groups::Groups),
+    /// Show what a gateway does now, again and again
+    Top(top::Top),
     /// Print the hash of a password, for `password` in [[admin.users]]
     ///
     /// It reads the password from the terminal, which does not show it, or one line of the standard
@@ -183,6 +186,7 @@ pub fn main() -> ExitCode {
         Command::Audit(what) => audit::audit(&what),
         Command::Mute(what) => mute::mute(&what),
         Command::Groups(what) => groups::groups(&what),
+        Command::Top(what) => top::top(&what),
         Command::HashPassword(what) => hash_password::hash_password(&what),
         Command::Store(what) => store::store(&what),
         Command::Plugin(what) => plugin::plugin(&what),

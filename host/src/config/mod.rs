@@ -168,6 +168,23 @@ impl Config {
         }
     }
 
+    /// Returns the tokens of senders, of the admin listener and its users, and the credentials of
+    /// destinations.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let admin = self.gateway.admin.iter();
+        let admin = admin.flat_map(|admin| {
+            let users = admin.users.list.iter();
+            admin
+                .tokens
+                .iter()
+                .chain(users.flat_map(|user| &user.tokens))
+        });
+        let destinations = self.destinations.iter();
+        let destinations = destinations.flat_map(|destination| destination.kind.secrets());
+        let sources = self.sources.iter().flat_map(|source| &source.tokens);
+        sources.chain(destinations).chain(admin).cloned().collect()
+    }
+
     /// Reads a file and those that it includes, as far as they can be made out. `env` looks up
     /// environment variables.
     ///

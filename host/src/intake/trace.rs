@@ -11,7 +11,7 @@ use super::{Ending, Entrance, Intake, report, route};
 use crate::clock::wall_ms;
 use crate::config::size_text;
 use crate::http::{BodyError, Client};
-use crate::recent::{Entry, Kind};
+use crate::recent::{Entry, Kind, Trace};
 use crate::sources::Source;
 
 impl Intake {
@@ -35,12 +35,10 @@ impl Intake {
             .iter()
             .map(|(name, value)| (name.as_str(), received::latin1(value)));
         let mask = source.request_mask();
-        let entry = told.entry(id, source, client, ending, head.method.as_str());
-        self.recent.push(Entry {
-            url: mask.url(&url),
-            headers: mask.headers(headers),
-            ..entry
-        });
+        let mut entry = told.entry(id, source, client, ending, head.method.as_str());
+        entry.trace.url = mask.url(&url);
+        entry.trace.headers = mask.headers(headers);
+        self.recent.push(entry);
     }
 
     /// Traces a request of which its plugin made no alert.
@@ -58,18 +56,16 @@ impl Intake {
         let headers: Vec<(String, String)> =
             serde_json::from_str(received.headers.get()).unwrap_or_default();
         let mask = source.request_mask();
-        let entry = told.entry(
+        let mut entry = told.entry(
             &received.id,
             source,
             client,
             ending,
             received.method.as_str(),
         );
-        self.recent.push(Entry {
-            url: mask.url(&received.url),
-            headers: mask.headers(headers),
-            ..entry
-        });
+        entry.trace.url = mask.url(&received.url);
+        entry.trace.headers = mask.headers(headers);
+        self.recent.push(entry);
     }
 
     /// Traces a request to a path that no source has.
@@ -82,16 +78,18 @@ impl Intake {
             } else {
                 Kind::NoSource
             },
-            source: "".into(),
-            request: id.to_owned(),
-            outcome: Ending::NoSource.outcome(),
-            reason: "no source has this path".to_owned(),
-            help: Some(lost.help()),
-            client: client.to_string(),
-            method: method.to_owned(),
-            url: lost.path.clone(),
-            // Of a path without a source it is not known which headers are credentials.
-            headers: Vec::new(),
+            trace: Trace {
+                source: "".into(),
+                request: id.to_owned(),
+                outcome: Ending::NoSource.outcome().into(),
+                reason: "no source has this path".to_owned(),
+                help: Some(lost.help()),
+                client: client.to_string(),
+                method: method.to_owned(),
+                url: lost.path.clone(),
+                // Of a path without a source it is not known which headers are credentials.
+                headers: Vec::new(),
+            },
         });
     }
 
@@ -238,15 +236,17 @@ impl Told {
             number: 0,
             at_ms: wall_ms(),
             kind: self.kind,
-            source: Arc::clone(&source.name),
-            request: id.to_owned(),
-            outcome: ending.outcome(),
-            reason: mask.text(&self.reason),
-            help: self.help.map(|help| mask.text(&help)),
-            client: client.to_string(),
-            method: method.to_owned(),
-            url: String::new(),
-            headers: Vec::new(),
+            trace: Trace {
+                source: Arc::clone(&source.name),
+                request: id.to_owned(),
+                outcome: ending.outcome().into(),
+                reason: mask.text(&self.reason),
+                help: self.help.map(|help| mask.text(&help)),
+                client: client.to_string(),
+                method: method.to_owned(),
+                url: String::new(),
+                headers: Vec::new(),
+            },
         }
     }
 }

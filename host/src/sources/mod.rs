@@ -1,5 +1,6 @@
 //! Sources: each joins the operator's settings with the plugin that they name.
 
+mod case;
 pub mod fetched;
 mod limits;
 mod load;
@@ -27,6 +28,7 @@ use crate::credential::texts;
 use alert_gateway_sandbox::{CallError, CallLimits, Plugin};
 use token::Mask;
 
+pub use case::{Case, CaseMaker, NotACase, Recorded, STAND_IN, case_name};
 pub use limits::{LARGEST_ASKED_MEMORY, extended as extended_limits};
 pub use load::{Loaded, examine, load};
 pub use request::{Body, Request};

@@ -1,10 +1,10 @@
-//! A source as operators see it: no secret, nothing that a request needs.
+//! A source as operators see it: no secret is shown.
 
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{RequestMask, Source};
+use super::{CaseMaker, RequestMask, Source};
 use crate::config::shown_duration;
 
 /// The facts about a source.
@@ -45,6 +45,9 @@ pub struct Summary {
     /// Hides the credentials of its requests.
     #[serde(skip)]
     pub mask: Arc<RequestMask>,
+    /// Makes cases of its requests.
+    #[serde(skip)]
+    pub cases: Arc<CaseMaker>,
 }
 
 fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -88,6 +91,7 @@ impl Summary {
                 .collect(),
             largest_body: source.limits().body,
             mask: Arc::clone(&source.request_mask),
+            cases: Arc::new(CaseMaker::of(source)),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::Paged;
 use crate::clock::rfc3339;
 use crate::config::{did_you_mean, listed};
 use crate::http::{self, Answer};
-use crate::recent::{Entry, Kind};
+use crate::recent::{Entry, Kind, Trace};
 use crate::sources::RequestMask;
 use crate::store::{
     AttemptRecord, DeliveryRecord, Filter, History, Line, ListedState, RequestRecord, StoreError,
@@ -45,7 +45,7 @@ pub struct Listed {
     pub rejected_by: Vec<AttemptRecord>,
     /// The request itself, where only memory has it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub trace: Option<Box<Entry>>,
+    pub trace: Option<Box<Trace>>,
 }
 
 /// All that is known of an event or a request.
@@ -136,9 +136,9 @@ fn traced(desk: &Desk, filter: &Filter, before: Option<u64>) -> Vec<Arc<Entry>> 
         Some(_) => return Vec::new(),
     };
     let text = filter.text.as_ref().map(|text| text.to_lowercase());
-    let says = |entry: &Entry| {
+    let says = |trace: &Trace| {
         text.as_ref().is_none_or(|text| {
-            [&*entry.reason, &*entry.url, &*entry.client, &*entry.request]
+            [&*trace.reason, &*trace.url, &*trace.client, &*trace.request]
                 .iter()
                 .any(|found| found.to_lowercase().contains(text))
         })
@@ -149,11 +149,11 @@ fn traced(desk: &Desk, filter: &Filter, before: Option<u64>) -> Vec<Arc<Entry>> 
             && filter
                 .source
                 .as_ref()
-                .is_none_or(|source| **source == *entry.source)
+                .is_none_or(|source| **source == *entry.trace.source)
             && entry.at_ms >= filter.since_ms
             && filter.until_ms.is_none_or(|until| entry.at_ms < until)
             && before.is_none_or(|before| entry.number < before)
-            && says(entry)
+            && says(&entry.trace)
     })
 }
 
@@ -204,7 +204,7 @@ impl Listed {
             line: Traced::of(entry).line(),
             deliveries: Vec::new(),
             rejected_by: Vec::new(),
-            trace: Some(Box::new(Entry::clone(entry))),
+            trace: Some(Box::new(entry.trace.clone())),
         }
     }
 
@@ -297,7 +297,7 @@ async fn waiting(
 
 /// All that is known of the event or the request with this id.
 pub async fn find(desk: &Desk, id: &str) -> Result<Chain, Problem> {
-    let traced = desk.about.recent.list(|entry| entry.request == id);
+    let traced = desk.about.recent.list(|entry| entry.trace.request == id);
     let asked = id.to_owned();
     let found = desk
         .readers
@@ -328,8 +328,8 @@ pub fn unknown(id: &str) -> Problem {
     ))
 }
 
-/// The body of one request, byte for byte.
-pub async fn body(desk: &Desk, id: &str) -> Result<Answer, Problem> {
+/// The one request that an id names, with its content.
+pub async fn one(desk: &Desk, id: &str) -> Result<RequestRecord, Problem> {
     let asked = id.to_owned();
     let mut found = desk
         .readers
@@ -345,9 +345,15 @@ pub async fn body(desk: &Desk, id: &str) -> Result<Answer, Problem> {
             listed(ids, "or")
         )));
     }
-    if let Some(evicted) = record.evicted {
-        return Err(Problem::new(StatusCode::GONE, evicted));
+    match record.evicted {
+        Some(evicted) => Err(Problem::new(StatusCode::GONE, evicted)),
+        None => Ok(record),
     }
+}
+
+/// The body of one request, byte for byte.
+pub async fn body(desk: &Desk, id: &str) -> Result<Answer, Problem> {
+    let record = one(desk, id).await?;
     // Anything may stand in it, so that no browser is to take it for a page.
     let mut answer = http::answer(StatusCode::OK, "application/octet-stream", record.body);
     let headers = answer.headers_mut();

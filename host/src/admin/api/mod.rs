@@ -1,6 +1,7 @@
 //! The API: JSON below `/api/v1/`, described by `/api/v1/openapi.json`.
 
 mod act;
+mod case;
 mod events;
 mod groups;
 mod log;

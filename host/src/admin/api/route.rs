@@ -9,7 +9,7 @@ use super::super::desk::Desk;
 use super::super::problem::Problem;
 use super::super::query::Query;
 use super::act::{self, Act, Asking};
-use super::{Paged, events, groups, log, mutes, state, test};
+use super::{Paged, case, events, groups, log, mutes, state, test};
 use crate::http::{self, Answer};
 
 /// The description of the API.
@@ -101,6 +101,11 @@ pub async fn answer(desk: &Desk, path: &str, mut asked: Asked) -> Result<Answer,
         ["events"] => Ok(events::list(desk, query).await?.into_answer()),
         ["events", id] => Ok(http::json(StatusCode::OK, &events::find(desk, id).await?)),
         ["events", id, "body"] => events::body(desk, id).await,
+        ["events", id, "case"] => Ok(http::json(
+            StatusCode::OK,
+            &case::make(desk, id, query).await?,
+        )),
+        ["events", id, "case.tar"] => case::archive(desk, id, query).await,
         ["failed"] => Ok(events::failed(desk, query).await?.into_answer()),
         ["dead-letters"] => Ok(events::dead_letters(desk, query).await?.into_answer()),
         ["groups"] => Ok(groups::list(desk, query).await?.into_answer()),

@@ -135,7 +135,9 @@ pub async fn sources(desk: &Desk) -> Result<Sources, Problem> {
                 .or_else(|| record.and_then(|record| record.last_seen));
             let series = activity.of(name);
             let key = format!("missed-heartbeat/{name}");
-            let rejected = all_rejected.iter().filter(|entry| entry.source == *name);
+            let rejected = all_rejected
+                .iter()
+                .filter(|entry| entry.trace.source == *name);
             SourceState {
                 last_heard: last_heard_ms.map(rfc3339),
                 missed_heartbeat: conditions.iter().any(|condition| condition.key == key),

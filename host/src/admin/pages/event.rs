@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::words::{badge, clip, copied, counted, said, span};
 use super::{Page, form, waiting};
 use crate::admin::api::{Chain, Shown};
-use crate::store::{AlertRecord, AttemptRecord, Traced};
+use crate::config::OWN_SOURCE;
+use crate::store::{AlertRecord, AttemptRecord, RequestRecord, Traced};
 
 /// The attempts that are shown at the beginning and at the end of many.
 const ENDS: usize = 3;
@@ -34,7 +35,7 @@ pub fn draw(page: &Page<'_>, chain: &Chain) -> (String, Markup) {
         .flat_map(|request| &request.record.alerts)
         .map(|alert| alert.event.title.clone())
         .next()
-        .or_else(|| chain.traced.first().map(|one| one.reason.clone()))
+        .or_else(|| chain.traced.first().map(|one| one.trace.reason.clone()))
         .unwrap_or_else(|| format!("Request {}", chain.id));
     let content = html! {
         nav aria-label="Breadcrumb" { a href="/events" { "Events" } " / " (clip(&chain.id, 100)) }
@@ -83,7 +84,7 @@ fn stored(page: &Page<'_>, request: &Shown) -> Markup {
             div.col {
                 (waiting::actions(page, request))
                 @for alert in record.alerts.iter().take(WHOLE) { (facts(page, alert)) }
-                (case(&record.id))
+                (case(record))
             }
         }
     }
@@ -215,13 +216,25 @@ fn headers(headers: &[(String, String)]) -> Markup {
     }
 }
 
-/// Draws the command that makes a test case of a request.
-fn case(id: &str) -> Markup {
+/// Draws the form that makes a test case of a request, and the command that does the same.
+fn case(request: &RequestRecord) -> Markup {
+    if request.source == OWN_SOURCE || request.evicted.is_some() {
+        return html! {};
+    }
+    let id = &request.id;
     let command = format!("alert-gateway events export {id} --case NAME");
     html! {
         section.card {
             h2 { "Make a case" }
-            p { "For the author of the plugin: the request and its alerts as a test, without credentials." }
+            p { "For the author of the plugin: the request and its alerts as a test, without credentials. Look for personal data in it before you share it." }
+            form.row action={ "/api/v1" (form::event(id)) "/case.tar" } method="get" {
+                div.grow {
+                    label for={ "name-" (id) } { "Name of the case" }
+                    input id={ "name-" (id) } name="case" value=(id) required pattern="[A-Za-z0-9_\\-]+" maxlength="100";
+                }
+                div { button { "Download" } }
+            }
+            p { small { "Unpack it into the folder " code { "cases" } " of the plugin. In a terminal:" } }
             (copied(&format!("case-{id}"), &command, "the command"))
         }
     }
@@ -267,20 +280,20 @@ fn refused(page: &Page<'_>, traced: &Traced) -> Markup {
     html! {
         section.verdict.(if traced.state == "ignored" { "ok" } else { "bad" }) {
             h2 { (badge(&traced.state)) " at " (page.when.clock(&traced.received_at)) }
-            p { (traced.reason) }
-            @if let Some(help) = &traced.help { p { (help) } }
+            p { (traced.trace.reason) }
+            @if let Some(help) = &traced.trace.help { p { (help) } }
         }
         section.card {
             h2 { "Request" }
             dl.kv {
-                dt { "Source" } dd { (traced.source) }
-                dt { "Client" } dd { (traced.client) }
-                dt { "Outcome" } dd { (traced.outcome) }
-                dt { "Method" } dd { (traced.method) }
-                dt { "URL" } dd { code { (traced.url) } }
-                dt { "Request" } dd { (traced.request) }
+                dt { "Source" } dd { (traced.trace.source) }
+                dt { "Client" } dd { (traced.trace.client) }
+                dt { "Outcome" } dd { (traced.trace.outcome) }
+                dt { "Method" } dd { (traced.trace.method) }
+                dt { "URL" } dd { code { (traced.trace.url) } }
+                dt { "Request" } dd { (traced.trace.request) }
             }
-            @if !traced.headers.is_empty() { (headers(&traced.headers)) }
+            @if !traced.trace.headers.is_empty() { (headers(&traced.trace.headers)) }
             p { small { "Kept in memory without its body; a restart forgets it." } }
         }
     }

@@ -315,7 +315,10 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
     }
     for source in now.sources.iter().filter(|one| one.last_hour.rejected > 0) {
         let name = &source.summary.name;
-        let why = source.rejected.first().map(|last| last.reason.as_str());
+        let why = source
+            .rejected
+            .first()
+            .map(|last| last.trace.reason.as_str());
         troubles.push(Trouble {
             shape: "rej",
             title: format!(

@@ -99,10 +99,10 @@ fn unknown(page: &Page<'_>, unknown: &[Traced]) -> Markup {
                 tbody role="rowgroup" {
                     @for traced in unknown.iter().take(UNKNOWN) {
                         tr role="row" {
-                            td.main role="cell" { code { (traced.method) " " (clip(&traced.url, 120)) } }
+                            td.main role="cell" { code { (traced.trace.method) " " (clip(&traced.trace.url, 120)) } }
                             td.nw role="cell" { (page.when.clock(&traced.received_at)) }
-                            td role="cell" { (traced.client) }
-                            td role="cell" { (clip(traced.help.as_deref().unwrap_or_default(), 200)) }
+                            td role="cell" { (traced.trace.client) }
+                            td role="cell" { (clip(traced.trace.help.as_deref().unwrap_or_default(), 200)) }
                         }
                     }
                 }
@@ -183,7 +183,7 @@ pub fn fact(name: &str, value: &str) -> Markup {
 }
 
 fn rejected(page: &Page<'_>, source: &SourceState) -> Markup {
-    let last = &source.rejected[0];
+    let last = &source.rejected[0].trace;
     html! {
         h2 { "Rejected requests" }
         p { "The last one: " b { (last.reason) } }
@@ -194,9 +194,9 @@ fn rejected(page: &Page<'_>, source: &SourceState) -> Markup {
                 @for traced in source.rejected.iter().take(REJECTED) {
                     tr role="row" {
                         td.nw role="cell" { (page.when.clock(&traced.received_at)) }
-                        td.main role="cell" { a href=(form::event(&traced.request)) { (clip(&traced.reason, 200)) } }
-                        td role="cell" { (traced.client) }
-                        td role="cell" { code { (clip(&traced.url, 200)) } }
+                        td.main role="cell" { a href=(form::event(&traced.trace.request)) { (clip(&traced.trace.reason, 200)) } }
+                        td role="cell" { (traced.trace.client) }
+                        td role="cell" { code { (clip(&traced.trace.url, 200)) } }
                     }
                 }
             }

@@ -1,18 +1,16 @@
 //! `events list`: the newest events as a table, or as one JSON object a line.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
+use std::iter;
 
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::super::columns::{self, Tone};
 use super::super::{Outcome, Place, block_on, plain};
 use super::lines::{Newest, Wanted};
 use crate::store::Line;
-
-/// The width of a terminal that does not say it.
-const WIDTH: u16 = 80;
 
 /// The arguments of `events list`.
 #[derive(Debug, Args)]
@@ -59,10 +57,14 @@ pub fn list(what: &List) -> Outcome {
     } else if lines.is_empty() {
         writeln!(out, "no events")?;
     } else {
-        let width = out
-            .is_terminal()
-            .then(|| rustix::termios::tcgetwinsize(&out).map_or(WIDTH, |size| size.ws_col));
-        writeln!(out, "{}", table(&lines, &TimeZone::system(), width))?;
+        let width = columns::width();
+        let is_painted = width.is_some() && columns::has_colours();
+        let states = lines.iter().map(|line| Tone::of_state(&line.state));
+        let tones = iter::once(Tone::Title).chain(states);
+        for (line, tone) in table(&lines, &TimeZone::system(), width).iter().zip(tones) {
+            let tone = if is_painted { tone } else { Tone::Plain };
+            writeln!(out, "{}", tone.paint(line, true))?;
+        }
     }
     if is_cut {
         out.flush()?;
@@ -79,7 +81,7 @@ pub fn list(what: &List) -> Outcome {
 }
 
 /// Returns the lines as a table, each on one line and none wider than a terminal of `width`.
-fn table(lines: &[Line], zone: &TimeZone, width: Option<u16>) -> String {
+fn table(lines: &[Line], zone: &TimeZone, width: Option<u16>) -> Vec<String> {
     let newest = lines
         .first()
         .and_then(|line| line.received_at.parse::<Timestamp>().ok())
@@ -88,40 +90,16 @@ fn table(lines: &[Line], zone: &TimeZone, width: Option<u16>) -> String {
         .to_zoned_datetime(zone.clone())
         .strftime("%Z")
         .to_string();
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    if let Some(width) = width {
-        table
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width);
-    }
     let received = format!("RECEIVED ({})", plain::line(&zone_name));
-    table.set_header([
+    let header = [
         received.as_str(),
         "STATE",
         "PRIORITY",
         "SOURCE",
         "ID",
         "TITLE",
-    ]);
-    for line in lines {
-        let cells = cells(line, zone).map(|cell| plain::line(&cell));
-        table.add_row(cells.map(|cell| cell.trim_end().to_owned()));
-        if let Some(row) = table
-            .row_mut(table.row_count() - 1)
-            .filter(|_| width.is_some())
-        {
-            row.max_height(1);
-        }
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+    ];
+    columns::table(header, lines.iter().map(|line| cells(line, zone)), width)
 }
 
 /// Returns the time, state, priority, source, id and title of a line, as a person reads them.
@@ -189,9 +167,8 @@ mod tests {
     fn a_table_has_a_header_and_the_readers_time() {
         let zone = TimeZone::fixed(jiff::tz::offset(1));
         let shown = table(&[line("a title\u{202e}"), line("日本語")], &zone, None);
-        let lines: Vec<_> = shown.lines().collect();
         assert_eq!(
-            lines,
+            shown,
             [
                 "RECEIVED (+01)       STATE      PRIORITY  SOURCE  ID       TITLE",
                 "2026-02-01 00:30:00  delivered  -         twilio  NO1 [2J  a title",
@@ -208,12 +185,12 @@ mod tests {
                 &TimeZone::UTC,
                 Some(width),
             );
-            assert_eq!(shown.lines().count(), 3, "{shown}");
+            assert_eq!(shown.len(), 3, "{shown:?}");
             assert!(
                 shown
-                    .lines()
+                    .iter()
                     .all(|line| line.chars().count() <= usize::from(width)),
-                "{shown}"
+                "{shown:?}"
             );
         }
     }

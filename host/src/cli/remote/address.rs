@@ -1,5 +1,7 @@
 //! The address of an admin listener, as a person writes it.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use hyper::Uri;
 
 /// Returns the address that paths of the API are joined to.
@@ -37,6 +39,16 @@ pub fn base(text: &str) -> Result<String, String> {
             "--remote: this is no URL of http or https; {example}"
         )),
     }
+}
+
+/// Returns the address by which this machine reaches a listener of its own.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 #[cfg(test)]

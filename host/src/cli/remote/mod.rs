@@ -13,8 +13,9 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{ConfigFile, Failure};
-use crate::config::{Network, Secret};
+use crate::config::{Config, Network, Secret};
 
+pub use address::reachable;
 pub use client::Client;
 pub use list::rows;
 
@@ -94,6 +95,38 @@ impl Place {
             ..Network::default()
         };
         Ok(Some(Client::new(base, remote.token()?, &network)?))
+    }
+
+    /// Returns the client of another gateway, or that of the admin listener on this machine.
+    ///
+    /// # Errors
+    /// The address or the credential cannot be used, or there is no admin listener.
+    pub fn client(&self) -> Result<Client, Failure> {
+        if let Some(client) = self.remote()? {
+            return Ok(client);
+        }
+        let path = self.file.path()?;
+        // Whoever may not read its secrets shows a token of their own.
+        let (gateway, knows_token) = match Config::gateway(&path, None) {
+            Ok(gateway) => (gateway, true),
+            Err(_) => (Config::gateway(&path, Some("unknown"))?, false),
+        };
+        let Some(admin) = gateway.admin else {
+            return Err(Failure::Usage(
+                "the configuration has no admin listener to ask: set `admin` in [gateway]"
+                    .to_owned(),
+            ));
+        };
+        let address = reachable(admin.address);
+        if admin.tls.is_some() {
+            return Err(Failure::Usage(format!(
+                "the admin listener speaks TLS: name it as its certificate does, with --remote https://NAME:{}",
+                address.port()
+            )));
+        }
+        let own = admin.tokens.into_iter().next().filter(|_| knows_token);
+        let token = self.remote.token()?.or(own);
+        Client::new(format!("http://{address}"), token, &Network::default())
     }
 }
 

@@ -60,18 +60,18 @@ fn lost(place: &Place<'_>, answered: &Answered) -> Hop {
         public_url,
     } = *place;
     let known = answered.request.as_deref().and_then(|id| {
-        let found = recent.list(|entry| entry.request == id);
+        let found = recent.list(|entry| entry.trace.request == id);
         found.into_iter().next()
     });
     if let Some(entry) = known {
-        let help = entry.help.clone().unwrap_or_default();
+        let help = entry.trace.help.clone().unwrap_or_default();
         let dropped = "what stands before the gateway drops headers: let it pass all of them on";
         let fix = if help.is_empty() {
             dropped.to_owned()
         } else {
             format!("{help}; and {dropped}")
         };
-        return Hop::failed("arrival", entry.reason.clone(), fix);
+        return Hop::failed("arrival", entry.trace.reason.clone(), fix);
     }
     let by = answered
         .server

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Line;
 use crate::clock::rfc3339;
-use crate::recent::Entry;
+use crate::recent::{Entry, Trace};
 
 /// A request that only memory has: it was rejected or ignored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -13,25 +13,9 @@ pub struct Traced {
     pub received_at: String,
     /// `rejected` or `ignored`.
     pub state: String,
-    /// The source; empty where the path is no source's.
-    pub source: String,
-    /// The request's id, as answered to the sender.
-    pub request: String,
-    /// The word for the ending, as in metrics.
-    pub outcome: String,
-    /// The reason.
-    pub reason: String,
-    /// The advice to the operator.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub help: Option<String>,
-    /// The sender's address.
-    pub client: String,
-    /// The method.
-    pub method: String,
-    /// The URL, without credentials.
-    pub url: String,
-    /// The headers, without credentials.
-    pub headers: Vec<(String, String)>,
+    /// The request.
+    #[serde(flatten)]
+    pub trace: Trace,
 }
 
 impl Traced {
@@ -40,15 +24,7 @@ impl Traced {
         Self {
             received_at: rfc3339(entry.at_ms),
             state: entry.kind.state().to_owned(),
-            source: entry.source.to_string(),
-            request: entry.request.clone(),
-            outcome: entry.outcome.to_owned(),
-            reason: entry.reason.clone(),
-            help: entry.help.clone(),
-            client: entry.client.clone(),
-            method: entry.method.clone(),
-            url: entry.url.clone(),
-            headers: entry.headers.clone(),
+            trace: entry.trace.clone(),
         }
     }
 
@@ -57,15 +33,15 @@ impl Traced {
         Line {
             place: 0,
             received_at: self.received_at.clone(),
-            source: self.source.clone(),
+            source: self.trace.source.to_string(),
             state: self.state.clone(),
-            request: self.request.clone(),
+            request: self.trace.request.clone(),
             event_id: None,
             priority: None,
-            title: self.reason.clone(),
+            title: self.trace.reason.clone(),
             repeated: 0,
             last_at: None,
-            note: self.help.clone(),
+            note: self.trace.help.clone(),
             receipts: Vec::new(),
         }
     }

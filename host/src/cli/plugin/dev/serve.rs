@@ -14,12 +14,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::watch::RECORDED;
+use crate::cli::case_files::CaseFiles;
 use crate::cli::plain;
-use crate::cli::recorded::{CaseFiles, Recorded};
-use crate::cli::redaction::Redaction;
 use crate::http::{self, Client};
 use crate::intake::{self, Ending, Gate, Received, route};
-use crate::sources::Source;
+use crate::sources::{CaseMaker, Recorded, Source};
 
 /// The source, read by one build of its plugin.
 #[derive(Debug)]
@@ -120,24 +119,21 @@ impl Serving {
     /// Makes a case of a request, where that is asked for. Its sender is answered all the same.
     async fn record(&self, received: &Received) {
         let Some(dir) = &self.record else { return };
-        let mut redaction = Redaction::default();
-        for secret in self.source.secrets() {
-            redaction.learn(&secret);
-        }
         let recorded = Recorded {
-            source: &self.source.name,
             method: received.method.as_str(),
             url: &received.url,
             headers: received.headers.get(),
             body: &received.body,
         };
         let written = async {
-            let request = recorded.request(&self.source, &[], &mut redaction)?;
-            let files = (1..u32::MAX)
-                .map(|number| CaseFiles::new(dir, &format!("{RECORDED}{number:03}")))
-                .find(|files| files.taken().is_none())
+            let (name, files) = (1..u32::MAX)
+                .map(|number| format!("{RECORDED}{number:03}"))
+                .map(|name| (name.clone(), CaseFiles::new(dir, &name)))
+                .find(|(_, files)| files.taken().is_none())
                 .ok_or_else(|| anyhow!("there is no free name"))?;
-            files.write(&self.source, &request).await
+            let maker = CaseMaker::of(&self.source);
+            let case = maker.make(&name, recorded, &[], &[]).await;
+            files.write(&case.map_err(anyhow::Error::from)?)
         };
         let said = match written.await {
             Ok(said) => said,
