@@ -35,7 +35,7 @@ pub fn frame(page: &Page<'_>, title: &str, here: &str, content: &Markup) -> Mark
                 link rel="icon" href="/icon.svg" type="image/svg+xml";
                 script src="/live.js" defer {}
             }
-            body data-live[page.caller.is_some()] {
+            body data-live[page.is_live] {
                 a.skip href="#main" { "Skip to content" }
                 header.top {
                     div {

@@ -43,11 +43,13 @@
     last = Date.now();
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-      if (!answer.ok || answer.redirected) return location.reload();
+      // To the login. A reload would submit once more the form that led to this page.
+      if (answer.redirected) return location.assign(answer.url);
+      if (!answer.ok) return stale("Not updated since ");
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       swap(page);
     } catch {
-      lost();
+      stale("No contact since ");
     } finally {
       busy = false;
     }
@@ -99,8 +101,8 @@
     return selected || card.contains(document.activeElement) || card.querySelector("details[open], :checked");
   }
 
-  function lost() {
-    if (clock) clock.firstChild.textContent = "No contact since ";
+  function stale(words) {
+    if (clock) clock.firstChild.textContent = words;
   }
 
   // A stream ends once a minute and begins anew; only one that does not is lost.
@@ -110,7 +112,7 @@
   events.addEventListener("changed", refresh);
   events.addEventListener("error", () => {
     clearTimeout(waits);
-    waits = setTimeout(lost, 10000);
+    waits = setTimeout(stale, 10000, "No contact since ");
   });
   document.addEventListener("visibilitychange", () => due && refresh());
 })();

@@ -75,6 +75,8 @@ struct Page<'p> {
     address: String,
     /// The outcome of the action that led here.
     outcome: Option<String>,
+    /// True if the page updates itself: a problem and the outcome of a form stay to be read.
+    is_live: bool,
 }
 
 impl<'p> Page<'p> {
@@ -88,6 +90,7 @@ impl<'p> Page<'p> {
             waiting: 0,
             address,
             outcome: None,
+            is_live: false,
         }
     }
 
@@ -183,6 +186,7 @@ pub async fn answer(desk: &Desk, kept: &Kept, asked: &Asked) -> Answer {
     let mut frame = Page::new(desk, Some(&asked.caller), kept.mark(), address);
     frame.outcome = submit::outcome(&parameters);
     frame.waiting = drawn.waiting;
+    frame.is_live = drawn.status.is_success();
     let text = frame.framed(&drawn.title, drawn.here, &drawn.content);
     page(drawn.status, text.replace(kept.mark(), &asked.caller.csrf))
 }
