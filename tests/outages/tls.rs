@@ -1,10 +1,11 @@
-//! ITOC360's certificate is not what it should be.
+//! ITOC360's certificate is not what it should be; and, where it is, HTTP/2 over it.
 //!
 //! The gateway trusts what the machine trusts, and `SSL_CERT_FILE` says what that is. So a test can
 //! be an authority, and an operator's private one can, too.
 
 use std::sync::Arc;
 
+use hyper::Version;
 use itoc360_double::Format;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
@@ -26,13 +27,21 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A line that shows a certificate for this name, signed by `authority`, or by itself where there
-/// is none.
+/// A line that shows this certificate.
 fn shows(
     name: &str,
     expired: bool,
     authority: Option<&CertifiedIssuer<'static, KeyPair>>,
 ) -> State {
+    State::Tls(Arc::new(certificate(name, expired, authority)))
+}
+
+/// A certificate for this name, signed by `authority`, or by itself where there is none.
+fn certificate(
+    name: &str,
+    expired: bool,
+    authority: Option<&CertifiedIssuer<'static, KeyPair>>,
+) -> ServerConfig {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     if expired {
@@ -43,12 +52,12 @@ fn shows(
         None => params.self_signed(&key),
     };
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.unwrap().der().clone()], key);
-    State::Tls(Arc::new(config.unwrap()))
+        .with_single_cert(vec![certificate.unwrap().der().clone()], key)
+        .unwrap()
 }
 
 /// Alerts come in while the line shows a certificate that is not to be trusted; the reason is
@@ -111,4 +120,25 @@ async fn alerts_wait_while_the_certificate_is_for_another_host() {
 #[tokio::test]
 async fn alerts_wait_while_the_peer_speaks_no_tls() {
     drill(|_| State::Well, "cannot connect to localhost").await;
+}
+
+#[tokio::test]
+async fn alerts_go_over_http2_where_the_peer_offers_it() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let authority = authority();
+    let line = Line::to(&itoc360);
+    let mut config = certificate("localhost", false, Some(&authority));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let offers = State::Tls(Arc::new(config));
+    line.is(offers.clone());
+    let (_place, gateway) = start(&line, &authority).await;
+    post(&gateway, "twilio", 0..EVENTS).await;
+    itoc360.open(EVENTS).await;
+    // What breaks takes every request on the one connection with it.
+    line.is(State::Refused);
+    post(&gateway, "twilio", EVENTS..2 * EVENTS).await;
+    line.is(offers);
+    recovers(&gateway, &itoc360, 2 * EVENTS).await;
+    let received = itoc360.received();
+    assert!(received.iter().all(|one| one.version == Version::HTTP_2));
 }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::server::conn::http1;
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -52,12 +53,18 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 /// Speaks on a connection until its client leaves.
-pub(super) async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
+pub(super) async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    shared: Arc<Shared>,
+) {
     shared.tally.send_modify(|tally| tally.connections += 1);
-    let service = service_fn(|request| answer(&shared, request));
+    let service = service_fn(|request| {
+        let shared = Arc::clone(&shared);
+        async move { answer(&shared, request).await }
+    });
     // A connection ends when its client leaves or when a reply says so; either way there is nobody
     // to tell.
-    let _ = http1::Builder::new()
+    let _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
@@ -84,7 +91,7 @@ async fn answer(
     };
     let body = body.to_bytes();
     let known = known(shared, &head.method, head.uri.path(), &head.headers);
-    let (wait, decision) = decide(shared, known, head.headers, &body);
+    let (wait, decision) = decide(shared, known, &head, &body);
     if let Some(permit) = &wait {
         // A closed one lets everything through.
         permit
@@ -127,7 +134,7 @@ fn known(
 fn decide(
     shared: &Shared,
     known: Result<(), (u16, &'static str)>,
-    headers: HeaderMap,
+    head: &Parts,
     body: &Bytes,
 ) -> (Option<Arc<Semaphore>>, Decision) {
     let event = known.and_then(|()| {
@@ -153,7 +160,8 @@ fn decide(
     };
     ledger.remember(|| Received {
         body: Bytes::copy_from_slice(body),
-        headers,
+        headers: head.headers.clone(),
+        version: head.version,
         answered,
         at: Instant::now(),
     });

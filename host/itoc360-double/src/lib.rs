@@ -134,7 +134,7 @@ impl Double {
     }
 
     /// Speaks on a connection, as of a simulated network, until its client leaves.
-    pub fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    pub fn converse<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         &self,
         stream: S,
     ) -> impl Future<Output = ()> + use<S> {

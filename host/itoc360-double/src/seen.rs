@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use hyper::Version;
 use hyper::body::Bytes;
 use hyper::header::HeaderMap;
 
@@ -12,6 +13,8 @@ pub struct Received {
     pub body: Bytes,
     /// The headers.
     pub headers: HeaderMap,
+    /// The version of HTTP that it came by.
+    pub version: Version,
     /// The status it was answered with; 0 where it got no answer.
     pub answered: u16,
     /// The time when it was answered.

@@ -1,97 +1,130 @@
-//! Connections that are no real ones: between two ends in memory, or over a simulated network.
-//!
-//! The real pool takes only sockets of the operating system. This one keeps what delivery relies
-//! on: a connection serves one request after another, is kept for the next, and one that breaks
-//! takes its request with it.
+//! Connections that are no real ones: between two ends in memory, or over a simulated network. The
+//! pool that keeps them is the real one.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Request, Uri};
+use hyper::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
+use tower_service::Service;
 
 use crate::destinations::Destination;
-use crate::destinations::http::{Answering, NoAnswer, Pool};
+use crate::destinations::http;
 use crate::destinations::itoc360::{Format, Itoc360};
 use itoc360_double::{PATH, Setup};
 
 /// As long as the real pool waits.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The idle connections that are kept.
+const CONCURRENCY: usize = 8;
+
+/// The protocol that both ends speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// A connection serves one request after another.
+    Http1,
+    /// One connection serves all requests at once.
+    Http2,
+}
 
 /// Makes connections.
-type Dial = Box<
-    dyn Fn() -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>> + Send + Sync,
->;
+type Dial = dyn Fn() -> Dialing<Box<dyn Stream>> + Send + Sync;
+type Dialing<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 /// A connection.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
+#[derive(Clone)]
 struct Wires {
     dial: Arc<Dial>,
-    idle: Arc<Mutex<Vec<SendRequest<Full<Bytes>>>>>,
+    speaks: Speaks,
+}
+
+struct Wire {
+    stream: TokioIo<Box<dyn Stream>>,
+    speaks: Speaks,
 }
 
 /// A client whose connections `dial` makes, for an ITOC360 double with the usual token.
-pub fn itoc360<F>(timeout: Duration, dial: impl Fn() -> F + Send + Sync + 'static) -> Destination
+pub fn itoc360<F>(
+    timeout: Duration,
+    speaks: Speaks,
+    dial: impl Fn() -> F + Send + Sync + 'static,
+) -> Destination
 where
     F: Future<Output = io::Result<Box<dyn Stream>>> + Send + 'static,
 {
-    let dial: Dial = Box::new(move || Box::pin(dial()));
     let wires = Wires {
-        dial: Arc::new(dial),
-        idle: Arc::default(),
+        dial: Arc::new(move || Box::pin(dial())),
+        speaks,
     };
     let url = Uri::try_from(format!("http://itoc360{PATH}")).unwrap();
     let kind = Itoc360::new(url, &Setup::default().token, Format::default()).unwrap();
-    Destination::over(kind, Box::new(wires), timeout).unwrap()
+    Destination::over(kind, http::client(wires, CONCURRENCY), timeout).unwrap()
 }
 
-impl Pool for Wires {
-    fn request(&self, request: Request<Full<Bytes>>) -> Answering {
-        let dial = Arc::clone(&self.dial);
-        let idle = Arc::clone(&self.idle);
+impl Service<Uri> for Wires {
+    type Response = Wire;
+    type Error = io::Error;
+    type Future = Dialing<Wire>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Dialing<Wire> {
+        let dialing = (self.dial)();
+        let speaks = self.speaks;
         Box::pin(async move {
-            let mut connection = match take(&idle) {
-                Some(connection) => connection,
-                None => connect(&dial).await.map_err(|cause| NoAnswer {
-                    connected: false,
-                    cause: cause.into(),
-                })?,
-            };
-            let answer = connection.send_request(request).await;
-            idle.lock().push(connection);
-            answer.map_err(|error| NoAnswer {
-                connected: true,
-                cause: error.into(),
-            })
+            let stream = TokioIo::new(timeout(CONNECT_TIMEOUT, dialing).await??);
+            Ok(Wire { stream, speaks })
         })
     }
 }
 
-/// One whose last answer was read to its end.
-fn take(idle: &Mutex<Vec<SendRequest<Full<Bytes>>>>) -> Option<SendRequest<Full<Bytes>>> {
-    let mut idle = idle.lock();
-    idle.retain(|connection| !connection.is_closed());
-    let ready = idle.iter().position(SendRequest::is_ready)?;
-    Some(idle.swap_remove(ready))
+impl Connection for Wire {
+    fn connected(&self) -> Connected {
+        match self.speaks {
+            Speaks::Http1 => Connected::new(),
+            Speaks::Http2 => Connected::new().negotiated_h2(),
+        }
+    }
 }
 
-async fn connect(dial: &Dial) -> io::Result<SendRequest<Full<Bytes>>> {
-    let stream = timeout(CONNECT_TIMEOUT, dial()).await??;
-    let (connection, speaking) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
-    tokio::spawn(speaking);
-    Ok(connection)
+impl Read for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl Write for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }

@@ -10,7 +10,7 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, Uri};
 use hyper_rustls::HttpsConnectorBuilder;
-use hyper_rustls::builderstates::WantsProtocols2;
+use hyper_rustls::builderstates::WantsProtocols3;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
@@ -34,6 +34,11 @@ const BUFFER_MAX_BYTES: usize = ANSWER_MAX_BYTES;
 
 /// The idle time after which TCP asks whether a silent peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// The time after which an HTTP/2 connection with requests on it is asked whether it still lives,
+/// and the time it has to say so. One that is silent would take every request with it, whereas an
+/// HTTP/1.1 connection is given up with the one request that it carries.
+const PING: Duration = Duration::from_secs(5);
 
 /// Sends a request over one of its connections, or a new one.
 pub(crate) trait Pool: Send + Sync {
@@ -90,7 +95,8 @@ pub(crate) fn pool(
     })
 }
 
-fn client<C>(connector: C, concurrency: usize) -> Box<dyn Pool>
+/// Returns the pool over the connections that `connector` makes.
+pub(crate) fn client<C>(connector: C, concurrency: usize) -> Box<dyn Pool>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
@@ -100,19 +106,24 @@ where
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(concurrency.max(1))
         .http1_max_buf_size(BUFFER_MAX_BYTES)
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PING)
+        .http2_initial_stream_window_size(BUFFER_MAX_BYTES as u32)
+        .http2_max_header_list_size(BUFFER_MAX_BYTES as u32)
         // The default, named because delivery stands on it: only a request that was never written
         // goes out again.
         .retry_canceled_requests(true);
     Box::new(client.build::<_, Full<Bytes>>(connector))
 }
 
-/// Returns how connections become TLS ones. The machine's authorities are files to read and parse:
-/// not worth it where nothing will be verified.
-fn tls(url: &Uri, network: &Network) -> Result<HttpsConnectorBuilder<WantsProtocols2>, NotUsable> {
+/// Returns how connections become TLS ones: of HTTP/2 where the peer offers it. The machine's
+/// authorities are files to read and parse: not worth it where nothing will be verified.
+fn tls(url: &Uri, network: &Network) -> Result<HttpsConnectorBuilder<WantsProtocols3>, NotUsable> {
     let builder = HttpsConnectorBuilder::new();
     let builder = match url.scheme_str() {
         Some("https") => builder.with_tls_config(network::tls(network)?),
         _ => builder.with_webpki_roots(),
     };
-    Ok(builder.https_or_http().enable_http1())
+    Ok(builder.https_or_http().enable_all_versions())
 }

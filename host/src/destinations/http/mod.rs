@@ -1,8 +1,9 @@
 //! Sending over HTTP, the same for every kind of destination that speaks it.
 //!
-//! HTTP/1.1 over a pool that keeps as many idle connections as deliveries run at once. Every wait
-//! has a limit, and an answer is read to [`ANSWER_MAX_BYTES`] at most. Redirects are not followed:
-//! a credential goes only where the operator sent it.
+//! HTTP/2 over one connection where the peer offers it. Else HTTP/1.1 over a pool that keeps as many
+//! idle connections as deliveries run at once. Every wait has a limit, and an answer is read to
+//! [`ANSWER_MAX_BYTES`] at most. Redirects are not followed: a credential goes only where the
+//! operator sent it.
 //!
 //! A pooled connection that the other side closed while it was idle is replaced silently, as long
 //! as the request had not been written. Where it had, the result is unknown, and the outcome is
@@ -26,7 +27,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::answer::{ANSWER_MAX_BYTES, Answer, Judged};
 #[cfg(test)]
-pub(crate) use self::connect::{Answering, NoAnswer};
+pub(crate) use self::connect::client;
 pub(crate) use self::connect::{Pool, pool};
 pub(crate) use self::describe::describe;
 pub(crate) use self::endpoint::{AGENT, Endpoint};

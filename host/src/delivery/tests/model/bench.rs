@@ -19,7 +19,7 @@ use super::plain::{Model, Rows, Standing, resolves};
 use crate::alert::Alert;
 use crate::clock::{Clock, wall_ms};
 use crate::delivery::Delivery;
-use crate::delivery::tests::wire::{self, Stream};
+use crate::delivery::tests::wire::{self, Speaks, Stream};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::store::{
@@ -84,7 +84,7 @@ impl Bench {
         let conversations = Arc::<Mutex<JoinSet<()>>>::default();
         let itoc360 = Arc::clone(&self.itoc360);
         let speaking = Arc::clone(&conversations);
-        let client = wire::itoc360(Duration::from_secs(10), move || {
+        let client = wire::itoc360(Duration::from_secs(10), Speaks::Http1, move || {
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
             speaking.lock().unwrap().spawn(itoc360.converse(theirs));
             std::future::ready(Ok(Box::new(ours) as Box<dyn Stream>))
