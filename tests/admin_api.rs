@@ -312,6 +312,7 @@ async fn hostile_ids_cursors_and_parameters_are_refused_politely() {
         ("/events/a/case", 404),
         ("/events/a/case.tar?case=..%2Fx", 400),
         ("/events/a/case?case=settings", 400),
+        ("/events/a/case?keep_header=x%20y", 400),
         ("/events/a/nope", 404),
         ("/events/a/b/c", 404),
         ("/events?cursor=", 200),

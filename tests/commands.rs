@@ -416,6 +416,7 @@ async fn every_command_explains_itself() {
     let place = Place::of("");
     for command in [
         &[][..],
+        &["init"],
         &["run"],
         &["check"],
         &["try"],
@@ -430,6 +431,8 @@ async fn every_command_explains_itself() {
         &["mute", "list"],
         &["mute", "end"],
         &["groups"],
+        &["top"],
+        &["hash-password"],
         &["test"],
         &["health"],
         &["log-level"],
@@ -441,10 +444,13 @@ async fn every_command_explains_itself() {
         &["plugin", "bench"],
         &["plugin", "list"],
         &["plugin", "dev"],
+        &["plugin", "sign"],
         &["audit"],
         &["store", "check"],
         &["store", "backup"],
         &["demo"],
+        &["schema"],
+        &["man"],
         &["completions"],
     ] {
         let output = place

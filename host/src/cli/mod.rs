@@ -104,6 +104,10 @@ enum Command {
     /// List groups: each is one alert at the destination for many events
     Groups(groups::Groups),
     /// Show what a gateway does now, again and again
+    ///
+    /// Its sources, its destinations, what waits and the newest events, as the admin listener of the
+    /// configuration or that of --remote tells them. `q` ends it, the space bar looks at once.
+    /// Where the output is no terminal all of it is printed once.
     Top(top::Top),
     /// Print the hash of a password, for `password` in [[admin.users]]
     ///

@@ -14,6 +14,9 @@ use crate::sources::{Case, NotACase, Recorded, case_name};
 
 /// The parameters of a case.
 const PARAMETERS: [&str; 2] = ["case", "keep_header"];
+/// The most headers to keep, and the longest name of one.
+const HEADERS: usize = 16;
+const LONGEST_HEADER: usize = 64;
 /// The name of a case whose request has an id that is no name.
 const CASE: &str = "case";
 
@@ -22,6 +25,7 @@ pub async fn make(desk: &Desk, id: &str, query: &[u8]) -> Result<Case, Problem> 
     let query = Query::parse(query, &PARAMETERS)?;
     let asked = query.get("case").map(case_name).transpose();
     let asked = asked.map_err(|why| Problem::wrong(format!("case: {why}")))?;
+    let kept = kept(&query)?;
     let record = events::one(desk, id).await?;
     if record.source == OWN_SOURCE {
         return Err(Problem::conflict(
@@ -38,7 +42,6 @@ pub async fn make(desk: &Desk, id: &str, query: &[u8]) -> Result<Case, Problem> 
     };
     let name = asked.or_else(|| case_name(&record.id).ok());
     let name = name.unwrap_or_else(|| CASE.to_owned());
-    let kept: Vec<_> = query.all("keep_header").map(str::to_owned).collect();
     let recorded = Recorded {
         method: &record.method,
         url: &record.url,
@@ -49,6 +52,19 @@ pub async fn make(desk: &Desk, id: &str, query: &[u8]) -> Result<Case, Problem> 
         .cases
         .make(&name, recorded, &kept, &catalogue.secrets);
     case.await.map_err(|error| damaged(&error))
+}
+
+/// Returns the names of headers that are kept.
+fn kept(query: &Query<'_>) -> Result<Vec<String>, Problem> {
+    let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+    let names: Vec<_> = query.all("keep_header").map(str::to_owned).collect();
+    let is_name = |name: &String| name.len() <= LONGEST_HEADER && name.chars().all(fits);
+    if names.len() > HEADERS || !names.iter().all(is_name) {
+        return Err(Problem::wrong(format!(
+            "keep_header: write the name of a header, in letters, digits and dashes; at most {HEADERS} of them"
+        )));
+    }
+    Ok(names)
 }
 
 /// The same as an archive, to be unpacked into the folder of the plugin's cases.

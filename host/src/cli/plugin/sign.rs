@@ -16,6 +16,9 @@ use alert_gateway_sandbox::Plugin;
 /// Signs cases as their sender would: by the proof that the plugin declares, with the secret in the
 /// case's settings, at the time of every case. A proof that stands in the request is replaced.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway plugin sign
+  alert-gateway plugin sign my-plugin --case http-502")]
 pub struct Sign {
     #[command(flatten)]
     plugin: subject::Which,

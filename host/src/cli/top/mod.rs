@@ -19,10 +19,7 @@ use state::State;
 /// The least time between two looks: each reads the store of the gateway.
 const LEAST: Duration = Duration::from_millis(500);
 
-/// Shows what a gateway does now: sources, destinations, what waits and the newest events.
-///
-/// It asks the admin listener of the configuration, or of --remote. `q` ends it, the space bar looks
-/// at once. Where the output is no terminal it prints all of it once.
+/// The arguments of `top`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alert-gateway top
