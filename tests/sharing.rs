@@ -2,6 +2,7 @@
 //! fetched by the gateway that runs.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use http_body_util::{BodyExt, Full};
@@ -69,6 +70,9 @@ async fn fetched_plugin_runs_without_its_registry() {
     assert!(registry.asked().is_empty(), "{:?}", registry.asked());
     let added = place.run_without_secrets(&["plugin", "add"]).await;
     assert_said(&added, 0, &["acme/bell:1.2 (of bell) was fetched: "]);
+    let mode = |path: &str| fs::metadata(place.path(path)).unwrap().mode() & 0o777;
+    let stored = format!("data/plugins/{}.wasm", sha256(&parrot()));
+    assert_eq!((mode("data"), mode(&stored)), (0o700, 0o644));
     let asked = registry.asked().len();
     let again = place.run_without_secrets(&["plugin", "add"]).await;
     assert_said(&again, 0, &["acme/bell:1.2 (of bell) is there"]);

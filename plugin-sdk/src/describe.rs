@@ -13,6 +13,8 @@ impl<S> Description<S> {
             name: name.to_owned(),
             version: version.to_owned(),
             summary: summary.to_owned(),
+            license: String::new(),
+            homepage: String::new(),
             settings: settings.into(),
             secrets: Vec::new(),
             files: Vec::new(),
@@ -38,6 +40,15 @@ impl Description<Value> {
                 .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
         {
             flaws.push(format!("the name {name:?} must be lower-case letters, digits and dashes, as in \"door-bell\""));
+        }
+        let is_page = ["https://", "http://"]
+            .iter()
+            .any(|scheme| self.homepage.starts_with(scheme));
+        if !self.homepage.is_empty() && !is_page {
+            flaws.push(format!(
+                "the homepage {:?} is no page: write it as in \"https://example.com/door-bell\"",
+                self.homepage
+            ));
         }
         let properties = self.settings.get("properties").and_then(Value::as_object);
         let known =

@@ -2,10 +2,14 @@
 //! which a decoded value would lose.
 
 mod object;
+mod path;
+mod schema;
 
 use serde_json::value::RawValue;
 
 pub use object::{Name, Object, text};
+pub(crate) use path::pointer;
+pub use schema::is_object;
 
 /// Deeper JSON is carried as text: most parsers give up somewhere above this.
 const MAX_DEPTH: usize = 64;

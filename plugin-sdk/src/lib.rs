@@ -8,6 +8,7 @@ pub mod contract;
 pub mod form;
 pub mod json;
 pub mod log;
+pub mod secrets;
 pub mod signature;
 pub mod text;
 pub mod time;
@@ -55,6 +56,47 @@ pub trait Plugin {
 
     /// Returns the plugin's answer to a request.
     fn read(request: &Request, settings: Self::Settings) -> Answer;
+}
+
+/// Reads a JSON Schema from a file beside the source, as `include_str!` does. Where the file holds
+/// no JSON object, the plugin does not compile.
+#[macro_export]
+macro_rules! include_schema {
+    ($path:literal) => {{
+        const TEXT: &str = ::core::include_str!($path);
+        const {
+            ::core::assert!(
+                $crate::json::is_object(TEXT),
+                "the schema is no JSON object"
+            )
+        };
+        $crate::contract::Schema::from(TEXT)
+    }};
+}
+
+/// Makes the description of a plugin of its `Cargo.toml`, and of the file that its settings' schema
+/// is in: `Description { authenticates: true, ..describe!("settings.schema.json") }`.
+///
+/// Name, version, summary, licence and homepage are those of the package (`description`, `license`,
+/// and `homepage` or else `repository`).
+#[macro_export]
+macro_rules! describe {
+    ($schema:literal) => {
+        $crate::contract::Description {
+            license: ::core::env!("CARGO_PKG_LICENSE").to_owned(),
+            homepage: match ::core::env!("CARGO_PKG_HOMEPAGE") {
+                "" => ::core::env!("CARGO_PKG_REPOSITORY"),
+                homepage => homepage,
+            }
+            .to_owned(),
+            ..$crate::contract::Description::new(
+                ::core::env!("CARGO_PKG_NAME"),
+                ::core::env!("CARGO_PKG_VERSION"),
+                ::core::env!("CARGO_PKG_DESCRIPTION"),
+                $crate::include_schema!($schema),
+            )
+        }
+    };
 }
 
 /// Makes a [`Plugin`] the one that this crate exports: `export!(MyPlugin);`, once, anywhere in the

@@ -1,6 +1,10 @@
 //! Text from outside, made fit to be read.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 /// What Windows-1252 has in the place of the control characters from 0x80 to 0x9F; five are
 /// themselves. Source: the WHATWG's index of the encoding.
@@ -26,6 +30,35 @@ pub fn of_bytes(bytes: &[u8]) -> Cow<'_, str> {
         }));
     }
     Cow::Owned(text)
+}
+
+/// Base64 (RFC 4648, standard alphabet, padded).
+pub fn base64(bytes: impl AsRef<[u8]>) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// The bytes that a text in base64 means: in the standard alphabet or in that for URLs, padded or
+/// not, with line ends or without. `None` where it is none.
+pub fn of_base64(text: &str) -> Option<Vec<u8>> {
+    let plain: String = text
+        .chars()
+        .filter(|char| !char.is_ascii_whitespace() && *char != '=')
+        .map(|char| match char {
+            '-' => '+',
+            '_' => '/',
+            char => char,
+        })
+        .collect();
+    STANDARD_NO_PAD.decode(plain).ok()
+}
+
+/// Labels of an alert, without those that have no value: `labels([("host", host), ("team", None)])`.
+pub fn labels<N: Into<String>>(
+    pairs: impl IntoIterator<Item = (N, Option<String>)>,
+) -> BTreeMap<String, String> {
+    let pairs = pairs.into_iter();
+    let given = pairs.filter_map(|(name, value)| Some((name.into(), value?)));
+    given.filter(|(_, value)| !value.is_empty()).collect()
 }
 
 /// One line of at most `max_chars` characters: runs of white space and control characters become
@@ -80,6 +113,29 @@ fn turns_direction(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn base64_is_read_in_the_spellings_of_senders() {
+        let bytes = [0xfb, 0xff, 0x00, 0x01];
+        assert_eq!(base64(bytes), "+/8AAQ==");
+        for spelled in ["+/8AAQ==", "-_8AAQ", "+/8A\r\nAQ==\n"] {
+            assert_eq!(of_base64(spelled).as_deref(), Some(&bytes[..]), "{spelled}");
+        }
+        assert_eq!(of_base64("+/8A*Q"), None);
+    }
+
+    #[test]
+    fn labels_without_a_value_are_left_out() {
+        let given = [
+            ("host", Some("db-1".to_owned())),
+            ("team", None),
+            ("room", Some(String::new())),
+        ];
+        assert_eq!(
+            labels(given),
+            [("host".to_owned(), "db-1".to_owned())].into()
+        );
+    }
 
     #[test]
     fn bytes_that_are_no_utf_8_stay_apart() {

@@ -6,6 +6,7 @@ use serde_json::error::Category;
 
 use crate::Plugin;
 use crate::contract::Request;
+use crate::json::pointer;
 
 /// The plugin's [`Description`](crate::contract::Description) as JSON.
 ///
@@ -58,8 +59,18 @@ fn text(input: &[u8]) -> Result<&str, String> {
 
 fn settings<P: Plugin>(json: &str) -> Result<P::Settings, String> {
     serde_json::from_str(json).map_err(|error| {
+        let before = json
+            .split_inclusive('\n')
+            .take(error.line().saturating_sub(1));
+        let at = before.map(str::len).sum::<usize>() + error.column();
+        let pointer = pointer(json, at.saturating_sub(1));
+        let within = if pointer.is_empty() {
+            String::new()
+        } else {
+            format!("{pointer}: ")
+        };
         format!(
-            "the settings fit the plugin's schema, but not the plugin: {}",
+            "the settings fit the plugin's schema, but not the plugin: {within}{}",
             place(&error)
         )
     })
@@ -121,8 +132,14 @@ mod tests {
     fn settings_that_do_not_decode_are_told_without_their_values() {
         let error = read_with(r#"{"port": "hunter2"}"#).unwrap_err();
         assert!(
-            error.contains("settings") && error.contains("line 1 column 18"),
+            error.contains("but not the plugin: /port: a value of another shape"),
             "{error}"
+        );
+        assert!(error.contains("line 1 column 18"), "{error}");
+        let missing = read_with(r#"{"ports": {"port": "hunter2"}}"#).unwrap_err();
+        assert!(
+            missing.contains("plugin: a value of another shape or a missing one"),
+            "{missing}"
         );
         assert!(!error.contains("hunter2"), "{error}");
     }

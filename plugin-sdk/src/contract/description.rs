@@ -19,6 +19,13 @@ pub struct Description<S = Schema> {
     pub version: String,
     /// One line for a catalogue: the plugin's sender and the kind of its requests.
     pub summary: String,
+    /// The plugin's licence as an SPDX expression, as in its `Cargo.toml`. Empty where it names
+    /// none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub license: String,
+    /// The page of the plugin: an absolute `http` or `https` URL. Empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub homepage: String,
     /// JSON Schema (draft 2020-12) of the source's `settings` table. The host checks the operator's
     /// settings against it before the plugin ever sees a request.
     pub settings: S,

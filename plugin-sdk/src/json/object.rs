@@ -56,6 +56,50 @@ impl<'a> Object<'a> {
         text(self.get(key)?)
     }
 
+    /// A boolean, also where it is spelled as a text or as 0 or 1.
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        match self.text(key)?.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some(true),
+            "false" | "no" | "off" | "0" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A whole number, also where it is spelled as a text or as `3.0`; `None` where it has a part
+    /// behind the point.
+    pub fn integer(&self, key: &str) -> Option<i64> {
+        let text = self.text(key)?;
+        let whole = match text.split_once('.') {
+            Some((whole, zeros)) if zeros.bytes().all(|byte| byte == b'0') => whole,
+            _ => &text,
+        };
+        whole.parse().ok()
+    }
+
+    /// A number, also where it is spelled as a text; never an infinite one or none at all.
+    pub fn number(&self, key: &str) -> Option<f64> {
+        let number: f64 = self.text(key)?.parse().ok()?;
+        number.is_finite().then_some(number)
+    }
+
+    /// The elements of a list, as they are spelled; one where the member is no list, and none where
+    /// it is `null` or absent.
+    pub fn list(&self, key: &str) -> Vec<&'a str> {
+        let Some(json) = self.get(key) else {
+            return Vec::new();
+        };
+        match serde_json::from_str::<Vec<&RawValue>>(json) {
+            Ok(elements) => elements.into_iter().map(RawValue::get).collect(),
+            Err(_) if json == "null" => Vec::new(),
+            Err(_) => vec![json],
+        }
+    }
+
+    /// The texts of a list, without what is none: see [`list`](Self::list) and [`text`].
+    pub fn texts(&self, key: &str) -> Vec<String> {
+        self.list(key).into_iter().filter_map(text).collect()
+    }
+
     /// The object that a member is; one without members where it is anything else.
     pub fn object(&self, key: &str) -> Object<'a> {
         self.get(key).map(Self::read).unwrap_or_default()
@@ -164,6 +208,23 @@ impl<'de> Deserialize<'de> for Name<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_numbers_and_lists_are_read_as_senders_spell_them() {
+        let object = Object::read(
+            r#"{"t":true,"f":"No","one":1,"two":2,"whole":"7.0","part":7.5,"huge":1e999,"list":["a",1,null,{}],"single":"a","null":null}"#,
+        );
+        let flags = ["t", "f", "one", "two", "none"].map(|key| object.flag(key));
+        assert_eq!(flags, [Some(true), Some(false), Some(true), None, None]);
+        let integers = ["two", "whole", "part", "huge", "t"].map(|key| object.integer(key));
+        assert_eq!(integers, [Some(2), Some(7), None, None, None]);
+        let numbers = ["two", "whole", "part", "huge", "t"].map(|key| object.number(key));
+        assert_eq!(numbers, [Some(2.0), Some(7.0), Some(7.5), None, None]);
+        assert_eq!(object.list("list"), ["\"a\"", "1", "null", "{}"]);
+        assert_eq!(object.texts("list"), ["a", "1"]);
+        assert_eq!(object.texts("single"), ["a"]);
+        assert!(object.list("null").is_empty() && object.list("none").is_empty());
+    }
 
     #[test]
     fn scalars_are_read_as_text_and_nothing_else_is() {

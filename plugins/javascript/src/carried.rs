@@ -14,6 +14,12 @@ use crate::settings::TIME_MS;
 pub struct Carried {
     /// As in [`Description::summary`].
     pub summary: String,
+    /// As in [`Description::license`].
+    #[serde(default)]
+    pub license: String,
+    /// As in [`Description::homepage`].
+    #[serde(default)]
+    pub homepage: String,
     /// As in [`Description::secrets`]. The script is given all other settings.
     #[serde(default)]
     pub secrets: Vec<String>,
@@ -42,6 +48,8 @@ impl Carried {
     pub fn describe(self, name: &str, settings: &str, setup: &str) -> Description {
         let Self {
             summary,
+            license,
+            homepage,
             secrets,
             authenticates,
             url_suffix,
@@ -51,6 +59,8 @@ impl Carried {
             proof,
         } = self;
         Description {
+            license,
+            homepage,
             secrets,
             authenticates,
             url_suffix,

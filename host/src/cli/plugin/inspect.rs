@@ -111,6 +111,8 @@ fn shown(subject: &Subject, plugin: &Plugin, limits: &Limits) -> String {
         name,
         version,
         summary,
+        license,
+        homepage,
         contract,
         url_suffix,
         setup,
@@ -127,6 +129,13 @@ fn shown(subject: &Subject, plugin: &Plugin, limits: &Limits) -> String {
     } else {
         url_suffix.as_str()
     };
+    let mut origin = String::new();
+    if !license.is_empty() {
+        origin += &format!("licence     {license}\n");
+    }
+    if !homepage.is_empty() {
+        origin += &format!("homepage    {homepage}\n");
+    }
     let size = figures::size(subject.size());
     let limits = figures::limits(limits);
     let sha256 = plugin.sha256();
@@ -138,7 +147,7 @@ fn shown(subject: &Subject, plugin: &Plugin, limits: &Limits) -> String {
         setup.push_str("The plugin says nothing of it.");
     }
     format!(
-        "{name} {version}\n{summary}\n\ncontract    {contract}\nsender      {sender}\nURL suffix  {suffix}\n\
+        "{name} {version}\n{summary}\n\n{origin}contract    {contract}\nsender      {sender}\nURL suffix  {suffix}\n\
          limits      {limits}\nsize        {size}\nsha256      {sha256}\nexports     {exports}\n\nSettings\n{}\nWhat it can do\n{}\n\
          What it cannot do\n  See a clock, a file, the network, the environment or a random number; or keep anything from\n  \
          one request to the next.\n\nSetup\n{}\n\nConfiguration\n{}",

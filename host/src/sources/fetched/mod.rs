@@ -8,13 +8,12 @@
 pub mod evidence;
 pub mod manifest;
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use tempfile::NamedTempFile;
 
 use crate::config::{ContentHash, Fetched, FetchedFrom, Gateway, PluginKey};
 use evidence::{Evidence, Unsigned, verify};
@@ -168,10 +167,12 @@ impl PluginStore {
     /// # Errors
     /// The system's.
     pub fn keep(&self, digest: ContentHash, content: &Content) -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)?;
+        let folder = |path: &Path, mode| DirBuilder::new().recursive(true).mode(mode).create(path);
+        if let Some(parent) = self.folder.parent() {
+            folder(parent, 0o700)?;
+        }
+        // Its content is public, and the gateway may be another user than the one who fetches.
+        folder(&self.folder, 0o755)?;
         let evidence = serde_json::to_vec_pretty(&content.evidence)?;
         self.write(&format!("{digest}.signatures.json"), &evidence)?;
         if let Some(manifest) = &content.manifest {
@@ -187,7 +188,9 @@ impl PluginStore {
     }
 
     fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        let mut file = NamedTempFile::new_in(&self.folder)?;
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(&self.folder)?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
         file.persist(self.path(name))?;

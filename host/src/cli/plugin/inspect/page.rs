@@ -17,11 +17,24 @@ pub fn page(description: &Description, named: &Named<'_>) -> String {
         name,
         version,
         summary,
+        license,
+        homepage,
         contract,
         ..
     } = description;
     let mut page = format!("# {name}\n\n{}\n\n", summary.trim());
-    let _ = writeln!(page, "Version {version}, contract {contract}.\n");
+    let license = match license.as_str() {
+        "" => String::new(),
+        license => format!(", licence {license}"),
+    };
+    let homepage = match homepage.as_str() {
+        "" => String::new(),
+        homepage => format!(" Homepage: <{homepage}>."),
+    };
+    let _ = writeln!(
+        page,
+        "Version {version}, contract {contract}{license}.{homepage}\n"
+    );
     page += if description.authenticates {
         "The plugin proves the sender by itself: its sources need no `token`.\n"
     } else {

@@ -9,7 +9,7 @@ use plugin_sdk::contract::{
     Alert, Answer, Description, Note, NoteKind, Priority, Request, Status, Unreadable,
 };
 use plugin_sdk::signature::sha256;
-use plugin_sdk::{Plugin, body, export, json, text};
+use plugin_sdk::{Plugin, body, describe, export, json, text};
 use serde::Deserialize;
 
 /// The plugin. Every request is read by a fresh instance of it, so nothing is kept from one to the
@@ -49,19 +49,14 @@ impl Plugin for MyPlugin {
     type Settings = Settings;
 
     fn describe() -> Description {
-        // Strict (`additionalProperties`), so that the operator is told of a setting with a
-        // misspelt name.
-        let settings = include_str!("settings.schema.json");
+        // The schema is strict (`additionalProperties`), so that the operator is told of a setting
+        // with a misspelt name.
+        // Name, version, summary, licence and homepage are those of Cargo.toml.
         Description {
             // What the operator does at the sender. `{url}` becomes the address of the operator's
             // source.
             setup: include_str!("setup.md").to_owned(),
-            ..Description::new(
-                env!("CARGO_PKG_NAME"),
-                env!("CARGO_PKG_VERSION"),
-                env!("CARGO_PKG_DESCRIPTION"),
-                settings,
-            )
+            ..describe!("settings.schema.json")
         }
         // This plugin does not say `authenticates: true`, so the gateway demands a token of every
         // source that uses it. Where your sender signs its requests, declare that as `proof` (see
