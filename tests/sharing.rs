@@ -72,7 +72,17 @@ async fn fetched_plugin_runs_without_its_registry() {
     assert_said(&added, 0, &["acme/bell:1.2 (of bell) was fetched: "]);
     let mode = |path: &str| fs::metadata(place.path(path)).unwrap().mode() & 0o777;
     let stored = format!("data/plugins/{}.wasm", sha256(&parrot()));
-    assert_eq!((mode("data"), mode(&stored)), (0o700, 0o644));
+    assert_eq!(
+        (mode("data"), mode("data/plugins"), mode(&stored)),
+        (0o700, 0o700, 0o600)
+    );
+    let checked = place.run(&["check"]).await;
+    assert_said(&checked, 0, &[]);
+    assert!(
+        !checked.stderr.contains("other users"),
+        "{}",
+        checked.stderr
+    );
     let asked = registry.asked().len();
     let again = place.run_without_secrets(&["plugin", "add"]).await;
     assert_said(&again, 0, &["acme/bell:1.2 (of bell) is there"]);
@@ -116,6 +126,19 @@ async fn one_plugin_more_is_fetched_and_its_lines_are_printed() {
     )
     .unwrap();
     assert_said(&place.run(&["check"]).await, 0, &[]);
+}
+
+#[tokio::test]
+async fn plugins_outside_the_data_are_kept_for_all_users() {
+    let registry = Registry::start().await;
+    let digest = registry.push("1.2", &parrot());
+    let plugin = of_registry(&registry, "1.2", &digest);
+    let place = Place::of(&config(&plugin, "plugin_store = \"plugins\""));
+    assert_said(&place.run(&["plugin", "add"]).await, 0, &["was fetched"]);
+    assert_said(&place.run(&["check"]).await, 0, &[]);
+    let mode = |path: &str| fs::metadata(place.path(path)).unwrap().mode() & 0o777;
+    let stored = format!("plugins/{}.wasm", sha256(&parrot()));
+    assert_eq!((mode("plugins"), mode(&stored)), (0o755, 0o644));
 }
 
 #[tokio::test]

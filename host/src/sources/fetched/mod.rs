@@ -106,6 +106,9 @@ impl Content {
 #[derive(Debug, Clone)]
 pub struct PluginStore {
     folder: PathBuf,
+    /// True within `data_dir`, in which nothing is for other users. Elsewhere the gateway may be
+    /// another user than the one who fetches, and the content is public.
+    is_private: bool,
     keys: Vec<PluginKey>,
 }
 
@@ -114,6 +117,7 @@ impl PluginStore {
     pub fn of(gateway: &Gateway) -> Self {
         Self {
             folder: gateway.plugin_store.clone(),
+            is_private: gateway.plugin_store.starts_with(&gateway.data_dir),
             keys: gateway.plugin_keys.clone(),
         }
     }
@@ -171,8 +175,7 @@ impl PluginStore {
         if let Some(parent) = self.folder.parent() {
             folder(parent, 0o700)?;
         }
-        // Its content is public, and the gateway may be another user than the one who fetches.
-        folder(&self.folder, 0o755)?;
+        folder(&self.folder, if self.is_private { 0o700 } else { 0o755 })?;
         let evidence = serde_json::to_vec_pretty(&content.evidence)?;
         self.write(&format!("{digest}.signatures.json"), &evidence)?;
         if let Some(manifest) = &content.manifest {
@@ -188,8 +191,9 @@ impl PluginStore {
     }
 
     fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let mode = if self.is_private { 0o600 } else { 0o644 };
         let mut file = tempfile::Builder::new()
-            .permissions(Permissions::from_mode(0o644))
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(&self.folder)?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
