@@ -61,7 +61,7 @@ pub enum Plugins {
     /// Fetch the plugins that the configuration names by URL or registry, or one more
     ///
     /// The gateway that runs never fetches a plugin: this does, before the start or a reload. Each is
-    /// held to its digest, and to a signature where [gateway] has plugin_keys; from then on at each
+    /// held to its digest, and to a signature where `[gateway]` has plugin_keys; from then on at each
     /// start as well.
     Add(add::Add),
     /// List fetched plugins, and whether there are newer ones where they came from
