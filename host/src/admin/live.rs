@@ -24,6 +24,9 @@ const TICK: Duration = Duration::from_secs(15);
 /// The time after which a stream ends, and the browser asks for another. By then it notices the
 /// end of its session.
 const LASTS: Duration = Duration::from_secs(60);
+/// The time over which viewers are told of a change: told at once, all of them would fetch at once,
+/// and senders would wait meanwhile.
+const SPREAD: Duration = Duration::from_secs(1);
 /// The most viewers.
 const VIEWERS: usize = 200;
 
@@ -94,6 +97,12 @@ impl Live {
                 tokio::select! {
                     Ok(()) = changes.changed() => {}
                     () = tokio::time::sleep_until(until) => return,
+                    () = pieces.closed() => return,
+                    () = ended.cancelled() => return,
+                }
+                let late = SPREAD.mul_f64(fastrand::f64());
+                tokio::select! {
+                    () = tokio::time::sleep(late) => {}
                     () = pieces.closed() => return,
                     () = ended.cancelled() => return,
                 }
