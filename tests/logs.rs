@@ -119,3 +119,25 @@ async fn journal_is_told_levels_and_no_second_time() {
         process.output().await;
     }
 }
+
+#[tokio::test]
+async fn first_start_compiles_plugins_in_another_process() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let mut command: Command = program(env!("CARGO_BIN_EXE_alert-gateway"));
+    command
+        .current_dir(place.path(""))
+        .args(["run", "--log", "info,alert_gateway_sandbox=debug"]);
+    let process = Process::start(with_secrets(command));
+    let logged = until("it is ready", async || {
+        let logged = process.logged();
+        logged.contains("ready").then_some(logged)
+    })
+    .await;
+    // What it says where it had to compile by itself.
+    assert!(!logged.contains("compiled in this process"), "{logged}");
+    let cached = std::fs::read_dir(place.path("data/cache")).unwrap();
+    assert_eq!(cached.count(), 1);
+    process.terminate();
+    process.output().await;
+}

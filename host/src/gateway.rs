@@ -23,6 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use alert_gateway_sandbox::Compiler;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -83,6 +84,8 @@ pub struct Options {
     pub store: store::Options,
     /// The filter of the log.
     pub log: LogFilter,
+    /// The program that compiles plugins, where that is not this one.
+    pub compiler: Option<Compiler>,
 }
 
 impl Gateway {

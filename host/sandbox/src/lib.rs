@@ -40,6 +40,8 @@ mod call;
 #[forbid(unsafe_code)]
 mod clock;
 #[forbid(unsafe_code)]
+mod compiler;
+#[forbid(unsafe_code)]
 mod engine;
 #[forbid(unsafe_code)]
 mod error;
@@ -58,6 +60,7 @@ mod wasi;
 mod tests;
 
 pub use answer::AnswerError;
+pub use compiler::Compiler;
 pub use error::{CallError, LoadError, SMALLER_MEMORY, SandboxError};
 pub use limits::CallLimits;
 pub use sandbox::{Description, Import, Measured, Plugin, Sandbox, SandboxOptions, Used};

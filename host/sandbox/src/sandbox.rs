@@ -15,6 +15,7 @@ use super::answer;
 use super::cache::Cache;
 use super::call::{Call, Entry};
 use super::clock::Clock;
+use super::compiler::{self, Compiler};
 use super::error::{CallError, LoadError, SandboxError};
 use super::limits::CallLimits;
 use super::log::{CallLog, Throttle};
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, TryAcquireError};
+use tracing::debug;
 use wasmtime::{Engine, Linker, Module};
 
 /// One plugin may have this part of the places, so that a slow one leaves some to the others.
@@ -69,10 +71,11 @@ struct Inner {
     linker: Linker<Call>,
     clock: Arc<Clock>,
     cache: Option<Cache>,
+    compiler: Option<Compiler>,
     modules: Modules,
     places: Semaphore,
     instances: usize,
-    max_memory: usize,
+    options: SandboxOptions,
     log: Arc<Throttle>,
 }
 
@@ -98,6 +101,15 @@ pub type Description = plugin_sdk::contract::Description<serde_json::Value>;
 impl Sandbox {
     /// Sets up the engine and its clock, and opens the cache.
     pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
+        Self::with_compiler(options, None)
+    }
+
+    /// As [`Sandbox::new`]. Plugins that are not in the cache are compiled by another program, and
+    /// by this one where that fails.
+    pub fn with_compiler(
+        options: SandboxOptions,
+        compiler: Option<Compiler>,
+    ) -> Result<Self, SandboxError> {
         let instances = options.instances.max(1);
         let engine = engine::engine(instances, options.max_memory)?;
         let mut linker = Linker::new(&engine);
@@ -106,11 +118,15 @@ impl Sandbox {
             .map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
         Ok(Self(Arc::new(Inner {
             clock: Arc::new(Clock::start(&engine).map_err(SandboxError::Clock)?),
-            cache: options.cache_dir.and_then(|dir| Cache::open(&dir, &engine)),
+            cache: options
+                .cache_dir
+                .as_ref()
+                .and_then(|dir| Cache::open(dir, &engine)),
+            compiler,
             modules: Modules::default(),
             places: Semaphore::new(instances as usize),
             instances: instances as usize,
-            max_memory: options.max_memory,
+            options,
             log: Arc::default(),
             engine,
             linker,
@@ -166,7 +182,7 @@ impl Sandbox {
     /// Returns the bytes of memory that the module starts with, unless no call may have so many.
     fn initial_memory(&self, name: &str, wasm: &[u8]) -> Result<u64, LoadError> {
         let asked = header::initial_memory(wasm);
-        let limit = self.0.max_memory;
+        let limit = self.0.options.max_memory;
         if usize::try_from(asked).is_ok_and(|asked| asked <= limit) {
             return Ok(asked);
         }
@@ -177,13 +193,37 @@ impl Sandbox {
         })
     }
 
+    /// Compiles a plugin into the cache of a sandbox with the same options, which waits for it.
+    ///
+    /// # Errors
+    /// It is no plugin.
+    pub fn compile_into_cache(&self, wasm: &[u8]) -> Result<(), LoadError> {
+        self.compile("", wasm, &sha256(wasm).hex()).map(drop)
+    }
+
+    /// Returns the compiled plugin, if the cache has it or another program puts it there.
+    fn compiled(&self, name: &str, wasm: &[u8], sha256: &str) -> Option<Module> {
+        let Inner { engine, cache, .. } = &*self.0;
+        let cache = cache.as_ref()?;
+        if let Some(module) = cache.load(engine, sha256) {
+            return Some(module);
+        }
+        match compiler::compile(self.0.compiler?, &self.0.options, wasm) {
+            Ok(()) => cache.load(engine, sha256),
+            Err(error) => {
+                debug!(plugin = name, %error, "compiled in this process, which keeps the memory that it takes");
+                None
+            }
+        }
+    }
+
     fn compile(&self, name: &str, wasm: &[u8], sha256: &str) -> Result<Module, LoadError> {
         let Inner { engine, cache, .. } = &*self.0;
         let not_a_module = |error: wasmtime::Error| LoadError::Module {
             plugin: name.to_owned(),
             reason: format!("{error:#}"),
         };
-        let module = match cache.as_ref().and_then(|cache| cache.load(engine, sha256)) {
+        let module = match self.compiled(name, wasm, sha256) {
             Some(module) => module,
             None => {
                 if let Some(mistaken) = header::mistaken(wasm) {

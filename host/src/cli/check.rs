@@ -137,7 +137,7 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
     let config = draft.config;
     let mut errors = draft.problems;
     let (loaded, problems) = block_on(async {
-        let sandbox = gateway::sandbox(&config, false)?;
+        let sandbox = gateway::sandbox(&config)?;
         Ok(sources::examine(&config, &sandbox).await)
     })?;
     errors.extend(problems);

@@ -7,6 +7,7 @@ mod audit;
 mod case_files;
 mod check;
 mod columns;
+mod compile;
 mod demo;
 mod env_file;
 mod events;
@@ -123,6 +124,9 @@ enum Command {
     /// Show one alert going all the way, on this machine alone: sender, gateway, a stand-in for
     /// ITOC360
     Demo(demo::Demo),
+    /// Compile the plugin on the standard input into the cache of a gateway that starts
+    #[command(hide = true)]
+    Compile(compile::Compile),
     /// Print the JSON Schema of the configuration, for editors; the settings of bundled plugins are in
     /// it
     #[command(after_help = SCHEMA_EXAMPLES)]
@@ -195,6 +199,7 @@ pub fn main() -> ExitCode {
         Command::Store(what) => store::store(&what),
         Command::Plugin(what) => plugin::plugin(&what),
         Command::Health(what) => health::health(&what),
+        Command::Compile(what) => compile::compile(what),
         Command::Schema => schema::schema(),
         Command::Man(what) => manual::manual(&what),
         Command::Demo(what) => demo::demo(&what),

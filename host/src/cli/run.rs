@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ConfigFile, Outcome, block_on, check};
+use super::{ConfigFile, Outcome, block_on, check, compile};
 use crate::config::Config;
 use crate::gateway::{Gateway, Options};
 use crate::log_filter::LogFilter;
@@ -35,6 +35,7 @@ pub fn run(what: &Run, log: LogFilter) -> Outcome {
         let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         let mut options = Options {
             log,
+            compiler: Some(compile::command),
             ..Options::default()
         };
         options.store.copy_for = (!what.no_copy).then_some(config.retention.age);

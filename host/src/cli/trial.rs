@@ -78,7 +78,7 @@ pub fn try_out(what: &Try) -> Outcome {
         if let Some(name) = &what.source {
             narrow(&mut only, name)?;
         }
-        let sandbox = gateway::sandbox(&only, false)?;
+        let sandbox = gateway::sandbox(&only)?;
         let mut loaded = sources::load(&only, &sandbox).await?;
         let source = loaded
             .sources

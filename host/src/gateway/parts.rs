@@ -71,7 +71,8 @@ impl Parts {
         let data_dir = &config.gateway.data_dir;
         let (store, closing) = Store::open(data_dir, &options.store, metrics.clone())
             .with_context(|| format!("cannot open the store in {}", data_dir.display()))?;
-        let loaded = sources::load(config, &setup::sandbox(config, true)?).await?;
+        let loaded =
+            sources::load(config, &setup::cached_sandbox(config, options.compiler)?).await?;
         for cause in causes(&setup::warnings(config, &loaded)) {
             tracing::warn!("{cause}");
         }
@@ -160,6 +161,7 @@ impl Parts {
             store.clone(),
             metrics.clone(),
             followers,
+            options.compiler,
         );
         let deliveries = Deliveries::new(store.clone(), health.clone(), metrics.clone(), spans);
         Ok(Self {

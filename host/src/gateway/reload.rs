@@ -17,6 +17,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
+use alert_gateway_sandbox::Compiler;
 use anyhow::Context;
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
@@ -48,6 +49,7 @@ pub struct Reloading {
     taken: watch::Sender<Reloaded>,
     metrics: Metrics,
     followers: Followers,
+    compiler: Option<Compiler>,
 }
 
 /// The parts that take up their share of a configuration as soon as it is applied.
@@ -223,6 +225,7 @@ impl Reloading {
         store: Store,
         metrics: Metrics,
         followers: Followers,
+        compiler: Option<Compiler>,
     ) -> Self {
         let mut secrets = Secrets::default();
         secrets.follow(config.files.clone());
@@ -237,6 +240,7 @@ impl Reloading {
             taken: watch::Sender::new(taken),
             metrics,
             followers,
+            compiler,
         }
     }
 
@@ -263,7 +267,8 @@ impl Reloading {
         if !tables.is_empty() {
             return Err(Refused::Restart(tables));
         }
-        let loaded = sources::load(&config, &setup::sandbox(&config, true)?).await?;
+        let loaded =
+            sources::load(&config, &setup::cached_sandbox(&config, self.compiler)?).await?;
         let warnings = setup::warnings(&config, &loaded);
         let sources = loaded.sources;
         let strict = config.gateway.reload == ReloadMode::Strict;

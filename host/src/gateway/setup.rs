@@ -2,6 +2,7 @@
 //! it.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use crate::monitor::Expected;
 use crate::policy;
 use crate::sources::{self, Loaded, Source};
 use crate::store::{DueReader, PluginId, PluginRecord, Store, StoreError};
-use alert_gateway_sandbox::{Sandbox, SandboxOptions};
+use alert_gateway_sandbox::{Compiler, Sandbox, SandboxOptions};
 
 /// The instances that a source adds to the sandbox: four times its calls, because one plugin may
 /// use a quarter of all.
@@ -47,11 +48,28 @@ pub fn warnings(config: &Config, loaded: &Loaded) -> Vec<Problem> {
         .collect()
 }
 
-/// Creates the sandbox for a configuration. `cached` keeps compiled plugins in the data directory.
+/// Creates the sandbox for a configuration.
 ///
 /// # Errors
 /// The machine lacks memory or processor features for it.
-pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
+pub fn sandbox(config: &Config) -> anyhow::Result<Sandbox> {
+    Ok(Sandbox::new(options(config, None))?)
+}
+
+/// Creates the sandbox for a configuration that runs. Compiled plugins are kept in the data
+/// directory; `compiler` compiles them.
+///
+/// # Errors
+/// As [`sandbox`].
+pub fn cached_sandbox(config: &Config, compiler: Option<Compiler>) -> anyhow::Result<Sandbox> {
+    let cache = config.gateway.data_dir.join("cache");
+    Ok(Sandbox::with_compiler(
+        options(config, Some(cache)),
+        compiler,
+    )?)
+}
+
+fn options(config: &Config, cache_dir: Option<PathBuf>) -> SandboxOptions {
     let granted = config
         .sources
         .iter()
@@ -59,15 +77,14 @@ pub fn sandbox(config: &Config, cached: bool) -> anyhow::Result<Sandbox> {
         .max()
         .unwrap_or_default();
     let max_memory = granted.max(sources::LARGEST_ASKED_MEMORY);
-    let cache_dir = cached.then(|| config.gateway.data_dir.join("cache"));
     let instances = (config.sources.len() as u32)
         .saturating_mul(INSTANCES_PER_SOURCE)
         .clamp(INSTANCES_PER_SOURCE, INSTANCES);
-    Ok(Sandbox::new(SandboxOptions {
+    SandboxOptions {
         cache_dir,
         instances,
         max_memory,
-    })?)
+    }
 }
 
 /// Returns the names of the destinations.

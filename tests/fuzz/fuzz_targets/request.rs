@@ -89,7 +89,7 @@ impl House {
             .clone_into(&mut config.gateway.data_dir);
         fs::create_dir(&config.gateway.data_dir).expect("a folder");
         let sandbox = runtime
-            .block_on(async { gateway::sandbox(&config, true) })
+            .block_on(async { gateway::sandbox(&config) })
             .expect("a sandbox");
         Self {
             runtime,

@@ -4,6 +4,7 @@ use super::*;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 async fn load_with(dir: &Path) -> Plugin {
@@ -19,6 +20,30 @@ async fn load_with(dir: &Path) -> Plugin {
         .unwrap();
     assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
     plugin
+}
+
+/// Keeps what it is given, and then fails.
+fn broken_compiler(options: &SandboxOptions) -> std::io::Result<Command> {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", "/bin/cat > \"$0\"; exit 1"])
+        .arg(options.cache_dir.as_ref().unwrap().join("seen"));
+    Ok(command)
+}
+
+#[tokio::test]
+async fn compiler_that_fails_leaves_the_work_to_this_process() {
+    let dir = TempDir::new().unwrap();
+    let options = SandboxOptions {
+        cache_dir: Some(dir.path().to_owned()),
+        instances: 4,
+        max_memory: MIB,
+    };
+    let sandbox = Sandbox::with_compiler(options, Some(broken_compiler)).unwrap();
+    let wasm = ByHand::default().wasm();
+    let plugin = sandbox.load("hand-made", &wasm).await.unwrap();
+    assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
+    assert_eq!(fs::read(dir.path().join("seen")).unwrap(), wasm);
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {

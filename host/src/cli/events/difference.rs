@@ -69,7 +69,7 @@ pub fn show(what: &Difference<'_>) -> Outcome {
         if let Some(plugin) = what.plugin {
             what.put(plugin, &mut config).await?;
         }
-        let sandbox = gateway::sandbox(&config, false)?;
+        let sandbox = gateway::sandbox(&config)?;
         let loaded = sources::load(&config, &sandbox).await?;
         for source in &loaded.sources {
             let seqs = chosen.remove(&*source.name).unwrap_or_default();
@@ -136,7 +136,7 @@ impl Difference<'_> {
             PluginRef::Bundled(plugin.to_owned())
         };
         if config.sources.len() > 1 && self.source.is_none() && self.ids.is_empty() {
-            let sandbox = gateway::sandbox(config, false)?;
+            let sandbox = gateway::sandbox(config)?;
             let name = if is_file {
                 let wasm = std::fs::read(path).map_err(|error| {
                     Failure::Usage(format!("cannot read {}: {error}", path.display()))

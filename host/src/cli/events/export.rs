@@ -137,7 +137,7 @@ fn known_secrets(path: &Path, source: &Source, variables: &Variables) -> Vec<Sec
 async fn source(config: &Path, name: &str) -> Result<Source, Failure> {
     let mut config = Config::load_without_secrets(config, STAND_IN)?;
     trial::narrow(&mut config, name)?;
-    let sandbox = gateway::sandbox(&config, false)?;
+    let sandbox = gateway::sandbox(&config)?;
     let mut loaded = sources::load(&config, &sandbox).await.map_err(|problems| {
         Failure::Usage(format!(
             "{problems}\nThis command puts {STAND_IN:?} in the place of every secret. Where that is all that is wrong, the \

@@ -137,7 +137,7 @@ async fn try_out(
     for source in &mut changed.sources {
         source.plugin = PluginRef::Fetched(new.clone());
     }
-    let sandbox = gateway::sandbox(&changed, false)?;
+    let sandbox = gateway::sandbox(&changed)?;
     let (_, problems) = sources::examine(&changed, &sandbox).await;
     if problems.is_empty() {
         return Ok(Upgraded::To(new));

@@ -282,7 +282,7 @@ fn source_of(config: &Config, made: &Made) -> Result<String, Failure> {
 
 async fn load(config: &Config, build: u32, record: Option<PathBuf>) -> Result<Serving, Failure> {
     // One of its own for each round, because the limits may be others.
-    let sandbox = gateway::sandbox(config, false)?;
+    let sandbox = gateway::sandbox(config)?;
     let mut loaded = sources::load(config, &sandbox).await?;
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
