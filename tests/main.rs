@@ -64,6 +64,7 @@ mod requests;
 mod rules;
 mod schema;
 mod secrecy;
+mod several;
 mod sharing;
 mod signatures;
 mod store_file;

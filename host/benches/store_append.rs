@@ -2,7 +2,8 @@
 //!
 //! Each iteration hands the store that many requests at once and waits for all of them, as intake
 //! does under load; the figure is for the whole group. With the sync it shows the worth of a shared
-//! sync, without it the cost of SQLite itself.
+//! sync, without it the cost of SQLite itself. `GATEWAY_STORE=postgres://…` adds a database of that
+//! URL, which is to be empty.
 //!
 //! `append/rules` and `append/group` are the same appends, without the sync, behind a policy with
 //! rules, labels and redaction, and into groups beside it; `append/timers` has a timer for each of
@@ -12,10 +13,12 @@
 use std::path::Path;
 
 use alert_gateway::alert::Alert;
-use alert_gateway::config::Config;
+use alert_gateway::config::{Config, LEASE, Postgres, Replication, Secret, StoreKind};
 use alert_gateway::metrics::Metrics;
 use alert_gateway::policy::Policy;
-use alert_gateway::store::{NewAlert, NewRequest, Options, PluginId, PluginRecord, Reading, Store};
+use alert_gateway::store::{
+    Location, NewAlert, NewRequest, Options, PluginId, PluginRecord, Reading, Store,
+};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hyper::body::Bytes;
 use plugin_sdk::contract::{self, Priority};
@@ -108,11 +111,22 @@ fn groups(criterion: &mut Criterion) {
         .worker_threads(1)
         .build()
         .expect("a runtime");
-    for (name, sync) in [("sync", true), ("no-sync", false)] {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut places = vec![
+        ("sync", true, Location::Folder(folder.path().join("sync"))),
+        (
+            "no-sync",
+            false,
+            Location::Folder(folder.path().join("no-sync")),
+        ),
+    ];
+    if let Ok(url) = std::env::var("GATEWAY_STORE") {
+        places.push(("postgres", true, database(&url, folder.path())));
+    }
+    for (name, sync, location) in places {
         let mut benchmark = criterion.benchmark_group(format!("append/{name}"));
-        let folder = tempfile::tempdir().expect("a temporary folder");
         let (store, closing) = Store::open(
-            folder.path(),
+            &location,
             &Options {
                 sync,
                 ..Options::default()
@@ -136,6 +150,18 @@ fn groups(criterion: &mut Criterion) {
         benchmark.finish();
         runtime.block_on(closing.close());
     }
+}
+
+fn database(url: &str, folder: &Path) -> Location {
+    let postgres = Postgres {
+        url: Secret::new(url),
+        node: "bench".to_owned(),
+        lease: LEASE,
+        quarantine: std::time::Duration::ZERO,
+        replication: Replication::Storage,
+    };
+    let kind = StoreKind::Postgres(postgres);
+    Location::new(folder, &kind, String::new()).expect("a URL")
 }
 
 fn append(

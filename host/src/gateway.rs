@@ -6,6 +6,7 @@
 
 pub mod control;
 mod deliveries;
+mod leading;
 mod listening;
 mod logging;
 mod parts;
@@ -41,6 +42,7 @@ use crate::store::{self, Closing, Retention};
 
 use control::{Asked, Asking};
 use deliveries::Deliveries;
+use leading::Leading;
 use parts::Parts;
 use reload::Reloading;
 use tasks::Tasks;
@@ -145,8 +147,9 @@ impl Gateway {
             operator_destination: config.gateway.operator_destination.clone(),
         };
         let swept = store.clone();
+        let kept_metrics = parts.metrics.clone();
         delivery.spawn("retention", |stop| {
-            store::keep_within(swept, retention, parts.metrics, stop)
+            store::keep_within(swept, retention, kept_metrics, stop)
         });
         let timed = store.clone();
         delivery.spawn("groups and timers", |stop| {
@@ -154,7 +157,21 @@ impl Gateway {
         });
 
         let reloaded = parts.reloading.subscribe();
-        monitor.spawn("the monitor", |stop| parts.monitor.run(reloaded, stop));
+        let leading = Leading {
+            plan: parts.plan,
+            store: store.clone(),
+            health: parts.health.clone(),
+            metrics: parts.metrics.clone(),
+        };
+        let first = parts.monitor;
+        monitor.spawn("the monitor", |stop| leading.monitor(first, reloaded, stop));
+        if store.is_shared() {
+            let shared = store.clone();
+            let health = parts.health.clone();
+            monitor.spawn("the news of other gateways", |stop| {
+                store::share_heard(shared, health, stop)
+            });
+        }
         let operator = config.gateway.operator_destination.as_deref();
         if let Some(client) = operator.and_then(|name| deliveries.client(name)) {
             let direct = Direct::new(client, &store);

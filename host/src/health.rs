@@ -30,6 +30,9 @@ pub struct Board {
     /// The reason why nothing can be stored, while that is so.
     #[serde(skip)]
     pub unstored: Option<String>,
+    /// True if this gateway delivers for all that share the store; absent where it is alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leads: Option<bool>,
 }
 
 /// The state of a destination.
@@ -101,6 +104,11 @@ impl Health {
     pub fn set_ready(&self, ready: bool, note: Option<String>) {
         self.board
             .send_modify(|board| (board.ready, board.note) = (ready, note));
+    }
+
+    /// Sets whether this gateway delivers for all that share the store.
+    pub fn set_leads(&self, leads: bool) {
+        self.board.send_modify(|board| board.leads = Some(leads));
     }
 
     /// Sets the reason why nothing can be stored. Meanwhile the board says that no requests are

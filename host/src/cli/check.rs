@@ -3,6 +3,7 @@
 //! It looks at more than the file: at the plugins and what they say of their settings, at the
 //! certificate, and at the data directory. A mistake in one table hides none in another.
 
+mod database;
 mod machine;
 mod online;
 mod shown;
@@ -20,7 +21,7 @@ use crate::gateway;
 use crate::gateway::shadow::{self, Summary};
 use crate::hops::Hop;
 use crate::sources::{self, Loaded};
-use crate::store::{History, StoreError};
+use crate::store::{History, Location, StoreError};
 
 /// Explains a configuration, or lists everything that is wrong with it. Nothing is started, and
 /// nothing is left behind.
@@ -67,6 +68,8 @@ pub struct Examination {
     known: Option<(Config, Loaded)>,
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
+    /// The database and the gateways that share it, in words.
+    database: Option<String>,
     /// The comparison with the store, where it was asked for.
     against_store: Vec<Summary>,
     /// The findings on the network, where `--online` asked for them.
@@ -129,6 +132,7 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
                 known: None,
                 errors,
                 warnings: Vec::new(),
+                database: None,
                 against_store: Vec::new(),
                 online: None,
             });
@@ -142,6 +146,7 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
     })?;
     errors.extend(problems);
     let mut warnings = gateway::warnings(&config, &loaded);
+    let mut database = None;
     for destination in &config.destinations {
         if let Err(error) = Destination::new(destination) {
             return Err(Failure::Run(anyhow!(
@@ -153,6 +158,7 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
     // Of a table [gateway] that cannot be read the data directory is a guess.
     if errors.is_empty() {
         machine::look(&config, &mut errors, &mut warnings);
+        database = database::look(&config, &mut errors, &mut warnings);
     }
     errors.sort_by_key(|problem| problem.position);
     warnings.sort_by_key(|problem| problem.position);
@@ -160,6 +166,7 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
         known: Some((config, loaded)),
         errors,
         warnings,
+        database,
         against_store: Vec::new(),
         online: None,
     })
@@ -172,9 +179,8 @@ impl Examination {
         let Some((config, loaded)) = self.known.as_ref().filter(|_| self.errors.is_empty()) else {
             return Ok(());
         };
-        let data_dir = &config.gateway.data_dir;
-        owner::become_owner(data_dir)?;
-        let history = match History::open(data_dir) {
+        owner::become_owner(&config.gateway.data_dir)?;
+        let history = match History::open(&Location::of(config)?) {
             // A gateway that has never run has stored nothing.
             Err(StoreError::Missing(_)) => return Ok(()),
             opened => opened?,

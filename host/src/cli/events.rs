@@ -323,9 +323,9 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
 
 /// Opens the store of the configuration, as its owner.
 fn open(file: &ConfigFile) -> Result<History, Failure> {
-    let data_dir = file.data_dir()?;
-    owner::become_owner(&data_dir)?;
-    Ok(History::open(&data_dir)?)
+    let store = file.store()?;
+    owner::become_owner(store.folder())?;
+    Ok(History::open(&store)?)
 }
 
 fn find(history: &History, id: &str) -> anyhow::Result<Vec<RequestRecord>> {

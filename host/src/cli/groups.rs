@@ -84,9 +84,9 @@ fn newest(what: &Groups) -> Result<(Vec<GroupState>, bool), Failure> {
             |_| true,
         ));
     }
-    let data_dir = what.place.file.data_dir()?;
-    owner::become_owner(&data_dir)?;
-    let mut groups = History::open(&data_dir)?.groups(&GroupFilter {
+    let store = what.place.file.store()?;
+    owner::become_owner(store.folder())?;
+    let mut groups = History::open(&store)?.groups(&GroupFilter {
         source: what.source.clone(),
         is_open,
         // One more, to know whether there are more.

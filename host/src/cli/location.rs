@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::Failure;
 use crate::config::Config;
+use crate::store::Location;
 
 /// The usual places, in the order in which they are looked at.
 const USUAL: [&str; 2] = ["gateway.toml", "/etc/alert-gateway/gateway.toml"];
@@ -59,6 +60,17 @@ impl ConfigFile {
     /// All its problems.
     pub fn load(&self) -> Result<Config, Failure> {
         Ok(Config::load(&self.path()?)?)
+    }
+
+    /// Returns the place of the store that the file names.
+    ///
+    /// # Errors
+    /// The problems of its tables `[gateway]` and `[store]`.
+    pub fn store(&self) -> Result<Location, Failure> {
+        let path = self.path()?;
+        let data_dir = Config::data_dir(&path)?;
+        let store = Config::store(&path)?;
+        Ok(Location::new(&data_dir, &store, String::new())?)
     }
 
     /// Returns the data directory that the file names.

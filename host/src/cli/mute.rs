@@ -124,9 +124,9 @@ fn add(what: &Add) -> Outcome {
         let made = made.map_err(|why| anyhow!(why))?;
         return told(made.id.unwrap_or_default(), until_ms);
     }
-    let data_dir = what.place.file.data_dir()?;
+    let store = what.place.file.store()?;
     warn_of_unknown_source(&when, &what.place.file.path()?);
-    owner::become_owner(&data_dir)?;
+    owner::become_owner(store.folder())?;
     let mute = NewMute {
         conditions: what.when.clone(),
         from_ms: now_ms,
@@ -136,7 +136,7 @@ fn add(what: &Add) -> Outcome {
     };
     let about = format!("{} until {}", shown(&mute.conditions), rfc3339(until_ms));
     let entry = entry("mute", about, Some(what.why.clone()), now_ms);
-    let id = store::add_mute(&store::file(&data_dir), &mute, &entry)?;
+    let id = store::add_mute(&store, &mute, &entry)?;
     told(id, until_ms)
 }
 
@@ -206,9 +206,9 @@ impl There {
 /// Returns the mutes, newest first.
 fn mutes(what: &List) -> Result<Vec<MuteRecord>, Failure> {
     let Some(client) = what.place.remote()? else {
-        let data_dir = what.place.file.data_dir()?;
-        owner::become_owner(&data_dir)?;
-        return Ok(History::open(&data_dir)?.mutes(what.all)?);
+        let store = what.place.file.store()?;
+        owner::become_owner(store.folder())?;
+        return Ok(History::open(&store)?.mutes(what.all)?);
     };
     let path = format!("/mutes?all={}", what.all);
     let Mutes { mutes } = block_on(client.get(&path))?;
@@ -267,10 +267,10 @@ fn end(what: &End) -> Outcome {
         ended.map_err(|why| anyhow!("mute {} was not ended: {why}", what.id))?;
         return Ok(writeln!(std::io::stdout(), "{said}")?);
     }
-    let data_dir = what.place.file.data_dir()?;
-    owner::become_owner(&data_dir)?;
+    let store = what.place.file.store()?;
+    owner::become_owner(store.folder())?;
     let entry = entry("unmute", what.id.to_string(), what.why.clone(), wall_ms());
-    if !store::end_mute(&store::file(&data_dir), what.id, &entry)? {
+    if !store::end_mute(&store, what.id, &entry)? {
         return Err(anyhow!(
             "no mute {} of an operator holds; see: alert-gateway mute list",
             what.id

@@ -88,6 +88,21 @@ fn as_owner_where<T>(
     outcome
 }
 
+/// Gives a store that root has made to the owner of the data directory.
+///
+/// # Errors
+/// What the system did not let it.
+pub fn hand_over(data_dir: &Path) -> Result<(), Failure> {
+    let Some(owner) = Owner::of(data_dir) else {
+        return Ok(());
+    };
+    for path in [store::file(data_dir), data_dir.join("lock")] {
+        rustix::fs::chown(&path, Some(owner.user), Some(owner.group))
+            .with_context(|| format!("cannot give {} to its owner", path.display()))?;
+    }
+    Ok(())
+}
+
 /// The owner of a data directory, where this process runs as root and the owner is another user.
 struct Owner {
     user: Uid,

@@ -2,14 +2,15 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigFile, Failure, Outcome, block_on, owner, plain};
-use crate::store::{self, Backup, Depth, Report};
+use crate::store::{self, Backup, Depth, Location, Moved, Report, SharedStore};
 
 /// The commands for the store.
 #[derive(Debug, Subcommand)]
@@ -32,6 +33,20 @@ pub enum Stores {
     /// again, with the same fingerprint: an open alert is updated, and one that was closed
     /// meanwhile opens again.
     Backup(BackUp),
+    /// Move requests and alerts from the file into the database of [store], or back
+    ///
+    /// Stop every gateway first. The configuration names both: data_dir has the file, and [store]
+    /// with kind = "postgres" the database. Requests keep their numbers, what is known stays known,
+    /// and what waits goes on where it stood. Nothing is removed: the file is renamed to
+    /// gateway.db.moved, and a database that was moved into a file takes no gateway until one is
+    /// moved into it again.
+    Move(Move),
+    /// Say that nothing of a gateway is under way that died while it delivered
+    ///
+    /// Gateways that share a database hold back what is younger of the keys that it may have been
+    /// delivering, until it says so itself or the quarantine of [store] is over. Say it where its
+    /// process has ended, or its machine is off.
+    Gone(Gone),
 }
 
 #[derive(Debug, Args)]
@@ -65,8 +80,40 @@ pub struct BackUp {
     target: PathBuf,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway store move --to database
+  alert-gateway store move --to file --config /etc/alert-gateway/gateway.toml")]
+pub struct Move {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Where to
+    #[arg(long, value_enum)]
+    to: To,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alert-gateway store gone gw-a")]
+pub struct Gone {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The name of the gateway, as in its [store]
+    node: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum To {
+    /// From gateway.db in data_dir into the database of [store]
+    Database,
+    /// From the database of [store] into gateway.db in data_dir
+    File,
+}
+
 pub fn store(what: &Stores) -> Outcome {
     match what {
+        Stores::Move(what) => relocate(what),
+        Stores::Gone(what) => gone(what),
         Stores::Check(check) => self::check(check),
         Stores::Backup(backup) => self::backup(backup),
     }
@@ -76,9 +123,9 @@ fn check(what: &Check) -> Outcome {
     let path = match &what.other {
         Some(path) => path.clone(),
         None => {
-            let data_dir = what.file.data_dir()?;
-            owner::become_owner(&data_dir)?;
-            store::file(&data_dir)
+            let path = of_file(&what.file, "pg_amcheck")?;
+            owner::become_owner(path.parent().unwrap_or(&path))?;
+            path
         }
     };
     let depth = if what.quick {
@@ -98,6 +145,76 @@ fn check(what: &Check) -> Outcome {
         print(&mut out, &report)?;
     }
     verdict(&report)
+}
+
+/// Returns the file of the store; `instead` is what does the same for a database.
+fn of_file(file: &ConfigFile, instead: &str) -> Result<PathBuf, Failure> {
+    let store = file.store()?;
+    store.file().ok_or_else(|| {
+        Failure::Usage(format!(
+            "the store is the {}, and no file: use PostgreSQL's own {instead}",
+            store.shown()
+        ))
+    })
+}
+
+/// Returns the database that the configuration names.
+fn of_database(file: &ConfigFile) -> Result<Arc<SharedStore>, Failure> {
+    match file.store()? {
+        Location::Postgres(shared) => Ok(shared),
+        Location::Folder(_) => Err(Failure::Usage(
+            "the configuration names no database: write [store] with kind = \"postgres\" and its url".to_owned(),
+        )),
+    }
+}
+
+fn gone(what: &Gone) -> Outcome {
+    let node = &what.node;
+    if !store::is_gone(&*of_database(&what.file)?, node)? {
+        return Err(Failure::Run(anyhow!(
+            "no gateway of the name {node} is waited for"
+        )));
+    }
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "nothing waits for {node} any more")?;
+    Ok(())
+}
+
+fn relocate(what: &Move) -> Outcome {
+    let shared = &of_database(&what.file)?;
+    let moved = owner::as_owner(&shared.data_dir, || {
+        Ok(match what.to {
+            To::Database => store::to_database(shared)?,
+            To::File => store::to_file(shared)?,
+        })
+    })?;
+    let Moved {
+        requests,
+        alerts,
+        pending,
+        file,
+    } = moved;
+    if matches!(what.to, To::File) {
+        owner::hand_over(&shared.data_dir)?;
+    }
+    let file = file.display();
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "moved {requests} requests and {alerts} alerts, {pending} of them pending"
+    )?;
+    match what.to {
+        To::Database => writeln!(
+            out,
+            "They are in the {}. The file is kept as {file}.",
+            shared.address.shown()
+        )?,
+        To::File => writeln!(
+            out,
+            "They are in {file}. Leave [store] out of the configuration, and start one gateway."
+        )?,
+    }
+    Ok(())
 }
 
 fn print(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
@@ -156,7 +273,7 @@ fn verdict(report: &Report) -> Outcome {
 }
 
 fn backup(what: &BackUp) -> Outcome {
-    let source = store::file(&what.file.data_dir()?);
+    let source = of_file(&what.file, "pg_dump or pg_basebackup")?;
     let written = block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;

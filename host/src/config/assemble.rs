@@ -13,16 +13,17 @@ use super::quantity::size_text;
 use super::raw::Table;
 use super::reading::Reading;
 use super::{
-    Config, Gateway, Limits, Source, destination, gateway, include, limits, name, retention,
-    source, users,
+    Config, Gateway, Limits, Source, StoreKind, destination, gateway, include, limits, name,
+    retention, source, store, users,
 };
 
 /// The most destinations that one alert may have, fallbacks included; the store has room for so many.
 pub(crate) const DELIVERIES_PER_ALERT: usize = 16;
 
 /// The tables that a configuration is made of.
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "gateway",
+    "store",
     "admin",
     "retention",
     "limits",
@@ -53,6 +54,20 @@ pub(super) fn gateway<'t>(
     gateway::read(section(&mut root, "gateway"), users, None)
 }
 
+/// Reads `[store]` alone. `None` means that a problem was recorded.
+pub(super) fn store<'t>(
+    document: &'t Spanned<DeTable<'t>>,
+    reading: &'t Reading<'t>,
+) -> Option<StoreKind> {
+    let mut root = Table::new(
+        "the file",
+        document.span(),
+        Some(document.get_ref()),
+        reading,
+    );
+    store::read(section(&mut root, "store"), None)
+}
+
 /// Reads every section, right or wrong. An unreadable part is left out, or replaced by an
 /// assumption, so that the rest can be judged in the same pass; its problem is recorded. `None`
 /// means that there is nothing.
@@ -76,6 +91,7 @@ pub(super) fn assemble<'t>(
     }
     let gateway = section(&mut root, "gateway");
     let admin = section(&mut root, "admin");
+    let store = section(&mut root, "store");
     let retention = section(&mut root, "retention");
     let limits = section(&mut root, "limits");
     let destinations = section(&mut root, "destinations");
@@ -85,6 +101,8 @@ pub(super) fn assemble<'t>(
     root.optional("include", Vec::new(), |value| include::read(&value));
     root.finish();
 
+    let size = retention.entries().find(|(key, _)| key.get_ref() == "size");
+    let store = store::read(store, size.map(|(key, _)| key.span())).unwrap_or_default();
     let retention = retention::read(retention).unwrap_or_default();
     let limits = limits::read(limits, Limits::default()).unwrap_or_default();
     let destinations = children(&destinations, "destination", "itoc360");
@@ -128,6 +146,7 @@ pub(super) fn assemble<'t>(
         path: PathBuf::new(),
         gateway,
         retention,
+        store,
         destinations: destinations
             .into_iter()
             .filter_map(|one| one.destination)

@@ -13,6 +13,9 @@ impl Config {
         if let Some(what) = self.gateway.differs_from(&new.gateway) {
             tables.push(what.to_owned());
         }
+        if self.store != new.store {
+            tables.push("[store]".to_owned());
+        }
         if self.retention != new.retention {
             tables.push("[retention]".to_owned());
         }

@@ -45,6 +45,7 @@ mod secret;
 mod settings;
 mod sha256;
 mod source;
+mod store;
 mod syntax;
 mod text;
 mod tls;
@@ -92,11 +93,14 @@ pub use secret::{PLAIN, PLAIN_HELP, Secret};
 pub use settings::{Place, Settings};
 pub use sha256::ContentHash;
 pub use source::Source;
+pub use store::{LEASE, Postgres, QUARANTINE, Replication, StoreKind};
 pub use text::Text;
 pub use tls::{Credentials, Pem, TlsFiles, UnusableFile, UnusableFiles, Validity};
 pub use traces::Traces;
 pub use url::{PublicUrl, in_the_clear as is_in_the_clear};
 pub use users::{User, Users};
+
+use sha2::{Digest as _, Sha256};
 
 use reading::Reading;
 
@@ -109,6 +113,8 @@ pub struct Config {
     pub gateway: Gateway,
     /// The limits of retention.
     pub retention: Retention,
+    /// The place of requests and alerts.
+    pub store: StoreKind,
     /// The destinations of alerts, in the order of the file. At least one.
     pub destinations: Vec<Destination>,
     /// The sources of alerts, in the order of the file. At least one.
@@ -236,6 +242,31 @@ impl Config {
             Err(gateway) if problems.is_empty() => Ok(gateway.data_dir),
             Err(_) => Err(Problems(problems)),
         }
+    }
+
+    /// Returns the store that the configuration in a file names, for a command that opens it by
+    /// itself. Nothing but `[store]` has to be right.
+    ///
+    /// # Errors
+    /// The problems of `[store]`.
+    pub fn store(path: &Path) -> Result<StoreKind, Problems> {
+        let text = include::load(path, &of_process)?;
+        let reading = Reading::new(&text, &of_process);
+        let document = reading.document();
+        let store = assemble::store(&document, &reading);
+        let problems = reading.end().0;
+        store.ok_or(Problems(problems))
+    }
+
+    /// Returns a digest of what gateways that share a store should have in common. No secret goes
+    /// into it.
+    pub fn digest(&self) -> String {
+        let common = format!("{:?}{:?}{:?}", self.destinations, self.sources, self.mutes);
+        let digest = Sha256::digest(common.as_bytes());
+        digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// Reads `[gateway]` alone, for a command that asks the running gateway. Where there is a

@@ -37,7 +37,7 @@ use crate::health::{DestinationHealth, DestinationState, Health};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, Metrics};
 use crate::spans::{Active, Spans};
-use crate::store::{Due, Settlement, Store, StoreError};
+use crate::store::{Due, Lease, Settlement, Store, StoreError};
 
 use breaker::{CircuitBreaker, State};
 use fallback::FallbackTimer;
@@ -61,6 +61,8 @@ pub struct Delivery {
     /// The number of times that another configuration of it was taken up.
     generation: u64,
     store: Store,
+    /// The right to deliver: another gateway may have it.
+    lease: Lease,
     window: PrefetchWindow,
     breaker: CircuitBreaker,
     /// The number of outcomes that were given up.
@@ -107,6 +109,7 @@ impl Delivery {
             destination,
             configured: None,
             generation: 0,
+            lease: store.leads(),
             store,
             window,
             breaker,
@@ -146,7 +149,23 @@ impl Delivery {
         let store = self.store.clone();
         let mut showing = JoinSet::new();
         showing.spawn(backlog::show(name, store, self.metrics.clone()));
+        let mut underway = self.lease.underway();
         loop {
+            if !self.lease.holds() {
+                // What is under way is dropped, and what was read: another gateway sends it.
+                sending.shutdown().await;
+                settling.shutdown().await;
+                self.stand_by().await;
+                drop(underway.take());
+                tokio::select! {
+                    () = self.lease.held() => {
+                        underway = self.lease.underway();
+                        self.window.forget().await;
+                        continue;
+                    }
+                    () = stop.cancelled() => break,
+                }
+            }
             // At each turn: a destination that takes nothing is reported after a time, whether or
             // not it is tried meanwhile.
             self.show();
@@ -168,13 +187,8 @@ impl Delivery {
                 let Some(due) = next else { break };
                 let destination = self.destination.clone();
                 let span = self.begin(&due);
-                sending.spawn(attempt(
-                    destination,
-                    self.generation,
-                    due,
-                    self.store.clone(),
-                    span,
-                ));
+                let attempt = attempt(destination, self.generation, due, self.store.clone(), span);
+                sending.spawn(while_held(self.lease.clone(), attempt));
             }
             let wake = self
                 .breaker
@@ -194,6 +208,7 @@ impl Delivery {
                     timer = self.timer();
                 }
                 () = tokio::time::sleep(wake) => {}
+                () = self.lease.lapsed() => {}
                 () = stop.cancelled() => break,
             }
         }
@@ -203,6 +218,16 @@ impl Delivery {
         while settling.join_next().await.is_some() {}
         // Ended, and not only told to: the metrics of a removed destination are removed after this.
         showing.shutdown().await;
+    }
+
+    /// Forgets what was read and learnt: by the time that this gateway delivers again, all of it may
+    /// be otherwise.
+    async fn stand_by(&mut self) {
+        self.window.forget().await;
+        self.breaker = CircuitBreaker::new(self.destination.concurrency());
+        self.generation += 1;
+        self.unwritten = 0;
+        self.show();
     }
 
     /// Starts the timer of the fallback, where there is one.
@@ -469,6 +494,16 @@ async fn changed(configured: &mut Option<watch::Receiver<Destination>>) -> Desti
         return configured.borrow_and_update().clone();
     }
     std::future::pending().await
+}
+
+/// Makes an attempt as long as the lease is held. The look at it stands directly before the attempt.
+async fn while_held(lease: Lease, attempt: impl Future<Output = Attempt>) -> Attempt {
+    tokio::select! {
+        biased;
+        // The delivery drops this, and what it would have sent.
+        () = lease.lapsed() => std::future::pending().await,
+        attempt = attempt => attempt,
+    }
 }
 
 async fn attempt(

@@ -97,6 +97,20 @@ impl PrefetchWindow {
         })
     }
 
+    /// Forgets all that was read, and reads anew.
+    pub async fn forget(&mut self) {
+        if let Some(reading) = self.reading.take()
+            && let Ok(read) = reading.await
+        {
+            self.reader = Some(read.reader);
+        }
+        drop(self.handover.take());
+        self.waiting.clear();
+        self.unreadable.clear();
+        self.claimed.clear();
+        self.more = true;
+    }
+
     /// Returns the next alert to send.
     pub fn next(&mut self) -> Option<Due> {
         self.waiting.pop_front()

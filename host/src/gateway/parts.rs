@@ -23,7 +23,7 @@ use crate::monitor::{Beat, Monitor, Pings, Plan, Reloaded};
 use crate::recent::Recent;
 use crate::sources;
 use crate::spans::Spans;
-use crate::store::{Closing, Snapshot, Store};
+use crate::store::{Closing, Location, Snapshot, Store};
 
 /// The parts of a gateway.
 pub struct Parts {
@@ -35,6 +35,8 @@ pub struct Parts {
     pub muter: Muter,
     pub replayer: Replayer,
     pub monitor: Monitor,
+    /// What the monitor begins with, each time that this gateway leads the others.
+    pub plan: Plan,
     pub pings: Pings,
     pub reloading: Reloading,
     pub deliveries: Deliveries,
@@ -68,9 +70,9 @@ impl Parts {
         let metrics = Metrics::new();
         let health = Health::default();
         let recent = Recent::default();
-        let data_dir = &config.gateway.data_dir;
-        let (store, closing) = Store::open(data_dir, &options.store, metrics.clone())
-            .with_context(|| format!("cannot open the store in {}", data_dir.display()))?;
+        let location = Location::of(config).context("cannot use [store]")?;
+        let (store, closing) = Store::open(&location, &options.store, metrics.clone())
+            .with_context(|| format!("cannot open the store in {}", location.shown()))?;
         let loaded =
             sources::load(config, &setup::cached_sandbox(config, options.compiler)?).await?;
         for cause in causes(&setup::warnings(config, &loaded)) {
@@ -168,6 +170,7 @@ impl Parts {
             muter,
             replayer,
             monitor: Monitor::new(&plan, store.clone(), health.clone(), metrics.clone())?,
+            plan,
             pings,
             reloading,
             change: deliveries.change(config).await?,

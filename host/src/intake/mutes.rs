@@ -35,11 +35,18 @@ impl Muter {
 
     /// Runs until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { intake, reader } = self;
+        let Self { intake, mut reader } = self;
+        let lease = intake.store.leads();
         loop {
-            let followed = follow(&intake, &reader);
+            let of = Arc::clone(&intake);
+            let looked = tokio::task::spawn_blocking(move || (follow(&of, &reader), reader));
+            let Ok((followed, back)) = looked.await else {
+                return;
+            };
+            reader = back;
             let ended = match followed {
-                Ok(over) => intake.end_mutes(over).await,
+                Ok(over) if lease.holds() => intake.end_mutes(over).await,
+                Ok(_) => Ok(()),
                 Err(error) => Err(error),
             };
             if let Err(error) = ended {

@@ -37,8 +37,14 @@ impl Replayer {
 
     /// Runs until `stop` is cancelled.
     pub async fn run(mut self, stop: CancellationToken) {
+        let lease = self.intake.store.leads();
         loop {
-            match self.list().await {
+            let list = match lease.holds() {
+                true => self.list().await,
+                // Another gateway does it.
+                false => Ok(Vec::new()),
+            };
+            match list {
                 Ok(list) => {
                     let is_full = list.len() == JOBS;
                     if self.run_jobs(list, &stop).await && is_full {

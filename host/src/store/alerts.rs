@@ -102,7 +102,7 @@ fn is_too_late(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<bool, Store
         .transaction
         .prepare_cached(
             "INSERT INTO orders (ordering_key, greatest, alert) VALUES (?1, ?2, ?3)
-             ON CONFLICT (ordering_key) DO UPDATE SET greatest = ?2, alert = ?3 WHERE greatest <= ?2",
+             ON CONFLICT (ordering_key) DO UPDATE SET greatest = ?2, alert = ?3 WHERE orders.greatest <= ?2",
         )?
         .execute(params![alert.ordering_key, order, id])?;
     Ok(raised == 0)

@@ -1,6 +1,7 @@
 //! The audit: the actions of operators on the store.
 
-use rusqlite::{Connection, params};
+use crate::store::sql::Connection;
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;

@@ -4,16 +4,16 @@
 //! low priorities are not starved, each priority hands one of [`SHARE`] places to those below it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::Path;
 use std::sync::Arc;
 
+use crate::store::sql::{Connection, Transaction};
 use plugin_sdk::contract::Priority;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::handover::{Due, READ_BYTES};
 use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, request_id_text};
 use super::jobs::{self, Job};
-use super::{StoreError, schema};
+use super::{Location, StoreError};
 use crate::alert::Alert;
 use crate::alert::fallback::{self, Reason};
 use crate::clock::{LONGEST_WAIT, rfc3339};
@@ -73,15 +73,14 @@ pub(super) const WAITING_FOR: &str = "WITH RECURSIVE waiting (number) AS (
 /// Makes due now what was written down while the machine's clock was ahead of what it is now, and
 /// would wait until that time comes again: what is due later than anything waits, and what is yet
 /// to come due and was never tried, as that was due when it came in.
-pub fn bring_back(connection: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
-    let transaction = connection.transaction()?;
+pub fn bring_back(transaction: &Transaction<'_>, now_ms: i64) -> Result<(), StoreError> {
     let ahead = later_than(
-        &transaction,
+        transaction,
         "SELECT id FROM queue WHERE due_at > ?1 AND (due_at > ?1 + ?2 OR attempts = 0)",
         params![now_ms, LONGEST_WAIT.as_millis() as i64],
     )?;
     set_back(
-        &transaction,
+        transaction,
         "UPDATE queue SET due_at = ? WHERE id = ?",
         &ahead,
         now_ms,
@@ -89,19 +88,18 @@ pub fn bring_back(connection: &mut Connection, now_ms: i64) -> Result<(), StoreE
     let deliveries = ahead.len();
     // By destination, so that only what is to be changed is read.
     let ahead = later_than(
-        &transaction,
+        transaction,
         "SELECT q.id FROM destinations d CROSS JOIN (SELECT 0 AS fell_back UNION ALL SELECT 1) f
          CROSS JOIN queue q INDEXED BY queue_since
          ON q.destination = d.id AND q.fell_back = f.fell_back AND q.since > ?1",
         params![now_ms],
     )?;
     set_back(
-        &transaction,
+        transaction,
         "UPDATE queue SET since = ? WHERE id = ?",
         &ahead,
         now_ms,
     )?;
-    transaction.commit()?;
     if deliveries > 0 {
         tracing::warn!(
             deliveries,
@@ -117,7 +115,7 @@ fn later_than(
     sql: &str,
     params: &[&dyn rusqlite::ToSql],
 ) -> Result<Vec<i64>, StoreError> {
-    let mut select = transaction.prepare(sql)?;
+    let mut select = transaction.prepare_cached(sql)?;
     let rows = select.query_map(params, |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -129,7 +127,7 @@ fn set_back(
     deliveries: &[i64],
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let mut update = transaction.prepare(sql)?;
+    let mut update = transaction.prepare_cached(sql)?;
     for id in deliveries {
         match update.execute([now_ms, *id]).map_err(StoreError::from) {
             // Nothing can be changed in it. It waits, and holds nothing up.
@@ -143,8 +141,8 @@ fn set_back(
 }
 
 impl DueReader {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = schema::open_reader(path)?;
+    pub(super) fn open(location: &Location) -> Result<Self, StoreError> {
+        let connection = location.reads()?;
         let unreadable = Vec::new();
         let suspects = HashMap::new();
         let turns = HashMap::new();
@@ -379,7 +377,7 @@ impl DueReader {
     /// # Errors
     /// What the disk said.
     pub fn waiting_for(&self) -> Result<Vec<String>, StoreError> {
-        let mut statement = self.connection.prepare(WAITING_FOR)?;
+        let mut statement = self.connection.prepare_cached(WAITING_FOR)?;
         let rows = statement.query_map([], |row| {
             Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned())
         })?;
@@ -393,7 +391,7 @@ impl DueReader {
     /// What the disk said.
     pub fn count_waiting_for(&self, destination: &str) -> Result<i64, StoreError> {
         let sql = "SELECT count(*) FROM queue q WHERE destination = (SELECT id FROM destinations WHERE name = ?1)
-                   AND source IS NOT (SELECT id FROM sources WHERE name = ?2)";
+                   AND source IS DISTINCT FROM (SELECT id FROM sources WHERE name = ?2)";
         Ok(self
             .connection
             .query_row(sql, [destination, OWN_SOURCE], |row| row.get(0))?)

@@ -63,7 +63,7 @@ impl Command for EndMute {
         let summed_up: Option<bool> = step
             .transaction
             .prepare_cached(
-                "UPDATE mutes SET ended_at = iif(name IS NULL, ifnull(ended_at, ?2), NULL) WHERE id = ?1
+                "UPDATE mutes SET ended_at = CASE WHEN name IS NULL THEN ifnull(ended_at, ?2) END WHERE id = ?1
                  RETURNING summed_up",
             )?
             .query_row([mute, self.at_ms], |row| row.get(0))
@@ -115,7 +115,7 @@ impl EndMute {
                      WHERE h.mute = ?1 AND h.held IS NOT NULL AND b.source = a.source LIMIT 1), a.source
              FROM muted m JOIN alerts a ON a.id = m.alert JOIN sources s ON s.id = a.source
              LEFT JOIN keys k ON k.ordering_key = a.ordering_key AND k.mute = m.mute AND k.alert = m.alert
-             WHERE m.mute = ?1 AND m.held IS NOT NULL GROUP BY a.source",
+             WHERE m.mute = ?1 AND m.held IS NOT NULL GROUP BY s.name, a.source",
         )?;
         let sources: Vec<(String, i64, i64, i64, Option<Held>, i64)> = select
             .query_map([self.mute], |row| {

@@ -43,6 +43,19 @@ pub enum StoreError {
          (`alert-gateway events dismiss --failed --source {0}`)"
     )]
     Unproven(String),
+    /// The database cannot be reached, or takes no writes. The group was rolled back; the store
+    /// works again as soon as the database does.
+    #[error("the database does not answer: {0}")]
+    Away(String),
+    /// The database answers, and cannot be used as it is. Nothing was changed.
+    #[error("the database cannot be used: {0}")]
+    Refused(String),
+    /// The connection was lost within a commit. The writer asks until it knows.
+    #[error("the database may have kept it or not: {0}")]
+    Unknown(String),
+    /// Another gateway has taken over what this one did. Nothing was changed.
+    #[error("another gateway has taken over: {0}")]
+    Lost(String),
     /// The gateway is stopping.
     #[error("the store is closed")]
     Closed,
@@ -114,6 +127,8 @@ impl StoreError {
             Self::Row(_) => "row",
             Self::Moved(_) => "moved",
             Self::Busy => "busy",
+            Self::Away(_) => "away",
+            Self::Lost(_) => "lost",
             Self::Unproven(_) => "unproven",
             _ => "failed",
         }
@@ -122,6 +137,14 @@ impl StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        let error = match error {
+            // Of PostgreSQL, packed on the way here.
+            rusqlite::Error::UserFunctionError(packed) => match packed.downcast() {
+                Ok(error) => return *error,
+                Err(other) => rusqlite::Error::UserFunctionError(other),
+            },
+            other => other,
+        };
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,

@@ -5,16 +5,17 @@
 //! sends it twice. It stays pending at its own destination. Where that takes it after all, the
 //! fallback is told, behind what it was sent before.
 
+use plugin_sdk::contract::{self, Status};
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params};
 
-use super::StoreError;
 use super::command::Command;
 use super::ids::{
     ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, alert_ids, deliveries_of, delivery_ids,
 };
 use super::put::{CARRIED, Pending, enqueue};
 use super::step::Step;
+use super::{StoreError, json};
 use crate::alert::fallback::Reason;
 
 /// The number of deliveries that fall back in one commit. More would hold up the commits behind it.
@@ -215,15 +216,17 @@ fn tell(
         )?
         .query_row([late.ordering_key, destination, each], |row| row.get(0))?;
     // A resolve has closed there what it was sent for.
-    let resolves: Option<bool> = step
+    let status: Option<Status> = step
         .transaction
-        .prepare_cached(
-            "SELECT iif(json_valid(json), json ->> '$.status' = 'resolve', 0) FROM events WHERE alert = ?",
-        )?
-        .query_row([alert], |row| row.get::<_, Option<bool>>(0))
+        .prepare_cached("SELECT json FROM events WHERE alert = ?")?
+        .query_row([alert], |row| {
+            Ok(json::<contract::Alert>(row, 0)
+                .ok()
+                .map(|alert| alert.status))
+        })
         .optional()?
         .flatten();
-    if others_wait || resolves == Some(true) {
+    if others_wait || status == Some(Status::Resolve) {
         return Ok(());
     }
     let to = To {

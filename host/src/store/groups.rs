@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use crate::store::sql::Connection;
 use plugin_sdk::contract;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
 use super::ids::alert_ids;
@@ -174,20 +175,19 @@ pub fn join(
         Some(group) => group,
         None => {
             let group = Group::open(grouping.shared.clone(), grouping.terms, member, now_ms);
-            step.transaction
+            let number = step.transaction
                 .prepare_cached(
                     "INSERT INTO groups (source, key, destinations, state, opened_at, look_at, resolve_after)
-                     VALUES (?, ?, ?, '', ?, ?, ?)",
+                     VALUES (?, ?, ?, '', ?, ?, ?) RETURNING id",
                 )?
-                .execute(params![
+                .query_row(params![
                     source,
                     key,
                     destinations,
                     at_ms,
                     group.look_at(),
                     grouping.terms.resolve_after_ms
-                ])?;
-            let number = step.transaction.last_insert_rowid();
+                ], |row| row.get(0))?;
             after.groups.insert(number, group);
             number
         }

@@ -15,21 +15,27 @@ use super::dismiss::{Dismiss, Dismissed};
 use super::end_mute::{EndMute, Still};
 use super::fallback::FallBack;
 use super::files::{self, Place};
-use super::handover::Handover;
+use super::handover::{Handover, MadeDue};
 use super::internal::{Forget, Tell};
 use super::jobs::{Ask, Job, JobKind, JobTarget};
 use super::mutes::{AddMute, NewMute, StopMute};
 use super::notice::{Notice, Told};
 use super::pass::Pass;
+use super::postgres::Link;
 use super::replay::{FinishReplay, Requeue, Reread};
 use super::request::{Appended, NewRequest, PluginId, PluginRecord, Reading};
 use super::resolve::{Resolution, ResolveAlert, ResolveGroup};
 use super::retention::{Sweep, Swept};
 use super::settle::{Settle, Settlement};
+use super::shared::{Heard, Joined, LEADER, Leases};
 use super::snapshot::{Remember, Seen, Snapshot};
+use super::sql::Connection;
 use super::wake::Wake;
-use super::writer::{Message, Signals, Trouble, Writer};
-use super::{DueReader, History, StoreError, due, groups, older, schema, timers};
+use super::writer::{Engine, Message, Signals, Trouble, Writer};
+use super::{
+    DueReader, History, Lease, Location, SharedStore, StoreError, due, groups, older, schema,
+    shared, timers,
+};
 use crate::clock::{Clock, wall_ms};
 use crate::metrics::Metrics;
 
@@ -43,8 +49,9 @@ pub struct Options {
     /// True if a commit waits for the disk. Only a benchmark that wants to know what the sync costs
     /// says `false`.
     pub sync: bool,
-    /// The clock by which alerts become due.
-    pub clock: Clock,
+    /// The clock by which alerts become due; `None` is one that starts from that of the machine, or
+    /// of the database.
+    pub clock: Option<Clock>,
     /// The time for which the copy of a store is kept that was made before the store was brought up
     /// to a newer schema; `None` makes no copy.
     pub copy_for: Option<Duration>,
@@ -54,7 +61,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             sync: true,
-            clock: Clock::start(),
+            clock: None,
             copy_for: Some(crate::config::AGE),
         }
     }
@@ -65,48 +72,109 @@ impl Default for Options {
 pub struct Store {
     messages: mpsc::Sender<Message>,
     signals: Signals,
-    path: Arc<Path>,
+    location: Location,
     clock: Clock,
+    /// None where no other gateway can have the store.
+    leases: Option<Arc<Leases>>,
+}
+
+/// A store that is open, before anything of it runs.
+struct Opened {
+    connection: Connection,
+    engine: Engine,
+    clock: Clock,
+    leases: Option<Arc<Leases>>,
+}
+
+impl Opened {
+    fn file(folder: &Path, options: &Options) -> Result<Self, StoreError> {
+        let lock = files::acquire(folder)?;
+        let path = super::file(folder);
+        let connection = schema::open(&path, options.sync, options.copy_for.is_some())?;
+        older::sweep(&path, options.copy_for.unwrap_or(crate::config::AGE));
+        Ok(Self {
+            connection: Connection::Embedded(connection),
+            engine: Engine::Embedded(Place::of(&path)?, lock),
+            clock: options.clock.unwrap_or_else(Clock::start),
+            leases: None,
+        })
+    }
+
+    /// Joins the gateways that share a database.
+    fn database(
+        shared: &SharedStore,
+        options: &Options,
+        signals: &Signals,
+    ) -> Result<Self, StoreError> {
+        let signals = signals.clone();
+        // What has come due with it is to be read.
+        let committed = move || {
+            signals.committed.send_modify(|commits| *commits += 1);
+            let others = true;
+            let offered = Vec::new();
+            signals.handovers.offer(MadeDue { offered, others });
+        };
+        let Joined {
+            server,
+            session,
+            leases,
+            keeper,
+            clock,
+        } = shared::join(shared, options.clock, Box::new(committed))?;
+        for warning in &server.warnings {
+            tracing::warn!(database = shared.address.shown(), "{warning}");
+        }
+        Ok(Self {
+            connection: Connection::Postgres(Link::new(Arc::clone(&shared.address))),
+            engine: Engine::Shared(session, keeper),
+            clock,
+            leases: Some(leases),
+        })
+    }
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store")
-            .field("path", &self.path)
+            .field("location", &self.location)
             .finish_non_exhaustive()
     }
 }
 
 impl Store {
-    /// Opens the store in `data_dir`, making the directory (mode 0700), the file (0600) and the
-    /// newest schema as needed.
+    /// Opens the store. In a folder it makes the directory (mode 0700), the file (0600) and the
+    /// newest schema as needed; in a database, the tables.
     ///
     /// # Errors
     /// [`StoreError::Locked`] where another gateway has it open; [`StoreError::Newer`] where a
     /// newer version wrote it; [`StoreError::Unusable`] where something else stands in its place;
     /// otherwise what the disk said. In each case nothing was changed.
     pub fn open(
-        data_dir: &Path,
+        location: impl Into<Location>,
         options: &Options,
         metrics: Metrics,
     ) -> Result<(Self, Closing), StoreError> {
-        let lock = files::acquire(data_dir)?;
-        let path: Arc<Path> = super::file(data_dir).into();
-        let clock = options.clock;
-        let mut connection = schema::open(&path, options.sync, options.copy_for.is_some())?;
-        older::sweep(&path, options.copy_for.unwrap_or(crate::config::AGE));
-        due::bring_back(&mut connection, clock.now_ms())?;
-        groups::bring_back(&connection, clock.now_ms())?;
-        timers::bring_back(&connection, clock.now_ms())?;
+        let location = location.into();
         let signals = Signals::default();
-        let (messages, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(
+        let opened = match &location {
+            Location::Folder(folder) => Opened::file(folder, options)?,
+            Location::Postgres(shared) => Opened::database(shared, options, &signals)?,
+        };
+        let Opened {
             connection,
-            Place::of(&path)?,
-            signals.clone(),
-            metrics,
-            lock,
-        )?;
+            engine,
+            clock,
+            leases,
+        } = opened;
+        {
+            let transaction = connection.write()?;
+            due::bring_back(&transaction, clock.now_ms())?;
+            groups::bring_back(&transaction, clock.now_ms())?;
+            timers::bring_back(&transaction, clock.now_ms())?;
+            transaction.commit()?;
+        }
+        let (messages, queue) = mpsc::channel(QUEUE);
+        let writer = Writer::new(connection, engine, signals.clone(), metrics)?;
         let (ending, ended) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -120,8 +188,9 @@ impl Store {
         let store = Self {
             messages: messages.clone(),
             signals,
-            path,
+            location,
             clock,
+            leases,
         };
         Ok((
             store,
@@ -443,7 +512,7 @@ impl Store {
     /// The file whose being there says that the operator may have been told of trouble with the
     /// disk. A disk that has no room for a page mostly has some for a name.
     pub fn told_of_trouble(&self) -> PathBuf {
-        self.path.with_file_name("told-of-trouble")
+        self.location.folder().join("told-of-trouble")
     }
 
     /// The number of dead letters.
@@ -456,7 +525,7 @@ impl Store {
     /// # Errors
     /// What the disk said.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Snapshot::open(&self.path)
+        Snapshot::open(&self.location)
     }
 
     /// Changes with every commit: what waits for new alerts waits on this.
@@ -474,7 +543,7 @@ impl Store {
     /// # Errors
     /// What the disk said.
     pub fn due_reader(&self) -> Result<DueReader, StoreError> {
-        DueReader::open(&self.path)
+        DueReader::open(&self.location)
     }
 
     /// Opens a connection of its own for the history.
@@ -482,12 +551,39 @@ impl Store {
     /// # Errors
     /// What the disk said.
     pub fn history(&self) -> Result<History, StoreError> {
-        History::open_file(&self.path)
+        History::beside(&self.location)
     }
 
-    /// The file.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Returns the file, where the store is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.location.file()
+    }
+
+    /// Returns the place where the store is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Returns the lease of the gateway that delivers, and does all else that is done once for all
+    /// that share the store.
+    pub fn leads(&self) -> Lease {
+        match &self.leases {
+            None => Lease::alone(),
+            Some(leases) => Lease::among(leases, LEADER.to_owned()),
+        }
+    }
+
+    /// Returns whether other gateways may have the store, too.
+    pub fn is_shared(&self) -> bool {
+        self.leases.is_some()
+    }
+
+    /// Writes down when this gateway heard of sources, where that is later than what is known.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub(super) async fn heard(&self, heard: Heard) -> Result<(), StoreError> {
+        self.ask(heard).await
     }
 
     /// Returns the number of bytes in use, after each commit.

@@ -7,11 +7,11 @@ mod overview;
 mod traced;
 mod waiting;
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::store::sql::{Connection, Row};
 use plugin_sdk::contract;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::OptionalExtension;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ pub use waiting::{Selection, UnknownId, Waiting, WaitingRequest};
 
 use super::audit;
 use super::ids::{StoredEventId, alert_ids, delivery_ids, request_id, request_id_text};
-use super::{Entry, MuteRecord, PluginId, StoreError, identities, mutes, schema};
+use super::{Entry, Location, MuteRecord, PluginId, StoreError, identities, mutes};
 use crate::clock::rfc3339;
 
 /// The text in place of a title where an alert is not delivered, and nothing of it is kept but the
@@ -346,21 +346,19 @@ const REQUEST: &str = "SELECT r.seq, r.id, s.name, r.received_at, r.state, r.rea
     FROM requests r JOIN plugins p ON p.id = r.plugin JOIN sources s ON s.id = r.source LEFT JOIN bodies b ON b.seq = r.seq";
 
 impl History {
-    pub(super) fn open_file(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self {
-            connection: schema::open_reader(path)?,
-        })
+    pub(super) fn beside(location: &Location) -> Result<Self, StoreError> {
+        let connection = location.reads()?;
+        Ok(Self { connection })
     }
 
-    /// Opens the store of `data_dir`, whether or not a gateway has it open. The file is looked at
-    /// first, as it may be anything.
+    /// Opens a store, whether or not a gateway has it open. A file is looked at first, as it may be
+    /// anything.
     ///
     /// # Errors
     /// [`StoreError::Missing`] where there is none, [`StoreError::Unusable`] where it is no store.
-    pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self {
-            connection: schema::open_foreign(&super::file(data_dir))?,
-        })
+    pub fn open(location: impl Into<Location>) -> Result<Self, StoreError> {
+        let connection = location.into().looks()?;
+        Ok(Self { connection })
     }
 
     /// The newest lines that fit the filter, newest first.
@@ -403,10 +401,7 @@ impl History {
     /// # Errors
     /// SQLite's.
     pub fn hurry(&mut self, within: Duration) -> Result<(), StoreError> {
-        let deadline = Instant::now() + within;
-        // Some microseconds' worth of steps between two looks at the clock.
-        let late = move || Instant::now() > deadline;
-        Ok(self.connection.progress_handler(1000, Some(late))?)
+        self.connection.hurry(within)
     }
 
     /// Returns the mutes, newest first; without `all`, those that hold now, or will.
@@ -471,7 +466,7 @@ impl History {
     fn alerts_between(&self, ids: [i64; 2]) -> Result<Vec<AlertRecord>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT a.id, s.name, a.event_id, e.json, a.priority, a.ignored, t.times, t.last_at, t.last_request,
-                    g.id, g.key, iif(g.look_at IS NULL, 'resolved', 'open'), (SELECT count(*) FROM members WHERE grp = g.id),
+                    g.id, g.key, CASE WHEN g.look_at IS NULL THEN 'resolved' ELSE 'open' END, (SELECT count(*) FROM members WHERE grp = g.id),
                     u.id, u.why, u.who, x.held IS NOT NULL
              FROM alerts a JOIN sources s ON s.id = a.source LEFT JOIN events e ON e.alert = a.id
              LEFT JOIN repeats t ON t.alert = a.id LEFT JOIN members m ON m.alert = a.id LEFT JOIN groups g ON g.id = m.grp
@@ -543,7 +538,7 @@ impl History {
             "WITH deliveries AS (
                  SELECT id, destination, 'pending' AS state, due_at FROM queue WHERE id BETWEEN ?1 AND ?2
                  UNION ALL SELECT id, destination, 'dead', NULL FROM dead WHERE id BETWEEN ?1 AND ?2
-                 UNION ALL SELECT delivery, destination, iif(outcome = 'dismissed', outcome, 'delivered'), NULL FROM attempts t
+                 UNION ALL SELECT delivery, destination, CASE WHEN outcome = 'dismissed' THEN outcome ELSE 'delivered' END, NULL FROM attempts t
                      WHERE delivery BETWEEN ?1 AND ?2 AND delivery NOT IN (SELECT id FROM queue WHERE id BETWEEN ?1 AND ?2)
                      AND delivery NOT IN (SELECT id FROM dead WHERE id BETWEEN ?1 AND ?2)
                      AND n = (SELECT max(n) FROM attempts l WHERE l.delivery = t.delivery))
@@ -641,7 +636,7 @@ fn named(connection: &Connection, id: &str) -> Result<Vec<i64>, StoreError> {
 
 /// The event in column `index`; where it was evicted, or is none, one that says so, as a list must
 /// not end at a bad row.
-fn event(row: &Row<'_>, index: usize, event_id: &str, rank: i64) -> contract::Alert {
+fn event(row: Row<'_>, index: usize, event_id: &str, rank: i64) -> contract::Alert {
     let stand_in = |title: String| {
         let priority = super::due::priority(rank);
         contract::Alert::new(event_id, priority, title)
@@ -656,7 +651,7 @@ fn event(row: &Row<'_>, index: usize, event_id: &str, rank: i64) -> contract::Al
     }
 }
 
-fn request(row: &Row<'_>) -> rusqlite::Result<RequestRecord> {
+fn request(row: Row<'_>) -> rusqlite::Result<RequestRecord> {
     let method: Option<String> = row.get(11)?;
     Ok(RequestRecord {
         seq: row.get(0)?,

@@ -9,10 +9,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
 use super::ids::{ALERTS_PER_REQUEST, Identity, StoredEventId};
+use super::sql::{Connection, Transaction};
 
 /// The number of identities that wait: 1.5 MB, and 10 ms of reading after a crash. The more wait,
 /// the more share a page: of a table with a million, each commit of 64 requests writes some 20
@@ -26,7 +27,7 @@ const REQUESTS: i64 = 4 * KEEP as i64;
 pub type Changes = HashMap<[u8; 16], Option<i64>>;
 
 /// Identities that wait to be written.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Identities {
     waiting: BTreeMap<[u8; 16], i64>,
     /// The last one that was written in this pass over all hashes.
@@ -51,7 +52,7 @@ impl Identities {
     ///
     /// # Errors
     /// What the disk said.
-    pub fn read(connection: &mut Connection, next_seq: i64) -> Result<Self, StoreError> {
+    pub fn read(connection: &Connection, next_seq: i64) -> Result<Self, StoreError> {
         let before = before(connection)?.min(next_seq);
         let mut read = Self {
             waiting: BTreeMap::new(),
@@ -59,7 +60,7 @@ impl Identities {
             before,
             began: next_seq,
         };
-        let transaction = connection.transaction()?;
+        let transaction = connection.write()?;
         // A page that is damaged must not keep the gateway from starting.
         if let Err(error) = read.fill(&transaction) {
             tracing::error!(
@@ -74,7 +75,7 @@ impl Identities {
     /// Reads the identities of all requests from `before` on, in their order, so that the latest of
     /// each hash counts.
     fn fill(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        let mut select = transaction.prepare(
+        let mut select = transaction.prepare_cached(
             "SELECT a.id, name, event_id FROM alerts a JOIN sources s ON s.id = a.source WHERE a.id >= ? ORDER BY a.id",
         )?;
         let mut rows = select.query([self.before.saturating_mul(ALERTS_PER_REQUEST as i64)])?;
@@ -88,9 +89,9 @@ impl Identities {
                 self.relieve(transaction)?;
             }
         }
-        let mut select = transaction.prepare(
+        let mut select = transaction.prepare_cached(
             "SELECT proofs, (SELECT min(id) FROM alerts WHERE id BETWEEN seq * ?2 AND seq * ?2 + ?2 - 1)
-             FROM requests WHERE seq >= ?1 AND proofs NOT NULL ORDER BY seq",
+             FROM requests WHERE seq >= ?1 AND proofs IS NOT NULL ORDER BY seq",
         )?;
         let mut rows = select.query([self.before, ALERTS_PER_REQUEST as i64])?;
         while let Some(row) = rows.next()? {
@@ -292,6 +293,6 @@ pub fn find(connection: &Connection, identity: Identity) -> Result<Option<i64>, 
 pub fn insert(transaction: &Transaction<'_>, hash: [u8; 16], alert: i64) -> Result<(), StoreError> {
     transaction
         .prepare_cached("INSERT OR REPLACE INTO identities (hash, alert) VALUES (?, ?)")?
-        .execute(params![hash, alert])?;
+        .execute_soon(params![hash, alert])?;
     Ok(())
 }

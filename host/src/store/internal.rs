@@ -106,8 +106,8 @@ pub fn failed(
     let waiting: i64 = step
         .transaction
         .prepare_cached(
-            "UPDATE sources SET failed = failed + 1, unproven = unproven + (?2 IS NOT NULL),
-                                unproven_bytes = unproven_bytes + ifnull(?2, 0) WHERE id = ?1 RETURNING failed",
+            "UPDATE sources SET failed = failed + 1, unproven_bytes = unproven_bytes + ifnull(?2, 0),
+                                unproven = unproven + CASE WHEN ?2 IS NULL THEN 0 ELSE 1 END WHERE id = ?1 RETURNING failed",
         )?
         .query_row(params![source, unproven], |row| row.get(0))?;
     let Some(notice) = failure.notice.as_deref() else {
@@ -137,7 +137,7 @@ pub fn no_longer_failed(
     let waiting: Option<i64> = step
         .transaction
         .prepare_cached(
-            "UPDATE sources SET failed = failed - 1, unproven = unproven - (was.bytes IS NOT NULL),
+            "UPDATE sources SET failed = failed - 1, unproven = unproven - CASE WHEN was.bytes IS NULL THEN 0 ELSE 1 END,
                                 unproven_bytes = unproven_bytes - ifnull(was.bytes, 0)
              FROM (SELECT (SELECT unproven FROM requests WHERE seq = ?2) AS bytes) AS was
              WHERE name = ?1 RETURNING failed",
@@ -227,9 +227,9 @@ pub fn request(step: &mut Step<'_>, source: &str, at_ms: i64) -> Result<i64, Sto
         .execute(params![seq, request_id(&uuid::Uuid::now_v7().to_string()), source, at_ms, plugin.0])?;
     step.transaction
         .prepare_cached(
-            "INSERT INTO bodies (seq, method, url, headers, body) VALUES (?, '', '', '[]', x'')",
+            "INSERT INTO bodies (seq, method, url, headers, body) VALUES (?, '', '', '[]', ?)",
         )?
-        .execute([seq])?;
+        .execute(params![seq, [0_u8; 0]])?;
     Ok(seq)
 }
 

@@ -5,14 +5,14 @@
 //! configuration that it has, now or when it starts.
 
 use std::collections::HashSet;
-use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, Row, params};
+use crate::store::sql::{Connection, Row};
+use rusqlite::params;
 
 use super::audit::Entry;
 use super::command::Command;
 use super::step::Step;
-use super::{StoreError, schema};
+use super::{Location, StoreError};
 
 /// The jobs that are read at once.
 pub const JOBS: usize = 100;
@@ -72,21 +72,21 @@ pub enum Part {
 /// # Errors
 /// Where there is no store, or what the disk said; nothing is on the list then.
 pub fn ask(
-    path: &Path,
+    location: impl Into<Location>,
     kind: &JobKind,
     targets: &[JobTarget],
     now_ms: i64,
     audit: Option<&Entry>,
 ) -> Result<(), StoreError> {
-    let mut connection = schema::open_existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let transaction = connection.transaction()?;
+    let connection = location.into().writes()?;
+    let transaction = connection.write()?;
     for target in targets {
         insert(&transaction, kind, *target, now_ms)?;
     }
     if let Some(entry) = audit {
         entry.insert(&transaction)?;
     }
-    Ok(transaction.commit()?)
+    transaction.commit()
 }
 
 /// Puts jobs on the list that are not on it yet, with an entry in the audit. For the gateway
@@ -155,7 +155,7 @@ impl Part {
 }
 
 /// Reads the columns `request` and `part`, which begin at `index`.
-fn target(row: &Row<'_>, index: usize) -> rusqlite::Result<JobTarget> {
+fn target(row: Row<'_>, index: usize) -> rusqlite::Result<JobTarget> {
     let Some(seq) = row.get::<_, Option<i64>>(index)? else {
         return Ok(JobTarget::AllDead);
     };

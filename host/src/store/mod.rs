@@ -118,6 +118,7 @@ mod identities;
 mod ids;
 mod internal;
 mod jobs;
+mod location;
 mod mutes;
 mod notice;
 mod older;
@@ -125,6 +126,7 @@ mod own;
 mod pass;
 mod passing;
 mod permissions;
+mod postgres;
 mod preflight;
 mod put;
 mod repeats;
@@ -134,8 +136,10 @@ mod resolve;
 mod retention;
 mod schema;
 mod settle;
+mod shared;
 mod snapshot;
 mod space;
+mod sql;
 mod step;
 mod stop;
 mod tables;
@@ -169,6 +173,7 @@ pub use history::{
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
 pub use jobs::{JOBS, Job, JobKind, JobTarget, Part, ask as ask_for};
+pub use location::{Location, SharedStore};
 pub use mutes::{MuteRecord, NewMute, add as add_mute, end as end_mute};
 pub use notice::{Notice, Told};
 pub use passing::pass_time;
@@ -183,6 +188,9 @@ pub use resolve::Resolution;
 pub use retention::{Bounds, Stage, Sweep};
 pub use retention::{IDENTITY_BYTES, Retention, keep_within};
 pub use settle::Settlement;
+pub use shared::{
+    Lease, Moved, Neighbour, Server, examine, is_gone, share_heard, to_database, to_file,
+};
 pub use snapshot::{Seen, Snapshot};
 pub use totals::Totals;
 pub use writer::Trouble;
@@ -196,10 +204,7 @@ pub fn file(data_dir: &Path) -> PathBuf {
 }
 
 /// Reads a column that holds JSON.
-fn json<T: serde::de::DeserializeOwned>(
-    row: &rusqlite::Row<'_>,
-    index: usize,
-) -> rusqlite::Result<T> {
+fn json<T: serde::de::DeserializeOwned>(row: sql::Row<'_>, index: usize) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(index)?.as_str()?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, error.into())
     })

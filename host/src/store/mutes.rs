@@ -1,16 +1,15 @@
 //! Mutes in the store, and the alerts that they hold. A held alert is stored and listed like any
 //! other; [`end_mute`](mod@super::end_mute) has what becomes of it.
 
-use std::path::Path;
-
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use crate::store::sql::Connection;
+use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
 use super::ids::alert_ids;
 use super::request::{MuteRef, NewAlert, Originals};
 use super::step::Step;
-use super::{Entry, StoreError, json, schema};
+use super::{Entry, Location, StoreError, json};
 use crate::alert::group::Grouping;
 
 /// A mute as the store has it.
@@ -98,7 +97,7 @@ pub fn hold(
 /// more, and counts in the summary.
 pub fn link(step: &Step<'_>, id: i64, mute: i64) -> Result<(), StoreError> {
     step.transaction
-        .prepare_cached("INSERT OR REPLACE INTO muted (alert, mute) VALUES (?, ?)")?
+        .prepare_cached("INSERT OR REPLACE INTO muted (alert, mute, held) VALUES (?, ?, NULL)")?
         .execute([id, mute])?;
     Ok(())
 }
@@ -115,7 +114,7 @@ pub fn forget(step: &Step<'_>, seq: i64) -> Result<(), StoreError> {
 pub fn list(connection: &Connection, all: bool) -> Result<Vec<MuteRecord>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, name, conditions, from_at, until_at, why, who, ended_at,
-                iif(?1, (SELECT count(*) FROM muted WHERE mute = m.id), 0),
+                CASE WHEN ?1 THEN (SELECT count(*) FROM muted WHERE mute = m.id) ELSE 0 END,
                 EXISTS (SELECT 1 FROM muted WHERE mute = m.id AND held IS NOT NULL)
          FROM mutes m WHERE ?1 OR (name IS NULL AND ended_at IS NULL) OR summed_up = 0
                          OR EXISTS (SELECT 1 FROM muted WHERE mute = m.id AND held IS NOT NULL)
@@ -143,9 +142,13 @@ pub fn list(connection: &Connection, all: bool) -> Result<Vec<MuteRecord>, Store
 ///
 /// # Errors
 /// Where there is no store, or what the disk said; nothing is muted then.
-pub fn add(path: &Path, mute: &NewMute, audit: &Entry) -> Result<i64, StoreError> {
-    let mut connection = schema::open_existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let transaction = connection.transaction()?;
+pub fn add(
+    location: impl Into<Location>,
+    mute: &NewMute,
+    audit: &Entry,
+) -> Result<i64, StoreError> {
+    let connection = location.into().writes()?;
+    let transaction = connection.write()?;
     let id = insert(&transaction, mute, audit)?;
     transaction.commit()?;
     Ok(id)
@@ -154,11 +157,11 @@ pub fn add(path: &Path, mute: &NewMute, audit: &Entry) -> Result<i64, StoreError
 fn insert(connection: &Connection, mute: &NewMute, audit: &Entry) -> Result<i64, StoreError> {
     let conditions = serde_json::to_string(&mute.conditions)
         .map_err(|error| StoreError::Disk(error.to_string()))?;
-    connection.execute(
-        "INSERT INTO mutes (conditions, from_at, until_at, why, who) VALUES (?, ?, ?, ?, ?)",
+    let id = connection.query_row(
+        "INSERT INTO mutes (conditions, from_at, until_at, why, who) VALUES (?, ?, ?, ?, ?) RETURNING id",
         params![conditions, mute.from_ms, mute.until_ms, mute.why, mute.who],
+        |row| row.get(0),
     )?;
-    let id = connection.last_insert_rowid();
     let about = format!("{id}: {}", audit.about);
     Entry {
         about,
@@ -173,9 +176,9 @@ fn insert(connection: &Connection, mute: &NewMute, audit: &Entry) -> Result<i64,
 ///
 /// # Errors
 /// Where there is no store, or what the disk said; nothing is changed then.
-pub fn end(path: &Path, id: i64, audit: &Entry) -> Result<bool, StoreError> {
-    let mut connection = schema::open_existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let transaction = connection.transaction()?;
+pub fn end(location: impl Into<Location>, id: i64, audit: &Entry) -> Result<bool, StoreError> {
+    let connection = location.into().writes()?;
+    let transaction = connection.write()?;
     let ended = stop(&transaction, id, audit)?;
     transaction.commit()?;
     Ok(ended)

@@ -12,8 +12,25 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Lets time pass in the store until `stop` is cancelled.
 pub async fn pass_time(store: Store, reader: Snapshot, stop: CancellationToken) {
+    let lease = store.leads();
+    let mut reader = Some(reader);
     loop {
-        let next = reader.next_change();
+        let next = match (lease.holds(), reader.take()) {
+            (true, Some(taken)) => {
+                let looked = tokio::task::spawn_blocking(move || (taken.next_change(), taken));
+                match looked.await {
+                    Ok((next, taken)) => {
+                        reader = Some(taken);
+                        next
+                    }
+                    Err(_) => return,
+                }
+            }
+            (_, kept) => {
+                reader = kept;
+                Ok(None)
+            }
+        };
         let passed = match next {
             Ok(Some(at)) if at <= store.clock().now_ms() => store.pass(wall_ms()).await,
             Ok(_) => Ok(false),

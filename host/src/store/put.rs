@@ -9,6 +9,7 @@ use super::due;
 use super::handover::Due;
 use super::ids::{ALERTS_PER_REQUEST, deliveries_of, delivery_ids};
 use super::request::{NewAlert, PluginId, PluginRecord, rank};
+use super::shared::guard;
 use super::step::Step;
 
 /// The reason for which an alert has no delivery whose request is sent as it came, with another.
@@ -197,6 +198,7 @@ fn insert(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<bool, S
             .execute(params![ordering_key, destination, urgency, delivery])?;
         step.made_due.others |= raised > 0;
     }
+    let is_due = !is_busy && !guard::holds(step, *ordering_key, *destination)?;
     step.transaction
         .prepare_cached(
             "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts, since, fell_back)
@@ -208,13 +210,13 @@ fn insert(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<bool, S
             source,
             ordering_key,
             urgency,
-            (!is_busy).then_some(due_at),
+            is_due.then_some(due_at),
             attempts,
             since,
             fell_back
         ])?;
     step.totals.pending += 1;
-    Ok(!is_busy)
+    Ok(is_due)
 }
 
 /// Makes a plugin known, or finds it.

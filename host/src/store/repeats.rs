@@ -8,7 +8,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Transaction, params};
+use crate::store::sql::Transaction;
+use rusqlite::params;
 
 use super::StoreError;
 
@@ -83,7 +84,7 @@ impl Repeats {
         // An event may have been removed since, and its count with it.
         let mut upsert = transaction.prepare_cached(
             "INSERT INTO repeats (alert, times, last_at, last_request) SELECT id, ?2, ?3, ?4 FROM alerts WHERE id = ?1
-             ON CONFLICT (alert) DO UPDATE SET times = times + ?2, last_at = ?3, last_request = ?4",
+             ON CONFLICT (alert) DO UPDATE SET times = repeats.times + ?2, last_at = ?3, last_request = ?4",
         )?;
         let mut alerts: Vec<_> = self.waiting.iter().collect();
         alerts.sort_unstable_by_key(|(alert, _)| **alert);

@@ -90,7 +90,7 @@ impl Command for FinishReplay {
         }
         step.transaction.execute(
             "UPDATE requests SET state = ?2, reason = ?3, plugin = ?4, duplicates = ?5, proofs = ?6, proofs_until = ?7,
-                                 unproven = iif(?2 = 'failed', unproven, NULL) WHERE seq = ?1",
+                                 unproven = CASE WHEN ?2 = 'failed' THEN unproven END WHERE seq = ?1",
             params![seq, state, reason, plugin.0, appended.duplicates as i64, stored, until],
         )?;
         after.finish(step)?;

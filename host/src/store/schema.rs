@@ -24,7 +24,7 @@ use super::{StoreError, functions, older, preflight};
 const COPY: &str = include_str!("schema/from_2.sql");
 
 /// The time a command that reads the store of another process may take for a question.
-const READ_TIME: Duration = Duration::from_secs(60);
+pub const READ_TIME: Duration = Duration::from_secs(60);
 
 /// Opens the file for writing, making it where it is not there, and brings it to the newest schema.
 /// An older one is copied first, if `copies` says so.
@@ -77,7 +77,7 @@ pub fn open(path: &Path, sync: bool, copies: bool) -> Result<Connection, StoreEr
 
 /// Makes a store of the newest schema under another name, has `fill` write into it, and gives it
 /// its name.
-fn build(
+pub fn build(
     path: &Path,
     sync: bool,
     fill: impl FnOnce(&mut Connection) -> Result<(), StoreError>,

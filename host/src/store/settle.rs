@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use super::StoreError;
 use super::command::Command;
 use super::fallback::{self, To};
+use super::shared::guard;
 use super::step::Step;
 use crate::alert::Outcome;
 use crate::alert::fallback::Reason;
@@ -62,6 +63,10 @@ impl Command for Settle {
             answer,
             ..
         } = &self.settlement;
+        // Where another gateway has taken over, it makes the attempt again, and settles that.
+        if step.leads == Some(false) {
+            return Ok(false);
+        }
         // Only what is pending is attempted, and only its attempt settles it.
         let Some(taken) = take(step, &self.settlement)? else {
             return Ok(false);
@@ -192,6 +197,11 @@ fn promote(
     destination: &Value,
     now_ms: i64,
 ) -> Result<(), StoreError> {
+    if let (Value::Integer(key), Value::Integer(of)) = (ordering_key, destination)
+        && guard::holds(step, *key, *of)?
+    {
+        return Ok(());
+    }
     let promoted = step
         .transaction
         .prepare_cached(

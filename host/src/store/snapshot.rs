@@ -1,14 +1,14 @@
 //! The snapshot of state for a restart: the last request of each source, and open internal alerts.
 
-use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use crate::store::sql::Connection;
+use rusqlite::params;
 
 use super::command::Command;
 use super::notice::Told;
 use super::step::Step;
-use super::{MuteRecord, StoreError, mutes, schema};
+use super::{Location, MuteRecord, StoreError, mutes};
 
 /// The time when a source was heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +28,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self {
-            connection: schema::open_reader(path)?,
-        })
+    pub(super) fn open(location: &Location) -> Result<Self, StoreError> {
+        let connection = location.reads()?;
+        Ok(Self { connection })
     }
 
     /// Every source that was ever heard of, or waited for.
@@ -39,8 +38,8 @@ impl Snapshot {
     /// # Errors
     /// What the disk said.
     pub fn seen(&self) -> Result<Vec<Seen>, StoreError> {
-        let mut statement = self.connection.prepare(
-            "SELECT name, last_seen, silence FROM sources WHERE last_seen NOT NULL OR silence > 0 ORDER BY name",
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name, last_seen, silence FROM sources WHERE last_seen IS NOT NULL OR silence > 0 ORDER BY name",
         )?;
         let rows = statement.query_map([], |row| {
             let silence = Duration::from_millis(row.get::<_, i64>(2)?.unsigned_abs());
@@ -60,7 +59,7 @@ impl Snapshot {
     pub fn told(&self) -> Result<Vec<Told>, StoreError> {
         let mut statement = self
             .connection
-            .prepare("SELECT key, destination FROM conditions")?;
+            .prepare_cached("SELECT key, destination FROM conditions")?;
         let rows = statement.query_map([], |row| {
             Ok(Told {
                 key: row.get(0)?,
@@ -79,7 +78,7 @@ impl Snapshot {
         let sql = "SELECT min(at) FROM (
                        SELECT min(look_at) AS at FROM groups WHERE look_at IS NOT NULL
                        UNION ALL SELECT min(look_at) FROM storms WHERE look_at IS NOT NULL
-                       UNION ALL SELECT min(at) FROM timers)";
+                       UNION ALL SELECT min(at) FROM timers) changes";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([], |row| row.get(0))?)
     }
@@ -137,13 +136,18 @@ impl Command for Remember {
         } in &self.0
         {
             let id = step.source(source)?;
-            step.transaction
-                .prepare_cached("UPDATE sources SET last_seen = ?2, silence = ?3 WHERE id = ?1")?
-                .execute(params![
-                    id,
-                    last_seen,
-                    i64::try_from(silence.as_millis()).unwrap_or(i64::MAX)
-                ])?;
+            // Another gateway may have heard of it since.
+            let sql = match step.leads {
+                None => "UPDATE sources SET last_seen = ?2, silence = ?3 WHERE id = ?1",
+                Some(_) => {
+                    "UPDATE sources SET last_seen = max(last_seen, ?2), silence = ?3 WHERE id = ?1"
+                }
+            };
+            step.transaction.prepare_cached(sql)?.execute(params![
+                id,
+                last_seen,
+                i64::try_from(silence.as_millis()).unwrap_or(i64::MAX)
+            ])?;
         }
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! The used part of the file.
 
-use rusqlite::Connection;
-
 use super::StoreError;
+use super::sql::Connection;
 
 /// The room that a store takes, in bytes, without the log of its latest changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +18,10 @@ impl Space {
     /// # Errors
     /// What the disk said.
     pub fn of(connection: &Connection) -> Result<Self, StoreError> {
+        // The room of a database is its operator's.
+        if matches!(connection, Connection::Postgres(_)) {
+            return Ok(Self::default());
+        }
         let pragma = |name: &str| -> Result<u64, StoreError> {
             let number: i64 = connection
                 .prepare_cached(name)?

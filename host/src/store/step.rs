@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use crate::store::sql::Transaction;
+use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
 use super::handover::MadeDue;
@@ -31,6 +32,10 @@ pub struct Step<'a> {
     pub next_seq: &'a mut i64,
     pub totals: &'a mut Totals,
     pub names: &'a mut Names,
+    /// True if this gateway leads those that share the store; none where it is alone.
+    pub leads: Option<bool>,
+    /// True if keys are guarded after a takeover.
+    pub guarded: bool,
     /// Repeats that the commands of this transaction met.
     pub repeats: &'a mut Vec<(i64, Repeat)>,
     /// What the commands of this transaction made due.
@@ -140,12 +145,11 @@ fn number(
     let found = select.query_row([name], |row| row.get(0)).optional()?;
     let id = match found {
         Some(id) => id,
-        None => {
-            transaction
-                .prepare_cached(&format!("INSERT INTO {table} (name) VALUES (?)"))?
-                .execute(params![name])?;
-            transaction.last_insert_rowid()
-        }
+        None => transaction
+            .prepare_cached(&format!(
+                "INSERT INTO {table} (name) VALUES (?) RETURNING id"
+            ))?
+            .query_row([name], |row| row.get(0))?,
     };
     known.insert(name.to_owned(), id);
     Ok(id)

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use crate::store::sql::Connection;
 use plugin_sdk::contract::{Alert, Status};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::StoreError;
 use super::request::NewAlert;
@@ -63,7 +64,7 @@ pub fn cancel(step: &Step<'_>, ordering_key: i64) -> Result<(), StoreError> {
 /// Moves timers that another clock set to `now_ms`, where they lie further ahead than they can.
 pub fn bring_back(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
     connection
-        .prepare("UPDATE timers SET at = ?1 + resolve_after WHERE at > ?1 + resolve_after")?
+        .prepare_cached("UPDATE timers SET at = ?1 + resolve_after WHERE at > ?1 + resolve_after")?
         .execute([now_ms])?;
     Ok(())
 }

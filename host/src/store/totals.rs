@@ -1,7 +1,8 @@
 //! The number of deliveries in each state: kept in step with every commit, because counting
 //! millions of rows takes seconds.
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use crate::store::sql::{Connection, Transaction};
+use rusqlite::params;
 
 use super::StoreError;
 use crate::metrics::{Metrics, StateLabel};
@@ -24,21 +25,22 @@ pub struct Totals {
 impl Totals {
     /// Reads them from the store.
     pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
-        let mut statement = connection.prepare("SELECT n FROM totals WHERE state = ?")?;
-        let mut read = |state: &str| -> Result<i64, StoreError> {
+        let mut statement = connection.prepare_cached("SELECT state, n FROM totals")?;
+        let mut rows = statement.query([])?;
+        let mut totals = Self::default();
+        while let Some(row) = rows.next()? {
             // Figures for a page: whatever else stands there is no reason not to start.
-            let n = statement
-                .query_row([state], |row| Ok(row.get(0).unwrap_or_default()))
-                .optional()?;
-            Ok(n.unwrap_or_default())
-        };
-        Ok(Self {
-            pending: read("pending")?,
-            delivered: read("delivered")?,
-            dead: read("dead")?,
-            failed: read("failed")?,
-            alerts: read("alerts")?,
-        })
+            let n = row.get(1).unwrap_or_default();
+            match row.get_ref(0)?.as_str() {
+                Ok("pending") => totals.pending = n,
+                Ok("delivered") => totals.delivered = n,
+                Ok("dead") => totals.dead = n,
+                Ok("failed") => totals.failed = n,
+                Ok("alerts") => totals.alerts = n,
+                _ => {}
+            }
+        }
+        Ok(totals)
     }
 
     /// Writes what differs from `before`.

@@ -221,8 +221,8 @@ fn track(step: &mut Step<'_>, source: i64, before: i64) -> Result<(), StoreError
         .execute([source])?;
     step.transaction
         .prepare_cached(
-            "INSERT OR REPLACE INTO keys (ordering_key, alert, own)
-             SELECT ordering_key, max(id), 1 FROM alerts
+            "INSERT OR REPLACE INTO keys (ordering_key, alert, own, grp, mute)
+             SELECT ordering_key, max(id), 1, NULL, NULL FROM alerts
              WHERE source = ?1 AND id < ?2 AND ignored IS NULL GROUP BY ordering_key",
         )?
         .execute([source, before])?;

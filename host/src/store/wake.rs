@@ -35,14 +35,14 @@ impl Command for Wake {
         let waiting: Vec<i64> = step
             .transaction
             .prepare_cached(
-                "SELECT id FROM queue WHERE id >= ?1 AND destination = ?2 AND due_at > max(?3, not_before)
+                "SELECT id FROM queue WHERE id >= ?1 AND destination = ?2 AND due_at > ?3 AND due_at > not_before
                  ORDER BY id LIMIT ?4",
             )?
             .query_map(params![self.from, destination, self.now_ms, BATCH as i64], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         // Before all that came in meanwhile: what has waited longest goes first.
         let mut update = step.transaction.prepare_cached(
-            "UPDATE queue SET due_at = iif(not_before > ?2, not_before, 0) WHERE id = ?1",
+            "UPDATE queue SET due_at = CASE WHEN not_before > ?2 THEN not_before ELSE 0 END WHERE id = ?1",
         )?;
         for id in &waiting {
             update.execute([*id, self.now_ms])?;

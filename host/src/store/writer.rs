@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
+use crate::store::sql::Connection;
 use tokio::sync::{mpsc, watch};
 
 use super::command::Queued;
 use super::files::{Lock, Place};
 use super::handover::{Handovers, MadeDue};
-use super::identities::{Changes, Identities, Written};
+use super::identities::{self, Changes, Identities, Written};
 use super::repeats::Repeats;
+use super::shared::{Keeper, Session};
 use super::space::Space;
 use super::step::{Names, Step};
 use super::totals::Totals;
@@ -21,6 +23,9 @@ use crate::metrics::Metrics;
 
 /// The most commands in one transaction. With more, the first would wait for the last one's work.
 const GROUP: usize = 512;
+
+/// The pause between two questions about a commit whose outcome is not known.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// No request has a number beyond this: ten thousand a second come to it after a century.
 pub(super) const LAST_SEQ: i64 = 1 << 45;
@@ -46,17 +51,27 @@ pub enum Message {
 /// Commits what is asked of it, group by group.
 pub struct Writer {
     connection: Connection,
-    place: Place,
+    engine: Engine,
     next_seq: i64,
     totals: Totals,
     names: Names,
     repeats: Repeats,
     identities: Identities,
-    groups: u64,
     signals: Signals,
     throttle: LogThrottle,
     metrics: Metrics,
-    _lock: Lock,
+}
+
+/// The part of the writer that differs by where the store is.
+#[derive(Debug)]
+pub enum Engine {
+    /// A file, and the lock by which no other gateway has it open.
+    Embedded(
+        Place,
+        #[expect(dead_code, reason = "it is held as long as the store is open")] Lock,
+    ),
+    /// A database, this gateway among those that share it, and the keeper of its leases.
+    Shared(Session, Keeper),
 }
 
 /// The state of the disk, as the writer or a task waiting for it finds it.
@@ -108,33 +123,38 @@ impl Writer {
     /// # Errors
     /// What the disk said.
     pub fn new(
-        mut connection: Connection,
-        place: Place,
+        connection: Connection,
+        engine: Engine,
         signals: Signals,
         metrics: Metrics,
-        lock: Lock,
     ) -> Result<Self, StoreError> {
         let numbers = [
             LAST_SEQ,
             ALERTS_PER_REQUEST as i64,
             DELIVERIES_PER_ALERT as i64,
         ];
-        let next_seq = connection.query_row(NEXT_SEQ, numbers, |row| row.get(0))?;
+        let next_seq = match &engine {
+            Engine::Embedded(..) => connection.query_row(NEXT_SEQ, numbers, |row| row.get(0))?,
+            // Each transaction begins with it.
+            Engine::Shared(..) => 1,
+        };
         let totals = Totals::read(&connection)?;
-        let identities = Identities::read(&mut connection, next_seq)?;
+        let identities = match &engine {
+            Engine::Embedded(..) => Identities::read(&connection, next_seq)?,
+            // Each transaction writes its own.
+            Engine::Shared(..) => Identities::default(),
+        };
         let writer = Self {
             connection,
-            place,
+            engine,
             next_seq,
             totals,
             names: Names::default(),
             repeats: Repeats::default(),
             identities,
-            groups: 0,
             signals,
             throttle: LogThrottle::default(),
             metrics,
-            _lock: lock,
         };
         writer.show();
         Ok(writer)
@@ -156,7 +176,10 @@ impl Writer {
             self.commit(&mut group, false);
         }
         self.commit(&mut group, true);
-        // Closing the connection folds the log into the file.
+        // Closing the connection to a file folds the log into it.
+        if let Engine::Shared(_, keeper) = self.engine {
+            keeper.stop();
+        }
     }
 
     fn commit(&mut self, group: &mut Vec<Box<dyn Queued>>, last: bool) {
@@ -165,7 +188,7 @@ impl Writer {
         }
         let started = Instant::now();
         let changes = self.connection.total_changes();
-        let outcome = self.transact(group, last);
+        let outcome = self.transact_until_known(group, last);
         self.signals.tell(&outcome);
         match &outcome {
             Ok(()) => {
@@ -196,21 +219,85 @@ impl Writer {
         }
         // A look at what has not changed finds nothing.
         if outcome.is_ok() && self.connection.total_changes() != changes {
-            self.groups += 1;
-            self.signals.committed.send_replace(self.groups);
+            self.signals
+                .committed
+                .send_modify(|committed| *committed += 1);
         }
+    }
+
+    /// Commits a group. Where the connection to a database is lost within the commit, it asks until
+    /// it knows whether that happened, and does it again where it did not.
+    fn transact_until_known(
+        &mut self,
+        group: &mut [Box<dyn Queued>],
+        last: bool,
+    ) -> Result<(), StoreError> {
+        loop {
+            let outcome = self.transact(group, last);
+            let Err(error @ StoreError::Unknown(_)) = outcome else {
+                return outcome;
+            };
+            self.signals.tell(&Err(error.clone()));
+            tracing::warn!(%error, commands = group.len(), "the database is asked");
+            while let Err(error) = self.ask_what_happened() {
+                if matches!(error, StoreError::Lost(_)) {
+                    return Err(error);
+                }
+                self.signals.tell(&Err(error));
+                thread::park_timeout(PAUSE);
+            }
+            let Engine::Shared(session, _) = &self.engine else {
+                return Err(error);
+            };
+            // It has the number of what was tried, where that was committed.
+            if session.committed == session.commits {
+                return self.after_commit();
+            }
+        }
+    }
+
+    /// Finds out which commit of this gateway was the last. It commits itself, as only that says
+    /// that a standby has all before it.
+    fn ask_what_happened(&mut self) -> Result<(), StoreError> {
+        let Engine::Shared(session, _) = &mut self.engine else {
+            return Ok(());
+        };
+        let transaction = self.connection.write()?;
+        let entered = session.enter(&transaction)?;
+        session.leave(&transaction, entered.next_seq, session.committed)?;
+        transaction.commit()
+    }
+
+    /// Takes over the figures of a commit that happened after all.
+    fn after_commit(&mut self) -> Result<(), StoreError> {
+        // What commands met in it is not known any more: only counts of repeats.
+        self.repeats.written();
+        self.totals = Totals::read(&self.connection)?;
+        Ok(())
     }
 
     fn transact(&mut self, group: &mut [Box<dyn Queued>], last: bool) -> Result<(), StoreError> {
         let mut next_seq = self.next_seq;
-        let mut totals = self.totals;
+        let mut before = self.totals;
         let mut met = Vec::new();
         let mut changes = Changes::new();
         let mut made_due = MadeDue::default();
-        // IMMEDIATE, so that waiting for another process happens here and not in the midst.
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Waiting for another process happens here and not in the midst.
+        let transaction = self.connection.write()?;
+        if let Engine::Shared(session, _) = &mut self.engine {
+            let entered = session.enter(&transaction)?;
+            (next_seq, before) = (entered.next_seq, entered.totals);
+            if entered.is_news {
+                self.names.tracked.clear();
+            }
+        }
+        let engine = &mut self.engine;
+        let mut totals = before;
+        let (leads, guarded) = match engine {
+            Engine::Embedded(..) => (None, false),
+            Engine::Shared(session, _) => (Some(session.leads), session.guarded),
+        };
+        let first_seq = next_seq;
         let run = || -> Result<(bool, Option<Written>), StoreError> {
             for command in group {
                 command.run(&mut Step {
@@ -220,20 +307,37 @@ impl Writer {
                     names: &mut self.names,
                     repeats: &mut met,
                     made_due: &mut made_due,
-                    first_seq: self.next_seq,
+                    first_seq,
                     waiting: &self.identities,
                     changes: &mut changes,
+                    leads,
+                    guarded,
                 })?;
             }
             let counts = last || self.repeats.are_due();
             if counts {
                 self.repeats.write(&transaction)?;
             }
-            let written = self
-                .identities
-                .write(&transaction, &changes, next_seq, last)?;
-            totals.write(&self.totals, &transaction)?;
-            self.place.check()?;
+            totals.write(&before, &transaction)?;
+            let written = match engine {
+                Engine::Embedded(place, _) => {
+                    let identities = &self.identities;
+                    let written = identities.write(&transaction, &changes, next_seq, last)?;
+                    place.check()?;
+                    written
+                }
+                Engine::Shared(session, _) => {
+                    // Other gateways must know them at once.
+                    for (hash, alert) in changes.drain() {
+                        if let Some(alert) = alert {
+                            identities::insert(&transaction, hash, alert)?;
+                        }
+                    }
+                    session.commits = session.committed + 1;
+                    session.leave(&transaction, next_seq, session.commits)?;
+                    None
+                }
+            };
             transaction.commit()?;
             Ok((counts, written))
         };
@@ -292,6 +396,10 @@ impl Signals {
                 | StoreError::Disk(_)
                 | StoreError::Damaged(_)
                 | StoreError::Moved(_)
+                | StoreError::Away(_)
+                | StoreError::Refused(_)
+                | StoreError::Unknown(_)
+                | StoreError::Lost(_)
                 // Another program held the file for as long as a commit waits.
                 | StoreError::Busy),
             ) => {

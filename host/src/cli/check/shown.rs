@@ -27,6 +27,9 @@ pub fn text(path: &Path, examination: &Examination, whole: bool) -> std::io::Res
     };
     writeln!(out, "{}: {verdict}\n", path.display())?;
     gateway(&mut out, config)?;
+    if let Some(database) = &examination.database {
+        writeln!(out, "{}", plain::line(database))?;
+    }
     for destination in &config.destinations {
         writeln!(
             out,
@@ -175,6 +178,7 @@ pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
         known,
         errors,
         warnings,
+        database,
         against_store,
         online,
     } = examination;
@@ -202,6 +206,9 @@ pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
         });
         document["destinations"] = destinations.collect();
         document["sources"] = loaded.sources.iter().map(source_json).collect();
+    }
+    if let Some(database) = database {
+        document["database"] = database.as_str().into();
     }
     if !against_store.is_empty() {
         document["against_store"] = against_store.iter().map(summary).collect();

@@ -275,8 +275,7 @@ fn ask(
     };
     let about = selection.about(&waiting.requests);
     let entry = entry(kind.as_str(), about, why, at_ms);
-    let store = store::file(&file.data_dir()?);
-    store::ask_for(&store, kind, targets, at_ms, Some(&entry))?;
+    store::ask_for(&file.store()?, kind, targets, at_ms, Some(&entry))?;
     told(waiting.requests.len())
 }
 

@@ -12,7 +12,7 @@ use crate::config::{Config, PluginRef, did_you_mean, listed};
 use crate::gateway;
 use crate::intake::shadow::{Compared, Reader, Summary, Verdict};
 use crate::sources;
-use crate::store::{History, Newest, RequestRecord};
+use crate::store::{History, Location, Newest, RequestRecord};
 
 /// The newest requests of each source that are read, unless the operator says otherwise.
 const LAST: usize = 500;
@@ -46,7 +46,7 @@ pub fn show(what: &Difference<'_>) -> Outcome {
     let path = what.file.path()?;
     let mut config = Config::draft(&path, &|name| variables.get(name))?.whole()?;
     owner::become_owner(&config.gateway.data_dir)?;
-    let history = History::open(&config.gateway.data_dir)?;
+    let history = History::open(&Location::of(&config)?)?;
     if let Some(source) = what.source {
         trial::narrow(&mut config, source)?;
     }

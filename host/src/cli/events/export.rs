@@ -68,10 +68,10 @@ async fn remote(what: &Export, client: &Client) -> Result<Case, Failure> {
 
 fn local(what: &Export) -> Result<Case, Failure> {
     let path = what.place.file.path()?;
-    let data_dir = what.place.file.data_dir()?;
+    let store = what.place.file.store()?;
     // The files of the case are written as the user who asks.
-    let mut found = owner::as_owner(&data_dir, || {
-        Ok(super::find(&History::open(&data_dir)?, &what.id)?)
+    let mut found = owner::as_owner(store.folder(), || {
+        Ok(super::find(&History::open(&store)?, &what.id)?)
     })?;
     let record = match found.pop() {
         Some(only) if found.is_empty() => only,

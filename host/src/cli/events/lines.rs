@@ -88,11 +88,11 @@ impl Wanted {
                 traced: self.is_of_memory(),
             });
         }
-        let data_dir = place.file.data_dir()?;
-        owner::become_owner(&data_dir)?;
+        let store = place.file.store()?;
+        owner::become_owner(store.folder())?;
         Ok(Lines::Here {
-            history: Box::new(History::open(&data_dir)?),
-            data_dir,
+            history: Box::new(History::open(&store)?),
+            data_dir: store.folder().to_owned(),
             filter: Box::new(Filter {
                 source: self.source.clone(),
                 state: self.state,

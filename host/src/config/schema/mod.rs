@@ -18,8 +18,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::quantity::size_text;
 use super::retention::IDENTITIES;
-use super::{AGE, SIZE, shown_duration};
-use value::{closed, duration, either, rate, size, text};
+use super::{AGE, LEASE, QUARANTINE, SIZE, shown_duration};
+use value::{closed, duration, either, rate, secret, size, text, word};
 
 /// The settings of a bundled plugin.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +62,7 @@ pub fn schema(plugins: &[PluginSettings<'_>]) -> Json {
         "properties": {
             "gateway": gateway::gateway(),
             "admin": gateway::admin(),
+            "store": store(),
             "retention": retention(),
             "limits": limits("Limits for all sources."),
             "destinations": named("The services that alerts are sent to, by name.", destination::destination()),
@@ -71,6 +72,32 @@ pub fn schema(plugins: &[PluginSettings<'_>]) -> Json {
         },
         "definitions": definitions,
     })
+}
+
+fn store() -> Json {
+    let lease = format!(
+        "The time after which another gateway takes over what a silent one did. Default {}.",
+        shown_duration(LEASE)
+    );
+    let quarantine = format!(
+        "The time for which a gateway that died while it delivered may still send something. Default {}.",
+        shown_duration(QUARANTINE)
+    );
+    closed(
+        "Where requests and alerts are kept. Default: a file in data_dir.",
+        &[],
+        json!({
+            "kind": word("A file of one gateway, or a database. Default embedded.", &["embedded", "postgres"]),
+            "url": secret("The URL of the database: postgres://gateway@db/gateway?sslmode=verify-full"),
+            "node": text("The name of this gateway among those that share the database. Default: that of the machine."),
+            "lease": duration(lease),
+            "quarantine": duration(quarantine),
+            "replication": word(
+                "What makes a commit survive the machine of the database. Default standby.",
+                &["standby", "storage"],
+            ),
+        }),
+    )
 }
 
 fn retention() -> Json {

@@ -36,6 +36,10 @@ const TABLES: &[(&str, &str)] = &[
         "/properties/admin/properties/users/items",
         "[[admin.users]]\nzzzzzzzz = 1",
     ),
+    (
+        "/properties/store",
+        "[store]\nkind = \"postgres\"\nzzzzzzzz = 1",
+    ),
     ("/properties/retention", "[retention]\nzzzzzzzz = 1"),
     ("/properties/limits", "[limits]\nzzzzzzzz = 1"),
     (

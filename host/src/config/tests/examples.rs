@@ -66,6 +66,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
         format!("{:?}", long.gateway),
         format!("{:?}", short.gateway)
     );
+    assert_eq!(long.store, short.store);
     assert_eq!(
         format!("{:?}", long.retention),
         format!("{:?}", short.retention)
@@ -113,6 +114,7 @@ fn the_example_shows_every_key() {
             "listen, listen_mode, tls, trusted_proxies, public_url, admin, admin_token, admin_tls, admin_hosts, data_dir, shutdown_grace, operator_destination, heartbeat, traces, memory, plugin_keys, plugin_store and reload",
         ),
         ("[admin]", "user_header and users"),
+        ("[store]", "kind"),
         ("[retention]", "age, size and identities"),
         ("[limits]", "body, time, memory, output and rate"),
         (

@@ -111,11 +111,11 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ]),
     ("[gateway]", "", &[
         "1:1: there is no [gateway]; add it, with public_url = \"https://alerts.example.com\"",
-        "2:1: unknown key \"listen\" in the file; the keys here are gateway, admin, retention, limits, destinations, sources, mutes and include",
-        "3:1: unknown key \"public_url\" in the file; the keys here are gateway, admin, retention, limits, destinations, sources, mutes and include",
+        "2:1: unknown key \"listen\" in the file; the keys here are gateway, admin, store, retention, limits, destinations, sources, mutes and include",
+        "3:1: unknown key \"public_url\" in the file; the keys here are gateway, admin, store, retention, limits, destinations, sources, mutes and include",
         "4:9: admin in the file is text; write it as a table, under the header [admin]",
-        "5:1: unknown key \"data_dir\" in the file; the keys here are gateway, admin, retention, limits, destinations, sources, mutes and include",
-        "6:1: unknown key \"shutdown_grace\" in the file; the keys here are gateway, admin, retention, limits, destinations, sources, mutes and include",
+        "5:1: unknown key \"data_dir\" in the file; the keys here are gateway, admin, store, retention, limits, destinations, sources, mutes and include",
+        "6:1: unknown key \"shutdown_grace\" in the file; the keys here are gateway, admin, store, retention, limits, destinations, sources, mutes and include",
     ]),
     ("plugin =", "#", &[
         "26:1: [sources.twilio-prod] has no plugin; add plugin = \"twilio-errors\", or whichever reads this sender",

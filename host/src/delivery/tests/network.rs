@@ -113,7 +113,7 @@ async fn gateway(world: Arc<World>) -> turmoil::Result {
     let (store, _closing) = loop {
         let options = store::Options {
             sync: false,
-            clock,
+            clock: Some(clock),
             ..store::Options::default()
         };
         match Store::open(world.folder.path(), &options, world.metrics.clone()) {

@@ -1,7 +1,8 @@
 //! Lists of groups, newest first.
 
+use crate::store::sql::Row;
 use plugin_sdk::contract::Priority;
-use rusqlite::{Row, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::History;
@@ -62,8 +63,8 @@ impl History {
         let mut statement = self.connection.prepare_cached(
             "SELECT g.id, s.name, g.key, g.look_at IS NOT NULL, g.destinations, g.opened_at, g.closed_at, g.state
              FROM groups g JOIN sources s ON s.id = g.source
-             WHERE g.id < ?1 AND (?2 IS NULL OR g.id = ?2) AND (?3 IS NULL OR s.name = ?3)
-               AND (?4 IS NULL OR (g.look_at IS NOT NULL) = ?4)
+             WHERE g.id < ?1 AND (g.id = ?2 OR ?2 IS NULL) AND (s.name = ?3 OR ?3 IS NULL)
+               AND ((g.look_at IS NOT NULL) = ?4 OR ?4 IS NULL)
              ORDER BY g.id DESC LIMIT ?5",
         )?;
         let values = params![
@@ -78,7 +79,7 @@ impl History {
     }
 }
 
-fn group(row: &Row<'_>) -> rusqlite::Result<GroupState> {
+fn group(row: Row<'_>) -> rusqlite::Result<GroupState> {
     let is_open: bool = row.get(3)?;
     // A list must not end at a bad row.
     let group: Option<Group> = json(row, 7).ok();

@@ -7,9 +7,10 @@
 
 use std::time::Instant;
 
+use crate::store::sql::{Connection, Row, params_from_iter};
 use plugin_sdk::contract::Alert;
+use rusqlite::OptionalExtension;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::{Filter, Line, ListedReceipt, ListedState, MISSING, Page, event};
 use crate::clock::rfc3339;
@@ -77,10 +78,10 @@ impl Walk {
     /// Returns the least key of the window that ends with `last`; none where it is the last one.
     fn window(self, connection: &Connection, last: i64) -> Result<Option<i64>, StoreError> {
         let (key, rows) = match self {
-            Self::Requests => ("seq", "requests WHERE 1".to_owned()),
+            Self::Requests => ("seq", "requests WHERE TRUE".to_owned()),
             Self::Failed => ("seq", "requests WHERE state = 'failed'".to_owned()),
-            Self::Deliveries(table) => ("id", format!("{table} WHERE 1")),
-            Self::Alerts(table) => ("alert", format!("{table} WHERE 1")),
+            Self::Deliveries(table) => ("id", format!("{table} WHERE TRUE")),
+            Self::Alerts(table) => ("alert", format!("{table} WHERE TRUE")),
         };
         let sql = format!(
             "SELECT {key} FROM {rows} AND {key} <= ? ORDER BY {key} DESC LIMIT 1 OFFSET {WINDOW}"
@@ -148,7 +149,7 @@ fn condition(state: Option<ListedState>) -> String {
         None
         | Some(
             ListedState::Failed | ListedState::Pending | ListedState::Dead | ListedState::Grouped,
-        ) => "1".to_owned(),
+        ) => "TRUE".to_owned(),
         Some(ListedState::Muted) => format!(
             "(NOT {} AND NOT {} AND NOT {} AND NOT {GROUPED})",
             has("queue"),
@@ -156,7 +157,7 @@ fn condition(state: Option<ListedState>) -> String {
             ended("accepted")
         ),
         Some(ListedState::Ignored) => {
-            "(a.ignored NOT NULL OR (a.id IS NULL AND r.state = 'ignored'))".to_owned()
+            "(a.ignored IS NOT NULL OR (a.id IS NULL AND r.state = 'ignored'))".to_owned()
         }
         Some(ListedState::Rejected) => "(a.id IS NULL AND r.state = 'rejected')".to_owned(),
         Some(ListedState::Dismissed) => {
@@ -165,7 +166,7 @@ fn condition(state: Option<ListedState>) -> String {
         // SQLite makes joins of a plain `NOT NULL` and a plain `EXISTS`, and begins them with all
         // alerts or all attempts. It leaves functions and CASE as they are.
         Some(ListedState::Delivered) => format!(
-            "(ifnull(a.id, -1) >= 0 AND NOT {} AND NOT {} AND CASE WHEN {} THEN 1 ELSE 0 END)",
+            "(ifnull(a.id, -1) >= 0 AND NOT {} AND NOT {} AND CASE WHEN {} THEN TRUE ELSE FALSE END)",
             has("queue"),
             has("dead"),
             ended("accepted")
@@ -174,7 +175,7 @@ fn condition(state: Option<ListedState>) -> String {
 }
 
 /// The one internal alert of a request that has no other: the request has a line beside it.
-const BARE: &str = "(a.id NOT NULL AND a.source <> r.source
+const BARE: &str = "(a.id IS NOT NULL AND a.source <> r.source
     AND NOT EXISTS (SELECT 1 FROM alerts b WHERE b.id >= r.seq * 1024 AND b.id < a.id))";
 
 /// A list under way.
@@ -211,7 +212,8 @@ pub fn page(connection: &Connection, filter: &Filter) -> Result<Page, StoreError
 #[cfg(test)]
 pub fn plan(connection: &Connection, filter: &Filter) -> Result<Vec<String>, StoreError> {
     let listing = Listing::new(connection, filter, Walk::of(filter), Some(1));
-    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", listing.sql))?;
+    let mut statement =
+        connection.prepare_cached(&format!("EXPLAIN QUERY PLAN {}", listing.sql))?;
     let window = [Value::from(1), 2.into(), 3.into(), 4.into()];
     let values = params_from_iter(window.iter().chain(listing.values.iter()));
     let steps = statement.query_map(values, |row| row.get(3))?;
@@ -252,10 +254,11 @@ impl<'a> Listing<'a> {
             conditions.push(format!("(r.source = {source} OR a.source = {source})"));
         }
         if let Some(group) = &filter.group {
-            let group = bind(group.clone().into());
+            let id = bind(group.parse::<i64>().unwrap_or_default().into());
+            let key = bind(group.clone().into());
             conditions.push(format!(
                 "a.id IN (SELECT alert FROM members m JOIN groups g ON g.id = m.grp
-                          WHERE g.key = {group} OR g.id = CAST({group} AS INTEGER))"
+                          WHERE g.key = {key} OR g.id = {id})"
             ));
         }
         if let Some(mute) = filter.mute {
@@ -285,7 +288,7 @@ impl<'a> Listing<'a> {
             ));
         }
         let state = format!(
-            "CASE WHEN a.id IS NULL THEN r.state WHEN a.ignored NOT NULL THEN 'ignored' WHEN {} THEN 'pending' WHEN {} THEN 'dead'
+            "CASE WHEN a.id IS NULL THEN r.state WHEN a.ignored IS NOT NULL THEN 'ignored' WHEN {} THEN 'pending' WHEN {} THEN 'dead'
                   WHEN {} THEN 'dismissed' WHEN {GROUPED} THEN 'grouped' WHEN {} THEN 'delivered' WHEN {MUTED} THEN 'muted'
                   ELSE 'delivered' END",
             has("queue"),
@@ -295,7 +298,9 @@ impl<'a> Listing<'a> {
         );
         // A request beside its internal alert has the last place of the two.
         let place = match walk {
-            Walk::Requests => format!("iif({BARE}, r.seq * 1024, ifnull(a.id, r.seq * 1024))"),
+            Walk::Requests => {
+                format!("CASE WHEN {BARE} THEN r.seq * 1024 ELSE ifnull(a.id, r.seq * 1024) END")
+            }
             Walk::Failed => "r.seq * 1024".to_owned(),
             Walk::Deliveries(_) | Walk::Alerts(_) => "a.id".to_owned(),
         };
@@ -532,7 +537,7 @@ fn like(text: &str) -> String {
     pattern
 }
 
-fn line(row: &Row<'_>) -> rusqlite::Result<(Line, Option<Alert>)> {
+fn line(row: Row<'_>) -> rusqlite::Result<(Line, Option<Alert>)> {
     let event_id = row
         .get::<_, Option<StoredEventId>>(6)?
         .map(|event_id| event_id.shown());
@@ -574,7 +579,7 @@ fn receipts(connection: &Connection, alert: i64) -> rusqlite::Result<Vec<ListedR
     let mut statement = connection.prepare_cached(
         "SELECT d.name, ifnull(t.receipt, ''), o.name FROM attempts t JOIN destinations d ON d.id = t.destination
          LEFT JOIN fallbacks f ON f.id = t.delivery LEFT JOIN destinations o ON o.id = f.destination
-         WHERE t.delivery BETWEEN ?1 AND ?2 AND t.outcome = 'accepted' AND f.reason IS NOT 'taken' ORDER BY t.delivery",
+         WHERE t.delivery BETWEEN ?1 AND ?2 AND t.outcome = 'accepted' AND f.reason IS DISTINCT FROM 'taken' ORDER BY t.delivery",
     )?;
     let rows = statement.query_map(delivery_ids(alert), |row| {
         let text = |index| -> rusqlite::Result<String> {
@@ -590,7 +595,7 @@ fn receipts(connection: &Connection, alert: i64) -> rusqlite::Result<Vec<ListedR
 }
 
 /// The text in place of a title where a request has no alert.
-fn without_alert(row: &Row<'_>) -> rusqlite::Result<String> {
+fn without_alert(row: Row<'_>) -> rusqlite::Result<String> {
     let duplicates: i64 = row.get(8)?;
     Ok(match row.get::<_, Option<String>>(7)? {
         Some(reason) => reason,

@@ -1,7 +1,9 @@
 //! The state of all at one look. Each question costs the same whatever is stored: it reads counts
 //! that are kept in step, small tables, or a bounded number of rows.
 
-use rusqlite::Row;
+use plugin_sdk::contract;
+
+use crate::store::sql::Row;
 use serde::Serialize;
 
 use super::{AttemptRecord, History};
@@ -78,7 +80,7 @@ impl History {
         let mut statement = self.connection.prepare_cached(
             "SELECT d.name, q.n, (SELECT received_at FROM requests r WHERE r.seq = q.oldest / ?2)
              FROM (SELECT destination, count(*) AS n, min(id) AS oldest
-                   FROM (SELECT id, destination FROM queue ORDER BY id LIMIT ?1) GROUP BY destination) q
+                   FROM (SELECT id, destination FROM queue ORDER BY id LIMIT ?1) oldest GROUP BY destination) q
              JOIN destinations d ON d.id = q.destination ORDER BY d.name",
         )?;
         let rows = statement.query_map([BACKLOG, per_request], |row| {
@@ -145,8 +147,7 @@ impl History {
     /// What the disk said.
     pub fn attempted(&self, limit: usize) -> Result<Vec<Attempted>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT t.at, t.duration, t.outcome, t.status, t.receipt, t.fingerprint, t.said, d.name, r.id,
-                    CASE WHEN json_valid(e.json) THEN json_extract(e.json, '$.title') END
+            "SELECT t.at, t.duration, t.outcome, t.status, t.receipt, t.fingerprint, t.said, d.name, r.id, e.json
              FROM (SELECT * FROM attempts ORDER BY delivery DESC, n DESC LIMIT ?) t
              JOIN destinations d ON d.id = t.destination JOIN requests r ON r.seq = t.delivery / 16384
              LEFT JOIN events e ON e.alert = t.delivery / 16",
@@ -160,10 +161,12 @@ impl History {
     }
 }
 
-fn attempted(row: &Row<'_>) -> rusqlite::Result<Attempted> {
+fn attempted(row: Row<'_>) -> rusqlite::Result<Attempted> {
     Ok(Attempted {
         request: request_id_text(row.get_ref(8)?.as_blob()?),
-        title: row.get(9)?,
+        title: crate::store::json::<contract::Alert>(row, 9)
+            .ok()
+            .map(|alert| alert.title),
         attempt: AttemptRecord {
             at: rfc3339(row.get(0)?),
             duration_us: row.get(1)?,

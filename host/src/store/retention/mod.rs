@@ -114,9 +114,10 @@ impl Keeper {
         let mut age_at = Instant::now();
         let mut size_at = Instant::now();
         let mut bytes = self.store.bytes();
+        let lease = self.store.leads();
         loop {
             let now = Instant::now();
-            if age_at <= now {
+            if age_at <= now && lease.holds() {
                 age_at = now + EVERY;
                 self.told.of_drift(&self.store);
                 match self.old().await {
@@ -143,8 +144,10 @@ impl Keeper {
             } else if let Err(error) = self.tick().await {
                 tracing::warn!(%error, "counts of repeats could not be written down, or space given back; it tries again");
             }
-            let log = metadata(files::log(self.store.path())).map_or(0, |log| log.len());
-            self.told.of_log(log, &self.metrics);
+            if let Some(file) = self.store.file() {
+                let log = metadata(files::log(&file)).map_or(0, |log| log.len());
+                self.told.of_log(log, &self.metrics);
+            }
             let grown = async {
                 tokio::time::sleep_until(size_at).await;
                 if bytes.wait_for(|bytes| *bytes > size).await.is_err() {

@@ -313,7 +313,7 @@ fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> 
     let (state, unproven, received_at, source): (String, bool, i64, String) = step
         .transaction
         .prepare_cached(
-            "SELECT state, r.unproven NOT NULL, received_at, ifnull(name, '')
+            "SELECT state, r.unproven IS NOT NULL, received_at, ifnull(name, '')
              FROM requests r LEFT JOIN sources s ON s.id = r.source WHERE seq = ?",
         )?
         .query_row([seq], |row| {
@@ -388,7 +388,7 @@ fn forget_identities(step: &mut Step<'_>, seq: i64) -> Result<(), StoreError> {
     drop(rows);
     let mut select = step
         .transaction
-        .prepare_cached("SELECT proofs FROM requests WHERE seq = ? AND proofs NOT NULL")?;
+        .prepare_cached("SELECT proofs FROM requests WHERE seq = ? AND proofs IS NOT NULL")?;
     let mut rows = select.query([seq])?;
     while let Some(row) = rows.next()? {
         let (proofs, _) = row.get_ref(0)?.as_blob().unwrap_or_default().as_chunks();

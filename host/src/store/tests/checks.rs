@@ -31,10 +31,10 @@ async fn settled() -> (TempDir, PathBuf) {
         .append(raw, Reading::Failed("trap".into()))
         .await
         .unwrap();
-    let path = file(bench.dir.path());
+    let path = file(bench.dir());
     drop(bench.store);
     bench.closing.close().await;
-    (bench.dir, path)
+    (bench.ground.dir, path)
 }
 
 fn whats(report: &Report) -> Vec<&str> {
@@ -52,7 +52,7 @@ async fn a_store_at_work_is_whole() {
         .append("a", 1, &[("1", "k"), ("2", "k"), ("3", "x")])
         .await;
     for depth in [Depth::IntegrityCheck, Depth::QuickCheck] {
-        let report = check(&file(bench.dir.path()), depth).unwrap();
+        let report = check(&file(bench.dir()), depth).unwrap();
         assert!(report.whole, "{:?}", report.findings);
         assert_eq!(
             (report.requests, report.alerts, report.pending, report.check),
@@ -257,7 +257,7 @@ async fn backup_of_a_store_at_work_is_whole_and_can_replace_it() {
     bench.append("a", 1, &[("1", "1"), ("2", "2")]).await;
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("copy.db");
-    let backup = Backup::prepare(&file(bench.dir.path()), &target).unwrap();
+    let backup = Backup::prepare(&file(bench.dir()), &target).unwrap();
     bench.append("a", 2, &[("3", "3")]).await;
     let written = backup.write().unwrap();
     assert!(
@@ -284,7 +284,7 @@ async fn backup_of_a_store_at_work_is_whole_and_can_replace_it() {
     assert_eq!(restored.due_events(LATE), ["1", "2", "3"]);
     restored.append("a", 4, &[("5", "5")]).await;
     assert!(
-        files::log(&file(restored.dir.path())).exists(),
+        files::log(&file(restored.dir())).exists(),
         "it works as the store did, with a log"
     );
 }
@@ -293,7 +293,7 @@ async fn backup_of_a_store_at_work_is_whole_and_can_replace_it() {
 async fn backup_overwrites_no_file_and_leaves_none_if_it_fails() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1")]).await;
-    let source = file(bench.dir.path());
+    let source = file(bench.dir());
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("copy.db");
     fs::write(&target, "mine").unwrap();
@@ -336,7 +336,7 @@ async fn stopped_backup_ends_before_it_has_a_name() {
                 .collect::<Vec<_>>(),
         )
         .await;
-    let source = file(bench.dir.path());
+    let source = file(bench.dir());
     let folder = tempfile::tempdir().unwrap();
     let backup = Backup::prepare(&source, &folder.path().join("copy.db")).unwrap();
     let stop = backup.stop();

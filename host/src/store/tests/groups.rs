@@ -141,11 +141,6 @@ impl Bench {
         }
     }
 
-    fn whole(&self) {
-        let report = check(&file(self.dir.path()), Depth::IntegrityCheck).unwrap();
-        assert!(report.whole, "{:?}", report.findings);
-    }
-
     fn listed(&self, state: Option<ListedState>, group: Option<&str>) -> Vec<String> {
         let history = self.store.history().unwrap();
         let filter = Filter {
@@ -372,7 +367,7 @@ async fn members_of_an_open_group_outlive_their_age() {
     bench.append("b", 2, &[("last2", "last2")]).await;
     retain(&bench, i64::MAX).await;
     assert!(bench.listed(None, Some("1")).is_empty());
-    let connection = rusqlite::Connection::open(file(bench.dir.path())).unwrap();
+    let connection = rusqlite::Connection::open(file(bench.dir())).unwrap();
     let left: i64 = connection
         .query_row(
             "SELECT (SELECT count(*) FROM groups) + (SELECT count(*) FROM members) + (SELECT count(*) FROM keys)",
@@ -390,7 +385,7 @@ async fn state_that_cannot_be_read_stops_nothing() {
     bench.keep(GROUPED, &[("e1", "1")]).await;
     bench.keep(TIMED, &[("k1-1", "1")]).await;
     bench.take(DESTINATION).await;
-    let connection = rusqlite::Connection::open(file(bench.dir.path())).unwrap();
+    let connection = rusqlite::Connection::open(file(bench.dir())).unwrap();
     connection
         .execute_batch("UPDATE groups SET state = 'x'; UPDATE timers SET json = 'x'")
         .unwrap();
@@ -424,7 +419,7 @@ impl Bench {
             about: String::new(),
             why: None,
         };
-        add_mute(&file(self.dir.path()), &mute, &audit).unwrap()
+        add_mute(self.ground.location(), &mute, &audit).unwrap()
     }
 
     async fn unmute(&self, mute: i64, other: Option<i64>) {

@@ -46,12 +46,12 @@ async fn tampered(statements: &str) -> Bench {
             .append("a", number, &[(&number.to_string(), &number.to_string())])
             .await;
     }
-    let path = file(bench.dir.path());
+    let path = file(bench.dir());
     let requests = bench.requests;
     drop(bench.store);
     bench.closing.close().await;
     tamper(&path, statements);
-    let bench = Bench::open(bench.dir, Clock::at(0)).await;
+    let bench = Bench::open(bench.ground.dir, Clock::at(0)).await;
     Bench {
         requests: requests + 1000,
         ..bench
@@ -100,7 +100,7 @@ async fn an_alert_that_cannot_be_read_is_told_and_the_others_go_on() {
     ] {
         let mut bench = tampered(statement).await;
         assert_eq!(look(&bench), (without(&[3]), vec![3]), "{statement}");
-        let report = check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap();
+        let report = check(&file(bench.dir()), Depth::IntegrityCheck).unwrap();
         assert!(!report.whole, "{statement}");
         assert_eq!(
             bench.append("a", 1, &[("new", "new")]).await.accepted,

@@ -22,7 +22,7 @@ async fn accept(bench: &mut Bench, reading: Reading) -> usize {
 }
 
 fn number(bench: &Bench, sql: &str) -> i64 {
-    let connection = Connection::open(file(bench.dir.path())).unwrap();
+    let connection = Connection::open(file(bench.dir())).unwrap();
     connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
@@ -72,7 +72,7 @@ async fn event_and_proof_are_known_again_after_any_crash() {
             None
         );
     }
-    let report = check(&file(bench.dir.path()), Depth::IntegrityCheck).unwrap();
+    let report = check(&file(bench.dir()), Depth::IntegrityCheck).unwrap();
     assert!(report.whole, "{:?}", report.findings);
 }
 
@@ -101,7 +101,7 @@ async fn store_without_its_mark_reads_all_identities_again() {
     for event in 0..20 * KEEP {
         accept(&mut bench, proved("a", &event.to_string())).await;
     }
-    let connection = Connection::open(file(bench.dir.path())).unwrap();
+    let connection = Connection::open(file(bench.dir())).unwrap();
     connection
         .execute_batch("DELETE FROM identified; DELETE FROM identities")
         .unwrap();

@@ -1,10 +1,12 @@
 //! The promises of the store, one test a promise.
 
 mod checks;
+mod ground;
 mod groups;
 mod hostile;
 mod identities;
 mod model;
+mod moving;
 mod opening;
 mod own;
 mod pages;
@@ -12,8 +14,10 @@ mod retention;
 mod torn;
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::Duration;
 
+use ground::Ground;
 use hyper::body::Bytes;
 use plugin_sdk::contract::{self, Priority, Status};
 use tempfile::TempDir;
@@ -29,9 +33,9 @@ use crate::metrics::Metrics;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// A store in a folder of its own, with a clock that begins at 0 and moves only when it is told to.
+/// A store of its own, with a clock that begins at 0 and moves only when it is told to.
 struct Bench {
-    dir: TempDir,
+    ground: Ground,
     store: Store,
     closing: Closing,
     metrics: Metrics,
@@ -44,17 +48,30 @@ const LATE: i64 = 1_000_000;
 
 impl Bench {
     async fn new() -> Self {
-        Self::open(tempfile::tempdir().unwrap(), Clock::at(0)).await
+        Self::on(Ground::folder()).await
+    }
+
+    async fn on(ground: Ground) -> Self {
+        Self::open_on(ground, Clock::at(0)).await
     }
 
     async fn open(dir: TempDir, clock: Clock) -> Self {
+        let ground = Ground {
+            dir,
+            database: None,
+        };
+        Self::open_on(ground, clock).await
+    }
+
+    async fn open_on(ground: Ground, clock: Clock) -> Self {
         let metrics = Metrics::new();
         let options = Options {
             sync: false,
-            clock,
+            clock: Some(clock),
             ..Options::default()
         };
-        let (store, closing) = Store::open(dir.path(), &options, metrics.clone()).unwrap();
+        let (store, closing) = Store::open(ground.location(), &options, metrics.clone()).unwrap();
+        store.leads().held().await;
         let record = PluginRecord {
             name: "p".into(),
             version: "1".into(),
@@ -62,7 +79,7 @@ impl Bench {
         };
         let plugin = store.plugin(record).await.unwrap();
         Self {
-            dir,
+            ground,
             store,
             closing,
             metrics,
@@ -83,23 +100,42 @@ impl Bench {
         self.closing.close().await;
         Self {
             requests,
-            ..Self::open(self.dir, clock).await
+            ..Self::open_on(self.ground, clock).await
         }
     }
 
-    /// Opens what a kill leaves behind: the files as they are while the store is open.
+    /// Opens what a kill leaves behind: the files as they are while the store is open, or what a
+    /// database has of a gateway that writes nothing more.
     async fn crash(self) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        for name in [FILE.to_owned(), format!("{FILE}-wal")] {
-            std::fs::copy(self.dir.path().join(&name), dir.path().join(&name)).unwrap();
+        if self.ground.database.is_some() {
+            self.ground.fence();
+        } else {
+            for name in [FILE.to_owned(), format!("{FILE}-wal")] {
+                let from = self.ground.dir.path().join(&name);
+                std::fs::copy(from, dir.path().join(&name)).unwrap();
+            }
         }
+        let database = self.ground.database.clone();
         let clock = self.store.clock();
         let requests = self.requests;
         drop(self.store);
         self.closing.close().await;
         Self {
             requests,
-            ..Self::open(dir, clock).await
+            ..Self::open_on(Ground { dir, database }, clock).await
+        }
+    }
+
+    fn dir(&self) -> &Path {
+        self.ground.dir.path()
+    }
+
+    /// Has every row of a file looked at.
+    fn whole(&self) {
+        if self.ground.database.is_none() {
+            let report = check(&file(self.dir()), Depth::IntegrityCheck).unwrap();
+            assert!(report.whole, "{:?}", report.findings);
         }
     }
 
@@ -274,7 +310,7 @@ async fn a_closed_store_is_one_file() {
     bench.append("a", 1, &[("e", "e")]).await;
     drop(bench.store);
     bench.closing.close().await;
-    let log = bench.dir.path().join("gateway.db-wal");
+    let log = bench.ground.dir.path().join("gateway.db-wal");
     assert!(
         !log.exists() || std::fs::metadata(log).unwrap().len() == 0,
         "the log is folded in"
@@ -310,7 +346,7 @@ async fn more_than_may_wait_is_told_so_and_not_kept() {
     let mut bench = Bench::new().await;
     // Another program has the file, so the writer waits with what it has taken, and the rest in its
     // queue.
-    let other = rusqlite::Connection::open(file(bench.dir.path())).unwrap();
+    let other = rusqlite::Connection::open(file(bench.dir())).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut appending = tokio::task::JoinSet::new();
     for number in 0..2 * QUEUE {
@@ -522,9 +558,8 @@ async fn a_request_whose_plugin_failed_is_kept_and_can_be_read_again() {
         ("failed", Some("trap"))
     );
 
-    let path = file(bench.dir.path());
     ask_for(
-        &path,
+        bench.dir(),
         &JobKind::Replay,
         &[JobTarget::request(kept.seq), JobTarget::request(kept.seq)],
         5,
@@ -560,7 +595,7 @@ async fn dead_letter_is_never_replayed_beside_a_younger_of_its_key() {
     bench.settle("x", rejected()).await;
     assert_eq!(bench.total("dead"), 2);
     ask_for(
-        &file(bench.dir.path()),
+        bench.dir(),
         &JobKind::Replay,
         &[JobTarget::AllDead],
         40,
@@ -574,7 +609,7 @@ async fn dead_letter_is_never_replayed_beside_a_younger_of_its_key() {
         "they were refused at 50, after this was asked for"
     );
     ask_for(
-        &file(bench.dir.path()),
+        bench.dir(),
         &JobKind::Replay,
         &[JobTarget::AllDead],
         60,
@@ -675,7 +710,7 @@ async fn retention_removes_what_is_old_and_delivered_and_nothing_else() {
         (1, 1, 1)
     );
     assert!(
-        check(&file(bench.dir.path()), Depth::IntegrityCheck)
+        check(&file(bench.dir()), Depth::IntegrityCheck)
             .unwrap()
             .whole
     );
@@ -784,9 +819,9 @@ async fn retention_believes_the_clock_that_is_behind() {
 #[tokio::test(start_paused = true)]
 async fn a_second_gateway_is_kept_out_and_readers_are_not() {
     let bench = Bench::new().await;
-    let second = Store::open(bench.dir.path(), &Options::default(), Metrics::new());
+    let second = Store::open(bench.dir(), &Options::default(), Metrics::new());
     assert!(matches!(second, Err(StoreError::Locked(_))));
-    assert!(History::open(bench.dir.path()).is_ok());
+    assert!(History::open(bench.dir()).is_ok());
 }
 
 #[tokio::test(start_paused = true)]

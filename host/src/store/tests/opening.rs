@@ -59,7 +59,7 @@ async fn used() -> TempDir {
     }
     drop(bench.store);
     bench.closing.close().await;
-    bench.dir
+    bench.ground.dir
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,7 +148,7 @@ async fn a_log_without_its_store_is_not_thrown_away() {
     bench.append("a", 1, &[("1", "1")]).await;
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path());
-    let log = files::log(&file(bench.dir.path()));
+    let log = files::log(&file(bench.dir()));
     fs::copy(log, files::log(&path)).unwrap();
     refused(dir.path(), "it is missing, while the log");
     fs::write(&path, "").unwrap();
@@ -169,7 +169,7 @@ async fn what_a_crash_leaves_while_a_store_is_made_is_made_anew() {
     let mut bench = Bench::open(dir, Clock::at(0)).await;
     bench.append("a", 1, &[("1", "1")]).await;
     assert_eq!(bench.due_events(LATE), ["1"]);
-    let left = content(bench.dir.path())
+    let left = content(bench.dir())
         .into_keys()
         .filter(|path| path.to_string_lossy().contains("new"))
         .count();
@@ -263,9 +263,9 @@ fn what_a_start_reads_does_not_grow_with_the_backlog() {
 async fn what_would_not_be_found_again_is_not_confirmed() {
     let mut bench = Bench::new().await;
     bench.append("a", 1, &[("1", "1")]).await;
-    let path = file(bench.dir.path());
+    let path = file(bench.dir());
     for file in [path.clone(), files::log(&path)] {
-        let away = bench.dir.path().join("away");
+        let away = bench.dir().join("away");
         fs::rename(&file, &away).unwrap();
         for replaced in [false, true] {
             if replaced {

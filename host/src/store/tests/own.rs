@@ -50,7 +50,7 @@ impl Bench {
     async fn read_again(&self, id: &str, reading: Reading) {
         let seq = self.find(id).seq;
         ask_for(
-            &file(self.dir.path()),
+            self.dir(),
             &JobKind::Replay,
             &[JobTarget::request(seq)],
             5,

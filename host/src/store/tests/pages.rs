@@ -240,7 +240,7 @@ fn no_list_looks_at_more_than_its_window() {
         folder.path(),
         &Options {
             sync: false,
-            clock: Clock::at(0),
+            clock: Some(Clock::at(0)),
             ..Options::default()
         },
         Metrics::new(),

@@ -121,7 +121,7 @@ async fn what_is_not_delivered_stays_whatever_the_size_and_the_age() {
         "which is more than it may be"
     );
     assert!(
-        check(&file(bench.dir.path()), Depth::IntegrityCheck)
+        check(&file(bench.dir()), Depth::IntegrityCheck)
             .unwrap()
             .whole
     );
@@ -180,7 +180,7 @@ async fn identities_outlive_content_and_say_what_is_left() {
         );
     }
     assert!(
-        check(&file(bench.dir.path()), Depth::IntegrityCheck)
+        check(&file(bench.dir()), Depth::IntegrityCheck)
             .unwrap()
             .whole
     );
@@ -244,7 +244,7 @@ async fn space_that_is_free_goes_back_to_the_disk() {
     }
     swept(&bench, HOUR * 1_000_000, 1_000_000).await;
     let bench = bench.reopen().await;
-    while std::fs::metadata(file(bench.dir.path())).unwrap().len() > 1_100_000 {
+    while std::fs::metadata(file(bench.dir())).unwrap().len() > 1_100_000 {
         swept(&bench, HOUR * 1_000_000, 1_000_000).await;
         // The log is folded in when there is enough of it, or at the end.
         if bench.store.spare_bytes() <= 50_000 {
@@ -252,7 +252,7 @@ async fn space_that_is_free_goes_back_to_the_disk() {
         }
     }
     let bench = bench.reopen().await;
-    let bytes = std::fs::metadata(file(bench.dir.path())).unwrap().len();
+    let bytes = std::fs::metadata(file(bench.dir())).unwrap().len();
     assert!(bytes <= 1_100_000, "{bytes}");
 }
 
@@ -352,7 +352,7 @@ async fn failed_requests_that_nobody_proved_are_bounded() {
     );
     bench.append_large(1000, unproven(3, 1_000_000)).await;
     assert!(
-        check(&file(bench.dir.path()), Depth::IntegrityCheck)
+        check(&file(bench.dir()), Depth::IntegrityCheck)
             .unwrap()
             .whole
     );

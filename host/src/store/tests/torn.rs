@@ -89,12 +89,12 @@ async fn damaged_log_opens_as_the_store_of_an_earlier_moment() {
         }
         events.extend(ids);
     }
-    let path = file(bench.dir.path());
+    let path = file(bench.dir());
     let main = fs::read(&path).unwrap();
     let whole = fs::read(files::log(&path)).unwrap();
     assert_eq!(
         holding(
-            &opened(&bench.dir, &main, &whole).await.0.store,
+            &opened(&bench.ground.dir, &main, &whole).await.0.store,
             &bench.metrics
         ),
         *moments.last().unwrap()
@@ -104,7 +104,7 @@ async fn damaged_log_opens_as_the_store_of_an_earlier_moment() {
     for _ in 0..200 {
         let mut log = whole.clone();
         let (how, at) = spoil(&mut log, &mut random);
-        let (mut left, held) = opened(&bench.dir, &main, &log).await;
+        let (mut left, held) = opened(&bench.ground.dir, &main, &log).await;
         let moment = moments.iter().position(|moment| *moment == held);
         assert!(
             moment.is_some(),
@@ -128,6 +128,6 @@ async fn damaged_log_opens_as_the_store_of_an_earlier_moment() {
         left.closing.close().await;
     }
     assert!(lost > 100, "only {lost} of 200 did any harm");
-    let (_, nothing) = opened(&bench.dir, &main, &[]).await;
+    let (_, nothing) = opened(&bench.ground.dir, &main, &[]).await;
     assert_eq!(nothing, (0, 0, 0));
 }

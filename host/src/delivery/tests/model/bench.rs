@@ -77,7 +77,7 @@ impl Bench {
         self.model().clock = Some(clock);
         let options = store::Options {
             sync: false,
-            clock,
+            clock: Some(clock),
             ..store::Options::default()
         };
         let (store, closing) = Store::open(self.folder.path(), &options, Metrics::new()).unwrap();
@@ -161,8 +161,14 @@ impl Bench {
 
     /// Asks for a replay as `events replay` does, and returns it as the gateway finds it.
     fn ask(&self, store: &Store, target: JobTarget) -> Job {
-        let path = store::file(self.folder.path());
-        store::ask_for(&path, &JobKind::Replay, &[target], wall_ms(), None).unwrap();
+        store::ask_for(
+            self.folder.path(),
+            &JobKind::Replay,
+            &[target],
+            wall_ms(),
+            None,
+        )
+        .unwrap();
         store.due_reader().unwrap().jobs().unwrap().remove(0)
     }
 

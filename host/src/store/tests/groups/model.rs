@@ -445,8 +445,8 @@ fn by_key(lines: Vec<String>) -> Seen {
     seen
 }
 
-async fn compare(actions: Vec<Action>) {
-    let mut bench = Bench::new().await;
+async fn compare(ground: Ground, actions: Vec<Action>) {
+    let mut bench = Bench::on(ground).await;
     let mut model = Model::default();
     let mut mute: Option<i64> = None;
     for action in actions {
@@ -525,6 +525,22 @@ proptest! {
         actions in prop::collection::vec(action(), 1..40)
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(compare(actions));
+        runtime.block_on(compare(Ground::folder(), actions));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(
+        std::env::var("PROPTEST_CASES").map_or(8, |cases| cases.parse().unwrap())
+    ))]
+
+    #[test]
+    fn groups_in_postgresql_do_what_a_plain_model_does(
+        actions in prop::collection::vec(action(), 1..40)
+    ) {
+        if let Some(ground) = Ground::database() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+            runtime.block_on(compare(ground, actions));
+        }
     }
 }

@@ -1,0 +1,79 @@
+//! The database that a configuration names, and the gateways that share it.
+
+use crate::config::{Config, Problem};
+use crate::store::{self, Location, Neighbour, StoreError};
+
+/// Looks at the database, and adds what it finds. Returns it in words.
+pub fn look(
+    config: &Config,
+    errors: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Option<String> {
+    let problem = |found: String, help: &str| Problem {
+        file: config.path.clone(),
+        position: None,
+        found,
+        help: help.to_owned(),
+    };
+    let examined = Location::of(config).and_then(|location| match location {
+        Location::Folder(_) => Ok(None),
+        Location::Postgres(shared) => Ok(Some((store::examine(&shared)?, shared))),
+    });
+    let ((server, neighbours), shared) = match examined {
+        Ok(found) => found?,
+        // It may only be reached from where the gateway runs.
+        Err(StoreError::Away(why)) => {
+            let found = format!("the database of [store] does not answer here: {why}");
+            warnings.push(problem(found, "run the check where the gateway runs"));
+            return None;
+        }
+        Err(error) => {
+            errors.push(problem(
+                error.to_string(),
+                "see [store] and the database's configuration",
+            ));
+            return None;
+        }
+    };
+    for warning in server.warnings {
+        warnings.push(problem(
+            warning,
+            "see [store] and the database's configuration",
+        ));
+    }
+    for Neighbour {
+        node,
+        is_alike,
+        runs,
+        ..
+    } in &neighbours
+    {
+        if *runs && !is_alike {
+            warnings.push(problem(
+                format!("gateway {node} shares the database, and has other sources, destinations or mutes"),
+                "give all gateways the same: the one that delivers knows its own alone",
+            ));
+        }
+    }
+    let durable = match server.waits_for_standby {
+        true => "a commit waits for a standby",
+        false => "no commit waits for a standby",
+    };
+    let others: Vec<String> = neighbours
+        .iter()
+        .map(|one| {
+            let state = if one.runs { "" } else { ", stopped" };
+            format!("{} ({}{state})", one.node, one.version)
+        })
+        .collect();
+    let others = match others.is_empty() {
+        true => "no other gateway".to_owned(),
+        false => others.join(", "),
+    };
+    Some(format!(
+        "Keeps requests and alerts as {} in the {}, PostgreSQL {}; {durable}. Shared with: {others}.",
+        shared.node,
+        shared.address.shown(),
+        server.release,
+    ))
+}

@@ -1,0 +1,505 @@
+//! A connection to PostgreSQL, for one thread at a time.
+//!
+//! Whoever uses it blocks, as with a file; each wait is bounded. Where an answer does not come in
+//! time the socket is dropped: a commit is never cancelled, as PostgreSQL would then call it done
+//! before the standby has it. A connection that was lost is made anew by the next use, but not
+//! within a transaction.
+
+use std::cell::{Cell as Flag, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use rusqlite::types::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Runtime;
+use tokio::task::AbortHandle;
+use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
+
+use super::address::{Address, CONNECT};
+use super::codec::{Cell, Param};
+use super::dialect::translate;
+use super::wait::wait;
+use crate::store::StoreError;
+
+/// The longest wait for an answer.
+pub const ANSWER: Duration = Duration::from_secs(8);
+/// The most statements that a connection keeps ready.
+const STATEMENTS: usize = 256;
+
+/// Drives the connections. Nothing that blocks runs on it.
+static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("store-postgres")
+        .enable_all()
+        .build()
+});
+
+/// A connection, or the means to make one.
+pub struct Link {
+    address: Arc<Address>,
+    live: RefCell<Option<Live>>,
+    in_transaction: Flag<bool>,
+    changes: Flag<u64>,
+    within: Flag<Duration>,
+    /// The end of all questions together, where there is one.
+    deadline: Flag<Option<Instant>>,
+}
+
+type Changed = Result<u64, tokio_postgres::Error>;
+
+/// A statement that was sent. Its answer is waited for later.
+enum Soon {
+    Asked(Pin<Box<dyn Future<Output = Changed> + Send>>),
+    /// It came at once.
+    Answered(Changed),
+}
+
+impl Soon {
+    /// Sends the message of a future, by its first poll.
+    fn send(mut future: Pin<Box<dyn Future<Output = Changed> + Send>>) -> Self {
+        match future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(answer) => Self::Answered(answer),
+            Poll::Pending => Self::Asked(future),
+        }
+    }
+
+    async fn answer(self) -> Changed {
+        match self {
+            Self::Asked(future) => future.await,
+            Self::Answered(answer) => answer,
+        }
+    }
+}
+
+struct Live {
+    client: Arc<Client>,
+    statements: HashMap<String, tokio_postgres::Statement>,
+    /// What runs and was not waited for.
+    soon: Vec<Soon>,
+    driver: AbortHandle,
+    /// Set where a commit is not on the standby.
+    warned: Arc<AtomicBool>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Returns a link that connects with its first use.
+    pub fn new(address: Arc<Address>) -> Self {
+        Self {
+            address,
+            live: RefCell::new(None),
+            in_transaction: Flag::new(false),
+            changes: Flag::new(0),
+            within: Flag::new(ANSWER),
+            deadline: Flag::new(None),
+        }
+    }
+
+    /// Sets the longest wait for each answer.
+    pub fn set_within(&self, within: Duration) {
+        self.within.set(within);
+    }
+
+    /// Sets the end of all questions from now on.
+    pub fn set_deadline(&self, within: Duration) {
+        self.deadline.set(Some(Instant::now() + within));
+    }
+
+    /// Returns the number of rows that were changed.
+    pub fn changes(&self) -> u64 {
+        self.changes.get()
+    }
+
+    /// Drops the connection, and with it whatever it does.
+    pub fn cut(&self) {
+        self.live.borrow_mut().take();
+    }
+
+    /// Begins a transaction by these statements. Returns the rows that they say.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn begin(&self, sql: &str) -> Result<(), StoreError> {
+        self.in_transaction.set(false);
+        self.batch(sql)?;
+        self.in_transaction.set(true);
+        Ok(())
+    }
+
+    /// Commits the transaction.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unknown`] where it may have been committed.
+    pub fn commit(&self) -> Result<(), StoreError> {
+        self.in_transaction.set(false);
+        let warned = self.warned();
+        if let Some(warned) = &warned {
+            warned.store(false, Ordering::Relaxed);
+        }
+        // Behind what was not waited for. Where any of that failed, PostgreSQL rolls back.
+        let asked = self.with(|live, within| {
+            let mut commit = Box::pin(live.client.simple_query("COMMIT"));
+            // The first poll sends it.
+            let mut context = Context::from_waker(Waker::noop());
+            let at_once = match commit.as_mut().poll(&mut context) {
+                Poll::Ready(answer) => Some(answer),
+                Poll::Pending => None,
+            };
+            let soon = std::mem::take(&mut live.soon);
+            let both = async {
+                for one in soon {
+                    one.answer().await.map_err(|error| (error, true))?;
+                }
+                let committed = match at_once {
+                    Some(answer) => answer,
+                    None => commit.await,
+                };
+                committed.map_err(|error| (error, false))
+            };
+            Ok(wait(both, within))
+        })?;
+        match asked {
+            Some(Ok(_)) => {}
+            // The database has said why it did not commit.
+            Some(Err((error, earlier))) => {
+                let answered = error.as_db_error().is_some();
+                let why = self.failed(&error);
+                let known = answered && (earlier || !is_away(&error));
+                return Err(if known {
+                    why
+                } else {
+                    StoreError::Unknown(why.to_string())
+                });
+            }
+            None => {
+                self.cut();
+                return Err(StoreError::Unknown(late(self.within.get())));
+            }
+        }
+        // "The transaction has already committed locally, but might not have been replicated."
+        if warned.is_some_and(|warned| warned.load(Ordering::Relaxed)) {
+            self.cut();
+            return Err(StoreError::Unknown(
+                "the standby may not have the commit".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Rolls the transaction back.
+    pub fn roll_back(&self) {
+        self.in_transaction.set(false);
+        let mut live = self.live.borrow_mut();
+        let Some(of) = live.as_mut() else { return };
+        of.soon.clear();
+        if !matches!(
+            wait(of.client.simple_query("ROLLBACK"), self.within.get()),
+            Some(Ok(_))
+        ) {
+            live.take();
+        }
+    }
+
+    /// Runs statements without parameters. Returns the rows of all of them, as text.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn batch(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, StoreError> {
+        let asked = self.with(|live, within| Ok(wait(live.client.simple_query(sql), within)))?;
+        let messages = self.answered(asked)?;
+        let rows = messages.into_iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(
+                (0..row.len())
+                    .map(|index| row.get(index).map(str::to_owned))
+                    .collect(),
+            ),
+            _ => None,
+        });
+        Ok(rows.collect())
+    }
+
+    /// Runs a statement of SQLite's dialect. Returns the rows.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+        let statement = self.statement(sql)?;
+        let asked = self.with(|live, within| {
+            let params: Vec<Param<'_>> = values.iter().map(Param).collect();
+            let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|one| one as _).collect();
+            Ok(wait(live.client.query(&statement, &params), within))
+        })?;
+        let rows = self.answered(asked)?;
+        if sql.contains("RETURNING") {
+            self.changes.set(self.changes.get() + rows.len() as u64);
+        }
+        let read = |row: tokio_postgres::Row| {
+            let values = (0..row.len()).map(|index| row.try_get(index).map(|Cell(value)| value));
+            values.collect::<Result<Vec<_>, _>>()
+        };
+        let rows = rows.into_iter().map(read).collect::<Result<_, _>>();
+        rows.map_err(|error| StoreError::Row(why(&error)))
+    }
+
+    /// Runs a statement of SQLite's dialect. Returns the number of rows that it changed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        let statement = self.statement(sql)?;
+        let asked = self.with(|live, within| {
+            let params = values.iter().map(Param);
+            Ok(wait(live.client.execute_raw(&statement, params), within))
+        })?;
+        let changed = self.answered(asked)?;
+        self.changes.set(self.changes.get() + changed);
+        Ok(changed)
+    }
+
+    /// Sends a statement within a transaction, and does not wait for it.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn execute_soon(&self, sql: &str, values: Vec<Value>) -> Result<(), StoreError> {
+        if !self.in_transaction.get() {
+            return self.execute(sql, &values).map(drop);
+        }
+        let statement = self.statement(sql)?;
+        self.changes.set(self.changes.get() + 1);
+        self.with(|live, _| {
+            let client = Arc::clone(&live.client);
+            let asked = Soon::send(Box::pin(async move {
+                client
+                    .execute_raw(&statement, values.iter().map(Param))
+                    .await
+            }));
+            live.soon.push(asked);
+            Ok(())
+        })
+    }
+
+    fn warned(&self) -> Option<Arc<AtomicBool>> {
+        self.live
+            .borrow()
+            .as_ref()
+            .map(|live| Arc::clone(&live.warned))
+    }
+
+    /// Returns a statement that is prepared.
+    fn statement(&self, sql: &str) -> Result<tokio_postgres::Statement, StoreError> {
+        let known = self.with(|live, _| Ok(live.statements.get(sql).cloned()))?;
+        if let Some(statement) = known {
+            return Ok(statement);
+        }
+        let translated = translate(sql);
+        let asked = self.with(|live, within| Ok(wait(live.client.prepare(&translated), within)))?;
+        let statement = self.answered(asked)?;
+        self.with(|live, _| {
+            if live.statements.len() >= STATEMENTS {
+                live.statements.clear();
+            }
+            live.statements.insert(sql.to_owned(), statement.clone());
+            Ok(())
+        })?;
+        Ok(statement)
+    }
+
+    /// Calls `run` with the connection, which is made where there is none, and the longest wait.
+    fn with<T>(
+        &self,
+        run: impl FnOnce(&mut Live, Duration) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut live = self.live.borrow_mut();
+        if live.as_ref().is_some_and(|live| live.client.is_closed()) {
+            live.take();
+        }
+        let live = match live.as_mut() {
+            Some(live) => live,
+            None if self.in_transaction.get() => {
+                return Err(StoreError::Away("the connection was lost".to_owned()));
+            }
+            None => live.insert(connect(&self.address)?),
+        };
+        let mut within = self.within.get();
+        if let Some(deadline) = self.deadline.get() {
+            within = within.min(deadline.saturating_duration_since(Instant::now()));
+        }
+        run(live, within)
+    }
+
+    fn answered<T>(
+        &self,
+        asked: Option<Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        match asked {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => Err(self.failed(&error)),
+            None => {
+                self.cut();
+                Err(StoreError::Away(late(self.within.get())))
+            }
+        }
+    }
+
+    fn failed(&self, error: &tokio_postgres::Error) -> StoreError {
+        // What went before it and was not waited for may be the cause: that has the word.
+        let soon = self
+            .live
+            .borrow_mut()
+            .as_mut()
+            .map(|live| std::mem::take(&mut live.soon));
+        let cause = soon
+            .into_iter()
+            .flatten()
+            .find_map(|one| wait(one.answer(), CONNECT)?.err());
+        let error = cause.as_ref().unwrap_or(error);
+        if is_away(error) {
+            self.cut();
+        }
+        store_error(error)
+    }
+}
+
+/// Connects to a database that takes writes.
+fn connect(address: &Address) -> Result<Live, StoreError> {
+    let runtime = RUNTIME
+        .as_ref()
+        .map_err(|error| StoreError::Away(format!("cannot start the client: {error}")))?;
+    let warned = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&warned);
+    let config = address.config.clone();
+    let tls = address.tls.clone();
+    let (connected, waiting) = tokio::sync::oneshot::channel();
+    let task = runtime.spawn(async move {
+        let made = match tls {
+            Some(tls) => config
+                .connect(tls)
+                .await
+                .map(|(client, connection)| (client, boxed(connection, heard))),
+            None => config
+                .connect(NoTls)
+                .await
+                .map(|(client, connection)| (client, boxed(connection, heard))),
+        };
+        let (answer, driver) = match made {
+            Ok((client, driver)) => (Ok(client), Some(driver)),
+            Err(error) => (Err(error), None),
+        };
+        // The caller may have stopped waiting; then the client is dropped, and this ends.
+        let _ = connected.send(answer);
+        if let Some(driver) = driver {
+            driver.await;
+        }
+    });
+    let driver = task.abort_handle();
+    match wait(waiting, CONNECT) {
+        Some(Ok(Ok(client))) => Ok(Live {
+            client: Arc::new(client),
+            statements: HashMap::new(),
+            soon: Vec::new(),
+            driver,
+            warned,
+        }),
+        Some(Ok(Err(error))) => Err(store_error(&error)),
+        Some(Err(_)) => Err(StoreError::Away("the client stopped".to_owned())),
+        None => {
+            driver.abort();
+            Err(StoreError::Away(late(CONNECT)))
+        }
+    }
+}
+
+type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Drives a connection to its end, and listens to its warnings.
+fn boxed<S, T>(mut connection: tokio_postgres::Connection<S, T>, warned: Arc<AtomicBool>) -> Driver
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    Box::pin(async move {
+        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notice(notice) = message
+                && *notice.code() == SqlState::WARNING
+            {
+                warned.store(true, Ordering::Relaxed);
+            }
+        }
+    })
+}
+
+fn late(within: Duration) -> String {
+    format!("no answer within {} seconds", within.as_secs())
+}
+
+/// Returns whether the connection is of no more use, or leads to a server that takes no writes.
+fn is_away(error: &tokio_postgres::Error) -> bool {
+    let Some(error) = error.as_db_error() else {
+        return true;
+    };
+    let code = error.code().code();
+    // Connections, a server that stops or has stopped, one that reads only, and plans that a
+    // migration has outdated.
+    code.starts_with("08")
+        || code.starts_with("57P")
+        || matches!(code, "25006" | "0A000" | "25P03" | "53300")
+}
+
+/// Returns what an error means for the store.
+fn store_error(error: &tokio_postgres::Error) -> StoreError {
+    let Some(said) = error.as_db_error() else {
+        return StoreError::Away(why(error));
+    };
+    let code = said.code().code();
+    match &code[..2] {
+        _ if is_away(error) => StoreError::Away(of_database(said)),
+        _ if code == "53100" => StoreError::Full,
+        "40" | "55" => StoreError::Busy,
+        "22" | "23" => StoreError::Row(of_database(said)),
+        "28" | "3D" | "42" => StoreError::Refused(of_database(said)),
+        _ => StoreError::Disk(of_database(said)),
+    }
+}
+
+fn of_database(error: &DbError) -> String {
+    let hint = error
+        .hint()
+        .map(|hint| format!(" ({hint})"))
+        .unwrap_or_default();
+    format!("{}{hint} [{}]", error.message(), error.code().code())
+}
+
+/// Returns an error with its causes. The client's errors hold no secret.
+fn why(error: &tokio_postgres::Error) -> String {
+    let mut why = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        why.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    why
+}

@@ -1,0 +1,17 @@
+//! The wire to PostgreSQL: where it is, a connection, and how statements and values are written.
+
+mod address;
+mod codec;
+mod dialect;
+mod link;
+mod wait;
+
+pub use address::Address;
+pub use link::{ANSWER, Link};
+
+/// Begins a transaction that writes. One writes at a time, as in a file. The lock is a row, so it
+/// goes with its transaction, however that ends. A gateway that stops in the midst of one is put out
+/// after three seconds.
+pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    SET LOCAL idle_in_transaction_session_timeout = '3s';
+    SELECT 1 FROM writer FOR UPDATE";

@@ -1,0 +1,250 @@
+//! PostgreSQL servers for tests: one that the tests of a process share, each with a database of its
+//! own, and servers of a test's own, to be killed and followed by a standby.
+//!
+//! A server ends with the process of the tests, however that ends: its shell waits for the end of
+//! its standard input.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test whose server cannot be had fails"
+)]
+
+mod database;
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+
+pub use database::Database;
+
+/// The folder in which Debian keeps the programs of each release.
+const RELEASES: &str = "/usr/lib/postgresql";
+
+/// The number of looks for a server that starts, ten a second.
+const LOOKS: u32 = 600;
+
+/// Runs in the folder of a server: makes its data and starts it. One that crashes is started again,
+/// and recovers.
+const RUN: &str = "MAKE >make.log 2>&1 || exit 1
+    while [ ! -e dead ]; do
+        'PROGRAMS/postgres' -D data -p PORT -k '' -c listen_addresses=127.0.0.1 -c max_connections=300 \
+            -c shared_buffers=32MB >>log 2>&1
+    done &
+    cat >/dev/null; touch dead; kill -QUIT $(head -1 data/postmaster.pid); wait; cd /; rm -rf 'FOLDER'";
+
+/// A server.
+#[derive(Debug)]
+pub struct Server {
+    /// The folder of its programs.
+    programs: PathBuf,
+    address: SocketAddr,
+    /// Its end ends the server.
+    input: Option<ChildStdin>,
+    shell: Child,
+    /// The shell removes it.
+    folder: PathBuf,
+}
+
+static SHARED: OnceLock<Server> = OnceLock::new();
+
+/// Returns `initdb` of the newest release that Debian's package has installed. The other programs of
+/// PostgreSQL are beside it.
+pub fn installed() -> Option<PathBuf> {
+    let releases = fs::read_dir(RELEASES).ok()?;
+    let found = releases
+        .flatten()
+        .map(|release| release.path().join("bin/initdb"));
+    found.filter(|path| path.is_file()).max()
+}
+
+/// Returns `initdb`, or nothing where it is missing: a test is then skipped.
+///
+/// # Panics
+/// Where it is missing, and `CI` or `REQUIRE_PROGRAMS` in the environment require it.
+#[track_caller]
+pub fn required() -> Option<PathBuf> {
+    let found = installed();
+    if found.is_none() {
+        let missing = "initdb, which is not installed; install it: apt-get install postgresql";
+        let set =
+            |name| std::env::var(name).is_ok_and(|value| !["", "0", "false"].contains(&&*value));
+        assert!(
+            !(set("CI") || set("REQUIRE_PROGRAMS")),
+            "a test needs {missing}"
+        );
+        eprintln!("SKIPPED: a test needs {missing}");
+    }
+    found
+}
+
+impl Server {
+    /// Returns the server that the tests of this process share.
+    pub fn shared(initdb: &Path) -> &'static Self {
+        SHARED.get_or_init(|| Self::start(initdb))
+    }
+
+    /// Starts a server, and waits until it answers.
+    pub fn start(initdb: &Path) -> Self {
+        let initdb = fs::canonicalize(initdb).unwrap();
+        let programs = initdb.parent().unwrap();
+        Self::run(
+            programs,
+            "'PROGRAMS/initdb' -D data -A trust -U gateway -E UTF8 --locale=C --no-sync",
+        )
+    }
+
+    /// Starts a standby of this server, without whose word nothing is committed from then on.
+    pub fn with_standby(&self) -> Self {
+        let make = "'PROGRAMS/pg_basebackup' -h 127.0.0.1 -p PRIMARY -U gateway -D data -R -X stream -c fast --no-sync";
+        let make = make.replace("PRIMARY", &self.address.port().to_string());
+        let standby = Self::run(&self.programs, &make);
+        let database = self.main();
+        database.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        database.sql("SELECT pg_reload_conf()");
+        look("the standby is synchronous", || {
+            database.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
+                == "1"
+        });
+        standby
+    }
+
+    /// Makes a standby a server that takes writes.
+    pub fn promote(&self) {
+        assert_eq!(self.main().sql("SELECT pg_promote()"), "t");
+    }
+
+    fn run(programs: &Path, make: &str) -> Self {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        // A path that is short, as those of sockets are limited, and that another user may enter.
+        let folder = tempfile::Builder::new()
+            .prefix("gateway-pg-")
+            .tempdir_in("/tmp")
+            .unwrap()
+            .keep();
+        let script = RUN
+            .replace("MAKE", make)
+            .replace("PROGRAMS", programs.to_str().unwrap())
+            .replace("PORT", &port.to_string())
+            .replace("FOLDER", folder.to_str().unwrap());
+        let mut command = Command::new("sh");
+        command.current_dir(&folder).args(["-c", &script]);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if geteuid().is_root() {
+            // It refuses root.
+            let (user, group) = of_postgres();
+            chown(&folder, Some(user), Some(group)).unwrap();
+            command.uid(user).gid(group);
+        }
+        let mut shell = command.spawn().unwrap();
+        let input = shell.stdin.take();
+        let server = Self {
+            programs: programs.to_owned(),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            input,
+            shell,
+            folder,
+        };
+        look("PostgreSQL answers", || server.answers());
+        server
+    }
+
+    /// Makes a database.
+    pub fn database(&self) -> Database {
+        Database::make(&self.main())
+    }
+
+    /// Returns the address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Has it crash, as in a power cut that spares the page cache. It recovers.
+    pub fn crash(&self) {
+        kill_process(self.main_process(), Signal::QUIT).unwrap();
+    }
+
+    /// Kills it and all of its processes, for good.
+    pub fn kill(&self) {
+        fs::write(self.folder.join("dead"), "").unwrap();
+        let main = self.main_process();
+        let parts = parts_of(main);
+        kill_process(main, Signal::KILL).unwrap();
+        for part in parts {
+            // It may have ended with the one above it.
+            let _ = kill_process(part, Signal::KILL);
+        }
+    }
+
+    fn main_process(&self) -> Pid {
+        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap().parse().unwrap();
+        Pid::from_raw(pid).unwrap()
+    }
+
+    /// The database that every server has.
+    fn main(&self) -> Database {
+        Database::named("postgres", self.address, &self.programs)
+    }
+
+    fn answers(&self) -> bool {
+        let port = self.address.port().to_string();
+        let asked = Command::new(self.programs.join("pg_isready"))
+            .args(["-q", "-h", "127.0.0.1", "-p", &port])
+            .status();
+        asked.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.shell.wait();
+    }
+}
+
+/// Returns the processes that this one has started.
+fn parts_of(main: Pid) -> Vec<Pid> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let parts = all.filter_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        // Behind the name, which may hold anything: the state, and the parent.
+        let parent = stat.rsplit(')').next()?.split_whitespace().nth(1)?;
+        (parent.parse() == Ok(main.as_raw_nonzero().get())).then(|| Pid::from_raw(pid))?
+    });
+    parts.collect()
+}
+
+/// Looks until it is so.
+#[track_caller]
+fn look(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..LOOKS {
+        if is_so() {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    panic!("{what}: this did not come to be");
+}
+
+/// The user and the group that Debian's package makes.
+fn of_postgres() -> (u32, u32) {
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let user = users.lines().find(|line| line.starts_with("postgres:"));
+    let fields: Vec<_> = user.expect("no user postgres").split(':').collect();
+    (fields[2].parse().unwrap(), fields[3].parse().unwrap())
+}
