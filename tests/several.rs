@@ -1,0 +1,347 @@
+//! The store in PostgreSQL: one gateway does there all that it does with a file, and several share
+//! it.
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use itoc360_double::Reply;
+use test_postgres::{Database, Server};
+
+use crate::harness::postgres::{of, table};
+use crate::harness::{
+    Gateway, Itoc360, Line, Load, Place, Program, Setup, State, each_opened_once, events, needs,
+    plugin, twilio, until,
+};
+
+#[tokio::test]
+async fn database_carries_a_request_to_its_receipt() {
+    let Some(initdb) = needs(Program::Postgres) else {
+        return;
+    };
+    let database = Server::shared(initdb.path()).database();
+    let itoc360 = Itoc360::alertmanager().await;
+    let store = table(&database, "gw-a", "");
+    let (place, gateway) = Setup::new(&itoc360).store(&store).start().await;
+    let event = twilio::error(&twilio::sid(1));
+    let request = gateway.accept(&event.to("twilio")).await;
+    itoc360.requests(1).await;
+    let shown = place.event_in_state(&request, "delivered").await;
+    assert_eq!(shown["alerts"][0]["attempts"][0]["outcome"], "accepted");
+    assert_eq!(place.list(&[]).await.len(), 1);
+
+    let again = gateway.post(&event.to("twilio")).await.json();
+    assert_eq!([&again["accepted"], &again["duplicates"]], [0, 1]);
+    gateway.kill().await;
+    let gateway = place.start().await;
+    let again = gateway.post(&event.to("twilio")).await.json();
+    assert_eq!([&again["accepted"], &again["duplicates"]], [0, 1]);
+    assert_eq!(itoc360.received().len(), 1, "a repeat opens nothing");
+    assert!(
+        !place.path("data/gateway.db").exists(),
+        "nothing is kept in a file"
+    );
+    let gone = gateway.stop().await;
+    assert_eq!(gone.code, Some(0), "{}", gone.stderr);
+    assert_eq!(
+        database.sql("SELECT count(*) FROM leases WHERE instance <> ''"),
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn kill_of_a_gateway_loses_nothing_and_the_other_goes_on() {
+    let Some(initdb) = needs(Program::Postgres) else {
+        return;
+    };
+    let database = Server::shared(initdb.path()).database();
+    let itoc360 = Itoc360::alertmanager().await;
+    let [(_, first), (place, second)] = two(&itoc360, &database).await;
+    let waiting = events(300);
+    let mut at_first = Load::on(&first, &waiting);
+    let mut at_second = Load::on(&second, &waiting);
+    at_first.accepted(40).await;
+    at_second.accepted(40).await;
+    first.kill().await;
+    at_first.end().await;
+    at_second.end().await;
+    // What the first one did not answer is sent again.
+    assert!(Load::on(&second, &waiting).end().await);
+    each_opened_once(&itoc360, &place, 300).await;
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn paused_leader_is_followed_and_settles_nothing_after_it() {
+    let Some(initdb) = needs(Program::Postgres) else {
+        return;
+    };
+    let database = Server::shared(initdb.path()).database();
+    let itoc360 = Itoc360::alertmanager().await;
+    let [(_, first), (place, second)] = two(&itoc360, &database).await;
+    let waiting = events(200);
+    let mut at_second = Load::on(&second, &waiting);
+    at_second.accepted(40).await;
+    let pid = Pid::from_raw(i32::try_from(first.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    leads(&database, "gw-b").await;
+    assert!(at_second.end().await);
+    kill_process(pid, Signal::CONT).unwrap();
+    each_opened_once(&itoc360, &place, 200).await;
+    // It still takes requests, and the other one delivers them.
+    first
+        .accept(&twilio::error(&twilio::sid(200)).to("twilio"))
+        .await;
+    each_opened_once(&itoc360, &place, 201).await;
+    assert_eq!(database.sql("SELECT node FROM leases"), "gw-b");
+    second.stop().await;
+    leads(&database, "gw-a").await;
+}
+
+#[tokio::test]
+async fn cut_connections_to_the_database_lose_and_double_nothing() {
+    let Some(initdb) = needs(Program::Postgres) else {
+        return;
+    };
+    let server = Server::shared(initdb.path());
+    let database = server.database();
+    let itoc360 = Itoc360::alertmanager().await;
+    let line = Line::between(server.address());
+    let store = of(
+        &database.url_over(&[line.address()]),
+        "gw-a",
+        "lease = \"2s\"\n",
+    );
+    let (place, gateway) = Setup::new(&itoc360).store(&store).start().await;
+    let waiting = events(300);
+    let mut load = Load::on_a_bad_disk(&gateway, &waiting);
+    for state in [State::Reset, State::Refused, State::Cut(300), State::Reset] {
+        load.accepted_beyond(20).await;
+        line.is(state);
+        load.until(|answered| answered.refused > 0).await;
+        line.is(State::Well);
+    }
+    assert!(load.end().await);
+    each_opened_once(&itoc360, &place, 300).await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn crashes_of_the_database_lose_and_double_nothing() {
+    let Some(initdb) = needs(Program::Postgres) else {
+        return;
+    };
+    let server = Server::start(initdb.path());
+    let database = server.database();
+    let itoc360 = Itoc360::alertmanager().await;
+    let [(_, first), (place, second)] = two(&itoc360, &database).await;
+    let waiting = events(300);
+    let mut loads = [&first, &second].map(|gateway| Load::on_a_bad_disk(gateway, &waiting));
+    for _ in 0..2 {
+        loads[0].accepted_beyond(20).await;
+        server.crash();
+        loads[1].until(|answered| answered.refused > 0).await;
+    }
+    for load in loads {
+        load.end().await;
+    }
+    each_opened_once(&itoc360, &place, 300).await;
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test]
+async fn database_that_may_lose_what_it_confirms_is_refused() {
+    let Some(initdb) = needs(Program::Postgres) else {
+        return;
+    };
+    let database = Server::shared(initdb.path()).database();
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360)
+        .store(&table(&database, "gw-a", ""))
+        .place();
+    let gateway = place.start().await;
+    let said = place.run(&["run"]).await;
+    assert_ne!(said.code, Some(0));
+    assert!(
+        said.stderr.contains("another gateway with the name"),
+        "{}",
+        said.stderr
+    );
+    gateway.stop().await;
+    let name = database.sql("SELECT current_database()");
+    database.sql(&format!(
+        "ALTER DATABASE {name} SET synchronous_commit = off"
+    ));
+    for command in ["run", "check"] {
+        let said = place.run(&[command]).await;
+        assert_ne!(said.code, Some(0), "{command}");
+        assert!(
+            said.stderr.contains("synchronous_commit is off"),
+            "{command}: {}",
+            said.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn younger_alert_waits_until_the_former_leader_is_gone() {
+    let Some(initdb) = needs(Program::Postgres) else {
+        return;
+    };
+    let database = Server::shared(initdb.path()).database();
+    for by_word in [false, true] {
+        let itoc360 = Itoc360::alertmanager().await;
+        // The first attempt is still under way when its gateway is paused.
+        itoc360.answers(|number| match number {
+            0 => Reply::Hang,
+            _ => Reply::Ok,
+        });
+        let start = async |node: &str| {
+            let store = table(&database, node, "lease = \"2s\"\n");
+            let setup = Setup::new(&itoc360).plugin("parrot", &plugin::parrot(), "");
+            setup.store(&store).start().await
+        };
+        let of = |event: &str| {
+            let event = format!("{by_word} {event}");
+            let mut alert = plugin::alert(&event);
+            alert["key"] = event.split_once('-').unwrap().0.into();
+            plugin::alerts("parrot", &[alert])
+        };
+        let arrives = async |count: usize, event: &str| {
+            let received = itoc360.requests(count).await;
+            let arrived = received[count - 1].json();
+            assert_eq!(
+                arrived["commonAnnotations"]["event_id"],
+                format!("{by_word} {event}")
+            );
+        };
+        let (_first_place, first) = start("gw-a").await;
+        leads(&database, "gw-a").await;
+        let (place, second) = start("gw-b").await;
+        first.accept(&of("key-1")).await;
+        arrives(1, "key-1").await;
+        let pid = Pid::from_raw(i32::try_from(first.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        leads(&database, "gw-b").await;
+        arrives(2, "key-1").await;
+        second.accept(&of("key-2")).await;
+        second.accept(&of("other-1")).await;
+        arrives(3, "other-1").await;
+        if by_word {
+            let said = place.run(&["store", "gone", "gw-a"]).await;
+            assert_eq!(said.code, Some(0), "{}", said.stderr);
+        } else {
+            kill_process(pid, Signal::CONT).unwrap();
+        }
+        arrives(4, "key-2").await;
+        let again = place.run(&["store", "gone", "gw-a"]).await;
+        assert_eq!(again.code, Some(1), "{}", again.stderr);
+        kill_process(pid, Signal::CONT).unwrap();
+        second.stop().await;
+        first.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn promoted_standby_has_all_that_was_confirmed() {
+    let Some(initdb) = needs(Program::Postgres) else {
+        return;
+    };
+    let primary = Server::start(initdb.path());
+    let database = primary.database();
+    let standby = primary.with_standby();
+    let itoc360 = Itoc360::alertmanager().await;
+    let url = database.url_over(&[primary.address(), standby.address()]);
+    let [(_, first), (place, second)] = two_at(&itoc360, &database, &url).await;
+    let waiting = events(300);
+    let mut loads = [&first, &second].map(|gateway| Load::on_a_bad_disk(gateway, &waiting));
+    for load in &mut loads {
+        load.accepted_beyond(20).await;
+    }
+    primary.kill();
+    loads[0].until(|answered| answered.refused > 0).await;
+    standby.promote();
+    for load in loads {
+        assert!(load.end().await);
+    }
+    each_opened_once(&itoc360, &place, 300).await;
+    let there = database.at(standby.address());
+    assert_eq!(there.sql("SELECT count(*) FROM alerts"), "300");
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test]
+async fn store_moves_into_a_database_and_back() {
+    let Some(initdb) = needs(Program::Postgres) else {
+        return;
+    };
+    let database = Server::shared(initdb.path()).database();
+    let itoc360 = Itoc360::alertmanager().await;
+    let place = Setup::new(&itoc360).place();
+    let gateway = place.start().await;
+    let event = twilio::error(&twilio::sid(1));
+    let request = gateway.accept(&event.to("twilio")).await;
+    itoc360.requests(1).await;
+    place.event_in_state(&request, "delivered").await;
+    let refused = place.run(&["store", "move", "--to", "database"]).await;
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    let alone = std::fs::read_to_string(place.config()).unwrap();
+    let shared = format!("{alone}\n{}", table(&database, "gw-a", ""));
+    place.write("gateway.toml", &shared);
+    let refused = place.run(&["store", "move", "--to", "database"]).await;
+    assert!(
+        refused.stderr.contains("another gateway uses"),
+        "{}",
+        refused.stderr
+    );
+    gateway.stop().await;
+
+    let moved = place.run(&["store", "move", "--to", "database"]).await;
+    assert_eq!(moved.code, Some(0), "{}", moved.stderr);
+    assert!(
+        moved
+            .stdout
+            .contains("moved 1 requests and 1 alerts, 0 of them pending"),
+        "{}",
+        moved.stdout
+    );
+    let gateway = place.start().await;
+    let again = gateway.post(&event.to("twilio")).await.json();
+    assert_eq!([&again["accepted"], &again["duplicates"]], [0, 1]);
+    gateway.stop().await;
+
+    let moved = place.run(&["store", "move", "--to", "file"]).await;
+    assert_eq!(moved.code, Some(0), "{}", moved.stderr);
+    let refused = place.run(&["run"]).await;
+    assert!(refused.stderr.contains("store move"), "{}", refused.stderr);
+    place.write("gateway.toml", &alone);
+    let gateway = place.start().await;
+    let again = gateway.post(&event.to("twilio")).await.json();
+    assert_eq!([&again["accepted"], &again["duplicates"]], [0, 1]);
+    assert_eq!(itoc360.received().len(), 1, "a repeat opens nothing");
+    gateway.stop().await;
+}
+
+/// Two gateways on one database, of which the first leads.
+async fn two(itoc360: &Itoc360, database: &Database) -> [(Place, Gateway); 2] {
+    two_at(itoc360, database, &database.url()).await
+}
+
+/// Two gateways on a database that this URL leads to.
+async fn two_at(itoc360: &Itoc360, database: &Database, url: &str) -> [(Place, Gateway); 2] {
+    let start = async |node: &str| {
+        let store = of(url, node, "lease = \"2s\"\n");
+        Setup::new(itoc360).store(&store).start().await
+    };
+    let first = start("gw-a").await;
+    leads(database, "gw-a").await;
+    [first, start("gw-b").await]
+}
+
+/// Waits until this gateway leads.
+async fn leads(database: &Database, node: &str) {
+    until("it leads", async || {
+        (database.sql("SELECT node FROM leases WHERE instance <> ''") == node).then_some(())
+    })
+    .await;
+}
