@@ -33,9 +33,9 @@ pub enum Stores {
     /// again, with the same fingerprint: an open alert is updated, and one that was closed
     /// meanwhile opens again.
     Backup(BackUp),
-    /// Move requests and alerts from the file into the database of [store], or back
+    /// Move requests and alerts from the file into the database of `[store]`, or back
     ///
-    /// Stop every gateway first. The configuration names both: data_dir has the file, and [store]
+    /// Stop every gateway first. The configuration names both: data_dir has the file, and `[store]`
     /// with kind = "postgres" the database. Requests keep their numbers, what is known stays known,
     /// and what waits goes on where it stood. Nothing is removed: the file is renamed to
     /// gateway.db.moved, and a database that was moved into a file takes no gateway until one is
@@ -44,7 +44,7 @@ pub enum Stores {
     /// Say that nothing of a gateway is under way that died while it delivered
     ///
     /// Gateways that share a database hold back what is younger of the keys that it may have been
-    /// delivering, until it says so itself or the quarantine of [store] is over. Say it where its
+    /// delivering, until it says so itself or the quarantine of `[store]` is over. Say it where its
     /// process has ended, or its machine is off.
     Gone(Gone),
 }
@@ -98,15 +98,15 @@ pub struct Move {
 pub struct Gone {
     #[command(flatten)]
     file: ConfigFile,
-    /// The name of the gateway, as in its [store]
+    /// The name of the gateway, as in its `[store]`
     node: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum To {
-    /// From gateway.db in data_dir into the database of [store]
+    /// From gateway.db in data_dir into the database of `[store]`
     Database,
-    /// From the database of [store] into gateway.db in data_dir
+    /// From the database of `[store]` into gateway.db in data_dir
     File,
 }
 
