@@ -12,7 +12,7 @@ use super::TOKEN;
 const PER_SECOND: u64 = 20_000;
 /// The token that signs them.
 pub const AUTH_TOKEN: &str = "12345";
-/// What a stranger signs with.
+/// The secret that a stranger signs with.
 const GUESSED_TOKEN: &str = "54321";
 /// The sources of the configuration: the first is measured and flooded, the second sends calmly
 /// meanwhile.

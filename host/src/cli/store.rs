@@ -87,7 +87,7 @@ pub struct BackUp {
 pub struct Move {
     #[command(flatten)]
     file: ConfigFile,
-    /// Where to
+    /// The place to move to
     #[arg(long, value_enum)]
     to: To,
 }

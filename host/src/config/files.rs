@@ -31,7 +31,7 @@ impl std::fmt::Debug for Digest {
 /// The state of a file at one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
-    /// It can be read.
+    /// A file to be read.
     Content(Digest),
     /// It cannot, or it is empty, or no file.
     Unusable(String),

@@ -57,7 +57,7 @@ pub struct Gateway {
     pub operator_destination: Option<String>,
     /// The heartbeat that the gateway sends. Default none.
     pub heartbeat: Option<Heartbeat>,
-    /// Where spans go. Default nowhere.
+    /// The place where spans go. Default nowhere.
     pub traces: Option<Traces>,
     /// The keys by which fetched plugins must be signed. None by default: their digests suffice.
     pub plugin_keys: Vec<PluginKey>,

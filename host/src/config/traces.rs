@@ -7,7 +7,7 @@ use super::url::in_the_clear;
 /// The path of traces at a collector (OTLP/HTTP).
 const PATH: &str = "/v1/traces";
 
-/// Where spans go.
+/// The place where spans go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traces {
     /// The URL that spans are posted to.

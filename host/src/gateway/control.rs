@@ -104,7 +104,7 @@ pub enum NoAnswer {
     Unreachable {
         /// The socket.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
     /// The connection broke.
@@ -140,7 +140,7 @@ fn path(data_dir: &Path) -> PathBuf {
 /// Listens in `data_dir`.
 ///
 /// # Errors
-/// What the system said.
+/// The error of the system.
 pub fn bind(data_dir: &Path) -> io::Result<UnixSocket> {
     UnixSocket::bind(&path(data_dir), MODE)
 }

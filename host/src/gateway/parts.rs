@@ -35,7 +35,7 @@ pub struct Parts {
     pub muter: Muter,
     pub replayer: Replayer,
     pub monitor: Monitor,
-    /// What the monitor begins with, each time that this gateway leads the others.
+    /// The plan that the monitor begins with, each time that this gateway leads the others.
     pub plan: Plan,
     pub pings: Pings,
     pub reloading: Reloading,

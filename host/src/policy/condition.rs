@@ -1,4 +1,4 @@
-//! Whether a condition holds for an alert.
+//! Judging whether a condition holds for an alert.
 
 use plugin_sdk::contract::Alert;
 

@@ -85,7 +85,7 @@ pub enum StoreError {
     Exposed {
         /// The file or folder.
         path: PathBuf,
-        /// What was found.
+        /// The finding.
         found: String,
     },
     /// The file was written by a newer gateway. Nothing was changed.

@@ -38,7 +38,7 @@ pub struct Step<'a> {
     pub guarded: bool,
     /// Repeats that the commands of this transaction met.
     pub repeats: &'a mut Vec<(i64, Repeat)>,
-    /// What the commands of this transaction made due.
+    /// The deliveries that this transaction made due.
     pub made_due: &'a mut MadeDue,
     /// The first request that is new in this transaction.
     pub first_seq: i64,

@@ -86,7 +86,7 @@ pub struct Affected {
     pub source: String,
     /// RFC 3339.
     pub received_at: String,
-    /// What the action does with it.
+    /// The fate of it in the action.
     pub effect: String,
 }
 

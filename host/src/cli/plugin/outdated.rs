@@ -29,7 +29,7 @@ pub struct Outdated {
     json: bool,
 }
 
-/// What there is of a plugin.
+/// The versions of a plugin.
 #[derive(Debug, Serialize)]
 struct Row {
     plugin: String,
@@ -40,7 +40,7 @@ struct Row {
     error: Option<String>,
 }
 
-/// What stands at the place of a plugin now.
+/// The content at the place of a plugin now.
 #[derive(Debug, Default, Serialize)]
 pub struct Now {
     /// True if its tag or URL has another content.

@@ -28,7 +28,7 @@ pub struct Size {
 }
 
 impl Default for Size {
-    /// That of a terminal that does not say it.
+    /// The size of a terminal that does not say its own.
     fn default() -> Self {
         Self {
             columns: 80,

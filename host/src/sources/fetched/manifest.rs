@@ -50,10 +50,10 @@ pub struct Descriptor {
 /// The reason why a manifest names no plugin, to follow its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoWasm {
-    /// It is no manifest.
+    /// The bytes are no manifest.
     #[error("is none: {0}")]
     Unreadable(String),
-    /// It is an index.
+    /// An index of several artifacts.
     #[error("is an index of several artifacts: name one of them by its digest")]
     Index,
     /// No layer is WebAssembly, or several are.

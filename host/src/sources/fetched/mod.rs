@@ -41,7 +41,7 @@ pub struct Content {
 /// The reason why a plugin is not run. In each case the plugin can be fetched anew.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    /// It is not in the store.
+    /// The plugin is not in the store.
     #[error("it was not fetched yet: {} is not there", .0.display())]
     Absent(PathBuf),
     /// The store cannot be read.

@@ -58,7 +58,7 @@ type Changed = Result<u64, tokio_postgres::Error>;
 /// A statement that was sent. Its answer is waited for later.
 enum Soon {
     Asked(Pin<Box<dyn Future<Output = Changed> + Send>>),
-    /// It came at once.
+    /// The answer came at once.
     Answered(Changed),
 }
 
@@ -85,7 +85,7 @@ impl Soon {
 struct Live {
     client: Arc<Client>,
     statements: HashMap<String, tokio_postgres::Statement>,
-    /// What runs and was not waited for.
+    /// The statements that run and were not waited for.
     soon: Vec<Soon>,
     driver: AbortHandle,
     /// Set where a commit is not on the standby.

@@ -40,7 +40,7 @@ pub enum Stage {
     Space,
 }
 
-/// What may go.
+/// The rows that may go.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Requests received before this may go: Unix milliseconds.
@@ -61,7 +61,7 @@ pub struct Sweep {
     pub stage: Stage,
     /// A request's `seq`, or an alert's id; 0 to begin.
     pub from: i64,
-    /// What may go.
+    /// The rows that may go.
     pub bounds: Bounds,
 }
 

@@ -166,7 +166,7 @@ fn enter(link: &Link, shared: &SharedStore, instance: &str) -> Result<(), StoreE
     link.commit()
 }
 
-/// What a lease looked like, and since when.
+/// The last look of a lease, and since when.
 struct Seen {
     epoch: i64,
     beat: i64,

@@ -17,7 +17,7 @@ const TABLES: &str = include_str!("schema.sql");
 pub const MOVE_AWAY: &str =
     "CREATE TABLE moved_away (at timestamptz NOT NULL DEFAULT clock_timestamp())";
 
-/// How often the tables are looked for while another gateway makes them.
+/// The number of times that the tables are looked for while another gateway makes them.
 const TRIES: usize = 5;
 
 /// Makes the tables, where there are none.
@@ -45,7 +45,7 @@ pub fn make(link: &Link) -> Result<(), StoreError> {
     Err(last)
 }
 
-/// What a database holds.
+/// The content of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     /// No tables.

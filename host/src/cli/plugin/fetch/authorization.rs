@@ -1,4 +1,4 @@
-//! How a registry is convinced: the challenge that it answers 401 with, and the credential of its
+//! Convincing a registry: the challenge that it answers 401 with, and the credential of its
 //! user, from the files in which `docker login` and `podman login` keep it.
 
 use std::path::PathBuf;

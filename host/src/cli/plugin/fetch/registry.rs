@@ -23,7 +23,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application
 /// signature stands.
 const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
-/// What every version of sigstore's bundle has its media type begin with.
+/// The beginning of the media type of every version of sigstore's bundle.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 /// The most signatures that are fetched, and the most pages of a list of tags.
 const SIGNATURES: usize = 16;
@@ -34,7 +34,7 @@ pub struct Registry<'w> {
     web: &'w mut Web,
     image: OciImage,
     base: Uri,
-    /// What it last let this client in by.
+    /// The credential by which it last let this client in.
     authorization: Option<HeaderValue>,
 }
 
