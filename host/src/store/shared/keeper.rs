@@ -443,12 +443,15 @@ impl Work {
         Ok(taken)
     }
 
+    /// Gives back the leases of this gateway, and those of a dead one of its name that it had not
+    /// yet taken.
     fn give_back(&self) -> Result<(), StoreError> {
         self.leases.set([], Moment::now());
-        let me = [self.instance.clone().into()];
+        let me = [self.node.clone().into(), self.instance.clone().into()];
         for sql in [
-            "UPDATE leases SET instance = '' WHERE instance = ?",
-            "UPDATE gateways SET instance = '' WHERE instance = ?",
+            "UPDATE leases SET instance = '' WHERE node = ?1
+             AND EXISTS (SELECT 1 FROM gateways WHERE node = ?1 AND instance = ?2)",
+            "UPDATE gateways SET instance = '' WHERE node = ?1 AND instance = ?2",
         ] {
             self.link.execute(sql, &me)?;
         }
