@@ -10,12 +10,15 @@ use itoc360_double::Format;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
-use tokio_rustls::rustls::ServerConfig;
+use serde_json::Value;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::{EVENTS, failing_because, post, recovers};
-use crate::harness::{Gateway, Itoc360, Line, Place, Setup, State};
+use super::{EVENTS, attempts, failing_because, post, recovers};
+use crate::harness::{Gateway, Itoc360, Line, Place, Setup, State, twilio, until};
 
 /// An authority that the gateway trusts.
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
@@ -42,6 +45,21 @@ fn certificate(
     expired: bool,
     authority: Option<&CertifiedIssuer<'static, KeyPair>>,
 ) -> ServerConfig {
+    asking(
+        WebPkiClientVerifier::no_client_auth(),
+        name,
+        expired,
+        authority,
+    )
+}
+
+/// As [`certificate`], which asks its peer for one as `clients` says.
+fn asking(
+    clients: Arc<dyn ClientCertVerifier>,
+    name: &str,
+    expired: bool,
+    authority: Option<&CertifiedIssuer<'static, KeyPair>>,
+) -> ServerConfig {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     if expired {
@@ -55,7 +73,7 @@ fn certificate(
     ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(vec![certificate.unwrap().der().clone()], key)
         .unwrap()
 }
@@ -120,6 +138,37 @@ async fn alerts_wait_while_the_certificate_is_for_another_host() {
 #[tokio::test]
 async fn alerts_wait_while_the_peer_speaks_no_tls() {
     drill(|_| State::Well, "cannot connect to localhost").await;
+}
+
+#[tokio::test]
+async fn alerts_wait_while_the_peer_misses_a_client_certificate() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let authority = authority();
+    let mut known = RootCertStore::empty();
+    known.add(authority.der().clone()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(known), provider);
+    let mut config = asking(
+        clients.build().unwrap(),
+        "localhost",
+        false,
+        Some(&authority),
+    );
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let line = Line::to(&itoc360);
+    line.is(State::Tls(Arc::new(config)));
+    let (place, gateway) = start(&line, &authority).await;
+    post(&gateway, "twilio", 0..EVENTS).await;
+    // HTTP/2 may lose the peer's word in one attempt, and has it in another.
+    until("an attempt says what is missing", async || {
+        let event = place.event(&twilio::sid(0)).await;
+        let said = |attempt: &Value| attempt["said"].as_str().unwrap().contains("ertificate");
+        attempts(&event).iter().any(said).then_some(())
+    })
+    .await;
+    assert_eq!(itoc360.tally().requests, 0);
+    line.is(shows("localhost", false, Some(&authority)));
+    recovers(&gateway, &itoc360, EVENTS).await;
 }
 
 #[tokio::test]

@@ -9,8 +9,7 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, Uri};
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_rustls::builderstates::WantsProtocols3;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
@@ -84,13 +83,13 @@ pub(crate) fn pool(
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     tcp.set_keepalive(Some(KEEPALIVE));
     Ok(match network::proxy(url, network)? {
-        None => client(tls(url, network)?.wrap_connector(tcp), concurrency),
+        None => client(over_tls(tcp, url, concurrency, network)?, concurrency),
         Some(proxy) => {
             let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
             if let Some(credentials) = proxy.basic_auth() {
                 tunnel = tunnel.with_auth(credentials.clone());
             }
-            client(tls(url, network)?.wrap_connector(tunnel), concurrency)
+            client(over_tls(tunnel, url, concurrency, network)?, concurrency)
         }
     })
 }
@@ -117,13 +116,23 @@ where
     Box::new(client.build::<_, Full<Bytes>>(connector))
 }
 
-/// Returns how connections become TLS ones: of HTTP/2 where the peer offers it. The machine's
-/// authorities are files to read and parse: not worth it where nothing will be verified.
-fn tls(url: &Uri, network: &Network) -> Result<HttpsConnectorBuilder<WantsProtocols3>, NotUsable> {
+/// Makes connections TLS ones: of HTTP/2 where the peer offers it and several requests may be under
+/// way. One at a time gains nothing by it, and HTTP/1.1 gives the reason why a connection broke. The
+/// machine's authorities are files to read and parse: not worth it where nothing will be verified.
+fn over_tls<C>(
+    connector: C,
+    url: &Uri,
+    concurrency: usize,
+    network: &Network,
+) -> Result<HttpsConnector<C>, NotUsable> {
     let builder = HttpsConnectorBuilder::new();
     let builder = match url.scheme_str() {
         Some("https") => builder.with_tls_config(network::tls(network)?),
         _ => builder.with_webpki_roots(),
     };
-    Ok(builder.https_or_http().enable_all_versions())
+    let builder = builder.https_or_http();
+    Ok(match concurrency {
+        0 | 1 => builder.enable_http1().wrap_connector(connector),
+        _ => builder.enable_all_versions().wrap_connector(connector),
+    })
 }

@@ -2,6 +2,13 @@
 
 use super::connect::NoAnswer;
 
+/// The last words of hyper about a connection that the peer has ended without a word.
+const ENDED: [&str; 3] = [
+    "channel closed",
+    "operation was canceled: connection closed",
+    "stream closed because of a broken pipe",
+];
+
 /// What failed and its causes, outermost first, in one line. It may repeat what the peer sent, so
 /// it is to be masked.
 pub(crate) fn describe(error: &NoAnswer, host: &str) -> String {
@@ -19,6 +26,12 @@ pub(crate) fn describe(error: &NoAnswer, host: &str) -> String {
             text.push_str(&words);
         }
         cause = error.source();
+    }
+    // HTTP/2 may lose the alert of a peer that ends a new connection.
+    if ENDED.iter().any(|words| text.ends_with(words)) {
+        text.push_str(
+            "; where the service asks for a client certificate, see client_cert and client_key",
+        );
     }
     // What an operator can fix; the rest recovers by itself, or is the peer's to fix.
     if text.contains("dns error") {
