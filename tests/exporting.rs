@@ -21,6 +21,13 @@ fn files(place: &Place) -> Vec<String> {
     names
 }
 
+fn no_secret_in(place: &Place) {
+    for file in files(place) {
+        let text = fs::read_to_string(place.path("cases").join(&file)).unwrap();
+        assert!(!text.contains(twilio::AUTH_TOKEN), "{file}: {text}");
+    }
+}
+
 #[tokio::test]
 async fn exported_case_passes_and_holds_no_secret() {
     let itoc360 = Itoc360::alertmanager().await;
@@ -35,10 +42,7 @@ async fn exported_case_passes_and_holds_no_secret() {
         files(&place),
         ["http-502.http", "http-502.json", "http-502.settings.json"]
     );
-    for file in files(&place) {
-        let text = fs::read_to_string(place.path("cases").join(&file)).unwrap();
-        assert!(!text.contains(twilio::AUTH_TOKEN), "{file}: {text}");
-    }
+    no_secret_in(&place);
     let tested = place
         .run_without_secrets(&["plugin", "test", "twilio-errors", "--cases", "cases"])
         .await;
@@ -308,10 +312,7 @@ async fn case_made_by_another_gateway_passes_and_holds_no_secret() {
             "near.txt"
         ]
     );
-    for file in files(&place) {
-        let text = fs::read_to_string(place.path("cases").join(&file)).unwrap();
-        assert!(!text.contains(twilio::AUTH_TOKEN), "{file}: {text}");
-    }
+    no_secret_in(&place);
     let tested = place
         .run_without_secrets(&["plugin", "test", "twilio-errors", "--cases", "cases"])
         .await;

@@ -36,6 +36,16 @@ const SECTIONS: [&str; 9] = [
 /// An early document of Twilio's names this limit for the URL of a webhook.
 const LONGEST_SOURCE_URL: usize = 100;
 
+/// Returns the table that has all sections.
+fn root<'t>(document: &'t Spanned<DeTable<'t>>, reading: &'t Reading<'t>) -> Table<'t> {
+    Table::new(
+        "the file",
+        document.span(),
+        Some(document.get_ref()),
+        reading,
+    )
+}
+
 /// Reads `[gateway]` alone.
 ///
 /// # Errors
@@ -44,12 +54,7 @@ pub(super) fn gateway<'t>(
     document: &'t Spanned<DeTable<'t>>,
     reading: &'t Reading<'t>,
 ) -> Result<Gateway, Box<Gateway>> {
-    let mut root = Table::new(
-        "the file",
-        document.span(),
-        Some(document.get_ref()),
-        reading,
-    );
+    let mut root = root(document, reading);
     let users = users::read(section(&mut root, "admin"));
     gateway::read(section(&mut root, "gateway"), users, None)
 }
@@ -59,12 +64,7 @@ pub(super) fn store<'t>(
     document: &'t Spanned<DeTable<'t>>,
     reading: &'t Reading<'t>,
 ) -> Option<StoreKind> {
-    let mut root = Table::new(
-        "the file",
-        document.span(),
-        Some(document.get_ref()),
-        reading,
-    );
+    let mut root = root(document, reading);
     store::read(section(&mut root, "store"), None)
 }
 
@@ -75,12 +75,7 @@ pub(super) fn assemble<'t>(
     document: &'t Spanned<DeTable<'t>>,
     reading: &'t Reading<'t>,
 ) -> Option<Config> {
-    let mut root = Table::new(
-        "the file",
-        document.span(),
-        Some(document.get_ref()),
-        reading,
-    );
+    let mut root = root(document, reading);
     if root.is_empty() {
         reading.absent(
             0..0,
