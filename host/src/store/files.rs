@@ -4,6 +4,7 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::{StoreError, permissions};
 
@@ -13,6 +14,10 @@ use super::{StoreError, permissions};
 pub struct Lock {
     _file: File,
 }
+
+/// Time for which a lock that is held is tried again. A program that was started by the last holder
+/// keeps the lock from its fork until its exec, which can be after the holder's death.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Makes `data_dir` (mode 0700) where it is not there, and locks it against a second gateway.
 pub fn acquire(data_dir: &Path) -> Result<Lock, StoreError> {
@@ -44,11 +49,24 @@ pub fn acquire(data_dir: &Path) -> Result<Lock, StoreError> {
         .mode(0o600)
         .open(data_dir.join("lock"))
         .map_err(|error| failed("write into", &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock { _file: file }),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(data_dir.to_owned())),
-        Err(TryLockError::Error(error)) => Err(failed("lock", &error)),
+    let given_up = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) if Instant::now() < given_up => pause(),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(data_dir.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", &error)),
+        }
     }
+}
+
+/// Waits a moment before the lock is tried again.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a store is opened before anything else runs, and there is no timer for a held lock"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
 }
 
 /// Syncs a folder: the names of its files survive a power cut then.
