@@ -284,7 +284,8 @@ fn summarise(skipped: &BTreeSet<String>) -> io::Result<()> {
         format!("{} tests were", skipped.len())
     };
     let mut text = format!(
-        "{tests} SKIPPED, as a program is missing (REQUIRE_PROGRAMS=1 makes each of them fail):\n"
+        "{tests} SKIPPED, as a program is missing (REQUIRE_PROGRAMS=1 makes each of them fail, \
+         REQUIRE_LANGUAGES=1 those of go, rustc and zig):\n"
     );
     for missing in skipped {
         text += &format!("    {missing}\n");
