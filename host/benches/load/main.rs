@@ -27,11 +27,15 @@
 //!
 //! `cargo bench --bench load -- viewers` measures a source beside people who look at pages.
 //!
+//! `cargo bench --bench load -- postgres` measures the gateway with a file beside one with a
+//! database.
+//!
 //! `cargo bench --bench load -- 20` runs for 20 seconds each instead of 10.
 
 mod bare;
 mod child;
 mod floor;
+mod postgres;
 mod repeats;
 mod requests;
 mod rounds;
@@ -101,6 +105,9 @@ fn main() {
         if only("viewers") {
             return viewers::measure(folder.path(), seconds).await;
         }
+        if only("postgres") {
+            return postgres::measure(folder.path(), seconds).await;
+        }
         if only("floor") {
             return rounds::measure(folder.path(), seconds).await;
         }
@@ -131,16 +138,18 @@ async fn measure(folder: &Path, seconds: u64) {
     for sync in ["sync", "no-sync"] {
         let gateway = rounds::gateway(folder, &script, seconds, sync).await;
         println!("gateway, {sync:<8} {gateway}");
-        println!("                  {}", gateway.beside(&floor));
+        println!("                  {}", gateway.beside(&floor, "the floor"));
     }
-    backlog(folder, &script, seconds).await;
+    backlog(&folder.join("backlog"), &script, seconds, "").await;
 }
 
-/// Measures a backlog of an outage, delivered by a gateway after `kill -9` and a restart.
-async fn backlog(folder: &Path, script: &Script, seconds: u64) {
+/// Measures a backlog of an outage, delivered by a gateway after `kill -9` and a restart. `store`
+/// is the table of that name in its configuration. Returns how many were delivered in a second.
+async fn backlog(folder: &Path, script: &Script, seconds: u64, store: &str) -> f64 {
     let gone = double(ANY_PORT).await;
     let address = gone.address();
-    let config = requests::configuration(&folder.join("backlog"), &gone.url(), MEMORY);
+    let config = requests::configuration(folder, &gone.url(), MEMORY);
+    requests::add(&config, store);
     gone.stop().await;
     let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
     let report = wrk::run(
@@ -164,6 +173,7 @@ async fn backlog(folder: &Path, script: &Script, seconds: u64) {
         "backlog of {count}: ready after {ready} ms, {delivered:.0} delivered/s, {before} MB before and {after} MB after"
     );
     gateway.stop();
+    delivered
 }
 
 /// One source calm, while the other sends nothing, as usual, and ten times as much.

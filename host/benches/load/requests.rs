@@ -133,3 +133,12 @@ pub fn configuration(data: &Path, itoc360: &str, memory: &str) -> PathBuf {
     std::fs::write(&path, text).expect("room on the disk");
     path
 }
+
+/// Adds a table to a configuration.
+pub fn add(config: &Path, table: &str) {
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(config)
+        .expect("the configuration");
+    file.write_all(table.as_bytes()).expect("room on the disk");
+}

@@ -45,20 +45,21 @@ impl Figures {
         }
     }
 
-    /// Compares the gateway with the floor of the same run.
-    pub fn beside(&self, floor: &Self) -> String {
+    /// Compares these with the figures of another server of the same run.
+    pub fn beside(&self, other: &Self, name: &str) -> String {
         format!(
-            "{:.2} of the floor's accepted/s, {:.2} of its delivered/s; {:.2} times its processor time, {:.2} times \
-             its writer's",
-            self.accepted / floor.accepted,
-            self.delivered / floor.delivered,
-            self.cpu_us / floor.cpu_us,
-            self.writer_us / floor.writer_us
+            "{:.2} of the accepted/s of {name}, {:.2} of its delivered/s, {:.2} times its p50; {:.2} times its \
+             processor time, {:.2} times its writer's",
+            self.accepted / other.accepted,
+            self.delivered / other.delivered,
+            self.p50_ms / other.p50_ms,
+            self.cpu_us / other.cpu_us,
+            self.writer_us / other.writer_us
         )
     }
 
     /// Takes the median of each figure.
-    fn median(of: &[Self]) -> Self {
+    pub fn median(of: &[Self]) -> Self {
         let median = |figure: fn(&Self) -> f64| {
             let mut all: Vec<f64> = of.iter().map(figure).collect();
             all.sort_by(f64::total_cmp);
@@ -114,20 +115,41 @@ pub async fn measure(folder: &Path, seconds: u64) {
     let gateway = Figures::median(&gateways);
     println!("floor      {floor}");
     println!("gateway    {gateway}");
-    println!("           {}", gateway.beside(&floor));
+    println!("           {}", gateway.beside(&floor, "the floor"));
 }
 
 /// Loads the floor.
 pub async fn floor(folder: &Path, script: &Script, seconds: u64) -> Figures {
     let double = double(ANY_PORT).await;
     let child = Child::start(&[FLOOR, &folder.to_string_lossy(), &double.url()]);
-    loaded(&child, &double, script, seconds).await
+    loaded(&child, &double, script, USUAL, seconds).await
 }
 
 /// Loads the gateway, with its plugins compiled before, as those of one in service are.
 pub async fn gateway(folder: &Path, script: &Script, seconds: u64, sync: &str) -> Figures {
     let double = double(ANY_PORT).await;
     let config = requests::configuration(&folder.join(sync), &double.url(), MEMORY);
+    let child = started(&config, sync);
+    loaded(&child, &double, script, USUAL, seconds).await
+}
+
+/// Loads a gateway over so many connections, whose store is in this table of the configuration.
+pub async fn gateway_with(
+    store: &str,
+    folder: &Path,
+    script: &Script,
+    connections: usize,
+    seconds: u64,
+) -> Figures {
+    let double = double(ANY_PORT).await;
+    let config = requests::configuration(folder, &double.url(), MEMORY);
+    requests::add(&config, store);
+    let child = started(&config, "sync");
+    loaded(&child, &double, script, connections, seconds).await
+}
+
+/// Starts a gateway whose plugins are compiled.
+fn started(config: &Path, sync: &str) -> Child {
     let arguments = [SERVE, &config.to_string_lossy(), sync];
     Child::start(&arguments).stop();
     let child = Child::start(&arguments);
@@ -136,18 +158,19 @@ pub async fn gateway(folder: &Path, script: &Script, seconds: u64, sync: &str) -
         child.ready.as_millis(),
         child.rss_kib() / 1024
     );
-    loaded(&child, &double, script, seconds).await
+    child
 }
 
 async fn loaded(
     child: &Child,
     double: &itoc360_double::Double,
     script: &Script,
+    connections: usize,
     seconds: u64,
 ) -> Figures {
     let started = Instant::now();
     let url = format!("http://{}", child.address);
-    let report = wrk::run(&url, script, USUAL, seconds).await;
+    let report = wrk::run(&url, script, connections, seconds).await;
     let delivered = drained(double, report.accepted, started).await;
     Figures::of(&report, child, delivered)
 }
