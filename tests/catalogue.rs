@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use alert_gateway_plugins::Bundled;
-use alert_gateway_sandbox::{CallLimits, Description, Plugin, Sandbox, SandboxOptions};
+use alert_gateway_plugins::{Bundled, script};
+use alert_gateway_sandbox::{
+    Beginning, CallLimits, Description, Measured, Plugin, Sandbox, SandboxOptions,
+};
 use plugin_sdk::case::{self, Case};
 use plugin_sdk::contract::{Alert, Answer, Request, Status};
 use plugin_sdk::signature::{Scheme, sha256};
-use plugin_sdk::testing::hostile;
+use plugin_sdk::testing::{self, hostile};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
@@ -69,8 +71,9 @@ async fn every_case_of_a_script_is_answered() {
         let mut statuses = Vec::new();
         for case in cases_of(bundled) {
             let input = serde_json::to_vec(&case.request).unwrap();
-            let measured = plugin.measure("case", &input, &LIMITS).await;
             let name = format!("{}/{}", bundled.name, case.name);
+            let prepared = starts_once(&plugin, &name, &case, &input).await;
+            let measured = prepared.measure("case", &input, &LIMITS).await;
             let answer = measured
                 .answer
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -91,6 +94,94 @@ async fn every_case_of_a_script_is_answered() {
     assert!(loaded.len() >= 10, "{} scripts", loaded.len());
 }
 
+/// A script is run in each call where its start is another each time; and of one that the source's
+/// settings do not name, nothing is left.
+#[tokio::test]
+async fn script_that_asks_for_the_time_early_runs_in_each_call() {
+    let plugin = load(
+        &sandbox(),
+        alert_gateway_plugins::find(script::ENGINE).unwrap(),
+    )
+    .await;
+    for case in cases_of(alert_gateway_plugins::find(script::ENGINE).unwrap()) {
+        let input = serde_json::to_vec(&case.request).unwrap();
+        starts_once(&plugin, &case.name, &case, &input).await;
+    }
+    let request = |script: &str| {
+        let settings = serde_json::json!({ "script": script }).to_string();
+        let request = testing::post("https://gw.example.com/in/js").settings(&settings);
+        let input = serde_json::to_vec(&request.body("{}").build()).unwrap();
+        (settings, input)
+    };
+    for (begins, reason) in [
+        ("const at = new Date();", Some("the time")),
+        ("const at = Date.now();", Some("the time")),
+        ("const at = Math.random();", Some("the time")),
+        ("const at = performance.now();", Some("the time")),
+        ("const at = performance.timeOrigin;", Some("the time")),
+        ("const at = JSON.stringify(globalThis);", Some("the time")),
+        ("const at = 1; console.log('begun');", Some("it logs")),
+        (
+            "const at = 1; throw new Error('no');",
+            Some("its start fails"),
+        ),
+        (
+            "let at = 0; const map = new Map([[{}, 1], ['a', 2]]);",
+            None,
+        ),
+        (
+            "let at = sha256('a') + priority('high') + Object.keys(globalThis);",
+            None,
+        ),
+    ] {
+        let script = format!(
+            "{begins}\nfunction read() {{ return {{ event_id: 'e', title: [at, Math.random(), new Date(), performance.now(), performance.timeOrigin, Object.keys(globalThis)].join() }}; }}"
+        );
+        let (settings, input) = request(&script);
+        let prepared = plugin.prepared(settings.as_bytes()).await;
+        let anew = prepared.beginning().anew;
+        match reason {
+            Some(reason) => {
+                let anew = anew.unwrap_or_default();
+                assert!(anew.contains(reason), "{begins}: {anew}");
+            }
+            None => assert_eq!(anew, None, "{begins}"),
+        }
+        same_answers(begins, &[&plugin.unprepared(), &plugin, &prepared], &input).await;
+        // The settings of a request decide, whatever was made ready.
+        let other = request("function read() { return typeof at; }");
+        let prepared = plugin.prepared(other.0.as_bytes()).await;
+        same_answers(begins, &[&plugin, &prepared], &input).await;
+    }
+}
+
+/// Returns the plugin as a source has it: it starts once, and gives the answers of one that starts for
+/// each request, byte for byte.
+async fn starts_once(plugin: &Plugin, name: &str, case: &Case, input: &[u8]) -> Plugin {
+    let prepared = plugin
+        .prepared(case.request.settings.get().as_bytes())
+        .await;
+    let Beginning { snapshot, anew } = prepared.beginning();
+    assert_eq!(anew, None, "{name}");
+    assert!(snapshot > 0, "{name}");
+    same_answers(name, &[&plugin.unprepared(), plugin, &prepared], input).await;
+    prepared
+}
+
+/// Asserts that these forms of a plugin put out the same, each time that they are asked.
+pub async fn same_answers(name: &str, forms: &[&Plugin], input: &[u8]) {
+    let mut first = None;
+    for plugin in forms {
+        for _ in 0..2 {
+            let Measured { answer, output, .. } = plugin.measure("case", input, &LIMITS).await;
+            let told = answer.map_err(|error| error.to_string());
+            let found = (format!("{told:?}"), output);
+            let first = first.get_or_insert_with(|| found.clone());
+            assert_eq!(*first, found, "{name}");
+        }
+    }
+}
+
 /// Asserts that a case closes what another opens: the key is stable.
 fn closes_what_it_opens(name: &str, alerts: &[(String, Alert)]) {
     let closes = alerts
@@ -104,7 +195,7 @@ fn closes_what_it_opens(name: &str, alerts: &[(String, Alert)]) {
     assert!(closes, "{name}: no case closes what another opens");
 }
 
-fn sandbox() -> Sandbox {
+pub fn sandbox() -> Sandbox {
     Sandbox::new(SandboxOptions {
         cache_dir: None,
         instances: 16,

@@ -5,10 +5,14 @@
 //! `.ci/run languages` installs them.
 
 use std::fs;
+use std::path::Path;
 
+use alert_gateway_sandbox::{Beginning, Plugin};
+use plugin_sdk::case;
 use serde_json::{Value, json};
 
 use crate::author::{builder, target_dir};
+use crate::catalogue::{same_answers, sandbox};
 use crate::harness::{Installed, Output, Place, Program, needs};
 
 async fn plugin(place: &Place, arguments: &[&str]) -> Output {
@@ -18,14 +22,15 @@ async fn plugin(place: &Place, arguments: &[&str]) -> Output {
 }
 
 /// Makes a door-bell in a language, and runs its cases and some that it was not written for.
-async fn is_a_door_bell(lang: &str) {
+async fn is_a_door_bell(lang: &str) -> Plugin {
     let place = Place::of("");
     let made = plugin(&place, &["new", "door-bell", "--lang", lang]).await;
     assert_eq!(made.code, Some(0), "{made:?}");
-    rings(&place).await;
+    rings(&place).await
 }
 
-async fn rings(place: &Place) {
+/// Returns the plugin, which answers the same whether it starts once or for each request.
+async fn rings(place: &Place) -> Plugin {
     let target_dir = target_dir();
     let target_dir = ["--target-dir", target_dir.to_str().unwrap()];
     let tested = plugin(place, &[&["test", "door-bell"], &target_dir[..]].concat()).await;
@@ -87,6 +92,13 @@ async fn rings(place: &Place) {
     }
     assert_eq!(alert("list")["details"], json!([1, 2, { "a": null }]));
     assert_eq!(alert("half")["details"]["body_text"], odd[5].1);
+    let wasm = fs::read(place.path(&wasm)).unwrap();
+    let loaded = sandbox().load("door-bell", &wasm).await.unwrap();
+    for case in case::load(Path::new(cases)).unwrap() {
+        let input = serde_json::to_vec(&case.request).unwrap();
+        same_answers(&case.name, &[&loaded.unprepared(), &loaded], &input).await;
+    }
+    loaded
 }
 
 /// Returns the one wasm of the plugin, as seen from the place.
@@ -113,7 +125,8 @@ async fn door_bell_in_assemblyscript_answers_the_cases() {
 #[tokio::test]
 async fn door_bell_in_go_answers_the_cases() {
     let Some(_) = needs(Program::Go) else { return };
-    is_a_door_bell("go").await;
+    let Beginning { snapshot, anew } = is_a_door_bell("go").await.beginning();
+    assert!(snapshot > 0 && anew.is_none(), "{anew:?}");
 }
 
 #[tokio::test]

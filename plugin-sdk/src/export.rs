@@ -17,7 +17,9 @@ pub fn run(answer: impl FnOnce(&[u8]) -> Result<Vec<u8>, String>) -> i32 {
 /// engine.
 pub fn configured(name: &str) -> Option<String> {
     let memory = extism_pdk::config::get_memory(name).ok()??;
-    String::from_utf8(memory.to_vec()).ok()
+    let text = memory.to_vec();
+    memory.free();
+    String::from_utf8(text).ok()
 }
 
 /// Writes a line to the gateway's log.

@@ -10,6 +10,7 @@
 use super::call::Call;
 use super::error::CallError;
 use super::log::CallLog;
+use super::phase::Asked;
 use tracing::Level;
 use wasmtime::{Caller, Linker};
 
@@ -58,23 +59,27 @@ pub(super) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
 
 fn input(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     linker
-        .func_wrap(MODULE, "input_length", |call: Caller<'_, Call>| {
+        .func_wrap(MODULE, "input_length", |mut call: Caller<'_, Call>| {
+            call.data_mut().asks(Asked::Input);
             call.data().memory.input_length()
         })?
-        .func_wrap(MODULE, "input_offset", |call: Caller<'_, Call>| {
+        .func_wrap(MODULE, "input_offset", |mut call: Caller<'_, Call>| {
+            call.data_mut().asks(Asked::Input);
             call.data().memory.input_offset()
         })?
         .func_wrap(
             MODULE,
             "input_load_u8",
-            |call: Caller<'_, Call>, offset: u64| {
+            |mut call: Caller<'_, Call>, offset: u64| {
+                call.data_mut().asks(Asked::Input);
                 i32::from(u8::from_le_bytes(call.data().memory.load_input(offset)))
             },
         )?
         .func_wrap(
             MODULE,
             "input_load_u64",
-            |call: Caller<'_, Call>, offset: u64| {
+            |mut call: Caller<'_, Call>, offset: u64| {
+                call.data_mut().asks(Asked::Input);
                 u64::from_le_bytes(call.data().memory.load_input(offset))
             },
         )?;
@@ -196,6 +201,7 @@ fn log(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
             MODULE,
             name,
             move |mut call: Caller<'_, Call>, message: u64| {
+                call.data_mut().asks(Asked::Log);
                 let Call { memory, log, .. } = call.data_mut();
                 if let Some(text) = memory.block(message) {
                     log.write(level, text);
@@ -204,6 +210,9 @@ fn log(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
             },
         )?;
     }
-    linker.func_wrap(MODULE, "get_log_level", CallLog::level)?;
+    linker.func_wrap(MODULE, "get_log_level", |mut call: Caller<'_, Call>| {
+        call.data_mut().asks(Asked::Log);
+        CallLog::level()
+    })?;
     Ok(())
 }

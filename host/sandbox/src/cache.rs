@@ -24,6 +24,9 @@ use wasmtime::{Engine, Module};
 /// The first bytes of a file, before the SHA-256.
 const MAGIC: &[u8; 8] = b"AGWCWAS2";
 
+/// The form of the modules that are compiled: the plugins' own, some with their state exported.
+const FORM: u32 = 2;
+
 /// The ending of the files.
 const ENDING: &str = "cwasm";
 
@@ -62,6 +65,7 @@ impl Cache {
         let user = NamedTempFile::new_in(dir)?.as_file().metadata()?.uid();
         let mut hash = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hash);
+        FORM.hash(&mut hash);
         let cache = Self {
             dir: dir.to_owned(),
             user,

@@ -5,11 +5,13 @@ use super::error::CallError;
 use super::limits::{CallLimits, Guard};
 use super::log::{CallLog, said};
 use super::memory::HostMemory;
+use super::phase::{Asked, Phase, Unfit};
 use super::sandbox::{Configuration, Identity, Used};
+use super::snapshot::Snapshot;
 use super::wasi::Wasi;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wasmtime::{Engine, InstancePre, ModuleExport, Store, Trap, WasmBacktrace};
+use wasmtime::{Engine, Func, Instance, InstancePre, ModuleExport, Store, Trap, WasmBacktrace};
 
 /// The most variables of one call, and the most bytes of them together with their names.
 const MAX_VARIABLES: usize = 64;
@@ -21,8 +23,8 @@ pub(super) enum Entry<'p> {
     /// An export of a library, after its initializer. It asks for its input, and hands over its
     /// output, by Extism's functions.
     Export {
-        /// The initializer, where there is one.
-        initialize: Option<&'p ModuleExport>,
+        /// The state that it begins with.
+        start: Start<'p>,
         /// The export.
         export: &'p ModuleExport,
     },
@@ -35,6 +37,15 @@ pub(super) enum Entry<'p> {
     },
 }
 
+/// The beginning of a call.
+#[derive(Clone, Copy)]
+pub(super) enum Start<'p> {
+    /// The initializer runs first, where there is one.
+    Anew(Option<&'p ModuleExport>),
+    /// It ran already, and left this.
+    Prepared(&'p Snapshot),
+}
+
 /// The state of a call: what the functions of [`super::abi`] and [`super::wasi`] work on.
 pub(super) struct Call {
     pub(super) memory: HostMemory,
@@ -43,6 +54,9 @@ pub(super) struct Call {
     configuration: Configuration,
     guard: Guard,
     turn: Turn,
+    phase: Phase,
+    /// The first thing that it asked for before it was asked to answer.
+    asked: Option<Asked>,
     max_output: usize,
     /// Address and length of the answer.
     output: (u64, u64),
@@ -63,10 +77,12 @@ impl Call {
         Self {
             memory: HostMemory::new(input, limits.host_memory()),
             log,
-            wasi: Wasi::new(plugin.hash),
+            wasi: Wasi::new(plugin),
             configuration: Arc::clone(&plugin.configuration),
             guard: Guard::new(limits.memory),
             turn: clock.turn(limits.time),
+            phase: Phase::Answer,
+            asked: None,
             max_output: limits.output,
             output: (0, 0),
             error: None,
@@ -111,13 +127,48 @@ impl Call {
     }
 
     /// Creates the wasmtime store of the instance, with its limits.
-    fn store(self, engine: &Engine) -> Result<Store<Self>, CallError> {
+    pub(super) fn store(self, engine: &Engine) -> Result<Store<Self>, CallError> {
         let mut store =
             Store::try_new(engine, self).map_err(|error| CallError::Host(format!("{error:#}")))?;
         store.limiter(|call| &mut call.guard);
         store.set_epoch_deadline(FIRST_TICKS);
         store.epoch_deadline_callback(|mut store| store.data_mut().turn.deadline());
         Ok(store)
+    }
+
+    /// Begins a part of the plugin's run.
+    pub(super) fn begin(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.wasi.begin();
+    }
+
+    /// The part of the plugin's run.
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Takes note of something that belongs to a call.
+    pub(super) fn asks(&mut self, asked: Asked) {
+        if self.phase.is_too_early_for(asked) {
+            self.asked.get_or_insert(asked);
+        }
+    }
+
+    /// Judges a step of a preparation that returned this code.
+    pub(super) fn prepared(&mut self, code: i32) -> Result<(), Unfit> {
+        if let Some(asked) = self.asked {
+            return Err(Unfit::Asked(asked));
+        }
+        if code != 0 || self.error.is_some() {
+            return Err(Unfit::Failed(CallError::Failed {
+                code,
+                message: self.error.take(),
+            }));
+        }
+        if self.output.1 > 0 || !self.memory.is_clear() {
+            return Err(Unfit::Left);
+        }
+        Ok(())
     }
 
     /// Takes note of where the answer lies.
@@ -172,6 +223,7 @@ impl Call {
 
     /// A new block with the value of the variable that this block names; 0 where there is none.
     pub(super) fn variable(&mut self, name: u64) -> Result<u64, CallError> {
+        self.asks(Asked::Variables);
         let value = self
             .memory
             .block(name)
@@ -187,6 +239,7 @@ impl Call {
     /// Sets the variable named in block `name` to the bytes of block `value`, or removes it where
     /// the handle `value` is 0.
     pub(super) fn set_variable(&mut self, name: u64, value: u64) -> Result<(), CallError> {
+        self.asks(Asked::Variables);
         let Some(key) = self.memory.block(name) else {
             return Ok(());
         };
@@ -254,44 +307,73 @@ async fn output<'s>(
     }
 }
 
-/// Instantiates (which runs a start function, if there is one), initializes and calls.
+/// Instantiates (which runs a start function, if there is one), prepares and calls.
 async fn enter(
     store: &mut Store<Call>,
     plugin: &InstancePre<Call>,
     entry: Entry<'_>,
 ) -> wasmtime::Result<i32> {
     let instance = plugin.instantiate_async(&mut *store).await?;
-    let function = |store: &mut Store<Call>, export| {
-        instance
-            .get_module_export(store, export)
-            .and_then(|export| export.into_func())
-            .ok_or_else(|| {
-                wasmtime::Error::msg("an export that was there when the plugin was loaded is gone")
-            })
-    };
-    let first = match entry {
-        Entry::Export { initialize, .. } => initialize,
-        Entry::Command { start, .. } => Some(start),
-    };
-    if let Some(first) = first {
-        function(store, first)?
-            .typed::<(), ()>(&store)?
-            .call_async(&mut *store, ())
-            .await?;
-    }
     match entry {
-        Entry::Export { export, .. } => {
-            function(store, export)?
-                .typed::<(), i32>(&store)?
-                .call_async(&mut *store, ())
-                .await
+        Entry::Export { start, export } => {
+            match start {
+                Start::Prepared(snapshot) => snapshot.restore(store, &instance)?,
+                Start::Anew(None) => {}
+                Start::Anew(Some(initialize)) => {
+                    store.data_mut().begin(Phase::Initialize);
+                    run(store, &instance, initialize).await?;
+                    store.data_mut().begin(Phase::Answer);
+                }
+            }
+            ask(store, &instance, export).await
         }
-        Entry::Command { .. } => Ok(0),
+        Entry::Command { start, .. } => {
+            run(store, &instance, start).await?;
+            Ok(0)
+        }
     }
 }
 
+/// Calls a function without parameters and results.
+pub(super) async fn run(
+    store: &mut Store<Call>,
+    instance: &Instance,
+    export: &ModuleExport,
+) -> wasmtime::Result<()> {
+    function(store, instance, export)?
+        .typed::<(), ()>(&store)?
+        .call_async(&mut *store, ())
+        .await
+}
+
+/// Calls a function that returns a code: 0 where it did what it was asked for.
+pub(super) async fn ask(
+    store: &mut Store<Call>,
+    instance: &Instance,
+    export: &ModuleExport,
+) -> wasmtime::Result<i32> {
+    function(store, instance, export)?
+        .typed::<(), i32>(&store)?
+        .call_async(&mut *store, ())
+        .await
+}
+
+/// Returns a function that the plugin exports.
+fn function(
+    store: &mut Store<Call>,
+    instance: &Instance,
+    export: &ModuleExport,
+) -> wasmtime::Result<Func> {
+    instance
+        .get_module_export(store, export)
+        .and_then(|export| export.into_func())
+        .ok_or_else(|| {
+            wasmtime::Error::msg("an export that was there when the plugin was loaded is gone")
+        })
+}
+
 /// Converts the engine's error into the error of the call.
-fn failure(error: wasmtime::Error) -> CallError {
+pub(super) fn failure(error: wasmtime::Error) -> CallError {
     if let Some(trap) = error.downcast_ref::<Trap>() {
         let place = error
             .downcast_ref::<WasmBacktrace>()

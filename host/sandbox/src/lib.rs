@@ -19,9 +19,9 @@
 //!
 //! # How a call goes
 //!
-//! [`Sandbox::load`] compiles a plugin (or takes it from the cache), links it and asks it to
-//! describe itself. Then, for each [`Plugin::read`]: a place is taken, a [`call`] gets the request
-//! into its [`memory`], and wasmtime's pool hands out a clean instance. The export runs in the
+//! [`Sandbox::load`] compiles a plugin (or takes it from the cache), links it, lets it start once for
+//! all calls ([`preparation`]) and asks it to describe itself. Then, for each [`Plugin::read`]: a place is taken, a [`call`] gets the request
+//! into its [`memory`], and wasmtime's pool hands out a clean instance, which is given the [`snapshot`] of the start. The export runs in the
 //! caller's task with the [`clock`] and the [`limits`] watching; it asks for its input and returns
 //! its output through the functions of [`abi`]. [`answer`] then makes sure that the output keeps
 //! the contract. The whole takes some tens of microseconds; [`engine`] breaks the figure down and
@@ -52,7 +52,13 @@ mod log;
 #[forbid(unsafe_code)]
 mod memory;
 #[forbid(unsafe_code)]
+mod phase;
+#[forbid(unsafe_code)]
+mod preparation;
+#[forbid(unsafe_code)]
 mod sandbox;
+#[forbid(unsafe_code)]
+mod snapshot;
 #[forbid(unsafe_code)]
 mod wasi;
 
@@ -63,4 +69,6 @@ pub use answer::AnswerError;
 pub use compiler::Compiler;
 pub use error::{CallError, LoadError, SMALLER_MEMORY, SandboxError};
 pub use limits::CallLimits;
-pub use sandbox::{Description, Import, Measured, Plugin, Sandbox, SandboxOptions, Used};
+pub use sandbox::{
+    Beginning, Description, Import, Measured, Plugin, Sandbox, SandboxOptions, Used,
+};

@@ -76,6 +76,7 @@ pub(super) struct CallLog {
     lines: u32,
     bytes: usize,
     suppressed: u32,
+    is_muted: bool,
 }
 
 impl CallLog {
@@ -87,13 +88,19 @@ impl CallLog {
             lines: 0,
             bytes: 0,
             suppressed: 0,
+            is_muted: false,
         }
+    }
+
+    /// Logs nothing from now on.
+    pub(super) fn mute(&mut self) {
+        self.is_muted = true;
     }
 
     /// Logs this text, or as much of it as the call may still log.
     pub(super) fn write(&mut self, level: Level, text: &[u8]) {
         // A level that nobody reads costs the call nothing, in time or in lines.
-        if level > LevelFilter::current() {
+        if self.is_muted || level > LevelFilter::current() {
             return;
         }
         if self.lines >= MAX_LINES || self.bytes >= MAX_BYTES {

@@ -71,6 +71,13 @@ impl HostMemory {
         self.bytes.get(..self.input).unwrap_or_default()
     }
 
+    /// Returns whether the plugin holds no block beside its input.
+    pub(super) fn is_clear(&self) -> bool {
+        let held = self.blocks.iter().filter(|block| block.len.is_some());
+        held.into_iter()
+            .all(|block| block.start == 0 && self.input > 0)
+    }
+
     /// The length of the input.
     pub(super) fn input_length(&self) -> u64 {
         self.input as u64

@@ -1,14 +1,17 @@
 //! The sandbox, and the plugins that were loaded into it.
 
 mod code;
+mod exposed;
 mod header;
 mod identity;
 mod measure;
 mod modules;
+mod prepared;
 mod reach;
 
 pub(crate) use identity::{Configuration, Identity};
 pub use measure::{Measured, Used};
+pub use prepared::Beginning;
 pub use reach::Import;
 
 use super::answer;
@@ -21,9 +24,10 @@ use super::limits::CallLimits;
 use super::log::{CallLog, Throttle};
 use super::{abi, engine, wasi};
 use code::Code;
-use modules::{Compiled, Modules};
+use modules::{Compiled, Modules, Shared};
 use plugin_sdk::contract::{Answer, CONTRACT_VERSION, Checked};
 use plugin_sdk::signature::sha256;
+use prepared::Prepared;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -74,14 +78,16 @@ struct Inner {
     compiler: Option<Compiler>,
     modules: Modules,
     places: Semaphore,
-    instances: usize,
     options: SandboxOptions,
     log: Arc<Throttle>,
 }
 
 /// A plugin that is ready to be called. A clone is another handle on the same one.
 #[derive(Clone)]
-pub struct Plugin(Arc<Loaded>);
+pub struct Plugin {
+    loaded: Arc<Loaded>,
+    prepared: Prepared,
+}
 
 struct Loaded {
     sandbox: Sandbox,
@@ -110,8 +116,11 @@ impl Sandbox {
         options: SandboxOptions,
         compiler: Option<Compiler>,
     ) -> Result<Self, SandboxError> {
-        let instances = options.instances.max(1);
-        let engine = engine::engine(instances, options.max_memory)?;
+        let options = SandboxOptions {
+            instances: options.instances.max(1),
+            ..options
+        };
+        let engine = engine::engine(options.instances, options.max_memory)?;
         let mut linker = Linker::new(&engine);
         abi::link(&mut linker)
             .and_then(|()| wasi::link(&mut linker))
@@ -124,8 +133,7 @@ impl Sandbox {
                 .and_then(|dir| Cache::open(dir, &engine)),
             compiler,
             modules: Modules::default(),
-            places: Semaphore::new(instances as usize),
-            instances: instances as usize,
+            places: Semaphore::new(options.instances as usize),
             options,
             log: Arc::default(),
             engine,
@@ -149,25 +157,34 @@ impl Sandbox {
     ) -> Result<Plugin, LoadError> {
         let initial_memory = self.initial_memory(name, wasm)?;
         let compiled = self.0.modules.of(Sha256::digest(wasm).into());
+        let name: Arc<str> = name.into();
         let compiling = || async {
             let compiling = tokio::task::spawn_blocking({
                 let sandbox = self.clone();
-                let name = name.to_owned();
+                let name = Arc::clone(&name);
                 let wasm = wasm.to_vec();
                 move || sandbox.compile(&name, &wasm, &sha256(&wasm).hex())
             });
-            compiling.await.map_err(|_| LoadError::Stopped {
-                plugin: name.to_owned(),
-            })?
+            let module = compiling.await.map_err(|_| LoadError::Stopped {
+                plugin: name.to_string(),
+            })??;
+            let code = Code::link(&self.0.linker, &name, &module, Identity::new(wasm, &[]))?;
+            let prepared = self.prepare_wasm(&name, &code).await;
+            Ok::<_, LoadError>(Shared { module, prepared })
         };
-        let module = compiled.get_or_try_init(compiling).await?;
+        let shared = compiled.get_or_try_init(compiling).await?;
         let identity = Identity::new(wasm, configuration);
         let sha256 = identity.hex();
-        let code = Code::link(&self.0.linker, name, module, identity)?;
-        let name: Arc<str> = name.into();
-        let description = self.describe(&name, &code).await?;
-        let places = Semaphore::new((self.0.instances / SHARE).max(1));
-        Ok(Plugin(Arc::new(Loaded {
+        let code = Code::link(&self.0.linker, &name, &shared.module, identity)?;
+        let mut prepared = shared.prepared.clone();
+        if !configuration.is_empty() {
+            prepared = self
+                .prepare(&name, &code, prepared, code.prepare(), &[])
+                .await;
+        }
+        let description = self.describe(&name, &code, &prepared).await?;
+        let places = Semaphore::new((self.0.options.instances as usize / SHARE).max(1));
+        let loaded = Loaded {
             sandbox: self.clone(),
             name,
             sha256,
@@ -176,7 +193,11 @@ impl Sandbox {
             code,
             _compiled: compiled,
             places,
-        })))
+        };
+        Ok(Plugin {
+            loaded: Arc::new(loaded),
+            prepared,
+        })
     }
 
     /// Returns the bytes of memory that the module starts with, unless no call may have so many.
@@ -234,7 +255,11 @@ impl Sandbox {
                 }
                 // Not `new`, which would take WebAssembly's text format as well where that is
                 // compiled in.
-                let module = Module::from_binary(engine, wasm).map_err(not_a_module)?;
+                let module = match exposed::exposed(wasm) {
+                    Some(exposed) => Module::from_binary(engine, &exposed),
+                    None => Module::from_binary(engine, wasm),
+                };
+                let module = module.map_err(not_a_module)?;
                 if let Some(cache) = cache {
                     cache.store(&module, sha256);
                 }
@@ -248,7 +273,12 @@ impl Sandbox {
         Ok(module)
     }
 
-    async fn describe(&self, name: &Arc<str>, code: &Code) -> Result<Description, LoadError> {
+    async fn describe(
+        &self,
+        name: &Arc<str>,
+        code: &Code,
+        prepared: &Prepared,
+    ) -> Result<Description, LoadError> {
         #[derive(Deserialize)]
         struct Version {
             contract: u32,
@@ -257,7 +287,7 @@ impl Sandbox {
             plugin: name.to_string(),
             error,
         };
-        let answer = self.described(name, code).await.map_err(failed)?;
+        let answer = self.described(name, code, prepared).await.map_err(failed)?;
         // The version first: what another version of the contract has beside it is its own affair.
         let Version { contract } = answer::read(&answer)
             .map_err(CallError::from)
@@ -275,10 +305,16 @@ impl Sandbox {
     }
 
     /// Returns a plugin's description as it writes it.
-    async fn described(&self, name: &Arc<str>, code: &Code) -> Result<Vec<u8>, CallError> {
+    async fn described(
+        &self,
+        name: &Arc<str>,
+        code: &Code,
+        prepared: &Prepared,
+    ) -> Result<Vec<u8>, CallError> {
         let log = self.log(name, "");
         let answer = |answer: &[u8]| Ok(answer.to_vec());
-        self.ask(code, code.describe(), log, &[], answer).await
+        self.ask(code, code.describe(prepared.snapshot()), log, &[], answer)
+            .await
     }
 
     /// The log of one call, throttled together with all calls of its source.
@@ -336,35 +372,37 @@ impl Sandbox {
 impl Plugin {
     /// The name that it was loaded by.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.loaded.name
     }
 
     /// Returns its description of itself.
     pub fn description(&self) -> &Description {
-        &self.0.description
+        &self.loaded.description
     }
 
     /// Asks it once more to describe itself, and returns its JSON to the letter, which may have fields
     /// that [`Plugin::description`] does not have.
     pub async fn describe(&self) -> Result<Vec<u8>, CallError> {
-        let loaded = &*self.0;
+        let loaded = &*self.loaded;
         let sandbox = &loaded.sandbox;
-        sandbox.described(&loaded.name, &loaded.code).await
+        sandbox
+            .described(&loaded.name, &loaded.code, &self.prepared)
+            .await
     }
 
     /// The SHA-256 of its WebAssembly, and of its configuration where it has one, in hex.
     pub fn sha256(&self) -> &str {
-        &self.0.sha256
+        &self.loaded.sha256
     }
 
     /// Returns the bytes of memory of its own that it starts with.
     pub fn initial_memory(&self) -> u64 {
-        self.0.initial_memory
+        self.loaded.initial_memory
     }
 
     /// Returns whether it has something to say of settings.
     pub fn has_check(&self) -> bool {
-        self.0.code.check().is_some()
+        self.loaded.code.has_check()
     }
 
     /// Returns the plugin's objections to a source's `settings`, a JSON text that fits its schema.
@@ -375,8 +413,8 @@ impl Plugin {
             name,
             code,
             ..
-        } = &*self.0;
-        let Some(check) = code.check() else {
+        } = &*self.loaded;
+        let Some(check) = code.check(self.prepared.snapshot()) else {
             return Ok(Checked::default());
         };
         let log = sandbox.log(name, source);
@@ -401,7 +439,7 @@ impl Plugin {
             code,
             places,
             ..
-        } = &*self.0;
+        } = &*self.loaded;
         // The plugin's own line first, so that whoever waits in it keeps no place from the others.
         // Both places are given back after the instance is gone, which is what there is a limited
         // number of.
@@ -409,9 +447,11 @@ impl Plugin {
         let _place = sandbox.place(&sandbox.0.places).await?;
         let log = sandbox.log(name, source);
         Call::new(&sandbox.0.clock, log, &code.identity, request, limits)
-            .run(&code.instance, code.read(), |bytes| {
-                Ok(answer::answer(bytes)?)
-            })
+            .run(
+                &code.instance,
+                code.read(self.prepared.snapshot()),
+                |bytes| Ok(answer::answer(bytes)?),
+            )
             .await
     }
 }
@@ -419,7 +459,7 @@ impl Plugin {
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox")
-            .field("instances", &self.0.instances)
+            .field("instances", &self.0.options.instances)
             .finish_non_exhaustive()
     }
 }

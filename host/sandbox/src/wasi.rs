@@ -5,9 +5,9 @@
 //!
 //! | asked for | answered |
 //! |---|---|
-//! | a clock | the time of receipt, plus the time that was slept: [`clock`] |
+//! | a clock | the time of receipt, plus the time that was slept; to an initializer, a monotonic one of its own: [`clock`] |
 //! | a sleep | the clock moves, and nothing waits |
-//! | random bytes | a stream that is a function of the request and the plugin: [`random`] |
+//! | random bytes | a stream that is a function of the request and the plugin, and for an initializer of the plugin alone: [`random`] |
 //! | standard input | the request |
 //! | standard output | a command's answer; of a library it goes to the log |
 //! | standard error | the log; its last lines stand in the error of a call that fails |
@@ -29,6 +29,7 @@ mod streams;
 use super::call::Call;
 use super::error::CallError;
 use super::log::CallLog;
+use super::sandbox::Identity;
 use clock::VirtualClock;
 use random::Random;
 use streams::Streams;
@@ -122,7 +123,9 @@ pub(super) fn functions() -> impl Iterator<Item = &'static str> {
 
 /// The state of one call. It costs nothing until a function is called.
 pub(super) struct Wasi {
+    /// The hash of the plugin, and the one of its wasm.
     hash: [u8; 32],
+    wasm: [u8; 32],
     argument: Option<&'static str>,
     clock: VirtualClock,
     random: Option<Random>,
@@ -130,15 +133,21 @@ pub(super) struct Wasi {
 }
 
 impl Wasi {
-    /// The state at the start of a call of the plugin with this SHA-256.
-    pub(super) fn new(hash: [u8; 32]) -> Self {
+    /// The state at the start of a call of this plugin.
+    pub(super) fn new(plugin: &Identity) -> Self {
         Self {
-            hash,
+            hash: plugin.hash,
+            wasm: plugin.wasm,
             argument: None,
             clock: VirtualClock::default(),
             random: None,
             streams: Streams::default(),
         }
+    }
+
+    /// Begins a part of the plugin's run, which has a random stream of its own.
+    pub(super) fn begin(&mut self) {
+        self.random = None;
     }
 
     /// Makes the plugin a command with this argument: its standard output is its answer.

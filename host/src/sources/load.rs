@@ -108,6 +108,8 @@ pub async fn examine(config: &Config, sandbox: &Sandbox) -> (Loaded, Vec<Problem
                     }
                 }
                 if found.is_empty() && source.settings.is_whole() {
+                    let settings = source.settings.json().get().as_bytes();
+                    let plugin = plugin.prepared(settings).await;
                     sources.push(Source::new(config, source, plugin, limits, &proof));
                 }
                 problems.extend(found);

@@ -114,7 +114,7 @@ impl Source {
     fn new(
         config: &Config,
         source: &config::Source,
-        plugin: &Plugin,
+        plugin: Plugin,
         limits: Limits,
         proof: &[Demand],
     ) -> Self {
@@ -122,9 +122,9 @@ impl Source {
             name: source.name.as_str().into(),
             url: source.url(&config.gateway.public_url),
             destination: source.destination().into(),
-            plugin: plugin.clone(),
             mask: Mask::new(&source.tokens),
             request_mask: Arc::new(RequestMask::of(source, plugin.description())),
+            plugin,
             verifier: Verifier::new(proof, source.settings.json().get()),
             configured: config::Source {
                 limits,

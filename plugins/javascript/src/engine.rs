@@ -56,7 +56,7 @@ pub(crate) struct Thrown {
 impl Engine {
     /// Starts the engine, with the prelude.
     pub(crate) fn open() -> Result<Self, Thrown> {
-        // SAFETY: it is called once in the life of an instance.
+        // SAFETY: an engine that was opened before is not used any more: only one value refers to it.
         if unsafe { engine_open(STACK) } != 0 {
             return Err(thrown());
         }

@@ -3,8 +3,9 @@
 //!
 //! `engine` is QuickJS, compiled from C and linked into this plugin. `prelude.js` is what a script
 //! finds beside the language. Its words, times, forms and signatures are the SDK's (`prelude`), and
-//! so mean the same in every plugin. Each call starts the engine anew, runs the script, and calls its
-//! function.
+//! so mean the same in every plugin. The host has the engine started and the script run once (the
+//! export `prepare`), and each call of its function begins with that state. A script that asks for the
+//! time or a random number as it starts is run in each call.
 //!
 //! The sender is proved before the script sees anything, by `settings.sender` and
 //! `settings.secret`, as in the plugin `webhook`.

@@ -2,6 +2,9 @@
 
 #![allow(unsafe_code, reason = "a wasm export has a fixed name")]
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use plugin_sdk::contract::{
     Answer, Checked, Demand, Mistake, Priority, Rejection, RejectionKind, Request,
 };
@@ -33,6 +36,61 @@ extern "C" fn check() -> i32 {
 #[unsafe(no_mangle)]
 extern "C" fn read() -> i32 {
     export::run(answered)
+}
+
+/// The host asks first for all sources, without settings, and then for each source.
+#[unsafe(no_mangle)]
+extern "C" fn prepare() -> i32 {
+    export::run(|settings| {
+        prepared(settings)?;
+        Ok(Vec::new())
+    })
+}
+
+thread_local! {
+    static READY: RefCell<Ready> = RefCell::default();
+}
+
+/// What was made ready before there was a request.
+#[derive(Default)]
+struct Ready {
+    engine: Option<Engine>,
+    /// The script that the engine has run.
+    ran: Option<String>,
+    /// The settings of a source, and the script of its calls.
+    script: Option<(Vec<u8>, Rc<Script>)>,
+}
+
+/// Makes ready for these settings, or without any for all sources.
+fn prepared(settings: &[u8]) -> Result<(), String> {
+    let script = match settings {
+        [] if carried()?.is_none() => None,
+        [] => Some(Script::of(b"{}")?),
+        settings => Some(Script::of(settings)?),
+    };
+    let told = |thrown: Thrown| place::told(&thrown.message, &thrown.stack);
+    let engine = match &script {
+        Some(script) => start(script).map_err(told)?,
+        None => Engine::open().map_err(told)?,
+    };
+    READY.with_borrow_mut(|ready| {
+        ready.engine = Some(engine);
+        ready.ran = script.as_ref().map(|script| script.text.clone());
+        ready.script = script.map(|script| (settings.to_vec(), Rc::new(script)));
+    });
+    Ok(())
+}
+
+/// Returns the script of a call with these settings.
+fn script_of(settings: &[u8]) -> Result<Rc<Script>, String> {
+    let ready = READY.with_borrow(|ready| match &ready.script {
+        Some((known, script)) if known == settings => Some(Rc::clone(script)),
+        _ => None,
+    });
+    match ready {
+        Some(script) => Ok(script),
+        None => Script::of(settings).map(Rc::new),
+    }
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, String> {
@@ -111,9 +169,14 @@ fn checked(script: &Script) -> Checked {
     }
 }
 
-/// Starts the engine and runs the script.
+/// Returns an engine that has run the script: the one that is ready, as far as it goes.
 fn start(script: &Script) -> Result<Engine, Thrown> {
-    let mut engine = Engine::open()?;
+    let ready = READY.with_borrow_mut(|ready| (ready.engine.take(), ready.ran.take()));
+    let mut engine = match ready {
+        (Some(engine), Some(ran)) if ran == script.text => return Ok(engine),
+        (Some(engine), None) => engine,
+        _ => Engine::open()?,
+    };
     engine.run(place::SCRIPT, &script.text)?;
     let withheld = serde_json::to_string(&script.withheld).unwrap_or_default();
     engine.call("__prepare", &withheld)?;
@@ -123,7 +186,7 @@ fn start(script: &Script) -> Result<Engine, Thrown> {
 fn answered(input: &[u8]) -> Result<Vec<u8>, String> {
     let request: Request = serde_json::from_slice(input)
         .map_err(|error| format!("the host sent what is no request of contract 1: {error}"))?;
-    let script = Script::of(request.settings.get().as_bytes())?;
+    let script = script_of(request.settings.get().as_bytes())?;
     let proof = match proved(&script, &request) {
         Ok(proof) => proof,
         Err(rejection) => return json(&Answer::Rejected(rejection)),

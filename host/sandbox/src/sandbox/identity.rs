@@ -13,12 +13,15 @@ pub(crate) struct Identity {
     /// The SHA-256 of the wasm where nothing is configured; otherwise one of that hash and of all
     /// names and texts.
     pub(crate) hash: [u8; 32],
+    /// The SHA-256 of the wasm.
+    pub(crate) wasm: [u8; 32],
     pub(crate) configuration: Configuration,
 }
 
 impl Identity {
     pub(super) fn new(wasm: &[u8], configuration: &[(&str, &str)]) -> Self {
-        let mut hash: [u8; 32] = Sha256::digest(wasm).into();
+        let wasm: [u8; 32] = Sha256::digest(wasm).into();
+        let mut hash = wasm;
         if !configuration.is_empty() {
             let mut whole = Sha256::new().chain_update(hash);
             for part in configuration.iter().flat_map(|(name, text)| [name, text]) {
@@ -32,6 +35,7 @@ impl Identity {
             .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
         Self {
             hash,
+            wasm,
             configuration: configuration.collect(),
         }
     }

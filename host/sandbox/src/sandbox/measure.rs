@@ -34,7 +34,7 @@ pub struct Used {
 impl Plugin {
     /// Reads a request as [`Plugin::read`] does, and returns the resources used.
     pub async fn measure(&self, source: &str, request: &[u8], limits: &CallLimits) -> Measured {
-        let loaded = &*self.0;
+        let loaded = &*self.loaded;
         let sandbox = &loaded.sandbox;
         let code = &loaded.code;
         let places = async {
@@ -55,7 +55,9 @@ impl Plugin {
         };
         let log = sandbox.log(&loaded.name, source);
         let call = Call::new(&sandbox.0.clock, log, &code.identity, request, limits);
-        let (result, used) = call.measure(&code.instance, code.read()).await;
+        let (result, used) = call
+            .measure(&code.instance, code.read(self.prepared.snapshot()))
+            .await;
         match result {
             Ok(output) => Measured {
                 answer: answer::answer(&output).map_err(CallError::from),

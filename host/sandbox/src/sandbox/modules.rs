@@ -1,18 +1,26 @@
 //! The modules of the plugins that are loaded, each compiled once: many plugins may be one engine
 //! with a script each.
 
+use super::prepared::Prepared;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use tokio::sync::OnceCell;
 use wasmtime::Module;
 
+/// What all plugins of one wasm have in common.
+pub(super) struct Shared {
+    pub(super) module: Module,
+    /// The state after its start.
+    pub(super) prepared: Prepared,
+}
+
 /// A module, compiled by the first plugin of its wasm.
-pub(super) type Compiled = Arc<OnceCell<Module>>;
+pub(super) type Compiled = Arc<OnceCell<Shared>>;
 
 /// The modules in use, by the SHA-256 of their wasm. A module goes with its last plugin.
 #[derive(Default)]
-pub(super) struct Modules(Mutex<HashMap<[u8; 32], Weak<OnceCell<Module>>>>);
+pub(super) struct Modules(Mutex<HashMap<[u8; 32], Weak<OnceCell<Shared>>>>);
 
 impl Modules {
     /// Returns the module of the wasm with this hash.

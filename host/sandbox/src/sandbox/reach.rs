@@ -2,7 +2,7 @@
 //! that is not imported cannot be called, and [`super::Sandbox::load`] refuses imports outside this
 //! list.
 
-use super::Plugin;
+use super::{Plugin, exposed};
 use crate::{abi, wasi};
 
 /// A function of the host that a plugin imports.
@@ -17,7 +17,7 @@ pub struct Import {
 impl Plugin {
     /// Returns its imports, in the order of the module.
     pub fn imports(&self) -> Vec<Import> {
-        let imports = self.0.code.instance.module().imports();
+        let imports = self.loaded.code.instance.module().imports();
         let import = |import: wasmtime::ImportType<'_>| Import {
             function: format!("{}.{}", import.module(), import.name()),
             meaning: meaning(import.module(), import.name()),
@@ -27,13 +27,9 @@ impl Plugin {
 
     /// Returns the names of its exports, in the order of the module.
     pub fn exports(&self) -> Vec<String> {
-        self.0
-            .code
-            .instance
-            .module()
-            .exports()
-            .map(|export| export.name().to_owned())
-            .collect()
+        let exports = self.loaded.code.instance.module().exports();
+        let names = exports.map(|export| export.name().to_owned());
+        names.filter(|name| !exposed::is_ours(name)).collect()
     }
 }
 

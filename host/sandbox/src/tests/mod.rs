@@ -8,6 +8,7 @@ mod hostile;
 mod loading;
 mod logs;
 mod measure;
+mod preparation;
 mod shapes;
 mod wasi;
 

@@ -1,12 +1,13 @@
 //! The clock of a call: it stands at the time when the request was received, and moves only while
 //! the plugin sleeps. A sleep takes no time of the host.
 //!
-//! All of preview1's clocks are this one. Wall clocks and monotonic clocks differ where a machine
-//! sets its time, and none does here.
+//! All of preview1's clocks are this one, once the plugin is asked to answer. Its initializer, which
+//! may run before there is a request, sees the others stand at the start of 2000.
 
 use super::guest::{Guest, element, with};
 use super::{BADF, Errno, INVAL, MODULE, SUCCESS, streams};
 use crate::call::Call;
+use crate::phase::{Asked, Phase};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -24,19 +25,31 @@ const CLOCKS: u32 = 4;
 /// The most subscriptions of one poll. Languages' runtimes use one for each sleeping task.
 const MAX_SUBSCRIPTIONS: u32 = 1024;
 
-/// The time, in nanoseconds since 1970, once it was asked for.
+/// The clock that tells the time of day.
+const WALL: u32 = 0;
+
+/// The times of the clocks, in nanoseconds.
 #[derive(Default)]
-pub(super) struct VirtualClock(Option<u64>);
+pub(super) struct VirtualClock {
+    /// The time of receipt since 1970, once it was asked for.
+    received_at: Option<u64>,
+    slept: u64,
+}
 
 impl VirtualClock {
     fn now(&mut self, input: &[u8]) -> u64 {
-        *self
-            .0
-            .get_or_insert_with(|| received_at(input).unwrap_or(WITHOUT_REQUEST))
+        let received_at = self
+            .received_at
+            .get_or_insert_with(|| received_at(input).unwrap_or(WITHOUT_REQUEST));
+        received_at.saturating_add(self.slept)
     }
 
-    fn advance(&mut self, to: u64) {
-        self.0 = Some(self.0.unwrap_or_default().max(to));
+    fn before_any_request(&self) -> u64 {
+        WITHOUT_REQUEST.saturating_add(self.slept)
+    }
+
+    fn sleep(&mut self, time: u64) {
+        self.slept = self.slept.saturating_add(time);
     }
 }
 
@@ -59,7 +72,11 @@ pub(super) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn now(call: &mut Call) -> u64 {
+fn now(call: &mut Call, clock: u32) -> u64 {
+    if clock != WALL && call.phase() == Phase::Initialize {
+        return call.wasi.clock.before_any_request();
+    }
+    call.asks(Asked::Time);
     call.wasi.clock.now(call.memory.input())
 }
 
@@ -73,7 +90,7 @@ fn resolution(mut caller: Caller<'_, Call>, clock: u32, at: u32) -> i32 {
 fn time(mut caller: Caller<'_, Call>, clock: u32, _precision: u64, at: u32) -> i32 {
     with(&mut caller, |mut guest, call| {
         is_clock(clock)?;
-        guest.store(at, &now(call).to_le_bytes())
+        guest.store(at, &now(call, clock).to_le_bytes())
     })
 }
 
@@ -92,8 +109,8 @@ struct Awaited {
 
 /// The moment of an event.
 enum Until {
-    /// This time.
-    Time(u64),
+    /// After this time.
+    Slept(u64),
     /// At once: so many bytes can be read or written, or it never will be.
     Now(Errno, u64),
 }
@@ -113,8 +130,8 @@ impl Awaited {
         let number = at_16 as u32;
         let until = match kind {
             0 if is_clock(number).is_err() => Until::Now(INVAL, 0),
-            0 if flags & 1 == 1 => Until::Time(timeout),
-            0 => Until::Time(now(call).saturating_add(timeout)),
+            0 if flags & 1 == 1 => Until::Slept(timeout.saturating_sub(now(call, number))),
+            0 => Until::Slept(timeout),
             1 | 2 => match streams::ready(call, number.cast_signed(), kind == 2) {
                 Some(bytes) => Until::Now(SUCCESS, bytes),
                 None => Until::Now(BADF, 0),
@@ -128,18 +145,18 @@ impl Awaited {
         })
     }
 
-    /// The time at which it happens.
-    fn time(&self, now: u64) -> u64 {
+    /// The time after which it happens.
+    fn time(&self) -> u64 {
         match self.until {
-            Until::Time(time) => time.max(now),
-            Until::Now(..) => now,
+            Until::Slept(time) => time,
+            Until::Now(..) => 0,
         }
     }
 
     /// Preview1's `event`.
     fn event(&self) -> [u8; Self::EVENT_SIZE as usize] {
         let (errno, bytes) = match self.until {
-            Until::Time(_) => (SUCCESS, 0),
+            Until::Slept(_) => (SUCCESS, 0),
             Until::Now(errno, bytes) => (errno, bytes),
         };
         let mut event = [0; Self::EVENT_SIZE as usize];
@@ -160,10 +177,9 @@ fn poll(mut caller: Caller<'_, Call>, list: u32, events: u32, count: u32, stored
         let awaited = (0..count)
             .map(|index| Awaited::load(&guest, element(list, index, Awaited::SIZE)?, call))
             .collect::<Result<Vec<_>, Errno>>()?;
-        let now = now(call);
-        let then = awaited.iter().map(|event| event.time(now)).min();
-        let then = then.unwrap_or(now);
-        let happened = awaited.iter().filter(|event| event.time(now) <= then);
+        call.asks(Asked::Sleep);
+        let slept = awaited.iter().map(Awaited::time).min().unwrap_or_default();
+        let happened = awaited.iter().filter(|event| event.time() <= slept);
         let mut number = 0_u32;
         for event in happened {
             guest.store(
@@ -173,7 +189,7 @@ fn poll(mut caller: Caller<'_, Call>, list: u32, events: u32, count: u32, stored
             number += 1;
         }
         guest.store(stored, &number.to_le_bytes())?;
-        call.wasi.clock.advance(then);
+        call.wasi.clock.sleep(slept);
         Ok(())
     })
 }

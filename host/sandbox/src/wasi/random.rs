@@ -1,10 +1,12 @@
 //! Random bytes that are not random: a stream by the request and the plugin's own bytes, so that a
 //! replay answers as the first reading did. Languages ask for them to seed their hash tables. They
-//! are no secret, and no key may be made of them.
+//! are no secret, and no key may be made of them. A runtime that asks for them as it is initialized
+//! gets a stream by the plugin's bytes alone, so that all calls can begin with one initialization.
 
 use super::MODULE;
 use super::guest::with;
 use crate::call::Call;
+use crate::phase::{Asked, Phase};
 use sha2::{Digest, Sha256};
 use wasmtime::{Caller, Linker};
 
@@ -40,11 +42,13 @@ pub(super) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
 fn get(mut caller: Caller<'_, Call>, at: u32, length: u32) -> i32 {
     with(&mut caller, |mut guest, call| {
         let bytes = guest.bytes_mut(at, length)?;
+        call.asks(Asked::Random);
+        let is_early = call.phase() == Phase::Initialize;
         let Call { memory, wasi, .. } = call;
-        let hash = &wasi.hash;
-        let random = wasi
-            .random
-            .get_or_insert_with(|| Random::new(hash, memory.input()));
+        let random = wasi.random.get_or_insert_with(|| match is_early {
+            true => Random::new(&wasi.wasm, b""),
+            false => Random::new(&wasi.hash, memory.input()),
+        });
         for chunk in bytes.chunks_mut(8) {
             chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]);
         }

@@ -6,6 +6,7 @@ use super::{BADF, Errno, FAULT, INVAL, MODULE, NOSYS, SUCCESS};
 use crate::call::Call;
 use crate::error::CallError;
 use crate::log::{CallLog, MAX_BYTES, MAX_ERROR, said};
+use crate::phase::Asked;
 use tracing::Level;
 use wasmtime::{Caller, Linker};
 
@@ -181,6 +182,7 @@ fn read(mut caller: Caller<'_, Call>, file: i32, list: u32, count: u32, read: u3
             INPUT => {}
             _ => return Err(BADF),
         }
+        call.asks(Asked::Input);
         let before = call.wasi.streams.read;
         for index in 0..count {
             let (at, length) = piece(&guest, list, index)?;
@@ -227,6 +229,7 @@ fn write(
                 }
                 continue;
             }
+            call.asks(Asked::Log);
             let Call { log, wasi, .. } = call;
             wasi.streams.log(log, file, text);
             if file == ERROR {

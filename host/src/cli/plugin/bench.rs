@@ -14,7 +14,7 @@ use super::{Failure, Outcome, block_on, cases, figures};
 use crate::cli::plain;
 use crate::config::{Limits, parse_duration};
 use crate::sources::call_limits;
-use alert_gateway_sandbox::{CallLimits, Measured, Plugin, Used};
+use alert_gateway_sandbox::{Beginning, CallLimits, Measured, Plugin, Used};
 
 /// The longest that one case is measured.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -22,6 +22,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 const MOST_CALLS: usize = 1_000_000;
 /// Calls before the measurement, so that memory and caches are as warm as in a running gateway.
 const WARM_UP: usize = 20;
+/// Calls that tell what the plugin's start takes.
+const STARTS: usize = 50;
 /// The one case of a bundled plugin that the gateway carries.
 const SAMPLE: &str = "sample";
 
@@ -49,6 +51,9 @@ struct Figures {
     median: Duration,
     p99: Duration,
     used: Used,
+    beginning: Beginning,
+    /// The time of a call that starts the plugin anew, where the others do not.
+    anew: Option<Duration>,
 }
 
 pub fn bench(what: &Bench) -> Outcome {
@@ -97,6 +102,7 @@ async fn measure_all(
         .unwrap_or_default()
         .max("limit".len());
     let mut all_answered = true;
+    let mut starts: Vec<(Beginning, Option<Duration>)> = Vec::new();
     writeln!(
         out,
         "{:<width$} {:>10} {:>10} {:>10} {:>10} {:>10}",
@@ -109,14 +115,22 @@ async fn measure_all(
                 median,
                 p99,
                 used,
-            }) => writeln!(
-                out,
-                "{name:<width$} {:>10} {:>10} {:>10} {:>10} {calls:>10}",
-                figures::time(median),
-                figures::time(p99),
-                figures::size(used.memory),
-                figures::size(used.output)
-            )?,
+                beginning,
+                anew,
+            }) => {
+                writeln!(
+                    out,
+                    "{name:<width$} {:>10} {:>10} {:>10} {:>10} {calls:>10}",
+                    figures::time(median),
+                    figures::time(p99),
+                    figures::size(used.memory),
+                    figures::size(used.output)
+                )?;
+                match starts.iter_mut().find(|(known, _)| *known == beginning) {
+                    Some((_, longest)) => *longest = anew.max(*longest),
+                    None => starts.push((beginning, anew)),
+                }
+            }
             Err(why) => {
                 all_answered = false;
                 writeln!(out, "{name:<width$} {}", plain::lines(&why))?;
@@ -133,6 +147,9 @@ async fn measure_all(
         "",
         figures::time(time)
     )?;
+    for (beginning, anew) in starts {
+        write!(out, "{}", plain::lines(&start(&beginning, anew)))?;
+    }
     Ok(all_answered)
 }
 
@@ -175,34 +192,64 @@ async fn measure(
     time: Duration,
 ) -> Result<Figures, String> {
     let source = request.source.as_str();
+    let plugin = plugin.prepared(request.settings.get().as_bytes()).await;
     let request = serde_json::to_vec(request).map_err(|error| error.to_string())?;
     let Measured { answer, used, .. } = plugin.measure(source, &request, limits).await;
     answer.map_err(|error| format!("cannot be measured: {error}"))?;
-    let call = async || {
-        plugin
-            .read(source, &request, limits)
-            .await
-            .map_err(|error| error.to_string())
+    let calls = async |plugin: &Plugin, most: usize, time: Duration| {
+        let end = Instant::now() + time;
+        let mut times = Vec::new();
+        while times.is_empty() || (times.len() < most && Instant::now() < end) {
+            let start = Instant::now();
+            let answer = plugin.read(source, &request, limits).await;
+            answer.map_err(|error| error.to_string())?;
+            times.push(start.elapsed());
+        }
+        times.sort_unstable();
+        Ok::<_, String>(times)
     };
-    for _ in 0..WARM_UP {
-        call().await?;
-    }
-    let end = Instant::now() + time;
-    let mut times = Vec::new();
-    while times.is_empty() || (times.len() < MOST_CALLS && Instant::now() < end) {
-        let start = Instant::now();
-        call().await?;
-        times.push(start.elapsed());
-    }
-    times.sort_unstable();
     // The smallest time that so many of a hundred calls stay within.
-    let within = |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1];
+    let within = |times: &[Duration], percent: usize| {
+        times[(times.len() * percent).div_ceil(100).max(1) - 1]
+    };
+    let beginning = plugin.beginning();
+    let anew = match beginning.snapshot {
+        0 => None,
+        _ => Some(within(
+            &calls(&plugin.unprepared(), STARTS, time).await?,
+            50,
+        )),
+    };
+    calls(&plugin, WARM_UP, time).await?;
+    let times = calls(&plugin, MOST_CALLS, time).await?;
     Ok(Figures {
         calls: times.len(),
-        median: within(50),
-        p99: within(99),
+        median: within(&times, 50),
+        p99: within(&times, 99),
         used,
+        beginning,
+        anew,
     })
+}
+
+/// Tells where the plugin's start is done, in lines; none where it has no start.
+fn start(beginning: &Beginning, longest: Option<Duration>) -> String {
+    let mut lines = String::new();
+    if let Some(longest) = longest {
+        lines += &format!(
+            "The plugin starts once, and each call begins with the {} that this leaves. A call that starts it anew takes {}.\n",
+            figures::size(beginning.snapshot),
+            figures::time(longest)
+        );
+    }
+    if let Some(why) = &beginning.anew {
+        let part = match beginning.snapshot {
+            0 => "The plugin's start",
+            _ => "A part of its start",
+        };
+        lines += &format!("{part} is done in each call: {why}.\n");
+    }
+    lines
 }
 
 fn time(text: &str) -> anyhow::Result<Duration> {

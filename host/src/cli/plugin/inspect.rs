@@ -18,7 +18,7 @@ use crate::cli::plain;
 use crate::config::Limits;
 use crate::sources::schema;
 use alert_gateway_plugins::script;
-use alert_gateway_sandbox::{Description, Import, Plugin};
+use alert_gateway_sandbox::{Beginning, Description, Import, Plugin};
 use settings::{Row, settings};
 
 #[derive(Debug, Args)]
@@ -140,6 +140,7 @@ fn shown(subject: &Subject, plugin: &Plugin, limits: &Limits) -> String {
     let limits = figures::limits(limits);
     let sha256 = plugin.sha256();
     let exports = plugin.exports().join(", ");
+    let start = start(&plugin.beginning());
     let mut setup = setup
         .trim()
         .replace("{url}", &format!("<public_url>/in/<source>{url_suffix}"));
@@ -148,7 +149,7 @@ fn shown(subject: &Subject, plugin: &Plugin, limits: &Limits) -> String {
     }
     format!(
         "{name} {version}\n{summary}\n\n{origin}contract    {contract}\nsender      {sender}\nURL suffix  {suffix}\n\
-         limits      {limits}\nsize        {size}\nsha256      {sha256}\nexports     {exports}\n\nSettings\n{}\nWhat it can do\n{}\n\
+         limits      {limits}\nsize        {size}\nsha256      {sha256}\n{start}exports     {exports}\n\nSettings\n{}\nWhat it can do\n{}\n\
          What it cannot do\n  See a clock, a file, the network, the environment or a random number; or keep anything from\n  \
          one request to the next.\n\nSetup\n{}\n\nConfiguration\n{}",
         settings_shown(description),
@@ -156,6 +157,21 @@ fn shown(subject: &Subject, plugin: &Plugin, limits: &Limits) -> String {
         below(&setup),
         below(&snippet(description, &named(subject, Some(sha256)))) + "\n",
     )
+}
+
+/// Tells where the plugin's start is done, where it has one.
+fn start(beginning: &Beginning) -> String {
+    let Beginning { snapshot, anew } = beginning;
+    let done = match (snapshot, anew) {
+        (0, None) => return String::new(),
+        (0, Some(why)) => format!("in each call: {why}"),
+        (snapshot, None) => format!(
+            "once; each call begins with the {} that it leaves",
+            figures::size(*snapshot)
+        ),
+        (_, Some(why)) => format!("a part of it in each call: {why}"),
+    };
+    format!("start       {done}\n")
 }
 
 fn settings_shown(description: &Description) -> String {

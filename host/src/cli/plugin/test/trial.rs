@@ -80,6 +80,8 @@ pub async fn of(
         output,
         used,
     } = plugin
+        .prepared(case.request.settings.get().as_bytes())
+        .await
         .measure(&case.request.source, &request, &call_limits(limits))
         .await;
     let warnings = match answer {
