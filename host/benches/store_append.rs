@@ -2,8 +2,8 @@
 //!
 //! Each iteration hands the store that many requests at once and waits for all of them, as intake
 //! does under load; the figure is for the whole group. With the sync it shows the worth of a shared
-//! sync, without it the cost of SQLite itself. `GATEWAY_STORE=postgres://…` adds a database of that
-//! URL, which is to be empty.
+//! sync, without it the cost of SQLite itself. `append/postgres` is a database with a synchronous
+//! standby on this machine, where PostgreSQL is installed.
 //!
 //! `append/rules` and `append/group` are the same appends, without the sync, behind a policy with
 //! rules, labels and redaction, and into groups beside it; `append/timers` has a timer for each of
@@ -22,6 +22,7 @@ use alert_gateway::store::{
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hyper::body::Bytes;
 use plugin_sdk::contract::{self, Priority};
+use test_postgres::{Server, installed};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
@@ -120,8 +121,11 @@ fn groups(criterion: &mut Criterion) {
             Location::Folder(folder.path().join("no-sync")),
         ),
     ];
-    if let Ok(url) = std::env::var("GATEWAY_STORE") {
-        places.push(("postgres", true, database(&url, folder.path())));
+    let primary = installed().map(|initdb| Server::start(&initdb));
+    let standby = primary.as_ref().map(Server::with_standby);
+    if let Some(primary) = &primary {
+        let database = database(&primary.database().url(), folder.path());
+        places.push(("postgres", true, database));
     }
     for (name, sync, location) in places {
         let mut benchmark = criterion.benchmark_group(format!("append/{name}"));
@@ -150,6 +154,7 @@ fn groups(criterion: &mut Criterion) {
         benchmark.finish();
         runtime.block_on(closing.close());
     }
+    drop(standby);
 }
 
 fn database(url: &str, folder: &Path) -> Location {
@@ -158,7 +163,7 @@ fn database(url: &str, folder: &Path) -> Location {
         node: "bench".to_owned(),
         lease: LEASE,
         quarantine: std::time::Duration::ZERO,
-        replication: Replication::Storage,
+        replication: Replication::Standby,
     };
     let kind = StoreKind::Postgres(postgres);
     Location::new(folder, &kind, String::new()).expect("a URL")

@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::StoreError;
+use super::ahead::{Turn, Wanted};
 use super::alerts::{Origin, keep_alerts};
 use super::command::Command;
 use super::groups::After;
@@ -27,6 +28,19 @@ pub struct Plugin(pub PluginRecord);
 impl Command for Append {
     /// An error is of this request alone.
     type Output = Result<Appended, StoreError>;
+
+    const TURN: Turn = Turn::Appends;
+
+    fn foresee(&self, wanted: &mut Wanted) {
+        let Reading::Alerts { alerts, proofs } = &self.reading else {
+            return;
+        };
+        wanted.identities.extend(proofs.hashes());
+        for alert in alerts {
+            wanted.identities.push(alert.identity);
+            wanted.keys.push(alert.ordering_key);
+        }
+    }
 
     fn run(&self, step: &mut Step<'_>) -> Result<Self::Output, StoreError> {
         let Self {
@@ -86,7 +100,7 @@ fn insert_request(
                                    proofs_until)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
-        .execute(params![
+        .execute_soon(params![
             seq,
             id,
             source,
@@ -103,7 +117,7 @@ fn insert_request(
         .prepare_cached(
             "INSERT INTO bodies (seq, method, url, headers, body, redacted, proved) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![
+        .execute_soon(params![
             seq,
             request.method,
             request.url,

@@ -3,12 +3,19 @@
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::ahead::{Turn, Wanted};
 use super::step::Step;
 
 /// A change of the store. Each one is a file.
 pub trait Command: Send + 'static {
     /// The answer to the caller.
     type Output: Send + 'static;
+
+    /// Its position within its group.
+    const TURN: Turn = Turn::Other;
+
+    /// Says what it will look for, where that can be read ahead.
+    fn foresee(&self, _: &mut Wanted) {}
 
     /// Does it. It may be run again where the transaction that it was part of was rolled back.
     ///
@@ -19,6 +26,12 @@ pub trait Command: Send + 'static {
 
 /// A command in the writer's queue, whatever its answer.
 pub trait Queued: Send {
+    /// Returns [`Command::TURN`].
+    fn turn(&self) -> Turn;
+
+    /// As [`Command::foresee`].
+    fn foresee(&self, wanted: &mut Wanted);
+
     /// Runs it, and keeps its answer back.
     ///
     /// # Errors
@@ -52,6 +65,14 @@ pub fn queued<C: Command>(command: C) -> (Box<dyn Queued>, Answer<C::Output>) {
 }
 
 impl<C: Command> Queued for Ask<C> {
+    fn turn(&self) -> Turn {
+        C::TURN
+    }
+
+    fn foresee(&self, wanted: &mut Wanted) {
+        self.command.foresee(wanted);
+    }
+
     fn run(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
         self.output = Some(self.command.run(step)?);
         Ok(())

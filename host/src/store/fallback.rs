@@ -267,6 +267,7 @@ fn add(step: &mut Step<'_>, late: &Late, fallback: i64, to: &To<'_>) -> Result<b
             to.destination,
             to.reason.as_str()
         ])?;
+    step.ahead.forget();
     let pending = Pending {
         delivery: place,
         destination: fallback,

@@ -96,6 +96,7 @@
 //!
 //! [clock]: crate::clock
 
+mod ahead;
 mod alerts;
 mod append;
 mod audit;

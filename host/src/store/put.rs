@@ -41,10 +41,10 @@ pub fn put(
         .prepare_cached(
             "INSERT INTO alerts (id, source, event_id, ordering_key, priority, ignored) VALUES (?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![id, source, alert.event_id, alert.ordering_key, priority, ignored])?;
+        .execute_soon(params![id, source, alert.event_id, alert.ordering_key, priority, ignored])?;
     step.transaction
         .prepare_cached("INSERT INTO events (alert, json) VALUES (?, ?)")?
-        .execute(params![id, alert.json])?;
+        .execute_soon(params![id, alert.json])?;
     step.totals.alerts += 1;
     if is_sent {
         deliver(step, id, source, alert, now_ms)?;
@@ -175,10 +175,7 @@ fn insert(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<bool, S
         since,
         fell_back,
     } = pending;
-    let mut select = step.transaction.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM queue WHERE ordering_key = ?1 AND destination = ?2)",
-    )?;
-    let is_busy: bool = select.query_row([ordering_key, destination], |row| row.get(0))?;
+    let is_busy = !step.ahead.is_idle(*ordering_key) && is_busy(step, *ordering_key, *destination)?;
     let mut urgency = *priority;
     if is_busy {
         let mut select = step.transaction.prepare_cached(
@@ -204,7 +201,7 @@ fn insert(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<bool, S
             "INSERT INTO queue (id, destination, source, ordering_key, priority, due_at, attempts, since, fell_back)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![
+        .execute_soon(params![
             delivery,
             destination,
             source,
@@ -215,8 +212,17 @@ fn insert(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<bool, S
             since,
             fell_back
         ])?;
+    step.ahead.queued(*ordering_key);
     step.totals.pending += 1;
     Ok(is_due)
+}
+
+/// Returns whether a delivery of an ordering key waits for a destination.
+fn is_busy(step: &Step<'_>, ordering_key: i64, destination: i64) -> Result<bool, StoreError> {
+    let mut select = step.transaction.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM queue WHERE ordering_key = ?1 AND destination = ?2)",
+    )?;
+    Ok(select.query_row([ordering_key, destination], |row| row.get(0))?)
 }
 
 /// Makes a plugin known, or finds it.

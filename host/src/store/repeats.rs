@@ -97,7 +97,7 @@ impl Repeats {
             },
         ) in alerts
         {
-            upsert.execute(params![alert, times, at_ms, request])?;
+            upsert.execute_soon(params![alert, times, at_ms, request])?;
         }
         Ok(())
     }

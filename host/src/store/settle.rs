@@ -4,6 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
+use super::ahead::{Queued, Turn, Wanted};
 use super::command::Command;
 use super::fallback::{self, To};
 use super::shared::guard;
@@ -53,6 +54,12 @@ impl Command for Settle {
     /// True if the alert went to a fallback.
     type Output = bool;
 
+    const TURN: Turn = Turn::Settles;
+
+    fn foresee(&self, wanted: &mut Wanted) {
+        wanted.deliveries.push(self.settlement.delivery);
+    }
+
     fn run(&self, step: &mut Step<'_>) -> Result<bool, StoreError> {
         let Settlement {
             delivery,
@@ -71,12 +78,7 @@ impl Command for Settle {
         let Some(taken) = take(step, &self.settlement)? else {
             return Ok(false);
         };
-        let Taken {
-            n,
-            ordering_key,
-            destination,
-            ..
-        } = &taken;
+        let Queued { n, destination, .. } = &taken;
         let receipt = outcome.receipt();
         step.transaction
             .prepare_cached(
@@ -86,7 +88,7 @@ impl Command for Settle {
                      (delivery, n, destination, at, duration, outcome, status, receipt, fingerprint, said)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
-            .execute(params![
+            .execute_soon(params![
                 delivery,
                 n,
                 destination,
@@ -104,13 +106,15 @@ impl Command for Settle {
                 step.totals.dead += 1;
                 step.transaction
                     .prepare_cached("INSERT OR REPLACE INTO dead (id, destination) VALUES (?, ?)")?
-                    .execute(params![delivery, destination])?;
+                    .execute_soon(params![delivery, destination])?;
             }
             Outcome::Retry { .. } | Outcome::Blocked { .. } => return Ok(false),
         }
         step.totals.pending -= 1;
         let fell_back = self.fall_back(step, &taken)?;
-        promote(step, ordering_key, destination, self.now_ms)?;
+        if !taken.is_alone {
+            promote(step, &taken, self.now_ms)?;
+        }
         Ok(fell_back)
     }
 }
@@ -118,7 +122,7 @@ impl Command for Settle {
 impl Settle {
     /// Sends what was rejected to the fallback, or tells that of what was accepted. Returns whether
     /// the alert went to a fallback.
-    fn fall_back(&self, step: &mut Step<'_>, taken: &Taken) -> Result<bool, StoreError> {
+    fn fall_back(&self, step: &mut Step<'_>, taken: &Queued) -> Result<bool, StoreError> {
         let queued = [&taken.source, &taken.ordering_key, &taken.priority];
         let (Some(late), Value::Integer(destination)) = (
             fallback::late(self.settlement.delivery, queued),
@@ -127,6 +131,7 @@ impl Settle {
             return Ok(false);
         };
         match (&self.settlement.outcome, &self.settlement.fallback) {
+            (Outcome::Accepted(_), _) if !taken.fell_back => Ok(false),
             (Outcome::Accepted(_), _) => {
                 fallback::taken(step, &late, *destination, self.now_ms)?;
                 Ok(false)
@@ -145,33 +150,14 @@ impl Settle {
     }
 }
 
-/// A delivery whose attempt is settled, as it was queued.
-struct Taken {
-    /// The number of the attempt.
-    n: i64,
-    ordering_key: Value,
-    destination: Value,
-    source: Value,
-    priority: Value,
-}
-
 /// Takes a delivery from the queue, or puts it back there.
-fn take(step: &Step<'_>, settlement: &Settlement) -> Result<Option<Taken>, StoreError> {
+fn take(step: &mut Step<'_>, settlement: &Settlement) -> Result<Option<Queued>, StoreError> {
     let delivery = settlement.delivery;
-    // Not by RETURNING, for which SQLite makes a table in memory at each use.
-    let taken = step
-        .transaction
-        .prepare_cached(TAKEN)?
-        .query_row([delivery], |row| {
-            Ok(Taken {
-                n: row.get(0)?,
-                ordering_key: row.get(1)?,
-                destination: row.get(2)?,
-                source: row.get(3)?,
-                priority: row.get(4)?,
-            })
-        })
-        .optional()?;
+    let ahead = step.ahead.take(delivery);
+    let taken = match ahead {
+        Some(taken) => Some(taken),
+        None => find(step, delivery)?,
+    };
     let Some(taken) = taken else {
         return Ok(None);
     };
@@ -179,24 +165,45 @@ fn take(step: &Step<'_>, settlement: &Settlement) -> Result<Option<Taken>, Store
         Outcome::Accepted(_) | Outcome::Rejected { .. } => step
             .transaction
             .prepare_cached("DELETE FROM queue WHERE id = ?")?
-            .execute([delivery])?,
+            .execute_soon([delivery])?,
         Outcome::Retry { .. } | Outcome::Blocked { .. } => step
             .transaction
             .prepare_cached(
                 "UPDATE queue SET due_at = ?2, not_before = ?3, attempts = ?4 WHERE id = ?1",
             )?
-            .execute([delivery, settlement.due_at, settlement.not_before, taken.n])?,
+            .execute_soon([delivery, settlement.due_at, settlement.not_before, taken.n])?,
     };
     Ok(Some(taken))
 }
 
-/// Makes the oldest pending delivery of an ordering key its head, due since `now_ms`.
-fn promote(
-    step: &mut Step<'_>,
-    ordering_key: &Value,
-    destination: &Value,
-    now_ms: i64,
-) -> Result<(), StoreError> {
+/// Finds a delivery in the queue.
+fn find(step: &Step<'_>, delivery: i64) -> Result<Option<Queued>, StoreError> {
+    // Not by RETURNING, for which SQLite makes a table in memory at each use.
+    let found = step
+        .transaction
+        .prepare_cached(TAKEN)?
+        .query_row([delivery], |row| {
+            Ok(Queued {
+                n: row.get(0)?,
+                ordering_key: row.get(1)?,
+                destination: row.get(2)?,
+                source: row.get(3)?,
+                priority: row.get(4)?,
+                is_alone: false,
+                fell_back: true,
+            })
+        });
+    Ok(found.optional()?)
+}
+
+/// Makes the oldest pending delivery of the ordering key of one that is settled its head, due since
+/// `now_ms`.
+fn promote(step: &mut Step<'_>, settled: &Queued, now_ms: i64) -> Result<(), StoreError> {
+    let Queued {
+        ordering_key,
+        destination,
+        ..
+    } = settled;
     if let (Value::Integer(key), Value::Integer(of)) = (ordering_key, destination)
         && guard::holds(step, *key, *of)?
     {
@@ -208,7 +215,8 @@ fn promote(
             "UPDATE queue SET due_at = ?3 WHERE due_at IS NULL AND id =
              (SELECT id FROM queue WHERE ordering_key = ?1 AND destination = ?2 ORDER BY id LIMIT 1)",
         )?
-        .execute(params![ordering_key, destination, now_ms])?;
-    step.made_due.others |= promoted > 0;
+        .execute_soon(params![ordering_key, destination, now_ms])?;
+    // There is one, where it is not known at once.
+    step.made_due.others |= promoted.is_none_or(|promoted| promoted > 0);
     Ok(())
 }

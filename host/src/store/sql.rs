@@ -12,7 +12,7 @@ use rusqlite::types::{FromSql, Value, ValueRef};
 use rusqlite::{CachedStatement, ToSql};
 
 use super::StoreError;
-use super::postgres::Link;
+use super::postgres::{BEGIN, Link, Question};
 
 /// A connection to the store.
 #[derive(Debug)]
@@ -156,11 +156,29 @@ impl Connection {
     pub fn write(&self) -> Result<Transaction<'_>, StoreError> {
         match self {
             Self::Embedded(connection) => connection.execute_batch("BEGIN IMMEDIATE")?,
-            Self::Postgres(link) => link.begin(super::postgres::BEGIN)?,
+            Self::Postgres(link) => link.begin(BEGIN)?,
         }
         let connection = self;
         let open = true;
         Ok(Transaction { connection, open })
+    }
+
+    /// The same, and asks a database questions in it on the same way. Returns the rows of each; a
+    /// file is asked nothing.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn write_asking(
+        &self,
+        questions: &[Question],
+    ) -> Result<(Transaction<'_>, Vec<Vec<Vec<Value>>>), StoreError> {
+        let Self::Postgres(link) = self else {
+            return Ok((self.write()?, Vec::new()));
+        };
+        let answers = link.begin_asking(BEGIN, questions)?;
+        let connection = self;
+        let open = true;
+        Ok((Transaction { connection, open }, answers))
     }
 
     /// Sets the time that every question from now on may take together.
@@ -251,17 +269,18 @@ impl Statement<'_> {
     }
 
     /// Runs it within a transaction, and does not wait for it: where it fails, whatever comes next
-    /// fails. It saves the way to the database and back.
+    /// fails. It saves the way to the database and back, and uses of one statement go there
+    /// together. Returns the number of rows that it changed, where that is known at once.
     ///
     /// # Errors
     /// The engine's.
-    pub fn execute_soon(&mut self, params: impl Params) -> rusqlite::Result<()> {
+    pub fn execute_soon(&mut self, params: impl Params) -> rusqlite::Result<Option<usize>> {
         match self {
-            Self::Embedded(statement) => {
-                params.with(|params| statement.execute(params))?;
-                Ok(())
+            Self::Embedded(statement) => params.with(|params| statement.execute(params)).map(Some),
+            Self::Postgres(link, sql) => {
+                link.execute_soon(sql, values(params)?).map_err(packed)?;
+                Ok(None)
             }
-            Self::Postgres(link, sql) => link.execute_soon(sql, values(params)?).map_err(packed),
         }
     }
 

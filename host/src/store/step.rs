@@ -6,6 +6,7 @@ use crate::store::sql::Transaction;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
+use super::ahead::Ahead;
 use super::handover::MadeDue;
 use super::identities::{self, Changes, Identities};
 use super::ids::{ALERTS_PER_REQUEST, Identity};
@@ -36,6 +37,8 @@ pub struct Step<'a> {
     pub leads: Option<bool>,
     /// True if keys are guarded after a takeover.
     pub guarded: bool,
+    /// The rows that were read ahead.
+    pub ahead: &'a mut Ahead,
     /// Repeats that the commands of this transaction met.
     pub repeats: &'a mut Vec<(i64, Repeat)>,
     /// The deliveries that this transaction made due.
@@ -84,6 +87,7 @@ impl Step<'_> {
     pub fn known_as(&self, identity: Identity) -> Result<Option<i64>, StoreError> {
         match self.in_memory(identity) {
             Some(alert) => Ok(Some(alert)),
+            None if self.ahead.is_new(identity) => Ok(None),
             None => identities::find(self.transaction, identity),
         }
     }
@@ -99,6 +103,7 @@ impl Step<'_> {
             identities::insert(self.transaction, identity.0, alert)?;
         }
         self.changes.insert(identity.0, is_new.then_some(alert));
+        self.ahead.identified(identity);
         Ok(())
     }
 

@@ -1,11 +1,14 @@
 //! The number of deliveries in each state: kept in step with every commit, because counting
 //! millions of rows takes seconds.
 
-use crate::store::sql::{Connection, Transaction};
+use crate::store::sql::{Connection, Row, Transaction};
 use rusqlite::params;
 
 use super::StoreError;
 use crate::metrics::{Metrics, StateLabel};
+
+/// Selects all of them.
+pub const TOTALS: &str = "SELECT state, n FROM totals";
 
 /// Numbers of rows, by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,22 +28,28 @@ pub struct Totals {
 impl Totals {
     /// Reads them from the store.
     pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
-        let mut statement = connection.prepare_cached("SELECT state, n FROM totals")?;
+        let mut statement = connection.prepare_cached(TOTALS)?;
         let mut rows = statement.query([])?;
         let mut totals = Self::default();
         while let Some(row) = rows.next()? {
-            // Figures for a page: whatever else stands there is no reason not to start.
-            let n = row.get(1).unwrap_or_default();
-            match row.get_ref(0)?.as_str() {
-                Ok("pending") => totals.pending = n,
-                Ok("delivered") => totals.delivered = n,
-                Ok("dead") => totals.dead = n,
-                Ok("failed") => totals.failed = n,
-                Ok("alerts") => totals.alerts = n,
-                _ => {}
-            }
+            totals.take(row)?;
         }
         Ok(totals)
+    }
+
+    /// Takes over a row of [`TOTALS`].
+    pub(super) fn take(&mut self, row: Row<'_>) -> Result<(), StoreError> {
+        // Figures for a page: whatever else stands there is no reason not to start.
+        let n = row.get(1).unwrap_or_default();
+        match row.get_ref(0)?.as_str() {
+            Ok("pending") => self.pending = n,
+            Ok("delivered") => self.delivered = n,
+            Ok("dead") => self.dead = n,
+            Ok("failed") => self.failed = n,
+            Ok("alerts") => self.alerts = n,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Writes what differs from `before`.
@@ -53,7 +62,7 @@ impl Totals {
             if now != then {
                 transaction
                     .prepare_cached("INSERT OR REPLACE INTO totals (state, n) VALUES (?, ?)")?
-                    .execute(params![state, now])?;
+                    .execute_soon(params![state, now])?;
             }
         }
         Ok(())

@@ -163,7 +163,7 @@ fn resolve(
 pub fn close(step: &Step<'_>, ordering_key: i64) -> Result<(), StoreError> {
     step.transaction
         .prepare_cached("DELETE FROM keys WHERE ordering_key = ?")?
-        .execute([ordering_key])?;
+        .execute_soon([ordering_key])?;
     Ok(())
 }
 
@@ -197,7 +197,7 @@ fn write(step: &Step<'_>, ordering_key: i64, alert: i64, key: Key) -> Result<(),
         .prepare_cached(
             "INSERT OR REPLACE INTO keys (ordering_key, alert, own, grp, mute) VALUES (?, ?, ?, ?, ?)",
         )?
-        .execute(params![ordering_key, alert, key.own, key.group, key.mute])?;
+        .execute_soon(params![ordering_key, alert, key.own, key.group, key.mute])?;
     Ok(())
 }
 

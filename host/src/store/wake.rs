@@ -45,7 +45,7 @@ impl Command for Wake {
             "UPDATE queue SET due_at = CASE WHEN not_before > ?2 THEN not_before ELSE 0 END WHERE id = ?1",
         )?;
         for id in &waiting {
-            update.execute([*id, self.now_ms])?;
+            update.execute_soon([*id, self.now_ms])?;
         }
         drop(update);
         step.made_due.others |= !waiting.is_empty();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::store::sql::Connection;
 use tokio::sync::{mpsc, watch};
 
+use super::ahead::{Ahead, Turn, Wanted};
 use super::command::Queued;
 use super::files::{Lock, Place};
 use super::handover::{Handovers, MadeDue};
@@ -262,8 +263,7 @@ impl Writer {
         let Engine::Shared(session, _) = &mut self.engine else {
             return Ok(());
         };
-        let transaction = self.connection.write()?;
-        let entered = session.enter(&transaction)?;
+        let (transaction, entered) = session.begin(&self.connection, Wanted::default())?;
         session.leave(&transaction, entered.next_seq, session.committed)?;
         transaction.commit()
     }
@@ -283,14 +283,22 @@ impl Writer {
         let mut changes = Changes::new();
         let mut made_due = MadeDue::default();
         // Waiting for another process happens here and not in the midst.
-        let transaction = self.connection.write()?;
-        if let Engine::Shared(session, _) = &mut self.engine {
-            let entered = session.enter(&transaction)?;
-            (next_seq, before) = (entered.next_seq, entered.totals);
-            if entered.is_news {
-                self.names.tracked.clear();
+        let (transaction, mut ahead) = match &mut self.engine {
+            Engine::Embedded(..) => (self.connection.write()?, Ahead::default()),
+            Engine::Shared(session, _) => {
+                group.sort_by_key(|command| command.turn());
+                let mut wanted = Wanted::default();
+                group
+                    .iter()
+                    .for_each(|command| command.foresee(&mut wanted));
+                let (transaction, entered) = session.begin(&self.connection, wanted)?;
+                (next_seq, before) = (entered.next_seq, entered.totals);
+                if entered.is_news {
+                    self.names.tracked.clear();
+                }
+                (transaction, entered.ahead)
             }
-        }
+        };
         let engine = &mut self.engine;
         let mut totals = before;
         let (leads, guarded) = match engine {
@@ -300,6 +308,9 @@ impl Writer {
         let first_seq = next_seq;
         let run = || -> Result<(bool, Option<Written>), StoreError> {
             for command in group {
+                if command.turn() == Turn::Other {
+                    ahead.forget();
+                }
                 command.run(&mut Step {
                     transaction: &transaction,
                     next_seq: &mut next_seq,
@@ -307,6 +318,7 @@ impl Writer {
                     names: &mut self.names,
                     repeats: &mut met,
                     made_due: &mut made_due,
+                    ahead: &mut ahead,
                     first_seq,
                     waiting: &self.identities,
                     changes: &mut changes,
@@ -408,5 +420,138 @@ impl Signals {
             }
             Err(_) => false,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Bytes;
+    use plugin_sdk::contract::{self, Priority};
+
+    use super::*;
+    use crate::alert::{Alert, Outcome, Receipt};
+    use crate::store::append::{Append, Plugin};
+    use crate::store::command::{Answer, Command, queued};
+    use crate::store::settle::Settle;
+    use crate::store::tests::ground::Ground;
+    use crate::store::{
+        Appended, Lease, Location, NewAlert, NewRequest, PluginId, PluginRecord, Reading,
+        Settlement, shared,
+    };
+
+    /// Runs commands as one group. Returns their outputs, and how often the database was waited for.
+    fn run<C: Command>(writer: &mut Writer, commands: Vec<C>) -> (Vec<C::Output>, u64) {
+        let (mut group, answers): (Vec<_>, Vec<Answer<C::Output>>) =
+            commands.into_iter().map(queued).unzip();
+        let waits = |writer: &Writer| match &writer.connection {
+            Connection::Postgres(link) => link.waits(),
+            Connection::Embedded(_) => 0,
+        };
+        let before = waits(writer);
+        writer.commit(&mut group, false);
+        let answered = answers
+            .into_iter()
+            .map(|answer| answer.blocking_recv().unwrap().unwrap());
+        (answered.collect(), waits(writer) - before)
+    }
+
+    fn append(number: u32, plugin: PluginId) -> Append {
+        let mut event = contract::Alert::new(format!("e{number}"), Priority::High, "t");
+        event.key = Some(format!("k{number}"));
+        let alert = Alert {
+            source: "s".to_owned(),
+            request: number.to_string(),
+            received_at: String::new(),
+            event,
+        };
+        let request = NewRequest {
+            redacted: None,
+            id: uuid::Uuid::now_v7().to_string(),
+            source: "s".to_owned(),
+            received_at: 0,
+            method: "POST".to_owned(),
+            url: String::new(),
+            headers: "[]".to_owned(),
+            body: Bytes::new(),
+            plugin,
+        };
+        Append {
+            request,
+            reading: Reading::alerts(vec![NewAlert::new(&alert, ["d"]).unwrap()]),
+            now_ms: 0,
+        }
+    }
+
+    fn settle(number: u32) -> Settle {
+        let first = i64::from(number) + 1;
+        let id = first * (ALERTS_PER_REQUEST * DELIVERIES_PER_ALERT) as i64;
+        let outcome = Outcome::Accepted(Receipt {
+            id: number.to_string(),
+            fingerprint: String::new(),
+            kind: "ALERT".to_owned(),
+        });
+        let settlement = Settlement {
+            delivery: id,
+            at: 0,
+            duration_us: 0,
+            status: Some(200),
+            outcome,
+            answer: None,
+            due_at: 0,
+            not_before: 0,
+            fallback: None,
+        };
+        Settle {
+            settlement,
+            now_ms: 0,
+        }
+    }
+
+    #[test]
+    fn database_is_waited_for_twice_a_commit_of_64() {
+        let Some(ground) = Ground::database() else {
+            return;
+        };
+        let Location::Postgres(shared) = ground.location() else {
+            unreachable!("a database is one");
+        };
+        let joined = shared::join(&shared, None, Box::new(|| {})).unwrap();
+        let leader = Lease::among(&joined.leases, shared::LEADER.to_owned());
+        while !leader.holds() {
+            thread::park_timeout(PAUSE);
+        }
+        let link = crate::store::postgres::Link::new(Arc::clone(&shared.address));
+        let engine = Engine::Shared(joined.session, joined.keeper);
+        let mut writer = Writer::new(
+            Connection::Postgres(link),
+            engine,
+            Signals::default(),
+            Metrics::new(),
+        )
+        .unwrap();
+        let record = PluginRecord {
+            name: "p".to_owned(),
+            version: "1".to_owned(),
+            sha256: "00".to_owned(),
+        };
+        let (plugin, _) = run(&mut writer, vec![Plugin(record)]);
+        let appends = |numbers: std::ops::Range<u32>| {
+            numbers
+                .map(|number| append(number, plugin[0]))
+                .collect::<Vec<_>>()
+        };
+        // These prepare the statements, and read the names.
+        run(&mut writer, appends(0..2));
+        run(&mut writer, vec![settle(0), settle(1)]);
+
+        let (appended, waits) = run(&mut writer, appends(2..66));
+        let accepted =
+            |one: &Result<Appended, StoreError>| one.as_ref().is_ok_and(|one| one.accepted == 1);
+        assert!(appended.iter().all(accepted));
+        assert_eq!(waits, 2, "to begin, and to commit");
+        assert_eq!(writer.totals.pending, 64);
+        let (_, waits) = run(&mut writer, (2..66).map(settle).collect());
+        assert_eq!((writer.totals.pending, waits), (0, 2));
+        assert_eq!(writer.totals.delivered, 66);
     }
 }

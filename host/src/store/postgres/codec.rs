@@ -9,7 +9,7 @@ use std::error::Error;
 
 use rusqlite::types::Value;
 use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 /// Begins an escape within text.
 const ESCAPE: char = '\u{1}';
@@ -45,6 +45,27 @@ impl ToSql for Param<'_> {
 
     fn accepts(_: &Type) -> bool {
         true
+    }
+
+    to_sql_checked!();
+}
+
+/// Values of one parameter, which is an array.
+#[derive(Debug)]
+pub struct Column<'a>(pub &'a [Value]);
+
+impl ToSql for Column<'_> {
+    fn to_sql(
+        &self,
+        of: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        let params: Vec<Param<'_>> = self.0.iter().map(Param).collect();
+        params.to_sql(of, out)
+    }
+
+    fn accepts(of: &Type) -> bool {
+        matches!(of.kind(), Kind::Array(_))
     }
 
     to_sql_checked!();

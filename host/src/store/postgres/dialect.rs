@@ -5,6 +5,8 @@
 //! and `max` and `min` of several values, `LIKE` without regard to case, `INDEXED BY`, and joins
 //! in an order for SQLite.
 
+use tokio_postgres::types::Type;
+
 /// The columns by which `INSERT OR REPLACE` finds the row to replace.
 const KEYS: [(&str, &str); 10] = [
     ("attempts", "delivery, n"),
@@ -60,6 +62,94 @@ pub fn translate(sql: &str) -> String {
         }
     }
     out + &tail
+}
+
+/// The statements that change rows.
+const CHANGES: [&str; 4] = [
+    "INSERT OR REPLACE INTO ",
+    "INSERT INTO ",
+    "DELETE FROM ",
+    "UPDATE ",
+];
+
+/// Returns the table that a statement changes.
+pub fn table(sql: &str) -> &str {
+    let sql = sql.trim_start();
+    let rest = CHANGES.iter().find_map(|begin| sql.strip_prefix(begin));
+    let rest = rest.unwrap_or_default();
+    &rest[..rest.len() - rest.trim_start_matches(is_of_word).len()]
+}
+
+/// Returns whether a statement can be made one of many values: it adds rows of plain values, or
+/// finds the row to change by its id, which is the first value.
+pub fn takes_many(sql: &str) -> bool {
+    let sql = sql.trim_end();
+    if sql.contains("ON CONFLICT") || sql.contains("RETURNING") {
+        return false;
+    }
+    match table(sql) {
+        "" => false,
+        _ if sql.contains("INTO ") => sql.contains(" VALUES (") && !sql.contains("SELECT"),
+        _ => sql.ends_with(" WHERE id = ?1") || sql.ends_with(" WHERE id = ?"),
+    }
+}
+
+/// Makes a statement that [takes many](takes_many) values, and was translated, one whose parameters
+/// are arrays of them. `types` are those of single ones.
+pub fn many(sql: &str, types: &[Type]) -> String {
+    let places = 1..=types.len();
+    let arrays = types.iter().zip(places.clone());
+    let arrays: Vec<_> = arrays
+        .map(|(of, place)| format!("${place}::{}[]", of.name()))
+        .collect();
+    let names: Vec<_> = places.map(|place| format!("p{place}")).collect();
+    let from = format!(
+        "unnest({}) AS given({})",
+        arrays.join(", "),
+        names.join(", ")
+    );
+    let named = named(sql);
+    if let Some((begin, rest)) = named.split_once(" VALUES (") {
+        let end = closing(rest);
+        let (values, tail) = (&rest[..end], &rest[end + 1..]);
+        return format!("{begin} SELECT {values} FROM {from}{tail}");
+    }
+    let word = if named.starts_with("DELETE") {
+        "USING"
+    } else {
+        "FROM"
+    };
+    let (begin, tail) = named.rsplit_once(" WHERE ").unwrap_or((&named, "true"));
+    format!("{begin} {word} {from} WHERE {tail}")
+}
+
+/// Returns a statement whose parameters are columns of what is given.
+fn named(sql: &str) -> String {
+    let mut out = String::with_capacity(sql.len() + 64);
+    let mut rest = sql;
+    while let Some(first) = rest.chars().next() {
+        let (token, after) = split(rest, first);
+        rest = after;
+        match token {
+            "$" => out.push_str("given.p"),
+            _ => out.push_str(token),
+        }
+    }
+    out
+}
+
+/// Returns the place of the parenthesis that closes one before the text.
+fn closing(text: &str) -> usize {
+    let mut depth = 0;
+    for (place, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth == 0 => return place,
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// Splits the first token off: a word, a text in quotes, a parameter, or any other character.
@@ -144,5 +234,55 @@ mod tests {
         for (sqlite, postgresql) in cases {
             assert_eq!(translate(sqlite), postgresql);
         }
+    }
+    #[test]
+    fn statement_for_one_row_becomes_one_for_many() {
+        let cases = [
+            (
+                "INSERT INTO queue (id, attempts, priority) VALUES (?, 0, ?)",
+                "queue",
+                "INSERT INTO queue (id, attempts, priority) SELECT given.p1, 0, given.p2 \
+                 FROM unnest($1::int8[], $2::int8[]) AS given(p1, p2)",
+            ),
+            (
+                "INSERT OR REPLACE INTO totals (state, n) VALUES (?, ?)",
+                "totals",
+                "INSERT INTO totals (state, n) SELECT given.p1, given.p2 \
+                 FROM unnest($1::int8[], $2::int8[]) AS given(p1, p2) \
+                 ON CONFLICT (state) DO UPDATE SET n = excluded.n",
+            ),
+            (
+                "DELETE FROM queue WHERE id = ?",
+                "queue",
+                "DELETE FROM queue USING unnest($1::int8[]) AS given(p1) WHERE id = given.p1",
+            ),
+            (
+                "UPDATE queue SET due_at = ?2, attempts = ?3 WHERE id = ?1",
+                "queue",
+                "UPDATE queue SET due_at = given.p2, attempts = given.p3 \
+                 FROM unnest($1::int8[], $2::int8[], $3::int8[]) AS given(p1, p2, p3) WHERE id = given.p1",
+            ),
+        ];
+        for (sqlite, of, postgresql) in cases {
+            assert!(takes_many(sqlite), "{sqlite}");
+            assert_eq!(table(sqlite), of);
+            let values = sqlite.matches('?').count();
+            let types = vec![Type::INT8; values];
+            assert_eq!(many(&translate(sqlite), &types), postgresql);
+        }
+    }
+
+    #[test]
+    fn statement_that_finds_its_row_otherwise_is_for_one() {
+        for sql in [
+            "UPDATE queue SET due_at = ?3 WHERE id = (SELECT id FROM queue WHERE ordering_key = ?1)",
+            "UPDATE writer SET next_seq = ?",
+            "INSERT INTO a (b) SELECT c FROM d WHERE id = ?",
+            "INSERT INTO a (b) VALUES (?) ON CONFLICT (b) DO UPDATE SET c = ?1",
+            "SELECT 1 FROM a WHERE id = ?",
+        ] {
+            assert!(!takes_many(sql), "{sql}");
+        }
+        assert_eq!(table("SELECT 1"), "");
     }
 }

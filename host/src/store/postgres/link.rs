@@ -8,6 +8,7 @@
 use std::cell::{Cell as Flag, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -23,8 +24,9 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 
 use super::address::{Address, CONNECT};
-use super::codec::{Cell, Param};
-use super::dialect::translate;
+use super::codec::{Cell, Column, Param};
+use super::dialect::{self, translate};
+use super::gathered::{Batch, Gathered};
 use super::wait::wait;
 use crate::store::StoreError;
 
@@ -48,23 +50,25 @@ pub struct Link {
     live: RefCell<Option<Live>>,
     in_transaction: Flag<bool>,
     changes: Flag<u64>,
+    /// The number of times that an answer was waited for.
+    waits: Flag<u64>,
+    hasher: RandomState,
     within: Flag<Duration>,
     /// The end of all questions together, where there is one.
     deadline: Flag<Option<Instant>>,
 }
 
-type Changed = Result<u64, tokio_postgres::Error>;
-
-/// A statement that was sent. Its answer is waited for later.
-enum Soon {
-    Asked(Pin<Box<dyn Future<Output = Changed> + Send>>),
+/// A message that was sent. Its answer is waited for later.
+enum Sent<'a, T> {
+    Asked(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
     /// The answer came at once.
-    Answered(Changed),
+    Answered(T),
 }
 
-impl Soon {
+impl<'a, T> Sent<'a, T> {
     /// Sends the message of a future, by its first poll.
-    fn send(mut future: Pin<Box<dyn Future<Output = Changed> + Send>>) -> Self {
+    fn send(future: impl Future<Output = T> + Send + 'a) -> Self {
+        let mut future: Pin<Box<dyn Future<Output = T> + Send + 'a>> = Box::pin(future);
         match future
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
@@ -74,7 +78,7 @@ impl Soon {
         }
     }
 
-    async fn answer(self) -> Changed {
+    async fn answer(self) -> T {
         match self {
             Self::Asked(future) => future.await,
             Self::Answered(answer) => answer,
@@ -82,11 +86,39 @@ impl Soon {
     }
 }
 
+/// The number of rows that a statement has changed.
+type Changed = Result<u64, tokio_postgres::Error>;
+
+/// A row that was read.
+type Cells = Vec<Value>;
+
+/// A question that is asked as a transaction begins.
+#[derive(Debug)]
+pub struct Question {
+    /// In SQLite's dialect, but for an array.
+    pub sql: &'static str,
+    /// Its only parameter.
+    pub given: Given,
+}
+
+/// The parameter of a question.
+#[derive(Debug)]
+pub enum Given {
+    /// None.
+    Nothing,
+    /// One value.
+    One(Value),
+    /// An array of values.
+    Many(Vec<Value>),
+}
+
 struct Live {
     client: Arc<Client>,
     statements: HashMap<String, tokio_postgres::Statement>,
+    /// The statements that are not sent yet.
+    gathered: Gathered,
     /// The statements that run and were not waited for.
-    soon: Vec<Soon>,
+    soon: Vec<Sent<'static, Changed>>,
     driver: AbortHandle,
     /// Set where a commit is not on the standby.
     warned: Arc<AtomicBool>,
@@ -114,9 +146,16 @@ impl Link {
             live: RefCell::new(None),
             in_transaction: Flag::new(false),
             changes: Flag::new(0),
+            waits: Flag::new(0),
+            hasher: RandomState::new(),
             within: Flag::new(ANSWER),
             deadline: Flag::new(None),
         }
+    }
+
+    /// Returns another link to the same database.
+    pub fn beside(&self) -> Self {
+        Self::new(Arc::clone(&self.address))
     }
 
     /// Sets the longest wait for each answer.
@@ -134,20 +173,78 @@ impl Link {
         self.changes.get()
     }
 
+    /// Returns the number of times that an answer was waited for: of ways to the database and back.
+    #[cfg(test)]
+    pub fn waits(&self) -> u64 {
+        self.waits.get()
+    }
+
     /// Drops the connection, and with it whatever it does.
     pub fn cut(&self) {
         self.live.borrow_mut().take();
     }
 
-    /// Begins a transaction by these statements. Returns the rows that they say.
+    /// Begins a transaction by these statements.
     ///
     /// # Errors
     /// The database's.
     pub fn begin(&self, sql: &str) -> Result<(), StoreError> {
+        self.begin_asking(sql, &[]).map(drop)
+    }
+
+    /// Begins a transaction by these statements, and asks questions in it on the same way to the
+    /// database. Returns the rows of each.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn begin_asking(
+        &self,
+        sql: &str,
+        questions: &[Question],
+    ) -> Result<Vec<Vec<Cells>>, StoreError> {
         self.in_transaction.set(false);
-        self.batch(sql)?;
+        let statements = questions
+            .iter()
+            .map(|question| self.statement(question.sql));
+        let statements: Vec<_> = statements.collect::<Result<_, _>>()?;
+        let asked = self.with(|live, within| {
+            let client = &live.client;
+            let begin = Sent::send(client.simple_query(sql));
+            let asked = statements
+                .iter()
+                .zip(questions)
+                .map(|(statement, question)| {
+                    Sent::send(async move {
+                        match &question.given {
+                            Given::Nothing => client.query(statement, &[]).await,
+                            Given::One(value) => client.query(statement, &[&Param(value)]).await,
+                            Given::Many(values) => {
+                                client.query(statement, &[&Column(values)]).await
+                            }
+                        }
+                    })
+                });
+            let asked: Vec<_> = asked.collect();
+            let all = async {
+                begin.answer().await?;
+                let mut answers = Vec::new();
+                for one in asked {
+                    answers.push(one.answer().await?);
+                }
+                Ok(answers)
+            };
+            Ok(self.wait(all, within))
+        })?;
+        let answers = match self.answered(asked) {
+            Ok(answers) => answers,
+            Err(error) => {
+                // It may have begun.
+                self.roll_back();
+                return Err(error);
+            }
+        };
         self.in_transaction.set(true);
-        Ok(())
+        answers.into_iter().map(cells).collect()
     }
 
     /// Commits the transaction.
@@ -155,6 +252,10 @@ impl Link {
     /// # Errors
     /// The database's; [`StoreError::Unknown`] where it may have been committed.
     pub fn commit(&self) -> Result<(), StoreError> {
+        if let Err(error) = self.send_gathered() {
+            self.roll_back();
+            return Err(error);
+        }
         self.in_transaction.set(false);
         let warned = self.warned();
         if let Some(warned) = &warned {
@@ -162,25 +263,16 @@ impl Link {
         }
         // Behind what was not waited for. Where any of that failed, PostgreSQL rolls back.
         let asked = self.with(|live, within| {
-            let mut commit = Box::pin(live.client.simple_query("COMMIT"));
-            // The first poll sends it.
-            let mut context = Context::from_waker(Waker::noop());
-            let at_once = match commit.as_mut().poll(&mut context) {
-                Poll::Ready(answer) => Some(answer),
-                Poll::Pending => None,
-            };
+            let commit = Sent::send(live.client.simple_query("COMMIT"));
             let soon = std::mem::take(&mut live.soon);
             let both = async {
                 for one in soon {
                     one.answer().await.map_err(|error| (error, true))?;
                 }
-                let committed = match at_once {
-                    Some(answer) => answer,
-                    None => commit.await,
-                };
+                let committed = commit.answer().await;
                 committed.map_err(|error| (error, false))
             };
-            Ok(wait(both, within))
+            Ok(self.wait(both, within))
         })?;
         match asked {
             Some(Ok(_)) => {}
@@ -215,9 +307,10 @@ impl Link {
         self.in_transaction.set(false);
         let mut live = self.live.borrow_mut();
         let Some(of) = live.as_mut() else { return };
+        of.gathered = Gathered::default();
         of.soon.clear();
         if !matches!(
-            wait(of.client.simple_query("ROLLBACK"), self.within.get()),
+            self.wait(of.client.simple_query("ROLLBACK"), self.within.get()),
             Some(Ok(_))
         ) {
             live.take();
@@ -229,7 +322,9 @@ impl Link {
     /// # Errors
     /// The database's.
     pub fn batch(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, StoreError> {
-        let asked = self.with(|live, within| Ok(wait(live.client.simple_query(sql), within)))?;
+        self.send_gathered()?;
+        let asked =
+            self.with(|live, within| Ok(self.wait(live.client.simple_query(sql), within)))?;
         let messages = self.answered(asked)?;
         let rows = messages.into_iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(
@@ -247,22 +342,18 @@ impl Link {
     /// # Errors
     /// The database's.
     pub fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+        self.send_gathered()?;
         let statement = self.statement(sql)?;
         let asked = self.with(|live, within| {
             let params: Vec<Param<'_>> = values.iter().map(Param).collect();
             let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|one| one as _).collect();
-            Ok(wait(live.client.query(&statement, &params), within))
+            Ok(self.wait(live.client.query(&statement, &params), within))
         })?;
         let rows = self.answered(asked)?;
         if sql.contains("RETURNING") {
             self.changes.set(self.changes.get() + rows.len() as u64);
         }
-        let read = |row: tokio_postgres::Row| {
-            let values = (0..row.len()).map(|index| row.try_get(index).map(|Cell(value)| value));
-            values.collect::<Result<Vec<_>, _>>()
-        };
-        let rows = rows.into_iter().map(read).collect::<Result<_, _>>();
-        rows.map_err(|error| StoreError::Row(why(&error)))
+        cells(rows)
     }
 
     /// Runs a statement of SQLite's dialect. Returns the number of rows that it changed.
@@ -270,17 +361,19 @@ impl Link {
     /// # Errors
     /// The database's.
     pub fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        self.send_gathered()?;
         let statement = self.statement(sql)?;
         let asked = self.with(|live, within| {
             let params = values.iter().map(Param);
-            Ok(wait(live.client.execute_raw(&statement, params), within))
+            Ok(self.wait(live.client.execute_raw(&statement, params), within))
         })?;
         let changed = self.answered(asked)?;
         self.changes.set(self.changes.get() + changed);
         Ok(changed)
     }
 
-    /// Sends a statement within a transaction, and does not wait for it.
+    /// Takes a statement within a transaction, and does not wait for it. Before anything else is
+    /// asked it is sent: once for the values of all its uses, where these change rows of their own.
     ///
     /// # Errors
     /// The connection is lost.
@@ -288,18 +381,49 @@ impl Link {
         if !self.in_transaction.get() {
             return self.execute(sql, &values).map(drop);
         }
-        let statement = self.statement(sql)?;
         self.changes.set(self.changes.get() + 1);
-        self.with(|live, _| {
-            let client = Arc::clone(&live.client);
-            let asked = Soon::send(Box::pin(async move {
-                client
-                    .execute_raw(&statement, values.iter().map(Param))
-                    .await
-            }));
-            live.soon.push(asked);
-            Ok(())
-        })
+        let row = values
+            .first()
+            .map(|value| self.hasher.hash_one(format!("{value:?}")));
+        let is_much = self.with(|live, _| Ok(live.gathered.add(sql, row, values)))?;
+        if is_much {
+            self.send_gathered()?;
+        }
+        Ok(())
+    }
+
+    /// Sends the statements that wait for it.
+    fn send_gathered(&self) -> Result<(), StoreError> {
+        if !self.in_transaction.get() {
+            return Ok(());
+        }
+        let batches = self.with(|live, _| Ok(live.gathered.take()))?;
+        for Batch { sql, rows, .. } in batches {
+            let statement = self.statement(&sql)?;
+            let statement = match rows.len() {
+                1 => statement,
+                _ => {
+                    let many = dialect::many(&translate(&sql), statement.params());
+                    self.prepared(&many)?
+                }
+            };
+            self.with(|live, _| {
+                let client = Arc::clone(&live.client);
+                live.soon.push(Sent::send(async move {
+                    if let [values] = &rows[..] {
+                        return client
+                            .execute_raw(&statement, values.iter().map(Param))
+                            .await;
+                    }
+                    let columns = columns(rows);
+                    client
+                        .execute_raw(&statement, columns.iter().map(|column| Column(column)))
+                        .await
+                }));
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     fn warned(&self) -> Option<Arc<AtomicBool>> {
@@ -309,23 +433,45 @@ impl Link {
             .map(|live| Arc::clone(&live.warned))
     }
 
-    /// Returns a statement that is prepared.
+    /// Returns a statement of SQLite's dialect that is prepared.
     fn statement(&self, sql: &str) -> Result<tokio_postgres::Statement, StoreError> {
         let known = self.with(|live, _| Ok(live.statements.get(sql).cloned()))?;
-        if let Some(statement) = known {
-            return Ok(statement);
+        match known {
+            Some(statement) => Ok(statement),
+            None => self.prepare(sql, &translate(sql)),
         }
-        let translated = translate(sql);
-        let asked = self.with(|live, within| Ok(wait(live.client.prepare(&translated), within)))?;
+    }
+
+    /// Returns a statement of PostgreSQL's dialect that is prepared.
+    fn prepared(&self, sql: &str) -> Result<tokio_postgres::Statement, StoreError> {
+        let known = self.with(|live, _| Ok(live.statements.get(sql).cloned()))?;
+        match known {
+            Some(statement) => Ok(statement),
+            None => self.prepare(sql, sql),
+        }
+    }
+
+    fn prepare(
+        &self,
+        name: &str,
+        translated: &str,
+    ) -> Result<tokio_postgres::Statement, StoreError> {
+        let asked =
+            self.with(|live, within| Ok(self.wait(live.client.prepare(translated), within)))?;
         let statement = self.answered(asked)?;
         self.with(|live, _| {
             if live.statements.len() >= STATEMENTS {
                 live.statements.clear();
             }
-            live.statements.insert(sql.to_owned(), statement.clone());
+            live.statements.insert(name.to_owned(), statement.clone());
             Ok(())
         })?;
         Ok(statement)
+    }
+
+    fn wait<F: Future>(&self, future: F, within: Duration) -> Option<F::Output> {
+        self.waits.set(self.waits.get() + 1);
+        wait(future, within)
     }
 
     /// Calls `run` with the connection, which is made where there is none, and the longest wait.
@@ -384,6 +530,28 @@ impl Link {
     }
 }
 
+/// Returns the values of rows.
+fn cells(rows: Vec<tokio_postgres::Row>) -> Result<Vec<Cells>, StoreError> {
+    let read = |row: tokio_postgres::Row| {
+        let values = (0..row.len()).map(|index| row.try_get(index).map(|Cell(value)| value));
+        values.collect::<Result<Vec<_>, _>>()
+    };
+    let rows = rows.into_iter().map(read).collect::<Result<_, _>>();
+    rows.map_err(|error| StoreError::Row(why(&error)))
+}
+
+/// Returns the values of rows by their places.
+fn columns(rows: Vec<Cells>) -> Vec<Cells> {
+    let mut columns: Vec<Cells> = Vec::new();
+    for row in rows {
+        columns.resize_with(row.len(), Vec::new);
+        for (column, value) in columns.iter_mut().zip(row) {
+            column.push(value);
+        }
+    }
+    columns
+}
+
 /// Connects to a database that takes writes.
 fn connect(address: &Address) -> Result<Live, StoreError> {
     let runtime = RUNTIME
@@ -420,6 +588,7 @@ fn connect(address: &Address) -> Result<Live, StoreError> {
         Some(Ok(Ok(client))) => Ok(Live {
             client: Arc::new(client),
             statements: HashMap::new(),
+            gathered: Gathered::default(),
             soon: Vec::new(),
             driver,
             warned,
@@ -462,11 +631,11 @@ fn is_away(error: &tokio_postgres::Error) -> bool {
         return true;
     };
     let code = error.code().code();
-    // Connections, a server that stops or has stopped, one that reads only, and plans that a
-    // migration has outdated.
+    // Connections, a server that stops or has stopped, one that reads only, plans that a migration
+    // has outdated, and statements of a connection before this one.
     code.starts_with("08")
         || code.starts_with("57P")
-        || matches!(code, "25006" | "0A000" | "25P03" | "53300")
+        || matches!(code, "25006" | "0A000" | "25P03" | "26000" | "53300")
 }
 
 /// Returns what an error means for the store.

@@ -3,15 +3,18 @@
 mod address;
 mod codec;
 mod dialect;
+mod gathered;
 mod link;
 mod wait;
 
 pub use address::Address;
-pub use link::{ANSWER, Link};
+pub use link::{ANSWER, Given, Link, Question};
 
 /// Begins a transaction that writes. One writes at a time, as in a file. The lock is a row, so it
 /// goes with its transaction, however that ends. A gateway that stops in the midst of one is put out
-/// after three seconds.
+/// after three seconds. Plans are kept, and made while a new store is empty: without a word they
+/// would read whole tables once these have grown, until the server has counted them.
 pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     SET LOCAL idle_in_transaction_session_timeout = '3s';
+    SET LOCAL enable_seqscan = off;
     SELECT 1 FROM writer FOR UPDATE";

@@ -7,11 +7,17 @@
 use rusqlite::params;
 
 use crate::store::StoreError;
-use crate::store::sql::Transaction;
-use crate::store::totals::Totals;
+use crate::store::ahead::{Ahead, Wanted};
+use crate::store::postgres::{Given, Question};
+use crate::store::sql::{Connection, Row, Transaction};
+use crate::store::totals::{TOTALS, Totals};
 
 /// The name of the leader's lease: it delivers, and does all else that is done once.
 pub const LEADER: &str = "leader";
+
+/// Selects the state of the writers, of this gateway among them, and of the leader.
+const ENTER: &str = "SELECT w.next_seq, w.instance, g.instance, g.commit, l.instance, EXISTS (SELECT 1 FROM guarded)
+    FROM writer w LEFT JOIN gateways g ON g.node = ? LEFT JOIN leases l ON l.name = 'leader'";
 
 /// A gateway, among those that share a store.
 #[derive(Debug, Clone)]
@@ -38,44 +44,54 @@ pub struct Entered {
     pub totals: Totals,
     /// True if another gateway has written since this one did.
     pub is_news: bool,
+    /// The rows that commands will look for.
+    pub ahead: Ahead,
 }
 
 impl Session {
-    /// Reads the state left by others, within a transaction that has the lock.
+    /// Begins a transaction, and reads in it the state left by others and what commands will look
+    /// for.
     ///
     /// # Errors
-    /// [`StoreError::Lost`] where another gateway has this one's name.
-    pub fn enter(&mut self, transaction: &Transaction<'_>) -> Result<Entered, StoreError> {
-        let mut select = transaction.prepare_cached(
-            "SELECT w.next_seq, w.instance, g.instance, g.commit, l.instance,
-                    EXISTS (SELECT 1 FROM guarded)
-             FROM writer w
-             LEFT JOIN gateways g ON g.node = ? LEFT JOIN leases l ON l.name = 'leader'",
-        )?;
-        let (next_seq, last, instance, committed, leader, guarded) =
-            select.query_row([&self.node], |row| {
-                Ok((
-                    row.get(0)?,
-                    row.get::<_, String>(1)?,
-                    row.get::<_, Option<String>>(2)?,
-                    row.get::<_, Option<i64>>(3)?.unwrap_or_default(),
-                    row.get::<_, Option<String>>(4)?,
-                    row.get(5)?,
-                ))
-            })?;
-        if instance.as_deref() != Some(&self.instance) {
+    /// [`StoreError::Lost`] where another gateway has this one's name; otherwise the database's.
+    pub fn begin<'a>(
+        &mut self,
+        connection: &'a Connection,
+        wanted: Wanted,
+    ) -> Result<(Transaction<'a>, Entered), StoreError> {
+        let given = Given::One(self.node.clone().into());
+        let totals = Question {
+            sql: TOTALS,
+            given: Given::Nothing,
+        };
+        let mut questions = vec![Question { sql: ENTER, given }, totals];
+        questions.extend(wanted.questions());
+        let (transaction, answers) = connection.write_asking(&questions)?;
+        let mut answers = answers.into_iter();
+        let state = answers.next().and_then(|rows| rows.into_iter().next());
+        let Some(state) = state else {
+            return Err(self.lost());
+        };
+        let state = Row::Postgres(&state);
+        if state.get::<_, Option<String>>(2)?.as_deref() != Some(&self.instance) {
             return Err(self.lost());
         }
-        let totals = Totals::read(transaction)?;
-        let is_news = last != self.instance;
-        self.committed = committed;
-        self.guarded = guarded;
-        self.leads = leader.as_deref() == Some(&self.instance);
-        Ok(Entered {
-            next_seq,
+        self.committed = state.get::<_, Option<i64>>(3)?.unwrap_or_default();
+        self.leads = state.get::<_, Option<String>>(4)?.as_deref() == Some(&self.instance);
+        self.guarded = state.get(5)?;
+        let mut totals = Totals::default();
+        for row in answers.next().unwrap_or_default() {
+            totals.take(Row::Postgres(&row))?;
+        }
+        let mut rest = || answers.next().unwrap_or_default();
+        let ahead = Ahead::new(wanted, std::array::from_fn(|_| rest()));
+        let entered = Entered {
+            next_seq: state.get(0)?,
             totals,
-            is_news,
-        })
+            is_news: state.get::<_, String>(1)? != self.instance,
+            ahead,
+        };
+        Ok((transaction, entered))
     }
 
     /// Leaves word for the next one, at the end of a transaction with this number.

@@ -1,7 +1,7 @@
 //! The promises of the store, one test a promise.
 
 mod checks;
-mod ground;
+pub mod ground;
 mod groups;
 mod hostile;
 mod identities;
