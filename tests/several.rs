@@ -1,15 +1,17 @@
 //! The store in PostgreSQL: one gateway does there all that it does with a file, and several share
 //! it.
 
+use hyper::Method;
 use rustix::process::{Pid, Signal, kill_process};
 
 use itoc360_double::Reply;
 use test_postgres::{Database, Server};
 
 use crate::harness::postgres::{of, table};
+use crate::harness::proxy::Proxy;
 use crate::harness::{
-    Gateway, Itoc360, Line, Load, Place, Program, Setup, State, each_opened_once, events, needs,
-    plugin, twilio, until,
+    Gateway, Itoc360, Line, Load, Place, Program, Setup, State, each_opened_once, events,
+    keep_first, needs, opened_once, plugin, twilio, until,
 };
 
 #[tokio::test]
@@ -320,6 +322,199 @@ async fn store_moves_into_a_database_and_back() {
     assert_eq!([&again["accepted"], &again["duplicates"]], [0, 1]);
     assert_eq!(itoc360.received().len(), 1, "a repeat opens nothing");
     gateway.stop().await;
+}
+
+/// More events than any machine sends in a round.
+const ROUND: usize = 200_000;
+
+#[tokio::test]
+async fn kills_pauses_and_cuts_in_rounds_lose_and_double_nothing() {
+    let Some(initdb) = needs(Program::Postgres) else {
+        return;
+    };
+    let server = Server::shared(initdb.path());
+    let wanted = std::env::var("SEVERAL_EVENTS").map_or(1_000, |events| {
+        events.parse().expect("SEVERAL_EVENTS is a number")
+    });
+    let mut sent = 0;
+    while sent < wanted {
+        // Some five disturbances in each round.
+        sent += round(server, (wanted / 50).clamp(20, 1_000)).await;
+        println!("{sent} of {wanted} events");
+    }
+}
+
+/// Two gateways that are disturbed each time that so many more events were accepted. Returns the
+/// number of all.
+async fn round(server: &Server, each: usize) -> usize {
+    let database = server.database();
+    let itoc360 = Itoc360::alertmanager().await;
+    let line = Line::between(server.address());
+    let url = database.url_over(&[line.address()]);
+    let [(place, first), (_other, second)] = two_at(&itoc360, &database, &url).await;
+    let waiting = events(ROUND);
+    let mut at_first = Load::on_a_bad_disk(&first, &waiting);
+    let mut at_second = Load::on_a_bad_disk(&second, &waiting);
+    at_first.accepted_beyond(each).await;
+    first.kill().await;
+    at_first.end().await;
+    leads(&database, "gw-b").await;
+    let first = place.start().await;
+    let mut at_first = Load::on_a_bad_disk(&first, &waiting);
+    at_first.accepted_beyond(each).await;
+    let pid = Pid::from_raw(i32::try_from(second.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    leads(&database, "gw-a").await;
+    kill_process(pid, Signal::CONT).unwrap();
+    at_second.accepted_beyond(each).await;
+    for state in [State::Reset, State::Refused] {
+        let before = at_first.answered().refused;
+        line.is(state);
+        at_first.until(|answered| answered.refused > before).await;
+        line.is(State::Well);
+        at_first.accepted_beyond(each).await;
+    }
+    // Some more than were begun.
+    let begun = ROUND - waiting.lock().len();
+    let count = begun + 200;
+    keep_first(&waiting, count);
+    let all_sent = [at_first.end().await, at_second.end().await];
+    assert!(all_sent[0] && all_sent[1]);
+    opened_once(&itoc360, count).await;
+    assert_eq!(
+        database.sql("SELECT count(*) FROM alerts"),
+        count.to_string()
+    );
+    second.stop().await;
+    first.stop().await;
+    count
+}
+
+#[tokio::test]
+async fn pgbouncer_serves_by_session_and_is_refused_by_transaction() {
+    let (Some(initdb), Some(pgbouncer)) = (needs(Program::Postgres), needs(Program::PgBouncer))
+    else {
+        return;
+    };
+    let server = Server::shared(initdb.path());
+    let database = server.database();
+    let itoc360 = Itoc360::alertmanager().await;
+    let pool = Proxy::pgbouncer(&pgbouncer, server.address(), "session").await;
+    let store = of(&database.url_over(&[pool.address]), "gw-a", "");
+    let (place, gateway) = Setup::new(&itoc360).store(&store).start().await;
+    let waiting = events(40);
+    assert!(Load::on(&gateway, &waiting).end().await);
+    each_opened_once(&itoc360, &place, 40).await;
+    gateway.stop().await;
+    drop(pool);
+
+    for mode in ["transaction", "statement"] {
+        let pool = Proxy::pgbouncer(&pgbouncer, server.address(), mode).await;
+        let store = of(&database.url_over(&[pool.address]), "gw-a", "");
+        let place = Setup::new(&itoc360).store(&store).place();
+        for command in ["check", "run"] {
+            let said = place.run(&[command]).await;
+            assert_ne!(said.code, Some(0), "{command}: {}", said.stdout);
+            assert!(
+                said.stderr.contains("pool_mode"),
+                "{command}: {}",
+                said.stderr
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_gateway_shows_all_of_them() {
+    let Some(initdb) = needs(Program::Postgres) else {
+        return;
+    };
+    let database = Server::shared(initdb.path()).database();
+    let itoc360 = Itoc360::alertmanager().await;
+    let start = async |node: &str| {
+        let store = table(&database, node, "lease = \"2s\"\n");
+        let setup = Setup::new(&itoc360).gateway("admin_token = \"canary-several\"");
+        setup.store(&store).start().await
+    };
+    let (_first_place, first) = start("gw-a").await;
+    leads(&database, "gw-a").await;
+    let (_place, second) = start("gw-b").await;
+    let ask = async |gateway: &Gateway, method: Method, path: &str| {
+        let headers = [
+            ("authorization", "Bearer canary-several"),
+            ("content-type", "application/json"),
+        ];
+        gateway.admin_with(method, path, &headers, "{}").await
+    };
+    let shown = async |gateway: &Gateway| {
+        let answer = ask(gateway, Method::GET, "/api/v1/nodes").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let nodes = answer.json()["nodes"].as_array().unwrap().clone();
+        assert_eq!(nodes[0]["this"], true);
+        let line = |node: &serde_json::Value| {
+            let word = |name: &str| node[name].to_string().replace('"', "");
+            ["name", "state", "leads", "alike", "awaited"]
+                .map(word)
+                .join(" ")
+        };
+        let mut lines: Vec<String> = nodes.iter().map(line).collect();
+        lines.sort();
+        lines
+    };
+    let run = [
+        "gw-a running true true false",
+        "gw-b running false true false",
+    ];
+    assert_eq!(shown(&first).await, run);
+    assert_eq!(shown(&second).await, run);
+    let page = ask(&second, Method::GET, "/nodes").await.body;
+    assert!(
+        page.contains("gw-a") && page.contains("2 gateways on one store"),
+        "{page}"
+    );
+    let metrics = ask(&first, Method::GET, "/metrics").await.body;
+    for line in [
+        "alert_gateway_leads 1",
+        "alert_gateway_nodes{state=\"running\"} 2",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    for (name, status) in [("gw-a", 409), ("gw-c", 404)] {
+        let path = format!("/api/v1/nodes/{name}/gone");
+        let refused = ask(&second, Method::POST, &path).await;
+        assert_eq!(refused.status, status, "{}", refused.body);
+    }
+
+    // What it may have under way is waited for, until an operator says otherwise.
+    itoc360.answers(|_| Reply::Hang);
+    first
+        .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
+        .await;
+    itoc360.requests(1).await;
+    first.kill().await;
+    leads(&database, "gw-b").await;
+    let path = "/api/v1/nodes/gw-a/gone";
+    let node = until("it can be said to be gone", async || {
+        let answer = ask(&second, Method::POST, path).await;
+        (answer.status == 200).then(|| answer.json())
+    })
+    .await;
+    assert_eq!(node["name"], "gw-a");
+    assert_eq!(node["awaited"], false);
+    let audit = ask(&second, Method::GET, "/api/v1/audit").await.json();
+    assert_eq!(
+        [&audit["audit"][0]["action"], &audit["audit"][0]["about"]],
+        ["gone", "gw-a"]
+    );
+    until("it is silent", async || {
+        let silent = [
+            "gw-a silent false true false",
+            "gw-b running true true false",
+        ];
+        (shown(&second).await == silent).then_some(())
+    })
+    .await;
+    second.stop().await;
 }
 
 /// Two gateways on one database, of which the first leads.

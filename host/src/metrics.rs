@@ -86,6 +86,10 @@ pub struct Metrics {
     pub store_identities: Gauge<i64, AtomicI64>,
     /// Bytes of the write-ahead log beside the store.
     pub store_log_size: Gauge<i64, AtomicI64>,
+    /// 1 where this gateway delivers, for all that share its store.
+    pub leads: Gauge,
+    /// Gateways that have shared its store, by state; none where it is alone.
+    pub nodes: Family<StateLabel, Gauge<i64, AtomicI64>>,
     /// The time from the begin of a group commit to its sync.
     pub commit_duration: Histogram,
     /// The number of appends and settlements in one group commit.
@@ -149,6 +153,8 @@ impl Metrics {
             store_size: Gauge::default(),
             store_identities: Gauge::default(),
             store_log_size: Gauge::default(),
+            leads: Gauge::default(),
+            nodes: Family::default(),
             commit_duration: durations(),
             commit_group: Histogram::new([
                 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
@@ -278,6 +284,10 @@ impl Metrics {
         );
         let help = "Alerts by which repeats are known; [retention] identities bounds them at 256 bytes each";
         r.register("store_identities", help, self.store_identities.clone());
+        let help = "1 where this gateway delivers, for all that share its store";
+        r.register("leads", help, self.leads.clone());
+        let help = "Gateways that have shared the store, by state";
+        r.register("nodes", help, self.nodes.clone());
         let help = "What the store holds; above [retention] size only by what is not delivered, or by identities alone";
         r.register_with_unit("store_size", help, Unit::Bytes, self.store_size.clone());
         let help = "The log of the store's latest changes; it grows where it cannot be folded into the store's file";

@@ -41,6 +41,8 @@ pub enum Program {
     Node,
     /// npm, which installs and runs the build of a plugin in AssemblyScript.
     Npm,
+    /// PgBouncer, before a database.
+    PgBouncer,
     /// `initdb` of PostgreSQL, beside which its other programs are.
     Postgres,
     /// promtool of Prometheus, which judges metrics and rules.
@@ -92,6 +94,7 @@ impl Program {
             Self::Nginx => ("nginx", "nginx-light"),
             Self::Node => ("node", "nodejs"),
             Self::Npm => ("npm", "npm"),
+            Self::PgBouncer => ("pgbouncer", "pgbouncer"),
             Self::Postgres => ("initdb", "postgresql"),
             Self::Promtool => ("promtool", "prometheus"),
             Self::Unshare => ("unshare", "util-linux"),

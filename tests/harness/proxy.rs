@@ -1,4 +1,5 @@
-//! nginx and HAProxy, as they stand in front of a gateway.
+//! nginx and HAProxy, as they stand in front of a gateway; and PgBouncer, as it stands before its
+//! database.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -60,6 +61,32 @@ impl Proxy {
             fs::write(&file, config).unwrap();
             let mut command = program.command();
             command.arg("-db").arg("-f").arg(file);
+            command
+        })
+        .await
+    }
+
+    /// PgBouncer before a server, in a pool mode.
+    pub async fn pgbouncer(program: &Installed, server: SocketAddr, mode: &str) -> Self {
+        let address = free_address();
+        Self::start(address, |folder| {
+            let config = format!(
+                "[databases]\n* = host={} port={} user=gateway\n\
+                 [pgbouncer]\nlisten_addr = {}\nlisten_port = {}\nunix_socket_dir =\nauth_type = any\n\
+                 pool_mode = {mode}\ndefault_pool_size = 40\n",
+                server.ip(),
+                server.port(),
+                address.ip(),
+                address.port()
+            );
+            let file = folder.join("pgbouncer.ini");
+            fs::write(&file, config).unwrap();
+            let mut command = program.command();
+            if super::programs::is_root() {
+                // It refuses root.
+                command.args(["-u", "postgres"]);
+            }
+            command.arg(file);
             command
         })
         .await

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::readers::Readers;
 use crate::clock::wall_ms;
-use crate::config::{self, Config, Secret};
+use crate::config::{self, Config, Secret, StoreKind};
 use crate::health::Health;
 use crate::hops;
 use crate::log_filter::LogFilter;
@@ -68,7 +68,7 @@ pub struct Desk {
 /// Facts that need a restart to change; no secret.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The name of this machine.
+    /// The name of this gateway: that of its machine, but where it shares its store under another.
     pub node: String,
     /// The start of the gateway: Unix milliseconds.
     pub started_ms: i64,
@@ -155,10 +155,16 @@ impl Catalogue {
 
 impl Facts {
     fn of(config: &Config) -> Self {
-        // The kernel's own; a machine without it has no name.
-        let node = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let node = match &config.store {
+            StoreKind::Postgres(shared) => shared.node.clone(),
+            // The kernel's own; a machine without it has no name.
+            StoreKind::Embedded => std::fs::read_to_string("/proc/sys/kernel/hostname")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+        };
         Self {
-            node: node.trim().to_owned(),
+            node,
             started_ms: wall_ms(),
             file: config.path.display().to_string(),
         }

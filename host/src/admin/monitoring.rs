@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use crate::clock::wall_ms;
 use crate::health::Health;
 use crate::http::{self, Answer};
-use crate::metrics::{Format, Metrics};
-use crate::store::DueReader;
+use crate::metrics::{Format, Metrics, StateLabel};
+use crate::store::{DueReader, NodeState};
 
 /// The time a scrape waits for the disk: less than Prometheus waits for a scrape.
 const DISK_TIME: Duration = Duration::from_secs(2);
@@ -86,6 +86,18 @@ impl Monitoring {
                     .set(oldest.map_or(0.0, |oldest| oldest.age(wall_ms())));
             }
             Err(error) => tracing::warn!(%error, "the age of the oldest alert could not be read"),
+        }
+        match reader.nodes() {
+            Ok(nodes) if nodes.is_empty() => {}
+            Ok(nodes) => NodeState::ALL.iter().for_each(|state| {
+                let of_it = nodes.iter().filter(|node| node.state == *state).count();
+                let state = state.as_str();
+                let gauge = self.metrics.nodes.get_or_create(&StateLabel { state });
+                gauge.set(of_it as i64);
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "the gateways that share the store could not be read")
+            }
         }
     }
 }

@@ -21,21 +21,22 @@ pub struct Leading {
 
 impl Leading {
     /// Runs a monitor while this gateway leads the others, until `stop` is cancelled. One that
-    /// begins again goes on from what the store remembers, as after a restart; `first` is the one
-    /// of a gateway that is alone.
+    /// begins again goes on from what the store remembers, as after a restart; `only` is that of a
+    /// gateway that is alone.
     pub async fn monitor(
         self,
-        first: Monitor,
+        only: Option<Monitor>,
         mut reloaded: watch::Receiver<Reloaded>,
         stop: CancellationToken,
     ) {
-        if !self.store.is_shared() {
-            return first.run(reloaded, stop).await;
+        if let Some(only) = only {
+            self.metrics.leads.set(1);
+            return only.run(reloaded, stop).await;
         }
-        drop(first);
         let mut lease = self.store.leads();
         loop {
             self.health.set_leads(false);
+            self.metrics.leads.set(0);
             tokio::select! {
                 () = lease.held() => {}
                 () = stop.cancelled() => return,
@@ -58,6 +59,7 @@ impl Leading {
                 }
             };
             self.health.set_leads(true);
+            self.metrics.leads.set(1);
             // What was reloaded since the start is taken up at once.
             reloaded.mark_changed();
             tokio::select! {

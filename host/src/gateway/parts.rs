@@ -34,7 +34,7 @@ pub struct Parts {
     pub intake: Arc<Intake>,
     pub muter: Muter,
     pub replayer: Replayer,
-    pub monitor: Monitor,
+    pub monitor: Option<Monitor>,
     /// The plan that the monitor begins with, each time that this gateway leads the others.
     pub plan: Plan,
     pub pings: Pings,
@@ -169,7 +169,15 @@ impl Parts {
         Ok(Self {
             muter,
             replayer,
-            monitor: Monitor::new(&plan, store.clone(), health.clone(), metrics.clone())?,
+            monitor: match store.is_shared() {
+                true => None,
+                false => Some(Monitor::new(
+                    &plan,
+                    store.clone(),
+                    health.clone(),
+                    metrics.clone(),
+                )?),
+            },
             plan,
             pings,
             reloading,

@@ -13,7 +13,7 @@ use rusqlite::{OptionalExtension, params};
 use super::handover::{Due, READ_BYTES};
 use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, request_id_text};
 use super::jobs::{self, Job};
-use super::{Location, StoreError};
+use super::{Location, Node, StoreError, shared};
 use crate::alert::Alert;
 use crate::alert::fallback::{self, Reason};
 use crate::clock::{LONGEST_WAIT, rfc3339};
@@ -356,6 +356,14 @@ impl DueReader {
              WHERE destination = (SELECT id FROM destinations WHERE name = ?)",
         )?;
         Ok(statement.query_row([destination], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    }
+
+    /// The gateways that share the store; none where it is a file.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        shared::nodes(&self.connection)
     }
 
     /// Returns the time when the oldest request with an undelivered, pending alert came in: Unix

@@ -116,6 +116,25 @@ pub enum StoreError {
     /// A backup would have written over a file. It is as it was.
     #[error("{} is there already, and a backup never writes over a file: choose another name", .0.display())]
     Exists(PathBuf),
+    /// A store would have been moved over a file. Both are as they were.
+    #[error(
+        "{} is there already, and a store is never moved over a file: move it away, or remove it where you need it no \
+         more",
+        .0.display()
+    )]
+    InTheWay(PathBuf),
+    /// The tables in the database were changed by a newer gateway, and this one may not write into
+    /// them. Nothing was changed.
+    #[error(
+        "the database has schema {found}, and this gateway knows up to {known}: run a gateway of the version that the \
+         others have, or, to go back, restore a backup of the database from before the upgrade"
+    )]
+    NewerDatabase {
+        /// The schema of the tables.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
 }
 
 impl StoreError {

@@ -190,7 +190,7 @@ pub use retention::{Bounds, Stage, Sweep};
 pub use retention::{IDENTITY_BYTES, Retention, keep_within};
 pub use settle::Settlement;
 pub use shared::{
-    Lease, Moved, Neighbour, Server, examine, is_gone, share_heard, to_database, to_file,
+    Lease, Moved, Node, NodeState, Server, examine, is_gone, share_heard, to_database, to_file,
 };
 pub use snapshot::{Seen, Snapshot};
 pub use totals::Totals;

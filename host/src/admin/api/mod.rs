@@ -6,6 +6,7 @@ mod events;
 mod groups;
 mod log;
 mod mutes;
+mod nodes;
 mod route;
 mod state;
 mod test;
@@ -18,10 +19,11 @@ pub use groups::{Reason, list as groups, resolve as resolve_group, resolve_event
 pub use mutes::{
     Asking as AskingMute, MuteState, Patterns, add as add_mute, end as end_mute, list as mutes,
 };
+pub use nodes::{Node, gone, node, nodes};
 pub use route::answer;
 pub use state::{
-    Audited, Configuration, Destination, Node, SourceState, Sources, audit, configuration,
-    destinations, node, source, sources,
+    Audited, Configuration, Destination, SourceState, Sources, audit, configuration, destinations,
+    source, sources,
 };
 pub use test::{Asking as AskingTest, Tested, test as test_way};
 

@@ -9,6 +9,7 @@ use super::super::desk::Desk;
 use super::super::problem::Problem;
 use super::super::query::Query;
 use super::act::{self, Act, Asking};
+use super::nodes::{gone, nodes};
 use super::{Paged, case, events, groups, log, mutes, state, test};
 use crate::http::{self, Answer};
 
@@ -83,6 +84,12 @@ pub async fn answer(desk: &Desk, path: &str, mut asked: Asked) -> Result<Answer,
             let tested = test::test(desk, kind, name, what, &asked.caller).await?;
             return Ok(http::json(StatusCode::OK, &tested));
         }
+        ["nodes", name, "gone"] => {
+            asked.acts()?;
+            let what = asked.json().await?;
+            let node = gone(desk, name, &what, &asked.caller).await?;
+            return Ok(http::json(StatusCode::OK, &node));
+        }
         ["mutes", id, "end"] => {
             asked.acts()?;
             let what = asked.json().await?;
@@ -146,7 +153,7 @@ pub async fn answer(desk: &Desk, path: &str, mut asked: Asked) -> Result<Answer,
         ["audit"] => Ok(state::audit(desk, query).await?.into_answer()),
         ["nodes"] => {
             no_parameters(query)?;
-            let body = serde_json::json!({ "nodes": [state::node(desk).await?] });
+            let body = serde_json::json!({ "nodes": nodes(desk).await? });
             Ok(http::json(StatusCode::OK, &body))
         }
         _ => Err(Problem::missing(ADDRESSES)),

@@ -1,4 +1,4 @@
-//! The state of sources, destinations and this node; and the audit.
+//! The state of sources and destinations; and the audit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::super::desk::{Desk, DestinationFacts};
 use super::super::problem::Problem;
 use super::super::query::Query;
 use super::Paged;
-use crate::clock::{rfc3339, wall_ms};
+use crate::clock::rfc3339;
 use crate::config::{did_you_mean, listed};
 use crate::health::DestinationState;
 use crate::metrics::Counts;
@@ -76,31 +76,6 @@ pub struct Destination {
     pub delivered_last_hour: u32,
     /// The alerts that it accepted in the last day.
     pub delivered_last_day: u32,
-}
-
-/// This node.
-#[derive(Debug, Serialize)]
-pub struct Node {
-    /// The name of the machine.
-    pub name: String,
-    /// The version of the program.
-    pub version: &'static str,
-    /// The start of the program: RFC 3339.
-    pub started_at: String,
-    /// The seconds since.
-    pub uptime_s: i64,
-    /// True while requests are accepted.
-    pub ready: bool,
-    /// The reason why they are not, or what an operator should look at.
-    pub note: Option<String>,
-    /// The deliveries that wait.
-    pub pending: i64,
-    /// The dead letters.
-    pub dead: i64,
-    /// The failed requests.
-    pub failed: i64,
-    /// The bytes of the store in use.
-    pub store_bytes: i64,
 }
 
 /// An entry of the audit.
@@ -264,23 +239,4 @@ pub fn configuration(desk: &Desk) -> Configuration {
         destinations: catalogue.destinations.clone(),
         sources: catalogue.sources.to_vec(),
     }
-}
-
-/// This node.
-pub async fn node(desk: &Desk) -> Result<Node, Problem> {
-    let totals = desk.readers.read(|history| history.totals()).await?;
-    let board = desk.about.health.read();
-    let started_ms = desk.facts.started_ms;
-    Ok(Node {
-        name: desk.facts.node.clone(),
-        version: env!("CARGO_PKG_VERSION"),
-        started_at: rfc3339(started_ms),
-        uptime_s: (wall_ms() - started_ms).max(0) / 1000,
-        ready: board.ready,
-        note: board.note,
-        pending: totals.pending,
-        dead: totals.dead,
-        failed: totals.failed,
-        store_bytes: desk.about.metrics.store_size.get(),
-    })
 }

@@ -6,7 +6,8 @@ use percent_encoding::percent_decode_str;
 
 use super::kept::{Drawn, Kept};
 use super::{
-    Page, audit, configuration, destinations, event, events, form, now, quiet, sources, waiting,
+    Page, audit, configuration, destinations, event, events, form, nodes, now, quiet, sources,
+    waiting,
 };
 use crate::admin::api;
 use crate::admin::asked::Asked;
@@ -106,6 +107,10 @@ async fn find(desk: &Desk, asked: &Asked, page: &Page<'_>) -> Result<Found, Prob
         "/configuration" => {
             let content = configuration::draw(&api::configuration(desk));
             ok("Configuration", "", content)
+        }
+        "/nodes" => {
+            let found = api::nodes(desk).await?;
+            ok("Gateways", "", nodes::draw(page, &found))
         }
         "/audit" => {
             let found = api::audit(desk, &form::query(parameters)).await?;

@@ -65,6 +65,7 @@ pub fn frame(page: &Page<'_>, title: &str, here: &str, content: &Markup) -> Mark
                     span { (page.node) " " (env!("CARGO_PKG_VERSION")) }
                     @if page.caller.is_some() {
                         span { a href="/configuration" { "Configuration" } }
+                        span { a href="/nodes" { "Gateways" } }
                         span { a href="/audit" { "Audit" } }
                         span { a href="/api/v1/openapi.json" { "API" } }
                     }

@@ -16,6 +16,7 @@ mod frame;
 mod kept;
 mod login;
 mod markdown;
+mod nodes;
 mod now;
 mod quiet;
 mod sources;
@@ -47,12 +48,13 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; scri
 /// The media type of a page.
 const HTML: &str = "text/html; charset=utf-8";
 /// The addresses at which forms are submitted.
-pub const FORMS: [&str; 6] = [
+pub const FORMS: [&str; 7] = [
     "/act",
     "/events/resolve",
     "/groups/resolve",
     "/mutes/add",
     "/mutes/end",
+    "/nodes/gone",
     "/test",
 ];
 /// The sign of the gateway, for the tab of a browser.

@@ -182,7 +182,7 @@ fn verdict(page: &Page<'_>, now: &Now, troubles: usize) -> Verdict {
         1 => "1 thing needs attention".to_owned(),
         count => format!("{count} things need attention"),
     };
-    if !now.node.ready {
+    if now.node.ready == Some(false) {
         let title = "Requests are not accepted".to_owned();
         Verdict {
             shape: "bad",
@@ -228,7 +228,7 @@ fn sentence(page: &Page<'_>, now: &Now) -> Markup {
 
 fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
     let mut troubles = Vec::new();
-    if !now.node.ready {
+    if now.node.ready == Some(false) {
         troubles.push(Trouble {
             shape: "bad",
             title: "Nothing can be stored".to_owned(),

@@ -27,6 +27,9 @@ pub async fn submit(desk: &Desk, kept: &Kept, guard: &Guard, asked: &mut Asked) 
     if path.starts_with("/mutes") || path.starts_with("/groups") {
         frame.address = "/mutes".to_owned();
     }
+    if path.starts_with("/nodes") {
+        frame.address = "/nodes".to_owned();
+    }
     if path == "/test" {
         frame.address = "/".to_owned();
     }
@@ -84,6 +87,10 @@ async fn act(
         "/mutes/end" => {
             api::end_mute(desk, id, &reason, caller).await?;
             done("/mutes", "unmute", 1)
+        }
+        "/nodes/gone" => {
+            api::gone(desk, id, &reason, caller).await?;
+            done("/nodes", "gone", 1)
         }
         "/test" => test(desk, asked, frame, form).await?,
         _ => replay_or_dismiss(desk, asked, frame, form).await?,
@@ -224,6 +231,7 @@ pub fn outcome(parameters: &[(String, String)]) -> Option<String> {
         "unmute" => {
             "The mute ends: what it holds is summed up and opened within a second.".to_owned()
         }
+        "gone" => "The keys that waited for it go on within a second.".to_owned(),
         _ => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! The database that a configuration names, and the gateways that share it.
 
 use crate::config::{Config, Problem};
-use crate::store::{self, Location, Neighbour, StoreError};
+use crate::store::{self, Location, NodeState, StoreError};
 
 /// Looks at the database, and adds what it finds. Returns it in words.
 pub fn look(
@@ -41,16 +41,11 @@ pub fn look(
             "see [store] and the database's configuration",
         ));
     }
-    for Neighbour {
-        node,
-        is_alike,
-        runs,
-        ..
-    } in &neighbours
-    {
-        if *runs && !is_alike {
+    for one in &neighbours {
+        if one.state != NodeState::Stopped && one.configuration != shared.configuration {
+            let name = &one.name;
             warnings.push(problem(
-                format!("gateway {node} shares the database, and has other sources, destinations or mutes"),
+                format!("gateway {name} shares the database, and has other sources, destinations or mutes"),
                 "give all gateways the same: the one that delivers knows its own alone",
             ));
         }
@@ -62,8 +57,11 @@ pub fn look(
     let others: Vec<String> = neighbours
         .iter()
         .map(|one| {
-            let state = if one.runs { "" } else { ", stopped" };
-            format!("{} ({}{state})", one.node, one.version)
+            let state = match one.state {
+                NodeState::Running => String::new(),
+                state => format!(", {}", state.as_str()),
+            };
+            format!("{} ({}{state})", one.name, one.version)
         })
         .collect();
     let others = match others.is_empty() {

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::{AttemptRecord, History};
 use crate::clock::rfc3339;
-use crate::store::StoreError;
 use crate::store::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, request_id_text};
 use crate::store::totals::Totals;
+use crate::store::{Node, StoreError, shared};
 
 /// Pending deliveries that are looked at. Beyond them, what waits for a destination is at least so
 /// much.
@@ -68,6 +68,14 @@ impl History {
     /// What the disk said.
     pub fn totals(&self) -> Result<Totals, StoreError> {
         Totals::read(&self.connection)
+    }
+
+    /// The gateways that share the store; none where it is a file.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        shared::nodes(&self.connection)
     }
 
     /// The pending deliveries of each destination, among the oldest of all; and whether there are

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::guard::{self, Guard};
 use super::leases::{Leases, Moment};
+use super::nodes::NOW;
 use super::schema::{self, integer, text};
 use super::server::{self, Server};
 use super::session::{LEADER, Session};
@@ -149,16 +150,20 @@ fn expect_no_other(link: &Link, shared: &SharedStore) -> Result<(), StoreError> 
 /// Takes down that this run has the name from now on.
 fn enter(link: &Link, shared: &SharedStore, instance: &str) -> Result<(), StoreError> {
     link.begin(BEGIN)?;
-    let sql = "INSERT INTO gateways (node, instance, commit, beat, version, configuration) VALUES (?, ?, 0, 0, ?, ?)
-               ON CONFLICT (node) DO UPDATE SET instance = excluded.instance, commit = 0, beat = gateways.beat + 1,
-                   version = excluded.version, configuration = excluded.configuration";
+    let sql = format!(
+        "INSERT INTO gateways (node, instance, commit, beat, version, configuration, started_at, seen_at)
+         VALUES (?, ?, 0, 0, ?, ?, {NOW}, {NOW})
+         ON CONFLICT (node) DO UPDATE SET instance = excluded.instance, commit = 0, beat = gateways.beat + 1,
+             version = excluded.version, configuration = excluded.configuration,
+             started_at = excluded.started_at, seen_at = excluded.seen_at"
+    );
     let values = [
         shared.node.clone().into(),
         instance.to_owned().into(),
         env!("CARGO_PKG_VERSION").to_owned().into(),
         shared.configuration.clone().into(),
     ];
-    let entered = link.execute(sql, &values);
+    let entered = link.execute(&sql, &values);
     if entered.is_err() {
         link.roll_back();
     }
@@ -268,8 +273,10 @@ impl Work {
     /// Shows that this gateway lives, renews its leases, and takes those of dead ones.
     fn beat(&mut self) -> Result<(), StoreError> {
         let me = [self.node.clone().into(), self.instance.clone().into()];
-        let sql = "UPDATE gateways SET beat = beat + 1 WHERE node = ? AND instance = ?";
-        if self.link.execute(sql, &me)? == 0 {
+        let sql = format!(
+            "UPDATE gateways SET beat = beat + 1, seen_at = {NOW} WHERE node = ? AND instance = ?"
+        );
+        if self.link.execute(&sql, &me)? == 0 {
             self.leases.set([], Moment::now());
             return Err(StoreError::Lost(format!(
                 "another gateway has the name {:?}: give each a node of its own in [store]",

@@ -91,7 +91,7 @@ pub fn to_database(shared: &SharedStore) -> Result<Moved, StoreError> {
     }
     let target = beside(&path, ".moved");
     if target.symlink_metadata().is_ok() {
-        return Err(StoreError::Exists(target));
+        return Err(StoreError::InTheWay(target));
     }
     let _lock = files::acquire(&shared.data_dir)?;
     let link = reach(shared)?;
@@ -125,12 +125,12 @@ pub fn to_database(shared: &SharedStore) -> Result<Moved, StoreError> {
 /// Moves the store of `shared`'s database into its folder, which must have none.
 ///
 /// # Errors
-/// As [`to_database`]; [`StoreError::Exists`] where the folder has a store.
+/// As [`to_database`]; [`StoreError::InTheWay`] where the folder has a store.
 pub fn to_file(shared: &SharedStore) -> Result<Moved, StoreError> {
     let path = file(&shared.data_dir);
     let _lock = files::acquire(&shared.data_dir)?;
     if path.symlink_metadata().is_ok() {
-        return Err(StoreError::Exists(path));
+        return Err(StoreError::InTheWay(path));
     }
     let link = reach(shared)?;
     schema::expect(&link)?;

@@ -23,7 +23,7 @@ const TRIES: usize = 5;
 /// Makes the tables, where there are none.
 ///
 /// # Errors
-/// [`StoreError::Newer`] where a newer gateway has changed them; [`StoreError::Refused`] where
+/// [`StoreError::NewerDatabase`] where a newer gateway has changed them; [`StoreError::Refused`] where
 /// something else stands in their place, or the rights are missing.
 pub fn make(link: &Link) -> Result<(), StoreError> {
     let mut last = StoreError::Missing("the database".into());
@@ -110,7 +110,7 @@ pub fn expect(link: &Link) -> Result<(), StoreError> {
     };
     let known = VERSION;
     if oldest > known {
-        return Err(StoreError::Newer { found, known });
+        return Err(StoreError::NewerDatabase { found, known });
     }
     Ok(())
 }

@@ -273,7 +273,9 @@ CREATE TABLE gateways (
     commit        bigint NOT NULL,        -- the number of its last commit
     beat          bigint NOT NULL,        -- goes up while it runs
     version       text NOT NULL,
-    configuration text NOT NULL           -- a digest, without secrets
+    configuration text NOT NULL,          -- a digest, without secrets
+    started_at    bigint NOT NULL DEFAULT 0,  -- Unix ms by the database's clock
+    seen_at       bigint NOT NULL DEFAULT 0   -- when beat went up last: Unix ms by the same clock
 );
 
 -- What one gateway does for all: "leader" is delivering, and all else that is done once.

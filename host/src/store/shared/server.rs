@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::schema::text;
+use super::nodes::{self, Node};
 use crate::config::Replication;
 use crate::store::postgres::Link;
+use crate::store::sql::Connection;
 use crate::store::{SharedStore, StoreError};
 
 /// The oldest release that is used.
@@ -23,24 +24,11 @@ pub struct Server {
     pub waits_for_standby: bool,
 }
 
-/// Another gateway that shares the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Neighbour {
-    /// Its name.
-    pub node: String,
-    /// The version of its program.
-    pub version: String,
-    /// True if it runs, or did not stop in order.
-    pub runs: bool,
-    /// True if its configuration is like this one's, but for addresses and secrets.
-    pub is_alike: bool,
-}
-
 /// Looks at the database of a configuration, and at the gateways that share it.
 ///
 /// # Errors
 /// As [`ask`].
-pub fn examine(shared: &SharedStore) -> Result<(Server, Vec<Neighbour>), StoreError> {
+pub fn examine(shared: &SharedStore) -> Result<(Server, Vec<Node>), StoreError> {
     let link = Link::new(Arc::clone(&shared.address));
     let server = ask(&link, shared.replication)?;
     match super::schema::expect(&link) {
@@ -48,20 +36,10 @@ pub fn examine(shared: &SharedStore) -> Result<(Server, Vec<Neighbour>), StoreEr
         Err(StoreError::Missing(_)) => return Ok((server, Vec::new())),
         other => other?,
     }
-    let sql =
-        "SELECT node, version, instance, configuration FROM gateways WHERE node <> ? ORDER BY node";
-    let rows = link.query(sql, &[shared.node.clone().into()])?;
-    let neighbours = rows.into_iter().filter_map(|row| {
-        let texts: Option<Vec<String>> = row.into_iter().map(text).collect();
-        let [node, version, instance, configuration] = <[String; 4]>::try_from(texts?).ok()?;
-        Some(Neighbour {
-            node,
-            version,
-            runs: !instance.is_empty(),
-            is_alike: configuration == shared.configuration,
-        })
-    });
-    Ok((server, neighbours.collect()))
+    let connection = Connection::Postgres(link);
+    let mut nodes = nodes::all(&connection)?;
+    nodes.retain(|node| node.name != shared.node);
+    Ok((server, nodes))
 }
 
 const ASK: &str = "SELECT version(), current_setting('server_version_num'), current_setting('server_version'),
@@ -76,6 +54,7 @@ const ASK: &str = "SELECT version(), current_setting('server_version_num'), curr
 /// [`StoreError::Refused`] where it would lose what it confirms, or is no PostgreSQL.
 pub fn ask(link: &Link, replication: Replication) -> Result<Server, StoreError> {
     let refused = |why: String| Err(StoreError::Refused(why));
+    keeps_its_session(link)?;
     let rows = link.batch(ASK)?;
     let row: Vec<String> = rows
         .into_iter()
@@ -156,4 +135,36 @@ pub fn ask(link: &Link, replication: Replication) -> Result<Server, StoreError> 
         warnings,
         waits_for_standby,
     })
+}
+
+/// Expects that a connection keeps what is prepared and set in it: a pool before the server may give
+/// each transaction another.
+fn keeps_its_session(link: &Link) -> Result<(), StoreError> {
+    const MARK: &str = "SELECT current_setting('gateway.session', true)";
+    let mark = uuid::Uuid::now_v7().to_string();
+    let refused = || {
+        Err(StoreError::Refused(
+            "a pool before it gives a connection to another client after each transaction, and a gateway keeps what it has \
+             prepared: let its pool_mode be session (PgBouncer), or connect to PostgreSQL itself"
+                .to_owned(),
+        ))
+    };
+    let is_marked = |rows: Vec<Vec<Option<String>>>| {
+        rows.into_iter()
+            .flatten()
+            .flatten()
+            .any(|found| found == mark)
+    };
+    link.batch(&format!("SET gateway.session = '{mark}'"))?;
+    // It has the connection of the first, where that is free between transactions.
+    let other = link.beside();
+    match other.begin("BEGIN") {
+        Ok(()) => {}
+        Err(StoreError::Away(why)) if why.contains("pooling") => return refused(),
+        Err(error) => return Err(error),
+    }
+    let is_shared = is_marked(other.batch(MARK)?) || !is_marked(link.batch(MARK)?);
+    other.roll_back();
+    link.batch("RESET gateway.session")?;
+    if is_shared { refused() } else { Ok(()) }
 }
