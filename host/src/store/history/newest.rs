@@ -8,6 +8,8 @@ use crate::store::{StoreError, identities};
 /// The rows that one look goes through at most, some tenths of a second's worth: a source that is
 /// silent for longer than that counts as one without requests.
 const ROWS: i64 = 2_000_000;
+/// The rows that are read at once.
+const PAGE: i64 = 10_000;
 
 /// A choice of requests.
 #[derive(Debug, Clone)]
@@ -52,20 +54,36 @@ impl History {
         // The requests are walked through from the end; a source is looked up for each.
         let mut statement = self.connection.prepare_cached(
             "SELECT r.seq, s.name FROM requests r CROSS JOIN sources s ON s.id = r.source
-             WHERE r.received_at >= ?1 AND r.received_at < ?2 AND (?3 = 0 OR r.state = 'failed')
+             WHERE r.received_at >= ?1 AND r.received_at < ?2 AND (?3 = 0 OR r.state = 'failed') AND r.seq < ?5
              ORDER BY r.seq DESC LIMIT ?4",
         )?;
-        let bounds = [newest.since_ms, newest.until_ms, newest.failed.into(), ROWS];
-        let mut rows = statement.query(bounds)?;
-        while wanted > 0
-            && let Some(row) = rows.next()?
-        {
-            let Some(seqs) = found.get_mut(&row.get::<_, String>(1)?) else {
-                continue;
-            };
-            if seqs.len() < newest.each {
-                seqs.push(row.get(0)?);
-                wanted -= 1;
+        let mut before = i64::MAX;
+        // A database gives all rows of a question at once, so that it is asked for some at a time.
+        for _ in 0..ROWS / PAGE {
+            let bounds = [
+                newest.since_ms,
+                newest.until_ms,
+                newest.failed.into(),
+                PAGE,
+                before,
+            ];
+            let mut rows = statement.query(bounds)?;
+            let mut read = 0;
+            while wanted > 0
+                && let Some(row) = rows.next()?
+            {
+                read += 1;
+                before = row.get(0)?;
+                let Some(seqs) = found.get_mut(&row.get::<_, String>(1)?) else {
+                    continue;
+                };
+                if seqs.len() < newest.each {
+                    seqs.push(before);
+                    wanted -= 1;
+                }
+            }
+            if read < PAGE {
+                break;
             }
         }
         for seqs in found.values_mut() {
