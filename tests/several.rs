@@ -467,7 +467,12 @@ async fn each_gateway_shows_all_of_them() {
     ];
     assert_eq!(shown(&first).await, run);
     assert_eq!(shown(&second).await, run);
-    let page = ask(&second, Method::GET, "/nodes").await.body;
+    let headers = [
+        ("authorization", "Bearer canary-several"),
+        ("accept", "text/html"),
+    ];
+    let page = second.admin_with(Method::GET, "/nodes", &headers, "").await;
+    let page = page.body;
     assert!(
         page.contains("gw-a") && page.contains("2 gateways on one store"),
         "{page}"

@@ -111,7 +111,8 @@ pub fn many(sql: &str, types: &[Type]) -> String {
     let named = named(sql);
     if let Some((begin, rest)) = named.split_once(" VALUES (") {
         let end = closing(rest);
-        let (values, tail) = (&rest[..end], &rest[end + 1..]);
+        let values = &rest[..end];
+        let tail = &rest[end + 1..];
         return format!("{begin} SELECT {values} FROM {from}{tail}");
     }
     let word = if named.starts_with("DELETE") {
