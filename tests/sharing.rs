@@ -406,6 +406,10 @@ async fn names_of_plugins_elsewhere_are_told_right_from_wrong() {
             "has no digest; run `alert-gateway plugin add ghcr.io/acme/bell:1.2`",
         ),
         (
+            "{ ocl = \"ghcr.io/acme/bell:1.2@sha256:HASH\" }",
+            "unknown key \"ocl\" in plugin in [sources.bell]; did you mean \"oci\"?",
+        ),
+        (
             "{ oci = \"bell@sha256:HASH\" }",
             "names no registry; write it as in ghcr.io/acme/bell",
         ),

@@ -216,7 +216,8 @@ pub fn main() -> ExitCode {
         // A reader such as `head` has seen enough.
         Err(Failure::Run(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            // Where nothing reads it, the exit code says enough.
+            let _ = writeln!(std::io::stderr(), "{failure}");
             if matches!(failure, Failure::Run(_)) {
                 ExitCode::FAILURE
             } else {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use super::oci::OciImage;
+use super::problem::did_you_mean;
 use super::raw::{Table, Value};
 use super::sha256::ContentHash;
 use super::url::in_the_clear;
@@ -70,12 +71,15 @@ pub(super) fn read(value: &Value<'_>) -> Option<PluginRef> {
         (Some(name), _) => bundled(value, name),
         (None, DeValue::Table(table)) => {
             let inner = value.inner(table);
-            if table.contains_key("url") {
-                of_url(inner)
-            } else if table.contains_key("oci") {
-                of_registry(inner)
-            } else {
-                file(inner)
+            // A misspelt key says as well which kind is meant.
+            let mut keys = table.keys().map(|key| &**key.get_ref());
+            let known = ["url", "oci"].into_iter();
+            let mut known = known.filter(|kind| table.contains_key(*kind));
+            let near = || keys.find_map(|key| did_you_mean(key, ["path", "url", "oci"]));
+            match known.next().or_else(near) {
+                Some("url") => of_url(inner),
+                Some("oci") => of_registry(inner),
+                _ => file(inner),
             }
         }
         _ => {

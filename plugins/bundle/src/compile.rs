@@ -6,6 +6,7 @@
 //! crate type and profile are given on the command line.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, io};
@@ -90,10 +91,12 @@ pub enum CompileError {
     )]
     NoTarget,
     /// Compilation failed. Cargo has printed the reason on standard error.
-    #[error("{} did not compile; cargo's words are above", folder.display())]
+    #[error("{} did not compile; cargo's words are above{hint}", folder.display())]
     Failed {
         /// The crate's folder.
         folder: PathBuf,
+        /// The way out, where it is known.
+        hint: &'static str,
     },
     /// Cargo compiled the crate, but produced no wasm.
     #[error("cargo compiled {} and made no wasm of it; does its Cargo.toml say [lib]?", folder.display())]
@@ -116,22 +119,88 @@ pub fn compile(plugin: &Crate<'_>) -> Result<PathBuf, CompileError> {
         "--lib",
         "--crate-type",
         "cdylib",
-        "--message-format=json-render-diagnostics",
+        match io::stderr().is_terminal() {
+            true => "--message-format=json-diagnostic-rendered-ansi",
+            false => "--message-format=json",
+        },
     ]);
     if plugin.locked {
         cargo.arg("--locked");
     }
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(&sysroot).join("\x1f"));
-    let output = cargo.stderr(Stdio::inherit()).output();
-    let output = output.map_err(|error| not_run(&plugin.cargo.to_string_lossy(), error))?;
-    if !output.status.success() {
-        return Err(CompileError::Failed {
-            folder: plugin.folder.to_owned(),
-        });
+    let not_run = |error| not_run(&plugin.cargo.to_string_lossy(), error);
+    let mut cargo = cargo.stdout(Stdio::piped()).spawn().map_err(not_run)?;
+    let mut told = Told::default();
+    for line in cargo.stdout.take().into_iter().flat_map(messages) {
+        told.take(&line);
     }
-    last_wasm(&output.stdout).ok_or_else(|| CompileError::NoWasm {
-        folder: plugin.folder.to_owned(),
-    })
+    match (cargo.wait().map_err(not_run)?.success(), told.wasm) {
+        (true, Some(wasm)) => Ok(wasm),
+        (true, None) => Err(CompileError::NoWasm {
+            folder: plugin.folder.to_owned(),
+        }),
+        (false, _) => Err(CompileError::Failed {
+            folder: plugin.folder.to_owned(),
+            hint: told.hint,
+        }),
+    }
+}
+
+/// The hint where getrandom refuses the target by a `compile_error!`, which names features that do
+/// not help here.
+const NO_RANDOMNESS: &str = ". The crate getrandom has no random bytes on this target, and its advice is about browsers: find the crate \
+     that wants it by `cargo tree -i getrandom --target wasm32-unknown-unknown` and do without, or build for wasm32-wasip1, where there \
+     are some, by a plugin.toml";
+
+/// The messages that cargo has written so far.
+#[derive(Default)]
+struct Told {
+    /// The last wasm: the requested crate is compiled last.
+    wasm: Option<PathBuf>,
+    hint: &'static str,
+}
+
+impl Told {
+    /// Takes a line, and prints the compiler's words in it on standard error.
+    fn take(&mut self, line: &str) {
+        #[derive(Deserialize)]
+        struct Message {
+            #[serde(default)]
+            filenames: Vec<PathBuf>,
+            target: Option<Target>,
+            message: Option<Diagnostic>,
+        }
+        #[derive(Deserialize)]
+        struct Target {
+            name: String,
+        }
+        #[derive(Deserialize)]
+        struct Diagnostic {
+            level: String,
+            rendered: Option<String>,
+        }
+        let Ok(message) = serde_json::from_str::<Message>(line) else {
+            return;
+        };
+        let mut made = message.filenames.into_iter();
+        if let Some(wasm) = made.find(|path| path.extension() == Some(OsStr::new("wasm"))) {
+            self.wasm = Some(wasm);
+        }
+        let Some(diagnostic) = message.message else {
+            return;
+        };
+        eprint!("{}", diagnostic.rendered.unwrap_or_default());
+        let is_getrandom = message
+            .target
+            .is_some_and(|target| target.name == "getrandom");
+        if is_getrandom && diagnostic.level == "error" {
+            self.hint = NO_RANDOMNESS;
+        }
+    }
+}
+
+fn messages(cargo: impl io::Read) -> impl Iterator<Item = String> {
+    io::BufReader::new(cargo).lines().map_while(Result::ok)
 }
 
 /// Returns a command of cargo, such as `rustc` or `clean`, for the artifacts of [`compile`].
@@ -212,20 +281,6 @@ fn not_run(program: &str, source: io::Error) -> CompileError {
     }
 }
 
-/// Returns the last wasm in cargo's messages: the requested crate is compiled last.
-fn last_wasm(messages: &[u8]) -> Option<PathBuf> {
-    #[derive(Deserialize)]
-    struct Message {
-        #[serde(default)]
-        filenames: Vec<PathBuf>,
-    }
-    let made = messages
-        .rsplit(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Message>(line).ok());
-    made.flat_map(|message| message.filenames)
-        .find(|path| path.extension() == Some(OsStr::new("wasm")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,11 +297,31 @@ mod tests {
             r#"{"reason":"build-finished","success":true}"#,
             "\n"
         );
-        assert_eq!(last_wasm(said.as_bytes()), Some("/t/bell.wasm".into()));
-        assert_eq!(
-            last_wasm(b"{\"reason\":\"build-finished\",\"success\":true}\n"),
-            None
+        let all = told(said);
+        assert_eq!((all.wasm, all.hint), (Some("/t/bell.wasm".into()), ""));
+        assert_eq!(told("{\"reason\":\"build-finished\"}\n").wasm, None);
+    }
+
+    fn told(said: &str) -> Told {
+        let mut told = Told::default();
+        messages(said.as_bytes()).for_each(|line| told.take(&line));
+        told
+    }
+
+    #[test]
+    fn refusal_of_getrandom_is_explained() {
+        let error = |name: &str, level: &str| {
+            told(&format!(
+                r#"{{"reason":"compiler-message","target":{{"name":"{name}"}},"message":{{"level":"{level}","rendered":""}}}}"#
+            ))
+        };
+        assert!(
+            error("getrandom", "error")
+                .hint
+                .contains("cargo tree -i getrandom")
         );
+        assert_eq!(error("getrandom", "warning").hint, "");
+        assert_eq!(error("door_bell", "error").hint, "");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(crate) fn in_script(stack: &str) -> Option<(u32, u32)> {
 /// Returns the message with its place, as an author reads it.
 pub(crate) fn told(message: &str, stack: &str) -> String {
     match in_script(stack) {
+        // There was no room for an error.
+        None if message == "null" => "the script threw null, as it does without memory".to_owned(),
         Some((line, column)) => format!("{message} (line {line}, column {column} of the script)"),
         None => message.to_owned(),
     }
@@ -32,6 +34,7 @@ mod tests {
         assert_eq!(in_script("    at script:7:5"), Some((7, 5)));
         assert_eq!(in_script("    at prelude:5:2"), None);
         assert_eq!(told("Error: x", ""), "Error: x");
+        assert!(told("null", "").contains("without memory"));
         assert_eq!(
             told("Error: x", stack),
             "Error: x (line 3, column 12 of the script)"

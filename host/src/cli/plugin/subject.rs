@@ -46,8 +46,9 @@ pub struct Subject {
     pub configuration: Vec<(&'static str, Cow<'static, str>)>,
     /// Its origin.
     pub origin: Origin,
-    /// The script under inspection, where the plugin is the bundled one that runs scripts.
-    pub script: Option<String>,
+    /// The script under inspection and its file, where the plugin is the bundled one that runs
+    /// scripts.
+    pub script: Option<(PathBuf, String)>,
     /// The folder of its cases; a bundled plugin has none.
     pub cases: Option<PathBuf>,
 }
@@ -123,7 +124,7 @@ impl Subject {
             .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
         Ok(Self {
             origin: Origin::Script,
-            script: Some(script),
+            script: Some((path.to_owned(), script)),
             cases: Some(path.with_file_name("cases")),
             ..Self::bundled(engine(path)?)
         })
@@ -154,7 +155,9 @@ impl Subject {
 
     /// Puts the script into a request's settings, where there is one.
     pub fn complete(&self, request: &mut Request) {
-        let Some(script) = &self.script else { return };
+        let Some((_, script)) = &self.script else {
+            return;
+        };
         let settings = serde_json::from_str(request.settings.get());
         let mut settings: Map<String, Value> = settings.unwrap_or_default();
         settings.insert("script".to_owned(), Value::from(script.as_str()));

@@ -62,7 +62,9 @@ pub async fn of(
         if let Some(subject) = subject {
             subject.complete(&mut case.request);
         }
-        let request = prepare(&case, path, plugin, limits).await?;
+        let script = subject.and_then(|subject| subject.script.as_ref());
+        let script = script.map(|(file, _)| &**file);
+        let request = prepare(&case, path, script, plugin, limits).await?;
         Ok((case, request))
     };
     let (case, request) = match prepared.await {
@@ -111,6 +113,7 @@ pub async fn of(
 async fn prepare(
     case: &Case,
     path: &Path,
+    script: Option<&Path>,
     plugin: &Plugin,
     limits: &Limits,
 ) -> Result<Vec<u8>, String> {
@@ -140,6 +143,16 @@ async fn prepare(
         let told =
             |mistake: &Mistake| format!("{}: {}; {}", mistake.path, mistake.found, mistake.help);
         misfits.extend(checked.mistakes.iter().map(told));
+        if let (Some(script), [mistake]) = (script, &checked.mistakes[..])
+            && mistake.path == "/script"
+        {
+            return Err(format!(
+                "the script {} cannot be run, so `check` would refuse a source that has it:\n  {}; {}",
+                script.display(),
+                mistake.found,
+                mistake.help
+            ));
+        }
     }
     if misfits.is_empty() {
         return serde_json::to_vec(&case.request).map_err(|error| error.to_string());
