@@ -2,7 +2,6 @@
 
 use rusqlite::params;
 
-use super::groups::After;
 use super::ids::alert_ids;
 use super::put::{CARRIED, all_carried, known, put};
 use super::repeats::Repeat;
@@ -21,13 +20,11 @@ pub struct Origin<'a> {
 }
 
 /// Adds what was read from a request. Where one of its proofs was seen before, nothing is added.
-/// `after` is to be finished once the request itself is in the store.
 pub fn keep_alerts(
     step: &mut Step<'_>,
     origin: &Origin<'_>,
     alerts: &[NewAlert],
     proofs: &Proofs,
-    after: &mut After,
 ) -> Result<Appended, StoreError> {
     if !proofs.may_be_known()
         && let Some(alert) = seen(step, proofs, origin.at_ms)?
@@ -45,7 +42,7 @@ pub fn keep_alerts(
         match known(step, id, alert)? {
             Some(earlier) => repeat(step, earlier, origin),
             None => {
-                insert(step, id, alert, after)?;
+                insert(step, id, alert)?;
                 accepted += 1;
                 first_new.get_or_insert(id);
             }
@@ -110,19 +107,14 @@ fn is_too_late(step: &Step<'_>, id: i64, alert: &NewAlert) -> Result<bool, Store
 
 /// Adds an alert whose identity was taken down, and a delivery for each of its destinations. One
 /// that comes too late in the order of its key has none, and neither has a member of a group.
-fn insert(
-    step: &mut Step<'_>,
-    id: i64,
-    alert: &NewAlert,
-    after: &mut After,
-) -> Result<(), StoreError> {
-    let now_ms = after.now_ms();
+fn insert(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<(), StoreError> {
+    let now_ms = step.touched.now_ms;
     let too_late = is_too_late(step, id, alert)?;
     if let Some(ignored) = alert.ignored.as_deref().or(too_late.then_some(TOO_LATE)) {
         return put(step, id, alert, Some(ignored), !too_late, now_ms);
     }
     let source = step.source(&alert.source)?;
-    let (ignored, is_sent) = match tracking::place(step, id, source, alert, after)? {
+    let (ignored, is_sent) = match tracking::place(step, id, source, alert)? {
         Way::Out => (None, true),
         Way::Group | Way::Muted => (None, false),
         Way::Nowhere(why) => (Some(why), false),

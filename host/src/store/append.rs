@@ -6,7 +6,6 @@ use super::StoreError;
 use super::ahead::{Turn, Wanted};
 use super::alerts::{Origin, keep_alerts};
 use super::command::Command;
-use super::groups::After;
 use super::ids::request_id;
 use super::internal;
 use super::put::plugin;
@@ -56,21 +55,20 @@ impl Command for Append {
             return Ok(Err(StoreError::Unproven(request.source.clone())));
         }
         let mut appended = Appended::default();
-        let mut after = After::new(request.received_at, *now_ms);
+        step.touched.begin(request.received_at, *now_ms);
         if let Reading::Alerts { alerts, proofs } = reading {
             let origin = Origin {
                 seq,
                 request: &id,
                 at_ms: request.received_at,
             };
-            appended = keep_alerts(step, &origin, alerts, proofs, &mut after)?;
+            appended = keep_alerts(step, &origin, alerts, proofs)?;
             if appended.accepted == 0 && appended.duplicates > 0 {
                 return Ok(Ok(appended));
             }
         }
         step.take_seq();
         insert_request(step, seq, &id, request, reading, appended.duplicates)?;
-        after.finish(step)?;
         if let Reading::Failed(failure) = reading {
             step.totals.failed += 1;
             internal::failed(step, seq, request, failure, *now_ms)?;

@@ -10,7 +10,6 @@ use plugin_sdk::contract::{Alert, Priority};
 use rusqlite::{OptionalExtension, params};
 
 use super::command::Command;
-use super::groups::After;
 use super::ids::request_id_text;
 use super::mutes::{Held, dirty, number, release};
 use super::own::own;
@@ -71,12 +70,11 @@ impl Command for EndMute {
         if summed_up == Some(false) {
             self.sum_up(step)?;
         }
-        let mut after = After::new(self.at_ms, self.now_ms);
+        step.touched.begin(self.at_ms, self.now_ms);
         let open = open(step, mute)?;
         for one in &open {
-            self.revive(step, one, &mut after)?;
+            self.revive(step, one)?;
         }
-        after.finish(step)?;
         if open.len() == BATCH {
             return Ok(true);
         }
@@ -193,7 +191,7 @@ impl EndMute {
     }
 
     /// Sends a held alert on its way, or leaves it to another mute.
-    fn revive(&self, step: &mut Step<'_>, one: &Open, after: &mut After) -> Result<(), StoreError> {
+    fn revive(&self, step: &mut Step<'_>, one: &Open) -> Result<(), StoreError> {
         let Open {
             id,
             source,
@@ -219,7 +217,7 @@ impl EndMute {
         }
         new.handling.resolve_after_ms = held.resolve_after_ms;
         new.originals = held.originals.clone();
-        if tracking::open(step, *id, *source, &new, after)? == Way::Out {
+        if tracking::open(step, *id, *source, &new)? == Way::Out {
             deliver(step, *id, *source, &new, self.now_ms)?;
         }
         Ok(())

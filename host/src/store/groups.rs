@@ -1,109 +1,78 @@
 //! Groups in the store: an event joins one in its own transaction, and time passes over them.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use crate::store::sql::Connection;
 use plugin_sdk::contract;
 use rusqlite::{OptionalExtension, params};
 
-use super::StoreError;
 use super::ids::alert_ids;
 use super::internal;
-use super::json;
 use super::notice::Notice;
 use super::own::own;
 use super::request::{Grouped, NewAlert};
 use super::step::Step;
+use super::touched::{Address, Touched};
+use super::{StoreError, json, text};
 use crate::alert::group::{Group, Storm};
 use crate::alert::internal::{Topic, storm};
 
-/// The groups and storms that the alerts of one transaction step have changed. They are written,
-/// and told, once all of its alerts are in the store.
-#[derive(Debug)]
-pub struct After {
-    /// The machine's time: Unix milliseconds.
-    at_ms: i64,
-    /// The store's time.
-    now_ms: i64,
-    groups: BTreeMap<i64, Group>,
-    storms: BTreeMap<i64, Storm>,
-    begun: Vec<(String, contract::Alert)>,
+/// Writes the groups and storms that the commit has changed so far, and adds the alerts that tell of
+/// them.
+pub fn settle(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let Touched {
+        at_ms,
+        now_ms,
+        groups,
+        storms,
+        begun,
+        ..
+    } = std::mem::take(&mut step.touched);
+    for (source, storm) in &storms {
+        write_storm(step, *source, storm)?;
+    }
+    for (destination, event) in begun {
+        let notice = Notice {
+            destination,
+            event,
+            at_ms,
+        };
+        internal::tell(step, &notice, now_ms)?;
+    }
+    for (id, mut group) in groups {
+        let storm = group.terms().in_storm && is_storm(step, id)?;
+        let notice = group.look(storm, now_ms);
+        let ends = notice.as_ref().is_some_and(|notice| notice.ends);
+        write_group(step, id, &group, ends.then_some(at_ms))?;
+        if let Some(notice) = notice {
+            tell(step, id, notice.event, at_ms, now_ms)?;
+        }
+    }
+    Ok(())
 }
 
-impl After {
-    /// Begins a step at `at_ms` on the machine's clock and `now_ms` on the store's.
-    pub fn new(at_ms: i64, now_ms: i64) -> Self {
-        Self {
-            at_ms,
-            now_ms,
-            groups: BTreeMap::new(),
-            storms: BTreeMap::new(),
-            begun: Vec::new(),
-        }
-    }
-
-    /// The time by the store's clock.
-    pub fn now_ms(&self) -> i64 {
-        self.now_ms
-    }
-
-    /// Writes what has changed, and adds the alerts that tell of it.
-    pub fn finish(self, step: &mut Step<'_>) -> Result<(), StoreError> {
-        let Self {
-            at_ms,
-            now_ms,
-            groups,
-            storms,
-            begun,
-        } = self;
-        for (source, storm) in &storms {
-            write_storm(step, *source, storm)?;
-        }
-        for (destination, event) in begun {
-            let notice = Notice {
-                destination,
-                event,
-                at_ms,
-            };
-            internal::tell(step, &notice, now_ms)?;
-        }
-        for (id, mut group) in groups {
-            let (source, name, destinations) = address(step, id)?;
-            let is_storm = is_storm(step, source)?;
-            let notice = group.look(is_storm, now_ms);
-            let ends = notice.as_ref().is_some_and(|notice| notice.ends);
-            write_group(step, id, &group, ends.then_some(at_ms))?;
-            if let Some(notice) = notice {
-                tell(step, id, &name, &destinations, notice.event, at_ms, now_ms)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a group into work, unless it is already. One whose state is no state any more, because
-    /// another program wrote it, ends here: its next event opens another.
-    fn load(&mut self, step: &Step<'_>, id: i64) -> Result<Option<&mut Group>, StoreError> {
-        let new = match self.groups.entry(id) {
-            Entry::Occupied(known) => return Ok(Some(known.into_mut())),
-            Entry::Vacant(new) => new,
-        };
-        let mut select = step
-            .transaction
-            .prepare_cached("SELECT state FROM groups WHERE id = ? AND look_at IS NOT NULL")?;
-        let state = select.query_row([id], |row| Ok(json(row, 0))).optional()?;
-        match state {
-            None => Ok(None),
-            Some(Ok(group)) => Ok(Some(new.insert(group))),
-            Some(Err(error)) => {
-                tracing::error!(group = id, %error, "the state of a group cannot be read; the group is closed");
-                step.transaction
-                    .prepare_cached(
-                        "UPDATE groups SET look_at = NULL, closed_at = opened_at WHERE id = ?",
-                    )?
-                    .execute([id])?;
-                Ok(None)
-            }
+/// Returns an open group to be changed. One whose state cannot be read, because another program
+/// wrote it, ends here: its next event opens another.
+fn load<'s>(step: &'s mut Step<'_>, id: i64) -> Result<Option<&'s mut Group>, StoreError> {
+    let new = match step.touched.groups.entry(id) {
+        Entry::Occupied(known) => return Ok(Some(known.into_mut())),
+        Entry::Vacant(new) => new,
+    };
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT state FROM groups WHERE id = ? AND look_at IS NOT NULL")?;
+    let state = select.query_row([id], |row| Ok(json(row, 0))).optional()?;
+    match state {
+        None => Ok(None),
+        Some(Ok(group)) => Ok(Some(new.insert(group))),
+        Some(Err(error)) => {
+            tracing::error!(group = id, %error, "the state of a group cannot be read; the group is closed");
+            step.transaction
+                .prepare_cached(
+                    "UPDATE groups SET look_at = NULL, closed_at = opened_at WHERE id = ?",
+                )?
+                .execute([id])?;
+            Ok(None)
         }
     }
 }
@@ -115,21 +84,23 @@ pub fn is_on(
     source: i64,
     alert: &NewAlert,
     group: &Grouped,
-    after: &mut After,
 ) -> Result<bool, StoreError> {
     let Some(guard) = group.grouping.guard else {
         return Ok(true);
     };
-    let storm = match after.storms.entry(source) {
-        Entry::Occupied(known) => known.into_mut(),
-        Entry::Vacant(new) => {
-            new.insert(read_storm(step, source)?.unwrap_or_else(|| Storm::new(guard)))
-        }
+    if !step.touched.storms.contains_key(&source) {
+        let storm = read_storm(step, source)?.unwrap_or_else(|| Storm::new(guard));
+        step.touched.storms.insert(source, storm);
+    }
+    let touched = &mut step.touched;
+    let now_ms = touched.now_ms;
+    let Some(storm) = touched.storms.get_mut(&source) else {
+        return Ok(false);
     };
-    let begins = storm.event(guard, after.now_ms);
+    let begins = storm.event(guard, now_ms);
     if begins && let Some(operator) = &group.operator {
         let event = self::storm(&alert.source, guard, &group.grouping.shared);
-        after.begun.push((operator.clone(), event));
+        touched.begun.push((operator.clone(), event));
     }
     Ok(storm.is_on())
 }
@@ -143,7 +114,6 @@ pub fn join(
     alert: &NewAlert,
     grouped: &Grouped,
     before: Option<i64>,
-    after: &mut After,
 ) -> Result<i64, StoreError> {
     let Grouped {
         grouping,
@@ -151,49 +121,70 @@ pub fn join(
         member,
         ..
     } = grouped;
-    let destinations = serde_json::to_string(&alert.destinations)
-        .map_err(|error| StoreError::Disk(error.to_string()))?;
-    let mut select = step.transaction.prepare_cached(
-        "SELECT id FROM groups WHERE source = ? AND key = ? AND destinations = ? AND look_at IS NOT NULL",
-    )?;
-    let at_ms = after.at_ms;
-    let now_ms = after.now_ms;
-    let found: Option<i64> = select
-        .query_row(params![source, key, destinations], |row| row.get(0))
-        .optional()?;
-    let opened = match found {
-        Some(found) => match after.load(step, found)? {
-            Some(group) => {
-                group.join(member, before != Some(found), grouping.terms, now_ms);
-                Some(found)
-            }
-            None => None,
-        },
-        None => None,
+    let address = Address {
+        source,
+        key: key.clone(),
+        destinations: text(&alert.destinations)?,
     };
-    let group = match opened {
-        Some(group) => group,
+    let now_ms = step.touched.now_ms;
+    let mut joined = None;
+    if let Some(found) = find(step, &address)?
+        && let Some(group) = load(step, found)?
+    {
+        group.join(member, before != Some(found), grouping.terms, now_ms);
+        joined = Some(found);
+    }
+    let number = match joined {
+        Some(joined) => joined,
         None => {
             let group = Group::open(grouping.shared.clone(), grouping.terms, member, now_ms);
-            let number = step.transaction
-                .prepare_cached(
-                    "INSERT INTO groups (source, key, destinations, state, opened_at, look_at, resolve_after)
-                     VALUES (?, ?, ?, '', ?, ?, ?) RETURNING id",
-                )?
-                .query_row(params![
-                    source,
-                    key,
-                    destinations,
-                    at_ms,
-                    group.look_at(),
-                    grouping.terms.resolve_after_ms
-                ], |row| row.get(0))?;
-            after.groups.insert(number, group);
+            let number = insert(step, &address, &group)?;
+            step.touched.groups.insert(number, group);
             number
         }
     };
-    link(step, id, group)?;
-    Ok(group)
+    step.touched.open.insert(address, number);
+    link(step, id, number)?;
+    Ok(number)
+}
+
+/// Returns the number of the open group of an address.
+fn find(step: &Step<'_>, address: &Address) -> Result<Option<i64>, StoreError> {
+    if let Some(known) = step.touched.open.get(address) {
+        return Ok(Some(*known));
+    }
+    let mut select = step.transaction.prepare_cached(
+        "SELECT id FROM groups WHERE source = ? AND key = ? AND destinations = ? AND look_at IS NOT NULL",
+    )?;
+    let Address {
+        source,
+        key,
+        destinations,
+    } = address;
+    let found = select.query_row(params![source, key, destinations], |row| row.get(0));
+    Ok(found.optional()?)
+}
+
+/// Adds a group that opens. Returns its number.
+fn insert(step: &Step<'_>, address: &Address, group: &Group) -> Result<i64, StoreError> {
+    let Address {
+        source,
+        key,
+        destinations,
+    } = address;
+    let mut insert = step.transaction.prepare_cached(
+        "INSERT INTO groups (source, key, destinations, state, opened_at, look_at, resolve_after)
+         VALUES (?, ?, ?, '', ?, ?, ?) RETURNING id",
+    )?;
+    let row = params![
+        source,
+        key,
+        destinations,
+        step.touched.at_ms,
+        group.look_at(),
+        group.terms().resolve_after_ms
+    ];
+    Ok(insert.query_row(row, |row| row.get(0))?)
 }
 
 /// Takes down that an alert belongs to a group.
@@ -205,8 +196,8 @@ pub fn link(step: &Step<'_>, alert: i64, group: i64) -> Result<(), StoreError> {
 }
 
 /// Takes down that the sender has resolved a key of a group, where that is open still.
-pub fn resolve_key(step: &Step<'_>, group: i64, after: &mut After) -> Result<(), StoreError> {
-    if let Some(group) = after.load(step, group)? {
+pub fn resolve_key(step: &mut Step<'_>, group: i64) -> Result<(), StoreError> {
+    if let Some(group) = load(step, group)? {
         group.resolve_key();
     }
     Ok(())
@@ -220,20 +211,22 @@ pub fn resolve(
     at_ms: i64,
     now_ms: i64,
 ) -> Result<bool, StoreError> {
-    let mut after = After::new(at_ms, now_ms);
-    let Some(group) = after.load(step, id)? else {
+    settle(step)?;
+    let Some(group) = load(step, id)? else {
         return Ok(false);
     };
     let event = group.resolve(said, now_ms);
-    let (_, source, destinations) = address(step, id)?;
-    write_group(step, id, group, Some(at_ms))?;
-    tell(step, id, &source, &destinations, event, at_ms, now_ms)?;
+    if let Some(group) = step.touched.groups.remove(&id) {
+        write_group(step, id, &group, Some(at_ms))?;
+    }
+    tell(step, id, event, at_ms, now_ms)?;
     Ok(true)
 }
 
 /// Looks at the groups and storms that time may have changed, at most `most` groups. Returns
 /// whether more are left.
 pub fn pass(step: &mut Step<'_>, at_ms: i64, now_ms: i64, most: usize) -> Result<bool, StoreError> {
+    settle(step)?;
     let storms: Vec<i64> = numbers(
         step.transaction,
         "SELECT source FROM storms WHERE look_at <= ?1 LIMIT ?2",
@@ -270,11 +263,11 @@ pub fn pass(step: &mut Step<'_>, at_ms: i64, now_ms: i64, most: usize) -> Result
         now_ms,
         most,
     )?;
-    let mut after = After::new(at_ms, now_ms);
+    step.touched.begin(at_ms, now_ms);
     for id in &due {
-        after.load(step, *id)?;
+        load(step, *id)?;
     }
-    after.finish(step)?;
+    settle(step)?;
     Ok(due.len() == most)
 }
 
@@ -351,26 +344,20 @@ pub fn forget(step: &Step<'_>, seq: i64) -> Result<(), StoreError> {
 fn tell(
     step: &mut Step<'_>,
     id: i64,
-    source: &str,
-    destinations: &[String],
     mut event: contract::Alert,
     at_ms: i64,
     now_ms: i64,
 ) -> Result<(), StoreError> {
+    let mut select = step.transaction.prepare_cached(
+        "SELECT s.name, g.destinations FROM groups g JOIN sources s ON s.id = g.source WHERE g.id = ?",
+    )?;
+    let (source, destinations): (String, Vec<String>) =
+        select.query_row([id], |row| Ok((row.get(0)?, json(row, 1)?)))?;
     let group = id.to_string();
     let message = event.message.get_or_insert_default();
     *message += &format!("\nEach of them: alert-gateway events list --group {group}");
     event.labels.insert("group".to_owned(), group);
-    own(step, source, destinations, event, None, at_ms, now_ms)
-}
-
-/// Reads the addresses of an alert about a group: its source, by number and name, and its
-/// destinations.
-fn address(step: &Step<'_>, id: i64) -> Result<(i64, String, Vec<String>), StoreError> {
-    let mut select = step.transaction.prepare_cached(
-        "SELECT g.source, s.name, g.destinations FROM groups g JOIN sources s ON s.id = g.source WHERE g.id = ?",
-    )?;
-    Ok(select.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, json(row, 2)?)))?)
+    own(step, &source, &destinations, event, None, at_ms, now_ms)
 }
 
 fn write_group(
@@ -411,11 +398,13 @@ fn write_storm(step: &Step<'_>, source: i64, storm: &Storm) -> Result<(), StoreE
     Ok(())
 }
 
-fn is_storm(step: &Step<'_>, source: i64) -> Result<bool, StoreError> {
+/// Returns whether the source of a group is in a storm.
+fn is_storm(step: &Step<'_>, group: i64) -> Result<bool, StoreError> {
     let mut select = step.transaction.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM storms WHERE source = ? AND look_at IS NOT NULL)",
+        "SELECT EXISTS (SELECT 1 FROM groups g JOIN storms s ON s.source = g.source
+                        WHERE g.id = ? AND s.look_at IS NOT NULL)",
     )?;
-    Ok(select.query_row([source], |row| row.get(0))?)
+    Ok(select.query_row([group], |row| row.get(0))?)
 }
 
 fn source_name(step: &Step<'_>, source: i64) -> Result<String, StoreError> {
@@ -434,8 +423,4 @@ fn numbers(
     let mut select = connection.prepare_cached(sql)?;
     let rows = select.query_map(params![now_ms, most as i64], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn text<T: serde::Serialize>(state: &T) -> Result<String, StoreError> {
-    serde_json::to_string(state).map_err(|error| StoreError::Disk(error.to_string()))
 }

@@ -33,8 +33,8 @@ use super::sql::Connection;
 use super::wake::Wake;
 use super::writer::{Engine, Message, Signals, Trouble, Writer};
 use super::{
-    DueReader, History, Lease, Location, SharedStore, StoreError, due, groups, older, schema,
-    shared, timers,
+    DueReader, History, Lease, Location, SharedStore, StoreError, due, groups, keys, older, schema,
+    shared,
 };
 use crate::clock::{Clock, wall_ms};
 use crate::metrics::Metrics;
@@ -70,7 +70,7 @@ impl Default for Options {
 /// A handle to the store: cheap to clone, usable from any task.
 #[derive(Clone)]
 pub struct Store {
-    messages: mpsc::Sender<Message>,
+    pub(super) messages: mpsc::Sender<Message>,
     signals: Signals,
     location: Location,
     clock: Clock,
@@ -170,7 +170,7 @@ impl Store {
             let transaction = connection.write()?;
             due::bring_back(&transaction, clock.now_ms())?;
             groups::bring_back(&transaction, clock.now_ms())?;
-            timers::bring_back(&transaction, clock.now_ms())?;
+            keys::bring_back(&transaction, clock.now_ms())?;
             transaction.commit()?;
         }
         let (messages, queue) = mpsc::channel(QUEUE);

@@ -119,6 +119,7 @@ mod identities;
 mod ids;
 mod internal;
 mod jobs;
+mod keys;
 mod location;
 mod mutes;
 mod notice;
@@ -144,8 +145,8 @@ mod sql;
 mod step;
 mod stop;
 mod tables;
-mod timers;
 mod totals;
+mod touched;
 mod tracking;
 mod urgent;
 mod wake;
@@ -202,6 +203,11 @@ const FILE: &str = "gateway.db";
 /// Returns the path of the store's file within a data directory.
 pub fn file(data_dir: &Path) -> PathBuf {
     data_dir.join(FILE)
+}
+
+/// Returns the JSON for a column.
+fn text<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Disk(error.to_string()))
 }
 
 /// Reads a column that holds JSON.

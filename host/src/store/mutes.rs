@@ -9,7 +9,7 @@ use super::command::Command;
 use super::ids::alert_ids;
 use super::request::{MuteRef, NewAlert, Originals};
 use super::step::Step;
-use super::{Entry, Location, StoreError, json};
+use super::{Entry, Location, StoreError, json, text};
 use crate::alert::group::Grouping;
 
 /// A mute as the store has it.
@@ -85,7 +85,7 @@ pub fn hold(
         resolve_after_ms: handling.resolve_after_ms,
         originals: alert.originals.clone(),
     };
-    let held = serde_json::to_string(&held).map_err(|error| StoreError::Disk(error.to_string()))?;
+    let held = text(&held)?;
     step.transaction
         .prepare_cached("INSERT OR REPLACE INTO muted (alert, mute, held) VALUES (?, ?, ?)")?
         .execute(params![id, mute, held])?;
@@ -155,8 +155,7 @@ pub fn add(
 }
 
 fn insert(connection: &Connection, mute: &NewMute, audit: &Entry) -> Result<i64, StoreError> {
-    let conditions = serde_json::to_string(&mute.conditions)
-        .map_err(|error| StoreError::Disk(error.to_string()))?;
+    let conditions = text(&mute.conditions)?;
     let id = connection.query_row(
         "INSERT INTO mutes (conditions, from_at, until_at, why, who) VALUES (?, ?, ?, ?, ?) RETURNING id",
         params![conditions, mute.from_ms, mute.until_ms, mute.why, mute.who],

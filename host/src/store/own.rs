@@ -3,9 +3,10 @@
 use plugin_sdk::contract;
 
 use super::ids::alert_ids;
+use super::keys::{self, Key, Timer};
 use super::request::NewAlert;
 use super::step::Step;
-use super::{StoreError, internal, put, timers};
+use super::{StoreError, internal, put};
 use crate::alert::Alert;
 
 /// Adds an alert that the gateway made for a source, as that of a request that nobody sent. It is
@@ -52,9 +53,18 @@ pub fn own_as(
     };
     let alert =
         NewAlert::new(&alert, destinations).map_err(|error| StoreError::Disk(error.to_string()))?;
-    if resolve_after_ms.is_some() {
-        let source = step.source(source)?;
-        timers::set(step, source, &alert, resolve_after_ms, now_ms)?;
+    if let Some(resolve_after_ms) = resolve_after_ms {
+        let key = Key {
+            own: true,
+            ..Key::default()
+        };
+        let timer = Timer {
+            source: step.source(source)?,
+            destinations: &alert.destinations,
+            resolve_after_ms,
+            now_ms,
+        };
+        keys::replace(step, alert.ordering_key, first, key, Some(&timer))?;
     }
     match put::known(step, first, &alert)? {
         None => put::put(step, first, &alert, None, true, now_ms),

@@ -5,7 +5,6 @@ use rusqlite::{OptionalExtension, params};
 use super::StoreError;
 use super::alerts::{Origin, keep_alerts};
 use super::command::Command;
-use super::groups::After;
 use super::ids::{DELIVERIES_PER_ALERT, deliveries_of};
 use super::internal;
 use super::jobs::{Job, JobTarget, Part, done};
@@ -78,14 +77,14 @@ impl Command for FinishReplay {
         let mut appended = Appended::default();
         let mut stored = None;
         let mut until = None;
-        let mut after = After::new(*at_ms, *now_ms);
+        step.touched.begin(*at_ms, *now_ms);
         if let Reading::Alerts { alerts, proofs } = reading {
             let origin = Origin {
                 seq: *seq,
                 request: &id,
                 at_ms: *at_ms,
             };
-            appended = keep_alerts(step, &origin, alerts, proofs, &mut after)?;
+            appended = keep_alerts(step, &origin, alerts, proofs)?;
             (stored, until) = (proofs.stored(), proofs.until_ms());
         }
         step.transaction.execute(
@@ -93,7 +92,6 @@ impl Command for FinishReplay {
                                  unproven = CASE WHEN ?2 = 'failed' THEN unproven END WHERE seq = ?1",
             params![seq, state, reason, plugin.0, appended.duplicates as i64, stored, until],
         )?;
-        after.finish(step)?;
         Ok(appended)
     }
 }

@@ -8,7 +8,7 @@ use super::command::Command;
 use super::ids::{Identity, delivery_ids};
 use super::own::own_as;
 use super::step::Step;
-use super::{StoreError, groups, json, timers, tracking};
+use super::{StoreError, groups, json, keys};
 
 /// The outcome of a resolve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +79,7 @@ impl Command for ResolveAlert {
             order: None,
             ..event
         };
-        timers::cancel(step, ordering_key)?;
-        tracking::close(step, ordering_key)?;
+        keys::close(step, ordering_key)?;
         let at_ms = self.entry.at_ms;
         own_as(
             step,

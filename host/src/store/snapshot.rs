@@ -78,7 +78,7 @@ impl Snapshot {
         let sql = "SELECT min(at) FROM (
                        SELECT min(look_at) AS at FROM groups WHERE look_at IS NOT NULL
                        UNION ALL SELECT min(look_at) FROM storms WHERE look_at IS NOT NULL
-                       UNION ALL SELECT min(at) FROM timers) changes";
+                       UNION ALL SELECT min(at) FROM keys WHERE at IS NOT NULL) changes";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([], |row| row.get(0))?)
     }

@@ -12,6 +12,7 @@ use super::identities::{self, Changes, Identities};
 use super::ids::{ALERTS_PER_REQUEST, Identity};
 use super::repeats::Repeat;
 use super::totals::Totals;
+use super::touched::Touched;
 use super::urgent::Urgent;
 
 /// The memory of the writer between transactions: above all names of sources and destinations, by
@@ -49,6 +50,8 @@ pub struct Step<'a> {
     pub waiting: &'a Identities,
     /// and what the commands of this transaction changed in them.
     pub changes: &'a mut Changes,
+    /// The groups that the commands of this transaction changed, until they are written.
+    pub touched: Touched,
 }
 
 impl Step<'_> {

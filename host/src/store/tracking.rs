@@ -5,14 +5,11 @@
 //! All that the source had before counts as open at its destination. A source without a policy
 //! costs nothing.
 
-use rusqlite::{OptionalExtension, params};
-
 use super::StoreError;
-use super::groups::After;
-use super::ids::alert_ids;
+use super::keys::{self, Key, Timer};
 use super::request::{Handling, NewAlert};
 use super::step::Step;
-use super::{groups, mutes, timers};
+use super::{groups, mutes};
 
 /// The reason for which a resolve is ignored whose key is not open anywhere.
 const NOT_OPEN: &str = "its key is not open at any destination";
@@ -30,16 +27,6 @@ pub enum Way {
     Nowhere(&'static str),
 }
 
-/// The row of a key.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Key {
-    /// True if it is open at its destination, or may be.
-    own: bool,
-    group: Option<i64>,
-    /// The mute that holds its newest alert.
-    mute: Option<i64>,
-}
-
 /// Decides where a new alert goes that is not ignored, and takes down where its key is open now. To
 /// be called before the alert is in the store.
 pub fn place(
@@ -47,7 +34,6 @@ pub fn place(
     id: i64,
     source: i64,
     alert: &NewAlert,
-    after: &mut After,
 ) -> Result<Way, StoreError> {
     if !is_tracked(step, source)? {
         if alert.handling.is_default() {
@@ -56,31 +42,25 @@ pub fn place(
         track(step, source, id)?;
     }
     if alert.resolves {
-        resolve(step, id, alert, after)
+        resolve(step, id, alert)
     } else {
-        trigger(step, id, source, alert, after)
+        trigger(step, id, source, alert)
     }
 }
 
-fn trigger(
-    step: &mut Step<'_>,
-    id: i64,
-    source: i64,
-    alert: &NewAlert,
-    after: &mut After,
-) -> Result<Way, StoreError> {
+fn trigger(step: &mut Step<'_>, id: i64, source: i64, alert: &NewAlert) -> Result<Way, StoreError> {
     if let Some(mute) = &alert.handling.mute
         && let Some(mute) = mutes::hold(step, id, alert, mute)?
     {
-        timers::reset(step, alert.ordering_key, after.now_ms())?;
+        let before = keys::read(step, alert.ordering_key)?.unwrap_or_default();
         let key = Key {
             mute: Some(mute),
-            ..read(step, alert)?.unwrap_or_default()
+            ..before
         };
-        write(step, alert.ordering_key, id, key)?;
+        keys::write(step, alert.ordering_key, id, key, step.touched.now_ms)?;
         return Ok(Way::Muted);
     }
-    open(step, id, source, alert, after)
+    open(step, id, source, alert)
 }
 
 /// Decides where an alert goes that no mute holds, and takes down that its key is open there.
@@ -89,63 +69,56 @@ pub fn open(
     id: i64,
     source: i64,
     alert: &NewAlert,
-    after: &mut After,
 ) -> Result<Way, StoreError> {
-    let now_ms = after.now_ms();
+    let now_ms = step.touched.now_ms;
     let Handling {
         group,
         resolve_after_ms,
         ..
     } = &alert.handling;
     let grouped = match group {
-        Some(group) if groups::is_on(step, source, alert, group, after)? => Some(group),
+        Some(group) if groups::is_on(step, source, alert, group)? => Some(group),
         _ => None,
     };
+    let before = keys::read(step, alert.ordering_key)?.unwrap_or_default();
     let Some(group) = grouped else {
-        timers::set(step, source, alert, *resolve_after_ms, now_ms)?;
-        write(
-            step,
-            alert.ordering_key,
-            id,
-            Key {
-                own: true,
-                mute: None,
-                ..read(step, alert)?.unwrap_or_default()
-            },
-        )?;
+        let key = Key {
+            own: true,
+            mute: None,
+            ..before
+        };
+        let timer = resolve_after_ms.map(|resolve_after_ms| Timer {
+            source,
+            destinations: &alert.destinations,
+            resolve_after_ms,
+            now_ms,
+        });
+        keys::replace(step, alert.ordering_key, id, key, timer.as_ref())?;
         return Ok(Way::Out);
     };
-    let before = read(step, alert)?.unwrap_or_default();
-    let joined = groups::join(step, id, source, alert, group, before.group, after)?;
-    timers::reset(step, alert.ordering_key, now_ms)?;
+    let joined = groups::join(step, id, source, alert, group, before.group)?;
     let key = Key {
         group: Some(joined),
         mute: None,
         ..before
     };
-    write(step, alert.ordering_key, id, key)?;
+    keys::write(step, alert.ordering_key, id, key, now_ms)?;
     Ok(Way::Group)
 }
 
-fn resolve(
-    step: &mut Step<'_>,
-    id: i64,
-    alert: &NewAlert,
-    after: &mut After,
-) -> Result<Way, StoreError> {
-    timers::cancel(step, alert.ordering_key)?;
-    let Some(key) = read(step, alert)? else {
+fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreError> {
+    let Some(key) = keys::read(step, alert.ordering_key)? else {
         return Ok(Way::Out);
     };
     if let Some(group) = key.group {
-        groups::resolve_key(step, group, after)?;
+        groups::resolve_key(step, group)?;
     }
     if key.own {
-        close(step, alert.ordering_key)?;
+        keys::close(step, alert.ordering_key)?;
         return Ok(Way::Out);
     }
     // Kept, so that a second resolve of it goes nowhere either.
-    write(step, alert.ordering_key, id, Key::default())?;
+    keys::replace(step, alert.ordering_key, id, Key::default(), None)?;
     match (key.group, key.mute) {
         (Some(group), _) => {
             groups::link(step, id, group)?;
@@ -157,48 +130,6 @@ fn resolve(
         }
         (None, None) => Ok(Way::Nowhere(NOT_OPEN)),
     }
-}
-
-/// Takes down that a key is open nowhere.
-pub fn close(step: &Step<'_>, ordering_key: i64) -> Result<(), StoreError> {
-    step.transaction
-        .prepare_cached("DELETE FROM keys WHERE ordering_key = ?")?
-        .execute_soon([ordering_key])?;
-    Ok(())
-}
-
-/// Removes what is known of the keys of alerts that are about to go: those of request `seq`.
-pub fn forget(step: &Step<'_>, seq: i64) -> Result<(), StoreError> {
-    step.transaction
-        .prepare_cached(
-            "DELETE FROM keys WHERE alert BETWEEN ?1 AND ?2
-             AND ordering_key IN (SELECT ordering_key FROM alerts WHERE id BETWEEN ?1 AND ?2)",
-        )?
-        .execute(alert_ids(seq))?;
-    Ok(())
-}
-
-fn read(step: &Step<'_>, alert: &NewAlert) -> Result<Option<Key>, StoreError> {
-    let mut select = step
-        .transaction
-        .prepare_cached("SELECT own, grp, mute FROM keys WHERE ordering_key = ?")?;
-    let row = select.query_row([alert.ordering_key], |row| {
-        Ok(Key {
-            own: row.get(0)?,
-            group: row.get(1)?,
-            mute: row.get(2)?,
-        })
-    });
-    Ok(row.optional()?)
-}
-
-fn write(step: &Step<'_>, ordering_key: i64, alert: i64, key: Key) -> Result<(), StoreError> {
-    step.transaction
-        .prepare_cached(
-            "INSERT OR REPLACE INTO keys (ordering_key, alert, own, grp, mute) VALUES (?, ?, ?, ?, ?)",
-        )?
-        .execute_soon(params![ordering_key, alert, key.own, key.group, key.mute])?;
-    Ok(())
 }
 
 fn is_tracked(step: &mut Step<'_>, source: i64) -> Result<bool, StoreError> {

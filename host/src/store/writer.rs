@@ -18,7 +18,8 @@ use super::shared::{Keeper, Session};
 use super::space::Space;
 use super::step::{Names, Step};
 use super::totals::Totals;
-use super::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, StoreError};
+use super::touched::Touched;
+use super::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, StoreError, groups};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 
@@ -307,25 +308,31 @@ impl Writer {
         };
         let first_seq = next_seq;
         let run = || -> Result<(bool, Option<Written>), StoreError> {
+            let mut step = Step {
+                transaction: &transaction,
+                next_seq: &mut next_seq,
+                totals: &mut totals,
+                names: &mut self.names,
+                repeats: &mut met,
+                made_due: &mut made_due,
+                ahead: &mut ahead,
+                first_seq,
+                waiting: &self.identities,
+                changes: &mut changes,
+                leads,
+                guarded,
+                touched: Touched::default(),
+            };
             for command in group {
                 if command.turn() == Turn::Other {
-                    ahead.forget();
+                    step.ahead.forget();
                 }
-                command.run(&mut Step {
-                    transaction: &transaction,
-                    next_seq: &mut next_seq,
-                    totals: &mut totals,
-                    names: &mut self.names,
-                    repeats: &mut met,
-                    made_due: &mut made_due,
-                    ahead: &mut ahead,
-                    first_seq,
-                    waiting: &self.identities,
-                    changes: &mut changes,
-                    leads,
-                    guarded,
-                })?;
+                command.run(&mut step)?;
+                if step.touched.is_full() {
+                    groups::settle(&mut step)?;
+                }
             }
+            groups::settle(&mut step)?;
             let counts = last || self.repeats.are_due();
             if counts {
                 self.repeats.write(&transaction)?;

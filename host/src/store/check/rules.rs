@@ -162,14 +162,14 @@ pub const RULES: &[Rule] = &[
     Rule {
         broken: "SELECT alert FROM members WHERE alert NOT IN (SELECT id FROM alerts)
                  OR grp NOT IN (SELECT id FROM groups)
-                 UNION ALL SELECT alert FROM keys WHERE alert NOT IN (SELECT id FROM alerts)
+                 UNION ALL SELECT alert FROM keys WHERE at IS NULL AND alert NOT IN (SELECT id FROM alerts)
                  UNION ALL SELECT alert FROM muted WHERE alert NOT IN (SELECT id FROM alerts)
                  OR mute NOT IN (SELECT id FROM mutes)",
         what: "members of no group, alerts of no mute, or rows about alerts that are not there",
         advice: "they take room, and are shown nowhere",
         cure: Some(
             "DELETE FROM members WHERE alert NOT IN (SELECT id FROM alerts) OR grp NOT IN (SELECT id FROM groups); \
-             DELETE FROM keys WHERE alert NOT IN (SELECT id FROM alerts); \
+             DELETE FROM keys WHERE at IS NULL AND alert NOT IN (SELECT id FROM alerts); \
              DELETE FROM muted WHERE alert NOT IN (SELECT id FROM alerts) OR mute NOT IN (SELECT id FROM mutes)",
         ),
     },

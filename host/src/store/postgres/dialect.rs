@@ -8,7 +8,7 @@
 use tokio_postgres::types::Type;
 
 /// The columns by which `INSERT OR REPLACE` finds the row to replace.
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 9] = [
     ("attempts", "delivery, n"),
     ("conditions", "key"),
     ("dead", "id"),
@@ -17,7 +17,6 @@ const KEYS: [(&str, &str); 10] = [
     ("members", "alert"),
     ("muted", "alert"),
     ("storms", "source"),
-    ("timers", "ordering_key"),
     ("totals", "state"),
 ];
 

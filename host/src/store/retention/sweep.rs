@@ -8,7 +8,7 @@ use crate::store::ids::{Identity, StoredEventId, alert_ids, deliveries_of, deliv
 use crate::store::space::Space;
 use crate::store::step::Step;
 use crate::store::totals::Totals;
-use crate::store::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, groups, internal, mutes, tracking};
+use crate::store::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, groups, internal, keys, mutes};
 
 /// The bytes that the identity of one alert takes on the disk, with its request, its receipt and
 /// all indexes. An estimate from the widths of the rows with Twilio's event ids;
@@ -188,6 +188,7 @@ impl Sweep {
             if Space::of(step.transaction)?.in_use <= self.bounds.size {
                 return Ok(Some(alert));
             }
+            keys::keep_words(step, [alert, alert])?;
             step.transaction
                 .prepare_cached("DELETE FROM events WHERE alert = ?")?
                 .execute([alert])?;
@@ -330,7 +331,7 @@ fn remove(step: &mut Step<'_>, seq: i64, old: bool) -> Result<bool, StoreError> 
         internal::no_longer_failed(step, seq, &source, received_at, 0)?;
     }
     forget_identities(step, seq)?;
-    tracking::forget(step, seq)?;
+    keys::forget(step, seq)?;
     groups::forget(step, seq)?;
     mutes::forget(step, seq)?;
     let alerts = alert_ids(seq);

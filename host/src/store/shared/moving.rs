@@ -24,7 +24,7 @@ use crate::store::writer::{LAST_SEQ, NEXT_SEQ};
 use crate::store::{Depth, SharedStore, StoreError, check, file, preflight};
 
 /// The tables of both kinds. A row refers to one of an earlier table only.
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 24] = [
     "plugins",
     "sources",
     "destinations",
@@ -48,7 +48,6 @@ const TABLES: [&str; 25] = [
     "storms",
     "tracked",
     "keys",
-    "timers",
     "mutes",
 ];
 /// The last one, which refers to mutes.

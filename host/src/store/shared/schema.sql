@@ -207,26 +207,22 @@ CREATE TABLE tracked (
     source bigint PRIMARY KEY
 );
 
--- Where a key of a tracked source is open. A resolve goes where its trigger went.
+-- Where a key of a tracked source is open: a resolve goes where its trigger went. And when the gateway resolves it.
 CREATE TABLE keys (
-    ordering_key bigint PRIMARY KEY,
-    alert        bigint NOT NULL,      -- the newest alert of the key; they are removed together
-    own          bigint NOT NULL,      -- 1: open at its destination, or may be
-    grp          bigint,               -- the group in which it is open
-    mute         bigint                -- the mute that holds its newest alert
+    ordering_key  bigint PRIMARY KEY,
+    alert         bigint NOT NULL,  -- the newest alert of the key; they are removed together, but for one with a timer
+    own           bigint NOT NULL,  -- 1: open at its destination, or may be
+    grp           bigint,           -- the group in which it is open
+    mute          bigint,           -- the mute that holds its newest alert
+    at            bigint,           -- when the gateway resolves it, if no event of it comes before: Unix ms by the steady clock; else NULL
+    resolve_after bigint,           -- ms
+    timed         bigint,           -- the alert that is resolved then,
+    source        bigint,           -- its source
+    destinations  text,             -- and JSON: where it went
+    json          text              -- the plugin contract's Alert that resolves it, once the alert's own words are gone
 );
 CREATE INDEX keys_mute ON keys (mute) WHERE mute IS NOT NULL;
-
--- Keys that the gateway resolves when no event of theirs comes for some time.
-CREATE TABLE timers (
-    ordering_key  bigint PRIMARY KEY,
-    source        bigint NOT NULL,
-    at            bigint NOT NULL,     -- Unix ms by the steady clock
-    resolve_after bigint NOT NULL,     -- ms
-    destinations  text NOT NULL,        -- JSON: where the alert went
-    json          text NOT NULL         -- the plugin contract's Alert that resolves it
-);
-CREATE INDEX timers_at ON timers (at);
+CREATE INDEX keys_at ON keys (at) WHERE at IS NOT NULL;
 
 -- Mutes: those that operators made at run time, and those of the configuration once an alert met them.
 CREATE TABLE mutes (

@@ -2,8 +2,11 @@
 
 mod model;
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
+use super::super::append::Append;
+use super::super::command::{Command, Queued, queued};
+use super::super::step::Step;
 use super::*;
 use crate::alert::group::{self, Grouping, Guard, Terms};
 
@@ -85,6 +88,20 @@ fn event(id: &str, code: &str, status: Status) -> contract::Alert {
     event
 }
 
+/// Holds up the writer until the other end of its second half is gone.
+struct Hold(mpsc::Sender<()>, mpsc::Receiver<()>);
+
+impl Command for Hold {
+    type Output = ();
+
+    fn run(&self, _: &mut Step<'_>) -> Result<(), StoreError> {
+        let Self(started, hold) = self;
+        let _ = started.send(());
+        let _ = hold.recv();
+        Ok(())
+    }
+}
+
 impl Bench {
     async fn keep(&mut self, policy: Policy, events: &[(&str, &str)]) -> Appended {
         let now = self.store.clock().now_ms();
@@ -101,6 +118,37 @@ impl Bench {
         let request = self.request("a", now);
         let reading = Reading::alerts(vec![alert(event(id, "1", Status::Resolve), policy)]);
         self.store.append(request, reading).await.unwrap();
+    }
+
+    /// Appends requests of the source in one group commit.
+    async fn append_in_one_commit(&mut self, readings: Vec<Reading>) {
+        let (started, running) = mpsc::channel();
+        let (release, hold) = mpsc::channel();
+        let (command, held) = queued(Hold(started, hold));
+        self.enqueue(command);
+        running.recv().unwrap();
+        let now_ms = self.store.clock().now_ms();
+        let mut answers = Vec::new();
+        for reading in readings {
+            let request = self.request("a", now_ms);
+            let (command, answer) = queued(Append {
+                request,
+                reading,
+                now_ms,
+            });
+            self.enqueue(command);
+            answers.push(answer);
+        }
+        drop(release);
+        held.await.unwrap().unwrap();
+        for answer in answers {
+            answer.await.unwrap().unwrap().unwrap();
+        }
+    }
+
+    fn enqueue(&self, command: Box<dyn Queued>) {
+        let sent = self.store.messages.try_send(Message::Do(command));
+        assert!(sent.is_ok());
     }
 
     /// Lets time pass up to this, as the gateway does.
@@ -340,6 +388,35 @@ async fn resolve_of_the_sender_cancels_the_timer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn timer_outlives_the_words_and_the_row_of_its_alert() {
+    for stages in [
+        &[Stage::Events][..],
+        &[Stage::Age],
+        &[Stage::Events, Stage::Age],
+    ] {
+        let mut bench = Bench::new().await;
+        bench.keep(TIMED, &[("k1-1", "1")]).await;
+        bench.take(DESTINATION).await;
+        bench.append("b", 1, &[("last", "last")]).await;
+        for stage in stages {
+            sweep(&bench, *stage, bounds(i64::MAX, 0)).await;
+        }
+        bench.whole();
+        // A repeat of a key begins its time anew, whatever is kept of it.
+        bench.wait_until(30 * MINUTE).await;
+        bench.keep(GROUPED, &[("k1-2", "1")]).await;
+        bench.pass_until(89 * MINUTE).await;
+        let until_then = bench.take(DESTINATION).await;
+        assert!(!until_then.iter().any(|line| line.starts_with("k1")));
+        bench.pass_until(91 * MINUTE).await;
+        assert_eq!(bench.take(DESTINATION).await, ["k1 resolve: event k1-1"]);
+        bench.pass_until(24 * 60 * MINUTE).await;
+        assert!(bench.take(DESTINATION).await.is_empty(), "it fires once");
+        bench.whole();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn clock_set_back_between_runs_delays_no_timer() {
     let mut bench = Bench::new().await;
     bench.wait_until(10_000 * MINUTE).await;
@@ -380,6 +457,31 @@ async fn members_of_an_open_group_outlive_their_age() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn commit_tells_of_its_group_once() {
+    let mut bench = Bench::new().await;
+    let readings = (0..64).map(|number| {
+        let code = (number % 5).to_string();
+        let event = event(&format!("k{number}-1"), &code, Status::Trigger);
+        Reading::alerts(vec![alert(event, GROUPED)])
+    });
+    bench.append_in_one_commit(readings.collect()).await;
+    let opened = [13, 13, 13, 13, 12].into_iter().enumerate();
+    let opened: Vec<_> = opened
+        .map(|(code, count)| format!("group/code={code} trigger: {count} events"))
+        .collect();
+    assert_eq!(bench.take(DESTINATION).await, opened);
+    // A flap within one commit is none at the destination.
+    let flap = ["k0-2", "k0-3"]
+        .into_iter()
+        .zip([Status::Resolve, Status::Trigger]);
+    let readings =
+        flap.map(|(id, status)| Reading::alerts(vec![alert(event(id, "0", status), GROUPED)]));
+    bench.append_in_one_commit(readings.collect()).await;
+    assert!(bench.take(DESTINATION).await.is_empty());
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
 async fn state_that_cannot_be_read_stops_nothing() {
     let mut bench = Bench::new().await;
     bench.keep(GROUPED, &[("e1", "1")]).await;
@@ -387,7 +489,7 @@ async fn state_that_cannot_be_read_stops_nothing() {
     bench.take(DESTINATION).await;
     let connection = rusqlite::Connection::open(file(bench.dir())).unwrap();
     connection
-        .execute_batch("UPDATE groups SET state = 'x'; UPDATE timers SET json = 'x'")
+        .execute_batch("UPDATE groups SET state = 'x'; UPDATE keys SET destinations = 'x'")
         .unwrap();
     bench.keep(GROUPED, &[("e2", "1")]).await;
     assert_eq!(

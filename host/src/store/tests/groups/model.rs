@@ -15,9 +15,10 @@ type Event = (u8, u8, u8);
 
 #[derive(Debug, Clone)]
 enum Action {
+    /// Some requests in one group commit.
     Append {
         policy: How,
-        events: Vec<Event>,
+        requests: Vec<Vec<Event>>,
     },
     /// A mute of an operator begins.
     Mute,
@@ -172,9 +173,10 @@ impl Model {
         self.seen.entry(key.to_owned()).or_default().push(line);
     }
 
-    fn append(&mut self, how: How, mute: Option<i64>, events: &[Event]) {
+    /// A commit is one moment: of its groups, it tells at its end.
+    fn append(&mut self, how: How, mute: Option<i64>, requests: &[Vec<Event>]) {
         let mut touched = BTreeSet::new();
-        for event in events {
+        for event in requests.iter().flatten() {
             if self.known.insert(id(*event)) {
                 self.keep(how, mute, *event, &mut touched);
             }
@@ -451,24 +453,24 @@ async fn compare(ground: Ground, actions: Vec<Action>) {
     let mut mute: Option<i64> = None;
     for action in actions {
         match &action {
-            Action::Append { policy, events } => {
-                let now = bench.store.clock().now_ms();
-                let request = bench.request("a", now);
-                let alerts = events.iter().map(|one| {
-                    let status = if resolves(*one) {
-                        Status::Resolve
-                    } else {
-                        Status::Trigger
-                    };
-                    let (.., code) = *one;
-                    alert(
-                        event(&id(*one), &code.to_string(), status),
-                        policy.policy(mute),
-                    )
+            Action::Append { policy, requests } => {
+                let readings = requests.iter().map(|events| {
+                    let alerts = events.iter().map(|one| {
+                        let status = if resolves(*one) {
+                            Status::Resolve
+                        } else {
+                            Status::Trigger
+                        };
+                        let (.., code) = *one;
+                        alert(
+                            event(&id(*one), &code.to_string(), status),
+                            policy.policy(mute),
+                        )
+                    });
+                    Reading::alerts(alerts.collect())
                 });
-                let reading = Reading::alerts(alerts.collect());
-                bench.store.append(request, reading).await.unwrap();
-                model.append(*policy, mute, events);
+                bench.append_in_one_commit(readings.collect()).await;
+                model.append(*policy, mute, requests);
             }
             Action::Mute => {
                 mute.get_or_insert_with(|| bench.mute());
@@ -506,8 +508,9 @@ fn action() -> impl Strategy<Value = Action> {
         Just(How::Timed)
     ];
     let events = prop::collection::vec((0..3_u8, 0..12_u8, 0..2_u8), 1..4);
+    let requests = prop::collection::vec(events, 1..4);
     prop_oneof![
-        6 => (policy, events).prop_map(|(policy, events)| Action::Append { policy, events }),
+        6 => (policy, requests).prop_map(|(policy, requests)| Action::Append { policy, requests }),
         1 => Just(Action::Mute),
         1 => any::<bool>().prop_map(|again| Action::Unmute { again }),
         3 => (1..45_i64).prop_map(|minutes| Action::Pass { minutes }),
