@@ -110,9 +110,7 @@ impl Opened {
         // What has come due with it is to be read.
         let committed = move || {
             signals.committed.send_modify(|commits| *commits += 1);
-            let others = true;
-            let offered = Vec::new();
-            signals.handovers.offer(MadeDue { offered, others });
+            signals.handovers.offer(MadeDue::others());
         };
         let Joined {
             server,

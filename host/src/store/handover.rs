@@ -41,8 +41,8 @@ pub struct Due {
 /// What a transaction has made due.
 #[derive(Debug, Default)]
 pub struct MadeDue {
-    /// By the name of its destination, each delivery whose alert is at hand.
-    pub offered: Vec<(String, Due)>,
+    /// By the name of their destination, the deliveries whose alerts are at hand.
+    offered: HashMap<String, Vec<Due>>,
     /// True if there is more, or if what waits is more urgent than before.
     pub others: bool,
 }
@@ -71,6 +71,26 @@ pub struct Offer {
     bytes: usize,
 }
 
+impl MadeDue {
+    /// Says that there is something to be read.
+    pub fn others() -> Self {
+        Self {
+            others: true,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a delivery whose alert is at hand.
+    pub fn add(&mut self, destination: &str, due: Due) {
+        match self.offered.get_mut(destination) {
+            Some(before) => before.push(due),
+            None => {
+                self.offered.insert(destination.to_owned(), vec![due]);
+            }
+        }
+    }
+}
+
 impl Handovers {
     /// Has the deliveries of a destination offered from now on.
     pub(super) fn to(&self, destination: &str) -> Handover {
@@ -96,7 +116,7 @@ impl Handovers {
             let of_it = all.get(&destination).map(Vec::as_slice);
             // Of two that wait for the same, only one may have it: both read.
             match of_it.unwrap_or_default() {
-                [one] => change(one, |offer| offer.add(due)),
+                [one] => change(one, |offer| due.into_iter().for_each(|due| offer.add(due))),
                 several => several.iter().for_each(|one| change(one, Offer::leave)),
             }
         }
@@ -170,8 +190,11 @@ mod tests {
     }
 
     fn offer(handovers: &Handovers, offered: Vec<(String, Due)>) {
-        let others = false;
-        handovers.offer(MadeDue { offered, others });
+        let mut made_due = MadeDue::default();
+        for (destination, due) in offered {
+            made_due.add(&destination, due);
+        }
+        handovers.offer(made_due);
     }
 
     fn taken(handover: &Handover) -> (Vec<i64>, bool) {
@@ -217,10 +240,7 @@ mod tests {
     async fn what_else_came_due_is_to_be_read_by_all() {
         let handovers = Handovers::default();
         let handover = handovers.to("d");
-        handovers.offer(MadeDue {
-            offered: Vec::new(),
-            others: true,
-        });
+        handovers.offer(MadeDue::others());
         handover.changed().await;
         assert_eq!(taken(&handover), (vec![], true));
     }

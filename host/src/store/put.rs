@@ -89,8 +89,8 @@ pub fn deliver(
         };
         let is_due = insert(step, &pending, now_ms)?;
         match &alert.whole {
-            Some(whole) if is_due => step.made_due.offered.push((
-                name.clone(),
+            Some(whole) if is_due => step.made_due.add(
+                name,
                 Due {
                     id: delivery,
                     attempts: 0,
@@ -98,7 +98,7 @@ pub fn deliver(
                     bytes: alert.json.len(),
                     alert: Arc::clone(whole),
                 },
-            )),
+            ),
             _ => step.made_due.others |= is_due,
         }
     }
