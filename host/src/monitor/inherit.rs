@@ -6,8 +6,7 @@ use super::destinations::Destinations;
 use super::heartbeat::Heartbeats;
 use super::{Plan, Work};
 use crate::alert::internal::{self, Topic};
-use crate::clock::wall_ms;
-use crate::store::{Notice, Told};
+use crate::store::Told;
 
 /// The topics that the monitor watches.
 const FOUND_HERE: [Topic; 5] = [
@@ -49,11 +48,7 @@ pub fn inherit(
             {
                 // A topic of an earlier version: nothing watches it any more.
                 let event = internal::obsolete(&told.key);
-                first.push_back(Work::Tell(Box::new(Notice {
-                    destination: told.destination,
-                    event,
-                    at_ms: wall_ms(),
-                })));
+                first.push_back(Work::Tell(told.destination, Box::new(event)));
             }
             continue;
         };
@@ -80,11 +75,7 @@ pub fn inherit(
                 } else {
                     topic.resolves(name)
                 };
-                Work::Tell(Box::new(Notice {
-                    destination: told.destination,
-                    event,
-                    at_ms: wall_ms(),
-                }))
+                Work::Tell(told.destination, Box::new(event))
             } else {
                 Work::Forget(told)
             });
@@ -93,11 +84,7 @@ pub fn inherit(
     if let Some(ops) = &plan.operator_destination {
         first.extend(plan.gone.iter().map(|(name, alerts)| {
             let event = internal::destination_gone(name, *alerts);
-            Work::Tell(Box::new(Notice {
-                destination: ops.clone(),
-                event,
-                at_ms: wall_ms(),
-            }))
+            Work::Tell(ops.clone(), Box::new(event))
         }));
     }
     (first, dead_letters)
@@ -165,10 +152,7 @@ mod tests {
         let watched = operator_destination.map(|_| &mut watched);
         let (first, _) = inherit(told, &plan, &mut heartbeats, watched);
         let words = first.into_iter().map(|work| match work {
-            Work::Tell(notice) => {
-                let Notice {
-                    destination, event, ..
-                } = *notice;
+            Work::Tell(destination, event) => {
                 format!("{} {} at {destination}", event.status.as_str(), event.key())
             }
             Work::Forget(told) => format!("forget {} at {}", told.key, told.destination),

@@ -82,7 +82,8 @@ struct Ops {
 /// A change that the store is asked for.
 #[derive(Debug, Clone)]
 enum Work {
-    Tell(Box<Notice>),
+    /// To raise this alert at a destination.
+    Tell(String, Box<contract::Alert>),
     /// To forget that this fired.
     Forget(Told),
 }
@@ -163,7 +164,6 @@ impl Monitor {
         let mut count_at = Some(start);
         let mut counted_at = start;
         let mut not_before = start;
-        let mut recount_at: Option<Instant> = None;
         loop {
             let now = Instant::now();
             let shown = board.borrow_and_update().clone();
@@ -187,21 +187,16 @@ impl Monitor {
             if not_before <= now {
                 // Not before inherited conditions have resolved: that would resolve the count's
                 // alert as well.
-                if self.first.is_empty()
-                    && [count_at, recount_at]
-                        .into_iter()
-                        .flatten()
-                        .any(|at| at <= now)
-                {
-                    (count_at, recount_at, counted_at) = (None, None, now);
-                    match self.count().await {
-                        Ok(true) => {}
-                        Ok(false) => recount_at = Some(now + RECOUNT),
+                if self.first.is_empty() && count_at.is_some_and(|at| at <= now) {
+                    counted_at = now;
+                    count_at = match self.count().await {
+                        Ok(true) => None,
+                        Ok(false) => Some(now + RECOUNT),
                         Err(error) => {
                             tracing::warn!(%error, "dead letters could not be reported; it is tried again");
-                            count_at = Some(now + PAUSE);
+                            Some(now + PAUSE)
                         }
-                    }
+                    };
                 }
                 next = match self.tell(now).await {
                     // A condition that has just fired may be over by now.
@@ -214,11 +209,8 @@ impl Monitor {
                     }
                 };
             }
-            let count = [count_at, recount_at]
-                .into_iter()
-                .flatten()
-                .min()
-                .map(|at| at.max(not_before));
+            let count = count_at.map(|at| at.max(not_before));
+            let soon = counted_at + GATHER;
             let wake = [next, count]
                 .into_iter()
                 .flatten()
@@ -227,8 +219,8 @@ impl Monitor {
                 changed = board.changed() => if changed.is_err() { return },
                 // Not with every commit that fails, because internal alerts fail with them.
                 changed = trouble.wait_for(|trouble| trouble.lasts != in_trouble) => if changed.is_err() { return },
-                changed = dead.changed(), if count_at.is_none() => match changed {
-                    Ok(()) => count_at = Some(Instant::now().max(counted_at + GATHER)),
+                changed = dead.changed(), if count_at.is_none_or(|at| at > soon) => match changed {
+                    Ok(()) => count_at = Some(soon.max(Instant::now())),
                     Err(_) => return,
                 },
                 () = self.health.came() => {}
@@ -282,13 +274,9 @@ impl Monitor {
         } in self.heartbeats.take(taken.sources, taken.since)
         {
             if told {
-                let destination = destination.to_string();
                 let event = Topic::MissedHeartbeat.resolves(&source);
-                self.first.push_back(Work::Tell(Box::new(Notice {
-                    destination,
-                    event,
-                    at_ms: wall_ms(),
-                })));
+                self.first
+                    .push_back(Work::Tell(destination.to_string(), Box::new(event)));
             }
             self.metrics
                 .source_last_seen
@@ -322,13 +310,8 @@ impl Monitor {
                 over.push(Topic::DestinationGone.resolves(name));
             }
         }
-        let notices = over.into_iter().map(|event| Notice {
-            destination: ops.name.clone(),
-            event,
-            at_ms: wall_ms(),
-        });
-        self.first
-            .extend(notices.map(|notice| Work::Tell(Box::new(notice))));
+        let tell = |event| Work::Tell(ops.name.clone(), Box::new(event));
+        self.first.extend(over.into_iter().map(tell));
     }
 
     fn show_last_seen(&self) {
@@ -357,8 +340,8 @@ impl Monitor {
         let mut any = false;
         while let Some(work) = self.first.front() {
             match work.clone() {
-                Work::Tell(notice) => {
-                    keep(&self.store, &notice.destination, notice.event).await?;
+                Work::Tell(destination, event) => {
+                    keep(&self.store, &destination, *event).await?;
                 }
                 Work::Forget(told) => self.store.forget(told).await?,
             }
