@@ -593,20 +593,23 @@ impl History {
             "SELECT at, duration, outcome, status, receipt, fingerprint, said, name FROM attempts t
              JOIN destinations d ON d.id = t.destination WHERE delivery BETWEEN ? AND ? ORDER BY delivery, n",
         )?;
-        let rows = statement.query_map(deliveries, |row| {
-            Ok(AttemptRecord {
-                at: rfc3339(row.get(0)?),
-                duration_us: row.get(1)?,
-                outcome: row.get(2)?,
-                status: row.get(3)?,
-                receipt: row.get(4)?,
-                fingerprint: row.get(5)?,
-                said: row.get(6)?,
-                destination: row.get(7)?,
-            })
-        })?;
+        let rows = statement.query_map(deliveries, attempt)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+/// Reads the columns of an attempt, which are the first, in the order of these.
+fn attempt(row: Row<'_>) -> rusqlite::Result<AttemptRecord> {
+    Ok(AttemptRecord {
+        at: rfc3339(row.get(0)?),
+        duration_us: row.get(1)?,
+        outcome: row.get(2)?,
+        status: row.get(3)?,
+        receipt: row.get(4)?,
+        fingerprint: row.get(5)?,
+        said: row.get(6)?,
+        destination: row.get(7)?,
+    })
 }
 
 /// Returns the numbers of the requests that an id names, in order.

@@ -175,15 +175,6 @@ fn attempted(row: Row<'_>) -> rusqlite::Result<Attempted> {
         title: crate::store::json::<contract::Alert>(row, 9)
             .ok()
             .map(|alert| alert.title),
-        attempt: AttemptRecord {
-            at: rfc3339(row.get(0)?),
-            duration_us: row.get(1)?,
-            outcome: row.get(2)?,
-            status: row.get(3)?,
-            receipt: row.get(4)?,
-            fingerprint: row.get(5)?,
-            said: row.get(6)?,
-            destination: row.get(7)?,
-        },
+        attempt: super::attempt(row)?,
     })
 }
