@@ -2,9 +2,9 @@
 //! at once.
 //!
 //! In a file a look costs a microsecond, and nothing is read ahead. A database is asked once for a
-//! whole group of commands, in place of once or twice for each. What the commands themselves change
-//! is told here, so that an answer is never older than a change of the same transaction; whatever is
-//! not known here is looked for where it is.
+//! whole group of commands, in place of once or twice for each. The commands tell it of their own
+//! changes: no answer is older than a change of the same transaction. Anything else is looked for
+//! in the database.
 
 use std::collections::{HashMap, HashSet};
 

@@ -14,7 +14,7 @@ pub trait Command: Send + 'static {
     /// Its position within its group.
     const TURN: Turn = Turn::Other;
 
-    /// Says what it will look for, where that can be read ahead.
+    /// Names the rows that can be read ahead.
     fn foresee(&self, _: &mut Wanted) {}
 
     /// Does it. It may be run again where the transaction that it was part of was rolled back.

@@ -15,7 +15,7 @@ pub struct Lock {
     _file: File,
 }
 
-/// Time for which a lock that is held is tried again. A program that was started by the last holder
+/// The time for which a held lock is tried again. A program that was started by the last holder
 /// keeps the lock from its fork until its exec, which can be after the holder's death.
 const PATIENCE: Duration = Duration::from_secs(1);
 

@@ -17,8 +17,7 @@ use super::{StoreError, json, text};
 use crate::alert::group::{Group, Storm};
 use crate::alert::internal::{Topic, storm};
 
-/// Writes the groups and storms that the commit has changed so far, and adds the alerts that tell of
-/// them.
+/// Writes the groups and storms that the commit has changed so far, and adds the alerts about them.
 pub fn settle(step: &mut Step<'_>) -> Result<(), StoreError> {
     let Touched {
         at_ms,
@@ -195,7 +194,7 @@ pub fn link(step: &Step<'_>, alert: i64, group: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes down that the sender has resolved a key of a group, where that is open still.
+/// Counts one open key less, in a group that is still open: the sender has resolved it.
 pub fn resolve_key(step: &mut Step<'_>, group: i64) -> Result<(), StoreError> {
     if let Some(group) = load(step, group)? {
         group.resolve_key();

@@ -46,11 +46,10 @@ pub(super) const QUEUE: usize = 4096;
 /// Options for opening the store.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// True if a commit waits for the disk. Only a benchmark that wants to know what the sync costs
-    /// says `false`.
+    /// True if a commit waits for the disk. Only a benchmark of the cost of the sync says `false`.
     pub sync: bool,
-    /// The clock by which alerts become due; `None` is one that starts from that of the machine, or
-    /// of the database.
+    /// The clock by which alerts become due; `None` is one that starts from the time of the
+    /// machine, or of the database.
     pub clock: Option<Clock>,
     /// The time for which the copy of a store is kept that was made before the store was brought up
     /// to a newer schema; `None` makes no copy.
@@ -200,9 +199,9 @@ impl Store {
         ))
     }
 
-    /// Keeps a request and what was read from it, or counts what it repeats. Once this returns
-    /// `Ok`, its events are on disk. Dropping the future changes nothing: the append happens whole
-    /// or not at all.
+    /// Keeps a request and the alerts made of it, or counts its repeats. Once this returns `Ok`,
+    /// its events are on disk. Dropping the future changes nothing: the append happens whole or not
+    /// at all.
     ///
     /// # Errors
     /// [`StoreError::Busy`] where too much waits already; [`StoreError::Unproven`] where its source
@@ -425,7 +424,7 @@ impl Store {
     /// Ends a mute, or a part of it. Returns whether it holds more.
     ///
     /// # Errors
-    /// What the disk said; what it holds stays held then.
+    /// The disk's; all stays held then.
     pub async fn end_mute(&self, mute: i64, still: Arc<Still>) -> Result<bool, StoreError> {
         self.ask(EndMute {
             mute,
@@ -444,8 +443,8 @@ impl Store {
         self.ask(AddMute(mute, entry)).await
     }
 
-    /// Ends a mute that an operator made, with an entry in the audit. Returns whether there was one
-    /// that had not ended; what it holds is delivered within a second.
+    /// Ends a mute that an operator made, with an entry in the audit. Returns whether it had not
+    /// ended before; its alerts are delivered within a second.
     ///
     /// # Errors
     /// What the disk said; the mute goes on then.
@@ -507,8 +506,8 @@ impl Store {
         error
     }
 
-    /// The file whose being there says that the operator may have been told of trouble with the
-    /// disk. A disk that has no room for a page mostly has some for a name.
+    /// The file that is there while the operator may know of trouble with the disk. A disk that has
+    /// no room for a page mostly has some for a name.
     pub fn told_of_trouble(&self) -> PathBuf {
         self.location.folder().join("told-of-trouble")
     }
@@ -576,7 +575,7 @@ impl Store {
         self.leases.is_some()
     }
 
-    /// Writes down when this gateway heard of sources, where that is later than what is known.
+    /// Writes down the times at which this gateway heard of sources, unless later ones are known.
     ///
     /// # Errors
     /// What the database said.

@@ -101,7 +101,7 @@ impl Handovers {
         Handover(shared)
     }
 
-    /// Offers what a transaction has made due, once that is on disk.
+    /// Offers the deliveries that a transaction has made due. To be called once they are on disk.
     pub(super) fn offer(&self, made_due: MadeDue) {
         let MadeDue { offered, others } = made_due;
         if offered.is_empty() && !others {

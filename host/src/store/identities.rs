@@ -48,7 +48,7 @@ pub struct Written {
 }
 
 impl Identities {
-    /// Reads from a store that is open what its table lacks.
+    /// Reads the identities that the table of an open store lacks.
     ///
     /// # Errors
     /// What the disk said.
@@ -187,7 +187,8 @@ impl Identities {
         }))
     }
 
-    /// Takes over what a transaction has written and changed, once that is on disk.
+    /// Takes over the identities that a transaction has written and changed. To be called once they
+    /// are on disk.
     pub fn committed(&mut self, written: Option<Written>, changes: Changes) {
         if let Some(written) = written {
             for (hash, _) in &written.rows {

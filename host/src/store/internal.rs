@@ -18,8 +18,8 @@ use crate::alert::Alert;
 use crate::alert::internal::{self, Topic};
 use crate::config::OWN_SOURCE;
 
-/// The time before an open internal alert fires again. An hour, because what goes on for longer is
-/// worth another look, and a page more often than that is read by nobody.
+/// The time before an open internal alert fires again. An hour: trouble that goes on for longer is
+/// worth another look, and pages that come more often are not read.
 const AGAIN_MS: i64 = 60 * 60 * 1000;
 
 /// Opens or resolves an internal alert, due since `now_ms`. Returns whether it is news.

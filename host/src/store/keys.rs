@@ -1,9 +1,10 @@
 //! The row of a key: where it is open, and the timer after which the gateway resolves it.
 //!
 //! A timer is counted by the steady clock and stands in the row that each event of its key writes
-//! anyway. So it costs no row of its own, survives a restart and a clock that is set; one that
-//! passed while the gateway was down fires once, at the start. The words of the resolve are those of
-//! its alert, which are read when it fires: they are kept here only once the alert's own are gone.
+//! anyway. So it costs no row of its own, and survives a restart and a clock that is set. One that
+//! passed while the gateway was down fires once, at the start. The words of the resolve are those
+//! of its alert, which are read when it fires: they are kept here only once the alert's own are
+//! gone.
 
 use std::time::Duration;
 
@@ -207,7 +208,7 @@ pub fn bring_back(connection: &Connection, now_ms: i64) -> Result<(), StoreError
     Ok(())
 }
 
-/// Returns the alert that resolves an event of which nothing more comes.
+/// Returns the alert that resolves an event after its time.
 fn resolving(event: Alert, resolve_after_ms: i64) -> Alert {
     let time = shown_duration(Duration::from_millis(resolve_after_ms.unsigned_abs()));
     Alert {

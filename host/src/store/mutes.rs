@@ -93,8 +93,8 @@ pub fn hold(
     Ok(Some(mute))
 }
 
-/// Takes down that a resolve was kept back like the alert that it resolves. That one is not open any
-/// more, and counts in the summary.
+/// Links a resolve with the mute of the alert that it resolves. That one is not open any more, and
+/// counts in the summary.
 pub fn link(step: &Step<'_>, id: i64, mute: i64) -> Result<(), StoreError> {
     step.transaction
         .prepare_cached("INSERT OR REPLACE INTO muted (alert, mute, held) VALUES (?, ?, NULL)")?
@@ -102,7 +102,7 @@ pub fn link(step: &Step<'_>, id: i64, mute: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes what is known of muted alerts that are about to go: those of request `seq`.
+/// Removes the links of muted alerts that are about to go: those of request `seq`.
 pub fn forget(step: &Step<'_>, seq: i64) -> Result<(), StoreError> {
     step.transaction
         .prepare_cached("DELETE FROM muted WHERE alert BETWEEN ? AND ?")?

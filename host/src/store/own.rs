@@ -9,7 +9,7 @@ use super::step::Step;
 use super::{StoreError, internal, put};
 use crate::alert::Alert;
 
-/// Adds an alert that the gateway made for a source, as that of a request that nobody sent. It is
+/// Adds an alert that the gateway made for a source, as that of a request without a sender. It is
 /// resolved after a time, where that is not `None`.
 pub fn own(
     step: &mut Step<'_>,
@@ -33,7 +33,7 @@ pub fn own(
     )
 }
 
-/// Adds an alert that the gateway made for a source, under the event id that it has.
+/// Adds an alert that the gateway made for a source, under its own event id.
 pub fn own_as(
     step: &mut Step<'_>,
     source: &str,

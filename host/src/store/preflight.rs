@@ -84,8 +84,8 @@ pub fn look(path: &Path) -> Result<Option<Connection>, StoreError> {
     }
 }
 
-/// The bytes that a database has by the header that it starts with. SQLite takes a page that is
-/// there in part for a whole one.
+/// The bytes that a database has by its header. SQLite takes a page that is there in part for a
+/// whole one.
 fn size(header: &[u8]) -> Option<u64> {
     let number = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
     // The number of pages counts only if it was written by the latest change, as all do since 2010.

@@ -17,7 +17,7 @@ pub struct GroupFilter {
     pub id: Option<i64>,
     /// Only those of this source.
     pub source: Option<String>,
-    /// Only those that are open, or only those that are not.
+    /// Only those that are open, or only the others.
     pub is_open: Option<bool>,
     /// Only those with a smaller number.
     pub before: Option<i64>,

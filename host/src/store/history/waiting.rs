@@ -42,7 +42,7 @@ pub struct Waiting {
     pub more: bool,
 }
 
-/// A request that failed, or that has dead letters.
+/// A failed request, or one that has dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingRequest {
     /// The store's number of the request.
@@ -68,7 +68,7 @@ impl History {
     /// Returns what waits for an operator within a selection.
     ///
     /// # Errors
-    /// What the disk said; or, inside, an id that is unknown.
+    /// The disk's; or, inside, an unknown id.
     pub fn waiting(&self, selection: &Selection) -> Result<Result<Waiting, UnknownId>, StoreError> {
         let mut waiting = Waiting::default();
         let mut seqs: Vec<i64> = Vec::new();

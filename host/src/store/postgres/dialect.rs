@@ -123,7 +123,7 @@ pub fn many(sql: &str, types: &[Type]) -> String {
     format!("{begin} {word} {from} WHERE {tail}")
 }
 
-/// Returns a statement whose parameters are columns of what is given.
+/// Returns a statement whose parameters are columns of the given rows.
 fn named(sql: &str) -> String {
     let mut out = String::with_capacity(sql.len() + 64);
     let mut rest = sql;
