@@ -12,7 +12,7 @@ use rusqlite::types::{FromSql, Value, ValueRef};
 use rusqlite::{CachedStatement, ToSql};
 
 use super::StoreError;
-use super::postgres::{BEGIN, Link, Question};
+use super::postgres::{Answers, BEGIN, Link, Question};
 
 /// A connection to the store.
 #[derive(Debug)]
@@ -171,7 +171,7 @@ impl Connection {
     pub fn write_asking(
         &self,
         questions: &[Question],
-    ) -> Result<(Transaction<'_>, Vec<Vec<Vec<Value>>>), StoreError> {
+    ) -> Result<(Transaction<'_>, Answers), StoreError> {
         let Self::Postgres(link) = self else {
             return Ok((self.write()?, Vec::new()));
         };

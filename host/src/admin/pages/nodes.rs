@@ -67,11 +67,16 @@ fn row(page: &Page<'_>, node: &Node) -> Markup {
         "silent" => ("bad", "silent"),
         stopped => ("idle", stopped),
     };
+    let role = match node.leads {
+        true => "delivers",
+        false if node.state == "running" => "takes requests",
+        false => "",
+    };
     html! {
         tr role="row" {
             td.main role="cell" { b { (node.name) } @if node.this { " (this one)" } }
             td role="cell" { span.s.(shape) { (word) } }
-            td role="cell" { @if node.leads { "delivers" } @else { "takes requests" } }
+            td role="cell" { (role) }
             td role="cell" { (node.version) }
             td.nw role="cell" { @if node.this { "now" } @else { (page.when.ago(&node.seen_at)) } }
             td.nw role="cell" {

@@ -90,7 +90,10 @@ impl<'a, T> Sent<'a, T> {
 type Changed = Result<u64, tokio_postgres::Error>;
 
 /// A row that was read.
-type Cells = Vec<Value>;
+pub type Cells = Vec<Value>;
+
+/// The rows of each of several questions.
+pub type Answers = Vec<Vec<Cells>>;
 
 /// A question that is asked as a transaction begins.
 #[derive(Debug)]
@@ -197,11 +200,7 @@ impl Link {
     ///
     /// # Errors
     /// The database's.
-    pub fn begin_asking(
-        &self,
-        sql: &str,
-        questions: &[Question],
-    ) -> Result<Vec<Vec<Cells>>, StoreError> {
+    pub fn begin_asking(&self, sql: &str, questions: &[Question]) -> Result<Answers, StoreError> {
         self.in_transaction.set(false);
         let statements = questions
             .iter()
@@ -382,9 +381,12 @@ impl Link {
             return self.execute(sql, &values).map(drop);
         }
         self.changes.set(self.changes.get() + 1);
-        let row = values
-            .first()
-            .map(|value| self.hasher.hash_one(format!("{value:?}")));
+        let row = values.first().map(|value| match value {
+            Value::Integer(number) => self.hasher.hash_one(number),
+            Value::Text(text) => self.hasher.hash_one(text),
+            Value::Blob(bytes) => self.hasher.hash_one(bytes),
+            other => self.hasher.hash_one(format!("{other:?}")),
+        });
         let is_much = self.with(|live, _| Ok(live.gathered.add(sql, row, values)))?;
         if is_much {
             self.send_gathered()?;

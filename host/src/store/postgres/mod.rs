@@ -8,7 +8,7 @@ mod link;
 mod wait;
 
 pub use address::Address;
-pub use link::{ANSWER, Given, Link, Question};
+pub use link::{ANSWER, Answers, Given, Link, Question};
 
 /// Begins a transaction that writes. One writes at a time, as in a file. The lock is a row, so it
 /// goes with its transaction, however that ends. A gateway that stops in the midst of one is put out
