@@ -12,11 +12,14 @@ pub struct File {
 
 /// The tested versions of all dependencies: a `Cargo.lock`. Cargo drops those that a plugin does
 /// not need.
-pub const LOCK: &str = include_str!("../../../Cargo.lock");
+pub static LOCK: &str = include_str!("../../../Cargo.lock");
+
+/// Every file of the SDK, ordered by path.
+static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 
 /// Returns every file of the SDK, ordered by path. Its manifest needs no workspace.
 pub fn files() -> &'static [File] {
-    include!(concat!(env!("OUT_DIR"), "/sdk.rs"))
+    FILES
 }
 
 #[cfg(test)]
