@@ -17,7 +17,7 @@ const BASE: &str = include_str!("schema/3.sql");
 pub const IN_PLACE: i64 = OLDER.len() as i64 + 1;
 
 /// The schemas after that, each as the step from the one before it.
-const STEPS: [&str; 1] = [include_str!("schema/4.sql")];
+const STEPS: [&str; 2] = [include_str!("schema/4.sql"), include_str!("schema/5.sql")];
 
 /// The number of the newest schema.
 pub const VERSION: i64 = IN_PLACE + STEPS.len() as i64;

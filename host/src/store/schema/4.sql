@@ -50,22 +50,26 @@ CREATE TABLE tracked (
     source INTEGER PRIMARY KEY
 ) STRICT;
 
--- Where a key of a tracked source is open: a resolve goes where its trigger went. And when the gateway resolves it.
+-- Where a key of a tracked source is open. A resolve goes where its trigger went.
 CREATE TABLE keys (
-    ordering_key  INTEGER PRIMARY KEY,
-    alert         INTEGER NOT NULL, -- the newest alert of the key; they are removed together, but for one with a timer
-    own           INTEGER NOT NULL, -- 1: open at its destination, or may be
-    grp           INTEGER,          -- the group in which it is open
-    mute          INTEGER,          -- the mute that holds its newest alert
-    at            INTEGER,          -- when the gateway resolves it, if no event of it comes before: Unix ms by the steady clock; else NULL
-    resolve_after INTEGER,          -- ms
-    timed         INTEGER,          -- the alert that is resolved then,
-    source        INTEGER,          -- its source
-    destinations  TEXT,             -- and JSON: where it went
-    json          TEXT              -- the plugin contract's Alert that resolves it, once the alert's own words are gone
+    ordering_key INTEGER PRIMARY KEY,
+    alert        INTEGER NOT NULL,      -- the newest alert of the key; they are removed together
+    own          INTEGER NOT NULL,      -- 1: open at its destination, or may be
+    grp          INTEGER,               -- the group in which it is open
+    mute         INTEGER                -- the mute that holds its newest alert
 ) STRICT;
 CREATE INDEX keys_mute ON keys (mute) WHERE mute IS NOT NULL;
-CREATE INDEX keys_at ON keys (at) WHERE at IS NOT NULL;
+
+-- Keys that the gateway resolves when no event of theirs comes for some time.
+CREATE TABLE timers (
+    ordering_key  INTEGER PRIMARY KEY,
+    source        INTEGER NOT NULL,
+    at            INTEGER NOT NULL,     -- Unix ms by the steady clock
+    resolve_after INTEGER NOT NULL,     -- ms
+    destinations  TEXT NOT NULL,        -- JSON: where the alert went
+    json          TEXT NOT NULL         -- the plugin contract's Alert that resolves it
+) STRICT;
+CREATE INDEX timers_at ON timers (at);
 
 -- Mutes: those that operators made at run time, and those of the configuration once an alert met them.
 CREATE TABLE mutes (

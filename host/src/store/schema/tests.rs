@@ -159,6 +159,38 @@ fn store_of_schema_3_is_brought_up_in_place() {
 }
 
 #[test]
+fn timers_of_schema_4_stand_in_the_rows_of_their_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let mut connection = Connection::open(&path).unwrap();
+    make(&mut connection, 4).unwrap();
+    let rows = "INSERT INTO keys VALUES (7, 1024, 1, NULL, NULL), (8, 2048, 0, 5, NULL);
+        INSERT INTO timers VALUES (7, 1, 70, 60, '[\"d\"]', '{\"seven\":1}'), (9, 2, 90, 60, '[]', '{}');
+        PRAGMA user_version = 4";
+    connection.execute_batch(rows).unwrap();
+    drop(connection);
+    let connection = open(&path, true).unwrap();
+    assert_eq!(version(&connection).unwrap(), VERSION);
+    let mut select = connection
+        .prepare(
+            "SELECT concat_ws(' ', ordering_key, alert, own, coalesce(grp, '-'), coalesce(at, '-'),
+                              coalesce(timed, '-'), source, destinations, json)
+             FROM keys ORDER BY 1",
+        )
+        .unwrap();
+    let keys = select.query_map([], |row| row.get(0)).unwrap();
+    let keys: Vec<String> = keys.collect::<Result<_, _>>().unwrap();
+    assert_eq!(
+        keys,
+        [
+            r#"7 1024 1 - 70 1024 1 ["d"] {"seven":1}"#,
+            "8 2048 0 5 - -",
+            "9 0 1 - 90 - 2 [] {}"
+        ]
+    );
+}
+
+#[test]
 fn older_store_stays_as_it_was_where_the_copy_fails() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
