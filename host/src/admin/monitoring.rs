@@ -88,9 +88,10 @@ impl Monitoring {
             Err(error) => tracing::warn!(%error, "the age of the oldest alert could not be read"),
         }
         match reader.nodes() {
-            Ok(nodes) if nodes.is_empty() => {}
+            // None is listed where the store is a file: this gateway has it alone, and runs.
             Ok(nodes) => NodeState::ALL.iter().for_each(|state| {
-                let of_it = nodes.iter().filter(|node| node.state == *state).count();
+                let alone = usize::from(nodes.is_empty() && *state == NodeState::Running);
+                let of_it = alone + nodes.iter().filter(|node| node.state == *state).count();
                 let state = state.as_str();
                 let gauge = self.metrics.nodes.get_or_create(&StateLabel { state });
                 gauge.set(of_it as i64);
