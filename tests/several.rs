@@ -10,9 +10,20 @@ use test_postgres::{Database, Server};
 use crate::harness::postgres::{of, table};
 use crate::harness::proxy::Proxy;
 use crate::harness::{
-    Gateway, Itoc360, Line, Load, Place, Program, Setup, State, each_opened_once, events,
+    Gateway, Itoc360, Line, Load, Place, Program, Setup, State, Waiting, each_opened_once, events,
     keep_first, needs, opened_once, plugin, twilio, until,
 };
+
+/// More events than any machine sends in a round.
+const ROUND: usize = 200_000;
+
+/// Leaves some more events of a round than were begun, and returns the number of all.
+fn some_more(waiting: &Waiting) -> usize {
+    let begun = ROUND - waiting.lock().len();
+    let count = begun + 200;
+    keep_first(waiting, count);
+    count
+}
 
 #[tokio::test]
 async fn database_carries_a_request_to_its_receipt() {
@@ -113,7 +124,7 @@ async fn cut_connections_to_the_database_lose_and_double_nothing() {
         "lease = \"2s\"\n",
     );
     let (place, gateway) = Setup::new(&itoc360).store(&store).start().await;
-    let waiting = events(300);
+    let waiting = events(ROUND);
     let mut load = Load::on_a_bad_disk(&gateway, &waiting);
     for state in [State::Reset, State::Refused, State::Cut(300), State::Reset] {
         load.accepted_beyond(20).await;
@@ -121,8 +132,9 @@ async fn cut_connections_to_the_database_lose_and_double_nothing() {
         load.until(|answered| answered.refused > 0).await;
         line.is(State::Well);
     }
+    let count = some_more(&waiting);
     assert!(load.end().await);
-    each_opened_once(&itoc360, &place, 300).await;
+    each_opened_once(&itoc360, &place, count).await;
     gateway.stop().await;
 }
 
@@ -135,17 +147,19 @@ async fn crashes_of_the_database_lose_and_double_nothing() {
     let database = server.database();
     let itoc360 = Itoc360::alertmanager().await;
     let [(_, first), (place, second)] = two(&itoc360, &database).await;
-    let waiting = events(300);
+    let waiting = events(ROUND);
     let mut loads = [&first, &second].map(|gateway| Load::on_a_bad_disk(gateway, &waiting));
     for _ in 0..2 {
-        loads[0].accepted_beyond(20).await;
+        for load in &mut loads {
+            load.accepted_beyond(20).await;
+        }
         server.crash();
-        loads[1].until(|answered| answered.refused > 0).await;
     }
+    let count = some_more(&waiting);
     for load in loads {
         load.end().await;
     }
-    each_opened_once(&itoc360, &place, 300).await;
+    each_opened_once(&itoc360, &place, count).await;
     second.stop().await;
     first.stop().await;
 }
@@ -254,7 +268,7 @@ async fn promoted_standby_has_all_that_was_confirmed() {
     let itoc360 = Itoc360::alertmanager().await;
     let url = database.url_over(&[primary.address(), standby.address()]);
     let [(_, first), (place, second)] = two_at(&itoc360, &database, &url).await;
-    let waiting = events(300);
+    let waiting = events(ROUND);
     let mut loads = [&first, &second].map(|gateway| Load::on_a_bad_disk(gateway, &waiting));
     for load in &mut loads {
         load.accepted_beyond(20).await;
@@ -262,12 +276,13 @@ async fn promoted_standby_has_all_that_was_confirmed() {
     primary.kill();
     loads[0].until(|answered| answered.refused > 0).await;
     standby.promote();
+    let count = some_more(&waiting);
     for load in loads {
         assert!(load.end().await);
     }
-    each_opened_once(&itoc360, &place, 300).await;
+    each_opened_once(&itoc360, &place, count).await;
     let there = database.at(standby.address());
-    assert_eq!(there.sql("SELECT count(*) FROM alerts"), "300");
+    assert_eq!(there.sql("SELECT count(*) FROM alerts"), count.to_string());
     second.stop().await;
     first.stop().await;
 }
@@ -324,9 +339,6 @@ async fn store_moves_into_a_database_and_back() {
     gateway.stop().await;
 }
 
-/// More events than any machine sends in a round.
-const ROUND: usize = 200_000;
-
 #[tokio::test]
 async fn kills_pauses_and_cuts_in_rounds_lose_and_double_nothing() {
     let Some(initdb) = needs(Program::Postgres) else {
@@ -374,10 +386,7 @@ async fn round(server: &Server, each: usize) -> usize {
         line.is(State::Well);
         at_first.accepted_beyond(each).await;
     }
-    // Some more than were begun.
-    let begun = ROUND - waiting.lock().len();
-    let count = begun + 200;
-    keep_first(&waiting, count);
+    let count = some_more(&waiting);
     let all_sent = [at_first.end().await, at_second.end().await];
     assert!(all_sent[0] && all_sent[1]);
     opened_once(&itoc360, count).await;

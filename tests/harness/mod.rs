@@ -28,7 +28,7 @@ mod wait;
 pub use gateway::{Answer, Gateway, read};
 pub use itoc360::{Itoc360, TOKEN as ITOC360_TOKEN};
 pub use line::{Line, State};
-pub use load::{Load, each_opened_once, events, keep_first, opened_once};
+pub use load::{Load, Waiting, each_opened_once, events, keep_first, opened_once};
 pub use machine::Machine;
 pub use mail::{MailServer, MailWays, Step};
 pub use place::{Place, Setup, program, with_secrets};

@@ -172,9 +172,13 @@ impl Server {
         self.address
     }
 
-    /// Has it crash, as in a power cut that spares the page cache. It recovers.
+    /// Has it crash, as in a power cut that spares the page cache, and waits until it has recovered.
     pub fn crash(&self) {
-        kill_process(self.main_process(), Signal::QUIT).unwrap();
+        let crashed = self.main_process();
+        kill_process(crashed, Signal::QUIT).unwrap();
+        look("PostgreSQL answers after a crash", || {
+            self.running().is_some_and(|main| main != crashed) && self.answers()
+        });
     }
 
     /// Kills it and all of its processes, for good.
@@ -190,9 +194,13 @@ impl Server {
     }
 
     fn main_process(&self) -> Pid {
-        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
-        let pid = pid.lines().next().unwrap().parse().unwrap();
-        Pid::from_raw(pid).unwrap()
+        self.running().unwrap()
+    }
+
+    /// The main process, if one runs.
+    fn running(&self) -> Option<Pid> {
+        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
+        Pid::from_raw(pid.lines().next()?.parse().ok()?)
     }
 
     /// The database that every server has.
