@@ -1,6 +1,7 @@
 //! A server in a process of its own, so that its processor time and memory are its own.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use alert_gateway::config::Config;
 use alert_gateway::gateway::{Gateway, Options};
 use alert_gateway::store;
+use tokio::net::TcpStream;
 
 /// Linux counts processor time in hundredths of a second, whatever the kernel's own tick is.
 const TICKS: u64 = 100;
@@ -41,6 +43,27 @@ impl Child {
             address: address.trim().to_owned(),
             ready: started.elapsed(),
         }
+    }
+
+    /// Starts another program, and waits until it takes connections at this address.
+    pub async fn program(command: &mut Command, address: SocketAddr) -> std::io::Result<Self> {
+        let started = Instant::now();
+        let mut child = Self {
+            process: command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()?,
+            address: address.to_string(),
+            ready: Duration::ZERO,
+        };
+        while TcpStream::connect(address).await.is_err() {
+            if let Some(status) = child.process.try_wait()? {
+                return Err(std::io::Error::other(format!("it ended: {status}")));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        child.ready = started.elapsed();
+        Ok(child)
     }
 
     /// Returns the processor time of all its threads.

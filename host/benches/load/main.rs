@@ -30,11 +30,14 @@
 //! `cargo bench --bench load -- postgres` measures the gateway with a file beside one with a
 //! database.
 //!
+//! `cargo bench --bench load -- others` measures the gateway beside Node-RED and Alertmanager.
+//!
 //! `cargo bench --bench load -- 20` runs for 20 seconds each instead of 10.
 
 mod bare;
 mod child;
 mod floor;
+mod others;
 mod postgres;
 mod repeats;
 mod requests;
@@ -108,6 +111,9 @@ fn main() {
         if only("postgres") {
             return postgres::measure(folder.path(), seconds).await;
         }
+        if only("others") {
+            return others::measure(folder.path(), seconds).await;
+        }
         if only("floor") {
             return rounds::measure(folder.path(), seconds).await;
         }
@@ -122,7 +128,8 @@ async fn measure(folder: &Path, seconds: u64) {
     let script = requests::write(folder, requests::SOURCES[0], seconds);
     println!(
         "{} requests of {} bytes, {USUAL} connections, {seconds} s each",
-        script.count, script.body_bytes
+        script.count,
+        requests::body(0).len()
     );
 
     let bare = Child::start(&[BARE]);

@@ -17,6 +17,8 @@ const GUESSED_TOKEN: &str = "54321";
 /// The sources of the configuration: the first is measured and flooded, the second sends calmly
 /// meanwhile.
 pub const SOURCES: [&str; 2] = ["twilio", "calm"];
+/// The media type of a form, as Twilio writes it.
+pub const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 /// The body that Twilio's documentation shows: 768 bytes.
 const BODY: &str = include_str!("../../../plugins/twilio-errors/tests/data/docs_11200.form");
 /// The event's id in it, for which each request has its own, of the same length.
@@ -26,7 +28,6 @@ const SID: &str = "NOxxxxx";
 pub struct Script {
     pub lua: PathBuf,
     pub count: u64,
-    pub body_bytes: usize,
 }
 
 /// Writes the requests to a source one after the other, and a script that sends them in order.
@@ -51,35 +52,61 @@ fn write_signed(
     token: &str,
     pause_ms: Option<u64>,
 ) -> Script {
+    let script = write_each(folder, source, seconds, |number| {
+        let body = body(number);
+        let signature = signature(source, &body, token);
+        let headers = format!(
+            "User-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n\
+             I-Twilio-Idempotency-Token: 7c2a5a3e-6d8f-4f0e-9d57-4f3f0b7c1a55\r\nX-Twilio-Signature: {signature}\r\n"
+        );
+        post(&format!("/in/{source}"), FORM, &headers, &body)
+    });
+    if let Some(pause_ms) = pause_ms {
+        let mut lua = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&script.lua)
+            .expect("the script");
+        writeln!(lua, "function delay() return {pause_ms} end").expect("room on the disk");
+    }
+    script
+}
+
+/// The body of a request, with an event's id of its own.
+pub fn body(number: u64) -> String {
+    BODY.trim_end().replace(SID, &format!("NO{number:05x}"))
+}
+
+/// A request that wrk sends as it is. `headers` are whole lines.
+pub fn post(path: &str, media_type: &str, headers: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: alerts.example.com\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\
+         {headers}\r\n{body}",
+        body.len(),
+    )
+}
+
+/// Writes the requests that `request` makes, all of one length, and a script that sends them in
+/// order.
+pub fn write_each(
+    folder: &Path,
+    name: &str,
+    seconds: u64,
+    request: impl Fn(u64) -> String,
+) -> Script {
     let count = seconds * PER_SECOND;
-    let path = folder.join(source);
+    let path = folder.join(name);
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file"));
     let mut request_bytes = 0;
     for number in 0..count {
-        let body = BODY.trim_end().replace(SID, &format!("NO{number:05x}"));
-        let request = format!(
-            "POST /in/{source} HTTP/1.1\r\nHost: alerts.example.com\r\nUser-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n\
-             Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\nContent-Length: {}\r\n\
-             I-Twilio-Idempotency-Token: 7c2a5a3e-6d8f-4f0e-9d57-4f3f0b7c1a55\r\nX-Twilio-Signature: {}\r\n\r\n{body}",
-            body.len(),
-            signature(source, &body, token),
-        );
+        let request = request(number);
         request_bytes = request.len();
         file.write_all(request.as_bytes())
             .expect("room on the disk");
     }
     file.flush().expect("room on the disk");
-    let lua = folder.join(source).with_extension("lua");
-    let mut script = script(&path, count, request_bytes);
-    if let Some(pause_ms) = pause_ms {
-        script.push_str(&format!("function delay() return {pause_ms} end\n"));
-    }
-    std::fs::write(&lua, script).expect("room on the disk");
-    Script {
-        lua,
-        count,
-        body_bytes: BODY.trim_end().len(),
-    }
+    let lua = path.with_extension("lua");
+    std::fs::write(&lua, script(&path, count, request_bytes)).expect("room on the disk");
+    Script { lua, count }
 }
 
 fn script(requests: &Path, count: u64, bytes: usize) -> String {

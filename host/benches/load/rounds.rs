@@ -58,6 +58,15 @@ impl Figures {
         )
     }
 
+    /// Compares what was taken with that of a program that does something else.
+    pub fn taken_beside(&self, other: &Self, name: &str) -> String {
+        format!(
+            "{:.1} times the accepted/s of {name}, {:.2} times its processor time a request",
+            self.accepted / other.accepted,
+            self.cpu_us / other.cpu_us
+        )
+    }
+
     /// Takes the median of each figure.
     pub fn median(of: &[Self]) -> Self {
         let median = |figure: fn(&Self) -> f64| {
