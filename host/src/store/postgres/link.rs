@@ -404,10 +404,9 @@ impl Link {
             let statement = self.statement(&sql)?;
             let statement = match rows.len() {
                 1 => statement,
-                _ => {
-                    let many = dialect::many(&translate(&sql), statement.params());
-                    self.prepared(&many)?
-                }
+                _ => self.prepared(&format!("many: {sql}"), || {
+                    dialect::many(&translate(&sql), statement.params())
+                })?,
             };
             self.with(|live, _| {
                 let client = Arc::clone(&live.client);
@@ -437,19 +436,20 @@ impl Link {
 
     /// Returns a statement of SQLite's dialect that is prepared.
     fn statement(&self, sql: &str) -> Result<tokio_postgres::Statement, StoreError> {
-        let known = self.with(|live, _| Ok(live.statements.get(sql).cloned()))?;
-        match known {
-            Some(statement) => Ok(statement),
-            None => self.prepare(sql, &translate(sql)),
-        }
+        self.prepared(sql, || translate(sql))
     }
 
-    /// Returns a statement of PostgreSQL's dialect that is prepared.
-    fn prepared(&self, sql: &str) -> Result<tokio_postgres::Statement, StoreError> {
-        let known = self.with(|live, _| Ok(live.statements.get(sql).cloned()))?;
+    /// Returns the statement of this name. Where it is not prepared yet, `translated` makes it, in
+    /// PostgreSQL's dialect.
+    fn prepared(
+        &self,
+        name: &str,
+        translated: impl FnOnce() -> String,
+    ) -> Result<tokio_postgres::Statement, StoreError> {
+        let known = self.with(|live, _| Ok(live.statements.get(name).cloned()))?;
         match known {
             Some(statement) => Ok(statement),
-            None => self.prepare(sql, sql),
+            None => self.prepare(name, &translated()),
         }
     }
 
