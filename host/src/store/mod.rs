@@ -194,6 +194,7 @@ pub use shared::{
     Lease, Moved, Node, NodeState, Server, examine, is_gone, share_heard, to_database, to_file,
 };
 pub use snapshot::{Seen, Snapshot};
+pub use tables::VERSION as SCHEMA_VERSION;
 pub use totals::Totals;
 pub use writer::Trouble;
 
