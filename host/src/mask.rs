@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use memchr::memmem::Finder;
 
 /// The text in the place of a secret.
 pub const MASKED: &str = "***";
@@ -27,7 +28,7 @@ const SHORTEST_BASE64: usize = 8;
 pub struct Mask {
     /// The secrets and their spellings in base64. Never empty; a longer one comes before its
     /// beginning.
-    needles: Vec<Vec<u8>>,
+    needles: Vec<Finder<'static>>,
 }
 
 impl std::fmt::Debug for Mask {
@@ -49,12 +50,16 @@ impl Mask {
     /// Hides these secrets as well.
     pub fn add<'s>(&mut self, secrets: impl IntoIterator<Item = &'s str>) {
         for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
-            self.needles.push(secret.as_bytes().to_vec());
-            self.needles.extend(in_base64(secret.as_bytes()));
+            let finder = |needle: &[u8]| Finder::new(needle).into_owned();
+            self.needles.push(finder(secret.as_bytes()));
+            let encoded = in_base64(secret.as_bytes());
+            self.needles
+                .extend(encoded.iter().map(|needle| finder(needle)));
         }
         self.needles
-            .sort_by_key(|needle| std::cmp::Reverse(needle.len()));
-        self.needles.dedup();
+            .sort_by_key(|finder| std::cmp::Reverse(finder.needle().len()));
+        self.needles
+            .dedup_by(|next, last| next.needle() == last.needle());
     }
 
     /// Returns the text without the secrets.
@@ -100,18 +105,15 @@ impl Mask {
     /// Returns the places of all secrets, in order, none within another.
     fn places(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut places = self.found(bytes).collect::<Vec<_>>();
-        let mut decoded = Decoded::of(bytes);
         // Most echoes are short and plain: without the beginning of an escape there is nothing to
         // decode.
-        let rounds = if memchr::memchr3(b'%', b'\\', b'&', bytes).is_some() {
-            DEEPEST
-        } else {
-            0
-        };
-        for _ in 0..rounds {
-            let Some(next) = decoded.decode() else { break };
-            decoded = next;
-            places.extend(self.found(&decoded.bytes).map(|found| decoded.place(found)));
+        if memchr::memchr3(b'%', b'\\', b'&', bytes).is_some() {
+            let mut decoded = Decoded::of(bytes);
+            for _ in 0..DEEPEST {
+                let Some(next) = decoded.decode() else { break };
+                decoded = next;
+                places.extend(self.found(&decoded.bytes).map(|found| decoded.place(found)));
+            }
         }
         places.sort_by_key(|place| place.start);
         places.dedup_by(|next, last| {
@@ -125,8 +127,11 @@ impl Mask {
     }
 
     fn found<'h>(&'h self, haystack: &'h [u8]) -> impl Iterator<Item = Range<usize>> + 'h {
-        self.needles.iter().flat_map(move |needle| {
-            memchr::memmem::find_iter(haystack, needle).map(|start| start..start + needle.len())
+        self.needles.iter().flat_map(move |finder| {
+            let length = finder.needle().len();
+            finder
+                .find_iter(haystack)
+                .map(move |start| start..start + length)
         })
     }
 }
