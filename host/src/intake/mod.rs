@@ -15,6 +15,7 @@ mod notes;
 mod prepare;
 mod rate;
 mod received;
+mod refusals;
 mod replay;
 mod report;
 pub mod route;
@@ -55,6 +56,7 @@ pub use awaited::{Awaited, Awaiting, HEADER as TEST_HEADER, Marked, Seen};
 pub use ending::{Ending, alerts_of};
 pub use mutes::Muter;
 pub use received::{Gate, Received, Refusal, receive};
+use refusals::Refusals;
 pub use replay::Replayer;
 
 /// The way in, for all sources.
@@ -75,6 +77,8 @@ pub struct Intake {
     /// The tests whose requests are on their way.
     awaited: Awaited,
     throttle: LogThrottle,
+    /// The refusals of paths without a source.
+    refusals: Refusals,
     spans: Spans,
 }
 
@@ -103,6 +107,8 @@ struct Standing {
     rejected: Condition,
     /// The reason why requests could not be read.
     reasons: Reasons,
+    /// The refusals of requests that prove nothing.
+    refusals: Refusals,
 }
 
 /// By the names of their sources.
@@ -136,6 +142,7 @@ impl Intake {
             recent,
             awaited: Awaited::default(),
             throttle,
+            refusals: Refusals::default(),
             spans: Spans::default(),
         }
     }
@@ -254,6 +261,11 @@ impl Intake {
         span.set("http.response.status_code", i64::from(status.as_u16()));
         if status.is_server_error() {
             span.fail(|| status.to_string());
+        }
+        if status.is_client_error() && !proved {
+            let refusals =
+                found.map_or(&self.refusals, |(entrance, _)| &entrance.standing.refusals);
+            refusals.pace().await;
         }
         answer
     }
@@ -472,6 +484,7 @@ impl Intake {
             full: Condition::new(is_open(Topic::QuotaUsedUp)),
             rejected: Condition::new(is_open(Topic::Rejected)),
             reasons: Reasons::default(),
+            refusals: Refusals::default(),
         }
     }
 
