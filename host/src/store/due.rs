@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::store::sql::{Connection, Transaction};
+use crate::store::sql::{Connection, Row, Transaction};
 use plugin_sdk::contract::Priority;
 use rusqlite::{OptionalExtension, params};
 
@@ -109,6 +109,34 @@ pub fn bring_back(transaction: &Transaction<'_>, now_ms: i64) -> Result<(), Stor
     Ok(())
 }
 
+/// Reads a due delivery with its alert.
+fn due_of(row: Row<'_>) -> rusqlite::Result<Due> {
+    let received_at = rfc3339(row.get(3)?);
+    let bytes = row.get_ref(4)?.as_bytes()?.len();
+    let mut event = super::json(row, 4)?;
+    if let Some(reason) = row.get::<_, Option<String>>(6)? {
+        let stands_for: Option<String> = row.get(7)?;
+        let stands_for = stands_for.as_deref().unwrap_or("another destination");
+        fallback::mark(&mut event, Reason::of(&reason), stands_for);
+    }
+    let request = request_id_text(row.get_ref(2)?.as_blob()?);
+    let alert = Alert {
+        source: row.get(1)?,
+        request,
+        received_at,
+        event,
+    };
+    // It only says how long to wait; how often that was cannot be in its way.
+    let attempts = u32::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
+    Ok(Due {
+        id: row.get(8)?,
+        attempts,
+        priority: priority(row.get(5)?),
+        bytes,
+        alert: Arc::new(alert),
+    })
+}
+
 /// Returns the deliveries whose times are later than they can be.
 fn later_than(
     transaction: &Transaction<'_>,
@@ -184,64 +212,40 @@ impl DueReader {
         };
         let ids = queued.order(limit, &mut self.places, &mut self.turns)?;
         let mut rows = transaction.prepare_cached(
-            "SELECT q.attempts, s.name, r.id, r.received_at, e.json, q.priority, f.reason, d.name
+            "SELECT q.attempts, s.name, r.id, r.received_at, e.json, q.priority, f.reason, d.name, q.id
              FROM queue q JOIN alerts a ON a.id = q.id / ?3 JOIN sources s ON s.id = a.source
              JOIN events e ON e.alert = a.id JOIN requests r ON r.seq = a.id / ?2
              LEFT JOIN fallbacks f ON f.id = q.id LEFT JOIN destinations d ON d.id = f.destination
              WHERE q.id = ?1",
         )?;
+        let each = ids
+            .iter()
+            .map(|id| [*id, ALERTS_PER_REQUEST as i64, DELIVERIES_PER_ALERT as i64]);
+        let mut read = rows.query_each(each, due_of);
         let mut due = Vec::with_capacity(ids.len());
         let mut suspected = None;
         let mut bytes = 0;
-        for id in ids {
+        for id in &ids {
             if bytes >= READ_BYTES {
                 self.cut = true;
                 break;
             }
-            let read = rows.query_row(
-                params![id, ALERTS_PER_REQUEST as i64, DELIVERIES_PER_ALERT as i64],
-                |row| {
-                    let received_at = rfc3339(row.get(3)?);
-                    let bytes = row.get_ref(4)?.as_bytes()?.len();
-                    let mut event = super::json(row, 4)?;
-                    if let Some(reason) = row.get::<_, Option<String>>(6)? {
-                        let stands_for: Option<String> = row.get(7)?;
-                        let stands_for = stands_for.as_deref().unwrap_or("another destination");
-                        fallback::mark(&mut event, Reason::of(&reason), stands_for);
-                    }
-                    let request = request_id_text(row.get_ref(2)?.as_blob()?);
-                    let alert = Alert {
-                        source: row.get(1)?,
-                        request,
-                        received_at,
-                        event,
-                    };
-                    // It only says how long to wait; how often that was cannot be in its way.
-                    let attempts = u32::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
-                    Ok(Due {
-                        id,
-                        attempts,
-                        priority: priority(row.get(5)?),
-                        bytes,
-                        alert: Arc::new(alert),
-                    })
-                },
-            );
+            let Some(read) = read.next() else { break };
             match read.map_err(StoreError::from) {
                 Ok(one) => {
-                    self.suspects.remove(&id);
+                    self.suspects.remove(id);
                     bytes += one.bytes;
                     due.push(one);
                 }
-                Err(StoreError::Row(why)) => self.unreadable.push(Unreadable { id, why }),
+                Err(StoreError::Row(why)) => self.unreadable.push(Unreadable { id: *id, why }),
                 Err(StoreError::Damaged(why)) => {
-                    let seen = self.suspects.entry(id).or_default();
+                    let seen = self.suspects.entry(*id).or_default();
                     *seen += 1;
                     if *seen < DAMAGED {
                         suspected = Some(StoreError::Damaged(why));
                     } else {
-                        self.suspects.remove(&id);
-                        self.unreadable.push(Unreadable { id, why });
+                        self.suspects.remove(id);
+                        self.unreadable.push(Unreadable { id: *id, why });
                     }
                 }
                 Err(error) => return Err(error),

@@ -5,6 +5,7 @@
 //! differs in PostgreSQL is translated by [`postgres`](super::postgres). Values and their
 //! conversions are rusqlite's for both engines.
 
+use std::collections::VecDeque;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,11 @@ use rusqlite::types::{FromSql, Value, ValueRef};
 use rusqlite::{CachedStatement, ToSql};
 
 use super::StoreError;
-use super::postgres::{Answers, BEGIN, Link, Question};
+use super::postgres::{Answers, BEGIN, Cells, Link, Question, READ};
+
+/// The number of rows that a database is asked for at once: a way there and back for each would take
+/// most of the time, and each may be as large as an alert can be.
+const AHEAD: usize = 32;
 
 /// A connection to the store.
 #[derive(Debug)]
@@ -140,9 +145,7 @@ impl Connection {
     pub fn transaction(&mut self) -> Result<Transaction<'_>, StoreError> {
         match self {
             Self::Embedded(connection) => connection.execute_batch("BEGIN")?,
-            Self::Postgres(link) => {
-                link.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?
-            }
+            Self::Postgres(link) => link.begin(READ)?,
         }
         let connection = self;
         let open = true;
@@ -253,7 +256,7 @@ impl Drop for Transaction<'_> {
     }
 }
 
-impl Statement<'_> {
+impl<'a> Statement<'a> {
     /// Runs it. Returns the number of rows that it changed.
     ///
     /// # Errors
@@ -305,6 +308,26 @@ impl Statement<'_> {
         }
     }
 
+    /// Reads one row for each of these parameters, as it is asked for. A database is asked for
+    /// [`AHEAD`] of them at once. An error is of its own row, or of all that were asked for with
+    /// it.
+    pub fn query_each<'s, T, P: Params, F: FnMut(Row<'_>) -> rusqlite::Result<T>>(
+        &'s mut self,
+        each: impl IntoIterator<Item = P, IntoIter: 's>,
+        read: F,
+    ) -> impl Iterator<Item = rusqlite::Result<T>>
+    where
+        F: 's,
+        'a: 's,
+    {
+        Each {
+            statement: self,
+            left: each.into_iter(),
+            ahead: VecDeque::new(),
+            read,
+        }
+    }
+
     /// Returns whether there is a row.
     ///
     /// # Errors
@@ -351,6 +374,40 @@ impl Statement<'_> {
                 Ok(Rows::Postgres(rows, 0))
             }
         }
+    }
+}
+
+/// The rows for each of several parameters.
+struct Each<'s, 'a, I, F> {
+    statement: &'s mut Statement<'a>,
+    left: I,
+    /// The rows of those that a database was asked for.
+    ahead: VecDeque<Result<Vec<Cells>, StoreError>>,
+    read: F,
+}
+
+impl<T, P: Params, I: Iterator<Item = P>, F: FnMut(Row<'_>) -> rusqlite::Result<T>> Iterator
+    for Each<'_, '_, I, F>
+{
+    type Item = rusqlite::Result<T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Statement::Postgres(link, sql) = &*self.statement else {
+            let params = self.left.next()?;
+            return Some(self.statement.query_row(params, &mut self.read));
+        };
+        if self.ahead.is_empty() {
+            let next = self.left.by_ref().take(AHEAD).map(values);
+            match next.collect::<Result<Vec<_>, _>>() {
+                Ok(next) => self.ahead.extend(link.query_each(sql, &next)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let rows = self.ahead.pop_front()?.map_err(packed);
+        Some(rows.and_then(|rows| {
+            let row = rows.first().ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+            (self.read)(Row::Postgres(row))
+        }))
     }
 }
 

@@ -355,6 +355,44 @@ impl Link {
         cells(rows)
     }
 
+    /// Runs a statement of SQLite's dialect with each of these values, all on one way to the
+    /// database and back. Returns the rows of each, or the reason why there are none.
+    pub fn query_each(
+        &self,
+        sql: &str,
+        each: &[Vec<Value>],
+    ) -> Vec<Result<Vec<Cells>, StoreError>> {
+        let ask = || {
+            self.send_gathered()?;
+            let statement = self.statement(sql)?;
+            let asked = self.with(|live, within| {
+                let sent = each.iter().map(|values| {
+                    let client = &live.client;
+                    let statement = &statement;
+                    Sent::send(async move {
+                        let params: Vec<Param<'_>> = values.iter().map(Param).collect();
+                        let params: Vec<_> = params.iter().map(|one| one as _).collect();
+                        client.query(statement, &params).await
+                    })
+                });
+                let sent: Vec<_> = sent.collect();
+                let all = async {
+                    let mut answers = Vec::new();
+                    for one in sent {
+                        answers.push(one.answer().await?);
+                    }
+                    Ok(answers)
+                };
+                Ok(self.wait(all, within))
+            })?;
+            self.answered(asked)
+        };
+        match ask() {
+            Ok(answers) => answers.into_iter().map(cells).collect(),
+            Err(error) => vec![Err(error); each.len()],
+        }
+    }
+
     /// Runs a statement of SQLite's dialect. Returns the number of rows that it changed.
     ///
     /// # Errors

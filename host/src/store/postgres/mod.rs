@@ -8,7 +8,7 @@ mod link;
 mod wait;
 
 pub use address::Address;
-pub use link::{ANSWER, Answers, Given, Link, Question};
+pub use link::{ANSWER, Answers, Cells, Given, Link, Question};
 
 /// Begins a transaction that writes. One writes at a time, as in a file. The lock is a row, so it
 /// goes with its transaction, however that ends. A gateway that stops in the midst of one is put out
@@ -21,3 +21,8 @@ pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     SET LOCAL enable_seqscan = off;
     SET LOCAL jit = off;
     SELECT 1 FROM writer FOR UPDATE";
+
+/// Begins a transaction that reads, and sees one moment; with plans as above.
+pub const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL enable_seqscan = off;
+    SET LOCAL jit = off";
