@@ -79,6 +79,7 @@ async fn pages_are_right_in_a_real_browser() {
         ("audit", "/audit".to_owned()),
         ("missing", "/nothing".to_owned()),
     ];
+    let _ = fs::remove_file(shots.join("case.tar"));
     let asked = json!({
         "chromium": chromium.path(),
         "admin": format!("http://{}", gateway.admin),
@@ -102,5 +103,17 @@ async fn pages_are_right_in_a_real_browser() {
     assert!(visited.status.success(), "{said}{errors}");
     let wrong: Vec<Value> = serde_json::from_str(&said).unwrap();
     assert!(wrong.is_empty(), "{wrong:#?}\n{errors}");
+    let case = fs::File::open(shots.join("case.tar")).unwrap();
+    let mut case = tar::Archive::new(case);
+    let files = case.entries().unwrap().map(|file| {
+        let file = file.unwrap();
+        assert!(file.size() > 0);
+        file.path().unwrap().display().to_string()
+    });
+    let mut files: Vec<_> = files.collect();
+    files.sort();
+    let named =
+        ["http", "json", "settings.json", "txt"].map(|ending| format!("from-a-browser.{ending}"));
+    assert_eq!(files, named);
     drop(place);
 }

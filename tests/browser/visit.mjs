@@ -99,6 +99,15 @@ for (const [width, height, scheme] of [
   await page.goto(`${asked.admin}/sources/odd`);
   await page.getByRole("button", { name: /Copy the URL/ }).click();
   await page.getByText(/Copied|Selected/).waitFor();
+  // The case of a request is downloaded, under the name that was written.
+  const [, event] = asked.pages.find(([name]) => name === "event");
+  await page.goto(asked.admin + event);
+  await page.getByLabel("Name of the case").fill("from-a-browser");
+  const downloading = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download" }).click();
+  const download = await downloading;
+  if (download.suggestedFilename() !== "from-a-browser.tar") wrong.push(`a case is called ${download.suggestedFilename()}`);
+  await download.saveAs(join(asked.shots, "case.tar"));
   // A button acts once, and says so at the top.
   await page.goto(`${asked.admin}/mutes`);
   await page.getByLabel("Alerts, as name=pattern").fill('source=odd title="a *"');
