@@ -42,6 +42,16 @@ plugin = "webhook"
 destination = "itoc360"
 settings = { titel = "/t" }
 limits.time = "1h"
+
+[destinations.unvouched]
+kind = "webhook"
+url = "https://hook.example.com"
+ca = "no-such.pem"
+
+[destinations.unsigned]
+kind = "webhook"
+url = "https://hook.example.com"
+secret = "no-secret-of-a-signature"
 "#;
 
 fn json(output: &Output) -> Value {
@@ -66,6 +76,8 @@ async fn mistake_in_one_table_hides_none_in_another() {
             "there is no bundled plugin \"webhok\"",
             "unknown setting \"titel\" in [sources.fourth.settings]; did you mean \"title\"?",
             "time in [sources.fourth.limits]",
+            "error: gateway.toml:34:1: [destinations.unvouched] can never be sent to: no-such.pem cannot be used",
+            "error: gateway.toml:39:1: [destinations.unsigned] can never be sent to: the secret must be whsec_",
         ] {
             assert!(
                 output.stderr.contains(part),

@@ -382,4 +382,13 @@ async fn admin_listener_can_be_turned_off() {
         })
         .await;
     assert_eq!(admin, json!(null));
+    // The socket shows the gateway as well, while there is one.
+    let top = place.run(&["top"]).await;
+    assert_eq!(top.code, Some(0), "{top:?}");
+    assert!(top.stdout.contains("\nDESTINATION"), "{}", top.stdout);
+    drop(process);
+    let top = place.run(&["top"]).await;
+    assert_eq!(top.code, Some(1), "{top:?}");
+    let said = "no gateway runs with the data directory";
+    assert!(top.stderr.contains(said), "{}", top.stderr);
 }

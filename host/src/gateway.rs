@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Desk};
 use crate::config::{Config, Listen};
 use crate::health::Health;
 use crate::hops::{self, Hop};
@@ -37,7 +37,6 @@ use crate::http::{self, Client, Listener};
 use crate::intake::Intake;
 use crate::log_filter::LogFilter;
 use crate::monitor::Direct;
-use crate::recent::Recent;
 use crate::store::{self, Closing, Retention};
 
 use control::{Asked, Asking};
@@ -197,7 +196,7 @@ impl Gateway {
         let asked = serve_control(
             &config.gateway.data_dir,
             parts.tests,
-            parts.recent,
+            parts.desk,
             &mut intake,
         );
         intake.follow(parts.senders.certificate);
@@ -319,14 +318,14 @@ fn serve_senders(
 fn serve_control(
     data_dir: &Path,
     tests: mpsc::Sender<hops::Asked>,
-    recent: Recent,
+    desk: Arc<Desk>,
     tasks: &mut Tasks,
 ) -> mpsc::Receiver<Asked> {
     let (asks, asked) = mpsc::channel(1);
     let asking = Asking {
         asked: asks,
         tests,
-        recent,
+        desk,
     };
     match control::bind(data_dir) {
         Ok(socket) => tasks.spawn("the control socket", |stop| {

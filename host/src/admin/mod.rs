@@ -32,11 +32,11 @@ use crate::http::{self, Answer, Client, Peer};
 use crate::log_throttle::LogThrottle;
 use crate::store::StoreError;
 
-pub use desk::{About, Catalogue};
+pub use api::look;
+pub use desk::{About, Catalogue, Desk};
 pub use guard::{Guard, Refusal};
 
 use asked::Asked;
-use desk::Desk;
 use live::Live;
 use monitoring::Monitoring;
 use pages::Kept;
@@ -57,7 +57,7 @@ struct Inner {
     guard: Guard,
     proxies: config::Networks,
     monitoring: Monitoring,
-    desk: Desk,
+    desk: Arc<Desk>,
     kept: Kept,
     live: Live,
     throttle: LogThrottle,
@@ -79,7 +79,12 @@ impl Admin {
     ///
     /// # Errors
     /// What the disk said; or the system has no random bytes.
-    pub fn new(config: &Config, admin: &config::Admin, about: About) -> Result<Self, AdminError> {
+    pub fn new(
+        config: &Config,
+        admin: &config::Admin,
+        desk: Arc<Desk>,
+    ) -> Result<Self, AdminError> {
+        let about = &desk.about;
         let reader = about.store.due_reader()?;
         let monitoring = Monitoring::new(about.health.clone(), about.metrics.clone(), reader);
         let guard = Guard::new(admin, &config.gateway.trusted_proxies)?;
@@ -88,7 +93,7 @@ impl Admin {
             guard,
             proxies: config.gateway.trusted_proxies.clone(),
             monitoring,
-            desk: Desk::new(config, about),
+            desk,
             live: Live::default(),
             throttle: LogThrottle::default(),
         })))

@@ -10,7 +10,6 @@ mod shown;
 
 use std::path::Path;
 
-use anyhow::anyhow;
 use clap::Args;
 
 use super::env_file::{EnvFile, Variables};
@@ -148,12 +147,7 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
     let mut warnings = gateway::warnings(&config, &loaded);
     let mut database = None;
     for destination in &config.destinations {
-        if let Err(error) = Destination::new(destination) {
-            return Err(Failure::Run(anyhow!(
-                "cannot use destination \"{}\": {error}",
-                destination.name
-            )));
-        }
+        errors.extend(Destination::configured(&config, destination).err());
     }
     // Of a table [gateway] that cannot be read the data directory is a guess.
     if errors.is_empty() {

@@ -106,8 +106,9 @@ enum Command {
     Groups(groups::Groups),
     /// Show what a gateway does now, again and again
     ///
-    /// Its sources, its destinations, what waits and the newest events, as the admin listener of the
-    /// configuration or that of --remote tells them. `q` ends it, the space bar looks at once.
+    /// Its sources, its destinations, what waits and the newest events. It asks the gateway's socket in
+    /// data_dir; users whom that does not let in ask the admin listener, with its token. `q` ends it,
+    /// the space bar looks at once.
     /// Where the output is no terminal all of it is printed once.
     Top(top::Top),
     /// Print the hash of a password, for `password` in [[admin.users]]
@@ -181,6 +182,8 @@ type Outcome = Result<(), Failure>;
 /// Does what the command line asks.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Before root gives its privileges up.
+    audit::user();
     let log = cli.logging.start(matches!(cli.command, Command::Run(_)));
     let outcome = match cli.command {
         Command::Init(what) => init::init(&what),

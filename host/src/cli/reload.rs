@@ -39,9 +39,11 @@ pub fn reload(what: &Reload) -> Outcome {
             writeln!(std::io::stdout(), "reloaded: {summary}")?;
             Ok(())
         }
-        Answer::Hop(_) | Answer::Tested | Answer::Traced { .. } | Answer::Log { .. } => {
-            Err(NoAnswer::Stopped.into())
-        }
+        Answer::Hop(_)
+        | Answer::Tested
+        | Answer::Traced { .. }
+        | Answer::Log { .. }
+        | Answer::Looked { .. } => Err(NoAnswer::Stopped.into()),
         Answer::Refused { problems, why } => {
             if problems.is_empty() {
                 return Err(Failure::Run(anyhow!("{why}; all goes on as it was")));

@@ -137,6 +137,11 @@ pub(super) fn assemble<'t>(
         gateway.operator_destination.as_deref(),
         reading,
     );
+    let places = destinations.iter().map(|one| {
+        let position = reading.position(one.span.start);
+        (one.name.to_owned(), position)
+    });
+    let places = places.collect();
     Some(Config {
         path: PathBuf::new(),
         gateway,
@@ -151,6 +156,7 @@ pub(super) fn assemble<'t>(
             .filter_map(|(_, source)| source)
             .collect(),
         mutes: mutes.unwrap_or_default(),
+        places,
         warnings: Vec::new(),
         text: reading.text().clone(),
         files: BTreeMap::new(),

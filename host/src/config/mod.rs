@@ -123,6 +123,8 @@ pub struct Config {
     pub mutes: Vec<Mute>,
     /// The warnings: allowed and yet unwise settings, in the order of the file.
     pub warnings: Vec<Problem>,
+    /// The places where the destinations are written, by their names.
+    pub places: BTreeMap<String, Position>,
     /// The text of the file, and of those that it includes.
     pub text: Text,
     /// The files outside of it that were read with it, such as those of secrets, by the digest of
@@ -330,6 +332,25 @@ impl Config {
             position: Some(position),
             found: found.into(),
             help: help.into(),
+        }
+    }
+
+    /// Makes a problem of a destination, at the place where that is written.
+    pub fn problem_of(
+        &self,
+        destination: &Destination,
+        found: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
+        let Self { places, path, .. } = self;
+        match places.get(&destination.name) {
+            Some(position) => self.problem(*position, found, help),
+            None => Problem {
+                file: path.clone(),
+                position: None,
+                found: found.into(),
+                help: help.into(),
+            },
         }
     }
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alert::Alert;
-use crate::config::{self, DestinationKind};
+use crate::config::{self, Config, DestinationKind, Problem};
 
 use alertmanager::Alertmanager;
 use http::{HttpKind, OverHttp, Pool};
@@ -52,6 +52,17 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// Returns the destination of a configuration. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// The problem at its place, where it can never be sent to.
+    pub fn configured(config: &Config, one: &config::Destination) -> Result<Self, Problem> {
+        Self::new(one).map_err(|error| {
+            let found = format!("[destinations.{}] can never be sent to: {error}", one.name);
+            config.problem_of(one, found, "")
+        })
+    }
+
     /// Returns the destination of this configuration. Nothing is sent yet.
     ///
     /// # Errors

@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::{Desk, look};
 use crate::hops::{self, Hop, Way};
 use crate::http::UnixSocket;
-use crate::recent::Recent;
 use crate::store::Traced;
 
 /// The name of the socket in the data directory.
@@ -57,6 +57,11 @@ pub enum Question {
     },
     /// To tell the last requests that it rejected or ignored, newest first.
     Traced,
+    /// To tell its state at a glance.
+    Look {
+        /// The newest events to tell, 1 to 200.
+        events: usize,
+    },
 }
 
 /// The answer of a gateway that runs.
@@ -90,6 +95,11 @@ pub enum Answer {
     Log {
         /// The filter.
         filter: String,
+    },
+    /// The state at a glance.
+    Looked {
+        /// The lists of the API, by their names.
+        state: serde_json::Value,
     },
 }
 
@@ -128,8 +138,8 @@ pub struct Asking {
     pub asked: mpsc::Sender<Asked>,
     /// Takes tests.
     pub tests: mpsc::Sender<hops::Asked>,
-    /// Has the last requests that left nothing in the store.
-    pub recent: Recent,
+    /// Looks at the gateway.
+    pub desk: Arc<Desk>,
 }
 
 /// Returns the path of the socket.
@@ -200,9 +210,19 @@ async fn converse(mut stream: UnixStream, asking: Asking) -> io::Result<()> {
         return say(&mut write, &Answer::Tested).await;
     }
     if matches!(question, Question::Traced) {
-        let entries = asking.recent.list(|_| true);
+        let entries = asking.desk.about.recent.list(|_| true);
         let requests = entries.iter().map(|entry| Traced::of(entry)).collect();
         return say(&mut write, &Answer::Traced { requests }).await;
+    }
+    if let Question::Look { events } = question {
+        let answer = match look(&asking.desk, events).await {
+            Ok(state) => Answer::Looked { state },
+            Err(why) => Answer::Refused {
+                problems: Vec::new(),
+                why,
+            },
+        };
+        return say(&mut write, &answer).await;
     }
     let (answer, answered) = oneshot::channel();
     let asked = Asked { question, answer };
@@ -272,6 +292,38 @@ impl Conversation {
 mod tests {
     use super::*;
 
+    use tokio::sync::watch;
+
+    use crate::admin::{About, Catalogue};
+    use crate::config::Config;
+    use crate::health::Health;
+    use crate::log_filter::LogFilter;
+    use crate::metrics::Metrics;
+    use crate::recent::Recent;
+    use crate::store::{self, Closing, Store};
+
+    /// Looks at a gateway of which nothing runs but the store.
+    fn desk(folder: &Path) -> (Arc<Desk>, Closing) {
+        let text = format!(
+            "[gateway]\npublic_url = \"https://gw.example.com\"\ndata_dir = {folder:?}\n[destinations.a]\nkind = \"itoc360\"\ntoken = \"t\"\n\
+                            [sources.s]\nplugin = \"webhook\"\ndestination = \"a\"\ntoken = \"0123456789abcdef0123\"\n"
+        );
+        let config = Config::parse(&text, &folder.join("gateway.toml"), &|_| None).unwrap();
+        let metrics = Metrics::new();
+        let (store, closing) =
+            Store::open(folder, &store::Options::default(), metrics.clone()).unwrap();
+        let about = About {
+            metrics,
+            health: Health::default(),
+            store,
+            recent: Recent::default(),
+            catalogue: watch::channel(Catalogue::of(&config, &[])).1,
+            tests: mpsc::channel(1).0,
+            log: LogFilter::default(),
+        };
+        (Arc::new(Desk::new(&config, about)), closing)
+    }
+
     #[tokio::test]
     async fn garbage_is_not_answered_and_others_are() {
         let folder = tempfile::tempdir().unwrap();
@@ -282,10 +334,11 @@ mod tests {
         let (sender, mut asked) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let (tests, _) = mpsc::channel(1);
+        let (desk, closing) = desk(folder.path());
         let asking = Asking {
             asked: sender,
             tests,
-            recent: Recent::default(),
+            desk,
         };
         let serving = tokio::spawn(serve(bind(folder.path()).unwrap(), asking, stop.clone()));
         let garbage = [
@@ -315,7 +368,18 @@ mod tests {
         let dropping = async { drop(asked.recv().await) };
         let (answer, ()) = tokio::join!(ask(folder.path(), &Question::Reload), dropping);
         assert!(matches!(answer, Err(NoAnswer::Stopped)), "{answer:?}");
+        // A look is told by the socket itself, and one that asks for too much is refused.
+        let look = ask(folder.path(), &Question::Look { events: 5 }).await;
+        let Ok(Answer::Looked { state }) = look else {
+            panic!("{look:?}")
+        };
+        assert_eq!(state["nodes"][0]["pending"], 0);
+        assert_eq!(state["destinations"][0]["name"], "a");
+        assert_eq!(state["events"], serde_json::json!([]));
+        let much = ask(folder.path(), &Question::Look { events: 100_000 }).await;
+        assert!(matches!(much, Ok(Answer::Refused { .. })), "{much:?}");
         stop.cancel();
         serving.await.unwrap();
+        assert!(closing.close().await);
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::tasks::Tasks;
-use crate::config::{self, Config, Digest};
+use crate::config::{self, Config, Digest, Problems};
 use crate::delivery::Delivery;
 use crate::destinations::Destination;
 use crate::health::Health;
@@ -74,9 +74,10 @@ impl Deliveries {
     /// Returns what has to change for `config`. Nothing is changed yet.
     ///
     /// # Errors
-    /// A destination that cannot be used, or a store that cannot be read.
+    /// [`Problems`] of destinations that can never be sent to; or a store that cannot be read.
     pub async fn change(&self, config: &Config) -> anyhow::Result<Change> {
         let mut change = Change::default();
+        let mut problems = Vec::new();
         for configured in &config.destinations {
             let name = &configured.name;
             let wanted = Wanted::of(configured, config);
@@ -84,8 +85,13 @@ impl Deliveries {
             if running.is_some_and(|running| running.wanted == wanted) {
                 continue;
             }
-            let client = Destination::new(configured)
-                .with_context(|| format!("cannot use destination \"{name}\""))?;
+            let client = match Destination::configured(config, configured) {
+                Ok(client) => client,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
             if running.is_some() {
                 change.changed.push((wanted, client));
                 continue;
@@ -112,6 +118,9 @@ impl Deliveries {
                 sender,
                 delivery.following(following).traced(self.spans.clone()),
             ));
+        }
+        if !problems.is_empty() {
+            return Err(Problems(problems).into());
         }
         for name in self.running.keys() {
             if config.destinations.iter().all(|one| one.name != *name) {

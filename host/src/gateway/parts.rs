@@ -13,7 +13,7 @@ use super::reload::{Followers, Reloading};
 use super::setup;
 use super::testing::Tester;
 use super::traces::Exporter;
-use crate::admin::{About, Admin, Catalogue};
+use crate::admin::{About, Admin, Catalogue, Desk};
 use crate::config::{Config, Listen, causes};
 use crate::health::Health;
 use crate::hops;
@@ -50,8 +50,8 @@ pub struct Parts {
     pub asked_tests: mpsc::Receiver<hops::Asked>,
     /// Makes them.
     pub tester: Tester,
-    /// The last requests that left nothing in the store.
-    pub recent: Recent,
+    /// Looks at the gateway, for the control socket.
+    pub desk: Arc<Desk>,
     /// The export of spans, where one is configured.
     pub exporter: Option<Exporter>,
     /// The listener for senders.
@@ -92,7 +92,8 @@ impl Parts {
             tests: tests.clone(),
             log: options.log.clone(),
         };
-        let admin = admin(config, about).await?;
+        let desk = Arc::new(Desk::new(config, about));
+        let admin = admin(config, &desk).await?;
 
         let reader = store.due_reader()?;
         let waiting = reader.waiting_for()?;
@@ -130,7 +131,7 @@ impl Parts {
             intake: Arc::clone(&intake),
             store: store.clone(),
             health: health.clone(),
-            recent: recent.clone(),
+            recent,
             listen: listening.map_or_else(|| listen.clone(), Listen::Tcp),
             speaks_tls: tls.is_some(),
             public_url: config.gateway.public_url.clone(),
@@ -187,7 +188,7 @@ impl Parts {
             tests,
             asked_tests,
             tester,
-            recent,
+            desk,
             exporter,
             senders,
             admin,
@@ -201,13 +202,13 @@ impl Parts {
 }
 
 /// Returns the listener for monitoring with its pages, where one is configured.
-async fn admin(config: &Config, about: About) -> anyhow::Result<Option<(Opened, Admin)>> {
+async fn admin(config: &Config, desk: &Arc<Desk>) -> anyhow::Result<Option<(Opened, Admin)>> {
     let Some(admin) = &config.gateway.admin else {
         return Ok(None);
     };
-    let metrics = about.metrics.clone();
-    let pages = Admin::new(config, admin, about)?;
+    let pages = Admin::new(config, admin, Arc::clone(desk))?;
     let listen = Listen::Tcp(admin.address);
-    let opened = listening::open(&listen, admin.tls.as_ref(), "admin", &metrics).await?;
+    let metrics = &desk.about.metrics;
+    let opened = listening::open(&listen, admin.tls.as_ref(), "admin", metrics).await?;
     Ok(Some((opened, pages)))
 }

@@ -86,6 +86,13 @@ enum Refused {
     Failed(#[from] anyhow::Error),
 }
 
+impl Refused {
+    /// Returns the problems of a configuration as such.
+    fn of(error: anyhow::Error) -> Self {
+        error.downcast().map_or_else(Self::Failed, Self::Problems)
+    }
+}
+
 /// The text that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum From {
@@ -118,7 +125,9 @@ impl Gateway {
                             self.change_log(filter.as_deref(), who).await
                         }
                         // The socket answers them itself.
-                        Question::Test { .. } | Question::Traced => continue,
+                        Question::Test { .. } | Question::Traced | Question::Look { .. } => {
+                            continue;
+                        }
                     };
                     // A client that has left has the log.
                     let _ = answer.send(answered);
@@ -279,7 +288,8 @@ impl Reloading {
         let sources = setup::known(sources, &self.store)
             .await
             .context("the plugins cannot be written down")?;
-        let change = deliveries.change(&config).await?;
+        let change = deliveries.change(&config).await;
+        let change = change.map_err(Refused::of)?;
         let beat = self.changed_beat(&config)?;
         let mut warnings: Vec<_> = causes(&warnings).iter().map(ToString::to_string).collect();
         warnings

@@ -5,6 +5,7 @@ mod case;
 mod events;
 mod groups;
 mod log;
+mod look;
 mod mutes;
 mod nodes;
 mod route;
@@ -16,6 +17,7 @@ use serde::Serialize;
 pub use act::{Act, Affected, Asking, Done, Target, act};
 pub use events::{Chain, Listed, Shown, dead_letters, failed, find, list};
 pub use groups::{Reason, list as groups, resolve as resolve_group, resolve_event};
+pub use look::look;
 pub use mutes::{
     Asking as AskingMute, MuteState, Patterns, add as add_mute, end as end_mute, list as mutes,
 };

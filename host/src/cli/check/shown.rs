@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::{plain, test};
 use super::{Examination, counted};
-use crate::config::{Admin, Cause, Config, causes, shown_duration};
+use crate::config::{self, Admin, Cause, Config, causes, shown_duration};
 use crate::gateway::shadow::Summary;
 use crate::sources::Source;
 
@@ -37,6 +37,11 @@ pub fn text(path: &Path, examination: &Examination, whole: bool) -> std::io::Res
             destination.name,
             destination.kind.shown()
         )?;
+        if let Some(fallback) = &destination.fallback {
+            let name = &fallback.destination;
+            let after = shown_duration(fallback.after);
+            writeln!(out, "  fallback {name}, after {after}")?;
+        }
     }
     // The steps of a plugin are the same for all its sources, but for the URL.
     let mut told = HashMap::new();
@@ -124,6 +129,9 @@ fn source<'s>(
     if let Some(every) = source.configured.expect_every {
         writeln!(out, "  expected    every {}", shown_duration(every))?;
     }
+    for (what, said) in policy(&source.configured) {
+        writeln!(out, "  {what:<11} {}", plain::line(&said))?;
+    }
     let url = plain::line(&format!("{}{}", source.url, description.url_suffix));
     writeln!(out, "  URL         {url}")?;
     match told.get(source.plugin.sha256()) {
@@ -143,6 +151,45 @@ fn source<'s>(
             )
         }
     }
+}
+
+/// Returns what the operator has made of the alerts of a source.
+fn policy(source: &config::Source) -> Vec<(&'static str, String)> {
+    let mut said = Vec::new();
+    if !source.labels.is_empty() {
+        let labels: Vec<_> = source.labels.iter().collect();
+        let labels = labels.iter().map(|(name, value)| format!("{name}={value}"));
+        said.push(("labels", labels.collect::<Vec<_>>().join(", ")));
+    }
+    if !source.rules.is_empty() {
+        said.push(("rules", source.rules.len().to_string()));
+    }
+    if !source.redact.is_empty() {
+        let stored = if source.redact_stored {
+            ", before it is stored"
+        } else {
+            ""
+        };
+        said.push((
+            "redacted",
+            format!("{} of places and patterns{stored}", source.redact.len()),
+        ));
+    }
+    if let Some(group) = &source.group {
+        let by = match group.by.is_empty() {
+            true => "all together".to_owned(),
+            false => format!("by {}", group.by.join(", ")),
+        };
+        let above = group.above.map(|above| {
+            let within = shown_duration(above.within);
+            format!(", above {} in {within}", above.count)
+        });
+        said.push(("grouped", by + &above.unwrap_or_default()));
+    }
+    if let Some(after) = source.resolve_after {
+        said.push(("resolved", format!("after {}", shown_duration(after))));
+    }
+    said
 }
 
 /// Prints what was found on the network.
@@ -202,6 +249,7 @@ pub fn json(path: &Path, examination: &Examination) -> std::io::Result<()> {
                 "name": destination.name,
                 "kind": destination.kind.as_str(),
                 "address": destination.kind.shown(),
+                "fallback": destination.fallback.as_ref().map(|fallback| &fallback.destination),
             })
         });
         document["destinations"] = destinations.collect();

@@ -8,12 +8,13 @@ mod list;
 use std::io::Read;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{ConfigFile, Failure};
 use crate::config::{Config, Network, Secret};
+use crate::gateway::control::NoAnswer;
 
 pub use address::reachable;
 pub use client::Client;
@@ -97,30 +98,27 @@ impl Place {
         Ok(Some(Client::new(base, remote.token()?, &network)?))
     }
 
-    /// Returns the client of another gateway, or that of the admin listener on this machine.
+    /// Returns the client of the admin listener on this machine, whose gateway gives no answer at
+    /// its socket for the reason `silent`.
     ///
     /// # Errors
-    /// The address or the credential cannot be used, or there is no admin listener.
-    pub fn client(&self) -> Result<Client, Failure> {
-        if let Some(client) = self.remote()? {
-            return Ok(client);
-        }
+    /// The credential cannot be used, or there is no address to ask.
+    pub fn listener(&self, silent: &NoAnswer) -> Result<Client, Failure> {
         let path = self.file.path()?;
         // Whoever may not read its secrets shows a token of their own.
         let (gateway, knows_token) = match Config::gateway(&path, None) {
             Ok(gateway) => (gateway, true),
             Err(_) => (Config::gateway(&path, Some("unknown"))?, false),
         };
-        let Some(admin) = gateway.admin else {
-            return Err(Failure::Usage(
-                "the configuration has no admin listener to ask: set `admin` in [gateway]"
-                    .to_owned(),
-            ));
+        // Only a fixed address without TLS is known without its name.
+        let known = gateway.admin.filter(|admin| admin.address.port() != 0);
+        let Some(admin) = known else {
+            return Err(Failure::Run(anyhow!("{silent}")));
         };
         let address = reachable(admin.address);
         if admin.tls.is_some() {
-            return Err(Failure::Usage(format!(
-                "the admin listener speaks TLS: name it as its certificate does, with --remote https://NAME:{}",
+            return Err(Failure::Run(anyhow!(
+                "{silent}; or name its admin listener as the certificate does, with --remote https://NAME:{}",
                 address.port()
             )));
         }

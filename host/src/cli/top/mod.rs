@@ -1,5 +1,7 @@
-//! `top`: shows what a gateway does now, again and again, as its admin listener tells it.
+//! `top`: shows what a gateway does now, again and again, as it tells at its socket or its admin
+//! listener.
 
+mod asked;
 mod frame;
 mod screen;
 mod state;
@@ -12,9 +14,9 @@ use tokio::time::Instant;
 
 use super::{Failure, Outcome, Place, block_on, columns, plain};
 use crate::config::parse_duration;
+use asked::Asked;
 use frame::Size;
 use screen::{Screen, Wish};
-use state::State;
 
 /// The least time between two looks: each reads the store of the gateway.
 const LEAST: Duration = Duration::from_millis(500);
@@ -45,10 +47,9 @@ fn every(text: &str) -> Result<Duration, String> {
 
 /// Shows it until a key or a signal ends it.
 pub fn top(what: &Top) -> Outcome {
-    let client = what.place.client()?;
     if what.once || !stdout().is_terminal() || !stdin().is_terminal() {
         return block_on(async {
-            let state = State::of(&client).await?;
+            let state = Asked::of(&what.place).await?.look().await?;
             let lines = frame::frame(&state, None, columns::width());
             let mut out = stdout().lock();
             for line in lines {
@@ -59,7 +60,8 @@ pub fn top(what: &Top) -> Outcome {
     }
     block_on(async {
         // What is wrong at once, such as the address, is said as of any other command.
-        let mut state = State::of(&client).await?;
+        let asked = Asked::of(&what.place).await?;
+        let mut state = asked.look().await?;
         let mut screen = Screen::enter()?;
         let mut trouble: Option<String> = None;
         loop {
@@ -82,7 +84,7 @@ pub fn top(what: &Top) -> Outcome {
                 }
             }
             tokio::select! {
-                looked = State::of(&client) => match looked {
+                looked = asked.look() => match looked {
                     Ok(mut looked) => {
                         looked.compare(&state);
                         (state, trouble) = (looked, None);

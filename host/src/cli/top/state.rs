@@ -1,4 +1,4 @@
-//! The state of a gateway as its API tells it.
+//! The state of a gateway, made of lists of its API.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::super::Failure;
-use super::super::remote::Client;
 use crate::clock::wall_ms;
 use crate::store::Line;
-
-/// The newest events that are asked for.
-const EVENTS: usize = 50;
 
 /// All that is shown.
 #[derive(Debug)]
@@ -106,47 +101,33 @@ pub struct Destination {
     pub delivered_last_hour: u64,
 }
 
+/// The lists of the API that a state is made of.
 #[derive(Debug, Deserialize)]
-struct Nodes {
-    nodes: Vec<Node>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Sources {
-    sources: Vec<Source>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Destinations {
-    destinations: Vec<Destination>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Events {
-    events: Vec<Line>,
+pub struct Lists {
+    /// The gateway that is asked, then the others.
+    pub nodes: Vec<Node>,
+    /// Its sources.
+    pub sources: Vec<Source>,
+    /// Its destinations.
+    pub destinations: Vec<Destination>,
+    /// The newest events, newest first.
+    pub events: Vec<Line>,
 }
 
 impl State {
-    /// Asks for the present state.
-    ///
-    /// # Errors
-    /// The reason why there is no answer, and what to do.
-    pub async fn of(client: &Client) -> Result<Self, Failure> {
-        let Nodes { nodes } = client.get("/nodes").await?;
-        let Sources { mut sources } = client.get("/sources").await?;
-        let Destinations { destinations } = client.get("/destinations").await?;
-        let Events { events } = client.get(&format!("/events?limit={EVENTS}")).await?;
-        let node = nodes.into_iter().next();
+    /// Makes a state of what was told now; none where it names no gateway.
+    pub fn of(lists: Lists) -> Option<Self> {
+        let mut sources = lists.sources;
         // What is wrong comes first, then what sends most.
         sources.sort_by_key(|one| {
             let wrong = one.missed_heartbeat || one.failed > 0;
             (!wrong, std::cmp::Reverse(one.last_hour.all()))
         });
-        Ok(Self {
-            node: node.ok_or_else(|| anyhow::anyhow!("{} shows no gateway", client.host()))?,
+        Some(Self {
+            node: lists.nodes.into_iter().next()?,
             sources,
-            destinations,
-            events,
+            destinations: lists.destinations,
+            events: lists.events,
             at: Timestamp::from_millisecond(wall_ms()).unwrap_or_default(),
             taken_at: Instant::now(),
             rates: HashMap::new(),
