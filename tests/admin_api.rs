@@ -4,7 +4,7 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gateway, Itoc360, Place, Setup, plugin, twilio, until};
+use crate::harness::{Answer, Gateway, Itoc360, Place, Post, Setup, plugin, twilio, until};
 
 const TOKEN: &str = "admin-token-4f1c9a7e2b";
 
@@ -159,6 +159,70 @@ async fn every_answer_fits_the_description_of_the_api() {
     let refused = rows[1]["request"].as_str().unwrap();
     let chain = get(&gateway, &format!("/api/v1/events/{refused}")).await;
     assert_eq!(chain.json()["traced"][0]["reason"], rows[1]["title"]);
+}
+
+#[tokio::test]
+async fn refused_body_is_told_where_it_is_asked_for() {
+    const SHOWN: &str = "canary-of-the-sender-0123";
+    let itoc360 = Itoc360::alertmanager().await;
+    let token = format!("token = \"{SHOWN}\"");
+    let masked = format!("{token}\nredact = [\"phone-numbers\"]\nredact_stored = true");
+    let (place, gateway) = Setup::new(&itoc360)
+        .gateway(&format!("admin_token = \"{TOKEN}\""))
+        .plugin("open", &plugin::parrot_of_strangers(), &token)
+        .plugin("masked", &plugin::parrot_of_strangers(), &masked)
+        .start()
+        .await;
+    let openapi = openapi();
+    // A body tells of the sender's token as a header may.
+    let ignored = |source: &str, room: usize| {
+        let reason = format!("{SHOWN} {}", "x".repeat(room));
+        plugin::alerts(source, &[])
+            .body(json!({ "ignored": { "reason": reason } }).to_string())
+            .header("Authorization", &format!("Bearer {SHOWN}"))
+    };
+    let forged = twilio::error(&twilio::sid(1))
+        .to("twilio")
+        .without("X-Twilio-Signature")
+        .header("X-Twilio-Signature", "Zm9yZ2Vk");
+    let body_of = async |post: &Post| {
+        let answer = gateway.post(post).await;
+        let request = answer.json()["request"].as_str().unwrap().to_owned();
+        let told = get(&gateway, &format!("/api/v1/events/{request}")).await;
+        fits(&openapi, "get", "/events/{id}", &told);
+        let path = format!("/api/v1/events/{request}/body");
+        let body = get(&gateway, &path).await;
+        if body.status != 200 {
+            fits(&openapi, "get", "/events/{id}/body", &body);
+        }
+        let command = place
+            .run_without_secrets(&["events", "show", &request])
+            .await;
+        assert_eq!(
+            command.stdout.contains(&path),
+            body.status == 200,
+            "{command:?}"
+        );
+        (told.json()["traced"][0]["body_bytes"].clone(), body)
+    };
+    // One whose proof is wrong is looked at for the reason, above all.
+    let (bytes, body) = body_of(&forged).await;
+    assert_eq!(body.body.as_bytes(), forged.body);
+    assert_eq!(bytes, forged.body.len());
+    assert!(body.header("content-disposition").contains("\"body\""));
+    let (_, body) = body_of(&ignored("open", 10)).await;
+    assert!(body.body.contains("{\"ignored\":"), "{}", body.body);
+    assert!(!body.body.contains("canary"), "{}", body.body);
+    let long = ignored("open", 10_000);
+    let (bytes, body) = body_of(&long).await;
+    assert!(bytes.as_u64() > Some(10_000), "{bytes}");
+    assert_eq!(body.body.len(), 8192);
+    assert!(body.header("content-disposition").contains("beginning"));
+    // The store would mask more in this one, and here the body was not read.
+    for post in [ignored("masked", 10), plugin::alerts("open", &[])] {
+        let (bytes, body) = body_of(&post).await;
+        assert_eq!((bytes, body.status), (Value::Null, 404));
+    }
 }
 
 #[tokio::test]
@@ -475,6 +539,10 @@ async fn mute_is_made_listed_and_ended_by_an_operator() {
         ),
         (json!({ "when": when, "for": "10000d", "why": "w" }), "year"),
         (json!({ "when": {}, "for": "1h", "why": "w" }), "when"),
+        (
+            json!({ "when": { "not": { "code": "1" } }, "for": "1h", "why": "w" }),
+            "write texts, or lists of texts",
+        ),
         (
             json!({ "when": { "priority": "urgent" }, "for": "1h", "why": "w" }),
             "priority",

@@ -5,6 +5,7 @@
 //! and the bytes of all. A flood at one source pushes out its own entries first.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -13,8 +14,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Entries of one source and kind.
 const ENTRIES: usize = 20;
-/// Bytes of one entry.
+/// Bytes of one entry without its body.
 const ENTRY_BYTES: usize = 4 * 1024;
+/// Bytes of a body, of which the beginning is kept.
+pub const BODY_BYTES: usize = 8 * 1024;
 /// Bytes of a reason, an advice or a URL.
 const TEXT_BYTES: usize = 1024;
 /// Bytes of all entries.
@@ -55,6 +58,8 @@ pub struct Entry {
     pub kind: Kind,
     /// The request.
     pub trace: Trace,
+    /// The beginning of its body, where that was read. No list has it.
+    pub body: Option<Vec<u8>>,
 }
 
 /// The facts about a request that was rejected or ignored.
@@ -81,6 +86,9 @@ pub struct Trace {
     pub url: String,
     /// The headers, without credentials.
     pub headers: Vec<(String, String)>,
+    /// The bytes of its body, where its beginning can be asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_bytes: Option<u64>,
 }
 
 fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -103,6 +111,10 @@ impl Kind {
 
 impl Entry {
     fn bytes(&self) -> usize {
+        self.bytes_without_body() + self.body.as_ref().map_or(0, Vec::len)
+    }
+
+    fn bytes_without_body(&self) -> usize {
         let trace = &self.trace;
         let headers = trace
             .headers
@@ -127,7 +139,11 @@ impl Entry {
         if let Some(help) = &mut trace.help {
             help.truncate(help.floor_char_boundary(TEXT_BYTES));
         }
-        while self.bytes() > ENTRY_BYTES && self.trace.headers.pop().is_some() {}
+        if let Some(body) = &mut self.body {
+            body.truncate(BODY_BYTES);
+            body.shrink_to_fit();
+        }
+        while self.bytes_without_body() > ENTRY_BYTES && self.trace.headers.pop().is_some() {}
     }
 }
 
@@ -150,7 +166,12 @@ impl Recent {
             rings.bytes -= old.bytes();
         }
         while rings.bytes > BYTES {
-            let longest = rings.rings.values_mut().max_by_key(|ring| ring.len());
+            // Of those that are as long, the one with the oldest entry: a new one is never the first to go.
+            let oldest = |ring: &VecDeque<Arc<Entry>>| ring.front().map(|entry| entry.number);
+            let longest = rings
+                .rings
+                .values_mut()
+                .max_by_key(|ring| (ring.len(), Reverse(oldest(ring))));
             let Some(old) = longest.and_then(VecDeque::pop_front) else {
                 return;
             };
@@ -177,7 +198,7 @@ impl Recent {
             .filter(|entry| is_wanted(entry))
             .map(Arc::clone)
             .collect();
-        found.sort_by_key(|entry| std::cmp::Reverse(entry.number));
+        found.sort_by_key(|entry| Reverse(entry.number));
         found
     }
 
@@ -206,7 +227,9 @@ mod tests {
                 method: "POST".into(),
                 url: "https://x.example/in/a".into(),
                 headers: Vec::new(),
+                body_bytes: None,
             },
+            body: None,
         }
     }
 
@@ -237,14 +260,20 @@ mod tests {
         let mut large = entry("a", Kind::Rejected, &"é".repeat(10_000));
         large.trace.url = "u".repeat(100_000);
         large.trace.headers = vec![("n".to_owned(), "v".repeat(1000)); 50];
+        large.body = Some(vec![b'x'; 100_000]);
         for source in 0..2000 {
             let mut entry = large.clone();
             entry.trace.source = source.to_string().into();
             recent.push(entry);
         }
         let kept = recent.list(|_| true);
-        assert!(kept.iter().all(|entry| entry.bytes() <= ENTRY_BYTES));
-        assert!(kept.len() > 1000 && kept.iter().map(|one| one.bytes()).sum::<usize>() <= BYTES);
+        let body = |entry: &Entry| entry.body.as_ref().map(Vec::len);
+        assert!(kept.iter().all(|entry| body(entry) == Some(BODY_BYTES)));
+        assert!(
+            kept.iter()
+                .all(|entry| entry.bytes() <= ENTRY_BYTES + BODY_BYTES)
+        );
+        assert!(kept.len() > 500 && kept.iter().map(|one| one.bytes()).sum::<usize>() <= BYTES);
         assert_eq!(&*kept[0].trace.source, "1999", "the newest is there");
     }
 }

@@ -162,9 +162,16 @@ fn refused(out: &mut impl Write, traced: &Traced) -> std::io::Result<()> {
     for (name, value) in &traced.trace.headers {
         writeln!(out, "header    {}: {}", clean(name), clean(value))?;
     }
+    let body = match traced.trace.body_bytes {
+        Some(bytes) => format!(
+            "; its body of {bytes} bytes: GET /api/v1/events/{}/body at the admin listener",
+            clean(&traced.trace.request)
+        ),
+        None => " without its body".to_owned(),
+    };
     writeln!(
         out,
-        "content   in memory without its body; a restart of the gateway forgets it"
+        "content   in memory{body}; a restart of the gateway forgets it"
     )
 }
 
@@ -287,7 +294,11 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
             let ms = attempt.duration_us as f64 / 1000.0;
             let at = clean(&attempt.at);
             let outcome = clean(&attempt.outcome);
-            writeln!(out, "attempt   {at} {outcome}, {status} after {ms:.1} ms")?;
+            let destination = clean(&attempt.destination);
+            writeln!(
+                out,
+                "attempt   {at} {destination}: {outcome}, {status} after {ms:.1} ms"
+            )?;
             if let Some(said) = &attempt.said {
                 let no_receipt = if attempt.outcome == "accepted" {
                     "no receipt; the answer was: "
@@ -302,7 +313,8 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
                 .filter(|receipt| !receipt.is_empty())
             {
                 write!(out, "receipt   {}", clean(receipt))?;
-                if let Some(fingerprint) = &attempt.fingerprint {
+                let fingerprint = attempt.fingerprint.as_ref();
+                if let Some(fingerprint) = fingerprint.filter(|it| !it.is_empty()) {
                     write!(out, " (fingerprint {})", clean(fingerprint))?;
                 }
                 writeln!(out)?;

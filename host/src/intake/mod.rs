@@ -306,15 +306,11 @@ impl Intake {
         .await
         {
             Ok(received) => received,
-            Err(Refusal {
-                ending,
-                proved,
-                head,
-            }) => {
+            Err(refusal) => {
                 if test.is_none() {
-                    self.trace_refused(id, entrance, suffix, client, &head, &ending);
+                    self.trace_refused(id, entrance, suffix, client, &refusal);
                 }
-                return (ending, proved);
+                return (refusal.ending, refusal.proved);
             }
         };
         if test.is_none() {

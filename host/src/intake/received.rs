@@ -105,6 +105,8 @@ pub struct Refusal {
     pub proved: bool,
     /// The head of the request.
     pub head: Box<Parts>,
+    /// The body, where it was read.
+    pub body: Option<Vec<u8>>,
 }
 
 /// Takes in all of a request of `client` for `source`, whose path has `suffix` behind the source's
@@ -138,6 +140,7 @@ pub async fn receive(
                 ending,
                 proved,
                 head,
+                body: None,
             });
         }
     };
@@ -151,6 +154,7 @@ pub async fn receive(
                 ending,
                 proved,
                 head,
+                body: None,
             });
         }
     };
@@ -163,6 +167,7 @@ pub async fn receive(
                 ending: Ending::Rejected(rejection),
                 proved,
                 head: Box::new(head),
+                body: Some(body),
             });
         }
     };

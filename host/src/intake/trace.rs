@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use hyper::http::request::Parts;
 use plugin_sdk::contract::Rejection;
 
 use super::admission::NoRoom;
-use super::received::{self, Received};
+use super::received::{self, Received, Refusal};
 use super::{Ending, Entrance, Intake, report, route};
 use crate::clock::wall_ms;
 use crate::config::size_text;
 use crate::http::{BodyError, Client};
-use crate::recent::{Entry, Kind, Trace};
+use crate::recent::{self, Entry, Kind, Trace};
 use crate::sources::Source;
+
+/// The longest token that is masked wherever it stands.
+const LONGEST_TOKEN: usize = 4 * 1024;
 
 impl Intake {
     /// Traces a request that was refused before its plugin was called.
@@ -22,9 +24,9 @@ impl Intake {
         entrance: &Entrance,
         suffix: &str,
         client: Client,
-        head: &Parts,
-        ending: &Ending,
+        refusal: &Refusal,
     ) {
+        let Refusal { ending, head, .. } = refusal;
         let Some(told) = Told::of(ending, &entrance.source) else {
             return;
         };
@@ -38,6 +40,7 @@ impl Intake {
         let mut entry = told.entry(id, source, client, ending, head.method.as_str());
         entry.trace.url = mask.url(&url);
         entry.trace.headers = mask.headers(headers);
+        keep_body(&mut entry, entrance, refusal.body.as_deref());
         self.recent.push(entry);
     }
 
@@ -65,6 +68,7 @@ impl Intake {
         );
         entry.trace.url = mask.url(&received.url);
         entry.trace.headers = mask.headers(headers);
+        keep_body(&mut entry, entrance, Some(&received.body));
         self.recent.push(entry);
     }
 
@@ -89,7 +93,9 @@ impl Intake {
                 url: lost.path.clone(),
                 // Of a path without a source it is not known which headers are credentials.
                 headers: Vec::new(),
+                body_bytes: None,
             },
+            body: None,
         });
     }
 
@@ -105,6 +111,21 @@ impl Intake {
             *count = count.saturating_add(1);
         });
     }
+}
+
+/// Keeps the beginning of a body that was read, for an operator who asks for it. The source's token
+/// is masked in it as in the store. Where the store would mask more, none of it is kept, because
+/// the places of that are known in a whole body only.
+fn keep_body(entry: &mut Entry, entrance: &Entrance, body: Option<&[u8]>) {
+    let Some(body) = body.filter(|_| entrance.policy.stored().is_none()) else {
+        return;
+    };
+    // A token that the end of the beginning would cut is whole in this.
+    let beginning = &body[..body.len().min(recent::BODY_BYTES + LONGEST_TOKEN)];
+    let masked = entrance.source.mask.clean(beginning).into_owned();
+    let rest = body.len() - beginning.len();
+    entry.trace.body_bytes = Some((masked.len() + rest) as u64);
+    entry.body = Some(masked);
 }
 
 /// Returns the reason why no alert was made of a request that ended so, and the advice.
@@ -246,7 +267,9 @@ impl Told {
                 method: method.to_owned(),
                 url: String::new(),
                 headers: Vec::new(),
+                body_bytes: None,
             },
+            body: None,
         }
     }
 }

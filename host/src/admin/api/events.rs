@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
+use hyper::body::Bytes;
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue};
 use serde::Serialize;
 
@@ -351,19 +352,37 @@ pub async fn one(desk: &Desk, id: &str) -> Result<RequestRecord, Problem> {
     }
 }
 
-/// The body of one request, byte for byte.
+/// The body of one request, byte for byte; of one that only memory has, its beginning.
 pub async fn body(desk: &Desk, id: &str) -> Result<Answer, Problem> {
-    let record = one(desk, id).await?;
-    // Anything may stand in it, so that no browser is to take it for a page.
-    let mut answer = http::answer(StatusCode::OK, "application/octet-stream", record.body);
+    let traced = desk.about.recent.list(|entry| entry.trace.request == id);
+    let Some(entry) = traced.into_iter().next() else {
+        let record = one(desk, id).await?;
+        return Ok(download(record.body, "attachment; filename=\"body\""));
+    };
+    let Some(body) = entry.body.clone() else {
+        return Err(Problem::missing(
+            "the body of this request was not read, or is one that `redact_stored` would mask: memory has none of it",
+        ));
+    };
+    let is_whole = entry.trace.body_bytes == Some(body.len() as u64);
+    Ok(download(
+        body,
+        match is_whole {
+            true => "attachment; filename=\"body\"",
+            false => "attachment; filename=\"beginning-of-body\"",
+        },
+    ))
+}
+
+/// Returns bytes of a sender. Anything may stand in them, so that no browser is to take them for a
+/// page.
+fn download(content: impl Into<Bytes>, disposition: &'static str) -> Answer {
+    let mut answer = http::answer(StatusCode::OK, "application/octet-stream", content);
     let headers = answer.headers_mut();
-    headers.insert(
-        CONTENT_DISPOSITION,
-        HeaderValue::from_static("attachment; filename=\"body\""),
-    );
+    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
     headers.insert(
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; sandbox"),
     );
-    Ok(answer)
+    answer
 }

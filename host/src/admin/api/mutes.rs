@@ -71,7 +71,10 @@ pub struct Asking {
 
 /// One pattern, or several.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "when: write texts, or lists of texts, as in {\"error_code\": [\"30006\", \"30007\"]}"
+)]
 pub enum Patterns {
     /// One.
     One(String),

@@ -6,6 +6,7 @@ use super::words::{badge, clip, copied, counted, said, span};
 use super::{Page, form, waiting};
 use crate::admin::api::{Chain, Shown};
 use crate::config::OWN_SOURCE;
+use crate::recent::BODY_BYTES;
 use crate::store::{AlertRecord, AttemptRecord, RequestRecord, Traced};
 
 /// The attempts that are shown at the beginning and at the end of many.
@@ -294,7 +295,15 @@ fn refused(page: &Page<'_>, traced: &Traced) -> Markup {
                 dt { "Request" } dd { (traced.trace.request) }
             }
             @if !traced.trace.headers.is_empty() { (headers(&traced.trace.headers)) }
-            p { small { "Kept in memory without its body; a restart forgets it." } }
+            @if let Some(bytes) = traced.trace.body_bytes {
+                p {
+                    a href={ "/api/v1" (form::event(&traced.trace.request)) "/body" } download {
+                        @if bytes > BODY_BYTES as u64 { "Download the beginning of its " (bytes) " bytes of body" }
+                        @else { "Download its body" }
+                    }
+                }
+            }
+            p { small { "Kept in memory; a restart forgets it." } }
         }
     }
 }
