@@ -316,8 +316,12 @@ async fn admin_listener_with_client_ca_requires_its_certificate() {
     let authority = Authority::new();
     let foreign = Authority::new();
     let own = authority.issue();
+    let old = authority.issue_expired();
     let place = Setup::new(&itoc360)
-        .gateway("admin_tls = { cert = \"cert.pem\", key = \"key.pem\", client_ca = \"ca.pem\" }\nadmin_hosts = \"gw.example.com\"")
+        .gateway("tls = { cert = \"old.pem\", key = \"old-key.pem\" }\n\
+                  admin_tls = { cert = \"cert.pem\", key = \"key.pem\", client_ca = \"ca.pem\" }\nadmin_hosts = \"gw.example.com\"")
+        .file("old.pem", &old.cert)
+        .file("old-key.pem", &old.key)
         .file("cert.pem", &own.cert)
         .file("key.pem", &own.key)
         .file("ca.pem", authority.pem())
@@ -332,6 +336,14 @@ async fn admin_listener_with_client_ca_requires_its_certificate() {
     let known = authority.client_as(&authority.issue());
     let metrics = known.get(gateway.admin, "/metrics", &host).await.unwrap();
     assert_eq!(metrics.status, 200);
+    let headers = [host[0], ("accept", "text/html")];
+    let now = known.get(gateway.admin, "/", &headers).await.unwrap();
+    assert!(
+        now.body.contains("The certificate of listen expired "),
+        "{}",
+        now.body
+    );
+    assert!(!now.body.contains("certificate of admin"), "{}", now.body);
     for refused in [
         authority.client(),
         authority.client_as(&foreign.issue()),

@@ -261,6 +261,9 @@ async fn viewer_reads_and_only_operator_acts() {
     let event = viewer.page(&format!("/events/{sid}")).await;
     assert!(event.contains("It went out: itoc360 has it"), "{event}");
     assert!(!event.contains("/events/resolve"));
+    let open = format!("<a href=\"/events/{}\">", id.replace('-', "%2D"));
+    let now = viewer.page("/").await;
+    assert!(now.contains(&open), "{now}");
 
     let made = operator.submit("/mutes/add", &mute).await;
     assert_eq!(
@@ -279,6 +282,11 @@ async fn viewer_reads_and_only_operator_acts() {
     let again = operator.submit("/events/resolve", &[("id", &id)]).await;
     assert_eq!(again.status, 409);
     assert!(again.body.contains("an operator has resolved it before"));
+    until("the alert is open no more", async || {
+        let now = viewer.page("/").await;
+        (!now.contains(&open) && now.contains("None of the newest alerts is open")).then_some(())
+    })
+    .await;
 
     // A test of a way is drawn hop by hop.
     let sources = viewer.page("/sources/twilio").await;

@@ -135,6 +135,16 @@ impl Metrics {
         }
     }
 
+    /// Returns the listeners that speak TLS, each with the end of its certificate: Unix seconds.
+    pub fn certificates(&self) -> Vec<(&'static str, f64)> {
+        let ends = ["listen", "admin"].map(|listener| {
+            let label = ListenerLabel { listener };
+            let end = self.tls_certificate_expiry.get(&label)?.get();
+            Some((listener, end))
+        });
+        ends.into_iter().flatten().collect()
+    }
+
     /// Begins the series of a TLS listener.
     pub fn add_tls_listener(&self, listener: &'static str) {
         drop(

@@ -3,6 +3,7 @@
 mod groups;
 mod list;
 mod newest;
+mod open;
 mod overview;
 mod traced;
 mod waiting;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 pub use groups::{GroupFilter, GroupState};
 pub use newest::Newest;
+pub use open::OpenAlert;
 pub use overview::{Attempted, Backlog, OpenCondition, SourceRecord};
 pub use traced::Traced;
 pub use waiting::{Selection, UnknownId, Waiting, WaitingRequest};

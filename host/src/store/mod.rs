@@ -169,7 +169,7 @@ pub use handle::{Options, Store};
 pub use handover::{Due, Handover, Offer, READ_BYTES};
 pub use history::{
     AlertRecord, AttemptRecord, Attempted, Backlog, DeliveryRecord, Filter, GroupFilter,
-    GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy, Newest,
+    GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy, Newest, OpenAlert,
     OpenCondition, Page, RequestRecord, Selection, SourceRecord, Traced, UnknownId, Waiting,
     WaitingRequest,
 };

@@ -143,14 +143,24 @@ async fn now(desk: &Desk) -> Result<now::Now, Problem> {
         limit: 20,
         ..GroupFilter::default()
     };
+    let (alerts, stormy, groups) = desk
+        .readers
+        .read(move |history| {
+            Ok((
+                history.open_alerts()?,
+                history.stormy()?,
+                history.groups(&open)?,
+            ))
+        })
+        .await?;
     Ok(now::Now {
         node: api::node(desk).await?,
         sources: api::sources(desk).await?.sources,
         destinations: api::destinations(desk).await?,
-        groups: desk
-            .readers
-            .read(move |history| history.groups(&open))
-            .await?,
+        open: alerts,
+        certificates: desk.about.metrics.certificates(),
+        stormy,
+        groups,
         mutes: api::mutes(desk, b"").await?,
     })
 }

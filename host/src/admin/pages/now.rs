@@ -1,13 +1,14 @@
-//! Now: trouble first, then counts, sources, destinations and the last day.
+//! Now: trouble first, then counts, what is open, sources, destinations and the last day.
 
 use maud::{Markup, html};
+use plugin_sdk::contract::Priority;
 
 use super::words::{clip, counted, head, number, span};
 use super::{Page, chart, form};
 use crate::admin::api::{Destination, MuteState, Node, SourceState};
 use crate::admin::desk::Desk;
 use crate::health::DestinationState;
-use crate::store::GroupState;
+use crate::store::{GroupState, OpenAlert};
 
 /// The time for which an alert may wait for a failing destination. Beyond it, alerts do not get
 /// through.
@@ -22,11 +23,20 @@ pub struct Now {
     pub sources: Vec<SourceState>,
     /// The destinations.
     pub destinations: Vec<Destination>,
+    /// The open alerts among the newest, newest first.
+    pub open: Vec<OpenAlert>,
+    /// The listeners that speak TLS, each with the end of its certificate: Unix seconds.
+    pub certificates: Vec<(&'static str, f64)>,
+    /// The sources in a storm.
+    pub stormy: Vec<String>,
     /// The open groups, newest first; one more than are shown.
     pub groups: Vec<GroupState>,
     /// The mutes that hold or will.
     pub mutes: Vec<MuteState>,
 }
+
+/// The time before the end of a certificate in which its renewal has failed.
+const RENEWED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// The rows of each list.
 const ROWS: usize = 12;
@@ -142,6 +152,7 @@ pub fn draw(page: &Page<'_>, desk: &Desk, now: &Now) -> (String, Markup) {
                         }
                     }
                 }
+                (open(page, &now.open))
                 section.card id="day" data-card { (chart::draw(&series, activity.counted_for())) }
             }
             div.col {
@@ -222,8 +233,19 @@ fn sentence(page: &Page<'_>, now: &Now) -> Markup {
             1 => "1 alert waits.",
             count => { (number(count)) " alerts wait." }
         }
+        @match critical(now) {
+            0 => {}
+            1 => { " " a.critical href="#open" { "1 critical alert is open." } }
+            count => { " " a.critical href="#open" { (count) " critical alerts are open." } }
+        }
         @if let Some(note) = &now.node.note { " " (note) "." }
     }
+}
+
+fn critical(now: &Now) -> usize {
+    let open = now.open.iter();
+    open.filter(|one| one.priority == Priority::Critical)
+        .count()
 }
 
 fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
@@ -333,7 +355,53 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
             link: (form::source(name), "Reasons".to_owned()),
         });
     }
+    for (listener, end) in &now.certificates {
+        let left = (end * 1000.0) as i64 - page.when.now_ms();
+        if left > RENEWED_MS {
+            continue;
+        }
+        let when = match left {
+            ..=0 => format!("expired {} ago", span(-left)),
+            left => format!("expires in {}", span(left)),
+        };
+        troubles.push(Trouble {
+            shape: if left > 0 { "warn" } else { "bad" },
+            title: format!("The certificate of {listener} {when}"),
+            since: None,
+            text: "A renewed one in its place is taken up without a restart.".to_owned(),
+            link: ("/configuration".to_owned(), "Configuration".to_owned()),
+        });
+    }
     troubles
+}
+
+/// Draws the open alerts, the most urgent first.
+fn open(page: &Page<'_>, open: &[OpenAlert]) -> Markup {
+    let mut urgent_first: Vec<_> = open.iter().collect();
+    urgent_first.sort_by_key(|one| one.priority);
+    html! {
+        section.card id="open" data-card {
+            div.head { h2 { "Open alerts" } a href="/events" { "All events" } }
+            @if open.is_empty() {
+                p { "None of the newest alerts is open." }
+            } @else {
+                table.cards role="table" {
+                    (head(&["Priority", "Last event", "Alert", "Source"]))
+                    tbody role="rowgroup" {
+                        @for alert in urgent_first.iter().take(ROWS) {
+                            tr role="row" {
+                                td.nw.(alert.priority.as_str()) role="cell" { (alert.priority.as_str()) }
+                                td.nw role="cell" { (page.when.ago(&alert.received_at)) }
+                                td.main role="cell" { a href=(form::event(&alert.request)) { (clip(&alert.title, 200)) } }
+                                td role="cell" { (alert.source) }
+                            }
+                        }
+                    }
+                }
+                @if open.len() > ROWS { p { small { "The most urgent of " (open.len()) "." } } }
+            }
+        }
+    }
 }
 
 fn sources(page: &Page<'_>, sources: &[SourceState]) -> Markup {
@@ -400,10 +468,16 @@ fn destinations(page: &Page<'_>, destinations: &[Destination]) -> Markup {
 fn quiet(page: &Page<'_>, now: &Now) -> Markup {
     let active = || now.mutes.iter().filter(|one| one.state == "active");
     html! {
-        @if !now.groups.is_empty() || active().next().is_some() {
+        @if !now.groups.is_empty() || !now.stormy.is_empty() || active().next().is_some() {
             section.card id="quiet" data-card {
                 div.head { h2 { "Quiet on purpose" } a href="/mutes" { "Groups and mutes" } }
                 ul.plain {
+                    @for source in now.stormy.iter().take(ROWS) {
+                        li {
+                            a.s.grp href=(form::source(source)) { "Storm of " (source) }
+                            small { "it sends more than " code { "above" } " of its group, so that its events are grouped" }
+                        }
+                    }
                     @for group in now.groups.iter().take(ROWS) {
                         li {
                             a.s.grp href={ "/events?group=" (group.id) } { (clip(&super::quiet::words(group), 100)) }

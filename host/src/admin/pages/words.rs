@@ -70,6 +70,11 @@ impl When {
         html! { time datetime=(at) { (span(ms)) " ago" } }
     }
 
+    /// Returns the time of the page: Unix milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.now.as_millisecond()
+    }
+
     /// Returns the milliseconds since a time; none where it is none.
     pub fn since_ms(&self, time: &str) -> Option<i64> {
         let at = time.parse::<Timestamp>().ok()?;

@@ -51,10 +51,12 @@ impl History {
             .map(|source| (source.clone(), Vec::new()))
             .collect();
         let mut wanted = found.len().saturating_mul(newest.each);
-        // The requests are walked through from the end; a source is looked up for each.
+        // The requests are walked through from the end; a source is looked up for each. The gateway's own
+        // alerts about a source, such as those of groups, have a plugin without a wasm: no sender sent them.
         let mut statement = self.connection.prepare_cached(
             "SELECT r.seq, s.name FROM requests r CROSS JOIN sources s ON s.id = r.source
              WHERE r.received_at >= ?1 AND r.received_at < ?2 AND (?3 = 0 OR r.state = 'failed') AND r.seq < ?5
+               AND r.plugin NOT IN (SELECT id FROM plugins WHERE sha256 = '')
              ORDER BY r.seq DESC LIMIT ?4",
         )?;
         let mut before = i64::MAX;

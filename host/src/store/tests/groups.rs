@@ -103,6 +103,15 @@ impl Command for Hold {
 }
 
 impl Bench {
+    fn stormy(&self) -> Vec<String> {
+        self.store.history().unwrap().stormy().unwrap()
+    }
+
+    fn open_titles(&self) -> Vec<String> {
+        let open = self.store.history().unwrap().open_alerts().unwrap();
+        open.into_iter().map(|alert| alert.title).collect()
+    }
+
     async fn keep(&mut self, policy: Policy, events: &[(&str, &str)]) -> Appended {
         let now = self.store.clock().now_ms();
         let request = self.request("a", now);
@@ -305,6 +314,25 @@ async fn alert_that_was_open_before_the_group_is_resolved_where_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn open_is_what_was_sent_and_not_resolved() {
+    let mut bench = Bench::new().await;
+    let plain = Policy::default();
+    bench.keep(plain, &[("k1-1", "1"), ("k2-1", "1")]).await;
+    bench.keep(plain, &[("k1-2", "1")]).await;
+    assert_eq!(bench.open_titles(), ["event k1-2", "event k2-1"]);
+    // What was delivered is open, and what waits, until the resolve is on its way.
+    bench.take(DESTINATION).await;
+    bench.close(plain, "k2-2").await;
+    assert_eq!(bench.open_titles(), ["event k1-2"]);
+    // Of the members of a group it is the group that is open.
+    bench.keep(GROUPED, &[("k3-1", "5"), ("k4-1", "5")]).await;
+    let open = bench.open_titles();
+    assert_eq!(open.len(), 2, "{open:?}");
+    assert!(open[0].starts_with("2 events"), "{open:?}");
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
 async fn storm_groups_what_comes_until_it_is_over() {
     let mut bench = Bench::new().await;
     for number in 1..=3 {
@@ -322,7 +350,9 @@ async fn storm_groups_what_comes_until_it_is_over() {
     );
     assert_eq!(bench.take("ops").await, ["storm/a trigger: Source a"]);
     bench = bench.reopen().await;
+    assert_eq!(bench.stormy(), ["a"]);
     bench.pass_until(16 * MINUTE).await;
+    assert!(bench.stormy().is_empty());
     assert_eq!(bench.take("ops").await, ["storm/a resolve: The storm"]);
     assert_eq!(
         bench.take(DESTINATION).await,
