@@ -343,7 +343,7 @@ async fn mute_of_the_configuration_ends_with_a_reload() {
     reload(&place, &mut gateway, mutes, "").await;
     itoc360.opens_only(2).await;
     assert_eq!(
-        told(&itoc360, "1 muted events, 1 keys still open: not yet").len(),
+        told(&itoc360, "1 muted event, 1 key still open: not yet").len(),
         1
     );
     place.is_whole().await;

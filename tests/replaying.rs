@@ -3,7 +3,7 @@
 
 use itoc360_double::Reply;
 
-use crate::harness::{Gateway, Itoc360, Output, Place, Post, Setup, plugin};
+use crate::harness::{Gateway, Itoc360, Output, Place, Post, Setup, plugin, until};
 
 const TRAP: &str = "(unreachable)";
 
@@ -230,6 +230,32 @@ async fn diff_shows_what_a_plugin_or_rule_changes() {
     );
     assert_eq!(itoc360.received().len(), 4, "nothing was sent");
     assert_eq!(audit(&place), []);
+}
+
+#[tokio::test]
+async fn own_alerts_and_tests_are_no_requests_of_a_sender() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360)
+        .plugin("one", &plugin::parrot(), "group = { by = [\"code\"] }")
+        .start()
+        .await;
+    for event_id in ["e1", "e2"] {
+        let event = plugin::alert(event_id);
+        gateway.accept(&plugin::alerts("one", &[event])).await;
+    }
+    run(&place, &["test", "--source", "twilio", "--local"]).await;
+    until("the group is told", async || {
+        let listed = place.list(&["--source", "one"]).await;
+        (listed.len() > 2).then_some(())
+    })
+    .await;
+    let checked = run(&place, &["check", "--against-store"]).await;
+    for said in [
+        "source one: 2 stored requests read once more: 2 as before\n",
+        "source twilio: 0 stored requests read once more: 0 as before; 1 cannot be read once more",
+    ] {
+        assert!(checked.contains(said), "{said}: {checked}");
+    }
 }
 
 #[tokio::test]

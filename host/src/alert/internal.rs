@@ -284,14 +284,16 @@ pub fn storm(source: &str, guard: Guard, by: &Shared) -> Alert {
     } = guard;
     let time = |ms: i64| shown_time(Duration::from_millis(ms.unsigned_abs()));
     let by: Vec<_> = by.iter().map(|(name, _)| name.as_str()).collect();
+    let grouped = match by.as_slice() {
+        [] => "are one group, and so one alert".to_owned(),
+        by => format!("are grouped by {}, one alert for each group", by.join(", ")),
+    };
     Topic::Storm.fires(
         source,
         format!("Source {source} has sent more than {count} events in {}", time(within_ms)),
         format!(
-            "From now on its events are grouped by {}, one alert for each group, until the rate has been below the threshold \
-             for {}. Each event is stored.\n\
+            "From now on its events {grouped}, until the rate has been below the threshold for {}. Each event is stored.\n\
              See: alert-gateway events list --source {source} --state grouped",
-            by.join(", "),
             time(calm_after_ms)
         ),
     )
@@ -327,6 +329,31 @@ pub fn identities_full(bytes: u64, bound: u64) -> Alert {
 mod tests {
     use super::*;
 
+    /// A storm of a source whose events are grouped by `by`.
+    fn storm_by(by: &[&str]) -> Alert {
+        let guard = Guard {
+            count: 20,
+            within_ms: 300_000,
+            calm_after_ms: 600_000,
+        };
+        let by = by.iter().map(|name| ((*name).to_owned(), String::new()));
+        storm("x", guard, &by.collect())
+    }
+
+    #[test]
+    fn storm_says_by_which_labels_its_events_are_grouped() {
+        for (by, said) in [
+            (
+                &["code", "site"][..],
+                "are grouped by code, site, one alert for each group, until",
+            ),
+            (&[], "its events are one group, and so one alert, until"),
+        ] {
+            let message = storm_by(by).message.unwrap_or_default();
+            assert!(message.contains(said), "{message}");
+        }
+    }
+
     #[test]
     fn firing_and_resolving_alert_share_a_key() {
         let pairs = [
@@ -344,18 +371,7 @@ mod tests {
             (Topic::DeadLetters, dead_letters("x", 1)),
             (Topic::Rejected, rejected("x", "too_large", "r")),
             (Topic::QuotaUsedUp, quota_used_up("x", 1, 1)),
-            (
-                Topic::Storm,
-                storm(
-                    "x",
-                    Guard {
-                        count: 20,
-                        within_ms: 300_000,
-                        calm_after_ms: 600_000,
-                    },
-                    &Vec::new(),
-                ),
-            ),
+            (Topic::Storm, storm_by(&[])),
         ];
         for (topic, opens) in pairs {
             let ends = topic.resolves("x");

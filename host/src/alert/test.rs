@@ -26,6 +26,12 @@ pub fn identify(alert: &mut Alert, id: &str, number: usize) {
     alert.order = None;
 }
 
+/// Returns whether an alert was marked by test `id`.
+pub fn is_marked(alert: &Alert, id: &str) -> bool {
+    let number = alert.event_id.strip_prefix("test/");
+    number.is_some_and(|number| number.starts_with(id)) && alert.labels.contains_key(LABEL)
+}
+
 /// Returns the alert that resolves a marked one.
 pub fn resolve(alert: &Alert) -> Alert {
     Alert {
@@ -55,6 +61,7 @@ mod tests {
         assert_eq!((alert.status, alert.order), (Status::Trigger, None));
         assert_eq!(alert.labels[LABEL], "true");
         assert_eq!(alert.title, "[test] Disk full");
+        assert!(is_marked(&alert, "r1") && !is_marked(&alert, "r2"));
         let over = resolve(&alert);
         assert_eq!((over.key(), over.status), (alert.key(), Status::Resolve));
         assert_ne!(over.event_id, alert.event_id);

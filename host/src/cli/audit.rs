@@ -2,6 +2,7 @@
 //! that commands make.
 
 use std::io::Write;
+use std::sync::LazyLock;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -97,16 +98,43 @@ pub fn entry(action: &str, about: String, why: Option<String>, at_ms: i64) -> En
     }
 }
 
-/// The user of this machine, behind sudo as well.
+/// Returns the user of this machine, behind sudo as well. It is found out once, and first before root
+/// gives its privileges up.
 pub fn user() -> String {
-    std::env::var("SUDO_USER")
-        .or_else(|_| std::env::var("USER"))
-        .unwrap_or_else(|_| "unknown".to_owned())
+    static USER: LazyLock<String> = LazyLock::new(|| {
+        let named = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
+        named("SUDO_USER")
+            .or_else(|| named("USER"))
+            .unwrap_or_else(|| {
+                let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+                of_number(&users, rustix::process::getuid().as_raw())
+            })
+    });
+    USER.clone()
+}
+
+/// Returns the name of a user in the lines of `/etc/passwd`, or else its number.
+fn of_number(users: &str, number: u32) -> String {
+    let number = number.to_string();
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == number).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| format!("user {number}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nameless_environment_leaves_the_name_of_the_system() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nbroken\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        assert_eq!(of_number(users, 0), "root");
+        assert_eq!(of_number(users, 1000), "ada");
+        assert_eq!(of_number(users, 4711), "user 4711");
+    }
 
     #[test]
     fn an_action_is_one_line_that_a_terminal_can_show() {

@@ -53,7 +53,7 @@ pub struct Add {
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
     /// The reason, for whoever looks at it later
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", alias = "reason")]
     why: String,
 }
 
@@ -84,7 +84,7 @@ pub struct End {
     #[arg(value_name = "ID")]
     id: i64,
     /// The reason
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", alias = "reason")]
     why: Option<String>,
 }
 

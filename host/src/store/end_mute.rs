@@ -169,7 +169,15 @@ impl EndMute {
         } else {
             Priority::Low
         };
-        let title = format!("{events} muted events, {open} keys still open: {why}");
+        let counted = |count: i64, noun: &str| match count {
+            1 => format!("1 {noun}"),
+            count => format!("{count} {noun}s"),
+        };
+        let title = format!(
+            "{}, {} still open: {why}",
+            counted(events, "muted event"),
+            counted(open, "key")
+        );
         let mut alert = Alert::new("", priority, title);
         let mute = self.mute;
         alert.key = Some(format!("mute/{mute}"));

@@ -3,7 +3,7 @@
 use plugin_sdk::contract::{Alert, Answer, Status};
 use serde::Serialize;
 
-use crate::alert::group;
+use crate::alert::{group, test};
 use crate::policy::Policy;
 use crate::sources::{ReadError, Source};
 use crate::store::{AlertRecord, RequestRecord};
@@ -65,7 +65,8 @@ impl Made {
         })
     }
 
-    /// Returns the stored outcome of a request; none where its content is gone or masked.
+    /// Returns the stored outcome of a request; none where its content is gone or masked, or where it was
+    /// a test.
     pub fn stored(request: &RequestRecord) -> Option<Self> {
         // A masked request is not the one that was read.
         if request.evicted.is_some() || request.redacted.is_some() {
@@ -79,6 +80,11 @@ impl Made {
             _ => {
                 let own = |alert: &&AlertRecord| alert.source == request.source;
                 let alerts = request.alerts.iter().filter(own);
+                // An operator's test marked what its plugin made.
+                let is_test = |alert: &AlertRecord| test::is_marked(&alert.event, &request.id);
+                if alerts.clone().any(is_test) {
+                    return None;
+                }
                 Self::Alerts(alerts.map(MadeAlert::stored).collect::<Option<_>>()?)
             }
         })
