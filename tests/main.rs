@@ -67,6 +67,7 @@ mod secrecy;
 mod several;
 mod sharing;
 mod signatures;
+mod spool;
 mod store_file;
 mod strangers;
 mod tidy;

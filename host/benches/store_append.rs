@@ -164,6 +164,8 @@ fn database(url: &str, folder: &Path) -> Location {
         lease: LEASE,
         quarantine: std::time::Duration::ZERO,
         replication: Replication::Standby,
+        spool: false,
+        spool_size: 0,
     };
     let kind = StoreKind::Postgres(postgres);
     Location::new(folder, &kind, String::new()).expect("a URL")

@@ -37,7 +37,7 @@ use crate::http::{self, Client, Listener};
 use crate::intake::Intake;
 use crate::log_filter::LogFilter;
 use crate::monitor::Direct;
-use crate::store::{self, Closing, Retention};
+use crate::store::{self, Closing, Retention, Spool, Store};
 
 use control::{Asked, Asking};
 use deliveries::Deliveries;
@@ -73,6 +73,8 @@ pub struct Gateway {
     testing: JoinSet<()>,
     health: Health,
     closing: Closing,
+    /// The spool, and the store that it goes into.
+    spool: Option<(Spool, Store)>,
     log: LogFilter,
     grace: Duration,
     broken: CancellationToken,
@@ -202,6 +204,10 @@ impl Gateway {
         intake.follow(parts.senders.certificate);
         intake.spawn("replays", |stop| parts.replayer.run(stop));
         intake.spawn("mutes", |stop| parts.muter.run(stop));
+        let spool = parts.spool.map(|spool| (spool, store.clone()));
+        if let Some((spool, store)) = spool.clone() {
+            intake.spawn("the spool", |stop| spool.run(store, stop));
+        }
         let listener = parts.senders.listener;
         let entrance = parts.intake;
         intake.spawn("the listener", |stop| {
@@ -222,6 +228,7 @@ impl Gateway {
             testing: JoinSet::new(),
             health: parts.health,
             closing: parts.closing,
+            spool,
             log,
             grace,
             broken,
@@ -261,6 +268,12 @@ impl Gateway {
             self.intake.stop(deadline, "requests"),
             self.delivery.stop(deadline, "deliveries")
         );
+        // After the last request.
+        if let Some((spool, store)) = self.spool {
+            spool
+                .close(&store, deadline.max(Instant::now() + MOMENT))
+                .await;
+        }
         // After them, so that it knows every request; it has time to store that, however long they
         // took.
         self.monitor

@@ -33,6 +33,21 @@ pub struct Board {
     /// True if this gateway delivers for all that share the store; absent where it is alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leads: Option<bool>,
+    /// The requests that wait for the database; absent where there is no spool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool: Option<SpoolHealth>,
+}
+
+/// The state of the spool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SpoolHealth {
+    /// The number of requests in it.
+    pub requests: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// The reason why it takes no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// The state of a destination.
@@ -122,6 +137,23 @@ impl Health {
         });
     }
 
+    /// Sets what waits in the spool, and why it takes no more.
+    pub fn set_spool(&self, requests: u64, bytes: u64, why: Option<String>) {
+        let spool = SpoolHealth {
+            requests,
+            bytes,
+            why,
+        };
+        self.board.send_if_modified(|board| {
+            let takes =
+                |spool: &Option<SpoolHealth>| spool.as_ref().map(|spool| spool.why.is_none());
+            let before = takes(&board.spool);
+            board.spool = Some(spool);
+            // Each request changes the number.
+            takes(&board.spool) != before
+        });
+    }
+
     /// Returns whether the board says that nothing can be stored.
     pub fn is_unstored(&self) -> bool {
         self.board.borrow().unstored.is_some()
@@ -143,8 +175,14 @@ impl Health {
     pub fn read(&self) -> Board {
         let mut board = self.board.borrow().clone();
         if let (true, Some(why)) = (board.ready, &board.unstored) {
-            board.note = Some(format!("nothing can be stored: {why}"));
-            board.ready = false;
+            board.ready = board
+                .spool
+                .as_ref()
+                .is_some_and(|spool| spool.why.is_none());
+            board.note = Some(match board.ready {
+                true => format!("requests are kept in the spool of this gateway: {why}"),
+                false => format!("nothing can be stored: {why}"),
+            });
         }
         board
     }

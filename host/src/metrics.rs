@@ -86,6 +86,8 @@ pub struct Metrics {
     pub store_identities: Gauge<i64, AtomicI64>,
     /// Bytes of the write-ahead log beside the store.
     pub store_log_size: Gauge<i64, AtomicI64>,
+    /// Requests that wait in the spool of this gateway for the database.
+    pub spooled: Gauge<i64, AtomicI64>,
     /// 1 where this gateway delivers, for all that share its store.
     pub leads: Gauge,
     /// Gateways that have shared its store, by state; none where it is alone.
@@ -153,6 +155,7 @@ impl Metrics {
             store_size: Gauge::default(),
             store_identities: Gauge::default(),
             store_log_size: Gauge::default(),
+            spooled: Gauge::default(),
             leads: Gauge::default(),
             nodes: Family::default(),
             commit_duration: durations(),
@@ -284,6 +287,8 @@ impl Metrics {
         );
         let help = "Alerts by which repeats are known; [retention] identities bounds them at 256 bytes each";
         r.register("store_identities", help, self.store_identities.clone());
+        let help = "Requests that wait in the spool of this gateway, on its own disk, until the database takes them";
+        r.register("spooled", help, self.spooled.clone());
         let help = "1 where this gateway delivers, for all that share its store";
         r.register("leads", help, self.leads.clone());
         let help = "Gateways that have shared the store, by state";

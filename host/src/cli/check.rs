@@ -152,6 +152,7 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
     // Of a table [gateway] that cannot be read the data directory is a guess.
     if errors.is_empty() {
         machine::look(&config, &mut errors, &mut warnings);
+        database::spool(&config, &mut warnings);
         database = database::look(&config, &mut errors, &mut warnings);
     }
     errors.sort_by_key(|problem| problem.position);

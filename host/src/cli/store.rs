@@ -37,7 +37,8 @@ pub enum Stores {
     ///
     /// Stop every gateway first. The configuration names both: data_dir has the file, and `[store]`
     /// with kind = "postgres" the database. Requests keep their numbers, what is known stays known,
-    /// and what waits goes on where it stood. Nothing is removed: the file is renamed to
+    /// and what waits goes on where it stood; what waits in a spool goes into the database first, by
+    /// a start of its gateway. Nothing is removed: the file is renamed to
     /// gateway.db.moved, and a database that was moved into a file takes no gateway until one is
     /// moved into it again.
     Move(Move),

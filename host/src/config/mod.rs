@@ -93,7 +93,7 @@ pub use secret::{PLAIN, PLAIN_HELP, Secret};
 pub use settings::{Place, Settings};
 pub use sha256::ContentHash;
 pub use source::Source;
-pub use store::{LEASE, Postgres, QUARANTINE, Replication, StoreKind};
+pub use store::{LEASE, Postgres, QUARANTINE, Replication, SPOOL_SIZE, StoreKind};
 pub use text::Text;
 pub use tls::{Credentials, Pem, TlsFiles, UnusableFile, UnusableFiles, Validity};
 pub use traces::Traces;

@@ -14,6 +14,9 @@ pub const LEASE: Duration = Duration::from_secs(10);
 /// Longer than a machine is frozen by what moves it to another host, or by a snapshot of it.
 pub const QUARANTINE: Duration = Duration::from_secs(120);
 
+/// The room of a spool: a failover of half a minute at some thousand requests a second.
+pub const SPOOL_SIZE: u64 = 256 << 20;
+
 /// The longest name of a gateway.
 const LONGEST_NODE: usize = 63;
 
@@ -41,6 +44,10 @@ pub struct Postgres {
     pub quarantine: Duration,
     /// The means by which a commit survives. Default [`Replication::Standby`].
     pub replication: Replication,
+    /// True if requests are kept on this machine while the database is away. Default false.
+    pub spool: bool,
+    /// The most bytes of them. Default [`SPOOL_SIZE`].
+    pub spool_size: u64,
 }
 
 /// The means by which commits survive the loss of the database's machine.
@@ -59,6 +66,15 @@ pub(super) fn read(mut table: Table<'_>, size: Option<Span>) -> Option<StoreKind
         word(&value, &[("embedded", false), ("postgres", true)]).map(Some)
     });
     if kind != Some(Some(true)) {
+        for key in ["spool", "spool_size"] {
+            // One that is asked for is listed as a key that may stand here.
+            if kind.is_some()
+                && table.entries().any(|(name, _)| name.get_ref() == key)
+                && let Some(value) = table.value(key)
+            {
+                refuse(&value, key);
+            }
+        }
         table.finish();
         return kind.map(|_| StoreKind::Embedded);
     }
@@ -86,6 +102,11 @@ pub(super) fn read(mut table: Table<'_>, size: Option<Span>) -> Option<StoreKind
     let replication = table.optional("replication", Replication::default(), |value| {
         word(&value, &kinds)
     });
+    let spool = table.optional("spool", false, |value| value.boolean());
+    let spool_size = table.optional("spool_size", SPOOL_SIZE, |value| {
+        let size = value.size(&((1 << 20)..=(64 << 30)));
+        size.map(|size| size as u64)
+    });
     table.finish();
     Some(StoreKind::Postgres(Postgres {
         url: url?,
@@ -93,7 +114,18 @@ pub(super) fn read(mut table: Table<'_>, size: Option<Span>) -> Option<StoreKind
         lease: lease?,
         quarantine: quarantine?,
         replication: replication?,
+        spool: spool?,
+        spool_size: spool_size?,
     }))
+}
+
+/// Refuses a key of the spool for a store that is a file.
+fn refuse(value: &Value<'_>, key: &str) {
+    value.problem(
+        format!("{key} in [store] is for kind = \"postgres\", and this store is a file"),
+        "leave it out: a file is on this machine's own disk, and there is no outage of a database to bridge; or name a \
+         database by kind = \"postgres\" and its url",
+    );
 }
 
 fn node(value: &Value<'_>) -> Option<String> {

@@ -23,12 +23,14 @@ use crate::monitor::{Beat, Monitor, Pings, Plan, Reloaded};
 use crate::recent::Recent;
 use crate::sources;
 use crate::spans::Spans;
-use crate::store::{Closing, Location, Snapshot, Store};
+use crate::store::{Closing, Location, Snapshot, Spool, Store};
 
 /// The parts of a gateway.
 pub struct Parts {
     pub store: Store,
     pub closing: Closing,
+    /// The requests that wait for the store, where it may be away.
+    pub spool: Option<Spool>,
     pub metrics: Metrics,
     pub health: Health,
     pub intake: Arc<Intake>,
@@ -71,6 +73,8 @@ impl Parts {
         let health = Health::default();
         let recent = Recent::default();
         let location = Location::of(config).context("cannot use [store]")?;
+        // It says what waits, also where the database does not answer.
+        let spool = setup::spool(config, &metrics, &health);
         let (store, closing) = Store::open(&location, &options.store, metrics.clone())
             .with_context(|| format!("cannot open the store in {}", location.shown()))?;
         let loaded =
@@ -123,6 +127,7 @@ impl Parts {
             metrics.clone(),
             recent.clone(),
         );
+        let intake = intake.spooled(spool.clone());
         let intake = Arc::new(intake.traced(spans.clone()));
         let known = setup::known(loaded.sources, &store).await?;
         intake.open(known, config.mutes.clone());
@@ -195,6 +200,7 @@ impl Parts {
             intake,
             store,
             closing,
+            spool,
             metrics,
             health,
         })

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::clock::wall_ms;
-use crate::config::{Config, Problem};
+use crate::config::{Config, Problem, StoreKind};
+use crate::health::Health;
+use crate::metrics::Metrics;
 use crate::monitor::Expected;
 use crate::policy;
 use crate::sources::{self, Loaded, Source};
-use crate::store::{DueReader, PluginId, PluginRecord, Store, StoreError};
+use crate::store::{self, DueReader, PluginId, PluginRecord, Spool, Store, StoreError};
 use alert_gateway_sandbox::{Compiler, Sandbox, SandboxOptions};
 
 /// The instances that a source adds to the sandbox: four times its calls, because one plugin may
@@ -84,6 +86,40 @@ fn options(config: &Config, cache_dir: Option<PathBuf>) -> SandboxOptions {
         cache_dir,
         instances,
         max_memory,
+    }
+}
+
+/// Returns the spool, where a database has one, or has left one. One that is of no use is reported,
+/// and requests are refused as without it while the database is away.
+pub fn spool(config: &Config, metrics: &Metrics, health: &Health) -> Option<Spool> {
+    let data_dir = &config.gateway.data_dir;
+    let StoreKind::Postgres(database) = &config.store else {
+        match store::spooled(data_dir) {
+            Ok(Some(left)) if left.requests > 0 => tracing::error!(
+                "{left} wait in the spool in data_dir for a database that [store] does not name any more; they are kept, and \
+                 go out once it names it again"
+            ),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a spool in data_dir cannot be read"),
+        }
+        return None;
+    };
+    if !database.spool && !store::has_spool(data_dir) {
+        return None;
+    }
+    match Spool::open(
+        data_dir,
+        database.spool,
+        database.spool_size,
+        metrics,
+        health,
+    ) {
+        Ok(spool) => Some(spool),
+        Err(error) => {
+            tracing::error!(%error, "the spool cannot be used: requests are refused while the database is away");
+            health.set_spool(0, 0, Some(error.to_string()));
+            None
+        }
     }
 }
 

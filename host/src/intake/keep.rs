@@ -14,7 +14,7 @@ use crate::metrics::PriorityLabels;
 use crate::sources::{ReadError, Source};
 use crate::spans::Below;
 use crate::store::{
-    Appended, Failure, NewRequest, Notice, Proofs, Reading, RedactedRequest, StoreError,
+    Appended, Failure, NewRequest, Notice, Proofs, Reading, RedactedRequest, Spool, StoreError,
     UnprovenBounds,
 };
 
@@ -79,8 +79,10 @@ impl Intake {
             return Ending::NoRoom(why);
         }
         let below = received.below.clone();
+        // A test is to find out whether the store takes it.
+        let spool = self.spool.as_ref().filter(|_| !received.is_test);
         let request = received.into_request(entrance, &masked);
-        match self.append(request, reading, &below).await {
+        match self.append(request, reading, spool, &below).await {
             Err(error) => Ending::Store(error),
             Ok(_) if failed => Ending::Kept,
             Ok(appended) => {
@@ -101,16 +103,23 @@ impl Intake {
         }
     }
 
-    /// Has the store keep a request, unless the disk hangs. A sender that is told so sends it
-    /// again; if it was kept after all, its events are known then.
+    /// Has the store keep a request, or the spool while the store does not, unless the disk hangs. A
+    /// sender that is told so sends it again; if it was kept after all, its events are known then.
     async fn append(
         &self,
         request: NewRequest,
         reading: Reading,
+        spool: Option<&Spool>,
         below: &Below,
     ) -> Result<Appended, StoreError> {
         let mut span = below.part("append");
-        let kept = tokio::time::timeout(DISK_TIME, self.store.append(request, reading)).await;
+        let keeping = async {
+            match spool {
+                Some(spool) => spool.append(&self.store, request, reading).await,
+                None => self.store.append(request, reading).await,
+            }
+        };
+        let kept = tokio::time::timeout(DISK_TIME, keeping).await;
         let kept = kept.unwrap_or_else(|_| Err(self.store.hangs()));
         match &kept {
             Ok(appended) => span.set("alert_gateway.accepted", appended.accepted as i64),
@@ -141,7 +150,8 @@ impl Intake {
         });
         let below = received.below.clone();
         let request = received.into_request(entrance, &[]);
-        match self.append(request, reading, &below).await {
+        let spool = self.spool.as_ref();
+        match self.append(request, reading, spool, &below).await {
             Err(StoreError::Unproven(_)) => Ending::QuotaUsedUp,
             Err(error) => Ending::Store(error),
             Ok(_) => {

@@ -46,7 +46,7 @@ use crate::policy::Policy;
 use crate::recent::Recent;
 use crate::sources::{ReadError, Source};
 use crate::spans::{self, Active, Spans};
-use crate::store::{Notice, PluginId, Store};
+use crate::store::{Notice, PluginId, Spool, Store};
 use alert_gateway_sandbox::CallError;
 use conditions::Condition;
 use notes::Reasons;
@@ -68,6 +68,8 @@ pub struct Intake {
     admission: Arc<Admission>,
     public_path: String,
     store: Store,
+    /// Takes what the store does not, where the configuration says so.
+    spool: Option<Spool>,
     /// The destination that is told of a storm.
     operator_destination: Option<String>,
     health: Health,
@@ -136,6 +138,7 @@ impl Intake {
             admission,
             public_path,
             store,
+            spool: None,
             operator_destination,
             health,
             metrics,
@@ -150,6 +153,11 @@ impl Intake {
     /// Records spans of each request to a source.
     pub fn traced(self, spans: Spans) -> Self {
         Self { spans, ..self }
+    }
+
+    /// Keeps requests in a spool, where there is one, while the store does not take them.
+    pub fn spooled(self, spool: Option<Spool>) -> Self {
+        Self { spool, ..self }
     }
 
     /// Opens the way to these sources, each with the number of its plugin, and closes it to all

@@ -1,5 +1,7 @@
 //! Keeping a request and the alerts made of it.
 
+use std::sync::Arc;
+
 use rusqlite::params;
 
 use super::StoreError;
@@ -31,14 +33,7 @@ impl Command for Append {
     const TURN: Turn = Turn::Appends;
 
     fn foresee(&self, wanted: &mut Wanted) {
-        let Reading::Alerts { alerts, proofs } = &self.reading else {
-            return;
-        };
-        wanted.identities.extend(proofs.hashes());
-        for alert in alerts {
-            wanted.identities.push(alert.identity);
-            wanted.keys.push(alert.ordering_key);
-        }
+        foresee(&self.reading, wanted);
     }
 
     fn run(&self, step: &mut Step<'_>) -> Result<Self::Output, StoreError> {
@@ -47,34 +42,74 @@ impl Command for Append {
             reading,
             now_ms,
         } = self;
-        let id = request_id(&request.id);
-        let seq = *step.next_seq;
         if let Reading::Failed(failure) = reading
             && is_too_much(step, request, failure)?
         {
             return Ok(Err(StoreError::Unproven(request.source.clone())));
         }
-        let mut appended = Appended::default();
-        step.touched.begin(request.received_at, *now_ms);
-        if let Reading::Alerts { alerts, proofs } = reading {
-            let origin = Origin {
-                seq,
-                request: &id,
-                at_ms: request.received_at,
-            };
-            appended = keep_alerts(step, &origin, alerts, proofs)?;
-            if appended.accepted == 0 && appended.duplicates > 0 {
-                return Ok(Ok(appended));
-            }
-        }
-        step.take_seq();
-        insert_request(step, seq, &id, request, reading, appended.duplicates)?;
-        if let Reading::Failed(failure) = reading {
-            step.totals.failed += 1;
-            internal::failed(step, seq, request, failure, *now_ms)?;
-        }
-        Ok(Ok(appended))
+        append(step, request, reading, *now_ms).map(Ok)
     }
+}
+
+/// The caller may need the request again.
+impl Command for Arc<Append> {
+    type Output = <Append as Command>::Output;
+
+    const TURN: Turn = Append::TURN;
+
+    fn foresee(&self, wanted: &mut Wanted) {
+        Append::foresee(self, wanted);
+    }
+
+    fn run(&self, step: &mut Step<'_>) -> Result<Self::Output, StoreError> {
+        Append::run(self, step)
+    }
+}
+
+/// Names the rows that an append looks for.
+pub fn foresee(reading: &Reading, wanted: &mut Wanted) {
+    let Reading::Alerts { alerts, proofs } = reading else {
+        return;
+    };
+    wanted.identities.extend(proofs.hashes());
+    for alert in alerts {
+        wanted.identities.push(alert.identity);
+        wanted.keys.push(alert.ordering_key);
+    }
+}
+
+/// Appends a request, however many failed ones its source has.
+///
+/// # Errors
+/// What the disk said.
+pub fn append(
+    step: &mut Step<'_>,
+    request: &NewRequest,
+    reading: &Reading,
+    now_ms: i64,
+) -> Result<Appended, StoreError> {
+    let id = request_id(&request.id);
+    let seq = *step.next_seq;
+    let mut appended = Appended::default();
+    step.touched.begin(request.received_at, now_ms);
+    if let Reading::Alerts { alerts, proofs } = reading {
+        let origin = Origin {
+            seq,
+            request: &id,
+            at_ms: request.received_at,
+        };
+        appended = keep_alerts(step, &origin, alerts, proofs)?;
+        if appended.accepted == 0 && appended.duplicates > 0 {
+            return Ok(appended);
+        }
+    }
+    step.take_seq();
+    insert_request(step, seq, &id, request, reading, appended.duplicates)?;
+    if let Reading::Failed(failure) = reading {
+        step.totals.failed += 1;
+        internal::failed(step, seq, request, failure, now_ms)?;
+    }
+    Ok(appended)
 }
 
 fn insert_request(

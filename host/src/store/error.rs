@@ -123,6 +123,12 @@ pub enum StoreError {
         .0.display()
     )]
     InTheWay(PathBuf),
+    /// Requests wait in the spool for the database that is to be moved away. Nothing was changed.
+    #[error(
+        "{0} wait in the spool of this gateway, and go into the database first: start the gateway once with it, and stop it \
+         in order"
+    )]
+    Spooled(super::Amount),
     /// The tables in the database were changed by a newer gateway, and this one may not write into
     /// them. Nothing was changed.
     #[error(

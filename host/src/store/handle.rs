@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::append::{Append, Plugin};
+use super::append_spooled::AppendSpooled;
 use super::audit::{Audit, Entry};
 use super::closing::Closing;
 use super::command::{Command, queued};
@@ -29,6 +30,7 @@ use super::retention::{Sweep, Swept};
 use super::settle::{Settle, Settlement};
 use super::shared::{Heard, Joined, LEADER, Leases};
 use super::snapshot::{Remember, Seen, Snapshot};
+use super::spool::Spooled;
 use super::sql::Connection;
 use super::wake::Wake;
 use super::writer::{Engine, Message, Signals, Trouble, Writer};
@@ -212,11 +214,24 @@ impl Store {
         request: NewRequest,
         reading: Reading,
     ) -> Result<Appended, StoreError> {
-        let (command, answer) = queued(Append {
+        self.append_now(self.to_append(request, reading)).await
+    }
+
+    /// Returns what appends a request, now or later.
+    pub(super) fn to_append(&self, request: NewRequest, reading: Reading) -> Append {
+        Append {
             request,
             reading,
             now_ms: self.clock.now_ms(),
-        });
+        }
+    }
+
+    /// Appends as [`Store::append`] does, by an [`Append`] or one that is shared with the caller.
+    pub(super) async fn append_now(
+        &self,
+        append: impl Command<Output = Result<Appended, StoreError>>,
+    ) -> Result<Appended, StoreError> {
+        let (command, answer) = queued(append);
         self.messages
             .try_send(Message::Do(command))
             .map_err(|error| match error {
@@ -224,6 +239,22 @@ impl Store {
                 mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
             })?;
         answer.await.map_err(|_| StoreError::Closed)??
+    }
+
+    /// Appends requests that were kept elsewhere before, all or none, in this order. Those that the
+    /// store has already are left out; returns their number.
+    ///
+    /// # Errors
+    /// What the disk said; nothing is kept then.
+    pub(super) async fn append_spooled(
+        &self,
+        requests: Vec<Arc<Spooled>>,
+    ) -> Result<usize, StoreError> {
+        self.ask(AppendSpooled {
+            requests,
+            now_ms: self.clock.now_ms(),
+        })
+        .await
     }
 
     /// Keeps the outcome of an attempt at delivery, and makes the next delivery of the ordering key
@@ -493,6 +524,15 @@ impl Store {
         let trouble = self.signals.trouble.borrow();
         let said = trouble.said.as_ref().filter(|_| trouble.lasts);
         said.map(ToString::to_string)
+    }
+
+    /// Returns the error by which another gateway has taken over from this one, which then keeps
+    /// nothing more.
+    pub(super) fn lost(&self) -> Option<StoreError> {
+        let trouble = self.signals.trouble.borrow();
+        let said = trouble.said.as_ref().filter(|_| trouble.lasts);
+        said.filter(|said| matches!(said, StoreError::Lost(_)))
+            .cloned()
     }
 
     /// Takes down that the caller has waited too long for an answer: a disk that hangs says nothing

@@ -4,6 +4,7 @@
 //! those from `id * 16`: ids are in the order of acceptance, and what hangs on a row is a range
 //! that needs no index of its own.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -59,7 +60,7 @@ pub fn request_id_text(bytes: &[u8]) -> String {
 
 /// The hash under which something is known again: 128 bits, as nobody finds two inputs with the
 /// same ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity(pub [u8; 16]);
 
 impl Identity {
@@ -88,7 +89,7 @@ impl Identity {
 }
 
 /// An event id as `alerts.event_id` holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StoredEventId {
     /// As it is.
     Text(String),

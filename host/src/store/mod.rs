@@ -89,6 +89,12 @@
 //! A file that was moved, removed or replaced under a running gateway is noticed before each
 //! commit: SQLite would go on writing to a file without a name.
 //!
+//! # While a database is away
+//!
+//! A gateway that shares a store may keep requests in a [spool] of its own meanwhile. It is no part
+//! of the store: what is in it was acknowledged, and is neither listed nor delivered before the
+//! store has it.
+//!
 //! # Time
 //!
 //! Points in time are Unix milliseconds: `due_at` by the steady [clock] that delivery waits by, all
@@ -99,6 +105,7 @@
 mod ahead;
 mod alerts;
 mod append;
+mod append_spooled;
 mod audit;
 mod backup;
 mod check;
@@ -141,6 +148,7 @@ mod settle;
 mod shared;
 mod snapshot;
 mod space;
+mod spool;
 mod sql;
 mod step;
 mod stop;
@@ -194,6 +202,7 @@ pub use shared::{
     Lease, Moved, Node, NodeState, Server, examine, is_gone, share_heard, to_database, to_file,
 };
 pub use snapshot::{Seen, Snapshot};
+pub use spool::{Amount, Spool, SpoolError, is_there as has_spool, spooled};
 pub use tables::VERSION as SCHEMA_VERSION;
 pub use totals::Totals;
 pub use writer::Trouble;

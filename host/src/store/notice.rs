@@ -1,9 +1,10 @@
 //! The words for internal alerts: one to open or to resolve, and one that is open.
 
 use plugin_sdk::contract;
+use serde::{Deserialize, Serialize};
 
 /// An internal alert to open or to resolve.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Notice {
     /// The destination; the end of one that is open goes where that went, and one that is open
     /// elsewhere is ended there first.

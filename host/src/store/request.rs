@@ -13,7 +13,7 @@ use crate::alert::Alert;
 use crate::alert::group::{self, Grouping, Member};
 
 /// A mute that holds an alert.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MuteRef {
     /// One that an operator made at run time, by its number.
     Stored(i64),
@@ -27,7 +27,7 @@ pub enum MuteRef {
 }
 
 /// A request to keep, as it came in.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct NewRequest {
     /// UUIDv7, as it is answered to the sender.
     pub id: String,
@@ -41,7 +41,8 @@ pub struct NewRequest {
     pub url: String,
     /// JSON: `[[name, value], …]`.
     pub headers: String,
-    /// The bytes.
+    /// The bytes. A spool has them beside the rest.
+    #[serde(skip)]
     pub body: Bytes,
     /// The plugin that read it.
     pub plugin: PluginId,
@@ -50,7 +51,7 @@ pub struct NewRequest {
 }
 
 /// A redaction of a request before it was stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedactedRequest {
     /// The number of masked places.
     pub places: i64,
@@ -59,7 +60,7 @@ pub struct RedactedRequest {
 }
 
 /// The result of reading a request.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Reading {
     /// The plugin found alerts.
     Alerts {
@@ -83,7 +84,7 @@ pub enum Reading {
 /// of them count as duplicates, and none opens anything. So a proof belongs here only where a
 /// sender never makes the same one for something else: a signature over the whole request, not a
 /// token.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proofs {
     hashes: Vec<Identity>,
     until_ms: Option<i64>,
@@ -149,7 +150,7 @@ impl Proofs {
 }
 
 /// The reason why a request could not be read.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Failure {
     /// In words.
     pub reason: String,
@@ -160,7 +161,7 @@ pub struct Failure {
 }
 
 /// The number of failed requests of unproved senders that one source may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnprovenBounds {
     /// So many requests,
     pub count: i64,
@@ -169,7 +170,7 @@ pub struct UnprovenBounds {
 }
 
 /// An alert to keep.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct NewAlert {
     pub(super) source: String,
     pub(super) event_id: StoredEventId,
@@ -186,11 +187,12 @@ pub struct NewAlert {
     pub(super) handling: Handling,
     pub(super) json: String,
     /// The alert itself, where it may go to its destinations without being read back.
+    #[serde(skip)]
     pub(super) whole: Option<Arc<Alert>>,
 }
 
 /// The ways in which a policy has an alert delivered otherwise than by itself and for ever.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Handling {
     /// The group that it goes into.
     pub group: Option<Box<Grouped>>,
@@ -227,7 +229,7 @@ impl Originals {
 }
 
 /// The group of an alert, and what the alert brings to it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Grouped {
     pub grouping: Grouping,
     /// The key of the group at its destination.
@@ -245,7 +247,7 @@ impl Handling {
 }
 
 /// The number of a plugin in the store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginId(pub(super) i64);
 
 /// The SHA-256 of its wasm.

@@ -29,7 +29,7 @@ const LONGEST_TITLE: usize = 256;
 pub type Shared = Vec<(String, String)>;
 
 /// An event on its way into a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// The words that the group may mention.
     pub mention: Mention,

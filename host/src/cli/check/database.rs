@@ -1,7 +1,43 @@
-//! The database that a configuration names, and the gateways that share it.
+//! The database that a configuration names, the gateways that share it, and what waits for it in the
+//! spool of this one.
 
-use crate::config::{Config, Problem};
+use super::super::owner;
+use crate::config::{Config, Problem, StoreKind};
 use crate::store::{self, Location, NodeState, StoreError};
+
+/// Looks at the spool, and adds what it finds.
+pub fn spool(config: &Config, warnings: &mut Vec<Problem>) {
+    let data_dir = &config.gateway.data_dir;
+    let (found, help) = match owner::as_owner_of(data_dir, || Ok(store::spooled(data_dir))) {
+        Ok(Ok(Some(left))) if left.requests > 0 => (
+            format!("{left} wait in the spool in data_dir for the database"),
+            match config.store {
+                StoreKind::Postgres(_) => {
+                    "the gateway hands them over while it runs, and first of all at its next start"
+                }
+                StoreKind::Embedded => {
+                    "name the database in [store] again, and start the gateway: it hands them over. Without it they are not \
+                     delivered"
+                }
+            },
+        ),
+        Ok(Ok(_)) => return,
+        Ok(Err(error)) => (
+            format!("the spool in data_dir cannot be used: {error}"),
+            "until it can, requests are refused while the database is away",
+        ),
+        Err(_) => (
+            "the spool in data_dir cannot be looked at by this user".to_owned(),
+            "run the check as the user that the gateway runs as",
+        ),
+    };
+    warnings.push(Problem {
+        file: config.path.clone(),
+        position: None,
+        found,
+        help: help.to_owned(),
+    });
+}
 
 /// Looks at the database, and adds what it finds. Returns it in words.
 pub fn look(

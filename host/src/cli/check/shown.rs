@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::{plain, test};
 use super::{Examination, counted};
-use crate::config::{self, Admin, Cause, Config, causes, shown_duration};
+use crate::config::{self, Admin, Cause, Config, StoreKind, causes, shown_duration, size_text};
 use crate::gateway::shadow::Summary;
 use crate::sources::Source;
 
@@ -100,6 +100,16 @@ fn gateway(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
             writeln!(out, "Health and metrics at {scheme}://{address}{asked}.")?;
         }
         None => writeln!(out, "Health and metrics are off.")?,
+    }
+    if let StoreKind::Postgres(database) = &config.store
+        && database.spool
+    {
+        writeln!(
+            out,
+            "Keeps up to {} of requests in its spool in data_dir while the database is away. They are on this machine alone \
+             until they are handed over: a loss of its disk loses them.",
+            size_text(usize::try_from(database.spool_size).unwrap_or(usize::MAX))
+        )?;
     }
     if let Some(destination) = &gateway.operator_destination {
         writeln!(

@@ -18,7 +18,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::quantity::size_text;
 use super::retention::IDENTITIES;
-use super::{AGE, LEASE, QUARANTINE, SIZE, shown_duration};
+use super::{AGE, LEASE, QUARANTINE, SIZE, SPOOL_SIZE, shown_duration};
 use value::{closed, duration, either, rate, secret, size, text, word};
 
 /// The settings of a bundled plugin.
@@ -83,6 +83,10 @@ fn store() -> Json {
         "The time for which a gateway that died while it delivered may still send something. Default {}.",
         shown_duration(QUARANTINE)
     );
+    let spool_size = format!(
+        "The size of what the spool may hold; beyond it, and beyond 250,000 requests, senders are refused. Default {}.",
+        size_text(usize::try_from(SPOOL_SIZE).unwrap_or(usize::MAX))
+    );
     closed(
         "Where requests and alerts are kept. Default: a file in data_dir.",
         &[],
@@ -96,6 +100,12 @@ fn store() -> Json {
                 "What makes a commit survive the machine of the database. Default standby.",
                 &["standby", "storage"],
             ),
+            "spool": {
+                "description": "Keeps requests on this machine's own disk while the database is away, and hands them over \
+                                once it is back: until then they are lost with the machine. Default false.",
+                "type": "boolean",
+            },
+            "spool_size": size(spool_size),
         }),
     )
 }

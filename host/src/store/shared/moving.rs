@@ -21,7 +21,7 @@ use crate::store::postgres::Link;
 use crate::store::sql::Connection;
 use crate::store::totals::Totals;
 use crate::store::writer::{LAST_SEQ, NEXT_SEQ};
-use crate::store::{Depth, SharedStore, StoreError, check, file, preflight};
+use crate::store::{Depth, SharedStore, StoreError, check, file, preflight, spooled};
 
 /// The tables of both kinds. A row refers to one of an earlier table only.
 const TABLES: [&str; 24] = [
@@ -124,12 +124,18 @@ pub fn to_database(shared: &SharedStore) -> Result<Moved, StoreError> {
 /// Moves the store of `shared`'s database into its folder, which must have none.
 ///
 /// # Errors
-/// As [`to_database`]; [`StoreError::InTheWay`] where the folder has a store.
+/// As [`to_database`]; [`StoreError::InTheWay`] where the folder has a store, and
+/// [`StoreError::Spooled`] where requests wait in it for the database.
 pub fn to_file(shared: &SharedStore) -> Result<Moved, StoreError> {
     let path = file(&shared.data_dir);
     let _lock = files::acquire(&shared.data_dir)?;
     if path.symlink_metadata().is_ok() {
         return Err(StoreError::InTheWay(path));
+    }
+    match spooled(&shared.data_dir) {
+        Ok(Some(left)) if left.requests > 0 => return Err(StoreError::Spooled(left)),
+        Ok(_) => {}
+        Err(error) => return Err(StoreError::Disk(format!("the spool: {error}"))),
     }
     let link = reach(shared)?;
     schema::expect(&link)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use test_postgres::{Database, Server};
 
-use crate::config::{Postgres, Replication, Secret, StoreKind};
+use crate::config::{Postgres, Replication, SPOOL_SIZE, Secret, StoreKind};
 use crate::store::Location;
 
 /// A place for the store of a test.
@@ -48,6 +48,8 @@ impl Ground {
             lease: Duration::from_secs(2),
             quarantine: Duration::from_secs(120),
             replication: Replication::Storage,
+            spool: false,
+            spool_size: SPOOL_SIZE,
         });
         Location::new(self.dir.path(), &store, String::new()).unwrap()
     }

@@ -11,6 +11,7 @@ mod opening;
 mod own;
 mod pages;
 mod retention;
+mod spool;
 mod torn;
 
 use std::collections::HashSet;
