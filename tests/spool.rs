@@ -10,8 +10,8 @@ use test_postgres::{Database, Server};
 
 use crate::harness::postgres::of;
 use crate::harness::{
-    Gateway, Itoc360, Line, Load, Place, Program, Setup, State, each_opened_once, events, needs,
-    plugin, twilio, until,
+    Gateway, Itoc360, Line, Load, Program, Setup, State, each_opened_once, events, needs, plugin,
+    twilio, until,
 };
 
 /// A database, and the line over which gateways reach it.
@@ -299,7 +299,9 @@ async fn spool_of_no_use_is_told_of_and_refuses_as_none() {
     let place = far.setup(&itoc360, "gw-a", "").place();
     let checked = place.run(&["check"]).await;
     assert!(
-        checked.stdout.contains("256MiB of requests in its spool"),
+        checked
+            .stdout
+            .contains("256.0 MiB of requests in its spool"),
         "{}",
         checked.stdout
     );

@@ -128,7 +128,7 @@ pub enum StoreError {
         "{0} wait in the spool of this gateway, and go into the database first: start the gateway once with it, and stop it \
          in order"
     )]
-    Spooled(super::Amount),
+    Spooled(String),
     /// The tables in the database were changed by a newer gateway, and this one may not write into
     /// them. Nothing was changed.
     #[error(

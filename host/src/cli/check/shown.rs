@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
+use bytesize::ByteSize;
 use serde_json::{Value, json};
 
 use super::super::{plain, test};
 use super::{Examination, counted};
-use crate::config::{self, Admin, Cause, Config, StoreKind, causes, shown_duration, size_text};
+use crate::config::{self, Admin, Cause, Config, StoreKind, causes, shown_duration};
 use crate::gateway::shadow::Summary;
 use crate::sources::Source;
 
@@ -108,7 +109,7 @@ fn gateway(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
             out,
             "Keeps up to {} of requests in its spool in data_dir while the database is away. They are on this machine alone \
              until they are handed over: a loss of its disk loses them.",
-            size_text(usize::try_from(database.spool_size).unwrap_or(usize::MAX))
+            ByteSize(database.spool_size)
         )?;
     }
     if let Some(destination) = &gateway.operator_destination {

@@ -312,6 +312,15 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "26:1: [sources.\"\"] has no destination; add destination = \"itoc360\"",
         "26:10: \"\" is not a name for a source; use lower-case letters, digits, - and _, beginning with a letter or digit, at most 63",
     ]),
+    // The spool.
+    ("[retention]", "[store]\nspool = true\nspool_size = \"1GiB\"\n[retention]", &[
+        "9:9: spool in [store] is for kind = \"postgres\", and this store is a file; leave it out: a file is on this machine's own disk, and there is no outage of a database to bridge; or name a database by kind = \"postgres\" and its url",
+        "10:14: spool_size in [store] is for kind = \"postgres\", and this store is a file; leave it out: a file is on this machine's own disk, and there is no outage of a database to bridge; or name a database by kind = \"postgres\" and its url",
+    ]),
+    ("size = \"4GiB\"", "[store]\nkind = \"postgres\"\nurl = \"postgres://a/b\"\nspool = \"yes\"\nspool_size = \"1KiB\"", &[
+        "13:9: spool in [store] is text; write true or false",
+        "14:14: spool_size in [store] is \"1KiB\"; write a size from 1MiB to 64GiB",
+    ]),
     // Secrets.
     ("\"ITOC360_TOKEN\"", "\"NO_TOKEN\"", &[
         "21:17: token in [destinations.itoc360] names the environment variable NO_TOKEN, which is not set; set it for the gateway's process",

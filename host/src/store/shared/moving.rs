@@ -133,9 +133,9 @@ pub fn to_file(shared: &SharedStore) -> Result<Moved, StoreError> {
         return Err(StoreError::InTheWay(path));
     }
     match spooled(&shared.data_dir) {
-        Ok(Some(left)) if left.requests > 0 => return Err(StoreError::Spooled(left)),
+        Ok(Some(left)) if left.requests > 0 => return Err(StoreError::Spooled(left.to_string())),
         Ok(_) => {}
-        Err(error) => return Err(StoreError::Disk(format!("the spool: {error}"))),
+        Err(error) => return Err(error.into()),
     }
     let link = reach(shared)?;
     schema::expect(&link)?;

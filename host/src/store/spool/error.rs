@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
-use super::Amount;
+use super::amount::Amount;
+use crate::store::StoreError;
 
 /// In every case the request is not in the spool, and whatever is in it stays there.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -64,5 +65,11 @@ impl From<rusqlite::Error> for SpoolError {
             }
             _ => Self::Failed(format!("the disk failed: {error}")),
         }
+    }
+}
+
+impl From<SpoolError> for StoreError {
+    fn from(error: SpoolError) -> Self {
+        Self::Disk(format!("the spool: {error}"))
     }
 }

@@ -10,7 +10,10 @@ use std::sync::Arc;
 use hyper::body::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::{Amount, SpoolError, Spooled, opening};
+use super::amount::Amount;
+use super::error::SpoolError;
+use super::opening;
+use super::request::Spooled;
 use crate::store::append::Append;
 use crate::store::files::{self, Lock, Place};
 use crate::store::{NewRequest, Reading, UnprovenBounds};
@@ -92,7 +95,7 @@ impl File {
     pub fn open(data_dir: &Path, bounds: Amount) -> Result<Self, SpoolError> {
         let failed = |error: &dyn std::fmt::Display| SpoolError::Failed(error.to_string());
         let lock = files::acquire(data_dir).map_err(|error| failed(&error))?;
-        let path = super::path_in(data_dir);
+        let path = opening::path_in(data_dir);
         let connection = opening::open(&path)?;
         // The database may take now what it did not take in an earlier run.
         connection.execute(

@@ -2,16 +2,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::error::SpoolError;
 use super::file::Kept;
+use super::handle::{Inner, Spool};
+use super::request::Spooled;
 use super::thread::{Message, Reply};
-use super::{CLOSING_TIME, Inner, PAUSE, Spool, SpoolError, Spooled, of_spool};
 use crate::store::{Store, StoreError};
+
+/// The pause between two tries to hand over.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest wait for the file to be closed.
+const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 /// The number of requests in a row that the database does not take, until it is taken to be away.
 const FAULTS: usize = 8;
@@ -61,7 +69,7 @@ impl Spool {
         let next = inner.ask(Message::Next).await;
         let next = match next {
             Err(error @ SpoolError::Damaged(_)) => return Err(inner.give_up(&error)),
-            other => other.map_err(of_spool)?,
+            other => other?,
         };
         if next.is_empty() {
             if inner.gate.lock().open(handed) {
@@ -174,7 +182,7 @@ impl Inner {
         let passed = numbers.len() as u64;
         self.passed.fetch_add(passed, Ordering::Relaxed);
         let removed = self.ask(|reply| Message::Remove(numbers, reply)).await;
-        removed.map_err(of_spool)
+        Ok(removed?)
     }
 
     /// Sets a request aside that the database does not take.
@@ -185,7 +193,7 @@ impl Inner {
             "a request of the spool cannot be handed over; it stays in the spool, and is tried again at the next start"
         );
         let aside = self.ask(|reply| Message::SetAside(n, why, reply)).await;
-        aside.map_err(of_spool)
+        Ok(aside?)
     }
 
     /// Takes nothing any more: the file cannot be read.
@@ -195,6 +203,6 @@ impl Inner {
         self.gate.lock().give_up();
         let amount = *self.shown.amount.lock();
         self.shown.set(amount, Some(error));
-        of_spool(error.clone())
+        error.clone().into()
     }
 }

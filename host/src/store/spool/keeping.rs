@@ -2,16 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::error::SpoolError;
 use super::file::Keep;
 use super::gate::Way;
+use super::handle::{Inner, Spool};
 use super::thread::Message;
-use super::{Inner, PATIENCE, Spool, SpoolError, of_spool};
+
 use crate::store::append::Append;
 use crate::store::{Appended, NewRequest, Reading, Store, StoreError};
+
+/// The time that the database has for a request. A sender waits longer, and most hiccups are over.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A request on its way; dropped where its sender hangs up.
 struct Ticket<'a> {
@@ -114,7 +120,7 @@ impl Inner {
         if let Some(left_out) = self.throttle.due("", error.kind()) {
             tracing::error!(%error, left_out, "the spool does not take a request that the database does not take");
         }
-        Err(why.unwrap_or_else(|| of_spool(error)))
+        Err(why.unwrap_or_else(|| error.into()))
     }
 }
 

@@ -3,12 +3,16 @@
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Amount, SpoolError, path_in};
+use super::amount::Amount;
+use super::error::SpoolError;
 use crate::store::{files, tables};
+
+/// The name of the file in the data directory.
+const FILE: &str = "spool.db";
 
 /// The number of the tables, in `PRAGMA user_version`.
 const SCHEMA: i64 = 1;
@@ -25,6 +29,16 @@ CREATE TABLE requests (
     fault    TEXT                  -- why the database does not take it; NULL: it waits
 ) STRICT;
 CREATE INDEX requests_unproven ON requests (source) WHERE unproven IS NOT NULL;";
+
+/// Returns the path of the spool's file within a data directory.
+pub fn path_in(data_dir: &Path) -> PathBuf {
+    data_dir.join(FILE)
+}
+
+/// Returns whether a spool stands in a data directory.
+pub fn is_there(data_dir: &Path) -> bool {
+    path_in(data_dir).exists()
+}
 
 /// Opens the file for writing, making it where it is not there.
 ///

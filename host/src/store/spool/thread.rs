@@ -4,8 +4,9 @@ use std::sync::mpsc::Receiver;
 
 use tokio::sync::oneshot;
 
+use super::error::SpoolError;
 use super::file::{File, Keep, Kept};
-use super::{Shown, SpoolError};
+use super::shown::Shown;
 
 /// The most requests in one transaction.
 const GROUP: usize = 512;
@@ -80,8 +81,8 @@ fn keep(file: &mut File, keeps: &mut Vec<(Keep, Reply<()>)>, shown: &Shown) {
         Err(error) => keeps.iter().map(|_| Err(error.clone())).collect(),
     };
     let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
-    let refused = refused.filter(|error| !matches!(error, SpoolError::Unproven(_)));
-    shown.set(file.amount(), refused.last());
+    let mut refused = refused.filter(|error| !matches!(error, SpoolError::Unproven(_)));
+    shown.set(file.amount(), refused.next_back());
     for ((_, reply), answer) in keeps.drain(..).zip(answers) {
         let _ = reply.send(answer);
     }

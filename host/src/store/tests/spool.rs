@@ -65,7 +65,7 @@ impl Bench {
     }
 
     /// Has the store keep an event of that key.
-    async fn take(&mut self, event: &str) -> Appended {
+    async fn append_event(&mut self, event: &str) -> Appended {
         let request = self.request("a", 5);
         let reading = reading("a", &[(event, "k")]);
         self.store.append(request, reading).await.unwrap()
@@ -162,7 +162,7 @@ async fn unanswered_request_is_kept_and_taken_once() {
     let spool = room.open().unwrap();
     let stop = CancellationToken::new();
     let running = tokio::spawn(spool.clone().run(bench.store.clone(), stop.clone()));
-    bench.take("e0").await;
+    bench.append_event("e0").await;
     // The writer waits for it, and takes the first one in the end.
     let other = Connection::open(file(bench.dir())).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -181,7 +181,7 @@ async fn unanswered_request_is_kept_and_taken_once() {
     running.await.unwrap();
     assert_eq!(bench.events(), ["e0", "e1", "e2"]);
     assert_eq!(bench.kept(), 3);
-    let again = bench.take("e2").await;
+    let again = bench.append_event("e2").await;
     assert_eq!((again.accepted, again.duplicates), (0, 1));
 }
 
