@@ -319,7 +319,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ]),
     ("size = \"4GiB\"", "[store]\nkind = \"postgres\"\nurl = \"postgres://a/b\"\nspool = \"yes\"\nspool_size = \"1KiB\"", &[
         "13:9: spool in [store] is text; write true or false",
-        "14:14: spool_size in [store] is \"1KiB\"; write a size from 1MiB to 64GiB",
+        "14:14: spool_size in [store] is \"1KiB\"; write a size from \"1MiB\" to \"64GiB\"",
     ]),
     // Secrets.
     ("\"ITOC360_TOKEN\"", "\"NO_TOKEN\"", &[
