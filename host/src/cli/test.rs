@@ -98,7 +98,11 @@ pub fn test(what: &Test) -> Outcome {
                 _ => return Err(NoAnswer::Stopped.into()),
             };
             if hop.hop == UNKNOWN {
-                let fix = hop.fix.map_or_else(String::new, |fix| format!("; {fix}"));
+                // One that asks whether another was meant has its own end.
+                let joint = if hop.found.ends_with('?') { " " } else { "; " };
+                let fix = hop
+                    .fix
+                    .map_or_else(String::new, |fix| format!("{joint}{fix}"));
                 return Err(Failure::Usage(format!("{}{fix}", plain::line(&hop.found))));
             }
             show(&hop, what.json)?;

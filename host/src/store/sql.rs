@@ -311,13 +311,12 @@ impl<'a> Statement<'a> {
     /// Reads one row for each of these parameters, as it is asked for. A database is asked for
     /// [`AHEAD`] of them at once. An error is of its own row, or of all that were asked for with
     /// it.
-    pub fn query_each<'s, T, P: Params, F: FnMut(Row<'_>) -> rusqlite::Result<T>>(
+    pub fn query_each<'s, T, P: Params, F: FnMut(Row<'_>) -> rusqlite::Result<T> + 's>(
         &'s mut self,
         each: impl IntoIterator<Item = P, IntoIter: 's>,
         read: F,
     ) -> impl Iterator<Item = rusqlite::Result<T>>
     where
-        F: 's,
         'a: 's,
     {
         Each {

@@ -177,14 +177,12 @@ fn policy(source: &config::Source) -> Vec<(&'static str, String)> {
     }
     if !source.redact.is_empty() {
         let stored = if source.redact_stored {
-            ", before it is stored"
+            ", in the stored request as well"
         } else {
             ""
         };
-        said.push((
-            "redacted",
-            format!("{} of places and patterns{stored}", source.redact.len()),
-        ));
+        let redactions = counted(source.redact.len(), "redaction");
+        said.push(("redacted", redactions + stored));
     }
     if let Some(group) = &source.group {
         let by = match group.by.is_empty() {
@@ -334,6 +332,41 @@ fn source_json(source: &Source) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn policy_of_a_source_is_told_in_a_few_words() {
+        let text = r#"
+            [gateway]
+            public_url = "https://gw.example.com"
+            [destinations.a]
+            kind = "itoc360"
+            token = "0123456789abcdef"
+            [sources.s]
+            plugin = "webhook"
+            destination = "a"
+            labels = { team = "voice", site = "fra" }
+            redact = ["phone-numbers", "/from"]
+            redact_stored = true
+            resolve_after = "4h"
+            group = { by = ["code"], above = "20/5m" }
+            [[sources.s.rules]]
+            drop = true
+            [sources.plain]
+            plugin = "webhook"
+            destination = "a"
+        "#;
+        let config = Config::parse(text, Path::new("gateway.toml"), &|_| None).unwrap();
+        let said = |number: usize| policy(&config.sources[number]);
+        let told = [
+            ("labels", "site=fra, team=voice"),
+            ("rules", "1"),
+            ("redacted", "2 redactions, in the stored request as well"),
+            ("grouped", "by code, above 20 in 5m"),
+            ("resolved", "after 4h"),
+        ];
+        assert_eq!(said(0), told.map(|(what, said)| (what, said.to_owned())));
+        assert_eq!(said(1), []);
+    }
 
     #[test]
     fn long_setup_page_is_cut_with_the_way_to_the_rest() {

@@ -33,6 +33,7 @@ impl Asked {
         }
         let data_dir = place.file.data_dir()?;
         match ask_here(&data_dir).await {
+            Err(Unanswered::None(why @ NoAnswer::NotRunning(_))) => Err(why.into()),
             Err(Unanswered::None(why)) => Ok(Self::There(place.listener(&why)?)),
             _ => Ok(Self::Here(data_dir)),
         }
