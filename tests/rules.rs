@@ -73,6 +73,10 @@ async fn rules_drop_route_and_mask_what_is_delivered() {
         shown["alerts"][0]["note"],
         "dropped by rule 1 of its source"
     );
+    assert_eq!(shown["alerts"][0]["rules"], serde_json::json!([1]));
+    let routed = place.run(&["events", "show", &twilio::sid(2)]).await;
+    let said = "\nrules     2 of its source applied\n";
+    assert!(routed.stdout.contains(said), "{}", routed.stdout);
     assert_eq!(place.list(&["--state", "ignored"]).await.len(), 1);
     assert_eq!((day.received().len(), night.received().len()), (1, 1));
 }

@@ -243,6 +243,10 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         if alert.deliveries.is_empty() {
             writeln!(out, "          {}{own}", clean(&alert.state))?;
         }
+        if !alert.rules.is_empty() {
+            let rules: Vec<_> = alert.rules.iter().map(ToString::to_string).collect();
+            writeln!(out, "rules     {} of its source applied", rules.join(", "))?;
+        }
         if let Some(group) = &alert.group {
             let key = clean(&group.key);
             let state = clean(&group.state);

@@ -57,7 +57,8 @@ pub(super) fn prepare(
             .carried(
                 &source.configured.originals,
                 source.configured.destination(),
-            );
+            )
+            .under_rules(&decision.applied);
         if let Some(rule) = decision.dropped_by {
             return Ok(new.ignored(format!("{DROPPED}{rule} of its source")));
         }

@@ -25,6 +25,7 @@ pub use waiting::{Selection, UnknownId, Waiting, WaitingRequest};
 
 use super::audit;
 use super::ids::{StoredEventId, alert_ids, delivery_ids, request_id, request_id_text};
+use super::request::UnderRules;
 use super::{Entry, Location, MuteRecord, PluginId, StoreError, identities, mutes};
 use crate::clock::rfc3339;
 
@@ -251,6 +252,9 @@ pub struct AlertRecord {
     pub due_at: Option<String>,
     /// The alert as the plugin made it; only its event id and priority where the rest was evicted.
     pub event: contract::Alert,
+    /// The operator's rules that applied to it, by their numbers from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<usize>,
     /// The reason why what the plugin said is gone, where it is; or why the alert is delivered
     /// nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -512,6 +516,7 @@ impl History {
                 mute,
                 due_at: None,
                 event: event(row, 3, &event_id.shown(), row.get(4)?),
+                rules: under_rules(row, 3),
                 note: ignored.or_else(|| evicted.then(|| EVICTED.to_owned())),
                 repeated: row.get::<_, Option<i64>>(6)?.unwrap_or_default(),
                 last_at: row.get::<_, Option<i64>>(7)?.map(rfc3339),
@@ -654,6 +659,11 @@ fn event(row: Row<'_>, index: usize, event_id: &str, rank: i64) -> contract::Ale
             ))
         }),
     }
+}
+
+/// Returns the rules in the text of an alert; none where it is gone.
+fn under_rules(row: Row<'_>, index: usize) -> Vec<usize> {
+    super::json::<UnderRules>(row, index).map_or_else(|_| Vec::new(), |under| under.rules)
 }
 
 fn request(row: Row<'_>) -> rusqlite::Result<RequestRecord> {

@@ -228,6 +228,13 @@ impl Originals {
     }
 }
 
+/// The operator's rules that applied to an alert, in its text.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct UnderRules {
+    #[serde(default)]
+    pub rules: Vec<usize>,
+}
+
 /// The group of an alert, and what the alert brings to it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Grouped {
@@ -319,6 +326,17 @@ impl NewAlert {
             ignored: Some(why.into()),
             ..self
         }
+    }
+
+    /// The same alert, to which these of the operator's rules applied, by their numbers from 1. They
+    /// stand in the text of the alert, beside what the contract knows.
+    #[must_use]
+    pub fn under_rules(mut self, rules: &[usize]) -> Self {
+        if !rules.is_empty() && self.json.ends_with('}') {
+            self.json.pop();
+            self.json += &format!(",\"rules\":{rules:?}}}");
+        }
+        self
     }
 
     /// The same alert, where each of these destinations is sent its request as it came, and so gets no

@@ -112,7 +112,14 @@ fn received(page: &Page<'_>, request: &Shown) -> Markup {
 }
 
 fn alert_chain(page: &Page<'_>, received_at: &str, alert: &AlertRecord) -> Markup {
+    let rules: Vec<_> = alert.rules.iter().map(ToString::to_string).collect();
     html! {
+        @if !rules.is_empty() {
+            li.ok {
+                h3 { "Rules" }
+                p { (rules.join(", ")) " of source " (alert.source) " applied" }
+            }
+        }
         li.(if alert.state == "ignored" { "idle" } else { "ok" }) {
             h3 { "Alert" }
             p { span.(alert.event.priority.as_str()) { (alert.event.priority.as_str()) } ", " (alert.event.status.as_str()) ": " (clip(&alert.event.title, 300)) }
