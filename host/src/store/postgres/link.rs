@@ -86,6 +86,15 @@ impl<'a, T> Sent<'a, T> {
     }
 }
 
+/// Waits for all answers, up to the first that is an error.
+async fn answers<T, E>(sent: Vec<Sent<'_, Result<T, E>>>) -> Result<Vec<T>, E> {
+    let mut answers = Vec::with_capacity(sent.len());
+    for one in sent {
+        answers.push(one.answer().await?);
+    }
+    Ok(answers)
+}
+
 /// The number of rows that a statement has changed.
 type Changed = Result<u64, tokio_postgres::Error>;
 
@@ -226,11 +235,7 @@ impl Link {
             let asked: Vec<_> = asked.collect();
             let all = async {
                 begin.answer().await?;
-                let mut answers = Vec::new();
-                for one in asked {
-                    answers.push(one.answer().await?);
-                }
-                Ok(answers)
+                answers(asked).await
             };
             Ok(self.wait(all, within))
         })?;
@@ -375,15 +380,7 @@ impl Link {
                         client.query(statement, &params).await
                     })
                 });
-                let sent: Vec<_> = sent.collect();
-                let all = async {
-                    let mut answers = Vec::new();
-                    for one in sent {
-                        answers.push(one.answer().await?);
-                    }
-                    Ok(answers)
-                };
-                Ok(self.wait(all, within))
+                Ok(self.wait(answers(sent.collect()), within))
             })?;
             self.answered(asked)
         };
