@@ -2,8 +2,8 @@
 //!
 //! A failover of the database takes longer than senders wait. With `spool = true` a request that
 //! the database does not take, or does not answer for within two seconds, is synced to a
-//! [file] in the data directory and acknowledged. Once the database takes requests again it is handed
-//! over. Nothing is delivered from here, so what makes "opens once" true stays in one place: the
+//! [file](mod@file) in the data directory and acknowledged. Once the database takes requests again
+//! it is handed over. Nothing is delivered from here, so what makes "opens once" true stays in one place: the
 //! database, which finds a repeat as always, whichever gateway kept it meanwhile.
 //!
 //! What it promises:

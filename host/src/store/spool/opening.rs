@@ -79,7 +79,7 @@ pub fn open(path: &Path) -> Result<Connection, SpoolError> {
 /// is no spool.
 ///
 /// # Errors
-/// As [`File::open`].
+/// As [`open`].
 pub fn look(data_dir: &Path) -> Result<Option<Amount>, SpoolError> {
     let path = path_in(data_dir);
     if !path.exists() {
