@@ -147,7 +147,7 @@ static NOISE: [&str; 6] = [
     "importance",
 ];
 
-static TRIGGERS: [&str; 91] = [
+static TRIGGERS: [&str; 92] = [
     "trigger",
     "triggered",
     "triggering",
@@ -196,6 +196,7 @@ static TRIGGERS: [&str; 91] = [
     "unhealthy",
     "nodata",
     "renodata",
+    "rewarn",
     "unknown",
     "outage",
     "majoroutage",
@@ -241,7 +242,7 @@ static TRIGGERS: [&str; 91] = [
     "exceeded",
 ];
 
-static RESOLVES: [&str; 43] = [
+static RESOLVES: [&str; 45] = [
     "resolve",
     "resolved",
     "ok",
@@ -285,12 +286,49 @@ static RESOLVES: [&str; 43] = [
     "isup",
     "backonline",
     "isok",
+    "nodatarecovered",
+    "warnrecovered",
 ];
 
-/// Prefixes of a status that do not change it: `incident.resolved`, `alert_closed`.
-static NOUNS: [&str; 18] = [
-    "incident", "alert", "monitor", "issue", "event", "problem", "alarm", "check", "metric",
-    "case", "ticket", "error", "service", "host", "status", "state", "warning", "degraded",
+/// Prefixes of a status that do not change it, one or several: `incident.resolved`,
+/// `ALERT_DEGRADED_RECOVERY`.
+static NOUNS: [&str; 36] = [
+    "incident",
+    "alert",
+    "monitor",
+    "issue",
+    "event",
+    "problem",
+    "alarm",
+    "check",
+    "metric",
+    "case",
+    "ticket",
+    "error",
+    "service",
+    "host",
+    "status",
+    "state",
+    "warning",
+    "degraded",
+    "failure",
+    "outage",
+    "build",
+    "job",
+    "pipeline",
+    "workflow",
+    "deployment",
+    "backup",
+    "node",
+    "server",
+    "site",
+    "website",
+    "instance",
+    "device",
+    "component",
+    "endpoint",
+    "violation",
+    "trigger",
 ];
 
 /// The letters and digits of a word, in lower case.
@@ -368,7 +406,11 @@ impl Status {
             }
         };
         of(&plain(word)).or_else(|| match &parts(word)[..] {
-            [noun, last] if NOUNS.contains(&&**noun) => of(last),
+            [nouns @ .., last]
+                if !nouns.is_empty() && nouns.iter().all(|noun| NOUNS.contains(&&**noun)) =>
+            {
+                of(last)
+            }
             _ => None,
         })
     }
@@ -515,6 +557,9 @@ mod tests {
             "issue.reopened",
             "ALERT_FAILURE",
             "down",
+            "Re-Warn",
+            "build failed",
+            "ALERT_DEGRADED_FAILURE",
         ] {
             assert_eq!(Status::from_word(word), Some(Status::Trigger), "{word}");
         }
@@ -534,6 +579,11 @@ mod tests {
             "SUCCESS",
             "ALERT_RECOVERY",
             "warning cleared",
+            "Warn Recovered",
+            "No Data Recovered",
+            "ALERT_DEGRADED_RECOVERY",
+            "build fixed",
+            "host check recovered",
         ] {
             assert_eq!(Status::from_word(word), Some(Status::Resolve), "{word}");
         }
@@ -549,6 +599,9 @@ mod tests {
             "up and down",
             "partially resolved",
             "never ok",
+            "alert not resolved yet",
+            "incident nearly resolved",
+            "service",
             "insufficient_data",
             "skipped",
             "[\"ok\"]",

@@ -20,7 +20,12 @@ function read(request, options) {
   const message = parsed(body.Message);
   if (text(message?.AlarmName) !== undefined && text(message?.NewStateValue) !== undefined)
     return alarm(body, topic, message, options);
-  if (text(message?.["detail-type"]) !== undefined) return event(body, topic, message, options);
+  if (text(message?.["detail-type"]) !== undefined) {
+    const detail = message.detail ?? {};
+    return text(detail.alarmName) !== undefined && text(detail.state?.value) !== undefined
+      ? alarm(body, topic, ofEventBridge(message, detail), options)
+      : event(body, topic, message, options);
+  }
   const said = text(body.Message) ?? "";
   return {
     ...common(body, topic, "message"),
@@ -69,15 +74,37 @@ function alarm(body, topic, message, options) {
   };
 }
 
+/* The alarm of an event "CloudWatch Alarm State Change", in the words of CloudWatch's own message. */
+const ofEventBridge = (message, detail) => ({
+  AlarmName: detail.alarmName,
+  AlarmArn: message.resources?.[0],
+  AlarmDescription: detail.configuration?.description,
+  AWSAccountId: message.account,
+  Region: message.region,
+  NewStateValue: detail.state.value,
+  NewStateReason: detail.state.reason,
+  StateChangeTime: detail.state.timestamp ?? message.time,
+  Trigger: { Namespace: detail.configuration?.metrics?.[0]?.metricStat?.metric?.namespace },
+});
+
 function event(body, topic, message, options) {
   const shared = common(body, topic, "event");
   const word = text(message.detail?.severity);
+  // AWS Health tells of the beginning and of the end of one event.
+  const arn = text(message.detail?.eventArn);
+  const code = { open: "trigger", upcoming: "trigger", closed: "resolve" };
+  const said = text(message.detail?.statusCode);
+  const known = arn !== undefined && Object.hasOwn(code, said);
   return {
     ...shared,
+    ...(known ? { key: `${arn} ${text(message.account)}`, status: code[said] } : {}),
     priority: priority(word ?? "") ?? options.priority ?? "high",
     title:
       text(message.detail?.title) ?? `${text(message["detail-type"])} (${text(message.source)})`,
-    message: text(message.detail?.description) ?? text(body.Subject),
+    message:
+      text(message.detail?.description) ??
+      text(message.detail?.eventDescription?.[0]?.latestDescription) ??
+      text(body.Subject),
     occurred_at: time(text(message.time) ?? text(body.Timestamp) ?? ""),
     labels: { ...shared.labels, account: text(message.account) },
   };
@@ -131,5 +158,8 @@ function consoleOf(arn, name) {
   const region = arn?.split(":")[3];
   if (!/^[a-z0-9-]+$/.test(region)) return undefined;
   const encoded = encodeURIComponent(name.toWellFormed());
-  return `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#alarmsV2:alarm/${encoded}`;
+  const host = { "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com" }[
+    arn.split(":")[1]
+  ];
+  return `https://${host ?? `${region}.console.aws.amazon.com`}/cloudwatch/home?region=${region}#alarmsV2:alarm/${encoded}`;
 }

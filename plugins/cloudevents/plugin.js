@@ -60,7 +60,7 @@ function alertOf(request, event, options) {
   if (ruled === "ignore") return undefined;
   const data = event.data;
   const source = text(event.source) ?? "";
-  const subject = text(event.subject);
+  const subject = text(event.subject) || undefined;
   const word =
     text(event.severity) ?? text(data?.severity) ?? text(event.priority) ?? text(data?.priority);
   const urgent = priority(word ?? "");
@@ -68,11 +68,15 @@ function alertOf(request, event, options) {
   if (word !== undefined && urgent === null)
     notes.push({ kind: "unknown_priority", field: "priority", found: word.slice(0, 100) });
   if (text(event.id) === undefined) notes.push({ kind: "incomplete_id", field: "event_id" });
+  const state = ruled ?? said(data, type);
+  // What ends nothing that is known by name closes nothing.
+  if (state === "resolve" && subject === undefined)
+    notes.push({ kind: "incomplete_key", field: "key" });
   const name = text(data?.title) ?? text(data?.summary) ?? text(data?.message) ?? text(data?.name);
   return {
     event_id: `${source} ${text(event.id) ?? ""} sha256:${sha256(JSON.stringify(event))}`,
     key: subject === undefined ? undefined : `${source} ${subject}`,
-    status: ruled ?? said(data, type),
+    status: state,
     priority: urgent ?? options.priority ?? "high",
     title: [name ?? type, subject && `(${subject})`].filter(Boolean).join(" ") || "a CloudEvent",
     message: name === undefined ? undefined : type,

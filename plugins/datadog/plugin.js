@@ -1,17 +1,12 @@
 /* Datadog's webhooks, with the payload of setup.md, or Datadog's own. */
 
-/* Transitions that common words do not cover. */
-const TRANSITIONS = {
-  "re-warn": "trigger",
-  "warn recovered": "resolve",
-  "alert recovered": "resolve",
-  "no data recovered": "resolve",
-};
+/* What is no monitor's has no transition, and its type tells the state. */
+const TYPES = { error: "trigger", warning: "trigger", info: "trigger", success: "resolve" };
 
 /* A variable that Datadog does not know comes as it was written, and an empty one as nothing. */
 const filled = (value) => {
   const found = text(value)?.trim() ?? "";
-  return found === "" || found === "null" || /^\$[A-Z_]+$/.test(found) ? undefined : found;
+  return found === "" || /^null$/i.test(found) || /^\$[A-Z_]+$/.test(found) ? undefined : found;
 };
 
 function read(request, options) {
@@ -20,9 +15,12 @@ function read(request, options) {
   const said = filled(body?.alert_transition) ?? transitionIn(filled(body?.title));
   if (title === undefined && said === undefined) return unreadable(request, "no event of Datadog");
   const notes = [];
-  let state = status(said ?? "") ?? TRANSITIONS[said?.toLowerCase()];
-  if (typeof state !== "string") {
-    notes.push({ kind: "unknown_status", field: "status", found: String(said).slice(0, 100) });
+  const kind = filled(body.alert_type) ?? "";
+  let state = status(said ?? "");
+  if (said === undefined && Object.hasOwn(TYPES, kind)) state = TYPES[kind];
+  if (state === null) {
+    const found = said ?? kind;
+    notes.push({ kind: "unknown_status", field: "status", found: found.slice(0, 100) });
     state = "trigger";
   }
   const id = filled(body.alert_id);
@@ -66,5 +64,6 @@ function urgency(body, said, options, notes) {
   if (word !== undefined && word.toLowerCase() !== "normal")
     notes.push({ kind: "unknown_priority", field: "priority", found: word.slice(0, 100) });
   if (/warn/i.test(said ?? "") || filled(body.alert_type) === "warning") return "medium";
+  if (said === undefined && filled(body.alert_type) === "info") return "low";
   return options.default_priority ?? "high";
 }

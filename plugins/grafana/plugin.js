@@ -27,7 +27,7 @@ function alertOf(request, body, alert, options) {
   }
   const name = text(labels.alertname);
   const instance = text(labels.instance);
-  const fingerprint = text(alert?.fingerprint);
+  const fingerprint = text(alert?.fingerprint) || undefined;
   if (fingerprint === undefined) notes.push({ kind: "incomplete_key", field: "key" });
   return {
     // A repeat of what still fires is news after some minutes: it may have been closed by hand.

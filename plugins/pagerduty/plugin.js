@@ -10,20 +10,7 @@ const OPENS = [
   "reassigned",
 ];
 const CLOSES = ["resolved"];
-const NOBODY = [
-  "acknowledged",
-  "annotated",
-  "conference_bridge.updated",
-  "custom_field_values.updated",
-  "incident_type.changed",
-  "responder.added",
-  "responder.replied",
-  "role.assigned",
-  "service_updated",
-  "status_update_published",
-  "workflow.started",
-  "workflow.completed",
-];
+const NOBODY = ["acknowledged", "service_updated"];
 
 function read(request) {
   const event = request.json()?.event;
@@ -35,7 +22,9 @@ function read(request) {
       ? `${type} is no incident`
       : unreadable(request, "an unknown event of PagerDuty");
   const what = type.slice("incident.".length);
-  if (NOBODY.includes(what)) return `${type} needs nobody`;
+  // A note, a responder, a workflow, an action: it belongs to an incident, and is none.
+  const belongs = what.includes(".") || (text(event.data?.type) ?? "incident") !== "incident";
+  if (belongs || NOBODY.includes(what)) return `${type} needs nobody`;
   const incident = event.data?.incident ?? event.data;
   const id = text(incident?.id);
   if (id === undefined) return unreadable(request, "an incident of PagerDuty without an id");
@@ -49,6 +38,8 @@ const known = (type) =>
 function alertOf(request, event, what, incident, id) {
   const notes = [];
   let state = CLOSES.includes(what) ? "resolve" : OPENS.includes(what) ? "trigger" : undefined;
+  // A priority may be set when all is over.
+  if (text(incident.status) === "resolved") state = "resolve";
   if (state === undefined) {
     notes.push({ kind: "unknown_status", field: "status", found: what.slice(0, 100) });
     state = "trigger";

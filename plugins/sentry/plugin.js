@@ -11,6 +11,8 @@ const STATES = {
   ignored: "resolve",
 };
 const NOBODY = ["created", "assigned", "updated", "deleted"];
+/* Sentry's own work on an issue or on a build: `root_cause_started`, `pr_created`, `size_analysis_completed`. */
+const WORK = /_(started|completed|created)$/;
 
 function read(request) {
   const body = request.json();
@@ -24,7 +26,9 @@ function read(request) {
   const metric = data.metric_alert;
   const metricId = text(metric?.id);
   if (id === undefined && metricId === undefined)
-    return unreadable(request, "a webhook of Sentry without an issue");
+    return WORK.test(action)
+      ? `${action.slice(0, 100)} needs nobody`
+      : unreadable(request, "a webhook of Sentry without an issue");
   const notes = [];
   let state = STATES[action];
   if (state === undefined || !Object.hasOwn(STATES, action)) {

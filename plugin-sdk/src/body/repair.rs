@@ -2,12 +2,24 @@
 //!
 //! | mistake | repaired |
 //! |---|---|
-//! | `NaN`, `Infinity`, `-Infinity` (Python, Grafana) | a string of the same letters |
+//! | `NaN`, `Infinity`, `-Infinity` (Python, Grafana), `nan`, `-inf` (C) | a string of the same letters |
 //! | a control character in a string (a raw line end) | its escape |
 //! | a comma before `}`, `]` or the end | dropped |
 //! | NUL at the end (C) | dropped |
 //!
 //! A backslash that escapes nothing is not repaired: `"C:\temp"` may mean a tab.
+
+/// Numbers that are none in JSON, as languages print them.
+const NO_NUMBERS: [&str; 8] = [
+    "NaN",
+    "-NaN",
+    "Infinity",
+    "-Infinity",
+    "nan",
+    "-nan",
+    "inf",
+    "-inf",
+];
 
 /// The kind of repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +87,7 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
             rest = &rest[length..];
             continue;
         }
-        let word = ["NaN", "Infinity", "-Infinity"]
+        let word = NO_NUMBERS
             .into_iter()
             .find(|word| rest.starts_with(word));
         if let Some(word) = word.filter(|word| ends_a_value(&rest[word.len()..])) {
@@ -138,6 +150,11 @@ mod tests {
                 r#"{"a":NaN,"b":-Infinity}"#,
                 r#"{"a":"NaN","b":"-Infinity"}"#,
                 &[Repair::NotANumber][..],
+            ),
+            (
+                "[nan, -inf,-nan]",
+                r#"["nan", "-inf","-nan"]"#,
+                &[Repair::NotANumber],
             ),
             (
                 "{\"a\":\"x\ny\u{1}\"}",
