@@ -4,7 +4,7 @@ use std::fs;
 
 use hyper::Method;
 
-use crate::harness::{Itoc360, Output, Place, Setup, twilio};
+use crate::harness::{Itoc360, Output, Place, Post, Setup, twilio};
 
 async fn export(place: &Place, id: &str, name: &str) -> Output {
     place
@@ -158,6 +158,54 @@ async fn a_secret_in_a_header_that_the_operator_named_is_replaced() {
         (Some(2), false),
         "{taken:?}"
     );
+}
+
+/// A body that hides its credentials from a look at its bytes.
+#[tokio::test]
+async fn secret_in_an_encoded_body_is_in_no_exported_case() {
+    use base64::Engine;
+    /// `{"t": "Down", "password": "canary-in-gzip-1", "copy": "canary-in-gzip-1"}`
+    const GZIP: &str = "H4sIAAAAAAAC/6tWKlGyUlByyS/PU9JRUCpILC4uzy9KAYklJ+YlFlXqZubppldlFugaguST8wsqscrVAgDUOgWsSQAAAA==";
+    let itoc360 = Itoc360::alertmanager().await;
+    let lines = "plugin = \"webhook\"\ntoken = \"canary-5a5a-5a5a\"\nsettings = { title = \"/t\" }";
+    let (place, gateway) = Setup::new(&itoc360).source("hook", lines).start().await;
+    let zipped = base64::engine::general_purpose::STANDARD
+        .decode(GZIP)
+        .unwrap();
+    let wide: Vec<u8> =
+        r#"{"t": "Down", "password": "canary-in-utf16", "token": "canary-5a5a-5a5a"}"#
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+    let posts = [
+        twilio::unsigned("/in/hook?token=canary-5a5a-5a5a", zipped)
+            .header("Content-Encoding", "gzip"),
+        Post {
+            path: "/in/hook?token=canary-5a5a-5a5a".to_owned(),
+            headers: Vec::new(),
+            body: wide,
+        }
+        .header("Content-Type", "application/json; charset=utf-16le"),
+    ];
+    for (number, post) in posts.iter().enumerate() {
+        let id = gateway.accept(post).await;
+        let name = format!("case-{number}");
+        let exported = export(&place, &id, &name).await;
+        assert_eq!(exported.code, Some(0), "{exported:?}");
+        assert!(!exported.stdout.contains("NOT searched"), "{exported:?}");
+        let message = fs::read_to_string(place.path(&format!("cases/{name}.http"))).unwrap();
+        assert!(
+            message.contains("Down") && !message.contains("canary"),
+            "{message}"
+        );
+        let answer = fs::read_to_string(place.path(&format!("cases/{name}.json"))).unwrap();
+        assert!(
+            answer.contains("Down") && !answer.contains("canary"),
+            "{answer}"
+        );
+        // Where it was decoded, the plugin was not given the source's token either.
+        assert!(!place.event(&id).await.to_string().contains("canary-5a5a"));
+    }
 }
 
 /// A secret in many places and spellings of one request, which its proof shows to be a secret.

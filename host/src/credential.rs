@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Parts of the names of headers and parameters that carry credentials. A signature is none, but it
 /// was made with one, and lets a weak one be guessed.
-const CREDENTIALS: [&str; 8] = [
+const CREDENTIALS: [&str; 14] = [
     "authorization",
     "cookie",
     "token",
@@ -13,10 +13,18 @@ const CREDENTIALS: [&str; 8] = [
     "api-key",
     "apikey",
     "signature",
+    "accesskey",
+    "bearer",
+    "credential",
+    "passphrase",
+    "passwd",
+    "privatekey",
 ];
 
 /// The same, where they stand between dashes and underscores.
-const SEGMENTS: [&str; 7] = ["auth", "hmac", "key", "pass", "pw", "sig", "sign"];
+const SEGMENTS: [&str; 9] = [
+    "auth", "hmac", "key", "pass", "pw", "pwd", "session", "sig", "sign",
+];
 
 /// Returns true if a header or a parameter of this name carries a credential.
 pub fn is_credential(name: &str) -> bool {
@@ -72,6 +80,9 @@ mod tests {
             "x-auth",
             "sig",
             "api_key",
+            "accessKey",
+            "x-session",
+            "pwd",
         ] {
             assert!(is_credential(name), "{name}");
         }

@@ -248,8 +248,8 @@ fn escape(text: &[u8]) -> Option<(usize, Escaped)> {
     }
 }
 
-/// Returns the character of a reference in HTML.
-fn reference(name: &str) -> Option<char> {
+/// Returns the character of a reference in HTML, of its name between `&` and `;`.
+pub fn reference(name: &str) -> Option<char> {
     if let Some(digits) = name.strip_prefix("#x").or_else(|| name.strip_prefix("#X")) {
         return char::from_u32(u32::from_str_radix(digits, 16).ok()?);
     }

@@ -41,6 +41,9 @@ fn is_plain(suffix: &str) -> bool {
         let decoded: Vec<u8> = percent_decode(&path).collect();
         if decoded == path {
             let odd = |byte: &u8| *byte == b'\\' || byte.is_ascii_control();
+            if is_overlong(&path) {
+                return false;
+            }
             // Some servers cut a path parameter off before they resolve: `/..;a/`.
             let name = |segment: &[u8]| {
                 segment
@@ -62,6 +65,19 @@ fn is_plain(suffix: &str) -> bool {
         path = decoded;
     }
     false
+}
+
+/// Returns whether a path spells an ASCII character in UTF-8 of more bytes than it takes, or as
+/// `%u002e`. Lenient decoders read `%c0%ae` as a dot.
+fn is_overlong(path: &[u8]) -> bool {
+    let pairs = path.windows(2).any(|pair| {
+        matches!(
+            pair,
+            [0xc0 | 0xc1, _] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f]
+        )
+    });
+    let unicode = |escape: &[u8]| matches!(escape, [b'%', b'u' | b'U', digits @ ..] if digits.iter().all(u8::is_ascii_hexdigit));
+    pairs || path.windows(6).any(unicode)
 }
 
 /// The URL as the sender used it: the source's configured URL, and the received suffix and query,
@@ -127,6 +143,13 @@ mod tests {
             "/x%0d%0ay",
             "/x%7f",
             "/%252525252525252e",
+            "/%c0%ae%c0%ae/x",
+            "/%C0%AF",
+            "/%e0%80%ae%e0%80%ae/x",
+            "/%f0%80%80%ae",
+            "/x%25c0%25af",
+            "/%u002e%u002e/x",
+            "/x%u2215y",
         ] {
             assert_eq!(find("", &format!("/in/a{suffix}")), None, "{suffix}");
         }

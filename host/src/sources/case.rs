@@ -6,11 +6,12 @@
 
 mod redaction;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use plugin_sdk::body::decode;
 use plugin_sdk::case;
-use plugin_sdk::contract::{Answer, Body, Request};
+use plugin_sdk::contract::{Answer, Body, Content, Request};
 use plugin_sdk::signature::Scheme;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -154,12 +155,26 @@ impl CaseMaker {
             proved: None,
             settings: redaction::settings(&self.settings, secrets)?,
         };
+        decode::fill(&mut request, self.limits.body);
+        let plain = match request.content.take() {
+            Some(Content::Text(text)) => Cow::Owned(text.into_bytes()),
+            Some(Content::Base64(text)) => Body::Base64(text).bytes().into_owned().into(),
+            Some(Content::Unreadable(_)) | None => Cow::Borrowed(recorded.body),
+        };
         let scheme =
             Scheme::of(&request).map(|scheme| redaction::scheme(scheme, request.settings.get()));
-        redaction.learn_request(recorded.url, &request.headers, recorded.body, settings);
+        redaction.learn_request(recorded.url, &request.headers, &plain, settings);
         request.url = redaction.url(recorded.url);
         request.headers = redaction.headers(request.headers, settings, kept);
-        request.body = Body::from_bytes(redaction.body(recorded.body));
+        let hidden = redaction.body(&plain);
+        // A body that was compressed, or of another charset, is written decoded where it has to be
+        // changed.
+        if hidden != *plain {
+            if matches!(plain, Cow::Owned(_)) {
+                uncode(&mut request.headers);
+            }
+            request.body = Body::from_bytes(hidden);
+        }
         if let Some(scheme) = scheme {
             scheme.sign(&mut request, STAND_IN);
         }
@@ -185,6 +200,19 @@ impl Case {
             files.push(("json", case::pretty(answer.get())?.into_bytes()));
         }
         Ok(files)
+    }
+}
+
+/// Removes from the headers what says how a body is encoded.
+fn uncode(headers: &mut Vec<(String, String)>) {
+    headers.retain(|(name, _)| name != "content-encoding");
+    for (_, value) in headers
+        .iter_mut()
+        .filter(|(name, _)| name == "content-type")
+    {
+        let parts = value.split(';');
+        let left = parts.filter(|part| !part.trim().to_ascii_lowercase().starts_with("charset="));
+        *value = left.collect::<Vec<_>>().join(";");
     }
 }
 
@@ -214,14 +242,9 @@ fn notes(request: &Request, redaction: &Redaction) -> Vec<String> {
         format!("the headers {}", names.join(", "))
     };
     said.push(format!("left in: the URL, {names}, and the body"));
-    let encoding = request
-        .headers
-        .iter()
-        .find(|(name, _)| name == "content-encoding")
-        .map(|(_, value)| value.as_str());
-    if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
+    if let Some(Content::Unreadable(why)) = &request.content {
         said.push(format!(
-            "the body is compressed ({encoding}) and was NOT searched for credentials: look into it"
+            "the body cannot be decoded ({why}) and was NOT searched for credentials: look into it"
         ));
     }
     said.push("look for personal data in what is left before you share the case".to_owned());

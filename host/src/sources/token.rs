@@ -15,10 +15,15 @@ use plugin_sdk::signature::sha256;
 
 use crate::config::Secret;
 use crate::http;
+use crate::mask;
 
 /// A token of fewer bytes is replaced only where it was compared: within other text it may be a
 /// word of that.
 const LEAST_BYTES: usize = 8;
+/// An escape within an escape within an escape is read, and no further.
+const DEEPEST: usize = 3;
+/// The bytes of the longest escape, a reference of HTML with leading zeros, and one more.
+const LONGEST_ESCAPE: usize = 14;
 /// The hexadecimal digits of the hash that stands for a token: enough to tell tokens apart in a
 /// log.
 const HASH_DIGITS: usize = 16;
@@ -170,15 +175,15 @@ impl Token {
 
     /// Returns the length of the spelling of the token with which these bytes begin.
     fn spelled(&self, bytes: &[u8]) -> Option<usize> {
+        let begins = Beginning::of(bytes)?;
         let text = self.secret.expose().as_bytes();
-        let escaped = text
-            .iter()
-            .try_fold(0, |at, byte| Some(at + spelling(&bytes[at..], *byte)?));
-        escaped.or_else(|| {
-            self.base64
-                .iter()
-                .find_map(|part| begins_as_base64(bytes, part.expose().as_bytes()))
-        })
+        begins
+            .spells(text, |found, known| found == known)
+            .or_else(|| {
+                self.base64
+                    .iter()
+                    .find_map(|part| begins.spells(part.expose().as_bytes(), same_digit))
+            })
     }
 }
 
@@ -188,61 +193,122 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// Returns the length of what spells this byte at the beginning of a text: the byte itself, percent
-/// encoding (once or twice), an escape of JSON, or a character reference of HTML.
-fn spelling(text: &[u8], byte: u8) -> Option<usize> {
-    let first = *text.first()?;
-    let escape = match first {
-        b'%' if text.get(1..3) == Some(b"25") => hex(text.get(3..5)?)
-            .filter(|found| *found == u32::from(byte))
-            .map(|_| 5),
-        b'%' => hex(text.get(1..3)?)
-            .filter(|found| *found == u32::from(byte))
-            .map(|_| 3),
-        b'\\' if text.get(1) == Some(&b'u') => hex(text.get(2..6)?)
-            .filter(|found| *found == u32::from(byte))
-            .map(|_| 6),
-        b'\\' if matches!(byte, b'/' | b'"' | b'\\') && text.get(1) == Some(&byte) => Some(2),
-        b'&' => reference(text, byte),
-        _ => None,
-    };
-    escape.or_else(|| (first == byte).then_some(1))
+/// The beginning of a text, with its first byte for each number of times that it is decoded.
+struct Beginning<'a> {
+    bytes: &'a [u8],
+    first: [u8; DEEPEST + 1],
 }
 
-/// Returns the length of a character reference of HTML for this byte.
-fn reference(text: &[u8], byte: u8) -> Option<usize> {
-    /// `&#x0000041;` is a reference as well, and nobody writes it.
-    const LONGEST: usize = 8;
-    let end = text.iter().take(LONGEST).position(|end| *end == b';')?;
-    let named = match text.get(1..end)? {
-        b"amp" => Some(u32::from(b'&')),
-        b"lt" => Some(u32::from(b'<')),
-        b"gt" => Some(u32::from(b'>')),
-        b"quot" => Some(u32::from(b'"')),
-        b"apos" => Some(u32::from(b'\'')),
-        [b'#', b'x' | b'X', digits @ ..] => hex(digits),
-        [b'#', digits @ ..] => std::str::from_utf8(digits).ok()?.parse().ok(),
-        _ => None,
-    };
-    (named == Some(u32::from(byte))).then_some(end + 1)
+impl<'a> Beginning<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let first = *bytes.first()?;
+        let first = match begins_escape(first) {
+            true => std::array::from_fn(|depth| unit(bytes, depth).map_or(first, |(_, byte)| byte)),
+            false => [first; DEEPEST + 1],
+        };
+        Some(Self { bytes, first })
+    }
+
+    /// Returns the length of the spelling of a text with which the bytes begin: plain, or with
+    /// escapes, also within others.
+    fn spells(&self, text: &[u8], same: fn(u8, u8) -> bool) -> Option<usize> {
+        let begins = |depth: &usize| same(self.first[*depth], text[0]);
+        (0..=DEEPEST).filter(begins).find_map(|depth| {
+            text.iter().try_fold(0, |at, known| {
+                let (length, found) = unit(&self.bytes[at..], depth)?;
+                same(found, *known).then_some(at + length)
+            })
+        })
+    }
 }
 
-fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |number, digit| {
-        Some(number << 4 | char::from(*digit).to_digit(16)?)
-    })
-}
-
-/// Returns the length of this part of a base64 text, in the standard or the URL's alphabet, where
-/// these bytes begin with it.
-fn begins_as_base64(bytes: &[u8], part: &[u8]) -> Option<usize> {
-    let same = |(found, known): (&u8, &u8)| match known {
+/// Returns whether a digit of base64 is the same in the standard or the URL's alphabet.
+fn same_digit(found: u8, known: u8) -> bool {
+    match known {
         b'+' => matches!(found, b'+' | b'-'),
         b'/' => matches!(found, b'/' | b'_'),
         known => found == known,
+    }
+}
+
+fn begins_escape(byte: u8) -> bool {
+    matches!(byte, b'%' | b'\\' | b'&')
+}
+
+/// Returns the first byte of a text that was decoded so many times, and its length before that.
+fn unit(text: &[u8], depth: usize) -> Option<(usize, u8)> {
+    let Some(below) = depth.checked_sub(1) else {
+        return text.first().map(|byte| (1, *byte));
     };
-    let found = bytes.get(..part.len())?;
-    found.iter().zip(part).all(same).then_some(part.len())
+    let (length, first) = unit(text, below)?;
+    if !begins_escape(first) {
+        return Some((length, first));
+    }
+    let mut read = [first; LONGEST_ESCAPE];
+    let mut end = length;
+    for count in 1..LONGEST_ESCAPE {
+        match escape(&read[..count]) {
+            Escape::Is(byte) => return Some((end, byte)),
+            Escape::Not => break,
+            Escape::Unfinished => {}
+        }
+        let Some((length, byte)) = unit(&text[end..], below) else {
+            break;
+        };
+        read[count] = byte;
+        end += length;
+    }
+    Some((length, first))
+}
+
+/// The meaning of a text that begins like an escape.
+enum Escape {
+    /// All of it is one, of this byte.
+    Is(u8),
+    /// More of it may make it one.
+    Unfinished,
+    Not,
+}
+
+/// Reads an escape of a URL, of JSON, of JavaScript or of HTML.
+fn escape(text: &[u8]) -> Escape {
+    match text {
+        [b'%', b'u' | b'U', digits @ ..] => code(digits, 4),
+        [b'%', digits @ ..] => code(digits, 2),
+        [b'\\', b'u' | b'U', digits @ ..] => code(digits, 4),
+        [b'\\', b'x' | b'X', digits @ ..] => code(digits, 2),
+        [b'\\'] => Escape::Unfinished,
+        [b'\\', byte @ (b'"' | b'\'' | b'/' | b'\\')] => Escape::Is(*byte),
+        [b'&', name @ .., b';'] => std::str::from_utf8(name)
+            .ok()
+            .and_then(mask::reference)
+            .and_then(|char| u8::try_from(char).ok())
+            .filter(u8::is_ascii)
+            .map_or(Escape::Not, Escape::Is),
+        [b'&', name @ ..]
+            if name
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'#') =>
+        {
+            Escape::Unfinished
+        }
+        _ => Escape::Not,
+    }
+}
+
+/// Returns the character of so many hexadecimal digits, where it is one of ASCII.
+fn code(digits: &[u8], count: usize) -> Escape {
+    let number = digits.iter().try_fold(0, |number, digit| {
+        Some(number << 4 | char::from(*digit).to_digit(16)?)
+    });
+    match number {
+        None => Escape::Not,
+        Some(_) if digits.len() < count => Escape::Unfinished,
+        Some(number) => u8::try_from(number)
+            .ok()
+            .filter(u8::is_ascii)
+            .map_or(Escape::Not, Escape::Is),
+    }
 }
 
 #[cfg(test)]
@@ -307,9 +373,17 @@ mod tests {
     fn every_spelling_of_a_token_is_replaced() {
         let percent: String = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let twice: String = TOKEN.bytes().map(|byte| format!("%25{byte:02X}")).collect();
+        let thrice: String = TOKEN
+            .bytes()
+            .map(|byte| format!("%2525{byte:02X}"))
+            .collect();
         let unicode: String = TOKEN
             .bytes()
             .map(|byte| format!("\\u00{byte:02X}"))
+            .collect();
+        let escaped_html: String = TOKEN
+            .bytes()
+            .map(|byte| format!("\\u0026#x{byte:x};"))
             .collect();
         let html: String = TOKEN.bytes().map(|byte| format!("&#{byte};")).collect();
         let hash = format!("sha256-{}", &sha256(TOKEN.as_bytes()).hex()[..16]);
@@ -319,10 +393,18 @@ mod tests {
             "c4n\\/ary+\\\"t0ken&>~",
             "c4n/ary+&quot;t0ken&amp;&gt;~",
             "c4n&#x2f;ary+&#34;t0ken&amp;>~",
+            "c4n&sol;ary&plus;&quot;t0ken&amp;&gt;~",
+            "c4n&#00047;ary+&#x00022;t0ken&AMP;&GT;~",
+            "c4n\\x2fary\\x2B\\x22t0ken&>~",
+            "c4n%u002fary%u002B%u0022t0ken&>~",
+            "c4n\\\\/ary+\\\\\\\"t0ken\\\\u0026>~",
+            "c4n%26%23x2f%3Bary%2B%26quot%3Bt0ken%26amp%3B%3E~",
             &percent,
             &twice,
+            &thrice,
             &unicode,
             &html,
+            &escaped_html,
         ] {
             assert_eq!(
                 cleaned(&format!("<{spelling}>{spelling}")),
@@ -335,7 +417,9 @@ mod tests {
                 ("standard", STANDARD.encode(format!("{before}{TOKEN}:x"))),
                 ("URL", URL_SAFE.encode(format!("{before}{TOKEN}:x"))),
             ] {
+                let escaped = encoded.replace('+', "%2B").replace('/', "%2f");
                 assert!(cleaned(&encoded).contains(&hash), "{name}: {before}");
+                assert!(cleaned(&escaped).contains(&hash), "{name}: {before}");
             }
         }
     }

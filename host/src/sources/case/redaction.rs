@@ -22,23 +22,36 @@ use crate::mask::Mask;
 /// ones.
 pub const STAND_IN: &str = "test-token-0123456789abcdef";
 
-/// Names of credentials in a body. They are fewer, because there a key or a token can be an
-/// event's.
-const IN_BODY: [&str; 14] = [
-    "access_token",
-    "api_key",
+/// Names of credentials in a body, in lower case and without what stands between their words. They
+/// are fewer, because there a key or a token can be an event's.
+const IN_BODY: [&str; 27] = [
+    "accesskey",
+    "accesstoken",
     "apikey",
-    "auth_token",
+    "apisecret",
+    "apitoken",
+    "authkey",
     "authorization",
+    "authtoken",
     "bearer",
-    "client_secret",
-    "password",
+    "bearertoken",
+    "clientsecret",
+    "credentials",
+    "idtoken",
+    "passphrase",
     "passwd",
-    "refresh_token",
+    "password",
+    "privatekey",
+    "pwd",
+    "refreshtoken",
     "secret",
-    "shared_secret",
+    "secretkey",
+    "sessiontoken",
+    "sharedsecret",
+    "signingsecret",
     "token",
-    "verification_token",
+    "verificationtoken",
+    "webhooksecret",
 ];
 
 /// Headers that say nothing of where a request came from.
@@ -268,7 +281,7 @@ fn is_credential_header(name: &str) -> bool {
 }
 
 fn in_body(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('-', "_");
+    let name = name.to_ascii_lowercase().replace(['-', '_', '.', ' '], "");
     IN_BODY.contains(&name.as_str())
 }
 
@@ -437,7 +450,7 @@ mod tests {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let body = format!(
-            r#"{{"password": "body-secret-1", "copy": ["t0ken-of-source", "t0ken%2Dof%2Dsource", "pass&#45;of-user", "{}"],
+            r#"{{"password": "body-secret-1", "accessToken": "body-secret-2", "db": {{"private-key": "body-secret-3"}}, "copy": ["t0ken-of-source", "t0ken%2Dof%2Dsource", "pass&#45;of-user", "{}"],
             "request": {{"Authorization": "Bearer inner-secret"}}, "more": "cookie-of-user inner-secret {jwt}"}}"#,
             STANDARD.encode("xt0ken-of-source")
         );
