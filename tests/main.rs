@@ -25,6 +25,7 @@ mod disk;
 mod drills;
 mod exporting;
 mod fallback;
+mod fetching;
 mod github_payloads;
 mod grouping;
 mod guide;

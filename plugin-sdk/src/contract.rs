@@ -14,6 +14,7 @@
 
 mod answer;
 mod description;
+mod fetch;
 mod proof;
 mod request;
 
@@ -22,6 +23,7 @@ pub use answer::{
     Status, Unreadable,
 };
 pub use description::{Checked, Description, Limits, Mistake, Schema};
+pub use fetch::{Fetch, Purpose};
 pub use proof::{Algorithm, Demand, Encoding, Scheme, Signed, TimeIn, Way};
 pub(crate) use request::base64;
 pub use request::{Body, Content, Proved, Request};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::contract::{CONTRACT_VERSION, Description, Limits};
+use crate::contract::{CONTRACT_VERSION, Description, Limits, Purpose};
 
 impl<S> Description<S> {
     /// A description of a plugin without secrets that does not authenticate its sender. The other
@@ -25,6 +25,7 @@ impl<S> Description<S> {
             methods: Vec::new(),
             labels: Vec::new(),
             proof: Vec::new(),
+            fetch: Vec::new(),
         }
     }
 }
@@ -74,6 +75,29 @@ impl Description<Value> {
                 flaws.push(format!(
                     "the proof's secret {:?} is not among `secrets`: name it there, or it may be printed",
                     way.secret
+                ));
+            }
+        }
+        for fetch in &self.fetch {
+            let url = &fetch.url;
+            if let Some(flaw) = fetch.flaw() {
+                flaws.push(format!("the address {url:?} of `fetch` {flaw}"));
+            }
+            if properties.is_none_or(|properties| !properties.contains_key(&fetch.setting)) {
+                flaws.push(format!(
+                    "the setting {:?} that turns on the fetch of {url:?} is no property of the settings' schema",
+                    fetch.setting
+                ));
+            }
+            let is_demanded = self
+                .proof
+                .iter()
+                .flat_map(|demand| &demand.any)
+                .any(|way| way.secret == fetch.secret);
+            if fetch.purpose == Purpose::Key && !is_demanded {
+                flaws.push(format!(
+                    "the key from {url:?} stands in the place of {:?}, which no way of `proof` names",
+                    fetch.secret
                 ));
             }
         }

@@ -104,25 +104,41 @@ pub fn made_of(description: &str, read: &str, more: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
+/// Returns a plugin with this description that answers every request with this text.
+pub fn answering(description: &str, answer: &str) -> Vec<u8> {
+    let read = format!(
+        "{} (call $output_set (local.get $block) (i64.const {})) (i32.const 0)",
+        block_of(answer),
+        answer.len()
+    );
+    made_of(description, &read, &behind(answer))
+}
+
 /// Returns a plugin that crashes on every request, with the message of a panic.
 pub fn panicking(message: &str) -> Vec<u8> {
     let read = format!(
+        "{} (call $error_set (local.get $block)) (unreachable)",
+        block_of(message)
+    );
+    made_of(&description().to_string(), &read, &behind(message))
+}
+
+/// Code that copies a text, which stands from 32,768 on, into a block of the host's.
+fn block_of(text: &str) -> String {
+    format!(
         "(local $block i64) (local $i i64)
         (local.set $block (call $alloc (i64.const {length})))
         (loop $next
             (call $byte_at (local.get $block) (local.get $i)
                 (i32.load8_u (i32.add (i32.const 32768) (i32.wrap_i64 (local.get $i)))))
             (local.set $i (i64.add (local.get $i) (i64.const 1)))
-            (br_if $next (i64.lt_u (local.get $i) (i64.const {length}))))
-        (call $error_set (local.get $block))
-        (unreachable)",
-        length = message.len()
-    );
-    made_of(
-        &description().to_string(),
-        &read,
-        &format!("(data (i32.const 32768) \"{}\")", data(message)),
+            (br_if $next (i64.lt_u (local.get $i) (i64.const {length}))))",
+        length = text.len()
     )
+}
+
+fn behind(text: &str) -> String {
+    format!("(data (i32.const 32768) \"{}\")", data(text))
 }
 
 fn data(text: &str) -> String {

@@ -173,7 +173,14 @@ async fn read(source: &Source, request: &Request) -> anyhow::Result<Answer> {
         ..
     } = request;
     // As at the entrance: some proofs only the host can check.
+    let unchecked = source.unchecked_proof();
     let proved = match source.verify(&View::from(request)) {
+        _ if unchecked.is_some() => {
+            eprintln!(
+                "the gateway that runs fetches the key of the sender: the proof is not checked here"
+            );
+            unchecked
+        }
         Ok(proved) => proved,
         Err(rejection) => return Ok(Answer::Rejected(rejection)),
     };

@@ -61,6 +61,8 @@ pub enum Ending {
     NoRoom(NoRoom),
     /// Its body was not taken.
     Body(BodyError),
+    /// The key that proves its sender cannot be got at present: why.
+    NoKey(String),
     /// Too many wait to be read.
     Busy(ReadError),
     /// The request cannot be kept.
@@ -155,7 +157,7 @@ impl Ending {
             Self::Body(BodyError::TooSlow) => "too_slow",
             Self::Body(BodyError::Broken) => "broken",
             Self::Busy(_) => "busy",
-            Self::Store(_) => "unavailable",
+            Self::NoKey(_) | Self::Store(_) => "unavailable",
         }
     }
 
@@ -334,6 +336,15 @@ impl Ending {
                     problem(StatusCode::TOO_MANY_REQUESTS, detail),
                     RETRY_AFTER,
                     &RETRY_BUSY.to_string(),
+                )
+            }
+            Self::NoKey(_) => {
+                let detail = "the key that proves the sender cannot be had at present, so it was not accepted; send it \
+                    again later";
+                with(
+                    problem(StatusCode::SERVICE_UNAVAILABLE, detail),
+                    RETRY_AFTER,
+                    &RETRY_DISK.to_string(),
                 )
             }
             Self::Store(error) => {

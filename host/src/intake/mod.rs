@@ -9,6 +9,7 @@ mod admission;
 mod awaited;
 mod conditions;
 mod ending;
+mod fetch;
 mod keep;
 mod mutes;
 mod notes;
@@ -54,6 +55,7 @@ use notes::Reasons;
 pub use admission::Admission;
 pub use awaited::{Awaited, Awaiting, HEADER as TEST_HEADER, Marked, Seen};
 pub use ending::{Ending, alerts_of};
+pub use fetch::Fetcher;
 pub use mutes::Muter;
 pub use received::{Gate, Received, Refusal, receive};
 use refusals::Refusals;
@@ -81,6 +83,7 @@ pub struct Intake {
     throttle: LogThrottle,
     /// The refusals of paths without a source.
     refusals: Refusals,
+    fetcher: Fetcher,
     spans: Spans,
 }
 
@@ -146,6 +149,7 @@ impl Intake {
             awaited: Awaited::default(),
             throttle,
             refusals: Refusals::default(),
+            fetcher: Fetcher::default(),
             spans: Spans::default(),
         }
     }
@@ -307,6 +311,7 @@ impl Intake {
             id,
             &entrance.source,
             &entrance.gate,
+            &self.fetcher,
             suffix,
             client,
             request,
@@ -339,6 +344,11 @@ impl Intake {
             }) => received
                 .reply(body.bytes().into_owned())
                 .map_or_else(Ending::NoRoom, |body| ending::reply(status, &headers, body)),
+            Ok(answer) if self.is_confirmed(&entrance.source, &received, &answer).await => {
+                let ending = Ending::Ignored("its sender is confirmed, as it asked".to_owned());
+                self.trace_read(entrance, &received, client, &ending);
+                ending
+            }
             Ok(mut answer) => {
                 let checked = received
                     .proof
@@ -359,6 +369,46 @@ impl Intake {
                 Ending::Ignored(format!("the plugin failed: {error}"))
             }
             Err(error) => self.keep_raw(entrance, received, &error).await,
+        }
+    }
+
+    /// Gets the address by which a proved sender wants to be confirmed, where the plugin declares it
+    /// and takes the request. Returns whether that is done.
+    async fn is_confirmed(
+        &self,
+        source: &Source,
+        received: &Received,
+        answer: &contract::Answer,
+    ) -> bool {
+        let may = received.proved
+            && !received.is_test
+            && matches!(answer, contract::Answer::Alerts(alerts) if !alerts.is_empty());
+        if !may {
+            return false;
+        }
+        let id = &*received.id;
+        match self.fetcher.confirm(source, &received.body).await {
+            None => false,
+            Some(Ok(())) => {
+                let source = &*source.name;
+                tracing::info!(source, request = id, "the sender is confirmed, as it asked");
+                true
+            }
+            Some(Err(error)) => {
+                let source = &*source.name;
+                if let Some(left_out) = self.throttle.due(source, "unconfirmed") {
+                    let help = "open the link of its alert";
+                    tracing::warn!(
+                        source,
+                        request = id,
+                        error,
+                        help,
+                        left_out,
+                        "the sender cannot be confirmed"
+                    );
+                }
+                false
+            }
         }
     }
 

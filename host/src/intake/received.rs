@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::admission::{self, Charge, Member, NoRoom};
 use super::ending::{BODY_TIME, Ending};
+use super::fetch::Fetcher;
 use super::rate::Pace;
 use super::route;
 use crate::clock::wall_ms;
@@ -110,7 +111,7 @@ pub struct Refusal {
 }
 
 /// Takes in all of a request of `client` for `source`, whose path has `suffix` behind the source's
-/// name.
+/// name. `fetcher` gets the key of its sender, where the plugin declares where that is.
 ///
 /// # Errors
 /// How it ends, where it may not come in: its method or its URL is none that the source takes, it
@@ -120,6 +121,7 @@ pub async fn receive(
     id: &str,
     source: &Source,
     gate: &Gate,
+    fetcher: &Fetcher,
     suffix: &str,
     client: Client,
     request: Request<Incoming>,
@@ -160,11 +162,18 @@ pub async fn receive(
     };
     let at_ms = wall_ms();
     let url = route::public_url(&source.url, suffix, head.uri.query());
-    let proof = match verify(source, at_ms, &head, &url, &body) {
+    let key = match source.fetches_key() {
+        true => fetcher.key(source, &body).await.map_err(Ending::NoKey),
+        false => Ok(None),
+    };
+    let proof = key.and_then(|key| {
+        verify(source, key.as_deref(), at_ms, &head, &url, &body).map_err(Ending::Rejected)
+    });
+    let proof = match proof {
         Ok(proof) => proof,
-        Err(rejection) => {
+        Err(ending) => {
             return Err(Refusal {
-                ending: Ending::Rejected(rejection),
+                ending,
                 proved,
                 head: Box::new(head),
                 body: Some(body),
@@ -198,9 +207,10 @@ pub async fn receive(
 }
 
 /// Checks the proof of the sender that the source's plugin declares, before the plugin is called. A
-/// forged request costs the host one HMAC.
+/// forged request costs the host one HMAC. `key` is one that was fetched.
 fn verify(
     source: &Source,
+    key: Option<&str>,
     at_ms: i64,
     head: &Parts,
     url: &str,
@@ -213,13 +223,17 @@ fn verify(
         .headers
         .iter()
         .map(|(name, value)| (name.as_str(), latin1(value)));
-    source.verify(&View {
+    let view = View {
         received_at: &crate::clock::rfc3339(at_ms),
         method: head.method.as_str(),
         url,
         headers: headers.collect(),
         body: Cow::Borrowed(body),
-    })
+    };
+    match source.fetches_key() {
+        true => source.verify_by_key(key, &view),
+        false => source.verify(&view),
+    }
 }
 
 /// Returns the value of a header as text; bytes above 0x7f are read as Latin-1.

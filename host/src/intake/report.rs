@@ -225,6 +225,20 @@ pub fn report(
                 tracing::warn!(source, request = id, %error, left_out, "not accepted");
             }
         }
+        Ending::NoKey(error) => {
+            if let Some(left_out) = due() {
+                let help = "the key of the sender cannot be got: see whether this machine reaches the sender's servers";
+                tracing::warn!(
+                    source,
+                    request = id,
+                    client,
+                    error,
+                    help,
+                    left_out,
+                    "not accepted"
+                );
+            }
+        }
         Ending::Store(error) => {
             if let Some(left_out) = due() {
                 tracing::error!(source, request = id, %error, left_out, "not accepted");

@@ -234,6 +234,10 @@ impl Told {
                 "the body ended early or was malformed".to_owned(),
                 String::new(),
             ),
+            Ending::NoKey(why) => (
+                format!("the key of the sender cannot be got: {why}"),
+                String::new(),
+            ),
             Ending::Busy(error) => (error.to_string(), String::new()),
             Ending::Store(error) => (error.to_string(), String::new()),
         };

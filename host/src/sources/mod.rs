@@ -13,13 +13,16 @@ mod stored;
 mod summary;
 pub mod token;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::Method;
 use plugin_sdk::body::decode;
-use plugin_sdk::contract::{Answer, Content, Demand, Proved, Rejection};
+use plugin_sdk::contract::{Answer, Content, Demand, Fetch, Proved, Purpose, Rejection};
 use plugin_sdk::signature::{Verifier, View};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
@@ -60,6 +63,7 @@ pub struct Source {
     pub mask: Mask,
     request_mask: Arc<RequestMask>,
     verifier: Verifier,
+    demands: Vec<Demand>,
     calls: Semaphore,
 }
 
@@ -126,6 +130,7 @@ impl Source {
             request_mask: Arc::new(RequestMask::of(source, plugin.description())),
             plugin,
             verifier: Verifier::new(proof, source.settings.json().get()),
+            demands: proof.to_vec(),
             configured: config::Source {
                 limits,
                 ..source.clone()
@@ -172,7 +177,51 @@ impl Source {
     /// Returns whether the host checks the proof of the sender, by the demands that the plugin
     /// declares.
     pub fn demands_proof(&self) -> bool {
-        !self.verifier.is_empty()
+        !self.verifier.is_empty() || self.fetches_key()
+    }
+
+    /// Returns whether the key that proves the sender is fetched: the settings turn that on, and
+    /// have none of their own.
+    pub fn fetches_key(&self) -> bool {
+        self.fetches(Purpose::Key).next().is_some()
+    }
+
+    /// Returns the declared fetches that the settings turn on.
+    pub fn fetches(&self, purpose: Purpose) -> impl Iterator<Item = &Fetch> {
+        let settings = self.settings().value();
+        let declared = self.plugin.description().fetch.iter();
+        declared.filter(move |fetch| {
+            fetch.purpose == purpose
+                && settings.get(&fetch.setting) == Some(&Value::Bool(true))
+                && (purpose != Purpose::Key || settings.get(&fetch.secret).is_none())
+        })
+    }
+
+    /// Returns the proof that a fetched key would give, unchecked; `None` where none is fetched.
+    pub fn unchecked_proof(&self) -> Option<Proved> {
+        let fetch = self.fetches(Purpose::Key).next()?;
+        Some(Proved {
+            secret: format!("/{}", fetch.secret),
+            account: None,
+            proof: None,
+        })
+    }
+
+    /// Checks the proof of a sender by a key that was fetched. Without one, nothing proves
+    /// it.
+    ///
+    /// # Errors
+    /// Why the sender is refused.
+    pub fn verify_by_key(
+        &self,
+        key: Option<&str>,
+        request: &View<'_>,
+    ) -> Result<Option<Proved>, Rejection> {
+        let mut settings = self.settings().value().clone();
+        for fetch in self.fetches(Purpose::Key) {
+            settings[&fetch.secret] = Value::from(key.unwrap_or_default());
+        }
+        Verifier::new(&self.demands, &settings.to_string()).verify(request)
     }
 
     /// Checks the proof of a request's sender. `None` where only the plugin can tell.
@@ -209,7 +258,7 @@ impl Source {
             url,
             headers,
             body: Body::new(body),
-            content: content(headers, body, self.limits().body),
+            content: content(headers, body, self.limits().body).map(|content| self.hide(content)),
             proved,
             settings: self.configured.settings.json(),
         };
@@ -219,6 +268,28 @@ impl Source {
             .plugin
             .read(&self.name, &request, &call_limits(self.limits()))
             .await?)
+    }
+}
+
+impl Source {
+    /// Returns a decoded body without the source's tokens: in the body as it was sent they cannot
+    /// be found.
+    fn hide(&self, content: Content) -> Content {
+        match content {
+            Content::Text(text) => match self.mask.clean(text.as_bytes()) {
+                Cow::Borrowed(_) => Content::Text(text),
+                // Only ASCII was replaced by ASCII.
+                Cow::Owned(clean) => Content::Text(String::from_utf8_lossy(&clean).into_owned()),
+            },
+            Content::Base64(text) => {
+                let bytes = STANDARD.decode(&text).unwrap_or_default();
+                match self.mask.clean(&bytes) {
+                    Cow::Borrowed(_) => Content::Base64(text),
+                    Cow::Owned(clean) => Content::Base64(STANDARD.encode(clean)),
+                }
+            }
+            unreadable => unreadable,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::fetch::Fetch;
 use super::proof::Demand;
 
 /// The description of a plugin. The host asks once, when it loads the plugin. `S` is how the schema
@@ -66,6 +67,10 @@ pub struct Description<S = Schema> {
     /// [`Checked::proof`] comes first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proof: Vec<Demand>,
+    /// The addresses that the host may get on behalf of the plugin, each where a setting turns it
+    /// on. It gets no other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fetch: Vec<Fetch>,
 }
 
 /// The limits that a plugin asks for. Each is absent where the usual one will do.

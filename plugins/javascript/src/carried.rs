@@ -1,7 +1,7 @@
 //! A script that is carried as a plugin of its own: what its folder says of it, which the host
 //! configures the engine with.
 
-use plugin_sdk::contract::{Demand, Description, Limits};
+use plugin_sdk::contract::{Demand, Description, Fetch, Limits, Purpose};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -41,6 +41,9 @@ pub struct Carried {
     /// As in [`Description::proof`].
     #[serde(default)]
     pub proof: Vec<Demand>,
+    /// As in [`Description::fetch`].
+    #[serde(default)]
+    pub fetch: Vec<Fetch>,
 }
 
 impl Carried {
@@ -57,6 +60,7 @@ impl Carried {
             methods,
             labels,
             proof,
+            fetch,
         } = self;
         Description {
             license,
@@ -71,18 +75,26 @@ impl Carried {
             methods,
             labels,
             proof,
+            fetch,
             setup: setup.to_owned(),
             ..Description::new(name, env!("CARGO_PKG_VERSION"), &summary, settings)
         }
     }
 
-    /// Returns the demands that these settings hold a secret for.
+    /// Returns the demands that these settings hold a secret for, or whose key is fetched.
     pub fn demands(&self, settings: &Map<String, Value>) -> Vec<Demand> {
+        let is_fetched = |secret: &str| {
+            self.fetch.iter().any(|fetch| {
+                fetch.purpose == Purpose::Key
+                    && fetch.secret == secret
+                    && settings.get(&fetch.setting) == Some(&Value::Bool(true))
+            })
+        };
         let is_set = |demand: &&Demand| {
             demand
                 .any
                 .iter()
-                .any(|way| settings.contains_key(&way.secret))
+                .any(|way| settings.contains_key(&way.secret) || is_fetched(&way.secret))
         };
         self.proof.iter().filter(is_set).cloned().collect()
     }
@@ -115,6 +127,22 @@ mod tests {
         );
         assert_eq!(description.limits.time_ms, Some(TIME_MS));
         assert!(serde_json::from_str::<Carried>(r#"{"summary": "x", "lables": []}"#).is_err());
+    }
+
+    #[test]
+    fn demand_is_made_where_its_key_is_fetched() {
+        let mut carried = carried();
+        let fetch = r#"{"purpose": "key", "url": "https://k.example.com/*", "at": "/url", "setting": "fetch",
+            "secret": "secret"}"#;
+        carried.fetch = vec![serde_json::from_str(fetch).unwrap()];
+        for (settings, count) in [
+            (r#"{"fetch": true}"#, 1),
+            (r#"{"fetch": false}"#, 0),
+            ("{}", 0),
+        ] {
+            let settings = serde_json::from_str(settings).unwrap();
+            assert_eq!(carried.demands(&settings).len(), count);
+        }
     }
 
     #[test]

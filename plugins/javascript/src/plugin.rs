@@ -229,7 +229,7 @@ fn proved(
         None => Err(Rejection::new(
             RejectionKind::Forbidden,
             "this source cannot tell who sends",
-            "`sender` is set without `secret` in this source's settings.",
+            "Neither a secret of this source's settings nor a key that the gateway fetched tells it.",
         )),
     }
 }

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use anyhow::anyhow;
 use clap::Args;
+use plugin_sdk::contract::{Fetch, Purpose};
 use serde::Serialize;
 
 use super::contract::unknown;
@@ -153,7 +154,7 @@ fn shown(subject: &Subject, plugin: &Plugin, limits: &Limits) -> String {
          What it cannot do\n  See a clock, a file, the network, the environment or a random number; or keep anything from\n  \
          one request to the next.\n\nSetup\n{}\n\nConfiguration\n{}",
         settings_shown(description),
-        reach(&plugin.imports()),
+        reach(&plugin.imports()) + &fetched(&description.fetch),
         below(&setup),
         below(&snippet(description, &named(subject, Some(sha256)))) + "\n",
     )
@@ -230,6 +231,28 @@ fn reach(imports: &[Import]) -> String {
         .iter()
         .map(|(meaning, functions)| format!("  {meaning} ({})\n", functions.join(", ")))
         .collect()
+}
+
+/// Lists the addresses that the gateway gets for the plugin.
+fn fetched(fetches: &[Fetch]) -> String {
+    let mut lines = String::new();
+    for Fetch {
+        purpose,
+        url,
+        at,
+        setting,
+        ..
+    } in fetches
+    {
+        let what = match purpose {
+            Purpose::Key => "the key of the sender",
+            Purpose::Confirmation => "a confirmation",
+        };
+        lines += &format!(
+            "  has the gateway get {what} at {url}\n      where {setting} = true, from {at} of a request\n"
+        );
+    }
+    lines
 }
 
 fn below(text: &str) -> String {

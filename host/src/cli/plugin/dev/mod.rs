@@ -22,7 +22,7 @@ use super::subject::Subject;
 use super::test::Chosen;
 use super::{ConfigFile, Failure, Outcome, block_on, test, trial};
 use crate::config::{Config, Listen, PluginRef, listed};
-use crate::intake::{Admission, Gate};
+use crate::intake::{Admission, Fetcher, Gate};
 use crate::{gateway, http, sources};
 use serve::Serving;
 use watch::Watch;
@@ -299,6 +299,7 @@ async fn load(config: &Config, build: u32, record: Option<PathBuf>) -> Result<Se
         build,
         source,
         gate,
+        fetcher: Fetcher::default(),
         public_path: config.gateway.public_url.path().to_owned(),
         record,
     })

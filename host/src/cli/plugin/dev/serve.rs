@@ -17,7 +17,7 @@ use super::watch::RECORDED;
 use crate::cli::case_files::CaseFiles;
 use crate::cli::plain;
 use crate::http::{self, Client};
-use crate::intake::{self, Ending, Gate, Received, route};
+use crate::intake::{self, Ending, Fetcher, Gate, Received, route};
 use crate::sources::{CaseMaker, Recorded, Source};
 
 /// The source, read by one build of its plugin.
@@ -29,6 +29,8 @@ pub struct Serving {
     pub source: Source,
     /// The way to it.
     pub gate: Gate,
+    /// Gets the key of its sender.
+    pub fetcher: Fetcher,
     /// The path of the public URL.
     pub public_path: String,
     /// The folder in which each request becomes a case.
@@ -80,6 +82,7 @@ impl Serving {
             id,
             &self.source,
             &self.gate,
+            &self.fetcher,
             route.suffix,
             client,
             request,

@@ -7,6 +7,7 @@ use super::settings::{Row, settings};
 use crate::cli::plain;
 use crate::cli::plugin::snippet::{Named, snippet};
 use alert_gateway_sandbox::Description;
+use plugin_sdk::contract::{Fetch, Purpose};
 
 /// The public URL of the page's examples.
 const PUBLIC_URL: &str = "https://alerts.example.com";
@@ -51,8 +52,34 @@ pub fn page(description: &Description, named: &Named<'_>) -> String {
     }
     page += "\n## Settings\n\n";
     page += &table(description);
+    page += &fetched(&description.fetch);
     let _ = writeln!(page, "\n## Setup\n\n{}", setup(description));
     plain::lines(page.trim_end()) + "\n"
+}
+
+/// The addresses that the gateway gets for the plugin.
+fn fetched(fetches: &[Fetch]) -> String {
+    if fetches.is_empty() {
+        return String::new();
+    }
+    let mut table = String::from(
+        "\nThe gateway gets these addresses for the plugin, and no others, where a setting turns it on:\n\n\
+         | address | where it stands in a request | setting | for |\n|---|---|---|---|\n",
+    );
+    for fetch in fetches {
+        let what = match fetch.purpose {
+            Purpose::Key => "the key of the sender",
+            Purpose::Confirmation => "a confirmation",
+        };
+        let _ = writeln!(
+            table,
+            "| `{}` | `{}` | `{}` | {what} |",
+            cell(&fetch.url),
+            cell(&fetch.at),
+            cell(&fetch.setting)
+        );
+    }
+    table
 }
 
 fn table(description: &Description) -> String {
