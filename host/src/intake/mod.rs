@@ -344,7 +344,11 @@ impl Intake {
             }) => received
                 .reply(body.bytes().into_owned())
                 .map_or_else(Ending::NoRoom, |body| ending::reply(status, &headers, body)),
-            Ok(answer) if self.is_confirmed(&entrance.source, &received, &answer).await => {
+            Ok(answer)
+                if self
+                    .is_confirmed(&entrance.source, &received, &answer)
+                    .await =>
+            {
                 let ending = Ending::Ignored("its sender is confirmed, as it asked".to_owned());
                 self.trace_read(entrance, &received, client, &ending);
                 ending

@@ -87,9 +87,7 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
             rest = &rest[length..];
             continue;
         }
-        let word = NO_NUMBERS
-            .into_iter()
-            .find(|word| rest.starts_with(word));
+        let word = NO_NUMBERS.into_iter().find(|word| rest.starts_with(word));
         if let Some(word) = word.filter(|word| ends_a_value(&rest[word.len()..])) {
             made(Repair::NotANumber);
             out.push('"');
