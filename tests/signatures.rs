@@ -218,7 +218,8 @@ async fn message_signed_by_amazons_key_is_taken_and_no_other() {
     let folder = root().join("plugin-sdk/src/signature/sns");
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
     let itoc360 = Itoc360::alertmanager().await;
-    let lines = "plugin = \"aws-sns\"\nsettings.certificate = { file = \"sns.pem\" }";
+    let lines = "plugin = \"aws-sns\"\nsettings.certificate = { file = \"sns.pem\" }\n\
+         settings.topics = [\"arn:aws:sns:eu-central-1:123456789012:alarms\"]";
     let setup = Setup::new(&itoc360).file("sns.pem", read("certificate.pem"));
     let (_place, gateway) = setup.source("sns", lines).start().await;
     let message = read("notification.json");
