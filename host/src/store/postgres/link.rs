@@ -20,7 +20,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 use tokio_postgres::error::{DbError, SqlState};
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 
 use super::address::{Address, CONNECT};
@@ -345,15 +344,8 @@ impl Link {
     ///
     /// # Errors
     /// The database's.
-    pub fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
-        self.send_gathered()?;
-        let statement = self.statement(sql)?;
-        let asked = self.with(|live, within| {
-            let params: Vec<Param<'_>> = values.iter().map(Param).collect();
-            let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|one| one as _).collect();
-            Ok(self.wait(live.client.query(&statement, &params), within))
-        })?;
-        let rows = self.answered(asked)?;
+    pub fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Cells>, StoreError> {
+        let rows: Vec<_> = self.ask(sql, &[values])?.into_iter().flatten().collect();
         if sql.contains("RETURNING") {
             self.changes.set(self.changes.get() + rows.len() as u64);
         }
@@ -367,27 +359,34 @@ impl Link {
         sql: &str,
         each: &[Vec<Value>],
     ) -> Vec<Result<Vec<Cells>, StoreError>> {
-        let ask = || {
-            self.send_gathered()?;
-            let statement = self.statement(sql)?;
-            let asked = self.with(|live, within| {
-                let sent = each.iter().map(|values| {
-                    let client = &live.client;
-                    let statement = &statement;
-                    Sent::send(async move {
-                        let params: Vec<Param<'_>> = values.iter().map(Param).collect();
-                        let params: Vec<_> = params.iter().map(|one| one as _).collect();
-                        client.query(statement, &params).await
-                    })
-                });
-                Ok(self.wait(answers(sent.collect()), within))
-            })?;
-            self.answered(asked)
-        };
-        match ask() {
+        match self.ask(sql, each) {
             Ok(answers) => answers.into_iter().map(cells).collect(),
             Err(error) => vec![Err(error); each.len()],
         }
+    }
+
+    /// Runs a statement of SQLite's dialect with each of these values. Returns the rows of each.
+    fn ask(
+        &self,
+        sql: &str,
+        each: &[impl AsRef<[Value]>],
+    ) -> Result<Vec<Vec<tokio_postgres::Row>>, StoreError> {
+        self.send_gathered()?;
+        let statement = self.statement(sql)?;
+        let asked = self.with(|live, within| {
+            let sent = each.iter().map(|values| {
+                let values = values.as_ref();
+                let client = &live.client;
+                let statement = &statement;
+                Sent::send(async move {
+                    let params: Vec<Param<'_>> = values.iter().map(Param).collect();
+                    let params: Vec<_> = params.iter().map(|one| one as _).collect();
+                    client.query(statement, &params).await
+                })
+            });
+            Ok(self.wait(answers(sent.collect()), within))
+        })?;
+        self.answered(asked)
     }
 
     /// Runs a statement of SQLite's dialect. Returns the number of rows that it changed.
