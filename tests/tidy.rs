@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use alert_gateway::config::Config;
 use alert_gateway::{gateway, sources};
+use serde_json::Value;
 
 use crate::harness::root;
 
@@ -249,6 +251,24 @@ fn the_readme_begins_with_the_commands_that_are_checked() {
         read(".ci/run").lines().any(|line| line.trim() == test),
         ".ci/run does not say: {test}"
     );
+}
+
+#[test]
+fn cargo_run_starts_the_gateway() {
+    // Of several programs in a workspace cargo starts the only default one, and without one none.
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let defaults: Vec<_> = packages
+        .iter()
+        .filter_map(|package| package["default_run"].as_str())
+        .collect();
+    assert_eq!(defaults, ["alert-gateway"]);
 }
 
 #[test]
