@@ -5,7 +5,7 @@ use hyper::Method;
 use rustix::process::{Pid, Signal, kill_process};
 
 use itoc360_double::Reply;
-use test_postgres::{Database, Server};
+use test_postgres::{Database, Patroni, Server};
 
 use crate::harness::postgres::{of, table};
 use crate::harness::proxy::Proxy;
@@ -282,6 +282,45 @@ async fn promoted_standby_has_all_that_was_confirmed() {
     }
     each_opened_once(&itoc360, &place, count).await;
     let there = database.at(standby.address());
+    assert_eq!(there.sql("SELECT count(*) FROM alerts"), count.to_string());
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test]
+async fn failover_of_patroni_loses_and_doubles_nothing() {
+    let (Some(initdb), Some(patroni), Some(etcd)) = (
+        needs(Program::Postgres),
+        needs(Program::Patroni),
+        needs(Program::Etcd),
+    ) else {
+        return;
+    };
+    let mut pair = Patroni::start(initdb.path(), patroni.path(), etcd.path());
+    let database = pair.database();
+    let itoc360 = Itoc360::alertmanager().await;
+    let url = database.url_over(&pair.addresses());
+    let [(_, first), (place, second)] = two_at(&itoc360, &database, &url).await;
+    let waiting = events(ROUND);
+    let mut loads = [&first, &second].map(|gateway| Load::on_a_bad_disk(gateway, &waiting));
+    for load in &mut loads {
+        load.accepted_beyond(20).await;
+    }
+    let lost = pair.lose_leader();
+    loads[0].until(|answered| answered.refused > 0).await;
+    let other = async || pair.leads().filter(|leads| *leads != lost);
+    until("the standby leads", other).await;
+    // Without a standby it commits nothing.
+    pair.bring_back(lost);
+    for load in &mut loads {
+        load.accepted_beyond(20).await;
+    }
+    let count = some_more(&waiting);
+    for load in loads {
+        assert!(load.end().await);
+    }
+    each_opened_once(&itoc360, &place, count).await;
+    let there = database.at(pair.leads().unwrap());
     assert_eq!(there.sql("SELECT count(*) FROM alerts"), count.to_string());
     second.stop().await;
     first.stop().await;

@@ -29,6 +29,8 @@ pub enum Program {
     Chromium,
     /// Docker's registry, for plugins.
     DockerRegistry,
+    /// etcd, in which Patroni keeps who leads.
+    Etcd,
     /// `fiu-run` and `fiu-ctrl`, which make calls of the disk fail.
     FiuRun,
     /// Go, which builds a plugin; of those that only `.ci/run languages` installs.
@@ -41,6 +43,8 @@ pub enum Program {
     Node,
     /// npm, which installs and runs the build of a plugin in AssemblyScript.
     Npm,
+    /// Patroni, which promotes a database's standby.
+    Patroni,
     /// PgBouncer, before a database.
     PgBouncer,
     /// `initdb` of PostgreSQL, beside which its other programs are.
@@ -89,11 +93,13 @@ impl Program {
             Self::Alertmanager => ("prometheus-alertmanager", "prometheus-alertmanager"),
             Self::Chromium => ("chromium", "chromium"),
             Self::DockerRegistry => ("docker-registry", "docker-registry"),
+            Self::Etcd => ("etcd", "etcd-server"),
             Self::FiuRun => ("fiu-run", "fiu-utils"),
             Self::Haproxy => ("haproxy", "haproxy"),
             Self::Nginx => ("nginx", "nginx-light"),
             Self::Node => ("node", "nodejs"),
             Self::Npm => ("npm", "npm"),
+            Self::Patroni => ("patroni", "patroni"),
             Self::PgBouncer => ("pgbouncer", "pgbouncer"),
             Self::Postgres => ("initdb", "postgresql"),
             Self::Promtool => ("promtool", "prometheus"),

@@ -1,5 +1,6 @@
 //! PostgreSQL servers for tests: one that the tests of a process share, each with a database of its
-//! own, and servers of a test's own, to be killed and followed by a standby.
+//! own, servers of a test's own, to be killed and followed by a standby, and a pair that Patroni
+//! looks after.
 //!
 //! A server ends with the process of the tests, however that ends: its shell waits for the end of
 //! its standard input.
@@ -10,19 +11,23 @@
 )]
 
 mod database;
+mod patroni;
+mod processes;
+mod shell;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, geteuid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 pub use database::Database;
+pub use patroni::Patroni;
+
+use shell::Shell;
 
 /// The folder in which Debian keeps the programs of each release.
 const RELEASES: &str = "/usr/lib/postgresql";
@@ -46,8 +51,7 @@ pub struct Server {
     programs: PathBuf,
     address: SocketAddr,
     /// Its end ends the server.
-    input: Option<ChildStdin>,
-    shell: Child,
+    _shell: Shell,
     /// The shell removes it.
     folder: PathBuf,
 }
@@ -121,41 +125,17 @@ impl Server {
     }
 
     fn run(programs: &Path, make: &str) -> Self {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        // A path that is short, as those of sockets are limited, and that another user may enter.
-        let folder = tempfile::Builder::new()
-            .prefix("gateway-pg-")
-            .tempdir_in("/tmp")
-            .unwrap()
-            .keep();
+        let address = shell::free();
+        let folder = shell::folder();
         let script = RUN
             .replace("MAKE", make)
             .replace("PROGRAMS", programs.to_str().unwrap())
-            .replace("PORT", &port.to_string())
+            .replace("PORT", &address.port().to_string())
             .replace("FOLDER", folder.to_str().unwrap());
-        let mut command = Command::new("sh");
-        command.current_dir(&folder).args(["-c", &script]);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        if geteuid().is_root() {
-            // It refuses root.
-            let (user, group) = of_postgres();
-            chown(&folder, Some(user), Some(group)).unwrap();
-            command.uid(user).gid(group);
-        }
-        let mut shell = command.spawn().unwrap();
-        let input = shell.stdin.take();
         let server = Self {
             programs: programs.to_owned(),
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            input,
-            shell,
+            address,
+            _shell: Shell::run(&script, &folder),
             folder,
         };
         look("PostgreSQL answers", || server.answers());
@@ -184,13 +164,7 @@ impl Server {
     /// Kills it and all of its processes, for good.
     pub fn kill(&self) {
         fs::write(self.folder.join("dead"), "").unwrap();
-        let main = self.main_process();
-        let parts = parts_of(main);
-        kill_process(main, Signal::KILL).unwrap();
-        for part in parts {
-            // It may have ended with the one above it.
-            let _ = kill_process(part, Signal::KILL);
-        }
+        processes::kill_whole(self.main_process());
     }
 
     fn main_process(&self) -> Pid {
@@ -199,8 +173,7 @@ impl Server {
 
     /// The main process, if one runs.
     fn running(&self) -> Option<Pid> {
-        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
-        Pid::from_raw(pid.lines().next()?.parse().ok()?)
+        processes::written_in(&self.folder.join("data/postmaster.pid"))
     }
 
     /// The database that every server has.
@@ -217,26 +190,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.shell.wait();
-    }
-}
-
-/// Returns the processes that this one has started.
-fn parts_of(main: Pid) -> Vec<Pid> {
-    let all = fs::read_dir("/proc").unwrap().flatten();
-    let parts = all.filter_map(|entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        // Behind the name, which may hold anything: the state, and the parent.
-        let parent = stat.rsplit(')').next()?.split_whitespace().nth(1)?;
-        (parent.parse() == Ok(main.as_raw_nonzero().get())).then(|| Pid::from_raw(pid))?
-    });
-    parts.collect()
-}
-
 /// Looks until it is so.
 #[track_caller]
 fn look(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -247,12 +200,4 @@ fn look(what: &str, mut is_so: impl FnMut() -> bool) {
         std::thread::park_timeout(Duration::from_millis(100));
     }
     panic!("{what}: this did not come to be");
-}
-
-/// The user and the group that Debian's package makes.
-fn of_postgres() -> (u32, u32) {
-    let users = fs::read_to_string("/etc/passwd").unwrap();
-    let user = users.lines().find(|line| line.starts_with("postgres:"));
-    let fields: Vec<_> = user.expect("no user postgres").split(':').collect();
-    (fields[2].parse().unwrap(), fields[3].parse().unwrap())
 }
