@@ -9,6 +9,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::secret::PLAIN;
+
 /// Bytes of the document, from and to.
 pub(super) type Span = Range<usize>;
 
@@ -40,6 +42,10 @@ impl Problem {
     /// Returns the mistake without the name of its source or destination: one cause in many places
     /// then reads the same.
     fn cause(&self) -> String {
+        // The mode of a file is one cause, whatever the secrets in it are called.
+        if self.found.ends_with(PLAIN) {
+            return PLAIN.to_owned();
+        }
         let mut cause = String::with_capacity(self.found.len());
         let mut rest = self.found.as_str();
         while let Some((before, section)) = rest.split_once('[') {

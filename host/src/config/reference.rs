@@ -124,7 +124,6 @@ struct Resolved {
 type Unresolved = (String, String);
 
 const UNNAMED: &str = "an environment variable that";
-const EMPTY: &str = "an empty secret protects nothing";
 
 /// Returns how a variable is named in a problem: a name that is none may be a secret.
 fn named(name: &str) -> String {
@@ -142,7 +141,10 @@ fn variable(name: &str, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
             format!("{named} is not set"),
             "set it for the gateway's process".to_owned(),
         )),
-        Some(text) if text.is_empty() => Err((format!("{named} is empty"), EMPTY.to_owned())),
+        Some(text) if text.is_empty() => Err((
+            format!("{named} is empty"),
+            "set it to the secret: an empty one protects nothing".to_owned(),
+        )),
         Some(text) => Ok(Resolved {
             text,
             is_exposed: false,
@@ -150,12 +152,14 @@ fn variable(name: &str, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
     }
 }
 
+fn empty() -> String {
+    "write the secret into it: an empty one protects nothing".to_owned()
+}
+
 fn file(path: &Path, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
     let relative = || "relative paths start at the configuration file's folder".to_owned();
     match read(path, reading) {
-        Ok(read) if read.text.is_empty() => {
-            Err(("a file that is empty".to_owned(), EMPTY.to_owned()))
-        }
+        Ok(read) if read.text.is_empty() => Err(("a file that is empty".to_owned(), empty())),
         Ok(read) => Ok(read),
         Err(why) => Err((format!("a file that {why}"), relative())),
     }
@@ -164,9 +168,7 @@ fn file(path: &Path, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
 fn credential(name: &str, reading: &Reading<'_>) -> Result<Resolved, Unresolved> {
     let path = credential_path(name, reading)?;
     match read(&path, reading) {
-        Ok(read) if read.text.is_empty() => {
-            Err(("a credential that is empty".to_owned(), EMPTY.to_owned()))
-        }
+        Ok(read) if read.text.is_empty() => Err(("a credential that is empty".to_owned(), empty())),
         // systemd shows it to the service alone, whatever its mode.
         Ok(read) => Ok(Resolved {
             is_exposed: false,

@@ -329,7 +329,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "21:17: token in [destinations.itoc360] names an environment variable that is not set; set it for the gateway's process",
     ]),
     ("\"ITOC360_TOKEN\"", "\"EMPTY_TOKEN\"", &[
-        "21:17: token in [destinations.itoc360] names the environment variable EMPTY_TOKEN, which is empty; an empty secret protects nothing",
+        "21:17: token in [destinations.itoc360] names the environment variable EMPTY_TOKEN, which is empty; set it to the secret: an empty one protects nothing",
     ]),
     ("\"ITOC360_TOKEN\"", "5", &[
         "21:17: env of token in [destinations.itoc360] is an integer; write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }",
