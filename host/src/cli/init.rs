@@ -54,7 +54,8 @@ pub struct Init {
     /// The name of that source, the last part of its URL [default: the plugin's name]
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// The folder for requests and alerts, on a disk that survives [default: data, in DIR]
+    /// The folder for requests and alerts, on a disk that survives; a relative one is in --dir
+    /// [default: data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Write a configuration of this reverse proxy as well, and a systemd unit
@@ -173,9 +174,20 @@ impl Init {
     fn public_url(&self) -> Result<String, Failure> {
         let question =
             "The address of the gateway as senders write it, such as https://alerts.example.com";
+        let begins = |url: &str| {
+            let is_one = ["https://", "http://"].iter().any(|it| url.starts_with(it));
+            let why = "it begins with https://, or with http:// where nothing ends TLS";
+            is_one.then(|| url.to_owned()).ok_or_else(|| why.to_owned())
+        };
         match &self.public_url {
+            // What is wrong with it is told with the rest of the configuration.
             Some(url) => Ok(url.clone()),
-            None => ask(question, None, "--public-url https://alerts.example.com"),
+            None => ask(
+                question,
+                None,
+                "--public-url https://alerts.example.com",
+                begins,
+            ),
         }
     }
 
@@ -183,40 +195,54 @@ impl Init {
     fn plugin(&self) -> Result<&'static alert_gateway_plugins::Bundled, Failure> {
         let names = || alert_gateway_plugins::all().iter().map(|one| one.name);
         let all = listed(names(), "or");
-        let name = match &self.plugin {
-            Some(name) => name.clone(),
+        let find = |name: &str| {
+            alert_gateway_plugins::find(name).ok_or_else(|| {
+                let near = did_you_mean(name, names())
+                    .map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+                format!("{name:?} is not bundled; there is {all}{near}")
+            })
+        };
+        match &self.plugin {
+            Some(name) => find(name).map_err(Failure::Usage),
             None => ask(
                 &format!("The kind of sender: {all}"),
                 Some(PLUGIN),
                 "--plugin twilio-errors",
-            )?,
-        };
-        alert_gateway_plugins::find(&name).ok_or_else(|| {
-            let near = did_you_mean(&name, names())
-                .map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
-            Failure::Usage(format!("{name:?} is not bundled; there is {all}{near}"))
-        })
+                find,
+            ),
+        }
     }
 }
 
-/// Asks a question at the terminal. An empty answer is the default.
+/// Asks a question at the terminal, until the answer can be `read`. An empty one is the default.
 ///
 /// # Errors
 /// There is no terminal, or no answer; `flag` says it without one.
-fn ask(question: &str, default: Option<&str>, flag: &str) -> Result<String, Failure> {
+fn ask<T>(
+    question: &str,
+    default: Option<&str>,
+    flag: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, Failure> {
     let missing = || Failure::Usage(format!("there is no answer to a question; add {flag}"));
     if !stdin().is_terminal() {
         return Err(missing());
     }
     let proposed = default.map_or_else(String::new, |default| format!(" [{default}]"));
-    print!("{question}{proposed}: ");
-    stdout().flush()?;
-    let mut line = String::new();
-    stdin().read_line(&mut line)?;
-    match (line.trim(), default) {
-        ("", Some(default)) => Ok(default.to_owned()),
-        ("", None) => Err(missing()),
-        (answer, _) => Ok(answer.to_owned()),
+    loop {
+        print!("{question}{proposed}: ");
+        stdout().flush()?;
+        let mut line = String::new();
+        let is_over = stdin().read_line(&mut line)? == 0;
+        let answer = match (line.trim(), default) {
+            ("", Some(default)) if !is_over => default,
+            ("", _) => return Err(missing()),
+            (answer, _) => answer,
+        };
+        match read(answer) {
+            Ok(read) => return Ok(read),
+            Err(why) => println!("{}", plain::line(&why)),
+        }
     }
 }
 
