@@ -224,7 +224,12 @@ pub fn destination_failing(name: &str, why: &str, lasting: &str) -> Alert {
 pub fn destination_gone(name: &str, alerts: i64) -> Alert {
     Topic::DestinationGone.fires(
         name,
-        format!("{alerts} alerts wait for destination {name}, which is not configured any more"),
+        match alerts {
+            1 => format!("1 alert waits for destination {name}, which is not configured any more"),
+            _ => format!(
+                "{alerts} alerts wait for destination {name}, which is not configured any more"
+            ),
+        },
         "They are kept, and go out once a destination has this name again.".to_owned(),
     )
 }
@@ -233,7 +238,10 @@ pub fn destination_gone(name: &str, alerts: i64) -> Alert {
 pub fn dead_letters(name: &str, alerts: i64) -> Alert {
     Topic::DeadLetters.fires(
         name,
-        format!("Destination {name} has {alerts} dead letters"),
+        match alerts {
+            1 => format!("Destination {name} has 1 dead letter"),
+            _ => format!("Destination {name} has {alerts} dead letters"),
+        },
         "The destination rejected them, or they are unreadable in the store.\n\
          Which: alert-gateway events list --state dead\n\
          Why, for each: alert-gateway events show <request>. What is unreadable: alert-gateway store check\n\

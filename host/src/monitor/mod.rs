@@ -541,7 +541,7 @@ mod tests {
             .unwrap();
         assert_eq!(
             titles,
-            [1, 2].map(|alerts| format!("Destination d has {alerts} dead letters"))
+            ["1 dead letter", "2 dead letters"].map(|so| format!("Destination d has {so}"))
         );
         drop(monitor);
         closing.close().await;
