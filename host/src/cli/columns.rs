@@ -1,8 +1,10 @@
 //! Tables for a terminal: one row a line, none wider than the terminal, and what is wrong stands out.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Row, Table, presets};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::plain;
 
@@ -58,6 +60,42 @@ pub fn width() -> Option<u16> {
     let out = std::io::stdout();
     out.is_terminal()
         .then(|| rustix::termios::tcgetwinsize(&out).map_or(WIDTH, |size| size.ws_col))
+}
+
+/// Prints a table, as wide as the terminal, with a header that stands out there.
+pub fn print<const N: usize>(
+    out: &mut impl Write,
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> std::io::Result<()> {
+    let width = width();
+    let is_painted = width.is_some() && has_colours();
+    for (number, line) in table(header, rows, width).iter().enumerate() {
+        let tone = match (number, is_painted) {
+            (0, true) => Tone::Title,
+            _ => Tone::Plain,
+        };
+        writeln!(out, "{}", tone.paint(line, true))?;
+    }
+    Ok(())
+}
+
+/// Returns a time, in Unix milliseconds, as a clock on the wall of the reader shows it.
+pub fn local(at_ms: i64, zone: &TimeZone) -> String {
+    match Timestamp::from_millisecond(at_ms) {
+        Ok(at) => at
+            .to_zoned_datetime(zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string(),
+        Err(_) => at_ms.to_string(),
+    }
+}
+
+/// Returns the short name of a time zone at a moment.
+pub fn zone_name(at_ms: i64, zone: &TimeZone) -> String {
+    let at = Timestamp::from_millisecond(at_ms).unwrap_or_default();
+    let at = at.to_zoned_datetime(zone.clone());
+    plain::line(&at.strftime("%Z").to_string())
 }
 
 /// Returns the lines of a table, the header first.

@@ -3,8 +3,11 @@
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-use super::{Failure, Outcome, Place, block_on, owner, plain, remote};
+use super::{Failure, Outcome, Place, block_on, columns, owner, plain, remote};
+use crate::clock::wall_ms;
 use crate::store::{GroupFilter, GroupState, History};
 
 /// The arguments of `groups`.
@@ -44,16 +47,30 @@ enum State {
 pub fn groups(what: &Groups) -> Outcome {
     let (groups, is_cut) = newest(what)?;
     let mut out = std::io::stdout().lock();
-    if groups.is_empty() && !what.json {
+    if what.json {
+        for group in &groups {
+            writeln!(out, "{}", plain::json(&serde_json::to_string(group)?))?;
+        }
+    } else if groups.is_empty() {
         writeln!(out, "no groups")?;
-    }
-    for group in &groups {
-        let line = if what.json {
-            plain::json(&serde_json::to_string(group)?)
-        } else {
-            plain::line(&shown(group))
-        };
-        writeln!(out, "{line}")?;
+    } else {
+        let zone = TimeZone::system();
+        let opened = format!("OPENED ({})", columns::zone_name(wall_ms(), &zone));
+        let header = [
+            "ID",
+            "STATE",
+            "SOURCE",
+            &opened,
+            "RESOLVED",
+            "EVENTS",
+            "KEY",
+            "NEWEST EVENT",
+        ];
+        columns::print(
+            &mut out,
+            header,
+            groups.iter().map(|group| cells(group, &zone)),
+        )?;
     }
     if is_cut {
         out.flush()?;
@@ -98,21 +115,22 @@ fn newest(what: &Groups) -> Result<(Vec<GroupState>, bool), Failure> {
     Ok((groups, is_cut))
 }
 
-/// Returns a group as one line: number, state, source, key, count, and the newest event.
-fn shown(group: &GroupState) -> String {
-    let last = group.last.as_ref();
-    let last = last.map_or_else(String::new, |last| format!(": {}", last.title));
-    let since = match &group.resolved_at {
-        Some(resolved) => format!("{} to {resolved}", group.opened_at),
-        None => format!("since {}", group.opened_at),
+/// Returns the number, state, source, times, count, key and newest event of a group, as a person
+/// reads them.
+fn cells(group: &GroupState, zone: &TimeZone) -> [String; 8] {
+    let local = |time: &str| match time.parse::<Timestamp>() {
+        Ok(time) => columns::local(time.as_millisecond(), zone),
+        Err(_) => time.to_owned(),
     };
-    let state = &group.state;
-    let source = &group.source;
-    let key = &group.key;
-    let events =
-        super::check::counted(usize::try_from(group.events).unwrap_or(usize::MAX), "event");
-    format!(
-        "{}  {state}  {source}  {key}  {since}  {events}{last}",
-        group.id
-    )
+    let last = group.last.as_ref();
+    [
+        group.id.to_string(),
+        group.state.clone(),
+        group.source.clone(),
+        local(&group.opened_at),
+        group.resolved_at.as_deref().map_or("-".to_owned(), local),
+        group.events.to_string(),
+        group.key.clone(),
+        last.map_or_else(String::new, |last| last.title.clone()),
+    ]
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::audit::{entry, user};
-use super::{Failure, Outcome, Place, block_on, owner, plain};
+use super::{Failure, Outcome, Place, block_on, columns, owner, plain};
 use crate::clock::{rfc3339, wall_ms};
 use crate::config::{Condition, Config, parse_duration};
 use crate::policy::unknown_source;
@@ -38,19 +39,21 @@ pub enum Mute {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alert-gateway mute add --when source=twilio-prod --for 2h --why \"moving to the new number\"
+  alert-gateway mute add --when source=twilio-prod --when not.error_code=11200 --for 2h --why \"only 11200 matters tonight\"
   alert-gateway mute add --when error_code=30006 --when error_code=30007 --until 2026-12-24T18:00:00+01:00 --why \"carrier outage\"")]
 pub struct Add {
     #[command(flatten)]
     place: Place,
-    /// The alerts: source, priority, title or a label, with a text, a glob or a range. All names
-    /// must match; of a name that is given twice, one of the patterns
+    /// The alerts, as `when` of a rule has them: source, priority, title or a label, with a text, a
+    /// glob or a range; not.NAME for what must not match, labels.NAME for a label that is called
+    /// like a field. All names must match; of a name that is given twice, one of the patterns
     #[arg(long, value_name = "NAME=PATTERN", required = true, value_parser = pair)]
     when: Vec<(String, String)>,
     /// For so long from now on, as in 30m or 2h
     #[arg(long = "for", value_name = "DURATION", value_parser = duration, required_unless_present = "until", conflicts_with = "until")]
     time: Option<Duration>,
     /// Until then: RFC 3339, with its offset
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
     /// The reason, for whoever looks at it later
     #[arg(long, value_name = "TEXT", alias = "reason")]
@@ -97,9 +100,6 @@ pub fn mute(what: &Mute) -> Outcome {
 }
 
 fn add(what: &Add) -> Outcome {
-    let pairs = what.when.iter();
-    let pairs = pairs.map(|(name, pattern)| (name.as_str(), pattern.as_str()));
-    let when = Condition::of_pairs(pairs).map_err(Failure::Usage)?;
     let now_ms = wall_ms();
     let until_ms = match (what.until, what.time) {
         (Some(until), _) => until.as_millisecond(),
@@ -108,11 +108,14 @@ fn add(what: &Add) -> Outcome {
         }
         (None, None) => now_ms,
     };
-    if until_ms <= now_ms {
-        return Err(Failure::Usage(
-            "the mute would end before it begins".to_owned(),
-        ));
-    }
+    let mute = NewMute {
+        conditions: what.when.clone(),
+        from_ms: now_ms,
+        until_ms,
+        why: what.why.trim().to_owned(),
+        who: user(),
+    };
+    let when = mute.checked().map_err(Failure::Usage)?;
     if let Some(client) = what.place.remote()? {
         let mut when: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, pattern) in &what.when {
@@ -127,15 +130,8 @@ fn add(what: &Add) -> Outcome {
     let store = what.place.file.store()?;
     warn_of_unknown_source(&when, &what.place.file.path()?);
     owner::become_owner(store.folder())?;
-    let mute = NewMute {
-        conditions: what.when.clone(),
-        from_ms: now_ms,
-        until_ms,
-        why: what.why.clone(),
-        who: user(),
-    };
     let about = format!("{} until {}", shown(&mute.conditions), rfc3339(until_ms));
-    let entry = entry("mute", about, Some(what.why.clone()), now_ms);
+    let entry = entry("mute", about, Some(mute.why.clone()), now_ms);
     let id = store::add_mute(&store, &mute, &entry)?;
     told(id, until_ms)
 }
@@ -208,7 +204,11 @@ fn mutes(what: &List) -> Result<Vec<MuteRecord>, Failure> {
     let Some(client) = what.place.remote()? else {
         let store = what.place.file.store()?;
         owner::become_owner(store.folder())?;
-        return Ok(History::open(&store)?.mutes(what.all)?);
+        // Without those of the past, the store counts no events.
+        let mut records = History::open(&store)?.mutes(true)?;
+        let is_over = |record: &MuteRecord| record.name.is_some() || record.ended_ms.is_some();
+        records.retain(|record| what.all || record.holds || !is_over(record));
+        return Ok(records);
     };
     let path = format!("/mutes?all={}", what.all);
     let Mutes { mutes } = block_on(client.get(&path))?;
@@ -227,34 +227,39 @@ fn list(what: &List) -> Outcome {
         return Ok(());
     }
     if mutes.is_empty() {
-        writeln!(out, "no mutes")?;
+        return Ok(writeln!(out, "no mutes")?);
     }
-    for mute in &mutes {
-        let MuteRecord {
-            id,
-            events,
-            why,
-            who,
-            ..
-        } = mute;
-        let (words, time) = match &mute.name {
-            Some(name) => (plain::line(name), "in the configuration".to_owned()),
-            None => (
-                plain::line(&shown(&mute.conditions)),
-                match mute.ended_ms {
-                    Some(ended) => format!("ended {}", rfc3339(ended)),
-                    None => format!("until {}", rfc3339(mute.until_ms)),
-                },
-            ),
-        };
-        writeln!(
-            out,
-            "{id}  {words}  {time}, {events} events: {} ({})",
-            plain::line(why),
-            plain::line(who)
-        )?;
-    }
+    let zone = TimeZone::system();
+    let until = format!("UNTIL ({})", columns::zone_name(wall_ms(), &zone));
+    let header = ["ID", "ALERTS", &until, "EVENTS", "WHO", "WHY"];
+    columns::print(
+        &mut out,
+        header,
+        mutes.iter().map(|mute| cells(mute, &zone)),
+    )?;
     Ok(())
+}
+
+/// Returns the number, alerts, end, events, maker and reason of a mute, as a person reads them.
+fn cells(mute: &MuteRecord, zone: &TimeZone) -> [String; 6] {
+    let (words, until) = match &mute.name {
+        Some(name) => (name.clone(), "in the configuration".to_owned()),
+        None => (
+            shown(&mute.conditions),
+            match mute.ended_ms {
+                Some(ended) => format!("ended {}", columns::local(ended, zone)),
+                None => columns::local(mute.until_ms, zone),
+            },
+        ),
+    };
+    [
+        mute.id.to_string(),
+        words,
+        until,
+        mute.events.to_string(),
+        mute.who.clone(),
+        mute.why.clone(),
+    ]
 }
 
 fn end(what: &End) -> Outcome {
@@ -294,6 +299,11 @@ fn pair(text: &str) -> anyhow::Result<(String, String)> {
         .filter(|(name, pattern)| !name.is_empty() && !pattern.is_empty())
         .context("write a name and a pattern, as in source=twilio-prod")?;
     Ok((name.to_owned(), pattern.to_owned()))
+}
+
+fn time(text: &str) -> anyhow::Result<Timestamp> {
+    let time = text.parse().ok();
+    time.context("write a time with its offset, as in 2026-12-24T18:00:00+01:00")
 }
 
 fn duration(text: &str) -> anyhow::Result<Duration> {

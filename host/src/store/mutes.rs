@@ -11,6 +11,7 @@ use super::request::{MuteRef, NewAlert, Originals};
 use super::step::Step;
 use super::{Entry, Location, StoreError, json, text};
 use crate::alert::group::Grouping;
+use crate::config::Condition;
 
 /// A mute as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +52,52 @@ pub struct NewMute {
     pub why: String,
     /// The operator.
     pub who: String,
+}
+
+/// The most patterns of a mute.
+const PATTERNS: usize = 32;
+/// The longest name or pattern.
+const LONGEST: usize = 256;
+/// The longest reason.
+const REASON: usize = 500;
+/// The longest time that a mute may hold: a year.
+const YEAR_MS: i64 = 366 * 24 * 60 * 60 * 1000;
+
+impl NewMute {
+    /// Returns the alerts that it would hold.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that begin with the field.
+    pub fn checked(&self) -> Result<Condition, String> {
+        let pairs = self.conditions.iter();
+        let pairs = pairs.map(|(name, pattern)| (&**name, &**pattern));
+        if !(1..=PATTERNS).contains(&self.conditions.len()) {
+            return Err(format!(
+                "when: name 1 to {PATTERNS} patterns, such as twilio-prod for source"
+            ));
+        }
+        let fits = |text: &str| (1..=LONGEST).contains(&text.len());
+        if !pairs
+            .clone()
+            .all(|(name, pattern)| fits(name) && fits(pattern))
+        {
+            return Err(format!(
+                "when: a name and a pattern have 1 to {LONGEST} bytes"
+            ));
+        }
+        let when = Condition::of_pairs(pairs).map_err(|why| format!("when: {why}"))?;
+        if self.until_ms <= self.from_ms {
+            return Err("until: the mute would end before it begins".to_owned());
+        }
+        if self.until_ms - self.from_ms > YEAR_MS {
+            return Err("until: a mute holds for a year at most".to_owned());
+        }
+        match self.why.trim().len() {
+            0 => Err("why: say why, for whoever looks at it later".to_owned()),
+            1..=REASON => Ok(when),
+            _ => Err(format!("why: at most {REASON} bytes")),
+        }
+    }
 }
 
 /// The way that a held alert would have gone.

@@ -1,11 +1,9 @@
 //! Mutes: those of the configuration and those of operators; making and ending them.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::super::caller::Caller;
 use super::super::desk::Desk;
@@ -16,13 +14,6 @@ use super::groups::Reason;
 use crate::clock::{rfc3339, wall_ms};
 use crate::config::{self, Condition, Schedule, parse_duration};
 use crate::store::{Entry, MuteRecord, NewMute};
-
-/// The most patterns of a mute.
-const PATTERNS: usize = 32;
-/// The longest name or pattern.
-const LONGEST: usize = 256;
-/// The longest time that a mute may hold.
-const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// A mute, and how it stands.
 #[derive(Debug, Clone, Serialize)]
@@ -57,8 +48,9 @@ pub struct MuteState {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asking {
-    /// Names of fields or labels, each with a pattern, or a list of which one must match.
-    pub when: BTreeMap<String, Patterns>,
+    /// As `when` in the configuration: names of fields or labels, each with a pattern, or a list of
+    /// which one must match; `not` and `labels` hold such objects.
+    pub when: Map<String, Value>,
     /// For so long from now on.
     #[serde(default, rename = "for")]
     pub time: Option<String>,
@@ -67,19 +59,6 @@ pub struct Asking {
     pub until: Option<String>,
     /// The reason.
     pub why: String,
-}
-
-/// One pattern, or several.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "when: write texts, or lists of texts, as in {\"error_code\": [\"30006\", \"30007\"]}"
-)]
-pub enum Patterns {
-    /// One.
-    One(String),
-    /// Several, of which one must match.
-    Any(Vec<String>),
 }
 
 /// The mutes: those of now and of the future, and with `all` those of the past.
@@ -91,6 +70,11 @@ pub async fn list(desk: &Desk, query: &[u8]) -> Result<Vec<MuteState>, Problem> 
         Some(_) => return Err(Problem::wrong("all: write true or false")),
     };
     let records = desk.readers.read(|history| history.mutes(true)).await?;
+    Ok(list_with(desk, &records, all))
+}
+
+/// The same, with those that the store has; none where it cannot be read.
+pub fn list_with(desk: &Desk, records: &[MuteRecord], all: bool) -> Vec<MuteState> {
     let catalogue = desk.catalogue();
     let now_ms = wall_ms();
     let configured = catalogue.mutes.iter().map(|mute| {
@@ -114,7 +98,7 @@ pub async fn list(desk: &Desk, query: &[u8]) -> Result<Vec<MuteState>, Problem> 
         "planned" => 1,
         _ => 2,
     });
-    Ok(mutes)
+    mutes
 }
 
 fn of_configuration(mute: &config::Mute, record: Option<&MuteRecord>, now_ms: i64) -> MuteState {
@@ -180,55 +164,59 @@ fn of_store(record: &MuteRecord, now_ms: i64) -> MuteState {
 impl Asking {
     fn pairs(&self) -> Result<Vec<(String, String)>, Problem> {
         let mut pairs = Vec::new();
-        for (name, patterns) in &self.when {
-            let patterns = match patterns {
-                Patterns::One(pattern) => std::slice::from_ref(pattern),
-                Patterns::Any(patterns) => patterns,
-            };
-            for pattern in patterns {
-                let fits = |text: &str| (1..=LONGEST).contains(&text.len());
-                if !fits(name) || !fits(pattern) {
-                    return Err(Problem::wrong(format!(
-                        "when: a name and a pattern have 1 to {LONGEST} bytes"
-                    )));
-                }
-                pairs.push((name.clone(), pattern.clone()));
-            }
-        }
-        if !(1..=PATTERNS).contains(&pairs.len()) {
-            return Err(Problem::wrong(format!(
-                "when: name 1 to {PATTERNS} patterns, as in {{\"source\": \"twilio-prod\"}}"
-            )));
-        }
-        let words = pairs.iter().map(|(name, pattern)| (&**name, &**pattern));
-        Condition::of_pairs(words).map_err(|why| Problem::wrong(format!("when: {why}")))?;
+        flatten("", &self.when, &mut pairs)?;
         Ok(pairs)
     }
 
     fn until_ms(&self, now_ms: i64) -> Result<i64, Problem> {
         let wrong = || Problem::wrong("for: write a duration, as in 30m or 2h");
-        let until_ms = match (&self.time, &self.until) {
+        match (&self.time, &self.until) {
             (Some(time), None) => {
                 let time = parse_duration(time.trim()).ok_or_else(wrong)?;
-                now_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+                Ok(now_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
             }
-            (None, Some(until)) => until
-                .trim()
-                .parse::<Timestamp>()
-                .map_err(|_| {
+            (None, Some(until)) => {
+                let until = until.trim().parse::<Timestamp>().map_err(|_| {
                     Problem::wrong("until: write a time, as in 2026-12-24T18:00:00+01:00")
-                })?
-                .as_millisecond(),
-            _ => return Err(Problem::wrong("write either for or until")),
-        };
-        if until_ms <= now_ms {
-            return Err(Problem::wrong("the mute would end before it begins"));
+                })?;
+                Ok(until.as_millisecond())
+            }
+            _ => Err(Problem::wrong("write either for or until")),
         }
-        if until_ms - now_ms > YEAR.as_millis() as i64 {
-            return Err(Problem::wrong("a mute holds for a year at most"));
-        }
-        Ok(until_ms)
     }
+}
+
+/// Adds the patterns of an object to `pairs`, with the names of the objects around them and dots
+/// before their own.
+fn flatten(
+    within: &str,
+    object: &Map<String, Value>,
+    pairs: &mut Vec<(String, String)>,
+) -> Result<(), Problem> {
+    for (name, value) in object {
+        let name = format!("{within}{name}");
+        let patterns = match value {
+            Value::Object(inner) => {
+                flatten(&format!("{name}."), inner, pairs)?;
+                continue;
+            }
+            Value::Array(patterns) => patterns.as_slice(),
+            pattern => std::slice::from_ref(pattern),
+        };
+        for pattern in patterns {
+            let pattern = match pattern {
+                Value::String(text) => text.clone(),
+                Value::Number(_) | Value::Bool(_) => pattern.to_string(),
+                _ => {
+                    return Err(Problem::wrong(
+                        "when: write texts, or lists of texts, as in {\"error_code\": [\"30006\", \"30007\"], \"not\": {\"team\": \"voice\"}}",
+                    ));
+                }
+            };
+            pairs.push((name.clone(), pattern));
+        }
+    }
+    Ok(())
 }
 
 /// Makes a mute.
@@ -236,11 +224,7 @@ pub async fn add(desk: &Desk, asking: &Asking, caller: &Caller) -> Result<MuteSt
     let conditions = asking.pairs()?;
     let now_ms = wall_ms();
     let until_ms = asking.until_ms(now_ms)?;
-    let Some(why) = reason(Some(&asking.why))? else {
-        return Err(Problem::wrong(
-            "why: say why, for whoever looks at it later",
-        ));
-    };
+    let why = asking.why.trim().to_owned();
     let mute = NewMute {
         conditions,
         from_ms: now_ms,
@@ -248,6 +232,7 @@ pub async fn add(desk: &Desk, asking: &Asking, caller: &Caller) -> Result<MuteSt
         why: why.clone(),
         who: caller.who.clone(),
     };
+    mute.checked().map_err(Problem::wrong)?;
     let mut record = MuteRecord {
         id: 0,
         name: None,

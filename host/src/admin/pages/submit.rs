@@ -1,13 +1,12 @@
 //! Forms: what a person has done by a button, as the API does it.
 
-use std::collections::BTreeMap;
-
 use hyper::StatusCode;
+use serde_json::{Map, Value};
 
 use super::kept::Kept;
 use super::words::counted;
 use super::{Page, form, page, problem, see, tested, waiting};
-use crate::admin::api::{self, Act, Asking, AskingMute, AskingTest, Patterns, Reason, Target};
+use crate::admin::api::{self, Act, Asking, AskingMute, AskingTest, Reason, Target};
 use crate::admin::asked::Asked;
 use crate::admin::desk::Desk;
 use crate::admin::guard::Guard;
@@ -126,16 +125,14 @@ async fn test(
 
 /// Reads the form of a mute: patterns stand in one line, as on the command line.
 fn mute(form: &[(String, String)]) -> Result<AskingMute, Problem> {
-    let mut when: BTreeMap<String, Patterns> = BTreeMap::new();
+    let mut when = Map::new();
     for word in words(form::value(form, "when")) {
         let (name, pattern) = word.split_once('=').ok_or_else(|| {
             Problem::wrong("write the alerts as name=pattern, like source=twilio-prod; a pattern with spaces in quotes, like title=\"a *\"")
         })?;
-        let patterns = when
-            .entry(name.to_owned())
-            .or_insert_with(|| Patterns::Any(Vec::new()));
-        if let Patterns::Any(patterns) = patterns {
-            patterns.push(pattern.to_owned());
+        let patterns = when.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(patterns) = patterns {
+            patterns.push(pattern.into());
         }
     }
     Ok(AskingMute {

@@ -48,6 +48,15 @@ pub enum Field {
 }
 
 impl Field {
+    /// Reads a name as it stands on a command line. A label that is called like another field has
+    /// `labels.` before its name.
+    fn dotted(name: &str) -> Self {
+        let label = ["labels.", "label:"]
+            .into_iter()
+            .find_map(|prefix| name.strip_prefix(prefix));
+        label.map_or_else(|| Self::named(name), |label| Self::Label(label.to_owned()))
+    }
+
     fn named(name: &str) -> Self {
         match name {
             "source" => Self::Source,
@@ -68,6 +77,21 @@ impl Field {
                     .to_vec(),
             ),
             _ => None,
+        }
+    }
+
+    /// Reads a pattern for the field. A refusal says what would be right.
+    fn pattern(&self, text: &str) -> Result<Pattern, String> {
+        let pattern =
+            Pattern::parse(text).map_err(|error| format!("{error}, so it matches nothing"))?;
+        match self.words() {
+            Some(words) if !words.iter().any(|word| pattern.matches(word)) => {
+                Err(match did_you_mean(text, words.iter().copied()) {
+                    Some(near) => format!("did you mean {near:?}?"),
+                    None => format!("it is one of {}", words.join(", ")),
+                })
+            }
+            _ => Ok(pattern),
         }
     }
 }
@@ -100,7 +124,8 @@ impl fmt::Display for Condition {
 }
 
 impl Condition {
-    /// Makes a condition of names and patterns, as a command line has them. Of a name that comes
+    /// Makes a condition of names and patterns, as a command line has them. The names are the keys
+    /// of a `when` in the file, with dots between tables, such as `not.team`. Of a name that comes
     /// more than once, one of the patterns must match.
     ///
     /// # Errors
@@ -110,18 +135,31 @@ impl Condition {
     ) -> Result<Self, String> {
         let mut condition = Self::default();
         for (name, text) in pairs {
-            let field = match name.strip_prefix("label:") {
-                Some(label) => Field::Label(label.to_owned()),
-                None => Field::named(name),
-            };
-            if let Some(words) = field.words().filter(|words| !words.contains(&text)) {
-                return Err(format!("{name} is one of {}", words.join(", ")));
+            let mut within = &mut condition;
+            let mut rest = name;
+            let mut depth = 0;
+            while let Some(negated) = rest.strip_prefix("not.") {
+                depth += 1;
+                if depth > DEEPEST {
+                    return Err(format!(
+                        "a condition has at most {DEEPEST} nots, one within another"
+                    ));
+                }
+                within = within.not.get_or_insert_default();
+                rest = negated;
             }
-            let pattern = Pattern::parse(text)
-                .map_err(|error| format!("{text:?} cannot be matched: {error}"))?;
-            match condition.terms.iter_mut().find(|term| term.field == field) {
+            if matches!(rest, "" | "not" | "labels" | "labels." | "label:") {
+                return Err(format!(
+                    "{name} names no label: write one as in not.team=voice"
+                ));
+            }
+            let field = Field::dotted(rest);
+            let pattern = field
+                .pattern(text)
+                .map_err(|help| format!("{name} is {text:?}: {help}"))?;
+            match within.terms.iter_mut().find(|term| term.field == field) {
                 Some(term) => term.any.push(pattern),
-                None => condition.terms.push(Term {
+                None => within.terms.push(Term {
                     field,
                     any: vec![pattern],
                 }),
@@ -247,22 +285,76 @@ fn pattern(value: &Value<'_>, field: &Field) -> Option<Pattern> {
             return None;
         }
     };
-    let pattern = match Pattern::parse(&text) {
-        Ok(pattern) => pattern,
-        Err(error) => {
-            value.wrong_text(&text, format!("{error}, so it matches nothing"));
-            return None;
+    match field.pattern(&text) {
+        Ok(pattern) => Some(pattern),
+        Err(help) => {
+            value.wrong_text(&text, help);
+            None
         }
-    };
-    if let Some(words) = field.words()
-        && !words.iter().any(|word| pattern.matches(word))
-    {
-        let help = match did_you_mean(&text, words.iter().copied()) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => format!("it is one of {}", words.join(", ")),
-        };
-        value.wrong_text(&text, help);
-        return None;
     }
-    Some(pattern)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(pairs: &[(&str, &str)]) -> Result<String, String> {
+        Condition::of_pairs(pairs.iter().copied()).map(|condition| condition.to_string())
+    }
+
+    #[test]
+    fn names_with_dots_mean_what_tables_mean_in_the_file() {
+        let pairs = [
+            ("source", "twilio-*"),
+            ("not.error_code", "30006"),
+            ("not.labels.title", "x"),
+            ("not.error_code", "30007"),
+            ("priority", "h*"),
+            ("label:source", "y"),
+        ];
+        let shown = shown(&pairs).unwrap();
+        assert_eq!(
+            shown,
+            "source=twilio-* priority=h* source=y not(error_code=30006|30007 title=x)"
+        );
+        let condition = Condition::of_pairs(pairs).unwrap();
+        assert_eq!(condition.terms[2].field, Field::Label("source".to_owned()));
+        let not = condition.not.unwrap();
+        assert_eq!(not.terms[1].field, Field::Label("title".to_owned()));
+    }
+
+    #[test]
+    fn pair_that_can_never_match_is_refused_with_what_is_right() {
+        for (name, text, expected) in [
+            (
+                "priority",
+                "hihg",
+                "priority is \"hihg\": did you mean \"high\"?",
+            ),
+            (
+                "not.status",
+                "open",
+                "not.status is \"open\": it is one of trigger, resolve",
+            ),
+            (
+                "error_code",
+                ">= many",
+                "error_code is \">= many\": no number follows the sign, so it matches nothing",
+            ),
+            (
+                "not",
+                "x",
+                "not names no label: write one as in not.team=voice",
+            ),
+            (
+                "not.labels.",
+                "x",
+                "not.labels. names no label: write one as in not.team=voice",
+            ),
+        ] {
+            assert_eq!(shown(&[(name, text)]), Err(expected.to_owned()));
+        }
+        let deep = format!("{}team", "not.".repeat(DEEPEST + 1));
+        assert!(shown(&[(&deep, "x")]).is_err());
+    }
 }
