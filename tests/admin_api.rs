@@ -540,8 +540,16 @@ async fn mute_is_made_listed_and_ended_by_an_operator() {
         (json!({ "when": when, "for": "10000d", "why": "w" }), "year"),
         (json!({ "when": {}, "for": "1h", "why": "w" }), "when"),
         (
-            json!({ "when": { "not": { "code": "1" } }, "for": "1h", "why": "w" }),
+            json!({ "when": { "not": { "code": null } }, "for": "1h", "why": "w" }),
             "write texts, or lists of texts",
+        ),
+        (
+            json!({ "when": { "not": "voice" }, "for": "1h", "why": "w" }),
+            "not names no label",
+        ),
+        (
+            json!({ "when": { "not": { "status": "open" } }, "for": "1h", "why": "w" }),
+            "not.status is \"open\": it is one of trigger, resolve",
         ),
         (
             json!({ "when": { "priority": "urgent" }, "for": "1h", "why": "w" }),
@@ -560,6 +568,14 @@ async fn mute_is_made_listed_and_ended_by_an_operator() {
         let said = refused["detail"].as_str().unwrap();
         assert!(said.contains(what), "{said}");
     }
+    let negated = json!({ "when": { "source": "elsewhere", "not": { "error_code": 30006, "labels": { "title": "x" } } }, "for": "1h", "why": "w" });
+    let negated = act(&gateway, "/mutes", "/mutes", negated, 201).await;
+    assert_eq!(
+        negated["when"],
+        "source=elsewhere not(error_code=30006 title=x)"
+    );
+    let end = format!("/mutes/{}/end", negated["id"]);
+    act(&gateway, "/mutes/{id}/end", &end, json!({}), 200).await;
     let asked = json!({ "when": when, "for": "1h", "why": "carrier outage" });
     let made = act(&gateway, "/mutes", "/mutes", asked, 201).await;
     assert_eq!(made["when"], "error_code=11200|3* source=twilio");
@@ -600,8 +616,17 @@ async fn mute_is_made_listed_and_ended_by_an_operator() {
     let last = twilio::sid(number.get());
     place.event_in_state(&last, "delivered").await;
     assert_eq!(mutes("").await.len(), 1);
-    assert_eq!(mutes("?all=true").await.len(), 2);
+    assert_eq!(mutes("?all=true").await.len(), 3);
     let audit = get(&gateway, "/api/v1/audit").await.json();
     let actions = [&audit["audit"][0]["action"], &audit["audit"][1]["action"]];
     assert_eq!(actions, ["unmute", "mute"]);
+    let file = get(&gateway, "/api/v1/audit.jsonl").await;
+    let saved = file.header("content-disposition");
+    assert_eq!(saved, "attachment; filename=\"audit.jsonl\"");
+    let lines: Vec<Value> = file
+        .body
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(json!(lines), audit["audit"]);
 }

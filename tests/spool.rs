@@ -106,6 +106,7 @@ async fn outage_of_the_database_is_bridged_in_order() {
     let mut sent = 3;
     let mut at_both = 0;
     for state in [State::Refused, State::Silent, State::Reset] {
+        let is_refused = matches!(state, State::Refused);
         far.line.is(state);
         send(&first, sent..sent + 10).await;
         sent += 10;
@@ -121,6 +122,14 @@ async fn outage_of_the_database_is_bridged_in_order() {
         assert_eq!(board.status, 200, "{}", board.body);
         let waits = board.json()["spool"]["requests"].as_u64();
         assert!(waits >= Some(11), "{}", board.body);
+        if is_refused {
+            let html = [("accept", "text/html")];
+            let now = first.admin_with(Method::GET, "/", &html, "").await;
+            assert_eq!(now.status, 200, "{}", now.body);
+            for words in ["The store cannot be read", " requests in the spool", "<b>–</b>"] {
+                assert!(now.body.contains(words), "{words}: {}", now.body);
+            }
+        }
         far.line.is(State::Well);
         // These may find that the first ones are not handed over yet.
         send(&first, sent..sent + 10).await;

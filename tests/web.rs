@@ -548,6 +548,54 @@ async fn long_lists_and_texts_stay_within_the_size_of_a_page() {
 }
 
 #[tokio::test]
+async fn chips_of_the_events_count_what_they_lead_to() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let broken = plugin::hostile("(unreachable)");
+    let (place, gateway) = Setup::new(&itoc360)
+        .plugin("odd", &plugin::parrot(), "")
+        .plugin("broken", &broken, "")
+        .start()
+        .await;
+    for number in 1..4 {
+        let sid = twilio::sid(number);
+        gateway.accept(&twilio::error(&sid).to("twilio")).await;
+        place.event_in_state(&sid, "delivered").await;
+    }
+    let urgent = json!({ "event_id": "odd-1", "priority": "critical", "title": "It burns" });
+    gateway.accept(&plugin::alerts("odd", &[urgent])).await;
+    place.event_in_state("odd-1", "delivered").await;
+    gateway.post(&plugin::alerts("broken", &[])).await;
+    let refused = twilio::unsigned("/in/twilio?a=b", "a=b");
+    gateway.post(&refused).await;
+    place
+        .event_in_state("plugin-failed/broken/5", "delivered")
+        .await;
+    let browser = Browser::new(&gateway);
+    for (filter, counts) in [
+        ("", [7, 0, 5, 0, 1, 0, 1, 0, 0, 0]),
+        ("?source=twilio", [4, 0, 3, 0, 0, 0, 1, 0, 0, 0]),
+        ("?priority=critical", [1, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
+    ] {
+        let page = browser.page(&format!("/events{filter}")).await;
+        let (_, chips) = page.split_once("id=\"states\"").unwrap();
+        let (chips, _) = chips.split_once("</ul>").unwrap();
+        let mut shown = Vec::new();
+        for chip in chips.split("<li>").skip(1) {
+            let (_, count) = chip.split_once("<b>").unwrap();
+            let count: usize = count.split('<').next().unwrap().parse().unwrap();
+            let address = chip.split('"').nth(1).unwrap().replace("&amp;", "&");
+            let rows = browser.page(&address).await.matches("<tr").count();
+            assert_eq!(rows.saturating_sub(1), count, "{address}");
+            shown.push(count);
+        }
+        assert_eq!(shown, counts, "{filter}");
+    }
+    // A search is not counted, as it would be made twice.
+    let searched = browser.page("/events?q=burns").await;
+    assert!(!searched.split_once("id=\"states\"").unwrap().1.contains("<b>"));
+}
+
+#[tokio::test]
 async fn loopback_without_credential_shows_pages_and_lets_none_act() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).start().await;

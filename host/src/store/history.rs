@@ -1,5 +1,6 @@
 //! The history: for the operator's question "did the page go out?".
 
+mod counts;
 mod groups;
 mod list;
 mod newest;
@@ -16,6 +17,7 @@ use rusqlite::OptionalExtension;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use counts::Count;
 pub use groups::{GroupFilter, GroupState};
 pub use newest::Newest;
 pub use open::OpenAlert;
@@ -50,6 +52,8 @@ pub struct Filter {
     pub source: Option<String>,
     /// Only this state.
     pub state: Option<ListedState>,
+    /// Only alerts of this priority.
+    pub priority: Option<contract::Priority>,
     /// Only alerts with these labels.
     pub labels: Vec<(String, String)>,
     /// Only what has this text in its title, message, labels or event id; or the id itself.
@@ -373,6 +377,15 @@ impl History {
     /// What the disk said.
     pub fn list(&self, filter: &Filter) -> Result<Vec<Line>, StoreError> {
         Ok(self.page(filter)?.lines)
+    }
+
+    /// The number of events in each state that fit a filter without labels and text, as far as its
+    /// patience lasts.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn counts(&self, filter: &Filter) -> Result<Vec<Count>, StoreError> {
+        counts::counts(&self.connection, filter)
     }
 
     /// A page of the lines that fit the filter, newest first.

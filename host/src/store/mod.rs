@@ -176,7 +176,7 @@ pub use error::StoreError;
 pub use handle::{Options, Store};
 pub use handover::{Due, Handover, Offer, READ_BYTES};
 pub use history::{
-    AlertRecord, AttemptRecord, Attempted, Backlog, DeliveryRecord, Filter, GroupFilter,
+    AlertRecord, AttemptRecord, Attempted, Backlog, Count, DeliveryRecord, Filter, GroupFilter,
     GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy, Newest, OpenAlert,
     OpenCondition, Page, RequestRecord, Selection, SourceRecord, Traced, UnknownId, Waiting,
     WaitingRequest,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue};
+use plugin_sdk::contract::Priority;
 use serde::Serialize;
 
 use super::super::cursor::{Cursor, END};
@@ -19,8 +20,8 @@ use crate::http::{self, Answer};
 use crate::recent::{Entry, Kind, Trace};
 use crate::sources::RequestMask;
 use crate::store::{
-    AttemptRecord, DeliveryRecord, Filter, History, Line, ListedState, RequestRecord, StoreError,
-    Traced,
+    AttemptRecord, Count, DeliveryRecord, Filter, History, Line, ListedState, RequestRecord,
+    StoreError, Traced,
 };
 
 /// The letters of the lists in their cursors.
@@ -29,8 +30,9 @@ const FAILED: u8 = b'f';
 const DEAD: u8 = b'd';
 
 /// The parameters of `events`.
-const PARAMETERS: [&str; 10] = [
-    "source", "state", "label", "since", "until", "q", "group", "mute", "limit", "cursor",
+const PARAMETERS: [&str; 11] = [
+    "source", "state", "priority", "label", "since", "until", "q", "group", "mute", "limit",
+    "cursor",
 ];
 
 /// A row of a list of events.
@@ -100,8 +102,17 @@ pub fn state(text: &str) -> Result<ListedState, Problem> {
     })
 }
 
-/// A page of events, newest first.
-pub async fn list(desk: &Desk, query: &[u8]) -> Result<Paged<Listed>, Problem> {
+/// Returns the priority that a word means.
+fn priority(text: &str) -> Result<Priority, Problem> {
+    let found = Priority::ALL.into_iter().find(|one| one.as_str() == text);
+    found.ok_or_else(|| {
+        let words = Priority::ALL.map(Priority::as_str);
+        Problem::wrong(format!("priority: write {}", listed(words, "or")))
+    })
+}
+
+/// Reads the parameters of a list of events.
+fn filter(query: &[u8]) -> Result<(Filter, Cursor), Problem> {
     let query = Query::parse(query, &PARAMETERS)?;
     let state = query.get("state").map(state).transpose()?;
     let cursor = match query.get("cursor") {
@@ -111,6 +122,7 @@ pub async fn list(desk: &Desk, query: &[u8]) -> Result<Paged<Listed>, Problem> {
     let filter = Filter {
         source: query.get("source").map(str::to_owned),
         state,
+        priority: query.get("priority").map(priority).transpose()?,
         labels: query.labels()?,
         text: query.get("q").map(|text| text.trim().to_owned()),
         since_ms: query.time("since")?.unwrap_or(i64::MIN),
@@ -121,10 +133,43 @@ pub async fn list(desk: &Desk, query: &[u8]) -> Result<Paged<Listed>, Problem> {
         limit: query.limit()?,
         patience: Some(PATIENCE),
     };
+    Ok((filter, cursor))
+}
+
+/// A page of events, newest first.
+pub async fn list(desk: &Desk, query: &[u8]) -> Result<Paged<Listed>, Problem> {
+    let (filter, cursor) = filter(query)?;
     let traced = traced(desk, &filter, cursor.number);
     let limit = filter.limit;
     let (lines, next) = page(desk, filter).await?;
     Ok(merged(lines, next, &traced, cursor, limit))
+}
+
+/// The number of events in each state that a list has without its own state, from the store and
+/// from memory; none where it looks for labels or a text, which takes a search.
+pub async fn counts(desk: &Desk, query: &[u8]) -> Result<Vec<Count>, Problem> {
+    let (filter, _) = filter(query)?;
+    if filter.text.is_some() || !filter.labels.is_empty() {
+        return Ok(Vec::new());
+    }
+    let filter = Filter {
+        before: None,
+        state: None,
+        ..filter
+    };
+    let asked = filter.clone();
+    let mut counts = desk
+        .readers
+        .read(move |history| history.counts(&asked))
+        .await?;
+    for count in &mut counts {
+        let of_state = Filter {
+            state: count.state,
+            ..filter.clone()
+        };
+        count.events += traced(desk, &of_state, None).len() as i64;
+    }
+    Ok(counts)
 }
 
 /// Returns what memory has of a list, newest first.
@@ -147,6 +192,7 @@ fn traced(desk: &Desk, filter: &Filter, before: Option<u64>) -> Vec<Arc<Entry>> 
     desk.about.recent.list(|entry| {
         kinds.contains(&entry.kind)
             && filter.labels.is_empty()
+            && filter.priority.is_none()
             && filter
                 .source
                 .as_ref()
@@ -374,9 +420,9 @@ pub async fn body(desk: &Desk, id: &str) -> Result<Answer, Problem> {
     ))
 }
 
-/// Returns bytes of a sender. Anything may stand in them, so that no browser is to take them for a
-/// page.
-fn download(content: impl Into<Bytes>, disposition: &'static str) -> Answer {
+/// Returns bytes as a file. Anything of a sender may stand in them, so that no browser is to take
+/// them for a page.
+pub fn download(content: impl Into<Bytes>, disposition: &'static str) -> Answer {
     let mut answer = http::answer(StatusCode::OK, "application/octet-stream", content);
     let headers = answer.headers_mut();
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static(disposition));

@@ -15,17 +15,18 @@ mod test;
 use serde::Serialize;
 
 pub use act::{Act, Affected, Asking, Done, Target, act};
-pub use events::{Chain, Listed, Shown, dead_letters, failed, find, list};
+pub use events::{Chain, Listed, Shown, counts, dead_letters, failed, find, list};
 pub use groups::{Reason, list as groups, resolve as resolve_group, resolve_event};
 pub use look::look;
 pub use mutes::{
-    Asking as AskingMute, MuteState, Patterns, add as add_mute, end as end_mute, list as mutes,
+    Asking as AskingMute, MuteState, add as add_mute, end as end_mute, list as mutes,
+    list_with as mutes_with,
 };
-pub use nodes::{Node, gone, node, nodes};
+pub use nodes::{Node, gone, node, node_in_memory, nodes};
 pub use route::answer;
 pub use state::{
-    Audited, Configuration, Destination, SourceState, Sources, audit, configuration, destinations,
-    source, sources,
+    Audited, Configuration, Destination, FILED, SourceState, Sources, audit, configuration,
+    destinations, destinations_with, source, sources, sources_with,
 };
 pub use test::{Asking as AskingTest, Tested, test as test_way};
 

@@ -10,6 +10,7 @@ use super::act::reason;
 use super::groups::Reason;
 use crate::clock::{rfc3339, wall_ms};
 use crate::config::listed;
+use crate::health::SpoolHealth;
 use crate::store::{self, Entry, Location, NodeState, Totals};
 
 /// A gateway, as this one sees it.
@@ -48,12 +49,20 @@ pub struct Node {
     pub failed: i64,
     /// Its bytes in use; 0 where it is a database.
     pub store_bytes: i64,
+    /// The requests that wait on its own disk for the database; none of another one, and where there
+    /// is no spool.
+    pub spool: Option<SpoolHealth>,
 }
 
 /// This gateway.
 pub async fn node(desk: &Desk) -> Result<Node, Problem> {
     let totals = desk.readers.read(|history| history.totals()).await?;
     Ok(this(desk, &totals))
+}
+
+/// This gateway, as far as memory knows it.
+pub fn node_in_memory(desk: &Desk) -> Node {
+    this(desk, &Totals::default())
 }
 
 /// All gateways: this one first, and the others by their names.
@@ -88,6 +97,7 @@ pub async fn nodes(desk: &Desk) -> Result<Vec<Node>, Problem> {
         dead: totals.dead,
         failed: totals.failed,
         store_bytes: 0,
+        spool: None,
     });
     let others: Vec<_> = others.collect();
     Ok([this].into_iter().chain(others).collect())
@@ -114,6 +124,7 @@ fn this(desk: &Desk, totals: &Totals) -> Node {
         dead: totals.dead,
         failed: totals.failed,
         store_bytes: desk.about.metrics.store_size.get(),
+        spool: board.spool,
     }
 }
 

@@ -151,6 +151,10 @@ pub async fn answer(desk: &Desk, path: &str, mut asked: Asked) -> Result<Answer,
             Ok(http::json(StatusCode::OK, &log::shown(desk)?))
         }
         ["audit"] => Ok(state::audit(desk, query).await?.into_answer()),
+        ["audit.jsonl"] => {
+            no_parameters(query)?;
+            state::audit_file(desk).await
+        }
         ["nodes"] => {
             no_parameters(query)?;
             let body = serde_json::json!({ "nodes": nodes(desk).await? });

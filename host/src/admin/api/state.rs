@@ -10,16 +10,20 @@ use super::super::desk::{Desk, DestinationFacts};
 use super::super::problem::Problem;
 use super::super::query::Query;
 use super::Paged;
+use super::events::download;
 use crate::clock::rfc3339;
 use crate::config::{did_you_mean, listed};
 use crate::health::DestinationState;
+use crate::http::Answer;
 use crate::metrics::Counts;
 use crate::recent::Kind;
 use crate::sources::Summary;
-use crate::store::{Entry, Traced};
+use crate::store::{Backlog, Entry, OpenCondition, SourceRecord, Traced};
 
 /// The letter of the audit in its cursors.
 const AUDIT: u8 = b'a';
+/// The most entries of the audit in one file.
+pub const FILED: usize = 10_000;
 
 /// All sources.
 #[derive(Debug, Serialize)]
@@ -72,6 +76,8 @@ pub struct Destination {
     pub oldest_pending: Option<String>,
     /// Its dead letters.
     pub dead: i64,
+    /// The time of its last receipt, as far as that is among the newest attempts of all: RFC 3339.
+    pub last_receipt: Option<String>,
     /// The alerts that it accepted in the last hour.
     pub delivered_last_hour: u32,
     /// The alerts that it accepted in the last day.
@@ -94,6 +100,15 @@ pub async fn sources(desk: &Desk) -> Result<Sources, Problem> {
         .readers
         .read(|history| Ok((history.sources()?, history.conditions()?)))
         .await?;
+    Ok(sources_with(desk, &records, &conditions))
+}
+
+/// The same, with what the store has of them; nothing where it cannot be read.
+pub fn sources_with(
+    desk: &Desk,
+    records: &[SourceRecord],
+    conditions: &[OpenCondition],
+) -> Sources {
     let heard = desk.about.health.last_heard();
     let activity = &desk.about.metrics.activity;
     let recent = &desk.about.recent;
@@ -126,10 +141,10 @@ pub async fn sources(desk: &Desk) -> Result<Sources, Problem> {
         .collect();
     sources.sort_by(|one, other| one.summary.name.cmp(&other.summary.name));
     let unknown = recent.list(|entry| matches!(entry.kind, Kind::NearMiss | Kind::NoSource));
-    Ok(Sources {
+    Sources {
         sources,
         unknown_paths: unknown.iter().map(|entry| Traced::of(entry)).collect(),
-    })
+    }
 }
 
 /// One source.
@@ -154,10 +169,26 @@ pub async fn source(desk: &Desk, name: &str) -> Result<SourceState, Problem> {
 
 /// All destinations, in the order of the configuration.
 pub async fn destinations(desk: &Desk) -> Result<Vec<Destination>, Problem> {
-    let ((backlog, is_cut), dead) = desk
+    let (backlog, dead, receipts) = desk
         .readers
-        .read(|history| Ok((history.backlog()?, history.dead()?)))
+        .read(|history| {
+            Ok((
+                history.backlog()?,
+                history.dead()?,
+                history.last_receipts()?,
+            ))
+        })
         .await?;
+    Ok(destinations_with(desk, &backlog, &dead, &receipts))
+}
+
+/// The same, with what the store has for them; nothing where it cannot be read.
+pub fn destinations_with(
+    desk: &Desk,
+    (backlog, is_cut): &(Vec<Backlog>, bool),
+    dead: &[(String, i64)],
+    receipts: &[(String, String)],
+) -> Vec<Destination> {
     let board = desk.about.health.read();
     let activity = &desk.about.metrics.activity;
     let catalogue = desk.catalogue();
@@ -171,18 +202,22 @@ pub async fn destinations(desk: &Desk) -> Result<Vec<Destination>, Problem> {
             failing_since: health.and_then(|health| health.failing_since.clone()),
             why: health.and_then(|health| health.why.clone()),
             pending: waiting.map_or(0, |waiting| waiting.pending),
-            pending_is_at_least: is_cut,
+            pending_is_at_least: *is_cut,
             oldest_pending: waiting.map(|waiting| waiting.oldest.clone()),
             dead: dead
                 .iter()
                 .find(|(name, _)| *name == facts.name)
                 .map_or(0, |(_, dead)| *dead),
+            last_receipt: receipts
+                .iter()
+                .find(|(name, _)| *name == facts.name)
+                .map(|(_, at)| at.clone()),
             delivered_last_hour: series.hour().delivered,
             delivered_last_day: series.day().delivered,
             facts: facts.clone(),
         }
     });
-    Ok(destinations.collect())
+    destinations.collect()
 }
 
 /// A page of the audit, newest first.
@@ -215,6 +250,24 @@ pub async fn audit(desk: &Desk, query: &[u8]) -> Result<Paged<Audited>, Problem>
         rows: rows.collect(),
         next,
     })
+}
+
+/// The newest entries of the audit as a file, newest first: a line of JSON for each.
+pub async fn audit_file(desk: &Desk) -> Result<Answer, Problem> {
+    let entries = desk
+        .readers
+        .read(|history| history.audit(None, FILED))
+        .await?;
+    let mut lines = String::new();
+    for (_, entry) in entries {
+        let line = Audited {
+            at: rfc3339(entry.at_ms),
+            entry,
+        };
+        lines += &serde_json::to_string(&line).unwrap_or_default();
+        lines.push('\n');
+    }
+    Ok(download(lines, "attachment; filename=\"audit.jsonl\""))
 }
 
 /// The configuration as understood, without secrets.

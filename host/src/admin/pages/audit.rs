@@ -2,16 +2,19 @@
 
 use maud::{Markup, html};
 
-use super::words::{clip, head};
+use super::words::{clip, head, number};
 use super::{Page, form};
-use crate::admin::api::{Audited, Paged};
+use crate::admin::api::{Audited, FILED, Paged};
 
 /// Draws the page.
 pub fn draw(page: &Page<'_>, parameters: &[(String, String)], found: &Paged<Audited>) -> Markup {
     html! {
         div.head {
             h1 { "Audit" }
-            small { "The actions of operators, newest first. " a href="/api/v1/audit?limit=200" { "As JSON" } }
+            small {
+                "The actions of operators, newest first. "
+                a href="/api/v1/audit.jsonl" download { "Download the newest " (number(FILED as i64)) " as lines of JSON" }
+            }
         }
         section.card id="audit" data-card[form::value(parameters, "cursor").is_empty()] {
             @if found.rows.is_empty() {

@@ -73,6 +73,7 @@ fn card(page: &Page<'_>, destination: &Destination, attempts: &[&Attempted]) -> 
                     @if let Some(oldest) = &destination.oldest_pending { ", oldest " (page.when.ago(oldest)) }
                 } }
                 div { dt { "Dead letters" } dd { a href="/dead-letters#dead" { (number(destination.dead)) } } }
+                @if let Some(at) = &destination.last_receipt { div { dt { "Last receipt" } dd { (page.when.ago(at)) } } }
                 (fact("Last hour", &format!("{} delivered", number(i64::from(destination.delivered_last_hour)))))
                 (fact("24 hours", &format!("{} delivered", number(i64::from(destination.delivered_last_day)))))
                 @if let Some(fallback) = &facts.fallback { (fact("Fallback", fallback)) }

@@ -17,6 +17,8 @@ use crate::store::GroupFilter;
 
 /// Attempts among which those of each destination are looked for.
 const ATTEMPTS: usize = 200;
+/// Replays and dismissals that are shown beside what waits for one.
+const DONE: usize = 5;
 /// Rows of a list.
 const ROWS: (&str, &str) = ("limit", "25");
 
@@ -49,16 +51,22 @@ async fn find(desk: &Desk, asked: &Asked, page: &Page<'_>) -> Result<Found, Prob
     let path = asked.path().trim_end_matches('/');
     match path {
         "" => {
-            let now = now(desk).await?;
+            let now = match now(desk).await {
+                Ok(now) => now,
+                Err(problem) => in_memory(desk, problem),
+            };
             let (title, content) = now::draw(page, desk, &now);
             ok(&title, "/", content)
         }
         "/events" => {
             let query = form::address("", parameters, &[ROWS]);
-            let found = api::list(desk, query.trim_start_matches('?').as_bytes()).await;
+            let query = query.trim_start_matches('?').as_bytes();
+            let (found, counts) = tokio::join!(api::list(desk, query), api::counts(desk, query));
+            // Without them, the page is as good.
+            let counts = counts.unwrap_or_default();
             let sources = desk.sources();
             let names: Vec<String> = sources.iter().map(|one| one.name.to_string()).collect();
-            let content = events::draw(page, parameters, found.as_ref(), &names);
+            let content = events::draw(page, parameters, found.as_ref(), &counts, &names);
             let status = found
                 .as_ref()
                 .err()
@@ -74,7 +82,7 @@ async fn find(desk: &Desk, asked: &Asked, page: &Page<'_>) -> Result<Found, Prob
             let waiting = waiting::Waiting {
                 dead: api::dead_letters(desk, &query("dead")).await?,
                 failed: api::failed(desk, &query("failed")).await?,
-                done: api::audit(desk, b"limit=5").await?.rows,
+                done: done(api::audit(desk, b"limit=200").await?),
             };
             let content = waiting::draw(page, &waiting);
             ok("Dead letters and failed requests", "/dead-letters", content)
@@ -120,6 +128,16 @@ async fn find(desk: &Desk, asked: &Asked, page: &Page<'_>) -> Result<Found, Prob
     }
 }
 
+/// Returns the latest replays and dismissals of a page of the audit.
+fn done(page: api::Paged<api::Audited>) -> Vec<api::Audited> {
+    let is_one = |one: &api::Audited| {
+        [api::Act::Replay, api::Act::Dismiss]
+            .iter()
+            .any(|act| act.as_str() == one.entry.action)
+    };
+    page.rows.into_iter().filter(is_one).take(DONE).collect()
+}
+
 /// Draws the page of one event or one source.
 async fn one(desk: &Desk, page: &Page<'_>, path: &str) -> Result<Found, Problem> {
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -162,5 +180,21 @@ async fn now(desk: &Desk) -> Result<now::Now, Problem> {
         stormy,
         groups,
         mutes: api::mutes(desk, b"").await?,
+        unread: None,
     })
+}
+
+/// Returns what memory knows while the store cannot be read.
+fn in_memory(desk: &Desk, problem: Problem) -> now::Now {
+    now::Now {
+        node: api::node_in_memory(desk),
+        sources: api::sources_with(desk, &[], &[]).sources,
+        destinations: api::destinations_with(desk, &(Vec::new(), false), &[], &[]),
+        open: Vec::new(),
+        certificates: desk.about.metrics.certificates(),
+        stormy: Vec::new(),
+        groups: Vec::new(),
+        mutes: api::mutes_with(desk, &[], false),
+        unread: Some(problem.detail),
+    }
 }

@@ -19,6 +19,9 @@ const BETWEEN: usize = 40;
 const ALERTS: usize = 8;
 /// The alerts of a request that are shown with all they say.
 const WHOLE: usize = 2;
+/// The most marks on the line of time, and the shortest time that has one.
+const MARKS: usize = 60;
+const SHORT_MS: i64 = 1000;
 /// The requests of an id that are shown.
 const REQUESTS: usize = 2;
 /// The bytes of headers that are shown, and of a message.
@@ -61,6 +64,7 @@ fn stored(page: &Page<'_>, request: &Shown) -> Markup {
         div.two {
             section.card {
                 div.head { h2 { "Receipt chain" } small { (page.when.clock(&record.received_at)) } }
+                (strip(page, record))
                 ol.chain {
                     (received(page, request))
                     li.(if record.state == "failed" { "bad" } else { "ok" }) {
@@ -87,6 +91,47 @@ fn stored(page: &Page<'_>, request: &Shown) -> Markup {
                 @for alert in record.alerts.iter().take(WHOLE) { (facts(page, alert)) }
                 (case(record))
             }
+        }
+    }
+}
+
+/// Draws the attempts on a line of time, from the request to the last of them; nothing where all of
+/// it took no time to speak of.
+fn strip(page: &Page<'_>, record: &RequestRecord) -> Markup {
+    let Some(received) = page.when.since_ms(&record.received_at) else {
+        return html! {};
+    };
+    let attempts = record.alerts.iter().take(ALERTS);
+    let attempts = attempts.flat_map(|alert| &alert.attempts);
+    let tried: Vec<(i64, &AttemptRecord)> = attempts
+        .filter_map(|attempt| {
+            let after = received - page.when.since_ms(&attempt.at)?;
+            Some((after + attempt.duration_us / 1000, attempt))
+        })
+        .collect();
+    let end = tried.iter().map(|(after, _)| *after).max().unwrap_or(0);
+    if end < SHORT_MS {
+        return html! {};
+    }
+    let first = tried
+        .iter()
+        .filter(|(_, attempt)| attempt.outcome == "accepted")
+        .min_by_key(|(after, _)| *after);
+    let words = match first {
+        Some((after, attempt)) => format!("{}, {}", attempt.destination, span(*after)),
+        None => "no receipt yet".to_owned(),
+    };
+    html! {
+        figure {
+            svg.strip-line viewBox="0 0 240 8" preserveAspectRatio="none" role="img"
+                aria-label={ (counted(tried.len() as i64, "attempt")) " within " (span(end)) "; " (words) } {
+                path.zero d="M0 4H240" {}
+                @for (after, attempt) in tried.iter().rev().take(MARKS) {
+                    @let place = (after.clamp(&0, &end) * 2380 / end) as f64 / 10.0 + 1.0;
+                    path.(super::words::state(&attempt.outcome).0) d={ "M" (place) " 0v8" } {}
+                }
+            }
+            div.head.dim { span { "request" } span { (words) } span { "+" (span(end)) } }
         }
     }
 }

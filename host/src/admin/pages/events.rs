@@ -1,11 +1,13 @@
 //! Events: where is the one that I look for?
 
 use maud::{Markup, html};
+use plugin_sdk::contract::Priority;
 
-use super::words::{badge, clip, head, state, states};
+use super::words::{badge, clip, head, number, state, states};
 use super::{Page, form};
 use crate::admin::api::{Listed, Paged};
 use crate::admin::problem::Problem;
+use crate::store::{Count, ListedState};
 
 /// The times since which events are looked for, as they are offered.
 const SINCE: [(&str, &str); 5] = [
@@ -23,13 +25,14 @@ pub fn draw(
     page: &Page<'_>,
     parameters: &[(String, String)],
     found: Result<&Paged<Listed>, &Problem>,
+    counts: &[Count],
     sources: &[String],
 ) -> Markup {
     let with = |changes: &[(&str, &str)]| form::address("/events", parameters, changes);
     let is_first = form::value(parameters, "cursor").is_empty();
     html! {
         div.head { h1 { "Events" } small { "Newest first" } }
-        (filter(parameters, sources))
+        (filter(parameters, counts, sources))
         @match found {
             Err(problem) => section.verdict.bad role="alert" { p { (problem.detail) } },
             Ok(found) if found.rows.is_empty() => section.card {
@@ -53,7 +56,7 @@ pub fn draw(
     }
 }
 
-fn filter(parameters: &[(String, String)], sources: &[String]) -> Markup {
+fn filter(parameters: &[(String, String)], counts: &[Count], sources: &[String]) -> Markup {
     let value = |name: &str| form::value(parameters, name);
     let with = |changes: &[(&str, &str)]| form::address("/events", parameters, changes);
     let current = value("state");
@@ -82,6 +85,15 @@ fn filter(parameters: &[(String, String)], sources: &[String]) -> Markup {
                     }
                 }
                 div {
+                    label for="priority" { "Priority" }
+                    select id="priority" name="priority" {
+                        option value="" { "any" }
+                        @for priority in Priority::ALL.map(Priority::as_str) {
+                            option value=(priority) selected[priority == value("priority")] { (priority) }
+                        }
+                    }
+                }
+                div {
                     label for="since" { "Since" }
                     select id="since" name="since" {
                         @for (since, words) in SINCE {
@@ -98,13 +110,13 @@ fn filter(parameters: &[(String, String)], sources: &[String]) -> Markup {
                 @for (_, label) in labels() { input type="hidden" name="label" value=(label); }
                 div { button.primary { "Search" } }
             }
-            ul.chips aria-label="State" {
-                li { a href=(with(&[("state", ""), ("cursor", "")])) aria-current=[current.is_empty().then_some("true")] { "all" } }
+            ul.chips id="states" data-card aria-label="State" {
+                li { a href=(with(&[("state", ""), ("cursor", "")])) aria-current=[current.is_empty().then_some("true")] { "all" (count(counts, "")) } }
                 @for (name, word) in states() {
                     @let shape = state(name).0;
                     li {
                         a href=(with(&[("state", name), ("cursor", "")])) aria-current=[(current == name).then_some("true")] {
-                            span.s.(shape) { (word) }
+                            span.s.(shape) { (word) } (count(counts, name))
                         }
                     }
                 }
@@ -119,6 +131,29 @@ fn filter(parameters: &[(String, String)], sources: &[String]) -> Markup {
             }
         }
     }
+}
+
+/// Draws the number of events in a state; nothing where it is not known.
+fn count(counts: &[Count], state: &str) -> Markup {
+    let is_it = |count: &&Count| count.state.map_or("", ListedState::as_str) == state;
+    let known = counts.iter().find(is_it);
+    html! {
+        @match known {
+            Some(count) if !count.is_at_least => { " " b { (number(count.events)) } }
+            Some(count) if count.events > 0 => { " " b { (number(rounded(count.events))) "+" } }
+            _ => {}
+        }
+    }
+}
+
+/// Returns a number with two digits that count, not above it: a walk that ends in time has found
+/// some more or less.
+fn rounded(events: i64) -> i64 {
+    let mut unit = 1;
+    while events / unit >= 100 {
+        unit *= 10;
+    }
+    events / unit * unit
 }
 
 fn removable(address: &str, what: &str) -> Markup {
@@ -141,8 +176,8 @@ fn table(page: &Page<'_>, rows: &[Listed]) -> Markup {
                             a href=(form::event(id)) { (clip(&line.title, 200)) }
                             small { (clip(&became(row), 300)) }
                         }
-                        td role="cell" { (line.source) }
-                        td.(priority) role="cell" { (priority) }
+                        td.source role="cell" { (line.source) }
+                        td.nw.(priority) role="cell" { (priority) }
                     }
                 }
             }
@@ -175,4 +210,33 @@ fn became(row: &Listed) -> String {
         times => words.push(format!("came {times} times more")),
     }
     words.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_may_be_more_say_so() {
+        let known = |state, events, is_at_least| Count {
+            state,
+            events,
+            is_at_least,
+        };
+        let counts = [
+            known(None, 10_003, true),
+            known(Some(ListedState::Dead), 0, false),
+            known(Some(ListedState::Muted), 0, true),
+            known(Some(ListedState::Ignored), 3_412, true),
+        ];
+        for (state, shown) in [
+            ("", " <b>10,000+</b>"),
+            ("dead", " <b>0</b>"),
+            ("muted", ""),
+            ("ignored", " <b>3,400+</b>"),
+            ("failed", ""),
+        ] {
+            assert_eq!(count(&counts, state).into_string(), shown, "{state}");
+        }
+    }
 }

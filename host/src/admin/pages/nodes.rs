@@ -72,9 +72,15 @@ fn row(page: &Page<'_>, node: &Node) -> Markup {
         false if node.state == "running" => "takes requests",
         false => "",
     };
+    let spooled = node.spool.as_ref().filter(|spool| spool.requests > 0);
     html! {
         tr role="row" {
-            td.main role="cell" { b { (node.name) } @if node.this { " (this one)" } }
+            td.main role="cell" {
+                b { (node.name) } @if node.this { " (this one)" }
+                @if let Some(spool) = spooled {
+                    small { (counted(spool.requests as i64, "request")) " in its spool" }
+                }
+            }
             td role="cell" { span.s.(shape) { (word) } }
             td role="cell" { (role) }
             td role="cell" { (node.version) }

@@ -7,7 +7,7 @@ use super::words::{clip, counted, head, number, span};
 use super::{Page, chart, form};
 use crate::admin::api::{Destination, MuteState, Node, SourceState};
 use crate::admin::desk::Desk;
-use crate::health::DestinationState;
+use crate::health::{DestinationState, SpoolHealth};
 use crate::store::{GroupState, OpenAlert};
 
 /// The time for which an alert may wait for a failing destination. Beyond it, alerts do not get
@@ -33,6 +33,8 @@ pub struct Now {
     pub groups: Vec<GroupState>,
     /// The mutes that hold or will.
     pub mutes: Vec<MuteState>,
+    /// The reason why the store cannot be read, where all of this is from memory.
+    pub unread: Option<String>,
 }
 
 /// The time before the end of a certificate in which its renewal has failed.
@@ -40,6 +42,16 @@ const RENEWED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// The rows of each list.
 const ROWS: usize = 12;
+
+/// A count that leads to what it counts.
+struct Tile {
+    address: &'static str,
+    shape: &'static str,
+    word: &'static str,
+    /// None where the store alone knows it, and cannot be read.
+    count: Option<i64>,
+    note: String,
+}
 
 /// Something that an operator should look at.
 struct Trouble {
@@ -62,67 +74,22 @@ pub fn draw(page: &Page<'_>, desk: &Desk, now: &Now) -> (String, Markup) {
     let verdict = verdict(page, now, troubles.len());
     let activity = &desk.about.metrics.activity;
     let series = activity.all();
-    let hour = series.hour();
     let title = match troubles.len() {
         0 => "Now".to_owned(),
         1 => "1 needs attention".to_owned(),
         count => format!("{count} need attention"),
     };
-    let node = &now.node;
-    let rejected: u32 = now.sources.iter().map(|one| one.last_hour.rejected).sum();
-    let counts = [
-        (
-            "/events?state=pending",
-            "wait",
-            "waiting",
-            node.pending,
-            "for a destination",
-        ),
-        (
-            "/dead-letters#dead",
-            "dead",
-            "dead letters",
-            node.dead,
-            "until replayed or dismissed",
-        ),
-        (
-            "/dead-letters#failed",
-            "bad",
-            "failed",
-            node.failed,
-            "requests to replay",
-        ),
-        (
-            "/events?state=rejected",
-            "rej",
-            "rejected",
-            i64::from(rejected),
-            "in the last hour",
-        ),
-        (
-            "/mutes",
-            "hush",
-            "muted",
-            now.mutes.iter().filter(|one| one.state == "active").count() as i64,
-            "mutes that hold",
-        ),
-        (
-            "/events?state=delivered&since=1h",
-            "ok",
-            "delivered",
-            i64::from(hour.delivered),
-            "in the last hour",
-        ),
-    ];
+    let counts = tiles(page, now);
     let content = html! {
         section.verdict.(verdict.shape) id="verdict" data-card {
             h1.s.(verdict.shape) aria-live="polite" { (verdict.title) }
             p { (sentence(page, now)) }
         }
         ul.strip id="counts" data-card {
-            @for (address, shape, word, count, note) in counts {
-                li { a href=(address) {
-                    b { (number(count)) } span.s.(shape) { (word) } small { (note) }
+            @for tile in &counts {
+                li { a href=(tile.address) {
+                    b { @match tile.count { Some(count) => (number(count)), None => "–" } }
+                    span.s.(tile.shape) { (tile.word) } small { (tile.note) }
                 } }
             }
         }
@@ -152,7 +119,7 @@ pub fn draw(page: &Page<'_>, desk: &Desk, now: &Now) -> (String, Markup) {
                         }
                     }
                 }
-                (open(page, &now.open))
+                (open(page, &now.open, now.unread.as_deref()))
                 section.card id="day" data-card { (chart::draw(&series, activity.counted_for())) }
             }
             div.col {
@@ -163,6 +130,88 @@ pub fn draw(page: &Page<'_>, desk: &Desk, now: &Now) -> (String, Markup) {
         }
     };
     (title, content)
+}
+
+/// Returns the counts, which are always in the same places.
+fn tiles(page: &Page<'_>, now: &Now) -> [Tile; 6] {
+    let stored = |count: i64| now.unread.is_none().then_some(count);
+    let of = |priority| {
+        now.open
+            .iter()
+            .filter(|one| one.priority == priority)
+            .count()
+    };
+    let urgent: Vec<_> = [Priority::Critical, Priority::High]
+        .into_iter()
+        .filter(|priority| of(*priority) > 0)
+        .map(|priority| format!("{} {}", of(priority), priority.as_str()))
+        .collect();
+    let waits = now.destinations.iter();
+    let oldest = waits
+        .filter_map(|one| Some((one.oldest_pending.as_deref()?, &one.facts.name)))
+        .min();
+    let oldest = oldest.and_then(|(at, name)| {
+        let waits = page.when.since_ms(at)?;
+        Some(format!("oldest {}, {name}", span(waits)))
+    });
+    let refusing = || now.sources.iter().filter(|one| one.last_hour.rejected > 0);
+    let rejected: u32 = refusing().map(|one| one.last_hour.rejected).sum();
+    let grouped: u64 = now.groups.iter().map(|group| group.events).sum();
+    let mutes = || now.mutes.iter().filter(|one| one.state == "active");
+    let muted: i64 = mutes().map(|mute| mute.events).sum();
+    [
+        Tile {
+            address: "#open",
+            shape: if now.open.is_empty() { "ok" } else { "bad" },
+            word: "open",
+            count: stored(now.open.len() as i64),
+            note: match urgent.as_slice() {
+                [] => "of the newest alerts".to_owned(),
+                urgent => urgent.join(", "),
+            },
+        },
+        Tile {
+            address: "/events?state=pending",
+            shape: "wait",
+            word: "waiting",
+            count: stored(now.node.pending),
+            note: oldest.unwrap_or_else(|| "for a destination".to_owned()),
+        },
+        Tile {
+            address: "/events?state=rejected",
+            shape: "rej",
+            word: "rejected",
+            count: Some(i64::from(rejected)),
+            note: match refusing().count() {
+                0 => "in the last hour".to_owned(),
+                count => format!("last hour, {}", counted(count as i64, "source")),
+            },
+        },
+        Tile {
+            address: "/dead-letters",
+            shape: "dead",
+            word: "dead letters",
+            count: stored(now.node.dead),
+            note: match now.node.failed {
+                0 => "until replayed or dismissed".to_owned(),
+                failed => format!("and {}", counted(failed, "failed request")),
+            },
+        },
+        Tile {
+            address: "/mutes#groups",
+            shape: "grp",
+            word: "grouped",
+            count: stored(i64::try_from(grouped).unwrap_or(i64::MAX)),
+            note: format!("as {}", counted(now.groups.len() as i64, "alert")),
+        },
+        Tile {
+            address: "/mutes",
+            shape: "hush",
+            word: "muted",
+            count: stored(muted),
+            note: format!("by {}", counted(mutes().count() as i64, "mute")),
+        },
+    ]
 }
 
 /// Returns whether the last attempt at a destination has failed, whatever its circuit breaker says.
@@ -199,7 +248,7 @@ fn verdict(page: &Page<'_>, now: &Now, troubles: usize) -> Verdict {
             shape: "bad",
             title,
         }
-    } else if now.destinations.iter().any(is_stuck) {
+    } else if now.unread.is_some() || now.destinations.iter().any(is_stuck) {
         let title = "Alerts are not getting through".to_owned();
         Verdict {
             shape: "bad",
@@ -223,15 +272,23 @@ fn sentence(page: &Page<'_>, now: &Now) -> Markup {
         .iter()
         .filter_map(|source| Some((source.last_heard.as_deref()?, &source.summary.name)))
         .max();
+    let receipts = now.destinations.iter();
+    let receipt = receipts
+        .filter_map(|one| Some((one.last_receipt.as_deref()?, &one.facts.name)))
+        .max();
     html! {
+        @if let Some((at, name)) = receipt {
+            (name) " took the last one " b { (page.when.ago(at)) } ". "
+        }
         @match heard {
             Some((at, name)) => { (name) " was heard " b { (page.when.ago(at)) } ". " }
             None => { "No request has come yet. " }
         }
-        @match now.node.pending {
-            0 => "No alert waits.",
-            1 => "1 alert waits.",
-            count => { (number(count)) " alerts wait." }
+        @match (&now.unread, now.node.pending) {
+            (Some(_), _) => "What waits is not known.",
+            (None, 0) => "No alert waits.",
+            (None, 1) => "1 alert waits.",
+            (None, count) => { (number(count)) " alerts wait." }
         }
         @match critical(now) {
             0 => {}
@@ -259,6 +316,19 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
             link: ("/configuration".to_owned(), "Configuration".to_owned()),
         });
     }
+    if let Some(why) = &now.unread {
+        troubles.push(Trouble {
+            shape: "bad",
+            title: "The store cannot be read".to_owned(),
+            since: None,
+            text: format!(
+                "{}. Nothing is delivered that cannot be written down. This page is from memory; the others come back with the store.",
+                clip(why.trim_end_matches('.'), 400)
+            ),
+            link: ("/configuration".to_owned(), "Configuration".to_owned()),
+        });
+    }
+    troubles.extend(now.node.spool.as_ref().and_then(spooled));
     let mut failing: Vec<_> = now.destinations.iter().collect();
     // What only an operator can fix comes first.
     failing.sort_by_key(|one| one.state != Some(DestinationState::Held));
@@ -276,6 +346,11 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
             0 => "Nothing waits for it.".to_owned(),
             1 => "1 alert waits for it.".to_owned(),
             count => format!("{} alerts wait for it.", number(count)),
+        };
+        let oldest = destination.oldest_pending.as_deref();
+        let waits = match oldest.and_then(|at| page.when.since_ms(at)) {
+            Some(ms) => format!("{} The oldest has waited for {}.", waits, span(ms)),
+            None => waits,
         };
         let why = destination.why.clone().unwrap_or_default();
         troubles.push(Trouble {
@@ -375,14 +450,47 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
     troubles
 }
 
+/// Returns what an operator should know of the spool; none where it is empty and of use.
+fn spooled(spool: &SpoolHealth) -> Option<Trouble> {
+    let waiting = i64::try_from(spool.requests).unwrap_or(i64::MAX);
+    let on_one_disk =
+        "They are on this machine alone, and their alerts go out once the database has them.";
+    let (shape, title, text) = match (&spool.why, waiting) {
+        (None, 0) => return None,
+        (None, _) => ("warn", None, on_one_disk.to_owned()),
+        (Some(why), 0) => (
+            "bad",
+            Some("The spool takes nothing"),
+            clip(why, 400).into_owned(),
+        ),
+        (Some(why), _) => {
+            let text = format!("It takes no more: {}. {on_one_disk}", clip(why, 400));
+            ("bad", None, text)
+        }
+    };
+    let title = title.map_or_else(
+        || format!("{} in the spool", counted(waiting, "request")),
+        str::to_owned,
+    );
+    Some(Trouble {
+        shape,
+        title,
+        since: None,
+        text,
+        link: ("/nodes".to_owned(), "Gateways".to_owned()),
+    })
+}
+
 /// Draws the open alerts, the most urgent first.
-fn open(page: &Page<'_>, open: &[OpenAlert]) -> Markup {
+fn open(page: &Page<'_>, open: &[OpenAlert], unread: Option<&str>) -> Markup {
     let mut urgent_first: Vec<_> = open.iter().collect();
     urgent_first.sort_by_key(|one| one.priority);
     html! {
         section.card id="open" data-card {
             div.head { h2 { "Open alerts" } a href="/events" { "All events" } }
-            @if open.is_empty() {
+            @if let Some(why) = unread {
+                p { "Not known: " (clip(why, 400)) "." }
+            } @else if open.is_empty() {
                 p { "None of the newest alerts is open." }
             } @else {
                 table.cards role="table" {
@@ -443,7 +551,7 @@ fn destinations(page: &Page<'_>, destinations: &[Destination]) -> Markup {
         section.card id="destinations" data-card {
             div.head { h2 { "Destinations" } a href="/destinations" { "All destinations" } }
             table {
-                (head(&["Destination", "#Last hour", "#Waiting"]))
+                (head(&["Destination", "#Last receipt", "#Waiting"]))
                 tbody {
                     @for destination in destinations.iter().take(ROWS) {
                         @let (shape, word) = super::destinations::state(destination);
@@ -452,7 +560,10 @@ fn destinations(page: &Page<'_>, destinations: &[Destination]) -> Markup {
                                 a.s.(shape) href={ "/destinations#" (destination.facts.name) } { (destination.facts.name) }
                                 small { (word) }
                             }
-                            td.num { (destination.delivered_last_hour) }
+                            td.num {
+                                @match &destination.last_receipt { Some(at) => (page.when.ago(at)), None => "–" }
+                                small { (number(i64::from(destination.delivered_last_hour))) " in the last hour" }
+                            }
                             td.num {
                                 (number(destination.pending))
                                 @if let Some(oldest) = &destination.oldest_pending { small { "oldest " (page.when.ago(oldest)) } }

@@ -116,7 +116,7 @@ fn new(page: &Page<'_>, parameters: &[(String, String)]) -> Markup {
         form.row method="post" action="/mutes/add" {
             input type="hidden" name="csrf" value=(page.csrf);
             div.grow {
-                label for="when" { "Alerts, as name=pattern; several with spaces" }
+                label for="when" { "Alerts, as name=pattern or not.name=pattern; several with spaces" }
                 input id="when" name="when" required maxlength="1000" value=(form::value(parameters, "when")) placeholder="source=twilio-prod error_code=3000*";
             }
             div {
@@ -151,7 +151,7 @@ fn groups(page: &Page<'_>, groups: &[GroupState]) -> Markup {
                                 small { (group.source) " to " (clip(&group.destinations.join(", "), 80)) }
                             }
                             td.num role="cell" data-l="events" { (counted_events(group)) }
-                            td.(priority) role="cell" { (priority) }
+                            td.nw.(priority) role="cell" { (priority) }
                             td.nw role="cell" { (page.when.clock(&group.opened_at)) }
                             td role="cell" {
                                 @if let Some(last) = &group.last {

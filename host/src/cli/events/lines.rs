@@ -3,8 +3,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Context, anyhow};
 use clap::Args;
 use jiff::Timestamp;
+use plugin_sdk::contract::Priority;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -13,7 +15,7 @@ use super::super::{Failure, Outcome, owner};
 use super::choice::{is_known, since, state};
 use super::memory;
 use crate::clock::rfc3339;
-use crate::config::OWN_SOURCE;
+use crate::config::{OWN_SOURCE, did_you_mean, listed};
 use crate::store::{Filter, History, Line, ListedState};
 
 /// The choice of lines.
@@ -27,6 +29,15 @@ pub struct Wanted {
     /// gateway that runs, which is asked for them
     #[arg(long, value_parser = state)]
     pub state: Option<ListedState>,
+    /// Only alerts of this priority: critical, high, medium or low
+    #[arg(long, value_parser = priority)]
+    priority: Option<Priority>,
+    /// Only alerts with this label; may be given more than once
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+    /// Only what has this text in its title, message, labels or id
+    #[arg(long, value_name = "TEXT", alias = "grep")]
+    text: Option<String>,
     /// Only members of this group: its number, or its key, as in group/error_code=30006
     #[arg(long, value_name = "KEY|ID")]
     group: Option<String>,
@@ -37,6 +48,9 @@ pub struct Wanted {
     /// 2026-01-31T08:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Timestamp>,
+    /// Only what came in before, as --since has it
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    until: Option<Timestamp>,
 }
 
 /// The place where lines come from.
@@ -98,6 +112,10 @@ impl Wanted {
                 state: self.state,
                 group: self.group.clone(),
                 mute: self.mute,
+                priority: self.priority,
+                labels: self.labels.clone(),
+                text: self.text.clone(),
+                until_ms: self.until.map(Timestamp::as_millisecond),
                 since_ms: self.since.map_or(i64::MIN, Timestamp::as_millisecond),
                 ..Filter::default()
             }),
@@ -128,10 +146,12 @@ impl Wanted {
             Some(ListedState::Rejected | ListedState::Ignored)
         ) && self.group.is_none()
             && self.mute.is_none()
+            && self.priority.is_none()
+            && self.labels.is_empty()
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {
-        let since = self.since.map(|since| rfc3339(since.as_millisecond()));
+        let time = |time: Timestamp| rfc3339(time.as_millisecond());
         let mute = self.mute.map(|mute| mute.to_string());
         let state = self.state.map(|state| state.as_str().to_owned());
         let all = [
@@ -139,11 +159,16 @@ impl Wanted {
             ("state", state),
             ("group", self.group.clone()),
             ("mute", mute),
-            ("since", since),
+            ("since", self.since.map(time)),
+            ("until", self.until.map(time)),
+            ("q", self.text.clone()),
+            ("priority", self.priority.map(|one| one.as_str().to_owned())),
         ];
         let given = all.into_iter();
+        let given = given.filter_map(|(name, value)| Some((name, value?)));
+        let labels = self.labels.iter();
         given
-            .filter_map(|(name, value)| Some((name, value?)))
+            .chain(labels.map(|(name, value)| ("label", format!("{name}={value}"))))
             .collect()
     }
 }
@@ -210,9 +235,32 @@ impl Wanted {
                 .source
                 .as_ref()
                 .is_none_or(|source| *source == line.source)
-            && self.since.is_none_or(|since| {
-                let at = line.received_at.parse::<Timestamp>();
-                at.is_ok_and(|at| at >= since)
+            && line.received_at.parse::<Timestamp>().is_ok_and(|at| {
+                self.since.is_none_or(|since| at >= since)
+                    && self.until.is_none_or(|until| at < until)
+            })
+            && self.text.as_ref().is_none_or(|text| {
+                let text = text.to_lowercase();
+                line.title.to_lowercase().contains(&text) || line.request == text
             })
     }
+}
+
+fn priority(text: &str) -> anyhow::Result<Priority> {
+    let found = Priority::ALL.into_iter().find(|one| one.as_str() == text);
+    found.ok_or_else(|| {
+        let words = Priority::ALL.map(Priority::as_str);
+        match did_you_mean(text, words) {
+            Some(near) => anyhow!("did you mean {near:?}?"),
+            None => anyhow!("write {}", listed(words, "or")),
+        }
+    })
+}
+
+fn label(text: &str) -> anyhow::Result<(String, String)> {
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .context("write a name and a value, as in error_code=30006")?;
+    Ok((name.to_owned(), value.to_owned()))
 }

@@ -19,6 +19,7 @@ use crate::store::Line;
   alert-gateway events list --source twilio-prod --since 24h
   alert-gateway events list --state failed --limit 500
   alert-gateway events list --state rejected --source twilio-prod
+  alert-gateway events list --priority critical --label error_code=30006 --text \"voice server\"
   alert-gateway events list --group group/error_code=30006
   alert-gateway events list --json | jq -r .event_id
   alert-gateway events list --remote https://gateway.example.com:9090 --token-file token.txt")]
@@ -86,11 +87,8 @@ fn table(lines: &[Line], zone: &TimeZone, width: Option<u16>) -> Vec<String> {
         .first()
         .and_then(|line| line.received_at.parse::<Timestamp>().ok())
         .unwrap_or_default();
-    let zone_name = newest
-        .to_zoned_datetime(zone.clone())
-        .strftime("%Z")
-        .to_string();
-    let received = format!("RECEIVED ({})", plain::line(&zone_name));
+    let zone_name = columns::zone_name(newest.as_millisecond(), zone);
+    let received = format!("RECEIVED ({zone_name})");
     let header = [
         received.as_str(),
         "STATE",
@@ -134,10 +132,7 @@ pub fn cells(line: &Line, zone: &TimeZone) -> [String; 6] {
 /// Returns a time of the store as a clock on the wall of the reader shows it.
 fn local(time: &str, zone: &TimeZone) -> String {
     match time.parse::<Timestamp>() {
-        Ok(time) => time
-            .to_zoned_datetime(zone.clone())
-            .strftime("%Y-%m-%d %H:%M:%S")
-            .to_string(),
+        Ok(time) => columns::local(time.as_millisecond(), zone),
         Err(_) => time.to_owned(),
     }
 }

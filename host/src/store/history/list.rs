@@ -20,6 +20,7 @@ use crate::store::ids::{
     ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, StoredEventId, delivery_ids, request_id,
     request_id_text,
 };
+use crate::store::request::rank;
 
 /// Rows of a window: some milliseconds' worth.
 const WINDOW: i64 = 500;
@@ -32,7 +33,7 @@ const PER_ALERT: i64 = DELIVERIES_PER_ALERT as i64;
 
 /// The rows that a list walks through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Walk {
+pub(super) enum Walk {
     /// Requests, by `seq`.
     Requests,
     /// Failed requests, by the index that holds only those.
@@ -44,7 +45,7 @@ enum Walk {
 }
 
 impl Walk {
-    fn of(filter: &Filter) -> Self {
+    pub(super) fn of(filter: &Filter) -> Self {
         match filter.state {
             Some(ListedState::Failed) => Self::Failed,
             Some(ListedState::Pending) => Self::Deliveries("queue"),
@@ -58,7 +59,7 @@ impl Walk {
     }
 
     /// Returns the greatest key whose rows may have a place before `place`.
-    fn key_before(self, place: i64) -> i64 {
+    pub(super) fn key_before(self, place: i64) -> i64 {
         match self {
             Self::Requests | Self::Failed => place.saturating_sub(1).div_euclid(PER_REQUEST),
             Self::Deliveries(_) => place.saturating_mul(PER_ALERT).saturating_sub(1),
@@ -67,7 +68,7 @@ impl Walk {
     }
 
     /// Returns the first place of the rows with this key.
-    fn place(self, key: i64) -> i64 {
+    pub(super) fn place(self, key: i64) -> i64 {
         match self {
             Self::Requests | Self::Failed => key.saturating_mul(PER_REQUEST),
             Self::Deliveries(_) => key.div_euclid(PER_ALERT),
@@ -76,7 +77,11 @@ impl Walk {
     }
 
     /// Returns the least key of the window that ends with `last`; none where it is the last one.
-    fn window(self, connection: &Connection, last: i64) -> Result<Option<i64>, StoreError> {
+    pub(super) fn window(
+        self,
+        connection: &Connection,
+        last: i64,
+    ) -> Result<Option<i64>, StoreError> {
         let (key, rows) = match self {
             Self::Requests => ("seq", "requests WHERE TRUE".to_owned()),
             Self::Failed => ("seq", "requests WHERE state = 'failed'".to_owned()),
@@ -97,7 +102,19 @@ impl Walk {
         }))
     }
 
-    fn tables(self) -> String {
+    /// Returns the place of a row, as a statement has it.
+    pub(super) fn place_of_row(self) -> String {
+        match self {
+            // A request beside its internal alert has the last place of the two.
+            Self::Requests => {
+                format!("CASE WHEN {BARE} THEN r.seq * 1024 ELSE ifnull(a.id, r.seq * 1024) END")
+            }
+            Self::Failed => "r.seq * 1024".to_owned(),
+            Self::Deliveries(_) | Self::Alerts(_) => "a.id".to_owned(),
+        }
+    }
+
+    pub(super) fn tables(self) -> String {
         match self {
             Self::Requests => {
                 "(SELECT * FROM requests WHERE seq BETWEEN ?1 AND ?2) r LEFT JOIN alerts a
@@ -144,7 +161,7 @@ const MUTED: &str = "EXISTS (SELECT 1 FROM muted m WHERE m.alert = a.id)";
 const GROUPED: &str = "EXISTS (SELECT 1 FROM members m WHERE m.alert = a.id)";
 
 /// Returns the condition that a row of the walk is in a state.
-fn condition(state: Option<ListedState>) -> String {
+pub(super) fn condition(state: Option<ListedState>) -> String {
     match state {
         None
         | Some(
@@ -174,8 +191,51 @@ fn condition(state: Option<ListedState>) -> String {
     }
 }
 
+/// Takes down a value that stands in a statement behind the window, the place and the limit.
+/// Returns its placeholder.
+fn bound(values: &mut Vec<Value>, value: Value) -> String {
+    values.push(value);
+    format!("?{}", values.len() + 4)
+}
+
+/// Returns the conditions of a filter but for its state, its labels and its text, with their values.
+pub(super) fn narrowed(filter: &Filter, source: Option<i64>) -> (Vec<String>, Vec<Value>) {
+    let mut values: Vec<Value> = Vec::new();
+    let mut conditions = Vec::new();
+    let mut bind = |value: Value| bound(&mut values, value);
+    if filter.since_ms > i64::MIN {
+        let since = bind(filter.since_ms.into());
+        conditions.push(format!("r.received_at >= {since}"));
+    }
+    if let Some(until_ms) = filter.until_ms {
+        conditions.push(format!("r.received_at < {}", bind(until_ms.into())));
+    }
+    if let Some(source) = source {
+        let source = bind(source.into());
+        conditions.push(format!("(r.source = {source} OR a.source = {source})"));
+    }
+    if let Some(priority) = filter.priority {
+        conditions.push(format!("a.priority = {}", bind(rank(priority).into())));
+    }
+    if let Some(group) = &filter.group {
+        let id = bind(group.parse::<i64>().unwrap_or_default().into());
+        let key = bind(group.clone().into());
+        conditions.push(format!(
+            "a.id IN (SELECT alert FROM members m JOIN groups g ON g.id = m.grp
+                      WHERE g.key = {key} OR g.id = {id})"
+        ));
+    }
+    if let Some(mute) = filter.mute {
+        let mute = bind(mute.into());
+        conditions.push(format!(
+            "a.id IN (SELECT alert FROM muted WHERE mute = {mute})"
+        ));
+    }
+    (conditions, values)
+}
+
 /// The one internal alert of a request that has no other: the request has a line beside it.
-const BARE: &str = "(a.id IS NOT NULL AND a.source <> r.source
+pub(super) const BARE: &str = "(a.id IS NOT NULL AND a.source <> r.source
     AND NOT EXISTS (SELECT 1 FROM alerts b WHERE b.id >= r.seq * 1024 AND b.id < a.id))";
 
 /// A list under way.
@@ -220,7 +280,7 @@ pub fn plan(connection: &Connection, filter: &Filter) -> Result<Vec<String>, Sto
     Ok(steps.collect::<Result<_, _>>()?)
 }
 
-fn source(connection: &Connection, name: &str) -> Result<Option<i64>, StoreError> {
+pub(super) fn source(connection: &Connection, name: &str) -> Result<Option<i64>, StoreError> {
     let sql = "SELECT id FROM sources WHERE name = ?";
     Ok(connection
         .prepare_cached(sql)?
@@ -235,38 +295,9 @@ impl<'a> Listing<'a> {
         walk: Walk,
         source: Option<i64>,
     ) -> Self {
-        let mut conditions = vec![condition(filter.state)];
-        let mut values: Vec<Value> = Vec::new();
-        // The window, the place and the limit come first.
-        let mut bind = |value: Value| {
-            values.push(value);
-            format!("?{}", values.len() + 4)
-        };
-        if filter.since_ms > i64::MIN {
-            let since = bind(filter.since_ms.into());
-            conditions.push(format!("r.received_at >= {since}"));
-        }
-        if let Some(until_ms) = filter.until_ms {
-            conditions.push(format!("r.received_at < {}", bind(until_ms.into())));
-        }
-        if let Some(source) = source {
-            let source = bind(source.into());
-            conditions.push(format!("(r.source = {source} OR a.source = {source})"));
-        }
-        if let Some(group) = &filter.group {
-            let id = bind(group.parse::<i64>().unwrap_or_default().into());
-            let key = bind(group.clone().into());
-            conditions.push(format!(
-                "a.id IN (SELECT alert FROM members m JOIN groups g ON g.id = m.grp
-                          WHERE g.key = {key} OR g.id = {id})"
-            ));
-        }
-        if let Some(mute) = filter.mute {
-            let mute = bind(mute.into());
-            conditions.push(format!(
-                "a.id IN (SELECT alert FROM muted WHERE mute = {mute})"
-            ));
-        }
+        let (mut conditions, mut values) = narrowed(filter, source);
+        conditions.push(condition(filter.state));
+        let mut bind = |value: Value| bound(&mut values, value);
         let json = "(SELECT json FROM events e WHERE e.alert = a.id)";
         for (name, value) in &filter.labels {
             // As it is written into the row; the line is looked at again once it is read.
@@ -296,14 +327,7 @@ impl<'a> Listing<'a> {
             ended("dismissed"),
             ended("accepted")
         );
-        // A request beside its internal alert has the last place of the two.
-        let place = match walk {
-            Walk::Requests => {
-                format!("CASE WHEN {BARE} THEN r.seq * 1024 ELSE ifnull(a.id, r.seq * 1024) END")
-            }
-            Walk::Failed => "r.seq * 1024".to_owned(),
-            Walk::Deliveries(_) | Walk::Alerts(_) => "a.id".to_owned(),
-        };
+        let place = walk.place_of_row();
         let sql = format!(
             "SELECT r.received_at, s.name, own.name, {state}, r.state, r.id, a.event_id, r.reason, r.duplicates,
                     {json}, a.priority, {BARE}, a.id, r.seq, a.ignored,
@@ -359,10 +383,7 @@ impl<'a> Listing<'a> {
 
     fn walk(mut self) -> Result<Page, StoreError> {
         let started = Instant::now();
-        let mut place = self.filter.before.unwrap_or(i64::MAX);
-        if let Some(until_ms) = self.filter.until_ms {
-            place = place.min(self.place_after(until_ms.saturating_add(CLOCK_SLACK_MS))?);
-        }
+        let mut place = beyond(self.connection, self.filter)?;
         loop {
             let last = self.walk.key_before(place);
             let first = self.walk.window(self.connection, last)?;
@@ -376,7 +397,7 @@ impl<'a> Listing<'a> {
                 return Ok(self.end(None));
             };
             place = self.walk.place(first);
-            if self.is_before_all(place)? {
+            if is_before_all(self.connection, self.filter, place)? {
                 return Ok(self.end(None));
             }
             if self
@@ -467,45 +488,58 @@ impl<'a> Listing<'a> {
                         .any(|(name, value)| within(&format!("{name}={value}")))
             })
     }
+}
 
-    /// Returns whether all that is left was received before the filter begins.
-    fn is_before_all(&self, place: i64) -> Result<bool, StoreError> {
-        if self.filter.since_ms == i64::MIN {
-            return Ok(false);
+/// Returns a place beyond all that a filter wants.
+pub(super) fn beyond(connection: &Connection, filter: &Filter) -> Result<i64, StoreError> {
+    let place = filter.before.unwrap_or(i64::MAX);
+    match filter.until_ms {
+        Some(until_ms) => {
+            let after = place_after(connection, until_ms.saturating_add(CLOCK_SLACK_MS))?;
+            Ok(place.min(after))
         }
-        let sql = "SELECT received_at FROM requests WHERE seq <= ? ORDER BY seq DESC LIMIT 1";
-        let received_at: Option<i64> = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([place.div_euclid(PER_REQUEST)], |row| row.get(0))
-            .optional()?;
-        let earliest = self.filter.since_ms.saturating_sub(CLOCK_SLACK_MS);
-        Ok(received_at.is_none_or(|received_at| received_at < earliest))
+        None => Ok(place),
     }
+}
 
-    /// Returns a place beyond all that was received up to `at_ms`: a binary search by the order of
-    /// acceptance.
-    fn place_after(&self, at_ms: i64) -> Result<i64, StoreError> {
-        let (mut low, mut high): (i64, i64) = self.connection.query_row(
-            "SELECT ifnull((SELECT min(seq) FROM requests), 0), ifnull((SELECT max(seq) FROM requests), 0) + 1",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        let mut later = self
-            .connection
-            .prepare_cached("SELECT received_at FROM requests WHERE seq >= ? LIMIT 1")?;
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let received_at: Option<i64> =
-                later.query_row([middle], |row| row.get(0)).optional()?;
-            if received_at.is_some_and(|received_at| received_at <= at_ms) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low.saturating_add(1).saturating_mul(PER_REQUEST))
+/// Returns whether all that is left was received before the filter begins.
+pub(super) fn is_before_all(
+    connection: &Connection,
+    filter: &Filter,
+    place: i64,
+) -> Result<bool, StoreError> {
+    if filter.since_ms == i64::MIN {
+        return Ok(false);
     }
+    let sql = "SELECT received_at FROM requests WHERE seq <= ? ORDER BY seq DESC LIMIT 1";
+    let received_at: Option<i64> = connection
+        .prepare_cached(sql)?
+        .query_row([place.div_euclid(PER_REQUEST)], |row| row.get(0))
+        .optional()?;
+    let earliest = filter.since_ms.saturating_sub(CLOCK_SLACK_MS);
+    Ok(received_at.is_none_or(|received_at| received_at < earliest))
+}
+
+/// Returns a place beyond all that was received up to `at_ms`: a binary search by the order of
+/// acceptance.
+fn place_after(connection: &Connection, at_ms: i64) -> Result<i64, StoreError> {
+    let (mut low, mut high): (i64, i64) = connection.query_row(
+        "SELECT ifnull((SELECT min(seq) FROM requests), 0), ifnull((SELECT max(seq) FROM requests), 0) + 1",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let mut later =
+        connection.prepare_cached("SELECT received_at FROM requests WHERE seq >= ? LIMIT 1")?;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let received_at: Option<i64> = later.query_row([middle], |row| row.get(0)).optional()?;
+        if received_at.is_some_and(|received_at| received_at <= at_ms) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low.saturating_add(1).saturating_mul(PER_REQUEST))
 }
 
 /// Returns a text as JSON has it.

@@ -16,6 +16,9 @@ use crate::store::{Node, StoreError, shared};
 /// much.
 const BACKLOG: i64 = 10_000;
 
+/// Attempts among which last receipts are looked for.
+const RECEIPTS: i64 = 1_000;
+
 /// The pending deliveries of one destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Backlog {
@@ -166,6 +169,27 @@ impl History {
         let mut attempts: Vec<(i64, Attempted)> = rows.collect::<Result<_, _>>()?;
         attempts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         Ok(attempts.into_iter().map(|(_, attempt)| attempt).collect())
+    }
+}
+
+impl History {
+    /// The time of the last receipt of each destination, by its name, among the youngest
+    /// [`RECEIPTS`] attempts: RFC 3339.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn last_receipts(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT d.name, max(t.at) FROM (SELECT at, outcome, destination FROM attempts ORDER BY delivery DESC, n DESC LIMIT ?) t
+             JOIN destinations d ON d.id = t.destination WHERE t.outcome = 'accepted' GROUP BY d.name",
+        )?;
+        let rows = statement.query_map([RECEIPTS], |row| {
+            Ok((
+                row.get(0)?,
+                rfc3339(row.get::<_, Option<i64>>(1)?.unwrap_or_default()),
+            ))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 

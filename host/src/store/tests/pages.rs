@@ -55,6 +55,26 @@ async fn pages_of_any_size_hold_each_line_once_in_order() {
             assert_eq!(by_pages(&bench, &filter, limit), whole, "{state:?} {limit}");
         }
     }
+    let history = bench.store.history().unwrap();
+    for source in [None, Some("a"), Some("alert-gateway"), Some("nope")] {
+        let filter = Filter {
+            source: source.map(str::to_owned),
+            until_ms: Some(19),
+            ..Filter::default()
+        };
+        for count in history.counts(&filter).unwrap() {
+            let of_state = Filter {
+                state: count.state,
+                ..filter.clone()
+            };
+            let lines = by_pages(&bench, &of_state, 1000).len() as i64;
+            assert_eq!(
+                (count.events, count.is_at_least),
+                (lines, false),
+                "{source:?} {count:?}"
+            );
+        }
+    }
     let all = by_pages(&bench, &Filter::default(), 5);
     // The first failed request has the internal alert beside it.
     assert_eq!(all.len(), 40 + 3 + 1);
@@ -112,6 +132,13 @@ async fn walk_beyond_a_window_finds_the_rare_line() {
         }
     }
     assert_eq!(pages, 3);
+    // A count that has no time left is one of what was found until then.
+    hasty.source = None;
+    for count in history.counts(&hasty).unwrap() {
+        let newest = matches!(count.state, None | Some(ListedState::Pending));
+        assert_eq!(count.events > 0, newest, "{count:?}");
+        assert!(count.events <= 501, "{count:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
