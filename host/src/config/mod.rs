@@ -83,13 +83,13 @@ pub use policy::{
     Redaction, Rule, Schedule, Term, Threshold, Weekly, mark,
 };
 pub(crate) use problem::listed;
-pub use problem::{Cause, Position, Problem, Problems, causes, did_you_mean};
+pub use problem::{Cause, PLAIN, PLAIN_HELP, Position, Problem, Problems, causes, did_you_mean};
 pub use quantity::{Rate, parse_duration, shown_duration, size_text};
 pub use reading::Findings;
 pub use reference::looks_like_a_reference;
 pub use retention::{AGE, Retention, SIZE};
 pub use schema::{PluginSettings, schema};
-pub use secret::{PLAIN, PLAIN_HELP, Secret};
+pub use secret::Secret;
 pub use settings::{Place, Settings};
 pub use sha256::ContentHash;
 pub use source::Source;

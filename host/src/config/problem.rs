@@ -9,7 +9,12 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::secret::PLAIN;
+/// The warning of a secret that other users of the machine can read, to follow its name.
+pub const PLAIN: &str = "is plain text in a file that every user of this machine can read";
+/// The advice against it. A bare `chmod o-r` could make the file unreadable to the gateway's own
+/// user.
+pub const PLAIN_HELP: &str = "write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }; or chown the file \
+    to the user that the gateway runs as, and then chmod 0400";
 
 /// Bytes of the document, from and to.
 pub(super) type Span = Range<usize>;

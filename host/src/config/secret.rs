@@ -7,6 +7,7 @@ use toml::de::DeValue;
 use zeroize::Zeroizing;
 
 use super::flaw::{secret_flaw, stray_character};
+use super::problem::{PLAIN, PLAIN_HELP};
 use super::raw::Value;
 use super::reference::{self, shell_variable};
 
@@ -144,13 +145,6 @@ impl<'t> Value<'t> {
         Some(text.to_owned())
     }
 }
-
-/// The warning of a secret that other users of the machine can read, to follow its name.
-pub const PLAIN: &str = "is plain text in a file that every user of this machine can read";
-/// The advice against it. A bare `chmod o-r` could make the file unreadable to the gateway's own
-/// user.
-pub const PLAIN_HELP: &str = "write { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }; or chown the file \
-    to the user that the gateway runs as, and then chmod 0400";
 
 #[cfg(test)]
 mod tests {
