@@ -13,6 +13,7 @@ use crate::admin::api;
 use crate::admin::asked::Asked;
 use crate::admin::desk::Desk;
 use crate::admin::problem::Problem;
+use crate::clock::wall_ms;
 use crate::store::GroupFilter;
 
 /// Attempts among which those of each destination are looked for.
@@ -161,10 +162,12 @@ async fn now(desk: &Desk) -> Result<now::Now, Problem> {
         limit: 20,
         ..GroupFilter::default()
     };
-    let (alerts, stormy, groups) = desk
+    let before_ms = wall_ms() - now::STUCK_MS;
+    let (is_stuck, alerts, stormy, groups) = desk
         .readers
         .read(move |history| {
             Ok((
+                history.is_stuck(before_ms)?,
                 history.open_alerts()?,
                 history.stormy()?,
                 history.groups(&open)?,
@@ -175,6 +178,7 @@ async fn now(desk: &Desk) -> Result<now::Now, Problem> {
         node: api::node(desk).await?,
         sources: api::sources(desk).await?.sources,
         destinations: api::destinations(desk).await?,
+        is_stuck,
         open: alerts,
         certificates: desk.about.metrics.certificates(),
         stormy,
@@ -190,6 +194,7 @@ fn in_memory(desk: &Desk, problem: Problem) -> now::Now {
         node: api::node_in_memory(desk),
         sources: api::sources_with(desk, &[], &[]).sources,
         destinations: api::destinations_with(desk, &(Vec::new(), false), &[], &[]),
+        is_stuck: true,
         open: Vec::new(),
         certificates: desk.about.metrics.certificates(),
         stormy: Vec::new(),

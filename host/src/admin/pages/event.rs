@@ -117,6 +117,10 @@ fn strip(page: &Page<'_>, record: &RequestRecord) -> Markup {
         .iter()
         .filter(|(_, attempt)| attempt.outcome == "accepted")
         .min_by_key(|(after, _)| *after);
+    // Of very many attempts the last ones, and each that was accepted.
+    let marked = tried.iter().enumerate().filter(|(place, (_, attempt))| {
+        place + MARKS >= tried.len() || attempt.outcome == "accepted"
+    });
     let words = match first {
         Some((after, attempt)) => format!("{}, {}", attempt.destination, span(*after)),
         None => "no receipt yet".to_owned(),
@@ -126,7 +130,7 @@ fn strip(page: &Page<'_>, record: &RequestRecord) -> Markup {
             svg.strip-line viewBox="0 0 240 8" preserveAspectRatio="none" role="img"
                 aria-label={ (counted(tried.len() as i64, "attempt")) " within " (span(end)) "; " (words) } {
                 path.zero d="M0 4H240" {}
-                @for (after, attempt) in tried.iter().rev().take(MARKS) {
+                @for (_, (after, attempt)) in marked {
                     @let place = (after.clamp(&0, &end) * 2380 / end) as f64 / 10.0 + 1.0;
                     path.(super::words::state(&attempt.outcome).0) d={ "M" (place) " 0v8" } {}
                 }

@@ -10,9 +10,9 @@ use crate::admin::desk::Desk;
 use crate::health::{DestinationState, SpoolHealth};
 use crate::store::{GroupState, OpenAlert};
 
-/// The time for which an alert may wait for a failing destination. Beyond it, alerts do not get
-/// through.
-const STUCK_MS: i64 = 2 * 60 * 1000;
+/// The time for which an alert may wait while a destination does not take it. Beyond it, and where
+/// no other destination or fallback has it, alerts do not get through.
+pub const STUCK_MS: i64 = 2 * 60 * 1000;
 
 /// The facts of the page.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Now {
     pub sources: Vec<SourceState>,
     /// The destinations.
     pub destinations: Vec<Destination>,
+    /// True if an alert has waited for longer than [`STUCK_MS`], and nobody has it.
+    pub is_stuck: bool,
     /// The open alerts among the newest, newest first.
     pub open: Vec<OpenAlert>,
     /// The listeners that speak TLS, each with the end of its certificate: Unix seconds.
@@ -71,7 +73,7 @@ struct Verdict {
 /// Draws the page, and returns its title.
 pub fn draw(page: &Page<'_>, desk: &Desk, now: &Now) -> (String, Markup) {
     let troubles = troubles(page, now);
-    let verdict = verdict(page, now, troubles.len());
+    let verdict = verdict(now, troubles.len());
     let activity = &desk.about.metrics.activity;
     let series = activity.all();
     let title = match troubles.len() {
@@ -202,7 +204,10 @@ fn tiles(page: &Page<'_>, now: &Now) -> [Tile; 6] {
             shape: "grp",
             word: "grouped",
             count: stored(i64::try_from(grouped).unwrap_or(i64::MAX)),
-            note: format!("as {}", counted(now.groups.len() as i64, "alert")),
+            note: match now.groups.len() as i64 {
+                0 => "as one alert".to_owned(),
+                count => format!("as {}", counted(count, "alert")),
+            },
         },
         Tile {
             address: "/mutes",
@@ -220,24 +225,7 @@ fn does_not_take(destination: &Destination) -> bool {
     !is_healthy || destination.failing_since.is_some()
 }
 
-fn verdict(page: &Page<'_>, now: &Now, troubles: usize) -> Verdict {
-    let is_healthy = |name: &String| {
-        let mut named = now
-            .destinations
-            .iter()
-            .filter(|one| one.facts.name == *name);
-        named.any(|one| one.state == Some(DestinationState::Healthy))
-    };
-    // Alerts for a destination with a fallback that works reach somebody.
-    let is_stuck = |destination: &Destination| {
-        !destination.facts.fallback.as_ref().is_some_and(is_healthy)
-            && does_not_take(destination)
-            && destination
-                .oldest_pending
-                .as_deref()
-                .and_then(|oldest| page.when.since_ms(oldest))
-                .is_some_and(|waits| waits > STUCK_MS)
-    };
+fn verdict(now: &Now, troubles: usize) -> Verdict {
     let things = match troubles {
         1 => "1 thing needs attention".to_owned(),
         count => format!("{count} things need attention"),
@@ -248,7 +236,7 @@ fn verdict(page: &Page<'_>, now: &Now, troubles: usize) -> Verdict {
             shape: "bad",
             title,
         }
-    } else if now.unread.is_some() || now.destinations.iter().any(is_stuck) {
+    } else if now.unread.is_some() || now.is_stuck && now.destinations.iter().any(does_not_take) {
         let title = "Alerts are not getting through".to_owned();
         Verdict {
             shape: "bad",

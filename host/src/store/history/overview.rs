@@ -19,6 +19,9 @@ const BACKLOG: i64 = 10_000;
 /// Attempts among which last receipts are looked for.
 const RECEIPTS: i64 = 1_000;
 
+/// The pending deliveries among which one that nobody has is looked for.
+const STUCK: i64 = 500;
+
 /// The pending deliveries of one destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Backlog {
@@ -190,6 +193,24 @@ impl History {
             ))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl History {
+    /// Returns whether one of the oldest pending alerts was received before `before_ms`, and no
+    /// destination has it, nor a fallback.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn is_stuck(&self, before_ms: i64) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*) FROM (SELECT id / 16 AS alert FROM queue ORDER BY id LIMIT ?) q
+             JOIN requests r ON r.seq = q.alert / 1024
+             WHERE r.received_at < ? AND NOT EXISTS (SELECT 1 FROM attempts t
+                 WHERE t.delivery >= q.alert * 16 AND t.delivery < q.alert * 16 + 16 AND t.outcome = 'accepted')",
+        )?;
+        let found: i64 = statement.query_row([STUCK, before_ms], |row| row.get(0))?;
+        Ok(found > 0)
     }
 }
 

@@ -251,13 +251,21 @@ async fn backlog_counts_what_waits_and_names_the_oldest() {
         let event = number.to_string();
         bench.append("a", number * 1000, &[(&event, &event)]).await;
     }
-    let (backlog, is_cut) = bench.store.history().unwrap().backlog().unwrap();
+    let history = bench.store.history().unwrap();
+    assert!(history.is_stuck(1001).unwrap());
+    assert!(!history.is_stuck(1000).unwrap());
+    let (backlog, is_cut) = history.backlog().unwrap();
     let expected = Backlog {
         destination: DESTINATION.to_owned(),
         pending: 3,
         oldest: "1970-01-01T00:00:01.000Z".to_owned(),
     };
     assert_eq!((backlog, is_cut), (vec![expected], false));
+    assert_eq!(history.last_receipts().unwrap(), []);
+    bench.settle("1", accepted()).await;
+    let history = bench.store.history().unwrap();
+    assert!(!history.is_stuck(1001).unwrap());
+    assert_eq!(history.last_receipts().unwrap().len(), 1);
 }
 
 #[test]
