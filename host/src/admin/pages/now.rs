@@ -331,6 +331,7 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
             Some(DestinationState::Healthy) | None => ("warn", "is tried again"),
         };
         let waits = match destination.pending {
+            _ if now.unread.is_some() => "What waits for it is not known.".to_owned(),
             0 => "Nothing waits for it.".to_owned(),
             1 => "1 alert waits for it.".to_owned(),
             count => format!("{} alerts wait for it.", number(count)),
