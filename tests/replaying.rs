@@ -369,18 +369,17 @@ fn personal(source: &str, event_id: &str) -> Post {
 fn holds_none(place: &Place) {
     for file in ["data/gateway.db", "data/gateway.db-wal"] {
         let bytes = std::fs::read(place.path(file)).unwrap_or_default();
+        let holds = |text: &str| {
+            let mut places = bytes.windows(text.len());
+            places.any(|place| place == text.as_bytes())
+        };
         for canary in CANARIES {
             for spelling in [canary.to_owned(), canary.replace('@', "%40")] {
-                let found = memchr::memmem::find(&bytes, spelling.as_bytes());
-                assert_eq!(found, None, "{spelling} is in {file}");
+                assert!(!holds(&spelling), "{spelling} is in {file}");
             }
         }
         for spaced in ["415 555 0142", "4111-1111"] {
-            assert_eq!(
-                memchr::memmem::find(&bytes, spaced.as_bytes()),
-                None,
-                "{spaced}"
-            );
+            assert!(!holds(spaced), "{spaced} is in {file}");
         }
     }
 }

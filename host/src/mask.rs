@@ -6,14 +6,22 @@
 //! at one of three offsets. The spellings of a secret are not listed, because they can be mixed.
 //! Instead the text is decoded, each byte with the place that it came from, and the secret is
 //! searched in the decoded text; then the places are hidden. This is repeated for what was encoded
-//! several times.
+//! several times. All secrets are searched at once (Aho-Corasick), so the time does not grow with
+//! their number: a sender can have thousands of texts masked in one request.
+
+mod escape;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
+use aho_corasick::Anchored;
+use aho_corasick::automaton::Automaton;
+use aho_corasick::nfa::contiguous::NFA;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use memchr::memmem::Finder;
+
+pub use self::escape::{Escaped, begins_escape, escape};
 
 /// The text in the place of a secret.
 pub const MASKED: &str = "***";
@@ -26,9 +34,10 @@ const SHORTEST_BASE64: usize = 8;
 
 /// Knows secrets by every spelling. Its `Debug` shows none of them.
 pub struct Mask {
-    /// The secrets and their spellings in base64. Never empty; a longer one comes before its
-    /// beginning.
-    needles: Vec<Finder<'static>>,
+    /// The secrets and their spellings in base64. None is empty.
+    needles: BTreeSet<Vec<u8>>,
+    /// Finds all of them; none where there are none.
+    automaton: Option<NFA>,
 }
 
 impl std::fmt::Debug for Mask {
@@ -41,7 +50,8 @@ impl Mask {
     /// Makes a mask for these secrets. An empty one hides nothing.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
         let mut mask = Self {
-            needles: Vec::new(),
+            needles: BTreeSet::new(),
+            automaton: None,
         };
         mask.add(secrets);
         mask
@@ -50,16 +60,14 @@ impl Mask {
     /// Hides these secrets as well.
     pub fn add<'s>(&mut self, secrets: impl IntoIterator<Item = &'s str>) {
         for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
-            let finder = |needle: &[u8]| Finder::new(needle).into_owned();
-            self.needles.push(finder(secret.as_bytes()));
-            let encoded = in_base64(secret.as_bytes());
-            self.needles
-                .extend(encoded.iter().map(|needle| finder(needle)));
+            self.needles.insert(secret.as_bytes().to_vec());
+            self.needles.extend(in_base64(secret.as_bytes()));
         }
-        self.needles
-            .sort_by_key(|finder| std::cmp::Reverse(finder.needle().len()));
-        self.needles
-            .dedup_by(|next, last| next.needle() == last.needle());
+        if !self.needles.is_empty() {
+            let automaton = NFA::new(&self.needles);
+            // Its states are numbered by 31 bits.
+            self.automaton = Some(automaton.unwrap_or_else(|_| unreachable!("two GiB of secrets")));
+        }
     }
 
     /// Returns the text without the secrets.
@@ -104,15 +112,16 @@ impl Mask {
 
     /// Returns the places of all secrets, in order, none within another.
     fn places(&self, bytes: &[u8]) -> Vec<Range<usize>> {
-        let mut places = self.found(bytes).collect::<Vec<_>>();
+        let mut places = self.found(bytes);
         // Most echoes are short and plain: without the beginning of an escape there is nothing to
         // decode.
-        if memchr::memchr3(b'%', b'\\', b'&', bytes).is_some() {
+        if self.automaton.is_some() && bytes.iter().any(|byte| begins_escape(*byte)) {
             let mut decoded = Decoded::of(bytes);
             for _ in 0..DEEPEST {
                 let Some(next) = decoded.decode() else { break };
                 decoded = next;
-                places.extend(self.found(&decoded.bytes).map(|found| decoded.place(found)));
+                let found = self.found(&decoded.bytes);
+                places.extend(found.into_iter().map(|found| decoded.place(found)));
             }
         }
         places.sort_by_key(|place| place.start);
@@ -126,13 +135,29 @@ impl Mask {
         places
     }
 
-    fn found<'h>(&'h self, haystack: &'h [u8]) -> impl Iterator<Item = Range<usize>> + 'h {
-        self.needles.iter().flat_map(move |finder| {
-            let length = finder.needle().len();
-            finder
-                .find_iter(haystack)
-                .map(move |start| start..start + length)
-        })
+    /// Returns the places of the secrets as these bytes spell them, in order, none within another.
+    fn found(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let mut found: Vec<Range<usize>> = Vec::new();
+        let Some(automaton) = &self.automaton else {
+            return found;
+        };
+        let Ok(mut state) = automaton.start_state(Anchored::No) else {
+            return found;
+        };
+        for (at, byte) in bytes.iter().enumerate() {
+            state = automaton.next_state(Anchored::No, state, *byte);
+            if !automaton.is_match(state) {
+                continue;
+            }
+            // Of those that end here the longest stands first.
+            let longest = automaton.pattern_len(automaton.match_pattern(state, 0));
+            let mut start = at + 1 - longest;
+            while let Some(last) = found.pop_if(|last| start < last.end) {
+                start = start.min(last.start);
+            }
+            found.push(start..at + 1);
+        }
+        found
     }
 }
 
@@ -187,15 +212,18 @@ impl Decoded {
         let mut at = 0;
         let mut changed = false;
         while at < self.bytes.len() {
-            let (length, character) = match escape(&self.bytes[at..]) {
-                Some((length, character)) => {
-                    changed = true;
-                    (length, character)
-                }
-                None => (1, Escaped::Byte(self.bytes[at])),
-            };
+            let mut length = 0;
+            let read = escape(|| {
+                length += 1;
+                self.bytes.get(at + length - 1).copied()
+            });
+            changed |= read.is_some();
+            let read = read.unwrap_or_else(|| {
+                length = 1;
+                Escaped::Byte(self.bytes[at])
+            });
             let place = self.place(at..at + length);
-            match character {
+            match read {
                 Escaped::Byte(byte) => next.push(&[byte], &place),
                 Escaped::Char(char) => next.push(char.encode_utf8(&mut [0; 4]).as_bytes(), &place),
             }
@@ -209,95 +237,6 @@ impl Decoded {
         self.places
             .extend(std::iter::repeat_n(place.clone(), bytes.len()));
     }
-}
-
-/// The meaning of an escape.
-enum Escaped {
-    Byte(u8),
-    Char(char),
-}
-
-/// Returns the length and meaning of the escape at the beginning of a text, if one stands there.
-fn escape(text: &[u8]) -> Option<(usize, Escaped)> {
-    match text {
-        [b'%', high, low, ..] => Some((3, Escaped::Byte(u8::try_from(hex(&[*high, *low])?).ok()?))),
-        [b'\\', b'u' | b'U', digits @ ..] => {
-            let unit = hex(digits.get(..4)?)?;
-            // A character beyond 16 bits is written as two.
-            if (0xd800..0xdc00).contains(&unit)
-                && let [b'\\', b'u' | b'U', low @ ..] = digits.get(4..)?
-            {
-                let low = hex(low.get(..4)?).filter(|low| (0xdc00..0xe000).contains(low))?;
-                let code = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-                return Some((12, Escaped::Char(char::from_u32(code)?)));
-            }
-            Some((6, Escaped::Char(char::from_u32(unit)?)))
-        }
-        [b'\\', b'x', digits @ ..] => {
-            Some((4, Escaped::Byte(u8::try_from(hex(digits.get(..2)?)?).ok()?)))
-        }
-        [b'\\', byte @ (b'"' | b'\'' | b'/' | b'\\'), ..] => Some((2, Escaped::Byte(*byte))),
-        [b'&', rest @ ..] => {
-            /// The longest reference, with leading zeros.
-            const LONGEST: usize = 12;
-            let end = rest.iter().take(LONGEST).position(|byte| *byte == b';')?;
-            let name = std::str::from_utf8(&rest[..end]).ok()?;
-            Some((end + 2, Escaped::Char(reference(name)?)))
-        }
-        _ => None,
-    }
-}
-
-/// Returns the character of a reference in HTML, of its name between `&` and `;`.
-pub fn reference(name: &str) -> Option<char> {
-    if let Some(digits) = name.strip_prefix("#x").or_else(|| name.strip_prefix("#X")) {
-        return char::from_u32(u32::from_str_radix(digits, 16).ok()?);
-    }
-    if let Some(digits) = name.strip_prefix('#') {
-        return char::from_u32(digits.parse().ok()?);
-    }
-    // The names of the ASCII characters that a secret may hold.
-    Some(match name {
-        "amp" | "AMP" => '&',
-        "lt" | "LT" => '<',
-        "gt" | "GT" => '>',
-        "quot" | "QUOT" => '"',
-        "apos" => '\'',
-        "sol" => '/',
-        "bsol" => '\\',
-        "plus" => '+',
-        "equals" => '=',
-        "num" => '#',
-        "percnt" => '%',
-        "dollar" => '$',
-        "excl" => '!',
-        "quest" => '?',
-        "commat" => '@',
-        "colon" => ':',
-        "semi" => ';',
-        "period" => '.',
-        "comma" => ',',
-        "lowbar" => '_',
-        "hyphen" | "dash" => '-',
-        "ast" => '*',
-        "lpar" => '(',
-        "rpar" => ')',
-        "lsqb" | "lbrack" => '[',
-        "rsqb" | "rbrack" => ']',
-        "lcub" | "lbrace" => '{',
-        "rcub" | "rbrace" => '}',
-        "verbar" | "vert" => '|',
-        "Hat" => '^',
-        "grave" => '`',
-        _ => return None,
-    })
-}
-
-fn hex(digits: &[u8]) -> Option<u32> {
-    if !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[cfg(test)]

@@ -15,15 +15,13 @@ use plugin_sdk::signature::sha256;
 
 use crate::config::Secret;
 use crate::http;
-use crate::mask;
+use crate::mask::{Escaped, begins_escape, escape};
 
 /// A token of fewer bytes is replaced only where it was compared: within other text it may be a
 /// word of that.
 const LEAST_BYTES: usize = 8;
 /// An escape within an escape within an escape is read, and no further.
 const DEEPEST: usize = 3;
-/// The bytes of the longest escape, a reference of HTML with leading zeros, and one more.
-const LONGEST_ESCAPE: usize = 14;
 /// The hexadecimal digits of the hash that stands for a token: enough to tell tokens apart in a
 /// log.
 const HASH_DIGITS: usize = 16;
@@ -231,10 +229,6 @@ fn same_digit(found: u8, known: u8) -> bool {
     }
 }
 
-fn begins_escape(byte: u8) -> bool {
-    matches!(byte, b'%' | b'\\' | b'&')
-}
-
 /// Returns the first byte of a text that was decoded so many times, and its length before that.
 fn unit(text: &[u8], depth: usize) -> Option<(usize, u8)> {
     let Some(below) = depth.checked_sub(1) else {
@@ -244,71 +238,21 @@ fn unit(text: &[u8], depth: usize) -> Option<(usize, u8)> {
     if !begins_escape(first) {
         return Some((length, first));
     }
-    let mut read = [first; LONGEST_ESCAPE];
-    let mut end = length;
-    for count in 1..LONGEST_ESCAPE {
-        match escape(&read[..count]) {
-            Escape::Is(byte) => return Some((end, byte)),
-            Escape::Not => break,
-            Escape::Unfinished => {}
-        }
-        let Some((length, byte)) = unit(&text[end..], below) else {
-            break;
+    let mut end = 0;
+    let read = escape(|| {
+        let (length, byte) = match end {
+            0 => (length, first),
+            _ => unit(&text[end..], below)?,
         };
-        read[count] = byte;
         end += length;
-    }
-    Some((length, first))
-}
-
-/// The meaning of a text that begins like an escape.
-enum Escape {
-    /// All of it is one, of this byte.
-    Is(u8),
-    /// More of it may make it one.
-    Unfinished,
-    Not,
-}
-
-/// Reads an escape of a URL, of JSON, of JavaScript or of HTML.
-fn escape(text: &[u8]) -> Escape {
-    match text {
-        [b'%', b'u' | b'U', digits @ ..] => code(digits, 4),
-        [b'%', digits @ ..] => code(digits, 2),
-        [b'\\', b'u' | b'U', digits @ ..] => code(digits, 4),
-        [b'\\', b'x' | b'X', digits @ ..] => code(digits, 2),
-        [b'\\'] => Escape::Unfinished,
-        [b'\\', byte @ (b'"' | b'\'' | b'/' | b'\\')] => Escape::Is(*byte),
-        [b'&', name @ .., b';'] => std::str::from_utf8(name)
-            .ok()
-            .and_then(mask::reference)
-            .and_then(|char| u8::try_from(char).ok())
-            .filter(u8::is_ascii)
-            .map_or(Escape::Not, Escape::Is),
-        [b'&', name @ ..]
-            if name
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'#') =>
-        {
-            Escape::Unfinished
-        }
-        _ => Escape::Not,
-    }
-}
-
-/// Returns the character of so many hexadecimal digits, where it is one of ASCII.
-fn code(digits: &[u8], count: usize) -> Escape {
-    let number = digits.iter().try_fold(0, |number, digit| {
-        Some(number << 4 | char::from(*digit).to_digit(16)?)
+        Some(byte)
     });
-    match number {
-        None => Escape::Not,
-        Some(_) if digits.len() < count => Escape::Unfinished,
-        Some(number) => u8::try_from(number)
-            .ok()
-            .filter(u8::is_ascii)
-            .map_or(Escape::Not, Escape::Is),
-    }
+    let byte = read.and_then(|read| match read {
+        Escaped::Byte(byte) => Some(byte),
+        // A token is spelled by the characters of ASCII.
+        Escaped::Char(char) => u8::try_from(char).ok().filter(u8::is_ascii),
+    });
+    Some(byte.map_or((length, first), |byte| (end, byte)))
 }
 
 #[cfg(test)]
