@@ -3,10 +3,12 @@
 //! What is masked in the alerts is masked in the URL, the headers and the body that they were read
 //! from: by its form, by its place where the body or a field of a form is JSON, and by its value,
 //! in every spelling, wherever else it stands. What cannot be read as text is left out whole, as
-//! nothing can be looked for in it.
+//! nothing can be looked for in it, and so is all but the names where more is masked than can be
+//! looked for.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use plugin_sdk::contract::Alert;
 use serde_json::value::RawValue;
@@ -18,6 +20,10 @@ use crate::mask::Mask;
 
 /// A value that is shorter than this stands in any text: it is masked by its place alone.
 const SHORTEST: usize = 4;
+
+/// The most bytes of the texts that are looked for by their value. The memory of a search grows with
+/// them.
+const MOST_BYTES: usize = 64 * 1024;
 
 /// The masking of the stored requests of one source.
 #[derive(Debug, Clone)]
@@ -36,6 +42,22 @@ pub struct Stored {
     pub body: Vec<u8>,
     /// The number of masked places.
     pub places: usize,
+}
+
+impl Stored {
+    /// Returns a request of which only the path and the names of headers are left.
+    fn without_values(url: &str, headers: Vec<(String, String)>, places: usize) -> Self {
+        let path = url.split('?').next().unwrap_or_default();
+        let headers = headers.into_iter();
+        Self {
+            url: path.to_owned(),
+            headers: headers
+                .map(|(name, _)| (name, REDACTED.to_owned()))
+                .collect(),
+            body: REDACTED.as_bytes().to_vec(),
+            places,
+        }
+    }
 }
 
 impl StoredRedactor {
@@ -62,21 +84,27 @@ impl StoredRedactor {
             places += count;
             masked_headers.push((name.clone(), value));
         }
-        let body = match std::str::from_utf8(body) {
-            Ok(text) => {
+        // UTF-16 reads as text with NULs, and none of its words is found.
+        let text = std::str::from_utf8(body).ok();
+        let body = match text.filter(|text| !text.contains('\0')) {
+            Some(text) => {
                 let (text, count) = self.body(text, &found);
                 places += count;
                 text
             }
-            Err(_) => {
+            None => {
                 places += 1;
                 REDACTED.to_owned()
             }
         };
         // Now every text is known that is masked somewhere.
         let found = found.into_inner();
-        let values = found.iter().filter(|text| text.len() >= SHORTEST);
-        let mask = Mask::new(values.map(String::as_str));
+        let values = found.iter().map(String::as_str);
+        let values: BTreeSet<_> = values.filter(|text| text.len() >= SHORTEST).collect();
+        if values.iter().map(|text| text.len()).sum::<usize>() > MOST_BYTES {
+            return Stored::without_values(&url, masked_headers, places + values.len());
+        }
+        let mask = Mask::new(values);
         let mut by_value = |text: String| match mask.replace(text.as_bytes(), REDACTED.as_bytes()) {
             Some((hidden, count)) => {
                 places += count;
@@ -315,11 +343,27 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_left_out() {
-        let stored = redactor().redact("https://x.example/", &[], b"\x1f\x8b\x08\xff", &[]);
-        assert_eq!(
-            (stored.body.as_slice(), stored.places),
-            (REDACTED.as_bytes(), 1)
-        );
+        for body in [
+            &b"\x1f\x8b\x08\xff"[..],
+            b"+\x001\x004\x001\x005\x005\x005\x000\x001\x000\x000\x00",
+        ] {
+            let stored = redactor().redact("https://x.example/", &[], body, &[]);
+            assert_eq!(
+                (stored.body.as_slice(), stored.places),
+                (REDACTED.as_bytes(), 1)
+            );
+        }
+    }
+
+    #[test]
+    fn too_many_texts_leave_the_names_alone() {
+        let texts: Vec<_> = (0..10_000).map(|at| format!("text-{at}")).collect();
+        let headers = [("x".to_owned(), "text-7".to_owned())];
+        let url = "https://x.example/in/a?b=text-7";
+        let stored = redactor().redact(url, &headers, b"text-7", &texts);
+        assert_eq!(stored.url, "https://x.example/in/a");
+        assert_eq!(stored.headers, [("x".to_owned(), REDACTED.to_owned())]);
+        assert_eq!(stored.body, REDACTED.as_bytes());
     }
 
     #[test]

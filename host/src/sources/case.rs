@@ -61,8 +61,16 @@ pub struct Recorded<'a> {
 
 /// The reason why there is no case of a request.
 #[derive(Debug, thiserror::Error)]
-#[error("the request cannot be read: {0}")]
-pub struct NotACase(#[from] serde_json::Error);
+pub enum NotACase {
+    /// The stored request is damaged.
+    #[error("the request cannot be read: {0}")]
+    Damaged(#[from] serde_json::Error),
+    /// It holds so much that is called a credential that it cannot be searched for all of it.
+    #[error(
+        "the request holds more than 64 KiB of credentials, by the names of its fields: write its case by hand"
+    )]
+    TooMuch,
+}
 
 /// Makes cases of the requests of one source.
 #[derive(Debug)]
@@ -90,7 +98,7 @@ impl CaseMaker {
     /// names headers that would be left out; `known` are secrets beside those of the source.
     ///
     /// # Errors
-    /// The stored request is damaged.
+    /// The stored request is damaged, or holds too many credentials.
     pub async fn make(
         &self,
         name: &str,
@@ -141,7 +149,7 @@ impl CaseMaker {
         recorded: Recorded<'_>,
         kept: &[String],
         redaction: &mut Redaction,
-    ) -> Result<Request, serde_json::Error> {
+    ) -> Result<Request, NotACase> {
         let settings = self.settings.value();
         let secrets = &self.plugin.description().secrets;
         let mut request = Request {
@@ -164,6 +172,9 @@ impl CaseMaker {
         let scheme =
             Scheme::of(&request).map(|scheme| redaction::scheme(scheme, request.settings.get()));
         redaction.learn_request(recorded.url, &request.headers, &plain, settings);
+        if redaction.is_too_much() {
+            return Err(NotACase::TooMuch);
+        }
         request.url = redaction.url(recorded.url);
         request.headers = redaction.headers(request.headers, settings, kept);
         let hidden = redaction.body(&plain);

@@ -99,7 +99,10 @@ fn packed(case: &Case) -> Result<Vec<u8>, Problem> {
 }
 
 fn damaged(error: &NotACase) -> Problem {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    match error {
+        NotACase::Damaged(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        NotACase::TooMuch => Problem::conflict(error.to_string()),
+    }
 }
 
 fn unpacked(error: &std::io::Error) -> Problem {

@@ -96,6 +96,9 @@ const OF_EVENTS: [&str; 16] = [
 /// A value that is shorter stands in any text. Its place is hidden nevertheless.
 const SHORTEST: usize = 6;
 
+/// The most bytes of all credentials of a request. The memory of a search grows with them.
+const MOST_BYTES: usize = 64 * 1024;
+
 /// Collects credentials, and hides them.
 #[derive(Default)]
 pub struct Redaction {
@@ -112,6 +115,11 @@ impl Redaction {
         if value.trim().len() >= SHORTEST && value != STAND_IN {
             self.values.insert(value.trim().to_owned());
         }
+    }
+
+    /// Returns whether there are more credentials than can be looked for.
+    pub fn is_too_much(&self) -> bool {
+        self.values.iter().map(String::len).sum::<usize>() > MOST_BYTES
     }
 
     /// Learns the credentials of a request from their places.
@@ -185,16 +193,16 @@ impl Redaction {
 
     /// Learns JSON Web Tokens, by which proxies identify a user.
     fn learn_assertions(&mut self, text: &str) {
-        for (start, _) in text.match_indices("eyJ") {
-            let is_of_it =
-                |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
-            let token = text[start..]
-                .split(|c| !is_of_it(c))
-                .next()
-                .unwrap_or_default();
+        let is_of_it = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
+        let mut rest = text;
+        while let Some(start) = rest.find("eyJ") {
+            let end = rest[start..].find(|c| !is_of_it(c));
+            let end = end.map_or(rest.len(), |length| start + length);
+            let token = &rest[start..end];
             if token.matches('.').count() >= 2 {
                 self.learn(token);
             }
+            rest = &rest[end..];
         }
     }
 
@@ -477,6 +485,15 @@ mod tests {
         }
         assert!(serde_json::from_str::<Value>(&body).is_ok(), "{body}");
         assert!(redaction.places > 8, "{}", redaction.places);
+    }
+
+    #[test]
+    fn each_run_of_an_assertion_is_learnt_once() {
+        let body = format!("{}.a.b eyJhIjoi.c.d", "eyJ".repeat(300_000));
+        let mut redaction = Redaction::default();
+        redaction.learn_request("/", &[], body.as_bytes(), &no_settings());
+        assert_eq!(redaction.values.len(), 2);
+        assert!(redaction.is_too_much());
     }
 
     #[test]
