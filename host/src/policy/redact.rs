@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use plugin_sdk::contract::Alert;
@@ -16,6 +17,9 @@ use sha2::{Digest, Sha256};
 
 use super::details::{self, Masks};
 use crate::config::{NamedPattern, REDACTED, Redaction, mark};
+
+/// The digits of the longest card number.
+const CARD_DIGITS: usize = 19;
 
 /// The masking of the alerts of one source.
 #[derive(Debug, Clone, Default)]
@@ -175,25 +179,29 @@ fn replace_in(
     let mut masked = 0;
     for pattern in patterns {
         for expression in expressions(*pattern) {
-            let replaced = expression.replace_all(text, |captures: &Captures<'_>| {
-                let whole = &captures[0];
-                let Some(secret) = captures
-                    .name("secret")
-                    .filter(|secret| is_meant(*pattern, secret.as_str()))
-                else {
-                    return whole.to_owned();
+            // A match takes the character behind it, so of two that share one the second is found
+            // the second time.
+            for _ in 0..2 {
+                let replaced = expression.replace_all(text, |captures: &Captures<'_>| {
+                    let whole = &captures[0];
+                    let mut written = String::with_capacity(whole.len());
+                    let mut end = 0;
+                    if let Some(secret) = captures.name("secret") {
+                        let before = secret.start() - captures.get_match().start();
+                        for meant in meant(*pattern, secret.as_str()) {
+                            written.push_str(&whole[end..before + meant.start]);
+                            written
+                                .push_str(&replacement(*pattern, &secret.as_str()[meant.clone()]));
+                            end = before + meant.end;
+                            masked += 1;
+                        }
+                    }
+                    written.push_str(&whole[end..]);
+                    written
+                });
+                let Cow::Owned(replaced) = replaced else {
+                    break;
                 };
-                masked += 1;
-                let start = secret.start() - captures.get_match().start();
-                let end = start + secret.as_str().len();
-                format!(
-                    "{}{}{}",
-                    &whole[..start],
-                    replacement(*pattern, secret.as_str()),
-                    &whole[end..]
-                )
-            });
-            if let Cow::Owned(replaced) = replaced {
                 *text = replaced;
             }
         }
@@ -201,14 +209,38 @@ fn replace_in(
     masked
 }
 
-/// Returns whether a text that has the form of a pattern is meant by it.
-fn is_meant(pattern: NamedPattern, text: &str) -> bool {
-    match pattern {
-        NamedPattern::CardNumbers => luhn(text),
+/// Returns the parts of a text of a pattern's form that are meant by it.
+fn meant(pattern: NamedPattern, text: &str) -> Vec<Range<usize>> {
+    let is_meant = match pattern {
+        NamedPattern::CardNumbers => return card_numbers(text),
         NamedPattern::IpAddresses => text.parse::<std::net::IpAddr>().is_ok(),
         NamedPattern::PhoneNumbers => (7..=15).contains(&digits(text).count()),
         NamedPattern::EmailAddresses | NamedPattern::UrlCredentials => true,
+    };
+    is_meant.then_some(0..text.len()).into_iter().collect()
+}
+
+/// Returns the card numbers among groups of digits. Other groups may stand beside one, as that of its
+/// expiry does.
+fn card_numbers(text: &str) -> Vec<Range<usize>> {
+    let groups = text.match_indices([' ', '-']).map(|(at, _)| at);
+    let ends: Vec<_> = groups.chain([text.len()]).collect();
+    let mut found = Vec::new();
+    let mut start = 0;
+    let mut group = 0;
+    while group < ends.len() {
+        let here = ends[group..].iter().zip(group..);
+        // Between two digits stands one character at most.
+        let fits = here.take_while(|(end, _)| **end - start < 2 * CARD_DIGITS);
+        let card = fits.filter(|(end, _)| luhn(&text[start..**end])).last();
+        if let Some((end, last)) = card {
+            found.push(start..*end);
+            group = last;
+        }
+        start = ends[group] + 1;
+        group += 1;
     }
+    found
 }
 
 fn digits(text: &str) -> impl DoubleEndedIterator<Item = u32> {
@@ -223,7 +255,7 @@ fn luhn(text: &str) -> bool {
         .enumerate()
         .map(|(at, digit)| if at % 2 == 1 { doubled(digit) } else { digit })
         .sum();
-    (13..=19).contains(&digits(text).count())
+    (13..=CARD_DIGITS).contains(&digits(text).count())
         && sum.is_multiple_of(10)
         && digits(text).any(|digit| digit != 0)
 }
@@ -277,7 +309,7 @@ const URL: &[&str] = &[
        | credential ) [a-z0-9_\-]* | sig | key | pwd ) = (?P<secret> [^\s&\#"'<>]+ )"#,
 ];
 
-const CARD: &[&str] = &[r"(?:\b|_)(?P<secret>[0-9](?:[ \-]?[0-9]){12,18})(?:\b|_)"];
+const CARD: &[&str] = &[r"(?:\b|_)(?P<secret>[0-9](?:[ \-]?[0-9]){12,})(?:\b|_)"];
 
 const IP: &[&str] = &[
     r"(?:^|[^0-9A-Za-z.])(?P<secret>[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?:\b|_)",
@@ -370,6 +402,13 @@ mod tests {
             (UrlCredentials, "https://host/x?a=1", "https://host/x?a=1"),
             (CardNumbers, "card 4111 1111 1111 1111 used", "card # used"),
             (CardNumbers, "card_4111-1111-1111-1111_used", "card_#_used"),
+            (CardNumbers, "2 4111 1111 1111 1111 12/27", "2 # 12/27"),
+            (
+                CardNumbers,
+                "at 12 30 45 4111-1111-1111-1111 5500000000000004 1",
+                "at 12 30 45 # # 1",
+            ),
+            (CardNumbers, "4111111111111111_5500000000000004", "#_#"),
             (
                 CardNumbers,
                 "card 4111 1111 1111 1112 used",
@@ -385,6 +424,7 @@ mod tests {
                 "ip_203.0.113.7_x, ::ffff:192.0.2.1",
                 "ip_#_x, ::ffff:#",
             ),
+            (IpAddresses, "203.0.113.7_203.0.113.8_203.0.113.9", "#_#_#"),
             (
                 IpAddresses,
                 "version 1.2.3, 999.1.1.1, at 10:15:00",
