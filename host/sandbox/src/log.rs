@@ -31,7 +31,16 @@ pub(super) const MAX_ERROR: usize = 4 * 1024;
 /// The recent log lines of one plugin's sources. A request costs a stranger little, so a plugin
 /// with a log line for each must not fill the log's disk.
 #[derive(Default)]
-pub(super) struct Throttle(Mutex<HashMap<(Arc<str>, Level), Period>>);
+pub(super) struct Throttle(Mutex<HashMap<(Arc<str>, Kind), Period>>);
+
+/// The kinds of lines that are counted together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    /// The plugin's own, of a level.
+    Line(Level),
+    /// Those that say that a call logged too much.
+    Cut,
+}
 
 #[derive(Clone, Copy)]
 struct Period {
@@ -44,7 +53,7 @@ struct Period {
 impl Throttle {
     /// Returns whether a line of so many bytes may be written now, and if so, how many were
     /// suppressed before it.
-    fn admit(&self, source: &Arc<str>, level: Level, bytes: usize, now: Instant) -> Option<u32> {
+    fn admit(&self, source: &Arc<str>, kind: Kind, bytes: usize, now: Instant) -> Option<u32> {
         let mut periods = self.0.lock();
         let fresh = Period {
             began: now,
@@ -52,13 +61,17 @@ impl Throttle {
             bytes: 0,
             suppressed: 0,
         };
-        let period = periods.entry((Arc::clone(source), level)).or_insert(fresh);
+        let period = periods.entry((Arc::clone(source), kind)).or_insert(fresh);
         let suppressed = if now.duration_since(period.began) >= PERIOD {
             std::mem::replace(period, fresh).suppressed
         } else {
             0
         };
-        if period.lines >= PERIOD_LINES || period.bytes >= PERIOD_BYTES {
+        let most = match kind {
+            Kind::Line(_) => PERIOD_LINES,
+            Kind::Cut => 1,
+        };
+        if period.lines >= most || period.bytes >= PERIOD_BYTES {
             period.suppressed = period.suppressed.saturating_add(1);
             return None;
         }
@@ -112,9 +125,10 @@ impl CallLog {
         self.bytes += text.len();
         let source = &*self.source;
         let plugin = &*self.plugin;
+        let kind = Kind::Line(level);
         match self
             .throttle
-            .admit(&self.source, level, text.len(), Instant::now())
+            .admit(&self.source, kind, text.len(), Instant::now())
         {
             None => return,
             Some(0) => {}
@@ -155,11 +169,16 @@ impl CallLog {
 
 impl Drop for CallLog {
     fn drop(&mut self) {
-        if self.suppressed > 0 {
+        if self.suppressed == 0 {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(left_out) = self.throttle.admit(&self.source, Kind::Cut, 0, now) {
             warn!(
                 source = &*self.source,
                 plugin = &*self.plugin,
                 suppressed = self.suppressed,
+                left_out,
                 "the plugin logged too much in one call; {} further lines were suppressed",
                 self.suppressed
             );
@@ -198,25 +217,29 @@ mod tests {
         let (flood, calm): (Arc<str>, Arc<str>) = ("flood".into(), "calm".into());
         let start = Instant::now();
         let admitted = (0..1000)
-            .filter(|_| throttle.admit(&flood, Level::WARN, 10, start).is_some())
+            .filter(|_| {
+                throttle
+                    .admit(&flood, Kind::Line(Level::WARN), 10, start)
+                    .is_some()
+            })
             .count();
         assert_eq!(admitted, PERIOD_LINES as usize);
         assert_eq!(
-            throttle.admit(&flood, Level::ERROR, 10, start),
+            throttle.admit(&flood, Kind::Line(Level::ERROR), 10, start),
             Some(0),
             "another level"
         );
         assert_eq!(
-            throttle.admit(&calm, Level::WARN, 10, start),
+            throttle.admit(&calm, Kind::Line(Level::WARN), 10, start),
             Some(0),
             "another source"
         );
         assert_eq!(
-            throttle.admit(&flood, Level::WARN, 10, start + PERIOD),
+            throttle.admit(&flood, Kind::Line(Level::WARN), 10, start + PERIOD),
             Some(1000 - PERIOD_LINES)
         );
         assert_eq!(
-            throttle.admit(&flood, Level::WARN, 10, start + PERIOD),
+            throttle.admit(&flood, Kind::Line(Level::WARN), 10, start + PERIOD),
             Some(0)
         );
     }
@@ -228,7 +251,7 @@ mod tests {
         assert_eq!(
             (0..100)
                 .filter(|_| throttle
-                    .admit(&source, Level::INFO, MAX_BYTES, now)
+                    .admit(&source, Kind::Line(Level::INFO), MAX_BYTES, now)
                     .is_some())
                 .count(),
             2

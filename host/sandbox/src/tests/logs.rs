@@ -81,18 +81,28 @@ async fn a_line_names_its_source_and_its_plugin_and_stays_one_line() {
 #[tokio::test]
 async fn a_flood_is_cut_off_and_said_so_in_one_line() {
     let (found, _guard) = Log::at(Level::INFO);
-    log("(loop $next
+    let plugin = load(ByHand {
+        read: "(loop $next
             (call $log_info (call $line))
             (local.set $a (i64.add (local.get $a) (i64.const 1)))
             (br_if $next (i64.lt_u (local.get $a) (i64.const 5000))))
-        (call $answer)")
+        (call $answer)",
+        more: TEXT,
+        ..ByHand::default()
+    })
     .await;
+    assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
     let lines = found.lines();
     assert_eq!(lines.len(), 65, "{lines:?}");
     assert!(
         lines[64].contains("4936 further lines were suppressed"),
         "{lines:?}"
     );
+    // Each call is cut off, and a minute has one line about it.
+    for _ in 0..5 {
+        assert_answered(&plugin.read("here", INPUT, &LIMITS).await);
+    }
+    assert_eq!(found.lines().len(), 65 + 64);
 }
 
 #[tokio::test]
