@@ -1,6 +1,9 @@
 //! `--remote`: commands about a gateway elsewhere print what they print where it runs, and say what
 //! to do where it cannot be asked.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+
 use serde_json::Value;
 
 use crate::harness::tls::Authority;
@@ -333,4 +336,28 @@ async fn listener_with_a_certificate_of_its_own_authority_is_asked() {
         "{}",
         listed.stderr
     );
+}
+
+#[tokio::test]
+async fn words_of_a_hostile_listener_steer_no_terminal() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = BufReader::new(stream.try_clone().unwrap()).lines();
+        while head.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        let body = "{\"events\": [{\"priority\": \"high\\u001b]0;x\\u0007\\u202e\\u009b31m\"}], \"next\": null}";
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}"
+        );
+        write!(stream, "{head}\r\n\r\n{body}").unwrap();
+    });
+    let here = Place::of("");
+    let arguments = ["events", "list", "--remote", &url];
+    let told = here.run_without_secrets(&arguments).await;
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(told.stderr.contains("unknown variant"), "{}", told.stderr);
+    let steers = |char: char| char.is_control() && char != '\n' || char == '\u{202e}';
+    assert!(!told.stderr.contains(steers), "{:?}", told.stderr);
 }

@@ -91,7 +91,7 @@ pub fn check(what: &Check) -> Outcome {
         shown::json(&path, &examination)?;
     } else {
         for cause in causes(&examination.warnings) {
-            eprintln!("warning: {cause}");
+            eprintln!("warning: {}", plain::lines(&cause.to_string()));
         }
         if examination.errors.is_empty() {
             shown::text(&path, &examination, what.setup)?;

@@ -2,7 +2,7 @@
 //! the level of each line, and keeps the time itself.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
+use super::plain;
 use crate::log_filter::LogFilter;
 
 /// The options of every command have a heading of their own, behind those of the command.
@@ -53,7 +54,7 @@ impl Logging {
         let Ok((filter, layer)) = made else {
             return LogFilter::default();
         };
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = io::stderr().is_terminal();
         let format = self.log_format.unwrap_or(if terminal || !gateway {
             Format::Text
         } else {
@@ -72,7 +73,7 @@ type Filtered = tracing_subscriber::layer::Layered<
 
 /// Returns the layer that writes lines.
 fn lines(format: Format, ansi: bool, journal: bool) -> Box<dyn Layer<Filtered> + Send + Sync> {
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer().with_writer(|| Plain(io::stderr()));
     let text = format::format().with_target(false).with_ansi(ansi);
     let json = format::format().json().flatten_event(true);
     match (format, journal) {
@@ -92,12 +93,28 @@ fn lines(format: Format, ansi: bool, journal: bool) -> Box<dyn Layer<Filtered> +
     }
 }
 
+/// Writes lines whose text of strangers hides or turns nothing on a terminal.
+struct Plain<W>(W);
+
+impl<W: Write> Write for Plain<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // A line is written at once.
+        let text = String::from_utf8_lossy(line);
+        self.0.write_all(plain::logged(&text).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Returns whether standard error is a stream of the journal, as systemd says in `JOURNAL_STREAM`.
 fn goes_to_the_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
         return false;
     };
-    let metadata = std::io::stderr()
+    let metadata = io::stderr()
         .as_fd()
         .try_clone_to_owned()
         .and_then(|stderr| std::fs::File::from(stderr).metadata());

@@ -219,8 +219,10 @@ pub fn main() -> ExitCode {
         // A reader such as `head` has seen enough.
         Err(Failure::Run(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(failure) => {
+            // It may quote a file, a database or a server of others.
+            let told = plain::lines(&failure.to_string());
             // Where nothing reads it, the exit code says enough.
-            let _ = writeln!(std::io::stderr(), "{failure}");
+            let _ = writeln!(std::io::stderr(), "{told}");
             if matches!(failure, Failure::Run(_)) {
                 ExitCode::FAILURE
             } else {

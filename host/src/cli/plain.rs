@@ -1,6 +1,7 @@
 //! Text from outside, safe for a terminal: nothing in it steers the terminal, or makes a line look
 //! like another.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Returns the text on one line: every character that steers a terminal becomes a space.
@@ -19,9 +20,23 @@ pub fn lines(text: &str) -> String {
 /// Returns JSON text with an escape in the place of every character that steers a terminal. Line
 /// ends between the tokens stay.
 pub fn json(text: &str) -> String {
+    escaped(text, |c| steers(c) && c != '\n')
+}
+
+/// Returns a line of the log with an escape in the place of every character that steers a terminal,
+/// but those of ASCII: the log escapes these where they are a stranger's, and colours by them.
+pub fn logged(line: &str) -> Cow<'_, str> {
+    let is_foreign = |c: char| steers(c) && !c.is_ascii();
+    match line.contains(is_foreign) {
+        true => Cow::Owned(escaped(line, is_foreign)),
+        false => Cow::Borrowed(line),
+    }
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        if steers(c) && c != '\n' {
+        if is_escaped(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing to a string cannot fail.
                 let _ = write!(escaped, "\\u{unit:04x}");
@@ -82,5 +97,13 @@ mod tests {
         let json = json(&serde_json::to_string_pretty(&[text]).unwrap());
         assert_eq!(json, "[\n  \"a\\u009b31m\\u202eb\\u007f\\udb40\\udc41\"\n]");
         assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [text]);
+    }
+    #[test]
+    fn line_of_the_log_keeps_its_colours_and_turns_nothing() {
+        assert_eq!(
+            logged("\x1b[33mWARN\x1b[0m plain\n"),
+            "\x1b[33mWARN\x1b[0m plain\n"
+        );
+        assert_eq!(logged("a\u{202e}b\u{9b}c\n"), "a\\u202eb\\u009bc\n");
     }
 }

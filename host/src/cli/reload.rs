@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::anyhow;
 use clap::Args;
 
-use super::{ConfigFile, Failure, Outcome, block_on};
+use super::{ConfigFile, Failure, Outcome, block_on, plain};
 use crate::gateway::control::{Answer, NoAnswer, Question, ask};
 
 /// Has the gateway that runs here read its configuration again, and waits for the outcome.
@@ -34,7 +34,7 @@ pub fn reload(what: &Reload) -> Outcome {
     match block_on(async { Ok(ask(&data_dir, &Question::Reload).await?) })? {
         Answer::Reloaded { summary, warnings } => {
             for warning in warnings {
-                eprintln!("warning: {warning}");
+                eprintln!("warning: {}", plain::lines(&warning));
             }
             writeln!(std::io::stdout(), "reloaded: {summary}")?;
             Ok(())
@@ -49,7 +49,7 @@ pub fn reload(what: &Reload) -> Outcome {
                 return Err(Failure::Run(anyhow!("{why}; all goes on as it was")));
             }
             for problem in &problems {
-                eprintln!("error: {problem}");
+                eprintln!("error: {}", plain::lines(problem));
             }
             let problems = super::check::counted(problems.len(), "problem");
             Err(Failure::Run(anyhow!(

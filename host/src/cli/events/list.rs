@@ -76,7 +76,10 @@ pub fn list(what: &List) -> Outcome {
     }
     if let Some(why) = forgotten {
         out.flush()?;
-        eprintln!("without those in the memory of the gateway: {why}");
+        eprintln!(
+            "without those in the memory of the gateway: {}",
+            plain::line(&why.to_string())
+        );
     }
     Ok(())
 }

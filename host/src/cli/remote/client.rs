@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::{Failure, plain};
-use crate::config::{Network, Secret};
+use crate::config::{Network, Secret, is_in_the_clear};
 use crate::destinations::http::{AGENT, Pool, describe, pool};
 
 /// The time in which a question is answered.
@@ -64,9 +64,7 @@ impl Client {
         let host = uri
             .authority()
             .map_or_else(String::new, ToString::to_string);
-        let is_here = matches!(uri.host(), Some("localhost" | "[::1]"))
-            || uri.host().is_some_and(|host| host.starts_with("127."));
-        if token.is_some() && uri.scheme_str() == Some("http") && !is_here {
+        if token.is_some() && is_in_the_clear(&uri) {
             eprintln!(
                 "warning: the token goes to {host} in the clear, for anybody on the way to read: use https"
             );
