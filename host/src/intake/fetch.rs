@@ -33,7 +33,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST: usize = 64 * 1024;
 /// The longest address.
 const LONGEST: usize = 2048;
-/// The answers that are kept.
+/// The keys that are kept, and the failures.
 const KEPT: usize = 64;
 
 const TOO_MANY: &str = "too many addresses are asked at once";
@@ -43,16 +43,19 @@ type Got = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send>>;
 /// Gets addresses, and keeps the keys.
 pub struct Fetcher {
     get: Box<dyn Fn(Uri) -> Got + Send + Sync>,
-    known: Mutex<VecDeque<(String, Known)>>,
+    keys: Mutex<VecDeque<Known>>,
+    /// The reasons of addresses that are not asked again for a minute.
+    failed: Mutex<VecDeque<(String, String, Instant)>>,
     /// The times at which an address was asked, held by the one that asks.
     asked: tokio::sync::Mutex<VecDeque<Instant>>,
 }
 
-#[derive(Clone)]
-enum Known {
-    Key(Arc<str>),
-    /// Not asked again for a minute.
-    Failed(String, Instant),
+/// A key and its address.
+struct Known {
+    url: String,
+    key: Arc<str>,
+    /// True if it has proved a sender: strangers push out no such key.
+    has_proved: bool,
 }
 
 impl std::fmt::Debug for Fetcher {
@@ -71,7 +74,8 @@ impl Fetcher {
     fn by(get: impl Fn(Uri) -> Got + Send + Sync + 'static) -> Self {
         Self {
             get: Box::new(get),
-            known: Mutex::default(),
+            keys: Mutex::default(),
+            failed: Mutex::default(),
             asked: tokio::sync::Mutex::default(),
         }
     }
@@ -118,27 +122,48 @@ impl Fetcher {
                 .map(Arc::<str>::from)
                 .ok_or_else(|| "the answer is no key in PEM".to_owned())
         });
-        let known = match &key {
-            Ok(key) => Known::Key(Arc::clone(key)),
-            Err(why) => Known::Failed(why.clone(), Instant::now()),
-        };
-        let mut all = self.known.lock();
-        all.retain(|(known, _)| known != url);
-        if all.len() >= KEPT {
-            all.pop_front();
+        match &key {
+            Ok(key) => self.keep(url, key),
+            Err(why) => {
+                let mut failed = self.failed.lock();
+                failed.retain(|(known, ..)| known != url);
+                failed.truncate(KEPT - 1);
+                failed.push_front((url.to_owned(), why.clone(), Instant::now()));
+            }
         }
-        all.push_back((url.to_owned(), known));
         key
     }
 
-    fn known(&self, url: &str) -> Option<Result<Arc<str>, String>> {
-        let known = self.known.lock();
-        let (_, known) = known.iter().find(|(known, _)| known == url)?;
-        match known {
-            Known::Key(key) => Some(Ok(Arc::clone(key))),
-            Known::Failed(why, at) if at.elapsed() < MINUTE => Some(Err(why.clone())),
-            Known::Failed(..) => None,
+    fn keep(&self, url: &str, key: &Arc<str>) {
+        let mut keys = self.keys.lock();
+        if keys.len() >= KEPT {
+            let oldest = keys.iter().position(|known| !known.has_proved);
+            keys.remove(oldest.unwrap_or(0));
         }
+        keys.push_back(Known {
+            url: url.to_owned(),
+            key: Arc::clone(key),
+            has_proved: false,
+        });
+    }
+
+    /// Notes that a key has proved a sender.
+    pub fn has_proved(&self, key: &Arc<str>) {
+        let mut keys = self.keys.lock();
+        let known = keys.iter_mut().find(|known| Arc::ptr_eq(&known.key, key));
+        if let Some(known) = known {
+            known.has_proved = true;
+        }
+    }
+
+    fn known(&self, url: &str) -> Option<Result<Arc<str>, String>> {
+        let keys = self.keys.lock();
+        if let Some(known) = keys.iter().find(|known| known.url == url) {
+            return Some(Ok(Arc::clone(&known.key)));
+        }
+        let failed = self.failed.lock();
+        let (_, why, at) = failed.iter().find(|(known, ..)| known == url)?;
+        (at.elapsed() < MINUTE).then(|| Err(why.clone()))
     }
 
     /// Waits until no other address is asked. Returns the times of the last minute.
@@ -295,6 +320,24 @@ mod tests {
             tokio::time::advance(MINUTE).await;
             fetcher.key_at(&url(number)).await.unwrap();
         }
-        assert_eq!(fetcher.known.lock().len(), KEPT);
+        assert_eq!(fetcher.keys.lock().len(), KEPT);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn strangers_push_out_no_key_that_has_proved_a_sender() {
+        let (fetcher, count) = counting();
+        let of_sender = "https://keys.example.com/of-sender";
+        let key = fetcher.key_at(of_sender).await.unwrap();
+        fetcher.has_proved(&key);
+        for number in 0..2 * KEPT {
+            tokio::time::advance(MINUTE).await;
+            for end in ["", "bad"] {
+                let url = format!("https://keys.example.com/{number}{end}");
+                let _ = fetcher.key_at(&url).await;
+            }
+        }
+        let before = count.load(Ordering::Relaxed);
+        assert!(fetcher.key_at(of_sender).await.is_ok());
+        assert_eq!(count.load(Ordering::Relaxed), before);
+        assert_eq!(fetcher.failed.lock().len(), KEPT);
     }
 }

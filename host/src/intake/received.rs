@@ -167,7 +167,11 @@ pub async fn receive(
         false => Ok(None),
     };
     let proof = key.and_then(|key| {
-        verify(source, key.as_deref(), at_ms, &head, &url, &body).map_err(Ending::Rejected)
+        let proof = verify(source, key.as_deref(), at_ms, &head, &url, &body);
+        if let (Ok(Some(_)), Some(key)) = (&proof, &key) {
+            fetcher.has_proved(key);
+        }
+        proof.map_err(Ending::Rejected)
     });
     let proof = match proof {
         Ok(proof) => proof,
