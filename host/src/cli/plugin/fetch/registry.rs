@@ -285,7 +285,10 @@ impl<'w> Registry<'w> {
         let url = parse_url(realm)?;
         let is_known = user.is_some();
         let headers: Vec<_> = user.map(|user| (AUTHORIZATION, user)).into_iter().collect();
-        let answer = self.web.get(&url, &headers, LARGEST_MANIFEST).await?;
+        let asked = self
+            .web
+            .get_named(&self.base, &url, &headers, LARGEST_MANIFEST);
+        let answer = asked.await?;
         if answer.status != StatusCode::OK {
             let registry = &self.image.registry;
             let fix = if is_known {

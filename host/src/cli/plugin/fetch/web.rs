@@ -2,8 +2,9 @@
 //! and of the whole, and the number of redirects.
 //!
 //! A redirect goes on to https alone, and to another host only where that host is of the Internet:
-//! a server may not send the gateway's machine to its own network. A credential stays with the host
-//! that it was meant for.
+//! a server may not send the gateway's machine to its own network. The same holds for the server of
+//! tokens that a registry of the Internet names. A credential stays with the host that it was meant
+//! for.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,7 +18,9 @@ use hyper::{Request, StatusCode, Uri};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{Network, is_in_the_clear};
-use crate::destinations::http::{AGENT, Pool, describe, is_private_literal, is_proxied, pool};
+use crate::destinations::http::{
+    AGENT, Pool, describe, is_private_literal, is_proxied, is_public, pool,
+};
 
 /// The most redirects that are followed.
 const REDIRECTS: usize = 5;
@@ -88,6 +91,37 @@ impl Web {
         headers: &[(HeaderName, HeaderValue)],
         limit: u64,
     ) -> anyhow::Result<Answer> {
+        self.follow(url, false, headers, limit).await
+    }
+
+    /// Gets a URL that another server names.
+    ///
+    /// # Errors
+    /// As [`Web::get`]; or it is plain http, or of a private network which that server is not of.
+    pub async fn get_named(
+        &mut self,
+        by: &Uri,
+        url: &Uri,
+        headers: &[(HeaderName, HeaderValue)],
+        limit: u64,
+    ) -> anyhow::Result<Answer> {
+        ensure!(
+            url.scheme_str() == Some("https") || by.scheme_str() == Some("http"),
+            "{} is asked by https, and names {} by plain http",
+            shown(by),
+            shown(url)
+        );
+        let public = origin(by) != origin(url) && !is_inside(by).await;
+        self.follow(url, public, headers, limit).await
+    }
+
+    async fn follow(
+        &mut self,
+        url: &Uri,
+        public: bool,
+        headers: &[(HeaderName, HeaderValue)],
+        limit: u64,
+    ) -> anyhow::Result<Answer> {
         let deadline = Instant::now() + WHOLE;
         let mut at = url.clone();
         for _ in 0..=REDIRECTS {
@@ -95,7 +129,7 @@ impl Web {
             let sent = headers
                 .iter()
                 .filter(|(name, _)| is_same || *name != AUTHORIZATION);
-            let asked = self.once(&at, sent, !is_same, limit);
+            let asked = self.once(&at, sent, public || !is_same, limit);
             let answer = timeout_at(deadline, asked)
                 .await
                 .map_err(|_| anyhow!("{} took longer than {WHOLE:?}", shown(&at)))??;
@@ -156,8 +190,7 @@ impl Web {
     fn pool(&mut self, url: &Uri, public: bool) -> anyhow::Result<&dyn Pool> {
         let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
         if public {
-            let refusal =
-                "a redirect leads to a private address, and only the first URL may be one";
+            let refusal = "a redirect leads to a private address, or a server of tokens has one, and only the first URL may have one";
             ensure!(!is_private_literal(host), "{host}: {refusal}");
         }
         // A proxy resolves names by itself, and is asked by a name of its own.
@@ -172,6 +205,13 @@ impl Web {
         let pool = self.pools.get(&key).context("a pool was just made")?;
         Ok(pool.as_ref())
     }
+}
+
+/// Returns whether a server is of this machine or of a private network.
+async fn is_inside(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let found = tokio::net::lookup_host((host, url.port_u16().unwrap_or(443))).await;
+    found.is_ok_and(|mut all| all.any(|address| !is_public(address.ip())))
 }
 
 /// Returns scheme, host and port.
@@ -226,5 +266,22 @@ mod tests {
             let found = joined(at, to).ok().map(|url| url.to_string());
             assert_eq!(found.as_deref(), expected, "{to}");
         }
+    }
+    #[tokio::test]
+    async fn server_of_the_internet_names_none_of_this_network() {
+        let uri = |text: &str| text.parse::<Uri>().unwrap();
+        let by = uri("https://192.88.99.1/v2/");
+        for (named, part) in [
+            ("http://127.0.0.1:9/token", "plain http"),
+            ("https://127.0.0.1:9/token", "private address"),
+            ("https://[::1]:9/token", "private address"),
+            ("https://localhost:9/token", "forbids"),
+        ] {
+            let told = Web::default().get_named(&by, &uri(named), &[], 9).await;
+            let told = format!("{:#}", told.unwrap_err());
+            assert!(told.contains(part), "{named}: {told}");
+        }
+        assert!(is_inside(&uri("https://10.0.0.1/")).await);
+        assert!(!is_inside(&by).await);
     }
 }
