@@ -19,8 +19,10 @@ async fn no_secret_is_in_anything_that_is_said() {
         2 => Reply::error(500, &format!("Bearer {ITOC360_TOKEN} failed")),
         _ => Reply::Ok,
     });
+    let panics = plugin::panicking(&format!("I was given {SOURCE_TOKEN}"));
     let place = Setup::new(&itoc360)
         .plugin("parrot", &plugin::parrot_of_strangers(), "token = { env = \"TWILIO_AUTH_TOKEN\" }")
+        .plugin("panics", &panics, &format!("token = \"{SOURCE_TOKEN}\""))
         .source(
             "by-file",
             &format!("plugin = {{ path = \"parrot.wasm\" }}\ntoken = [{{ file = \"token\" }}, \"{SOURCE_TOKEN}\"]"),
@@ -111,6 +113,15 @@ async fn no_secret_is_in_anything_that_is_said() {
         })
         .await;
     itoc360.opens_only(4).await;
+    let proved =
+        plugin::alerts("panics", &[]).header("Authorization", &format!("Bearer {SOURCE_TOKEN}"));
+    let failed = gateway.post(&proved).await;
+    assert_eq!(failed.status, 202, "{failed:?}");
+    let kept: serde_json::Value = serde_json::from_str(&failed.body).unwrap();
+    let kept = kept["request"].as_str().unwrap();
+    let output = place.run(&["events", "show", kept]).await;
+    assert!(output.stdout.contains("I was given"), "{output:?}");
+    said.push(output.stdout);
     // The same with the secrets wrong: what is refused is not shown either.
     let broken = std::fs::read_to_string(place.config()).unwrap().replace(
         "plugin = \"twilio-errors\"",

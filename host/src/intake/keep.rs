@@ -139,12 +139,9 @@ impl Intake {
         let id = received.id.clone();
         let unproven = (!received.proved).then_some(UNPROVEN);
         let notice = notice(source, &id, received.at_ms, error.kind(), error.advice());
+        let reason = entrance.said(&error.to_string());
         let reading = Reading::Failed(Failure {
-            // A plugin may repeat what it was given.
-            reason: match entrance.policy.stored() {
-                Some(redactor) => redactor.text(&error.to_string()).0,
-                None => error.to_string(),
-            },
+            reason: reason.clone(),
             notice: Some(Box::new(notice)),
             unproven,
         });
@@ -163,10 +160,23 @@ impl Intake {
                     let help = format!(
                         "fix the plugin, reload (SIGHUP) or restart, then: alert-gateway events replay {id}"
                     );
-                    tracing::error!(source, request = id, kind, %error, help, left_out,
-                        "the plugin failed; the request is stored as failed");
+                    tracing::error!(
+                        source,
+                        request = id,
+                        kind,
+                        error = reason,
+                        help,
+                        left_out,
+                        "the plugin failed; the request is stored as failed"
+                    );
                 } else {
-                    tracing::debug!(source, request = id, kind, %error, "the plugin failed again; the request is stored as failed");
+                    tracing::debug!(
+                        source,
+                        request = id,
+                        kind,
+                        error = reason,
+                        "the plugin failed again; the request is stored as failed"
+                    );
                 }
                 Ending::Kept
             }

@@ -103,6 +103,18 @@ struct Entrance {
     standing: Arc<Standing>,
 }
 
+impl Entrance {
+    /// Returns the words of the plugin, without what they may repeat of the source's secrets, and of
+    /// what is masked in its stored requests.
+    fn said(&self, words: &str) -> String {
+        let words = self.source.request_mask().text(words);
+        match self.policy.stored() {
+            Some(redactor) => redactor.text(&words).0,
+            None => words,
+        }
+    }
+}
+
 /// The state of a source that outlives a configuration.
 #[derive(Debug)]
 struct Standing {
@@ -336,7 +348,7 @@ impl Intake {
     }
 
     async fn take_in(&self, entrance: &Entrance, received: Received, client: Client) -> Ending {
-        match self.read(&entrance.source, &received).await {
+        match self.read(entrance, &received).await {
             Ok(contract::Answer::Reply {
                 status,
                 headers,
@@ -438,15 +450,16 @@ impl Intake {
 
     async fn read(
         &self,
-        source: &Source,
+        entrance: &Entrance,
         received: &Received,
     ) -> Result<contract::Answer, ReadError> {
+        let source = &entrance.source;
         let started = Instant::now();
         let mut span = received.below.part("plugin");
         span.set("alert_gateway.plugin", source.plugin.name());
         let answer = received.read(source).await;
         if let Err(error) = &answer {
-            span.fail(|| error.to_string());
+            span.fail(|| entrance.said(&error.to_string()));
         }
         drop(span);
         let label = SourceLabel {

@@ -204,12 +204,12 @@ async fn read(entrance: &Entrance, request: &RequestRecord, mutes: &Mutes) -> Op
             |reason| Reading::Failed(reason.into()),
             |prepared| Reading::alerts(prepared.alerts),
         ),
-        Ok(Answer::Ignored { reason }) => Reading::Ignored(reason),
-        Ok(Answer::Rejected(rejection)) => Reading::Rejected(rejection.reason),
+        Ok(Answer::Ignored { reason }) => Reading::Ignored(entrance.said(&reason)),
+        Ok(Answer::Rejected(rejection)) => Reading::Rejected(entrance.said(&rejection.reason)),
         Ok(Answer::Reply { .. }) => {
             Reading::Ignored("the plugin has a reply to it, and no alert".to_owned())
         }
         Err(error) if error.is_busy() => return None,
-        Err(error) => Reading::Failed(error.to_string().into()),
+        Err(error) => Reading::Failed(entrance.said(&error.to_string()).into()),
     })
 }

@@ -95,6 +95,8 @@ pub fn report(
     throttle: &LogThrottle,
 ) {
     let limit = source.map(|source| source.limits().body);
+    // A plugin may repeat what it was given.
+    let masked = |text: &str| source.map(|source| source.request_mask().text(text));
     let source = source.map(|source| &*source.name);
     let outcome = ending.outcome();
     let client = tracing::field::display(from);
@@ -124,6 +126,8 @@ pub fn report(
             kind, reason, help, ..
         }) => {
             if let Some(left_out) = due() {
+                let reason = masked(reason);
+                let help = masked(help);
                 tracing::warn!(
                     source,
                     request = id,

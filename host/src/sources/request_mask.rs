@@ -1,5 +1,6 @@
 //! Requests as a person may see them: without the credentials that they carry.
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::Source;
@@ -69,8 +70,9 @@ impl RequestMask {
         let Some((path, query)) = url.split_once('?') else {
             return self.text(url);
         };
+        let is_secret = |name: &str| is_credential(&percent_decode_str(name).decode_utf8_lossy());
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, _)) if is_credential(name) => format!("{name}={MASKED}"),
+            Some((name, _)) if is_secret(name) => format!("{name}={MASKED}"),
             _ => pair.to_owned(),
         });
         let pairs: Vec<_> = pairs.collect();
@@ -119,8 +121,8 @@ mod tests {
             ]
         );
         assert_eq!(
-            mask.url("https://x.example/in/a?api_key=k&b=canary-5b1f"),
-            "https://x.example/in/a?api_key=***&b=***"
+            mask.url("https://x.example/in/a?api_key=k&t%6fken=wrong&b=canary-5b1f"),
+            "https://x.example/in/a?api_key=***&t%6fken=***&b=***"
         );
     }
 }
