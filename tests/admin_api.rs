@@ -576,6 +576,24 @@ async fn mute_is_made_listed_and_ended_by_an_operator() {
     );
     let end = format!("/mutes/{}/end", negated["id"]);
     act(&gateway, "/mutes/{id}/end", &end, json!({}), 200).await;
+    // A preview tries it on what has come, and makes nothing.
+    for number in [900, 901] {
+        let event = twilio::error(&twilio::sid(number)).to("twilio");
+        gateway.accept(&event).await;
+    }
+    let preview = json!({ "when": when, "for": "1h", "why": "carrier outage", "preview": true });
+    let preview = act(&gateway, "/mutes", "/mutes", preview, 200).await;
+    assert_eq!(
+        [&preview["looked_at"], &preview["matched"], &preview["note"]],
+        [&json!(2), &json!(2), &Value::Null]
+    );
+    let other =
+        json!({ "when": { "source": "twillio" }, "for": "1h", "why": "w", "preview": true });
+    let other = act(&gateway, "/mutes", "/mutes", other, 200).await;
+    assert_eq!(
+        [&other["matched"], &other["note"]],
+        [&json!(0), &json!("did you mean \"twilio\"?")]
+    );
     let asked = json!({ "when": when, "for": "1h", "why": "carrier outage" });
     let made = act(&gateway, "/mutes", "/mutes", asked, 201).await;
     assert_eq!(made["when"], "error_code=11200|3* source=twilio");

@@ -126,7 +126,11 @@ async fn outage_of_the_database_is_bridged_in_order() {
             let html = [("accept", "text/html")];
             let now = first.admin_with(Method::GET, "/", &html, "").await;
             assert_eq!(now.status, 200, "{}", now.body);
-            for words in ["The store cannot be read", " requests in the spool", "<b>–</b>"] {
+            for words in [
+                "The store cannot be read",
+                " requests in the spool",
+                "<b>–</b>",
+            ] {
                 assert!(now.body.contains(words), "{words}: {}", now.body);
             }
         }

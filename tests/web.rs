@@ -592,7 +592,13 @@ async fn chips_of_the_events_count_what_they_lead_to() {
     }
     // A search is not counted, as it would be made twice.
     let searched = browser.page("/events?q=burns").await;
-    assert!(!searched.split_once("id=\"states\"").unwrap().1.contains("<b>"));
+    assert!(
+        !searched
+            .split_once("id=\"states\"")
+            .unwrap()
+            .1
+            .contains("<b>")
+    );
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod newest;
 mod open;
 mod overview;
 mod traced;
+mod tried;
 mod waiting;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use newest::Newest;
 pub use open::OpenAlert;
 pub use overview::{Attempted, Backlog, OpenCondition, SourceRecord};
 pub use traced::Traced;
+pub use tried::Tried;
 pub use waiting::{Selection, UnknownId, Waiting, WaitingRequest};
 
 use super::audit;

@@ -178,7 +178,7 @@ pub use handover::{Due, Handover, Offer, READ_BYTES};
 pub use history::{
     AlertRecord, AttemptRecord, Attempted, Backlog, Count, DeliveryRecord, Filter, GroupFilter,
     GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy, Newest, OpenAlert,
-    OpenCondition, Page, RequestRecord, Selection, SourceRecord, Traced, UnknownId, Waiting,
+    OpenCondition, Page, RequestRecord, Selection, SourceRecord, Traced, Tried, UnknownId, Waiting,
     WaitingRequest,
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};

@@ -19,8 +19,8 @@ pub use events::{Chain, Listed, Shown, counts, dead_letters, failed, find, list}
 pub use groups::{Reason, list as groups, resolve as resolve_group, resolve_event};
 pub use look::look;
 pub use mutes::{
-    Asking as AskingMute, MuteState, add as add_mute, end as end_mute, list as mutes,
-    list_with as mutes_with,
+    Asking as AskingMute, MuteState, Preview, add as add_mute, end as end_mute, list as mutes,
+    list_with as mutes_with, preview as preview_mute,
 };
 pub use nodes::{Node, gone, node, node_in_memory, nodes};
 pub use route::answer;

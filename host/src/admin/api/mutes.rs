@@ -9,11 +9,16 @@ use super::super::caller::Caller;
 use super::super::desk::Desk;
 use super::super::problem::Problem;
 use super::super::query::Query;
+use super::super::readers::PATIENCE;
 use super::act::reason;
 use super::groups::Reason;
 use crate::clock::{rfc3339, wall_ms};
 use crate::config::{self, Condition, Schedule, parse_duration};
+use crate::policy::{matches, unknown_source};
 use crate::store::{Entry, MuteRecord, NewMute};
+
+/// The time of which a preview tells.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A mute, and how it stands.
 #[derive(Debug, Clone, Serialize)]
@@ -59,6 +64,39 @@ pub struct Asking {
     pub until: Option<String>,
     /// The reason.
     pub why: String,
+    /// True if it is only asked what it would hold.
+    #[serde(default)]
+    pub preview: bool,
+}
+
+/// The alerts that a mute would have held.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preview {
+    /// Always true.
+    pub preview: bool,
+    /// The alerts that it would hold, as a mute shows them.
+    pub when: String,
+    /// The newest alerts of the last day that were looked at.
+    pub looked_at: u64,
+    /// The time when the oldest of them was received: RFC 3339.
+    pub since: Option<String>,
+    /// The number of those that it would have held.
+    pub matched: u64,
+    /// The newest of these.
+    pub newest: Vec<Match>,
+    /// The advice where the condition asks for a source that there is not.
+    pub note: Option<String>,
+}
+
+/// An alert that a mute would have held.
+#[derive(Debug, Clone, Serialize)]
+pub struct Match {
+    /// The request's id.
+    pub request: String,
+    /// RFC 3339.
+    pub received_at: String,
+    /// The title.
+    pub title: String,
 }
 
 /// The mutes: those of now and of the future, and with `all` those of the past.
@@ -219,20 +257,60 @@ fn flatten(
     Ok(())
 }
 
-/// Makes a mute.
-pub async fn add(desk: &Desk, asking: &Asking, caller: &Caller) -> Result<MuteState, Problem> {
-    let conditions = asking.pairs()?;
+/// Returns the mute that is asked for, and the alerts that it is to hold.
+fn asked(asking: &Asking, caller: &Caller) -> Result<(NewMute, Condition), Problem> {
     let now_ms = wall_ms();
-    let until_ms = asking.until_ms(now_ms)?;
-    let why = asking.why.trim().to_owned();
     let mute = NewMute {
-        conditions,
+        conditions: asking.pairs()?,
         from_ms: now_ms,
-        until_ms,
-        why: why.clone(),
+        until_ms: asking.until_ms(now_ms)?,
+        why: asking.why.trim().to_owned(),
         who: caller.who.clone(),
     };
-    mute.checked().map_err(Problem::wrong)?;
+    let when = mute.checked().map_err(Problem::wrong)?;
+    Ok((mute, when))
+}
+
+/// Says what a mute would have held of the last day.
+pub async fn preview(desk: &Desk, asking: &Asking, caller: &Caller) -> Result<Preview, Problem> {
+    let (mute, when) = asked(asking, caller)?;
+    let shown = when.to_string();
+    let sources = desk.sources();
+    let names: Vec<&str> = sources.iter().map(|source| &*source.name).collect();
+    let note = unknown_source(&when, &names);
+    let since_ms = mute.from_ms - DAY_MS;
+    let tried = desk
+        .readers
+        .read(move |history| {
+            history.tried(since_ms, PATIENCE, |source, alert| {
+                matches(&when, source, alert)
+            })
+        })
+        .await?;
+    let newest = tried.newest.into_iter();
+    Ok(Preview {
+        preview: true,
+        when: shown,
+        looked_at: tried.looked_at,
+        since: tried.since,
+        matched: tried.matched,
+        newest: newest
+            .map(|(request, received_at, title)| Match {
+                request,
+                received_at,
+                title,
+            })
+            .collect(),
+        note,
+    })
+}
+
+/// Makes a mute.
+pub async fn add(desk: &Desk, asking: &Asking, caller: &Caller) -> Result<MuteState, Problem> {
+    let (mute, _) = asked(asking, caller)?;
+    let now_ms = mute.from_ms;
+    let until_ms = mute.until_ms;
+    let why = mute.why.clone();
     let mut record = MuteRecord {
         id: 0,
         name: None,

@@ -68,7 +68,11 @@ pub async fn answer(desk: &Desk, path: &str, mut asked: Asked) -> Result<Answer,
         }
         ["mutes"] if asked.method() == Method::POST => {
             asked.acts()?;
-            let what = asked.json().await?;
+            let what: mutes::Asking = asked.json().await?;
+            if what.preview {
+                let preview = mutes::preview(desk, &what, &asked.caller).await?;
+                return Ok(http::json(StatusCode::OK, &preview));
+            }
             let mute = mutes::add(desk, &what, &asked.caller).await?;
             return Ok(http::json(StatusCode::CREATED, &mute));
         }

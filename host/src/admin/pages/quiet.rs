@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::words::{badge, clip, head, number};
+use super::words::{badge, clip, counted, head, number};
 use super::{Page, form};
-use crate::admin::api::{MuteState, Paged};
+use crate::admin::api::{MuteState, Paged, Preview};
 use crate::store::GroupState;
 
 /// The mutes that are shown; all of them are in the API.
@@ -127,7 +127,51 @@ fn new(page: &Page<'_>, parameters: &[(String, String)]) -> Markup {
                 label for="why" { "Reason, for whoever looks at it later" }
                 input id="why" name="why" required maxlength="500";
             }
-            div { button.primary { "Mute" } }
+            div { button.primary name="do" value="preview" { "Preview…" } }
+            div { button { "Mute" } }
+        }
+    }
+}
+
+/// Draws what a mute would have held, with the button that makes it.
+pub fn preview(page: &Page<'_>, fields: &[(String, String)], preview: &Preview) -> Markup {
+    let matched = i64::try_from(preview.matched).unwrap_or(i64::MAX);
+    let looked_at = i64::try_from(preview.looked_at).unwrap_or(i64::MAX);
+    html! {
+        div.head { h1 { "New mute" } small { code { (clip(&preview.when, 300)) } } }
+        section.card {
+            h2 { (number(matched)) " of " (counted(looked_at, "alert")) " would have been held" }
+            @if let Some(note) = &preview.note { p.note.warn { "No source is called so: " (note) } }
+            p {
+                @match &preview.since {
+                    Some(since) => { "Of the newest alerts of the last 24 hours, since " (page.when.clock(since)) "." },
+                    None => "No alert of a sender came in the last 24 hours.",
+                }
+                " What is open already stays open, and its resolve is delivered."
+            }
+            @if !preview.newest.is_empty() {
+                table.cards role="table" {
+                    (head(&["Received", "Alert"]))
+                    tbody role="rowgroup" {
+                        @for one in &preview.newest {
+                            tr role="row" {
+                                td.nw role="cell" { (page.when.clock(&one.received_at)) }
+                                td.main role="cell" { a href=(form::event(&one.request)) { (clip(&one.title, 200)) } }
+                            }
+                        }
+                    }
+                }
+            }
+            form method="post" action="/mutes/add" {
+                input type="hidden" name="csrf" value=(page.csrf);
+                @for name in ["when", "for", "why"] {
+                    input type="hidden" name=(name) value=(form::value(fields, name));
+                }
+                div.row {
+                    div { button.primary { "Mute for " (form::value(fields, "for")) } }
+                    div { a.btn href=(form::address("/mutes", &[], &[("when", form::value(fields, "when"))])) { "Back" } }
+                }
+            }
         }
     }
 }

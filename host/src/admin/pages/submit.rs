@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::kept::Kept;
 use super::words::counted;
-use super::{Page, form, page, problem, see, tested, waiting};
+use super::{Page, form, page, problem, quiet, see, tested, waiting};
 use crate::admin::api::{self, Act, Asking, AskingMute, AskingTest, Reason, Target};
 use crate::admin::asked::Asked;
 use crate::admin::desk::Desk;
@@ -79,6 +79,11 @@ async fn act(
             let resolved = api::resolve_group(desk, id, &reason, caller).await?;
             done("/mutes", "resolve-group", resolved.resolved)
         }
+        "/mutes/add" if value("do") == "preview" => {
+            let preview = api::preview_mute(desk, &mute(form)?, caller).await?;
+            let content = quiet::preview(frame, form, &preview);
+            page(StatusCode::OK, frame.framed("New mute", "/mutes", &content))
+        }
         "/mutes/add" => {
             api::add_mute(desk, &mute(form)?, caller).await?;
             done("/mutes", "mute", 1)
@@ -139,6 +144,7 @@ fn mute(form: &[(String, String)]) -> Result<AskingMute, Problem> {
         when,
         time: Some(form::value(form, "for").to_owned()),
         until: None,
+        preview: false,
         why: form::value(form, "why").to_owned(),
     })
 }
