@@ -10,24 +10,18 @@
 //! 100,000 open keys. Each is to be within 1.1 times of `append/no-sync`, but for the writes of the
 //! timers themselves.
 
+#[path = "load/fill.rs"]
+mod fill;
+
 use std::path::Path;
 
-use alert_gateway::alert::Alert;
 use alert_gateway::config::{Config, LEASE, Postgres, Replication, Secret, StoreKind};
 use alert_gateway::metrics::Metrics;
 use alert_gateway::policy::Policy;
-use alert_gateway::store::{
-    Location, NewAlert, NewRequest, Options, PluginId, PluginRecord, Reading, Store,
-};
+use alert_gateway::store::{Location, Options, PluginId, Store};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use hyper::body::Bytes;
-use plugin_sdk::contract::{self, Priority};
 use test_postgres::{Server, installed};
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
-
-/// The size of the request that Twilio's documentation shows.
-const BODY: Bytes = Bytes::from_static(&[b'x'; 768]);
 
 /// The size of the group commit in which policies are compared.
 const COMMIT: u64 = 64;
@@ -84,12 +78,7 @@ fn policies(criterion: &mut Criterion) {
         };
         let (store, closing) =
             Store::open(folder.path(), &options, Metrics::new()).expect("a store");
-        let record = PluginRecord {
-            name: "p".to_owned(),
-            version: "1".to_owned(),
-            sha256: "00".to_owned(),
-        };
-        let plugin = runtime.block_on(store.plugin(record)).expect("a plugin");
+        let plugin = runtime.block_on(fill::plugin(&store));
         let policy = policy(lines);
         let mut next = 0;
         if name == "timers" {
@@ -138,12 +127,7 @@ fn groups(criterion: &mut Criterion) {
             Metrics::new(),
         )
         .expect("a store");
-        let record = PluginRecord {
-            name: "p".to_owned(),
-            version: "1".to_owned(),
-            sha256: "00".to_owned(),
-        };
-        let plugin = runtime.block_on(store.plugin(record)).expect("a plugin");
+        let plugin = runtime.block_on(fill::plugin(&store));
         let mut next = 0;
         for size in [1, 8, 64, 512] {
             benchmark.throughput(Throughput::Elements(size));
@@ -179,65 +163,9 @@ fn append(
     next: &mut u64,
     policy: Option<&Policy>,
 ) {
-    runtime.block_on(async {
-        let mut appends = JoinSet::new();
-        for _ in 0..size {
-            *next += 1;
-            let (store, (request, reading)) = (store.clone(), request(*next, plugin, policy));
-            appends.spawn(async move { store.append(request, reading).await });
-        }
-        while let Some(appended) = appends.join_next().await {
-            assert_eq!(appended.expect("no panic").expect("kept").accepted, 1);
-        }
-    });
-}
-
-fn request(number: u64, plugin: PluginId, policy: Option<&Policy>) -> (NewRequest, Reading) {
-    // Spread like real event ids, so that the index over them is met as in life.
-    let event_id = format!(
-        "NO{:032x}",
-        u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
-    );
-    let details = serde_json::value::to_raw_value(&"x".repeat(600)).expect("a string is JSON");
-    let mut event = contract::Alert {
-        details: Some(details),
-        ..contract::Alert::new(event_id, Priority::High, "title")
-    };
-    let code = (30_000 + number % 5).to_string();
-    event.labels.insert("error_code".to_owned(), code);
-    let (event, group, resolve_after) = match policy {
-        None => (event, None, None),
-        Some(policy) => {
-            let decision = policy.decide("twilio", event);
-            (decision.alert, decision.group, decision.resolve_after)
-        }
-    };
-    let received_at = "2026-01-01T00:00:00.000Z".to_owned();
-    let alert = Alert {
-        source: "twilio".to_owned(),
-        request: number.to_string(),
-        received_at,
-        event,
-    };
-    let request = NewRequest {
-        redacted: None,
-        id: uuid::Uuid::now_v7().to_string(),
-        source: "twilio".to_owned(),
-        received_at: 0,
-        method: "POST".to_owned(),
-        url: "https://alerts.example.com/in/twilio".to_owned(),
-        headers: "[]".to_owned(),
-        body: BODY,
-        plugin,
-    };
-    let mut new = NewAlert::new(&alert, ["itoc360"]).expect("it is JSON");
-    if let Some(group) = group {
-        new = new.grouped(&alert, group, None);
-    }
-    if let Some(time) = resolve_after {
-        new = new.resolved_after(time);
-    }
-    (request, Reading::alerts(vec![new]))
+    let numbers = *next..*next + size;
+    *next = numbers.end;
+    runtime.block_on(fill::append(store, plugin, numbers, &["itoc360"], policy));
 }
 
 criterion_group!(benches, groups, policies);

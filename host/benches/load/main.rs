@@ -32,16 +32,20 @@
 //!
 //! `cargo bench --bench load -- others` measures the gateway beside Node-RED and Alertmanager.
 //!
+//! `cargo bench --bench load -- scale` measures many sources, stored events and waiting alerts.
+//!
 //! `cargo bench --bench load -- 20` runs for 20 seconds each instead of 10.
 
 mod bare;
 mod child;
+mod fill;
 mod floor;
 mod others;
 mod postgres;
 mod repeats;
 mod requests;
 mod rounds;
+mod scale;
 mod strangers;
 mod viewers;
 mod wrk;
@@ -101,6 +105,9 @@ fn main() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         if only("repeats") {
             return repeats::measure(folder.path(), seconds).await;
+        }
+        if only("scale") {
+            return scale::measure(folder.path(), seconds).await;
         }
         if only("strangers") {
             return strangers::measure(folder.path(), seconds).await;

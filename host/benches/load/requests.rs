@@ -1,11 +1,13 @@
 //! Distinct requests, each signed as Twilio does, prepared before the clock runs.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use plugin_sdk::signature::hmac_sha1;
+use tokio::net::TcpListener;
 
-use super::TOKEN;
+use super::{ANY_PORT, TOKEN};
 
 /// No gateway takes more than this in a second on two processors; one that did would be sent
 /// requests for a second time.
@@ -53,13 +55,7 @@ fn write_signed(
     pause_ms: Option<u64>,
 ) -> Script {
     let script = write_each(folder, source, seconds, |number| {
-        let body = body(number);
-        let signature = signature(source, &body, token);
-        let headers = format!(
-            "User-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n\
-             I-Twilio-Idempotency-Token: 7c2a5a3e-6d8f-4f0e-9d57-4f3f0b7c1a55\r\nX-Twilio-Signature: {signature}\r\n"
-        );
-        post(&format!("/in/{source}"), FORM, &headers, &body)
+        signed(source, number, token)
     });
     if let Some(pause_ms) = pause_ms {
         let mut lua = std::fs::OpenOptions::new()
@@ -69,6 +65,17 @@ fn write_signed(
         writeln!(lua, "function delay() return {pause_ms} end").expect("room on the disk");
     }
     script
+}
+
+/// The event of this number for a source, signed as Twilio does.
+pub fn signed(source: &str, number: u64, token: &str) -> String {
+    let body = body(number);
+    let signature = signature(source, &body, token);
+    let headers = format!(
+        "User-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n\
+         I-Twilio-Idempotency-Token: 7c2a5a3e-6d8f-4f0e-9d57-4f3f0b7c1a55\r\nX-Twilio-Signature: {signature}\r\n"
+    );
+    post(&format!("/in/{source}"), FORM, &headers, &body)
 }
 
 /// The body of a request, with an event's id of its own.
@@ -143,10 +150,21 @@ fn signature(source: &str, body: &str, token: &str) -> String {
 
 /// A configuration for the gateway, as an operator would write it.
 pub fn configuration(data: &Path, itoc360: &str, memory: &str) -> PathBuf {
-    let sources = SOURCES.map(|source| {
+    configuration_of(&SOURCES, data, itoc360, memory)
+}
+
+/// As [`configuration`], with these sources.
+pub fn configuration_of(
+    sources: &[impl AsRef<str>],
+    data: &Path,
+    itoc360: &str,
+    memory: &str,
+) -> PathBuf {
+    let sources = sources.iter().map(|source| {
         format!(
-            "[sources.{source}]\nplugin = 'twilio-errors'\ndestination = 'itoc360'\n\
-             settings = {{ auth_token = '{AUTH_TOKEN}' }}\n"
+            "[sources.{}]\nplugin = 'twilio-errors'\ndestination = 'itoc360'\n\
+             settings = {{ auth_token = '{AUTH_TOKEN}' }}\n",
+            source.as_ref()
         )
     });
     std::fs::create_dir_all(data).expect("a folder");
@@ -155,10 +173,20 @@ pub fn configuration(data: &Path, itoc360: &str, memory: &str) -> PathBuf {
         "[gateway]\nlisten = '127.0.0.1:0'\nadmin = 'off'\npublic_url = 'https://alerts.example.com'\ndata_dir = 'data'\nmemory = '{memory}'\n\
          [destinations.itoc360]\nkind = 'itoc360'\nurl = '{itoc360}'\ntoken = '{TOKEN}'\n\
          {}",
-        sources.concat()
+        sources.collect::<String>()
     );
     std::fs::write(&path, text).expect("room on the disk");
     path
+}
+
+/// Gives a configuration an admin listener, and returns its address.
+pub async fn admit(config: &Path) -> SocketAddr {
+    let free = TcpListener::bind(ANY_PORT).await.expect("a port");
+    let admin = free.local_addr().expect("an address");
+    let text = std::fs::read_to_string(config).expect("the configuration");
+    let text = text.replace("admin = 'off'", &format!("admin = '{admin}'"));
+    std::fs::write(config, text).expect("room on the disk");
+    admin
 }
 
 /// Adds a table to a configuration.

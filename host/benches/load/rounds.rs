@@ -158,7 +158,7 @@ pub async fn gateway_with(
 }
 
 /// Starts a gateway whose plugins are compiled.
-fn started(config: &Path, sync: &str) -> Child {
+pub fn started(config: &Path, sync: &str) -> Child {
     let arguments = [SERVE, &config.to_string_lossy(), sync];
     Child::start(&arguments).stop();
     let child = Child::start(&arguments);
@@ -170,7 +170,8 @@ fn started(config: &Path, sync: &str) -> Child {
     child
 }
 
-async fn loaded(
+/// Loads a server, and waits until all that it accepted has been delivered to the double.
+pub async fn loaded(
     child: &Child,
     double: &itoc360_double::Double,
     script: &Script,

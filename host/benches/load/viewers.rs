@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::child::Child;
@@ -42,10 +42,7 @@ pub async fn measure(folder: &Path, seconds: u64) {
     for viewers in [0, VIEWERS] {
         let config =
             requests::configuration(&folder.join(viewers.to_string()), &double.url(), MEMORY);
-        let admin = free().await;
-        let text = std::fs::read_to_string(&config).expect("the configuration");
-        let text = text.replace("admin = 'off'", &format!("admin = '{admin}'"));
-        std::fs::write(&config, text).expect("room on the disk");
+        let admin = requests::admit(&config).await;
         Child::start(&[SERVE, &config.to_string_lossy(), "sync"]).stop();
         let gateway = Child::start(&[SERVE, &config.to_string_lossy(), "sync"]);
         let looks = Arc::new(AtomicU64::new(0));
@@ -74,12 +71,6 @@ pub async fn measure(folder: &Path, seconds: u64) {
     }
 }
 
-/// Returns an address that nothing listens at.
-async fn free() -> SocketAddr {
-    let listener = TcpListener::bind(ANY_PORT).await.expect("a port");
-    listener.local_addr().expect("an address")
-}
-
 /// Looks at a page whenever something has changed.
 async fn view(admin: SocketAddr, page: &'static str, looks: Arc<AtomicU64>) {
     loop {
@@ -88,16 +79,22 @@ async fn view(admin: SocketAddr, page: &'static str, looks: Arc<AtomicU64>) {
         while live.read_line(&mut line).await.is_ok_and(|bytes| bytes > 0) {
             if line.contains("event: changed") {
                 let next = Instant::now() + LOOK;
-                let mut text = Vec::new();
-                let mut answer = ask(admin, page, "text/html").await;
-                answer.read_to_end(&mut text).await.expect("a page");
-                assert!(text.starts_with(b"HTTP/1.1 200"), "{page}");
+                self::page(admin, page).await;
                 looks.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep_until(next).await;
             }
             line.clear();
         }
     }
+}
+
+/// Fetches a page: its head and its text.
+pub async fn page(admin: SocketAddr, path: &str) -> String {
+    let mut text = String::new();
+    let mut answer = ask(admin, path, "text/html").await;
+    answer.read_to_string(&mut text).await.expect("a page");
+    assert!(text.starts_with("HTTP/1.1 200"), "{path}: {text}");
+    text
 }
 
 async fn ask(admin: SocketAddr, path: &str, accept: &str) -> TcpStream {
