@@ -12,18 +12,13 @@ use std::process::{Command, Stdio};
 use alert_gateway_plugins::compile::{self, Crate};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::harness::{Itoc360, Output, Place, Post, Process, Setup, read, root};
+use crate::harness::{Itoc360, Output, Place, Post, Process, Setup, caches, program, read, root};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_alert-gateway");
 
-/// A user's cache, where all of them are compiled.
-pub fn cache() -> PathBuf {
-    env!("CARGO_TARGET_TMPDIR").into()
-}
-
 /// The folder in which the program compiles, within that cache.
 pub fn target_dir() -> PathBuf {
-    cache().join("alert-gateway/plugin-target")
+    caches().join("alert-gateway/plugin-target")
 }
 
 /// The right to compile. The first holder compiles the common dependencies of all plugins, in a
@@ -43,7 +38,7 @@ pub async fn builder() -> MutexGuard<'static, bool> {
         };
         let compiling = tokio::task::spawn_blocking(move || {
             let plugin = |arguments: &[&str]| {
-                let mut command = Command::new(PROGRAM);
+                let mut command = program(PROGRAM);
                 command
                     .current_dir(place.path(""))
                     .arg("plugin")
@@ -343,7 +338,7 @@ async fn plugins_are_compiled_in_one_place_of_the_user() {
         "version = \"0.1.0\"",
         "version = \"one\"",
     );
-    let mut command = Command::new(PROGRAM);
+    let mut command = program(PROGRAM);
     command
         .current_dir(place.path(""))
         .env("XDG_CACHE_HOME", place.path("cache"))
@@ -384,7 +379,7 @@ async fn build_with(place: &Place, programs: &[(&str, &str)], alone: bool) -> Ou
         .unwrap_or_default();
     let path =
         std::env::join_paths([folder].into_iter().chain(std::env::split_paths(&others))).unwrap();
-    let mut command = Command::new(PROGRAM);
+    let mut command = program(PROGRAM);
     command
         .current_dir(place.path(""))
         .env("PATH", path)

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::author::{PROGRAM, builder, cache, target_dir};
-use crate::harness::{Place, Process, root};
+use crate::author::{PROGRAM, builder, target_dir};
+use crate::harness::{Place, Process, caches, root};
 
 /// The guide's commands: every block of shell, in order.
 fn blocks() -> Vec<String> {
@@ -37,7 +37,7 @@ async fn guides_commands_lead_to_a_tested_plugin() {
             .current_dir(place.path(""))
             .env("PATH", &path);
         shell
-            .env("XDG_CACHE_HOME", cache())
+            .env("XDG_CACHE_HOME", caches())
             .env("CARGO_TARGET_DIR", target_dir())
             .env_remove("RUSTFLAGS");
         let typed = Process::start(shell).output().await;

@@ -1,6 +1,7 @@
 //! The plugin `javascript`: scripts in the settings, through the real binary.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use crate::harness::{Output, Place, root};
 
@@ -40,6 +41,31 @@ async fn new_script_passes_its_cases_without_a_toolchain() {
     let tested = plugin(&place, &["test", "door-bell/door-bell.js"]).await;
     assert_eq!(tested.code, Some(0), "{tested:?}");
     assert!(tested.stdout.contains("1 passed, 0 failed"), "{tested:?}");
+}
+
+#[tokio::test]
+async fn engine_of_scripts_is_compiled_once_for_a_user() {
+    let place = Place::of("");
+    plugin(&place, &["new", "door-bell", "--lang", "js"]).await;
+    let compiled = place.path("caches/alert-gateway/compiled");
+    let mut kept = Vec::new();
+    // The last user may write nowhere.
+    for caches in ["caches", "caches", "door-bell/door-bell.js"] {
+        let environment = [("XDG_CACHE_HOME", place.path(caches))];
+        let arguments = ["plugin", "test", "door-bell/door-bell.js"];
+        let tested = place.run_with(&arguments, environment).await;
+        assert_eq!(tested.code, Some(0), "{tested:?}");
+        assert_eq!(tested.stderr, "", "it is no matter where nothing is kept");
+        let files = fs::read_dir(&compiled).unwrap().map(|file| {
+            let file = file.unwrap();
+            let found = file.metadata().unwrap();
+            (file.file_name(), found.ino(), found.mode() & 0o777)
+        });
+        kept.push(files.collect::<Vec<_>>());
+    }
+    assert_eq!(kept[0].len(), 1);
+    assert_eq!(kept[0][0].2, 0o600);
+    assert!(kept.iter().all(|files| *files == kept[0]), "{kept:?}");
 }
 
 #[tokio::test]

@@ -216,7 +216,7 @@ async fn every_example_is_a_configuration_that_runs() {
         let text = fs::read_to_string(path).unwrap();
         let config = Config::parse(&text, path, &|_| Some("x".to_owned()))
             .unwrap_or_else(|problems| panic!("{problems}"));
-        let sandbox = gateway::sandbox(&config).unwrap();
+        let sandbox = gateway::sandbox(&config, None).unwrap();
         sources::load(&config, &sandbox)
             .await
             .unwrap_or_else(|problems| panic!("{problems}"));

@@ -353,8 +353,15 @@ pub fn program(path: &str) -> Command {
     without_the_shells(Command::new(path))
 }
 
-/// Removes what the shell that runs the tests has set for the gateway.
+/// The caches of the user who runs the tests: plugins are compiled there once for all of them.
+pub fn caches() -> PathBuf {
+    env!("CARGO_TARGET_TMPDIR").into()
+}
+
+/// Gives it the caches of the tests, and removes what the shell that runs the tests has set for the
+/// gateway.
 pub fn without_the_shells(mut command: Command) -> Command {
+    command.env("XDG_CACHE_HOME", caches());
     for name in [
         "ALERT_GATEWAY_LOG",
         "ALERT_GATEWAY_CONFIG",

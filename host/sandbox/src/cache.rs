@@ -164,15 +164,17 @@ impl Cache {
                 .to_str()
                 .is_some_and(|name| name.ends_with(&self.suffix))
             {
-                kept.push((fs::metadata(&path)?.modified()?, path));
+                let found = unless_gone(fs::metadata(&path))?;
+                kept.extend(found.and_then(|found| Some((found.modified().ok()?, path))));
             } else {
-                fs::remove_file(&path)?;
+                unless_gone(fs::remove_file(&path))?;
             }
         }
         kept.sort_unstable_by(|a, b| b.cmp(a));
-        kept.iter()
-            .skip(MAX_FILES - 1)
-            .try_for_each(|(_, path)| fs::remove_file(path))
+        for (_, path) in kept.iter().skip(MAX_FILES - 1) {
+            unless_gone(fs::remove_file(path))?;
+        }
+        Ok(())
     }
 
     fn path(&self, sha256: &str) -> PathBuf {
@@ -191,5 +193,13 @@ impl Cache {
             ));
         }
         Ok(())
+    }
+}
+
+/// Returns what was done to a file, or none where another process has removed it.
+fn unless_gone<T>(done: io::Result<T>) -> io::Result<Option<T>> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        done => done.map(Some),
     }
 }

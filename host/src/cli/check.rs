@@ -13,7 +13,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::env_file::{EnvFile, Variables};
-use super::{ConfigFile, Failure, Outcome, block_on, owner, plain};
+use super::{ConfigFile, Failure, Outcome, block_on, caches, owner, plain};
 use crate::config::{Config, Problem, Problems, causes};
 use crate::destinations::Destination;
 use crate::gateway;
@@ -140,7 +140,7 @@ fn examine(path: &Path, variables: &Variables) -> Result<Examination, Failure> {
     let config = draft.config;
     let mut errors = draft.problems;
     let (loaded, problems) = block_on(async {
-        let sandbox = gateway::sandbox(&config)?;
+        let sandbox = gateway::sandbox(&config, caches::compiled())?;
         Ok(sources::examine(&config, &sandbox).await)
     })?;
     errors.extend(problems);

@@ -4,6 +4,7 @@
 //! wrong.
 
 mod audit;
+mod caches;
 mod case_files;
 mod check;
 mod columns;

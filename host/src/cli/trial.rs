@@ -12,7 +12,7 @@ use plugin_sdk::signature::View;
 
 use super::env_file::EnvFile;
 use super::single::{self, Single};
-use super::{ConfigFile, Failure, Outcome, block_on, plain};
+use super::{ConfigFile, Failure, Outcome, block_on, caches, plain};
 use crate::alert::{Alert, group};
 use crate::config::{self, Config, DestinationKind, Settings, did_you_mean, shown_duration};
 use crate::destinations::Destination;
@@ -78,7 +78,7 @@ pub fn try_out(what: &Try) -> Outcome {
         if let Some(name) = &what.source {
             narrow(&mut only, name)?;
         }
-        let sandbox = gateway::sandbox(&only)?;
+        let sandbox = gateway::sandbox(&only, caches::compiled())?;
         let mut loaded = sources::load(&only, &sandbox).await?;
         let source = loaded
             .sources

@@ -50,12 +50,12 @@ pub fn warnings(config: &Config, loaded: &Loaded) -> Vec<Problem> {
         .collect()
 }
 
-/// Creates the sandbox for a configuration.
+/// Creates the sandbox for a configuration. Compiled plugins are kept in `cache`.
 ///
 /// # Errors
 /// The machine lacks memory or processor features for it.
-pub fn sandbox(config: &Config) -> anyhow::Result<Sandbox> {
-    Ok(Sandbox::new(options(config, None))?)
+pub fn sandbox(config: &Config, cache: Option<PathBuf>) -> anyhow::Result<Sandbox> {
+    Ok(Sandbox::new(options(config, cache))?)
 }
 
 /// Creates the sandbox for a configuration that runs. Compiled plugins are kept in the data

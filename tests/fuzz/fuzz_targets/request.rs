@@ -89,7 +89,7 @@ impl House {
             .clone_into(&mut config.gateway.data_dir);
         fs::create_dir(&config.gateway.data_dir).expect("a folder");
         let sandbox = runtime
-            .block_on(async { gateway::sandbox(&config) })
+            .block_on(async { gateway::sandbox(&config, None) })
             .expect("a sandbox");
         Self {
             runtime,

@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::super::env_file::EnvFile;
-use super::super::{ConfigFile, Failure, Outcome, block_on, owner, plain, trial};
+use super::super::{ConfigFile, Failure, Outcome, block_on, caches, owner, plain, trial};
 use crate::config::{Config, PluginRef, did_you_mean, listed};
 use crate::gateway;
 use crate::intake::shadow::{Compared, Reader, Summary, Verdict};
@@ -69,7 +69,7 @@ pub fn show(what: &Difference<'_>) -> Outcome {
         if let Some(plugin) = what.plugin {
             what.put(plugin, &mut config).await?;
         }
-        let sandbox = gateway::sandbox(&config)?;
+        let sandbox = gateway::sandbox(&config, caches::compiled())?;
         let loaded = sources::load(&config, &sandbox).await?;
         for source in &loaded.sources {
             let seqs = chosen.remove(&*source.name).unwrap_or_default();
@@ -136,7 +136,7 @@ impl Difference<'_> {
             PluginRef::Bundled(plugin.to_owned())
         };
         if config.sources.len() > 1 && self.source.is_none() && self.ids.is_empty() {
-            let sandbox = gateway::sandbox(config)?;
+            let sandbox = gateway::sandbox(config, caches::compiled())?;
             let name = if is_file {
                 let wasm = std::fs::read(path).map_err(|error| {
                     Failure::Usage(format!("cannot read {}: {error}", path.display()))

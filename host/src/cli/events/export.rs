@@ -10,7 +10,7 @@ use clap::Args;
 use super::super::case_files::CaseFiles;
 use super::super::env_file::{EnvFile, Variables};
 use super::super::remote::{Client, segment};
-use super::super::{Failure, Outcome, Place, block_on, owner, plain, trial};
+use super::super::{Failure, Outcome, Place, block_on, caches, owner, plain, trial};
 use crate::config::{Config, OWN_SOURCE, Secret};
 use crate::credential::texts;
 use crate::gateway;
@@ -137,7 +137,7 @@ fn known_secrets(path: &Path, source: &Source, variables: &Variables) -> Vec<Sec
 async fn source(config: &Path, name: &str) -> Result<Source, Failure> {
     let mut config = Config::load_without_secrets(config, STAND_IN)?;
     trial::narrow(&mut config, name)?;
-    let sandbox = gateway::sandbox(&config)?;
+    let sandbox = gateway::sandbox(&config, caches::compiled())?;
     let mut loaded = sources::load(&config, &sandbox).await.map_err(|problems| {
         Failure::Usage(format!(
             "{problems}\nThis command puts {STAND_IN:?} in the place of every secret. Where that is all that is wrong, the \

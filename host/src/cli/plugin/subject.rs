@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::Failure;
 use super::build::{self, TargetDir};
 use super::folder::{self, Recipe};
+use crate::cli::caches;
 use crate::config::{Limits, MEMORY, did_you_mean, listed};
 use crate::sources::{LARGEST_ASKED_MEMORY, extended_limits};
 use alert_gateway_sandbox::{LoadError, Plugin, Sandbox, SandboxOptions};
@@ -239,7 +240,7 @@ pub fn sandbox() -> Result<Sandbox, Failure> {
 
 fn sandbox_of(memory: usize) -> Result<Sandbox, Failure> {
     Ok(Sandbox::new(SandboxOptions {
-        cache_dir: None,
+        cache_dir: caches::compiled(),
         instances: INSTANCES,
         max_memory: memory,
     })?)

@@ -13,6 +13,7 @@ use super::add::{Used, fetch_into, used};
 use super::fetch::web::Web;
 use super::outdated::{Now, look};
 use super::{Failure, Outcome, block_on};
+use crate::cli::caches;
 use crate::cli::env_file::EnvFile;
 use crate::cli::location::ConfigFile;
 use crate::cli::plain;
@@ -137,7 +138,7 @@ async fn try_out(
     for source in &mut changed.sources {
         source.plugin = PluginRef::Fetched(new.clone());
     }
-    let sandbox = gateway::sandbox(&changed)?;
+    let sandbox = gateway::sandbox(&changed, caches::compiled())?;
     let (_, problems) = sources::examine(&changed, &sandbox).await;
     if problems.is_empty() {
         return Ok(Upgraded::To(new));

@@ -8,16 +8,17 @@
 //! workspace was there last; when another one comes, its own packages are compiled anew. A lock
 //! holds others off until the wasm is read.
 
+use std::fs;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{env, fs};
 
 use alert_gateway_plugins::compile;
 use anyhow::{Context, anyhow};
 
 use super::Failure;
+use crate::cli::caches;
 
 /// The target folder, locked, and ready for one workspace.
 pub struct Cache {
@@ -76,15 +77,9 @@ impl Cache {
     }
 }
 
-/// As the XDG base directories have it; for a user without a home, beside the plugin.
+/// Among the user's caches; for a user without a home, beside the plugin.
 fn of_this_user(dir: &Path) -> PathBuf {
-    let caches = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
-    match caches.or_else(|| Some(env::home_dir()?.join(".cache"))) {
-        Some(caches) => caches.join("alert-gateway/plugin-target"),
-        None => dir.join("target"),
-    }
+    caches::folder().map_or_else(|| dir.join("target"), |caches| caches.join("plugin-target"))
 }
 
 /// The manifest of the workspace that the plugin belongs to. None where cargo cannot say; it will

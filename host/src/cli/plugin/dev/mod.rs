@@ -21,6 +21,7 @@ use super::folder::{self, MANIFEST, Recipe};
 use super::subject::Subject;
 use super::test::Chosen;
 use super::{ConfigFile, Failure, Outcome, block_on, test, trial};
+use crate::cli::caches;
 use crate::config::{Config, Listen, PluginRef, listed};
 use crate::intake::{Admission, Fetcher, Gate};
 use crate::{gateway, http, sources};
@@ -282,7 +283,7 @@ fn source_of(config: &Config, made: &Made) -> Result<String, Failure> {
 
 async fn load(config: &Config, build: u32, record: Option<PathBuf>) -> Result<Serving, Failure> {
     // One of its own for each round, because the limits may be others.
-    let sandbox = gateway::sandbox(config)?;
+    let sandbox = gateway::sandbox(config, caches::compiled())?;
     let mut loaded = sources::load(config, &sandbox).await?;
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
