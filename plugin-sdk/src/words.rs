@@ -4,21 +4,28 @@
 //! | vendor | priorities | statuses |
 //! |---|---|---|
 //! | Alertmanager, Grafana, Mimir | critical, warning, info, none | firing, resolved; Alerting, Normal, NoData |
+//! | AppDynamics | | POLICY_OPEN_CRITICAL, POLICY_CLOSE_CRITICAL |
+//! | Argo CD, Flux, Kubernetes | info, error | Synced, OutOfSync, Degraded; ReconciliationSucceeded, HealthCheckFailed |
 //! | Azure Monitor | Sev0 … Sev4 | Fired, Activated, Resolved, Deactivated |
-//! | Better Stack, Pingdom, StatusCake, Site24x7 | HIGH, LOW | down, up, trouble; acknowledged, resolved |
+//! | Better Stack, Pingdom, StatusCake, Site24x7 | HIGH, LOW | down, up, trouble; Started, acknowledged, resolved |
+//! | Cloudflare | | ALERT_STATE_EVENT_START, ALERT_STATE_EVENT_END |
 //! | CloudWatch | | ALARM, OK |
 //! | Datadog | P1 … P5, error, warning, success | Triggered, Re-Triggered, No Data, Warn, Recovered |
 //! | Dynatrace | AVAILABILITY, ERROR, PERFORMANCE, RESOURCE_CONTENTION | OPEN, RESOLVED |
 //! | Elastic | low … critical; red, yellow, green | active, recovered |
-//! | Google Cloud | DEBUG … EMERGENCY | open, closed |
+//! | Google Cloud | DEBUG … EMERGENCY, No severity | open, closed |
+//! | Honeybadger, Rollbar, Oh Dear | | check_in_missing, check_in_reporting; resolved_item; uptimeCheckRecoveredNotification |
 //! | Jenkins, GitHub | | FAILURE, UNSTABLE, SUCCESS, timed_out |
 //! | Nagios, Icinga, Checkmk | OK, WARNING, CRITICAL, DOWN | PROBLEM, RECOVERY, ACKNOWLEDGEMENT, UNREACHABLE |
 //! | Netdata | CRITICAL, WARNING, CLEAR | the same |
 //! | New Relic | CRITICAL … LOW | CREATED, ACTIVATED, ACKNOWLEDGED, CLOSED, DEACTIVATED |
-//! | Opsgenie, PagerDuty, Splunk On-Call | P1 … P5; critical, error, warning, info | incident.triggered, incident.resolved, Create, Close |
+//! | ntfy, Gotify | max, high, default, low, min | |
+//! | Opsgenie, PagerDuty, Splunk On-Call | P1 … P5; critical, error, warning, info | incident.triggered, incident.resolved, Create, Close, UnAcknowledge |
+//! | Oracle Cloud, NinjaOne | | OK_TO_FIRING, FIRING_TO_OK, REPEAT, RESET |
 //! | Sentry | fatal, error, warning, info, debug | triggered, unresolved, resolved |
-//! | Splunk, CVSS, ServiceNow | info, low, medium, high, critical; `1 - Critical` | |
+//! | Splunk, CVSS, ServiceNow | info, low, medium, high, critical; `1 - Critical`, `5 - Planning` | anomalous, manually resolved |
 //! | Statuspage | none, minor, major, critical | investigating, identified, monitoring, resolved; major_outage, operational |
+//! | Sumo Logic | | Critical, MissingData, ResolvedCritical, ResolvedMissingData |
 //! | syslog | emerg … debug | |
 //! | Zabbix | Disaster, High, Average, Warning, Information, Not classified | PROBLEM, RESOLVED |
 //!
@@ -33,7 +40,7 @@ use crate::contract::{Priority, Status};
 /// Words without their spaces and punctuation, in lower case, and what they mean: `c`ritical,
 /// `h`igh, `m`edium or `l`ow. One flat table, because the code of several would be larger than they
 /// are.
-static PRIORITIES: [(&str, u8); 101] = [
+static PRIORITIES: [(&str, u8); 111] = [
     ("critical", b'c'),
     ("crit", b'c'),
     ("fatal", b'c'),
@@ -50,6 +57,7 @@ static PRIORITIES: [(&str, u8); 101] = [
     ("severe", b'c'),
     ("extreme", b'c'),
     ("page", b'c'),
+    ("max", b'c'),
     ("outage", b'c'),
     ("majoroutage", b'c'),
     ("down", b'c'),
@@ -99,6 +107,10 @@ static PRIORITIES: [(&str, u8); 101] = [
     ("performance", b'm'),
     ("resourcecontention", b'm'),
     ("unstable", b'm'),
+    ("default", b'm'),
+    ("unspecified", b'm'),
+    ("noseverity", b'm'),
+    ("nopriority", b'm'),
     ("ticket", b'm'),
     ("yellow", b'm'),
     ("amber", b'm'),
@@ -133,21 +145,30 @@ static PRIORITIES: [(&str, u8); 101] = [
     ("priority4", b'l'),
     ("priority5", b'l'),
     ("verylow", b'l'),
+    ("min", b'l'),
+    ("planning", b'l'),
+    ("recovery", b'l'),
+    ("recovered", b'l'),
+    ("resolved", b'l'),
     ("maintenance", b'l'),
     ("notclassified", b'l'),
 ];
 
 /// Words without a meaning beside a known one: `High priority`, `1 - Critical`.
-static NOISE: [&str; 6] = [
+static NOISE: [&str; 10] = [
     "priority",
+    "prio",
     "severity",
+    "sev",
+    "risk",
+    "criticality",
     "level",
     "urgency",
     "impact",
     "importance",
 ];
 
-static TRIGGERS: [&str; 92] = [
+static TRIGGERS: [&str; 113] = [
     "trigger",
     "triggered",
     "triggering",
@@ -228,7 +249,10 @@ static TRIGGERS: [&str; 92] = [
     "acknowledgement",
     "ack",
     "acked",
+    "unacknowledge",
     "unacknowledged",
+    "escalate",
+    "unconfirmeddown",
     "assigned",
     "escalated",
     "inprogress",
@@ -240,9 +264,27 @@ static TRIGGERS: [&str; 92] = [
     "flappingstart",
     "breached",
     "exceeded",
+    "started",
+    "start",
+    "detected",
+    "triage",
+    "anomalous",
+    "missingdata",
+    "outofsync",
+    "notready",
+    "notresponding",
+    "crashed",
+    "crashloopbackoff",
+    "checkinmissing",
+    "openwarning",
+    "opencritical",
+    "continueswarning",
+    "continuescritical",
+    "oktofiring",
+    "repeat",
 ];
 
-static RESOLVES: [&str; 45] = [
+static RESOLVES: [&str; 59] = [
     "resolve",
     "resolved",
     "ok",
@@ -288,11 +330,25 @@ static RESOLVES: [&str; 45] = [
     "isok",
     "nodatarecovered",
     "warnrecovered",
+    "end",
+    "reset",
+    "ready",
+    "synced",
+    "manuallyresolved",
+    "resolvedcritical",
+    "resolvedwarning",
+    "resolvedmissingdata",
+    "closewarning",
+    "closecritical",
+    "canceledwarning",
+    "canceledcritical",
+    "firingtook",
+    "checkinreporting",
 ];
 
-/// Prefixes of a status that do not change it, one or several: `incident.resolved`,
-/// `ALERT_DEGRADED_RECOVERY`.
-static NOUNS: [&str; 36] = [
+/// Words before a status that do not change it, one or several: `incident.resolved`,
+/// `ALERT_DEGRADED_RECOVERY`; and behind one that ends with `-ed`: `resolved_item`.
+static NOUNS: [&str; 48] = [
     "incident",
     "alert",
     "monitor",
@@ -329,6 +385,18 @@ static NOUNS: [&str; 36] = [
     "endpoint",
     "violation",
     "trigger",
+    "item",
+    "group",
+    "notification",
+    "policy",
+    "threshold",
+    "metrics",
+    "health",
+    "uptime",
+    "reconciliation",
+    "install",
+    "upgrade",
+    "artifact",
 ];
 
 /// The letters and digits of a word, in lower case.
@@ -346,6 +414,22 @@ fn parts(word: &str) -> Vec<String> {
         .map(str::to_lowercase)
         .collect()
 }
+
+/// The text with a space before each capital that follows a small letter: `CheckFailed`.
+fn spaced(word: &str) -> String {
+    let mut spaced = String::with_capacity(word.len() + 4);
+    for char in word.chars() {
+        if char.is_uppercase() && spaced.ends_with(char::is_lowercase) {
+            spaced.push(' ');
+        }
+        spaced.push(char);
+    }
+    spaced
+}
+
+/// Symbols that people put beside the end of an alert, and beside its beginning.
+static GOOD: [char; 5] = ['✅', '✔', '🟢', '💚', '\u{fe0f}'];
+static BAD: [char; 9] = ['🔴', '🚨', '🔥', '❌', '🟠', '🟡', '⚠', '🛑', '\u{fe0f}'];
 
 impl Priority {
     /// The priority that a word for a severity means, however it is written: `critical`, `Sev 0`,
@@ -390,30 +474,57 @@ fn of_plain(word: &str) -> Option<Priority> {
 
 impl Status {
     /// The status that a word means, however it is written: `firing`, `No Data`,
-    /// `incident.resolved`, `OK`. `None` for a word that nobody has agreed upon, such as `pending`,
-    /// and for a number or a truth, because they run both ways.
+    /// `incident.resolved`, `✅ OK`. `None` for a word that nobody has agreed upon, such as
+    /// `pending`, and for a number or a truth, because they run both ways.
     pub fn from_word(word: &str) -> Option<Self> {
-        // A list, a question or a word with a slip in it closes nothing.
-        let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '_' | '.' | ':' | '/');
-        if word.len() > MAX_BYTES || !word.chars().all(|c| c.is_alphanumeric() || is_separator(c)) {
+        if word.len() > MAX_BYTES {
             return None;
         }
-        let of = |word: &str| {
-            if RESOLVES.contains(&word) {
-                Some(Self::Resolve)
-            } else {
-                TRIGGERS.contains(&word).then_some(Self::Trigger)
+        let word = word.trim();
+        let word = word
+            .strip_prefix('[')
+            .and_then(|word| word.strip_suffix(']'))
+            .unwrap_or(word);
+        for (status, symbols) in [(Self::Resolve, &GOOD[..]), (Self::Trigger, &BAD[..])] {
+            let bare = word.trim_matches(|c| symbols.contains(&c));
+            if bare.len() < word.len() {
+                return of_status(bare).filter(|found| *found == status);
             }
-        };
-        of(&plain(word)).or_else(|| match &parts(word)[..] {
-            [nouns @ .., last]
-                if !nouns.is_empty() && nouns.iter().all(|noun| NOUNS.contains(&&**noun)) =>
-            {
-                of(last)
-            }
-            _ => None,
-        })
+        }
+        of_status(word)
     }
+}
+
+/// The status of a word without symbols.
+fn of_status(word: &str) -> Option<Status> {
+    // A list, a question or a word with a slip in it closes nothing.
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '_' | '.' | ':' | '/');
+    if !word.chars().all(|c| c.is_alphanumeric() || is_separator(c)) {
+        return None;
+    }
+    let of = |word: &str| {
+        if RESOLVES.contains(&word) {
+            Some(Status::Resolve)
+        } else {
+            TRIGGERS.contains(&word).then_some(Status::Trigger)
+        }
+    };
+    let parts = parts(&spaced(word));
+    let is_noun = |part: &&String| NOUNS.contains(&&***part);
+    // `restored: degraded` tells of the state after it, and not of the one that is over.
+    let is_thing = |part: &&String| is_noun(part) && **part != "degraded";
+    let before = parts.iter().take_while(is_noun).count();
+    let (_, rest) = parts.split_at(before.min(parts.len().saturating_sub(1)));
+    let behind = rest[1.min(rest.len())..]
+        .iter()
+        .rev()
+        .take_while(is_thing)
+        .count();
+    let bare = &rest[..rest.len() - behind];
+    of(&plain(word)).or_else(|| of(&rest.concat())).or_else(|| {
+        let is_past = bare.last().is_some_and(|last| last.ends_with("ed"));
+        of(&bare.concat()).filter(|_| behind > 0 && is_past)
+    })
 }
 
 #[cfg(test)]
@@ -496,7 +607,14 @@ mod tests {
             &["AVAILABILITY", "ERROR", "PERFORMANCE"],
             &["Highest", "High", "Medium", "Low", "Lowest"],
             &["Blocker", "Major", "Minor", "Trivial"],
-            &["1 - Critical", "2 - High", "3 - Moderate", "4 - Low"],
+            &[
+                "1 - Critical",
+                "2 - High",
+                "3 - Moderate",
+                "4 - Low",
+                "5 - Planning",
+            ],
+            &["max", "high", "default", "low", "min"],
             &["red", "yellow", "green"],
             &["DOWN", "WARNING", "OK"],
             &["urgent", "high", "normal", "low"],
@@ -524,6 +642,10 @@ mod tests {
             ("ERROR", Some(Priority::High)),
             ("Warning", Some(Priority::Medium)),
             ("notice", Some(Priority::Low)),
+            ("prio: low", Some(Priority::Low)),
+            ("Low risk", Some(Priority::Low)),
+            ("No severity", Some(Priority::Medium)),
+            ("SEVERITY_UNSPECIFIED", Some(Priority::Medium)),
             ("purple", None),
             ("not critical", None),
             ("1", None),
@@ -560,6 +682,23 @@ mod tests {
             "Re-Warn",
             "build failed",
             "ALERT_DEGRADED_FAILURE",
+            "Started",
+            "ALERT_STATE_EVENT_START",
+            "HealthCheckFailed",
+            "NotReady",
+            "OutOfSync",
+            "OK_TO_FIRING",
+            "POLICY_OPEN_CRITICAL",
+            "POLICY_CONTINUES_WARNING",
+            "MissingData",
+            "check_in_missing",
+            "reopened_item",
+            "uptimeCheckFailedNotification",
+            "monitor.no_data",
+            "alert not ok",
+            "🔴 Down",
+            "[FIRING]",
+            "⚠️ warning",
         ] {
             assert_eq!(Status::from_word(word), Some(Status::Trigger), "{word}");
         }
@@ -584,6 +723,26 @@ mod tests {
             "ALERT_DEGRADED_RECOVERY",
             "build fixed",
             "host check recovered",
+            "incident.auto_resolved",
+            "alert group resolved",
+            "service is up",
+            "ALERT_STATE_EVENT_END",
+            "ReconciliationSucceeded",
+            "resolved_item",
+            "Closed Alert",
+            "uptimeCheckRecoveredNotification",
+            "POLICY_CLOSE_CRITICAL",
+            "POLICY_CANCELED_WARNING",
+            "FIRING_TO_OK",
+            "RESET",
+            "manually resolved",
+            "ResolvedMissingData",
+            "check_in_reporting",
+            "metrics threshold recovered",
+            "✅ Resolved",
+            "🟢 Up",
+            "✔️ OK",
+            "[RESOLVED]",
         ] {
             assert_eq!(Status::from_word(word), Some(Status::Resolve), "{word}");
         }
@@ -609,6 +768,21 @@ mod tests {
             "!ok",
             "re(solved)",
             "r&esolved",
+            "✅ Down",
+            "🔴 Up",
+            "✅",
+            "[ok, ok]",
+            "restored: degraded",
+            "recovery failed",
+            "recovery issue",
+            "failed to recover",
+            "disaster recovery",
+            "escalation ended",
+            "maintenance_ended",
+            "DowntimeEnd",
+            "FLAPPINGSTOP",
+            "Up to Down",
+            "RollbackSucceeded",
             &"ok ".repeat(40),
         ] {
             assert_eq!(Status::from_word(word), None, "{word}");
