@@ -35,6 +35,8 @@ fn moment(text: &str) -> Option<OffsetDateTime> {
             .unwrap_or(count.len());
         return of_count(&count[..end], "");
     }
+    let plain = without_exponent(text);
+    let text = plain.as_deref().unwrap_or(text);
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if is_number(whole) && is_number(fraction) && whole.len() != 14 {
@@ -43,6 +45,21 @@ fn moment(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339)
         .ok()
         .or_else(|| written::parse(text))
+}
+
+/// A count with an exponent, as jq and Lua write large ones (`1.7698464e+18`), without it. `None` for
+/// any other text.
+fn without_exponent(text: &str) -> Option<String> {
+    let (count, exponent) = text.split_once(['e', 'E'])?;
+    let exponent: usize = exponent.trim_start_matches('+').parse().ok()?;
+    if exponent > 20 {
+        return None;
+    }
+    let (whole, fraction) = count.split_once('.').unwrap_or((count, ""));
+    let digits = format!("{whole}{fraction:0<exponent$}");
+    let is_count = !whole.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = digits.split_at_checked(whole.len() + exponent)?;
+    is_count.then(|| format!("{whole}.{fraction}"))
 }
 
 /// 1973, in seconds after 1970. A smaller count is no time of this century, in any unit; an earlier
@@ -206,6 +223,13 @@ mod tests {
             "2026-01-31T09:00:00+01:00[Europe/Berlin]",
             "2026-01-31T08:00:00[UTC]",
             "2026-01-31T08:00:00Z[Etc/UTC]",
+            "1/31/2026, 8:00:00\u{202f}AM UTC",
+            "2026-01-31T03:00:00\u{2212}05:00",
+            "2026-01-31 13:30:00 +0530 IST",
+            "2026-01-31 16:00:00.000000 +0800 CST m=+0.123",
+            "1.7698464e9",
+            "1.7698464E+12",
+            "17698464e+11",
         ] {
             assert_eq!(any(text).as_deref(), Some("2026-01-31T08:00:00Z"), "{text}");
         }
@@ -263,6 +287,12 @@ mod tests {
             "2026-01-31T08:00:00Z and more",
             "99999999999999",
             "1.2.3",
+            "e9",
+            "1e99999999999999999999",
+            "1.5e400",
+            "1.7698464e9x",
+            "2026-01-31 08:00:00 IST",
+            "2026-01-31 13:30:00 +0530 nowhere",
             "2026-01-31 13:00 PM",
             "é/Date(1)",
         ] {

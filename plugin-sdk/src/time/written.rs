@@ -61,14 +61,23 @@ struct Parts {
     clock: Option<Time>,
     afternoon: Option<bool>,
     offset: Option<i32>,
+    /// Behind the offset stands a name for it.
+    zone_name: Option<()>,
 }
 
 /// Reads a time. It fails where any part of the text is not understood.
 pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
-    if text.len() > MAX_BYTES || !text.is_ascii() {
+    if text.len() > MAX_BYTES {
         return None;
     }
-    let mut text = text.to_ascii_lowercase();
+    // Browsers and Node.js put a narrow space before `PM`, and other programs a true minus sign.
+    let mut text = text
+        .to_ascii_lowercase()
+        .replace(['\u{202f}', '\u{a0}', '\u{2009}'], " ")
+        .replace('\u{2212}', "-");
+    if !text.is_ascii() {
+        return None;
+    }
     let mut named_zone = false;
     // Java's name of the zone, which may stand behind the offset: `…+01:00[Europe/Berlin]`.
     if let Some((time, zone)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) {
@@ -154,6 +163,10 @@ impl Parts {
             return match (of_names(&MONTHS, word), of_names(&DAYS, word)) {
                 (Some(month), _) => set(&mut self.month, Month::January.nth_next(month)),
                 (None, Some(_)) => Some(()),
+                // The zone's name behind its offset, as Go writes it: `+0530 IST`.
+                (None, None) if self.offset.is_some() && word.len() <= 5 => {
+                    set(&mut self.zone_name, ())
+                }
                 (None, None) => None,
             };
         }
