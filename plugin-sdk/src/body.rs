@@ -15,11 +15,13 @@
 //! | nothing but white space | [`Body::Empty`] |
 //! | JSON, under any type | [`Body::Json`], to the letter |
 //! | JSON with small mistakes ([`repair`]) | [`Body::Json`], repaired, and said so |
+//! | JSON that was encoded twice: within a JSON string, or percent-encoded | [`Body::Json`], unpacked, and said so |
 //! | several JSON values, on lines or one behind the other | [`Body::Lines`], as one JSON array |
-//! | `multipart/form-data` | [`Body::Multipart`] |
-//! | a form by its type, or by its looks where no type is named | [`Body::Form`] |
+//! | `multipart/form-data`, whose boundary may be missing in the type | [`Body::Multipart`] |
+//! | a form by its type, or by its looks where no type is named or a wrong one | [`Body::Form`] |
 //! | XML, plain text | [`Body::Text`] |
 //! | JSON by its type or its looks, and it is none | [`Unreadable`]: `not JSON: line 1, column 42` |
+//! | MessagePack, an image, and whatever else is no text | [`Unreadable`]: `not text: application/msgpack` |
 
 #[cfg(not(target_family = "wasm"))]
 pub mod decode;
@@ -97,9 +99,24 @@ pub fn read(request: &Request) -> Result<Reading<'_>, Unreadable> {
             Err(contract::base64(text))
         }
     };
-    if let Declared::Multipart(boundary) = &declared {
-        let bytes = sent.map_or_else(Cow::Owned, |text| Cow::Borrowed(text.as_bytes()));
-        return multipart::read(bytes, boundary);
+    let bytes = match &sent {
+        Ok(text) => text.as_bytes(),
+        Err(bytes) => bytes,
+    };
+    let boundary = match &declared {
+        Declared::Multipart(boundary) => boundary.clone().or_else(|| multipart::sniffed(bytes)),
+        Declared::Nothing => multipart::sniffed(bytes),
+        _ => None,
+    };
+    if let Some(boundary) = boundary {
+        let is_json = || looks_like_json(text::of_bytes(bytes).trim());
+        let read = match &sent {
+            Ok(text) => multipart::read(Cow::Borrowed(text.as_bytes()), &boundary),
+            Err(bytes) => multipart::read(Cow::Owned(bytes.clone()), &boundary),
+        };
+        if read.is_ok() || !is_json() {
+            return read;
+        }
     }
     let text = match sent {
         Ok(text) => Cow::Borrowed(text),
@@ -118,7 +135,8 @@ pub fn read_text(text: &str) -> Result<Reading<'_>, Unreadable> {
 }
 
 fn of_text<'a>(text: Cow<'a, str>, declared: &Declared) -> Result<Reading<'a>, Unreadable> {
-    let text = cut(text, |text| text.trim_start_matches('\u{feff}'));
+    // A mark of the byte order, and RFC 7464's mark of a record.
+    let text = cut(text, |text| text.trim_start_matches(['\u{feff}', '\u{1e}']));
     let trimmed = text.trim_end_matches('\0').trim();
     if trimmed.is_empty() {
         return Ok(Reading {
@@ -128,10 +146,19 @@ fn of_text<'a>(text: Cow<'a, str>, declared: &Declared) -> Result<Reading<'a>, U
             checked: None,
         });
     }
+    if let Some(json) = percent_decoded(trimmed, declared)
+        && let Ok((body, ..)) = json_of(&Cow::Owned(json))
+    {
+        return Ok(unpacked(body, text));
+    }
     let must_be_json = matches!(declared, Declared::Json) || looks_like_json(trimmed);
     if must_be_json || may_be_json(trimmed, declared) {
-        match json(&text) {
+        match json_of(&text) {
             Ok((body, repairs, checked)) => {
+                if let Some(inner) = packed(&body) {
+                    let (body, ..) = json_of(&Cow::Owned(inner))?;
+                    return Ok(unpacked(body, text));
+                }
                 return Ok(Reading {
                     body,
                     text,
@@ -139,15 +166,28 @@ fn of_text<'a>(text: Cow<'a, str>, declared: &Declared) -> Result<Reading<'a>, U
                     checked,
                 });
             }
-            Err(why) if must_be_json => return Err(why),
+            Err(why) if must_be_json && !is_misnamed_form(trimmed) => return Err(why),
             Err(_) => {}
         }
     }
     let is_form = match declared {
         Declared::Form => true,
         Declared::Nothing => looks_like_form(trimmed),
-        _ => false,
+        Declared::Json | Declared::Other => is_misnamed_form(trimmed),
+        Declared::Multipart(_) | Declared::Binary(_) => false,
     };
+    let not_text = |at| {
+        let reason = "not text".to_owned();
+        Err(Unreadable { reason, at })
+    };
+    match declared {
+        _ if is_form => {}
+        Declared::Binary(media_type) => return not_text(media_type.clone()),
+        _ if trimmed.contains('\0') => {
+            return not_text(format!("byte {}", text.find('\0').unwrap_or_default()));
+        }
+        _ => {}
+    }
     let body = match (is_form, &text) {
         (true, Cow::Borrowed(text)) => Body::Form(Form::parse(text.as_bytes())),
         (true, Cow::Owned(text)) => Body::Form(Form::parse(text.as_bytes()).into_owned()),
@@ -161,9 +201,43 @@ fn of_text<'a>(text: Cow<'a, str>, declared: &Declared) -> Result<Reading<'a>, U
     })
 }
 
+/// What was found within a text.
+fn unpacked<'a>(body: Body<'static>, text: Cow<'a, str>) -> Reading<'a> {
+    Reading {
+        body,
+        text,
+        repairs: vec![Repair::Packed],
+        checked: None,
+    }
+}
+
+/// The JSON that a JSON string holds: the sender encoded it twice.
+fn packed(body: &Body<'_>) -> Option<String> {
+    let Body::Json(json) = body else {
+        return None;
+    };
+    let inner: Option<String> = json
+        .starts_with('"')
+        .then(|| serde_json::from_str(json).ok())?;
+    inner.filter(|inner| looks_like_json(inner.trim()))
+}
+
+/// The JSON that a form is, without a name: `curl --data-urlencode '{…}'` sends that.
+fn percent_decoded(trimmed: &str, declared: &Declared) -> Option<String> {
+    let may_be = matches!(declared, Declared::Form | Declared::Nothing)
+        && trimmed.get(..3).is_some_and(|start| {
+            start.eq_ignore_ascii_case("%7b") || start.eq_ignore_ascii_case("%5b")
+        });
+    let form = may_be.then(|| Form::parse(trimmed.as_bytes()))?;
+    let [(name, value)] = form.fields() else {
+        return None;
+    };
+    value.is_empty().then(|| text::of_bytes(name).into_owned())
+}
+
 /// Reads JSON: as it is; else repaired; else as several values. The error is that of the text as it
 /// was sent.
-fn json<'a>(
+fn json_of<'a>(
     text: &Cow<'a, str>,
 ) -> Result<(Body<'a>, Vec<Repair>, Option<Checked<'a>>), Unreadable> {
     let checked = match text {
@@ -216,6 +290,11 @@ fn reason(error: &serde_json::Error) -> String {
 fn lines(text: &str) -> Option<Body<'static>> {
     let mut array = String::with_capacity(text.len() + 2);
     let mut count = 0;
+    // RFC 7464 has a mark before each record, and JSON has none outside a string.
+    let text = &*match text.contains('\u{1e}') {
+        true => Cow::Owned(text.replace('\u{1e}', "\n")),
+        false => Cow::Borrowed(text),
+    };
     for value in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
         let value = value.ok()?.get();
         // Numbers and words one behind the other are a text.
@@ -234,7 +313,10 @@ fn lines(text: &str) -> Option<Body<'static>> {
 enum Declared {
     Json,
     Form,
-    Multipart(String),
+    /// The boundary, where the type names one.
+    Multipart(Option<String>),
+    /// A type that is no text.
+    Binary(String),
     Other,
     Nothing,
 }
@@ -256,18 +338,28 @@ impl Declared {
             .to_ascii_lowercase();
         match &*essence {
             "application/x-www-form-urlencoded" => Self::Form,
-            "multipart/form-data" => {
-                multipart::boundary(value).map_or(Self::Other, Self::Multipart)
-            }
+            "multipart/form-data" => Self::Multipart(multipart::boundary(value)),
             "application/octet-stream" | "binary/octet-stream" => Self::Nothing,
             _ if essence.ends_with("/json") || essence.ends_with("+json") => Self::Json,
             "application/x-ndjson"
             | "application/ndjson"
             | "application/jsonl"
             | "application/json-seq" => Self::Json,
+            _ if is_binary(&essence) => Self::Binary(text::line(&essence, 40)),
             _ => Self::Other,
         }
     }
+}
+
+/// Returns whether a media type is one of bytes that no text shows.
+fn is_binary(essence: &str) -> bool {
+    let (kind, name) = essence.split_once('/').unwrap_or_default();
+    let name = name.rsplit(['.', '-', '+']).next().unwrap_or_default();
+    matches!(kind, "image" | "audio" | "video" | "font")
+        || matches!(
+            name,
+            "msgpack" | "cbor" | "protobuf" | "avro" | "thrift" | "zip" | "pdf" | "snappy"
+        )
 }
 
 /// Returns whether a text begins like a JSON object or array, and like nothing else: a text may
@@ -302,6 +394,11 @@ fn looks_like_form(trimmed: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(is_name)
         && trimmed.bytes().all(|byte| byte > b' ' && byte != b'<')
+}
+
+/// Returns whether a text is a form of several fields, under a type that names something else.
+fn is_misnamed_form(trimmed: &str) -> bool {
+    trimmed.contains('&') && looks_like_form(trimmed)
 }
 
 /// A part of a text that may be borrowed.

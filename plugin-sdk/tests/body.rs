@@ -93,6 +93,12 @@ fn small_mistakes_are_repaired_and_told() {
         ),
         ("{\"a\":[1,],}", "{\"a\":[1]}", Repair::TrailingComma),
         ("{\"a\":1}\0\0", "{\"a\":1}", Repair::TrailingNul),
+        (
+            r#"{"v":,"w":1}"#,
+            r#"{"v":null,"w":1}"#,
+            Repair::MissingValue,
+        ),
+        (r#""{\"a\":1}""#, r#"{"a":1}"#, Repair::Packed),
     ] {
         let request = request(JSON, body);
         let reading = body::read(&request).unwrap();
@@ -110,6 +116,7 @@ fn several_values_are_one_array() {
         "{\"a\":1.0}{\"a\":2}",
         "{\"a\":1.0} {\"a\":2}\0",
         "{\"a\":1.0}\r\n\r\n{\"a\":2}",
+        "\u{1e}{\"a\":1.0}\n\u{1e}{\"a\":2}\n",
     ] {
         assert_eq!(
             json("application/x-ndjson", body),
@@ -138,6 +145,70 @@ fn forms_are_known_by_type_and_by_their_looks() {
         json(FORM, "payload=%7B%22a%22:1%7D"),
         r#"{"payload":"{\"a\":1}"}"#
     );
+}
+
+#[test]
+fn json_that_was_encoded_twice_is_json() {
+    let sent = r#"{"a":"ü=&+","b":[1]}"#;
+    let escaped = "%7B%22a%22%3A%22%C3%BC%3D%26%2B%22%2C%22b%22%3A%5B1%5D%7D";
+    for (media_type, body) in [
+        (JSON, Value::from(sent).to_string()),
+        ("text/plain", Value::from(format!(" {sent}\n")).to_string()),
+        (FORM, escaped.to_owned()),
+        ("", escaped.to_lowercase()),
+        (FORM, format!("{escaped}=")),
+        (JSON, format!("\u{1e}{sent}\n")),
+    ] {
+        assert_eq!(json(media_type, body.clone()), sent, "{body}");
+    }
+    assert_eq!(json(JSON, r#""{words}""#), r#""{words}""#);
+    assert_eq!(
+        refusal(JSON, r#""{\"a\":1""#).reason,
+        "JSON that ends too soon"
+    );
+    assert_eq!(json(FORM, "%7Ba=1"), r#"{"{a":"1"}"#);
+}
+
+#[test]
+fn wrong_type_of_a_form_hides_nothing() {
+    let fields = r#"{"name":"db 1","state":"up"}"#;
+    for media_type in [JSON, "text/plain", "text/html"] {
+        assert_eq!(
+            json(media_type, "name=db+1&state=up"),
+            fields,
+            "{media_type}"
+        );
+    }
+    let parts = "--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\ndb 1\r\n--b\r\nContent-Disposition: form-data; \
+        name=\"state\"\r\n\r\nup\r\n--b--\r\n";
+    for media_type in ["", "multipart/form-data"] {
+        assert_eq!(json(media_type, parts), fields, "{media_type}");
+    }
+    for media_type in ["multipart/form-data", "multipart/form-data; boundary=b"] {
+        assert_eq!(json(media_type, r#" {"a":1}"#), r#"{"a":1}"#);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_say_so() {
+    for (media_type, body, said) in [
+        (
+            "application/msgpack",
+            &b"\x81\xa1a\x01"[..],
+            "not text: application/msgpack",
+        ),
+        (
+            "application/x-protobuf",
+            b"\x0a\x02hi",
+            "not text: application/x-protobuf",
+        ),
+        ("image/png", b"\x89PNG", "not text: image/png"),
+        ("", b"\x0a\x02a\x00b", "not text: byte 3"),
+        ("text/plain", b"a\x00b", "not text: byte 1"),
+    ] {
+        assert_eq!(refusal(media_type, body).to_string(), said);
+    }
+    assert_eq!(json("application/x-msgpack", r#"{"a":1}"#), r#"{"a":1}"#);
 }
 
 #[test]

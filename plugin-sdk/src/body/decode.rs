@@ -108,6 +108,8 @@ fn unpack(header: Option<&str>, body: &[u8], limit: usize) -> Result<Option<Vec<
             "identity" | "none" => continue,
             // Senders put the charset here.
             label if Encoding::for_label(label.as_bytes()).is_some() => continue,
+            // Or what is no coding at all (`aws-chunked`, `application/json`).
+            _ if is_plain(body) => continue,
             _ => {
                 let reason = "a Content-Encoding that is not known".to_owned();
                 return Err(Unreadable {
@@ -330,7 +332,17 @@ mod tests {
 
     #[test]
     fn plain_body_is_left_alone_whatever_its_header_says() {
-        for coding in ["", "identity", "utf-8", "gzip", "deflate", "br", "zstd"] {
+        for coding in [
+            "",
+            "identity",
+            "utf-8",
+            "gzip",
+            "deflate",
+            "br",
+            "zstd",
+            "aws-chunked",
+            "application/json",
+        ] {
             assert_eq!(of(coding, JSON.as_bytes()), None, "{coding}");
         }
         assert_eq!(content(None, None, b"", 10), None);

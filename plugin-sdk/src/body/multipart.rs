@@ -26,10 +26,24 @@ pub struct Part<'a> {
     pub value: Cow<'a, [u8]>,
 }
 
+/// Of RFC 2046.
+const MAX_BOUNDARY_BYTES: usize = 70;
+
 /// The boundary that a `Content-Type` names.
 pub fn boundary(content_type: &str) -> Option<String> {
-    // Of RFC 2046, at most 70 characters.
-    parameter(content_type, "boundary").filter(|boundary| (1..=70).contains(&boundary.len()))
+    parameter(content_type, "boundary")
+        .filter(|boundary| (1..=MAX_BOUNDARY_BYTES).contains(&boundary.len()))
+}
+
+/// The boundary that a body itself shows, where its type names none: the first line, with the head
+/// of a part behind it.
+pub(super) fn sniffed(body: &[u8]) -> Option<String> {
+    let rest = body.strip_prefix(b"--")?;
+    let mut bytes = rest.iter().take(MAX_BOUNDARY_BYTES + 1);
+    let end = bytes.position(|byte| matches!(byte, b'\r' | b'\n'))?;
+    let boundary = str::from_utf8(&rest[..end]).ok()?.trim_end();
+    let head = rest[end..].trim_ascii_start().get(..8)?;
+    (!boundary.is_empty() && head.eq_ignore_ascii_case(b"content-")).then(|| boundary.to_owned())
 }
 
 /// Reads the parts of a body.
@@ -222,6 +236,29 @@ mod tests {
             parts(b"a=1", "x").unwrap_err().reason,
             "a form of parts without its boundary"
         );
+    }
+
+    #[test]
+    fn boundary_is_found_in_the_body_itself() {
+        let body = BODY.strip_prefix("preamble\r\n").unwrap();
+        assert_eq!(sniffed(body.as_bytes()).as_deref(), Some("x"));
+        assert_eq!(
+            sniffed(body.replace("\r\n", "\n").as_bytes()).as_deref(),
+            Some("x")
+        );
+        let long = format!("--{}\r\nContent-Disposition: form-data\r\n", "x".repeat(80));
+        for none in [
+            "",
+            "--",
+            "--x",
+            "--x\r\n",
+            "-- \ncontent-a: b",
+            "--x\ny",
+            "a=1",
+            &long,
+        ] {
+            assert_eq!(sniffed(none.as_bytes()), None, "{none:?}");
+        }
     }
 
     #[test]

@@ -3,11 +3,17 @@
 //! | mistake | repaired |
 //! |---|---|
 //! | `NaN`, `Infinity`, `-Infinity` (Python, Grafana), `nan`, `-inf` (C) | a string of the same letters |
+//! | `007`, `+1`, `.5`, `2026-01-31` | a string of the same letters |
+//! | `True`, `False`, `None` (Python), `undefined` (JavaScript) | `true`, `false`, `null` |
+//! | no value behind a colon (a template's empty variable) | `null` |
 //! | a control character in a string (a raw line end) | its escape |
-//! | a comma before `}`, `]` or the end | dropped |
+//! | a comma before `}`, `]` or the end, or before another one in an object | dropped |
+//! | a space of another alphabet (a template that was copied from a page) | a space |
 //! | NUL at the end (C) | dropped |
 //!
 //! A backslash that escapes nothing is not repaired: `"C:\temp"` may mean a tab.
+
+use serde_json::value::RawValue;
 
 /// Numbers that are none in JSON, as languages print them.
 const NO_NUMBERS: [&str; 8] = [
@@ -21,17 +27,33 @@ const NO_NUMBERS: [&str; 8] = [
     "-inf",
 ];
 
+/// Words of other languages, and JSON's for the same.
+const WORDS: [(&str, &str); 4] = [
+    ("True", "true"),
+    ("False", "false"),
+    ("None", "null"),
+    ("undefined", "null"),
+];
+
 /// The kind of repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repair {
     /// A number that JSON does not have became a string.
     NotANumber,
+    /// A word of another language became JSON's.
+    Word,
+    /// A value that was missing became null.
+    MissingValue,
     /// A control character in a string became its escape.
     ControlCharacter,
-    /// A comma without a value behind it was dropped.
+    /// A comma too many was dropped.
     TrailingComma,
+    /// A space that JSON does not know became one.
+    Space,
     /// NULs at the end were dropped.
     TrailingNul,
+    /// JSON that was encoded twice was decoded twice.
+    Packed,
 }
 
 impl Repair {
@@ -39,9 +61,13 @@ impl Repair {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotANumber => "NaN or Infinity became a string",
+            Self::Word => "True, False or None became true, false or null",
+            Self::MissingValue => "a missing value became null",
             Self::ControlCharacter => "a control character in a string was escaped",
             Self::TrailingComma => "a comma too many was dropped",
+            Self::Space => "a space that JSON does not know became one",
             Self::TrailingNul => "NULs at the end were dropped",
+            Self::Packed => "JSON that was encoded twice was decoded twice",
         }
     }
 }
@@ -62,6 +88,8 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
     let mut out = String::with_capacity(body.len() + 64);
     let mut rest = body;
     let mut in_string = false;
+    // The objects and lists that are open.
+    let mut open = Vec::new();
     while let Some(char) = rest.chars().next() {
         let length = char.len_utf8();
         if in_string {
@@ -87,39 +115,80 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
             rest = &rest[length..];
             continue;
         }
-        let word = NO_NUMBERS.into_iter().find(|word| rest.starts_with(word));
-        if let Some(word) = word.filter(|word| ends_a_value(&rest[word.len()..])) {
-            made(Repair::NotANumber);
-            out.push('"');
-            out.push_str(word);
-            out.push('"');
-            rest = &rest[word.len()..];
+        if char.is_ascii_whitespace() {
+            out.push(char);
+            rest = &rest[length..];
             continue;
+        }
+        let before = out.trim_ascii_end().chars().next_back();
+        if let Some((length, written, repair)) = scalar(rest, before) {
+            made(repair);
+            out.push_str(&written);
+            rest = &rest[length..];
+            continue;
+        }
+        if before == Some(':') && matches!(char, ',' | '}') {
+            made(Repair::MissingValue);
+            out.push_str("null");
         }
         match char {
             '"' => {
                 in_string = true;
                 out.push('"');
             }
-            ',' if matches!(
-                rest[1..].trim_start().chars().next(),
-                None | Some('}' | ']')
-            ) =>
-            {
+            ',' if is_too_many(&rest[1..], before, open.last().copied()) => {
                 made(Repair::TrailingComma)
             }
-            char => out.push(char),
+            char if char.is_whitespace() || char == '\u{feff}' || char == '\u{200b}' => {
+                made(Repair::Space);
+                out.push(' ');
+            }
+            char => {
+                match char {
+                    '{' | '[' => open.push(char),
+                    '}' | ']' => {
+                        open.pop();
+                    }
+                    _ => {}
+                }
+                out.push(char);
+            }
         }
         rest = &rest[length..];
     }
     (out, repairs)
 }
 
-fn ends_a_value(rest: &str) -> bool {
-    matches!(
-        rest.trim_start().chars().next(),
+/// Returns whether a comma with this behind it and this character before it separates nothing.
+fn is_too_many(rest: &str, before: Option<char>, open: Option<char>) -> bool {
+    // In a list, a value may be missing between two of them.
+    let is_doubled = open == Some('{') && matches!(before, Some(',' | '{'));
+    is_doubled || matches!(rest.trim_start().chars().next(), None | Some('}' | ']'))
+}
+
+/// The word or number that JSON does not have at the start of a text, where a value may stand: its
+/// length, JSON for it, and the repair.
+fn scalar(rest: &str, before: Option<char>) -> Option<(usize, String, Repair)> {
+    let is_word = |char: char| char.is_ascii_alphanumeric() || "+-._:".contains(char);
+    if !matches!(before, None | Some(':' | '[' | ',')) || !rest.starts_with(is_word) {
+        return None;
+    }
+    let end = rest.find(|char| !is_word(char)).unwrap_or(rest.len());
+    let (word, after) = rest.split_at(end);
+    if !matches!(
+        after.trim_start().chars().next(),
         None | Some(',' | '}' | ']')
-    )
+    ) {
+        return None;
+    }
+    if let Some((_, same)) = WORDS.iter().find(|(known, _)| *known == word) {
+        return Some((end, (*same).to_owned(), Repair::Word));
+    }
+    let is_number = NO_NUMBERS.contains(&word)
+        || (word.starts_with(|char: char| char.is_ascii_digit() || "+-.".contains(char))
+            && word.bytes().any(|byte| byte.is_ascii_digit())
+            && serde_json::from_str::<&RawValue>(word).is_err());
+    is_number.then(|| (end, format!("\"{word}\""), Repair::NotANumber))
 }
 
 fn escape(out: &mut String, char: char) {
@@ -162,6 +231,31 @@ mod tests {
             ("[1, 2 , ]", "[1, 2  ]", &[Repair::TrailingComma]),
             ("{\"a\":1},\n", "{\"a\":1}", &[Repair::TrailingComma]),
             ("{}\0\0\n", "{}", &[Repair::TrailingNul]),
+            (
+                "{\"a\":007,\"b\":[+1, .5,5.],\"c\":2026-01-31T08:00:00Z}",
+                "{\"a\":\"007\",\"b\":[\"+1\", \".5\",\"5.\"],\"c\":\"2026-01-31T08:00:00Z\"}",
+                &[Repair::NotANumber],
+            ),
+            (
+                "[True, {\"a\": None,\"b\":undefined}, False]",
+                "[true, {\"a\": null,\"b\":null}, false]",
+                &[Repair::Word],
+            ),
+            (
+                "{\"a\":,\"b\": }",
+                "{\"a\":null,\"b\": null}",
+                &[Repair::MissingValue],
+            ),
+            (
+                "{,\"a\":1,,\n,\"b\":[1,2]}",
+                "{\"a\":1,\n\"b\":[1,2]}",
+                &[Repair::TrailingComma],
+            ),
+            (
+                "{\u{a0}\"a\":\u{202f}\"x\u{a0}y\"\u{200b}}",
+                "{ \"a\": \"x\u{a0}y\" }",
+                &[Repair::Space],
+            ),
         ] {
             assert_eq!(
                 repair(text),
@@ -177,6 +271,11 @@ mod tests {
             r#"{"a":"NaN,}","b":"\"NaN,]"}"#,
             r#"["\\", "Infinity"]"#,
             r#"{"NaN":1}"#,
+            r#"{"a":"True,","b":"007,","c":"x:,"}"#,
+            r#"[1,,2]"#,
+            r#"{"a":tru}"#,
+            r#"{"a":-1.5e+3,"b":[0,10]}"#,
+            r#"{"a":Nonexistent}"#,
         ] {
             assert_eq!(repair(text), (text.to_owned(), vec![]), "{text}");
         }
