@@ -4,9 +4,9 @@ use serde_json::value::RawValue;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+use crate::attempt;
 use crate::contract::{Alert, Priority, Request, Unreadable};
 use crate::json;
-use crate::signature::sha256;
 use crate::text::{self, line};
 
 /// A title is read on a lock screen.
@@ -34,8 +34,9 @@ const LIKELY: [&str; 10] = [
 ];
 
 /// The alert of a request that proved its sender and cannot be read. It is at least HIGH, because
-/// the meaning of the request is not known, and its title is the readable part. Its id is a hash
-/// over the whole request: the same request again is a repeat, and any other is not.
+/// the meaning of the request is not known, and its title is the readable part. Its id is made of
+/// the whole request: the same request again is a repeat for some minutes
+/// ([`attempt`](crate::attempt)), and any other is not.
 pub fn alert(request: &Request, why: &Unreadable, priority: Priority) -> Alert {
     let bytes = request.body.bytes();
     let text = text::of_bytes(&bytes);
@@ -57,7 +58,7 @@ pub fn alert(request: &Request, why: &Unreadable, priority: Priority) -> Alert {
         &bytes,
     ];
     // No text holds the byte between them, so no two requests are spelled alike.
-    let id = sha256(&parts.join(&0xff)).hex();
+    let id = attempt::event_id(&parts.join(&0xff), &request.received_at);
     Alert {
         message: Some(format!(
             "The sender proved itself, and what it sent {what}. The details show it as it came, and the gateway keeps \
@@ -67,7 +68,7 @@ pub fn alert(request: &Request, why: &Unreadable, priority: Priority) -> Alert {
         unreadable: Some(why.clone()),
         // The contract orders priorities from the most urgent down.
         ..Alert::new(
-            format!("unreadable sha256:{id}"),
+            format!("unreadable {id}"),
             priority.min(Priority::High),
             line(&title, MAX_TITLE_CHARS),
         )

@@ -82,7 +82,11 @@
       if (alert === null || typeof alert !== "object") throw new TypeError(`alerts[${index}] is no object`);
       const { details, labels, ...rest } = alert;
       const whole_request = () => `${request.method} ${request.url}\n${index}\n${request.text()}`;
-      rest.event_id = bounded(rest.event_id, 256) ?? `sha256:${sha256(whole_request())}`;
+      /* What is no event of the sender's, and what a script of the settings says nothing of, is news some minutes later. */
+      const may_recur = rest.unreadable !== undefined || (withheld === null && !request.proved?.proof);
+      rest.event_id =
+        bounded(rest.event_id, 256) ??
+        (may_recur ? ask("attempt", whole_request()) : `sha256:${sha256(whole_request())}`);
       rest.key = bounded(rest.key, 1024);
       rest.status ??= undefined;
       rest.priority ??= "high";
