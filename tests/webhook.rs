@@ -87,3 +87,24 @@ async fn limits_that_do_not_fit_each_other_are_told_by_check() {
     assert_eq!(output.code, Some(2), "{output:?}");
     assert!(output.stderr.contains("memory = "), "{output:?}");
 }
+
+#[tokio::test]
+async fn button_of_uptime_kuma_shows_as_often_as_it_is_pressed() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let lines = "plugin = \"uptime-kuma\"\ntoken = \"canary-of-uptime-kuma\"";
+    let (_place, gateway) = Setup::new(&itoc360).source("kuma", lines).start().await;
+    let press = Post {
+        path: "/in/kuma?token=canary-of-uptime-kuma".to_owned(),
+        headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
+        body: br#"{"heartbeat":null,"monitor":null,"msg":"My Webhook Testing"}"#.to_vec(),
+    };
+    for _ in 0..2 {
+        gateway.accept(&press).await;
+    }
+    until("both are shown", async || {
+        let shown = itoc360.received();
+        (shown.len() == 2).then_some(())
+    })
+    .await;
+    itoc360.opens_only(1).await;
+}

@@ -21,7 +21,7 @@ function read(request, options) {
   if (id === undefined)
     return message === undefined
       ? unreadable(request, "no notification of Uptime Kuma")
-      : plain(message);
+      : plain(request, message);
   const word = text(beat?.status);
   if (Object.hasOwn(NOBODY, word)) return NOBODY[word];
   const notes = [];
@@ -51,9 +51,10 @@ function read(request, options) {
   };
 }
 
-/* A text without a monitor: the button Test, or a certificate that ends. The same text is the same alert. */
-const plain = (message) => ({
-  event_id: attempt(message),
+/* A text without a monitor: the button Test, or a certificate that ends. The same text is the same alert, and is told
+   again: Uptime Kuma tries nothing twice, and who presses the button wants to see it. */
+const plain = (request, message) => ({
+  event_id: `${request.received_at} sha256:${sha256(message)}`,
   key: `message ${message}`,
   priority: /Testing$/.test(message) ? "low" : "medium",
   title: message,
