@@ -4,7 +4,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::harness::{Gateway, Itoc360, Place, Post, Setup, plugin, read, twilio};
+use crate::harness::{Gateway, Itoc360, Place, Post, Setup, plugin, read, twilio, until};
 
 async fn start() -> (Itoc360, Place, Gateway) {
     let itoc360 = Itoc360::alertmanager().await;
@@ -119,6 +119,57 @@ async fn body_above_the_limit_is_413_with_or_without_a_length() {
         .post(&twilio::unsigned("/in/twilio", vec![b'x'; 256 * 1024 + 1]))
         .await
         .is_problem(413);
+}
+
+#[tokio::test]
+async fn large_body_of_a_proved_sender_fires_an_alert() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let secret = "settings.auth_token = { env = \"TWILIO_AUTH_TOKEN\" }\nlimits.body = \"2KiB\"";
+    let shown = "plugin = \"alertmanager\"\nsettings.bearer_token = { env = \"TWILIO_AUTH_TOKEN\" }\nlimits.body = \"2KiB\"";
+    let (_place, gateway) = Setup::new(&itoc360)
+        .source("shown", shown)
+        .source(
+            "url",
+            &format!("plugin = \"twilio-event-streams\"\n{secret}"),
+        )
+        .source("form", &format!("plugin = \"twilio-errors\"\n{secret}"))
+        .start()
+        .await;
+    let json = |path: &str| {
+        twilio::unsigned(path, vec![b'x'; 4096])
+            .without("Content-Type")
+            .header("Content-Type", "application/json")
+    };
+    let path = format!("/in/url?bodySHA256={}", "0".repeat(64));
+    let signature = |path: &str, token: &str| {
+        twilio::signature(&format!("{}{path}", twilio::PUBLIC_URL), token, b"")
+    };
+    let bearer = format!("Bearer {}", twilio::AUTH_TOKEN);
+    // A signature over the body cannot be looked at, and a wrong one proves nothing.
+    let form = twilio::signed("form", twilio::AUTH_TOKEN, vec![b'x'; 4096]);
+    let wrong = json(&path).header("X-Twilio-Signature", &signature(&path, "another"));
+    let signed = json(&path).header("X-Twilio-Signature", &signature(&path, twilio::AUTH_TOKEN));
+    let shown = json("/in/shown").header("Authorization", &bearer);
+    for refused in [form, wrong, json("/in/shown"), shown, signed] {
+        gateway.post(&refused).await.is_problem(413);
+    }
+    until("both are told", async || {
+        let mut told = itoc360.own("rejected", "firing");
+        told.sort_by_key(|one| one["commonLabels"]["name"].to_string());
+        let told: Vec<_> = told
+            .iter()
+            .map(|one| {
+                (
+                    &one["commonLabels"]["name"],
+                    &one["commonLabels"]["outcome"],
+                )
+            })
+            .map(|(name, outcome)| format!("{name} {outcome}"))
+            .collect();
+        let expected = ["\"shown\" \"too_large\"", "\"url\" \"too_large\""];
+        (told == expected).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

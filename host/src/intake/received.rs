@@ -102,7 +102,8 @@ impl Gate {
 pub struct Refusal {
     /// Its ending.
     pub ending: Ending,
-    /// True if it showed the source's token, so that its sender is one that the operator waits for.
+    /// True if its sender is one that the operator waits for: it showed the source's token, or its
+    /// head proves it where the body was not read.
     pub proved: bool,
     /// The head of the request.
     pub head: Box<Parts>,
@@ -129,6 +130,14 @@ pub async fn receive(
     let (head, body) = request.into_parts();
     let token = Token::of(source, &head);
     let proved = token == Token::Right;
+    // Of a request that is refused before its body is read.
+    let proved_by_head = |head: &Parts, ending: &Ending| {
+        let is_proved = || {
+            let url = route::public_url(&source.url, suffix, head.uri.query());
+            source.is_proved_by_head(&view("", head, &url, &[]))
+        };
+        proved || (token == Token::None && ending.is_refused_for_its_shape() && is_proved())
+    };
     let mut charge = match enter(source, gate, &head, token, client, http::announced(&body)) {
         Ok(charge) => charge,
         Err(ending) => {
@@ -137,11 +146,10 @@ pub async fn receive(
             if !head.headers.contains_key(EXPECT) {
                 http::discard(body);
             }
-            let head = Box::new(head);
             return Err(Refusal {
+                proved: proved_by_head(&head, &ending),
                 ending,
-                proved,
-                head,
+                head: Box::new(head),
                 body: None,
             });
         }
@@ -151,11 +159,10 @@ pub async fn receive(
     let body = match body {
         Ok(body) => body,
         Err(ending) => {
-            let head = Box::new(head);
             return Err(Refusal {
+                proved: proved_by_head(&head, &ending),
                 ending,
-                proved,
-                head,
+                head: Box::new(head),
                 body: None,
             });
         }
@@ -223,20 +230,26 @@ fn verify(
     if !source.demands_proof() {
         return Ok(None);
     }
+    let received_at = crate::clock::rfc3339(at_ms);
+    let view = view(&received_at, head, url, body);
+    match source.fetches_key() {
+        true => source.verify_by_key(key, &view),
+        false => source.verify(&view),
+    }
+}
+
+/// A request as its proof is checked.
+fn view<'a>(received_at: &'a str, head: &'a Parts, url: &'a str, body: &'a [u8]) -> View<'a> {
     let headers = head
         .headers
         .iter()
         .map(|(name, value)| (name.as_str(), latin1(value)));
-    let view = View {
-        received_at: &crate::clock::rfc3339(at_ms),
+    View {
+        received_at,
         method: head.method.as_str(),
         url,
         headers: headers.collect(),
         body: Cow::Borrowed(body),
-    };
-    match source.fetches_key() {
-        true => source.verify_by_key(key, &view),
-        false => source.verify(&view),
     }
 }
 

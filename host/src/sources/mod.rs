@@ -232,6 +232,11 @@ impl Source {
         self.verifier.verify(request)
     }
 
+    /// Returns whether the head of a request proves its sender without the body.
+    pub fn is_proved_by_head(&self, request: &View<'_>) -> bool {
+        self.verifier.is_met_by_head(request)
+    }
+
     /// Returns what the plugin makes of a request. The source adds its name and settings to the
     /// parts that are given.
     ///

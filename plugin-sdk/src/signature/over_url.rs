@@ -98,15 +98,18 @@ impl<'a> SharedKey<'a> {
 
 /// Returns the form in a body. A body without a `Content-Type` counts as a form.
 pub fn form<'a>(view: &'a View<'_>) -> Option<Form<'a>> {
+    is_form(view).then(|| Form::parse(&view.body))
+}
+
+fn is_form(view: &View<'_>) -> bool {
     let essence = view
         .header("content-type")
         .and_then(|value| value.split(';').next());
-    let is_form = essence.is_none_or(|essence| {
+    essence.is_none_or(|essence| {
         essence
             .trim()
             .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    });
-    is_form.then(|| Form::parse(&view.body))
+    })
 }
 
 impl<'a> SignedText<'a> {
@@ -126,6 +129,16 @@ impl<'a> SignedText<'a> {
         Ok(Self {
             urls: spellings(view.url),
             params,
+        })
+    }
+
+    /// Returns the signed text of a request whose body is not looked at: of one that is no form,
+    /// the URL alone is signed, with the body's hash in it. `None` for any other request.
+    pub fn of_url(view: &View<'_>) -> Option<Self> {
+        let is_covered = !is_form(view) && view.query().get("bodySHA256").is_some();
+        is_covered.then(|| Self {
+            urls: spellings(view.url),
+            params: Vec::new(),
         })
     }
 

@@ -83,6 +83,27 @@ pub(super) fn check(way: &Way, view: &View<'_>) -> Result<Proved, (Rank, Rejecti
     }))
 }
 
+/// Returns whether a secret of a way signed the URL of a request whose body is not looked at.
+pub(super) fn signs_url(way: &Way, view: &View<'_>) -> bool {
+    let shared = SharedKey::of(view);
+    let is_meant = shared.is_some() == matches!(way.scheme, Scheme::TwilioSharedKey);
+    let algorithm = shared.map_or(Ok(DEFAULT), |key| key.algorithm());
+    let (Some(given), Some(text), Ok(algorithm), true) = (
+        view.header(HEADER),
+        SignedText::of_url(view),
+        algorithm,
+        is_meant,
+    ) else {
+        return false;
+    };
+    let is_named = |of: Option<&str>| {
+        let named = shared.zip(of);
+        named.is_none_or(|(key, of)| key.id == of)
+    };
+    let mut secrets = way.secrets.all().filter(|(of, _)| is_named(*of));
+    secrets.any(|(_, secret)| text.is_signed(given, algorithm, &secret.text))
+}
+
 fn no_signature() -> Rejection {
     Rejection::new(
         RejectionKind::Unauthenticated,

@@ -139,6 +139,16 @@ impl Verifier {
         self.verify_by(view, Scheme::check)
     }
 
+    /// Returns whether the head of a request proves its sender by itself, for a request whose body
+    /// is not read: each demand is met by what the sender shows, or by a signature over the URL.
+    pub fn is_met_by_head(&self, view: &View<'_>) -> bool {
+        let is_met = |demanded: &Demanded| {
+            let mut ways = demanded.ways.iter();
+            ways.any(|way| way.is_met_by_head(view))
+        };
+        !self.is_empty() && self.demands.iter().all(is_met)
+    }
+
     fn verify_by(&self, view: &View<'_>, check: Check) -> Result<Option<Proved>, Rejection> {
         let mut proved = None;
         for Demanded { ways, help } in &self.demands {
@@ -213,6 +223,16 @@ impl Way {
             Rank::Wrong
         };
         Err((rank, self.scheme.rejection(proof, view)))
+    }
+}
+
+impl Way {
+    fn is_met_by_head(&self, view: &View<'_>) -> bool {
+        if matches!(self.scheme, Scheme::Twilio | Scheme::TwilioSharedKey) {
+            return twilio::signs_url(self, view);
+        }
+        let mut secrets = self.secrets.all();
+        secrets.any(|(_, secret)| self.scheme.check_shown(view, &secret.text).0.is_good())
     }
 }
 
@@ -405,6 +425,72 @@ mod tests {
             ("/secret/two~1~0/1", Some("two/~"))
         );
         assert!(proved.proof.unwrap().id.starts_with("sha256:"));
+    }
+
+    #[test]
+    fn head_alone_proves_what_signs_no_body() {
+        let demands = |scheme| [Demand::any([Way::new(scheme, "secret")])];
+        let url = "https://a.example/in/x?bodySHA256=00";
+        let json = || testing::post(url).header("content-type", "application/json");
+        let form =
+            || testing::post(url).header("content-type", "application/x-www-form-urlencoded");
+        let header = Scheme::Header {
+            header: "x-token".to_owned(),
+        };
+        for (scheme, request, secret, is_met) in [
+            (Scheme::Bearer, json(), "s", true),
+            (Scheme::Bearer, json(), "t", false),
+            (Scheme::Login, form(), "u:p", true),
+            (header, form(), "s", true),
+            (Scheme::github(), json(), "s", false),
+            (Scheme::Twilio, form(), "s", false),
+        ] {
+            let settings = r#"{"secret": ["s", "x"]}"#;
+            let login = r#"{"secret": {"user": "u", "password": "p"}}"#;
+            let settings = if scheme == Scheme::Login {
+                login
+            } else {
+                settings
+            };
+            let request = request.signed(&scheme, secret).build();
+            let verifier = Verifier::new(&demands(scheme.clone()), settings);
+            assert_eq!(
+                verifier.is_met_by_head(&View::from(&request)),
+                is_met,
+                "{scheme:?} {secret}"
+            );
+        }
+        assert!(!Verifier::new(&[], "{}").is_met_by_head(&View::from(&json().build())));
+    }
+
+    #[test]
+    fn signed_url_proves_a_body_that_is_not_read() {
+        let body = r#"{"a":1}"#;
+        let url = format!(
+            "https://a.example/in/x?bodySHA256={}",
+            super::super::sha256(body.as_bytes()).hex()
+        );
+        for scheme in [Scheme::Twilio, Scheme::TwilioSharedKey] {
+            let mut request = testing::post(&url)
+                .header("content-type", "application/json")
+                .body(body)
+                .build();
+            scheme.sign(&mut request, "s");
+            request.body = crate::contract::Body::Text(String::new());
+            let demands = [Demand::any([Way::new(scheme, "secret")])];
+            for (settings, is_met) in [
+                (r#"{"secret": ["t", "s"]}"#, true),
+                (r#"{"secret": {"webhooks_sharedkey_test": "s"}}"#, true),
+                (r#"{"secret": ["t"]}"#, false),
+            ] {
+                let verifier = Verifier::new(&demands, settings);
+                assert_eq!(
+                    verifier.is_met_by_head(&View::from(&request)),
+                    is_met,
+                    "{demands:?} {settings}"
+                );
+            }
+        }
     }
 
     #[test]
