@@ -20,6 +20,8 @@ mod twilio;
 mod verifier;
 mod view;
 
+#[cfg(all(not(target_family = "wasm"), feature = "public-keys"))]
+pub use public_key::is_public_key;
 pub use signed::TOLERANCE_SECONDS;
 #[cfg(not(target_family = "wasm"))]
 pub use signing::Unsigned;

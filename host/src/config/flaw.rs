@@ -13,8 +13,12 @@ const FEWEST: usize = 4;
 const LONG_ROW: usize = 8;
 
 /// Words that examples write in the place of a secret, between dashes, underscores and blanks.
-const PLACEHOLDERS: [&str; 16] = [
+const PLACEHOLDERS: [&str; 20] = [
     "changeme",
+    "changeit",
+    "mysecret",
+    "mytoken",
+    "supersecret",
     "change",
     "replaceme",
     "replace",
@@ -57,6 +61,9 @@ pub fn secret_flaw(secret: &str) -> Option<Flaw> {
             "write it without the quotes",
         );
     }
+    if let Some(flaw) = surplus(secret) {
+        return Some(flaw);
+    }
     if is_placeholder(secret) {
         return flaw(
             "reads like the placeholder of an example",
@@ -68,6 +75,12 @@ pub fn secret_flaw(secret: &str) -> Option<Flaw> {
         return flaw(
             "has the form of a Twilio SID, which is a name and no secret",
             help,
+        );
+    }
+    if secret.starts_with("webhooks_sharedkey_") {
+        return flaw(
+            "has the form of the id of a Twilio shared key, which is a name and no secret",
+            "write the value that Twilio showed once, when the key was created",
         );
     }
     if secret.chars().count() < SHORTEST {
@@ -98,6 +111,53 @@ pub(super) fn stray_character(secret: &str) -> Option<Flaw> {
         return flaw(
             "holds a line end or another control character",
             "write it on one line",
+        );
+    }
+    if secret.contains([
+        '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{ad}', '\u{a0}',
+    ]) {
+        return flaw(
+            "holds a character that is not seen",
+            "copy it again from where it is shown",
+        );
+    }
+    None
+}
+
+/// Returns the flaw of a secret with more than itself: the scheme of a header, the name of a
+/// variable, or all of a JSON document.
+fn surplus(secret: &str) -> Option<Flaw> {
+    let flaw = |found, help| Some(Flaw { found, help });
+    let schemes = ["Bearer ", "Authorization:"];
+    let is_scheme = |scheme: &&str| {
+        let start = secret.get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    if schemes.iter().any(is_scheme) {
+        return flaw(
+            "begins with the scheme of a header, which is no part of it",
+            "write only what follows",
+        );
+    }
+    let assigned = secret.strip_prefix("export ").unwrap_or(secret);
+    if let Some((name, value)) = assigned.split_once('=') {
+        let is_name = name.len() > 2
+            && name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        // Base64 ends with the sign.
+        if is_name && !value.trim_start_matches('=').is_empty() {
+            return flaw(
+                "begins with the name of a variable and =, as a file of such has it",
+                "write only what follows",
+            );
+        }
+    }
+    if secret.starts_with("{\"") && secret.ends_with('}') {
+        return flaw(
+            "is a JSON document, not the secret in it",
+            "write only the secret",
         );
     }
     None
@@ -191,6 +251,18 @@ mod tests {
             ("US0123456789abcdef0123456789abcdef", "Twilio SID"),
             ("0123456789abcde", "fewer than 16"),
             ("hunter2", "fewer than 16"),
+            ("0123456789\u{200b}abcdef0123", "not seen"),
+            ("0123456789\u{a0}abcdef0123", "not seen"),
+            ("Bearer 0123456789abcdef0123", "scheme of a header"),
+            (
+                "authorization: Bearer 0123456789abcdef",
+                "scheme of a header",
+            ),
+            ("AUTH_TOKEN=0123456789abcdef0123", "name of a variable"),
+            ("export TOKEN=0123456789abcdef0123", "name of a variable"),
+            (r#"{"token":"0123456789abcdef0123"}"#, "JSON document"),
+            ("webhooks_sharedkey_0123456789abcdef", "shared key"),
+            ("my-mysecret-0123456789", "placeholder"),
             ("t", "fewer than 16"),
         ] {
             let flaw = secret_flaw(secret).unwrap_or_else(|| panic!("{secret:?} has a flaw"));
@@ -212,6 +284,8 @@ mod tests {
             "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
             "correct horse battery staple",
             "xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx",
+            "ABCDEFGHIJKLMNOPQRSTUVWX0123456=",
+            "bearer0123456789abcdef0123",
             "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n",
         ] {
             assert_eq!(secret_flaw(secret), None, "{secret}");

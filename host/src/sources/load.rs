@@ -128,26 +128,26 @@ async fn check_the_rest(plugin: &Plugin, source: &config::Source) -> Result<Chec
     let fitting =
         tokio::task::spawn_blocking(move || schema::fitting(&asked, its_plugin.description()))
             .await;
-    let checked = match fitting.ok().flatten() {
-        Some(settings) => {
-            plugin
-                .check(source.name.as_str(), settings.to_string().as_bytes())
-                .await?
-        }
-        None => Checked::default(),
+    let Some(fitting) = fitting.ok().flatten() else {
+        return Ok(Checked {
+            authenticates: plugin.has_check().then_some(true),
+            ..Checked::default()
+        });
     };
+    let settings = fitting.settings.to_string();
+    let mut checked = plugin
+        .check(source.name.as_str(), settings.as_bytes())
+        .await?;
     // One that has a check may prove its sender with the other settings, and misses them where it
     // looks at all of them.
-    let mistakes = checked
+    checked.authenticates = plugin.has_check().then_some(true);
+    checked
         .mistakes
-        .into_iter()
-        .filter(|mistake| !mistake.path.is_empty())
-        .collect();
-    Ok(Checked {
-        authenticates: plugin.has_check().then_some(true),
-        mistakes,
-        ..checked
-    })
+        .retain(|mistake| !mistake.path.is_empty() && !fitting.is_stand_in(&mistake.path));
+    checked
+        .warnings
+        .retain(|warning| !fitting.is_stand_in(&warning.path));
+    Ok(checked)
 }
 
 /// Returns everything in a source's settings that does not fit its plugin's schema. It runs on a

@@ -13,12 +13,14 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
-use plugin_sdk::contract::Checked;
+use plugin_sdk::contract::{Algorithm, Checked, Demand, Scheme, Signed};
+use plugin_sdk::signature::is_public_key;
 use serde_json::Value as Json;
 
 use crate::config::{Config, Flaw, PLAIN, PLAIN_HELP, Problem, Source, secret_flaw};
@@ -67,37 +69,97 @@ pub fn check(source: &Source, description: &Description, config: &Config) -> Vec
     problems
 }
 
-/// Returns the source's settings without those at the top that do not fit the schema; `None` where
-/// the rest does not fit either, so that the plugin cannot be asked about it.
-pub fn fitting(source: &Source, description: &Description) -> Option<Json> {
-    let mut settings = source.settings.value().clone();
-    let unfit: Vec<String> = errors(description, &settings)
-        .ok()?
-        .into_iter()
-        .flat_map(plain)
-        .flat_map(|error| match error.kind() {
-            Kind::AdditionalProperties { unexpected }
-            | Kind::UnevaluatedProperties { unexpected }
-                if error.instance_path().as_str().is_empty() =>
-            {
-                unexpected.clone()
-            }
-            _ => error
-                .instance_path()
-                .as_str()
-                .split('/')
-                .nth(1)
-                .map(unescaped)
-                .into_iter()
-                .collect(),
-        })
-        .collect();
-    settings
-        .as_object_mut()?
-        .retain(|name, _| !unfit.contains(name));
-    errors(description, &settings)
+/// Settings of which all fits the schema.
+#[derive(Debug)]
+pub struct Fitting {
+    /// The settings without what does not fit.
+    pub settings: Json,
+    /// The places of a list that hold another item in place of one that does not fit, so that the
+    /// items behind it keep their numbers.
+    pub stand_ins: Vec<String>,
+}
+
+/// Returns the source's settings without the parts that do not fit the schema, as small as they can
+/// be; `None` where the rest does not fit either, so that the plugin cannot be asked about it.
+pub fn fitting(source: &Source, description: &Description) -> Option<Fitting> {
+    /// Steps of a pointer to what is taken out alone. What is deeper goes with what holds it.
+    const DEEPEST: usize = 6;
+    let mut fitting = Fitting {
+        settings: source.settings.value().clone(),
+        stand_ins: Vec::new(),
+    };
+    for steps in (1..=DEEPEST).rev() {
+        let errors = errors(description, &fitting.settings).ok()?;
+        if errors.is_empty() {
+            return Some(fitting);
+        }
+        let unfit: BTreeSet<String> = errors
+            .into_iter()
+            .flat_map(plain)
+            .flat_map(|error| unfit_parts(&error))
+            .map(|pointer| shortened(&pointer, steps))
+            .collect();
+        for pointer in &unfit {
+            fitting.take_out(pointer, &unfit);
+        }
+    }
+    errors(description, &fitting.settings)
         .is_ok_and(|errors| errors.is_empty())
-        .then_some(settings)
+        .then_some(fitting)
+}
+
+/// The pointers to what an error is about.
+fn unfit_parts(error: &ValidationError<'_>) -> Vec<String> {
+    let at = error.instance_path().as_str();
+    match error.kind() {
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            let names = unexpected.iter();
+            names.map(|name| pointer_to(at, name)).collect()
+        }
+        _ => vec![at.to_owned()],
+    }
+}
+
+/// A pointer of at most so many steps.
+fn shortened(pointer: &str, steps: usize) -> String {
+    let end = pointer.match_indices('/').nth(steps).map(|(at, _)| at);
+    pointer[..end.unwrap_or(pointer.len())].to_owned()
+}
+
+impl Fitting {
+    /// Removes a part; in a list, puts an item that fits in its place, where there is one.
+    fn take_out(&mut self, pointer: &str, unfit: &BTreeSet<String>) {
+        let Some((parent, step)) = pointer.rsplit_once('/') else {
+            return;
+        };
+        match self.settings.pointer_mut(parent) {
+            Some(Json::Object(table)) => {
+                table.remove(&unescaped(step));
+            }
+            Some(Json::Array(list)) => {
+                let fits = |index: &usize| !unfit.contains(&format!("{parent}/{index}"));
+                let other = (0..list.len()).find(fits).map(|index| list[index].clone());
+                let item = step
+                    .parse()
+                    .ok()
+                    .and_then(|index: usize| list.get_mut(index));
+                if let (Some(other), Some(item)) = (other, item) {
+                    *item = other;
+                    self.stand_ins.push(pointer.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns whether a place is within an item that is not the operator's own there.
+    pub fn is_stand_in(&self, pointer: &str) -> bool {
+        let within = |stand_in: &String| {
+            let rest = pointer.strip_prefix(stand_in.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.stand_ins.iter().any(within)
+    }
 }
 
 /// Returns false for an error caused by an unreadable value: its problem is reported already.
@@ -144,7 +206,49 @@ pub fn review(
         );
         problems.push(config.problem(source.position, found, help));
     }
+    let proof = checked.proof.as_ref().unwrap_or(&description.proof);
+    problems.extend(no_keys(&check, proof));
     problems.sort_by_key(|problem| problem.position);
+    problems
+}
+
+/// Finds the secrets that should be public keys and cannot be read as such: no request would ever
+/// be proved by them.
+fn no_keys(check: &Check<'_>, proof: &[Demand]) -> Vec<Problem> {
+    let settings = &check.source.settings;
+    let mut problems = Vec::new();
+    for way in proof.iter().flat_map(|demand| &demand.any) {
+        let Scheme::Signed(Signed { algorithm, .. }) = way.scheme else {
+            continue;
+        };
+        let pointer = pointer_to("", &way.secret);
+        let secrets = match settings.value().pointer(&pointer) {
+            Some(Json::Array(list)) => (0..list.len())
+                .map(|index| format!("{pointer}/{index}"))
+                .collect(),
+            _ => vec![pointer],
+        };
+        for pointer in secrets
+            .iter()
+            .filter(|pointer| !settings.is_unread(pointer))
+        {
+            let secret = settings.value().pointer(pointer).and_then(Json::as_str);
+            if secret.is_some_and(|secret| !is_public_key(algorithm, secret)) {
+                let kind = match algorithm {
+                    Algorithm::Ed25519 => "Ed25519",
+                    Algorithm::EcdsaP256 => "ECDSA on P-256",
+                    _ => "RSA with 2,048 bits or more",
+                };
+                let found = format!("{} is no public key of {kind}", check.label(pointer));
+                let help = "copy the sender's public key, in PEM, base64 or hex; a line break in PEM may be written \\n";
+                problems.push(
+                    check
+                        .config
+                        .problem(settings.place(pointer).value, found, help),
+                );
+            }
+        }
+    }
     problems
 }
 

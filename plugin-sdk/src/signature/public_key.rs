@@ -26,32 +26,49 @@ const RSA_ALGORITHM: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\
 /// Returns whether the key's owner signed the message. A key that cannot be read has signed
 /// nothing.
 pub(super) fn verify(algorithm: Algorithm, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    let Some(key) = bytes(key) else { return false };
-    let (key, algorithm): (Option<&[u8]>, &'static dyn VerificationAlgorithm) = match algorithm {
-        Algorithm::Ed25519 => (
-            Some(key.strip_prefix(ED25519_SPKI).unwrap_or(&key)),
-            &ED25519,
-        ),
-        Algorithm::EcdsaP256 => (
-            Some(key.strip_prefix(P256_SPKI).unwrap_or(&key)),
-            &ECDSA_P256_SHA256_ASN1,
-        ),
-        Algorithm::RsaSha256 => (
-            rsa_key(of_certificate(&key).unwrap_or(&key)),
-            &RSA_PKCS1_2048_8192_SHA256,
-        ),
-        Algorithm::Sha1 | Algorithm::Sha256 | Algorithm::Sha512 => (None, &ED25519),
+    let verifier: &'static dyn VerificationAlgorithm = match algorithm {
+        Algorithm::Ed25519 => &ED25519,
+        Algorithm::EcdsaP256 => &ECDSA_P256_SHA256_ASN1,
+        Algorithm::RsaSha256 => &RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::Sha1 | Algorithm::Sha256 | Algorithm::Sha512 => return false,
     };
-    key.is_some_and(|key| {
-        UnparsedPublicKey::new(algorithm, key)
+    read(algorithm, key).is_some_and(|key| {
+        UnparsedPublicKey::new(verifier, key)
             .verify(message, signature)
             .is_ok()
     })
 }
 
-/// The bytes of a key in PEM, hex or base64.
+/// Returns whether a secret can be read as a public key of this algorithm; true for an algorithm
+/// whose secrets are no public keys.
+pub fn is_public_key(algorithm: Algorithm, secret: &str) -> bool {
+    let key = || read(algorithm, secret.as_bytes());
+    match algorithm {
+        Algorithm::Ed25519 => key().is_some_and(|key| key.len() == 32),
+        Algorithm::EcdsaP256 => key().is_some_and(|key| key.len() == 65 && key[0] == 4),
+        Algorithm::RsaSha256 => {
+            let modulus = key().and_then(|key| Some(content(content(&key, 0x30)?, 0x02)?.len()));
+            modulus.is_some_and(|bytes| bytes >= 256)
+        }
+        Algorithm::Sha1 | Algorithm::Sha256 | Algorithm::Sha512 => true,
+    }
+}
+
+/// The key as its algorithm takes it.
+fn read(algorithm: Algorithm, key: &[u8]) -> Option<Vec<u8>> {
+    let key = bytes(key)?;
+    let inner = match algorithm {
+        Algorithm::Ed25519 => key.strip_prefix(ED25519_SPKI),
+        Algorithm::EcdsaP256 => key.strip_prefix(P256_SPKI),
+        _ => Some(rsa_key(of_certificate(&key).unwrap_or(&key))?),
+    };
+    Some(inner.unwrap_or(&key).to_vec())
+}
+
+/// The bytes of a key in PEM, hex or base64. In an environment variable, the lines of PEM often end
+/// with a backslash and an `n`.
 fn bytes(key: &[u8]) -> Option<Vec<u8>> {
-    let text = str::from_utf8(key).ok()?;
+    let text = str::from_utf8(key).ok()?.replace("\\n", "\n");
     let text: String = text
         .lines()
         .filter(|line| !line.starts_with("-----"))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plugin_sdk::contract::{Checked, Mistake};
+use plugin_sdk::contract::{Checked, Demand, Mistake, Scheme, Way};
 use serde_json::{Value as Json, json};
 
 use super::{check, doubts, review, warnings};
@@ -116,6 +116,34 @@ fn a_source_whose_plugin_cannot_tell_its_sender_needs_a_token() {
     assert_eq!(
         review(&with.sources[0], &open, &Checked::default(), &with),
         []
+    );
+}
+
+#[test]
+fn secret_that_should_be_a_public_key_is_read_as_one() {
+    let discord = Checked {
+        proof: Some(vec![Demand::any([Way::new(
+            Scheme::discord(),
+            "auth_token",
+        )])]),
+        ..Checked::default()
+    };
+    let key = "0123456789abcdef".repeat(4);
+    let problems = |settings: &str| {
+        let config = config("", settings);
+        review(&config.sources[0], &twilio(), &discord, &config)
+    };
+    assert_eq!(problems(&format!("auth_token = \"{key}\"")), []);
+    let told = problems(&format!(
+        "auth_token = [\"{key}\", \"the bot's own token\"]"
+    ));
+    let [told] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert!(
+        told.to_string()
+            .contains("auth_token.1 in [sources.s.settings] is no public key of Ed25519"),
+        "{told}"
     );
 }
 
