@@ -344,3 +344,34 @@ async fn mistake_in_settings_is_told_at_its_own_line() {
     assert!(told("4:1: unknown setting \"labls\""), "{output:?}");
     assert!(told("7:19: priority.values.file"), "{output:?}");
 }
+
+#[tokio::test]
+async fn mistake_without_a_line_of_the_operators_names_none() {
+    let place = Place::of("");
+    let request = place.write(
+        "request.http",
+        "POST https://a.example/in/hook HTTP/1.1\r\n\r\n",
+    );
+    let request = request.to_str().unwrap();
+    let json = place.write("settings.json", r#"{"title": "/name", "labls": {}}"#);
+    let toml = place.write("settings.toml", "title = '/name'");
+    for (arguments, said) in [
+        (
+            &["webhook", "--settings", json.to_str().unwrap()][..],
+            "settings.json: unknown setting \"labls\"",
+        ),
+        (
+            &["webhook"],
+            "--plugin: [sources.hook.settings] has no title",
+        ),
+        (
+            &["webhok", "--settings", toml.to_str().unwrap()],
+            "--plugin: there is no bundled plugin \"webhok\"",
+        ),
+    ] {
+        let arguments = [&["try", "--plugin"], arguments, &[request]].concat();
+        let output = place.run_without_secrets(&arguments).await;
+        assert_eq!(output.code, Some(2), "{output:?}");
+        assert!(output.stderr.contains(said), "{output:?}");
+    }
+}

@@ -14,7 +14,9 @@ use super::env_file::EnvFile;
 use super::single::{self, Single};
 use super::{ConfigFile, Failure, Outcome, block_on, caches, plain};
 use crate::alert::{Alert, group};
-use crate::config::{self, Config, DestinationKind, Settings, did_you_mean, shown_duration};
+use crate::config::{
+    self, Config, DestinationKind, Problem, Problems, Settings, did_you_mean, shown_duration,
+};
 use crate::destinations::Destination;
 use crate::gateway;
 use crate::policy::{Decision, Policy, Stored};
@@ -46,7 +48,7 @@ pub struct Try {
     /// Read the request with this plugin: a bundled one, or a wasm file
     #[arg(long, value_name = "NAME|FILE.wasm")]
     plugin: Option<String>,
-    /// The plugin's settings, as TOML or JSON
+    /// The plugin's settings alone, as TOML or JSON: what stands below [sources.….settings]
     #[arg(long, value_name = "FILE", requires = "plugin")]
     settings: Option<PathBuf>,
     /// The format of the body for ITOC360, with --plugin: alertmanager or zapier
@@ -79,7 +81,8 @@ pub fn try_out(what: &Try) -> Outcome {
             narrow(&mut only, name)?;
         }
         let sandbox = gateway::sandbox(&only, caches::compiled())?;
-        let mut loaded = sources::load(&only, &sandbox).await?;
+        let loaded = sources::load(&only, &sandbox).await;
+        let mut loaded = loaded.map_err(|problems| what.placed(problems, &only))?;
         let source = loaded
             .sources
             .pop()
@@ -98,6 +101,29 @@ pub fn try_out(what: &Try) -> Outcome {
 }
 
 impl Try {
+    /// Returns problems with their places in what the operator wrote: those of a plugin that is
+    /// named on the command line have none there, nor have those of settings in JSON.
+    fn placed(&self, problems: Problems, config: &Config) -> Problems {
+        let is_plugin = |problem: &Problem| {
+            let mut sources = config.sources.iter();
+            sources.any(|source| problem.position == Some(source.plugin_position))
+        };
+        let is_located = self
+            .settings
+            .as_deref()
+            .is_some_and(|path| !single::is_json(path));
+        let placed = |mut problem: Problem| {
+            if self.plugin.is_some() && is_plugin(&problem) {
+                problem.file = PathBuf::from("--plugin");
+                problem.position = None;
+            } else if self.plugin.is_some() && !is_located {
+                problem.position = None;
+            }
+            problem
+        };
+        Problems(problems.0.into_iter().map(placed).collect())
+    }
+
     fn configuration(&self, request: &Request) -> Result<Config, Failure> {
         let Some(plugin) = &self.plugin else {
             let variables = self.env_file.read()?;
@@ -111,7 +137,7 @@ impl Try {
             // TOML is read from its own text below, so that a mistake is told at its line.
             Some(path) if toml.is_some() => (toml::Table::new(), path.as_path()),
             Some(path) => (single::settings(path)?, path.as_path()),
-            None => (toml::Table::new(), Path::new("--settings")),
+            None => (toml::Table::new(), Path::new("--plugin")),
         };
         let url = &*request.url;
         let itoc360 = NOWHERE;
