@@ -9,7 +9,7 @@
 //! request"; Netdata, "Webhook agent notifications: challenge"; Azure, "Event Grid: endpoint
 //! validation"; Zoom, "Validate your webhook endpoint"; monday.com, "Webhooks: URL verification";
 //! Microsoft Graph, "Receive change notifications"; Dropbox, "Webhooks: the verification request";
-//! X, "Challenge-response checks".
+//! X, "Challenge-response checks"; Trello, "Webhooks: creating"; Mandrill, "Webhook format".
 
 use serde_json::json;
 
@@ -123,6 +123,12 @@ pub fn dropbox(request: &Request) -> Option<Answer> {
     )
 }
 
+/// Trello and Mandrill: a HEAD, which is answered with 200. The plugin's description has to name
+/// the method.
+pub fn head(request: &Request) -> Option<Answer> {
+    (request.method == "HEAD").then(|| reply("text/plain; charset=utf-8", String::new()))
+}
+
 fn short(text: &str) -> Option<&str> {
     Some(text).filter(|text| (1..=MAX_BYTES).contains(&text.len()))
 }
@@ -206,6 +212,10 @@ mod tests {
             Some("Validation: a b")
         );
         assert_eq!(said(dropbox(&get("challenge=abc"))).as_deref(), Some("abc"));
+        let mut asks = get("");
+        assert!(head(&asks).is_none());
+        "HEAD".clone_into(&mut asks.method);
+        assert_eq!(said(head(&asks)).as_deref(), Some(""));
         let url_validation =
             post(r#"{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8"}}"#);
         let expected = hmac_sha256(b"s3cret", &[b"qgg8"]);

@@ -32,6 +32,7 @@ pub fn answer(settings: &Node<'_>, request: &Request) -> Option<Answer> {
         "netdata" => challenge::netdata(request, &secret()?),
         "zoom" => challenge::zoom(request, &secret()?),
         "dropbox" => challenge::dropbox(request),
+        "mandrill" | "trello" => challenge::head(request),
         "twitter" => challenge::twitter(request, &secret()?),
         _ => None,
     }

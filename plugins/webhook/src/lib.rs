@@ -51,7 +51,7 @@ impl Plugin for Webhook {
             setup: include_str!("setup.md").to_owned(),
             // Some senders ask by it for an answer before they send anything, and some send their
             // events so.
-            methods: vec!["GET".to_owned()],
+            methods: vec!["GET".to_owned(), "HEAD".to_owned()],
             ..Description::new(
                 "webhook",
                 env!("CARGO_PKG_VERSION"),
@@ -87,18 +87,19 @@ impl Plugin for Webhook {
             }
         }
         if is_a_look(request) {
-            return Answer::ignored(
-                "a GET that carries nothing: a look at the address, or a sender that tries it",
-            );
+            return Answer::ignored(format!(
+                "a {} that carries nothing: a look at the address, or a sender that tries it",
+                request.method
+            ));
         }
         members::read(request, &settings, proof.as_ref())
     }
 }
 
-/// Returns whether a request is a GET with neither a body nor anything in its URL but the source's
-/// token.
+/// Returns whether a request is a GET or a HEAD with neither a body nor anything in its URL but the
+/// source's token.
 fn is_a_look(request: &Request) -> bool {
     let query = request.query();
     let carries = query.fields().iter().any(|(name, _)| &**name != b"token");
-    request.method == "GET" && !carries && request.body.bytes().is_empty()
+    matches!(&*request.method, "GET" | "HEAD") && !carries && request.body.bytes().is_empty()
 }
