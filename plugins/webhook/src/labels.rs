@@ -83,8 +83,7 @@ pub fn of<'a>(
 /// a list is no label.
 fn each(node: &Node<'_>, add: &mut dyn FnMut(&str, &str)) {
     for (name, value) in node.members() {
-        let is_scalar = value.members().is_empty() && value.items().is_none();
-        if let Some(value) = value.text().filter(|_| is_scalar) {
+        if let Some(value) = value.text().filter(|_| value.is_scalar()) {
             add(name, &value);
         }
     }

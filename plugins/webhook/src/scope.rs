@@ -127,7 +127,14 @@ impl<'a, 'j> Scope<'a, 'j> {
     /// The value at a place; `None` where nothing does.
     pub fn at(&self, place: Place<'_>) -> Option<Cow<'a, str>> {
         let found = match place {
-            Place::Event(_) | Place::Body(_) => return self.node(place)?.text(),
+            Place::Event(_) | Place::Body(_) => {
+                let node = self.node(place)?;
+                return match node.items() {
+                    // Senders put what may be several into a list, and mostly it is one.
+                    Some([one]) if one.is_scalar() => one.text(),
+                    _ => node.text(),
+                };
+            }
             Place::Header(name) => Cow::Borrowed(self.request.header(name)?),
             Place::Query(name) => Cow::Owned(self.request.query().get(name)?.into_owned()),
             Place::Method => Cow::Borrowed(&*self.request.method),
@@ -179,9 +186,8 @@ mod tests {
         let request = testing::post("https://a.example/in/shop?env=a%20b&none=")
             .header("X-Kind", "k")
             .build();
-        let body =
-            Node::read(r#"{"alerts":[{"n":1}],"n":2,"o":{"x":[]},"tags":["env:prod","team:Ops"]}"#)
-                .unwrap();
+        let body = r#"{"alerts":[{"n":1}],"n":2,"o":{"x":[]},"tags":["env:prod","team:Ops"],"one":["x"],"deep":[[1]]}"#;
+        let body = Node::read(body).unwrap();
         let asked = Asked::new(0);
         let event = body.at("/alerts/0");
         let scope = Scope {
@@ -195,6 +201,9 @@ mod tests {
             ("/n", Some("1")),
             ("$body/n", Some("2")),
             ("$body/o", Some(r#"{"x":[]}"#)),
+            ("$body/one", Some("x")),
+            ("{$body/one}!", Some("x!")),
+            ("$body/deep", Some("[[1]]")),
             ("$headers/x-kind", Some("k")),
             ("$query/env", Some("a b")),
             ("$query/none", None),

@@ -139,6 +139,11 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Returns whether this is neither an object nor a list.
+    pub fn is_scalar(&self) -> bool {
+        !self.json.get().starts_with(['{', '['])
+    }
+
     /// The value as text: a scalar without white space around it, an object or a list as JSON;
     /// `None` for null and where there is nothing to read.
     pub fn text(&self) -> Option<Cow<'a, str>> {
