@@ -36,7 +36,7 @@ const LIKELY: [&str; 10] = [
 /// The alert of a request that proved its sender and cannot be read. It is at least HIGH, because
 /// the meaning of the request is not known, and its title is the readable part. Its id is made of
 /// the whole request: the same request again is a repeat for some minutes
-/// ([`attempt`](crate::attempt)), and any other is not.
+/// ([`attempt`]), and any other is not.
 pub fn alert(request: &Request, why: &Unreadable, priority: Priority) -> Alert {
     let bytes = request.body.bytes();
     let text = text::of_bytes(&bytes);
