@@ -90,6 +90,8 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
     let mut in_string = false;
     // The objects and lists that are open.
     let mut open = Vec::new();
+    // The last character that was written and is no space, outside of strings.
+    let mut before = None;
     while let Some(char) = rest.chars().next() {
         let length = char.len_utf8();
         if in_string {
@@ -104,6 +106,7 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
                 }
                 '"' => {
                     in_string = false;
+                    before = Some('"');
                     out.push('"');
                 }
                 '\0'..' ' => {
@@ -120,15 +123,16 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
             rest = &rest[length..];
             continue;
         }
-        let before = out.trim_ascii_end().chars().next_back();
         if let Some((length, written, repair)) = scalar(rest, before) {
             made(repair);
+            before = written.chars().next_back();
             out.push_str(&written);
             rest = &rest[length..];
             continue;
         }
         if before == Some(':') && matches!(char, ',' | '}') {
             made(Repair::MissingValue);
+            before = Some('l');
             out.push_str("null");
         }
         match char {
@@ -151,6 +155,7 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
                     }
                     _ => {}
                 }
+                before = Some(char);
                 out.push(char);
             }
         }
@@ -279,6 +284,15 @@ mod tests {
         ] {
             assert_eq!(repair(text), (text.to_owned(), vec![]), "{text}");
         }
+    }
+
+    #[test]
+    fn spaces_between_mistakes_are_passed_once() {
+        // Were each comma to look back over the spaces before it, this would take minutes.
+        let text = format!("{{{}}}", ", \u{a0}".repeat(300_000));
+        let (repaired, repairs) = repair(&text);
+        assert_eq!(repaired, format!("{{{}}}", "  ".repeat(300_000)));
+        assert_eq!(repairs, [Repair::TrailingComma, Repair::Space]);
     }
 
     #[test]
