@@ -32,6 +32,10 @@ const DEEPEST: usize = 3;
 /// A piece of base64 that is shorter than this stands in any text.
 const SHORTEST_BASE64: usize = 8;
 
+/// The most bytes of secrets that are learnt from one request. The memory of a search grows with
+/// them.
+pub const MOST_BYTES: usize = 64 * 1024;
+
 /// Knows secrets by every spelling. Its `Debug` shows none of them.
 pub struct Mask {
     /// The secrets and their spellings in base64. None is empty.

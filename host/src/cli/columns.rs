@@ -91,6 +91,14 @@ pub fn local(at_ms: i64, zone: &TimeZone) -> String {
     }
 }
 
+/// The same of a time of the store: RFC 3339. Any other text stays.
+pub fn local_text(time: &str, zone: &TimeZone) -> String {
+    match time.parse::<Timestamp>() {
+        Ok(time) => local(time.as_millisecond(), zone),
+        Err(_) => time.to_owned(),
+    }
+}
+
 /// Returns the short name of a time zone at a moment.
 pub fn zone_name(at_ms: i64, zone: &TimeZone) -> String {
     let at = Timestamp::from_millisecond(at_ms).unwrap_or_default();

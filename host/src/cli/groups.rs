@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Failure, Outcome, Place, block_on, columns, owner, plain, remote};
@@ -118,10 +117,7 @@ fn newest(what: &Groups) -> Result<(Vec<GroupState>, bool), Failure> {
 /// Returns the number, state, source, times, count, key and newest event of a group, as a person
 /// reads them.
 fn cells(group: &GroupState, zone: &TimeZone) -> [String; 8] {
-    let local = |time: &str| match time.parse::<Timestamp>() {
-        Ok(time) => columns::local(time.as_millisecond(), zone),
-        Err(_) => time.to_owned(),
-    };
+    let local = |time: &str| columns::local_text(time, zone);
     let last = group.last.as_ref();
     [
         group.id.to_string(),

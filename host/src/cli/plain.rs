@@ -98,6 +98,7 @@ mod tests {
         assert_eq!(json, "[\n  \"a\\u009b31m\\u202eb\\u007f\\udb40\\udc41\"\n]");
         assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [text]);
     }
+
     #[test]
     fn line_of_the_log_keeps_its_colours_and_turns_nothing() {
         assert_eq!(

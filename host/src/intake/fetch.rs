@@ -322,6 +322,7 @@ mod tests {
         }
         assert_eq!(fetcher.keys.lock().len(), KEPT);
     }
+
     #[tokio::test(start_paused = true)]
     async fn strangers_push_out_no_key_that_has_proved_a_sender() {
         let (fetcher, count) = counting();

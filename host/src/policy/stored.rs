@@ -16,14 +16,10 @@ use serde_json::value::RawValue;
 use super::details::{self, Masks};
 use super::redact::{Redactor, digest};
 use crate::config::{REDACTED, Redaction};
-use crate::mask::Mask;
+use crate::mask::{MOST_BYTES, Mask};
 
 /// A value that is shorter than this stands in any text: it is masked by its place alone.
 const SHORTEST: usize = 4;
-
-/// The most bytes of the texts that are looked for by their value. The memory of a search grows with
-/// them.
-const MOST_BYTES: usize = 64 * 1024;
 
 /// The masking of the stored requests of one source.
 #[derive(Debug, Clone)]

@@ -339,6 +339,11 @@ impl Priority {
             Self::Low => "low",
         }
     }
+
+    /// Returns the priority whose [word](Self::as_str) this is, to the letter.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
 }
 
 impl Status {

@@ -104,8 +104,7 @@ pub fn state(text: &str) -> Result<ListedState, Problem> {
 
 /// Returns the priority that a word means.
 fn priority(text: &str) -> Result<Priority, Problem> {
-    let found = Priority::ALL.into_iter().find(|one| one.as_str() == text);
-    found.ok_or_else(|| {
+    Priority::named(text).ok_or_else(|| {
         let words = Priority::ALL.map(Priority::as_str);
         Problem::wrong(format!("priority: write {}", listed(words, "or")))
     })

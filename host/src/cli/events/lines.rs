@@ -247,8 +247,7 @@ impl Wanted {
 }
 
 fn priority(text: &str) -> anyhow::Result<Priority> {
-    let found = Priority::ALL.into_iter().find(|one| one.as_str() == text);
-    found.ok_or_else(|| {
+    Priority::named(text).ok_or_else(|| {
         let words = Priority::ALL.map(Priority::as_str);
         match did_you_mean(text, words) {
             Some(near) => anyhow!("did you mean {near:?}?"),

@@ -107,13 +107,13 @@ fn table(lines: &[Line], zone: &TimeZone, width: Option<u16>) -> Vec<String> {
 pub fn cells(line: &Line, zone: &TimeZone) -> [String; 6] {
     let priority = line.priority.map_or("-", |priority| priority.as_str());
     let id = line.event_id.as_deref().unwrap_or(&line.request);
-    let at = local(&line.received_at, zone);
+    let at = columns::local_text(&line.received_at, zone);
     let mut title = match &line.last_at {
         Some(last) => format!(
             "{} (repeated {} times, last at {})",
             line.title,
             line.repeated,
-            local(last, zone)
+            columns::local_text(last, zone)
         ),
         None => line.title.clone(),
     };
@@ -130,14 +130,6 @@ pub fn cells(line: &Line, zone: &TimeZone) -> [String; 6] {
         id.to_owned(),
         title,
     ]
-}
-
-/// Returns a time of the store as a clock on the wall of the reader shows it.
-fn local(time: &str, zone: &TimeZone) -> String {
-    match time.parse::<Timestamp>() {
-        Ok(time) => columns::local(time.as_millisecond(), zone),
-        Err(_) => time.to_owned(),
-    }
 }
 
 #[cfg(test)]

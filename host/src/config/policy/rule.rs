@@ -187,9 +187,7 @@ impl Rule {
 
 fn priority(value: &Value<'_>) -> Option<Priority> {
     let text = value.text("low")?;
-    let found = Priority::ALL
-        .into_iter()
-        .find(|priority| priority.as_str() == text);
+    let found = Priority::named(text);
     if found.is_none() {
         let words = Priority::ALL.map(Priority::as_str);
         let help = match did_you_mean(text, words) {

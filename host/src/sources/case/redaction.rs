@@ -16,7 +16,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::config::Settings;
 use crate::credential::{is_credential, is_named, is_said};
-use crate::mask::Mask;
+use crate::mask::{MOST_BYTES, Mask};
 
 /// The text in the place of every credential. It is long enough for a plugin that refuses short
 /// ones.
@@ -95,9 +95,6 @@ const OF_EVENTS: [&str; 16] = [
 
 /// A value that is shorter stands in any text. Its place is hidden nevertheless.
 const SHORTEST: usize = 6;
-
-/// The most bytes of all credentials of a request. The memory of a search grows with them.
-const MOST_BYTES: usize = 64 * 1024;
 
 /// Collects credentials, and hides them.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use rusqlite::types::Value;
 
-use super::list::{self, BARE, Walk};
+use super::list::{self, BARE, Sought, Walk, Windows};
 use super::{Filter, ListedState};
 use crate::store::StoreError;
 use crate::store::sql::{Connection, params_from_iter};
@@ -35,12 +35,8 @@ pub fn counts(connection: &Connection, filter: &Filter) -> Result<Vec<Count>, St
         events: 0,
         is_at_least: false,
     };
-    let source = match &filter.source {
-        None => None,
-        Some(name) => match list::source(connection, name)? {
-            Some(id) => Some(id),
-            None => return Ok(states.map(nothing).collect()),
-        },
+    let Sought::Lines { source } = list::sought(connection, filter)? else {
+        return Ok(states.map(nothing).collect());
     };
     let mut walks: Vec<(Walk, Vec<Count>)> = Vec::new();
     for state in states {
@@ -122,16 +118,11 @@ impl<'a> Counting<'a> {
     }
 
     fn walk(mut self, until: Option<Instant>) -> Result<(), StoreError> {
-        let mut place = list::beyond(self.connection, self.filter)?;
+        let mut windows = Windows::of(self.connection, self.filter, self.walk)?;
         loop {
-            let last = self.walk.key_before(place);
-            let first = self.walk.window(self.connection, last)?;
-            self.window(first.unwrap_or(i64::MIN), last, place)?;
-            let Some(first) = first else {
-                return Ok(());
-            };
-            place = self.walk.place(first);
-            if list::is_before_all(self.connection, self.filter, place)? {
+            let window = windows.present()?;
+            self.window(window)?;
+            if windows.advance()?.is_none() {
                 return Ok(());
             }
             let is_over = until.is_some_and(|until| Instant::now() >= until);
@@ -144,8 +135,8 @@ impl<'a> Counting<'a> {
         }
     }
 
-    /// Counts the lines of a window that have a place before `place`.
-    fn window(&mut self, first: i64, last: i64, place: i64) -> Result<(), StoreError> {
+    /// Counts the lines of a window.
+    fn window(&mut self, [first, last, place]: [i64; 3]) -> Result<(), StoreError> {
         let window = [first, last, place, 1].map(Value::from);
         let values = window.iter().chain(self.values.iter());
         let mut statement = self.connection.prepare_cached(&self.sql)?;

@@ -59,7 +59,7 @@ impl Walk {
     }
 
     /// Returns the greatest key whose rows may have a place before `place`.
-    pub(super) fn key_before(self, place: i64) -> i64 {
+    fn key_before(self, place: i64) -> i64 {
         match self {
             Self::Requests | Self::Failed => place.saturating_sub(1).div_euclid(PER_REQUEST),
             Self::Deliveries(_) => place.saturating_mul(PER_ALERT).saturating_sub(1),
@@ -68,7 +68,7 @@ impl Walk {
     }
 
     /// Returns the first place of the rows with this key.
-    pub(super) fn place(self, key: i64) -> i64 {
+    fn place(self, key: i64) -> i64 {
         match self {
             Self::Requests | Self::Failed => key.saturating_mul(PER_REQUEST),
             Self::Deliveries(_) => key.div_euclid(PER_ALERT),
@@ -77,11 +77,7 @@ impl Walk {
     }
 
     /// Returns the least key of the window that ends with `last`; none where it is the last one.
-    pub(super) fn window(
-        self,
-        connection: &Connection,
-        last: i64,
-    ) -> Result<Option<i64>, StoreError> {
+    fn window(self, connection: &Connection, last: i64) -> Result<Option<i64>, StoreError> {
         let (key, rows) = match self {
             Self::Requests => ("seq", "requests WHERE TRUE".to_owned()),
             Self::Failed => ("seq", "requests WHERE state = 'failed'".to_owned()),
@@ -251,12 +247,8 @@ struct Listing<'a> {
 
 /// The newest lines that fit the filter, and where the next page begins.
 pub fn page(connection: &Connection, filter: &Filter) -> Result<Page, StoreError> {
-    let source = match &filter.source {
-        None => None,
-        Some(name) => match source(connection, name)? {
-            Some(id) => Some(id),
-            None => return Ok(Page::default()),
-        },
+    let Sought::Lines { source } = sought(connection, filter)? else {
+        return Ok(Page::default());
     };
     let walk = Walk::of(filter);
     let mut listing = Listing::new(connection, filter, walk, source);
@@ -280,7 +272,24 @@ pub fn plan(connection: &Connection, filter: &Filter) -> Result<Vec<String>, Sto
     Ok(steps.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn source(connection: &Connection, name: &str) -> Result<Option<i64>, StoreError> {
+/// The lines that a filter may find.
+pub(super) enum Sought {
+    /// Those of one source, or of all.
+    Lines { source: Option<i64> },
+    /// None: the store knows no such source.
+    Nothing,
+}
+
+/// Returns the lines that a filter may find, by its source alone.
+pub(super) fn sought(connection: &Connection, filter: &Filter) -> Result<Sought, StoreError> {
+    let Some(name) = &filter.source else {
+        return Ok(Sought::Lines { source: None });
+    };
+    let source = source(connection, name)?;
+    Ok(source.map_or(Sought::Nothing, |id| Sought::Lines { source: Some(id) }))
+}
+
+fn source(connection: &Connection, name: &str) -> Result<Option<i64>, StoreError> {
     let sql = "SELECT id FROM sources WHERE name = ?";
     Ok(connection
         .prepare_cached(sql)?
@@ -383,23 +392,18 @@ impl<'a> Listing<'a> {
 
     fn walk(mut self) -> Result<Page, StoreError> {
         let started = Instant::now();
-        let mut place = beyond(self.connection, self.filter)?;
+        let mut windows = Windows::of(self.connection, self.filter, self.walk)?;
         loop {
-            let last = self.walk.key_before(place);
-            let first = self.walk.window(self.connection, last)?;
-            self.window(first.unwrap_or(i64::MIN), last, place)?;
+            let [first, last, place] = windows.present()?;
+            self.window(first, last, place)?;
             if self.lines.len() > self.filter.limit {
                 self.lines.truncate(self.filter.limit);
                 let next = self.lines.last().map_or(place, |line| line.place);
                 return Ok(self.end(Some(next)));
             }
-            let Some(first) = first else {
+            let Some(place) = windows.advance()? else {
                 return Ok(self.end(None));
             };
-            place = self.walk.place(first);
-            if is_before_all(self.connection, self.filter, place)? {
-                return Ok(self.end(None));
-            }
             if self
                 .filter
                 .patience
@@ -490,8 +494,54 @@ impl<'a> Listing<'a> {
     }
 }
 
+/// The windows of a walk, the newest first, as far as a filter wants them.
+pub(super) struct Windows<'a> {
+    connection: &'a Connection,
+    filter: &'a Filter,
+    walk: Walk,
+    /// The place before which the lines of the present window are.
+    place: i64,
+    /// The least key of the present window; none of the last one.
+    first: Option<i64>,
+}
+
+impl<'a> Windows<'a> {
+    pub(super) fn of(
+        connection: &'a Connection,
+        filter: &'a Filter,
+        walk: Walk,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection,
+            filter,
+            walk,
+            place: beyond(connection, filter)?,
+            first: None,
+        })
+    }
+
+    /// Finds the present window. Returns its least and its greatest key, and the place before which
+    /// its lines are.
+    pub(super) fn present(&mut self) -> Result<[i64; 3], StoreError> {
+        let last = self.walk.key_before(self.place);
+        self.first = self.walk.window(self.connection, last)?;
+        Ok([self.first.unwrap_or(i64::MIN), last, self.place])
+    }
+
+    /// Goes on to the next window. Returns the place before which its lines are; none where nothing
+    /// is left.
+    pub(super) fn advance(&mut self) -> Result<Option<i64>, StoreError> {
+        let Some(first) = self.first else {
+            return Ok(None);
+        };
+        self.place = self.walk.place(first);
+        let is_over = is_before_all(self.connection, self.filter, self.place)?;
+        Ok((!is_over).then_some(self.place))
+    }
+}
+
 /// Returns a place beyond all that a filter wants.
-pub(super) fn beyond(connection: &Connection, filter: &Filter) -> Result<i64, StoreError> {
+fn beyond(connection: &Connection, filter: &Filter) -> Result<i64, StoreError> {
     let place = filter.before.unwrap_or(i64::MAX);
     match filter.until_ms {
         Some(until_ms) => {
@@ -503,11 +553,7 @@ pub(super) fn beyond(connection: &Connection, filter: &Filter) -> Result<i64, St
 }
 
 /// Returns whether all that is left was received before the filter begins.
-pub(super) fn is_before_all(
-    connection: &Connection,
-    filter: &Filter,
-    place: i64,
-) -> Result<bool, StoreError> {
+fn is_before_all(connection: &Connection, filter: &Filter, place: i64) -> Result<bool, StoreError> {
     if filter.since_ms == i64::MIN {
         return Ok(false);
     }

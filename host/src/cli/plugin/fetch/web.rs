@@ -267,6 +267,7 @@ mod tests {
             assert_eq!(found.as_deref(), expected, "{to}");
         }
     }
+
     #[tokio::test]
     async fn server_of_the_internet_names_none_of_this_network() {
         let uri = |text: &str| text.parse::<Uri>().unwrap();
